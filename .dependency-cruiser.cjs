@@ -1,0 +1,58 @@
+/**
+ * Keeps the floors of the house: a room imports only from rooms on a lower floor (or, on the same
+ * floor, from nobody), there are no circles, and no system imports another system's folder.
+ * Tests and `reproduction.ts` files may import any room.
+ */
+const floors = [
+  ["core"],
+  ["tensor", "tokenizer", "checkpoint"],
+  ["model"],
+  ["generate", "train"],
+  ["vocabulary", "context", "retrieve", "match", "extract", "prompt", "code", "image", "curate"],
+  ["evaluate"],
+  ["cli", "serve"],
+];
+const free = "(\\.test\\.ts|reproduction\\.ts|/testing/.*)$";
+const forbidden = [
+  { name: "no-circles", severity: "error", from: {}, to: { circular: true } },
+  {
+    name: "only-the-catalogue-imports-reproductions",
+    severity: "error",
+    from: { pathNot: "^src/systems\\.ts$|reproduction|\\.test\\.ts$" },
+    to: { path: "^src/.*/reproduction\\.ts$" },
+  },
+];
+for (const [level, rooms] of floors.entries()) {
+  for (const room of rooms) {
+    const lower = floors.slice(0, level).flat();
+    const allowed = [...lower, room].join("|");
+    // The two top rooms are thin: `cli` starts the server, and both read the catalogue.
+    const extra = room === "cli" ? "|^src/serve/|^src/systems\\.ts$" : "";
+    forbidden.push({
+      name: `floor-${level}-${room}`,
+      severity: "error",
+      from: { path: `^src/${room}/`, pathNot: free },
+      to: { path: "^src/", pathNot: `^src/(${allowed})/${extra}` },
+    });
+    if (level >= 1) {
+      forbidden.push({
+        name: `systems-of-${room}-stay-apart`,
+        severity: "error",
+        from: { path: `^src/${room}/([^/]+)/`, pathNot: free },
+        to: { path: `^src/${room}/([^/]+)/`, pathNot: `^src/${room}/$1/` },
+      });
+    }
+  }
+}
+module.exports = {
+  forbidden,
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "types", "default"],
+    },
+  },
+};
