@@ -1,0 +1,45 @@
+/** Checkpoints: bytes on disk as named arrays, configuration, the hub's cache. */
+export {
+  type Checkpoint,
+  openCheckpoint,
+  singleWeightsName,
+  weightsIndexName,
+} from "./checkpoint.ts";
+export {
+  type ModelConfig,
+  readConfig,
+  readGenerationConfig,
+  readJsonObject,
+  textConfig,
+} from "./config.ts";
+export {
+  type ArrayOfDtype,
+  bytesPerElement,
+  type Dtype,
+  isReadableDtype,
+  narrowToBFloat16,
+  narrowToFloat16,
+  type TensorArray,
+  widenToFloat32,
+} from "./dtype.ts";
+export {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  type ParseJsonOptions,
+  parseJson,
+} from "./json.ts";
+export { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+export {
+  parseHeaderLength,
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from "./safetensors-header.ts";
+export type {
+  ReadFloat32Options,
+  ReadTensorOptions,
+  RowRange,
+  StoredTensor,
+  TensorReader,
+} from "./tensor-reader.ts";
