@@ -119,7 +119,7 @@ export function viewElements<D extends Dtype>(
 }
 
 /** True when `array` is the kind of array that holds elements of `dtype`. */
-export function isArrayOf<D extends Dtype>(dtype: D, array: TensorArray): array is ArrayOfDtype[D] {
+export function isArrayOf(dtype: Dtype, array: TensorArray): boolean {
   return array instanceof constructors[dtype];
 }
 

@@ -1,4 +1,5 @@
 /** Checkpoints: bytes on disk as named arrays, configuration, the hub's cache. */
+export { writeFileAtomically } from "./atomic-file.ts";
 export {
   type Checkpoint,
   openCheckpoint,
@@ -43,3 +44,12 @@ export type {
   StoredTensor,
   TensorReader,
 } from "./tensor-reader.ts";
+export {
+  type TensorData,
+  type TensorToWrite,
+  type WriteSafetensorsOptions,
+  type WriteShardedOptions,
+  type WrittenShards,
+  writeSafetensors,
+  writeShardedSafetensors,
+} from "./write-safetensors.ts";

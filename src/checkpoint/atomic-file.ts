@@ -1,0 +1,95 @@
+/**
+ * Files that are either complete or absent.
+ *
+ * A file is written under a temporary name in the folder of its final one, flushed to the disk, and
+ * renamed; a crash at any moment leaves the old file or the new one, never a part of either.
+ */
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileError } from "./file-error.ts";
+
+/** A complete, flushed file that does not have its final name yet. */
+export interface PendingFile {
+  /** The final path. */
+  readonly path: string;
+  /** Gives the file its final name, replacing what had it, and flushes the folder. */
+  commit(): Promise<void>;
+  /** Removes the temporary file; after `commit` it does nothing. */
+  discard(): Promise<void>;
+}
+
+/** A name beside `path` that no other process uses. Such files may be deleted when nothing runs. */
+export function temporaryPath(path: string): string {
+  const unique = `${process.pid}-${randomBytes(6).toString("hex")}`;
+  return join(dirname(path), `.${basename(path).slice(0, 100)}.${unique}.tmp`);
+}
+
+/**
+ * Writes a file under a temporary name; `write` gets it open and empty. When `write` fails, the
+ * temporary file is removed and the error passed on. The folder is made when it does not exist.
+ *
+ * @throws JetonError `disk-full`, `file-not-permitted`, `file-system-read-only` and their like.
+ */
+export async function stageFile(
+  path: string,
+  write: (handle: FileHandle) => Promise<void>,
+): Promise<PendingFile> {
+  const temporary = temporaryPath(path);
+  let handle: FileHandle | undefined;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    handle = await open(temporary, "wx");
+    await write(handle);
+    await handle.sync();
+    await handle.close();
+  } catch (error) {
+    await handle?.close().catch(() => {});
+    if (handle) await unlink(temporary).catch(() => {});
+    throw fileError(error, path);
+  }
+  let settled = false;
+  const discard = async (): Promise<void> => {
+    if (settled) return;
+    settled = true;
+    await unlink(temporary).catch(() => {});
+  };
+  const commit = async (): Promise<void> => {
+    try {
+      await rename(temporary, path);
+      settled = true;
+      await syncFolder(dirname(path));
+    } catch (error) {
+      await discard();
+      throw fileError(error, path);
+    }
+  };
+  return { path, commit, discard };
+}
+
+/** Writes a file so that `path` holds either its former content or all of the new one. */
+export async function writeFileAtomically(
+  path: string,
+  content: string | Uint8Array | ((handle: FileHandle) => Promise<void>),
+): Promise<void> {
+  const write =
+    typeof content === "function"
+      ? content
+      : (handle: FileHandle): Promise<void> => handle.writeFile(content);
+  const pending = await stageFile(path, write);
+  await pending.commit();
+}
+
+/** Flushes a folder's entries, so that a rename outlives a power cut; where that is impossible, not. */
+export async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    // Windows and some network file systems cannot flush a folder; the file itself is flushed.
+  }
+}
