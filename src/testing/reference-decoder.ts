@@ -62,6 +62,11 @@ export interface ReferenceGreedyResult {
   ids: number[];
   /** `[vocabulary]`. */
   logitsAfterPrompt: Float64Array;
+  /**
+   * For each generated id, how far its logit was above the second best. A less exact program may differ
+   * from the first place on where this is within its error.
+   */
+  margins: number[];
 }
 
 /** Continues a prompt (at least one id) with the most probable token, the lowest id among equals. */
@@ -86,14 +91,17 @@ export function referenceGreedy(
   };
   const logitsAfterPrompt = next(prompt);
   const ids: number[] = [];
+  const margins: number[] = [];
   let logits = logitsAfterPrompt;
   while (ids.length < maxTokens) {
     const id = logits.reduce((best, value, i) => (value > logits[best]! ? i : best), 0);
     ids.push(id);
+    const second = logits.reduce((a, b, i) => (i === id ? a : Math.max(a, b)), -Infinity);
+    margins.push(logits[id]! - second);
     if (stopIds.includes(id)) break;
     if (ids.length < maxTokens) logits = next([...prompt, ...ids]);
   }
-  return { ids, logitsAfterPrompt };
+  return { ids, logitsAfterPrompt, margins };
 }
 
 /** Starts an empty sequence. Errors: `reference-tensor` where a parameter is missing or misshapen. */

@@ -91,16 +91,19 @@ const familyDefaults: Readonly<Record<string, ReferenceConfig>> = {
     use_sliding_window: false,
     sliding_window: 4096,
     max_window_layers: 28,
+    num_key_value_heads: 32,
   },
   qwen3: {
     max_position_embeddings: 32768,
     use_sliding_window: false,
     sliding_window: 4096,
     max_window_layers: 28,
+    num_key_value_heads: 32,
     head_dim: 128,
   },
   smollm3: {
     max_position_embeddings: 32768,
+    num_key_value_heads: 4,
     use_sliding_window: false,
     no_rope_layer_interval: 4,
     rope_theta: 2_000_000,
@@ -108,9 +111,15 @@ const familyDefaults: Readonly<Record<string, ReferenceConfig>> = {
   },
   phi3: { max_position_embeddings: 4096, rms_norm_eps: 1e-5 },
   olmo2: { max_position_embeddings: 2048, rms_norm_eps: 1e-5 },
-  gemma: { max_position_embeddings: 8192, head_dim: 256, tie_word_embeddings: true },
+  gemma: {
+    max_position_embeddings: 8192,
+    num_key_value_heads: 16,
+    head_dim: 256,
+    tie_word_embeddings: true,
+  },
   gemma2: {
     max_position_embeddings: 8192,
+    num_key_value_heads: 4,
     head_dim: 256,
     tie_word_embeddings: true,
     query_pre_attn_scalar: 256,
@@ -120,6 +129,7 @@ const familyDefaults: Readonly<Record<string, ReferenceConfig>> = {
   },
   gemma3_text: {
     max_position_embeddings: 131072,
+    num_key_value_heads: 4,
     head_dim: 256,
     tie_word_embeddings: true,
     query_pre_attn_scalar: 256,
@@ -214,10 +224,19 @@ function activationOf(name: unknown): ReferenceActivation {
   });
 }
 
-/** `layer_types` where it is given, else each family's own rule. */
+/** `layer_types` where the family reads it and it is given, else the family's own rule. */
 function layerTypes(family: string, fields: Fields, count: number): string[] {
   const given = fields["layer_types"];
-  if (Array.isArray(given)) return given.map(String);
+  const readsTypes = ["qwen2", "qwen3", "smollm3", "gemma2", "gemma3_text"].includes(family);
+  if (readsTypes && Array.isArray(given)) {
+    if (given.length < count) {
+      throw new JetonError(`layer_types lists ${given.length} of ${count} layers`, {
+        code: "reference-config",
+        details: { name: "layer_types", value: given },
+      });
+    }
+    return given.slice(0, count).map(String);
+  }
   const hasWindow = typeof fields["sliding_window"] === "number";
   const isSliding = (layer: number): boolean => {
     switch (family) {
@@ -306,7 +325,7 @@ function describeRope(
     originalPositions: Number(
       fields["original_max_position_embeddings"] ??
         scaling["original_max_position_embeddings"] ??
-        maxPositions,
+        (family === "phi3" ? 4096 : maxPositions),
     ),
     scaling,
   };
