@@ -7,10 +7,10 @@
  * time it is cached decoding.
  */
 import { JetonError } from "../core/index.ts";
+import { activate } from "./reference-activation.ts";
 import type { ReferenceConfig, ReferenceTensors } from "./reference-checkpoint.ts";
 import {
   describeReference,
-  type ReferenceActivation,
   type ReferencePlan,
   type ReferenceRope,
   referenceRope,
@@ -318,36 +318,4 @@ function softmax(scores: Float64Array): Float64Array {
 /** cap * tanh(x / cap). */
 function cap(x: number, limit: number | null): number {
   return limit === null ? x : limit * Math.tanh(x / limit);
-}
-
-function activate(x: number, activation: ReferenceActivation): number {
-  switch (activation) {
-    case "silu":
-      return x / (1 + Math.exp(-x));
-    case "gelu":
-      return 0.5 * x * (1 + erf(x / Math.SQRT2));
-    case "gelu-tanh":
-      return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-    case "relu":
-      return Math.max(0, x);
-  }
-}
-
-/** Error function to about 1e-15: its Maclaurin-type series up to 3, a continued fraction beyond. */
-function erf(x: number): number {
-  const z = Math.abs(x);
-  if (z < 3) {
-    // erf(z) = 2/sqrt(pi) exp(-z^2) sum of 2^n z^(2n+1) / (1 * 3 * ... * (2n+1)): no cancellation.
-    let term = z;
-    let sum = z;
-    for (let n = 1; term > 1e-17 * sum; n++) {
-      term *= (2 * z * z) / (2 * n + 1);
-      sum += term;
-    }
-    return (Math.sign(x) * 2 * Math.exp(-z * z) * sum) / Math.sqrt(Math.PI);
-  }
-  // erfc(z) sqrt(pi) exp(z^2) = 1 / (z + (1/2) / (z + 1 / (z + (3/2) / (z + ...)))).
-  let fraction = z;
-  for (let n = 60; n >= 1; n--) fraction = z + n / 2 / fraction;
-  return Math.sign(x) * (1 - Math.exp(-z * z) / (fraction * Math.sqrt(Math.PI)));
 }
