@@ -112,7 +112,13 @@ async function openShards(root: string, names: ReadonlySet<string>): Promise<Wei
   }
 }
 
-async function readWeightMap(path: string): Promise<Map<string, string>> {
+/**
+ * Reads which shard holds which tensor: file names beside the index, checked to be nothing else.
+ *
+ * @throws JetonError `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes of
+ * `readJsonObject`.
+ */
+export async function readWeightMap(path: string): Promise<Map<string, string>> {
   const { weight_map: weightMap } = await readJsonObject(path);
   if (!isJsonObject(weightMap)) {
     throw new JetonError(`${path} has no weight_map object`, {

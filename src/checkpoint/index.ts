@@ -23,6 +23,14 @@ export {
   type TensorArray,
   widenToFloat32,
 } from "./dtype.ts";
+export { type HubName, parseHubName, type ResolveModelOptions, resolveModel } from "./hub.ts";
+export type { DownloadProgress } from "./hub-progress.ts";
+export {
+  type Environment,
+  type HubOptions,
+  type HubSettings,
+  readHubSettings,
+} from "./hub-settings.ts";
 export {
   isJsonObject,
   type JsonObject,
