@@ -8,7 +8,15 @@
  * ordinary checkpoint: `config.json`, `model.safetensors` in BF16, and a byte-level `tokenizer.json`
  * of the right size whose merges are synthetic.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -189,6 +197,8 @@ export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] }
   const stampPath = join(folder, "made-by-jeton-benchmarks.json");
   const isMade = existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
   if (!isMade) {
+    for (const file of readdirSync(folder))
+      if (/^model-\w+\.gguf$/.test(file)) rmSync(join(folder, file)); // of other weights
     const table = normalTable(seed);
     const tensors = shapes().map(([name, shape], index) => ({
       name,
@@ -210,7 +220,7 @@ export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] }
   const paths = {};
   for (const type of gguf) {
     paths[type] = join(folder, `model-${type}.gguf`);
-    if (!isMade || !existsSync(paths[type])) writeGguf(folder, paths[type], { type });
+    if (!existsSync(paths[type])) writeGguf(folder, paths[type], { type });
   }
   return { folder, gguf: paths, vocabularySize: config.vocab_size };
 }

@@ -131,7 +131,7 @@ export function quantizeQ4(source) {
     for (let i = 0; i < 16; i++) {
       const low = fround(fround(source[start + i] * inverse) + 8.5) | 0;
       const high = fround(fround(source[start + 16 + i] * inverse) + 8.5) | 0;
-      target[out + 2 + i] = (low > 15 ? 15 : low) | ((high > 15 ? 15 : high) << 4);
+      target[out + 2 + i] = Math.min(low, 15) | (Math.min(high, 15) << 4);
     }
   }
   return target;
@@ -463,7 +463,9 @@ export function writeGguf(folder, path, { type = "F32", tableType = type } = {})
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder, path, type = "F32"] = process.argv.slice(2);
   if (folder === undefined || path === undefined) {
-    console.error("usage: node benchmarks/gguf.mjs <checkpoint folder> <out.gguf> [F32|F16|Q8_0|Q4_0]");
+    console.error(
+      "usage: node benchmarks/gguf.mjs <checkpoint folder> <out.gguf> [F32|F16|Q8_0|Q4_0]",
+    );
     process.exit(2);
   }
   const { tensors, bytes } = writeGguf(folder, path, { type });

@@ -3,7 +3,16 @@
  * a benchmark runs on Node 20 without a build of jeton. The library's own reader, with its checks of
  * hostile files, is `src/checkpoint/`; this one trusts the checkpoints that the benchmarks made.
  */
-import { closeSync, existsSync, openSync, readFileSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 const scratch = new Float32Array(1);
