@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fileError } from "./file-error.ts";
+import { fileError, systemCode } from "./file-error.ts";
 
 /** A complete, flushed file that does not have its final name yet. */
 export interface PendingFile {
@@ -46,7 +46,8 @@ export async function stageFile(
   } catch (error) {
     await handle?.close().catch(() => {});
     if (handle) await unlink(temporary).catch(() => {});
-    throw fileError(error, path);
+    // What `write` itself throws is its caller's to understand.
+    throw systemCode(error) === undefined ? error : fileError(error, path);
   }
   let settled = false;
   const discard = async (): Promise<void> => {

@@ -14,6 +14,13 @@ export {
   textConfig,
 } from "./config.ts";
 export {
+  type DataFile,
+  dataFiles,
+  dataFolder,
+  type LocateDataOptions,
+  locateData,
+} from "./data-registry.ts";
+export {
   type ArrayOfDtype,
   bytesPerElement,
   type Dtype,
@@ -38,6 +45,14 @@ export {
   type ParseJsonOptions,
   parseJson,
 } from "./json.ts";
+export {
+  openPackedCache,
+  type PackedCacheEntry,
+  type PackedCacheHit,
+  type PackedCacheMiss,
+  type PackedCacheOptions,
+  type PackedCacheWritten,
+} from "./packed-cache.ts";
 export { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 export {
   parseHeaderLength,

