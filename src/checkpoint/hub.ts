@@ -318,6 +318,7 @@ async function download(
   const { signal } = options;
   const forward = (): void => controller.abort(signal?.reason);
   signal?.addEventListener("abort", forward, { once: true });
+  if (signal?.aborted) forward();
   try {
     const client = createHubClient({
       endpoint: settings.endpoint,
