@@ -1,0 +1,457 @@
+/**
+ * Byte-pair encoding (Sennrich et al., 2016): a word starts as single characters (or bytes) and the
+ * adjacent pair with the lowest rank is merged until none is left; of equal pairs the leftmost goes
+ * first.
+ *
+ * Words are merged as integers: a table maps (left id, right id) to a rank, another a rank to the
+ * merged id. Short words scan for the lowest rank; long ones keep the pairs in a heap over a linked
+ * list, so that the cost stays within n log n for any input.
+ */
+import { JetonError } from "../core/error.ts";
+import { byteToCharacter, toByteAlphabet, utf8Length } from "./byte-alphabet.ts";
+import { describeValue } from "./json-reader.ts";
+import { PairTable } from "./pair-table.ts";
+import type { TokenSink } from "./token-sink.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+import type { WordModel } from "./word-model.ts";
+
+export interface BytePairOptions {
+  vocabulary: Vocabulary;
+  /** Pairs of token strings, best first. */
+  merges: Iterable<readonly [string, string]>;
+  /** Number of merges, where it is known, to size the table. */
+  mergeCount?: number;
+  /**
+   * True when words come as raw text whose UTF-8 bytes are the symbols, each byte standing in the
+   * vocabulary as its character of the GPT-2 byte alphabet. False when the symbols are the
+   * characters of the word.
+   */
+  bytesAsSymbols: boolean;
+  unknownToken?: string | undefined;
+  fuseUnknown?: boolean;
+  /** A character outside the vocabulary becomes its bytes `<0x00>`…`<0xFF>` where these exist. */
+  byteFallback?: boolean;
+  /** A word that is a token as a whole is not merged at all. */
+  ignoreMerges?: boolean;
+  /** Written before every symbol of a word but the first. */
+  continuingPrefix?: string | undefined;
+  /** Written after the last symbol of a word. */
+  endSuffix?: string | undefined;
+}
+
+/** Words up to this many symbols scan for the best pair; longer ones use the heap. */
+const shortWord = 32;
+/** Heap keys are rank × 2^30 + position, exact in a double for ranks below 2^23. */
+const positionSpan = 2 ** 30;
+const noRank = 0x7fffffff;
+
+export function createBytePairModel(options: BytePairOptions): WordModel {
+  return new BytePairModel(options);
+}
+
+class BytePairModel implements WordModel {
+  readonly kind = "BPE" as const;
+  readonly vocabulary: Vocabulary;
+  readonly unknownId: number | undefined;
+  readonly unknownShowsText = false;
+  readonly cutBefore?: string;
+
+  private readonly pairs: PairTable;
+  private readonly merged: Int32Array;
+  private readonly bytesAsSymbols: boolean;
+  private readonly fuseUnknown: boolean;
+  private readonly ignoreMerges: boolean;
+  private readonly continuingPrefix: string;
+  private readonly endSuffix: string;
+  /** Id of the token of each single byte (its character, or its `<0xNN>`), -1 where absent. */
+  private readonly byteIds: Int32Array | null;
+  private readonly unknownToken: string | undefined;
+
+  // The word being merged: symbol ids and their lengths in UTF-8 bytes.
+  private symbols: Int32Array = new Int32Array(256);
+  private lengths: Int32Array = new Int32Array(256);
+  private count = 0;
+  private readonly ranks: Int32Array = new Int32Array(shortWord + 1);
+  // A run of unknown characters that has not been written yet.
+  private pendingUnknown = -1;
+
+  constructor(options: BytePairOptions) {
+    const { vocabulary } = options;
+    this.vocabulary = vocabulary;
+    this.bytesAsSymbols = options.bytesAsSymbols;
+    this.fuseUnknown = options.fuseUnknown ?? false;
+    this.ignoreMerges = options.ignoreMerges ?? false;
+    this.continuingPrefix = options.continuingPrefix ?? "";
+    this.endSuffix = options.endSuffix ?? "";
+    this.unknownToken = options.unknownToken;
+    this.unknownId =
+      options.unknownToken === undefined ? undefined : vocabulary.ids.get(options.unknownToken);
+    if (options.bytesAsSymbols) {
+      this.byteIds = Int32Array.from(byteToCharacter, (c) => vocabulary.ids.get(c) ?? -1);
+    } else if (options.byteFallback) {
+      this.byteIds = Int32Array.from(
+        { length: 256 },
+        (_, byte) => vocabulary.ids.get(byteToken(byte)) ?? -1,
+      );
+    } else {
+      this.byteIds = null;
+    }
+
+    const expected = options.mergeCount ?? 16;
+    this.pairs = new PairTable(expected);
+    let merged = new Int32Array(expected);
+    let rank = 0;
+    let spaceSafe = true;
+    const prefixLength = this.continuingPrefix.length;
+    for (const [left, right] of options.merges) {
+      const leftId = vocabulary.ids.get(left);
+      const rightId = vocabulary.ids.get(right);
+      const result = left + (prefixLength === 0 ? right : right.slice(prefixLength));
+      const resultId = vocabulary.ids.get(result);
+      if (leftId === undefined || rightId === undefined || resultId === undefined) {
+        const absent = leftId === undefined ? left : rightId === undefined ? right : result;
+        throw new JetonError(
+          `merge ${rank} (${describeValue([left, right])}) needs the token ${describeValue(absent)}, which the vocabulary lacks`,
+          { code: "tokenizer-merge-unknown-token", details: { merge: rank, left, right, absent } },
+        );
+      }
+      if (rank === merged.length) {
+        const grown: Int32Array<ArrayBuffer> = new Int32Array(rank * 2 + 16);
+        grown.set(merged);
+        merged = grown;
+      }
+      this.pairs.set(leftId, rightId, rank);
+      merged[rank++] = resultId;
+      // Each boundary inside a token is the boundary of some merge, so checking these is enough.
+      if (right.charCodeAt(0) === metaspaceUnit && !left.endsWith(metaspace)) spaceSafe = false;
+    }
+    this.merged = merged.subarray(0, rank);
+
+    // Unknown characters must be settled at the cut as they are inside a text: they are when the
+    // character at the cut is itself a token.
+    const plain = prefixLength === 0 && this.endSuffix === "" && !this.ignoreMerges;
+    const settled = this.unknownId !== undefined || this.byteIds?.every((id) => id >= 0) === true;
+    if (spaceSafe && plain && settled && !this.bytesAsSymbols && vocabulary.ids.has(metaspace)) {
+      this.cutBefore = metaspace;
+    }
+  }
+
+  encodeWord(word: string, sink: TokenSink): void {
+    if (this.ignoreMerges) {
+      const whole = this.bytesAsSymbols ? toByteAlphabet(word) : word;
+      const id = this.vocabulary.ids.get(whole);
+      if (id !== undefined) {
+        sink.push(id, 0, utf8LengthOf(word));
+        return;
+      }
+    }
+    this.count = 0;
+    this.pendingUnknown = -1;
+    if (this.bytesAsSymbols) this.readBytes(word);
+    else this.readCharacters(word);
+    if (this.count > shortWord) this.mergeLong();
+    else if (this.count > 1) this.mergeShort();
+    const { symbols, lengths, count } = this;
+    sink.reserve(count);
+    let start = 0;
+    for (let i = 0; i < count; i++) {
+      const end = start + lengths[i]!;
+      sink.push(symbols[i]!, start, end);
+      start = end;
+    }
+  }
+
+  private addSymbol(id: number, length: number): void {
+    if (this.count === this.symbols.length) {
+      const symbols = new Int32Array(this.count * 2);
+      symbols.set(this.symbols);
+      this.symbols = symbols;
+      const lengths = new Int32Array(this.count * 2);
+      lengths.set(this.lengths);
+      this.lengths = lengths;
+    }
+    this.symbols[this.count] = id;
+    this.lengths[this.count++] = length;
+  }
+
+  /** Symbols of a word of raw text: its UTF-8 bytes. */
+  private readBytes(word: string): void {
+    for (let i = 0; i < word.length; i++) {
+      const unit = word.charCodeAt(i);
+      if (unit < 0x80) {
+        this.addByte(unit);
+      } else if (unit < 0x800) {
+        this.addByte(0xc0 | (unit >> 6));
+        this.addByte(0x80 | (unit & 0x3f));
+      } else if (unit >= 0xd800 && unit < 0xdc00) {
+        const codePoint = word.codePointAt(i)!;
+        i++;
+        this.addByte(0xf0 | (codePoint >> 18));
+        this.addByte(0x80 | ((codePoint >> 12) & 0x3f));
+        this.addByte(0x80 | ((codePoint >> 6) & 0x3f));
+        this.addByte(0x80 | (codePoint & 0x3f));
+      } else {
+        this.addByte(0xe0 | (unit >> 12));
+        this.addByte(0x80 | ((unit >> 6) & 0x3f));
+        this.addByte(0x80 | (unit & 0x3f));
+      }
+    }
+    this.flushUnknown();
+  }
+
+  private addByte(byte: number): void {
+    const id = this.byteIds![byte]!;
+    if (id < 0) {
+      this.addUnknown(1);
+    } else {
+      if (this.pendingUnknown >= 0) this.flushUnknown();
+      this.addSymbol(id, 1);
+    }
+  }
+
+  /** Symbols of a word of ordinary text: its characters. */
+  private readCharacters(word: string): void {
+    const { ids } = this.vocabulary;
+    const decorated = this.continuingPrefix !== "" || this.endSuffix !== "";
+    for (let i = 0; i < word.length; ) {
+      const codePoint = word.codePointAt(i)!;
+      const next = i + (codePoint > 0xffff ? 2 : 1);
+      let symbol = next - i === word.length ? word : word.slice(i, next);
+      if (decorated) {
+        if (i > 0) symbol = this.continuingPrefix + symbol;
+        if (next === word.length) symbol += this.endSuffix;
+      }
+      const id = ids.get(symbol);
+      if (id !== undefined) {
+        if (this.pendingUnknown >= 0) this.flushUnknown();
+        this.addSymbol(id, utf8Length(codePoint));
+      } else if (!this.addFallback(symbol)) {
+        this.addUnknown(utf8Length(codePoint));
+      }
+      i = next;
+    }
+    this.flushUnknown();
+  }
+
+  /** Adds a symbol outside the vocabulary as its bytes; false when some byte has no token. */
+  private addFallback(symbol: string): boolean {
+    const { byteIds } = this;
+    if (byteIds === null) return false;
+    const mark = this.count;
+    // A pending run of unknown characters stays pending, as in the reference implementation.
+    for (const byte of utf8Bytes(symbol)) {
+      if (byteIds[byte]! < 0) {
+        this.count = mark;
+        return false;
+      }
+      this.addSymbol(byteIds[byte]!, 1);
+    }
+    return true;
+  }
+
+  private addUnknown(length: number): void {
+    if (this.unknownToken === undefined) return; // Without an unknown token the character is lost.
+    if (this.unknownId === undefined) {
+      throw new JetonError(
+        `the unknown token ${describeValue(this.unknownToken)} is not in the vocabulary, and the text needs it`,
+        { code: "tokenizer-unknown-token-absent", details: { token: this.unknownToken } },
+      );
+    }
+    if (this.pendingUnknown >= 0) {
+      if (this.fuseUnknown) {
+        this.pendingUnknown += length;
+        return;
+      }
+      this.flushUnknown();
+    }
+    this.pendingUnknown = length;
+  }
+
+  private flushUnknown(): void {
+    if (this.pendingUnknown < 0) return;
+    this.addSymbol(this.unknownId!, this.pendingUnknown);
+    this.pendingUnknown = -1;
+  }
+
+  private mergeShort(): void {
+    const { symbols, lengths, ranks, pairs, merged } = this;
+    let count = this.count;
+    for (let i = 0; i + 1 < count; i++) {
+      const rank = pairs.get(symbols[i]!, symbols[i + 1]!);
+      ranks[i] = rank < 0 ? noRank : rank;
+    }
+    for (;;) {
+      let best = noRank;
+      let at = -1;
+      for (let i = 0; i + 1 < count; i++) {
+        if (ranks[i]! < best) {
+          best = ranks[i]!;
+          at = i;
+        }
+      }
+      if (at < 0) break;
+      symbols[at] = merged[best]!;
+      lengths[at]! += lengths[at + 1]!;
+      count--;
+      for (let i = at + 1; i < count; i++) {
+        symbols[i] = symbols[i + 1]!;
+        lengths[i] = lengths[i + 1]!;
+        ranks[i] = ranks[i + 1]!;
+      }
+      if (at > 0) {
+        const rank = pairs.get(symbols[at - 1]!, symbols[at]!);
+        ranks[at - 1] = rank < 0 ? noRank : rank;
+      }
+      if (at + 1 < count) {
+        const rank = pairs.get(symbols[at]!, symbols[at + 1]!);
+        ranks[at] = rank < 0 ? noRank : rank;
+      }
+    }
+    this.count = count;
+  }
+
+  private mergeLong(): void {
+    const { symbols, lengths, pairs, merged, count } = this;
+    const next = new Int32Array(count);
+    const previous = new Int32Array(count);
+    // Rank of the pair that starts at each living symbol; a heap entry that disagrees is stale.
+    const pairRanks = new Int32Array(count).fill(-1);
+    const heap = new KeyHeap(count);
+    for (let i = 0; i < count; i++) {
+      next[i] = i + 1;
+      previous[i] = i - 1;
+      if (i + 1 < count) {
+        const rank = pairs.get(symbols[i]!, symbols[i + 1]!);
+        pairRanks[i] = rank;
+        if (rank >= 0) heap.append(rank * positionSpan + i);
+      }
+    }
+    heap.order();
+    while (heap.length > 0) {
+      const key = heap.pop();
+      const rank = Math.floor(key / positionSpan);
+      const at = key - rank * positionSpan;
+      if (pairRanks[at] !== rank) continue;
+      const gone = next[at]!;
+      symbols[at] = merged[rank]!;
+      lengths[at]! += lengths[gone]!;
+      pairRanks[gone] = -1;
+      const after = next[gone]!;
+      next[at] = after;
+      if (after < count) {
+        previous[after] = at;
+        const right = pairs.get(symbols[at]!, symbols[after]!);
+        pairRanks[at] = right;
+        if (right >= 0) heap.push(right * positionSpan + at);
+      } else {
+        pairRanks[at] = -1;
+      }
+      const before = previous[at]!;
+      if (before >= 0) {
+        const left = pairs.get(symbols[before]!, symbols[at]!);
+        pairRanks[before] = left;
+        if (left >= 0) heap.push(left * positionSpan + before);
+      }
+    }
+    let kept = 0;
+    for (let i = 0; i < count; i = next[i]!) {
+      symbols[kept] = symbols[i]!;
+      lengths[kept++] = lengths[i]!;
+    }
+    this.count = kept;
+  }
+}
+
+/** The space of SentencePiece, U+2581. */
+export const metaspace = "\u2581";
+const metaspaceUnit = 0x2581;
+
+/** The token that stands for one byte under byte fallback, e.g. `<0x0A>`. */
+export function byteToken(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+}
+
+/** Number of UTF-8 bytes of a well-formed text. */
+export function utf8LengthOf(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    // A surrogate pair is two units and four bytes: one more byte for each half.
+    if (unit >= 0x80) length += unit < 0x800 || (unit & 0xf800) === 0xd800 ? 1 : 2;
+  }
+  return length;
+}
+
+/** UTF-8 bytes of a short text. */
+export function utf8Bytes(text: string): number[] {
+  const bytes: number[] = [];
+  for (const character of text) {
+    const c = character.codePointAt(0)!;
+    if (c < 0x80) bytes.push(c);
+    else if (c < 0x800) bytes.push(0xc0 | (c >> 6), 0x80 | (c & 0x3f));
+    else if (c < 0x10000) bytes.push(0xe0 | (c >> 12), 0x80 | ((c >> 6) & 0x3f), 0x80 | (c & 0x3f));
+    else {
+      bytes.push(0xf0 | (c >> 18), 0x80 | ((c >> 12) & 0x3f));
+      bytes.push(0x80 | ((c >> 6) & 0x3f), 0x80 | (c & 0x3f));
+    }
+  }
+  return bytes;
+}
+
+/** A binary heap of doubles, smallest first. */
+class KeyHeap {
+  private keys: Float64Array;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.keys = new Float64Array(Math.max(capacity, 16));
+  }
+
+  /** Adds a key without restoring the order; `order` must follow. */
+  append(key: number): void {
+    this.keys[this.length++] = key;
+  }
+
+  order(): void {
+    for (let i = (this.length >> 1) - 1; i >= 0; i--) this.sink(i);
+  }
+
+  push(key: number): void {
+    if (this.length === this.keys.length) {
+      const grown = new Float64Array(this.length * 2);
+      grown.set(this.keys);
+      this.keys = grown;
+    }
+    const { keys } = this;
+    let at = this.length++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (keys[parent]! <= key) break;
+      keys[at] = keys[parent]!;
+      at = parent;
+    }
+    keys[at] = key;
+  }
+
+  pop(): number {
+    const { keys } = this;
+    const top = keys[0]!;
+    keys[0] = keys[--this.length]!;
+    if (this.length > 1) this.sink(0);
+    return top;
+  }
+
+  private sink(at: number): void {
+    const { keys, length } = this;
+    const key = keys[at]!;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= length) break;
+      if (child + 1 < length && keys[child + 1]! < keys[child]!) child++;
+      if (keys[child]! >= key) break;
+      keys[at] = keys[child]!;
+      at = child;
+    }
+    keys[at] = key;
+  }
+}

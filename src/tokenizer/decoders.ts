@@ -1,0 +1,336 @@
+/**
+ * The decoders of tokenizer files: token strings → text.
+ *
+ * A decoder is a chain of stages. A stage takes tokens one at a time and passes on what is certain,
+ * so that the same code decodes a whole list and a stream: the concatenation of streamed pieces is
+ * the decoded text by construction. After a stage that fuses its input (`ByteLevel`, `Fuse`) the
+ * rest of the chain sees one token that arrives in fragments.
+ */
+import { JetonError } from "../core/error.ts";
+import { byteOfUnit, decodeUtf8Strictly, encodeUtf8 } from "./byte-alphabet.ts";
+import { metaspace } from "./byte-pair-model.ts";
+import {
+  asObject,
+  invalidField,
+  type JsonObject,
+  readBoolean,
+  readChoice,
+  readField,
+  readInteger,
+  readList,
+  readString,
+} from "./json-reader.ts";
+import { tooDeep } from "./normalizers.ts";
+import { readPattern } from "./pattern.ts";
+
+/** Where a stage passes its output on to. */
+export interface TokenReceiver {
+  push(token: string): void;
+  /** No more input: passes on what is held back. */
+  end(): void;
+}
+
+/** Makes a stage that writes to `next`. `fused` says that its input is one token in fragments. */
+export interface StageFactory {
+  create(next: TokenReceiver, fused: boolean): TokenReceiver;
+  /** True when everything after this stage sees one token in fragments. */
+  readonly fuses?: boolean;
+  /** Set for the byte-level stage, which the tokenizer can run on bytes directly. */
+  readonly isByteLevel?: boolean;
+}
+
+/** Reads the `decoder` of a tokenizer file as a flat chain of stages. Null: tokens joined by spaces. */
+export function readDecoder(value: unknown, path: string): StageFactory[] {
+  if (value === undefined || value === null) return [{ create: createSpacing }];
+  return readStages(value, path, 0);
+}
+
+function readStages(value: unknown, path: string, depth: number): StageFactory[] {
+  const object = asObject(value, path);
+  const type = readString(object, "type", path);
+  switch (type) {
+    case "ByteLevel":
+      return [{ create: createByteLevel, fuses: true, isByteLevel: true }];
+    case "ByteFallback":
+      return [{ create: createByteFallback }];
+    case "Fuse":
+      return [{ create: (next) => next, fuses: true }];
+    case "Metaspace":
+      return [readMetaspace(object, path)];
+    case "WordPiece":
+      return [readWordPiece(object, path)];
+    case "BPEDecoder":
+      return [createSuffix(readString(object, "suffix", path, "</w>"))];
+    case "CTC":
+      return [readConnectionist(object, path)];
+    case "Replace": {
+      const { expression } = readPattern(readField(object, "pattern"), `${path}.pattern`);
+      const content = readString(object, "content", path);
+      return [perToken((token) => token.replace(expression, () => content))];
+    }
+    case "Strip":
+      return [readStrip(object, path)];
+    case "Sequence": {
+      if (depth > 16) throw tooDeep(path);
+      return readList(object, "decoders", path, (item, at) =>
+        readStages(item, at, depth + 1),
+      ).flat();
+    }
+    default:
+      throw new JetonError(`${path}.type names the unknown decoder ${JSON.stringify(type)}`, {
+        code: "tokenizer-unknown-component",
+        details: { path, type },
+      });
+  }
+}
+
+/** Chains stages into one receiver that hands every piece of text to `write`. */
+export function createDecoding(
+  stages: readonly StageFactory[],
+  write: (piece: string) => void,
+): TokenReceiver {
+  let receiver: TokenReceiver = { push: write, end: () => {} };
+  for (let i = stages.length - 1; i >= 0; i--) {
+    const fused = stages.slice(0, i).some((stage) => stage.fuses === true);
+    receiver = stages[i]!.create(receiver, fused);
+  }
+  return receiver;
+}
+
+/** A stage that maps each token by itself. A token in fragments is gathered first. */
+function perToken(map: (token: string, index: number) => string): StageFactory {
+  return {
+    create(next, fused) {
+      if (fused) return gather(next, (token) => map(token, 0));
+      let index = 0;
+      return { push: (token) => next.push(map(token, index++)), end: () => next.end() };
+    },
+  };
+}
+
+/** Collects the fragments of one token, maps it at the end. */
+function gather(next: TokenReceiver, map: (token: string) => string): TokenReceiver {
+  let text = "";
+  let any = false;
+  return {
+    push(fragment) {
+      any = true;
+      text += fragment;
+    },
+    end() {
+      if (any) next.push(map(text));
+      next.end();
+    },
+  };
+}
+
+function createSpacing(next: TokenReceiver): TokenReceiver {
+  let first = true;
+  return {
+    push(token) {
+      next.push(first ? token : ` ${token}`);
+      first = false;
+    },
+    end: () => next.end(),
+  };
+}
+
+/** Bytes written in the byte alphabet, as text; a token with other characters gives its own UTF-8. */
+function createByteLevel(next: TokenReceiver): TokenReceiver {
+  const text = createTextStream();
+  return {
+    push(token) {
+      const piece = text.push(bytesOfToken(token));
+      if (piece !== "") next.push(piece);
+    },
+    end() {
+      const piece = text.end();
+      if (piece !== "") next.push(piece);
+      next.end();
+    },
+  };
+}
+
+/** The bytes of a token under the byte-level decoder. */
+export function bytesOfToken(token: string): Uint8Array {
+  const bytes = new Uint8Array(token.length);
+  for (let i = 0; i < token.length; i++) {
+    const byte = byteOfUnit(token.charCodeAt(i));
+    if (byte < 0) return encodeUtf8(token);
+    bytes[i] = byte;
+  }
+  return bytes;
+}
+
+/** Incremental UTF-8: whole characters come out as soon as they are certain. */
+export function createTextStream(): { push(bytes: Uint8Array): string; end(): string } {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  return {
+    push: (bytes) => decoder.decode(bytes, { stream: true }),
+    end: () => decoder.decode(),
+  };
+}
+
+/**
+ * Runs of `<0xNN>` tokens become text when the whole run is valid UTF-8, and otherwise one U+FFFD
+ * for each byte. The run must end before anything is certain.
+ */
+function createByteFallback(next: TokenReceiver, fused: boolean): TokenReceiver {
+  const run: number[] = [];
+  const flush = (): void => {
+    if (run.length === 0) return;
+    const text = decodeUtf8Strictly(Uint8Array.from(run));
+    if (text !== null) next.push(text);
+    else for (let i = 0; i < run.length; i++) next.push("\ufffd");
+    run.length = 0;
+  };
+  const receiver: TokenReceiver = {
+    push(token) {
+      const byte = /^<0x[0-9a-fA-F]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
+      if (byte >= 0) {
+        run.push(byte);
+      } else {
+        flush();
+        next.push(token);
+      }
+    },
+    end() {
+      flush();
+      next.end();
+    },
+  };
+  return fused ? gather(receiver, (token) => token) : receiver;
+}
+
+function readMetaspace(object: JsonObject, path: string): StageFactory {
+  const replacement = readString(object, "replacement", path, metaspace);
+  if ([...replacement].length !== 1) {
+    throw invalidField(`${path}.replacement`, replacement, "one character");
+  }
+  const legacy = readBoolean(object, "add_prefix_space", path, true) ? "always" : "never";
+  const schemes = ["first", "never", "always"] as const;
+  const dropsFirst = readChoice(object, "prepend_scheme", path, schemes, legacy) !== "never";
+  return perToken((token, index) => {
+    const text = index === 0 && dropsFirst ? token.replaceAll(replacement, "") : token;
+    return text.replaceAll(replacement, " ");
+  });
+}
+
+/** Undoes the spaces that word tokenizers leave around punctuation and English clitics. */
+export function cleanUpSpaces(text: string): string {
+  return text
+    .replaceAll(" .", ".")
+    .replaceAll(" ?", "?")
+    .replaceAll(" !", "!")
+    .replaceAll(" ,", ",")
+    .replaceAll(" ' ", "'")
+    .replaceAll(" n't", "n't")
+    .replaceAll(" 'm", "'m")
+    .replaceAll(" do not", " don't")
+    .replaceAll(" 's", "'s")
+    .replaceAll(" 've", "'ve")
+    .replaceAll(" 're", "'re");
+}
+
+function readWordPiece(object: JsonObject, path: string): StageFactory {
+  const prefix = readString(object, "prefix", path, "##");
+  const cleanUp = readBoolean(object, "cleanup", path, true);
+  return perToken((token, index) => {
+    let text = token;
+    if (index > 0) text = token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
+    return cleanUp ? cleanUpSpaces(text) : text;
+  });
+}
+
+/** The suffix of a word's last token is a space, and nothing at the very end. */
+function createSuffix(suffix: string): StageFactory {
+  const replaceWith = (token: string, replacement: string): string =>
+    suffix === "" ? token : token.replaceAll(suffix, replacement);
+  return {
+    create(next, fused) {
+      if (fused) return gather(next, (token) => replaceWith(token, ""));
+      let held: string | undefined;
+      return {
+        push(token) {
+          if (held !== undefined) next.push(replaceWith(held, " "));
+          held = token;
+        },
+        end() {
+          if (held !== undefined) next.push(replaceWith(held, ""));
+          held = undefined;
+          next.end();
+        },
+      };
+    },
+  };
+}
+
+/** Connectionist temporal classification: repeats collapse, padding goes, words get spaces. */
+function readConnectionist(object: JsonObject, path: string): StageFactory {
+  const padding = readString(object, "pad_token", path, "<pad>");
+  const delimiter = readString(object, "word_delimiter_token", path, "|");
+  const cleanUp = readBoolean(object, "cleanup", path, true);
+  const map = (token: string): string => {
+    const text = padding === "" ? token : token.replaceAll(padding, "");
+    if (!cleanUp) return text;
+    const clean = cleanUpSpaces(text);
+    return delimiter === "" ? clean : clean.replaceAll(delimiter, " ");
+  };
+  return {
+    create(next, fused) {
+      if (fused) return gather(next, map);
+      let previous: string | undefined;
+      return {
+        push(token) {
+          if (token === previous) return;
+          previous = token;
+          const text = map(token);
+          if (text !== "") next.push(text);
+        },
+        end: () => next.end(),
+      };
+    },
+  };
+}
+
+/** Removes up to `start` and `stop` copies of a character from the two ends of each token. */
+function readStrip(object: JsonObject, path: string): StageFactory {
+  const content = readString(object, "content", path);
+  if ([...content].length !== 1) throw invalidField(`${path}.content`, content, "one character");
+  const range = { minimum: 0, maximum: 1_000_000 };
+  const start = readInteger(object, "start", path, range);
+  const stop = readInteger(object, "stop", path, range);
+  const strip = (token: string): string => {
+    let from = 0;
+    for (let i = 0; i < start && token.startsWith(content, from); i++) from += content.length;
+    let to = token.length;
+    for (let i = 0; i < stop && to > from && token.endsWith(content); i++) {
+      if (!token.slice(from, to).endsWith(content)) break;
+      to -= content.length;
+    }
+    return token.slice(from, to);
+  };
+  return {
+    create(next, fused) {
+      if (!fused) return perToken(strip).create(next, false);
+      if (stop > 0) return gather(next, strip);
+      // Only the beginning is stripped: fragments can pass once something else has been seen.
+      let left = start;
+      return {
+        push(fragment) {
+          let from = 0;
+          while (left > 0 && from < fragment.length) {
+            if (!fragment.startsWith(content, from)) {
+              left = 0;
+              break;
+            }
+            from += content.length;
+            left--;
+          }
+          if (from < fragment.length) next.push(fragment.slice(from));
+        },
+        end: () => next.end(),
+      };
+    },
+  };
+}

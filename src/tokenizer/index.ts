@@ -1,0 +1,29 @@
+/**
+ * Text ⇄ ids: tokenizers of every published family, loaded as they lie on disk.
+ *
+ * @module tokenizer
+ */
+export type { AddedToken } from "./added-tokens.ts";
+export {
+  type ChatMessage,
+  type ChatTokenizer,
+  hasChatTemplate,
+  type RenderChatOptions,
+  renderChat,
+} from "./chat-template.ts";
+export { loadTokenizer } from "./load-tokenizer.ts";
+export {
+  createTokenizer,
+  type DecodeOptions,
+  type EncodeIdsOptions,
+  type EncodeOptions,
+  type Encoding,
+  type SpecialTextOptions,
+  type StreamDecoder,
+  type Tokenizer,
+} from "./tokenizer.ts";
+export {
+  readTokenizerSettings,
+  type SettingsFiles,
+  type TokenizerSettings,
+} from "./tokenizer-settings.ts";

@@ -1,0 +1,555 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { JetonError } from "../core/error.ts";
+import { loadTokenizer } from "./load-tokenizer.ts";
+import {
+  byteFallbackFile,
+  byteLevelFile,
+  readJsonLines,
+  type TokenizerFile,
+  tokenizerFiles,
+  unigramFile,
+  vocabularyFolder,
+  vocabularyNames,
+  wordPieceFile,
+} from "./testing/fixtures.ts";
+import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+
+/** Text that mixes what tokenizers trip over: marks, surrogates, spaces, special spellings. */
+const anyText: fc.Arbitrary<string> = fc
+  .array(
+    fc.oneof(
+      fc.string({ unit: "binary", maxLength: 6 }),
+      fc.string({ unit: "grapheme", maxLength: 6 }),
+      fc.constantFrom(
+        " ",
+        "  ",
+        "\n",
+        "the",
+        "cats",
+        "hello",
+        "é",
+        "e\u0301",
+        "▁",
+        "<s>",
+        "<|end|>",
+      ),
+      fc.constantFrom(
+        "</s>",
+        "[SEP]",
+        "1234",
+        "don't",
+        "中文",
+        "한국어",
+        "\ud800",
+        "\u0085",
+        "aaaa",
+      ),
+    ),
+    { maxLength: 12 },
+  )
+  .map((parts) => parts.join(""));
+
+interface Vector {
+  text: string;
+  ids: number[];
+  idsWithSpecial: number[];
+  tokens?: string[];
+  offsets?: [number, number][];
+  decoded: string;
+}
+
+function streamed(
+  tokenizer: Tokenizer,
+  ids: ArrayLike<number>,
+  skipSpecialTokens: boolean,
+): string {
+  const decoder = tokenizer.streamDecoder({ skipSpecialTokens });
+  let text = "";
+  for (const id of Array.from(ids)) text += decoder.push(id);
+  return text + decoder.end();
+}
+
+/** What holds for every tokenizer on every text. */
+function checkContract(tokenizer: Tokenizer, text: string): void {
+  const encoding = tokenizer.encode(text);
+  expect(tokenizer.encodeIds(text)).toEqual(encoding.ids);
+  const count = encoding.ids.length;
+  expect([encoding.tokens.length, encoding.offsets.length, encoding.typeIds.length]).toEqual([
+    count,
+    count,
+    count,
+  ]);
+  for (const [start, end] of encoding.offsets) {
+    expect(start).toBeGreaterThanOrEqual(0);
+    expect(end).toBeGreaterThanOrEqual(start);
+    expect(end).toBeLessThanOrEqual(text.length);
+  }
+  for (const id of encoding.ids) expect(id).toBeLessThan(tokenizer.vocabularySize);
+  for (const skip of [true, false]) {
+    const decoded = tokenizer.decode(encoding.ids, { skipSpecialTokens: skip });
+    expect(streamed(tokenizer, encoding.ids, skip)).toBe(decoded);
+  }
+}
+
+describe.each(Object.entries(tokenizerFiles))("%s: tokenizer contract", (_, file) => {
+  const tokenizer = createTokenizer(file());
+
+  test("plain and aligned paths agree, offsets lie in the text, streams join to the whole", () => {
+    fc.assert(
+      fc.property(anyText, (text) => checkContract(tokenizer, text)),
+      { numRuns: 300 },
+    );
+  });
+
+  test("encoding does not depend on what was encoded before", () => {
+    fc.assert(
+      fc.property(fc.array(anyText, { maxLength: 4 }), anyText, (earlier, text) => {
+        const fresh = createTokenizer(file());
+        for (const other of earlier) fresh.encodeIds(other);
+        expect(fresh.encodeIds(text)).toEqual(tokenizer.encodeIds(text));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("code-point offsets select the same text as UTF-16 offsets", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const units = tokenizer.encode(text).offsets;
+        const points = tokenizer.encode(text, { offsetUnit: "codepoint" }).offsets;
+        const characters = [...text];
+        for (const [i, [start, end]] of points.entries()) {
+          expect(characters.slice(start, end).join("")).toBe(text.slice(...units[i]!));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("a lone surrogate counts as U+FFFD", () => {
+    expect(tokenizer.encodeIds("the \ud800 cat")).toEqual(tokenizer.encodeIds("the \ufffd cat"));
+    expect(tokenizer.encode("\udc00").ids).toEqual(tokenizer.encode("\ufffd").ids);
+  });
+
+  test("the empty text has only the template's tokens", () => {
+    expect(tokenizer.encodeIds("", { addSpecialTokens: false })).toHaveLength(0);
+    expect(tokenizer.encode("", { addSpecialTokens: false }).tokens).toEqual([]);
+  });
+});
+
+describe("byte-level BPE", () => {
+  const tokenizer = createTokenizer(byteLevelFile());
+
+  test("merges by rank, shows offsets", () => {
+    const encoding = tokenizer.encode("hello world");
+    expect(encoding.tokens).toEqual(["hello", "Ġwo", "r", "l", "d"]);
+    expect(encoding.offsets).toEqual([
+      [0, 5],
+      [5, 8],
+      [8, 9],
+      [9, 10],
+      [10, 11],
+    ]);
+  });
+
+  test("every text survives the round trip", () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const wellFormed = text.replace(/\p{Surrogate}/gu, "\ufffd");
+        const ids = tokenizer.encodeIds(text, { addSpecialTokens: false });
+        expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe(wellFormed);
+      }),
+    );
+  });
+
+  test("a long word gives the same tokens in a heap as a short one does by scanning", () => {
+    // "aaaa" is the longest token of a's: the word is cut greedily from the left.
+    for (const length of [1, 5, 31, 32, 33, 34, 35, 1000, 1001, 1002, 1003]) {
+      const { tokens } = tokenizer.encode("a".repeat(length));
+      const rest = length % 4;
+      const expected = Array.from({ length: Math.floor(length / 4) }, () => "aaaa");
+      if (rest >= 2) expected.push("aa");
+      if (rest % 2 === 1) expected.push("a");
+      expect(tokens).toEqual(expected);
+    }
+  });
+
+  test("a million equal letters are no attack", () => {
+    const text = "a".repeat(1_000_000);
+    expect(tokenizer.encodeIds(text)).toHaveLength(250_000);
+  });
+
+  test("special tokens in the text: as tokens, as text, or refused", () => {
+    const text = "hello<|end|>";
+    const end = tokenizer.tokenToId("<|end|>")!;
+    expect([...tokenizer.encodeIds(text)].at(-1)).toBe(end);
+    for (const allowedSpecial of ["none", ["<|other|>"]] as const) {
+      const ids = tokenizer.encodeIds(text, { allowedSpecial });
+      expect([...ids]).not.toContain(end);
+      expect(tokenizer.decode(ids)).toBe(text);
+    }
+    expect([...tokenizer.encodeIds(text, { allowedSpecial: ["<|end|>"] })]).toContain(end);
+    expect(() =>
+      tokenizer.encodeIds(text, { allowedSpecial: "none", disallowedSpecial: "error" }),
+    ).toThrow(/special token/);
+  });
+
+  test("decode skips special tokens by default and ids outside the vocabulary always", () => {
+    const ids = [...tokenizer.encodeIds("hello<|end|>"), 1_000_000, -1];
+    expect(tokenizer.decode(ids)).toBe("hello");
+    expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe("hello<|end|>");
+    expect(tokenizer.isSpecial(tokenizer.tokenToId("<|end|>")!)).toBe(true);
+  });
+
+  test("a stream never shows half a character", () => {
+    const ids = tokenizer.encodeIds("aé😀 한");
+    const decoder = tokenizer.streamDecoder();
+    for (const id of ids) expect(decoder.push(id)).not.toContain("\ufffd");
+    expect(decoder.end()).toBe("");
+  });
+});
+
+describe("byte-fallback BPE", () => {
+  const tokenizer = createTokenizer(byteFallbackFile());
+
+  test("the template adds the beginning, unknown characters become bytes", () => {
+    const encoding = tokenizer.encode("the é");
+    expect(encoding.tokens).toEqual(["<s>", "▁the", "▁", "<0xC3>", "<0xA9>"]);
+    expect(encoding.offsets).toEqual([
+      [0, 0],
+      [0, 3],
+      [3, 4],
+      [4, 5],
+      [4, 5],
+    ]);
+    expect(tokenizer.decode(encoding.ids)).toBe("the é");
+  });
+
+  test("cutting at spaces changes nothing", () => {
+    // The same vocabulary with a merge across a space cannot be cut there.
+    const crossing = byteFallbackFile();
+    const vocab = crossing.model["vocab"] as Record<string, number>;
+    const size = Object.keys(vocab).length;
+    vocab["m▁"] = size;
+    (crossing.model["merges"] as unknown[]).push(["m", "▁"]);
+    const whole = createTokenizer(crossing);
+    fc.assert(
+      fc.property(fc.stringMatching(/^[ thecatson.é]{0,80}$/), (text) => {
+        expect(tokenizer.encode(text)).toEqual(whole.encode(text));
+      }),
+    );
+    expect(whole.encode("m m").tokens).toEqual(["<s>", "▁", "m▁", "m"]);
+  });
+
+  test("beginning and end are recognised, and settings override the template", () => {
+    expect([tokenizer.beginningId, tokenizer.endId, tokenizer.unknownId]).toEqual([1, 2, 0]);
+    const both = createTokenizer(byteFallbackFile(), {
+      beginningToken: "<s>",
+      endToken: "</s>",
+      addBeginningToken: false,
+      addEndToken: true,
+    });
+    expect(both.encode("the").tokens).toEqual(["▁the", "</s>"]);
+  });
+});
+
+describe("WordPiece", () => {
+  const tokenizer = createTokenizer(wordPieceFile());
+
+  test("longest pieces first, unknown words whole, pairs with type ids", () => {
+    const encoding = tokenizer.encode("The CATS!", { pair: "unaffable xyz 中" });
+    expect(encoding.tokens.join(" ")).toBe(
+      "[CLS] the cat ##s ! [SEP] un ##aff ##able [UNK] 中 [SEP]",
+    );
+    expect([...encoding.typeIds].join("")).toBe("000000111111");
+    expect([...encoding.specialTokensMask].join("")).toBe("100001000001");
+    expect(tokenizer.decode(encoding.ids)).toBe("the cats! unaffable 中");
+  });
+
+  test("truncation and padding as the file sets them", () => {
+    const file = wordPieceFile();
+    file["truncation"] = { direction: "Left", max_length: 5, strategy: "LongestFirst", stride: 0 };
+    file["padding"] = {
+      strategy: "BatchLongest",
+      direction: "Left",
+      pad_to_multiple_of: 4,
+      pad_id: 0,
+      pad_type_id: 0,
+      pad_token: "[PAD]",
+    };
+    const limited = createTokenizer(file);
+    const [long, short] = limited.encodeBatch(["the cat the cat !", "!"]);
+    expect(long!.tokens.join(" ")).toBe("[PAD] [PAD] [PAD] [CLS] the cat ! [SEP]");
+    expect(short!.tokens.join(" ")).toBe("[PAD] [PAD] [PAD] [PAD] [PAD] [CLS] ! [SEP]");
+    expect([...short!.attentionMask].join("")).toBe("00000111");
+    const free = limited.encode("the cat the cat !", { applyLimits: false });
+    expect(free.tokens).toHaveLength(7);
+    expect(limited.encode("the cat the", { pair: "the cat" }).tokens.join(" ")).toBe(
+      "[PAD] [PAD] [PAD] [CLS] the [SEP] cat [SEP]",
+    );
+  });
+});
+
+describe("Unigram", () => {
+  const tokenizer = createTokenizer(unigramFile());
+
+  /** Best score over all ways to cut a word, by recursion. */
+  function bestScore(word: string, scores: ReadonlyMap<string, number>, unknown: number): number {
+    if (word === "") return 0;
+    let best = Number.NEGATIVE_INFINITY;
+    for (let length = 1; length <= word.length; length++) {
+      const piece = word.slice(0, length);
+      const score = scores.get(piece) ?? (length === 1 ? unknown : undefined);
+      if (score !== undefined) {
+        best = Math.max(best, score + bestScore(word.slice(length), scores, unknown));
+      }
+    }
+    return best;
+  }
+
+  test("finds the best of all cuts", () => {
+    const vocab = unigramFile().model["vocab"] as [string, number][];
+    const scores = new Map(vocab);
+    const unknown = Math.min(...scores.values()) - 10;
+    fc.assert(
+      fc.property(fc.stringMatching(/^[catshex]{1,9}$/), (word) => {
+        const { tokens } = tokenizer.encode(word);
+        let score = 0;
+        for (const token of tokens) score += scores.get(token) ?? unknown * token.length;
+        expect(score).toBeCloseTo(bestScore(`▁${word}`, scores, unknown), 9);
+        expect(tokens.join("")).toBe(`▁${word}`);
+      }),
+    );
+  });
+
+  test("unknown text is shown as itself and joined", () => {
+    const encoding = tokenizer.encode("the xyz");
+    expect(encoding.tokens).toEqual(["▁the", "▁", "xyz"]);
+    expect(encoding.ids[2]).toBe(2);
+    expect(encoding.offsets[2]).toEqual([4, 7]);
+  });
+});
+
+describe("added tokens", () => {
+  const withToken = (flags: Record<string, unknown>): Tokenizer => {
+    const file = byteLevelFile();
+    const tokens = file["added_tokens"] as unknown[];
+    tokens.push({ id: 400, content: "<m>", special: false, normalized: false, ...flags });
+    return createTokenizer(file);
+  };
+
+  test("strip flags take whitespace along, single_word needs edges", () => {
+    expect(withToken({ lstrip: true }).encode("a  <m> b").tokens).toEqual(["a", "  <m>", "Ġ", "b"]);
+    expect(withToken({ rstrip: true }).encode("a <m>  b").tokens).toEqual(["a", "Ġ", "<m>  ", "b"]);
+    const single = withToken({ single_word: true });
+    expect(single.encode("a <m> b").tokens).toContain("<m>");
+    expect(single.encode("a<m>b").tokens).not.toContain("<m>");
+    expect(single.encode("<m>").tokens).toEqual(["<m>"]);
+  });
+
+  test("normalized tokens are found in normalized text", () => {
+    const file = byteLevelFile();
+    file["normalizer"] = { type: "Lowercase" };
+    file["added_tokens"] = [
+      { id: 400, content: "HeLLo", special: false, normalized: true },
+      { id: 401, content: "WOrld", special: false, normalized: false },
+    ];
+    const tokenizer = createTokenizer(file);
+    expect([...tokenizer.encodeIds("HELLO WOrld")]).toEqual([400, 220 - 188, 401]);
+    expect(tokenizer.encode("hello world").ids[0]).toBe(400);
+  });
+
+  test("the longest token at the leftmost place wins", () => {
+    const file = byteLevelFile();
+    file["added_tokens"] = ["ab", "abc", "bcd", "x"].map((content, i) => ({
+      id: 400 + i,
+      content,
+      normalized: false,
+    }));
+    expect(createTokenizer(file).encode("abcd ab").tokens).toEqual(["abc", "d", "Ġ", "ab"]);
+  });
+});
+
+const folder = vocabularyFolder();
+describe.skipIf(folder === undefined)("published vocabularies", () => {
+  for (const name of folder === undefined ? [] : vocabularyNames(folder)) {
+    describe(name, async () => {
+      const tokenizer = await loadTokenizer(join(folder!, name));
+
+      test("every field of every vector", () => {
+        for (const vector of readJsonLines<Vector>(join(folder!, name, "vectors.jsonl"))) {
+          const { text } = vector;
+          const bare = { addSpecialTokens: false, offsetUnit: "codepoint" } as const;
+          const encoding = tokenizer.encode(text, bare);
+          expect([...encoding.ids], text).toEqual(vector.ids);
+          if (vector.tokens !== undefined) expect(encoding.tokens, text).toEqual(vector.tokens);
+          if (vector.offsets !== undefined) expect(encoding.offsets, text).toEqual(vector.offsets);
+          expect([...tokenizer.encodeIds(text, bare)], text).toEqual(vector.ids);
+          expect([...tokenizer.encode(text).ids], text).toEqual(vector.idsWithSpecial);
+          expect([...tokenizer.encodeIds(text)], text).toEqual(vector.idsWithSpecial);
+          const decoded = tokenizer.decode(vector.ids, { skipSpecialTokens: false });
+          expect(decoded, text).toBe(vector.decoded);
+          expect(streamed(tokenizer, vector.ids, false), text).toBe(vector.decoded);
+        }
+      });
+
+      test("the contract holds on random text", () => {
+        fc.assert(
+          fc.property(anyText, (text) => checkContract(tokenizer, text)),
+          { numRuns: 100 },
+        );
+      });
+
+      const lossless = !/^(bert|t5|claude)/.test(name);
+      test.skipIf(!lossless)("every line of 14 languages survives the round trip", () => {
+        const pud = join(folder!, "..", "text", "pud");
+        for (const file of readdirSync(pud)) {
+          for (const line of readFileSync(join(pud, file), "utf8").split("\n")) {
+            const ids = tokenizer.encodeIds(line, { addSpecialTokens: false });
+            // A normal form is part of two of these schemes.
+            const expected = /neox|stablelm/.test(name) ? line.normalize("NFC") : line;
+            expect(tokenizer.decode(ids, { skipSpecialTokens: false })).toBe(expected);
+          }
+        }
+      });
+    });
+  }
+});
+
+describe("errors", () => {
+  const cases: [string, (file: TokenizerFile) => void, string][] = [
+    ["no model", (f) => Object.assign(f, { model: undefined }), "tokenizer-json-invalid"],
+    ["wrong type", (f) => Object.assign(f.model, { vocab: 7 }), "tokenizer-json-invalid"],
+    [
+      "negative id",
+      (f) => Object.assign(f.model["vocab"] as object, { x: -1 }),
+      "tokenizer-json-invalid",
+    ],
+    [
+      "huge id",
+      (f) => Object.assign(f.model["vocab"] as object, { x: 1e300 }),
+      "tokenizer-json-invalid",
+    ],
+    [
+      "shared id",
+      (f) => Object.assign(f.model["vocab"] as object, { x1: 3 }),
+      "tokenizer-json-invalid",
+    ],
+    [
+      "merge of an absent token",
+      (f) => (f.model["merges"] as unknown[]).push("zz zz"),
+      "tokenizer-merge-unknown-token",
+    ],
+    [
+      "merge of three",
+      (f) => (f.model["merges"] as unknown[]).push("a b c"),
+      "tokenizer-json-invalid",
+    ],
+    [
+      "unknown component",
+      (f) => Object.assign(f, { normalizer: { type: "Elsewhere" } }),
+      "tokenizer-unknown-component",
+    ],
+    [
+      "prototype key as a type",
+      (f) => Object.assign(f, { decoder: { type: "__proto__" } }),
+      "tokenizer-unknown-component",
+    ],
+    [
+      "malformed expression",
+      (f) =>
+        Object.assign(f, {
+          pre_tokenizer: { type: "Split", pattern: { Regex: "(((" }, behavior: "Isolated" },
+        }),
+      "tokenizer-regex-unsupported",
+    ],
+    [
+      "unknown template token",
+      (f) =>
+        Object.assign(f, {
+          post_processor: {
+            type: "TemplateProcessing",
+            single: [
+              { SpecialToken: { id: "constructor", type_id: 0 } },
+              { Sequence: { id: "A" } },
+            ],
+            pair: [{ Sequence: { id: "A" } }, { Sequence: { id: "B" } }],
+            special_tokens: {},
+          },
+        }),
+      "tokenizer-json-invalid",
+    ],
+  ];
+  test.each(cases)("%s", (_, spoil, code) => {
+    const file = byteLevelFile();
+    spoil(file);
+    let caught: unknown;
+    try {
+      createTokenizer(file);
+    } catch (error) {
+      caught = error;
+    }
+    expect(JetonError.isInstance(caught) ? caught.code : caught).toBe(code);
+  });
+
+  test("tokens named like members of Object.prototype are tokens", () => {
+    const text = JSON.stringify(byteLevelFile()).replace(
+      '"vocab":{',
+      '"vocab":{"__proto__":500,"constructor":501,"toString":502,',
+    );
+    const tokenizer = createTokenizer(JSON.parse(text));
+    expect(tokenizer.tokenToId("__proto__")).toBe(500);
+    expect(tokenizer.tokenToId("constructor")).toBe(501);
+    expect(tokenizer.tokenToId("hasOwnProperty")).toBeUndefined();
+    expect(tokenizer.idToToken(500)).toBe("__proto__");
+  });
+
+  test("a mutated file gives a working tokenizer or a JetonError", () => {
+    const values: unknown[] = [null, true, -1, 0, 1.5, 1e308, "", "x", "__proto__", "(", [], {}];
+    values.push({ type: "Sequence" }, { Regex: "[" }, { String: "" }, [["a", "b"]], "Removed");
+    const mutate = (file: unknown, choose: (bound: number) => number): void => {
+      let node = file as Record<string, unknown>;
+      for (let depth = 0; depth < 12; depth++) {
+        const keys = Object.keys(node);
+        if (keys.length === 0) return;
+        const key = keys[choose(keys.length)]!;
+        const child = node[key];
+        if (typeof child === "object" && child !== null && choose(4) > 0) {
+          node = child as Record<string, unknown>;
+          continue;
+        }
+        const action = choose(4);
+        if (action === 0) delete node[key];
+        else if (action === 1) node[keys[choose(keys.length)]!] = child;
+        else node[key] = structuredClone(values[choose(values.length)]);
+        return;
+      }
+    };
+    const names = Object.keys(tokenizerFiles);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...names),
+        fc.array(fc.nat(), { minLength: 60, maxLength: 60 }),
+        fc.integer({ min: 1, max: 3 }),
+        (name, choices, count) => {
+          const file = tokenizerFiles[name]!();
+          let at = 0;
+          const choose = (bound: number): number => choices[at++ % choices.length]! % bound;
+          for (let i = 0; i < count; i++) mutate(file, choose);
+          try {
+            const tokenizer = createTokenizer(file);
+            const ids = tokenizer.encodeIds("The cats don't <s> é 中 1234  <|end|>");
+            tokenizer.decode(ids);
+            tokenizer.encode("the cat");
+          } catch (error) {
+            if (!JetonError.isInstance(error)) throw error;
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});
