@@ -13,7 +13,7 @@ import {
   readField,
   readInteger,
 } from "./json-reader.ts";
-import type { Normalizer } from "./normalizers.ts";
+import type { Normalizer } from "./normalizer.ts";
 import { largestId } from "./vocabulary.ts";
 
 export interface AddedToken {

@@ -3,7 +3,7 @@
  *
  * The templates are Jinja programs that come with the model; `@huggingface/jinja` runs them.
  */
-import { Template } from "@huggingface/jinja";
+import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { JetonError } from "../core/error.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -64,6 +64,7 @@ export function renderChat(
     unk_token: settings.unknownToken,
   };
   const variables: Record<string, unknown> = {
+    ...constants,
     messages,
     add_generation_prompt:
       options.continueFinalMessage === true ? false : (options.addGenerationPrompt ?? true),
@@ -82,7 +83,7 @@ export function renderChat(
   if (options.documents !== undefined) variables["documents"] = options.documents;
   let text: string;
   try {
-    text = template.render(variables);
+    text = runTemplate(template, variables);
   } catch (cause) {
     if (JetonError.isInstance(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -93,6 +94,36 @@ export function renderChat(
     });
   }
   return options.continueFinalMessage === true ? cutAfterFinalMessage(text, messages) : text;
+}
+
+/** What every Jinja template may count on. */
+const constants: Readonly<Record<string, unknown>> = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range(...bounds: number[]): number[] {
+    const [start, end, step] = bounds.length < 2 ? [0, bounds[0] ?? 0, 1] : [...bounds, 1];
+    const values: number[] = [];
+    for (let value = start!; step! > 0 ? value < end! : value > end!; value += step!) {
+      values.push(value);
+      if (step === 0 || values.length > 1_000_000) throw new RangeError("range is too long");
+    }
+    return values;
+  },
+};
+
+/**
+ * Runs a template in an environment of our own: the library's has a date that depends on the locale
+ * and cannot be replaced.
+ */
+function runTemplate(template: Template, variables: Readonly<Record<string, unknown>>): string {
+  const environment = new Environment();
+  for (const [key, value] of Object.entries(variables)) environment.set(key, value);
+  const result: unknown = new Interpreter(environment).run(template.parsed).value;
+  return String(result);
 }
 
 /** The text up to the end of the last message's content. */

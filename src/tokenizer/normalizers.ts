@@ -19,15 +19,10 @@ import {
   readList,
   readString,
 } from "./json-reader.ts";
+import type { Normalizer } from "./normalizer.ts";
 import { readPattern } from "./pattern.ts";
 import { createPrecompiledMap } from "./precompiled-map.ts";
 import { describeForm, type UnicodeForm } from "./unicode-forms.ts";
-
-/** One step of normalization. Both functions give the same text. */
-export interface Normalizer {
-  normalize(text: string): string;
-  align(aligned: AlignedText): AlignedText;
-}
 
 /** Reads the `normalizer` of a tokenizer file; null means none. */
 export function readNormalizer(value: unknown, path: string): Normalizer | null {

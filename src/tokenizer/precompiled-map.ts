@@ -7,7 +7,7 @@ import { type AlignedText, applyChanges, type Changes } from "./aligned-text.ts"
 import { decodeUtf8Strictly } from "./byte-alphabet.ts";
 import { utf8Bytes, utf8LengthOf } from "./byte-pair-model.ts";
 import { invalidField } from "./json-reader.ts";
-import type { Normalizer } from "./normalizers.ts";
+import type { Normalizer } from "./normalizer.ts";
 
 /** A trie from byte strings to positions in a block of zero-terminated strings. */
 export interface CharacterMap {

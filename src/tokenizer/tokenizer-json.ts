@@ -12,7 +12,8 @@ import {
   readString,
 } from "./json-reader.ts";
 import { acceptsBytes, readModel } from "./models.ts";
-import { type Normalizer, readNormalizer } from "./normalizers.ts";
+import type { Normalizer } from "./normalizer.ts";
+import { readNormalizer } from "./normalizers.ts";
 import { type PostProcessor, readPostProcessor } from "./post-processors.ts";
 import { type PreTokenizerStep, readPreTokenizer } from "./pre-tokenizers.ts";
 import { largestId } from "./vocabulary.ts";
