@@ -66,11 +66,13 @@ export function serveHalf(create) {
  * Starts a half's script and makes its model.
  * @param {string} script path of the module that calls `serveHalf`
  * @param {Record<string, unknown>} options handed to its `create`
+ * @param {Record<string, string>} [environment] variables added to those of this process
  * @returns {Promise<{ settings: unknown, call(command: string, argument?: unknown): Promise<{ value: any, milliseconds: number, cpuMilliseconds: number }>, stop(): Promise<void> }>}
  */
-export async function startHalf(script, options) {
+export async function startHalf(script, options, environment = {}) {
   const child = fork(script, [], {
     execArgv: ["--expose-gc"],
+    env: { ...process.env, ...environment },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const pending = new Map();
