@@ -2,6 +2,8 @@
  * The classes of characters that the reference implementation tests by hand-written predicates.
  */
 
+import { formatDisagreement, punctuationDisagreement } from "./unicode-versions.ts";
+
 /** Unicode White_Space, which differs from JavaScript's `\s` by U+0085 (in) and U+FEFF (out). */
 export const whitespaceClass =
   "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
@@ -36,7 +38,8 @@ export function isPunctuation(codePoint: number): boolean {
       (codePoint >= 123 && codePoint <= 126)
     );
   }
-  return punctuation.test(String.fromCodePoint(codePoint));
+  const current = punctuation.test(String.fromCodePoint(codePoint));
+  return current !== punctuationDisagreement.has(codePoint);
 }
 
 /** Any number: decimal digits, letters and others (², Ⅷ, ½). */
@@ -52,7 +55,8 @@ export function isWordCharacter(codePoint: number): boolean {
 
 /** Control, format and private characters. */
 export function isOther(codePoint: number): boolean {
-  return otherCharacter.test(String.fromCodePoint(codePoint));
+  const current = otherCharacter.test(String.fromCodePoint(codePoint));
+  return current !== formatDisagreement.has(codePoint);
 }
 
 /** The ideographs that BERT sets apart. */

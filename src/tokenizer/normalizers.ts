@@ -22,7 +22,8 @@ import {
 import type { Normalizer } from "./normalizer.ts";
 import { readPattern } from "./pattern.ts";
 import { createPrecompiledMap } from "./precompiled-map.ts";
-import { describeForm, type UnicodeForm } from "./unicode-forms.ts";
+import { describeForm, normalizeForm, type UnicodeForm } from "./unicode-forms.ts";
+import { type Disagreement, markDisagreement, nonspacingDisagreement } from "./unicode-versions.ts";
 
 /** Reads the `normalizer` of a tokenizer file; null means none. */
 export function readNormalizer(value: unknown, path: string): Normalizer | null {
@@ -47,7 +48,7 @@ function readStep(value: unknown, path: string, depth: number): Normalizer {
         readBoolean(object, "strip_right", path, true),
       );
     case "StripAccents":
-      return createFilter(/\p{M}/gu);
+      return createFilter(/\p{M}/gu, markDisagreement);
     case "Nmt":
       return createSequence([
         createFilter(/[\u0001-\u0008\u000b\u000e-\u001f\u007f\u008f\u009f]/g),
@@ -112,7 +113,7 @@ function fromChanges(
 
 function createUnicodeForm(form: UnicodeForm): Normalizer {
   return fromChanges(
-    (text) => text.normalize(form),
+    (text) => normalizeForm(text, form),
     (text) => describeForm(text, form),
   );
 }
@@ -148,8 +149,14 @@ function addReplacement(described: Changes, replacement: string): void {
 }
 
 /** Drops every match of a class of characters; the others keep their place. */
-function createFilter(dropped: RegExp): Normalizer {
-  return createMapping(dropped, () => "");
+function createFilter(dropped: RegExp, disagreement?: Disagreement): Normalizer {
+  if (disagreement === undefined) return createMapping(dropped, () => "");
+  const either = new RegExp(`${dropped.source}|${disagreement.expression.source}`, "gu");
+  const one = new RegExp(`^${dropped.source}$`, "u");
+  return createMapping(either, (character) => {
+    const isDropped = one.test(character) !== disagreement.has(character.codePointAt(0)!);
+    return isDropped ? "" : character;
+  });
 }
 
 /** Replaces every match of a class of characters by one character with the same place, or none. */
@@ -237,7 +244,7 @@ function readBert(object: JsonObject, path: string): Normalizer {
     steps.push(fromChanges(spaceIdeographs, describeIdeographs));
   }
   if (readBoolean(object, "strip_accents", path, lower)) {
-    steps.push(createUnicodeForm("NFD"), createFilter(/\p{Mn}/gu));
+    steps.push(createUnicodeForm("NFD"), createFilter(/\p{Mn}/gu, nonspacingDisagreement));
   }
   if (lower) steps.push(fromChanges(lowercase, describeLowercase));
   return createSequence(steps);

@@ -3,6 +3,7 @@
  * offsets.
  */
 import { JetonError } from "../core/error.ts";
+import { characterLength } from "./aligned-text.ts";
 import { byteToCharacter } from "./byte-alphabet.ts";
 import { isWhitespace } from "./character-classes.ts";
 import {
@@ -196,13 +197,14 @@ function readPiece(value: unknown, at: string, table: JsonObject, path: string):
 const byteSpace = byteToCharacter[32]!.charCodeAt(0);
 
 /**
- * The offsets of a token without the whitespace that it begins and ends with. A space that the
- * tokenizer itself put before the text (`prefixSpace`) is not in the text and costs nothing.
+ * The offsets of a token (UTF-16 units of `text`) without the whitespace that it begins and ends
+ * with, one character of the text for each. A space that the tokenizer itself put before the text
+ * (`prefixSpace`) is not in the text and costs nothing.
  */
 export function trimOffsets(
+  text: string,
   token: string,
-  start: number,
-  end: number,
+  offsets: readonly [number, number],
   isFirst: boolean,
   prefixSpace: boolean,
 ): [number, number] {
@@ -213,10 +215,20 @@ export function trimOffsets(
   while (trailing < token.length && isSpace(token.charCodeAt(token.length - 1 - trailing))) {
     trailing++;
   }
+  let [start, end] = offsets;
   if (leading > 0) {
     if ((isFirst || start === 0) && prefixSpace) leading--;
-    start = Math.min(start + leading, end);
+    for (; leading > 0 && start < end; leading--) start += characterLength(text, start);
   }
-  if (trailing > 0 && end >= trailing) end = Math.max(end - trailing, start);
+  if (trailing > 0) {
+    let last = end;
+    let left = trailing;
+    for (; left > 0 && last > 0; left--) last -= isPairBefore(text, last) ? 2 : 1;
+    if (left === 0) end = Math.max(last, start);
+  }
   return [start, end];
+}
+
+function isPairBefore(text: string, at: number): boolean {
+  return at >= 2 && characterLength(text, at - 2) === 2;
 }

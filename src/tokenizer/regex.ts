@@ -14,7 +14,7 @@ import { describeValue } from "./json-reader.ts";
 const longestPattern = 20_000;
 const deepestNesting = 200;
 
-const wordClass = "\\p{L}\\p{M}\\p{N}\\p{Pc}";
+const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 const newline = "\\n";
 
 /**

@@ -2,6 +2,8 @@
  * The Unicode script of a character, as the `UnicodeScripts` pre-tokenizer needs it.
  */
 
+import { scriptDisagreement } from "./unicode-versions.ts";
+
 /** Script names in the order in which they are tried, commonest first. */
 const names: readonly string[] = (
   "Latin Common Han Cyrillic Arabic Greek Hebrew Devanagari Hangul Thai Hiragana Katakana Bengali " +
@@ -20,7 +22,7 @@ const names: readonly string[] = (
   "Old_Uyghur Osage Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa Phoenician " +
   "Psalter_Pahlavi Rejang Runic Samaritan Saurashtra Sharada Shavian Siddham SignWriting Sogdian " +
   "Sora_Sompeng Soyombo Sundanese Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet " +
-  "Takri Tangsa Tangut Tifinagh Tirhuta Toto Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi " +
+  "Takri Tangsa Tangut Thaana Tifinagh Tirhuta Toto Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi Yi " +
   "Zanabazar_Square"
 ).split(" ");
 
@@ -35,7 +37,8 @@ export function scriptOf(codePoint: number): string | undefined {
   const character = String.fromCodePoint(codePoint);
   const raw = expressions.find(([, expression]) => expression.test(character))?.[0];
   const isKana = raw === "Hiragana" || raw === "Katakana" || codePoint === 0x30fc;
-  const script = isKana ? "Han" : raw;
+  const isKnown = !scriptDisagreement.has(codePoint);
+  const script = isKana ? "Han" : isKnown ? raw : undefined;
   if (known.size < 100_000) known.set(codePoint, script);
   return script;
 }

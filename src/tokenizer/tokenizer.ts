@@ -177,7 +177,7 @@ class PartsTokenizer implements Tokenizer {
       addedTokens.filter((token) => token.normalized),
       parts.normalizer,
     );
-    this.addedById = new Map(addedTokens.map((token) => [token.id, token]));
+    this.addedById = new Map(addedTokens.map((token) => [token.id, shownAs(token, parts)]));
     this.addedByContent = new Map(addedTokens.map((token) => [token.content, token]));
     this.specialTokens = new Map(
       addedTokens.filter((token) => token.special).map((token) => [token.content, token.id]),
@@ -262,9 +262,12 @@ class PartsTokenizer implements Tokenizer {
     if (options.applyLimits !== false) this.truncate(raws, whole, isPair);
     const { trim } = this.parts.postProcessor;
     if (trim !== null) {
-      for (const raw of [raws.A, raws.B]) {
-        raw.offsets = raw.offsets.map(([start, end], i) =>
-          trimOffsets(raw.tokens[i]!, start, end, i === 0, trim.prefixSpace),
+      for (const [raw, source] of [
+        [raws.A, text],
+        [raws.B, options.pair ?? ""],
+      ] as const) {
+        raw.offsets = raw.offsets.map((offsets, i) =>
+          trimOffsets(source, raw.tokens[i]!, offsets, i === 0, trim.prefixSpace),
         );
       }
     }
@@ -597,6 +600,12 @@ function forceEdge(
   if (has === wanted) return template;
   if (edge === "start") return wanted ? [piece, ...template] : template.slice(1);
   return wanted ? [...template, piece] : template.slice(0, -1);
+}
+
+/** A token that is found in normalized text is also written in it. */
+function shownAs(token: AddedToken, { normalizer }: TokenizerParts): AddedToken {
+  if (!token.normalized || normalizer === null) return token;
+  return { ...token, content: normalizer.normalize(token.content) };
 }
 
 function addToken(raw: Raw, id: number, token: string, start: number, end: number): void {

@@ -8,8 +8,19 @@
  * representative of each class.
  */
 import type { Changes } from "./aligned-text.ts";
+import { decompositionDisagreement, markDisagreement } from "./unicode-versions.ts";
 
 export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
+
+/** A normal form of a text; characters that the reference does not know stay as they are. */
+export function normalizeForm(text: string, form: UnicodeForm): string {
+  const normalized = text.normalize(form);
+  if (normalized === text) return text;
+  const parts = text.split(decompositionDisagreement.expression);
+  if (parts.length === 1) return normalized;
+  const unknown = text.match(decompositionDisagreement.expression) ?? [];
+  return parts.map((part, i) => part.normalize(form) + (unknown[i] ?? "")).join("");
+}
 
 /** The characters of `text.normalize(form)`, each with its change. */
 export function describeForm(text: string, form: UnicodeForm): Changes {
@@ -35,7 +46,8 @@ function decompose(text: string, compatible: boolean): Changes {
   };
   for (const character of text) {
     let change = 0;
-    for (const part of character.normalize(form)) {
+    const isKnown = !decompositionDisagreement.has(character.codePointAt(0)!);
+    for (const part of isKnown ? character.normalize(form) : character) {
       const codePoint = part.codePointAt(0)!;
       const combining = combiningClass(codePoint);
       if (combining === 0) sortMarks();
@@ -174,6 +186,7 @@ function findCombiningClass(codePoint: number): number {
   if (!mark.test(character)) return 0;
   // Characters that decompose have no class of their own that matters after decomposition.
   if (character.normalize("NFD") !== character) return 0;
+  if (markDisagreement.has(codePoint)) return 0;
   // The class is the highest whose representative does not move behind the character.
   let found = 0;
   let ordered = false;
