@@ -23,7 +23,7 @@ const scratchBits = new Uint32Array(scratch.buffer);
  * @param {Uint16Array} source bits
  * @returns {Float32Array}
  */
-function widenHalf(source) {
+export function widenHalf(source) {
   const target = new Float32Array(source.length);
   for (let i = 0; i < source.length; i++) {
     const bits = source[i];

@@ -66,6 +66,7 @@ async function createLlamaModel(options) {
       await closeSteps();
       ids.length = sequence.nextTokenIndex;
       ids.push(...added);
+      tokenPredictor?.updateInputTokens(ids); // what its chat classes do with the prompt
       steps = sequence.evaluateWithMetadata(added, {}, greedy);
       return next();
     },
