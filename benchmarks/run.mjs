@@ -8,7 +8,7 @@
  * Diagnostics go to standard error.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -21,16 +21,17 @@ function listBenchmarks() {
     .sort();
 }
 
-/** Whether an error means that a package named in `benchmarks/package.json` is not installed. */
-function isMissingPackage(error) {
-  return (
-    (error?.code === "ERR_MODULE_NOT_FOUND" || error?.code === "MODULE_NOT_FOUND") &&
-    !existsSync(join(root, "node_modules"))
-  );
+/**
+ * How to install the peers of a benchmark, or undefined when they are there. A benchmark with a
+ * `package.json` of its own has an install of its own; the others share that of `benchmarks/`.
+ */
+function missingInstall(name) {
+  const folder = existsSync(join(root, name, "package.json")) ? join(root, name) : root;
+  if (existsSync(join(folder, "node_modules"))) return undefined;
+  return `npm ci --prefix ${relative(process.cwd(), folder) || "."}`;
 }
 
-async function main() {
-  const [name, ...rest] = process.argv.slice(2);
+async function main(name, rest) {
   const names = listBenchmarks();
   if (name === undefined || name === "--help") {
     console.log("usage: npm run bench -- <name> [--json] [options of the benchmark]\n");
@@ -52,13 +53,14 @@ async function main() {
   return 0;
 }
 
+const [name, ...rest] = process.argv.slice(2);
 try {
-  process.exitCode = await main();
+  process.exitCode = await main(name, rest);
 } catch (error) {
-  if (isMissingPackage(error)) {
-    console.error(`${error.message}\nThe peers are not installed: npm ci --prefix benchmarks`);
-  } else {
-    console.error(error?.code?.startsWith?.("ERR_PARSE_ARGS") ? error.message : error);
-  }
-  process.exitCode = error?.code?.startsWith?.("ERR_PARSE_ARGS") ? 2 : 1;
+  const code = String(error?.code);
+  const install = code.endsWith("MODULE_NOT_FOUND") ? missingInstall(name) : undefined;
+  const isUsage = code.startsWith("ERR_PARSE_ARGS");
+  if (install !== undefined) console.error(`${error.message}\nInstall the peers: ${install}`);
+  else console.error(isUsage ? error.message : error);
+  process.exitCode = isUsage ? 2 : 1;
 }

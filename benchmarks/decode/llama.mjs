@@ -9,7 +9,6 @@
  * counted twice; as fast). Flash attention is an option, because which is faster depends on the
  * context: the harness measures both and keeps the better.
  */
-import { getLlama, InputLookupTokenPredictor } from "node-llama-cpp";
 import { serveHalf } from "./half.mjs";
 
 const greedy = { temperature: 0, yieldEogToken: true };
@@ -26,6 +25,8 @@ const greedy = { temperature: 0, yieldEogToken: true };
  */
 async function createLlamaModel(options) {
   const { path, threads, capacity, flashAttention, predictor, predictorOptions } = options;
+  // Imported here, so that a package that is not installed is an answer and not a dead process.
+  const { getLlama, InputLookupTokenPredictor } = await import("node-llama-cpp");
   const llama = await getLlama({
     build: "never",
     skipDownload: true,
