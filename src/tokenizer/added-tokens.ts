@@ -65,15 +65,14 @@ export type SpecialTokenPolicy = (token: AddedToken) => boolean;
 
 /** Finds added tokens in a text. */
 export interface AddedTokenFinder {
-  /**
-   * Calls `visit` with consecutive ranges that cover the text, each with the token it is or null.
-   * Returns false without a call when the text holds no token at all.
-   */
+  /** False when the text surely holds no token. Cheap. */
+  mayOccur(text: string): boolean;
+  /** Calls `visit` with consecutive ranges that cover the text, each with the token it is or null. */
   cut(
     text: string,
     accepts: SpecialTokenPolicy | null,
     visit: (start: number, end: number, token: AddedToken | null) => void,
-  ): boolean;
+  ): void;
 }
 
 interface Node {
@@ -108,9 +107,9 @@ export function createFinder(
   const next = createSearch(contents);
 
   return {
+    mayOccur: (text) => next(text, 0) >= 0,
     cut(text, accepts, visit) {
       let covered = 0;
-      let any = false;
       for (let at = next(text, 0); at >= 0; ) {
         const found = longestAt(root, text, at);
         if (found === null) {
@@ -129,13 +128,11 @@ export function createFinder(
         if (token.rightStrip) {
           while (end < text.length && isWhitespace(text.charCodeAt(end))) end++;
         }
-        any = true;
         if (covered < start) visit(covered, start, null);
         visit(start, end, token);
         covered = end;
       }
-      if (any && covered < text.length) visit(covered, text.length, null);
-      return any;
+      if (covered < text.length) visit(covered, text.length, null);
     },
   };
 }

@@ -31,14 +31,21 @@ import {
   splitBehaviors,
 } from "./pattern.ts";
 import { compilePattern } from "./regex.ts";
+import {
+  createMarkScanner,
+  createRunScanner,
+  findScanner,
+  knownPatterns,
+  type Scanner,
+} from "./scanners.ts";
 import { scriptOf } from "./scripts.ts";
 
 /** Keeps ranges of a piece. */
 export interface SplitStep {
   readonly kind: "split";
   split(text: string, emit: EmitPiece): void;
-  /** The regular expression of an isolating split, for which a scanner may exist. */
-  readonly isolates?: string;
+  /** Finds the same pieces one by one, for a split that keeps the whole text. */
+  readonly scan?: Scanner;
 }
 
 /** Changes the text of a piece. `atStart` tells whether the piece begins the source text. */
@@ -59,8 +66,7 @@ export interface PreTokenizer {
 }
 
 /** The split of GPT-2's byte-level pre-tokenizer. */
-export const byteLevelPattern: string =
-  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+export const byteLevelPattern: string = knownPatterns.gpt2;
 
 /**
  * Reads the `pre_tokenizer` of a tokenizer file. With `deferBytes` a byte-level rewrite that comes
@@ -158,8 +164,10 @@ function splitByPattern(
       splitAtMatches(text.length, findMatches(expression, text), behavior, invert, emit);
     },
   };
-  // Text between the matches is kept as well, so for isolated pieces inversion changes nothing.
-  return behavior === "Isolated" && source !== undefined ? { ...step, isolates: source } : step;
+  // A pattern that matches everything gives the same pieces whether these or the gaps are kept.
+  const keepsAll = behavior === "Isolated" || (behavior === "Removed" && invert);
+  const scan = keepsAll && source !== undefined ? findScanner(source) : undefined;
+  return scan === undefined ? step : { ...step, scan };
 }
 
 /** Every character that `test` accepts is a match of its own. */
@@ -297,7 +305,7 @@ function readMetaspace(object: JsonObject, path: string): PreTokenizerStep[] {
  * what follows it; without, each mark of a run begins a piece.
  */
 export function splitBefore(mark: string, keepRuns: boolean): SplitStep {
-  return {
+  const step: SplitStep = {
     kind: "split",
     split(text, emit) {
       let start = 0;
@@ -310,4 +318,7 @@ export function splitBefore(mark: string, keepRuns: boolean): SplitStep {
       if (start < text.length) emit(start, text.length);
     },
   };
+  if (mark.length > 1) return step;
+  const unit = mark.charCodeAt(0);
+  return { ...step, scan: keepRuns ? createRunScanner(unit) : createMarkScanner(unit) };
 }

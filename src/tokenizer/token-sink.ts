@@ -27,7 +27,12 @@ export class IntegerList {
 
   /** A copy of the values in an array of exactly their number. */
   toArray(): Int32Array {
-    return this.values.slice(0, this.length);
+    const { values, length } = this;
+    const copy = new Int32Array(length);
+    // `slice` and `set` cost more than they save on the few tokens of a line.
+    if (length > 64) copy.set(values.subarray(0, length));
+    else for (let i = 0; i < length; i++) copy[i] = values[i]!;
+    return copy;
   }
 }
 

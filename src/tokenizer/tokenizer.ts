@@ -222,11 +222,17 @@ class PartsTokenizer implements Tokenizer {
     }
     const { list } = this;
     list.length = 0;
-    const template = options.addSpecialTokens === false ? textOnly : this.single;
-    for (const piece of template) {
-      if (piece.kind === "special") for (const id of piece.ids) list.push(id);
-      else this.appendIds(toWellFormed(text), this.policy(options));
+    const policy = options.allowedSpecial === undefined ? null : this.policy(options);
+    const wellFormed = toWellFormed(text);
+    if (options.addSpecialTokens === false) {
+      this.appendIds(wellFormed, policy);
+    } else {
+      for (const piece of this.single) {
+        if (piece.kind === "text") this.appendIds(wellFormed, policy);
+        else for (const id of piece.ids) list.push(id);
+      }
     }
+    this.cache.release();
     return list.toArray();
   }
 
@@ -362,22 +368,28 @@ class PartsTokenizer implements Tokenizer {
   // The plain path.
 
   private appendIds(text: string, policy: SpecialTokenPolicy | null): void {
-    const found = this.finder?.cut(text, policy, (start, end, token) => {
-      if (token !== null) this.list.push(token.id);
-      else this.appendSegment(text.slice(start, end), start === 0, policy);
-    });
-    if (!found) this.appendSegment(text, true, policy);
+    if (this.finder?.mayOccur(text)) {
+      this.finder.cut(text, policy, (start, end, token) => {
+        if (token !== null) this.list.push(token.id);
+        else this.appendSegment(text.slice(start, end), start === 0, policy);
+      });
+    } else {
+      this.appendSegment(text, true, policy);
+    }
   }
 
   /** A stretch of text without plain added tokens. */
   private appendSegment(source: string, atStart: boolean, policy: SpecialTokenPolicy | null): void {
     const { normalizer } = this.parts;
     const text = normalizer === null ? source : normalizer.normalize(source);
-    const found = this.normalizedFinder?.cut(text, policy, (start, end, token) => {
-      if (token !== null) this.list.push(token.id);
-      else this.appendPiece(text.slice(start, end), 0, atStart && start === 0);
-    });
-    if (!found) this.appendPiece(text, 0, atStart);
+    if (this.normalizedFinder?.mayOccur(text)) {
+      this.normalizedFinder.cut(text, policy, (start, end, token) => {
+        if (token !== null) this.list.push(token.id);
+        else this.appendPiece(text.slice(start, end), 0, atStart && start === 0);
+      });
+    } else {
+      this.appendPiece(text, 0, atStart);
+    }
   }
 
   private appendPiece(piece: string, firstStep: number, atStart: boolean): void {
@@ -389,7 +401,18 @@ class PartsTokenizer implements Tokenizer {
       if (step.kind === "rewrite") {
         text = step.rewrite(text, atStart);
       } else if (i === steps.length - 1) {
-        step.split(text, (start, end) => cache.appendIds(text, start, end, list));
+        cache.load(text);
+        if (step.scan === undefined) {
+          step.split(text, (start, end) => cache.appendIds(start, end, list));
+          return;
+        }
+        const { scan } = step;
+        const { length } = text;
+        for (let start = 0; start < length; ) {
+          const end = scan(cache.units, start, length);
+          cache.appendIds(start, end, list);
+          start = end;
+        }
         return;
       } else {
         step.split(text, (start, end) =>
@@ -398,7 +421,9 @@ class PartsTokenizer implements Tokenizer {
         return;
       }
     }
-    if (text !== "") cache.appendIds(text, 0, text.length, list);
+    if (text === "") return;
+    cache.load(text);
+    cache.appendIds(0, text.length, list);
   }
 
   // The aligned path.
@@ -407,23 +432,29 @@ class PartsTokenizer implements Tokenizer {
     const text = toWellFormed(source);
     const raw: Raw = { ids: [], tokens: [], offsets: [] };
     const policy = this.policy(options);
-    const found = this.finder?.cut(text, policy, (start, end, token) => {
+    if (this.finder === null) {
+      this.addSegment(alignSource(text, 0), raw, policy);
+      return raw;
+    }
+    this.finder.cut(text, policy, (start, end, token) => {
       if (token !== null) addToken(raw, token.id, text.slice(start, end), start, end);
       else this.addSegment(alignSource(text.slice(start, end), start), raw, policy);
     });
-    if (!found) this.addSegment(alignSource(text, 0), raw, policy);
     return raw;
   }
 
   private addSegment(source: AlignedText, raw: Raw, policy: SpecialTokenPolicy | null): void {
     const { normalizer } = this.parts;
     const aligned = normalizer === null ? source : normalizer.align(source);
-    const found = this.normalizedFinder?.cut(aligned.text, policy, (start, end, token) => {
+    if (this.normalizedFinder === null) {
+      this.addPiece(aligned, 0, raw);
+      return;
+    }
+    this.normalizedFinder.cut(aligned.text, policy, (start, end, token) => {
       const part = sliceAligned(aligned, start, end);
       if (token === null) this.addPiece(part, 0, raw);
       else addToken(raw, token.id, part.text, part.starts[0]!, part.ends.at(-1)!);
     });
-    if (!found) this.addPiece(aligned, 0, raw);
   }
 
   private addPiece(piece: AlignedText, firstStep: number, raw: Raw): void {
@@ -448,7 +479,8 @@ class PartsTokenizer implements Tokenizer {
     const { sink } = this;
     const { model } = this.parts;
     sink.length = 0;
-    this.cache.appendTokens(word.text, 0, word.text.length, sink);
+    this.cache.load(word.text);
+    this.cache.appendTokens(0, word.text.length, sink);
     const places = new BytePlaces(word.text);
     for (let i = 0; i < sink.length; i++) {
       const id = sink.ids[i]!;

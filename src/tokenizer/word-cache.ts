@@ -1,145 +1,181 @@
 /**
  * A bounded cache from words to their tokens.
  *
- * Words repeat: most of a text is found here and never reaches the model. A word is looked up by the
- * UTF-16 units of the text itself, so that a hit allocates nothing; keys and values live in typed
- * arrays. When the cache is full it starts afresh.
+ * Words repeat: most of a text is found here and never reaches the model. The text is loaded into an
+ * array of UTF-16 units once; words are looked up as ranges of it, so that a hit allocates nothing.
+ * Keys and values live in typed arrays. When the cache is full it starts afresh.
  */
 import { type IntegerList, TokenSink } from "./token-sink.ts";
 import type { WordModel } from "./word-model.ts";
 
 /** Longer words (in UTF-16 units) are not kept. */
 const longestWord = 96;
-const mostEntries = 1 << 16;
+const mostWords = 1 << 16;
 const mostKeyUnits = 1 << 20;
 const mostTokens = 1 << 19;
 
+// A slot: hash, start and length of the key (length 0: empty), start and number of the tokens, and
+// the first token itself, which saves most words another access.
+const slotSize = 8;
+const hashField = 0;
+const keyField = 1;
+const lengthField = 2;
+const startField = 3;
+const countField = 4;
+const firstField = 5;
+
 export class WordCache {
   private readonly model: WordModel;
-  private readonly scratch: TokenSink = new TokenSink();
+  private text = "";
+  /** UTF-16 units of the loaded text; valid up to its length. */
+  units: Uint16Array = new Uint16Array(1024);
 
-  /** Slots of an open-addressed table: hash and entry number (0: empty). */
-  private slots: Int32Array = new Int32Array(2048);
+  private slots: Int32Array = new Int32Array(1024 * slotSize);
   private mask = 1023;
-  /** Per entry (from 1): start of its key, end of its key, start of its tokens, end of its tokens. */
-  private entries: Int32Array = new Int32Array(4096);
-  private entryCount = 0;
+  private words = 0;
   private keys: Uint16Array = new Uint16Array(8192);
   private keyCount = 0;
-  private readonly tokens: TokenSink = new TokenSink();
+  /** Tokens of the words that are kept. */
+  private readonly kept: TokenSink = new TokenSink();
+  /** Tokens of a word that has just been encoded. */
+  private readonly fresh: TokenSink = new TokenSink();
 
   constructor(model: WordModel) {
     this.model = model;
   }
 
-  /** Appends the ids of the word `text[start, end)`. */
-  appendIds(text: string, start: number, end: number, ids: IntegerList): void {
-    const entry = this.find(text, start, end);
-    const source = entry === 0 ? this.scratch : this.tokens;
-    const from = entry === 0 ? 0 : this.entries[entry * 4 + 2]!;
-    const to = entry === 0 ? this.scratch.length : this.entries[entry * 4 + 3]!;
-    const values = source.ids;
-    if (to - from === 1) {
-      ids.push(values[from]!);
-      return;
-    }
-    ids.reserve(to - from);
-    for (let i = from; i < to; i++) ids.push(values[i]!);
+  /** Makes `text` the one whose words are looked up. It must be well-formed. */
+  load(text: string): void {
+    this.text = text;
+    const { length } = text;
+    if (length > this.units.length)
+      this.units = new Uint16Array(Math.max(length, this.units.length * 2));
+    const { units } = this;
+    for (let i = 0; i < length; i++) units[i] = text.charCodeAt(i);
   }
 
-  /** Appends the tokens of the word `text[start, end)` with their spans. */
-  appendTokens(text: string, start: number, end: number, sink: TokenSink): void {
-    const entry = this.find(text, start, end);
-    const source = entry === 0 ? this.scratch : this.tokens;
-    const from = entry === 0 ? 0 : this.entries[entry * 4 + 2]!;
-    const to = entry === 0 ? this.scratch.length : this.entries[entry * 4 + 3]!;
+  /** Forgets the loaded text, and its units when they take much memory. */
+  release(): void {
+    this.text = "";
+    if (this.units.length > 1 << 20) this.units = new Uint16Array(1024);
+  }
+
+  /** Appends the ids of the word [start, end) of the loaded text. */
+  appendIds(start: number, end: number, ids: IntegerList): void {
+    const at = this.find(start, end);
+    if (at < 0) {
+      copyIds(this.fresh.ids, 0, this.fresh.length, ids);
+      return;
+    }
+    const count = this.slots[at + countField]!;
+    if (count === 1) ids.push(this.slots[at + firstField]!);
+    else copyIds(this.kept.ids, this.slots[at + startField]!, count, ids);
+  }
+
+  /** Appends the tokens of the word [start, end) of the loaded text with their spans. */
+  appendTokens(start: number, end: number, sink: TokenSink): void {
+    const at = this.find(start, end);
+    const source = at < 0 ? this.fresh : this.kept;
+    const from = at < 0 ? 0 : this.slots[at + startField]!;
+    const to = at < 0 ? source.length : from + this.slots[at + countField]!;
     for (let i = from; i < to; i++) sink.push(source.ids[i]!, source.starts[i]!, source.ends[i]!);
   }
 
-  /** The entry of a word, encoding it first where needed; 0 when its tokens are in `scratch`. */
-  private find(text: string, start: number, end: number): number {
+  /** The slot of a word, encoding it first where needed; -1 when its tokens are in `fresh` only. */
+  private find(start: number, end: number): number {
     const length = end - start;
     if (length > longestWord) {
-      this.scratch.length = 0;
-      this.model.encodeWord(text.slice(start, end), this.scratch);
-      return 0;
+      this.encode(start, end);
+      return -1;
     }
+    const { units, slots, keys, mask } = this;
     let hash = length;
     for (let i = start; i < end; i++)
-      hash = Math.imul(hash ^ text.charCodeAt(i), 0x5bd1e995) ^ (hash >>> 13);
-    hash ^= hash >>> 15;
-    const { slots, entries, keys } = this;
-    let slot = hash & this.mask;
+      hash = Math.imul(hash ^ units[i]!, 0x5bd1e995) ^ (hash >>> 15);
+    let slot = (hash ^ (hash >>> 16)) & mask;
     for (;;) {
-      const entry = slots[slot * 2 + 1]!;
-      if (entry === 0) break;
-      if (slots[slot * 2] === hash) {
-        const key = entries[entry * 4]!;
-        if (entries[entry * 4 + 1]! - key === length) {
-          let i = 0;
-          while (i < length && keys[key + i] === text.charCodeAt(start + i)) i++;
-          if (i === length) return entry;
-        }
+      const at = slot * slotSize;
+      const keyLength = slots[at + lengthField]!;
+      if (keyLength === 0) break;
+      if (slots[at] === hash && keyLength === length) {
+        const key = slots[at + keyField]!;
+        let i = 0;
+        while (i < length && keys[key + i] === units[start + i]) i++;
+        if (i === length) return at;
       }
-      slot = (slot + 1) & this.mask;
+      slot = (slot + 1) & mask;
     }
-    return this.add(text.slice(start, end), hash);
+    this.encode(start, end);
+    return this.keep(start, end, hash);
   }
 
-  private add(word: string, hash: number): number {
-    this.scratch.length = 0;
-    this.model.encodeWord(word, this.scratch);
-    const count = this.scratch.length;
+  private encode(start: number, end: number): void {
+    this.fresh.length = 0;
+    this.model.encodeWord(this.text.slice(start, end), this.fresh);
+  }
+
+  private keep(start: number, end: number, hash: number): number {
+    const { fresh, kept } = this;
+    const length = end - start;
     if (
-      this.entryCount >= mostEntries ||
-      this.keyCount + word.length > mostKeyUnits ||
-      this.tokens.length + count > mostTokens
+      this.words >= mostWords ||
+      this.keyCount + length > mostKeyUnits ||
+      kept.length + fresh.length > mostTokens
     ) {
       this.clear();
     }
-    const entry = ++this.entryCount;
-    if (entry * 2 > this.mask) this.growSlots();
-    if ((entry + 1) * 4 > this.entries.length) {
-      const grown = new Int32Array(this.entries.length * 2);
-      grown.set(this.entries);
-      this.entries = grown;
-    }
-    if (this.keyCount + word.length > this.keys.length) {
+    this.words++;
+    if (this.words * 2 > this.mask) this.grow();
+    if (this.keyCount + length > this.keys.length) {
       const grown = new Uint16Array(this.keys.length * 2);
       grown.set(this.keys);
       this.keys = grown;
     }
-    const { scratch, tokens } = this;
-    this.entries[entry * 4] = this.keyCount;
-    for (let i = 0; i < word.length; i++) this.keys[this.keyCount++] = word.charCodeAt(i);
-    this.entries[entry * 4 + 1] = this.keyCount;
-    this.entries[entry * 4 + 2] = tokens.length;
-    for (let i = 0; i < count; i++) {
-      tokens.push(scratch.ids[i]!, scratch.starts[i]!, scratch.ends[i]!);
-    }
-    this.entries[entry * 4 + 3] = tokens.length;
-    this.place(hash, entry);
-    return entry;
+    const { slots } = this;
+    const at = this.freeSlot(hash);
+    slots[at + hashField] = hash;
+    slots[at + keyField] = this.keyCount;
+    slots[at + lengthField] = length;
+    slots[at + startField] = kept.length;
+    slots[at + countField] = fresh.length;
+    slots[at + firstField] = fresh.length > 0 ? fresh.ids[0]! : -1;
+    this.keys.set(this.units.subarray(start, end), this.keyCount);
+    this.keyCount += length;
+    kept.reserve(fresh.length);
+    for (let i = 0; i < fresh.length; i++)
+      kept.push(fresh.ids[i]!, fresh.starts[i]!, fresh.ends[i]!);
+    return at;
   }
 
-  private place(hash: number, entry: number): void {
-    let slot = hash & this.mask;
-    while (this.slots[slot * 2 + 1] !== 0) slot = (slot + 1) & this.mask;
-    this.slots[slot * 2] = hash;
-    this.slots[slot * 2 + 1] = entry;
+  private freeSlot(hash: number): number {
+    let slot = (hash ^ (hash >>> 16)) & this.mask;
+    while (this.slots[slot * slotSize + lengthField] !== 0) slot = (slot + 1) & this.mask;
+    return slot * slotSize;
   }
 
-  private growSlots(): void {
+  private grow(): void {
     const old = this.slots;
     this.slots = new Int32Array(old.length * 2);
     this.mask = this.mask * 2 + 1;
-    for (let i = 0; i < old.length; i += 2) if (old[i + 1] !== 0) this.place(old[i]!, old[i + 1]!);
+    for (let from = 0; from < old.length; from += slotSize) {
+      if (old[from + lengthField] === 0) continue;
+      const at = this.freeSlot(old[from]!);
+      for (let i = 0; i < slotSize; i++) this.slots[at + i] = old[from + i]!;
+    }
   }
 
   private clear(): void {
     this.slots.fill(0);
-    this.entryCount = 0;
+    this.words = 0;
     this.keyCount = 0;
-    this.tokens.length = 0;
+    this.kept.length = 0;
   }
+}
+
+function copyIds(source: Int32Array, from: number, count: number, ids: IntegerList): void {
+  ids.reserve(count);
+  const { values } = ids;
+  let at = ids.length;
+  for (let i = from; i < from + count; i++) values[at++] = source[i]!;
+  ids.length = at;
 }

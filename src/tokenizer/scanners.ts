@@ -1,0 +1,322 @@
+/**
+ * Hand-written scanners for the split patterns that most byte-level tokenizers use.
+ *
+ * A scanner finds the end of the piece that starts at a position, exactly as the regular expression
+ * would, from a table of character classes instead of by backtracking. The patterns in question
+ * match every text completely, so pieces follow one another without gaps. Tests compare each scanner
+ * with its expression on random text.
+ */
+
+/** The end of the piece that starts at `at` in `units[0, length)`, UTF-16 without lone surrogates. */
+export type Scanner = (units: Uint16Array, at: number, length: number) => number;
+
+const letter = 1;
+const number = 2;
+const space = 4;
+const newline = 8;
+/** Lu, Lt, Lm, Lo, M: what may begin a word in the o200k pattern. */
+const upper = 16;
+/** Ll, Lm, Lo, M: what may end one. */
+const lower = 32;
+
+const classes: readonly (readonly [string, number])[] = [
+  ["\\p{L}", letter],
+  ["\\p{N}", number],
+  ["\\p{White_Space}", space],
+  ["[\\r\\n]", newline],
+  ["[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]", upper],
+  ["[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]", lower],
+];
+
+/** Class bits of the characters of one plane of 65,536. */
+function classifyPlane(plane: number): Uint8Array {
+  const table = new Uint8Array(0x10000);
+  const parts: string[] = [];
+  // Chunks keep the argument lists short. Surrogates have no class.
+  for (let from = 0; from < 0x10000; from += 0x1000) {
+    const points: number[] = [];
+    for (let i = from; i < from + 0x1000; i++) {
+      points.push(plane === 0 && i >= 0xd800 && i < 0xe000 ? 0xfffd : plane * 0x10000 + i);
+    }
+    parts.push(String.fromCodePoint(...points));
+  }
+  const width = plane === 0 ? 1 : 2;
+  const text = parts.join("");
+  for (const [source, bit] of classes) {
+    for (const match of text.matchAll(new RegExp(`${source}+`, "gu"))) {
+      const start = match.index / width;
+      const end = start + match[0].length / width;
+      for (let i = start; i < end; i++) table[i]! |= bit;
+    }
+  }
+  return table;
+}
+
+let basicPlane: Uint8Array | undefined;
+const otherPlanes: (Uint8Array | undefined)[] = [];
+
+/** Class bits of the basic plane, built on first use. */
+function basicClasses(): Uint8Array {
+  basicPlane ??= classifyPlane(0);
+  return basicPlane;
+}
+
+/** Class bits of the surrogate pair at `at`. */
+function pairClasses(units: Uint16Array, at: number): number {
+  const codePoint = ((units[at]! - 0xd800) << 10) + (units[at + 1]! - 0xdc00) + 0x10000;
+  const plane = codePoint >> 16;
+  let table = otherPlanes[plane];
+  if (table === undefined) {
+    table = classifyPlane(plane);
+    otherPlanes[plane] = table;
+  }
+  return table[codePoint & 0xffff]!;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return (unit & 0xfc00) === 0xd800;
+}
+
+/** The end of the run of characters from `at` whose class bits meet `wanted`. */
+function runWith(
+  table: Uint8Array,
+  units: Uint16Array,
+  at: number,
+  length: number,
+  wanted: number,
+): number {
+  while (at < length) {
+    const unit = units[at]!;
+    if (isHighSurrogate(unit)) {
+      if ((pairClasses(units, at) & wanted) === 0) break;
+      at += 2;
+    } else {
+      if ((table[unit]! & wanted) === 0) break;
+      at++;
+    }
+  }
+  return at;
+}
+
+/** The end of the run of characters from `at` that are neither space, letter nor number. */
+function runOfOthers(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+  const unwanted = space | letter | number;
+  while (at < length) {
+    const unit = units[at]!;
+    if (isHighSurrogate(unit)) {
+      if ((pairClasses(units, at) & unwanted) !== 0) break;
+      at += 2;
+    } else {
+      if ((table[unit]! & unwanted) !== 0) break;
+      at++;
+    }
+  }
+  return at;
+}
+
+function classesAt(table: Uint8Array, units: Uint16Array, at: number): number {
+  const unit = units[at]!;
+  return isHighSurrogate(unit) ? pairClasses(units, at) : table[unit]!;
+}
+
+/** `\s+(?!\S)|\s+`: a run of white space leaves its last character to what follows. */
+function endOfSpaces(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+  const end = runWith(table, units, at, length, space);
+  return end === length || end === at + 1 ? end : end - 1;
+}
+
+/** `\s*[\r\n]+|\s+(?!\S)|\s+`: a run of white space up to its last line break, where it has one. */
+function endOfLines(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+  const end = runWith(table, units, at, length, space);
+  for (let i = end; i > at; i--) if ((table[units[i - 1]!]! & newline) !== 0) return i;
+  return end === length || end === at + 1 ? end : end - 1;
+}
+
+/** After an apostrophe at `at`: the end of `'s|'t|'re|'ve|'m|'ll|'d`, or -1. */
+function endOfContraction(units: Uint16Array, at: number, length: number, fold: boolean): number {
+  if (at + 1 >= length) return -1;
+  let first = units[at + 1]!;
+  // The long s folds to s.
+  if (fold) first = first === 0x17f ? 0x73 : first | 0x20;
+  if (first === 0x73 || first === 0x74 || first === 0x6d || first === 0x64) return at + 2;
+  if (at + 2 >= length) return -1;
+  const second = fold ? units[at + 2]! | 0x20 : units[at + 2]!;
+  if (first === 0x72 || first === 0x76) return second === 0x65 ? at + 3 : -1;
+  return first === 0x6c && second === 0x6c ? at + 3 : -1;
+}
+
+const apostrophe = 0x27;
+const blank = 0x20;
+
+/** The split of GPT-2. */
+function createGpt2Scanner(): Scanner {
+  const table = basicClasses();
+  return (units, at, length) => {
+    const unit = units[at]!;
+    if (unit === apostrophe) {
+      const end = endOfContraction(units, at, length, false);
+      if (end >= 0) return end;
+    }
+    const start = unit === blank && at + 1 < length ? at + 1 : at;
+    const kind = classesAt(table, units, start);
+    if ((kind & letter) !== 0) return runWith(table, units, start, length, letter);
+    if ((kind & number) !== 0) return runWith(table, units, start, length, number);
+    if ((kind & space) === 0) return runOfOthers(table, units, start, length);
+    return endOfSpaces(table, units, at, length);
+  };
+}
+
+/** The split of cl100k; Llama 3 and Qwen differ in how many digits go together. */
+function createCl100kScanner(digits: number): Scanner {
+  const table = basicClasses();
+  return (units, at, length) => {
+    const unit = units[at]!;
+    if (unit === apostrophe) {
+      const end = endOfContraction(units, at, length, true);
+      if (end >= 0) return end;
+    }
+    const kind = classesAt(table, units, at);
+    if ((kind & letter) !== 0) return runWith(table, units, at, length, letter);
+    if ((kind & number) !== 0) return runOfNumbers(table, units, at, length, digits);
+    if ((kind & newline) === 0) {
+      const next = at + (isHighSurrogate(unit) ? 2 : 1);
+      if (next < length && (classesAt(table, units, next) & letter) !== 0) {
+        return runWith(table, units, next, length, letter);
+      }
+    }
+    return endOfOthersOrSpaces(table, units, at, length, false);
+  };
+}
+
+function runOfNumbers(
+  table: Uint8Array,
+  units: Uint16Array,
+  at: number,
+  length: number,
+  digits: number,
+): number {
+  for (let i = 0; i < digits && at < length; i++) {
+    if ((classesAt(table, units, at) & number) === 0) break;
+    at += isHighSurrogate(units[at]!) ? 2 : 1;
+  }
+  return at;
+}
+
+/** ` ?[^\s\p{L}\p{N}]+[\r\n]*` (with `slashes`: `[\r\n/]*`), then white space. */
+function endOfOthersOrSpaces(
+  table: Uint8Array,
+  units: Uint16Array,
+  at: number,
+  length: number,
+  slashes: boolean,
+): number {
+  const start = units[at] === blank ? at + 1 : at;
+  let end = runOfOthers(table, units, start, length);
+  if (end === start) return endOfLines(table, units, at, length);
+  while (end < length) {
+    const unit = units[end]!;
+    if ((table[unit]! & newline) === 0 && !(slashes && unit === 0x2f)) break;
+    end++;
+  }
+  return end;
+}
+
+/** The split of o200k. */
+function createO200kScanner(): Scanner {
+  const table = basicClasses();
+  return (units, at, length) => {
+    const unit = units[at]!;
+    const kind = classesAt(table, units, at);
+    if ((kind & number) !== 0) return runOfNumbers(table, units, at, length, 3);
+    const isPrefix = (kind & (letter | newline)) === 0;
+    const next = isPrefix ? at + (isHighSurrogate(unit) ? 2 : 1) : at;
+    let end = endOfLowerWord(table, units, next, length);
+    if (end < 0 && isPrefix) end = endOfLowerWord(table, units, at, length);
+    if (end < 0) {
+      end = runWith(table, units, next, length, upper);
+      if (end === next) end = isPrefix ? runWith(table, units, at, length, upper) : at;
+      if (end === at || (isPrefix && end === next && (kind & upper) === 0)) end = -1;
+    }
+    if (end < 0) return endOfOthersOrSpaces(table, units, at, length, true);
+    if (end < length && units[end] === apostrophe) {
+      const contraction = endOfContraction(units, end, length, true);
+      if (contraction >= 0) return contraction;
+    }
+    return end;
+  };
+}
+
+/**
+ * `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`: upper then lower. Where no lower
+ * letter follows the first run, it gives back up to its last character that is both. -1: no match.
+ */
+function endOfLowerWord(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+  let i = at;
+  let both = -1;
+  while (i < length) {
+    const kind = classesAt(table, units, i);
+    if ((kind & upper) === 0) break;
+    i += isHighSurrogate(units[i]!) ? 2 : 1;
+    if ((kind & lower) !== 0) both = i;
+  }
+  const end = runWith(table, units, i, length, lower);
+  return end > i ? end : both;
+}
+
+const contractions = "'s|'t|'re|'ve|'m|'ll|'d";
+const cl100kTail = " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const upperClass = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
+const lowerClass = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
+
+/** The patterns that have scanners, by name. */
+export const knownPatterns = {
+  gpt2: `${contractions}| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+`,
+  cl100k: `(?i:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|${cl100kTail}`,
+  qwen2: `(?i:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|${cl100kTail}`,
+  o200k:
+    `[^\\r\\n\\p{L}\\p{N}]?${upperClass}*${lowerClass}+(?i:${contractions})?|` +
+    `[^\\r\\n\\p{L}\\p{N}]?${upperClass}+${lowerClass}*(?i:${contractions})?|` +
+    "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+} as const;
+
+const makers: ReadonlyMap<string, () => Scanner> = new Map([
+  [knownPatterns.gpt2, createGpt2Scanner],
+  [knownPatterns.cl100k, () => createCl100kScanner(3)],
+  [knownPatterns.qwen2, () => createCl100kScanner(1)],
+  [knownPatterns.o200k, createO200kScanner],
+]);
+
+/** Other spellings of the same patterns, as published files have them. */
+const spellings: ReadonlyMap<string, string> = new Map([
+  [
+    `'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
+    knownPatterns.cl100k,
+  ],
+  [
+    `'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+`,
+    knownPatterns.gpt2,
+  ],
+]);
+
+/** The scanner that cuts as the pattern does, or undefined for a pattern that has none. */
+export function findScanner(pattern: string): Scanner | undefined {
+  return makers.get(spellings.get(pattern) ?? pattern)?.();
+}
+
+/** Cuts before each run of `mark`, a single unit. */
+export function createRunScanner(mark: number): Scanner {
+  return (units, at, length) => {
+    while (at < length && units[at] === mark) at++;
+    while (at < length && units[at] !== mark) at++;
+    return at;
+  };
+}
+
+/** Cuts before each `mark`, a single unit. */
+export function createMarkScanner(mark: number): Scanner {
+  return (units, at, length) => {
+    at++;
+    while (at < length && units[at] !== mark) at++;
+    return at;
+  };
+}
