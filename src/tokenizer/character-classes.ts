@@ -28,36 +28,45 @@ const numeric: RegExp = /^\p{N}$/u;
 const wordCharacter: RegExp = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 const otherCharacter: RegExp = /^[\p{Cc}\p{Cf}\p{Co}]$/u;
 
+/** A test that remembers its answers for the basic plane. */
+function remember(test: (codePoint: number) => boolean): (codePoint: number) => boolean {
+  const unknown = 0;
+  const no = 1;
+  const yes = 2;
+  let answers: Uint8Array | undefined;
+  return (codePoint) => {
+    if (codePoint > 0xffff) return test(codePoint);
+    answers ??= new Uint8Array(0x10000);
+    const answer = answers[codePoint]!;
+    if (answer !== unknown) return answer === yes;
+    const found = test(codePoint);
+    answers[codePoint] = found ? yes : no;
+    return found;
+  };
+}
+
 /** Punctuation of Unicode or any ASCII character that is neither letter, digit, space nor control. */
-export function isPunctuation(codePoint: number): boolean {
-  if (codePoint < 0x80) {
-    return (
-      (codePoint >= 33 && codePoint <= 47) ||
-      (codePoint >= 58 && codePoint <= 64) ||
-      (codePoint >= 91 && codePoint <= 96) ||
-      (codePoint >= 123 && codePoint <= 126)
-    );
-  }
+export const isPunctuation: (codePoint: number) => boolean = remember((codePoint) => {
+  if (codePoint < 0x80) return /[!-/:-@[-`{-~]/.test(String.fromCodePoint(codePoint));
   const current = punctuation.test(String.fromCodePoint(codePoint));
   return current !== punctuationDisagreement.has(codePoint);
-}
+});
 
 /** Any number: decimal digits, letters and others (², Ⅷ, ½). */
-export function isNumeric(codePoint: number): boolean {
-  if (codePoint < 0x80) return codePoint >= 48 && codePoint <= 57;
-  return numeric.test(String.fromCodePoint(codePoint));
-}
+export const isNumeric: (codePoint: number) => boolean = remember((codePoint) =>
+  numeric.test(String.fromCodePoint(codePoint)),
+);
 
 /** A word character in the sense of UTS #18. */
-export function isWordCharacter(codePoint: number): boolean {
-  return wordCharacter.test(String.fromCodePoint(codePoint));
-}
+export const isWordCharacter: (codePoint: number) => boolean = remember((codePoint) =>
+  wordCharacter.test(String.fromCodePoint(codePoint)),
+);
 
 /** Control, format and private characters. */
-export function isOther(codePoint: number): boolean {
+export const isOther: (codePoint: number) => boolean = remember((codePoint) => {
   const current = otherCharacter.test(String.fromCodePoint(codePoint));
   return current !== formatDisagreement.has(codePoint);
-}
+});
 
 /** The ideographs that BERT sets apart. */
 export function isIdeograph(codePoint: number): boolean {

@@ -27,3 +27,12 @@ export {
   type SettingsFiles,
   type TokenizerSettings,
 } from "./tokenizer-settings.ts";
+export {
+  saveTokenizer,
+  type TrainableKind,
+  type TrainedTokenizer,
+  type TrainTokenizerOptions,
+  type TrainTokenizerProgress,
+  trainableKinds,
+  trainTokenizer,
+} from "./training/train-tokenizer.ts";

@@ -14,7 +14,8 @@ import { describeValue } from "./json-reader.ts";
 const longestPattern = 20_000;
 const deepestNesting = 200;
 
-const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/** Oniguruma counts the Latin-1 superscripts and fractions as well, but no other such numbers. */
+const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be";
 const newline = "\\n";
 
 /**

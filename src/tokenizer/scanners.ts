@@ -263,6 +263,18 @@ function endOfLowerWord(table: Uint8Array, units: Uint16Array, at: number, lengt
   return end > i ? end : both;
 }
 
+/** A word with one `▁` before it; a longer run of these keeps the others to itself. */
+function createMetaspaceScanner(): Scanner {
+  const mark = 0x2581;
+  return (units, at, length) => {
+    let end = at;
+    while (end < length && units[end] === mark) end++;
+    if (end - at > 1) return end === length ? end : end - 1;
+    while (end < length && units[end] !== mark) end++;
+    return end;
+  };
+}
+
 const contractions = "'s|'t|'re|'ve|'m|'ll|'d";
 const cl100kTail = " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 const upperClass = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
@@ -277,13 +289,16 @@ export const knownPatterns = {
     `[^\\r\\n\\p{L}\\p{N}]?${upperClass}*${lowerClass}+(?i:${contractions})?|` +
     `[^\\r\\n\\p{L}\\p{N}]?${upperClass}+${lowerClass}*(?i:${contractions})?|` +
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  /** Words with the space before them, where spaces are written `▁`. */
+  metaspace: "▁?[^▁]+|▁+(?![^▁])|▁+",
 } as const;
 
-const makers: ReadonlyMap<string, () => Scanner> = new Map([
+const makers: ReadonlyMap<string, () => Scanner> = new Map<string, () => Scanner>([
   [knownPatterns.gpt2, createGpt2Scanner],
   [knownPatterns.cl100k, () => createCl100kScanner(3)],
   [knownPatterns.qwen2, () => createCl100kScanner(1)],
   [knownPatterns.o200k, createO200kScanner],
+  [knownPatterns.metaspace, createMetaspaceScanner],
 ]);
 
 /** Other spellings of the same patterns, as published files have them. */

@@ -162,10 +162,12 @@ class PartsTokenizer implements Tokenizer {
     this.settings = settings;
     this.kind = model.kind;
     this.cache = new WordCache(model);
+    // Where the file leaves texts whole, words that the cache can hold are cut at safe places.
+    const isWhole = parts.steps.every((step) => step.kind === "rewrite");
     this.steps =
-      model.cutBefore === undefined
-        ? parts.steps
-        : [...parts.steps, splitBefore(model.cutBefore, true)];
+      isWhole && model.cutBefore !== undefined
+        ? [...parts.steps, splitBefore(model.cutBefore, true)]
+        : parts.steps;
     this.needsAlignment =
       parts.normalizer !== null &&
       parts.steps.some((step) => step.kind === "rewrite" && step.dependsOnStart);
