@@ -2,12 +2,12 @@
  * Decoding and prompt processing beside llama.cpp, on random weights of SmolLM2-135M's shape.
  *
  *     npm run bench -- decode [--json] [--only llama|jeton] [--threads 1,2] [--runs 5]
- *       [--pairs int4:Q4_0,int8:Q8_0,int8-channel:Q8_0] [--contexts 64,1024,4096] [--prefill 512]
+ *       [--pairs int4:Q4_0,int8:Q8_0,int8-channel:Q8_0+Q4_0] [--contexts 64,1024,4096] [--prefill 512]
  *       [--tokens 32] [--patience 3] [--checkpoint folder] [--check]
  *
- * For each pair of weight formats and each number of threads: one process with jeton, two with
- * llama.cpp (with and without flash attention; the better one of a row counts as the peer). The
- * processes take turns, in an order that rotates. A measurement during which other processes took more
+ * For each pair of weight formats (jeton's, and one or several of llama.cpp) and each number of threads:
+ * one process with jeton, two for each format of llama.cpp (with and without flash attention; the better
+ * one of a row counts as the peer). The processes take turns, in an order that rotates. A measurement during which other processes took more
  * than a tenth of the machine is repeated, at most `patience` times as often as asked; the least
  * disturbed ones are kept.
  *
@@ -47,7 +47,7 @@ function readOptions(args) {
       only: { type: "string" },
       threads: { type: "string", default: "1,2" },
       runs: { type: "string", default: "5" },
-      pairs: { type: "string", default: "int4:Q4_0,int8:Q8_0,int8-channel:Q8_0" },
+      pairs: { type: "string", default: "int4:Q4_0,int8:Q8_0,int8-channel:Q8_0+Q4_0" },
       contexts: { type: "string", default: "64,1024,4096" },
       prefill: { type: "string", default: "512" },
       tokens: { type: "string", default: "32" },
@@ -62,8 +62,8 @@ function readOptions(args) {
     threads: numbers(values.threads),
     runs: Number(values.runs),
     pairs: values.pairs.split(",").map((pair) => {
-      const [format, type] = pair.split(":");
-      return { format, type };
+      const [format, types] = pair.split(":");
+      return { format, types: types?.split("+") ?? [] };
     }),
     contexts: numbers(values.contexts),
     prefill: Number(values.prefill),
@@ -72,6 +72,13 @@ function readOptions(args) {
     checkpoint: values.checkpoint,
     check: values.check,
   };
+}
+
+/** The pairs to measure; when one side runs alone, nothing of it twice. */
+function pairsOf({ pairs, only }) {
+  if (only !== "llama") return pairs;
+  const types = new Set(pairs.flatMap((pair) => pair.types));
+  return [...types].map((type) => ({ types: [type] }));
 }
 
 /** Ids that avoid the special token, the same for every half. */
@@ -109,25 +116,29 @@ async function measureInTurns(halves, { runs, patience }, measure) {
   return taken;
 }
 
-/** The row of a rate: jeton against the peer that did best. */
-function rateRow(name, work, taken) {
-  const rates = (half) => taken.get(half).map(({ milliseconds }) => (work * 1000) / milliseconds);
-  const halves = [...taken.keys()];
+/** "1 thread", "2 threads". */
+const countThreads = (threads) => `${threads} thread${threads === 1 ? "" : "s"}`;
+
+/**
+ * The rows of one measurement: jeton beside each of llama.cpp's formats, in the attention that did best.
+ * @param {(half: any) => number[]} values of each half
+ */
+function compareHalves(halves, { what, format, threads, unit, lowerIsBetter = false }, values) {
   const own = halves.find(({ side }) => side === "jeton");
-  const rows = halves
-    .filter(({ side }) => side === "llama")
-    .map((peer) =>
-      makeRow({
-        name,
-        ours: own === undefined ? [] : rates(own),
-        peer: rates(peer),
-        peerName: peer.name,
-        unit: "tokens/s",
-      }),
-    );
-  if (rows.length === 0)
-    return makeRow({ name, ours: rates(own), peer: [], peerName: "none", unit: "tokens/s" });
-  return rows.reduce((best, row) => (row.peer > best.peer ? row : best));
+  const ours = own === undefined ? [] : values(own);
+  const best = new Map();
+  for (const peer of halves.filter(({ side }) => side === "llama")) {
+    const formats = format === undefined ? peer.type : `${format} beside ${peer.type}`;
+    const name = `${what}, ${formats}, ${countThreads(threads)}`;
+    const measured = { name, ours, peer: values(peer), peerName: peer.name, unit, lowerIsBetter };
+    const row = makeRow(measured);
+    const known = best.get(peer.type);
+    const isBetter = known === undefined || row.peer > known.peer !== lowerIsBetter;
+    if (isBetter) best.set(peer.type, row);
+  }
+  if (best.size > 0) return [...best.values()];
+  const name = `${what}, ${format}, ${countThreads(threads)}`;
+  return [makeRow({ name, ours, peer: [], peerName: "none", unit, lowerIsBetter })];
 }
 
 /** Best of the kept measurements and the share of the machine that others had meanwhile. */
@@ -140,7 +151,7 @@ function noteBest(name, work, taken) {
   console.error(`  best, ${name}: ${parts.join("; ")}`);
 }
 
-async function startHalves({ format, type }, threads, capacity, checkpoint, only) {
+async function startHalves({ format, types }, threads, capacity, checkpoint, only) {
   const halves = [];
   try {
     if (only !== "llama") {
@@ -148,11 +159,13 @@ async function startHalves({ format, type }, threads, capacity, checkpoint, only
       const half = await startHalf(join(here, "jeton.mjs"), options);
       halves.push({ ...half, side: "jeton", name: `jeton ${format}` });
     }
-    for (const flashAttention of only === "jeton" ? [] : [true, false]) {
-      const options = { path: checkpoint.gguf[type], threads, capacity, flashAttention };
-      const half = await startHalf(join(here, "llama.mjs"), options, llamaEnvironment);
-      const attention = flashAttention ? "flash" : "plain";
-      halves.push({ ...half, side: "llama", name: `llama.cpp ${type} (${attention})` });
+    for (const type of only === "jeton" ? [] : types) {
+      for (const flashAttention of [true, false]) {
+        const options = { path: checkpoint.gguf[type], threads, capacity, flashAttention };
+        const half = await startHalf(join(here, "llama.mjs"), options, llamaEnvironment);
+        const attention = flashAttention ? "flash" : "plain";
+        halves.push({ ...half, side: "llama", type, name: `llama.cpp ${type} (${attention})` });
+      }
     }
     return halves;
   } catch (error) {
@@ -166,7 +179,6 @@ async function measurePair(pair, threads, options, checkpoint) {
   const { contexts, prefill, tokens, only } = options;
   const capacity = Math.max(prefill, ...contexts) + tokens + 16;
   const ids = promptIds(capacity, checkpoint.vocabularySize);
-  const label = `${pair.format}, ${threads} thread${threads === 1 ? "" : "s"}`;
   const halves = await startHalves(pair, threads, capacity, checkpoint, only);
   const rows = [];
   try {
@@ -174,13 +186,19 @@ async function measurePair(pair, threads, options, checkpoint) {
       await half.call("prefill", ids.slice(0, 64));
       await half.call("decode", 8);
     }
-    const prefillName = `prefill ${prefill} tokens, ${label}`;
+    const compare = (what, work, taken) => {
+      noteBest(`${what}, ${countThreads(threads)}`, work, taken);
+      const rates = (half) =>
+        taken.get(half).map(({ milliseconds }) => (work * 1000) / milliseconds);
+      const row = { what, format: pair.format, threads, unit: "tokens/s" };
+      rows.push(...compareHalves(halves, row, rates));
+    };
+
     const prefills = await measureInTurns(halves, options, async (half) => {
       await half.call("reset", 0);
       return half.call("prefill", ids.slice(0, prefill));
     });
-    rows.push(rateRow(prefillName, prefill, prefills));
-    noteBest(prefillName, prefill, prefills);
+    compare(`prefill ${prefill} tokens`, prefill, prefills);
 
     for (const context of contexts) {
       for (const half of halves) {
@@ -189,30 +207,19 @@ async function measurePair(pair, threads, options, checkpoint) {
         await half.call("decode", 4);
         await half.call("reset", context);
       }
-      const name = `decode at ${context}, ${label}`;
       const decodes = await measureInTurns(halves, options, async (half) => {
         const result = await half.call("decode", tokens);
         await half.call("reset", context);
         return result;
       });
-      rows.push(rateRow(name, tokens, decodes));
-      noteBest(name, tokens, decodes);
+      compare(`decode at ${context}`, tokens, decodes);
     }
 
     const resident = new Map();
     for (const half of halves) resident.set(half, (await half.call("memory")).value.resident / 1e6);
-    const own = halves.find(({ side }) => side === "jeton");
-    const peers = halves.filter(({ side }) => side === "llama");
-    const smallest = peers.toSorted((a, b) => resident.get(a) - resident.get(b))[0];
+    const row = { what: "resident memory", format: pair.format, threads, unit: "MB" };
     rows.push(
-      makeRow({
-        name: `resident memory, ${label}`,
-        ours: own === undefined ? [] : [resident.get(own)],
-        peer: smallest === undefined ? [] : [resident.get(smallest)],
-        peerName: smallest?.name ?? "none",
-        unit: "MB",
-        lowerIsBetter: true,
-      }),
+      ...compareHalves(halves, { ...row, lowerIsBetter: true }, (half) => [resident.get(half)]),
     );
     return rows;
   } finally {
@@ -246,7 +253,7 @@ function bestRows(rows, { threads }) {
 
 /** Whether both halves choose the same ids in single precision. */
 async function checkAgreement(checkpoint) {
-  const pair = { format: "f32", type: "F32" };
+  const pair = { format: "f32", types: ["F32"] };
   const halves = await startHalves(pair, 1, 256, checkpoint, undefined);
   try {
     const ids = promptIds(64, checkpoint.vocabularySize);
@@ -277,7 +284,7 @@ export async function run({ json, args }) {
   const options = readOptions(args);
   if (options.only !== "llama" && !existsSync(join(here, "jeton.mjs")))
     throw new Error("jeton's half (decode/jeton.mjs) is missing; use --only llama");
-  const types = options.pairs.map(({ type }) => type);
+  const types = options.pairs.flatMap((pair) => pair.types);
   const checkpoint = makeCheckpoint135m({
     ...(options.checkpoint === undefined ? {} : { folder: options.checkpoint }),
     gguf: [...new Set(options.check ? [...types, "F32"] : types)],
@@ -285,15 +292,9 @@ export async function run({ json, args }) {
   console.error(describeMachine());
   if (options.check) await checkAgreement(checkpoint);
   const rows = [];
-  for (const threads of options.threads) {
-    const done = new Set();
-    for (const pair of options.pairs) {
-      const key = options.only === "llama" ? pair.type : pair.format;
-      if (options.only !== undefined && done.has(key)) continue;
-      done.add(key);
+  for (const threads of options.threads)
+    for (const pair of pairsOf(options))
       rows.push(...(await measurePair(pair, threads, options, checkpoint)));
-    }
-  }
   rows.push(...bestRows(rows, options));
   console.error(describeMachine());
   if (!json) console.log(formatTable(rows));
