@@ -91,6 +91,15 @@ export class AlignedBuilder {
     }
   }
 
+  /** Adds a character that stands for units [start, end) of the old text together. */
+  addSpan(codePoint: number, start: number, end: number): void {
+    this.add(codePoint, start);
+    const last = this.old.ends[end - 1] ?? this.ends.at(-1)!;
+    for (let i = this.ends.length - (codePoint > 0xffff ? 2 : 1); i < this.ends.length; i++) {
+      this.ends[i] = last;
+    }
+  }
+
   /** Copies units [start, end) of the old text as they are. */
   copy(start: number, end: number): void {
     if (start >= end) return;

@@ -11,14 +11,27 @@ import { JetonError } from "../core/error.ts";
 import { byteToCharacter, toByteAlphabet, utf8Length } from "./byte-alphabet.ts";
 import { describeValue } from "./json-reader.ts";
 import { PairTable } from "./pair-table.ts";
+import { TokenIndex } from "./token-index.ts";
 import type { TokenSink } from "./token-sink.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
 
+/** A token of a model that merges by score. */
+export interface ScoredToken {
+  readonly token: string;
+  readonly id: number;
+  readonly score: number;
+}
+
 export interface BytePairOptions {
   vocabulary: Vocabulary;
   /** Pairs of token strings, best first. */
-  merges: Iterable<readonly [string, string]>;
+  merges?: Iterable<readonly [string, string]>;
+  /**
+   * Instead of merges: tokens with scores. Any two neighbours merge whose strings together are one
+   * of these tokens, the highest score first.
+   */
+  scored?: readonly ScoredToken[];
   /** Number of merges, where it is known, to size the table. */
   mergeCount?: number;
   /**
@@ -56,8 +69,9 @@ class BytePairModel implements WordModel {
   readonly unknownShowsText = false;
   readonly cutBefore?: string;
 
-  private readonly pairs: PairTable;
-  private readonly merged: Int32Array;
+  private pairs: PairTable = new PairTable();
+  /** Length of the longest token in UTF-16 units. */
+  private longestToken = 0;
   private readonly bytesAsSymbols: boolean;
   private readonly fuseUnknown: boolean;
   private readonly ignoreMerges: boolean;
@@ -97,17 +111,33 @@ class BytePairModel implements WordModel {
       this.byteIds = null;
     }
 
-    const expected = options.mergeCount ?? 16;
-    this.pairs = new PairTable(expected);
-    let merged = new Int32Array(expected);
+    const spaceSafe =
+      options.scored === undefined ? this.addMerges(options) : this.addScored(options.scored);
+    for (const token of vocabulary.ids.keys()) {
+      if (token.length > this.longestToken) this.longestToken = token.length;
+    }
+
+    // Unknown characters must be settled at the cut as they are inside a text: they are when the
+    // character at the cut is itself a token.
+    const plain = this.continuingPrefix === "" && this.endSuffix === "" && !this.ignoreMerges;
+    const settled = this.unknownId !== undefined || this.byteIds?.every((id) => id >= 0) === true;
+    if (spaceSafe && plain && settled && !this.bytesAsSymbols && vocabulary.ids.has(metaspace)) {
+      this.cutBefore = metaspace;
+    }
+  }
+
+  /** Ranks the pairs of a merge list. Returns whether no merge crosses the start of a space. */
+  private addMerges(options: BytePairOptions): boolean {
+    const { ids } = this.vocabulary;
+    const prefixLength = this.continuingPrefix.length;
     let rank = 0;
     let spaceSafe = true;
-    const prefixLength = this.continuingPrefix.length;
-    for (const [left, right] of options.merges) {
-      const leftId = vocabulary.ids.get(left);
-      const rightId = vocabulary.ids.get(right);
+    this.pairs = new PairTable(options.mergeCount ?? 16);
+    for (const [left, right] of options.merges ?? []) {
+      const leftId = ids.get(left);
+      const rightId = ids.get(right);
       const result = left + (prefixLength === 0 ? right : right.slice(prefixLength));
-      const resultId = vocabulary.ids.get(result);
+      const resultId = ids.get(result);
       if (leftId === undefined || rightId === undefined || resultId === undefined) {
         const absent = leftId === undefined ? left : rightId === undefined ? right : result;
         throw new JetonError(
@@ -115,29 +145,39 @@ class BytePairModel implements WordModel {
           { code: "tokenizer-merge-unknown-token", details: { merge: rank, left, right, absent } },
         );
       }
-      if (rank === merged.length) {
-        const grown: Int32Array<ArrayBuffer> = new Int32Array(rank * 2 + 16);
-        grown.set(merged);
-        merged = grown;
-      }
-      this.pairs.set(leftId, rightId, rank);
-      merged[rank++] = resultId;
+      this.pairs.set(leftId, rightId, rank++, resultId);
       // Each boundary inside a token is the boundary of some merge, so checking these is enough.
       if (right.charCodeAt(0) === metaspaceUnit && !left.endsWith(metaspace)) spaceSafe = false;
     }
-    this.merged = merged.subarray(0, rank);
+    return spaceSafe;
+  }
 
-    // Unknown characters must be settled at the cut as they are inside a text: they are when the
-    // character at the cut is itself a token.
-    const plain = prefixLength === 0 && this.endSuffix === "" && !this.ignoreMerges;
-    const settled = this.unknownId !== undefined || this.byteIds?.every((id) => id >= 0) === true;
-    if (spaceSafe && plain && settled && !this.bytesAsSymbols && vocabulary.ids.has(metaspace)) {
-      this.cutBefore = metaspace;
+  /** Ranks every way to make each token of two others by the token's score. */
+  private addScored(scored: readonly ScoredToken[]): boolean {
+    const index = new TokenIndex(scored.map(({ token }) => token));
+    const ranks = rankScores(scored);
+    let spaceSafe = true;
+    this.pairs = new PairTable(scored.length * 2);
+    for (const [i, { token, id }] of scored.entries()) {
+      const rank = ranks[i]!;
+      index.visitCuts(i, (left, right, cut) => {
+        this.pairs.set(scored[left]!.id, scored[right]!.id, rank, id);
+        const isSpace = token.charCodeAt(cut) === metaspaceUnit;
+        if (isSpace && token.charCodeAt(cut - 1) !== metaspaceUnit) spaceSafe = false;
+      });
     }
+    return spaceSafe;
   }
 
   encodeWord(word: string, sink: TokenSink): void {
-    if (this.ignoreMerges) {
+    this.count = 0;
+    this.pendingUnknown = -1;
+    if (this.bytesAsSymbols) this.readBytes(word);
+    else this.readCharacters(word);
+    if (this.count > shortWord) this.mergeLong();
+    else if (this.count > 1) this.mergeShort();
+    // A word that merges into one token is that token; only another one needs the look-up.
+    if (this.ignoreMerges && this.count !== 1 && word.length <= this.longestToken) {
       const whole = this.bytesAsSymbols ? toByteAlphabet(word) : word;
       const id = this.vocabulary.ids.get(whole);
       if (id !== undefined) {
@@ -145,12 +185,6 @@ class BytePairModel implements WordModel {
         return;
       }
     }
-    this.count = 0;
-    this.pendingUnknown = -1;
-    if (this.bytesAsSymbols) this.readBytes(word);
-    else this.readCharacters(word);
-    if (this.count > shortWord) this.mergeLong();
-    else if (this.count > 1) this.mergeShort();
     const { symbols, lengths, count } = this;
     sink.reserve(count);
     let start = 0;
@@ -274,7 +308,7 @@ class BytePairModel implements WordModel {
   }
 
   private mergeShort(): void {
-    const { symbols, lengths, ranks, pairs, merged } = this;
+    const { symbols, lengths, ranks, pairs } = this;
     let count = this.count;
     for (let i = 0; i + 1 < count; i++) {
       const rank = pairs.get(symbols[i]!, symbols[i + 1]!);
@@ -290,7 +324,7 @@ class BytePairModel implements WordModel {
         }
       }
       if (at < 0) break;
-      symbols[at] = merged[best]!;
+      symbols[at] = pairs.getSecond(symbols[at]!, symbols[at + 1]!);
       lengths[at]! += lengths[at + 1]!;
       count--;
       for (let i = at + 1; i < count; i++) {
@@ -311,7 +345,7 @@ class BytePairModel implements WordModel {
   }
 
   private mergeLong(): void {
-    const { symbols, lengths, pairs, merged, count } = this;
+    const { symbols, lengths, pairs, count } = this;
     const next = new Int32Array(count);
     const previous = new Int32Array(count);
     // Rank of the pair that starts at each living symbol; a heap entry that disagrees is stale.
@@ -333,7 +367,7 @@ class BytePairModel implements WordModel {
       const at = key - rank * positionSpan;
       if (pairRanks[at] !== rank) continue;
       const gone = next[at]!;
-      symbols[at] = merged[rank]!;
+      symbols[at] = pairs.getSecond(symbols[at]!, symbols[gone]!);
       lengths[at]! += lengths[gone]!;
       pairRanks[gone] = -1;
       const after = next[gone]!;
@@ -360,6 +394,20 @@ class BytePairModel implements WordModel {
     }
     this.count = kept;
   }
+}
+
+/** The rank of each token by its score: 0 for the highest, equal ones for equal scores. */
+function rankScores(scored: readonly ScoredToken[]): Int32Array {
+  const order = Int32Array.from(scored, (_, i) => i);
+  const isSorted = scored.every(({ score }, i) => i === 0 || score <= scored[i - 1]!.score);
+  if (!isSorted) order.sort((a, b) => scored[b]!.score - scored[a]!.score);
+  const ranks = new Int32Array(scored.length);
+  let rank = 0;
+  for (let i = 1; i < order.length; i++) {
+    if (scored[order[i]!]!.score !== scored[order[i - 1]!]!.score) rank++;
+    ranks[order[i]!] = rank;
+  }
+  return ranks;
 }
 
 /** The space of SentencePiece, U+2581. */

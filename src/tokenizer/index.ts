@@ -11,8 +11,12 @@ export {
   type RenderChatOptions,
   renderChat,
 } from "./chat-template.ts";
-export { loadTokenizer } from "./load-tokenizer.ts";
+export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
+export { knownPatterns } from "./scanners.ts";
+export { readSentencePieceModel } from "./sentencepiece-model.ts";
+export { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
 export {
+  assembleTokenizer,
   createTokenizer,
   type DecodeOptions,
   type EncodeIdsOptions,

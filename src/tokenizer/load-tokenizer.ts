@@ -4,39 +4,102 @@
  */
 import { JetonError } from "../core/error.ts";
 import { describeValue } from "./json-reader.ts";
-import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { readSentencePieceModel } from "./sentencepiece-model.ts";
+import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
+import { assembleTokenizer, createTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { readTokenizerSettings, type SettingsFiles } from "./tokenizer-settings.ts";
 
 /** Larger files are refused: no published tokenizer comes near. */
 const largestFile = 512 * 1024 * 1024;
 
+/** How to read files that do not say everything themselves. */
+export interface LoadTokenizerOptions {
+  /** Split pattern and special tokens of a tiktoken rank file whose name is not a published encoding. */
+  encoding?: TiktokenEncoding;
+}
+
+/** Names under which a folder may hold its tokenizer, in order of preference. */
+const fileNames: readonly string[] = [
+  "tokenizer.json",
+  "tokenizer.model",
+  "spiece.model",
+  "sentencepiece.bpe.model",
+];
+
 /**
- * Loads a tokenizer from a checkpoint folder or from a file.
+ * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
+ * or a tiktoken rank file, told apart by their content.
  *
- * A folder must hold `tokenizer.json`; `tokenizer_config.json`, `special_tokens_map.json` and
- * `chat_template.jinja` beside it are read when present.
+ * In a folder `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
+ * `chat_template.jinja` beside the file are read when present.
  *
  * Throws `tokenizer-not-found` when there is nothing to read, `tokenizer-not-json` when a file is
- * not JSON, and the errors of `createTokenizer`.
+ * not JSON, `tiktoken-encoding-unknown` when a rank file needs `encoding`, and the errors of the
+ * readers.
  */
-export async function loadTokenizer(path: string): Promise<Tokenizer> {
-  const { stat } = await import("node:fs/promises");
-  const { dirname, join } = await import("node:path");
+export async function loadTokenizer(
+  path: string,
+  options: LoadTokenizerOptions = {},
+): Promise<Tokenizer> {
+  const { readdir, stat } = await import("node:fs/promises");
+  const { basename, dirname, join } = await import("node:path");
   const status = await stat(path).catch((cause: unknown) => {
     throw notFound(path, "a folder or a tokenizer file", cause);
   });
-  const folder = status.isDirectory() ? path : dirname(path);
-  const file = status.isDirectory() ? join(path, "tokenizer.json") : path;
-  const json = await readJson(file);
-  if (json === undefined) throw notFound(file, "a tokenizer.json in the folder");
-  return createTokenizer(json, readTokenizerSettings(await readSettingsFiles(folder, json)));
+  let folder = dirname(path);
+  let file: string | undefined = path;
+  if (status.isDirectory()) {
+    folder = path;
+    const names = await readdir(path);
+    const name =
+      fileNames.find((candidate) => names.includes(candidate)) ??
+      names.sort().find((candidate) => candidate.endsWith(".tiktoken"));
+    if (name === undefined) throw notFound(path, `one of ${fileNames.join(", ")} in the folder`);
+    file = join(path, name);
+  }
+  const bytes = await readBytes(file);
+  if (bytes === undefined) throw notFound(file, "a tokenizer file");
+  const settings = readTokenizerSettings(await readSettingsFiles(folder));
+  switch (recognize(bytes)) {
+    case "json":
+      return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
+    case "sentencepiece":
+      return assembleTokenizer(readSentencePieceModel(bytes), settings);
+    case "tiktoken": {
+      const name = basename(file).replace(/\.tiktoken$/, "");
+      const encoding = options.encoding ?? tiktokenEncodings.get(name);
+      if (encoding === undefined) {
+        throw new JetonError(
+          `${file} holds tiktoken ranks of an encoding that is not known by its name; say its pattern and special tokens`,
+          {
+            code: "tiktoken-encoding-unknown",
+            details: { path: file, known: [...tiktokenEncodings.keys()] },
+          },
+        );
+      }
+      return assembleTokenizer(
+        readTiktokenRanks(new TextDecoder().decode(bytes), encoding),
+        settings,
+      );
+    }
+  }
 }
 
-async function readSettingsFiles(folder: string, json: unknown): Promise<SettingsFiles> {
+/** The format of a file by its first bytes. Anything that is no other is read as JSON. */
+function recognize(bytes: Uint8Array): "json" | "sentencepiece" | "tiktoken" {
+  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 512));
+  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return "tiktoken";
+  // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
+  const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
+  if (isPiece) return "sentencepiece";
+  return "json";
+}
+
+async function readSettingsFiles(folder: string): Promise<SettingsFiles> {
   const { join } = await import("node:path");
   const files: SettingsFiles = {};
   const config = await readJson(join(folder, "tokenizer_config.json"));
-  if (config !== undefined && config !== json) files.config = config;
+  if (config !== undefined) files.config = config;
   const map = await readJson(join(folder, "special_tokens_map.json"));
   if (map !== undefined) files.specialTokensMap = map;
   const template = await readText(join(folder, "chat_template.jinja"));
@@ -46,7 +109,10 @@ async function readSettingsFiles(folder: string, json: unknown): Promise<Setting
 
 async function readJson(path: string): Promise<unknown> {
   const text = await readText(path);
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseJson(text, path);
+}
+
+function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

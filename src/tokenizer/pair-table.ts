@@ -1,9 +1,10 @@
 /**
- * A hash table from pairs of small integers to one integer, in one typed array.
+ * A hash table from pairs of small integers to one integer and a second beside it, in one typed
+ * array.
  *
- * Open addressing with linear probing; a slot is (left, right, value, unused) so that a look-up
- * usually touches one cache line. It serves the merges of byte-pair encoding (left id, right id)
- * and the edges of tries (node, UTF-16 unit).
+ * Open addressing with linear probing; a slot is (left, right, value, second) so that a look-up
+ * usually touches one cache line. It serves the merges of byte-pair encoding (left id, right id →
+ * rank, merged id) and the edges of tries (node, UTF-16 unit → node).
  */
 export class PairTable {
   private slots: Int32Array;
@@ -36,8 +37,18 @@ export class PairTable {
     }
   }
 
-  /** Sets the value (at least 0) of a pair of integers (at least 0), replacing an earlier one. */
-  set(left: number, right: number, value: number): void {
+  /** The second value of a pair that is held. */
+  getSecond(left: number, right: number): number {
+    const slots = this.slots;
+    let slot = hashPair(left, right) & this.mask;
+    while (slots[slot << 2] !== left || slots[(slot << 2) + 1] !== right) {
+      slot = (slot + 1) & this.mask;
+    }
+    return slots[(slot << 2) + 3]!;
+  }
+
+  /** Sets the values (at least 0) of a pair of integers (at least 0), replacing earlier ones. */
+  set(left: number, right: number, value: number, second = 0): void {
     if ((this.count + 1) * 2 > this.mask + 1) this.grow();
     const slots = this.slots;
     let slot = hashPair(left, right) & this.mask;
@@ -49,6 +60,7 @@ export class PairTable {
         slots[at] = left;
         slots[at + 1] = right;
         slots[at + 2] = value;
+        slots[at + 3] = second;
         return;
       }
       slot = (slot + 1) & this.mask;
@@ -61,7 +73,7 @@ export class PairTable {
     this.mask = this.mask * 2 + 1;
     this.count = 0;
     for (let at = 0; at < old.length; at += 4) {
-      if (old[at]! >= 0) this.set(old[at]!, old[at + 1]!, old[at + 2]!);
+      if (old[at]! >= 0) this.set(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
     }
   }
 }

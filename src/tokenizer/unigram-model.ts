@@ -57,11 +57,13 @@ class UnigramModel implements WordModel {
     this.trie = new Trie(options.vocabulary.ids.size * 2);
     let lowest = Number.POSITIVE_INFINITY;
     for (const [token, id] of options.vocabulary.ids) {
+      if (options.isReserved?.(id)) continue;
       const score = options.scores[id]!;
       if (score < lowest) lowest = score;
-      if (token !== "" && !options.isReserved?.(id)) this.trie.set(token, id);
+      if (token !== "") this.trie.set(token, id);
     }
     this.unknownScore = (Number.isFinite(lowest) ? lowest : 0) - unknownPenalty;
+    if (this.singlePrecision) this.unknownScore = Math.fround(this.unknownScore);
     this.byteIds = options.byteFallback
       ? Int32Array.from(
           { length: 256 },
