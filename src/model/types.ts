@@ -1,0 +1,116 @@
+/**
+ * A loaded model as the rooms above see it.
+ */
+import type { Checkpoint } from "../checkpoint/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import type { DecoderConfig } from "./config.ts";
+
+/** How weights are held in memory. */
+export type WeightFormat = "f32" | "int8" | "int8-channel" | "int4";
+
+export interface LoadModelOptions {
+  /** Default `"f32"` below 50 million parameters, otherwise `"int8"`. `inspect` states it. */
+  format?: WeightFormat;
+  /** Threads of one forward. Default: the number of cores, at most 8. */
+  threads?: number;
+  /** Most sequences that may be open at once. Default 16. */
+  slots?: number;
+  /** Longest sequence. Default and upper bound: the model's own context length. */
+  contextLength?: number;
+  /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
+  inline?: boolean;
+  /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
+  cacheFolder?: string;
+  onProgress?: (progress: { stage: "download" | "pack" | "load"; done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
+/** What one open sequence asks of a forward pass. */
+export interface SequenceStep {
+  readonly slot: number;
+  /** New tokens, parents before children. */
+  readonly ids: readonly number[] | Int32Array;
+  /** Index of each new token's parent among the new tokens, -1 for the cached prefix. Default: a chain. */
+  readonly parents?: readonly number[];
+  /**
+   * Which rows' results are wanted: `"last"` (default), `"all"` or none (prefill before its end).
+   */
+  readonly results?: "last" | "all" | "none";
+  /** Number of most probable tokens for every wanted row; at least 1. */
+  readonly topK?: number;
+  /** Whole logits of every wanted row. */
+  readonly logits?: boolean;
+  /** Log-probabilities of these ids, one for each wanted row. */
+  readonly targets?: readonly number[];
+  /**
+   * True (default): the new tokens enter the cache at once, as a chain. False: they wait until
+   * `accept` names the rows to keep.
+   */
+  readonly commit?: boolean;
+}
+
+export interface StepResult {
+  /** For each wanted row `topK` ids and logits, most probable first, row after row. */
+  readonly topIds: Int32Array;
+  readonly topLogits: Float32Array;
+  /** Log of the sum of exp(logits) of each wanted row. */
+  readonly logSumExp: Float32Array;
+  /** `[rows, vocabulary]` where asked for. */
+  readonly logits?: Float32Array;
+  /** Log-probability of the target of each wanted row where asked for. */
+  readonly targetLogProbabilities?: Float32Array;
+}
+
+export interface ModelMemory {
+  /** Bytes of weights as held, without what the runtime pre-packs besides. */
+  readonly weights: number;
+  readonly cache: number;
+  /** Resident set of the whole process. */
+  readonly resident: number;
+}
+
+/** An open checkpoint: tokenizer, decoder and its key-value cache. */
+export interface LoadedModel {
+  readonly name: string;
+  /** The checkpoint's folder. */
+  readonly folder: string;
+  readonly checkpoint: Pick<Checkpoint, "config" | "generationConfig" | "tensors" | "files">;
+  readonly tokenizer: Tokenizer;
+  readonly config: DecoderConfig;
+  readonly format: WeightFormat;
+  readonly threads: number;
+  /** Longest sequence, prompt and generated tokens together. */
+  readonly contextLength: number;
+  readonly endOfSequenceIds: readonly number[];
+  readonly beginOfSequenceId: number | undefined;
+  readonly slots: number;
+
+  /** Opens a sequence; waits while all slots are taken. `expectedLength` reserves cache rows. */
+  openSequence(options?: {
+    expectedLength?: number;
+    signal?: AbortSignal;
+    /** Reuse the cached rows of the longest common prefix of a released sequence with these ids. */
+    prefix?: readonly number[];
+  }): Promise<OpenSequence>;
+  /** Sequences open now. */
+  readonly openSequences: number;
+  memory(): Promise<ModelMemory>;
+  /** Ends the worker after the running forward; safe to call twice. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** One sequence in the cache. Steps of several open sequences that wait together run as one batch. */
+export interface OpenSequence {
+  /** Tokens in the cache. */
+  readonly length: number;
+  /** Tokens found in the cache when the sequence was opened. */
+  readonly reused: number;
+  step(step: Omit<SequenceStep, "slot">, options?: { signal?: AbortSignal }): Promise<StepResult>;
+  /** Keeps these rows of the last uncommitted step, in order. */
+  accept(rows: readonly number[]): Promise<void>;
+  /** Forgets tokens from `length` on. */
+  truncate(length: number): Promise<void>;
+  /** Gives the slot back; its rows stay for prefix reuse until another sequence needs the slot. */
+  release(): Promise<void>;
+}
