@@ -52,25 +52,24 @@ function classifyPlane(plane: number): Uint8Array {
   return table;
 }
 
-let basicPlane: Uint8Array | undefined;
+/**
+ * Class bits of the basic plane, filled when the first scanner is asked for. Scanners are plain
+ * functions over this one table rather than closures: the engine optimizes them once, not anew for
+ * each tokenizer.
+ */
+let table: Uint8Array = new Uint8Array(0);
 const otherPlanes: (Uint8Array | undefined)[] = [];
-
-/** Class bits of the basic plane, built on first use. */
-function basicClasses(): Uint8Array {
-  basicPlane ??= classifyPlane(0);
-  return basicPlane;
-}
 
 /** Class bits of the surrogate pair at `at`. */
 function pairClasses(units: Uint16Array, at: number): number {
   const codePoint = ((units[at]! - 0xd800) << 10) + (units[at + 1]! - 0xdc00) + 0x10000;
   const plane = codePoint >> 16;
-  let table = otherPlanes[plane];
-  if (table === undefined) {
-    table = classifyPlane(plane);
-    otherPlanes[plane] = table;
+  let bits = otherPlanes[plane];
+  if (bits === undefined) {
+    bits = classifyPlane(plane);
+    otherPlanes[plane] = bits;
   }
-  return table[codePoint & 0xffff]!;
+  return bits[codePoint & 0xffff]!;
 }
 
 function isHighSurrogate(unit: number): boolean {
@@ -78,13 +77,7 @@ function isHighSurrogate(unit: number): boolean {
 }
 
 /** The end of the run of characters from `at` whose class bits meet `wanted`. */
-function runWith(
-  table: Uint8Array,
-  units: Uint16Array,
-  at: number,
-  length: number,
-  wanted: number,
-): number {
+function runWith(units: Uint16Array, at: number, length: number, wanted: number): number {
   while (at < length) {
     const unit = units[at]!;
     if (isHighSurrogate(unit)) {
@@ -99,7 +92,7 @@ function runWith(
 }
 
 /** The end of the run of characters from `at` that are neither space, letter nor number. */
-function runOfOthers(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+function runOfOthers(units: Uint16Array, at: number, length: number): number {
   const unwanted = space | letter | number;
   while (at < length) {
     const unit = units[at]!;
@@ -114,20 +107,20 @@ function runOfOthers(table: Uint8Array, units: Uint16Array, at: number, length: 
   return at;
 }
 
-function classesAt(table: Uint8Array, units: Uint16Array, at: number): number {
+function classesAt(units: Uint16Array, at: number): number {
   const unit = units[at]!;
   return isHighSurrogate(unit) ? pairClasses(units, at) : table[unit]!;
 }
 
 /** `\s+(?!\S)|\s+`: a run of white space leaves its last character to what follows. */
-function endOfSpaces(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
-  const end = runWith(table, units, at, length, space);
+function endOfSpaces(units: Uint16Array, at: number, length: number): number {
+  const end = runWith(units, at, length, space);
   return end === length || end === at + 1 ? end : end - 1;
 }
 
 /** `\s*[\r\n]+|\s+(?!\S)|\s+`: a run of white space up to its last line break, where it has one. */
-function endOfLines(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
-  const end = runWith(table, units, at, length, space);
+function endOfLines(units: Uint16Array, at: number, length: number): number {
+  const end = runWith(units, at, length, space);
   for (let i = end; i > at; i--) if ((table[units[i - 1]!]! & newline) !== 0) return i;
   return end === length || end === at + 1 ? end : end - 1;
 }
@@ -149,54 +142,51 @@ const apostrophe = 0x27;
 const blank = 0x20;
 
 /** The split of GPT-2. */
-function createGpt2Scanner(): Scanner {
-  const table = basicClasses();
-  return (units, at, length) => {
-    const unit = units[at]!;
-    if (unit === apostrophe) {
-      const end = endOfContraction(units, at, length, false);
-      if (end >= 0) return end;
-    }
-    const start = unit === blank && at + 1 < length ? at + 1 : at;
-    const kind = classesAt(table, units, start);
-    if ((kind & letter) !== 0) return runWith(table, units, start, length, letter);
-    if ((kind & number) !== 0) return runWith(table, units, start, length, number);
-    if ((kind & space) === 0) return runOfOthers(table, units, start, length);
-    return endOfSpaces(table, units, at, length);
-  };
+function scanGpt2(units: Uint16Array, at: number, length: number): number {
+  const unit = units[at]!;
+  if (unit === apostrophe) {
+    const end = endOfContraction(units, at, length, false);
+    if (end >= 0) return end;
+  }
+  const start = unit === blank && at + 1 < length ? at + 1 : at;
+  const kind = classesAt(units, start);
+  if ((kind & letter) !== 0) return runWith(units, start, length, letter);
+  if ((kind & number) !== 0) return runWith(units, start, length, number);
+  if ((kind & space) === 0) return runOfOthers(units, start, length);
+  return endOfSpaces(units, at, length);
 }
 
-/** The split of cl100k; Llama 3 and Qwen differ in how many digits go together. */
-function createCl100kScanner(digits: number): Scanner {
-  const table = basicClasses();
-  return (units, at, length) => {
-    const unit = units[at]!;
-    if (unit === apostrophe) {
-      const end = endOfContraction(units, at, length, true);
-      if (end >= 0) return end;
-    }
-    const kind = classesAt(table, units, at);
-    if ((kind & letter) !== 0) return runWith(table, units, at, length, letter);
-    if ((kind & number) !== 0) return runOfNumbers(table, units, at, length, digits);
-    if ((kind & newline) === 0) {
-      const next = at + (isHighSurrogate(unit) ? 2 : 1);
-      if (next < length && (classesAt(table, units, next) & letter) !== 0) {
-        return runWith(table, units, next, length, letter);
-      }
-    }
-    return endOfOthersOrSpaces(table, units, at, length, false);
-  };
+/** The split of cl100k and Llama 3: up to three digits together. */
+function scanCl100k(units: Uint16Array, at: number, length: number): number {
+  return scanWords(units, at, length, 3);
 }
 
-function runOfNumbers(
-  table: Uint8Array,
-  units: Uint16Array,
-  at: number,
-  length: number,
-  digits: number,
-): number {
+/** The split of Qwen 2: every digit by itself. */
+function scanQwen2(units: Uint16Array, at: number, length: number): number {
+  return scanWords(units, at, length, 1);
+}
+
+function scanWords(units: Uint16Array, at: number, length: number, digits: number): number {
+  const unit = units[at]!;
+  if (unit === apostrophe) {
+    const end = endOfContraction(units, at, length, true);
+    if (end >= 0) return end;
+  }
+  const kind = classesAt(units, at);
+  if ((kind & letter) !== 0) return runWith(units, at, length, letter);
+  if ((kind & number) !== 0) return runOfNumbers(units, at, length, digits);
+  if ((kind & newline) === 0) {
+    const next = at + (isHighSurrogate(unit) ? 2 : 1);
+    if (next < length && (classesAt(units, next) & letter) !== 0) {
+      return runWith(units, next, length, letter);
+    }
+  }
+  return endOfOthersOrSpaces(units, at, length, false);
+}
+
+function runOfNumbers(units: Uint16Array, at: number, length: number, digits: number): number {
   for (let i = 0; i < digits && at < length; i++) {
-    if ((classesAt(table, units, at) & number) === 0) break;
+    if ((classesAt(units, at) & number) === 0) break;
     at += isHighSurrogate(units[at]!) ? 2 : 1;
   }
   return at;
@@ -204,15 +194,14 @@ function runOfNumbers(
 
 /** ` ?[^\s\p{L}\p{N}]+[\r\n]*` (with `slashes`: `[\r\n/]*`), then white space. */
 function endOfOthersOrSpaces(
-  table: Uint8Array,
   units: Uint16Array,
   at: number,
   length: number,
   slashes: boolean,
 ): number {
   const start = units[at] === blank ? at + 1 : at;
-  let end = runOfOthers(table, units, start, length);
-  if (end === start) return endOfLines(table, units, at, length);
+  let end = runOfOthers(units, start, length);
+  if (end === start) return endOfLines(units, at, length);
   while (end < length) {
     const unit = units[end]!;
     if ((table[unit]! & newline) === 0 && !(slashes && unit === 0x2f)) break;
@@ -222,57 +211,52 @@ function endOfOthersOrSpaces(
 }
 
 /** The split of o200k. */
-function createO200kScanner(): Scanner {
-  const table = basicClasses();
-  return (units, at, length) => {
-    const unit = units[at]!;
-    const kind = classesAt(table, units, at);
-    if ((kind & number) !== 0) return runOfNumbers(table, units, at, length, 3);
-    const isPrefix = (kind & (letter | newline)) === 0;
-    const next = isPrefix ? at + (isHighSurrogate(unit) ? 2 : 1) : at;
-    let end = endOfLowerWord(table, units, next, length);
-    if (end < 0 && isPrefix) end = endOfLowerWord(table, units, at, length);
-    if (end < 0) {
-      end = runWith(table, units, next, length, upper);
-      if (end === next) end = isPrefix ? runWith(table, units, at, length, upper) : at;
-      if (end === at || (isPrefix && end === next && (kind & upper) === 0)) end = -1;
-    }
-    if (end < 0) return endOfOthersOrSpaces(table, units, at, length, true);
-    if (end < length && units[end] === apostrophe) {
-      const contraction = endOfContraction(units, end, length, true);
-      if (contraction >= 0) return contraction;
-    }
-    return end;
-  };
+function scanO200k(units: Uint16Array, at: number, length: number): number {
+  const unit = units[at]!;
+  const kind = classesAt(units, at);
+  if ((kind & number) !== 0) return runOfNumbers(units, at, length, 3);
+  const isPrefix = (kind & (letter | newline)) === 0;
+  const next = isPrefix ? at + (isHighSurrogate(unit) ? 2 : 1) : at;
+  let end = endOfLowerWord(units, next, length);
+  if (end < 0 && isPrefix) end = endOfLowerWord(units, at, length);
+  if (end < 0) {
+    end = runWith(units, next, length, upper);
+    if (end === next) end = isPrefix ? runWith(units, at, length, upper) : at;
+    if (end === at || (isPrefix && end === next && (kind & upper) === 0)) end = -1;
+  }
+  if (end < 0) return endOfOthersOrSpaces(units, at, length, true);
+  if (end < length && units[end] === apostrophe) {
+    const contraction = endOfContraction(units, end, length, true);
+    if (contraction >= 0) return contraction;
+  }
+  return end;
 }
 
 /**
  * `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`: upper then lower. Where no lower
  * letter follows the first run, it gives back up to its last character that is both. -1: no match.
  */
-function endOfLowerWord(table: Uint8Array, units: Uint16Array, at: number, length: number): number {
+function endOfLowerWord(units: Uint16Array, at: number, length: number): number {
   let i = at;
   let both = -1;
   while (i < length) {
-    const kind = classesAt(table, units, i);
+    const kind = classesAt(units, i);
     if ((kind & upper) === 0) break;
     i += isHighSurrogate(units[i]!) ? 2 : 1;
     if ((kind & lower) !== 0) both = i;
   }
-  const end = runWith(table, units, i, length, lower);
+  const end = runWith(units, i, length, lower);
   return end > i ? end : both;
 }
 
 /** A word with one `▁` before it; a longer run of these keeps the others to itself. */
-function createMetaspaceScanner(): Scanner {
+function scanMetaspace(units: Uint16Array, at: number, length: number): number {
   const mark = 0x2581;
-  return (units, at, length) => {
-    let end = at;
-    while (end < length && units[end] === mark) end++;
-    if (end - at > 1) return end === length ? end : end - 1;
-    while (end < length && units[end] !== mark) end++;
-    return end;
-  };
+  let end = at;
+  while (end < length && units[end] === mark) end++;
+  if (end - at > 1) return end === length ? end : end - 1;
+  while (end < length && units[end] !== mark) end++;
+  return end;
 }
 
 const contractions = "'s|'t|'re|'ve|'m|'ll|'d";
@@ -293,12 +277,12 @@ export const knownPatterns = {
   metaspace: "▁?[^▁]+|▁+(?![^▁])|▁+",
 } as const;
 
-const makers: ReadonlyMap<string, () => Scanner> = new Map<string, () => Scanner>([
-  [knownPatterns.gpt2, createGpt2Scanner],
-  [knownPatterns.cl100k, () => createCl100kScanner(3)],
-  [knownPatterns.qwen2, () => createCl100kScanner(1)],
-  [knownPatterns.o200k, createO200kScanner],
-  [knownPatterns.metaspace, createMetaspaceScanner],
+const scanners: ReadonlyMap<string, Scanner> = new Map<string, Scanner>([
+  [knownPatterns.gpt2, scanGpt2],
+  [knownPatterns.cl100k, scanCl100k],
+  [knownPatterns.qwen2, scanQwen2],
+  [knownPatterns.o200k, scanO200k],
+  [knownPatterns.metaspace, scanMetaspace],
 ]);
 
 /** Other spellings of the same patterns, as published files have them. */
@@ -315,7 +299,9 @@ const spellings: ReadonlyMap<string, string> = new Map([
 
 /** The scanner that cuts as the pattern does, or undefined for a pattern that has none. */
 export function findScanner(pattern: string): Scanner | undefined {
-  return makers.get(spellings.get(pattern) ?? pattern)?.();
+  const scanner = scanners.get(spellings.get(pattern) ?? pattern);
+  if (scanner !== undefined && table.length === 0) table = classifyPlane(0);
+  return scanner;
 }
 
 /** Cuts before each run of `mark`, a single unit. */

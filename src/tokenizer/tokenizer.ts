@@ -13,7 +13,7 @@ import {
   type SpecialTokenPolicy,
 } from "./added-tokens.ts";
 import { type AlignedText, alignSource, sliceAligned } from "./aligned-text.ts";
-import { decodeUtf8, toWellFormed } from "./byte-alphabet.ts";
+import { byteOfUnit, decodeUtf8, decodeUtf8Strictly, toWellFormed } from "./byte-alphabet.ts";
 import { bytesOfToken, cleanUpSpaces, createDecoding } from "./decoders.ts";
 import { describeValue } from "./json-reader.ts";
 import { type TemplatePiece, trimOffsets } from "./post-processors.ts";
@@ -154,7 +154,9 @@ class PartsTokenizer implements Tokenizer {
   private readonly needsAlignment: boolean;
   private readonly list: IntegerList = new IntegerList(1024);
   private readonly sink: TokenSink = new TokenSink();
-  private bytes: TokenBytes | undefined;
+  /** Texts of tokens under byte-level decoding, as they are needed: null where not whole characters. */
+  private readonly texts: (string | null | undefined)[];
+  private readonly textsWithSpecials: (string | null | undefined)[];
 
   constructor(parts: TokenizerParts, settings: TokenizerSettings) {
     const { model, addedTokens } = parts;
@@ -188,6 +190,10 @@ class PartsTokenizer implements Tokenizer {
       (size, token) => Math.max(size, token.id + 1),
       model.vocabulary.tokens.length,
     );
+
+    const size = this.isByteLevel() ? this.vocabularySize : 0;
+    this.texts = new Array<string | null | undefined>(size).fill(undefined);
+    this.textsWithSpecials = [...this.texts];
 
     const named = (name: string | undefined): number | undefined =>
       name === undefined ? undefined : this.tokenToId(name);
@@ -500,11 +506,13 @@ class PartsTokenizer implements Tokenizer {
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     const skip = options.skipSpecialTokens ?? true;
-    const text =
-      this.parts.decoder[0]?.isByteLevel && this.parts.decoder.length === 1
-        ? this.decodeBytes(ids, skip)
-        : this.decodeTokens(ids, skip);
+    const text = this.isByteLevel() ? this.decodeBytes(ids, skip) : this.decodeTokens(ids, skip);
     return options.cleanUp === true ? cleanUpSpaces(text) : text;
+  }
+
+  /** True when decoding is only a matter of bytes. */
+  private isByteLevel(): boolean {
+    return this.parts.decoder.length === 1 && this.parts.decoder[0]!.isByteLevel === true;
   }
 
   private decodeTokens(ids: ArrayLike<number>, skip: boolean): string {
@@ -518,44 +526,46 @@ class PartsTokenizer implements Tokenizer {
     return pieces.join("");
   }
 
+  /**
+   * Byte-level decoding: tokens that are whole characters are joined as text; the bytes of the
+   * others are gathered until the next whole one, before which a character cannot be incomplete.
+   */
   private decodeBytes(ids: ArrayLike<number>, skip: boolean): string {
-    this.bytes ??= this.collectBytes();
-    const { starts, bytes, special } = this.bytes;
-    const size = special.length;
-    let total = 0;
+    const texts = skip ? this.texts : this.textsWithSpecials;
+    let text = "";
+    let broken: number[] | null = null;
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!;
-      if (id >= 0 && id < size) total += starts[id + 1]! - starts[id]!;
+      let piece = id >= 0 && id < texts.length ? texts[id] : "";
+      if (piece === undefined) {
+        piece = this.readText(id, skip);
+        texts[id] = piece;
+      }
+      if (piece === null) {
+        broken ??= [];
+        for (const byte of bytesOfToken(this.idToToken(id)!)) broken.push(byte);
+      } else {
+        if (broken !== null) {
+          text += decodeUtf8(Uint8Array.from(broken));
+          broken = null;
+        }
+        text += piece;
+      }
     }
-    const output = new Uint8Array(total);
-    let at = 0;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      if (!(id >= 0 && id < size) || (skip && special[id] === 1)) continue;
-      const end = starts[id + 1]!;
-      for (let from = starts[id]!; from < end; from++) output[at++] = bytes[from]!;
-    }
-    return decodeUtf8(at === total ? output : output.subarray(0, at));
+    return broken === null ? text : text + decodeUtf8(Uint8Array.from(broken));
   }
 
-  /** The bytes of every token, in one array. */
-  private collectBytes(): TokenBytes {
-    const size = this.vocabularySize;
-    const starts = new Int32Array(size + 1);
-    const special = new Uint8Array(size);
-    const pieces: (Uint8Array | null)[] = [];
-    let total = 0;
-    for (let id = 0; id < size; id++) {
-      const token = this.idToToken(id);
-      const piece = token === undefined ? null : bytesOfToken(token);
-      pieces.push(piece);
-      total += piece?.length ?? 0;
-      starts[id + 1] = total;
-      special[id] = this.isSpecial(id) ? 1 : 0;
+  /** The text of a token, or null when its bytes are no whole characters. */
+  private readText(id: number, skip: boolean): string | null {
+    const token = this.textOf(id, skip);
+    if (token === undefined) return "";
+    let text = "";
+    for (let i = 0; i < token.length; i++) {
+      const byte = byteOfUnit(token.charCodeAt(i));
+      if (byte < 0 || byte >= 0x80) return decodeUtf8Strictly(bytesOfToken(token));
+      text += String.fromCharCode(byte);
     }
-    const bytes = new Uint8Array(total);
-    for (const [id, piece] of pieces.entries()) if (piece !== null) bytes.set(piece, starts[id]!);
-    return { starts, bytes, special };
+    return text;
   }
 
   streamDecoder(options: Pick<DecodeOptions, "skipSpecialTokens"> = {}): StreamDecoder {
@@ -600,13 +610,6 @@ class PartsTokenizer implements Tokenizer {
   isSpecial(id: number): boolean {
     return this.addedById.get(id)?.special === true;
   }
-}
-
-/** Token bytes by id: `bytes[starts[id], starts[id + 1])`. */
-interface TokenBytes {
-  readonly starts: Int32Array;
-  readonly bytes: Uint8Array;
-  readonly special: Uint8Array;
 }
 
 /** Spellings that say by themselves what a special token is for, used where no file names it. */
