@@ -35,13 +35,21 @@ export interface StageFactory {
   create(next: TokenReceiver, fused: boolean): TokenReceiver;
   /** True when everything after this stage sees one token in fragments. */
   readonly fuses?: boolean;
-  /** Set for the byte-level stage, which the tokenizer can run on bytes directly. */
+  // What the quick decoder needs to know of a stage.
   readonly isByteLevel?: boolean;
+  readonly isByteFallback?: boolean;
+  readonly isFuse?: boolean;
+  /** For a stage that maps each token by itself, knowing only whether it is the first. */
+  readonly map?: (token: string, isFirst: boolean) => string;
+  /** For a stage that, after fusing, removes up to `count` copies of a character from the front. */
+  readonly stripsFront?: { readonly content: string; readonly count: number };
 }
 
 /** Reads the `decoder` of a tokenizer file as a flat chain of stages. Null: tokens joined by spaces. */
 export function readDecoder(value: unknown, path: string): StageFactory[] {
-  if (value === undefined || value === null) return [{ create: createSpacing }];
+  if (value === undefined || value === null) {
+    return [perToken((token, isFirst) => (isFirst ? token : ` ${token}`))];
+  }
   return readStages(value, path, 0);
 }
 
@@ -52,9 +60,9 @@ function readStages(value: unknown, path: string, depth: number): StageFactory[]
     case "ByteLevel":
       return [{ create: createByteLevel, fuses: true, isByteLevel: true }];
     case "ByteFallback":
-      return [{ create: createByteFallback }];
+      return [{ create: createByteFallback, isByteFallback: true }];
     case "Fuse":
-      return [{ create: (next) => next, fuses: true }];
+      return [{ create: (next) => next, fuses: true, isFuse: true }];
     case "Metaspace":
       return [readMetaspace(object, path)];
     case "WordPiece":
@@ -98,12 +106,19 @@ export function createDecoding(
 }
 
 /** A stage that maps each token by itself. A token in fragments is gathered first. */
-function perToken(map: (token: string, index: number) => string): StageFactory {
+function perToken(map: (token: string, isFirst: boolean) => string): StageFactory {
   return {
+    map,
     create(next, fused) {
-      if (fused) return gather(next, (token) => map(token, 0));
-      let index = 0;
-      return { push: (token) => next.push(map(token, index++)), end: () => next.end() };
+      if (fused) return gather(next, (token) => map(token, true));
+      let isFirst = true;
+      return {
+        push(token) {
+          next.push(map(token, isFirst));
+          isFirst = false;
+        },
+        end: () => next.end(),
+      };
     },
   };
 }
@@ -121,17 +136,6 @@ function gather(next: TokenReceiver, map: (token: string) => string): TokenRecei
       if (any) next.push(map(text));
       next.end();
     },
-  };
-}
-
-function createSpacing(next: TokenReceiver): TokenReceiver {
-  let first = true;
-  return {
-    push(token) {
-      next.push(first ? token : ` ${token}`);
-      first = false;
-    },
-    end: () => next.end(),
   };
 }
 
@@ -186,7 +190,7 @@ function createByteFallback(next: TokenReceiver, fused: boolean): TokenReceiver 
   };
   const receiver: TokenReceiver = {
     push(token) {
-      const byte = /^<0x[0-9a-fA-F]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
+      const byte = readByteToken(token);
       if (byte >= 0) {
         run.push(byte);
       } else {
@@ -202,6 +206,12 @@ function createByteFallback(next: TokenReceiver, fused: boolean): TokenReceiver 
   return fused ? gather(receiver, (token) => token) : receiver;
 }
 
+/** The byte that a token `<0xNN>` stands for, or -1. */
+export function readByteToken(token: string): number {
+  if (token.length !== 6 || !token.startsWith("<0x")) return -1;
+  return /^<0x[0-9a-fA-F]{2}>$/.test(token) ? Number.parseInt(token.slice(3, 5), 16) : -1;
+}
+
 function readMetaspace(object: JsonObject, path: string): StageFactory {
   const replacement = readString(object, "replacement", path, metaspace);
   if ([...replacement].length !== 1) {
@@ -210,8 +220,8 @@ function readMetaspace(object: JsonObject, path: string): StageFactory {
   const legacy = readBoolean(object, "add_prefix_space", path, true) ? "always" : "never";
   const schemes = ["first", "never", "always"] as const;
   const dropsFirst = readChoice(object, "prepend_scheme", path, schemes, legacy) !== "never";
-  return perToken((token, index) => {
-    const text = index === 0 && dropsFirst ? token.replaceAll(replacement, "") : token;
+  return perToken((token, isFirst) => {
+    const text = isFirst && dropsFirst ? token.replaceAll(replacement, "") : token;
     return text.replaceAll(replacement, " ");
   });
 }
@@ -235,9 +245,9 @@ export function cleanUpSpaces(text: string): string {
 function readWordPiece(object: JsonObject, path: string): StageFactory {
   const prefix = readString(object, "prefix", path, "##");
   const cleanUp = readBoolean(object, "cleanup", path, true);
-  return perToken((token, index) => {
+  return perToken((token, isFirst) => {
     let text = token;
-    if (index > 0) text = token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
+    if (!isFirst) text = token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`;
     return cleanUp ? cleanUpSpaces(text) : text;
   });
 }
@@ -311,6 +321,7 @@ function readStrip(object: JsonObject, path: string): StageFactory {
     return token.slice(from, to);
   };
   return {
+    ...(stop === 0 ? { stripsFront: { content, count: start } } : {}),
     create(next, fused) {
       if (!fused) return perToken(strip).create(next, false);
       if (stop > 0) return gather(next, strip);

@@ -247,7 +247,15 @@ function readBert(object: JsonObject, path: string): Normalizer {
     steps.push(createUnicodeForm("NFD"), createFilter(/\p{Mn}/gu, nonspacingDisagreement));
   }
   if (lower) steps.push(fromChanges(lowercase, describeLowercase));
-  return createSequence(steps);
+  const whole = createSequence(steps);
+  return {
+    // Printable ASCII, which most text is, changes in its case alone.
+    normalize(text) {
+      if (!/^[ -~]*$/.test(text)) return whole.normalize(text);
+      return lower ? text.toLowerCase() : text;
+    },
+    align: whole.align,
+  };
 }
 
 /** Drops control characters and writes every kind of whitespace as a space. */

@@ -37,6 +37,8 @@ import {
   findScanner,
   knownPatterns,
   type Scanner,
+  scanBertWords,
+  scanSpacedWords,
 } from "./scanners.ts";
 import { scriptOf } from "./scripts.ts";
 
@@ -44,8 +46,9 @@ import { scriptOf } from "./scripts.ts";
 export interface SplitStep {
   readonly kind: "split";
   split(text: string, emit: EmitPiece): void;
-  /** Finds the same pieces one by one, for a split that keeps the whole text. */
+  /** Finds the same pieces one by one; those that begin with white space may be dropped. */
   readonly scan?: Scanner;
+  readonly dropsSpaces?: boolean;
 }
 
 /** Changes the text of a piece. `atStart` tells whether the piece begins the source text. */
@@ -90,12 +93,9 @@ function readSteps(value: unknown, path: string, depth: number): PreTokenizerSte
     case "Whitespace":
       return [splitByPattern("\\w+|[^\\w\\s]+", "Removed", true, whitespaceWords)];
     case "WhitespaceSplit":
-      return [splitByCharacter(isWhitespace, "Removed")];
+      return [splitAtSpaces(scanSpacedWords)];
     case "BertPreTokenizer":
-      return [
-        splitByCharacter(isWhitespace, "Removed"),
-        splitByCharacter(isPunctuation, "Isolated"),
-      ];
+      return [splitAtSpaces(scanBertWords)];
     case "Punctuation":
       return [
         splitByCharacter(
@@ -168,6 +168,24 @@ function splitByPattern(
   const keepsAll = behavior === "Isolated" || (behavior === "Removed" && invert);
   const scan = keepsAll && source !== undefined ? findScanner(source) : undefined;
   return scan === undefined ? step : { ...step, scan };
+}
+
+/** The pieces that a scanner finds, but for white space. */
+function splitAtSpaces(scan: Scanner): SplitStep {
+  return {
+    kind: "split",
+    scan,
+    dropsSpaces: true,
+    split(text, emit) {
+      const units = new Uint16Array(text.length);
+      for (let i = 0; i < text.length; i++) units[i] = text.charCodeAt(i);
+      for (let start = 0; start < text.length; ) {
+        const end = scan(units, start, text.length);
+        if (!isWhitespace(units[start]!)) emit(start, end);
+        start = end;
+      }
+    },
+  };
 }
 
 /** Every character that `test` accepts is a match of its own. */

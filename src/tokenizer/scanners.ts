@@ -7,6 +7,8 @@
  * with its expression on random text.
  */
 
+import { isPunctuation, isWhitespace } from "./character-classes.ts";
+
 /** The end of the piece that starts at `at` in `units[0, length)`, UTF-16 without lone surrogates. */
 export type Scanner = (units: Uint16Array, at: number, length: number) => number;
 
@@ -60,9 +62,15 @@ function classifyPlane(plane: number): Uint8Array {
 let table: Uint8Array = new Uint8Array(0);
 const otherPlanes: (Uint8Array | undefined)[] = [];
 
+function codePointAt(units: Uint16Array, at: number): number {
+  const unit = units[at]!;
+  if (!isHighSurrogate(unit)) return unit;
+  return ((unit - 0xd800) << 10) + (units[at + 1]! - 0xdc00) + 0x10000;
+}
+
 /** Class bits of the surrogate pair at `at`. */
 function pairClasses(units: Uint16Array, at: number): number {
-  const codePoint = ((units[at]! - 0xd800) << 10) + (units[at + 1]! - 0xdc00) + 0x10000;
+  const codePoint = codePointAt(units, at);
   const plane = codePoint >> 16;
   let bits = otherPlanes[plane];
   if (bits === undefined) {
@@ -320,4 +328,24 @@ export function createMarkScanner(mark: number): Scanner {
     while (at < length && units[at] !== mark) at++;
     return at;
   };
+}
+
+/** Runs of white space, and the words between them. */
+export function scanSpacedWords(units: Uint16Array, at: number, length: number): number {
+  const isSpace = isWhitespace(units[at]!);
+  at++;
+  while (at < length && isWhitespace(units[at]!) === isSpace) at++;
+  return at;
+}
+
+/** Runs of white space, single punctuation characters, and the words between them. */
+export function scanBertWords(units: Uint16Array, at: number, length: number): number {
+  if (isWhitespace(units[at]!)) return scanSpacedWords(units, at, length);
+  let end = at;
+  while (end < length && !isWhitespace(units[end]!)) {
+    const codePoint = codePointAt(units, end);
+    if (isPunctuation(codePoint)) break;
+    end += codePoint > 0xffff ? 2 : 1;
+  }
+  return end > at ? end : at + (isHighSurrogate(units[at]!) ? 2 : 1);
 }

@@ -13,11 +13,13 @@ import {
   type SpecialTokenPolicy,
 } from "./added-tokens.ts";
 import { type AlignedText, alignSource, sliceAligned } from "./aligned-text.ts";
-import { byteOfUnit, decodeUtf8, decodeUtf8Strictly, toWellFormed } from "./byte-alphabet.ts";
-import { bytesOfToken, cleanUpSpaces, createDecoding } from "./decoders.ts";
+import { toWellFormed } from "./byte-alphabet.ts";
+import { isWhitespace } from "./character-classes.ts";
+import { cleanUpSpaces, createDecoding } from "./decoders.ts";
 import { describeValue } from "./json-reader.ts";
 import { type TemplatePiece, trimOffsets } from "./post-processors.ts";
 import { type PreTokenizerStep, splitBefore } from "./pre-tokenizers.ts";
+import { createQuickDecoder, type QuickDecoder } from "./quick-decoder.ts";
 import { IntegerList, TokenSink } from "./token-sink.ts";
 import { readTokenizerJson, type TokenizerParts } from "./tokenizer-json.ts";
 import type { TokenizerSettings } from "./tokenizer-settings.ts";
@@ -154,9 +156,7 @@ class PartsTokenizer implements Tokenizer {
   private readonly needsAlignment: boolean;
   private readonly list: IntegerList = new IntegerList(1024);
   private readonly sink: TokenSink = new TokenSink();
-  /** Texts of tokens under byte-level decoding, as they are needed: null where not whole characters. */
-  private readonly texts: (string | null | undefined)[];
-  private readonly textsWithSpecials: (string | null | undefined)[];
+  private readonly quick: QuickDecoder | null;
 
   constructor(parts: TokenizerParts, settings: TokenizerSettings) {
     const { model, addedTokens } = parts;
@@ -191,9 +191,11 @@ class PartsTokenizer implements Tokenizer {
       model.vocabulary.tokens.length,
     );
 
-    const size = this.isByteLevel() ? this.vocabularySize : 0;
-    this.texts = new Array<string | null | undefined>(size).fill(undefined);
-    this.textsWithSpecials = [...this.texts];
+    this.quick = createQuickDecoder(parts.decoder, {
+      size: this.vocabularySize,
+      tokenOf: (id) => this.idToToken(id),
+      isSpecial: (id) => this.isSpecial(id),
+    });
 
     const named = (name: string | undefined): number | undefined =>
       name === undefined ? undefined : this.tokenToId(name);
@@ -416,9 +418,10 @@ class PartsTokenizer implements Tokenizer {
         }
         const { scan } = step;
         const { length } = text;
+        const drops = step.dropsSpaces === true;
         for (let start = 0; start < length; ) {
           const end = scan(cache.units, start, length);
-          cache.appendIds(start, end, list);
+          if (!(drops && isWhitespace(cache.units[start]!))) cache.appendIds(start, end, list);
           start = end;
         }
         return;
@@ -506,13 +509,8 @@ class PartsTokenizer implements Tokenizer {
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     const skip = options.skipSpecialTokens ?? true;
-    const text = this.isByteLevel() ? this.decodeBytes(ids, skip) : this.decodeTokens(ids, skip);
+    const text = this.quick?.decode(ids, skip) ?? this.decodeTokens(ids, skip);
     return options.cleanUp === true ? cleanUpSpaces(text) : text;
-  }
-
-  /** True when decoding is only a matter of bytes. */
-  private isByteLevel(): boolean {
-    return this.parts.decoder.length === 1 && this.parts.decoder[0]!.isByteLevel === true;
   }
 
   private decodeTokens(ids: ArrayLike<number>, skip: boolean): string {
@@ -524,48 +522,6 @@ class PartsTokenizer implements Tokenizer {
     }
     receiver.end();
     return pieces.join("");
-  }
-
-  /**
-   * Byte-level decoding: tokens that are whole characters are joined as text; the bytes of the
-   * others are gathered until the next whole one, before which a character cannot be incomplete.
-   */
-  private decodeBytes(ids: ArrayLike<number>, skip: boolean): string {
-    const texts = skip ? this.texts : this.textsWithSpecials;
-    let text = "";
-    let broken: number[] | null = null;
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!;
-      let piece = id >= 0 && id < texts.length ? texts[id] : "";
-      if (piece === undefined) {
-        piece = this.readText(id, skip);
-        texts[id] = piece;
-      }
-      if (piece === null) {
-        broken ??= [];
-        for (const byte of bytesOfToken(this.idToToken(id)!)) broken.push(byte);
-      } else {
-        if (broken !== null) {
-          text += decodeUtf8(Uint8Array.from(broken));
-          broken = null;
-        }
-        text += piece;
-      }
-    }
-    return broken === null ? text : text + decodeUtf8(Uint8Array.from(broken));
-  }
-
-  /** The text of a token, or null when its bytes are no whole characters. */
-  private readText(id: number, skip: boolean): string | null {
-    const token = this.textOf(id, skip);
-    if (token === undefined) return "";
-    let text = "";
-    for (let i = 0; i < token.length; i++) {
-      const byte = byteOfUnit(token.charCodeAt(i));
-      if (byte < 0 || byte >= 0x80) return decodeUtf8Strictly(bytesOfToken(token));
-      text += String.fromCharCode(byte);
-    }
-    return text;
   }
 
   streamDecoder(options: Pick<DecodeOptions, "skipSpecialTokens"> = {}): StreamDecoder {

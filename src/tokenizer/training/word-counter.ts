@@ -4,6 +4,7 @@
  * Words are ranges of UTF-16 units in one array, found through an open-addressed table, so that
  * counting allocates nothing for a word that has been seen.
  */
+import { isWhitespace } from "../character-classes.ts";
 import type { Normalizer } from "../normalizer.ts";
 import type { PreTokenizerStep } from "../pre-tokenizers.ts";
 
@@ -66,7 +67,8 @@ export class WordCounter {
         this.load(text);
         for (let start = 0; start < text.length; ) {
           const end = step.scan(this.units, start, text.length);
-          this.count(start, end);
+          const isDropped = step.dropsSpaces === true && isWhitespace(this.units[start]!);
+          if (!isDropped) this.count(start, end);
           start = end;
         }
       }

@@ -1,0 +1,227 @@
+/**
+ * Decoding of whole lists of ids, for the decoder chains that nearly all files have.
+ *
+ * What a token becomes is worked out once for each id and kept. Two kinds of chains qualify: the
+ * byte-level decoder by itself, and maps of single tokens followed by byte fallback, joining and
+ * stripping of the front. Any other chain is left to the stages themselves. The results are the
+ * same; tests compare the two.
+ */
+import { byteOfUnit, decodeUtf8, decodeUtf8Strictly } from "./byte-alphabet.ts";
+import { bytesOfToken, readByteToken, type StageFactory } from "./decoders.ts";
+
+/** Decodes a list of ids. */
+export interface QuickDecoder {
+  decode(ids: ArrayLike<number>, skipSpecial: boolean): string;
+}
+
+/** The tokens that a decoder works on. */
+export interface TokenSource {
+  /** Largest id plus one. */
+  readonly size: number;
+  /** The token of an id, or undefined where there is none. */
+  tokenOf(id: number): string | undefined;
+  isSpecial(id: number): boolean;
+}
+
+/** A quick decoder for a chain of stages, or null when the chain has none. */
+export function createQuickDecoder(
+  stages: readonly StageFactory[],
+  source: TokenSource,
+): QuickDecoder | null {
+  if (stages.length === 1 && stages[0]!.isByteLevel === true) return new ByteLevelDecoder(source);
+  let at = 0;
+  const maps: NonNullable<StageFactory["map"]>[] = [];
+  while (stages[at]?.map !== undefined) maps.push(stages[at++]!.map!);
+  const hasBytes = stages[at]?.isByteFallback === true;
+  if (hasBytes) at++;
+  const isFused = stages[at]?.isFuse === true;
+  if (isFused) at++;
+  const strip = isFused ? stages[at]?.stripsFront : undefined;
+  if (strip !== undefined) at++;
+  if (at < stages.length) return null;
+  const map = (token: string, isFirst: boolean): string =>
+    maps.reduce((text, step) => step(text, isFirst), token);
+  return new MappedDecoder(source, map, hasBytes, strip);
+}
+
+/** Chains of maps: each id is a text, or a byte under byte fallback. */
+class MappedDecoder implements QuickDecoder {
+  private readonly source: TokenSource;
+  private readonly map: (token: string, isFirst: boolean) => string;
+  private readonly hasBytes: boolean;
+  private readonly strip: { content: string; count: number } | undefined;
+  /** What each id becomes when it is not the first. */
+  private readonly forms: (string | number | undefined)[];
+
+  constructor(
+    source: TokenSource,
+    map: (token: string, isFirst: boolean) => string,
+    hasBytes: boolean,
+    strip: { content: string; count: number } | undefined,
+  ) {
+    this.source = source;
+    this.map = map;
+    this.hasBytes = hasBytes;
+    this.strip = strip;
+    this.forms = new Array<string | number | undefined>(source.size).fill(undefined);
+  }
+
+  decode(ids: ArrayLike<number>, skipSpecial: boolean): string {
+    const { forms, source } = this;
+    let text = "";
+    let isFirst = true;
+    let run: number[] | null = null;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (!(id >= 0 && id < forms.length)) continue;
+      if (skipSpecial && source.isSpecial(id)) continue;
+      let form = forms[id];
+      if (form === undefined || isFirst) {
+        const token = source.tokenOf(id);
+        if (token === undefined) continue;
+        form = this.formOf(token, isFirst);
+        if (!isFirst) forms[id] = form;
+        isFirst = false;
+      }
+      if (typeof form === "number") {
+        run ??= [];
+        run.push(form);
+        continue;
+      }
+      if (run !== null) {
+        text += textOfRun(run);
+        run = null;
+      }
+      text += form;
+    }
+    if (run !== null) text += textOfRun(run);
+    if (this.strip === undefined) return text;
+    const { content, count } = this.strip;
+    let from = 0;
+    for (let i = 0; i < count && text.startsWith(content, from); i++) from += content.length;
+    return from === 0 ? text : text.slice(from);
+  }
+
+  private formOf(token: string, isFirst: boolean): string | number {
+    const text = this.map(token, isFirst);
+    const byte = this.hasBytes ? readByteToken(text) : -1;
+    return byte < 0 ? text : byte;
+  }
+}
+
+/** A run of bytes as text: whole or, where it is not valid, one U+FFFD for each byte. */
+export function textOfRun(run: readonly number[]): string {
+  if (run.length === 1 && run[0]! < 0x80) return String.fromCharCode(run[0]!);
+  return decodeUtf8Strictly(Uint8Array.from(run)) ?? "\ufffd".repeat(run.length);
+}
+
+/**
+ * Byte-level decoding. While every token is made of whole characters their texts are joined; the
+ * first that is not sends the list to the bytes of all tokens.
+ */
+class ByteLevelDecoder implements QuickDecoder {
+  private readonly source: TokenSource;
+  /** Text of each id, null where its bytes are no whole characters. */
+  private readonly texts: (string | null | undefined)[];
+  private bytes: Uint8Array | undefined;
+  /** Where the bytes of each id start; one more entry marks the end. */
+  private starts: Int32Array = new Int32Array(0);
+  private special: Uint8Array = new Uint8Array(0);
+  private buffer: Uint8Array = new Uint8Array(4096);
+
+  constructor(source: TokenSource) {
+    this.source = source;
+    this.texts = new Array<string | null | undefined>(source.size).fill(undefined);
+  }
+
+  decode(ids: ArrayLike<number>, skipSpecial: boolean): string {
+    const { texts } = this;
+    const special = this.specialIds();
+    const { length } = ids;
+    let text = "";
+    for (let i = 0; i < length; i++) {
+      const id = ids[i]!;
+      if (!(id >= 0 && id < texts.length)) continue;
+      if (special[id] === 1 && skipSpecial) continue;
+      let piece = texts[id];
+      if (piece === undefined) {
+        piece = this.readText(id);
+        texts[id] = piece;
+      }
+      if (piece === null) return this.decodeBytes(ids, skipSpecial);
+      text += piece;
+    }
+    return text;
+  }
+
+  private specialIds(): Uint8Array {
+    if (this.special.length === 0) {
+      const { source } = this;
+      this.special = Uint8Array.from({ length: source.size }, (_, id) =>
+        source.isSpecial(id) ? 1 : 0,
+      );
+    }
+    return this.special;
+  }
+
+  private readText(id: number): string | null {
+    const token = this.source.tokenOf(id) ?? "";
+    let text = "";
+    for (let i = 0; i < token.length; i++) {
+      const byte = byteOfUnit(token.charCodeAt(i));
+      if (byte < 0 || byte >= 0x80) return decodeUtf8Strictly(bytesOfToken(token));
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  private decodeBytes(ids: ArrayLike<number>, skipSpecial: boolean): string {
+    this.bytes ??= this.collectBytes();
+    const { bytes, starts, special } = this;
+    const size = special.length;
+    let { buffer } = this;
+    let at = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!;
+      if (!(id >= 0 && id < size) || (special[id] === 1 && skipSpecial)) continue;
+      const end = starts[id + 1]!;
+      let from = starts[id]!;
+      if (at + end - from > buffer.length) buffer = this.growBuffer(at + end - from);
+      while (from < end) buffer[at++] = bytes[from++]!;
+    }
+    const text = decodeUtf8(buffer.subarray(0, at));
+    if (buffer.length > 1 << 22) this.buffer = new Uint8Array(4096);
+    return text;
+  }
+
+  private growBuffer(needed: number): Uint8Array {
+    const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
+    grown.set(this.buffer);
+    this.buffer = grown;
+    return grown;
+  }
+
+  /** The bytes of every token in one array. */
+  private collectBytes(): Uint8Array {
+    const { source } = this;
+    const starts = new Int32Array(source.size + 1);
+    let bytes = new Uint8Array(source.size * 8);
+    let at = 0;
+    for (let id = 0; id < source.size; id++) {
+      const token = source.tokenOf(id);
+      if (token !== undefined) {
+        const piece = bytesOfToken(token);
+        if (at + piece.length > bytes.length) {
+          const grown = new Uint8Array((at + piece.length) * 2);
+          grown.set(bytes);
+          bytes = grown;
+        }
+        bytes.set(piece, at);
+        at += piece.length;
+      }
+      starts[id + 1] = at;
+    }
+    this.starts = starts;
+    return bytes.slice(0, at);
+  }
+}
