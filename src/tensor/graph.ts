@@ -125,10 +125,10 @@ export function shapeError(
   expectation: string,
 ): JetonError {
   const shapes = inputs.map((input) => `${input.dtype}${formatShape(input.shape)}`);
-  return new JetonError(
-    `${operator}(${shapes.join(", ")}): ${expectation}\n    ${userLine()}`,
-    { code: "tensor-shape", details: { operator, shapes, expectation } },
-  );
+  return new JetonError(`${operator}(${shapes.join(", ")}): ${expectation}\n    ${userLine()}`, {
+    code: "tensor-shape",
+    details: { operator, shapes, expectation },
+  });
 }
 
 /** Applies an operator: infers the types of its outputs and adds a node to the trace. */
@@ -282,7 +282,9 @@ export function trace<Inputs extends string, Outputs extends string>(
   body: (inputs: Readonly<Record<Inputs, Tensor>>) => Readonly<Record<Outputs, Tensor>>,
 ): TypedGraph<Inputs, Outputs> {
   if (current) {
-    throw new JetonError("trace() cannot be called inside trace()", { code: "tensor-trace-nested" });
+    throw new JetonError("trace() cannot be called inside trace()", {
+      code: "tensor-trace-nested",
+    });
   }
   const root: Scope = { parent: undefined };
   current = {
@@ -300,7 +302,8 @@ export function trace<Inputs extends string, Outputs extends string>(
       leaves[name as Inputs] = tensor!;
       for (const [axis, dimension] of tensor!.shape.entries()) {
         if (typeof dimension === "string" && /^[A-Za-z_][\w.]*$/.test(dimension)) {
-          if (!current.sizes.has(dimension)) current.sizes.set(dimension, { tensor: tensor!, axis });
+          if (!current.sizes.has(dimension))
+            current.sizes.set(dimension, { tensor: tensor!, axis });
         }
       }
     }

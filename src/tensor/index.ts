@@ -1,0 +1,50 @@
+/**
+ * Symbolic tensors: traced once, differentiated in TypeScript, written as ONNX, run by ONNX Runtime.
+ *
+ * @module tensor
+ */
+export {
+  addDimensions,
+  canonicalDimension,
+  type Dimension,
+  divideDimensions,
+  evaluateDimension,
+  formatShape,
+  multiplyDimensions,
+  subtractDimensions,
+} from "./dimension.ts";
+export { type EmittedModel, emitModel, onnxTypes, type ParameterBinding } from "./emit.ts";
+export { gradients } from "./gradients.ts";
+export {
+  bool,
+  type DataType,
+  float32,
+  freshSize,
+  type Graph,
+  int32,
+  isParameter,
+  leafName,
+  nameSize,
+  parameter,
+  scoped,
+  type Tensor,
+  type TensorType,
+  type TypedGraph,
+  tensorType,
+  trace,
+  uint8,
+} from "./graph.ts";
+export * from "./operators/index.ts";
+export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
+export {
+  type BoundValue,
+  bytesOfType,
+  type Device,
+  liveSessions,
+  openSession,
+  type Session,
+  type SessionOptions,
+  type TensorValue,
+  type TensorValueData,
+} from "./runtime.ts";
+export { type Remote, type Service, startInline, startService } from "./service.ts";

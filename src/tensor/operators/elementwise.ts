@@ -1,0 +1,289 @@
+/**
+ * Operators that work element by element: arithmetic with broadcasting, comparisons, choices, casts
+ * and the usual functions.
+ */
+import { type Dimension, shapesEqual } from "../dimension.ts";
+import {
+  apply,
+  type DataType,
+  type GraphNode,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
+import { constant } from "./constant.ts";
+import { sumTo } from "./reduce.ts";
+
+/** NumPy broadcasting: axes are aligned at the end; sizes are equal or one of them is 1. */
+export function broadcastShapes(operator: string, inputs: readonly Tensor[]): readonly Dimension[] {
+  const rank = Math.max(...inputs.map((input) => input.shape.length));
+  const shape: Dimension[] = new Array(rank).fill(1);
+  for (const input of inputs) {
+    for (const [index, dimension] of input.shape.entries()) {
+      const axis = rank - input.shape.length + index;
+      if (shape[axis] === 1) shape[axis] = dimension;
+      else if (dimension !== 1 && dimension !== shape[axis]) {
+        throw shapeError(
+          operator,
+          inputs,
+          `sizes ${shape[axis]} and ${dimension} do not broadcast`,
+        );
+      }
+    }
+  }
+  return shape;
+}
+
+function requireEqualTypes(operator: string, inputs: readonly Tensor[]): DataType {
+  const dtype = inputs[0]!.dtype;
+  if (inputs.some((input) => input.dtype !== dtype)) {
+    throw shapeError(operator, inputs, "element types must be equal (use cast)");
+  }
+  return dtype;
+}
+
+type BinaryGradient = (
+  node: GraphNode,
+  gradient: Tensor,
+) => readonly [(() => Tensor) | undefined, (() => Tensor) | undefined];
+
+function binary(
+  name: string,
+  onnx: string,
+  gradient?: BinaryGradient,
+  result?: DataType,
+): OperatorDefinition<null> {
+  return {
+    name,
+    infer(inputs) {
+      const dtype = requireEqualTypes(name, inputs);
+      return [{ dtype: result ?? dtype, shape: broadcastShapes(name, inputs) }];
+    },
+    emit: (emitter, inputs) => emitter.node(onnx, inputs),
+    ...(gradient && {
+      gradient(node: GraphNode, [output]: readonly (Tensor | undefined)[]) {
+        const parts = gradient(node, output!);
+        return parts.map((part, index) => part && sumTo(part(), node.inputs[index]!.shape));
+      },
+    }),
+  };
+}
+
+const addOperator = binary("add", "Add", (_node, g) => [() => g, () => g]);
+const subtractOperator = binary("subtract", "Sub", (_node, g) => [() => g, () => negate(g)]);
+const multiplyOperator = binary("multiply", "Mul", ({ inputs: [a, b] }, g) => [
+  () => multiply(g, b!),
+  () => multiply(g, a!),
+]);
+const divideOperator = binary("divide", "Div", ({ inputs: [, b], outputs: [y] }, g) => [
+  () => divide(g, b!),
+  () => negate(divide(multiply(g, y!), b!)),
+]);
+/** The gradient of a tie goes to the first argument. */
+const maximumOperator = binary("maximum", "Max", ({ inputs: [a, b] }, g) => [
+  () => multiply(g, cast(greaterOrEqual(a!, b!), g.dtype)),
+  () => multiply(g, cast(less(a!, b!), g.dtype)),
+]);
+const minimumOperator = binary("minimum", "Min", ({ inputs: [a, b] }, g) => [
+  () => multiply(g, cast(lessOrEqual(a!, b!), g.dtype)),
+  () => multiply(g, cast(greater(a!, b!), g.dtype)),
+]);
+const powerOperator = binary("power", "Pow", ({ inputs: [a, b], outputs: [y] }, g) => [
+  () => multiply(g, multiply(b!, power(a!, subtract(b!, 1)))),
+  () => multiply(g, multiply(y!, log(a!))),
+]);
+const equalOperator = binary("equal", "Equal", undefined, "bool");
+const lessOperator = binary("less", "Less", undefined, "bool");
+const lessOrEqualOperator = binary("lessOrEqual", "LessOrEqual", undefined, "bool");
+const greaterOperator = binary("greater", "Greater", undefined, "bool");
+const greaterOrEqualOperator = binary("greaterOrEqual", "GreaterOrEqual", undefined, "bool");
+const andOperator = binary("and", "And", undefined, "bool");
+const orOperator = binary("or", "Or", undefined, "bool");
+
+/** A tensor, or a number that takes the other operand's element type. */
+export type Operand = Tensor | number;
+
+function pair(operator: OperatorDefinition<null>, a: Operand, b: Operand): Tensor {
+  const dtype = typeof a === "object" ? a.dtype : typeof b === "object" ? b.dtype : "float32";
+  const tensors = [a, b].map((x) => (typeof x === "number" ? constant(x, { dtype }) : x));
+  return apply(operator, tensors, null)[0]!;
+}
+
+export const add = (a: Operand, b: Operand): Tensor => pair(addOperator, a, b);
+export const subtract = (a: Operand, b: Operand): Tensor => pair(subtractOperator, a, b);
+export const multiply = (a: Operand, b: Operand): Tensor => pair(multiplyOperator, a, b);
+export const divide = (a: Operand, b: Operand): Tensor => pair(divideOperator, a, b);
+export const maximum = (a: Operand, b: Operand): Tensor => pair(maximumOperator, a, b);
+export const minimum = (a: Operand, b: Operand): Tensor => pair(minimumOperator, a, b);
+/** `a` to the power `b`; the gradient for `b` needs positive `a`. */
+export const power = (a: Operand, b: Operand): Tensor => pair(powerOperator, a, b);
+export const equal = (a: Operand, b: Operand): Tensor => pair(equalOperator, a, b);
+export const less = (a: Operand, b: Operand): Tensor => pair(lessOperator, a, b);
+export const lessOrEqual = (a: Operand, b: Operand): Tensor => pair(lessOrEqualOperator, a, b);
+export const greater = (a: Operand, b: Operand): Tensor => pair(greaterOperator, a, b);
+export const greaterOrEqual = (a: Operand, b: Operand): Tensor =>
+  pair(greaterOrEqualOperator, a, b);
+export const and = (a: Tensor, b: Tensor): Tensor => pair(andOperator, a, b);
+export const or = (a: Tensor, b: Tensor): Tensor => pair(orOperator, a, b);
+
+function unary(
+  name: string,
+  onnx: string,
+  gradient?: (x: Tensor, y: Tensor, g: Tensor) => Tensor,
+): OperatorDefinition<null> {
+  return {
+    name,
+    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+    emit: (emitter, inputs) => emitter.node(onnx, inputs),
+    ...(gradient && {
+      gradient: (node: GraphNode, [g]: readonly (Tensor | undefined)[]) => [
+        gradient(node.inputs[0]!, node.outputs[0]!, g!),
+      ],
+    }),
+  };
+}
+
+function unaryFunction(operator: OperatorDefinition<null>): (x: Tensor) => Tensor {
+  return (x) => apply(operator, [x], null)[0]!;
+}
+
+export const negate: (x: Tensor) => Tensor = unaryFunction(
+  unary("negate", "Neg", (_x, _y, g) => negate(g)),
+);
+export const exp: (x: Tensor) => Tensor = unaryFunction(
+  unary("exp", "Exp", (_x, y, g) => multiply(g, y)),
+);
+export const log: (x: Tensor) => Tensor = unaryFunction(
+  unary("log", "Log", (x, _y, g) => divide(g, x)),
+);
+export const sqrt: (x: Tensor) => Tensor = unaryFunction(
+  unary("sqrt", "Sqrt", (_x, y, g) => divide(g, multiply(2, y))),
+);
+export const reciprocal: (x: Tensor) => Tensor = unaryFunction(
+  unary("reciprocal", "Reciprocal", (_x, y, g) => negate(multiply(g, multiply(y, y)))),
+);
+export const sigmoid: (x: Tensor) => Tensor = unaryFunction(
+  unary("sigmoid", "Sigmoid", (_x, y, g) => multiply(g, multiply(y, subtract(1, y)))),
+);
+export const tanh: (x: Tensor) => Tensor = unaryFunction(
+  unary("tanh", "Tanh", (_x, y, g) => multiply(g, subtract(1, multiply(y, y)))),
+);
+export const relu: (x: Tensor) => Tensor = unaryFunction(
+  unary("relu", "Relu", (x, _y, g) => multiply(g, cast(greater(x, 0), g.dtype))),
+);
+export const erf: (x: Tensor) => Tensor = unaryFunction(
+  unary("erf", "Erf", (x, _y, g) =>
+    multiply(g, multiply(2 / Math.sqrt(Math.PI), exp(negate(multiply(x, x))))),
+  ),
+);
+export const abs: (x: Tensor) => Tensor = unaryFunction(
+  unary("abs", "Abs", (x, _y, g) => multiply(g, sign(x))),
+);
+export const sine: (x: Tensor) => Tensor = unaryFunction(
+  unary("sine", "Sin", (x, _y, g) => multiply(g, cosine(x))),
+);
+export const cosine: (x: Tensor) => Tensor = unaryFunction(
+  unary("cosine", "Cos", (x, _y, g) => negate(multiply(g, sine(x)))),
+);
+export const softplus: (x: Tensor) => Tensor = unaryFunction(
+  unary("softplus", "Softplus", (x, _y, g) => multiply(g, sigmoid(x))),
+);
+/** -1, 0 or 1. */
+export const sign: (x: Tensor) => Tensor = unaryFunction(
+  unary("sign", "Sign", (x) => multiply(x, 0)),
+);
+/** To the nearest integer, halves to even. Not differentiable. */
+export const round: (x: Tensor) => Tensor = unaryFunction(unary("round", "Round"));
+export const floor: (x: Tensor) => Tensor = unaryFunction(unary("floor", "Floor"));
+export const not: (x: Tensor) => Tensor = unaryFunction(unary("not", "Not"));
+
+/** x · sigmoid(x) (Elfwing et al., 2017), one kernel in ONNX Runtime. */
+export const silu: (x: Tensor) => Tensor = unaryFunction({
+  ...unary("silu", "", (x, y, g) => {
+    const s = sigmoid(x);
+    return multiply(g, add(s, multiply(y, subtract(1, s))));
+  }),
+  emit: (emitter, inputs) =>
+    emitter.node("QuickGelu", inputs, {
+      attributes: { alpha: { float: 1 } },
+      domain: "com.microsoft",
+    }),
+});
+
+/** Gaussian error linear unit (Hendrycks and Gimpel, 2016), exact by the error function. */
+export function gelu(x: Tensor): Tensor {
+  return multiply(multiply(0.5, x), add(1, erf(multiply(x, Math.SQRT1_2))));
+}
+
+/** The tanh approximation of the Gaussian error linear unit, as Gemma uses it. */
+export function geluTanh(x: Tensor): Tensor {
+  const inner = multiply(x, add(multiply(multiply(x, x), 0.044715), 1));
+  return multiply(multiply(0.5, x), add(1, tanh(multiply(inner, Math.sqrt(2 / Math.PI)))));
+}
+
+const castOperator: OperatorDefinition<{ dtype: DataType }> = {
+  name: "cast",
+  infer: ([x], { dtype }) => [{ dtype, shape: x!.shape }],
+  emit: (emitter, inputs, { dtype }) =>
+    emitter.node("Cast", inputs, { attributes: { to: onnxCastTypes[dtype] } }),
+  gradient: (node, [g]) => {
+    const { dtype } = node.inputs[0]!;
+    return [dtype.startsWith("float") ? cast(g!, dtype) : undefined];
+  },
+};
+
+const onnxCastTypes: Readonly<Record<DataType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+};
+
+/** Converts elements. Floats to integers are cut towards zero. */
+export function cast(x: Tensor, dtype: DataType): Tensor {
+  return x.dtype === dtype ? x : apply(castOperator, [x], { dtype })[0]!;
+}
+
+const whereOperator: OperatorDefinition<null> = {
+  name: "where",
+  infer(inputs) {
+    const [condition, a, b] = inputs;
+    if (condition!.dtype !== "bool" || a!.dtype !== b!.dtype) {
+      throw shapeError("where", inputs, "needs a bool condition and two tensors of one type");
+    }
+    return [{ dtype: a!.dtype, shape: broadcastShapes("where", inputs) }];
+  },
+  emit: (emitter, inputs) => emitter.node("Where", inputs),
+  gradient: ({ inputs: [condition, a, b] }, [g]) => [
+    undefined,
+    sumTo(where(condition!, g!, 0), a!.shape),
+    sumTo(where(condition!, 0, g!), b!.shape),
+  ],
+};
+
+/** `a` where the condition holds, otherwise `b`; all three broadcast. */
+export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
+  const dtype = typeof a === "object" ? a.dtype : typeof b === "object" ? b.dtype : "float32";
+  const [x, y] = [a, b].map((v) => (typeof v === "number" ? constant(v, { dtype }) : v));
+  return apply(whereOperator, [condition, x!, y!], null)[0]!;
+}
+
+const stopGradientOperator: OperatorDefinition<null> = {
+  ...unary("stopGradient", "Identity"),
+  gradient: () => [undefined],
+};
+
+/** The same values; no gradient flows through. */
+export function stopGradient(x: Tensor): Tensor {
+  return apply(stopGradientOperator, [x], null)[0]!;
+}
+
+/** True where two tensors have the same type and shape. */
+export function sameType(a: Tensor, b: Tensor): boolean {
+  return a.dtype === b.dtype && shapesEqual(a.shape, b.shape);
+}

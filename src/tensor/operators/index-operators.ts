@@ -1,0 +1,185 @@
+/** Operators that choose elements by index: gather, scatter, top-k, cumulative sums, one-hot. */
+import { canonicalDimension, type Dimension, shapesEqual } from "../dimension.ts";
+import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import { constant, fill } from "./constant.ts";
+import { cast, equal } from "./elementwise.ts";
+import { matmul } from "./matmul.ts";
+import { normalizeAxis } from "./reduce.ts";
+import { broadcastTo, reshape } from "./shape.ts";
+
+const gatherOperator: OperatorDefinition<{ axis: number }> = {
+  name: "gather",
+  infer(inputs, { axis }) {
+    const [x, indices] = inputs;
+    if (indices!.dtype !== "int32" && indices!.dtype !== "int64") {
+      throw shapeError("gather", inputs, "indices must be int32");
+    }
+    const shape = [...x!.shape.slice(0, axis), ...indices!.shape, ...x!.shape.slice(axis + 1)];
+    return [{ dtype: x!.dtype, shape }];
+  },
+  emit: (emitter, inputs, { axis }) => emitter.node("Gather", inputs, { attributes: { axis } }),
+  gradient({ inputs: [x, indices] }, [g], { axis }) {
+    return [gatherGradient(x!, indices!, g!, axis), undefined];
+  },
+};
+
+/** Rows of a table get the sum of the gradients of their uses. */
+function gatherGradient(x: Tensor, indices: Tensor, g: Tensor, axis: number): Tensor {
+  const shape = x.shape;
+  const outer = shape.slice(0, axis);
+  const inner = shape.slice(axis + 1);
+  const flat = reshape(indices, [-1]);
+  const count = flat.shape[0]!;
+  const updates = reshape(g, [...outer, count, ...inner]);
+  const aligned = reshape(flat, [...outer.map(() => 1), count, ...inner.map(() => 1)]);
+  const spread = broadcastTo(aligned, [...outer, count, ...inner]);
+  return scatterAdd(fill(shape, 0, x.dtype), spread, updates, axis);
+}
+
+/** Slices of `x` along an axis, at `indices` (any shape, int32, in range). */
+export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
+  return apply(gatherOperator, [x, indices], { axis: normalizeAxis("gather", x, axis) })[0]!;
+}
+
+const gatherElementsOperator: OperatorDefinition<{ axis: number }> = {
+  name: "gatherElements",
+  infer(inputs) {
+    const [x, indices] = inputs;
+    if (x!.shape.length !== indices!.shape.length) {
+      throw shapeError("gatherElements", inputs, "data and indices have equally many axes");
+    }
+    return [{ dtype: x!.dtype, shape: indices!.shape }];
+  },
+  emit: (emitter, inputs, { axis }) =>
+    emitter.node("GatherElements", inputs, { attributes: { axis } }),
+  gradient({ inputs: [x, indices] }, [g], { axis }) {
+    return [scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g!, axis), undefined];
+  },
+};
+
+/** `result[..., i, ...] = x[..., indices[..., i, ...], ...]` along an axis. */
+export function gatherElements(x: Tensor, indices: Tensor, axis: number): Tensor {
+  const at = normalizeAxis("gatherElements", x, axis);
+  return apply(gatherElementsOperator, [x, indices], { axis: at })[0]!;
+}
+
+const scatterAddOperator: OperatorDefinition<{ axis: number }> = {
+  name: "scatterAdd",
+  infer(inputs) {
+    const [x, indices, updates] = inputs;
+    if (!shapesEqual(indices!.shape, updates!.shape) || x!.dtype !== updates!.dtype) {
+      throw shapeError("scatterAdd", inputs, "indices and updates have equal shapes");
+    }
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  emit: (emitter, inputs, { axis }) =>
+    emitter.node("ScatterElements", inputs, { attributes: { axis, reduction: "add" } }),
+  gradient: ({ inputs: [, indices] }, [g], { axis }) => [
+    g,
+    undefined,
+    gatherElements(g!, indices!, axis),
+  ],
+};
+
+/**
+ * Adds `updates` into `x` at `indices` along an axis; repeated indices add up. Uses ScatterElements,
+ * which, unlike ScatterND, does not race on repeated indices with several threads.
+ */
+export function scatterAdd(x: Tensor, indices: Tensor, updates: Tensor, axis: number): Tensor {
+  const at = normalizeAxis("scatterAdd", x, axis);
+  return apply(scatterAddOperator, [x, indices, updates], { axis: at })[0]!;
+}
+
+/** 1 at each index, 0 elsewhere: `[..., depth]`. */
+export function oneHot(indices: Tensor, depth: number): Tensor {
+  const at = reshape(indices, [...indices.shape, 1]);
+  return cast(equal(at, constantRange(depth)), "float32");
+}
+
+function constantRange(count: number): Tensor {
+  return constant(
+    Array.from({ length: count }, (_, index) => index),
+    { dtype: "int32" },
+  );
+}
+
+/**
+ * Rows of a small table by a one-hot product: its gradient is a matrix product too, which is faster
+ * than scattering where the table has few rows.
+ */
+export function gatherByProduct(table: Tensor, indices: Tensor): Tensor {
+  return matmul(oneHot(indices, table.shape[0] as number), table);
+}
+
+const topKOperator: OperatorDefinition<{ axis: number; count: Dimension | null }> = {
+  name: "topK",
+  infer(inputs, { axis, count }) {
+    const [x] = inputs;
+    const size = count ?? x!.shape[axis]!;
+    const shape = x!.shape.with(axis, size);
+    return [
+      { dtype: x!.dtype, shape },
+      { dtype: "int32", shape },
+    ];
+  },
+  emit(emitter, [x], { axis, count }, node) {
+    const size = count ?? node.inputs[0]!.shape[axis]!;
+    const [values, indices] = emitter.node("TopK", [x!, emitter.dimension(size)], {
+      attributes: { axis, largest: 1, sorted: 1 },
+      outputs: 2,
+    });
+    return [values!, emitter.one("Cast", [indices!], { attributes: { to: 6 } })];
+  },
+  gradient({ inputs: [x], outputs: [, indices] }, [g], { axis }) {
+    return [g && scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g, axis)];
+  },
+};
+
+/**
+ * The `count` largest elements along an axis, in descending order, ties by lower index, and their
+ * int32 indices. The axis must not be empty at run time: ONNX Runtime would end the process.
+ */
+export function topK(x: Tensor, count: Dimension, axis = -1): { values: Tensor; indices: Tensor } {
+  const at = normalizeAxis("topK", x, axis);
+  const [values, indices] = apply(topKOperator, [x], {
+    axis: at,
+    count: canonicalDimension(count),
+  });
+  return { values: values!, indices: indices! };
+}
+
+const argmaxOperator: OperatorDefinition<{ axis: number }> = {
+  name: "argmax",
+  infer: ([x], { axis }) => [{ dtype: "int32", shape: x!.shape.toSpliced(axis, 1) }],
+  emit(emitter, inputs, { axis }) {
+    const found = emitter.one("ArgMax", inputs, { attributes: { axis, keepdims: 0 } });
+    return emitter.node("Cast", [found], { attributes: { to: 6 } });
+  },
+};
+
+/** Index of the largest element along an axis (the first of ties), int32. */
+export function argmax(x: Tensor, axis = -1): Tensor {
+  return apply(argmaxOperator, [x], { axis: normalizeAxis("argmax", x, axis) })[0]!;
+}
+
+const cumulativeSumOperator: OperatorDefinition<{ axis: number; reverse: boolean }> = {
+  name: "cumulativeSum",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, [x], { axis, reverse }) =>
+    emitter.node("CumSum", [x!, emitter.constant("int32", [], Int32Array.of(axis))], {
+      attributes: { reverse: reverse ? 1 : 0 },
+    }),
+  gradient: (_node, [g], { axis, reverse }) => [cumulativeSum(g!, axis, { reverse: !reverse })],
+};
+
+/** Running sum along an axis, from the end where `reverse` is set. */
+export function cumulativeSum(
+  x: Tensor,
+  axis: number,
+  options: { reverse?: boolean } = {},
+): Tensor {
+  return apply(cumulativeSumOperator, [x], {
+    axis: normalizeAxis("cumulativeSum", x, axis),
+    reverse: options.reverse ?? false,
+  })[0]!;
+}

@@ -1,0 +1,19 @@
+export * from "./conditional.ts";
+export { constant, fill, range, sizeValue } from "./constant.ts";
+export * from "./elementwise.ts";
+export * from "./index-operators.ts";
+export * from "./matmul.ts";
+export {
+  layerNorm,
+  logSoftmax,
+  logSumExp,
+  max,
+  mean,
+  min,
+  type ReduceOptions,
+  rmsNorm,
+  softmax,
+  sum,
+} from "./reduce.ts";
+export { rotary } from "./rotary.ts";
+export { broadcastTo, concat, pad, reshape, slice, split, transpose } from "./shape.ts";

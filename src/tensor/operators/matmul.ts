@@ -1,0 +1,175 @@
+/** Matrix products: plain, with transposed operands, and over quantized weights. */
+import { type Dimension, multiplyDimensions, shapesEqual } from "../dimension.ts";
+import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import { sumTo } from "./reduce.ts";
+import { reshape } from "./shape.ts";
+
+export interface MatmulOptions {
+  /** Read the last two axes of `a` exchanged. Default false. */
+  transposeA?: boolean;
+  /** Read the last two axes of `b` exchanged, as stored `[out, in]` weights need. Default false. */
+  transposeB?: boolean;
+  /** Factor of the product. Default 1. */
+  alpha?: number;
+}
+
+type MatmulAttributes = Required<MatmulOptions>;
+
+const matmulOperator: OperatorDefinition<MatmulAttributes> = {
+  name: "matmul",
+  infer(inputs, { transposeA, transposeB }) {
+    const [a, b] = inputs;
+    if (a!.shape.length < 2 || b!.shape.length < 2 || a!.dtype !== b!.dtype) {
+      throw shapeError("matmul", inputs, "needs two matrices (or stacks of them) of one type");
+    }
+    const [rows, innerA] = lastTwo(a!, transposeA);
+    const [innerB, columns] = lastTwo(b!, transposeB);
+    if (innerA !== innerB) {
+      throw shapeError("matmul", inputs, `inner sizes ${innerA} and ${innerB} differ`);
+    }
+    const stack = broadcastStack(inputs);
+    return [{ dtype: a!.dtype, shape: [...stack, rows, columns] }];
+  },
+  emit(emitter, inputs, { transposeA, transposeB, alpha }) {
+    if (!transposeA && !transposeB && alpha === 1) return emitter.node("MatMul", inputs);
+    return emitter.node("FusedMatMul", inputs, {
+      attributes: {
+        transA: transposeA ? 1 : 0,
+        transB: transposeB ? 1 : 0,
+        alpha: { float: alpha },
+      },
+      domain: "com.microsoft",
+    });
+  },
+  gradient({ inputs: [a, b] }, [g], { transposeA, transposeB, alpha }) {
+    if (b!.shape.length === 2 && a!.shape.length > 2 && !transposeA) {
+      // One product over all rows instead of a stack of products that would be summed.
+      const rows = multiplyDimensions(...a!.shape.slice(0, -1));
+      const flatA = reshape(a!, [rows, a!.shape.at(-1)!]);
+      const flatG = reshape(g!, [rows, g!.shape.at(-1)!]);
+      const forB = transposeB
+        ? matmul(flatG, flatA, { transposeA: true, alpha })
+        : matmul(flatA, flatG, { transposeA: true, alpha });
+      return [matmul(g!, b!, { transposeB: !transposeB, alpha }), forB];
+    }
+    const forA = transposeA
+      ? matmul(b!, g!, { transposeA: transposeB, transposeB: true, alpha })
+      : matmul(g!, b!, { transposeB: !transposeB, alpha });
+    const forB = transposeB
+      ? matmul(g!, a!, { transposeA: true, transposeB: transposeA, alpha })
+      : matmul(a!, g!, { transposeA: !transposeA, alpha });
+    return [sumTo(forA, a!.shape), sumTo(forB, b!.shape)];
+  },
+};
+
+function lastTwo(x: Tensor, transposed: boolean): [Dimension, Dimension] {
+  const [rows, columns] = [x.shape.at(-2)!, x.shape.at(-1)!];
+  return transposed ? [columns, rows] : [rows, columns];
+}
+
+function broadcastStack(inputs: readonly Tensor[]): Dimension[] {
+  const stacks = inputs.map((input) => input.shape.slice(0, -2));
+  const rank = Math.max(...stacks.map((stack) => stack.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const sizes = stacks.map((stack) => stack[axis - rank + stack.length] ?? 1);
+    const size = sizes.find((dimension) => dimension !== 1) ?? 1;
+    if (sizes.some((dimension) => dimension !== 1 && dimension !== size)) {
+      throw shapeError("matmul", inputs, "stacks of matrices do not broadcast");
+    }
+    return size;
+  });
+}
+
+/** `alpha · a · b` over the last two axes; leading axes broadcast. */
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+  const { transposeA = false, transposeB = false, alpha = 1 } = options;
+  return apply(matmulOperator, [a, b], { transposeA, transposeB, alpha })[0]!;
+}
+
+/** Attributes of a matrix whose values are codes of few bits with one scale for each block. */
+export interface BlockQuantization {
+  /** Bits of a code. */
+  bits: 4 | 8;
+  /** Codes that share a scale: a power of two, at least 16. */
+  blockSize: number;
+  /** Outputs and inputs of the matrix. */
+  rows: number;
+  columns: number;
+}
+
+const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = {
+  name: "matmulBlocks",
+  infer(inputs, { bits, blockSize, rows, columns }) {
+    const [x, codes, scales] = inputs;
+    const blocks = Math.ceil(columns / blockSize);
+    if (
+      x!.shape.at(-1) !== columns ||
+      !shapesEqual(codes!.shape, [rows, blocks, (blockSize * bits) / 8]) ||
+      !shapesEqual(scales!.shape, [rows * blocks])
+    ) {
+      throw shapeError("matmulBlocks", inputs, `is no ${rows} x ${columns} matrix in blocks`);
+    }
+    return [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, -1), rows] }];
+  },
+  emit: (emitter, inputs, { bits, blockSize, rows, columns }) =>
+    emitter.node("MatMulNBits", inputs, {
+      attributes: { K: columns, N: rows, bits, block_size: blockSize, accuracy_level: 4 },
+      domain: "com.microsoft",
+    }),
+};
+
+/**
+ * x · Wᵀ where W `[rows, columns]` is held as unsigned codes in blocks along its columns:
+ * value = (code - 2^(bits-1)) · scale. `codes` uint8 `[rows, blocks, blockSize · bits / 8]`, low bits
+ * first; `scales` float32 `[rows · blocks]`. Activations are rounded to int8 block by block. For
+ * inference only.
+ */
+export function matmulBlocks(
+  x: Tensor,
+  codes: Tensor,
+  scales: Tensor,
+  quantization: BlockQuantization,
+): Tensor {
+  return apply(matmulBlocksOperator, [x, codes, scales], quantization)[0]!;
+}
+
+const matmulChannelsOperator: OperatorDefinition<null> = {
+  name: "matmulChannels",
+  infer(inputs) {
+    const [x, codes, scales] = inputs;
+    const [columns, rows] = codes!.shape;
+    if (
+      codes!.dtype !== "int8" ||
+      x!.shape.at(-1) !== columns ||
+      !shapesEqual(scales!.shape, [rows!])
+    ) {
+      throw shapeError("matmulChannels", inputs, "needs x, int8 codes [in, out] and scales [out]");
+    }
+    return [{ dtype: "float32", shape: [...x!.shape.slice(0, -1), rows!] }];
+  },
+  emit(emitter, [x, codes, scales]) {
+    // Each row of x gets its own symmetric scale, so a row's result does not depend on its
+    // neighbours. Codes are shifted to unsigned because the fast kernels want unsigned by signed.
+    const magnitude = emitter.one("Abs", [x!]);
+    const largest = emitter.one("ReduceMax", [magnitude, emitter.integers([-1])], {
+      attributes: { keepdims: 1 },
+    });
+    const bounded = emitter.one("Max", [largest, emitter.scalar(1e-30)]);
+    const step = emitter.one("Mul", [bounded, emitter.scalar(1 / 127)]);
+    const scaled = emitter.one("Div", [x!, step]);
+    const shifted = emitter.one("Add", [emitter.one("Round", [scaled]), emitter.scalar(128)]);
+    const unsigned = emitter.one("Cast", [shifted], { attributes: { to: 2 } });
+    const zero = emitter.constant("uint8", [], Uint8Array.of(128));
+    const product = emitter.one("MatMulInteger", [unsigned, codes!, zero]);
+    const float = emitter.one("Cast", [product], { attributes: { to: 1 } });
+    return emitter.node("Mul", [emitter.one("Mul", [float, scales!]), step]);
+  },
+};
+
+/**
+ * x · W where W `[in, out]` is held as int8 codes with one scale for each output, and every row of x
+ * is rounded to 8 bits with a scale of its own: value = code · scale. For inference only.
+ */
+export function matmulChannels(x: Tensor, codes: Tensor, scales: Tensor): Tensor {
+  return apply(matmulChannelsOperator, [x, codes, scales], null)[0]!;
+}

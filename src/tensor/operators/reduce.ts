@@ -1,0 +1,204 @@
+/** Sums, means, extremes and softmax over axes. */
+import { type Dimension, shapesEqual, sizeOfShape } from "../dimension.ts";
+import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import { sizeValue } from "./constant.ts";
+import { add, cast, divide, equal, exp, multiply, sqrt, subtract } from "./elementwise.ts";
+import { broadcastTo, reshape } from "./shape.ts";
+
+export interface ReduceOptions {
+  /** Axes to reduce, negative ones from the end. Default: all. */
+  axes?: readonly number[];
+  /** Keep reduced axes with size 1. Default false. */
+  keepAxes?: boolean;
+}
+
+interface ReduceAttributes {
+  axes: readonly number[];
+  keepAxes: boolean;
+}
+
+/** Makes axes non-negative and checks them. */
+export function normalizeAxis(operator: string, input: Tensor, axis: number): number {
+  const rank = input.shape.length;
+  const positive = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(axis) || positive < 0 || positive >= rank) {
+    throw shapeError(operator, [input], `axis ${axis} does not exist`);
+  }
+  return positive;
+}
+
+function reducedShape(shape: readonly Dimension[], { axes, keepAxes }: ReduceAttributes) {
+  return keepAxes
+    ? shape.map((dimension, axis) => (axes.includes(axis) ? 1 : dimension))
+    : shape.filter((_dimension, axis) => !axes.includes(axis));
+}
+
+function reducer(
+  name: string,
+  onnx: string,
+  gradient: (x: Tensor, y: Tensor, g: Tensor, axes: readonly number[]) => Tensor,
+): OperatorDefinition<ReduceAttributes> {
+  return {
+    name,
+    infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
+    emit: (emitter, [x], { axes, keepAxes }) =>
+      emitter.node(onnx, [x!, emitter.integers(axes)], {
+        attributes: { keepdims: keepAxes ? 1 : 0 },
+      }),
+    gradient(node, [g], { axes }) {
+      const [x] = node.inputs;
+      const kept = reducedShape(x!.shape, { axes, keepAxes: true });
+      return [gradient(x!, reshape(node.outputs[0]!, kept), reshape(g!, kept), axes)];
+    },
+  };
+}
+
+const sumOperator = reducer("sum", "ReduceSum", (x, _y, g) => broadcastTo(g, x.shape));
+const meanOperator = reducer("mean", "ReduceMean", (x, _y, g, axes) => {
+  const count = sizeOfShape(axes.map((axis) => x.shape[axis]!));
+  const divisor = typeof count === "number" ? count : cast(sizeValue(count), x.dtype);
+  return broadcastTo(divide(g, divisor), x.shape);
+});
+/** The gradient of a maximum is shared equally among ties. */
+const sharedExtreme = (x: Tensor, y: Tensor, g: Tensor, axes: readonly number[]): Tensor => {
+  const ties = cast(equal(x, y), x.dtype);
+  return multiply(divide(ties, sum(ties, { axes, keepAxes: true })), g);
+};
+const maxOperator = reducer("max", "ReduceMax", sharedExtreme);
+const minOperator = reducer("min", "ReduceMin", sharedExtreme);
+const logSumExpOperator = reducer("logSumExp", "ReduceLogSumExp", (x, y, g) =>
+  multiply(g, exp(subtract(x, y))),
+);
+
+function reduce(
+  operator: OperatorDefinition<ReduceAttributes>,
+  x: Tensor,
+  options: ReduceOptions,
+): Tensor {
+  const axes = (options.axes ?? x.shape.map((_, axis) => axis)).map((axis) =>
+    normalizeAxis(operator.name, x, axis),
+  );
+  if (axes.length === 0) return x;
+  return apply(operator, [x], { axes, keepAxes: options.keepAxes ?? false })[0]!;
+}
+
+export const sum = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  reduce(sumOperator, x, options);
+export const mean = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  reduce(meanOperator, x, options);
+export const max = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  reduce(maxOperator, x, options);
+export const min = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  reduce(minOperator, x, options);
+/** Log of the sum of exponentials, computed stably. */
+export const logSumExp = (x: Tensor, options: ReduceOptions = {}): Tensor =>
+  reduce(logSumExpOperator, x, options);
+
+/** Sums a gradient over the axes along which a shape was broadcast. */
+export function sumTo(x: Tensor, shape: readonly Dimension[]): Tensor {
+  if (shapesEqual(x.shape, shape)) return x;
+  const lead = x.shape.length - shape.length;
+  const axes = x.shape.flatMap((dimension, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && dimension !== 1) ? [axis] : [],
+  );
+  return reshape(axes.length > 0 ? sum(x, { axes, keepAxes: true }) : x, shape);
+}
+
+const softmaxOperator: OperatorDefinition<{ axis: number }> = {
+  name: "softmax",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, inputs, { axis }) => emitter.node("Softmax", inputs, { attributes: { axis } }),
+  gradient({ outputs: [y] }, [g], { axis }) {
+    const weighted = sum(multiply(g!, y!), { axes: [axis], keepAxes: true });
+    return [multiply(y!, subtract(g!, weighted))];
+  },
+};
+
+/** exp(x) / sum(exp(x)) along an axis (default: the last). */
+export function softmax(x: Tensor, axis = -1): Tensor {
+  return apply(softmaxOperator, [x], { axis: normalizeAxis("softmax", x, axis) })[0]!;
+}
+
+const logSoftmaxOperator: OperatorDefinition<{ axis: number }> = {
+  name: "logSoftmax",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, inputs, { axis }) => emitter.node("LogSoftmax", inputs, { attributes: { axis } }),
+  gradient({ outputs: [y] }, [g], { axis }) {
+    return [subtract(g!, multiply(exp(y!), sum(g!, { axes: [axis], keepAxes: true })))];
+  },
+};
+
+/** Logarithm of the softmax along an axis (default: the last), computed stably. */
+export function logSoftmax(x: Tensor, axis = -1): Tensor {
+  return apply(logSoftmaxOperator, [x], { axis: normalizeAxis("logSoftmax", x, axis) })[0]!;
+}
+
+/** x / sqrt(mean(x²) + epsilon) · scale over the last axis (Zhang and Sennrich, 2019). */
+export function rmsNorm(x: Tensor, scale: Tensor, options: { epsilon: number }): Tensor {
+  if (scale.shape.length !== 1 || scale.shape[0] !== x.shape.at(-1)) {
+    throw shapeError("rmsNorm", [x, scale], "the scale is a vector as long as the last axis");
+  }
+  return apply(rmsNormOperator, [x, scale], options)[0]!;
+}
+
+const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = {
+  name: "rmsNorm",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, inputs, { epsilon }) =>
+    emitter.node("SimplifiedLayerNormalization", inputs, {
+      attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
+    }),
+  gradient({ inputs: [x, scale] }, [g], { epsilon }) {
+    // y = x·r·s with r = (mean(x²) + ε)^(-1/2):  dx = r·(g·s - x̂·mean(g·s·x̂)),  x̂ = x·r.
+    const squares = mean(multiply(x!, x!), { axes: [-1], keepAxes: true });
+    const inverse = divide(1, sqrt(add(squares, epsilon)));
+    const normal = multiply(x!, inverse);
+    const scaled = multiply(g!, scale!);
+    const projection = mean(multiply(scaled, normal), { axes: [-1], keepAxes: true });
+    return [
+      multiply(inverse, subtract(scaled, multiply(normal, projection))),
+      sumTo(multiply(g!, normal), scale!.shape),
+    ];
+  },
+};
+
+/** (x - mean) / sqrt(variance + epsilon) · scale + bias over the last axis (Ba et al., 2016). */
+export function layerNorm(
+  x: Tensor,
+  scale: Tensor,
+  bias: Tensor,
+  options: { epsilon: number },
+): Tensor {
+  const width = x.shape.at(-1);
+  if (
+    scale.shape.length !== 1 ||
+    scale.shape[0] !== width ||
+    !shapesEqual(scale.shape, bias.shape)
+  ) {
+    throw shapeError("layerNorm", [x, scale, bias], "scale and bias are as long as the last axis");
+  }
+  return apply(layerNormOperator, [x, scale, bias], options)[0]!;
+}
+
+const layerNormOperator: OperatorDefinition<{ epsilon: number }> = {
+  name: "layerNorm",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, inputs, { epsilon }) =>
+    emitter.node("LayerNormalization", inputs, {
+      attributes: { axis: -1, epsilon: { float: epsilon } },
+    }),
+  gradient({ inputs: [x, scale, bias] }, [g], { epsilon }) {
+    const centred = subtract(x!, mean(x!, { axes: [-1], keepAxes: true }));
+    const variance = mean(multiply(centred, centred), { axes: [-1], keepAxes: true });
+    const inverse = divide(1, sqrt(add(variance, epsilon)));
+    const normal = multiply(centred, inverse);
+    const scaled = multiply(g!, scale!);
+    const average = mean(scaled, { axes: [-1], keepAxes: true });
+    const projection = mean(multiply(scaled, normal), { axes: [-1], keepAxes: true });
+    return [
+      multiply(inverse, subtract(subtract(scaled, average), multiply(normal, projection))),
+      sumTo(multiply(g!, normal), scale!.shape),
+      sumTo(g!, bias!.shape),
+    ];
+  },
+};

@@ -1,0 +1,61 @@
+/** Rotary position embedding (Su et al., 2021) as one kernel of ONNX Runtime. */
+import { shapesEqual } from "../dimension.ts";
+import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import { negate } from "./elementwise.ts";
+
+interface RotaryAttributes {
+  heads: number;
+}
+
+const rotaryOperator: OperatorDefinition<RotaryAttributes> = {
+  name: "rotary",
+  infer(inputs, { heads }) {
+    const [x, positions, cos, sin] = inputs;
+    const width = x!.shape[2];
+    const half = cos!.shape[1] as number;
+    if (
+      x!.shape.length !== 3 ||
+      positions!.dtype !== "int32" ||
+      !shapesEqual(positions!.shape, x!.shape.slice(0, 2)) ||
+      !shapesEqual(cos!.shape, sin!.shape) ||
+      (width as number) % heads !== 0 ||
+      2 * half > (width as number) / heads
+    ) {
+      throw shapeError(
+        "rotary",
+        inputs,
+        `needs x [batch, time, ${heads} heads * size], int32 positions [batch, time] and tables [positions, rotated / 2]`,
+      );
+    }
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  emit(emitter, [x, positions, cos, sin], { heads }, node) {
+    const wide = emitter.one("Cast", [positions!], { attributes: { to: 7 } });
+    const half = node.inputs[2]!.shape[1] as number;
+    return emitter.node("RotaryEmbedding", [x!, wide, cos!, sin!], {
+      attributes: { num_heads: heads, rotary_embedding_dim: 2 * half },
+      domain: "com.microsoft",
+    });
+  },
+  gradient({ inputs: [, positions, cos, sin] }, [g], { heads }) {
+    return [rotary(g!, positions!, cos!, negate(sin!), { heads }), undefined, undefined, undefined];
+  },
+};
+
+/**
+ * Rotates pairs (i, i + rotated/2) of each head by the angle of the row's position.
+ *
+ * @param x `[batch, time, heads * size]` float32
+ * @param positions `[batch, time]` int32, each below the number of rows of the tables
+ * @param cos `[positions, rotated / 2]`; where `rotated` is less than the size of a head, its last
+ *   elements stay as they are
+ */
+export function rotary(
+  x: Tensor,
+  positions: Tensor,
+  cos: Tensor,
+  sin: Tensor,
+  options: RotaryAttributes,
+): Tensor {
+  return apply(rotaryOperator, [x, positions, cos, sin], options)[0]!;
+}

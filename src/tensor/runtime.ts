@@ -1,0 +1,174 @@
+/**
+ * Sessions of ONNX Runtime, native in Node and WebAssembly in a browser.
+ *
+ * A session belongs to whoever opened it and must be released: the runtime frees nothing by itself.
+ */
+import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
+import { JetonError } from "../core/index.ts";
+import { type EmittedModel, onnxTypes } from "./emit.ts";
+import type { DataType } from "./graph.ts";
+
+/** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
+export type Device = "cpu" | "wasm";
+
+export interface SessionOptions {
+  /** Default `cpu` in Node, `wasm` elsewhere. */
+  device?: Device;
+  /** Threads of one operator. Default 1. */
+  threads?: number;
+  /**
+   * Whether idle threads of this session spin while they wait for work: faster for a stream of short
+   * steps, a burden for everything else on the machine. Default true.
+   */
+  spinning?: boolean;
+}
+
+/** Concrete values: elements in row-major order, with their shape. `bool` is a `Uint8Array`. */
+export interface TensorValue {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+  readonly data: TensorValueData;
+}
+export type TensorValueData = Float32Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
+
+/** A value prepared for the runtime; it shares its memory with the array it was made from. */
+export type BoundValue = RuntimeTensor;
+
+export interface Session {
+  /** Prepares a value once so that many runs can take it without a copy. */
+  bind(dtype: DataType, data: TensorValueData, shape: readonly number[]): BoundValue;
+  /** Blocks the calling thread while the graph runs. */
+  run(
+    feeds: Readonly<Record<string, BoundValue>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, TensorValue>>;
+  release(): Promise<void>;
+}
+
+interface Runtime {
+  InferenceSession: { create(model: Uint8Array, options: object): Promise<InferenceSession> };
+  Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
+}
+
+let live = 0;
+
+/** Sessions that were opened in this thread and not released. */
+export function liveSessions(): number {
+  return live;
+}
+
+async function loadRuntime(device: Device): Promise<Runtime> {
+  const module =
+    device === "cpu"
+      ? // Bundlers for the browser must not follow this import.
+        await import(/* @vite-ignore */ /* webpackIgnore: true */ "onnxruntime-node")
+      : await import("onnxruntime-web");
+  return ("default" in module && module.default ? module.default : module) as unknown as Runtime;
+}
+
+/** True in Node and its relatives, false in a browser. */
+export function isNode(): boolean {
+  return typeof process !== "undefined" && process.versions?.node !== undefined;
+}
+
+/** Opens a session over an emitted model. */
+export async function openSession(
+  model: EmittedModel,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const device = options.device ?? (isNode() ? "cpu" : "wasm");
+  const runtime = await loadRuntime(device);
+  const threads = options.threads ?? 1;
+  const session: Record<string, string> = {
+    "session.intra_op.allow_spinning": (options.spinning ?? true) ? "1" : "0",
+  };
+  if (model.folder !== undefined) {
+    session["session.model_external_initializers_file_folder_path"] = model.folder;
+  }
+  let handle: InferenceSession;
+  try {
+    handle = await runtime.InferenceSession.create(model.bytes, {
+      executionProviders: [device],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 3,
+      ...(model.external.length > 0 && {
+        externalData: model.external.map(({ name, data }) => ({ path: name, data })),
+      }),
+      extra: nestOptions(session),
+    });
+  } catch (cause) {
+    throw new JetonError(`ONNX Runtime refused the graph: ${(cause as Error).message}`, {
+      code: "tensor-session-refused",
+      cause,
+    });
+  }
+  live++;
+  let released = false;
+  return {
+    bind: (dtype, data, shape) => {
+      if (dtype === "bfloat16" || dtype === "int64") {
+        throw new JetonError(`values of type ${dtype} cannot be given to a program`, {
+          code: "tensor-value-type",
+          details: { dtype },
+        });
+      }
+      return new runtime.Tensor(dtype, data, shape);
+    },
+    async run(feeds, outputs) {
+      if (released) {
+        throw new JetonError("the program was released", { code: "tensor-program-released" });
+      }
+      const fetches = outputs.map((name) => `output:${name}`);
+      let results: InferenceSession.OnnxValueMapType;
+      try {
+        results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches);
+      } catch (cause) {
+        throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
+          code: "tensor-run-failed",
+          cause,
+        });
+      }
+      const values: Record<string, TensorValue> = {};
+      for (const name of outputs) {
+        const value = results[`output:${name}`] as RuntimeTensor;
+        values[name] = {
+          dtype: value.type as DataType,
+          shape: value.dims,
+          data: value.data as TensorValueData,
+        };
+      }
+      return values;
+    },
+    async release() {
+      if (released) return;
+      released = true;
+      live--;
+      await handle.release();
+    },
+  };
+}
+
+/** `{ "session.a.b": "1" }` as the nested objects that the JavaScript interface expects. */
+function nestOptions(flat: Readonly<Record<string, string>>): object {
+  const root: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(flat)) {
+    const parts = key.split(".");
+    let target = root;
+    for (const part of parts.slice(0, -1)) {
+      target[part] ??= {};
+      target = target[part] as Record<string, unknown>;
+    }
+    target[parts.at(-1)!] = value;
+  }
+  return root;
+}
+
+/** Bytes of one element in memory. */
+export function bytesOfType(dtype: DataType): number {
+  if (!(dtype in onnxTypes)) throw new JetonError(`no type ${dtype}`, { code: "tensor-type" });
+  if (dtype === "float64" || dtype === "int64") return 8;
+  if (dtype === "float32" || dtype === "int32") return 4;
+  return dtype === "float16" || dtype === "bfloat16" ? 2 : 1;
+}

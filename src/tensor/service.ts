@@ -1,0 +1,172 @@
+/**
+ * Objects that live in a worker thread of their own.
+ *
+ * `run()` of ONNX Runtime blocks its thread, so whatever owns a program runs in a worker: a
+ * *service* is an object with asynchronous methods, made there by an exported function of a module;
+ * the caller holds a proxy. Calls are queued and run one after the other. A worker is never
+ * terminated during a call, because the native library would abort the process: `close()` waits for
+ * the running call, lets the service release what it holds, and lets the thread end by itself.
+ */
+import { JetonError } from "../core/index.ts";
+import { isNode } from "./runtime.ts";
+
+/** What a service module's function returns. */
+export interface Service {
+  /** Releases sessions and memory. */
+  close(): Promise<void> | void;
+}
+
+type Method = (...values: never[]) => unknown;
+
+/** The caller's view: every method returns a promise. */
+export type Remote<T> = {
+  [K in keyof T as T[K] extends Method ? K : never]: T[K] extends (...values: infer A) => infer R
+    ? (...values: A) => Promise<Awaited<R>>
+    : never;
+};
+
+export interface ServiceOptions {
+  /** True: no thread; calls run (and block) where they are made. Default: true outside Node. */
+  inline?: boolean;
+}
+
+export interface CallMessage {
+  id: number;
+  method: string;
+  values: unknown[];
+}
+export interface ReplyMessage {
+  id: number;
+  value?: unknown;
+  error?: { message: string; name: string; code?: string; details?: unknown; stack?: string };
+}
+export interface StartData {
+  module: string;
+  factory: string;
+  argument: unknown;
+}
+
+/**
+ * Starts a service.
+ *
+ * @param module URL of the module, usually `new URL(..., import.meta.url)`
+ * @param factory name of the exported function that makes the service from `argument`
+ * @param argument anything that can be cloned to a worker
+ */
+export async function startService<T extends Service>(
+  module: string,
+  factory: string,
+  argument: unknown,
+  options: ServiceOptions = {},
+): Promise<Remote<T>> {
+  const inline = options.inline ?? !isNode();
+  return inline
+    ? startInline<T>(await import(/* @vite-ignore */ module), factory, argument)
+    : await startWorker<T>({ module, factory, argument });
+}
+
+/** A service on the calling thread, from a module that is already loaded. */
+export async function startInline<T extends Service>(
+  module: Readonly<Record<string, unknown>>,
+  factory: string,
+  argument: unknown,
+): Promise<Remote<T>> {
+  const service = (await (module[factory] as (argument: unknown) => Promise<T>)(argument)) as T;
+  let last: Promise<unknown> = Promise.resolve();
+  return proxy<T>((method, values) => {
+    const run = () => (service[method as keyof T] as (...v: unknown[]) => unknown)(...values);
+    const result = last.then(run, run);
+    last = result.catch(() => undefined);
+    return result;
+  });
+}
+
+async function startWorker<T extends Service>(start: StartData): Promise<Remote<T>> {
+  const { Worker } = await import("node:worker_threads");
+  // Sources (.ts) reach a worker through a small loader; the built package starts it directly.
+  const entry = import.meta.url.endsWith(".ts")
+    ? "../testing/source-worker.mjs"
+    : "./service-worker.js";
+  const worker = new Worker(new URL(entry, import.meta.url), { workerData: start });
+  const pending = new Map<number, { resolve(v: unknown): void; reject(e: unknown): void }>();
+  let next = 1;
+  let ended: Error | undefined;
+
+  const settleAll = (error: Error) => {
+    ended = error;
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  };
+  worker.on("message", ({ id, value, error }: ReplyMessage) => {
+    const call = pending.get(id);
+    pending.delete(id);
+    // An idle worker must not keep the process alive.
+    if (pending.size === 0) worker.unref();
+    if (error) call?.reject(restoreError(error));
+    else call?.resolve(value);
+  });
+  worker.on("error", (error) => settleAll(error as Error));
+  worker.on("exit", () => {
+    settleAll(new JetonError("the service was closed", { code: "service-closed" }));
+  });
+
+  const call = (method: string, values: unknown[]): Promise<unknown> => {
+    if (ended) {
+      return method === "close" ? Promise.resolve() : Promise.reject(ended);
+    }
+    const id = next++;
+    worker.ref();
+    return new Promise((resolve, reject) => {
+      pending.set(id, { resolve, reject });
+      worker.postMessage({ id, method, values } satisfies CallMessage);
+    });
+  };
+  // The first reply says that the service was made.
+  await new Promise((resolve, reject) => pending.set(0, { resolve, reject }));
+  return proxy<T>(async (method, values) => {
+    const result = await call(method, values);
+    if (method === "close" && !ended) {
+      await new Promise<void>((resolve) => {
+        worker.ref();
+        worker.once("exit", () => resolve());
+      });
+    }
+    return result;
+  });
+}
+
+function proxy<T extends Service>(
+  call: (method: string, values: unknown[]) => Promise<unknown>,
+): Remote<T> {
+  return new Proxy({} as Remote<T>, {
+    get: (_target, method) =>
+      // A proxy must not look like a promise.
+      typeof method === "symbol" || method === "then"
+        ? undefined
+        : (...values: unknown[]) => call(method, values),
+  });
+}
+
+/** Makes an error a message. */
+export function describeError(error: unknown): NonNullable<ReplyMessage["error"]> {
+  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
+  return {
+    name: error.name,
+    message: error.message,
+    ...(error.stack !== undefined && { stack: error.stack }),
+    ...(JetonError.isInstance(error) && { code: error.code, details: error.details }),
+  };
+}
+
+function restoreError(error: NonNullable<ReplyMessage["error"]>): Error {
+  const restored =
+    error.code === undefined
+      ? new Error(error.message)
+      : new JetonError(error.message, {
+          code: error.code,
+          details: (error.details ?? {}) as Record<string, unknown>,
+        });
+  restored.name = error.name;
+  if (error.stack !== undefined) restored.stack = error.stack;
+  return restored;
+}
