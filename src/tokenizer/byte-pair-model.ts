@@ -8,7 +8,7 @@
  * list, so that the cost stays within n log n for any input.
  */
 import { JetonError } from "../core/error.ts";
-import { byteToCharacter, toByteAlphabet, utf8Length } from "./byte-alphabet.ts";
+import { byteOfUnit, byteToCharacter, toByteAlphabet, utf8Length } from "./byte-alphabet.ts";
 import { describeValue } from "./json-reader.ts";
 import { PairTable } from "./pair-table.ts";
 import { TokenIndex } from "./token-index.ts";
@@ -57,6 +57,13 @@ const shortWord = 32;
 /** Heap keys are rank × 2^30 + position, exact in a double for ranks below 2^23. */
 const positionSpan = 2 ** 30;
 const noRank = 0x7fffffff;
+/** Bytes less one of the set of hashes of whole tokens: four million bits. */
+const hashMask = (1 << 19) - 1;
+
+function addToHash(hash: number, byte: number): number {
+  const mixed = Math.imul(hash ^ byte, 0x5bd1e995);
+  return mixed ^ (mixed >>> 15);
+}
 
 export function createBytePairModel(options: BytePairOptions): WordModel {
   return new BytePairModel(options);
@@ -86,6 +93,13 @@ class BytePairModel implements WordModel {
   private lengths: Int32Array = new Int32Array(256);
   private count = 0;
   private readonly ranks: Int32Array = new Int32Array(shortWord + 1);
+  private readonly found: Int32Array = new Int32Array(shortWord + 1);
+  // Its bytes, where they are the symbols.
+  private bytes: Uint8Array = new Uint8Array(768);
+  private byteCount = 0;
+  private readonly allBytesKnown: boolean;
+  private bytePairs: Int32Array | undefined;
+  private tokenHashes: Uint8Array | undefined;
   // A run of unknown characters that has not been written yet.
   private pendingUnknown = -1;
 
@@ -111,6 +125,7 @@ class BytePairModel implements WordModel {
       this.byteIds = null;
     }
 
+    this.allBytesKnown = options.bytesAsSymbols && this.byteIds!.every((id) => id >= 0);
     const spaceSafe =
       options.scored === undefined ? this.addMerges(options) : this.addScored(options.scored);
     for (const token of vocabulary.ids.keys()) {
@@ -177,7 +192,12 @@ class BytePairModel implements WordModel {
     if (this.count > shortWord) this.mergeLong();
     else if (this.count > 1) this.mergeShort();
     // A word that merges into one token is that token; only another one needs the look-up.
-    if (this.ignoreMerges && this.count !== 1 && word.length <= this.longestToken) {
+    if (
+      this.ignoreMerges &&
+      this.count !== 1 &&
+      word.length <= this.longestToken &&
+      this.mayBeToken()
+    ) {
       const whole = this.bytesAsSymbols ? toByteAlphabet(word) : word;
       const id = this.vocabulary.ids.get(whole);
       if (id !== undefined) {
@@ -210,37 +230,78 @@ class BytePairModel implements WordModel {
 
   /** Symbols of a word of raw text: its UTF-8 bytes. */
   private readBytes(word: string): void {
+    if (word.length * 3 > this.bytes.length) this.bytes = new Uint8Array(word.length * 6);
+    const { bytes } = this;
+    let size = 0;
     for (let i = 0; i < word.length; i++) {
       const unit = word.charCodeAt(i);
       if (unit < 0x80) {
-        this.addByte(unit);
+        bytes[size++] = unit;
       } else if (unit < 0x800) {
-        this.addByte(0xc0 | (unit >> 6));
-        this.addByte(0x80 | (unit & 0x3f));
+        bytes[size++] = 0xc0 | (unit >> 6);
+        bytes[size++] = 0x80 | (unit & 0x3f);
       } else if (unit >= 0xd800 && unit < 0xdc00) {
         const codePoint = word.codePointAt(i)!;
         i++;
-        this.addByte(0xf0 | (codePoint >> 18));
-        this.addByte(0x80 | ((codePoint >> 12) & 0x3f));
-        this.addByte(0x80 | ((codePoint >> 6) & 0x3f));
-        this.addByte(0x80 | (codePoint & 0x3f));
+        bytes[size++] = 0xf0 | (codePoint >> 18);
+        bytes[size++] = 0x80 | ((codePoint >> 12) & 0x3f);
+        bytes[size++] = 0x80 | ((codePoint >> 6) & 0x3f);
+        bytes[size++] = 0x80 | (codePoint & 0x3f);
       } else {
-        this.addByte(0xe0 | (unit >> 12));
-        this.addByte(0x80 | ((unit >> 6) & 0x3f));
-        this.addByte(0x80 | (unit & 0x3f));
+        bytes[size++] = 0xe0 | (unit >> 12);
+        bytes[size++] = 0x80 | ((unit >> 6) & 0x3f);
+        bytes[size++] = 0x80 | (unit & 0x3f);
+      }
+    }
+    this.reserveSymbols(size);
+    this.byteCount = size;
+    const byteIds = this.byteIds!;
+    if (this.allBytesKnown) {
+      const { symbols, lengths } = this;
+      for (let i = 0; i < size; i++) {
+        symbols[i] = byteIds[bytes[i]!]!;
+        lengths[i] = 1;
+      }
+      this.count = size;
+      return;
+    }
+    for (let i = 0; i < size; i++) {
+      const id = byteIds[bytes[i]!]!;
+      if (id < 0) {
+        this.addUnknown(1);
+      } else {
+        if (this.pendingUnknown >= 0) this.flushUnknown();
+        this.addSymbol(id, 1);
       }
     }
     this.flushUnknown();
   }
 
-  private addByte(byte: number): void {
-    const id = this.byteIds![byte]!;
-    if (id < 0) {
-      this.addUnknown(1);
-    } else {
-      if (this.pendingUnknown >= 0) this.flushUnknown();
-      this.addSymbol(id, 1);
+  private reserveSymbols(size: number): void {
+    if (size <= this.symbols.length) return;
+    this.symbols = new Int32Array(size * 2);
+    this.lengths = new Int32Array(size * 2);
+  }
+
+  /** False when the bytes just read are surely no token as a whole. */
+  private mayBeToken(): boolean {
+    if (!this.bytesAsSymbols) return true;
+    this.tokenHashes ??= this.collectTokenHashes();
+    let hash = 0;
+    for (let i = 0; i < this.byteCount; i++) hash = addToHash(hash, this.bytes[i]!);
+    return (this.tokenHashes[(hash >>> 3) & hashMask]! & (1 << (hash & 7))) !== 0;
+  }
+
+  /** A set of the hashes of all tokens' bytes. */
+  private collectTokenHashes(): Uint8Array {
+    const hashes = new Uint8Array(hashMask + 1);
+    for (const token of this.vocabulary.ids.keys()) {
+      let hash = 0;
+      for (let i = 0; i < token.length; i++)
+        hash = addToHash(hash, byteOfUnit(token.charCodeAt(i)));
+      hashes[(hash >>> 3) & hashMask]! |= 1 << (hash & 7);
     }
+    return hashes;
   }
 
   /** Symbols of a word of ordinary text: its characters. */
@@ -308,11 +369,13 @@ class BytePairModel implements WordModel {
   }
 
   private mergeShort(): void {
-    const { symbols, lengths, ranks, pairs } = this;
-    let count = this.count;
+    const { symbols, lengths, ranks, found, pairs } = this;
+    const { slots } = pairs;
+    let { count } = this;
     for (let i = 0; i + 1 < count; i++) {
-      const rank = pairs.get(symbols[i]!, symbols[i + 1]!);
-      ranks[i] = rank < 0 ? noRank : rank;
+      const at = this.findFirst(i);
+      found[i] = at;
+      ranks[i] = at < 0 ? noRank : slots[at + 2]!;
     }
     for (;;) {
       let best = noRank;
@@ -324,24 +387,42 @@ class BytePairModel implements WordModel {
         }
       }
       if (at < 0) break;
-      symbols[at] = pairs.getSecond(symbols[at]!, symbols[at + 1]!);
+      symbols[at] = slots[found[at]! + 3]!;
       lengths[at]! += lengths[at + 1]!;
       count--;
       for (let i = at + 1; i < count; i++) {
         symbols[i] = symbols[i + 1]!;
         lengths[i] = lengths[i + 1]!;
         ranks[i] = ranks[i + 1]!;
+        found[i] = found[i + 1]!;
       }
       if (at > 0) {
-        const rank = pairs.get(symbols[at - 1]!, symbols[at]!);
-        ranks[at - 1] = rank < 0 ? noRank : rank;
+        const left = pairs.find(symbols[at - 1]!, symbols[at]!);
+        found[at - 1] = left;
+        ranks[at - 1] = left < 0 ? noRank : slots[left + 2]!;
       }
       if (at + 1 < count) {
-        const rank = pairs.get(symbols[at]!, symbols[at + 1]!);
-        ranks[at] = rank < 0 ? noRank : rank;
+        const right = pairs.find(symbols[at]!, symbols[at + 1]!);
+        found[at] = right;
+        ranks[at] = right < 0 ? noRank : slots[right + 2]!;
       }
     }
     this.count = count;
+  }
+
+  /** Where the pair of two neighbouring symbols of an unmerged word is held, or -1. */
+  private findFirst(at: number): number {
+    if (!this.allBytesKnown) return this.pairs.find(this.symbols[at]!, this.symbols[at + 1]!);
+    this.bytePairs ??= this.collectBytePairs();
+    return this.bytePairs[(this.bytes[at]! << 8) | this.bytes[at + 1]!]!;
+  }
+
+  /** Where each pair of bytes is held, or -1: every word starts with these. */
+  private collectBytePairs(): Int32Array {
+    const byteIds = this.byteIds!;
+    return Int32Array.from({ length: 0x10000 }, (_, pair) =>
+      this.pairs.find(byteIds[pair >> 8]!, byteIds[pair & 0xff]!),
+    );
   }
 
   private mergeLong(): void {
@@ -355,7 +436,8 @@ class BytePairModel implements WordModel {
       next[i] = i + 1;
       previous[i] = i - 1;
       if (i + 1 < count) {
-        const rank = pairs.get(symbols[i]!, symbols[i + 1]!);
+        const place = this.findFirst(i);
+        const rank = place < 0 ? -1 : pairs.slots[place + 2]!;
         pairRanks[i] = rank;
         if (rank >= 0) heap.append(rank * positionSpan + i);
       }
@@ -367,7 +449,7 @@ class BytePairModel implements WordModel {
       const at = key - rank * positionSpan;
       if (pairRanks[at] !== rank) continue;
       const gone = next[at]!;
-      symbols[at] = pairs.getSecond(symbols[at]!, symbols[gone]!);
+      symbols[at] = pairs.slots[pairs.find(symbols[at]!, symbols[gone]!) + 3]!;
       lengths[at]! += lengths[gone]!;
       pairRanks[gone] = -1;
       const after = next[gone]!;

@@ -7,7 +7,8 @@
  * rank, merged id) and the edges of tries (node, UTF-16 unit → node).
  */
 export class PairTable {
-  private slots: Int32Array;
+  /** At what `find` returns: left, right, value, second value. */
+  slots: Int32Array;
   private mask: number;
   private count = 0;
 
@@ -26,25 +27,21 @@ export class PairTable {
 
   /** The value of a pair, or -1. */
   get(left: number, right: number): number {
+    const at = this.find(left, right);
+    return at < 0 ? -1 : this.slots[at + 2]!;
+  }
+
+  /** Where a pair is held in `slots`, or -1. Valid until the next `set`. */
+  find(left: number, right: number): number {
     const slots = this.slots;
     let slot = hashPair(left, right) & this.mask;
     for (;;) {
       const at = slot << 2;
       const found = slots[at]!;
-      if (found === left && slots[at + 1] === right) return slots[at + 2]!;
+      if (found === left && slots[at + 1] === right) return at;
       if (found < 0) return -1;
       slot = (slot + 1) & this.mask;
     }
-  }
-
-  /** The second value of a pair that is held. */
-  getSecond(left: number, right: number): number {
-    const slots = this.slots;
-    let slot = hashPair(left, right) & this.mask;
-    while (slots[slot << 2] !== left || slots[(slot << 2) + 1] !== right) {
-      slot = (slot + 1) & this.mask;
-    }
-    return slots[(slot << 2) + 3]!;
   }
 
   /** Sets the values (at least 0) of a pair of integers (at least 0), replacing earlier ones. */

@@ -115,9 +115,32 @@ export function textOfRun(run: readonly number[]): string {
   return decodeUtf8Strictly(Uint8Array.from(run)) ?? "\ufffd".repeat(run.length);
 }
 
+/** UTF-8 of a few bytes, without the cost of a call into the engine where they are valid. */
+function decodeShortly(bytes: Uint8Array, length: number): string {
+  let text = "";
+  for (let i = 0; i < length; ) {
+    const first = bytes[i]!;
+    const size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 0;
+    let codePoint = size === 1 ? first : size === 2 ? first & 0x1f : first & 0x0f;
+    let isWhole = size > 0 && i + size <= length;
+    for (let k = 1; k < size && isWhole; k++) {
+      const next = bytes[i + k]!;
+      isWhole = (next & 0xc0) === 0x80;
+      codePoint = (codePoint << 6) | (next & 0x3f);
+    }
+    // Overlong forms, surrogates, four bytes and everything broken go the ordinary way.
+    if (!isWhole || (size === 3 && (codePoint < 0x800 || (codePoint & 0xf800) === 0xd800))) {
+      return decodeUtf8(bytes.subarray(0, length));
+    }
+    text += String.fromCharCode(codePoint);
+    i += size;
+  }
+  return text;
+}
+
 /**
- * Byte-level decoding. While every token is made of whole characters their texts are joined; the
- * first that is not sends the list to the bytes of all tokens.
+ * Byte-level decoding. Tokens that are made of whole characters are joined as text; runs of others
+ * go through their bytes, and so does the rest of the list when such runs are frequent.
  */
 class ByteLevelDecoder implements QuickDecoder {
   private readonly source: TokenSource;
@@ -139,6 +162,7 @@ class ByteLevelDecoder implements QuickDecoder {
     const special = this.specialIds();
     const { length } = ids;
     let text = "";
+    let broken = 0;
     for (let i = 0; i < length; i++) {
       const id = ids[i]!;
       if (!(id >= 0 && id < texts.length)) continue;
@@ -148,10 +172,27 @@ class ByteLevelDecoder implements QuickDecoder {
         piece = this.readText(id);
         texts[id] = piece;
       }
-      if (piece === null) return this.decodeBytes(ids, skipSpecial);
-      text += piece;
+      if (piece !== null) {
+        text += piece;
+        continue;
+      }
+      // A character in parts ends before the next whole token. Many such are better done together.
+      const isFrequent = ++broken > 4 && broken * 16 > i;
+      let end = isFrequent ? length : i + 1;
+      while (end < length && this.isBroken(ids[end]!, skipSpecial)) end++;
+      text += this.decodeBytes(ids, i, end, skipSpecial);
+      i = end - 1;
     }
     return text;
+  }
+
+  /** True for a token whose bytes are no whole characters, and for one that is left out. */
+  private isBroken(id: number, skipSpecial: boolean): boolean {
+    const { texts } = this;
+    if (!(id >= 0 && id < texts.length) || (skipSpecial && this.special[id] === 1)) return true;
+    const piece = texts[id] === undefined ? this.readText(id) : texts[id];
+    texts[id] = piece;
+    return piece === null;
   }
 
   private specialIds(): Uint8Array {
@@ -175,21 +216,27 @@ class ByteLevelDecoder implements QuickDecoder {
     return text;
   }
 
-  private decodeBytes(ids: ArrayLike<number>, skipSpecial: boolean): string {
+  /** The text of ids [start, end) by their bytes. */
+  private decodeBytes(
+    ids: ArrayLike<number>,
+    start: number,
+    end: number,
+    skipSpecial: boolean,
+  ): string {
     this.bytes ??= this.collectBytes();
     const { bytes, starts, special } = this;
     const size = special.length;
     let { buffer } = this;
     let at = 0;
-    for (let i = 0; i < ids.length; i++) {
+    for (let i = start; i < end; i++) {
       const id = ids[i]!;
       if (!(id >= 0 && id < size) || (special[id] === 1 && skipSpecial)) continue;
-      const end = starts[id + 1]!;
+      const to = starts[id + 1]!;
       let from = starts[id]!;
-      if (at + end - from > buffer.length) buffer = this.growBuffer(at + end - from);
-      while (from < end) buffer[at++] = bytes[from++]!;
+      if (at + to - from > buffer.length) buffer = this.growBuffer(at + to - from);
+      while (from < to) buffer[at++] = bytes[from++]!;
     }
-    const text = decodeUtf8(buffer.subarray(0, at));
+    const text = at <= 16 ? decodeShortly(buffer, at) : decodeUtf8(buffer.subarray(0, at));
     if (buffer.length > 1 << 22) this.buffer = new Uint8Array(4096);
     return text;
   }
