@@ -1,3 +1,22 @@
 /** Ground floor: errors, seeded random numbers, progress, tables. */
 export { JetonError, type JetonErrorOptions } from "./error.ts";
+export {
+  createProgressLine,
+  createProgressMeter,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatRate,
+  type ProgressLine,
+  type ProgressLineOptions,
+  type ProgressMeter,
+  type ProgressMeterOptions,
+  type ProgressState,
+} from "./progress.ts";
 export { createRandom, type Random } from "./random.ts";
+export {
+  displayWidth,
+  type FormatTableOptions,
+  formatTable,
+  type TableColumn,
+} from "./table.ts";
