@@ -1,0 +1,79 @@
+/**
+ * What the routes of one server share.
+ */
+import { randomUUID } from "node:crypto";
+import type { HttpBindings } from "@hono/node-server";
+import type { Context } from "hono";
+import type { Generate } from "../generate/types.ts";
+import type { LoadedModel } from "../model/types.ts";
+import { ApiError } from "./errors.ts";
+import type { ServerMetrics } from "./metrics.ts";
+import type { AdmissionQueue } from "./queue.ts";
+import type { DescribeToken } from "./token-text.ts";
+
+/** One server's state. */
+export interface ServeContext {
+  readonly model: LoadedModel;
+  /** The model's name as clients write it. */
+  readonly modelName: string;
+  readonly generate: Generate;
+  readonly queue: AdmissionQueue;
+  readonly metrics: ServerMetrics;
+  readonly describeToken: DescribeToken;
+  /** Unix time at which the server started. */
+  readonly created: number;
+  readonly stallMs: number;
+  readonly log: (line: string) => void;
+  isClosing: boolean;
+}
+
+/** What the first middleware leaves for the routes. */
+export interface RequestState {
+  readonly id: string;
+  /** Seconds, on the clock of `performance.now`. */
+  readonly arrived: number;
+  /** Aborted when the client goes away and when the server stops for good. */
+  readonly controller: AbortController;
+}
+
+/** Hono's types for this server. */
+export interface ServeEnvironment {
+  Bindings: HttpBindings;
+  Variables: { request: RequestState };
+}
+
+export type ServeRequest = Context<ServeEnvironment>;
+
+/** Reads a JSON body. @throws ApiError 415 for another content type, 400 for anything but JSON. */
+export async function readJson(request: ServeRequest): Promise<unknown> {
+  const type = request.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+  if (!/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
+    throw new ApiError("The body must be JSON, with content-type: application/json.", {
+      status: 415,
+      code: "unsupported_media_type",
+    });
+  }
+  const text = await request.req.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError("The body of the request is not valid JSON.", {
+      status: 400,
+      code: "invalid_json",
+    });
+  }
+}
+
+/** Where a request names a model, it must be this server's. @throws ApiError 404. */
+export function checkModelName(context: ServeContext, name: string | null | undefined): void {
+  if (name === undefined || name === null || name === context.modelName) return;
+  throw new ApiError(
+    `The model '${name.slice(0, 200)}' does not exist here; this server has '${context.modelName}'.`,
+    { status: 404, code: "model_not_found", param: "model" },
+  );
+}
+
+/** An identifier that no other answer has. */
+export function createId(prefix: string): string {
+  return `${prefix}${randomUUID().replaceAll("-", "")}`;
+}

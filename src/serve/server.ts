@@ -1,0 +1,195 @@
+/**
+ * The server's life: listening, following its requests, closing without cutting anybody off.
+ */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { JetonError } from "../core/index.ts";
+import type { Generate } from "../generate/types.ts";
+import type { LoadedModel } from "../model/types.ts";
+import { createApp } from "./app.ts";
+import type { RequestState, ServeContext } from "./context.ts";
+import { shuttingDown } from "./errors.ts";
+import { isLoopback } from "./guards.ts";
+import { createServerMetrics } from "./metrics.ts";
+import { AdmissionQueue } from "./queue.ts";
+import { createTokenTexts } from "./token-text.ts";
+
+export interface StartServerOptions {
+  /** 0 takes any free port. */
+  port: number;
+  /** Address to bind to; `127.0.0.1` keeps the server to this machine. */
+  host: string;
+  /** Clients must send it as `Authorization: Bearer KEY`, except to `/health`. Default: no key. */
+  apiKey?: string;
+  /** Sequences that may wait beyond the model's slots before requests get a 429. Default 64. */
+  maxQueue?: number;
+  /** Longest body of a request. Default 1 MiB. */
+  maxBodyBytes?: number;
+  /** The model's name as clients write it. Default: the model's own. */
+  modelName?: string;
+  /** Origins of web pages that may use the server, or `"*"`. Default: none, no CORS headers. */
+  corsOrigin?: string | readonly string[];
+  /**
+   * Host names, besides addresses and `localhost`, that requests may be for. Default: on a loopback
+   * address none, so that no web page reaches the server through a name of its own; otherwise any.
+   */
+  allowedHosts?: readonly string[];
+  /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
+  stallMs?: number;
+  /** One line for each finished request, and for every error inside the server. */
+  onLog?: (line: string) => void;
+}
+
+export interface CloseServerOptions {
+  /** Milliseconds that running answers may still take. Default 10,000. */
+  graceMs?: number;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Turns new requests away (503), lets running ones finish for `graceMs`, then ends those too, and
+   * stops listening. Requests that still wait for their first place get a 503 at once. A second call
+   * waits for the same end, which it can bring closer with a shorter grace. The model stays open: it
+   * belongs to whoever loaded it.
+   */
+  close(options?: CloseServerOptions): Promise<void>;
+}
+
+/** How long aborted answers may take to say so before their connections are cut. */
+const lastWordMs = 500;
+
+/**
+ * Starts the server on a loaded model with the given generator (see `startServer`).
+ *
+ * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`.
+ */
+export async function startServerWith(
+  generate: Generate,
+  model: LoadedModel,
+  options: StartServerOptions,
+): Promise<RunningServer> {
+  checkInteger("port", options.port, 0, 65_535);
+  const maxWaiting = checkInteger("maxQueue", options.maxQueue ?? 64, 0);
+  const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
+  const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
+
+  const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
+  const context: ServeContext = {
+    model,
+    modelName: options.modelName ?? model.name,
+    generate,
+    queue,
+    metrics: createServerMetrics({
+      running: () => queue.running,
+      queued: () => queue.waiting,
+      openSequences: () => model.openSequences,
+    }),
+    describeToken: createTokenTexts(model.tokenizer),
+    created: Math.floor(Date.now() / 1000),
+    stallMs,
+    log: options.onLog ?? (() => {}),
+    isClosing: false,
+  };
+
+  const active = new ActiveRequests();
+  const app = createApp(context, {
+    apiKey: options.apiKey,
+    maxBodyBytes,
+    corsOrigin: options.corsOrigin,
+    allowedHosts: options.allowedHosts ?? (isLoopback(options.host) ? [] : undefined),
+    track: (state) => active.add(state),
+  });
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+  const port = await listen(server, options.port, options.host);
+
+  let closed: Promise<void> | undefined;
+  return {
+    url: `http://${writeHost(options.host)}:${port}`,
+    port,
+    close({ graceMs = 10_000 } = {}) {
+      context.isClosing = true;
+      queue.close();
+      const deadline = setTimeout(() => active.abort(shuttingDown()), graceMs);
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs + lastWordMs);
+      closed ??= active.whenNone().then(() => stopListening(server));
+      return closed.finally(() => {
+        clearTimeout(deadline);
+        clearTimeout(cut);
+      });
+    },
+  };
+}
+
+/** The requests that have arrived and are not through. */
+class ActiveRequests {
+  private readonly states: Set<RequestState> = new Set();
+  private waiting: (() => void)[] = [];
+
+  add(state: RequestState): { done: () => void } {
+    this.states.add(state);
+    return {
+      done: () => {
+        this.states.delete(state);
+        if (this.states.size > 0) return;
+        for (const resolve of this.waiting) resolve();
+        this.waiting = [];
+      },
+    };
+  }
+
+  whenNone(): Promise<void> {
+    if (this.states.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  abort(reason: Error): void {
+    for (const { controller } of this.states) controller.abort(reason);
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const why = cause.code === "EADDRINUSE" ? "the port is taken" : cause.message;
+      reject(
+        new JetonError(`cannot listen on ${host}:${port}: ${why}`, {
+          code: "serve-address-unavailable",
+          details: { host, port, reason: cause.code },
+          cause,
+        }),
+      );
+    });
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    server.closeAllConnections();
+  });
+}
+
+/** An address as a URL on this machine writes it. */
+function writeHost(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function checkInteger(
+  name: string,
+  value: number,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new JetonError(`${name} is ${value}; expected an integer from ${least} to ${most}`, {
+    code: "serve-invalid-option",
+    details: { name, value, least, most },
+  });
+}
