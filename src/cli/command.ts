@@ -1,0 +1,125 @@
+/**
+ * What a verb is: a declaration of its options and arguments, from which the command line is read and
+ * the help is written, and a function that does the work.
+ */
+import { JetonError } from "../core/error.ts";
+import type { CommandContext } from "./context.ts";
+
+interface OptionBase {
+  /** One sentence for the help, without a full stop. */
+  readonly help: string;
+  /** A single letter that may be written instead, e.g. `"m"` for `-m`. */
+  readonly short?: string;
+}
+
+/** An option without a value. */
+export interface FlagOption extends OptionBase {
+  readonly kind: "flag";
+}
+
+/** An option with a text, possibly one of a few. */
+export interface TextOption extends OptionBase {
+  readonly kind: "text";
+  /** What the value is called in the help, e.g. `"FILE"`. */
+  readonly value: string;
+  readonly choices?: readonly string[];
+  readonly default?: string;
+}
+
+/** An option that may be given several times. */
+export interface ListOption extends OptionBase {
+  readonly kind: "list";
+  readonly value: string;
+}
+
+/** An option with a number. */
+export interface NumberOption extends OptionBase {
+  readonly kind: "number" | "integer";
+  readonly value: string;
+  /** Smallest value. Default: none, or 0 for integers. */
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** True: `minimum` itself is not allowed. */
+  readonly aboveMinimum?: boolean;
+  readonly default?: number;
+}
+
+export type Option = FlagOption | TextOption | ListOption | NumberOption;
+
+/** Options by their name in the code: `maxTokens` is written `--max-tokens`. */
+export type Options = Readonly<Record<string, Option>>;
+
+type Value<O extends Option> = O extends FlagOption
+  ? boolean
+  : O extends ListOption
+    ? readonly string[]
+    :
+        | (O extends TextOption
+            ? O["choices"] extends readonly string[]
+              ? O["choices"][number]
+              : string
+            : number)
+        | (O extends { readonly default: string | number } ? never : undefined);
+
+/** What was given for each option; `json` belongs to every verb. */
+export type Values<O extends Options> = { readonly [K in keyof O]: Value<O[K]> } & {
+  readonly json: boolean;
+};
+
+/** An argument without a name. */
+export interface Positional {
+  /** As the help shows it, e.g. `"prompt|-"`. */
+  readonly name: string;
+  readonly required?: boolean;
+  /** Only for the last one: any number of them. */
+  readonly repeatable?: boolean;
+}
+
+export interface CommandDefinition<O extends Options> {
+  readonly name: string;
+  /** A few words for the list of verbs. */
+  readonly summary: string;
+  /** What the verb does, for its own help. */
+  readonly description: string;
+  readonly positionals: readonly Positional[];
+  readonly options: O;
+  /** Command lines that work, each with what it shows. */
+  readonly examples: readonly { readonly line: string; readonly shows: string }[];
+  /** Returns the exit status; nothing means 0. */
+  run(
+    context: CommandContext,
+    values: Values<O>,
+    positionals: readonly string[],
+    // biome-ignore lint/suspicious/noConfusingVoidType: most verbs have nothing to return
+  ): Promise<number | void>;
+}
+
+/** A verb of any options, as the table of verbs holds it. */
+export type Command = CommandDefinition<Options>;
+
+/** Checks a verb against its own options and forgets their types. */
+export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
+  return definition as unknown as Command;
+}
+
+/** A mistake on the command line: exit status 2. */
+export class UsageError extends JetonError {
+  constructor(code: string, message: string, details: Record<string, unknown> = {}) {
+    super(message, { code, details });
+    this.name = "UsageError";
+  }
+}
+
+/** `maxTokens` as it is written on the command line: `max-tokens`. */
+export function toOptionName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** An object without the keys whose value is undefined, as option objects want it. */
+export function defined<T extends object>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

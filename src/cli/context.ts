@@ -1,0 +1,105 @@
+/**
+ * What surrounds a verb: its streams, the environment, and the signals that may end it. Tests make one
+ * of their own; `createProcessContext` makes that of the process.
+ */
+import type { Readable, Writable } from "node:stream";
+import { createStyle, hasColors, type Style } from "./style.ts";
+
+/** Where a verb writes. */
+export interface Output {
+  readonly isTerminal: boolean;
+  /** Width of the terminal; 80 where there is none. */
+  readonly columns: number;
+  readonly style: Style;
+  /** Writes, and waits while the reader is slow. Never fails: a closed pipe aborts the verb instead. */
+  write(text: string): Promise<void>;
+}
+
+/** What surrounds a verb. */
+export interface CommandContext {
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Aborted by Ctrl-C, a request to terminate, or a reader of standard output that went away. */
+  readonly signal: AbortSignal;
+  /**
+   * Until the returned function is called, a signal calls `handler` instead of aborting the verb.
+   */
+  handleInterrupts(handler: () => void): () => void;
+}
+
+/** Why a verb was aborted, and the exit status that this means. */
+export class Interruption extends Error {
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.name = "Interruption";
+    this.status = status;
+  }
+}
+
+/** A stream as an `Output`; `onClosed` is called when its reader has gone away. */
+export function createOutput(
+  stream: Writable & { readonly isTTY?: boolean; readonly columns?: number },
+  environment: Readonly<Record<string, string | undefined>>,
+  onClosed: () => void = () => {},
+): Output {
+  const isTerminal = stream.isTTY === true;
+  let isClosed = false;
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+    isClosed = true;
+    onClosed();
+  });
+  return {
+    isTerminal,
+    get columns() {
+      return stream.columns ?? 80;
+    },
+    style: createStyle(hasColors(isTerminal, environment)),
+    write(text) {
+      if (isClosed || text === "") return Promise.resolve();
+      // The callback comes when the text has left, or with the error that "error" reports as well.
+      return new Promise((resolve) => stream.write(text, () => resolve()));
+    },
+  };
+}
+
+const exitStatusOfSignal = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** The surroundings of this process. The first signal aborts; the second ends the process at once. */
+export function createProcessContext(): CommandContext {
+  const controller = new AbortController();
+  const handlers: (() => void)[] = [];
+  for (const [name, status] of Object.entries(exitStatusOfSignal)) {
+    process.on(name, () => {
+      const handler = handlers.at(-1);
+      if (handler !== undefined) return handler();
+      if (!controller.signal.aborted) {
+        return controller.abort(new Interruption("interrupted", status));
+      }
+      // Not process.exit(): that runs destructors under a native computation, which then crashes.
+      process.removeAllListeners(name);
+      process.kill(process.pid, name);
+    });
+  }
+  const environment = process.env;
+  return {
+    stdin: process.stdin,
+    stdout: createOutput(process.stdout, environment, () =>
+      controller.abort(new Interruption("standard output is closed", 0)),
+    ),
+    stderr: createOutput(process.stderr, environment),
+    environment,
+    signal: controller.signal,
+    handleInterrupts(handler) {
+      handlers.push(handler);
+      return () => {
+        const at = handlers.lastIndexOf(handler);
+        if (at >= 0) handlers.splice(at, 1);
+      };
+    },
+  };
+}

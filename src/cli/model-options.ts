@@ -1,0 +1,76 @@
+/** Options of every verb that loads a model, and the loading. */
+import { formatBytes } from "../core/progress.ts";
+import type { LoadedModel, LoadModelOptions } from "../model/types.ts";
+import { defined, type Options, type Values } from "./command.ts";
+import type { CommandContext } from "./context.ts";
+import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
+
+export const modelOptions = {
+  model: {
+    kind: "text",
+    short: "m",
+    value: "M",
+    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+  },
+  format: {
+    kind: "text",
+    value: "FORMAT",
+    choices: ["f32", "int8", "int8-channel", "int4"],
+    help: "how weights are held in memory; jeton inspect states the default",
+  },
+  threads: {
+    kind: "integer",
+    value: "N",
+    minimum: 1,
+    help: "threads of one forward pass; default: the number of cores, at most 8",
+  },
+  context: {
+    kind: "integer",
+    value: "TOKENS",
+    minimum: 1,
+    help: "longest sequence, prompt and answer together; default: what the model allows",
+  },
+} as const satisfies Options;
+
+type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
+
+export interface UseModelOptions {
+  /** Sequences that may be open at once. Default: the library's. */
+  readonly slots?: number;
+}
+
+/** Loads the model, hands it to `use`, and closes it whatever happens. */
+export async function withModel<T>(
+  context: CommandContext,
+  values: Pick<Values<typeof modelOptions>, "model" | "format" | "threads" | "context">,
+  options: UseModelOptions,
+  use: (model: LoadedModel) => Promise<T>,
+): Promise<T> {
+  const folder = await locateModel(context, chooseModel(values.model));
+  const { loadModel } = await import("../model/index.ts");
+  const line = createStatusLine(context);
+  let model: LoadedModel;
+  try {
+    model = await loadModel(folder, {
+      ...defined({
+        format: values.format,
+        threads: values.threads,
+        contextLength: values.context,
+        slots: options.slots,
+      }),
+      signal: context.signal,
+      onProgress: ({ stage, done, total }: LoadProgress) => {
+        const verb = { download: "downloading", pack: "packing weights", load: "loading" }[stage];
+        line.show(`${verb}: ${formatBytes(done)} of ${formatBytes(total)}`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+  try {
+    context.signal.throwIfAborted();
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}

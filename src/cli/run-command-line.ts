@@ -1,0 +1,128 @@
+/** From a command line to an exit status: finds the verb, reads its options, reports what went wrong. */
+import { readFileSync } from "node:fs";
+import { JetonError } from "../core/error.ts";
+import { parseArguments } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+import { type CommandContext, Interruption } from "./context.ts";
+import { formatCommandHelp, formatHelp } from "./help.ts";
+import { suggest } from "./suggest.ts";
+import { type Verb, verbs } from "./verbs.ts";
+
+/**
+ * Runs `jeton` with these arguments and gives the exit status: 0 done, 1 failed, 2 bad usage, 130 or
+ * 143 ended by a signal. Never throws.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  context: CommandContext,
+): Promise<number> {
+  try {
+    const status = await dispatch(args, context);
+    return interruptionStatus(context) ?? status;
+  } catch (error) {
+    const interrupted = interruptionStatus(context);
+    if (interrupted !== undefined) return interrupted;
+    await context.stderr.write(formatError(error, args, context));
+    return UsageError.isInstance(error) && error.name === "UsageError" ? 2 : 1;
+  }
+}
+
+/** The version of the package. */
+export function readVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function dispatch(args: readonly string[], context: CommandContext): Promise<number> {
+  const [first, ...rest] = args;
+  const { stdout, stderr } = context;
+  if (first === undefined) {
+    await stderr.write(formatHelp(readVersion(), verbs, stderr.style));
+    return 2;
+  }
+  if (first === "--version" || first === "-v") {
+    await stdout.write(`${readVersion()}\n`);
+    return 0;
+  }
+  if (first === "--help" || first === "-h" || first === "help") {
+    const named = rest[0];
+    if (named !== undefined && !named.startsWith("-")) return dispatch([named, "--help"], context);
+    await stdout.write(formatHelp(readVersion(), verbs, stdout.style));
+    return 0;
+  }
+  const command = await findVerb(first).load();
+  const { values, positionals } = parseArguments(command, rest);
+  if (values["help"] === true) {
+    await stdout.write(formatCommandHelp(command, stdout.style));
+    return 0;
+  }
+  const run = command.run as (
+    context: CommandContext,
+    values: unknown,
+    positionals: readonly string[],
+  ) => Promise<number | undefined>;
+  return (await run(context, values, positionals)) ?? 0;
+}
+
+function findVerb(name: string): Verb {
+  const verb = verbs.find((candidate) => candidate.name === name);
+  if (verb !== undefined) return verb;
+  const names = verbs.map((candidate) => candidate.name);
+  if (name.startsWith("-")) {
+    throw new UsageError(
+      "verb-missing",
+      `a verb comes first: jeton <verb> [options]; the verbs are ${names.join(", ")}`,
+      { found: name, expected: names },
+    );
+  }
+  const near = suggest(name, names);
+  throw new UsageError(
+    "verb-unknown",
+    `jeton has no verb ${JSON.stringify(name)}` +
+      (near === undefined ? `; the verbs are ${names.join(", ")}` : `; did you mean ${near}?`),
+    { found: name, ...(near !== undefined && { suggestion: near }) },
+  );
+}
+
+/** The exit status of an interruption, once the verb has ended; undefined when there was none. */
+function interruptionStatus({ signal }: CommandContext): number | undefined {
+  if (!signal.aborted) return undefined;
+  return signal.reason instanceof Interruption ? signal.reason.status : 1;
+}
+
+/** One line for people, or with `--json` one document for programs; the stack with `JETON_DEBUG`. */
+function formatError(error: unknown, args: readonly string[], context: CommandContext): string {
+  const { environment, stderr } = context;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = JetonError.isInstance(error) ? error.code : systemCode(error);
+  const details = JetonError.isInstance(error) ? error.details : {};
+  const stack =
+    environment["JETON_DEBUG"] && error instanceof Error ? `${describeStack(error)}\n` : "";
+  const end = args.indexOf("--");
+  if ((end < 0 ? args : args.slice(0, end)).includes("--json")) {
+    return `${formatJson({ error: { code: code ?? "unexpected", message, details } })}\n${stack}`;
+  }
+  const { style } = stderr;
+  return `${style.red("error:")} ${message}${code === undefined ? "" : style.dim(` (${code})`)}\n${stack}`;
+}
+
+/** JSON of whatever the details of an error hold. */
+function formatJson(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === "bigint") return part.toString();
+    if (part instanceof Map) return Object.fromEntries(part);
+    if (part instanceof Set) return [...part];
+    return part;
+  });
+}
+
+function describeStack(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${describeStack(error.cause)}` : "";
+  return (error.stack ?? error.message) + cause;
+}
+
+/** The code of an operating system's or Node's own error, e.g. `ENOENT`. */
+function systemCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === "string" ? code : undefined;
+}

@@ -1,0 +1,117 @@
+/** `jeton serve`: the HTTP server. */
+import { type Command, defineCommand, defined } from "../command.ts";
+import { modelOptions, withModel } from "../model-options.ts";
+
+export const command: Command = defineCommand({
+  name: "serve",
+  summary: "answer HTTP requests, OpenAI-compatible",
+  description:
+    "Answers HTTP requests in the manner of OpenAI's interface: /v1/models, /v1/completions and " +
+    "/v1/chat/completions with streaming, besides /tokenize, /detokenize, /health and /metrics. " +
+    "Ctrl-C lets running answers end; a second one ends them at once.",
+  positionals: [],
+  options: {
+    ...modelOptions,
+    port: {
+      kind: "integer",
+      short: "p",
+      value: "PORT",
+      maximum: 65535,
+      default: 8080,
+      help: "port to listen on; 0 takes a free one",
+    },
+    host: {
+      kind: "text",
+      value: "ADDRESS",
+      default: "127.0.0.1",
+      help: "address to listen on; 0.0.0.0 lets other machines in",
+    },
+    apiKey: {
+      kind: "text",
+      value: "KEY",
+      help: "refuse requests without this key; JETON_API_KEY does the same and stays out of the list of processes",
+    },
+    slots: {
+      kind: "integer",
+      value: "N",
+      minimum: 1,
+      default: 16,
+      help: "sequences that are generated at once",
+    },
+    queue: {
+      kind: "integer",
+      value: "N",
+      help: "requests that may wait; more are refused with 429",
+    },
+    maxBody: { kind: "integer", value: "BYTES", minimum: 1, help: "largest body of a request" },
+    grace: {
+      kind: "number",
+      value: "SECONDS",
+      minimum: 0,
+      default: 30,
+      help: "how long running answers may take to end after Ctrl-C",
+    },
+    quiet: { kind: "flag", short: "q", help: "no line for each request on standard error" },
+  },
+  examples: [
+    {
+      line: "jeton serve --model path/to/checkpoint --port 8080",
+      shows: "then point an OpenAI client at http://127.0.0.1:8080/v1",
+    },
+  ],
+  async run(context, values) {
+    const { stderr, stdout, environment, signal } = context;
+    const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
+    return withModel(context, values, { slots: values.slots }, async (model) => {
+      const { startServer } = await import("../../serve/index.ts");
+      const server = await startServer(model, {
+        port: values.port,
+        host: values.host,
+        ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
+        ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
+      });
+      const interrupted = new Promise<void>((resolve) => {
+        const release = context.handleInterrupts(() => {
+          release();
+          resolve();
+        });
+      });
+      try {
+        if (values.json) {
+          const document = { url: server.url, port: server.port, model: model.name };
+          await stdout.write(`${JSON.stringify(document)}\n`);
+        }
+        await stderr.write(`${model.name} answers at ${server.url} (Ctrl-C ends)\n`);
+        if (apiKey === undefined && !isLoopback(values.host)) {
+          await stderr.write(
+            `${stderr.style.red("warning:")} other machines can reach it, and no API key is asked for\n`,
+          );
+        }
+        await interrupted;
+        await stderr.write("ending; running answers may finish (Ctrl-C ends them now)\n");
+      } finally {
+        await closeServer(server, values.grace, signal);
+      }
+    });
+  },
+});
+
+/** Lets running answers end for a while; an abort meanwhile ends them at once. */
+async function closeServer(
+  server: { close(options?: { graceMs?: number }): Promise<void> },
+  grace: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = (): void => void server.close({ graceMs: 0 });
+  if (signal.aborted) return server.close({ graceMs: 0 });
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await server.close({ graceMs: grace * 1000 });
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\./.test(host);
+}

@@ -1,0 +1,55 @@
+/** `jeton systems`: the catalogue. */
+import { formatTable } from "../../core/table.ts";
+import { systems } from "../../systems.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
+import { suggest } from "../suggest.ts";
+
+export const command: Command = defineCommand({
+  name: "systems",
+  summary: "list the published systems, and which of them are built",
+  description:
+    "Lists the published systems that jeton sets out to build, room by room, and says which of them " +
+    "are built: those with a reproduction that measures the paper's claim.",
+  positionals: [],
+  options: {
+    room: { kind: "text", value: "ROOM", help: "only the systems of one room, e.g. generate" },
+    built: { kind: "flag", help: "only those that are built" },
+  },
+  examples: [
+    { line: "jeton systems --room generate", shows: "the systems that speed generation up" },
+  ],
+  async run({ stdout }, { room, built, json }) {
+    const rooms: readonly string[] = [...new Set(systems.map((system) => system.room))];
+    if (room !== undefined && !rooms.includes(room)) {
+      const near = suggest(room, rooms);
+      throw new UsageError(
+        "room-unknown",
+        `no system lives in a room ${JSON.stringify(room)}; ` +
+          (near === undefined ? `the rooms are ${rooms.join(", ")}` : `did you mean ${near}?`),
+        { found: room, expected: rooms },
+      );
+    }
+    const chosen = systems.filter(
+      (system) => (room === undefined || system.room === room) && (!built || system.built),
+    );
+    if (json) {
+      const plain = chosen.map(({ reproduction: _, ...system }) => system);
+      await stdout.write(`${JSON.stringify(plain, null, 2)}\n`);
+      return;
+    }
+    const { style } = stdout;
+    const blocks = rooms.flatMap((name) => {
+      const own = chosen.filter((system) => system.room === name);
+      if (own.length === 0) return [];
+      const rows = own.map((system) => [
+        system.built ? style.green("built") : style.dim("planned"),
+        system.slug,
+        system.sentence,
+      ]);
+      const columns = [{ title: "" }, { title: "" }, { title: "" }];
+      return [`${style.bold(`${name}/`)}\n${formatTable(columns, rows, { indent: "  " })}\n`];
+    });
+    const count = chosen.filter((system) => system.built).length;
+    await stdout.write(`${[...blocks, `${count} of ${chosen.length} built`].join("\n")}\n`);
+  },
+});
