@@ -115,6 +115,9 @@ export function textOfRun(run: readonly number[]): string {
   return decodeUtf8Strictly(Uint8Array.from(run)) ?? "\ufffd".repeat(run.length);
 }
 
+const lengthBits = 6;
+const lengthMask = (1 << lengthBits) - 1;
+
 /** UTF-8 of a few bytes, without the cost of a call into the engine where they are valid. */
 function decodeShortly(bytes: Uint8Array, length: number): string {
   let text = "";
@@ -147,6 +150,11 @@ class ByteLevelDecoder implements QuickDecoder {
   /** Text of each id, null where its bytes are no whole characters. */
   private readonly texts: (string | null | undefined)[];
   private bytes: Uint8Array | undefined;
+  /**
+   * The bytes of each id in one number: the complement of a single byte, or start and length; a
+   * length of all ones sends to `starts`.
+   */
+  private spans: Int32Array = new Int32Array(0);
   /** Where the bytes of each id start; one more entry marks the end. */
   private starts: Int32Array = new Int32Array(0);
   private special: Uint8Array = new Uint8Array(0);
@@ -177,10 +185,11 @@ class ByteLevelDecoder implements QuickDecoder {
         continue;
       }
       // A character in parts ends before the next whole token. Many such are better done together.
-      const isFrequent = ++broken > 4 && broken * 16 > i;
+      const isFrequent = broken > 4 && broken * 16 > i;
       let end = isFrequent ? length : i + 1;
       while (end < length && this.isBroken(ids[end]!, skipSpecial)) end++;
       text += this.decodeBytes(ids, i, end, skipSpecial);
+      broken += end - i;
       i = end - 1;
     }
     return text;
@@ -224,15 +233,26 @@ class ByteLevelDecoder implements QuickDecoder {
     skipSpecial: boolean,
   ): string {
     this.bytes ??= this.collectBytes();
-    const { bytes, starts, special } = this;
+    const { bytes, spans, starts, special } = this;
     const size = special.length;
     let { buffer } = this;
     let at = 0;
     for (let i = start; i < end; i++) {
       const id = ids[i]!;
-      if (!(id >= 0 && id < size) || (special[id] === 1 && skipSpecial)) continue;
-      const to = starts[id + 1]!;
-      let from = starts[id]!;
+      if (!(id >= 0 && id < size) || (skipSpecial && special[id] === 1)) continue;
+      const span = spans[id]!;
+      if (span < 0) {
+        if (at === buffer.length) buffer = this.growBuffer(1);
+        buffer[at++] = ~span;
+        continue;
+      }
+      const length = span & lengthMask;
+      let from = span >>> lengthBits;
+      let to = from + length;
+      if (length === lengthMask) {
+        from = starts[id]!;
+        to = starts[id + 1]!;
+      }
       if (at + to - from > buffer.length) buffer = this.growBuffer(at + to - from);
       while (from < to) buffer[at++] = bytes[from++]!;
     }
@@ -269,6 +289,12 @@ class ByteLevelDecoder implements QuickDecoder {
       starts[id + 1] = at;
     }
     this.starts = starts;
+    this.spans = Int32Array.from({ length: source.size }, (_, id) => {
+      const start = starts[id]!;
+      const length = starts[id + 1]! - start;
+      if (length === 1) return ~bytes[start]!;
+      return length < lengthMask && start < 1 << 24 ? (start << lengthBits) | length : lengthMask;
+    });
     return bytes.slice(0, at);
   }
 }
