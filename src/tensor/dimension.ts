@@ -130,6 +130,11 @@ export function divideDimensions(a: Dimension, b: Dimension): Dimension | undefi
   return fromPolynomial(quotient);
 }
 
+/** True for a dimension that is one name alone. */
+export function isDimensionName(dimension: Dimension): boolean {
+  return typeof dimension === "string" && /^[A-Za-z_][\w.]*$/.test(dimension);
+}
+
 /** Names that occur in a dimension. */
 export function dimensionNames(dimension: Dimension): string[] {
   if (typeof dimension === "number") return [];

@@ -11,6 +11,7 @@ import {
   type Dimension,
   dimensionNames,
   formatShape,
+  isDimensionName,
   sizeOfShape,
 } from "./dimension.ts";
 import type { Emitter } from "./emit.ts";
@@ -59,6 +60,22 @@ export interface OperatorDefinition<Attributes> {
     outputs: readonly (Tensor | undefined)[],
     attributes: Attributes,
   ): readonly (Tensor | undefined)[];
+}
+
+/** Every operator that was defined, by its name. */
+const registry: Map<string, OperatorDefinition<never>> = new Map();
+
+/** Registers an operator, so that tests can ask for the reference and the cases of every one. */
+export function defineOperator<Attributes>(
+  definition: OperatorDefinition<Attributes>,
+): OperatorDefinition<Attributes> {
+  registry.set(definition.name, definition as unknown as OperatorDefinition<never>);
+  return definition;
+}
+
+/** All operators that a graph may hold, by name. */
+export function definedOperators(): ReadonlyMap<string, OperatorDefinition<never>> {
+  return registry;
 }
 
 export interface GraphNode {
@@ -200,16 +217,16 @@ export function nameSize(name: string, tensor: Tensor, axis: number): void {
   context().sizes.set(name, { tensor, axis });
 }
 
-const leaf: OperatorDefinition<{ name: string; type: TensorType }> = {
+const leaf: OperatorDefinition<{ name: string; type: TensorType }> = defineOperator({
   name: "input",
   infer: (_inputs, { type }) => [type],
   emit: (_emitter, _inputs, { name }) => [name],
-};
+});
 
-const parameterLeaf: OperatorDefinition<{ name: string; type: TensorType }> = {
+const parameterLeaf: OperatorDefinition<{ name: string; type: TensorType }> = defineOperator({
   ...leaf,
   name: "parameter",
-};
+});
 
 /** True for a leaf made by `parameter`. */
 export function isParameter(tensor: Tensor): boolean {
@@ -301,9 +318,8 @@ export function trace<Inputs extends string, Outputs extends string>(
       const [tensor] = apply(leaf, [], { name, type: tensorType(type.dtype, type.shape) });
       leaves[name as Inputs] = tensor!;
       for (const [axis, dimension] of tensor!.shape.entries()) {
-        if (typeof dimension === "string" && /^[A-Za-z_][\w.]*$/.test(dimension)) {
-          if (!current.sizes.has(dimension))
-            current.sizes.set(dimension, { tensor: tensor!, axis });
+        if (isDimensionName(dimension) && !current.sizes.has(dimension as string)) {
+          current.sizes.set(dimension as string, { tensor: tensor!, axis });
         }
       }
     }

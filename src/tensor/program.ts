@@ -2,9 +2,9 @@
  * Compiled graphs: `compile(graph)` gives a program that runs in a worker thread of its own.
  */
 import { JetonError } from "../core/index.ts";
-import { evaluateDimension } from "./dimension.ts";
+import { evaluateDimension, isDimensionName } from "./dimension.ts";
 import { emitModel, type ParameterBinding } from "./emit.ts";
-import type { DataType, TypedGraph } from "./graph.ts";
+import type { DataType, Tensor, TypedGraph } from "./graph.ts";
 import type { ProgramService } from "./program-service.ts";
 import * as programService from "./program-service.ts";
 import type { SessionOptions, TensorValue, TensorValueData } from "./runtime.ts";
@@ -45,7 +45,10 @@ export async function compile<Inputs extends string, Outputs extends string>(
   options: CompileOptions = {},
 ): Promise<Program<Inputs, Outputs>> {
   const { parameters = new Map(), inline, ...sessionOptions } = options;
-  const model = emitModel(graph, parameters);
+  const emitted = emitModel(graph, parameters);
+  const model = inline
+    ? emitted
+    : { ...emitted, external: emitted.external.map((part) => compact(part)) };
   const start = { model, options: sessionOptions };
   const service: Remote<ProgramService> = inline
     ? await startInline(programService, "createProgramService", start)
@@ -66,11 +69,20 @@ export async function compile<Inputs extends string, Outputs extends string>(
   return {
     async run(inputs, outputs) {
       const values: Record<string, TensorValue> = {};
-      const sizes = new Map<string, number>();
+      const sizes = namedSizes(declared, inputs);
       for (const [name, tensor] of declared) {
-        values[name] = checkInput(name, tensor, inputs[name as Inputs], sizes);
+        const value = checkInput(name, tensor, inputs[name as Inputs], sizes);
+        values[name] = inline ? value : compact(value);
       }
       const wanted = outputs ?? (every as never[]);
+      for (const name of wanted) {
+        if (!every.includes(name)) {
+          throw new JetonError(`the program has no output "${name}", only ${every.join(", ")}`, {
+            code: "tensor-output",
+            details: { name, outputs: every },
+          });
+        }
+      }
       return (await service.run(values, wanted)) as never;
     },
     release: () => service.close(),
@@ -87,9 +99,35 @@ const arrayTypes: Readonly<Partial<Record<DataType, readonly string[]>>> = {
   bool: ["Uint8Array"],
 };
 
+/** The value of each named size: that of the first input that has the name alone as a dimension. */
+function namedSizes(
+  declared: ReadonlyMap<string, Tensor>,
+  inputs: Readonly<Record<string, ProgramInput>>,
+): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const [name, { shape }] of declared) {
+    const input = inputs[name];
+    if (typeof input !== "object") continue;
+    for (const [axis, dimension] of shape.entries()) {
+      const size = input.shape[axis];
+      if (typeof dimension === "string" && isDimensionName(dimension) && size !== undefined) {
+        if (!sizes.has(dimension)) sizes.set(dimension, size);
+      }
+    }
+  }
+  return sizes;
+}
+
+/** A view crosses to a worker with its whole buffer; a small part of a large one is cut out first. */
+function compact<T extends { readonly data: TensorValueData }>(value: T): T {
+  const { data } = value;
+  return data.byteLength === data.buffer.byteLength ? value : { ...value, data: data.slice() };
+}
+
 function scalarValue(dtype: DataType, value: number): TensorValueData {
   if (dtype === "float32") return Float32Array.of(value);
   if (dtype === "int32") return Int32Array.of(value);
+  if (dtype === "int8") return Int8Array.of(value);
   return Uint8Array.of(value);
 }
 
@@ -97,7 +135,7 @@ function checkInput(
   name: string,
   { dtype, shape }: { dtype: DataType; shape: readonly (number | string)[] },
   input: ProgramInput | undefined,
-  sizes: Map<string, number>,
+  sizes: ReadonlyMap<string, number>,
 ): TensorValue {
   const fail = (got: string): JetonError =>
     new JetonError(`input "${name}": expected ${dtype}[${shape.join(", ")}], got ${got}`, {
@@ -117,9 +155,6 @@ function checkInput(
   }
   for (const [axis, dimension] of shape.entries()) {
     const size = input.shape[axis]!;
-    if (typeof dimension === "string" && /^[A-Za-z_][\w.]*$/.test(dimension)) {
-      if (!sizes.has(dimension)) sizes.set(dimension, size);
-    }
     const expected = evaluateDimension(dimension, sizes);
     if (expected !== size)
       throw fail(`[${input.shape.join(", ")}] where ${dimension} = ${expected}`);

@@ -73,12 +73,19 @@ export async function startInline<T extends Service>(
 ): Promise<Remote<T>> {
   const service = (await (module[factory] as (argument: unknown) => Promise<T>)(argument)) as T;
   let last: Promise<unknown> = Promise.resolve();
+  let closing: Promise<unknown> | undefined;
   return proxy<T>((method, values) => {
+    if (closing) return method === "close" ? closing : Promise.reject(closedError());
     const run = () => (service[method as keyof T] as (...v: unknown[]) => unknown)(...values);
     const result = last.then(run, run);
     last = result.catch(() => undefined);
+    if (method === "close") closing = result;
     return result;
   });
+}
+
+function closedError(): JetonError {
+  return new JetonError("the service was closed", { code: "service-closed" });
 }
 
 async function startWorker<T extends Service>(start: StartData): Promise<Remote<T>> {
@@ -93,7 +100,8 @@ async function startWorker<T extends Service>(start: StartData): Promise<Remote<
   let ended: Error | undefined;
 
   const settleAll = (error: Error) => {
-    ended = error;
+    // What went wrong first says more than that the thread ended afterwards.
+    ended ??= error;
     for (const { reject } of pending.values()) reject(error);
     pending.clear();
   };
@@ -106,32 +114,41 @@ async function startWorker<T extends Service>(start: StartData): Promise<Remote<
     else call?.resolve(value);
   });
   worker.on("error", (error) => settleAll(error as Error));
-  worker.on("exit", () => {
-    settleAll(new JetonError("the service was closed", { code: "service-closed" }));
+  const exited = new Promise<void>((resolve) => {
+    worker.on("exit", () => {
+      settleAll(closedError());
+      resolve();
+    });
   });
 
   const call = (method: string, values: unknown[]): Promise<unknown> => {
-    if (ended) {
-      return method === "close" ? Promise.resolve() : Promise.reject(ended);
-    }
+    if (ended) return method === "close" ? Promise.resolve() : Promise.reject(ended);
     const id = next++;
-    worker.ref();
     return new Promise((resolve, reject) => {
-      pending.set(id, { resolve, reject });
+      // Throws, and so rejects, where a value cannot be cloned; then nothing is pending.
       worker.postMessage({ id, method, values } satisfies CallMessage);
+      worker.ref();
+      pending.set(id, { resolve, reject });
     });
   };
   // The first reply says that the service was made.
   await new Promise((resolve, reject) => pending.set(0, { resolve, reject }));
-  return proxy<T>(async (method, values) => {
-    const result = await call(method, values);
-    if (method === "close" && !ended) {
-      await new Promise<void>((resolve) => {
-        worker.ref();
-        worker.once("exit", () => resolve());
-      });
+  let closing: Promise<unknown> | undefined;
+  const close = async (): Promise<unknown> => {
+    try {
+      return await call("close", []);
+    } finally {
+      // Only now is the memory of the service free.
+      if (!ended) worker.ref();
+      await exited;
     }
-    return result;
+  };
+  return proxy<T>((method, values) => {
+    if (method === "close") {
+      closing ??= close();
+      return closing;
+    }
+    return closing ? Promise.reject(closedError()) : call(method, values);
   });
 }
 

@@ -1,6 +1,7 @@
 /** Optional parts of a graph: computed only where a boolean input says so. */
 import {
   apply,
+  defineOperator,
   inBranch,
   type OperatorDefinition,
   reachableNodes,
@@ -14,7 +15,7 @@ interface ConditionalAttributes {
   branches: readonly { scope: Scope; outputs: readonly Tensor[] }[];
 }
 
-const conditionalOperator: OperatorDefinition<ConditionalAttributes> = {
+const conditionalOperator: OperatorDefinition<ConditionalAttributes> = defineOperator({
   name: "conditional",
   infer: (_inputs, { branches }) =>
     branches[0]!.outputs.map(({ dtype, shape }) => ({ dtype, shape })),
@@ -27,7 +28,7 @@ const conditionalOperator: OperatorDefinition<ConditionalAttributes> = {
       outputs: branches[0]!.outputs.length,
     });
   },
-};
+});
 
 /** Outer tensors that the nodes of a branch use. */
 function capturedTensors(scope: Scope, outputs: readonly Tensor[]): Tensor[] {

@@ -1,7 +1,13 @@
 /** Constants, and tensors made from nothing but a shape. */
 import { JetonError } from "../../core/index.ts";
 import { canonicalDimension, type Dimension, formatShape } from "../dimension.ts";
-import { apply, type DataType, type OperatorDefinition, type Tensor } from "../graph.ts";
+import {
+  apply,
+  type DataType,
+  defineOperator,
+  type OperatorDefinition,
+  type Tensor,
+} from "../graph.ts";
 
 interface ConstantAttributes {
   dtype: DataType;
@@ -9,11 +15,11 @@ interface ConstantAttributes {
   data: ArrayBufferView;
 }
 
-const constantOperator: OperatorDefinition<ConstantAttributes> = {
+const constantOperator: OperatorDefinition<ConstantAttributes> = defineOperator({
   name: "constant",
   infer: (_inputs, { dtype, shape }) => [{ dtype, shape }],
   emit: (emitter, _inputs, { dtype, shape, data }) => [emitter.constant(dtype, shape, data)],
-};
+});
 
 const arrays: Readonly<
   Record<DataType, { from(values: ArrayLike<number>): ArrayBufferView } | undefined>
@@ -62,14 +68,14 @@ interface FillAttributes {
   shape: readonly Dimension[];
 }
 
-const fillOperator: OperatorDefinition<FillAttributes> = {
+const fillOperator: OperatorDefinition<FillAttributes> = defineOperator({
   name: "fill",
   infer: (_inputs, { dtype, shape }) => [{ dtype, shape }],
   emit(emitter, _inputs, { value, dtype, shape }) {
     const scalar = emitter.constant(dtype, [], arrays[dtype]!.from([value]));
     return emitter.node("Expand", [scalar, emitter.shape(shape)]);
   },
-};
+});
 
 /** A tensor of one repeated value; sizes may be named. */
 export function fill(
@@ -81,21 +87,21 @@ export function fill(
 }
 
 /** The value of a size as an int32 scalar. */
-const sizeOperator: OperatorDefinition<{ dimension: Dimension }> = {
+const sizeOperator: OperatorDefinition<{ dimension: Dimension }> = defineOperator({
   name: "size",
   infer: () => [{ dtype: "int32", shape: [] }],
   emit(emitter, _inputs, { dimension }) {
     const value = emitter.one("Cast", [emitter.dimension(dimension)], { attributes: { to: 6 } });
     return emitter.node("Squeeze", [value, emitter.integers([0])]);
   },
-};
+});
 
 /** The value of a (named) size as an int32 scalar. */
 export function sizeValue(dimension: Dimension): Tensor {
   return apply(sizeOperator, [], { dimension: canonicalDimension(dimension) })[0]!;
 }
 
-const rangeOperator: OperatorDefinition<{ count: Dimension }> = {
+const rangeOperator: OperatorDefinition<{ count: Dimension }> = defineOperator({
   name: "range",
   infer: (_inputs, { count }) => [{ dtype: "int32", shape: [count] }],
   emit(emitter, _inputs, { count }) {
@@ -105,7 +111,7 @@ const rangeOperator: OperatorDefinition<{ count: Dimension }> = {
     const one = emitter.constant("int32", [], Int32Array.of(1));
     return emitter.node("Range", [zero, end, one]);
   },
-};
+});
 
 /** 0, 1, …, count - 1 as int32. */
 export function range(count: Dimension): Tensor {

@@ -6,6 +6,7 @@ import { type Dimension, shapesEqual } from "../dimension.ts";
 import {
   apply,
   type DataType,
+  defineOperator,
   type GraphNode,
   type OperatorDefinition,
   shapeError,
@@ -53,7 +54,7 @@ function binary(
   gradient?: BinaryGradient,
   result?: DataType,
 ): OperatorDefinition<null> {
-  return {
+  return defineOperator({
     name,
     infer(inputs) {
       const dtype = requireEqualTypes(name, inputs);
@@ -66,7 +67,7 @@ function binary(
         return parts.map((part, index) => part && sumTo(part(), node.inputs[index]!.shape));
       },
     }),
-  };
+  });
 }
 
 const addOperator = binary("add", "Add", (_node, g) => [() => g, () => g]);
@@ -143,7 +144,8 @@ function unary(
   };
 }
 
-function unaryFunction(operator: OperatorDefinition<null>): (x: Tensor) => Tensor {
+function unaryFunction(definition: OperatorDefinition<null>): (x: Tensor) => Tensor {
+  const operator = defineOperator(definition);
   return (x) => apply(operator, [x], null)[0]!;
 }
 
@@ -221,7 +223,7 @@ export function geluTanh(x: Tensor): Tensor {
   return multiply(multiply(0.5, x), add(1, tanh(multiply(inner, Math.sqrt(2 / Math.PI)))));
 }
 
-const castOperator: OperatorDefinition<{ dtype: DataType }> = {
+const castOperator: OperatorDefinition<{ dtype: DataType }> = defineOperator({
   name: "cast",
   infer: ([x], { dtype }) => [{ dtype, shape: x!.shape }],
   emit: (emitter, inputs, { dtype }) =>
@@ -230,7 +232,7 @@ const castOperator: OperatorDefinition<{ dtype: DataType }> = {
     const { dtype } = node.inputs[0]!;
     return [dtype.startsWith("float") ? cast(g!, dtype) : undefined];
   },
-};
+});
 
 const onnxCastTypes: Readonly<Record<DataType, number>> = {
   float32: 1,
@@ -249,7 +251,7 @@ export function cast(x: Tensor, dtype: DataType): Tensor {
   return x.dtype === dtype ? x : apply(castOperator, [x], { dtype })[0]!;
 }
 
-const whereOperator: OperatorDefinition<null> = {
+const whereOperator: OperatorDefinition<null> = defineOperator({
   name: "where",
   infer(inputs) {
     const [condition, a, b] = inputs;
@@ -264,7 +266,7 @@ const whereOperator: OperatorDefinition<null> = {
     sumTo(where(condition!, g!, 0), a!.shape),
     sumTo(where(condition!, 0, g!), b!.shape),
   ],
-};
+});
 
 /** `a` where the condition holds, otherwise `b`; all three broadcast. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
@@ -273,10 +275,10 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   return apply(whereOperator, [condition, x!, y!], null)[0]!;
 }
 
-const stopGradientOperator: OperatorDefinition<null> = {
+const stopGradientOperator: OperatorDefinition<null> = defineOperator({
   ...unary("stopGradient", "Identity"),
   gradient: () => [undefined],
-};
+});
 
 /** The same values; no gradient flows through. */
 export function stopGradient(x: Tensor): Tensor {

@@ -1,13 +1,19 @@
 /** Operators that choose elements by index: gather, scatter, top-k, cumulative sums, one-hot. */
 import { canonicalDimension, type Dimension, shapesEqual } from "../dimension.ts";
-import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import {
+  apply,
+  defineOperator,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
 import { constant, fill } from "./constant.ts";
 import { cast, equal } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { normalizeAxis } from "./reduce.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 
-const gatherOperator: OperatorDefinition<{ axis: number }> = {
+const gatherOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "gather",
   infer(inputs, { axis }) {
     const [x, indices] = inputs;
@@ -21,7 +27,7 @@ const gatherOperator: OperatorDefinition<{ axis: number }> = {
   gradient({ inputs: [x, indices] }, [g], { axis }) {
     return [gatherGradient(x!, indices!, g!, axis), undefined];
   },
-};
+});
 
 /** Rows of a table get the sum of the gradients of their uses. */
 function gatherGradient(x: Tensor, indices: Tensor, g: Tensor, axis: number): Tensor {
@@ -41,7 +47,7 @@ export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   return apply(gatherOperator, [x, indices], { axis: normalizeAxis("gather", x, axis) })[0]!;
 }
 
-const gatherElementsOperator: OperatorDefinition<{ axis: number }> = {
+const gatherElementsOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "gatherElements",
   infer(inputs) {
     const [x, indices] = inputs;
@@ -55,7 +61,7 @@ const gatherElementsOperator: OperatorDefinition<{ axis: number }> = {
   gradient({ inputs: [x, indices] }, [g], { axis }) {
     return [scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g!, axis), undefined];
   },
-};
+});
 
 /** `result[..., i, ...] = x[..., indices[..., i, ...], ...]` along an axis. */
 export function gatherElements(x: Tensor, indices: Tensor, axis: number): Tensor {
@@ -63,7 +69,7 @@ export function gatherElements(x: Tensor, indices: Tensor, axis: number): Tensor
   return apply(gatherElementsOperator, [x, indices], { axis: at })[0]!;
 }
 
-const scatterAddOperator: OperatorDefinition<{ axis: number }> = {
+const scatterAddOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "scatterAdd",
   infer(inputs) {
     const [x, indices, updates] = inputs;
@@ -79,7 +85,7 @@ const scatterAddOperator: OperatorDefinition<{ axis: number }> = {
     undefined,
     gatherElements(g!, indices!, axis),
   ],
-};
+});
 
 /**
  * Adds `updates` into `x` at `indices` along an axis; repeated indices add up. Uses ScatterElements,
@@ -111,7 +117,7 @@ export function gatherByProduct(table: Tensor, indices: Tensor): Tensor {
   return matmul(oneHot(indices, table.shape[0] as number), table);
 }
 
-const topKOperator: OperatorDefinition<{ axis: number; count: Dimension | null }> = {
+const topKOperator: OperatorDefinition<{ axis: number; count: Dimension | null }> = defineOperator({
   name: "topK",
   infer(inputs, { axis, count }) {
     const [x] = inputs;
@@ -133,7 +139,7 @@ const topKOperator: OperatorDefinition<{ axis: number; count: Dimension | null }
   gradient({ inputs: [x], outputs: [, indices] }, [g], { axis }) {
     return [g && scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g, axis)];
   },
-};
+});
 
 /**
  * The `count` largest elements along an axis, in descending order, ties by lower index, and their
@@ -148,29 +154,30 @@ export function topK(x: Tensor, count: Dimension, axis = -1): { values: Tensor; 
   return { values: values!, indices: indices! };
 }
 
-const argmaxOperator: OperatorDefinition<{ axis: number }> = {
+const argmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "argmax",
   infer: ([x], { axis }) => [{ dtype: "int32", shape: x!.shape.toSpliced(axis, 1) }],
   emit(emitter, inputs, { axis }) {
     const found = emitter.one("ArgMax", inputs, { attributes: { axis, keepdims: 0 } });
     return emitter.node("Cast", [found], { attributes: { to: 6 } });
   },
-};
+});
 
 /** Index of the largest element along an axis (the first of ties), int32. */
 export function argmax(x: Tensor, axis = -1): Tensor {
   return apply(argmaxOperator, [x], { axis: normalizeAxis("argmax", x, axis) })[0]!;
 }
 
-const cumulativeSumOperator: OperatorDefinition<{ axis: number; reverse: boolean }> = {
-  name: "cumulativeSum",
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
-  emit: (emitter, [x], { axis, reverse }) =>
-    emitter.node("CumSum", [x!, emitter.constant("int32", [], Int32Array.of(axis))], {
-      attributes: { reverse: reverse ? 1 : 0 },
-    }),
-  gradient: (_node, [g], { axis, reverse }) => [cumulativeSum(g!, axis, { reverse: !reverse })],
-};
+const cumulativeSumOperator: OperatorDefinition<{ axis: number; reverse: boolean }> =
+  defineOperator({
+    name: "cumulativeSum",
+    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+    emit: (emitter, [x], { axis, reverse }) =>
+      emitter.node("CumSum", [x!, emitter.constant("int32", [], Int32Array.of(axis))], {
+        attributes: { reverse: reverse ? 1 : 0 },
+      }),
+    gradient: (_node, [g], { axis, reverse }) => [cumulativeSum(g!, axis, { reverse: !reverse })],
+  });
 
 /** Running sum along an axis, from the end where `reverse` is set. */
 export function cumulativeSum(

@@ -1,6 +1,12 @@
 /** Matrix products: plain, with transposed operands, and over quantized weights. */
 import { type Dimension, multiplyDimensions, shapesEqual } from "../dimension.ts";
-import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import {
+  apply,
+  defineOperator,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
 import { sumTo } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
@@ -15,7 +21,7 @@ export interface MatmulOptions {
 
 type MatmulAttributes = Required<MatmulOptions>;
 
-const matmulOperator: OperatorDefinition<MatmulAttributes> = {
+const matmulOperator: OperatorDefinition<MatmulAttributes> = defineOperator({
   name: "matmul",
   infer(inputs, { transposeA, transposeB }) {
     const [a, b] = inputs;
@@ -60,7 +66,7 @@ const matmulOperator: OperatorDefinition<MatmulAttributes> = {
       : matmul(a!, g!, { transposeA: !transposeA, alpha });
     return [sumTo(forA, a!.shape), sumTo(forB, b!.shape)];
   },
-};
+});
 
 function lastTwo(x: Tensor, transposed: boolean): [Dimension, Dimension] {
   const [rows, columns] = [x.shape.at(-2)!, x.shape.at(-1)!];
@@ -97,7 +103,7 @@ export interface BlockQuantization {
   columns: number;
 }
 
-const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = {
+const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperator({
   name: "matmulBlocks",
   infer(inputs, { bits, blockSize, rows, columns }) {
     const [x, codes, scales] = inputs;
@@ -116,7 +122,7 @@ const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = {
       attributes: { K: columns, N: rows, bits, block_size: blockSize, accuracy_level: 4 },
       domain: "com.microsoft",
     }),
-};
+});
 
 /**
  * x · Wᵀ where W `[rows, columns]` is held as unsigned codes in blocks along its columns:
@@ -133,7 +139,7 @@ export function matmulBlocks(
   return apply(matmulBlocksOperator, [x, codes, scales], quantization)[0]!;
 }
 
-const matmulChannelsOperator: OperatorDefinition<null> = {
+const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
   name: "matmulChannels",
   infer(inputs) {
     const [x, codes, scales] = inputs;
@@ -164,7 +170,7 @@ const matmulChannelsOperator: OperatorDefinition<null> = {
     const float = emitter.one("Cast", [product], { attributes: { to: 1 } });
     return emitter.node("Mul", [emitter.one("Mul", [float, scales!]), step]);
   },
-};
+});
 
 /**
  * x · W where W `[in, out]` is held as int8 codes with one scale for each output, and every row of x

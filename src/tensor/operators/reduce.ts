@@ -1,6 +1,12 @@
 /** Sums, means, extremes and softmax over axes. */
 import { type Dimension, shapesEqual, sizeOfShape } from "../dimension.ts";
-import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import {
+  apply,
+  defineOperator,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
 import { sizeValue } from "./constant.ts";
 import { add, cast, divide, equal, exp, multiply, sqrt, subtract } from "./elementwise.ts";
 import { broadcastTo, reshape } from "./shape.ts";
@@ -38,7 +44,7 @@ function reducer(
   onnx: string,
   gradient: (x: Tensor, y: Tensor, g: Tensor, axes: readonly number[]) => Tensor,
 ): OperatorDefinition<ReduceAttributes> {
-  return {
+  return defineOperator({
     name,
     infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
     emit: (emitter, [x], { axes, keepAxes }) =>
@@ -50,7 +56,7 @@ function reducer(
       const kept = reducedShape(x!.shape, { axes, keepAxes: true });
       return [gradient(x!, reshape(node.outputs[0]!, kept), reshape(g!, kept), axes)];
     },
-  };
+  });
 }
 
 const sumOperator = reducer("sum", "ReduceSum", (x, _y, g) => broadcastTo(g, x.shape));
@@ -104,7 +110,7 @@ export function sumTo(x: Tensor, shape: readonly Dimension[]): Tensor {
   return reshape(axes.length > 0 ? sum(x, { axes, keepAxes: true }) : x, shape);
 }
 
-const softmaxOperator: OperatorDefinition<{ axis: number }> = {
+const softmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "softmax",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { axis }) => emitter.node("Softmax", inputs, { attributes: { axis } }),
@@ -112,21 +118,21 @@ const softmaxOperator: OperatorDefinition<{ axis: number }> = {
     const weighted = sum(multiply(g!, y!), { axes: [axis], keepAxes: true });
     return [multiply(y!, subtract(g!, weighted))];
   },
-};
+});
 
 /** exp(x) / sum(exp(x)) along an axis (default: the last). */
 export function softmax(x: Tensor, axis = -1): Tensor {
   return apply(softmaxOperator, [x], { axis: normalizeAxis("softmax", x, axis) })[0]!;
 }
 
-const logSoftmaxOperator: OperatorDefinition<{ axis: number }> = {
+const logSoftmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "logSoftmax",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { axis }) => emitter.node("LogSoftmax", inputs, { attributes: { axis } }),
   gradient({ outputs: [y] }, [g], { axis }) {
     return [subtract(g!, multiply(exp(y!), sum(g!, { axes: [axis], keepAxes: true })))];
   },
-};
+});
 
 /** Logarithm of the softmax along an axis (default: the last), computed stably. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
@@ -141,7 +147,7 @@ export function rmsNorm(x: Tensor, scale: Tensor, options: { epsilon: number }):
   return apply(rmsNormOperator, [x, scale], options)[0]!;
 }
 
-const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = {
+const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator({
   name: "rmsNorm",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { epsilon }) =>
@@ -160,7 +166,7 @@ const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = {
       sumTo(multiply(g!, normal), scale!.shape),
     ];
   },
-};
+});
 
 /** (x - mean) / sqrt(variance + epsilon) · scale + bias over the last axis (Ba et al., 2016). */
 export function layerNorm(
@@ -180,7 +186,7 @@ export function layerNorm(
   return apply(layerNormOperator, [x, scale, bias], options)[0]!;
 }
 
-const layerNormOperator: OperatorDefinition<{ epsilon: number }> = {
+const layerNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator({
   name: "layerNorm",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { epsilon }) =>
@@ -201,4 +207,4 @@ const layerNormOperator: OperatorDefinition<{ epsilon: number }> = {
       sumTo(g!, bias!.shape),
     ];
   },
-};
+});

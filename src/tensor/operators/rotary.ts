@@ -1,13 +1,19 @@
 /** Rotary position embedding (Su et al., 2021) as one kernel of ONNX Runtime. */
 import { shapesEqual } from "../dimension.ts";
-import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import {
+  apply,
+  defineOperator,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
 import { negate } from "./elementwise.ts";
 
 interface RotaryAttributes {
   heads: number;
 }
 
-const rotaryOperator: OperatorDefinition<RotaryAttributes> = {
+const rotaryOperator: OperatorDefinition<RotaryAttributes> = defineOperator({
   name: "rotary",
   infer(inputs, { heads }) {
     const [x, positions, cos, sin] = inputs;
@@ -40,7 +46,7 @@ const rotaryOperator: OperatorDefinition<RotaryAttributes> = {
   gradient({ inputs: [, positions, cos, sin] }, [g], { heads }) {
     return [rotary(g!, positions!, cos!, negate(sin!), { heads }), undefined, undefined, undefined];
   },
-};
+});
 
 /**
  * Rotates pairs (i, i + rotated/2) of each head by the angle of the row's position.

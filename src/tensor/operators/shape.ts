@@ -9,7 +9,13 @@ import {
   sizeOfShape,
   subtractDimensions,
 } from "../dimension.ts";
-import { apply, type OperatorDefinition, shapeError, type Tensor } from "../graph.ts";
+import {
+  apply,
+  defineOperator,
+  type OperatorDefinition,
+  shapeError,
+  type Tensor,
+} from "../graph.ts";
 import { fill } from "./constant.ts";
 import { normalizeAxis, sumTo } from "./reduce.ts";
 
@@ -17,7 +23,7 @@ interface ShapeAttributes {
   shape: readonly Dimension[];
 }
 
-const reshapeOperator: OperatorDefinition<ShapeAttributes> = {
+const reshapeOperator: OperatorDefinition<ShapeAttributes> = defineOperator({
   name: "reshape",
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   emit(emitter, [x], { shape }, node) {
@@ -32,7 +38,7 @@ const reshapeOperator: OperatorDefinition<ShapeAttributes> = {
     return emitter.node("Reshape", [x!, emitter.shape(shape)]);
   },
   gradient: ({ inputs: [x] }, [g]) => [reshape(g!, x!.shape)],
-};
+});
 
 /** The same elements in another shape. One size may be -1: it is inferred. */
 export function reshape(x: Tensor, shape: readonly Dimension[]): Tensor {
@@ -52,7 +58,7 @@ export function reshape(x: Tensor, shape: readonly Dimension[]): Tensor {
   return shapesEqual(target, x.shape) ? x : apply(reshapeOperator, [x], { shape: target })[0]!;
 }
 
-const transposeOperator: OperatorDefinition<{ order: readonly number[] }> = {
+const transposeOperator: OperatorDefinition<{ order: readonly number[] }> = defineOperator({
   name: "transpose",
   infer: ([x], { order }) => [{ dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }],
   emit: (emitter, inputs, { order }) =>
@@ -63,7 +69,7 @@ const transposeOperator: OperatorDefinition<{ order: readonly number[] }> = {
       order.map((_, axis) => order.indexOf(axis)),
     ),
   ],
-};
+});
 
 /** Reorders axes: axis i of the result is axis `order[i]` of `x`. */
 export function transpose(x: Tensor, order: readonly number[]): Tensor {
@@ -77,12 +83,12 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
   return apply(transposeOperator, [x], { order })[0]!;
 }
 
-const broadcastOperator: OperatorDefinition<ShapeAttributes> = {
+const broadcastOperator: OperatorDefinition<ShapeAttributes> = defineOperator({
   name: "broadcastTo",
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   emit: (emitter, [x], { shape }) => emitter.node("Expand", [x!, emitter.shape(shape)]),
   gradient: ({ inputs: [x] }, [g]) => [sumTo(g!, x!.shape)],
-};
+});
 
 /** Repeats axes of size 1 (and missing leading axes) until the shape is reached. */
 export function broadcastTo(x: Tensor, shape: readonly Dimension[]): Tensor {
@@ -95,7 +101,7 @@ export function broadcastTo(x: Tensor, shape: readonly Dimension[]): Tensor {
   return shapesEqual(target, x.shape) ? x : apply(broadcastOperator, [x], { shape: target })[0]!;
 }
 
-const concatOperator: OperatorDefinition<{ axis: number }> = {
+const concatOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "concat",
   infer(inputs, { axis }) {
     const first = inputs[0]!;
@@ -117,7 +123,7 @@ const concatOperator: OperatorDefinition<{ axis: number }> = {
       axis,
     );
   },
-};
+});
 
 /** Joins tensors along an axis. */
 export function concat(inputs: readonly Tensor[], axis: number): Tensor {
@@ -125,24 +131,25 @@ export function concat(inputs: readonly Tensor[], axis: number): Tensor {
   return apply(concatOperator, inputs, { axis: normalizeAxis("concat", inputs[0]!, axis) })[0]!;
 }
 
-const splitOperator: OperatorDefinition<{ sizes: readonly Dimension[]; axis: number }> = {
-  name: "split",
-  infer: ([x], { sizes, axis }) =>
-    sizes.map((size) => ({ dtype: x!.dtype, shape: x!.shape.with(axis, size) })),
-  emit: (emitter, [x], { sizes, axis }) =>
-    emitter.node("Split", [x!, emitter.shape(sizes)], {
-      attributes: { axis },
-      outputs: sizes.length,
-    }),
-  gradient({ outputs }, gradients, { axis }) {
-    return [
-      concat(
-        gradients.map((g, index) => g ?? zerosLike(outputs[index]!)),
-        axis,
-      ),
-    ];
-  },
-};
+const splitOperator: OperatorDefinition<{ sizes: readonly Dimension[]; axis: number }> =
+  defineOperator({
+    name: "split",
+    infer: ([x], { sizes, axis }) =>
+      sizes.map((size) => ({ dtype: x!.dtype, shape: x!.shape.with(axis, size) })),
+    emit: (emitter, [x], { sizes, axis }) =>
+      emitter.node("Split", [x!, emitter.shape(sizes)], {
+        attributes: { axis },
+        outputs: sizes.length,
+      }),
+    gradient({ outputs }, gradients, { axis }) {
+      return [
+        concat(
+          gradients.map((g, index) => g ?? zerosLike(outputs[index]!)),
+          axis,
+        ),
+      ];
+    },
+  });
 
 /** Cuts an axis into consecutive parts of the given sizes. */
 export function split(x: Tensor, sizes: readonly Dimension[], axis: number): readonly Tensor[] {
@@ -160,7 +167,7 @@ interface SliceAttributes {
   end: Dimension;
 }
 
-const sliceOperator: OperatorDefinition<SliceAttributes> = {
+const sliceOperator: OperatorDefinition<SliceAttributes> = defineOperator({
   name: "slice",
   infer: ([x], { axis, start, end }) => [
     { dtype: x!.dtype, shape: x!.shape.with(axis, subtractDimensions(end, start)) },
@@ -176,7 +183,7 @@ const sliceOperator: OperatorDefinition<SliceAttributes> = {
     const after = subtractDimensions(x!.shape[axis]!, end);
     return [pad(g!, { axis, before: start, after })];
   },
-};
+});
 
 /** Elements `start` to `end` (exclusive) of an axis. */
 export function slice(
@@ -201,7 +208,7 @@ interface PadAttributes {
   after: Dimension;
 }
 
-const padOperator: OperatorDefinition<PadAttributes> = {
+const padOperator: OperatorDefinition<PadAttributes> = defineOperator({
   name: "pad",
   infer: ([x], { axis, before, after }) => [
     {
@@ -214,7 +221,7 @@ const padOperator: OperatorDefinition<PadAttributes> = {
   gradient({ inputs: [x] }, [g], { axis, before }) {
     return [slice(g!, { axis, start: before, end: addDimensions(before, x!.shape[axis]!) })];
   },
-};
+});
 
 /** Zeros before and after an axis. */
 export function pad(
