@@ -27,6 +27,11 @@ export {
   type Tokenizer,
 } from "./tokenizer.ts";
 export {
+  createTokenizerPool,
+  type TokenizerPool,
+  type TokenizerPoolOptions,
+} from "./tokenizer-pool.ts";
+export {
   readTokenizerSettings,
   type SettingsFiles,
   type TokenizerSettings,
