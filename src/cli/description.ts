@@ -2,9 +2,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
-  isJsonObject,
   type JsonObject,
   type JsonValue,
+  type ModelConfig,
   openCheckpoint,
   readConfig,
   singleWeightsName,
@@ -13,6 +13,7 @@ import {
 } from "../checkpoint/index.ts";
 import { JetonError } from "../core/error.ts";
 import { formatBytes, formatCount } from "../core/progress.ts";
+import { type DecoderConfig, decoderConfig } from "../model/config.ts";
 import { hasChatTemplate, loadTokenizer } from "../tokenizer/index.ts";
 
 /** Weights as stored. */
@@ -27,8 +28,11 @@ export interface WeightsDescription {
   readonly defaultFormat: string;
 }
 
-/** The decoder, as far as `config.json` says. */
+/** The decoder: as jeton runs it, or where it does not, as far as `config.json` says. */
 export interface ArchitectureDescription {
+  readonly runs: boolean;
+  /** Why it does not run. */
+  readonly reason: string | null;
   readonly architecture: string | null;
   readonly family: string | null;
   readonly contextLength: number | null;
@@ -44,6 +48,8 @@ export interface ArchitectureDescription {
   /** Kind of rope scaling; null where there is none. */
   readonly ropeScaling: string | null;
   readonly slidingWindow: number | null;
+  /** Layers with that window; null where it is not known. */
+  readonly slidingLayers: number | null;
 }
 
 export interface TokenizerDescription {
@@ -82,7 +88,7 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
   const hasConfig = files.has("config.json");
   const hasWeights = files.has(singleWeightsName) || files.has(weightsIndexName);
   const config = hasConfig ? await readConfig(path) : undefined;
-  const stored = hasConfig && hasWeights ? await describeWeights(path) : undefined;
+  const weights = hasConfig && hasWeights ? await describeWeights(path) : null;
   const tokenizer = await describeTokenizer(path).catch((error: unknown) => {
     if (JetonError.isInstance(error) && error.code === "tokenizer-not-found") return null;
     throw error;
@@ -93,9 +99,7 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
       details: { path, expected: "config.json, *.safetensors, tokenizer.json", found: [...files] },
     });
   }
-  const model =
-    config === undefined ? null : describeArchitecture(textConfig(config), stored?.tiedEmbeddings);
-  const weights = stored?.weights ?? null;
+  const model = config === undefined ? null : describeArchitecture(config);
   return { name: displayName(name, absolute), path: absolute, model, weights, tokenizer };
 }
 
@@ -104,9 +108,7 @@ function displayName(name: string, path: string): string {
   return /^[\w.-]+\/[\w.-]+(@.+)?$/.test(name) && resolve(name) !== path ? name : basename(path);
 }
 
-async function describeWeights(
-  folder: string,
-): Promise<{ weights: WeightsDescription; tiedEmbeddings: boolean }> {
+async function describeWeights(folder: string): Promise<WeightsDescription> {
   const checkpoint = await openCheckpoint(folder);
   try {
     const dtypes: Record<string, number> = {};
@@ -117,7 +119,7 @@ async function describeWeights(
       parameters += count;
     }
     const sizes = await Promise.all(checkpoint.files.map(async (file) => (await stat(file)).size));
-    const weights: WeightsDescription = {
+    return {
       parameters,
       tensors: checkpoint.tensors.size,
       dtypes,
@@ -125,7 +127,6 @@ async function describeWeights(
       files: checkpoint.files.length,
       defaultFormat: defaultFormat(parameters),
     };
-    return { weights, tiedEmbeddings: !checkpoint.tensors.has("lm_head.weight") };
   } finally {
     await checkpoint.close();
   }
@@ -136,11 +137,40 @@ function defaultFormat(parameters: number): string {
   return parameters < 50_000_000 ? "f32" : "int8";
 }
 
-/** Files that leave `tie_word_embeddings` out mean what the weights show. */
-function describeArchitecture(
-  config: JsonObject,
-  tiedInWeights: boolean | undefined,
-): ArchitectureDescription {
+/** The decoder as it will run, with what its family adds to the file; of other models the bare file. */
+function describeArchitecture(config: ModelConfig): ArchitectureDescription {
+  const file = describeFields(textConfig(config));
+  let decoder: DecoderConfig;
+  try {
+    decoder = decoderConfig(config);
+  } catch (error) {
+    if (!JetonError.isInstance(error)) throw error;
+    return { ...file, runs: false, reason: error.message };
+  }
+  const [rope] = decoder.ropes;
+  const windows = decoder.layers.flatMap(({ window }) => window ?? []);
+  return {
+    ...file,
+    runs: true,
+    reason: null,
+    contextLength: decoder.contextLength,
+    layers: decoder.layers.length,
+    width: decoder.width,
+    heads: decoder.heads,
+    keyValueHeads: decoder.kvHeads,
+    headSize: decoder.headWidth,
+    feedForward: decoder.feedForwardWidth,
+    vocabularySize: decoder.vocabularySize,
+    tiedEmbeddings: decoder.tiedEmbeddings,
+    ropeTheta: rope?.base ?? null,
+    ropeScaling: rope === undefined || rope.kind === "default" ? null : rope.kind,
+    slidingWindow: windows.length === 0 ? null : Math.min(...windows),
+    slidingLayers: windows.length,
+  };
+}
+
+/** The common fields of a configuration, as written. */
+function describeFields(config: JsonObject): Omit<ArchitectureDescription, "runs" | "reason"> {
   const number = (...keys: string[]): number | null => {
     for (const key of keys) {
       const value = config[key];
@@ -151,13 +181,8 @@ function describeArchitecture(
   const text = (value: JsonValue | undefined): string | null =>
     typeof value === "string" ? value : null;
   const { architectures, tie_word_embeddings: tied } = config;
-  // Newer files gather everything about rope in one object.
-  const scaling = [config["rope_parameters"], config["rope_scaling"]].find(isJsonObject) ?? {};
-  const ropeKind = text(scaling["rope_type"]) ?? text(scaling["type"]);
-  const theta = scaling["rope_theta"];
   const width = number("hidden_size", "n_embd", "d_model");
   const heads = number("num_attention_heads", "n_head");
-  const usesWindow = config["use_sliding_window"] !== false;
   return {
     architecture: Array.isArray(architectures) ? text(architectures[0]) : null,
     family: text(config["model_type"]),
@@ -169,10 +194,11 @@ function describeArchitecture(
     headSize: number("head_dim") ?? (width !== null && heads !== null ? width / heads : null),
     feedForward: number("intermediate_size", "n_inner"),
     vocabularySize: number("vocab_size"),
-    tiedEmbeddings: typeof tied === "boolean" ? tied : (tiedInWeights ?? null),
-    ropeTheta: number("rope_theta") ?? (typeof theta === "number" ? theta : null),
-    ropeScaling: ropeKind === "default" ? null : ropeKind,
-    slidingWindow: usesWindow ? number("sliding_window") : null,
+    tiedEmbeddings: typeof tied === "boolean" ? tied : null,
+    ropeTheta: number("rope_theta"),
+    ropeScaling: null,
+    slidingWindow: number("sliding_window"),
+    slidingLayers: null,
   };
 }
 
@@ -220,6 +246,10 @@ export function describeRows(descriptions: readonly ModelDescription[]): string[
     model((m) => m.architecture ?? m.family),
   );
   add(
+    "does not run",
+    model((m) => m.reason),
+  );
+  add(
     "parameters",
     weights((w) => `${formatCount(w.parameters)} (${w.parameters})`),
   );
@@ -265,10 +295,7 @@ export function describeRows(descriptions: readonly ModelDescription[]): string[
     "rope scaling",
     model((m) => m.ropeScaling),
   );
-  add(
-    "sliding window",
-    model((m) => m.slidingWindow),
-  );
+  add("sliding window", model(describeWindow));
   add(
     "tokenizer",
     tokenizer((t) => `${t.kind}, ${t.vocabularySize} tokens`),
@@ -304,6 +331,16 @@ function describeHeads({ heads, keyValueHeads, headSize }: ArchitectureDescripti
   if (heads === null) return null;
   const keyValue = keyValueHeads === heads ? "" : `, ${keyValueHeads} for keys and values`;
   return `${heads}${keyValue}${headSize === null ? "" : `, of ${headSize}`}`;
+}
+
+function describeWindow({
+  slidingWindow,
+  slidingLayers,
+  layers,
+}: ArchitectureDescription): string | null {
+  if (slidingWindow === null) return null;
+  const some = slidingLayers !== null && slidingLayers !== layers;
+  return `${slidingWindow}${some ? ` in ${slidingLayers} of ${layers} layers` : ""}`;
 }
 
 function yesNo(value: boolean | null): string | null {

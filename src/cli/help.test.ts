@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { toOptionName } from "./command.ts";
+import { runVerb } from "./testing/run-verb.ts";
+import { verbs } from "./verbs.ts";
+
+const { version } = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { version: string };
+
+describe("jeton", () => {
+  test("--version is the package's", async () => {
+    expect(await runVerb(["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  test("--help lists every verb; without a verb the same is bad usage", async () => {
+    const help = await runVerb(["--help"]);
+    expect(help.status).toBe(0);
+    expect(help.stdout.replace(version, "VERSION")).toMatchSnapshot();
+    const bare = await runVerb([]);
+    expect(bare).toEqual({ status: 2, stdout: "", stderr: help.stdout });
+  });
+
+  test("a misspelt verb is bad usage with a suggestion", async () => {
+    const { status, stdout, stderr } = await runVerb(["tokenise", "x"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toBe(
+      'error: jeton has no verb "tokenise"; did you mean tokenize? (verb-unknown)\n',
+    );
+    expect((await runVerb(["--json"])).status).toBe(2);
+  });
+
+  test("with --json an error is one JSON document on standard error", async () => {
+    const { status, stdout, stderr } = await runVerb(["systems", "--json", "--rom", "x"]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(JSON.parse(stderr)).toEqual({
+      error: {
+        code: "option-unknown",
+        message: "jeton systems has no option --rom; did you mean --room?",
+        details: { option: "--rom", suggestion: "--room" },
+      },
+    });
+  });
+
+  test("a stack is shown on request alone", async () => {
+    const quiet = await runVerb(["inspect", "./no-such-folder"]);
+    expect(quiet.status).toBe(1);
+    expect(quiet.stderr).toBe("error: ./no-such-folder does not exist (model-not-found)\n");
+    const loud = await runVerb(["inspect", "./no-such-folder"], {
+      environment: { JETON_DEBUG: "1" },
+    });
+    expect(loud.stderr).toMatch(/\n {4}at /);
+  });
+});
+
+describe.each(verbs)("jeton $name", ({ name, summary, load }) => {
+  test("has help that names every option, and an example of itself", async () => {
+    const command = await load();
+    expect({ name: command.name, summary: command.summary }).toEqual({ name, summary });
+    const { status, stdout } = await runVerb([name, "--help"]);
+    expect(status).toBe(0);
+    expect(stdout).toMatchSnapshot();
+    for (const [key, option] of Object.entries(command.options)) {
+      expect(stdout).toContain(`--${toOptionName(key)}`);
+      expect(option.help).not.toBe("");
+    }
+    expect(command.examples.length).toBeGreaterThan(0);
+    for (const { line } of command.examples) expect(line).toMatch(new RegExp(`^jeton ${name} `));
+    expect((await runVerb(["help", name])).stdout).toBe(stdout);
+  });
+});

@@ -1,0 +1,43 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { editDistance, suggest } from "./suggest.ts";
+
+const word = fc.stringMatching(/^[abc]{0,6}$/);
+
+describe("editDistance", () => {
+  test("counts a swap of neighbours once", () => {
+    expect(editDistance("tokenzie", "tokenize")).toBe(1);
+    expect(editDistance("kitten", "sitting")).toBe(3);
+    expect(editDistance("", "run")).toBe(3);
+  });
+
+  test("is zero for equal words alone, symmetric, and one edit changes it by at most one", () => {
+    fc.assert(
+      fc.property(word, word, fc.nat(), fc.constantFrom("a", "b", "c", "d"), (a, b, at, letter) => {
+        const distance = editDistance(a, b);
+        expect(distance === 0).toBe(a === b);
+        expect(editDistance(b, a)).toBe(distance);
+        expect(distance).toBeLessThanOrEqual(Math.max(a.length, b.length));
+        const place = at % (b.length + 1);
+        const edited = b.slice(0, place) + letter + b.slice(place);
+        expect(Math.abs(editDistance(a, edited) - distance)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+});
+
+describe("suggest", () => {
+  const verbs = ["run", "serve", "score", "tokenize", "inspect", "systems"];
+  test.each([
+    ["tokenise", "tokenize"],
+    ["inspcet", "inspect"],
+    ["rnu", "run"],
+    ["Serve", "serve"],
+    ["token", "tokenize"],
+    ["sys", "systems"],
+  ])("%s means %s", (written, meant) => expect(suggest(written, verbs)).toBe(meant));
+
+  test.each(["", "s", "xyzzy", "runtime-environment"])("%s means nothing", (written) =>
+    expect(suggest(written, verbs)).toBeUndefined(),
+  );
+});
