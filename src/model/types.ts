@@ -21,7 +21,11 @@ export interface LoadModelOptions {
   inline?: boolean;
   /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
   cacheFolder?: string;
-  onProgress?: (progress: { stage: "download" | "pack" | "load"; done: number; total: number }) => void;
+  onProgress?: (progress: {
+    stage: "download" | "pack" | "load";
+    done: number;
+    total: number;
+  }) => void;
   signal?: AbortSignal;
 }
 

@@ -1,0 +1,504 @@
+/**
+ * The worker's side of a loaded model: one session, the cache that it reads, and the sequences in it.
+ */
+import { JetonError } from "../core/index.ts";
+import {
+  type BoundValue,
+  type Device,
+  emitModel,
+  openSession,
+  type ParameterBinding,
+  type Service,
+  type Session,
+  type TensorValue,
+} from "../tensor/index.ts";
+import type { DecoderConfig } from "./config.ts";
+import { decoderGraph, decoderWindows, maskNames } from "./decoder.ts";
+import { KeyValueCache } from "./key-value-cache.ts";
+import { dependsOnLength, RopeTable } from "./rope.ts";
+import type { SequenceStep, StepResult, WeightFormat } from "./types.ts";
+import { type StoredShape, traceWeights } from "./weights.ts";
+
+export interface DecoderStart {
+  readonly config: DecoderConfig;
+  readonly tensors: ReadonlyMap<string, StoredShape>;
+  readonly bindings: ReadonlyMap<string, ParameterBinding>;
+  readonly format: WeightFormat;
+  readonly threads: number;
+  readonly slots: number;
+  readonly device?: Device;
+}
+
+/** A step of one sequence, named by its handle. */
+export interface HandleStep extends Omit<SequenceStep, "slot"> {
+  readonly handle: number;
+}
+
+export interface DecoderService extends Service {
+  /** Opens a sequence that begins with the cached rows of the longest known prefix. */
+  open(options: {
+    prefix: readonly number[];
+    /** Length that the sequence may reach, for rotations that depend on it. */
+    sequenceLength: number;
+  }): { handle: number; reused: number };
+  /** One forward pass over several sequences. */
+  forward(steps: readonly HandleStep[]): Promise<StepResult[]>;
+  accept(handle: number, rows: readonly number[]): void;
+  truncate(handle: number, length: number): void;
+  release(handle: number): void;
+  memory(): { cache: number };
+}
+
+/** What a slot holds. Slots below `active` belong to open sequences, the others keep old rows. */
+interface Slot {
+  /** Tokens in the cache, in order. */
+  tokens: number[];
+  handle: number | undefined;
+  sequenceLength: number;
+  /** Rows of the last step that wait for `accept`. */
+  pending: PendingRows | undefined;
+  lastUse: number;
+}
+
+interface PendingRows {
+  readonly ids: readonly number[];
+  readonly time: number;
+  /** New keys and values per arena, from this sequence's rows on. */
+  readonly rows: readonly Float32Array[];
+}
+
+export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
+  const { config } = start;
+  const graph = decoderGraph(config, traceWeights(start.tensors, start.format));
+  const model = emitModel(graph, start.bindings);
+  const session = await openSession(model, {
+    threads: start.threads,
+    ...(start.device && { device: start.device }),
+  });
+  return new DecoderWorker(start, session);
+}
+
+class DecoderWorker implements DecoderService {
+  readonly #config: DecoderConfig;
+  readonly #session: Session;
+  readonly #limit: number;
+  readonly #cache: KeyValueCache;
+  readonly #slots: Slot[] = [];
+  readonly #byHandle: Map<number, number> = new Map();
+  /** Rotation tables by rotation and, where it matters, length of the sequence. */
+  readonly #tables: Map<string, RopeTable> = new Map();
+  readonly #windows: readonly (number | undefined)[];
+  readonly #stateOutputs: readonly string[];
+  #active = 0;
+  #nextHandle = 1;
+  #clock = 0;
+  #boundPast: { key: string; arena: Float32Array; feeds: Record<string, BoundValue> } | undefined;
+
+  constructor(start: DecoderStart, session: Session) {
+    const { config } = start;
+    this.#config = config;
+    this.#session = session;
+    this.#limit = start.slots;
+    this.#windows = decoderWindows(config);
+    this.#cache = new KeyValueCache({
+      layers: config.layers.length,
+      kvHeads: config.kvHeads,
+      headWidth: config.headWidth,
+    });
+    this.#stateOutputs = config.layers.flatMap((_, layer) => [
+      `new.${layer}.key`,
+      `new.${layer}.value`,
+    ]);
+  }
+
+  open(options: { prefix: readonly number[]; sequenceLength: number }): {
+    handle: number;
+    reused: number;
+  } {
+    if (this.#active >= this.#limit) {
+      throw new JetonError(`all ${this.#limit} slots are taken`, {
+        code: "model-slots-full",
+        details: { slots: this.#limit },
+      });
+    }
+    const { prefix, sequenceLength } = options;
+    // The last token of the prompt must run again: its logits are wanted.
+    const usable = Math.max(0, prefix.length - 1);
+    let best = -1;
+    let reused = 0;
+    for (const [index, slot] of this.#slots.entries()) {
+      if (!this.#sameRotation(slot.sequenceLength, sequenceLength)) continue;
+      let common = 0;
+      while (common < usable && slot.tokens[common] === prefix[common]) common++;
+      // Among equals a released slot is better: nothing need be copied.
+      if (common > reused || (common > 0 && common === reused && index >= this.#active)) {
+        best = index;
+        reused = common;
+      }
+    }
+    const target = this.#active;
+    const released = best >= this.#active;
+    const victim = released ? best : this.#leastRecent();
+    if (victim === undefined) {
+      this.#slots.push({
+        tokens: [],
+        handle: undefined,
+        sequenceLength,
+        pending: undefined,
+        lastUse: 0,
+      });
+      this.#cache.reserve(this.#slots.length, this.#cache.capacity);
+    } else if (victim !== target) this.#exchange(victim, target);
+    const slot = this.#slots[target]!;
+    if (!released && reused > 0) {
+      const source = this.#slots[best]!;
+      this.#cache.copy(best, target, reused);
+      slot.tokens = source.tokens.slice(0, reused);
+    }
+    slot.tokens.length = reused;
+    slot.sequenceLength = sequenceLength;
+    slot.handle = this.#nextHandle++;
+    slot.lastUse = ++this.#clock;
+    this.#byHandle.set(slot.handle, target);
+    this.#active++;
+    return { handle: slot.handle, reused };
+  }
+
+  async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+    const indices = steps.map((step) => this.#indexOf(step.handle));
+    const first = Math.min(...indices);
+    const batch = Math.max(...indices) - first + 1;
+    const time = Math.max(...steps.map((step) => step.ids.length));
+    const longest = Math.max(...indices.map((index) => this.#slots[index]!.tokens.length));
+    this.#cache.reserve(this.#slots.length, Math.max(1, longest + time));
+
+    const inputs = this.#stepInputs(steps, indices, first, batch, time);
+    const wanted = steps.flatMap((step, order) => {
+      const row = (indices[order]! - first) * time;
+      const last = step.ids.length - 1;
+      if (step.results === "none") return [];
+      if (step.results === "all") return Array.from(step.ids, (_, at) => row + at);
+      return [row + last];
+    });
+    const targets = steps.flatMap((step) =>
+      step.results === "none"
+        ? []
+        : (step.targets ?? new Array<number>(step.results === "all" ? step.ids.length : 1).fill(0)),
+    );
+    const candidates = Math.min(
+      this.#config.vocabularySize,
+      Math.max(1, ...steps.map((step) => step.topK ?? 1)),
+    );
+    const wantResults = wanted.length > 0;
+    const wantLogits = wantResults && steps.some((step) => step.logits);
+    const session = this.#session;
+    const rows = wantResults ? wanted : [0];
+    const feeds: Record<string, BoundValue> = {
+      ...inputs,
+      rows: session.bind("int32", Int32Array.from(rows), [rows.length]),
+      targets: session.bind("int32", Int32Array.from(wantResults ? targets : [0]), [rows.length]),
+      candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
+      "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
+      "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
+      ...this.#pastFeeds(first, batch),
+    };
+    const outputs = [
+      ...this.#stateOutputs,
+      ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
+      ...(wantLogits ? ["logits"] : []),
+    ];
+    const values = await session.run(feeds, outputs);
+    this.#keepRows(steps, indices, first, time, values);
+    return this.#splitResults(steps, values, candidates);
+  }
+
+  accept(handle: number, rows: readonly number[]): void {
+    const index = this.#indexOf(handle);
+    const slot = this.#slots[index]!;
+    const { pending } = slot;
+    if (!pending) {
+      throw new JetonError("no rows wait to be accepted", { code: "model-nothing-pending" });
+    }
+    const wrong = rows.find((row) => !(row >= 0 && row < pending.ids.length));
+    if (wrong !== undefined) {
+      throw new JetonError(`row ${wrong} is not one of the ${pending.ids.length} new rows`, {
+        code: "model-row-invalid",
+        details: { row: wrong },
+      });
+    }
+    const length = slot.tokens.length;
+    const chosen = { count: rows.length, at: (row: number) => rows[row]! };
+    for (const [arena, source] of pending.rows.entries()) {
+      this.#cache.append(arena, index, length, source, pending.time, chosen);
+    }
+    for (const row of rows) slot.tokens.push(pending.ids[row]!);
+    slot.pending = undefined;
+  }
+
+  truncate(handle: number, length: number): void {
+    const slot = this.#slots[this.#indexOf(handle)]!;
+    slot.pending = undefined;
+    if (length < slot.tokens.length) slot.tokens.length = length;
+  }
+
+  release(handle: number): void {
+    const index = this.#byHandle.get(handle);
+    if (index === undefined) return;
+    const slot = this.#slots[index]!;
+    slot.handle = undefined;
+    slot.pending = undefined;
+    slot.lastUse = ++this.#clock;
+    this.#byHandle.delete(handle);
+    // Open sequences stay together at the front: the last one moves into the gap.
+    this.#active--;
+    if (index !== this.#active) this.#exchange(index, this.#active);
+  }
+
+  memory(): { cache: number } {
+    return { cache: this.#cache.bytes };
+  }
+
+  close(): Promise<void> {
+    return this.#session.release();
+  }
+
+  #indexOf(handle: number): number {
+    const index = this.#byHandle.get(handle);
+    if (index === undefined) {
+      throw new JetonError("the sequence was released", {
+        code: "model-sequence-released",
+        details: { handle },
+      });
+    }
+    return index;
+  }
+
+  /** The released slot that was used longest ago. */
+  #leastRecent(): number | undefined {
+    let found: number | undefined;
+    for (let index = this.#active; index < this.#slots.length; index++) {
+      if (found === undefined || this.#slots[index]!.lastUse < this.#slots[found]!.lastUse) {
+        found = index;
+      }
+    }
+    // Old rows are worth keeping while there is room for another slot.
+    return this.#slots.length < this.#limit && this.#slots.length < keptSlots ? undefined : found;
+  }
+
+  #exchange(a: number, b: number): void {
+    const [slotA, slotB] = [this.#slots[a]!, this.#slots[b]!];
+    this.#cache.exchange(a, b, slotA.tokens.length, slotB.tokens.length);
+    this.#slots[a] = slotB;
+    this.#slots[b] = slotA;
+    if (slotA.handle !== undefined) this.#byHandle.set(slotA.handle, b);
+    if (slotB.handle !== undefined) this.#byHandle.set(slotB.handle, a);
+  }
+
+  #sameRotation(a: number, b: number): boolean {
+    return this.#config.ropes.every(
+      (rope) => !dependsOnLength(rope) || this.#lengthKey(rope, a) === this.#lengthKey(rope, b),
+    );
+  }
+
+  /** Lengths with one key have equal frequencies. */
+  #lengthKey(rope: DecoderConfig["ropes"][number], length: number): number {
+    if (!dependsOnLength(rope)) return 0;
+    if (rope.kind === "dynamic") return Math.max(length, rope.maxPositions);
+    return length > rope.originalPositions ? rope.originalPositions + 1 : rope.originalPositions;
+  }
+
+  #table(index: number, sequenceLength: number): RopeTable {
+    const rope = this.#config.ropes[index]!;
+    const length = this.#lengthKey(rope, sequenceLength);
+    const key = `${index} ${length}`;
+    let table = this.#tables.get(key);
+    if (!table) {
+      table = new RopeTable(rope, length);
+      // Every length of a dynamic rotation has its own table: keep a few.
+      if (this.#tables.size >= 16 + this.#config.ropes.length) {
+        this.#tables.delete(this.#tables.keys().next().value!);
+      }
+      this.#tables.set(key, table);
+    }
+    return table;
+  }
+
+  /** Ids, rotations and masks of a step. Rows of idle slots and padding attend to themselves. */
+  #stepInputs(
+    steps: readonly HandleStep[],
+    indices: readonly number[],
+    first: number,
+    batch: number,
+    time: number,
+  ): Record<string, BoundValue> {
+    const session = this.#session;
+    const { capacity } = this.#cache;
+    const ids = new Int32Array(batch * time);
+    const positions = new Int32Array(batch * time);
+    // Which new row each new row descends from; -1 ends at the cache, -2 marks padding.
+    const parents = new Int32Array(batch * time).fill(-2);
+    const lengths = new Int32Array(batch);
+    const sequenceLengths = new Array<number>(batch).fill(0);
+    for (const [order, step] of steps.entries()) {
+      const place = indices[order]! - first;
+      const slot = this.#slots[indices[order]!]!;
+      lengths[place] = slot.tokens.length;
+      sequenceLengths[place] = slot.sequenceLength;
+      ids.set(step.ids, place * time);
+      for (let row = 0; row < step.ids.length; row++) {
+        const parent = step.parents ? step.parents[row]! : row - 1;
+        if (!(parent >= -1 && parent < row)) {
+          throw new JetonError(
+            `row ${row} names ${parent} as its parent, expected an earlier row`,
+            {
+              code: "model-draft-order",
+              details: { row, parent },
+            },
+          );
+        }
+        parents[place * time + row] = parent;
+        positions[place * time + row] =
+          parent < 0 ? slot.tokens.length : positions[place * time + parent]! + 1;
+      }
+    }
+
+    const feeds: Record<string, BoundValue> = {
+      ids: session.bind("int32", ids, [batch, time]),
+    };
+    for (const index of this.#config.ropes.keys()) {
+      const half = this.#config.ropes[index]!.rotatedWidth / 2;
+      const cos = new Float32Array(batch * time * half);
+      const sin = new Float32Array(batch * time * half);
+      for (let place = 0; place < batch; place++) {
+        const table = this.#table(index, sequenceLengths[place]!);
+        for (let row = place * time; row < (place + 1) * time; row++) {
+          table.write(positions[row]!, row, cos, sin);
+        }
+      }
+      feeds[`rope.${index}.cos`] = session.bind("float32", cos, [batch * time, half]);
+      feeds[`rope.${index}.sin`] = session.bind("float32", sin, [batch * time, half]);
+    }
+
+    for (const window of this.#windows) {
+      const names = maskNames(window);
+      const pastRows = window === undefined ? 1 : time;
+      const past = new Float32Array(batch * pastRows * capacity).fill(-Infinity);
+      const fresh = new Float32Array(batch * time * time).fill(-Infinity);
+      for (let place = 0; place < batch; place++) {
+        const length = lengths[place]!;
+        for (let row = 0; row < pastRows; row++) {
+          const seen =
+            window === undefined ? 0 : Math.max(0, positions[place * time + row]! - window + 1);
+          const start = (place * pastRows + row) * capacity;
+          if (seen < length) past.fill(0, start + seen, start + length);
+        }
+        for (let row = 0; row < time; row++) {
+          const at = place * time + row;
+          const start = at * time;
+          fresh[start + row] = 0;
+          let ancestor = parents[at]!;
+          while (ancestor >= 0) {
+            const distance = positions[at]! - positions[place * time + ancestor]!;
+            if (window === undefined || distance < window) fresh[start + ancestor] = 0;
+            ancestor = parents[place * time + ancestor]!;
+          }
+        }
+      }
+      feeds[names.past] = session.bind("float32", past, [batch, 1, pastRows, capacity]);
+      feeds[names.fresh] = session.bind("float32", fresh, [batch, 1, time, time]);
+    }
+    return feeds;
+  }
+
+  /** The cache as inputs: bound once for as long as neither the batch nor the arenas change. */
+  #pastFeeds(first: number, batch: number): Record<string, BoundValue> {
+    const { capacity } = this.#cache;
+    const key = `${first} ${batch} ${capacity}`;
+    const arena = this.#cache.arenas[0]!;
+    if (this.#boundPast?.key === key && this.#boundPast.arena === arena) {
+      return this.#boundPast.feeds;
+    }
+    const { kvHeads, headWidth } = this.#config;
+    const shape = [batch, kvHeads, capacity, headWidth];
+    const feeds: Record<string, BoundValue> = {};
+    for (const layer of this.#config.layers.keys()) {
+      for (const [part, name] of ["key", "value"].entries()) {
+        const view = this.#cache.view(2 * layer + part, first, batch);
+        feeds[`past.${layer}.${name}`] = this.#session.bind("float32", view, shape);
+      }
+    }
+    this.#boundPast = { key, arena, feeds };
+    return feeds;
+  }
+
+  /** Puts new rows into the cache, or holds them until they are accepted. */
+  #keepRows(
+    steps: readonly HandleStep[],
+    indices: readonly number[],
+    first: number,
+    time: number,
+    values: Readonly<Record<string, TensorValue>>,
+  ): void {
+    const size = this.#config.kvHeads * time * this.#config.headWidth;
+    for (const [order, step] of steps.entries()) {
+      const index = indices[order]!;
+      const slot = this.#slots[index]!;
+      const place = index - first;
+      const rows = this.#stateOutputs.map((name) =>
+        (values[name]!.data as Float32Array).subarray(place * size, (place + 1) * size),
+      );
+      slot.lastUse = ++this.#clock;
+      if (step.commit === false) {
+        slot.pending = { ids: Array.from(step.ids), time, rows };
+        continue;
+      }
+      slot.pending = undefined;
+      for (const [arena, source] of rows.entries()) {
+        this.#cache.append(arena, index, slot.tokens.length, source, time, step.ids.length);
+      }
+      for (const id of step.ids) slot.tokens.push(id);
+    }
+  }
+
+  #splitResults(
+    steps: readonly HandleStep[],
+    values: Readonly<Record<string, TensorValue>>,
+    candidates: number,
+  ): StepResult[] {
+    const take = <T extends Float32Array | Int32Array>(name: string): T | undefined =>
+      values[name]?.data as T | undefined;
+    const topIds = take<Int32Array>("top.ids");
+    const topLogits = take<Float32Array>("top.logits");
+    const totals = take<Float32Array>("logSumExp");
+    const targeted = take<Float32Array>("targetLogProbability");
+    const logits = take<Float32Array>("logits");
+    const vocabulary = this.#config.vocabularySize;
+    let row = 0;
+    return steps.map((step) => {
+      const count = step.results === "none" ? 0 : step.results === "all" ? step.ids.length : 1;
+      const from = row;
+      row += count;
+      const kept = Math.min(candidates, step.topK ?? 1);
+      const ids = new Int32Array(count * kept);
+      const top = new Float32Array(count * kept);
+      for (let r = 0; r < count; r++) {
+        const start = (from + r) * candidates;
+        ids.set(topIds!.subarray(start, start + kept), r * kept);
+        top.set(topLogits!.subarray(start, start + kept), r * kept);
+      }
+      return {
+        topIds: ids,
+        topLogits: top,
+        logSumExp: count > 0 ? totals!.slice(from, row) : new Float32Array(0),
+        ...(step.logits &&
+          count > 0 && {
+            logits: logits!.slice(from * vocabulary, row * vocabulary),
+          }),
+        ...(step.targets && count > 0 && { targetLogProbabilities: targeted!.slice(from, row) }),
+      };
+    });
+  }
+}
+
+/** Slots up to this many are added rather than reused, to keep prefixes of earlier requests. */
+const keptSlots = 4;

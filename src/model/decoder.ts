@@ -1,0 +1,378 @@
+/**
+ * Decoder-only transformers of the Llama family as one traced function of named parameters.
+ *
+ * One graph serves prefill, decoding of one or several sequences, and verification of drafts: new
+ * tokens attend to a cache that is an input, and to each other under a mask that is an input. The
+ * graph returns the new keys and values and, for chosen rows, the most probable tokens.
+ */
+import {
+  add,
+  bool,
+  cast,
+  concat,
+  float32,
+  gather,
+  gatherElements,
+  gelu,
+  geluTanh,
+  int32,
+  logSumExp,
+  multiply,
+  optional,
+  range,
+  relu,
+  reshape,
+  rmsNorm,
+  rotary,
+  scoped,
+  silu,
+  split,
+  subtract,
+  type Tensor,
+  type TensorType,
+  type TypedGraph,
+  tanh,
+  topK,
+  trace,
+  transpose,
+  uint8,
+} from "../tensor/index.ts";
+import { type Attention, twoPartAttention } from "./attention.ts";
+import type { DecoderConfig } from "./config.ts";
+import { addBias, type DecoderWeights } from "./weights.ts";
+
+/** Names of the weights of one decoder, as checkpoints spell them. */
+export interface DecoderNames {
+  readonly embedding: string;
+  readonly finalNorm: string;
+  readonly head: string;
+  layer(index: number): string;
+}
+
+export const decoderNames: DecoderNames = {
+  embedding: "model.embed_tokens.weight",
+  finalNorm: "model.norm.weight",
+  head: "lm_head.weight",
+  layer: (index) => `model.layers.${index}`,
+};
+
+/** Stored matrices of a layer, grouped as they are multiplied. */
+export interface LayerGroups {
+  readonly queryKeyValue: readonly string[];
+  readonly attentionOutput: readonly string[];
+  readonly gateUp: readonly string[];
+  readonly down: readonly string[];
+}
+
+export function layerGroups(config: DecoderConfig, index: number): LayerGroups {
+  const layer = decoderNames.layer(index);
+  const attention = (name: string): string => `${layer}.self_attn.${name}.weight`;
+  const feedForward = (name: string): string => `${layer}.mlp.${name}.weight`;
+  return {
+    queryKeyValue: config.fusedProjections
+      ? [attention("qkv_proj")]
+      : [attention("q_proj"), attention("k_proj"), attention("v_proj")],
+    attentionOutput: [attention("o_proj")],
+    gateUp: config.fusedProjections
+      ? [feedForward("gate_up_proj")]
+      : [feedForward("gate_proj"), feedForward("up_proj")],
+    down: [feedForward("down_proj")],
+  };
+}
+
+/** Every group of matrices of a decoder, the head last. */
+export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
+  const groups = config.layers.flatMap((_, index) => Object.values(layerGroups(config, index)));
+  return [...groups, [headName(config)]];
+}
+
+export function headName(config: DecoderConfig): string {
+  return config.tiedEmbeddings ? decoderNames.embedding : decoderNames.head;
+}
+
+const biasOf = (names: readonly string[]): string[] =>
+  names.map((name) => name.replace(/\.weight$/, ".bias"));
+
+/** What the layers share in one step. */
+export interface LayerInputs {
+  /** `[batch, time]`: row of each new token in the rotation tables. */
+  readonly rotationRows: Tensor;
+  /** Cosines and sines of each rotation, `[batch * time, rotated / 2]`. */
+  readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
+  past(layer: number): { readonly key: Tensor; readonly value: Tensor };
+  /** Masks by window (undefined: none), already repeated for the heads of a group. */
+  masks(window: number | undefined): { readonly past: Tensor; readonly fresh: Tensor };
+}
+
+export interface LayerOutput {
+  readonly x: Tensor;
+  /** New keys (rotated) and values, `[batch, kvHeads, time, headWidth]`. */
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
+/** A norm of the config's kind. */
+function norm(config: DecoderConfig, weights: DecoderWeights, x: Tensor, name: string): Tensor {
+  const stored = weights.vector(name);
+  const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
+  return rmsNorm(x, scale, { epsilon: config.normEpsilon });
+}
+
+function project(
+  weights: DecoderWeights,
+  x: Tensor,
+  names: readonly string[],
+  biased: boolean,
+): Tensor {
+  const product = weights.linear(x, names);
+  return biased ? addBias(weights, product, biasOf(names)) : product;
+}
+
+/** One layer: attention and feed-forward with their norms and residual sums. */
+export function decoderLayer(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  x: Tensor,
+  index: number,
+  inputs: LayerInputs,
+  attend: Attention,
+): LayerOutput {
+  const prefix = decoderNames.layer(index);
+  const groups = layerGroups(config, index);
+  const normed = (value: Tensor, name: string): Tensor =>
+    norm(config, weights, value, `${prefix}.${name}.weight`);
+  const before = config.normPlacement !== "after";
+  const after = config.normPlacement !== "before";
+
+  const attention = scoped("attention", () =>
+    selfAttention(
+      config,
+      weights,
+      before ? normed(x, "input_layernorm") : x,
+      index,
+      inputs,
+      attend,
+    ),
+  );
+  const attended = after ? normed(attention.x, "post_attention_layernorm") : attention.x;
+  const middle = add(x, attended);
+
+  const fed = scoped("feed-forward", () => {
+    // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
+    const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+    const input = before ? normed(middle, name) : middle;
+    const width = config.feedForwardWidth;
+    const both = project(weights, input, groups.gateUp, config.feedForwardBias);
+    const [gate, up] = split(both, [width, width], -1);
+    const hidden = multiply(activate(config, gate!), up!);
+    return project(weights, hidden, groups.down, config.feedForwardBias);
+  });
+  const output = after ? normed(fed, "post_feedforward_layernorm") : fed;
+  return { ...attention, x: add(middle, output) };
+}
+
+function activate(config: DecoderConfig, x: Tensor): Tensor {
+  switch (config.activation) {
+    case "silu":
+      return silu(x);
+    case "gelu":
+      return gelu(x);
+    case "gelu-tanh":
+      return geluTanh(x);
+    case "relu":
+      return relu(x);
+  }
+}
+
+function selfAttention(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  x: Tensor,
+  index: number,
+  inputs: LayerInputs,
+  attend: Attention,
+): LayerOutput {
+  const { heads, kvHeads, headWidth } = config;
+  const [batch, time] = x.shape as [string, string];
+  const groups = layerGroups(config, index);
+  const joined = project(weights, x, groups.queryKeyValue, config.queryKeyValueBias);
+  const sizes = [heads * headWidth, kvHeads * headWidth, kvHeads * headWidth];
+  let [query, key, value] = split(joined, sizes, -1) as [Tensor, Tensor, Tensor];
+
+  if (config.queryKeyNorm !== "none") {
+    const prefix = `${decoderNames.layer(index)}.self_attn`;
+    const normalize = (projection: Tensor, name: string): Tensor => {
+      if (config.queryKeyNorm === "projection") return norm(config, weights, projection, name);
+      const perHead = reshape(projection, [batch, time, -1, headWidth]);
+      return reshape(norm(config, weights, perHead, name), projection.shape);
+    };
+    query = normalize(query, `${prefix}.q_norm.weight`);
+    key = normalize(key, `${prefix}.k_norm.weight`);
+  }
+  const layer = config.layers[index]!;
+  if (layer.rope !== undefined) {
+    const { cos, sin } = inputs.rotations[layer.rope]!;
+    query = rotary(query, inputs.rotationRows, cos, sin, { heads });
+    key = rotary(key, inputs.rotationRows, cos, sin, { heads: kvHeads });
+  }
+
+  const group = heads / kvHeads;
+  const byGroup = reshape(query, [batch, time, kvHeads, group, headWidth]);
+  const rows = reshape(transpose(byGroup, [0, 2, 3, 1, 4]), [batch, kvHeads, -1, headWidth]);
+  const byHead = (tensor: Tensor): Tensor =>
+    transpose(reshape(tensor, [batch, time, kvHeads, headWidth]), [0, 2, 1, 3]);
+  const newKey = byHead(key);
+  const newValue = byHead(value);
+  const past = inputs.past(index);
+  const masks = inputs.masks(layer.window);
+  const { output } = attend({
+    query: rows,
+    key: newKey,
+    value: newValue,
+    pastKey: past.key,
+    pastValue: past.value,
+    pastMask: masks.past,
+    newMask: masks.fresh,
+    scale: config.scoreScale,
+    cap: config.scoreCap,
+    layer: index,
+  });
+  const heads5 = reshape(output, [batch, kvHeads, group, time, headWidth]);
+  const flat = reshape(transpose(heads5, [0, 3, 1, 2, 4]), [batch, time, heads * headWidth]);
+  return {
+    x: project(weights, flat, groups.attentionOutput, config.attentionOutputBias),
+    key: newKey,
+    value: newValue,
+  };
+}
+
+/** Token embeddings of ids. */
+export function embed(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
+  const rows = cast(gather(weights.table(decoderNames.embedding), ids), "float32");
+  return config.embeddingScale === 1 ? rows : multiply(rows, config.embeddingScale);
+}
+
+/** Final norm, head and cap: logits of the rows of `x`. */
+export function decoderHead(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
+  const normed = norm(config, weights, x, decoderNames.finalNorm);
+  const logits = weights.linear(normed, [headName(config)]);
+  const cap = config.logitCap;
+  return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
+}
+
+/** Distinct windows of a decoder's layers, full attention last as `undefined`. */
+export function decoderWindows(config: DecoderConfig): (number | undefined)[] {
+  return [...new Set(config.layers.map((layer) => layer.window))];
+}
+
+/** Name of the mask inputs of a window. */
+export function maskNames(window: number | undefined): { past: string; fresh: string } {
+  const suffix = window === undefined ? "" : `.window${window}`;
+  return { past: `mask.past${suffix}`, fresh: `mask.new${suffix}` };
+}
+
+export interface DecoderGraphOptions {
+  attention?: Attention;
+}
+
+/**
+ * The graph of a decoding step.
+ *
+ * Inputs: `ids` int32 `[batch, time]`; `rope.N.cos` and `.sin` `[batch * time, half]`; masks (added to
+ * scores: 0 or -infinity) `mask.past` `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`,
+ * and for each window its own with a row for every new token; `past.N.key` and `.value`
+ * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
+ * are wanted; `targets` int32 `[rows]`; `candidates` uint8 `[k]`, whose length is the number of tokens
+ * to return; switches `want.results` and `want.logits`.
+ *
+ * Outputs: `new.N.key` and `.value` `[batch, kvHeads, time, headWidth]`; `top.logits` and `top.ids`
+ * `[rows, k]`; `logSumExp` and `targetLogProbability` `[rows]`; `logits` `[rows, vocabulary]`.
+ */
+export function decoderGraph(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  options: DecoderGraphOptions = {},
+): TypedGraph<string, string> {
+  const attend = options.attention ?? twoPartAttention;
+  const { kvHeads, headWidth } = config;
+  const inputs: Record<string, TensorType> = {
+    ids: int32(["batch", "time"]),
+    rows: int32(["rows"]),
+    targets: int32(["rows"]),
+    candidates: uint8(["k"]),
+    "want.results": bool([]),
+    "want.logits": bool([]),
+  };
+  for (const [index, rope] of config.ropes.entries()) {
+    inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotatedWidth / 2]);
+    inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotatedWidth / 2]);
+  }
+  for (const index of config.layers.keys()) {
+    const shape = ["batch", kvHeads, "capacity", headWidth] as const;
+    inputs[`past.${index}.key`] = float32(shape);
+    inputs[`past.${index}.value`] = float32(shape);
+  }
+  const windows = decoderWindows(config);
+  for (const window of windows) {
+    const names = maskNames(window);
+    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", "capacity"]);
+    inputs[names.fresh] = float32(["batch", 1, "time", "time"]);
+  }
+
+  return trace(inputs, (given): Record<string, Tensor> => {
+    const input = given as Readonly<Record<string, Tensor>>;
+    const ids = input["ids"]!;
+    const group = config.heads / kvHeads;
+    const repeat = (mask: Tensor): Tensor =>
+      mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
+    const masks = new Map(
+      windows.map((window) => {
+        const names = maskNames(window);
+        return [
+          window,
+          { past: repeat(input[names.past]!), fresh: repeat(input[names.fresh]!) },
+        ] as const;
+      }),
+    );
+    const shared: LayerInputs = {
+      rotationRows: reshape(range("batch*time"), ["batch", "time"]),
+      rotations: config.ropes.map((_, index) => ({
+        cos: input[`rope.${index}.cos`]!,
+        sin: input[`rope.${index}.sin`]!,
+      })),
+      past: (layer) => ({
+        key: input[`past.${layer}.key`]!,
+        value: input[`past.${layer}.value`]!,
+      }),
+      masks: (window) => masks.get(window)!,
+    };
+
+    const outputs: Record<string, Tensor> = {};
+    let x = embed(config, weights, ids);
+    for (const index of config.layers.keys()) {
+      const layer = scoped(`layers.${index}`, () =>
+        decoderLayer(config, weights, x, index, shared, attend),
+      );
+      x = layer.x;
+      outputs[`new.${index}.key`] = layer.key;
+      outputs[`new.${index}.value`] = layer.value;
+    }
+    const results = optional(input["want.results"]!, () => {
+      const chosen = gather(reshape(x, [-1, config.width]), input["rows"]!);
+      const logits = decoderHead(config, weights, chosen);
+      const total = logSumExp(logits, { axes: [-1] });
+      const top = topK(logits, "k");
+      const targets = reshape(input["targets"]!, ["rows", 1]);
+      const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
+      const whole = optional(input["want.logits"]!, () => ({ logits }));
+      return {
+        "top.logits": top.values,
+        "top.ids": top.indices,
+        logSumExp: total,
+        targetLogProbability: subtract(targeted, total),
+        logits: whole.logits,
+      };
+    });
+    return { ...outputs, ...results };
+  });
+}

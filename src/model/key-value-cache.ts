@@ -1,0 +1,137 @@
+/**
+ * The key-value cache: one arena of keys and one of values per layer, in host memory.
+ *
+ * An arena is `[slots, kvHeads, capacity, headWidth]`, so a slot is a zero-copy view, and so is a run
+ * of neighbouring slots, which is the batch of a decoding step. Rows from a slot's length on are
+ * arbitrary but finite; whoever attends masks them.
+ */
+
+export interface CacheShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headWidth: number;
+}
+
+/** Rows are added in steps of at least this many. */
+const smallestGrowth = 64;
+
+export class KeyValueCache {
+  readonly shape: CacheShape;
+  /** Two arrays per layer: keys, then values. */
+  readonly arenas: Float32Array[];
+  #slots = 0;
+  #capacity = 0;
+
+  constructor(shape: CacheShape) {
+    this.shape = shape;
+    this.arenas = Array.from({ length: 2 * shape.layers }, () => new Float32Array(0));
+  }
+
+  /** Slots that have memory. */
+  get slots(): number {
+    return this.#slots;
+  }
+
+  /** Rows of each slot. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  get bytes(): number {
+    return this.arenas.reduce((sum, arena) => sum + arena.byteLength, 0);
+  }
+
+  /**
+   * Makes room for `rows` rows in each of `slots` slots. Grows by at least a quarter, so that a long
+   * text copies its cache a few times only; attention runs over the capacity, so not by more.
+   */
+  reserve(slots: number, rows: number): void {
+    let capacity = this.#capacity;
+    if (rows > capacity) {
+      const step = Math.max(smallestGrowth, Math.ceil(capacity / 4));
+      capacity = Math.ceil(Math.max(rows, capacity + step) / smallestGrowth) * smallestGrowth;
+    }
+    const count = Math.max(slots, this.#slots);
+    if (capacity === this.#capacity && count === this.#slots) return;
+    const { kvHeads, headWidth } = this.shape;
+    const before = this.#capacity * headWidth;
+    const after = capacity * headWidth;
+    for (const [index, arena] of this.arenas.entries()) {
+      const grown = new Float32Array(count * kvHeads * after);
+      for (let head = 0; head < this.#slots * kvHeads; head++) {
+        grown.set(arena.subarray(head * before, (head + 1) * before), head * after);
+      }
+      this.arenas[index] = grown;
+    }
+    this.#slots = count;
+    this.#capacity = capacity;
+  }
+
+  /** The memory of neighbouring slots in arena `index`. */
+  view(index: number, first: number, count: number): Float32Array {
+    const size = this.shape.kvHeads * this.#capacity * this.shape.headWidth;
+    return this.arenas[index]!.subarray(first * size, (first + count) * size);
+  }
+
+  /**
+   * Copies rows of new keys or values `[kvHeads, time, headWidth]` behind row `length` of a slot.
+   *
+   * @param source starts at the sequence's own rows
+   * @param rows which of the `time` rows, in order
+   */
+  append(
+    index: number,
+    slot: number,
+    length: number,
+    source: Float32Array,
+    time: number,
+    rows: { readonly count: number; at(row: number): number } | number,
+  ): void {
+    const { kvHeads, headWidth } = this.shape;
+    const arena = this.arenas[index]!;
+    for (let head = 0; head < kvHeads; head++) {
+      const from = head * time * headWidth;
+      const to = ((slot * kvHeads + head) * this.#capacity + length) * headWidth;
+      if (typeof rows === "number") {
+        arena.set(source.subarray(from, from + rows * headWidth), to);
+        continue;
+      }
+      for (let row = 0; row < rows.count; row++) {
+        const start = from + rows.at(row) * headWidth;
+        arena.set(source.subarray(start, start + headWidth), to + row * headWidth);
+      }
+    }
+  }
+
+  /** Copies the first `rows` rows of a slot to another. */
+  copy(from: number, to: number, rows: number): void {
+    this.#eachHead(from, to, (arena, source, target) => {
+      arena.copyWithin(target, source, source + rows * this.shape.headWidth);
+    });
+  }
+
+  /** Exchanges two slots; only their first rows count. */
+  exchange(a: number, b: number, rowsOfA: number, rowsOfB: number): void {
+    const rows = Math.max(rowsOfA, rowsOfB) * this.shape.headWidth;
+    const held = new Float32Array(rows);
+    this.#eachHead(a, b, (arena, source, target) => {
+      held.set(arena.subarray(source, source + rows));
+      arena.copyWithin(source, target, target + rows);
+      arena.set(held, target);
+    });
+  }
+
+  #eachHead(
+    a: number,
+    b: number,
+    body: (arena: Float32Array, startA: number, startB: number) => void,
+  ): void {
+    const { kvHeads, headWidth } = this.shape;
+    const stride = this.#capacity * headWidth;
+    for (const arena of this.arenas) {
+      for (let head = 0; head < kvHeads; head++) {
+        body(arena, (a * kvHeads + head) * stride, (b * kvHeads + head) * stride);
+      }
+    }
+  }
+}
