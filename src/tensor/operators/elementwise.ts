@@ -223,6 +223,16 @@ export function geluTanh(x: Tensor): Tensor {
   return multiply(multiply(0.5, x), add(1, tanh(multiply(inner, Math.sqrt(2 / Math.PI)))));
 }
 
+/** `x` kept between two bounds; no gradient flows where a bound is reached from outside. */
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  return minimum(maximum(x, low), high);
+}
+
+/** cap · tanh(x / cap): nearly `x` while small, never beyond ±cap (Gemma 2). */
+export function softCap(x: Tensor, cap: number): Tensor {
+  return multiply(tanh(multiply(x, 1 / cap)), cap);
+}
+
 const castOperator: OperatorDefinition<{ dtype: DataType }> = defineOperator({
   name: "cast",
   infer: ([x], { dtype }) => [{ dtype, shape: x!.shape }],

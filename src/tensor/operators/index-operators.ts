@@ -1,14 +1,21 @@
 /** Operators that choose elements by index: gather, scatter, top-k, cumulative sums, one-hot. */
-import { canonicalDimension, type Dimension, shapesEqual } from "../dimension.ts";
+import {
+  canonicalDimension,
+  type Dimension,
+  shapesEqual,
+  subtractDimensions,
+} from "../dimension.ts";
 import {
   apply,
   defineOperator,
+  freshSize,
+  nameSize,
   type OperatorDefinition,
   shapeError,
   type Tensor,
 } from "../graph.ts";
-import { constant, fill } from "./constant.ts";
-import { cast, equal } from "./elementwise.ts";
+import { constant, fill, range, sizeValue } from "./constant.ts";
+import { add, and, cast, equal, greater, lessOrEqual, subtract } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { normalizeAxis } from "./reduce.ts";
 import { broadcastTo, reshape } from "./shape.ts";
@@ -117,20 +124,22 @@ export function gatherByProduct(table: Tensor, indices: Tensor): Tensor {
   return matmul(oneHot(indices, table.shape[0] as number), table);
 }
 
-const topKOperator: OperatorDefinition<{ axis: number; count: Dimension | null }> = defineOperator({
+const topKOperator: OperatorDefinition<{ axis: number; count: Dimension }> = defineOperator({
   name: "topK",
   infer(inputs, { axis, count }) {
     const [x] = inputs;
-    const size = count ?? x!.shape[axis]!;
-    const shape = x!.shape.with(axis, size);
+    const shape = x!.shape.with(axis, count);
+    const beyond = subtractDimensions(x!.shape[axis]!, count);
+    if (typeof beyond === "number" && beyond < 0) {
+      throw shapeError("topK", inputs, `axis ${axis} has no ${count} elements`);
+    }
     return [
       { dtype: x!.dtype, shape },
       { dtype: "int32", shape },
     ];
   },
-  emit(emitter, [x], { axis, count }, node) {
-    const size = count ?? node.inputs[0]!.shape[axis]!;
-    const [values, indices] = emitter.node("TopK", [x!, emitter.dimension(size)], {
+  emit(emitter, [x], { axis, count }) {
+    const [values, indices] = emitter.node("TopK", [x!, emitter.dimension(count)], {
       attributes: { axis, largest: 1, sorted: 1 },
       outputs: 2,
     });
@@ -189,4 +198,60 @@ export function cumulativeSum(
     axis: normalizeAxis("cumulativeSum", x, axis),
     reverse: options.reverse ?? false,
   })[0]!;
+}
+
+const nonZeroOperator: OperatorDefinition<{ size: string }> = defineOperator({
+  name: "nonZero",
+  infer: (_inputs, { size }) => [
+    { dtype: "int32", shape: [size] },
+    { dtype: "int32", shape: [] },
+  ],
+  emit(emitter, [x]) {
+    const flat = emitter.one("Reshape", [x!, emitter.integers([-1])]);
+    const found = emitter.one("NonZero", [flat]);
+    const indices = emitter.one("Cast", [emitter.one("Squeeze", [found, emitter.integers([0])])], {
+      attributes: { to: 6 },
+    });
+    // One dummy index where nothing was found.
+    const count = emitter.one("Shape", [indices]);
+    const missing = emitter.one("Sub", [emitter.integers([1]), count]);
+    const zero = emitter.integers([0]);
+    const after = emitter.one("Max", [missing, zero]);
+    const around = emitter.one("Concat", [zero, after], { attributes: { axis: 0 } });
+    const scalar = emitter.one("Squeeze", [count, zero]);
+    return [
+      emitter.one("Pad", [indices, around]),
+      emitter.one("Cast", [scalar], { attributes: { to: 6 } }),
+    ];
+  },
+});
+
+/**
+ * Where the elements of `x` are not zero (or true): flat row-major int32 indices in ascending order,
+ * of a fresh size. Because an empty tensor must not reach a top-k or a product, there is at least one
+ * index: 0 where nothing was found. `count` (an int32 scalar) says how many were found.
+ */
+export function nonZero(x: Tensor): { indices: Tensor; count: Tensor } {
+  const size = freshSize("found");
+  const [indices, count] = apply(nonZeroOperator, [x], { size });
+  nameSize(size, indices!, 0);
+  return { indices: indices!, count: count! };
+}
+
+/**
+ * Which keys each query may see: bool `[queries, keys]`, true for the keys up to its own place. The
+ * last query sees the last key, so earlier keys are the past.
+ *
+ * @param options `window`: only the last so many keys, its own included. Default: all.
+ */
+export function causalMask(
+  queries: Dimension,
+  keys: Dimension,
+  options: { window?: number } = {},
+): Tensor {
+  const past = sizeValue(subtractDimensions(keys, queries));
+  const own = reshape(add(range(queries), past), [queries, 1]);
+  const seen = lessOrEqual(range(keys), own);
+  const { window } = options;
+  return window === undefined ? seen : and(seen, greater(range(keys), subtract(own, window)));
 }

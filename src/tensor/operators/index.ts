@@ -1,7 +1,9 @@
 export * from "./conditional.ts";
 export { constant, fill, range, sizeValue } from "./constant.ts";
 export * from "./elementwise.ts";
+export * from "./image.ts";
 export * from "./index-operators.ts";
+export * from "./loss.ts";
 export * from "./matmul.ts";
 export {
   layerNorm,
@@ -16,4 +18,16 @@ export {
   sum,
 } from "./reduce.ts";
 export { rotary } from "./rotary.ts";
-export { broadcastTo, concat, pad, reshape, slice, split, transpose } from "./shape.ts";
+export {
+  broadcastTo,
+  concat,
+  flip,
+  pad,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  stack,
+  transpose,
+  unsqueeze,
+} from "./shape.ts";

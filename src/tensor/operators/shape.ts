@@ -235,6 +235,50 @@ export function pad(
   return apply(padOperator, [x], { axis, before, after })[0]!;
 }
 
+const flipOperator: OperatorDefinition<{ axis: number }> = defineOperator({
+  name: "flip",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  emit: (emitter, [x], { axis }) =>
+    emitter.node("Slice", [
+      x!,
+      emitter.integers([-1]),
+      emitter.integers([-(2 ** 53 - 1)]),
+      emitter.integers([axis]),
+      emitter.integers([-1]),
+    ]),
+  gradient: (_node, [g], { axis }) => [flip(g!, axis)],
+});
+
+/** The elements of an axis in reverse order. */
+export function flip(x: Tensor, axis: number): Tensor {
+  return apply(flipOperator, [x], { axis: normalizeAxis("flip", x, axis) })[0]!;
+}
+
+/** Adds an axis of size 1, so that it becomes axis `axis` of the result (negative: from its end). */
+export function unsqueeze(x: Tensor, axis: number): Tensor {
+  const rank = x.shape.length + 1;
+  const at = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(axis) || at < 0 || at >= rank) {
+    throw shapeError("unsqueeze", [x], `the result has no axis ${axis}`);
+  }
+  return reshape(x, x.shape.toSpliced(at, 0, 1));
+}
+
+/** Removes an axis of size 1. */
+export function squeeze(x: Tensor, axis: number): Tensor {
+  const at = normalizeAxis("squeeze", x, axis);
+  if (x.shape[at] !== 1) throw shapeError("squeeze", [x], `axis ${axis} is not of size 1`);
+  return reshape(x, x.shape.toSpliced(at, 1));
+}
+
+/** Joins tensors of one shape along a new axis. */
+export function stack(inputs: readonly Tensor[], axis: number): Tensor {
+  return concat(
+    inputs.map((input) => unsqueeze(input, axis)),
+    axis,
+  );
+}
+
 function zerosLike(x: Tensor): Tensor {
   return fill(x.shape, 0, x.dtype);
 }
