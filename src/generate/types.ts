@@ -56,7 +56,10 @@ export interface GeneratedToken {
   readonly text: string;
   /** Natural logarithm of the probability under the model (temperature 1, nothing cut off). */
   readonly logProbability: number;
-  readonly topLogProbabilities?: readonly { readonly id: number; readonly logProbability: number }[];
+  readonly topLogProbabilities?: readonly {
+    readonly id: number;
+    readonly logProbability: number;
+  }[];
   readonly origin: TokenOrigin;
 }
 

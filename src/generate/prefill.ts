@@ -1,0 +1,46 @@
+/** Puts a prompt into the cache, chunk by chunk. */
+import type { OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
+
+/** A chunk that takes longer than this delays cancelling and other sequences too much. */
+const longestChunkSeconds = 0.5;
+const firstChunk = 256;
+const largestChunk = 1024;
+
+export interface PrefillOptions {
+  /** Fixed chunk size. Default: from the speed of the chunks before. */
+  readonly chunk?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/**
+ * Feeds `ids` to a sequence. The last chunk runs as `last` asks, the others return nothing.
+ *
+ * @returns the result of the last chunk
+ */
+export async function prefill(
+  sequence: OpenSequence,
+  ids: readonly number[],
+  last: Pick<SequenceStep, "results" | "topK" | "logits" | "targets">,
+  options: PrefillOptions = {},
+): Promise<StepResult> {
+  let size = options.chunk ?? firstChunk;
+  let done = 0;
+  for (;;) {
+    const part = ids.slice(done, done + size);
+    const final = done + part.length >= ids.length;
+    const begin = performance.now();
+    const result = await sequence.step(
+      { ids: part, ...(final ? last : { results: "none" as const }) },
+      options.signal ? { signal: options.signal } : {},
+    );
+    done += part.length;
+    options.onProgress?.(done);
+    if (final) return result;
+    if (options.chunk === undefined) {
+      const rate = (part.length / (performance.now() - begin)) * 1000;
+      const fits = Math.floor((rate * longestChunkSeconds) / 64) * 64;
+      size = Math.min(largestChunk, Math.max(64, fits));
+    }
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * How probable a model finds a text: log-probabilities, perplexity, bits per byte.
+ */
+import { JetonError } from "../core/index.ts";
+import type { LoadedModel } from "../model/index.ts";
+import { promptIds } from "./options.ts";
+import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
+
+export interface ScoreOptions {
+  /** Comes before the text and is not scored. Default: the beginning-of-sequence token, if any. */
+  prefix?: Prompt;
+  /** Tokens of one forward pass. Default 256. */
+  chunk?: number;
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Scores every token of a text given those before it. A text longer than the context is scored in
+ * windows that overlap by half of it, so that a token is never judged from less than that.
+ *
+ * @throws JetonError `score-text-empty`
+ */
+export async function score(
+  model: LoadedModel,
+  text: Prompt,
+  options: ScoreOptions = {},
+): Promise<ScoreResult> {
+  const { signal, chunk = 256 } = options;
+  const target =
+    typeof text === "string"
+      ? [...model.tokenizer.encodeIds(text, { addSpecialTokens: false })]
+      : [...text];
+  const prefix = options.prefix === undefined ? beginning(model) : promptIds(model, options.prefix);
+  const ids = [...prefix, ...target];
+  const firstScored = Math.max(1, prefix.length);
+  const total = ids.length - firstScored;
+  if (total < 1) {
+    throw new JetonError("there is no token to score: give a longer text", {
+      code: "score-text-empty",
+      details: { tokens: ids.length },
+    });
+  }
+  const scores = new Float64Array(ids.length);
+  const context = model.contextLength;
+  const overlap = Math.floor(context / 2);
+  let scored = firstScored;
+  let start = 0;
+  while (scored < ids.length) {
+    const end = Math.min(ids.length, start + context);
+    await scoreWindow(model, ids, { start, end, scored, chunk, signal }, scores);
+    scored = end;
+    options.onProgress?.(scored - firstScored, total);
+    start = end - overlap;
+  }
+
+  const tokens: ScoredToken[] = [];
+  let sum = 0;
+  for (let index = firstScored; index < ids.length; index++) {
+    const logProbability = scores[index]!;
+    sum += logProbability;
+    const id = ids[index]!;
+    tokens.push({ id, text: model.tokenizer.idToToken(id) ?? "", logProbability });
+  }
+  const content =
+    typeof text === "string" ? text : model.tokenizer.decode(target, { skipSpecialTokens: false });
+  const bytes = new TextEncoder().encode(content).length;
+  return {
+    tokens,
+    logProbability: sum,
+    perplexity: Math.exp(-sum / total),
+    bitsPerByte: -sum / (Math.LN2 * bytes),
+    scoredTokens: total,
+    bytes,
+  };
+}
+
+function beginning(model: LoadedModel): number[] {
+  // Whether a text begins with a special token is the tokenizer's own rule.
+  const empty = [...model.tokenizer.encodeIds("")];
+  if (empty.length > 0) return empty;
+  return model.beginOfSequenceId === undefined ? [] : [model.beginOfSequenceId];
+}
+
+interface Window {
+  readonly start: number;
+  readonly end: number;
+  /** First token whose score is not known yet. */
+  readonly scored: number;
+  readonly chunk: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function scoreWindow(
+  model: LoadedModel,
+  ids: readonly number[],
+  { start, end, scored, chunk, signal }: Window,
+  scores: Float64Array,
+): Promise<void> {
+  const sequence = await model.openSequence({
+    expectedLength: end - start,
+    ...(signal && { signal }),
+  });
+  try {
+    // The last token is only a target.
+    for (let from = start; from < end - 1; from += chunk) {
+      const to = Math.min(end - 1, from + chunk);
+      const wanted = to >= scored;
+      const result = await sequence.step(
+        {
+          ids: ids.slice(from, to),
+          results: wanted ? "all" : "none",
+          ...(wanted && { targets: ids.slice(from + 1, to + 1) }),
+        },
+        signal ? { signal } : {},
+      );
+      if (!wanted) continue;
+      for (let index = from + 1; index <= to; index++) {
+        if (index >= scored) scores[index] = result.targetLogProbabilities![index - from - 1]!;
+      }
+    }
+  } finally {
+    await sequence.release();
+  }
+}
