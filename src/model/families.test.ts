@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { createRandom } from "../core/index.ts";
+import { liveSessions, startInline } from "../tensor/index.ts";
+import { createRandomCheckpoint, referenceFamilies } from "../testing/random-checkpoint.ts";
+import { referenceGreedy } from "../testing/reference-decoder.ts";
+import { decoderConfig } from "./config.ts";
+import type { DecoderService, HandleStep } from "./decoder-service.ts";
+import * as decoderService from "./decoder-service.ts";
+import { fileBindings } from "./weights.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-families-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const dtypes = ["F32", "BF16", "F16"] as const;
+
+describe.each(Object.keys(referenceFamilies).map((family, index) => ({ family, index })))(
+  "$family",
+  ({ family, index }) => {
+    test("logits and greedy ids equal an independent float64 reference", async () => {
+      const path = join(folder, family);
+      const made = await createRandomCheckpoint(path, {
+        family,
+        seed: index + 1,
+        dtype: dtypes[index % 3]!,
+        shards: 1 + (index % 2),
+      });
+      const random = createRandom(index, "prompt");
+      await using checkpoint = await openCheckpoint(path);
+      const config = decoderConfig(checkpoint.config);
+      const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
+        config,
+        tensors: checkpoint.tensors,
+        bindings: fileBindings(checkpoint.tensors),
+        format: "f32",
+        threads: 1,
+        slots: 2,
+      });
+      const before = liveSessions();
+      for (const [promptLength, chunk] of [
+        [3, 3],
+        [33, 7],
+      ] as const) {
+        const prompt = Array.from({ length: promptLength }, () =>
+          random.integer(config.vocabularySize),
+        );
+        const maxTokens = 12;
+        const sequenceLength = promptLength + maxTokens;
+        const expected = referenceGreedy(made.config, made.tensors, prompt, {
+          maxTokens,
+          sequenceLength,
+        });
+        const { handle } = await service.open({ prefix: [], sequenceLength });
+        const run = async (step: Omit<HandleStep, "handle">) =>
+          (await service.forward([{ ...step, handle }]))[0]!;
+        let result = await run({ ids: prompt.slice(0, chunk), logits: true });
+        for (let at = chunk; at < promptLength; at += chunk) {
+          result = await run({ ids: prompt.slice(at, at + chunk), logits: true });
+        }
+        let largest = 0;
+        for (const [id, logit] of expected.logitsAfterPrompt.entries()) {
+          largest = Math.max(largest, Math.abs(logit - result.logits![id]!));
+        }
+        expect(largest).toBeLessThan(1e-3);
+        for (const [at, id] of expected.ids.entries()) {
+          // Beyond a near-tie the texts may rightly differ.
+          if (expected.margins[at]! < 1e-3) break;
+          expect(result.topIds[0], `token ${at}`).toBe(id);
+          result = await run({ ids: [id] });
+        }
+        await service.release(handle);
+      }
+      await service.close();
+      expect(liveSessions()).toBe(before - 1);
+    });
+  },
+);
