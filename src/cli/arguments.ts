@@ -7,7 +7,7 @@ import { suggest } from "./suggest.ts";
 export const commonOptions = {
   json: { kind: "flag", help: "one JSON document on standard output, and nothing else there" },
   help: { kind: "flag", short: "h", help: "show this help" },
-} as const satisfies Options;
+} as const;
 
 /** A command line as read: a value, its default or undefined for every option of the verb. */
 export interface ParsedArguments {

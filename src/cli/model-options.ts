@@ -1,7 +1,6 @@
 /** Options of every verb that loads a model, and the loading. */
-import { formatBytes } from "../core/progress.ts";
 import type { LoadedModel, LoadModelOptions } from "../model/types.ts";
-import { defined, type Options, type Values } from "./command.ts";
+import { defined, type Values } from "./command.ts";
 import type { CommandContext } from "./context.ts";
 import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
 
@@ -30,7 +29,7 @@ export const modelOptions = {
     minimum: 1,
     help: "longest sequence, prompt and answer together; default: what the model allows",
   },
-} as const satisfies Options;
+} as const;
 
 type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 
@@ -46,12 +45,13 @@ export async function withModel<T>(
   options: UseModelOptions,
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
-  const folder = await locateModel(context, chooseModel(values.model));
+  const name = chooseModel(values.model);
+  await locateModel(context, name);
   const { loadModel } = await import("../model/index.ts");
   const line = createStatusLine(context);
   let model: LoadedModel;
   try {
-    model = await loadModel(folder, {
+    model = await loadModel(name, {
       ...defined({
         format: values.format,
         threads: values.threads,
@@ -61,7 +61,8 @@ export async function withModel<T>(
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {
         const verb = { download: "downloading", pack: "packing weights", load: "loading" }[stage];
-        line.show(`${verb}: ${formatBytes(done)} of ${formatBytes(total)}`);
+        const share = total > 0 ? ` ${Math.floor((done / total) * 100)} %` : "";
+        line.show(`${verb}${share}`);
       },
     });
   } finally {
