@@ -37,6 +37,12 @@ export {
 export * from "./operators/index.ts";
 export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
 export {
+  evaluateReference,
+  hasReference,
+  type ReferenceInput,
+  type ReferenceValue,
+} from "./reference.ts";
+export {
   type BoundValue,
   bytesOfType,
   type Device,
