@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { byteTokenizerJson } from "./testing/byte-tokenizer.ts";
 import { runVerb } from "./testing/run-verb.ts";
 
 const data = process.env["JETON_DATA"];
@@ -24,53 +25,10 @@ const readJsonLines = (text: string): Line[] =>
         .split("\n")
         .map((line) => JSON.parse(line) as Line);
 
-/** A byte-level tokenizer without merges: every byte of a text is a token. */
 let folder = "";
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "jeton-cli-"));
-  const printable = (byte: number): boolean =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-  let next = 256;
-  const vocabulary = Object.fromEntries(
-    Array.from({ length: 256 }, (_, byte) => [
-      String.fromCodePoint(printable(byte) ? byte : next++),
-      byte,
-    ]),
-  );
-  const byteLevel = {
-    type: "ByteLevel",
-    add_prefix_space: false,
-    trim_offsets: false,
-    use_regex: false,
-  };
-  const json = {
-    version: "1.0",
-    added_tokens: [
-      {
-        id: 256,
-        content: "<end>",
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      },
-    ],
-    normalizer: null,
-    pre_tokenizer: byteLevel,
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [
-        { Sequence: { id: "A", type_id: 0 } },
-        { SpecialToken: { id: "<end>", type_id: 0 } },
-      ],
-      pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 0 } }],
-      special_tokens: { "<end>": { id: "<end>", ids: [256], tokens: ["<end>"] } },
-    },
-    decoder: byteLevel,
-    model: { type: "BPE", vocab: { ...vocabulary }, merges: [] },
-  };
-  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(json));
+  writeFileSync(join(folder, "tokenizer.json"), byteTokenizerJson());
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

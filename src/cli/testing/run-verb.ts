@@ -12,6 +12,8 @@ export interface RunVerbOptions {
   readonly isTerminal?: boolean;
   /** Called with the text of every write, before it counts as written. */
   readonly onStdout?: (text: string, interrupt: () => void) => void | Promise<void>;
+  /** The same for standard error. */
+  readonly onStderr?: (text: string, interrupt: () => void) => void | Promise<void>;
 }
 
 export interface RunVerbResult {
@@ -25,7 +27,7 @@ export async function runVerb(
   args: readonly string[],
   options: RunVerbOptions = {},
 ): Promise<RunVerbResult> {
-  const { stdin, environment = {}, isTerminal = false, onStdout } = options;
+  const { stdin, environment = {}, isTerminal = false, onStdout, onStderr } = options;
   const controller = new AbortController();
   const handlers: (() => void)[] = [];
   const interrupt = (): void => {
@@ -39,7 +41,7 @@ export async function runVerb(
     columns: 80,
     style: createStyle(isTerminal),
     async write(text) {
-      if (name === "stdout") await onStdout?.(text, interrupt);
+      await (name === "stdout" ? onStdout : onStderr)?.(text, interrupt);
       written[name] += text;
     },
   });

@@ -1,0 +1,54 @@
+/** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
+
+/** Id of the special token that the template puts behind a text. */
+export const endToken: { readonly id: number; readonly content: string } = {
+  id: 256,
+  content: "<end>",
+};
+
+/** The contents of its `tokenizer.json`; ids 0 to 255 are the bytes. */
+export function byteTokenizerJson(): string {
+  const printable = (byte: number): boolean =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+  let next = 256;
+  const vocabulary = Object.fromEntries(
+    Array.from({ length: 256 }, (_, byte) => [
+      String.fromCodePoint(printable(byte) ? byte : next++),
+      byte,
+    ]),
+  );
+  const byteLevel = {
+    type: "ByteLevel",
+    add_prefix_space: false,
+    trim_offsets: false,
+    use_regex: false,
+  };
+  const { id, content } = endToken;
+  return JSON.stringify({
+    version: "1.0",
+    added_tokens: [
+      {
+        id,
+        content,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true,
+      },
+    ],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [
+        { Sequence: { id: "A", type_id: 0 } },
+        { SpecialToken: { id: content, type_id: 0 } },
+      ],
+      pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 0 } }],
+      special_tokens: { [content]: { id: content, ids: [id], tokens: [content] } },
+    },
+    decoder: byteLevel,
+    model: { type: "BPE", vocab: vocabulary, merges: [] },
+  });
+}
