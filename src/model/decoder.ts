@@ -18,6 +18,7 @@ import {
   int32,
   logSumExp,
   multiply,
+  multiplyDimensions,
   optional,
   range,
   relu,
@@ -195,40 +196,39 @@ function selfAttention(
   const { heads, kvHeads, headWidth } = config;
   const [batch, time] = x.shape as [string, string];
   const groups = layerGroups(config, index);
-  const joined = project(weights, x, groups.queryKeyValue, config.queryKeyValueBias);
-  const sizes = [heads * headWidth, kvHeads * headWidth, kvHeads * headWidth];
-  let [query, key, value] = split(joined, sizes, -1) as [Tensor, Tensor, Tensor];
-
-  if (config.queryKeyNorm !== "none") {
-    const prefix = `${decoderNames.layer(index)}.self_attn`;
-    const normalize = (projection: Tensor, name: string): Tensor => {
-      if (config.queryKeyNorm === "projection") return norm(config, weights, projection, name);
-      const perHead = reshape(projection, [batch, time, -1, headWidth]);
-      return reshape(norm(config, weights, perHead, name), projection.shape);
-    };
-    query = normalize(query, `${prefix}.q_norm.weight`);
-    key = normalize(key, `${prefix}.k_norm.weight`);
+  const group = heads / kvHeads;
+  let joined = project(weights, x, groups.queryKeyValue, config.queryKeyValueBias);
+  const prefix = `${decoderNames.layer(index)}.self_attn`;
+  const normalize = (value: Tensor, name: string): Tensor =>
+    norm(config, weights, value, `${prefix}.${name}.weight`);
+  if (config.queryKeyNorm === "projection") {
+    const sizes = [heads * headWidth, kvHeads * headWidth, kvHeads * headWidth];
+    const [q, k, v] = split(joined, sizes, -1) as [Tensor, Tensor, Tensor];
+    joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
+  }
+  // Heads come before time once for all three: one transposition instead of three.
+  const byHead = transpose(
+    reshape(joined, [batch, time, heads + 2 * kvHeads, headWidth]),
+    [0, 2, 1, 3],
+  );
+  let [query, key, value] = split(byHead, [heads, kvHeads, kvHeads], 1) as [Tensor, Tensor, Tensor];
+  if (config.queryKeyNorm === "head") {
+    query = normalize(query, "q_norm");
+    key = normalize(key, "k_norm");
   }
   const layer = config.layers[index]!;
   if (layer.rope !== undefined) {
     const { cos, sin } = inputs.rotations[layer.rope]!;
-    query = rotary(query, inputs.rotationRows, cos, sin, { heads });
-    key = rotary(key, inputs.rotationRows, cos, sin, { heads: kvHeads });
+    query = rotary(query, inputs.rotationRows, cos, sin);
+    key = rotary(key, inputs.rotationRows, cos, sin);
   }
-
-  const group = heads / kvHeads;
-  const byGroup = reshape(query, [batch, time, kvHeads, group, headWidth]);
-  const rows = reshape(transpose(byGroup, [0, 2, 3, 1, 4]), [batch, kvHeads, -1, headWidth]);
-  const byHead = (tensor: Tensor): Tensor =>
-    transpose(reshape(tensor, [batch, time, kvHeads, headWidth]), [0, 2, 1, 3]);
-  const newKey = byHead(key);
-  const newValue = byHead(value);
   const past = inputs.past(index);
   const masks = inputs.masks(layer.window);
   const { output } = attend({
-    query: rows,
-    key: newKey,
-    value: newValue,
+    // Heads that share a kv head are neighbours: their rows become rows of one product.
+    query: reshape(query, [batch, kvHeads, multiplyDimensions(group, time), headWidth]),
+    key,
+    value,
     pastKey: past.key,
     pastValue: past.value,
     pastMask: masks.past,
@@ -237,12 +237,12 @@ function selfAttention(
     cap: config.scoreCap,
     layer: index,
   });
-  const heads5 = reshape(output, [batch, kvHeads, group, time, headWidth]);
-  const flat = reshape(transpose(heads5, [0, 3, 1, 2, 4]), [batch, time, heads * headWidth]);
+  const attended = transpose(reshape(output, [batch, heads, time, headWidth]), [0, 2, 1, 3]);
+  const flat = reshape(attended, [batch, time, heads * headWidth]);
   return {
     x: project(weights, flat, groups.attentionOutput, config.attentionOutputBias),
-    key: newKey,
-    value: newValue,
+    key,
+    value,
   };
 }
 

@@ -267,6 +267,8 @@ export interface EmittedModel {
   readonly external: readonly ExternalData[];
   /** Names of the parameters that are inputs of every run. */
   readonly parameterInputs: readonly string[];
+  /** What the file calls each output of the graph. */
+  readonly outputNames: Readonly<Record<string, string>>;
 }
 
 /** Arrays from this size on are handed to the runtime beside the model (its limit is 2 GB). */
@@ -330,6 +332,16 @@ export function emitModel(
   }
   if (root) emitter.emit(root, [...targets, ...[...graph.sizes.values()].map((s) => s.tensor)]);
 
+  // A result keeps its inner name, because another node would copy it; inputs, parameters and
+  // results that are wanted twice need one of their own.
+  const outputNames: Record<string, string> = {};
+  const taken = new Set([...inputs, ...graph.parameters.values()].map((t) => shared.names.get(t)));
+  for (const [name, tensor] of outputs) {
+    const inner = emitter.nameOf(tensor);
+    outputNames[name] = taken.has(inner) ? emitter.one("Identity", [inner]) : inner;
+    taken.add(inner);
+  }
+
   const proto: GraphProto = {
     name: "jeton",
     node: emitter.nodes,
@@ -347,22 +359,12 @@ export function emitModel(
         },
       },
     })),
-    output: outputs.map(([name, tensor]) => {
-      emitter.nodes.push({
-        op_type: "Identity",
-        input: [emitter.nameOf(tensor)],
-        output: [`output:${name}`],
-        name: `output/${name}`,
-        domain: "",
-        attribute: [],
-      });
-      return {
-        name: `output:${name}`,
-        type: { tensor_type: { elem_type: onnxTypes[tensor.dtype] } },
-      };
-    }),
+    output: outputs.map(([name, tensor]) => ({
+      name: outputNames[name]!,
+      type: { tensor_type: { elem_type: onnxTypes[tensor.dtype] } },
+    })),
   };
-  return { bytes: encodeModel(proto), folder, external, parameterInputs };
+  return { bytes: encodeModel(proto), folder, external, parameterInputs, outputNames };
 }
 
 function rootScope(graph: Graph): Scope | undefined {

@@ -605,24 +605,22 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
     ];
   },
 
-  rotary: typed<{ heads: number }>(([x, positions, cos, sin], { heads }) => {
-    const size = x!.shape[2]! / heads;
+  rotary: ([x, positions, cos, sin]) => {
     const half = cos!.shape[1]!;
     return [
-      build(x!.shape, ([batch, time, feature]) => {
-        const inside = feature! % size;
-        if (inside >= 2 * half) return at(x!, [batch!, time!, feature!]);
-        const row = at(positions!, [batch!, time!]);
-        const pair = inside % half;
-        const cosine = at(cos!, [row, pair]);
-        const sine = at(sin!, [row, pair]);
-        const own = at(x!, [batch!, time!, feature!]);
-        const isFirst = inside < half;
-        const other = at(x!, [batch!, time!, isFirst ? feature! + half : feature! - half]);
+      build(x!.shape, (index) => {
+        const [batch, , time, feature] = index as [number, number, number, number];
+        const own = at(x!, index);
+        if (feature >= 2 * half) return own;
+        const row = at(positions!, [batch, time]);
+        const cosine = at(cos!, [row, feature % half]);
+        const sine = at(sin!, [row, feature % half]);
+        const isFirst = feature < half;
+        const other = at(x!, index.with(3, isFirst ? feature + half : feature - half));
         return isFirst ? own * cosine - other * sine : own * cosine + other * sine;
       }),
     ];
-  }),
+  },
 
   conditional: typed<{ branches: readonly { scope: Scope; outputs: readonly Tensor[] }[] }>(
     ([condition], { branches }, { branch }) => {

@@ -120,7 +120,7 @@ export async function openSession(
       if (released) {
         throw new JetonError("the program was released", { code: "tensor-program-released" });
       }
-      const fetches = outputs.map((name) => `output:${name}`);
+      const fetches = outputs.map((name) => model.outputNames[name]!);
       let results: InferenceSession.OnnxValueMapType;
       try {
         results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches);
@@ -132,7 +132,7 @@ export async function openSession(
       }
       const values: Record<string, TensorValue> = {};
       for (const name of outputs) {
-        const value = results[`output:${name}`] as RuntimeTensor;
+        const value = results[model.outputNames[name]!] as RuntimeTensor;
         values[name] = {
           dtype: value.type as DataType,
           shape: value.dims,

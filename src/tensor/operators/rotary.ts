@@ -9,59 +9,49 @@ import {
 } from "../graph.ts";
 import { negate } from "./elementwise.ts";
 
-interface RotaryAttributes {
-  heads: number;
-}
-
-const rotaryOperator: OperatorDefinition<RotaryAttributes> = defineOperator({
+const rotaryOperator: OperatorDefinition<null> = defineOperator({
   name: "rotary",
-  infer(inputs, { heads }) {
+  infer(inputs) {
     const [x, positions, cos, sin] = inputs;
-    const width = x!.shape[2];
+    const [batch, , time, width] = x!.shape;
     const half = cos!.shape[1] as number;
     if (
-      x!.shape.length !== 3 ||
+      x!.shape.length !== 4 ||
       positions!.dtype !== "int32" ||
-      !shapesEqual(positions!.shape, x!.shape.slice(0, 2)) ||
+      !shapesEqual(positions!.shape, [batch!, time!]) ||
       !shapesEqual(cos!.shape, sin!.shape) ||
-      (width as number) % heads !== 0 ||
-      2 * half > (width as number) / heads
+      2 * half > (width as number)
     ) {
       throw shapeError(
         "rotary",
         inputs,
-        `needs x [batch, time, ${heads} heads * size], int32 positions [batch, time] and tables [positions, rotated / 2]`,
+        "needs x [batch, heads, time, width], int32 positions [batch, time] and tables [positions, rotated / 2]",
       );
     }
     return [{ dtype: x!.dtype, shape: x!.shape }];
   },
-  emit(emitter, [x, positions, cos, sin], { heads }, node) {
+  emit(emitter, [x, positions, cos, sin], _attributes, node) {
     const wide = emitter.one("Cast", [positions!], { attributes: { to: 7 } });
+    const heads = node.inputs[0]!.shape[1] as number;
     const half = node.inputs[2]!.shape[1] as number;
     return emitter.node("RotaryEmbedding", [x!, wide, cos!, sin!], {
       attributes: { num_heads: heads, rotary_embedding_dim: 2 * half },
       domain: "com.microsoft",
     });
   },
-  gradient({ inputs: [, positions, cos, sin] }, [g], { heads }) {
-    return [rotary(g!, positions!, cos!, negate(sin!), { heads }), undefined, undefined, undefined];
+  gradient({ inputs: [, positions, cos, sin] }, [g]) {
+    return [rotary(g!, positions!, cos!, negate(sin!)), undefined, undefined, undefined];
   },
 });
 
 /**
  * Rotates pairs (i, i + rotated/2) of each head by the angle of the row's position.
  *
- * @param x `[batch, time, heads * size]` float32
+ * @param x `[batch, heads, time, width]` float32
  * @param positions `[batch, time]` int32, each below the number of rows of the tables
- * @param cos `[positions, rotated / 2]`; where `rotated` is less than the size of a head, its last
+ * @param cos `[positions, rotated / 2]`; where `rotated` is less than the width of a head, its last
  *   elements stay as they are
  */
-export function rotary(
-  x: Tensor,
-  positions: Tensor,
-  cos: Tensor,
-  sin: Tensor,
-  options: RotaryAttributes,
-): Tensor {
-  return apply(rotaryOperator, [x, positions, cos, sin], options)[0]!;
+export function rotary(x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  return apply(rotaryOperator, [x, positions, cos, sin], null)[0]!;
 }
