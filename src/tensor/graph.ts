@@ -130,9 +130,13 @@ function context(): TraceContext {
 
 /** The first line of the stack outside this room, so that an error points to the user's code. */
 function userLine(): string {
+  const limit = Error.stackTraceLimit;
+  // The default of ten lines may all lie inside this room.
+  Error.stackTraceLimit = 50;
   const lines = (new Error().stack ?? "").split("\n").slice(1);
-  const line = lines.find((text) => !/[\\/](src|dist)[\\/]tensor[\\/](?!.*\.test\.)/.test(text));
-  return line ? line.trim() : "";
+  Error.stackTraceLimit = limit;
+  const own = /[\\/](src|dist)[\\/]tensor[\\/](?!.*\.test\.)|<anonymous>\)?$|node:internal/;
+  return lines.find((text) => !own.test(text))?.trim() ?? "";
 }
 
 /** An error of an operator's shape rule: names the operator, all shapes and the user's line. */

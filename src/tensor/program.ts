@@ -2,9 +2,9 @@
  * Compiled graphs: `compile(graph)` gives a program that runs in a worker thread of its own.
  */
 import { JetonError } from "../core/index.ts";
-import { evaluateDimension, isDimensionName } from "./dimension.ts";
+import { evaluateDimension, formatShape, isDimensionName } from "./dimension.ts";
 import { emitModel, type ParameterBinding } from "./emit.ts";
-import type { DataType, Tensor, TypedGraph } from "./graph.ts";
+import type { DataType, Tensor, TensorType, TypedGraph } from "./graph.ts";
 import type { ProgramService } from "./program-service.ts";
 import * as programService from "./program-service.ts";
 import type { SessionOptions, TensorValue, TensorValueData } from "./runtime.ts";
@@ -69,11 +69,11 @@ export async function compile<Inputs extends string, Outputs extends string>(
   return {
     async run(inputs, outputs) {
       const values: Record<string, TensorValue> = {};
-      const sizes = namedSizes(declared, inputs);
       for (const [name, tensor] of declared) {
-        const value = checkInput(name, tensor, inputs[name as Inputs], sizes);
+        const value = checkInput(name, tensor, inputs[name as Inputs]);
         values[name] = inline ? value : compact(value);
       }
+      checkSizes(declared, values);
       const wanted = outputs ?? (every as never[]);
       for (const name of wanted) {
         if (!every.includes(name)) {
@@ -99,25 +99,6 @@ const arrayTypes: Readonly<Partial<Record<DataType, readonly string[]>>> = {
   bool: ["Uint8Array"],
 };
 
-/** The value of each named size: that of the first input that has the name alone as a dimension. */
-function namedSizes(
-  declared: ReadonlyMap<string, Tensor>,
-  inputs: Readonly<Record<string, ProgramInput>>,
-): Map<string, number> {
-  const sizes = new Map<string, number>();
-  for (const [name, { shape }] of declared) {
-    const input = inputs[name];
-    if (typeof input !== "object") continue;
-    for (const [axis, dimension] of shape.entries()) {
-      const size = input.shape[axis];
-      if (typeof dimension === "string" && isDimensionName(dimension) && size !== undefined) {
-        if (!sizes.has(dimension)) sizes.set(dimension, size);
-      }
-    }
-  }
-  return sizes;
-}
-
 /** A view crosses to a worker with its whole buffer; a small part of a large one is cut out first. */
 function compact<T extends { readonly data: TensorValueData }>(value: T): T {
   const { data } = value;
@@ -131,33 +112,48 @@ function scalarValue(dtype: DataType, value: number): TensorValueData {
   return Uint8Array.of(value);
 }
 
-function checkInput(
-  name: string,
-  { dtype, shape }: { dtype: DataType; shape: readonly (number | string)[] },
-  input: ProgramInput | undefined,
-  sizes: ReadonlyMap<string, number>,
-): TensorValue {
-  const fail = (got: string): JetonError =>
-    new JetonError(`input "${name}": expected ${dtype}[${shape.join(", ")}], got ${got}`, {
-      code: "tensor-input",
-      details: { name, dtype, shape, got },
-    });
-  if (input === undefined) throw fail("nothing");
+function inputError(name: string, { dtype, shape }: TensorType, got: string): JetonError {
+  return new JetonError(`input "${name}": expected ${dtype}${formatShape(shape)}, got ${got}`, {
+    code: "tensor-input",
+    details: { name, dtype, shape, got },
+  });
+}
+
+function checkInput(name: string, type: TensorType, input: ProgramInput | undefined): TensorValue {
+  const { dtype, shape } = type;
+  if (input === undefined) throw inputError(name, type, "nothing");
   if (typeof input !== "object") {
-    if (shape.length !== 0) throw fail(`the scalar ${input}`);
+    if (shape.length !== 0) throw inputError(name, type, `the scalar ${input}`);
     return { dtype, shape: [], data: scalarValue(dtype, Number(input)) };
   }
   const kind = input.data.constructor.name;
-  if (!arrayTypes[dtype]?.includes(kind)) throw fail(kind);
+  if (!arrayTypes[dtype]?.includes(kind)) throw inputError(name, type, kind);
   const count = input.shape.reduce((a, b) => a * b, 1);
   if (count !== input.data.length || input.shape.length !== shape.length) {
-    throw fail(`${input.data.length} elements of shape [${input.shape.join(", ")}]`);
-  }
-  for (const [axis, dimension] of shape.entries()) {
-    const size = input.shape[axis]!;
-    const expected = evaluateDimension(dimension, sizes);
-    if (expected !== size)
-      throw fail(`[${input.shape.join(", ")}] where ${dimension} = ${expected}`);
+    const got = `${input.data.length} elements of shape ${formatShape(input.shape)}`;
+    throw inputError(name, type, got);
   }
   return { dtype, shape: input.shape, data: input.data };
+}
+
+/** A named size is that of the first input that has the name alone; all others must agree. */
+function checkSizes(
+  declared: ReadonlyMap<string, Tensor>,
+  values: Readonly<Record<string, TensorValue>>,
+): void {
+  const sizes = new Map<string, number>();
+  for (const [name, { shape }] of declared) {
+    for (const [axis, dimension] of shape.entries()) {
+      if (typeof dimension === "number" || !isDimensionName(dimension)) continue;
+      if (!sizes.has(dimension)) sizes.set(dimension, values[name]!.shape[axis]!);
+    }
+  }
+  for (const [name, tensor] of declared) {
+    const { shape } = values[name]!;
+    for (const [axis, dimension] of tensor.shape.entries()) {
+      const expected = evaluateDimension(dimension, sizes);
+      if (shape[axis] === expected) continue;
+      throw inputError(name, tensor, `${formatShape(shape)} where ${dimension} = ${expected}`);
+    }
+  }
 }

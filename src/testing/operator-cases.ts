@@ -666,13 +666,11 @@ export const operatorCases: readonly OperatorCase[] = [
       const heads = draw.integer(1, 3);
       const half = 4 * draw.integer(1, 2);
       const rest = draw.pick(0, 8);
-      draw.input("x", [batch, time, heads * (2 * half + rest)]);
+      draw.input("x", [batch, heads, time, 2 * half + rest]);
       draw.input("positions", [batch, time], { dtype: "int32", value: integers(0, 6) });
       draw.input("cos", [7, half], { differentiable: false });
       draw.input("sin", [7, half], { differentiable: false });
-      return draw.done(({ x, positions, cos, sin }) => [
-        t.rotary(x!, positions!, cos!, sin!, { heads }),
-      ]);
+      return draw.done(({ x, positions, cos, sin }) => [t.rotary(x!, positions!, cos!, sin!)]);
     },
   },
   convolutionCase,

@@ -42,7 +42,9 @@ function capturedTensors(scope: Scope, outputs: readonly Tensor[]): Tensor[] {
 
 /**
  * Computes `whenTrue` only where the scalar bool `condition` holds; otherwise `whenFalse`, whose
- * results must have the same types. Becomes an ONNX `If`; not differentiable.
+ * results must have the same names, element types and ranks. Shapes are taken from `whenTrue`: where
+ * the other branch gives others, nothing that depends on them may be computed from the results.
+ * Becomes an ONNX `If`; not differentiable.
  */
 export function conditional<Names extends string>(
   condition: Tensor,
@@ -59,6 +61,20 @@ export function conditional<Names extends string>(
     scope,
     outputs: names.map((name) => result[name]),
   }));
+  for (const name of names) {
+    const [taken, other] = [first.result[name], second.result[name]];
+    if (
+      other === undefined ||
+      taken.dtype !== other.dtype ||
+      taken.shape.length !== other.shape.length
+    ) {
+      throw shapeError(
+        "conditional",
+        other === undefined ? [taken] : [taken, other],
+        `both branches give "${name}", of one element type and rank`,
+      );
+    }
+  }
   const captured = branches.flatMap(({ scope, outputs }) => capturedTensors(scope, outputs));
   const inputs = [condition, ...new Set(captured)];
   const outputs = apply(conditionalOperator, inputs, { branches });

@@ -53,11 +53,15 @@ function binary(
   onnx: string,
   gradient?: BinaryGradient,
   result?: DataType,
+  accepted: Accepted = "number",
 ): OperatorDefinition<null> {
   return defineOperator({
     name,
     infer(inputs) {
       const dtype = requireEqualTypes(name, inputs);
+      if (!accepts(accepted, dtype)) {
+        throw shapeError(name, inputs, `works on elements of type ${accepted}`);
+      }
       return [{ dtype: result ?? dtype, shape: broadcastShapes(name, inputs) }];
     },
     emit: (emitter, inputs) => emitter.node(onnx, inputs),
@@ -93,13 +97,13 @@ const powerOperator = binary("power", "Pow", ({ inputs: [a, b], outputs: [y] }, 
   () => multiply(g, multiply(b!, power(a!, subtract(b!, 1)))),
   () => multiply(g, multiply(y!, log(a!))),
 ]);
-const equalOperator = binary("equal", "Equal", undefined, "bool");
+const equalOperator = binary("equal", "Equal", undefined, "bool", "any");
 const lessOperator = binary("less", "Less", undefined, "bool");
 const lessOrEqualOperator = binary("lessOrEqual", "LessOrEqual", undefined, "bool");
 const greaterOperator = binary("greater", "Greater", undefined, "bool");
 const greaterOrEqualOperator = binary("greaterOrEqual", "GreaterOrEqual", undefined, "bool");
-const andOperator = binary("and", "And", undefined, "bool");
-const orOperator = binary("or", "Or", undefined, "bool");
+const andOperator = binary("and", "And", undefined, "bool", "bool");
+const orOperator = binary("or", "Or", undefined, "bool", "bool");
 
 /** A tensor, or a number that takes the other operand's element type. */
 export type Operand = Tensor | number;
@@ -127,14 +131,29 @@ export const greaterOrEqual = (a: Operand, b: Operand): Tensor =>
 export const and = (a: Tensor, b: Tensor): Tensor => pair(andOperator, a, b);
 export const or = (a: Tensor, b: Tensor): Tensor => pair(orOperator, a, b);
 
+/** Element types that an operator works on. */
+type Accepted = "float" | "number" | "bool" | "any";
+
+function accepts(accepted: Accepted, dtype: DataType): boolean {
+  if (accepted === "any") return true;
+  if (accepted === "bool") return dtype === "bool";
+  return accepted === "float" ? dtype.includes("float") : dtype !== "bool";
+}
+
 function unary(
   name: string,
   onnx: string,
   gradient?: (x: Tensor, y: Tensor, g: Tensor) => Tensor,
+  accepted: Accepted = "float",
 ): OperatorDefinition<null> {
   return {
     name,
-    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+    infer([x]) {
+      if (!accepts(accepted, x!.dtype)) {
+        throw shapeError(name, [x!], `works on elements of type ${accepted}`);
+      }
+      return [{ dtype: x!.dtype, shape: x!.shape }];
+    },
     emit: (emitter, inputs) => emitter.node(onnx, inputs),
     ...(gradient && {
       gradient: (node: GraphNode, [g]: readonly (Tensor | undefined)[]) => [
@@ -150,7 +169,7 @@ function unaryFunction(definition: OperatorDefinition<null>): (x: Tensor) => Ten
 }
 
 export const negate: (x: Tensor) => Tensor = unaryFunction(
-  unary("negate", "Neg", (_x, _y, g) => negate(g)),
+  unary("negate", "Neg", (_x, _y, g) => negate(g), "number"),
 );
 export const exp: (x: Tensor) => Tensor = unaryFunction(
   unary("exp", "Exp", (_x, y, g) => multiply(g, y)),
@@ -179,7 +198,7 @@ export const erf: (x: Tensor) => Tensor = unaryFunction(
   ),
 );
 export const abs: (x: Tensor) => Tensor = unaryFunction(
-  unary("abs", "Abs", (x, _y, g) => multiply(g, sign(x))),
+  unary("abs", "Abs", (x, _y, g) => multiply(g, sign(x)), "number"),
 );
 export const sine: (x: Tensor) => Tensor = unaryFunction(
   unary("sine", "Sin", (x, _y, g) => multiply(g, cosine(x))),
@@ -192,12 +211,12 @@ export const softplus: (x: Tensor) => Tensor = unaryFunction(
 );
 /** -1, 0 or 1. */
 export const sign: (x: Tensor) => Tensor = unaryFunction(
-  unary("sign", "Sign", (x) => multiply(x, 0)),
+  unary("sign", "Sign", (x) => multiply(x, 0), "number"),
 );
 /** To the nearest integer, halves to even. Not differentiable. */
 export const round: (x: Tensor) => Tensor = unaryFunction(unary("round", "Round"));
 export const floor: (x: Tensor) => Tensor = unaryFunction(unary("floor", "Floor"));
-export const not: (x: Tensor) => Tensor = unaryFunction(unary("not", "Not"));
+export const not: (x: Tensor) => Tensor = unaryFunction(unary("not", "Not", undefined, "bool"));
 
 /** x · sigmoid(x) (Elfwing et al., 2017), one kernel in ONNX Runtime. */
 export const silu: (x: Tensor) => Tensor = unaryFunction({
@@ -286,7 +305,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 }
 
 const stopGradientOperator: OperatorDefinition<null> = defineOperator({
-  ...unary("stopGradient", "Identity"),
+  ...unary("stopGradient", "Identity", undefined, "any"),
   gradient: () => [undefined],
 });
 
