@@ -47,6 +47,7 @@ export {
   bytesOfType,
   type Device,
   liveSessions,
+  locateWasm,
   openSession,
   type Session,
   type SessionOptions,

@@ -46,6 +46,7 @@ export interface Session {
 }
 
 interface Runtime {
+  env: { wasm: { numThreads?: number; wasmPaths?: string } };
   InferenceSession: { create(model: Uint8Array, options: object): Promise<InferenceSession> };
   Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
 }
@@ -57,13 +58,31 @@ export function liveSessions(): number {
   return live;
 }
 
-async function loadRuntime(device: Device): Promise<Runtime> {
+let wasmFolder: string | undefined;
+
+/**
+ * Says where a browser finds `ort-wasm-simd-threaded.wasm` of onnxruntime-web: the address of a
+ * folder, with a slash at its end. Call it before the first program is compiled. Default: beside the
+ * script that holds the runtime.
+ */
+export function locateWasm(folder: string): void {
+  wasmFolder = folder;
+}
+
+async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
   const module =
     device === "cpu"
       ? // Bundlers for the browser must not follow this import.
         await import(/* @vite-ignore */ /* webpackIgnore: true */ "onnxruntime-node")
-      : await import("onnxruntime-web");
-  return ("default" in module && module.default ? module.default : module) as unknown as Runtime;
+      : await import("onnxruntime-web/wasm");
+  const loaded = "default" in module && module.default ? module.default : module;
+  const runtime = loaded as unknown as Runtime;
+  if (device === "wasm") {
+    // WebAssembly has one set of threads for all sessions: the first one decides.
+    runtime.env.wasm.numThreads ??= threads;
+    if (wasmFolder !== undefined) runtime.env.wasm.wasmPaths = wasmFolder;
+  }
+  return runtime;
 }
 
 /** True in Node and its relatives, false in a browser. */
@@ -77,8 +96,8 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Session> {
   const device = options.device ?? (isNode() ? "cpu" : "wasm");
-  const runtime = await loadRuntime(device);
   const threads = options.threads ?? 1;
+  const runtime = await loadRuntime(device, threads);
   const session: Record<string, string> = {
     "session.intra_op.allow_spinning": (options.spinning ?? true) ? "1" : "0",
   };
@@ -92,7 +111,8 @@ export async function openSession(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: "all",
-      logSeverityLevel: 3,
+      // What fails ends in an error that is thrown; the runtime need not print it too.
+      logSeverityLevel: 4,
       ...(model.external.length > 0 && {
         externalData: model.external.map(({ name, data }) => ({ path: name, data })),
       }),

@@ -89,7 +89,8 @@ function closedError(): JetonError {
 }
 
 async function startWorker<T extends Service>(start: StartData): Promise<Remote<T>> {
-  const { Worker } = await import("node:worker_threads");
+  // An import, though dynamic, would stop bundlers for the browser.
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
   // Sources (.ts) reach a worker through a small loader; the built package starts it directly.
   const entry = import.meta.url.endsWith(".ts")
     ? "../testing/source-worker.mjs"
