@@ -29,7 +29,7 @@ const wordCharacter: RegExp = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}
 const otherCharacter: RegExp = /^[\p{Cc}\p{Cf}\p{Co}]$/u;
 
 /** A test that remembers its answers for the basic plane. */
-function remember(test: (codePoint: number) => boolean): (codePoint: number) => boolean {
+export function rememberTest(test: (codePoint: number) => boolean): (codePoint: number) => boolean {
   const unknown = 0;
   const no = 1;
   const yes = 2;
@@ -46,24 +46,24 @@ function remember(test: (codePoint: number) => boolean): (codePoint: number) => 
 }
 
 /** Punctuation of Unicode or any ASCII character that is neither letter, digit, space nor control. */
-export const isPunctuation: (codePoint: number) => boolean = remember((codePoint) => {
+export const isPunctuation: (codePoint: number) => boolean = rememberTest((codePoint) => {
   if (codePoint < 0x80) return /[!-/:-@[-`{-~]/.test(String.fromCodePoint(codePoint));
   const current = punctuation.test(String.fromCodePoint(codePoint));
   return current !== punctuationDisagreement.has(codePoint);
 });
 
 /** Any number: decimal digits, letters and others (², Ⅷ, ½). */
-export const isNumeric: (codePoint: number) => boolean = remember((codePoint) =>
+export const isNumeric: (codePoint: number) => boolean = rememberTest((codePoint) =>
   numeric.test(String.fromCodePoint(codePoint)),
 );
 
 /** A word character in the sense of UTS #18. */
-export const isWordCharacter: (codePoint: number) => boolean = remember((codePoint) =>
+export const isWordCharacter: (codePoint: number) => boolean = rememberTest((codePoint) =>
   wordCharacter.test(String.fromCodePoint(codePoint)),
 );
 
 /** Control, format and private characters. */
-export const isOther: (codePoint: number) => boolean = remember((codePoint) => {
+export const isOther: (codePoint: number) => boolean = rememberTest((codePoint) => {
   const current = otherCharacter.test(String.fromCodePoint(codePoint));
   return current !== formatDisagreement.has(codePoint);
 });

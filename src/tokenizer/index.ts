@@ -12,7 +12,7 @@ export {
   renderChat,
 } from "./chat-template.ts";
 export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
-export { knownPatterns } from "./scanners.ts";
+export { type KnownPattern, knownPatterns } from "./scanners.ts";
 export { readSentencePieceModel } from "./sentencepiece-model.ts";
 export { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
 export {

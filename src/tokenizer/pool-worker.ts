@@ -15,7 +15,9 @@ export interface PoolStart {
 /** A batch for a thread. */
 export interface PoolRequest {
   readonly number: number;
-  readonly texts: readonly string[];
+  /** All texts in one string, which crosses faster than many, and the length of each. */
+  readonly joined: string;
+  readonly sizes: Int32Array;
   readonly options: EncodeIdsOptions;
 }
 
@@ -36,7 +38,13 @@ parentPort!.on("message", async (request: PoolRequest) => {
   const { number } = request;
   try {
     const tokenizer = await loading;
-    const all = request.texts.map((text) => tokenizer.encodeIds(text, request.options));
+    const all: Int32Array[] = [];
+    let start = 0;
+    for (const size of request.sizes) {
+      const text = request.joined.slice(start, start + size);
+      all.push(tokenizer.encodeIds(text, request.options));
+      start += size;
+    }
     const lengths = Int32Array.from(all, (ids) => ids.length);
     const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
     let at = 0;

@@ -3,9 +3,10 @@
  * replacement strings, as the reference implementation of tokenizer.json applies it (grapheme by
  * grapheme, then character by character).
  */
-import { type AlignedText, applyChanges, type Changes } from "./aligned-text.ts";
+import { type AlignedText, applyChanges, type Changes, characterLength } from "./aligned-text.ts";
 import { decodeUtf8Strictly } from "./byte-alphabet.ts";
 import { utf8Bytes, utf8LengthOf } from "./byte-pair-model.ts";
+import { rememberTest } from "./character-classes.ts";
 import { invalidField } from "./json-reader.ts";
 import type { Normalizer } from "./normalizer.ts";
 
@@ -24,6 +25,37 @@ const cacheSize = 20_000;
 /** Characters that can join others into one grapheme, so that segmentation is needed. */
 const joining: RegExp =
   /[\r\p{M}\p{Cf}\p{RI}\p{EMod}\u0e33\u0eb3\u0d4e\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb\uff9e\uff9f\u{111c2}\u{111c3}\u{1193f}\u{11941}\u{11a3a}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]/u;
+
+const isJoining: (codePoint: number) => boolean = rememberTest((codePoint) =>
+  joining.test(String.fromCodePoint(codePoint)),
+);
+const isMark: (codePoint: number) => boolean = rememberTest((codePoint) =>
+  /^\p{M}$/u.test(String.fromCodePoint(codePoint)),
+);
+
+/** Scripts in which a consonant can join what stands before it. */
+function isIndic(codePoint: number): boolean {
+  return codePoint >= 0x900 && codePoint < 0x1100;
+}
+
+/**
+ * Longest stretch that is given to the segmenter, whose time grows with the square of the length.
+ * Only an endless pile of marks is cut by it.
+ */
+const longestRegion = 1024;
+
+/** The end of the stretch from `at` after which a grapheme certainly ends. */
+function endOfRegion(text: string, at: number): number {
+  let before = text.codePointAt(at)!;
+  let end = at + (before > 0xffff ? 2 : 1);
+  while (end < text.length && end - at < longestRegion) {
+    const next = text.codePointAt(end)!;
+    if (!isJoining(next) && (!isJoining(before) || (isMark(before) && !isIndic(next)))) break;
+    before = next;
+    end += next > 0xffff ? 2 : 1;
+  }
+  return end;
+}
 
 /** Reads a base64 character map and makes it a normalizer. An empty map changes nothing. */
 export function createPrecompiledMap(encoded: string, path: string): Normalizer {
@@ -55,16 +87,32 @@ export function createMapNormalizer(map: CharacterMap): Normalizer {
       for (const character of text) visit(character, replace(character));
       return;
     }
-    for (const { segment } of segmenter.segment(text)) {
-      if (utf8LengthOf(segment) <= longestGrapheme) {
-        const replacement = replace(segment);
-        if (replacement !== null) {
-          visit(segment, replacement);
-          continue;
+    for (let at = 0; at < text.length; ) {
+      const end = endOfRegion(text, at);
+      const length = characterLength(text, at);
+      if (end === at + length) {
+        const character = text.slice(at, end);
+        visit(character, replace(character));
+      } else {
+        for (const { segment } of segmenter.segment(text.slice(at, end))) {
+          visitGrapheme(segment, visit);
         }
       }
-      for (const character of segment) visit(character, replace(character));
+      at = end;
     }
+  };
+  const visitGrapheme = (
+    grapheme: string,
+    visit: (part: string, replacement: string | null) => void,
+  ): void => {
+    if (utf8LengthOf(grapheme) <= longestGrapheme) {
+      const replacement = replace(grapheme);
+      if (replacement !== null) {
+        visit(grapheme, replacement);
+        return;
+      }
+    }
+    for (const character of grapheme) visit(character, replace(character));
   };
 
   const normalize = (text: string): string => {

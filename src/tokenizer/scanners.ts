@@ -272,8 +272,11 @@ const cl100kTail = " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s
 const upperClass = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
 const lowerClass = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
 
+/** The names of the patterns that have scanners. */
+export type KnownPattern = "gpt2" | "cl100k" | "qwen2" | "o200k" | "metaspace";
+
 /** The patterns that have scanners, by name. */
-export const knownPatterns = {
+export const knownPatterns: Readonly<Record<KnownPattern, string>> = {
   gpt2: `${contractions}| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+`,
   cl100k: `(?i:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|${cl100kTail}`,
   qwen2: `(?i:${contractions})|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|${cl100kTail}`,
@@ -283,7 +286,7 @@ export const knownPatterns = {
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
   /** Words with the space before them, where spaces are written `▁`. */
   metaspace: "▁?[^▁]+|▁+(?![^▁])|▁+",
-} as const;
+};
 
 const scanners: ReadonlyMap<string, Scanner> = new Map<string, Scanner>([
   [knownPatterns.gpt2, scanGpt2],

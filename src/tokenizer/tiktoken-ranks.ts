@@ -11,14 +11,14 @@ import { readDecoder } from "./decoders.ts";
 import { describeValue } from "./json-reader.ts";
 import { readPostProcessor } from "./post-processors.ts";
 import { readPreTokenizer } from "./pre-tokenizers.ts";
-import { knownPatterns } from "./scanners.ts";
+import { type KnownPattern, knownPatterns } from "./scanners.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 import { createVocabulary, largestId } from "./vocabulary.ts";
 
 /** What a rank file does not say itself. */
 export interface TiktokenEncoding {
   /** How text is cut: a known pattern or a regular expression. */
-  readonly pattern: keyof typeof knownPatterns | { readonly regex: string };
+  readonly pattern: KnownPattern | { readonly regex: string };
   /** Special tokens with their ids. */
   readonly specialTokens: Readonly<Record<string, number>>;
 }

@@ -81,12 +81,18 @@ export async function createTokenizerPool(
     // The thread with the least to do.
     let index = 0;
     for (let i = 1; i < workers.length; i++) if (load[i]! < load[index]!) index = i;
-    const request: PoolRequest = { number: next++, texts, options: encodeOptions };
+    const sizes = Int32Array.from(texts, (text) => text.length);
+    const request: PoolRequest = {
+      number: next++,
+      joined: texts.join(""),
+      sizes,
+      options: encodeOptions,
+    };
     return new Promise((resolve, reject) => {
       waiting.set(request.number, { resolve, reject });
       load[index]!++;
       workers[index]!.ref();
-      workers[index]!.postMessage(request);
+      workers[index]!.postMessage(request, [sizes.buffer]);
     });
   };
 

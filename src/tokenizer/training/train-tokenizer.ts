@@ -6,7 +6,7 @@ import { byteToCharacter, toWellFormed } from "../byte-alphabet.ts";
 import { byteToken, metaspace, utf8Bytes } from "../byte-pair-model.ts";
 import { readNormalizer } from "../normalizers.ts";
 import { readPreTokenizer } from "../pre-tokenizers.ts";
-import { knownPatterns } from "../scanners.ts";
+import { type KnownPattern, knownPatterns } from "../scanners.ts";
 import { IntegerList } from "../token-sink.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { readTokenizerSettings } from "../tokenizer-settings.ts";
@@ -44,7 +44,7 @@ export interface TrainTokenizerOptions {
   /** Most characters in the alphabet, commonest first (not for byte-level BPE). Default 1,000 to 10,000. */
   maximumAlphabet?: number;
   /** How byte-level BPE cuts text before merging: a known pattern or a regular expression. Default `gpt2`. */
-  pattern?: keyof typeof knownPatterns | { readonly regex: string };
+  pattern?: KnownPattern | { readonly regex: string };
   /** Unicode normal form. Default none (WordPiece: BERT's own normalization). */
   normalization?: "NFC" | "NFD" | "NFKC" | "NFKD";
   /** Lower case, and accents removed, for WordPiece. Default true. */
