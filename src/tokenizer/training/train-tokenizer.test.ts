@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { JetonError } from "../../core/error.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
 import { trainBytePairs } from "./byte-pair-trainer.ts";
+import { visitFrequentSubstrings } from "./frequent-substrings.ts";
 import {
   saveTokenizer,
   type TrainTokenizerOptions,
@@ -253,6 +254,42 @@ describe("unigram training", () => {
       expect(scores).toEqual([...scores].sort((a, b) => b - a));
     }
     expect(train(16).map(([text]) => text)).toContain("▁able");
+  });
+
+  test("the seeds are the substrings that plain counting finds", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.stringMatching(/^[ab😀😁]{1,9}$/u), { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 2, max: 5 }),
+        (list, longest) => {
+          const counted = list.map((word, i): [string, number] => [word, 1 + (i % 3)]);
+          const counts = new Map<string, number>();
+          const followers = new Map<string, Set<string>>();
+          for (const [word, count] of counted) {
+            const characters = [...word];
+            for (let i = 0; i < characters.length; i++) {
+              for (let end = i + 2; end <= characters.length; end++) {
+                const text = characters.slice(i, end).join("");
+                counts.set(text, (counts.get(text) ?? 0) + count);
+                const known = followers.get(text) ?? new Set();
+                // The end of a word is a follower of its own in every word.
+                followers.set(text, known.add(characters[end] ?? "end"));
+              }
+            }
+          }
+          const expected = [...counts]
+            .filter(([text, count]) => count >= 2 && [...text].length <= longest)
+            .filter(([text]) => followers.get(text)!.size > 1 || followers.get(text)!.has("end"));
+          const found: [string, number][] = [];
+          visitFrequentSubstrings(counted, longest, ({ text, count, characters }) => {
+            expect(characters).toBe([...text].length);
+            found.push([text, count]);
+          });
+          expect(found.sort()).toEqual(expected.sort());
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 
   test("digamma satisfies its recurrence and its value at one", () => {

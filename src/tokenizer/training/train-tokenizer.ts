@@ -646,10 +646,11 @@ function trainUnigramModel(
   // Text that spells a special token or a byte must never be cheaper as that token.
   const floor = pieces.reduce((least, [, score]) => Math.min(least, score), 0) - 100;
   const vocab: [string, number][] = [
-    ...reserved.map((token): [string, number] => [token, floor]),
+    ...reserved.map((token): [string, number] => [token, Math.floor(floor)]),
     ...pieces
       .filter(([text]) => !excluded.has(text))
-      .map(([text, score]): [string, number] => [text, score]),
+      // Parsers that are not exact to the last bit still read twelve digits alike.
+      .map(([text, score]): [string, number] => [text, Number(score.toPrecision(12))]),
   ];
   return {
     type: "Unigram",

@@ -9,6 +9,7 @@
  */
 import { Trie } from "../trie.ts";
 import { throwIfAborted } from "./byte-pair-trainer.ts";
+import { visitFrequentSubstrings } from "./frequent-substrings.ts";
 
 export interface UnigramTraining {
   /** Words with their counts. */
@@ -73,39 +74,14 @@ function countCharacters(training: UnigramTraining): Map<string, number> {
   return characters;
 }
 
-/**
- * The alphabet and the best frequent substrings. A substring that is always followed by the same
- * character in its words is left out: the longer one says as much.
- */
+/** The alphabet and the best frequent substrings, scored by frequency × length. */
 function seedPieces(training: UnigramTraining, alphabet: ReadonlyMap<string, number>): Piece[] {
-  const substrings = new Map<string, { count: number; extended: number; parts: number }>();
-  const { maximumPieceLength } = training;
-  for (const [word, count] of training.words) {
-    const characters = [...word];
-    for (let start = 0; start < characters.length; start++) {
-      let substring = characters[start]!;
-      let shorter: { count: number; extended: number; parts: number } | undefined;
-      const end = Math.min(characters.length, start + maximumPieceLength + 1);
-      for (let i = start + 1; i < end; i++) {
-        substring += characters[i]!;
-        let entry = substrings.get(substring);
-        if (entry === undefined) {
-          entry = { count: 0, extended: 0, parts: i + 1 - start };
-          substrings.set(substring, entry);
-        }
-        entry.count += count;
-        // The most that any one continuation accounts for.
-        if (shorter !== undefined) shorter.extended = Math.max(shorter.extended, entry.count);
-        shorter = entry;
-      }
-    }
-  }
   const seeds: Piece[] = [];
-  for (const [text, { count, extended, parts }] of substrings) {
-    if (count >= 2 && parts <= maximumPieceLength && extended < count) {
-      seeds.push([text, count * parts]);
-    }
-  }
+  visitFrequentSubstrings(
+    training.words,
+    training.maximumPieceLength,
+    ({ text, count, characters }) => seeds.push([text, count * characters]),
+  );
   seeds.sort(byScore);
   const all: Piece[] = [...alphabet].sort(byScore);
   for (const seed of seeds) {
@@ -160,35 +136,55 @@ class Lattice {
     this.edges.set([start, end, piece], this.edgeCount++ * 3);
   }
 
-  /** How often each piece is expected to be used, and the likelihood, over all cuts. */
+  /**
+   * How often each piece is expected to be used, over all cuts of all words.
+   *
+   * The sums are formed from probabilities rather than their logarithms. Every cut of a word has the
+   * same number of units, so a constant factor for each unit cancels; it is chosen to keep the sums
+   * near one. Should a word leave the range of doubles all the same, it is passed over.
+   */
   expectedCounts(words: readonly (readonly [string, number])[]): Float64Array {
     const expected = new Float64Array(this.pieces.length);
+    const perUnit = this.averageLoss(words);
+    const weights = Float64Array.from(this.pieces, ([text, score]) =>
+      Math.exp(score + perUnit * text.length),
+    );
     for (const [word, count] of words) {
       this.build(word);
-      const { edges, scores, forward, backward, edgeCount } = this;
-      forward.fill(Number.NEGATIVE_INFINITY, 0, word.length + 1);
-      backward.fill(Number.NEGATIVE_INFINITY, 0, word.length + 1);
-      forward[0] = 0;
-      backward[word.length] = 0;
-      for (let e = 0; e < edgeCount; e++) {
-        const start = edges[e * 3]!;
-        const end = edges[e * 3 + 1]!;
-        forward[end] = addLogs(forward[end]!, forward[start]! + scores[edges[e * 3 + 2]!]!);
+      const { edges, forward, backward, edgeCount } = this;
+      forward.fill(0, 0, word.length + 1);
+      backward.fill(0, 0, word.length + 1);
+      forward[0] = 1;
+      backward[word.length] = 1;
+      for (let e = 0; e < edgeCount * 3; e += 3) {
+        forward[edges[e + 1]!]! += forward[edges[e]!]! * weights[edges[e + 2]!]!;
       }
       const whole = forward[word.length]!;
-      if (whole === Number.NEGATIVE_INFINITY) continue;
-      for (let e = edgeCount - 1; e >= 0; e--) {
-        const start = edges[e * 3]!;
-        const end = edges[e * 3 + 1]!;
-        backward[start] = addLogs(backward[start]!, backward[end]! + scores[edges[e * 3 + 2]!]!);
+      if (!(whole > 0 && whole < Number.POSITIVE_INFINITY)) continue;
+      for (let e = edgeCount * 3 - 3; e >= 0; e -= 3) {
+        backward[edges[e]!]! += backward[edges[e + 1]!]! * weights[edges[e + 2]!]!;
       }
-      for (let e = 0; e < edgeCount; e++) {
-        const piece = edges[e * 3 + 2]!;
-        const path = forward[edges[e * 3]!]! + scores[piece]! + backward[edges[e * 3 + 1]!]!;
-        expected[piece]! += count * Math.exp(path - whole);
+      const share = count / whole;
+      for (let e = 0; e < edgeCount * 3; e += 3) {
+        const piece = edges[e + 2]!;
+        expected[piece]! +=
+          forward[edges[e]!]! * weights[piece]! * backward[edges[e + 1]!]! * share;
       }
     }
     return expected;
+  }
+
+  /** Nats for each unit that the best cuts of some words cost. */
+  private averageLoss(words: readonly (readonly [string, number])[]): number {
+    let loss = 0;
+    let units = 0;
+    const stride = Math.max(1, Math.floor(words.length / 1000));
+    for (let i = 0; i < words.length; i += stride) {
+      const [word] = words[i]!;
+      for (const piece of this.bestCut(word)) loss -= this.scores[piece]!;
+      units += word.length;
+    }
+    return loss / Math.max(1, units);
   }
 
   /** The pieces of the best cut of a word; `without` excludes one piece. Empty when there is none. */
@@ -217,12 +213,6 @@ class Lattice {
     }
     return cut.reverse();
   }
-}
-
-function addLogs(a: number, b: number): number {
-  if (a === Number.NEGATIVE_INFINITY) return b;
-  if (b === Number.NEGATIVE_INFINITY) return a;
-  return a > b ? a + Math.log1p(Math.exp(b - a)) : b + Math.log1p(Math.exp(a - b));
 }
 
 /** Expected uses below this drop a piece. */

@@ -1,0 +1,109 @@
+/**
+ * The frequent substrings of a list of words, as a suffix tree would give them: those that are not
+ * always followed by the same character.
+ *
+ * All places in all words are sorted by the text that follows them (multikey quicksort), so that the
+ * places of a substring stand together when its turn comes. No substring is stored before it is
+ * found worth keeping.
+ */
+
+/** A substring, how often it occurs, and its length in characters. */
+export interface FrequentSubstring {
+  readonly text: string;
+  readonly count: number;
+  readonly characters: number;
+}
+
+/**
+ * Visits every substring of 2 to `maximumLength` characters that occurs at least twice, counted with
+ * the words' frequencies, unless one character always follows it.
+ */
+export function visitFrequentSubstrings(
+  words: readonly (readonly [string, number])[],
+  maximumLength: number,
+  visit: (substring: FrequentSubstring) => void,
+): void {
+  const size = words.reduce((sum, [word]) => sum + word.length, 0);
+  const units = new Uint16Array(size);
+  /** Word of each unit. */
+  const owners = new Int32Array(size);
+  const ends = new Int32Array(words.length);
+  const places = new Int32Array(size);
+  let placeCount = 0;
+  let at = 0;
+  for (const [index, [word]] of words.entries()) {
+    for (let i = 0; i < word.length; i++) {
+      const unit = word.charCodeAt(i);
+      // A low surrogate begins no character.
+      if ((unit & 0xfc00) !== 0xdc00) places[placeCount++] = at;
+      owners[at] = index;
+      units[at++] = unit;
+    }
+    ends[index] = at;
+  }
+
+  /** The unit `depth` behind a place, or -1 past the end of its word. */
+  const unitAt = (place: number, depth: number): number => {
+    const target = place + depth;
+    return target < ends[owners[place]!]! ? units[target]! : -1;
+  };
+  const countCharacters = (place: number, length: number): number => {
+    let count = 0;
+    for (let i = 0; i < length; i++) if ((units[place + i]! & 0xfc00) !== 0xdc00) count++;
+    return count;
+  };
+  const endsInPair = (place: number, depth: number): boolean =>
+    (units[place + depth - 1]! & 0xfc00) === 0xd800;
+
+  /** Looks at all places of one substring; false when nothing longer is wanted. */
+  const examine = (low: number, high: number, depth: number): boolean => {
+    const first = places[low]!;
+    if (depth < 2 || endsInPair(first, depth)) return true;
+    const next = unitAt(first, depth);
+    const isPair = (next & 0xfc00) === 0xd800 && next >= 0;
+    const second = isPair ? unitAt(first, depth + 1) : -1;
+    let branches = next < 0;
+    let count = 0;
+    for (let i = low; i < high; i++) {
+      const place = places[i]!;
+      count += words[owners[place]!]![1];
+      if (branches) continue;
+      branches = unitAt(place, depth) !== next || (isPair && unitAt(place, depth + 1) !== second);
+    }
+    if (count < 2) return false;
+    const characters = countCharacters(first, depth);
+    if (branches && characters >= 2 && characters <= maximumLength) {
+      const text = String.fromCharCode(...units.subarray(first, first + depth));
+      visit({ text, count, characters });
+    }
+    return characters < maximumLength;
+  };
+
+  // Frames of the sort: bounds, depth, and whether the frame holds all places of its prefix.
+  const stack: number[] = [0, placeCount, 0, 0];
+  while (stack.length > 0) {
+    const isWhole = stack.pop() === 1;
+    const depth = stack.pop()!;
+    const high = stack.pop()!;
+    const low = stack.pop()!;
+    if (low >= high || (isWhole && !examine(low, high, depth))) continue;
+    const pivot = unitAt(places[low + ((high - low) >> 1)]!, depth);
+    let less = low;
+    let greater = high;
+    for (let i = low; i < greater; ) {
+      const place = places[i]!;
+      const unit = unitAt(place, depth);
+      if (unit < pivot) {
+        places[i++] = places[less]!;
+        places[less++] = place;
+      } else if (unit > pivot) {
+        places[i] = places[--greater]!;
+        places[greater] = place;
+      } else {
+        i++;
+      }
+    }
+    stack.push(low, less, depth, 0, greater, high, depth, 0);
+    if (pivot >= 0) stack.push(less, greater, depth + 1, 1);
+  }
+}
