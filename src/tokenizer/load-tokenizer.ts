@@ -7,7 +7,12 @@ import { describeValue } from "./json-reader.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
 import { assembleTokenizer, createTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { readTokenizerSettings, type SettingsFiles } from "./tokenizer-settings.ts";
+import type { TokenizerParts } from "./tokenizer-json.ts";
+import {
+  readTokenizerSettings,
+  type SettingsFiles,
+  type TokenizerSettings,
+} from "./tokenizer-settings.ts";
 
 /** Larger files are refused: no published tokenizer comes near. */
 const largestFile = 512 * 1024 * 1024;
@@ -64,7 +69,7 @@ export async function loadTokenizer(
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
     case "sentencepiece":
-      return assembleTokenizer(readSentencePieceModel(bytes), settings);
+      return assembleTokenizer(addTokens(readSentencePieceModel(bytes), settings), settings);
     case "tiktoken": {
       const name = basename(file).replace(/\.tiktoken$/, "");
       const encoding = options.encoding ?? tiktokenEncodings.get(name);
@@ -77,12 +82,20 @@ export async function loadTokenizer(
           },
         );
       }
-      return assembleTokenizer(
-        readTiktokenRanks(new TextDecoder().decode(bytes), encoding),
-        settings,
-      );
+      const parts = readTiktokenRanks(new TextDecoder().decode(bytes), encoding);
+      return assembleTokenizer(addTokens(parts, settings), settings);
     }
   }
+}
+
+/** The added tokens that only the configuration knows, beside those of the file itself. */
+function addTokens(parts: TokenizerParts, settings: TokenizerSettings): TokenizerParts {
+  const known = new Set(parts.addedTokens.map((token) => token.id));
+  const { tokens } = parts.model.vocabulary;
+  const added = (settings.addedTokens ?? []).filter(({ id, content }) => {
+    return !known.has(id) && (tokens[id] === undefined || tokens[id] === content);
+  });
+  return { ...parts, addedTokens: [...parts.addedTokens, ...added] };
 }
 
 /** The format of a file by its first bytes. Anything that is no other is read as JSON. */

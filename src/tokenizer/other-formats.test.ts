@@ -203,6 +203,15 @@ describe("tiktoken ranks", () => {
         writeSentencePieceModel({ pieces, modelType: 2 }),
       );
       expect((await loadTokenizer(folder)).encode("a").tokens).toEqual(["▁", "a"]);
+      const added_tokens_decoder = {
+        3: { content: "elsewhere", special: true },
+        9: { content: "<|new|>", special: true },
+      };
+      const configuration = JSON.stringify({ added_tokens_decoder });
+      writeFileSync(join(folder, "tokenizer_config.json"), configuration);
+      const extended = await loadTokenizer(folder);
+      expect(extended.encode("a<|new|>").ids.at(-1)).toBe(9);
+      expect(extended.idToToken(3)).toBe("▁");
     } finally {
       rmSync(folder, { recursive: true });
     }

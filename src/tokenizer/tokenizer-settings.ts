@@ -2,8 +2,10 @@
  * Reads the files beside `tokenizer.json`: `tokenizer_config.json`, `special_tokens_map.json` and
  * `chat_template.jinja`.
  */
+import { type AddedToken, readAddedToken } from "./added-tokens.ts";
 import {
   asArray,
+  asInteger,
   asObject,
   asString,
   invalidField,
@@ -11,6 +13,7 @@ import {
   readField,
   readString,
 } from "./json-reader.ts";
+import { largestId } from "./vocabulary.ts";
 
 /** Names, switches and chat templates from the files beside a tokenizer. */
 export interface TokenizerSettings {
@@ -23,6 +26,8 @@ export interface TokenizerSettings {
   readonly addEndToken?: boolean | undefined;
   /** Chat templates (Jinja source) by name; the usual one is called `default`. */
   readonly chatTemplates?: ReadonlyMap<string, string> | undefined;
+  /** Added tokens, for formats whose own file does not list them. */
+  readonly addedTokens?: readonly AddedToken[] | undefined;
   /** Longest text in tokens that the model was made for, where the file says so. */
   readonly modelMaximumLength?: number | undefined;
 }
@@ -49,6 +54,7 @@ export function readTokenizerSettings(files: SettingsFiles): TokenizerSettings {
     readNamedToken(map, key, "special_tokens_map");
   const chatTemplates = readChatTemplates(readField(config, "chat_template"));
   if (files.chatTemplate !== undefined) chatTemplates.set("default", files.chatTemplate);
+  const addedTokens = readAddedTokenTable(readField(config, "added_tokens_decoder"));
   const longest = readField(config, "model_max_length");
   return {
     beginningToken: token("bos_token"),
@@ -58,6 +64,7 @@ export function readTokenizerSettings(files: SettingsFiles): TokenizerSettings {
     addBeginningToken: readSwitch(config, "add_bos_token"),
     addEndToken: readSwitch(config, "add_eos_token"),
     chatTemplates,
+    addedTokens,
     // An absurdly large number stands for "no limit" in these files.
     modelMaximumLength:
       typeof longest === "number" && longest > 0 && longest < 1e9 ? longest : undefined,
@@ -79,6 +86,18 @@ function readSwitch(object: JsonObject, key: string): boolean | undefined {
     throw invalidField(`tokenizer_config.${key}`, value, "true, false or null");
   }
   return value;
+}
+
+/** Added tokens by id. */
+function readAddedTokenTable(value: unknown): AddedToken[] {
+  if (value === undefined || value === null) return [];
+  const path = "tokenizer_config.added_tokens_decoder";
+  return Object.entries(asObject(value, path)).map(([key, item]) => {
+    const at = `${path}[${JSON.stringify(key)}]`;
+    const id = asInteger(/^\d+$/.test(key) ? Number(key) : key, at, 0, largestId);
+    const object = asObject(item, at);
+    return readAddedToken(object, readString(object, "content", at), id, at);
+  });
 }
 
 /** One template, or a list of named ones. */
