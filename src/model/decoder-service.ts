@@ -14,7 +14,7 @@ import {
 } from "../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderGraph, decoderWindows, maskNames } from "./decoder.ts";
-import { KeyValueCache } from "./key-value-cache.ts";
+import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
 import { dependsOnLength, RopeTable } from "./rope.ts";
 import type { SequenceStep, StepResult, WeightFormat } from "./types.ts";
 import { type StoredShape, traceWeights } from "./weights.ts";
@@ -27,6 +27,8 @@ export interface DecoderStart {
   readonly threads: number;
   readonly slots: number;
   readonly device?: Device;
+  /** How keys and values are held. Default: float32 beside float32 weights, otherwise float16. */
+  readonly cacheType?: CacheType;
 }
 
 /** A step of one sequence, named by its handle. */
@@ -64,12 +66,14 @@ interface PendingRows {
   readonly ids: readonly number[];
   readonly time: number;
   /** New keys and values per arena, from this sequence's rows on. */
-  readonly rows: readonly Float32Array[];
+  readonly rows: readonly (Float32Array | Uint16Array)[];
 }
 
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
   const { config } = start;
-  const graph = decoderGraph(config, traceWeights(start.tensors, start.format));
+  const graph = decoderGraph(config, traceWeights(start.tensors, start.format), {
+    cacheType: cacheTypeOf(start),
+  });
   const model = emitModel(graph, start.bindings);
   const session = await openSession(model, {
     threads: start.threads,
@@ -78,10 +82,16 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
   return new DecoderWorker(start, session);
 }
 
+/** Half the bytes of a long cache cost less to read than their widening: measured on long contexts. */
+function cacheTypeOf(start: DecoderStart): CacheType {
+  return start.cacheType ?? (start.format === "f32" ? "float32" : "float16");
+}
+
 class DecoderWorker implements DecoderService {
   readonly #config: DecoderConfig;
   readonly #session: Session;
   readonly #limit: number;
+  readonly #cacheType: CacheType;
   readonly #cache: KeyValueCache;
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
@@ -92,18 +102,22 @@ class DecoderWorker implements DecoderService {
   #active = 0;
   #nextHandle = 1;
   #clock = 0;
-  #boundPast: { key: string; arena: Float32Array; feeds: Record<string, BoundValue> } | undefined;
+  #boundPast:
+    | { key: string; arena: Float32Array | Uint16Array; feeds: Record<string, BoundValue> }
+    | undefined;
 
   constructor(start: DecoderStart, session: Session) {
     const { config } = start;
     this.#config = config;
     this.#session = session;
     this.#limit = start.slots;
+    this.#cacheType = cacheTypeOf(start);
     this.#windows = decoderWindows(config);
     this.#cache = new KeyValueCache({
       layers: config.layers.length,
       kvHeads: config.kvHeads,
       headWidth: config.headWidth,
+      dtype: this.#cacheType,
     });
     this.#stateOutputs = config.layers.flatMap((_, layer) => [
       `new.${layer}.key`,
@@ -424,7 +438,7 @@ class DecoderWorker implements DecoderService {
     for (const layer of this.#config.layers.keys()) {
       for (const [part, name] of ["key", "value"].entries()) {
         const view = this.#cache.view(2 * layer + part, first, batch);
-        feeds[`past.${layer}.${name}`] = this.#session.bind("float32", view, shape);
+        feeds[`past.${layer}.${name}`] = this.#session.bind(this.#cacheType, view, shape);
       }
     }
     this.#boundPast = { key, arena, feeds };
@@ -445,7 +459,10 @@ class DecoderWorker implements DecoderService {
       const slot = this.#slots[index]!;
       const place = index - first;
       const rows = this.#stateOutputs.map((name) =>
-        (values[name]!.data as Float32Array).subarray(place * size, (place + 1) * size),
+        (values[name]!.data as Float32Array | Uint16Array).subarray(
+          place * size,
+          (place + 1) * size,
+        ),
       );
       slot.lastUse = ++this.#clock;
       if (step.commit === false) {

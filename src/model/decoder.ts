@@ -16,7 +16,7 @@ import {
   gelu,
   geluTanh,
   int32,
-  logSumExp,
+  logSoftmax,
   multiply,
   multiplyDimensions,
   optional,
@@ -27,12 +27,14 @@ import {
   rotary,
   scoped,
   silu,
+  slice,
   split,
   subtract,
   type Tensor,
   type TensorType,
   type TypedGraph,
   tanh,
+  tensorType,
   topK,
   trace,
   transpose,
@@ -40,6 +42,7 @@ import {
 } from "../tensor/index.ts";
 import { type Attention, twoPartAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
+import type { CacheType } from "./key-value-cache.ts";
 import { addBias, type DecoderWeights } from "./weights.ts";
 
 /** Names of the weights of one decoder, as checkpoints spell them. */
@@ -273,6 +276,8 @@ export function maskNames(window: number | undefined): { past: string; fresh: st
 
 export interface DecoderGraphOptions {
   attention?: Attention;
+  /** How the cache holds keys and values. Default float32. */
+  cacheType?: CacheType;
 }
 
 /**
@@ -294,6 +299,7 @@ export function decoderGraph(
   options: DecoderGraphOptions = {},
 ): TypedGraph<string, string> {
   const attend = options.attention ?? twoPartAttention;
+  const { cacheType = "float32" } = options;
   const { kvHeads, headWidth } = config;
   const inputs: Record<string, TensorType> = {
     ids: int32(["batch", "time"]),
@@ -309,8 +315,8 @@ export function decoderGraph(
   }
   for (const index of config.layers.keys()) {
     const shape = ["batch", kvHeads, "capacity", headWidth] as const;
-    inputs[`past.${index}.key`] = float32(shape);
-    inputs[`past.${index}.value`] = float32(shape);
+    inputs[`past.${index}.key`] = tensorType(cacheType, shape);
+    inputs[`past.${index}.value`] = tensorType(cacheType, shape);
   }
   const windows = decoderWindows(config);
   for (const window of windows) {
@@ -341,8 +347,8 @@ export function decoderGraph(
         sin: input[`rope.${index}.sin`]!,
       })),
       past: (layer) => ({
-        key: input[`past.${layer}.key`]!,
-        value: input[`past.${layer}.value`]!,
+        key: cast(input[`past.${layer}.key`]!, "float32"),
+        value: cast(input[`past.${layer}.value`]!, "float32"),
       }),
       masks: (window) => masks.get(window)!,
     };
@@ -354,14 +360,19 @@ export function decoderGraph(
         decoderLayer(config, weights, x, index, shared, attend),
       );
       x = layer.x;
-      outputs[`new.${index}.key`] = layer.key;
-      outputs[`new.${index}.value`] = layer.value;
+      outputs[`new.${index}.key`] = cast(layer.key, cacheType);
+      outputs[`new.${index}.value`] = cast(layer.value, cacheType);
     }
     const results = optional(input["want.results"]!, () => {
       const chosen = gather(reshape(x, [-1, config.width]), input["rows"]!);
       const logits = decoderHead(config, weights, chosen);
-      const total = logSumExp(logits, { axes: [-1] });
       const top = topK(logits, "k");
+      // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
+      const best = slice(top.indices, { axis: 1, end: 1 });
+      const total = reshape(
+        subtract(gatherElements(logits, best, 1), gatherElements(logSoftmax(logits), best, 1)),
+        ["rows"],
+      );
       const targets = reshape(input["targets"]!, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
       const whole = optional(input["want.logits"]!, () => ({ logits }));

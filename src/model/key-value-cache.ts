@@ -6,10 +6,16 @@
  * arbitrary but finite; whoever attends masks them.
  */
 
+/** How elements are held: float16 as its bits. */
+export type CacheType = "float32" | "float16";
+type CacheArray = Float32Array | Uint16Array;
+
 export interface CacheShape {
   readonly layers: number;
   readonly kvHeads: number;
   readonly headWidth: number;
+  /** Default float32. */
+  readonly dtype?: CacheType;
 }
 
 /** Rows are added in steps of at least this many. */
@@ -18,13 +24,13 @@ const smallestGrowth = 64;
 export class KeyValueCache {
   readonly shape: CacheShape;
   /** Two arrays per layer: keys, then values. */
-  readonly arenas: Float32Array[];
+  readonly arenas: CacheArray[];
   #slots = 0;
   #capacity = 0;
 
   constructor(shape: CacheShape) {
     this.shape = shape;
-    this.arenas = Array.from({ length: 2 * shape.layers }, () => new Float32Array(0));
+    this.arenas = Array.from({ length: 2 * shape.layers }, () => this.#allocate(0));
   }
 
   /** Slots that have memory. */
@@ -57,7 +63,7 @@ export class KeyValueCache {
     const before = this.#capacity * headWidth;
     const after = capacity * headWidth;
     for (const [index, arena] of this.arenas.entries()) {
-      const grown = new Float32Array(count * kvHeads * after);
+      const grown = this.#allocate(count * kvHeads * after);
       for (let head = 0; head < this.#slots * kvHeads; head++) {
         grown.set(arena.subarray(head * before, (head + 1) * before), head * after);
       }
@@ -68,7 +74,7 @@ export class KeyValueCache {
   }
 
   /** The memory of neighbouring slots in arena `index`. */
-  view(index: number, first: number, count: number): Float32Array {
+  view(index: number, first: number, count: number): CacheArray {
     const size = this.shape.kvHeads * this.#capacity * this.shape.headWidth;
     return this.arenas[index]!.subarray(first * size, (first + count) * size);
   }
@@ -83,7 +89,7 @@ export class KeyValueCache {
     index: number,
     slot: number,
     length: number,
-    source: Float32Array,
+    source: CacheArray,
     time: number,
     rows: { readonly count: number; at(row: number): number } | number,
   ): void {
@@ -113,7 +119,7 @@ export class KeyValueCache {
   /** Exchanges two slots; only their first rows count. */
   exchange(a: number, b: number, rowsOfA: number, rowsOfB: number): void {
     const rows = Math.max(rowsOfA, rowsOfB) * this.shape.headWidth;
-    const held = new Float32Array(rows);
+    const held = this.#allocate(rows);
     this.#eachHead(a, b, (arena, source, target) => {
       held.set(arena.subarray(source, source + rows));
       arena.copyWithin(source, target, target + rows);
@@ -121,10 +127,14 @@ export class KeyValueCache {
     });
   }
 
+  #allocate(length: number): CacheArray {
+    return this.shape.dtype === "float16" ? new Uint16Array(length) : new Float32Array(length);
+  }
+
   #eachHead(
     a: number,
     b: number,
-    body: (arena: Float32Array, startA: number, startB: number) => void,
+    body: (arena: CacheArray, startA: number, startB: number) => void,
   ): void {
     const { kvHeads, headWidth } = this.shape;
     const stride = this.#capacity * headWidth;

@@ -156,7 +156,7 @@ export async function openSession(
         values[name] = {
           dtype: value.type as DataType,
           shape: value.dims,
-          data: value.data as TensorValueData,
+          data: plainData(value),
         };
       }
       return values;
@@ -168,6 +168,14 @@ export async function openSession(
       await handle.release();
     },
   };
+}
+
+/** Elements of a result; float16 is its bits, also where the engine has an array type for it. */
+function plainData(value: RuntimeTensor): TensorValueData {
+  const data = value.data as TensorValueData;
+  return value.type === "float16" && !(data instanceof Uint16Array)
+    ? new Uint16Array((data as Uint8Array).buffer, (data as Uint8Array).byteOffset, value.size)
+    : data;
 }
 
 /** `{ "session.a.b": "1" }` as the nested objects that the JavaScript interface expects. */
