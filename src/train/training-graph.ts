@@ -1,0 +1,85 @@
+/**
+ * Graphs that a trainer runs: any objective over named parameters, with its gradients.
+ */
+import { JetonError } from "../core/index.ts";
+import {
+  type EmittedModel,
+  emitModel,
+  gradients,
+  parameter,
+  type Tensor,
+  type TensorType,
+  trace,
+} from "../tensor/index.ts";
+
+/** What an objective computes. */
+export interface Objective {
+  /** Scalar: a sum over whatever counts (tokens, pairs), so that parts of a batch can be added. */
+  readonly loss: Tensor;
+  /** Scalar: how much counted. The trainer minimizes the sum of losses over the sum of weights. */
+  readonly weight: Tensor;
+}
+
+/** A traced objective, ready to be sent to the thread that trains. */
+export interface TrainingGraph {
+  /** Outputs `loss`, `weight` and `gradient.NAME` of every trainable parameter. */
+  readonly step: EmittedModel;
+  /** Outputs `loss` and `weight` alone. */
+  readonly evaluation: EmittedModel;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Names of the parameters that have gradients. */
+  readonly trainable: readonly string[];
+}
+
+/**
+ * Traces an objective and its gradients.
+ *
+ * @param inputs types of what a batch holds
+ * @param shapes parameters that the objective may use, float32; it gets them by `parameter`
+ * @param trainable those of them that learn
+ *
+ * @throws JetonError `train-parameter-unused` when the loss does not use a trainable parameter,
+ *   `train-nothing-learns`
+ */
+export function objectiveGraph(
+  inputs: Readonly<Record<string, TensorType>>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  trainable: readonly string[],
+  body: (inputs: Readonly<Record<string, Tensor>>) => Objective,
+): TrainingGraph {
+  if (trainable.length === 0) {
+    throw new JetonError("no parameter is left to train: all are frozen", {
+      code: "train-nothing-learns",
+      details: { parameters: [...shapes.keys()] },
+    });
+  }
+  const bindings = new Map([...shapes.keys()].map((name) => [name, { kind: "input" }] as const));
+  const step = trace<string, string>(inputs, (given): Record<string, Tensor> => {
+    const { loss, weight } = body(given);
+    const targets = trainable.map((name) => parameter(name, [...shapes.get(name)!]));
+    const outputs: Record<string, Tensor> = { loss, weight };
+    for (const [index, gradient] of gradients(loss, targets).entries()) {
+      outputs[`gradient.${trainable[index]}`] = gradient;
+    }
+    return outputs;
+  });
+  const evaluation = trace<string, string>(
+    inputs,
+    (given): Record<string, Tensor> => ({
+      ...body(given),
+    }),
+  );
+  const unused = trainable.filter((name) => !evaluation.parameters.has(name));
+  if (unused.length > 0) {
+    throw new JetonError(`the loss does not use ${unused.join(", ")}`, {
+      code: "train-parameter-unused",
+      details: { unused },
+    });
+  }
+  return {
+    step: emitModel(step, bindings),
+    evaluation: emitModel(evaluation, bindings),
+    shapes,
+    trainable,
+  };
+}
