@@ -3,7 +3,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import { formatShape } from "./dimension.ts";
-import { type GraphNode, reachableNodes, type Tensor } from "./graph.ts";
+import { deriving, type GraphNode, reachableNodes, type Tensor } from "./graph.ts";
 import { fill } from "./operators/constant.ts";
 import { add } from "./operators/elementwise.ts";
 
@@ -22,6 +22,10 @@ export function gradients(loss: Tensor, targets: readonly Tensor[]): Tensor[] {
       { code: "tensor-loss-not-scalar", details: { shape: loss.shape } },
     );
   }
+  return deriving(() => derive(loss, targets));
+}
+
+function derive(loss: Tensor, targets: readonly Tensor[]): Tensor[] {
   const nodes = reachableNodes([loss]);
   const wanted = new Set(targets);
   // Only nodes on a path from a target to the loss carry gradients.

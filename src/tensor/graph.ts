@@ -113,6 +113,8 @@ interface TraceContext {
   nextFresh: number;
   scope: Scope;
   label: string;
+  /** While gradients are derived: the first node that belongs to them, and all by what they are. */
+  derived: { from: number; known: Map<string, readonly Tensor[]> } | undefined;
   readonly parameters: Map<string, Tensor>;
   readonly sizes: Map<string, SizeSource>;
 }
@@ -169,6 +171,10 @@ export function apply<Attributes>(
       );
     }
   }
+  // Rules of several nodes often ask for the same thing (one activation, made flat); it is made once.
+  const key = trace.derived && identity(operator.name, inputs, attributes);
+  const known = key === undefined ? undefined : trace.derived?.known.get(key);
+  if (known?.[0]?.node.scope === trace.scope) return known;
   const types = operator.infer(inputs, attributes);
   const outputs: Tensor[] = [];
   const node: GraphNode = {
@@ -183,7 +189,19 @@ export function apply<Attributes>(
   for (const [output, type] of types.entries()) {
     outputs.push({ dtype: type.dtype, shape: type.shape, node, output });
   }
+  if (key !== undefined) trace.derived?.known.set(key, outputs);
   return outputs;
+}
+
+/** What two nodes that compute the same have in common; undefined where that is not compared. */
+function identity(
+  operator: string,
+  inputs: readonly Tensor[],
+  attributes: unknown,
+): string | undefined {
+  if (operator === "constant" || operator === "conditional") return undefined;
+  const names = inputs.map(({ node, output }) => `${node.id}:${output}`);
+  return `${operator}(${names}) ${JSON.stringify(attributes)}`;
 }
 
 /** Runs `body` with a label that names its nodes in the ONNX file. */
@@ -196,6 +214,27 @@ export function scoped<T>(label: string, body: () => T): T {
   } finally {
     trace.label = outer;
   }
+}
+
+/** Runs `body`, which derives gradients: nobody else knows the tensors that it makes yet. */
+export function deriving<T>(body: () => T): T {
+  const trace = context();
+  const outer = trace.derived;
+  trace.derived = { from: trace.nextId, known: new Map() };
+  try {
+    return body();
+  } finally {
+    trace.derived = outer;
+  }
+}
+
+/**
+ * True where a tensor may be computed in another way or not at all, because only the gradient that is
+ * being derived knows it. A tensor that the user knows may be asked for its own gradient.
+ */
+export function isDisposable({ node }: Tensor): boolean {
+  const { derived } = context();
+  return derived !== undefined && node.id >= derived.from;
 }
 
 /** Runs `body` in a scope of its own (a branch). */
@@ -313,6 +352,7 @@ export function trace<Inputs extends string, Outputs extends string>(
     nextFresh: 0,
     scope: root,
     label: "",
+    derived: undefined,
     parameters: new Map(),
     sizes: new Map(),
   };

@@ -5,6 +5,7 @@ import {
   apply,
   type DataType,
   defineOperator,
+  isDisposable,
   type OperatorDefinition,
   type Tensor,
 } from "../graph.ts";
@@ -83,10 +84,29 @@ export function fill(
   value: number,
   dtype: DataType = "float32",
 ): Tensor {
+  if (shape.every((dimension) => dimension === 1)) {
+    return constant([value], { shape: shape.map(() => 1), dtype });
+  }
   return apply(fillOperator, [], { value, dtype, shape: shape.map(canonicalDimension) })[0]!;
 }
 
-/** The value of a size as an int32 scalar. */
+/**
+ * The value that every element of a tensor has, where the graph alone says so and the tensor may
+ * vanish (see `isDisposable`).
+ */
+export function uniformValue(tensor: Tensor): number | undefined {
+  return isDisposable(tensor) ? repeatedValue(tensor) : undefined;
+}
+
+function repeatedValue({ node, shape }: Tensor): number | undefined {
+  if (node.operator.name === "fill") return (node.attributes as FillAttributes).value;
+  if (node.operator.name !== "constant" || shape.some((dimension) => dimension !== 1)) {
+    return undefined;
+  }
+  const { data } = node.attributes as ConstantAttributes;
+  return Number((data as unknown as ArrayLike<number | bigint>)[0]);
+}
+
 const sizeOperator: OperatorDefinition<{ dimension: Dimension }> = defineOperator({
   name: "size",
   infer: () => [{ dtype: "int32", shape: [] }],

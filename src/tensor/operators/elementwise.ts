@@ -8,11 +8,12 @@ import {
   type DataType,
   defineOperator,
   type GraphNode,
+  isDisposable,
   type OperatorDefinition,
   shapeError,
   type Tensor,
 } from "../graph.ts";
-import { constant } from "./constant.ts";
+import { constant, fill, uniformValue } from "./constant.ts";
 import { sumTo } from "./reduce.ts";
 
 /** NumPy broadcasting: axes are aligned at the end; sizes are equal or one of them is 1. */
@@ -86,12 +87,12 @@ const divideOperator = binary("divide", "Div", ({ inputs: [, b], outputs: [y] },
 ]);
 /** The gradient of a tie goes to the first argument. */
 const maximumOperator = binary("maximum", "Max", ({ inputs: [a, b] }, g) => [
-  () => multiply(g, cast(greaterOrEqual(a!, b!), g.dtype)),
-  () => multiply(g, cast(less(a!, b!), g.dtype)),
+  () => where(greaterOrEqual(a!, b!), g, 0),
+  () => where(less(a!, b!), g, 0),
 ]);
 const minimumOperator = binary("minimum", "Min", ({ inputs: [a, b] }, g) => [
-  () => multiply(g, cast(lessOrEqual(a!, b!), g.dtype)),
-  () => multiply(g, cast(greater(a!, b!), g.dtype)),
+  () => where(lessOrEqual(a!, b!), g, 0),
+  () => where(greater(a!, b!), g, 0),
 ]);
 const powerOperator = binary("power", "Pow", ({ inputs: [a, b], outputs: [y] }, g) => [
   () => multiply(g, multiply(b!, power(a!, subtract(b!, 1)))),
@@ -109,26 +110,95 @@ const orOperator = binary("or", "Or", undefined, "bool", "bool");
 export type Operand = Tensor | number;
 
 function pair(operator: OperatorDefinition<null>, a: Operand, b: Operand): Tensor {
-  const dtype = typeof a === "object" ? a.dtype : typeof b === "object" ? b.dtype : "float32";
-  const tensors = [a, b].map((x) => (typeof x === "number" ? constant(x, { dtype }) : x));
-  return apply(operator, tensors, null)[0]!;
+  return apply(operator, asTensors(a, b), null)[0]!;
 }
 
-export const add = (a: Operand, b: Operand): Tensor => pair(addOperator, a, b);
-export const subtract = (a: Operand, b: Operand): Tensor => pair(subtractOperator, a, b);
-export const multiply = (a: Operand, b: Operand): Tensor => pair(multiplyOperator, a, b);
-export const divide = (a: Operand, b: Operand): Tensor => pair(divideOperator, a, b);
+function asTensors(a: Operand, b: Operand): [Tensor, Tensor] {
+  const dtype = typeof a === "object" ? a.dtype : typeof b === "object" ? b.dtype : "float32";
+  const tensor = (x: Operand): Tensor => (typeof x === "number" ? constant(x, { dtype }) : x);
+  return [tensor(a), tensor(b)];
+}
+
+/** What is known of arithmetic with a value that every element has. */
+interface Arithmetic {
+  compute(a: number, b: number): number;
+  /** The second operand that changes nothing. */
+  readonly neutral: number;
+  /** Whether the operands may change places. */
+  readonly isSymmetric: boolean;
+}
+
+/**
+ * Arithmetic that is written down only where it does something. Gradients are full of ones, zeros
+ * and repeated scalars: x · 1 is x, x + 0 is x, and a repeated scalar need not be spread out.
+ */
+function simplified(
+  operator: OperatorDefinition<null>,
+  a: Operand,
+  b: Operand,
+  { compute, neutral, isSymmetric }: Arithmetic,
+): Tensor {
+  const inputs = asTensors(a, b);
+  // The shape and type rule comes first: what is wrong stays wrong.
+  const { dtype, shape } = operator.infer(inputs, null)[0]!;
+  if (!dtype.startsWith("float")) return apply(operator, inputs, null)[0]!;
+  const [x, y] = inputs.map((input) => spreadScalar(input, shape, inputs)) as [Tensor, Tensor];
+  const valueX = typeof a === "number" ? a : uniformValue(x);
+  const valueY = typeof b === "number" ? b : uniformValue(y);
+  if (valueX !== undefined && valueY !== undefined) {
+    return uniform(shape, compute(valueX, valueY), dtype);
+  }
+  if (valueY === neutral && shapesEqual(x.shape, shape)) return x;
+  if (isSymmetric && valueX === neutral && shapesEqual(y.shape, shape)) return y;
+  return apply(operator, [x, y], null)[0]!;
+}
+
+/** What a repetition repeats, where the other operand alone already has the shape of the result. */
+function spreadScalar(x: Tensor, shape: readonly Dimension[], inputs: readonly Tensor[]): Tensor {
+  const isNeeded = !inputs.some((other) => other !== x && shapesEqual(other.shape, shape));
+  if (isNeeded || !isDisposable(x)) return x;
+  if (x.node.operator.name === "broadcastTo") return x.node.inputs[0]!;
+  const value = uniformValue(x);
+  return value === undefined ? x : constant(value, { dtype: x.dtype });
+}
+
+/** A value that every element has; a scalar where the shape allows it. */
+function uniform(shape: readonly Dimension[], value: number, dtype: DataType): Tensor {
+  return shape.length === 0 ? constant(value, { dtype }) : fill(shape, value, dtype);
+}
+
+/** `a + b`, broadcast. */
+export const add = (a: Operand, b: Operand): Tensor =>
+  simplified(addOperator, a, b, { compute: (x, y) => x + y, neutral: 0, isSymmetric: true });
+/** `a - b`, broadcast. */
+export const subtract = (a: Operand, b: Operand): Tensor =>
+  simplified(subtractOperator, a, b, { compute: (x, y) => x - y, neutral: 0, isSymmetric: false });
+/** `a · b`, broadcast. */
+export const multiply = (a: Operand, b: Operand): Tensor =>
+  simplified(multiplyOperator, a, b, { compute: (x, y) => x * y, neutral: 1, isSymmetric: true });
+/** `a / b`, broadcast; integers are cut towards zero. */
+export const divide = (a: Operand, b: Operand): Tensor =>
+  simplified(divideOperator, a, b, { compute: (x, y) => x / y, neutral: 1, isSymmetric: false });
+/** The larger of `a` and `b`, broadcast. */
 export const maximum = (a: Operand, b: Operand): Tensor => pair(maximumOperator, a, b);
+/** The smaller of `a` and `b`, broadcast. */
 export const minimum = (a: Operand, b: Operand): Tensor => pair(minimumOperator, a, b);
 /** `a` to the power `b`; the gradient for `b` needs positive `a`. */
 export const power = (a: Operand, b: Operand): Tensor => pair(powerOperator, a, b);
+/** Bool: `a = b`, broadcast. */
 export const equal = (a: Operand, b: Operand): Tensor => pair(equalOperator, a, b);
+/** Bool: `a < b`, broadcast. */
 export const less = (a: Operand, b: Operand): Tensor => pair(lessOperator, a, b);
+/** Bool: `a ≤ b`, broadcast. */
 export const lessOrEqual = (a: Operand, b: Operand): Tensor => pair(lessOrEqualOperator, a, b);
+/** Bool: `a > b`, broadcast. */
 export const greater = (a: Operand, b: Operand): Tensor => pair(greaterOperator, a, b);
+/** Bool: `a ≥ b`, broadcast. */
 export const greaterOrEqual = (a: Operand, b: Operand): Tensor =>
   pair(greaterOrEqualOperator, a, b);
+/** Bool: both hold, broadcast. */
 export const and = (a: Tensor, b: Tensor): Tensor => pair(andOperator, a, b);
+/** Bool: at least one holds, broadcast. */
 export const or = (a: Tensor, b: Tensor): Tensor => pair(orOperator, a, b);
 
 /** Element types that an operator works on. */
@@ -168,44 +238,64 @@ function unaryFunction(definition: OperatorDefinition<null>): (x: Tensor) => Ten
   return (x) => apply(operator, [x], null)[0]!;
 }
 
-export const negate: (x: Tensor) => Tensor = unaryFunction(
+const negateNode: (x: Tensor) => Tensor = unaryFunction(
   unary("negate", "Neg", (_x, _y, g) => negate(g), "number"),
 );
+/** -x. */
+export function negate(x: Tensor): Tensor {
+  const value = uniformValue(x);
+  return value === undefined || !x.dtype.startsWith("float")
+    ? negateNode(x)
+    : uniform(x.shape, -value, x.dtype);
+}
+
+/** e to the power x. */
 export const exp: (x: Tensor) => Tensor = unaryFunction(
   unary("exp", "Exp", (_x, y, g) => multiply(g, y)),
 );
+/** The natural logarithm. */
 export const log: (x: Tensor) => Tensor = unaryFunction(
   unary("log", "Log", (x, _y, g) => divide(g, x)),
 );
+/** The square root. */
 export const sqrt: (x: Tensor) => Tensor = unaryFunction(
   unary("sqrt", "Sqrt", (_x, y, g) => divide(g, multiply(2, y))),
 );
+/** 1 / x. */
 export const reciprocal: (x: Tensor) => Tensor = unaryFunction(
   unary("reciprocal", "Reciprocal", (_x, y, g) => negate(multiply(g, multiply(y, y)))),
 );
+/** 1 / (1 + e to the power -x). */
 export const sigmoid: (x: Tensor) => Tensor = unaryFunction(
   unary("sigmoid", "Sigmoid", (_x, y, g) => multiply(g, multiply(y, subtract(1, y)))),
 );
+/** The hyperbolic tangent. */
 export const tanh: (x: Tensor) => Tensor = unaryFunction(
   unary("tanh", "Tanh", (_x, y, g) => multiply(g, subtract(1, multiply(y, y)))),
 );
+/** x where it is positive, otherwise 0. */
 export const relu: (x: Tensor) => Tensor = unaryFunction(
-  unary("relu", "Relu", (x, _y, g) => multiply(g, cast(greater(x, 0), g.dtype))),
+  unary("relu", "Relu", (x, _y, g) => where(greater(x, 0), g, 0)),
 );
+/** The error function. */
 export const erf: (x: Tensor) => Tensor = unaryFunction(
   unary("erf", "Erf", (x, _y, g) =>
     multiply(g, multiply(2 / Math.sqrt(Math.PI), exp(negate(multiply(x, x))))),
   ),
 );
+/** The magnitude; no gradient flows at 0. */
 export const abs: (x: Tensor) => Tensor = unaryFunction(
   unary("abs", "Abs", (x, _y, g) => multiply(g, sign(x)), "number"),
 );
+/** The sine of x in radians. */
 export const sine: (x: Tensor) => Tensor = unaryFunction(
   unary("sine", "Sin", (x, _y, g) => multiply(g, cosine(x))),
 );
+/** The cosine of x in radians. */
 export const cosine: (x: Tensor) => Tensor = unaryFunction(
   unary("cosine", "Cos", (x, _y, g) => negate(multiply(g, sine(x)))),
 );
+/** log(1 + e to the power x), computed stably. */
 export const softplus: (x: Tensor) => Tensor = unaryFunction(
   unary("softplus", "Softplus", (x, _y, g) => multiply(g, sigmoid(x))),
 );
@@ -215,7 +305,9 @@ export const sign: (x: Tensor) => Tensor = unaryFunction(
 );
 /** To the nearest integer, halves to even. Not differentiable. */
 export const round: (x: Tensor) => Tensor = unaryFunction(unary("round", "Round"));
+/** To the next integer below. Not differentiable. */
 export const floor: (x: Tensor) => Tensor = unaryFunction(unary("floor", "Floor"));
+/** Bool: does not hold. */
 export const not: (x: Tensor) => Tensor = unaryFunction(unary("not", "Not", undefined, "bool"));
 
 /** x · sigmoid(x) (Elfwing et al., 2017), one kernel in ONNX Runtime. */

@@ -88,12 +88,16 @@ function reduce(
   return apply(operator, [x], { axes, keepAxes: options.keepAxes ?? false })[0]!;
 }
 
+/** Sum of elements. */
 export const sum = (x: Tensor, options: ReduceOptions = {}): Tensor =>
   reduce(sumOperator, x, options);
+/** Mean of elements. */
 export const mean = (x: Tensor, options: ReduceOptions = {}): Tensor =>
   reduce(meanOperator, x, options);
+/** Largest element; the gradient is shared equally among ties. */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor =>
   reduce(maxOperator, x, options);
+/** Smallest element; the gradient is shared equally among ties. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor =>
   reduce(minOperator, x, options);
 /** Log of the sum of exponentials, computed stably. */
@@ -107,6 +111,7 @@ export function sumTo(x: Tensor, shape: readonly Dimension[]): Tensor {
   const axes = x.shape.flatMap((dimension, axis) =>
     axis < lead || (shape[axis - lead] === 1 && dimension !== 1) ? [axis] : [],
   );
+  if (axes.length > 0 && axes.length === lead) return sum(x, { axes });
   return reshape(axes.length > 0 ? sum(x, { axes, keepAxes: true }) : x, shape);
 }
 

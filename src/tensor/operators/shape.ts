@@ -12,11 +12,12 @@ import {
 import {
   apply,
   defineOperator,
+  isDisposable,
   type OperatorDefinition,
   shapeError,
   type Tensor,
 } from "../graph.ts";
-import { fill } from "./constant.ts";
+import { fill, uniformValue } from "./constant.ts";
 import { normalizeAxis, sumTo } from "./reduce.ts";
 
 interface ShapeAttributes {
@@ -55,7 +56,15 @@ export function reshape(x: Tensor, shape: readonly Dimension[]): Tensor {
   if (sizeOfShape(target) !== total) {
     throw shapeError("reshape", [x], `has not as many elements as ${formatShape(target)}`);
   }
-  return shapesEqual(target, x.shape) ? x : apply(reshapeOperator, [x], { shape: target })[0]!;
+  // One reshape after another: only the last one counts.
+  let source = x;
+  while (source.node.operator.name === "reshape" && isDisposable(source)) {
+    source = source.node.inputs[0]!;
+  }
+  if (shapesEqual(target, source.shape)) return source;
+  const value = uniformValue(source);
+  if (value !== undefined) return fill(target, value, source.dtype);
+  return apply(reshapeOperator, [source], { shape: target })[0]!;
 }
 
 const transposeOperator: OperatorDefinition<{ order: readonly number[] }> = defineOperator({
@@ -98,7 +107,10 @@ export function broadcastTo(x: Tensor, shape: readonly Dimension[]): Tensor {
     lead >= 0 &&
     x.shape.every((dimension, axis) => dimension === 1 || dimension === target[axis + lead]);
   if (!fits) throw shapeError("broadcastTo", [x], `does not broadcast to ${formatShape(target)}`);
-  return shapesEqual(target, x.shape) ? x : apply(broadcastOperator, [x], { shape: target })[0]!;
+  if (shapesEqual(target, x.shape)) return x;
+  const value = uniformValue(x);
+  if (value !== undefined) return fill(target, value, x.dtype);
+  return apply(broadcastOperator, [x], { shape: target })[0]!;
 }
 
 const concatOperator: OperatorDefinition<{ axis: number }> = defineOperator({
