@@ -13,7 +13,7 @@ import {
 } from "../checkpoint/index.ts";
 import { JetonError } from "../core/error.ts";
 import { formatBytes, formatCount } from "../core/progress.ts";
-import { type DecoderConfig, decoderConfig } from "../model/config.ts";
+import { type DecoderConfig, decoderConfig, defaultFormat } from "../model/index.ts";
 import { hasChatTemplate, loadTokenizer } from "../tokenizer/index.ts";
 
 /** Weights as stored. */
@@ -125,16 +125,11 @@ async function describeWeights(folder: string): Promise<WeightsDescription> {
       dtypes,
       bytes: sizes.reduce((sum, size) => sum + size, 0),
       files: checkpoint.files.length,
-      defaultFormat: defaultFormat(parameters),
+      defaultFormat: defaultFormat(checkpoint),
     };
   } finally {
     await checkpoint.close();
   }
-}
-
-/** See `LoadModelOptions.format`. */
-function defaultFormat(parameters: number): string {
-  return parameters < 50_000_000 ? "f32" : "int8";
 }
 
 /** The decoder as it will run, with what its family adds to the file; of other models the bare file. */

@@ -31,6 +31,8 @@ export const modelOptions = {
   },
 } as const;
 
+const stages = { download: "downloading", pack: "packing weights", load: "loading" } as const;
+
 type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 
 export interface UseModelOptions {
@@ -60,9 +62,8 @@ export async function withModel<T>(
       }),
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {
-        const verb = { download: "downloading", pack: "packing weights", load: "loading" }[stage];
-        const share = total > 0 ? ` ${Math.floor((done / total) * 100)} %` : "";
-        line.show(`${verb}${share}`);
+        const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
+        line.show(`${stages[stage]}${percent}`);
       },
     });
   } finally {
