@@ -114,8 +114,13 @@ export interface Tokenizer {
 }
 
 /**
- * Makes a tokenizer of a parsed `tokenizer.json` with the settings of the files beside it. Throws a JetonError that names the
- * offending field when the file is malformed.
+ * Makes a tokenizer of a parsed `tokenizer.json`, with the settings of the files beside it. Throws a
+ * JetonError that names the offending field when the file is malformed.
+ *
+ * @example
+ * const tokenizer = createTokenizer(JSON.parse(text));
+ * const { ids, tokens, offsets } = tokenizer.encode("The emperor");
+ * tokenizer.decode(ids);
  */
 export function createTokenizer(json: unknown, settings: TokenizerSettings = {}): Tokenizer {
   return assembleTokenizer(readTokenizerJson(json), settings);
