@@ -1,0 +1,281 @@
+/**
+ * The front door for browsers: opens checkpoints that a server holds as they lie on disk, and
+ * generates.
+ *
+ * Bundle it for the browser with `onnxruntime-node` left out; `locateWasm` says where the server keeps
+ * the files of onnxruntime-web (`ort-wasm-simd-threaded.wasm` and `.mjs`).
+ *
+ * @module browser
+ */
+import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
+import { JetonError } from "./core/error.ts";
+import {
+  type ModelFiles,
+  type OpenModelOptions,
+  openModel,
+  type WeightsFile,
+} from "./model/open-model.ts";
+import type { LoadedModel } from "./model/types.ts";
+
+export { JetonError } from "./core/error.ts";
+export { complete, generate } from "./generate/generate.ts";
+export { type ScoreOptions, score } from "./generate/score.ts";
+export type {
+  FinishReason,
+  GeneratedToken,
+  GenerateOptions,
+  GenerateResult,
+  Prompt,
+  ScoredToken,
+  ScoreResult,
+} from "./generate/types.ts";
+export {
+  type ModelFiles,
+  type OpenModelOptions,
+  openModel,
+  type WeightsFile,
+} from "./model/open-model.ts";
+export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
+export { liveSessions, locateWasm } from "./tensor/runtime.ts";
+export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
+export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export { readTokenizerSettings } from "./tokenizer/tokenizer-settings.ts";
+
+/** How a model is fetched and opened. Progress of `download` counts bytes of weights. */
+export interface FetchModelOptions
+  extends Omit<OpenModelOptions, "files" | "weights" | "name" | "folder"> {
+  /** What the model is called. Default: the last part of the address. */
+  name?: string;
+  /** Sends the requests. Default: the global `fetch`; give one that adds headers, or that caches. */
+  fetch?: typeof fetch;
+}
+
+/**
+ * Fetches a checkpoint folder from a server and opens it. All weights are held in memory at once.
+ *
+ * @param baseUrl address of the folder, absolute or relative to the page: a folder of one's own
+ *   server, or `https://huggingface.co/<owner>/<name>/resolve/main`
+ *
+ * @example
+ * locateWasm("/onnxruntime/");
+ * await using model = await fetchModel("/models/tinystories-260k");
+ * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
+ *
+ * @throws JetonError `fetch-failed`, `fetch-truncated`, `config-invalid`, `tokenizer-not-json`,
+ *   `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes of `openModel`
+ */
+export async function fetchModel(
+  baseUrl: string | URL,
+  options: FetchModelOptions = {},
+): Promise<LoadedModel> {
+  const { fetch: send = globalThis.fetch, ...openOptions } = options;
+  const { signal, onProgress } = options;
+  const base = new URL(baseUrl, globalThis.location?.href);
+  if (!base.pathname.endsWith("/")) base.pathname += "/";
+  // Whatever fails stops the other downloads.
+  const stop = new AbortController();
+  const source: Source = {
+    base,
+    send,
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+  };
+  try {
+    const files = await fetchFiles(source);
+    const weights = await fetchWeights(source, (done, total) =>
+      onProgress?.({ stage: "download", done, total }),
+    );
+    const name = base.pathname.split("/").at(-2) || base.host;
+    return await openModel({ name, ...openOptions, folder: base.href, files, weights });
+  } catch (error) {
+    stop.abort(error);
+    throw error;
+  }
+}
+
+/** Where files come from, and how. */
+interface Source {
+  /** Address of the folder, with a slash at its end. */
+  readonly base: URL;
+  readonly send: typeof fetch;
+  readonly signal: AbortSignal;
+}
+
+async function request({ base, send, signal }: Source, name: string): Promise<Response> {
+  const url = new URL(encodeURIComponent(name), base).href;
+  try {
+    return await send(url, { signal });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new JetonError(`${url} could not be fetched: ${(cause as Error).message}`, {
+      code: "fetch-failed",
+      cause,
+      details: { url },
+    });
+  }
+}
+
+async function fetchFiles(source: Source): Promise<ModelFiles> {
+  const [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap, chatTemplate] =
+    await Promise.all([
+      textOf(source, "config.json"),
+      textOf(source, "tokenizer.json"),
+      optionalTextOf(source, "generation_config.json"),
+      optionalTextOf(source, "tokenizer_config.json"),
+      optionalTextOf(source, "special_tokens_map.json"),
+      optionalTextOf(source, "chat_template.jinja"),
+    ]);
+  return {
+    config: configOf(config, "config.json"),
+    tokenizer: tokenizerFileOf(tokenizer, "tokenizer.json"),
+    ...(generationConfig !== undefined && {
+      generationConfig: configOf(generationConfig, "generation_config.json"),
+    }),
+    ...(tokenizerConfig !== undefined && {
+      tokenizerConfig: tokenizerFileOf(tokenizerConfig, "tokenizer_config.json"),
+    }),
+    ...(specialTokensMap !== undefined && {
+      specialTokensMap: tokenizerFileOf(specialTokensMap, "special_tokens_map.json"),
+    }),
+    ...(chatTemplate !== undefined && { chatTemplate }),
+  };
+}
+
+/** Python writes `NaN` and `Infinity` into configurations. */
+function configOf(text: string, source: string): JsonValue {
+  return parseJson(text, { source, code: "config-invalid", allowNonFinite: true });
+}
+
+/** These may hold millions of values: the quick parser of the platform reads them. */
+function tokenizerFileOf(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new JetonError(`${path} is not JSON: ${(cause as Error).message}`, {
+      code: "tokenizer-not-json",
+      cause,
+      details: { path },
+    });
+  }
+}
+
+async function textOf(source: Source, name: string): Promise<string> {
+  const response = await request(source, name);
+  if (isMissing(response)) throw statusError(response, name);
+  return new TextDecoder().decode(await bytesOf(source, response, name));
+}
+
+async function optionalTextOf(source: Source, name: string): Promise<string | undefined> {
+  const response = await request(source, name);
+  if (!isMissing(response)) {
+    return new TextDecoder().decode(await bytesOf(source, response, name));
+  }
+  await response.body?.cancel();
+  return undefined;
+}
+
+/** Servers of single-page applications answer with their page where there is no file. */
+function isMissing(response: Response): boolean {
+  if (response.status === 404 || response.status === 410) return true;
+  return response.ok && /^text\/html\b/.test(response.headers.get("content-type") ?? "");
+}
+
+function statusError(response: Response, name: string): JetonError {
+  const { status, url } = response;
+  const type = response.headers.get("content-type") ?? "no content type";
+  return new JetonError(`${url || name} was answered with status ${status} and ${type}`, {
+    code: "fetch-failed",
+    details: { url, name, status, type, expected: "the file, with status 200" },
+  });
+}
+
+type OnBytes = (done: number, total: number) => void;
+
+/** `model.safetensors`, or the shards that `model.safetensors.index.json` names. */
+async function fetchWeights(source: Source, onBytes: OnBytes): Promise<WeightsFile[]> {
+  const single = "model.safetensors";
+  const response = await request(source, single);
+  if (!isMissing(response)) {
+    return [{ name: single, data: await bytesOf(source, response, single, onBytes) }];
+  }
+  await response.body?.cancel();
+  const index = "model.safetensors.index.json";
+  const shards = shardNames(configOf(await textOf(source, index), index), index);
+  const responses = await Promise.all(shards.map((name) => request(source, name)));
+  const totals = responses.map(contentLength);
+  const done = shards.map(() => 0);
+  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  return Promise.all(
+    shards.map(async (name, at) => ({
+      name,
+      data: await bytesOf(source, responses[at]!, name, (bytes, total) => {
+        done[at] = bytes;
+        totals[at] = total;
+        onBytes(sum(done), sum(totals));
+      }),
+    })),
+  );
+}
+
+function shardNames(index: JsonValue, source: string): string[] {
+  const weightMap = isJsonObject(index) ? index["weight_map"] : undefined;
+  if (!isJsonObject(weightMap)) {
+    throw new JetonError(`${source} has no weight_map object`, {
+      code: "checkpoint-index-invalid",
+      details: { path: source, found: weightMap, expected: "{ tensor: shard }" },
+    });
+  }
+  const names = new Set<string>();
+  for (const [tensor, shard] of Object.entries(weightMap)) {
+    // A plain file name beside the index: nothing that leads out of the folder.
+    if (typeof shard !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(shard)) {
+      throw new JetonError(
+        `${source} maps ${JSON.stringify(tensor)} to ${JSON.stringify(shard)?.slice(0, 200)}; ` +
+          "expected the name of a .safetensors file in the same folder",
+        { code: "checkpoint-shard-name-invalid", details: { path: source, tensor, found: shard } },
+      );
+    }
+    names.add(shard);
+  }
+  return [...names].sort();
+}
+
+/** Bytes that a response announces; 0 where it does not, or where they count compressed ones. */
+function contentLength({ headers }: Response): number {
+  return headers.has("content-encoding") ? 0 : Number(headers.get("content-length") ?? 0);
+}
+
+/** The body of a response in one array, which grows where the response did not say how long it is. */
+async function bytesOf(
+  { signal }: Source,
+  response: Response,
+  name: string,
+  onBytes?: OnBytes,
+): Promise<Uint8Array> {
+  if (!response.ok || !response.body) throw statusError(response, name);
+  const announced = contentLength(response);
+  let bytes = new Uint8Array(announced || 1 << 16);
+  let length = 0;
+  const reader = response.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      if (length + value.length > bytes.length) {
+        const grown = new Uint8Array(Math.max(length + value.length, 2 * bytes.length));
+        grown.set(bytes.subarray(0, length));
+        bytes = grown;
+      }
+      bytes.set(value, length);
+      length += value.length;
+      onBytes?.(length, Math.max(announced, length));
+    }
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new JetonError(`${response.url || name} broke off after ${length} bytes`, {
+      code: "fetch-truncated",
+      cause,
+      details: { url: response.url, name, found: length, expected: announced || undefined },
+    });
+  }
+  return bytes.subarray(0, length);
+}

@@ -1,0 +1,235 @@
+/**
+ * Opens a model from bytes in memory: in a browser, in its workers, and in Node.
+ *
+ * Needs nothing of Node. The model runs on the calling thread and blocks it during a forward pass: a
+ * page that must stay responsive opens it in a Web Worker.
+ */
+import { widenToFloat32 } from "../checkpoint/dtype.ts";
+import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
+import {
+  parseHeaderLength,
+  parseSafetensorsHeader,
+  type TensorEntry,
+} from "../checkpoint/safetensors-header.ts";
+import { JetonError } from "../core/index.ts";
+import { type Device, type ParameterBinding, startInline } from "../tensor/index.ts";
+import { createTokenizer } from "../tokenizer/tokenizer.ts";
+import { readTokenizerSettings } from "../tokenizer/tokenizer-settings.ts";
+import { type DecoderConfig, decoderConfig } from "./config.ts";
+import { matrixGroups } from "./decoder.ts";
+import { checkWeights, DecoderModel, defaultFormat, parameterCount } from "./decoder-model.ts";
+import type { DecoderService, DecoderStart } from "./decoder-service.ts";
+import * as decoderService from "./decoder-service.ts";
+import { packMatrix } from "./pack.ts";
+import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
+import { groupShape, packedName, storedTensor } from "./weights.ts";
+
+/** Parsed contents of the small files of a checkpoint folder. */
+export interface ModelFiles {
+  /** `config.json`. */
+  readonly config: unknown;
+  /** `generation_config.json`, where the folder has one. */
+  readonly generationConfig?: unknown;
+  /** `tokenizer.json`. */
+  readonly tokenizer: unknown;
+  /** `tokenizer_config.json`, where the folder has one. */
+  readonly tokenizerConfig?: unknown;
+  /** `special_tokens_map.json`, where the folder has one. */
+  readonly specialTokensMap?: unknown;
+  /** Text of `chat_template.jinja`, where the folder has one. */
+  readonly chatTemplate?: string;
+}
+
+/** A whole `.safetensors` file in memory. */
+export interface WeightsFile {
+  /** File name, for errors. */
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+export interface OpenModelOptions
+  extends Pick<LoadModelOptions, "format" | "slots" | "contextLength" | "onProgress" | "signal"> {
+  /** What the model is called. Default `"model"`. */
+  name?: string;
+  /** Where the files came from: what `LoadedModel.folder` says. Default: empty. */
+  folder?: string;
+  files: ModelFiles;
+  /** One file, or all shards. Their memory is viewed, not copied, until the model is open. */
+  weights: readonly WeightsFile[];
+  /** Default: `cpu` in Node, `wasm` elsewhere. */
+  device?: Device;
+  /**
+   * Threads of one forward. Default: half of the cores, at most 4, on a page that is isolated from
+   * other origins (`crossOriginIsolated`), the only kind that may use threads; otherwise 1.
+   */
+  threads?: number;
+}
+
+/**
+ * Opens a model from bytes in memory. Quantized formats are packed in memory, every time.
+ *
+ * @example
+ * await using model = await openModel({
+ *   files: { config, tokenizer },
+ *   weights: [{ name: "model.safetensors", data }],
+ * });
+ *
+ * @throws JetonError `config-invalid`, `checkpoint-weights-missing`, `checkpoint-tensor-ambiguous`,
+ *   `model-family-unknown`, `model-weights-missing`, `model-weights-shape`, `model-weights-dtype`, and
+ *   the codes of `parseSafetensorsHeader` and of `createTokenizer`
+ */
+export async function openModel(options: OpenModelOptions): Promise<LoadedModel> {
+  const { files, weights, onProgress, signal, slots = 16 } = options;
+  const { threads = defaultThreads() } = options;
+  signal?.throwIfAborted();
+  const configFile = jsonObject(files.config, "config.json");
+  const generationConfig =
+    files.generationConfig === undefined
+      ? undefined
+      : jsonObject(files.generationConfig, "generation_config.json");
+  const config = decoderConfig(configFile);
+  const tokenizer = createTokenizer(
+    files.tokenizer,
+    readTokenizerSettings({
+      config: files.tokenizerConfig,
+      specialTokensMap: files.specialTokensMap,
+      ...(files.chatTemplate !== undefined && { chatTemplate: files.chatTemplate }),
+    }),
+  );
+  const stored = storedTensors(weights);
+  const { tensors } = stored;
+  checkWeights(tensors, config);
+  const format = options.format ?? defaultFormat({ tensors });
+  const { bindings, weightBytes } = await bindBytes(stored, config, format, options);
+  onProgress?.({ stage: "load", done: 0, total: 1 });
+  const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
+    config,
+    tensors,
+    bindings,
+    format,
+    threads,
+    slots,
+    ...(options.device && { device: options.device }),
+  } satisfies DecoderStart);
+  onProgress?.({ stage: "load", done: 1, total: 1 });
+  return new DecoderModel({
+    name: options.name ?? "model",
+    folder: options.folder ?? "",
+    checkpoint: {
+      config: configFile,
+      tensors,
+      files: weights.map(({ name }) => name),
+      ...(generationConfig && { generationConfig }),
+    },
+    tokenizer,
+    config,
+    format,
+    threads,
+    slots,
+    contextLength: options.contextLength,
+    service,
+    weightBytes,
+  });
+}
+
+function defaultThreads(): number {
+  const { crossOriginIsolated, navigator } = globalThis;
+  return crossOriginIsolated === true
+    ? Math.min(4, Math.ceil(navigator.hardwareConcurrency / 2))
+    : 1;
+}
+
+function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["config"] {
+  if (isJsonObject(value as JsonValue)) return value as LoadedModel["checkpoint"]["config"];
+  throw new JetonError(`${file} must hold a JSON object`, {
+    code: "config-invalid",
+    details: {
+      path: file,
+      found: Array.isArray(value) ? "array" : typeof value,
+      expected: "object",
+    },
+  });
+}
+
+/** The tensors of a checkpoint and, by the same names, the bytes that hold them. */
+interface StoredTensors {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly bytes: ReadonlyMap<string, Uint8Array>;
+}
+
+/** The tensors of all files; a name may occur in one of them only. */
+function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
+  if (weights.length === 0) {
+    throw new JetonError("no weights were given, expected the bytes of .safetensors files", {
+      code: "checkpoint-weights-missing",
+    });
+  }
+  const tensors = new Map<string, TensorEntry>();
+  const bytes = new Map<string, Uint8Array>();
+  for (const { name: file, data } of weights) {
+    const length = parseHeaderLength(data.subarray(0, 8), data.length, file);
+    const header = parseSafetensorsHeader(data.subarray(8, 8 + length), data.length, file);
+    for (const [name, entry] of header.tensors) {
+      const known = tensors.get(name);
+      if (known) {
+        throw new JetonError(`tensor "${name}" is in ${known.file} and in ${file}`, {
+          code: "checkpoint-tensor-ambiguous",
+          details: { name, found: [known.file, file] },
+        });
+      }
+      tensors.set(name, entry);
+      bytes.set(name, data.subarray(entry.offset, entry.offset + entry.length));
+    }
+  }
+  return { tensors, bytes };
+}
+
+/** Stored tensors where they lie in memory; matrices of a packed format in memory of their own. */
+async function bindBytes(
+  { tensors, bytes }: StoredTensors,
+  config: DecoderConfig,
+  format: WeightFormat,
+  options: Pick<OpenModelOptions, "onProgress" | "signal">,
+): Promise<{ bindings: Map<string, ParameterBinding>; weightBytes: number }> {
+  const bindings = new Map<string, ParameterBinding>(
+    [...bytes].map(([name, data]) => [name, { kind: "data", data }]),
+  );
+  if (format === "f32") return { bindings, weightBytes: 4 * parameterCount({ tensors }) };
+  const groups = matrixGroups(config);
+  let weightBytes = 0;
+  for (const [index, names] of groups.entries()) {
+    // Packing takes seconds for large models: let the page draw, and the caller change their mind.
+    await new Promise((resolve) => setTimeout(resolve));
+    options.signal?.throwIfAborted();
+    const { rows, columns } = groupShape(tensors, names);
+    const values = new Float32Array(rows * columns);
+    let at = 0;
+    for (const name of names) {
+      const part = float32Values(storedTensor(tensors, name), bytes.get(name)!);
+      values.set(part, at);
+      at += part.length;
+    }
+    const { codes, scales } = packMatrix(values, rows, columns, format);
+    const key = packedName(names);
+    bindings.set(`${key}.codes`, { kind: "data", data: codes });
+    bindings.set(`${key}.scales`, { kind: "data", data: scales });
+    weightBytes += codes.byteLength + scales.byteLength;
+    options.onProgress?.({ stage: "pack", done: index + 1, total: groups.length });
+  }
+  return { bindings, weightBytes };
+}
+
+/** A copy as float32: data in a file need not lie at a multiple of its element's size. */
+function float32Values({ name, dtype }: TensorEntry, bytes: Uint8Array): Float32Array {
+  const { buffer } = bytes.slice();
+  if (dtype === "F32") return new Float32Array(buffer);
+  if (dtype === "F16" || dtype === "BF16") {
+    const values = new Float32Array(bytes.length / 2);
+    widenToFloat32(dtype, new Uint16Array(buffer), values);
+    return values;
+  }
+  throw new JetonError(`"${name}" is stored as ${dtype}, expected F32, F16 or BF16`, {
+    code: "model-weights-dtype",
+    details: { name, dtype },
+  });
+}

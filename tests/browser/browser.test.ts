@@ -1,0 +1,295 @@
+/**
+ * The decoder in a browser: the page of `page.ts`, bundled for it, in headless Chromium, with
+ * checkpoints as they lie on disk behind a server that only serves files.
+ *
+ * Chromium is that of the system; the environment variable CHROMIUM names another one.
+ */
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+import { type BrowserContext, chromium, type Page as Tab } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page, PageRequest } from "./page.ts";
+
+const data = process.env["JETON_DATA"];
+const models = data ? join(data, "models") : "";
+const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+const missing = [
+  existsSync(executable) ? [] : [`no Chromium at ${executable} (CHROMIUM names another)`],
+  existsSync(join(models, "tinystories-260k"))
+    ? []
+    : ["JETON_DATA does not hold models/tinystories-260k"],
+].flat();
+if (missing.length > 0) console.log(`browser: skipped, ${missing.join("; ")}`);
+
+const contentTypes: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+};
+
+/**
+ * Serves the page, the runtime's files and the models. A page with the query `?isolated` is isolated
+ * from other origins, and so may use threads; scripts of threads need the embedder policy as well.
+ */
+function startServer(bundle: string): Promise<Server> {
+  const runtime = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
+  const document =
+    '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>';
+  const server = createServer((request, response) => {
+    const { pathname, search } = new URL(request.url!, "http://localhost");
+    const path = decodeURIComponent(pathname);
+    const headers = {
+      "content-type": contentTypes[extname(path)] ?? "application/octet-stream",
+      "cross-origin-embedder-policy": "require-corp",
+    };
+    if (path === "/page.html") {
+      response.writeHead(200, {
+        ...headers,
+        ...(search === "?isolated" && { "cross-origin-opener-policy": "same-origin" }),
+      });
+      response.end(document);
+      return;
+    }
+    if (path === "/page.js") {
+      response.writeHead(200, headers);
+      response.end(bundle);
+      return;
+    }
+    // A page of an application that knows no files answers every address with itself.
+    if (path.startsWith("/application/")) {
+      response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+      response.end(document);
+      return;
+    }
+    // Promises more than it sends.
+    if (path.startsWith("/broken/") && path.endsWith(".safetensors")) {
+      response.writeHead(200, { ...headers, "content-length": 1_000_000 });
+      response.write(new Uint8Array(1000), () => response.destroy());
+      return;
+    }
+    const [, root, ...rest] = path.split("/");
+    const folder = { onnxruntime: runtime, models, broken: models }[root!];
+    const file = folder && !rest.includes("..") ? join(folder, ...rest) : undefined;
+    if (!file || !existsSync(file) || !statSync(file).isFile()) {
+      response.writeHead(404, { "content-type": "text/plain" });
+      response.end("not found");
+      return;
+    }
+    response.writeHead(200, { ...headers, "content-length": statSync(file).size });
+    createReadStream(file).pipe(response);
+  });
+  return new Promise((resolve, reject) => {
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => resolve(server));
+  });
+}
+
+/**
+ * The native runtime, the hub's client (it reads folders) and Node's own modules stay out of the
+ * bundle. None of them has an effect at import, so that those whose exports a page does not use are
+ * left out altogether.
+ */
+const leaveOutNode: Plugin = {
+  name: "leave-out-node",
+  setup({ onResolve }) {
+    onResolve({ filter: /^(node:|onnxruntime-node$|@huggingface\/hub$)/ }, ({ path }) => ({
+      path,
+      external: true,
+      sideEffects: false,
+    }));
+  },
+};
+
+async function bundlePage(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL("./page.ts", import.meta.url))],
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    logLevel: "error",
+    plugins: [leaveOutNode],
+  });
+  return outputFiles[0]!.text;
+}
+
+interface Expected {
+  prompts: {
+    text: string;
+    promptIds: number[];
+    greedyIds: number[];
+    logitsAfterPrompt: number[];
+  }[];
+}
+
+const readJson = <T>(...path: string[]): T =>
+  JSON.parse(readFileSync(join(models, ...path), "utf8")) as T;
+
+const largestDifference = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(...a.map((value, index) => Math.abs(value - b[index]!)));
+
+describe.skipIf(missing.length > 0)("in headless Chromium", { timeout: 120_000 }, () => {
+  let bundle: string;
+  let server: Server;
+  let origin: string;
+  let profile: string;
+  let browser: BrowserContext;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    bundle = await bundlePage();
+    server = await startServer(bundle);
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    profile = mkdtempSync(join(tmpdir(), "jeton-chromium-"));
+    browser = await chromium.launchPersistentContext(profile, {
+      executablePath: executable,
+      headless: true,
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    server?.closeAllConnections();
+    server?.close();
+    if (profile) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  });
+
+  async function withPage<T>(query: string, use: (tab: Tab) => Promise<T>): Promise<T> {
+    const tab = await browser.newPage();
+    try {
+      tab.on("pageerror", (error) => complaints.push(error.message));
+      await tab.goto(`${origin}/page.html${query}`);
+      await tab.waitForFunction(() => "page" in globalThis);
+      return await use(tab);
+    } finally {
+      await tab.close();
+    }
+  }
+
+  const run = (request: PageRequest, query = ""): ReturnType<Page["run"]> =>
+    withPage(query, (tab) =>
+      tab.evaluate((r) => (globalThis as unknown as { page: Page }).page.run(r), request),
+    );
+
+  const { greedy_ids: greedyIds, logits_after_bos: logitsAfterBos } = missing.length
+    ? { greedy_ids: [], logits_after_bos: [] }
+    : readJson<{ greedy_ids: number[]; logits_after_bos: number[] }>(
+        "tinystories-260k/reference.json",
+      );
+  const tiny = "/models/tinystories-260k";
+
+  test("the bundle imports nothing at its start", () => {
+    expect(bundle).not.toMatch(/^import\b/m);
+    expect(bundle).not.toContain('from "node:');
+  });
+
+  test("fp32 gives the reference's 200 greedy tokens, and its logits", async () => {
+    const result = await run({ folder: tiny, format: "f32", prompts: [""], maxTokens: 200 });
+    expect(result.ids[0]).toEqual(greedyIds.slice(1));
+    expect(result.promptTokens).toEqual([1]);
+    expect(largestDifference(logitsAfterBos, result.logits[0]!)).toBeLessThan(1e-4);
+    expect(result.name).toBe("tinystories-260k");
+    expect(result.folder).toBe(`${origin}${tiny}/`);
+    expect(result.stages).toEqual(["download", "load"]);
+    expect(result.sessions).toEqual([1, 0]);
+    expect(result.texts[0]).toMatch(/^Once upon a time/);
+  });
+
+  test("four sequences at once give what each gives alone", async () => {
+    const lengths = [1, 20, 50, 100];
+    const result = await run({
+      folder: tiny,
+      format: "f32",
+      prompts: lengths.map((length) => greedyIds.slice(0, length)),
+      maxTokens: 100,
+    });
+    expect(result.ids).toEqual(lengths.map((length) => greedyIds.slice(length, length + 100)));
+  });
+
+  test("two threads on an isolated page give the same", async () => {
+    const result = await run(
+      { folder: tiny, format: "f32", prompts: [""], maxTokens: 200, threads: 2 },
+      "?isolated",
+    );
+    expect(result.isolated).toBe(true);
+    expect(result.ids[0]).toEqual(greedyIds.slice(1));
+  });
+
+  test.each(["int8", "int8-channel", "int4"] as const)("%s is packed in memory", async (format) => {
+    const result = await run({ folder: tiny, format, prompts: [""], maxTokens: 200 });
+    expect(result.stages).toEqual(["download", "pack", "load"]);
+    // Four bits are too few for a model this small: its text begins like the reference and strays.
+    const alike = format === "int4" ? 10 : 30;
+    expect(result.ids[0]!.slice(0, alike)).toEqual(greedyIds.slice(1, 1 + alike));
+    expect(result.ids[0]).toHaveLength(200);
+  });
+
+  const architectures = ["gemma2", "llama3-rope", "qwen2", "mistral-window"].filter((name) =>
+    existsSync(join(models, "architectures", name)),
+  );
+  test.each(architectures)("%s gives its expected ids and logits", async (name) => {
+    const { prompts } = readJson<Expected>("architectures", name, "expected.json");
+    const result = await run({
+      folder: `/models/architectures/${name}/`,
+      format: "f32",
+      prompts: prompts.map(({ promptIds }) => promptIds),
+      maxTokens: prompts[0]!.greedyIds.length,
+    });
+    for (const [index, prompt] of prompts.entries()) {
+      expect(result.ids[index]).toEqual(prompt.greedyIds);
+      const difference = largestDifference(prompt.logitsAfterPrompt, result.logits[index]!);
+      expect(difference).toBeLessThan(1e-3);
+    }
+  });
+
+  test("a text is scored, and a tokenizer stands alone", async () => {
+    const [perplexity, ids] = await withPage("", (tab) =>
+      tab.evaluate(
+        async ([folder, tokens, text]) => {
+          const { page } = globalThis as unknown as { page: Page };
+          return [
+            await page.perplexity(folder, tokens),
+            await page.tokenize(folder, text),
+          ] as const;
+        },
+        [tiny, greedyIds, "The little dog said"] as const,
+      ),
+    );
+    expect(perplexity).toBeGreaterThan(1);
+    expect(perplexity).toBeLessThan(3);
+    expect(ids).toEqual([1, 291, 376, 400, 428, 336]);
+  });
+
+  test.each([
+    ["/models/nothing-here", "fetch-failed"],
+    ["/application/model", "fetch-failed"],
+    ["/broken/tinystories-260k", "fetch-truncated"],
+    ["http://127.0.0.1:1/model", "fetch-failed"],
+  ])("%s ends in %s", async (folder, code) => {
+    const found = await withPage("", (tab) =>
+      tab.evaluate((f) => (globalThis as unknown as { page: Page }).page.failure(f), folder),
+    );
+    expect(found).toBe(code);
+  });
+
+  test("no page met an error that it did not expect", () => {
+    expect(complaints).toEqual([]);
+  });
+});

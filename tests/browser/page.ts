@@ -1,0 +1,115 @@
+/**
+ * What the page of the browser test runs: the library as an application would use it, with results
+ * that can cross to the test.
+ */
+import {
+  complete,
+  createTokenizer,
+  fetchModel,
+  JetonError,
+  liveSessions,
+  locateWasm,
+  score,
+  type WeightFormat,
+} from "../../src/browser.ts";
+
+/** One generation, described by values that can cross to the page. */
+export interface PageRequest {
+  /** Address of the checkpoint folder. */
+  folder: string;
+  format: WeightFormat;
+  threads?: number;
+  /** Each prompt is continued greedily; all of them at once. */
+  prompts: (string | number[])[];
+  maxTokens: number;
+}
+
+export interface PageResult {
+  name: string;
+  folder: string;
+  format: string;
+  promptTokens: number[];
+  ids: number[][];
+  texts: string[];
+  /** Logits after each prompt. */
+  logits: number[][];
+  /** Stages of progress, in order, without repetition. */
+  stages: string[];
+  /** Sessions while the model was open, and after it was closed. */
+  sessions: [number, number];
+  weightBytes: number;
+  /** Whether the page is isolated from other origins, and so may use threads. */
+  isolated: boolean;
+}
+
+locateWasm("/onnxruntime/");
+
+async function run(request: PageRequest): Promise<PageResult> {
+  const { folder, format, threads, prompts, maxTokens } = request;
+  const stages: string[] = [];
+  const model = await fetchModel(folder, {
+    format,
+    ...(threads !== undefined && { threads }),
+    onProgress: ({ stage }) => {
+      if (stages.at(-1) !== stage) stages.push(stage);
+    },
+  });
+  const results = await Promise.all(
+    prompts.map((prompt) =>
+      complete(model, prompt, { greedy: true, maxTokens, ignoreEndOfSequence: true }),
+    ),
+  );
+  const logits: number[][] = [];
+  for (const prompt of prompts) {
+    const ids = typeof prompt === "string" ? model.tokenizer.encodeIds(prompt) : prompt;
+    const sequence = await model.openSequence();
+    const start = ids.length > 0 ? [...ids] : [model.beginOfSequenceId!];
+    const result = await sequence.step({ ids: start, logits: true });
+    logits.push([...result.logits!]);
+    await sequence.release();
+  }
+  const open = liveSessions();
+  const { weights: weightBytes } = await model.memory();
+  await model.close();
+  return {
+    name: model.name,
+    folder: model.folder,
+    format: model.format,
+    promptTokens: results.map((result) => result.promptTokens),
+    ids: results.map((result) => [...result.ids]),
+    texts: results.map((result) => result.text),
+    logits,
+    stages,
+    sessions: [open, liveSessions()],
+    weightBytes,
+    isolated: crossOriginIsolated,
+  };
+}
+
+/** Perplexity of ids, in the page. */
+async function perplexity(folder: string, ids: number[]): Promise<number> {
+  const model = await fetchModel(folder, { format: "f32" });
+  const result = await score(model, ids.slice(1), { prefix: ids.slice(0, 1) });
+  await model.close();
+  return result.perplexity;
+}
+
+/** Code of the error with which opening a folder ends. */
+async function failure(folder: string): Promise<string> {
+  try {
+    await (await fetchModel(folder)).close();
+    return "none";
+  } catch (error) {
+    return JetonError.isInstance(error) ? error.code : String(error);
+  }
+}
+
+/** Ids of a text under a tokenizer that is fetched alone. */
+async function tokenize(folder: string, text: string): Promise<number[]> {
+  const response = await fetch(`${folder}/tokenizer.json`);
+  return [...createTokenizer(await response.json()).encodeIds(text)];
+}
+
+const page = { run, perplexity, failure, tokenize };
+export type Page = typeof page;
+Object.assign(globalThis, { page });
