@@ -80,6 +80,7 @@ export function canonicalDimension(dimension: Dimension): Dimension {
   return fromPolynomial(new Map(toPolynomial(dimension)));
 }
 
+/** The sum of sizes. */
 export function addDimensions(...dimensions: Dimension[]): Dimension {
   if (dimensions.every((dimension) => typeof dimension === "number")) {
     return dimensions.reduce<number>((sum, dimension) => sum + (dimension as number), 0);
@@ -91,10 +92,12 @@ export function addDimensions(...dimensions: Dimension[]): Dimension {
   return fromPolynomial(sum);
 }
 
+/** `a - b`; a number may become negative. */
 export function subtractDimensions(a: Dimension, b: Dimension): Dimension {
   return addDimensions(a, typeof b === "number" ? -b : multiplyDimensions(-1, b));
 }
 
+/** The product of sizes; 1 for none. */
 export function multiplyDimensions(...dimensions: Dimension[]): Dimension {
   let product: Polynomial = new Map([["", 1]]);
   for (const dimension of dimensions) {
@@ -184,6 +187,7 @@ export function formatShape(shape: readonly Dimension[]): string {
   return `[${shape.join(", ")}]`;
 }
 
+/** True where two shapes are equal for every value of their names. */
 export function shapesEqual(a: readonly Dimension[], b: readonly Dimension[]): boolean {
   return a.length === b.length && a.every((dimension, axis) => dimension === b[axis]);
 }

@@ -50,6 +50,7 @@ export type ParameterBinding =
   /** In memory. Large arrays are handed over beside the model, not inside it. */
   | { readonly kind: "data"; readonly data: ArrayBufferView };
 
+/** Value of an ONNX attribute: integers, text, a float (which says so), or a graph. */
 export type AttributeValue =
   | number
   | string
@@ -259,6 +260,7 @@ export interface ExternalData {
   readonly data: Uint8Array;
 }
 
+/** An ONNX file with what it refers to. */
 export interface EmittedModel {
   readonly bytes: Uint8Array;
   /** Folder that all external files lie under, where there are any. */

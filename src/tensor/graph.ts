@@ -28,6 +28,7 @@ export type DataType =
   | "int64"
   | "bool";
 
+/** Element type and shape. */
 export interface TensorType {
   readonly dtype: DataType;
   readonly shape: readonly Dimension[];
@@ -78,6 +79,7 @@ export function definedOperators(): ReadonlyMap<string, OperatorDefinition<never
   return registry;
 }
 
+/** One application of an operator. */
 export interface GraphNode {
   readonly id: number;
   readonly operator: OperatorDefinition<never>;
@@ -100,6 +102,7 @@ export interface SizeSource {
   readonly axis: number;
 }
 
+/** What `trace` makes of a function. */
 export interface Graph {
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<string, Tensor>>;
@@ -319,9 +322,13 @@ export function parameter(
 export function tensorType(dtype: DataType, shape: readonly Dimension[]): TensorType {
   return { dtype, shape: shape.map(canonicalDimension) };
 }
+/** A float32 tensor of this shape, as an input of `trace`. */
 export const float32 = (shape: readonly Dimension[]): TensorType => tensorType("float32", shape);
+/** An int32 tensor of this shape, as an input of `trace`. */
 export const int32 = (shape: readonly Dimension[]): TensorType => tensorType("int32", shape);
+/** A uint8 tensor of this shape, as an input of `trace`. */
 export const uint8 = (shape: readonly Dimension[]): TensorType => tensorType("uint8", shape);
+/** A bool tensor of this shape, as an input of `trace`. */
 export const bool = (shape: readonly Dimension[]): TensorType => tensorType("bool", shape);
 
 /** A graph whose inputs and outputs are known by name. */

@@ -37,6 +37,7 @@ message ModelProto {
   repeated OperatorSetIdProto opset_import = 8;
 }`;
 
+/** An attribute of a node; `type` says which field counts. */
 export interface AttributeProto {
   name: string;
   type: number;
@@ -47,6 +48,7 @@ export interface AttributeProto {
   floats?: number[];
   ints?: number[];
 }
+/** A node: names of values in, names of values out. */
 export interface NodeProto {
   input: string[];
   output: string[];
@@ -55,6 +57,7 @@ export interface NodeProto {
   domain: string;
   attribute: AttributeProto[];
 }
+/** An initializer, in the file (`raw_data`) or outside of it (`external_data`). */
 export interface TensorProto {
   name: string;
   dims: number[];
@@ -63,6 +66,7 @@ export interface TensorProto {
   external_data?: { key: string; value: string }[];
   data_location?: number;
 }
+/** Name and type of an input or output. */
 export interface ValueInfoProto {
   name: string;
   type: {
@@ -72,6 +76,7 @@ export interface ValueInfoProto {
     };
   };
 }
+/** A graph, or a branch of an `If`. */
 export interface GraphProto {
   name: string;
   node: NodeProto[];

@@ -3,6 +3,7 @@ import type { EmittedModel } from "./emit.ts";
 import { openSession, type SessionOptions, type TensorValue } from "./runtime.ts";
 import type { Service } from "./service.ts";
 
+/** One session, by messages. */
 export interface ProgramService extends Service {
   run(
     inputs: Readonly<Record<string, TensorValue>>,
@@ -10,6 +11,7 @@ export interface ProgramService extends Service {
   ): Promise<Record<string, TensorValue>>;
 }
 
+/** Opens the session of an emitted model (called in the worker). */
 export async function createProgramService(start: {
   model: EmittedModel;
   options: SessionOptions;

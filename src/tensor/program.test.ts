@@ -20,8 +20,10 @@ import {
   float32,
   gather,
   gradients,
+  greater,
   int32,
   liveSessions,
+  logSumExp,
   matmul,
   matmulBlocks,
   matmulChannels,
@@ -39,6 +41,7 @@ import {
   type TensorType,
   tanh,
   tensorType,
+  topK,
   trace,
 } from "./index.ts";
 
@@ -337,6 +340,30 @@ test("fresh sizes: positions of what is not zero, never empty", async () => {
   };
   expect(await run(0, 1, 1, 0, 1)).toEqual([[1, 2, 4], 3]);
   expect(await run(0, 0, 0)).toEqual([[0], 0]);
+});
+
+test("a row of nothing but -infinity has no logarithm of its sum, and no NaN", async () => {
+  const graph = trace({ x: float32(["n", 2]) }, ({ x }) => ({ y: logSumExp(x, { axes: [1] }) }));
+  const data = Float32Array.of(-Infinity, -Infinity, 1, -Infinity, 90, 90);
+  const { y } = await runOnce(graph, { x: { data, shape: [3, 2] } });
+  expect([...y.data].map((value) => Math.fround(value))).toEqual([
+    -Infinity,
+    1,
+    Math.fround(90 + Math.log(2)),
+  ]);
+});
+
+test("a fresh size lives inside a branch", async () => {
+  const graph = trace({ x: float32(["n"]), wanted: bool([]) }, ({ x, wanted }) =>
+    optional(wanted, () => {
+      const { indices } = nonZero(greater(x, 0));
+      const rows = reshape(gather(x, indices), [-1, 1]);
+      return { best: topK(reshape(matmul(rows, rows, { transposeB: true }), [-1]), 1).values };
+    }),
+  );
+  const x = { data: Float32Array.of(-1, 3, 2, -5), shape: [4] };
+  expect((await runOnce(graph, { x, wanted: true })).best.data).toEqual(Float32Array.of(9));
+  expect((await runOnce(graph, { x, wanted: false })).best.data).toEqual(Float32Array.of(0));
 });
 
 describe("quantized products", () => {

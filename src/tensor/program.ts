@@ -10,6 +10,7 @@ import * as programService from "./program-service.ts";
 import type { SessionOptions, TensorValue, TensorValueData } from "./runtime.ts";
 import { type Remote, startInline, startService } from "./service.ts";
 
+/** How a graph is compiled. */
 export interface CompileOptions extends SessionOptions {
   /** Where the values of parameters are; the others are inputs of every run, by their names. */
   parameters?: ReadonlyMap<string, ParameterBinding>;

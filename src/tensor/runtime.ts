@@ -11,6 +11,7 @@ import type { DataType } from "./graph.ts";
 /** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
 export type Device = "cpu" | "wasm";
 
+/** How a session runs. */
 export interface SessionOptions {
   /** Default `cpu` in Node, `wasm` elsewhere. */
   device?: Device;
@@ -29,11 +30,13 @@ export interface TensorValue {
   readonly shape: readonly number[];
   readonly data: TensorValueData;
 }
+/** Elements by type: float32, int32, uint8 and bool, int8, float16 bits. */
 export type TensorValueData = Float32Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
 
 /** A value prepared for the runtime; it shares its memory with the array it was made from. */
 export type BoundValue = RuntimeTensor;
 
+/** An open session of ONNX Runtime. */
 export interface Session {
   /** Prepares a value once so that many runs can take it without a copy. */
   bind(dtype: DataType, data: TensorValueData, shape: readonly number[]): BoundValue;

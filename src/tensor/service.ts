@@ -25,21 +25,25 @@ export type Remote<T> = {
     : never;
 };
 
+/** Where a service lives. */
 export interface ServiceOptions {
   /** True: no thread; calls run (and block) where they are made. Default: true outside Node. */
   inline?: boolean;
 }
 
+/** A call, from the caller to the worker. */
 export interface CallMessage {
   id: number;
   method: string;
   values: unknown[];
 }
+/** The answer to a call; `id` 0 says that the service was made, or why it was not. */
 export interface ReplyMessage {
   id: number;
   value?: unknown;
   error?: { message: string; name: string; code?: string; details?: unknown; stack?: string };
 }
+/** What a worker is started with. */
 export interface StartData {
   module: string;
   factory: string;

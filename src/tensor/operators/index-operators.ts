@@ -117,8 +117,8 @@ function constantRange(count: number): Tensor {
 }
 
 /**
- * Rows of a small table by a one-hot product: its gradient is a matrix product too, which is faster
- * than scattering where the table has few rows.
+ * Rows of a small table by a one-hot product; its gradient is a matrix product too. From a few hundred
+ * rows on `gather`, whose gradient is scattered, was measured faster.
  */
 export function gatherByProduct(table: Tensor, indices: Tensor): Tensor {
   return matmul(oneHot(indices, table.shape[0] as number), table);

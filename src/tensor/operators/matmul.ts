@@ -10,6 +10,7 @@ import {
 import { sumTo } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
+/** How the operands of a product are read. */
 export interface MatmulOptions {
   /** Read the last two axes of `a` exchanged. Default false. */
   transposeA?: boolean;
@@ -109,6 +110,8 @@ const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperat
     const [x, codes, scales] = inputs;
     const blocks = Math.ceil(columns / blockSize);
     if (
+      x!.dtype !== "float32" ||
+      codes!.dtype !== "uint8" ||
       x!.shape.at(-1) !== columns ||
       !shapesEqual(codes!.shape, [rows, blocks, (blockSize * bits) / 8]) ||
       !shapesEqual(scales!.shape, [rows * blocks])
@@ -145,6 +148,7 @@ const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
     const [x, codes, scales] = inputs;
     const [columns, rows] = codes!.shape;
     if (
+      x!.dtype !== "float32" ||
       codes!.dtype !== "int8" ||
       x!.shape.at(-1) !== columns ||
       !shapesEqual(scales!.shape, [rows!])
