@@ -1,4 +1,5 @@
 /** `jeton serve`: the HTTP server. */
+import { basename } from "node:path";
 import { type Command, defineCommand, defined } from "../command.ts";
 import { modelOptions, withModel } from "../model-options.ts";
 
@@ -30,6 +31,21 @@ export const command: Command = defineCommand({
       kind: "text",
       value: "KEY",
       help: "refuse requests without this key; JETON_API_KEY does the same and stays out of the list of processes",
+    },
+    name: {
+      kind: "text",
+      value: "NAME",
+      help: "the model's name as clients write it; default: its folder's or hub name",
+    },
+    cors: {
+      kind: "list",
+      value: "ORIGIN",
+      help: "web pages of this origin may use the server; * lets all of them",
+    },
+    allowHost: {
+      kind: "list",
+      value: "NAME",
+      help: "host name, besides addresses and localhost, under which the server may be reached",
     },
     slots: {
       kind: "integer",
@@ -63,11 +79,17 @@ export const command: Command = defineCommand({
     const { stderr, stdout, environment, signal } = context;
     const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
     return withModel(context, values, { slots: values.slots }, async (model) => {
+      const name = values.name ?? modelName(model.name);
       const { startServer } = await import("../../serve/index.ts");
       const server = await startServer(model, {
         port: values.port,
         host: values.host,
         ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
+        modelName: name,
+        ...(values.cors.length > 0 && {
+          corsOrigin: values.cors.includes("*") ? "*" : values.cors,
+        }),
+        ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
         ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
       });
       const interrupted = new Promise<void>((resolve) => {
@@ -78,10 +100,10 @@ export const command: Command = defineCommand({
       });
       try {
         if (values.json) {
-          const document = { url: server.url, port: server.port, model: model.name };
+          const document = { url: server.url, port: server.port, model: name };
           await stdout.write(`${JSON.stringify(document)}\n`);
         }
-        await stderr.write(`${model.name} answers at ${server.url} (Ctrl-C ends)\n`);
+        await stderr.write(`${name} answers at ${server.url} (Ctrl-C ends)\n`);
         if (apiKey === undefined && !isLoopback(values.host)) {
           await stderr.write(
             `${stderr.style.red("warning:")} other machines can reach it, and no API key is asked for\n`,
@@ -110,6 +132,11 @@ async function closeServer(
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** `owner/name` as it is; of a path its last part, which tells clients nothing about the machine. */
+function modelName(name: string): string {
+  return /^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith(".") ? name : basename(name);
 }
 
 function isLoopback(host: string): boolean {
