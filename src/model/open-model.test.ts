@@ -1,0 +1,199 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { JetonError } from "../core/index.ts";
+import { liveSessions } from "../tensor/index.ts";
+import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { loadModel } from "./load-model.ts";
+import { type OpenModelOptions, openModel } from "./open-model.ts";
+import type { LoadedModel, WeightFormat } from "./types.ts";
+
+const vocabulary = 512;
+
+/** One word for each id. */
+const tokenizer = {
+  version: "1.0",
+  added_tokens: [],
+  normalizer: null,
+  pre_tokenizer: { type: "WhitespaceSplit" },
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: "WordLevel",
+    vocab: Object.fromEntries(Array.from({ length: vocabulary }, (_, id) => [`w${id}`, id])),
+    unk_token: "w0",
+  },
+};
+
+let root: string;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), "jeton-open-"));
+  writeFileSync(join(root, "tokenizer.json"), JSON.stringify(tokenizer));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+function makeFolder(
+  name: string,
+  options: Omit<Parameters<typeof createRandomCheckpoint>[1], "tokenizer">,
+): string {
+  const folder = join(root, name);
+  createRandomCheckpoint(folder, { ...options, tokenizer: join(root, "tokenizer.json") });
+  return folder;
+}
+
+/** What a page would have fetched. The bytes begin at an odd address. */
+function filesOf(folder: string): Pick<OpenModelOptions, "files" | "weights"> {
+  const names = readdirSync(folder);
+  const json = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), "utf8"));
+  return {
+    files: {
+      config: json("config.json"),
+      tokenizer: json("tokenizer.json"),
+      ...(names.includes("generation_config.json") && {
+        generationConfig: json("generation_config.json"),
+      }),
+    },
+    weights: names
+      .filter((name) => name.endsWith(".safetensors"))
+      .map((name) => {
+        const bytes = readFileSync(join(folder, name));
+        const data = new Uint8Array(bytes.length + 1).subarray(1);
+        data.set(bytes);
+        return { name, data };
+      }),
+  };
+}
+
+async function logitsOf(model: LoadedModel): Promise<Float32Array> {
+  const sequence = await model.openSequence();
+  const { logits } = await sequence.step({ ids: [1, 5, 300, 7, 9], logits: true, results: "all" });
+  await sequence.release();
+  return logits!;
+}
+
+const formats: readonly WeightFormat[] = ["f32", "int8", "int8-channel", "int4"];
+const dtypes = ["F32", "F16", "BF16", "F16"] as const;
+const families = ["llama", "gemma2", "phi3", "qwen2"];
+
+describe("openModel", () => {
+  test.each(
+    formats.map((format, index) => ({ format, dtype: dtypes[index]!, family: families[index]! })),
+  )("$family in $dtype as $format: the bits of loadModel", async ({ format, dtype, family }) => {
+    const shards = family === "phi3" ? 1 : 2;
+    const folder = makeFolder(format, { family, seed: 3, dtype, shards });
+    const options = { format, threads: 1, slots: 3, contextLength: 64 } as const;
+    await using loaded = await loadModel(folder, {
+      ...options,
+      inline: true,
+      cacheFolder: join(root, "cache"),
+    });
+    const stages: string[] = [];
+    const { files, weights } = filesOf(folder);
+    expect(weights).toHaveLength(shards);
+    await using opened = await openModel({
+      ...options,
+      files,
+      weights,
+      name: "bytes",
+      onProgress: ({ stage }) => stages.push(stage),
+    });
+    expect(await logitsOf(opened)).toEqual(await logitsOf(loaded));
+    expect(new Set(stages)).toEqual(new Set(format === "f32" ? ["load"] : ["pack", "load"]));
+    for (const key of [
+      "format",
+      "threads",
+      "slots",
+      "contextLength",
+      "endOfSequenceIds",
+      "beginOfSequenceId",
+      "config",
+    ] as const) {
+      expect(opened[key], key).toEqual(loaded[key]);
+    }
+    expect(opened.name).toBe("bytes");
+    expect(opened.folder).toBe("");
+    expect((await opened.memory()).weights).toBe((await loaded.memory()).weights);
+    expect(opened.tokenizer.encodeIds("w7 w9")).toEqual(loaded.tokenizer.encodeIds("w7 w9"));
+  });
+
+  test("WebAssembly agrees with the native runtime", async () => {
+    const folder = makeFolder("wasm", { family: "gemma2", seed: 5, dtype: "BF16" });
+    const given = { ...filesOf(folder), format: "f32", threads: 1 } as const;
+    await using native = await openModel({ ...given, device: "cpu" });
+    await using wasm = await openModel({ ...given, device: "wasm" });
+    const [expected, found] = [await logitsOf(native), await logitsOf(wasm)];
+    const difference = expected.map((logit, index) => Math.abs(logit - found[index]!));
+    expect(Math.max(...difference)).toBeLessThan(1e-3);
+  });
+
+  test("an aborted signal ends it before a session is opened", async () => {
+    const folder = makeFolder("aborted", { family: "llama", seed: 1 });
+    const before = liveSessions();
+    const controller = new AbortController();
+    const reason = new Error("changed my mind");
+    await expect(
+      openModel({
+        ...filesOf(folder),
+        format: "int8",
+        signal: controller.signal,
+        onProgress: ({ stage, done }) => {
+          if (stage === "pack" && done === 2) controller.abort(reason);
+        },
+      }),
+    ).rejects.toBe(reason);
+    expect(liveSessions()).toBe(before);
+  });
+
+  describe("bad input ends in a JetonError", () => {
+    let good: Pick<OpenModelOptions, "files" | "weights">;
+    beforeAll(() => {
+      good = filesOf(makeFolder("good", { family: "llama", seed: 2, shards: 2 }));
+    });
+
+    const codeOf = async (change: Partial<OpenModelOptions>): Promise<string> => {
+      const before = liveSessions();
+      try {
+        await (await openModel({ ...good, ...change })).close();
+        return "none";
+      } catch (error) {
+        if (!JetonError.isInstance(error)) throw error;
+        return error.code;
+      } finally {
+        expect(liveSessions()).toBe(before);
+      }
+    };
+    const config = (change: object): Partial<OpenModelOptions> => ({
+      files: { ...good.files, config: { ...(good.files.config as object), ...change } },
+    });
+
+    test("which says what is wrong", async () => {
+      expect(await codeOf({})).toBe("none");
+      expect(await codeOf({ weights: [] })).toBe("checkpoint-weights-missing");
+      expect(await codeOf({ weights: [good.weights[0]!] })).toBe("model-weights-missing");
+      expect(await codeOf({ weights: [...good.weights, good.weights[0]!] })).toBe(
+        "checkpoint-tensor-ambiguous",
+      );
+      expect(await codeOf({ files: { ...good.files, config: [] } })).toBe("config-invalid");
+      expect(await codeOf({ files: { ...good.files, generationConfig: "no" } })).toBe(
+        "config-invalid",
+      );
+      expect(await codeOf(config({ model_type: "mamba" }))).toBe("model-family-unknown");
+      expect(await codeOf(config({ vocab_size: 511 }))).toBe("model-weights-shape");
+      expect(await codeOf(config({ intermediate_size: 95 }))).toBe("model-weights-shape");
+      expect(await codeOf({ files: { ...good.files, tokenizer: {} } })).toMatch(/^tokenizer-/);
+    });
+
+    test("wherever the bytes are cut", async () => {
+      const [first, second] = good.weights;
+      await fc.assert(
+        fc.asyncProperty(fc.nat({ max: first!.data.length - 1 }), async (length) => {
+          const cut = { name: first!.name, data: first!.data.subarray(0, length) };
+          expect(await codeOf({ weights: [cut, second!] })).toBe("safetensors-truncated");
+        }),
+        { numRuns: 30 },
+      );
+    });
+  });
+});
