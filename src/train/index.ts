@@ -4,6 +4,9 @@
  *
  * @module train
  */
+
+export { type Corpus, type DocumentPart, readDocuments } from "./corpus.ts";
+export { type ExportModelOptions, exportModel } from "./export-model.ts";
 export {
   ignoredTarget,
   type LanguageModelBatch,
@@ -12,6 +15,7 @@ export {
   languageModelInputs,
   softPromptName,
 } from "./language-model-graph.ts";
+export { drawLossCurve } from "./loss-curve.ts";
 export {
   adafactor,
   adamW,
@@ -29,7 +33,26 @@ export {
   type Transform,
 } from "./optimizer.ts";
 export { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
+export { type LogEntry, openRunFolder, type RunFolder } from "./run-folder.ts";
 export { learningRateAt, type Schedule } from "./schedule.ts";
+export {
+  type BatchSource,
+  type BatchSourceOptions,
+  type DataPosition,
+  type DocumentTokens,
+  documentTokens,
+  openBatchSource,
+  type PrepareTokensOptions,
+  prepareTokens,
+  type TokenStore,
+} from "./token-store.ts";
+export {
+  formatTrainingProgress,
+  type TrainedLanguageModel,
+  type TrainingProgress,
+  type TrainLanguageModelOptions,
+  trainLanguageModel,
+} from "./train-language-model.ts";
 export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
 export type { StepReport, TrainingInputs, TrainingService } from "./training-service.ts";

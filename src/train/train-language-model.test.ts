@@ -1,0 +1,261 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRandom } from "../core/index.ts";
+import { score } from "../generate/index.ts";
+import { loadModel } from "../model/index.ts";
+import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
+import type { LogEntry } from "./run-folder.ts";
+import {
+  formatTrainingProgress,
+  type TrainingProgress,
+  type TrainLanguageModelOptions,
+  trainLanguageModel,
+} from "./train-language-model.ts";
+
+let root = "";
+let tokenizer = "";
+let corpora: TrainLanguageModelOptions["corpora"] = [];
+
+const words = "the cat dog sat ran on under a mat tree and then it saw green hills far away".split(
+  " ",
+);
+
+function prose(seed: number, sentences: number): string {
+  const random = createRandom(seed, "prose");
+  const sentence = (): string =>
+    Array.from({ length: 4 + random.integer(6) }, () => words[random.integer(words.length)]).join(
+      " ",
+    );
+  return Array.from({ length: sentences }, () => `${sentence()}.`).join("\n");
+}
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "jeton-train-"));
+  const lines = Array.from({ length: 40 }, (_, i) => JSON.stringify({ text: prose(i, 3) }));
+  writeFileSync(join(root, "stories.jsonl.gz"), gzipSync(lines.join("\n")));
+  writeFileSync(join(root, "book.txt"), prose(99, 120));
+  tokenizer = join(root, "tokenizer");
+  const trained = await trainTokenizer({
+    kind: "byte-level-bpe",
+    texts: [prose(1, 50)],
+    vocabularySize: 300,
+    specialTokens: ["<|endoftext|>"],
+  });
+  await saveTokenizer(tokenizer, trained);
+  const settings = { eos_token: "<|endoftext|>" };
+  writeFileSync(join(tokenizer, "tokenizer_config.json"), JSON.stringify(settings));
+  corpora = [
+    { files: [join(root, "stories.jsonl.gz")], weight: 2 },
+    { files: [join(root, "book.txt")] },
+  ];
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+function optionsFor(name: string, more: Partial<TrainLanguageModelOptions> = {}) {
+  return {
+    folder: join(root, name),
+    config: {
+      model_type: "llama",
+      hidden_size: 16,
+      intermediate_size: 32,
+      num_attention_heads: 2,
+      num_hidden_layers: 2,
+      num_key_value_heads: 1,
+      max_position_embeddings: 64,
+      tie_word_embeddings: true,
+    },
+    tokenizer,
+    corpora,
+    steps: 30,
+    batch: 4,
+    sequenceLength: 24,
+    threads: 2,
+    seed: 3,
+    checkpointEvery: 10,
+    dtype: "F32",
+    name: "tiny",
+    ...more,
+  } satisfies TrainLanguageModelOptions;
+}
+
+function weightsDigest(name: string): string {
+  const bytes = readFileSync(join(root, name, "model/model.safetensors"));
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function readLog(name: string): LogEntry[] {
+  const lines = readFileSync(join(root, name, "log.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n");
+  return lines.map((line) => JSON.parse(line) as LogEntry);
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "nothing was thrown",
+    (error: { code?: string }) => error.code ?? String(error),
+  );
+}
+
+describe("trainLanguageModel", () => {
+  test("the loss falls, and the exported folder scores text as the trainer does", async () => {
+    const text = prose(7, 5);
+    const ids = [...(await loadTokenizer(tokenizer)).encodeIds(text, { addSpecialTokens: false })];
+    const heldOut = join(root, "held-out.txt");
+    writeFileSync(heldOut, text);
+    // One sequence: the separator and all of the text.
+    const sequenceLength = ids.length;
+    const progress: TrainingProgress[] = [];
+    const result = await trainLanguageModel(
+      optionsFor("whole", {
+        heldOut: { files: [heldOut] },
+        sequenceLength,
+        evaluateEvery: 10,
+        accumulation: 2,
+        schedule: { kind: "linear", peak: 1e-2, steps: 30, warmupSteps: 3 },
+        config: { ...optionsFor("").config, max_position_embeddings: sequenceLength + 1 },
+        onProgress: (state) => progress.push(state),
+      }),
+    );
+    const log = readLog("whole");
+    expect(log.map(({ step }) => step)).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
+    expect(result.loss).toBeLessThan(log[0]!.loss - 0.5);
+    expect(log.filter((entry) => entry.heldOutLoss !== undefined).length).toBe(3);
+    expect(new Set(progress.map(({ stage }) => stage))).toEqual(
+      new Set(["tokenize", "train", "export"]),
+    );
+    expect(formatTrainingProgress(progress.at(-2)!)).toMatch(/^step 30\/30 · loss \d/);
+    expect(readFileSync(join(root, "whole/loss.svg"), "utf8")).toContain("<polyline");
+    expect(readdirSync(result.modelFolder).sort()).toEqual([
+      "README.md",
+      "config.json",
+      "generation_config.json",
+      "model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+
+    await using model = await loadModel(result.modelFolder, { threads: 1, inline: true });
+    const scored = await score(model, text);
+    expect(scored.scoredTokens).toBe(ids.length);
+    expect(model.beginOfSequenceId).toBe(model.tokenizer.endId);
+    expect(-scored.logProbability / scored.scoredTokens).toBeCloseTo(result.heldOutLoss!, 4);
+  });
+
+  test("killed at random moments and resumed, it ends with the same bits", async () => {
+    const steps = 90;
+    const common = { steps, checkpointEvery: 4, averageDecay: 0.9 };
+    await trainLanguageModel(optionsFor("unbroken", common));
+    const random = createRandom(Date.now());
+    const broken = optionsFor("broken", { ...common, existing: "resume" });
+    let kills = 0;
+    let ended = false;
+    let attempts = 0;
+    while (!ended && attempts < 40) {
+      attempts++;
+      // After six kills the process is left alone.
+      const limit = kills < 6 ? 1 + random.integer(10) : Number.POSITIVE_INFINITY;
+      const outcome = await runChild(broken, limit, random.integer(25));
+      if (outcome === "killed") kills++;
+      else ended = true;
+    }
+    expect(kills).toBeGreaterThanOrEqual(5);
+    expect(ended).toBe(true);
+    expect(weightsDigest("broken")).toBe(weightsDigest("unbroken"));
+    const withoutTime = (name: string) => readLog(name).map(({ seconds: _, ...entry }) => entry);
+    expect(withoutTime("broken")).toEqual(withoutTime("unbroken"));
+    const names = [
+      ...readdirSync(join(root, "broken")),
+      ...readdirSync(join(root, "broken/checkpoints")),
+    ];
+    expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  }, 120_000);
+
+  test("an aborted run saves what it has and goes on from there", async () => {
+    const controller = new AbortController();
+    const stop = ({ step }: TrainingProgress) => step === 13 && controller.abort();
+    const aborted = trainLanguageModel(
+      optionsFor("aborted", { signal: controller.signal, onProgress: stop }),
+    );
+    await expect(aborted).rejects.toThrow(/abort/i);
+    expect(readdirSync(join(root, "aborted/checkpoints")).at(-1)).toBe("step-00000013.safetensors");
+    await trainLanguageModel(optionsFor("aborted", { existing: "resume" }));
+    await trainLanguageModel(optionsFor("not-aborted"));
+    expect(weightsDigest("aborted")).toBe(weightsDigest("not-aborted"));
+  });
+
+  test("a run that is there, another configuration, a damaged checkpoint: clear errors, nothing lost", async () => {
+    await trainLanguageModel(optionsFor("spoilt"));
+    const before = weightsDigest("spoilt");
+    expect(await codeOf(trainLanguageModel(optionsFor("spoilt")))).toBe("train-run-exists");
+    const changed = trainLanguageModel(optionsFor("spoilt", { existing: "resume", batch: 8 }));
+    await expect(changed).rejects.toThrow(/batch was 4, is 8/);
+    const last = join(root, "spoilt/checkpoints/step-00000030.safetensors");
+    truncateSync(last, 5000);
+    const damaged = trainLanguageModel(optionsFor("spoilt", { existing: "resume" }));
+    await expect(damaged).rejects.toThrow(/remove it to go on from step 20/);
+    expect(await codeOf(damaged)).toBe("train-checkpoint-damaged");
+    expect(weightsDigest("spoilt")).toBe(before);
+    // As advised.
+    rmSync(last);
+    await trainLanguageModel(optionsFor("spoilt", { existing: "resume" }));
+    expect(weightsDigest("spoilt")).toBe(before);
+  });
+
+  test.each([
+    [{ steps: 0 }, "option-invalid"],
+    [{ accumulation: 3 }, "option-invalid"],
+    [{ frozen: ["nothing"] }, "option-invalid"],
+    [{ sequenceLength: 100_000 }, "corpus-too-short"],
+    [{ corpora: [{ files: ["/nowhere/at/all.txt"] }] }, "corpus-file-unreadable"],
+    [{ corpora: [{ files: [] }] }, "corpus-empty"],
+  ] as [Partial<TrainLanguageModelOptions>, string][])("%o: %s", async (more, code) => {
+    const name = `bad-${createHash("sha256").update(JSON.stringify(more)).digest("hex")}`;
+    expect(await codeOf(trainLanguageModel(optionsFor(name, more)))).toBe(code);
+  });
+});
+
+/** Runs a child; kills it a little after its `limit`th line of progress. */
+function runChild(
+  options: TrainLanguageModelOptions,
+  limit: number,
+  delay: number,
+): Promise<"killed" | "ended"> {
+  const script = fileURLToPath(new URL("./testing/train-child.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(options)], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let lines = 0;
+  let errors = "";
+  child.stderr.on("data", (bytes: Buffer) => {
+    errors += bytes.toString();
+  });
+  child.stdout.on("data", async (bytes: Buffer) => {
+    const before = lines;
+    lines += bytes.toString().split("\n").length - 1;
+    if (before >= limit || lines < limit) return;
+    await sleep(delay);
+    child.kill("SIGKILL");
+  });
+  return new Promise((resolve, reject) => {
+    child.on("exit", (status, signal) => {
+      if (signal === "SIGKILL") resolve("killed");
+      else if (status === 0) resolve("ended");
+      else reject(new Error(`the child failed with ${status ?? signal}: ${errors}`));
+    });
+  });
+}
