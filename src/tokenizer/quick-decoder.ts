@@ -148,7 +148,9 @@ function decodeShortly(bytes: Uint8Array, length: number): string {
 class ByteLevelDecoder implements QuickDecoder {
   private readonly source: TokenSource;
   /** Text of each id, null where its bytes are no whole characters. */
-  private readonly texts: (string | null | undefined)[];
+  private readonly plainTexts: (string | null | undefined)[];
+  /** The same with special tokens. */
+  private readonly allTexts: (string | null | undefined)[];
   private bytes: Uint8Array | undefined;
   /**
    * The bytes of each id in one number: the complement of a single byte, or start and length; a
@@ -162,24 +164,17 @@ class ByteLevelDecoder implements QuickDecoder {
 
   constructor(source: TokenSource) {
     this.source = source;
-    this.texts = new Array<string | null | undefined>(source.size).fill(undefined);
+    this.plainTexts = new Array<string | null | undefined>(source.size).fill(undefined);
+    this.allTexts = [...this.plainTexts];
   }
 
   decode(ids: ArrayLike<number>, skipSpecial: boolean): string {
-    const { texts } = this;
-    const special = this.specialIds();
+    const texts = skipSpecial ? this.plainTexts : this.allTexts;
     const { length } = ids;
     let text = "";
     let broken = 0;
     for (let i = 0; i < length; i++) {
-      const id = ids[i]!;
-      if (!(id >= 0 && id < texts.length)) continue;
-      if (special[id] === 1 && skipSpecial) continue;
-      let piece = texts[id];
-      if (piece === undefined) {
-        piece = this.readText(id);
-        texts[id] = piece;
-      }
+      const piece = texts[ids[i]!] ?? this.findText(ids[i]!, texts, skipSpecial);
       if (piece !== null) {
         text += piece;
         continue;
@@ -187,7 +182,7 @@ class ByteLevelDecoder implements QuickDecoder {
       // A character in parts ends before the next whole token. Many such are better done together.
       const isFrequent = broken > 4 && broken * 16 > i;
       let end = isFrequent ? length : i + 1;
-      while (end < length && this.isBroken(ids[end]!, skipSpecial)) end++;
+      while (end < length && this.mayContinue(ids[end]!, texts, skipSpecial)) end++;
       text += this.decodeBytes(ids, i, end, skipSpecial);
       broken += end - i;
       i = end - 1;
@@ -195,13 +190,28 @@ class ByteLevelDecoder implements QuickDecoder {
     return text;
   }
 
-  /** True for a token whose bytes are no whole characters, and for one that is left out. */
-  private isBroken(id: number, skipSpecial: boolean): boolean {
-    const { texts } = this;
-    if (!(id >= 0 && id < texts.length) || (skipSpecial && this.special[id] === 1)) return true;
-    const piece = texts[id] === undefined ? this.readText(id) : texts[id];
-    texts[id] = piece;
-    return piece === null;
+  /** The text of an id that the list does not hold yet; null where its bytes are no whole characters. */
+  private findText(
+    id: number,
+    texts: (string | null | undefined)[],
+    skipSpecial: boolean,
+  ): string | null {
+    if (!(id >= 0 && id < texts.length)) return "";
+    if (texts[id] === undefined) {
+      const isSkipped = skipSpecial && this.source.isSpecial(id);
+      texts[id] = isSkipped ? "" : this.readText(id);
+    }
+    return texts[id]!;
+  }
+
+  /** True for a token whose bytes are no whole characters, and for one that leaves no text. */
+  private mayContinue(
+    id: number,
+    texts: (string | null | undefined)[],
+    skipSpecial: boolean,
+  ): boolean {
+    const piece = this.findText(id, texts, skipSpecial);
+    return piece === null || piece === "";
   }
 
   private specialIds(): Uint8Array {
@@ -233,7 +243,8 @@ class ByteLevelDecoder implements QuickDecoder {
     skipSpecial: boolean,
   ): string {
     this.bytes ??= this.collectBytes();
-    const { bytes, spans, starts, special } = this;
+    const { bytes, spans, starts } = this;
+    const special = this.specialIds();
     const size = special.length;
     let { buffer } = this;
     let at = 0;
