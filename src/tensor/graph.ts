@@ -204,7 +204,10 @@ function identity(
 ): string | undefined {
   if (operator === "constant" || operator === "conditional") return undefined;
   const names = inputs.map(({ node, output }) => `${node.id}:${output}`);
-  return `${operator}(${names}) ${JSON.stringify(attributes)}`;
+  // JSON knows no infinities: they would all look alike.
+  const plain = (_key: string, value: unknown): unknown =>
+    typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+  return `${operator}(${names}) ${JSON.stringify(attributes, plain)}`;
 }
 
 /** Runs `body` with a label that names its nodes in the ONNX file. */

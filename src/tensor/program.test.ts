@@ -17,6 +17,7 @@ import {
   divideDimensions,
   evaluateReference,
   exp,
+  fill,
   float32,
   gather,
   gradients,
@@ -180,6 +181,18 @@ describe("optional parts", () => {
       });
     expect(codeOf(leak((inner) => inner)).code).toBe("tensor-scope");
     expect(codeOf(leak((inner) => add(inner, 1))).code).toBe("tensor-scope");
+  });
+
+  test("a placeholder may be of half precision", async () => {
+    const graph = trace({ x: float32(["n"]), wanted: bool([]) }, ({ x, wanted }) => {
+      const { half } = optional(wanted, () => ({ half: cast(x, "float16") }));
+      const zeros = fill(["n"], 0.5, "float16");
+      return { y: cast(half, "float32"), z: cast(zeros, "float32") };
+    });
+    const x = { data: Float32Array.of(1.5, -2), shape: [2] };
+    const taken = await runOnce(graph, { x, wanted: true });
+    expect([taken.y.data, taken.z.data]).toEqual([x.data, Float32Array.of(0.5, 0.5)]);
+    expect((await runOnce(graph, { x, wanted: false })).y.data).toEqual(Float32Array.of(0));
   });
 
   test("branches must agree, and have no gradient", () => {

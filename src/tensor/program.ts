@@ -106,11 +106,11 @@ function compact<T extends { readonly data: TensorValueData }>(value: T): T {
   return data.byteLength === data.buffer.byteLength ? value : { ...value, data: data.slice() };
 }
 
-function scalarValue(dtype: DataType, value: number): TensorValueData {
+function scalarValue(dtype: DataType, value: number): TensorValueData | undefined {
   if (dtype === "float32") return Float32Array.of(value);
   if (dtype === "int32") return Int32Array.of(value);
   if (dtype === "int8") return Int8Array.of(value);
-  return Uint8Array.of(value);
+  return dtype === "uint8" || dtype === "bool" ? Uint8Array.of(value) : undefined;
 }
 
 function inputError(name: string, { dtype, shape }: TensorType, got: string): JetonError {
@@ -124,8 +124,9 @@ function checkInput(name: string, type: TensorType, input: ProgramInput | undefi
   const { dtype, shape } = type;
   if (input === undefined) throw inputError(name, type, "nothing");
   if (typeof input !== "object") {
-    if (shape.length !== 0) throw inputError(name, type, `the scalar ${input}`);
-    return { dtype, shape: [], data: scalarValue(dtype, Number(input)) };
+    const data = scalarValue(dtype, Number(input));
+    if (shape.length !== 0 || !data) throw inputError(name, type, `the scalar ${input}`);
+    return { dtype, shape: [], data };
   }
   const kind = input.data.constructor.name;
   if (!arrayTypes[dtype]?.includes(kind)) throw inputError(name, type, kind);

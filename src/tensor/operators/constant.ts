@@ -1,6 +1,7 @@
 /** Constants, and tensors made from nothing but a shape. */
 import { JetonError } from "../../core/index.ts";
 import { canonicalDimension, type Dimension, formatShape } from "../dimension.ts";
+import { onnxTypes } from "../emit.ts";
 import {
   apply,
   type DataType,
@@ -73,7 +74,11 @@ const fillOperator: OperatorDefinition<FillAttributes> = defineOperator({
   name: "fill",
   infer: (_inputs, { dtype, shape }) => [{ dtype, shape }],
   emit(emitter, _inputs, { value, dtype, shape }) {
-    const scalar = emitter.constant(dtype, [], arrays[dtype]!.from([value]));
+    const array = arrays[dtype];
+    // JavaScript cannot write the elements of a half: the runtime converts them.
+    const scalar = array
+      ? emitter.constant(dtype, [], array.from([value]))
+      : emitter.one("Cast", [emitter.scalar(value)], { attributes: { to: onnxTypes[dtype] } });
     return emitter.node("Expand", [scalar, emitter.shape(shape)]);
   },
 });
@@ -84,7 +89,7 @@ export function fill(
   value: number,
   dtype: DataType = "float32",
 ): Tensor {
-  if (shape.every((dimension) => dimension === 1)) {
+  if (arrays[dtype] && shape.every((dimension) => dimension === 1)) {
     return constant([value], { shape: shape.map(() => 1), dtype });
   }
   return apply(fillOperator, [], { value, dtype, shape: shape.map(canonicalDimension) })[0]!;

@@ -3,6 +3,7 @@
  * and the usual functions.
  */
 import { type Dimension, shapesEqual } from "../dimension.ts";
+import { onnxTypes } from "../emit.ts";
 import {
   apply,
   type DataType,
@@ -141,7 +142,7 @@ function simplified(
   const inputs = asTensors(a, b);
   // The shape and type rule comes first: what is wrong stays wrong.
   const { dtype, shape } = operator.infer(inputs, null)[0]!;
-  if (!dtype.startsWith("float")) return apply(operator, inputs, null)[0]!;
+  if (dtype !== "float32" && dtype !== "float64") return apply(operator, inputs, null)[0]!;
   const [x, y] = inputs.map((input) => spreadScalar(input, shape, inputs)) as [Tensor, Tensor];
   const valueX = typeof a === "number" ? a : uniformValue(x);
   const valueY = typeof b === "number" ? b : uniformValue(y);
@@ -244,7 +245,7 @@ const negateNode: (x: Tensor) => Tensor = unaryFunction(
 /** -x. */
 export function negate(x: Tensor): Tensor {
   const value = uniformValue(x);
-  return value === undefined || !x.dtype.startsWith("float")
+  return value === undefined || (x.dtype !== "float32" && x.dtype !== "float64")
     ? negateNode(x)
     : uniform(x.shape, -value, x.dtype);
 }
@@ -348,24 +349,12 @@ const castOperator: OperatorDefinition<{ dtype: DataType }> = defineOperator({
   name: "cast",
   infer: ([x], { dtype }) => [{ dtype, shape: x!.shape }],
   emit: (emitter, inputs, { dtype }) =>
-    emitter.node("Cast", inputs, { attributes: { to: onnxCastTypes[dtype] } }),
+    emitter.node("Cast", inputs, { attributes: { to: onnxTypes[dtype] } }),
   gradient: (node, [g]) => {
     const { dtype } = node.inputs[0]!;
     return [dtype.startsWith("float") ? cast(g!, dtype) : undefined];
   },
 });
-
-const onnxCastTypes: Readonly<Record<DataType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  bfloat16: 16,
-};
 
 /** Converts elements. Floats to integers are cut towards zero. */
 export function cast(x: Tensor, dtype: DataType): Tensor {
