@@ -182,6 +182,19 @@ describe("jeton run", () => {
 });
 
 describe("jeton score", () => {
+  test("what a prefix says is not scored but counts for what follows", async () => {
+    const measure = async (...args: string[]) => {
+      const { stdout } = await runVerb(["score", "-m", plain, "--json", ...args]);
+      return JSON.parse(stdout) as { bytes: number; tokens: { logProbability: number }[] };
+    };
+    const whole = await measure("abcdef");
+    const rest = await measure("--prefix", "abc", "def");
+    expect(rest.bytes).toBe(3);
+    const last = ({ tokens }: typeof whole): number => tokens.at(-1)!.logProbability;
+    expect(last(rest)).toBeCloseTo(last(whole), 4);
+    expect(last(rest)).not.toBeCloseTo(last(await measure("--prefix", "xyz", "def")), 4);
+  });
+
   test("measures a file to the byte", async () => {
     const path = join(root, "plain", "config.json");
     const bytes = readFileSync(path).length;

@@ -37,15 +37,15 @@ describe("jeton tokenize", () => {
     const { status, stdout, stderr } = await runVerb(["tokenize", folder, "a bé", "--special"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout.split("\n")).toEqual([
-      "a| |b|é|<©>|<end>",
+      "<bound>|a| |b|é|<©>",
       "",
       " id  offsets  token",
+      "256  0-0      <bound>",
       " 97  0-1      a",
       " 32  1-2      Ġ",
       " 98  2-3      b",
       "195  3-4      Ã",
       "169  3-4      ©",
-      "256  0-0      <end>",
       "",
       "6 tokens, 4 characters, 0.67 characters a token",
       "",
@@ -101,7 +101,7 @@ describe("jeton tokenize", () => {
       "--json",
       "97 256",
     ]);
-    expect(JSON.parse(special.stdout)).toEqual({ text: "a<end>" });
+    expect(JSON.parse(special.stdout)).toEqual({ text: "a<bound>" });
     const wrong = await runVerb(["tokenize", folder, "--decode", "97 x"]);
     expect(wrong).toMatchObject({ status: 1, stdout: "" });
     expect(wrong.stderr).toContain("ids-invalid");

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
-import { byteTokenizerJson, endToken } from "./byte-tokenizer.ts";
+import { boundaryToken, byteTokenizerJson } from "./byte-tokenizer.ts";
 
 export interface ByteCheckpointOptions {
   /** Default 512. */
@@ -21,7 +21,7 @@ export function createByteCheckpoint(folder: string, options: ByteCheckpointOpti
   createRandomCheckpoint(folder, { family: "llama", seed: 5, vocabulary: 257, width, layers });
   writeFileSync(join(folder, "tokenizer.json"), byteTokenizerJson());
   const tokenizerConfig = {
-    eos_token: endToken.content,
+    eos_token: boundaryToken.content,
     ...(chatTemplate !== undefined && { chat_template: chatTemplate }),
   };
   writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify(tokenizerConfig));
@@ -30,10 +30,10 @@ export function createByteCheckpoint(folder: string, options: ByteCheckpointOpti
   const changed = {
     ...config,
     max_position_embeddings: contextLength,
-    bos_token_id: endToken.id,
-    eos_token_id: endToken.id,
+    bos_token_id: boundaryToken.id,
+    eos_token_id: boundaryToken.id,
   };
   writeFileSync(path, JSON.stringify(changed));
-  const special = { bos_token_id: endToken.id, eos_token_id: endToken.id };
+  const special = { bos_token_id: boundaryToken.id, eos_token_id: boundaryToken.id };
   writeFileSync(join(folder, "generation_config.json"), JSON.stringify(special));
 }

@@ -1,9 +1,9 @@
 /** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
 
-/** Id of the special token that the template puts behind a text. */
-export const endToken: { readonly id: number; readonly content: string } = {
+/** The special token that begins every text (by the template) and ends every answer. */
+export const boundaryToken: { readonly id: number; readonly content: string } = {
   id: 256,
-  content: "<end>",
+  content: "<bound>",
 };
 
 /** The contents of its `tokenizer.json`; ids 0 to 255 are the bytes. */
@@ -23,7 +23,7 @@ export function byteTokenizerJson(): string {
     trim_offsets: false,
     use_regex: false,
   };
-  const { id, content } = endToken;
+  const { id, content } = boundaryToken;
   return JSON.stringify({
     version: "1.0",
     added_tokens: [
@@ -42,8 +42,8 @@ export function byteTokenizerJson(): string {
     post_processor: {
       type: "TemplateProcessing",
       single: [
-        { Sequence: { id: "A", type_id: 0 } },
         { SpecialToken: { id: content, type_id: 0 } },
+        { Sequence: { id: "A", type_id: 0 } },
       ],
       pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 0 } }],
       special_tokens: { [content]: { id: content, ids: [id], tokens: [content] } },

@@ -30,6 +30,7 @@ export const command: Command = defineCommand({
       help: "most tokens of one forward pass",
     },
     tokens: { kind: "flag", help: "also print every token with its probability" },
+    quiet: { kind: "flag", short: "q", help: "no line about the rate at the end" },
   },
   examples: [
     {
@@ -79,6 +80,7 @@ export const command: Command = defineCommand({
         ["bytes", String(result.bytes)],
       ];
       await stdout.write(`${formatTable([{ title: "" }, { title: "", align: "right" }], rows)}\n`);
+      if (values.quiet) return;
       const rate = formatRate(result.scoredTokens / seconds);
       await stderr.write(stderr.style.dim(`${rate} tokens a second, ${model.format} weights\n`));
     });
