@@ -61,8 +61,9 @@ export interface FetchModelOptions
  * await using model = await fetchModel("/models/tinystories-260k");
  * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
  *
- * @throws JetonError `fetch-failed`, `fetch-truncated`, `config-invalid`, `tokenizer-not-json`,
- *   `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes of `openModel`
+ * @throws JetonError `fetch-failed`, `fetch-truncated`, `fetch-too-large`, `config-invalid`,
+ *   `tokenizer-not-json`, `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes
+ *   of `openModel`
  */
 export async function fetchModel(
   baseUrl: string | URL,
@@ -241,7 +242,21 @@ function shardNames(index: JsonValue, source: string): string[] {
 
 /** Bytes that a response announces; 0 where it does not, or where they count compressed ones. */
 function contentLength({ headers }: Response): number {
-  return headers.has("content-encoding") ? 0 : Number(headers.get("content-length") ?? 0);
+  if (headers.has("content-encoding")) return 0;
+  const length = Number(headers.get("content-length"));
+  return Number.isSafeInteger(length) && length > 0 ? length : 0;
+}
+
+function allocate(bytes: number, name: string): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new JetonError(`${name}: ${bytes} bytes cannot be held in one array`, {
+      code: "fetch-too-large",
+      cause,
+      details: { name, bytes },
+    });
+  }
 }
 
 /** The body of a response in one array, which grows where the response did not say how long it is. */
@@ -253,7 +268,7 @@ async function bytesOf(
 ): Promise<Uint8Array> {
   if (!response.ok || !response.body) throw statusError(response, name);
   const announced = contentLength(response);
-  let bytes = new Uint8Array(announced || 1 << 16);
+  let bytes = allocate(announced || 1 << 16, name);
   let length = 0;
   const reader = response.body.getReader();
   try {
@@ -261,7 +276,7 @@ async function bytesOf(
       const { done, value } = await reader.read();
       if (done) break;
       if (length + value.length > bytes.length) {
-        const grown = new Uint8Array(Math.max(length + value.length, 2 * bytes.length));
+        const grown = allocate(Math.max(length + value.length, 2 * bytes.length), name);
         grown.set(bytes.subarray(0, length));
         bytes = grown;
       }
@@ -271,6 +286,7 @@ async function bytesOf(
     }
   } catch (cause) {
     signal.throwIfAborted();
+    if (JetonError.isInstance(cause)) throw cause;
     throw new JetonError(`${response.url || name} broke off after ${length} bytes`, {
       code: "fetch-truncated",
       cause,

@@ -110,6 +110,11 @@ async function tokenize(folder: string, text: string): Promise<number[]> {
   return [...createTokenizer(await response.json()).encodeIds(text)];
 }
 
-const page = { run, perplexity, failure, tokenize };
-export type Page = typeof page;
-Object.assign(globalThis, { page });
+/** What the test may call on the page, as `globalThis.page`. */
+export interface Page {
+  run: typeof run;
+  perplexity: typeof perplexity;
+  failure: typeof failure;
+  tokenize: typeof tokenize;
+}
+Object.assign(globalThis, { page: { run, perplexity, failure, tokenize } satisfies Page });
