@@ -384,7 +384,10 @@ export function trace<Inputs extends string, Outputs extends string>(
         }
       }
     }
-    const outputs = { ...body(leaves) };
+    const results = Object.entries<Tensor | undefined>(body(leaves));
+    const outputs = Object.fromEntries(
+      results.filter(([, tensor]) => tensor !== undefined),
+    ) as Record<Outputs, Tensor>;
     for (const [name, tensor] of Object.entries<Tensor>(outputs)) {
       if (tensor.node.scope !== root) {
         throw new JetonError(`output "${name}" was computed inside a branch`, {

@@ -645,6 +645,22 @@ describe("programs in worker threads", () => {
   });
 });
 
+test("results that are undefined are left out; an input may be a result, also twice", async () => {
+  const graph = trace({ x: float32([2]) }, ({ x }) => ({
+    y: undefined as unknown as Tensor,
+    same: x,
+    again: x,
+    w: parameter("w", [1]),
+  }));
+  expect(Object.keys(graph.outputs)).toEqual(["same", "again", "w"]);
+  const data = Float32Array.of(1, 2);
+  const results = await runOnce(graph, {
+    x: { data, shape: [2] },
+    w: { data: Float32Array.of(3), shape: [1] },
+  });
+  expect([results.same.data, results.again.data, results.w.data[0]]).toEqual([data, data, 3]);
+});
+
 test("types of inputs are what they say", () => {
   expect(tensorType("float32", ["time+past"]).shape).toEqual(["past+time"]);
   expect(divideDimensions("2*batch*time", "time")).toBe("2*batch");
