@@ -38,7 +38,12 @@ export async function run({ json }) {
     row(`${format}: perplexity of the reference text`, perplexity, base.perplexity, "perplexity"),
     row(`${format}: WikiText-2, first 20 kB`, bitsPerByte, base.bitsPerByte, "bits per byte"),
     {
-      ...row(`${format}: greedy tokens kept of ${ids.length}`, sameGreedyTokens, ids.length, "tokens"),
+      ...row(
+        `${format}: greedy tokens kept of ${ids.length}`,
+        sameGreedyTokens,
+        ids.length,
+        "tokens",
+      ),
       ratio: sameGreedyTokens / ids.length,
     },
   ]);
