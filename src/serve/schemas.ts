@@ -25,7 +25,11 @@ const sampling = {
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().positive().max(100).nullish(),
   seed: z.number().int().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER).nullish(),
-  stop: z.union([stopString, z.array(stopString).max(maxStops)]).nullish(),
+  stop: z
+    .union([stopString, z.array(stopString).max(maxStops)], {
+      error: `expected a text or at most ${maxStops} texts`,
+    })
+    .nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: count.nullish(),
@@ -35,14 +39,36 @@ const sampling = {
   logit_bias: z.record(z.string(), z.number()).nullish(),
 };
 
+/** The parameters of either kind of generation, checked. */
+export interface SamplingRequest {
+  model?: string | null | undefined;
+  n?: number | null | undefined;
+  temperature?: number | null | undefined;
+  top_p?: number | null | undefined;
+  top_k?: number | null | undefined;
+  min_p?: number | null | undefined;
+  repetition_penalty?: number | null | undefined;
+  seed?: number | null | undefined;
+  stop?: string | string[] | null | undefined;
+  stream?: boolean | null | undefined;
+  stream_options?: { include_usage?: boolean | null | undefined } | null | undefined;
+  max_tokens?: number | null | undefined;
+  frequency_penalty?: number | null | undefined;
+  presence_penalty?: number | null | undefined;
+  logit_bias?: Record<string, number> | null | undefined;
+}
+
 const completionSchema = z.object({
   ...sampling,
-  prompt: z.union([
-    z.string(),
-    z.array(z.string()).min(1).max(128),
-    z.array(tokenId).min(1),
-    z.array(z.array(tokenId).min(1)).min(1).max(128),
-  ]),
+  prompt: z.union(
+    [
+      z.string(),
+      z.array(z.string()).min(1).max(128),
+      z.array(tokenId).min(1),
+      z.array(z.array(tokenId).min(1)).min(1).max(128),
+    ],
+    { error: "expected a text, token ids, or a list of at most 128 of either" },
+  ),
   echo: z.boolean().nullish(),
   logprobs: z.number().int().min(0).max(5).nullish(),
   suffix: z.string().nullish(),
@@ -50,12 +76,20 @@ const completionSchema = z.object({
 });
 
 /** A checked body of `POST /v1/completions`. */
-export type CompletionRequest = z.infer<typeof completionSchema>;
+export interface CompletionRequest extends SamplingRequest {
+  prompt: string | string[] | number[] | number[][];
+  echo?: boolean | null | undefined;
+  logprobs?: number | null | undefined;
+  suffix?: string | null | undefined;
+  best_of?: number | null | undefined;
+}
 
 const textPart = z.looseObject({ type: z.literal("text"), text: z.string() });
 const messageSchema = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool"]),
-  content: z.union([z.string(), z.array(textPart)]).nullish(),
+  content: z
+    .union([z.string(), z.array(textPart)], { error: "expected a text or a list of text parts" })
+    .nullish(),
 });
 
 const chatSchema = z.object({
@@ -72,7 +106,21 @@ const chatSchema = z.object({
 });
 
 /** A checked body of `POST /v1/chat/completions`. */
-export type ChatRequest = z.infer<typeof chatSchema>;
+export interface ChatRequest extends SamplingRequest {
+  messages: {
+    role: "system" | "developer" | "user" | "assistant" | "tool";
+    content?: string | { type: "text"; text: string }[] | null | undefined;
+    [field: string]: unknown;
+  }[];
+  max_completion_tokens?: number | null | undefined;
+  logprobs?: boolean | null | undefined;
+  top_logprobs?: number | null | undefined;
+  response_format?: { type: string; [field: string]: unknown } | null | undefined;
+  tools?: unknown[] | null | undefined;
+  functions?: unknown[] | null | undefined;
+  modalities?: string[] | null | undefined;
+  chat_template_kwargs?: Record<string, unknown> | null | undefined;
+}
 
 const tokenizeSchema = z.object({
   text: z.string(),
@@ -80,7 +128,10 @@ const tokenizeSchema = z.object({
 });
 
 /** A checked body of `POST /tokenize`. */
-export type TokenizeRequest = z.infer<typeof tokenizeSchema>;
+export interface TokenizeRequest {
+  text: string;
+  add_special_tokens?: boolean | null | undefined;
+}
 
 const detokenizeSchema = z.object({
   ids: z.array(tokenId),
@@ -88,7 +139,10 @@ const detokenizeSchema = z.object({
 });
 
 /** A checked body of `POST /detokenize`. */
-export type DetokenizeRequest = z.infer<typeof detokenizeSchema>;
+export interface DetokenizeRequest {
+  ids: number[];
+  skip_special_tokens?: boolean | null | undefined;
+}
 
 /** Checks a body of `POST /v1/completions`. @throws ApiError 400 that names the parameter. */
 export function readCompletionRequest(body: unknown): CompletionRequest {
@@ -146,12 +200,7 @@ export function readDetokenizeRequest(body: unknown): DetokenizeRequest {
   return read(detokenizeSchema, body);
 }
 
-type Sampling = Pick<
-  CompletionRequest,
-  "frequency_penalty" | "presence_penalty" | "logit_bias" | "stream" | "stream_options"
->;
-
-function refuseUnsupported(request: Sampling): void {
+function refuseUnsupported(request: SamplingRequest): void {
   for (const name of ["frequency_penalty", "presence_penalty"] as const) {
     if ((request[name] ?? 0) !== 0) {
       throw unsupportedParameter(
@@ -195,17 +244,7 @@ function describeIssue(issue: z.core.$ZodIssue, body: unknown): ApiError {
 }
 
 function explain(issue: z.core.$ZodIssue): string {
-  if (issue.code !== "invalid_union") return lowerFirst(issue.message);
-  // Of a union the reasons of the nearest alternative: the one that got furthest into the value.
-  const depth = (issues: readonly z.core.$ZodIssue[]): number => issues[0]?.path.length ?? 0;
-  const nearest = [...issue.errors].sort((a, b) => depth(b) - depth(a))[0]?.[0];
-  if (nearest === undefined) return "it has none of the accepted forms";
-  const place = nearest.path.length === 0 ? "" : `${writePath(nearest.path)}: `;
-  return place === "" && issue.errors.length > 1
-    ? issue.errors
-        .map((errors) => (errors[0] === undefined ? "" : explain(errors[0])))
-        .join("; or ")
-    : `${place}${explain(nearest)}`;
+  return lowerFirst(issue.message.replace(/^Invalid (?:input|option): /, ""));
 }
 
 function lowerFirst(text: string): string {

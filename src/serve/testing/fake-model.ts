@@ -1,0 +1,118 @@
+/**
+ * A model without weights: it "generates" letters that depend on the seed, the sequence and the
+ * position, at the pace that a test sets. So the server's own behaviour can be tested apart from any
+ * model, and to the token.
+ */
+import { createRandom } from "../../core/index.ts";
+import type { Generate, GeneratedToken, GenerateResult } from "../../generate/types.ts";
+import type { LoadedModel } from "../../model/types.ts";
+import { createTokenizer } from "../../tokenizer/index.ts";
+import { byteLevelFile } from "../../tokenizer/testing/fixtures.ts";
+
+export interface FakeModel {
+  readonly model: LoadedModel;
+  readonly generate: Generate;
+  /** Tokens generated so far, by all sequences. */
+  readonly generated: () => number;
+}
+
+export interface FakeModelOptions {
+  slots?: number;
+  contextLength?: number;
+  chatTemplate?: string;
+  /** Awaited before every token. Default: one turn of the event loop. */
+  pace?: (sequence: number, position: number) => Promise<void>;
+  /** Text of a token instead of its letter. */
+  piece?: string;
+}
+
+const letters = 26;
+
+/** Makes a fake model with a real byte-level tokenizer. */
+export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
+  const { slots = 4, contextLength = 256, piece } = options;
+  const pace = options.pace ?? (() => new Promise<void>((resolve) => setImmediate(resolve)));
+  const tokenizer = createTokenizer(byteLevelFile(), {
+    ...(options.chatTemplate !== undefined && {
+      chatTemplates: new Map([["default", options.chatTemplate]]),
+    }),
+  });
+  const firstLetter = tokenizer.tokenToId("a")!;
+  let open = 0;
+  let generated = 0;
+  const model: Partial<LoadedModel> = {
+    name: "fake/letters",
+    tokenizer,
+    slots,
+    contextLength,
+    format: "f32",
+    beginOfSequenceId: tokenizer.tokenToId("<|end|>"),
+    get openSequences() {
+      return open;
+    },
+  };
+  async function* generate(
+    _model: LoadedModel,
+    prompt: string | readonly number[] | Int32Array,
+    { seed = 0, sequence = 0, maxTokens = 8, signal, topLogProbabilities = 0 } = {} as NonNullable<
+      Parameters<Generate>[2]
+    >,
+  ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
+    open++;
+    const ids: number[] = [];
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    aborted.catch(() => {});
+    try {
+      for (let position = 0; position < maxTokens; position++) {
+        signal?.throwIfAborted();
+        await Promise.race([pace(sequence, position), aborted]);
+        const random = createRandom(seed, sequence, position);
+        const id = firstLetter + random.integer(letters);
+        ids.push(id);
+        generated++;
+        yield {
+          id,
+          text: piece ?? tokenizer.decode([id]),
+          logProbability: -Math.log(letters),
+          ...(topLogProbabilities > 0 && {
+            topLogProbabilities: Array.from({ length: topLogProbabilities }, (_, rank) => ({
+              id: firstLetter + rank,
+              logProbability: -Math.log(letters),
+            })),
+          }),
+          origin: { kind: "decoded" },
+        };
+      }
+      return {
+        text: piece === undefined ? tokenizer.decode(ids) : piece.repeat(ids.length),
+        tail: "",
+        ids,
+        finishReason: "length",
+        seed,
+        promptTokens: prompt.length,
+        reusedTokens: Math.min(2, prompt.length),
+        prefillSeconds: 0,
+        decodeSeconds: 0,
+      };
+    } finally {
+      open--;
+    }
+  }
+  return { model: model as LoadedModel, generate, generated: () => generated };
+}
+
+/** Something that holds everybody until it is opened. */
+export function createGate(): { wait: () => Promise<void>; open: () => void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { wait: () => opened, open };
+}
+
+/** Waits until a condition holds; the test's own time limit ends it otherwise. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
