@@ -48,6 +48,9 @@ export async function* generate(
     ...(options.ignoreEndOfSequence ? [] : model.endOfSequenceIds),
   ]);
   const decoder = model.tokenizer.streamDecoder();
+  // Some tokenizers drop the space before a text's first word: the prompt's end says that this text
+  // goes on, and completes a character that the prompt left open.
+  for (const id of ids.slice(-8)) decoder.push(id);
   const stopText = createStopText(options.stop ?? []);
   const generated: number[] = [];
   let text = "";

@@ -2,7 +2,6 @@
  * The routes of the server and what every request passes through.
  */
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { answerChat } from "./chat-route.ts";
@@ -21,7 +20,6 @@ import { answerDetokenize, answerTokenize } from "./tokenize-route.ts";
 
 export interface AppOptions {
   readonly apiKey: string | undefined;
-  readonly maxBodyBytes: number;
   readonly corsOrigin: string | readonly string[] | undefined;
   /** Host names that requests may be for; undefined: any. */
   readonly allowedHosts: readonly string[] | undefined;
@@ -74,17 +72,6 @@ export function createApp(context: ServeContext, options: AppOptions): Hono<Serv
     if (context.isClosing && path !== "/health" && path !== "/metrics") throw shuttingDown();
     await next();
   });
-  app.use(
-    bodyLimit({
-      maxSize: options.maxBodyBytes,
-      onError: () => {
-        throw new ApiError(`The body is longer than ${options.maxBodyBytes} bytes.`, {
-          status: 413,
-          code: "request_too_large",
-        });
-      },
-    }),
-  );
   for (const [method, path, handler] of routes) {
     app.on(method, path, (request) => handler(context, request));
     app.all(path, (request) => {
@@ -142,9 +129,9 @@ function labelOf(path: string): string {
 
 function answerError(context: ServeContext, error: unknown, request: ServeRequest): Response {
   const state = request.get("request");
-  const { signal } = state.controller;
   const known = toApiError(error);
-  if (known.status === 500 && !signal.aborted) {
+  // Nobody need know why an answer failed that nobody waits for.
+  if (known.status === 500 && !request.env.outgoing.destroyed) {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     context.log(`${state.id} failed: ${stack}`);
   }

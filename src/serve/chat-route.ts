@@ -17,7 +17,7 @@ import { type ChatRequest, readChatRequest } from "./schemas.ts";
 
 /** Answers one chat request. */
 export async function answerChat(context: ServeContext, request: ServeRequest): Promise<Response> {
-  const body = readChatRequest(await readJson(request));
+  const body = readChatRequest(await readJson(context, request));
   checkModelName(context, body.model);
   const { tokenizer, contextLength } = context.model;
   if (!hasChatTemplate(tokenizer)) {

@@ -22,7 +22,7 @@ export async function answerCompletion(
   context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readCompletionRequest(await readJson(request));
+  const body = readCompletionRequest(await readJson(context, request));
   checkModelName(context, body.model);
   const prompts = listPrompts(body.prompt).map((prompt) => readPrompt(context, prompt));
   const plans = planSequences(

@@ -13,6 +13,8 @@ import type { DescribeToken } from "./token-text.ts";
 
 /** One server's state. */
 export interface ServeContext {
+  /** Longest body of a request. */
+  readonly maxBodyBytes: number;
   readonly model: LoadedModel;
   /** The model's name as clients write it. */
   readonly modelName: string;
@@ -44,8 +46,13 @@ export interface ServeEnvironment {
 
 export type ServeRequest = Context<ServeEnvironment>;
 
-/** Reads a JSON body. @throws ApiError 415 for another content type, 400 for anything but JSON. */
-export async function readJson(request: ServeRequest): Promise<unknown> {
+/**
+ * Reads a JSON body.
+ *
+ * @throws ApiError 415 for another content type, 413 for a body over the limit, 400 for anything but
+ *   JSON
+ */
+export async function readJson(context: ServeContext, request: ServeRequest): Promise<unknown> {
   const type = request.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
     throw new ApiError("The body must be JSON, with content-type: application/json.", {
@@ -53,7 +60,7 @@ export async function readJson(request: ServeRequest): Promise<unknown> {
       code: "unsupported_media_type",
     });
   }
-  const text = await request.req.text();
+  const text = await readText(request, context.maxBodyBytes);
   try {
     return JSON.parse(text);
   } catch {
@@ -62,6 +69,24 @@ export async function readJson(request: ServeRequest): Promise<unknown> {
       code: "invalid_json",
     });
   }
+}
+
+async function readText(request: ServeRequest, limit: number): Promise<string> {
+  const tooLong = (): ApiError =>
+    new ApiError(`The body is longer than ${limit} bytes.`, {
+      status: 413,
+      code: "request_too_large",
+    });
+  // Refused by its announced length before a byte of it is read; without one, as it comes in.
+  if (Number(request.req.header("content-length") ?? 0) > limit) throw tooLong();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request.env.incoming as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limit) throw tooLong();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 /** Where a request names a model, it must be this server's. @throws ApiError 404. */

@@ -90,6 +90,7 @@ export async function startServerWith(
     describeToken: createTokenTexts(model.tokenizer),
     created: Math.floor(Date.now() / 1000),
     stallMs,
+    maxBodyBytes,
     log: options.onLog ?? (() => {}),
     isClosing: false,
   };
@@ -97,7 +98,6 @@ export async function startServerWith(
   const active = new ActiveRequests();
   const app = createApp(context, {
     apiKey: options.apiKey,
-    maxBodyBytes,
     corsOrigin: options.corsOrigin,
     allowedHosts: options.allowedHosts ?? (isLoopback(options.host) ? [] : undefined),
     track: (state) => active.add(state),

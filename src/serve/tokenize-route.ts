@@ -6,11 +6,11 @@ import { readDetokenizeRequest, readTokenizeRequest } from "./schemas.ts";
 
 /** Answers `{ ids, tokens, offsets, count }`; offsets are `[start, end)` in UTF-16 code units. */
 export async function answerTokenize(
-  { model }: ServeContext,
+  context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readTokenizeRequest(await readJson(request));
-  const { ids, tokens, offsets } = model.tokenizer.encode(body.text, {
+  const body = readTokenizeRequest(await readJson(context, request));
+  const { ids, tokens, offsets } = context.model.tokenizer.encode(body.text, {
     addSpecialTokens: body.add_special_tokens ?? true,
   });
   return request.json({ ids: [...ids], tokens, offsets, count: ids.length });
@@ -18,11 +18,11 @@ export async function answerTokenize(
 
 /** Answers `{ text }`; special tokens are left out unless `skip_special_tokens` is false. */
 export async function answerDetokenize(
-  { model }: ServeContext,
+  context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readDetokenizeRequest(await readJson(request));
-  const text = model.tokenizer.decode(body.ids, {
+  const body = readDetokenizeRequest(await readJson(context, request));
+  const text = context.model.tokenizer.decode(body.ids, {
     skipSpecialTokens: body.skip_special_tokens ?? true,
   });
   return request.json({ text });

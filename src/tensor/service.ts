@@ -99,7 +99,12 @@ async function startWorker<T extends Service>(start: StartData): Promise<Remote<
   const entry = import.meta.url.endsWith(".ts")
     ? "../testing/source-worker.mjs"
     : "./service-worker.js";
-  const worker = new Worker(new URL(entry, import.meta.url), { workerData: start });
+  const worker = new Worker(new URL(entry, import.meta.url), {
+    workerData: start,
+    // ONNX Runtime reads the command line with a regular expression that recurses for every character:
+    // with a long argument the usual 4 MB of stack are too few and the process would end.
+    resourceLimits: { stackSizeMb: 64 },
+  });
   const pending = new Map<number, { resolve(v: unknown): void; reject(e: unknown): void }>();
   let next = 1;
   let ended: Error | undefined;
