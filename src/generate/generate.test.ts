@@ -102,6 +102,14 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
+  test("the text goes on where the prompt ended, space and all", async () => {
+    const whole = await complete(model, "", { ...all, maxTokens: 60 });
+    const prompt = [1, ...whole.ids.slice(0, 20)];
+    const begun = model.tokenizer.decode(prompt);
+    const rest = await complete(model, prompt, { ...all, maxTokens: 40 });
+    expect(begun + rest.text).toBe(whole.text);
+  });
+
   test("a stop string ends the text before it and gives the sequence back", async () => {
     const whole = await complete(model, "", { ...all, maxTokens: 60 });
     const stop = whole.text.slice(30, 36);

@@ -206,6 +206,8 @@ export class DecoderModel implements LoadedModel {
       async release() {
         if (released) return;
         released = true;
+        // A step that still waits would name a sequence that is gone, and fail its whole batch.
+        scheduler.discard(handle);
         try {
           await service.release(handle);
         } catch (error) {

@@ -45,6 +45,20 @@ describe("StepScheduler", () => {
     expect(ran).toEqual([1]);
   });
 
+  test("steps of a released sequence leave the queue and disturb nobody", async () => {
+    const ran: number[] = [];
+    const scheduler = new StepScheduler(async (steps) => {
+      ran.push(...steps.map((step) => step.handle));
+      return steps.map((step) => resultOf(step.handle));
+    });
+    const kept = scheduler.step(stepOf(1));
+    const dropped = scheduler.step(stepOf(2));
+    scheduler.discard(2);
+    await expect(dropped).rejects.toMatchObject({ code: "model-sequence-released" });
+    expect((await kept).topIds[0]).toBe(1);
+    expect(ran).toEqual([1]);
+  });
+
   test("a failing pass rejects its steps and the next pass runs", async () => {
     let fail = true;
     const scheduler = new StepScheduler(async (steps) => {

@@ -36,6 +36,15 @@ export class StepScheduler {
     });
   }
 
+  /** Rejects the waiting steps of a sequence that is about to be released. */
+  discard(handle: number): void {
+    const dropped = this.#waiting.filter(({ step }) => step.handle === handle);
+    this.#waiting = this.#waiting.filter(({ step }) => step.handle !== handle);
+    for (const { reject } of dropped) {
+      reject(new JetonError("the sequence was released", { code: "model-sequence-released" }));
+    }
+  }
+
   /** Rejects what waits, and resolves when the running pass has ended. */
   async close(): Promise<void> {
     this.#closed = true;
