@@ -14,6 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openCheckpoint } from "../checkpoint/index.ts";
 import { createRandom } from "../core/index.ts";
 import { score } from "../generate/index.ts";
 import { loadModel } from "../model/index.ts";
@@ -198,6 +199,43 @@ describe("trainLanguageModel", () => {
     expect(weightsDigest("aborted")).toBe(weightsDigest("not-aborted"));
   });
 
+  test.skipIf(process.platform === "win32")(
+    "a checkpoint that cannot be written leaves the one before it",
+    async () => {
+      const controller = new AbortController();
+      const stop = ({ step }: TrainingProgress) => step === 13 && controller.abort();
+      const more = { signal: controller.signal, onProgress: stop };
+      await expect(trainLanguageModel(optionsFor("full", more))).rejects.toThrow(/abort/i);
+      // The system lets this process write no file of more than 40 KB, as a full disk would.
+      const options = optionsFor("full", { existing: "resume" });
+      await expect(runChild(options, Number.POSITIVE_INFINITY, 0, 40)).rejects.toThrow(
+        /step-00000020\.safetensors .*(EFBIG|too large)/,
+      );
+      expect(readdirSync(join(root, "full/checkpoints"))).toEqual([
+        "step-00000010.safetensors",
+        "step-00000013.safetensors",
+      ]);
+      await trainLanguageModel(options);
+      await trainLanguageModel(optionsFor("not-full"));
+      expect(weightsDigest("full")).toBe(weightsDigest("not-full"));
+    },
+  );
+
+  test("training goes on from the weights of a folder, and frozen ones stay", async () => {
+    const first = await trainLanguageModel(optionsFor("first"));
+    await using before = await openCheckpoint(first.modelFolder);
+    const learning = "model.layers.1.mlp.down_proj.weight";
+    const frozen = [...before.tensors.keys()].filter((name) => name !== learning);
+    const second = await trainLanguageModel(
+      optionsFor("second", { initialWeights: first.modelFolder, frozen, steps: 5 }),
+    );
+    await using after = await openCheckpoint(second.modelFolder);
+    for (const name of frozen) {
+      expect(await after.readFloat32(name)).toEqual(await before.readFloat32(name));
+    }
+    expect(await after.readFloat32(learning)).not.toEqual(await before.readFloat32(learning));
+  });
+
   test("a run that is there, another configuration, a damaged checkpoint: clear errors, nothing lost", async () => {
     await trainLanguageModel(optionsFor("spoilt"));
     const before = weightsDigest("spoilt");
@@ -229,16 +267,18 @@ describe("trainLanguageModel", () => {
   });
 });
 
-/** Runs a child; kills it a little after its `limit`th line of progress. */
+/** Runs a child; kills it a little after its `limit`th line of progress. `fileKilobytes`: the longest file. */
 function runChild(
   options: TrainLanguageModelOptions,
   limit: number,
   delay: number,
+  fileKilobytes?: number,
 ): Promise<"killed" | "ended"> {
   const script = fileURLToPath(new URL("./testing/train-child.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", script, JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const command = [process.execPath, "--import", "tsx", script, JSON.stringify(options)];
+  const limited = ["bash", "-c", `ulimit -f ${fileKilobytes}; exec "$@"`, "bash", ...command];
+  const [program, ...parameters] = fileKilobytes === undefined ? command : limited;
+  const child = spawn(program!, parameters, { stdio: ["ignore", "pipe", "pipe"] });
   let lines = 0;
   let errors = "";
   child.stderr.on("data", (bytes: Buffer) => {
