@@ -9,20 +9,12 @@ import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import { fileError } from "./file-error.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "./json.ts";
+import { type ModelConfig, textConfigKeys } from "./text-config.ts";
 
-/** `config.json` of a checkpoint: the fields that every family shares, and whatever else it holds. */
-export interface ModelConfig extends JsonObject {
-  /** Class names, e.g. `["LlamaForCausalLM"]`. */
-  architectures?: string[];
-  /** Family, e.g. `"llama"`. */
-  model_type?: string;
-}
+export { type ModelConfig, textConfig } from "./text-config.ts";
 
 /** Nobody's configuration is longer; what is, is not a configuration. */
 const maxConfigBytes = 16 * 1024 * 1024;
-
-/** Names under which models of several modalities keep the configuration of their text model. */
-const textConfigKeys = ["text_config", "language_config", "llm_config"] as const;
 
 /**
  * Reads a JSON file that must hold an object.
@@ -107,20 +99,6 @@ export async function readGenerationConfig(folder: string): Promise<JsonObject |
     if (JetonError.isInstance(error) && error.code === "file-not-found") return undefined;
     throw error;
   }
-}
-
-/**
- * The configuration of the text model: models of several modalities nest it in `text_config`, whose
- * fields then hold before those around it. A configuration without one is returned as it is.
- */
-export function textConfig(config: ModelConfig): ModelConfig {
-  for (const key of textConfigKeys) {
-    const nested = config[key];
-    if (!isJsonObject(nested)) continue;
-    const { [key]: _, ...outer } = config;
-    return { ...outer, ...nested } as ModelConfig;
-  }
-  return config;
 }
 
 function isAbsent(value: JsonValue | undefined): value is null | undefined {

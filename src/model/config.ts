@@ -5,7 +5,7 @@
  * here, so that the decoder itself only reads this description. Keys that a file leaves out take the
  * value that Hugging Face transformers gives them; an explicit `null` means "none".
  */
-import { type ModelConfig, textConfig } from "../checkpoint/index.ts";
+import { type ModelConfig, textConfig } from "../checkpoint/text-config.ts";
 import { JetonError } from "../core/index.ts";
 
 /** Rotation of queries and keys. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createMetricRegistry, createServerMetrics } from "./metrics.ts";
 
 /** The value on the line that begins with `series`. */
-function valueOf(text: string, series: string): number {
+function valueOnLine(text: string, series: string): number {
   const line = text.split("\n").find((one) => one.startsWith(`${series} `));
   if (line === undefined) throw new Error(`no line for ${series} in\n${text}`);
   return Number(line.slice(series.length + 1));
@@ -16,12 +16,12 @@ test("counters add up for each set of labels, and labels are escaped", () => {
   requests.add(1, { route: "/a", status: "200" });
   requests.add(2, { status: "200", route: "/a" });
   requests.add(1, { route: 'say "hi"\\\n', status: "404" });
-  expect(valueOf(registry.render(), "tokens_total")).toBe(0);
+  expect(valueOnLine(registry.render(), "tokens_total")).toBe(0);
   plain.add(5);
   const text = registry.render();
-  expect(valueOf(text, 'requests_total{route="/a",status="200"}')).toBe(3);
-  expect(valueOf(text, 'requests_total{route="say \\"hi\\"\\\\\\n",status="404"}')).toBe(1);
-  expect(valueOf(text, "tokens_total")).toBe(5);
+  expect(valueOnLine(text, 'requests_total{route="/a",status="200"}')).toBe(3);
+  expect(valueOnLine(text, 'requests_total{route="say \\"hi\\"\\\\\\n",status="404"}')).toBe(1);
+  expect(valueOnLine(text, "tokens_total")).toBe(5);
   expect(text.endsWith("\n")).toBe(true);
 });
 
@@ -43,12 +43,12 @@ test("a histogram counts every observation under each bound that is not below it
         }
         for (const bound of bounds) {
           const expected = values.filter((value) => value <= bound).length;
-          expect(valueOf(text, `seconds_bucket{route="x",le="${bound}"}`)).toBe(expected);
+          expect(valueOnLine(text, `seconds_bucket{route="x",le="${bound}"}`)).toBe(expected);
         }
-        expect(valueOf(text, 'seconds_bucket{route="x",le="+Inf"}')).toBe(values.length);
-        expect(valueOf(text, 'seconds_count{route="x"}')).toBe(values.length);
+        expect(valueOnLine(text, 'seconds_bucket{route="x",le="+Inf"}')).toBe(values.length);
+        expect(valueOnLine(text, 'seconds_count{route="x"}')).toBe(values.length);
         const sum = values.reduce((total, value) => total + value, 0);
-        expect(valueOf(text, 'seconds_sum{route="x"}')).toBeCloseTo(sum, 6);
+        expect(valueOnLine(text, 'seconds_sum{route="x"}')).toBeCloseTo(sum, 6);
       },
     ),
   );
@@ -66,8 +66,8 @@ test("gauges are read when the metrics are, and every line is well-formed", () =
   metrics.duration.observe(0.3, { route: "/health" });
   metrics.timeToFirstToken.observe(400);
   const text = metrics.registry.render();
-  expect(valueOf(text, "jeton_running_sequences")).toBe(7);
-  expect(valueOf(text, "jeton_resident_memory_bytes")).toBeGreaterThan(1e6);
+  expect(valueOnLine(text, "jeton_running_sequences")).toBe(7);
+  expect(valueOnLine(text, "jeton_resident_memory_bytes")).toBeGreaterThan(1e6);
   const sample = /^[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? -?[\d.e+-]+$/;
   const comment = /^# (HELP [a-z_]+ \S.*|TYPE [a-z_]+ (counter|gauge|histogram))$/;
   for (const line of text.trimEnd().split("\n")) {
