@@ -519,7 +519,7 @@ function modelCard(
 ): string {
   const data = stores.map(({ tokens, documents, bytes }, index) => {
     const files = options.corpora[index]!.files.map((file) => basename(file)).join(", ");
-    return `- ${files}: ${documents} documents, ${bytes} bytes, ${tokens} tokens`;
+    return `- ${files}: ${documents} ${documents === 1 ? "document" : "documents"}, ${bytes} bytes, ${tokens} tokens`;
   });
   const { heldOutLoss, heldOutBitsPerByte } = result;
   const held =
