@@ -1,7 +1,9 @@
 /**
  * What the routes of one server share.
  */
+
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
@@ -81,7 +83,9 @@ async function readText(request: ServeRequest, limit: number): Promise<string> {
   if (Number(request.req.header("content-length") ?? 0) > limit) throw tooLong();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request.env.incoming as AsyncIterable<Buffer>) {
+  // Leaving the loop must not destroy the socket: the client is still to read the 413.
+  const incoming: Readable = request.env.incoming;
+  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
     bytes += chunk.length;
     if (bytes > limit) throw tooLong();
     chunks.push(chunk);

@@ -70,7 +70,13 @@ export function shuttingDown(): ApiError {
 }
 
 /** Errors of the rooms below that the client caused, whatever their exact code. */
-const clientFaults: readonly string[] = ["generate-", "sampling-", "chat-template-", "prompt-"];
+const clientFaults: readonly string[] = [
+  "generate-option-",
+  "generate-prompt-",
+  "sampling-",
+  "chat-template-",
+  "prompt-",
+];
 
 /**
  * Turns anything thrown into an answer. What the client did not cause becomes a bare 500 (or a 503
