@@ -319,7 +319,7 @@ describe("refusals", () => {
       headers: { "content-type": "application/json" },
     });
     chunked.on("error", () => {});
-    for (let i = 0; i < 30; i++) chunked.write("x".repeat(100));
+    for (let i = 0; i < 30; i++) chunked.write("x".repeat(70_000));
     chunked.end();
     const [response] = await once(chunked, "response");
     expect(response.statusCode).toBe(413);
