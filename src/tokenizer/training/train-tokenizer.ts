@@ -11,9 +11,9 @@ import { IntegerList } from "../token-sink.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { readTokenizerSettings } from "../tokenizer-settings.ts";
 import { largestId } from "../vocabulary.ts";
+import { WordCounter } from "../word-counter.ts";
 import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
 import { trainUnigram } from "./unigram-trainer.ts";
-import { WordCounter } from "./word-counter.ts";
 
 /** The kinds of tokenizers that can be trained. */
 export const trainableKinds = [

@@ -1,12 +1,12 @@
 /**
- * Counts the words of a stream of texts: all that training needs to keep of it.
+ * Counts the words of a stream of texts: all that training, and tracing it back, needs to keep of it.
  *
  * Words are ranges of UTF-16 units in one array, found through an open-addressed table, so that
  * counting allocates nothing for a word that has been seen.
  */
-import { isWhitespace } from "../character-classes.ts";
-import type { Normalizer } from "../normalizer.ts";
-import type { PreTokenizerStep } from "../pre-tokenizers.ts";
+import { isWhitespace } from "./character-classes.ts";
+import type { Normalizer } from "./normalizer.ts";
+import type { PreTokenizerStep } from "./pre-tokenizers.ts";
 
 export class WordCounter {
   private readonly normalizer: Normalizer | null;
