@@ -8,6 +8,7 @@ import { answerChat } from "./chat-route.ts";
 import { answerCompletion } from "./completion-route.ts";
 import {
   createId,
+  logFailure,
   type RequestState,
   type ServeContext,
   type ServeEnvironment,
@@ -98,7 +99,13 @@ function follow(context: ServeContext, request: ServeRequest, options: AppOption
   const given = request.req.header("x-request-id");
   const id = given !== undefined && /^[\w.-]{1,128}$/.test(given) ? given : createId("req_");
   const arrived = performance.now() / 1000;
-  const state: RequestState = { id, arrived, controller: new AbortController() };
+  const controller = new AbortController();
+  const state: RequestState = {
+    id,
+    arrived,
+    signal: controller.signal,
+    abort: (reason) => controller.abort(reason),
+  };
   request.set("request", state);
   request.header("x-request-id", id);
   const { done } = options.track(state);
@@ -106,7 +113,7 @@ function follow(context: ServeContext, request: ServeRequest, options: AppOption
   const { method, path } = request.req;
   outgoing.once("close", () => {
     const wasCut = !outgoing.writableFinished;
-    if (wasCut) state.controller.abort(new Error("the client went away"));
+    if (wasCut) state.abort(new Error("the client went away"));
     const { metrics } = context;
     const route = labelOf(path);
     const seconds = performance.now() / 1000 - arrived;
@@ -128,13 +135,8 @@ function labelOf(path: string): string {
 }
 
 function answerError(context: ServeContext, error: unknown, request: ServeRequest): Response {
-  const state = request.get("request");
   const known = toApiError(error);
-  // Nobody need know why an answer failed that nobody waits for.
-  if (known.status === 500 && !request.env.outgoing.destroyed) {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    context.log(`${state.id} failed: ${stack}`);
-  }
+  logFailure(context, request.get("request"), error);
   if (known.retryAfter !== undefined) request.header("retry-after", String(known.retryAfter));
   if (known.status === 401) request.header("www-authenticate", "Bearer");
   return request.json({ error: known.body }, known.status as ContentfulStatusCode);

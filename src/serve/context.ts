@@ -8,7 +8,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError, toApiError } from "./errors.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { AdmissionQueue } from "./queue.ts";
 import type { DescribeToken } from "./token-text.ts";
@@ -37,7 +37,9 @@ export interface RequestState {
   /** Seconds, on the clock of `performance.now`. */
   readonly arrived: number;
   /** Aborted when the client goes away and when the server stops for good. */
-  readonly controller: AbortController;
+  readonly signal: AbortSignal;
+  /** Aborts `signal`. */
+  readonly abort: (reason: Error) => void;
 }
 
 /** Hono's types for this server. */
@@ -91,6 +93,16 @@ async function readText(request: ServeRequest, limit: number): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/**
+ * Logs an error that is a fault of ours, with its stack. What the client caused is no news, and
+ * nobody need know why an answer failed that nobody waits for.
+ */
+export function logFailure(context: ServeContext, state: RequestState, error: unknown): void {
+  if (toApiError(error).status !== 500 || state.signal.aborted) return;
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  context.log(`${state.id} failed: ${stack}`);
 }
 
 /** Where a request names a model, it must be this server's. @throws ApiError 404. */

@@ -69,14 +69,20 @@ export function shuttingDown(): ApiError {
   });
 }
 
-/** Errors of the rooms below that the client caused, whatever their exact code. */
-const clientFaults: readonly string[] = [
-  "generate-option-",
-  "generate-prompt-",
-  "sampling-",
-  "chat-template-",
-  "prompt-",
-];
+/** Errors of the rooms below that say that prompt and answer are too long together. */
+const contextFaults: ReadonlySet<string> = new Set([
+  "generate-context-exceeded",
+  "model-context-exceeded",
+]);
+
+/** Errors of the rooms below that the client caused otherwise. */
+const clientFaults: ReadonlySet<string> = new Set([
+  "generate-option-invalid",
+  "generate-prompt-empty",
+  "generate-prompt-invalid",
+  "chat-template-failed",
+  "chat-template-missing",
+]);
 
 /**
  * Turns anything thrown into an answer. What the client did not cause becomes a bare 500 (or a 503
@@ -85,7 +91,7 @@ const clientFaults: readonly string[] = [
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (JetonError.isInstance(error)) {
-    if (error.code.includes("context")) {
+    if (contextFaults.has(error.code)) {
       return new ApiError(error.message, {
         status: 400,
         code: "context_length_exceeded",
@@ -99,7 +105,7 @@ export function toApiError(error: unknown): ApiError {
         cause: error,
       });
     }
-    if (clientFaults.some((prefix) => error.code.startsWith(prefix))) {
+    if (clientFaults.has(error.code)) {
       const code = error.code.replaceAll("-", "_");
       return new ApiError(error.message, { status: 400, code, cause: error });
     }

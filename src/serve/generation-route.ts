@@ -5,7 +5,13 @@
  */
 import { randomInt } from "node:crypto";
 import type { GeneratedToken, GenerateOptions, GenerateResult } from "../generate/types.ts";
-import { createId, type RequestState, type ServeContext, type ServeRequest } from "./context.ts";
+import {
+  createId,
+  logFailure,
+  type RequestState,
+  type ServeContext,
+  type ServeRequest,
+} from "./context.ts";
 import { ApiError, toApiError } from "./errors.ts";
 import { GenerationRun, type RunEvent, type SequencePlan } from "./generation-run.ts";
 import type { ChatRequest, CompletionRequest } from "./schemas.ts";
@@ -130,7 +136,9 @@ export async function answerGeneration(
     const first = await answer.take();
     if (parameters.stream !== true) return request.json(await answer.collect(first));
     const withUsage = parameters.stream_options?.include_usage === true;
-    return request.body(answer.stream(first, withUsage), 200, {
+    const { outgoing } = request.env;
+    const cut = (): void => void outgoing.destroy();
+    return request.body(answer.stream(first, { withUsage, cut }), 200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
       "x-accel-buffering": "no",
@@ -164,7 +172,7 @@ class Answer {
     this.state = state;
     this.plans = plans;
     this.format = format;
-    this.run = new GenerationRun({ model, generate, queue, plans, controller: state.controller });
+    this.run = new GenerationRun({ model, generate, queue, plans, signal: state.signal });
     this.writers = plans.map((plan) => format.writeChoice(plan));
     this.head = {
       id: createId(format.idPrefix),
@@ -215,8 +223,11 @@ class Answer {
     };
   }
 
-  /** The answer as a stream of chunks, the usage last where it is wanted. */
-  stream(first: RunEvent | undefined, withUsage: boolean): ReadableStream<Uint8Array> {
+  /** The answer as a stream of chunks, the usage last where it is wanted; `cut` ends a stalled one. */
+  stream(
+    first: RunEvent | undefined,
+    { withUsage, cut }: { withUsage: boolean; cut: () => void },
+  ): ReadableStream<Uint8Array> {
     const chunk = (choices: readonly object[], usage: object | null): object => ({
       id: this.head.id,
       object: this.format.chunkObject,
@@ -248,11 +259,16 @@ class Answer {
       },
       close: () => this.close(),
       describeError: (error) => {
-        const { body } = toApiError(error);
-        this.context.log(`${this.state.id} failed in its stream: ${String(error)}`);
-        return body;
+        logFailure(this.context, this.state, error);
+        return toApiError(error).body;
       },
       stallMs: this.context.stallMs,
+      onStall: () => {
+        this.context.log(
+          `${this.state.id} is cut: nothing was read for ${this.context.stallMs / 1000} s`,
+        );
+        cut();
+      },
     });
   }
 

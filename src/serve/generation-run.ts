@@ -34,8 +34,8 @@ export interface GenerationRunOptions {
   readonly generate: Generate;
   readonly queue: AdmissionQueue;
   readonly plans: readonly SequencePlan[];
-  /** Aborting it ends the run and frees its sequences. */
-  readonly controller: AbortController;
+  /** The request's: aborting it ends the run and frees its sequences. */
+  readonly signal: AbortSignal;
 }
 
 interface Arrival {
@@ -48,7 +48,9 @@ interface Arrival {
 export class GenerationRun {
   private readonly sources: readonly AsyncGenerator<RunEvent, void, void>[];
   private readonly places: readonly Place[];
-  private readonly controller: AbortController;
+  private readonly signal: AbortSignal;
+  /** The run's own, aborted with the request's reason or by `close`; the request's stays untouched. */
+  private readonly controller: AbortController = new AbortController();
   private readonly arrivals: Arrival[] = [];
   private wake: (() => void) | undefined;
   private living: number;
@@ -58,15 +60,16 @@ export class GenerationRun {
 
   /** Takes the places of all sequences. @throws ApiError 400, 429 or 503 as `AdmissionQueue.enter`. */
   constructor(options: GenerationRunOptions) {
-    const { plans, controller } = options;
-    this.controller = controller;
-    this.places = options.queue.enter(plans.length, controller.signal);
+    const { plans, signal } = options;
+    this.signal = signal;
+    signal.throwIfAborted();
+    this.places = options.queue.enter(plans.length, this.controller.signal);
     this.sources = plans.map((plan, i) =>
-      runSequence(options, plan, this.places[i]!, controller.signal),
+      runSequence(options, plan, this.places[i]!, this.controller.signal),
     );
     this.living = plans.length;
     this.onAbort = () => void this.close();
-    controller.signal.addEventListener("abort", this.onAbort, { once: true });
+    signal.addEventListener("abort", this.onAbort, { once: true });
   }
 
   /** The next event of any sequence; undefined after the end of all. One call at a time. */
@@ -104,8 +107,10 @@ export class GenerationRun {
   }
 
   private async end(): Promise<void> {
-    this.controller.signal.removeEventListener("abort", this.onAbort);
-    if (this.living > 0) this.controller.abort(this.controller.signal.reason);
+    this.signal.removeEventListener("abort", this.onAbort);
+    if (this.living > 0) {
+      this.controller.abort(this.signal.reason ?? new Error("the request was ended"));
+    }
     await Promise.allSettled(this.sources.map((source) => source.return()));
     // A sequence that never started has not given its place back.
     for (const place of this.places) place.release();

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import OpenAI, { APIError } from "openai";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { JetonError } from "../core/index.ts";
 import type { Generate } from "../generate/types.ts";
 import { type RunningServer, type StartServerOptions, startServerWith } from "./server.ts";
@@ -448,13 +448,55 @@ describe("failures of the generator", () => {
 
   test("in the middle of a stream it is an event, which the client throws", async () => {
     const fake = createFakeModel();
-    const { client } = await start(fake, {}, failing(fake, new Error("broken"), 2));
+    const lines: string[] = [];
+    const { client } = await start(
+      fake,
+      { onLog: (line) => lines.push(line) },
+      failing(fake, new Error("broken"), 2),
+    );
     const stream = await client.completions.create({ model, prompt: "a", n: 2, stream: true });
     const read = async (): Promise<void> => {
       for await (const chunk of stream) expect(chunk.choices).toHaveLength(1);
     };
     await expect(read()).rejects.toThrow(APIError);
     await until(() => fake.model.openSequences === 0);
+    await until(() => lines.length === 2);
+    expect(lines[0]).toMatch(/^req_\w+ failed: Error: broken\n +at /);
+    expect(lines[1]).toMatch(/^POST \/v1\/completions 200 \d+ ms/);
+  });
+
+  test("a client that leaves in the middle of a stream is no failure", async () => {
+    const lines: string[] = [];
+    const fake = createFakeModel({
+      pace: (_sequence, position) => (position < 2 ? Promise.resolve() : new Promise(() => {})),
+    });
+    const { port } = await start(fake, { onLog: (line) => lines.push(line) });
+    const socket = await openRaw(port, { prompt: "a", max_tokens: 9, n: 2, stream: true });
+    await once(socket, "data");
+    socket.destroy();
+    await until(() => fake.model.openSequences === 0 && lines.length > 0);
+    expect(lines).toEqual([
+      expect.stringMatching(/^POST \/v1\/completions 200 aborted \d+ ms req_\w+$/),
+    ]);
+  });
+
+  test("only what the client caused is told to the client", async () => {
+    const statusOf = async (code: string): Promise<[number, string | null]> => {
+      const fake = createFakeModel();
+      const error = new JetonError("it says why", { code });
+      const { url } = await start(fake, {}, failing(fake, error, 0));
+      const answer = await failureOf(await post(`${url}/v1/completions`, { prompt: "a" }));
+      expect(answer.message === "it says why").toBe(answer.status === 400);
+      return [answer.status, answer.code];
+    };
+    expect(await statusOf("generate-context-exceeded")).toEqual([400, "context_length_exceeded"]);
+    expect(await statusOf("model-context-exceeded")).toEqual([400, "context_length_exceeded"]);
+    expect(await statusOf("generate-prompt-empty")).toEqual([400, "generate_prompt_empty"]);
+    expect(await statusOf("model-closed")).toEqual([503, "model_closed"]);
+    // Faults of ours, whatever words their codes hold.
+    expect(await statusOf("context-policy-broken")).toEqual([500, "internal_error"]);
+    expect(await statusOf("generate-logits-not-finite")).toEqual([500, "internal_error"]);
+    expect(await statusOf("chat-template-invalid")).toEqual([500, "internal_error"]);
   });
 });
 
@@ -509,9 +551,11 @@ describe("many at once", () => {
     gate.open();
   });
 
-  test("a reader that does not read holds the generation back, and is cut in the end", async () => {
+  test("a reader that does not read holds the generation back, and is cut in the end, quietly", async () => {
     const fake = createFakeModel({ contextLength: 100_000, piece: "x".repeat(50_000) });
-    const { port } = await start(fake, { stallMs: 400 });
+    const lines: string[] = [];
+    const printed = [vi.spyOn(console, "error"), vi.spyOn(console, "info")];
+    const { port } = await start(fake, { stallMs: 400, onLog: (line) => lines.push(line) });
     const socket = await openRaw(port, { prompt: "a", max_tokens: 20_000, stream: true });
     socket.pause();
     let last = -1;
@@ -524,6 +568,13 @@ describe("many at once", () => {
     // A gigabyte was asked for; what the sockets hold is a few megabytes.
     expect(last).toBeLessThan(1000);
     await until(() => fake.model.openSequences === 0);
+    await until(() => lines.length === 2);
+    expect(lines[0]).toMatch(/^req_\w+ is cut: nothing was read for 0\.4 s$/);
+    expect(lines[1]).toMatch(/^POST \/v1\/completions 200 aborted/);
+    for (const spy of printed) {
+      expect(spy).not.toHaveBeenCalled();
+      spy.mockRestore();
+    }
     socket.destroy();
   });
 });

@@ -146,7 +146,7 @@ class ActiveRequests {
   }
 
   abort(reason: Error): void {
-    for (const { controller } of this.states) controller.abort(reason);
+    for (const state of this.states) state.abort(reason);
   }
 }
 

@@ -14,12 +14,14 @@ export const doneEvent = "data: [DONE]\n\n";
 export interface EventStreamOptions {
   /** The next event's data; an empty list where there is nothing to show yet; undefined at the end. */
   next: () => Promise<readonly object[] | undefined>;
-  /** Called once, when the stream ends, fails, is cancelled or stalls. */
+  /** Called when the stream ends, fails, is cancelled or stalls; calling it again must be harmless. */
   close: () => Promise<void>;
   /** What a client is told when `next` throws. */
   describeError: (error: unknown) => ErrorBody;
-  /** Milliseconds that a client may leave an event unread before the stream is cut. */
+  /** Milliseconds that a client may leave an event unread before it counts as stalled. */
   stallMs: number;
+  /** Cuts the connection of a stalled client: nothing that is written would reach it. */
+  onStall: () => void;
 }
 
 /**
@@ -57,8 +59,9 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
           return;
         }
         controller.enqueue(encoder.encode(text));
+        // Not `controller.error`: the adapter would print it, and try to tell the client.
         stall = setTimeout(() => {
-          controller.error(new Error("the client stopped reading"));
+          options.onStall();
           void stop();
         }, options.stallMs);
         stall.unref();

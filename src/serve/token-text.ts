@@ -1,8 +1,7 @@
 /**
  * Single tokens as clients see them in log-probabilities: the text that a token adds and its bytes.
  */
-import { bytesOfToken, readByteToken } from "../tokenizer/decoders.ts";
-import type { Tokenizer } from "../tokenizer/index.ts";
+import { bytesOfToken, readByteToken, type Tokenizer } from "../tokenizer/index.ts";
 
 /** One token on its own. */
 export interface TokenText {

@@ -11,6 +11,7 @@ export {
   type RenderChatOptions,
   renderChat,
 } from "./chat-template.ts";
+export { bytesOfToken, readByteToken } from "./decoders.ts";
 export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
 export { type KnownPattern, knownPatterns } from "./scanners.ts";
 export { readSentencePieceModel } from "./sentencepiece-model.ts";
