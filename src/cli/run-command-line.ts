@@ -46,12 +46,15 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   }
   if (first === "--help" || first === "-h" || first === "help") {
     const named = rest[0];
-    if (named !== undefined && !named.startsWith("-")) return dispatch([named, "--help"], context);
+    if (named !== undefined && !named.startsWith("-"))
+      return dispatch([...rest, "--help"], context);
     await stdout.write(formatHelp(readVersion(), verbs, stdout.style));
     return 0;
   }
-  const command = await findVerb(first).load();
-  const { values, positionals } = parseArguments(command, rest);
+  const verb = findVerb(first, rest);
+  const command = await verb.load();
+  const words = verb.name.split(" ").length;
+  const { values, positionals } = parseArguments(command, args.slice(words));
   if (values["help"] === true) {
     await stdout.write(formatCommandHelp(command, stdout.style));
     return 0;
@@ -64,10 +67,13 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   return (await run(context, values, positionals)) ?? 0;
 }
 
-function findVerb(name: string): Verb {
+/** The verb that the first word names, or the first two: `train lm`. */
+function findVerb(name: string, rest: readonly string[]): Verb {
   const verb = verbs.find((candidate) => candidate.name === name);
   if (verb !== undefined) return verb;
-  const names = verbs.map((candidate) => candidate.name);
+  const kinds = verbs.filter((candidate) => candidate.name.startsWith(`${name} `));
+  if (kinds.length > 0) return findKind(name, kinds, rest[0]);
+  const names = [...new Set(verbs.map((candidate) => candidate.name.split(" ")[0]!))];
   if (name.startsWith("-")) {
     throw new UsageError(
       "verb-missing",
@@ -81,6 +87,27 @@ function findVerb(name: string): Verb {
     `jeton has no verb ${JSON.stringify(name)}` +
       (near === undefined ? `; the verbs are ${names.join(", ")}` : `; did you mean ${near}?`),
     { found: name, ...(near !== undefined && { suggestion: near }) },
+  );
+}
+
+/** A verb of two words by its second one. */
+function findKind(name: string, verbs: readonly Verb[], kind: string | undefined): Verb {
+  const kinds = verbs.map((verb) => verb.name.slice(name.length + 1));
+  const at = kinds.indexOf(kind ?? "");
+  if (at >= 0) return verbs[at]!;
+  const isNamed = kind !== undefined && !kind.startsWith("-");
+  const near = isNamed ? suggest(kind, kinds) : undefined;
+  throw new UsageError(
+    isNamed ? "verb-unknown" : "verb-missing",
+    (isNamed
+      ? `jeton ${name} does not know ${JSON.stringify(kind)}`
+      : `jeton ${name} what? jeton ${name} ${kinds.join(`, jeton ${name} `)}`) +
+      (near === undefined
+        ? isNamed
+          ? `; there is ${kinds.join(", ")}`
+          : ""
+        : `; did you mean ${near}?`),
+    { found: kind, expected: kinds, ...(near !== undefined && { suggestion: near }) },
   );
 }
 

@@ -35,6 +35,16 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import("./verbs/inspect.ts")).command,
   },
   {
+    name: "train lm",
+    summary: "train a language model on your own text",
+    load: async () => (await import("./verbs/train-language-model.ts")).command,
+  },
+  {
+    name: "reproduce",
+    summary: "measure what a paper claims, beside the paper's number",
+    load: async () => (await import("./verbs/reproduce.ts")).command,
+  },
+  {
     name: "systems",
     summary: "list the published systems, and which of them are built",
     load: async () => (await import("./verbs/systems.ts")).command,

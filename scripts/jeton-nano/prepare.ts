@@ -1,0 +1,208 @@
+/**
+ * Makes the corpora of `models/jeton-nano` and its tokenizer:
+ *
+ *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
+ *
+ * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `held-out.jsonl`,
+ * `tokenizer/` and `sources.json`. Only text whose licence allows giving weights away goes in:
+ * public-domain prose, TypeScript and documents of packages under the licences named below, this
+ * project's own sources, and generated tasks.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { locateData, writeFileAtomically } from "../../src/checkpoint/index.ts";
+import { createRandom } from "../../src/core/index.ts";
+import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { makeRecallTask, recallTaskKinds } from "../../src/train/recall-tasks.ts";
+
+const seed = 1;
+const freeLicences = /^\(?(MIT|MIT OR Apache-2.0|Apache-2.0|ISC|BSD-3-Clause|MIT OR CC0-1.0)\)?$/;
+/** Packages that carry their TypeScript sources. */
+const codePackages = ["zod", "openai", "vega-lite", "@huggingface/hub", "@huggingface/jinja"];
+/** Most bytes of code that one package gives, so that none sets the tone. */
+const packageShare = 900_000;
+const taskLengths = [500, 1200, 2600];
+const taskBytes = 5_000_000;
+
+/** Chapters of Gibbon that are only measured. */
+const heldOutChapters = /^(09|31|52)_/;
+
+const [out] = process.argv.slice(2);
+if (out === undefined) throw new Error("usage: prepare.ts OUT");
+
+const prose: string[] = [];
+const heldOut: string[] = [];
+const gibbon = await locateData("text/gibbon");
+for (const name of (await readdir(gibbon)).sort()) {
+  const paragraphs = cleanGibbon(await readFile(join(gibbon, name), "utf8"));
+  (heldOutChapters.test(name) ? heldOut : prose).push(...cutDocuments(paragraphs, name));
+}
+prose.push(
+  ...cutDocuments(
+    cleanBotchan(await readFile(await locateData("text/botchan.txt"), "utf8")),
+    "botchan",
+  ),
+);
+prose.push(
+  ...cutDocuments(
+    (await readFile(await locateData("text/tinyshakespeare.txt"), "utf8")).split("\n\n"),
+    "shakespeare",
+  ),
+);
+
+const licences: Record<string, string> = {};
+const code: string[] = [];
+for (const name of codePackages) {
+  const documents = await readPackage(name, /(?<!\.d)\.ts$/, /test|bench|locales|node_modules/);
+  code.push(...takeBytes(createRandom(seed, "code", name).shuffle(documents), packageShare));
+}
+code.push(...(await readTree("src", /\.ts$/, /testing|\.test\.|unicode|scripts\.ts/)));
+const readmes: string[] = [];
+for (const name of await packageNames())
+  readmes.push(...(await readPackage(name, /\.md$/, /CHANGELOG|LICENSE|NOTICE|node_modules/i)));
+code.push(...takeBytes(createRandom(seed, "documents").shuffle(readmes), 1_500_000));
+
+const words = commonWords(prose);
+const filler = prose
+  .flatMap((document) => document.split(/(?<=[a-z]\.) (?=[A-Z])/))
+  .filter((sentence) => sentence.length > 30 && sentence.length < 160 && !sentence.includes("\n"));
+
+for (const [name, documents] of Object.entries({ prose, code, "held-out": heldOut })) {
+  await write(name, documents);
+}
+const tasks = taskLengths.map((length) => makeTasks(length));
+for (const [index, length] of taskLengths.entries()) await write(`tasks-${length}`, tasks[index]!);
+
+const trained = await trainTokenizer({
+  kind: "byte-level-bpe",
+  vocabularySize: 4096,
+  texts: [...prose, ...code, ...tasks[0]!.slice(0, 500)],
+  specialTokens: ["<s>", "</s>", "<|user|>", "<|assistant|>"],
+  beginningToken: "<s>",
+  endToken: "</s>",
+  pattern: "cl100k",
+});
+await saveTokenizer(join(out, "tokenizer"), trained);
+await writeFileAtomically(join(out, "sources.json"), `${JSON.stringify({ licences }, null, 2)}\n`);
+
+async function write(name: string, documents: readonly string[]): Promise<void> {
+  const lines = documents.map((text) => JSON.stringify(text)).join("\n");
+  await writeFileAtomically(join(out!, `${name}.jsonl`), `${lines}\n`);
+  const bytes = documents.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  console.error(`${name}: ${documents.length} documents, ${bytes} bytes`);
+}
+
+/** Paragraphs on one line each, without the footnotes and their marks. */
+function cleanGibbon(text: string): string[] {
+  return text
+    .replace(/^ *\d+[a-z]* \(return\)\s*\[[\s\S]*?\]\s*\n\s*\n/gm, "")
+    .split(/\n\s*\n/)
+    .map((paragraph) =>
+      paragraph
+        .replace(/\s+/g, " ")
+        .replace(/_/g, "")
+        .replace(/(?<=[a-z.,;:!?’”)]) \d+[a-z]?\b(?! (years|thousand|hundred|men|miles|feet))/g, "")
+        .trim(),
+    )
+    .filter((paragraph) => paragraph !== "" && !/\(return\)|\[|\]/.test(paragraph));
+}
+
+function cleanBotchan(text: string): string[] {
+  const from = text.indexOf("*** START");
+  const to = text.indexOf("*** END");
+  return text
+    .slice(text.indexOf("\n", from), to < 0 ? undefined : to)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/gutenberg|Proofreading/i.test(line));
+}
+
+/** Documents of 600 to 6,000 characters, so that many of them begin and end within a sequence. */
+function cutDocuments(paragraphs: readonly string[], key: string): string[] {
+  const random = createRandom(seed, "cut", key);
+  const documents: string[] = [];
+  let held: string[] = [];
+  let size = 0;
+  let wanted = 600 + random.integer(5400);
+  for (const paragraph of paragraphs) {
+    held.push(paragraph);
+    size += paragraph.length;
+    if (size < wanted) continue;
+    documents.push(held.join("\n\n"));
+    held = [];
+    size = 0;
+    wanted = 600 + random.integer(5400);
+  }
+  if (held.length > 0) documents.push(held.join("\n\n"));
+  return documents;
+}
+
+async function packageNames(): Promise<string[]> {
+  const lock = JSON.parse(await readFile("package-lock.json", "utf8")) as { packages: object };
+  return Object.keys(lock.packages)
+    .filter((path) => /^node_modules\/(@[^/]+\/)?[^/]+$/.test(path))
+    .map((path) => path.slice("node_modules/".length))
+    .sort();
+}
+
+async function readPackage(name: string, wanted: RegExp, unwanted: RegExp): Promise<string[]> {
+  const folder = join("node_modules", name);
+  const description = await readFile(join(folder, "package.json"), "utf8").catch(() => undefined);
+  if (description === undefined) return [];
+  const { license, version } = JSON.parse(description) as { license?: string; version: string };
+  if (license === undefined || !freeLicences.test(license)) return [];
+  const documents = await readTree(folder, wanted, unwanted);
+  if (documents.length > 0) licences[`${name} ${version}`] = license;
+  return documents;
+}
+
+async function readTree(folder: string, wanted: RegExp, unwanted: RegExp): Promise<string[]> {
+  const documents: string[] = [];
+  for (const entry of (await readdir(folder, { recursive: true })).sort()) {
+    if (!wanted.test(entry) || unwanted.test(entry)) continue;
+    const text = await readFile(join(folder, entry), "utf8").catch(() => "");
+    const isPlain = text.length > 300 && text.length < 60_000 && !/[^\n]{400}/.test(text);
+    if (isPlain) documents.push(text.replaceAll("\r\n", "\n"));
+  }
+  return documents;
+}
+
+function takeBytes(documents: readonly string[], limit: number): string[] {
+  let size = 0;
+  return documents.filter((text) => {
+    size += text.length;
+    return size <= limit;
+  });
+}
+
+/** Words of four to nine letters that are neither rare nor everywhere. */
+function commonWords(documents: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const document of documents) {
+    for (const [word] of document.matchAll(/\b[a-z]{4,9}\b/g))
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
+    .slice(100, 3100)
+    .map(([word]) => word);
+}
+
+function makeTasks(length: number): string[] {
+  const documents: string[] = [];
+  let size = 0;
+  for (let index = 0; size < taskBytes; index++) {
+    const random = createRandom(seed, "tasks", length, index);
+    const kind = recallTaskKinds[[0, 0, 0, 1, 2, 3][random.integer(6)]!]!;
+    const { text } = makeRecallTask(random, {
+      kind,
+      words,
+      filler,
+      length: Math.round(length * (0.3 + 0.7 * random.uniform())),
+      questions: 4 + random.integer(9),
+    });
+    documents.push(text);
+    size += text.length;
+  }
+  return documents;
+}
