@@ -123,7 +123,7 @@ describe("a server under load", () => {
   test.each(["SIGINT", "SIGTERM"] as const)(
     "%s: running streams finish, waiting requests are refused, status 0",
     async (signal) => {
-      const server = await serve();
+      const server = await serve("--grace", "3600");
       const { answers } = await load(server, { max_tokens: 1500 });
       server.kill(signal);
       expect(count(await answers)).toEqual({ whole: slots, refused: clients - slots });
