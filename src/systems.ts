@@ -2,6 +2,7 @@
  * The catalogue of the published systems: what each is, where it lives, and how its claim is measured.
  * The command, the page and the documentation read it; nothing else imports reproductions.
  */
+import type { Reproduction } from "./reproduce/define-reproduction.ts";
 
 /** Rooms that hold systems, in the order of the catalogue. */
 export type SystemRoom =
@@ -19,9 +20,10 @@ export type SystemRoom =
   | "curate"
   | "evaluate";
 
-/** What a reproduction's module exports; the type of the reproduction itself is its runner's business. */
+/** What a reproduction's module exports. */
 export interface ReproductionModule {
-  readonly reproduction: unknown;
+  /** Made by `defineReproduction`. */
+  readonly reproduction: Reproduction;
 }
 
 /** One entry of the catalogue as it is written below. */

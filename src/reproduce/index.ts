@@ -1,0 +1,33 @@
+/**
+ * Reproductions: claims of papers, measured here, judged by numbers, recorded.
+ *
+ * @module reproduce
+ */
+
+export {
+  type Claim,
+  defineReproduction,
+  type Measurement,
+  type Reproduction,
+  type ReproductionContext,
+} from "./define-reproduction.ts";
+export { describeMachine, type Machine } from "./machine.ts";
+export {
+  type Axis,
+  drawClaims,
+  drawPlot,
+  type Panel,
+  type Plot,
+  type PlotPoint,
+  type Series,
+} from "./plot.ts";
+export { recordResult } from "./record.ts";
+export { type FormatResultOptions, formatResult } from "./report.ts";
+export {
+  type ClaimResult,
+  type MissingFile,
+  type ReproductionResult,
+  type RunReproductionOptions,
+  runReproduction,
+} from "./run-reproduction.ts";
+export { effectOf, judge, type Verdict } from "./verdict.ts";
