@@ -1,152 +1,187 @@
 /**
- * What a drafter learned, as bytes: named arrays in the layout of a safetensors file, with the
- * drafter, its format and the model in the metadata, so that other tools can look into it.
+ * What a drafter has learned, as bytes: sealed so that damaged, foreign and truncated bytes are told
+ * from good ones before anything of them is used.
+ *
+ *     "jetondrf" | uint32 version | uint32 bytes of the header | header, JSON, padded with spaces
+ *     | int32 values of the body | uint32 CRC-32 of all before
+ *
+ * Everything little-endian, the body aligned to 4 bytes. Needs nothing of Node: a browser keeps the
+ * bytes where it likes, `drafter-file.ts` keeps them in a file.
  */
-import { parseHeaderLength, parseSafetensorsHeader } from "../checkpoint/safetensors-header.ts";
 import { JetonError } from "../core/index.ts";
-import type { LoadedModel } from "../model/index.ts";
+import type { LoadedModel } from "../model/types.ts";
 
-/** Arrays that a state may hold. */
-export type StateArray =
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array
-  | Int32Array
-  | Float32Array
-  | Float64Array;
-
-/** Whose state it is. */
-export interface DrafterStateKind {
-  /** The drafter's name. */
-  readonly drafter: string;
-  /** Of the drafter's own layout: changes where old states cannot be read any more. */
-  readonly version: number;
-  /** `modelFingerprint` of the model that it was learned from. */
-  readonly model: string;
+/** Sealed contents. */
+export interface DrafterState {
+  /** Which drafter wrote it. */
+  readonly kind: string;
+  /** What it was learned from: `tokenizerKey` or `modelKey`. */
+  readonly key: string;
+  /** Few numbers, by name. */
+  readonly fields: Readonly<Record<string, number>>;
+  readonly body: Int32Array;
 }
 
-const dtypes = [
-  { dtype: "U8", make: (buffer: ArrayBuffer) => new Uint8Array(buffer) },
-  { dtype: "U16", make: (buffer: ArrayBuffer) => new Uint16Array(buffer) },
-  { dtype: "U32", make: (buffer: ArrayBuffer) => new Uint32Array(buffer) },
-  { dtype: "I32", make: (buffer: ArrayBuffer) => new Int32Array(buffer) },
-  { dtype: "F32", make: (buffer: ArrayBuffer) => new Float32Array(buffer) },
-  { dtype: "F64", make: (buffer: ArrayBuffer) => new Float64Array(buffer) },
-] as const;
+const magic = "jetondrf";
+const version = 1;
+/** Magic, version and length of the header. */
+const preamble = 16;
 
-function dtypeOf(array: StateArray): string {
-  if (array instanceof Uint8Array) return "U8";
-  if (array instanceof Uint16Array) return "U16";
-  if (array instanceof Uint32Array) return "U32";
-  if (array instanceof Int32Array) return "I32";
-  return array instanceof Float32Array ? "F32" : "F64";
-}
-
-/**
- * Names a model and its tokenizer: equal for equal vocabularies and shapes. Two fine-tunes of one
- * model may share it; what one learned is a fair start for the other.
- */
-export function modelFingerprint(
-  model: Pick<LoadedModel, "config" | "tokenizer" | "checkpoint">,
-): string {
-  const lanes = Uint32Array.of(0x811c9dc5, 0x01234567);
-  const absorb = (text: string): void => {
-    // FNV-1a over UTF-16 units, with a second lane that multiplies by another odd number.
-    for (let index = 0; index <= text.length; index++) {
-      const unit = index < text.length ? text.charCodeAt(index) : 0xffff;
-      lanes[0] = Math.imul(lanes[0]! ^ unit, 0x01000193);
-      lanes[1] = Math.imul(lanes[1]! ^ unit, 0x9e3779b1) + 1;
-    }
-  };
-  for (const { name, shape } of model.checkpoint.tensors.values()) absorb(`${name} ${shape}`);
-  for (let id = 0; id < model.config.vocabularySize; id++) {
-    absorb(model.tokenizer.idToToken(id) ?? "");
-  }
-  return Array.from(lanes, (lane) => lane.toString(16).padStart(8, "0")).join("");
-}
-
-/** The bytes of a state. */
-export function encodeDrafterState(
-  kind: DrafterStateKind,
-  arrays: Readonly<Record<string, StateArray>>,
-): Uint8Array {
-  const header: Record<string, unknown> = {
-    __metadata__: { drafter: kind.drafter, version: String(kind.version), model: kind.model },
-  };
-  let end = 0;
-  for (const [name, array] of Object.entries(arrays)) {
-    const begin = end;
-    end += array.byteLength;
-    header[name] = { dtype: dtypeOf(array), shape: [array.length], data_offsets: [begin, end] };
-  }
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const padded = Math.ceil(text.length / 8) * 8;
-  const bytes = new Uint8Array(8 + padded + end).fill(0x20, 8, 8 + padded);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
-  bytes.set(text, 8);
-  let at = 8 + padded;
-  for (const array of Object.values(arrays)) {
-    bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), at);
-    at += array.byteLength;
-  }
+/** Packs contents into bytes. */
+export function sealState({ kind, key, fields, body }: DrafterState): Uint8Array {
+  const text = JSON.stringify({ kind, key, fields, values: body.length });
+  const encoded = new TextEncoder().encode(text);
+  const headerBytes = Math.ceil(encoded.length / 4) * 4;
+  const bytes = new Uint8Array(preamble + headerBytes + 4 * body.length + 4);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < magic.length; i++) bytes[i] = magic.charCodeAt(i);
+  view.setUint32(8, version, true);
+  view.setUint32(12, headerBytes, true);
+  bytes.fill(0x20, preamble, preamble + headerBytes);
+  bytes.set(encoded, preamble);
+  const start = preamble + headerBytes;
+  for (let i = 0; i < body.length; i++) view.setInt32(start + 4 * i, body[i]!, true);
+  view.setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
   return bytes;
 }
 
 /**
- * The arrays of a state, copied.
+ * Unpacks bytes that `sealState` made, after checking that they are whole and of this kind and key.
+ * What the fields and the body mean is still the drafter's to check.
  *
- * @throws JetonError `drafter-state-invalid`: cut off, not a state, or of another drafter, version or
- *   model
+ * @throws JetonError `drafter-state-damaged` (no such file at all, truncated, or changed bytes),
+ *   `drafter-state-version`, `drafter-state-other-kind`, `drafter-state-other-model`
  */
-export function decodeDrafterState(
-  kind: DrafterStateKind,
+export function openState(
   bytes: Uint8Array,
-): ReadonlyMap<string, StateArray> {
-  const file = "the drafter's state";
-  const arrays = new Map<string, StateArray>();
-  try {
-    const length = parseHeaderLength(bytes.subarray(0, 8), bytes.length, file);
-    const header = parseSafetensorsHeader(bytes.subarray(8, 8 + length), bytes.length, file);
-    for (const [name, expected] of Object.entries({ ...kind, version: String(kind.version) })) {
-      const found = header.metadata.get(name);
-      if (found === expected) continue;
-      throw invalid(
-        `${file} names ${found === undefined ? `no ${name}` : `the ${name} "${found}"`}, expected "${expected}"`,
-        { name, found, expected },
-      );
-    }
-    for (const [name, { dtype, offset, length: size }] of header.tensors) {
-      const type = dtypes.find((entry) => entry.dtype === dtype);
-      if (!type) throw invalid(`${file} holds "${name}" as ${dtype}`, { name, dtype });
-      arrays.set(name, type.make(bytes.slice(offset, offset + size).buffer as ArrayBuffer));
-    }
-  } catch (cause) {
-    if (JetonError.isInstance(cause) && cause.code === "drafter-state-invalid") throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw invalid(reason, {}, cause);
+  expected: Pick<DrafterState, "kind" | "key">,
+): DrafterState {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const begins = bytes.length >= magic.length && latin1(bytes.subarray(0, magic.length)) === magic;
+  if (!begins) throw damaged("does not begin with its mark", latin1(bytes.subarray(0, 8)), magic);
+  if (bytes.length < preamble + 4 || bytes.length % 4 !== 0) {
+    throw damaged("is truncated", bytes.length, "whole words, at least five");
   }
-  return arrays;
+  const found = view.getUint32(8, true);
+  if (found !== version) {
+    throw new JetonError(`the drafter's state has version ${found}, expected ${version}`, {
+      code: "drafter-state-version",
+      details: { found, expected: version },
+    });
+  }
+  const sum = view.getUint32(bytes.length - 4, true);
+  const computed = crc32(bytes.subarray(0, -4));
+  if (sum !== computed) throw damaged("has another checksum than it names", computed, sum);
+  const header = readHeader(bytes, view.getUint32(12, true));
+  for (const name of ["kind", "key"] as const) {
+    if (header[name] === expected[name]) continue;
+    const what = name === "kind" ? "drafter" : "model or tokenizer";
+    throw new JetonError(
+      `the drafter's state is of another ${what}: ${header[name]}, expected ${expected[name]}`,
+      {
+        code: name === "kind" ? "drafter-state-other-kind" : "drafter-state-other-model",
+        details: { found: header[name], expected: expected[name] },
+      },
+    );
+  }
+  const { kind, key, fields } = header;
+  const body = new Int32Array((bytes.length - 4 - header.start) / 4);
+  if (body.length !== header.values) {
+    throw damaged("has a body of another length than it names", body.length, header.values);
+  }
+  for (let i = 0; i < body.length; i++) body[i] = view.getInt32(header.start + 4 * i, true);
+  return { kind, key, fields, body };
 }
 
-/**
- * One array of a decoded state, of the type and, where given, the length that its drafter expects.
- *
- * @throws JetonError `drafter-state-invalid`
- */
-export function stateArray<T extends StateArray>(
-  arrays: ReadonlyMap<string, StateArray>,
-  name: string,
-  type: new (length: number) => T,
-  length?: number,
-): T {
-  const array = arrays.get(name);
-  if (array instanceof type && (length === undefined || array.length === length)) return array;
-  throw invalid(
-    `the drafter's state holds ${array ? `${array.constructor.name}(${array.length})` : "nothing"} as "${name}", expected ${type.name}${length === undefined ? "" : `(${length})`}`,
-    { name, expected: type.name, length },
+interface Header extends Omit<DrafterState, "body"> {
+  readonly values: number;
+  /** Offset of the body. */
+  readonly start: number;
+}
+
+function readHeader(bytes: Uint8Array, length: number): Header {
+  const start = preamble + length;
+  if (length % 4 !== 0 || start + 4 > bytes.length) {
+    throw damaged("has a header that does not fit", length, "whole words inside the bytes");
+  }
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(preamble, start)));
+  } catch {
+    header = undefined;
+  }
+  const { kind, key, fields, values } = (header ?? {}) as Record<string, unknown>;
+  if (
+    typeof kind !== "string" ||
+    typeof key !== "string" ||
+    typeof values !== "number" ||
+    typeof fields !== "object" ||
+    fields === null ||
+    Object.values(fields).some((value) => typeof value !== "number")
+  ) {
+    throw damaged("has a header that is none", header, "{ kind, key, fields, values }");
+  }
+  return { kind, key, fields: fields as Header["fields"], values, start };
+}
+
+function damaged(how: string, found: unknown, expected: unknown): JetonError {
+  return new JetonError(`the drafter's state ${how}: ${String(found)}, expected ${expected}`, {
+    code: "drafter-state-damaged",
+    details: { found, expected },
+  });
+}
+
+/** For a drafter whose fields or body make no sense, though whole: nothing is taken over then. */
+export function invalidState(what: string, found: unknown, expected: string): JetonError {
+  return new JetonError(
+    `the drafter's state is invalid: ${what} is ${found}, expected ${expected}`,
+    {
+      code: "drafter-state-invalid",
+      details: { what, found, expected },
+    },
   );
 }
 
-function invalid(message: string, details: Record<string, unknown>, cause?: unknown): JetonError {
-  return new JetonError(message, { code: "drafter-state-invalid", details, cause });
+/** Tells tokenizers apart by the text of their tokens: what remembers ids alone depends on nothing else. */
+export function tokenizerKey(model: Pick<LoadedModel, "tokenizer" | "config">): string {
+  const { vocabularySize } = model.config;
+  let hash = 0x811c9dc5;
+  for (let id = 0; id < vocabularySize; id++) {
+    hash = hashText(model.tokenizer.idToToken(id) ?? "", hash);
+    hash = Math.imul(hash ^ 0xff, 0x01000193);
+  }
+  return `tokens-${vocabularySize}-${(hash >>> 0).toString(16)}`;
+}
+
+/**
+ * Tells models apart for what remembers a model's own choices: by name, tokenizer and architecture.
+ * Two trainings of one architecture under one name are not told apart; a table of the wrong one
+ * costs accepted guesses and never the text.
+ */
+export function modelKey(model: Pick<LoadedModel, "tokenizer" | "config" | "name">): string {
+  const hash = hashText(JSON.stringify(model.config), 0x811c9dc5);
+  return `${model.name}-${tokenizerKey(model)}-${(hash >>> 0).toString(16)}`;
+}
+
+/** FNV-1a over UTF-16 code units. */
+function hashText(text: string, hash: number): number {
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+const crcTable: Uint32Array = Uint32Array.from({ length: 256 }, (_, index) => {
+  let value = index;
+  for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
+  return value;
+});
+
+/** The CRC-32 of zip and PNG. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = crcTable[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
 }
