@@ -57,7 +57,7 @@ describe.each(verbs)("jeton $name", ({ name, summary, load }) => {
   test("has help that names every option, and an example of itself", async () => {
     const command = await load();
     expect({ name: command.name, summary: command.summary }).toEqual({ name, summary });
-    const { status, stdout } = await runVerb([name, "--help"]);
+    const { status, stdout } = await runVerb([...name.split(" "), "--help"]);
     expect(status).toBe(0);
     expect(stdout).toMatchSnapshot();
     for (const [key, option] of Object.entries(command.options)) {
