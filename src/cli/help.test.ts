@@ -66,6 +66,6 @@ describe.each(verbs)("jeton $name", ({ name, summary, load }) => {
     }
     expect(command.examples.length).toBeGreaterThan(0);
     for (const { line } of command.examples) expect(line).toMatch(new RegExp(`^jeton ${name} `));
-    expect((await runVerb(["help", name])).stdout).toBe(stdout);
+    expect((await runVerb(["help", ...name.split(" ")])).stdout).toBe(stdout);
   });
 });
