@@ -1,0 +1,283 @@
+/**
+ * Data mixture inference (Hayase et al., 2024): from the ordered merges of a byte-pair tokenizer and a
+ * sample of each candidate category, the proportions in which the categories were mixed in the
+ * tokenizer's training data.
+ *
+ * Training always merges the pair that is commonest at that moment. Under the true mixture every
+ * recorded merge was therefore at least as frequent as every other pair, at every step: linear
+ * inequalities in the proportions. The numbered comments follow the paper's steps.
+ */
+import { JetonError } from "../../core/error.ts";
+import { encodeUtf8 } from "../byte-alphabet.ts";
+import { type PairHistory, PairNumbers, recordPairCounts } from "./count-pairs.ts";
+import type { MergeList } from "./merge-list.ts";
+import {
+  loadSolver,
+  type MixtureRound,
+  type MixtureSolution,
+  solveMixture,
+} from "./mixture-program.ts";
+
+/** A candidate category with a sample of its text. */
+export interface MixtureCategory {
+  readonly name: string;
+  /** The sample. Any size works; a megabyte settles a share to about a thousandth. */
+  readonly texts: Iterable<string> | AsyncIterable<string>;
+}
+
+export interface InferMixtureOptions {
+  /**
+   * Parts into which each sample is cut to estimate the uncertainty: the inference is repeated
+   * without each part in turn (jackknife). 0 or 1: no estimate. Default 4.
+   */
+  parts?: number;
+  /** False: give shares of pairs, not of bytes. An ablation. Default true. */
+  byteShares?: boolean;
+  /** False: no slack for competing pairs. An ablation. Default true. */
+  pairSlack?: boolean;
+  /** How many of the worst violations to report. Default 10. */
+  violations?: number;
+  onProgress?: (progress: MixtureProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface MixtureProgress {
+  readonly phase: "counting" | "solving";
+  /** Categories counted, or programs solved. */
+  readonly done: number;
+  readonly total: number;
+  /** Where the program being solved stands. */
+  readonly round?: MixtureRound;
+}
+
+/** The share of one category. */
+export interface CategoryShare {
+  readonly name: string;
+  /** Share of the training data, in bytes. */
+  readonly share: number;
+  /**
+   * Standard error that comes from the finite samples, by the jackknife; undefined without parts. It
+   * knows nothing of samples that are unlike the training data, or of categories that are missing.
+   */
+  readonly standardError: number | undefined;
+  /** Bytes of the sample. */
+  readonly sampleBytes: number;
+}
+
+/** A merge that came earlier or later than its count in the mixture allows. */
+export interface MergeViolation {
+  /** Position in the list, from 0. */
+  readonly merge: number;
+  readonly left: string;
+  readonly right: string;
+  /** By how much it falls short, in pairs per million. */
+  readonly slack: number;
+}
+
+/** A pair that is more frequent in the samples than it can have been in training. */
+export interface PairViolation {
+  readonly left: string;
+  readonly right: string;
+  readonly slack: number;
+}
+
+export interface InferredMixture {
+  /** In the order in which the categories were given. */
+  readonly shares: readonly CategoryShare[];
+  /** Merges that the answer rests on. */
+  readonly merges: number;
+  /** Sum of all slacks, in pairs per million: 0 when the samples explain the list exactly. */
+  readonly violation: number;
+  /** Merges that needed slack. */
+  readonly violatedMerges: number;
+  readonly worstMerges: readonly MergeViolation[];
+  readonly worstPairs: readonly PairViolation[];
+  /** Merges that occur in no sample: many of them mean that a category is missing. */
+  readonly missingMerges: readonly { readonly merge: number; readonly token: string }[];
+  /** Entries of the list that no training can have made, e.g. added by hand. */
+  readonly droppedEntries: number;
+  /** Constraints that the last program held, and rounds that it took. */
+  readonly constraints: number;
+  readonly rounds: number;
+}
+
+/**
+ * Infers the proportions. Needs the package `highs`.
+ *
+ * @throws JetonError `mixture-category` for no category, two of one name, or a sample without a pair;
+ *   `mixture-no-merge`, `mixture-solver-missing`, `mixture-not-solved`, `aborted`.
+ *
+ * @example
+ * const list = await loadMergeList("tokenizer.json", { maximumMerges: 3000 });
+ * const { shares } = await inferMixture(list, [{ name: "prose", texts }, { name: "code", texts: files }]);
+ */
+export async function inferMixture(
+  list: MergeList,
+  categories: readonly MixtureCategory[],
+  options: InferMixtureOptions = {},
+): Promise<InferredMixture> {
+  const parts = Math.max(1, options.parts ?? 4);
+  const names = new Set(categories.map((category) => category.name));
+  if (categories.length === 0) throw categoryError("there is no category", "at least one");
+  if (names.size < categories.length)
+    throw categoryError("two categories share a name", "different names");
+  const highs = await loadSolver();
+
+  // 1. Pair counts of each category, part by part.
+  const numbers = new PairNumbers();
+  const counted: { histories: PairHistory[]; bytes: number[] }[] = [];
+  for (const [done, category] of categories.entries()) {
+    options.onProgress?.({ phase: "counting", done, total: categories.length });
+    throwIfAborted(options.signal);
+    const samples = cutSample(await collect(category.texts), parts);
+    const histories = samples.map((texts) => {
+      const collector = list.createCounter();
+      for (const text of texts) collector.add(text);
+      return recordPairCounts(list, collector, numbers);
+    });
+    if (histories.every((history) => history.total === 0)) {
+      throw categoryError(`the sample of ${category.name} has no pair of symbols`, "text");
+    }
+    const bytes = samples.map((texts) => texts.reduce((sum, text) => sum + utf8Size(text), 0));
+    counted.push({ histories, bytes });
+  }
+  const merges = Int32Array.from(list.products, (_, step) =>
+    numbers.of(list.pairs[step * 2]!, list.pairs[step * 2 + 1]!),
+  );
+
+  // 2. and 3. The linear program, with constraints generated as they are violated.
+  const programs = parts > 1 ? parts + 1 : 1;
+  const solveWithout = (part: number, start?: MixtureSolution): MixtureSolution => {
+    const done = part + 1;
+    return solveMixture(
+      highs,
+      counted.map(({ histories }) => ({ histories: histories.filter((_, i) => i !== part) })),
+      merges,
+      {
+        pairSlack: options.pairSlack ?? true,
+        signal: options.signal,
+        onRound: (round) =>
+          options.onProgress?.({ phase: "solving", done, total: programs, round }),
+        ...(start !== undefined && { start: start.constraints }),
+      },
+    );
+  };
+  // 4. From shares of pairs to shares of bytes.
+  const toBytes = (solution: MixtureSolution, without: number): number[] => {
+    const raw = counted.map(({ histories, bytes }, category) => {
+      let sampleBytes = 0;
+      let samplePairs = 0;
+      for (let part = 0; part < parts; part++) {
+        if (part === without) continue;
+        sampleBytes += bytes[part]!;
+        samplePairs += histories[part]!.total;
+      }
+      const perPair =
+        options.byteShares === false || samplePairs === 0 ? 1 : sampleBytes / samplePairs;
+      return solution.shares[category]! * perPair;
+    });
+    const sum = raw.reduce((total, share) => total + share, 0);
+    return raw.map((share) => share / sum);
+  };
+  const whole = solveWithout(-1);
+  const shares = toBytes(whole, -1);
+  const replicates: number[][] = [];
+  for (let part = 0; part < parts && parts > 1; part++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    replicates.push(toBytes(solveWithout(part, whole), part));
+  }
+  const symbolsOf = (pair: number): { left: string; right: string } => {
+    const [left, right] = numbers.symbols(pair);
+    return { left: list.symbols[left]!, right: list.symbols[right]! };
+  };
+  const most = options.violations ?? 10;
+  const violated = [...whole.mergeSlack.entries()].filter(([, slack]) => slack > noticeable);
+  return {
+    shares: categories.map(({ name }, category) => ({
+      name,
+      share: shares[category]!,
+      standardError: jackknife(replicates.map((replicate) => replicate[category]!)),
+      sampleBytes: counted[category]!.bytes.reduce((sum, bytes) => sum + bytes, 0),
+    })),
+    merges: merges.length,
+    violation: whole.objective,
+    violatedMerges: violated.length,
+    worstMerges: violated
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, most)
+      .map(([merge, slack]) => ({ merge, ...symbolsOf(merges[merge]!), slack })),
+    worstPairs: [...whole.pairSlack]
+      .filter(([, slack]) => slack > noticeable)
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, most)
+      .map(([pair, slack]) => ({ ...symbolsOf(pair), slack })),
+    missingMerges: whole.missing.map((merge) => ({
+      merge,
+      token: list.symbols[list.products[merge]!]!,
+    })),
+    droppedEntries: list.dropped.length,
+    constraints: whole.constraints.length,
+    rounds: whole.rounds,
+  };
+}
+
+/** Slack below this, in pairs per million, is the solver's tolerance. */
+const noticeable = 1e-3;
+
+async function collect(texts: Iterable<string> | AsyncIterable<string>): Promise<string[]> {
+  const collected: string[] = [];
+  for await (const text of texts) {
+    if (typeof text !== "string") throw categoryError(`a text is a ${typeof text}`, "strings");
+    collected.push(text);
+  }
+  return collected;
+}
+
+/** Cuts a sample into contiguous parts of about equal length; long texts are cut at line ends. */
+export function cutSample(texts: readonly string[], parts: number): string[][] {
+  const total = texts.reduce((sum, text) => sum + text.length, 0);
+  const cut: string[][] = Array.from({ length: parts }, () => []);
+  let position = 0;
+  for (let text of texts) {
+    while (text !== "") {
+      const part = Math.min(parts - 1, Math.floor((position / Math.max(1, total)) * parts));
+      const room = Math.ceil((total * (part + 1)) / parts) - position;
+      let end = text.length;
+      if (part < parts - 1 && end > room) {
+        const line = text.indexOf("\n", room);
+        // Better one part a little too long than a word cut in two.
+        end = line < 0 ? text.length : line + 1;
+      }
+      cut[part]!.push(text.slice(0, end));
+      position += end;
+      text = text.slice(end);
+    }
+  }
+  return cut;
+}
+
+function utf8Size(text: string): number {
+  return encodeUtf8(text).length;
+}
+
+/** Standard error of an estimate from its values without each part in turn. */
+function jackknife(replicates: readonly number[]): number | undefined {
+  const count = replicates.length;
+  if (count < 2) return undefined;
+  const mean = replicates.reduce((sum, value) => sum + value, 0) / count;
+  const squares = replicates.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return Math.sqrt(((count - 1) / count) * squares);
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new JetonError("the inference was stopped", { code: "aborted", cause: signal.reason });
+  }
+}
+
+function categoryError(found: string, expected: string): JetonError {
+  return new JetonError(`${found}, expected ${expected}`, {
+    code: "mixture-category",
+    details: { found, expected },
+  });
+}

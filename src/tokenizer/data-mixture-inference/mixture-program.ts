@@ -1,0 +1,503 @@
+/**
+ * The linear program of the inference, solved with lazily generated constraints.
+ *
+ * Variables: the share of each category, a slack for each merge, a slack for each competing pair.
+ * Least sum of slacks such that, before every merge, the merged pair counts in the mixture at least
+ * as much as every other pair. Of the millions of constraints almost none bind: only those that a
+ * simulation of the merges finds violated are given to the solver.
+ */
+import type { Highs, Model } from "highs";
+import { JetonError } from "../../core/error.ts";
+import type { PairHistory } from "./count-pairs.ts";
+
+/** The samples of one category, counted; the sums over its histories count. */
+export interface CountedCategory {
+  readonly histories: readonly PairHistory[];
+}
+
+export interface MixtureProgramOptions {
+  /** Most competitors of one merge that become constraints in one round. Default 10. */
+  competitorsPerMerge?: number;
+  /** A round ends after this many new constraints; it grows by a quarter of all that there are. Default 100. */
+  constraintsPerRound?: number;
+  /** False leaves the slack of pairs out, an ablation. Default true. */
+  pairSlack?: boolean;
+  /** Violations up to this are ignored, in pairs per million. Default 1e-4. */
+  tolerance?: number;
+  /** Constraints to start from: those of a similar program. */
+  start?: readonly Constraint[];
+  onRound?: (round: MixtureRound) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/** Before merge `step` (from 0), the merged pair must count at least as much as `pair`. */
+export interface Constraint {
+  readonly step: number;
+  readonly pair: number;
+}
+
+export interface MixtureRound {
+  readonly round: number;
+  readonly constraints: number;
+  /** Merges that the last simulation went through before the round was full. */
+  readonly steps: number;
+}
+
+export interface MixtureSolution {
+  /** Share of each category, in pairs. */
+  readonly shares: Float64Array;
+  /** Sum of all slacks, in pairs per million. */
+  readonly objective: number;
+  /** Slack of each merge, 0 for most, in pairs per million. */
+  readonly mergeSlack: Float64Array;
+  /** Slack of competing pairs by number, where it is not 0. */
+  readonly pairSlack: ReadonlyMap<number, number>;
+  /** Merges whose pair occurs in no category. */
+  readonly missing: readonly number[];
+  readonly constraints: readonly Constraint[];
+  readonly rounds: number;
+}
+
+/** Shares of pairs are tiny; solvers have absolute tolerances. Counts enter as pairs per million. */
+const perMillion = 1e6;
+
+/** Loads the solver, an optional package. Throws `mixture-solver-missing` when it is not installed. */
+export async function loadSolver(): Promise<Highs> {
+  try {
+    // The declarations describe the CommonJS build, whose exports are one level deeper.
+    const loaded = (await import("highs")) as unknown as { default: () => Promise<Highs> };
+    return await loaded.default();
+  } catch (cause) {
+    throw new JetonError(
+      "inferring a mixture needs the solver HiGHS, expected the package `highs`: npm install highs",
+      { code: "mixture-solver-missing", details: { expected: "highs" }, cause },
+    );
+  }
+}
+
+/**
+ * Solves the program to its optimum (up to the tolerance).
+ *
+ * Throws `mixture-no-merge` when no merge occurs in any sample, `mixture-not-solved` when the solver
+ * gives up, `aborted` when the signal says so.
+ */
+export function solveMixture(
+  highs: Highs,
+  categories: readonly CountedCategory[],
+  merges: Int32Array,
+  options: MixtureProgramOptions = {},
+): MixtureSolution {
+  const { tolerance = 1e-4, constraintsPerRound = 100, signal } = options;
+  const simulation = new Simulation(categories, merges);
+  if (simulation.missing.length === merges.length) {
+    throw new JetonError("no merge of the tokenizer occurs in any sample", {
+      code: "mixture-no-merge",
+      details: { merges: merges.length, categories: categories.length },
+    });
+  }
+  const program = new Program(highs, categories.length, options.pairSlack ?? true);
+  try {
+    const constraints: Constraint[] = [];
+    const add = (found: readonly Constraint[]): void => {
+      program.add(found.map((constraint) => ({ ...constraint, row: simulation.row(constraint) })));
+      constraints.push(...found);
+    };
+    if (options.start !== undefined && options.start.length > 0) {
+      simulation.prepareRows(options.start);
+      add(options.start);
+    }
+    for (let round = 1; ; round++) {
+      if (signal?.aborted) {
+        throw new JetonError("the inference was stopped", {
+          code: "aborted",
+          cause: signal.reason,
+        });
+      }
+      const solution = program.solve();
+      const found = simulation.findViolations(solution, {
+        tolerance,
+        perMerge: options.competitorsPerMerge ?? 10,
+        most: Math.max(constraintsPerRound, constraints.length >> 2),
+        isKnown: (step, pair) => program.has(step, pair),
+      });
+      options.onRound?.({ round, constraints: constraints.length, steps: found.steps });
+      if (found.constraints.length === 0) {
+        return {
+          shares: solution.shares,
+          objective: solution.objective,
+          mergeSlack: Float64Array.from(merges, (_, step) => solution.mergeSlack.get(step) ?? 0),
+          pairSlack: solution.pairSlack,
+          missing: simulation.missing,
+          constraints,
+          rounds: round,
+        };
+      }
+      add(found.constraints);
+    }
+  } finally {
+    program.dispose();
+  }
+}
+
+/** Where the solver stands. */
+interface Point {
+  readonly shares: Float64Array;
+  readonly objective: number;
+  readonly mergeSlack: ReadonlyMap<number, number>;
+  readonly pairSlack: ReadonlyMap<number, number>;
+}
+
+/** A constraint with the difference of the two counts in each category. */
+interface Row extends Constraint {
+  readonly row: Float64Array;
+}
+
+/** The program as the solver holds it; grows by rows and keeps the last basis. */
+class Program {
+  private readonly highs: Highs;
+  private readonly model: Model;
+  private readonly categories: number;
+  private readonly hasPairSlack: boolean;
+  private columns: number;
+  private readonly stepColumns: Map<number, number> = new Map();
+  private readonly pairColumns: Map<number, number> = new Map();
+  private readonly known: Set<string> = new Set();
+
+  constructor(highs: Highs, categories: number, hasPairSlack: boolean) {
+    this.highs = highs;
+    this.categories = categories;
+    this.hasPairSlack = hasPairSlack;
+    this.columns = categories;
+    this.model = highs.createModel();
+    this.model.options.set({ output_flag: false, presolve: "off", solver: "simplex" });
+    this.model.addVars(new Float64Array(categories), new Float64Array(categories).fill(1));
+    this.model.addRow(1, 1, {
+      indices: Int32Array.from({ length: categories }, (_, i) => i),
+      values: new Float64Array(categories).fill(1),
+    });
+  }
+
+  has(step: number, pair: number): boolean {
+    return this.known.has(`${step} ${pair}`);
+  }
+
+  add(rows: readonly Row[]): void {
+    if (rows.length === 0) return;
+    const indices: number[] = [];
+    const values: number[] = [];
+    const starts: number[] = [];
+    const before = this.columns;
+    for (const { step, pair, row } of rows) {
+      this.known.add(`${step} ${pair}`);
+      starts.push(indices.length);
+      for (const [category, difference] of row.entries()) {
+        if (difference === 0) continue;
+        indices.push(category);
+        values.push(difference);
+      }
+      indices.push(this.column(this.stepColumns, step));
+      values.push(1);
+      if (this.hasPairSlack) {
+        indices.push(this.column(this.pairColumns, pair));
+        values.push(1);
+      }
+    }
+    starts.push(indices.length);
+    const added = this.columns - before;
+    if (added > 0) {
+      this.model.addVars(
+        new Float64Array(added),
+        new Float64Array(added).fill(this.highs.infinity),
+      );
+      this.model.changeColsCost(
+        { kind: "range", from: before, to: this.columns - 1 },
+        new Float64Array(added).fill(1),
+      );
+    }
+    this.model.addRows({
+      lower: new Float64Array(rows.length),
+      upper: new Float64Array(rows.length).fill(this.highs.infinity),
+      matrix: {
+        format: "csr",
+        numRows: rows.length,
+        numCols: this.columns,
+        starts: Int32Array.from(starts),
+        indices: Int32Array.from(indices),
+        values: Float64Array.from(values),
+      },
+    });
+  }
+
+  private column(columns: Map<number, number>, key: number): number {
+    let column = columns.get(key);
+    if (column === undefined) {
+      column = this.columns++;
+      columns.set(key, column);
+    }
+    return column;
+  }
+
+  solve(): Point {
+    this.model.run();
+    const status = this.model.getModelStatus();
+    if (status !== this.highs.constants.modelStatus.optimal) {
+      throw new JetonError(`the solver ended with status ${status}, expected an optimum`, {
+        code: "mixture-not-solved",
+        details: { status },
+      });
+    }
+    const { colValue } = this.model.getSolution();
+    const read = (columns: ReadonlyMap<number, number>): Map<number, number> => {
+      const values = new Map<number, number>();
+      for (const [key, column] of columns) {
+        if (colValue[column]! > 0) values.set(key, colValue[column]!);
+      }
+      return values;
+    };
+    return {
+      shares: colValue.slice(0, this.categories),
+      objective: this.model.getObjectiveValue(),
+      mergeSlack: read(this.stepColumns),
+      pairSlack: read(this.pairColumns),
+    };
+  }
+
+  dispose(): void {
+    this.model.dispose();
+  }
+}
+
+/** The changes of all categories, step by step, and the counts at the step reached. */
+class Simulation {
+  readonly missing: number[] = [];
+  private readonly merges: Int32Array;
+  private readonly categories: number;
+  private readonly pairs: number;
+  /** Changes of all categories sorted by step: pair, category, change in pairs per million. */
+  private readonly starts: Int32Array;
+  private readonly changedPairs: Int32Array;
+  private readonly changedCategories: Uint16Array;
+  private readonly changes: Float64Array;
+  /** Counts of pair × category in pairs per million. */
+  private readonly counts: Float64Array;
+  private readonly rows: Map<string, Float64Array> = new Map();
+
+  constructor(categories: readonly CountedCategory[], merges: Int32Array) {
+    this.merges = merges;
+    this.categories = categories.length;
+    const steps = merges.length;
+    const sizes = new Int32Array(steps + 2);
+    let pairs = merges.reduce((most, pair) => Math.max(most, pair + 1), 0);
+    for (const { histories } of categories) {
+      for (const { starts, changedPairs } of histories) {
+        for (let step = 0; step <= steps; step++)
+          sizes[step + 1]! += starts[step + 1]! - starts[step]!;
+        for (let i = 0; i < starts[steps + 1]!; i++) pairs = Math.max(pairs, changedPairs[i]! + 1);
+      }
+    }
+    for (let step = 0; step <= steps; step++) sizes[step + 1]! += sizes[step]!;
+    this.starts = sizes;
+    this.pairs = pairs;
+    const length = sizes[steps + 1]!;
+    this.changedPairs = new Int32Array(length);
+    this.changedCategories = new Uint16Array(length);
+    this.changes = new Float64Array(length);
+    const at = sizes.slice();
+    for (const [category, { histories }] of categories.entries()) {
+      const total = histories.reduce((sum, history) => sum + history.total, 0);
+      const scale = total > 0 ? perMillion / total : 0;
+      for (const { starts, changedPairs, changes } of histories) {
+        for (let step = 0; step <= steps; step++) {
+          for (let i = starts[step]!; i < starts[step + 1]!; i++) {
+            const place = at[step]!++;
+            this.changedPairs[place] = changedPairs[i]!;
+            this.changedCategories[place] = category;
+            this.changes[place] = changes[i]! * scale;
+          }
+        }
+      }
+    }
+    this.counts = new Float64Array(pairs * categories.length);
+    this.run((step) => {
+      if (this.countsOf(merges[step]!).every((count) => count < countNoise))
+        this.missing.push(step);
+      return true;
+    });
+  }
+
+  /** Goes through the steps; `visit` sees the counts before each merge and may end the walk. */
+  private run(visit: (step: number) => boolean, changed?: (pair: number) => void): void {
+    const { counts, categories, starts, changedPairs, changedCategories, changes } = this;
+    counts.fill(0);
+    for (let step = 0; step < this.merges.length; step++) {
+      for (let i = starts[step]!; i < starts[step + 1]!; i++) {
+        counts[changedPairs[i]! * categories + changedCategories[i]!]! += changes[i]!;
+      }
+      if (changed !== undefined) {
+        for (let i = starts[step]!; i < starts[step + 1]!; i++) changed(changedPairs[i]!);
+      }
+      if (!visit(step)) return;
+    }
+  }
+
+  private countsOf(pair: number): Float64Array {
+    return this.counts.subarray(pair * this.categories, (pair + 1) * this.categories);
+  }
+
+  private difference(step: number, pair: number): Float64Array {
+    const merged = this.countsOf(this.merges[step]!);
+    const other = this.countsOf(pair);
+    return merged.map((count, category) => count - other[category]!);
+  }
+
+  /** The row of a constraint that `findViolations` or `prepareRows` has met. */
+  row({ step, pair }: Constraint): Float64Array {
+    const key = `${step} ${pair}`;
+    const row = this.rows.get(key)!;
+    this.rows.delete(key);
+    return row;
+  }
+
+  prepareRows(constraints: readonly Constraint[]): void {
+    const byStep = new Map<number, Constraint[]>();
+    for (const constraint of constraints) {
+      const those = byStep.get(constraint.step);
+      if (those === undefined) byStep.set(constraint.step, [constraint]);
+      else those.push(constraint);
+    }
+    this.run((step) => {
+      for (const { pair } of byStep.get(step) ?? []) {
+        this.rows.set(`${step} ${pair}`, this.difference(step, pair));
+      }
+      return true;
+    });
+  }
+
+  /** Simulates the merges under a mixture and returns constraints that it violates. */
+  findViolations(
+    point: Point,
+    options: {
+      readonly tolerance: number;
+      readonly perMerge: number;
+      readonly most: number;
+      readonly isKnown: (step: number, pair: number) => boolean;
+    },
+  ): { readonly constraints: Constraint[]; readonly steps: number } {
+    const { merges, counts, categories } = this;
+    const { shares, mergeSlack, pairSlack } = point;
+    const valueOf = (pair: number): number => {
+      let value = 0;
+      for (let i = 0, at = pair * categories; i < categories; i++, at++) {
+        value += shares[i]! * counts[at]!;
+      }
+      return value;
+    };
+    const queue = new PairQueue(this.pairs);
+    const constraints: Constraint[] = [];
+    const missing = new Set(this.missing);
+    let steps = 0;
+    this.run(
+      (step) => {
+        steps = step + 1;
+        if (missing.has(step)) return true;
+        const merged = merges[step]!;
+        const limit = valueOf(merged) + (mergeSlack.get(step) ?? 0) + options.tolerance;
+        for (const pair of queue.above(limit, options.perMerge, merged)) {
+          if (options.isKnown(step, pair)) continue;
+          constraints.push({ step, pair });
+          this.rows.set(`${step} ${pair}`, this.difference(step, pair));
+        }
+        return constraints.length < options.most;
+      },
+      (pair) => queue.update(pair, valueOf(pair) - (pairSlack.get(pair) ?? 0)),
+    );
+    return { constraints, steps };
+  }
+}
+
+/** Sums of scaled counts that are really zero stay below this. */
+const countNoise = 1e-7;
+
+/** A priority queue of pairs by their count in the mixture, less their slack. */
+class PairQueue {
+  private readonly heap: Int32Array;
+  private readonly places: Int32Array;
+  private readonly keys: Float64Array;
+  private length = 0;
+
+  constructor(pairs: number) {
+    this.heap = new Int32Array(pairs);
+    this.places = new Int32Array(pairs).fill(-1);
+    this.keys = new Float64Array(pairs);
+  }
+
+  update(pair: number, key: number): void {
+    this.keys[pair] = key;
+    let place = this.places[pair]!;
+    if (place < 0) {
+      place = this.length++;
+      this.heap[place] = pair;
+      this.places[pair] = place;
+    }
+    this.sink(this.rise(place));
+  }
+
+  /** Up to `most` pairs with the largest keys above a limit. */
+  above(limit: number, most: number, except: number): number[] {
+    const found: number[] = [];
+    // The children of what was taken, to look at next.
+    const open: number[] = this.length > 0 ? [0] : [];
+    while (open.length > 0 && found.length < most) {
+      let best = 0;
+      for (let i = 1; i < open.length; i++) {
+        if (this.keyAt(open[i]!) > this.keyAt(open[best]!)) best = i;
+      }
+      const [place] = open.splice(best, 1);
+      if (this.keyAt(place!) <= limit) break;
+      const pair = this.heap[place!]!;
+      if (pair !== except) found.push(pair);
+      for (const child of [place! * 2 + 1, place! * 2 + 2])
+        if (child < this.length) open.push(child);
+    }
+    return found;
+  }
+
+  private keyAt(place: number): number {
+    return this.keys[this.heap[place]!]!;
+  }
+
+  private rise(place: number): number {
+    const { heap, keys, places } = this;
+    const pair = heap[place]!;
+    const key = keys[pair]!;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const other = heap[parent]!;
+      if (keys[other]! >= key) break;
+      heap[place] = other;
+      places[other] = place;
+      place = parent;
+    }
+    heap[place] = pair;
+    places[pair] = place;
+    return place;
+  }
+
+  private sink(place: number): void {
+    const { heap, keys, places } = this;
+    const pair = heap[place]!;
+    const key = keys[pair]!;
+    for (;;) {
+      let child = place * 2 + 1;
+      if (child >= this.length) break;
+      if (child + 1 < this.length && keys[heap[child + 1]!]! > keys[heap[child]!]!) child++;
+      const other = heap[child]!;
+      if (keys[other]! <= key) break;
+      heap[place] = other;
+      places[other] = place;
+      place = child;
+    }
+    heap[place] = pair;
+    places[pair] = place;
+  }
+}
