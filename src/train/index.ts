@@ -33,6 +33,14 @@ export {
   type Transform,
 } from "./optimizer.ts";
 export { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
+export {
+  makeRecallTask,
+  type RecallQuestion,
+  type RecallTask,
+  type RecallTaskKind,
+  type RecallTaskOptions,
+  recallTaskKinds,
+} from "./recall-tasks.ts";
 export { type LogEntry, openRunFolder, type RunFolder } from "./run-folder.ts";
 export { learningRateAt, type Schedule } from "./schedule.ts";
 export {
