@@ -30,4 +30,9 @@ export {
   type RunReproductionOptions,
   runReproduction,
 } from "./run-reproduction.ts";
+export {
+  type ResumableTraining,
+  type TrainResumablyOptions,
+  trainResumably,
+} from "./train-resumably.ts";
 export { effectOf, judge, type Verdict } from "./verdict.ts";

@@ -69,7 +69,7 @@ export async function drawClaims(result: ReproductionResult): Promise<string> {
       encoding: {
         y: { field: "what", type: "nominal", title: null, sort: null },
         x: { field: "value", type: "quantitative", title: null },
-        color: { field: "what", type: "nominal", legend: null, scale: { range: barColors } },
+        color: { field: "what", type: "nominal", legend: null, scale: barColors },
       },
     };
   });
@@ -81,7 +81,10 @@ export async function drawClaims(result: ReproductionResult): Promise<string> {
   });
 }
 
-const barColors: readonly string[] = ["#2563eb", "#94a3b8", "#ea580c"];
+const barColors: Specification = {
+  domain: ["measured", "baseline", "paper"],
+  range: ["#2563eb", "#94a3b8", "#ea580c"],
+};
 
 function barsOf(claim: ClaimResult): { what: string; value: number }[] {
   const bars = [{ what: "measured", value: claim.measured }];
@@ -96,6 +99,7 @@ function panelSpecification(panel: Panel): Specification {
     points.map((point) => ({ ...point, series: name })),
   );
   const names = series.map(({ name }) => name);
+  const legend = { orient: "bottom", columns: 2, labelLimit: 260 };
   const encoding: Specification = {
     x: { field: "x", ...axisEncoding(panel.x, kind === "bar") },
     y: { field: "y", ...axisEncoding(panel.y, kind === "bar") },
@@ -105,7 +109,7 @@ function panelSpecification(panel: Panel): Specification {
       title: null,
       scale: { domain: names },
       sort: names,
-      legend: { orient: "bottom", columns: 2, labelLimit: 260 },
+      legend,
     },
     ...(kind === "bar" && { xOffset: { field: "series", sort: names } }),
     ...(kind === "line" &&
@@ -114,7 +118,8 @@ function panelSpecification(panel: Panel): Specification {
           field: "series",
           type: "nominal",
           title: null,
-          legend: null,
+          sort: names,
+          legend,
           scale: { domain: names, range: series.map(({ dashed }) => (dashed ? [5, 4] : [1, 0])) },
         },
       }),
@@ -133,6 +138,8 @@ function panelSpecification(panel: Panel): Specification {
       y: { field: "low", ...axisEncoding(panel.y, kind === "bar") },
       y2: { field: "high" },
       strokeDash: { value: [1, 0] },
+      // On a bar of its own colour an interval would be invisible.
+      ...(kind === "bar" && { color: { value: "black" }, detail: { field: "series" } }),
     },
   };
   return {

@@ -1,4 +1,5 @@
 /** `jeton reproduce`: measures what the papers claim. */
+import { join } from "node:path";
 import { createProgressLine } from "../../core/progress.ts";
 import type { Reproduction, ReproductionResult, Verdict } from "../../reproduce/index.ts";
 import { type System, systems } from "../../systems.ts";
@@ -96,7 +97,7 @@ async function reproduceOne(
   const isComplete = result.skipped === undefined;
   if (values.record && isComplete) {
     const svg = await (plot === undefined ? drawClaims(result) : drawPlot(plot));
-    const paths = await recordResult("reproductions", result, svg);
+    const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
     await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);
   }
   if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
