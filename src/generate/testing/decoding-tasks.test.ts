@@ -1,0 +1,41 @@
+import { describe, expect, test } from "vitest";
+import { dataFolder } from "../../checkpoint/index.ts";
+import { type DecodingTaskKind, decodingTaskKinds, decodingTasks } from "./decoding-tasks.ts";
+
+const available = dataFolder() !== undefined;
+if (!available) console.log("decoding tasks: skipped but for code, JETON_DATA is not set");
+
+function describeKind(kind: DecodingTaskKind): void {
+  test("are distinct, within the limit, the same for the same seed and others for another", async () => {
+    const tasks = await decodingTasks({ kind, count: 220, seed: 3, maximumCharacters: 900 });
+    expect(new Set(tasks.map(({ prompt }) => prompt)).size).toBe(220);
+    for (const { kind: own, prompt } of tasks) {
+      expect(own).toBe(kind);
+      expect(prompt.length).toBeGreaterThan(20);
+      expect(prompt.length).toBeLessThanOrEqual(900);
+    }
+    const again = await decodingTasks({
+      kind,
+      count: 210,
+      seed: 3,
+      skip: 10,
+      maximumCharacters: 900,
+    });
+    expect(again).toEqual(tasks.slice(10));
+    const others = await decodingTasks({ kind, count: 220, seed: 4, maximumCharacters: 900 });
+    expect(others.map(({ prompt }) => prompt)).not.toEqual(tasks.map(({ prompt }) => prompt));
+  });
+}
+
+describe("decoding tasks of kind code", () => describeKind("code"));
+
+describe.skipIf(!available).each(decodingTaskKinds.filter((kind) => kind !== "code"))(
+  "decoding tasks of kind %s",
+  describeKind,
+);
+
+test("too many are an error that says how many there are", async () => {
+  await expect(decodingTasks({ kind: "code", count: 100_000 })).rejects.toMatchObject({
+    code: "decoding-tasks-too-few",
+  });
+});
