@@ -49,6 +49,8 @@ export interface DraftTree {
    * randomness that no draw of the loop shares).
    */
   readonly laws?: readonly (TokenDistribution | undefined)[];
+  /** Whose tree it is, where a drafter passes on another's. Default: the drafter's own name. */
+  readonly drafter?: string;
 }
 
 /** What a drafter knows of a request from the start. */
@@ -106,6 +108,8 @@ export interface DraftOutcome {
   /** Prompt and decided tokens together, `decided` at the end. */
   readonly ids: readonly number[];
   readonly rows: VerifiedRows;
+  /** What the forward took, waiting for its turn included; 0 for the prompt. */
+  readonly seconds: number;
   /** Absent where the step was plain or another drafter's tree was verified. */
   readonly verdict?: DraftVerdict;
 }

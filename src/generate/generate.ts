@@ -1,11 +1,10 @@
 /**
  * The decoding loop: an async iterator of tokens.
  */
-import { JetonError } from "../core/index.ts";
-import type { LoadedModel, SequenceStep, StepResult } from "../model/index.ts";
+import type { LoadedModel } from "../model/index.ts";
+import { type DecidedToken, Decoding } from "./decoding.ts";
 import { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
 import { prefill } from "./prefill.ts";
-import { chooseToken, needsLogits } from "./sampler.ts";
 import { createStopText } from "./stop-text.ts";
 import type {
   FinishReason,
@@ -38,11 +37,6 @@ export async function* generate(
   const sampling = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
   const maxTokens = resolveMaxTokens(model, ids.length, options.maxTokens);
-  const alternatives = options.topLogProbabilities ?? 0;
-  const request: Pick<SequenceStep, "topK" | "logits"> = {
-    topK: Math.max(1, alternatives),
-    logits: needsLogits(sampling),
-  };
   const ends = new Set([
     ...(options.stopIds ?? []),
     ...(options.ignoreEndOfSequence ? [] : model.endOfSequenceIds),
@@ -55,6 +49,7 @@ export async function* generate(
   const generated: number[] = [];
   let text = "";
   let finishReason: FinishReason = "length";
+  let stopped = false;
 
   const sequence = await model.openSequence({
     prefix: ids,
@@ -75,88 +70,70 @@ export async function* generate(
     reusedTokens: reused,
     prefillSeconds: (prefilled - begin) / 1000,
     decodeSeconds: (performance.now() - prefilled) / 1000,
+    ...(options.drafter && decoding && { drafting: decoding.statistics }),
   });
+  let decoding: Decoding | undefined;
   try {
-    let result = await prefill(sequence, ids.slice(reused), request, {
+    decoding = new Decoding(sequence, {
+      model,
+      sampling,
+      promptIds: ids,
+      ends,
+      alternatives: options.topLogProbabilities ?? 0,
+      drafter: options.drafter,
+      maximumNodes: options.maximumDraft ?? 64,
+      signal,
+    });
+    const result = await prefill(sequence, ids.slice(reused), decoding.request, {
       chunk: options.prefillChunk,
       signal,
       onProgress: (done) =>
         options.onPrefill?.({ done: reused + done, total: promptTokens, reused }),
     });
     prefilled = performance.now();
-    const seen = [...ids];
-    while (generated.length < maxTokens) {
+    let pending = maxTokens > 0 ? Promise.resolve(decoding.first(result)) : undefined;
+    while (pending) {
       signal?.throwIfAborted();
-      const chances = describeChances(result, alternatives);
-      const id = chooseToken(result, sampling, seen, ids.length + generated.length);
-      if (ends.has(id)) {
-        finishReason = "stop";
-        break;
+      const decided: readonly DecidedToken[] = await pending;
+      const tokens: GeneratedToken[] = [];
+      let ended = false;
+      for (const token of decided) {
+        if (ends.has(token.id)) {
+          finishReason = "stop";
+          ended = true;
+          break;
+        }
+        generated.push(token.id);
+        const piece = stopText.push(decoder.push(token.id));
+        text += piece.text;
+        tokens.push({ ...token, text: piece.text });
+        if (piece.stopped) {
+          finishReason = "stop";
+          stopped = true;
+          break;
+        }
       }
-      const logProbability = chances.logProbability(id);
-      generated.push(id);
-      seen.push(id);
-      const piece = stopText.push(decoder.push(id));
-      text += piece.text;
-      // The next step runs while the caller looks at this token.
-      const last = piece.stopped || generated.length === maxTokens;
-      const next = last
-        ? undefined
-        : sequence.step({ ids: [id], ...request }, signal ? { signal } : {});
+      // The next step runs while the caller looks at these tokens.
+      const remaining = maxTokens - generated.length;
+      pending = ended || stopped || remaining === 0 ? undefined : decoding.next(remaining);
       // Whoever leaves the loop never awaits it: a rejection must not count as unhandled.
-      next?.catch(() => undefined);
-      const { top } = chances;
-      yield {
-        id,
-        text: piece.text,
-        logProbability,
-        ...(top && { topLogProbabilities: top }),
-        origin: { kind: "decoded" },
-      };
-      if (piece.stopped) {
-        finishReason = "stop";
-        return finish("");
+      pending?.catch(() => undefined);
+      for (const token of tokens) {
+        yield token;
+        signal?.throwIfAborted();
       }
-      if (!next) break;
-      result = await next;
     }
+    if (stopped) return finish("");
     const rest = stopText.push(decoder.end());
     if (rest.stopped) finishReason = "stop";
     return finish(rest.stopped ? rest.text : rest.text + stopText.flush());
   } finally {
-    await sequence.release();
+    try {
+      await decoding?.end();
+    } finally {
+      await sequence.release();
+    }
   }
-}
-
-interface Chances {
-  logProbability(id: number): number;
-  readonly top: GeneratedToken["topLogProbabilities"];
-}
-
-/** Log-probabilities of a step's last row under the model, before any sampling option. */
-function describeChances(result: StepResult, alternatives: number): Chances {
-  const total = result.logSumExp[0]!;
-  const { topIds, topLogits, logits } = result;
-  return {
-    logProbability(id) {
-      const at = topIds.indexOf(id);
-      const logit = at >= 0 ? topLogits[at]! : logits?.[id];
-      if (logit === undefined) {
-        throw new JetonError(`the logit of token ${id} was not computed`, {
-          code: "generate-logit-missing",
-          details: { id },
-        });
-      }
-      return logit - total;
-    },
-    top:
-      alternatives === 0
-        ? undefined
-        : Array.from(topIds.subarray(0, alternatives), (id, index) => ({
-            id,
-            logProbability: topLogits[index]! - total,
-          })),
-  };
 }
 
 /** Runs a generation to its end and returns its result. */

@@ -3,6 +3,18 @@
  *
  * @module generate
  */
+export {
+  type DraftContext,
+  type Drafter,
+  type DraftOutcome,
+  type DraftRequest,
+  type DraftSequence,
+  type DraftTree,
+  type DraftVerdict,
+  draftRandom,
+  emptyTree,
+  type VerifiedRows,
+} from "./drafter.ts";
 export { complete, generate } from "./generate.ts";
 export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
 export {
@@ -10,13 +22,17 @@ export {
   drawFor,
   isGreedy,
   largestLogit,
+  neededCandidates,
+  needsLogits,
   penalizeRepetition,
   pickToken,
+  rowDistribution,
   type Sampling,
   type TokenDistribution,
   tokenDistribution,
 } from "./sampler.ts";
 export { type ScoreOptions, score } from "./score.ts";
+export type { DepthStatistics, DrafterShare, DraftStatistics } from "./statistics.ts";
 export { createStopText, type StopText, type StopTextResult } from "./stop-text.ts";
 export type {
   FinishReason,
@@ -30,3 +46,10 @@ export type {
   ScoreResult,
   TokenOrigin,
 } from "./types.ts";
+export {
+  checkTree,
+  type DraftWalk,
+  type SampledTarget,
+  walkMatching,
+  walkSampled,
+} from "./verify.ts";

@@ -35,6 +35,10 @@ const rules: Readonly<Record<string, Rule>> = {
     expected: "an integer from 0 to 20",
   },
   prefillChunk: positiveCount,
+  maximumDraft: {
+    test: (v) => Number.isSafeInteger(v) && v > 0 && v <= 1024,
+    expected: "an integer from 1 to 1024",
+  },
 };
 
 /** @throws JetonError `generate-option-invalid` naming the option, its value and what was expected */

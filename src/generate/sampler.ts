@@ -21,29 +21,35 @@ export interface Sampling {
 
 /** A distribution over a few (or all) token ids. */
 export interface TokenDistribution {
+  /** Ascending. */
   readonly ids: Int32Array;
-  /** Sum to one; in descending order. */
+  /** Sum to one. */
   readonly probabilities: Float64Array;
 }
 
-/** True where the choice needs nothing but the most probable tokens. */
+/** A sampler that keeps at most this many tokens reads them from a step's most probable ones. */
+const mostCandidates = 64;
+
+/** True where the choice needs nothing but the most probable token. */
 export function isGreedy(sampling: Sampling): boolean {
   return sampling.temperature === 0 || sampling.topK === 1;
 }
 
 /** True where a sampler needs all logits of a row, not only the most probable ones. */
 export function needsLogits(sampling: Sampling): boolean {
-  return !isGreedy(sampling) || sampling.repetitionPenalty !== 1;
+  if (sampling.repetitionPenalty !== 1) return true;
+  return !isGreedy(sampling) && !(sampling.topK > 0 && sampling.topK <= mostCandidates);
+}
+
+/** How many most probable tokens of a row a sampler needs where it does not need all logits. */
+export function neededCandidates(sampling: Sampling): number {
+  return isGreedy(sampling) || needsLogits(sampling) ? 1 : sampling.topK;
 }
 
 /** Divides positive and multiplies negative logits of seen tokens (Keskar et al., 2019), in place. */
-export function penalizeRepetition(
-  logits: Float32Array,
-  seen: Iterable<number>,
-  penalty: number,
-): void {
+export function penalizeRepetition(logits: Float32Array, seen: SeenTokens, penalty: number): void {
   if (penalty === 1) return;
-  for (const id of new Set(seen)) {
+  for (const id of seen) {
     const logit = logits[id];
     if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
   }
@@ -56,54 +62,102 @@ export function largestLogit(logits: Float32Array): number {
   return best;
 }
 
-/** The distribution that a sampler draws from: filtered, renormalized, most probable first. */
-export function tokenDistribution(logits: Float32Array, sampling: Sampling): TokenDistribution {
+/**
+ * The distribution that a sampler draws from: filtered and renormalized.
+ *
+ * Tokens are in ascending order of their ids, not of their probabilities: where one of two
+ * equally probable tokens falls in the cumulative distribution must not depend on the last bit of
+ * a logit, which differs between a forward over one token and one over several.
+ *
+ * @param logits of all tokens, or of the tokens `ids`
+ * @throws JetonError `generate-logits-not-finite`
+ */
+export function tokenDistribution(
+  logits: Float32Array,
+  sampling: Sampling,
+  ids?: Int32Array,
+): TokenDistribution {
+  const idAt = (index: number): number => (ids ? ids[index]! : index);
+  const best = largestLogit(logits);
   if (isGreedy(sampling)) {
-    return { ids: Int32Array.of(largestLogit(logits)), probabilities: Float64Array.of(1) };
+    return { ids: Int32Array.of(idAt(best)), probabilities: Float64Array.of(1) };
   }
-  const { temperature, topK, topP, minP } = sampling;
-  let largest = -Infinity;
-  for (const logit of logits) if (logit > largest) largest = logit;
+  const largest = logits[best]!;
   if (!Number.isFinite(largest)) {
     throw new JetonError("the model's logits are not finite", {
       code: "generate-logits-not-finite",
       details: { largest },
     });
   }
-  // What is e^-40 times as probable as the best token cannot matter, and sorting it would cost.
-  const floor = largest - 40 * temperature;
-  let candidates: number[] = [];
-  for (let id = 0; id < logits.length; id++) if (logits[id]! >= floor) candidates.push(id);
-  candidates.sort((a, b) => logits[b]! - logits[a]! || a - b);
-  if (topK > 0 && candidates.length > topK) candidates = candidates.slice(0, topK);
-
-  const probabilities = Float64Array.from(candidates, (id) =>
-    Math.exp((logits[id]! - largest) / temperature),
-  );
-  let kept = candidates.length;
-  if (topP < 1) {
-    const total = probabilities.reduce((sum, p) => sum + p, 0);
-    let sum = 0;
-    for (let index = 0; index < kept; index++) {
-      sum += probabilities[index]! / total;
-      if (sum >= topP) kept = index + 1;
-    }
+  const kept = keptTokens(logits, largest, sampling);
+  kept.sort((a, b) => idAt(a) - idAt(b));
+  const { temperature } = sampling;
+  const probabilities = new Float64Array(kept.length);
+  let total = 0;
+  for (let index = 0; index < kept.length; index++) {
+    const mass = Math.exp((logits[kept[index]!]! - largest) / temperature);
+    probabilities[index] = mass;
+    total += mass;
   }
-  if (minP > 0) {
-    const least = probabilities[0]! * minP;
-    while (kept > 1 && probabilities[kept - 1]! < least) kept--;
-  }
-  const rest = probabilities.subarray(0, kept);
-  const total = rest.reduce((sum, p) => sum + p, 0);
-  return {
-    ids: Int32Array.from(candidates.slice(0, kept)),
-    probabilities: rest.map((p) => p / total),
-  };
+  for (let index = 0; index < kept.length; index++) probabilities[index]! /= total;
+  return { ids: ids ? kept.map(idAt) : kept, probabilities };
 }
 
-/** The draw in [0, 1) of one position of one sequence. */
-export function drawFor(sampling: Sampling, position: number): number {
-  return createRandom(sampling.seed, "token", sampling.sequence, position).uniform();
+/** Indices of the logits that top-k, top-p and min-p leave. */
+function keptTokens(logits: Float32Array, largest: number, sampling: Sampling): Int32Array {
+  const { temperature, topK, topP, minP } = sampling;
+  const limited = topK > 0 && topK < logits.length;
+  // What is e^-40 times as probable as the best token cannot matter.
+  const least = minP > 0 ? Math.max(-40, Math.log(minP)) : -40;
+  if (!limited && topP === 1) return atLeast(logits, largest + temperature * least);
+
+  // Sorting a whole vocabulary would cost more than a forward of a small model: sort what lies
+  // within a reach of the best token that holds enough.
+  const mass = (index: number): number => Math.exp((logits[index]! - largest) / temperature);
+  let total = 0;
+  if (!limited) for (let index = 0; index < logits.length; index++) total += mass(index);
+  let sorted: Int32Array;
+  for (let reach = 4; ; reach *= 2) {
+    sorted = atLeast(logits, largest - temperature * reach);
+    const enough = limited
+      ? sorted.length >= topK
+      : sorted.reduce((sum, index) => sum + mass(index), 0) >= topP * total;
+    if (enough || sorted.length === logits.length || reach > 1e6) break;
+  }
+  sorted.sort((a, b) => logits[b]! - logits[a]! || a - b);
+  if (limited) sorted = sorted.subarray(0, topK);
+  if (limited) for (const index of sorted) total += mass(index);
+  let count = sorted.length;
+  if (topP < 1) {
+    let sum = 0;
+    for (let index = 0; index < count; index++) {
+      sum += mass(sorted[index]!) / total;
+      if (sum >= topP) count = index + 1;
+    }
+  }
+  if (minP > 0) while (count > 1 && mass(sorted[count - 1]!) < minP) count--;
+  return sorted.slice(0, count);
+}
+
+/** Indices of the logits that reach `floor`, ascending. */
+function atLeast(logits: Float32Array, floor: number): Int32Array {
+  let count = 0;
+  for (let index = 0; index < logits.length; index++) if (logits[index]! >= floor) count++;
+  const found = new Int32Array(count);
+  for (let index = 0, at = 0; at < count; index++) if (logits[index]! >= floor) found[at++] = index;
+  return found;
+}
+
+/**
+ * The draw in [0, 1) of one position of one sequence.
+ *
+ * @param test number of the test of a drafted sibling at this position; absent: the token's own draw
+ */
+export function drawFor(sampling: Sampling, position: number, test?: number): number {
+  const { seed, sequence } = sampling;
+  return test === undefined
+    ? createRandom(seed, "token", sequence, position).uniform()
+    : createRandom(seed, "test", sequence, position, test).uniform();
 }
 
 /** The token at which the cumulative distribution passes `draw`. */
@@ -117,19 +171,47 @@ export function pickToken(distribution: TokenDistribution, draw: number): number
   return ids[ids.length - 1]!;
 }
 
-/** Chooses the token after a step's last row. `seen` are the tokens that a penalty applies to. */
-export function chooseToken(
+/** Tokens seen so far, each once, as a repetition penalty counts them. */
+export type SeenTokens = ReadonlySet<number>;
+
+/** The law of the token after row `row` of a step that was asked for what the sampler needs. */
+export function rowDistribution(
   result: StepResult,
+  row: number,
   sampling: Sampling,
-  seen: readonly number[],
-  position: number,
-): number {
-  if (!needsLogits(sampling)) return result.topIds[0]!;
-  let logits = result.logits!;
+  seen: SeenTokens,
+): TokenDistribution {
+  if (!needsLogits(sampling)) {
+    const candidates = result.topIds.length / result.logSumExp.length;
+    const from = row * candidates;
+    const to = from + Math.min(candidates, neededCandidates(sampling));
+    return tokenDistribution(
+      result.topLogits.subarray(from, to),
+      sampling,
+      result.topIds.subarray(from, to),
+    );
+  }
+  const vocabulary = result.logits!.length / result.logSumExp.length;
+  let logits: Float32Array = result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
   if (sampling.repetitionPenalty !== 1) {
     // The model's own probabilities are still to be reported.
     logits = logits.slice();
     penalizeRepetition(logits, seen, sampling.repetitionPenalty);
   }
-  return pickToken(tokenDistribution(logits, sampling), drawFor(sampling, position));
+  return tokenDistribution(logits, sampling);
+}
+
+/** Chooses the token at `position`, which follows row `row` of a step. */
+export function chooseToken(
+  result: StepResult,
+  row: number,
+  sampling: Sampling,
+  seen: SeenTokens,
+  position: number,
+): number {
+  if (isGreedy(sampling) && !needsLogits(sampling)) {
+    return result.topIds[(row * result.topIds.length) / result.logSumExp.length]!;
+  }
+  const law = rowDistribution(result, row, sampling, seen);
+  return law.ids.length === 1 ? law.ids[0]! : pickToken(law, drawFor(sampling, position));
 }

@@ -2,6 +2,8 @@
  * What goes into a generation and what comes out of it.
  */
 import type { LoadedModel } from "../model/index.ts";
+import type { Drafter } from "./drafter.ts";
+import type { DraftStatistics } from "./statistics.ts";
 
 /** How the next token is drawn from the logits of a row. Every option may be left out. */
 export interface SamplingOptions {
@@ -30,6 +32,14 @@ export interface GenerateOptions extends SamplingOptions {
   stopIds?: readonly number[];
   /** True: end-of-sequence ids are generated like any other token. Default false. */
   ignoreEndOfSequence?: boolean;
+  /**
+   * Guesses tokens ahead, many of which one forward verifies. The text is the same as without: token
+   * for token with greedy decoding and deterministic drafters, in law with drafters that sample.
+   * Default: none, one token for each forward.
+   */
+  drafter?: Drafter;
+  /** Most guesses of one forward, at most 1,024. Default 64; drafters may stop earlier. */
+  maximumDraft?: number;
   /** Number of the sequence for keyed randomness, where one request asks for several. Default 0. */
   sequence?: number;
   /** Also report this many of the most probable tokens of every step, at most 20. Default 0. */
@@ -79,6 +89,8 @@ export interface GenerateResult {
   readonly reusedTokens: number;
   readonly prefillSeconds: number;
   readonly decodeSeconds: number;
+  /** What guessing ahead brought, where a drafter was asked for. */
+  readonly drafting?: DraftStatistics;
 }
 
 /**

@@ -1,0 +1,261 @@
+/**
+ * The decoding of one request: forwards over the last token and what was guessed after it, and the
+ * tokens that each of them decides.
+ */
+import { JetonError } from "../core/index.ts";
+import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
+import { type Drafter, type DraftSequence, type DraftTree, emptyTree } from "./drafter.ts";
+import {
+  chooseToken,
+  drawFor,
+  isGreedy,
+  neededCandidates,
+  needsLogits,
+  rowDistribution,
+  type Sampling,
+} from "./sampler.ts";
+import { DraftCounter } from "./statistics.ts";
+import type { GeneratedToken, TokenOrigin } from "./types.ts";
+import { checkTree, type DraftWalk, walkMatching, walkSampled } from "./verify.ts";
+
+/** A token that a forward decided, as the model sees it. */
+export type DecidedToken = Omit<GeneratedToken, "text">;
+
+export interface DecodingOptions {
+  readonly model: LoadedModel;
+  readonly sampling: Sampling;
+  readonly promptIds: readonly number[];
+  /** Tokens after which nothing follows. */
+  readonly ends: ReadonlySet<number>;
+  /** Most probable tokens to report with each token. */
+  readonly alternatives: number;
+  readonly drafter: Drafter | undefined;
+  /** Most nodes of a tree. */
+  readonly maximumNodes: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const plain: TokenOrigin = { kind: "decoded" };
+
+/** Decodes one sequence. Not more than one `next` at a time. */
+export class Decoding {
+  /** What a forward must return for its rows. */
+  readonly request: Pick<SequenceStep, "topK" | "logits">;
+  readonly #options: DecodingOptions;
+  readonly #sequence: OpenSequence;
+  readonly #drafting: DraftSequence | undefined;
+  readonly #counter: DraftCounter;
+  /** Prompt and decided tokens. */
+  readonly #ids: number[];
+  readonly #seen: Set<number>;
+  readonly #stepOptions: { signal?: AbortSignal };
+  #ended = false;
+
+  constructor(sequence: OpenSequence, options: DecodingOptions) {
+    const { sampling, alternatives, drafter, promptIds, signal } = options;
+    this.#options = options;
+    this.#sequence = sequence;
+    this.#counter = new DraftCounter(drafter?.name ?? "none");
+    this.#ids = [...promptIds];
+    this.#seen = new Set(sampling.repetitionPenalty === 1 ? [] : promptIds);
+    this.#stepOptions = signal ? { signal } : {};
+    this.request = {
+      topK: Math.max(1, alternatives, neededCandidates(sampling), drafter?.candidates ?? 0),
+      logits: needsLogits(sampling),
+    };
+    this.#drafting = drafter?.begin({ promptIds, sampling });
+  }
+
+  /** The first token, from the result of the prompt's last row. */
+  first(result: StepResult): DecidedToken[] {
+    const root = this.#ids.at(-1)!;
+    const walk = this.#walk(result, emptyTree);
+    this.#observe(result, root, emptyTree, walk, 0);
+    return this.#describe(result, emptyTree, walk);
+  }
+
+  /**
+   * One forward: the last decided token, and guesses of at most `remaining - 1` tokens after it.
+   *
+   * @returns at least one token, at most `remaining`
+   */
+  async next(remaining: number): Promise<DecidedToken[]> {
+    const counter = this.#counter;
+    const root = this.#ids.at(-1)!;
+    const begin = performance.now();
+    const proposed = this.#propose(remaining);
+    const tree = proposed instanceof Promise ? await proposed : proposed;
+    const drafted = performance.now();
+    counter.draftTime += drafted - begin;
+
+    const nodes = tree.ids.length;
+    const step: Omit<SequenceStep, "slot"> =
+      nodes === 0
+        ? { ids: [root], ...this.request }
+        : { ...this.request, ...rowsOf(root, tree), results: "all", commit: false };
+    const result = await this.#sequence.step(step, this.#stepOptions);
+    const forwarded = performance.now();
+    counter.forwardTime += forwarded - drafted;
+
+    const walk = this.#walk(result, tree);
+    if (nodes > 0) await this.#sequence.accept([0, ...walk.accepted.map((node) => node + 1)]);
+    const walked = performance.now();
+    counter.verifyTime += walked - forwarded;
+
+    counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
+    this.#observe(result, root, tree, walk, (forwarded - drafted) / 1000);
+    counter.draftTime += performance.now() - walked;
+    return this.#describe(result, tree, walk);
+  }
+
+  get statistics(): ReturnType<DraftCounter["result"]> {
+    return this.#counter.result();
+  }
+
+  /** Ends the drafter's part, once. A forward that still runs tells it nothing any more. */
+  async end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#drafting?.end();
+  }
+
+  #propose(remaining: number): DraftTree | Promise<DraftTree> {
+    const drafting = this.#drafting;
+    if (!drafting) return emptyTree;
+    const { model } = this.#options;
+    // The root takes a row of the context too.
+    const room = model.contextLength - this.#sequence.length - 1;
+    const limits = {
+      maximumNodes: Math.min(this.#options.maximumNodes, room),
+      maximumDepth: Math.min(remaining - 1, room),
+    };
+    if (limits.maximumNodes < 1 || limits.maximumDepth < 1) return emptyTree;
+    const check = (tree: DraftTree): DraftTree => {
+      checkTree(tree, { ...limits, vocabularySize: model.config.vocabularySize });
+      return tree;
+    };
+    const proposed = drafting.propose({ ids: this.#ids, ...limits, leastExpected: 0 });
+    return proposed instanceof Promise ? proposed.then(check) : check(proposed);
+  }
+
+  /** Walks down the tree and takes what it decides into the text. */
+  #walk(result: StepResult, tree: DraftTree): DraftWalk {
+    const { sampling, ends } = this.#options;
+    const base = this.#ids.length;
+    const enter = (row: number): void => {
+      if (row > 0) this.#take(tree.ids[row - 1]!);
+    };
+    const walk =
+      tree.laws && !isGreedy(sampling)
+        ? walkSampled(
+            tree,
+            {
+              law: (row) => {
+                enter(row);
+                return rowDistribution(result, row, sampling, this.#seen);
+              },
+              draw: (depth) => drawFor(sampling, base + depth),
+              test: (depth, order) => drawFor(sampling, base + depth, order),
+            },
+            ends,
+          )
+        : walkMatching(
+            tree,
+            (row, depth) => {
+              enter(row);
+              return chooseToken(result, row, sampling, this.#seen, base + depth);
+            },
+            ends,
+          );
+    for (const id of walk.decided.slice(this.#ids.length - base)) this.#take(id);
+    return walk;
+  }
+
+  #take(id: number): void {
+    this.#ids.push(id);
+    if (this.#options.sampling.repetitionPenalty !== 1) this.#seen.add(id);
+  }
+
+  #observe(
+    result: StepResult,
+    root: number,
+    tree: DraftTree,
+    walk: DraftWalk,
+    seconds: number,
+  ): void {
+    if (!this.#drafting || this.#ended) return;
+    const { accepted, refused, decided } = walk;
+    const ids = new Int32Array(1 + tree.ids.length);
+    ids[0] = root;
+    ids.set(tree.ids, 1);
+    const { topIds, topLogits, logSumExp } = result;
+    const rows = { ids, candidates: this.request.topK!, topIds, topLogits, logSumExp };
+    this.#drafting.observe({
+      decided,
+      ids: this.#ids,
+      rows,
+      seconds,
+      ...(tree.ids.length > 0 && { verdict: { tree, accepted, refused } }),
+    });
+  }
+
+  #describe(result: StepResult, tree: DraftTree, walk: DraftWalk): DecidedToken[] {
+    const { alternatives, drafter } = this.#options;
+    const name = tree.drafter ?? drafter?.name ?? "none";
+    return walk.decided.map((id, index) => {
+      const row = index === 0 ? 0 : walk.accepted[index - 1]! + 1;
+      const top = alternatives > 0 ? topTokens(result, row, alternatives) : undefined;
+      return {
+        id,
+        logProbability: logProbability(result, row, id),
+        ...(top && { topLogProbabilities: top }),
+        origin:
+          index < walk.accepted.length
+            ? { kind: "accepted", drafter: name, depth: index + 1 }
+            : plain,
+      };
+    });
+  }
+}
+
+/** The root and the nodes as rows of one step. */
+function rowsOf(root: number, tree: DraftTree): Pick<SequenceStep, "ids" | "parents"> {
+  const rows = 1 + tree.ids.length;
+  const ids = new Int32Array(rows);
+  ids[0] = root;
+  ids.set(tree.ids, 1);
+  const parents = new Array<number>(rows);
+  parents[0] = -1;
+  for (let node = 0; node + 1 < rows; node++) parents[node + 1] = tree.parents[node]! + 1;
+  return { ids, parents };
+}
+
+/** Log-probability of a token after a row under the model, before any sampling option. */
+function logProbability(result: StepResult, row: number, id: number): number {
+  const { topIds, topLogits, logSumExp, logits } = result;
+  const candidates = topIds.length / logSumExp.length;
+  for (let at = row * candidates; at < (row + 1) * candidates; at++) {
+    if (topIds[at] === id) return topLogits[at]! - logSumExp[row]!;
+  }
+  const logit = logits?.[row * (logits.length / logSumExp.length) + id];
+  if (logit === undefined) {
+    throw new JetonError(`the logit of token ${id} was not computed`, {
+      code: "generate-logit-missing",
+      details: { id },
+    });
+  }
+  return logit - logSumExp[row]!;
+}
+
+function topTokens(
+  { topIds, topLogits, logSumExp }: StepResult,
+  row: number,
+  count: number,
+): NonNullable<GeneratedToken["topLogProbabilities"]> {
+  const candidates = topIds.length / logSumExp.length;
+  const from = row * candidates;
+  return Array.from(topIds.subarray(from, from + Math.min(count, candidates)), (id, index) => ({
+    id,
+    logProbability: topLogits[from + index]! - logSumExp[row]!,
+  }));
+}

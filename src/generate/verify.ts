@@ -1,0 +1,243 @@
+/**
+ * The one verification of draft trees: walks from the root down for as long as the model agrees.
+ *
+ * Two rules, both exact:
+ *
+ * - `walkMatching`, for deterministic trees and for greedy decoding: the token of each visited row is
+ *   chosen as plain decoding chooses it, and the walk goes on where a child carries it. The choice
+ *   does not look at the tree, so the text is that of plain decoding, token for token.
+ * - `walkSampled`, for trees whose siblings were drawn without replacement from a known law
+ *   (SpecInfer's residual rule in Sequoia's and DySpec's form): child y, drawn from d, is accepted
+ *   with probability min(1, t(y) / d(y)); after a refusal the target t becomes max(t - d, 0) and d
+ *   loses y, both renormalized. Whatever is emitted has the law t.
+ */
+import { JetonError } from "../core/index.ts";
+import type { DraftTree } from "./drafter.ts";
+import { pickToken, type TokenDistribution } from "./sampler.ts";
+
+const noEnds: ReadonlySet<number> = new Set();
+
+/** Where a walk went. */
+export interface DraftWalk {
+  /** Accepted nodes, from the root down. */
+  readonly accepted: number[];
+  /** Nodes that were compared with the model's choice and refused. */
+  readonly refused: number[];
+  /**
+   * Tokens that the walk decided: those of the accepted nodes, then the model's own. Without the
+   * latter where the last accepted node carries a token that ends the text.
+   */
+  readonly decided: number[];
+}
+
+/**
+ * Walks down a tree by one choice per visited row.
+ *
+ * @param choose the token after `row` (0: the root, i + 1: node i) that plain decoding would take;
+ *   called once per visited row, from the root down, `depth` tokens after the root's
+ * @param ends tokens after which nothing follows
+ */
+export function walkMatching(
+  tree: DraftTree,
+  choose: (row: number, depth: number) => number,
+  ends: ReadonlySet<number> = noEnds,
+): DraftWalk {
+  const { ids, parents } = tree;
+  const walk: DraftWalk = { accepted: [], refused: [], decided: [] };
+  let node = -1;
+  for (;;) {
+    const token = choose(node + 1, walk.decided.length);
+    walk.decided.push(token);
+    const parent = node;
+    let next = -1;
+    for (let child = parent + 1; child < ids.length && next < 0; child++) {
+      if (parents[child] !== parent) continue;
+      if (ids[child] === token) next = child;
+      else walk.refused.push(child);
+    }
+    if (next < 0) return walk;
+    walk.accepted.push(next);
+    if (ends.has(token)) return walk;
+    node = next;
+  }
+}
+
+/** Where `walkSampled` gets laws and randomness from. */
+export interface SampledTarget {
+  /** The model's law of the token after `row`, under all sampling options. */
+  law(row: number, depth: number): TokenDistribution;
+  /** Draw in [0, 1) of the model's own token at `depth`. */
+  draw(depth: number): number;
+  /** Draw in [0, 1) that decides about the `order`-th child tested at `depth`. */
+  test(depth: number, order: number): number;
+}
+
+/** Walks down a sampled tree by testing siblings in the order in which they were drawn. */
+export function walkSampled(
+  tree: DraftTree,
+  target: SampledTarget,
+  ends: ReadonlySet<number> = noEnds,
+): DraftWalk {
+  const { ids, parents, laws = [] } = tree;
+  const walk: DraftWalk = { accepted: [], refused: [], decided: [] };
+  let node = -1;
+  for (;;) {
+    const depth = walk.decided.length;
+    const law = target.law(node + 1, depth);
+    const residual = new Residual(law, laws[node + 1]);
+    let next = -1;
+    let order = 0;
+    for (let child = node + 1; child < ids.length && next < 0; child++) {
+      if (parents[child] !== node) continue;
+      if (residual.accepts(ids[child]!, target.test(depth, order++))) next = child;
+      else walk.refused.push(child);
+    }
+    if (next < 0) {
+      walk.decided.push(pickToken(residual.law, target.draw(depth)));
+      return walk;
+    }
+    walk.accepted.push(next);
+    walk.decided.push(ids[next]!);
+    if (ends.has(ids[next]!)) return walk;
+    node = next;
+  }
+}
+
+/** What is left of the model's law and of the draft's after each refused sibling. */
+class Residual {
+  readonly #ids: Int32Array;
+  #target: Float64Array;
+  readonly #draftIds: Int32Array;
+  /** The draft's law where its sum is `#draftTotal`; drawn tokens are 0. */
+  readonly #draft: Float64Array;
+  #draftTotal: number;
+
+  constructor(law: TokenDistribution, draft: TokenDistribution | undefined) {
+    this.#ids = law.ids;
+    this.#target = law.probabilities;
+    this.#draftIds = draft?.ids ?? new Int32Array(0);
+    this.#draft = draft?.probabilities.slice() ?? new Float64Array(0);
+    this.#draftTotal = sum(this.#draft);
+  }
+
+  /** The law of the token that is emitted if no further sibling is tested. */
+  get law(): TokenDistribution {
+    return { ids: this.#ids, probabilities: this.#target };
+  }
+
+  /** Tests one sibling; after a refusal both laws are those that the next sibling is judged by. */
+  accepts(id: number, draw: number): boolean {
+    const drawn = indexOfSorted(this.#draftIds, id);
+    const d = drawn < 0 ? 0 : this.#draft[drawn]! / this.#draftTotal;
+    if (!(d > 0)) {
+      throw proposalInvalid(`token ${id} cannot have been drawn from the law given with it`, {
+        id,
+      });
+    }
+    const at = indexOfSorted(this.#ids, id);
+    if (at >= 0 && draw * d < this.#target[at]!) return true;
+    this.#subtractDraft();
+    this.#draft[drawn] = 0;
+    this.#draftTotal = sum(this.#draft);
+    return false;
+  }
+
+  /** The target keeps what the draft does not cover. */
+  #subtractDraft(): void {
+    const ids = this.#ids;
+    const draftIds = this.#draftIds;
+    const rest = new Float64Array(ids.length);
+    let mass = 0;
+    let at = 0;
+    for (let index = 0; index < ids.length; index++) {
+      while (at < draftIds.length && draftIds[at]! < ids[index]!) at++;
+      const d = draftIds[at] === ids[index] ? this.#draft[at]! / this.#draftTotal : 0;
+      const left = this.#target[index]! - d;
+      if (left > 0) {
+        rest[index] = left;
+        mass += left;
+      }
+    }
+    // Laws that are equal up to rounding refuse with probability zero: keep the target as it is.
+    if (mass < 1e-12) return;
+    for (let index = 0; index < rest.length; index++) rest[index]! /= mass;
+    this.#target = rest;
+  }
+}
+
+function sum(values: Float64Array): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}
+
+function indexOfSorted(ids: Int32Array, id: number): number {
+  let low = 0;
+  let high = ids.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const found = ids[middle]!;
+    if (found === id) return middle;
+    if (found < id) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
+}
+
+/**
+ * Checks what a drafter proposed.
+ *
+ * @throws JetonError `drafter-proposal-invalid`: lengths that differ, a parent that does not come
+ *   before its child, an id outside the vocabulary, too many nodes or too long a path
+ */
+export function checkTree(
+  tree: DraftTree,
+  limits: { vocabularySize: number; maximumNodes: number; maximumDepth: number },
+): void {
+  const { ids, parents, expected, laws } = tree;
+  const nodes = ids.length;
+  if (parents.length !== nodes || (expected && expected.length !== nodes)) {
+    throw proposalInvalid("ids, parents and expected differ in length", {
+      ids: nodes,
+      parents: parents.length,
+      expected: expected?.length,
+    });
+  }
+  if (nodes > limits.maximumNodes) {
+    throw proposalInvalid(`${nodes} nodes, expected at most ${limits.maximumNodes}`, { nodes });
+  }
+  if (laws && laws.length !== nodes + 1) {
+    throw proposalInvalid(`${laws.length} laws, expected one for the root and each node`, {
+      laws: laws.length,
+      nodes,
+    });
+  }
+  const depths = new Uint32Array(nodes);
+  for (let node = 0; node < nodes; node++) {
+    const id = ids[node]!;
+    if (!(Number.isInteger(id) && id >= 0 && id < limits.vocabularySize)) {
+      throw proposalInvalid(`node ${node} is the token ${id}, which does not exist`, { node, id });
+    }
+    const parent = parents[node]!;
+    if (!(Number.isInteger(parent) && parent >= -1 && parent < node)) {
+      throw proposalInvalid(`node ${node} follows node ${parent}, expected an earlier one`, {
+        node,
+        parent,
+      });
+    }
+    depths[node] = parent < 0 ? 1 : depths[parent]! + 1;
+    if (depths[node]! > limits.maximumDepth) {
+      throw proposalInvalid(`node ${node} lies ${depths[node]} deep`, {
+        node,
+        maximumDepth: limits.maximumDepth,
+      });
+    }
+  }
+}
+
+function proposalInvalid(message: string, details: Record<string, unknown>): JetonError {
+  return new JetonError(`the draft is not a tree of guesses: ${message}`, {
+    code: "drafter-proposal-invalid",
+    details,
+  });
+}
