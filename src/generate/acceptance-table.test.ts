@@ -1,0 +1,62 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../core/index.ts";
+import { createAcceptanceTable } from "./acceptance-table.ts";
+
+const confidence = fc.double({ min: 0, max: 1, noNaN: true });
+
+describe("acceptance table", () => {
+  test("starts as the identity", () => {
+    const table = createAcceptanceTable();
+    fc.assert(fc.property(confidence, (c) => Math.abs(table.estimate(c) - c) < 1e-12));
+  });
+
+  test("is monotone, between 0 and 1, and 0 at 0, whatever was observed", () => {
+    const observations = fc.array(fc.tuple(confidence, fc.boolean()), { maxLength: 300 });
+    fc.assert(
+      fc.property(observations, (seen) => {
+        const table = createAcceptanceTable({ priorWeight: 0.5 });
+        for (const [c, accepted] of seen) table.observe(c, accepted);
+        let last = 0;
+        for (let step = 0; step <= 200; step++) {
+          const value = table.estimate(step / 200);
+          expect(value).toBeGreaterThanOrEqual(last - 1e-12);
+          expect(value).toBeLessThanOrEqual(1);
+          last = value;
+        }
+        expect(table.estimate(0)).toBe(0);
+      }),
+    );
+  });
+
+  test("learns a level that differs from the confidence", () => {
+    const table = createAcceptanceTable();
+    const random = createRandom(3);
+    for (let index = 0; index < 5000; index++) {
+      const c = random.uniform();
+      table.observe(c, random.uniform() < Math.sqrt(c));
+    }
+    for (const c of [0.15, 0.35, 0.55, 0.75, 0.95]) {
+      expect(Math.abs(table.estimate(c) - Math.sqrt(c))).toBeLessThan(0.08);
+    }
+  });
+
+  test("forgets what is long past", () => {
+    const table = createAcceptanceTable({ decay: 0.98 });
+    for (let index = 0; index < 1000; index++) table.observe(0.55, true);
+    for (let index = 0; index < 300; index++) table.observe(0.55, false);
+    expect(table.estimate(0.55)).toBeLessThan(0.15);
+  });
+
+  test("a loaded table estimates what the saved one did; a reset one is the identity", () => {
+    const table = createAcceptanceTable();
+    for (let index = 0; index < 40; index++) table.observe((index % 10) / 10, index % 3 === 0);
+    const copy = createAcceptanceTable();
+    copy.load(table.save());
+    for (let step = 0; step <= 20; step++) {
+      expect(copy.estimate(step / 20)).toBe(table.estimate(step / 20));
+    }
+    copy.reset();
+    expect(copy.estimate(0.42)).toBeCloseTo(0.42, 12);
+  });
+});
