@@ -7,7 +7,7 @@
  * atomic renames keep files whole.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, stat, unlink, utimes } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, stat, unlink, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,21 +17,38 @@ const touchEvery = 10_000;
 const staleAfter = 60_000;
 const askEvery = 200;
 
+/** The process that holds a lock, as it named itself. */
+export interface LockHolder {
+  readonly pid: number;
+  readonly host: string;
+}
+
 export interface AcquireLockOptions {
   /** Called before every try; when it gives true, waiting ends without the lock. */
   isDone?: () => Promise<boolean>;
+  /** Called before every wait with whoever is waited for; what it throws ends the waiting. */
+  onHeld?: (holder: LockHolder) => void;
   signal?: AbortSignal | undefined;
 }
 
+/** A lock that this process has. */
+export interface FileLock {
+  /** False once another process, which believed this one gone, has taken the lock over. */
+  isHeld(): Promise<boolean>;
+  release(): Promise<void>;
+}
+
 /**
- * Waits until the lock is ours and gives the function that releases it; undefined when `isDone` came
- * first. Throws the signal's reason when it is aborted.
+ * Waits until the lock is ours; undefined when `isDone` came first. The file is created at `path`, its
+ * folder too where it does not exist.
+ *
+ * @throws the signal's reason; what `onHeld` throws; JetonError `disk-full` and its like
  */
 export async function acquireLock(
   path: string,
   options: AcquireLockOptions = {},
-): Promise<(() => Promise<void>) | undefined> {
-  const { isDone, signal } = options;
+): Promise<FileLock | undefined> {
+  const { isDone, onHeld, signal } = options;
   const owner = JSON.stringify({
     pid: process.pid,
     host: hostname(),
@@ -41,8 +58,15 @@ export async function acquireLock(
     signal?.throwIfAborted();
     if (await isDone?.()) return undefined;
     if (await tryCreate(path, owner)) return holdLock(path, owner);
-    if (await isStale(path)) await removeStale(path);
-    else await sleep(askEvery, undefined, signal ? { signal } : {}).catch(() => {});
+    const present = await readLock(path);
+    // Gone in the meantime.
+    if (present === undefined) continue;
+    if (isStale(present)) {
+      await removeStale(path, present.text);
+      continue;
+    }
+    if (present.holder !== undefined) onHeld?.(present.holder);
+    await sleep(askEvery, undefined, signal ? { signal } : {}).catch(() => {});
   }
 }
 
@@ -62,33 +86,55 @@ async function tryCreate(path: string, owner: string): Promise<boolean> {
   }
 }
 
-function holdLock(path: string, owner: string): () => Promise<void> {
+function holdLock(path: string, owner: string): FileLock {
   const timer = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => {});
   }, touchEvery);
   timer.unref();
-  return async () => {
-    clearInterval(timer);
-    const present = await readFile(path, "utf8").catch(() => undefined);
-    if (present === owner) await unlink(path).catch(() => {});
+  const isHeld = async (): Promise<boolean> =>
+    (await readFile(path, "utf8").catch(() => undefined)) === owner;
+  return {
+    isHeld,
+    async release() {
+      clearInterval(timer);
+      if (await isHeld()) await unlink(path).catch(() => {});
+    },
   };
 }
 
-async function isStale(path: string): Promise<boolean> {
+/** A lock file as it was found. */
+interface PresentLock {
+  readonly text: string;
+  readonly age: number;
+  /** Undefined where the file was just created and not yet written, or is no lock of ours. */
+  readonly holder: LockHolder | undefined;
+}
+
+async function readLock(path: string): Promise<PresentLock | undefined> {
   try {
     const { mtimeMs } = await stat(path);
-    const age = Date.now() - mtimeMs;
-    if (age > staleAfter) return true;
     const text = await readFile(path, "utf8");
-    // Just created and not yet written; if its maker died in that moment, age decides.
-    if (text === "") return false;
-    const { pid, host } = JSON.parse(text) as { pid?: unknown; host?: unknown };
-    return host === hostname() && typeof pid === "number" && !isAlive(pid);
-  } catch {
-    // Gone in the meantime, or not a lock of ours: ask again.
-    return false;
+    return { text, age: Date.now() - mtimeMs, holder: readHolder(text) };
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw fileError(error, path);
   }
+}
+
+function readHolder(text: string): LockHolder | undefined {
+  try {
+    const { pid, host } = JSON.parse(text) as Partial<LockHolder>;
+    return typeof pid === "number" && typeof host === "string" ? { pid, host } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** True when the holder is gone; where that cannot be told, age decides. */
+function isStale({ age, holder }: PresentLock): boolean {
+  if (age > staleAfter) return true;
+  return holder !== undefined && holder.host === hostname() && !isAlive(holder.pid);
 }
 
 function isAlive(pid: number): boolean {
@@ -100,9 +146,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Of several processes that find a lock stale, one moves it away; the others find it gone. */
-async function removeStale(path: string): Promise<void> {
+/**
+ * Of several processes that find a lock stale, one moves it away; the others find it gone, or find
+ * that they moved the new lock of a quicker one, and put that back.
+ */
+async function removeStale(path: string, stale: string): Promise<void> {
   const aside = `${path}.${randomBytes(6).toString("hex")}`;
   await rename(path, aside).catch(() => {});
+  const moved = await readFile(aside, "utf8").catch(() => stale);
+  if (moved !== stale) await link(aside, path).catch(() => {});
   await unlink(aside).catch(() => {});
 }

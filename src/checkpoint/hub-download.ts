@@ -50,16 +50,16 @@ export async function downloadBlob(
   options: DownloadBlobOptions = {},
 ): Promise<void> {
   const { signal } = options;
-  const release = await acquireLock(lockPath, {
+  const lock = await acquireLock(lockPath, {
     isDone: () => isBlob(target, file.size),
     signal,
   });
-  if (!release) return;
+  if (!lock) return;
   try {
     if (!(await isBlob(target, file.size)))
       await downloadLocked(client, url, file, target, options);
   } finally {
-    await release();
+    await lock.release();
   }
 }
 

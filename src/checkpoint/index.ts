@@ -30,6 +30,12 @@ export {
   type TensorArray,
   widenToFloat32,
 } from "./dtype.ts";
+export {
+  type AcquireLockOptions,
+  acquireLock,
+  type FileLock,
+  type LockHolder,
+} from "./file-lock.ts";
 export { type HubName, parseHubName, type ResolveModelOptions, resolveModel } from "./hub.ts";
 export type { DownloadProgress } from "./hub-progress.ts";
 export {
