@@ -66,6 +66,7 @@ const entries: readonly Entry[] = [
     room: "tokenizer",
     sentence:
       "Reads from a tokenizer's list of merges in what proportions languages or domains were mixed in its training data.",
+    reproduction: () => import("./tokenizer/data-mixture-inference/reproduction.ts"),
   },
   {
     slug: "dynamic-tokenization",

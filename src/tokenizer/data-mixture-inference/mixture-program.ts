@@ -385,7 +385,7 @@ class Simulation {
   ): { readonly constraints: Constraint[]; readonly steps: number } {
     const { merges, counts, categories } = this;
     const { shares, mergeSlack, pairSlack } = point;
-    const valueOf = (pair: number): number => {
+    const countInMixture = (pair: number): number => {
       let value = 0;
       for (let i = 0, at = pair * categories; i < categories; i++, at++) {
         value += shares[i]! * counts[at]!;
@@ -401,7 +401,7 @@ class Simulation {
         steps = step + 1;
         if (missing.has(step)) return true;
         const merged = merges[step]!;
-        const limit = valueOf(merged) + (mergeSlack.get(step) ?? 0) + options.tolerance;
+        const limit = countInMixture(merged) + (mergeSlack.get(step) ?? 0) + options.tolerance;
         for (const pair of queue.above(limit, options.perMerge, merged)) {
           if (options.isKnown(step, pair)) continue;
           constraints.push({ step, pair });
@@ -409,7 +409,7 @@ class Simulation {
         }
         return constraints.length < options.most;
       },
-      (pair) => queue.update(pair, valueOf(pair) - (pairSlack.get(pair) ?? 0)),
+      (pair) => queue.update(pair, countInMixture(pair) - (pairSlack.get(pair) ?? 0)),
     );
     return { constraints, steps };
   }
