@@ -47,3 +47,11 @@ export type {
   WeightFormat,
 } from "./types.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights.ts";
+export {
+  attendWithin,
+  type DecodeWholeOptions,
+  decodeWhole,
+  everyDocument,
+  rotationTables,
+  rotationTypes,
+} from "./whole-sequence.ts";

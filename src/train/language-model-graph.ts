@@ -2,42 +2,31 @@
  * The graph of a training step of a decoder: whole sequences attend to themselves, without a cache.
  */
 import {
-  type Attention,
   type DecoderConfig,
   decoderHead,
-  decoderLayer,
+  decodeWhole,
   embed,
-  type LayerInputs,
-  ropeFrequencies,
+  everyDocument,
+  rotationTables,
+  rotationTypes,
   traceWeights,
 } from "../model/index.ts";
 import {
-  add,
-  and,
   broadcastTo,
   cast,
-  causalMask,
   concat,
   crossEntropyRows,
   equal,
   fill,
-  float32,
   int32,
-  matmul,
   multiply,
   not,
-  or,
   parameter,
-  range,
-  reshape,
   scoped,
   slice,
-  softmax,
   sum,
-  type Tensor,
   type TensorType,
   type TensorValue,
-  tanh,
   where,
 } from "../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
@@ -80,10 +69,7 @@ export function languageModelGraph(
     targets: int32(["batch", "time"]),
   };
   if (documentMask) inputs["segments"] = int32(["batch", "time"]);
-  for (const [index, rope] of config.ropes.entries()) {
-    inputs[`rope.${index}.cos`] = float32(["positions", rope.rotatedWidth / 2]);
-    inputs[`rope.${index}.sin`] = float32(["positions", rope.rotatedWidth / 2]);
-  }
+  Object.assign(inputs, rotationTypes(config));
   const shapes = new Map(parameters);
   if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.width]);
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
@@ -102,24 +88,10 @@ export function languageModelGraph(
     }
     const time = x.shape[1]!;
     if (segments && softPrompt > 0) {
-      const prompt = fill(["batch", softPrompt], promptSegment, "int32");
+      const prompt = fill(["batch", softPrompt], everyDocument, "int32");
       segments = concat([prompt, segments], 1);
     }
-    const shared: LayerInputs = {
-      rotationRows: broadcastTo(reshape(range(time), [1, time]), ["batch", time]),
-      rotations: config.ropes.map((_, index) => ({
-        cos: input[`rope.${index}.cos`]!,
-        sin: input[`rope.${index}.sin`]!,
-      })),
-      // Nothing is cached: `attendWithin` never looks at the past.
-      past: () => ({ key: x, value: x }),
-      masks: maskMaker(config, time, segments),
-    };
-    for (const index of config.layers.keys()) {
-      x = scoped(`layers.${index}`, () =>
-        decoderLayer(config, weights, x, index, shared, attendWithin),
-      ).x;
-    }
+    x = decodeWhole(config, weights, x, input, segments === undefined ? {} : { segments });
     if (softPrompt > 0) x = slice(x, { axis: 1, start: softPrompt, end: time });
     return scoped("loss", () => {
       const logits = decoderHead(config, weights, x);
@@ -130,48 +102,6 @@ export function languageModelGraph(
       return { loss: sum(multiply(rows, counts)), weight: sum(counts) };
     });
   });
-}
-
-/** The number of a soft prompt among documents: all of them see it. */
-const promptSegment = -1;
-
-/** Exact attention of a sequence to itself. */
-const attendWithin: Attention = ({ query, key, value, newMask, scale, cap }) => {
-  const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
-  const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
-  return { output: matmul(softmax(scores), value) };
-};
-
-/** Masks by window, made once: `[batch or 1, 1, group * time, time]`, 0 or -infinity. */
-function maskMaker(
-  config: DecoderConfig,
-  time: Tensor["shape"][number],
-  segments: Tensor | undefined,
-): LayerInputs["masks"] {
-  const group = config.heads / config.kvHeads;
-  const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
-  return (window) => {
-    let masks = made.get(window);
-    if (!masks) {
-      let seen = reshape(causalMask(time, time, window === undefined ? {} : { window }), [
-        1,
-        1,
-        time,
-        time,
-      ]);
-      if (segments) {
-        const own = reshape(segments, ["batch", 1, time, 1]);
-        const others = reshape(segments, ["batch", 1, 1, time]);
-        seen = and(seen, or(equal(own, others), equal(others, promptSegment)));
-      }
-      const mask = where(seen, 0, Number.NEGATIVE_INFINITY);
-      // Rows of the query heads that share a kv head follow each other.
-      const fresh = group === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
-      masks = { past: fresh, fresh };
-      made.set(window, masks);
-    }
-    return masks;
-  };
 }
 
 /** Sequences of equal length for one run of the graph. */
@@ -199,23 +129,7 @@ export function languageModelInputs(
   options: { sequenceLength: number; documentMask?: boolean },
 ): (batch: LanguageModelBatch) => Record<string, TensorValue> {
   const { sequenceLength, documentMask = false } = options;
-  const tables: Record<string, TensorValue> = {};
-  for (const [index, rope] of config.ropes.entries()) {
-    const { frequencies, factor } = ropeFrequencies(rope, sequenceLength);
-    const half = frequencies.length;
-    const shape = [sequenceLength, half];
-    const cos = new Float32Array(sequenceLength * half);
-    const sin = new Float32Array(sequenceLength * half);
-    for (let position = 0; position < sequenceLength; position++) {
-      for (let pair = 0; pair < half; pair++) {
-        const angle = position * frequencies[pair]!;
-        cos[position * half + pair] = factor * Math.cos(angle);
-        sin[position * half + pair] = factor * Math.sin(angle);
-      }
-    }
-    tables[`rope.${index}.cos`] = { dtype: "float32", shape, data: cos };
-    tables[`rope.${index}.sin`] = { dtype: "float32", shape, data: sin };
-  }
+  const tables = rotationTables(config, sequenceLength);
   return ({ batch, time, ids, targets, segments }) => {
     const shape = [batch, time];
     return {
