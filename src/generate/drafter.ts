@@ -40,7 +40,7 @@ export interface DraftTree {
   readonly expected?: readonly number[] | Float32Array | Float64Array;
   /**
    * Marks a sampled tree: entry 0 is the law that the root's children were drawn from, entry i + 1
-   * that of node i's children; undefined where there are none.
+   * that of node i's children; undefined where there are none. Tokens of a law in any order.
    *
    * Siblings are draws without replacement: the first from the law, the next from the law without
    * that token, renormalized. Whether another sibling or child is drawn may depend on everything

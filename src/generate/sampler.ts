@@ -21,9 +21,8 @@ export interface Sampling {
 
 /** A distribution over a few (or all) token ids. */
 export interface TokenDistribution {
-  /** Ascending. */
   readonly ids: Int32Array;
-  /** Sum to one. */
+  /** Sum to one. In which order is said where a distribution is made. */
   readonly probabilities: Float64Array;
 }
 
@@ -63,11 +62,7 @@ export function largestLogit(logits: Float32Array): number {
 }
 
 /**
- * The distribution that a sampler draws from: filtered and renormalized.
- *
- * Tokens are in ascending order of their ids, not of their probabilities: where one of two
- * equally probable tokens falls in the cumulative distribution must not depend on the last bit of
- * a logit, which differs between a forward over one token and one over several.
+ * The distribution that a sampler draws from: filtered, renormalized, most probable first.
  *
  * @param logits of all tokens, or of the tokens `ids`
  * @throws JetonError `generate-logits-not-finite`
@@ -77,6 +72,22 @@ export function tokenDistribution(
   sampling: Sampling,
   ids?: Int32Array,
 ): TokenDistribution {
+  const law = lawById(logits, sampling, ids);
+  const order = Int32Array.from(law.ids.keys()).sort(
+    (a, b) => law.probabilities[b]! - law.probabilities[a]! || a - b,
+  );
+  return {
+    ids: order.map((index) => law.ids[index]!),
+    probabilities: Float64Array.from(order, (index) => law.probabilities[index]!),
+  };
+}
+
+/**
+ * The same in ascending order of ids. Draws use it: where one of two equally probable tokens falls
+ * in the cumulative distribution must not depend on the last bit of a logit, which differs between
+ * a forward over one token and one over several.
+ */
+function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): TokenDistribution {
   const idAt = (index: number): number => (ids ? ids[index]! : index);
   const best = largestLogit(logits);
   if (isGreedy(sampling)) {
@@ -90,7 +101,8 @@ export function tokenDistribution(
     });
   }
   const kept = keptTokens(logits, largest, sampling);
-  kept.sort((a, b) => idAt(a) - idAt(b));
+  if (ids) kept.sort((a, b) => ids[a]! - ids[b]!);
+  else kept.sort();
   const { temperature } = sampling;
   const probabilities = new Float64Array(kept.length);
   let total = 0;
@@ -174,7 +186,10 @@ export function pickToken(distribution: TokenDistribution, draw: number): number
 /** Tokens seen so far, each once, as a repetition penalty counts them. */
 export type SeenTokens = ReadonlySet<number>;
 
-/** The law of the token after row `row` of a step that was asked for what the sampler needs. */
+/**
+ * The law of the token after row `row` of a step that was asked for what the sampler needs, in
+ * ascending order of ids.
+ */
 export function rowDistribution(
   result: StepResult,
   row: number,
@@ -185,11 +200,7 @@ export function rowDistribution(
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
     const to = from + Math.min(candidates, neededCandidates(sampling));
-    return tokenDistribution(
-      result.topLogits.subarray(from, to),
-      sampling,
-      result.topIds.subarray(from, to),
-    );
+    return lawById(result.topLogits.subarray(from, to), sampling, result.topIds.subarray(from, to));
   }
   const vocabulary = result.logits!.length / result.logSumExp.length;
   let logits: Float32Array = result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
@@ -198,7 +209,7 @@ export function rowDistribution(
     logits = logits.slice();
     penalizeRepetition(logits, seen, sampling.repetitionPenalty);
   }
-  return tokenDistribution(logits, sampling);
+  return lawById(logits, sampling);
 }
 
 /** Chooses the token at `position`, which follows row `row` of a step. */

@@ -64,7 +64,7 @@ export function walkMatching(
 
 /** Where `walkSampled` gets laws and randomness from. */
 export interface SampledTarget {
-  /** The model's law of the token after `row`, under all sampling options. */
+  /** The model's law of the token after `row`, under all sampling options; ids ascending. */
   law(row: number, depth: number): TokenDistribution;
   /** Draw in [0, 1) of the model's own token at `depth`. */
   draw(depth: number): number;
@@ -115,8 +115,9 @@ class Residual {
   constructor(law: TokenDistribution, draft: TokenDistribution | undefined) {
     this.#ids = law.ids;
     this.#target = law.probabilities;
-    this.#draftIds = draft?.ids ?? new Int32Array(0);
-    this.#draft = draft?.probabilities.slice() ?? new Float64Array(0);
+    const { ids, probabilities } = draft ? ascending(draft) : nothing;
+    this.#draftIds = ids;
+    this.#draft = probabilities;
     this.#draftTotal = sum(this.#draft);
   }
 
@@ -163,6 +164,20 @@ class Residual {
     for (let index = 0; index < rest.length; index++) rest[index]! /= mass;
     this.#target = rest;
   }
+}
+
+const nothing: TokenDistribution = { ids: new Int32Array(0), probabilities: new Float64Array(0) };
+
+/** A copy in ascending order of ids. */
+function ascending({ ids, probabilities }: TokenDistribution): TokenDistribution {
+  let sorted = true;
+  for (let index = 1; index < ids.length && sorted; index++) sorted = ids[index - 1]! < ids[index]!;
+  if (sorted) return { ids, probabilities: probabilities.slice() };
+  const order = Int32Array.from(ids.keys()).sort((a, b) => ids[a]! - ids[b]!);
+  return {
+    ids: order.map((index) => ids[index]!),
+    probabilities: Float64Array.from(order, (index) => probabilities[index]!),
+  };
 }
 
 function sum(values: Float64Array): number {
