@@ -1,0 +1,379 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../../core/index.ts";
+import type { TokenDistribution } from "../sampler.ts";
+import { type DraftLaws, type DynamicTree, growTree, growTreeByLayer } from "./dyspec.ts";
+import { SlotHeap } from "./slot-heap.ts";
+
+/** A draft whose laws are a function of the path alone. */
+function keyedDraft(seed: number, vocabulary: number, sharpness: number): DraftLaws {
+  return {
+    after: (nodes, tree) =>
+      nodes.map((node) => {
+        const path: number[] = [];
+        for (let at = node; at !== -1; at = tree.parents[at]!) path.push(tree.ids[at]!);
+        return randomLaw(createRandom(seed, ...path), vocabulary, sharpness);
+      }),
+  };
+}
+
+function randomLaw(
+  random: { uniform(): number },
+  size: number,
+  sharpness: number,
+): TokenDistribution {
+  const raw = Array.from({ length: size }, (_, id) => ({ id, p: random.uniform() ** sharpness }));
+  const total = raw.reduce((sum, { p }) => sum + p, 0);
+  return {
+    ids: Int32Array.from(raw, ({ id }) => id),
+    probabilities: Float64Array.from(raw, ({ p }) => p / total),
+  };
+}
+
+/** Nodes as strings of their paths: equal for equal trees, in whatever order they grew. */
+function paths(tree: DynamicTree): string[] {
+  const names: string[] = [];
+  for (const [node, parent] of tree.parents.entries()) {
+    names.push(`${parent === -1 ? "" : names[parent]}/${tree.ids[node]}`);
+  }
+  return names.sort();
+}
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+const setting = fc.record({
+  seed: fc.nat(),
+  vocabulary: fc.integer({ min: 1, max: 9 }),
+  sharpness: fc.double({ min: 0.5, max: 8, noNaN: true }),
+  maximumNodes: fc.integer({ min: 1, max: 40 }),
+  sampled: fc.boolean(),
+  order: fc.constantFrom("reach" as const, "gain" as const),
+});
+type Setting = typeof setting extends fc.Arbitrary<infer T> ? T : never;
+
+const grow = (given: Setting, more: object = {}): Promise<DynamicTree> =>
+  growTree(keyedDraft(given.seed, given.vocabulary, given.sharpness), {
+    maximumNodes: given.maximumNodes,
+    order: given.order,
+    ...(given.sampled && { random: createRandom(given.seed, "draws") }),
+    ...more,
+  });
+
+describe("growing by expected acceptance", () => {
+  test("trees are well formed: parents first, distinct siblings, chances that multiply", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, async (given) => {
+        const tree = await grow(given);
+        expect(tree.ids.length).toBeLessThanOrEqual(given.maximumNodes);
+        const left = new Map<number, number>();
+        const siblings = new Map<number, Set<number>>();
+        for (const [node, parent] of tree.parents.entries()) {
+          expect(parent).toBeLessThan(node);
+          const seen = siblings.get(parent) ?? new Set();
+          expect(seen.has(tree.ids[node]!)).toBe(false);
+          siblings.set(parent, seen.add(tree.ids[node]!));
+          // v = v0 + v1: what a node does not take is left for its next sibling.
+          const reach = left.get(parent) ?? (parent === -1 ? 1 : tree.expected[parent]!);
+          expect(tree.reaches[node]).toBeCloseTo(reach, 12);
+          expect(tree.expected[node]).toBeCloseTo(reach * tree.chances[node]!, 12);
+          left.set(parent, reach - tree.expected[node]!);
+        }
+      }),
+    );
+  });
+
+  test("places are filled in order of non-increasing reach", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, async (given) => {
+        const { reaches } = await grow({ ...given, order: "reach" });
+        for (let node = 1; node < reaches.length; node++) {
+          expect(reaches[node]).toBeLessThanOrEqual(reaches[node - 1]! + 1e-12);
+        }
+      }),
+    );
+  });
+
+  test("no tree of the same size promises more, over every tree of a tiny draft", async () => {
+    // With deterministic children a tree is a set of places closed under "earlier sibling" and
+    // "parent"; the greedy one by gain must have the largest sum of expected acceptances.
+    for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const draft = keyedDraft(seed, 3, 2);
+      for (const maximumNodes of [1, 2, 3, 4, 5]) {
+        const tree = await growTree(draft, { maximumNodes, order: "gain" });
+        expect(sum(tree.expected)).toBeCloseTo(await bestValue(draft, maximumNodes), 10);
+      }
+    }
+  });
+
+  test("one pass of the draft at a time gives the tree that many at once give", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, async (given) => {
+        const draft = keyedDraft(given.seed, given.vocabulary, given.sharpness);
+        const asked: number[] = [];
+        const counting: DraftLaws = {
+          after(nodes, tree) {
+            asked.push(nodes.length);
+            return draft.after(nodes, tree);
+          },
+        };
+        const random = given.sampled ? { random: createRandom(given.seed, "draws") } : {};
+        const options = { maximumNodes: given.maximumNodes, order: given.order, ...random };
+        const tree = await growTree(counting, options);
+        const eager = await growNodeByNode(draft, options);
+        expect(paths(tree)).toEqual(eager);
+        expect(tree.draftCalls).toBe(asked.length);
+        expect(asked.length).toBeLessThanOrEqual(Math.max(1, tree.ids.length));
+      }),
+    );
+  });
+
+  test("by layer with the last key as threshold, the same nodes grow", async () => {
+    // One certain token after another would make a threshold of 1 grow without end.
+    const uncertain = setting.filter(({ vocabulary }) => vocabulary > 2);
+    await fc.assert(
+      fc.asyncProperty(uncertain, async (given) => {
+        const random = given.sampled ? { random: createRandom(given.seed, "draws") } : {};
+        const draft = keyedDraft(given.seed, given.vocabulary, Math.min(3, given.sharpness));
+        const { maximumNodes } = given;
+        const tree = await growTree(draft, { maximumNodes, order: "reach", ...random });
+        const threshold = tree.reaches.at(-1)! - 1e-12;
+        const layered = await growTreeByLayer(draft, { maximumNodes: 1000, threshold, ...random });
+        // A node's last possible child is certain, and opens a place of exactly its own reach:
+        // such ties with the threshold may be more than the budget took.
+        const clear = layered.reaches.filter((reach) => reach > threshold + 1e-11).length;
+        const grown = new Set(paths(layered));
+        expect(clear).toBeLessThan(tree.ids.length);
+        for (const path of paths(tree)) expect(grown.has(path)).toBe(true);
+      }),
+    );
+  });
+
+  test("depth, size and least gain are kept; nothing is asked of the draft in vain", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, fc.integer({ min: 1, max: 4 }), async (given, maximumDepth) => {
+        const tree = await grow(given, { maximumDepth, leastGain: 0.05 });
+        const depths: number[] = [];
+        for (const parent of tree.parents) depths.push(parent === -1 ? 1 : depths[parent]! + 1);
+        expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maximumDepth);
+        if (!given.sampled) for (const value of tree.expected) expect(value).toBeGreaterThan(0.049);
+        const layered = await growTreeByLayer(
+          keyedDraft(given.seed, given.vocabulary, given.sharpness),
+          { maximumNodes: given.maximumNodes, maximumDepth, threshold: 0.02 },
+        );
+        expect(layered.ids.length).toBeLessThanOrEqual(given.maximumNodes);
+        expect(layered.draftCalls).toBeLessThanOrEqual(maximumDepth);
+      }),
+    );
+  });
+
+  test("sampled trees carry the laws of nodes with children, deterministic ones none", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, async (given) => {
+        const tree = await grow(given);
+        if (!given.sampled) {
+          expect(tree.laws).toBeUndefined();
+          return;
+        }
+        const withChildren = new Set(tree.parents);
+        for (const [entry, law] of tree.laws!.entries()) {
+          expect(law !== undefined).toBe(withChildren.has(entry - 1));
+        }
+        for (const [node, parent] of tree.parents.entries()) {
+          expect(tree.laws![parent + 1]!.ids).toContain(tree.ids[node]);
+        }
+      }),
+    );
+  });
+
+  test("siblings are draws without replacement from the law", async () => {
+    // The first two children of the root over many seeds, against p(a) * p(b) / (1 - p(a)).
+    const law: TokenDistribution = {
+      ids: Int32Array.of(4, 7, 9),
+      probabilities: Float64Array.of(0.5, 0.3, 0.2),
+    };
+    const counts = new Map<string, number>();
+    const runs = 20_000;
+    for (let run = 0; run < runs; run++) {
+      const tree = await growTree(
+        { after: (nodes) => nodes.map(() => law) },
+        { maximumNodes: 2, maximumDepth: 1, random: createRandom(run) },
+      );
+      const pair = tree.ids.join();
+      counts.set(pair, (counts.get(pair) ?? 0) + 1);
+    }
+    let statistic = 0;
+    for (const [i, a] of law.ids.entries()) {
+      for (const [j, b] of law.ids.entries()) {
+        if (i === j) continue;
+        const [p, q] = [law.probabilities[i]!, law.probabilities[j]!];
+        const expected = (runs * p * q) / (1 - p);
+        statistic += ((counts.get(`${a},${b}`) ?? 0) - expected) ** 2 / expected;
+      }
+    }
+    // Chi-squared, 5 degrees of freedom: exceeded once in a hundred thousand. The seeds are fixed.
+    expect(statistic).toBeLessThan(30.9);
+  });
+
+  test("a place's token does not depend on the budget", async () => {
+    await fc.assert(
+      fc.asyncProperty(setting, async (given) => {
+        const small = await grow({ ...given, sampled: true, maximumNodes: 6 });
+        const large = new Set(paths(await grow({ ...given, sampled: true, maximumNodes: 30 })));
+        for (const path of paths(small)) expect(large.has(path)).toBe(true);
+      }),
+    );
+  });
+
+  test("a learned acceptance moves the budget where it pays", async () => {
+    const law: TokenDistribution = {
+      ids: Int32Array.of(1, 2, 3),
+      probabilities: Float64Array.of(0.4, 0.35, 0.25),
+    };
+    const draft: DraftLaws = { after: (nodes) => nodes.map(() => law) };
+    const plain = await growTree(draft, { maximumNodes: 6, order: "gain" });
+    const sure = await growTree(draft, {
+      maximumNodes: 6,
+      order: "gain",
+      acceptance: (chance) => Math.min(0.99, chance * 2.4),
+    });
+    expect(plain.parents.filter((parent) => parent === -1).length).toBeGreaterThan(1);
+    expect(sure.parents).toEqual([-1, 0, 1, 2, 3, 4]);
+  });
+
+  test("an empty law closes its node", async () => {
+    const empty: TokenDistribution = { ids: new Int32Array(0), probabilities: new Float64Array(0) };
+    const tree = await growTree({ after: () => [empty] }, { maximumNodes: 5 });
+    expect(tree.ids).toEqual([]);
+  });
+});
+
+/** Largest sum of expected acceptances over all trees of `size` nodes, by trying every one. */
+async function bestValue(draft: DraftLaws, size: number): Promise<number> {
+  let best = 0;
+  const laws = new Map<string, TokenDistribution>();
+  const lawAfter = async (path: readonly number[]): Promise<TokenDistribution> => {
+    const name = path.join("/");
+    const known = laws.get(name);
+    if (known) return known;
+    const tree = { ids: path, parents: path.map((_, at) => at - 1) };
+    const law = byRank((await draft.after([path.length - 1], tree))[0]!);
+    laws.set(name, law);
+    return law;
+  };
+  const visit = async (
+    open: { path: number[]; rank: number; reach: number; left: number }[],
+    nodes: number,
+    value: number,
+  ): Promise<void> => {
+    best = Math.max(best, value);
+    if (nodes === size) return;
+    for (const [at, place] of open.entries()) {
+      const law = await lawAfter(place.path);
+      const probability = law.probabilities[place.rank];
+      if (probability === undefined) continue;
+      const gain = (place.reach * probability) / place.left;
+      // Places before this one stay empty for good, so that every tree is visited once.
+      const rest = [
+        ...open.slice(at + 1),
+        {
+          ...place,
+          rank: place.rank + 1,
+          reach: place.reach - gain,
+          left: place.left - probability,
+        },
+        { path: [...place.path, law.ids[place.rank]!], rank: 0, reach: gain, left: 1 },
+      ];
+      await visit(rest, nodes + 1, value + gain);
+    }
+  };
+  await visit([{ path: [], rank: 0, reach: 1, left: 1 }], 0, 0);
+  return best;
+}
+
+/** The law's tokens from the most probable to the least. */
+function byRank({ ids, probabilities }: TokenDistribution): TokenDistribution {
+  const order = [...ids.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!);
+  return {
+    ids: Int32Array.from(order, (at) => ids[at]!),
+    probabilities: Float64Array.from(order, (at) => probabilities[at]!),
+  };
+}
+
+/** Algorithm 1 as the paper writes it: the draft is asked for each node as soon as it exists. */
+async function growNodeByNode(
+  draft: DraftLaws,
+  options: {
+    maximumNodes: number;
+    order: "reach" | "gain";
+    random?: ReturnType<typeof createRandom>;
+  },
+): Promise<string[]> {
+  interface Place {
+    path: number[];
+    law: Map<number, number>;
+    reach: number;
+    stream: ReturnType<typeof createRandom> | undefined;
+  }
+  const place = async (path: number[], reach: number): Promise<Place> => {
+    const law = (
+      await draft.after([path.length - 1], { ids: path, parents: path.map((_, at) => at - 1) })
+    )[0]!;
+    return {
+      path,
+      reach,
+      law: new Map(Array.from(law.ids, (id, at) => [id, law.probabilities[at]!])),
+      stream: options.random?.fork(...path),
+    };
+  };
+  const key = ({ law, reach }: Place): number => {
+    const mass = sum([...law.values()]);
+    if (law.size === 0) return 0;
+    if (options.order === "reach") return reach;
+    if (!options.random) return (reach * Math.max(...law.values())) / mass;
+    return reach * sum([...law.values()].map((p) => (p / mass) ** 2));
+  };
+  const open = [await place([], 1)];
+  const names: string[] = [];
+  while (names.length < options.maximumNodes) {
+    const [at] = [...open.keys()].sort((a, b) => key(open[b]!) - key(open[a]!) || a - b);
+    const top = at === undefined ? undefined : open[at]!;
+    if (!top || key(top) === 0) break;
+    const mass = sum([...top.law.values()]);
+    const { stream } = top;
+    let chosen: number | undefined;
+    let draw = (stream?.uniform() ?? 0) * mass;
+    for (const [id, p] of top.law) {
+      if (stream && chosen !== undefined && draw < 0) break;
+      if (stream || chosen === undefined || p > top.law.get(chosen)!) chosen = id;
+      draw -= p;
+    }
+    const gain = (top.reach * top.law.get(chosen!)!) / mass;
+    top.law.delete(chosen!);
+    open.splice(at!, 1);
+    open.push({ ...top, reach: top.reach - gain });
+    const path = [...top.path, chosen!];
+    names.push(`/${path.join("/")}`);
+    open.push(await place(path, gain));
+  }
+  return names.sort();
+}
+
+describe("slot heap", () => {
+  test("pops by key, then by order; first() foretells what pop() gives", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 }), (keys) => {
+        const heap = new SlotHeap();
+        for (const [order, key] of keys.entries())
+          heap.push({ node: order, reach: key, key, order });
+        const foretold = heap.first(keys.length);
+        const popped = keys.map(() => heap.pop()!);
+        expect(popped).toEqual(foretold);
+        expect(heap.pop()).toBeUndefined();
+        for (let at = 1; at < popped.length; at++) {
+          const [a, b] = [popped[at - 1]!, popped[at]!];
+          expect(a.key > b.key || (a.key === b.key && a.order < b.order)).toBe(true);
+        }
+      }),
+    );
+  });
+});
