@@ -1,0 +1,169 @@
+/**
+ * Puts a trained model into `models/` with its card:
+ *
+ *     node --import tsx scripts/jeton-nano/publish.ts models/NAME DATA REPORT RUN...
+ *
+ * DATA is what `prepare.ts` made, REPORT what `evaluate.ts` printed, RUN the folders of the stages in
+ * their order; the model is that of the last one.
+ */
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { writeFileAtomically } from "../../src/checkpoint/index.ts";
+import { formatCount } from "../../src/core/index.ts";
+import { drawLossCurve, type LogEntry } from "../../src/train/index.ts";
+
+interface Report {
+  readonly heldOutBytes: number;
+  readonly bitsPerByte: Readonly<Record<string, number>>;
+  readonly questions: number;
+  readonly recall: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+interface Stage {
+  readonly entries: readonly LogEntry[];
+  readonly settings: { readonly sequenceLength: number; readonly batch: number };
+}
+
+const [out, data, reportFile, ...runs] = process.argv.slice(2);
+if (out === undefined || data === undefined || reportFile === undefined || runs.length === 0) {
+  throw new Error("usage: publish.ts models/NAME DATA REPORT RUN...");
+}
+const name = basename(out);
+const readJson = async (path: string): Promise<unknown> => JSON.parse(await readFile(path, "utf8"));
+const report = (await readJson(reportFile)) as Report;
+const { licences } = (await readJson(join(data, "sources.json"))) as {
+  licences: Record<string, string>;
+};
+const stages = await Promise.all(runs.map(readStage));
+const model = join(runs.at(-1)!, "model");
+
+await mkdir(out, { recursive: true });
+for (const file of [
+  "model.safetensors",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "config.json",
+]) {
+  await copyFile(join(model, file), join(out, file));
+}
+const generation = (await readJson(join(model, "generation_config.json"))) as Record<
+  string,
+  unknown
+>;
+await writeFileAtomically(
+  join(out, "generation_config.json"),
+  `${JSON.stringify({ ...generation, do_sample: true, temperature: 0.7, top_p: 0.9 }, null, 2)}\n`,
+);
+await writeFileAtomically(join(out, "loss.svg"), drawLossCurve(joinStages(), name));
+await writeFileAtomically(join(out, "README.md"), await writeCard());
+
+async function readStage(run: string): Promise<Stage> {
+  const log = await readFile(join(run, "log.jsonl"), "utf8");
+  const entries = log
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as LogEntry);
+  return { entries, settings: (await readJson(join(run, "run.json"))) as Stage["settings"] };
+}
+
+/** The stages as one curve. */
+function joinStages(): LogEntry[] {
+  let before = 0;
+  return stages.flatMap(({ entries }) => {
+    const moved = entries.map((entry) => ({ ...entry, step: entry.step + before }));
+    before += entries.length;
+    return moved;
+  });
+}
+
+async function writeCard(): Promise<string> {
+  const config = (await readJson(join(model, "config.json"))) as Record<string, number>;
+  const parameters = (await readFile(join(model, "model.safetensors"))).length / 2;
+  const tokens = stages.reduce((sum, { entries }) => sum + entries.at(-1)!.tokens, 0);
+  const hours =
+    stages.reduce((sum, { entries }) => sum + entries.reduce((s, e) => s + e.seconds, 0), 0) / 3600;
+  const { bitsPerByte, recall, questions, heldOutBytes } = report;
+  const distances = Object.keys(Object.values(recall)[0]!);
+  const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+  const names: Record<string, string> = {
+    model: name,
+    gzip: "gzip -9",
+    xz: "xz -9e",
+    xzAfterTraining: "xz -9e that has seen the training prose first",
+    ngramOfBytes: "order-5 n-gram of bytes (Kneser-Ney, same training prose, goes on learning)",
+    ngramOfTokens:
+      "order-5 n-gram of the same tokens (Kneser-Ney, same training prose, goes on learning)",
+  };
+  const stageLines = stages.map(
+    ({ entries, settings }) =>
+      `${entries.length} steps of ${settings.batch} sequences of ${settings.sequenceLength} tokens`,
+  );
+  return `---
+license: apache-2.0
+language: en
+---
+
+# ${name}
+
+A decoder-only language model of ${formatCount(parameters)} parameters (Llama family, ${config["num_hidden_layers"]} layers of width
+${config["hidden_size"]}, ${config["vocab_size"]} tokens, context ${config["max_position_embeddings"]}), trained by jeton itself on two CPU cores in ${hours.toFixed(1)} hours.
+It comes with the package so that everything works straight after the install. It writes English in the
+manner of its prose, TypeScript that looks like TypeScript, and looks up what stands in its context; it
+knows nothing of the world and is no assistant.
+
+## Data
+
+Only text whose licence allows giving the weights away:
+
+- public-domain prose: Gibbon's *Decline and Fall of the Roman Empire* without its notes and without
+  chapters IX, XXXI and LII, which are held out; Shakespeare; Natsume's *Botchan*;
+- TypeScript and documents of permissively licensed packages: ${Object.entries(licences)
+    .map(([packageName, licence]) => `${packageName} (${licence})`)
+    .join(", ")}; and jeton's own sources;
+- generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
+  (\`src/train/recall-tasks.ts\`).
+
+Made by \`scripts/jeton-nano/prepare.ts\`.
+
+## Training
+
+\`\`\`sh
+JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
+scripts/jeton-nano/train.sh OUT
+\`\`\`
+
+${stageLines.map((line) => `- ${line}`).join("\n")}
+
+${formatCount(tokens)} tokens in all, AdamW.
+
+![loss curve](loss.svg)
+
+## Measured
+
+Bits per byte on ${heldOutBytes} bytes of held-out prose:
+
+| | bits per byte |
+|---|---:|
+${Object.entries(bitsPerByte)
+  .map(([key, value]) => `| ${names[key] ?? key} | ${value.toFixed(3)} |`)
+  .join("\n")}
+
+Questions about the context answered to the letter (greedy, ${questions} questions a cell, names and numbers
+drawn anew, by the length of the whole prompt):
+
+| | ${distances.join(" | ")} |
+|---|${distances.map(() => "---:").join("|")}|
+${Object.entries(recall)
+  .map(
+    ([kind, shares]) =>
+      `| ${kind} | ${distances.map((distance) => percent(shares[distance]!)).join(" | ")} |`,
+  )
+  .join("\n")}
+
+\`scripts/jeton-nano/evaluate.ts\` measures both anew.
+
+## Licence
+
+Apache-2.0.
+`;
+}
