@@ -1,0 +1,67 @@
+/**
+ * A binary heap that gives the item of the largest key first; among equal keys the one that was pushed
+ * first. Trees of guesses grow by it.
+ */
+export class LargestFirst<T> {
+  readonly #items: T[] = [];
+  readonly #keys: number[] = [];
+  readonly #turns: number[] = [];
+  #turn = 0;
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  push(key: number, item: T): void {
+    this.#sink(this.#items.length, key, this.#turn++, item);
+  }
+
+  pop(): T | undefined {
+    if (this.#items.length === 0) return undefined;
+    const first = this.#items[0];
+    const item = this.#items.pop()!;
+    const key = this.#keys.pop()!;
+    const turn = this.#turns.pop()!;
+    const size = this.#items.length;
+    if (size === 0) return first;
+    let hole = 0;
+    for (;;) {
+      let child = 2 * hole + 1;
+      if (child >= size) break;
+      if (child + 1 < size && this.#before(child + 1, this.#keys[child]!, this.#turns[child]!)) {
+        child++;
+      }
+      if (!this.#before(child, key, turn)) break;
+      this.#move(child, hole);
+      hole = child;
+    }
+    this.#items[hole] = item;
+    this.#keys[hole] = key;
+    this.#turns[hole] = turn;
+    return first;
+  }
+
+  /** Puts an item in at the hole `at` or above it. */
+  #sink(at: number, key: number, turn: number, item: T): void {
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (this.#before(parent, key, turn)) break;
+      this.#move(parent, at);
+      at = parent;
+    }
+    this.#items[at] = item;
+    this.#keys[at] = key;
+    this.#turns[at] = turn;
+  }
+
+  #move(from: number, to: number): void {
+    this.#items[to] = this.#items[from]!;
+    this.#keys[to] = this.#keys[from]!;
+    this.#turns[to] = this.#turns[from]!;
+  }
+
+  /** True where the item at a place comes before one of this key and turn. */
+  #before(at: number, key: number, turn: number): boolean {
+    return this.#keys[at]! > key || (this.#keys[at] === key && this.#turns[at]! < turn);
+  }
+}
