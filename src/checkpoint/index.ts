@@ -30,6 +30,7 @@ export {
   type TensorArray,
   widenToFloat32,
 } from "./dtype.ts";
+export { fileError } from "./file-error.ts";
 export {
   type AcquireLockOptions,
   acquireLock,

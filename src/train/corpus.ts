@@ -5,12 +5,15 @@ import { createReadStream } from "node:fs";
 import { extname } from "node:path";
 import { createGunzip } from "node:zlib";
 import { JetonError } from "../core/index.ts";
+import { listCorpusFiles } from "./corpus-files.ts";
 
 /** Files that belong together. */
 export interface Corpus {
   /**
-   * Paths. `.jsonl` and `.ndjson` hold a document a line (a string, or an object with `field`), any
-   * other file is one document; `.gz` after either is unpacked.
+   * Names as `listCorpusFiles` reads them: files, folders, patterns such as `prose/**\/*.txt`, and
+   * `data:` with a name of the data registry. Files that end in `.jsonl` and `.ndjson` hold a document
+   * a line (a string, or an object with `field`), any other file is one document; `.gz` after either
+   * is unpacked.
    */
   readonly files: readonly string[];
   /** Field of a JSON object that holds the text. Default `"text"`. */
@@ -33,10 +36,11 @@ const partLength = 1 << 16;
  * Reads the documents of a corpus in order. A long text is cut after the end of a line that is
  * followed by a visible character, where tokenizers cut as well.
  *
- * @throws JetonError `corpus-file-unreadable`, `corpus-line-invalid`
+ * @throws JetonError `corpus-file-unreadable`, `corpus-file-binary`, `corpus-line-invalid`, and those
+ *   of `listCorpusFiles`
  */
 export async function* readDocuments(corpus: Corpus): AsyncGenerator<DocumentPart> {
-  for (const file of corpus.files) {
+  for (const file of await listCorpusFiles(corpus.files)) {
     const name = file.endsWith(".gz") ? file.slice(0, -3) : file;
     const isLines = [".jsonl", ".ndjson"].includes(extname(name));
     if (isLines) yield* readLines(file, corpus.field ?? "text");
@@ -52,9 +56,17 @@ async function* readChunks(file: string): AsyncGenerator<string> {
   if (unpacked !== source) source.on("error", (error) => unpacked.destroy(error));
   try {
     for await (const bytes of unpacked as AsyncIterable<Uint8Array>) {
+      // A folder may hold pictures beside its texts; nobody wants to learn those.
+      if (bytes.includes(0)) {
+        throw new JetonError(`${file} is not UTF-8 text: it holds zero bytes`, {
+          code: "corpus-file-binary",
+          details: { file },
+        });
+      }
       yield decoder.decode(bytes, { stream: true });
     }
   } catch (cause) {
+    if (JetonError.isInstance(cause)) throw cause;
     throw new JetonError(`${file} cannot be read: ${(cause as Error).message}`, {
       code: "corpus-file-unreadable",
       cause,

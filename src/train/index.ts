@@ -6,6 +6,7 @@
  */
 
 export { type Corpus, type DocumentPart, readDocuments } from "./corpus.ts";
+export { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
 export { type ExportModelOptions, exportModel } from "./export-model.ts";
 export {
   ignoredTarget,
@@ -41,7 +42,13 @@ export {
   type RecallTaskOptions,
   recallTaskKinds,
 } from "./recall-tasks.ts";
-export { type LogEntry, openRunFolder, type RunFolder } from "./run-folder.ts";
+export {
+  type LogEntry,
+  type OpenRunFolderOptions,
+  openRunFolder,
+  type RunFolder,
+  readRunConfiguration,
+} from "./run-folder.ts";
 export { learningRateAt, type Schedule } from "./schedule.ts";
 export {
   type BatchSource,
@@ -56,6 +63,7 @@ export {
 } from "./token-store.ts";
 export {
   formatTrainingProgress,
+  readRunOptions,
   type TrainedLanguageModel,
   type TrainingProgress,
   type TrainLanguageModelOptions,

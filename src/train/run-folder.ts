@@ -2,6 +2,7 @@
  * The folder of a run: its configuration, its log and its checkpoints, none of which an interruption
  * can spoil.
  *
+ *     run.lock                          there while a process works here
  *     run.json                          what was asked for; a resumed run must ask for the same
  *     log.jsonl                         a line for every step
  *     data/                             tokenized corpora
@@ -11,7 +12,13 @@
  */
 import { type FileHandle, mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { readJsonObject, writeFileAtomically } from "../checkpoint/index.ts";
+import {
+  acquireLock,
+  type FileLock,
+  fileError,
+  readJsonObject,
+  writeFileAtomically,
+} from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 
 /** A line of the log. */
@@ -36,44 +43,102 @@ export interface RunFolder {
   /** Steps of the checkpoints, ascending. */
   checkpoints(): Promise<number[]>;
   checkpointPath(step: number): string;
+  /**
+   * Makes sure that the folder is still this process's own: one that slept for minutes may have been
+   * believed dead.
+   *
+   * @throws JetonError `train-run-taken-over`
+   */
+  checkOwned(): Promise<void>;
   /** Removes all but the newest `keep` checkpoints. */
   prune(keep: number): Promise<void>;
   /** Drops log lines beyond a step and what a crash left half-written; returns the rest. */
   openLog(lastStep: number): Promise<LogEntry[]>;
+  /** Adds a line. @throws JetonError `disk-full` and its like */
   log(entry: LogEntry): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface OpenRunFolderOptions {
+  /** What to do with a run that is there. */
+  existing: "refuse" | "resume";
+  /** What else to record: a resumed run may ask for something else. Plain JSON. */
+  changeable?: Readonly<Record<string, unknown>>;
+}
+
 /**
- * Opens the folder of a new run, or of one to go on with.
+ * Opens the folder of a new run, or of one to go on with. One process at a time has it, until `close`;
+ * what a killed one left is taken over.
  *
  * @param configuration plain JSON
- * @param options `existing`: what to do with a run that is there: `refuse` or `resume`
  *
- * @throws JetonError `train-run-exists`, `train-configuration-changed`
+ * @throws JetonError `train-run-busy` (with `details.holder`), `train-run-exists`,
+ *   `train-configuration-changed`
  */
 export async function openRunFolder(
   path: string,
   configuration: Readonly<Record<string, unknown>>,
-  options: { existing: "refuse" | "resume" },
+  options: OpenRunFolderOptions,
+): Promise<RunFolder> {
+  const lockPath = join(path, "run.lock");
+  const lock = (await acquireLock(lockPath, {
+    onHeld: (holder) => {
+      throw new JetonError(
+        `${path} is in use: process ${holder.pid} on ${holder.host} trains in it (${lockPath})`,
+        { code: "train-run-busy", details: { path, holder } },
+      );
+    },
+  }))!;
+  try {
+    return await openLocked(path, configuration, options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Reads what a run was asked for, the changeable part apart; undefined where there is no run.
+ */
+export async function readRunConfiguration(path: string): Promise<
+  | {
+      readonly configuration: Readonly<Record<string, unknown>>;
+      readonly changeable: Readonly<Record<string, unknown>>;
+    }
+  | undefined
+> {
+  const known = await readJsonObject(join(path, "run.json")).catch((error: unknown) => {
+    if (JetonError.isInstance(error) && error.code === "file-not-found") return undefined;
+    throw error;
+  });
+  if (known === undefined) return undefined;
+  const { changeable = {}, ...configuration } = known;
+  return { configuration, changeable: changeable as Record<string, unknown> };
+}
+
+async function openLocked(
+  path: string,
+  configuration: Readonly<Record<string, unknown>>,
+  { existing, changeable }: OpenRunFolderOptions,
+  lock: FileLock,
 ): Promise<RunFolder> {
   const file = join(path, "run.json");
   const checkpointFolder = join(path, "checkpoints");
   const logPath = join(path, "log.jsonl");
-  await mkdir(checkpointFolder, { recursive: true });
-  const known = await readJsonObject(file).catch((error: unknown) => {
-    if (JetonError.isInstance(error) && error.code === "file-not-found") return undefined;
-    throw error;
+  await mkdir(checkpointFolder, { recursive: true }).catch((error: unknown) => {
+    throw fileError(error, checkpointFolder);
   });
-  if (known === undefined) {
-    await writeFileAtomically(file, `${JSON.stringify(configuration, null, 2)}\n`);
-  } else if (options.existing === "refuse") {
+  const known = await readRunConfiguration(path);
+  if (known !== undefined && existing === "refuse") {
     throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
       code: "train-run-exists",
       details: { path },
     });
-  } else {
-    checkSame(file, known, configuration);
+  }
+  if (known !== undefined) checkSame(file, known.configuration, configuration);
+  if (known === undefined || changeable !== undefined) {
+    const document = { ...configuration, ...(changeable && { changeable }) };
+    await writeFileAtomically(file, `${JSON.stringify(document, null, 2)}\n`);
   }
   // Temporary files of a process that was killed.
   for (const folder of [path, checkpointFolder, join(path, "data")]) {
@@ -98,6 +163,13 @@ export async function openRunFolder(
     async prune(keep) {
       for (const step of (await checkpoints()).slice(0, -keep)) await unlink(checkpointPath(step));
     },
+    async checkOwned() {
+      if (await lock.isHeld()) return;
+      throw new JetonError(
+        `another process has taken ${path} over, believing this one gone: nothing more is written`,
+        { code: "train-run-taken-over", details: { path } },
+      );
+    },
     async openLog(lastStep) {
       const text = await readFile(logPath, "utf8").catch(() => "");
       const entries = text.split("\n").flatMap((line) => parseEntry(line));
@@ -110,11 +182,16 @@ export async function openRunFolder(
       return kept;
     },
     async log(entry) {
-      await log!.writeFile(`${JSON.stringify(entry)}\n`);
+      try {
+        await log!.writeFile(`${JSON.stringify(entry)}\n`);
+      } catch (error) {
+        throw fileError(error, logPath);
+      }
     },
     async close() {
       await log?.close();
       log = undefined;
+      await lock.release();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import {
   mkdtempSync,
   readdirSync,
@@ -8,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -22,6 +23,7 @@ import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index
 import type { LogEntry } from "./run-folder.ts";
 import {
   formatTrainingProgress,
+  readRunOptions,
   type TrainingProgress,
   type TrainLanguageModelOptions,
   trainLanguageModel,
@@ -220,6 +222,78 @@ describe("trainLanguageModel", () => {
       expect(weightsDigest("full")).toBe(weightsDigest("not-full"));
     },
   );
+
+  test("one process at a time has a folder; what a killed one left is taken over", async () => {
+    let refused: unknown;
+    const tryBeside = async ({ step }: TrainingProgress): Promise<void> => {
+      if (step !== 5) return;
+      refused = await runChild(optionsFor("shared", { existing: "resume" }), Infinity, 0).catch(
+        (error: unknown) => error,
+      );
+    };
+    let attempt: Promise<void> | undefined;
+    const onProgress = (state: TrainingProgress) => {
+      attempt ??= state.step === 5 ? tryBeside(state) : undefined;
+    };
+    const controller = new AbortController();
+    const running = trainLanguageModel(
+      optionsFor("shared", { steps: 100_000, signal: controller.signal, onProgress }),
+    );
+    const ended = expect(running).rejects.toThrow(/abort/i);
+    while (attempt === undefined) await sleep(5);
+    await attempt;
+    controller.abort();
+    await ended;
+    expect(String(refused)).toMatch(
+      new RegExp(`shared is in use: process ${process.pid} on .* trains in it \\(.*run\\.lock\\)`),
+    );
+    expect(readdirSync(join(root, "shared"))).not.toContain("run.lock");
+
+    // A process that died just now left its lock; `killed at random moments` tests the whole of it.
+    const dead = spawn(process.execPath, ["--version"]);
+    await once(dead, "exit");
+    const left = JSON.stringify({ pid: dead.pid, host: hostname() });
+    writeFileSync(join(root, "whole", "run.lock"), left);
+    const again = optionsFor("whole", { existing: "refuse" });
+    expect(await codeOf(trainLanguageModel(again))).toBe("train-run-exists");
+  });
+
+  test("a process that finds its folder taken over writes nothing more", async () => {
+    const folder = join(root, "taken");
+    const onProgress = ({ step }: TrainingProgress) => {
+      if (step !== 15) return;
+      const other = JSON.stringify({ pid: 1, host: "another.example", key: "other" });
+      writeFileSync(join(folder, "run.lock"), other);
+    };
+    const run = trainLanguageModel(optionsFor("taken", { onProgress }));
+    expect(await codeOf(run)).toBe("train-run-taken-over");
+    expect(readdirSync(join(folder, "checkpoints"))).toEqual(["step-00000010.safetensors"]);
+    expect(readFileSync(join(folder, "run.lock"), "utf8")).toContain("another.example");
+  });
+
+  test("a run goes on from what its folder says, and says where it can go on", async () => {
+    const controller = new AbortController();
+    const saved: number[] = [];
+    const interrupted = trainLanguageModel(
+      optionsFor("remembered", {
+        dtype: "BF16",
+        signal: controller.signal,
+        onProgress: ({ step }) => step === 7 && controller.abort(),
+        onCheckpoint: ({ step }) => saved.push(step),
+      }),
+    );
+    await expect(interrupted).rejects.toThrow(/abort/i);
+    expect(saved).toEqual([7]);
+    const options = await readRunOptions(join(root, "remembered"));
+    const { modelFolder } = await trainLanguageModel({ ...options, existing: "resume" });
+    const config = readFileSync(join(modelFolder, "config.json"), "utf8");
+    expect(JSON.parse(config)).toMatchObject({ torch_dtype: "bfloat16", hidden_size: 16 });
+    // The weights do not depend on the changeable part.
+    await trainLanguageModel({ ...options, existing: "resume", dtype: "F32", name: "other" });
+    await trainLanguageModel(optionsFor("not-remembered"));
+    expect(weightsDigest("remembered")).toBe(weightsDigest("not-remembered"));
+    expect(await codeOf(readRunOptions(join(root, "nowhere")))).toBe("train-run-missing");
+  });
 
   test("training goes on from the weights of a folder, and frozen ones stay", async () => {
     const first = await trainLanguageModel(optionsFor("first"));

@@ -14,12 +14,18 @@ import {
 import { type DecoderConfig, decoderConfig } from "../model/index.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { Corpus } from "./corpus.ts";
+import { describeCorpusName } from "./corpus-files.ts";
 import { exportModel } from "./export-model.ts";
 import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
 import { drawLossCurve } from "./loss-curve.ts";
 import { adamW, decayMatricesOnly, type Transform } from "./optimizer.ts";
 import { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
-import { type LogEntry, openRunFolder, type RunFolder } from "./run-folder.ts";
+import {
+  type LogEntry,
+  openRunFolder,
+  type RunFolder,
+  readRunConfiguration,
+} from "./run-folder.ts";
 import { checkSchedule, type Schedule } from "./schedule.ts";
 import {
   type BatchSource,
@@ -84,6 +90,8 @@ export interface TrainLanguageModelOptions {
   /** Goes into the model card. Default: the name of the folder. */
   name?: string;
   onProgress?: (progress: TrainingProgress) => void;
+  /** Called when a checkpoint lies on the disk: from there the run goes on after an interruption. */
+  onCheckpoint?: (checkpoint: { readonly step: number; readonly path: string }) => void;
   /** Aborting saves a checkpoint after the step under way, then throws the signal's reason. */
   signal?: AbortSignal;
 }
@@ -147,8 +155,9 @@ export function formatTrainingProgress(progress: TrainingProgress): string {
  *   onProgress: (progress) => console.error(formatTrainingProgress(progress)),
  * });
  *
- * @throws JetonError `train-run-exists`, `train-configuration-changed`, `train-checkpoint-damaged`,
- *   `train-loss-not-finite`, `option-invalid`, `corpus-…`, and what writing files throws (`disk-full`)
+ * @throws JetonError `train-run-busy` (another process trains there), `train-run-exists`,
+ *   `train-configuration-changed`, `train-checkpoint-damaged`, `train-loss-not-finite`,
+ *   `option-invalid`, `corpus-…`, and what writing files throws (`disk-full`)
  */
 export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
@@ -156,7 +165,8 @@ export async function trainLanguageModel(
   const { folder, existing = "refuse", signal } = options;
   const tokenizer = await loadTokenizer(options.tokenizer);
   const settings = resolveSettings(options, tokenizer);
-  const run = await openRunFolder(folder, settings, { existing });
+  const changeable = pickChangeable(options);
+  const run = await openRunFolder(folder, settings, { existing, changeable });
   try {
     const stores: TokenStore[] = [];
     const prepare = (name: string, corpus: Corpus): Promise<TokenStore> =>
@@ -177,6 +187,45 @@ export async function trainLanguageModel(
 function tokenizing(steps: number, tokens: number): TrainingProgress {
   const rest = { tokensPerSecond: 0, secondsLeft: undefined };
   return { stage: "tokenize", step: 0, steps, tokens, ...rest };
+}
+
+/** Options that say nothing about the weights: a resumed run may have others. */
+const changeableOptions = [
+  "checkpointEvery",
+  "keepCheckpoints",
+  "evaluateEvery",
+  "evaluationSequences",
+  "dtype",
+  "name",
+] as const satisfies readonly (keyof TrainLanguageModelOptions)[];
+
+function pickChangeable(
+  options: Partial<TrainLanguageModelOptions>,
+): Pick<TrainLanguageModelOptions, (typeof changeableOptions)[number]> {
+  return Object.fromEntries(
+    changeableOptions.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
+  );
+}
+
+/**
+ * The options with which a run was begun, to go on with it: `{ ...await readRunOptions(folder),
+ * existing: "resume" }`.
+ *
+ * @throws JetonError `train-run-missing`
+ */
+export async function readRunOptions(folder: string): Promise<TrainLanguageModelOptions> {
+  const known = await readRunConfiguration(folder);
+  if (known === undefined) {
+    throw new JetonError(`${folder} holds no run (there is no run.json)`, {
+      code: "train-run-missing",
+      details: { folder },
+    });
+  }
+  return {
+    ...(known.configuration as Omit<TrainLanguageModelOptions, "folder">),
+    ...pickChangeable(known.changeable),
+    folder,
+  };
 }
 
 /** What determines the weights in the end; recorded in `run.json`. */
@@ -320,7 +369,10 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
   let pending = first < steps ? readStep(source, position, accumulation, toInputs) : undefined;
   const save = async (step: number): Promise<void> => {
     const saved: Notes = { position, tokens, seed };
-    await trainer.save(run.checkpointPath(step), JSON.stringify(saved));
+    const path = run.checkpointPath(step);
+    await run.checkOwned();
+    await trainer.save(path, JSON.stringify(saved));
+    options.onCheckpoint?.({ step, path });
     await run.prune(keepCheckpoints);
     await writeFileAtomically(join(run.path, "loss.svg"), drawLossCurve(entries, runName(options)));
   };
@@ -518,7 +570,7 @@ function modelCard(
   result: TrainedLanguageModel,
 ): string {
   const data = stores.map(({ tokens, documents, bytes }, index) => {
-    const files = options.corpora[index]!.files.map((file) => basename(file)).join(", ");
+    const files = options.corpora[index]!.files.map(describeCorpusName).join(", ");
     return `- ${files}: ${documents} ${documents === 1 ? "document" : "documents"}, ${bytes} bytes, ${tokens} tokens`;
   });
   const { heldOutLoss, heldOutBitsPerByte } = result;
