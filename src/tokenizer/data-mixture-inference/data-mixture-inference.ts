@@ -31,6 +31,12 @@ export interface InferMixtureOptions {
    * without each part in turn (jackknife). 0 or 1: no estimate. Default 4.
    */
   parts?: number;
+  /**
+   * Bytes that the tokenizer was trained on, where that is known and no more than a few times the
+   * samples: its training text is then a sample as well, and the standard errors are widened by what
+   * that adds. Default: so many that it does not matter.
+   */
+  trainingBytes?: number;
   /** False: give shares of pairs, not of bytes. An ablation. Default true. */
   byteShares?: boolean;
   /** False: no slack for competing pairs. An ablation. Default true. */
@@ -186,6 +192,8 @@ export async function inferMixture(
     await new Promise((resolve) => setTimeout(resolve, 0));
     replicates.push(toBytes(solveWithout(part, whole), part));
   }
+  const sampleBytes = counted.map(({ bytes }) => bytes.reduce((sum, size) => sum + size, 0));
+  const widening = widenBy(shares, sampleBytes, options.trainingBytes);
   const symbolsOf = (pair: number): { left: string; right: string } => {
     const [left, right] = numbers.symbols(pair);
     return { left: list.symbols[left]!, right: list.symbols[right]! };
@@ -196,8 +204,11 @@ export async function inferMixture(
     shares: categories.map(({ name }, category) => ({
       name,
       share: shares[category]!,
-      standardError: jackknife(replicates.map((replicate) => replicate[category]!)),
-      sampleBytes: counted[category]!.bytes.reduce((sum, bytes) => sum + bytes, 0),
+      standardError: jackknife(
+        replicates.map((replicate) => replicate[category]!),
+        widening,
+      ),
+      sampleBytes: sampleBytes[category]!,
     })),
     merges: merges.length,
     violation: whole.objective,
@@ -260,13 +271,31 @@ function utf8Size(text: string): number {
   return encodeUtf8(text).length;
 }
 
-/** Standard error of an estimate from its values without each part in turn. */
-function jackknife(replicates: readonly number[]): number | undefined {
+/**
+ * Standard error of an estimate from its values without each part in turn, times `widening`;
+ * undefined without values.
+ */
+function jackknife(replicates: readonly number[], widening: number): number | undefined {
   const count = replicates.length;
   if (count < 2) return undefined;
   const mean = replicates.reduce((sum, value) => sum + value, 0) / count;
   const squares = replicates.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return Math.sqrt(((count - 1) / count) * squares);
+  return widening * Math.sqrt(((count - 1) / count) * squares);
+}
+
+/**
+ * What the noise of the training text adds to the noise of the samples. A count in `n` bytes has a
+ * variance proportional to `n`: that of the mixture's frequency is the sum of share² / bytes over the
+ * samples, and of share / bytes over the training text.
+ */
+function widenBy(
+  shares: readonly number[],
+  sampleBytes: readonly number[],
+  trainingBytes: number | undefined,
+): number {
+  if (trainingBytes === undefined) return 1;
+  const ofSamples = shares.reduce((sum, share, i) => sum + share ** 2 / sampleBytes[i]!, 0);
+  return Math.sqrt(1 + 1 / trainingBytes / ofSamples);
 }
 
 function throwIfAborted(signal: AbortSignal | undefined): void {
