@@ -3,6 +3,7 @@
  *
  * @module generate
  */
+export { type DraftModelOptions, draftModel } from "./draft-model.ts";
 export {
   type DraftContext,
   type Drafter,
@@ -17,6 +18,7 @@ export {
 } from "./drafter.ts";
 export { complete, generate } from "./generate.ts";
 export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
+export { type PromptLookupOptions, promptLookup } from "./prompt-lookup.ts";
 export {
   chooseToken,
   drawFor,

@@ -182,6 +182,10 @@ export class DecoderModel implements LoadedModel {
         return length;
       },
       async step(step, options) {
+        // In a batch it would fail the steps of others too.
+        if (released) {
+          throw new JetonError("the sequence was released", { code: "model-sequence-released" });
+        }
         if (length + step.ids.length > contextLength) {
           throw new JetonError(
             `${length} tokens in the cache and ${step.ids.length} new ones exceed the context of ${contextLength}`,

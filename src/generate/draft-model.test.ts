@@ -1,0 +1,97 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LoadedModel, loadModel } from "../model/index.ts";
+import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { draftModel } from "./draft-model.ts";
+import { complete } from "./generate.ts";
+import { describeDrafter } from "./testing/drafter-conformance.ts";
+
+const data = process.env["JETON_DATA"];
+const tiny = data ? join(data, "models/tinystories-260k") : "";
+const available = existsSync(tiny);
+
+// A good draft (the model itself, coarsely quantized) and one whose guesses are random.
+describeDrafter({
+  name: "draft-model",
+  samples: true,
+  open: async (model) =>
+    draftModel(
+      model,
+      await loadModel(tiny, { format: "int4", threads: 1, slots: 8, inline: true }),
+      {
+        closeDraft: true,
+        leastConfidence: 0.2,
+      },
+    ),
+});
+
+describe.skipIf(!available)("draft model", () => {
+  let model: LoadedModel;
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "jeton-draft-model-"));
+    model = await loadModel(tiny, { threads: 1, inline: true });
+  });
+  afterAll(async () => {
+    await model.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const options = { greedy: true, maxTokens: 60, ignoreEndOfSequence: true } as const;
+
+  test("a draft equal to the model is accepted whole, and its cache keeps in step", async () => {
+    const draft = await loadModel(tiny, { threads: 1, inline: true });
+    const drafter = draftModel(model, draft, { length: 5, leastConfidence: 0 });
+    const plain = await complete(model, "Once upon a time", options);
+    const drafted = await complete(model, "Once upon a time", { ...options, drafter });
+    expect(drafted.ids).toEqual(plain.ids);
+    expect(drafted.drafting!.accepted).toBe(drafted.drafting!.drafted);
+    expect(drafted.drafting!.tokensPerForward).toBeGreaterThan(5);
+    expect(draft.openSequences).toBe(0);
+    await draft.close();
+  });
+
+  test("a draft that knows nothing changes nothing", async () => {
+    createRandomCheckpoint(folder, {
+      family: "llama",
+      seed: 5,
+      tokenizer: join(tiny, "tokenizer.json"),
+    });
+    const draft = await loadModel(folder, { threads: 1, inline: true });
+    const drafter = draftModel(model, draft, { leastConfidence: 0 });
+    const plain = await complete(model, "Once upon a time", options);
+    const drafted = await complete(model, "Once upon a time", { ...options, drafter });
+    expect(drafted.ids).toEqual(plain.ids);
+    expect(drafted.drafting!.drafted).toBeGreaterThan(100);
+    await draft.close();
+  });
+
+  test("a text beyond the draft's context, and a draft without free slots, go on undrafted", async () => {
+    const draft = await loadModel(tiny, { threads: 1, inline: true, contextLength: 30, slots: 1 });
+    const drafter = draftModel(model, draft);
+    const plain = await complete(model, "Once upon a time", options);
+    const held = await draft.openSequence();
+    const full = await complete(model, "Once upon a time", { ...options, drafter });
+    expect(full.ids).toEqual(plain.ids);
+    expect(full.drafting!.drafted).toBe(0);
+    await held.release();
+    const short = await complete(model, "Once upon a time", { ...options, drafter });
+    expect(short.ids).toEqual(plain.ids);
+    expect(short.drafting!.drafted).toBeGreaterThan(0);
+    await draft.close();
+  });
+
+  test("another vocabulary is refused", async () => {
+    const other = {
+      name: "other",
+      config: { vocabularySize: 3 },
+      tokenizer: { idToToken: (id: number) => `token ${id}` },
+    } as unknown as LoadedModel;
+    expect(() => draftModel(model, other)).toThrow(/token 0 is "token 0" in the draft other/);
+    const larger = { ...other, config: { vocabularySize: 600 } } as unknown as LoadedModel;
+    expect(() => draftModel(model, larger)).toThrow(/600 tokens, the model 512/);
+  });
+});

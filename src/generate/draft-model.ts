@@ -1,0 +1,222 @@
+/**
+ * A smaller model with the same tokenizer guesses a chain of tokens.
+ *
+ * Greedy requests get its most probable tokens; requests that sample get draws from its law under
+ * the request's own sampling options, so that verification stays exact. Its cache follows the text:
+ * what was refused is forgotten when the next chain begins.
+ */
+import { JetonError } from "../core/index.ts";
+import type { LoadedModel, OpenSequence, StepResult } from "../model/index.ts";
+import { createAcceptanceTable } from "./acceptance-table.ts";
+import {
+  type DraftContext,
+  type Drafter,
+  type DraftRequest,
+  type DraftSequence,
+  type DraftTree,
+  draftRandom,
+  emptyTree,
+} from "./drafter.ts";
+import {
+  isGreedy,
+  neededCandidates,
+  needsLogits,
+  pickToken,
+  rowDistribution,
+  type TokenDistribution,
+} from "./sampler.ts";
+
+export interface DraftModelOptions {
+  /** Most tokens of one chain. Default 16. */
+  length?: number;
+  /** A chain ends with the first token that the draft finds less probable. Default 0.4. */
+  leastConfidence?: number;
+  /** True: the draft is closed with the drafter. Default false. */
+  closeDraft?: boolean;
+}
+
+/**
+ * A drafter that asks a smaller model.
+ *
+ * @example
+ * await using draft = await loadModel("small-folder");
+ * const result = await complete(model, prompt, { drafter: draftModel(model, draft) });
+ *
+ * @throws JetonError `draft-model-vocabulary`: the draft's tokens are not the model's
+ */
+export function draftModel(
+  model: Pick<LoadedModel, "tokenizer" | "config">,
+  draft: LoadedModel,
+  options: DraftModelOptions = {},
+): Drafter {
+  checkVocabulary(model, draft);
+  const { length = 16, leastConfidence = 0.4, closeDraft = false } = options;
+  const acceptance = createAcceptanceTable();
+
+  const begin = ({ sampling }: DraftRequest): DraftSequence => {
+    const follower = new DraftFollower(draft);
+    const request = { topK: neededCandidates(sampling), logits: needsLogits(sampling) };
+    const greedy = isGreedy(sampling);
+    let chances: number[] = [];
+
+    /** The draft's law and, where it is greedy, its probability of its best token. */
+    const lawOf = (result: StepResult, seen: ReadonlySet<number>): TokenDistribution => {
+      if (!greedy || sampling.repetitionPenalty !== 1) {
+        return rowDistribution(result, 0, sampling, seen);
+      }
+      return { ids: result.topIds.subarray(0, 1), probabilities: certain };
+    };
+
+    const propose = async (context: DraftContext): Promise<DraftTree> => {
+      const { ids, maximumNodes, maximumDepth, leastExpected } = context;
+      const most = Math.min(length, maximumNodes, maximumDepth);
+      const guesses: number[] = [];
+      const expected: number[] = [];
+      const laws: (TokenDistribution | undefined)[] = [];
+      chances = [];
+      const random = draftRandom(sampling, context);
+      const seen = new Set(sampling.repetitionPenalty === 1 ? [] : ids);
+      let result = await follower.follow(ids, most, request);
+      if (!result) return emptyTree;
+      let chance = 1;
+      for (;;) {
+        const law = lawOf(result, seen);
+        const id = law.ids.length === 1 ? law.ids[0]! : pickToken(law, random.uniform());
+        const confidence = greedy
+          ? Math.exp(result.topLogits[0]! - result.logSumExp[0]!)
+          : law.probabilities[law.ids.indexOf(id)]!;
+        chance *= acceptance.estimate(confidence);
+        // A greedy guess may still be dropped; a drawn one stays, and ends the chain.
+        if (greedy && chance < leastExpected) break;
+        guesses.push(id);
+        expected.push(chance);
+        chances.push(confidence);
+        laws.push(law);
+        if (guesses.length === most || confidence < leastConfidence || chance < leastExpected) {
+          break;
+        }
+        if (sampling.repetitionPenalty !== 1) seen.add(id);
+        const next = await follower.extend(id, request);
+        if (!next) break;
+        result = next;
+      }
+      const parents = guesses.map((_, node) => node - 1);
+      if (greedy || guesses.length === 0) return { ids: guesses, parents, expected };
+      return { ids: guesses, parents, expected, laws: [...laws, undefined] };
+    };
+
+    return {
+      propose,
+      observe({ verdict }) {
+        if (!verdict) return;
+        for (const node of verdict.accepted) acceptance.observe(chances[node]!, true);
+        for (const node of verdict.refused) acceptance.observe(chances[node]!, false);
+      },
+      end: () => follower.release(),
+    };
+  };
+
+  return {
+    name: "draft-model",
+    candidates: 0,
+    begin,
+    async close() {
+      if (closeDraft) await draft.close();
+    },
+  };
+}
+
+const certain: Float64Array = Float64Array.of(1);
+
+/** What a draft's forward returns. */
+type DraftStep = { readonly topK: number; readonly logits: boolean };
+
+/** A sequence of the draft that is brought to the text before every chain. */
+class DraftFollower {
+  readonly #draft: LoadedModel;
+  #sequence: OpenSequence | undefined;
+  /** Tokens in the draft's cache, guesses included. */
+  #held: number[] = [];
+  #released = false;
+
+  constructor(draft: LoadedModel) {
+    this.#draft = draft;
+  }
+
+  /**
+   * Brings the cache to `ids` and runs the last of them; undefined where the draft has no room.
+   *
+   * @param room guesses that must fit behind the text
+   */
+  async follow(
+    ids: readonly number[],
+    room: number,
+    step: DraftStep,
+  ): Promise<StepResult | undefined> {
+    const draft = this.#draft;
+    if (ids.length + room > draft.contextLength || this.#released) return undefined;
+    if (!this.#sequence) {
+      // Whoever waited for a slot of the draft would lose more than the draft brings.
+      if (draft.openSequences >= draft.slots) return undefined;
+      const sequence = await draft.openSequence({ prefix: ids });
+      this.#sequence = sequence;
+      this.#held = ids.slice(0, sequence.reused);
+      if (this.#released) {
+        await sequence.release();
+        return undefined;
+      }
+    }
+    const sequence = this.#sequence;
+    let common = 0;
+    const most = Math.min(this.#held.length, ids.length - 1);
+    while (common < most && this.#held[common] === ids[common]) common++;
+    if (common < this.#held.length) await sequence.truncate(common);
+    this.#held.length = common;
+    for (const chunk = 256; ids.length - this.#held.length > chunk; ) {
+      const part = ids.slice(this.#held.length, this.#held.length + chunk);
+      await sequence.step({ ids: part, results: "none" });
+      this.#held.push(...part);
+    }
+    const rest = ids.slice(this.#held.length);
+    const result = await sequence.step({ ids: rest, ...step });
+    this.#held.push(...rest);
+    return result;
+  }
+
+  /** Runs one guess; undefined after the request's end. */
+  async extend(id: number, step: DraftStep): Promise<StepResult | undefined> {
+    if (this.#released) return undefined;
+    const result = await this.#sequence!.step({ ids: [id], ...step });
+    this.#held.push(id);
+    return result;
+  }
+
+  async release(): Promise<void> {
+    this.#released = true;
+    await this.#sequence?.release();
+  }
+}
+
+function checkVocabulary(
+  model: Pick<LoadedModel, "tokenizer" | "config">,
+  draft: Pick<LoadedModel, "tokenizer" | "config" | "name">,
+): void {
+  const size = draft.config.vocabularySize;
+  if (size > model.config.vocabularySize) {
+    throw new JetonError(
+      `the draft ${draft.name} has ${size} tokens, the model ${model.config.vocabularySize}`,
+      {
+        code: "draft-model-vocabulary",
+        details: { draft: size, model: model.config.vocabularySize },
+      },
+    );
+  }
+  for (let id = 0; id < size; id++) {
+    const [own, other] = [model.tokenizer.idToToken(id), draft.tokenizer.idToToken(id)];
+    if (own === other) continue;
+    throw new JetonError(
+      `token ${id} is ${JSON.stringify(other)} in the draft ${draft.name}, ${JSON.stringify(own)} in the model`,
+      { code: "draft-model-vocabulary", details: { id, draft: other, model: own } },
+    );
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * What every drafter must keep to, as tests: the text does not change, whatever was learned, however
+ * a request ends and whatever runs beside it.
+ *
+ * Runs on tinystories-260k of `JETON_DATA`, and is skipped with a printed reason without it.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRandom, JetonError } from "../../core/index.ts";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import type { Drafter, DraftOutcome } from "../drafter.ts";
+import { complete, generate } from "../generate.ts";
+import { resolveSampling } from "../options.ts";
+import type { GenerateOptions, GenerateResult } from "../types.ts";
+import { checkTree } from "../verify.ts";
+
+const data = process.env["JETON_DATA"];
+const folder = data ? join(data, "models/tinystories-260k") : "";
+
+/** A drafter under test. */
+export interface DrafterSubject {
+  readonly name: string;
+  /** A fresh drafter for the model. */
+  open(model: LoadedModel): Drafter | Promise<Drafter>;
+  /** True where trees are drawn when the request samples: the text is equal in law only. */
+  readonly samples?: boolean;
+}
+
+const prompts = [
+  "Once upon a time",
+  "Lily had a red ball. Tom had a red ball. Sue had a red ball. Ben had a red",
+  "The cat sat. The cat sat. The cat",
+  "",
+];
+
+/** Declares the tests of one drafter. */
+export function describeDrafter(subject: DrafterSubject): void {
+  const available = existsSync(folder);
+  if (!available) {
+    console.log(`${subject.name}: skipped, JETON_DATA does not hold models/tinystories-260k`);
+  }
+  describe.skipIf(!available)(`drafter ${subject.name}`, () => {
+    let model: LoadedModel;
+    let drafter: Drafter;
+    beforeAll(async () => {
+      model = await loadModel(folder, { format: "f32", threads: 1, slots: 8 });
+      drafter = await subject.open(model);
+    });
+    afterAll(async () => {
+      await drafter.close();
+      await drafter.close();
+      await model.close();
+    });
+
+    const greedy: GenerateOptions = { greedy: true, maxTokens: 60, ignoreEndOfSequence: true };
+
+    test("greedy text is that of plain decoding, cold and warm, for every size of trees", async () => {
+      for (const prompt of prompts) {
+        const plain = await complete(model, prompt, greedy);
+        for (const maximumDraft of [1, 2, 7, 40, 40]) {
+          const drafted = await complete(model, prompt, { ...greedy, drafter, maximumDraft });
+          expect(drafted.ids).toEqual(plain.ids);
+          expect(drafted.text).toBe(plain.text);
+          expectConsistent(drafted);
+        }
+      }
+    });
+
+    const samplings: GenerateOptions[] = [
+      { temperature: 0.8 },
+      { temperature: 1.2, topP: 0.9 },
+      { temperature: 0.7, topK: 12 },
+      { temperature: 1, topK: 30, topP: 0.8, minP: 0.05 },
+      { temperature: 0.9, minP: 0.1, repetitionPenalty: 1.3 },
+      { greedy: true, repetitionPenalty: 1.3 },
+    ];
+    test.each(samplings)("sampled text under %o", async (sampling) => {
+      const options = { ...sampling, maxTokens: 40, ignoreEndOfSequence: true, seed: 11 };
+      for (const prompt of prompts.slice(0, 2)) {
+        const plain = await complete(model, prompt, options);
+        const drafted = await complete(model, prompt, { ...options, drafter });
+        expectConsistent(drafted);
+        expect(drafted.ids).toHaveLength(40);
+        // Equal in law only: the law is the subject of the statistical tests.
+        if (subject.samples && sampling.greedy !== true) continue;
+        expect(drafted.ids).toEqual(plain.ids);
+      }
+    });
+
+    test("the same request on a fresh drafter drafts and samples the same", async () => {
+      const options = { temperature: 0.9, maxTokens: 40, ignoreEndOfSequence: true, seed: 3 };
+      const results: GenerateResult[] = [];
+      for (let run = 0; run < 2; run++) {
+        const fresh = await subject.open(model);
+        results.push(await complete(model, prompts[1]!, { ...options, drafter: fresh }));
+        await fresh.close();
+      }
+      expect(results[1]!.ids).toEqual(results[0]!.ids);
+    });
+
+    test("every limit of length is kept to the token", async () => {
+      const plain = await complete(model, prompts[1]!, greedy);
+      for (let maxTokens = 0; maxTokens <= 9; maxTokens++) {
+        const drafted = await complete(model, prompts[1]!, { ...greedy, maxTokens, drafter });
+        expect(drafted.ids).toEqual(plain.ids.slice(0, maxTokens));
+        expect(drafted.finishReason).toBe("length");
+      }
+    });
+
+    test("the last tokens of the context are reached", async () => {
+      const short = await loadModel(folder, { threads: 1, contextLength: 40, inline: true });
+      const own = await subject.open(short);
+      const [plain, drafted] = [
+        await complete(short, prompts[1]!, { ...greedy, maxTokens: undefined! }),
+        await complete(short, prompts[1]!, { ...greedy, maxTokens: undefined!, drafter: own }),
+      ];
+      expect(drafted.ids).toEqual(plain.ids);
+      expect(drafted.promptTokens + drafted.ids.length).toBe(40);
+      await own.close();
+      await short.close();
+    });
+
+    test("a token that ends the text ends it wherever it is guessed", async () => {
+      const plain = await complete(model, prompts[1]!, greedy);
+      for (const at of [0, 1, 2, 5, 9, 20]) {
+        const options = { ...greedy, stopIds: [plain.ids[at]!] };
+        const drafted = await complete(model, prompts[1]!, { ...options, drafter });
+        expect(drafted.ids).toEqual(plain.ids.slice(0, plain.ids.indexOf(plain.ids[at]!)));
+        expect(drafted.finishReason).toBe("stop");
+        expectConsistent(drafted);
+      }
+    });
+
+    test("a stop string ends the text before it", async () => {
+      const plain = await complete(model, prompts[1]!, greedy);
+      for (const at of [0, 3, 8, 21, 40]) {
+        const stop = [plain.text.slice(at, at + 4)];
+        const cut = await complete(model, prompts[1]!, { ...greedy, stop });
+        const drafted = await complete(model, prompts[1]!, { ...greedy, stop, drafter });
+        expect(drafted.text).toBe(cut.text);
+        expect(drafted.ids).toEqual(cut.ids);
+        expect(drafted.tokens.map((token) => token.text).join("") + drafted.tail).toBe(cut.text);
+      }
+    });
+
+    test("log-probabilities are those of plain decoding", async () => {
+      const options = { ...greedy, topLogProbabilities: 4 };
+      const plain = await complete(model, prompts[2]!, options);
+      const drafted = await complete(model, prompts[2]!, { ...options, drafter });
+      for (const [index, token] of drafted.tokens.entries()) {
+        const expected = plain.tokens[index]!;
+        expect(token.logProbability).toBeCloseTo(expected.logProbability, 3);
+        expect(token.topLogProbabilities).toHaveLength(4);
+        for (const [rank, top] of token.topLogProbabilities!.entries()) {
+          expect(top.logProbability).toBeCloseTo(
+            expected.topLogProbabilities![rank]!.logProbability,
+            3,
+          );
+        }
+      }
+    });
+
+    test("requests at once give what each gives alone", async () => {
+      const requests = prompts.flatMap((prompt): [string, GenerateOptions][] => [
+        [prompt, { ...greedy, maxTokens: 30 }],
+        [prompt, { temperature: 0.8, seed: 4, maxTokens: 30, ignoreEndOfSequence: true }],
+      ]);
+      const alone: GenerateResult[] = [];
+      for (const [prompt, options] of requests) alone.push(await complete(model, prompt, options));
+      const together = await Promise.all(
+        requests.map(([prompt, options]) => complete(model, prompt, { ...options, drafter })),
+      );
+      for (const [index, result] of together.entries()) {
+        expectConsistent(result);
+        const drawn = subject.samples && requests[index]![1].greedy !== true;
+        if (!drawn) expect(result.ids).toEqual(alone[index]!.ids);
+      }
+      expect(model.openSequences).toBe(0);
+    });
+
+    test("leaving early and aborting leave nothing behind", async () => {
+      for await (const _token of generate(model, prompts[2]!, { ...greedy, drafter })) break;
+      expect(model.openSequences).toBe(0);
+      const controller = new AbortController();
+      const run = async (): Promise<void> => {
+        let tokens = 0;
+        const options = { ...greedy, drafter, signal: controller.signal };
+        for await (const _token of generate(model, prompts[2]!, options)) {
+          if (++tokens === 7) controller.abort(new Error("enough"));
+        }
+      };
+      await expect(run()).rejects.toThrow("enough");
+      expect(model.openSequences).toBe(0);
+      const after = await complete(model, prompts[2]!, { ...greedy, drafter });
+      expect(after.ids).toEqual((await complete(model, prompts[2]!, greedy)).ids);
+    });
+
+    test("proposals are trees within their limits, whatever the text", async () => {
+      const fresh = await subject.open(model);
+      const random = createRandom(1, "conformance", subject.name);
+      const vocabularySize = model.config.vocabularySize;
+      const sampling = { ...resolveSampling(model, { greedy: true, seed: 1 }) };
+      for (let request = 0; request < 12; request++) {
+        // A small alphabet makes every context return.
+        const alphabet = request % 2 === 0 ? 4 : vocabularySize;
+        const ids = [
+          1,
+          ...Array.from({ length: random.integer(30) }, () => random.integer(alphabet)),
+        ];
+        const sequence = fresh.begin({ promptIds: ids.slice(), sampling });
+        for (let step = 0; step < 12; step++) {
+          const maximumNodes = 1 + random.integer(40);
+          const maximumDepth = 1 + random.integer(10);
+          const leastExpected = random.integer(2) * random.uniform();
+          const tree = await sequence.propose({ ids, maximumNodes, maximumDepth, leastExpected });
+          checkTree(tree, { vocabularySize, maximumNodes, maximumDepth });
+          for (const [node, value] of (tree.expected ?? []).entries()) {
+            expect(value).toBeGreaterThanOrEqual(0);
+            const parent = tree.parents[node]!;
+            expect(value).toBeLessThanOrEqual((parent < 0 ? 1 : tree.expected![parent]!) + 1e-6);
+          }
+          const token = random.integer(alphabet);
+          const root = ids.at(-1)!;
+          ids.push(token);
+          sequence.observe(plainOutcome(ids, root, token, Math.max(1, fresh.candidates), random));
+        }
+        await sequence.end();
+      }
+      await fresh.close();
+    });
+
+    test("what was learned comes back from its bytes; damaged bytes change nothing", async () => {
+      if (!drafter.save || !drafter.load) return;
+      for (const prompt of prompts) await complete(model, prompt, { ...greedy, drafter });
+      const state = drafter.save();
+      const fresh = await subject.open(model);
+      fresh.load!(state);
+      expect(fresh.save!()).toEqual(state);
+      for (const damaged of [
+        state.slice(0, Math.floor(state.length / 2)),
+        state.slice(0, 7),
+        new Uint8Array(0),
+        new Uint8Array(64).fill(0xff),
+      ]) {
+        const error = catchError(() => fresh.load!(damaged));
+        expect(JetonError.isInstance(error)).toBe(true);
+        expect(fresh.save!()).toEqual(state);
+      }
+      const [a, b] = [
+        await complete(model, prompts[1]!, { ...greedy, drafter }),
+        await complete(model, prompts[1]!, { ...greedy, drafter: fresh }),
+      ];
+      expect(b.ids).toEqual(a.ids);
+      fresh.reset?.();
+      if (fresh.reset) expect(fresh.save!()).not.toEqual(state);
+      await fresh.close();
+    });
+  });
+}
+
+/** Counts and origins of a result agree with each other. */
+export function expectConsistent(
+  result: GenerateResult & { readonly tokens?: readonly { readonly origin: unknown }[] },
+): void {
+  const { drafting } = result;
+  if (!drafting) throw new Error("a drafted generation must report its statistics");
+  expect(drafting.tokens).toBeGreaterThanOrEqual(drafting.forwards);
+  expect(drafting.accepted).toBeLessThanOrEqual(drafting.drafted);
+  // Each forward decides one token of the model's own, but for an accepted end of the text.
+  expect(drafting.tokens - drafting.forwards - drafting.accepted).toBeLessThanOrEqual(0);
+  expect(drafting.tokens - drafting.forwards - drafting.accepted).toBeGreaterThanOrEqual(-1);
+  expect(drafting.tokensPerForward).toBeCloseTo(
+    drafting.forwards === 0 ? 0 : drafting.tokens / drafting.forwards,
+    10,
+  );
+  const sums = { forwards: 0, drafted: 0, accepted: 0 };
+  for (const share of drafting.byDrafter) {
+    sums.forwards += share.forwards;
+    sums.drafted += share.drafted;
+    sums.accepted += share.accepted;
+  }
+  const { forwards, drafted, accepted } = drafting;
+  expect(sums).toEqual({ forwards, drafted, accepted });
+  expect(drafting.byDepth.reduce((sum, entry) => sum + entry.accepted, 0)).toBe(accepted);
+  let before = Infinity;
+  for (const [index, entry] of drafting.byDepth.entries()) {
+    expect(entry.depth).toBe(index + 1);
+    expect(entry.accepted).toBeLessThanOrEqual(entry.tried);
+    expect(entry.tried).toBeLessThanOrEqual(before);
+    before = entry.accepted;
+  }
+}
+
+/** A plain step's outcome with invented candidates. */
+function plainOutcome(
+  ids: readonly number[],
+  root: number,
+  token: number,
+  candidates: number,
+  random: ReturnType<typeof createRandom>,
+): DraftOutcome {
+  const first = random.integer(400);
+  return {
+    decided: [token],
+    ids,
+    seconds: 0.001,
+    rows: {
+      ids: Int32Array.of(root),
+      candidates,
+      topIds: Int32Array.from({ length: candidates }, (_, rank) => first + rank),
+      topLogits: Float32Array.from({ length: candidates }, (_, rank) => -rank),
+      logSumExp: Float32Array.of(2),
+    },
+  };
+}
+
+function catchError(run: () => void): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
