@@ -1,0 +1,26 @@
+/**
+ * The vocabulary as something to choose: models moved to other tokenizers.
+ *
+ * @module vocabulary
+ */
+export { lexicalOverlap, meanOfSubtokens, mixtureMethod, randomRows } from "./baselines.ts";
+export {
+  mixTables,
+  type TokenMixture,
+  type UnknownRows,
+  type VocabularyMixture,
+  type VocabularyTables,
+} from "./mixture.ts";
+export { matchSpecialTokens } from "./special-tokens.ts";
+export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
+export {
+  type PredictOptions,
+  predictTables,
+  readSource,
+  type SourceModel,
+  type TransferMethod,
+  type TransferOptions,
+  type Transferred,
+  type TransferTask,
+  transfer,
+} from "./transfer.ts";

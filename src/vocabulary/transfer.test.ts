@@ -1,0 +1,118 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { createByteCheckpoint } from "../cli/testing/byte-checkpoint.ts";
+import { generate } from "../generate/index.ts";
+import { loadModel } from "../model/index.ts";
+import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
+import { lexicalOverlap, meanOfSubtokens, randomRows } from "./baselines.ts";
+import { readTokenForms } from "./token-forms.ts";
+import { type TransferMethod, transfer } from "./transfer.ts";
+
+const text =
+  "The vocabulary is something to choose. A body that has learned one alphabet can be given another, " +
+  "and what it knows of the old tokens says what the new ones mean. Tokens are only names of bytes.";
+const tableName = "model.embed_tokens.weight";
+
+let folder = "";
+let source = "";
+let target = "";
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-transfer-"));
+  source = join(folder, "source");
+  target = join(folder, "target");
+  createByteCheckpoint(source, { width: 32 });
+  const trained = await trainTokenizer({
+    kind: "byte-level-bpe",
+    vocabularySize: 300,
+    texts: [text, text],
+    specialTokens: ["<bound>", "<other>"],
+    endToken: "<bound>",
+  });
+  await saveTokenizer(target, trained);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const rowsOf = async (path: string): Promise<Float32Array> => {
+  await using checkpoint = await openCheckpoint(path);
+  return checkpoint.readFloat32(tableName);
+};
+
+const methods: readonly TransferMethod[] = [randomRows(), lexicalOverlap(), meanOfSubtokens()];
+
+describe.each(methods.map((method) => [method.name, method] as const))("%s", (name, method) => {
+  test("writes a folder that generates, with the body bit by bit as it was", async () => {
+    const out = join(folder, `out-${name}`);
+    const result = await transfer(source, target, method, { out });
+    const tokenizer = await loadTokenizer(target);
+    expect(result).toMatchObject({
+      method: name,
+      newVocabularySize: tokenizer.vocabularySize,
+      sharedTokens: 256,
+      specialTokens: 1,
+    });
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    expect(config).toMatchObject({ vocab_size: tokenizer.vocabularySize, eos_token_id: 0 });
+    await using before = await openCheckpoint(source);
+    await using after = await openCheckpoint(out);
+    expect([...after.tensors.keys()].sort()).toEqual([...before.tensors.keys()].sort());
+    for (const tensor of before.tensors.keys()) {
+      if (tensor === tableName || tensor === "lm_head.weight") continue;
+      expect((await after.read(tensor)).data).toEqual((await before.read(tensor)).data);
+    }
+    // The row of the special token with the same spelling is the old one.
+    const bound = tokenizer.tokenToId("<bound>")!;
+    expect(await after.readRows(tableName, bound, 1)).toEqual(
+      await before.readRows(tableName, 256, 1),
+    );
+    await using model = await loadModel(out, { threads: 1, inline: true });
+    const ids: number[] = [];
+    for await (const { id } of generate(model, "The body", { maxTokens: 4 })) ids.push(id);
+    expect(ids.length).toBeGreaterThan(0);
+    expect(ids.every((id) => id < tokenizer.vocabularySize)).toBe(true);
+  });
+});
+
+describe("transfer", () => {
+  test("to the model's own tokenizer changes nothing", async () => {
+    const out = join(folder, "same");
+    await transfer(source, source, meanOfSubtokens(), { out });
+    expect(await rowsOf(out)).toEqual(await rowsOf(source));
+  });
+
+  test("gives every new token the mean of the bytes that spell it", async () => {
+    const out = join(folder, "means");
+    await transfer(source, target, meanOfSubtokens(), { out });
+    const [old, rows] = [await rowsOf(source), await rowsOf(out)];
+    const width = 32;
+    const { forms } = readTokenForms(await loadTokenizer(target));
+    const bytes = await loadTokenizer(source);
+    for (const [id, form] of forms.entries()) {
+      if (form === undefined) continue;
+      for (let i = 0; i < width; i++) {
+        let sum = 0;
+        for (const character of form) sum += old[bytes.tokenToId(character)! * width + i]!;
+        expect(rows[id * width + i]).toBeCloseTo(sum / form.length, 5);
+      }
+    }
+  });
+
+  test("repeats with its seed and differs with another", async () => {
+    const rows: Float32Array[] = [];
+    for (const [place, seed] of [1, 1, 2].entries()) {
+      const out = join(folder, `seed-${place}`);
+      await transfer(source, target, randomRows(), { out, seed });
+      rows.push(await rowsOf(out));
+    }
+    expect(rows[0]).toEqual(rows[1]);
+    expect(rows[0]).not.toEqual(rows[2]);
+  });
+
+  test("does not touch a folder that holds a model", async () => {
+    await expect(transfer(source, target, randomRows(), { out: source })).rejects.toMatchObject({
+      code: "transfer-target-exists",
+    });
+  });
+});
