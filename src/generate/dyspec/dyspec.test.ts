@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import type { TokenDistribution } from "../sampler.ts";
-import { type DraftLaws, type DynamicTree, growTree, growTreeByLayer } from "./dyspec.ts";
-import { SlotHeap } from "./slot-heap.ts";
+import { growTree, growTreeByLayer } from "./dyspec.ts";
+import type { DraftLaws, DynamicTree } from "./growing-tree.ts";
 
 /** A draft whose laws are a function of the path alone. */
 function keyedDraft(seed: number, vocabulary: number, sharpness: number): DraftLaws {
@@ -357,23 +357,3 @@ async function growNodeByNode(
   }
   return names.sort();
 }
-
-describe("slot heap", () => {
-  test("pops by key, then by order; first() foretells what pop() gives", () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 }), (keys) => {
-        const heap = new SlotHeap();
-        for (const [order, key] of keys.entries())
-          heap.push({ node: order, reach: key, key, order });
-        const foretold = heap.first(keys.length);
-        const popped = keys.map(() => heap.pop()!);
-        expect(popped).toEqual(foretold);
-        expect(heap.pop()).toBeUndefined();
-        for (let at = 1; at < popped.length; at++) {
-          const [a, b] = [popped[at - 1]!, popped[at]!];
-          expect(a.key > b.key || (a.key === b.key && a.order < b.order)).toBe(true);
-        }
-      }),
-    );
-  });
-});

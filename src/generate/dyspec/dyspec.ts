@@ -12,21 +12,8 @@
  * ever dropped. That is what keeps verification exact under sampling.
  */
 import type { Random } from "../../core/index.ts";
-import type { DraftTree } from "../drafter.ts";
-import type { TokenDistribution } from "../sampler.ts";
-import { SlotHeap } from "./slot-heap.ts";
-
-/** Laws of the next token after nodes of a tree that is still growing. */
-export interface DraftLaws {
-  /**
-   * The draft's laws after each of `nodes`; -1 is the root, always asked for alone and first. One
-   * call is one pass of the draft. A law without tokens closes its node.
-   */
-  after(
-    nodes: readonly number[],
-    tree: { readonly ids: readonly number[]; readonly parents: readonly number[] },
-  ): readonly TokenDistribution[] | Promise<readonly TokenDistribution[]>;
-}
+import { LargestFirst } from "../largest-first.ts";
+import { type DraftLaws, type DynamicTree, GrowingTree } from "./growing-tree.ts";
 
 export interface GrowOptions {
   /** Most nodes of the tree (N). */
@@ -56,20 +43,6 @@ export interface GrowByLayerOptions extends GrowOptions {
   readonly threshold: number;
 }
 
-/** A grown tree, with what it was grown by. */
-export interface DynamicTree extends DraftTree {
-  readonly ids: readonly number[];
-  readonly parents: readonly number[];
-  /** Estimated probability that each node is accepted. */
-  readonly expected: readonly number[];
-  /** Reach of each node's place: expected probability that the node is tested at all. */
-  readonly reaches: readonly number[];
-  /** Remaining probability of each node's token when it was chosen: `R[y]`. */
-  readonly chances: readonly number[];
-  /** Passes of the draft that the tree took. */
-  readonly draftCalls: number;
-}
-
 /**
  * Algorithm 1: fills the place with the largest key until the tree has `maximumNodes` nodes.
  *
@@ -79,40 +52,53 @@ export interface DynamicTree extends DraftTree {
  * other places that could still come up: the same tree in about as many passes as it has layers.
  */
 export async function growTree(laws: DraftLaws, options: GrowOptions): Promise<DynamicTree> {
-  const tree = new GrowingTree(laws, options);
-  const heap = new SlotHeap();
+  const { maximumNodes, maximumDepth = Infinity, leastGain = 0 } = options;
   const order = options.order ?? (options.random ? "reach" : "gain");
-  const least = options.leastGain ?? 0;
-  let slots = 0;
-  const open = (node: number, reach: number): void => {
-    const known = order === "gain" && tree.knows(node);
-    heap.push({ node, reach, key: known ? tree.gain(node, reach) : reach, order: slots++ });
+  const tree = new GrowingTree(laws, options);
+  const open = new LargestFirst<Place>();
+  /** First places of nodes whose laws are not known, with their reach. */
+  const unasked = new Map<number, number>();
+  const offer = (node: number, reach: number): void => {
+    const known = tree.knows(node);
+    if (!known) unasked.set(node, reach);
+    // Until its law is known, a place promises at most its reach.
+    const key = known && order === "gain" ? tree.gain(node, reach) : reach;
+    open.push(key, { node, reach, key });
   };
-  open(-1, 1);
-  while (tree.size < options.maximumNodes) {
-    const slot = heap.pop();
-    if (!slot) break;
-    const { node, reach } = slot;
+  offer(-1, 1);
+  while (tree.size < maximumNodes) {
+    const place = open.pop();
+    if (!place) break;
+    const { node, reach, key } = place;
     if (!tree.knows(node)) {
-      // Keys only fall, so a place that is not among the first `left` now is never filled.
-      const left = options.maximumNodes - tree.size;
-      const others = node === -1 ? [] : heap.first(left - 1).map((other) => other.node);
-      await tree.ask([node, ...others.filter((other) => !tree.knows(other))]);
+      // Keys only fall: beyond the best `left` places nothing will be filled any more.
+      const left = maximumNodes - tree.size;
+      const best = [...unasked].sort((a, b) => b[1] - a[1]).slice(0, left);
+      const others = best.map(([other]) => other).filter((other) => other !== node);
+      const asked = [node, ...others.slice(0, left - 1)];
+      await tree.ask(asked);
+      for (const other of asked) unasked.delete(other);
     }
     const gain = tree.gain(node, reach);
-    if (gain === 0 || gain < least) continue;
-    if (order === "gain" && gain < slot.key) {
-      // The key was an upper bound, made before the law was known: the place goes back in line.
-      slot.key = gain;
-      heap.push(slot);
+    if (gain === 0 || gain < leastGain) continue;
+    if (order === "gain" && gain < key) {
+      // The key was made before the law was known: the place goes back in line.
+      open.push(gain, { node, reach, key: gain });
       continue;
     }
     const child = tree.add(node, reach);
     const accepted = tree.expected[child]!;
-    open(node, reach - accepted);
-    if (tree.depthOf(child) < (options.maximumDepth ?? Infinity)) open(child, accepted);
+    offer(node, reach - accepted);
+    if (tree.depthOf(child) < maximumDepth) offer(child, accepted);
   }
   return tree.finish();
+}
+
+/** Where the tree may get one more node: the next child of `node`. */
+interface Place {
+  readonly node: number;
+  readonly reach: number;
+  readonly key: number;
 }
 
 /**
@@ -143,154 +129,4 @@ export async function growTreeByLayer(
     layer = next;
   }
   return tree.finish();
-}
-
-/** What is left of a node's law while its children are chosen one after another. */
-interface Remaining {
-  readonly law: TokenDistribution;
-  /** 1 for tokens that were chosen or have no probability. */
-  readonly taken: Uint8Array;
-  /** Probability that is left, of the law's own total. */
-  mass: number;
-  /** Where children are drawn: the stream of draws. */
-  readonly random: Random | undefined;
-  /** Where they are not: indices of the law, the most probable last; chosen ones are gone. */
-  readonly ranking: number[];
-}
-
-class GrowingTree {
-  readonly ids: number[] = [];
-  readonly parents: number[] = [];
-  readonly expected: number[] = [];
-  readonly #reaches: number[] = [];
-  readonly #chances: number[] = [];
-  readonly #depths: number[] = [];
-  /** By node + 1: entry 0 is the root's. */
-  readonly #remaining: (Remaining | undefined)[] = [];
-  readonly #source: DraftLaws;
-  readonly #random: Random | undefined;
-  readonly #acceptance: (chance: number) => number;
-  #draftCalls = 0;
-
-  constructor(source: DraftLaws, options: GrowOptions) {
-    this.#source = source;
-    this.#random = options.random;
-    this.#acceptance = options.acceptance ?? ((chance) => chance);
-  }
-
-  get size(): number {
-    return this.ids.length;
-  }
-
-  depthOf(node: number): number {
-    return this.#depths[node]!;
-  }
-
-  knows(node: number): boolean {
-    return this.#remaining[node + 1] !== undefined;
-  }
-
-  /** Asks the draft for the laws after `nodes`. */
-  async ask(nodes: readonly number[]): Promise<void> {
-    this.#draftCalls++;
-    const laws = await this.#source.after(nodes, this);
-    for (const [index, node] of nodes.entries()) {
-      const law = laws[index]!;
-      const { probabilities } = law;
-      const taken = Uint8Array.from(probabilities, (probability) => (probability > 0 ? 0 : 1));
-      const random = this.#random?.fork(...this.#path(node));
-      const ranking = random ? [] : rank(law);
-      this.#remaining[node + 1] = { law, taken, mass: massOf(law, taken), random, ranking };
-    }
-  }
-
-  /**
-   * Chance that the next child of `node` is tested and accepted, from what is known before it is
-   * drawn; 0 where the law is used up.
-   */
-  gain(node: number, reach: number): number {
-    const { law, taken, mass, random, ranking } = this.#remaining[node + 1]!;
-    const { probabilities } = law;
-    if (mass <= 0) return 0;
-    if (!random) {
-      const best = ranking.at(-1);
-      return best === undefined ? 0 : reach * this.#acceptance(probabilities[best]! / mass);
-    }
-    let sum = 0;
-    for (let index = 0; index < probabilities.length; index++) {
-      if (taken[index]) continue;
-      const chance = probabilities[index]! / mass;
-      sum += chance * this.#acceptance(chance);
-    }
-    return reach * sum;
-  }
-
-  /** Chooses the next child of a node whose `gain` is not 0. */
-  add(node: number, reach: number): number {
-    const remaining = this.#remaining[node + 1]!;
-    const { law, taken, random, ranking } = remaining;
-    const at = random ? drawRemaining(remaining, random.uniform()) : ranking.pop()!;
-    const chance = Math.min(1, law.probabilities[at]! / remaining.mass);
-    taken[at] = 1;
-    // Summed anew: what is left after subtracting nearly everything would be rounding error.
-    remaining.mass = massOf(law, taken);
-    this.ids.push(law.ids[at]!);
-    this.parents.push(node);
-    this.expected.push(reach * this.#acceptance(chance));
-    this.#reaches.push(reach);
-    this.#chances.push(chance);
-    this.#depths.push(node === -1 ? 1 : this.#depths[node]! + 1);
-    return this.ids.length - 1;
-  }
-
-  finish(): DynamicTree {
-    const { ids, parents, expected } = this;
-    const tree = {
-      ids,
-      parents,
-      expected,
-      reaches: this.#reaches,
-      chances: this.#chances,
-      draftCalls: this.#draftCalls,
-    };
-    if (!this.#random) return tree;
-    const laws: (TokenDistribution | undefined)[] = new Array(ids.length + 1).fill(undefined);
-    for (const parent of parents) laws[parent + 1] = this.#remaining[parent + 1]!.law;
-    return { ...tree, laws };
-  }
-
-  #path(node: number): number[] {
-    const path: number[] = [];
-    for (let at = node; at !== -1; at = this.parents[at]!) path.push(this.ids[at]!);
-    return path.reverse();
-  }
-}
-
-/** Probability of the tokens that are not taken. */
-function massOf({ probabilities }: TokenDistribution, taken: Uint8Array): number {
-  let mass = 0;
-  for (let index = 0; index < taken.length; index++) {
-    if (!taken[index]) mass += probabilities[index]!;
-  }
-  return mass;
-}
-
-/** Indices of the tokens that have a probability, ascending by it; among equals the first id last. */
-function rank({ ids, probabilities }: TokenDistribution): number[] {
-  return [...probabilities.keys()]
-    .filter((index) => probabilities[index]! > 0)
-    .sort((a, b) => probabilities[a]! - probabilities[b]! || ids[b]! - ids[a]!);
-}
-
-/** The token at which the cumulative remaining law passes `draw`. */
-function drawRemaining({ law, taken, mass }: Remaining, draw: number): number {
-  let sum = 0;
-  let last = 0;
-  for (let index = 0; index < taken.length; index++) {
-    if (taken[index]) continue;
-    sum += law.probabilities[index]!;
-    last = index;
-    if (draw * mass < sum) break;
-  }
-  return last;
 }

@@ -1,0 +1,174 @@
+/**
+ * Where a draft's laws come from: a smaller model with the same vocabulary, or anything else that
+ * knows a law of the next token.
+ */
+import { JetonError } from "../../core/index.ts";
+import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
+import type { DraftRequest } from "../drafter.ts";
+import { prefill } from "../prefill.ts";
+import {
+  neededCandidates,
+  needsLogits,
+  rowDistribution,
+  type Sampling,
+  type TokenDistribution,
+} from "../sampler.ts";
+import type { DraftLaws } from "./growing-tree.ts";
+
+/** Something that drafts: shared by all requests. */
+export interface DraftSource {
+  readonly name: string;
+  /**
+   * Starts a request.
+   *
+   * @param sampling how laws are to be shaped: the request's own, or where it is greedy one with a
+   *   positive temperature, for the sake of the tree's shape
+   */
+  begin(request: DraftRequest, sampling: Sampling): DraftSourceSequence;
+}
+
+/** A source's work on one request. */
+export interface DraftSourceSequence {
+  /** Laws for a tree below the last of `ids`: prompt and decided tokens. */
+  lawsBelow(ids: readonly number[]): DraftLaws;
+  end(): void | Promise<void>;
+}
+
+const nothing: TokenDistribution = {
+  ids: new Int32Array(0),
+  probabilities: new Float64Array(0),
+};
+
+/** Token ids on the way from the root to a node, the node's own last. */
+export function pathTo(
+  node: number,
+  tree: { readonly ids: readonly number[]; readonly parents: readonly number[] },
+): number[] {
+  const path: number[] = [];
+  for (let at = node; at >= 0; at = tree.parents[at]!) path.push(tree.ids[at]!);
+  return path.reverse();
+}
+
+export interface ModelDraftOptions {
+  /**
+   * Most probable tokens that a law is made of, at most 64 (default): less probable ones are not
+   * drafted. Requests with a repetition penalty take the whole vocabulary.
+   */
+  readonly candidates?: number;
+}
+
+/**
+ * Drafts with a smaller model. Its cache holds decided tokens only: each pass over a tree computes
+ * the nodes that are asked for and what lies between them and the root.
+ */
+export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}): DraftSource {
+  const candidates = Math.min(options.candidates ?? 64, 64, draft.config.vocabularySize);
+  return {
+    name: draft.name,
+    begin: (_request, sampling) =>
+      new ModelDraftSequence(draft, {
+        ...sampling,
+        topK: sampling.topK > 0 ? Math.min(sampling.topK, candidates) : candidates,
+      }),
+  };
+}
+
+class ModelDraftSequence implements DraftSourceSequence {
+  readonly #draft: LoadedModel;
+  readonly #sampling: Sampling;
+  /** What laws are made of. */
+  readonly #wanted: { readonly topK: number; readonly logits: boolean };
+  readonly #seen = new Set<number>();
+  #seenLength = 0;
+  #opening: Promise<OpenSequence> | undefined;
+  #ended = false;
+
+  constructor(draft: LoadedModel, sampling: Sampling) {
+    this.#draft = draft;
+    this.#sampling = sampling;
+    this.#wanted = { topK: neededCandidates(sampling), logits: needsLogits(sampling) };
+  }
+
+  lawsBelow(ids: readonly number[]): DraftLaws {
+    const { contextLength } = this.#draft;
+    if (this.#sampling.repetitionPenalty !== 1) {
+      for (; this.#seenLength < ids.length; this.#seenLength++) {
+        this.#seen.add(ids[this.#seenLength]!);
+      }
+    }
+    return {
+      after: async (nodes, tree) => {
+        if (this.#ended || ids.length > contextLength) return nodes.map(() => nothing);
+        const sequence = await this.#open(ids);
+        if (!sequence) return nodes.map(() => nothing);
+        if (nodes[0] === -1) return [await this.#rootLaw(sequence, ids)];
+        const rows = rowsBetween(nodes, tree.parents);
+        if (sequence.length + rows.length > contextLength) return nodes.map(() => nothing);
+        const rowOf = new Map(rows.map((node, row) => [node, row]));
+        const result = await sequence.step({
+          ids: rows.map((node) => tree.ids[node]!),
+          parents: rows.map((node) => rowOf.get(tree.parents[node]!) ?? -1),
+          results: "all",
+          commit: false,
+          ...this.#wanted,
+        });
+        return nodes.map((node) => this.#law(result, rowOf.get(node)!, pathTo(node, tree)));
+      },
+    };
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    await (await this.#opening)?.release();
+  }
+
+  /** The draft's sequence; undefined while others hold all of its slots: waiting would cost more. */
+  #open(ids: readonly number[]): Promise<OpenSequence> | undefined {
+    const { openSequences, slots } = this.#draft;
+    if (!this.#opening && openSequences >= slots) return undefined;
+    this.#opening ??= this.#draft.openSequence({ prefix: ids });
+    return this.#opening;
+  }
+
+  /** Takes what was decided since the last tree into the cache. */
+  async #rootLaw(sequence: OpenSequence, ids: readonly number[]): Promise<TokenDistribution> {
+    const result = await prefill(sequence, ids.slice(sequence.length), {
+      results: "last",
+      ...this.#wanted,
+    });
+    return this.#law(result, 0, []);
+  }
+
+  #law(result: StepResult, row: number, path: readonly number[]): TokenDistribution {
+    const penalized = this.#sampling.repetitionPenalty !== 1;
+    const seen = penalized ? new Set([...this.#seen, ...path]) : this.#seen;
+    return rowDistribution(result, row, this.#sampling, seen);
+  }
+}
+
+/** The nodes and all their ancestors, parents first. */
+function rowsBetween(nodes: readonly number[], parents: readonly number[]): number[] {
+  const rows = new Set<number>();
+  for (const node of nodes) {
+    for (let at = node; at >= 0 && !rows.has(at); at = parents[at]!) rows.add(at);
+  }
+  return [...rows].sort((a, b) => a - b);
+}
+
+/**
+ * Checks that the draft's ids mean the same in the model: others would guess garbage.
+ *
+ * @throws JetonError `draft-model-vocabulary`
+ */
+export function checkDraftVocabulary(model: LoadedModel, draft: LoadedModel): void {
+  const size = draft.config.vocabularySize;
+  for (let id = 0; id < size; id++) {
+    const found = draft.tokenizer.idToToken(id);
+    const expected = model.tokenizer.idToToken(id);
+    if (id < model.config.vocabularySize && found === expected) continue;
+    throw new JetonError(
+      `${draft.name} cannot draft for ${model.name}: token ${id} is ${JSON.stringify(found)} there, expected ${JSON.stringify(expected)}`,
+      { code: "draft-model-vocabulary", details: { id, found, expected } },
+    );
+  }
+}

@@ -1,0 +1,82 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { complete } from "../generate.ts";
+import { describeDrafter } from "../testing/drafter-conformance.ts";
+import { createDyspecDrafter, NgramModel } from "./index.ts";
+
+const data = process.env["JETON_DATA"];
+const folder = data ? join(data, "models/tinystories-260k") : "";
+const available = existsSync(folder);
+
+const drafts = new Map<LoadedModel, Promise<LoadedModel>>();
+/** The same model in a coarser format is a draft whose confidence mostly comes true. */
+function draftOf(model: LoadedModel): Promise<LoadedModel> {
+  let draft = drafts.get(model);
+  if (!draft) {
+    draft = loadModel(folder, { format: "int4", threads: 1, slots: 16 });
+    drafts.set(model, draft);
+  }
+  return draft;
+}
+afterAll(async () => {
+  for (const draft of drafts.values()) await (await draft).close();
+});
+
+function ngrams(model: LoadedModel): NgramModel {
+  const draft = new NgramModel();
+  const text = "Once upon a time, Lily had a red ball. The cat sat. Tom had a red ball. ";
+  draft.learn(model.tokenizer.encodeIds(text.repeat(3)));
+  return draft;
+}
+
+describeDrafter({
+  name: "dyspec",
+  open: async (model) => createDyspecDrafter(model, { draft: await draftOf(model) }),
+  samples: true,
+});
+describeDrafter({
+  name: "dyspec-by-layer-calibrated",
+  open: async (model) =>
+    createDyspecDrafter(model, {
+      draft: await draftOf(model),
+      algorithm: "by-layer",
+      calibrate: true,
+    }),
+  samples: true,
+});
+describeDrafter({
+  name: "dyspec-ngram-best",
+  open: (model) => createDyspecDrafter(model, { draft: ngrams(model), children: "best" }),
+});
+
+describe.skipIf(!available)("dyspec on tinystories-260k", () => {
+  test("a draft that is the model itself is followed to the end of every path", async () => {
+    const model = await loadModel(folder, { format: "f32", threads: 1, slots: 2 });
+    const drafter = createDyspecDrafter(model, { draft: model, maximumDepth: 4, maximumNodes: 8 });
+    for (const temperature of [0, 1]) {
+      const { drafting } = await complete(model, "Once upon a time", {
+        temperature,
+        seed: 2,
+        drafter,
+        maxTokens: 41,
+        ignoreEndOfSequence: true,
+      });
+      // Of drawn siblings the first is always accepted; of the best tokens the first is the choice.
+      const refusals = drafting!.byDepth.filter(({ tried, accepted }) => tried > accepted);
+      expect(refusals).toEqual([]);
+    }
+    await drafter.close();
+    await model.close();
+  });
+
+  test("another vocabulary is refused with the first token that differs", async () => {
+    const model = await loadModel(folder, { inline: true, threads: 1 });
+    const other = Object.create(model, {
+      tokenizer: { value: { ...model.tokenizer, idToToken: (id: number) => `other-${id}` } },
+    }) as LoadedModel;
+    expect(() => createDyspecDrafter(model, { draft: other })).toThrow(/token 0/);
+    await model.close();
+  });
+});

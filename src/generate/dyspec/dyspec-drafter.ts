@@ -1,0 +1,222 @@
+/**
+ * DySpec as a drafter: grows a tree from a draft's laws at every step, and where asked to, learns how
+ * often the draft's confidence comes true.
+ */
+import type { LoadedModel } from "../../model/index.ts";
+import { type AcceptanceTable, createAcceptanceTable } from "../acceptance-table.ts";
+import {
+  type DraftContext,
+  type Drafter,
+  type DraftOutcome,
+  type DraftRequest,
+  type DraftSequence,
+  type DraftTree,
+  draftRandom,
+  emptyTree,
+} from "../drafter.ts";
+import { invalidState, openState, sealState, tokenizerKey } from "../drafter-state.ts";
+import { isGreedy, type Sampling } from "../sampler.ts";
+import {
+  checkDraftVocabulary,
+  type DraftSource,
+  type DraftSourceSequence,
+  modelDraft,
+} from "./draft-source.ts";
+import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
+import type { DraftLaws, DynamicTree } from "./growing-tree.ts";
+
+export interface DyspecOptions {
+  /** What drafts: a smaller model with the same vocabulary, or any other source of laws. */
+  readonly draft: LoadedModel | DraftSource;
+  /**
+   * `"best-first"` (default) is the paper's first algorithm, which spends the budget on the best
+   * places; `"by-layer"` its second, which fills all places whose reach is at least `threshold`.
+   */
+  readonly algorithm?: "best-first" | "by-layer";
+  /** Of `"by-layer"`. Default: one over the most nodes that a tree may have. */
+  readonly threshold?: number;
+  /** Most nodes of a tree, below what the loop allows. Default 32. */
+  readonly maximumNodes?: number;
+  /** Most nodes on a path, which is about the number of passes of the draft. Default 8. */
+  readonly maximumDepth?: number;
+  /** Order in which places are filled; see `GrowOptions`. */
+  readonly order?: GrowOptions["order"];
+  /**
+   * How a request that samples gets its children: `"drawn"` from the draft's law as in the paper
+   * (default), or its `"best"` tokens, which are then compared with the model's own draw. Greedy
+   * requests always get the best.
+   */
+  readonly children?: "drawn" | "best";
+  /** Temperature of the draft's laws for greedy requests. Default 1; 0 would leave chains. */
+  readonly draftTemperature?: number;
+  /** True: chances of acceptance are learned instead of taken to be the draft's. Default false. */
+  readonly calibrate?: boolean;
+}
+
+/** A drafter that grows trees as `grow` does; fixed shapes share it. */
+export interface TreeDrafterParts {
+  readonly name: string;
+  readonly source: DraftSource;
+  readonly children: "drawn" | "best";
+  readonly draftTemperature: number;
+  readonly maximumNodes: number;
+  readonly maximumDepth: number;
+  /** @param options limits, randomness and, where calibrated, chances of acceptance */
+  readonly grow: (laws: DraftLaws, options: GrowOptions) => Promise<DynamicTree>;
+  /** Learns chances of acceptance for requests that are greedy, and for those that sample. */
+  readonly calibration?: Readonly<Record<"greedy" | "sampled", AcceptanceTable>>;
+}
+
+/**
+ * Guesses with dynamic trees over a draft's laws. The drafter does not close the draft.
+ *
+ * @example
+ * const drafter = createDyspecDrafter(model, { draft: await loadModel("models/jeton-nano-draft") });
+ * for await (const token of generate(model, prompt, { drafter })) process.stdout.write(token.text);
+ *
+ * @throws JetonError `draft-model-vocabulary`
+ */
+export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions): Drafter {
+  const { algorithm = "best-first", threshold, order, calibrate = false } = options;
+  const kind = "dyspec";
+  const key = tokenizerKey(model);
+  const tables = { greedy: createAcceptanceTable(), sampled: createAcceptanceTable() };
+  const drafter = createTreeDrafter({
+    name: "dyspec",
+    source: resolveSource(model, options.draft),
+    children: options.children ?? "drawn",
+    draftTemperature: options.draftTemperature ?? 1,
+    maximumNodes: options.maximumNodes ?? 32,
+    maximumDepth: options.maximumDepth ?? 8,
+    grow: (laws, limits) =>
+      algorithm === "best-first"
+        ? growTree(laws, { ...limits, ...(order && { order }) })
+        : growTreeByLayer(laws, {
+            ...limits,
+            threshold: threshold ?? 1 / limits.maximumNodes,
+          }),
+    ...(calibrate && { calibration: tables }),
+  });
+  if (!calibrate) return drafter;
+  return {
+    ...drafter,
+    save() {
+      const numbers = Object.values(tables).flatMap((table) => {
+        const { accepted, tested } = table.save();
+        return [...accepted, ...tested];
+      });
+      const body = new Int32Array(Float64Array.from(numbers).buffer);
+      return sealState({ kind, key, fields: {}, body });
+    },
+    load(bytes) {
+      const { body } = openState(bytes, { kind, key });
+      const numbers = new Float64Array(body.slice().buffer);
+      const size = numbers.length / 4;
+      const expected = tables.greedy.save().tested.length;
+      const plausible = numbers.every((value) => value >= 0 && value < 1e9);
+      if (size !== expected || !plausible) {
+        throw invalidState("body", `${numbers.length} numbers`, `${4 * expected} counts`);
+      }
+      for (const [index, table] of Object.values(tables).entries()) {
+        const from = 2 * size * index;
+        table.load({
+          accepted: numbers.slice(from, from + size),
+          tested: numbers.slice(from + size, from + 2 * size),
+        });
+      }
+    },
+    reset() {
+      for (const table of Object.values(tables)) table.reset();
+    },
+  };
+}
+
+/** The source that a model is, after a look at its vocabulary. */
+export function resolveSource(model: LoadedModel, draft: LoadedModel | DraftSource): DraftSource {
+  if (!("openSequence" in draft)) return draft;
+  checkDraftVocabulary(model, draft);
+  return modelDraft(draft);
+}
+
+/** A drafter over any way to grow a tree. */
+export function createTreeDrafter(parts: TreeDrafterParts): Drafter {
+  return {
+    name: parts.name,
+    candidates: 0,
+    begin: (request) => new TreeDraftSequence(parts, request),
+    close() {},
+  };
+}
+
+class TreeDraftSequence implements DraftSequence {
+  readonly #parts: TreeDrafterParts;
+  readonly #sampling: Sampling;
+  readonly #draws: boolean;
+  readonly #source: DraftSourceSequence;
+  readonly #calibration: AcceptanceTable | undefined;
+  #last: DynamicTree | undefined;
+
+  constructor(parts: TreeDrafterParts, request: DraftRequest) {
+    const { sampling } = request;
+    const greedy = isGreedy(sampling);
+    // With a draft as sure as the greedy model every tree would be a chain.
+    const shaping = greedy
+      ? { ...sampling, temperature: parts.draftTemperature, topK: 0, topP: 1, minP: 0 }
+      : sampling;
+    this.#parts = parts;
+    this.#sampling = sampling;
+    this.#draws = !greedy && parts.children === "drawn";
+    this.#source = parts.source.begin(request, shaping);
+    this.#calibration = parts.calibration?.[this.#draws ? "sampled" : "greedy"];
+  }
+
+  async propose(context: DraftContext): Promise<DraftTree> {
+    const { grow, maximumNodes, maximumDepth } = this.#parts;
+    const calibration = this.#calibration;
+    const tree = await grow(this.#source.lawsBelow(context.ids), {
+      maximumNodes: Math.min(maximumNodes, context.maximumNodes),
+      maximumDepth: Math.min(maximumDepth, context.maximumDepth),
+      leastGain: context.leastExpected,
+      ...(this.#draws && { random: draftRandom(this.#sampling, context) }),
+      ...(calibration && { acceptance: (chance: number) => calibration.estimate(chance) }),
+    });
+    this.#last = tree;
+    return tree.ids.length === 0 ? emptyTree : tree;
+  }
+
+  observe({ verdict }: DraftOutcome): void {
+    const calibration = this.#calibration;
+    const own = this.#last;
+    this.#last = undefined;
+    if (!calibration || !own || !verdict) return;
+    const ownNode = verdict.tree === own ? (node: number) => node : nodesOf(own, verdict.tree);
+    for (const [nodes, accepted] of [
+      [verdict.accepted, true],
+      [verdict.refused, false],
+    ] as const) {
+      for (const node of nodes) {
+        const chance = own.chances[ownNode(node)];
+        if (chance !== undefined) calibration.observe(chance, accepted);
+      }
+    }
+  }
+
+  end(): void | Promise<void> {
+    return this.#source.end();
+  }
+}
+
+/** Finds the nodes of a tree that was cut out of `own`; -2 for a node that is not in it. */
+function nodesOf(own: DraftTree, part: DraftTree): (node: number) => number {
+  const places = new Map<string, number>();
+  for (let node = 0; node < own.ids.length; node++) {
+    places.set(`${own.parents[node]} ${own.ids[node]}`, node);
+  }
+  const found: number[] = [];
+  for (let node = 0; node < part.ids.length; node++) {
+    const parent = part.parents[node]!;
+    const ownParent = parent < 0 ? -1 : found[parent]!;
+    found.push(places.get(`${ownParent} ${part.ids[node]}`) ?? -2);
+  }
+  return (node) => found[node]!;
+}

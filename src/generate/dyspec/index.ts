@@ -1,0 +1,20 @@
+/**
+ * DySpec: draft trees that take the shape of the draft's confidence.
+ */
+export {
+  type DraftSource,
+  type DraftSourceSequence,
+  type ModelDraftOptions,
+  modelDraft,
+} from "./draft-source.ts";
+export { type GrowByLayerOptions, type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
+export { createDyspecDrafter, type DyspecOptions } from "./dyspec-drafter.ts";
+export type { DraftLaws, DynamicTree } from "./growing-tree.ts";
+export { NgramModel, type NgramModelOptions } from "./ngram-draft.ts";
+export {
+  branchingShape,
+  chainShape,
+  fillShape,
+  sequoiaShape,
+  type TreeShape,
+} from "./static-tree.ts";

@@ -1,0 +1,130 @@
+/**
+ * Draft trees of a fixed shape, filled from the same draft: what DySpec is measured against, and what
+ * suits a draft whose confidence means nothing.
+ */
+import type { Random } from "../../core/index.ts";
+import { type DraftLaws, type DynamicTree, GrowingTree } from "./growing-tree.ts";
+
+/** Parent of each node, parents before children; children of one node are its 1st, 2nd, ... draw. */
+export type TreeShape = readonly number[];
+
+/** One path of `nodes` tokens. */
+export function chainShape(nodes: number): TreeShape {
+  return Array.from({ length: nodes }, (_, node) => node - 1);
+}
+
+/**
+ * A tree whose nodes at depth d have `branching[d]` children each (the last entry repeats), cut at
+ * `nodes` in order of depth: `[2]` is a binary tree, `[4, 1]` four chains.
+ */
+export function branchingShape(branching: readonly number[], nodes: number): TreeShape {
+  const parents: number[] = [];
+  let layer = [-1];
+  for (let depth = 0; parents.length < nodes; depth++) {
+    const children = branching[Math.min(depth, branching.length - 1)]!;
+    const next: number[] = [];
+    for (const node of layer) {
+      for (let child = 0; child < children && parents.length < nodes; child++) {
+        next.push(parents.length);
+        parents.push(node);
+      }
+    }
+    if (next.length === 0) break;
+    layer = next;
+  }
+  return parents;
+}
+
+/**
+ * Sequoia's tree (Chen et al., 2024): the shape of `nodes` nodes with the largest expected number of
+ * accepted tokens, where the k-th child of any node is accepted with the same probability
+ * `acceptance[k]` (given that its parent was), whatever was drafted. Found by dynamic programming.
+ *
+ * @param acceptance by rank among siblings, as measured: chances that the first, second, ... child
+ *   is the one that is accepted; together at most 1
+ */
+export function sequoiaShape(
+  acceptance: readonly number[],
+  nodes: number,
+  maximumDepth: number,
+): TreeShape {
+  // value[d][n]: best expected accepted tokens with n nodes below a node that has d layers below it.
+  // forest[d][b][n]: the same if only children of rank b and above may be used.
+  const ranks = acceptance.length;
+  const grid = (): Float64Array[] =>
+    Array.from({ length: ranks + 1 }, () => new Float64Array(nodes + 1));
+  const value: Float64Array[] = [new Float64Array(nodes + 1)];
+  const taken: Int32Array[][] = [];
+  for (let depth = 1; depth <= maximumDepth; depth++) {
+    const below = value[depth - 1]!;
+    const forest = grid();
+    const choice = Array.from({ length: ranks }, () => new Int32Array(nodes + 1));
+    for (let rank = ranks - 1; rank >= 0; rank--) {
+      for (let count = 1; count <= nodes; count++) {
+        let best = 0;
+        let subtree = 0;
+        for (let size = 1; size <= count; size++) {
+          const gain =
+            acceptance[rank]! * (1 + below[size - 1]!) + forest[rank + 1]![count - size]!;
+          if (gain > best) [best, subtree] = [gain, size];
+        }
+        forest[rank]![count] = best;
+        choice[rank]![count] = subtree;
+      }
+    }
+    value.push(forest[0]!);
+    taken.push(choice);
+  }
+  const parents: number[] = [];
+  let layer = [{ node: -1, count: nodes }];
+  for (let depth = maximumDepth; depth >= 1 && layer.length > 0; depth--) {
+    const next: typeof layer = [];
+    for (const { node, count } of layer) {
+      let left = count;
+      for (let rank = 0; rank < ranks && left > 0; rank++) {
+        const size = taken[depth - 1]![rank]![left]!;
+        if (size === 0) break;
+        next.push({ node: parents.length, count: size - 1 });
+        parents.push(node);
+        left -= size;
+      }
+    }
+    layer = next;
+  }
+  return parents;
+}
+
+/**
+ * Fills a shape from a draft, one pass per layer. Where the draft has no token left, nodes are
+ * missing, and with them what would have hung below.
+ *
+ * @param options `random` draws children, otherwise they are the most probable tokens in order
+ */
+export async function fillShape(
+  laws: DraftLaws,
+  shape: TreeShape,
+  options: { readonly random?: Random; readonly maximumDepth?: number } = {},
+): Promise<DynamicTree> {
+  const { maximumDepth = Infinity } = options;
+  const tree = new GrowingTree(laws, options);
+  const places = new Map<number, number[]>();
+  for (const [place, parent] of shape.entries()) {
+    places.set(parent, [...(places.get(parent) ?? []), place]);
+  }
+  let layer = [{ node: -1, place: -1 }];
+  for (let depth = 1; layer.length > 0 && depth <= maximumDepth; depth++) {
+    await tree.ask(layer.map(({ node }) => node));
+    const next: typeof layer = [];
+    for (const { node, place } of layer) {
+      let reach = node === -1 ? 1 : tree.expected[node]!;
+      for (const childPlace of places.get(place) ?? []) {
+        if (tree.gain(node, 1) === 0) break;
+        const child = tree.add(node, reach);
+        reach -= tree.expected[child]!;
+        if (places.has(childPlace)) next.push({ node: child, place: childPlace });
+      }
+    }
+    layer = next;
+  }
+  return tree.finish();
+}
