@@ -40,6 +40,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import("./verbs/train-language-model.ts")).command,
   },
   {
+    name: "train tokenizer",
+    summary: "learn a vocabulary from your own text",
+    load: async () => (await import("./verbs/train-tokenizer.ts")).command,
+  },
+  {
     name: "reproduce",
     summary: "measure what a paper claims, beside the paper's number",
     load: async () => (await import("./verbs/reproduce.ts")).command,

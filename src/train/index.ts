@@ -69,6 +69,14 @@ export {
   type TrainLanguageModelOptions,
   trainLanguageModel,
 } from "./train-language-model.ts";
+export {
+  formatTokenizerTrainingProgress,
+  type TokenizerTraining,
+  type TokenizerTrainingProgress,
+  type TrainedTokenizerFolder,
+  type TrainTokenizerFolderOptions,
+  trainTokenizerFolder,
+} from "./train-tokenizer.ts";
 export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
 export type { StepReport, TrainingInputs, TrainingService } from "./training-service.ts";
