@@ -11,6 +11,8 @@
  *   `count` times, one token at a time; the choices
  * @property {(length?: number) => Promise<void>} reset cuts the sequence to its first `length` tokens
  *   (default 0); the next `decode` feeds the choice that was made after them
+ * @property {(text: string) => Promise<number[]>} [encode] ids of a text
+ * @property {(request: any) => Promise<any>} [run] one whole request, where a benchmark measures those
  * @property {() => Promise<Record<string, unknown>>} [describe] settings worth printing
  * @property {() => Promise<Record<string, unknown>>} memory what the model knows of its own memory and
  *   counters; the process's resident size is added to it
@@ -35,6 +37,8 @@ export function serveHalf(create) {
     prefill: (ids) => model.prefill(ids),
     decode: (count) => model.decode(count),
     reset: (length) => model.reset(length),
+    encode: (text) => model.encode(text),
+    run: (request) => model.run(request),
     memory: async () => {
       globalThis.gc?.();
       return { resident: process.memoryUsage.rss(), ...(await model.memory()) };

@@ -19,14 +19,17 @@ const greedy = { temperature: 0, yieldEogToken: true };
  * @param {number} options.threads
  * @param {number} options.capacity tokens that the sequence must hold
  * @param {boolean} options.flashAttention
- * @param {"input-lookup"} [options.predictor] drafts for `decode` (default none)
+ * @param {"input-lookup" | "draft-model"} [options.predictor] drafts for `decode` (default none)
+ * @param {string} [options.draft] GGUF file of the draft model
  * @param {object} [options.predictorOptions] of node-llama-cpp's predictor
  * @returns {Promise<import("./half.mjs").BenchModel>}
  */
 async function createLlamaModel(options) {
   const { path, threads, capacity, flashAttention, predictor, predictorOptions } = options;
   // Imported here, so that a package that is not installed is an answer and not a dead process.
-  const { getLlama, InputLookupTokenPredictor } = await import("node-llama-cpp");
+  const { DraftSequenceTokenPredictor, getLlama, InputLookupTokenPredictor } = await import(
+    "node-llama-cpp"
+  );
   const llama = await getLlama({
     build: "never",
     skipDownload: true,
@@ -42,8 +45,14 @@ async function createLlamaModel(options) {
     threads,
     flashAttention,
   });
-  const tokenPredictor =
-    predictor === "input-lookup" ? new InputLookupTokenPredictor(predictorOptions) : undefined;
+  const openPredictor = async () => {
+    if (predictor === "input-lookup") return new InputLookupTokenPredictor(predictorOptions);
+    if (predictor !== "draft-model") return undefined;
+    const draft = await llama.loadModel({ modelPath: options.draft, useMmap: false });
+    const drafts = await draft.createContext({ contextSize: capacity + 1, threads });
+    return new DraftSequenceTokenPredictor(drafts.getSequence(), predictorOptions);
+  };
+  const tokenPredictor = await openPredictor();
   const sequence = context.getSequence(tokenPredictor === undefined ? {} : { tokenPredictor });
 
   /** Ids that were fed, then the choice after them. */
