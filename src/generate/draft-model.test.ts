@@ -8,6 +8,7 @@ import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
 import { draftModel } from "./draft-model.ts";
 import { complete } from "./generate.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "./testing/drafter-law.ts";
 
 const data = process.env["JETON_DATA"];
 const tiny = data ? join(data, "models/tinystories-260k") : "";
@@ -26,6 +27,11 @@ describeDrafter({
         leastConfidence: 0.2,
       },
     ),
+});
+
+describeDrafterLaw({
+  name: "draft-model",
+  open: (model, draft) => draftModel(model, draft, { leastConfidence: 0.2 }),
 });
 
 describe.skipIf(!available)("draft model", () => {

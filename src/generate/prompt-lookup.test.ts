@@ -2,8 +2,11 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { promptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "./testing/drafter-law.ts";
 
 describeDrafter({ name: "prompt-lookup", open: () => promptLookup() });
+
+describeDrafterLaw({ name: "prompt-lookup", open: () => promptLookup() });
 
 const sampling = {
   temperature: 0,
