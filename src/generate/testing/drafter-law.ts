@@ -33,7 +33,9 @@ export async function testDrafterLaw(
   const model = createLawModel();
   const draft = createLawModel({ mixed: { seed: 2, share: 0.4 } });
   const drafter = await subject.open(model, draft);
-  const prompt = [1, 2, 3, 1, 2];
+  // The model's own greedy text repeats itself, so that there is something to copy.
+  const { ids } = await complete(model, [1, 2], { greedy: true, maxTokens: 16 });
+  const prompt = [1, 2, ...ids];
   const law = await continuationLaw(
     model,
     prompt,
