@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { createAcceptanceTable } from "./acceptance-table.ts";
+import { createAcceptanceTable, observeVerdict } from "./acceptance-table.ts";
 
 const confidence = fc.double({ min: 0, max: 1, noNaN: true });
 
@@ -58,5 +58,19 @@ describe("acceptance table", () => {
     }
     copy.reset();
     expect(copy.estimate(0.42)).toBeCloseTo(0.42, 12);
+  });
+
+  test("a verdict on a part of a tree is learned under the whole tree's confidences", () => {
+    const whole = { ids: [5, 6, 7, 8], parents: [-1, -1, 1, 1] };
+    const part = { ids: [6, 8], parents: [-1, 0] };
+    const table = createAcceptanceTable({ priorWeight: 1 });
+    const verdict = { tree: part, accepted: [0], refused: [1] };
+    observeVerdict(table, whole, [0.15, 0.25, 0.35, 0.85], verdict);
+    expect([...table.save().tested.entries()].filter(([, count]) => count > 0)).toEqual([
+      [2, 1],
+      [8, 1],
+    ]);
+    expect(table.save().accepted[2]).toBe(1);
+    expect(table.save().accepted[8]).toBe(0);
   });
 });

@@ -6,6 +6,7 @@
  * identity and learns from every guess that is tested. It may shape draft trees freely: it knows
  * only the past, so what is verified stays exact.
  */
+import type { DraftTree, DraftVerdict } from "./drafter.ts";
 
 const bins = 10;
 
@@ -108,4 +109,41 @@ export function createAcceptanceTable(options: AcceptanceTableOptions = {}): Acc
       stale = true;
     },
   };
+}
+
+/**
+ * Learns from what became of a tree, which may be a part of the one that was proposed.
+ *
+ * @param confidences of the proposed tree's nodes, given that their earlier siblings were refused
+ */
+export function observeVerdict(
+  table: AcceptanceTable,
+  proposed: DraftTree,
+  confidences: readonly number[],
+  { tree, accepted, refused }: DraftVerdict,
+): void {
+  const places = tree === proposed ? undefined : placesIn(proposed, tree);
+  const learn = (nodes: readonly number[], wasAccepted: boolean): void => {
+    for (const node of nodes) {
+      const confidence = confidences[places ? places[node]! : node];
+      if (confidence !== undefined) table.observe(confidence, wasAccepted);
+    }
+  };
+  learn(accepted, true);
+  learn(refused, false);
+}
+
+/** For each node of a part of a tree, the same node of the whole; -2 where there is none. */
+function placesIn(whole: DraftTree, part: DraftTree): number[] {
+  const nodes = new Map<string, number>();
+  for (let node = 0; node < whole.ids.length; node++) {
+    nodes.set(`${whole.parents[node]} ${whole.ids[node]}`, node);
+  }
+  const places: number[] = [];
+  for (let node = 0; node < part.ids.length; node++) {
+    const parent = part.parents[node]!;
+    const above = parent < 0 ? -1 : places[parent]!;
+    places.push(nodes.get(`${above} ${part.ids[node]}`) ?? -2);
+  }
+  return places;
 }

@@ -3,7 +3,11 @@
  * often the draft's confidence comes true.
  */
 import type { LoadedModel } from "../../model/index.ts";
-import { type AcceptanceTable, createAcceptanceTable } from "../acceptance-table.ts";
+import {
+  type AcceptanceTable,
+  createAcceptanceTable,
+  observeVerdict,
+} from "../acceptance-table.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -189,34 +193,10 @@ class TreeDraftSequence implements DraftSequence {
     const own = this.#last;
     this.#last = undefined;
     if (!calibration || !own || !verdict) return;
-    const ownNode = verdict.tree === own ? (node: number) => node : nodesOf(own, verdict.tree);
-    for (const [nodes, accepted] of [
-      [verdict.accepted, true],
-      [verdict.refused, false],
-    ] as const) {
-      for (const node of nodes) {
-        const chance = own.chances[ownNode(node)];
-        if (chance !== undefined) calibration.observe(chance, accepted);
-      }
-    }
+    observeVerdict(calibration, own, own.chances, verdict);
   }
 
   end(): void | Promise<void> {
     return this.#source.end();
   }
-}
-
-/** Finds the nodes of a tree that was cut out of `own`; -2 for a node that is not in it. */
-function nodesOf(own: DraftTree, part: DraftTree): (node: number) => number {
-  const places = new Map<string, number>();
-  for (let node = 0; node < own.ids.length; node++) {
-    places.set(`${own.parents[node]} ${own.ids[node]}`, node);
-  }
-  const found: number[] = [];
-  for (let node = 0; node < part.ids.length; node++) {
-    const parent = part.parents[node]!;
-    const ownParent = parent < 0 ? -1 : found[parent]!;
-    found.push(places.get(`${ownParent} ${part.ids[node]}`) ?? -2);
-  }
-  return (node) => found[node]!;
 }
