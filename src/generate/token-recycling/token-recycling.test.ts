@@ -4,10 +4,27 @@ import { createRandom, JetonError } from "../../core/index.ts";
 import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
 import { sealState } from "../drafter-state.ts";
 import type { Sampling } from "../sampler.ts";
+import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";
 import { createTokenRecycling, type TokenRecycling } from "./token-recycling.ts";
+
+describeDrafter({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
+
+describeDrafter({
+  name: "token-recycling with the published tree, over a table of junk",
+  open: (model) => {
+    const drafter = createTokenRecycling(model, { tree: "template" });
+    const random = createRandom(5);
+    const { vocabularySize: tokens } = model.config;
+    for (let token = 0; token < tokens; token++) {
+      const ids = random.shuffle(Array.from({ length: tokens }, (_, id) => id)).slice(0, 8);
+      drafter.table.replace(token, Int32Array.from(ids), new Float32Array(8), 3);
+    }
+    return drafter;
+  },
+});
 
 const vocabularySize = 50;
 const width = 8;
