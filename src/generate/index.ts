@@ -16,7 +16,15 @@ export {
   emptyTree,
   type VerifiedRows,
 } from "./drafter.ts";
+export { loadDrafter, saveDrafter } from "./drafter-file.ts";
 export { complete, generate } from "./generate.ts";
+export {
+  type Branching,
+  type BranchOrder,
+  createLookahead,
+  type Lookahead,
+  type LookaheadOptions,
+} from "./lookahead/index.ts";
 export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
 export { type PromptLookupOptions, promptLookup } from "./prompt-lookup.ts";
 export {
@@ -36,6 +44,13 @@ export {
 export { type ScoreOptions, score } from "./score.ts";
 export type { DepthStatistics, DrafterShare, DraftStatistics } from "./statistics.ts";
 export { createStopText, type StopText, type StopTextResult } from "./stop-text.ts";
+export {
+  createTemplate,
+  createTokenRecycling,
+  type DraftTemplate,
+  type TokenRecycling,
+  type TokenRecyclingOptions,
+} from "./token-recycling/index.ts";
 export type {
   FinishReason,
   Generate,
