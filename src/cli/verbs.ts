@@ -45,6 +45,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import("./verbs/train-tokenizer.ts")).command,
   },
   {
+    name: "transfer",
+    summary: "move a model to another tokenizer",
+    load: async () => (await import("./verbs/transfer.ts")).command,
+  },
+  {
     name: "reproduce",
     summary: "measure what a paper claims, beside the paper's number",
     load: async () => (await import("./verbs/reproduce.ts")).command,

@@ -11,8 +11,11 @@ export {
   type VocabularyMixture,
   type VocabularyTables,
 } from "./mixture.ts";
+export { type NearestTokensOptions, nearestTokens } from "./nearest-tokens.ts";
+export { readParallelText, type SentencePair } from "./parallel-text.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
 export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
+export * from "./trans-tokenization/index.ts";
 export {
   type PredictOptions,
   predictTables,

@@ -1,0 +1,142 @@
+/** `jeton transfer`: moves a model to another tokenizer. */
+import type { TransferMethod } from "../../vocabulary/index.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import { chooseModel, createStatusLine, locateModel } from "../locate.ts";
+
+const options = {
+  model: {
+    kind: "text",
+    short: "m",
+    value: "M",
+    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+  },
+  tokenizer: {
+    kind: "text",
+    short: "t",
+    value: "T",
+    help: "the new tokenizer: a folder, or tokenizer.json",
+  },
+  method: {
+    kind: "text",
+    value: "METHOD",
+    choices: ["random", "overlap", "mean", "wechsel", "trans-tokenization"],
+    default: "mean",
+    help: "how the rows of new tokens are found",
+  },
+  out: { kind: "text", short: "o", value: "FOLDER", help: "folder of the transferred model" },
+  sourceText: {
+    kind: "text",
+    value: "FILE",
+    help: "sentences in the model's language, one a line (wechsel, trans-tokenization)",
+  },
+  targetText: {
+    kind: "text",
+    value: "FILE",
+    help: "their translations, line by line",
+  },
+  directions: {
+    kind: "text",
+    value: "WHICH",
+    choices: ["forward", "both"],
+    default: "forward",
+    help: "whether words are aligned in both directions (trans-tokenization)",
+  },
+  minimumCount: {
+    kind: "number",
+    value: "N",
+    minimum: 0,
+    default: 10,
+    help: "rarer pairs of words are left out (trans-tokenization); 2 for a few thousand sentences",
+  },
+  dtype: {
+    kind: "text",
+    value: "TYPE",
+    choices: ["F32", "F16", "BF16"],
+    help: "how the new tables are stored; default: as the old ones",
+  },
+  seed: { kind: "integer", value: "N", default: 0, help: "of rows that are drawn" },
+} as const;
+
+export const command: Command = defineCommand({
+  name: "transfer",
+  summary: "move a model to another tokenizer",
+  description:
+    "Gives a model another vocabulary and writes it as an ordinary checkpoint folder: the body stays " +
+    "as it is, the rows of the new tokens are predicted. random, overlap (shared tokens keep their " +
+    "rows) and mean (of the old tokens that spell the new one) need nothing else; wechsel and " +
+    "trans-tokenization learn from parallel text which tokens mean the same.",
+  positionals: [],
+  options,
+  examples: [
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer -o moved",
+      shows: "the model under another tokenizer; jeton run --model moved lets it speak",
+    },
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer german --method trans-tokenization --source-text train.en --target-text train.de -o german-model",
+      shows: "an English model whose new German tokens start from what they translate to",
+    },
+  ],
+  async run(context, values) {
+    const { tokenizer, out } = values;
+    if (tokenizer === undefined || out === undefined) {
+      const missing = tokenizer === undefined ? "tokenizer" : "out";
+      throw new UsageError("option-missing", `jeton transfer needs --${missing}`, {
+        option: missing,
+      });
+    }
+    const name = chooseModel(values.model);
+    const makeMethod = chooseMethod(values);
+    const model = await locateModel(context, name);
+    const { transfer } = await import("../../vocabulary/index.ts");
+    const line = createStatusLine(context);
+    try {
+      const result = await transfer(model, tokenizer, await makeMethod(), {
+        out,
+        seed: values.seed,
+        ...defined({ dtype: values.dtype }),
+        signal: context.signal,
+        onProgress: (stage, done, total) =>
+          line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
+      });
+      line.clear();
+      const { stdout } = context;
+      if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
+      else await stdout.write(`${result.folder}\n`);
+    } finally {
+      line.clear();
+    }
+  },
+});
+
+/** Checks the options of the method now; the method itself is made when everything else is there. */
+function chooseMethod(values: Values<typeof options>): () => Promise<TransferMethod> {
+  const { method, sourceText, targetText } = values;
+  const load = (): Promise<typeof import("../../vocabulary/index.ts")> =>
+    import("../../vocabulary/index.ts");
+  switch (method) {
+    case "random":
+      return async () => (await load()).randomRows();
+    case "overlap":
+      return async () => (await load()).lexicalOverlap();
+    case "mean":
+      return async () => (await load()).meanOfSubtokens();
+    case "wechsel":
+    case "trans-tokenization": {
+      if (sourceText === undefined || targetText === undefined) {
+        throw new UsageError(
+          "option-missing",
+          `${method} learns from parallel text: give --source-text and --target-text`,
+          { option: sourceText === undefined ? "source-text" : "target-text" },
+        );
+      }
+      return async () => {
+        const { nearestTokens, readParallelText, transTokenization } = await load();
+        const pairs = await readParallelText(sourceText, targetText);
+        if (method === "wechsel") return nearestTokens({ pairs });
+        const { directions, minimumCount } = values;
+        return transTokenization({ pairs, directions, minimumCount });
+      };
+    }
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * How the reproductions of this room measure: bits per byte of the same held-out texts, whatever the
+ * tokenizer, before any training and after a fixed budget of it.
+ */
+import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
+import { createRandom } from "../core/index.ts";
+import { type DecoderConfig, decoderNames } from "../model/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import {
+  adamW,
+  decayMatricesOnly,
+  decoderParameterShapes,
+  ignoredTarget,
+  languageModelGraph,
+  languageModelInputs,
+  openTrainer,
+  type ParameterValue,
+  type TrainingInputs,
+} from "../train/index.ts";
+import type { VocabularyTables } from "./mixture.ts";
+import { readSource, type SourceModel } from "./transfer.ts";
+
+/** A model with all its weights in memory. */
+export interface WholeModel {
+  readonly source: SourceModel;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+}
+
+/** Reads a checkpoint folder whole. */
+export async function readWholeModel(folder: string): Promise<WholeModel> {
+  await using checkpoint: Checkpoint = await openCheckpoint(folder);
+  const source = await readSource(checkpoint);
+  const parameters = new Map<string, ParameterValue>();
+  for (const [name, shape] of decoderParameterShapes(source.config)) {
+    parameters.set(name, { shape, data: await checkpoint.readFloat32(name) });
+  }
+  return { source, parameters };
+}
+
+/** The model with other tables. */
+export function withTables(
+  model: WholeModel,
+  tables: VocabularyTables,
+): { config: DecoderConfig; parameters: Map<string, ParameterValue> } {
+  const { width } = model.source.config;
+  const vocabularySize = tables.embedding.length / width;
+  const shape = [vocabularySize, width];
+  const parameters = new Map(model.parameters);
+  parameters.set(decoderNames.embedding, { shape, data: tables.embedding });
+  if (tables.head) parameters.set(decoderNames.head, { shape, data: tables.head });
+  return { config: { ...model.source.config, vocabularySize }, parameters };
+}
+
+/** Groups of lines that are read as one text each. */
+export function groupLines(lines: readonly string[], size: number): string[] {
+  const groups: string[] = [];
+  for (let at = 0; at < lines.length; at += size)
+    groups.push(lines.slice(at, at + size).join("\n"));
+  return groups;
+}
+
+/** Texts as batches in which every token is a target: each text follows the token that begins texts. */
+export interface MeasuredTexts {
+  readonly parts: readonly TrainingInputs[];
+  readonly bytes: number;
+  readonly tokens: number;
+}
+
+export interface MeasureTextsOptions {
+  /** Texts of a batch. Default 8. */
+  batch?: number;
+  /** Longer texts are cut. Default 256. */
+  longest?: number;
+}
+
+/** Prepares texts for the training graph of a decoder. */
+export function prepareTexts(
+  config: DecoderConfig,
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  options: MeasureTextsOptions = {},
+): MeasuredTexts {
+  const { batch: size = 8, longest = 256 } = options;
+  const toInputs = languageModelInputs(config, { sequenceLength: longest });
+  const start = tokenizer.beginningId ?? tokenizer.endId ?? 0;
+  const parts: TrainingInputs[] = [];
+  let bytes = 0;
+  let tokens = 0;
+  for (let at = 0; at < texts.length; at += size) {
+    const rows = texts
+      .slice(at, at + size)
+      .map((text) =>
+        tokenizer
+          .encodeIds(text, { addSpecialTokens: false, allowedSpecial: "none" })
+          .subarray(0, longest),
+      );
+    const time = Math.max(...rows.map((row) => row.length));
+    const ids = new Int32Array(rows.length * time);
+    const targets = new Int32Array(rows.length * time).fill(ignoredTarget);
+    for (const [place, row] of rows.entries()) {
+      ids[place * time] = start;
+      ids.set(row.subarray(0, row.length - 1), place * time + 1);
+      targets.set(row, place * time);
+      tokens += row.length;
+      bytes += Buffer.byteLength(tokenizer.decode(row, { skipSpecialTokens: false }));
+    }
+    parts.push(toInputs({ batch: rows.length, time, ids, targets }));
+  }
+  return { parts, bytes, tokens };
+}
+
+export interface AdaptOptions {
+  readonly tokenizer: Tokenizer;
+  /** Texts that are measured. */
+  readonly heldOut: readonly string[];
+  /** Texts of the training; each step takes `batch` of them. */
+  readonly texts?: readonly string[];
+  /** Steps after which is measured, ascending; 0: before any. Default only 0. */
+  readonly measureAt?: readonly number[];
+  /** Default 8. */
+  readonly batch?: number;
+  readonly learningRate?: number;
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (step: number) => void;
+}
+
+/** Bits per byte of the held-out texts after each number of steps. */
+export async function adaptAndMeasure(
+  config: DecoderConfig,
+  parameters: ReadonlyMap<string, ParameterValue>,
+  options: AdaptOptions,
+): Promise<number[]> {
+  const { tokenizer, texts = [], measureAt = [0], batch = 8, seed = 0, signal } = options;
+  const shapes = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
+  const heldOut = prepareTexts(config, tokenizer, options.heldOut);
+  const order = createRandom(seed, "order");
+  await using trainer = await openTrainer({
+    graph: languageModelGraph(config, { parameters: shapes }),
+    parameters,
+    schedule: { kind: "constant", peak: options.learningRate ?? 1e-3, warmupSteps: 5 },
+    optimizer: adamW({ beta2: 0.95, maximumNorm: 1, weightDecay: 0.01 }),
+    group: decayMatricesOnly,
+    threads: 2,
+    spinning: false,
+  });
+  const found: number[] = [];
+  let step = 0;
+  for (const until of measureAt) {
+    for (; step < until; step++) {
+      signal?.throwIfAborted();
+      const chosen = Array.from({ length: batch }, () => texts[order.integer(texts.length)]!);
+      await trainer.step(prepareTexts(config, tokenizer, chosen, { batch }).parts);
+      options.onStep?.(step + 1);
+    }
+    const { loss, weight } = await trainer.evaluate(heldOut.parts);
+    found.push((loss * weight) / (Math.LN2 * heldOut.bytes));
+  }
+  return found;
+}
