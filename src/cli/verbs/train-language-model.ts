@@ -1,6 +1,13 @@
 /** `jeton train lm`: a decoder from a configuration and corpora, in a run that survives a kill. */
-import type { Schedule } from "../../train/index.ts";
+import { formatCount, formatDuration } from "../../core/progress.ts";
+import type {
+  Corpus,
+  Schedule,
+  TrainedLanguageModel,
+  TrainLanguageModelOptions,
+} from "../../train/index.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
 import { createStatusLine } from "../locate.ts";
 
 const options = {
@@ -10,31 +17,44 @@ const options = {
     value: "FOLDER",
     help: "folder of the run; the model is exported to its folder model/",
   },
-  config: { kind: "text", value: "FILE", help: "config.json of the model: its family and sizes" },
-  tokenizer: { kind: "text", value: "T", help: "checkpoint folder, or tokenizer.json" },
+  config: {
+    kind: "text",
+    value: "FILE",
+    help: "config.json of the model: its family and sizes; default: that of --initial-weights",
+  },
+  tokenizer: {
+    kind: "text",
+    value: "T",
+    help: "checkpoint folder, or tokenizer.json; default: that of --initial-weights",
+  },
   corpus: {
     kind: "list",
-    value: "FILE[@SHARE]",
-    help: "text or JSON lines, also .gz, with its share of the training sequences (default 1)",
+    value: "NAME[@SHARE]",
+    help:
+      "text or JSON lines, also .gz: a file, a folder, a pattern such as 'prose/**/*.txt', or " +
+      "data:NAME of the data registry; with its share of the training sequences (default 1)",
   },
-  heldOut: { kind: "text", value: "FILE", help: "text that is only measured" },
+  heldOut: { kind: "list", value: "NAME", help: "text that is only measured" },
   steps: { kind: "integer", value: "N", minimum: 1, help: "updates to make" },
-  batch: { kind: "integer", value: "N", minimum: 1, default: 16, help: "sequences of an update" },
+  batch: { kind: "integer", value: "N", minimum: 1, help: "sequences of an update; default: 16" },
   accumulation: {
     kind: "integer",
     value: "N",
     minimum: 1,
-    default: 1,
-    help: "parts in which the sequences of an update are computed, to save memory",
+    help: "parts in which the sequences of an update are computed, to save memory; default: 1",
   },
   sequenceLength: {
     kind: "integer",
     value: "TOKENS",
     minimum: 2,
-    default: 256,
-    help: "tokens of a sequence",
+    help: "tokens of a sequence; default: 256",
   },
-  learningRate: { kind: "number", value: "RATE", minimum: 0, default: 1e-3, help: "highest rate" },
+  learningRate: {
+    kind: "number",
+    value: "RATE",
+    minimum: 0,
+    help: "highest rate; default: 0.001",
+  },
   finalLearningRate: {
     kind: "number",
     value: "RATE",
@@ -45,8 +65,7 @@ const options = {
     kind: "text",
     value: "KIND",
     choices: ["cosine", "linear", "warmup-stable-decay", "constant"],
-    default: "cosine",
-    help: "how the rate falls",
+    help: "how the rate falls; default: cosine",
   },
   warmup: {
     kind: "integer",
@@ -58,7 +77,7 @@ const options = {
     value: "STEPS",
     help: "last steps over which warmup-stable-decay falls; default: a fifth of all",
   },
-  weightDecay: { kind: "number", value: "SHARE", minimum: 0, default: 0.1, help: "of AdamW" },
+  weightDecay: { kind: "number", value: "SHARE", minimum: 0, help: "of AdamW; default: 0.1" },
   averageDecay: {
     kind: "number",
     value: "SHARE",
@@ -75,15 +94,13 @@ const options = {
     kind: "text",
     value: "TYPE",
     choices: ["F32", "F16", "BF16"],
-    default: "F16",
-    help: "how the exported weights are stored",
+    help: "how the exported weights are stored; default: F16",
   },
   name: { kind: "text", value: "NAME", help: "title of the model card; default: the folder's" },
   seed: {
     kind: "integer",
     value: "N",
-    default: 0,
-    help: "of the weights and the order of the data",
+    help: "of the weights and the order of the data; default: 0",
   },
   threads: {
     kind: "integer",
@@ -95,116 +112,223 @@ const options = {
     kind: "integer",
     value: "STEPS",
     minimum: 1,
-    default: 100,
-    help: "steps between checkpoints",
+    help: "steps between checkpoints; default: 100",
   },
   evaluateEvery: {
     kind: "integer",
     value: "STEPS",
     minimum: 1,
-    default: 100,
-    help: "steps between measurements of the held-out text",
+    help: "steps between measurements of the held-out text; default: 100",
   },
-  resume: { kind: "flag", help: "go on with the run in the folder" },
+  resume: {
+    kind: "flag",
+    help: "go on with the run in the folder; what it was begun with need not be said again",
+  },
 } as const;
+
+type TrainValues = Values<typeof options>;
 
 export const command: Command = defineCommand({
   name: "train lm",
   summary: "train a language model on your own text",
   description:
     "Trains a decoder and exports it as an ordinary checkpoint folder. A run that was broken off, " +
-    "even by a kill, goes on with --resume and the same options, and ends with the same weights.",
+    "even by a kill, goes on with --resume and ends with the same weights, bit for bit. Ctrl-C ends " +
+    "the step under way, saves, and says how to go on. The folder also holds a line of log for every " +
+    "step (log.jsonl) and the loss curve (loss.svg). With --json every step is a line of JSON on " +
+    "standard error, and the result one document on standard output.",
   positionals: [],
   options,
   examples: [
     {
-      line: "jeton train lm --config config.json --tokenizer tokenizer.json --corpus prose.txt --steps 2000 --out runs/prose",
+      line: "jeton train lm --config config.json --tokenizer my-tokenizer --corpus 'prose/*.txt' --steps 2000 --out runs/prose",
       shows: "a model of your own; jeton run --model runs/prose/model lets it speak",
     },
     {
-      line: "jeton train lm --resume --config config.json --tokenizer tokenizer.json --corpus prose.txt --steps 2000 --out runs/prose",
+      line: "jeton train lm --resume --out runs/prose",
       shows: "the same run after an interruption",
+    },
+    {
+      line: "jeton train lm --initial-weights path/to/checkpoint --corpus notes.txt --steps 200 --learning-rate 1e-4 --out runs/notes",
+      shows: "a checkpoint that goes on learning from your notes",
     },
   ],
   async run(context, values) {
-    const { out, config, tokenizer, corpus, steps } = required(values);
-    const { readJsonObject } = await import("../../checkpoint/index.ts");
-    const { adamW, formatTrainingProgress, trainLanguageModel } = await import(
-      "../../train/index.ts"
-    );
+    const { stdout, stderr } = context;
+    const { formatTrainingProgress, trainLanguageModel } = await import("../../train/index.ts");
+    const settings = await chooseOptions(values);
     const line = createStatusLine(context);
-    try {
-      const result = await trainLanguageModel({
-        folder: out,
-        config: (await readJsonObject(config)) as never,
-        tokenizer,
-        corpora: corpus.map(readCorpus),
-        ...(values.heldOut !== undefined && { heldOut: { files: [values.heldOut] } }),
-        steps,
-        batch: values.batch,
-        accumulation: values.accumulation,
-        sequenceLength: values.sequenceLength,
-        schedule: chooseSchedule(values, steps),
-        optimizer: adamW({ beta2: 0.95, maximumNorm: 1, weightDecay: values.weightDecay }),
-        ...defined({
-          averageDecay: values.averageDecay,
-          initialWeights: values.initialWeights,
-          name: values.name,
-          threads: values.threads,
-        }),
-        dtype: values.dtype,
-        seed: values.seed,
-        checkpointEvery: values.checkpointEvery,
-        evaluateEvery: values.evaluateEvery,
-        existing: values.resume ? "resume" : "refuse",
-        signal: context.signal,
-        onProgress: (progress) => line.show(formatTrainingProgress(progress)),
-      });
+    const began = performance.now();
+    let savedStep: number | undefined;
+    const sayStopping = (): void => {
       line.clear();
-      const { stdout } = context;
-      if (values.json) {
-        await stdout.write(`${JSON.stringify(result)}\n`);
-        return;
-      }
-      await stdout.write(`${result.modelFolder}\n`);
+      if (!values.json) void stderr.write("ending the step under way, then saving (Ctrl-C again gives that up)\n");
+    };
+    context.signal.addEventListener("abort", sayStopping, { once: true });
+    let result: TrainedLanguageModel;
+    try {
+      result = await trainLanguageModel({
+        ...settings,
+        signal: context.signal,
+        onCheckpoint: ({ step }) => {
+          savedStep = step;
+        },
+        onProgress: (progress) => {
+          if (context.signal.aborted) return;
+          if (!values.json) line.show(formatTrainingProgress(progress));
+          // Tokenizing reports every part of a text, which is of no use to a program.
+          else if (progress.stage !== "tokenize") {
+            void stderr.write(`${JSON.stringify(progress)}\n`);
+          }
+        },
+      });
+    } catch (error) {
+      line.clear();
+      if (context.signal.aborted) await sayHowToGoOn(context, values, settings.folder, savedStep);
+      throw error;
     } finally {
+      context.signal.removeEventListener("abort", sayStopping);
       line.clear();
     }
+    if (values.json) {
+      await stdout.write(`${JSON.stringify(result)}\n`);
+      return;
+    }
+    await stdout.write(`${result.modelFolder}\n`);
+    await stderr.write(`${summarize(result, (performance.now() - began) / 1000)}\n`);
   },
 });
 
-/** The options that a run cannot do without. */
-function required(values: Values<typeof options>): {
-  out: string;
-  config: string;
-  tokenizer: string;
-  corpus: readonly string[];
-  steps: number;
-} {
-  const { out, config, tokenizer, corpus, steps } = values;
-  const given = { out, config, tokenizer, corpus: corpus.length > 0 ? corpus : undefined, steps };
-  const missing = Object.entries(given).find(([, value]) => value === undefined)?.[0];
-  if (missing !== undefined) {
-    throw new UsageError("option-missing", `jeton train lm needs --${missing}`, {
-      option: missing,
-    });
+function summarize(result: TrainedLanguageModel, seconds: number): string {
+  const { steps, tokens, loss, heldOutLoss, heldOutBitsPerByte, parameters } = result;
+  const parts = [
+    `${formatCount(parameters)} parameters`,
+    `${steps} steps, ${formatCount(tokens)} tokens`,
+    `loss ${loss.toFixed(3)}`,
+  ];
+  if (heldOutLoss !== undefined) {
+    parts.push(
+      `held out ${heldOutLoss.toFixed(3)}, ${heldOutBitsPerByte!.toFixed(3)} bits per byte`,
+    );
   }
-  return given as ReturnType<typeof required>;
+  return [...parts, formatDuration(seconds)].join(" · ");
 }
 
-/** `prose.txt@3`: a file and its share. */
-function readCorpus(written: string): { files: string[]; weight: number } {
+/** After an interruption: what is safe, and the command that goes on. */
+async function sayHowToGoOn(
+  { stderr }: CommandContext,
+  values: TrainValues,
+  folder: string,
+  step: number | undefined,
+): Promise<void> {
+  const command = ["jeton", "train", "lm", "--resume", "--out", folder];
+  if (values.json) {
+    await stderr.write(`${JSON.stringify({ stage: "interrupted", step: step ?? 0, command })}\n`);
+    return;
+  }
+  const quoted = command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`));
+  const saved = step === undefined ? "no step was done yet" : `saved at step ${step}`;
+  await stderr.write(`${saved}; go on with: ${quoted.join(" ")}\n`);
+}
+
+/**
+ * What the library is asked for. A run that is gone on with gives what is not said on the command
+ * line; what is said there must be the same, which the library checks.
+ */
+async function chooseOptions(values: TrainValues): Promise<TrainLanguageModelOptions> {
+  const { out: folder, initialWeights } = values;
+  if (folder === undefined) throw missing("out FOLDER", values);
+  const known = values.resume ? await readKnown(folder, values) : undefined;
+  const { corpus, heldOut } = values;
+  const tokenizer = values.tokenizer ?? known?.tokenizer ?? initialWeights;
+  const corpora = corpus.length > 0 ? corpus.map(readCorpus) : known?.corpora;
+  const steps = values.steps ?? known?.steps;
+  const config = (await readConfigFile(values)) ?? known?.config;
+  if (tokenizer === undefined) throw missing("tokenizer T", values);
+  if (config === undefined) throw missing("config FILE", values);
+  if (corpora === undefined) throw missing("corpus NAME", values);
+  if (steps === undefined) throw missing("steps N", values);
+  const { adamW } = await import("../../train/index.ts");
+  const { weightDecay = known ? undefined : 0.1 } = values;
+  return {
+    ...known,
+    folder,
+    config,
+    tokenizer,
+    corpora,
+    steps,
+    schedule: chooseSchedule(values, steps, known?.schedule),
+    existing: values.resume ? "resume" : "refuse",
+    ...(heldOut.length > 0 && { heldOut: { files: heldOut } }),
+    ...(weightDecay !== undefined && {
+      optimizer: adamW({ beta2: 0.95, maximumNorm: 1, weightDecay }),
+    }),
+    ...defined({
+      batch: values.batch,
+      accumulation: values.accumulation,
+      sequenceLength: values.sequenceLength,
+      averageDecay: values.averageDecay,
+      initialWeights,
+      dtype: values.dtype,
+      name: values.name,
+      seed: values.seed,
+      threads: values.threads,
+      checkpointEvery: values.checkpointEvery,
+      evaluateEvery: values.evaluateEvery,
+    }),
+  };
+}
+
+function missing(option: string, values: TrainValues): UsageError {
+  const name = `--${option.split(" ")[0]}`;
+  const where = values.resume && values.out !== undefined ? `, as ${values.out} holds no run` : "";
+  return new UsageError("option-missing", `jeton train lm needs --${option}${where}`, {
+    option: name,
+  });
+}
+
+/** The options of the run in the folder; undefined where none is: `--resume` may begin one. */
+async function readKnown(
+  folder: string,
+  values: TrainValues,
+): Promise<TrainLanguageModelOptions | undefined> {
+  const { readRunOptions } = await import("../../train/index.ts");
+  try {
+    return await readRunOptions(folder);
+  } catch (error) {
+    const isAbsent = (error as { code?: string }).code === "train-run-missing";
+    // Who gives nothing but the folder means a run that is there.
+    if (isAbsent && values.corpus.length > 0) return undefined;
+    throw error;
+  }
+}
+
+async function readConfigFile(
+  values: TrainValues,
+): Promise<TrainLanguageModelOptions["config"] | undefined> {
+  const { readConfig, readJsonObject } = await import("../../checkpoint/index.ts");
+  if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
+  if (values.initialWeights === undefined) return undefined;
+  return readConfig(values.initialWeights);
+}
+
+/** `prose.txt@3`: a name and its share. */
+function readCorpus(written: string): Corpus {
   const share = /^(.+)@(\d+(?:\.\d+)?)$/.exec(written);
   return share === null
     ? { files: [written], weight: 1 }
     : { files: [share[1]!], weight: Number(share[2]) };
 }
 
-function chooseSchedule(values: Values<typeof options>, steps: number): Schedule {
-  const { schedule: kind, learningRate: peak, finalLearningRate: final = peak / 10 } = values;
-  const warmupSteps = values.warmup ?? Math.ceil(steps / 20);
+function chooseSchedule(values: TrainValues, steps: number, known: Schedule | undefined): Schedule {
+  const { schedule, learningRate, finalLearningRate, warmup, decay } = values;
+  const said = [schedule, learningRate, finalLearningRate, warmup, decay];
+  if (known !== undefined && said.every((value) => value === undefined)) return known;
+  const { schedule: kind = "cosine", learningRate: peak = 1e-3 } = values;
+  const final = finalLearningRate ?? peak / 10;
+  const warmupSteps = warmup ?? Math.ceil(steps / 20);
   if (kind === "constant") return { kind, peak, warmupSteps };
   if (kind !== "warmup-stable-decay") return { kind, peak, final, steps, warmupSteps };
-  const decaySteps = values.decay ?? Math.ceil(steps / 5);
+  const decaySteps = decay ?? Math.ceil(steps / 5);
   return { kind, peak, final, steps, warmupSteps, decaySteps };
 }
