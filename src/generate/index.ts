@@ -3,6 +3,7 @@
  *
  * @module generate
  */
+export { type Adaptation, type AdedOptions, createAdedDrafter } from "./aded/index.ts";
 export { type DraftModelOptions, draftModel } from "./draft-model.ts";
 export {
   type DraftContext,
@@ -17,6 +18,14 @@ export {
   type VerifiedRows,
 } from "./drafter.ts";
 export { loadDrafter, saveDrafter } from "./drafter-file.ts";
+export {
+  createDyspecDrafter,
+  type DraftSource,
+  type DyspecOptions,
+  modelDraft,
+  NgramModel,
+  type NgramModelOptions,
+} from "./dyspec/index.ts";
 export { complete, generate } from "./generate.ts";
 export {
   type Branching,
