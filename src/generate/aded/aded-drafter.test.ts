@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Drafter, DraftOutcome } from "../drafter.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "../testing/drafter-law.ts";
 import { type Adaptation, createAdedDrafter } from "./index.ts";
 
 describeDrafter({ name: "aded", open: (model) => createAdedDrafter(model) });
@@ -20,6 +21,8 @@ describeDrafter({
   open: (model) =>
     createAdedDrafter(model, { adaptation: { rule: "once" }, construction: "random-walks" }),
 });
+
+describeDrafterLaw({ name: "aded", open: (model) => createAdedDrafter(model) });
 
 const model = {
   config: { vocabularySize: 50 },

@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
+import type { Drafter, DraftTree } from "../drafter.ts";
 import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
+import { describeDrafterLaw, testDrafterLaw } from "../testing/drafter-law.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
 
 const data = process.env["JETON_DATA"];
@@ -49,6 +51,51 @@ describeDrafter({
 describeDrafter({
   name: "dyspec-ngram-best",
   open: (model) => createDyspecDrafter(model, { draft: ngrams(model), children: "best" }),
+});
+
+describeDrafterLaw({
+  name: "dyspec",
+  open: (model, draft) => createDyspecDrafter(model, { draft }),
+});
+describeDrafterLaw({
+  name: "dyspec by layer, calibrated",
+  open: (model, draft) =>
+    createDyspecDrafter(model, { draft, algorithm: "by-layer", calibrate: true }),
+});
+
+/** Leaves out drawn children that turned out improbable: what the paper's trees must never do. */
+function pruneAfterDrawing(drafter: Drafter, least: number): Drafter {
+  return {
+    ...drafter,
+    begin(request) {
+      const sequence = drafter.begin(request);
+      return {
+        async propose(context): Promise<DraftTree> {
+          const { ids, parents, expected, laws } = await sequence.propose(context);
+          const kept = [...ids.keys()].filter((node) => expected![node]! >= least);
+          const place = new Map(kept.map((node, at) => [node, at]));
+          return {
+            ids: kept.map((node) => ids[node]!),
+            parents: kept.map((node) => place.get(parents[node]!) ?? -1),
+            ...(laws && { laws: [laws[0], ...kept.map((node) => laws[node + 1])] }),
+          };
+        },
+        observe() {},
+        end: () => sequence.end(),
+      };
+    },
+  };
+}
+
+test("a tree that is pruned after drawing changes the law, and the test sees it", async () => {
+  const result = await testDrafterLaw(
+    {
+      name: "dyspec, pruned",
+      open: (model, draft) => pruneAfterDrawing(createDyspecDrafter(model, { draft }), 0.15),
+    },
+    { runs: 4000, sampling: { temperature: 1 } },
+  );
+  expect(result.pValue).toBeLessThan(1e-6);
 });
 
 describe.skipIf(!available)("dyspec on tinystories-260k", () => {
