@@ -11,6 +11,17 @@ export {
   type RenderChatOptions,
   renderChat,
 } from "./chat-template.ts";
+export {
+  type CategoryShare,
+  type InferMixtureOptions,
+  type InferredMixture,
+  inferMixture,
+  loadMergeList,
+  type MergeList,
+  type MixtureCategory,
+  readMergeList,
+  readSampleFolder,
+} from "./data-mixture-inference/index.ts";
 export { bytesOfToken, readByteToken } from "./decoders.ts";
 export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
 export { type KnownPattern, knownPatterns } from "./scanners.ts";

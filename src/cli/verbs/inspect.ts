@@ -10,19 +10,42 @@ export const command: Command = defineCommand({
     "Describes checkpoints and tokenizers: architecture, parameters, types and sizes of the weights, " +
     "context length, tokenizer, and the format in which weights are held by default. No weights are " +
     "read. Several are compared side by side. M is a checkpoint folder, a folder that holds only a " +
-    "tokenizer or a configuration, a tokenizer file, or a name on the hub.",
+    "tokenizer or a configuration, a tokenizer file, or a name on the hub. With --mixture it reads " +
+    "from a byte-pair tokenizer's merges in what shares the sampled kinds of text were mixed in its " +
+    "training data (needs the package highs).",
   positionals: [{ name: "M", repeatable: true }],
   options: {
     configOnly: {
       kind: "flag",
       help: "of a model on the hub, download configuration and tokenizer alone, no weights",
     },
+    mixture: {
+      kind: "text",
+      value: "FOLDER",
+      help: "infer the mixture of the training data: a text file, or a folder of them, for each category",
+    },
+    merges: {
+      kind: "integer",
+      value: "N",
+      help: "with --mixture, how many merges to read from the start of the list",
+      minimum: 1,
+      default: 3000,
+    },
   },
   examples: [
     { line: "jeton inspect path/to/checkpoint", shows: "what is in the folder" },
     { line: "jeton inspect path/to/one path/to/other", shows: "both, side by side" },
+    {
+      line: "jeton inspect path/to/tokenizer.json --mixture samples/",
+      shows: "how much of each kind of text the tokenizer was trained on",
+    },
   ],
-  async run(context, { configOnly, json }, names) {
+  async run(context, { configOnly, mixture, merges, json }, names) {
+    if (mixture !== undefined) {
+      const { inspectMixture } = await import("../inspect-mixture.ts");
+      const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
+      return inspectMixture(context, chosen, { samples: mixture, merges, json });
+    }
     const { describeModel, describeRows } = await import("../description.ts");
     const descriptions = [];
     for (const name of names.length === 0 ? [chooseModel(undefined)] : names) {

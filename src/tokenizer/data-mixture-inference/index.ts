@@ -16,3 +16,4 @@ export {
   readMergeList,
   type WordCollector,
 } from "./merge-list.ts";
+export { readSampleFolder } from "./read-samples.ts";

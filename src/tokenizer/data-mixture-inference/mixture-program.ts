@@ -16,10 +16,8 @@ export interface CountedCategory {
 }
 
 export interface MixtureProgramOptions {
-  /** Most competitors of one merge that become constraints in one round. Default 10. */
+  /** Most competitors of one merge that a round looks at. Default 1,000. */
   competitorsPerMerge?: number;
-  /** A round ends after this many new constraints; it grows by a quarter of all that there are. Default 100. */
-  constraintsPerRound?: number;
   /** False leaves the slack of pairs out, an ablation. Default true. */
   pairSlack?: boolean;
   /** Violations up to this are ignored, in pairs per million. Default 1e-4. */
@@ -39,8 +37,8 @@ export interface Constraint {
 export interface MixtureRound {
   readonly round: number;
   readonly constraints: number;
-  /** Merges that the last simulation went through before the round was full. */
-  readonly steps: number;
+  /** Constraints that the last simulation found violated and added. */
+  readonly added: number;
 }
 
 export interface MixtureSolution {
@@ -87,7 +85,7 @@ export function solveMixture(
   merges: Int32Array,
   options: MixtureProgramOptions = {},
 ): MixtureSolution {
-  const { tolerance = 1e-4, constraintsPerRound = 100, signal } = options;
+  const { tolerance = 1e-4, competitorsPerMerge = 1000, signal } = options;
   const simulation = new Simulation(categories, merges);
   if (simulation.missing.length === merges.length) {
     throw new JetonError("no merge of the tokenizer occurs in any sample", {
@@ -116,12 +114,11 @@ export function solveMixture(
       const solution = program.solve();
       const found = simulation.findViolations(solution, {
         tolerance,
-        perMerge: options.competitorsPerMerge ?? 10,
-        most: Math.max(constraintsPerRound, constraints.length >> 2),
+        perMerge: competitorsPerMerge,
         isKnown: (step, pair) => program.has(step, pair),
       });
-      options.onRound?.({ round, constraints: constraints.length, steps: found.steps });
-      if (found.constraints.length === 0) {
+      options.onRound?.({ round, constraints: constraints.length, added: found.length });
+      if (found.length === 0) {
         return {
           shares: solution.shares,
           objective: solution.objective,
@@ -132,7 +129,7 @@ export function solveMixture(
           rounds: round,
         };
       }
-      add(found.constraints);
+      add(found);
     }
   } finally {
     program.dispose();
@@ -325,8 +322,8 @@ class Simulation {
     });
   }
 
-  /** Goes through the steps; `visit` sees the counts before each merge and may end the walk. */
-  private run(visit: (step: number) => boolean, changed?: (pair: number) => void): void {
+  /** Goes through the steps; `visit` sees the counts before each merge. */
+  private run(visit: (step: number) => void, changed?: (pair: number) => void): void {
     const { counts, categories, starts, changedPairs, changedCategories, changes } = this;
     counts.fill(0);
     for (let step = 0; step < this.merges.length; step++) {
@@ -336,7 +333,7 @@ class Simulation {
       if (changed !== undefined) {
         for (let i = starts[step]!; i < starts[step + 1]!; i++) changed(changedPairs[i]!);
       }
-      if (!visit(step)) return;
+      visit(step);
     }
   }
 
@@ -369,20 +366,22 @@ class Simulation {
       for (const { pair } of byStep.get(step) ?? []) {
         this.rows.set(`${step} ${pair}`, this.difference(step, pair));
       }
-      return true;
     });
   }
 
-  /** Simulates the merges under a mixture and returns constraints that it violates. */
+  /**
+   * Simulates the merges under a mixture and returns constraints that it violates: for each pair the
+   * merge before which it is furthest ahead, and for each merge the pair that is. One slack often
+   * settles all other violations of the pair or the merge, so these few rows do the work of many.
+   */
   findViolations(
     point: Point,
     options: {
       readonly tolerance: number;
       readonly perMerge: number;
-      readonly most: number;
       readonly isKnown: (step: number, pair: number) => boolean;
     },
-  ): { readonly constraints: Constraint[]; readonly steps: number } {
+  ): Constraint[] {
     const { merges, counts, categories } = this;
     const { shares, mergeSlack, pairSlack } = point;
     const countInMixture = (pair: number): number => {
@@ -393,25 +392,35 @@ class Simulation {
       return value;
     };
     const queue = new PairQueue(this.pairs);
-    const constraints: Constraint[] = [];
     const missing = new Set(this.missing);
-    let steps = 0;
+    const worstOfPair = new Map<number, { step: number; lead: number; row: Float64Array }>();
+    const found = new Map<string, Constraint>();
+    const note = (step: number, pair: number, row: Float64Array): void => {
+      const key = `${step} ${pair}`;
+      found.set(key, { step, pair });
+      this.rows.set(key, row);
+    };
     this.run(
       (step) => {
-        steps = step + 1;
-        if (missing.has(step)) return true;
+        if (missing.has(step)) return;
         const merged = merges[step]!;
         const limit = countInMixture(merged) + (mergeSlack.get(step) ?? 0) + options.tolerance;
-        for (const pair of queue.above(limit, options.perMerge, merged)) {
-          if (options.isKnown(step, pair)) continue;
-          constraints.push({ step, pair });
-          this.rows.set(`${step} ${pair}`, this.difference(step, pair));
+        let first = -1;
+        for (const pair of queue.above(limit, options.perMerge)) {
+          if (pair === merged || options.isKnown(step, pair)) continue;
+          if (first < 0 || queue.keyOf(pair) > queue.keyOf(first)) first = pair;
+          const lead = queue.keyOf(pair) - limit;
+          const worst = worstOfPair.get(pair);
+          if (worst === undefined || lead > worst.lead) {
+            worstOfPair.set(pair, { step, lead, row: this.difference(step, pair) });
+          }
         }
-        return constraints.length < options.most;
+        if (first >= 0) note(step, first, this.difference(step, first));
       },
       (pair) => queue.update(pair, countInMixture(pair) - (pairSlack.get(pair) ?? 0)),
     );
-    return { constraints, steps };
+    for (const [pair, { step, row }] of worstOfPair) note(step, pair, row);
+    return [...found.values()];
   }
 }
 
@@ -442,28 +451,23 @@ class PairQueue {
     this.sink(this.rise(place));
   }
 
-  /** Up to `most` pairs with the largest keys above a limit. */
-  above(limit: number, most: number, except: number): number[] {
-    const found: number[] = [];
-    // The children of what was taken, to look at next.
-    const open: number[] = this.length > 0 ? [0] : [];
-    while (open.length > 0 && found.length < most) {
-      let best = 0;
-      for (let i = 1; i < open.length; i++) {
-        if (this.keyAt(open[i]!) > this.keyAt(open[best]!)) best = i;
-      }
-      const [place] = open.splice(best, 1);
-      if (this.keyAt(place!) <= limit) break;
-      const pair = this.heap[place!]!;
-      if (pair !== except) found.push(pair);
-      for (const child of [place! * 2 + 1, place! * 2 + 2])
-        if (child < this.length) open.push(child);
-    }
-    return found;
+  /** The key that a pair was last given. */
+  keyOf(pair: number): number {
+    return this.keys[pair]!;
   }
 
-  private keyAt(place: number): number {
-    return this.keys[this.heap[place]!]!;
+  /** Pairs whose keys are above a limit: all, or `most` of them with the largest among these. */
+  above(limit: number, most: number): number[] {
+    const found: number[] = [];
+    const open: number[] = [0];
+    // Level by level from the top: no key is above that of its parent.
+    for (let next = 0; next < open.length && found.length < most; next++) {
+      const place = open[next]!;
+      if (place >= this.length || this.keys[this.heap[place]!]! <= limit) continue;
+      found.push(this.heap[place]!);
+      open.push(place * 2 + 1, place * 2 + 2);
+    }
+    return found;
   }
 
   private rise(place: number): number {

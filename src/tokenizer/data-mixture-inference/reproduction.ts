@@ -158,8 +158,8 @@ export const reproduction: Reproduction = defineReproduction({
   async run(context) {
     const { quick, seed } = context;
     const merges = quick ? 300 : 1000;
-    const mixtures = quick ? 2 : 24;
-    const parts = quick ? 3 : 6;
+    const mixtures = quick ? 2 : 20;
+    const parts = quick ? 3 : 4;
     const bible = await loadBible(context);
 
     const languages: { experiment: Experiment; answer: InferredMixture; error: number }[] = [];
@@ -170,7 +170,7 @@ export const reproduction: Reproduction = defineReproduction({
         bible,
         merges,
       );
-      const answer = await attack(experiment, {
+      const answer = await attack(context, experiment, {
         parts,
         trainingBytes: experiment.trainingBytes,
       });
@@ -203,9 +203,9 @@ export const reproduction: Reproduction = defineReproduction({
       details: { shares: covered.length, parts },
     });
 
-    await compareWithBaselines(context, languages, bible, merges);
-    await ablate(context, languages.slice(0, quick ? 1 : 8));
-    await shiftSamples(context, bible, merges, quick ? 1 : 8);
+    await compareWithBaselines(context, languages.slice(0, quick ? 2 : 10), bible, merges);
+    await ablate(context, languages.slice(0, quick ? 1 : 5));
+    await shiftSamples(context, bible, merges, quick ? 1 : 6);
     await context.part(() => measureProseAndCode(context, merges, mixtures));
     if (!quick) await context.part(() => readPublishedTokenizers(context));
 
@@ -286,14 +286,17 @@ async function ablate(
     context.progress("ablations", number, languages.length);
     const { truth, samples } = experiment;
     const errorOf = async (options: InferMixtureOptions, list?: ReadMergeListOptions) =>
-      squaredError(sharesOf(await attack(experiment, { parts: 1, ...options }, list)), truth);
+      squaredError(
+        sharesOf(await attack(context, experiment, { parts: 1, ...options }, list)),
+        truth,
+      );
     without["pair-slack"].push(await errorOf({ pairSlack: false }));
     without["byte-shares"].push(await errorOf({ byteShares: false }));
     without["right-words"].push(await errorOf({}, { steps: [] }));
 
     const largest = truth.indexOf(Math.max(...truth));
     const fewer = { ...experiment, samples: samples.filter((_, i) => i !== largest) };
-    const partial = await attack(fewer, { parts: 1 });
+    const partial = await attack(context, fewer, { parts: 1 });
     unexplained.push(partial.violation / answer.violation);
     details.push({
       omitted: samples[largest]!.name,
@@ -330,7 +333,7 @@ async function shiftSamples(
     context.progress("shifted samples", number, mixtures);
     const random = createRandom(context.seed, "shifted", number);
     const experiment = await drawExperiment(random, corpora, merges, { shuffled: false });
-    const answer = await attack(experiment, { parts: 1 });
+    const answer = await attack(context, experiment, { parts: 1 });
     errors.push(squaredError(sharesOf(answer), experiment.truth));
   }
   context.report("shifted-sample", summarize(errors));
@@ -358,7 +361,7 @@ async function measureProseAndCode(
     {
       id: "domains",
       corpora: [history, encyclopedia, python, java],
-      count: Math.ceil(mixtures / 3),
+      count: Math.ceil(mixtures / 4),
     },
   ] as const;
   for (const { id, corpora, count } of settings) {
@@ -368,7 +371,9 @@ async function measureProseAndCode(
       context.progress(id, number, count);
       const random = createRandom(context.seed, id, number);
       const experiment = await drawExperiment(random, corpora, merges);
-      errors.push(squaredError(sharesOf(await attack(experiment, { parts: 1 })), experiment.truth));
+      errors.push(
+        squaredError(sharesOf(await attack(context, experiment, { parts: 1 })), experiment.truth),
+      );
       truths.push(experiment.truth);
     }
     context.report(id, {
@@ -404,7 +409,7 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
   for (const language of ["de", "es", "fr", "ru", "zh", "ar", "hi", "ko", "pl", "tr"]) {
     categories.push({ name: language, documents: await cutLines(`text/pud/${language}.txt`) });
   }
-  const merges = 3000;
+  const merges = 1000;
   const folders = ["gpt2", "llama-2", "mistral-v0.2", "claude-1"];
   const paperCode = [0.7, 19.2, 25.8, 57.5];
   const code: number[] = [];
@@ -484,6 +489,7 @@ function drawShares(random: Random, count: number): number[] {
 }
 
 function attack(
+  context: Context,
   { json, samples }: Experiment,
   options: InferMixtureOptions,
   list?: ReadMergeListOptions,
@@ -491,7 +497,7 @@ function attack(
   return inferMixture(
     readMergeList(json, list),
     samples.map(({ name, documents }) => ({ name, texts: documents })),
-    options,
+    { signal: context.signal, ...options },
   );
 }
 
