@@ -1,0 +1,272 @@
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../core/index.ts";
+import { createAcceptanceTable } from "./acceptance-table.ts";
+import { autoDrafter } from "./auto.ts";
+import { CostCurve } from "./cost-curve.ts";
+import { draftModel } from "./draft-model.ts";
+import type { Drafter, DraftTree } from "./drafter.ts";
+import { promptLookup } from "./prompt-lookup.ts";
+import { describeDrafter } from "./testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "./testing/drafter-law.ts";
+
+describeDrafter({ name: "auto", open: () => autoDrafter([promptLookup()]) });
+describeDrafterLaw({
+  name: "auto",
+  open: (model, draft) =>
+    onCheapForwards(
+      autoDrafter([promptLookup(), draftModel(model, draft, { leastConfidence: 0.2 })], {
+        now: () => 0,
+      }),
+    ),
+});
+
+/** The same drafter where all forwards seem to take equally long: it pays to guess. */
+function onCheapForwards(drafter: Drafter): Drafter {
+  return {
+    ...drafter,
+    begin(request) {
+      const sequence = drafter.begin(request);
+      return {
+        propose: (context) => sequence.propose(context),
+        observe: (outcome) => sequence.observe({ ...outcome, seconds: 0.01 }),
+        end: () => sequence.end(),
+      };
+    },
+  };
+}
+
+const sampling = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+  sequence: 0,
+};
+
+/** A machine on which time passes as the test says. */
+interface Machine {
+  /** Milliseconds so far. */
+  time: number;
+}
+
+interface ChainOptions {
+  name: string;
+  /** Chance that a guess comes true, given that those before it did. */
+  chance: (position: number) => number;
+  /** Milliseconds of one proposal. */
+  cost?: number;
+  /** Milliseconds of the first proposal of a request. */
+  start?: number;
+  sampled?: boolean;
+}
+
+/** Guesses chains; the token 1 comes true, 0 does not. What it believes it learns. */
+function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
+  const { name, chance, cost = 0, start = 0, sampled = false } = options;
+  const table = createAcceptanceTable();
+  const random = createRandom(3, name);
+  return {
+    name,
+    candidates: 0,
+    begin() {
+      let begun = false;
+      return {
+        propose({ ids, maximumNodes, maximumDepth, leastExpected }): DraftTree {
+          machine.time += cost + (begun ? 0 : start);
+          begun = true;
+          const guesses: number[] = [];
+          const expected: number[] = [];
+          const believed = table.estimate(0.55);
+          while (guesses.length < Math.min(maximumNodes, maximumDepth)) {
+            const next = believed ** (guesses.length + 1);
+            if (next < leastExpected && !(sampled && guesses.length === 0)) break;
+            guesses.push(random.uniform() < chance(ids.length + guesses.length) ? 1 : 0);
+            expected.push(next);
+          }
+          const parents = guesses.map((_, node) => node - 1);
+          const law = { ids: Int32Array.of(0, 1), probabilities: Float64Array.of(0.5, 0.5) };
+          const laws = [...guesses.map(() => law), undefined];
+          return { ids: guesses, parents, expected, ...(sampled && { laws }) };
+        },
+        observe({ verdict }) {
+          for (const _node of verdict?.accepted ?? []) table.observe(0.55, true);
+          for (const _node of verdict?.refused ?? []) table.observe(0.55, false);
+        },
+        end() {},
+      };
+    },
+    close() {},
+  };
+}
+
+/** Runs requests of 300 tokens each on a machine where a forward over n rows takes `forward(n)` ms. */
+async function simulate(
+  makeMembers: (machine: Machine) => Drafter[],
+  forward: (rows: number) => number,
+  requests = 4,
+): Promise<{ speed: number; nodes: number; shares: Map<string, number>; perRequest: number[] }> {
+  const machine: Machine = { time: 0 };
+  const noise = createRandom(9, "machine");
+  const drafter = autoDrafter(makeMembers(machine), { now: () => machine.time });
+  const shares = new Map<string, number>();
+  let tokens = 0;
+  let nodes = 0;
+  let forwards = 0;
+  const perRequest: number[] = [];
+  for (let request = 0; request < requests; request++) {
+    const begin = machine.time;
+    const ids = [0, 0];
+    const sequence = drafter.begin({ promptIds: ids.slice(), sampling });
+    while (ids.length < 300) {
+      const left = 300 - ids.length;
+      const tree = await sequence.propose({
+        ids,
+        maximumNodes: 64,
+        maximumDepth: left,
+        leastExpected: 0,
+      });
+      const size = tree.ids.length;
+      const duration = forward(size + 1) * (0.95 + 0.1 * noise.uniform());
+      machine.time += duration;
+      let accepted = 0;
+      while (accepted < size && tree.ids[accepted] === 1) accepted++;
+      const decided = new Array<number>(accepted + 1).fill(1);
+      ids.push(...decided);
+      tokens += decided.length;
+      nodes += size;
+      forwards++;
+      const name = size === 0 ? "none" : tree.drafter!;
+      shares.set(name, (shares.get(name) ?? 0) + 1);
+      const rows = Int32Array.from({ length: size + 1 });
+      sequence.observe({
+        decided,
+        ids,
+        seconds: duration / 1000,
+        rows: {
+          ids: rows,
+          candidates: 0,
+          topIds: new Int32Array(0),
+          topLogits: new Float32Array(0),
+          logSumExp: new Float32Array(size + 1),
+        },
+        ...(size > 0 && {
+          verdict: {
+            tree,
+            accepted: Array.from({ length: accepted }, (_, node) => node),
+            refused: accepted < size ? [accepted] : [],
+          },
+        }),
+      });
+    }
+    await sequence.end();
+    perRequest.push(((ids.length - 2) * forward(1)) / (machine.time - begin));
+  }
+  for (const [name, count] of shares) shares.set(name, count / forwards);
+  return {
+    speed: (tokens * forward(1)) / machine.time,
+    nodes: nodes / forwards,
+    shares,
+    perRequest,
+  };
+}
+
+/** Forwards of which every further row costs this share of the first. */
+const linear = (share: number) => (rows: number) => 10 * (1 + share * (rows - 1));
+
+describe("auto", () => {
+  test("guesses that never come true cost three per cent at most, whatever wide forwards cost", async () => {
+    for (const share of [0, 0.03, 0.2, 1]) {
+      const { speed } = await simulate(
+        (machine) => [
+          chainDrafter(machine, { name: "wrong", chance: () => 0 }),
+          chainDrafter(machine, { name: "slow", chance: () => 0, cost: 4, start: 30 }),
+        ],
+        linear(share),
+      );
+      expect(speed).toBeGreaterThan(0.97);
+    }
+  });
+
+  test("good guesses are used in long chains where wide forwards are cheap, in short ones where not", async () => {
+    const members = (machine: Machine) => [
+      chainDrafter(machine, { name: "good", chance: () => 0.8 }),
+    ];
+    const cheap = await simulate(members, linear(0.02));
+    const dear = await simulate(members, linear(0.25));
+    expect(cheap.speed).toBeGreaterThan(2.5);
+    expect(dear.speed).toBeGreaterThan(1.3);
+    expect(cheap.nodes).toBeGreaterThan(2 * dear.nodes);
+    const hopeless = await simulate(members, linear(0.9));
+    expect(hopeless.speed).toBeGreaterThan(0.97);
+    expect(hopeless.shares.get("none")).toBeGreaterThan(0.85);
+  });
+
+  test("the better of two drafters is found, also when it is slow, and when the text changes", async () => {
+    const { shares, speed } = await simulate(
+      (machine) => [
+        chainDrafter(machine, { name: "poor", chance: () => 0.2 }),
+        chainDrafter(machine, { name: "rich", chance: () => 0.85, cost: 1, start: 10 }),
+      ],
+      linear(0.03),
+      6,
+    );
+    expect(shares.get("rich")).toBeGreaterThan(0.6);
+    expect(speed).toBeGreaterThan(2);
+    // Nothing comes true in the first two thirds of each request.
+    const changing = await simulate(
+      (machine) => [chainDrafter(machine, { name: "late", chance: (at) => (at < 200 ? 0 : 0.95) })],
+      linear(0.03),
+      6,
+    );
+    expect(changing.speed).toBeGreaterThan(1.1);
+  });
+
+  test("a drafter that samples is used where its record is good, and left where it is not", async () => {
+    const run = (chance: number) =>
+      simulate(
+        (machine) => [
+          chainDrafter(machine, {
+            name: "draws",
+            chance: () => chance,
+            cost: 1.5,
+            start: 20,
+            sampled: true,
+          }),
+        ],
+        linear(0.04),
+        6,
+      );
+    const good = await run(0.85);
+    expect(good.shares.get("draws")).toBeGreaterThan(0.5);
+    expect(good.speed).toBeGreaterThan(1.3);
+    expect((await run(0.1)).speed).toBeGreaterThan(0.96);
+  });
+});
+
+describe("CostCurve", () => {
+  test("finds the costs of all widths under noise, and follows a change of level", () => {
+    const random = createRandom(4, "cost-curve");
+    const truth = (rows: number) => 0.01 * (1 + 0.04 * (rows - 1));
+    const curve = new CostCurve();
+    const run = (scale: number, steps: number, widths: readonly number[]) => {
+      for (let step = 0; step < steps; step++) {
+        const rows = widths[random.integer(widths.length)]!;
+        const spike = random.uniform() < 0.02 ? 5 : 1;
+        curve.observe(rows, scale * truth(rows) * spike * (0.9 + 0.2 * random.uniform()));
+      }
+    };
+    run(1, 400, [1, 1, 3, 8, 9, 17, 33]);
+    for (const rows of [1, 2, 3, 5, 8, 12, 16, 24, 32]) {
+      expect(curve.seconds(rows) / truth(rows)).toBeGreaterThan(0.8);
+      expect(curve.seconds(rows) / truth(rows)).toBeLessThan(1.3);
+    }
+    // Twice as slow: seen at one width, believed of all.
+    run(2, 60, [1]);
+    expect(curve.seconds(16) / truth(16)).toBeGreaterThan(1.5);
+    for (let rows = 2; rows < 200; rows++) {
+      expect(curve.seconds(rows)).toBeGreaterThanOrEqual(curve.seconds(rows - 1) - 1e-12);
+    }
+  });
+});

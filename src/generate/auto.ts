@@ -1,0 +1,334 @@
+/**
+ * Chooses among drafters, and how much of a tree is worth verifying, by what forwards cost here and by
+ * how often guesses came true so far; down to plain decoding, where nothing pays.
+ *
+ * All is counted in seconds. A forward over n guesses that expects A of them to be accepted gains
+ * A times what a token costs now, and costs T(n + 1) - T(1) more than a plain one; the tree, its size
+ * and its drafter are those with the largest difference, if it is positive. Drafters that are quick
+ * beside a forward are asked at every step; slower ones when their record promises more than what the
+ * quick ones found. An allowance of about one per cent of the time pays for looking again at what did
+ * not pay before.
+ *
+ * Sampled trees are taken as they are: whether a drawn tree is used must not depend on what was drawn,
+ * so their drafters are chosen by their record before they draw.
+ */
+import { CostCurve } from "./cost-curve.ts";
+import {
+  type DraftContext,
+  type Drafter,
+  type DraftOutcome,
+  type DraftRequest,
+  type DraftSequence,
+  type DraftTree,
+  emptyTree,
+} from "./drafter.ts";
+
+export interface AutoDrafterOptions {
+  /** Share of the time that may go into trying what did not pay. Default 0.01. */
+  allowance?: number;
+  /** Closes the members with it. Default true. */
+  closeMembers?: boolean;
+  /** Milliseconds, for tests. Default `performance.now`. */
+  now?: () => number;
+}
+
+/** What is known of a member, by all requests. */
+interface Member {
+  readonly drafter: Drafter;
+  /** Seconds of one proposal, but for the first of a request. */
+  proposeSeconds: number;
+  /** Seconds of the first proposal of a request: a draft model reads the prompt. */
+  startSeconds: number;
+  /** Mean seconds that asking it gained, its own time subtracted. */
+  gain: number;
+  /** Proposals that `proposeSeconds` knows. */
+  measured: number;
+  /** True where its last tree was sampled. */
+  samples: boolean;
+}
+
+/** Quick enough to be asked always: share of a plain forward. */
+const quick = 0.01;
+/** Steps between two plain forwards at most, so that their cost stays known. */
+const plainEvery = 256;
+/** Plain steps after which a guess that does not seem to pay is tried, if the allowance has it. */
+const tryEvery = 16;
+const rateOfChange = 0.1;
+
+/**
+ * A drafter that chooses among others at every step, and names the one it chose.
+ *
+ * @param members in order of preference among equals
+ * @example
+ * const drafter = autoDrafter([promptLookup(), draftModel(model, small)]);
+ * const { drafting } = await complete(model, prompt, { drafter });
+ * console.log(drafting!.byDrafter);
+ */
+export function autoDrafter(
+  members: readonly Drafter[],
+  options: AutoDrafterOptions = {},
+): Drafter {
+  const shared = new Shared(members, options);
+  return {
+    name: "auto",
+    candidates: Math.max(0, ...members.map((member) => member.candidates)),
+    begin: (request) => new AutoSequence(shared, request),
+    reset() {
+      for (const member of members) member.reset?.();
+    },
+    async close() {
+      if (options.closeMembers === false) return;
+      for (const member of members) await member.close();
+    },
+  };
+}
+
+/** Records of the members, costs of forwards: one for all requests. */
+class Shared {
+  readonly members: readonly Member[];
+  readonly share: number;
+  readonly now: () => number;
+  /** Requests that run now: their forwards run as batches, which cost otherwise. */
+  running = 0;
+  /** Seconds that may be spent on trying. */
+  allowance = 0;
+  /** Seconds a decided token costs now. */
+  tokenSeconds = 0;
+  sincePlain = 0;
+  sinceDraft = 0;
+  /** Size of trees that paid lately. */
+  nodes = 8;
+  readonly #curves: CostCurve[] = [];
+
+  constructor(members: readonly Drafter[], options: AutoDrafterOptions) {
+    this.share = options.allowance ?? 0.01;
+    this.now = options.now ?? (() => performance.now());
+    this.members = members.map((drafter) => ({
+      drafter,
+      proposeSeconds: 0,
+      startSeconds: 0,
+      gain: 0,
+      measured: 0,
+      samples: false,
+    }));
+  }
+
+  /** Seconds that the slowest member takes to begin a request. */
+  get longestStart(): number {
+    return Math.max(0, ...this.members.map((member) => member.startSeconds));
+  }
+
+  /** Costs of forwards while about as many requests run as now. */
+  get curve(): CostCurve {
+    const index = Math.ceil(Math.log2(Math.max(1, this.running)));
+    let curve = this.#curves[index];
+    if (!curve) {
+      curve = new CostCurve();
+      this.#curves[index] = curve;
+    }
+    return curve;
+  }
+}
+
+interface Proposal {
+  readonly place: number;
+  readonly tree: DraftTree;
+  /** Nodes worth verifying; all of a sampled tree. */
+  readonly nodes: number;
+  /** Expected seconds gained over a plain forward, without the time of drafting. */
+  readonly gain: number;
+}
+
+class AutoSequence implements DraftSequence {
+  readonly #shared: Shared;
+  readonly #sequences: readonly DraftSequence[];
+  /** Member whose tree is verified now. */
+  #chosen: number | undefined;
+  #proposeSeconds = 0;
+  /** Members that were asked in this request. */
+  readonly #asked: Set<number> = new Set();
+  #ended = false;
+
+  constructor(shared: Shared, request: DraftRequest) {
+    this.#shared = shared;
+    this.#sequences = shared.members.map(({ drafter }) => drafter.begin(request));
+    shared.running++;
+  }
+
+  async propose(context: DraftContext): Promise<DraftTree> {
+    const shared = this.#shared;
+    const { curve, members } = shared;
+    const begin = shared.now();
+    this.#chosen = undefined;
+    this.#proposeSeconds = 0;
+    // Without the cost of a plain forward there is nothing to compare with.
+    if (curve.plainForwards < 2 || shared.sincePlain >= plainEvery) return emptyTree;
+
+    const plain = curve.seconds(1);
+    const slope = (curve.seconds(9) - plain) / 8;
+    const look = curve.seconds(3) - plain;
+    const tries = shared.sinceDraft >= tryEvery && shared.allowance >= look;
+    const limits: DraftContext = {
+      ...context,
+      maximumNodes: Math.min(context.maximumNodes, tries ? 2 : Math.round(2 * shared.nodes) + 2),
+      leastExpected: tries ? 0 : Math.max(context.leastExpected, slope / this.#tokenSeconds()),
+    };
+
+    let best: Proposal | undefined;
+    const slow: number[] = [];
+    for (const [place, member] of members.entries()) {
+      if (member.samples || member.proposeSeconds > quick * plain) {
+        slow.push(place);
+        continue;
+      }
+      const proposal = await this.#ask(place, limits);
+      if (!proposal) continue;
+      // A drawn tree must be used, whatever was drawn.
+      if (member.samples) return this.#choose(proposal, limits, begin);
+      if (!best || proposal.gain > best.gain) best = proposal;
+    }
+    slow.sort((a, b) => members[b]!.gain - members[a]!.gain);
+    for (const place of slow) {
+      const member = members[place]!;
+      const isFirst = !this.#asked.has(place);
+      const cost = member.proposeSeconds + (isFirst ? member.startSeconds : 0);
+      // Reading the prompt must come back within the request; a few tokens come out of each forward.
+      const left = Math.max(1, context.maximumDepth / 3);
+      const value = member.gain - (isFirst ? member.startSeconds / left : 0);
+      const promising = value > Math.max(0, best?.gain ?? 0);
+      if (!promising && shared.allowance < cost + look) continue;
+      if (!promising) shared.allowance -= cost;
+      const proposal = await this.#ask(place, limits);
+      if (proposal && member.samples) return this.#choose(proposal, limits, begin);
+      if (proposal && (!best || proposal.gain > best.gain)) best = proposal;
+      else if (proposal) learn(member, -member.proposeSeconds);
+      if (promising) break;
+    }
+    if (!best || (best.gain <= 0 && !tries)) {
+      // Where nobody knows anything there is nothing to try.
+      if (tries) shared.sinceDraft = tryEvery / 2;
+      this.#proposeSeconds = (shared.now() - begin) / 1000;
+      return emptyTree;
+    }
+    if (best.gain <= 0) shared.allowance += best.gain;
+    return this.#choose(best, limits, begin);
+  }
+
+  observe(outcome: DraftOutcome): void {
+    const shared = this.#shared;
+    const { seconds, rows, decided, verdict } = outcome;
+    const chosen = this.#chosen;
+    if (seconds > 0) {
+      const { curve } = shared;
+      const count = rows.ids.length;
+      curve.observe(count, seconds);
+      shared.sincePlain = count === 1 ? 0 : shared.sincePlain + 1;
+      shared.sinceDraft = count > 1 ? 0 : shared.sinceDraft + 1;
+      const whole = seconds + this.#proposeSeconds;
+      shared.allowance = Math.min(
+        shared.allowance + shared.share * whole,
+        // Saved up for one look at the most expensive, not for many in a row.
+        4 * curve.seconds(8) + 2 * shared.longestStart,
+      );
+      const perToken = whole / decided.length;
+      shared.tokenSeconds +=
+        (shared.tokenSeconds === 0 ? 1 : 0.05) * (perToken - shared.tokenSeconds);
+      if (chosen !== undefined && verdict) {
+        const member = shared.members[chosen]!;
+        const won = verdict.accepted.length * this.#tokenSeconds();
+        const paid = curve.seconds(count) - curve.seconds(1) + member.proposeSeconds;
+        learn(member, won - paid);
+        shared.nodes += rateOfChange * (count - 1 - shared.nodes);
+      }
+    }
+    for (const [place, sequence] of this.#sequences.entries()) {
+      if (place === chosen || !verdict) sequence.observe(outcome);
+      else {
+        const { verdict: _others, ...rest } = outcome;
+        sequence.observe(rest);
+      }
+    }
+    this.#chosen = undefined;
+  }
+
+  async end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#shared.running--;
+    for (const sequence of this.#sequences) await sequence.end();
+  }
+
+  /** What a token costs now; never more than a plain forward. */
+  #tokenSeconds(): number {
+    const plain = this.#shared.curve.seconds(1);
+    return Math.min(plain, this.#shared.tokenSeconds || plain);
+  }
+
+  /** A member's tree and what it is worth; undefined where it knows nothing. */
+  async #ask(place: number, limits: DraftContext): Promise<Proposal | undefined> {
+    const shared = this.#shared;
+    const member = shared.members[place]!;
+    const begin = shared.now();
+    const proposed = this.#sequences[place]!.propose(limits);
+    const tree = proposed instanceof Promise ? await proposed : proposed;
+    const seconds = (shared.now() - begin) / 1000;
+    if (!this.#asked.has(place)) {
+      this.#asked.add(place);
+      member.startSeconds = Math.max(0, seconds - member.proposeSeconds);
+    } else {
+      // An interrupted proposal says little.
+      const usual = member.measured === 0 ? seconds : Math.min(seconds, 8 * member.proposeSeconds);
+      member.measured++;
+      member.proposeSeconds +=
+        Math.max(rateOfChange, 1 / member.measured) * (usual - member.proposeSeconds);
+    }
+    member.samples = tree.laws !== undefined;
+    if (tree.ids.length === 0) {
+      learn(member, -member.proposeSeconds);
+      return undefined;
+    }
+    const { nodes, gain } = this.#bestSize(tree);
+    // Guesses that are not verified are judged by what they promised.
+    if (gain <= 0) learn(member, -member.proposeSeconds);
+    return { place, tree, nodes, gain };
+  }
+
+  /** How many of a tree's most probable nodes to verify, and what they gain. */
+  #bestSize(tree: DraftTree): { nodes: number; gain: number } {
+    const { curve } = this.#shared;
+    const perToken = this.#tokenSeconds();
+    const plain = curve.seconds(1);
+    const { expected } = tree;
+    const size = tree.ids.length;
+    const chances = expected
+      ? Float64Array.from(expected).sort().reverse()
+      : Float64Array.from({ length: size }, (_, node) => 0.5 ** (node + 1));
+    let sum = 0;
+    let best = { nodes: size, gain: -Infinity };
+    for (let nodes = 1; nodes <= size; nodes++) {
+      sum += chances[nodes - 1]!;
+      if (tree.laws && nodes < size) continue;
+      const gain = sum * perToken - (curve.seconds(nodes + 1) - plain);
+      if (gain > best.gain) best = { nodes, gain };
+    }
+    return best;
+  }
+
+  /** Takes a proposal, asked for again in the size that pays if it is much too large. */
+  async #choose(proposal: Proposal, limits: DraftContext, begin: number): Promise<DraftTree> {
+    const shared = this.#shared;
+    const { place, nodes } = proposal;
+    let { tree } = proposal;
+    if (!tree.laws && nodes < 0.8 * tree.ids.length) {
+      const again = this.#sequences[place]!.propose({ ...limits, maximumNodes: nodes });
+      tree = again instanceof Promise ? await again : again;
+    }
+    this.#chosen = place;
+    this.#proposeSeconds = (shared.now() - begin) / 1000;
+    return { drafter: shared.members[place]!.drafter.name, ...tree };
+  }
+}
+
+function learn(member: Member, gain: number): void {
+  member.gain += rateOfChange * (gain - member.gain);
+}
