@@ -95,6 +95,7 @@ const entries: readonly Entry[] = [
     room: "vocabulary",
     sentence:
       "Gives a language its own tokenizer and a working model: new embeddings are averages over the tokens that translate to them.",
+    reproduction: () => import("./vocabulary/trans-tokenization/reproduction.ts"),
   },
   {
     slug: "word-pooled",

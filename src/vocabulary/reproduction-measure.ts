@@ -2,9 +2,13 @@
  * How the reproductions of this room measure: bits per byte of the same held-out texts, whatever the
  * tokenizer, before any training and after a fixed budget of it.
  */
-import { type Checkpoint, openCheckpoint } from "../checkpoint/index.ts";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openCheckpoint, writeFileAtomically } from "../checkpoint/index.ts";
 import { createRandom } from "../core/index.ts";
 import { type DecoderConfig, decoderNames } from "../model/index.ts";
+import type { ReproductionContext } from "../reproduce/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import {
   adamW,
@@ -28,7 +32,7 @@ export interface WholeModel {
 
 /** Reads a checkpoint folder whole. */
 export async function readWholeModel(folder: string): Promise<WholeModel> {
-  await using checkpoint: Checkpoint = await openCheckpoint(folder);
+  await using checkpoint = await openCheckpoint(folder);
   const source = await readSource(checkpoint);
   const parameters = new Map<string, ParameterValue>();
   for (const [name, shape] of decoderParameterShapes(source.config)) {
@@ -157,4 +161,40 @@ export async function adaptAndMeasure(
     found.push((loss * weight) / (Math.LN2 * heldOut.bytes));
   }
   return found;
+}
+
+/**
+ * A measurement that is taken once: what an earlier run found is read from its folder, and the time it
+ * took is charged.
+ *
+ * @param configuration everything that the value depends on besides the seed
+ */
+export async function remember<T>(
+  { folder, charge }: Pick<ReproductionContext, "folder" | "charge">,
+  name: string,
+  configuration: unknown,
+  measure: () => Promise<T>,
+): Promise<T> {
+  const path = join(await folder(name, configuration), "measured.json");
+  const known = await readFile(path, "utf8").catch(() => undefined);
+  if (known !== undefined) {
+    const { value, seconds } = JSON.parse(known) as { value: T; seconds: number };
+    charge(seconds);
+    return value;
+  }
+  const began = performance.now();
+  const value = await measure();
+  const seconds = (performance.now() - began) / 1000;
+  await writeFileAtomically(path, JSON.stringify({ value, seconds }));
+  return value;
+}
+
+/** Tells weights apart: measurements of one model must not be taken for those of another. */
+export function fingerprint(model: WholeModel): string {
+  const hash = createHash("sha256");
+  for (const [name, { data }] of model.parameters) {
+    hash.update(name);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex").slice(0, 16);
 }

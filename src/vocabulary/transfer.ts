@@ -2,7 +2,7 @@
  * Moves a language model to another tokenizer: new embedding and head rows, the same body, written
  * as an ordinary checkpoint folder.
  */
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import {
   type Checkpoint,
@@ -23,6 +23,7 @@ import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
 import { matchSpecialTokens } from "./special-tokens.ts";
 import { readTokenForms, type TokenForms } from "./token-forms.ts";
+import { copyTokenizer, exists } from "./tokenizer-files.ts";
 
 /** The model that is moved, as a method sees it. */
 export interface SourceModel {
@@ -178,10 +179,7 @@ async function writeTransferred(parts: WriteParts): Promise<void> {
   const { out } = options;
   await mkdir(out, { recursive: true });
   await writeShardedSafetensors(out, tensorsToWrite(checkpoint, target, tables, options));
-  for (const name of tokenizerFiles) {
-    const path = await tokenizerFile(newTokenizer, name);
-    if (path) await writeFileAtomically(join(out, name), await readFile(path));
-  }
+  await copyTokenizer(newTokenizer, out);
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
   const ids = specialIds(checkpoint, source.vocabulary.tokenizer, target.tokenizer);
   const generation = Object.fromEntries(
@@ -279,30 +277,6 @@ function withVocabulary(config: ModelConfig, fields: Record<string, unknown>): M
   return { ...kept, ...fields } as ModelConfig;
 }
 
-const tokenizerFiles: readonly string[] = [
-  "tokenizer.json",
-  "tokenizer.model",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-];
-
-/** Where a file of the new tokenizer is, or undefined where it has none of this name. */
-async function tokenizerFile(tokenizer: string, name: string): Promise<string | undefined> {
-  if ((await stat(tokenizer)).isDirectory()) {
-    const path = join(tokenizer, name);
-    return (await exists(path)) ? path : undefined;
-  }
-  const own = tokenizerFiles.includes(basename(tokenizer)) ? basename(tokenizer) : "tokenizer.json";
-  if (own === name) return tokenizer;
-  // What stands beside a file belongs to it as far as the loader is concerned.
-  const beside = join(tokenizer, "..", name);
-  const isSettings = tokenizerFiles.indexOf(name) >= 4;
-  return isSettings && (await exists(beside)) ? beside : undefined;
-}
-
 function modelCard({ source, target, method }: WriteParts): string {
   return [
     "# A transferred model",
@@ -312,11 +286,4 @@ function modelCard({ source, target, method }: WriteParts): string {
     `\`${method.name}\` of jeton. The licence of the original model holds.`,
     "",
   ].join("\n");
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

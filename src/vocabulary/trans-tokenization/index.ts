@@ -7,6 +7,14 @@ export {
   type WordLink,
 } from "./align-words.ts";
 export {
+  type Hydra,
+  type HydraMember,
+  type HydraVocabulary,
+  type OpenHydraOptions,
+  openHydra,
+  writeHydra,
+} from "./hydra.ts";
+export {
   type TokenTranslation,
   type TransTokenizationOptions,
   translateTokens,

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
+import { generate } from "../../generate/index.ts";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import { randomRows } from "../baselines.ts";
+import { transfer } from "../transfer.ts";
+import { openHydra, writeHydra } from "./hydra.ts";
+
+let folder = "";
+const at = (name: string): string => join(folder, name);
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-hydra-"));
+  createByteCheckpoint(at("bytes"), { width: 32 });
+  const trained = await trainTokenizer({
+    kind: "byte-level-bpe",
+    vocabularySize: 300,
+    texts: ["ein Haus, ein Hund, ein Baum", "ein Haus und ein Hund"],
+    specialTokens: ["<bound>"],
+    endToken: "<bound>",
+  });
+  await saveTokenizer(at("tokenizer"), trained);
+  await transfer(at("bytes"), at("tokenizer"), randomRows(), { out: at("words") });
+  await writeHydra(at("hydra"), [
+    { name: "bytes", folder: at("bytes") },
+    { name: "words", folder: at("words") },
+  ]);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = async (model: LoadedModel, prompt: string | number[]): Promise<number[]> => {
+  const ids: number[] = [];
+  for await (const { id } of generate(model, prompt, { maxTokens: 6, temperature: 0 })) {
+    ids.push(id);
+  }
+  return ids;
+};
+
+test("with either head on, it writes what the model of that vocabulary writes", async () => {
+  for (const name of ["bytes", "words"]) {
+    await using alone = await loadModel(at(name), { threads: 1, inline: true });
+    await using hydra = await openHydra(at("hydra"), { head: name, threads: 1 });
+    const prompt = hydra.encode(name, "ein Haus");
+    expect(prompt).toEqual([...alone.tokenizer.encodeIds("ein Haus", { addSpecialTokens: false })]);
+    expect(await write(hydra.model, prompt)).toEqual(await write(alone, prompt));
+  }
+});
+
+test("reads the other vocabulary, also mixed with its own", async () => {
+  await using hydra = await openHydra(at("hydra"), { head: "words", threads: 1 });
+  const { offset } = hydra.vocabularies.get("bytes")!;
+  expect(offset).toBe(hydra.model.tokenizer.vocabularySize);
+  const foreign = hydra.encode("bytes", "ein");
+  expect(foreign.every((id) => id >= offset)).toBe(true);
+  const mixed = [...hydra.encode("words", "ein Haus"), ...foreign];
+  const ids = await write(hydra.model, mixed);
+  expect(ids.every((id) => id < offset)).toBe(true);
+  expect(() => hydra.encode("latin", "x")).toThrow(/no vocabulary "latin"/);
+});
+
+test("is an ordinary checkpoint of its first vocabulary", async () => {
+  await using ordinary = await loadModel(at("hydra"), { threads: 1, inline: true });
+  await using first = await loadModel(at("bytes"), { threads: 1, inline: true });
+  expect(await write(ordinary, "ein")).toEqual(await write(first, "ein"));
+});
+
+test("joins only models with the same body, under names that can be folders", async () => {
+  createByteCheckpoint(at("other"), { width: 32, layers: 1 });
+  await expect(
+    writeHydra(at("odd"), [
+      { name: "a", folder: at("bytes") },
+      { name: "b", folder: at("other") },
+    ]),
+  ).rejects.toMatchObject({ code: "hydra-bodies-differ" });
+  await expect(
+    writeHydra(at("odd"), [
+      { name: "a", folder: at("bytes") },
+      { name: "../b", folder: at("words") },
+    ]),
+  ).rejects.toMatchObject({ code: "hydra-members-invalid" });
+  await expect(openHydra(at("bytes"))).rejects.toMatchObject({ code: "hydra-not-found" });
+});
