@@ -77,6 +77,8 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
   const model = emitModel(graph, start.bindings);
   const session = await openSession(model, {
     threads: start.threads,
+    // The cache grows, and prompts have many lengths.
+    sameSizes: false,
     ...(start.device && { device: start.device }),
   });
   return new DecoderWorker(start, session);
@@ -98,7 +100,6 @@ class DecoderWorker implements DecoderService {
   /** Rotation tables by rotation and, where it matters, length of the sequence. */
   readonly #tables: Map<string, RopeTable> = new Map();
   readonly #windows: readonly (number | undefined)[];
-  readonly #stateOutputs: readonly string[];
   #active = 0;
   #nextHandle = 1;
   #clock = 0;
@@ -119,10 +120,6 @@ class DecoderWorker implements DecoderService {
       headWidth: config.headWidth,
       dtype: this.#cacheType,
     });
-    this.#stateOutputs = config.layers.flatMap((_, layer) => [
-      `new.${layer}.key`,
-      `new.${layer}.value`,
-    ]);
   }
 
   open(options: { prefix: readonly number[]; sequenceLength: number }): {
@@ -217,7 +214,7 @@ class DecoderWorker implements DecoderService {
       ...this.#pastFeeds(first, batch),
     };
     const outputs = [
-      ...this.#stateOutputs,
+      "new",
       ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
       ...(wantLogits ? ["logits"] : []),
     ];
@@ -378,6 +375,7 @@ class DecoderWorker implements DecoderService {
 
     const feeds: Record<string, BoundValue> = {
       ids: session.bind("int32", ids, [batch, time]),
+      lengths: session.bind("int32", lengths, [batch]),
     };
     for (const index of this.#config.ropes.keys()) {
       const half = this.#config.ropes[index]!.rotatedWidth / 2;
@@ -454,16 +452,16 @@ class DecoderWorker implements DecoderService {
     values: Readonly<Record<string, TensorValue>>,
   ): void {
     const size = this.#config.kvHeads * time * this.#config.headWidth;
+    const data = values["new"]!.data as Float32Array | Uint16Array;
+    const batch = data.length / (size * this.#cache.arenas.length);
     for (const [order, step] of steps.entries()) {
       const index = indices[order]!;
       const slot = this.#slots[index]!;
       const place = index - first;
-      const rows = this.#stateOutputs.map((name) =>
-        (values[name]!.data as Float32Array | Uint16Array).subarray(
-          place * size,
-          (place + 1) * size,
-        ),
-      );
+      const rows = this.#cache.arenas.map((_, arena) => {
+        const start = (arena * batch + place) * size;
+        return data.subarray(start, start + size);
+      });
       slot.lastUse = ++this.#clock;
       if (step.commit === false) {
         slot.pending = { ids: Array.from(step.ids), time, rows };

@@ -8,6 +8,7 @@
 import {
   add,
   bool,
+  broadcastTo,
   cast,
   concat,
   float32,
@@ -20,6 +21,7 @@ import {
   multiply,
   multiplyDimensions,
   optional,
+  overwrite,
   range,
   relu,
   reshape,
@@ -40,7 +42,12 @@ import {
   transpose,
   uint8,
 } from "../tensor/index.ts";
-import { type Attention, twoPartAttention } from "./attention.ts";
+import {
+  type Attention,
+  type JoinedInput,
+  joinedAttention,
+  twoPartAttention,
+} from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { CacheType } from "./key-value-cache.ts";
 import { addBias, type DecoderWeights } from "./weights.ts";
@@ -105,7 +112,11 @@ export interface LayerInputs {
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
   past(layer: number): { readonly key: Tensor; readonly value: Tensor };
   /** Masks by window (undefined: none), already repeated for the heads of a group. */
-  masks(window: number | undefined): { readonly past: Tensor; readonly fresh: Tensor };
+  masks(window: number | undefined): {
+    readonly past: Tensor;
+    readonly fresh: Tensor;
+    readonly joined?: JoinedInput;
+  };
 }
 
 export interface LayerOutput {
@@ -200,6 +211,9 @@ function selfAttention(
   const [batch, time] = x.shape as [string, string];
   const groups = layerGroups(config, index);
   const group = heads / kvHeads;
+  // The runtime computes what was traced first last: were the conversion of the cache traced later, it
+  // would run for all layers before the first, and the processor would have to fetch every cache twice.
+  const past = inputs.past(index);
   let joined = project(weights, x, groups.queryKeyValue, config.queryKeyValueBias);
   const prefix = `${decoderNames.layer(index)}.self_attn`;
   const normalize = (value: Tensor, name: string): Tensor =>
@@ -225,7 +239,6 @@ function selfAttention(
     query = rotary(query, inputs.rotationRows, cos, sin);
     key = rotary(key, inputs.rotationRows, cos, sin);
   }
-  const past = inputs.past(index);
   const masks = inputs.masks(layer.window);
   const { output } = attend({
     // Heads that share a kv head are neighbours: their rows become rows of one product.
@@ -236,6 +249,7 @@ function selfAttention(
     pastValue: past.value,
     pastMask: masks.past,
     newMask: masks.fresh,
+    ...(masks.joined && { joined: masks.joined }),
     scale: config.scoreScale,
     cap: config.scoreCap,
     layer: index,
@@ -275,6 +289,7 @@ export function maskNames(window: number | undefined): { past: string; fresh: st
 }
 
 export interface DecoderGraphOptions {
+  /** Default: joined where the cache has to be converted, two parts where it would be copied. */
   attention?: Attention;
   /** How the cache holds keys and values. Default float32. */
   cacheType?: CacheType;
@@ -283,14 +298,16 @@ export interface DecoderGraphOptions {
 /**
  * The graph of a decoding step.
  *
- * Inputs: `ids` int32 `[batch, time]`; `rope.N.cos` and `.sin` `[batch * time, half]`; masks (added to
+ * Inputs: `ids` int32 `[batch, time]`; `lengths` int32 `[batch]`, tokens in the cache; `rope.N.cos` and `.sin` `[batch * time, half]`; masks (added to
  * scores: 0 or -infinity) `mask.past` `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`,
  * and for each window its own with a row for every new token; `past.N.key` and `.value`
  * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
  * are wanted; `targets` int32 `[rows]`; `candidates` uint8 `[k]`, whose length is the number of tokens
  * to return; switches `want.results` and `want.logits`.
  *
- * Outputs: `new.N.key` and `.value` `[batch, kvHeads, time, headWidth]`; `top.logits` and `top.ids`
+ * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
+ * after the other (one output, because each costs the runtime's interface as much as a small operator);
+ * `top.logits` and `top.ids`
  * `[rows, k]`; `logSumExp` and `targetLogProbability` `[rows]`; `logits` `[rows, vocabulary]`.
  */
 export function decoderGraph(
@@ -298,11 +315,13 @@ export function decoderGraph(
   weights: DecoderWeights,
   options: DecoderGraphOptions = {},
 ): TypedGraph<string, string> {
-  const attend = options.attention ?? twoPartAttention;
   const { cacheType = "float32" } = options;
+  const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
+  const { attention: attend = usual } = options;
   const { kvHeads, headWidth } = config;
   const inputs: Record<string, TensorType> = {
     ids: int32(["batch", "time"]),
+    lengths: int32(["batch"]),
     rows: int32(["rows"]),
     targets: int32(["rows"]),
     candidates: uint8(["k"]),
@@ -331,13 +350,14 @@ export function decoderGraph(
     const group = config.heads / kvHeads;
     const repeat = (mask: Tensor): Tensor =>
       mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
+    const lengths = input["lengths"]!;
     const masks = new Map(
       windows.map((window) => {
         const names = maskNames(window);
-        return [
-          window,
-          { past: repeat(input[names.past]!), fresh: repeat(input[names.fresh]!) },
-        ] as const;
+        const [past, fresh] = [input[names.past]!, input[names.fresh]!];
+        const everyRow = broadcastTo(past, ["batch", 1, "time", "capacity"]);
+        const joined = { lengths, mask: repeat(overwrite(everyRow, fresh, lengths, 3)) };
+        return [window, { past: repeat(past), fresh: repeat(fresh), joined }] as const;
       }),
     );
     const shared: LayerInputs = {
@@ -353,26 +373,23 @@ export function decoderGraph(
       masks: (window) => masks.get(window)!,
     };
 
-    const outputs: Record<string, Tensor> = {};
+    const fresh: Tensor[] = [];
     let x = embed(config, weights, ids);
     for (const index of config.layers.keys()) {
       const layer = scoped(`layers.${index}`, () =>
         decoderLayer(config, weights, x, index, shared, attend),
       );
       x = layer.x;
-      outputs[`new.${index}.key`] = cast(layer.key, cacheType);
-      outputs[`new.${index}.value`] = cast(layer.value, cacheType);
+      fresh.push(layer.key, layer.value);
     }
     const results = optional(input["want.results"]!, () => {
       const chosen = gather(reshape(x, [-1, config.width]), input["rows"]!);
       const logits = decoderHead(config, weights, chosen);
       const top = topK(logits, "k");
       // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
-      const best = slice(top.indices, { axis: 1, end: 1 });
-      const total = reshape(
-        subtract(gatherElements(logits, best, 1), gatherElements(logSoftmax(logits), best, 1)),
-        ["rows"],
-      );
+      const first = { axis: 1, end: 1 };
+      const best = gatherElements(logSoftmax(logits), slice(top.indices, first), 1);
+      const total = reshape(subtract(slice(top.values, first), best), ["rows"]);
       const targets = reshape(input["targets"]!, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
       const whole = optional(input["want.logits"]!, () => ({ logits }));
@@ -384,6 +401,6 @@ export function decoderGraph(
         logits: whole.logits,
       };
     });
-    return { ...outputs, ...results };
+    return { new: cast(concat(fresh, 0), cacheType), ...results };
   });
 }

@@ -7,6 +7,8 @@ export {
   type Attention,
   type AttentionInput,
   type AttentionOutput,
+  type JoinedInput,
+  joinedAttention,
   twoPartAttention,
 } from "./attention.ts";
 export {

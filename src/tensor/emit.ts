@@ -6,6 +6,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import { type Dimension, dimensionTerms } from "./dimension.ts";
+import { sumsBeforeNorms } from "./fuse.ts";
 import {
   type DataType,
   type Graph,
@@ -60,7 +61,10 @@ export type AttributeValue =
 
 interface NodeOptions {
   attributes?: Readonly<Record<string, AttributeValue>>;
+  /** Number of outputs, default 1. */
   outputs?: number;
+  /** Optional outputs that nobody needs: they stay without a name. */
+  unused?: readonly number[];
   /** `"com.microsoft"` for contributed operators. */
   domain?: string;
 }
@@ -90,9 +94,10 @@ export class Emitter {
   node(type: string, inputs: readonly string[], options: NodeOptions = {}): string[] {
     const id = this.#shared.next++;
     const prefix = this.#label === "" ? type : `${this.#label}/${type}`;
-    const output = Array.from({ length: options.outputs ?? 1 }, (_, index) =>
-      index === 0 ? `${prefix}_${id}` : `${prefix}_${id}:${index}`,
-    );
+    const output = Array.from({ length: options.outputs ?? 1 }, (_, index) => {
+      if (options.unused?.includes(index)) return "";
+      return index === 0 ? `${prefix}_${id}` : `${prefix}_${id}:${index}`;
+    });
     this.nodes.push({
       op_type: type,
       input: [...inputs],
@@ -150,6 +155,17 @@ export class Emitter {
     return this.constant("int64", [values.length], BigInt64Array.from(values, BigInt));
   }
 
+  /** An int32 tensor as int64, which kernels want for indices; once for each name. */
+  widened(name: string): string {
+    const key = `wide ${name}`;
+    let wide = this.#lookup(key);
+    if (wide === undefined) {
+      wide = this.one("Cast", [name], { attributes: { to: onnxTypes.int64 } });
+      this.#cache.set(key, wide);
+    }
+    return wide;
+  }
+
   /** The value of a size as an int64 vector of one element. */
   dimension(dimension: Dimension): string {
     if (typeof dimension === "number") return this.integers([dimension]);
@@ -195,7 +211,15 @@ export class Emitter {
 
   /** Emits the nodes of one scope that `targets` need. */
   emit(scope: Scope, targets: readonly Tensor[]): void {
-    for (const node of reachableNodes(targets, scope)) this.#emitNode(node);
+    const nodes = reachableNodes(targets, scope);
+    const sums = sumsBeforeNorms(nodes);
+    const waiting = new Set(sums.values());
+    for (const node of nodes) {
+      if (waiting.has(node)) continue;
+      const sum = sums.get(node);
+      if (sum) this.#emitSumAndNorm(sum, node);
+      else this.#emitNode(node);
+    }
   }
 
   /** Closes the graph; outputs that come straight from an enclosing graph pass through a node. */
@@ -210,6 +234,21 @@ export class Emitter {
         type: { tensor_type: { elem_type: onnxTypes[tensor.dtype] } },
       })),
     };
+  }
+
+  #emitSumAndNorm(sum: GraphNode, norm: GraphNode): void {
+    this.#label = norm.label;
+    const [a, b] = sum.inputs.map((tensor) => this.nameOf(tensor));
+    const scale = this.nameOf(norm.inputs[1]!);
+    const { epsilon } = norm.attributes as { epsilon: number };
+    const [normed, , , summed] = this.node("SkipSimplifiedLayerNormalization", [a!, b!, scale], {
+      attributes: { epsilon: { float: epsilon } },
+      domain: "com.microsoft",
+      outputs: 4,
+      unused: [1, 2],
+    });
+    this.#shared.names.set(sum.outputs[0]!, summed!);
+    this.#shared.names.set(norm.outputs[0]!, normed!);
   }
 
   #emitNode(node: GraphNode): void {

@@ -87,7 +87,7 @@ export interface GraphProto {
 
 let modelType: protobuf.Type | undefined;
 
-/** Serializes a graph as an ONNX model: opset 21 and the contributed operators of ONNX Runtime. */
+/** Serializes a graph as an ONNX model: opset 24 and the contributed operators of ONNX Runtime. */
 export function encodeModel(graph: GraphProto): Uint8Array {
   modelType ??= protobuf.parse(proto, { keepCase: true }).root.lookupType("ModelProto");
   return modelType
@@ -96,7 +96,7 @@ export function encodeModel(graph: GraphProto): Uint8Array {
       producer_name: "jeton",
       graph,
       opset_import: [
-        { domain: "", version: 21 },
+        { domain: "", version: 24 },
         { domain: "com.microsoft", version: 1 },
       ],
     })

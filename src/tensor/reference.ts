@@ -500,6 +500,13 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
   gatherElements: typed<{ axis: number }>(([x, indices], { axis }) => [
     build(indices!.shape, (index) => at(x!, index.with(axis, at(indices!, index)))),
   ]),
+  overwrite: typed<{ axis: number }>(([x, update, starts], { axis }) => [
+    build(x!.shape, (index) => {
+      const place = index[axis]! - starts!.data[index[0]!]!;
+      const isWritten = place >= 0 && place < update!.shape[axis]!;
+      return isWritten ? at(update!, index.with(axis, place)) : at(x!, index);
+    }),
+  ]),
   scatterAdd: typed<{ axis: number }>(([x, indices, updates], { axis }) => {
     const data = x!.data.slice();
     build(indices!.shape, (index) => {

@@ -22,6 +22,12 @@ export interface SessionOptions {
    * steps, a burden for everything else on the machine. Default true.
    */
   spinning?: boolean;
+  /**
+   * Whether the runtime keeps, for every combination of sizes that it has seen, one block for all
+   * intermediate results. Default true; false where sizes change from run to run: a block for each of
+   * them is memory that is never given back.
+   */
+  sameSizes?: boolean;
 }
 
 /** Concrete values: elements in row-major order, with their shape. `bool` is a `Uint8Array`. */
@@ -114,6 +120,7 @@ export async function openSession(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: "all",
+      enableMemPattern: options.sameSizes ?? true,
       // What fails ends in an error that is thrown; the runtime need not print it too.
       logSeverityLevel: 4,
       ...(model.external.length > 0 && {

@@ -586,6 +586,20 @@ export const operatorCases: readonly OperatorCase[] = [
     },
   },
   {
+    operators: ["overwrite"],
+    example(seed) {
+      const draw = new Draw(seed);
+      const axes = [draw.axis(1, 3), ...draw.axes(1, 3)];
+      const axis = draw.integer(1, axes.length - 1);
+      const length = axes[axis]!.size;
+      const written = draw.integer(1, length);
+      draw.input("x", axes);
+      draw.input("update", axes.with(axis, draw.axis(written, written)));
+      draw.input("starts", [axes[0]!], { dtype: "int32", value: integers(0, length - written) });
+      return draw.done(({ x, update, starts }) => [t.overwrite(x!, update!, starts!, axis)]);
+    },
+  },
+  {
     operators: ["scatterAdd"],
     example(seed) {
       const draw = new Draw(seed);

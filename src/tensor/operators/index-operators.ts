@@ -200,6 +200,60 @@ export function cumulativeSum(
   })[0]!;
 }
 
+const overwriteOperator: OperatorDefinition<{ axis: number }> = defineOperator({
+  name: "overwrite",
+  infer(inputs, { axis }) {
+    const [x, update, starts] = inputs;
+    const written = update!.shape[axis];
+    if (
+      axis === 0 ||
+      written === undefined ||
+      update!.dtype !== x!.dtype ||
+      !shapesEqual(update!.shape, x!.shape.with(axis, written)) ||
+      starts!.dtype !== "int32" ||
+      !shapesEqual(starts!.shape, [x!.shape[0]!])
+    ) {
+      throw shapeError(
+        "overwrite",
+        inputs,
+        `needs x [batch, …], an update that differs from it in axis ${axis} alone, and int32 starts [batch]`,
+      );
+    }
+    return [{ dtype: x!.dtype, shape: x!.shape }];
+  },
+  emit: (emitter, [x, update, starts], { axis }) =>
+    emitter.node("TensorScatter", [x!, update!, emitter.widened(starts!)], {
+      attributes: { axis },
+    }),
+  gradient({ inputs: [x, update, starts] }, [g], { axis }) {
+    const { shape, dtype } = update!;
+    const [batch] = x!.shape;
+    const other = shape.map(() => 1 as Dimension);
+    const first = reshape(starts!, other.with(0, batch!));
+    const offsets = reshape(range(shape[axis]!), other.with(axis, shape[axis]!));
+    const places = broadcastTo(add(first, offsets), shape);
+    return [
+      overwrite(g!, fill(shape, 0, dtype), starts!, axis),
+      gatherElements(g!, places, axis),
+      undefined,
+    ];
+  },
+});
+
+/**
+ * `x` with a run of its elements along an axis replaced: `update[b]` stands from `starts[b]` on. Where
+ * nobody else needs `x`, nothing is copied.
+ *
+ * @param x `[batch, …]`
+ * @param update as `x`, but shorter along `axis`; must end within `x`
+ * @param starts int32 `[batch]`
+ * @param axis not the first
+ */
+export function overwrite(x: Tensor, update: Tensor, starts: Tensor, axis: number): Tensor {
+  const place = normalizeAxis("overwrite", x, axis);
+  return apply(overwriteOperator, [x, update, starts], { axis: place })[0]!;
+}
+
 const nonZeroOperator: OperatorDefinition<{ size: string }> = defineOperator({
   name: "nonZero",
   infer: (_inputs, { size }) => [

@@ -31,7 +31,7 @@ const rotaryOperator: OperatorDefinition<null> = defineOperator({
     return [{ dtype: x!.dtype, shape: x!.shape }];
   },
   emit(emitter, [x, positions, cos, sin], _attributes, node) {
-    const wide = emitter.one("Cast", [positions!], { attributes: { to: 7 } });
+    const wide = emitter.widened(positions!);
     const heads = node.inputs[0]!.shape[1] as number;
     const half = node.inputs[2]!.shape[1] as number;
     return emitter.node("RotaryEmbedding", [x!, wide, cos!, sin!], {
