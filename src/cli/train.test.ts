@@ -88,7 +88,7 @@ function digest(...path: string[]): string {
     .digest("hex");
 }
 
-describe("train tokenizer", () => {
+describe("train tokenizer", { timeout: 240_000 }, () => {
   const kinds = ["byte-level-bpe", "byte-fallback-bpe", "wordpiece", "unigram"];
   test.each(kinds)("%s: a tokenizer.json that loads and knows the text", async (kind) => {
     const out = join(root, "tokenizers", kind);
@@ -190,7 +190,7 @@ describe("train tokenizer", () => {
   );
 });
 
-describe("train lm", () => {
+describe("train lm", { timeout: 240_000 }, () => {
   let tokenizer = "";
   beforeAll(async () => {
     tokenizer = join(root, "tokenizer");

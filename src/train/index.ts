@@ -79,4 +79,9 @@ export {
 } from "./train-tokenizer.ts";
 export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
-export type { StepReport, TrainingInputs, TrainingService } from "./training-service.ts";
+export type {
+  StepReport,
+  TrainingInputs,
+  TrainingParts,
+  TrainingService,
+} from "./training-service.ts";

@@ -2,18 +2,32 @@
  * A trainer: an objective, parameters and an optimizer in a worker thread.
  */
 import { availableParallelism } from "node:os";
+import { JetonError } from "../core/index.ts";
 import type { SessionOptions } from "../tensor/index.ts";
 import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { adamW, type ParameterGroup, type Transform } from "./optimizer.ts";
 import type { ParameterValue } from "./parameters.ts";
 import { checkSchedule, type Schedule } from "./schedule.ts";
 import type { TrainingGraph } from "./training-graph.ts";
-import type { TrainingService, TrainingStart } from "./training-service.ts";
 import * as trainingService from "./training-service.ts";
+import {
+  collectTrainable,
+  onlyObjective,
+  type TrainingService,
+  type TrainingStart,
+  type WeightedGraph,
+} from "./training-service.ts";
 
 export interface TrainerOptions {
-  graph: TrainingGraph;
-  /** First values of every parameter of the graph; copied. */
+  /** What is learned. */
+  graph?: TrainingGraph;
+  /**
+   * Instead of `graph`, several objectives over common parameters, by name. A step minimizes the sum of
+   * the means of those that it gets parts for, each times its `weight` (default 1): all of them at
+   * once, or now one and now another. A parameter learns from the objectives in which it is trainable.
+   */
+  objectives?: Readonly<Record<string, { graph: TrainingGraph; weight?: number }>>;
+  /** First values of every parameter of the graphs; copied. */
   parameters: ReadonlyMap<string, ParameterValue>;
   schedule: Schedule;
   /** Default `adamW()`. */
@@ -24,7 +38,7 @@ export interface TrainerOptions {
   averageDecay?: number;
   /** Threads of one operator. Default: what the machine has, at most 8. */
   threads?: number;
-  /** As in `SessionOptions`. Default true. */
+  /** As in `SessionOptions`. Default true, with several objectives false. */
   spinning?: boolean;
   /** Train on the calling thread and block it. Default false. */
   inline?: boolean;
@@ -36,22 +50,39 @@ export type Trainer = Remote<TrainingService> & AsyncDisposable;
 /**
  * Opens a trainer.
  *
- * @throws JetonError `train-parameter-values`, `option-invalid`
+ * @example
+ * await using trainer = await openTrainer({
+ *   objectives: { text: { graph: languageModel }, pairs: { graph: contrast, weight: 0.1 } },
+ *   parameters,
+ *   schedule: { kind: "constant", peak: 1e-3 },
+ * });
+ * const { losses } = await trainer.step({ text: [textInputs], pairs: [pairInputs] });
+ *
+ * @throws JetonError `train-parameter-values`, `train-objectives-disagree`, `option-invalid`
  */
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { graph, schedule, group } = options;
+  const { schedule, group } = options;
   checkSchedule(schedule);
+  const objectives = listObjectives(options);
+  const shapeOf = (name: string): readonly number[] => {
+    for (const { graph } of objectives.values()) {
+      const shape = graph.shapes.get(name);
+      if (shape !== undefined) return shape;
+    }
+    return [];
+  };
   const session: SessionOptions = {
     threads: options.threads ?? Math.min(8, availableParallelism()),
-    spinning: options.spinning ?? true,
+    // Threads of one session that spin take time from those of another.
+    spinning: options.spinning ?? objectives.size === 1,
   };
   const start: TrainingStart = {
-    graph,
+    objectives,
     parameters: options.parameters,
     optimizer: options.optimizer ?? adamW(),
     schedule,
     groups: new Map(
-      graph.trainable.map((name) => [name, group?.(name, graph.shapes.get(name)!) ?? {}]),
+      collectTrainable(objectives).map((name) => [name, group?.(name, shapeOf(name)) ?? {}]),
     ),
     averageDecay: options.averageDecay,
     session,
@@ -76,4 +107,25 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     close: () => service.close(),
     [Symbol.asyncDispose]: () => service.close(),
   };
+}
+
+function listObjectives({ graph, objectives }: TrainerOptions): ReadonlyMap<string, WeightedGraph> {
+  const listed = Object.entries(objectives ?? {}).map(
+    ([name, { graph, weight = 1 }]) => [name, { graph, weight }] as const,
+  );
+  if ((graph === undefined) === (listed.length === 0)) {
+    throw new JetonError("a trainer needs either a graph or objectives", {
+      code: "option-invalid",
+      details: { option: "objectives", found: listed.map(([name]) => name) },
+    });
+  }
+  if (graph !== undefined) return new Map([[onlyObjective, { graph, weight: 1 }]]);
+  for (const [name, { weight }] of listed) {
+    if (Number.isFinite(weight) && weight > 0) continue;
+    throw new JetonError(`the weight of "${name}" is ${weight}, expected a number above 0`, {
+      code: "option-invalid",
+      details: { option: `objectives.${name}.weight`, found: weight },
+    });
+  }
+  return new Map(listed);
 }

@@ -28,8 +28,23 @@ import type { TrainingGraph } from "./training-graph.ts";
 /** Inputs of the graph by name. */
 export type TrainingInputs = Readonly<Record<string, TensorValue>>;
 
-export interface TrainingStart {
+/**
+ * The parts of a batch: a list where there is one objective, lists by the name of the objective where
+ * there are several. An objective that is left out has no share in the step.
+ */
+export type TrainingParts =
+  | readonly TrainingInputs[]
+  | Readonly<Record<string, readonly TrainingInputs[]>>;
+
+/** A graph among several, and the factor of its mean loss. */
+export interface WeightedGraph {
   readonly graph: TrainingGraph;
+  readonly weight: number;
+}
+
+export interface TrainingStart {
+  /** By name; a single one is called `onlyObjective`. */
+  readonly objectives: ReadonlyMap<string, WeightedGraph>;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
   readonly optimizer: readonly Transform[];
   readonly schedule: Schedule;
@@ -40,11 +55,20 @@ export interface TrainingStart {
   readonly session: SessionOptions;
 }
 
+/** The name of an objective that is the only one. */
+export const onlyObjective = "loss";
+
 export interface StepReport {
   /** Steps taken, this one included. */
   readonly step: number;
-  /** Sum of losses over sum of weights, before the update. */
+  /**
+   * Sum of losses over sum of weights, before the update; of several objectives the sum of these means,
+   * each times the objective's factor.
+   */
   readonly loss: number;
+  /** The means by objective, without factors. */
+  readonly losses: Readonly<Record<string, number>>;
+  /** Sum of weights, of all objectives together. */
   readonly weight: number;
   /** Euclidean norm of all gradients, before clipping. */
   readonly gradientNorm: number;
@@ -55,17 +79,18 @@ export interface StepReport {
 }
 
 export interface TrainingService extends Service {
-  /** One update from one or several parts of a batch, whose gradients are added. */
-  step(parts: readonly TrainingInputs[]): Promise<StepReport>;
+  /**
+   * One update from one or several parts of a batch, whose gradients are added. A parameter that no
+   * objective of this step uses gets a gradient of zeros: moments fade and weights decay as always.
+   */
+  step(parts: TrainingParts): Promise<StepReport>;
   /** Loss and gradients of a mean over `parts`, without an update. */
-  gradients(
-    parts: readonly TrainingInputs[],
-  ): Promise<{ loss: number; gradients: Map<string, Float32Array> }>;
+  gradients(parts: TrainingParts): Promise<{ loss: number; gradients: Map<string, Float32Array> }>;
   /** Loss without gradients, with the averaged parameters when asked for. */
   evaluate(
-    parts: readonly TrainingInputs[],
+    parts: TrainingParts,
     options?: { averaged?: boolean },
-  ): Promise<{ loss: number; weight: number }>;
+  ): Promise<Pick<StepReport, "loss" | "losses" | "weight">>;
   /** Copies of all parameters, or of their averages. */
   parameters(options?: { averaged?: boolean }): Map<string, ParameterValue>;
   /** Writes everything that the next step depends on into one file, whole or not at all. */
@@ -83,8 +108,16 @@ export async function createTrainingService(start: TrainingStart): Promise<Train
 
 interface Totals {
   loss: number;
+  losses: Record<string, number>;
   weight: number;
   gradients: Map<string, Float32Array>;
+}
+
+/** An objective with its sessions; that of the evaluation is opened when it is first needed. */
+interface OpenObjective extends WeightedGraph {
+  readonly session: Session;
+  readonly bound: Record<string, BoundValue>;
+  evaluation?: Session;
 }
 
 class GraphTrainer implements TrainingService {
@@ -93,15 +126,15 @@ class GraphTrainer implements TrainingService {
   readonly #values: Map<string, ParameterValue> = new Map();
   readonly #averages: Map<string, ParameterValue> = new Map();
   readonly #optimizer: Optimizer;
+  /** Names of the parameters that some objective changes. */
+  readonly #trainable: readonly string[];
+  readonly #objectives: Map<string, OpenObjective> = new Map();
   #steps = 0;
-  #session: Session | undefined;
-  #bound: Record<string, BoundValue> = {};
-  #evaluation: Session | undefined;
 
   constructor(start: TrainingStart) {
     this.#start = start;
-    const { graph, parameters, groups, averageDecay } = start;
-    for (const [name, shape] of graph.shapes) {
+    const { objectives, parameters, groups, averageDecay } = start;
+    for (const [name, shape] of collectShapes(objectives)) {
       const value = parameters.get(name);
       const size = shape.reduce((a, b) => a * b, 1);
       if (value === undefined || value.data.length !== size) {
@@ -115,7 +148,8 @@ class GraphTrainer implements TrainingService {
       // The values may lie in memory that the caller goes on using.
       this.#values.set(name, { shape, data: value.data.slice() });
     }
-    const trained = graph.trainable.map((name): TrainedParameter => {
+    this.#trainable = collectTrainable(objectives);
+    const trained = this.#trainable.map((name): TrainedParameter => {
       const { shape, data } = this.#values.get(name)!;
       if (averageDecay !== undefined) this.#averages.set(name, { shape, data: data.slice() });
       return { name, shape, data, ...groups.get(name) };
@@ -124,14 +158,17 @@ class GraphTrainer implements TrainingService {
   }
 
   async open(): Promise<void> {
-    const { graph, session } = this.#start;
-    this.#session = await openSession(graph.step, session);
-    this.#bound = this.#bind(this.#session, this.#values);
+    for (const [name, { graph, weight }] of this.#start.objectives) {
+      const session = await openSession(graph.step, this.#start.session);
+      // Sessions share the parameters: their inputs are views of the same memory.
+      const bound = this.#bind(session, this.#values);
+      this.#objectives.set(name, { graph, weight, session, bound });
+    }
   }
 
-  async step(parts: readonly TrainingInputs[]): Promise<StepReport> {
+  async step(parts: TrainingParts): Promise<StepReport> {
     const began = performance.now();
-    const { loss, weight, gradients } = await this.#accumulate(parts);
+    const { loss, losses, weight, gradients } = await this.#accumulate(parts);
     const computed = performance.now();
     const learningRate = learningRateAt(this.#start.schedule, this.#steps + 1);
     if (!Number.isFinite(loss)) {
@@ -146,6 +183,7 @@ class GraphTrainer implements TrainingService {
     return {
       step: this.#steps,
       loss,
+      losses,
       weight,
       gradientNorm,
       learningRate,
@@ -154,26 +192,34 @@ class GraphTrainer implements TrainingService {
     };
   }
 
-  async gradients(parts: readonly TrainingInputs[]): Promise<Omit<Totals, "weight">> {
+  async gradients(parts: TrainingParts): Promise<Pick<Totals, "loss" | "gradients">> {
     const { loss, gradients } = await this.#accumulate(parts);
     return { loss, gradients };
   }
 
   async evaluate(
-    parts: readonly TrainingInputs[],
+    parts: TrainingParts,
     options: { averaged?: boolean } = {},
-  ): Promise<{ loss: number; weight: number }> {
-    this.#evaluation ??= await openSession(this.#start.graph.evaluation, this.#start.session);
-    const bound = this.#bind(this.#evaluation, this.#view(options.averaged));
-    let loss = 0;
-    let weight = 0;
-    for (const part of parts) {
-      const feeds = this.#feed(this.#evaluation, part, bound);
-      const values = await this.#evaluation.run(feeds, ["loss", "weight"]);
-      loss += values["loss"]!.data[0]!;
-      weight += values["weight"]!.data[0]!;
+  ): Promise<Omit<Totals, "gradients">> {
+    const totals = { loss: 0, losses: {} as Record<string, number>, weight: 0 };
+    for (const [name, objective, inputs] of this.#assign(parts)) {
+      const { graph } = objective;
+      objective.evaluation ??= await openSession(graph.evaluation, this.#start.session);
+      const { evaluation } = objective;
+      const bound = this.#bind(evaluation, this.#view(options.averaged));
+      let loss = 0;
+      let weight = 0;
+      for (const part of inputs) {
+        const feeds = feedsOf(evaluation, graph.evaluation.parameterInputs, part, bound);
+        const values = await evaluation.run(feeds, ["loss", "weight"]);
+        loss += values["loss"]!.data[0]!;
+        weight += values["weight"]!.data[0]!;
+      }
+      totals.losses[name] = loss / weight;
+      totals.loss += (loss / weight) * objective.weight;
+      totals.weight += weight;
     }
-    return { loss: loss / weight, weight };
+    return totals;
   }
 
   parameters(options: { averaged?: boolean } = {}): Map<string, ParameterValue> {
@@ -225,10 +271,11 @@ class GraphTrainer implements TrainingService {
   }
 
   async close(): Promise<void> {
-    await this.#session?.release();
-    await this.#evaluation?.release();
-    this.#session = undefined;
-    this.#evaluation = undefined;
+    for (const { session, evaluation } of this.#objectives.values()) {
+      await session.release();
+      await evaluation?.release();
+    }
+    this.#objectives.clear();
   }
 
   /** All arrays that a checkpoint holds. Frozen parameters belong to it too: it is complete. */
@@ -258,35 +305,57 @@ class GraphTrainer implements TrainingService {
     }
   }
 
-  async #accumulate(parts: readonly TrainingInputs[]): Promise<Totals> {
-    const session = this.#session!;
-    const { trainable } = this.#start.graph;
-    const outputs = ["loss", "weight", ...trainable.map((name) => `gradient.${name}`)];
-    const gradients = new Map<string, Float32Array>();
-    let loss = 0;
-    let weight = 0;
-    for (const part of parts) {
-      const values = await session.run(this.#feed(session, part, this.#bound), outputs);
-      loss += values["loss"]!.data[0]!;
-      weight += values["weight"]!.data[0]!;
-      for (const name of trainable) {
-        const added = values[`gradient.${name}`]!.data as Float32Array;
-        const sum = gradients.get(name);
-        if (!sum) gradients.set(name, added);
-        else for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
+  /**
+   * The objectives of a step with their parts.
+   *
+   * @throws JetonError `train-objective-unknown`, `train-batch-empty`
+   */
+  #assign(parts: TrainingParts): [string, OpenObjective, readonly TrainingInputs[]][] {
+    const known = [...this.#objectives.keys()];
+    const named = isList(parts) ? { [known.length === 1 ? known[0]! : ""]: parts } : parts;
+    const assigned = Object.entries(named).flatMap(
+      ([name, inputs]): [string, OpenObjective, readonly TrainingInputs[]][] => {
+        const objective = this.#objectives.get(name);
+        if (objective === undefined) {
+          const found = isList(parts) ? "a list" : `"${name}"`;
+          throw new JetonError(`the parts are for ${found}, expected ${known.join(", ")}`, {
+            code: "train-objective-unknown",
+            details: { found: isList(parts) ? undefined : name, expected: known },
+          });
+        }
+        return inputs.length === 0 ? [] : [[name, objective, inputs]];
+      },
+    );
+    if (assigned.length > 0) return assigned;
+    throw new JetonError("there is no part to learn from", {
+      code: "train-batch-empty",
+      details: { parts: 0 },
+    });
+  }
+
+  async #accumulate(parts: TrainingParts): Promise<Totals> {
+    const totals: Totals = { loss: 0, losses: {}, weight: 0, gradients: new Map() };
+    for (const [name, objective, inputs] of this.#assign(parts)) {
+      const { loss, weight, gradients } = await accumulate(name, objective, inputs);
+      totals.losses[name] = loss / weight;
+      totals.weight += weight;
+      const share = objective.weight / weight;
+      totals.loss += loss * share;
+      for (const [parameter, gradient] of gradients) {
+        const sum = totals.gradients.get(parameter);
+        for (let i = 0; i < gradient.length; i++) gradient[i]! *= share;
+        if (!sum) totals.gradients.set(parameter, gradient);
+        else for (let i = 0; i < sum.length; i++) sum[i]! += gradient[i]!;
       }
     }
-    if (!(weight > 0)) {
-      throw new JetonError("the batch holds nothing to learn from", {
-        code: "train-batch-empty",
-        details: { weight, parts: parts.length },
-      });
-    }
-    const share = 1 / weight;
-    for (const gradient of gradients.values()) {
-      for (let i = 0; i < gradient.length; i++) gradient[i]! *= share;
-    }
-    return { loss: loss * share, weight, gradients };
+    // In the order of the parameters: the norm of all gradients is a sum, whose last bits depend on it.
+    const gradients = new Map(
+      this.#trainable.map((name) => [
+        name,
+        totals.gradients.get(name) ?? new Float32Array(this.#values.get(name)!.data.length),
+      ]),
+    );
+    return { ...totals, gradients };
   }
 
   #bind(session: Session, values: ReadonlyMap<string, ParameterValue>): Record<string, BoundValue> {
@@ -294,20 +363,80 @@ class GraphTrainer implements TrainingService {
       [...values].map(([name, { shape, data }]) => [name, session.bind("float32", data, shape)]),
     );
   }
+}
 
-  /** Feeds of a run: the graph may use fewer parameters than there are. */
-  #feed(
-    session: Session,
-    inputs: TrainingInputs,
-    bound: Readonly<Record<string, BoundValue>>,
-  ): Record<string, BoundValue> {
-    const { graph } = this.#start;
-    const used = session === this.#evaluation ? graph.evaluation : graph.step;
-    const feeds: Record<string, BoundValue> = {};
-    for (const name of used.parameterInputs) feeds[name] = bound[name]!;
-    for (const [name, { dtype, data, shape }] of Object.entries(inputs)) {
-      feeds[name] = session.bind(dtype, data, shape);
+function isList(parts: TrainingParts): parts is readonly TrainingInputs[] {
+  return Array.isArray(parts);
+}
+
+/** Sums over the parts of one objective. */
+async function accumulate(
+  name: string,
+  { graph, session, bound }: OpenObjective,
+  parts: readonly TrainingInputs[],
+): Promise<Pick<Totals, "loss" | "weight" | "gradients">> {
+  const outputs = ["loss", "weight", ...graph.trainable.map((name) => `gradient.${name}`)];
+  const gradients = new Map<string, Float32Array>();
+  let loss = 0;
+  let weight = 0;
+  for (const part of parts) {
+    const feeds = feedsOf(session, graph.step.parameterInputs, part, bound);
+    const values = await session.run(feeds, outputs);
+    loss += values["loss"]!.data[0]!;
+    weight += values["weight"]!.data[0]!;
+    for (const parameter of graph.trainable) {
+      const added = values[`gradient.${parameter}`]!.data as Float32Array;
+      const sum = gradients.get(parameter);
+      if (!sum) gradients.set(parameter, added);
+      else for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
     }
-    return feeds;
   }
+  if (!(weight > 0)) {
+    const of = name === onlyObjective ? "" : ` of "${name}"`;
+    throw new JetonError(`the batch${of} holds nothing to learn from`, {
+      code: "train-batch-empty",
+      details: { objective: name, weight, parts: parts.length },
+    });
+  }
+  return { loss, weight, gradients };
+}
+
+/** Feeds of a run: a graph may use fewer parameters than there are. */
+function feedsOf(
+  session: Session,
+  parameters: readonly string[],
+  inputs: TrainingInputs,
+  bound: Readonly<Record<string, BoundValue>>,
+): Record<string, BoundValue> {
+  const feeds: Record<string, BoundValue> = {};
+  for (const name of parameters) feeds[name] = bound[name]!;
+  for (const [name, { dtype, data, shape }] of Object.entries(inputs)) {
+    feeds[name] = session.bind(dtype, data, shape);
+  }
+  return feeds;
+}
+
+/** Shapes of the parameters of all objectives. @throws JetonError `train-objectives-disagree` */
+function collectShapes(
+  objectives: ReadonlyMap<string, WeightedGraph>,
+): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const [objective, { graph }] of objectives) {
+    for (const [name, shape] of graph.shapes) {
+      const known = shapes.get(name);
+      if (known !== undefined && known.join() !== shape.join()) {
+        throw new JetonError(
+          `"${name}" is [${shape}] for the objective "${objective}" and [${known}] for another`,
+          { code: "train-objectives-disagree", details: { name, objective, shape, known } },
+        );
+      }
+      shapes.set(name, shape);
+    }
+  }
+  return shapes;
+}
+
+/** Parameters that at least one objective trains, in the order in which they are first named. */
+export function collectTrainable(objectives: ReadonlyMap<string, WeightedGraph>): string[] {
+  return [...new Set([...objectives.values()].flatMap(({ graph }) => graph.trainable))];
 }
