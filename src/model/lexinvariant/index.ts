@@ -1,0 +1,34 @@
+/** Lexinvariant language models: symbols as placeholders. */
+export {
+  type DecipherOptions,
+  decipher,
+  type Key,
+  openProbe,
+  type Probe,
+  probeMeanings,
+  probeParameterShapes,
+  voteKey,
+} from "./decipher.ts";
+export { type ExactObserver, exactLexinvariant, type NextSymbol } from "./exact.ts";
+export {
+  canonicalTargets,
+  drawSymbols,
+  nextSymbols,
+  permuteSymbols,
+  predictSymbols,
+  rankByAppearance,
+  type SymbolBatch,
+  type SymbolEmbeddings,
+  type SymbolPrediction,
+  symbolInputs,
+  symbolInputTypes,
+  symbolParameterNames,
+  symbolParameterShapes,
+} from "./lexinvariant.ts";
+export {
+  openSymbolModel,
+  type SymbolModel,
+  type SymbolModelOptions,
+  type SymbolReading,
+} from "./symbol-model.ts";
+export { lookupTask, permutationTask, type SymbolTask, type TaskOptions } from "./tasks.ts";
