@@ -1,22 +1,25 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { createAcceptanceTable } from "./acceptance-table.ts";
-import { autoDrafter } from "./auto.ts";
+import { createAutoDrafter } from "./auto.ts";
 import { CostCurve } from "./cost-curve.ts";
-import { draftModel } from "./draft-model.ts";
+import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter, DraftTree } from "./drafter.ts";
-import { promptLookup } from "./prompt-lookup.ts";
+import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
 
-describeDrafter({ name: "auto", open: () => autoDrafter([promptLookup()]) });
+describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookup()]) });
 describeDrafterLaw({
   name: "auto",
   open: (model, draft) =>
     onCheapForwards(
-      autoDrafter([promptLookup(), draftModel(model, draft, { leastConfidence: 0.2 })], {
-        now: () => 0,
-      }),
+      createAutoDrafter(
+        [createPromptLookup(), createDraftModelDrafter(model, draft, { leastConfidence: 0.2 })],
+        {
+          now: () => 0,
+        },
+      ),
     ),
 });
 
@@ -109,7 +112,7 @@ async function simulate(
 ): Promise<{ speed: number; nodes: number; shares: Map<string, number>; perRequest: number[] }> {
   const machine: Machine = { time: 0 };
   const noise = createRandom(9, "machine");
-  const drafter = autoDrafter(makeMembers(machine), { now: () => machine.time });
+  const drafter = createAutoDrafter(makeMembers(machine), { now: () => machine.time });
   const shares = new Map<string, number>();
   let tokens = 0;
   let nodes = 0;

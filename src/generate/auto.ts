@@ -60,11 +60,11 @@ const rateOfChange = 0.1;
  *
  * @param members in order of preference among equals
  * @example
- * const drafter = autoDrafter([promptLookup(), draftModel(model, small)]);
+ * const drafter = createAutoDrafter([createPromptLookup(), createDraftModelDrafter(model, small)]);
  * const { drafting } = await complete(model, prompt, { drafter });
  * console.log(drafting!.byDrafter);
  */
-export function autoDrafter(
+export function createAutoDrafter(
   members: readonly Drafter[],
   options: AutoDrafterOptions = {},
 ): Drafter {
@@ -314,18 +314,24 @@ class AutoSequence implements DraftSequence {
     return best;
   }
 
-  /** Takes a proposal, asked for again in the size that pays if it is much too large. */
+  /** Takes a proposal, in the size that pays if it is much too large. */
   async #choose(proposal: Proposal, limits: DraftContext, begin: number): Promise<DraftTree> {
     const shared = this.#shared;
     const { place, nodes } = proposal;
+    const member = shared.members[place]!;
     let { tree } = proposal;
     if (!tree.laws && nodes < 0.8 * tree.ids.length) {
-      const again = this.#sequences[place]!.propose({ ...limits, maximumNodes: nodes });
-      tree = again instanceof Promise ? await again : again;
+      if (member.proposeSeconds > quick * shared.curve.seconds(1)) {
+        // Who takes long grows trees from the most probable nodes on.
+        tree = { ids: tree.ids.slice(0, nodes), parents: tree.parents.slice(0, nodes) };
+      } else {
+        const again = this.#sequences[place]!.propose({ ...limits, maximumNodes: nodes });
+        tree = again instanceof Promise ? await again : again;
+      }
     }
     this.#chosen = place;
     this.#proposeSeconds = (shared.now() - begin) / 1000;
-    return { drafter: shared.members[place]!.drafter.name, ...tree };
+    return { drafter: member.drafter.name, ...tree };
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../model/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
-import { draftModel } from "./draft-model.ts";
+import { createDraftModelDrafter } from "./draft-model.ts";
 import { complete } from "./generate.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
@@ -19,7 +19,7 @@ describeDrafter({
   name: "draft-model",
   samples: true,
   open: async (model) =>
-    draftModel(
+    createDraftModelDrafter(
       model,
       await loadModel(tiny, { format: "int4", threads: 1, slots: 8, inline: true }),
       {
@@ -31,7 +31,7 @@ describeDrafter({
 
 describeDrafterLaw({
   name: "draft-model",
-  open: (model, draft) => draftModel(model, draft, { leastConfidence: 0.2 }),
+  open: (model, draft) => createDraftModelDrafter(model, draft, { leastConfidence: 0.2 }),
 });
 
 describe.skipIf(!available)("draft model", () => {
@@ -50,7 +50,7 @@ describe.skipIf(!available)("draft model", () => {
 
   test("a draft equal to the model is accepted whole, and its cache keeps in step", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true });
-    const drafter = draftModel(model, draft, { length: 5, leastConfidence: 0 });
+    const drafter = createDraftModelDrafter(model, draft, { length: 5, leastConfidence: 0 });
     const plain = await complete(model, "Once upon a time", options);
     const drafted = await complete(model, "Once upon a time", { ...options, drafter });
     expect(drafted.ids).toEqual(plain.ids);
@@ -67,7 +67,7 @@ describe.skipIf(!available)("draft model", () => {
       tokenizer: join(tiny, "tokenizer.json"),
     });
     const draft = await loadModel(folder, { threads: 1, inline: true });
-    const drafter = draftModel(model, draft, { leastConfidence: 0 });
+    const drafter = createDraftModelDrafter(model, draft, { leastConfidence: 0 });
     const plain = await complete(model, "Once upon a time", options);
     const drafted = await complete(model, "Once upon a time", { ...options, drafter });
     expect(drafted.ids).toEqual(plain.ids);
@@ -77,7 +77,7 @@ describe.skipIf(!available)("draft model", () => {
 
   test("a text beyond the draft's context, and a draft without free slots, go on undrafted", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true, contextLength: 30, slots: 1 });
-    const drafter = draftModel(model, draft);
+    const drafter = createDraftModelDrafter(model, draft);
     const plain = await complete(model, "Once upon a time", options);
     const held = await draft.openSequence();
     const full = await complete(model, "Once upon a time", { ...options, drafter });
@@ -96,8 +96,10 @@ describe.skipIf(!available)("draft model", () => {
       config: { vocabularySize: 3 },
       tokenizer: { idToToken: (id: number) => `token ${id}` },
     } as unknown as LoadedModel;
-    expect(() => draftModel(model, other)).toThrow(/token 0 is "token 0" in the draft other/);
+    expect(() => createDraftModelDrafter(model, other)).toThrow(
+      /token 0 is "token 0" in the draft other/,
+    );
     const larger = { ...other, config: { vocabularySize: 600 } } as unknown as LoadedModel;
-    expect(() => draftModel(model, larger)).toThrow(/600 tokens, the model 512/);
+    expect(() => createDraftModelDrafter(model, larger)).toThrow(/600 tokens, the model 512/);
   });
 });

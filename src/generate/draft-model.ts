@@ -40,16 +40,16 @@ export interface DraftModelOptions {
  *
  * @example
  * await using draft = await loadModel("small-folder");
- * const result = await complete(model, prompt, { drafter: draftModel(model, draft) });
+ * const result = await complete(model, prompt, { drafter: createDraftModelDrafter(model, draft) });
  *
  * @throws JetonError `draft-model-vocabulary`: the draft's tokens are not the model's
  */
-export function draftModel(
+export function createDraftModelDrafter(
   model: Pick<LoadedModel, "tokenizer" | "config">,
   draft: LoadedModel,
   options: DraftModelOptions = {},
 ): Drafter {
-  checkVocabulary(model, draft);
+  checkDraftVocabulary(model, draft);
   const { length = 16, leastConfidence = 0.4, closeDraft = false } = options;
   const acceptance = createAcceptanceTable();
 
@@ -197,7 +197,12 @@ class DraftFollower {
   }
 }
 
-function checkVocabulary(
+/**
+ * Checks that the draft's ids mean the same in the model: others would guess garbage.
+ *
+ * @throws JetonError `draft-model-vocabulary`
+ */
+export function checkDraftVocabulary(
   model: Pick<LoadedModel, "tokenizer" | "config">,
   draft: Pick<LoadedModel, "tokenizer" | "config" | "name">,
 ): void {

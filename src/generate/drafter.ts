@@ -116,7 +116,10 @@ export interface DraftOutcome {
 
 /** A drafter's work on one request. */
 export interface DraftSequence {
-  /** A tree below the last of `context.ids`; an empty one where the drafter knows nothing. */
+  /**
+   * A tree below the last of `context.ids`; an empty one where the drafter knows nothing. May be
+   * asked again for the same text, in another size: the last answer counts.
+   */
   propose(context: DraftContext): DraftTree | Promise<DraftTree>;
   /**
    * Called after every forward whose results were read: the last row of the prompt, plain steps,

@@ -4,7 +4,8 @@
  * @module generate
  */
 export { type Adaptation, type AdedOptions, createAdedDrafter } from "./aded/index.ts";
-export { type DraftModelOptions, draftModel } from "./draft-model.ts";
+export { type AutoDrafterOptions, createAutoDrafter } from "./auto.ts";
+export { createDraftModelDrafter, type DraftModelOptions } from "./draft-model.ts";
 export {
   type DraftContext,
   type Drafter,
@@ -34,8 +35,14 @@ export {
   type Lookahead,
   type LookaheadOptions,
 } from "./lookahead/index.ts";
+export {
+  type DrafterName,
+  drafterNames,
+  type OpenDrafterOptions,
+  openDrafter,
+} from "./open-drafter.ts";
 export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
-export { type PromptLookupOptions, promptLookup } from "./prompt-lookup.ts";
+export { createPromptLookup, type PromptLookupOptions } from "./prompt-lookup.ts";
 export {
   chooseToken,
   drawFor,

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { promptLookup } from "./prompt-lookup.ts";
+import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
 
-describeDrafter({ name: "prompt-lookup", open: () => promptLookup() });
+describeDrafter({ name: "prompt-lookup", open: () => createPromptLookup() });
 
-describeDrafterLaw({ name: "prompt-lookup", open: () => promptLookup() });
+describeDrafterLaw({ name: "prompt-lookup", open: () => createPromptLookup() });
 
 const sampling = {
   temperature: 0,
@@ -22,7 +22,7 @@ const wide = { maximumNodes: 100, maximumDepth: 100, leastExpected: 0 };
 describe("prompt lookup", () => {
   test("guesses what followed the longest match that is not longer than three, the latest first", () => {
     const random = createRandom(2, "prompt-lookup");
-    const sequence = promptLookup({ length: 5 }).begin({ promptIds: [], sampling });
+    const sequence = createPromptLookup({ length: 5 }).begin({ promptIds: [], sampling });
     const ids: number[] = [];
     for (let step = 0; step < 400; step++) {
       ids.push(random.integer(5));
@@ -33,7 +33,7 @@ describe("prompt lookup", () => {
   });
 
   test("confidence follows what came true", async () => {
-    const sequence = promptLookup().begin({ promptIds: [], sampling });
+    const sequence = createPromptLookup().begin({ promptIds: [], sampling });
     const ids = [7, 8, 7];
     const before = (await sequence.propose({ ids, ...wide })).expected![0]!;
     for (let count = 0; count < 50; count++) {

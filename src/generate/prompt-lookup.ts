@@ -48,9 +48,9 @@ class MatchConfidence {
  * A drafter that copies from the prompt and from the text so far.
  *
  * @example
- * const result = await complete(model, prompt, { drafter: promptLookup() });
+ * const result = await complete(model, prompt, { drafter: createPromptLookup() });
  */
-export function promptLookup(options: PromptLookupOptions = {}): Drafter {
+export function createPromptLookup(options: PromptLookupOptions = {}): Drafter {
   const { longestMatch = 3, shortestMatch = 1, length = 32 } = options;
   const confidence = new MatchConfidence();
   return {

@@ -132,6 +132,8 @@ class ModelDraftSequence implements DraftSourceSequence {
 
   /** Takes what was decided since the last tree into the cache. */
   async #rootLaw(sequence: OpenSequence, ids: readonly number[]): Promise<TokenDistribution> {
+    // Asked for the same text again: its last token runs again.
+    if (sequence.length >= ids.length) await sequence.truncate(ids.length - 1);
     const result = await prefill(sequence, ids.slice(sequence.length), {
       results: "last",
       ...this.#wanted,

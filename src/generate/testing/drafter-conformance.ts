@@ -213,6 +213,7 @@ export function describeDrafter(subject: DrafterSubject): void {
           const maximumNodes = 1 + random.integer(40);
           const maximumDepth = 1 + random.integer(10);
           const leastExpected = random.integer(2) * random.uniform();
+          await sequence.propose({ ids, maximumNodes: 40, maximumDepth: 10, leastExpected: 0 });
           const tree = await sequence.propose({ ids, maximumNodes, maximumDepth, leastExpected });
           checkTree(tree, { vocabularySize, maximumNodes, maximumDepth });
           for (const [node, value] of (tree.expected ?? []).entries()) {
