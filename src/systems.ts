@@ -141,6 +141,7 @@ const entries: readonly Entry[] = [
     room: "model",
     sentence:
       "A model that treats symbols as placeholders: its predictions do not depend on which symbols were used.",
+    reproduction: () => import("./model/lexinvariant/reproduction.ts"),
   },
   {
     slug: "openmoe",

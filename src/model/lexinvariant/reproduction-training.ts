@@ -53,7 +53,7 @@ export function symbolDecoder(size: SymbolModelSize): DecoderConfig {
 }
 
 /** Parameters of the model: those of the layers, and those of the symbols in place of a table. */
-function initialParameters(
+export function initialParameters(
   config: DecoderConfig,
   embeddings: SymbolEmbeddings,
   seed: number,
@@ -98,8 +98,6 @@ export interface SymbolTraining {
   readonly draw: (count: number, time: number, key: number) => SymbolBatch;
   /** Probability of renaming an occurrence. Default 0. */
   readonly permute?: number;
-  /** What else the training depends on, for the key of its folder. */
-  readonly data: string;
 }
 
 /** Trains a model of symbols; goes on where an earlier run was interrupted. */
