@@ -1,11 +1,13 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -28,6 +30,11 @@ import {
   type TrainLanguageModelOptions,
   trainLanguageModel,
 } from "./train-language-model.ts";
+
+/** Whether this user may make a file system of its own, small enough to fill. */
+const canMount =
+  spawnSync("unshare", ["-Urm", "mount", "-t", "tmpfs", "tmpfs", tmpdir()]).status === 0;
+if (!canMount) console.log("full disk: skipped, this user may not mount a file system of its own");
 
 let root = "";
 let tokenizer = "";
@@ -114,7 +121,8 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   );
 }
 
-describe("trainLanguageModel", () => {
+// Each process that is started loads everything anew, which takes a while on a busy machine.
+describe("trainLanguageModel", { timeout: 240_000 }, () => {
   test("the loss falls, and the exported folder scores text as the trainer does", async () => {
     const text = prose(7, 5);
     const ids = [...(await loadTokenizer(tokenizer)).encodeIds(text, { addSpecialTokens: false })];
@@ -186,7 +194,7 @@ describe("trainLanguageModel", () => {
       ...readdirSync(join(root, "broken/checkpoints")),
     ];
     expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
-  }, 120_000);
+  });
 
   test("an aborted run saves what it has and goes on from there", async () => {
     const controller = new AbortController();
@@ -220,6 +228,50 @@ describe("trainLanguageModel", () => {
       await trainLanguageModel(options);
       await trainLanguageModel(optionsFor("not-full"));
       expect(weightsDigest("full")).toBe(weightsDigest("not-full"));
+    },
+  );
+
+  test.skipIf(!canMount)(
+    "a full disk: a clear error, the last good state, and on to the same bits once there is room",
+    async () => {
+      await trainLanguageModel(optionsFor("roomy"));
+      const sizes = (folder: string): number[] =>
+        readdirSync(join(root, "roomy", folder)).map(
+          (name) => statSync(join(root, "roomy", folder, name)).size,
+        );
+      const checkpoint = Math.max(...sizes("checkpoints"));
+      const data = sizes("data").reduce((a, b) => a + b, 0);
+      // Room for the data, two checkpoints and a half: the third does not fit.
+      const kilobytes = Math.ceil((data + 2.5 * checkpoint) / 1024) + 24;
+      const disk = join(root, "disk");
+      mkdirSync(disk);
+      const options = optionsFor("disk/run", { existing: "resume" });
+      const train = [process.execPath, "--import", "tsx", childScript, JSON.stringify(options)];
+      // The mount exists for this script alone.
+      const script = `
+        mount -t tmpfs -o size=${kilobytes}k tmpfs "$1"
+        shift
+        "$@" >/dev/null; echo "status $?"
+        ls "${disk}/run/checkpoints"; ls -A "${disk}/run"
+        mount -o remount,size=64m "${disk}"
+        "$@" >/dev/null; echo "status $?"
+        sha256sum < "${disk}/run/model/model.safetensors"`;
+      const { stdout, stderr } = spawnSync(
+        "unshare",
+        ["-Urm", "bash", "-c", script, "bash", disk, ...train],
+        { encoding: "utf8" },
+      );
+      const lines = stdout.trim().split("\n");
+      expect(stderr).toMatch(/step-00000030\.safetensors cannot be written: the disk is full/);
+      expect(stderr).toContain("code: 'disk-full'");
+      expect(lines).toEqual([
+        "status 1",
+        "step-00000010.safetensors",
+        "step-00000020.safetensors",
+        ...["checkpoints", "data", "log.jsonl", "loss.svg", "run.json"],
+        "status 0",
+        `${weightsDigest("roomy")}  -`,
+      ]);
     },
   );
 
@@ -341,6 +393,8 @@ describe("trainLanguageModel", () => {
   });
 });
 
+const childScript = fileURLToPath(new URL("./testing/train-child.ts", import.meta.url));
+
 /** Runs a child; kills it a little after its `limit`th line of progress. `fileKilobytes`: the longest file. */
 function runChild(
   options: TrainLanguageModelOptions,
@@ -348,8 +402,7 @@ function runChild(
   delay: number,
   fileKilobytes?: number,
 ): Promise<"killed" | "ended"> {
-  const script = fileURLToPath(new URL("./testing/train-child.ts", import.meta.url));
-  const command = [process.execPath, "--import", "tsx", script, JSON.stringify(options)];
+  const command = [process.execPath, "--import", "tsx", childScript, JSON.stringify(options)];
   const limited = ["bash", "-c", `ulimit -f ${fileKilobytes}; exec "$@"`, "bash", ...command];
   const [program, ...parameters] = fileKilobytes === undefined ? command : limited;
   const child = spawn(program!, parameters, { stdio: ["ignore", "pipe", "pipe"] });
