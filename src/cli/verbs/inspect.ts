@@ -1,6 +1,6 @@
 /** `jeton inspect`: what checkpoints and tokenizers are, from their headers alone. */
 import { formatTable } from "../../core/table.ts";
-import { type Command, defineCommand } from "../command.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
 import { chooseModel, locateModel } from "../locate.ts";
 
 export const command: Command = defineCommand({
@@ -12,7 +12,8 @@ export const command: Command = defineCommand({
     "read. Several are compared side by side. M is a checkpoint folder, a folder that holds only a " +
     "tokenizer or a configuration, a tokenizer file, or a name on the hub. With --mixture it reads " +
     "from a byte-pair tokenizer's merges in what shares the sampled kinds of text were mixed in its " +
-    "training data (needs the package highs).",
+    "training data (needs the package highs). With --qtok it reports what the vocabularies are made " +
+    "of: words, pieces, characters, fragments, scripts, letters, and what they make of parallel texts.",
   positionals: [{ name: "M", repeatable: true }],
   options: {
     configOnly: {
@@ -31,6 +32,14 @@ export const command: Command = defineCommand({
       minimum: 1,
       default: 3000,
     },
+    qtok: { kind: "flag", help: "report what the vocabularies are made of" },
+    texts: {
+      kind: "text",
+      value: "FOLDER",
+      help: "with --qtok, measure on parallel texts: a file for each language, de.txt, a sentence a line",
+    },
+    csv: { kind: "text", value: "FILE", help: "with --qtok, write all numbers to a CSV file" },
+    svg: { kind: "text", value: "FILE", help: "with --qtok, draw the report on one page" },
   },
   examples: [
     { line: "jeton inspect path/to/checkpoint", shows: "what is in the folder" },
@@ -39,8 +48,24 @@ export const command: Command = defineCommand({
       line: "jeton inspect path/to/tokenizer.json --mixture samples/",
       shows: "how much of each kind of text the tokenizer was trained on",
     },
+    {
+      line: "jeton inspect path/to/one path/to/other --qtok --svg report.svg",
+      shows: "what two vocabularies are made of, as tables and as a page",
+    },
   ],
-  async run(context, { configOnly, mixture, merges, json }, names) {
+  async run(context, values, names) {
+    const { configOnly, mixture, merges, qtok, texts, csv, svg, json } = values;
+    if (mixture !== undefined && qtok) {
+      throw new UsageError("inspect-ambiguous", "give --mixture or --qtok, not both");
+    }
+    if (!qtok && (texts ?? csv ?? svg) !== undefined) {
+      throw new UsageError("inspect-without-qtok", "--texts, --csv and --svg belong to --qtok");
+    }
+    if (qtok) {
+      const { inspectQtok } = await import("../inspect-qtok.ts");
+      const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
+      return inspectQtok(context, chosen, { texts, csv, svg, json });
+    }
     if (mixture !== undefined) {
       const { inspectMixture } = await import("../inspect-mixture.ts");
       const chosen = names.length === 0 ? [chooseModel(undefined)] : names;

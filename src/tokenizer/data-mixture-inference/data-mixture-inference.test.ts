@@ -289,6 +289,14 @@ describe("inference", () => {
     }
   });
 
+  test("parts that hold what no other part holds are no obstacle", async () => {
+    const { list, sampleOf } = await invent([200, 100]);
+    const [a, b] = sampleOf("attack");
+    const odd = { ...b!, texts: [...(b!.texts as string[]), `${"zq xj ".repeat(40)}\n`] };
+    const answer = await inferMixture(list, [a!, odd], { parts: 5 });
+    for (const { standardError } of answer.shares) expect(standardError).toBeGreaterThan(0);
+  });
+
   test("what cannot be inferred is refused", async () => {
     const { list, sampleOf } = await invent([50]);
     const [a] = sampleOf("attack");

@@ -86,7 +86,7 @@ export function solveMixture(
   options: MixtureProgramOptions = {},
 ): MixtureSolution {
   const { tolerance = 1e-4, competitorsPerMerge = 1000, signal } = options;
-  const simulation = new Simulation(categories, merges);
+  const simulation = new Simulation(categories, merges, options.start ?? []);
   if (simulation.missing.length === merges.length) {
     throw new JetonError("no merge of the tokenizer occurs in any sample", {
       code: "mixture-no-merge",
@@ -279,12 +279,18 @@ class Simulation {
   private readonly counts: Float64Array;
   private readonly rows: Map<string, Float64Array> = new Map();
 
-  constructor(categories: readonly CountedCategory[], merges: Int32Array) {
+  constructor(
+    categories: readonly CountedCategory[],
+    merges: Int32Array,
+    start: readonly Constraint[],
+  ) {
     this.merges = merges;
     this.categories = categories.length;
     const steps = merges.length;
     const sizes = new Int32Array(steps + 2);
-    let pairs = merges.reduce((most, pair) => Math.max(most, pair + 1), 0);
+    // Constraints of a similar program may name pairs that do not occur here.
+    let pairs = start.reduce((most, { pair }) => Math.max(most, pair + 1), 0);
+    for (const pair of merges) pairs = Math.max(pairs, pair + 1);
     for (const { histories } of categories) {
       for (const { starts, changedPairs } of histories) {
         for (let step = 0; step <= steps; step++)
