@@ -48,57 +48,56 @@ export interface GrowByLayerOptions extends GrowOptions {
  *
  * With `order: "reach"` places are filled in order of non-increasing reach, and the tree has the
  * largest sum of expected acceptances of all trees of its size. The paper asks the draft once per
- * node; here a node's law is asked for when its first place comes up, together with the laws of all
- * other places that could still come up: the same tree in about as many passes as it has layers.
+ * node. Here the tree is first filled with the laws at hand as if unknown nodes had no children;
+ * where such a node's turn would have come, its law is asked for, all of them in one pass, and the
+ * tree is filled anew. Laws and draws belong to paths, so the last filling, which meets no unknown
+ * node, is the tree of the paper, in about as many passes as it has layers.
  */
 export async function growTree(laws: DraftLaws, options: GrowOptions): Promise<DynamicTree> {
+  const tree = new GrowingTree(laws, options);
+  for (;;) {
+    const unknown = fillPlaces(tree, options);
+    if (unknown.length === 0) return tree.finish();
+    await tree.ask(unknown);
+    tree.restart();
+  }
+}
+
+/** Fills an empty tree; gives the nodes whose laws were missing when their first place came up. */
+function fillPlaces(tree: GrowingTree, options: GrowOptions): number[] {
   const { maximumNodes, maximumDepth = Infinity, leastGain = 0 } = options;
   const order = options.order ?? (options.random ? "reach" : "gain");
-  const tree = new GrowingTree(laws, options);
+  const unknown: number[] = [];
   const open = new LargestFirst<Place>();
-  /** First places of nodes whose laws are not known, with their reach. */
-  const unasked = new Map<number, number>();
   const offer = (node: number, reach: number): void => {
-    const known = tree.knows(node);
-    if (!known) unasked.set(node, reach);
     // Until its law is known, a place promises at most its reach.
-    const key = known && order === "gain" ? tree.gain(node, reach) : reach;
-    open.push(key, { node, reach, key });
+    const key = order === "gain" && tree.knows(node) ? tree.gain(node, reach) : reach;
+    open.push(key, { node, reach });
   };
   offer(-1, 1);
-  while (tree.size < maximumNodes) {
+  while (tree.size + unknown.length < maximumNodes) {
     const place = open.pop();
     if (!place) break;
-    const { node, reach, key } = place;
+    const { node, reach } = place;
     if (!tree.knows(node)) {
-      // Keys only fall: beyond the best `left` places nothing will be filled any more.
-      const left = maximumNodes - tree.size;
-      const best = [...unasked].sort((a, b) => b[1] - a[1]).slice(0, left);
-      const others = best.map(([other]) => other).filter((other) => other !== node);
-      const asked = [node, ...others.slice(0, left - 1)];
-      await tree.ask(asked);
-      for (const other of asked) unasked.delete(other);
+      if (reach >= leastGain) unknown.push(node);
+      continue;
     }
     const gain = tree.gain(node, reach);
     if (gain === 0 || gain < leastGain) continue;
-    if (order === "gain" && gain < key) {
-      // The key was made before the law was known: the place goes back in line.
-      open.push(gain, { node, reach, key: gain });
-      continue;
-    }
     const child = tree.add(node, reach);
     const accepted = tree.expected[child]!;
     offer(node, reach - accepted);
     if (tree.depthOf(child) < maximumDepth) offer(child, accepted);
   }
-  return tree.finish();
+  return unknown;
 }
 
 /** Where the tree may get one more node: the next child of `node`. */
 interface Place {
   readonly node: number;
+  /** Estimated probability that the child is tested. */
   readonly reach: number;
-  readonly key: number;
 }
 
 /**

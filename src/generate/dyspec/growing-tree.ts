@@ -32,20 +32,31 @@ export interface DynamicTree extends DraftTree {
   readonly draftCalls: number;
 }
 
-/** What is left of a node's law while its children are chosen one after another. */
-interface Remaining {
+/** A law that the draft gave for a path. */
+interface KnownLaw {
   readonly law: TokenDistribution;
-  /** 1 for tokens that were chosen or have no probability. */
+  /** Indices of the tokens that have a probability, the most probable first. */
+  readonly ranking: Int32Array;
+}
+
+/** What is left of a node's law while its children are chosen one after another. */
+interface Remaining extends KnownLaw {
+  /** 1 for tokens that were chosen. */
   readonly taken: Uint8Array;
+  /** Children chosen so far. */
+  children: number;
   /** Probability that is left, of the law's own total. */
   mass: number;
   /** Where children are drawn: the stream of draws. */
   readonly random: Random | undefined;
-  /** Where they are not: indices of the law, the most probable last; chosen ones are gone. */
-  readonly ranking: number[];
 }
 
-/** A tree to which one node at a time is added, wherever its laws are known. */
+/**
+ * A tree to which one node at a time is added, wherever its laws are known.
+ *
+ * A node's law and the draws below it depend on its path alone. So a tree may be grown again from the
+ * root with more laws, and every place gets the token that it had.
+ */
 export class GrowingTree {
   readonly ids: number[] = [];
   readonly parents: number[] = [];
@@ -53,8 +64,10 @@ export class GrowingTree {
   readonly #reaches: number[] = [];
   readonly #chances: number[] = [];
   readonly #depths: number[] = [];
+  readonly #paths: string[] = [];
   /** By node + 1: entry 0 is the root's. */
   readonly #remaining: (Remaining | undefined)[] = [];
+  readonly #known = new Map<string, KnownLaw>();
   readonly #source: DraftLaws;
   readonly #random: Random | undefined;
   readonly #acceptance: (chance: number) => number;
@@ -81,8 +94,9 @@ export class GrowingTree {
     return this.#depths[node]!;
   }
 
+  /** Whether the law after a node is known. */
   knows(node: number): boolean {
-    return this.#remaining[node + 1] !== undefined;
+    return this.#remaining[node + 1] !== undefined || this.#known.has(this.#path(node));
   }
 
   /** Asks the draft for the laws after `nodes`. */
@@ -91,11 +105,23 @@ export class GrowingTree {
     const laws = await this.#source.after(nodes, this);
     for (const [index, node] of nodes.entries()) {
       const law = laws[index]!;
-      const { probabilities } = law;
-      const taken = Uint8Array.from(probabilities, (probability) => (probability > 0 ? 0 : 1));
-      const random = this.#random?.fork(...this.#path(node));
-      const ranking = random ? [] : rank(law);
-      this.#remaining[node + 1] = { law, taken, mass: massOf(law, taken), random, ranking };
+      this.#known.set(this.#path(node), { law, ranking: rank(law) });
+    }
+  }
+
+  /** Takes all nodes away and keeps the laws. */
+  restart(): void {
+    for (const list of [
+      this.ids,
+      this.parents,
+      this.expected,
+      this.#reaches,
+      this.#chances,
+      this.#depths,
+      this.#paths,
+      this.#remaining,
+    ]) {
+      list.length = 0;
     }
   }
 
@@ -104,15 +130,12 @@ export class GrowingTree {
    * drawn; 0 where the law is used up.
    */
   gain(node: number, reach: number): number {
-    const { law, taken, mass, random, ranking } = this.#remaining[node + 1]!;
+    const { law, ranking, taken, children, mass, random } = this.#remainingAt(node);
     const { probabilities } = law;
-    if (mass <= 0) return 0;
-    if (!random) {
-      const best = ranking.at(-1);
-      return best === undefined ? 0 : reach * this.#acceptance(probabilities[best]! / mass);
-    }
+    if (mass <= 0 || children === ranking.length) return 0;
+    if (!random) return reach * this.#acceptance(probabilities[ranking[children]!]! / mass);
     let sum = 0;
-    for (let index = 0; index < probabilities.length; index++) {
+    for (const index of ranking) {
       if (taken[index]) continue;
       const chance = probabilities[index]! / mass;
       sum += chance * this.#acceptance(chance);
@@ -122,13 +145,15 @@ export class GrowingTree {
 
   /** Chooses the next child of a node whose `gain` is not 0. */
   add(node: number, reach: number): number {
-    const remaining = this.#remaining[node + 1]!;
-    const { law, taken, random, ranking } = remaining;
-    const at = random ? drawRemaining(remaining, random.uniform()) : ranking.pop()!;
+    const remaining = this.#remainingAt(node);
+    const { law, ranking, taken, random } = remaining;
+    const at = random ? drawRemaining(remaining, random.uniform()) : ranking[remaining.children]!;
     const chance = Math.min(1, law.probabilities[at]! / remaining.mass);
     taken[at] = 1;
+    remaining.children++;
     // Summed anew: what is left after subtracting nearly everything would be rounding error.
     remaining.mass = massOf(law, taken);
+    this.#paths.push(`${this.#path(node)} ${law.ids[at]}`);
     this.ids.push(law.ids[at]!);
     this.parents.push(node);
     this.expected.push(reach * this.#acceptance(chance));
@@ -154,10 +179,21 @@ export class GrowingTree {
     return { ...tree, laws };
   }
 
-  #path(node: number): number[] {
-    const path: number[] = [];
-    for (let at = node; at !== -1; at = this.parents[at]!) path.push(this.ids[at]!);
-    return path.reverse();
+  #path(node: number): string {
+    return node === -1 ? "" : this.#paths[node]!;
+  }
+
+  #remainingAt(node: number): Remaining {
+    let remaining = this.#remaining[node + 1];
+    if (!remaining) {
+      const known = this.#known.get(this.#path(node))!;
+      const taken = new Uint8Array(known.law.ids.length);
+      const random = this.#random?.fork(this.#path(node));
+      const mass = massOf(known.law, taken);
+      remaining = { ...known, taken, children: 0, mass, random };
+      this.#remaining[node + 1] = remaining;
+    }
+    return remaining;
   }
 }
 
@@ -165,24 +201,23 @@ export class GrowingTree {
 function massOf({ probabilities }: TokenDistribution, taken: Uint8Array): number {
   let mass = 0;
   for (let index = 0; index < taken.length; index++) {
-    if (!taken[index]) mass += probabilities[index]!;
+    if (!taken[index]) mass += Math.max(0, probabilities[index]!);
   }
   return mass;
 }
 
-/** Indices of the tokens that have a probability, ascending by it; among equals the first id last. */
-function rank({ ids, probabilities }: TokenDistribution): number[] {
-  return [...probabilities.keys()]
+function rank({ ids, probabilities }: TokenDistribution): Int32Array {
+  return Int32Array.from(probabilities.keys())
     .filter((index) => probabilities[index]! > 0)
-    .sort((a, b) => probabilities[a]! - probabilities[b]! || ids[b]! - ids[a]!);
+    .sort((a, b) => probabilities[b]! - probabilities[a]! || ids[a]! - ids[b]!);
 }
 
-/** The token at which the cumulative remaining law passes `draw`. */
+/** The token at which the cumulative remaining law passes `draw`; in the law's own order. */
 function drawRemaining({ law, taken, mass }: Remaining, draw: number): number {
   let sum = 0;
   let last = 0;
   for (let index = 0; index < taken.length; index++) {
-    if (taken[index]) continue;
+    if (taken[index] || !(law.probabilities[index]! > 0)) continue;
     sum += law.probabilities[index]!;
     last = index;
     if (draw * mass < sum) break;
