@@ -49,6 +49,8 @@ export class Decoding {
   readonly #ids: number[];
   readonly #seen: Set<number>;
   readonly #stepOptions: { signal?: AbortSignal };
+  /** Rows of the last tree on their way into the cache. */
+  #accepting: Promise<void> | undefined;
   #ended = false;
 
   constructor(sequence: OpenSequence, options: DecodingOptions) {
@@ -89,6 +91,7 @@ export class Decoding {
     counter.draftTime += drafted - begin;
 
     const nodes = tree.ids.length;
+    await this.#accepting;
     const step: Omit<SequenceStep, "slot"> =
       nodes === 0
         ? { ids: [root], ...this.request }
@@ -98,7 +101,11 @@ export class Decoding {
     counter.forwardTime += forwarded - drafted;
 
     const walk = this.#walk(result, tree);
-    if (nodes > 0) await this.#sequence.accept([0, ...walk.accepted.map((node) => node + 1)]);
+    if (nodes > 0) {
+      // The next guesses are made meanwhile.
+      this.#accepting = this.#sequence.accept([0, ...walk.accepted.map((node) => node + 1)]);
+      this.#accepting.catch(() => undefined);
+    }
     const walked = performance.now();
     counter.verifyTime += walked - forwarded;
 
@@ -123,8 +130,8 @@ export class Decoding {
     const drafting = this.#drafting;
     if (!drafting) return emptyTree;
     const { model } = this.#options;
-    // The root takes a row of the context too.
-    const room = model.contextLength - this.#sequence.length - 1;
+    // All but the last token are in the cache; its row is the root's.
+    const room = model.contextLength - this.#ids.length;
     const limits = {
       maximumNodes: Math.min(this.#options.maximumNodes, room),
       maximumDepth: Math.min(remaining - 1, room),

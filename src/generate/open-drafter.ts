@@ -91,7 +91,8 @@ export async function openDrafter(
       return withDraft(draft, () =>
         createAutoDrafter([
           ...members,
-          createDyspecDrafter(model, { draft: draft.model, calibrate: true }),
+          // What it chooses depends on the time that things take. Text must not: no draws.
+          createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" }),
         ]),
       );
     }

@@ -4,6 +4,7 @@ import type { GeneratedToken, GenerateOptions, GenerateResult } from "../../gene
 import type { LoadedModel, ModelMemory } from "../../model/types.ts";
 import { type Command, defineCommand, defined, type Options, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { DraftPainter, describeDrafting, drafterOptions, withDrafter } from "../drafting.ts";
 import {
   describeMemory,
   describeRates,
@@ -19,6 +20,7 @@ import { formatTokens } from "../token-table.ts";
 
 const options = {
   ...modelOptions,
+  ...drafterOptions,
   maxTokens: {
     kind: "integer",
     short: "n",
@@ -84,6 +86,10 @@ const options = {
     minimum: 1,
     help: "most prompt tokens of one forward pass; default: chosen by time",
   },
+  showDrafts: {
+    kind: "flag",
+    help: "colour tokens that were guessed ahead, by drafter; bold: more than three tokens ahead",
+  },
   logprobs: { kind: "flag", help: "also give the probability of every generated token" },
   quiet: { kind: "flag", short: "q", help: "no line about rates and memory at the end" },
 } as const satisfies Options;
@@ -132,40 +138,48 @@ export const command: Command = defineCommand({
     // Before anything is read: a missing model is the first thing to say.
     chooseModel(values.model);
     const text = isChat ? undefined : await readPrompt(context, argument);
-    return withModel(context, values, { slots: values.sequences }, async (model) => {
-      const { hasChatTemplate } = await import("../../tokenizer/index.ts");
-      const usesTemplate = !values.raw && hasChatTemplate(model.tokenizer);
-      if (values.system !== undefined && !usesTemplate) {
-        throw new UsageError(
-          "system-unsupported",
-          values.raw
-            ? "--system needs the chat template, which --raw turns off"
-            : `--system needs a chat template, and ${model.name} has none`,
-        );
-      }
-      if (text === undefined) {
-        const { chat } = await import("../chat.ts");
-        return chat(context, model, {
-          generation,
-          usesTemplate,
-          quiet: values.quiet,
-          ...defined({ system: values.system }),
-        });
-      }
-      const prompt = usesTemplate
-        ? await encodeMessages(model, [
-            ...(values.system === undefined ? [] : [{ role: "system", content: values.system }]),
-            { role: "user", content: text },
-          ])
-        : text;
-      const run: Generation = { context, model, prompt, options: generation };
-      if (values.sequences > 1) return runSeveral(run, values.sequences, values);
-      return runOne(run, values);
-    });
+    return withModel(context, values, { slots: values.sequences }, (model) =>
+      withDrafter(context, values, model, async (drafter) => {
+        if (drafter) generation.drafter = drafter;
+        const { hasChatTemplate } = await import("../../tokenizer/index.ts");
+        const usesTemplate = !values.raw && hasChatTemplate(model.tokenizer);
+        if (values.system !== undefined && !usesTemplate) {
+          throw new UsageError(
+            "system-unsupported",
+            values.raw
+              ? "--system needs the chat template, which --raw turns off"
+              : `--system needs a chat template, and ${model.name} has none`,
+          );
+        }
+        if (text === undefined) {
+          const { chat } = await import("../chat.ts");
+          return chat(context, model, {
+            generation,
+            usesTemplate,
+            quiet: values.quiet,
+            ...defined({ system: values.system }),
+          });
+        }
+        const prompt = usesTemplate
+          ? await encodeMessages(model, [
+              ...(values.system === undefined ? [] : [{ role: "system", content: values.system }]),
+              { role: "user", content: text },
+            ])
+          : text;
+        const run: Generation = { context, model, prompt, options: generation };
+        if (values.sequences > 1) return runSeveral(run, values.sequences, values);
+        return runOne(run, values);
+      }),
+    );
   },
 });
 
-type Output = { readonly json: boolean; readonly logprobs: boolean; readonly quiet: boolean };
+interface Output {
+  readonly json: boolean;
+  readonly logprobs: boolean;
+  readonly showDrafts: boolean;
+  readonly quiet: boolean;
+}
 
 /** The argument, or standard input without its final line break. */
 async function readPrompt(context: CommandContext, argument: string | undefined): Promise<string> {
@@ -173,29 +187,42 @@ async function readPrompt(context: CommandContext, argument: string | undefined)
   return (await readStandardInput(context)).replace(/\r?\n$/, "");
 }
 
-async function runOne(run: Generation, { json, logprobs, quiet }: Output): Promise<void> {
+async function runOne(
+  run: Generation,
+  { json, logprobs, showDrafts, quiet }: Output,
+): Promise<void> {
   const { context, model } = run;
   const { stdout, stderr } = context;
   const line = createStatusLine(context);
   const tokens: GeneratedToken[] = [];
+  const painter = showDrafts ? new DraftPainter(stdout) : undefined;
   const result = await generateText(run, {
     onPrefill: ({ done, total }) => {
       if (done < total) line.show(`reading the prompt: ${done} of ${total} tokens`);
     },
     onToken: async (token) => {
       line.clear();
-      if (logprobs) tokens.push(token);
-      if (!json) await stdout.write(token.text);
+      if (logprobs || showDrafts) tokens.push(token);
+      if (!json) await stdout.write(painter?.paint(token) ?? token.text);
     },
   }).finally(() => line.clear());
   const memory = await model.memory();
   if (json) {
-    const document = { ...describeResult(result, model, memory), ...describeTokens(tokens) };
+    const document = {
+      ...describeResult(result, model, memory),
+      ...(logprobs && describeTokens(tokens)),
+      ...(showDrafts && {
+        origins: tokens.map(({ id, text, origin }) => ({ id, text, ...origin })),
+      }),
+    };
     await stdout.write(`${JSON.stringify(document)}\n`);
     return;
   }
   await stdout.write(`${result.tail}\n`);
   if (logprobs) await stderr.write(`\n${formatTokens(tokens)}\n\n`);
+  const { drafting } = result;
+  if (painter) await stderr.write(`${painter.legend()}\n`);
+  if (drafting && !quiet) await stderr.write(stderr.style.dim(`${describeDrafting(drafting)}\n`));
   if (!quiet) await stderr.write(stderr.style.dim(`${describeRates(result, memory)}\n`));
 }
 
@@ -273,6 +300,7 @@ function describeResult(
     format: model.format,
     threads: model.threads,
     memory,
+    ...(result.drafting && { drafting: result.drafting }),
   };
 }
 
