@@ -98,16 +98,19 @@ function planTensors(nano, small) {
       });
     return weights;
   };
-  add("model.embed_tokens.weight", [vocabulary, width], () => {
-    const rows = nano.read("model.embed_tokens.weight");
-    const table = place(rows, [small.vocab_size, narrow], [vocabulary, width], {
-      rows: same,
-      columns: same,
+  const addTable = (name) =>
+    add(name, [vocabulary, width], () => {
+      const rows = nano.read(name);
+      const table = place(rows, [small.vocab_size, narrow], [vocabulary, width], {
+        rows: same,
+        columns: same,
+      });
+      for (let row = small.vocab_size; row < vocabulary; row++)
+        for (let c = 0; c < narrow; c++)
+          table[row * width + c] = 2 * rows[absentToken * narrow + c];
+      return table;
     });
-    for (let row = small.vocab_size; row < vocabulary; row++)
-      for (let c = 0; c < narrow; c++) table[row * width + c] = 2 * rows[absentToken * narrow + c];
-    return table;
-  });
+  addTable("model.embed_tokens.weight");
   for (let layer = 0; layer < layers; layer++) {
     const prefix = `model.layers.${layer}`;
     const works = layer < depth;
@@ -144,6 +147,8 @@ function planTensors(nano, small) {
     matrix("mlp.down_proj", [width, inner], [narrow, slim], { rows: same, columns: same });
   }
   add("model.norm.weight", [width], () => norm("model.norm.weight"));
+  // Where the head has a table of its own, it costs what the shared one costs.
+  if (nano.names.includes("lm_head.weight")) addTable("lm_head.weight");
   return tensors;
 }
 
