@@ -9,9 +9,15 @@ import { JetonError } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import { type DecoderConfig, tokenIds } from "./config.ts";
 import { headName, matrixGroups } from "./decoder.ts";
-import type { DecoderService } from "./decoder-service.ts";
+import type { DecoderService, DecoderStart } from "./decoder-service.ts";
 import { StepScheduler } from "./scheduler.ts";
-import type { LoadedModel, ModelMemory, OpenSequence, WeightFormat } from "./types.ts";
+import type {
+  LoadedModel,
+  LoadModelOptions,
+  ModelMemory,
+  OpenSequence,
+  WeightFormat,
+} from "./types.ts";
 import { groupShape, type StoredShape, storedTensor } from "./weights.ts";
 
 /** Models below this many parameters are held as float32 by default: they are fast anyway. */
@@ -92,6 +98,35 @@ export interface DecoderModelParts
   readonly service: Remote<DecoderService>;
   /** Bytes of weights as held. */
   readonly weightBytes: number;
+}
+
+/**
+ * Starts the decoder of a checkpoint and wraps it as a model: what `loadModel` and `openModel` have in
+ * common.
+ *
+ * @param start where the decoder lives: in a worker, or on the calling thread
+ */
+export async function startDecoderModel(
+  parts: Omit<DecoderModelParts, "service"> & Pick<DecoderStart, "bindings" | "device">,
+  start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
+  onProgress: LoadModelOptions["onProgress"],
+): Promise<DecoderModel> {
+  const { config, checkpoint, bindings, format, threads, slots, device } = parts;
+  onProgress?.({ stage: "load", done: 0, total: 1 });
+  const service = await start({
+    config,
+    // Entries know more than may cross to a worker.
+    tensors: new Map(
+      [...checkpoint.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
+    ),
+    bindings,
+    format,
+    threads,
+    slots,
+    ...(device && { device }),
+  });
+  onProgress?.({ stage: "load", done: 1, total: 1 });
+  return new DecoderModel({ ...parts, service });
 }
 
 /** The one implementation of `LoadedModel`: hands out slots, gathers steps into batches. */

@@ -94,6 +94,7 @@ class DecoderWorker implements DecoderService {
   readonly #session: Session;
   readonly #limit: number;
   readonly #cacheType: CacheType;
+  readonly #rowsOfPass: number;
   readonly #cache: KeyValueCache;
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
@@ -113,6 +114,7 @@ class DecoderWorker implements DecoderService {
     this.#session = session;
     this.#limit = start.slots;
     this.#cacheType = cacheTypeOf(start);
+    this.#rowsOfPass = rowsOfPass(start.format);
     this.#windows = decoderWindows(config);
     this.#cache = new KeyValueCache({
       layers: config.layers.length,
@@ -177,7 +179,7 @@ class DecoderWorker implements DecoderService {
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
     const [step] = steps;
-    const isLong = steps.length === 1 && step!.ids.length > rowsOfPass;
+    const isLong = steps.length === 1 && step!.ids.length > this.#rowsOfPass;
     // Drafts stay together: their rows descend from each other and wait for `accept`.
     if (!isLong || step!.parents || step!.commit === false) return this.#forward(steps);
     return [await this.#forwardInPasses(step!)];
@@ -188,9 +190,11 @@ class DecoderWorker implements DecoderService {
     const slot = this.#slots[this.#indexOf(step.handle)]!;
     const length = slot.tokens.length;
     const results: StepResult[] = [];
+    // At once, because the cache is copied whenever it grows.
+    this.#cache.reserve(this.#slots.length, length + step.ids.length);
     try {
-      for (let start = 0; start < step.ids.length; start += rowsOfPass) {
-        const end = Math.min(step.ids.length, start + rowsOfPass);
+      for (let start = 0; start < step.ids.length; start += this.#rowsOfPass) {
+        const end = Math.min(step.ids.length, start + this.#rowsOfPass);
         const isLast = end === step.ids.length;
         const { targets, ...rest } = step;
         const part: HandleStep = {
@@ -551,10 +555,11 @@ class DecoderWorker implements DecoderService {
 }
 
 /**
- * Rows of one pass over a prompt. More are not faster (128 and 512 measured alike in every format), but
- * scores take memory for each row and each token of the cache.
+ * Rows of one pass over a prompt. More are not faster (measured up to 512 in every format; blocks need
+ * fewest), but scores take memory for each row and each token of the cache.
  */
-const rowsOfPass = 128;
+const rowsOfPass = (format: WeightFormat): number =>
+  format === "int4" || format === "int8" ? 64 : 128;
 
 /** The results of consecutive rows as those of one step. */
 function joinResults(parts: readonly StepResult[]): StepResult {

@@ -14,7 +14,7 @@ import { type ParameterBinding, type Remote, startInline, startService } from ".
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { type DecoderConfig, decoderConfig } from "./config.ts";
 import { matrixGroups } from "./decoder.ts";
-import { checkWeights, DecoderModel, defaultFormat, parameterCount } from "./decoder-model.ts";
+import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { DecoderService, DecoderStart } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
 import { packGroups } from "./pack.ts";
@@ -56,53 +56,46 @@ export async function loadModel(
     const format = options.format ?? defaultFormat(checkpoint);
     const { bindings, packedBytes } = await bindWeights(checkpoint, config, format, options);
     signal?.throwIfAborted();
-    onProgress?.({ stage: "load", done: 0, total: 1 });
-    const threads = options.threads ?? Math.min(8, availableParallelism());
-    const slots = options.slots ?? 16;
-    const start: DecoderStart = {
-      config,
-      tensors: new Map(
-        [...checkpoint.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
-      ),
-      bindings,
-      format,
-      threads,
-      slots,
-    };
-    const service: Remote<DecoderService> = options.inline
-      ? await startInline(decoderService, "createDecoderService", start)
-      : await startService(
-          new URL(
-            import.meta.url.endsWith(".ts") ? "./decoder-service.ts" : "./decoder-service.js",
-            import.meta.url,
-          ).href,
-          "createDecoderService",
-          start,
-        );
-    onProgress?.({ stage: "load", done: 1, total: 1 });
     const { generationConfig } = checkpoint;
-    return new DecoderModel({
-      name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
-      folder: checkpoint.folder,
-      checkpoint: {
-        config: checkpoint.config,
-        tensors: checkpoint.tensors,
-        files: checkpoint.files,
-        ...(generationConfig && { generationConfig }),
+    return await startDecoderModel(
+      {
+        name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+        folder: checkpoint.folder,
+        checkpoint: {
+          config: checkpoint.config,
+          tensors: checkpoint.tensors,
+          files: checkpoint.files,
+          ...(generationConfig && { generationConfig }),
+        },
+        tokenizer,
+        config,
+        format,
+        threads: options.threads ?? Math.min(8, availableParallelism()),
+        slots: options.slots ?? 16,
+        contextLength: options.contextLength,
+        weightBytes: packedBytes,
+        bindings,
       },
-      tokenizer,
-      config,
-      format,
-      threads,
-      slots,
-      contextLength: options.contextLength,
-      service,
-      weightBytes: packedBytes,
-    });
+      options.inline ? startHere : startWorker,
+      onProgress,
+    );
   } finally {
     await checkpoint.close();
   }
 }
+
+const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>
+  startInline(decoderService, "createDecoderService", start);
+
+const startWorker = (start: DecoderStart): Promise<Remote<DecoderService>> =>
+  startService(
+    new URL(
+      import.meta.url.endsWith(".ts") ? "./decoder-service.ts" : "./decoder-service.js",
+      import.meta.url,
+    ).href,
+    "createDecoderService",
+    start,
+  );
 
 /** Stored tensors where they lie; matrices of a packed format from the disk cache, or from memory. */
 async function bindWeights(

@@ -17,8 +17,8 @@ import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { readTokenizerSettings } from "../tokenizer/tokenizer-settings.ts";
 import { type DecoderConfig, decoderConfig } from "./config.ts";
 import { matrixGroups } from "./decoder.ts";
-import { checkWeights, DecoderModel, defaultFormat, parameterCount } from "./decoder-model.ts";
-import type { DecoderService, DecoderStart } from "./decoder-service.ts";
+import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
+import type { DecoderService } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
 import { packMatrix } from "./pack.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -101,35 +101,29 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
   const { bindings, weightBytes } = await bindBytes(stored, config, format, options);
-  onProgress?.({ stage: "load", done: 0, total: 1 });
-  const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
-    config,
-    tensors,
-    bindings,
-    format,
-    threads,
-    slots,
-    ...(options.device && { device: options.device }),
-  } satisfies DecoderStart);
-  onProgress?.({ stage: "load", done: 1, total: 1 });
-  return new DecoderModel({
-    name: options.name ?? "model",
-    folder: options.folder ?? "",
-    checkpoint: {
-      config: configFile,
-      tensors,
-      files: weights.map(({ name }) => name),
-      ...(generationConfig && { generationConfig }),
+  return startDecoderModel(
+    {
+      name: options.name ?? "model",
+      folder: options.folder ?? "",
+      checkpoint: {
+        config: configFile,
+        tensors,
+        files: weights.map(({ name }) => name),
+        ...(generationConfig && { generationConfig }),
+      },
+      tokenizer,
+      config,
+      format,
+      threads,
+      slots,
+      contextLength: options.contextLength,
+      weightBytes,
+      bindings,
+      ...(options.device && { device: options.device }),
     },
-    tokenizer,
-    config,
-    format,
-    threads,
-    slots,
-    contextLength: options.contextLength,
-    service,
-    weightBytes,
-  });
+    (start) => startInline<DecoderService>(decoderService, "createDecoderService", start),
+    onProgress,
+  );
 }
 
 function defaultThreads(): number {

@@ -44,7 +44,6 @@ export {
 } from "./reference.ts";
 export {
   type BoundValue,
-  bytesOfType,
   type Device,
   liveSessions,
   locateWasm,

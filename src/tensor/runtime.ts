@@ -5,7 +5,7 @@
  */
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
 import { JetonError } from "../core/index.ts";
-import { type EmittedModel, onnxTypes } from "./emit.ts";
+import type { EmittedModel } from "./emit.ts";
 import type { DataType } from "./graph.ts";
 
 /** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
@@ -201,12 +201,4 @@ function nestOptions(flat: Readonly<Record<string, string>>): object {
     target[parts.at(-1)!] = value;
   }
   return root;
-}
-
-/** Bytes of one element in memory. */
-export function bytesOfType(dtype: DataType): number {
-  if (!(dtype in onnxTypes)) throw new JetonError(`no type ${dtype}`, { code: "tensor-type" });
-  if (dtype === "float64" || dtype === "int64") return 8;
-  if (dtype === "float32" || dtype === "int32") return 4;
-  return dtype === "float16" || dtype === "bfloat16" ? 2 : 1;
 }
