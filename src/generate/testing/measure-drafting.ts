@@ -4,13 +4,18 @@
  * Small models fall into loops when they decode greedily, and in a loop every drafter looks brilliant:
  * each request ends where its plain text begins to repeat itself.
  */
-import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { Drafter } from "../drafter.ts";
 import { complete } from "../generate.ts";
 import { promptIds } from "../options.ts";
 import type { SamplingOptions } from "../types.ts";
-import type { DecodingTask } from "./decoding-tasks.ts";
+import {
+  type DecodingTask,
+  type DecodingTaskKind,
+  type DecodingTasksOptions,
+  decodingTaskKinds,
+  decodingTasks,
+} from "./decoding-tasks.ts";
 
 /** A request with the text that plain decoding gives. */
 export interface PlannedTask extends DecodingTask {
@@ -52,6 +57,27 @@ export async function planTasks(
   return planned;
 }
 
+/** Planned requests of all kinds. */
+export type PlannedKinds = Readonly<Record<DecodingTaskKind, readonly PlannedTask[]>>;
+
+/** Plans as many requests of each kind. */
+export async function planKinds(
+  model: LoadedModel,
+  tasks: Omit<DecodingTasksOptions, "kind">,
+  options: PlanTasksOptions,
+): Promise<PlannedKinds> {
+  const planned: Record<DecodingTaskKind, PlannedTask[]> = {
+    prose: [],
+    code: [],
+    recall: [],
+    answer: [],
+  };
+  for (const kind of decodingTaskKinds) {
+    planned[kind] = await planTasks(model, await decodingTasks({ ...tasks, kind }), options);
+  }
+  return planned;
+}
+
 /** Longest period that counts as a loop, in tokens. */
 const longestPeriod = 32;
 
@@ -73,6 +99,8 @@ export function lengthWithoutLoop(ids: readonly number[]): number {
 /** What a drafter brought over some requests. */
 export interface DraftingMeasurement {
   readonly tasks: number;
+  /** Requests whose text is that of plain decoding, token for token. */
+  readonly identical: number;
   /** Tokens that forwards after the prompt decided. */
   readonly tokens: number;
   readonly forwards: number;
@@ -84,44 +112,67 @@ export interface DraftingMeasurement {
   readonly draftSeconds: number;
 }
 
-/**
- * Decodes requests with a drafter, in order, so that it learns from one for the next.
- *
- * @throws JetonError `drafting-changed-text` where the text is not that of plain decoding
- */
+export interface MeasureDraftingOptions {
+  /** Default: plain decoding. */
+  readonly drafter?: Drafter;
+  /** Most guesses of a forward. */
+  readonly maximumDraft?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Decodes requests with a drafter, in order, so that it learns from one for the next. */
 export async function measureDrafting(
   model: LoadedModel,
   tasks: readonly PlannedTask[],
-  options: { drafter?: Drafter; maximumDraft?: number; signal?: AbortSignal },
+  options: MeasureDraftingOptions,
 ): Promise<DraftingMeasurement> {
-  const sum = { tasks: 0, tokens: 0, forwards: 0, drafted: 0, accepted: 0 };
-  let seconds = 0;
-  let draftSeconds = 0;
-  for (const { name, promptIds: prompt, plainIds, sampling } of tasks) {
+  const parts: DraftingMeasurement[] = [];
+  for (const { promptIds: prompt, plainIds, sampling } of tasks) {
     const maxTokens = plainIds.length;
     const result = await complete(model, prompt, { ...sampling, ...options, maxTokens });
-    const differs = plainIds.findIndex((id, at) => result.ids[at] !== id);
-    if (differs >= 0) {
-      throw new JetonError(`with ${options.drafter?.name} the text of ${name} is another`, {
-        code: "drafting-changed-text",
-        details: { name, position: differs, expected: plainIds, found: result.ids },
-      });
-    }
-    const { drafting } = result;
-    sum.tasks++;
-    sum.tokens += drafting?.tokens ?? maxTokens - 1;
-    sum.forwards += drafting?.forwards ?? maxTokens - 1;
-    sum.drafted += drafting?.drafted ?? 0;
-    sum.accepted += drafting?.accepted ?? 0;
-    seconds += result.decodeSeconds;
-    draftSeconds += drafting?.draftSeconds ?? 0;
+    const { ids, drafting, decodeSeconds } = result;
+    const isIdentical = ids.length === maxTokens && ids.every((id, at) => id === plainIds[at]);
+    parts.push({
+      tasks: 1,
+      identical: isIdentical ? 1 : 0,
+      // The first token comes from the prompt's own forward.
+      tokens: drafting?.tokens ?? maxTokens - 1,
+      forwards: drafting?.forwards ?? maxTokens - 1,
+      drafted: drafting?.drafted ?? 0,
+      accepted: drafting?.accepted ?? 0,
+      seconds: decodeSeconds,
+      draftSeconds: drafting?.draftSeconds ?? 0,
+    });
   }
-  return { ...sum, seconds, draftSeconds };
+  return sumMeasurements(parts);
+}
+
+/**
+ * Decodes every request with each of several settings in turn, so that what else the machine does
+ * falls on all of them alike.
+ */
+export async function measureInTurns(
+  model: LoadedModel,
+  tasks: readonly PlannedTask[],
+  settings: readonly MeasureDraftingOptions[],
+): Promise<DraftingMeasurement[]> {
+  const parts: DraftingMeasurement[][] = settings.map(() => []);
+  for (const [turn, task] of tasks.entries()) {
+    for (let at = 0; at < settings.length; at++) {
+      const setting = (at + turn) % settings.length;
+      parts[setting]!.push(await measureDrafting(model, [task], settings[setting]!));
+    }
+  }
+  return parts.map(sumMeasurements);
 }
 
 /** Mean accepted length: tokens that a forward brings, the model's own included. */
 export function tokensPerForward({ tokens, forwards }: DraftingMeasurement): number {
   return tokens / forwards;
+}
+
+export function tokensPerSecond({ tokens, seconds }: DraftingMeasurement): number {
+  return tokens / seconds;
 }
 
 /** Sums of several measurements. */
@@ -130,6 +181,7 @@ export function sumMeasurements(parts: readonly DraftingMeasurement[]): Drafting
     parts.reduce((sum, part) => sum + part[name], 0);
   return {
     tasks: total("tasks"),
+    identical: total("identical"),
     tokens: total("tokens"),
     forwards: total("forwards"),
     drafted: total("drafted"),

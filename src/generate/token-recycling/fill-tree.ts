@@ -8,8 +8,8 @@ import type { SuccessorTable } from "./successor-table.ts";
 /** Where guesses come from and what they are worth. */
 export interface GuessSource {
   readonly table: SuccessorTable;
-  /** From the probability that the table holds to the share of guesses that come true. */
-  readonly acceptance: Pick<AcceptanceTable, "estimate">;
+  /** For each rank: from the probability that the table holds to the share of guesses that come true. */
+  readonly acceptance: readonly Pick<AcceptanceTable, "estimate">[];
 }
 
 /**
@@ -34,7 +34,7 @@ export function fillTemplate(
     const above = parent < 0 ? root : tokens[parent]!;
     if (above < 0 || !table.has(above) || template.depths[node]! > maximumDepth) continue;
     const rank = template.ranks[node]!;
-    const chance = acceptance.estimate(table.confidence(above, rank));
+    const chance = acceptance[rank]!.estimate(table.confidence(above, rank));
     chances[node] = (parent < 0 ? 1 : chances[parent]!) * chance;
     if (chances[node]! < leastExpected) continue;
     tokens[node] = table.successor(above, rank);
@@ -65,7 +65,10 @@ interface Candidate {
   readonly chance: number;
 }
 
-/** The `most` guesses that are most probable by the table, those of the budget if that is smaller. */
+/**
+ * The `most` guesses that are most probable by the table, those of the budget if that is smaller.
+ * Below each node ranks are guessed in their order.
+ */
 export function growTree(
   { table, acceptance }: GuessSource,
   most: number,
@@ -77,15 +80,21 @@ export function growTree(
   const parents: number[] = [];
   const expected: number[] = [];
   const candidates = new LargestFirst<Candidate>();
-  const offer = (parent: number, above: number, rank: number, depth: number): void => {
+  const offer = (
+    parent: number,
+    above: number,
+    rank: number,
+    depth: number,
+    most: number,
+  ): void => {
     if (rank === table.width || depth > maximumDepth || !table.has(above)) return;
-    const chance =
-      (parent < 0 ? 1 : expected[parent]!) * acceptance.estimate(table.confidence(above, rank));
+    const own = acceptance[rank]!.estimate(table.confidence(above, rank));
+    const chance = Math.min(most, (parent < 0 ? 1 : expected[parent]!) * own);
     if (chance > 0 && chance >= leastExpected) {
       candidates.push(chance, { parent, above, rank, depth, chance });
     }
   };
-  offer(-1, context.ids.at(-1)!, 0, 1);
+  offer(-1, context.ids.at(-1)!, 0, 1, 1);
   while (ids.length < size) {
     const next = candidates.pop();
     if (!next) break;
@@ -94,9 +103,8 @@ export function growTree(
     ids.push(token);
     parents.push(parent);
     expected.push(chance);
-    // Ranks and estimates descend together, so a sibling is never more probable than the one before.
-    offer(parent, above, rank + 1, depth);
-    offer(ids.length - 1, token, 0, depth + 1);
+    offer(parent, above, rank + 1, depth, chance);
+    offer(ids.length - 1, token, 0, depth + 1, 1);
   }
   return { ids, parents, expected };
 }

@@ -29,7 +29,9 @@ describeDrafter({
 const vocabularySize = 50;
 const width = 8;
 /** What a guess is worth is what the table says. */
-const acceptance = { estimate: (confidence: number): number => confidence };
+const acceptance = Array.from({ length: width }, () => ({
+  estimate: (confidence: number): number => confidence,
+}));
 
 function codeOf(run: () => unknown): string {
   try {

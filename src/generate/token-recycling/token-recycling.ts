@@ -73,7 +73,9 @@ export function createTokenRecycling(
   const table = new SuccessorTable(vocabularySize, width);
   if (tree === "template") checkTemplate(template, width);
   // What a probability of the past is worth differs between choosing the best and drawing.
-  const acceptance = { greedy: createAcceptanceTable(), sampled: createAcceptanceTable() };
+  const tables = (): AcceptanceTable[] =>
+    Array.from({ length: width }, () => createAcceptanceTable());
+  const acceptance = { greedy: tables(), sampled: tables() };
   const about = (): { kind: string; key: string } => ({ kind, key: modelKey(model) });
   return {
     name: kind,
@@ -84,8 +86,7 @@ export function createTokenRecycling(
     load: (state) => table.load(openState(state, about())),
     reset() {
       table.reset();
-      acceptance.greedy.reset();
-      acceptance.sampled.reset();
+      for (const learned of [...acceptance.greedy, ...acceptance.sampled]) learned.reset();
     },
     close() {},
   };
@@ -108,12 +109,13 @@ interface SequenceOptions {
 
 class RecyclingSequence implements DraftSequence {
   readonly #table: SuccessorTable;
-  readonly #acceptance: AcceptanceTable;
+  /** By rank. */
+  readonly #acceptance: readonly AcceptanceTable[];
   readonly #shape: (context: DraftContext) => DraftTree;
 
   constructor(
     table: SuccessorTable,
-    acceptance: { greedy: AcceptanceTable; sampled: AcceptanceTable },
+    acceptance: { greedy: readonly AcceptanceTable[]; sampled: readonly AcceptanceTable[] },
     { tree, template, request }: SequenceOptions,
   ) {
     this.#table = table;
@@ -148,7 +150,8 @@ class RecyclingSequence implements DraftSequence {
       const token = parent < 0 ? root : ids[parent]!;
       const rank = this.#table.rankOf(token, ids[node]!);
       if (rank < 0) continue;
-      this.#acceptance.observe(this.#table.confidence(token, rank), accepted.includes(node));
+      const confidence = this.#table.confidence(token, rank);
+      this.#acceptance[rank]!.observe(confidence, accepted.includes(node));
     }
   }
 }
