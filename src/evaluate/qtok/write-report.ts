@@ -34,11 +34,7 @@ export function formatReport(report: QtokReport): string {
         ["model", ({ kind }) => kind],
         ["spelling", ({ spelling }) => spelling],
         ["tokens", ({ size }) => String(size), String(union.size)],
-        ...(vocabularies.some(({ core }) => core !== undefined)
-          ? ([
-              ["core tokens, %", ({ core }) => (core ? percent(core.present, core.total) : "-")],
-            ] as const)
-          : []),
+        ...(vocabularies.some(({ core }) => core !== undefined) ? [coreRow] : []),
       ],
       "together",
     ),
