@@ -179,6 +179,7 @@ const entries: readonly Entry[] = [
     arxiv: "2410.11744",
     room: "generate",
     sentence: "Spends the budget of a draft model's token tree where the draft model is confident.",
+    reproduction: () => import("./generate/dyspec/reproduction.ts"),
   },
   {
     slug: "aded",
@@ -453,6 +454,7 @@ const entries: readonly Entry[] = [
     room: "evaluate",
     sentence:
       "Says what a tokenizer's vocabulary is made of: words, pieces, fragments, scripts and languages.",
+    reproduction: () => import("./evaluate/qtok/reproduction.ts"),
   },
   {
     slug: "needle-threading",

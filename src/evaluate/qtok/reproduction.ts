@@ -1,0 +1,330 @@
+/** Measures Qtok's counts against the published ones, and whether what it counts means something. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createRandom } from "../../core/index.ts";
+import {
+  defineReproduction,
+  type Reproduction,
+  type ReproductionContext,
+} from "../../reproduce/index.ts";
+import { loadTokenizer, type TrainableKind, trainTokenizer } from "../../tokenizer/index.ts";
+import { classifyVocabulary, tokenCategories } from "./classify-tokens.ts";
+import { type LanguageText, shareLanguages } from "./measure-text.ts";
+import { inspectVocabularies, type NamedTokenizer, type QtokReport } from "./qtok.ts";
+
+const claims = [
+  {
+    id: "published-percentages",
+    text: "Twelve categories of Llama 2, Mistral, GPT-NeoX (Pythia's) and Falcon, counted as the paper counts: mean distance from its percentages",
+    paper: 0,
+    unit: "percentage points",
+    direction: "lower",
+    effect: "value",
+    reproduced: 0.05,
+    partly: 0.5,
+  },
+  {
+    id: "size-is-not-coverage",
+    text: "Over all vocabularies of the data folder: rank correlation of size with the number of languages whose alphabet is complete",
+    paper: "size is not coverage",
+    unit: "Spearman's rho",
+    direction: "lower",
+    effect: "value",
+    reproduced: 0.5,
+    partly: 0.7,
+  },
+  {
+    id: "near-copies",
+    text: "Published tokenizers for each that is really different (similarity up to 0.95)",
+    paper: 4.46,
+    unit: "tokenizers",
+    direction: "higher",
+    effect: "value",
+    reproduced: 1.1,
+    partly: 1.01,
+  },
+  {
+    id: "finds-the-mixture",
+    text: "Vocabularies trained here on English, German, Finnish and Russian in shares 8:4:2:1 and reversed: rank correlation of the language table with the shares",
+    paper: "vocabulary shares follow the training data, not measured",
+    unit: "Spearman's rho",
+    direction: "higher",
+    effect: "value",
+    reproduced: 0.9,
+    partly: 0.6,
+  },
+  {
+    id: "broken-characters",
+    text: "Broken characters in vocabularies trained on Hindi, Chinese and Thai against English: only byte-level ones have any",
+    paper: "0 for character vocabularies, 0.8 to 1.8 % for byte-level ones",
+    unit: "% of tokens",
+    direction: "higher",
+    effect: "difference",
+    reproduced: 0.5,
+    partly: 0.05,
+  },
+  {
+    id: "share-predicts-cost",
+    text: "Rank correlation of a language's share of the vocabulary with bytes per token on parallel text, language by language over all vocabularies of the data folder, mean",
+    paper: "not in the paper: it measures no text",
+    unit: "Spearman's rho",
+    direction: "higher",
+    effect: "value",
+    reproduced: 0.5,
+    partly: 0.2,
+  },
+] as const;
+
+type Context = ReproductionContext<(typeof claims)[number]["id"]>;
+
+/** The paper's table, percentages in the order of the categories. */
+const paperPercentages: Readonly<Record<string, readonly number[]>> = {
+  "llama-2": [0.05, 0.8, 5.09, 50.15, 38.66, 0.8, 1.09, 3.25, 0, 0.04, 0.02, 0.06],
+  "mistral-v0.2": [0.02, 0.8, 8.47, 48.2, 37.09, 0.91, 1.02, 3.13, 0, 0.21, 0.03, 0.12],
+  "gpt-neox": [0.01, 0.37, 1.37, 54.3, 33.83, 0.13, 2.91, 5.58, 0.97, 0.13, 0.07, 0.35],
+  "falcon-180b": [0.01, 0.26, 1.84, 61.26, 31.65, 0.09, 0.08, 3.14, 1.45, 0.03, 0.03, 0.16],
+};
+
+const allVocabularies = [
+  ...["bert-base-chinese", "bert-base-uncased", "claude-1", "falcon-180b", "gpt-neox", "gpt2"],
+  ...["llama-2", "mistral-v0.2", "stablelm-alpha", "t5", "whisper", "yi-34b"],
+  ...["cl100k_base.tiktoken", "o200k_base.tiktoken", "mistral-v3.model"],
+];
+const fewVocabularies = ["gpt2", "gpt-neox", "stablelm-alpha", "llama-2", "falcon-180b"];
+
+const parallelLanguages = [
+  ...["en", "de", "fr", "es", "fi", "pl", "tr", "id", "ru", "ar", "hi", "th", "ko", "zh"],
+];
+
+export const reproduction: Reproduction = defineReproduction({
+  system: "qtok",
+  claims,
+  async run(context) {
+    const sentences = context.quick ? 100 : 1000;
+    const texts = await loadParallel(context, parallelLanguages, sentences);
+    await comparePercentages(context);
+    const report = await inspectAll(context, texts);
+    await trainMixtures(context);
+    const measured = report.vocabularies;
+    return {
+      title: "Qtok: what published vocabularies are made of, and what languages cost",
+      panels: [
+        {
+          title: "Size is not coverage",
+          kind: "scatter",
+          x: { title: "tokens", scale: "log" },
+          y: { title: "languages with a complete alphabet" },
+          series: measured.map((vocabulary) => ({
+            name: vocabulary.name,
+            points: [{ x: vocabulary.size, y: countComplete(vocabulary.completeness) }],
+          })),
+        },
+        {
+          title: "Tokens for the same sentences, in multiples of English",
+          kind: "bar",
+          x: { title: "language", scale: "category" },
+          y: { title: "tokens" },
+          series: measured
+            .filter(({ name }) => ["gpt2", "llama-2", "o200k_base"].includes(name))
+            .map(({ name, text }) => ({
+              name,
+              points: text.map(({ language, parity }) => ({ x: language, y: parity })),
+            })),
+        },
+      ],
+    };
+  },
+});
+
+async function comparePercentages(context: Context): Promise<void> {
+  const names = context.quick ? ["llama-2", "falcon-180b"] : Object.keys(paperPercentages);
+  const distances: number[] = [];
+  const details: Record<string, unknown> = {};
+  for (const [done, name] of names.entries()) {
+    context.progress("published counts", done, names.length);
+    const path = await context.data(`tokenizers/${name}/tokenizer.json`);
+    const tokens = classifyVocabulary(await loadTokenizer(path), { asPublished: true });
+    const counts = tokenCategories.map(
+      (category) => tokens.filter((token) => token.category === category).length,
+    );
+    const percentages = counts.map((count) => (count / tokens.length) * 100);
+    const expected = paperPercentages[name]!;
+    distances.push(...percentages.map((value, i) => Math.abs(value - expected[i]!)));
+    details[name] = { tokens: tokens.length, counts, largest: Math.max(...distances.slice(-12)) };
+  }
+  context.report("published-percentages", { measured: mean(distances), details });
+}
+
+async function inspectAll(context: Context, texts: readonly LanguageText[]): Promise<QtokReport> {
+  const tokenizers: NamedTokenizer[] = [];
+  for (const name of context.quick ? fewVocabularies : allVocabularies) {
+    const file = /\.(tiktoken|model)$/.test(name) ? name : `${name}/tokenizer.json`;
+    const path = await context.data(`tokenizers/${file}`);
+    const short = name.replace(/\.tiktoken$/, "");
+    tokenizers.push({ name: short, tokenizer: await loadTokenizer(path) });
+  }
+  const coreTokens = JSON.parse(
+    await readFile(await context.data("tokenizers/qtok-core-tokens.json"), "utf8"),
+  ) as string[];
+  context.progress("all vocabularies");
+  const report = inspectVocabularies(tokenizers, { texts, coreTokens });
+  const { vocabularies, families } = report;
+
+  const complete = vocabularies.map(({ completeness }) => countComplete(completeness));
+  context.report("size-is-not-coverage", {
+    measured: spearman(
+      vocabularies.map(({ size }) => size),
+      complete,
+    ),
+    details: {
+      vocabularies: Object.fromEntries(
+        vocabularies.map(({ name, size, core, categories }, i) => [
+          name,
+          {
+            tokens: size,
+            completeAlphabets: complete[i],
+            coreTokens: round((core!.present / core!.total) * 100),
+            percent: Object.fromEntries(
+              Object.entries(categories).map(([key, count]) => [key, round((count / size) * 100)]),
+            ),
+          },
+        ]),
+      ),
+      together: report.union.size,
+    },
+  });
+  context.report("near-copies", {
+    measured: vocabularies.length / families.length,
+    details: { families: families.filter((family) => family.length > 1) },
+  });
+  const correlations = texts.map(({ language }, i) =>
+    spearman(
+      vocabularies.map(({ languages }) => languages!.shares[language]!),
+      vocabularies.map(({ text }) => text[i]!.bytesPerToken),
+    ),
+  );
+  context.report("share-predicts-cost", {
+    measured: mean(correlations),
+    details: {
+      byLanguage: Object.fromEntries(
+        texts.map(({ language }, i) => [language, round(correlations[i]!)]),
+      ),
+      tokensRelativeToEnglish: Object.fromEntries(
+        vocabularies.map(({ name, text }) => [
+          name,
+          Object.fromEntries(text.map(({ language, parity }) => [language, round(parity)])),
+        ]),
+      ),
+      tokensPerWord: Object.fromEntries(
+        vocabularies.map(({ name, text }) => [
+          name,
+          Object.fromEntries(text.map(({ language, fertility }) => [language, round(fertility)])),
+        ]),
+      ),
+    },
+  });
+  return report;
+}
+
+/** Vocabularies of known mixtures: does the report say what they were trained on? */
+async function trainMixtures(context: Context): Promise<void> {
+  const languages = ["en", "de", "fi", "ru"];
+  const texts = await loadParallel(context, languages, 1000);
+  // Vocabularies learn from one half; the language table is made with the other.
+  const learned = texts.map(({ sentences }) => sentences.slice(0, 500));
+  const judged = texts.map(({ language, sentences }) => ({
+    language,
+    sentences: sentences.slice(500),
+  }));
+  const kinds: TrainableKind[] = context.quick
+    ? ["byte-level-bpe"]
+    : ["byte-level-bpe", "unigram", "wordpiece"];
+  const correlations: number[] = [];
+  const details: unknown[] = [];
+  for (const kind of kinds) {
+    for (const shares of [
+      [8, 4, 2, 1],
+      [1, 2, 4, 8],
+    ]) {
+      context.progress(`mixtures, ${kind}`);
+      const mixed = learned.flatMap((sentences, i) =>
+        sentences.slice(0, Math.round((sentences.length * shares[i]!) / 8)),
+      );
+      const random = createRandom(context.seed, "mixture", kind);
+      const { tokenizer } = await trainTokenizer({
+        kind,
+        vocabularySize: 2000,
+        texts: random.shuffle(mixed),
+        ...(kind === "wordpiece" && { lowercase: false }),
+      });
+      const found = shareLanguages(classifyVocabulary(tokenizer), judged).shares;
+      const order = languages.map((language) => found[language]!);
+      correlations.push(spearman(order, shares));
+      details.push({ kind, shares, found });
+    }
+  }
+  context.report("finds-the-mixture", { measured: mean(correlations), details: { runs: details } });
+
+  const broken = async (kind: TrainableKind, codes: readonly string[]): Promise<number> => {
+    const samples = await loadParallel(context, codes, 300);
+    const { tokenizer } = await trainTokenizer({
+      kind,
+      vocabularySize: 2000,
+      texts: samples.flatMap(({ sentences }) => sentences),
+    });
+    const tokens = classifyVocabulary(tokenizer);
+    const count = tokens.filter(({ category }) => category === "broken character").length;
+    return (count / tokens.length) * 100;
+  };
+  const many = ["hi", "zh", "th"];
+  const characters = await broken("byte-fallback-bpe", many);
+  context.report("broken-characters", {
+    measured: await broken("byte-level-bpe", many),
+    baseline: await broken("byte-level-bpe", ["en"]),
+    baselineName: "byte-level, English",
+    details: { characterVocabulary: characters },
+  });
+}
+
+async function loadParallel(
+  context: Context,
+  languages: readonly string[],
+  most: number,
+): Promise<LanguageText[]> {
+  const folder = await context.data("text/pud");
+  return Promise.all(
+    languages.map(async (language) => {
+      const text = await readFile(join(folder, `${language}.txt`), "utf8");
+      return { language, sentences: text.trimEnd().split("\n").slice(0, most) };
+    }),
+  );
+}
+
+function countComplete(completeness: Readonly<Record<string, number>>): number {
+  return Object.values(completeness).filter((share) => share === 1).length;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Rank correlation; equal values share their mean rank. */
+function spearman(a: readonly number[], b: readonly number[]): number {
+  const ranks = (values: readonly number[]): number[] =>
+    values.map((value) => {
+      const below = values.filter((other) => other < value).length;
+      const equal = values.filter((other) => other === value).length;
+      return below + (equal - 1) / 2;
+    });
+  const [x, y] = [ranks(a), ranks(b)];
+  const [meanX, meanY] = [mean(x), mean(y)];
+  const covariance = mean(x.map((value, i) => (value - meanX) * (y[i]! - meanY)));
+  const spread = (values: readonly number[], middle: number): number =>
+    Math.sqrt(mean(values.map((value) => (value - middle) ** 2)));
+  const product = spread(x, meanX) * spread(y, meanY);
+  return product === 0 ? 0 : covariance / product;
+}
