@@ -2,11 +2,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import type { Drafter, DraftTree } from "../drafter.ts";
 import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterLaw, testDrafterLaw } from "../testing/drafter-law.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
+import { pruneAfterDrawing } from "./reproduction-law.ts";
 
 const data = process.env["JETON_DATA"];
 const folder = data ? join(data, "models/tinystories-260k") : "";
@@ -62,30 +62,6 @@ describeDrafterLaw({
   open: (model, draft) =>
     createDyspecDrafter(model, { draft, algorithm: "by-layer", calibrate: true }),
 });
-
-/** Leaves out drawn children that turned out improbable: what the paper's trees must never do. */
-function pruneAfterDrawing(drafter: Drafter, least: number): Drafter {
-  return {
-    ...drafter,
-    begin(request) {
-      const sequence = drafter.begin(request);
-      return {
-        async propose(context): Promise<DraftTree> {
-          const { ids, parents, expected, laws } = await sequence.propose(context);
-          const kept = [...ids.keys()].filter((node) => expected![node]! >= least);
-          const place = new Map(kept.map((node, at) => [node, at]));
-          return {
-            ids: kept.map((node) => ids[node]!),
-            parents: kept.map((node) => place.get(parents[node]!) ?? -1),
-            ...(laws && { laws: [laws[0], ...kept.map((node) => laws[node + 1])] }),
-          };
-        },
-        observe() {},
-        end: () => sequence.end(),
-      };
-    },
-  };
-}
 
 test("a tree that is pruned after drawing changes the law, and the test sees it", async () => {
   const result = await testDrafterLaw(

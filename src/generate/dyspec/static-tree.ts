@@ -94,21 +94,29 @@ export function sequoiaShape(
   return parents;
 }
 
+export interface FillShapeOptions {
+  /** Draws children. Absent: they are the most probable tokens in order. */
+  readonly random?: Random;
+  /** The shape's nodes beyond it are left out. Default: none. */
+  readonly maximumNodes?: number;
+  /** The shape's layers beyond it are left out. Default: none. */
+  readonly maximumDepth?: number;
+}
+
 /**
  * Fills a shape from a draft, one pass per layer. Where the draft has no token left, nodes are
  * missing, and with them what would have hung below.
- *
- * @param options `random` draws children, otherwise they are the most probable tokens in order
  */
 export async function fillShape(
   laws: DraftLaws,
   shape: TreeShape,
-  options: { readonly random?: Random; readonly maximumDepth?: number } = {},
+  options: FillShapeOptions = {},
 ): Promise<DynamicTree> {
-  const { maximumDepth = Infinity } = options;
+  const { maximumNodes = Infinity, maximumDepth = Infinity } = options;
   const tree = new GrowingTree(laws, options);
   const places = new Map<number, number[]>();
   for (const [place, parent] of shape.entries()) {
+    if (place >= maximumNodes) break;
     places.set(parent, [...(places.get(parent) ?? []), place]);
   }
   let layer = [{ node: -1, place: -1 }];
