@@ -4,6 +4,7 @@
  *
  *     npm run bench -- tokenizer [--vocabularies gpt2,cl100k] [--texts english,code] [--size 128000]
  *                                [--runs 5] [--json]
+ *     npm run bench -- tokenizer --training     # see training.mjs
  *
  * Texts: English prose, code (jeton's own sources), Korean, Hindi, and the same sentences in 14
  * languages mixed. Each is encoded line by line and as one document, cold (a fresh tokenizer that
@@ -17,9 +18,10 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { describeMachine, makeRow } from "../report.mjs";
+import { measureTraining } from "./training.mjs";
 
 export const description =
-  "encode and decode beside tiktoken, tokenizers, gpt-tokenizer and @huggingface/tokenizers";
+  "encode, decode and train beside tiktoken, tokenizers, gpt-tokenizer and @huggingface/tokenizers";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
@@ -222,10 +224,24 @@ export async function run({ json = false, args = [] } = {}) {
       texts: { type: "string", default: "english,code,korean,hindi,mixed" },
       size: { type: "string", default: "128000" },
       runs: { type: "string", default: "5" },
+      training: { type: "boolean", default: false },
+      kinds: { type: "string", default: "byte-level-bpe,byte-fallback-bpe,wordpiece" },
     },
   });
   const data = process.env.JETON_DATA;
   if (data === undefined) throw new Error("JETON_DATA must name the data folder");
+  if (values.training) {
+    const isDefault = !args.some((argument) => argument.startsWith("--texts"));
+    const rows = await measureTraining({
+      jeton: await importJeton(),
+      data,
+      kinds: values.kinds.split(","),
+      texts: isDefault ? ["gibbon", "pud"] : values.texts.split(","),
+      runs: Number(values.runs),
+    });
+    if (!json) for (const row of rows) printRow(row);
+    return rows;
+  }
   const all = readTexts(data, Number(values.size));
   const runs = Number(values.runs);
   const warmUp = all.english.lines.slice(-20);
