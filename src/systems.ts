@@ -161,6 +161,7 @@ const entries: readonly Entry[] = [
     room: "generate",
     sentence:
       "Guesses tokens ahead from candidates that earlier steps left over: the same text in fewer passes, with a small table.",
+    reproduction: () => import("./generate/token-recycling/reproduction.ts"),
   },
   {
     slug: "lookahead",
@@ -171,6 +172,7 @@ const entries: readonly Entry[] = [
     room: "generate",
     sentence:
       "Guesses ahead from a trie of prompts and earlier outputs: the same text in fewer passes where text repeats.",
+    reproduction: () => import("./generate/lookahead/reproduction.ts"),
   },
   {
     slug: "dyspec",
@@ -188,6 +190,7 @@ const entries: readonly Entry[] = [
     arxiv: "2407.12021",
     room: "generate",
     sentence: "Guesses ahead from a table of three-token statistics that learns from every answer.",
+    reproduction: () => import("./generate/aded/reproduction.ts"),
   },
   {
     slug: "exact-byte-probabilities",

@@ -4,6 +4,7 @@
  * Small models fall into loops when they decode greedily, and in a loop every drafter looks brilliant:
  * each request ends where its plain text begins to repeat itself.
  */
+import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { Drafter } from "../drafter.ts";
 import { complete } from "../generate.ts";
@@ -31,6 +32,8 @@ export interface PlanTasksOptions {
   readonly maxTokens: number;
   /** Answers that are shorter without their loop are left out. Default 8. */
   readonly leastTokens?: number;
+  /** Planned requests after which no more are tried. Default: all are. */
+  readonly count?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -40,9 +43,10 @@ export async function planTasks(
   tasks: readonly DecodingTask[],
   options: PlanTasksOptions,
 ): Promise<PlannedTask[]> {
-  const { sampling, maxTokens, leastTokens = 8, signal } = options;
+  const { sampling, maxTokens, leastTokens = 8, count = tasks.length, signal } = options;
   const planned: PlannedTask[] = [];
   for (const [index, task] of tasks.entries()) {
+    if (planned.length === count) break;
     const ids = promptIds(model, task.prompt);
     const keyed = { ...sampling, seed: (sampling.seed ?? 0) + index };
     const { ids: plain } = await complete(model, ids, {
@@ -60,7 +64,10 @@ export async function planTasks(
 /** Planned requests of all kinds. */
 export type PlannedKinds = Readonly<Record<DecodingTaskKind, readonly PlannedTask[]>>;
 
-/** Plans as many requests of each kind. */
+/** Tasks of which one is planned, at least: small models answer some with a loop at once. */
+export const tasksPerPlanned = 4;
+
+/** Plans `count` requests of each kind, out of `tasksPerPlanned` times as many tasks after `skip`. */
 export async function planKinds(
   model: LoadedModel,
   tasks: Omit<DecodingTasksOptions, "kind">,
@@ -72,8 +79,15 @@ export async function planKinds(
     recall: [],
     answer: [],
   };
+  const { count } = tasks;
   for (const kind of decodingTaskKinds) {
-    planned[kind] = await planTasks(model, await decodingTasks({ ...tasks, kind }), options);
+    const pool = await decodingTasks({ ...tasks, kind, count: tasksPerPlanned * count });
+    planned[kind] = await planTasks(model, pool, { ...options, count });
+    if (planned[kind].length > 0) continue;
+    throw new JetonError(`${model.name} answers no request of kind ${kind} without a loop`, {
+      code: "drafting-only-loops",
+      details: { kind, tried: pool.length },
+    });
   }
   return planned;
 }

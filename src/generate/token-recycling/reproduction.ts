@@ -20,6 +20,7 @@ import {
   type PlannedKinds,
   planKinds,
   sumMeasurements,
+  tasksPerPlanned,
   tokensPerForward,
   tokensPerSecond,
 } from "../testing/measure-drafting.ts";
@@ -182,7 +183,7 @@ async function planRequests(
   const options = { sampling: { ...sampling, seed }, maxTokens: quick ? 24 : 96, signal };
   return {
     measured: await planKinds(model, tasks, options),
-    others: await planKinds(model, { ...tasks, skip: count }, options),
+    others: await planKinds(model, { ...tasks, skip: tasksPerPlanned * count }, options),
   };
 }
 
@@ -206,9 +207,7 @@ const together = (byKind: ByKind): DraftingMeasurement => sumMeasurements(Object
 /** Tokens a forward by kind, for records. */
 function lengthsOf(byKind: ByKind): Record<string, number> {
   return Object.fromEntries(
-    decodingTaskKinds
-      .filter((kind) => byKind[kind].forwards > 0)
-      .map((kind) => [kind, round(tokensPerForward(byKind[kind]))]),
+    decodingTaskKinds.map((kind) => [kind, round(tokensPerForward(byKind[kind]))]),
   );
 }
 
@@ -402,15 +401,13 @@ function plotOf(bySize: ReadonlyMap<number, ByKind>, lookup: ByKind): Plot {
         kind: "line",
         x: { title: "nodes", scale: "log" },
         y: { title: "tokens a forward" },
-        series: decodingTaskKinds
-          .filter((kind) => lookup[kind].forwards > 0)
-          .map((kind) => ({
-            name: kind,
-            points: [...bySize].map(([size, byKind]) => ({
-              x: size,
-              y: tokensPerForward(byKind[kind]),
-            })),
+        series: decodingTaskKinds.map((kind) => ({
+          name: kind,
+          points: [...bySize].map(([size, byKind]) => ({
+            x: size,
+            y: tokensPerForward(byKind[kind]),
           })),
+        })),
       },
       {
         title: "Beside prompt lookup (10 guesses)",
