@@ -3,7 +3,7 @@ import type { Drafter } from "../generate/drafter.ts";
 import type { DraftStatistics, GeneratedToken } from "../generate/index.ts";
 import type { DrafterName } from "../generate/open-drafter.ts";
 import type { LoadedModel } from "../model/types.ts";
-import { defined, type Options, type Values } from "./command.ts";
+import { defined, type Values } from "./command.ts";
 import type { CommandContext, Output } from "./context.ts";
 import { locateModel } from "./locate.ts";
 
@@ -29,7 +29,7 @@ export const drafterOptions = {
     value: "M",
     help: "a smaller model with the same tokenizer, which guesses; default: the folder M-draft beside the model M, if there is one",
   },
-} as const satisfies Options;
+} as const;
 
 /** Opens the drafter that was asked for, hands it to `use`, and closes it whatever happens. */
 export async function withDrafter<T>(

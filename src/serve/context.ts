@@ -8,6 +8,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
+import type { DrafterPool } from "./drafters.ts";
 import { ApiError, toApiError } from "./errors.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import type { AdmissionQueue } from "./queue.ts";
@@ -21,6 +22,7 @@ export interface ServeContext {
   /** The model's name as clients write it. */
   readonly modelName: string;
   readonly generate: Generate;
+  readonly drafters: DrafterPool;
   readonly queue: AdmissionQueue;
   readonly metrics: ServerMetrics;
   readonly describeToken: DescribeToken;

@@ -4,6 +4,7 @@
  * `AnswerFormat`.
  */
 import { randomInt } from "node:crypto";
+import type { DraftStatistics } from "../generate/statistics.ts";
 import type { GeneratedToken, GenerateOptions, GenerateResult } from "../generate/types.ts";
 import {
   createId,
@@ -48,6 +49,7 @@ type SharedParameters = Pick<
   | "stop"
   | "stream"
   | "stream_options"
+  | "drafter"
 >;
 
 export interface PlanOptions {
@@ -130,7 +132,11 @@ export async function answerGeneration(
   plans: readonly SequencePlan[],
   format: AnswerFormat,
 ): Promise<Response> {
-  const answer = new Answer(context, request.get("request"), plans, format);
+  const drafter = await context.drafters.find(parameters.drafter);
+  const drafted = drafter
+    ? plans.map((plan) => ({ ...plan, options: { ...plan.options, drafter } }))
+    : plans;
+  const answer = new Answer(context, request.get("request"), drafted, format);
   try {
     // Whatever goes wrong up to the first token still becomes a proper status.
     const first = await answer.take();
@@ -291,6 +297,65 @@ class Answer {
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
       prompt_tokens_details: { cached_tokens: cachedTokens },
+      ...describeDrafting(this.plans.map(({ index }) => this.results.get(index)?.drafting)),
     };
   }
+}
+
+/** What guessing ahead brought to all sequences of a request: OpenAI's fields, and ours. */
+function describeDrafting(each: readonly (DraftStatistics | undefined)[]): object {
+  const counted = each.filter((drafting) => drafting !== undefined);
+  if (counted.length === 0) return {};
+  const sum = (value: (drafting: DraftStatistics) => number): number =>
+    counted.reduce((total, drafting) => total + value(drafting), 0);
+  const forwards = sum((drafting) => drafting.forwards);
+  const drafted = sum((drafting) => drafting.drafted);
+  const accepted = sum((drafting) => drafting.accepted);
+  const byDrafter = new Map<string, { forwards: number; drafted: number; accepted: number }>();
+  const byDepth: { tried: number; accepted: number }[] = [];
+  for (const drafting of counted) {
+    for (const share of drafting.byDrafter) {
+      const known = byDrafter.get(share.drafter) ?? { forwards: 0, drafted: 0, accepted: 0 };
+      known.forwards += share.forwards;
+      known.drafted += share.drafted;
+      known.accepted += share.accepted;
+      byDrafter.set(share.drafter, known);
+    }
+    for (const [index, entry] of drafting.byDepth.entries()) {
+      const known = byDepth[index] ?? { tried: 0, accepted: 0 };
+      byDepth[index] = {
+        tried: known.tried + entry.tried,
+        accepted: known.accepted + entry.accepted,
+      };
+    }
+  }
+  return {
+    completion_tokens_details: {
+      accepted_prediction_tokens: accepted,
+      rejected_prediction_tokens: drafted - accepted,
+    },
+    drafting: {
+      drafter: counted[0]!.drafter,
+      forwards,
+      drafted_tokens: drafted,
+      accepted_tokens: accepted,
+      tokens_per_forward: forwards === 0 ? 0 : sum((drafting) => drafting.tokens) / forwards,
+      by_drafter: Object.fromEntries(
+        [...byDrafter].map(([name, share]) => [
+          name,
+          {
+            forwards: share.forwards,
+            drafted_tokens: share.drafted,
+            accepted_tokens: share.accepted,
+          },
+        ]),
+      ),
+      acceptance_by_depth: byDepth.map(({ tried, accepted: came }) => came / tried),
+      seconds: {
+        draft: sum((drafting) => drafting.draftSeconds),
+        forward: sum((drafting) => drafting.forwardSeconds),
+        verify: sum((drafting) => drafting.verifySeconds),
+      },
+    },
+  };
 }

@@ -4,6 +4,7 @@
  * answer silently differs from what was asked for. `null` means the same as leaving out.
  */
 import { z } from "zod";
+import { type DrafterChoice, drafterChoices } from "./drafters.ts";
 import { ApiError, invalidValue, unsupportedParameter } from "./errors.ts";
 
 /** Most stop strings of one request. */
@@ -33,6 +34,7 @@ const sampling = {
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   max_tokens: count.nullish(),
+  drafter: z.enum(drafterChoices).nullish(),
   // Refused below when they would change the result.
   frequency_penalty: z.number().nullish(),
   presence_penalty: z.number().nullish(),
@@ -53,6 +55,8 @@ export interface SamplingRequest {
   stream?: boolean | null | undefined;
   stream_options?: { include_usage?: boolean | null | undefined } | null | undefined;
   max_tokens?: number | null | undefined;
+  /** Ours: who guesses tokens ahead; the text is the same. */
+  drafter?: DrafterChoice | null | undefined;
   frequency_penalty?: number | null | undefined;
   presence_penalty?: number | null | undefined;
   logit_bias?: Record<string, number> | null | undefined;

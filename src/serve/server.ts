@@ -9,6 +9,7 @@ import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
+import { type DrafterChoice, DrafterPool } from "./drafters.ts";
 import { shuttingDown } from "./errors.ts";
 import { isLoopback } from "./guards.ts";
 import { createServerMetrics } from "./metrics.ts";
@@ -35,6 +36,10 @@ export interface StartServerOptions {
    * address none, so that no web page reaches the server through a name of its own; otherwise any.
    */
   allowedHosts?: readonly string[];
+  /** Guesses tokens ahead for requests that do not say otherwise (`drafter`). Default `"none"`. */
+  drafter?: DrafterChoice;
+  /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
+  draftModel?: string | LoadedModel;
   /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
   stallMs?: number;
   /** One line for each finished request, and for every error inside the server. */
@@ -76,11 +81,16 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
+  const drafters = new DrafterPool(model, {
+    defaultDrafter: options.drafter ?? "none",
+    ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
+  });
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
     modelName: options.modelName ?? model.name,
     generate,
+    drafters,
     queue,
     metrics: createServerMetrics({
       running: () => queue.running,
@@ -114,7 +124,10 @@ export async function startServerWith(
       queue.close();
       const deadline = setTimeout(() => active.abort(shuttingDown()), graceMs);
       const cut = setTimeout(() => server.closeAllConnections(), graceMs + lastWordMs);
-      closed ??= active.whenNone().then(() => stopListening(server));
+      closed ??= active
+        .whenNone()
+        .then(() => stopListening(server))
+        .finally(() => drafters.close());
       return closed.finally(() => {
         clearTimeout(deadline);
         clearTimeout(cut);

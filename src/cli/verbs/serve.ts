@@ -1,6 +1,8 @@
 /** `jeton serve`: the HTTP server. */
 import { basename } from "node:path";
 import { type Command, defineCommand, defined } from "../command.ts";
+import { drafterOptions } from "../drafting.ts";
+import { locateModel } from "../locate.ts";
 import { modelOptions, withModel } from "../model-options.ts";
 
 export const command: Command = defineCommand({
@@ -13,6 +15,7 @@ export const command: Command = defineCommand({
   positionals: [],
   options: {
     ...modelOptions,
+    ...drafterOptions,
     port: {
       kind: "integer",
       short: "p",
@@ -86,6 +89,10 @@ export const command: Command = defineCommand({
         host: values.host,
         ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
         modelName: name,
+        drafter: values.drafter,
+        ...defined({
+          draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
+        }),
         ...(values.cors.length > 0 && {
           corsOrigin: values.cors.includes("*") ? "*" : values.cors,
         }),

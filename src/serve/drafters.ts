@@ -1,0 +1,80 @@
+/**
+ * The drafters of one server: opened when a request first asks for one, shared by all requests, so
+ * that what one taught the next one has.
+ */
+import { JetonError } from "../core/index.ts";
+import type { Drafter } from "../generate/drafter.ts";
+import type { DrafterName, OpenDrafterOptions } from "../generate/open-drafter.ts";
+import type { LoadedModel } from "../model/types.ts";
+import { ApiError } from "./errors.ts";
+
+/** What requests and servers may ask for. */
+export type DrafterChoice = DrafterName | "none";
+
+export const drafterChoices: readonly DrafterChoice[] = [
+  "auto",
+  "none",
+  "prompt-lookup",
+  "token-recycling",
+  "lookahead",
+  "aded",
+  "dyspec",
+  "draft-model",
+];
+
+export interface DrafterPoolOptions extends Pick<OpenDrafterOptions, "draftModel"> {
+  /** For requests that ask for none. */
+  readonly defaultDrafter: DrafterChoice;
+}
+
+export class DrafterPool {
+  readonly #model: LoadedModel;
+  readonly #options: DrafterPoolOptions;
+  readonly #opened: Map<DrafterName, Promise<Drafter>> = new Map();
+
+  constructor(model: LoadedModel, options: DrafterPoolOptions) {
+    this.#model = model;
+    this.#options = options;
+  }
+
+  /**
+   * The drafter that a request asks for; undefined for plain decoding.
+   *
+   * @throws ApiError 400 where this server cannot have it
+   */
+  async find(name: DrafterChoice | null | undefined): Promise<Drafter | undefined> {
+    const choice = name ?? this.#options.defaultDrafter;
+    if (choice === "none") return undefined;
+    try {
+      return await this.#open(choice);
+    } catch (error) {
+      if (!(JetonError.isInstance(error) && error.code === "draft-model-missing")) throw error;
+      throw new ApiError(`The drafter '${choice}' needs a draft model, and this server has none.`, {
+        status: 400,
+        code: "drafter_unavailable",
+        param: "drafter",
+      });
+    }
+  }
+
+  /** Ends all drafters. */
+  async close(): Promise<void> {
+    for (const opened of this.#opened.values()) {
+      // One that could not be opened has nothing to close.
+      const drafter = await opened.catch(() => undefined);
+      await drafter?.close();
+    }
+  }
+
+  #open(name: DrafterName): Promise<Drafter> {
+    let opened = this.#opened.get(name);
+    if (!opened) {
+      const { draftModel } = this.#options;
+      opened = import("../generate/open-drafter.ts").then(({ openDrafter }) =>
+        openDrafter(name, this.#model, draftModel === undefined ? {} : { draftModel }),
+      );
+      this.#opened.set(name, opened);
+    }
+    return opened;
+  }
+}
