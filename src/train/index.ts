@@ -80,6 +80,7 @@ export {
 export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
 export type {
+  Sensitivities,
   StepReport,
   TrainingInputs,
   TrainingParts,

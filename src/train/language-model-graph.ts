@@ -18,6 +18,7 @@ import {
   crossEntropyRows,
   equal,
   fill,
+  float32,
   int32,
   multiply,
   not,
@@ -46,6 +47,16 @@ export interface LanguageModelGraphOptions {
    * sequence as if they were embeddings of tokens. Default 0: none.
    */
   softPrompt?: number;
+  /**
+   * What a batch holds: `ids`, or `embeddings` float32 `[batch, time, width]` that the caller has made,
+   * as they enter the first layer. Default `"ids"`.
+   */
+  reads?: "ids" | "embeddings";
+  /**
+   * Whether `sensitivities` of a trainer gives the gradient with respect to the tokens' `embeddings`
+   * `[batch, time, width]`, as they enter the first layer. Default: when `embeddings` are read.
+   */
+  embeddingGradients?: boolean;
 }
 
 /** Name of the parameter that holds a soft prompt, `[length, width]`. */
@@ -63,9 +74,10 @@ export function languageModelGraph(
   config: DecoderConfig,
   options: LanguageModelGraphOptions,
 ): TrainingGraph {
-  const { parameters, documentMask = false, softPrompt = 0 } = options;
+  const { parameters, documentMask = false, softPrompt = 0, reads = "ids" } = options;
+  const { embeddingGradients = reads === "embeddings" } = options;
   const inputs: Record<string, TensorType> = {
-    ids: int32(["batch", "time"]),
+    [reads]: reads === "ids" ? int32(["batch", "time"]) : float32(["batch", "time", config.width]),
     targets: int32(["batch", "time"]),
   };
   if (documentMask) inputs["segments"] = int32(["batch", "time"]);
@@ -79,8 +91,9 @@ export function languageModelGraph(
       new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
       "f32",
     );
-    const ids = input["ids"]!;
-    let x = embed(config, weights, ids);
+    const embeddings =
+      reads === "ids" ? embed(config, weights, input["ids"]!) : input["embeddings"]!;
+    let x = embeddings;
     let segments = input["segments"];
     if (softPrompt > 0) {
       const prompt = parameter(softPromptName, [softPrompt, config.width]);
@@ -99,7 +112,12 @@ export function languageModelGraph(
       const isIgnored = equal(targets, ignoredTarget);
       const counts = cast(not(isIgnored), "float32");
       const rows = crossEntropyRows(logits, where(isIgnored, 0, targets));
-      return { loss: sum(multiply(rows, counts)), weight: sum(counts) };
+      const loss = sum(multiply(rows, counts));
+      return {
+        loss,
+        weight: sum(counts),
+        ...(embeddingGradients && { sensitive: { embeddings } }),
+      };
     });
   });
 }
@@ -112,6 +130,8 @@ export interface LanguageModelBatch {
   readonly time: number;
   /** `[batch * time]` */
   readonly ids: Int32Array;
+  /** `[batch * time * width]`, for a graph that reads embeddings in place of `ids`. */
+  readonly embeddings?: Float32Array;
   /** `[batch * time]`, `ignoredTarget` where nothing is asked. */
   readonly targets: Int32Array;
   /** `[batch * time]`: number of the document within its sequence. */
@@ -130,10 +150,12 @@ export function languageModelInputs(
 ): (batch: LanguageModelBatch) => Record<string, TensorValue> {
   const { sequenceLength, documentMask = false } = options;
   const tables = rotationTables(config, sequenceLength);
-  return ({ batch, time, ids, targets, segments }) => {
+  return ({ batch, time, ids, embeddings, targets, segments }) => {
     const shape = [batch, time];
     return {
-      ids: { dtype: "int32", shape, data: ids },
+      ...(embeddings === undefined
+        ? { ids: { dtype: "int32", shape, data: ids } }
+        : { embeddings: { dtype: "float32", shape: [...shape, config.width], data: embeddings } }),
       targets: { dtype: "int32", shape, data: targets },
       ...(documentMask && {
         segments: { dtype: "int32", shape, data: segments ?? new Int32Array(batch * time) },

@@ -79,6 +79,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const start: TrainingStart = {
     objectives,
     parameters: options.parameters,
+    ownsParameters: options.inline !== true,
     optimizer: options.optimizer ?? adamW(),
     schedule,
     groups: new Map(
@@ -100,6 +101,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   return {
     step: (parts) => service.step(parts),
     gradients: (parts) => service.gradients(parts),
+    sensitivities: (parts) => service.sensitivities(parts),
     evaluate: (parts, evaluation) => service.evaluate(parts, evaluation),
     parameters: (which) => service.parameters(which),
     save: (path, notes) => service.save(path, notes),

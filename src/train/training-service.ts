@@ -46,6 +46,8 @@ export interface TrainingStart {
   /** By name; a single one is called `onlyObjective`. */
   readonly objectives: ReadonlyMap<string, WeightedGraph>;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
+  /** Nobody else uses the arrays of `parameters`: they were copied on their way to the thread. */
+  readonly ownsParameters: boolean;
   readonly optimizer: readonly Transform[];
   readonly schedule: Schedule;
   /** What some parameters do differently, by name. */
@@ -78,6 +80,13 @@ export interface StepReport {
   readonly updateSeconds: number;
 }
 
+/** Gradients with respect to what does not learn. */
+export interface Sensitivities {
+  readonly loss: number;
+  /** For each part of the batch the gradients by the names of the objective's sensitive tensors. */
+  readonly parts: readonly ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>[];
+}
+
 export interface TrainingService extends Service {
   /**
    * One update from one or several parts of a batch, whose gradients are added. A parameter that no
@@ -86,6 +95,13 @@ export interface TrainingService extends Service {
   step(parts: TrainingParts): Promise<StepReport>;
   /** Loss and gradients of a mean over `parts`, without an update. */
   gradients(parts: TrainingParts): Promise<{ loss: number; gradients: Map<string, Float32Array> }>;
+  /**
+   * Loss and the gradients of the mean over `parts` with respect to the objective's sensitive tensors
+   * (see `Objective`): embeddings, inputs. Needs a single objective.
+   *
+   * @throws JetonError `train-nothing-sensitive`
+   */
+  sensitivities(parts: readonly TrainingInputs[]): Promise<Sensitivities>;
   /** Loss without gradients, with the averaged parameters when asked for. */
   evaluate(
     parts: TrainingParts,
@@ -118,6 +134,7 @@ interface OpenObjective extends WeightedGraph {
   readonly session: Session;
   readonly bound: Record<string, BoundValue>;
   evaluation?: Session;
+  sensitivity?: Session;
 }
 
 class GraphTrainer implements TrainingService {
@@ -145,8 +162,8 @@ class GraphTrainer implements TrainingService {
           { code: "train-parameter-values", details: { name, shape, found: value?.data.length } },
         );
       }
-      // The values may lie in memory that the caller goes on using.
-      this.#values.set(name, { shape, data: value.data.slice() });
+      const isOwn = start.ownsParameters && hasBufferOfItsOwn(value.data);
+      this.#values.set(name, { shape, data: isOwn ? value.data : value.data.slice() });
     }
     this.#trainable = collectTrainable(objectives);
     const trained = this.#trainable.map((name): TrainedParameter => {
@@ -167,6 +184,12 @@ class GraphTrainer implements TrainingService {
   }
 
   async step(parts: TrainingParts): Promise<StepReport> {
+    if (this.#trainable.length === 0) {
+      throw new JetonError("no parameter is left to train: all are frozen", {
+        code: "train-nothing-learns",
+        details: { parameters: [...this.#values.keys()] },
+      });
+    }
     const began = performance.now();
     const { loss, losses, weight, gradients } = await this.#accumulate(parts);
     const computed = performance.now();
@@ -195,6 +218,46 @@ class GraphTrainer implements TrainingService {
   async gradients(parts: TrainingParts): Promise<Pick<Totals, "loss" | "gradients">> {
     const { loss, gradients } = await this.#accumulate(parts);
     return { loss, gradients };
+  }
+
+  async sensitivities(parts: readonly TrainingInputs[]): Promise<Sensitivities> {
+    const found: Map<string, { shape: readonly number[]; data: Float32Array }>[] = [];
+    let loss = 0;
+    let weight = 0;
+    for (const [, objective, inputs] of this.#assign(parts)) {
+      const { sensitivity: model, sensitive } = objective.graph;
+      if (model === undefined) {
+        throw new JetonError("the objective names no sensitive tensors", {
+          code: "train-nothing-sensitive",
+          details: { expected: "an objective with `sensitive`" },
+        });
+      }
+      objective.sensitivity ??= await openSession(model, this.#start.session);
+      const { sensitivity } = objective;
+      const bound = this.#bind(sensitivity, this.#values);
+      const outputs = ["loss", "weight", ...sensitive.map((name) => `gradient.${name}`)];
+      for (const part of inputs) {
+        const feeds = feedsOf(sensitivity, model.parameterInputs, part, bound);
+        const values = await sensitivity.run(feeds, outputs);
+        loss += values["loss"]!.data[0]!;
+        weight += values["weight"]!.data[0]!;
+        found.push(
+          new Map(
+            sensitive.map((name) => {
+              const { shape, data } = values[`gradient.${name}`]!;
+              return [name, { shape, data: data as Float32Array }];
+            }),
+          ),
+        );
+      }
+    }
+    if (!(weight > 0)) throw emptyBatch(onlyObjective, weight, parts.length);
+    for (const part of found) {
+      for (const { data } of part.values()) {
+        for (let i = 0; i < data.length; i++) data[i]! /= weight;
+      }
+    }
+    return { loss: loss / weight, parts: found };
   }
 
   async evaluate(
@@ -271,9 +334,10 @@ class GraphTrainer implements TrainingService {
   }
 
   async close(): Promise<void> {
-    for (const { session, evaluation } of this.#objectives.values()) {
+    for (const { session, evaluation, sensitivity } of this.#objectives.values()) {
       await session.release();
       await evaluation?.release();
+      await sensitivity?.release();
     }
     this.#objectives.clear();
   }
@@ -365,6 +429,11 @@ class GraphTrainer implements TrainingService {
   }
 }
 
+/** False for a part of a larger buffer, and for memory that threads share. */
+function hasBufferOfItsOwn({ buffer, byteLength }: Float32Array): boolean {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+}
+
 function isList(parts: TrainingParts): parts is readonly TrainingInputs[] {
   return Array.isArray(parts);
 }
@@ -391,14 +460,16 @@ async function accumulate(
       else for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
     }
   }
-  if (!(weight > 0)) {
-    const of = name === onlyObjective ? "" : ` of "${name}"`;
-    throw new JetonError(`the batch${of} holds nothing to learn from`, {
-      code: "train-batch-empty",
-      details: { objective: name, weight, parts: parts.length },
-    });
-  }
+  if (!(weight > 0)) throw emptyBatch(name, weight, parts.length);
   return { loss, weight, gradients };
+}
+
+function emptyBatch(objective: string, weight: number, parts: number): JetonError {
+  const of = objective === onlyObjective ? "" : ` of "${objective}"`;
+  return new JetonError(`the batch${of} holds nothing to learn from`, {
+    code: "train-batch-empty",
+    details: { objective, weight, parts },
+  });
 }
 
 /** Feeds of a run: a graph may use fewer parameters than there are. */
