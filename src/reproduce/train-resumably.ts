@@ -1,6 +1,7 @@
 /** A training that a reproduction can be interrupted in: it goes on from its folder. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import type { StepReport, Trainer, TrainingInputs } from "../train/index.ts";
 
 export interface TrainResumablyOptions {
@@ -62,6 +63,8 @@ export async function trainResumably(
       await save();
       signal.throwIfAborted();
     }
+    // A trainer on this thread never waits: without a pause Ctrl-C would not arrive.
+    await setImmediate();
     const began = performance.now();
     const report = await trainer.step(await batch(step));
     losses.push(report.loss);

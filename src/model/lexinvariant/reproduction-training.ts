@@ -142,8 +142,9 @@ export async function trainSymbols(
       steps,
       final: learningRate / 20,
     },
+    // Models this small gain nothing from a second thread, and lose by waiting for one.
     threads: 1,
-    spinning: false,
+    inline: true,
   });
   const { losses, earlierSeconds } = await trainResumably(trainer, {
     folder,

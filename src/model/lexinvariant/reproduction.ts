@@ -7,6 +7,7 @@ import { createRandom, type Random } from "../../core/index.ts";
 import {
   defineReproduction,
   type Panel,
+  type Reproduction,
   type ReproductionContext,
   type Series,
   trainResumably,
@@ -57,7 +58,7 @@ const ranges: readonly (readonly [number, number])[] = [
   [128, context],
 ];
 
-export const reproduction = defineReproduction({
+export const reproduction: Reproduction = defineReproduction({
   system: "lexinvariant",
   claims: [
     {
@@ -308,7 +309,7 @@ async function measureChain(reproduce: Context) {
     name: "chain",
     size: chainSize,
     embeddings: "random",
-    steps: quick ? 120 : 1000,
+    steps: quick ? 200 : 1000,
     draw: (count, time, key) =>
       drawFromChain(chain, count, time, createRandom(seed, "chain-training", key)),
   });
