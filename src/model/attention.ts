@@ -6,6 +6,7 @@
  */
 import {
   add,
+  cast,
   concat,
   logSumExp,
   matmul,
@@ -16,6 +17,7 @@ import {
   type Tensor,
   tanh,
 } from "../tensor/index.ts";
+import type { CacheType } from "./key-value-cache.ts";
 
 export interface AttentionInput {
   /** `[batch, kvHeads, group * time, headWidth]`: rows of the query heads that share a kv head. */
@@ -91,3 +93,15 @@ export const joinedAttention: Attention = (input) => {
     logSumExp: () => logSumExp(scores, { axes: [-1] }),
   };
 };
+
+/**
+ * `joinedAttention` in which a token looks the same to others whether it is new or was cached: it is
+ * rounded as the cache rounds it, and stands in its place among all tokens, so that sums run in the
+ * same order.
+ */
+export function invariantAttention(cacheType: CacheType): Attention {
+  const asCached = (x: Tensor): Tensor =>
+    cacheType === "float32" ? x : cast(cast(x, cacheType), "float32");
+  return (input) =>
+    joinedAttention({ ...input, key: asCached(input.key), value: asCached(input.value) });
+}

@@ -92,6 +92,7 @@ export interface DecoderModelParts
     LoadedModel,
     "name" | "folder" | "checkpoint" | "tokenizer" | "config" | "format" | "threads" | "slots"
   > {
+  readonly batchInvariant?: boolean | undefined;
   /** Longest sequence. Default and upper bound: the model's own context length. */
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
@@ -124,6 +125,7 @@ export async function startDecoderModel(
     threads,
     slots,
     ...(device && { device }),
+    ...(parts.batchInvariant && { batchInvariant: true }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   return new DecoderModel({ ...parts, service });
@@ -138,6 +140,7 @@ export class DecoderModel implements LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
+  readonly batchInvariant: boolean;
   readonly contextLength: number;
   readonly endOfSequenceIds: readonly number[];
   readonly beginOfSequenceId: number | undefined;
@@ -159,6 +162,7 @@ export class DecoderModel implements LoadedModel {
     this.config = config;
     this.format = parts.format;
     this.threads = parts.threads;
+    this.batchInvariant = parts.batchInvariant ?? false;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
     this.endOfSequenceIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.endId);
     this.beginOfSequenceId = config.beginOfSequenceId ?? tokenizer.beginningId;

@@ -12,6 +12,7 @@ import {
   type Session,
   type TensorValue,
 } from "../tensor/index.ts";
+import { invariantAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderGraph, decoderWindows, maskNames } from "./decoder.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
@@ -29,6 +30,8 @@ export interface DecoderStart {
   readonly device?: Device;
   /** How keys and values are held. Default: float32 beside float32 weights, otherwise float16. */
   readonly cacheType?: CacheType;
+  /** See `LoadModelOptions.batchInvariant`. */
+  readonly batchInvariant?: boolean;
 }
 
 /** A step of one sequence, named by its handle. */
@@ -73,6 +76,7 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
   const { config } = start;
   const graph = decoderGraph(config, traceWeights(start.tensors, start.format), {
     cacheType: cacheTypeOf(start),
+    ...(start.batchInvariant && { attention: invariantAttention(cacheTypeOf(start)) }),
   });
   const model = emitModel(graph, start.bindings);
   const session = await openSession(model, {
@@ -95,6 +99,8 @@ class DecoderWorker implements DecoderService {
   readonly #limit: number;
   readonly #cacheType: CacheType;
   readonly #rowsOfPass: number;
+  /** Rows of a forward are a multiple of this. */
+  readonly #rowsOfTile: number;
   readonly #cache: KeyValueCache;
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
@@ -115,6 +121,7 @@ class DecoderWorker implements DecoderService {
     this.#limit = start.slots;
     this.#cacheType = cacheTypeOf(start);
     this.#rowsOfPass = rowsOfPass(start.format);
+    this.#rowsOfTile = start.batchInvariant ? tileOfKernels : 1;
     this.#windows = decoderWindows(config);
     this.#cache = new KeyValueCache({
       layers: config.layers.length,
@@ -218,7 +225,8 @@ class DecoderWorker implements DecoderService {
     const indices = steps.map((step) => this.#indexOf(step.handle));
     const first = Math.min(...indices);
     const batch = Math.max(...indices) - first + 1;
-    const time = Math.max(...steps.map((step) => step.ids.length));
+    const tile = this.#rowsOfTile;
+    const time = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
     const longest = Math.max(...indices.map((index) => this.#slots[index]!.tokens.length));
     this.#cache.reserve(this.#slots.length, Math.max(1, longest + time));
 
@@ -243,10 +251,18 @@ class DecoderWorker implements DecoderService {
     const wantLogits = wantResults && steps.some((step) => step.logits);
     const session = this.#session;
     const rows = wantResults ? wanted : [0];
+    while (rows.length % tile > 0) {
+      rows.push(rows[0]!);
+      targets.push(0);
+    }
     const feeds: Record<string, BoundValue> = {
       ...inputs,
       rows: session.bind("int32", Int32Array.from(rows), [rows.length]),
-      targets: session.bind("int32", Int32Array.from(wantResults ? targets : [0]), [rows.length]),
+      targets: session.bind(
+        "int32",
+        Int32Array.from(rows, (_, at) => targets[at] ?? 0),
+        [rows.length],
+      ),
       candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
@@ -553,6 +569,9 @@ class DecoderWorker implements DecoderService {
     });
   }
 }
+
+/** Kernels of matrix products take rows by twos and fours, and treat what is left differently. */
+const tileOfKernels = 8;
 
 /**
  * Rows of one pass over a prompt. More are not faster (measured up to 512 in every format; blocks need

@@ -17,6 +17,12 @@ export interface LoadModelOptions {
   slots?: number;
   /** Longest sequence. Default and upper bound: the model's own context length. */
   contextLength?: number;
+  /**
+   * True: what a row says does not depend, to the last bit, on the rows beside it in its forward. So
+   * text decoded with drafts is identical to plain decoding in every format; trees become chains, and
+   * every forward takes as long as one over 8 rows at least. Default false.
+   */
+  batchInvariant?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
   inline?: boolean;
   /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
@@ -83,6 +89,8 @@ export interface LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
+  /** True where forwards were asked to give every row the same bits in any company. */
+  readonly batchInvariant?: boolean;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
   readonly endOfSequenceIds: readonly number[];
