@@ -23,6 +23,11 @@ export {
   readSampleFolder,
 } from "./data-mixture-inference/index.ts";
 export { bytesOfToken, readByteToken } from "./decoders.ts";
+export {
+  type TrainedLibTokenizer,
+  type TrainLibTokenizerOptions,
+  trainLibTokenizer,
+} from "./lib-tokenizer/index.ts";
 export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
 export { type KnownPattern, knownPatterns } from "./scanners.ts";
 export { readSentencePieceModel } from "./sentencepiece-model.ts";
@@ -49,11 +54,10 @@ export {
   type TokenizerSettings,
 } from "./tokenizer-settings.ts";
 export {
-  saveTokenizer,
   type TrainableKind,
-  type TrainedTokenizer,
   type TrainTokenizerOptions,
   type TrainTokenizerProgress,
   trainableKinds,
   trainTokenizer,
-} from "./training/train-tokenizer.ts";
+} from "./train-any-tokenizer.ts";
+export { saveTokenizer, type TrainedTokenizer } from "./training/train-tokenizer.ts";

@@ -13,6 +13,7 @@ import {
   readOptionalString,
   readString,
 } from "./json-reader.ts";
+import { readLibModel } from "./lib-tokenizer/lib-model.ts";
 import { createUnigramModel } from "./unigram-model.ts";
 import { createVocabulary, largestId, readTokenField, readVocabulary } from "./vocabulary.ts";
 import { createWordLevelModel } from "./word-level-model.ts";
@@ -27,6 +28,7 @@ export function readModelKind(model: JsonObject, path: string): WordModel["kind"
     case "WordPiece":
     case "Unigram":
     case "WordLevel":
+    case "LiB":
       return type;
     case undefined:
     case null:
@@ -35,7 +37,7 @@ export function readModelKind(model: JsonObject, path: string): WordModel["kind"
       if (readField(model, "max_input_chars_per_word") !== undefined) return "WordPiece";
       return "WordLevel";
     default:
-      throw invalidField(`${path}.type`, type, "BPE, WordPiece, Unigram or WordLevel");
+      throw invalidField(`${path}.type`, type, "BPE, WordPiece, Unigram, WordLevel or LiB");
   }
 }
 
@@ -72,6 +74,8 @@ export function readModel(model: JsonObject, path: string, bytesAsSymbols: boole
       );
     case "Unigram":
       return readUnigram(model, path);
+    case "LiB":
+      return readLibModel(model, path);
   }
 }
 

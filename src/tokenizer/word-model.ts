@@ -1,12 +1,12 @@
 /**
- * What the four kinds of tokenizer models have in common: they cut one word, a piece of text that
+ * What the kinds of tokenizer models have in common: they cut one word, a piece of text that
  * the pre-tokenizer has set apart, into tokens of a vocabulary.
  */
 import type { TokenSink } from "./token-sink.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 export interface WordModel {
-  readonly kind: "BPE" | "WordPiece" | "Unigram" | "WordLevel";
+  readonly kind: "BPE" | "WordPiece" | "Unigram" | "WordLevel" | "LiB";
   readonly vocabulary: Vocabulary;
   /** The id for text outside the vocabulary, where there is one. */
   readonly unknownId: number | undefined;

@@ -25,7 +25,7 @@ export interface TrainTokenizerFolderOptions extends TokenizerTraining {
 
 /** Where a training of a tokenizer stands. */
 export interface TokenizerTrainingProgress {
-  readonly phase: "counting" | "merging" | "pruning";
+  readonly phase: "counting" | "merging" | "pruning" | "learning";
   /** Documents and UTF-8 bytes read so far. */
   readonly documents: number;
   readonly bytes: number;

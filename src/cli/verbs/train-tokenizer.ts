@@ -23,9 +23,9 @@ const options = {
   kind: {
     kind: "text",
     value: "KIND",
-    choices: ["byte-level-bpe", "byte-fallback-bpe", "wordpiece", "unigram"],
+    choices: ["byte-level-bpe", "byte-fallback-bpe", "wordpiece", "unigram", "lib"],
     default: "byte-level-bpe",
-    help: "GPT-2's way, Llama 2's, BERT's or SentencePiece's",
+    help: "GPT-2's way, Llama 2's, BERT's, SentencePiece's, or LiB's: expressions of several words",
   },
   vocabulary: {
     kind: "integer",
@@ -92,6 +92,13 @@ const options = {
     minimum: 1,
     help: "Unigram: most substrings to start from; default: 1000000",
   },
+  steps: {
+    kind: "integer",
+    value: "N",
+    minimum: 1,
+    help: "LiB: steps of 500 lines to learn for; default: 500",
+  },
+  seed: { kind: "integer", value: "N", help: "LiB: what its random choices derive from; default: 0" },
   overwrite: { kind: "flag", help: "replace a tokenizer that the folder holds" },
 } as const;
 
@@ -100,8 +107,8 @@ export const command: Command = defineCommand({
   summary: "learn a vocabulary from your own text",
   description:
     "Trains a tokenizer and writes it as an ordinary tokenizer.json, whole or not at all. Text is " +
-    "read as a stream; only words and their counts are held in memory. The same files in the same " +
-    "order give the same tokenizer.",
+    "read as a stream; only words and their counts are held in memory (for LiB all lines). The same " +
+    "files in the same order give the same tokenizer. LiB's files are read by jeton alone.",
   positionals: [],
   options,
   examples: [
@@ -141,6 +148,8 @@ export const command: Command = defineCommand({
           maximumTokenLength: values.maxTokenLength,
           maximumAlphabet: values.maxAlphabet,
           seedSize: values.seedSize,
+          steps: values.steps,
+          seed: values.seed,
         }),
         lowercase: !values.keepCase,
         splitDigits: values.splitDigits,
@@ -179,14 +188,18 @@ function missing(option: string, value: string): UsageError {
 function checkKind(values: Values<typeof options>): void {
   const { kind } = values;
   const isBytes = kind === "byte-level-bpe";
+  const isLib = kind === "lib";
   const isMetaspace = kind === "byte-fallback-bpe" || kind === "unigram";
   const misplaced = [
     !isBytes && values.pattern !== undefined && "--pattern",
     !isBytes && values.regex !== undefined && "--regex",
     !isMetaspace && values.splitDigits && "--split-digits",
     kind !== "wordpiece" && values.keepCase && "--keep-case",
-    kind === "unigram" && values.minFrequency !== undefined && "--min-frequency",
-    isBytes && values.maxAlphabet !== undefined && "--max-alphabet",
+    (kind === "unigram" || isLib) && values.minFrequency !== undefined && "--min-frequency",
+    isLib && values.normalization !== undefined && "--normalization",
+    !isLib && values.steps !== undefined && "--steps",
+    !isLib && values.seed !== undefined && "--seed",
+    (isBytes || isLib) && values.maxAlphabet !== undefined && "--max-alphabet",
     kind !== "unigram" && values.seedSize !== undefined && "--seed-size",
   ].find((option) => option !== false);
   if (misplaced !== undefined) {
