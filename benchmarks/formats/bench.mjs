@@ -17,21 +17,25 @@ export async function run({ json }) {
   const text = readFileSync(join(data, "text/wikitext-2/test.txt")).subarray(0, 20_000).toString();
   const rows = [];
   for (const format of formats) {
-    await using model = await loadModel(folder, { format, threads: 1 });
-    const own = await score(model, ids);
-    const foreign = await score(model, text);
-    const { ids: greedy } = await complete(model, "", {
-      greedy: true,
-      maxTokens: ids.length,
-      ignoreEndOfSequence: true,
-    });
-    const differs = greedy.findIndex((id, index) => id !== ids[index]);
-    rows.push({
-      format,
-      perplexity: own.perplexity,
-      bitsPerByte: foreign.bitsPerByte,
-      sameGreedyTokens: differs < 0 ? ids.length : differs,
-    });
+    const model = await loadModel(folder, { format, threads: 1 });
+    try {
+      const own = await score(model, ids);
+      const foreign = await score(model, text);
+      const { ids: greedy } = await complete(model, "", {
+        greedy: true,
+        maxTokens: ids.length,
+        ignoreEndOfSequence: true,
+      });
+      const differs = greedy.findIndex((id, index) => id !== ids[index]);
+      rows.push({
+        format,
+        perplexity: own.perplexity,
+        bitsPerByte: foreign.bitsPerByte,
+        sameGreedyTokens: differs < 0 ? ids.length : differs,
+      });
+    } finally {
+      await model.close();
+    }
   }
   const base = rows[0];
   const results = rows.flatMap(({ format, perplexity, bitsPerByte, sameGreedyTokens }) => [
