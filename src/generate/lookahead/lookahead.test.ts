@@ -4,11 +4,14 @@ import { JetonError } from "../../core/index.ts";
 import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "../testing/drafter-law.ts";
 import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 import { type RetrieveOptions, retrieveBranches } from "./retrieve-branches.ts";
 import { TokenTrie, TrieWriter } from "./token-trie.ts";
 
 describeDrafter({ name: "lookahead", open: (model) => createLookahead(model) });
+
+describeDrafterLaw({ name: "lookahead", open: (model) => createLookahead(model) });
 
 describeDrafter({
   name: "lookahead by frequency, in a small trie full of junk, stale entries and token 0",

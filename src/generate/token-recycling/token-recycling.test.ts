@@ -5,12 +5,15 @@ import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
 import { sealState } from "../drafter-state.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
+import { describeDrafterLaw } from "../testing/drafter-law.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";
 import { createTokenRecycling, type TokenRecycling } from "./token-recycling.ts";
 
 describeDrafter({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
+
+describeDrafterLaw({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
 
 describeDrafter({
   name: "token-recycling with the published tree, over a table of junk",
