@@ -29,7 +29,8 @@ export interface ClaimResult {
   readonly effect: {
     readonly kind: Claim["effect"];
     readonly direction: Claim["direction"];
-    readonly value: number;
+    /** Null for an infinite ratio: nothing is left of the baseline. */
+    readonly value: number | null;
     readonly reproduced: number;
     readonly partly: number;
   };
@@ -199,6 +200,8 @@ export async function runReproduction(
 function judgeClaim(claim: Claim, measurement: Measurement): ClaimResult {
   const { id, text, paper, unit, effect, direction, reproduced, partly } = claim;
   const { measured, baseline = null, ...rest } = measurement;
+  const size = effectOf(claim, measurement);
+  const value = Number.isFinite(size) ? size : null;
   return {
     id,
     text,
@@ -207,7 +210,7 @@ function judgeClaim(claim: Claim, measurement: Measurement): ClaimResult {
     baseline,
     unit,
     verdict: judge(claim, measurement),
-    effect: { kind: effect, direction, value: effectOf(claim, measurement), reproduced, partly },
+    effect: { kind: effect, direction, value, reproduced, partly },
     ...rest,
   };
 }

@@ -25,6 +25,7 @@ describe("judge", () => {
     [{ effect: "ratio", reproduced: 2, partly: 1.5 }, 20, 10, "reproduced"],
     [{ effect: "ratio", direction: "lower", reproduced: 2, partly: 1.5 }, 6, 10, "partly"],
     [{ effect: "ratio", direction: "lower", reproduced: 2, partly: 1.5 }, 20, 10, "not reproduced"],
+    [{ effect: "ratio", direction: "lower", reproduced: 2, partly: 1.5 }, 0, 10, "reproduced"],
   ])("%j: %d beside %d is %s", (change, measured, baseline, verdict) => {
     const measurement = { measured, ...(baseline !== undefined && { baseline }) };
     expect(judge(condition(change), measurement)).toBe(verdict);
@@ -62,7 +63,8 @@ describe("judge", () => {
     [{ effect: "difference" }, 1, undefined],
     [{ effect: "ratio" }, 1, 0],
     [{ effect: "ratio" }, 1, -1],
-    [{ effect: "ratio", direction: "lower" }, 0, 1],
+    [{ effect: "ratio", direction: "lower" }, 0, 0],
+    [{ effect: "ratio", direction: "lower" }, -1, 1],
   ])("%j: %d beside %d cannot be judged", (change, measured, baseline) => {
     const measurement = { measured, ...(baseline !== undefined && { baseline }) };
     expect(() => effectOf(condition(change), measurement)).toThrow(

@@ -25,6 +25,9 @@ export function effectOf(condition: Condition, measurement: Measurement): number
   const isHigher = direction === "higher";
   if (effect === "difference") return isHigher ? measured - baseline : baseline - measured;
   const [better, worse] = isHigher ? [measured, baseline] : [baseline, measured];
+  // Nothing is left of something: no ratio could be better. The other way round, a baseline of zero
+  // makes any number look infinitely good.
+  if (!isHigher && measured === 0 && baseline > 0) return Number.POSITIVE_INFINITY;
   if (!(worse > 0 && better >= 0)) {
     throw invalid(condition, measurement, "has no ratio: numbers must be above zero");
   }
