@@ -85,6 +85,29 @@ test("a long step gives what its parts give, and enters the cache whole or not a
   await service.close();
 });
 
+test("drafts that wait to be accepted outlive the shrinking of the cache", async () => {
+  const { service, vocabulary } = await startFamily("llama");
+  const [a, b, c] = await Promise.all(
+    [0, 1, 2].map(async () => (await service.open({ prefix: [], sequenceLength: 400 })).handle),
+  );
+  const ids = drawIds(3, 150, vocabulary);
+  await service.forward([{ handle: b!, ids: drawIds(4, 380, vocabulary) }]);
+  const before = (await service.memory()).cache;
+  await service.forward([{ handle: a!, ids, commit: false }]);
+  await service.truncate(b!, 0);
+  await service.forward([{ handle: b!, ids: [1] }]);
+  expect((await service.memory()).cache).toBeLessThan(before);
+  await service.accept(
+    a!,
+    ids.map((_, row) => row),
+  );
+  await service.forward([{ handle: c!, ids }]);
+  const [drafted] = await service.forward([{ handle: a!, ids: [2], logits: true }]);
+  const [plain] = await service.forward([{ handle: c!, ids: [2], logits: true }]);
+  expectNear(drafted!.logits!, plain!.logits!, 1e-4);
+  await service.close();
+});
+
 test.each(["llama", "gemma2", "mistral"])(
   "%s: a cache in half precision gives the logits of one in single precision",
   async (family) => {

@@ -185,6 +185,7 @@ class DecoderWorker implements DecoderService {
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+    this.#makeRoom(steps);
     const [step] = steps;
     const isLong = steps.length === 1 && step!.ids.length > this.#rowsOfPass;
     // Drafts stay together: their rows descend from each other and wait for `accept`.
@@ -192,13 +193,23 @@ class DecoderWorker implements DecoderService {
     return [await this.#forwardInPasses(step!)];
   }
 
+  /** Fits the cache to what all slots hold and to the new rows, at once because that copies it. */
+  #makeRoom(steps: readonly HandleStep[]): void {
+    const lengths = steps.map((step) => this.#slots[this.#indexOf(step.handle)]!.tokens.length);
+    const tile = this.#rowsOfTile;
+    const added = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
+    const rows = Math.max(1, Math.max(...lengths) + added);
+    // Rows that wait for `accept` count: it must find room for them.
+    const held = this.#slots.map(({ tokens, pending }) => tokens.length + (pending?.time ?? 0));
+    this.#cache.trim(Math.max(rows, ...held));
+    this.#cache.reserve(this.#slots.length, rows);
+  }
+
   /** A long chain, some rows at a time. */
   async #forwardInPasses(step: HandleStep): Promise<StepResult> {
     const slot = this.#slots[this.#indexOf(step.handle)]!;
     const length = slot.tokens.length;
     const results: StepResult[] = [];
-    // At once, because the cache is copied whenever it grows.
-    this.#cache.reserve(this.#slots.length, length + step.ids.length);
     try {
       for (let start = 0; start < step.ids.length; start += this.#rowsOfPass) {
         const end = Math.min(step.ids.length, start + this.#rowsOfPass);
@@ -227,9 +238,6 @@ class DecoderWorker implements DecoderService {
     const batch = Math.max(...indices) - first + 1;
     const tile = this.#rowsOfTile;
     const time = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
-    const longest = Math.max(...indices.map((index) => this.#slots[index]!.tokens.length));
-    this.#cache.reserve(this.#slots.length, Math.max(1, longest + time));
-
     const inputs = this.#stepInputs(steps, indices, first, batch, time);
     const wanted = steps.flatMap((step, order) => {
       const row = (indices[order]! - first) * time;

@@ -31,6 +31,7 @@ describe("KeyValueCache", () => {
         rows: fc.nat(200),
       }),
       fc.record({ kind: fc.constant("cut" as const), slot: fc.nat(2), rows: fc.nat(100) }),
+      fc.record({ kind: fc.constant("trim" as const), slot: fc.nat(2) }),
     );
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 12 }), (operations) => {
@@ -62,6 +63,10 @@ describe("KeyValueCache", () => {
             const count = Math.min(step.rows, rows.length);
             cache.copy(step.slot, step.other, count);
             if (step.slot !== step.other) slots[step.other] = rows.slice(0, count);
+          } else if (step.kind === "trim") {
+            const longest = Math.max(...slots.map((held) => held.length));
+            cache.trim(longest);
+            expect(cache.capacity).toBeLessThan(2 * Math.max(longest, 1) + 128);
           } else rows.length = Math.min(rows.length, step.rows);
         }
         for (const [slot, rows] of slots.entries()) {
@@ -87,6 +92,16 @@ describe("KeyValueCache", () => {
     expect([...view.subarray(3, 9)]).toEqual([6, 7, 8, 0, 1, 2]);
     const second = cache.capacity * 3;
     expect([...view.subarray(second + 3, second + 9)]).toEqual([15, 16, 17, 9, 10, 11]);
+  });
+
+  test("gives memory back only where less than half of it is needed", () => {
+    const cache = new KeyValueCache(shape);
+    cache.reserve(2, 1024);
+    cache.trim(513);
+    expect(cache.capacity).toBe(1024);
+    cache.trim(500);
+    expect(cache.capacity).toBe(512);
+    expect(cache.slots).toBe(2);
   });
 
   test("grows by at least a quarter and keeps a neighbouring batch contiguous", () => {

@@ -57,19 +57,33 @@ export class KeyValueCache {
       const step = Math.max(smallestGrowth, Math.ceil(capacity / 4));
       capacity = Math.ceil(Math.max(rows, capacity + step) / smallestGrowth) * smallestGrowth;
     }
-    const count = Math.max(slots, this.#slots);
-    if (capacity === this.#capacity && count === this.#slots) return;
+    this.#resize(Math.max(slots, this.#slots), capacity);
+  }
+
+  /**
+   * Gives memory back where the first `rows` rows are less than half of it: attention runs over the
+   * capacity, and would go on paying for the longest sequence that ever was. Later rows are lost.
+   */
+  trim(rows: number): void {
+    const capacity = Math.ceil(Math.max(1, rows) / smallestGrowth) * smallestGrowth;
+    if (2 * capacity <= this.#capacity) this.#resize(this.#slots, capacity);
+  }
+
+  /** New arenas with what fits of the old rows. */
+  #resize(slots: number, capacity: number): void {
+    if (capacity === this.#capacity && slots === this.#slots) return;
     const { kvHeads, headWidth } = this.shape;
     const before = this.#capacity * headWidth;
     const after = capacity * headWidth;
+    const kept = Math.min(before, after);
     for (const [index, arena] of this.arenas.entries()) {
-      const grown = this.#allocate(count * kvHeads * after);
+      const resized = this.#allocate(slots * kvHeads * after);
       for (let head = 0; head < this.#slots * kvHeads; head++) {
-        grown.set(arena.subarray(head * before, (head + 1) * before), head * after);
+        resized.set(arena.subarray(head * before, head * before + kept), head * after);
       }
-      this.arenas[index] = grown;
+      this.arenas[index] = resized;
     }
-    this.#slots = count;
+    this.#slots = slots;
     this.#capacity = capacity;
   }
 
