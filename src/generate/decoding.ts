@@ -4,7 +4,13 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
-import { type Drafter, type DraftSequence, type DraftTree, emptyTree } from "./drafter.ts";
+import {
+  type Drafter,
+  type DraftSequence,
+  type DraftTree,
+  type DraftVerdict,
+  emptyTree,
+} from "./drafter.ts";
 import {
   chooseToken,
   drawFor,
@@ -72,7 +78,7 @@ export class Decoding {
   first(result: StepResult): DecidedToken[] {
     const root = this.#ids.at(-1)!;
     const walk = this.#walk(result, emptyTree);
-    this.#observe(result, root, emptyTree, walk, 0);
+    this.#observe(result, root, emptyTree, asked(walk, emptyTree, undefined), 0);
     return this.#describe(result, emptyTree, walk);
   }
 
@@ -86,7 +92,10 @@ export class Decoding {
     const root = this.#ids.at(-1)!;
     const begin = performance.now();
     const proposed = this.#propose(remaining);
-    const tree = proposed instanceof Promise ? await proposed : proposed;
+    const whole = proposed instanceof Promise ? await proposed : proposed;
+    // Only a chain stands in the order of its tokens, which batch-invariant forwards need.
+    const path = this.#options.model.batchInvariant ? bestPath(whole) : undefined;
+    const tree = path ? pathAsTree(whole, path) : whole;
     const drafted = performance.now();
     counter.draftTime += drafted - begin;
 
@@ -110,7 +119,7 @@ export class Decoding {
     counter.verifyTime += walked - forwarded;
 
     counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
-    this.#observe(result, root, tree, walk, (forwarded - drafted) / 1000);
+    this.#observe(result, root, tree, asked(walk, whole, path), (forwarded - drafted) / 1000);
     counter.draftTime += performance.now() - walked;
     return this.#describe(result, tree, walk);
   }
@@ -187,11 +196,10 @@ export class Decoding {
     result: StepResult,
     root: number,
     tree: DraftTree,
-    walk: DraftWalk,
+    { decided, verdict }: Asked,
     seconds: number,
   ): void {
     if (!this.#drafting || this.#ended) return;
-    const { accepted, refused, decided } = walk;
     const ids = new Int32Array(1 + tree.ids.length);
     ids[0] = root;
     ids.set(tree.ids, 1);
@@ -202,7 +210,7 @@ export class Decoding {
       ids: this.#ids,
       rows,
       seconds,
-      ...(tree.ids.length > 0 && { verdict: { tree, accepted, refused } }),
+      ...(tree.ids.length > 0 && { verdict }),
     });
   }
 
@@ -223,6 +231,50 @@ export class Decoding {
       };
     });
   }
+}
+
+/** A walk as its drafter is told of it: by the nodes of the tree that it proposed. */
+interface Asked {
+  readonly decided: readonly number[];
+  readonly verdict: DraftVerdict;
+}
+
+function asked(walk: DraftWalk, tree: DraftTree, path: readonly number[] | undefined): Asked {
+  const nodes = (of: readonly number[]): readonly number[] =>
+    path ? of.map((node) => path[node]!) : of;
+  return {
+    decided: walk.decided,
+    verdict: { tree, accepted: nodes(walk.accepted), refused: nodes(walk.refused) },
+  };
+}
+
+/**
+ * The nodes of a tree's most promising path. Of a sampled tree the children that were drawn first:
+ * whether a sibling is drawn after them may be decided before it is, so leaving it out is no choice
+ * by what was drawn.
+ */
+function bestPath({ ids, parents, expected, laws }: DraftTree): number[] {
+  const path: number[] = [];
+  for (;;) {
+    const parent = path.at(-1) ?? -1;
+    let best = -1;
+    for (let node = parent + 1; node < ids.length; node++) {
+      if (parents[node] !== parent) continue;
+      if (best < 0 || (!laws && expected && expected[node]! > expected[best]!)) best = node;
+    }
+    if (best < 0) return path;
+    path.push(best);
+  }
+}
+
+function pathAsTree(tree: DraftTree, path: readonly number[]): DraftTree {
+  const { laws, drafter } = tree;
+  return {
+    ids: path.map((node) => tree.ids[node]!),
+    parents: path.map((_, index) => index - 1),
+    ...(laws && { laws: [laws[0], ...path.map((node) => laws[node + 1])] }),
+    ...(drafter !== undefined && { drafter }),
+  };
 }
 
 /** The root and the nodes as rows of one step. */

@@ -144,6 +144,28 @@ export function describeDrafter(subject: DrafterSubject): void {
       }
     });
 
+    test("batch-invariant int4: not a bit of the text's log-probabilities changes", async () => {
+      const exact = await loadModel(folder, {
+        format: "int4",
+        threads: 1,
+        batchInvariant: true,
+        inline: true,
+      });
+      const own = await subject.open(exact);
+      for (const sampling of [{ greedy: true }, { temperature: 0.9, seed: 8 }]) {
+        if (subject.samples && !sampling.greedy) continue;
+        const options = { ...sampling, maxTokens: 50, ignoreEndOfSequence: true };
+        const plain = await complete(exact, prompts[1]!, options);
+        const drafted = await complete(exact, prompts[1]!, { ...options, drafter: own });
+        expect(drafted.ids).toEqual(plain.ids);
+        expect(drafted.tokens.map((token) => token.logProbability)).toEqual(
+          plain.tokens.map((token) => token.logProbability),
+        );
+      }
+      await own.close();
+      await exact.close();
+    });
+
     test("log-probabilities are those of plain decoding", async () => {
       const options = { ...greedy, topLogProbabilities: 4 };
       const plain = await complete(model, prompts[2]!, options);
