@@ -29,6 +29,10 @@ export const drafterOptions = {
     value: "M",
     help: "a smaller model with the same tokenizer, which guesses; default: the folder M-draft beside the model M, if there is one",
   },
+  batchInvariant: {
+    kind: "flag",
+    help: "guessing and company change no bit of the text, in any format of the weights; slower",
+  },
 } as const;
 
 /** Opens the drafter that was asked for, hands it to `use`, and closes it whatever happens. */

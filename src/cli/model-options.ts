@@ -38,6 +38,8 @@ type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 export interface UseModelOptions {
   /** Sequences that may be open at once. Default: the library's. */
   readonly slots?: number;
+  /** See `LoadModelOptions.batchInvariant`. */
+  readonly batchInvariant?: boolean;
 }
 
 /** Loads the model, hands it to `use`, and closes it whatever happens. */
@@ -59,6 +61,7 @@ export async function withModel<T>(
         threads: values.threads,
         contextLength: values.context,
         slots: options.slots,
+        batchInvariant: options.batchInvariant,
       }),
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {

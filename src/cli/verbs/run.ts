@@ -138,7 +138,8 @@ export const command: Command = defineCommand({
     // Before anything is read: a missing model is the first thing to say.
     chooseModel(values.model);
     const text = isChat ? undefined : await readPrompt(context, argument);
-    return withModel(context, values, { slots: values.sequences }, (model) =>
+    const { sequences: slots, batchInvariant } = values;
+    return withModel(context, values, { slots, batchInvariant }, (model) =>
       withDrafter(context, values, model, async (drafter) => {
         if (drafter) generation.drafter = drafter;
         const { hasChatTemplate } = await import("../../tokenizer/index.ts");

@@ -81,7 +81,8 @@ export const command: Command = defineCommand({
   async run(context, values) {
     const { stderr, stdout, environment, signal } = context;
     const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
-    return withModel(context, values, { slots: values.slots }, async (model) => {
+    const { slots, batchInvariant } = values;
+    return withModel(context, values, { slots, batchInvariant }, async (model) => {
       const name = values.name ?? modelName(model.name);
       const { startServer } = await import("../../serve/index.ts");
       const server = await startServer(model, {
