@@ -80,6 +80,9 @@ class ModelDraftSequence implements DraftSourceSequence {
   readonly #wanted: { readonly topK: number; readonly logits: boolean };
   readonly #seen = new Set<number>();
   #seenLength = 0;
+  /** Length of the text that the last tree was for, and the laws below it by path. */
+  #treeLength = 0;
+  readonly #laws = new Map<string, TokenDistribution>();
   #opening: Promise<OpenSequence> | undefined;
   #ended = false;
 
@@ -90,29 +93,23 @@ class ModelDraftSequence implements DraftSourceSequence {
   }
 
   lawsBelow(ids: readonly number[]): DraftLaws {
-    const { contextLength } = this.#draft;
     if (this.#sampling.repetitionPenalty !== 1) {
       for (; this.#seenLength < ids.length; this.#seenLength++) {
         this.#seen.add(ids[this.#seenLength]!);
       }
     }
+    // Whoever asks again for the same text, for a tree of another size, gets what is known.
+    if (this.#treeLength !== ids.length) this.#laws.clear();
+    this.#treeLength = ids.length;
     return {
       after: async (nodes, tree) => {
-        if (this.#ended || ids.length > contextLength) return nodes.map(() => nothing);
-        const sequence = await this.#open(ids);
-        if (!sequence) return nodes.map(() => nothing);
-        if (nodes[0] === -1) return [await this.#rootLaw(sequence, ids)];
-        const rows = rowsBetween(nodes, tree.parents);
-        if (sequence.length + rows.length > contextLength) return nodes.map(() => nothing);
-        const rowOf = new Map(rows.map((node, row) => [node, row]));
-        const result = await sequence.step({
-          ids: rows.map((node) => tree.ids[node]!),
-          parents: rows.map((node) => rowOf.get(tree.parents[node]!) ?? -1),
-          results: "all",
-          commit: false,
-          ...this.#wanted,
-        });
-        return nodes.map((node) => this.#law(result, rowOf.get(node)!, pathTo(node, tree)));
+        const keys = nodes.map((node) => pathTo(node, tree).join(" "));
+        const missing = nodes.filter((_, at) => !this.#laws.has(keys[at]!));
+        const found = missing.length === 0 ? [] : await this.#ask(ids, missing, tree);
+        for (const [at, node] of missing.entries()) {
+          this.#laws.set(keys[nodes.indexOf(node)]!, found[at]!);
+        }
+        return keys.map((key) => this.#laws.get(key)!);
       },
     };
   }
@@ -120,6 +117,31 @@ class ModelDraftSequence implements DraftSourceSequence {
   async end(): Promise<void> {
     this.#ended = true;
     await (await this.#opening)?.release();
+  }
+
+  /** One pass of the draft; laws without tokens where it has no room. */
+  async #ask(
+    ids: readonly number[],
+    nodes: readonly number[],
+    tree: { readonly ids: readonly number[]; readonly parents: readonly number[] },
+  ): Promise<TokenDistribution[]> {
+    const { contextLength } = this.#draft;
+    const none = nodes.map(() => nothing);
+    if (this.#ended || ids.length > contextLength) return none;
+    const sequence = await this.#open(ids);
+    if (!sequence) return none;
+    if (nodes[0] === -1) return [await this.#rootLaw(sequence, ids)];
+    const rows = rowsBetween(nodes, tree.parents);
+    if (sequence.length + rows.length > contextLength) return none;
+    const rowOf = new Map(rows.map((node, row) => [node, row]));
+    const result = await sequence.step({
+      ids: rows.map((node) => tree.ids[node]!),
+      parents: rows.map((node) => rowOf.get(tree.parents[node]!) ?? -1),
+      results: "all",
+      commit: false,
+      ...this.#wanted,
+    });
+    return nodes.map((node) => this.#law(result, rowOf.get(node)!, pathTo(node, tree)));
   }
 
   /** The draft's sequence; undefined while others hold all of its slots: waiting would cost more. */
@@ -132,7 +154,7 @@ class ModelDraftSequence implements DraftSourceSequence {
 
   /** Takes what was decided since the last tree into the cache. */
   async #rootLaw(sequence: OpenSequence, ids: readonly number[]): Promise<TokenDistribution> {
-    // Asked for the same text again: its last token runs again.
+    // A cache that knew the whole text still has to say what follows it.
     if (sequence.length >= ids.length) await sequence.truncate(ids.length - 1);
     const result = await prefill(sequence, ids.slice(sequence.length), {
       results: "last",

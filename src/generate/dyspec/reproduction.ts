@@ -190,14 +190,14 @@ async function measureLaw(context: Context): Promise<void> {
   for (const [name, drafter] of Object.entries(settings)) {
     for (const sampling of [{ temperature: 1 }, { temperature: 0.6, topP: 0.95 }]) {
       context.progress(`the law of drafted text: ${name}`);
-      const options = { runs: quick ? 1500 : 20_000, sampling, seed, signal };
+      const options = { runs: quick ? 800 : 20_000, sampling, seed, signal };
       const key = `${name}, temperature ${sampling.temperature}`;
       pValues[key] = await lawProbability(drafter, options);
     }
   }
   const pruned = await lawProbability(
     (model, draft) => pruneAfterDrawing(open({})(model, draft), 0.15),
-    { runs: quick ? 1500 : 20_000, sampling: { temperature: 1 }, seed, signal },
+    { runs: quick ? 800 : 20_000, sampling: { temperature: 1 }, seed, signal },
   );
   context.report("exact-law", {
     measured: Math.min(...Object.values(pValues)),
