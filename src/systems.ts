@@ -57,6 +57,7 @@ const entries: readonly Entry[] = [
     room: "tokenizer",
     sentence:
       "Learns one vocabulary of subwords, words and multi-word expressions from raw text, without a word splitter.",
+    reproduction: () => import("./tokenizer/lib-tokenizer/reproduction.ts"),
   },
   {
     slug: "data-mixture-inference",
