@@ -70,6 +70,7 @@ const filler = prose
 for (const [name, documents] of Object.entries({ prose, code, "held-out": heldOut })) {
   await write(name, documents);
 }
+await write("repeats", makeRepeats());
 const tasks = taskLengths.map((length) => makeTasks(length));
 for (const [index, length] of taskLengths.entries()) await write(`tasks-${length}`, tasks[index]!);
 
@@ -173,6 +174,33 @@ function takeBytes(documents: readonly string[], limit: number): string[] {
     size += text.length;
     return size <= limit;
   });
+}
+
+/**
+ * Passages over and over. Nearly every token can be told from what stood before it, which teaches
+ * looking back far sooner than questions do, where few can.
+ */
+function makeRepeats(): string[] {
+  const documents: string[] = [];
+  let size = 0;
+  for (let index = 0; size < taskBytes; index++) {
+    const random = createRandom(seed, "repeats", index);
+    const separator = [" ", "\n", ", ", ". "][random.integer(4)]!;
+    const isProse = random.uniform() < 0.25;
+    const from = random.integer(filler.length);
+    const passage = isProse
+      ? filler[from]!
+      : Array.from(
+          { length: 6 + random.integer(30) },
+          () => words[random.integer(words.length)]!,
+        ).join(" ");
+    const wanted = 400 + random.integer(600);
+    let text = passage;
+    while (text.length < wanted) text += separator + passage;
+    documents.push(text);
+    size += text.length;
+  }
+  return documents;
 }
 
 /** Words of four to nine letters that are neither rare nor everywhere. */

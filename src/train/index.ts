@@ -33,7 +33,12 @@ export {
   type TrainedParameter,
   type Transform,
 } from "./optimizer.ts";
-export { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
+export {
+  decoderParameterShapes,
+  type InitializationOptions,
+  initializeDecoder,
+  type ParameterValue,
+} from "./parameters.ts";
 export {
   makeRecallTask,
   type RecallQuestion,

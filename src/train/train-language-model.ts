@@ -19,7 +19,12 @@ import { exportModel } from "./export-model.ts";
 import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
 import { drawLossCurve } from "./loss-curve.ts";
 import { adamW, decayMatricesOnly, type Transform } from "./optimizer.ts";
-import { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
+import {
+  decoderParameterShapes,
+  type InitializationOptions,
+  initializeDecoder,
+  type ParameterValue,
+} from "./parameters.ts";
 import {
   type LogEntry,
   openRunFolder,
@@ -67,6 +72,8 @@ export interface TrainLanguageModelOptions {
   averageDecay?: number;
   /** Tokens see only their own document. Default true. */
   documentMask?: boolean;
+  /** How random first weights are drawn. */
+  initialization?: InitializationOptions;
   /** Start from the weights of a checkpoint folder. Default: random ones. */
   initialWeights?: string;
   /** Parameters that stay as they are, by name. Default: none. */
@@ -300,6 +307,7 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
     corpora: options.corpora,
     heldOut: options.heldOut,
     initialWeights: options.initialWeights,
+    initialization: options.initialization,
   };
 }
 
@@ -350,7 +358,7 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
     }),
     parameters: options.initialWeights
       ? await readWeights(options.initialWeights, shapes)
-      : initializeDecoder(config, seed),
+      : initializeDecoder(config, seed, options.initialization),
     schedule: settings.schedule,
     optimizer: settings.optimizer,
     group: decayMatricesOnly,

@@ -2,6 +2,7 @@
 import { formatCount, formatDuration } from "../../core/progress.ts";
 import type {
   Corpus,
+  InitializationOptions,
   Schedule,
   TrainedLanguageModel,
   TrainLanguageModelOptions,
@@ -90,6 +91,11 @@ const options = {
     value: "FOLDER",
     help: "start from the weights of this checkpoint folder",
   },
+  initialize: {
+    kind: "list",
+    value: "PART=DEVIATION",
+    help: "how far random first weights spread: of matrices (default 0.02), embedding, head or outputs, the matrices that write into the residual stream",
+  },
   dtype: {
     kind: "text",
     value: "TYPE",
@@ -162,7 +168,8 @@ export const command: Command = defineCommand({
     let savedStep: number | undefined;
     const sayStopping = (): void => {
       line.clear();
-      if (!values.json) void stderr.write("ending the step under way, then saving (Ctrl-C again gives that up)\n");
+      if (!values.json)
+        void stderr.write("ending the step under way, then saving (Ctrl-C again gives that up)\n");
     };
     context.signal.addEventListener("abort", sayStopping, { once: true });
     let result: TrainedLanguageModel;
@@ -269,6 +276,7 @@ async function chooseOptions(values: TrainValues): Promise<TrainLanguageModelOpt
       sequenceLength: values.sequenceLength,
       averageDecay: values.averageDecay,
       initialWeights,
+      initialization: readInitialization(values.initialize),
       dtype: values.dtype,
       name: values.name,
       seed: values.seed,
@@ -310,6 +318,33 @@ async function readConfigFile(
   if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
   if (values.initialWeights === undefined) return undefined;
   return readConfig(values.initialWeights);
+}
+
+const initialParts = {
+  matrices: "deviation",
+  embedding: "embeddingDeviation",
+  head: "headDeviation",
+  outputs: "outputDeviation",
+} as const satisfies Record<string, keyof InitializationOptions>;
+
+/** `embedding=1`: parts of the model and how far their first weights spread. */
+function readInitialization(written: readonly string[]): InitializationOptions | undefined {
+  if (written.length === 0) return undefined;
+  const options: InitializationOptions = {};
+  for (const text of written) {
+    const [, part, deviation] = /^(\w+)=(\d*\.?\d+(?:e-?\d+)?)$/.exec(text) ?? [];
+    const key = initialParts[part as keyof typeof initialParts];
+    if (key === undefined || deviation === undefined) {
+      const expected = Object.keys(initialParts).map((name) => `${name}=DEVIATION`);
+      throw new UsageError(
+        "option-value-invalid",
+        `--initialize must be one of ${expected.join(", ")}, not ${JSON.stringify(text)}`,
+        { option: "--initialize", found: text, expected },
+      );
+    }
+    options[key] = Number(deviation);
+  }
+  return options;
 }
 
 /** `prose.txt@3`: a name and its share. */
