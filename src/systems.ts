@@ -77,6 +77,7 @@ const entries: readonly Entry[] = [
     room: "vocabulary",
     sentence:
       "Lets token boundaries of a frozen model follow the text at hand, with embeddings of new tokens computed on the fly.",
+    reproduction: () => import("./vocabulary/dynamic-tokenization/reproduction.ts"),
   },
   {
     slug: "zett",
@@ -86,6 +87,7 @@ const entries: readonly Entry[] = [
     room: "vocabulary",
     sentence:
       "Runs a model with another tokenizer without retraining: a hypernetwork predicts the embeddings of the new vocabulary.",
+    reproduction: () => import("./vocabulary/zett/reproduction.ts"),
   },
   {
     slug: "trans-tokenization",

@@ -4,6 +4,17 @@
  * @module vocabulary
  */
 export { lexicalOverlap, meanOfSubtokens, mixtureMethod, randomRows } from "./baselines.ts";
+export * from "./dynamic-tokenization/index.ts";
+export {
+  type Hypernetwork,
+  type HypernetworkConfig,
+  hypernetworkConfig,
+  type OpenPredictorOptions,
+  openPredictor,
+  type Predictor,
+  readHypernetwork,
+  writeHypernetwork,
+} from "./hypernetwork.ts";
 export {
   mixTables,
   type TokenMixture,
@@ -12,7 +23,7 @@ export {
   type VocabularyTables,
 } from "./mixture.ts";
 export { type NearestTokensOptions, nearestTokens } from "./nearest-tokens.ts";
-export { readParallelText, type SentencePair } from "./parallel-text.ts";
+export { readParallelText, readTexts, type SentencePair } from "./read-text.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
 export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
 export * from "./trans-tokenization/index.ts";
@@ -27,3 +38,5 @@ export {
   type TransferTask,
   transfer,
 } from "./transfer.ts";
+export { readWholeModel, type WholeModel, withTables } from "./whole-model.ts";
+export * from "./zett/index.ts";

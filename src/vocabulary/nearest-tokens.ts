@@ -8,7 +8,7 @@
  */
 import { mixtureMethod } from "./baselines.ts";
 import type { TokenMixture } from "./mixture.ts";
-import type { SentencePair } from "./parallel-text.ts";
+import type { SentencePair } from "./read-text.ts";
 import type { TokenForms } from "./token-forms.ts";
 import type { TransferMethod } from "./transfer.ts";
 

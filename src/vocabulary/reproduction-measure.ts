@@ -5,15 +5,14 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openCheckpoint, writeFileAtomically } from "../checkpoint/index.ts";
+import { writeFileAtomically } from "../checkpoint/index.ts";
 import { createRandom } from "../core/index.ts";
-import { type DecoderConfig, decoderNames } from "../model/index.ts";
+import type { DecoderConfig } from "../model/index.ts";
 import type { ReproductionContext } from "../reproduce/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import {
   adamW,
   decayMatricesOnly,
-  decoderParameterShapes,
   ignoredTarget,
   languageModelGraph,
   languageModelInputs,
@@ -21,39 +20,7 @@ import {
   type ParameterValue,
   type TrainingInputs,
 } from "../train/index.ts";
-import type { VocabularyTables } from "./mixture.ts";
-import { readSource, type SourceModel } from "./transfer.ts";
-
-/** A model with all its weights in memory. */
-export interface WholeModel {
-  readonly source: SourceModel;
-  readonly parameters: ReadonlyMap<string, ParameterValue>;
-}
-
-/** Reads a checkpoint folder whole. */
-export async function readWholeModel(folder: string): Promise<WholeModel> {
-  await using checkpoint = await openCheckpoint(folder);
-  const source = await readSource(checkpoint);
-  const parameters = new Map<string, ParameterValue>();
-  for (const [name, shape] of decoderParameterShapes(source.config)) {
-    parameters.set(name, { shape, data: await checkpoint.readFloat32(name) });
-  }
-  return { source, parameters };
-}
-
-/** The model with other tables. */
-export function withTables(
-  model: WholeModel,
-  tables: VocabularyTables,
-): { config: DecoderConfig; parameters: Map<string, ParameterValue> } {
-  const { width } = model.source.config;
-  const vocabularySize = tables.embedding.length / width;
-  const shape = [vocabularySize, width];
-  const parameters = new Map(model.parameters);
-  parameters.set(decoderNames.embedding, { shape, data: tables.embedding });
-  if (tables.head) parameters.set(decoderNames.head, { shape, data: tables.head });
-  return { config: { ...model.source.config, vocabularySize }, parameters };
-}
+import type { WholeModel } from "./whole-model.ts";
 
 /** Groups of lines that are read as one text each. */
 export function groupLines(lines: readonly string[], size: number): string[] {

@@ -19,7 +19,7 @@ const options = {
   method: {
     kind: "text",
     value: "METHOD",
-    choices: ["random", "overlap", "mean", "wechsel", "trans-tokenization"],
+    choices: ["random", "overlap", "mean", "wechsel", "trans-tokenization", "zett"],
     default: "mean",
     help: "how the rows of new tokens are found",
   },
@@ -48,6 +48,23 @@ const options = {
     default: 10,
     help: "rarer pairs of words are left out (trans-tokenization); 2 for a few thousand sentences",
   },
+  hypernetwork: {
+    kind: "text",
+    value: "FILE",
+    help: "the hypernetwork for the model; with --text it is trained and written there (zett)",
+  },
+  text: {
+    kind: "list",
+    value: "FILE",
+    help: "text to train a hypernetwork on, a paragraph a line (zett)",
+  },
+  steps: {
+    kind: "integer",
+    value: "N",
+    minimum: 1,
+    default: 300,
+    help: "steps of training a hypernetwork (zett)",
+  },
   dtype: {
     kind: "text",
     value: "TYPE",
@@ -64,7 +81,8 @@ export const command: Command = defineCommand({
     "Gives a model another vocabulary and writes it as an ordinary checkpoint folder: the body stays " +
     "as it is, the rows of the new tokens are predicted. random, overlap (shared tokens keep their " +
     "rows) and mean (of the old tokens that spell the new one) need nothing else; wechsel and " +
-    "trans-tokenization learn from parallel text which tokens mean the same.",
+    "trans-tokenization learn from parallel text which tokens mean the same; zett trains a " +
+    "hypernetwork once for a model, which then serves every tokenizer.",
   positionals: [],
   options,
   examples: [
@@ -76,6 +94,11 @@ export const command: Command = defineCommand({
       line: "jeton transfer --model path/to/checkpoint --tokenizer german --method trans-tokenization --source-text train.en --target-text train.de -o german-model",
       shows: "an English model whose new German tokens start from what they translate to",
     },
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer --method zett --text prose.txt --hypernetwork hypernetwork.safetensors -o moved",
+      shows:
+        "a hypernetwork trained for the model; without --text the next transfer takes it as it is",
+    },
   ],
   async run(context, values) {
     const { tokenizer, out } = values;
@@ -86,19 +109,24 @@ export const command: Command = defineCommand({
       });
     }
     const name = chooseModel(values.model);
-    const makeMethod = chooseMethod(values);
+    const makeMethod = chooseMethod(values, context.signal);
     const model = await locateModel(context, name);
     const { transfer } = await import("../../vocabulary/index.ts");
     const line = createStatusLine(context);
     try {
-      const result = await transfer(model, tokenizer, await makeMethod(), {
-        out,
-        seed: values.seed,
-        ...defined({ dtype: values.dtype }),
-        signal: context.signal,
-        onProgress: (stage, done, total) =>
-          line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
-      });
+      const result = await transfer(
+        model,
+        tokenizer,
+        await makeMethod(model, (stage) => line.show(stage)),
+        {
+          out,
+          seed: values.seed,
+          ...defined({ dtype: values.dtype }),
+          signal: context.signal,
+          onProgress: (stage, done, total) =>
+            line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
+        },
+      );
       line.clear();
       const { stdout } = context;
       if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
@@ -109,8 +137,10 @@ export const command: Command = defineCommand({
   },
 });
 
+type MakeMethod = (model: string, progress: (stage: string) => void) => Promise<TransferMethod>;
+
 /** Checks the options of the method now; the method itself is made when everything else is there. */
-function chooseMethod(values: Values<typeof options>): () => Promise<TransferMethod> {
+function chooseMethod(values: Values<typeof options>, signal: AbortSignal): MakeMethod {
   const { method, sourceText, targetText } = values;
   const load = (): Promise<typeof import("../../vocabulary/index.ts")> =>
     import("../../vocabulary/index.ts");
@@ -136,6 +166,32 @@ function chooseMethod(values: Values<typeof options>): () => Promise<TransferMet
         if (method === "wechsel") return nearestTokens({ pairs });
         const { directions, minimumCount } = values;
         return transTokenization({ pairs, directions, minimumCount });
+      };
+    }
+    case "zett": {
+      const { hypernetwork, text, steps, seed } = values;
+      if (hypernetwork === undefined) {
+        throw new UsageError(
+          "option-missing",
+          "zett needs --hypernetwork: a file to read, or with --text one to write",
+          { option: "hypernetwork" },
+        );
+      }
+      return async (model, progress) => {
+        const { readHypernetwork, readTexts, trainHypernetwork, writeHypernetwork, zett } =
+          await load();
+        if (text.length > 0) {
+          const trained = await trainHypernetwork(model, {
+            texts: await readTexts(text),
+            steps,
+            seed,
+            signal,
+            onProgress: (_, done, total, loss) =>
+              progress(`training a hypernetwork, step ${done}/${total}, loss ${loss.toFixed(3)}`),
+          });
+          await writeHypernetwork(hypernetwork, trained);
+        }
+        return zett(await readHypernetwork(hypernetwork));
       };
     }
   }

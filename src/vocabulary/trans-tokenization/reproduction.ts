@@ -12,18 +12,11 @@ import {
 import { trainTokenizer } from "../../tokenizer/index.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
 import { nearestTokens } from "../nearest-tokens.ts";
-import { readParallelText, type SentencePair } from "../parallel-text.ts";
-import {
-  adaptAndMeasure,
-  fingerprint,
-  groupLines,
-  readWholeModel,
-  remember,
-  type WholeModel,
-  withTables,
-} from "../reproduction-measure.ts";
+import { readParallelText, type SentencePair } from "../read-text.ts";
+import { adaptAndMeasure, fingerprint, groupLines, remember } from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
+import { readWholeModel, type WholeModel, withTables } from "../whole-model.ts";
 import { transTokenization } from "./trans-tokenization.ts";
 
 const setting =

@@ -4,7 +4,7 @@
  */
 import { mixtureMethod } from "../baselines.ts";
 import { normalizeMixture, type VocabularyMixture } from "../mixture.ts";
-import type { SentencePair } from "../parallel-text.ts";
+import type { SentencePair } from "../read-text.ts";
 import type { TokenForms } from "../token-forms.ts";
 import type { TransferMethod } from "../transfer.ts";
 import { type AlignWordsOptions, alignBothWays, alignWords } from "./align-words.ts";

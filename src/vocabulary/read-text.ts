@@ -1,4 +1,4 @@
-/** Texts in two languages, sentence by sentence. */
+/** Texts that methods learn from: in two languages, sentence by sentence, or in one, in pieces. */
 import { JetonError } from "../core/index.ts";
 import { readDocuments } from "../train/index.ts";
 
@@ -32,6 +32,24 @@ export async function readParallelText(
   return sources
     .map((source, line) => ({ source: source.trim(), target: targets[line]!.trim() }))
     .filter(({ source, target }) => source !== "" && target !== "");
+}
+
+/** Bytes of a piece of text that `readTexts` gives: about a training sequence. */
+const pieceLength = 400;
+
+/** Reads files as pieces of a few hundred characters, cut after words, none across two lines. */
+export async function readTexts(files: readonly string[]): Promise<string[]> {
+  const pieces: string[] = [];
+  for (const file of files) {
+    for (const line of await readLines(file)) {
+      for (let rest = line.trim(); rest !== ""; ) {
+        const space = rest.length > pieceLength ? rest.indexOf(" ", pieceLength) : -1;
+        pieces.push(space < 0 ? rest : rest.slice(0, space));
+        rest = space < 0 ? "" : rest.slice(space);
+      }
+    }
+  }
+  return pieces;
 }
 
 async function readLines(file: string): Promise<string[]> {

@@ -1,0 +1,61 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
+import { createByteCheckpoint } from "./testing/byte-checkpoint.ts";
+import { runVerb } from "./testing/run-verb.ts";
+
+let folder = "";
+const at = (name: string): string => join(folder, name);
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-cli-transfer-"));
+  createByteCheckpoint(at("source"), { width: 32, layers: 1 });
+  const texts = ["ein Haus, ein Hund, ein Haus"];
+  await saveTokenizer(
+    at("target"),
+    await trainTokenizer({ kind: "byte-level-bpe", vocabularySize: 270, texts }),
+  );
+  writeFileSync(at("en.txt"), "a house\na dog\n");
+  writeFileSync(at("de.txt"), "ein Haus\nein Hund\n");
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const transfer = (...args: string[]) =>
+  runVerb(["transfer", "--model", at("source"), "--tokenizer", at("target"), ...args]);
+
+test("writes a checkpoint and says what it did", async () => {
+  const { status, stdout } = await transfer("-o", at("moved"), "--json");
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    folder: at("moved"),
+    method: "mean",
+    oldVocabularySize: 257,
+    sharedTokens: 256,
+  });
+  expect(existsSync(at("moved/config.json"))).toBe(true);
+  const again = await transfer("-o", at("moved"));
+  expect(again.status).toBe(1);
+  expect(again.stderr).toContain("holds a model already");
+});
+
+test("takes parallel text, line by line", async () => {
+  const method = ["--method", "trans-tokenization", "--minimum-count", "0"];
+  const text = ["--source-text", at("en.txt"), "--target-text", at("de.txt")];
+  const { status, stdout } = await transfer(...method, ...text, "-o", at("translated"));
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${at("translated")}\n` });
+});
+
+test("says which option a method lacks", async () => {
+  for (const [method, option] of [
+    ["trans-tokenization", "--source-text"],
+    ["wechsel", "--source-text"],
+    ["zett", "--hypernetwork"],
+  ] as const) {
+    const { status, stderr } = await transfer("--method", method, "-o", at("never"));
+    expect(status).toBe(2);
+    expect(stderr).toContain(option);
+  }
+  expect((await runVerb(["transfer", "--model", at("source"), "-o", at("never")])).status).toBe(2);
+  expect(existsSync(at("never"))).toBe(false);
+});

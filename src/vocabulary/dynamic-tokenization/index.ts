@@ -1,0 +1,30 @@
+/** Dynamic tokenization: boundaries that follow the text, rows of new tokens computed on the fly. */
+export {
+  DirectionIndex,
+  type DirectionIndexOptions,
+  type FoundTokens,
+  type SearchOptions,
+  searchExactly,
+} from "./direction-index.ts";
+export {
+  type ContinuationQuestion,
+  type DynamicModel,
+  type OpenDynamicModelOptions,
+  openDynamicModel,
+  type ScoredContinuations,
+} from "./dynamic-model.ts";
+export {
+  type GenerateLargeOptions,
+  generateLarge,
+  type LargeToken,
+  type LargeVocabulary,
+  type MakeLargeVocabularyOptions,
+  makeLargeVocabulary,
+} from "./large-vocabulary.ts";
+export {
+  type DynamicToken,
+  type MergeBatchOptions,
+  type MergedBatch,
+  mergeBatch,
+} from "./merge-batch.ts";
+export { type CacheUse, RowCache } from "./row-cache.ts";

@@ -1,0 +1,152 @@
+/**
+ * Generation with a very large vocabulary: every token's rows are predicted, and the next token is found
+ * by an index instead of a product with the whole head.
+ */
+import { createRandom } from "../../core/index.ts";
+import { fromByteAlphabet } from "../../tokenizer/byte-alphabet.ts";
+import { type Hypernetwork, predictRows, spellTokens } from "../hypernetwork.ts";
+import type { VocabularyTables } from "../mixture.ts";
+import { cutByLongestTokens, formOfText } from "../token-forms.ts";
+import type { WholeModel } from "../whole-model.ts";
+import {
+  DirectionIndex,
+  type DirectionIndexOptions,
+  type SearchOptions,
+} from "./direction-index.ts";
+import { type DynamicModel, meanRows } from "./dynamic-model.ts";
+import type { DynamicToken } from "./merge-batch.ts";
+
+/** A vocabulary with predicted rows and an index over them. */
+export interface LargeVocabulary {
+  /** Byte forms by id. */
+  readonly forms: readonly string[];
+  /** Source id of the token that ends texts, which is the last row; undefined where there is none. */
+  readonly endSource: number | undefined;
+  readonly tables: VocabularyTables;
+  readonly index: DirectionIndex;
+  /** Cuts text by the longest tokens within each word. */
+  encode(text: string): string[];
+}
+
+export interface MakeLargeVocabularyOptions extends DirectionIndexOptions {
+  /** Predicts rows. Default: they are the means of the rows of the spelling. */
+  hypernetwork?: Hypernetwork;
+  /** Default 2. */
+  threads?: number;
+  inline?: boolean;
+}
+
+const words: RegExp =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+/**
+ * Makes a large vocabulary of the model's own tokens and others, given as byte forms.
+ *
+ * @example
+ * const vocabulary = await makeLargeVocabulary(whole, frequentWords, { hypernetwork });
+ */
+export async function makeLargeVocabulary(
+  whole: WholeModel,
+  others: Iterable<string>,
+  options: MakeLargeVocabularyOptions = {},
+): Promise<LargeVocabulary> {
+  const { config, vocabulary, tables } = whole.source;
+  const { width } = config;
+  const forms = [...new Set([...vocabulary.ids.keys(), ...others])];
+  const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
+  const endSource = vocabulary.tokenizer.endId;
+  const predicted = options.hypernetwork
+    ? await predictRows(options.hypernetwork, tables, spellings, options)
+    : meanRows(tables, spellings, width);
+  const withEnd = (rows: Float32Array, source: Float32Array): Float32Array => {
+    if (endSource === undefined) return rows;
+    const all = new Float32Array(rows.length + width);
+    all.set(rows);
+    // Special tokens keep their rows.
+    all.set(source.subarray(endSource * width, (endSource + 1) * width), rows.length);
+    return all;
+  };
+  const embedding = withEnd(predicted.embedding, tables.embedding);
+  const head = predicted.head && withEnd(predicted.head, tables.head!);
+  const known = {
+    ids: new Map(forms.map((form, id) => [form, id])),
+    longest: forms.reduce((longest, form) => Math.max(longest, form.length), 0),
+  };
+  return {
+    forms,
+    endSource,
+    tables: head ? { embedding, head } : { embedding },
+    index: new DirectionIndex(head ?? embedding, width, options),
+    encode: (text) =>
+      Array.from(text.matchAll(words), ([word]) => formOfText(word)).flatMap((word) =>
+        cutByLongestTokens(known, word).map((id) => forms[id]!),
+      ),
+  };
+}
+
+export interface GenerateLargeOptions extends SearchOptions {
+  /** Default 32. */
+  maxTokens?: number;
+  /** Tokens among which is chosen. Default 20. */
+  shortlist?: number;
+  /** 0 takes the best of them. Default 0. */
+  temperature?: number;
+  /** Default 0. */
+  seed?: number;
+  signal?: AbortSignal;
+}
+
+/** A generated token of a large vocabulary. */
+export interface LargeToken {
+  readonly form: string;
+  /** What became certain of the text with it. */
+  readonly text: string;
+  /** Its product with the hidden state, exact. */
+  readonly logit: number;
+}
+
+/**
+ * Generates with a large vocabulary: the hidden state asks the index for a short list, exact products
+ * decide among it, and the predicted row of the chosen token is the next input. The sequence is read anew
+ * for every token.
+ */
+export async function* generateLarge(
+  model: DynamicModel,
+  vocabulary: LargeVocabulary,
+  prompt: string,
+  options: GenerateLargeOptions = {},
+): AsyncGenerator<LargeToken> {
+  const { maxTokens = 32, shortlist = 20, temperature = 0, seed = 0, signal } = options;
+  const { tokenizer } = model.whole.source.vocabulary;
+  const begin = tokenizer.beginningId ?? tokenizer.endId;
+  const sequence: DynamicToken[] = [
+    ...(begin === undefined ? [] : [begin]),
+    ...vocabulary.encode(prompt),
+  ];
+  const decoder = new TextDecoder();
+  for (let step = 0; step < maxTokens; step++) {
+    signal?.throwIfAborted();
+    const [hidden] = await model.lastHidden([sequence]);
+    const { ids, logits } = vocabulary.index.search(hidden!, shortlist, options);
+    const chosen = choose(logits, temperature, createRandom(seed, "large", step).uniform());
+    const id = ids[chosen]!;
+    // The row behind the last form is that of the end.
+    const form = vocabulary.forms[id];
+    if (form === undefined) break;
+    sequence.push(form);
+    const text = decoder.decode(fromByteAlphabet(form) ?? new Uint8Array(0), { stream: true });
+    yield { form, text, logit: logits[chosen]! };
+  }
+}
+
+/** The place that a uniform number falls on under the softmax of `logits`, which are sorted. */
+function choose(logits: Float32Array, temperature: number, uniform: number): number {
+  if (temperature === 0) return 0;
+  const shares = Array.from(logits, (logit) => Math.exp((logit - logits[0]!) / temperature));
+  let left = uniform * shares.reduce((sum, share) => sum + share, 0);
+  for (const [place, share] of shares.entries()) {
+    left -= share;
+    if (left < 0) return place;
+  }
+  return shares.length - 1;
+}

@@ -1,0 +1,37 @@
+/** A model with all its weights in memory, for what trains with it or trains it. */
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { type DecoderConfig, decoderNames } from "../model/index.ts";
+import { decoderParameterShapes, type ParameterValue } from "../train/index.ts";
+import type { VocabularyTables } from "./mixture.ts";
+import { readSource, type SourceModel } from "./transfer.ts";
+
+/** A model with all its weights in memory. */
+export interface WholeModel {
+  readonly source: SourceModel;
+  readonly parameters: ReadonlyMap<string, ParameterValue>;
+}
+
+/** Reads a checkpoint folder whole. */
+export async function readWholeModel(folder: string): Promise<WholeModel> {
+  await using checkpoint = await openCheckpoint(folder);
+  const source = await readSource(checkpoint);
+  const parameters = new Map<string, ParameterValue>();
+  for (const [name, shape] of decoderParameterShapes(source.config)) {
+    parameters.set(name, { shape, data: await checkpoint.readFloat32(name) });
+  }
+  return { source, parameters };
+}
+
+/** The model with other tables. */
+export function withTables(
+  model: WholeModel,
+  tables: VocabularyTables,
+): { config: DecoderConfig; parameters: Map<string, ParameterValue> } {
+  const { width } = model.source.config;
+  const vocabularySize = tables.embedding.length / width;
+  const shape = [vocabularySize, width];
+  const parameters = new Map(model.parameters);
+  parameters.set(decoderNames.embedding, { shape, data: tables.embedding });
+  if (tables.head) parameters.set(decoderNames.head, { shape, data: tables.head });
+  return { config: { ...model.source.config, vocabularySize }, parameters };
+}

@@ -1,0 +1,10 @@
+/** ZeTT: a hypernetwork predicts the rows of a tokenizer that the model has never seen. */
+export {
+  cutMostProbably,
+  type SampledTokenizer,
+  SubstringQueue,
+  type SubstringQueueOptions,
+  sampleTokenizer,
+} from "./sample-tokenizers.ts";
+export { type TrainHypernetworkOptions, trainHypernetwork } from "./train-hypernetwork.ts";
+export { zett } from "./zett.ts";

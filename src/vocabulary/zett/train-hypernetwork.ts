@@ -1,0 +1,378 @@
+/**
+ * Trains a hypernetwork: the body of the model is frozen, every step brings another tokenizer, and the
+ * loss is that of the language model with the predicted rows.
+ */
+import { createRandom, JetonError, type Random } from "../../core/index.ts";
+import {
+  type DecoderWeights,
+  decoderHead,
+  decoderNames,
+  decodeWhole,
+  embed,
+  rotationTables,
+  rotationTypes,
+  traceWeights,
+} from "../../model/index.ts";
+import {
+  add,
+  cast,
+  concat,
+  crossEntropyRows,
+  divide,
+  equal,
+  gather,
+  int32,
+  less,
+  matmul,
+  maximum,
+  multiply,
+  not,
+  reshape,
+  slice,
+  sqrt,
+  stopGradient,
+  subtract,
+  sum,
+  type Tensor,
+  where,
+} from "../../tensor/index.ts";
+import {
+  adamW,
+  decayMatricesOnly,
+  ignoredTarget,
+  objectiveGraph,
+  openTrainer,
+  type ParameterValue,
+  type TrainingGraph,
+  type TrainingInputs,
+} from "../../train/index.ts";
+import {
+  type Hypernetwork,
+  type HypernetworkConfig,
+  hypernetworkConfig,
+  hypernetworkShapes,
+  initializeHypernetwork,
+  learns,
+  packSpellings,
+  sourceTableNames,
+  spellTokens,
+  traceHypernetwork,
+  traceSourceTables,
+} from "../hypernetwork.ts";
+import { readWholeModel, type WholeModel } from "../whole-model.ts";
+import { SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
+
+export interface TrainHypernetworkOptions {
+  /** Text of the kind that the tokenizers are for, in pieces of a few hundred bytes. */
+  texts: readonly string[];
+  /** The form; what is left out is as `hypernetworkConfig` says. */
+  form?: Partial<Omit<HypernetworkConfig, "width" | "tied" | "sourceSize">>;
+  /** Steps that teach the rows of the source tokens. Default 200 for rows, none for corrections. */
+  mimicSteps?: number;
+  /** Steps with sampled tokenizers. Default 300. */
+  steps?: number;
+  /** Source tokens of a step of the first kind. Default 2048. */
+  mimicTokens?: number;
+  /** Texts of a step of the second kind. Default 8. */
+  batch?: number;
+  /** Tokens of a sampled vocabulary. Default 1024. */
+  vocabularySize?: number;
+  /** Texts from which vocabularies are drawn. Default 256. */
+  queue?: number;
+  /** Default 1e-3. */
+  learningRate?: number;
+  /** Weight of the loss that holds tokens of the source to their rows. Default 0.5. */
+  auxiliary?: number;
+  /** Longer sequences are cut. Default 256. */
+  longest?: number;
+  /** Default 0. */
+  seed?: number;
+  /** Default 2. */
+  threads?: number;
+  /** True: it trains on the calling thread and blocks it. Default false. */
+  inline?: boolean;
+  onProgress?: (stage: "mimic" | "transfer", done: number, total: number, loss: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Trains a hypernetwork for a model.
+ *
+ * @param model a checkpoint folder, or a model that has been read
+ *
+ * @throws JetonError `zett-texts-empty`, and whatever training throws
+ */
+export async function trainHypernetwork(
+  model: string | WholeModel,
+  options: TrainHypernetworkOptions,
+): Promise<Hypernetwork> {
+  const whole = typeof model === "string" ? await readWholeModel(model) : model;
+  const { seed = 0 } = options;
+  const texts = options.texts.filter((text) => text.trim() !== "");
+  if (texts.length === 0) {
+    throw new JetonError("a hypernetwork learns from text, and there is none", {
+      code: "zett-texts-empty",
+      details: { texts: options.texts.length },
+    });
+  }
+  const config = hypernetworkConfig(whole.source.config, options.form);
+  let hypernetwork = await initializeHypernetwork(config, whole.source.tables, seed, options);
+  hypernetwork = await learnToMimic(whole, hypernetwork, options);
+  return learnToTransfer(whole, hypernetwork, { ...options, texts });
+}
+
+/** Shapes and values of everything that both stages use. */
+function parametersOf(whole: WholeModel, hypernetwork: Hypernetwork): Map<string, ParameterValue> {
+  const { tables, config } = whole.source;
+  const shape = [config.vocabularySize, config.width];
+  const values = new Map(hypernetwork.parameters);
+  values.set(sourceTableNames.embedding, { shape, data: tables.embedding });
+  if (tables.head) values.set(sourceTableNames.head, { shape, data: tables.head });
+  return values;
+}
+
+const shapesOf = (values: ReadonlyMap<string, ParameterValue>): Map<string, readonly number[]> =>
+  new Map([...values].map(([name, { shape }]) => [name, shape]));
+
+/** Squared distance of rows, summed over dimensions, of the tokens that count. */
+function distance(predicted: Tensor, wanted: Tensor, counts: Tensor): Tensor {
+  const difference = subtract(predicted, wanted);
+  return sum(multiply(sum(multiply(difference, difference), { axes: [1] }), counts));
+}
+
+/** Stage 1: each source token, given as its own id, gets its own rows. */
+async function learnToMimic(
+  whole: WholeModel,
+  hypernetwork: Hypernetwork,
+  options: TrainHypernetworkOptions,
+): Promise<Hypernetwork> {
+  const { config } = hypernetwork;
+  const steps = options.mimicSteps ?? (config.predicts === "rows" ? 200 : 0);
+  if (steps === 0) return hypernetwork;
+  const { mimicTokens = 2048, seed = 0, learningRate = 1e-3 } = options;
+  const values = parametersOf(whole, hypernetwork);
+  const graph = objectiveGraph(
+    { spellings: int32(["tokens", "length"]) },
+    shapesOf(values),
+    [...values.keys()].filter(learns),
+    (input) => {
+      const source = traceSourceTables(config);
+      const spellings = input["spellings"]!;
+      const predicted = traceHypernetwork(config, spellings, source);
+      const own = reshape(slice(spellings, { axis: 1, end: 1 }), ["tokens"]);
+      const all = cast(not(less(own, 0)), "float32");
+      const outputs = config.tied ? (["embedding"] as const) : (["embedding", "head"] as const);
+      const losses = outputs.map((output) =>
+        distance(predicted[output]!, gather(source[output]!, own), all),
+      );
+      const loss = losses.reduce((a, b) => add(a, b));
+      return { loss: multiply(loss, 1 / losses.length), weight: sum(all) };
+    },
+  );
+  const random = createRandom(seed, "mimic");
+  const batch = (): TrainingInputs[] => {
+    const tokens = Math.min(mimicTokens, config.sourceSize);
+    const ids = Array.from({ length: tokens }, () => [random.integer(config.sourceSize)]);
+    return [{ spellings: { dtype: "int32", ...packSpellings(config, ids) } }];
+  };
+  const trained = await train(graph, values, batch, {
+    steps,
+    schedule: { kind: "linear", peak: learningRate, steps, warmupSteps: Math.ceil(steps / 10) },
+    options,
+    stage: "mimic",
+  });
+  return { config, parameters: onlyHypernetwork(config, trained) };
+}
+
+/** Stage 2: another tokenizer every step. */
+async function learnToTransfer(
+  whole: WholeModel,
+  hypernetwork: Hypernetwork,
+  options: TrainHypernetworkOptions,
+): Promise<Hypernetwork> {
+  const { steps = 300, learningRate = 1e-3, seed = 0 } = options;
+  if (steps === 0) return hypernetwork;
+  const { config } = hypernetwork;
+  const values = parametersOf(whole, hypernetwork);
+  for (const [name, value] of whole.parameters) {
+    if (name !== decoderNames.embedding && name !== decoderNames.head) values.set(name, value);
+  }
+  const graph = transferObjective(whole, config, values, options.auxiliary ?? 0.5);
+  const batch = transferBatches(whole, config, options, createRandom(seed, "transfer"));
+  const trained = await train(graph, values, batch, {
+    steps,
+    schedule: {
+      kind: "cosine",
+      peak: learningRate,
+      final: learningRate / 10,
+      steps,
+      warmupSteps: Math.ceil(steps / 20),
+    },
+    options,
+    stage: "transfer",
+  });
+  return { config, parameters: onlyHypernetwork(config, trained) };
+}
+
+/**
+ * The language model's loss with predicted tables, and the auxiliary loss: the squared distance of
+ * tokens that the source has to their rows there, over the mean norm of those rows.
+ */
+function transferObjective(
+  whole: WholeModel,
+  config: HypernetworkConfig,
+  values: ReadonlyMap<string, ParameterValue>,
+  auxiliary: number,
+): TrainingGraph {
+  const model = whole.source.config;
+  const types = {
+    spellings: int32(["tokens", "length"]),
+    specials: int32(["specials"]),
+    ids: int32(["batch", "time"]),
+    targets: int32(["batch", "time"]),
+    ...rotationTypes(model),
+  };
+  return objectiveGraph(types, shapesOf(values), [...values.keys()].filter(learns), (input) => {
+    const source = traceSourceTables(config);
+    const spellings = input["spellings"]!;
+    const predicted = traceHypernetwork(config, spellings, source);
+    // Special tokens come first and keep the rows of the source.
+    const withSpecials = (output: "embedding" | "head"): Tensor =>
+      concat([gather(source[output]!, input["specials"]!), predicted[output]!], 0);
+    const embedding = withSpecials("embedding");
+    const head = config.tied ? embedding : withSpecials("head");
+    const stored = traceWeights(
+      new Map([...values].map(([name, { shape }]) => [name, { dtype: "F32", shape: [...shape] }])),
+      "f32",
+    );
+    const headName = model.tiedEmbeddings ? decoderNames.embedding : decoderNames.head;
+    const weights: DecoderWeights = {
+      vector: stored.vector,
+      table: (name) => (name === decoderNames.embedding ? embedding : stored.table(name)),
+      linear: (x, names) =>
+        names[0] === headName ? matmul(x, head, { transposeB: true }) : stored.linear(x, names),
+    };
+    const x = decodeWhole(model, weights, embed(model, weights, input["ids"]!), input);
+    const targets = input["targets"]!;
+    const isIgnored = equal(targets, ignoredTarget);
+    const counts = cast(not(isIgnored), "float32");
+    const rows = crossEntropyRows(decoderHead(model, weights, x), where(isIgnored, 0, targets));
+    const weight = sum(counts);
+
+    const own = reshape(slice(spellings, { axis: 1, end: 1 }), ["tokens"]);
+    const second = reshape(slice(spellings, { axis: 1, start: 1, end: 2 }), ["tokens"]);
+    const isKnown = cast(less(second, 0), "float32");
+    const outputs = config.tied ? (["embedding"] as const) : (["embedding", "head"] as const);
+    const losses = outputs.map((output) => {
+      const wanted = stopGradient(gather(source[output]!, own));
+      const known = maximum(sum(isKnown), 1);
+      const norms = sqrt(sum(multiply(wanted, wanted), { axes: [1] }));
+      const norm = divide(sum(multiply(norms, isKnown)), known);
+      return divide(divide(distance(predicted[output]!, wanted, isKnown), known), add(norm, 1e-8));
+    });
+    const lexical = multiply(
+      losses.reduce((a, b) => add(a, b)),
+      auxiliary / losses.length,
+    );
+    return { loss: add(sum(multiply(rows, counts)), multiply(lexical, weight)), weight };
+  });
+}
+
+/** Batches, each in a tokenizer of its own. */
+function transferBatches(
+  whole: WholeModel,
+  config: HypernetworkConfig,
+  options: TrainHypernetworkOptions,
+  random: Random,
+): () => TrainingInputs[] {
+  const { texts, batch: size = 8, vocabularySize = 1024, longest = 256 } = options;
+  const { vocabulary } = whole.source;
+  const { tokenizer } = vocabulary;
+  const start = tokenizer.beginningId ?? tokenizer.endId ?? 0;
+  const specials = { dtype: "int32", data: Int32Array.of(start), shape: [1] } as const;
+  const rotations = rotationTables(whole.source.config, longest);
+  const queue = new SubstringQueue({ texts: options.queue ?? 256 });
+  const order = random.fork("order");
+  const draw = (): string => {
+    const text = texts[order.integer(texts.length)]!;
+    queue.push(text);
+    return text;
+  };
+  for (let text = size; text < (options.queue ?? 256); text++) draw();
+  const spellings = new Map<string, number[] | undefined>();
+  let step = 0;
+  return () => {
+    step++;
+    const chosen = Array.from({ length: size }, draw);
+    const sampled = sampleTokenizer(queue.counts, vocabularySize, random.fork("tokenizer", step));
+    for (const form of sampled.forms) {
+      if (!spellings.has(form)) spellings.set(form, spellTokens(vocabulary, [form])[0]);
+    }
+    // A byte that the source cannot spell stands for the token that begins texts.
+    const matrix = packSpellings(
+      config,
+      sampled.forms.map((form) => spellings.get(form) ?? [start]),
+    );
+    const rows = chosen.map((text) => sampled.encode(text).slice(0, longest));
+    const time = Math.max(...rows.map((row) => row.length));
+    const ids = new Int32Array(size * time);
+    const targets = new Int32Array(size * time).fill(ignoredTarget);
+    for (const [place, row] of rows.entries()) {
+      for (const [at, id] of row.entries()) {
+        targets[place * time + at] = id + 1;
+        if (at + 1 < time) ids[place * time + at + 1] = id + 1;
+      }
+    }
+    const shape = [size, time];
+    return [
+      {
+        spellings: { dtype: "int32", ...matrix },
+        specials,
+        ids: { dtype: "int32", shape, data: ids },
+        targets: { dtype: "int32", shape, data: targets },
+        ...rotations,
+      },
+    ];
+  };
+}
+
+interface Stage {
+  readonly steps: number;
+  readonly schedule: Parameters<typeof openTrainer>[0]["schedule"];
+  readonly options: TrainHypernetworkOptions;
+  readonly stage: "mimic" | "transfer";
+}
+
+async function train(
+  graph: TrainingGraph,
+  parameters: ReadonlyMap<string, ParameterValue>,
+  batch: () => TrainingInputs[],
+  { steps, schedule, options, stage }: Stage,
+): Promise<Map<string, ParameterValue>> {
+  const { signal, onProgress, threads = 2, inline = false } = options;
+  await using trainer = await openTrainer({
+    graph,
+    parameters,
+    schedule,
+    optimizer: adamW({ beta2: 0.95, weightDecay: 0.01, maximumNorm: 1 }),
+    group: decayMatricesOnly,
+    threads,
+    spinning: false,
+    inline,
+  });
+  for (let step = 1; step <= steps; step++) {
+    signal?.throwIfAborted();
+    const { loss } = await trainer.step(batch());
+    onProgress?.(stage, step, steps, loss);
+  }
+  return trainer.parameters();
+}
+
+function onlyHypernetwork(
+  config: HypernetworkConfig,
+  values: ReadonlyMap<string, ParameterValue>,
+): Map<string, ParameterValue> {
+  return new Map(
+    [...hypernetworkShapes(config).keys()].map((name) => [name, values.get(name)!] as const),
+  );
+}

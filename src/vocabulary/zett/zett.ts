@@ -1,0 +1,67 @@
+/**
+ * Zero-shot tokenizer transfer (Minixhofer et al., 2024): a hypernetwork that was trained once for a
+ * model predicts the rows of any tokenizer's tokens from how the model spells them.
+ */
+import { JetonError } from "../../core/index.ts";
+import {
+  type Hypernetwork,
+  type OpenPredictorOptions,
+  predictRows,
+  spellTokens,
+} from "../hypernetwork.ts";
+import { mixTables, type VocabularyTables } from "../mixture.ts";
+import type { TransferMethod } from "../transfer.ts";
+
+/**
+ * The method, for `transfer`.
+ *
+ * @param hypernetwork one that was trained for this very model
+ *
+ * @throws JetonError `zett-hypernetwork-foreign` when it was made for a model of another shape
+ */
+export function zett(
+  hypernetwork: Hypernetwork,
+  options: OpenPredictorOptions = {},
+): TransferMethod {
+  return {
+    name: "zett",
+    async predict({ source, target, seed, signal, progress }): Promise<VocabularyTables> {
+      const { width, tied, sourceSize } = hypernetwork.config;
+      const { config, tables } = source;
+      const fits =
+        width === config.width &&
+        tied === config.tiedEmbeddings &&
+        sourceSize * width === tables.embedding.length;
+      if (!fits) {
+        throw new JetonError(
+          `the hypernetwork is for a table [${sourceSize}, ${width}], the model's is [${config.vocabularySize}, ${config.width}]`,
+          {
+            code: "zett-hypernetwork-foreign",
+            details: { found: hypernetwork.config, expected: config.vocabularySize },
+          },
+        );
+      }
+      const spellings = spellTokens(source.vocabulary, target.forms);
+      const known = [...spellings.keys()].filter((id) => spellings[id] !== undefined);
+      const rows = await predictRows(
+        hypernetwork,
+        tables,
+        known.map((id) => spellings[id]!),
+        {
+          ...options,
+          ...(signal && { signal }),
+          onProgress: (done, total) => progress("predicting rows", done, total),
+        },
+      );
+      // Tokens without a spelling (special ones without a counterpart) get rows as in every method.
+      const nothing = new Array<undefined>(target.size).fill(undefined);
+      const predicted = mixTables(tables, nothing, { width, seed });
+      for (const [place, id] of known.entries()) {
+        const from = place * width;
+        predicted.embedding.set(rows.embedding.subarray(from, from + width), id * width);
+        predicted.head?.set(rows.head!.subarray(from, from + width), id * width);
+      }
+      return predicted;
+    },
+  };
+}
