@@ -18,7 +18,9 @@ describe("jeton run --drafter", () => {
   const base = () => ["run", "-m", model, "-n", "24", "--ignore-eos", "--seed", "3"];
   const prompt = "abcabcabcabcabc";
 
-  test("every drafter gives the text that none gives, and says what it brought", async () => {
+  test("every drafter gives the text that none gives, and says what it brought", {
+    timeout: 300_000,
+  }, async () => {
     const { drafterNames } = await import("../generate/index.ts");
     expect(drafterOptions.drafter.choices.filter((name) => name !== "none").sort()).toEqual(
       [...drafterNames].sort(),
