@@ -36,6 +36,7 @@ export {
   type HandleStep,
 } from "./decoder-service.ts";
 export { KeyValueCache } from "./key-value-cache.ts";
+export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
 export { type PackedMatrix, packMatrix } from "./pack.ts";
 export { type RopeFrequencies, ropeFrequencies } from "./rope.ts";
