@@ -36,12 +36,15 @@ const tasks = JSON.parse(
     maxBuffer: 1 << 28,
   }).toString("utf8"),
 );
-await using model = await loadModel(values.model, { format: values.format, slots: 2 });
+const model = await loadModel(values.model, {
+  format: values.format,
+  slots: 2,
+  batchInvariant: values["batch-invariant"],
+});
 const options = {
   temperature: 0,
   maxTokens: Number(values.tokens),
   ignoreEndOfSequence: true,
-  batchInvariant: values["batch-invariant"],
 };
 const draftModel = join(root, "models/jeton-nano-draft");
 let wrong = 0;
@@ -76,4 +79,5 @@ for (const kind of values.kinds.split(",")) {
   }
 }
 for (const { drafter } of drafters) await drafter.close();
+await model.close();
 process.exitCode = wrong > 0 ? 1 : 0;
