@@ -5,13 +5,18 @@ import { trainLibTokenizer } from "./lib-tokenizer/index.ts";
 import {
   type TrainTokenizerOptions as OrdinaryOptions,
   type TrainTokenizerProgress as OrdinaryProgress,
-  trainableKinds as ordinaryKinds,
   type TrainedTokenizer,
   trainTokenizer as trainOrdinaryTokenizer,
 } from "./training/train-tokenizer.ts";
 
 /** The kinds of tokenizers that can be trained. */
-export const trainableKinds = [...ordinaryKinds, "lib"] as const;
+export const trainableKinds = [
+  "byte-level-bpe",
+  "byte-fallback-bpe",
+  "wordpiece",
+  "unigram",
+  "lib",
+] as const;
 
 export type TrainableKind = (typeof trainableKinds)[number];
 
