@@ -114,12 +114,13 @@ export function createAcceptanceTable(options: AcceptanceTableOptions = {}): Acc
 /**
  * Learns from what became of a tree, which may be a part of the one that was proposed.
  *
- * @param confidences of the proposed tree's nodes, given that their earlier siblings were refused
+ * @param confidences of the proposed tree's nodes, given that their earlier siblings were refused;
+ *   nodes without one teach nothing
  */
 export function observeVerdict(
   table: AcceptanceTable,
   proposed: DraftTree,
-  confidences: readonly number[],
+  confidences: readonly (number | undefined)[],
   { tree, accepted, refused }: DraftVerdict,
 ): void {
   const places = tree === proposed ? undefined : placesIn(proposed, tree);

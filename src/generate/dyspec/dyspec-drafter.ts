@@ -43,7 +43,7 @@ export interface DyspecOptions {
   readonly maximumNodes?: number;
   /** Most nodes on a path, which is about the number of passes of the draft. Default 8. */
   readonly maximumDepth?: number;
-  /** Order in which places are filled; see `GrowOptions`. */
+  /** Order in which places are filled; see `GrowOptions`. Default with `calibrate`: `"gain"`. */
   readonly order?: GrowOptions["order"];
   /**
    * How a request that samples gets its children: `"drawn"` from the draft's law as in the paper
@@ -67,9 +67,22 @@ export interface TreeDrafterParts {
   readonly maximumDepth: number;
   /** @param options limits, randomness and, where calibrated, chances of acceptance */
   readonly grow: (laws: DraftLaws, options: GrowOptions) => Promise<DynamicTree>;
-  /** Learns chances of acceptance for requests that are greedy, and for those that sample. */
-  readonly calibration?: Readonly<Record<"greedy" | "sampled", AcceptanceTable>>;
+  /** Learned chances of acceptance for requests that are greedy, and for those that sample. */
+  readonly calibration?: Readonly<Record<"greedy" | "sampled", RankTables>>;
 }
+
+/**
+ * Chances of acceptance of first children, second ones, and all later ones. Draws make the difference: the
+ * first is accepted as often as both laws overlap, however improbable it is; the next only has what the
+ * first left.
+ */
+type RankTables = readonly [AcceptanceTable, AcceptanceTable, AcceptanceTable];
+
+const rankTables = (): RankTables => [
+  createAcceptanceTable(),
+  createAcceptanceTable(),
+  createAcceptanceTable(),
+];
 
 /**
  * Guesses with dynamic trees over a draft's laws. The drafter does not close the draft.
@@ -81,10 +94,13 @@ export interface TreeDrafterParts {
  * @throws JetonError `draft-model-vocabulary`
  */
 export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions): Drafter {
-  const { algorithm = "best-first", threshold, order, calibrate = false } = options;
+  const { algorithm = "best-first", threshold, calibrate = false } = options;
+  // By reach, learned chances would hardly matter: a place that is often tested may promise nothing.
+  const order = options.order ?? (calibrate ? "gain" : undefined);
   const kind = "dyspec";
   const key = tokenizerKey(model);
-  const tables = { greedy: createAcceptanceTable(), sampled: createAcceptanceTable() };
+  const calibration = { greedy: rankTables(), sampled: rankTables() };
+  const tables = [...calibration.greedy, ...calibration.sampled];
   const drafter = createTreeDrafter({
     name: "dyspec",
     source: resolveSource(model, options.draft),
@@ -99,13 +115,13 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
             ...limits,
             threshold: threshold ?? 1 / limits.maximumNodes,
           }),
-    ...(calibrate && { calibration: tables }),
+    ...(calibrate && { calibration }),
   });
   if (!calibrate) return drafter;
   return {
     ...drafter,
     save() {
-      const numbers = Object.values(tables).flatMap((table) => {
+      const numbers = tables.flatMap((table) => {
         const { accepted, tested } = table.save();
         return [...accepted, ...tested];
       });
@@ -115,13 +131,17 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
     load(bytes) {
       const { body } = openState(bytes, { kind, key });
       const numbers = new Float64Array(body.slice().buffer);
-      const size = numbers.length / 4;
-      const expected = tables.greedy.save().tested.length;
+      const size = numbers.length / (2 * tables.length);
+      const expected = tables[0]!.save().tested.length;
       const plausible = numbers.every((value) => value >= 0 && value < 1e9);
       if (size !== expected || !plausible) {
-        throw invalidState("body", `${numbers.length} numbers`, `${4 * expected} counts`);
+        throw invalidState(
+          "body",
+          `${numbers.length} numbers`,
+          `${2 * tables.length * expected} counts`,
+        );
       }
-      for (const [index, table] of Object.values(tables).entries()) {
+      for (const [index, table] of tables.entries()) {
         const from = 2 * size * index;
         table.load({
           accepted: numbers.slice(from, from + size),
@@ -130,7 +150,7 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
       }
     },
     reset() {
-      for (const table of Object.values(tables)) table.reset();
+      for (const table of tables) table.reset();
     },
   };
 }
@@ -157,7 +177,7 @@ class TreeDraftSequence implements DraftSequence {
   readonly #sampling: Sampling;
   readonly #draws: boolean;
   readonly #source: DraftSourceSequence;
-  readonly #calibration: AcceptanceTable | undefined;
+  readonly #calibration: RankTables | undefined;
   #last: DynamicTree | undefined;
 
   constructor(parts: TreeDrafterParts, request: DraftRequest) {
@@ -182,7 +202,10 @@ class TreeDraftSequence implements DraftSequence {
       maximumDepth: Math.min(maximumDepth, context.maximumDepth),
       leastGain: context.leastExpected,
       ...(this.#draws && { random: draftRandom(this.#sampling, context) }),
-      ...(calibration && { acceptance: (chance: number) => calibration.estimate(chance) }),
+      ...(calibration && {
+        acceptance: (chance: number, rank: number) =>
+          calibration[Math.min(rank, calibration.length - 1)]!.estimate(chance),
+      }),
     });
     this.#last = tree;
     return tree.ids.length === 0 ? emptyTree : tree;
@@ -193,7 +216,13 @@ class TreeDraftSequence implements DraftSequence {
     const own = this.#last;
     this.#last = undefined;
     if (!calibration || !own || !verdict) return;
-    observeVerdict(calibration, own, own.chances, verdict);
+    for (const [at, table] of calibration.entries()) {
+      const belongs = (rank: number): boolean => Math.min(rank, calibration.length - 1) === at;
+      const chances = own.chances.map((chance, node) =>
+        belongs(own.ranks[node]!) ? chance : undefined,
+      );
+      observeVerdict(table, own, chances, verdict);
+    }
   }
 
   end(): void | Promise<void> {

@@ -34,8 +34,11 @@ export interface GrowOptions {
   readonly order?: "reach" | "gain";
   /** Places whose gain is below are left empty. Default 0. */
   readonly leastGain?: number;
-  /** From a draft probability to a probability of acceptance, monotone. Default: the identity. */
-  readonly acceptance?: (chance: number) => number;
+  /**
+   * From a draft probability, and the number of earlier siblings that were refused before it is
+   * tested, to a probability of acceptance. Default: the draft probability.
+   */
+  readonly acceptance?: (chance: number, rank: number) => number;
 }
 
 export interface GrowByLayerOptions extends GrowOptions {

@@ -28,6 +28,8 @@ export interface DynamicTree extends DraftTree {
   readonly reaches: readonly number[];
   /** Remaining probability of each node's token when it was chosen: `R[y]`. */
   readonly chances: readonly number[];
+  /** Number of each node's earlier siblings. */
+  readonly ranks: readonly number[];
   /** Passes of the draft that the tree took. */
   readonly draftCalls: number;
 }
@@ -63,6 +65,7 @@ export class GrowingTree {
   readonly expected: number[] = [];
   readonly #reaches: number[] = [];
   readonly #chances: number[] = [];
+  readonly #ranks: number[] = [];
   readonly #depths: number[] = [];
   readonly #paths: string[] = [];
   /** By node + 1: entry 0 is the root's. */
@@ -70,16 +73,19 @@ export class GrowingTree {
   readonly #known = new Map<string, KnownLaw>();
   readonly #source: DraftLaws;
   readonly #random: Random | undefined;
-  readonly #acceptance: (chance: number) => number;
+  readonly #acceptance: (chance: number, rank: number) => number;
   #draftCalls = 0;
 
   /**
    * @param options `random` draws children, otherwise they are the most probable tokens in order;
-   *   `acceptance` maps a draft probability to one of acceptance
+   *   `acceptance` maps a draft probability and a number of earlier siblings to one of acceptance
    */
   constructor(
     source: DraftLaws,
-    options: { readonly random?: Random; readonly acceptance?: (chance: number) => number },
+    options: {
+      readonly random?: Random;
+      readonly acceptance?: (chance: number, rank: number) => number;
+    },
   ) {
     this.#source = source;
     this.#random = options.random;
@@ -117,6 +123,7 @@ export class GrowingTree {
       this.expected,
       this.#reaches,
       this.#chances,
+      this.#ranks,
       this.#depths,
       this.#paths,
       this.#remaining,
@@ -133,12 +140,13 @@ export class GrowingTree {
     const { law, ranking, taken, children, mass, random } = this.#remainingAt(node);
     const { probabilities } = law;
     if (mass <= 0 || children === ranking.length) return 0;
-    if (!random) return reach * this.#acceptance(probabilities[ranking[children]!]! / mass);
+    if (!random)
+      return reach * this.#acceptance(probabilities[ranking[children]!]! / mass, children);
     let sum = 0;
     for (const index of ranking) {
       if (taken[index]) continue;
       const chance = probabilities[index]! / mass;
-      sum += chance * this.#acceptance(chance);
+      sum += chance * this.#acceptance(chance, children);
     }
     return reach * sum;
   }
@@ -150,13 +158,14 @@ export class GrowingTree {
     const at = random ? drawRemaining(remaining, random.uniform()) : ranking[remaining.children]!;
     const chance = Math.min(1, law.probabilities[at]! / remaining.mass);
     taken[at] = 1;
-    remaining.children++;
+    const earlier = remaining.children++;
     // Summed anew: what is left after subtracting nearly everything would be rounding error.
     remaining.mass = massOf(law, taken);
     this.#paths.push(`${this.#path(node)} ${law.ids[at]}`);
     this.ids.push(law.ids[at]!);
     this.parents.push(node);
-    this.expected.push(reach * this.#acceptance(chance));
+    this.expected.push(reach * this.#acceptance(chance, earlier));
+    this.#ranks.push(earlier);
     this.#reaches.push(reach);
     this.#chances.push(chance);
     this.#depths.push(node === -1 ? 1 : this.#depths[node]! + 1);
@@ -171,6 +180,7 @@ export class GrowingTree {
       expected,
       reaches: this.#reaches,
       chances: this.#chances,
+      ranks: this.#ranks,
       draftCalls: this.#draftCalls,
     };
     if (!this.#random) return tree;

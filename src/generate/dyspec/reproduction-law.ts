@@ -19,7 +19,7 @@ export interface LawOptions {
 }
 
 /**
- * Probability of counts at least as far from the exact law of three tokens, if the text does have it.
+ * Probability of counts at least as far from the exact law of four tokens, if the text does have it.
  *
  * @param open makes the drafter; its draft has the same tokens and nearly the same laws
  */
@@ -30,7 +30,7 @@ export async function lawProbability(
   const model = createLawModel({ seed });
   const drafter = open(model, createLawModel({ seed, mixed: { seed: seed + 1, share: 0.4 } }));
   const prompt = [1, 2];
-  const length = 3;
+  const length = 4;
   const resolved = resolveSampling(model, { ...sampling, seed: 0 });
   const law = await continuationLaw(model, prompt, length, resolved);
   const counts = new Map<string, number>();
