@@ -96,10 +96,11 @@ export const joinedAttention: Attention = (input) => {
 
 /**
  * `joinedAttention` in which a token looks the same to others whether it is new or was cached: it is
- * rounded as the cache rounds it, and stands in its place among all tokens, so that sums run in the
- * same order.
+ * rounded as the cache rounds it, and a chain's tokens stand in their places, so that sums run in the
+ * same order. Without the rounding a float16 cache changes logits by tenths: a token would matter
+ * differently to those that come in its own forward and to later ones.
  */
-export function invariantAttention(cacheType: CacheType): Attention {
+export function tokenOrderAttention(cacheType: CacheType): Attention {
   const asCached = (x: Tensor): Tensor =>
     cacheType === "float32" ? x : cast(cast(x, cacheType), "float32");
   return (input) =>

@@ -12,7 +12,7 @@ import {
   type Session,
   type TensorValue,
 } from "../tensor/index.ts";
-import { invariantAttention } from "./attention.ts";
+import { tokenOrderAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderGraph, decoderWindows, maskNames } from "./decoder.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
@@ -76,7 +76,7 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
   const { config } = start;
   const graph = decoderGraph(config, traceWeights(start.tensors, start.format), {
     cacheType: cacheTypeOf(start),
-    ...(start.batchInvariant && { attention: invariantAttention(cacheTypeOf(start)) }),
+    ...(start.batchInvariant && { attention: tokenOrderAttention(cacheTypeOf(start)) }),
   });
   const model = emitModel(graph, start.bindings);
   const session = await openSession(model, {
@@ -578,8 +578,11 @@ class DecoderWorker implements DecoderService {
   }
 }
 
-/** Kernels of matrix products take rows by twos and fours, and treat what is left differently. */
-const tileOfKernels = 8;
+/**
+ * Kernels of matrix products take rows by twos or fours, and may treat what is left differently. Not
+ * seen on x86 with AVX-512, where single rows have the same bits; elsewhere nobody promises it.
+ */
+const tileOfKernels = 4;
 
 /**
  * Rows of one pass over a prompt. More are not faster (measured up to 512 in every format; blocks need

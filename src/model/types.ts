@@ -20,7 +20,7 @@ export interface LoadModelOptions {
   /**
    * True: what a row says does not depend, to the last bit, on the rows beside it in its forward. So
    * text decoded with drafts is identical to plain decoding in every format; trees become chains, and
-   * every forward takes as long as one over 8 rows at least. Default false.
+   * every forward takes as long as one over 4 rows at least. Default false.
    */
   batchInvariant?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
