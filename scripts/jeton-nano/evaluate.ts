@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createRandom } from "../../src/core/index.ts";
-import { complete, score } from "../../src/generate/index.ts";
+import { score } from "../../src/generate/index.ts";
 import { loadModel } from "../../src/model/index.ts";
 import { createNgramModel } from "../../src/testing/ngram-model.ts";
 import { makeRecallTask, type RecallTaskKind, recallTaskKinds } from "../../src/train/index.ts";
@@ -136,15 +136,25 @@ async function measureRecall(kind: RecallTaskKind, tokens: number): Promise<numb
       const size = tokenize(prompt + answer).length;
       if (size <= Math.min(tokens, 1000)) break;
     }
-    const wanted = tokenize(answer).length;
-    const { text } = await complete(model, prompt, {
-      temperature: 0,
-      maxTokens: wanted + 2,
-      ignoreEndOfSequence: true,
-    });
-    if (text.startsWith(answer)) right++;
+    if (await isAnswered(prompt, answer)) right++;
   }
   return right / questions;
+}
+
+/**
+ * Whether greedy decoding gives the answer to the letter: it does when every token of it is the most
+ * probable one after those before it, which one forward tells.
+ */
+async function isAnswered(prompt: string, answer: string): Promise<boolean> {
+  const ids = [...model.tokenizer.encodeIds(prompt + answer)];
+  const asked = model.tokenizer.encodeIds(prompt).length;
+  const sequence = await model.openSequence();
+  try {
+    const { topIds } = await sequence.step({ ids: ids.slice(0, -1), results: "all", topK: 1 });
+    return ids.slice(asked).every((id, index) => topIds[asked - 1 + index] === id);
+  } finally {
+    await sequence.release();
+  }
 }
 
 /** As `prepare.ts` takes them. */
