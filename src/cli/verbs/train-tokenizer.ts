@@ -98,7 +98,11 @@ const options = {
     minimum: 1,
     help: "LiB: steps of 500 lines to learn for; default: 500",
   },
-  seed: { kind: "integer", value: "N", help: "LiB: what its random choices derive from; default: 0" },
+  seed: {
+    kind: "integer",
+    value: "N",
+    help: "LiB: what its random choices derive from; default: 0",
+  },
   overwrite: { kind: "flag", help: "replace a tokenizer that the folder holds" },
 } as const;
 
