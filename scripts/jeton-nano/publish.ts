@@ -54,6 +54,7 @@ await writeFileAtomically(
   join(out, "generation_config.json"),
   `${JSON.stringify({ ...generation, do_sample: true, temperature: 0.7, top_p: 0.9 }, null, 2)}\n`,
 );
+await copyFile(join(data, "sources.json"), join(out, "sources.json"));
 await writeFileAtomically(join(out, "loss.svg"), drawLossCurve(joinStages(), name));
 await writeFileAtomically(join(out, "README.md"), await writeCard());
 
@@ -74,6 +75,13 @@ function joinStages(): LogEntry[] {
     before += entries.length;
     return moved;
   });
+}
+
+/** Says so where the model cannot look things up, which its training meant it to. */
+function recallNote(): string {
+  const shares = Object.values(report.recall["key-value"]!);
+  if (Math.max(...shares) >= 0.5) return " It looks up what stands in its context (below).";
+  return " It does **not** look up names and numbers that stand in its context (below): no head that\nfinds an earlier occurrence of the present token has formed in so short a training.";
 }
 
 async function writeCard(): Promise<string> {
@@ -108,8 +116,8 @@ language: en
 A decoder-only language model of ${formatCount(parameters)} parameters (Llama family, ${config["num_hidden_layers"]} layers of width
 ${config["hidden_size"]}, ${config["vocab_size"]} tokens, context ${config["max_position_embeddings"]}), trained by jeton itself on two CPU cores in ${hours.toFixed(1)} hours.
 It comes with the package so that everything works straight after the install. It writes English in the
-manner of its prose, TypeScript that looks like TypeScript, and looks up what stands in its context; it
-knows nothing of the world and is no assistant.
+manner of its prose and TypeScript that looks like TypeScript; it knows nothing of the world and is no
+assistant.${recallNote()}
 
 ## Data
 
@@ -117,9 +125,8 @@ Only text whose licence allows giving the weights away:
 
 - public-domain prose: Gibbon's *Decline and Fall of the Roman Empire* without its notes and without
   chapters IX, XXXI and LII, which are held out; Shakespeare; Natsume's *Botchan*;
-- TypeScript and documents of permissively licensed packages: ${Object.entries(licences)
-    .map(([packageName, licence]) => `${packageName} (${licence})`)
-    .join(", ")}; and jeton's own sources;
+- TypeScript and documents of ${Object.keys(licences).length} packages under permissive licences ([list](sources.json)), and jeton's own
+  sources;
 - generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
   (\`src/train/recall-tasks.ts\`).
 
