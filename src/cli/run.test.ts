@@ -139,6 +139,22 @@ describe("jeton run --json", () => {
 });
 
 describe("jeton run", () => {
+  test("without --model, the model that comes with jeton writes words", async () => {
+    const { status, stdout } = await runVerb([
+      "run",
+      "--json",
+      "--greedy",
+      "-n",
+      "20",
+      "The emperor",
+    ]);
+    expect(status).toBe(0);
+    const { text, tokens, model } = JSON.parse(stdout) as Record<string, unknown>;
+    expect(tokens).toBe(20);
+    expect(model).toMatch(/jeton-nano$/);
+    expect((text as string).match(/\b[a-z]{2,}\b/g)!.length).toBeGreaterThan(8);
+  });
+
   test("streams the text, then says on standard error how fast it came", async () => {
     const args = ["--greedy", "--max-tokens", "40", "--ignore-eos", "abc"];
     const writes: string[] = [];
@@ -147,7 +163,7 @@ describe("jeton run", () => {
     });
     expect(stdout).toBe(`${(await run(plain, ...args)).text}\n`);
     expect(writes.filter((text) => text !== "").length).toBeGreaterThan(5);
-    expect(stderr).toMatch(/^prompt 4 tokens at .*; generated 40 at .*; .* resident .*\n$/);
+    expect(stderr).toMatch(/(^|\n)prompt 4 tokens at .*; generated 40 at .*; .* resident .*\n$/);
     expect((await runVerb(["run", "-m", plain, "--quiet", ...args])).stderr).toBe("");
   });
 
