@@ -85,7 +85,9 @@ function readTasks(count) {
 
 /** Checkpoints and GGUF files of one model. */
 function makeModel(name, types) {
-  if (name === "135m") return makeNanoIn135m({ gguf: types });
+  // llama.cpp wants a draft with a vocabulary of nearly the same size, and the large shape has more rows.
+  if (name === "135m")
+    return { ...makeNanoIn135m({ gguf: types }), predictors: ["none", "input-lookup"] };
   const folder = join(tmpdir(), "jeton-nano-gguf");
   mkdirSync(folder, { recursive: true });
   const gguf = Object.fromEntries(
@@ -95,7 +97,7 @@ function makeModel(name, types) {
       return [type, path];
     }),
   );
-  return { folder: nano, gguf };
+  return { folder: nano, gguf, predictors: ["none", "input-lookup", "draft-model"] };
 }
 
 /** Measurements of one model in one format: a list of rates for each drafter and kind. */
@@ -178,7 +180,7 @@ async function measurePeer(model, draftPath, format, tasks, options) {
   });
   const rates = new Map();
   try {
-    for (const predictor of ["none", "input-lookup", "draft-model"]) {
+    for (const predictor of model.predictors) {
       const half = await startHalf(
         join(here, "../decode/llama.mjs"),
         {
