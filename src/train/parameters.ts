@@ -3,6 +3,7 @@
  */
 import { createRandom, JetonError } from "../core/index.ts";
 import { type DecoderConfig, decoderNames, matrixGroups } from "../model/index.ts";
+import { plantCopyHeads } from "./copy-heads.ts";
 
 /** Values of a parameter in row-major order. */
 export interface ParameterValue {
@@ -77,6 +78,11 @@ export interface InitializationOptions {
    * their number (Radford et al., 2019); 0 lets every layer begin as the identity.
    */
   outputDeviation?: number;
+  /**
+   * Plant heads that copy what followed an earlier occurrence of the present token, see
+   * `plantCopyHeads`. Default false.
+   */
+  copyHeads?: boolean;
 }
 
 /**
@@ -90,7 +96,8 @@ export function initializeDecoder(
   seed: number,
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
-  for (const [option, found] of Object.entries(options)) {
+  const { copyHeads = false, ...deviations } = options;
+  for (const [option, found] of Object.entries(deviations)) {
     if (found === undefined || (Number.isFinite(found) && found >= 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a number of at least 0`, {
       code: "option-invalid",
@@ -118,5 +125,6 @@ export function initializeDecoder(
     }
     values.set(name, { shape, data });
   }
+  if (copyHeads) plantCopyHeads(values, config, seed);
   return values;
 }

@@ -94,7 +94,10 @@ const options = {
   initialize: {
     kind: "list",
     value: "PART=DEVIATION",
-    help: "how far random first weights spread: of matrices (default 0.02), embedding, head or outputs, the matrices that write into the residual stream",
+    help:
+      "how far random first weights spread: of matrices (default 0.02), embedding, head or outputs, " +
+      "the matrices that write into the residual stream; 'copy-heads' plants heads that copy what " +
+      "followed an earlier occurrence of the present token",
   },
   dtype: {
     kind: "text",
@@ -325,17 +328,22 @@ const initialParts = {
   embedding: "embeddingDeviation",
   head: "headDeviation",
   outputs: "outputDeviation",
-} as const satisfies Record<string, keyof InitializationOptions>;
+} as const satisfies Record<string, Exclude<keyof InitializationOptions, "copyHeads">>;
 
 /** `embedding=1`: parts of the model and how far their first weights spread. */
 function readInitialization(written: readonly string[]): InitializationOptions | undefined {
   if (written.length === 0) return undefined;
   const options: InitializationOptions = {};
   for (const text of written) {
+    if (text === "copy-heads") {
+      options.copyHeads = true;
+      continue;
+    }
     const [, part, deviation] = /^(\w+)=(\d*\.?\d+(?:e-?\d+)?)$/.exec(text) ?? [];
     const key = initialParts[part as keyof typeof initialParts];
     if (key === undefined || deviation === undefined) {
-      const expected = Object.keys(initialParts).map((name) => `${name}=DEVIATION`);
+      const deviations = Object.keys(initialParts).map((name) => `${name}=DEVIATION`);
+      const expected = [...deviations, "copy-heads"];
       throw new UsageError(
         "option-value-invalid",
         `--initialize must be one of ${expected.join(", ")}, not ${JSON.stringify(text)}`,
