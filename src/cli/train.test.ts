@@ -266,6 +266,10 @@ describe("train lm", { timeout: 240_000 }, () => {
       1,
       "train-configuration-changed",
     ]);
+    const fresh = optionsFor("unborn", "--steps", "2");
+    expect(await codeOf(...fresh, "--initialize", "copy")).toEqual([2, "option-value-invalid"]);
+    // The tiny model has one table for both ends.
+    expect(await codeOf(...fresh, "--initialize", "copy-heads")).toEqual([1, "option-invalid"]);
     const before = digest("plain", "model", "model.safetensors");
     const again = await runVerb(["train", "lm", "--resume", "--out", out]);
     expect(again.status).toBe(0);
