@@ -15,6 +15,7 @@ import { score } from "../../src/generate/index.ts";
 import { loadModel } from "../../src/model/index.ts";
 import { createNgramModel } from "../../src/testing/ngram-model.ts";
 import { makeRecallTask, type RecallTaskKind, recallTaskKinds } from "../../src/train/index.ts";
+import { taskMaterial } from "./task-material.ts";
 
 const [modelFolder, data] = process.argv.slice(2);
 if (modelFolder === undefined || data === undefined)
@@ -47,10 +48,7 @@ const tokenize = (text: string): number[] => [
 ];
 
 const recall: Record<string, Record<string, number>> = {};
-const words = commonWords(prose);
-const filler = prose
-  .flatMap((document) => document.split(/(?<=[a-z]\.) (?=[A-Z])/))
-  .filter((sentence) => sentence.length > 30 && sentence.length < 160 && !sentence.includes("\n"));
+const { words, filler } = taskMaterial(prose);
 for (const kind of recallTaskKinds) {
   recall[kind] = {};
   for (const tokens of [128, 256, 512, 900]) {
@@ -155,17 +153,4 @@ async function isAnswered(prompt: string, answer: string): Promise<boolean> {
   } finally {
     await sequence.release();
   }
-}
-
-/** As `prepare.ts` takes them. */
-function commonWords(documents: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const document of documents) {
-    for (const [word] of document.matchAll(/\b[a-z]{4,9}\b/g))
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
-  return [...counts]
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-    .slice(100, 3100)
-    .map(([word]) => word);
 }

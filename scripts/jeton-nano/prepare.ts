@@ -14,6 +14,7 @@ import { locateData, writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
 import { makeRecallTask, recallTaskKinds } from "../../src/train/recall-tasks.ts";
+import { taskMaterial } from "./task-material.ts";
 
 const seed = 1;
 const freeLicences = /^\(?(MIT|MIT OR Apache-2.0|Apache-2.0|ISC|BSD-3-Clause|MIT OR CC0-1.0)\)?$/;
@@ -62,10 +63,7 @@ for (const name of await packageNames())
   readmes.push(...(await readPackage(name, /\.md$/, /CHANGELOG|LICENSE|NOTICE|node_modules/i)));
 code.push(...takeBytes(createRandom(seed, "documents").shuffle(readmes), 1_500_000));
 
-const words = commonWords(prose);
-const filler = prose
-  .flatMap((document) => document.split(/(?<=[a-z]\.) (?=[A-Z])/))
-  .filter((sentence) => sentence.length > 30 && sentence.length < 160 && !sentence.includes("\n"));
+const { words, filler } = taskMaterial(prose);
 
 for (const [name, documents] of Object.entries({ prose, code, "held-out": heldOut })) {
   await write(name, documents);
@@ -203,19 +201,6 @@ function makeRepeats(): string[] {
   return documents;
 }
 
-/** Words of four to nine letters that are neither rare nor everywhere. */
-function commonWords(documents: readonly string[]): string[] {
-  const counts = new Map<string, number>();
-  for (const document of documents) {
-    for (const [word] of document.matchAll(/\b[a-z]{4,9}\b/g))
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
-  return [...counts]
-    .sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))
-    .slice(100, 3100)
-    .map(([word]) => word);
-}
-
 function makeTasks(length: number): string[] {
   const documents: string[] = [];
   let size = 0;
@@ -227,7 +212,7 @@ function makeTasks(length: number): string[] {
       words,
       filler,
       length: Math.round(length * (0.3 + 0.7 * random.uniform())),
-      questions: 4 + random.integer(9),
+      questions: 4 + random.integer(20),
     });
     documents.push(text);
     size += text.length;
