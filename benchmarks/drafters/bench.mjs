@@ -15,12 +15,12 @@
  * Rows compare a drafter (`ours`) with plain decoding (`peer`) in the same rounds; the last rows compare
  * the best of jeton with the best of llama.cpp.
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { decodingTasks } from "../../dist/generate/measure/reproduction-tasks.js";
 import { startHalf } from "../decode/half.mjs";
 import { writeGguf } from "../gguf.mjs";
 import { makeNanoIn135m } from "../nano-in-135m.mjs";
@@ -74,13 +74,13 @@ function readOptions(args) {
   };
 }
 
-function readTasks(count) {
-  const script = join(here, "tasks.mjs");
-  const output = execFileSync(process.execPath, ["--import", "tsx", script, String(count)], {
-    cwd: root,
-    maxBuffer: 1 << 26,
-  });
-  return JSON.parse(output.toString("utf8"));
+/** Requests of each kind. */
+async function readTasks(kinds, count) {
+  const tasks = {};
+  for (const kind of kinds) {
+    tasks[kind] = (await decodingTasks({ kind, count, seed: 7 })).map(({ prompt }) => prompt);
+  }
+  return tasks;
 }
 
 /** Checkpoints and GGUF files of one model. */
@@ -231,7 +231,7 @@ function best(rates, kind, middle) {
  */
 export async function run({ json, args }) {
   const options = readOptions(args);
-  const tasks = readTasks(options.prompts * options.rounds + 1);
+  const tasks = await readTasks(options.kinds, options.prompts * options.rounds + 1);
   console.error(describeMachine());
   const rows = [];
   const peerRows = [];

@@ -7,11 +7,11 @@
  * A text that differs counts as wrong unless the two best logits of plain decoding lie less than 1e-3
  * apart where it first does. Exits with 1 if one is wrong.
  */
-import { execFileSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { complete, openDrafter } from "../../dist/generate/index.js";
+import { decodingTasks } from "../../dist/generate/measure/reproduction-tasks.js";
 import { loadModel } from "../../dist/model/index.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -30,12 +30,6 @@ const { values } = parseArgs({
     "batch-invariant": { type: "boolean", default: false },
   },
 });
-const tasks = JSON.parse(
-  execFileSync(process.execPath, ["--import", "tsx", join(here, "tasks.mjs"), values.prompts], {
-    cwd: root,
-    maxBuffer: 1 << 28,
-  }).toString("utf8"),
-);
 const model = await loadModel(values.model, {
   format: values.format,
   slots: 2,
@@ -54,7 +48,7 @@ for (const name of values.drafters.split(",")) {
 }
 for (const kind of values.kinds.split(",")) {
   const counts = new Map(drafters.map(({ name }) => [name, { equal: 0, close: 0, wrong: 0 }]));
-  for (const prompt of tasks[kind]) {
+  for (const { prompt } of await decodingTasks({ kind, count: Number(values.prompts), seed: 7 })) {
     const plain = await complete(model, prompt, { ...options, topLogProbabilities: 2 });
     for (const { name, drafter } of drafters) {
       const { ids } = await complete(model, prompt, { ...options, drafter });

@@ -6,7 +6,7 @@ import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterLaw, testDrafterLaw } from "../testing/drafter-law.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
-import { pruneAfterDrawing } from "./reproduction-law.ts";
+import { pruneAfterDrawing } from "./reproduction-pruned.ts";
 
 const data = process.env["JETON_DATA"];
 const folder = data ? join(data, "models/tinystories-260k") : "";

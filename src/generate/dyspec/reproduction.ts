@@ -2,7 +2,7 @@
  * Measures DySpec: tokens a forward beside trees of fixed shapes over the same draft, what the draft's
  * confidence is worth, exactness, and time.
  */
-import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { loadModel } from "../../model/index.ts";
 import {
   defineReproduction,
   type Plot,
@@ -10,24 +10,27 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import type { Drafter, DraftTree, DraftVerdict } from "../drafter.ts";
-import { decodingTaskKinds } from "../testing/decoding-tasks.ts";
+import { testDraftedLaw } from "../measure/drafted-law.ts";
+import { createLawModel } from "../measure/law-model.ts";
 import {
-  type DraftingMeasurement,
-  measureDrafting,
-  measureInTurns,
-  type PlannedKinds,
-  type PlannedTask,
-  planKinds,
-  sumMeasurements,
-  tokensPerForward,
-  tokensPerSecond,
-} from "../testing/measure-drafting.ts";
-import type { SamplingOptions } from "../types.ts";
+  type BenchSettings,
+  type ByKind,
+  DrafterBench,
+  identicalTextClaim,
+  lengthOf,
+  lengthsByName,
+  onTinyStories,
+  type Requests,
+  round,
+  tasksOf,
+  textsOf,
+  together,
+} from "../measure/reproduction-bench.ts";
 import { type DraftSource, modelDraft } from "./draft-source.ts";
 import { createDyspecDrafter, createTreeDrafter, type DyspecOptions } from "./dyspec-drafter.ts";
 import type { DynamicTree } from "./growing-tree.ts";
 import { NgramModel } from "./ngram-draft.ts";
-import { lawProbability, pruneAfterDrawing } from "./reproduction-law.ts";
+import { pruneAfterDrawing } from "./reproduction-pruned.ts";
 import {
   branchingShape,
   chainShape,
@@ -128,14 +131,8 @@ const claims = [
     partly: 0.0001,
   },
   {
-    id: "identical-text",
+    ...identicalTextClaim,
     text: "Greedy requests whose text is that of plain decoding, token for token",
-    paper: "lossless",
-    unit: "%",
-    direction: "higher",
-    effect: "value",
-    reproduced: 100,
-    partly: 99,
   },
   {
     id: "growing-time",
@@ -161,7 +158,8 @@ const claims = [
   },
 ] as const;
 
-type Context = ReproductionContext<(typeof claims)[number]["id"]>;
+type Id = (typeof claims)[number]["id"];
+type Context = ReproductionContext<Id>;
 
 const sizes = [8, 16, 32];
 
@@ -170,65 +168,44 @@ export const reproduction: Reproduction = defineReproduction({
   claims,
   async run(context) {
     await measureLaw(context);
-    await context.part(() => measureTinyStories(context));
+    await context.part(() => onTinyStories(context, settingsOf(context), measureTinyStories));
     return context.part(() => measureNano(context));
   },
 });
 
-async function measureLaw(context: Context): Promise<void> {
-  const { quick, seed, signal } = context;
-  const open =
-    (options: Omit<DyspecOptions, "draft">) =>
-    (model: LoadedModel, draft: LoadedModel): Drafter =>
-      createDyspecDrafter(model, { ...options, draft });
-  const settings = {
-    "best-first": open({}),
-    "best-first, calibrated": open({ calibrate: true }),
-    "by layer": open({ algorithm: "by-layer" }),
+function settingsOf({ quick }: Context): BenchSettings {
+  return quick ? { count: 1, maxTokens: 24 } : { count: 6, maxTokens: 64 };
+}
+
+/** Whether drafted text has the model's law, and whether a mistake would have been seen. */
+async function measureLaw({ quick, seed, signal, progress, report }: Context): Promise<void> {
+  const model = createLawModel({ seed });
+  const draft = createLawModel({ seed, mixed: { seed: seed + 1, share: 0.4 } });
+  const options = { prompt: [1, 2], runs: quick ? 800 : 20_000, signal };
+  const settings: Readonly<Record<string, Omit<DyspecOptions, "draft">>> = {
+    "best-first": {},
+    "best-first, calibrated": { calibrate: true },
+    "by layer": { algorithm: "by-layer" },
   };
   const pValues: Record<string, number> = {};
-  for (const [name, drafter] of Object.entries(settings)) {
+  for (const [name, setting] of Object.entries(settings)) {
     for (const sampling of [{ temperature: 1 }, { temperature: 0.6, topP: 0.95 }]) {
-      context.progress(`the law of drafted text: ${name}`);
-      const options = { runs: quick ? 800 : 20_000, sampling, seed, signal };
-      const key = `${name}, temperature ${sampling.temperature}`;
-      pValues[key] = await lawProbability(drafter, options);
+      progress(`the law of drafted text: ${name}, temperature ${sampling.temperature}`);
+      const drafter = createDyspecDrafter(model, { ...setting, draft });
+      const { pValue } = await testDraftedLaw(model, drafter, { ...options, sampling });
+      pValues[`${name}, temperature ${sampling.temperature}`] = pValue;
     }
   }
-  const pruned = await lawProbability(
-    (model, draft) => pruneAfterDrawing(open({})(model, draft), 0.15),
-    { runs: quick ? 800 : 20_000, sampling: { temperature: 1 }, seed, signal },
-  );
-  context.report("exact-law", {
+  progress("the law of text whose trees are pruned after drawing");
+  const pruned = pruneAfterDrawing(createDyspecDrafter(model, { draft }), 0.15);
+  const sampling = { temperature: 1 };
+  const { pValue } = await testDraftedLaw(model, pruned, { ...options, sampling });
+  report("exact-law", {
     measured: Math.min(...Object.values(pValues)),
-    baseline: pruned,
+    baseline: pValue,
     baselineName: "improbable children pruned after drawing",
     details: { pValues },
   });
-}
-
-/** The requests that are measured, and others of the same kinds to fit a shape or a draft on. */
-interface Requests {
-  readonly measured: readonly PlannedTask[];
-  readonly others: readonly PlannedTask[];
-}
-
-async function planRequests(
-  context: Context,
-  model: LoadedModel,
-  sampling: SamplingOptions,
-  maximumCharacters: number,
-): Promise<Requests> {
-  const { quick, seed, signal } = context;
-  const count = quick ? 1 : 6;
-  const tasks = { count, seed, maximumCharacters, locate: (name: string) => context.data(name) };
-  const options = { sampling: { ...sampling, seed }, maxTokens: quick ? 24 : 64, signal };
-  const flat = (kinds: PlannedKinds): PlannedTask[] =>
-    decodingTaskKinds.flatMap((kind) => kinds[kind]);
-  return {
-    measured: flat(await planKinds(model, tasks, options)),
-    others: flat(await planKinds(model, { ...tasks, skip: count }, options)),
-  };
 }
 
 /** Shapes that people pick by hand, and Sequoia's, which is fitted. */
@@ -282,10 +259,9 @@ function watch(
 
 /** How often the first, second, ... child of the root is the accepted one. */
 async function measureRanks(
-  context: Context,
-  model: LoadedModel,
+  bench: DrafterBench<Id>,
   source: DraftSource,
-  tasks: readonly PlannedTask[],
+  { others }: Requests,
 ): Promise<number[]> {
   const ranks = 8;
   const accepted = new Array<number>(ranks).fill(0);
@@ -295,40 +271,27 @@ async function measureRanks(
     trees++;
     if (verdict.accepted.length > 0) accepted[verdict.accepted[0]!]!++;
   });
-  context.progress("fitting Sequoia's shape");
-  await measureDrafting(model, tasks, { drafter, maximumDraft: ranks, signal: context.signal });
+  await bench.measure("fitting Sequoia's shape", drafter, ranks, others);
   return accepted.map((count) => count / Math.max(1, trees));
 }
 
-type Lengths = Record<string, DraftingMeasurement>;
-
-const lengthsOf = (lengths: Lengths): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(lengths).map(([name, found]) => [name, round(tokensPerForward(found))]),
-  );
-
-/** Every fixed shape of a size on the same requests, and the best of them. */
+/** Every fixed shape of a size on the same requests, and the name of the best. */
 async function measureStatic(
-  context: Context,
-  model: LoadedModel,
+  bench: DrafterBench<Id>,
   source: DraftSource,
   { measured }: Requests,
   nodes: number,
   rankAcceptance: readonly number[],
-): Promise<{ readonly best: string; readonly lengths: Lengths }> {
-  const lengths: Lengths = {};
+): Promise<{ readonly best: string; readonly byShape: Readonly<Record<string, ByKind>> }> {
+  const byShape: Record<string, ByKind> = {};
   for (const [name, shape] of Object.entries(staticShapes(nodes, rankAcceptance))) {
-    context.progress(`${name}, ${nodes} nodes`);
-    lengths[name] = await measureDrafting(model, measured, {
-      drafter: staticDrafter(name, source, shape),
-      maximumDraft: nodes,
-      signal: context.signal,
-    });
+    const drafter = staticDrafter(name, source, shape);
+    byShape[name] = await bench.measure(name, drafter, nodes, measured);
   }
-  const names = Object.keys(lengths);
-  const length = (name: string): number => tokensPerForward(lengths[name]!);
-  const best = names.reduce((a, b) => (length(b) > length(a) ? b : a));
-  return { best, lengths };
+  const best = Object.keys(byShape).reduce((a, b) =>
+    lengthOf(byShape[b]!) > lengthOf(byShape[a]!) ? b : a,
+  );
+  return { best, byShape };
 }
 
 /** Bins of the draft's probability: tested and accepted tokens. */
@@ -371,8 +334,10 @@ function rankCorrelation(points: readonly { readonly y: number }[]): number {
   return squaresOfY === 0 ? 0 : product / Math.sqrt(squaresOfX * squaresOfY);
 }
 
+type Look = (tree: DynamicTree, verdict: DraftVerdict) => void;
+
 async function measureNano(context: Context): Promise<Plot> {
-  const { signal, quick } = context;
+  const { quick, report } = context;
   const folder = await context.model();
   await using model = await loadModel(folder, { format: "f32" });
   await using draft = await loadModel(`${folder.replace(/[\\/]+$/, "")}-draft`, {
@@ -381,100 +346,76 @@ async function measureNano(context: Context): Promise<Plot> {
     inline: true,
   });
   const source = modelDraft(draft);
-  const identical: DraftingMeasurement[] = [];
   const bins = { greedy: new ConfidenceBins(), sampled: new ConfidenceBins() };
   const curves: Record<string, { x: number; y: number }[]> = {};
-  const note = (name: string, nodes: number, found: DraftingMeasurement): void => {
+  const note = (name: string, nodes: number, found: ByKind): void => {
     curves[name] ??= [];
-    curves[name].push({ x: nodes, y: tokensPerForward(found) });
+    curves[name].push({ x: nodes, y: lengthOf(found) });
   };
 
   for (const mode of ["greedy", "sampled"] as const) {
-    const sampling = mode === "greedy" ? { greedy: true } : { temperature: 0.8 };
-    const requests = await planRequests(context, model, sampling, 1000);
-    const ranks = await measureRanks(context, model, source, requests.others);
+    const bench = new DrafterBench(context, model, settingsOf(context));
+    const requests = await bench.plan(mode === "greedy" ? { greedy: true } : { temperature: 0.8 });
+    const ranks = await measureRanks(bench, source, requests);
     const measure = async (
       name: string,
       nodes: number,
-      options: Omit<DyspecOptions, "draft">,
-      look: (tree: DynamicTree, verdict: DraftVerdict) => void = () => {},
-    ): Promise<DraftingMeasurement> => {
-      context.progress(`${mode}: ${name}, ${nodes} nodes`);
-      const drafter = createDyspecDrafter(model, {
-        maximumDepth: nodes,
-        ...options,
-        draft: source,
-      });
-      if (options.calibrate) {
-        await measureDrafting(model, requests.others, { drafter, maximumDraft: nodes, signal });
-      }
-      const found = await measureDrafting(model, requests.measured, {
-        drafter: watch(drafter, look),
-        maximumDraft: nodes,
-        signal,
-      });
-      if (mode === "greedy") identical.push(found);
-      return found;
+      options: Omit<DyspecOptions, "draft"> = {},
+      look: Look = () => {},
+    ): Promise<ByKind> => {
+      const own = createDyspecDrafter(model, { maximumDepth: nodes, ...options, draft: source });
+      if (options.calibrate) await bench.measure(`${name}: learning`, own, nodes, requests.others);
+      return bench.measure(`${mode}: ${name}`, watch(own, look), nodes, requests.measured);
     };
     for (const nodes of quick ? [16] : sizes) {
-      const fixed = await measureStatic(context, model, source, requests, nodes, ranks);
-      let passes = 0;
-      let trees = 0;
+      const fixed = await measureStatic(bench, source, requests, nodes, ranks);
+      const passes = new PassCounter();
       const dyspec = await measure("dyspec", nodes, {}, (tree, verdict) => {
         bins[mode].look(tree, verdict);
-        passes += tree.draftCalls;
-        trees++;
+        passes.look(tree);
       });
       const calibrated = await measure("dyspec, calibrated", nodes, { calibrate: true });
       note(`${mode}: dyspec`, nodes, dyspec);
       note(`${mode}: calibrated`, nodes, calibrated);
-      note(`${mode}: sequoia`, nodes, fixed.lengths["sequoia"]!);
-      note(`${mode}: chain`, nodes, fixed.lengths["chain"]!);
+      note(`${mode}: sequoia`, nodes, fixed.byShape["sequoia"]!);
+      note(`${mode}: chain`, nodes, fixed.byShape["chain"]!);
       if (nodes !== 16) continue;
-      context.report(`beats-static-${mode}`, {
-        measured: tokensPerForward(dyspec),
-        baseline: tokensPerForward(fixed.lengths[fixed.best]!),
-        baselineName: fixed.best,
-        details: {
-          ...lengthsOf({ ...fixed.lengths, dyspec, calibrated }),
-          rankAcceptance: ranks.map(round),
-          requests: dyspec.tasks,
-        },
+      const details = {
+        tokensPerForward: lengthsByName({ ...fixed.byShape, dyspec, calibrated }),
+        rankAcceptance: ranks.map(round),
+        requests: together(dyspec).tasks,
+      };
+      bench.compare(`beats-static-${mode}`, dyspec, fixed.byShape[fixed.best]!, fixed.best, {
+        details,
       });
-      context.report(`calibrated-${mode}`, {
-        measured: tokensPerForward(calibrated),
-        baseline: tokensPerForward(dyspec),
-        baselineName: "the draft's own probabilities",
-        details: { best: fixed.best, ...lengthsOf(fixed.lengths) },
+      bench.compare(`calibrated-${mode}`, calibrated, dyspec, "the draft's own probabilities", {
+        details: { bestShape: fixed.best },
       });
       if (mode === "greedy") continue;
-      let layerPasses = 0;
-      let layerTrees = 0;
-      const layered = await measure("by layer", nodes, { algorithm: "by-layer" }, (tree) => {
-        layerPasses += tree.draftCalls;
-        layerTrees++;
-      });
-      context.report("draft-passes", {
-        measured: layerPasses / layerTrees,
-        baseline: dyspec.drafted / dyspec.forwards,
+      const layerPasses = new PassCounter();
+      const byLayer = await measure("by layer", nodes, { algorithm: "by-layer" }, layerPasses.look);
+      const { drafted, forwards } = together(dyspec);
+      report("draft-passes", {
+        measured: layerPasses.mean,
+        baseline: drafted / forwards,
         baselineName: "one for each node",
         details: {
-          firstAlgorithmHere: round(passes / trees),
-          ...lengthsOf({ bestFirst: dyspec, byLayer: layered }),
+          firstAlgorithmHere: round(passes.mean),
+          tokensPerForward: lengthsByName({ bestFirst: dyspec, byLayer }),
         },
       });
       const best = await measure("best children", nodes, { children: "best" });
-      context.report("drawn-or-best", {
-        measured: tokensPerForward(dyspec),
-        baseline: tokensPerForward(best),
-        baselineName: "the most probable tokens",
-        details: { identicalToPlain: best.identical, requests: best.tasks },
+      const { identical, tasks } = together(best);
+      bench.compare("drawn-or-best", dyspec, best, "the most probable tokens", {
+        details: { identicalToPlain: identical, requests: tasks },
       });
     }
-    if (mode === "greedy" && !quick) await measureTime(context, model, source, requests);
+    // Drawn trees keep the law of the text, and not the text itself.
+    if (mode === "greedy") bench.reportIdentity("identical-text");
+    if (mode === "greedy" && !quick) await measureTime(context, bench, source, requests);
   }
 
-  context.report("confidence", {
+  report("confidence", {
     measured: rankCorrelation(bins.sampled.points()),
     details: {
       sampled: bins.sampled.points().map(({ x, y }) => [x, round(y)]),
@@ -482,23 +423,58 @@ async function measureNano(context: Context): Promise<Plot> {
       greedyCorrelation: round(rankCorrelation(bins.greedy.points())),
     },
   });
-  const all = sumMeasurements(identical);
-  context.report("identical-text", {
-    measured: (100 * all.identical) / all.tasks,
-    details: { runs: all.tasks },
-  });
   return plotOf(curves, bins);
 }
 
+/** Passes of the draft for each tree. */
+class PassCounter {
+  #passes = 0;
+  #trees = 0;
+
+  readonly look = ({ draftCalls }: DynamicTree): void => {
+    this.#passes += draftCalls;
+    this.#trees++;
+  };
+
+  get mean(): number {
+    return this.#passes / this.#trees;
+  }
+}
+
 async function measureTime(
-  context: Context,
-  model: LoadedModel,
+  { report }: Context,
+  bench: DrafterBench<Id>,
   source: DraftSource,
   { measured, others }: Requests,
 ): Promise<void> {
-  context.progress("speed");
-  const { signal } = context;
-  let passSeconds = 0;
+  const timed = timeSource(source);
+  const create = (draft: DraftSource, calibrate = false): Drafter =>
+    createDyspecDrafter(bench.model, { draft, calibrate });
+  const warm = async (nodes: number): Promise<Drafter> => {
+    const drafter = create(source, true);
+    await bench.measure("dyspec, calibrated: learning", drafter, nodes, others);
+    return drafter;
+  };
+  const found = await bench.reportSpeed("speed", tasksOf(measured), {
+    "8 nodes": { drafter: create(source), maximumDraft: 8 },
+    "16 nodes": { drafter: create(timed.source), maximumDraft: 16 },
+    "8 nodes, calibrated": { drafter: await warm(8), maximumDraft: 8 },
+    "16 nodes, calibrated": { drafter: await warm(16), maximumDraft: 16 },
+  });
+  const { seconds, draftSeconds, forwards } = found["16 nodes"];
+  const growing = draftSeconds - timed.seconds();
+  report("growing-time", {
+    measured: (100 * growing) / (seconds - draftSeconds),
+    details: {
+      growingMicroseconds: round((1e6 * growing) / forwards),
+      draftPassesMicroseconds: round((1e6 * timed.seconds()) / forwards),
+    },
+  });
+}
+
+/** A source, and the seconds that its passes took. */
+function timeSource(source: DraftSource): { readonly source: DraftSource; seconds(): number } {
+  let total = 0;
   const timed: DraftSource = {
     name: source.name,
     begin(request, sampling) {
@@ -510,7 +486,7 @@ async function measureTime(
             async after(nodes, tree) {
               const begin = performance.now();
               const found = await laws.after(nodes, tree);
-              passSeconds += (performance.now() - begin) / 1000;
+              total += (performance.now() - begin) / 1000;
               return found;
             },
           };
@@ -519,77 +495,23 @@ async function measureTime(
       };
     },
   };
-  const warm = async (nodes: number): Promise<Drafter> => {
-    const drafter = createDyspecDrafter(model, { draft: source, calibrate: true });
-    await measureDrafting(model, others, { drafter, maximumDraft: nodes, signal });
-    return drafter;
-  };
-  const settings: Record<string, { drafter: Drafter; maximumDraft: number }> = {
-    "8 nodes": { drafter: createDyspecDrafter(model, { draft: source }), maximumDraft: 8 },
-    "16 nodes": { drafter: createDyspecDrafter(model, { draft: timed }), maximumDraft: 16 },
-    "8 nodes, calibrated": { drafter: await warm(8), maximumDraft: 8 },
-    "16 nodes, calibrated": { drafter: await warm(16), maximumDraft: 16 },
-  };
-  const [plain, ...found] = await measureInTurns(model, measured, [
-    { signal },
-    ...Object.values(settings).map((setting) => ({ ...setting, signal })),
-  ]);
-  const speeds = found.map(tokensPerSecond);
-  const best = Math.max(...speeds);
-  context.report("speed", {
-    measured: best,
-    baseline: tokensPerSecond(plain!),
-    baselineName: "plain decoding",
-    details: {
-      best: Object.keys(settings)[speeds.indexOf(best)]!,
-      ...Object.fromEntries(
-        Object.keys(settings).map((name, at) => [
-          name,
-          {
-            tokensPerSecond: round(speeds[at]!),
-            draftMilliseconds: round((1000 * found[at]!.draftSeconds) / found[at]!.forwards),
-            forwardMilliseconds: round(
-              (1000 * (found[at]!.seconds - found[at]!.draftSeconds)) / found[at]!.forwards,
-            ),
-          },
-        ]),
-      ),
-    },
-  });
-  const watched = found[1]!;
-  const growing = watched.draftSeconds - passSeconds;
-  context.report("growing-time", {
-    measured: (100 * growing) / (watched.seconds - watched.draftSeconds),
-    details: {
-      growingMicroseconds: round((1e6 * growing) / watched.forwards),
-      draftPassesMicroseconds: round((1e6 * passSeconds) / watched.forwards),
-    },
-  });
+  return { source: timed, seconds: () => total };
 }
 
-async function measureTinyStories(context: Context): Promise<void> {
-  const folder = await context.data("models/tinystories-260k");
-  await using model = await loadModel(folder, { format: "f32" });
-  const { signal } = context;
-  const requests = await planRequests(context, model, { greedy: true }, 400);
+async function measureTinyStories(bench: DrafterBench<Id>, requests: Requests): Promise<void> {
+  const { measured, others } = requests;
   const source = new NgramModel();
-  for (const { promptIds, plainIds } of requests.others) source.learn([...promptIds, ...plainIds]);
-  const ranks = await measureRanks(context, model, source, requests.others);
-  const fixed = await measureStatic(context, model, source, requests, 16, ranks);
-  const lengths: Lengths = { ...fixed.lengths };
-  for (const calibrate of [false, true]) {
-    const name = calibrate ? "calibrated" : "dyspec";
-    context.progress(`the TinyStories model: ${name}`);
-    const drafter = createDyspecDrafter(model, { draft: source, calibrate, maximumDepth: 16 });
-    const options = { drafter, maximumDraft: 16, signal };
-    if (calibrate) await measureDrafting(model, requests.others, options);
-    lengths[name] = await measureDrafting(model, requests.measured, options);
-  }
-  context.report("tinystories", {
-    measured: tokensPerForward(lengths["dyspec"]!),
-    baseline: tokensPerForward(fixed.lengths[fixed.best]!),
-    baselineName: fixed.best,
-    details: { ...lengthsOf(lengths), requests: requests.measured.length },
+  for (const text of textsOf(others)) source.learn(text);
+  const ranks = await measureRanks(bench, source, requests);
+  const fixed = await measureStatic(bench, source, requests, 16, ranks);
+  const create = (calibrate: boolean): Drafter =>
+    createDyspecDrafter(bench.model, { draft: source, calibrate, maximumDepth: 16 });
+  const dyspec = await bench.measure("dyspec", create(false), 16, measured);
+  const learned = create(true);
+  await bench.measure("dyspec, calibrated: learning", learned, 16, others);
+  const calibrated = await bench.measure("dyspec, calibrated", learned, 16, measured);
+  bench.compare("tinystories", dyspec, fixed.byShape[fixed.best]!, fixed.best, {
+    details: { tokensPerForward: lengthsByName({ ...fixed.byShape, dyspec, calibrated }) },
   });
 }
 
@@ -631,8 +553,4 @@ function plotOf(
       },
     ],
   };
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

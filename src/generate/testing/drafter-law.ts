@@ -1,14 +1,17 @@
 /**
- * The law of sampled text under a drafter, tested against the exact one by enumeration.
+ * Tests of the law of sampled text under a drafter.
  */
 import { describe, expect, test } from "vitest";
 import type { LoadedModel } from "../../model/index.ts";
 import type { Drafter } from "../drafter.ts";
 import { complete } from "../generate.ts";
-import { resolveSampling } from "../options.ts";
+import {
+  type DraftedLawOptions,
+  type DraftedLawResult,
+  testDraftedLaw,
+} from "../measure/drafted-law.ts";
+import { createLawModel } from "../measure/law-model.ts";
 import type { SamplingOptions } from "../types.ts";
-import { type GTestResult, gTest } from "./g-test.ts";
-import { continuationLaw, createLawModel } from "./law-model.ts";
 
 /** A drafter whose law is under test. */
 export interface DrafterLawSubject {
@@ -17,49 +20,19 @@ export interface DrafterLawSubject {
   open(model: LoadedModel, draft: LoadedModel): Drafter | Promise<Drafter>;
 }
 
-export interface DrafterLawOptions {
-  /** Requests, each with a seed of its own. */
-  runs: number;
-  sampling: SamplingOptions;
-  /** Tokens of each continuation. Default 4. */
-  length?: number;
-}
-
 /** Counts continuations under a drafter and tests them against their exact law. */
 export async function testDrafterLaw(
   subject: DrafterLawSubject,
-  { runs, sampling, length = 4 }: DrafterLawOptions,
-): Promise<GTestResult & { readonly tokensPerForward: number }> {
+  options: Pick<DraftedLawOptions, "runs" | "sampling">,
+): Promise<DraftedLawResult> {
   const model = createLawModel();
   const draft = createLawModel({ mixed: { seed: 2, share: 0.4 } });
   const drafter = await subject.open(model, draft);
   // The model's own greedy text repeats itself, so that there is something to copy.
   const { ids } = await complete(model, [1, 2], { greedy: true, maxTokens: 16 });
-  const prompt = [1, 2, ...ids];
-  const law = await continuationLaw(
-    model,
-    prompt,
-    length,
-    resolveSampling(model, { ...sampling, seed: 0 }),
-  );
-  const counts = new Map<string, number>();
-  let tokens = 0;
-  let forwards = 0;
-  for (let seed = 0; seed < runs; seed++) {
-    const result = await complete(model, prompt, {
-      ...sampling,
-      seed,
-      maxTokens: length,
-      drafter,
-      maximumDraft: 6,
-    });
-    const key = result.ids.join(" ");
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-    tokens += result.drafting!.tokens;
-    forwards += result.drafting!.forwards;
-  }
+  const result = await testDraftedLaw(model, drafter, { ...options, prompt: [1, 2, ...ids] });
   await drafter.close();
-  return { ...gTest(counts, law), tokensPerForward: tokens / forwards };
+  return result;
 }
 
 /** Declares the tests of one drafter's law: 20,000 continuations at two temperatures. */

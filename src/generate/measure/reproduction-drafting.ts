@@ -16,7 +16,7 @@ import {
   type DecodingTasksOptions,
   decodingTaskKinds,
   decodingTasks,
-} from "./decoding-tasks.ts";
+} from "./reproduction-tasks.ts";
 
 /** A request with the text that plain decoding gives. */
 export interface PlannedTask extends DecodingTask {

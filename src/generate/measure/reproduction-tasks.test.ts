@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { dataFolder } from "../../checkpoint/index.ts";
-import { type DecodingTaskKind, decodingTaskKinds, decodingTasks } from "./decoding-tasks.ts";
+import { type DecodingTaskKind, decodingTaskKinds, decodingTasks } from "./reproduction-tasks.ts";
 
 const available = dataFolder() !== undefined;
 if (!available) console.log("decoding tasks: skipped but for code, JETON_DATA is not set");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { lengthWithoutLoop } from "./measure-drafting.ts";
+import { lengthWithoutLoop } from "./reproduction-drafting.ts";
 
 describe("the length of a text without its loop", () => {
   test("is that of the text before it repeats a stretch for the rest of its length", () => {

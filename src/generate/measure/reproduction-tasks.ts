@@ -3,12 +3,14 @@
  *
  * - `prose`: the beginning of a paragraph of chapters that no bundled model was trained on, and open
  *   Spec-Bench requests (writing, roleplay, humanities and their like), in turns;
- * - `code`: the beginning of a TypeScript file: this project's own tests, which no model was trained on;
+ * - `code`: the beginning of a TypeScript file: this project's own tests, which no bundled model was
+ *   trained on and which the published package leaves out;
  * - `recall`: key-value recall, lists, passages and TypeScript that are to be repeated, in turns;
  * - `answer`: a text and a question about it, from Spec-Bench (retrieval-augmented answers, summaries,
  *   extraction), the text cut to a length that small models can hold.
  *
- * Equal options give equal prompts. Everything but `code` needs files of the data registry.
+ * Equal options give equal prompts for as long as the files are the same. Everything but `code` needs
+ * files of the data registry.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -48,7 +50,8 @@ export interface DecodingTasksOptions {
  * @example
  * const tasks = await decodingTasks({ kind: "recall", count: 10, seed: 1 });
  *
- * @throws JetonError `decoding-tasks-too-few` when there are not that many, and those of `locate`
+ * @throws JetonError `decoding-tasks-too-few` when there are not that many, `data-missing` where this
+ *   project's tests are not there, and those of `locate`
  */
 export async function decodingTasks(options: DecodingTasksOptions): Promise<DecodingTask[]> {
   const { kind, count, seed = 0, skip = 0 } = options;
@@ -206,11 +209,20 @@ function groundedPrompts({ name, category, text }: Question, limit: number): Nam
 
 /** Parts of this project's tests, of 1,500 characters or what a file has. */
 async function ownTests(): Promise<NamedText[]> {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
-  const names = (await readdir(root, { recursive: true }))
+  // The sources, also where this file runs from the build beside them.
+  const root = fileURLToPath(new URL("../../../src/", import.meta.url));
+  const names = (await readdir(root, { recursive: true }).catch(() => []))
     .map((name) => name.replaceAll("\\", "/"))
     .filter((name) => name.endsWith(".test.ts"))
     .sort();
+  if (names.length === 0) {
+    throw new JetonError("the tests of jeton's sources are not there: a checkout has them", {
+      code: "data-missing",
+      details: {
+        files: [{ name: "src/**/*.test.ts", address: "jeton's repository", licence: "Apache-2.0" }],
+      },
+    });
+  }
   const parts: NamedText[] = [];
   for (const name of names) {
     let rest = await readFile(join(root, name), "utf8");

@@ -1,0 +1,268 @@
+/**
+ * What the reproductions of drafters have in common: the requests, drafters run over them kind by kind,
+ * speeds taken in turns, and the numbers and plots that come of it.
+ */
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import type { Panel, ReproductionContext } from "../../reproduce/index.ts";
+import type { Drafter } from "../drafter.ts";
+import type { SamplingOptions } from "../types.ts";
+import {
+  type DraftingMeasurement,
+  measureDrafting,
+  measureInTurns,
+  type PlannedKinds,
+  type PlannedTask,
+  planKinds,
+  sumMeasurements,
+  tasksPerPlanned,
+  tokensPerForward,
+  tokensPerSecond,
+} from "./reproduction-drafting.ts";
+import { type DecodingTaskKind, decodingTaskKinds } from "./reproduction-tasks.ts";
+
+/** How many requests, and how long they are. */
+export interface BenchSettings {
+  /** Requests of each kind that are measured. */
+  readonly count: number;
+  /** Most tokens of an answer. */
+  readonly maxTokens: number;
+  /** Longest prompt in characters. Default 1,000. */
+  readonly maximumCharacters?: number;
+  /** Other requests of each kind, for drafters to learn from. Default: as many as are measured. */
+  readonly others?: { readonly count: number; readonly leastTokens: number };
+}
+
+/** The requests that are measured, and others of the same kinds that fill tables and tries. */
+export interface Requests {
+  readonly measured: PlannedKinds;
+  readonly others: PlannedKinds;
+}
+
+/** What one drafter brought on each kind of request. */
+export type ByKind = Readonly<Record<DecodingTaskKind, DraftingMeasurement>>;
+
+/** A drafter in one of the settings whose speed is compared. */
+export interface SpeedSetting {
+  readonly drafter: Drafter;
+  readonly maximumDraft: number;
+}
+
+/** The claim that no text changed, of every drafter whose text is that of plain decoding. */
+export const identicalTextClaim = {
+  id: "identical-text",
+  text: "Requests whose text is that of plain decoding, token for token, greedy and sampled",
+  paper: "lossless",
+  unit: "%",
+  direction: "higher",
+  effect: "value",
+  reproduced: 100,
+  partly: 99,
+} as const;
+
+/** Runs drafters over requests to one model, and remembers whether any text changed. */
+export class DrafterBench<Id extends string> {
+  readonly model: LoadedModel;
+  readonly #context: ReproductionContext<Id>;
+  readonly #settings: BenchSettings;
+  readonly #runs: DraftingMeasurement[] = [];
+
+  constructor(context: ReproductionContext<Id>, model: LoadedModel, settings: BenchSettings) {
+    this.#context = context;
+    this.model = model;
+    this.#settings = settings;
+  }
+
+  /** Decodes plainly what drafters will be asked for. */
+  async plan(sampling: SamplingOptions): Promise<Requests> {
+    const { seed, signal } = this.#context;
+    const { count, maxTokens, maximumCharacters = 1000 } = this.#settings;
+    const { others = { count } } = this.#settings;
+    const locate = (name: string): Promise<string> => this.#context.data(name);
+    const tasks = { seed, maximumCharacters, locate };
+    const options = { sampling: { ...sampling, seed }, maxTokens, signal };
+    this.#context.progress("plain decoding");
+    const measured = await planKinds(this.model, { ...tasks, count }, options);
+    this.#context.progress("plain decoding of other requests");
+    const { count: most, ...rest } = others;
+    const pool = { ...tasks, count: most, skip: tasksPerPlanned * count };
+    return { measured, others: await planKinds(this.model, pool, { ...options, ...rest }) };
+  }
+
+  /** Decodes all requests with one drafter, kind by kind; it learns from one for the next. */
+  async measure(
+    name: string,
+    drafter: Drafter,
+    maximumDraft: number,
+    requests: PlannedKinds,
+  ): Promise<ByKind> {
+    const { signal } = this.#context;
+    const byKind: Partial<Record<DecodingTaskKind, DraftingMeasurement>> = {};
+    for (const kind of decodingTaskKinds) {
+      this.#context.progress(`${name}, ${maximumDraft} nodes: ${kind}`);
+      const options = { drafter, maximumDraft, signal };
+      byKind[kind] = await measureDrafting(this.model, requests[kind], options);
+      this.#runs.push(byKind[kind]);
+    }
+    return byKind as ByKind;
+  }
+
+  /** Reports tokens a forward over all kinds, beside plain decoding's one. */
+  reportLength(id: Id, byKind: ByKind, details: Readonly<Record<string, unknown>> = {}): void {
+    const { tasks, tokens } = together(byKind);
+    this.#context.report(id, {
+      measured: lengthOf(byKind),
+      baseline: 1,
+      baselineName: "plain decoding",
+      details: { byKind: lengthsOf(byKind), requests: tasks, tokens, ...details },
+    });
+  }
+
+  /** Reports tokens a forward beside those of another drafter, over some kinds or all. */
+  compare(
+    id: Id,
+    measured: ByKind,
+    baseline: ByKind,
+    baselineName: string,
+    {
+      kinds = decodingTaskKinds,
+      details = {},
+    }: { kinds?: readonly DecodingTaskKind[]; details?: Readonly<Record<string, unknown>> } = {},
+  ): void {
+    this.#context.report(id, {
+      measured: lengthOf(measured, kinds),
+      baseline: lengthOf(baseline, kinds),
+      baselineName,
+      details: { measured: lengthsOf(measured), baseline: lengthsOf(baseline), ...details },
+    });
+  }
+
+  /** Reports how many of all texts so far are those of plain decoding. */
+  reportIdentity(id: Id): void {
+    const { identical, tasks } = sumMeasurements(this.#runs);
+    this.#context.report(id, { measured: (100 * identical) / tasks, details: { runs: tasks } });
+  }
+
+  /**
+   * Decodes requests plainly and in several settings, in turns, and reports the fastest one.
+   *
+   * @returns the measurement of each setting by its name
+   */
+  async reportSpeed<Name extends string>(
+    id: Id,
+    tasks: readonly PlannedTask[],
+    settings: Readonly<Record<Name, SpeedSetting>>,
+  ): Promise<Readonly<Record<Name, DraftingMeasurement>>> {
+    const { signal } = this.#context;
+    this.#context.progress("speed");
+    const names = Object.keys(settings) as Name[];
+    const [plain, ...measured] = await measureInTurns(this.model, tasks, [
+      { signal },
+      ...names.map((name) => ({ ...settings[name], signal })),
+    ]);
+    const found = Object.fromEntries(names.map((name, at) => [name, measured[at]!])) as Record<
+      Name,
+      DraftingMeasurement
+    >;
+    const speedOf = (name: Name): number => tokensPerSecond(found[name]);
+    const best = names.reduce((a, b) => (speedOf(b) > speedOf(a) ? b : a));
+    this.#context.report(id, {
+      measured: speedOf(best),
+      baseline: tokensPerSecond(plain!),
+      baselineName: "plain decoding",
+      details: {
+        best,
+        plainMilliseconds: round((1000 * plain!.seconds) / plain!.forwards),
+        ...Object.fromEntries(names.map((name) => [name, timesOf(found[name])])),
+      },
+    });
+    return found;
+  }
+
+  /** Reports the time of guessing and learning as a share of that of the forwards. */
+  reportDraftingTime(id: Id, { seconds, draftSeconds, forwards }: DraftingMeasurement): void {
+    this.#context.report(id, {
+      measured: (100 * draftSeconds) / (seconds - draftSeconds),
+      details: { microsecondsPerForward: round((1e6 * draftSeconds) / forwards) },
+    });
+  }
+}
+
+function timesOf(found: DraftingMeasurement): Record<string, number> {
+  const { seconds, draftSeconds, forwards } = found;
+  return {
+    tokensPerSecond: round(tokensPerSecond(found)),
+    draftMilliseconds: round((1000 * draftSeconds) / forwards),
+    forwardMilliseconds: round((1000 * (seconds - draftSeconds)) / forwards),
+  };
+}
+
+/** Runs `body` on the tiny TinyStories model of the data registry, with greedy requests that it can hold. */
+export async function onTinyStories<Id extends string>(
+  context: ReproductionContext<Id>,
+  settings: BenchSettings,
+  body: (bench: DrafterBench<Id>, requests: Requests) => Promise<void>,
+): Promise<void> {
+  const folder = await context.data("models/tinystories-260k");
+  await using model = await loadModel(folder, { format: "f32" });
+  const bench = new DrafterBench(context, model, { ...settings, maximumCharacters: 400 });
+  await body(bench, await bench.plan({ greedy: true }));
+}
+
+/** The requests of some kinds, or all, in one list. */
+export function tasksOf(
+  requests: PlannedKinds,
+  kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
+): PlannedTask[] {
+  return kinds.flatMap((kind) => requests[kind]);
+}
+
+/** What the model read and wrote: prompts and plain answers. */
+export function textsOf(requests: PlannedKinds): number[][] {
+  return tasksOf(requests).map(({ promptIds, plainIds }) => [...promptIds, ...plainIds]);
+}
+
+/** All kinds as one measurement. */
+export function together(byKind: ByKind): DraftingMeasurement {
+  return sumMeasurements(Object.values(byKind));
+}
+
+/** Tokens a forward over some kinds, or all. */
+export function lengthOf(
+  byKind: ByKind,
+  kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
+): number {
+  return tokensPerForward(sumMeasurements(kinds.map((kind) => byKind[kind])));
+}
+
+/** Tokens a forward by kind, for records. */
+export function lengthsOf(byKind: ByKind): Record<string, number> {
+  return Object.fromEntries(
+    decodingTaskKinds.map((kind) => [kind, round(tokensPerForward(byKind[kind]))]),
+  );
+}
+
+/** Tokens a forward over all kinds by drafter, for records. */
+export function lengthsByName(named: Readonly<Record<string, ByKind>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(named).map(([name, byKind]) => [name, round(lengthOf(byKind))]),
+  );
+}
+
+/** Bars of several drafters for each kind of request. */
+export function kindsPanel(title: string, named: Readonly<Record<string, ByKind>>): Panel {
+  return {
+    title,
+    kind: "bar",
+    x: { title: "kind of request", scale: "category" },
+    y: { title: "tokens a forward" },
+    series: Object.entries(named).map(([name, byKind]) => ({
+      name,
+      points: Object.entries(lengthsOf(byKind)).map(([x, y]) => ({ x, y })),
+    })),
+  };
+}
+
+/** Three digits after the point. */
+export function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
