@@ -7,11 +7,12 @@
  *
  * How it is exact (up to rounding): the first 256 of 576 channels are nano's, the others stay zero.
  * A norm over 576 channels then divides by 2/3 of what it did, which its weights and epsilon make up
- * for. A head of 32 becomes one of 64 by placing its rotating pair `i` at `2 i`, where the frequency is
- * the same, and queries grow by the square root of two against the other scale of scores. Six of the
- * thirty layers do nano's work; in the others the projections into the residual stream are zero, and
- * all else is random. The 45,056 tokens that nano does not have get twice the row of a token that no
- * text holds, so that their probability is nothing.
+ * for. Its heads take the first places among those of their key head; heads without work attend to all
+ * alike and write nothing. (A head of 32 would become one of 64 by placing its rotating pair `i` at `2 i`,
+ * where the frequency is the same, with queries larger by the square root of two against the other
+ * scale of scores.) Six of the thirty layers do nano's work; in the others the projections into the
+ * residual stream are zero, and all else is random. The 45,056 tokens that nano does not have get twice
+ * the row of a token that no text holds, so that their probability is nothing.
  */
 
 import { createHash } from "node:crypto";
@@ -31,7 +32,7 @@ import { writeGguf } from "./gguf.mjs";
 import { openSafetensors, writeSafetensors } from "./safetensors.mjs";
 
 /** Increased when the bytes of a checkpoint change for the same model. */
-const version = 1;
+const version = 2;
 const bundled = fileURLToPath(new URL("../models/jeton-nano/", import.meta.url));
 
 /** SmolLM2-135M's sizes. */
@@ -77,14 +78,20 @@ function createFill() {
 function planTensors(nano, small) {
   const { width, inner, layers, heads, keyHeads, headDim, vocabulary } = large;
   const { hidden_size: narrow, intermediate_size: slim, num_hidden_layers: depth } = small;
-  const half = small.head_dim / 2;
-  // Nano's pairs (i, i + 16) of a head become (2 i, 2 i + 32).
-  const rotated = (row) => {
-    const head = Math.floor(row / small.head_dim);
-    const at = row % small.head_dim;
-    return head * headDim + (at < half ? 2 * at : headDim / 2 + 2 * (at - half));
-  };
-  const values = (row) => Math.floor(row / small.head_dim) * headDim + (row % small.head_dim);
+  const { num_attention_heads: smallHeads, num_key_value_heads: smallKeyHeads } = small;
+  const smallDim = small.head_dim;
+  const half = smallDim / 2;
+  const spread = headDim / smallDim;
+  const smallGroup = smallHeads / smallKeyHeads;
+  const group = heads / keyHeads;
+  if (![1, 2].includes(spread) || smallKeyHeads > keyHeads || smallGroup > group)
+    throw new Error(`heads of this model do not fit into the larger shape`);
+  /** The place of query head `head` among those of the larger model, which share keys by threes. */
+  const queryHead = (head) => Math.floor(head / smallGroup) * group + (head % smallGroup);
+  /** Nano's pair (i, i + half) of a head becomes (spread i, spread i + 32). */
+  const rotated = (at) => (at < half ? spread * at : headDim / 2 + spread * (at - half));
+  const rows = (head, inside) => (row) =>
+    head(Math.floor(row / smallDim)) * headDim + inside(row % smallDim);
   const shrink = Math.sqrt(narrow / width);
   const fill = createFill();
   const tensors = [];
@@ -122,22 +129,25 @@ function planTensors(nano, small) {
         if (!isOutput) for (let i = 0; i < target.length; i++) target[i] = fill();
         return target;
       });
-    const queryWidth = heads * small.head_dim;
-    const keyWidth = keyHeads * small.head_dim;
+    const queryWidth = smallHeads * smallDim;
+    const keyWidth = smallKeyHeads * smallDim;
     add(`${prefix}.input_layernorm.weight`, [width], () =>
       norm(`${prefix}.input_layernorm.weight`),
     );
     matrix("self_attn.q_proj", [width, width], [queryWidth, narrow], {
-      rows: rotated,
+      rows: rows(queryHead, rotated),
       columns: same,
-      factor: Math.sqrt(headDim / small.head_dim),
+      factor: Math.sqrt(spread),
     });
     const keys = [keyHeads * headDim, width];
-    matrix("self_attn.k_proj", keys, [keyWidth, narrow], { rows: rotated, columns: same });
-    matrix("self_attn.v_proj", keys, [keyWidth, narrow], { rows: values, columns: same });
+    matrix("self_attn.k_proj", keys, [keyWidth, narrow], {
+      rows: rows(same, rotated),
+      columns: same,
+    });
+    matrix("self_attn.v_proj", keys, [keyWidth, narrow], { rows: rows(same, same), columns: same });
     matrix("self_attn.o_proj", [width, width], [narrow, queryWidth], {
       rows: same,
-      columns: values,
+      columns: rows(queryHead, same),
     });
     add(`${prefix}.post_attention_layernorm.weight`, [width], () =>
       norm(`${prefix}.post_attention_layernorm.weight`),
