@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { createByteCheckpoint } from "../cli/testing/byte-checkpoint.ts";
-import { generate } from "../generate/index.ts";
-import { loadModel } from "../model/index.ts";
+import { complete, drafterNames, generate, openDrafter } from "../generate/index.ts";
+import { type LoadedModel, loadModel } from "../model/index.ts";
+import { startServer } from "../serve/index.ts";
 import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "./baselines.ts";
 import { readTokenForms } from "./token-forms.ts";
@@ -114,5 +115,67 @@ describe("transfer", () => {
     await expect(transfer(source, target, randomRows(), { out: source })).rejects.toMatchObject({
       code: "transfer-target-exists",
     });
+  });
+});
+
+describe("a transferred model", () => {
+  const prompt = "The old tokens, the old tokens";
+  const request = { maxTokens: 24, temperature: 0, ignoreEndOfSequence: true };
+  let model: LoadedModel;
+  let draft: LoadedModel;
+  let plain = "";
+  beforeAll(async () => {
+    const small = join(folder, "small");
+    createByteCheckpoint(small, { width: 16, layers: 1 });
+    const open = async (from: string, out: string): Promise<LoadedModel> => {
+      await transfer(from, target, meanOfSubtokens(), { out });
+      return loadModel(out, { threads: 1, inline: true });
+    };
+    model = await open(source, join(folder, "moved"));
+    draft = await open(small, join(folder, "moved-small"));
+    plain = (await complete(model, prompt, request)).text;
+  });
+  afterAll(async () => {
+    await model[Symbol.asyncDispose]();
+    await draft[Symbol.asyncDispose]();
+  });
+
+  test.each(drafterNames)("writes with %s what it writes without", async (name) => {
+    const drafter = await openDrafter(name, model, { draftModel: draft });
+    const { text, drafting } = await complete(model, prompt, { ...request, drafter });
+    await drafter.close();
+    expect(text).toBe(plain);
+    expect(drafting!.forwards).toBeGreaterThan(0);
+  });
+
+  test("serves like any other, with each drafter", async () => {
+    const server = await startServer(model, { port: 0, host: "127.0.0.1", draftModel: draft });
+    try {
+      const texts = new Map<string, unknown>();
+      for (const drafter of ["none", ...drafterNames]) {
+        const response = await fetch(`${server.url}/v1/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({
+            prompt,
+            max_tokens: request.maxTokens,
+            temperature: 0,
+            drafter,
+          }),
+        });
+        const body = (await response.json()) as { choices: { text: string }[] };
+        texts.set(drafter, body.choices[0]?.text);
+      }
+      expect([...new Set(texts.values())]).toEqual([expect.stringMatching(/./)]);
+      expect(texts.size).toBe(drafterNames.length + 1);
+    } finally {
+      await server.close({ graceMs: 0 });
+    }
+  });
+
+  test("takes only drafts that moved along", async () => {
+    await using unmoved = await loadModel(source, { threads: 1, inline: true });
+    const drafter = openDrafter("draft-model", model, { draftModel: unmoved });
+    await expect(drafter).rejects.toMatchObject({ code: "draft-model-vocabulary" });
   });
 });

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { runVerb } from "../../cli/testing/run-verb.ts";
 import { createRandom } from "../../core/index.ts";
 import { toWellFormed } from "../byte-alphabet.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
@@ -242,6 +243,54 @@ describe("the tokenizer", () => {
       const text = "you want to look at the dög";
       expect(loaded.encode(text)).toEqual(trained.tokenizer.encode(text));
       expect(loaded.encode(text).tokens[0]).toBe("<s>");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("from the command line to a language model that writes", { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "jeton-lib-lm-"));
+    const at = (name: string): string => join(folder, name);
+    const jeton = async (...args: string[]): Promise<unknown> => {
+      const { status, stdout, stderr } = await runVerb([...args, "--json"]);
+      expect({ args, status, stderr }).toMatchObject({ status: 0 });
+      return JSON.parse(stdout);
+    };
+    try {
+      writeFileSync(at("corpus.txt"), inventSentences(9, 300).join("\n"));
+      const shape = {
+        model_type: "llama",
+        hidden_size: 16,
+        intermediate_size: 32,
+        num_attention_heads: 2,
+        num_hidden_layers: 1,
+        num_key_value_heads: 1,
+        max_position_embeddings: 64,
+      };
+      writeFileSync(at("config.json"), JSON.stringify(shape));
+      const corpus = ["--corpus", at("corpus.txt")];
+      const kind = ["--kind", "lib", "-n", "320", "--steps", "3"];
+      await jeton("train", "tokenizer", ...kind, ...corpus, "-o", at("tokenizer"));
+      const short = ["--steps", "3", "--batch", "2", "--sequence-length", "16", "--threads", "1"];
+      const parts = ["--config", at("config.json"), "--tokenizer", at("tokenizer"), ...corpus];
+      await jeton("train", "lm", ...parts, ...short, "-o", at("run"));
+      const model = ["--model", at("run/model"), "--threads", "1"];
+      const written = await jeton(
+        "run",
+        ...model,
+        "--max-tokens",
+        "5",
+        "--temperature",
+        "0",
+        "you",
+      );
+      const tokenizer = await loadTokenizer(at("run/model"));
+      expect(tokenizer.kind).toBe("LiB");
+      const { text, ids } = written as { text: string; ids: number[] };
+      expect(text).toBe(tokenizer.decode(ids));
+      expect(await jeton("score", ...model, "you want to look at")).toMatchObject({
+        bytes: "you want to look at".length,
+      });
     } finally {
       rmSync(folder, { recursive: true });
     }

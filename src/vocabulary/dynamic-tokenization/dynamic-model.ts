@@ -27,7 +27,7 @@ import {
   trace,
 } from "../../tensor/index.ts";
 import { type Hypernetwork, openPredictor, spellTokens } from "../hypernetwork.ts";
-import { mixTables, normalizeMixture, type VocabularyTables } from "../mixture.ts";
+import type { VocabularyTables } from "../mixture.ts";
 import { readWholeModel, type WholeModel } from "../whole-model.ts";
 import { type DynamicToken, type MergeBatchOptions, mergeBatch } from "./merge-batch.ts";
 import { type CacheUse, RowCache } from "./row-cache.ts";
@@ -240,18 +240,24 @@ export async function openDynamicModel(
   };
 }
 
-/** Means of the rows of spellings. */
+/** Means of the rows of spellings, each at least one source id long. */
 export function meanRows(
   tables: VocabularyTables,
   spellings: readonly (readonly number[])[],
   width: number,
 ): VocabularyTables {
-  const mixture = spellings.map((spelling) => {
-    const shares = new Map<number, number>();
-    for (const id of spelling) shares.set(id, (shares.get(id) ?? 0) + 1);
-    return normalizeMixture(shares);
-  });
-  return mixTables(tables, mixture, { width });
+  const meansOf = (rows: Float32Array): Float32Array => {
+    const means = new Float32Array(spellings.length * width);
+    for (const [token, spelling] of spellings.entries()) {
+      const at = token * width;
+      for (const id of spelling) {
+        for (let i = 0; i < width; i++) means[at + i]! += rows[id * width + i]! / spelling.length;
+      }
+    }
+    return means;
+  };
+  const embedding = meansOf(tables.embedding);
+  return tables.head ? { embedding, head: meansOf(tables.head) } : { embedding };
 }
 
 /** The body as a program over rows instead of ids. */

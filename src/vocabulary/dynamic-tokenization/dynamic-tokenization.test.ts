@@ -9,7 +9,7 @@ import { generate, score } from "../../generate/index.ts";
 import { loadModel } from "../../model/index.ts";
 import { formOfText } from "../token-forms.ts";
 import { readWholeModel, type WholeModel } from "../whole-model.ts";
-import { DirectionIndex, searchExactly } from "./direction-index.ts";
+import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
 import { openDynamicModel } from "./dynamic-model.ts";
 import { generateLarge, makeLargeVocabulary } from "./large-vocabulary.ts";
 import { type DynamicToken, mergeBatch, mergePair, pairRule } from "./merge-batch.ts";
@@ -116,7 +116,11 @@ describe("DirectionIndex", () => {
   const random = createRandom(1, "rows");
   const width = 8;
   const rows = Float32Array.from({ length: 300 * width }, () => random.normal());
-  const index = new DirectionIndex(rows, width, { partitions: 12, seed: 1 });
+  const options = { partitions: 12, seed: 1, inline: true };
+  let index: DirectionIndex;
+  beforeAll(async () => {
+    index = await createDirectionIndex(rows, width, options);
+  });
   const queries = Array.from({ length: 40 }, () =>
     Float32Array.from({ length: width }, () => random.normal()),
   );
@@ -144,6 +148,30 @@ describe("DirectionIndex", () => {
     const found = [1, 3, 6].map(recall);
     expect(found[0]).toBeLessThan(found[1]!);
     expect(found[1]).toBeLessThan(found[2]!);
+  });
+
+  test("repeats with its seed, in a worker as on the calling thread", async () => {
+    const other = await createDirectionIndex(rows, width, { ...options, inline: false });
+    for (const query of queries) expect(other.search(query, 5)).toEqual(index.search(query, 5));
+  });
+
+  test("looks at the longest rows whatever the query", async () => {
+    const uneven = rows.slice();
+    // Opposite to the query, but longer than any other: it would never be found by its direction.
+    const query = queries[0]!;
+    for (let i = 0; i < width; i++) uneven[i] = -9 * query[i]!;
+    const found = await createDirectionIndex(uneven, width, { ...options, always: 1 / 300 });
+    const { ids, scanned } = found.search(query, 300, { probes: 1 });
+    expect(ids.at(-1)).toBe(0);
+    expect(scanned).toBeLessThan(300);
+  });
+
+  test("takes rows alike, fewer rows than groups, and refuses none", async () => {
+    const alike = new Float32Array(5 * width).fill(1);
+    const found = await createDirectionIndex(alike, width, options);
+    expect(found.search(queries[0]!, 3, { probes: 5 }).ids).toEqual(Int32Array.of(0, 1, 2));
+    const none = createDirectionIndex(new Float32Array(0), width, options);
+    await expect(none).rejects.toMatchObject({ code: "index-rows" });
   });
 });
 

@@ -1,6 +1,7 @@
 /** Dynamic tokenization: boundaries that follow the text, rows of new tokens computed on the fly. */
 export {
-  DirectionIndex,
+  createDirectionIndex,
+  type DirectionIndex,
   type DirectionIndexOptions,
   type FoundTokens,
   type SearchOptions,

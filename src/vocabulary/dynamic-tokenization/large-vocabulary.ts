@@ -9,7 +9,8 @@ import type { VocabularyTables } from "../mixture.ts";
 import { cutByLongestTokens, formOfText } from "../token-forms.ts";
 import type { WholeModel } from "../whole-model.ts";
 import {
-  DirectionIndex,
+  createDirectionIndex,
+  type DirectionIndex,
   type DirectionIndexOptions,
   type SearchOptions,
 } from "./direction-index.ts";
@@ -31,9 +32,6 @@ export interface LargeVocabulary {
 export interface MakeLargeVocabularyOptions extends DirectionIndexOptions {
   /** Predicts rows. Default: they are the means of the rows of the spelling. */
   hypernetwork?: Hypernetwork;
-  /** Default 2. */
-  threads?: number;
-  inline?: boolean;
 }
 
 const words: RegExp =
@@ -76,7 +74,7 @@ export async function makeLargeVocabulary(
     forms,
     endSource,
     tables: head ? { embedding, head } : { embedding },
-    index: new DirectionIndex(head ?? embedding, width, options),
+    index: await createDirectionIndex(head ?? embedding, width, options),
     encode: (text) =>
       Array.from(text.matchAll(words), ([word]) => formOfText(word)).flatMap((word) =>
         cutByLongestTokens(known, word).map((id) => forms[id]!),
