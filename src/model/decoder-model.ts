@@ -212,6 +212,7 @@ export class DecoderModel implements LoadedModel {
     const service = this.#service;
     const scheduler = this.#scheduler;
     const { contextLength } = this;
+    const { width } = this.config;
     const giveSlot = () => this.#giveSlot();
     let length = reused;
     let released = false;
@@ -231,6 +232,16 @@ export class DecoderModel implements LoadedModel {
             {
               code: "model-context-exceeded",
               details: { length, added: step.ids.length, contextLength },
+            },
+          );
+        }
+        const expected = step.ids.length * width;
+        if (step.embeddings && step.embeddings.length !== expected) {
+          throw new JetonError(
+            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${width}`,
+            {
+              code: "model-embeddings-size",
+              details: { found: step.embeddings.length, rows: step.ids.length, width },
             },
           );
         }

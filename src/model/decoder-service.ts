@@ -110,6 +110,7 @@ class DecoderWorker implements DecoderService {
   #active = 0;
   #nextHandle = 1;
   #clock = 0;
+  #noEmbeddings: Record<string, BoundValue> | undefined;
   #boundPast:
     | { key: string; arena: Float32Array | Uint16Array; feeds: Record<string, BoundValue> }
     | undefined;
@@ -214,10 +215,12 @@ class DecoderWorker implements DecoderService {
       for (let start = 0; start < step.ids.length; start += this.#rowsOfPass) {
         const end = Math.min(step.ids.length, start + this.#rowsOfPass);
         const isLast = end === step.ids.length;
-        const { targets, ...rest } = step;
+        const { targets, embeddings, ...rest } = step;
+        const { width } = this.#config;
         const part: HandleStep = {
           ...rest,
           ids: step.ids.slice(start, end),
+          ...(embeddings && { embeddings: embeddings.subarray(start * width, end * width) }),
           results: step.results === "all" || isLast ? (step.results ?? "last") : "none",
           ...(targets && { targets: step.results === "all" ? targets.slice(start, end) : targets }),
         };
@@ -257,6 +260,7 @@ class DecoderWorker implements DecoderService {
     );
     const wantResults = wanted.length > 0;
     const wantLogits = wantResults && steps.some((step) => step.logits);
+    const wantHidden = wantResults && steps.some((step) => step.hidden);
     const session = this.#session;
     const rows = wantResults ? wanted : [0];
     while (rows.length % tile > 0) {
@@ -274,12 +278,15 @@ class DecoderWorker implements DecoderService {
       candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
+      "want.hidden": session.bind("bool", Uint8Array.of(wantHidden ? 1 : 0), []),
+      ...this.#embeddingFeeds(steps, indices, first, batch, time),
       ...this.#pastFeeds(first, batch),
     };
     const outputs = [
       "new",
       ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
       ...(wantLogits ? ["logits"] : []),
+      ...(wantHidden ? ["hidden"] : []),
     ];
     const values = await session.run(feeds, outputs);
     this.#keepRows(steps, indices, first, time, values);
@@ -418,7 +425,8 @@ class DecoderWorker implements DecoderService {
       const slot = this.#slots[indices[order]!]!;
       lengths[place] = slot.tokens.length;
       sequenceLengths[place] = slot.sequenceLength;
-      ids.set(step.ids, place * time);
+      // What the ids say does not matter where embeddings are given; they need not be in the table.
+      if (!step.embeddings) ids.set(step.ids, place * time);
       for (let row = 0; row < step.ids.length; row++) {
         const parent = step.parents ? step.parents[row]! : row - 1;
         if (!(parent >= -1 && parent < row)) {
@@ -485,6 +493,33 @@ class DecoderWorker implements DecoderService {
     return feeds;
   }
 
+  /** Embeddings that stand in place of the table's rows; all steps of a pass have them, or none. */
+  #embeddingFeeds(
+    steps: readonly HandleStep[],
+    indices: readonly number[],
+    first: number,
+    batch: number,
+    time: number,
+  ): Record<string, BoundValue> {
+    const session = this.#session;
+    const { width } = this.#config;
+    if (!steps[0]!.embeddings) {
+      this.#noEmbeddings ??= {
+        "from.ids": session.bind("bool", Uint8Array.of(1), []),
+        embeddings: session.bind("float32", new Float32Array(width), [1, 1, width]),
+      };
+      return this.#noEmbeddings;
+    }
+    const rows = new Float32Array(batch * time * width);
+    for (const [order, { embeddings }] of steps.entries()) {
+      rows.set(embeddings!, (indices[order]! - first) * time * width);
+    }
+    return {
+      "from.ids": session.bind("bool", Uint8Array.of(0), []),
+      embeddings: session.bind("float32", rows, [batch, time, width]),
+    };
+  }
+
   /** The cache as inputs: bound once for as long as neither the batch nor the arenas change. */
   #pastFeeds(first: number, batch: number): Record<string, BoundValue> {
     const { capacity } = this.#cache;
@@ -527,14 +562,14 @@ class DecoderWorker implements DecoderService {
       });
       slot.lastUse = ++this.#clock;
       if (step.commit === false) {
-        slot.pending = { ids: Array.from(step.ids), time, rows };
+        slot.pending = { ids: knownIds(step), time, rows };
         continue;
       }
       slot.pending = undefined;
       for (const [arena, source] of rows.entries()) {
         this.#cache.append(arena, index, slot.tokens.length, source, time, step.ids.length);
       }
-      for (const id of step.ids) slot.tokens.push(id);
+      for (const id of knownIds(step)) slot.tokens.push(id);
     }
   }
 
@@ -550,7 +585,8 @@ class DecoderWorker implements DecoderService {
     const totals = take<Float32Array>("logSumExp");
     const targeted = take<Float32Array>("targetLogProbability");
     const logits = take<Float32Array>("logits");
-    const vocabulary = this.#config.vocabularySize;
+    const hidden = take<Float32Array>("hidden");
+    const { vocabularySize: vocabulary, width } = this.#config;
     let row = 0;
     return steps.map((step) => {
       const count = step.results === "none" ? 0 : step.results === "all" ? step.ids.length : 1;
@@ -572,6 +608,7 @@ class DecoderWorker implements DecoderService {
           count > 0 && {
             logits: logits!.slice(from * vocabulary, row * vocabulary),
           }),
+        ...(step.hidden && count > 0 && { hidden: hidden!.slice(from * width, row * width) }),
         ...(step.targets && count > 0 && { targetLogProbabilities: targeted!.slice(from, row) }),
       };
     });
@@ -591,6 +628,13 @@ const tileOfKernels = 4;
 const rowsOfPass = (format: WeightFormat): number =>
   format === "int4" || format === "int8" ? 64 : 128;
 
+/** Ids by which cached rows are found again; rows of embeddings have none, not even their own. */
+function knownIds(step: HandleStep): number[] {
+  return step.embeddings
+    ? new Array<number>(step.ids.length).fill(Number.NaN)
+    : Array.from(step.ids);
+}
+
 /** The results of consecutive rows as those of one step. */
 function joinResults(parts: readonly StepResult[]): StepResult {
   const join = (pick: (part: StepResult) => Float32Array | undefined): Float32Array => {
@@ -609,6 +653,7 @@ function joinResults(parts: readonly StepResult[]): StepResult {
     topLogits: join(({ topLogits }) => topLogits),
     logSumExp: join(({ logSumExp }) => logSumExp),
     ...(first!.logits && { logits: join(({ logits }) => logits) }),
+    ...(first!.hidden && { hidden: join(({ hidden }) => hidden) }),
     ...(first!.targetLogProbabilities && {
       targetLogProbabilities: join(({ targetLogProbabilities }) => targetLogProbabilities),
     }),

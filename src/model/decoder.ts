@@ -11,6 +11,7 @@ import {
   broadcastTo,
   cast,
   concat,
+  conditional,
   float32,
   gather,
   gatherElements,
@@ -265,13 +266,27 @@ function selfAttention(
 
 /** Token embeddings of ids. */
 export function embed(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
-  const rows = cast(gather(weights.table(decoderNames.embedding), ids), "float32");
+  return scaleEmbeddings(
+    config,
+    cast(gather(weights.table(decoderNames.embedding), ids), "float32"),
+  );
+}
+
+/** Rows of the embedding table as the first layer gets them. */
+function scaleEmbeddings(config: DecoderConfig, rows: Tensor): Tensor {
   return config.embeddingScale === 1 ? rows : multiply(rows, config.embeddingScale);
 }
 
 /** Final norm, head and cap: logits of the rows of `x`. */
 export function decoderHead(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
-  const normed = norm(config, weights, x, decoderNames.finalNorm);
+  return headLogits(config, weights, finalNorm(config, weights, x));
+}
+
+function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
+  return norm(config, weights, x, decoderNames.finalNorm);
+}
+
+function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tensor): Tensor {
   const logits = weights.linear(normed, [headName(config)]);
   const cap = config.logitCap;
   return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
@@ -303,12 +318,15 @@ export interface DecoderGraphOptions {
  * and for each window its own with a row for every new token; `past.N.key` and `.value`
  * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
  * are wanted; `targets` int32 `[rows]`; `candidates` uint8 `[k]`, whose length is the number of tokens
- * to return; switches `want.results` and `want.logits`.
+ * to return; switches `want.results`, `want.logits` and `want.hidden`. Where the switch `from.ids` is
+ * off, `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it is on, they
+ * may have any size.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator);
  * `top.logits` and `top.ids`
- * `[rows, k]`; `logSumExp` and `targetLogProbability` `[rows]`; `logits` `[rows, vocabulary]`.
+ * `[rows, k]`; `logSumExp` and `targetLogProbability` `[rows]`; `logits` `[rows, vocabulary]`; `hidden`
+ * `[rows, width]`, what the head multiplies.
  */
 export function decoderGraph(
   config: DecoderConfig,
@@ -327,6 +345,9 @@ export function decoderGraph(
     candidates: uint8(["k"]),
     "want.results": bool([]),
     "want.logits": bool([]),
+    "want.hidden": bool([]),
+    "from.ids": bool([]),
+    embeddings: float32(["given.batch", "given.time", config.width]),
   };
   for (const [index, rope] of config.ropes.entries()) {
     inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotatedWidth / 2]);
@@ -374,7 +395,11 @@ export function decoderGraph(
     };
 
     const fresh: Tensor[] = [];
-    let x = embed(config, weights, ids);
+    let { x } = conditional(
+      input["from.ids"]!,
+      () => ({ x: embed(config, weights, ids) }),
+      () => ({ x: scaleEmbeddings(config, input["embeddings"]!) }),
+    );
     for (const index of config.layers.keys()) {
       const layer = scoped(`layers.${index}`, () =>
         decoderLayer(config, weights, x, index, shared, attend),
@@ -384,7 +409,8 @@ export function decoderGraph(
     }
     const results = optional(input["want.results"]!, () => {
       const chosen = gather(reshape(x, [-1, config.width]), input["rows"]!);
-      const logits = decoderHead(config, weights, chosen);
+      const normed = finalNorm(config, weights, chosen);
+      const logits = headLogits(config, weights, normed);
       const top = topK(logits, "k");
       // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
       const first = { axis: 1, end: 1 };
@@ -393,12 +419,14 @@ export function decoderGraph(
       const targets = reshape(input["targets"]!, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
       const whole = optional(input["want.logits"]!, () => ({ logits }));
+      const states = optional(input["want.hidden"]!, () => ({ hidden: normed }));
       return {
         "top.logits": top.values,
         "top.ids": top.indices,
         logSumExp: total,
         targetLogProbability: subtract(targeted, total),
         logits: whole.logits,
+        hidden: states.hidden,
       };
     });
     return { new: cast(concat(fresh, 0), cacheType), ...results };

@@ -6,31 +6,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../core/index.ts";
 import { liveSessions } from "../tensor/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { loadModel } from "./load-model.ts";
 import { type OpenModelOptions, openModel } from "./open-model.ts";
 import type { LoadedModel, WeightFormat } from "./types.ts";
 
-const vocabulary = 512;
-
-/** One word for each id. */
-const tokenizer = {
-  version: "1.0",
-  added_tokens: [],
-  normalizer: null,
-  pre_tokenizer: { type: "WhitespaceSplit" },
-  post_processor: null,
-  decoder: null,
-  model: {
-    type: "WordLevel",
-    vocab: Object.fromEntries(Array.from({ length: vocabulary }, (_, id) => [`w${id}`, id])),
-    unk_token: "w0",
-  },
-};
-
 let root: string;
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), "jeton-open-"));
-  writeFileSync(join(root, "tokenizer.json"), JSON.stringify(tokenizer));
+  writeFileSync(join(root, "tokenizer.json"), JSON.stringify(wordTokenizer(512)));
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 

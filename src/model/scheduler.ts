@@ -78,7 +78,10 @@ export class StepScheduler {
     }
     const head = alive[0];
     const isShort = ({ step }: Waiting): boolean => step.ids.length <= shortStep;
-    const batch = !head ? [] : isShort(head) ? alive.filter(isShort) : [head];
+    // Ids and embeddings cannot be read in one pass.
+    const fits = (waiting: Waiting): boolean =>
+      isShort(waiting) && !waiting.step.embeddings === !head!.step.embeddings;
+    const batch = !head ? [] : isShort(head) ? alive.filter(fits) : [head];
     const taken = new Set(batch);
     this.#waiting = alive.filter((waiting) => !taken.has(waiting));
     return batch;

@@ -50,6 +50,13 @@ export interface SequenceStep {
   readonly topK?: number;
   /** Whole logits of every wanted row. */
   readonly logits?: boolean;
+  /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
+  readonly hidden?: boolean;
+  /**
+   * `[ids, width]`, read in place of the embedding table's rows. The ids then only say how many there are:
+   * rows of the cache that embeddings made are never taken for those of a prompt.
+   */
+  readonly embeddings?: Float32Array;
   /** Log-probabilities of these ids, one for each wanted row. */
   readonly targets?: readonly number[];
   /**
@@ -67,6 +74,8 @@ export interface StepResult {
   readonly logSumExp: Float32Array;
   /** `[rows, vocabulary]` where asked for. */
   readonly logits?: Float32Array;
+  /** `[rows, width]` where asked for. */
+  readonly hidden?: Float32Array;
   /** Log-probability of the target of each wanted row where asked for. */
   readonly targetLogProbabilities?: Float32Array;
 }
