@@ -13,6 +13,15 @@ import { readTokenizerSettings } from "../tokenizer-settings.ts";
 import { largestId } from "../vocabulary.ts";
 import { WordCounter } from "../word-counter.ts";
 import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
+import {
+  chooseNamed,
+  chooseSpecials,
+  createBeginning,
+  createConfig,
+  createJson,
+  optionError,
+  textError,
+} from "./tokenizer-file.ts";
 import { trainUnigram } from "./unigram-trainer.ts";
 
 /** The kinds of tokenizers that can be trained. */
@@ -114,25 +123,13 @@ export async function trainTokenizer(options: TrainTokenizerOptions): Promise<Tr
   }
   if (counter.size === 0) throw textError("the texts hold no word");
   const model = trainModel(options, scheme, counter);
-  const json = {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: scheme.specialTokens.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+  const json = createJson(scheme.specialTokens, {
     normalizer: scheme.normalizer,
     pre_tokenizer: scheme.preTokenizer,
     post_processor: scheme.postProcessor,
     decoder: scheme.decoder,
     model,
-  };
+  });
   const { config } = scheme;
   let words = 0;
   for (let i = 0; i < counter.size; i++) words += counter.counts[i]!;
@@ -181,20 +178,6 @@ export async function saveTokenizer(
   }
 }
 
-function textError(reason: string): JetonError {
-  return new JetonError(`${reason}, expected strings with text to learn from`, {
-    code: "tokenizer-training-text",
-    details: { reason },
-  });
-}
-
-function optionError(option: string, value: unknown, expected: string): JetonError {
-  return new JetonError(`${option} is ${String(value)}, expected ${expected}`, {
-    code: "tokenizer-training-option",
-    details: { option, value, expected },
-  });
-}
-
 /** Everything of the file but the model and the ids. */
 interface Scheme {
   readonly specialTokens: readonly string[];
@@ -231,61 +214,13 @@ function checkCount(name: string, value: number, minimum: number, maximum: numbe
   }
 }
 
-/** The special tokens, each once, the needed ones among them. */
-function chooseSpecials(options: TrainTokenizerOptions, usual: readonly string[]): string[] {
-  const chosen = options.specialTokens ?? usual;
-  for (const token of chosen) {
-    if (typeof token !== "string" || token === "") {
-      throw optionError("specialTokens", JSON.stringify(token), "strings that are not empty");
-    }
-  }
-  if (new Set(chosen).size !== chosen.length) {
-    throw optionError("specialTokens", chosen.join(" "), "each token once");
-  }
-  return [...chosen];
-}
-
-/** A token that an option names, or the usual one where it is among the special tokens. */
-function chooseNamed(
-  option: string,
-  named: string | null | undefined,
-  usual: string,
-  specials: readonly string[],
-): string | undefined {
-  if (named === null) return undefined;
-  const token = named ?? usual;
-  if (specials.includes(token)) return token;
-  if (named === undefined) return undefined;
-  throw optionError(option, named, `one of the special tokens (${specials.join(" ")})`);
-}
-
 function sequenceOf(key: string, parts: readonly unknown[]): unknown {
   if (parts.length < 2) return parts[0] ?? null;
   return { type: "Sequence", [key]: parts };
 }
 
-function createConfig(tokens: Record<string, string | undefined>): Record<string, unknown> {
-  const config: Record<string, unknown> = { tokenizer_class: "PreTrainedTokenizerFast" };
-  for (const [key, token] of Object.entries(tokens)) if (token !== undefined) config[key] = token;
-  return { ...config, clean_up_tokenization_spaces: false };
-}
-
-/** A template that puts one token before every text. */
-function createBeginning(token: string | undefined, specials: readonly string[]): unknown {
-  if (token === undefined) return null;
-  const special = { SpecialToken: { id: token, type_id: 0 } };
-  const a = { Sequence: { id: "A", type_id: 0 } };
-  const b = { Sequence: { id: "B", type_id: 1 } };
-  return {
-    type: "TemplateProcessing",
-    single: [special, a],
-    pair: [special, a, { SpecialToken: { id: token, type_id: 1 } }, b],
-    special_tokens: { [token]: { id: token, ids: [specials.indexOf(token)], tokens: [token] } },
-  };
-}
-
 function planByteLevel(options: TrainTokenizerOptions): Scheme {
-  const specialTokens = chooseSpecials(options, ["<|endoftext|>"]);
+  const specialTokens = chooseSpecials(options.specialTokens, ["<|endoftext|>"]);
   const beginning = chooseNamed("beginningToken", options.beginningToken, "<s>", specialTokens);
   const end = chooseNamed("endToken", options.endToken, "<|endoftext|>", specialTokens);
   const pattern = options.pattern ?? "gpt2";
@@ -316,7 +251,7 @@ function planByteLevel(options: TrainTokenizerOptions): Scheme {
 }
 
 function planMetaspace(options: TrainTokenizerOptions): Scheme {
-  const specialTokens = chooseSpecials(options, ["<unk>", "<s>", "</s>"]);
+  const specialTokens = chooseSpecials(options.specialTokens, ["<unk>", "<s>", "</s>"]);
   const unknown = chooseNamed("specialTokens", "<unk>", "<unk>", specialTokens);
   const beginning = chooseNamed("beginningToken", options.beginningToken, "<s>", specialTokens);
   const end = chooseNamed("endToken", options.endToken, "</s>", specialTokens);
@@ -357,7 +292,7 @@ function planMetaspace(options: TrainTokenizerOptions): Scheme {
 
 function planWordPiece(options: TrainTokenizerOptions): Scheme {
   const usual = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-  const specialTokens = chooseSpecials(options, usual);
+  const specialTokens = chooseSpecials(options.specialTokens, usual);
   const unknown = chooseNamed("specialTokens", "[UNK]", "[UNK]", specialTokens);
   const lowercase = options.lowercase ?? true;
   const bert = {
