@@ -15,6 +15,7 @@ import {
 import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { spellTokens } from "../hypernetwork.ts";
+import { isHeldOutChapter } from "../reproduction-measure.ts";
 import { formOfText, readTokenForms, type TokenForms } from "../token-forms.ts";
 import { readWholeModel, type WholeModel } from "../whole-model.ts";
 import { createDirectionIndex, searchExactly } from "./direction-index.ts";
@@ -241,12 +242,14 @@ function budgetFor(vocabulary: TokenForms, texts: readonly string[], wanted: num
   return high;
 }
 
+/** A chapter that jeton-nano has not been trained on. */
+const readChapter = "09_Chapter_IX.txt";
+
 /** What reading merged prompts costs. */
 async function measureReading(context: Context, model: WholeModel): Promise<void> {
   const { quick, seed, signal } = context;
   const gibbon = await context.data("text/gibbon");
-  // The chapters that jeton-nano has not been trained on.
-  const text = await readFile(join(gibbon, "09_Chapter_IX.txt"), "utf8");
+  const text = await readFile(join(gibbon, readChapter), "utf8");
   const questions: ContinuationQuestion[] = text
     .split(/\n\s*\n/)
     .map((paragraph) => paragraph.replace(/\s+/g, " ").trim())
@@ -367,11 +370,11 @@ async function measureIndex(context: Context, model: WholeModel): Promise<IndexU
   const buildSeconds = (performance.now() - began) / 1000;
 
   await using dynamic = await openDynamicModel(model);
-  // The chapters that jeton-nano has not been trained on, without the one of the other claims.
+  // Not the chapter of the other claims.
   const prompts = names.flatMap((name, place) => {
-    if (!/^[1-4]9_/.test(name)) return [];
+    if (!isHeldOutChapter(name) || name === readChapter) return [];
     const text = texts[place]!.replace(/\s+/g, " ");
-    return Array.from({ length: 16 }, (_, part) =>
+    return Array.from({ length: 32 }, (_, part) =>
       text.slice(2000 + 200 * part, 2200 + 200 * part),
     );
   });

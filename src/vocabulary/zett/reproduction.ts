@@ -18,7 +18,12 @@ import {
   readHypernetwork,
   writeHypernetwork,
 } from "../hypernetwork.ts";
-import { adaptAndMeasure, fingerprint, remember } from "../reproduction-measure.ts";
+import {
+  adaptAndMeasure,
+  fingerprint,
+  isHeldOutChapter,
+  remember,
+} from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { exists } from "../tokenizer-files.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
@@ -119,8 +124,8 @@ export const reproduction: Reproduction = defineReproduction({
     const scale = context.quick ? quick : full;
     const model = await readWholeModel(await context.model());
     const gibbon = await context.data("text/gibbon");
-    const texts = await readTexts(gibbon, (name) => !isHeldOut(name), scale.chapters);
-    const heldOut = (await readTexts(gibbon, isHeldOut, 1)).slice(0, scale.heldOut);
+    const texts = await readTexts(gibbon, (name) => !isHeldOutChapter(name), scale.chapters);
+    const heldOut = (await readTexts(gibbon, isHeldOutChapter, 1)).slice(0, scale.heldOut);
     const targets = await makeTargets(context, texts, scale);
 
     const corrections = await hypernetworkOf(context, model, texts, scale, "corrections");
@@ -184,9 +189,6 @@ function bestSimple(found: ReadonlyMap<string, number>): [string, number] {
     .filter(([name]) => name !== "hypernetwork")
     .reduce((a, b) => (b[1] < a[1] ? b : a));
 }
-
-/** Chapters that jeton-nano has not been trained on. */
-const isHeldOut = (name: string): boolean => /^\d*9_/.test(name);
 
 /** Pieces of a few hundred bytes. */
 async function readTexts(
