@@ -56,8 +56,8 @@ interface Machine {
 
 interface ChainOptions {
   name: string;
-  /** Chance that a guess comes true, given that those before it did. */
-  chance: (position: number) => number;
+  /** Chance that a guess comes true, given that those before it did, in the n-th request. */
+  chance: (position: number, request: number) => number;
   /** Milliseconds of one proposal. */
   cost?: number;
   /** Milliseconds of the first proposal of a request. */
@@ -70,10 +70,12 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
   const { name, chance, cost = 0, start = 0, sampled = false } = options;
   const table = createAcceptanceTable();
   const random = createRandom(3, name);
+  let requests = 0;
   return {
     name,
     candidates: 0,
     begin() {
+      const request = requests++;
       let begun = false;
       return {
         propose({ ids, maximumNodes, maximumDepth, leastExpected }): DraftTree {
@@ -85,7 +87,8 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
           while (guesses.length < Math.min(maximumNodes, maximumDepth)) {
             const next = believed ** (guesses.length + 1);
             if (next < leastExpected && !(sampled && guesses.length === 0)) break;
-            guesses.push(random.uniform() < chance(ids.length + guesses.length) ? 1 : 0);
+            const isTrue = random.uniform() < chance(ids.length + guesses.length, request);
+            guesses.push(isTrue ? 1 : 0);
             expected.push(next);
           }
           const parents = guesses.map((_, node) => node - 1);
@@ -224,6 +227,39 @@ describe("auto", () => {
       6,
     );
     expect(changing.speed).toBeGreaterThan(1.1);
+  });
+
+  test("a drafter that is right about one kind of text is not trusted on another", async () => {
+    for (const share of [0.02, 0.1, 0.2, 0.35]) {
+      for (const worst of [0.02, 0.15]) {
+        const { perRequest } = await simulate(
+          (machine) => [
+            chainDrafter(machine, {
+              name: "one-sided",
+              chance: (_position, request) => (request % 2 === 0 ? 0.9 : worst),
+            }),
+          ],
+          linear(share),
+          8,
+        );
+        for (const [request, speed] of perRequest.entries()) {
+          expect(speed).toBeGreaterThan(request % 2 === 0 ? 1.4 : 0.965);
+        }
+      }
+    }
+  });
+
+  test("several quick drafters in vain cost no more than one", async () => {
+    for (const share of [0, 0.03, 0.2, 1]) {
+      const { speed } = await simulate(
+        (machine) =>
+          ["a", "b", "c", "d"].map((name) =>
+            chainDrafter(machine, { name, chance: () => 0, cost: 0.095 }),
+          ),
+        linear(share),
+      );
+      expect(speed).toBeGreaterThan(0.965);
+    }
   });
 
   test("a drafter that samples is used where its record is good, and left where it is not", async () => {

@@ -4,7 +4,8 @@
  *
  * All is counted in seconds. A forward over n guesses that expects A of them to be accepted gains
  * A times what a token costs now, and costs T(n + 1) - T(1) more than a plain one; the tree, its size
- * and its drafter are those with the largest difference, if it is positive. Drafters that are quick
+ * and its drafter are those with the largest difference, if it is positive. A is what the drafter
+ * believes times what its beliefs proved to be worth in this request. Drafters that are quick
  * beside a forward are asked at every step; slower ones when their record promises more than what the
  * quick ones found. An allowance of about one per cent of the time pays for looking again at what did
  * not pay before.
@@ -47,13 +48,16 @@ interface Member {
   samples: boolean;
 }
 
-/** Quick enough to be asked always: share of a plain forward. */
-const quick = 0.01;
+/** What may be asked always takes this share of a plain forward, all of it together. */
+const quick = 0.015;
 /** Steps between two plain forwards at most, so that their cost stays known. */
 const plainEvery = 256;
 /** Plain steps after which a guess that does not seem to pay is tried, if the allowance has it. */
 const tryEvery = 16;
 const rateOfChange = 0.1;
+/** Accepted guesses that a request's trust in a member starts with, and how fast it forgets. */
+const trustAtStart = 1;
+const trustKept = 0.95;
 
 /**
  * A drafter that chooses among others at every step, and names the one it chose.
@@ -139,11 +143,33 @@ interface Proposal {
   readonly gain: number;
 }
 
+/**
+ * What a member's promises are worth in one request. A member learns from all requests, and its chances
+ * are right on average; on this text they may be far off.
+ */
+class Trust {
+  #promised = trustAtStart;
+  #accepted = trustAtStart;
+
+  /** Accepted guesses for each one that was promised, at most 1. */
+  get share(): number {
+    return Math.min(1, this.#accepted / this.#promised);
+  }
+
+  observe(promised: number, accepted: number): void {
+    const forgotten = trustAtStart * (1 - trustKept);
+    this.#promised = trustKept * this.#promised + forgotten + promised;
+    this.#accepted = trustKept * this.#accepted + forgotten + accepted;
+  }
+}
+
 class AutoSequence implements DraftSequence {
   readonly #shared: Shared;
   readonly #sequences: readonly DraftSequence[];
-  /** Member whose tree is verified now. */
+  readonly #trust: readonly Trust[];
+  /** Member whose tree is verified now, and how many of its guesses it expects to be accepted. */
   #chosen: number | undefined;
+  #promised = 0;
   #proposeSeconds = 0;
   /** Members that were asked in this request. */
   readonly #asked: Set<number> = new Set();
@@ -152,6 +178,7 @@ class AutoSequence implements DraftSequence {
   constructor(shared: Shared, request: DraftRequest) {
     this.#shared = shared;
     this.#sequences = shared.members.map(({ drafter }) => drafter.begin(request));
+    this.#trust = shared.members.map(() => new Trust());
     shared.running++;
   }
 
@@ -176,11 +203,13 @@ class AutoSequence implements DraftSequence {
 
     let best: Proposal | undefined;
     const slow: number[] = [];
+    let left = quick * plain;
     for (const [place, member] of members.entries()) {
-      if (member.samples || member.proposeSeconds > quick * plain) {
+      if (member.samples || member.proposeSeconds > left) {
         slow.push(place);
         continue;
       }
+      left -= member.proposeSeconds;
       const proposal = await this.#ask(place, limits);
       if (!proposal) continue;
       // A drawn tree must be used, whatever was drawn.
@@ -193,8 +222,8 @@ class AutoSequence implements DraftSequence {
       const isFirst = !this.#asked.has(place);
       const cost = member.proposeSeconds + (isFirst ? member.startSeconds : 0);
       // Reading the prompt must come back within the request; a few tokens come out of each forward.
-      const left = Math.max(1, context.maximumDepth / 3);
-      const value = member.gain - (isFirst ? member.startSeconds / left : 0);
+      const forwards = Math.max(1, context.maximumDepth / 3);
+      const value = member.gain - (isFirst ? member.startSeconds / forwards : 0);
       const promising = value > Math.max(0, best?.gain ?? 0);
       if (!promising && shared.allowance < cost + look) continue;
       if (!promising) shared.allowance -= cost;
@@ -235,6 +264,7 @@ class AutoSequence implements DraftSequence {
         (shared.tokenSeconds === 0 ? 1 : 0.05) * (perToken - shared.tokenSeconds);
       if (chosen !== undefined && verdict) {
         const member = shared.members[chosen]!;
+        this.#trust[chosen]!.observe(this.#promised, verdict.accepted.length);
         const won = verdict.accepted.length * this.#tokenSeconds();
         const paid = curve.seconds(count) - curve.seconds(1) + member.proposeSeconds;
         learn(member, won - paid);
@@ -269,7 +299,11 @@ class AutoSequence implements DraftSequence {
     const shared = this.#shared;
     const member = shared.members[place]!;
     const begin = shared.now();
-    const proposed = this.#sequences[place]!.propose(limits);
+    const trust = this.#trust[place]!.share;
+    const proposed = this.#sequences[place]!.propose({
+      ...limits,
+      leastExpected: Math.min(1, limits.leastExpected / trust),
+    });
     const tree = proposed instanceof Promise ? await proposed : proposed;
     const seconds = (shared.now() - begin) / 1000;
     if (!this.#asked.has(place)) {
@@ -287,26 +321,23 @@ class AutoSequence implements DraftSequence {
       learn(member, -member.proposeSeconds);
       return undefined;
     }
-    const { nodes, gain } = this.#bestSize(tree);
+    const { nodes, gain } = this.#bestSize(tree, trust);
     // Guesses that are not verified are judged by what they promised.
     if (gain <= 0) learn(member, -member.proposeSeconds);
     return { place, tree, nodes, gain };
   }
 
   /** How many of a tree's most probable nodes to verify, and what they gain. */
-  #bestSize(tree: DraftTree): { nodes: number; gain: number } {
+  #bestSize(tree: DraftTree, trust: number): { nodes: number; gain: number } {
     const { curve } = this.#shared;
     const perToken = this.#tokenSeconds();
     const plain = curve.seconds(1);
-    const { expected } = tree;
     const size = tree.ids.length;
-    const chances = expected
-      ? Float64Array.from(expected).sort().reverse()
-      : Float64Array.from({ length: size }, (_, node) => 0.5 ** (node + 1));
+    const chances = chancesOf(tree).sort().reverse();
     let sum = 0;
     let best = { nodes: size, gain: -Infinity };
     for (let nodes = 1; nodes <= size; nodes++) {
-      sum += chances[nodes - 1]!;
+      sum += trust * chances[nodes - 1]!;
       if (tree.laws && nodes < size) continue;
       const gain = sum * perToken - (curve.seconds(nodes + 1) - plain);
       if (gain > best.gain) best = { nodes, gain };
@@ -323,16 +354,28 @@ class AutoSequence implements DraftSequence {
     if (!tree.laws && nodes < 0.8 * tree.ids.length) {
       if (member.proposeSeconds > quick * shared.curve.seconds(1)) {
         // Who takes long grows trees from the most probable nodes on.
-        tree = { ids: tree.ids.slice(0, nodes), parents: tree.parents.slice(0, nodes) };
+        tree = {
+          ids: tree.ids.slice(0, nodes),
+          parents: tree.parents.slice(0, nodes),
+          ...(tree.expected && { expected: tree.expected.slice(0, nodes) }),
+        };
       } else {
         const again = this.#sequences[place]!.propose({ ...limits, maximumNodes: nodes });
         tree = again instanceof Promise ? await again : again;
       }
     }
     this.#chosen = place;
+    this.#promised = chancesOf(tree).reduce((sum, chance) => sum + chance, 0);
     this.#proposeSeconds = (shared.now() - begin) / 1000;
     return { drafter: member.drafter.name, ...tree };
   }
+}
+
+/** Chances of a tree's nodes: those that it names, or halves of halves. */
+function chancesOf({ ids, expected }: DraftTree): Float64Array {
+  return expected
+    ? Float64Array.from(expected)
+    : Float64Array.from({ length: ids.length }, (_, node) => 0.5 ** (node + 1));
 }
 
 function learn(member: Member, gain: number): void {
