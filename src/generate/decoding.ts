@@ -78,7 +78,7 @@ export class Decoding {
   first(result: StepResult): DecidedToken[] {
     const root = this.#ids.at(-1)!;
     const walk = this.#walk(result, emptyTree);
-    this.#observe(result, root, emptyTree, asked(walk, emptyTree, undefined), 0);
+    this.#observe(result, Int32Array.of(root), asked(walk, emptyTree, undefined), 0);
     return this.#describe(result, emptyTree, walk);
   }
 
@@ -100,11 +100,12 @@ export class Decoding {
     counter.draftTime += drafted - begin;
 
     const nodes = tree.ids.length;
+    const ids = rowIds(root, tree);
     await this.#accepting;
     const step: Omit<SequenceStep, "slot"> =
       nodes === 0
-        ? { ids: [root], ...this.request }
-        : { ...this.request, ...rowsOf(root, tree), results: "all", commit: false };
+        ? { ids, ...this.request }
+        : { ids, parents: rowParents(tree), ...this.request, results: "all", commit: false };
     const result = await this.#sequence.step(step, this.#stepOptions);
     const forwarded = performance.now();
     counter.forwardTime += forwarded - drafted;
@@ -119,7 +120,7 @@ export class Decoding {
     counter.verifyTime += walked - forwarded;
 
     counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
-    this.#observe(result, root, tree, asked(walk, whole, path), (forwarded - drafted) / 1000);
+    this.#observe(result, ids, asked(walk, whole, path), (forwarded - drafted) / 1000);
     counter.draftTime += performance.now() - walked;
     return this.#describe(result, tree, walk);
   }
@@ -192,25 +193,21 @@ export class Decoding {
     if (this.#options.sampling.repetitionPenalty !== 1) this.#seen.add(id);
   }
 
+  /** @param ids token of each row of the forward */
   #observe(
     result: StepResult,
-    root: number,
-    tree: DraftTree,
+    ids: Int32Array,
     { decided, verdict }: Asked,
     seconds: number,
   ): void {
     if (!this.#drafting || this.#ended) return;
-    const ids = new Int32Array(1 + tree.ids.length);
-    ids[0] = root;
-    ids.set(tree.ids, 1);
     const { topIds, topLogits, logSumExp } = result;
-    const rows = { ids, candidates: this.request.topK!, topIds, topLogits, logSumExp };
     this.#drafting.observe({
       decided,
       ids: this.#ids,
-      rows,
+      rows: { ids, candidates: this.request.topK!, topIds, topLogits, logSumExp },
       seconds,
-      ...(tree.ids.length > 0 && { verdict }),
+      ...(ids.length > 1 && { verdict }),
     });
   }
 
@@ -277,16 +274,20 @@ function pathAsTree(tree: DraftTree, path: readonly number[]): DraftTree {
   };
 }
 
-/** The root and the nodes as rows of one step. */
-function rowsOf(root: number, tree: DraftTree): Pick<SequenceStep, "ids" | "parents"> {
-  const rows = 1 + tree.ids.length;
-  const ids = new Int32Array(rows);
-  ids[0] = root;
-  ids.set(tree.ids, 1);
-  const parents = new Array<number>(rows);
-  parents[0] = -1;
-  for (let node = 0; node + 1 < rows; node++) parents[node + 1] = tree.parents[node]! + 1;
-  return { ids, parents };
+/** Tokens of the rows of one step: the root's and the nodes'. */
+function rowIds(root: number, { ids }: DraftTree): Int32Array {
+  const rows = new Int32Array(1 + ids.length);
+  rows[0] = root;
+  rows.set(ids, 1);
+  return rows;
+}
+
+/** The row that each row follows. */
+function rowParents({ parents }: DraftTree): number[] {
+  const rows = new Array<number>(1 + parents.length);
+  rows[0] = -1;
+  for (let node = 0; node < parents.length; node++) rows[node + 1] = parents[node]! + 1;
+  return rows;
 }
 
 /** Log-probability of a token after a row under the model, before any sampling option. */

@@ -5,9 +5,9 @@
  * the request's own sampling options, so that verification stays exact. Its cache follows the text:
  * what was refused is forgotten when the next chain begins.
  */
-import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence, StepResult } from "../model/index.ts";
 import { createAcceptanceTable } from "./acceptance-table.ts";
+import { checkDraftVocabulary } from "./draft-vocabulary.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -17,6 +17,7 @@ import {
   draftRandom,
   emptyTree,
 } from "./drafter.ts";
+import { prefill } from "./prefill.ts";
 import {
   isGreedy,
   neededCandidates,
@@ -45,7 +46,7 @@ export interface DraftModelOptions {
  * @throws JetonError `draft-model-vocabulary`: the draft's tokens are not the model's
  */
 export function createDraftModelDrafter(
-  model: Pick<LoadedModel, "tokenizer" | "config">,
+  model: Pick<LoadedModel, "tokenizer" | "config" | "name">,
   draft: LoadedModel,
   options: DraftModelOptions = {},
 ): Drafter {
@@ -172,14 +173,9 @@ class DraftFollower {
     while (common < most && this.#held[common] === ids[common]) common++;
     if (common < this.#held.length) await sequence.truncate(common);
     this.#held.length = common;
-    for (const chunk = 256; ids.length - this.#held.length > chunk; ) {
-      const part = ids.slice(this.#held.length, this.#held.length + chunk);
-      await sequence.step({ ids: part, results: "none" });
-      this.#held.push(...part);
-    }
-    const rest = ids.slice(this.#held.length);
-    const result = await sequence.step({ ids: rest, ...step });
-    this.#held.push(...rest);
+    const rest = ids.slice(common);
+    const result = await prefill(sequence, rest, step);
+    for (const id of rest) this.#held.push(id);
     return result;
   }
 
@@ -194,34 +190,5 @@ class DraftFollower {
   async release(): Promise<void> {
     this.#released = true;
     await this.#sequence?.release();
-  }
-}
-
-/**
- * Checks that the draft's ids mean the same in the model: others would guess garbage.
- *
- * @throws JetonError `draft-model-vocabulary`
- */
-export function checkDraftVocabulary(
-  model: Pick<LoadedModel, "tokenizer" | "config">,
-  draft: Pick<LoadedModel, "tokenizer" | "config" | "name">,
-): void {
-  const size = draft.config.vocabularySize;
-  if (size > model.config.vocabularySize) {
-    throw new JetonError(
-      `the draft ${draft.name} has ${size} tokens, the model ${model.config.vocabularySize}`,
-      {
-        code: "draft-model-vocabulary",
-        details: { draft: size, model: model.config.vocabularySize },
-      },
-    );
-  }
-  for (let id = 0; id < size; id++) {
-    const [own, other] = [model.tokenizer.idToToken(id), draft.tokenizer.idToToken(id)];
-    if (own === other) continue;
-    throw new JetonError(
-      `token ${id} is ${JSON.stringify(other)} in the draft ${draft.name}, ${JSON.stringify(own)} in the model`,
-      { code: "draft-model-vocabulary", details: { id, draft: other, model: own } },
-    );
   }
 }

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { createRandom, JetonError, type Random } from "../core/index.ts";
 import type { Drafter, DraftTree } from "./drafter.ts";
 import { complete } from "./generate.ts";
-import { pickToken, type TokenDistribution } from "./sampler.ts";
 import { type GTestResult, gTest } from "./measure/g-test.ts";
 import { createLawModel } from "./measure/law-model.ts";
+import { pickToken, type TokenDistribution } from "./sampler.ts";
 import { describeDrafterLaw, testDrafterLaw } from "./testing/drafter-law.ts";
 import { checkTree, type DraftWalk, walkMatching, walkSampled } from "./verify.ts";
 

@@ -2,7 +2,6 @@
  * Where a draft's laws come from: a smaller model with the same vocabulary, or anything else that
  * knows a law of the next token.
  */
-import { JetonError } from "../../core/index.ts";
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
 import type { DraftRequest } from "../drafter.ts";
 import { prefill } from "../prefill.ts";
@@ -177,22 +176,4 @@ function rowsBetween(nodes: readonly number[], parents: readonly number[]): numb
     for (let at = node; at >= 0 && !rows.has(at); at = parents[at]!) rows.add(at);
   }
   return [...rows].sort((a, b) => a - b);
-}
-
-/**
- * Checks that the draft's ids mean the same in the model: others would guess garbage.
- *
- * @throws JetonError `draft-model-vocabulary`
- */
-export function checkDraftVocabulary(model: LoadedModel, draft: LoadedModel): void {
-  const size = draft.config.vocabularySize;
-  for (let id = 0; id < size; id++) {
-    const found = draft.tokenizer.idToToken(id);
-    const expected = model.tokenizer.idToToken(id);
-    if (id < model.config.vocabularySize && found === expected) continue;
-    throw new JetonError(
-      `${draft.name} cannot draft for ${model.name}: token ${id} is ${JSON.stringify(found)} there, expected ${JSON.stringify(expected)}`,
-      { code: "draft-model-vocabulary", details: { id, found, expected } },
-    );
-  }
 }

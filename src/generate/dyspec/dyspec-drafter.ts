@@ -8,6 +8,7 @@ import {
   createAcceptanceTable,
   observeVerdict,
 } from "../acceptance-table.ts";
+import { checkDraftVocabulary } from "../draft-vocabulary.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -20,12 +21,7 @@ import {
 } from "../drafter.ts";
 import { invalidState, openState, sealState, tokenizerKey } from "../drafter-state.ts";
 import { isGreedy, type Sampling } from "../sampler.ts";
-import {
-  checkDraftVocabulary,
-  type DraftSource,
-  type DraftSourceSequence,
-  modelDraft,
-} from "./draft-source.ts";
+import { type DraftSource, type DraftSourceSequence, modelDraft } from "./draft-source.ts";
 import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftLaws, DynamicTree } from "./growing-tree.ts";
 
@@ -156,7 +152,7 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
 }
 
 /** The source that a model is, after a look at its vocabulary. */
-export function resolveSource(model: LoadedModel, draft: LoadedModel | DraftSource): DraftSource {
+function resolveSource(model: LoadedModel, draft: LoadedModel | DraftSource): DraftSource {
   if (!("openSequence" in draft)) return draft;
   checkDraftVocabulary(model, draft);
   return modelDraft(draft);
