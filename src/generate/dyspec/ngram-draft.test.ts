@@ -1,0 +1,119 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Sampling, TokenDistribution } from "../sampler.ts";
+import { NgramModel } from "./ngram-draft.ts";
+
+const sampling: Sampling = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  seed: 0,
+  sequence: 0,
+};
+
+const symbols = 6;
+const texts = fc.array(
+  fc.array(fc.integer({ min: 0, max: symbols - 1 }), { minLength: 1, maxLength: 40 }),
+  { minLength: 1, maxLength: 4 },
+);
+const contexts = fc.array(fc.integer({ min: 0, max: symbols }), { maxLength: 6 });
+const orders = fc.integer({ min: 1, max: 5 });
+
+function learned(order: number, documents: readonly number[][], candidates = 64): NgramModel {
+  const model = new NgramModel({ order, candidates });
+  for (const text of documents) model.learn(text);
+  return model;
+}
+
+const asMap = ({ ids, probabilities }: TokenDistribution): Map<number, number> =>
+  new Map(Array.from(ids, (id, at) => [id, probabilities[at]!]));
+
+/** Witten and Bell's interpolation by counting in the texts anew for every context. */
+function bruteForce(order: number, documents: readonly number[][], context: readonly number[]) {
+  const followers = (tail: readonly number[]): number[] =>
+    documents.flatMap((text) =>
+      text.filter(
+        (_, at) => at >= tail.length && tail.every((id, k) => text[at - tail.length + k] === id),
+      ),
+    );
+  const law = new Map<number, number>();
+  for (let id = 0; id < symbols; id++) {
+    let probability = 0;
+    for (let length = 0; length < order && length <= context.length; length++) {
+      const found = followers(context.slice(context.length - length));
+      if (found.length === 0) break;
+      const count = found.filter((other) => other === id).length;
+      const kinds = length === 0 ? 0 : new Set(found).size;
+      probability = (count + kinds * probability) / (found.length + kinds);
+    }
+    if (probability > 0) law.set(id, probability);
+  }
+  return law;
+}
+
+describe("the n-gram draft", () => {
+  test("laws sum to one over distinct tokens, the most probable first, no more than asked for", () => {
+    fc.assert(
+      fc.property(texts, contexts, orders, fc.integer({ min: 1, max: 8 }), (...given) => {
+        const [documents, context, order, candidates] = given;
+        const { ids, probabilities } = learned(order, documents, candidates).law(context, sampling);
+        expect(probabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
+        expect(new Set(ids).size).toBe(ids.length);
+        expect(ids.length).toBeLessThanOrEqual(candidates);
+        for (let at = 1; at < ids.length; at++) {
+          expect(probabilities[at]).toBeLessThanOrEqual(probabilities[at - 1]!);
+        }
+      }),
+    );
+  });
+
+  test("is Witten and Bell's law, by brute force", () => {
+    fc.assert(
+      fc.property(texts, contexts, orders, (documents, context, order) => {
+        const law = asMap(learned(order, documents).law(context, sampling));
+        const expected = bruteForce(order, documents, context);
+        expect([...law.keys()].sort()).toEqual([...expected.keys()].sort());
+        for (const [id, probability] of expected) expect(law.get(id)).toBeCloseTo(probability, 5);
+      }),
+    );
+  });
+
+  test("sees its context and nothing before it, and texts in any order", () => {
+    fc.assert(
+      fc.property(texts, contexts, contexts, orders, (documents, before, context, order) => {
+        const model = learned(order, documents);
+        const tail = context.slice(Math.max(0, context.length - order + 1));
+        if (tail.length === order - 1) {
+          expect(model.law([...before, ...tail], sampling)).toEqual(model.law(context, sampling));
+        }
+        const other = learned(order, [...documents].reverse());
+        expect(other.law(context, sampling)).toEqual(model.law(context, sampling));
+      }),
+    );
+  });
+
+  test("shapes laws as the request samples", () => {
+    const model = learned(2, [[1, 2, 1, 2, 1, 3, 1, 4]]);
+    const [best] = model.law([1], { ...sampling, topK: 1 }).ids;
+    expect(best).toBe(2);
+    expect(model.law([1], { ...sampling, topK: 2 }).ids).toHaveLength(2);
+    const [sharp, flat] = [0.5, 2].map(
+      (temperature) => asMap(model.law([1], { ...sampling, temperature })).get(2)!,
+    );
+    expect(sharp).toBeGreaterThan(flat!);
+  });
+
+  test("guesses below nodes of a tree by their paths, and nothing where it knows nothing", async () => {
+    const model = learned(3, [[1, 2, 3, 1, 2, 4]]);
+    const laws = model.begin({ promptIds: [], sampling }, sampling).lawsBelow([5, 1]);
+    const tree = { ids: [2, 3], parents: [-1, 0] };
+    const [root, second] = await laws.after([-1, 0], tree);
+    expect(root).toEqual(model.law([5, 1], sampling));
+    expect(second).toEqual(model.law([1, 2], sampling));
+    const empty = new NgramModel().law([1], sampling);
+    expect(empty.ids).toHaveLength(0);
+    expect(() => new NgramModel({ order: 0 })).toThrow(/expected an integer from 1 to 8/);
+  });
+});
