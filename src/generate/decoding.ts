@@ -31,6 +31,8 @@ export interface DecodingOptions {
   readonly model: LoadedModel;
   readonly sampling: Sampling;
   readonly promptIds: readonly number[];
+  /** Rows that the prompt takes in the cache. */
+  readonly promptRows: number;
   /** Tokens after which nothing follows. */
   readonly ends: ReadonlySet<number>;
   /** Most probable tokens to report with each token. */
@@ -139,9 +141,9 @@ export class Decoding {
   #propose(remaining: number): DraftTree | Promise<DraftTree> {
     const drafting = this.#drafting;
     if (!drafting) return emptyTree;
-    const { model } = this.#options;
+    const { model, promptRows, promptIds } = this.#options;
     // All but the last token are in the cache; its row is the root's.
-    const room = model.contextLength - this.#ids.length;
+    const room = model.contextLength - (promptRows + this.#ids.length - promptIds.length);
     const limits = {
       maximumNodes: Math.min(this.#options.maximumNodes, room),
       maximumDepth: Math.min(remaining - 1, room),

@@ -3,7 +3,13 @@
  */
 import type { LoadedModel } from "../model/index.ts";
 import { type DecidedToken, Decoding } from "./decoding.ts";
-import { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
+import {
+  checkOptions,
+  promptEmbeddings,
+  promptIds,
+  resolveMaxTokens,
+  resolveSampling,
+} from "./options.ts";
 import { prefill } from "./prefill.ts";
 import { createStopText } from "./stop-text.ts";
 import type {
@@ -36,7 +42,9 @@ export async function* generate(
   const { signal } = options;
   const sampling = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
-  const maxTokens = resolveMaxTokens(model, ids.length, options.maxTokens);
+  const embeddings = promptEmbeddings(model, options);
+  const promptTokens = embeddings ? embeddings.length / model.config.width : ids.length;
+  const maxTokens = resolveMaxTokens(model, promptTokens, options.maxTokens);
   const ends = new Set([
     ...(options.stopIds ?? []),
     ...(options.ignoreEndOfSequence ? [] : model.endOfSequenceIds),
@@ -52,11 +60,10 @@ export async function* generate(
   let stopped = false;
 
   const sequence = await model.openSequence({
-    prefix: ids,
-    expectedLength: ids.length + maxTokens,
+    prefix: embeddings ? [] : ids,
+    expectedLength: promptTokens + maxTokens,
     ...(signal && { signal }),
   });
-  const promptTokens = ids.length;
   const { reused } = sequence;
   const begin = performance.now();
   let prefilled = begin;
@@ -78,13 +85,16 @@ export async function* generate(
       model,
       sampling,
       promptIds: ids,
+      promptRows: promptTokens,
       ends,
       alternatives: options.topLogProbabilities ?? 0,
       drafter: options.drafter,
       maximumNodes: options.maximumDraft ?? 64,
       signal,
     });
-    const result = await prefill(sequence, ids.slice(reused), decoding.request, {
+    const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
+    const result = await prefill(sequence, unread, decoding.request, {
+      embeddings,
       chunk: options.prefillChunk,
       signal,
       onProgress: (done) =>

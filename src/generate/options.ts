@@ -108,6 +108,24 @@ export function promptIds(model: LoadedModel, prompt: Prompt): number[] {
   return [start];
 }
 
+/** Rows that stand in place of the prompt, if any were given. */
+export function promptEmbeddings(
+  model: LoadedModel,
+  { promptEmbeddings: rows }: GenerateOptions,
+): Float32Array | undefined {
+  const { width } = model.config;
+  if (rows && (rows.length === 0 || rows.length % width !== 0)) {
+    throw new JetonError(
+      `promptEmbeddings hold ${rows.length} numbers, expected a multiple of the model's width, ${width}`,
+      {
+        code: "generate-option-invalid",
+        details: { name: "promptEmbeddings", value: rows.length, expected: width },
+      },
+    );
+  }
+  return rows;
+}
+
 /** Tokens to generate: what was asked for, or at most 256 of what the context leaves. */
 export function resolveMaxTokens(
   model: LoadedModel,

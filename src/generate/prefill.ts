@@ -11,6 +11,8 @@ export interface PrefillOptions {
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number) => void) | undefined;
+  /** `[ids, width]`, read in place of the ids. */
+  readonly embeddings?: Float32Array | undefined;
 }
 
 /**
@@ -24,6 +26,8 @@ export async function prefill(
   last: Pick<SequenceStep, "results" | "topK" | "logits" | "targets">,
   options: PrefillOptions = {},
 ): Promise<StepResult> {
+  const { embeddings } = options;
+  const width = embeddings ? embeddings.length / ids.length : 0;
   let size = options.chunk ?? firstChunk;
   let done = 0;
   for (;;) {
@@ -31,7 +35,13 @@ export async function prefill(
     const final = done + part.length >= ids.length;
     const begin = performance.now();
     const result = await sequence.step(
-      { ids: part, ...(final ? last : { results: "none" as const }) },
+      {
+        ids: part,
+        ...(embeddings && {
+          embeddings: embeddings.subarray(done * width, (done + part.length) * width),
+        }),
+        ...(final ? last : { results: "none" as const }),
+      },
       options.signal ? { signal: options.signal } : {},
     );
     done += part.length;

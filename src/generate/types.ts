@@ -44,6 +44,12 @@ export interface GenerateOptions extends SamplingOptions {
   sequence?: number;
   /** Also report this many of the most probable tokens of every step, at most 20. Default 0. */
   topLogProbabilities?: number;
+  /**
+   * `[rows, width]`, at least one row: what the model reads in place of the prompt, such as a soft prompt or
+   * merged tokens with rows of their own. The prompt then stands for it with drafters, the repetition
+   * penalty and the streaming decoder only. Default: the rows of the prompt's tokens.
+   */
+  promptEmbeddings?: Float32Array;
   /** Most prompt tokens that one forward takes. Default: chosen so that a chunk stays under 0.5 s. */
   prefillChunk?: number;
   /** Called after each chunk of the prompt. */

@@ -2,33 +2,18 @@
  * A frozen model that reads merged tokens: rows of tokens that it has never seen are predicted from how
  * its own tokenizer spells them, and kept for the next batch.
  */
+import { openCheckpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import {
-  decoderNames,
-  decodeWhole,
-  rotationTables,
-  rotationTypes,
-  traceWeights,
-} from "../../model/index.ts";
-import {
-  add,
-  compile,
-  crossEntropyRows,
-  float32,
-  gather,
-  int32,
-  matmul,
-  multiply,
-  type ParameterBinding,
-  reshape,
-  rmsNorm,
-  type TensorType,
-  tanh,
-  trace,
-} from "../../tensor/index.ts";
+  type GeneratedToken,
+  type GenerateOptions,
+  type GenerateResult,
+  generate,
+} from "../../generate/index.ts";
+import { type LoadedModel, loadModel, type OpenSequence } from "../../model/index.ts";
 import { type Hypernetwork, openPredictor, spellTokens } from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
-import { readWholeModel, type WholeModel } from "../whole-model.ts";
+import { readSource, type SourceModel } from "../transfer.ts";
 import { type DynamicToken, type MergeBatchOptions, mergeBatch } from "./merge-batch.ts";
 import { type CacheUse, RowCache } from "./row-cache.ts";
 
@@ -39,8 +24,6 @@ export interface OpenDynamicModelOptions {
   predict?: (forms: readonly string[]) => Promise<readonly Float32Array[]>;
   /** Rows that are kept. Default 5,000. */
   cachedRows?: number;
-  /** Longest merged sequence. Default 512, and at most what the model allows. */
-  longest?: number;
   /** Default 2. */
   threads?: number;
   /** True: everything runs on the calling thread and blocks it. Default false. */
@@ -63,9 +46,20 @@ export interface ScoredContinuations {
   readonly lengths: readonly number[];
 }
 
+/** A sequence in the cache of a model, to which tokens are appended whose rows are looked up or predicted. */
+export interface DynamicSequence {
+  /** Tokens in the cache. */
+  readonly length: number;
+  /** Reads tokens, at least one. Returns the hidden state `[width]` after the last: what heads are multiplied with. */
+  append(tokens: readonly DynamicToken[]): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
 /** A model under dynamic tokenization. */
 export interface DynamicModel extends AsyncDisposable {
-  readonly whole: WholeModel;
+  readonly model: LoadedModel;
+  /** The model's own vocabulary and tables. */
+  readonly source: SourceModel;
   /** Base tokens of a text after the token that begins texts: what merging starts from. */
   tokenize(text: string): DynamicToken[];
   /** Rows of tokens, from the cache or predicted. */
@@ -73,16 +67,24 @@ export interface DynamicModel extends AsyncDisposable {
   /**
    * Merges the prompts as one batch and scores their continuations, which stay in ordinary tokens.
    *
-   * @throws JetonError `dynamic-cache-too-small`, `dynamic-sequence-too-long`
+   * @throws JetonError `dynamic-cache-too-small`, `dynamic-prompt-empty`, `model-context-exceeded`
    */
   score(
     questions: readonly ContinuationQuestion[],
     options?: MergeBatchOptions,
   ): Promise<ScoredContinuations>;
   /**
-   * Hidden states `[width]` after the final norm at the last token of each sequence: what heads are
-   * multiplied with.
+   * Reads the prompt merged, then writes ordinary tokens as `generate` does.
+   *
+   * @throws JetonError as `score` and `generate`
    */
+  generate(
+    prompt: string,
+    options?: MergeBatchOptions & Omit<GenerateOptions, "promptEmbeddings">,
+  ): AsyncGenerator<GeneratedToken, GenerateResult, void>;
+  /** Opens an empty sequence; waits while all slots of the model are taken. */
+  openSequence(): Promise<DynamicSequence>;
+  /** Hidden states `[width]` at the last token of each sequence. */
   lastHidden(sequences: readonly (readonly DynamicToken[])[]): Promise<Float32Array[]>;
   readonly cacheUse: CacheUse;
 }
@@ -90,27 +92,40 @@ export interface DynamicModel extends AsyncDisposable {
 /**
  * Opens a model for dynamic tokenization.
  *
- * @param model a checkpoint folder, or a model that has been read
+ * @param model a checkpoint folder, which is held in `f32`, or a loaded model, which stays open when this one is closed
  */
 export async function openDynamicModel(
-  model: string | WholeModel,
+  model: string | LoadedModel,
   options: OpenDynamicModelOptions = {},
 ): Promise<DynamicModel> {
-  const whole = typeof model === "string" ? await readWholeModel(model) : model;
-  const { config, vocabulary, tables } = whole.source;
-  const { tokenizer } = vocabulary;
   const { threads = 2, inline = false } = options;
-  const longest = Math.min(options.longest ?? 512, config.contextLength);
-  const rotations = rotationTables(config, longest);
-  const reader = await openReader(whole, { threads, inline });
-  const predictor = options.hypernetwork
-    ? await openPredictor(options.hypernetwork, tables, { threads, inline })
-    : undefined;
-  const cache = new RowCache(options.cachedRows ?? 5000);
-  const { width } = config;
+  const isOwned = typeof model === "string";
+  const loaded = isOwned ? await loadModel(model, { format: "f32", threads, inline }) : model;
+  const close = async (): Promise<void> => {
+    if (isOwned) await loaded.close();
+  };
+  try {
+    return await openOver(loaded, options, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
 
-  const sourceRow = (id: number): Float32Array =>
-    tables.embedding.subarray(id * width, (id + 1) * width);
+async function openOver(
+  loaded: LoadedModel,
+  options: OpenDynamicModelOptions,
+  close: () => Promise<void>,
+): Promise<DynamicModel> {
+  const { threads = 2, inline = false } = options;
+  const source = await readTables(loaded.folder);
+  const { config, vocabulary, tables } = source;
+  const { tokenizer } = vocabulary;
+  const { width } = config;
+  const predictor =
+    options.hypernetwork &&
+    (await openPredictor(options.hypernetwork, tables, { threads, inline }));
+  const cache = new RowCache(options.cachedRows ?? 5000);
 
   const predict = async (forms: readonly string[]): Promise<readonly Float32Array[]> => {
     if (options.predict) return options.predict(forms);
@@ -121,56 +136,23 @@ export async function openDynamicModel(
     return forms.map((_, place) => predicted.embedding.slice(place * width, (place + 1) * width));
   };
 
-  const takeRows = (
-    sequences: readonly (readonly DynamicToken[])[],
-  ): Promise<Map<string, Float32Array>> => {
-    const distinct = new Set(sequences.flat().filter((token) => typeof token === "string"));
-    return cache.take([...distinct], predict);
-  };
+  const takeRows = (tokens: readonly DynamicToken[]): Promise<Map<string, Float32Array>> =>
+    cache.take([...new Set(tokens.filter((token) => typeof token === "string"))], predict);
 
-  /** Runs sequences that are followed by ordinary ids; results of the wanted rows. */
-  const read = async (
-    sequences: readonly (readonly DynamicToken[])[],
-    followers: readonly (readonly number[])[],
-    wanted: readonly { sequence: number; at: number; target: number }[],
-    output: "loss" | "hidden",
-  ): Promise<Float32Array> => {
-    const rows = await takeRows(sequences);
-    const time = Math.max(
-      ...sequences.map((sequence, place) => sequence.length + followers[place]!.length),
-    );
-    if (time > longest) {
-      throw new JetonError(`a sequence of ${time} tokens is longer than ${longest}`, {
-        code: "dynamic-sequence-too-long",
-        details: { found: time, expected: longest },
-      });
+  /** `[tokens, width]`: tokens that the model knows by number keep their rows. */
+  const embed = (
+    tokens: readonly DynamicToken[],
+    rows: ReadonlyMap<string, Float32Array>,
+  ): Float32Array => {
+    const embeddings = new Float32Array(tokens.length * width);
+    for (const [place, token] of tokens.entries()) {
+      const row =
+        typeof token === "number"
+          ? tables.embedding.subarray(token * width, (token + 1) * width)
+          : rows.get(token)!;
+      embeddings.set(row, place * width);
     }
-    const x = new Float32Array(sequences.length * time * width);
-    for (const [place, sequence] of sequences.entries()) {
-      let at = place * time * width;
-      for (const token of sequence) {
-        x.set(typeof token === "number" ? sourceRow(token) : rows.get(token)!, at);
-        at += width;
-      }
-      for (const id of followers[place]!) {
-        x.set(sourceRow(id), at);
-        at += width;
-      }
-    }
-    const numbers = (values: number[]) => ({
-      data: Int32Array.from(values),
-      shape: [values.length],
-    });
-    const values = await reader.run(
-      {
-        x: { data: x, shape: [sequences.length, time, width] },
-        rows: numbers(wanted.map(({ sequence, at }) => sequence * time + at)),
-        targets: numbers(wanted.map(({ target }) => target)),
-        ...rotations,
-      },
-      [output],
-    );
-    return values[output].data as Float32Array;
+    return embeddings;
   };
 
   const begin = tokenizer.beginningId ?? tokenizer.endId;
@@ -180,64 +162,123 @@ export async function openDynamicModel(
     return begin === undefined ? tokens : [begin, ...tokens];
   };
 
+  /** Prompts as one batch: merged, with the rows of all their tokens. */
+  const merge = async (prompts: readonly string[], mergeOptions: MergeBatchOptions) => {
+    const base = prompts.map(tokenize);
+    const empty = base.findIndex((sequence) => sequence.length === 0);
+    if (empty >= 0) {
+      throw new JetonError(
+        `prompt ${empty} is empty, and the model has no token that begins texts`,
+        { code: "dynamic-prompt-empty", details: { prompt: empty } },
+      );
+    }
+    const { sequences } = mergeBatch(base, mergeOptions);
+    const rows = await takeRows(sequences.flat());
+    return { base, sequences, embeddings: sequences.map((sequence) => embed(sequence, rows)) };
+  };
+
+  /** Opens a sequence for as long as `use` takes. */
+  const withSequence = async <T>(use: (sequence: OpenSequence) => Promise<T>): Promise<T> => {
+    const sequence = await loaded.openSequence();
+    try {
+      return await use(sequence);
+    } finally {
+      await sequence.release();
+    }
+  };
+
+  const unnamed = (count: number): number[] => new Array<number>(count).fill(-1);
+
+  const openSequence = async (): Promise<DynamicSequence> => {
+    const sequence = await loaded.openSequence();
+    return {
+      get length() {
+        return sequence.length;
+      },
+      async append(tokens) {
+        const embeddings = embed(tokens, await takeRows(tokens));
+        const { hidden } = await sequence.step({
+          ids: unnamed(tokens.length),
+          embeddings,
+          hidden: true,
+        });
+        return hidden!;
+      },
+      release: () => sequence.release(),
+    };
+  };
+
   return {
-    whole,
+    model: loaded,
+    source,
     tokenize,
-    async rows(tokens) {
-      return takeRows([tokens]);
-    },
+    rows: takeRows,
     async score(questions, mergeOptions = {}) {
-      const base = questions.map(({ prompt }) => tokenize(prompt));
-      const { sequences } = mergeBatch(base, mergeOptions);
-      const followers = questions.map(({ continuation }) => [
-        ...tokenizer.encodeIds(continuation, { addSpecialTokens: false }),
-      ]);
-      const wanted = sequences.flatMap((sequence, place) =>
-        followers[place]!.map((target, at) => ({
-          sequence: place,
-          at: sequence.length + at - 1,
-          target,
-        })),
+      const { base, sequences, embeddings } = await merge(
+        questions.map(({ prompt }) => prompt),
+        mergeOptions,
       );
-      const losses = await read(
-        sequences,
-        // The last token is only asked for.
-        followers.map((ids) => ids.slice(0, -1)),
-        wanted,
-        "loss",
+      const logProbabilities = await Promise.all(
+        questions.map(({ continuation }, place) => {
+          const ids = [...tokenizer.encodeIds(continuation, { addSpecialTokens: false })];
+          if (ids.length === 0) return 0;
+          return withSequence(async (sequence) => {
+            const first = await sequence.step({
+              ids: unnamed(sequences[place]!.length),
+              embeddings: embeddings[place]!,
+              targets: [ids[0]!],
+            });
+            let sum = first.targetLogProbabilities![0]!;
+            if (ids.length === 1) return sum;
+            // The last token is only asked for.
+            const rest = await sequence.step({
+              ids: ids.slice(0, -1),
+              results: "all",
+              targets: ids.slice(1),
+            });
+            for (const value of rest.targetLogProbabilities!) sum += value;
+            return sum;
+          });
+        }),
       );
-      const logProbabilities = new Array<number>(questions.length).fill(0);
-      for (const [place, { sequence }] of wanted.entries()) {
-        logProbabilities[sequence]! -= losses[place]!;
-      }
       return {
         logProbabilities,
         baseLengths: base.map((sequence) => sequence.length),
         lengths: sequences.map((sequence) => sequence.length),
       };
     },
-    async lastHidden(sequences) {
-      const wanted = sequences.map((sequence, place) => ({
-        sequence: place,
-        at: sequence.length - 1,
-        target: 0,
-      }));
-      const hidden = await read(
-        sequences,
-        sequences.map(() => []),
-        wanted,
-        "hidden",
-      );
-      return sequences.map((_, place) => hidden.slice(place * width, (place + 1) * width));
+    async *generate(prompt, generateOptions = {}) {
+      const { embeddings } = await merge([prompt], generateOptions);
+      return yield* generate(loaded, prompt, {
+        ...generateOptions,
+        promptEmbeddings: embeddings[0]!,
+      });
     },
+    openSequence,
+    lastHidden: (sequences) =>
+      Promise.all(
+        sequences.map(async (tokens) => {
+          const sequence = await openSequence();
+          try {
+            return await sequence.append(tokens);
+          } finally {
+            await sequence.release();
+          }
+        }),
+      ),
     get cacheUse() {
       return cache.use;
     },
     async [Symbol.asyncDispose]() {
-      await reader.release();
       await predictor?.[Symbol.asyncDispose]();
+      await close();
     },
   };
+}
+
+async function readTables(folder: string): Promise<SourceModel> {
+  await using checkpoint = await openCheckpoint(folder);
+  return await readSource(checkpoint);
 }
 
 /** Means of the rows of spellings, each at least one source id long. */
@@ -258,37 +299,4 @@ export function meanRows(
   };
   const embedding = meansOf(tables.embedding);
   return tables.head ? { embedding, head: meansOf(tables.head) } : { embedding };
-}
-
-/** The body as a program over rows instead of ids. */
-async function openReader(whole: WholeModel, options: { threads: number; inline: boolean }) {
-  const { config } = whole.source;
-  const inputs: Record<string, TensorType> = {
-    x: float32(["batch", "time", config.width]),
-    rows: int32(["rows"]),
-    targets: int32(["rows"]),
-    ...rotationTypes(config),
-  };
-  const shapes = new Map(
-    [...whole.parameters].map(([name, { shape }]) => [name, { dtype: "F32", shape: [...shape] }]),
-  );
-  const graph = trace<string, "loss" | "hidden">(inputs, (input) => {
-    const weights = traceWeights(shapes, "f32");
-    const x =
-      config.embeddingScale === 1 ? input["x"]! : multiply(input["x"]!, config.embeddingScale);
-    const states = decodeWhole(config, weights, x, input);
-    const chosen = gather(reshape(states, [-1, config.width]), input["rows"]!);
-    const stored = weights.vector(decoderNames.finalNorm);
-    const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
-    const hidden = rmsNorm(chosen, scale, { epsilon: config.normEpsilon });
-    const head = config.tiedEmbeddings ? decoderNames.embedding : decoderNames.head;
-    const plain = matmul(hidden, weights.table(head), { transposeB: true });
-    const cap = config.logitCap;
-    const logits = cap === undefined ? plain : multiply(tanh(multiply(plain, 1 / cap)), cap);
-    return { loss: crossEntropyRows(logits, input["targets"]!), hidden };
-  });
-  const parameters = new Map<string, ParameterBinding>(
-    [...whole.parameters].map(([name, { data }]) => [name, { kind: "data", data }]),
-  );
-  return compile(graph, { parameters, spinning: false, ...options });
 }

@@ -5,10 +5,9 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
 import { createRandom } from "../../core/index.ts";
-import { generate, score } from "../../generate/index.ts";
+import { complete, createPromptLookup, generate, score } from "../../generate/index.ts";
 import { loadModel } from "../../model/index.ts";
 import { formOfText } from "../token-forms.ts";
-import { readWholeModel, type WholeModel } from "../whole-model.ts";
 import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
 import { openDynamicModel } from "./dynamic-model.ts";
 import { generateLarge, makeLargeVocabulary } from "./large-vocabulary.ts";
@@ -177,12 +176,10 @@ describe("DirectionIndex", () => {
 
 describe("a model under dynamic tokenization", () => {
   let folder = "";
-  let whole: WholeModel;
   const inline = { inline: true, threads: 1 } as const;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "jeton-dynamic-"));
     createByteCheckpoint(folder, { width: 32, layers: 1 });
-    whole = await readWholeModel(folder);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -193,7 +190,7 @@ describe("a model under dynamic tokenization", () => {
 
   test("without merges scores as the model does, alone or in a batch", async () => {
     await using model = await loadModel(folder, inline);
-    await using dynamic = await openDynamicModel(whole, inline);
+    await using dynamic = await openDynamicModel(folder, inline);
     const { logProbabilities, lengths } = await dynamic.score(questions, { merges: 0 });
     for (const [place, { prompt, continuation }] of questions.entries()) {
       const prefix = [...model.tokenizer.encodeIds(prompt)];
@@ -204,7 +201,7 @@ describe("a model under dynamic tokenization", () => {
   });
 
   test("reads fewer tokens when it merges; the cache changes nothing", async () => {
-    await using dynamic = await openDynamicModel(whole, inline);
+    await using dynamic = await openDynamicModel(folder, inline);
     const first = await dynamic.score(questions, { merges: 5 });
     expect(first.lengths[0]).toBeLessThan(first.baseLengths[0]!);
     const { misses } = dynamic.cacheUse;
@@ -213,20 +210,46 @@ describe("a model under dynamic tokenization", () => {
     expect(dynamic.cacheUse).toEqual({ hits: misses, misses });
     // A merged token has the mean of the rows that spell it.
     const row = (await dynamic.rows(["th"])).get("th")!;
-    const { embedding } = whole.source.tables;
+    const { embedding } = dynamic.source.tables;
     for (const [i, value] of row.entries()) {
       const [t, h] = ["t", "h"].map((letter) => embedding[letter.charCodeAt(0) * 32 + i]!);
       expect(value).toBeCloseTo((t! + h!) / 2, 5);
     }
   });
 
+  test("without merges a prompt is continued as the model does, with and without guessing", async () => {
+    await using model = await loadModel(folder, inline);
+    await using dynamic = await openDynamicModel(model, inline);
+    const prompt = "the cat and the hat and the cat";
+    const options = { maxTokens: 12, greedy: true, ignoreEndOfSequence: true };
+    const expected = await complete(model, prompt, options);
+    const drafter = createPromptLookup();
+    for (const more of [{}, { drafter }, { prefillChunk: 3 }]) {
+      const ids: number[] = [];
+      for await (const { id } of dynamic.generate(prompt, { merges: 0, ...options, ...more })) {
+        ids.push(id);
+      }
+      expect(ids).toEqual(expected.ids);
+    }
+    let promptTokens = 0;
+    const iterator = dynamic.generate(prompt, { merges: 9, ...options });
+    for (;;) {
+      const next = await iterator.next();
+      if (!next.done) continue;
+      promptTokens = next.value.promptTokens;
+      break;
+    }
+    expect(promptTokens).toBeLessThan(expected.promptTokens);
+    expect(model.openSequences).toBe(0);
+  });
+
   test("writes with a large vocabulary what it writes itself when that holds nothing else", async () => {
     await using model = await loadModel(folder, inline);
-    await using dynamic = await openDynamicModel(whole, inline);
-    const vocabulary = await makeLargeVocabulary(whole, [], { ...inline, partitions: 4 });
+    await using dynamic = await openDynamicModel(folder, inline);
+    const vocabulary = await makeLargeVocabulary(dynamic.source, [], { ...inline, partitions: 4 });
     const expected: string[] = [];
     for await (const { id } of generate(model, "the cat", { maxTokens: 5, temperature: 0 })) {
-      expected.push(whole.source.vocabulary.forms[id] ?? "");
+      expected.push(dynamic.source.vocabulary.forms[id] ?? "");
     }
     const found: string[] = [];
     const options = { maxTokens: 5, probes: 4 };
@@ -234,7 +257,7 @@ describe("a model under dynamic tokenization", () => {
       found.push(form);
     }
     expect(found).toEqual(expected);
-    const larger = await makeLargeVocabulary(whole, ["the", "Ġcat", "cat"], inline);
+    const larger = await makeLargeVocabulary(dynamic.source, ["the", "Ġcat", "cat"], inline);
     expect(larger.encode("the cat cat")).toEqual(["the", "Ġcat", "Ġcat"]);
   });
 });

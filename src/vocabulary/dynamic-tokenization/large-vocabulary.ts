@@ -7,7 +7,7 @@ import { fromByteAlphabet } from "../../tokenizer/byte-alphabet.ts";
 import { type Hypernetwork, predictRows, spellTokens } from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
 import { cutByLongestTokens, formOfText } from "../token-forms.ts";
-import type { WholeModel } from "../whole-model.ts";
+import type { SourceModel } from "../transfer.ts";
 import {
   createDirectionIndex,
   type DirectionIndex,
@@ -41,14 +41,14 @@ const words: RegExp =
  * Makes a large vocabulary of the model's own tokens and others, given as byte forms.
  *
  * @example
- * const vocabulary = await makeLargeVocabulary(whole, frequentWords, { hypernetwork });
+ * const vocabulary = await makeLargeVocabulary(model.source, frequentWords, { hypernetwork });
  */
 export async function makeLargeVocabulary(
-  whole: WholeModel,
+  source: SourceModel,
   others: Iterable<string>,
   options: MakeLargeVocabularyOptions = {},
 ): Promise<LargeVocabulary> {
-  const { config, vocabulary, tables } = whole.source;
+  const { config, vocabulary, tables } = source;
   const { width } = config;
   const forms = [...new Set([...vocabulary.ids.keys(), ...others])];
   const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
@@ -105,8 +105,7 @@ export interface LargeToken {
 
 /**
  * Generates with a large vocabulary: the hidden state asks the index for a short list, exact products
- * decide among it, and the predicted row of the chosen token is the next input. The sequence is read anew
- * for every token.
+ * decide among it, and the predicted row of the chosen token is the next input.
  */
 export async function* generateLarge(
   model: DynamicModel,
@@ -115,25 +114,30 @@ export async function* generateLarge(
   options: GenerateLargeOptions = {},
 ): AsyncGenerator<LargeToken> {
   const { maxTokens = 32, shortlist = 20, temperature = 0, seed = 0, signal } = options;
-  const { tokenizer } = model.whole.source.vocabulary;
+  const { tokenizer } = model.source.vocabulary;
   const begin = tokenizer.beginningId ?? tokenizer.endId;
-  const sequence: DynamicToken[] = [
+  let unread: DynamicToken[] = [
     ...(begin === undefined ? [] : [begin]),
     ...vocabulary.encode(prompt),
   ];
   const decoder = new TextDecoder();
-  for (let step = 0; step < maxTokens; step++) {
-    signal?.throwIfAborted();
-    const [hidden] = await model.lastHidden([sequence]);
-    const { ids, logits } = vocabulary.index.search(hidden!, shortlist, options);
-    const chosen = choose(logits, temperature, createRandom(seed, "large", step).uniform());
-    const id = ids[chosen]!;
-    // The row behind the last form is that of the end.
-    const form = vocabulary.forms[id];
-    if (form === undefined) break;
-    sequence.push(form);
-    const text = decoder.decode(fromByteAlphabet(form) ?? new Uint8Array(0), { stream: true });
-    yield { form, text, logit: logits[chosen]! };
+  const sequence = await model.openSequence();
+  try {
+    for (let step = 0; step < maxTokens; step++) {
+      signal?.throwIfAborted();
+      const hidden = await sequence.append(unread);
+      const { ids, logits } = vocabulary.index.search(hidden, shortlist, options);
+      const chosen = choose(logits, temperature, createRandom(seed, "large", step).uniform());
+      const id = ids[chosen]!;
+      // The row behind the last form is that of the end.
+      const form = vocabulary.forms[id];
+      if (form === undefined) break;
+      unread = [form];
+      const text = decoder.decode(fromByteAlphabet(form) ?? new Uint8Array(0), { stream: true });
+      yield { form, text, logit: logits[chosen]! };
+    }
+  } finally {
+    await sequence.release();
   }
 }
 

@@ -5,6 +5,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom } from "../../core/index.ts";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
 import {
   defineReproduction,
   type Plot,
@@ -17,7 +18,6 @@ import { loadTokenizer } from "../../tokenizer/index.ts";
 import { spellTokens } from "../hypernetwork.ts";
 import { isHeldOutChapter } from "../reproduction-measure.ts";
 import { formOfText, readTokenForms, type TokenForms } from "../token-forms.ts";
-import { readWholeModel, type WholeModel } from "../whole-model.ts";
 import { createDirectionIndex, searchExactly } from "./direction-index.ts";
 import { type ContinuationQuestion, meanRows, openDynamicModel } from "./dynamic-model.ts";
 import { mergeBatch } from "./merge-batch.ts";
@@ -172,7 +172,7 @@ export const reproduction: Reproduction = defineReproduction({
 
     let uses: readonly IndexUse[] = [];
     await context.part(async () => {
-      const model = await readWholeModel(await context.model());
+      await using model = await loadModel(await context.model(), { format: "f32" });
       await measureReading(context, model);
       if (!context.quick) uses = await measureIndex(context, model);
     });
@@ -246,7 +246,7 @@ function budgetFor(vocabulary: TokenForms, texts: readonly string[], wanted: num
 const readChapter = "09_Chapter_IX.txt";
 
 /** What reading merged prompts costs. */
-async function measureReading(context: Context, model: WholeModel): Promise<void> {
+async function measureReading(context: Context, model: LoadedModel): Promise<void> {
   const { quick, seed, signal } = context;
   const gibbon = await context.data("text/gibbon");
   const text = await readFile(join(gibbon, readChapter), "utf8");
@@ -307,7 +307,7 @@ async function measureReading(context: Context, model: WholeModel): Promise<void
   });
 
   // The same prompts, with merged tokens that have the rows of other tokens.
-  const { vocabulary, tables, config } = model.source;
+  const { vocabulary, tables, config } = dynamic.source;
   const rowOf = (id: number): Float32Array =>
     tables.embedding.subarray(id * config.width, (id + 1) * config.width);
   await using foreign = await openDynamicModel(model, {
@@ -351,9 +351,10 @@ interface IndexUse {
 }
 
 /** How well and how fast an index finds what the whole product finds. */
-async function measureIndex(context: Context, model: WholeModel): Promise<IndexUse[]> {
+async function measureIndex(context: Context, model: LoadedModel): Promise<IndexUse[]> {
   const { seed, signal } = context;
-  const { vocabulary, tables, config } = model.source;
+  await using dynamic = await openDynamicModel(model);
+  const { vocabulary, tables, config } = dynamic.source;
   const { width } = config;
   const gibbon = await context.data("text/gibbon");
   const names = (await readdir(gibbon)).sort();
@@ -369,7 +370,6 @@ async function measureIndex(context: Context, model: WholeModel): Promise<IndexU
   const index = await createDirectionIndex(rows, width, { seed, signal });
   const buildSeconds = (performance.now() - began) / 1000;
 
-  await using dynamic = await openDynamicModel(model);
   // Not the chapter of the other claims.
   const prompts = names.flatMap((name, place) => {
     if (!isHeldOutChapter(name) || name === readChapter) return [];
