@@ -14,12 +14,25 @@ export type UnicodeForm = "NFC" | "NFD" | "NFKC" | "NFKD";
 
 /** A normal form of a text; characters that the reference does not know stay as they are. */
 export function normalizeForm(text: string, form: UnicodeForm): string {
+  if (text.length > 1000 && manyMarks.test(text)) return textOf(describeForm(text, form));
   const normalized = text.normalize(form);
   if (normalized === text) return text;
   const parts = text.split(decompositionDisagreement.expression);
   if (parts.length === 1) return normalized;
   const unknown = text.match(decompositionDisagreement.expression) ?? [];
   return parts.map((part, i) => part.normalize(form) + (unknown[i] ?? "")).join("");
+}
+
+/**
+ * Marks in a row that no language needs. The engine orders a run of marks in time that grows with the
+ * square of its length, which long texts of nothing else would turn into an attack.
+ */
+const manyMarks: RegExp = /\p{M}{32}/u;
+
+function textOf({ codePoints }: Changes): string {
+  let text = "";
+  for (const codePoint of codePoints) text += String.fromCodePoint(codePoint);
+  return text;
 }
 
 /** The characters of `text.normalize(form)`, each with its change. */
@@ -36,12 +49,18 @@ function decompose(text: string, compatible: boolean): Changes {
   // Marks since the last starter, which canonical ordering sorts by class, stably.
   let firstMark = 0;
   const sortMarks = (): void => {
-    for (let i = firstMark + 1; i < codePoints.length; i++) {
-      for (let j = i; j > firstMark && classes[j - 1]! > classes[j]!; j--) {
-        swap(codePoints, j);
-        swap(changes, j);
-        swap(classes, j);
-      }
+    let place = firstMark + 1;
+    while (place < classes.length && classes[place - 1]! <= classes[place]!) place++;
+    if (place >= classes.length) return;
+    const marks = Array.from({ length: classes.length - firstMark }, (_, i) => ({
+      codePoint: codePoints[firstMark + i]!,
+      change: changes[firstMark + i]!,
+      combining: classes[firstMark + i]!,
+    })).sort((left, right) => left.combining - right.combining);
+    for (const [i, { codePoint, change, combining }] of marks.entries()) {
+      codePoints[firstMark + i] = codePoint;
+      changes[firstMark + i] = change;
+      classes[firstMark + i] = combining;
     }
   };
   for (const character of text) {
@@ -60,12 +79,6 @@ function decompose(text: string, compatible: boolean): Changes {
   }
   sortMarks();
   return { codePoints, changes, dropped: 0 };
-}
-
-function swap(values: number[], at: number): void {
-  const held = values[at]!;
-  values[at] = values[at - 1]!;
-  values[at - 1] = held;
 }
 
 function compose(decomposed: Changes): Changes {
