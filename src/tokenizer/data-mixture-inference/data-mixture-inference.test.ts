@@ -213,6 +213,17 @@ describe("inference", () => {
     expect(one.missingMerges.length).toBeGreaterThan(both.missingMerges.length);
   });
 
+  test("noise gets no share, but does where slack is weighed against all pairs", async () => {
+    const { list, sampleOf } = await invent([300, 300]);
+    const random = createRandom(2, "noise");
+    const noise = Array.from({ length: 4000 }, () => String.fromCharCode(34 + random.integer(60)));
+    const samples = [...sampleOf("attack"), { name: "noise", texts: [noise.join("")] }];
+    const perMerge = shares(await inferMixture(list, samples, { parts: 1 }));
+    const perPair = shares(await inferMixture(list, samples, { parts: 1, slackPer: "pair" }));
+    expect(perMerge[2]).toBeLessThan(0.01);
+    expect(perPair[2]).toBeGreaterThan(0.3);
+  });
+
   test("lazy constraints reach the optimum of the whole program", async () => {
     const { list, sampleOf } = await invent([200, 100]);
     const numbers = new PairNumbers();
@@ -225,12 +236,14 @@ describe("inference", () => {
       numbers.of(list.pairs[step * 2]!, list.pairs[step * 2 + 1]!),
     );
     const highs = await loadSolver();
-    const lazy = solveMixture(highs, categories, merges);
+    const lazy = solveMixture(highs, categories, merges, { slackPer: "pair" });
+    const lazyPerMerge = solveMixture(highs, categories, merges);
 
     // Every constraint at once: two shares, a slack for each merge, one for each pair.
     const steps = merges.length;
     const counts = categories.map(() => new Float64Array(numbers.size));
     const rows: { indices: number[]; values: number[] }[] = [];
+    const explained = [0, 0];
     for (let step = 0; step < steps; step++) {
       for (const [i, { histories }] of categories.entries()) {
         const { starts, changedPairs, changes, total } = histories[0]!;
@@ -239,6 +252,7 @@ describe("inference", () => {
         }
       }
       const merged = merges[step]!;
+      for (const i of explained.keys()) explained[i]! += counts[i]![merged]! / 1e6;
       if (counts.every((count) => count[merged] === 0)) continue;
       for (let pair = 0; pair < numbers.size; pair++) {
         if (pair === merged) continue;
@@ -248,7 +262,7 @@ describe("inference", () => {
         });
       }
     }
-    const solveWith = (low: number, high: number): number =>
+    const solveWith = (low: number, high: number, weights: readonly number[] = [1, 1]): number =>
       highs.withModel((model) => {
         model.options.set({ output_flag: false });
         const columns = 2 + steps + numbers.size;
@@ -258,7 +272,7 @@ describe("inference", () => {
           new Float64Array(columns - 2).fill(1),
         );
         model.changeColBounds(0, low, high);
-        model.addRow(1, 1, { indices: [0, 1], values: [1, 1] });
+        model.addRow(1, 1, { indices: [0, 1], values: [...weights] });
         const present = rows.map(({ indices, values }) => {
           const kept = indices.flatMap((index, i) =>
             values[i] === 0 ? [] : [[index, values[i]!]],
@@ -280,9 +294,11 @@ describe("inference", () => {
           },
         });
         model.run();
-        return model.getObjectiveValue();
+        const { colValue } = model.getSolution();
+        return model.getObjectiveValue() / (colValue[0]! + colValue[1]!);
       });
     expect(lazy.objective).toBeCloseTo(solveWith(0, 1), 2);
+    expect(lazyPerMerge.objective).toBeCloseTo(solveWith(0, 10, explained), 2);
     // And no mixture on a grid is better.
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
       expect(solveWith(share, share)).toBeGreaterThanOrEqual(lazy.objective - 1e-3);

@@ -15,6 +15,7 @@ import {
   loadSolver,
   type MixtureRound,
   type MixtureSolution,
+  type SlackWeight,
   solveMixture,
 } from "./mixture-program.ts";
 
@@ -41,6 +42,11 @@ export interface InferMixtureOptions {
   byteShares?: boolean;
   /** False: no slack for competing pairs. An ablation. Default true. */
   pairSlack?: boolean;
+  /**
+   * What the sum of slacks is weighed against. `"merge"` (default): occurrences of merged pairs, so that
+   * a category in which no merge occurs gets no share. `"pair"`: all pairs, as in the paper.
+   */
+  slackPer?: SlackWeight;
   /** How many of the worst violations to report. Default 10. */
   violations?: number;
   onProgress?: (progress: MixtureProgress) => void;
@@ -161,6 +167,7 @@ export async function inferMixture(
       merges,
       {
         pairSlack: options.pairSlack ?? true,
+        slackPer: options.slackPer ?? "merge",
         signal: options.signal,
         onRound: (round) =>
           options.onProgress?.({ phase: "solving", done, total: programs, round }),

@@ -20,6 +20,8 @@ export interface MixtureProgramOptions {
   competitorsPerMerge?: number;
   /** False leaves the slack of pairs out, an ablation. Default true. */
   pairSlack?: boolean;
+  /** What the sum of slacks is weighed against. Default `"merge"`. */
+  slackPer?: SlackWeight;
   /** Violations up to this are ignored, in pairs per million. Default 1e-4. */
   tolerance?: number;
   /** Constraints to start from: those of a similar program. */
@@ -27,6 +29,13 @@ export interface MixtureProgramOptions {
   onRound?: (round: MixtureRound) => void;
   signal?: AbortSignal | undefined;
 }
+
+/**
+ * What the least sum of slacks is weighed against: occurrences of the merged pairs, or of all pairs as
+ * in the paper. The slacks are in proportion to the categories that cause them, so that per pair a category
+ * in which hardly any merge occurs makes them smaller by its mere presence, and gets a share for it.
+ */
+export type SlackWeight = "merge" | "pair";
 
 /** Before merge `step` (from 0), the merged pair must count at least as much as `pair`. */
 export interface Constraint {
@@ -93,7 +102,9 @@ export function solveMixture(
       details: { merges: merges.length, categories: categories.length },
     });
   }
-  const program = new Program(highs, categories.length, options.pairSlack ?? true);
+  const { explained } = simulation;
+  const weights = options.slackPer === "pair" ? explained.map(() => 1) : explained;
+  const program = new Program(highs, weights, options.pairSlack ?? true);
   try {
     const constraints: Constraint[] = [];
     const add = (found: readonly Constraint[]): void => {
@@ -119,11 +130,13 @@ export function solveMixture(
       });
       options.onRound?.({ round, constraints: constraints.length, added: found.length });
       if (found.length === 0) {
+        const total = solution.shares.reduce((sum, share) => sum + share, 0);
+        const slackOf = (step: number): number => solution.mergeSlack.get(step) ?? 0;
         return {
-          shares: solution.shares,
-          objective: solution.objective,
-          mergeSlack: Float64Array.from(merges, (_, step) => solution.mergeSlack.get(step) ?? 0),
-          pairSlack: solution.pairSlack,
+          shares: solution.shares.map((share) => share / total),
+          objective: solution.objective / total,
+          mergeSlack: Float64Array.from(merges, (_, step) => slackOf(step) / total),
+          pairSlack: new Map([...solution.pairSlack].map(([pair, slack]) => [pair, slack / total])),
           missing: simulation.missing,
           constraints,
           rounds: round,
@@ -136,7 +149,7 @@ export function solveMixture(
   }
 }
 
-/** Where the solver stands. */
+/** Where the solver stands; amounts of the categories and slacks in the program's own measure. */
 interface Point {
   readonly shares: Float64Array;
   readonly objective: number;
@@ -160,17 +173,22 @@ class Program {
   private readonly pairColumns: Map<number, number> = new Map();
   private readonly known: Set<string> = new Set();
 
-  constructor(highs: Highs, categories: number, hasPairSlack: boolean) {
+  /** @param weights the weighted sum of the amounts of the categories is 1 */
+  constructor(highs: Highs, weights: Float64Array, hasPairSlack: boolean) {
     this.highs = highs;
+    const categories = weights.length;
     this.categories = categories;
     this.hasPairSlack = hasPairSlack;
     this.columns = categories;
     this.model = highs.createModel();
     this.model.options.set({ output_flag: false, presolve: "off", solver: "simplex" });
-    this.model.addVars(new Float64Array(categories), new Float64Array(categories).fill(1));
+    this.model.addVars(
+      new Float64Array(categories),
+      new Float64Array(categories).fill(this.highs.infinity),
+    );
     this.model.addRow(1, 1, {
       indices: Int32Array.from({ length: categories }, (_, i) => i),
-      values: new Float64Array(categories).fill(1),
+      values: weights,
     });
   }
 
@@ -267,6 +285,8 @@ class Program {
 /** The changes of all categories, step by step, and the counts at the step reached. */
 class Simulation {
   readonly missing: number[] = [];
+  /** Occurrences of the merged pairs for each pair of a category. */
+  readonly explained: Float64Array;
   private readonly merges: Int32Array;
   private readonly categories: number;
   private readonly pairs: number;
@@ -321,10 +341,12 @@ class Simulation {
       }
     }
     this.counts = new Float64Array(pairs * categories.length);
+    this.explained = new Float64Array(categories.length);
     this.run((step) => {
-      if (this.countsOf(merges[step]!).every((count) => count < countNoise))
-        this.missing.push(step);
-      return true;
+      const counts = this.countsOf(merges[step]!);
+      for (const [category, count] of counts.entries())
+        this.explained[category]! += count / perMillion;
+      if (counts.every((count) => count < countNoise)) this.missing.push(step);
     });
   }
 
