@@ -1,7 +1,7 @@
 /** Guessing ahead, for the verbs that generate: options, the drafter, and what it brought. */
 import type { Drafter } from "../generate/drafter.ts";
+import { drafterChoices } from "../generate/drafter-names.ts";
 import type { DraftStatistics, GeneratedToken } from "../generate/index.ts";
-import type { DrafterName } from "../generate/open-drafter.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { defined, type Values } from "./command.ts";
 import type { CommandContext, Output } from "./context.ts";
@@ -11,16 +11,7 @@ export const drafterOptions = {
   drafter: {
     kind: "text",
     value: "NAME",
-    choices: [
-      "auto",
-      "none",
-      "prompt-lookup",
-      "token-recycling",
-      "lookahead",
-      "aded",
-      "dyspec",
-      "draft-model",
-    ],
+    choices: drafterChoices,
     default: "auto",
     help: "guesses tokens ahead, the text stays the same; auto takes what is fastest here",
   },
@@ -45,7 +36,7 @@ export async function withDrafter<T>(
   const { drafter: name, draftModel } = values;
   if (name === "none") return use(undefined);
   const { openDrafter } = await import("../generate/index.ts");
-  const drafter = await openDrafter(name satisfies DrafterName, model, {
+  const drafter = await openDrafter(name, model, {
     signal: context.signal,
     ...defined({ draftModel: draftModel && (await locateModel(context, draftModel)) }),
   });

@@ -20,6 +20,12 @@ export {
 } from "./drafter.ts";
 export { loadDrafter, saveDrafter } from "./drafter-file.ts";
 export {
+  type DrafterChoice,
+  type DrafterName,
+  drafterChoices,
+  drafterNames,
+} from "./drafter-names.ts";
+export {
   createDyspecDrafter,
   type DraftSource,
   type DyspecOptions,
@@ -35,12 +41,7 @@ export {
   type Lookahead,
   type LookaheadOptions,
 } from "./lookahead/index.ts";
-export {
-  type DrafterName,
-  drafterNames,
-  type OpenDrafterOptions,
-  openDrafter,
-} from "./open-drafter.ts";
+export { type OpenDrafterOptions, openDrafter } from "./open-drafter.ts";
 export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
 export { createPromptLookup, type PromptLookupOptions } from "./prompt-lookup.ts";
 export {

@@ -11,23 +11,11 @@ import { createAdedDrafter } from "./aded/index.ts";
 import { createAutoDrafter } from "./auto.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter } from "./drafter.ts";
+import { type DrafterName, drafterNames } from "./drafter-names.ts";
 import { createDyspecDrafter } from "./dyspec/index.ts";
 import { createLookahead } from "./lookahead/index.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { createTokenRecycling } from "./token-recycling/index.ts";
-
-/** Names that `openDrafter` knows. */
-export const drafterNames = [
-  "auto",
-  "prompt-lookup",
-  "token-recycling",
-  "lookahead",
-  "aded",
-  "dyspec",
-  "draft-model",
-] as const;
-
-export type DrafterName = (typeof drafterNames)[number];
 
 export interface OpenDrafterOptions {
   /**

@@ -3,9 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createByteCheckpoint } from "../cli/testing/byte-checkpoint.ts";
-import { drafterNames } from "../generate/index.ts";
 import { type LoadedModel, loadModel } from "../model/index.ts";
-import { drafterChoices } from "./drafters.ts";
 import { type RunningServer, startServer } from "./index.ts";
 
 let folder = "";
@@ -35,12 +33,6 @@ async function post(body: object): Promise<{ status: number; document: Record<st
 }
 
 describe("the drafter of a request", () => {
-  test("every drafter that a server may have can be asked for", () => {
-    expect(drafterChoices.filter((name) => name !== "none").sort()).toEqual(
-      [...drafterNames].sort(),
-    );
-  });
-
   test("changes no text, and usage says what it brought", async () => {
     const plain = await post({ ...request, drafter: "none" });
     expect(plain.document["usage"]).not.toHaveProperty("drafting");

@@ -4,23 +4,10 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { Drafter } from "../generate/drafter.ts";
-import type { DrafterName, OpenDrafterOptions } from "../generate/open-drafter.ts";
+import type { DrafterChoice, DrafterName } from "../generate/drafter-names.ts";
+import type { OpenDrafterOptions } from "../generate/open-drafter.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { ApiError } from "./errors.ts";
-
-/** What requests and servers may ask for. */
-export type DrafterChoice = DrafterName | "none";
-
-export const drafterChoices: readonly DrafterChoice[] = [
-  "auto",
-  "none",
-  "prompt-lookup",
-  "token-recycling",
-  "lookahead",
-  "aded",
-  "dyspec",
-  "draft-model",
-];
 
 export interface DrafterPoolOptions extends Pick<OpenDrafterOptions, "draftModel"> {
   /** For requests that ask for none. */

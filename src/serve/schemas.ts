@@ -4,7 +4,7 @@
  * answer silently differs from what was asked for. `null` means the same as leaving out.
  */
 import { z } from "zod";
-import { type DrafterChoice, drafterChoices } from "./drafters.ts";
+import { type DrafterChoice, drafterChoices } from "../generate/drafter-names.ts";
 import { ApiError, invalidValue, unsupportedParameter } from "./errors.ts";
 
 /** Most stop strings of one request. */
