@@ -11,7 +11,7 @@ export const drafterOptions = {
   drafter: {
     kind: "text",
     value: "NAME",
-    choices: drafterChoices,
+    choices: drafterChoices as typeof drafterChoices,
     default: "auto",
     help: "guesses tokens ahead, the text stays the same; auto takes what is fastest here",
   },
