@@ -6,6 +6,7 @@ import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts
 import type { DraftRequest } from "../drafter.ts";
 import { prefill } from "../prefill.ts";
 import {
+  isGreedy,
   neededCandidates,
   needsLogits,
   rowDistribution,
@@ -50,8 +51,9 @@ export function pathTo(
 
 export interface ModelDraftOptions {
   /**
-   * Most probable tokens that a law is made of, at most 64 (default): less probable ones are not
-   * drafted. Requests with a repetition penalty take the whole vocabulary.
+   * Most probable tokens that a law is made of, at most 64: less probable ones are not drafted.
+   * Requests with a repetition penalty take the whole vocabulary. Default 64, and 16 for greedy
+   * requests, which have no use for unlikely tokens.
    */
   readonly candidates?: number;
 }
@@ -61,14 +63,14 @@ export interface ModelDraftOptions {
  * the nodes that are asked for and what lies between them and the root.
  */
 export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}): DraftSource {
-  const candidates = Math.min(options.candidates ?? 64, 64, draft.config.vocabularySize);
   return {
     name: draft.name,
-    begin: (_request, sampling) =>
-      new ModelDraftSequence(draft, {
-        ...sampling,
-        topK: sampling.topK > 0 ? Math.min(sampling.topK, candidates) : candidates,
-      }),
+    begin(request, sampling) {
+      const wanted = options.candidates ?? (isGreedy(request.sampling) ? 16 : 64);
+      const candidates = Math.min(wanted, 64, draft.config.vocabularySize);
+      const topK = sampling.topK > 0 ? Math.min(sampling.topK, candidates) : candidates;
+      return new ModelDraftSequence(draft, { ...sampling, topK });
+    },
   };
 }
 

@@ -39,18 +39,25 @@ interface KnownLaw {
   readonly law: TokenDistribution;
   /** Indices of the tokens that have a probability, the most probable first. */
   readonly ranking: Int32Array;
+  /** Probability of the tokens from each rank on. */
+  readonly tails: Float64Array;
 }
 
 /** What is left of a node's law while its children are chosen one after another. */
 interface Remaining extends KnownLaw {
-  /** 1 for tokens that were chosen. */
-  readonly taken: Uint8Array;
   /** Children chosen so far. */
   children: number;
   /** Probability that is left, of the law's own total. */
   mass: number;
-  /** Where children are drawn: the stream of draws. */
-  readonly random: Random | undefined;
+  /** Where children are drawn. */
+  readonly draws: Draws | undefined;
+}
+
+/** The stream of draws below a node, and what they took. */
+interface Draws {
+  readonly random: Random;
+  /** By index of the law: 1 for tokens that were drawn. */
+  readonly taken: Uint8Array;
 }
 
 /**
@@ -111,7 +118,7 @@ export class GrowingTree {
     const laws = await this.#source.after(nodes, this);
     for (const [index, node] of nodes.entries()) {
       const law = laws[index]!;
-      this.#known.set(this.#path(node), { law, ranking: rank(law) });
+      this.#known.set(this.#path(node), { law, ...rank(law) });
     }
   }
 
@@ -137,14 +144,15 @@ export class GrowingTree {
    * drawn; 0 where the law is used up.
    */
   gain(node: number, reach: number): number {
-    const { law, ranking, taken, children, mass, random } = this.#remainingAt(node);
+    const { law, ranking, children, mass, draws } = this.#remainingAt(node);
     const { probabilities } = law;
     if (mass <= 0 || children === ranking.length) return 0;
-    if (!random)
+    if (!draws) {
       return reach * this.#acceptance(probabilities[ranking[children]!]! / mass, children);
+    }
     let sum = 0;
     for (const index of ranking) {
-      if (taken[index]) continue;
+      if (draws.taken[index]) continue;
       const chance = probabilities[index]! / mass;
       sum += chance * this.#acceptance(chance, children);
     }
@@ -154,13 +162,13 @@ export class GrowingTree {
   /** Chooses the next child of a node whose `gain` is not 0. */
   add(node: number, reach: number): number {
     const remaining = this.#remainingAt(node);
-    const { law, ranking, taken, random } = remaining;
-    const at = random ? drawRemaining(remaining, random.uniform()) : ranking[remaining.children]!;
-    const chance = Math.min(1, law.probabilities[at]! / remaining.mass);
-    taken[at] = 1;
+    const { law, ranking, tails, mass, draws } = remaining;
+    const at = draws ? drawRemaining(law, mass, draws) : ranking[remaining.children]!;
+    const chance = Math.min(1, law.probabilities[at]! / mass);
     const earlier = remaining.children++;
-    // Summed anew: what is left after subtracting nearly everything would be rounding error.
-    remaining.mass = massOf(law, taken);
+    // Never by subtracting: what is left after nearly everything would be rounding error.
+    if (draws) draws.taken[at] = 1;
+    remaining.mass = draws ? massOf(law, draws.taken) : tails[remaining.children]!;
     this.#paths.push(`${this.#path(node)} ${law.ids[at]}`);
     this.ids.push(law.ids[at]!);
     this.parents.push(node);
@@ -197,10 +205,11 @@ export class GrowingTree {
     let remaining = this.#remaining[node + 1];
     if (!remaining) {
       const known = this.#known.get(this.#path(node))!;
-      const taken = new Uint8Array(known.law.ids.length);
-      const random = this.#random?.fork(this.#path(node));
-      const mass = massOf(known.law, taken);
-      remaining = { ...known, taken, children: 0, mass, random };
+      const draws = this.#random && {
+        random: this.#random.fork(this.#path(node)),
+        taken: new Uint8Array(known.law.ids.length),
+      };
+      remaining = { ...known, children: 0, mass: known.tails[0]!, draws };
       this.#remaining[node + 1] = remaining;
     }
     return remaining;
@@ -216,21 +225,31 @@ function massOf({ probabilities }: TokenDistribution, taken: Uint8Array): number
   return mass;
 }
 
-function rank({ ids, probabilities }: TokenDistribution): Int32Array {
-  return Int32Array.from(probabilities.keys())
+function rank({ ids, probabilities }: TokenDistribution): Omit<KnownLaw, "law"> {
+  const ranking = Int32Array.from(probabilities.keys())
     .filter((index) => probabilities[index]! > 0)
     .sort((a, b) => probabilities[b]! - probabilities[a]! || ids[a]! - ids[b]!);
+  const tails = new Float64Array(ranking.length + 1);
+  for (let at = ranking.length - 1; at >= 0; at--) {
+    tails[at] = tails[at + 1]! + probabilities[ranking[at]!]!;
+  }
+  return { ranking, tails };
 }
 
-/** The token at which the cumulative remaining law passes `draw`; in the law's own order. */
-function drawRemaining({ law, taken, mass }: Remaining, draw: number): number {
+/** The next token at which the cumulative remaining law passes a draw; in the law's own order. */
+function drawRemaining(
+  { probabilities }: TokenDistribution,
+  mass: number,
+  { random, taken }: Draws,
+): number {
+  const least = random.uniform() * mass;
   let sum = 0;
   let last = 0;
   for (let index = 0; index < taken.length; index++) {
-    if (taken[index] || !(law.probabilities[index]! > 0)) continue;
-    sum += law.probabilities[index]!;
+    if (taken[index] || !(probabilities[index]! > 0)) continue;
+    sum += probabilities[index]!;
     last = index;
-    if (draw * mass < sum) break;
+    if (least < sum) break;
   }
   return last;
 }
