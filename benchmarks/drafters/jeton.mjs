@@ -15,19 +15,23 @@ import { serveHalf } from "../decode/half.mjs";
  */
 async function createJetonModel({ folder, draft, format, threads }) {
   const model = await loadModel(folder, { format, threads, slots: 2 });
+  // As `openDrafter` opens so small a draft.
+  const small = await loadModel(draft, { slots: 2, inline: true, threads: 1 });
+  const passes = { seconds: 0 };
+  const draftModel = timeSteps(small, passes);
   const drafters = new Map();
   const find = async (name) => {
     if (name === "none") return undefined;
-    if (!drafters.has(name))
-      drafters.set(name, await openDrafter(name, model, { draftModel: draft }));
+    if (!drafters.has(name)) drafters.set(name, await openDrafter(name, model, { draftModel }));
     return drafters.get(name);
   };
   return {
     describe: () => ({ name: model.name, format: model.format, threads: model.threads }),
     encode: (text) => [...model.tokenizer.encodeIds(text)],
-    /** One request; the seconds are those of decoding alone. */
+    /** One request; the seconds are those of decoding alone, `passSeconds` of the draft's forwards. */
     async run({ prompt, drafter, maxTokens, temperature }) {
       const opened = await find(drafter);
+      passes.seconds = 0;
       const result = await complete(model, prompt, {
         maxTokens,
         temperature,
@@ -39,14 +43,46 @@ async function createJetonModel({ folder, draft, format, threads }) {
       });
       const { ids, decodeSeconds, drafting } = result;
       // The first token comes with the prompt.
-      return { ids, seconds: decodeSeconds, tokens: ids.length - 1, drafting };
+      const { seconds: passSeconds } = passes;
+      return { ids, seconds: decodeSeconds, tokens: ids.length - 1, drafting, passSeconds };
     },
     memory: () => model.memory(),
     async close() {
       for (const drafter of drafters.values()) await drafter.close();
+      await small.close();
       await model.close();
     },
   };
+}
+
+/** The same object, but for some methods. */
+function override(target, methods) {
+  return new Proxy(target, {
+    get(_target, name) {
+      if (name in methods) return methods[name];
+      const value = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** A model whose steps add to a time. */
+function timeSteps(model, time) {
+  return override(model, {
+    async openSequence(...options) {
+      const sequence = await model.openSequence(...options);
+      return override(sequence, {
+        async step(...step) {
+          const begin = performance.now();
+          try {
+            return await sequence.step(...step);
+          } finally {
+            time.seconds += (performance.now() - begin) / 1000;
+          }
+        },
+      });
+    },
+  });
 }
 
 serveHalf(createJetonModel);
