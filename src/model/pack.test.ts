@@ -8,6 +8,7 @@ import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
 import { decoderConfig } from "./config.ts";
 import { matrixGroups } from "./decoder.ts";
 import { packBlocks, packChannels, packGroups } from "./pack.ts";
+import { blockLayout } from "./weights.ts";
 
 function randomMatrix(rows: number, columns: number): Float32Array {
   const random = createRandom(3, rows, columns);
@@ -16,24 +17,26 @@ function randomMatrix(rows: number, columns: number): Float32Array {
 
 describe("packBlocks", () => {
   test.each([
-    [4, 64],
-    [8, 64],
-    [4, 50],
-    [8, 33],
+    ["int4", 64],
+    ["int8", 256],
+    ["int4", 50],
+    ["int8", 33],
   ] as const)(
-    "%d bits, %d columns: every value within half a step, the extreme exact",
-    (bits, columns) => {
+    "%s, %d columns: every value within half a step, the extreme exact",
+    (format, columns) => {
+      const { bits, blockSize } = blockLayout[format];
+      const bytes = (blockSize * bits) / 8;
       const rows = 5;
       const values = randomMatrix(rows, columns);
-      const { codes, scales, codesShape } = packBlocks(values, rows, columns, bits);
+      const { codes, scales, codesShape } = packBlocks(values, rows, columns, format);
       const blocks = codesShape[1]!;
-      expect(codesShape).toEqual([rows, Math.ceil(columns / 32), 4 * bits]);
+      expect(codesShape).toEqual([rows, Math.ceil(columns / blockSize), bytes]);
       const zero = 2 ** (bits - 1);
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
-          const block = row * blocks + Math.floor(column / 32);
-          const inside = column % 32;
-          const byte = codes[block * 4 * bits + Math.floor((inside * bits) / 8)]!;
+          const block = row * blocks + Math.floor(column / blockSize);
+          const inside = column % blockSize;
+          const byte = codes[block * bytes + Math.floor((inside * bits) / 8)]!;
           const code = bits === 8 ? byte : inside % 2 === 0 ? byte & 15 : byte >> 4;
           const scale = scales[block]!;
           const error = Math.abs((code - zero) * scale - values[row * columns + column]!);
@@ -47,7 +50,7 @@ describe("packBlocks", () => {
   );
 
   test("a block of zeros stays zero", () => {
-    const { codes, scales } = packBlocks(new Float32Array(32), 1, 32, 4);
+    const { codes, scales } = packBlocks(new Float32Array(32), 1, 32, "int4");
     expect([...codes]).toEqual(new Array(16).fill(0x88));
     expect(scales[0]).toBeCloseTo(0, 12);
   });

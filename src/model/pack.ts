@@ -1,10 +1,10 @@
 /**
- * Packs matrices into few bits: symmetric blocks of 32 codes with a scale (int4, int8), or one scale
- * for each output (int8-channel).
+ * Packs matrices into few bits: symmetric blocks of codes with a scale (int4, int8), or one scale for
+ * each output (int8-channel).
  */
 import type { Checkpoint, TensorToWrite } from "../checkpoint/index.ts";
 import type { WeightFormat } from "./types.ts";
-import { blockSize, groupShape, packedName } from "./weights.ts";
+import { type BlockFormat, blockLayout, groupShape, packedName, packedShapes } from "./weights.ts";
 
 /** Codes and scales of one group of matrices. */
 export interface PackedMatrix {
@@ -22,8 +22,10 @@ export function packBlocks(
   values: Float32Array,
   rows: number,
   columns: number,
-  bits: 4 | 8,
+  format: BlockFormat,
 ): PackedMatrix {
+  const { bits, blockSize } = blockLayout[format];
+  const { codes: codesShape } = packedShapes(format, rows, columns);
   const blocks = Math.ceil(columns / blockSize);
   const bytes = (blockSize * bits) / 8;
   const codes = new Uint8Array(rows * blocks * bytes);
@@ -56,7 +58,7 @@ export function packBlocks(
       scales[row * blocks + b] = scale;
     }
   }
-  return { codes, codesShape: [rows, blocks, bytes], scales };
+  return { codes, codesShape, scales };
 }
 
 /** Quantizes each row of `[rows, columns]` to int8 with one scale; codes come out `[columns, rows]`. */
@@ -78,7 +80,7 @@ export function packChannels(values: Float32Array, rows: number, columns: number
     }
     scales[row] = scale;
   }
-  return { codes, codesShape: [columns, rows], scales };
+  return { codes, codesShape: packedShapes("int8-channel", rows, columns).codes, scales };
 }
 
 /** Packs one group of stored matrices. */
@@ -90,7 +92,7 @@ export function packMatrix(
 ): PackedMatrix {
   return format === "int8-channel"
     ? packChannels(values, rows, columns)
-    : packBlocks(values, rows, columns, format === "int4" ? 4 : 8);
+    : packBlocks(values, rows, columns, format);
 }
 
 /**
@@ -123,22 +125,15 @@ export function packGroups(
       return result;
     };
     const key = packedName(names);
-    const blocks = Math.ceil(columns / blockSize);
-    const bits = format === "int4" ? 4 : 8;
-    const channel = format === "int8-channel";
+    const { codes, scales } = packedShapes(format, rows, columns);
     return [
       {
         name: `${key}.codes`,
-        dtype: channel ? "I8" : "U8",
-        shape: channel ? [columns, rows] : [rows, blocks, (blockSize * bits) / 8],
+        dtype: format === "int8-channel" ? "I8" : "U8",
+        shape: codes,
         data: () => part("codes"),
       },
-      {
-        name: `${key}.scales`,
-        dtype: "F32",
-        shape: [channel ? rows : rows * blocks],
-        data: () => part("scales"),
-      },
+      { name: `${key}.scales`, dtype: "F32", shape: scales, data: () => part("scales") },
     ] satisfies TensorToWrite[];
   });
 }

@@ -21,8 +21,32 @@ import {
 } from "../tensor/index.ts";
 import type { WeightFormat } from "./types.ts";
 
-/** Codes that share a scale in the block formats. */
-export const blockSize = 32;
+/** Formats whose codes share a scale block by block along the inputs of a matrix. */
+export type BlockFormat = "int4" | "int8";
+
+/**
+ * Bits of a code, and codes of a block. int4 needs small blocks for its precision. int8 does not: its
+ * error stays below 1 % of a weight's usual size, and blocks of 128 are both fewer bytes and a faster
+ * kernel (measured: three quarters of the time of blocks of 32, for 1 row as for 64).
+ */
+export const blockLayout: Readonly<
+  Record<BlockFormat, { readonly bits: 4 | 8; readonly blockSize: number }>
+> = {
+  int4: { bits: 4, blockSize: 32 },
+  int8: { bits: 8, blockSize: 128 },
+};
+
+/** Shapes of the codes and the scales of a packed `[rows, columns]` matrix. */
+export function packedShapes(
+  format: Exclude<WeightFormat, "f32">,
+  rows: number,
+  columns: number,
+): { readonly codes: readonly number[]; readonly scales: readonly number[] } {
+  if (format === "int8-channel") return { codes: [columns, rows], scales: [rows] };
+  const { bits, blockSize } = blockLayout[format];
+  const blocks = Math.ceil(columns / blockSize);
+  return { codes: [rows, blocks, (blockSize * bits) / 8], scales: [rows * blocks] };
+}
 
 /** The decoder's view of its weights, while its graph is traced. */
 export interface DecoderWeights {
@@ -108,21 +132,13 @@ export function traceWeights(
     if (format === "f32") return linearStored(x, names);
     const { rows, columns } = groupShape(tensors, names);
     const key = packedName(names);
-    if (format === "int8-channel") {
-      return matmulChannels(
-        x,
-        parameter(`${key}.codes`, [columns, rows], "int8"),
-        parameter(`${key}.scales`, [rows]),
-      );
-    }
-    const bits = format === "int4" ? 4 : 8;
-    const blocks = Math.ceil(columns / blockSize);
-    return matmulBlocks(
-      x,
-      parameter(`${key}.codes`, [rows, blocks, (blockSize * bits) / 8], "uint8"),
-      parameter(`${key}.scales`, [rows * blocks]),
-      { bits, blockSize, rows, columns },
-    );
+    const shapes = packedShapes(format, rows, columns);
+    const isChannel = format === "int8-channel";
+    const codes = parameter(`${key}.codes`, shapes.codes, isChannel ? "int8" : "uint8");
+    const scales = parameter(`${key}.scales`, shapes.scales);
+    return isChannel
+      ? matmulChannels(x, codes, scales)
+      : matmulBlocks(x, codes, scales, { ...blockLayout[format], rows, columns });
   };
   return { vector: (name) => cast(stored(name), "float32"), table: stored, linear };
 }
