@@ -55,6 +55,7 @@ async function train(model, { batch, sequence, steps, vocabulary, marks }) {
   const trainer = await openTrainer({
     graph: languageModelGraph(model, { parameters: decoderParameterShapes(model) }),
     parameters: initializeDecoder(model, 1),
+    moveParameters: true,
     schedule: { kind: "constant", peak: 1e-4 },
     optimizer: adamW({ maximumNorm: 1 }),
     group: decayMatricesOnly,

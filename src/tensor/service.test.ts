@@ -99,3 +99,14 @@ test("what cannot be cloned is refused, and the worker lives on", async () => {
   expect(await counter.add(1)).toBe(2);
   await counter.close();
 });
+
+test("memory that is transferred moves to the worker, and the caller's view of it is empty", async () => {
+  const values = Float32Array.of(3, 4);
+  const argument = { start: 1, values };
+  const counter = await startService<Counter>(module, "createCounter", argument, {
+    transfer: [values.buffer],
+  });
+  expect(values).toHaveLength(0);
+  expect(await counter.add(1)).toBe(2);
+  await counter.close();
+});

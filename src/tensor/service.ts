@@ -29,6 +29,11 @@ export type Remote<T> = {
 export interface ServiceOptions {
   /** True: no thread; calls run (and block) where they are made. Default: true outside Node. */
   inline?: boolean;
+  /**
+   * Memory inside `argument` that moves to the worker instead of being copied: views of it are empty
+   * afterwards. Default: none.
+   */
+  transfer?: readonly ArrayBuffer[];
 }
 
 /** A call, from the caller to the worker. */
@@ -66,7 +71,7 @@ export async function startService<T extends Service>(
   const inline = options.inline ?? !isNode();
   return inline
     ? startInline<T>(await import(/* @vite-ignore */ module), factory, argument)
-    : await startWorker<T>({ module, factory, argument });
+    : await startWorker<T>({ module, factory, argument }, options.transfer ?? []);
 }
 
 /** A service on the calling thread, from a module that is already loaded. */
@@ -92,7 +97,10 @@ function closedError(): JetonError {
   return new JetonError("the service was closed", { code: "service-closed" });
 }
 
-async function startWorker<T extends Service>(start: StartData): Promise<Remote<T>> {
+async function startWorker<T extends Service>(
+  start: StartData,
+  transfer: readonly ArrayBuffer[],
+): Promise<Remote<T>> {
   // An import, though dynamic, would stop bundlers for the browser.
   const { Worker } = process.getBuiltinModule("node:worker_threads");
   // Sources (.ts) reach a worker through a small loader; the built package starts it directly.
@@ -101,6 +109,7 @@ async function startWorker<T extends Service>(start: StartData): Promise<Remote<
     : "./service-worker.js";
   const worker = new Worker(new URL(entry, import.meta.url), {
     workerData: start,
+    transferList: [...transfer],
     // ONNX Runtime reads the command line with a regular expression that recurses for every character:
     // with a long argument the usual 4 MB of stack are too few and the process would end.
     resourceLimits: { stackSizeMb: 64 },

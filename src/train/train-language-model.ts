@@ -359,6 +359,7 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
     parameters: options.initialWeights
       ? await readWeights(options.initialWeights, shapes)
       : initializeDecoder(config, seed, options.initialization),
+    moveParameters: true,
     schedule: settings.schedule,
     optimizer: settings.optimizer,
     group: decayMatricesOnly,

@@ -113,11 +113,13 @@ describe("openTrainer", () => {
     await using trainer = await openTrainer({
       graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
       parameters,
+      moveParameters: true,
       schedule: { kind: "constant", peak: options.learningRate },
       optimizer: adamW({ weightDecay: options.weightDecay, maximumNorm: options.maximumNorm }),
       group: decayMatricesOnly,
       threads: 2,
     });
+    expect([...parameters.values()].every(({ data }) => data.length === 0)).toBe(true);
     const inputs = languageModelInputs(config, { sequenceLength: 16 });
     let tensors = reference;
     let state: ReferenceAdamWState = { step: 0, first: new Map(), second: new Map() };
