@@ -34,6 +34,13 @@ export interface DynamicTree extends DraftTree {
   readonly draftCalls: number;
 }
 
+/** A path that the draft was asked about, or that was on the way. */
+interface KnownPath {
+  law: KnownLaw | undefined;
+  /** One token longer. */
+  readonly longer: Map<number, KnownPath>;
+}
+
 /** A law that the draft gave for a path. */
 interface KnownLaw {
   readonly law: TokenDistribution;
@@ -44,7 +51,8 @@ interface KnownLaw {
 }
 
 /** What is left of a node's law while its children are chosen one after another. */
-interface Remaining extends KnownLaw {
+interface Remaining {
+  readonly known: KnownLaw;
   /** Children chosen so far. */
   children: number;
   /** Probability that is left, of the law's own total. */
@@ -74,10 +82,9 @@ export class GrowingTree {
   readonly #chances: number[] = [];
   readonly #ranks: number[] = [];
   readonly #depths: number[] = [];
-  readonly #paths: string[] = [];
-  /** By node + 1: entry 0 is the root's. */
+  /** By node + 1, like what is below. */
+  readonly #paths: KnownPath[] = [{ law: undefined, longer: new Map() }];
   readonly #remaining: (Remaining | undefined)[] = [];
-  readonly #known = new Map<string, KnownLaw>();
   readonly #source: DraftLaws;
   readonly #random: Random | undefined;
   readonly #acceptance: (chance: number, rank: number) => number;
@@ -109,7 +116,7 @@ export class GrowingTree {
 
   /** Whether the law after a node is known. */
   knows(node: number): boolean {
-    return this.#remaining[node + 1] !== undefined || this.#known.has(this.#path(node));
+    return this.#paths[node + 1]!.law !== undefined;
   }
 
   /** Asks the draft for the laws after `nodes`. */
@@ -118,7 +125,7 @@ export class GrowingTree {
     const laws = await this.#source.after(nodes, this);
     for (const [index, node] of nodes.entries()) {
       const law = laws[index]!;
-      this.#known.set(this.#path(node), { law, ...rank(law) });
+      this.#paths[node + 1]!.law = { law, ...rank(law) };
     }
   }
 
@@ -132,11 +139,11 @@ export class GrowingTree {
       this.#chances,
       this.#ranks,
       this.#depths,
-      this.#paths,
       this.#remaining,
     ]) {
       list.length = 0;
     }
+    this.#paths.length = 1;
   }
 
   /**
@@ -144,8 +151,9 @@ export class GrowingTree {
    * drawn; 0 where the law is used up.
    */
   gain(node: number, reach: number): number {
-    const { law, ranking, children, mass, draws } = this.#remainingAt(node);
-    const { probabilities } = law;
+    const { known, children, mass, draws } = this.#remainingAt(node);
+    const { ranking } = known;
+    const { probabilities } = known.law;
     if (mass <= 0 || children === ranking.length) return 0;
     if (!draws) {
       return reach * this.#acceptance(probabilities[ranking[children]!]! / mass, children);
@@ -162,15 +170,23 @@ export class GrowingTree {
   /** Chooses the next child of a node whose `gain` is not 0. */
   add(node: number, reach: number): number {
     const remaining = this.#remainingAt(node);
-    const { law, ranking, tails, mass, draws } = remaining;
+    const { mass, draws } = remaining;
+    const { law, ranking, tails } = remaining.known;
     const at = draws ? drawRemaining(law, mass, draws) : ranking[remaining.children]!;
     const chance = Math.min(1, law.probabilities[at]! / mass);
     const earlier = remaining.children++;
     // Never by subtracting: what is left after nearly everything would be rounding error.
     if (draws) draws.taken[at] = 1;
     remaining.mass = draws ? massOf(law, draws.taken) : tails[remaining.children]!;
-    this.#paths.push(`${this.#path(node)} ${law.ids[at]}`);
-    this.ids.push(law.ids[at]!);
+    const id = law.ids[at]!;
+    const { longer } = this.#paths[node + 1]!;
+    let path = longer.get(id);
+    if (!path) {
+      path = { law: undefined, longer: new Map() };
+      longer.set(id, path);
+    }
+    this.#paths.push(path);
+    this.ids.push(id);
     this.parents.push(node);
     this.expected.push(reach * this.#acceptance(chance, earlier));
     this.#ranks.push(earlier);
@@ -193,23 +209,26 @@ export class GrowingTree {
     };
     if (!this.#random) return tree;
     const laws: (TokenDistribution | undefined)[] = new Array(ids.length + 1).fill(undefined);
-    for (const parent of parents) laws[parent + 1] = this.#remaining[parent + 1]!.law;
+    for (const parent of parents) laws[parent + 1] = this.#paths[parent + 1]!.law!.law;
     return { ...tree, laws };
   }
 
-  #path(node: number): string {
-    return node === -1 ? "" : this.#paths[node]!;
+  /** A path as the key of its draws. */
+  #nameOf(node: number): string {
+    let name = "";
+    for (let at = node; at >= 0; at = this.parents[at]!) name = ` ${this.ids[at]}${name}`;
+    return name;
   }
 
   #remainingAt(node: number): Remaining {
     let remaining = this.#remaining[node + 1];
     if (!remaining) {
-      const known = this.#known.get(this.#path(node))!;
+      const known = this.#paths[node + 1]!.law!;
       const draws = this.#random && {
-        random: this.#random.fork(this.#path(node)),
+        random: this.#random.fork(this.#nameOf(node)),
         taken: new Uint8Array(known.law.ids.length),
       };
-      remaining = { ...known, children: 0, mass: known.tails[0]!, draws };
+      remaining = { known, children: 0, mass: known.tails[0]!, draws };
       this.#remaining[node + 1] = remaining;
     }
     return remaining;
