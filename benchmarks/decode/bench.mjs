@@ -3,7 +3,7 @@
  *
  *     npm run bench -- decode [--json] [--only llama|jeton] [--threads 1,2] [--runs 5]
  *       [--pairs int4:Q4_0,int8:Q8_0,int8-channel:Q8_0+Q4_0] [--contexts 64,1024,4096] [--prefill 512]
- *       [--tokens 32] [--patience 3] [--checkpoint folder] [--check]
+ *       [--tokens 32] [--patience 3] [--minutes 12] [--checkpoint folder] [--check]
  *
  * For each pair of weight formats (jeton's, and one or several of llama.cpp) and each number of threads:
  * one process with jeton, two for each format of llama.cpp (with and without flash attention; the better
@@ -52,6 +52,7 @@ function readOptions(args) {
       prefill: { type: "string", default: "512" },
       tokens: { type: "string", default: "32" },
       patience: { type: "string", default: "3" },
+      minutes: { type: "string", default: "12" },
       checkpoint: { type: "string" },
       check: { type: "boolean", default: false },
     },
@@ -69,6 +70,7 @@ function readOptions(args) {
     prefill: Number(values.prefill),
     tokens: Number(values.tokens),
     patience: Number(values.patience),
+    deadline: performance.now() + Number(values.minutes) * 60_000,
     checkpoint: values.checkpoint,
     check: values.check,
   };
@@ -93,15 +95,16 @@ function promptIds(count, vocabularySize) {
 /**
  * Measures all halves in turns until each has enough undisturbed measurements or patience ends.
  * @param {{ name: string, call: Function }[]} halves
- * @param {{ runs: number, patience: number }} options
+ * @param {{ runs: number, patience: number, deadline: number }} options
  * @param {(half: any) => Promise<{ milliseconds: number, cpuMilliseconds: number }>} measure
  * @returns {Promise<Map<any, { milliseconds: number, foreign: number }[]>>} `runs` for each half
  */
-async function measureInTurns(halves, { runs, patience }, measure) {
+async function measureInTurns(halves, { runs, patience, deadline }, measure) {
   const taken = new Map(halves.map((half) => [half, []]));
   const quiet = (half) => taken.get(half).filter(({ foreign }) => foreign <= disturbed).length;
   for (let round = 0; round < runs * patience; round++) {
-    if (round >= runs && halves.every((half) => quiet(half) >= runs)) break;
+    const enough = performance.now() > deadline || halves.every((half) => quiet(half) >= runs);
+    if (round >= runs && enough) break;
     for (let turn = 0; turn < halves.length; turn++) {
       const half = halves[(turn + round) % halves.length];
       const machine = watchMachine();
@@ -181,6 +184,14 @@ async function measurePair(pair, threads, options, checkpoint) {
   const ids = promptIds(capacity, checkpoint.vocabularySize);
   const halves = await startHalves(pair, threads, capacity, checkpoint, only);
   const rows = [];
+  // A run that is cut off has shown what it measured.
+  const keep = (measured) => {
+    rows.push(...measured);
+    for (const { name, ours, peer, unit, ratio } of measured) {
+      const [own, other, quotient] = [ours, peer, ratio].map((value) => value?.toFixed(2) ?? "-");
+      console.error(`${name}: ${own} against ${other} ${unit}, ratio ${quotient}`);
+    }
+  };
   try {
     for (const half of halves) {
       await half.call("prefill", ids.slice(0, 64));
@@ -191,7 +202,7 @@ async function measurePair(pair, threads, options, checkpoint) {
       const rates = (half) =>
         taken.get(half).map(({ milliseconds }) => (work * 1000) / milliseconds);
       const row = { what, format: pair.format, threads, unit: "tokens/s" };
-      rows.push(...compareHalves(halves, row, rates));
+      keep(compareHalves(halves, row, rates));
     };
 
     const prefills = await measureInTurns(halves, options, async (half) => {
@@ -218,9 +229,7 @@ async function measurePair(pair, threads, options, checkpoint) {
     const resident = new Map();
     for (const half of halves) resident.set(half, (await half.call("memory")).value.resident / 1e6);
     const row = { what: "resident memory", format: pair.format, threads, unit: "MB" };
-    rows.push(
-      ...compareHalves(halves, { ...row, lowerIsBetter: true }, (half) => [resident.get(half)]),
-    );
+    keep(compareHalves(halves, { ...row, lowerIsBetter: true }, (half) => [resident.get(half)]));
     return rows;
   } finally {
     await Promise.allSettled(halves.map((half) => half.stop()));
