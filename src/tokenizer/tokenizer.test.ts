@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../core/error.ts";
+import { createRandom } from "../core/random.ts";
 import { loadTokenizer } from "./load-tokenizer.ts";
 import {
   byteFallbackFile,
@@ -137,6 +138,24 @@ describe.each(Object.entries(tokenizerFiles))("%s: tokenizer contract", (_, file
   test("the empty text has only the template's tokens", () => {
     expect(tokenizer.encodeIds("", { addSpecialTokens: false })).toHaveLength(0);
     expect(tokenizer.encode("", { addSpecialTokens: false }).tokens).toEqual([]);
+  });
+
+  test("hostile texts are no attack", () => {
+    const random = createRandom(1, "letters");
+    const letters = Array.from({ length: 100_000 }, () => "helotcas"[random.integer(8)]).join("");
+    const marks = `e${"\u0301\u0316".repeat(50_000)}`;
+    const repeated = ["a", " ", "\n", "7", "!?", "中", "👩\u200d", "<|end|>", "<|end", "aB"];
+    for (const text of [
+      letters,
+      marks,
+      ...repeated.map((part) => part.repeat(100_000 / part.length)),
+    ]) {
+      const ids = tokenizer.encodeIds(text);
+      const { ids: slowly } = tokenizer.encode(text);
+      expect(slowly.length).toBe(ids.length);
+      expect(slowly.every((id, place) => id === ids[place])).toBe(true);
+      expect(tokenizer.decode(ids).length).toBeLessThanOrEqual(2 * text.length);
+    }
   });
 });
 
