@@ -174,7 +174,7 @@ export const reproduction: Reproduction = defineReproduction({
 });
 
 function settingsOf({ quick }: Context): BenchSettings {
-  return quick ? { count: 1, maxTokens: 24 } : { count: 6, maxTokens: 64 };
+  return quick ? { count: 1, maxTokens: 24 } : { count: 4, maxTokens: 48 };
 }
 
 /** Whether drafted text has the model's law, and whether a mistake would have been seen. */
