@@ -616,8 +616,8 @@ class DecoderWorker implements DecoderService {
 }
 
 /**
- * Kernels of matrix products take rows by twos or fours, and may treat what is left differently. Not
- * seen on x86 with AVX-512, where single rows have the same bits; elsewhere nobody promises it.
+ * Kernels of matrix products take rows by twos or fours, and may treat what is left differently: on x86
+ * with AVX-512 the odd row out of int8 blocks of 128 differs from its neighbours in the last bit.
  */
 const tileOfKernels = 4;
 
