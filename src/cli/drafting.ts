@@ -101,8 +101,9 @@ export class DraftPainter {
   legend(): string {
     const { style } = this.#output;
     const names = this.#names.map((name, index) => style.stripe(name, index));
-    return names.length === 0
-      ? "no guess came true"
-      : `guessed by ${names.join(", ")}; bold: more than three tokens ahead`;
+    if (names.length === 0) return "no guess came true";
+    return style.enabled
+      ? `guessed by ${names.join(", ")}; bold: more than three tokens ahead`
+      : "[text|drafter tokens ahead]: a guess that came true";
   }
 }
