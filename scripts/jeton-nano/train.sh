@@ -4,7 +4,8 @@
 #     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
 #     scripts/jeton-nano/train.sh OUT
 #
-# Two stages: short sequences at a high rate, then whole contexts with more tasks while the rate falls.
+# Three stages: short sequences at a high rate, then whole contexts with more tasks while the rate falls,
+# and once more with longer tasks.
 # Tokens begin with a deviation of one and layers as the identity: with the usual 0.02 the first layer
 # drowned the tokens, and the same held-out loss took twice as many. Heads that copy are planted, as none
 # formed by themselves in eight million tokens. Run again after an interruption, it goes on where it was.
@@ -29,6 +30,11 @@ train --name jeton-nano --config $config --out "$out/nano-2" --initial-weights "
   --schedule linear --learning-rate 2.5e-3 --final-learning-rate 5e-5 --warmup 20 \
   $(corpus prose 3) $(corpus code 0.8) $(corpus tasks-500 1.2) $(corpus tasks-1200 2.6) \
   $(corpus tasks-2600 1.7) $(corpus repeats 0.2)
+
+train --name jeton-nano --config $config --out "$out/nano-3" --initial-weights "$out/nano-2/model" \
+  --steps 450 --sequence-length 1024 --batch 4 \
+  --schedule linear --learning-rate 1.2e-3 --final-learning-rate 2e-5 --warmup 20 \
+  $(corpus prose 3.5) $(corpus code 0.7) $(corpus tasks-1200 3) $(corpus tasks-2600 2)
 
 train --name jeton-nano-draft --config scripts/jeton-nano/draft-config.json --out "$out/draft" \
   --steps 800 --sequence-length 256 --batch 16 \
