@@ -5,7 +5,6 @@
 import { toWellFormed } from "../byte-alphabet.ts";
 import { byteToken } from "../byte-pair-model.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
-import { readTokenizerSettings } from "../tokenizer-settings.ts";
 import {
   chooseNamed,
   chooseSpecials,
@@ -14,7 +13,8 @@ import {
   createJson,
   optionError,
   textError,
-} from "../training/tokenizer-file.ts";
+} from "../tokenizer-file.ts";
+import { readTokenizerSettings } from "../tokenizer-settings.ts";
 import { type LearnLexiconOptions, learnLexicon } from "./lib-tokenizer.ts";
 
 export interface TrainLibTokenizerOptions extends Omit<LearnLexiconOptions, "onStep"> {

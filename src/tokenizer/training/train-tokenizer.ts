@@ -9,10 +9,6 @@ import { readPreTokenizer } from "../pre-tokenizers.ts";
 import { type KnownPattern, knownPatterns } from "../scanners.ts";
 import { IntegerList } from "../token-sink.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
-import { readTokenizerSettings } from "../tokenizer-settings.ts";
-import { largestId } from "../vocabulary.ts";
-import { WordCounter } from "../word-counter.ts";
-import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
 import {
   chooseNamed,
   chooseSpecials,
@@ -21,7 +17,11 @@ import {
   createJson,
   optionError,
   textError,
-} from "./tokenizer-file.ts";
+} from "../tokenizer-file.ts";
+import { readTokenizerSettings } from "../tokenizer-settings.ts";
+import { largestId } from "../vocabulary.ts";
+import { WordCounter } from "../word-counter.ts";
+import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
 import { trainUnigram } from "./unigram-trainer.ts";
 
 /** The kinds of tokenizers that can be trained. */

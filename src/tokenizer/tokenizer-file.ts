@@ -1,5 +1,5 @@
 /** The parts of a tokenizer's files that every kind of training writes alike, and its refusals. */
-import { JetonError } from "../../core/error.ts";
+import { JetonError } from "../core/error.ts";
 
 /** The special tokens, each once, in the order of their ids. */
 export function chooseSpecials(
