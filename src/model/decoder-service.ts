@@ -72,6 +72,16 @@ interface PendingRows {
   readonly rows: readonly (Float32Array | Uint16Array)[];
 }
 
+/** One run of the graph: slots `first` to `first + batch`, `time` rows each. */
+interface Pass {
+  readonly steps: readonly HandleStep[];
+  /** Slot of each step. */
+  readonly indices: readonly number[];
+  readonly first: number;
+  readonly batch: number;
+  readonly time: number;
+}
+
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
   const { config } = start;
   const graph = decoderGraph(config, traceWeights(start.tensors, start.format), {
@@ -241,7 +251,7 @@ class DecoderWorker implements DecoderService {
     const batch = Math.max(...indices) - first + 1;
     const tile = this.#rowsOfTile;
     const time = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
-    const inputs = this.#stepInputs(steps, indices, first, batch, time);
+    const pass: Pass = { steps, indices, first, batch, time };
     const wanted = steps.flatMap((step, order) => {
       const row = (indices[order]! - first) * time;
       const last = step.ids.length - 1;
@@ -268,7 +278,8 @@ class DecoderWorker implements DecoderService {
       targets.push(0);
     }
     const feeds: Record<string, BoundValue> = {
-      ...inputs,
+      ...this.#stepInputs(pass),
+      ...this.#embeddingFeeds(pass),
       rows: session.bind("int32", Int32Array.from(rows), [rows.length]),
       targets: session.bind(
         "int32",
@@ -279,7 +290,6 @@ class DecoderWorker implements DecoderService {
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
       "want.hidden": session.bind("bool", Uint8Array.of(wantHidden ? 1 : 0), []),
-      ...this.#embeddingFeeds(steps, indices, first, batch, time),
       ...this.#pastFeeds(first, batch),
     };
     const outputs = [
@@ -289,7 +299,7 @@ class DecoderWorker implements DecoderService {
       ...(wantHidden ? ["hidden"] : []),
     ];
     const values = await session.run(feeds, outputs);
-    this.#keepRows(steps, indices, first, time, values);
+    this.#keepRows(pass, values);
     return this.#splitResults(steps, values, candidates);
   }
 
@@ -405,13 +415,7 @@ class DecoderWorker implements DecoderService {
   }
 
   /** Ids, rotations and masks of a step. Rows of idle slots and padding attend to themselves. */
-  #stepInputs(
-    steps: readonly HandleStep[],
-    indices: readonly number[],
-    first: number,
-    batch: number,
-    time: number,
-  ): Record<string, BoundValue> {
+  #stepInputs({ steps, indices, first, batch, time }: Pass): Record<string, BoundValue> {
     const session = this.#session;
     const { capacity } = this.#cache;
     const ids = new Int32Array(batch * time);
@@ -494,13 +498,7 @@ class DecoderWorker implements DecoderService {
   }
 
   /** Embeddings that stand in place of the table's rows; all steps of a pass have them, or none. */
-  #embeddingFeeds(
-    steps: readonly HandleStep[],
-    indices: readonly number[],
-    first: number,
-    batch: number,
-    time: number,
-  ): Record<string, BoundValue> {
+  #embeddingFeeds({ steps, indices, first, batch, time }: Pass): Record<string, BoundValue> {
     const session = this.#session;
     const { width } = this.#config;
     if (!steps[0]!.embeddings) {
@@ -543,15 +541,11 @@ class DecoderWorker implements DecoderService {
 
   /** Puts new rows into the cache, or holds them until they are accepted. */
   #keepRows(
-    steps: readonly HandleStep[],
-    indices: readonly number[],
-    first: number,
-    time: number,
+    { steps, indices, first, batch, time }: Pass,
     values: Readonly<Record<string, TensorValue>>,
   ): void {
     const size = this.#config.kvHeads * time * this.#config.headWidth;
     const data = values["new"]!.data as Float32Array | Uint16Array;
-    const batch = data.length / (size * this.#cache.arenas.length);
     for (const [order, step] of steps.entries()) {
       const index = indices[order]!;
       const slot = this.#slots[index]!;
