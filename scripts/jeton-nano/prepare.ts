@@ -3,10 +3,10 @@
  *
  *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
  *
- * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `held-out.jsonl`,
- * `tokenizer/` and `sources.json`. Only text whose licence allows giving weights away goes in:
- * public-domain prose, TypeScript and documents of packages under the licences named below, this
- * project's own sources, and generated tasks.
+ * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `pairs.jsonl`,
+ * `repeats.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only text whose licence allows
+ * giving weights away goes in: public-domain prose, TypeScript and documents of packages under the
+ * licences named below, this project's own sources, and generated tasks.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -71,6 +71,7 @@ for (const [name, documents] of Object.entries({ prose, code, "held-out": heldOu
 await write("repeats", makeRepeats());
 const tasks = taskLengths.map((length) => makeTasks(length));
 for (const [index, length] of taskLengths.entries()) await write(`tasks-${length}`, tasks[index]!);
+await write("pairs", makePairs());
 
 const trained = await trainTokenizer({
   kind: "byte-level-bpe",
@@ -195,6 +196,26 @@ function makeRepeats(): string[] {
     const wanted = 400 + random.integer(600);
     let text = passage;
     while (text.length < wanted) text += separator + passage;
+    documents.push(text);
+    size += text.length;
+  }
+  return documents;
+}
+
+/** Pairs of all lengths up to 1,800 characters, nearly all of which are asked for: the last practice. */
+function makePairs(): string[] {
+  const documents: string[] = [];
+  let size = 0;
+  for (let index = 0; size < taskBytes; index++) {
+    const random = createRandom(seed, "pairs", index);
+    const length = 200 + random.integer(1600);
+    const { text } = makeRecallTask(random, {
+      kind: "key-value",
+      words,
+      filler,
+      length,
+      questions: 60,
+    });
     documents.push(text);
     size += text.length;
   }

@@ -4,8 +4,8 @@
 #     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
 #     scripts/jeton-nano/train.sh OUT
 #
-# Three stages: short sequences at a high rate, then whole contexts with more tasks while the rate falls,
-# and once more with longer tasks.
+# Stages: short sequences at a high rate, then whole contexts with more tasks while the rate falls, and
+# twice more for a while with longer tasks and with pairs.
 # Tokens begin with a deviation of one and layers as the identity: with the usual 0.02 the first layer
 # drowned the tokens, and the same held-out loss took twice as many. Heads that copy are planted, as none
 # formed by themselves in eight million tokens. Run again after an interruption, it goes on where it was.
@@ -35,6 +35,11 @@ train --name jeton-nano --config $config --out "$out/nano-3" --initial-weights "
   --steps 450 --sequence-length 1024 --batch 4 \
   --schedule linear --learning-rate 1.2e-3 --final-learning-rate 2e-5 --warmup 20 \
   $(corpus prose 3.5) $(corpus code 0.7) $(corpus tasks-1200 3) $(corpus tasks-2600 2)
+
+train --name jeton-nano --config $config --out "$out/nano-4" --initial-weights "$out/nano-3/model" \
+  --steps 450 --sequence-length 1024 --batch 4 \
+  --schedule linear --learning-rate 1.5e-3 --final-learning-rate 2e-5 --warmup 20 \
+  $(corpus prose 4) $(corpus code 0.7) $(corpus pairs 4) $(corpus tasks-2600 1)
 
 train --name jeton-nano-draft --config scripts/jeton-nano/draft-config.json --out "$out/draft" \
   --steps 800 --sequence-length 256 --batch 16 \
