@@ -14,7 +14,7 @@ import {
   readMergeList,
   recoverMerges,
 } from "./merge-list.ts";
-import { loadSolver, solveMixture } from "./mixture-program.ts";
+import { chooseSteps, loadSolver, solveMixture } from "./mixture-program.ts";
 import { readSampleFolder } from "./read-samples.ts";
 
 /** Texts of an invented language: its own words, the first ones commoner. */
@@ -193,6 +193,34 @@ describe("inference", () => {
     for (const [i, from] of [2, 0, 1].entries()) {
       expect(shares(permuted)[i]).toBeCloseTo(shares(answer)[from]!, 3);
     }
+  });
+
+  test("constraints of some merges only: as close to the truth, with fewer of them", async () => {
+    const { list, truth, sampleOf } = await invent([500, 200, 100]);
+    const every = await inferMixture(list, sampleOf("attack"), { parts: 1 });
+    const some = await inferMixture(list, sampleOf("attack"), { parts: 1, constrainedMerges: 40 });
+    expect(some.constraints).toBeLessThan(every.constraints);
+    for (const [i, share] of shares(some).entries()) {
+      expect(Math.abs(share - truth[i]!)).toBeLessThan(0.08);
+    }
+    await expect(
+      inferMixture(list, sampleOf("attack"), { constrainedMerges: 0.5 }),
+    ).rejects.toMatchObject({ code: "option-invalid" });
+  });
+
+  test("chosen steps begin with the first, end with the last, and are as many as asked", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 400 }),
+        fc.integer({ min: 1, max: 500 }),
+        (all, most) => {
+          const chosen = chooseSteps(all, most);
+          expect(chosen.reduce((sum, is) => sum + is, 0)).toBe(Math.min(all, most));
+          expect(chosen[0]).toBe(1);
+          if (most > 1) expect(chosen.at(-1)).toBe(1);
+        },
+      ),
+    );
   });
 
   test("one category is all; twins share what one of them would have", async () => {

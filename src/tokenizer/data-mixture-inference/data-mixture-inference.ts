@@ -47,6 +47,11 @@ export interface InferMixtureOptions {
    * a category in which no merge occurs gets no share. `"pair"`: all pairs, as in the paper.
    */
   slackPer?: SlackWeight;
+  /**
+   * Most merges before which constraints are asked for, at least 1. Of longer lists the first half of them
+   * are the first merges, the others are spread evenly over the rest. Default 3,000.
+   */
+  constrainedMerges?: number;
   /** How many of the worst violations to report. Default 10. */
   violations?: number;
   onProgress?: (progress: MixtureProgress) => void;
@@ -117,7 +122,7 @@ export interface InferredMixture {
  * Infers the proportions. Needs the package `highs`.
  *
  * @throws JetonError `mixture-category` for no category, two of one name, or a sample without a pair;
- *   `mixture-no-merge`, `mixture-solver-missing`, `mixture-not-solved`, `aborted`.
+ *   `option-invalid`, `mixture-no-merge`, `mixture-solver-missing`, `mixture-not-solved`, `aborted`.
  *
  * @example
  * const list = await loadMergeList("tokenizer.json", { maximumMerges: 3000 });
@@ -133,6 +138,16 @@ export async function inferMixture(
   if (categories.length === 0) throw categoryError("there is no category", "at least one");
   if (names.size < categories.length)
     throw categoryError("two categories share a name", "different names");
+  const { constrainedMerges = 3000 } = options;
+  if (!(Number.isSafeInteger(constrainedMerges) && constrainedMerges >= 1)) {
+    throw new JetonError(
+      `constrainedMerges is ${constrainedMerges}, expected a whole number of at least 1`,
+      {
+        code: "option-invalid",
+        details: { option: "constrainedMerges", found: constrainedMerges },
+      },
+    );
+  }
   const highs = await loadSolver();
 
   // 1. Pair counts of each category, part by part.
@@ -168,6 +183,7 @@ export async function inferMixture(
       {
         pairSlack: options.pairSlack ?? true,
         slackPer: options.slackPer ?? "merge",
+        constrainedMerges,
         signal: options.signal,
         onRound: (round) =>
           options.onProgress?.({ phase: "solving", done, total: programs, round }),
