@@ -11,8 +11,9 @@
  * alike and write nothing. (A head of 32 would become one of 64 by placing its rotating pair `i` at `2 i`,
  * where the frequency is the same, with queries larger by the square root of two against the other
  * scale of scores.) Six of the thirty layers do nano's work; in the others the projections into the
- * residual stream are zero, and all else is random. The 45,056 tokens that nano does not have get twice
- * the row of a token that no text holds, so that their probability is nothing.
+ * residual stream are zero, and all else is random. The 45,056 tokens that nano does not have get the row
+ * of a token that no text holds, moved as far again from the mean of all rows, so that their logit is as far
+ * below that token's as that is below the average, and their probability nothing.
  */
 
 import { createHash } from "node:crypto";
@@ -32,7 +33,7 @@ import { writeGguf } from "./gguf.mjs";
 import { openSafetensors, writeSafetensors } from "./safetensors.mjs";
 
 /** Increased when the bytes of a checkpoint change for the same model. */
-const version = 2;
+const version = 3;
 const bundled = fileURLToPath(new URL("../models/jeton-nano/", import.meta.url));
 
 /** SmolLM2-135M's sizes. */
@@ -112,9 +113,13 @@ function planTensors(nano, small) {
         rows: same,
         columns: same,
       });
-      for (let row = small.vocab_size; row < vocabulary; row++)
-        for (let c = 0; c < narrow; c++)
-          table[row * width + c] = 2 * rows[absentToken * narrow + c];
+      const never = new Float32Array(narrow);
+      for (let c = 0; c < narrow; c++) {
+        let mean = 0;
+        for (let row = 0; row < small.vocab_size; row++) mean += rows[row * narrow + c];
+        never[c] = 2 * rows[absentToken * narrow + c] - mean / small.vocab_size;
+      }
+      for (let row = small.vocab_size; row < vocabulary; row++) table.set(never, row * width);
       return table;
     });
   addTable("model.embed_tokens.weight");

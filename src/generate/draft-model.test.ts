@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../model/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
+import { createDyspecDrafter } from "./dyspec/index.ts";
 import { complete } from "./generate.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
@@ -87,6 +88,23 @@ describe.skipIf(!available)("draft model", () => {
     const short = await complete(model, "Once upon a time", { ...options, drafter });
     expect(short.ids).toEqual(plain.ids);
     expect(short.drafting!.drafted).toBeGreaterThan(0);
+    await draft.close();
+  });
+
+  test("a text with a token that the draft has no row for goes on undrafted", async () => {
+    const draft = await loadModel(tiny, { threads: 1, inline: true });
+    // Beside it the model is one with rows behind the draft's last token.
+    Object.assign(draft, { config: { ...draft.config, vocabularySize: 400 } });
+    const prompt = [1, 410, 403, 5];
+    const plain = await complete(model, prompt, options);
+    for (const drafter of [
+      createDraftModelDrafter(model, draft),
+      createDyspecDrafter(model, { draft }),
+    ]) {
+      const { ids, drafting } = await complete(model, prompt, { ...options, drafter });
+      expect(ids).toEqual(plain.ids);
+      expect(drafting!.drafted).toBe(0);
+    }
     await draft.close();
   });
 

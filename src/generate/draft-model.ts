@@ -7,7 +7,7 @@
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../model/index.ts";
 import { createAcceptanceTable } from "./acceptance-table.ts";
-import { checkDraftVocabulary } from "./draft-vocabulary.ts";
+import { canRead, checkDraftVocabulary } from "./draft-vocabulary.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -145,7 +145,8 @@ class DraftFollower {
   }
 
   /**
-   * Brings the cache to `ids` and runs the last of them; undefined where the draft has no room.
+   * Brings the cache to `ids` and runs the last of them; undefined where the draft has no room, or no
+   * row for one of them.
    *
    * @param room guesses that must fit behind the text
    */
@@ -174,6 +175,7 @@ class DraftFollower {
     if (common < this.#held.length) await sequence.truncate(common);
     this.#held.length = common;
     const rest = ids.slice(common);
+    if (!canRead(draft, rest)) return undefined;
     const result = await prefill(sequence, rest, step);
     for (const id of rest) this.#held.push(id);
     return result;

@@ -23,3 +23,11 @@ export function checkDraftVocabulary(
     );
   }
 }
+
+/**
+ * False where a draft cannot read some of a text: models may have rows behind the tokenizer's last
+ * token, and choose them, which a draft with fewer rows does not have.
+ */
+export function canRead(draft: Pick<LoadedModel, "config">, ids: readonly number[]): boolean {
+  return ids.every((id) => id < draft.config.vocabularySize);
+}

@@ -3,6 +3,7 @@
  * knows a law of the next token.
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
+import { canRead } from "../draft-vocabulary.ts";
 import type { DraftRequest } from "../drafter.ts";
 import { prefill } from "../prefill.ts";
 import {
@@ -157,7 +158,9 @@ class ModelDraftSequence implements DraftSourceSequence {
   async #rootLaw(sequence: OpenSequence, ids: readonly number[]): Promise<TokenDistribution> {
     // A cache that knew the whole text still has to say what follows it.
     if (sequence.length >= ids.length) await sequence.truncate(ids.length - 1);
-    const result = await prefill(sequence, ids.slice(sequence.length), {
+    const rest = ids.slice(sequence.length);
+    if (!canRead(this.#draft, rest)) return nothing;
+    const result = await prefill(sequence, rest, {
       results: "last",
       ...this.#wanted,
     });
