@@ -1,4 +1,5 @@
 /** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
+import { byteToCharacter } from "../../tokenizer/byte-alphabet.ts";
 
 /** The special token that begins every text (by the template) and ends every answer. */
 export const boundaryToken: { readonly id: number; readonly content: string } = {
@@ -8,14 +9,8 @@ export const boundaryToken: { readonly id: number; readonly content: string } = 
 
 /** The contents of its `tokenizer.json`; ids 0 to 255 are the bytes. */
 export function byteTokenizerJson(): string {
-  const printable = (byte: number): boolean =>
-    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
-  let next = 256;
   const vocabulary = Object.fromEntries(
-    Array.from({ length: 256 }, (_, byte) => [
-      String.fromCodePoint(printable(byte) ? byte : next++),
-      byte,
-    ]),
+    byteToCharacter.map((character, byte) => [character, byte]),
   );
   const byteLevel = {
     type: "ByteLevel",
