@@ -14,6 +14,6 @@ export const drafterNames = [
 export type DrafterName = (typeof drafterNames)[number];
 
 /** What a command or a request may ask for: `none` is plain decoding. */
-export const drafterChoices: readonly ["none", ...typeof drafterNames] = ["none", ...drafterNames];
+export const drafterChoices: readonly [...typeof drafterNames, "none"] = [...drafterNames, "none"];
 
 export type DrafterChoice = (typeof drafterChoices)[number];
