@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { locateData, writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { isHeldOutChapter } from "../../src/train/held-out-chapters.ts";
 import { makeRecallTask, recallTaskKinds } from "../../src/train/recall-tasks.ts";
 import { taskMaterial } from "./task-material.ts";
 
@@ -25,9 +26,6 @@ const packageShare = 900_000;
 const taskLengths = [500, 1200, 2600];
 const taskBytes = 5_000_000;
 
-/** Chapters of Gibbon that are only measured. */
-const heldOutChapters = /^(09|31|52)_/;
-
 const [out] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: prepare.ts OUT");
 
@@ -36,7 +34,7 @@ const heldOut: string[] = [];
 const gibbon = await locateData("text/gibbon");
 for (const name of (await readdir(gibbon)).sort()) {
   const paragraphs = cleanGibbon(await readFile(join(gibbon, name), "utf8"));
-  (heldOutChapters.test(name) ? heldOut : prose).push(...cutDocuments(paragraphs, name));
+  (isHeldOutChapter(name) ? heldOut : prose).push(...cutDocuments(paragraphs, name));
 }
 prose.push(
   ...cutDocuments(

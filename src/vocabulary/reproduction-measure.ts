@@ -22,11 +22,6 @@ import {
 } from "../train/index.ts";
 import type { WholeModel } from "./whole-model.ts";
 
-/** Whether a file of the data folder's Gibbon is a chapter that jeton-nano has not been trained on. */
-export function isHeldOutChapter(name: string): boolean {
-  return /^(09|31|52)_/.test(name);
-}
-
 /** Groups of lines that are read as one text each. */
 export function groupLines(lines: readonly string[], size: number): string[] {
   const groups: string[] = [];

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { locateData } from "../../checkpoint/index.ts";
 import { createRandom, JetonError, type Random } from "../../core/index.ts";
+import { heldOutChapters } from "../../train/held-out-chapters.ts";
 import { makeRecallTask } from "../../train/recall-tasks.ts";
 
 export const decodingTaskKinds = ["prose", "code", "recall", "answer"] as const;
@@ -142,8 +143,6 @@ const makers: Readonly<Record<DecodingTaskKind, (source: Source) => Promise<Name
 const openCategories = ["writing", "roleplay", "humanities", "stem", "reasoning"];
 const groundedCategories = ["rag", "summarization", "extraction"];
 const recallForms = ["key-value", "copy", "list", "code-copy"] as const;
-/** Chapters that the bundled model is only measured on. */
-const heldOutChapters = ["09_Chapter_IX", "31_Chapter_XXXI", "52_Chapter_LII"];
 
 /** A text with where it comes from. */
 interface NamedText {

@@ -15,8 +15,8 @@ import {
 } from "../../reproduce/index.ts";
 import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
+import { isHeldOutChapter } from "../../train/held-out-chapters.ts";
 import { spellTokens } from "../hypernetwork.ts";
-import { isHeldOutChapter } from "../reproduction-measure.ts";
 import { formOfText, readTokenForms, type TokenForms } from "../token-forms.ts";
 import { createDirectionIndex, searchExactly } from "./direction-index.ts";
 import { type ContinuationQuestion, meanRows, openDynamicModel } from "./dynamic-model.ts";

@@ -11,6 +11,7 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import { loadTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import { isHeldOutChapter } from "../../train/held-out-chapters.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
 import {
   type Hypernetwork,
@@ -18,12 +19,7 @@ import {
   readHypernetwork,
   writeHypernetwork,
 } from "../hypernetwork.ts";
-import {
-  adaptAndMeasure,
-  fingerprint,
-  isHeldOutChapter,
-  remember,
-} from "../reproduction-measure.ts";
+import { adaptAndMeasure, fingerprint, remember } from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { exists } from "../tokenizer-files.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
