@@ -8,6 +8,7 @@ import type { Drafter, DraftTree } from "./drafter.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
+import { plainSampling } from "./testing/plain-sampling.ts";
 
 describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookup()]) });
 describeDrafterLaw({
@@ -38,15 +39,7 @@ function onCheapForwards(drafter: Drafter): Drafter {
   };
 }
 
-const sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  seed: 0,
-  sequence: 0,
-};
+const sampling = plainSampling;
 
 /** A machine on which time passes as the test says. */
 interface Machine {

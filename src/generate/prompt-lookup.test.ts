@@ -3,20 +3,13 @@ import { createRandom } from "../core/index.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "./testing/drafter-law.ts";
+import { plainSampling } from "./testing/plain-sampling.ts";
 
 describeDrafter({ name: "prompt-lookup", open: () => createPromptLookup() });
 
 describeDrafterLaw({ name: "prompt-lookup", open: () => createPromptLookup() });
 
-const sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  seed: 0,
-  sequence: 0,
-};
+const sampling = plainSampling;
 const wide = { maximumNodes: 100, maximumDepth: 100, leastExpected: 0 };
 
 describe("prompt lookup", () => {

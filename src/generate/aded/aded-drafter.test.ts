@@ -3,6 +3,7 @@ import type { Drafter, DraftOutcome } from "../drafter.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterLaw } from "../testing/drafter-law.ts";
+import { plainSampling } from "../testing/plain-sampling.ts";
 import { type Adaptation, createAdedDrafter } from "./index.ts";
 
 describeDrafter({ name: "aded", open: (model) => createAdedDrafter(model) });
@@ -28,15 +29,7 @@ const model = {
   config: { vocabularySize: 50 },
   tokenizer: { idToToken: (id: number) => `t${id}` },
 } as unknown as Parameters<typeof createAdedDrafter>[0];
-const sampling: Sampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  seed: 1,
-  sequence: 0,
-};
+const sampling: Sampling = { ...plainSampling, seed: 1 };
 const limits = { maximumNodes: 64, maximumDepth: 8, leastExpected: 0 };
 const rows = {
   ids: Int32Array.of(0),

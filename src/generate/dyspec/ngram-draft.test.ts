@@ -1,17 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Sampling, TokenDistribution } from "../sampler.ts";
+import { plainSampling } from "../testing/plain-sampling.ts";
 import { NgramModel } from "./ngram-draft.ts";
 
-const sampling: Sampling = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  seed: 0,
-  sequence: 0,
-};
+const sampling: Sampling = { ...plainSampling, temperature: 1 };
 
 const symbols = 6;
 const texts = fc.array(
