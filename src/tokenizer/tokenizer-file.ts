@@ -32,6 +32,19 @@ export function chooseNamed(
   throw optionError(option, named, `one of the special tokens (${specials.join(" ")})`);
 }
 
+/** An entry of `added_tokens` for a special token. */
+export function specialToken(id: number, content: string): Record<string, unknown> {
+  return {
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  };
+}
+
 /** `tokenizer.json` of special tokens with ids from 0 and the parts that differ. */
 export function createJson(
   specials: readonly string[],
@@ -43,15 +56,7 @@ export function createJson(
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: specials.map((content, id) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+    added_tokens: specials.map((content, id) => specialToken(id, content)),
     ...parts,
   };
 }

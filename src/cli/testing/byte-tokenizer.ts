@@ -1,5 +1,6 @@
 /** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
 import { byteToCharacter } from "../../tokenizer/byte-alphabet.ts";
+import { specialToken } from "../../tokenizer/tokenizer-file.ts";
 
 /** The special token that begins every text (by the template) and ends every answer. */
 export const boundaryToken: { readonly id: number; readonly content: string } = {
@@ -21,17 +22,7 @@ export function byteTokenizerJson(): string {
   const { id, content } = boundaryToken;
   return JSON.stringify({
     version: "1.0",
-    added_tokens: [
-      {
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      },
-    ],
+    added_tokens: [specialToken(id, content)],
     normalizer: null,
     pre_tokenizer: byteLevel,
     post_processor: {

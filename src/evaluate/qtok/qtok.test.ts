@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createTokenizer, loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
+import { specialToken } from "../../tokenizer/tokenizer-file.ts";
 import { alphabets } from "./alphabets.ts";
 import { classify, classifyVocabulary, tokenCategories } from "./classify-tokens.ts";
 import { measureText, shareLanguages } from "./measure-text.ts";
@@ -12,16 +13,6 @@ import { drawReport, formatReport, writeCsv } from "./write-report.ts";
 
 const numbered = (tokens: readonly string[]): Record<string, number> =>
   Object.fromEntries(tokens.map((token, id) => [token, id]));
-
-const special = (id: number, content: string) => ({
-  id,
-  content,
-  single_word: false,
-  lstrip: false,
-  rstrip: false,
-  normalized: false,
-  special: true,
-});
 
 /** A byte-level vocabulary of seventeen tokens, each with its category written beside it. */
 const byteLevel = {
@@ -48,7 +39,7 @@ function createByteLevel(): Tokenizer {
   const tokens = Object.keys(byteLevel);
   return createTokenizer({
     model: { type: "BPE", vocab: numbered(tokens), merges: [] },
-    added_tokens: [special(0, "<|end|>")],
+    added_tokens: [specialToken(0, "<|end|>")],
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
     decoder: { type: "ByteLevel" },
   });
@@ -64,7 +55,7 @@ function createMetaspace(): Tokenizer {
       vocab: numbered(tokens),
       merges: [],
     },
-    added_tokens: [special(0, "<unk>")],
+    added_tokens: [specialToken(0, "<unk>")],
   });
 }
 
@@ -72,7 +63,7 @@ function createMetaspace(): Tokenizer {
 function createWords(words: readonly string[]): Tokenizer {
   return createTokenizer({
     model: { type: "WordLevel", vocab: numbered(["[UNK]", ...words]), unk_token: "[UNK]" },
-    added_tokens: [special(0, "[UNK]")],
+    added_tokens: [specialToken(0, "[UNK]")],
     pre_tokenizer: { type: "Whitespace" },
   });
 }
