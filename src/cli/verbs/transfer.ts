@@ -180,18 +180,17 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
       return async (model, progress) => {
         const { readHypernetwork, readTexts, trainHypernetwork, writeHypernetwork, zett } =
           await load();
-        if (text.length > 0) {
-          const trained = await trainHypernetwork(model, {
-            texts: await readTexts(text),
-            steps,
-            seed,
-            signal,
-            onProgress: (_, done, total, loss) =>
-              progress(`training a hypernetwork, step ${done}/${total}, loss ${loss.toFixed(3)}`),
-          });
-          await writeHypernetwork(hypernetwork, trained);
-        }
-        return zett(await readHypernetwork(hypernetwork));
+        if (text.length === 0) return zett(await readHypernetwork(hypernetwork));
+        const trained = await trainHypernetwork(model, {
+          texts: await readTexts(text),
+          steps,
+          seed,
+          signal,
+          onProgress: (_, done, total, loss) =>
+            progress(`training a hypernetwork, step ${done}/${total}, loss ${loss.toFixed(3)}`),
+        });
+        await writeHypernetwork(hypernetwork, trained);
+        return zett(trained);
       };
     }
   }
