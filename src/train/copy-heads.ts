@@ -86,10 +86,8 @@ export function plantCopyHeads(
   for (let group = 0; group < groups; group++) {
     const query = group * heads * headWidth;
     const key = group * headWidth;
-    for (let i = 0; i < headWidth; i++) {
-      first.query.clearRow(query + i);
-      first.key.clearRow(key + i);
-    }
+    first.query.clearRows(query, headWidth);
+    first.key.clearRows(key, headWidth);
     // Keys say where they stand, the query where it looks: `group + 1` tokens back. Faster pairs weigh
     // more, as they tell neighbours apart; the slower ones tell whole turns apart.
     const weights = fast.map((_, index) => Math.max(0.1, 1 - index / 6));
@@ -106,7 +104,7 @@ export function plantCopyHeads(
       first.query.set(query + pair + pairDistance, constantAt, -unit * Math.sin(angle));
     }
     for (let i = 0; i < Math.min(headWidth, groups * matchWidth); i++) {
-      first.value.clearRow(key + i);
+      first.value.clearRows(key + i, 1);
       first.value.set(key + i, own + i, 1);
       first.output.set(before[group]! + i, query + i, 1 / firstNorm);
     }
@@ -118,10 +116,8 @@ export function plantCopyHeads(
   for (let group = 0; group < groups; group++) {
     const query = group * heads * headWidth;
     const key = group * headWidth;
-    for (let i = 0; i < headWidth; i++) {
-      second.query.clearRow(query + i);
-      second.key.clearRow(key + i);
-    }
+    second.query.clearRows(query, headWidth);
+    second.key.clearRows(key, headWidth);
     const from = group * matchWidth;
     for (let slot = 0; slot < matchWidth; slot++) {
       // A pair holds two entries of one comparison; comparisons take turns from the slowest pair on.
@@ -137,7 +133,7 @@ export function plantCopyHeads(
     }
     const firstCopied = group * copyWidth;
     for (let i = 0; i < Math.min(copyWidth, ownWidth - firstCopied, headWidth); i++) {
-      second.value.clearRow(key + i);
+      second.value.clearRows(key + i, 1);
       second.value.set(key + i, own + firstCopied + i, 1);
       second.output.set(copied + firstCopied + i, query + i, 1 / secondNorm);
     }
@@ -146,7 +142,7 @@ export function plantCopyHeads(
 
 interface Matrix {
   readonly set: (row: number, column: number, value: number) => void;
-  readonly clearRow: (row: number) => void;
+  readonly clearRows: (from: number, count: number) => void;
 }
 
 function matrix(values: ReadonlyMap<string, ParameterValue>, name: string, width: number): Matrix {
@@ -155,8 +151,8 @@ function matrix(values: ReadonlyMap<string, ParameterValue>, name: string, width
     set: (row, column, value) => {
       data[row * width + column] = value;
     },
-    clearRow: (row) => {
-      data.fill(0, row * width, (row + 1) * width);
+    clearRows: (from, count) => {
+      data.fill(0, from * width, (from + count) * width);
     },
   };
 }
