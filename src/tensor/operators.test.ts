@@ -134,6 +134,7 @@ describe("gradient", () => {
   const cases = operatorCases.filter(({ example }) => example(3).differentiable.length > 0);
   for (const [index, { operators, example }] of cases.entries()) {
     test(`${index} ${operators.join(", ")}`, async () => {
+      let checked = 0;
       await fc.assert(
         fc.asyncProperty(fc.nat(), async (seed) => {
           const drawn = example(seed);
@@ -141,6 +142,7 @@ describe("gradient", () => {
           const exact = evaluateReference(graph, values);
           const at = (inputs: Record<string, ReferenceInput>): number =>
             evaluateReference(loss, inputs).loss.data[0]!;
+          const middle = at(values);
           const random = createRandom(seed, "finite differences");
           for (const name of drawn.differentiable) {
             const { data, shape } = drawn.values[name]!;
@@ -153,10 +155,19 @@ describe("gradient", () => {
                   ...values,
                   [name]: { data: data.with(element, data[element]! + by), shape },
                 });
+              const near = [moved(-step), moved(step)] as const;
+              const far = [moved(-2 * step), moved(2 * step)] as const;
+              // A maximum that changes hands within the steps has no derivative to compare with.
+              const slopes = [
+                (middle - near[0]) / step,
+                (near[1] - middle) / step,
+                (far[1] - far[0]) / (4 * step),
+              ];
+              const bend = Math.max(...slopes) - Math.min(...slopes);
+              if (bend > 1e-3 * Math.max(1, Math.abs(slopes[2]!))) continue;
+              checked++;
               // Five points: the error falls with the fourth power of the step.
-              const slope =
-                (8 * (moved(step) - moved(-step)) - (moved(2 * step) - moved(-2 * step))) /
-                (12 * step);
+              const slope = (8 * (near[1] - near[0]) - (far[1] - far[0])) / (12 * step);
               const got = exact[name]!.data[element]!;
               expectClose([got], [slope], 1e-6, `${name}[${element}] by differences`);
             }
@@ -178,6 +189,7 @@ describe("gradient", () => {
         }),
         { numRuns: runs },
       );
+      expect(checked).toBeGreaterThan(0);
     });
   }
 });
