@@ -24,7 +24,7 @@ import { fileBindings } from "./weights.ts";
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
 /** Change this when packing gives other bytes. */
-const packedVersion = "2";
+const packedVersion = "3";
 
 /**
  * Opens a model: a checkpoint folder, or a name on the hub (`owner/name`).

@@ -203,11 +203,11 @@ async function bindBytes(
       values.set(part, at);
       at += part.length;
     }
-    const { codes, scales } = packMatrix(values, rows, columns, format);
-    const key = packedName(names);
-    bindings.set(`${key}.codes`, { kind: "data", data: codes });
-    bindings.set(`${key}.scales`, { kind: "data", data: scales });
-    weightBytes += codes.byteLength + scales.byteLength;
+    const packed = packMatrix(values, rows, columns, format);
+    for (const [name, data] of Object.entries(packed)) {
+      bindings.set(`${packedName(names)}.${name}`, { kind: "data", data });
+      weightBytes += data.byteLength;
+    }
     options.onProgress?.({ stage: "pack", done: index + 1, total: groups.length });
   }
   return { bindings, weightBytes };

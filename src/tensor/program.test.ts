@@ -387,19 +387,25 @@ describe("quantized products", () => {
     columns: number,
     bits: 4 | 8,
     block: number,
+    ownZeros: boolean,
   ) {
     const blocks = Math.ceil(columns / block);
     const codes = new Uint8Array((rows * blocks * block * bits) / 8);
     const scales = new Float32Array(rows * blocks);
-    const zero = 2 ** (bits - 1);
+    const zerosOfRow = Math.ceil((blocks * bits) / 8);
+    const zeros = new Uint8Array(rows * zerosOfRow);
     for (let row = 0; row < rows; row++) {
       for (let b = 0; b < blocks; b++) {
+        // Zero points of all kinds; steps become larger, so that codes still fit.
+        const shift = ownZeros ? ((row + 3 * b) % 5) - 2 : 0;
+        const zero = 2 ** (bits - 1) + shift;
+        zeros[row * zerosOfRow + Math.floor((b * bits) / 8)]! |= zero << ((b * bits) % 8);
         const part = weights.subarray(
           row * columns + b * block,
           row * columns + Math.min((b + 1) * block, columns),
         );
         const largest = part.reduce((a, x) => Math.max(a, Math.abs(x)), 1e-9);
-        const scale = largest / (zero - 1);
+        const scale = largest / (2 ** (bits - 1) - 1 - Math.abs(shift));
         scales[row * blocks + b] = scale;
         for (let i = 0; i < block; i++) {
           const code = Math.round((part[i] ?? 0) / scale) + zero;
@@ -408,7 +414,7 @@ describe("quantized products", () => {
         }
       }
     }
-    return { codes, scales, blocks };
+    return { codes, scales, zeros, blocks };
   }
 
   test("in blocks of 4 and 8 bits, whatever the number of columns", async () => {
@@ -419,9 +425,11 @@ describe("quantized products", () => {
         fc.integer({ min: 1, max: 9 }),
         fc.integer({ min: 1, max: 100 }),
         fc.integer({ min: 1, max: 5 }),
-        async (bits, blockSize, rows, columns, time) => {
+        fc.boolean(),
+        async (bits, blockSize, rows, columns, time, ownZeros) => {
           const weights = normals(rows * columns, rows, columns);
-          const { codes, scales, blocks } = quantize(weights, rows, columns, bits, blockSize);
+          const made = quantize(weights, rows, columns, bits, blockSize, ownZeros);
+          const { codes, scales, zeros, blocks } = made;
           const bytes = (blockSize * bits) / 8;
           const graph = trace({ x: float32(["time", columns]) }, ({ x }) => ({
             y: matmulBlocks(
@@ -429,6 +437,7 @@ describe("quantized products", () => {
               parameter("codes", [rows, blocks, bytes], "uint8"),
               parameter("scales", [rows * blocks]),
               { bits, blockSize, rows, columns },
+              ownZeros ? parameter("zeros", [zeros.length], "uint8") : undefined,
             ),
           }));
           const x = { data: normals(time * columns, time), shape: [time, columns] };
@@ -436,6 +445,7 @@ describe("quantized products", () => {
             x,
             codes: { data: codes, shape: [rows, blocks, bytes] },
             scales: { data: scales, shape: [rows * blocks] },
+            ...(ownZeros && { zeros: { data: zeros, shape: [zeros.length] } }),
           });
           const { y } = await runOnce(
             graph,
@@ -443,6 +453,7 @@ describe("quantized products", () => {
             new Map<string, ParameterBinding>([
               ["codes", { kind: "data", data: codes }],
               ["scales", { kind: "data", data: scales }],
+              ["zeros", { kind: "data", data: zeros }],
             ]),
           );
           // Each activation may be off by half a step of its block (plus what float32 loses).

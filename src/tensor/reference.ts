@@ -574,15 +574,20 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
     },
   ),
   matmulBlocks: typed<{ bits: 4 | 8; blockSize: number; rows: number; columns: number }>(
-    ([x, codes, scales], { bits, blockSize, rows, columns }) => {
+    ([x, codes, scales, zeros], { bits, blockSize, rows, columns }) => {
       const blocks = Math.ceil(columns / blockSize);
       const perByte = 8 / bits;
+      const codeOf = (byte: number, place: number): number =>
+        Math.floor(byte / 2 ** (bits * (place % perByte))) % 2 ** bits;
+      const zeroBytes = Math.ceil(blocks / perByte);
       const weight = (row: number, column: number): number => {
         const block = Math.floor(column / blockSize);
         const inside = column % blockSize;
         const byte = at(codes!, [row, block, Math.floor(inside / perByte)]);
-        const code = Math.floor(byte / 2 ** (bits * (inside % perByte))) % 2 ** bits;
-        return (code - 2 ** (bits - 1)) * scales!.data[row * blocks + block]!;
+        const zero = zeros
+          ? codeOf(zeros.data[row * zeroBytes + Math.floor(block / perByte)]!, block)
+          : 2 ** (bits - 1);
+        return (codeOf(byte, inside) - zero) * scales!.data[row * blocks + block]!;
       };
       return [
         build([...x!.shape.slice(0, -1), rows], (index) => {

@@ -107,9 +107,10 @@ export interface BlockQuantization {
 const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperator({
   name: "matmulBlocks",
   infer(inputs, { bits, blockSize, rows, columns }) {
-    const [x, codes, scales] = inputs;
+    const [x, codes, scales, zeros] = inputs;
     const blocks = Math.ceil(columns / blockSize);
     if (
+      (zeros && !shapesEqual(zeros.shape, [rows * Math.ceil((blocks * bits) / 8)])) ||
       x!.dtype !== "float32" ||
       codes!.dtype !== "uint8" ||
       x!.shape.at(-1) !== columns ||
@@ -129,17 +130,20 @@ const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperat
 
 /**
  * x · Wᵀ where W `[rows, columns]` is held as unsigned codes in blocks along its columns:
- * value = (code - 2^(bits-1)) · scale. `codes` uint8 `[rows, blocks, blockSize · bits / 8]`, low bits
- * first; `scales` float32 `[rows · blocks]`. Activations are rounded to int8 block by block. For
- * inference only.
+ * value = (code - zero) · scale. `codes` uint8 `[rows, blocks, blockSize · bits / 8]`, low bits first;
+ * `scales` float32 `[rows · blocks]`; `zeros` uint8, codes of the blocks' zero points, each row's packed
+ * like its codes and filled up to whole bytes, by default 2^(bits-1) everywhere. Activations are rounded
+ * to int8 block by block. For inference only.
  */
 export function matmulBlocks(
   x: Tensor,
   codes: Tensor,
   scales: Tensor,
   quantization: BlockQuantization,
+  zeros?: Tensor,
 ): Tensor {
-  return apply(matmulBlocksOperator, [x, codes, scales], quantization)[0]!;
+  const parts = zeros ? [codes, scales, zeros] : [codes, scales];
+  return apply(matmulBlocksOperator, [x, ...parts], quantization)[0]!;
 }
 
 const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
