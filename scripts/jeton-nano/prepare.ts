@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { locateData, writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
-import { isHeldOutChapter } from "../../src/train/held-out-chapters.ts";
+import { gibbonParagraphs, isHeldOutChapter } from "../../src/train/held-out-chapters.ts";
 import { makeRecallTask, recallTaskKinds } from "../../src/train/recall-tasks.ts";
 import { taskMaterial } from "./task-material.ts";
 
@@ -33,7 +33,7 @@ const prose: string[] = [];
 const heldOut: string[] = [];
 const gibbon = await locateData("text/gibbon");
 for (const name of (await readdir(gibbon)).sort()) {
-  const paragraphs = cleanGibbon(await readFile(join(gibbon, name), "utf8"));
+  const paragraphs = gibbonParagraphs(await readFile(join(gibbon, name), "utf8"));
   (isHeldOutChapter(name) ? heldOut : prose).push(...cutDocuments(paragraphs, name));
 }
 prose.push(
@@ -88,21 +88,6 @@ async function write(name: string, documents: readonly string[]): Promise<void> 
   await writeFileAtomically(join(out!, `${name}.jsonl`), `${lines}\n`);
   const bytes = documents.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   console.error(`${name}: ${documents.length} documents, ${bytes} bytes`);
-}
-
-/** Paragraphs on one line each, without the footnotes and their marks. */
-function cleanGibbon(text: string): string[] {
-  return text
-    .replace(/^ *\d+[a-z]* \(return\)\s*\[[\s\S]*?\]\s*\n\s*\n/gm, "")
-    .split(/\n\s*\n/)
-    .map((paragraph) =>
-      paragraph
-        .replace(/\s+/g, " ")
-        .replace(/_/g, "")
-        .replace(/(?<=[a-z.,;:!?’”)]) \d+[a-z]?\b(?! (years|thousand|hundred|men|miles|feet))/g, "")
-        .trim(),
-    )
-    .filter((paragraph) => paragraph !== "" && !/\(return\)|\[|\]/.test(paragraph));
 }
 
 function cleanBotchan(text: string): string[] {
