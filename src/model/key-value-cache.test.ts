@@ -104,12 +104,16 @@ describe("KeyValueCache", () => {
     expect(cache.slots).toBe(2);
   });
 
-  test("grows by at least a quarter and keeps a neighbouring batch contiguous", () => {
+  test("grows where it lies, in small steps, and keeps a neighbouring batch contiguous", () => {
     const cache = new KeyValueCache(shape);
     cache.reserve(4, 1000);
-    const { capacity } = cache;
-    cache.reserve(4, capacity + 1);
-    expect(cache.capacity).toBeGreaterThanOrEqual(capacity * 1.25);
+    const buffers = cache.arenas.map((arena) => arena.buffer);
+    for (let rows = 1001; rows < 3000; rows += 37) {
+      cache.reserve(4, rows);
+      expect(cache.capacity).toBeGreaterThanOrEqual(rows);
+      expect(cache.capacity).toBeLessThan(rows + 64);
+    }
+    for (const [index, arena] of cache.arenas.entries()) expect(arena.buffer).toBe(buffers[index]);
     expect(cache.view(1, 1, 2).length).toBe(2 * 2 * cache.capacity * 3);
     expect(cache.bytes).toBe(4 * 4 * 2 * cache.capacity * 3 * 4);
   });

@@ -18,8 +18,19 @@ export interface CacheShape {
   readonly dtype?: CacheType;
 }
 
-/** Rows are added in steps of at least this many. */
-const smallestGrowth = 64;
+/** Capacities are multiples of this many rows. */
+const unit = 32;
+
+/** Address space that is set aside for an arena, as a multiple of what it holds. It takes no memory. */
+const headroom = 4;
+
+/** All of a buffer as elements of an arena's kind, of a fixed length. */
+function viewOf(arena: CacheArray, buffer: ArrayBuffer): CacheArray {
+  const length = buffer.byteLength / arena.BYTES_PER_ELEMENT;
+  return arena instanceof Uint16Array
+    ? new Uint16Array(buffer, 0, length)
+    : new Float32Array(buffer, 0, length);
+}
 
 export class KeyValueCache {
   readonly shape: CacheShape;
@@ -48,16 +59,15 @@ export class KeyValueCache {
   }
 
   /**
-   * Makes room for `rows` rows in each of `slots` slots. Grows by at least a quarter, so that a long
-   * text copies its cache a few times only; attention runs over the capacity, so not by more.
+   * Makes room for `rows` rows in each of `slots` slots. Attention runs over the whole capacity, and an
+   * arena grows where it lies, so that small steps are best: a step of s rows costs the growth of all
+   * slots once in s tokens, and every token s / 2 empty rows.
    */
   reserve(slots: number, rows: number): void {
-    let capacity = this.#capacity;
-    if (rows > capacity) {
-      const step = Math.max(smallestGrowth, Math.ceil(capacity / 4));
-      capacity = Math.ceil(Math.max(rows, capacity + step) / smallestGrowth) * smallestGrowth;
-    }
-    this.#resize(Math.max(slots, this.#slots), capacity);
+    const most = Math.max(slots, this.#slots);
+    const step = unit * Math.ceil(Math.sqrt(most));
+    const capacity = rows > this.#capacity ? Math.ceil(rows / step) * step : this.#capacity;
+    this.#resize(most, capacity);
   }
 
   /**
@@ -65,25 +75,40 @@ export class KeyValueCache {
    * capacity, and would go on paying for the longest sequence that ever was. Later rows are lost.
    */
   trim(rows: number): void {
-    const capacity = Math.ceil(Math.max(1, rows) / smallestGrowth) * smallestGrowth;
+    const capacity = Math.ceil(Math.max(1, rows) / unit) * unit;
     if (2 * capacity <= this.#capacity) this.#resize(this.#slots, capacity);
   }
 
-  /** New arenas with what fits of the old rows. */
   #resize(slots: number, capacity: number): void {
     if (capacity === this.#capacity && slots === this.#slots) return;
     const { kvHeads, headWidth } = this.shape;
     const before = this.#capacity * headWidth;
     const after = capacity * headWidth;
     const kept = Math.min(before, after);
+    const heads = this.#slots * kvHeads;
     for (const [index, arena] of this.arenas.entries()) {
-      const resized = this.#allocate(slots * kvHeads * after);
-      for (let head = 0; head < this.#slots * kvHeads; head++) {
-        resized.set(arena.subarray(head * before, head * before + kept), head * after);
+      const length = slots * kvHeads * after;
+      const bytes = length * arena.BYTES_PER_ELEMENT;
+      const buffer = arena.buffer as ArrayBuffer;
+      if (bytes > buffer.maxByteLength) {
+        const larger = this.#allocate(length);
+        for (let head = 0; head < heads; head++) {
+          larger.set(arena.subarray(head * before, head * before + kept), head * after);
+        }
+        this.arenas[index] = larger;
+        // At once, and not when garbage is collected: there are never two copies of more than one arena.
+        buffer.resize(0);
+        continue;
       }
-      this.arenas[index] = resized;
-      // At once, and not when garbage is collected: there are never two copies of more than one arena.
-      (arena.buffer as ArrayBuffer).resize(0);
+      // Heads move apart from the last one on, or together from the first, so that none is overwritten.
+      if (bytes > buffer.byteLength) buffer.resize(bytes);
+      const whole = viewOf(arena, buffer);
+      for (let moved = 0; moved < heads; moved++) {
+        const head = after > before ? heads - 1 - moved : moved;
+        whole.copyWithin(head * after, head * before, head * before + kept);
+      }
+      if (bytes < buffer.byteLength) buffer.resize(bytes);
+      this.arenas[index] = viewOf(arena, buffer);
     }
     this.#slots = slots;
     this.#capacity = capacity;
@@ -150,8 +175,9 @@ export class KeyValueCache {
    */
   #allocate(length: number): CacheArray {
     const array = this.shape.dtype === "float16" ? Uint16Array : Float32Array;
-    const maxByteLength = length * array.BYTES_PER_ELEMENT;
-    return new array(new ArrayBuffer(maxByteLength, { maxByteLength }), 0, length);
+    const bytes = length * array.BYTES_PER_ELEMENT;
+    const maxByteLength = headroom * bytes;
+    return new array(new ArrayBuffer(bytes, { maxByteLength }), 0, length);
   }
 
   #eachHead(
