@@ -14,11 +14,12 @@ import {
 } from "../tensor/index.ts";
 import { tokenOrderAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
-import { decoderGraph, decoderWindows, maskNames } from "./decoder.ts";
+import { decoderGraph, decoderNames, decoderWindows, maskNames } from "./decoder.ts";
+import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
 import { dependsOnLength, RopeTable } from "./rope.ts";
 import type { SequenceStep, StepResult, WeightFormat } from "./types.ts";
-import { type StoredShape, traceWeights } from "./weights.ts";
+import { type StoredShape, storedTensor, traceWeights } from "./weights.ts";
 
 export interface DecoderStart {
   readonly config: DecoderConfig;
@@ -95,7 +96,14 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
     sameSizes: false,
     ...(start.device && { device: start.device }),
   });
-  return new DecoderWorker(start, session);
+  return new DecoderWorker(start, session, openEmbeddings(start));
+}
+
+/** The table, where it lies in a file; one in memory is a part of the graph. */
+function openEmbeddings({ bindings, tensors }: DecoderStart): EmbeddingFile | undefined {
+  const binding = bindings.get(decoderNames.embedding);
+  if (binding?.kind !== "file") return undefined;
+  return new EmbeddingFile(binding, storedTensor(tensors, decoderNames.embedding));
 }
 
 /** Half the bytes of a long cache cost less to read than their widening: measured on long contexts. */
@@ -106,6 +114,7 @@ function cacheTypeOf(start: DecoderStart): CacheType {
 class DecoderWorker implements DecoderService {
   readonly #config: DecoderConfig;
   readonly #session: Session;
+  readonly #embeddings: EmbeddingFile | undefined;
   readonly #limit: number;
   readonly #cacheType: CacheType;
   readonly #rowsOfPass: number;
@@ -120,15 +129,16 @@ class DecoderWorker implements DecoderService {
   #active = 0;
   #nextHandle = 1;
   #clock = 0;
-  #noEmbeddings: Record<string, BoundValue> | undefined;
+  #rowsFromIds: Record<string, BoundValue> | undefined;
   #boundPast:
     | { key: string; arena: Float32Array | Uint16Array; feeds: Record<string, BoundValue> }
     | undefined;
 
-  constructor(start: DecoderStart, session: Session) {
+  constructor(start: DecoderStart, session: Session, embeddings: EmbeddingFile | undefined) {
     const { config } = start;
     this.#config = config;
     this.#session = session;
+    this.#embeddings = embeddings;
     this.#limit = start.slots;
     this.#cacheType = cacheTypeOf(start);
     this.#rowsOfPass = rowsOfPass(start.format);
@@ -350,6 +360,7 @@ class DecoderWorker implements DecoderService {
   }
 
   close(): Promise<void> {
+    this.#embeddings?.close();
     return this.#session.release();
   }
 
@@ -497,20 +508,24 @@ class DecoderWorker implements DecoderService {
     return feeds;
   }
 
-  /** Embeddings that stand in place of the table's rows; all steps of a pass have them, or none. */
+  /** What the first layer reads: rows that were given or read from a file, or else the graph's own. */
   #embeddingFeeds({ steps, indices, first, batch, time }: Pass): Record<string, BoundValue> {
     const session = this.#session;
     const { width } = this.#config;
-    if (!steps[0]!.embeddings) {
-      this.#noEmbeddings ??= {
+    const file = this.#embeddings;
+    // In memory a table is read in the graph: all steps of a pass have embeddings, or none.
+    if (!file && !steps[0]!.embeddings) {
+      this.#rowsFromIds ??= {
         "from.ids": session.bind("bool", Uint8Array.of(1), []),
         embeddings: session.bind("float32", new Float32Array(width), [1, 1, width]),
       };
-      return this.#noEmbeddings;
+      return this.#rowsFromIds;
     }
     const rows = new Float32Array(batch * time * width);
-    for (const [order, { embeddings }] of steps.entries()) {
-      rows.set(embeddings!, (indices[order]! - first) * time * width);
+    for (const [order, { ids, embeddings }] of steps.entries()) {
+      const own = rows.subarray((indices[order]! - first) * time * width);
+      if (embeddings) own.set(embeddings);
+      else file!.read(ids, own);
     }
     return {
       "from.ids": session.bind("bool", Uint8Array.of(0), []),
