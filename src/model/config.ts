@@ -356,10 +356,16 @@ function ropeKind(family: string, parameters: Fields): RopeConfig["kind"] {
   }
 }
 
-/** Dynamic scaling stretches the context at run time, so its limit is the stretched one. */
+/**
+ * Dynamic scaling stretches the context at run time, so its limit is the stretched one. Files with YaRN
+ * state either limit: who turns it on adds the factor alone to a published file, as Qwen's cards say.
+ */
 function contextLength(fields: Fields, ropes: readonly RopeConfig[]): number {
   const positions = positive(fields, "max_position_embeddings", Number.isSafeInteger);
-  const dynamic = ropes.find((rope) => rope.kind === "dynamic");
-  const factor = Number(dynamic?.parameters["factor"] ?? 1);
-  return Math.floor(positions * Math.max(1, factor));
+  const stretched = ropes.map(({ kind, originalPositions, parameters }) => {
+    const factor = Number(parameters["factor"] ?? 1);
+    if (kind === "dynamic") return positions * factor;
+    return kind === "yarn" ? originalPositions * factor : positions;
+  });
+  return Math.floor(Math.max(positions, ...stretched));
 }
