@@ -221,6 +221,20 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(result.bitsPerByte).toBeCloseTo(-sum / Math.LN2 / result.bytes, 10);
     expect(result.perplexity).toBeCloseTo(Math.exp(-sum / result.tokens.length), 6);
   });
+
+  test("a prefix and a text are scored as the one text that they are", async () => {
+    const sentence = "Once upon a time, there was";
+    const whole = await score(model, sentence);
+    for (const cut of [4, 9, 16]) {
+      const [prefix, text] = [sentence.slice(0, cut), sentence.slice(cut)];
+      const part = await score(model, text, { prefix });
+      const last = whole.tokens.slice(whole.tokens.length - part.tokens.length);
+      expect(part.tokens.map(({ id }) => id)).toEqual(last.map(({ id }) => id));
+      const sum = last.reduce((total, token) => total + token.logProbability, 0);
+      expect(part.logProbability).toBeCloseTo(sum, 3);
+      expect(part.bytes).toBe(text.length);
+    }
+  });
 });
 
 const architectures = data ? join(data, "models/architectures") : "";

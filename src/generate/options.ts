@@ -89,7 +89,9 @@ export function resolveSampling(model: LoadedModel, options: GenerateOptions): S
 /** The ids of a prompt. The empty text is the beginning-of-sequence token alone. */
 export function promptIds(model: LoadedModel, prompt: Prompt): number[] {
   const ids =
-    typeof prompt === "string" ? [...model.tokenizer.encodeIds(prompt)] : Array.from(prompt);
+    typeof prompt === "string"
+      ? [...model.tokenizer.encodeIds(prompt, { applyLimits: false })]
+      : Array.from(prompt);
   const vocabulary = model.config.vocabularySize;
   const wrong = ids.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary);
   if (wrong !== undefined) {

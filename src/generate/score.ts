@@ -7,7 +7,10 @@ import { promptIds } from "./options.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
 export interface ScoreOptions {
-  /** Comes before the text and is not scored. Default: the beginning-of-sequence token, if any. */
+  /**
+   * Comes before the text and is not scored. Two texts are read as one; a token that reaches from the
+   * one into the other is scored. Default: the beginning-of-sequence token, if any.
+   */
   prefix?: Prompt;
   /** Tokens of one forward pass. Default 256. */
   chunk?: number;
@@ -27,13 +30,7 @@ export async function score(
   options: ScoreOptions = {},
 ): Promise<ScoreResult> {
   const { signal, chunk = 256 } = options;
-  const target =
-    typeof text === "string"
-      ? [...model.tokenizer.encodeIds(text, { addSpecialTokens: false })]
-      : [...text];
-  const prefix = options.prefix === undefined ? beginning(model) : promptIds(model, options.prefix);
-  const ids = [...prefix, ...target];
-  const firstScored = Math.max(1, prefix.length);
+  const { ids, firstScored, content } = layOut(model, text, options.prefix);
   const total = ids.length - firstScored;
   if (total < 1) {
     throw new JetonError("there is no token to score: give a longer text", {
@@ -62,8 +59,6 @@ export async function score(
     const id = ids[index]!;
     tokens.push({ id, text: model.tokenizer.idToToken(id) ?? "", logProbability });
   }
-  const content =
-    typeof text === "string" ? text : model.tokenizer.decode(target, { skipSpecialTokens: false });
   const bytes = new TextEncoder().encode(content).length;
   return {
     tokens,
@@ -75,9 +70,43 @@ export async function score(
   };
 }
 
+/** What the model reads, which of it is scored, and the text of that. */
+function layOut(
+  model: LoadedModel,
+  text: Prompt,
+  prefix: Prompt | undefined,
+): { ids: number[]; firstScored: number; content: string } {
+  const { tokenizer } = model;
+  const options = { addSpecialTokens: false, applyLimits: false } as const;
+  if (typeof text === "string" && typeof prefix === "string") {
+    // Read as one text: on its own, many tokenizers would put another space before the second part.
+    const joined = tokenizer.encodeIds(prefix + text, options);
+    const alone = tokenizer.encodeIds(prefix, options);
+    let shared = 0;
+    while (shared < alone.length && joined[shared] === alone[shared]) shared++;
+    const start = beginning(model);
+    const firstScored = Math.max(1, start.length + shared);
+    return { ids: [...start, ...joined], firstScored, content: text };
+  }
+  const before = prefix === undefined ? beginning(model) : promptIds(model, prefix);
+  if (typeof text !== "string") {
+    const content = tokenizer.decode(before.length > 0 ? text : text.slice(1), {
+      skipSpecialTokens: false,
+    });
+    return { ids: [...before, ...text], firstScored: Math.max(1, before.length), content };
+  }
+  if (before.length > 0) {
+    const target = tokenizer.encodeIds(text, options);
+    return { ids: [...before, ...target], firstScored: before.length, content: text };
+  }
+  // Nothing says how probable the first token is, so its bytes do not count either.
+  const { ids, offsets } = tokenizer.encode(text, options);
+  return { ids: [...ids], firstScored: 1, content: text.slice(offsets[1]?.[0] ?? text.length) };
+}
+
 function beginning(model: LoadedModel): number[] {
   // Whether a text begins with a special token is the tokenizer's own rule.
-  const empty = [...model.tokenizer.encodeIds("")];
+  const empty = [...model.tokenizer.encodeIds("", { applyLimits: false })];
   if (empty.length > 0) return empty;
   return model.beginOfSequenceId === undefined ? [] : [model.beginOfSequenceId];
 }

@@ -114,18 +114,20 @@ export type Generate = (
 export interface ScoredToken {
   readonly id: number;
   readonly text: string;
-  /** Natural logarithm; the first token of the text has none unless something precedes it. */
+  /** Natural logarithm. */
   readonly logProbability: number;
 }
 
 export interface ScoreResult {
+  /** The scored tokens: those of the text, without its first one where nothing precedes that. */
   readonly tokens: readonly ScoredToken[];
   /** Sum over the scored tokens, natural logarithm. */
   readonly logProbability: number;
   /** exp(-mean log-probability) over the scored tokens. */
   readonly perplexity: number;
-  /** -sum / (bytes of the text * ln 2). */
+  /** -sum / (`bytes` * ln 2). */
   readonly bitsPerByte: number;
   readonly scoredTokens: number;
+  /** UTF-8 bytes of the scored text. */
   readonly bytes: number;
 }

@@ -30,7 +30,7 @@ export async function answerChat(context: ServeContext, request: ServeRequest): 
     ...(body.chat_template_kwargs != null && { variables: body.chat_template_kwargs }),
   });
   // The template has written the special tokens already.
-  const ids = tokenizer.encodeIds(text, { addSpecialTokens: false });
+  const ids = tokenizer.encodeIds(text, { addSpecialTokens: false, applyLimits: false });
   if (ids.length === 0) {
     throw new ApiError("The chat template makes an empty prompt of these messages.", {
       status: 400,

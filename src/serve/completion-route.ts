@@ -87,7 +87,7 @@ function readPrompt({ model }: ServeContext, prompt: string | readonly number[])
 function encodePrompt(model: ServeContext["model"], text: string): Int32Array {
   const { beginOfSequenceId } = model;
   if (text === "" && beginOfSequenceId !== undefined) return Int32Array.of(beginOfSequenceId);
-  return model.tokenizer.encodeIds(text);
+  return model.tokenizer.encodeIds(text, { applyLimits: false });
 }
 
 /** OpenAI's older form of log-probabilities: four lists, one entry for each token. */

@@ -12,6 +12,7 @@ export async function answerTokenize(
   const body = readTokenizeRequest(await readJson(context, request));
   const { ids, tokens, offsets } = context.model.tokenizer.encode(body.text, {
     addSpecialTokens: body.add_special_tokens ?? true,
+    applyLimits: false,
   });
   return request.json({ ids: [...ids], tokens, offsets, count: ids.length });
 }

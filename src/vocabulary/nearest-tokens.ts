@@ -34,7 +34,13 @@ export function nearestMixture(
   { pairs, neighbours = 10, temperature = 0.1 }: NearestTokensOptions,
 ): (TokenMixture | undefined)[] {
   const distinct = ({ tokenizer }: TokenForms, text: string): Set<number> =>
-    new Set(tokenizer.encodeIds(text, { addSpecialTokens: false, allowedSpecial: "none" }));
+    new Set(
+      tokenizer.encodeIds(text, {
+        addSpecialTokens: false,
+        applyLimits: false,
+        allowedSpecial: "none",
+      }),
+    );
   const sourceCounts = new Float64Array(source.size);
   const targetCounts = new Float64Array(target.size);
   const together = Array.from({ length: target.size }, () => new Map<number, number>());

@@ -104,7 +104,11 @@ export function decompose(vocabulary: TokenForms, form: string): number[] {
   const { tokenizer, forms } = vocabulary;
   const text = textOfForm(form);
   if (text !== null) {
-    const ids = tokenizer.encodeIds(text, { addSpecialTokens: false, allowedSpecial: "none" });
+    const ids = tokenizer.encodeIds(text, {
+      addSpecialTokens: false,
+      applyLimits: false,
+      allowedSpecial: "none",
+    });
     let joined = "";
     for (const id of ids) joined += forms[id] ?? "";
     if (joined === form) return [...ids];

@@ -157,7 +157,7 @@ async function openOver(
 
   const begin = tokenizer.beginningId ?? tokenizer.endId;
   const tokenize = (text: string): DynamicToken[] => {
-    const ids = tokenizer.encodeIds(text, { addSpecialTokens: false });
+    const ids = tokenizer.encodeIds(text, { addSpecialTokens: false, applyLimits: false });
     const tokens = Array.from(ids, (id): DynamicToken => vocabulary.forms[id] ?? id);
     return begin === undefined ? tokens : [begin, ...tokens];
   };
@@ -220,7 +220,9 @@ async function openOver(
       );
       const logProbabilities = await Promise.all(
         questions.map(({ continuation }, place) => {
-          const ids = [...tokenizer.encodeIds(continuation, { addSpecialTokens: false })];
+          const ids = [
+            ...tokenizer.encodeIds(continuation, { addSpecialTokens: false, applyLimits: false }),
+          ];
           if (ids.length === 0) return 0;
           return withSequence(async (sequence) => {
             const first = await sequence.step({

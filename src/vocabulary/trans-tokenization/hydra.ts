@@ -271,7 +271,10 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
     encode(name, text) {
       const vocabulary = vocabularies.get(name);
       if (!vocabulary) throw unknown(name);
-      const ids = vocabulary.tokenizer.encodeIds(text, { addSpecialTokens: false });
+      const ids = vocabulary.tokenizer.encodeIds(text, {
+        addSpecialTokens: false,
+        applyLimits: false,
+      });
       return Array.from(ids, (id) => id + vocabulary.offset);
     },
     close: () => model.close(),

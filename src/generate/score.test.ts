@@ -1,0 +1,61 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type LoadedModel, loadModel } from "../model/index.ts";
+import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { wordTokenizer } from "../testing/word-tokenizer.ts";
+import { complete } from "./generate.ts";
+import { score } from "./score.ts";
+
+const text = "w5 w6 w7 w8 w9";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-score-"));
+  const tokenizer = join(folder, "words.json");
+  const limits = {
+    truncation: { max_length: 3, strategy: "LongestFirst", stride: 0, direction: "Right" },
+    padding: {
+      strategy: { Fixed: 8 },
+      direction: "Right",
+      pad_to_multiple_of: null,
+      pad_id: 0,
+      pad_type_id: 0,
+      pad_token: "w0",
+    },
+  };
+  writeFileSync(tokenizer, JSON.stringify({ ...wordTokenizer(512), ...limits }));
+  createRandomCheckpoint(join(folder, "model"), { family: "llama", seed: 3, tokenizer });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The model, where nothing begins a sequence if so asked. */
+async function open(options: { begins: boolean }): Promise<LoadedModel> {
+  const path = join(folder, "model", "config.json");
+  const config = JSON.parse(readFileSync(path, "utf8"));
+  writeFileSync(path, JSON.stringify({ ...config, bos_token_id: options.begins ? 1 : null }));
+  return loadModel(join(folder, "model"), { threads: 1, inline: true });
+}
+
+describe("a tokenizer whose file limits the length of texts", () => {
+  test("does not cut or pad what a model reads", async () => {
+    await using model = await open({ begins: true });
+    expect((await complete(model, text, { maxTokens: 2 })).promptTokens).toBe(5);
+    expect((await score(model, text)).tokens.map(({ id }) => id)).toEqual([5, 6, 7, 8, 9]);
+  });
+});
+
+describe("score", () => {
+  test("of a model that begins with nothing leaves the first token and its bytes out", async () => {
+    await using model = await open({ begins: false });
+    const scored = await score(model, text);
+    expect(scored.tokens.map(({ id }) => id)).toEqual([6, 7, 8, 9]);
+    expect(scored.bytes).toBe("w6 w7 w8 w9".length);
+    expect(scored.bitsPerByte).toBeCloseTo(-scored.logProbability / Math.LN2 / scored.bytes, 10);
+    const asIds = await score(model, [5, 6, 7, 8, 9]);
+    expect(asIds.logProbability).toBeCloseTo(scored.logProbability, 6);
+    const parts = await score(model, " w7 w8 w9", { prefix: "w5 w6" });
+    expect(parts.tokens).toEqual(scored.tokens.slice(1));
+  });
+});
