@@ -3,7 +3,7 @@ import type { Drafter } from "../generate/drafter.ts";
 import { drafterChoices } from "../generate/drafter-names.ts";
 import type { DraftStatistics, GeneratedToken } from "../generate/index.ts";
 import type { LoadedModel } from "../model/types.ts";
-import { defined, type Values } from "./command.ts";
+import { defined, UsageError, type Values } from "./command.ts";
 import type { CommandContext, Output } from "./context.ts";
 import { locateModel } from "./locate.ts";
 
@@ -25,6 +25,18 @@ export const drafterOptions = {
     help: "guessing and company change no bit of the text, in any format of the weights; slower",
   },
 } as const;
+
+/** A draft model that the chosen drafter would silently leave aside is a mistake. */
+export function checkDrafterOptions({
+  drafter,
+  draftModel,
+}: Pick<Values<typeof drafterOptions>, "drafter" | "draftModel">): void {
+  if (draftModel === undefined || ["auto", "dyspec", "draft-model"].includes(drafter)) return;
+  throw new UsageError("option-misplaced", `--draft-model means nothing for --drafter ${drafter}`, {
+    option: "--draft-model",
+    drafter,
+  });
+}
 
 /** Opens the drafter that was asked for, hands it to `use`, and closes it whatever happens. */
 export async function withDrafter<T>(

@@ -21,6 +21,16 @@ describe("jeton", () => {
     expect(bare).toEqual({ status: 2, stdout: "", stderr: help.stdout });
   });
 
+  test("the first of two words has help that lists the second ones", async () => {
+    const { status, stdout, stderr } = await runVerb(["train", "--help"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("train lm");
+    expect(stdout).toContain("train tokenizer");
+    expect(stdout).not.toContain("reproduce");
+    expect((await runVerb(["help", "train"])).stdout).toBe(stdout);
+    expect((await runVerb(["train"])).status).toBe(2);
+  });
+
   test("a misspelt verb is bad usage with a suggestion", async () => {
     const { status, stdout, stderr } = await runVerb(["tokenise", "x"]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });

@@ -51,6 +51,11 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
     await stdout.write(formatHelp(readVersion(), verbs, stdout.style));
     return 0;
   }
+  const kinds = verbs.filter(({ name }) => name.startsWith(`${first} `));
+  if (kinds.length > 0 && (rest[0] === "--help" || rest[0] === "-h")) {
+    await stdout.write(formatHelp(readVersion(), kinds, stdout.style));
+    return 0;
+  }
   const verb = findVerb(first, rest);
   const command = await verb.load();
   const words = verb.name.split(" ").length;

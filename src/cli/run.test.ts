@@ -135,6 +135,12 @@ describe("jeton run --json", () => {
       2,
       "option-value-invalid",
     ]);
+    for (const options of [
+      ["--greedy", "--temperature", "0.5"],
+      ["--drafter", "lookahead", "--draft-model", plain],
+    ]) {
+      expect(await attempt("--model", plain, ...options, "a")).toEqual([2, "option-misplaced"]);
+    }
   });
 });
 

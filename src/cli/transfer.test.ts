@@ -59,3 +59,18 @@ test("says which option a method lacks", async () => {
   expect((await runVerb(["transfer", "--model", at("source"), "-o", at("never")])).status).toBe(2);
   expect(existsSync(at("never"))).toBe(false);
 });
+
+test("refuses an option that the method would leave aside", async () => {
+  for (const args of [
+    ["--minimum-count", "2"],
+    ["--text", at("en.txt")],
+    ["--method", "wechsel", "--directions", "both"],
+    ["--method", "trans-tokenization", "--hypernetwork", at("h.safetensors")],
+    ["--method", "zett", "--hypernetwork", at("h.safetensors"), "--steps", "5"],
+  ]) {
+    const { status, stderr } = await transfer(...args, "-o", at("never"));
+    expect({ args, status }).toEqual({ args, status: 2 });
+    expect(stderr).toContain("option-misplaced");
+  }
+  expect(existsSync(at("never"))).toBe(false);
+});

@@ -48,11 +48,21 @@ export function checkOptions(options: GenerateOptions): void {
     if (value === undefined) continue;
     if (typeof value !== "number" || !test(value)) throw invalid(name, value, expected);
   }
-  if (options.stop?.some((text) => typeof text !== "string" || text === "")) {
-    throw invalid("stop", options.stop, "non-empty strings");
+  const { stop, stopIds, drafter } = options;
+  for (const [name, list] of [
+    ["stop", stop],
+    ["stopIds", stopIds],
+  ] as const) {
+    if (list !== undefined && !Array.isArray(list)) throw invalid(name, list, "a list");
   }
-  if (options.stopIds?.some((id) => !Number.isSafeInteger(id) || id < 0)) {
-    throw invalid("stopIds", options.stopIds, "token ids");
+  if (drafter !== undefined && typeof drafter.begin !== "function") {
+    throw invalid("drafter", drafter, "a drafter, such as `openDrafter` gives for a name");
+  }
+  if (stop?.some((text) => typeof text !== "string" || text === "")) {
+    throw invalid("stop", stop, "non-empty strings");
+  }
+  if (stopIds?.some((id) => !Number.isSafeInteger(id) || id < 0)) {
+    throw invalid("stopIds", stopIds, "token ids");
   }
 }
 

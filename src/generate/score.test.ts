@@ -46,6 +46,16 @@ describe("a tokenizer whose file limits the length of texts", () => {
   });
 });
 
+test("options of the wrong kind are named", async () => {
+  await using model = await open({ begins: true });
+  for (const [name, value] of Object.entries({ drafter: "auto", stop: "w7", stopIds: 7 })) {
+    await expect(complete(model, text, { [name]: value })).rejects.toMatchObject({
+      code: "generate-option-invalid",
+      details: { name, value },
+    });
+  }
+});
+
 describe("score", () => {
   test("of a model that begins with nothing leaves the first token and its bytes out", async () => {
     await using model = await open({ begins: false });

@@ -67,4 +67,15 @@ describe("the drafter of a request", () => {
       code: "drafter_unavailable",
     });
   });
+
+  test("that no request could have stops the server from starting", async () => {
+    const address = { port: 0, host: "127.0.0.1" };
+    await expect(startServer(model, { ...address, drafter: "dyspec" })).rejects.toMatchObject({
+      code: "draft-model-missing",
+    });
+    const draftModel = join(folder, "absent");
+    await expect(startServer(model, { ...address, drafter: "auto", draftModel })).rejects.toThrow(
+      "absent does not exist",
+    );
+  });
 });

@@ -1,6 +1,6 @@
 /**
- * The drafters of one server: opened when a request first asks for one, shared by all requests, so
- * that what one taught the next one has.
+ * The drafters of one server: the default one, and others when a request first asks for one. All
+ * requests share them, so that what one taught the next one has.
  */
 import { JetonError } from "../core/index.ts";
 import type { Drafter } from "../generate/drafter.ts";
@@ -22,6 +22,12 @@ export class DrafterPool {
   constructor(model: LoadedModel, options: DrafterPoolOptions) {
     this.#model = model;
     this.#options = options;
+  }
+
+  /** Opens the drafter of requests that ask for none. @throws JetonError those of `openDrafter` */
+  async openDefault(): Promise<void> {
+    const { defaultDrafter } = this.#options;
+    if (defaultDrafter !== "none") await this.#open(defaultDrafter);
   }
 
   /**

@@ -102,6 +102,8 @@ describe("plain requests", () => {
     expect(encoded.offsets[0]).toEqual([0, 5]);
     const decoded = await post(`${url}/detokenize`, { ids: encoded.ids });
     expect(await decoded.json()).toEqual({ text });
+    const wrong = await post(`${url}/detokenize`, { ids: [...encoded.ids, 999_999] });
+    expect(await failureOf(wrong)).toMatchObject({ status: 400, param: `ids[${encoded.count}]` });
   });
 
   test("every answer bears a request id: the client's own or a new one", async () => {

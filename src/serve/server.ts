@@ -70,7 +70,8 @@ const lastWordMs = 500;
 /**
  * Starts the server on a loaded model with the given generator (see `startServer`).
  *
- * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`.
+ * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, and those of `openDrafter`
+ *   where the default drafter cannot be had.
  */
 export async function startServerWith(
   generate: Generate,
@@ -86,6 +87,8 @@ export async function startServerWith(
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
   });
+  // A drafter that no request could have is a mistake of whoever starts the server.
+  await drafters.openDefault();
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
@@ -114,7 +117,10 @@ export async function startServerWith(
     track: (state) => active.add(state),
   });
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
-  const port = await listen(server, options.port, options.host);
+  const port = await listen(server, options.port, options.host).catch(async (error: unknown) => {
+    await drafters.close();
+    throw error;
+  });
 
   let closed: Promise<void> | undefined;
   return {

@@ -1,7 +1,9 @@
 /**
  * `POST /tokenize` and `POST /detokenize`: text ⇄ ids as the model sees them.
  */
+
 import { readJson, type ServeContext, type ServeRequest } from "./context.ts";
+import { invalidValue } from "./errors.ts";
 import { readDetokenizeRequest, readTokenizeRequest } from "./schemas.ts";
 
 /** Answers `{ ids, tokens, offsets, count }`; offsets are `[start, end)` in UTF-16 code units. */
@@ -23,7 +25,12 @@ export async function answerDetokenize(
   request: ServeRequest,
 ): Promise<Response> {
   const body = readDetokenizeRequest(await readJson(context, request));
-  const text = context.model.tokenizer.decode(body.ids, {
+  const { tokenizer } = context.model;
+  const unknown = body.ids.findIndex((id) => tokenizer.idToToken(id) === undefined);
+  if (unknown >= 0) {
+    throw invalidValue(`ids[${unknown}]`, `The tokenizer has no token ${body.ids[unknown]}.`);
+  }
+  const text = tokenizer.decode(body.ids, {
     skipSpecialTokens: body.skip_special_tokens ?? true,
   });
   return request.json({ text });

@@ -28,9 +28,8 @@ export const command: Command = defineCommand({
     merges: {
       kind: "integer",
       value: "N",
-      help: "with --mixture, how many merges to read from the start of the list",
+      help: "with --mixture, how many merges to read from the start of the list; default: 3000",
       minimum: 1,
-      default: 3000,
     },
     qtok: { kind: "flag", help: "report what the vocabularies are made of" },
     texts: {
@@ -61,6 +60,9 @@ export const command: Command = defineCommand({
     if (!qtok && (texts ?? csv ?? svg) !== undefined) {
       throw new UsageError("inspect-without-qtok", "--texts, --csv and --svg belong to --qtok");
     }
+    if (mixture === undefined && merges !== undefined) {
+      throw new UsageError("inspect-without-mixture", "--merges belongs to --mixture");
+    }
     if (qtok) {
       const { inspectQtok } = await import("../inspect-qtok.ts");
       const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
@@ -69,7 +71,7 @@ export const command: Command = defineCommand({
     if (mixture !== undefined) {
       const { inspectMixture } = await import("../inspect-mixture.ts");
       const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
-      return inspectMixture(context, chosen, { samples: mixture, merges, json });
+      return inspectMixture(context, chosen, { samples: mixture, merges: merges ?? 3000, json });
     }
     const { describeModel, describeRows } = await import("../description.ts");
     const descriptions = [];

@@ -4,7 +4,13 @@ import type { GeneratedToken, GenerateOptions, GenerateResult } from "../../gene
 import type { LoadedModel, ModelMemory } from "../../model/types.ts";
 import { type Command, defineCommand, defined, type Options, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { DraftPainter, describeDrafting, drafterOptions, withDrafter } from "../drafting.ts";
+import {
+  checkDrafterOptions,
+  DraftPainter,
+  describeDrafting,
+  drafterOptions,
+  withDrafter,
+} from "../drafting.ts";
 import {
   describeMemory,
   describeRates,
@@ -34,6 +40,7 @@ const options = {
     short: "t",
     value: "T",
     minimum: 0,
+    maximum: 100,
     help: "0 is greedy, 1 the model's own probabilities; default: the model's generation_config.json",
   },
   topK: {
@@ -61,6 +68,7 @@ const options = {
     value: "R",
     minimum: 0,
     aboveMinimum: true,
+    maximum: 100,
     help: "above 1, tokens that have occurred become less probable",
   },
   seed: {
@@ -135,6 +143,12 @@ export const command: Command = defineCommand({
       ...(values.stop.length > 0 && { stop: values.stop }),
       ...(values.ignoreEos && { ignoreEndOfSequence: true }),
     };
+    if (values.greedy && (values.temperature ?? 0) !== 0) {
+      throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
+        option: "--temperature",
+      });
+    }
+    checkDrafterOptions(values);
     // Before anything is read: a missing model is the first thing to say.
     chooseModel(values.model);
     const text = isChat ? undefined : await readPrompt(context, argument);

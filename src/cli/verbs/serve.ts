@@ -1,7 +1,7 @@
 /** `jeton serve`: the HTTP server. */
 import { basename } from "node:path";
 import { type Command, defineCommand, defined } from "../command.ts";
-import { drafterOptions } from "../drafting.ts";
+import { checkDrafterOptions, drafterOptions } from "../drafting.ts";
 import { locateModel } from "../locate.ts";
 import { modelOptions, withModel } from "../model-options.ts";
 
@@ -81,6 +81,7 @@ export const command: Command = defineCommand({
   async run(context, values) {
     const { stderr, stdout, environment, signal } = context;
     const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
+    checkDrafterOptions(values);
     const { slots, batchInvariant } = values;
     return withModel(context, values, { slots, batchInvariant }, async (model) => {
       const name = values.name ?? modelName(model.name);

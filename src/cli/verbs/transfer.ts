@@ -1,6 +1,13 @@
 /** `jeton transfer`: moves a model to another tokenizer. */
 import type { TransferMethod } from "../../vocabulary/index.ts";
-import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import {
+  type Command,
+  defineCommand,
+  defined,
+  toOptionName,
+  UsageError,
+  type Values,
+} from "../command.ts";
 import { chooseModel, createStatusLine, locateModel } from "../locate.ts";
 
 const options = {
@@ -32,21 +39,19 @@ const options = {
   targetText: {
     kind: "text",
     value: "FILE",
-    help: "their translations, line by line",
+    help: "their translations, line by line (wechsel, trans-tokenization)",
   },
   directions: {
     kind: "text",
     value: "WHICH",
     choices: ["forward", "both"],
-    default: "forward",
-    help: "whether words are aligned in both directions (trans-tokenization)",
+    help: "whether words are aligned in both directions (trans-tokenization); default: forward",
   },
   minimumCount: {
     kind: "number",
     value: "N",
     minimum: 0,
-    default: 10,
-    help: "rarer pairs of words are left out (trans-tokenization); 2 for a few thousand sentences",
+    help: "rarer pairs of words are left out (trans-tokenization); default: 10; 2 for a few thousand sentences",
   },
   hypernetwork: {
     kind: "text",
@@ -62,8 +67,7 @@ const options = {
     kind: "integer",
     value: "N",
     minimum: 1,
-    default: 300,
-    help: "steps of training a hypernetwork (zett)",
+    help: "steps of training a hypernetwork (zett); default: 300",
   },
   dtype: {
     kind: "text",
@@ -108,6 +112,7 @@ export const command: Command = defineCommand({
         option: missing,
       });
     }
+    checkMethod(values);
     const name = chooseModel(values.model);
     const makeMethod = chooseMethod(values, context.signal);
     const model = await locateModel(context, name);
@@ -137,6 +142,35 @@ export const command: Command = defineCommand({
   },
 });
 
+const parallelMethods: readonly string[] = ["wechsel", "trans-tokenization"];
+
+/** The methods that read an option. */
+const methodsOf = {
+  sourceText: parallelMethods,
+  targetText: parallelMethods,
+  directions: ["trans-tokenization"],
+  minimumCount: ["trans-tokenization"],
+  hypernetwork: ["zett"],
+  text: ["zett"],
+  steps: ["zett"],
+} satisfies { [K in keyof Values<typeof options>]?: readonly string[] };
+
+/** Options that the chosen method would silently leave aside are mistakes. */
+function checkMethod(values: Values<typeof options>): void {
+  const { method, text, steps } = values;
+  for (const [key, methods] of Object.entries(methodsOf)) {
+    const value = values[key as keyof typeof methodsOf];
+    const isGiven = typeof value === "object" ? value.length > 0 : value !== undefined;
+    if (isGiven && !methods.includes(method)) refuse(key, `for --method ${method}`);
+  }
+  if (steps !== undefined && text.length === 0) refuse("steps", "without --text to train on");
+}
+
+function refuse(key: string, where: string): never {
+  const option = `--${toOptionName(key)}`;
+  throw new UsageError("option-misplaced", `${option} means nothing ${where}`, { option });
+}
+
 type MakeMethod = (model: string, progress: (stage: string) => void) => Promise<TransferMethod>;
 
 /** Checks the options of the method now; the method itself is made when everything else is there. */
@@ -165,7 +199,7 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
         const pairs = await readParallelText(sourceText, targetText);
         if (method === "wechsel") return nearestTokens({ pairs });
         const { directions, minimumCount } = values;
-        return transTokenization({ pairs, directions, minimumCount });
+        return transTokenization({ pairs, ...defined({ directions, minimumCount }) });
       };
     }
     case "zett": {
@@ -183,8 +217,8 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
         if (text.length === 0) return zett(await readHypernetwork(hypernetwork));
         const trained = await trainHypernetwork(model, {
           texts: await readTexts(text),
-          steps,
           seed,
+          ...defined({ steps }),
           signal,
           onProgress: (_, done, total, loss) =>
             progress(`training a hypernetwork, step ${done}/${total}, loss ${loss.toFixed(3)}`),
