@@ -96,7 +96,7 @@ const options = {
     kind: "integer",
     value: "N",
     minimum: 1,
-    help: "LiB: steps of 500 lines to learn for; default: 500",
+    help: "LiB: steps of 500 lines (fewer of a short text) to learn for; default: 500",
   },
   seed: {
     kind: "integer",

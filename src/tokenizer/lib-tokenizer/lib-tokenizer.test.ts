@@ -189,6 +189,10 @@ describe("learning", () => {
 
   test("impossible options, no text and a stop are refused", () => {
     const code = (expected: string) => expect.objectContaining({ code: expected });
+    const few = sentences.slice(0, 90);
+    expect(learnLexicon(few, { steps: 40, probationSteps: 10 })).toEqual(
+      learnLexicon(few, { steps: 40, probationSteps: 10, sentencesPerStep: 6 }),
+    );
     expect(() => learnLexicon(sentences, { joinRate: 2 })).toThrowError(
       code("tokenizer-training-option"),
     );

@@ -27,7 +27,10 @@ export interface LearnLexiconOptions {
   maximumTokenLength?: number;
   /** Whether a token must be seen in different contexts before it leaves probation. Default true. */
   inspectContext?: boolean;
-  /** Sentences that one step reads. Default 500. */
+  /**
+   * Sentences that one step reads. Default 500, of a short text fewer, so that one pass over it takes
+   * half as many steps again as probation lasts.
+   */
   sentencesPerStep?: number;
   /** Steps. Sentences are read in order, again from the start after the last. Default 500. */
   steps?: number;
@@ -77,7 +80,9 @@ export function learnLexicon(
     });
   }
   const learner = new Learner(options);
-  const { sentencesPerStep = 500, steps = 500, onStep, signal } = options;
+  const { probationSteps = 10, steps = 500, onStep, signal } = options;
+  const atMost = Math.max(1, Math.floor(present.length / (1.5 * probationSteps)));
+  const { sentencesPerStep = Math.min(500, atMost) } = options;
   let next = 0;
   for (let step = 0; step < steps; step++) {
     if (signal?.aborted) {
