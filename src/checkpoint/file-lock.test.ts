@@ -46,16 +46,47 @@ test("waiting ends by what onHeld throws, by isDone, and by the signal", async (
   await held.release();
 });
 
-test("a lock whose holder was killed is taken over at once", async () => {
+/** A program that takes the lock, says its number, and waits to be killed. */
+function holdingProgram(): string {
   const source = fileURLToPath(new URL("./file-lock.ts", import.meta.url));
-  const script = `
+  return `
     const { acquireLock } = await import(${JSON.stringify(source)});
     await acquireLock(${JSON.stringify(path)});
-    console.log("held");
+    console.log(process.pid);
     setInterval(() => {}, 1000);`;
+}
+
+test.skipIf(process.platform !== "linux")(
+  "a lock whose killed holder nobody waits for is taken over at once",
+  async () => {
+    // The shell becomes a program that never asks how its child ended.
+    const parent = spawn(
+      "sh",
+      [
+        "-c",
+        '"$0" --import tsx --input-type=module --eval "$1" & exec sleep 60',
+        process.execPath,
+        holdingProgram(),
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    const [pid] = (await once(parent.stdout, "data")) as [Buffer];
+    process.kill(Number(pid), "SIGKILL");
+    const lock = (await acquireLock(path))!;
+    expect(await lock.isHeld()).toBe(true);
+    // Still there for who only asks whether the number is taken.
+    expect(process.kill(Number(pid), 0)).toBe(true);
+    await lock.release();
+    parent.kill("SIGKILL");
+    await once(parent, "exit");
+  },
+  20_000,
+);
+
+test("a lock whose holder was killed is taken over at once", async () => {
   const child = spawn(
     process.execPath,
-    ["--import", "tsx", "--input-type=module", "--eval", script],
+    ["--import", "tsx", "--input-type=module", "--eval", holdingProgram()],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   await once(child.stdout, "data");

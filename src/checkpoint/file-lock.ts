@@ -7,6 +7,7 @@
  * atomic renames keep files whole.
  */
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { link, mkdir, open, readFile, rename, stat, unlink, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
@@ -140,9 +141,20 @@ function isStale({ age, holder }: PresentLock): boolean {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return systemCode(error) !== "ESRCH";
+  }
+  return !isZombie(pid);
+}
+
+/** True of a process that was killed and that its parent, in containers often nobody, has not noticed yet. */
+function isZombie(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The state follows the name in brackets, which may hold anything.
+    return /^\s*[ZX]/.test(text.slice(text.lastIndexOf(")") + 1));
+  } catch {
+    return false;
   }
 }
 
