@@ -60,6 +60,18 @@ test("says which option a method lacks", async () => {
   expect(existsSync(at("never"))).toBe(false);
 });
 
+test("trains nothing where the result could not be written", async () => {
+  const path = at("unused.safetensors");
+  const training = ["--method", "zett", "--hypernetwork", path, "--text", at("en.txt")];
+  await transfer("-o", at("taken"));
+  const taken = await transfer(...training, "-o", at("taken"));
+  expect(taken.stderr).toContain("transfer-target-exists");
+  const absent = ["--tokenizer", at("absent"), "-o", at("never")];
+  const lost = await runVerb(["transfer", "--model", at("source"), ...training, ...absent]);
+  expect(lost.status).toBe(1);
+  expect(existsSync(path)).toBe(false);
+});
+
 test("refuses an option that the method would leave aside", async () => {
   for (const args of [
     ["--minimum-count", "2"],

@@ -119,19 +119,22 @@ export const command: Command = defineCommand({
     const { transfer } = await import("../../vocabulary/index.ts");
     const line = createStatusLine(context);
     try {
-      const result = await transfer(
-        model,
-        tokenizer,
-        await makeMethod(model, (stage) => line.show(stage)),
-        {
-          out,
-          seed: values.seed,
-          ...defined({ dtype: values.dtype }),
-          signal: context.signal,
-          onProgress: (stage, done, total) =>
-            line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
+      // Made when the model and both tokenizers are there: training a hypernetwork takes minutes.
+      const method: TransferMethod = {
+        name: values.method,
+        predict: async (task) => {
+          const made = await makeMethod(model, (stage) => line.show(stage));
+          return made.predict(task);
         },
-      );
+      };
+      const result = await transfer(model, tokenizer, method, {
+        out,
+        seed: values.seed,
+        ...defined({ dtype: values.dtype }),
+        signal: context.signal,
+        onProgress: (stage, done, total) =>
+          line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
+      });
       line.clear();
       const { stdout } = context;
       if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
