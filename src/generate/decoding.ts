@@ -14,6 +14,7 @@ import {
 import {
   chooseToken,
   drawFor,
+  isDrawnInStep,
   isGreedy,
   neededCandidates,
   needsLogits,
@@ -47,12 +48,12 @@ const plain: TokenOrigin = { kind: "decoded" };
 
 /** Decodes one sequence. Not more than one `next` at a time. */
 export class Decoding {
-  /** What a forward must return for its rows. */
-  readonly request: Pick<SequenceStep, "topK" | "logits">;
   readonly #options: DecodingOptions;
   readonly #sequence: OpenSequence;
   readonly #drafting: DraftSequence | undefined;
   readonly #counter: DraftCounter;
+  /** Candidates of every row. */
+  readonly #topK: number;
   /** Prompt and decided tokens. */
   readonly #ids: number[];
   readonly #seen: Set<number>;
@@ -69,11 +70,24 @@ export class Decoding {
     this.#ids = [...promptIds];
     this.#seen = new Set(sampling.repetitionPenalty === 1 ? [] : promptIds);
     this.#stepOptions = signal ? { signal } : {};
-    this.request = {
-      topK: Math.max(1, alternatives, neededCandidates(sampling), drafter?.candidates ?? 0),
-      logits: needsLogits(sampling),
-    };
+    this.#topK = Math.max(1, alternatives, neededCandidates(sampling), drafter?.candidates ?? 0);
     this.#drafting = drafter?.begin({ promptIds, sampling });
+  }
+
+  /** What a forward over the last token and a tree must return for each of its rows. */
+  request(tree: DraftTree = emptyTree): Pick<SequenceStep, "topK" | "logits" | "draws"> {
+    const { sampling } = this.#options;
+    const topK = this.#topK;
+    // A sampled tree is judged by whole laws.
+    if (tree.laws || !isDrawnInStep(sampling)) return { topK, logits: needsLogits(sampling) };
+    const base = this.#ids.length;
+    const byDepth: number[] = [];
+    const uniform = rowDepths(tree).map((depth) => {
+      byDepth[depth] ??= drawFor(sampling, base + depth);
+      return byDepth[depth];
+    });
+    const { temperature, minP } = sampling;
+    return { topK, draws: { temperature, minP, uniform } };
   }
 
   /** The first token, from the result of the prompt's last row. */
@@ -104,10 +118,11 @@ export class Decoding {
     const nodes = tree.ids.length;
     const ids = rowIds(root, tree);
     await this.#accepting;
+    const request = this.request(tree);
     const step: Omit<SequenceStep, "slot"> =
       nodes === 0
-        ? { ids, ...this.request }
-        : { ids, parents: rowParents(tree), ...this.request, results: "all", commit: false };
+        ? { ids, ...request }
+        : { ids, parents: rowParents(tree), ...request, results: "all", commit: false };
     const result = await this.#sequence.step(step, this.#stepOptions);
     const forwarded = performance.now();
     counter.forwardTime += forwarded - drafted;
@@ -207,7 +222,7 @@ export class Decoding {
     this.#drafting.observe({
       decided,
       ids: this.#ids,
-      rows: { ids, candidates: this.request.topK!, topIds, topLogits, logSumExp },
+      rows: { ids, candidates: this.#topK, topIds, topLogits, logSumExp },
       seconds,
       ...(ids.length > 1 && { verdict }),
     });
@@ -292,9 +307,17 @@ function rowParents({ parents }: DraftTree): number[] {
   return rows;
 }
 
+/** How many tokens after the root's each row's token stands. */
+function rowDepths({ parents }: DraftTree): number[] {
+  const depths = [0];
+  for (let node = 0; node < parents.length; node++) depths.push(depths[parents[node]! + 1]! + 1);
+  return depths;
+}
+
 /** Log-probability of a token after a row under the model, before any sampling option. */
 function logProbability(result: StepResult, row: number, id: number): number {
-  const { topIds, topLogits, logSumExp, logits } = result;
+  const { topIds, topLogits, logSumExp, drawnIds, drawnLogits, logits } = result;
+  if (drawnIds?.[row] === id) return drawnLogits![row]! - logSumExp[row]!;
   const candidates = topIds.length / logSumExp.length;
   for (let at = row * candidates; at < (row + 1) * candidates; at++) {
     if (topIds[at] === id) return topLogits[at]! - logSumExp[row]!;

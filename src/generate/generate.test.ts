@@ -3,8 +3,14 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../core/index.ts";
-import { type LoadedModel, loadModel, type WeightFormat } from "../model/index.ts";
+import {
+  type LoadedModel,
+  loadModel,
+  type OpenSequence,
+  type WeightFormat,
+} from "../model/index.ts";
 import { complete, generate } from "./generate.ts";
+import { createPromptLookup } from "./prompt-lookup.ts";
 import { score } from "./score.ts";
 import { createStopText } from "./stop-text.ts";
 
@@ -20,6 +26,17 @@ interface Reference {
 
 const reference = (): Reference =>
   JSON.parse(readFileSync(join(tiny, "reference.json"), "utf8")) as Reference;
+
+/** A model that returns whole rows instead of drawing in the step. */
+function withWholeRows(model: LoadedModel): LoadedModel {
+  const openSequence: LoadedModel["openSequence"] = async (options) => {
+    const sequence = await model.openSequence(options);
+    const step: OpenSequence["step"] = ({ draws, ...rest }, stepOptions) =>
+      sequence.step({ ...rest, logits: draws !== undefined }, stepOptions);
+    return Object.assign(Object.create(sequence) as OpenSequence, { step });
+  };
+  return Object.assign(Object.create(model) as LoadedModel, { openSequence });
+}
 
 describe.skipIf(!available)("generate on tinystories-260k", () => {
   let model: LoadedModel;
@@ -88,6 +105,23 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect((await complete(model, "Once upon a time", { ...options, seed: 9 })).ids).not.toEqual(
       alone.ids,
     );
+  });
+
+  test("a token drawn in the step is that of its whole row, with and without drafts", async () => {
+    const drafter = createPromptLookup();
+    for (const [seed, minP] of [0, 0.05].entries()) {
+      const options = { temperature: 0.8, minP, maxTokens: 120, seed, ignoreEndOfSequence: true };
+      const wanted = await complete(withWholeRows(model), "Once upon a time", options);
+      const plain = await complete(model, "Once upon a time", options);
+      const drafted = await complete(model, "Once upon a time", { ...options, drafter });
+      expect(plain.ids).toEqual(wanted.ids);
+      expect(drafted.ids).toEqual(wanted.ids);
+      expect(drafted.drafting!.accepted).toBeGreaterThan(0);
+      for (const [index, { logProbability }] of wanted.tokens.entries()) {
+        expect(plain.tokens[index]!.logProbability).toBeCloseTo(logProbability, 4);
+        expect(drafted.tokens[index]!.logProbability).toBeCloseTo(logProbability, 3);
+      }
+    }
   });
 
   test("pieces and tail join to the text; log-probabilities are those of scoring", async () => {

@@ -93,7 +93,7 @@ export async function* generate(
       signal,
     });
     const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
-    const result = await prefill(sequence, unread, decoding.request, {
+    const result = await prefill(sequence, unread, decoding.request(), {
       embeddings,
       chunk: options.prefillChunk,
       signal,

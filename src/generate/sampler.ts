@@ -40,6 +40,12 @@ export function needsLogits(sampling: Sampling): boolean {
   return !isGreedy(sampling) && !(sampling.topK > 0 && sampling.topK <= mostCandidates);
 }
 
+/** True where a step can draw the token itself: the law is the temperature's, cut at min-p alone. */
+export function isDrawnInStep(sampling: Sampling): boolean {
+  const { temperature, topK, topP, repetitionPenalty } = sampling;
+  return temperature > 0 && topK === 0 && topP === 1 && repetitionPenalty === 1;
+}
+
 /** How many most probable tokens of a row a sampler needs where it does not need all logits. */
 export function neededCandidates(sampling: Sampling): number {
   return isGreedy(sampling) || needsLogits(sampling) ? 1 : sampling.topK;
@@ -94,12 +100,7 @@ function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): To
     return { ids: Int32Array.of(idAt(best)), probabilities: Float64Array.of(1) };
   }
   const largest = logits[best]!;
-  if (!Number.isFinite(largest)) {
-    throw new JetonError("the model's logits are not finite", {
-      code: "generate-logits-not-finite",
-      details: { largest },
-    });
-  }
+  checkFinite(largest);
   const kept = keptTokens(logits, largest, sampling);
   if (ids) kept.sort((a, b) => ids[a]! - ids[b]!);
   else kept.sort();
@@ -113,6 +114,14 @@ function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): To
   }
   for (let index = 0; index < kept.length; index++) probabilities[index]! /= total;
   return { ids: ids ? kept.map(idAt) : kept, probabilities };
+}
+
+function checkFinite(largest: number): void {
+  if (Number.isFinite(largest)) return;
+  throw new JetonError("the model's logits are not finite", {
+    code: "generate-logits-not-finite",
+    details: { largest },
+  });
 }
 
 /** Indices of the logits that top-k, top-p and min-p leave. */
@@ -220,8 +229,12 @@ export function chooseToken(
   seen: SeenTokens,
   position: number,
 ): number {
-  if (isGreedy(sampling) && !needsLogits(sampling)) {
-    return result.topIds[(row * result.topIds.length) / result.logSumExp.length]!;
+  const { topIds, topLogits, logSumExp, drawnIds } = result;
+  const first = (row * topIds.length) / logSumExp.length;
+  if (isGreedy(sampling) && !needsLogits(sampling)) return topIds[first]!;
+  if (drawnIds) {
+    checkFinite(topLogits[first]!);
+    return drawnIds[row]!;
   }
   const law = rowDistribution(result, row, sampling, seen);
   return law.ids.length === 1 ? law.ids[0]! : pickToken(law, drawFor(sampling, position));

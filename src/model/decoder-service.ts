@@ -15,6 +15,7 @@ import {
 import { tokenOrderAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderGraph, decoderNames, decoderWindows, maskNames } from "./decoder.ts";
+import { drawWidth } from "./draw-tokens.ts";
 import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
 import { dependsOnLength, RopeTable } from "./rope.ts";
@@ -239,7 +240,7 @@ class DecoderWorker implements DecoderService {
       for (let start = 0, end = 0; start < step.ids.length; start = end) {
         end = Math.min(step.ids.length, start + this.#rowsOfPass(step));
         const isLast = end === step.ids.length;
-        const { targets, embeddings, ...rest } = step;
+        const { targets, embeddings, draws, ...rest } = step;
         const { width } = this.#config;
         const part: HandleStep = {
           ...rest,
@@ -247,6 +248,12 @@ class DecoderWorker implements DecoderService {
           ...(embeddings && { embeddings: embeddings.subarray(start * width, end * width) }),
           results: step.results === "all" || isLast ? (step.results ?? "last") : "none",
           ...(targets && { targets: step.results === "all" ? targets.slice(start, end) : targets }),
+          ...(draws && {
+            draws:
+              step.results === "all"
+                ? { ...draws, uniform: draws.uniform.slice(start, end) }
+                : draws,
+          }),
         };
         results.push(...(await this.#forward([part])));
       }
@@ -274,15 +281,14 @@ class DecoderWorker implements DecoderService {
       return [row + last];
     });
     const targets = steps.flatMap((step) =>
-      step.results === "none"
-        ? []
-        : (step.targets ?? new Array<number>(step.results === "all" ? step.ids.length : 1).fill(0)),
+      step.results === "none" ? [] : (step.targets ?? new Array<number>(wantedRows(step)).fill(0)),
     );
     const candidates = Math.min(
       this.#config.vocabularySize,
       Math.max(1, ...steps.map((step) => step.topK ?? 1)),
     );
     const wantResults = wanted.length > 0;
+    const wantDraws = wantResults && steps.some((step) => step.draws);
     const wantLogits = wantResults && steps.some((step) => step.logits);
     const wantHidden = wantResults && steps.some((step) => step.hidden);
     const session = this.#session;
@@ -300,8 +306,10 @@ class DecoderWorker implements DecoderService {
         Int32Array.from(rows, (_, at) => targets[at] ?? 0),
         [rows.length],
       ),
+      draws: session.bind("float32", drawRows(steps, rows.length), [rows.length, drawWidth]),
       candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
+      "want.draws": session.bind("bool", Uint8Array.of(wantDraws ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
       "want.hidden": session.bind("bool", Uint8Array.of(wantHidden ? 1 : 0), []),
       ...this.#pastFeeds(first, batch),
@@ -309,6 +317,7 @@ class DecoderWorker implements DecoderService {
     const outputs = [
       "new",
       ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
+      ...(wantDraws ? ["drawn.ids", "drawn.logits"] : []),
       ...(wantLogits ? ["logits"] : []),
       ...(wantHidden ? ["hidden"] : []),
     ];
@@ -597,12 +606,14 @@ class DecoderWorker implements DecoderService {
     const topLogits = take<Float32Array>("top.logits");
     const totals = take<Float32Array>("logSumExp");
     const targeted = take<Float32Array>("targetLogProbability");
+    const drawnIds = take<Int32Array>("drawn.ids");
+    const drawnLogits = take<Float32Array>("drawn.logits");
     const logits = take<Float32Array>("logits");
     const hidden = take<Float32Array>("hidden");
     const { vocabularySize: vocabulary, width } = this.#config;
     let row = 0;
     return steps.map((step) => {
-      const count = step.results === "none" ? 0 : step.results === "all" ? step.ids.length : 1;
+      const count = wantedRows(step);
       const from = row;
       row += count;
       const kept = Math.min(candidates, step.topK ?? 1);
@@ -617,6 +628,11 @@ class DecoderWorker implements DecoderService {
         topIds: ids,
         topLogits: top,
         logSumExp: count > 0 ? totals!.slice(from, row) : new Float32Array(0),
+        ...(step.draws &&
+          count > 0 && {
+            drawnIds: drawnIds!.slice(from, row),
+            drawnLogits: drawnLogits!.slice(from, row),
+          }),
         ...(step.logits &&
           count > 0 && {
             logits: logits!.slice(from * vocabulary, row * vocabulary),
@@ -645,6 +661,27 @@ function rowsOfPass(format: WeightFormat, length: number): number {
   return (format === "int8-channel" ? 128 : 64) / (length < 2048 ? 1 : 2);
 }
 
+/** Rows whose results a step wants. */
+function wantedRows({ results, ids }: HandleStep): number {
+  return results === "none" ? 0 : results === "all" ? ids.length : 1;
+}
+
+/** The draws of all wanted rows, `[rows, drawWidth]`; rows without one get what draws the best token. */
+function drawRows(steps: readonly HandleStep[], rows: number): Float32Array {
+  const values = new Float32Array(rows * drawWidth);
+  let row = 0;
+  for (const step of steps) {
+    const count = wantedRows(step);
+    const { draws } = step;
+    for (let at = 0; draws && at < count; at++) {
+      const draw = [draws.uniform[at]!, 1 / draws.temperature, Math.log(draws.minP)];
+      values.set(draw, (row + at) * drawWidth);
+    }
+    row += count;
+  }
+  return values;
+}
+
 /** Ids by which cached rows are found again; rows of embeddings have none, not even their own. */
 function knownIds(step: HandleStep): number[] {
   return step.embeddings
@@ -664,11 +701,17 @@ function joinResults(parts: readonly StepResult[]): StepResult {
     }
     return whole;
   };
+  const joinIds = (pick: (part: StepResult) => Int32Array | undefined): Int32Array =>
+    Int32Array.from(parts.flatMap((part) => [...pick(part)!]));
   const [first] = parts;
   return {
-    topIds: Int32Array.from(parts.flatMap(({ topIds }) => [...topIds])),
+    topIds: joinIds(({ topIds }) => topIds),
     topLogits: join(({ topLogits }) => topLogits),
     logSumExp: join(({ logSumExp }) => logSumExp),
+    ...(first!.drawnIds && {
+      drawnIds: joinIds(({ drawnIds }) => drawnIds),
+      drawnLogits: join(({ drawnLogits }) => drawnLogits),
+    }),
     ...(first!.logits && { logits: join(({ logits }) => logits) }),
     ...(first!.hidden && { hidden: join(({ hidden }) => hidden) }),
     ...(first!.targetLogProbabilities && {

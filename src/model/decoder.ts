@@ -50,6 +50,7 @@ import {
   twoPartAttention,
 } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
+import { drawTokens, drawWidth } from "./draw-tokens.ts";
 import type { CacheType } from "./key-value-cache.ts";
 import { addBias, type DecoderWeights } from "./weights.ts";
 
@@ -317,16 +318,17 @@ export interface DecoderGraphOptions {
  * scores: 0 or -infinity) `mask.past` `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`,
  * and for each window its own with a row for every new token; `past.N.key` and `.value`
  * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
- * are wanted; `targets` int32 `[rows]`; `candidates` uint8 `[k]`, whose length is the number of tokens
- * to return; switches `want.results`, `want.logits` and `want.hidden`. Where the switch `from.ids` is
- * off, `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it is on, they
- * may have any size.
+ * are wanted; `targets` int32 `[rows]`; `draws` float32 `[rows, drawWidth]`, by which a token of each row
+ * is drawn; `candidates` uint8 `[k]`, whose length is the number of tokens to return; switches
+ * `want.results`, `want.draws`, `want.logits` and `want.hidden`. Where the switch `from.ids` is off,
+ * `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it is on, they may
+ * have any size.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator);
- * `top.logits` and `top.ids`
- * `[rows, k]`; `logSumExp` and `targetLogProbability` `[rows]`; `logits` `[rows, vocabulary]`; `hidden`
- * `[rows, width]`, what the head multiplies.
+ * `top.logits` and `top.ids` `[rows, k]`; `logSumExp`, `targetLogProbability`, `drawn.ids` and
+ * `drawn.logits` `[rows]`; `logits` `[rows, vocabulary]`; `hidden` `[rows, width]`, what the head
+ * multiplies.
  */
 export function decoderGraph(
   config: DecoderConfig,
@@ -342,8 +344,10 @@ export function decoderGraph(
     lengths: int32(["batch"]),
     rows: int32(["rows"]),
     targets: int32(["rows"]),
+    draws: float32(["rows", drawWidth]),
     candidates: uint8(["k"]),
     "want.results": bool([]),
+    "want.draws": bool([]),
     "want.logits": bool([]),
     "want.hidden": bool([]),
     "from.ids": bool([]),
@@ -414,10 +418,16 @@ export function decoderGraph(
       const top = topK(logits, "k");
       // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
       const first = { axis: 1, end: 1 };
+      const largest = slice(top.values, first);
       const best = gatherElements(logSoftmax(logits), slice(top.indices, first), 1);
-      const total = reshape(subtract(slice(top.values, first), best), ["rows"]);
+      const total = reshape(subtract(largest, best), ["rows"]);
       const targets = reshape(input["targets"]!, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
+      const drawn = optional(input["want.draws"]!, () => {
+        const ids = drawTokens(logits, { largest, draws: input["draws"]! });
+        const chosen = gatherElements(logits, reshape(ids, ["rows", 1]), 1);
+        return { ids, logits: reshape(chosen, ["rows"]) };
+      });
       const whole = optional(input["want.logits"]!, () => ({ logits }));
       const states = optional(input["want.hidden"]!, () => ({ hidden: normed }));
       return {
@@ -425,6 +435,8 @@ export function decoderGraph(
         "top.ids": top.indices,
         logSumExp: total,
         targetLogProbability: subtract(targeted, total),
+        "drawn.ids": drawn.ids,
+        "drawn.logits": drawn.logits,
         logits: whole.logits,
         hidden: states.hidden,
       };

@@ -50,6 +50,8 @@ export interface SequenceStep {
   readonly topK?: number;
   /** Whole logits of every wanted row. */
   readonly logits?: boolean;
+  /** Draws a token for each wanted row where the logits are: whole rows of them need not travel. */
+  readonly draws?: TokenDraws;
   /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
   readonly hidden?: boolean;
   /**
@@ -66,6 +68,19 @@ export interface SequenceStep {
   readonly commit?: boolean;
 }
 
+/** How tokens are drawn from a temperature's law, cut at min-p. */
+export interface TokenDraws {
+  /** Above 0. */
+  readonly temperature: number;
+  /** Tokens below this share of the most probable one's probability are left out; 0: none. */
+  readonly minP: number;
+  /**
+   * A number in [0, 1) for each wanted row: drawn is the token at which the cumulative distribution, in
+   * ascending order of ids, passes it.
+   */
+  readonly uniform: readonly number[];
+}
+
 export interface StepResult {
   /** For each wanted row `topK` ids and logits, most probable first, row after row. */
   readonly topIds: Int32Array;
@@ -74,6 +89,9 @@ export interface StepResult {
   readonly logSumExp: Float32Array;
   /** `[rows, vocabulary]` where asked for. */
   readonly logits?: Float32Array;
+  /** Tokens drawn after each wanted row where asked for, and their logits. */
+  readonly drawnIds?: Int32Array;
+  readonly drawnLogits?: Float32Array;
   /** `[rows, width]` where asked for. */
   readonly hidden?: Float32Array;
   /** Log-probability of the target of each wanted row where asked for. */

@@ -1,0 +1,70 @@
+/** Draws tokens inside the graph, so that rows of logits need not leave it. */
+import {
+  add,
+  cast,
+  cumulativeSum,
+  exp,
+  gather,
+  gatherElements,
+  less,
+  lessOrEqual,
+  maximum,
+  minimum,
+  multiply,
+  pad,
+  range,
+  reshape,
+  slice,
+  subtract,
+  sum,
+  type Tensor,
+  where,
+} from "../tensor/index.ts";
+
+/** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p. */
+export const drawWidth = 3;
+
+/** Tokens are counted block by block: a running sum over a whole vocabulary would not be parallel. */
+const block = 256;
+
+/**
+ * The token of each row at which the cumulative distribution, in ascending order of ids, passes its
+ * draw.
+ *
+ * Exponentials are float32: a token differs from that of exact sums where the draw lies within about
+ * 1e-7 of a boundary.
+ *
+ * @param logits `[rows, vocabulary]`
+ * @param largest `[rows, 1]`, the largest logit of each row
+ * @param draws `[rows, drawWidth]`
+ * @returns int32 `[rows]`
+ */
+export function drawTokens(
+  logits: Tensor,
+  { largest, draws }: { readonly largest: Tensor; readonly draws: Tensor },
+): Tensor {
+  const [rows, vocabulary] = logits.shape as [string, number];
+  const column = (at: number): Tensor => slice(draws, { axis: 1, start: at, end: at + 1 });
+  const scaled = multiply(subtract(logits, largest), column(1));
+  const kept = where(less(scaled, column(2)), 0, exp(scaled));
+  const blocks = Math.ceil(vocabulary / block);
+  const inBlocks = reshape(pad(kept, { axis: 1, after: blocks * block - vocabulary }), [
+    rows,
+    blocks,
+    block,
+  ]);
+  const ends = cumulativeSum(cast(sum(inBlocks, { axes: [2] }), "float64"), 1);
+  const whole = slice(ends, { axis: 1, start: blocks - 1, end: blocks });
+  // Below the end by more than sums are exact, so that the token found is one that has some mass.
+  const aim = multiply(whole, minimum(cast(column(0), "float64"), 1 - 1e-9));
+  const passed = sum(cast(lessOrEqual(ends, aim), "int32"), { axes: [1], keepAxes: true });
+  const first = multiply(reshape(range(rows), [rows, 1]), blocks);
+  const chosen = reshape(add(first, passed), [rows]);
+  const inside = gather(reshape(inBlocks, [-1, block]), chosen);
+  const within = cumulativeSum(cast(inside, "float64"), 1);
+  const total = slice(within, { axis: 1, start: block - 1, end: block });
+  const rest = subtract(aim, subtract(gatherElements(ends, passed, 1), total));
+  const goal = maximum(minimum(rest, multiply(total, 1 - 1e-9)), 0);
+  const steps = sum(cast(lessOrEqual(within, goal), "int32"), { axes: [1] });
+  return add(multiply(reshape(passed, [rows]), block), steps);
+}
