@@ -2,18 +2,23 @@
  * Compares jeton's tokenizers with the reference implementations, far beyond what the tests hold.
  *
  *     JETON_DATA=… node benchmarks/tokenizer/check.mjs [--strings 100000] [--vocabularies gpt2,t5]
+ *       [--python python3] [--models a.model,b.model]
  *
  * - every published tokenizer.json against the native `tokenizers` library on random Unicode strings:
  *   ids, tokens, offsets, and the text decoded from them;
- * - the cl100k and o200k ranks against tiktoken and gpt-tokenizer on every text of the data folder.
+ * - the cl100k and o200k ranks against tiktoken and gpt-tokenizer on every text of the data folder;
+ * - where `--python` names a Python that has the package `sentencepiece` (Debian's
+ *   `python3-sentencepiece`, say), every SentencePiece model of the data folder, or `--models`, against
+ *   it: ids and tokens of the same strings, the text decoded from them and from random ids.
  *
  * Characters that Unicode gained after version 16 are left out of the strings where the engine's
  * Unicode is newer than the native library's: there the two are bound to differ. Exits with 1 when
  * anything else does.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -26,6 +31,8 @@ const { values } = parseArgs({
     strings: { type: "string", default: "100000" },
     vocabularies: { type: "string" },
     seed: { type: "string", default: "1" },
+    python: { type: "string" },
+    models: { type: "string" },
   },
 });
 
@@ -146,13 +153,88 @@ async function checkRanks(name) {
   return different;
 }
 
+/** Answers a line of JSON with a line of JSON: ids, tokens and text of a text, or the text of ids. */
+const pythonScript = `
+import json, sys, sentencepiece
+model = sentencepiece.SentencePieceProcessor(model_file=sys.argv[1])
+for line in sys.stdin:
+    asked = json.loads(line)
+    if isinstance(asked, str):
+        ids = model.encode(asked, out_type=int)
+        print(json.dumps([ids, model.encode(asked, out_type=str), model.decode(ids)]))
+    else:
+        print(json.dumps(model.decode(asked)))
+`;
+
+/**
+ * Texts with unknown tokens are not decoded: jeton counts them as special and skips them, SentencePiece
+ * writes " ⁇ ". Lists of random ids hold neither those nor tokens that leave no text by themselves:
+ * control tokens between two bytes part a character only in SentencePiece, and the byte of a space that
+ * comes first stays only there.
+ */
+async function checkModel(path) {
+  const tokenizer = await loadTokenizer(path);
+  const count = Number(values.strings);
+  const next = createStrings(Number(values.seed));
+  const texts = Array.from({ length: count }, next);
+  const random = createStrings(Number(values.seed) + 1);
+  const { unknownId, vocabularySize } = tokenizer;
+  const isPlain = (id) =>
+    id !== unknownId && tokenizer.decode([id], { skipSpecialTokens: true }) !== "";
+  const plain = Array.from({ length: vocabularySize }, (_, id) => id).filter(isPlain);
+  // Strings are the source of randomness here too: their characters choose the ids.
+  const lists = Array.from({ length: count }, () =>
+    Array.from(random(), (character) => plain[(character.codePointAt(0) * 40503) % plain.length]),
+  );
+  const input = [...texts, ...lists].map((asked) => `${JSON.stringify(asked)}\n`).join("");
+  const answer = spawnSync(values.python, ["-c", pythonScript, path], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 2 ** 31 - 1,
+  });
+  if (answer.status !== 0) throw new Error(`${values.python}: ${answer.error ?? answer.stderr}`);
+  const answers = answer.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  let different = 0;
+  const report = (what, expected, got) => {
+    if (++different > 3) return;
+    console.log(`  ${basename(path)} differs on ${JSON.stringify(what)}`);
+    console.log(`    native ${JSON.stringify(expected)}`);
+    console.log(`    jeton  ${JSON.stringify(got)}`);
+  };
+  for (const [index, text] of texts.entries()) {
+    const [ids, tokens, decoded] = answers[index];
+    const options = { allowedSpecial: "none" };
+    const encoding = tokenizer.encode(text, options);
+    const agrees = same([...encoding.ids], ids) && same(encoding.tokens, tokens);
+    if (!agrees) report(text, tokens, encoding.tokens);
+    else if (!same([...tokenizer.encodeIds(text, options)], ids)) report(text, ids, "encodeIds");
+    else if (!ids.includes(unknownId) && tokenizer.decode(ids) !== decoded)
+      report(text, decoded, tokenizer.decode(ids));
+  }
+  for (const [index, ids] of lists.entries()) {
+    const decoded = answers[count + index];
+    if (tokenizer.decode(ids) !== decoded) report(ids, decoded, tokenizer.decode(ids));
+  }
+  console.log(`${basename(path).padEnd(30)} ${count} strings, ${different} different`);
+  return different;
+}
+
 let different = 0;
 const published = readdirSync(join(data, "tokenizers")).filter((name) =>
   existsSync(join(data, "tokenizers", name, "tokenizer.json")),
 );
-for (const name of values.vocabularies?.split(",") ?? published)
+for (const name of values.vocabularies?.split(",").filter(Boolean) ?? published)
   different += await checkNative(name);
 if (values.vocabularies === undefined) {
   for (const name of ["cl100k_base", "o200k_base"]) different += await checkRanks(name);
+}
+if (values.python !== undefined) {
+  const folder = join(data, "tokenizers");
+  const models = readdirSync(folder).filter((name) => name.endsWith(".model"));
+  for (const path of values.models?.split(",") ?? models.map((name) => join(folder, name)))
+    different += await checkModel(path);
 }
 process.exitCode = different === 0 ? 0 : 1;

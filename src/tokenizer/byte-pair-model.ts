@@ -42,6 +42,8 @@ export interface BytePairOptions {
   bytesAsSymbols: boolean;
   unknownToken?: string | undefined;
   fuseUnknown?: boolean;
+  /** Unknown tokens are shown as the text that they stand for. Default false. */
+  unknownShowsText?: boolean;
   /** A character outside the vocabulary becomes its bytes `<0x00>`…`<0xFF>` where these exist. */
   byteFallback?: boolean;
   /** A word that is a token as a whole is not merged at all. */
@@ -73,7 +75,7 @@ class BytePairModel implements WordModel {
   readonly kind = "BPE" as const;
   readonly vocabulary: Vocabulary;
   readonly unknownId: number | undefined;
-  readonly unknownShowsText = false;
+  readonly unknownShowsText: boolean;
   readonly cutBefore?: string;
 
   private pairs: PairTable = new PairTable();
@@ -108,6 +110,7 @@ class BytePairModel implements WordModel {
     this.vocabulary = vocabulary;
     this.bytesAsSymbols = options.bytesAsSymbols;
     this.fuseUnknown = options.fuseUnknown ?? false;
+    this.unknownShowsText = options.unknownShowsText ?? false;
     this.ignoreMerges = options.ignoreMerges ?? false;
     this.continuingPrefix = options.continuingPrefix ?? "";
     this.endSuffix = options.endSuffix ?? "";

@@ -37,7 +37,8 @@ export interface StageFactory {
   readonly fuses?: boolean;
   // What the quick decoder needs to know of a stage.
   readonly isByteLevel?: boolean;
-  readonly isByteFallback?: boolean;
+  /** For byte fallback: the tokens that a run of bytes becomes. */
+  readonly readRun?: (run: readonly number[]) => readonly string[];
   readonly isFuse?: boolean;
   /** For a stage that maps each token by itself, knowing only whether it is the first. */
   readonly map?: (token: string, isFirst: boolean) => string;
@@ -60,7 +61,7 @@ function readStages(value: unknown, path: string, depth: number): StageFactory[]
     case "ByteLevel":
       return [{ create: createByteLevel, fuses: true, isByteLevel: true }];
     case "ByteFallback":
-      return [{ create: createByteFallback, isByteFallback: true }];
+      return [createByteFallback(readWholeRun)];
     case "Fuse":
       return [{ create: (next) => next, fuses: true, isFuse: true }];
     case "Metaspace":
@@ -175,35 +176,55 @@ export function createTextStream(): { push(bytes: Uint8Array): string; end(): st
   };
 }
 
-/**
- * Runs of `<0xNN>` tokens become text when the whole run is valid UTF-8, and otherwise one U+FFFD
- * for each byte. The run must end before anything is certain.
- */
-function createByteFallback(next: TokenReceiver, fused: boolean): TokenReceiver {
-  const run: number[] = [];
-  const flush = (): void => {
-    if (run.length === 0) return;
-    const text = decodeUtf8Strictly(Uint8Array.from(run));
-    if (text !== null) next.push(text);
-    else for (let i = 0; i < run.length; i++) next.push("\ufffd");
-    run.length = 0;
-  };
-  const receiver: TokenReceiver = {
-    push(token) {
-      const byte = readByteToken(token);
-      if (byte >= 0) {
-        run.push(byte);
-      } else {
+/** Runs of `<0xNN>` tokens become text. The run must end before anything is certain. */
+export function createByteFallback(
+  readRun: (run: readonly number[]) => readonly string[],
+): StageFactory {
+  const create: StageFactory["create"] = (next, fused) => {
+    const run: number[] = [];
+    const flush = (): void => {
+      for (const token of readRun(run)) next.push(token);
+      run.length = 0;
+    };
+    const receiver: TokenReceiver = {
+      push(token) {
+        const byte = readByteToken(token);
+        if (byte >= 0) {
+          run.push(byte);
+        } else {
+          flush();
+          next.push(token);
+        }
+      },
+      end() {
         flush();
-        next.push(token);
-      }
-    },
-    end() {
-      flush();
-      next.end();
-    },
+        next.end();
+      },
+    };
+    return fused ? gather(receiver, (token) => token) : receiver;
   };
-  return fused ? gather(receiver, (token) => token) : receiver;
+  return { create, readRun };
+}
+
+/** A run that is valid UTF-8 as a whole, or one U+FFFD for each of its bytes. */
+function readWholeRun(run: readonly number[]): readonly string[] {
+  if (run.length === 0) return [];
+  if (run.length === 1 && run[0]! < 0x80) return [String.fromCharCode(run[0]!)];
+  const text = decodeUtf8Strictly(Uint8Array.from(run));
+  return text === null ? run.map(() => "\ufffd") : [text];
+}
+
+/** Every character of a run, and one U+FFFD for each byte that belongs to none. */
+export function readCharactersOfRun(run: readonly number[]): readonly string[] {
+  const characters: string[] = [];
+  for (let at = 0; at < run.length; ) {
+    const first = run[at]!;
+    const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    const character = decodeUtf8Strictly(Uint8Array.from(run.slice(at, at + length)));
+    characters.push(character ?? "\ufffd");
+    at += character === null ? 1 : length;
+  }
+  return characters;
 }
 
 /** The byte that a token `<0xNN>` stands for, or -1. */

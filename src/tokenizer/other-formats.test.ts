@@ -125,6 +125,33 @@ describe("SentencePiece models", () => {
     expect(tokenizer.encode("ab  xy").tokens).toEqual(["▁", "ab", "▁", "xy"]);
   });
 
+  test("of cuts that are equal in single precision, the one that the native library takes", () => {
+    const scores = { "▁": -2.1, x: -3.3, "0": -0.3, "00": -0.1 };
+    const pieces = Object.entries(scores).map(([text, score]) => ({ text, score }));
+    const model = writeSentencePieceModel({ pieces: [...controls, ...pieces], modelType: 1 });
+    const tokenizer = assembleTokenizer(readSentencePieceModel(model), {});
+    // As encoded by SentencePiece 0.1.97.
+    expect(tokenizer.encode("x000").tokens).toEqual(["▁", "x", "00", "0"]);
+  });
+
+  test("unknown characters are shown as they are", () => {
+    const pieces = merged.map((text, i) => ({ text, score: -i }));
+    const model = writeSentencePieceModel({ pieces: [...controls, ...pieces], modelType: 2 });
+    const tokenizer = assembleTokenizer(readSentencePieceModel(model), {});
+    expect(tokenizer.encode("a éü b").tokens).toEqual(["▁a", "▁", "éü", "▁", "b"]);
+  });
+
+  test("every character of a run of bytes is read, whatever stands beside it", () => {
+    const tokenizer = bpe();
+    const ids = [0x51, 0x98, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80, 0xe2, 0x82].map(
+      (byte) => 3 + byte,
+    );
+    const text = "Q\ufffdé😀\ufffd\ufffd";
+    expect(tokenizer.decode(ids)).toBe(text);
+    const stream = tokenizer.streamDecoder();
+    expect(ids.map((id) => stream.push(id)).join("") + stream.end()).toBe(text);
+  });
+
   test("damaged files end in a JetonError", () => {
     const good = writeSentencePieceModel({
       pieces: [...controls, ...merged.map((text, i) => ({ text, score: -i }))],

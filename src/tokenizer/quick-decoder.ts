@@ -32,8 +32,8 @@ export function createQuickDecoder(
   let at = 0;
   const maps: NonNullable<StageFactory["map"]>[] = [];
   while (stages[at]?.map !== undefined) maps.push(stages[at++]!.map!);
-  const hasBytes = stages[at]?.isByteFallback === true;
-  if (hasBytes) at++;
+  const readRun = stages[at]?.readRun;
+  if (readRun !== undefined) at++;
   const isFused = stages[at]?.isFuse === true;
   if (isFused) at++;
   const strip = isFused ? stages[at]?.stripsFront : undefined;
@@ -41,14 +41,14 @@ export function createQuickDecoder(
   if (at < stages.length) return null;
   const map = (token: string, isFirst: boolean): string =>
     maps.reduce((text, step) => step(text, isFirst), token);
-  return new MappedDecoder(source, map, hasBytes, strip);
+  return new MappedDecoder(source, map, readRun, strip);
 }
 
 /** Chains of maps: each id is a text, or a byte under byte fallback. */
 class MappedDecoder implements QuickDecoder {
   private readonly source: TokenSource;
   private readonly map: (token: string, isFirst: boolean) => string;
-  private readonly hasBytes: boolean;
+  private readonly readRun: StageFactory["readRun"];
   private readonly strip: { content: string; count: number } | undefined;
   /** What each id becomes when it is not the first. */
   private readonly forms: (string | number | undefined)[];
@@ -56,12 +56,12 @@ class MappedDecoder implements QuickDecoder {
   constructor(
     source: TokenSource,
     map: (token: string, isFirst: boolean) => string,
-    hasBytes: boolean,
+    readRun: StageFactory["readRun"],
     strip: { content: string; count: number } | undefined,
   ) {
     this.source = source;
     this.map = map;
-    this.hasBytes = hasBytes;
+    this.readRun = readRun;
     this.strip = strip;
     this.forms = new Array<string | number | undefined>(source.size).fill(undefined);
   }
@@ -89,12 +89,12 @@ class MappedDecoder implements QuickDecoder {
         continue;
       }
       if (run !== null) {
-        text += textOfRun(run);
+        text += this.textOfRun(run);
         run = null;
       }
       text += form;
     }
-    if (run !== null) text += textOfRun(run);
+    if (run !== null) text += this.textOfRun(run);
     if (this.strip === undefined) return text;
     const { content, count } = this.strip;
     let from = 0;
@@ -104,15 +104,13 @@ class MappedDecoder implements QuickDecoder {
 
   private formOf(token: string, isFirst: boolean): string | number {
     const text = this.map(token, isFirst);
-    const byte = this.hasBytes ? readByteToken(text) : -1;
+    const byte = this.readRun === undefined ? -1 : readByteToken(text);
     return byte < 0 ? text : byte;
   }
-}
 
-/** A run of bytes as text: whole or, where it is not valid, one U+FFFD for each byte. */
-export function textOfRun(run: readonly number[]): string {
-  if (run.length === 1 && run[0]! < 0x80) return String.fromCharCode(run[0]!);
-  return decodeUtf8Strictly(Uint8Array.from(run)) ?? "\ufffd".repeat(run.length);
+  private textOfRun(run: readonly number[]): string {
+    return this.readRun!(run).join("");
+  }
 }
 
 const lengthBits = 6;

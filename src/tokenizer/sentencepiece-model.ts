@@ -12,7 +12,7 @@ import {
   type ScoredToken,
   utf8LengthOf,
 } from "./byte-pair-model.ts";
-import { readDecoder } from "./decoders.ts";
+import { createByteFallback, readCharactersOfRun, readDecoder } from "./decoders.ts";
 import type { Normalizer } from "./normalizer.ts";
 import { splitAtMatches } from "./pattern.ts";
 import { readPostProcessor } from "./post-processors.ts";
@@ -95,18 +95,12 @@ export function readSentencePieceModel(bytes: Uint8Array): TokenizerParts {
     model: userDefined.size === 0 ? base : withSymbols(base, userDefined),
     addedTokens,
     postProcessor: readPostProcessor(null, "post_processor"),
-    decoder: readDecoder(
-      {
-        type: "Sequence",
-        decoders: [
-          { type: "Replace", pattern: { String: metaspace }, content: " " },
-          { type: "ByteFallback" },
-          { type: "Fuse" },
-          { type: "Strip", content: " ", start: countLeadingSpaces(normalization), stop: 0 },
-        ],
-      },
-      "decoder",
-    ),
+    decoder: [
+      { type: "Replace", pattern: { String: metaspace }, content: " " },
+      createByteFallback(readCharactersOfRun),
+      { type: "Fuse" },
+      { type: "Strip", content: " ", start: countLeadingSpaces(normalization), stop: 0 },
+    ].flatMap((stage) => ("type" in stage ? readDecoder(stage, "decoder") : [stage])),
     truncation: null,
     padding: null,
   };
@@ -201,6 +195,7 @@ function createModel(
     bytesAsSymbols: false,
     unknownToken: pieces[unknownId]!.text,
     fuseUnknown: true,
+    unknownShowsText: true,
     byteFallback: trainer.byteFallback,
   });
 }

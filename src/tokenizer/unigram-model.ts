@@ -136,10 +136,11 @@ class UnigramModel implements WordModel {
         if (node < 0) break;
         const id = trie.valueAt(node);
         if (id < 0) continue;
-        let score = scores[id]! + here;
-        if (singlePrecision) score = Math.fround(score);
+        // SentencePiece compares a double with the best sum in single precision: of nearly equal cuts
+        // the later one stays where rounding took more from the earlier one.
+        const score = scores[id]! + here;
         if (from[end]! < 0 || score > best[end]!) {
-          best[end] = score;
+          best[end] = singlePrecision ? Math.fround(score) : score;
           from[end] = start;
           last[end] = id;
         }
