@@ -139,7 +139,9 @@ export class WordCache {
     slots[at + startField] = kept.length;
     slots[at + countField] = fresh.length;
     slots[at + firstField] = fresh.length > 0 ? fresh.ids[0]! : -1;
-    this.keys.set(this.units.subarray(start, end), this.keyCount);
+    // `set` costs more than it saves on so few units.
+    const { keys, units } = this;
+    for (let i = start, key = this.keyCount; i < end; i++) keys[key++] = units[i]!;
     this.keyCount += length;
     kept.reserve(fresh.length);
     for (let i = 0; i < fresh.length; i++)
