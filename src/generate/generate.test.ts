@@ -13,6 +13,7 @@ import { complete, generate } from "./generate.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { score } from "./score.ts";
 import { createStopText } from "./stop-text.ts";
+import type { GenerateOptions } from "./types.ts";
 
 const data = process.env["JETON_DATA"];
 const tiny = data ? join(data, "models/tinystories-260k") : "";
@@ -121,6 +122,20 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
         expect(plain.tokens[index]!.logProbability).toBeCloseTo(logProbability, 4);
         expect(drafted.tokens[index]!.logProbability).toBeCloseTo(logProbability, 3);
       }
+    }
+  });
+
+  test("draws of several requests in one pass are those of each alone", async () => {
+    const requests = [
+      { temperature: 0.7, seed: 1 },
+      { greedy: true },
+      { temperature: 1.2, minP: 0.02, seed: 2 },
+      { temperature: 0.9, topP: 0.9, seed: 3 },
+    ].map((options) => ({ ...options, maxTokens: 30, ignoreEndOfSequence: true }));
+    const ask = (options: GenerateOptions) => complete(model, "The dog", options);
+    const together = await Promise.all(requests.map(ask));
+    for (const [index, options] of requests.entries()) {
+      expect(together[index]!.ids).toEqual((await ask(options)).ids);
     }
   });
 

@@ -666,7 +666,7 @@ function wantedRows({ results, ids }: HandleStep): number {
   return results === "none" ? 0 : results === "all" ? ids.length : 1;
 }
 
-/** The draws of all wanted rows, `[rows, drawWidth]`; rows without one get what draws the best token. */
+/** The draws of all wanted rows, `[rows, drawWidth]`. What zeros draw for the others is read by nobody. */
 function drawRows(steps: readonly HandleStep[], rows: number): Float32Array {
   const values = new Float32Array(rows * drawWidth);
   let row = 0;

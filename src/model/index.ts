@@ -47,6 +47,7 @@ export type {
   OpenSequence,
   SequenceStep,
   StepResult,
+  TokenDraws,
   WeightFormat,
 } from "./types.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights.ts";
