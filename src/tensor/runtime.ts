@@ -78,7 +78,18 @@ export function locateWasm(folder: string): void {
   wasmFolder = folder;
 }
 
+/**
+ * Keeps ONNX Runtime from reporting to its makers: since 1.30 the native library for Linux and macOS
+ * writes an identifier of the machine into the cache folder and uploads events about sessions. Call it
+ * on the main thread before the library is loaded in any: a worker's `process.env` is a copy that native
+ * code does not see. Whoever wants the reports sets `ORT_DISABLE_TELEMETRY=0`.
+ */
+export function disableRuntimeTelemetry(): void {
+  process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
+}
+
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
+  if (device === "cpu") disableRuntimeTelemetry();
   const module =
     device === "cpu"
       ? // Bundlers for the browser must not follow this import.

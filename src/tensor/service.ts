@@ -8,7 +8,7 @@
  * the running call, lets the service release what it holds, and lets the thread end by itself.
  */
 import { JetonError } from "../core/index.ts";
-import { isNode } from "./runtime.ts";
+import { disableRuntimeTelemetry, isNode } from "./runtime.ts";
 
 /** What a service module's function returns. */
 export interface Service {
@@ -107,6 +107,7 @@ async function startWorker<T extends Service>(
   const entry = import.meta.url.endsWith(".ts")
     ? "../testing/source-worker.mjs"
     : "./service-worker.js";
+  disableRuntimeTelemetry();
   const worker = new Worker(new URL(entry, import.meta.url), {
     workerData: start,
     transferList: [...transfer],
