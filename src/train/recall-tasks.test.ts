@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { makeRecallTask, type RecallTaskOptions, recallTaskKinds } from "./recall-tasks.ts";
+import { drawWording, unseenWordings } from "./recall-wordings.ts";
 
 const words = Array.from(
   { length: 200 },
@@ -48,6 +49,26 @@ test("the answer ends where it is said to have been told", () => {
       }
     }),
   );
+});
+
+test("a document whose keys are few ends, however long it was to be", () => {
+  for (let seed = 0; seed < 300; seed++) {
+    const options = { kind: "key-value", words, filler, length: 20_000, questions: 5 } as const;
+    expect(makeRecallTask(createRandom(seed), options).questions).toHaveLength(5);
+  }
+});
+
+test("unseen wordings are never drawn for training", () => {
+  const shape = (told: (key: string, value: string) => string): string =>
+    told("KEY", "VALUE").trim();
+  const unseen = new Set(unseenWordings.map(({ told }) => shape(told)));
+  const drawn = new Set<string>();
+  for (let seed = 0; seed < 20_000; seed++) {
+    drawn.add(shape(drawWording(createRandom(seed), words).told));
+  }
+  expect([...drawn].filter((told) => unseen.has(told))).toEqual([]);
+  // Hardly two documents are worded alike.
+  expect(drawn.size).toBeGreaterThan(8_000);
 });
 
 test("the same stream gives the same document, another one another", () => {

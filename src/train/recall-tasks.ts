@@ -4,6 +4,7 @@
  * context method still finds what it needs.
  */
 import type { Random } from "../core/index.ts";
+import { drawWording, unseenWordings } from "./recall-wordings.ts";
 
 export const recallTaskKinds = ["key-value", "passkey", "copy", "list"] as const;
 
@@ -23,6 +24,8 @@ export interface RecallTaskOptions {
   readonly length: number;
   /** Questions at the end. Default 1; `passkey` asks only one. */
   readonly questions?: number;
+  /** `key-value`: whether only wordings are used that no training meets. Default false. */
+  readonly unseenWordings?: boolean;
 }
 
 /** A question with what it needs to be answered. */
@@ -41,79 +44,23 @@ export interface RecallTask {
   readonly questions: readonly RecallQuestion[];
 }
 
-/** How a pair is told and asked for; `asked` ends where the value begins. */
-interface Wording {
-  readonly intro: string;
-  readonly told: (key: string, value: string) => string;
-  readonly between: string;
-  readonly asked: (key: string) => string;
-  readonly end: string;
-}
-
-const wordings: readonly Wording[] = [
-  {
-    intro: "Remember these pairs.\n",
-    told: (key, value) => `${key}: ${value}\n`,
-    between: "Now the same again.\n",
-    asked: (key) => `${key}:`,
-    end: "\n",
-  },
-  {
-    intro: "",
-    told: (key, value) => `The code of ${key} is ${value}. `,
-    between: "\n",
-    asked: (key) => `What is the code of ${key}? The code of ${key} is`,
-    end: ".\n",
-  },
-  {
-    intro: "In the house there are many boxes. ",
-    told: (key, value) => `In the box of ${key} lies ${value}. `,
-    between: "\nWhat lies in the boxes?\n",
-    asked: (key) => `In the box of ${key} lies`,
-    end: ".\n",
-  },
-  {
-    intro: "{\n",
-    told: (key, value) => `  "${key}": "${value}",\n`,
-    between: "}\n",
-    asked: (key) => `The value of "${key}" is "`,
-    end: '"\n',
-  },
-  {
-    intro: "",
-    told: (key, value) => `const ${key} = "${value}";\n`,
-    between: "\n",
-    asked: (key) => `assert(${key} === "`,
-    end: '");\n',
-  },
-  {
-    intro: "Key | Value\n",
-    told: (key, value) => `${key} | ${value}\n`,
-    between: "\n",
-    asked: (key) => `Q: ${key}\nA:`,
-    end: "\n",
-  },
-  {
-    intro: "",
-    told: (key, value) => `${key} lives in ${value}. `,
-    between: "\n",
-    asked: (key) => `Where does ${key} live? ${key} lives in`,
-    end: ".\n",
-  },
-];
-
 const secrets: readonly { told: string; asked: string; end: string }[] = [
   {
     told: "The pass key is $. Remember it. ",
-    asked: "What is the pass key? The pass key is",
+    asked: "What is the pass key? The pass key is ",
     end: ".",
   },
-  { told: "Remember that the secret number is $. ", asked: "The secret number is", end: "." },
+  { told: "Remember that the secret number is $. ", asked: "The secret number is ", end: "." },
   {
     told: "The door opens with the number $. ",
-    asked: "Which number opens the door? It is",
+    asked: "Which number opens the door? It is ",
     end: ".",
   },
+  { told: "Do not forget: $ is the magic word. ", asked: "The magic word is ", end: "." },
+  { told: "My token is $; keep it. ", asked: "What is my token? Your token is ", end: "." },
+  { told: "[secret=$] ", asked: "\n[secret=", end: "]" },
+  { told: "They hid $ under the stone. ", asked: "What did they hide? They hid ", end: "." },
+  { told: "Ticket $ wins. ", asked: "Which ticket wins? Ticket ", end: " wins." },
 ];
 
 /** Makes one document. Equal arguments and a stream in the same state give the same document. */
@@ -139,15 +86,26 @@ function makeCode(random: Random, length: number, alphabet: string): string {
   return code;
 }
 
+const digits = "0123456789";
+const letters = "abcdefghijklmnopqrstuvwxyz";
+
 /** What keys, or values, of one document look like. */
 function makeNaming(random: Random, words: readonly string[]): () => string {
+  const length = 2 + random.integer(5);
+  const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase());
   const namings: (() => string)[] = [
     () => pick(random, words),
     () => pick(random, words),
+    () => capital(pick(random, words)),
+    () => `${pick(random, words)} ${pick(random, words)}`,
+    () => `${capital(pick(random, words))} ${capital(pick(random, words))}`,
     () => `${pick(random, words)}${random.integer(90) + 10}`,
-    () => makeCode(random, 4, "0123456789"),
-    () => makeCode(random, 6, "abcdefghijklmnopqrstuvwxyz"),
-    () => pick(random, words).replace(/^./, (letter) => letter.toUpperCase()),
+    () => `${pick(random, words)}-${makeCode(random, 2, digits)}`,
+    () => makeCode(random, length, digits),
+    () => makeCode(random, 1 + random.integer(5), digits),
+    () => String(10 + random.integer(90)),
+    () => makeCode(random, length, letters),
+    () => makeCode(random, length, letters.toUpperCase() + digits),
   ];
   return pick(random, namings);
 }
@@ -162,9 +120,11 @@ function ask(
   const asked = questions.map((question) => {
     text += question.asked;
     // A space goes with the word after it, as tokenizers have it.
-    const answer = /["\n]$/.test(text) ? question.answer : ` ${question.answer}`;
-    const made = { prompt: text, answer, distance: text.length - question.toldAt };
-    text += answer + question.end;
+    const space = text.endsWith(" ") ? " " : "";
+    const prompt = text.slice(0, text.length - space.length);
+    const answer = space + question.answer;
+    const made = { prompt, answer, distance: prompt.length - question.toldAt };
+    text = prompt + answer + question.end;
     return made;
   });
   return { kind, text, questions: asked };
@@ -172,17 +132,19 @@ function ask(
 
 function makeKeyValue(random: Random, options: RecallTaskOptions): RecallTask {
   const { words, length, questions = 1 } = options;
-  const wording = pick(random, wordings);
-  // A name in code has to begin with a letter.
-  const isCode = wording.intro === "" && wording.told("", "").startsWith("const");
-  const makeKey = isCode ? () => pick(random, words) : makeNaming(random, words);
+  const wording = options.unseenWordings
+    ? pick(random, unseenWordings)
+    : drawWording(random, words);
+  const makeKey = wording.keysAreNames ? () => pick(random, words) : makeNaming(random, words);
   const makeValue = makeNaming(random, words);
   let text = wording.intro;
   const told = new Map<string, { value: string; at: number }>();
+  let repeated = 0;
   while (text.length < length) {
     const key = makeKey();
     if (told.has(key)) {
-      if (told.size >= words.length / 2) break;
+      // Some kinds of keys are few: a document that has most of them ends early.
+      if (++repeated > 50) break;
       continue;
     }
     const value = makeValue();
@@ -202,7 +164,7 @@ function makeKeyValue(random: Random, options: RecallTaskOptions): RecallTask {
 function makePasskey(random: Random, options: RecallTaskOptions): RecallTask {
   const { filler, length } = options;
   const secret = pick(random, secrets);
-  const answer = makeCode(random, 5, "0123456789");
+  const answer = makeCode(random, 3 + random.integer(5), random.integer(4) > 0 ? digits : letters);
   const place = random.uniform() * length;
   let text = "";
   let toldAt = -1;
@@ -221,9 +183,13 @@ function makePasskey(random: Random, options: RecallTaskOptions): RecallTask {
 function makeCopy(random: Random, options: RecallTaskOptions): RecallTask {
   const { words, filler, length } = options;
   const styles = [
-    { before: "Copy: ", again: "\nAgain:" },
-    { before: "Repeat after me: ", again: "\nYes:" },
-    { before: "", again: "\nThe same once more:" },
+    { before: "Copy: ", again: "\nAgain: " },
+    { before: "Repeat after me: ", again: "\nYes: " },
+    { before: "", again: "\nThe same once more: " },
+    { before: "", again: "\n" },
+    { before: "<text>", again: "</text>\n<text>" },
+    { before: "He said: ", again: "\nAnd again he said: " },
+    { before: "# Original\n", again: "\n# Copy\n" },
   ];
   const style = pick(random, styles);
   const isProse = random.uniform() < 0.3;
@@ -245,11 +211,18 @@ function makeCopy(random: Random, options: RecallTaskOptions): RecallTask {
 function makeList(random: Random, options: RecallTaskOptions): RecallTask {
   const { words, length, questions = 1 } = options;
   const styles = [
-    { intro: "A list:\n", told: (n: number) => `${n}. `, asked: (n: number) => `Number ${n} is` },
+    { intro: "A list:\n", told: (n: number) => `${n}. `, asked: (n: number) => `Number ${n} is ` },
     {
       intro: "",
       told: (n: number) => `Line ${n}: `,
-      asked: (n: number) => `What does line ${n} say? Line ${n}:`,
+      asked: (n: number) => `What does line ${n} say? Line ${n}: `,
+    },
+    { intro: "# Items\n", told: (n: number) => `${n}) `, asked: (n: number) => `${n}) ` },
+    { intro: "", told: (n: number) => `#${n} = `, asked: (n: number) => `#${n} = ` },
+    {
+      intro: "What to do.\n",
+      told: (n: number) => `Step ${n}. `,
+      asked: (n: number) => `Which is step ${n}? Step ${n}. `,
     },
   ];
   const style = pick(random, styles);
