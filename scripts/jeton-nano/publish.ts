@@ -4,7 +4,8 @@
  *     node --import tsx scripts/jeton-nano/publish.ts models/NAME DATA REPORT RUN...
  *
  * DATA is what `prepare.ts` made, REPORT what `evaluate.ts` printed, RUN the folders of the stages in
- * their order; the model is that of the last one.
+ * their order; the model is that of the last one. With `--goes-on` in place of the first RUN the stages
+ * went on from the model that stands there: `training.json` beside it remembers what came before.
  */
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -24,9 +25,21 @@ interface Stage {
   readonly settings: { readonly sequenceLength: number; readonly batch: number };
 }
 
-const [out, data, reportFile, ...runs] = process.argv.slice(2);
+/** What the card tells of a training, and a later one adds to. */
+interface Training {
+  /** One line for each stage. */
+  readonly stages: readonly string[];
+  readonly tokens: number;
+  readonly seconds: number;
+  /** Files of the loss curves. */
+  readonly curves: readonly string[];
+}
+
+const [out, data, reportFile, ...rest] = process.argv.slice(2);
+const goesOn = rest[0] === "--goes-on";
+const runs = goesOn ? rest.slice(1) : rest;
 if (out === undefined || data === undefined || reportFile === undefined || runs.length === 0) {
-  throw new Error("usage: publish.ts models/NAME DATA REPORT RUN...");
+  throw new Error("usage: publish.ts models/NAME DATA REPORT [--goes-on] RUN...");
 }
 const name = basename(out);
 const readJson = async (path: string): Promise<unknown> => JSON.parse(await readFile(path, "utf8"));
@@ -35,6 +48,26 @@ const { licences } = (await readJson(join(data, "sources.json"))) as {
   licences: Record<string, string>;
 };
 const stages = await Promise.all(runs.map(readStage));
+const trainingFile = join(out, "training.json");
+const before: Training = goesOn
+  ? ((await readJson(trainingFile)) as Training)
+  : { stages: [], tokens: 0, seconds: 0, curves: [] };
+const curve = goesOn ? `loss-${before.stages.length + 1}.svg` : "loss.svg";
+const training: Training = {
+  stages: [
+    ...before.stages,
+    ...stages.map(
+      ({ entries, settings }) =>
+        `${entries.length} steps of ${settings.batch} sequences of ${settings.sequenceLength} tokens`,
+    ),
+  ],
+  tokens: stages.reduce((sum, { entries }) => sum + entries.at(-1)!.tokens, before.tokens),
+  seconds: stages.reduce(
+    (sum, { entries }) => sum + entries.reduce((s, e) => s + e.seconds, 0),
+    before.seconds,
+  ),
+  curves: [...before.curves, curve],
+};
 const model = join(runs.at(-1)!, "model");
 
 await mkdir(out, { recursive: true });
@@ -55,7 +88,8 @@ await writeFileAtomically(
   `${JSON.stringify({ ...generation, do_sample: true, temperature: 0.7, top_p: 0.9 }, null, 2)}\n`,
 );
 await copyFile(join(data, "sources.json"), join(out, "sources.json"));
-await writeFileAtomically(join(out, "loss.svg"), drawLossCurve(joinStages(), name));
+await writeFileAtomically(join(out, curve), drawLossCurve(joinStages(), name));
+await writeFileAtomically(trainingFile, `${JSON.stringify(training, null, 2)}\n`);
 await writeFileAtomically(join(out, "README.md"), await writeCard());
 
 async function readStage(run: string): Promise<Stage> {
@@ -88,9 +122,7 @@ function recallNote(): string {
 async function writeCard(): Promise<string> {
   const config = (await readJson(join(model, "config.json"))) as Record<string, number>;
   const parameters = (await readFile(join(model, "model.safetensors"))).length / 2;
-  const tokens = stages.reduce((sum, { entries }) => sum + entries.at(-1)!.tokens, 0);
-  const hours =
-    stages.reduce((sum, { entries }) => sum + entries.reduce((s, e) => s + e.seconds, 0), 0) / 3600;
+  const hours = training.seconds / 3600;
   const { bitsPerByte, recall, questions, heldOutBytes } = report;
   const distances = Object.keys(Object.values(recall)[0]!);
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
@@ -103,10 +135,6 @@ async function writeCard(): Promise<string> {
     ngramOfTokens:
       "order-5 n-gram of the same tokens (Kneser-Ney, same training prose, goes on learning)",
   };
-  const stageLines = stages.map(
-    ({ entries, settings }) =>
-      `${entries.length} steps of ${settings.batch} sequences of ${settings.sequenceLength} tokens`,
-  );
   return `---
 license: apache-2.0
 language: en
@@ -129,7 +157,8 @@ Only text whose licence allows giving the weights away:
 - TypeScript and documents of ${Object.keys(licences).length} packages under permissive licences ([list](sources.json)), and jeton's own
   sources;
 - generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
-  (\`src/train/recall-tasks.ts\`).
+  (\`src/train/recall-tasks.ts\`), in wordings composed anew for every document
+  (\`src/train/recall-wordings.ts\`, which keeps seven that no training meets).
 
 Made by \`scripts/jeton-nano/prepare.ts\`.
 
@@ -140,13 +169,13 @@ JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
 scripts/jeton-nano/train.sh OUT
 \`\`\`
 
-${stageLines.map((line) => `- ${line}`).join("\n")}
+${training.stages.map((line) => `- ${line}`).join("\n")}
 
-${formatCount(tokens)} tokens in all, AdamW. The heads that find an earlier occurrence of the present token were
+${formatCount(training.tokens)} tokens in all, AdamW. The heads that find an earlier occurrence of the present token were
 planted in the first weights (\`src/train/copy-heads.ts\`): from ordinary first weights none had formed after
 eight million tokens, and the same model recalled nothing.
 
-![loss curve](loss.svg)
+${training.curves.map((file) => `![loss curve](${file})`).join("\n")}
 
 ## Measured
 
