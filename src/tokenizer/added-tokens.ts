@@ -101,33 +101,38 @@ export function createFinder(
       }
       node = next;
     }
-    node.token = token;
+    // Of tokens that normalization has made equal the first counts.
+    node.token ??= token;
   }
   if (contents.length === 0) return null;
-  const next = createSearch(contents);
+  const search = createSearch(contents);
 
   return {
-    mayOccur: (text) => next(text, 0) >= 0,
+    mayOccur: (text) => search(text)(0) >= 0,
     cut(text, accepts, visit) {
+      const next = search(text);
       let covered = 0;
-      for (let at = next(text, 0); at >= 0; ) {
+      for (let at = next(0); at >= 0; ) {
         const found = longestAt(root, text, at);
         if (found === null) {
-          at = next(text, at + 1);
+          at = next(at + 1);
           continue;
         }
         const { token } = found;
         let start = at;
         let end = found.end;
-        at = next(text, end);
+        at = next(end);
         if (token.special && accepts !== null && !accepts(token)) continue;
         if (token.singleWord && (isWordBefore(text, start) || isWordAt(text, end))) continue;
         if (token.leftStrip) {
           while (start > covered && isWhitespace(text.charCodeAt(start - 1))) start--;
+          // The token before may have taken white space that this one begins with.
+          start = Math.max(start, covered);
         }
         if (token.rightStrip) {
           while (end < text.length && isWhitespace(text.charCodeAt(end))) end++;
         }
+        if (start >= end) continue;
         if (covered < start) visit(covered, start, null);
         visit(start, end, token);
         covered = end;
@@ -152,11 +157,14 @@ function longestAt(
   return found;
 }
 
+/** The next place at or after `from` where a token could start, or -1. `from` must not go down. */
+type Search = (from: number) => number;
+
 /**
- * The next place from which a token could start. Tokens usually share a beginning (`<|`), which the
- * engine's own search finds much faster than any loop.
+ * Starts the search of a text for places where a token could start. Tokens usually share a beginning
+ * (`<|`), which the engine's own search finds much faster than any loop.
  */
-function createSearch(contents: readonly string[]): (text: string, from: number) => number {
+function createSearch(contents: readonly string[]): (text: string) => Search {
   const prefixes = new Map<string, string>();
   for (const content of contents) {
     const first = content[0]!;
@@ -166,21 +174,27 @@ function createSearch(contents: readonly string[]): (text: string, from: number)
   const needles = [...prefixes.values()];
   if (needles.length === 1) {
     const needle = needles[0]!;
-    return (text, from) => text.indexOf(needle, from);
+    return (text) => (from) => text.indexOf(needle, from);
   }
   if (needles.length <= 3) {
-    return (text, from) => {
-      let best = -1;
-      for (const needle of needles) {
-        const at = text.indexOf(needle, from);
-        if (at >= 0 && (best < 0 || at < best)) best = at;
-      }
-      return best;
+    return (text) => {
+      // Places are kept until they are passed: a needle that is rare or absent would otherwise be
+      // looked for through the whole rest of the text again and again.
+      const places = needles.map((needle) => text.indexOf(needle));
+      return (from) => {
+        let best = -1;
+        for (let i = 0; i < needles.length; i++) {
+          let at = places[i]!;
+          if (at >= 0 && at < from) at = places[i] = text.indexOf(needles[i]!, from);
+          if (at >= 0 && (best < 0 || at < best)) best = at;
+        }
+        return best;
+      };
     };
   }
   const firstUnits = new Uint8Array(0x10000);
   for (const needle of needles) firstUnits[needle.charCodeAt(0)] = 1;
-  return (text, from) => {
+  return (text) => (from) => {
     for (let i = from; i < text.length; i++) if (firstUnits[text.charCodeAt(i)] === 1) return i;
     return -1;
   };

@@ -194,10 +194,9 @@ class BytePairModel implements WordModel {
     else this.readCharacters(word);
     if (this.count > shortWord) this.mergeLong();
     else if (this.count > 1) this.mergeShort();
-    // A word that merges into one token is that token; only another one needs the look-up.
     if (
       this.ignoreMerges &&
-      this.count !== 1 &&
+      !this.isWholeWord(word) &&
       word.length <= this.longestToken &&
       this.mayBeToken()
     ) {
@@ -216,6 +215,18 @@ class BytePairModel implements WordModel {
       sink.push(symbols[i]!, start, end);
       start = end;
     }
+  }
+
+  /** True when the word has merged into one token, which is then the word itself as a token. */
+  private isWholeWord(word: string): boolean {
+    if (this.count !== 1) return false;
+    if (this.allBytesKnown) return true;
+    // Unknown characters, fused or lost, and a suffix make one token of a word that it does not spell.
+    return (
+      this.endSuffix === "" &&
+      this.symbols[0] !== this.unknownId &&
+      this.lengths[0] === utf8LengthOf(word)
+    );
   }
 
   private addSymbol(id: number, length: number): void {

@@ -141,7 +141,8 @@ function gather(next: TokenReceiver, map: (token: string) => string): TokenRecei
 }
 
 /** Bytes written in the byte alphabet, as text; a token with other characters gives its own UTF-8. */
-function createByteLevel(next: TokenReceiver): TokenReceiver {
+function createByteLevel(next: TokenReceiver, fused: boolean): TokenReceiver {
+  if (fused) return gather(createByteLevel(next, false), (token) => token);
   const text = createTextStream();
   return {
     push(token) {

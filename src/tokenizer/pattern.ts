@@ -106,11 +106,18 @@ export function findMatches(expression: RegExp, text: string): number[] {
   expression.lastIndex = 0;
   for (let match = expression.exec(text); match !== null; match = expression.exec(text)) {
     const end = match.index + match[0].length;
-    bounds.push(match.index, end);
     if (match[0] === "") {
       const pair = text.codePointAt(match.index);
       expression.lastIndex = match.index + (pair !== undefined && pair > 0xffff ? 2 : 1);
+      // V8 finds places between the two halves of a character as well.
+      if (isInsidePair(text, match.index)) continue;
     }
+    bounds.push(match.index, end);
   }
   return bounds;
+}
+
+function isInsidePair(text: string, at: number): boolean {
+  if (at === 0 || (text.charCodeAt(at) & 0xfc00) !== 0xdc00) return false;
+  return (text.charCodeAt(at - 1) & 0xfc00) === 0xd800;
 }

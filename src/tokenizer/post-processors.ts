@@ -217,7 +217,8 @@ export function trimOffsets(
   }
   let [start, end] = offsets;
   if (leading > 0) {
-    if ((isFirst || start === 0) && prefixSpace) leading--;
+    // Several spaces cannot be the tokenizer's own: they all stand in the text.
+    if ((isFirst || start === 0) && prefixSpace && leading === 1) leading = 0;
     for (; leading > 0 && start < end; leading--) start += characterLength(text, start);
   }
   if (trailing > 0) {

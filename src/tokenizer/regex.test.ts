@@ -36,6 +36,17 @@ describe("Oniguruma patterns in JavaScript", () => {
     ["\\h+", "xfF0g", ["fF0"]],
     ["{|}", "{}", ["{", "}"]],
     ["(?#comment)a", "a", ["a"]],
+    // In brackets a word is stricter than outside.
+    ["\\w+", "b½c", ["b½c"]],
+    ["[\\w-]+", "b½-c", ["b", "-c"]],
+    ["[[:word:]]+", "b½c", ["b", "c"]],
+    ["[[:graph:]]+", "a€ \u200b\u0001b", ["a€", "\u200b", "b"]],
+    ["[[:print:]]+", "a \u2028b\n", ["a ", "b"]],
+    ["\\p{Alnum}+|\\p{^Print}", "a1-²\n", ["a1", "\n"]],
+    ["\\pL", "apLb", ["pL"]],
+    ["(?i:ſ)", "S s ſ", ["S", "s", "ſ"]],
+    // Empty matches stand between characters, never inside of one.
+    ["$", "a😀\n", ["", ""]],
   ];
   test.each(cases)("%s", (pattern, text, expected) => {
     expect(pieces(pattern, text)).toEqual(expected);

@@ -14,9 +14,38 @@ import { describeValue } from "./json-reader.ts";
 const longestPattern = 20_000;
 const deepestNesting = 200;
 
-/** Oniguruma counts the Latin-1 superscripts and fractions as well, but no other such numbers. */
-const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be";
+const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+/** Outside of brackets Oniguruma counts the Latin-1 superscripts and fractions as well. */
+const looseWordClass: string = `${wordClass}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be`;
+
+/** What a bracket `[:name:]` holds, as the inside of a class. */
+const posixSets: Readonly<Record<string, string>> = {
+  alpha: "\\p{Alphabetic}",
+  digit: "\\p{Nd}",
+  alnum: "\\p{Alphabetic}\\p{Nd}",
+  upper: "\\p{Uppercase}",
+  lower: "\\p{Lowercase}",
+  space: whitespaceClass,
+  punct: "\\p{P}\\p{S}",
+  cntrl: "\\p{Cc}",
+  graph: "[^\\p{White_Space}\\p{Cc}\\p{Cn}\\p{Cs}]",
+  print: "[^\\p{Zl}\\p{Zp}\\p{Cc}\\p{Cn}\\p{Cs}]",
+  word: wordClass,
+  xdigit: "0-9a-fA-F",
+  ascii: "\\p{ASCII}",
+  blank: "\\p{Zs}\\t",
+};
 const newline = "\\n";
+
+/** Properties that are named as brackets are and that JavaScript lacks. */
+const bracketProperties: Readonly<Record<string, string>> = {
+  alnum: posixSets.alnum!,
+  graph: posixSets.graph!,
+  print: posixSets.print!,
+  word: looseWordClass,
+  blank: posixSets.blank!,
+  xdigit: posixSets.xdigit!,
+};
 
 /**
  * Compiles a pattern of a tokenizer file. The result is global and matches code points.
@@ -81,12 +110,15 @@ const extraCases: ReadonlyMap<number, readonly number[]> = new Map([
 
 function casesOf(codePoint: number): number[] {
   const cases = new Set<number>([codePoint]);
-  const character = String.fromCodePoint(codePoint);
-  for (const other of [character.toLowerCase(), character.toUpperCase()]) {
-    const points = [...other];
-    if (points.length === 1) cases.add(points[0]!.codePointAt(0)!);
+  // The set grows while it is walked: a case has cases of its own (ſ, S, s).
+  for (const found of cases) {
+    const character = String.fromCodePoint(found);
+    for (const other of [character.toLowerCase(), character.toUpperCase()]) {
+      const points = [...other];
+      if (points.length === 1) cases.add(points[0]!.codePointAt(0)!);
+    }
+    for (const extra of extraCases.get(found) ?? []) cases.add(extra);
   }
-  for (const found of [...cases]) for (const extra of extraCases.get(found) ?? []) cases.add(extra);
   return [...cases];
 }
 
@@ -266,7 +298,7 @@ class PatternTranslator {
     if (character === "z") return this.anchor("(?![\\s\\S])");
     if (character === "Z") return this.anchor(`(?!${newline}?[\\s\\S])`);
     if (character === "b" || character === "B") {
-      const word = `[${wordClass}]`;
+      const word = `[${looseWordClass}]`;
       const edge = `(?<=${word})(?!${word})|(?<!${word})(?=${word})`;
       const inside = `(?<=${word})(?=${word})|(?<!${word})(?!${word})`;
       return this.anchor(`(?:${character === "b" ? edge : inside})`);
@@ -276,7 +308,7 @@ class PatternTranslator {
       const source = "(?:\\r\\n|[\\n-\\r\\u0085\\u2028\\u2029])";
       return { source, quantifiable: true };
     }
-    const set = this.classEscape();
+    const set = this.classEscape(looseWordClass);
     if (set !== undefined) return { source: set, quantifiable: true };
     return { source: this.cased(this.escapedCodePoint(), ignoreCase), quantifiable: true };
   }
@@ -287,15 +319,15 @@ class PatternTranslator {
   }
 
   /** An escape that names a set (after the backslash), as a class; undefined for anything else. */
-  private classEscape(): string | undefined {
+  private classEscape(word: string = wordClass): string | undefined {
     const character = this.peek();
     const sets: Record<string, string> = {
       s: `[${whitespaceClass}]`,
       S: `[^${whitespaceClass}]`,
       d: "\\p{Nd}",
       D: "\\P{Nd}",
-      w: `[${wordClass}]`,
-      W: `[^${wordClass}]`,
+      w: `[${word}]`,
+      W: `[^${word}]`,
       h: "[0-9a-fA-F]",
       H: "[^0-9a-fA-F]",
     };
@@ -304,17 +336,17 @@ class PatternTranslator {
       this.at++;
       return sets[character];
     }
-    if (character !== "p" && character !== "P") return undefined;
+    // Ruby's syntax wants braces: `\\pL` is the text "pL".
+    if ((character !== "p" && character !== "P") || this.peek(1) !== "{") return undefined;
     this.at++;
     let negated = character === "P";
-    let name: string;
-    if (this.take("{")) {
-      if (this.take("^")) negated = !negated;
-      name = "";
-      for (let c = this.next(); c !== "}"; c = this.next()) name += c;
-    } else {
-      name = this.next();
-    }
+    this.at++;
+    if (this.take("^")) negated = !negated;
+    let name = "";
+    for (let c = this.next(); c !== "}"; c = this.next()) name += c;
+    const key = name.trim().toLowerCase();
+    if (Object.hasOwn(bracketProperties, key))
+      return `[${negated ? "^" : ""}${bracketProperties[key]}]`;
     return `\\${negated ? "P" : "p"}{${this.propertyName(name)}}`;
   }
 
@@ -372,7 +404,8 @@ class PatternTranslator {
       return codePoint;
     }
     if (character === "0") return 0;
-    if (/^[A-Za-z0-9]$/.test(character)) throw this.refuse(`the escape \\${character} is unknown`);
+    if (/^[A-OQ-Za-oq-z0-9]$/.test(character))
+      throw this.refuse(`the escape \\${character} is unknown`);
     return character.codePointAt(0)!;
   }
 
@@ -453,24 +486,9 @@ class PatternTranslator {
 
   private posixClass(): string {
     const name = /^\[:(\^?)([a-z]+):\]/.exec(this.characters.slice(this.at, this.at + 16).join(""));
-    const sets: Record<string, string> = {
-      alpha: "\\p{Alphabetic}",
-      digit: "\\p{Nd}",
-      alnum: "[\\p{Alphabetic}\\p{Nd}]",
-      upper: "\\p{Uppercase}",
-      lower: "\\p{Lowercase}",
-      space: `[${whitespaceClass}]`,
-      punct: "[\\p{P}\\p{S}]",
-      cntrl: "\\p{Cc}",
-      word: `[${wordClass}]`,
-      xdigit: "[0-9a-fA-F]",
-      ascii: "\\p{ASCII}",
-      blank: "[\\p{Zs}\\t]",
-    };
-    if (name === null || !Object.hasOwn(sets, name[2]!))
+    if (name === null || !Object.hasOwn(posixSets, name[2]!))
       throw this.refuse("an unknown POSIX class");
     this.at += name[0].length;
-    const set = sets[name[2]!]!;
-    return name[1] === "^" ? `[^${set}]` : set;
+    return `[${name[1]}${posixSets[name[2]!]}]`;
   }
 }

@@ -196,6 +196,23 @@ describe("byte-level BPE", () => {
     }
   });
 
+  test("trimmed offsets: only a single space can be the tokenizer's own", () => {
+    const file = byteLevelFile();
+    const merges = file.model["merges"] as string[];
+    const vocab = file.model["vocab"] as Record<string, number>;
+    merges.push("Ġ Ġ");
+    vocab["ĠĠ"] = 500;
+    const trimmed = createTokenizer({
+      ...file,
+      post_processor: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true },
+    });
+    expect(trimmed.encode("   w").offsets).toEqual([
+      [2, 2],
+      [3, 4],
+    ]);
+    expect(trimmed.encode(" w").offsets).toEqual([[0, 2]]);
+  });
+
   test("a million equal letters are no attack", () => {
     const text = "a".repeat(1_000_000);
     expect(tokenizer.encodeIds(text)).toHaveLength(250_000);
@@ -275,6 +292,40 @@ describe("byte-fallback BPE", () => {
   });
 });
 
+describe("a word that is a token as a whole", () => {
+  const file = (model: Record<string, unknown>): TokenizerFile => ({
+    ...byteLevelFile(),
+    added_tokens: [],
+    pre_tokenizer: { type: "WhitespaceSplit" },
+    post_processor: null,
+    decoder: null,
+    model: { type: "BPE", ignore_merges: true, merges: [], unk_token: "<u>", ...model },
+  });
+
+  test("is that token, also beside a suffix and for unknown characters", () => {
+    const suffixed = createTokenizer(
+      file({ end_of_word_suffix: "</w>", vocab: { "<u>": 0, a: 1, "a</w>": 2 } }),
+    );
+    expect(suffixed.encode("a aa").tokens).toEqual(["a", "a", "a</w>"]);
+    const fused = createTokenizer(file({ fuse_unk: true, vocab: { "<u>": 0, 日本: 1, a: 2 } }));
+    expect(fused.encode("日本 本日 a").tokens).toEqual(["日本", "<u>", "a"]);
+    const lost = createTokenizer(file({ unk_token: null, vocab: { a: 0, a日: 1 } }));
+    expect(lost.encode("a日 日a").tokens).toEqual(["a日", "a"]);
+  });
+});
+
+describe("decoders", () => {
+  test("bytes of a fused token count only where the whole of it is in the byte alphabet", () => {
+    const file = byteLevelFile();
+    file["decoder"] = { type: "Sequence", decoders: [{ type: "Fuse" }, { type: "ByteLevel" }] };
+    (file["added_tokens"] as unknown[]).push({ id: 400, content: "中", special: false });
+    const tokenizer = createTokenizer(file);
+    const ids = [tokenizer.tokenToId("Ġ")!, tokenizer.tokenToId("h")!];
+    expect(tokenizer.decode(ids)).toBe(" h");
+    expect(tokenizer.decode([...ids, 400])).toBe("Ġh中");
+  });
+});
+
 describe("WordPiece", () => {
   const tokenizer = createTokenizer(wordPieceFile());
 
@@ -286,6 +337,30 @@ describe("WordPiece", () => {
     expect([...encoding.typeIds].join("")).toBe("000000111111");
     expect([...encoding.specialTokensMask].join("")).toBe("100001000001");
     expect(tokenizer.decode(encoding.ids)).toBe("the cats! unaffable 中");
+  });
+
+  test("a template without its special tokens still orders and numbers the texts", () => {
+    const file = wordPieceFile();
+    const piece = (id: string, typeId: number): unknown => ({ Sequence: { id, type_id: typeId } });
+    const sep = { SpecialToken: { id: "[SEP]", type_id: 0 } };
+    file["post_processor"] = {
+      type: "TemplateProcessing",
+      single: [piece("A", 1), sep],
+      pair: [piece("A", 0), sep, piece("B", 0), sep],
+      special_tokens: { "[SEP]": { id: "[SEP]", ids: [3], tokens: ["[SEP]"] } },
+    };
+    const templated = createTokenizer(file);
+    const plain = { addSpecialTokens: false };
+    expect([...templated.encode("the cat", plain).typeIds]).toEqual([1, 1]);
+    expect([...templated.encodeIds("the cat", plain)]).toEqual([4, 5]);
+    const pair = templated.encode("the", { ...plain, pair: "cat" });
+    expect([...pair.typeIds]).toEqual([0, 0]);
+    expect(pair.tokens).toEqual(["the", "cat"]);
+    // RoBERTa numbers both texts 0, BERT the second 1.
+    file["post_processor"] = { type: "RobertaProcessing", sep: ["[SEP]", 3], cls: ["[CLS]", 2] };
+    const roberta = createTokenizer(file).encode("the", { ...plain, pair: "cat" });
+    expect([...roberta.typeIds]).toEqual([0, 0]);
+    expect([...tokenizer.encode("the", { ...plain, pair: "cat" }).typeIds]).toEqual([0, 1]);
   });
 
   test("truncation and padding as the file sets them", () => {
@@ -379,6 +454,28 @@ describe("added tokens", () => {
     const tokenizer = createTokenizer(file);
     expect([...tokenizer.encodeIds("HELLO WOrld")]).toEqual([400, 220 - 188, 401]);
     expect(tokenizer.encode("hello world").ids[0]).toBe(400);
+  });
+
+  test("a token does not take again what the one before it took", () => {
+    const file = byteLevelFile();
+    const flags = { special: false, normalized: false };
+    file["added_tokens"] = [{ id: 400, content: " x", lstrip: true, rstrip: true, ...flags }];
+    const { tokens, offsets } = createTokenizer(file).encode("a x x xa");
+    expect(tokens).toEqual(["a", " x ", "x ", "x", "a"]);
+    expect(offsets.map((bounds) => bounds.join("-"))).toEqual(["0-1", "1-4", "4-6", "6-7", "7-8"]);
+  });
+
+  test("a million tokens beside others that never come are no attack", () => {
+    const file = byteLevelFile();
+    file["added_tokens"] = ["[x]", "{y}", "<z>"].map((content, i) => ({
+      id: 400 + i,
+      content,
+      normalized: false,
+    }));
+    // Looking for the others from each token anew would take minutes.
+    const ids = createTokenizer(file).encodeIds("[x]".repeat(1_000_000));
+    expect(ids).toHaveLength(1_000_000);
+    expect(ids.every((id) => id === 400)).toBe(true);
   });
 
   test("the longest token at the leftmost place wins", () => {

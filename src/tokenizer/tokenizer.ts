@@ -239,13 +239,9 @@ class PartsTokenizer implements Tokenizer {
     list.length = 0;
     const policy = options.allowedSpecial === undefined ? null : this.policy(options);
     const wellFormed = toWellFormed(text);
-    if (options.addSpecialTokens === false) {
-      this.appendIds(wellFormed, policy);
-    } else {
-      for (const piece of this.single) {
-        if (piece.kind === "text") this.appendIds(wellFormed, policy);
-        else for (const id of piece.ids) list.push(id);
-      }
+    for (const piece of this.single) {
+      if (piece.kind === "text") this.appendIds(wellFormed, policy);
+      else if (options.addSpecialTokens !== false) for (const id of piece.ids) list.push(id);
     }
     this.cache.release();
     return list.toArray();
@@ -275,7 +271,9 @@ class PartsTokenizer implements Tokenizer {
   private encodeOne(text: string, options: EncodeOptions): Encoding {
     const addSpecial = options.addSpecialTokens !== false;
     const isPair = options.pair !== undefined;
-    const whole = addSpecial ? (isPair ? this.pair : this.single) : isPair ? pairOnly : textOnly;
+    const template = isPair ? this.pair : this.single;
+    // Without its special tokens a template still orders the texts and numbers them.
+    const whole = addSpecial ? template : template.filter((piece) => piece.kind === "text");
     const raws: Record<"A" | "B", Raw> = {
       A: this.encodeRaw(text, options),
       B: isPair ? this.encodeRaw(options.pair!, options) : { ids: [], tokens: [], offsets: [] },
@@ -577,12 +575,6 @@ class PartsTokenizer implements Tokenizer {
 const usualBeginnings: readonly string[] = ["<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>"];
 const usualEnds: readonly string[] = ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"];
 const usualPaddings: readonly string[] = ["<pad>", "[PAD]", "<|padding|>"];
-
-const textOnly: readonly TemplatePiece[] = [{ kind: "text", sequence: "A", typeId: 0 }];
-const pairOnly: readonly TemplatePiece[] = [
-  { kind: "text", sequence: "A", typeId: 0 },
-  { kind: "text", sequence: "B", typeId: 1 },
-];
 
 /** Puts a special token at one end of a template, or takes it away, when a setting says so. */
 function forceEdge(

@@ -181,23 +181,86 @@ const colours: Readonly<Record<TokenCategory, string>> = {
   "inner nameless": "#e9d5ff",
 };
 
+/** A table of coloured numbers: a row for each vocabulary, a column for each key. */
+interface Heatmap {
+  readonly title: string;
+  readonly keys: readonly string[];
+  readonly value: (vocabulary: VocabularyReport, key: string, column: number) => number;
+  readonly show: (value: number) => string;
+  readonly fill: (value: number) => string;
+}
+
+/** What the page shows beside the categories. */
+function listHeatmaps({ vocabularies }: QtokReport): Heatmap[] {
+  const inPercent = (value: number): string => {
+    const number = value * 100;
+    return number >= 99.95 ? "100" : number.toFixed(number < 10 ? 2 : 1);
+  };
+  const share = { show: inPercent, fill: shadeShare };
+  const maps: Heatmap[] = [
+    {
+      title: "Tokens in letters of each script, %",
+      keys: mostCommon(vocabularies, ({ scripts, size }) => shares(scripts, size)),
+      value: ({ scripts, size }, script) => (scripts[script] ?? 0) / size,
+      ...share,
+    },
+    {
+      title: "Letters of each language that are tokens, %",
+      keys: Object.keys(vocabularies[0]!.completeness).sort(),
+      value: ({ completeness }, language) => completeness[language]!,
+      ...share,
+    },
+  ];
+  const languages = vocabularies[0]!.text.map(({ language }) => language);
+  if (languages.length === 0) return maps;
+  const cost = { keys: languages, show: (value: number) => value.toFixed(2) };
+  maps.push(
+    {
+      ...cost,
+      title: "Tokens for the same sentences, in multiples of the reference language",
+      value: ({ text }, _, i) => text[i]!.parity,
+      fill: shadeCost,
+    },
+    {
+      ...cost,
+      title: "Tokens for each word",
+      value: ({ text }, _, i) => text[i]!.fertility,
+      fill: shadeCost,
+    },
+    {
+      title: "Words that are cut, %",
+      keys: languages,
+      value: ({ text }, _, i) => text[i]!.continuedWords,
+      ...share,
+    },
+    {
+      title: "Tokens of words by the language that they occur in, %",
+      keys: languages,
+      value: ({ languages: found }, language) => found!.shares[language]!,
+      ...share,
+    },
+  );
+  return maps;
+}
+
 /**
- * One page: what each vocabulary is made of as bars, and, where texts were measured, a map of tokens
- * per language relative to the reference. Plain SVG, no script, no font.
+ * One page: what each vocabulary is made of as bars, its scripts and the letters that it holds, and,
+ * where texts were measured, what they cost in each language. Plain SVG, no script, no font.
  */
 export function drawReport(report: QtokReport): string {
   const { vocabularies } = report;
   const labelWidth = 20 + 7 * Math.max(8, ...vocabularies.map(({ name }) => name.length));
-  const languages = vocabularies[0]!.text.map(({ language }) => language);
   const cell = 44;
-  const barWidth = Math.max(560, languages.length * cell);
+  const cellsPerRow = 16;
+  const barWidth = cellsPerRow * cell;
   const rowHeight = 24;
   const body: string[] = [];
   const text = (x: number, y: number, content: string, more = ""): void => {
     body.push(`<text x="${x}" y="${y}"${more}>${escapeText(content)}</text>`);
   };
+  const heading = ' font-size="16" font-weight="bold"';
 
-  text(16, 28, "What the vocabularies are made of", ' font-size="16" font-weight="bold"');
+  text(16, 28, "What the vocabularies are made of", heading);
   let y = 46;
   for (const { name, size, categories } of vocabularies) {
     text(16, y + 14, name);
@@ -224,29 +287,34 @@ export function drawReport(report: QtokReport): string {
   }
   y += Math.ceil(tokenCategories.length / perRow) * 18 + 24;
 
-  if (languages.length > 0) {
-    text(
-      16,
-      y + 4,
-      "Tokens for the same sentences, in multiples of the reference language",
-      ' font-size="16" font-weight="bold"',
-    );
+  for (const { title, keys, value, show, fill } of listHeatmaps(report)) {
+    text(16, y + 4, title, heading);
     y += 22;
-    for (const [i, language] of languages.entries()) {
-      text(labelWidth + (i + 0.5) * cell, y + 10, language, ' text-anchor="middle"');
-    }
-    y += 16;
-    for (const { name, text: measures } of vocabularies) {
-      text(16, y + 16, name);
-      for (const [i, { parity, language, fertility }] of measures.entries()) {
-        const x = labelWidth + i * cell;
-        const title = `${name}, ${language}: ${fertility.toFixed(2)} tokens per word`;
-        body.push(
-          `<rect x="${x}" y="${y}" width="${cell - 2}" height="${rowHeight - 2}" fill="${shade(parity)}"><title>${escapeText(title)}</title></rect>`,
+    for (let from = 0; from < keys.length; from += cellsPerRow) {
+      const row = keys.slice(from, from + cellsPerRow);
+      for (const [i, key] of row.entries()) {
+        text(
+          labelWidth + (i + 0.5) * cell,
+          y + 10,
+          shorten(key),
+          ' font-size="10" text-anchor="middle"',
         );
-        text(x + cell / 2 - 1, y + 15, parity.toFixed(2), ' text-anchor="middle"');
       }
-      y += rowHeight;
+      y += 16;
+      for (const vocabulary of vocabularies) {
+        text(16, y + 16, vocabulary.name);
+        for (const [i, key] of row.entries()) {
+          const x = labelWidth + i * cell;
+          const number = value(vocabulary, key, from + i);
+          const tip = escapeText(`${vocabulary.name}, ${key.toLowerCase()}: ${show(number)}`);
+          body.push(
+            `<rect x="${x}" y="${y}" width="${cell - 2}" height="${rowHeight - 2}" fill="${fill(number)}"><title>${tip}</title></rect>`,
+          );
+          text(x + cell / 2 - 1, y + 15, show(number), ' text-anchor="middle"');
+        }
+        y += rowHeight;
+      }
+      y += 8;
     }
     y += 16;
   }
@@ -258,11 +326,23 @@ export function drawReport(report: QtokReport): string {
   );
 }
 
-/** White where a language costs as much as the reference, red from four times as much. */
-function shade(parity: number): string {
-  const strength = Math.min(1, Math.max(0, Math.log2(Math.max(parity, 1)) / 2));
+/** A name that fits over a column. */
+function shorten(key: string): string {
+  const name = key.toLowerCase();
+  return name.length > 7 ? `${name.slice(0, 6)}…` : name;
+}
+
+/** White where a text costs as much as the reference or a word is a token, red from four times as much. */
+function shadeCost(times: number): string {
+  const strength = Math.min(1, Math.max(0, Math.log2(Math.max(times, 1)) / 2));
   const other = Math.round(255 - strength * 150);
   return `rgb(255,${other},${other})`;
+}
+
+/** From white for nothing to blue for all. */
+function shadeShare(share: number): string {
+  const other = Math.round(255 - Math.min(1, Math.max(0, share)) * 130);
+  return `rgb(${other},${Math.min(255, other + 40)},255)`;
 }
 
 function escapeText(text: string): string {

@@ -80,7 +80,9 @@ export function alignWords(
     for (let place = 0; place < table.size; place++)
       totals[table.sources[place]!]! += counts[place]!;
     for (let place = 0; place < table.size; place++) {
-      probabilities[place] = counts[place]! / totals[table.sources[place]!]!;
+      const total = totals[table.sources[place]!]!;
+      // The null word has no counts where its probability is zero.
+      probabilities[place] = total === 0 ? 0 : counts[place]! / total;
     }
   }
 

@@ -19,10 +19,12 @@ const pairs = fc.array(fc.tuple(sentence, sentence), { minLength: 1, maxLength: 
 describe("alignWords", () => {
   test("never makes the sentences less likely, and accounts for every target word", () => {
     fc.assert(
-      fc.property(pairs, (list) => {
+      fc.property(pairs, fc.constantFrom(0.08, 0), (list, nullProbability) => {
         const source = corpusOf(list.map(([e]) => e));
         const target = corpusOf(list.map(([, f]) => f));
-        const { links, nullCounts, logLikelihoods } = alignWords(source, target);
+        const { links, nullCounts, logLikelihoods } = alignWords(source, target, {
+          nullProbability,
+        });
         for (let round = 1; round < logLikelihoods.length; round++) {
           expect(logLikelihoods[round]).toBeGreaterThanOrEqual(logLikelihoods[round - 1]! - 1e-9);
         }
