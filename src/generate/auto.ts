@@ -8,7 +8,8 @@
  * believes times what its beliefs proved to be worth in this request. Drafters that are quick
  * beside a forward are asked at every step; slower ones when their record promises more than what the
  * quick ones found. An allowance of about one per cent of the time pays for looking again at what did
- * not pay before.
+ * not pay before, and for the first looks at members that run a model: these take many forwards of a
+ * small model, which a short request would not get back.
  *
  * Sampled trees are taken as they are: whether a drawn tree is used must not depend on what was drawn,
  * so their drafters are chosen by their record before they draw.
