@@ -55,25 +55,31 @@ interface ChainOptions {
   cost?: number;
   /** Milliseconds of the first proposal of a request. */
   start?: number;
+  /** Milliseconds of the first proposal of all. */
+  preparation?: number;
+  runsModel?: boolean;
   sampled?: boolean;
 }
 
 /** Guesses chains; the token 1 comes true, 0 does not. What it believes it learns. */
 function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
-  const { name, chance, cost = 0, start = 0, sampled = false } = options;
+  const { name, chance, cost = 0, start = 0, sampled = false, runsModel = false } = options;
+  let { preparation = 0 } = options;
   const table = createAcceptanceTable();
   const random = createRandom(3, name);
   let requests = 0;
   return {
     name,
     candidates: 0,
+    runsModel,
     begin() {
       const request = requests++;
       let begun = false;
       return {
         propose({ ids, maximumNodes, maximumDepth, leastExpected }): DraftTree {
-          machine.time += cost + (begun ? 0 : start);
+          machine.time += cost + (begun ? 0 : start) + preparation;
           begun = true;
+          preparation = 0;
           const guesses: number[] = [];
           const expected: number[] = [];
           const believed = table.estimate(0.55);
@@ -100,11 +106,12 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
   };
 }
 
-/** Runs requests of 300 tokens each on a machine where a forward over n rows takes `forward(n)` ms. */
+/** Runs requests of `length` tokens each on a machine where a forward over n rows takes `forward(n)` ms. */
 async function simulate(
   makeMembers: (machine: Machine) => Drafter[],
   forward: (rows: number) => number,
   requests = 4,
+  length = 300,
 ): Promise<{ speed: number; nodes: number; shares: Map<string, number>; perRequest: number[] }> {
   const machine: Machine = { time: 0 };
   const noise = createRandom(9, "machine");
@@ -118,8 +125,8 @@ async function simulate(
     const begin = machine.time;
     const ids = [0, 0];
     const sequence = drafter.begin({ promptIds: ids.slice(), sampling });
-    while (ids.length < 300) {
-      const left = 300 - ids.length;
+    while (ids.length < length) {
+      const left = length - ids.length;
       const tree = await sequence.propose({
         ids,
         maximumNodes: 64,
@@ -240,6 +247,29 @@ describe("auto", () => {
         }
       }
     }
+  });
+
+  test("a model is not asked before its first look is paid for, and is found where it is good", async () => {
+    const members = (chance: number) => (machine: Machine) => [
+      chainDrafter(machine, {
+        name: "model",
+        chance: () => chance,
+        cost: 1,
+        start: 5,
+        preparation: 40,
+        runsModel: true,
+      }),
+    ];
+    // A small model: the first look takes as long as twenty of its forwards.
+    const small = (rows: number) => 0.2 * linear(0.03)(rows);
+    const short = await simulate(members(0), small, 40, 60);
+    expect(short.perRequest[0]).toBeGreaterThan(0.97);
+    expect(short.speed).toBeGreaterThan(0.97);
+    // A large one, beside which it is nothing.
+    const large = (rows: number) => 4 * linear(0.03)(rows);
+    const good = await simulate(members(0.85), large, 2);
+    expect(good.perRequest[0]).toBeGreaterThan(1.5);
+    expect((await simulate(members(0.85), small, 20)).perRequest.at(-1)).toBeGreaterThan(1.5);
   });
 
   test("several quick drafters in vain cost no more than one", async () => {

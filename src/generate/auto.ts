@@ -8,7 +8,8 @@
  * believes times what its beliefs proved to be worth in this request. Drafters that are quick
  * beside a forward are asked at every step; slower ones when their record promises more than what the
  * quick ones found. An allowance of about one per cent of the time pays for looking again at what did
- * not pay before.
+ * not pay before, and for the first looks at members that run a model: these take many forwards of a
+ * small model, which a short request would not get back.
  *
  * Sampled trees are taken as they are: whether a drawn tree is used must not depend on what was drawn,
  * so their drafters are chosen by their record before they draw.
@@ -44,12 +45,22 @@ interface Member {
   gain: number;
   /** Proposals that `proposeSeconds` knows. */
   measured: number;
+  /** True once it was asked at all. */
+  asked: boolean;
   /** True where its last tree was sampled. */
   samples: boolean;
 }
 
 /** What may be asked always takes this share of a plain forward, all of it together. */
 const quick = 0.015;
+/**
+ * Seconds that the first look at a member that runs a model is believed to take: what the runtime and
+ * the compiler prepare, whatever the model's size. Many forwards of a small model, none of a large one.
+ */
+const firstLookSeconds = 0.03;
+/** Nodes of that look, and the most plain forwards that beginning a request is believed to cost after it. */
+const firstLookNodes = 2;
+const mostStart = 8;
 /** Steps between two plain forwards at most, so that their cost stays known. */
 const plainEvery = 256;
 /** Plain steps after which a guess that does not seem to pay is tried, if the allowance has it. */
@@ -113,13 +124,19 @@ class Shared {
       startSeconds: 0,
       gain: 0,
       measured: 0,
+      asked: false,
       samples: false,
     }));
   }
 
+  /** Seconds of one proposal of a member, but for the first of a request. */
+  costOf({ drafter, asked, proposeSeconds }: Member): number {
+    return asked || !drafter.runsModel ? proposeSeconds : firstLookSeconds;
+  }
+
   /** Seconds that the slowest member takes to begin a request. */
   get longestStart(): number {
-    return Math.max(0, ...this.members.map((member) => member.startSeconds));
+    return Math.max(0, ...this.members.map((member) => this.costOf(member) + member.startSeconds));
   }
 
   /** Costs of forwards while about as many requests run as now. */
@@ -205,11 +222,12 @@ class AutoSequence implements DraftSequence {
     const slow: number[] = [];
     let left = quick * plain;
     for (const [place, member] of members.entries()) {
-      if (member.samples || member.proposeSeconds > left) {
+      const cost = shared.costOf(member);
+      if (member.samples || cost > left) {
         slow.push(place);
         continue;
       }
-      left -= member.proposeSeconds;
+      left -= cost;
       const proposal = await this.#ask(place, limits);
       if (!proposal) continue;
       // A drawn tree must be used, whatever was drawn.
@@ -220,17 +238,20 @@ class AutoSequence implements DraftSequence {
     for (const place of slow) {
       const member = members[place]!;
       const isFirst = !this.#asked.has(place);
-      const cost = member.proposeSeconds + (isFirst ? member.startSeconds : 0);
+      const cost = shared.costOf(member) + (isFirst ? member.startSeconds : 0);
       // Reading the prompt must come back within the request; a few tokens come out of each forward.
       const forwards = Math.max(1, context.maximumDepth / 3);
       const value = member.gain - (isFirst ? member.startSeconds / forwards : 0);
       const promising = value > Math.max(0, best?.gain ?? 0);
       if (!promising && shared.allowance < cost + look) continue;
-      if (!promising) shared.allowance -= cost;
-      const proposal = await this.#ask(place, limits);
+      if (!promising && member.asked) shared.allowance -= cost;
+      const proposal = await this.#ask(place, {
+        ...limits,
+        ...(!member.asked && { maximumNodes: Math.min(limits.maximumNodes, firstLookNodes) }),
+      });
       if (proposal && member.samples) return this.#choose(proposal, limits, begin);
       if (proposal && (!best || proposal.gain > best.gain)) best = proposal;
-      else if (proposal) learn(member, -member.proposeSeconds);
+      else if (proposal) learn(member, -shared.costOf(member));
       if (promising) break;
     }
     if (!best || (best.gain <= 0 && !tries)) {
@@ -266,7 +287,7 @@ class AutoSequence implements DraftSequence {
         const member = shared.members[chosen]!;
         this.#trust[chosen]!.observe(this.#promised, verdict.accepted.length);
         const won = verdict.accepted.length * this.#tokenSeconds();
-        const paid = curve.seconds(count) - curve.seconds(1) + member.proposeSeconds;
+        const paid = curve.seconds(count) - curve.seconds(1) + shared.costOf(member);
         learn(member, won - paid);
         shared.nodes += rateOfChange * (count - 1 - shared.nodes);
       }
@@ -306,9 +327,13 @@ class AutoSequence implements DraftSequence {
     });
     const tree = proposed instanceof Promise ? await proposed : proposed;
     const seconds = (shared.now() - begin) / 1000;
+    // A model's first proposals take what they take: a costly look is followed by a long pause.
+    if (member.drafter.runsModel && member.measured === 0) shared.allowance -= seconds;
     if (!this.#asked.has(place)) {
       this.#asked.add(place);
-      member.startSeconds = Math.max(0, seconds - member.proposeSeconds);
+      const start = Math.max(0, seconds - member.proposeSeconds);
+      const most = member.asked ? Infinity : mostStart * shared.curve.seconds(1);
+      member.startSeconds = Math.min(start, most);
     } else {
       // An interrupted proposal says little.
       const usual = member.measured === 0 ? seconds : Math.min(seconds, 8 * member.proposeSeconds);
@@ -316,14 +341,15 @@ class AutoSequence implements DraftSequence {
       member.proposeSeconds +=
         Math.max(rateOfChange, 1 / member.measured) * (usual - member.proposeSeconds);
     }
+    member.asked = true;
     member.samples = tree.laws !== undefined;
     if (tree.ids.length === 0) {
-      learn(member, -member.proposeSeconds);
+      learn(member, -shared.costOf(member));
       return undefined;
     }
     const { nodes, gain } = this.#bestSize(tree, trust);
     // Guesses that are not verified are judged by what they promised.
-    if (gain <= 0) learn(member, -member.proposeSeconds);
+    if (gain <= 0) learn(member, -shared.costOf(member));
     return { place, tree, nodes, gain };
   }
 
@@ -352,7 +378,7 @@ class AutoSequence implements DraftSequence {
     const member = shared.members[place]!;
     let { tree } = proposal;
     if (!tree.laws && nodes < 0.8 * tree.ids.length) {
-      if (member.proposeSeconds > quick * shared.curve.seconds(1)) {
+      if (shared.costOf(member) > quick * shared.curve.seconds(1)) {
         // Who takes long grows trees from the most probable nodes on.
         tree = {
           ids: tree.ids.slice(0, nodes),

@@ -120,6 +120,7 @@ export function createDraftModelDrafter(
   return {
     name: "draft-model",
     candidates: 0,
+    runsModel: true,
     begin,
     async close() {
       if (closeDraft) await draft.close();

@@ -136,6 +136,12 @@ export interface Drafter {
   readonly name: string;
   /** Most probable tokens of every verified row that `observe` wants; 0 where it reads none. */
   readonly candidates: number;
+  /**
+   * True where a proposal runs a model, so that it may take as long as forwards do, the first of all
+   * much longer. Default false: a proposal is a look into tables. `auto` asks no model before it can
+   * afford to be disappointed.
+   */
+  readonly runsModel?: boolean;
   /** Starts a request. Many may be open at once. */
   begin(request: DraftRequest): DraftSequence;
   /** What was learned, for `load` of a drafter of the same kind over the same model. */

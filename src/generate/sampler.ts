@@ -102,7 +102,7 @@ function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): To
   const largest = logits[best]!;
   checkFinite(largest);
   const kept = keptTokens(logits, largest, sampling);
-  if (ids) kept.sort((a, b) => ids[a]! - ids[b]!);
+  if (ids) sortById(kept, ids);
   else kept.sort();
   const { temperature } = sampling;
   const probabilities = new Float64Array(kept.length);
@@ -114,6 +114,13 @@ function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): To
   }
   for (let index = 0; index < kept.length; index++) probabilities[index]! /= total;
   return { ids: ids ? kept.map(idAt) : kept, probabilities };
+}
+
+/** Sorts indices by the ids that they stand for, as numbers that hold both: no function compares. */
+function sortById(indices: Int32Array, ids: Int32Array): void {
+  const size = ids.length;
+  const keys = Float64Array.from(indices, (index) => ids[index]! * size + index).sort();
+  for (let at = 0; at < keys.length; at++) indices[at] = keys[at]! % size;
 }
 
 function checkFinite(largest: number): void {

@@ -57,6 +57,8 @@ export interface DyspecOptions {
 export interface TreeDrafterParts {
   readonly name: string;
   readonly source: DraftSource;
+  /** True where the source is a model. */
+  readonly runsModel?: boolean;
   readonly children: "drawn" | "best";
   readonly draftTemperature: number;
   readonly maximumNodes: number;
@@ -100,6 +102,7 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
   const drafter = createTreeDrafter({
     name: "dyspec",
     source: resolveSource(model, options.draft),
+    runsModel: "openSequence" in options.draft,
     children: options.children ?? "drawn",
     draftTemperature: options.draftTemperature ?? 1,
     maximumNodes: options.maximumNodes ?? 32,
@@ -163,6 +166,7 @@ export function createTreeDrafter(parts: TreeDrafterParts): Drafter {
   return {
     name: parts.name,
     candidates: 0,
+    runsModel: parts.runsModel ?? false,
     begin: (request) => new TreeDraftSequence(parts, request),
     close() {},
   };

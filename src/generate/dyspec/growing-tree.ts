@@ -41,24 +41,31 @@ interface KnownPath {
   readonly longer: Map<number, KnownPath>;
 }
 
-/** A law that the draft gave for a path. */
+/**
+ * A law that the draft gave for a path, and the children that are chosen from it one after another,
+ * without replacement. Which they are depends on the path alone: a tree that is grown again from the
+ * root finds them here.
+ */
 interface KnownLaw {
   readonly law: TokenDistribution;
   /** Indices of the tokens that have a probability, the most probable first. */
   readonly ranking: Int32Array;
   /** Probability of the tokens from each rank on. */
   readonly tails: Float64Array;
+  /** The stream of draws below the path, where children are drawn. */
+  readonly draws: Draws | undefined;
+  readonly choices: Choice[];
+  /** By number of earlier children: chance that one more is accepted, before it is known which. */
+  readonly gains: number[];
 }
 
-/** What is left of a node's law while its children are chosen one after another. */
-interface Remaining {
-  readonly known: KnownLaw;
-  /** Children chosen so far. */
-  children: number;
-  /** Probability that is left, of the law's own total. */
-  mass: number;
-  /** Where children are drawn. */
-  readonly draws: Draws | undefined;
+/** One child of a path. */
+interface Choice {
+  readonly id: number;
+  /** Its share of what its earlier siblings left. */
+  readonly chance: number;
+  /** Probability that is left after it, of the law's own total. */
+  readonly left: number;
 }
 
 /** The stream of draws below a node, and what they took. */
@@ -84,7 +91,8 @@ export class GrowingTree {
   readonly #depths: number[] = [];
   /** By node + 1, like what is below. */
   readonly #paths: KnownPath[] = [{ law: undefined, longer: new Map() }];
-  readonly #remaining: (Remaining | undefined)[] = [];
+  /** Children of each node so far. */
+  readonly #children: number[] = [];
   readonly #source: DraftLaws;
   readonly #random: Random | undefined;
   readonly #acceptance: (chance: number, rank: number) => number;
@@ -125,7 +133,11 @@ export class GrowingTree {
     const laws = await this.#source.after(nodes, this);
     for (const [index, node] of nodes.entries()) {
       const law = laws[index]!;
-      this.#paths[node + 1]!.law = { law, ...rank(law) };
+      const draws = this.#random && {
+        random: this.#random.fork(this.#nameOf(node)),
+        taken: new Uint8Array(law.ids.length),
+      };
+      this.#paths[node + 1]!.law = { law, ...rank(law), draws, choices: [], gains: [] };
     }
   }
 
@@ -139,7 +151,7 @@ export class GrowingTree {
       this.#chances,
       this.#ranks,
       this.#depths,
-      this.#remaining,
+      this.#children,
     ]) {
       list.length = 0;
     }
@@ -151,35 +163,16 @@ export class GrowingTree {
    * drawn; 0 where the law is used up.
    */
   gain(node: number, reach: number): number {
-    const { known, children, mass, draws } = this.#remainingAt(node);
-    const { ranking } = known;
-    const { probabilities } = known.law;
-    if (mass <= 0 || children === ranking.length) return 0;
-    if (!draws) {
-      return reach * this.#acceptance(probabilities[ranking[children]!]! / mass, children);
-    }
-    let sum = 0;
-    for (const index of ranking) {
-      if (draws.taken[index]) continue;
-      const chance = probabilities[index]! / mass;
-      sum += chance * this.#acceptance(chance, children);
-    }
-    return reach * sum;
+    const known = this.#paths[node + 1]!.law!;
+    return reach * this.#nextGain(known, this.#children[node + 1] ?? 0);
   }
 
   /** Chooses the next child of a node whose `gain` is not 0. */
   add(node: number, reach: number): number {
-    const remaining = this.#remainingAt(node);
-    const { mass, draws } = remaining;
-    const { law, ranking, tails } = remaining.known;
-    const at = draws ? drawRemaining(law, mass, draws) : ranking[remaining.children]!;
-    const chance = Math.min(1, law.probabilities[at]! / mass);
-    const earlier = remaining.children++;
-    // Never by subtracting: what is left after nearly everything would be rounding error.
-    if (draws) draws.taken[at] = 1;
-    remaining.mass = draws ? massOf(law, draws.taken) : tails[remaining.children]!;
-    const id = law.ids[at]!;
-    const { longer } = this.#paths[node + 1]!;
+    const { law: known, longer } = this.#paths[node + 1]!;
+    const earlier = this.#children[node + 1] ?? 0;
+    const { id, chance } = this.#choice(known!, earlier);
+    this.#children[node + 1] = earlier + 1;
     let path = longer.get(id);
     if (!path) {
       path = { law: undefined, longer: new Map() };
@@ -220,18 +213,48 @@ export class GrowingTree {
     return name;
   }
 
-  #remainingAt(node: number): Remaining {
-    let remaining = this.#remaining[node + 1];
-    if (!remaining) {
-      const known = this.#paths[node + 1]!.law!;
-      const draws = this.#random && {
-        random: this.#random.fork(this.#nameOf(node)),
-        taken: new Uint8Array(known.law.ids.length),
-      };
-      remaining = { known, children: 0, mass: known.tails[0]!, draws };
-      this.#remaining[node + 1] = remaining;
+  #nextGain(known: KnownLaw, children: number): number {
+    let gain = known.gains[children];
+    if (gain === undefined) {
+      gain = this.#computeGain(known, children);
+      known.gains[children] = gain;
     }
-    return remaining;
+    return gain;
+  }
+
+  #computeGain({ law, ranking, tails, draws, choices }: KnownLaw, children: number): number {
+    const mass = children === 0 ? tails[0]! : choices[children - 1]!.left;
+    if (mass <= 0 || children === ranking.length) return 0;
+    const { probabilities } = law;
+    if (!draws) return this.#acceptance(probabilities[ranking[children]!]! / mass, children);
+    let sum = 0;
+    for (const index of ranking) {
+      if (draws.taken[index]) continue;
+      const chance = probabilities[index]! / mass;
+      sum += chance * this.#acceptance(chance, children);
+    }
+    return sum;
+  }
+
+  /** The child of a path after `children` others. */
+  #choice(known: KnownLaw, children: number): Choice {
+    let choice = known.choices[children];
+    if (!choice) {
+      const { law, ranking, tails, draws, choices } = known;
+      // It is asked for before the draw, and knows what was taken until then.
+      this.#nextGain(known, children);
+      const mass = children === 0 ? tails[0]! : choices[children - 1]!.left;
+      const at = draws ? drawRemaining(law, mass, draws) : ranking[children]!;
+      if (draws) draws.taken[at] = 1;
+      choice = {
+        id: law.ids[at]!,
+        chance: Math.min(1, law.probabilities[at]! / mass),
+        // Never by subtracting: what is left after nearly everything would be rounding error.
+        left: draws ? massOf(law, draws.taken) : tails[children + 1]!,
+      };
+      choices.push(choice);
+    }
+    return choice;
   }
 }
 
@@ -244,16 +267,54 @@ function massOf({ probabilities }: TokenDistribution, taken: Uint8Array): number
   return mass;
 }
 
-function rank({ ids, probabilities }: TokenDistribution): Omit<KnownLaw, "law"> {
-  const ranking = Int32Array.from(probabilities.keys())
-    .filter((index) => probabilities[index]! > 0)
-    .sort((a, b) => probabilities[b]! - probabilities[a]! || ids[a]! - ids[b]!);
-  const tails = new Float64Array(ranking.length + 1);
-  for (let at = ranking.length - 1; at >= 0; at--) {
+function rank({ ids, probabilities }: TokenDistribution): Pick<KnownLaw, "ranking" | "tails"> {
+  let count = 0;
+  for (const probability of probabilities) if (probability > 0) count++;
+  const ranking = roughRanking(probabilities, count);
+  const comesAfter = (a: number, b: number): boolean =>
+    probabilities[a]! < probabilities[b]! ||
+    (probabilities[a] === probabilities[b] && ids[a]! > ids[b]!);
+  for (let at = 1; at < count; at++) {
+    const index = ranking[at]!;
+    let hole = at;
+    for (; hole > 0 && comesAfter(ranking[hole - 1]!, index); hole--) {
+      ranking[hole] = ranking[hole - 1]!;
+    }
+    ranking[hole] = index;
+  }
+  const tails = new Float64Array(count + 1);
+  for (let at = count - 1; at >= 0; at--) {
     tails[at] = tails[at + 1]! + probabilities[ranking[at]!]!;
   }
   return { ranking, tails };
 }
+
+/**
+ * Indices of the positive probabilities, the largest first but for those that agree in all but their
+ * last bits. These hold the index while the numbers are sorted: without a function to compare by, that
+ * is many times as fast, and laws are ranked for every node that a draft is asked about.
+ */
+function roughRanking(probabilities: Float64Array, count: number): Int32Array {
+  const size = probabilities.length;
+  const mask = 2 ** Math.ceil(Math.log2(Math.max(2, size))) - 1;
+  const keys = new Float64Array(count);
+  const words = new Uint32Array(keys.buffer);
+  for (let index = 0, at = 0; at < count; index++) {
+    if (!(probabilities[index]! > 0)) continue;
+    keys[at] = probabilities[index]!;
+    const low = 2 * at++ + lowWord;
+    words[low] = (words[low]! & ~mask) | (mask - index);
+  }
+  keys.sort();
+  const ranking = new Int32Array(count);
+  for (let at = 0; at < count; at++) {
+    ranking[at] = mask - (words[2 * (count - 1 - at) + lowWord]! & mask);
+  }
+  return ranking;
+}
+
+/** Where the less significant half of a number lies: 0 on all machines of today but a few. */
+const lowWord: number = new Uint32Array(Float64Array.of(1).buffer)[0] === 0 ? 0 : 1;
 
 /** The next token at which the cumulative remaining law passes a draw; in the law's own order. */
 function drawRemaining(

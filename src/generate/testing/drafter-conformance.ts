@@ -172,12 +172,12 @@ export function describeDrafter(subject: DrafterSubject): void {
       const drafted = await complete(model, prompts[2]!, { ...options, drafter });
       for (const [index, token] of drafted.tokens.entries()) {
         const expected = plain.tokens[index]!;
-        expect(token.logProbability).toBeCloseTo(expected.logProbability, 3);
+        expect(token.logProbability).toBeCloseTo(expected.logProbability, 4);
         expect(token.topLogProbabilities).toHaveLength(4);
         for (const [rank, top] of token.topLogProbabilities!.entries()) {
           expect(top.logProbability).toBeCloseTo(
             expected.topLogProbabilities![rank]!.logProbability,
-            3,
+            4,
           );
         }
       }
