@@ -245,6 +245,27 @@ describe("train lm", { timeout: 240_000 }, () => {
     expect(existsSync(join(out, "model", "tokenizer.json"))).toBe(true);
   });
 
+  test("the optimizer, its clipping and frozen parameters can be chosen, and are remembered", async () => {
+    const args = ["--optimizer", "sgd", "--clip", "0", "--weight-decay", "0.5"];
+    const frozen = ["--freeze", "model.layers.0.*", "--freeze", "model.norm.weight"];
+    const name = "chosen";
+    expect((await runVerb(optionsFor(name, "--steps", "2", ...args, ...frozen))).status).toBe(0);
+    const run = JSON.parse(readFileSync(join(root, name, "run.json"), "utf8"));
+    expect(run).toMatchObject({
+      optimizer: [
+        { kind: "momentum", decay: 0.9 },
+        { kind: "add-weight-decay", decay: 0.5 },
+      ],
+      frozen: ["model.layers.0.*", "model.norm.weight"],
+    });
+    const resume = ["train", "lm", "--resume", "--out", join(root, name)];
+    expect((await runVerb(resume)).status).toBe(0);
+    const other = await runVerb([...resume, "--optimizer", "adafactor"]);
+    expect([other.status, other.stderr]).toEqual([1, expect.stringContaining("optimizer was")]);
+    const unknown = await runVerb(optionsFor("unknown", "--steps", "2", "--freeze", "model.nose"));
+    expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining("model.nose")]);
+  });
+
   test("mistakes are said in words, and nothing is lost", async () => {
     const out = join(root, "plain");
     const codeOf = async (...args: string[]): Promise<[number, string]> => {

@@ -32,9 +32,13 @@ export interface DocumentPart {
 /** Text of a long document is handed on in parts of about this many characters. */
 const partLength = 1 << 16;
 
+/** Characters without a good place to cut that are waited for: some corpora are one line. */
+const longestWait = 1 << 20;
+
 /**
  * Reads the documents of a corpus in order. A long text is cut after the end of a line that is
- * followed by a visible character, where tokenizers cut as well.
+ * followed by a visible character, where tokenizers cut as well; a text of a million characters without
+ * such a place is cut before a space between visible characters, or anywhere if it has none.
  *
  * @throws JetonError `corpus-file-unreadable`, `corpus-file-binary`, `corpus-line-invalid`, and those
  *   of `listCorpusFiles`
@@ -84,7 +88,8 @@ async function* readText(file: string): AsyncGenerator<DocumentPart> {
   for await (const chunk of readChunks(file)) {
     rest += chunk;
     if (rest.length < partLength) continue;
-    const cut = lastBoundary(rest);
+    let cut = lastBoundary(rest);
+    if (cut === 0 && rest.length >= longestWait) cut = lastResort(rest);
     if (cut === 0) continue;
     yield { text: rest.slice(0, cut), isStart };
     isStart = false;
@@ -100,6 +105,15 @@ function lastBoundary(text: string): number {
     if (at === 0) break;
   }
   return 0;
+}
+
+/** Place before the last single space, else before the last character, which may be half of one. */
+function lastResort(text: string): number {
+  for (let at = text.lastIndexOf(" "); at > 0; at = text.lastIndexOf(" ", at - 1)) {
+    if (at + 1 < text.length && !/\s/.test(text[at - 1]! + text[at + 1]!)) return at;
+  }
+  const isHalf = /[\udc00-\udfff]/.test(text.at(-1)!);
+  return text.length - (isHalf ? 2 : 1);
 }
 
 async function* readLines(file: string, field: string): AsyncGenerator<DocumentPart> {

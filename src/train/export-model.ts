@@ -2,7 +2,7 @@
  * Trained parameters as an ordinary checkpoint folder.
  */
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   type ModelConfig,
   writeFileAtomically,
@@ -25,11 +25,15 @@ export interface ExportModelOptions {
 
 const dtypeNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
 
-const tokenizerFiles: readonly string[] = [
+const vocabularyFiles: readonly string[] = [
   "tokenizer.json",
   "tokenizer.model",
   "spiece.model",
   "sentencepiece.bpe.model",
+];
+
+/** Read beside the vocabulary, whether a folder or the vocabulary's file was named. */
+const settingsFiles: readonly string[] = [
   "tokenizer_config.json",
   "special_tokens_map.json",
   "chat_template.jinja",
@@ -49,9 +53,7 @@ export async function exportModel(folder: string, options: ExportModelOptions): 
     folder,
     [...parameters].map(([name, { shape, data }]) => ({ name, dtype, shape, data })),
   );
-  for (const { source, name } of await findTokenizerFiles(tokenizer)) {
-    await writeFileAtomically(join(folder, name), await readFile(source));
-  }
+  await copyTokenizer(tokenizer, folder);
   const generation: Record<string, unknown> = { _from_model_config: true };
   for (const key of ["bos_token_id", "eos_token_id", "pad_token_id"]) {
     if (config[key] !== undefined) generation[key] = config[key];
@@ -76,12 +78,28 @@ function checkRange(parameters: ReadonlyMap<string, ParameterValue>): void {
   }
 }
 
+/** Copies what belongs to a tokenizer into a folder from which it loads as it does from `path`. */
+export async function copyTokenizer(path: string, folder: string): Promise<void> {
+  for (const { source, name } of await findTokenizerFiles(path)) {
+    await writeFileAtomically(join(folder, name), await readFile(source));
+  }
+}
+
 /** The files of a tokenizer, and the names under which a checkpoint folder holds them. */
 async function findTokenizerFiles(path: string): Promise<{ source: string; name: string }[]> {
-  if ((await stat(path)).isDirectory()) {
-    const names = (await readdir(path)).filter((name) => tokenizerFiles.includes(name));
-    return names.map((name) => ({ source: join(path, name), name }));
-  }
-  const name = tokenizerFiles.includes(basename(path)) ? basename(path) : "tokenizer.json";
-  return [{ source: path, name }];
+  const isFolder = (await stat(path)).isDirectory();
+  const folder = isFolder ? path : dirname(path);
+  const isWanted = (name: string): boolean =>
+    settingsFiles.includes(name) ||
+    (isFolder && (vocabularyFiles.includes(name) || name.endsWith(".tiktoken")));
+  const files = (await readdir(folder))
+    .filter(isWanted)
+    .map((name) => ({ source: join(folder, name), name }));
+  return isFolder ? files : [{ source: path, name: nameVocabulary(basename(path)) }, ...files];
+}
+
+/** Ranks keep their name, which says how they are to be read. */
+function nameVocabulary(name: string): string {
+  if (vocabularyFiles.includes(name) || name.endsWith(".tiktoken")) return name;
+  return name.endsWith(".model") ? "tokenizer.model" : "tokenizer.json";
 }

@@ -12,9 +12,10 @@ export function drawLossCurve(entries: readonly LogEntry[], title: string): stri
     heldOutLoss === undefined ? [] : [{ step, loss: heldOutLoss }],
   );
   const losses = [...training, ...heldOut].map(({ loss }) => loss);
-  const lowest = Math.floor(Math.min(...losses, Number.POSITIVE_INFINITY) * 2) / 2;
+  const smallest = losses.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const lowest = Math.floor(smallest * 2) / 2;
   const low = Number.isFinite(lowest) ? lowest : 0;
-  const high = Math.max(low + 0.5, Math.ceil(Math.max(...losses, low) * 2) / 2);
+  const high = Math.max(low + 0.5, Math.ceil(losses.reduce((a, b) => Math.max(a, b), low) * 2) / 2);
   const last = Math.max(1, entries.at(-1)?.step ?? 1);
   const x = (step: number): number =>
     margin.left + (step / last) * (width - margin.left - margin.right);

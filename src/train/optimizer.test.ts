@@ -136,6 +136,18 @@ describe("createOptimizer", () => {
     }
   });
 
+  test("gradients that are not finite change nothing", () => {
+    const parameter = { name: "w", shape: [2], data: Float32Array.of(1, 2) };
+    const optimizer = createOptimizer(adamW({ maximumNorm: 1 }), [parameter]);
+    const before = JSON.stringify([...optimizer.state]);
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const gradients = new Map([["w", Float32Array.of(bad, 1)]]);
+      expect(optimizer.update(gradients, 1, 0.1)).not.toSatisfy(Number.isFinite);
+      expect([...parameter.data]).toEqual([1, 2]);
+      expect(JSON.stringify([...optimizer.state])).toBe(before);
+    }
+  });
+
   test("an impossible number is refused by name", () => {
     expect(() => createOptimizer([clipByGlobalNorm(Number.NaN)], [])).toThrow(
       /clip-by-global-norm: maximum is NaN/,

@@ -115,7 +115,8 @@ export interface Optimizer {
   /** Arrays to keep across steps, by names that are stable between runs. */
   readonly state: ReadonlyMap<string, Float32Array>;
   /**
-   * Changes the parameters in place. The gradients are used up.
+   * Changes the parameters in place, unless the norm of the gradients is not finite. The gradients are
+   * used up.
    *
    * @param step from 1 on
    * @returns the Euclidean norm of all gradients as they came
@@ -135,8 +136,8 @@ export function createOptimizer(
   parameters: readonly TrainedParameter[],
 ): Optimizer {
   const state = new Map<string, Float32Array>();
+  checkTransforms(transforms);
   const links = transforms.map((transform, index) => {
-    checkTransform(transform);
     const key = (parameter: TrainedParameter, name: string): string =>
       `${index}.${name}/${parameter.name}`;
     // All arrays exist from the start, so that a checkpoint can be read into them.
@@ -151,6 +152,8 @@ export function createOptimizer(
     state,
     update(gradients, step, learningRate) {
       const norm = globalNorm(gradients);
+      // One such gradient would spoil everything that it touches, beyond the next checkpoint.
+      if (!Number.isFinite(norm)) return norm;
       for (const link of links) link.prepare?.(gradients, norm);
       for (const parameter of parameters) {
         const gradient = gradients.get(parameter.name)!;
@@ -175,13 +178,38 @@ export function globalNorm(gradients: ReadonlyMap<string, Float32Array>): number
   return Math.sqrt(total);
 }
 
-function checkTransform(transform: Transform): void {
-  for (const [name, value] of Object.entries(transform)) {
-    if (typeof value === "number" && !(Number.isFinite(value) && value >= 0)) {
-      throw new JetonError(
-        `${transform.kind}: ${name} is ${value}, expected a number of at least 0`,
-        { code: "option-invalid", details: { transform: transform.kind, option: name, value } },
-      );
+/** The numbers that each transform needs, and what they must be below. */
+const transformNumbers: Readonly<Record<Transform["kind"], Readonly<Record<string, number>>>> = {
+  "clip-by-global-norm": { maximum: Number.POSITIVE_INFINITY },
+  "scale-by-adam": { beta1: 1, beta2: 1, epsilon: Number.POSITIVE_INFINITY },
+  "scale-by-factored-moment": {
+    decayExponent: Number.POSITIVE_INFINITY,
+    epsilon: Number.POSITIVE_INFINITY,
+    clipThreshold: Number.POSITIVE_INFINITY,
+  },
+  momentum: { decay: 1 },
+  "add-weight-decay": { decay: Number.POSITIVE_INFINITY },
+};
+
+/** @throws JetonError `option-invalid` for an unknown transform or an impossible number */
+export function checkTransforms(transforms: readonly Transform[]): void {
+  for (const transform of transforms) {
+    const { kind } = transform;
+    if (!Object.hasOwn(transformNumbers, kind)) {
+      const expected = Object.keys(transformNumbers);
+      throw new JetonError(`${kind} is no transform, expected ${expected.join(", ")}`, {
+        code: "option-invalid",
+        details: { option: "optimizer", found: kind, expected },
+      });
+    }
+    for (const [name, limit] of Object.entries(transformNumbers[kind])) {
+      const value = (transform as unknown as Readonly<Record<string, unknown>>)[name];
+      if (typeof value === "number" && value >= 0 && value < limit) continue;
+      const expected = limit === 1 ? "a number from 0 to below 1" : "a finite number of at least 0";
+      throw new JetonError(`${kind}: ${name} is ${value}, expected ${expected}`, {
+        code: "option-invalid",
+        details: { transform: kind, option: name, value, expected },
+      });
     }
   }
 }

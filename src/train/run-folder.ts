@@ -5,12 +5,21 @@
  *     run.lock                          there while a process works here
  *     run.json                          what was asked for; a resumed run must ask for the same
  *     log.jsonl                         a line for every step
- *     data/                             tokenized corpora
+ *     data/                             tokenized corpora, and the tokenizer as it was
  *     checkpoints/step-00000100.safetensors
  *     loss.svg                          the loss curve
  *     model/                            the exported checkpoint folder
  */
-import { type FileHandle, mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  unlink,
+} from "node:fs/promises";
 import { join } from "node:path";
 import {
   acquireLock,
@@ -38,7 +47,7 @@ export interface LogEntry {
 
 export interface RunFolder {
   readonly path: string;
-  /** True when `run.json` was there already. */
+  /** True when there was a run already, with which this goes on. */
   readonly isResumed: boolean;
   /** Steps of the checkpoints, ascending. */
   checkpoints(): Promise<number[]>;
@@ -60,7 +69,7 @@ export interface RunFolder {
 }
 
 export interface OpenRunFolderOptions {
-  /** What to do with a run that is there. */
+  /** What to do with a run that is there. `refuse` begins one anew that did not come to its first step. */
   existing: "refuse" | "resume";
   /** What else to record: a resumed run may ask for something else. Plain JSON. */
   changeable?: Readonly<Record<string, unknown>>;
@@ -124,29 +133,11 @@ async function openLocked(
 ): Promise<RunFolder> {
   const file = join(path, "run.json");
   const checkpointFolder = join(path, "checkpoints");
+  const dataFolder = join(path, "data");
   const logPath = join(path, "log.jsonl");
   await mkdir(checkpointFolder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, checkpointFolder);
   });
-  const known = await readRunConfiguration(path);
-  if (known !== undefined && existing === "refuse") {
-    throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
-      code: "train-run-exists",
-      details: { path },
-    });
-  }
-  if (known !== undefined) checkSame(file, known.configuration, configuration);
-  if (known === undefined || changeable !== undefined) {
-    const document = { ...configuration, ...(changeable && { changeable }) };
-    await writeFileAtomically(file, `${JSON.stringify(document, null, 2)}\n`);
-  }
-  // Temporary files of a process that was killed.
-  for (const folder of [path, checkpointFolder, join(path, "data")]) {
-    for (const name of await readdir(folder).catch(() => [] as string[])) {
-      if (/^\..*\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {});
-    }
-  }
-  let log: FileHandle | undefined;
   const checkpointPath = (step: number): string =>
     join(checkpointFolder, `step-${String(step).padStart(8, "0")}.safetensors`);
   const checkpoints = async (): Promise<number[]> =>
@@ -155,6 +146,34 @@ async function openLocked(
       .filter((digits) => digits !== undefined)
       .map(Number)
       .sort((a, b) => a - b);
+  const hasBegun = async (): Promise<boolean> => {
+    const log = await stat(logPath).catch(() => undefined);
+    return (log?.size ?? 0) > 0 || (await checkpoints()).length > 0;
+  };
+  let known = await readRunConfiguration(path);
+  if (known !== undefined && existing === "refuse") {
+    if (await hasBegun()) {
+      throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
+        code: "train-run-exists",
+        details: { path },
+      });
+    }
+    // Stopped by a misspelt corpus, say: nothing was learned, and what is asked for now may be another.
+    await rm(dataFolder, { recursive: true, force: true });
+    known = undefined;
+  }
+  if (known !== undefined) checkSame(file, known.configuration, configuration);
+  if (known === undefined || changeable !== undefined) {
+    const document = { ...configuration, ...(changeable && { changeable }) };
+    await writeFileAtomically(file, `${JSON.stringify(document, null, 2)}\n`);
+  }
+  // Temporary files of a process that was killed.
+  for (const folder of [path, checkpointFolder, dataFolder]) {
+    for (const name of await readdir(folder).catch(() => [] as string[])) {
+      if (/^\..*\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {});
+    }
+  }
+  let log: FileHandle | undefined;
   return {
     path,
     isResumed: known !== undefined,

@@ -24,14 +24,32 @@ export type Schedule =
       readonly final?: number;
     };
 
+/** What each kind cannot do without. */
+const scheduleNumbers: Readonly<Record<Schedule["kind"], readonly string[]>> = {
+  constant: ["peak"],
+  linear: ["peak", "steps"],
+  cosine: ["peak", "steps"],
+  "warmup-stable-decay": ["peak", "steps", "decaySteps"],
+};
+
 /** Throws `option-invalid` for a schedule that makes no sense. */
 export function checkSchedule(schedule: Schedule): void {
-  const numbers = Object.entries(schedule).filter(([name]) => name !== "kind");
-  const wrong = numbers.find(([, value]) => !Number.isFinite(value) || (value as number) < 0);
-  if (wrong) {
-    throw new JetonError(`schedule: ${wrong[0]} is ${wrong[1]}, expected a number of at least 0`, {
+  const { kind, ...numbers } = schedule;
+  if (!Object.hasOwn(scheduleNumbers, kind)) {
+    const expected = Object.keys(scheduleNumbers);
+    throw new JetonError(`schedule: ${kind} is no kind, expected ${expected.join(", ")}`, {
       code: "option-invalid",
-      details: { option: wrong[0], found: wrong[1] },
+      details: { option: "schedule", found: kind, expected },
+    });
+  }
+  const given: Readonly<Record<string, unknown>> = { ...numbers };
+  for (const name of new Set([...scheduleNumbers[kind], ...Object.keys(given)])) {
+    const found = given[name];
+    if (found === undefined && !scheduleNumbers[kind].includes(name)) continue;
+    if (Number.isFinite(found) && (found as number) >= 0) continue;
+    throw new JetonError(`schedule: ${name} is ${found}, expected a number of at least 0`, {
+      code: "option-invalid",
+      details: { option: name, found },
     });
   }
 }

@@ -65,6 +65,25 @@ describe("readDocuments", () => {
     await expect(collect([join(folder, "bad.jsonl")])).rejects.toThrow(message);
   });
 
+  test.each([
+    ["words", "word and 😀 word ", /^ /],
+    ["nothing to cut at", "词😀", /^[词😀]/u],
+  ])("a text of one line comes in parts too: %s", async (_name, unit, start) => {
+    const file = join(folder, "one-line.txt");
+    const text = unit.repeat(Math.ceil(2_500_000 / unit.length));
+    writeFileSync(file, text);
+    const parts = await collect([file]);
+    expect(parts.map((part) => part.text).join("") === text).toBe(true);
+    expect(parts.length).toBeGreaterThan(1);
+    for (const [index, part] of parts.entries()) {
+      expect(part.isStart).toBe(index === 0);
+      expect(part.text.length).toBeLessThan(1_500_000);
+      if (index > 0) expect(part.text).toMatch(start);
+      // No character is cut in two.
+      expect(part.text).not.toMatch(/[\ud800-\udbff]$/);
+    }
+  });
+
   test("a broken archive is an error, not an end", async () => {
     writeFileSync(join(folder, "cut.txt.gz"), gzipSync("word ".repeat(5000)).subarray(0, 40));
     await expect(collect([join(folder, "cut.txt.gz")])).rejects.toThrow(

@@ -2,10 +2,13 @@ import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -236,9 +239,11 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     async () => {
       await trainLanguageModel(optionsFor("roomy"));
       const sizes = (folder: string): number[] =>
-        readdirSync(join(root, "roomy", folder)).map(
-          (name) => statSync(join(root, "roomy", folder, name)).size,
-        );
+        readdirSync(join(root, "roomy", folder), { recursive: true, encoding: "utf8" })
+          .map((name) => statSync(join(root, "roomy", folder, name)))
+          .filter((found) => found.isFile())
+          // A file takes whole pages.
+          .map(({ size }) => Math.ceil(size / 4096) * 4096);
       const checkpoint = Math.max(...sizes("checkpoints"));
       const data = sizes("data").reduce((a, b) => a + b, 0);
       // Room for the data, two checkpoints and a half: the third does not fit.
@@ -351,15 +356,82 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     const first = await trainLanguageModel(optionsFor("first"));
     await using before = await openCheckpoint(first.modelFolder);
     const learning = "model.layers.1.mlp.down_proj.weight";
-    const frozen = [...before.tensors.keys()].filter((name) => name !== learning);
+    const others = [...before.tensors.keys()].filter((name) => name !== learning);
+    // A pattern means all of a layer.
+    const frozen = ["model.layers.0.*", ...others.filter((name) => !name.includes("layers.0."))];
     const second = await trainLanguageModel(
       optionsFor("second", { initialWeights: first.modelFolder, frozen, steps: 5 }),
     );
     await using after = await openCheckpoint(second.modelFolder);
-    for (const name of frozen) {
+    for (const name of others) {
       expect(await after.readFloat32(name)).toEqual(await before.readFloat32(name));
     }
     expect(await after.readFloat32(learning)).not.toEqual(await before.readFloat32(learning));
+  });
+
+  test("a moved run whose originals are gone goes on to the same bits", async () => {
+    await trainLanguageModel(optionsFor("stayed"));
+    const first = await trainLanguageModel(optionsFor("origin", { steps: 3 }));
+    const copy = join(root, "copied-tokenizer");
+    cpSync(tokenizer, copy, { recursive: true });
+    const book = join(root, "copied-book.txt");
+    cpSync(join(root, "book.txt"), book);
+    const begun = {
+      tokenizer: copy,
+      corpora: [{ files: [book] }],
+      initialWeights: first.modelFolder,
+    };
+    await trainLanguageModel(optionsFor("unmoved", begun));
+    const controller = new AbortController();
+    const stop = ({ step }: TrainingProgress) => step === 11 && controller.abort();
+    const more = { ...begun, signal: controller.signal, onProgress: stop };
+    await expect(trainLanguageModel(optionsFor("moves", more))).rejects.toThrow(/abort/i);
+    for (const path of [copy, book, first.modelFolder]) rmSync(path, { recursive: true });
+    renameSync(join(root, "moves"), join(root, "moved"));
+    const options = await readRunOptions(join(root, "moved"));
+    const { modelFolder } = await trainLanguageModel({ ...options, existing: "resume" });
+    expect(weightsDigest("moved")).toBe(weightsDigest("unmoved"));
+    expect(weightsDigest("moved")).not.toBe(weightsDigest("stayed"));
+    expect((await loadTokenizer(modelFolder)).vocabularySize).toBe(300);
+  });
+
+  test("a run that failed before its first step does not stand in the way of the next", async () => {
+    const short = optionsFor("retried", { corpora: [{ files: [join(root, "short.txt")] }] });
+    writeFileSync(join(root, "short.txt"), "too short");
+    expect(await codeOf(trainLanguageModel(short))).toBe("corpus-too-short");
+    // The same name, now with a text: what was tokenized before is not taken for it.
+    writeFileSync(join(root, "short.txt"), prose(5, 120));
+    await trainLanguageModel({ ...short, steps: 12 });
+    expect(readLog("retried")).toHaveLength(12);
+    expect(await codeOf(trainLanguageModel(short))).toBe("train-run-exists");
+    // A misspelt name leaves nothing behind at all.
+    const misspelt = optionsFor("misspelt", { heldOut: { files: [join(root, "nowhere.txt")] } });
+    expect(await codeOf(trainLanguageModel(misspelt))).toBe("corpus-file-unreadable");
+    expect(existsSync(join(root, "misspelt"))).toBe(false);
+  });
+
+  test("the export holds the tokenizer that was trained with, whatever file it was", async () => {
+    const text = "Some text, 2 lines.\nOf it.";
+    const config = { eos_token: "<|endoftext|>", bos_token: "<|endoftext|>" };
+    const byFile = join(root, "by-file");
+    cpSync(tokenizer, byFile, { recursive: true });
+    renameSync(join(byFile, "tokenizer.json"), join(byFile, "mine.json"));
+    writeFileSync(join(byFile, "tokenizer_config.json"), JSON.stringify(config));
+    const ranks = join(root, "gpt2.tiktoken");
+    const bytes = Array.from({ length: 256 }, (_, byte) => Buffer.from([byte]).toString("base64"));
+    writeFileSync(ranks, bytes.map((token, rank) => `${token} ${rank}\n`).join(""));
+    for (const [name, path] of [
+      ["from-json", join(byFile, "mine.json")],
+      ["from-ranks", ranks],
+    ] as const) {
+      const { modelFolder } = await trainLanguageModel(
+        optionsFor(name, { tokenizer: path, steps: 1 }),
+      );
+      const [ours, exported] = [await loadTokenizer(path), await loadTokenizer(modelFolder)];
+      expect([...exported.encodeIds(text)]).toEqual([...ours.encodeIds(text)]);
+      expect(exported.endId).toBe(ours.endId);
+      expect(exported.beginningId).toBe(ours.beginningId);
+    }
   });
 
   test("a run that is there, another configuration, a damaged checkpoint: clear errors, nothing lost", async () => {
@@ -384,6 +456,15 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     [{ steps: 0 }, "option-invalid"],
     [{ accumulation: 3 }, "option-invalid"],
     [{ frozen: ["nothing"] }, "option-invalid"],
+    [{ frozen: ["model.layers.*", "*.norm"] }, "option-invalid"],
+    [{ frozen: ["*"] }, "train-nothing-learns"],
+    [{ corpora: [] }, "option-invalid"],
+    [{ corpora: [{ files: ["book.txt"], weight: 0 }] }, "option-invalid"],
+    [{ averageDecay: 1 }, "option-invalid"],
+    [{ checkpointEvery: 0 }, "option-invalid"],
+    [{ evaluationSequences: 0 }, "option-invalid"],
+    [{ optimizer: [{ kind: "lion" } as never] }, "option-invalid"],
+    [{ schedule: { kind: "cosine", peak: 1 } as never }, "option-invalid"],
     [{ sequenceLength: 100_000 }, "corpus-too-short"],
     [{ corpora: [{ files: ["/nowhere/at/all.txt"] }] }, "corpus-file-unreadable"],
     [{ corpora: [{ files: [] }] }, "corpus-empty"],

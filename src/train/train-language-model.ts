@@ -2,6 +2,7 @@
  * Trains a decoder from a configuration and corpora to a checkpoint folder, in a run that survives
  * being killed.
  */
+import { rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type ModelConfig, openCheckpoint, writeFileAtomically } from "../checkpoint/index.ts";
 import {
@@ -14,11 +15,11 @@ import {
 import { type DecoderConfig, decoderConfig } from "../model/index.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { Corpus } from "./corpus.ts";
-import { describeCorpusName } from "./corpus-files.ts";
-import { exportModel } from "./export-model.ts";
+import { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
+import { copyTokenizer, exportModel } from "./export-model.ts";
 import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
 import { drawLossCurve } from "./loss-curve.ts";
-import { adamW, decayMatricesOnly, type Transform } from "./optimizer.ts";
+import { adamW, checkTransforms, decayMatricesOnly, type Transform } from "./optimizer.ts";
 import {
   decoderParameterShapes,
   type InitializationOptions,
@@ -40,7 +41,7 @@ import {
   prepareTokens,
   type TokenStore,
 } from "./token-store.ts";
-import { openTrainer, type Trainer } from "./trainer.ts";
+import { checkAverageDecay, openTrainer, type Trainer } from "./trainer.ts";
 import type { TrainingInputs } from "./training-service.ts";
 
 export interface TrainLanguageModelOptions {
@@ -76,7 +77,7 @@ export interface TrainLanguageModelOptions {
   initialization?: InitializationOptions;
   /** Start from the weights of a checkpoint folder. Default: random ones. */
   initialWeights?: string;
-  /** Parameters that stay as they are, by name. Default: none. */
+  /** Parameters that stay as they are, by name; `*` stands for any characters. Default: none. */
   frozen?: readonly string[];
   /** Default 0. */
   seed?: number;
@@ -90,7 +91,10 @@ export interface TrainLanguageModelOptions {
   evaluateEvery?: number;
   /** Sequences of an evaluation, always the same ones. Default 64. */
   evaluationSequences?: number;
-  /** What to do with a run that the folder holds. Default `refuse`. */
+  /**
+   * What to do with a run that the folder holds. `refuse` lets one be begun anew that did not come to
+   * its first step. Default `refuse`.
+   */
   existing?: "refuse" | "resume";
   /** How exported weights are stored. Default F16. */
   dtype?: "F32" | "F16" | "BF16";
@@ -170,11 +174,19 @@ export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
 ): Promise<TrainedLanguageModel> {
   const { folder, existing = "refuse", signal } = options;
-  const tokenizer = await loadTokenizer(options.tokenizer);
+  // A run goes on with what it began with, also when it was moved or the originals are gone.
+  const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
+  const tokenizer = await loadTokenizer(kept ?? options.tokenizer);
   const settings = resolveSettings(options, tokenizer);
   const changeable = pickChangeable(options);
+  if (existing === "refuse") {
+    // A misspelt name is said before hours are spent on what precedes it.
+    const all = options.heldOut ? [...options.corpora, options.heldOut] : options.corpora;
+    for (const { files } of all) await listCorpusFiles(files);
+  }
   const run = await openRunFolder(folder, settings, { existing, changeable });
   try {
+    const tokenizerFolder = kept ?? (await keepTokenizer(folder, options.tokenizer));
     const stores: TokenStore[] = [];
     const prepare = (name: string, corpus: Corpus): Promise<TokenStore> =>
       prepareTokens(join(folder, "data", name), corpus, tokenizer, {
@@ -185,7 +197,7 @@ export async function trainLanguageModel(
       stores.push(await prepare(`corpus-${index}.tokens`, corpus));
     }
     const heldOut = options.heldOut && (await prepare("held-out.tokens", options.heldOut));
-    return await runSteps(run, { options, settings, tokenizer, stores, heldOut });
+    return await runSteps(run, { options, settings, tokenizer, tokenizerFolder, stores, heldOut });
   } finally {
     await run.close();
   }
@@ -194,6 +206,23 @@ export async function trainLanguageModel(
 function tokenizing(steps: number, tokens: number): TrainingProgress {
   const rest = { tokensPerSecond: 0, secondsLeft: undefined };
   return { stage: "tokenize", step: 0, steps, tokens, ...rest };
+}
+
+/** The tokenizer's copy in the folder of the run; undefined while there is none. */
+async function findKeptTokenizer(folder: string): Promise<string | undefined> {
+  const path = join(folder, "data", "tokenizer");
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() ? path : undefined;
+}
+
+/** Copies the tokenizer into the folder of the run, whole or not at all. */
+async function keepTokenizer(folder: string, tokenizer: string): Promise<string> {
+  const path = join(folder, "data", "tokenizer");
+  const partial = `${path}.partial`;
+  await rm(partial, { recursive: true, force: true });
+  await copyTokenizer(tokenizer, partial);
+  await rename(partial, path);
+  return path;
 }
 
 /** Options that say nothing about the weights: a resumed run may have others. */
@@ -252,8 +281,13 @@ interface Settings extends Record<string, unknown> {
 
 function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenizer): Settings {
   const { steps, batch = 16, accumulation = 1, sequenceLength = 256, seed = 0 } = options;
-  for (const [option, found] of Object.entries({ steps, batch, accumulation, sequenceLength })) {
-    if (Number.isSafeInteger(found) && found > 0) continue;
+  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
+  const counts = {
+    ...{ steps, batch, accumulation, sequenceLength },
+    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
+  };
+  for (const [option, found] of Object.entries(counts)) {
+    if (found === undefined || (Number.isSafeInteger(found) && found > 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a positive integer`, {
       code: "option-invalid",
       details: { option, found },
@@ -265,6 +299,24 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
       details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
     });
   }
+  if (options.corpora.length === 0) {
+    throw new JetonError("there is no corpus to learn from", {
+      code: "option-invalid",
+      details: { option: "corpora", found: [], expected: "at least one corpus" },
+    });
+  }
+  for (const { files, weight = 1 } of options.corpora) {
+    if (Number.isFinite(weight) && weight > 0) continue;
+    throw new JetonError(
+      `the share of ${files.join(", ")} is ${weight}, expected a number above 0`,
+      {
+        code: "option-invalid",
+        details: { option: "corpora.weight", found: weight, expected: "a number above 0" },
+      },
+    );
+  }
+  checkAverageDecay(options.averageDecay);
+  checkTransforms(options.optimizer ?? []);
   const { start, end = start } = documentTokens(tokenizer);
   const config = {
     vocab_size: tokenizer.vocabularySize,
@@ -272,7 +324,10 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
     ...(end !== undefined && { eos_token_id: end }),
     ...options.config,
   } as ModelConfig;
-  const { vocabularySize } = decoderConfig(config);
+  const decoder = decoderConfig(config);
+  const { vocabularySize } = decoder;
+  const frozen = options.frozen ?? [];
+  matchParameters(frozen, [...decoderParameterShapes(decoder).keys()]);
   if (vocabularySize < tokenizer.vocabularySize) {
     throw new JetonError(
       `vocab_size is ${vocabularySize}, the tokenizer has ${tokenizer.vocabularySize} tokens`,
@@ -300,7 +355,7 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
     optimizer: options.optimizer ?? adamW({ beta2: 0.95, maximumNorm: 1 }),
     averageDecay: options.averageDecay,
     documentMask: options.documentMask ?? true,
-    frozen: options.frozen ?? [],
+    frozen,
     seed,
     threads: options.threads,
     tokenizer: options.tokenizer,
@@ -315,6 +370,8 @@ interface RunParts {
   readonly options: TrainLanguageModelOptions;
   readonly settings: Settings;
   readonly tokenizer: Tokenizer;
+  /** Where it lies within the folder of the run. */
+  readonly tokenizerFolder: string;
   readonly stores: readonly TokenStore[];
   readonly heldOut: TokenStore | undefined;
 }
@@ -332,14 +389,7 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
   const { signal, checkpointEvery = 100, keepCheckpoints = 2, evaluateEvery = 100 } = options;
   const config = decoderConfig(settings.config);
   const shapes = decoderParameterShapes(config);
-  const frozen = new Set(settings.frozen);
-  const unknown = settings.frozen.filter((name) => !shapes.has(name));
-  if (unknown.length > 0) {
-    throw new JetonError(`the model has no parameter ${unknown.join(", ")}`, {
-      code: "option-invalid",
-      details: { option: "frozen", found: unknown },
-    });
-  }
+  const frozen = matchParameters(settings.frozen, [...shapes.keys()]);
   const data = {
     sequenceLength,
     batch: settings.batch / accumulation,
@@ -356,9 +406,7 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
       trainable: new Set([...shapes.keys()].filter((name) => !frozen.has(name))),
       documentMask,
     }),
-    parameters: options.initialWeights
-      ? await readWeights(options.initialWeights, shapes)
-      : initializeDecoder(config, seed, options.initialization),
+    parameters: await chooseFirstValues(run, options, { config, shapes, seed }),
     moveParameters: true,
     schedule: settings.schedule,
     optimizer: settings.optimizer,
@@ -444,7 +492,7 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
   await exportModel(result.modelFolder, {
     config: completeConfig(settings.config, config),
     parameters,
-    tokenizer: options.tokenizer,
+    tokenizer: parts.tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
     card: modelCard(options, settings, stores, result),
   });
@@ -533,6 +581,49 @@ async function evaluate(
   return { heldOutLoss: loss, heldOutBitsPerByte: loss / Math.LN2 / held.bytesPerToken };
 }
 
+/** First values; those of a run that goes on come from its checkpoint, and the originals may be gone. */
+async function chooseFirstValues(
+  run: RunFolder,
+  options: TrainLanguageModelOptions,
+  model: {
+    readonly config: DecoderConfig;
+    readonly shapes: ReadonlyMap<string, readonly number[]>;
+    readonly seed: number;
+  },
+): Promise<Map<string, ParameterValue>> {
+  const { config, shapes, seed } = model;
+  if ((await run.checkpoints()).length > 0) {
+    const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+    return new Map(
+      [...shapes].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
+    );
+  }
+  return options.initialWeights === undefined
+    ? initializeDecoder(config, seed, options.initialization)
+    : readWeights(options.initialWeights, shapes);
+}
+
+/**
+ * The parameters that patterns mean.
+ *
+ * @throws JetonError `option-invalid` for a pattern that means none
+ */
+function matchParameters(patterns: readonly string[], names: readonly string[]): Set<string> {
+  const matching = patterns.map((pattern) => {
+    const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+    const expression = new RegExp(`^${parts.join(".*")}$`);
+    return names.filter((name) => expression.test(name));
+  });
+  const unknown = patterns.filter((_, index) => matching[index]!.length === 0);
+  if (unknown.length > 0) {
+    throw new JetonError(`the model has no parameter ${unknown.join(", ")}`, {
+      code: "option-invalid",
+      details: { option: "frozen", found: unknown, expected: names },
+    });
+  }
+  return new Set(matching.flat());
+}
+
 async function readWeights(
   folder: string,
   shapes: ReadonlyMap<string, readonly number[]>,
@@ -583,11 +674,21 @@ function modelCard(
     return `- ${files}: ${documents} ${documents === 1 ? "document" : "documents"}, ${bytes} bytes, ${tokens} tokens`;
   });
   const { heldOutLoss, heldOutBitsPerByte } = result;
+  const { averageDecay, frozen } = settings;
+  const origin = [
+    ...(options.initialWeights === undefined
+      ? []
+      : [`- began with the weights of ${describeCorpusName(options.initialWeights)}`]),
+    ...(frozen.length === 0 ? [] : [`- left as they were: \`${frozen.join("`, `")}\``]),
+    ...(averageDecay === undefined
+      ? []
+      : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
+  ];
   const held =
     heldOutLoss === undefined
       ? []
       : [
-          `- loss on held-out text: ${heldOutLoss.toFixed(4)} nats a token, ${heldOutBitsPerByte!.toFixed(4)} bits per byte`,
+          `- loss on held-out text (${options.heldOut!.files.map(describeCorpusName).join(", ")}): ${heldOutLoss.toFixed(4)} nats a token, ${heldOutBitsPerByte!.toFixed(4)} bits per byte`,
         ];
   return [
     `# ${runName(options)}`,
@@ -603,6 +704,7 @@ function modelCard(
     `- ${result.steps} steps of ${settings.batch} sequences of ${settings.sequenceLength} tokens, ${formatCount(result.tokens)} tokens in all, seed ${settings.seed}`,
     `- schedule: \`${JSON.stringify(settings.schedule)}\``,
     `- optimizer: \`${JSON.stringify(settings.optimizer)}\``,
+    ...origin,
     `- loss over the last steps: ${result.loss.toFixed(4)} nats a token`,
     ...held,
     "",

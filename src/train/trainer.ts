@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { JetonError } from "../core/index.ts";
 import type { SessionOptions } from "../tensor/index.ts";
 import { type Remote, startInline, startService } from "../tensor/index.ts";
-import { adamW, type ParameterGroup, type Transform } from "./optimizer.ts";
+import { adamW, checkTransforms, type ParameterGroup, type Transform } from "./optimizer.ts";
 import type { ParameterValue } from "./parameters.ts";
 import { checkSchedule, type Schedule } from "./schedule.ts";
 import type { TrainingGraph } from "./training-graph.ts";
@@ -39,7 +39,7 @@ export interface TrainerOptions {
   optimizer?: readonly Transform[];
   /** What a parameter does differently, by name and shape. Default: nothing. */
   group?: (name: string, shape: readonly number[]) => ParameterGroup;
-  /** Keeps an exponential moving average of the parameters with this decay. Default: none. */
+  /** Keeps an exponential moving average of the parameters with this decay, below 1. Default: none. */
   averageDecay?: number;
   /** Threads of one operator. Default: what the machine has, at most 8. */
   threads?: number;
@@ -68,6 +68,8 @@ export type Trainer = Remote<TrainingService> & AsyncDisposable;
 export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   const { schedule, group } = options;
   checkSchedule(schedule);
+  checkAverageDecay(options.averageDecay);
+  checkTransforms(options.optimizer ?? []);
   const objectives = listObjectives(options);
   const shapeOf = (name: string): readonly number[] => {
     for (const { graph } of objectives.values()) {
@@ -115,6 +117,15 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     close: () => service.close(),
     [Symbol.asyncDispose]: () => service.close(),
   };
+}
+
+/** @throws JetonError `option-invalid`: with a decay of 1 an average would never move */
+export function checkAverageDecay(decay: number | undefined): void {
+  if (decay === undefined || (decay >= 0 && decay < 1)) return;
+  throw new JetonError(`averageDecay is ${decay}, expected a number from 0 to below 1`, {
+    code: "option-invalid",
+    details: { option: "averageDecay", found: decay, expected: "from 0 to below 1" },
+  });
 }
 
 /** The memory of all values, each buffer once. */

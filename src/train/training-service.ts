@@ -4,6 +4,7 @@
  * Parameters are inputs of the graph that share their memory with the arrays here, so the loops of the
  * optimizer change what the next run sees without a copy.
  */
+import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import {
@@ -91,6 +92,8 @@ export interface TrainingService extends Service {
   /**
    * One update from one or several parts of a batch, whose gradients are added. A parameter that no
    * objective of this step uses gets a gradient of zeros: moments fade and weights decay as always.
+   *
+   * @throws JetonError `train-loss-not-finite`, `train-gradients-not-finite`; the parameters are as before
    */
   step(parts: TrainingParts): Promise<StepReport>;
   /** Loss and gradients of a mean over `parts`, without an update. */
@@ -201,6 +204,16 @@ class GraphTrainer implements TrainingService {
       );
     }
     const gradientNorm = this.#optimizer.update(gradients, this.#steps + 1, learningRate);
+    if (!Number.isFinite(gradientNorm)) {
+      throw new JetonError(
+        `the gradients of step ${this.#steps + 1} are not finite, though its loss is ${loss}: nothing was changed`,
+        {
+          code: "train-gradients-not-finite",
+          details: { step: this.#steps + 1, loss, found: gradientNorm },
+        },
+      );
+    }
+    for (const gradient of gradients.values()) freeNow(gradient);
     this.#steps++;
     this.#average();
     return {
@@ -429,6 +442,24 @@ class GraphTrainer implements TrainingService {
   }
 }
 
+const nowhere: MessagePort = openNowhere();
+
+/** A port without another end: what is transferred to it is gone. */
+function openNowhere(): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  port1.unref();
+  return port1;
+}
+
+/**
+ * Frees the memory of an array, which is empty afterwards. Left to the collector, the gradients of
+ * several steps lie about: it does not see how large they are.
+ */
+function freeNow(array: Float32Array): void {
+  if (hasBufferOfItsOwn(array)) nowhere.postMessage(null, [array.buffer as ArrayBuffer]);
+}
+
 /** False for a part of a larger buffer, and for memory that threads share. */
 function hasBufferOfItsOwn({ buffer, byteLength }: Float32Array): boolean {
   return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
@@ -457,7 +488,10 @@ async function accumulate(
       const added = values[`gradient.${parameter}`]!.data as Float32Array;
       const sum = gradients.get(parameter);
       if (!sum) gradients.set(parameter, added);
-      else for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
+      else {
+        for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
+        freeNow(added);
+      }
     }
   }
   if (!(weight > 0)) throw emptyBatch(name, weight, parts.length);

@@ -6,6 +6,7 @@ import type {
   Schedule,
   TrainedLanguageModel,
   TrainLanguageModelOptions,
+  Transform,
 } from "../../train/index.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -78,13 +79,35 @@ const options = {
     value: "STEPS",
     help: "last steps over which warmup-stable-decay falls; default: a fifth of all",
   },
-  weightDecay: { kind: "number", value: "SHARE", minimum: 0, help: "of AdamW; default: 0.1" },
+  optimizer: {
+    kind: "text",
+    value: "KIND",
+    choices: ["adamw", "adafactor", "sgd"],
+    help: "how weights follow their gradients; sgd has a momentum of 0.9; default: adamw",
+  },
+  weightDecay: {
+    kind: "number",
+    value: "SHARE",
+    minimum: 0,
+    help: "share of every matrix that a step takes away, times the rate; default: 0.1",
+  },
+  clip: {
+    kind: "number",
+    value: "NORM",
+    minimum: 0,
+    help: "largest norm of all gradients together; 0 turns clipping off; default: 1",
+  },
   averageDecay: {
     kind: "number",
     value: "SHARE",
     minimum: 0,
     maximum: 1,
-    help: "export an exponential moving average with this decay",
+    help: "export an exponential moving average with this decay, below 1",
+  },
+  freeze: {
+    kind: "list",
+    value: "PARAMETER",
+    help: "parameters that stay as they are, '*' for any characters: 'model.layers.0.*'",
   },
   initialWeights: {
     kind: "text",
@@ -258,8 +281,7 @@ async function chooseOptions(values: TrainValues): Promise<TrainLanguageModelOpt
   if (config === undefined) throw missing("config FILE", values);
   if (corpora === undefined) throw missing("corpus NAME", values);
   if (steps === undefined) throw missing("steps N", values);
-  const { adamW } = await import("../../train/index.ts");
-  const { weightDecay = known ? undefined : 0.1 } = values;
+  const optimizer = await chooseOptimizer(values, known !== undefined);
   return {
     ...known,
     folder,
@@ -270,10 +292,9 @@ async function chooseOptions(values: TrainValues): Promise<TrainLanguageModelOpt
     schedule: chooseSchedule(values, steps, known?.schedule),
     existing: values.resume ? "resume" : "refuse",
     ...(heldOut.length > 0 && { heldOut: { files: heldOut } }),
-    ...(weightDecay !== undefined && {
-      optimizer: adamW({ beta2: 0.95, maximumNorm: 1, weightDecay }),
-    }),
+    ...(values.freeze.length > 0 && { frozen: values.freeze }),
     ...defined({
+      optimizer,
       batch: values.batch,
       accumulation: values.accumulation,
       sequenceLength: values.sequenceLength,
@@ -361,6 +382,26 @@ function readCorpus(written: string): Corpus {
   return share === null
     ? { files: [written], weight: 1 }
     : { files: [share[1]!], weight: Number(share[2]) };
+}
+
+/** Undefined where a run that is gone on with knows it. */
+async function chooseOptimizer(
+  values: TrainValues,
+  isKnown: boolean,
+): Promise<readonly Transform[] | undefined> {
+  const { optimizer, weightDecay, clip } = values;
+  const isSaid = [optimizer, weightDecay, clip].some((value) => value !== undefined);
+  if (isKnown && !isSaid) return undefined;
+  const { optimizer: kind = "adamw", weightDecay: decay = 0.1, clip: norm = 1 } = values;
+  const { adafactor, adamW, addWeightDecay, clipByGlobalNorm, sgd } = await import(
+    "../../train/index.ts"
+  );
+  const chains = {
+    adamw: () => adamW({ beta2: 0.95, weightDecay: decay }),
+    adafactor: () => adafactor({ weightDecay: decay }),
+    sgd: () => [...sgd(), addWeightDecay(decay)],
+  } as const;
+  return [...(norm === 0 ? [] : [clipByGlobalNorm(norm)]), ...chains[kind]()];
 }
 
 function chooseSchedule(values: TrainValues, steps: number, known: Schedule | undefined): Schedule {

@@ -153,7 +153,13 @@ export async function saveTokenizer(
 ): Promise<void> {
   const { mkdir, open, rename, rm } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new JetonError(`${folder} cannot be made a folder`, {
+      code: "tokenizer-write-failed",
+      details: { path: folder, expected: "a folder, or a place for one" },
+      cause,
+    });
+  });
   const files = { "tokenizer_config.json": trained.config, "tokenizer.json": trained.json };
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name);
