@@ -191,7 +191,8 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
       isGemma ? (fields["hidden_activation"] ?? "gelu_pytorch_tanh") : fields["hidden_act"],
     ),
     scoreScale: (number("query_pre_attn_scalar") ?? headWidth) ** -0.5,
-    scoreCap: number("attn_logit_softcapping"),
+    // Gemma 3's files may state it too; its attention does not read it.
+    scoreCap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     logitCap: number("final_logit_softcapping"),
     queryKeyValueBias: family === "qwen2" || biased,
     attentionOutputBias: family !== "qwen2" && biased,

@@ -11,6 +11,7 @@ import { type DecoderConfig, tokenIds } from "./config.ts";
 import { headName, matrixGroups } from "./decoder.ts";
 import type { DecoderService, DecoderStart } from "./decoder-service.ts";
 import { StepScheduler } from "./scheduler.ts";
+import { storedNames } from "./stored-names.ts";
 import type {
   LoadedModel,
   LoadModelOptions,
@@ -31,8 +32,11 @@ export function parameterCount(checkpoint: Pick<Checkpoint, "tensors">): number 
 }
 
 /** The format in which a checkpoint's weights are held unless the caller says otherwise. */
-export function defaultFormat(checkpoint: Pick<Checkpoint, "tensors">): WeightFormat {
-  return parameterCount(checkpoint) < smallModel ? "f32" : "int8";
+export function defaultFormat({ tensors }: Pick<Checkpoint, "tensors">): WeightFormat {
+  // Of a model of several modalities, the language model's.
+  const own = [...(storedNames(tensors.keys())?.values() ?? tensors.keys())];
+  const count = parameterCount({ tensors: new Map(own.map((name) => [name, tensors.get(name)!])) });
+  return count < smallModel ? "f32" : "int8";
 }
 
 /**
