@@ -69,6 +69,9 @@ export interface DecoderConfig {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** No model has more layers; describing those of a hostile file would only exhaust memory. */
+const mostLayers = 10_000;
+
 const familyDefaults: Readonly<Record<string, Fields>> = {
   llama: { max_position_embeddings: 2048 },
   mistral: { max_position_embeddings: 131072, sliding_window: 4096, num_key_value_heads: 8 },
@@ -151,6 +154,9 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
 
   const layerCount = count("num_hidden_layers");
+  if (layerCount > mostLayers) {
+    throw invalid("num_hidden_layers", layerCount, `at most ${mostLayers}`);
+  }
   const ropes: RopeConfig[] = [];
   const layers = layerKinds(family, fields, layerCount).map((kind, index): LayerConfig => {
     const window = kind === "sliding" ? count("sliding_window") : undefined;
@@ -321,7 +327,9 @@ function ropeConfig(
   );
   const rotatedWidth = Math.floor(headWidth * partial);
   if (!(rotatedWidth >= 2 && rotatedWidth <= headWidth && rotatedWidth % 2 === 0)) {
-    throw invalid("partial_rotary_factor", partial, "an even number of rotated dimensions");
+    const expected = "an even number of rotated dimensions";
+    if (partial === 1) throw invalid("head_dim", headWidth, expected);
+    throw invalid("partial_rotary_factor", partial, `${expected} of ${headWidth}`);
   }
   const maxPositions = positive(fields, "max_position_embeddings", Number.isSafeInteger);
   const original =

@@ -207,7 +207,35 @@ describe("openModel", () => {
       expect(await codeOf(config({ model_type: "mamba" }))).toBe("model-family-unknown");
       expect(await codeOf(config({ vocab_size: 511 }))).toBe("model-weights-shape");
       expect(await codeOf(config({ intermediate_size: 95 }))).toBe("model-weights-shape");
+      expect(await codeOf(config({ num_hidden_layers: 2e9 }))).toBe("model-config-invalid");
+      expect(await codeOf(config({ attention_bias: true }))).toBe("model-weights-missing");
       expect(await codeOf({ files: { ...good.files, tokenizer: {} } })).toMatch(/^tokenizer-/);
+    });
+
+    test("which names the tensor whose shape is wrong, though groups have the right size", async () => {
+      const { config: file, tensors } = createRandomCheckpoint(join(root, "shapes"), {
+        family: "llama",
+        seed: 2,
+      });
+      const layer = "model.layers.1.self_attn";
+      const [query, key] = [`${layer}.q_proj.weight`, `${layer}.k_proj.weight`];
+      const wrong: [string, Record<string, { shape: readonly number[]; data: Float64Array }>][] = [
+        [query, { [query]: tensors.get(key)!, [key]: tensors.get(query)! }],
+        ["model.norm.weight", { "model.norm.weight": { shape: [63], data: new Float64Array(63) } }],
+        [
+          "model.embed_tokens.weight",
+          { "model.embed_tokens.weight": { shape: [9, 64], data: new Float64Array(9 * 64) } },
+        ],
+      ];
+      for (const [name, changes] of wrong) {
+        const folder = makeFolder("shapes", { family: "llama", seed: 2 });
+        const changed = new Map([...tensors, ...Object.entries(changes)]);
+        writeReferenceCheckpoint(folder, { config: file, tensors: changed }, { dtype: "F32" });
+        await expect(openModel(filesOf(folder))).rejects.toMatchObject({
+          code: "model-weights-shape",
+          details: { name },
+        });
+      }
     });
 
     test("wherever the bytes are cut", async () => {
