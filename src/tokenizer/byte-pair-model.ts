@@ -194,13 +194,10 @@ class BytePairModel implements WordModel {
     else this.readCharacters(word);
     if (this.count > shortWord) this.mergeLong();
     else if (this.count > 1) this.mergeShort();
-    // A word that merges into one token is that token; only another one needs the look-up.
-    if (
-      this.ignoreMerges &&
-      this.count !== 1 &&
-      word.length <= this.longestToken &&
-      this.mayBeToken()
-    ) {
+    // A word that merges into one token is that token; only another one needs the look-up. But one
+    // symbol may also be the word with its suffix, or stand for several unknown characters.
+    const isSettled = this.count === 1 && this.endSuffix === "" && this.unknownId === undefined;
+    if (this.ignoreMerges && !isSettled && word.length <= this.longestToken && this.mayBeToken()) {
       const whole = this.bytesAsSymbols ? toByteAlphabet(word) : word;
       const id = this.vocabulary.ids.get(whole);
       if (id !== undefined) {

@@ -275,6 +275,23 @@ describe("byte-fallback BPE", () => {
   });
 });
 
+describe("words that are tokens as a whole, where merges are ignored", () => {
+  const tokensOf = (model: object, text: string): string[] =>
+    createTokenizer({ model: { type: "BPE", merges: [], ignore_merges: true, ...model } }).encode(
+      text,
+    ).tokens;
+
+  test("a word of one letter is its token without the suffix, as in the native library", () => {
+    const vocab = { a: 0, "a</w>": 1 };
+    expect(tokensOf({ vocab, end_of_word_suffix: "</w>" }, "a")).toEqual(["a"]);
+  });
+
+  test("a word of several unknown letters is itself, not one unknown token", () => {
+    const vocab = { "<unk>": 0, 中文: 1 };
+    expect(tokensOf({ vocab, unk_token: "<unk>", fuse_unk: true }, "中文")).toEqual(["中文"]);
+  });
+});
+
 describe("WordPiece", () => {
   const tokenizer = createTokenizer(wordPieceFile());
 
