@@ -90,6 +90,7 @@ describe("parseArguments", () => {
     [["white", "--oven-heat", "0"], "option-value-invalid", "above 0 and at most 300"],
     [["white", "--oven-heat", "NaN"], "option-value-invalid", "a number"],
     [["white", "--shape", "a", "-s", "b"], "option-repeated", "given twice"],
+    [["white", "--seed", ""], "option-value-invalid", "--seed must not be empty"],
     [[], "argument-missing", "needs dough"],
     [["white", "sesame", "more"], "argument-unexpected", "quotes"],
   ] as const)("%j is refused with %s", (args, code, message) => {
@@ -105,16 +106,21 @@ describe("parseArguments", () => {
 
   test("any values written with = come back as they were", () => {
     fc.assert(
-      fc.property(fc.array(fc.string()), fc.string(), fc.integer({ min: 0 }), (seeds, shape, n) => {
-        const args = [
-          ...seeds.map((seed) => `--seed=${seed}`),
-          `--shape=${shape}`,
-          `--loaves=${n}`,
-        ];
-        const { values, positionals } = parse(...args, "--", "-x");
-        expect(values).toMatchObject({ seed: seeds, shape, loaves: n });
-        expect(positionals).toEqual(["-x"]);
-      }),
+      fc.property(
+        fc.array(fc.string({ minLength: 1 })),
+        fc.string(),
+        fc.integer({ min: 0 }),
+        (seeds, shape, n) => {
+          const args = [
+            ...seeds.map((seed) => `--seed=${seed}`),
+            `--shape=${shape}`,
+            `--loaves=${n}`,
+          ];
+          const { values, positionals } = parse(...args, "--", "-x");
+          expect(values).toMatchObject({ seed: seeds, shape, loaves: n });
+          expect(positionals).toEqual(["-x"]);
+        },
+      ),
     );
   });
 

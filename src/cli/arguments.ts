@@ -106,6 +106,13 @@ function readValue(
     );
   }
   if (isNumber) return readNumber(option, written, value);
+  if (option.kind === "list" && value === "") {
+    throw new UsageError("option-value-invalid", `${written} must not be empty`, {
+      option: written,
+      found: value,
+      expected: option.value,
+    });
+  }
   const choices = option.kind === "text" ? option.choices : undefined;
   if (choices !== undefined && !choices.includes(value)) {
     const near = suggest(value, choices);

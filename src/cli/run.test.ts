@@ -113,6 +113,8 @@ describe("jeton run --json", () => {
     expect((await run(chat, "--raw", ...args)).promptTokens).toBe("hi".length + 1);
     const system = await run(chat, "--system", "be brief", ...args);
     expect(system.promptTokens).toBe(`[system: be brief]${templated}`.length);
+    // As for every model, "" is the beginning of a sequence alone.
+    expect((await run(chat, "--greedy", "--max-tokens", "3", "")).promptTokens).toBe(1);
   });
 
   test("mistakes are told before and after loading, each with its status", async () => {

@@ -123,11 +123,16 @@ function sortById(indices: Int32Array, ids: Int32Array): void {
   for (let at = 0; at < keys.length; at++) indices[at] = keys[at]! % size;
 }
 
-function checkFinite(largest: number): void {
-  if (Number.isFinite(largest)) return;
+/**
+ * Checks a number that follows from a row of logits.
+ *
+ * @throws JetonError `generate-logits-not-finite`
+ */
+export function checkFinite(value: number): void {
+  if (Number.isFinite(value)) return;
   throw new JetonError("the model's logits are not finite", {
     code: "generate-logits-not-finite",
-    details: { largest },
+    details: { found: String(value) },
   });
 }
 
@@ -236,13 +241,12 @@ export function chooseToken(
   seen: SeenTokens,
   position: number,
 ): number {
-  const { topIds, topLogits, logSumExp, drawnIds } = result;
+  const { topIds, logSumExp, drawnIds } = result;
   const first = (row * topIds.length) / logSumExp.length;
+  // Not finite where any of the logits is not a number: then no order of them means anything.
+  checkFinite(logSumExp[row]!);
   if (isGreedy(sampling) && !needsLogits(sampling)) return topIds[first]!;
-  if (drawnIds) {
-    checkFinite(topLogits[first]!);
-    return drawnIds[row]!;
-  }
+  if (drawnIds) return drawnIds[row]!;
   const law = rowDistribution(result, row, sampling, seen);
   return law.ids.length === 1 ? law.ids[0]! : pickToken(law, drawFor(sampling, position));
 }

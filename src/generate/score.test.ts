@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../model/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { writeReferenceCheckpoint } from "../testing/reference-checkpoint.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { complete } from "./generate.ts";
 import { score } from "./score.ts";
@@ -68,4 +69,22 @@ describe("score", () => {
     const parts = await score(model, " w7 w8 w9", { prefix: "w5 w6" });
     expect(parts.tokens).toEqual(scored.tokens.slice(1));
   });
+});
+
+test("logits that are not finite are an error, however a token is chosen or scored", async () => {
+  const made = createRandomCheckpoint(join(folder, "broken"), {
+    family: "llama",
+    seed: 3,
+    tokenizer: join(folder, "words.json"),
+  });
+  made.tensors.get("model.norm.weight")!.data[5] = Number.NaN;
+  writeReferenceCheckpoint(join(folder, "broken"), made, { dtype: "F32" });
+  await using model = await loadModel(join(folder, "broken"), { threads: 1, inline: true });
+  const refusal = { code: "generate-logits-not-finite" };
+  for (const options of [{ greedy: true }, { temperature: 1 }, { temperature: 1, topK: 5 }]) {
+    await expect(complete(model, text, { ...options, maxTokens: 3 })).rejects.toMatchObject(
+      refusal,
+    );
+  }
+  await expect(score(model, text)).rejects.toMatchObject(refusal);
 });

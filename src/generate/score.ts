@@ -4,6 +4,7 @@
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel } from "../model/index.ts";
 import { promptIds } from "./options.ts";
+import { checkFinite } from "./sampler.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
 export interface ScoreOptions {
@@ -22,7 +23,7 @@ export interface ScoreOptions {
  * Scores every token of a text given those before it. A text longer than the context is scored in
  * windows that overlap by half of it, so that a token is never judged from less than that.
  *
- * @throws JetonError `score-text-empty`
+ * @throws JetonError `score-text-empty`, `generate-logits-not-finite`
  */
 export async function score(
   model: LoadedModel,
@@ -145,7 +146,9 @@ async function scoreWindow(
       );
       if (!wanted) continue;
       for (let index = from + 1; index <= to; index++) {
-        if (index >= scored) scores[index] = result.targetLogProbabilities![index - from - 1]!;
+        if (index < scored) continue;
+        scores[index] = result.targetLogProbabilities![index - from - 1]!;
+        checkFinite(scores[index]!);
       }
     }
   } finally {

@@ -69,6 +69,9 @@ export interface DecoderConfig {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** No model has more layers; describing those of a hostile file would only exhaust memory. */
+const mostLayers = 10_000;
+
 const familyDefaults: Readonly<Record<string, Fields>> = {
   llama: { max_position_embeddings: 2048 },
   mistral: { max_position_embeddings: 131072, sliding_window: 4096, num_key_value_heads: 8 },
@@ -151,6 +154,9 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
 
   const layerCount = count("num_hidden_layers");
+  if (layerCount > mostLayers) {
+    throw invalid("num_hidden_layers", layerCount, `at most ${mostLayers}`);
+  }
   const ropes: RopeConfig[] = [];
   const layers = layerKinds(family, fields, layerCount).map((kind, index): LayerConfig => {
     const window = kind === "sliding" ? count("sliding_window") : undefined;
@@ -191,7 +197,8 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
       isGemma ? (fields["hidden_activation"] ?? "gelu_pytorch_tanh") : fields["hidden_act"],
     ),
     scoreScale: (number("query_pre_attn_scalar") ?? headWidth) ** -0.5,
-    scoreCap: number("attn_logit_softcapping"),
+    // Gemma 3's files may state it too; its attention does not read it.
+    scoreCap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     logitCap: number("final_logit_softcapping"),
     queryKeyValueBias: family === "qwen2" || biased,
     attentionOutputBias: family !== "qwen2" && biased,
@@ -320,7 +327,9 @@ function ropeConfig(
   );
   const rotatedWidth = Math.floor(headWidth * partial);
   if (!(rotatedWidth >= 2 && rotatedWidth <= headWidth && rotatedWidth % 2 === 0)) {
-    throw invalid("partial_rotary_factor", partial, "an even number of rotated dimensions");
+    const expected = "an even number of rotated dimensions";
+    if (partial === 1) throw invalid("head_dim", headWidth, expected);
+    throw invalid("partial_rotary_factor", partial, `${expected} of ${headWidth}`);
   }
   const maxPositions = positive(fields, "max_position_embeddings", Number.isSafeInteger);
   const original =

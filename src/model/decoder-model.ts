@@ -8,9 +8,10 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import { type DecoderConfig, tokenIds } from "./config.ts";
-import { headName, matrixGroups } from "./decoder.ts";
 import type { DecoderService, DecoderStart } from "./decoder-service.ts";
+import { decoderParameterShapes } from "./parameter-shapes.ts";
 import { StepScheduler } from "./scheduler.ts";
+import { storedNames } from "./stored-names.ts";
 import type {
   LoadedModel,
   LoadModelOptions,
@@ -18,7 +19,7 @@ import type {
   OpenSequence,
   WeightFormat,
 } from "./types.ts";
-import { groupShape, type StoredShape, storedTensor } from "./weights.ts";
+import { type StoredShape, storedTensor } from "./weights.ts";
 
 /** Models below this many parameters are held as float32 by default: they are fast anyway. */
 const smallModel = 50_000_000;
@@ -31,12 +32,15 @@ export function parameterCount(checkpoint: Pick<Checkpoint, "tensors">): number 
 }
 
 /** The format in which a checkpoint's weights are held unless the caller says otherwise. */
-export function defaultFormat(checkpoint: Pick<Checkpoint, "tensors">): WeightFormat {
-  return parameterCount(checkpoint) < smallModel ? "f32" : "int8";
+export function defaultFormat({ tensors }: Pick<Checkpoint, "tensors">): WeightFormat {
+  // Of a model of several modalities, the language model's.
+  const own = [...(storedNames(tensors.keys())?.values() ?? tensors.keys())];
+  const count = parameterCount({ tensors: new Map(own.map((name) => [name, tensors.get(name)!])) });
+  return count < smallModel ? "f32" : "int8";
 }
 
 /**
- * Checks that every matrix has the shape that the config asks for.
+ * Checks that every parameter of the decoder is there, in the shape that the config asks for.
  *
  * @throws JetonError `model-weights-shape`, `model-weights-missing`
  */
@@ -44,34 +48,15 @@ export function checkWeights(
   tensors: ReadonlyMap<string, StoredShape>,
   config: DecoderConfig,
 ): void {
-  const { width, vocabularySize } = config;
-  const head = storedTensor(tensors, headName(config));
-  const expected = [vocabularySize, width];
-  if (head.shape.length !== 2 || head.shape.some((size, axis) => size !== expected[axis])) {
-    throw new JetonError(
-      `"${headName(config)}" has the shape [${head.shape}], config.json asks for [${expected}]`,
-      {
-        code: "model-weights-shape",
-        details: { name: headName(config), shape: head.shape, expected },
-      },
-    );
-  }
-  const projections = (config.heads + 2 * config.kvHeads) * config.headWidth;
-  const shapes = [
-    [projections, width],
-    [width, config.heads * config.headWidth],
-    [2 * config.feedForwardWidth, width],
-    [width, config.feedForwardWidth],
-  ];
-  for (const [index, names] of matrixGroups(config).slice(0, -1).entries()) {
-    const { rows, columns } = groupShape(tensors, names);
-    const [wantedRows, wantedColumns] = shapes[index % 4]!;
-    if (rows !== wantedRows || columns !== wantedColumns) {
-      throw new JetonError(
-        `${names.join(", ")}: together [${rows}, ${columns}], config.json asks for [${wantedRows}, ${wantedColumns}]`,
-        { code: "model-weights-shape", details: { names, rows, columns } },
-      );
+  for (const [name, expected] of decoderParameterShapes(config)) {
+    const { shape } = storedTensor(tensors, name);
+    if (shape.length === expected.length && shape.every((size, axis) => size === expected[axis])) {
+      continue;
     }
+    throw new JetonError(`"${name}" has the shape [${shape}], config.json asks for [${expected}]`, {
+      code: "model-weights-shape",
+      details: { name, shape, expected },
+    });
   }
 }
 

@@ -39,6 +39,7 @@ export { KeyValueCache } from "./key-value-cache.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
 export { type PackedMatrix, packMatrix } from "./pack.ts";
+export { decoderParameterShapes } from "./parameter-shapes.ts";
 export { type RopeFrequencies, ropeFrequencies } from "./rope.ts";
 export type {
   LoadedModel,

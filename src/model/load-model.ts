@@ -18,6 +18,7 @@ import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "
 import type { DecoderService, DecoderStart } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
 import { packGroups } from "./pack.ts";
+import { nameTensors } from "./stored-names.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { fileBindings } from "./weights.ts";
 
@@ -48,7 +49,7 @@ export async function loadModel(
     }),
   });
   signal?.throwIfAborted();
-  const checkpoint = await openCheckpoint(folder);
+  const checkpoint = nameTensors(await openCheckpoint(folder));
   try {
     const config = decoderConfig(checkpoint.config);
     checkWeights(checkpoint.tensors, config);

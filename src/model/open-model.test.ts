@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../core/index.ts";
 import { liveSessions } from "../tensor/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
+import { writeReferenceCheckpoint } from "../testing/reference-checkpoint.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { loadModel } from "./load-model.ts";
 import { type OpenModelOptions, openModel } from "./open-model.ts";
@@ -60,6 +61,46 @@ async function logitsOf(model: LoadedModel): Promise<Float32Array> {
 const formats: readonly WeightFormat[] = ["f32", "int8", "int8-channel", "int4"];
 const dtypes = ["F32", "F16", "BF16", "F16"] as const;
 const families = ["llama", "gemma2", "phi3", "qwen2"];
+
+describe("tensors under other names", () => {
+  const layouts: Record<string, (name: string) => string> = {
+    "of a model of several modalities": (name) => `language_model.${name}`,
+    "of one that transformers 5 saved": (name) =>
+      name.startsWith("model.") ? name.replace("model.", "model.language_model.") : name,
+    "without the head's company": (name) => name.replace(/^model\./, ""),
+  };
+  test.each(Object.entries(layouts))("%s", async (layout, rename) => {
+    const family = "gemma3";
+    const plain = makeFolder(`plain ${layout}`, { family, seed: 11 });
+    const { config, tensors } = createRandomCheckpoint(plain, { family, seed: 11 });
+    const folder = makeFolder(`named ${layout}`, { family, seed: 12 });
+    const named = new Map(Array.from(tensors, ([name, tensor]) => [rename(name), tensor]));
+    const isNested = layout !== "without the head's company";
+    if (isNested) {
+      named.set("vision_tower.patches.weight", { shape: [2, 3], data: new Float64Array(6) });
+    }
+    const nested = { model_type: "gemma3", text_config: config, vision_config: {} };
+    writeReferenceCheckpoint(
+      folder,
+      { config: isNested ? nested : config, tensors: named },
+      { dtype: "F32", shards: 2 },
+    );
+    rmSync(join(folder, "model.safetensors"));
+    const options = { format: "f32", threads: 1 } as const;
+    await using expected = await loadModel(plain, { ...options, inline: true });
+    const logits = await logitsOf(expected);
+    await using loaded = await loadModel(folder, { ...options, inline: true });
+    expect(await logitsOf(loaded)).toEqual(logits);
+    await using packed = await loadModel(folder, {
+      format: "int8",
+      inline: true,
+      cacheFolder: join(root, "cache"),
+    });
+    expect(Math.abs((await logitsOf(packed))[0]! - logits[0]!)).toBeLessThan(0.5);
+    await using opened = await openModel({ ...options, ...filesOf(folder) });
+    expect(await logitsOf(opened)).toEqual(logits);
+  });
+});
 
 describe("openModel", () => {
   test.each(
@@ -166,7 +207,35 @@ describe("openModel", () => {
       expect(await codeOf(config({ model_type: "mamba" }))).toBe("model-family-unknown");
       expect(await codeOf(config({ vocab_size: 511 }))).toBe("model-weights-shape");
       expect(await codeOf(config({ intermediate_size: 95 }))).toBe("model-weights-shape");
+      expect(await codeOf(config({ num_hidden_layers: 2e9 }))).toBe("model-config-invalid");
+      expect(await codeOf(config({ attention_bias: true }))).toBe("model-weights-missing");
       expect(await codeOf({ files: { ...good.files, tokenizer: {} } })).toMatch(/^tokenizer-/);
+    });
+
+    test("which names the tensor whose shape is wrong, though groups have the right size", async () => {
+      const { config: file, tensors } = createRandomCheckpoint(join(root, "shapes"), {
+        family: "llama",
+        seed: 2,
+      });
+      const layer = "model.layers.1.self_attn";
+      const [query, key] = [`${layer}.q_proj.weight`, `${layer}.k_proj.weight`];
+      const wrong: [string, Record<string, { shape: readonly number[]; data: Float64Array }>][] = [
+        [query, { [query]: tensors.get(key)!, [key]: tensors.get(query)! }],
+        ["model.norm.weight", { "model.norm.weight": { shape: [63], data: new Float64Array(63) } }],
+        [
+          "model.embed_tokens.weight",
+          { "model.embed_tokens.weight": { shape: [9, 64], data: new Float64Array(9 * 64) } },
+        ],
+      ];
+      for (const [name, changes] of wrong) {
+        const folder = makeFolder("shapes", { family: "llama", seed: 2 });
+        const changed = new Map([...tensors, ...Object.entries(changes)]);
+        writeReferenceCheckpoint(folder, { config: file, tensors: changed }, { dtype: "F32" });
+        await expect(openModel(filesOf(folder))).rejects.toMatchObject({
+          code: "model-weights-shape",
+          details: { name },
+        });
+      }
     });
 
     test("wherever the bytes are cut", async () => {

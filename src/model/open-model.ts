@@ -21,6 +21,7 @@ import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "
 import type { DecoderService } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
 import { packMatrix } from "./pack.ts";
+import { storedNames } from "./stored-names.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { groupShape, packedName, storedTensor } from "./weights.ts";
 
@@ -151,7 +152,7 @@ interface StoredTensors {
   readonly bytes: ReadonlyMap<string, Uint8Array>;
 }
 
-/** The tensors of all files; a name may occur in one of them only. */
+/** The decoder's tensors of all files, by its own names; a name may occur in one of them only. */
 function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
   if (weights.length === 0) {
     throw new JetonError("no weights were given, expected the bytes of .safetensors files", {
@@ -175,7 +176,14 @@ function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
       bytes.set(name, data.subarray(entry.offset, entry.offset + entry.length));
     }
   }
-  return { tensors, bytes };
+  const own = storedNames(tensors.keys());
+  if (!own) return { tensors, bytes };
+  return {
+    tensors: new Map(
+      Array.from(own, ([name, stored]) => [name, { ...tensors.get(stored)!, name }]),
+    ),
+    bytes: new Map(Array.from(own, ([name, stored]) => [name, bytes.get(stored)!])),
+  };
 }
 
 /** Stored tensors where they lie in memory; matrices of a packed format in memory of their own. */

@@ -196,12 +196,19 @@ export function readChatRequest(body: unknown): ChatRequest {
 
 /** Checks a body of `POST /tokenize`. @throws ApiError 400 that names the parameter. */
 export function readTokenizeRequest(body: unknown): TokenizeRequest {
-  return read(tokenizeSchema, body);
+  return read(tokenizeSchema, renameField(body, "text", ["prompt", "content"]));
 }
 
 /** Checks a body of `POST /detokenize`. @throws ApiError 400 that names the parameter. */
 export function readDetokenizeRequest(body: unknown): DetokenizeRequest {
-  return read(detokenizeSchema, body);
+  return read(detokenizeSchema, renameField(body, "ids", ["tokens"]));
+}
+
+/** The same body with the field under our name where it stands under one that other servers use. */
+function renameField(body: unknown, name: string, others: readonly string[]): unknown {
+  if (typeof body !== "object" || body === null || name in body) return body;
+  const other = others.find((field) => field in body);
+  return other === undefined ? body : { ...body, [name]: body[other as keyof typeof body] };
 }
 
 function refuseUnsupported(request: SamplingRequest): void {

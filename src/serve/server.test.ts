@@ -102,6 +102,11 @@ describe("plain requests", () => {
     expect(encoded.offsets[0]).toEqual([0, 5]);
     const decoded = await post(`${url}/detokenize`, { ids: encoded.ids });
     expect(await decoded.json()).toEqual({ text });
+    // As other servers name the fields.
+    const prompted = await post(`${url}/tokenize`, { prompt: text });
+    expect(await prompted.json()).toEqual(encoded);
+    const again = await post(`${url}/detokenize`, { tokens: encoded.ids });
+    expect(await again.json()).toEqual({ text });
     const wrong = await post(`${url}/detokenize`, { ids: [...encoded.ids, 999_999] });
     expect(await failureOf(wrong)).toMatchObject({ status: 400, param: `ids[${encoded.count}]` });
   });

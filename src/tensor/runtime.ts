@@ -3,7 +3,7 @@
  *
  * A session belongs to whoever opened it and must be released: the runtime frees nothing by itself.
  */
-import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-node";
 import { JetonError } from "../core/index.ts";
 import type { EmittedModel } from "./emit.ts";
 import type { DataType } from "./graph.ts";

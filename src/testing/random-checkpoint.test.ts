@@ -158,7 +158,7 @@ const silent: Record<string, string[]> = {
   "gemma-bias": ["hidden_act"],
   gemma2: ["hidden_act"],
   "gemma3-linear": ["_sliding_window_pattern"],
-  "gemma3-parameters": ["sliding_window_pattern"],
+  "gemma3-parameters": ["attn_logit_softcapping", "sliding_window_pattern"],
 };
 
 /** A different value of the same type; undefined where there is none that can be made blindly. */

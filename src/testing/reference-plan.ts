@@ -203,7 +203,8 @@ export function describeReference(config: ReferenceConfig): ReferencePlan {
       gemma ? (fields["hidden_activation"] ?? "gelu_pytorch_tanh") : fields["hidden_act"],
     ),
     scoreScale: (optional("query_pre_attn_scalar") ?? headDim) ** -0.5,
-    scoreCap: optional("attn_logit_softcapping"),
+    // `Gemma3Attention` keeps the value and does not hand it to its attention function.
+    scoreCap: family === "gemma2" ? optional("attn_logit_softcapping") : null,
     logitCap: optional("final_logit_softcapping"),
     queryKeyValueBias: family === "qwen2" || (bias && family !== "phi3" && family !== "mistral"),
     outputBias: bias && !["qwen2", "phi3", "mistral"].includes(family),

@@ -175,12 +175,17 @@ export const command: Command = defineCommand({
             ...defined({ system: values.system }),
           });
         }
-        const prompt = usesTemplate
-          ? await encodeMessages(model, [
-              ...(values.system === undefined ? [] : [{ role: "system", content: values.system }]),
-              { role: "user", content: text },
-            ])
-          : text;
+        // An empty message says nothing that a chat model could answer: its template stays out too.
+        const isBare = text === "" && values.system === undefined;
+        const prompt =
+          usesTemplate && !isBare
+            ? await encodeMessages(model, [
+                ...(values.system === undefined
+                  ? []
+                  : [{ role: "system", content: values.system }]),
+                { role: "user", content: text },
+              ])
+            : text;
         const run: Generation = { context, model, prompt, options: generation };
         if (values.sequences > 1) return runSeveral(run, values.sequences, values);
         return runOne(run, values);

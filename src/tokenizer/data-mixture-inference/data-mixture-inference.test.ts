@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import type { Highs } from "highs";
 import { describe, expect, test } from "vitest";
 import { createRandom, type Random } from "../../core/index.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
@@ -263,9 +264,10 @@ describe("inference", () => {
     const merges = Int32Array.from(list.products, (_, step) =>
       numbers.of(list.pairs[step * 2]!, list.pairs[step * 2 + 1]!),
     );
-    const highs = await loadSolver();
-    const lazy = solveMixture(highs, categories, merges, { slackPer: "pair" });
-    const lazyPerMerge = solveMixture(highs, categories, merges);
+    const solver = await loadSolver();
+    const highs = solver.highs as Highs;
+    const lazy = solveMixture(solver, categories, merges, { slackPer: "pair" });
+    const lazyPerMerge = solveMixture(solver, categories, merges);
 
     // Every constraint at once: two shares, a slack for each merge, one for each pair.
     const steps = merges.length;

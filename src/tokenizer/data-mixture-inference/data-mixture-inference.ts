@@ -148,7 +148,7 @@ export async function inferMixture(
       },
     );
   }
-  const highs = await loadSolver();
+  const solver = await loadSolver();
 
   // 1. Pair counts of each category, part by part.
   const numbers = new PairNumbers();
@@ -177,7 +177,7 @@ export async function inferMixture(
   const solveWithout = (part: number, start?: MixtureSolution): MixtureSolution => {
     const done = part + 1;
     return solveMixture(
-      highs,
+      solver,
       counted.map(({ histories }) => ({ histories: histories.filter((_, i) => i !== part) })),
       merges,
       {

@@ -70,12 +70,21 @@ export interface MixtureSolution {
 /** Shares of pairs are tiny; solvers have absolute tolerances. Counts enter as pairs per million. */
 const perMillion = 1e6;
 
+/**
+ * The solver, loaded. Of an unknown type to the outside: declarations that named the package's own
+ * types would not compile where the package, which is optional, is not installed.
+ */
+export interface MixtureSolver {
+  /** What `highs` exports. */
+  readonly highs: unknown;
+}
+
 /** Loads the solver, an optional package. Throws `mixture-solver-missing` when it is not installed. */
-export async function loadSolver(): Promise<Highs> {
+export async function loadSolver(): Promise<MixtureSolver> {
   try {
     // The declarations describe the CommonJS build, whose exports are one level deeper.
     const loaded = (await import("highs")) as unknown as { default: () => Promise<Highs> };
-    return await loaded.default();
+    return { highs: await loaded.default() };
   } catch (cause) {
     throw new JetonError(
       "inferring a mixture needs the solver HiGHS, expected the package `highs`: npm install highs",
@@ -91,7 +100,7 @@ export async function loadSolver(): Promise<Highs> {
  * gives up, `aborted` when the signal says so.
  */
 export function solveMixture(
-  highs: Highs,
+  solver: MixtureSolver,
   categories: readonly CountedCategory[],
   merges: Int32Array,
   options: MixtureProgramOptions = {},
@@ -107,7 +116,7 @@ export function solveMixture(
   }
   const { explained } = simulation;
   const weights = options.slackPer === "pair" ? explained.map(() => 1) : explained;
-  const program = new Program(highs, weights, options.pairSlack ?? true);
+  const program = new Program(solver.highs as Highs, weights, options.pairSlack ?? true);
   try {
     const constraints: Constraint[] = [];
     const add = (found: readonly Constraint[]): void => {
