@@ -16,9 +16,8 @@ import {
   drawFor,
   isDrawnInStep,
   isGreedy,
-  neededCandidates,
-  needsLogits,
   rowDistribution,
+  rowRequest,
   type Sampling,
 } from "./sampler.ts";
 import { DraftCounter } from "./statistics.ts";
@@ -70,16 +69,18 @@ export class Decoding {
     this.#ids = [...promptIds];
     this.#seen = new Set(sampling.repetitionPenalty === 1 ? [] : promptIds);
     this.#stepOptions = signal ? { signal } : {};
-    this.#topK = Math.max(1, alternatives, neededCandidates(sampling), drafter?.candidates ?? 0);
+    this.#topK = Math.max(alternatives, rowRequest(sampling).topK, drafter?.candidates ?? 0);
     this.#drafting = drafter?.begin({ promptIds, sampling });
   }
 
   /** What a forward over the last token and a tree must return for each of its rows. */
-  request(tree: DraftTree = emptyTree): Pick<SequenceStep, "topK" | "logits" | "draws"> {
+  request(
+    tree: DraftTree = emptyTree,
+  ): Pick<SequenceStep, "topK" | "logits" | "nucleus" | "draws"> {
     const { sampling } = this.#options;
     const topK = this.#topK;
     // A sampled tree is judged by whole laws.
-    if (tree.laws || !isDrawnInStep(sampling)) return { topK, logits: needsLogits(sampling) };
+    if (tree.laws || !isDrawnInStep(sampling)) return { ...rowRequest(sampling), topK };
     const base = this.#ids.length;
     const byDepth: number[] = [];
     const uniform = rowDepths(tree).map((depth) => {

@@ -20,10 +20,9 @@ import {
 import { prefill } from "./prefill.ts";
 import {
   isGreedy,
-  neededCandidates,
-  needsLogits,
   pickToken,
   rowDistribution,
+  rowRequest,
   type TokenDistribution,
 } from "./sampler.ts";
 
@@ -56,7 +55,7 @@ export function createDraftModelDrafter(
 
   const begin = ({ sampling }: DraftRequest): DraftSequence => {
     const follower = new DraftFollower(draft);
-    const request = { topK: neededCandidates(sampling), logits: needsLogits(sampling) };
+    const request = rowRequest(sampling);
     const greedy = isGreedy(sampling);
     let chances: number[] = [];
 

@@ -28,12 +28,27 @@ interface Reference {
 const reference = (): Reference =>
   JSON.parse(readFileSync(join(tiny, "reference.json"), "utf8")) as Reference;
 
-/** A model that returns whole rows instead of drawing in the step. */
+/** A model that returns whole rows instead of drawing, or finding a nucleus, in the step. */
 function withWholeRows(model: LoadedModel): LoadedModel {
   const openSequence: LoadedModel["openSequence"] = async (options) => {
     const sequence = await model.openSequence(options);
-    const step: OpenSequence["step"] = ({ draws, ...rest }, stepOptions) =>
-      sequence.step({ ...rest, logits: draws !== undefined }, stepOptions);
+    const step: OpenSequence["step"] = ({ draws, nucleus, ...rest }, stepOptions) =>
+      sequence.step({ ...rest, logits: (draws ?? nucleus) !== undefined }, stepOptions);
+    return Object.assign(Object.create(sequence) as OpenSequence, { step });
+  };
+  return Object.assign(Object.create(model) as LoadedModel, { openSequence });
+}
+
+/** A model that counts the steps from which whole rows came. */
+function countingRows(model: LoadedModel, count: { rows: number; steps: number }): LoadedModel {
+  const openSequence: LoadedModel["openSequence"] = async (options) => {
+    const sequence = await model.openSequence(options);
+    const step: OpenSequence["step"] = async (wanted, stepOptions) => {
+      const result = await sequence.step(wanted, stepOptions);
+      count.steps++;
+      if (result.logits) count.rows++;
+      return result;
+    };
     return Object.assign(Object.create(sequence) as OpenSequence, { step });
   };
   return Object.assign(Object.create(model) as LoadedModel, { openSequence });
@@ -125,12 +140,33 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
+  test("a nucleus is found among the most probable tokens, and whole rows come where it is wider", async () => {
+    const cases = [
+      { options: { temperature: 0.8, topP: 0.9 }, rows: "never" },
+      { options: { temperature: 3, topP: 0.9, minP: 0.001 }, rows: "sometimes" },
+      { options: { temperature: 20, topP: 0.9 }, rows: "always" },
+    ] as const;
+    for (const [seed, { options, rows }] of cases.entries()) {
+      const sampling = { ...options, maxTokens: 80, seed, ignoreEndOfSequence: true };
+      const whole = { rows: 0, steps: 0 };
+      const wanted = await complete(withWholeRows(model), "Once upon a time", sampling);
+      const plain = await complete(countingRows(model, whole), "Once upon a time", sampling);
+      const drafter = createPromptLookup();
+      const drafted = await complete(model, "Once upon a time", { ...sampling, drafter });
+      expect(plain.ids).toEqual(wanted.ids);
+      expect(drafted.ids).toEqual(wanted.ids);
+      const share = whole.rows / whole.steps;
+      expect(share === 0 ? "never" : share === 1 ? "always" : "sometimes").toBe(rows);
+    }
+  });
+
   test("draws of several requests in one pass are those of each alone", async () => {
     const requests = [
       { temperature: 0.7, seed: 1 },
       { greedy: true },
       { temperature: 1.2, minP: 0.02, seed: 2 },
       { temperature: 0.9, topP: 0.9, seed: 3 },
+      { temperature: 20, topP: 0.9, seed: 4 },
     ].map((options) => ({ ...options, maxTokens: 30, ignoreEndOfSequence: true }));
     const ask = (options: GenerateOptions) => complete(model, "The dog", options);
     const together = await Promise.all(requests.map(ask));

@@ -23,7 +23,7 @@ export interface PrefillOptions {
 export async function prefill(
   sequence: OpenSequence,
   ids: readonly number[],
-  last: Pick<SequenceStep, "results" | "topK" | "logits" | "draws" | "targets">,
+  last: Pick<SequenceStep, "results" | "topK" | "logits" | "nucleus" | "draws" | "targets">,
   options: PrefillOptions = {},
 ): Promise<StepResult> {
   const { embeddings } = options;

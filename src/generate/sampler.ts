@@ -6,7 +6,7 @@
  * request gives the same text whatever runs beside it.
  */
 import { createRandom, JetonError } from "../core/index.ts";
-import type { StepResult } from "../model/index.ts";
+import type { SequenceStep, StepResult } from "../model/index.ts";
 
 /** Sampling options with every default filled in. */
 export interface Sampling {
@@ -29,26 +29,30 @@ export interface TokenDistribution {
 /** A sampler that keeps at most this many tokens reads them from a step's most probable ones. */
 const mostCandidates = 64;
 
+/** Candidates among which a nucleus is sought; a wider one asks for all logits. */
+const nucleusCandidates = 128;
+
 /** True where the choice needs nothing but the most probable token. */
 export function isGreedy(sampling: Sampling): boolean {
   return sampling.temperature === 0 || sampling.topK === 1;
 }
 
-/** True where a sampler needs all logits of a row, not only the most probable ones. */
-export function needsLogits(sampling: Sampling): boolean {
-  if (sampling.repetitionPenalty !== 1) return true;
-  return !isGreedy(sampling) && !(sampling.topK > 0 && sampling.topK <= mostCandidates);
+/** What a step must return of each row for `rowDistribution`. */
+export function rowRequest(
+  sampling: Sampling,
+): Required<Pick<SequenceStep, "topK" | "logits">> & Pick<SequenceStep, "nucleus"> {
+  const { temperature, topK, topP, repetitionPenalty } = sampling;
+  if (repetitionPenalty !== 1) return { topK: 1, logits: true };
+  if (isGreedy(sampling)) return { topK: 1, logits: false };
+  if (topK > 0 && topK <= mostCandidates) return { topK, logits: false };
+  if (topK > 0 || topP === 1) return { topK: 1, logits: true };
+  return { topK: nucleusCandidates, logits: false, nucleus: { temperature, topP } };
 }
 
 /** True where a step can draw the token itself: the law is the temperature's, cut at min-p alone. */
 export function isDrawnInStep(sampling: Sampling): boolean {
   const { temperature, topK, topP, repetitionPenalty } = sampling;
   return temperature > 0 && topK === 0 && topP === 1 && repetitionPenalty === 1;
-}
-
-/** How many most probable tokens of a row a sampler needs where it does not need all logits. */
-export function neededCandidates(sampling: Sampling): number {
-  return isGreedy(sampling) || needsLogits(sampling) ? 1 : sampling.topK;
 }
 
 /** Divides positive and multiplies negative logits of seen tokens (Keskar et al., 2019), in place. */
@@ -92,8 +96,15 @@ export function tokenDistribution(
  * The same in ascending order of ids. Draws use it: where one of two equally probable tokens falls
  * in the cumulative distribution must not depend on the last bit of a logit, which differs between
  * a forward over one token and one over several.
+ *
+ * @param mass of all tokens at the temperature, where `ids` are the most probable of more
  */
-function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): TokenDistribution {
+function lawById(
+  logits: Float32Array,
+  sampling: Sampling,
+  ids?: Int32Array,
+  mass?: number,
+): TokenDistribution {
   const idAt = (index: number): number => (ids ? ids[index]! : index);
   const best = largestLogit(logits);
   if (isGreedy(sampling)) {
@@ -101,7 +112,7 @@ function lawById(logits: Float32Array, sampling: Sampling, ids?: Int32Array): To
   }
   const largest = logits[best]!;
   checkFinite(largest);
-  const kept = keptTokens(logits, largest, sampling);
+  const kept = keptTokens(logits, { largest, mass }, sampling);
   if (ids) sortById(kept, ids);
   else kept.sort();
   const { temperature } = sampling;
@@ -137,7 +148,11 @@ export function checkFinite(value: number): void {
 }
 
 /** Indices of the logits that top-k, top-p and min-p leave. */
-function keptTokens(logits: Float32Array, largest: number, sampling: Sampling): Int32Array {
+function keptTokens(
+  logits: Float32Array,
+  { largest, mass: known }: { readonly largest: number; readonly mass: number | undefined },
+  sampling: Sampling,
+): Int32Array {
   const { temperature, topK, topP, minP } = sampling;
   const limited = topK > 0 && topK < logits.length;
   // What is e^-40 times as probable as the best token cannot matter.
@@ -147,8 +162,10 @@ function keptTokens(logits: Float32Array, largest: number, sampling: Sampling): 
   // Sorting a whole vocabulary would cost more than a forward of a small model: sort what lies
   // within a reach of the best token that holds enough.
   const mass = (index: number): number => Math.exp((logits[index]! - largest) / temperature);
-  let total = 0;
-  if (!limited) for (let index = 0; index < logits.length; index++) total += mass(index);
+  let total = known ?? 0;
+  if (!limited && known === undefined) {
+    for (let index = 0; index < logits.length; index++) total += mass(index);
+  }
   let sorted: Int32Array;
   for (let reach = 4; ; reach *= 2) {
     sorted = atLeast(logits, largest - temperature * reach);
@@ -217,11 +234,13 @@ export function rowDistribution(
   sampling: Sampling,
   seen: SeenTokens,
 ): TokenDistribution {
-  if (!needsLogits(sampling)) {
+  const { topK, logits: needsLogits, nucleus } = rowRequest(sampling);
+  if (!needsLogits && !(nucleus && result.logits)) {
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
-    const to = from + Math.min(candidates, neededCandidates(sampling));
-    return lawById(result.topLogits.subarray(from, to), sampling, result.topIds.subarray(from, to));
+    const to = from + Math.min(candidates, topK);
+    const [logits, ids] = [result.topLogits.subarray(from, to), result.topIds.subarray(from, to)];
+    return lawById(logits, sampling, ids, nucleus && result.nucleusMass![row]!);
   }
   const vocabulary = result.logits!.length / result.logSumExp.length;
   let logits: Float32Array = result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
@@ -245,7 +264,7 @@ export function chooseToken(
   const first = (row * topIds.length) / logSumExp.length;
   // Not finite where any of the logits is not a number: then no order of them means anything.
   checkFinite(logSumExp[row]!);
-  if (isGreedy(sampling) && !needsLogits(sampling)) return topIds[first]!;
+  if (isGreedy(sampling) && sampling.repetitionPenalty === 1) return topIds[first]!;
   if (drawnIds) return drawnIds[row]!;
   const law = rowDistribution(result, row, sampling, seen);
   return law.ids.length === 1 ? law.ids[0]! : pickToken(law, drawFor(sampling, position));

@@ -289,6 +289,7 @@ class DecoderWorker implements DecoderService {
     );
     const wantResults = wanted.length > 0;
     const wantDraws = wantResults && steps.some((step) => step.draws);
+    const wantNucleus = wantResults && steps.some((step) => step.nucleus);
     const wantLogits = wantResults && steps.some((step) => step.logits);
     const wantHidden = wantResults && steps.some((step) => step.hidden);
     const session = this.#session;
@@ -310,6 +311,7 @@ class DecoderWorker implements DecoderService {
       candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
       "want.draws": session.bind("bool", Uint8Array.of(wantDraws ? 1 : 0), []),
+      "want.nucleus": session.bind("bool", Uint8Array.of(wantNucleus ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
       "want.hidden": session.bind("bool", Uint8Array.of(wantHidden ? 1 : 0), []),
       ...this.#pastFeeds(first, batch),
@@ -318,7 +320,8 @@ class DecoderWorker implements DecoderService {
       "new",
       ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
       ...(wantDraws ? ["drawn.ids", "drawn.logits"] : []),
-      ...(wantLogits ? ["logits"] : []),
+      ...(wantNucleus ? ["nucleus.mass"] : []),
+      ...(wantLogits || wantNucleus ? ["logits"] : []),
       ...(wantHidden ? ["hidden"] : []),
     ];
     const values = await session.run(feeds, outputs);
@@ -608,9 +611,13 @@ class DecoderWorker implements DecoderService {
     const targeted = take<Float32Array>("targetLogProbability");
     const drawnIds = take<Int32Array>("drawn.ids");
     const drawnLogits = take<Float32Array>("drawn.logits");
-    const logits = take<Float32Array>("logits");
+    const masses = take<Float32Array>("nucleus.mass");
+    const rowCount = totals?.length ?? 0;
     const hidden = take<Float32Array>("hidden");
     const { vocabularySize: vocabulary, width } = this.#config;
+    // Where every nucleus was found among the candidates, one number stands in place of the rows.
+    const given = take<Float32Array>("logits");
+    const logits = given?.length === rowCount * vocabulary ? given : undefined;
     let row = 0;
     return steps.map((step) => {
       const count = wantedRows(step);
@@ -633,9 +640,11 @@ class DecoderWorker implements DecoderService {
             drawnIds: drawnIds!.slice(from, row),
             drawnLogits: drawnLogits!.slice(from, row),
           }),
-        ...(step.logits &&
+        ...(step.nucleus && count > 0 && { nucleusMass: masses!.slice(from, row) }),
+        ...((step.logits || step.nucleus) &&
+          logits &&
           count > 0 && {
-            logits: logits!.slice(from * vocabulary, row * vocabulary),
+            logits: logits.slice(from * vocabulary, row * vocabulary),
           }),
         ...(step.hidden && count > 0 && { hidden: hidden!.slice(from * width, row * width) }),
         ...(step.targets && count > 0 && { targetLogProbabilities: targeted!.slice(from, row) }),
@@ -672,9 +681,11 @@ function drawRows(steps: readonly HandleStep[], rows: number): Float32Array {
   let row = 0;
   for (const step of steps) {
     const count = wantedRows(step);
-    const { draws } = step;
-    for (let at = 0; draws && at < count; at++) {
-      const draw = [draws.uniform[at]!, 1 / draws.temperature, Math.log(draws.minP)];
+    const { draws, nucleus } = step;
+    for (let at = 0; at < count; at++) {
+      const draw = draws
+        ? [draws.uniform[at]!, 1 / draws.temperature, Math.log(draws.minP), 0]
+        : [0, nucleus ? 1 / nucleus.temperature : 0, 0, nucleus?.topP ?? 0];
       values.set(draw, (row + at) * drawWidth);
     }
     row += count;
@@ -712,7 +723,8 @@ function joinResults(parts: readonly StepResult[]): StepResult {
       drawnIds: joinIds(({ drawnIds }) => drawnIds),
       drawnLogits: join(({ drawnLogits }) => drawnLogits),
     }),
-    ...(first!.logits && { logits: join(({ logits }) => logits) }),
+    ...(parts.every((part) => part.logits) && { logits: join(({ logits }) => logits) }),
+    ...(first!.nucleusMass && { nucleusMass: join(({ nucleusMass }) => nucleusMass) }),
     ...(first!.hidden && { hidden: join(({ hidden }) => hidden) }),
     ...(first!.targetLogProbabilities && {
       targetLogProbabilities: join(({ targetLogProbabilities }) => targetLogProbabilities),

@@ -18,6 +18,7 @@ import {
   gelu,
   geluTanh,
   int32,
+  less,
   logSoftmax,
   multiply,
   multiplyDimensions,
@@ -50,7 +51,7 @@ import {
   twoPartAttention,
 } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
-import { drawTokens, drawWidth } from "./draw-tokens.ts";
+import { drawTokens, drawWidth, nucleusMass } from "./draw-tokens.ts";
 import type { CacheType } from "./key-value-cache.ts";
 import { addBias, type DecoderWeights } from "./weights.ts";
 
@@ -320,14 +321,15 @@ export interface DecoderGraphOptions {
  * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
  * are wanted; `targets` int32 `[rows]`; `draws` float32 `[rows, drawWidth]`, by which a token of each row
  * is drawn; `candidates` uint8 `[k]`, whose length is the number of tokens to return; switches
- * `want.results`, `want.draws`, `want.logits` and `want.hidden`. Where the switch `from.ids` is off,
+ * `want.results`, `want.draws`, `want.nucleus`, `want.logits` and `want.hidden`. Where the switch `from.ids` is off,
  * `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it is on, they may
  * have any size.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator);
- * `top.logits` and `top.ids` `[rows, k]`; `logSumExp`, `targetLogProbability`, `drawn.ids` and
- * `drawn.logits` `[rows]`; `logits` `[rows, vocabulary]`; `hidden` `[rows, width]`, what the head
+ * `top.logits` and `top.ids` `[rows, k]`; `logSumExp`, `targetLogProbability`, `drawn.ids`,
+ * `drawn.logits` and `nucleus.mass` `[rows]`; `logits` `[rows, vocabulary]`, also where a nucleus reaches
+ * beyond the candidates of some row; `hidden` `[rows, width]`, what the head
  * multiplies.
  */
 export function decoderGraph(
@@ -348,6 +350,7 @@ export function decoderGraph(
     candidates: uint8(["k"]),
     "want.results": bool([]),
     "want.draws": bool([]),
+    "want.nucleus": bool([]),
     "want.logits": bool([]),
     "want.hidden": bool([]),
     "from.ids": bool([]),
@@ -428,7 +431,11 @@ export function decoderGraph(
         const chosen = gatherElements(logits, reshape(ids, ["rows", 1]), 1);
         return { ids, logits: reshape(chosen, ["rows"]) };
       });
-      const whole = optional(input["want.logits"]!, () => ({ logits }));
+      const nucleus = optional(input["want.nucleus"]!, () =>
+        nucleusMass(logits, { top: top.values, draws: input["draws"]! }),
+      );
+      const wanted = add(cast(input["want.logits"]!, "int32"), nucleus.missing);
+      const whole = optional(less(0, wanted), () => ({ logits }));
       const states = optional(input["want.hidden"]!, () => ({ hidden: normed }));
       return {
         "top.logits": top.values,
@@ -437,6 +444,7 @@ export function decoderGraph(
         targetLogProbability: subtract(targeted, total),
         "drawn.ids": drawn.ids,
         "drawn.logits": drawn.logits,
+        "nucleus.mass": nucleus.mass,
         logits: whole.logits,
         hidden: states.hidden,
       };

@@ -60,7 +60,7 @@ test("drawn is the token at which the exact distribution passes the draw", async
       const data = Float32Array.from(logits);
       // Every row has a token that is possible.
       for (let row = 0; row < rows; row++) data[row * vocabulary + (row % vocabulary)] = 25;
-      const draws = uniform.flatMap((draw) => [draw, 1 / temperature, Math.log(minP)]);
+      const draws = uniform.flatMap((draw) => [draw, 1 / temperature, Math.log(minP), 0]);
       const { ids } = await programs.get(vocabulary)!.run({
         logits: { data, shape: [rows, vocabulary] },
         draws: { data: Float32Array.from(draws), shape: [rows, drawWidth] },

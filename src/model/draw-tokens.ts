@@ -1,4 +1,4 @@
-/** Draws tokens inside the graph, so that rows of logits need not leave it. */
+/** What samplers need of a row of logits, found inside the graph, so that whole rows need not leave it. */
 import {
   add,
   cast,
@@ -21,8 +21,8 @@ import {
   where,
 } from "../tensor/index.ts";
 
-/** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p. */
-export const drawWidth = 3;
+/** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
+export const drawWidth = 4;
 
 /** Tokens are counted block by block: a running sum over a whole vocabulary would not be parallel. */
 const block = 256;
@@ -67,4 +67,30 @@ export function drawTokens(
   const goal = maximum(minimum(rest, multiply(total, 1 - 1e-9)), 0);
   const steps = sum(cast(lessOrEqual(within, goal), "int32"), { axes: [1] });
   return add(multiply(reshape(passed, [rows]), block), steps);
+}
+
+/**
+ * Mass of each row at its temperature, and in how many rows the most probable tokens hold less of it than
+ * top-p asks for: there a nucleus reaches beyond them.
+ *
+ * @param logits `[rows, vocabulary]`
+ * @param top the most probable tokens' logits `[rows, k]`, the largest first
+ * @param draws `[rows, drawWidth]`
+ * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature); `missing`, an
+ *   int32 scalar
+ */
+export function nucleusMass(
+  logits: Tensor,
+  { top, draws }: { readonly top: Tensor; readonly draws: Tensor },
+): { readonly mass: Tensor; readonly missing: Tensor } {
+  const column = (at: number): Tensor => slice(draws, { axis: 1, start: at, end: at + 1 });
+  const largest = slice(top, { axis: 1, end: 1 });
+  const massOf = (values: Tensor): Tensor =>
+    sum(exp(multiply(subtract(values, largest), column(1))), { axes: [1], keepAxes: true });
+  const mass = massOf(logits);
+  const isShort = less(massOf(top), multiply(mass, column(3)));
+  return {
+    mass: reshape(mass, [logits.shape[0]!]),
+    missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),
+  };
 }

@@ -52,6 +52,11 @@ export interface SequenceStep {
   readonly logits?: boolean;
   /** Draws a token for each wanted row where the logits are: whole rows of them need not travel. */
   readonly draws?: TokenDraws;
+  /**
+   * Asks for what the most probable tokens' share of a temperature's law follows from; and for whole
+   * logits where the `topK` most probable tokens of some row hold less than `topP` of it.
+   */
+  readonly nucleus?: { readonly temperature: number; readonly topP: number };
   /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
   readonly hidden?: boolean;
   /**
@@ -87,8 +92,10 @@ export interface StepResult {
   readonly topLogits: Float32Array;
   /** Log of the sum of exp(logits) of each wanted row. */
   readonly logSumExp: Float32Array;
-  /** `[rows, vocabulary]` where asked for. */
+  /** `[rows, vocabulary]` where asked for, and where a nucleus needs them. */
   readonly logits?: Float32Array;
+  /** Where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature). */
+  readonly nucleusMass?: Float32Array;
   /** Tokens drawn after each wanted row where asked for, and their logits. */
   readonly drawnIds?: Int32Array;
   readonly drawnLogits?: Float32Array;

@@ -8,9 +8,8 @@ import type { DraftRequest } from "../drafter.ts";
 import { prefill } from "../prefill.ts";
 import {
   isGreedy,
-  neededCandidates,
-  needsLogits,
   rowDistribution,
+  rowRequest,
   type Sampling,
   type TokenDistribution,
 } from "../sampler.ts";
@@ -79,7 +78,7 @@ class ModelDraftSequence implements DraftSourceSequence {
   readonly #draft: LoadedModel;
   readonly #sampling: Sampling;
   /** What laws are made of. */
-  readonly #wanted: { readonly topK: number; readonly logits: boolean };
+  readonly #wanted: ReturnType<typeof rowRequest>;
   readonly #seen = new Set<number>();
   #seenLength = 0;
   /** Length of the text that the last tree was for, and the laws below it by path. */
@@ -91,7 +90,7 @@ class ModelDraftSequence implements DraftSourceSequence {
   constructor(draft: LoadedModel, sampling: Sampling) {
     this.#draft = draft;
     this.#sampling = sampling;
-    this.#wanted = { topK: neededCandidates(sampling), logits: needsLogits(sampling) };
+    this.#wanted = rowRequest(sampling);
   }
 
   lawsBelow(ids: readonly number[]): DraftLaws {
