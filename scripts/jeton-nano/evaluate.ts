@@ -51,8 +51,11 @@ const recall: Record<string, Record<string, number>> = {};
 const { words, filler } = taskMaterial(prose);
 for (const kind of recallTaskKinds) await measureDistances(kind, { kind });
 // Whoever has learned phrases fails here; who looks up does not.
-const unseen = { kind: "key-value", unseenWordings: true } as const;
-await measureDistances("key-value, in wordings never trained on", unseen);
+const others = { composed: "composed anew", unseen: "kept from all training" } as const;
+for (const wordings of ["composed", "unseen"] as const) {
+  const name = `key-value, in wordings ${others[wordings]}`;
+  await measureDistances(name, { kind: "key-value", wordings });
+}
 
 const report = {
   heldOutBytes: bytes,
@@ -110,7 +113,7 @@ function* cutPieces(text: string): Generator<{ prefix: string; piece: string }> 
   }
 }
 
-type Asked = Pick<RecallTaskOptions, "kind" | "unseenWordings">;
+type Asked = Pick<RecallTaskOptions, "kind" | "wordings">;
 
 async function measureDistances(name: string, asked: Asked): Promise<void> {
   recall[name] = {};

@@ -1,12 +1,13 @@
 /**
  * Makes the corpora of `models/jeton-nano` and its tokenizer:
  *
- *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT
+ *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT [--composed]
  *
  * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `pairs.jsonl`,
  * `repeats.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only text whose licence allows
  * giving weights away goes in: public-domain prose, TypeScript and documents of packages under the
- * licences named below, this project's own sources, and generated tasks.
+ * licences named below, this project's own sources, and generated tasks: in the few wordings of which the
+ * bundled model's are made, or with `--composed` in ones that are made anew for every document.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +28,8 @@ const taskLengths = [500, 1200, 2600];
 const taskBytes = 5_000_000;
 
 const [out] = process.argv.slice(2);
-if (out === undefined) throw new Error("usage: prepare.ts OUT");
+if (out === undefined) throw new Error("usage: prepare.ts OUT [--composed]");
+const wordings = process.argv.includes("--composed") ? "composed" : "fixed";
 
 const prose: string[] = [];
 const heldOut: string[] = [];
@@ -198,6 +200,7 @@ function makePairs(): string[] {
       filler,
       length,
       questions: 60,
+      wordings,
     });
     documents.push(text);
     size += text.length;
@@ -223,6 +226,7 @@ function makeTasks(length: number): string[] {
       filler,
       length: Math.round(length * (0.3 + 0.7 * random.uniform())),
       questions: 4 + random.integer(isLong ? 60 : 20),
+      wordings,
     });
     documents.push(text);
     size += text.length;

@@ -115,7 +115,7 @@ function joinStages(): LogEntry[] {
 function recallNote(): string {
   const shares = Object.values(report.recall["key-value"]!);
   return Math.max(...shares) >= 0.5
-    ? "It looks up\nnames and numbers that stand in its context (below)."
+    ? "It looks up\nnames and numbers that stand in its context (below, by how they are told and asked for)."
     : "It does\n**not** look up names and numbers that stand in its context (below).";
 }
 
@@ -157,8 +157,7 @@ Only text whose licence allows giving the weights away:
 - TypeScript and documents of ${Object.keys(licences).length} packages under permissive licences ([list](sources.json)), and jeton's own
   sources;
 - generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
-  (\`src/train/recall-tasks.ts\`), in wordings composed anew for every document
-  (\`src/train/recall-wordings.ts\`, which keeps seven that no training meets).
+  (\`src/train/recall-tasks.ts\`).
 
 Made by \`scripts/jeton-nano/prepare.ts\`.
 

@@ -5,8 +5,7 @@
 #     scripts/jeton-nano/train.sh OUT
 #
 # Stages: short sequences at a high rate, then whole contexts with more tasks while the rate falls, and
-# three times more for a while with longer tasks and with pairs. (The first four of the bundled model had
-# tasks in seven wordings only.)
+# twice more for a while with longer tasks and with pairs.
 # Tokens begin with a deviation of one and layers as the identity: with the usual 0.02 the first layer
 # drowned the tokens, and the same held-out loss took twice as many. Heads that copy are planted, as none
 # formed by themselves in eight million tokens. Run again after an interruption, it goes on where it was.
@@ -41,12 +40,6 @@ train --name jeton-nano --config $config --out "$out/nano-4" --initial-weights "
   --steps 450 --sequence-length 1024 --batch 4 \
   --schedule linear --learning-rate 1.5e-3 --final-learning-rate 2e-5 --warmup 20 \
   $(corpus prose 4) $(corpus code 0.7) $(corpus pairs 4) $(corpus tasks-2600 1)
-
-train --name jeton-nano --config $config --out "$out/nano-5" --initial-weights "$out/nano-4/model" \
-  --steps 1100 --sequence-length 1024 --batch 4 \
-  --schedule warmup-stable-decay --decay 550 --learning-rate 1.5e-3 --final-learning-rate 2e-5 --warmup 40 \
-  $(corpus prose 3.2) $(corpus code 0.7) $(corpus tasks-500 1) $(corpus tasks-1200 2) \
-  $(corpus tasks-2600 1) $(corpus pairs 3) $(corpus repeats 0.2)
 
 train --name jeton-nano-draft --config scripts/jeton-nano/draft-config.json --out "$out/draft" \
   --steps 800 --sequence-length 256 --batch 16 \

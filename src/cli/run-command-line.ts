@@ -56,6 +56,9 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
     await stdout.write(formatHelp(readVersion(), kinds, stdout.style));
     return 0;
   }
+  const known = kinds.find(({ knownBy }) => knownBy !== undefined && rest.includes(knownBy));
+  if (known && rest[0]!.startsWith("-"))
+    return dispatch([...known.name.split(" "), ...rest], context);
   const verb = findVerb(first, rest);
   const command = await verb.load();
   const words = verb.name.split(" ").length;

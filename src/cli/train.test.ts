@@ -282,6 +282,10 @@ describe("train lm", { timeout: 240_000 }, () => {
     ]);
     const nowhere = ["train", "lm", "--resume", "--out", join(root, "nowhere")];
     expect(await codeOf(...nowhere)).toEqual([1, "train-run-missing"]);
+    // Only a model's training goes on later: its kind need not be said.
+    const short = nowhere.filter((word) => word !== "lm");
+    expect(await codeOf(...short)).toEqual([1, "train-run-missing"]);
+    expect(await codeOf("train", "--out", out)).toEqual([2, "verb-missing"]);
     expect(existsSync(join(root, "nowhere"))).toBe(false);
     expect(await codeOf("train", "lm", "--resume", "--out", out, "--batch", "8")).toEqual([
       1,

@@ -5,6 +5,8 @@ import type { Command } from "./command.ts";
 export interface Verb {
   readonly name: string;
   readonly summary: string;
+  /** Of a verb of two words: an option of it alone, with which the first word is enough. */
+  readonly knownBy?: string;
   load(): Promise<Command>;
 }
 
@@ -37,6 +39,7 @@ export const verbs: readonly Verb[] = [
   {
     name: "train lm",
     summary: "train a language model on your own text",
+    knownBy: "--resume",
     load: async () => (await import("./verbs/train-language-model.ts")).command,
   },
   {

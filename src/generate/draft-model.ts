@@ -130,7 +130,7 @@ export function createDraftModelDrafter(
 const certain: Float64Array = Float64Array.of(1);
 
 /** What a draft's forward returns. */
-type DraftStep = { readonly topK: number; readonly logits: boolean };
+type DraftStep = ReturnType<typeof rowRequest>;
 
 /** A sequence of the draft that is brought to the text before every chain. */
 class DraftFollower {

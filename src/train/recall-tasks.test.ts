@@ -19,6 +19,7 @@ const options: fc.Arbitrary<RecallTaskOptions> = fc.record({
   filler: fc.constant(filler),
   length: fc.integer({ min: 100, max: 3000 }),
   questions: fc.integer({ min: 1, max: 12 }),
+  wordings: fc.constantFrom("fixed", "composed", "unseen"),
 });
 
 test("every answer stands in the document before its question, and the document holds all of them", () => {
@@ -53,7 +54,9 @@ test("the answer ends where it is said to have been told", () => {
 
 test("a document whose keys are few ends, however long it was to be", () => {
   for (let seed = 0; seed < 300; seed++) {
-    const options = { kind: "key-value", words, filler, length: 20_000, questions: 5 } as const;
+    const wordings = (["fixed", "composed", "unseen"] as const)[seed % 3]!;
+    const drawn = { kind: "key-value", length: 20_000, questions: 5, wordings } as const;
+    const options = { ...drawn, words, filler };
     expect(makeRecallTask(createRandom(seed), options).questions).toHaveLength(5);
   }
 });

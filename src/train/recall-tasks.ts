@@ -4,7 +4,7 @@
  * context method still finds what it needs.
  */
 import type { Random } from "../core/index.ts";
-import { drawWording, unseenWordings } from "./recall-wordings.ts";
+import { drawWording, fixedWordings, unseenWordings } from "./recall-wordings.ts";
 
 export const recallTaskKinds = ["key-value", "passkey", "copy", "list"] as const;
 
@@ -24,8 +24,12 @@ export interface RecallTaskOptions {
   readonly length: number;
   /** Questions at the end. Default 1; `passkey` asks only one. */
   readonly questions?: number;
-  /** `key-value`: whether only wordings are used that no training meets. Default false. */
-  readonly unseenWordings?: boolean;
+  /**
+   * How things are told and asked for. `fixed` (default): in a few ways, with few kinds of names and
+   * values; `composed`: in ways that are made anew for nearly every document; `unseen`: pairs in ways
+   * that no training meets, everything else as `composed`.
+   */
+  readonly wordings?: "fixed" | "composed" | "unseen";
 }
 
 /** A question with what it needs to be answered. */
@@ -44,7 +48,13 @@ export interface RecallTask {
   readonly questions: readonly RecallQuestion[];
 }
 
-const secrets: readonly { told: string; asked: string; end: string }[] = [
+interface Secret {
+  readonly told: string;
+  readonly asked: string;
+  readonly end: string;
+}
+
+const fixedSecrets: readonly Secret[] = [
   {
     told: "The pass key is $. Remember it. ",
     asked: "What is the pass key? The pass key is ",
@@ -56,6 +66,9 @@ const secrets: readonly { told: string; asked: string; end: string }[] = [
     asked: "Which number opens the door? It is ",
     end: ".",
   },
+];
+
+const moreSecrets: readonly Secret[] = [
   { told: "Do not forget: $ is the magic word. ", asked: "The magic word is ", end: "." },
   { told: "My token is $; keep it. ", asked: "What is my token? Your token is ", end: "." },
   { told: "[secret=$] ", asked: "\n[secret=", end: "]" },
@@ -79,6 +92,16 @@ export function makeRecallTask(random: Random, options: RecallTaskOptions): Reca
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[random.integer(items.length)]!;
 
+/** One of the fixed styles, or where wordings are not fixed one of all. */
+function pickStyle<T>(
+  random: Random,
+  { wordings = "fixed" }: RecallTaskOptions,
+  fixed: readonly T[],
+  more: readonly T[],
+): T {
+  return pick(random, wordings === "fixed" ? fixed : [...fixed, ...more]);
+}
+
 /** Letters and digits that no text holds. */
 function makeCode(random: Random, length: number, alphabet: string): string {
   let code = "";
@@ -86,13 +109,27 @@ function makeCode(random: Random, length: number, alphabet: string): string {
   return code;
 }
 
+const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase());
 const digits = "0123456789";
 const letters = "abcdefghijklmnopqrstuvwxyz";
 
 /** What keys, or values, of one document look like. */
-function makeNaming(random: Random, words: readonly string[]): () => string {
+function makeNaming(
+  random: Random,
+  words: readonly string[],
+  { wordings = "fixed" }: Pick<RecallTaskOptions, "wordings">,
+): () => string {
+  if (wordings === "fixed") {
+    return pick(random, [
+      () => pick(random, words),
+      () => pick(random, words),
+      () => `${pick(random, words)}${random.integer(90) + 10}`,
+      () => makeCode(random, 4, digits),
+      () => makeCode(random, 6, letters),
+      () => capital(pick(random, words)),
+    ]);
+  }
   const length = 2 + random.integer(5);
-  const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase());
   const namings: (() => string)[] = [
     () => pick(random, words),
     () => pick(random, words),
@@ -131,12 +168,15 @@ function ask(
 }
 
 function makeKeyValue(random: Random, options: RecallTaskOptions): RecallTask {
-  const { words, length, questions = 1 } = options;
-  const wording = options.unseenWordings
-    ? pick(random, unseenWordings)
-    : drawWording(random, words);
-  const makeKey = wording.keysAreNames ? () => pick(random, words) : makeNaming(random, words);
-  const makeValue = makeNaming(random, words);
+  const { words, length, questions = 1, wordings = "fixed" } = options;
+  const wording =
+    wordings === "composed"
+      ? drawWording(random, words)
+      : pick(random, wordings === "fixed" ? fixedWordings : unseenWordings);
+  const makeKey = wording.keysAreNames
+    ? () => pick(random, words)
+    : makeNaming(random, words, options);
+  const makeValue = makeNaming(random, words, options);
   let text = wording.intro;
   const told = new Map<string, { value: string; at: number }>();
   let repeated = 0;
@@ -162,9 +202,12 @@ function makeKeyValue(random: Random, options: RecallTaskOptions): RecallTask {
 }
 
 function makePasskey(random: Random, options: RecallTaskOptions): RecallTask {
-  const { filler, length } = options;
-  const secret = pick(random, secrets);
-  const answer = makeCode(random, 3 + random.integer(5), random.integer(4) > 0 ? digits : letters);
+  const { filler, length, wordings = "fixed" } = options;
+  const isFixed = wordings === "fixed";
+  const secret = pickStyle(random, options, fixedSecrets, moreSecrets);
+  const answer = isFixed
+    ? makeCode(random, 5, digits)
+    : makeCode(random, 3 + random.integer(5), random.integer(4) > 0 ? digits : letters);
   const place = random.uniform() * length;
   let text = "";
   let toldAt = -1;
@@ -186,14 +229,16 @@ function makeCopy(random: Random, options: RecallTaskOptions): RecallTask {
     { before: "Copy: ", again: "\nAgain: " },
     { before: "Repeat after me: ", again: "\nYes: " },
     { before: "", again: "\nThe same once more: " },
+  ];
+  const more = [
     { before: "", again: "\n" },
     { before: "<text>", again: "</text>\n<text>" },
     { before: "He said: ", again: "\nAnd again he said: " },
     { before: "# Original\n", again: "\n# Copy\n" },
   ];
-  const style = pick(random, styles);
+  const style = pickStyle(random, options, styles, more);
   const isProse = random.uniform() < 0.3;
-  const make = makeNaming(random, words);
+  const make = makeNaming(random, words, options);
   const parts: string[] = [];
   let size = 0;
   let next = random.integer(filler.length);
@@ -217,6 +262,8 @@ function makeList(random: Random, options: RecallTaskOptions): RecallTask {
       told: (n: number) => `Line ${n}: `,
       asked: (n: number) => `What does line ${n} say? Line ${n}: `,
     },
+  ];
+  const more = [
     { intro: "# Items\n", told: (n: number) => `${n}) `, asked: (n: number) => `${n}) ` },
     { intro: "", told: (n: number) => `#${n} = `, asked: (n: number) => `#${n} = ` },
     {
@@ -225,8 +272,8 @@ function makeList(random: Random, options: RecallTaskOptions): RecallTask {
       asked: (n: number) => `Which is step ${n}? Step ${n}. `,
     },
   ];
-  const style = pick(random, styles);
-  const make = makeNaming(random, words);
+  const style = pickStyle(random, options, styles, more);
+  const make = makeNaming(random, words, options);
   let text = style.intro;
   const told: { value: string; at: number }[] = [];
   while (text.length < length && told.length < 99) {

@@ -19,7 +19,7 @@ export interface Wording {
   readonly keysAreNames?: boolean;
 }
 
-const fixedWordings: readonly Wording[] = [
+export const fixedWordings: readonly Wording[] = [
   {
     intro: "Remember these pairs.\n",
     told: (key, value) => `${key}: ${value}\n`,
