@@ -50,6 +50,24 @@ function expectNear(got: ArrayLike<number>, wanted: ArrayLike<number>, tolerance
   expect(largest).toBeLessThan(tolerance);
 }
 
+test("a nucleus of a long step has whole rows of all its passes, or their mass would mislead", async () => {
+  const { service, vocabulary } = await startFamily("llama");
+  const ids = drawIds(3, 300, vocabulary);
+  const { handle } = await service.open({ prefix: [], sequenceLength: 400 });
+  // The most probable token alone is enough: no pass needs its rows by itself.
+  const nucleus = { temperature: 0.7, topP: 1e-6 };
+  const asked = { results: "all", topK: 2, nucleus } as const;
+  const [all] = await service.forward([{ handle, ids, ...asked }]);
+  expect(all!.logits).toHaveLength(300 * vocabulary);
+  const masses = ids.map((_, row) => {
+    const logits = all!.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
+    const largest = all!.topLogits[2 * row]!;
+    return logits.reduce((sum, logit) => sum + Math.exp((logit - largest) / 0.7), 0);
+  });
+  expectNear(all!.nucleusMass!, masses, 1e-2);
+  await service.close();
+});
+
 test("a long step gives what its parts give, and enters the cache whole or not at all", async () => {
   const { service, vocabulary } = await startFamily("llama");
   const ids = drawIds(1, 300, vocabulary);

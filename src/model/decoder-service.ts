@@ -247,6 +247,8 @@ class DecoderWorker implements DecoderService {
           ids: step.ids.slice(start, end),
           ...(embeddings && { embeddings: embeddings.subarray(start * width, end * width) }),
           results: step.results === "all" || isLast ? (step.results ?? "last") : "none",
+          // A nucleus may need whole rows in one pass and not in another, which could not be joined.
+          ...(step.nucleus && step.results === "all" && { logits: true }),
           ...(targets && { targets: step.results === "all" ? targets.slice(start, end) : targets }),
           ...(draws && {
             draws:
@@ -723,7 +725,7 @@ function joinResults(parts: readonly StepResult[]): StepResult {
       drawnIds: joinIds(({ drawnIds }) => drawnIds),
       drawnLogits: join(({ drawnLogits }) => drawnLogits),
     }),
-    ...(parts.every((part) => part.logits) && { logits: join(({ logits }) => logits) }),
+    ...(first!.logits && { logits: join(({ logits }) => logits) }),
     ...(first!.nucleusMass && { nucleusMass: join(({ nucleusMass }) => nucleusMass) }),
     ...(first!.hidden && { hidden: join(({ hidden }) => hidden) }),
     ...(first!.targetLogProbabilities && {

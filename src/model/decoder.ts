@@ -321,9 +321,9 @@ export interface DecoderGraphOptions {
  * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
  * are wanted; `targets` int32 `[rows]`; `draws` float32 `[rows, drawWidth]`, by which a token of each row
  * is drawn; `candidates` uint8 `[k]`, whose length is the number of tokens to return; switches
- * `want.results`, `want.draws`, `want.nucleus`, `want.logits` and `want.hidden`. Where the switch `from.ids` is off,
- * `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it is on, they may
- * have any size.
+ * `want.results`, `want.draws`, `want.nucleus`, `want.logits` and `want.hidden`. Where the switch
+ * `from.ids` is off, `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it
+ * is on, they may have any size.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator);
@@ -432,7 +432,7 @@ export function decoderGraph(
         return { ids, logits: reshape(chosen, ["rows"]) };
       });
       const nucleus = optional(input["want.nucleus"]!, () =>
-        nucleusMass(logits, { top: top.values, draws: input["draws"]! }),
+        nucleusMass(logits, { top: top.values, largest, draws: input["draws"]! }),
       );
       const wanted = add(cast(input["want.logits"]!, "int32"), nucleus.missing);
       const whole = optional(less(0, wanted), () => ({ logits }));

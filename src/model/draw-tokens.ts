@@ -24,6 +24,11 @@ import {
 /** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
 export const drawWidth = 4;
 
+/** One of the numbers of every row's draw, `[rows, 1]`. */
+function drawColumn(draws: Tensor, at: number): Tensor {
+  return slice(draws, { axis: 1, start: at, end: at + 1 });
+}
+
 /** Tokens are counted block by block: a running sum over a whole vocabulary would not be parallel. */
 const block = 256;
 
@@ -44,7 +49,7 @@ export function drawTokens(
   { largest, draws }: { readonly largest: Tensor; readonly draws: Tensor },
 ): Tensor {
   const [rows, vocabulary] = logits.shape as [string, number];
-  const column = (at: number): Tensor => slice(draws, { axis: 1, start: at, end: at + 1 });
+  const column = (at: number): Tensor => drawColumn(draws, at);
   const scaled = multiply(subtract(logits, largest), column(1));
   const kept = where(less(scaled, column(2)), 0, exp(scaled));
   const blocks = Math.ceil(vocabulary / block);
@@ -74,21 +79,25 @@ export function drawTokens(
  * top-p asks for: there a nucleus reaches beyond them.
  *
  * @param logits `[rows, vocabulary]`
- * @param top the most probable tokens' logits `[rows, k]`, the largest first
+ * @param top the most probable tokens' logits `[rows, k]`
+ * @param largest `[rows, 1]`, the largest logit of each row
  * @param draws `[rows, drawWidth]`
  * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature); `missing`, an
  *   int32 scalar
  */
 export function nucleusMass(
   logits: Tensor,
-  { top, draws }: { readonly top: Tensor; readonly draws: Tensor },
+  {
+    top,
+    largest,
+    draws,
+  }: { readonly top: Tensor; readonly largest: Tensor; readonly draws: Tensor },
 ): { readonly mass: Tensor; readonly missing: Tensor } {
-  const column = (at: number): Tensor => slice(draws, { axis: 1, start: at, end: at + 1 });
-  const largest = slice(top, { axis: 1, end: 1 });
+  const scale = drawColumn(draws, 1);
   const massOf = (values: Tensor): Tensor =>
-    sum(exp(multiply(subtract(values, largest), column(1))), { axes: [1], keepAxes: true });
+    sum(exp(multiply(subtract(values, largest), scale)), { axes: [1], keepAxes: true });
   const mass = massOf(logits);
-  const isShort = less(massOf(top), multiply(mass, column(3)));
+  const isShort = less(massOf(top), multiply(mass, drawColumn(draws, 3)));
   return {
     mass: reshape(mass, [logits.shape[0]!]),
     missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),

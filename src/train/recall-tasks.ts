@@ -4,7 +4,7 @@
  * context method still finds what it needs.
  */
 import type { Random } from "../core/index.ts";
-import { drawWording, fixedWordings, unseenWordings } from "./recall-wordings.ts";
+import { capital, drawWording, fixedWordings, pick, unseenWordings } from "./recall-wordings.ts";
 
 export const recallTaskKinds = ["key-value", "passkey", "copy", "list"] as const;
 
@@ -90,8 +90,6 @@ export function makeRecallTask(random: Random, options: RecallTaskOptions): Reca
   }
 }
 
-const pick = <T>(random: Random, items: readonly T[]): T => items[random.integer(items.length)]!;
-
 /** One of the fixed styles, or where wordings are not fixed one of all. */
 function pickStyle<T>(
   random: Random,
@@ -109,7 +107,6 @@ function makeCode(random: Random, length: number, alphabet: string): string {
   return code;
 }
 
-const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase());
 const digits = "0123456789";
 const letters = "abcdefghijklmnopqrstuvwxyz";
 

@@ -192,8 +192,15 @@ function words(text: string): string[] {
   return text.split(" ");
 }
 
-const pick = <T>(random: Random, items: readonly T[]): T => items[random.integer(items.length)]!;
-const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase());
+/** One of the items, each as probable as another. */
+export function pick<T>(random: Random, items: readonly T[]): T {
+  return items[random.integer(items.length)]!;
+}
+
+/** The same text with a capital at its beginning. */
+export function capital(text: string): string {
+  return text.replace(/^./, (letter) => letter.toUpperCase());
+}
 
 /**
  * Draws a wording for one document: one in five is fixed, the others are composed.
