@@ -188,7 +188,7 @@ function syntheticTokenizer() {
  * Makes the checkpoint and the asked GGUF files, or finds those of an earlier run.
  * @param {{ folder?: string, seed?: number, gguf?: string[] }} [options] `folder` (default: one of its
  *   own below the temporary folder), `seed` (default 0), GGUF types (default `["Q4_0", "Q8_0"]`)
- * @returns {{ folder: string, gguf: Record<string, string>, vocabularySize: number }}
+ * @returns {{ folder: string, gguf: Record<string, string>, vocabSize: number }}
  */
 export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] } = {}) {
   folder ??= join(tmpdir(), `jeton-random-135m-${seed}`);
@@ -222,7 +222,7 @@ export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] }
     paths[type] = join(folder, `model-${type}.gguf`);
     if (!existsSync(paths[type])) writeGguf(folder, paths[type], { type });
   }
-  return { folder, gguf: paths, vocabularySize: config.vocab_size };
+  return { folder, gguf: paths, vocabSize: config.vocab_size };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -5,7 +5,7 @@
 import type { Reproduction } from "./reproduce/define-reproduction.ts";
 
 /** Rooms that hold systems, in the order of the catalogue. */
-export type SystemRoom =
+export type SystemArea =
   | "tokenizer"
   | "vocabulary"
   | "model"
@@ -35,7 +35,7 @@ interface Entry {
   readonly paper: string;
   /** Identifier of the paper on arXiv, where it has one. */
   readonly arxiv?: string;
-  readonly room: SystemRoom;
+  readonly area: SystemArea;
   /** What it does for somebody. */
   readonly sentence: string;
   /** Loads the reproduction; present as soon as the system is built. */
@@ -54,7 +54,7 @@ const entries: readonly Entry[] = [
     name: "LiB",
     paper: "Rethinking Tokenization: Crafting Better Tokenizers for Large Language Models",
     arxiv: "2403.00417",
-    room: "tokenizer",
+    area: "tokenizer",
     sentence:
       "Learns one vocabulary of subwords, words and multi-word expressions from raw text, without a word splitter.",
     reproduction: () => import("./tokenizer/lib-tokenizer/reproduction.ts"),
@@ -64,7 +64,7 @@ const entries: readonly Entry[] = [
     name: "Data mixture inference",
     paper: "Data Mixture Inference: What do BPE Tokenizers Reveal about their Training Data?",
     arxiv: "2407.16607",
-    room: "tokenizer",
+    area: "tokenizer",
     sentence:
       "Reads from a tokenizer's list of merges in what proportions languages or domains were mixed in its training data.",
     reproduction: () => import("./tokenizer/data-mixture-inference/reproduction.ts"),
@@ -74,7 +74,7 @@ const entries: readonly Entry[] = [
     name: "Dynamic tokenization",
     paper: "Retrofitting (Large) Language Models with Dynamic Tokenization",
     arxiv: "2411.18553",
-    room: "vocabulary",
+    area: "vocabulary",
     sentence:
       "Lets token boundaries of a frozen model follow the text at hand, with embeddings of new tokens computed on the fly.",
     reproduction: () => import("./vocabulary/dynamic-tokenization/reproduction.ts"),
@@ -84,7 +84,7 @@ const entries: readonly Entry[] = [
     name: "ZeTT",
     paper: "Zero-Shot Tokenizer Transfer",
     arxiv: "2405.07883",
-    room: "vocabulary",
+    area: "vocabulary",
     sentence:
       "Runs a model with another tokenizer without retraining: a hypernetwork predicts the embeddings of the new vocabulary.",
     reproduction: () => import("./vocabulary/zett/reproduction.ts"),
@@ -95,7 +95,7 @@ const entries: readonly Entry[] = [
     paper:
       "Trans-Tokenization and Cross-lingual Vocabulary Transfers: Language Adaptation of LLMs for Low-Resource NLP",
     arxiv: "2408.04303",
-    room: "vocabulary",
+    area: "vocabulary",
     sentence:
       "Gives a language its own tokenizer and a working model: new embeddings are averages over the tokens that translate to them.",
     reproduction: () => import("./vocabulary/trans-tokenization/reproduction.ts"),
@@ -105,7 +105,7 @@ const entries: readonly Entry[] = [
     name: "Word-pooled tokenization",
     paper: "Learn Your Tokens: Word-Pooled Tokenization for Language Modeling",
     arxiv: "2310.11628",
-    room: "model",
+    area: "model",
     sentence: "A language model that reads and writes characters but thinks one word at a time.",
   },
   {
@@ -114,7 +114,7 @@ const entries: readonly Entry[] = [
     paper:
       "Hierarchical Autoregressive Transformers: Combining Byte- and Word-Level Processing for Robust, Adaptable Language Models",
     arxiv: "2501.10322",
-    room: "model",
+    area: "model",
     sentence:
       "A generative model without a vocabulary: bytes inside words, a large model over words, robust against typos.",
   },
@@ -123,7 +123,7 @@ const entries: readonly Entry[] = [
     name: "byte2word",
     paper: "Word-Level Representation From Bytes For Language Modeling",
     arxiv: "2211.12677",
-    room: "model",
+    area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
   },
@@ -132,7 +132,7 @@ const entries: readonly Entry[] = [
     name: "MrT5",
     paper: "MrT5: Dynamic Token Merging for Efficient Byte-level Language Models",
     arxiv: "2410.20771",
-    room: "model",
+    area: "model",
     sentence:
       "A byte-level encoder that throws away, after a few layers, the bytes it no longer needs.",
   },
@@ -141,7 +141,7 @@ const entries: readonly Entry[] = [
     name: "Lexinvariant language models",
     paper: "Lexinvariant Language Models",
     arxiv: "2305.16349",
-    room: "model",
+    area: "model",
     sentence:
       "A model that treats symbols as placeholders: its predictions do not depend on which symbols were used.",
     reproduction: () => import("./model/lexinvariant/reproduction.ts"),
@@ -151,7 +151,7 @@ const entries: readonly Entry[] = [
     name: "OpenMoE",
     paper: "OpenMoE: An Early Effort on Open Mixture-of-Experts Language Models",
     arxiv: "2402.01739",
-    room: "model",
+    area: "model",
     sentence:
       "A decoder with routed experts, and instruments that show what the router does with every token.",
   },
@@ -161,7 +161,7 @@ const entries: readonly Entry[] = [
     paper:
       "Turning Trash into Treasure: Accelerating Inference of Large Language Models with Token Recycling",
     arxiv: "2408.08696",
-    room: "generate",
+    area: "generate",
     sentence:
       "Guesses tokens ahead from candidates that earlier steps left over: the same text in fewer passes, with a small table.",
     reproduction: () => import("./generate/token-recycling/reproduction.ts"),
@@ -172,7 +172,7 @@ const entries: readonly Entry[] = [
     paper:
       "Lookahead: An Inference Acceleration Framework for Large Language Model with Lossless Generation Accuracy",
     arxiv: "2312.12728",
-    room: "generate",
+    area: "generate",
     sentence:
       "Guesses ahead from a trie of prompts and earlier outputs: the same text in fewer passes where text repeats.",
     reproduction: () => import("./generate/lookahead/reproduction.ts"),
@@ -182,7 +182,7 @@ const entries: readonly Entry[] = [
     name: "DySpec",
     paper: "DySpec: Faster Speculative Decoding with Dynamic Token Tree Structure",
     arxiv: "2410.11744",
-    room: "generate",
+    area: "generate",
     sentence: "Spends the budget of a draft model's token tree where the draft model is confident.",
     reproduction: () => import("./generate/dyspec/reproduction.ts"),
   },
@@ -191,7 +191,7 @@ const entries: readonly Entry[] = [
     name: "ADED",
     paper: "Adaptive Draft-Verification for Efficient Large Language Model Decoding",
     arxiv: "2407.12021",
-    room: "generate",
+    area: "generate",
     sentence: "Guesses ahead from a table of three-token statistics that learns from every answer.",
     reproduction: () => import("./generate/aded/reproduction.ts"),
   },
@@ -201,7 +201,7 @@ const entries: readonly Entry[] = [
     paper:
       "Exact Byte-Level Probabilities from Tokenized Language Models for FIM-Tasks and Model Ensembles",
     arxiv: "2410.09303",
-    room: "generate",
+    area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
   },
@@ -211,7 +211,7 @@ const entries: readonly Entry[] = [
     paper:
       "TokenSelect: Efficient Long-Context Inference and Length Extrapolation for LLMs via Dynamic Token-Level KV Cache Selection",
     arxiv: "2411.02886",
-    room: "context",
+    area: "context",
     sentence:
       "Attends at every layer to a few thousand selected tokens of a long cache, without training.",
   },
@@ -220,7 +220,7 @@ const entries: readonly Entry[] = [
     name: "LongHeads",
     paper: "LongHeads: Multi-Head Attention is Secretly a Long Context Processor",
     arxiv: "2402.10685",
-    room: "context",
+    area: "context",
     sentence:
       "Lets every attention head read other chunks of a long text, each no longer than the model was trained for.",
   },
@@ -229,7 +229,7 @@ const entries: readonly Entry[] = [
     name: "Landmark Attention",
     paper: "Landmark Attention: Random-Access Infinite Context Length for Transformers",
     arxiv: "2305.16300",
-    room: "context",
+    area: "context",
     sentence:
       "Trains a model to look up past blocks through a landmark token, then runs it at any length.",
   },
@@ -239,7 +239,7 @@ const entries: readonly Entry[] = [
     paper:
       "Discovering the Gems in Early Layers: Accelerating Long-Context LLMs with 1000x Input Token Reduction",
     arxiv: "2409.17422",
-    room: "context",
+    area: "context",
     sentence:
       "Chooses with the early layers the prompt tokens that matter and answers from these alone.",
   },
@@ -248,7 +248,7 @@ const entries: readonly Entry[] = [
     name: "Extensible Tokenization",
     paper: "Flexibly Scaling Large Language Models Contexts Through Extensible Tokenization",
     arxiv: "2401.07793",
-    room: "context",
+    area: "context",
     sentence:
       "Replaces most token embeddings of a long context by few learned ones, with a factor chosen at run time.",
   },
@@ -258,7 +258,7 @@ const entries: readonly Entry[] = [
     paper:
       "TokenRing: An Efficient Parallelism Framework for Infinite-Context LLMs via Bidirectional Communication",
     arxiv: "2412.20501",
-    room: "context",
+    area: "context",
     sentence:
       "Computes exact attention over a sequence split among workers, with queries and results travelling in opposite directions.",
   },
@@ -267,7 +267,7 @@ const entries: readonly Entry[] = [
     name: "XTR",
     paper: "Rethinking the Role of Token Retrieval in Multi-Vector Retrieval",
     arxiv: "2304.01982",
-    room: "retrieve",
+    area: "retrieve",
     sentence:
       "Searches with one vector for each token and scores documents from the retrieved tokens alone.",
   },
@@ -276,7 +276,7 @@ const entries: readonly Entry[] = [
     name: "M2-BERT retrieval and LoCoV1",
     paper: "Benchmarking and Building Long-Context Retrieval Models with LoCo and M2-BERT",
     arxiv: "2402.07440",
-    room: "retrieve",
+    area: "retrieve",
     sentence:
       "Embeds a whole long document as one vector, and a benchmark of retrieval among long documents.",
   },
@@ -286,7 +286,7 @@ const entries: readonly Entry[] = [
     paper:
       "RetroMAE v2: Duplex Masked Auto-Encoder For Pre-Training Retrieval-Oriented Language Models",
     arxiv: "2211.08769",
-    room: "retrieve",
+    area: "retrieve",
     sentence:
       "Trains an encoder so that its summary vector and its ordinary tokens both carry the whole text, for retrieval.",
   },
@@ -295,7 +295,7 @@ const entries: readonly Entry[] = [
     name: "TDmatch",
     paper: "Unsupervised Matching of Data and Text",
     arxiv: "2112.08776",
-    room: "match",
+    area: "match",
     sentence:
       "Finds without labels which rows of a table, or nodes of a taxonomy, a sentence is about.",
   },
@@ -304,7 +304,7 @@ const entries: readonly Entry[] = [
     name: "Glossary matching",
     paper: "Matching Table Metadata with Business Glossaries Using Large Language Models",
     arxiv: "2309.11506",
-    room: "match",
+    area: "match",
     sentence: "Maps the columns of a database, by their names alone, to the entries of a glossary.",
   },
   {
@@ -312,7 +312,7 @@ const entries: readonly Entry[] = [
     name: "LinkOrgs",
     paper: "Linking Datasets on Organizations Using Half a Billion Open-Collaborated Records",
     arxiv: "2302.02533",
-    room: "match",
+    area: "match",
     sentence: "Joins tables whose only shared key is an organisation's name, written differently.",
   },
   {
@@ -320,7 +320,7 @@ const entries: readonly Entry[] = [
     name: "SeNER",
     paper: "Small Language Model Makes an Effective Long Text Extractor",
     arxiv: "2502.07286",
-    room: "extract",
+    area: "extract",
     sentence:
       "Pulls typed, nested and very long spans out of long documents, with a small encoder and exact offsets.",
   },
@@ -330,7 +330,7 @@ const entries: readonly Entry[] = [
     paper:
       "Engineering Design Knowledge Graphs from Patented Artefact Descriptions for Retrieval-Augmented Generation in the Design Process",
     arxiv: "2307.06985",
-    room: "extract",
+    area: "extract",
     sentence:
       "Reads every explicit fact of technical text as head, relationship and tail, in the words of the sentence.",
   },
@@ -340,7 +340,7 @@ const entries: readonly Entry[] = [
     paper:
       "Survival of the Most Influential Prompts: Efficient Black-Box Prompt Search via Clustering and Pruning",
     arxiv: "2310.12774",
-    room: "prompt",
+    area: "prompt",
     sentence:
       "Finds a short prompt that makes a frozen model classify better, by searching only among the tokens that matter.",
   },
@@ -349,7 +349,7 @@ const entries: readonly Entry[] = [
     name: "EPT",
     paper: "Efficient Prompt Tuning by Multi-Space Projection and Prompt Fusion",
     arxiv: "2405.11464",
-    room: "prompt",
+    area: "prompt",
     sentence: "Adapts a frozen model by training a short soft prompt and small matrices.",
   },
   {
@@ -357,7 +357,7 @@ const entries: readonly Entry[] = [
     name: "BatchPrompt",
     paper: "BatchPrompt: Accomplish more with less",
     arxiv: "2309.00384",
-    room: "prompt",
+    area: "prompt",
     sentence:
       "Labels many short items in one prompt, with permuted rounds and votes that keep the accuracy.",
   },
@@ -366,7 +366,7 @@ const entries: readonly Entry[] = [
     name: "BiAlign",
     paper: "Improving In-context Learning via Bidirectional Alignment",
     arxiv: "2312.17055",
-    room: "prompt",
+    area: "prompt",
     sentence:
       "Distils a model so that the small one also agrees with the large one on which demonstrations help.",
   },
@@ -375,7 +375,7 @@ const entries: readonly Entry[] = [
     name: "LANCE",
     paper: "Contextual API Completion for Unseen Repositories Using LLMs",
     arxiv: "2405.04600",
-    room: "code",
+    area: "code",
     sentence:
       "Completes calls to a repository's own functions, which no model has seen in training.",
   },
@@ -385,7 +385,7 @@ const entries: readonly Entry[] = [
     paper:
       "CodeFill: Multi-token Code Completion by Jointly Learning from Structure and Naming Sequences",
     arxiv: "2202.06689",
-    room: "code",
+    area: "code",
     sentence: "Completes code from names and syntax types learned together, ranked again by scope.",
   },
   {
@@ -393,7 +393,7 @@ const entries: readonly Entry[] = [
     name: "Typed holes",
     paper: "Statically Contextualizing Large Language Models with Typed Holes",
     arxiv: "2409.00921",
-    room: "code",
+    area: "code",
     sentence:
       "Fills a hole in a program with the types and headers that the compiler knows to be relevant there.",
   },
@@ -402,7 +402,7 @@ const entries: readonly Entry[] = [
     name: "CuBERT",
     paper: "Learning and Evaluating Contextual Embedding of Source Code",
     arxiv: "2001.00059",
-    room: "code",
+    area: "code",
     sentence:
       "An encoder for source code that finds misused variables, wrong operators and swapped operands.",
   },
@@ -411,7 +411,7 @@ const entries: readonly Entry[] = [
     name: "FlowAR",
     paper: "FlowAR: Scale-wise Autoregressive Image Generation Meets Flow Matching",
     arxiv: "2412.15205",
-    room: "image",
+    area: "image",
     sentence: "Generates images of a class from coarse to fine, over any continuous autoencoder.",
   },
   {
@@ -419,7 +419,7 @@ const entries: readonly Entry[] = [
     name: "READ",
     paper: "Reasoning to Attend: Try to Understand How <SEG> Token Works",
     arxiv: "2412.17741",
-    room: "image",
+    area: "image",
     sentence:
       "Turns the similarity of a segmentation token with image tokens into points that sharpen the mask.",
   },
@@ -428,7 +428,7 @@ const entries: readonly Entry[] = [
     name: "ToMe",
     paper: "Token Merging for Training-Free Semantic Binding in Text-to-Image Synthesis",
     arxiv: "2411.07132",
-    room: "image",
+    area: "image",
     sentence:
       "Merges the tokens of an object and its attributes, so that an image does not swap them.",
   },
@@ -438,7 +438,7 @@ const entries: readonly Entry[] = [
     paper:
       "Token-level Correlation-guided Compression for Efficient Multimodal Document Understanding",
     arxiv: "2407.14439",
-    room: "image",
+    area: "image",
     sentence:
       "Shortens the image tokens of cropped pages by how much each crop holds, without training.",
   },
@@ -447,7 +447,7 @@ const entries: readonly Entry[] = [
     name: "PreSelect",
     paper: "Predictive Data Selection: The Data That Predicts Is the Data That Teaches",
     arxiv: "2503.00808",
-    room: "curate",
+    area: "curate",
     sentence:
       "Scores documents by how well models' losses on them predict the models' ranks, and keeps the best tenth.",
   },
@@ -457,7 +457,7 @@ const entries: readonly Entry[] = [
     paper:
       "Qtok: A Comprehensive Framework for Evaluating Multilingual Tokenizer Quality in Large Language Models",
     arxiv: "2410.12989",
-    room: "evaluate",
+    area: "evaluate",
     sentence:
       "Says what a tokenizer's vocabulary is made of: words, pieces, fragments, scripts and languages.",
     reproduction: () => import("./evaluate/qtok/reproduction.ts"),
@@ -467,7 +467,7 @@ const entries: readonly Entry[] = [
     name: "Needle Threading",
     paper: "Needle Threading: Can LLMs Follow Threads through Near-Million-Scale Haystacks?",
     arxiv: "2411.05000",
-    room: "evaluate",
+    area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
   },
@@ -477,7 +477,7 @@ const entries: readonly Entry[] = [
     paper:
       "Enhancing Domain-Specific RAG: Synthetic Data Generation and Evaluation using Reasoning Models",
     arxiv: "2502.15854",
-    room: "evaluate",
+    area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
   },
@@ -486,7 +486,7 @@ const entries: readonly Entry[] = [
     name: "CoIR",
     paper: "CoIR: A Comprehensive Benchmark for Code Information Retrieval Models",
     arxiv: "2407.02883",
-    room: "evaluate",
+    area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
   },
   {
@@ -494,7 +494,7 @@ const entries: readonly Entry[] = [
     name: "KLUE",
     paper: "KLUE: Korean Language Understanding Evaluation",
     arxiv: "2105.09680",
-    room: "evaluate",
+    area: "evaluate",
     sentence:
       "Eight Korean tasks with fixed formats and metrics, and tokenizers that respect morphemes.",
   },

@@ -84,11 +84,11 @@ function pairsOf({ pairs, only }) {
 }
 
 /** Ids that avoid the special token, the same for every half. */
-function promptIds(count, vocabularySize) {
+function promptIds(count, vocabSize) {
   let state = 12345;
   return Array.from({ length: count }, () => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return 1 + ((state >>> 8) % (vocabularySize - 1));
+    return 1 + ((state >>> 8) % (vocabSize - 1));
   });
 }
 
@@ -181,7 +181,7 @@ async function startHalves({ format, types }, threads, capacity, checkpoint, onl
 async function measurePair(pair, threads, options, checkpoint) {
   const { contexts, prefill, tokens, only } = options;
   const capacity = Math.max(prefill, ...contexts) + tokens + 16;
-  const ids = promptIds(capacity, checkpoint.vocabularySize);
+  const ids = promptIds(capacity, checkpoint.vocabSize);
   const halves = await startHalves(pair, threads, capacity, checkpoint, only);
   const rows = [];
   // A run that is cut off has shown what it measured.
@@ -265,7 +265,7 @@ async function checkAgreement(checkpoint) {
   const pair = { format: "f32", types: ["F32"] };
   const halves = await startHalves(pair, 1, 256, checkpoint, undefined);
   try {
-    const ids = promptIds(64, checkpoint.vocabularySize);
+    const ids = promptIds(64, checkpoint.vocabSize);
     const chosen = [];
     for (const half of halves) {
       const { value: first } = await half.call("prefill", ids);

@@ -38,7 +38,7 @@ const model = await loadModel(values.model, {
 const options = {
   temperature: 0,
   maxTokens: Number(values.tokens),
-  ignoreEndOfSequence: true,
+  ignoreEos: true,
 };
 const draftModel = join(root, "models/jeton-nano-draft");
 let wrong = 0;

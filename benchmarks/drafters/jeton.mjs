@@ -38,7 +38,7 @@ async function createJetonModel({ folder, draft, format, threads }) {
         topP: 1,
         topK: 0,
         seed: 1,
-        ignoreEndOfSequence: true,
+        ignoreEos: true,
         ...(opened && { drafter: opened }),
       });
       const { ids, decodeSeconds, drafting } = result;

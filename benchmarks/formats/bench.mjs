@@ -51,7 +51,7 @@ async function tiny(data, format) {
   try {
     const { perplexity } = await score(model, ids);
     const { bitsPerByte } = await score(model, text);
-    const options = { greedy: true, maxTokens: ids.length, ignoreEndOfSequence: true };
+    const options = { greedy: true, maxTokens: ids.length, ignoreEos: true };
     const { ids: greedy } = await complete(model, "", options);
     const differs = greedy.findIndex((id, index) => id !== ids[index]);
     return { perplexity, bitsPerByte, same: differs < 0 ? ids.length : differs, count: ids.length };

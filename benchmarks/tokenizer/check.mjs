@@ -178,10 +178,10 @@ async function checkModel(path) {
   const next = createStrings(Number(values.seed));
   const texts = Array.from({ length: count }, next);
   const random = createStrings(Number(values.seed) + 1);
-  const { unknownId, vocabularySize } = tokenizer;
+  const { unknownId, vocabSize } = tokenizer;
   const isPlain = (id) =>
     id !== unknownId && tokenizer.decode([id], { skipSpecialTokens: true }) !== "";
-  const plain = Array.from({ length: vocabularySize }, (_, id) => id).filter(isPlain);
+  const plain = Array.from({ length: vocabSize }, (_, id) => id).filter(isPlain);
   // Strings are the source of randomness here too: their characters choose the ids.
   const lists = Array.from({ length: count }, () =>
     Array.from(random(), (character) => plain[(character.codePointAt(0) * 40503) % plain.length]),

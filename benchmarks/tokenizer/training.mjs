@@ -98,7 +98,7 @@ export async function measureTraining({ jeton, data, kinds, texts, runs }) {
   const rows = [];
   try {
     for (const kind of kinds) {
-      const vocabularySize = sizes[kind] + countExtra(kind, files);
+      const vocabSize = sizes[kind] + countExtra(kind, files);
       const unknown = { wordpiece: ["[UNK]"], "byte-level-bpe": [] }[kind] ?? ["<unk>"];
       const ours = [];
       const peer = [];
@@ -110,10 +110,10 @@ export async function measureTraining({ jeton, data, kinds, texts, runs }) {
         const trained = await jeton.trainTokenizer({
           kind,
           texts: lines,
-          vocabularySize,
-          minimumFrequency: 0,
+          vocabSize,
+          minFrequency: 0,
           specialTokens: unknown,
-          maximumAlphabet: 1_000_000,
+          maxAlphabet: 1_000_000,
         });
         ours.push((performance.now() - began) / 1000);
         const { normalizer, pre_tokenizer } = trained.json;

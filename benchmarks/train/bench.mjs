@@ -132,14 +132,14 @@ export async function run({ json, args = [] }) {
     return table;
   }
   const { runs, threads, layers, width, vocabulary, sequence, batch } = sizes;
-  const headWidth = 64;
-  const heads = Math.max(1, Math.floor(width / headWidth));
+  const headDim = 64;
+  const heads = Math.max(1, Math.floor(width / headDim));
   const feedForward = Math.ceil((8 * width) / 3 / 64) * 64;
   const config = decoderConfig({
     model_type: "llama",
     vocab_size: vocabulary,
     hidden_size: width,
-    head_dim: headWidth,
+    head_dim: headDim,
     intermediate_size: feedForward,
     num_attention_heads: heads,
     num_hidden_layers: layers,
@@ -147,14 +147,14 @@ export async function run({ json, args = [] }) {
     tie_word_embeddings: true,
   });
   const rows = batch * sequence;
-  const inner = heads * headWidth;
+  const inner = heads * headDim;
   const layer = await compileProducts(
     [
       ...linearProducts(rows, 3 * inner, width),
       ...linearProducts(rows, width, inner),
       ...linearProducts(rows, 2 * feedForward, width),
       ...linearProducts(rows, width, feedForward),
-      ...attentionProducts([batch, heads, sequence, headWidth], [batch, heads, sequence, sequence]),
+      ...attentionProducts([batch, heads, sequence, headDim], [batch, heads, sequence, sequence]),
     ],
     threads,
   );
@@ -164,7 +164,7 @@ export async function run({ json, args = [] }) {
     graph: languageModelGraph(config, { parameters: shapes }),
     parameters: initializeDecoder(config, 0),
     schedule: { kind: "constant", peak: 1e-4 },
-    optimizer: adamW({ maximumNorm: 1 }),
+    optimizer: adamW({ maxNorm: 1 }),
     group: decayMatricesOnly,
     threads,
   });

@@ -57,7 +57,7 @@ async function train(model, { batch, sequence, steps, vocabulary, marks }) {
     parameters: initializeDecoder(model, 1),
     moveParameters: true,
     schedule: { kind: "constant", peak: 1e-4 },
-    optimizer: adamW({ maximumNorm: 1 }),
+    optimizer: adamW({ maxNorm: 1 }),
     group: decayMatricesOnly,
     threads,
     spinning: false,

@@ -69,11 +69,8 @@ const report = {
     xzAfterTraining: xzAfter(training, test),
     ngramOfBytes: ngramBits(training, test, 256) / test.length,
     ngramOfTokens:
-      ngramBits(
-        prose.flatMap(tokenize),
-        heldOut.flatMap(tokenize),
-        model.tokenizer.vocabularySize,
-      ) / bytes,
+      ngramBits(prose.flatMap(tokenize), heldOut.flatMap(tokenize), model.tokenizer.vocabSize) /
+      bytes,
   },
   questions,
   recall,

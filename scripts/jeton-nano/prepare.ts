@@ -75,11 +75,11 @@ await write("pairs", makePairs());
 
 const trained = await trainTokenizer({
   kind: "byte-level-bpe",
-  vocabularySize: 4096,
+  vocabSize: 4096,
   texts: [...prose, ...code, ...tasks[0]!.slice(0, 500)],
   specialTokens: ["<s>", "</s>", "<|user|>", "<|assistant|>"],
-  beginningToken: "<s>",
-  endToken: "</s>",
+  bosToken: "<s>",
+  eosToken: "</s>",
   pattern: "cl100k",
 });
 await saveTokenizer(join(out, "tokenizer"), trained);

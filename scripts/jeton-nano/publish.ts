@@ -11,7 +11,7 @@ import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { formatCount } from "../../src/core/index.ts";
-import { drawLossCurve, type LogEntry } from "../../src/train/index.ts";
+import { type LogEntry, renderLossCurve } from "../../src/train/index.ts";
 
 interface Report {
   readonly heldOutBytes: number;
@@ -88,7 +88,7 @@ await writeFileAtomically(
   `${JSON.stringify({ ...generation, do_sample: true, temperature: 0.7, top_p: 0.9 }, null, 2)}\n`,
 );
 await copyFile(join(data, "sources.json"), join(out, "sources.json"));
-await writeFileAtomically(join(out, curve), drawLossCurve(joinStages(), name));
+await writeFileAtomically(join(out, curve), renderLossCurve(joinStages(), name));
 await writeFileAtomically(trainingFile, `${JSON.stringify(training, null, 2)}\n`);
 await writeFileAtomically(join(out, "README.md"), await writeCard());
 

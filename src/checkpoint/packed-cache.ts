@@ -144,7 +144,7 @@ async function writeEntry(
         details: { found: bytes, expected: maxBytes },
       });
     }
-    await makeRoom(folder, path, maxBytes - bytes);
+    await evictEntries(folder, path, maxBytes - bytes);
     // Every file system and archive keeps even seconds exactly.
     const sealed = Math.floor(Date.now() / 2000) * 2;
     await writeSafetensors(path, source.tensors, {
@@ -153,7 +153,7 @@ async function writeEntry(
     });
     await utimes(path, new Date(), sealed);
     // Others may have written entries in the meantime.
-    await makeRoom(folder, path, maxBytes - (await stat(path)).size);
+    await evictEntries(folder, path, maxBytes - (await stat(path)).size);
     return { path: await realpath(path) };
   } catch (error) {
     if (source.failure) throw source.failure.error;
@@ -215,7 +215,7 @@ function estimateBytes(list: readonly TensorToWrite[]): number {
 }
 
 /** Removes abandoned temporary files, and the entries used longest ago until `allowed` bytes are left. */
-async function makeRoom(folder: string, path: string, allowed: number): Promise<void> {
+async function evictEntries(folder: string, path: string, allowed: number): Promise<void> {
   const entries: { file: string; size: number; used: number }[] = [];
   for (const name of await readdir(folder)) {
     const file = join(folder, name);

@@ -132,16 +132,16 @@ function readNumber(
   value: string,
 ): number {
   const isInteger = option.kind === "integer";
-  const { minimum = isInteger ? 0 : undefined, maximum, aboveMinimum = false } = option;
+  const { min = isInteger ? 0 : undefined, max, exclusiveMin = false } = option;
   const number = value.trim() === "" ? Number.NaN : Number(value);
   const isValid =
     (isInteger ? Number.isSafeInteger(number) : Number.isFinite(number)) &&
-    (minimum === undefined || (aboveMinimum ? number > minimum : number >= minimum)) &&
-    (maximum === undefined || number <= maximum);
+    (min === undefined || (exclusiveMin ? number > min : number >= min)) &&
+    (max === undefined || number <= max);
   if (isValid) return number;
   const bounds = [
-    minimum === undefined ? "" : aboveMinimum ? `above ${minimum}` : `at least ${minimum}`,
-    maximum === undefined ? "" : `at most ${maximum}`,
+    min === undefined ? "" : exclusiveMin ? `above ${min}` : `at least ${min}`,
+    max === undefined ? "" : `at most ${max}`,
   ].filter((bound) => bound !== "");
   const expected = [isInteger ? "an integer" : "a number", bounds.join(" and ")]
     .filter((part) => part !== "")

@@ -66,7 +66,7 @@ async function talk(
   };
   const waiting = [...lines];
   await chat(context, model, {
-    generation: { greedy: true, maxTokens, ignoreEndOfSequence: true },
+    generation: { greedy: true, maxTokens, ignoreEos: true },
     usesTemplate,
     quiet: false,
     ask: async () => waiting.shift(),

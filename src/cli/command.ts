@@ -37,10 +37,10 @@ export interface NumberOption extends OptionBase {
   readonly kind: "number" | "integer";
   readonly value: string;
   /** Smallest value. Default: none, or 0 for integers. */
-  readonly minimum?: number;
-  readonly maximum?: number;
+  readonly min?: number;
+  readonly max?: number;
   /** True: `minimum` itself is not allowed. */
-  readonly aboveMinimum?: boolean;
+  readonly exclusiveMin?: boolean;
   readonly default?: number;
 }
 

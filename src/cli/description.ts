@@ -37,13 +37,13 @@ export interface ArchitectureDescription {
   readonly family: string | null;
   readonly contextLength: number | null;
   readonly layers: number | null;
-  readonly width: number | null;
+  readonly hiddenSize: number | null;
   readonly heads: number | null;
   readonly keyValueHeads: number | null;
   readonly headSize: number | null;
-  readonly feedForward: number | null;
-  readonly vocabularySize: number | null;
-  readonly tiedEmbeddings: boolean | null;
+  readonly intermediateSize: number | null;
+  readonly vocabSize: number | null;
+  readonly tieWordEmbeddings: boolean | null;
   readonly ropeTheta: number | null;
   /** Kind of rope scaling; null where there is none. */
   readonly ropeScaling: string | null;
@@ -54,7 +54,7 @@ export interface ArchitectureDescription {
 
 export interface TokenizerDescription {
   readonly kind: string;
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   readonly specialTokens: number;
   readonly beginning: string | null;
   readonly end: string | null;
@@ -143,21 +143,21 @@ function describeArchitecture(config: ModelConfig): ArchitectureDescription {
     return { ...file, runs: false, reason: error.message };
   }
   const [rope] = decoder.ropes;
-  const windows = decoder.layers.flatMap(({ window }) => window ?? []);
+  const windows = decoder.layers.flatMap(({ slidingWindow }) => slidingWindow ?? []);
   return {
     ...file,
     runs: true,
     reason: null,
     contextLength: decoder.contextLength,
     layers: decoder.layers.length,
-    width: decoder.width,
-    heads: decoder.heads,
-    keyValueHeads: decoder.kvHeads,
-    headSize: decoder.headWidth,
-    feedForward: decoder.feedForwardWidth,
-    vocabularySize: decoder.vocabularySize,
-    tiedEmbeddings: decoder.tiedEmbeddings,
-    ropeTheta: rope?.base ?? null,
+    hiddenSize: decoder.hiddenSize,
+    heads: decoder.numAttentionHeads,
+    keyValueHeads: decoder.numKeyValueHeads,
+    headSize: decoder.headDim,
+    intermediateSize: decoder.intermediateSize,
+    vocabSize: decoder.vocabSize,
+    tieWordEmbeddings: decoder.tieWordEmbeddings,
+    ropeTheta: rope?.theta ?? null,
     ropeScaling: rope === undefined || rope.kind === "default" ? null : rope.kind,
     slidingWindow: windows.length === 0 ? null : Math.min(...windows),
     slidingLayers: windows.length,
@@ -183,13 +183,13 @@ function describeFields(config: JsonObject): Omit<ArchitectureDescription, "runs
     family: text(config["model_type"]),
     contextLength: number("max_position_embeddings", "n_positions"),
     layers: number("num_hidden_layers", "n_layer"),
-    width,
+    hiddenSize: width,
     heads,
     keyValueHeads: number("num_key_value_heads") ?? heads,
     headSize: number("head_dim") ?? (width !== null && heads !== null ? width / heads : null),
-    feedForward: number("intermediate_size", "n_inner"),
-    vocabularySize: number("vocab_size"),
-    tiedEmbeddings: typeof tied === "boolean" ? tied : null,
+    intermediateSize: number("intermediate_size", "n_inner"),
+    vocabSize: number("vocab_size"),
+    tieWordEmbeddings: typeof tied === "boolean" ? tied : null,
     ropeTheta: number("rope_theta"),
     ropeScaling: null,
     slidingWindow: number("sliding_window"),
@@ -203,12 +203,12 @@ async function describeTokenizer(path: string): Promise<TokenizerDescription> {
     id === undefined ? null : (tokenizer.idToToken(id) ?? null);
   return {
     kind: tokenizer.kind,
-    vocabularySize: tokenizer.vocabularySize,
+    vocabSize: tokenizer.vocabSize,
     specialTokens: tokenizer.specialTokens.size,
-    beginning: name(tokenizer.beginningId),
-    end: name(tokenizer.endId),
-    padding: name(tokenizer.paddingId),
-    unknown: name(tokenizer.unknownId),
+    beginning: name(tokenizer.bosTokenId),
+    end: name(tokenizer.eosTokenId),
+    padding: name(tokenizer.padTokenId),
+    unknown: name(tokenizer.unkTokenId),
     chatTemplate: hasChatTemplate(tokenizer),
   };
 }
@@ -267,20 +267,20 @@ export function describeRows(descriptions: readonly ModelDescription[]): string[
   );
   add(
     "width",
-    model((m) => m.width),
+    model((m) => m.hiddenSize),
   );
   add("heads", model(describeHeads));
   add(
     "feed-forward",
-    model((m) => m.feedForward),
+    model((m) => m.intermediateSize),
   );
   add(
     "vocabulary",
-    model((m) => m.vocabularySize),
+    model((m) => m.vocabSize),
   );
   add(
     "tied embeddings",
-    model((m) => yesNo(m.tiedEmbeddings)),
+    model((m) => yesNo(m.tieWordEmbeddings)),
   );
   add(
     "rope base",
@@ -293,7 +293,7 @@ export function describeRows(descriptions: readonly ModelDescription[]): string[
   add("sliding window", model(describeWindow));
   add(
     "tokenizer",
-    tokenizer((t) => `${t.kind}, ${t.vocabularySize} tokens`),
+    tokenizer((t) => `${t.kind}, ${t.vocabSize} tokens`),
   );
   add(
     "special tokens",

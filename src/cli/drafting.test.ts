@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DraftPainter, describeDrafting, drafterOptions } from "./drafting.ts";
 import { createStyle } from "./style.ts";
 import { createByteCheckpoint } from "./testing/byte-checkpoint.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 let model = "";
 beforeAll(async () => {
@@ -26,11 +26,18 @@ describe("jeton run --drafter", () => {
       [...drafterNames].sort(),
     );
     for (const sampling of [["--greedy"], ["--temperature", "0.8"]]) {
-      const plain = await runVerb([...base(), ...sampling, "--json", "--drafter", "none", prompt]);
+      const plain = await runCommand([
+        ...base(),
+        ...sampling,
+        "--json",
+        "--drafter",
+        "none",
+        prompt,
+      ]);
       expect(JSON.parse(plain.stdout)).not.toHaveProperty("drafting");
       for (const name of ["auto", "prompt-lookup", "token-recycling", "lookahead", "aded"]) {
         const args = [...base(), ...sampling, "--json", "--drafter", name, prompt];
-        const { stdout, stderr } = await runVerb(args);
+        const { stdout, stderr } = await runCommand(args);
         const document = JSON.parse(stdout);
         expect(stderr).toBe("");
         expect(document.ids).toEqual(JSON.parse(plain.stdout).ids);
@@ -43,25 +50,25 @@ describe("jeton run --drafter", () => {
 
   test("--show-drafts marks what was guessed, and the marks hold the text", async () => {
     const args = [...base(), "--greedy", "--drafter", "prompt-lookup", prompt];
-    const plain = await runVerb([...args, "-q"]);
-    const shown = await runVerb([...args, "--show-drafts"]);
+    const plain = await runCommand([...args, "-q"]);
+    const shown = await runCommand([...args, "--show-drafts"]);
     expect(shown.stdout.replace(/\[(.*?)\|prompt-lookup \d+\]/gs, "$1")).toBe(plain.stdout);
     expect(shown.stderr).toMatch(/drafter prompt-lookup: [\d.]+ tokens a forward/);
-    const json = await runVerb([...args, "--show-drafts", "--json"]);
+    const json = await runCommand([...args, "--show-drafts", "--json"]);
     const { ids, origins } = JSON.parse(json.stdout);
     expect(origins.map(({ id }: { id: number }) => id)).toEqual(ids);
     expect(origins[0].kind).toBe("decoded");
   });
 
   test("a drafter without its draft model is an error that says what is missing", async () => {
-    const { status, stderr } = await runVerb([...base(), "--drafter", "dyspec", prompt]);
+    const { status, stderr } = await runCommand([...base(), "--drafter", "dyspec", prompt]);
     expect(status).toBe(1);
     expect(stderr).toContain("draft-model-missing");
   });
 
   test("a draft model that was named guesses", async () => {
     const args = [...base(), "--greedy", "--json", "--drafter", "draft-model", prompt];
-    const { stdout } = await runVerb([...args, "--draft-model", model]);
+    const { stdout } = await runCommand([...args, "--draft-model", model]);
     const { drafting } = JSON.parse(stdout);
     expect(drafting.drafted).toBeGreaterThan(0);
     // The draft is the model itself.
@@ -73,18 +80,18 @@ describe("what guessing brought, in words", () => {
   test("names drafters, depths and shares of time", () => {
     const lines = describeDrafting({
       drafter: "auto",
-      forwards: 4,
+      forwardPasses: 4,
       tokens: 10,
       drafted: 12,
       accepted: 6,
-      tokensPerForward: 2.5,
+      meanAcceptanceLength: 2.5,
       byDepth: [
         { depth: 1, tried: 3, accepted: 3 },
         { depth: 2, tried: 3, accepted: 1 },
       ],
       byDrafter: [
-        { drafter: "lookahead", forwards: 3, drafted: 12, accepted: 6 },
-        { drafter: "none", forwards: 1, drafted: 0, accepted: 0 },
+        { drafter: "lookahead", forwardPasses: 3, drafted: 12, accepted: 6 },
+        { drafter: "none", forwardPasses: 1, drafted: 0, accepted: 0 },
       ],
       draftSeconds: 0.1,
       forwardSeconds: 0.8,

@@ -61,19 +61,19 @@ export async function withDrafter<T>(
 
 /** What guessing ahead brought, in a few lines. */
 export function describeDrafting(drafting: DraftStatistics): string {
-  const { drafter, forwards, tokens, drafted, accepted, byDepth, byDrafter } = drafting;
+  const { drafter, forwardPasses, tokens, drafted, accepted, byDepth, byDrafter } = drafting;
   const { draftSeconds, forwardSeconds, verifySeconds } = drafting;
-  if (forwards === 0) return "";
+  if (forwardPasses === 0) return "";
   const percent = (part: number, whole: number): string =>
     `${whole === 0 ? 0 : Math.round((100 * part) / whole)} %`;
   const shares = byDrafter.map((share) =>
     share.drafter === "none"
-      ? `plain ${share.forwards}`
-      : `${share.drafter} ${share.forwards} (${share.accepted} of ${share.drafted})`,
+      ? `plain ${share.forwardPasses}`
+      : `${share.drafter} ${share.forwardPasses} (${share.accepted} of ${share.drafted})`,
   );
   const lines = [
-    `drafter ${drafter}: ${drafting.tokensPerForward.toFixed(2)} tokens a forward ` +
-      `(${tokens} in ${forwards}), ${accepted} of ${drafted} guesses came true`,
+    `drafter ${drafter}: ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward ` +
+      `(${tokens} in ${forwardPasses}), ${accepted} of ${drafted} guesses came true`,
     `forwards by drafter: ${shares.join(", ")}`,
   ];
   if (byDepth.length > 0) {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { toOptionName } from "./command.ts";
-import { runVerb } from "./testing/run-verb.ts";
-import { verbs } from "./verbs.ts";
+import { runCommand } from "./testing/run-verb.ts";
+import { commands } from "./verbs.ts";
 
 const { version } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
@@ -10,38 +10,42 @@ const { version } = JSON.parse(
 
 describe("jeton", () => {
   test("--version is the package's", async () => {
-    expect(await runVerb(["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
+    expect(await runCommand(["--version"])).toEqual({
+      status: 0,
+      stdout: `${version}\n`,
+      stderr: "",
+    });
   });
 
   test("--help lists every verb; without a verb the same is bad usage", async () => {
-    const help = await runVerb(["--help"]);
+    const help = await runCommand(["--help"]);
     expect(help.status).toBe(0);
     expect(help.stdout.replace(version, "VERSION")).toMatchSnapshot();
-    const bare = await runVerb([]);
+    const bare = await runCommand([]);
     expect(bare).toEqual({ status: 2, stdout: "", stderr: help.stdout });
   });
 
   test("the first of two words has help that lists the second ones", async () => {
-    const { status, stdout, stderr } = await runVerb(["train", "--help"]);
+    const { status, stdout, stderr } = await runCommand(["train", "--help"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toContain("train lm");
     expect(stdout).toContain("train tokenizer");
     expect(stdout).not.toContain("reproduce");
-    expect((await runVerb(["help", "train"])).stdout).toBe(stdout);
-    expect((await runVerb(["train"])).status).toBe(2);
+    expect((await runCommand(["help", "train"])).stdout).toBe(stdout);
+    expect((await runCommand(["train"])).status).toBe(2);
   });
 
   test("a misspelt verb is bad usage with a suggestion", async () => {
-    const { status, stdout, stderr } = await runVerb(["tokenise", "x"]);
+    const { status, stdout, stderr } = await runCommand(["tokenise", "x"]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toBe(
       'error: jeton has no verb "tokenise"; did you mean tokenize? (verb-unknown)\n',
     );
-    expect((await runVerb(["--json"])).status).toBe(2);
+    expect((await runCommand(["--json"])).status).toBe(2);
   });
 
   test("with --json an error is one JSON document on standard error", async () => {
-    const { status, stdout, stderr } = await runVerb(["systems", "--json", "--rom", "x"]);
+    const { status, stdout, stderr } = await runCommand(["systems", "--json", "--rom", "x"]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(JSON.parse(stderr)).toEqual({
       error: {
@@ -53,21 +57,21 @@ describe("jeton", () => {
   });
 
   test("a stack is shown on request alone", async () => {
-    const quiet = await runVerb(["inspect", "./no-such-folder"]);
+    const quiet = await runCommand(["inspect", "./no-such-folder"]);
     expect(quiet.status).toBe(1);
     expect(quiet.stderr).toBe("error: ./no-such-folder does not exist (model-not-found)\n");
-    const loud = await runVerb(["inspect", "./no-such-folder"], {
+    const loud = await runCommand(["inspect", "./no-such-folder"], {
       environment: { JETON_DEBUG: "1" },
     });
     expect(loud.stderr).toMatch(/\n {4}at /);
   });
 });
 
-describe.each(verbs)("jeton $name", ({ name, summary, load }) => {
+describe.each(commands)("jeton $name", ({ name, summary, load }) => {
   test("has help that names every option, and an example of itself", async () => {
     const command = await load();
     expect({ name: command.name, summary: command.summary }).toEqual({ name, summary });
-    const { status, stdout } = await runVerb([...name.split(" "), "--help"]);
+    const { status, stdout } = await runCommand([...name.split(" "), "--help"]);
     expect(status).toBe(0);
     expect(stdout).toMatchSnapshot();
     for (const [key, option] of Object.entries(command.options)) {
@@ -76,6 +80,6 @@ describe.each(verbs)("jeton $name", ({ name, summary, load }) => {
     }
     expect(command.examples.length).toBeGreaterThan(0);
     for (const { line } of command.examples) expect(line).toMatch(new RegExp(`^jeton ${name} `));
-    expect((await runVerb(["help", ...name.split(" ")])).stdout).toBe(stdout);
+    expect((await runCommand(["help", ...name.split(" ")])).stdout).toBe(stdout);
   });
 });

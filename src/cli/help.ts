@@ -8,20 +8,24 @@ import {
   toOptionName,
 } from "./command.ts";
 import type { Style } from "./style.ts";
-import type { Verb } from "./verbs.ts";
+import type { CommandEntry } from "./verbs.ts";
 
 const lineWidth = 92;
 
 /** The help of the whole: what there is to do. */
-export function formatHelp(version: string, verbs: readonly Verb[], style: Style): string {
-  const width = Math.max(...verbs.map((verb) => verb.name.length));
+export function formatHelp(
+  version: string,
+  commands: readonly CommandEntry[],
+  style: Style,
+): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
   return [
     `jeton ${version}: language models, token by token`,
     "",
     `${style.bold("usage:")} jeton <verb> [options]`,
     "",
     style.bold("verbs"),
-    ...verbs.map((verb) => `  ${verb.name.padEnd(width)}  ${verb.summary}`),
+    ...commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`),
     "",
     style.bold("options"),
     "  --help, -h  show this help; after a verb, the verb's own",

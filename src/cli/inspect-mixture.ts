@@ -45,11 +45,11 @@ async function inferOne(
   context: CommandContext,
   path: string,
   categories: readonly MixtureCategory[],
-  maximumMerges: number,
+  maxMerges: number,
 ): Promise<InferredMixture> {
   const line = createStatusLine(context);
   try {
-    const list = await loadMergeList(path, { maximumMerges });
+    const list = await loadMergeList(path, { maxMerges });
     return await inferMixture(list, categories, {
       signal: context.signal,
       onProgress({ phase, done, total, round }) {

@@ -4,11 +4,11 @@ import { basename, join, parse, resolve } from "node:path";
 import { writeFileAtomically } from "../checkpoint/index.ts";
 import { JetonError } from "../core/error.ts";
 import {
-  drawReport,
   formatReport,
   inspectVocabularies,
   type LanguageText,
   type NamedTokenizer,
+  renderReport,
   writeCsv,
 } from "../evaluate/qtok/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
@@ -41,7 +41,7 @@ export async function inspectQtok(
   const texts = options.texts === undefined ? [] : await readTexts(options.texts);
   const report = inspectVocabularies(tokenizers, { texts });
   if (options.csv !== undefined) await writeFileAtomically(options.csv, writeCsv(report));
-  if (options.svg !== undefined) await writeFileAtomically(options.svg, drawReport(report));
+  if (options.svg !== undefined) await writeFileAtomically(options.svg, renderReport(report));
   const { stdout } = context;
   await stdout.write(
     options.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report)}\n`,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandomCheckpoint, referenceFamilies } from "../testing/random-checkpoint.ts";
 import type { ModelDescription } from "./description.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 const data = process.env["JETON_DATA"];
 if (data === undefined) console.log("inspect on real folders skipped: JETON_DATA is not set");
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function inspect(...args: string[]): Promise<ModelDescription> {
-  const { status, stdout, stderr } = await runVerb(["inspect", ...args, "--json"]);
+  const { status, stdout, stderr } = await runCommand(["inspect", ...args, "--json"]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   return JSON.parse(stdout) as ModelDescription;
 }
@@ -47,8 +47,8 @@ describe("jeton inspect", () => {
       family: config["model_type"],
       layers: config["num_hidden_layers"],
       width: config["hidden_size"],
-      vocabularySize: 512,
-      tiedEmbeddings: !tensors.has("lm_head.weight"),
+      vocabSize: 512,
+      tieWordEmbeddings: !tensors.has("lm_head.weight"),
     });
   });
 
@@ -59,13 +59,13 @@ describe("jeton inspect", () => {
     writeFileSync(join(tokenizerOnly, "tokenizer.json"), JSON.stringify({ model }));
     const checkpoint = join(folder, "compared");
     createRandomCheckpoint(checkpoint, { family: "llama", seed: 2 });
-    const { status, stdout } = await runVerb(["inspect", checkpoint, tokenizerOnly]);
+    const { status, stdout } = await runCommand(["inspect", checkpoint, tokenizerOnly]);
     expect(status).toBe(0);
     const lines = stdout.split("\n");
     expect(lines[0]).toMatch(/^ +compared +words$/);
     expect(lines.find((line) => line.startsWith("layers"))).toMatch(/^layers +\d+ +-$/);
     expect(lines.find((line) => line.startsWith("tokenizer"))).toMatch(/- +WordLevel, 2 tokens$/);
-    const both = await runVerb(["inspect", checkpoint, tokenizerOnly, "--json"]);
+    const both = await runCommand(["inspect", checkpoint, tokenizerOnly, "--json"]);
     expect(JSON.parse(both.stdout)).toHaveLength(2);
   });
 
@@ -81,12 +81,12 @@ describe("jeton inspect", () => {
   test("a folder with nothing in it, a broken tokenizer and a missing folder fail", async () => {
     const empty = join(folder, "empty");
     await mkdir(empty);
-    expect(await runVerb(["inspect", empty])).toMatchObject({ status: 1, stdout: "" });
+    expect(await runCommand(["inspect", empty])).toMatchObject({ status: 1, stdout: "" });
     writeFileSync(join(empty, "tokenizer.json"), "{");
-    const broken = await runVerb(["inspect", empty, "--json"]);
+    const broken = await runCommand(["inspect", empty, "--json"]);
     expect(broken).toMatchObject({ status: 1, stdout: "" });
     expect(JSON.parse(broken.stderr).error.code).toBe("tokenizer-not-json");
-    expect((await runVerb(["inspect", join(folder, "absent")])).status).toBe(1);
+    expect((await runCommand(["inspect", join(folder, "absent")])).status).toBe(1);
   });
 });
 
@@ -100,10 +100,10 @@ describe.skipIf(data === undefined)("jeton inspect on real folders", () => {
       contextLength: config.max_position_embeddings,
       keyValueHeads: config.num_key_value_heads,
       feedForward: config.intermediate_size,
-      tiedEmbeddings: true,
+      tieWordEmbeddings: true,
     });
     expect(weights).toMatchObject({ parameters: 260_032, dtypes: { F32: 260_032 } });
-    expect(tokenizer).toMatchObject({ kind: "BPE", vocabularySize: 512, beginning: "<s>" });
+    expect(tokenizer).toMatchObject({ kind: "BPE", vocabSize: 512, beginning: "<s>" });
   });
 
   test("describes every folder with a tokenizer", { timeout: 120_000 }, async () => {
@@ -114,7 +114,7 @@ describe.skipIf(data === undefined)("jeton inspect on real folders", () => {
     for (const name of folders) {
       const { tokenizer, model } = await inspect(join(root, name));
       expect(model).toBeNull();
-      expect(tokenizer!.vocabularySize).toBeGreaterThan(1000);
+      expect(tokenizer!.vocabSize).toBeGreaterThan(1000);
     }
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { defineReproduction } from "../reproduce/index.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 /** Three systems of the catalogue with small reproductions of their own. */
 vi.mock("../systems.ts", async (importOriginal) => {
@@ -66,7 +66,7 @@ afterEach(() => {
 });
 
 const run = (...args: string[]) =>
-  runVerb(["reproduce", ...args], { environment: { JETON_CACHE: folder } });
+  runCommand(["reproduce", ...args], { environment: { JETON_CACHE: folder } });
 
 describe("jeton reproduce", () => {
   test("prints the paper's number, ours and the verdict", async () => {

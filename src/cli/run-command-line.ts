@@ -6,7 +6,7 @@ import { UsageError } from "./command.ts";
 import { type CommandContext, Interruption } from "./context.ts";
 import { formatCommandHelp, formatHelp } from "./help.ts";
 import { suggest } from "./suggest.ts";
-import { type Verb, verbs } from "./verbs.ts";
+import { type CommandEntry, commands } from "./verbs.ts";
 
 /**
  * Runs `jeton` with these arguments and gives the exit status: 0 done, 1 failed, 2 bad usage, 130 or
@@ -37,7 +37,7 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   const [first, ...rest] = args;
   const { stdout, stderr } = context;
   if (first === undefined) {
-    await stderr.write(formatHelp(readVersion(), verbs, stderr.style));
+    await stderr.write(formatHelp(readVersion(), commands, stderr.style));
     return 2;
   }
   if (first === "--version" || first === "-v") {
@@ -48,10 +48,10 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
     const named = rest[0];
     if (named !== undefined && !named.startsWith("-"))
       return dispatch([...rest, "--help"], context);
-    await stdout.write(formatHelp(readVersion(), verbs, stdout.style));
+    await stdout.write(formatHelp(readVersion(), commands, stdout.style));
     return 0;
   }
-  const kinds = verbs.filter(({ name }) => name.startsWith(`${first} `));
+  const kinds = commands.filter(({ name }) => name.startsWith(`${first} `));
   if (kinds.length > 0 && (rest[0] === "--help" || rest[0] === "-h")) {
     await stdout.write(formatHelp(readVersion(), kinds, stdout.style));
     return 0;
@@ -59,9 +59,9 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   const known = kinds.find(({ knownBy }) => knownBy !== undefined && rest.includes(knownBy));
   if (known && rest[0]!.startsWith("-"))
     return dispatch([...known.name.split(" "), ...rest], context);
-  const verb = findVerb(first, rest);
-  const command = await verb.load();
-  const words = verb.name.split(" ").length;
+  const entry = findCommand(first, rest);
+  const command = await entry.load();
+  const words = entry.name.split(" ").length;
   const { values, positionals } = parseArguments(command, args.slice(words));
   if (values["help"] === true) {
     await stdout.write(formatCommandHelp(command, stdout.style));
@@ -76,12 +76,12 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
 }
 
 /** The verb that the first word names, or the first two: `train lm`. */
-function findVerb(name: string, rest: readonly string[]): Verb {
-  const verb = verbs.find((candidate) => candidate.name === name);
-  if (verb !== undefined) return verb;
-  const kinds = verbs.filter((candidate) => candidate.name.startsWith(`${name} `));
+function findCommand(name: string, rest: readonly string[]): CommandEntry {
+  const command = commands.find((candidate) => candidate.name === name);
+  if (command !== undefined) return command;
+  const kinds = commands.filter((candidate) => candidate.name.startsWith(`${name} `));
   if (kinds.length > 0) return findKind(name, kinds, rest[0]);
-  const names = [...new Set(verbs.map((candidate) => candidate.name.split(" ")[0]!))];
+  const names = [...new Set(commands.map((candidate) => candidate.name.split(" ")[0]!))];
   if (name.startsWith("-")) {
     throw new UsageError(
       "verb-missing",
@@ -99,10 +99,14 @@ function findVerb(name: string, rest: readonly string[]): Verb {
 }
 
 /** A verb of two words by its second one. */
-function findKind(name: string, verbs: readonly Verb[], kind: string | undefined): Verb {
-  const kinds = verbs.map((verb) => verb.name.slice(name.length + 1));
+function findKind(
+  name: string,
+  commands: readonly CommandEntry[],
+  kind: string | undefined,
+): CommandEntry {
+  const kinds = commands.map((command) => command.name.slice(name.length + 1));
   const at = kinds.indexOf(kind ?? "");
-  if (at >= 0) return verbs[at]!;
+  if (at >= 0) return commands[at]!;
   const isNamed = kind !== undefined && !kind.startsWith("-");
   const near = isNamed ? suggest(kind, kinds) : undefined;
   throw new UsageError(

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createByteCheckpoint } from "./testing/byte-checkpoint.ts";
-import { type RunVerbOptions, runVerb } from "./testing/run-verb.ts";
+import { type RunCommandOptions, runCommand } from "./testing/run-verb.ts";
 
 const data = process.env["JETON_DATA"];
 if (data === undefined) console.log("reference texts skipped: JETON_DATA is not set");
@@ -43,7 +43,7 @@ interface Document {
 }
 
 async function run(model: string, ...args: string[]): Promise<Document> {
-  const { status, stdout, stderr } = await runVerb(["run", "--model", model, "--json", ...args]);
+  const { status, stdout, stderr } = await runCommand(["run", "--model", model, "--json", ...args]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   return JSON.parse(stdout) as Document;
 }
@@ -71,11 +71,11 @@ describe("jeton run --json", () => {
   test('the prompt "" is the beginning of a sequence alone; - reads the prompt', async () => {
     const empty = await run(plain, "--greedy", "--max-tokens", "1", "");
     expect(empty.promptTokens).toBe(1);
-    const options: RunVerbOptions = { stdin: ["hel", "lo\n"] };
+    const options: RunCommandOptions = { stdin: ["hel", "lo\n"] };
     const args = ["run", "-m", plain, "--greedy", "-n", "5", "--json", "--ignore-eos"];
     const written = await run(plain, "--greedy", "-n", "5", "--ignore-eos", "hello");
     for (const line of [[...args, "-"], args]) {
-      const read = await runVerb(line, options);
+      const read = await runCommand(line, options);
       expect((JSON.parse(read.stdout) as Document).ids).toEqual(written.ids);
     }
   });
@@ -119,7 +119,7 @@ describe("jeton run --json", () => {
 
   test("mistakes are told before and after loading, each with its status", async () => {
     const attempt = async (...args: string[]) => {
-      const { status, stdout, stderr } = await runVerb(["run", "--json", ...args]);
+      const { status, stdout, stderr } = await runCommand(["run", "--json", ...args]);
       expect(stdout).toBe("");
       return [status, (JSON.parse(stderr) as { error: { code: string } }).error.code];
     };
@@ -148,7 +148,7 @@ describe("jeton run --json", () => {
 
 describe("jeton run", () => {
   test("without --model, the model that comes with jeton writes words", async () => {
-    const { status, stdout } = await runVerb([
+    const { status, stdout } = await runCommand([
       "run",
       "--json",
       "--greedy",
@@ -166,13 +166,13 @@ describe("jeton run", () => {
   test("streams the text, then says on standard error how fast it came", async () => {
     const args = ["--greedy", "--max-tokens", "40", "--ignore-eos", "abc"];
     const writes: string[] = [];
-    const { stdout, stderr } = await runVerb(["run", "-m", plain, ...args], {
+    const { stdout, stderr } = await runCommand(["run", "-m", plain, ...args], {
       onStdout: (text) => void writes.push(text),
     });
     expect(stdout).toBe(`${(await run(plain, ...args)).text}\n`);
     expect(writes.filter((text) => text !== "").length).toBeGreaterThan(5);
     expect(stderr).toMatch(/(^|\n)prompt 4 tokens at .*; generated 40 at .*; .* resident .*\n$/);
-    expect((await runVerb(["run", "-m", plain, "--quiet", ...args])).stderr).toBe("");
+    expect((await runCommand(["run", "-m", plain, "--quiet", ...args])).stderr).toBe("");
   });
 
   test("ends before a stop text", async () => {
@@ -187,7 +187,7 @@ describe("jeton run", () => {
   test("an interruption during the prompt or the text ends with status 130", async () => {
     const long = "abc ".repeat(400);
     const args = ["run", "-m", plain, "--prefill-chunk", "8", "--ignore-eos", "-n", "2000", long];
-    const reading = await runVerb(args, {
+    const reading = await runCommand(args, {
       isTerminal: true,
       onStderr: (text, interrupt) => {
         if (text.includes("reading the prompt")) interrupt();
@@ -195,7 +195,7 @@ describe("jeton run", () => {
     });
     expect(reading).toMatchObject({ status: 130, stdout: "" });
     let pieces = 0;
-    const writing = await runVerb(args, {
+    const writing = await runCommand(args, {
       onStdout: (_, interrupt) => {
         if (++pieces === 5) interrupt();
       },
@@ -208,7 +208,7 @@ describe("jeton run", () => {
 describe("jeton score", () => {
   test("what a prefix says is not scored but counts for what follows", async () => {
     const measure = async (...args: string[]) => {
-      const { stdout } = await runVerb(["score", "-m", plain, "--json", ...args]);
+      const { stdout } = await runCommand(["score", "-m", plain, "--json", ...args]);
       return JSON.parse(stdout) as { bytes: number; tokens: { logProbability: number }[] };
     };
     const whole = await measure("abcdef");
@@ -222,20 +222,20 @@ describe("jeton score", () => {
   test("measures a file to the byte", async () => {
     const path = join(root, "plain", "config.json");
     const bytes = readFileSync(path).length;
-    const { stdout } = await runVerb(["score", "-m", plain, "--file", path, "--json"]);
+    const { stdout } = await runCommand(["score", "-m", plain, "--file", path, "--json"]);
     const result = JSON.parse(stdout) as Record<string, number>;
     expect(result["bytes"]).toBe(bytes);
     const { logProbability, scoredTokens, perplexity, bitsPerByte } = result;
     expect(perplexity!).toBeCloseTo(Math.exp(-logProbability! / scoredTokens!), 6);
     expect(bitsPerByte!).toBeCloseTo(-logProbability! / (bytes * Math.LN2), 6);
-    const read = await runVerb(["score", "-m", plain, "--json"], {
+    const read = await runCommand(["score", "-m", plain, "--json"], {
       stdin: readFileSync(path, "utf8"),
     });
     expect(JSON.parse(read.stdout)).toMatchObject({ logProbability });
-    const table = await runVerb(["score", "-m", plain, "--tokens", "abc"]);
+    const table = await runCommand(["score", "-m", plain, "--tokens", "abc"]);
     expect(table.stdout).toMatch(/^ *id {2}log-probability {2}probability {2}token\n/);
     expect(table.stdout).toMatch(/\nperplexity {2,}\d/);
-    const both = await runVerb(["score", "-m", plain, "--file", path, "abc"]);
+    const both = await runCommand(["score", "-m", plain, "--file", path, "abc"]);
     expect(both.status).toBe(2);
   });
 });
@@ -259,7 +259,7 @@ describe.skipIf(data === undefined)("the tiny model of the data folder", () => {
   test("score and run agree on the probabilities of the same tokens", async () => {
     const model = join(data!, "models", "tinystories-260k");
     const written = await run(model, "--greedy", "--max-tokens", "60", "--logprobs", "");
-    const { stdout } = await runVerb(["score", "--model", model, "--json", written.text]);
+    const { stdout } = await runCommand(["score", "--model", model, "--json", written.text]);
     const { tokens } = JSON.parse(stdout) as { tokens: { id: number; logProbability: number }[] };
     // The text may be cut into other tokens than those that were generated: compare up to there.
     const ids = written.ids;

@@ -31,7 +31,7 @@ describe("editDistance", () => {
 });
 
 describe("suggest", () => {
-  const verbs = ["run", "serve", "score", "tokenize", "inspect", "systems"];
+  const commands = ["run", "serve", "score", "tokenize", "inspect", "systems"];
   test.each([
     ["tokenise", "tokenize"],
     ["inspcet", "inspect"],
@@ -39,9 +39,9 @@ describe("suggest", () => {
     ["Serve", "serve"],
     ["token", "tokenize"],
     ["sys", "systems"],
-  ])("%s means %s", (written, meant) => expect(suggest(written, verbs)).toBe(meant));
+  ])("%s means %s", (written, meant) => expect(suggest(written, commands)).toBe(meant));
 
   test.each(["", "s", "xyzzy", "runtime-environment"])("%s means nothing", (written) =>
-    expect(suggest(written, verbs)).toBeUndefined(),
+    expect(suggest(written, commands)).toBeUndefined(),
   );
 });

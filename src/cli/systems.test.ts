@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type System, systems } from "../systems.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 describe("the catalogue", () => {
   test("has 48 systems, each once, with a title and a sentence", () => {
@@ -17,8 +17,8 @@ describe("the catalogue", () => {
   });
 
   test("calls built what has a reproduction in its folder, and nothing else", async () => {
-    for (const { slug, room, built, reproduction } of systems) {
-      const file = new URL(`../${room}/${slug}/reproduction.ts`, import.meta.url);
+    for (const { slug, area, built, reproduction } of systems) {
+      const file = new URL(`../${area}/${slug}/reproduction.ts`, import.meta.url);
       expect({ slug, built }).toEqual({ slug, built: existsSync(file) });
       if (reproduction !== undefined) expect(await reproduction()).toHaveProperty("reproduction");
     }
@@ -27,7 +27,7 @@ describe("the catalogue", () => {
 
 describe("jeton systems", () => {
   test("--json gives the catalogue as data", async () => {
-    const { status, stdout, stderr } = await runVerb(["systems", "--json"]);
+    const { status, stdout, stderr } = await runCommand(["systems", "--json"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const listed = JSON.parse(stdout) as System[];
     expect(listed.map(({ slug, built }) => ({ slug, built }))).toEqual(
@@ -36,8 +36,8 @@ describe("jeton systems", () => {
   });
 
   test("--room shows one room", async () => {
-    const { stdout } = await runVerb(["systems", "--room", "generate"]);
-    const own = systems.filter((system) => system.room === "generate");
+    const { stdout } = await runCommand(["systems", "--room", "generate"]);
+    const own = systems.filter((system) => system.area === "generate");
     for (const system of systems) {
       expect(stdout.includes(` ${system.slug} `)).toBe(own.includes(system));
     }
@@ -45,12 +45,12 @@ describe("jeton systems", () => {
   });
 
   test("--built leaves out what is planned", async () => {
-    const { stdout } = await runVerb(["systems", "--built", "--json"]);
+    const { stdout } = await runCommand(["systems", "--built", "--json"]);
     expect(JSON.parse(stdout)).toHaveLength(systems.filter((system) => system.built).length);
   });
 
   test("an unknown room is bad usage", async () => {
-    const { status, stderr } = await runVerb(["systems", "--room", "genrate"]);
+    const { status, stderr } = await runCommand(["systems", "--room", "genrate"]);
     expect(status).toBe(2);
     expect(stderr).toContain("did you mean generate?");
   });

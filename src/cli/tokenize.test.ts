@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { byteTokenizerJson } from "./testing/byte-tokenizer.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 const data = process.env["JETON_DATA"];
 const tokenizers = data === undefined ? undefined : join(data, "tokenizers");
@@ -34,7 +34,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("jeton tokenize", () => {
   test("sets tokens apart, with ids and offsets", async () => {
-    const { status, stdout, stderr } = await runVerb(["tokenize", folder, "a bé", "--special"]);
+    const { status, stdout, stderr } = await runCommand(["tokenize", folder, "a bé", "--special"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout.split("\n")).toEqual([
       "<bound>|a| |b|é|<©>",
@@ -53,12 +53,12 @@ describe("jeton tokenize", () => {
   });
 
   test("uses colours instead of separators on a terminal", async () => {
-    const { stdout } = await runVerb(["tokenize", folder, "ab"], { isTerminal: true });
+    const { stdout } = await runCommand(["tokenize", folder, "ab"], { isTerminal: true });
     expect(stdout.split("\n")[0]).toMatch(/^\u001b\[[\d;]+ma\u001b\[[\d;]+m\u001b\[[\d;]+mb\u001b/);
   });
 
   test("--json, --ids and a file instead of a folder say the same", async () => {
-    const json = await runVerb(["tokenize", folder, "𝄞a", "--json"]);
+    const json = await runCommand(["tokenize", folder, "𝄞a", "--json"]);
     expect(JSON.parse(json.stdout)).toMatchObject({
       text: "𝄞a",
       count: 5,
@@ -71,7 +71,7 @@ describe("jeton tokenize", () => {
         [2, 3],
       ],
     });
-    const codepoints = await runVerb([
+    const codepoints = await runCommand([
       "tokenize",
       join(folder, "tokenizer.json"),
       "𝄞a",
@@ -85,15 +85,17 @@ describe("jeton tokenize", () => {
       [0, 1],
       [1, 2],
     ]);
-    const ids = await runVerb(["tokenize", folder, "--ids"], { stdin: "a\n" });
+    const ids = await runCommand(["tokenize", folder, "--ids"], { stdin: "a\n" });
     expect(ids.stdout).toBe("97 10\n");
   });
 
   test("--decode turns ids back into the text, however they are written", async () => {
     for (const ids of ["195 169 256", "[195,169, 256]", "195, 169\n256\n"]) {
-      expect((await runVerb(["tokenize", folder, "--decode"], { stdin: ids })).stdout).toBe("é\n");
+      expect((await runCommand(["tokenize", folder, "--decode"], { stdin: ids })).stdout).toBe(
+        "é\n",
+      );
     }
-    const special = await runVerb([
+    const special = await runCommand([
       "tokenize",
       folder,
       "--decode",
@@ -102,14 +104,14 @@ describe("jeton tokenize", () => {
       "97 256",
     ]);
     expect(JSON.parse(special.stdout)).toEqual({ text: "a<bound>" });
-    const wrong = await runVerb(["tokenize", folder, "--decode", "97 x"]);
+    const wrong = await runCommand(["tokenize", folder, "--decode", "97 x"]);
     expect(wrong).toMatchObject({ status: 1, stdout: "" });
     expect(wrong.stderr).toContain("ids-invalid");
   });
 
   test("needs a text unless somebody types one", async () => {
-    expect((await runVerb(["tokenize", folder])).status).toBe(2);
-    expect((await runVerb(["tokenize", folder, "--jsonl", "a"], { stdin: "" })).status).toBe(2);
+    expect((await runCommand(["tokenize", folder])).status).toBe(2);
+    expect((await runCommand(["tokenize", folder, "--jsonl", "a"], { stdin: "" })).status).toBe(2);
   });
 });
 
@@ -127,10 +129,10 @@ describe("jeton tokenize --jsonl", () => {
           const bytes = Buffer.from(texts.map((line) => `${JSON.stringify(line)}\n`).join(""));
           const places = cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b);
           const chunks = [0, ...places].map((start, at) => bytes.subarray(start, places[at]));
-          const encoded = await runVerb(["tokenize", folder, "--jsonl"], { stdin: chunks });
+          const encoded = await runCommand(["tokenize", folder, "--jsonl"], { stdin: chunks });
           expect(encoded.status).toBe(0);
           const ids = readJsonLines(encoded.stdout).map((line) => `${JSON.stringify(line.ids)}\n`);
-          const decoded = await runVerb(["tokenize", folder, "--jsonl", "--decode"], {
+          const decoded = await runCommand(["tokenize", folder, "--jsonl", "--decode"], {
             stdin: ids.join(""),
           });
           expect(decoded.stdout).toBe(texts.map((line) => `${JSON.stringify(line)}\n`).join(""));
@@ -147,7 +149,7 @@ describe("jeton tokenize --jsonl", () => {
     [Buffer.from([0x22, 0xff, 0x22]), "not UTF-8"],
   ])("the bad line %j is named, and the lines before it are written", async (bad, message) => {
     const stdin = ['"a"\n"b"\n', Buffer.concat([Buffer.from(bad), Buffer.from('\n"c"\n')])];
-    const { status, stdout, stderr } = await runVerb(["tokenize", folder, "--jsonl"], { stdin });
+    const { status, stdout, stderr } = await runCommand(["tokenize", folder, "--jsonl"], { stdin });
     expect(status).toBe(1);
     expect(readJsonLines(stdout).map((line) => line.ids)).toEqual([[97], [98]]);
     expect(stderr).toContain("line 3 of standard input");
@@ -156,7 +158,7 @@ describe("jeton tokenize --jsonl", () => {
 
   test("a line without a final line break counts; what has arrived is answered at once", async () => {
     const writes: string[] = [];
-    const { stdout } = await runVerb(["tokenize", folder, "--jsonl"], {
+    const { stdout } = await runCommand(["tokenize", folder, "--jsonl"], {
       stdin: ['"a"\n', '"b"\n"', 'c"'],
       onStdout: (text) => void writes.push(text),
     });
@@ -165,7 +167,7 @@ describe("jeton tokenize --jsonl", () => {
   });
 
   test("ends when it is interrupted", async () => {
-    const { status, stdout } = await runVerb(["tokenize", folder, "--jsonl"], {
+    const { status, stdout } = await runCommand(["tokenize", folder, "--jsonl"], {
       stdin: ['"a"\n', '"b"\n', '"c"\n'],
       onStdout: (_, interrupt) => interrupt(),
     });
@@ -193,7 +195,7 @@ describe.skipIf(tokenizers === undefined)("published vectors", () => {
         );
       const stdin = vectors.map(({ text }) => `${JSON.stringify(text)}\n`).join("");
       const plain = readJsonLines(
-        (await runVerb(["tokenize", path, "--jsonl", "--offsets=codepoint"], { stdin })).stdout,
+        (await runCommand(["tokenize", path, "--jsonl", "--offsets=codepoint"], { stdin })).stdout,
       );
       expect(plain).toHaveLength(vectors.length);
       for (const [at, { ids, tokens, offsets }] of vectors.entries()) {
@@ -202,7 +204,7 @@ describe.skipIf(tokenizers === undefined)("published vectors", () => {
         if (offsets !== undefined) expect(plain[at]!.offsets).toEqual(offsets);
       }
       const special = readJsonLines(
-        (await runVerb(["tokenize", path, "--jsonl", "--special"], { stdin })).stdout,
+        (await runCommand(["tokenize", path, "--jsonl", "--special"], { stdin })).stdout,
       );
       expect(special.map((line) => line.ids)).toEqual(vectors.map((line) => line.idsWithSpecial));
     },

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -95,7 +95,7 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
     const size = kind === "wordpiece" ? 120 : 330;
     const args = ["train", "tokenizer", "--kind", kind, "-n", String(size), "-o", out, "--json"];
     const corpora = ["--corpus", books, "--corpus", join(root, "*.jsonl"), "--field", "body"];
-    const { status, stdout, stderr } = await runVerb([...args, ...corpora]);
+    const { status, stdout, stderr } = await runCommand([...args, ...corpora]);
     expect(status).toBe(0);
     const result = JSON.parse(stdout) as Record<string, number>;
     expect(result).toMatchObject({ folder: out, documents: 34 });
@@ -105,8 +105,8 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
     }
     expect(readdirSync(out).sort()).toEqual(["tokenizer.json", "tokenizer_config.json"]);
     const tokenizer = await loadTokenizer(out);
-    expect(tokenizer.vocabularySize).toBe(result["vocabularySize"]);
-    expect(tokenizer.vocabularySize).toBeLessThanOrEqual(size);
+    expect(tokenizer.vocabSize).toBe(result["vocabSize"]);
+    expect(tokenizer.vocabSize).toBeLessThanOrEqual(size);
     const ids = tokenizer.encodeIds("the green hills", { addSpecialTokens: false });
     expect(tokenizer.decode(ids)).toBe("the green hills");
     expect(ids.length).toBeLessThan(10);
@@ -115,7 +115,7 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
   test("what is there is replaced only when asked, and then by the same", async () => {
     const out = join(root, "tokenizers", "again");
     const args = ["train", "tokenizer", "-n", "300", "--corpus", books, "-o", out];
-    const first = await runVerb(args);
+    const first = await runCommand(args);
     expect({ status: first.status, stdout: first.stdout }).toEqual({
       status: 0,
       stdout: `${out}\n`,
@@ -124,10 +124,10 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
       /^300 tokens from [\d.]+ kB of text \(.* words, .* distinct\) in /m,
     );
     const before = digest("tokenizers", "again", "tokenizer.json");
-    const second = await runVerb(args);
+    const second = await runCommand(args);
     expect(second).toMatchObject({ status: 1, stdout: "" });
     expect(second.stderr).toMatch(/tokenizer\.json is there already.*\(tokenizer-exists\)/);
-    expect((await runVerb([...args, "--overwrite"])).status).toBe(0);
+    expect((await runCommand([...args, "--overwrite"])).status).toBe(0);
     expect(digest("tokenizers", "again", "tokenizer.json")).toBe(before);
   });
 
@@ -136,11 +136,11 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
     const args = ["train", "tokenizer", "-n", "320", "--corpus", books, "-o", out];
     const special = ["--special", "<s>", "--special", "</s>", "--special", "<pad>"];
     const more = ["--pattern", "cl100k", "--begin", "<s>", "--end", "</s>"];
-    expect((await runVerb([...args, ...special, ...more])).status).toBe(0);
+    expect((await runCommand([...args, ...special, ...more])).status).toBe(0);
     const tokenizer = await loadTokenizer(out);
     expect(["<s>", "</s>", "<pad>"].map((token) => tokenizer.tokenToId(token))).toEqual([0, 1, 2]);
     expect(tokenizer.encodeIds("cat")[0]).toBe(0);
-    expect([tokenizer.beginningId, tokenizer.endId]).toEqual([0, 1]);
+    expect([tokenizer.bosTokenId, tokenizer.eosTokenId]).toEqual([0, 1]);
     expect(readFileSync(join(out, "tokenizer.json"), "utf8")).toContain("\\\\p{N}{1,3}");
   });
 
@@ -156,7 +156,7 @@ describe("train tokenizer", { timeout: 240_000 }, () => {
     [["-o", "x", "--corpus", main, "-n", "5"], 1, "tokenizer-training-option"],
     [["-o", "x", "--corpus", main, "--end", "<nothing>"], 1, "tokenizer-training-option"],
   ])("%j: status %i, %s", async (args, status, code) => {
-    const ended = await runVerb(["train", "tokenizer", "--json", ...args]);
+    const ended = await runCommand(["train", "tokenizer", "--json", ...args]);
     expect(ended).toMatchObject({ status, stdout: "" });
     expect(JSON.parse(ended.stderr)).toMatchObject({ error: { code } });
     expect(existsSync("x")).toBe(false);
@@ -195,7 +195,7 @@ describe("train lm", { timeout: 240_000 }, () => {
   beforeAll(async () => {
     tokenizer = join(root, "tokenizer");
     const args = ["-n", "300", "--corpus", books, "-o", tokenizer];
-    expect((await runVerb(["train", "tokenizer", ...args])).status).toBe(0);
+    expect((await runCommand(["train", "tokenizer", ...args])).status).toBe(0);
   });
 
   const optionsFor = (name: string, ...more: string[]): string[] => [
@@ -206,20 +206,29 @@ describe("train lm", { timeout: 240_000 }, () => {
   ];
 
   test("a folder that speaks, a summary for people", async () => {
-    const trained = await runVerb(optionsFor("plain", "--steps", "12", "--evaluate-every", "6"));
+    const trained = await runCommand(optionsFor("plain", "--steps", "12", "--evaluate-every", "6"));
     const model = join(root, "plain", "model");
     expect(trained).toMatchObject({ status: 0, stdout: `${model}\n` });
     expect(trained.stderr).toMatch(
       /^[\d.]+K parameters · 12 steps, [\d.]+K? tokens · loss \d\.\d{3} · held out \d\.\d{3}, [\d.]+ bits per byte · .*s$/m,
     );
-    const spoken = await runVerb(["run", "-m", model, "--greedy", "-n", "5", "--json", "the cat"]);
+    const spoken = await runCommand([
+      "run",
+      "-m",
+      model,
+      "--greedy",
+      "-n",
+      "5",
+      "--json",
+      "the cat",
+    ]);
     expect(JSON.parse(spoken.stdout)).toMatchObject({ tokens: 5 });
     const card = readFileSync(join(model, "README.md"), "utf8");
     expect(card).toContain("- books: 4 documents");
   });
 
   test("--json: a line for every step, one document in the end", async () => {
-    const { status, stdout, stderr } = await runVerb(
+    const { status, stdout, stderr } = await runCommand(
       optionsFor("json", "--steps", "6", "--evaluate-every", "3", "--json"),
     );
     expect(status).toBe(0);
@@ -240,7 +249,7 @@ describe("train lm", { timeout: 240_000 }, () => {
     const weights = ["--initial-weights", join(root, "plain", "model")];
     const args = ["--corpus", books, "--steps", "2", "--sequence-length", "24", "--threads", "1"];
     const out = join(root, "further");
-    const { status, stderr } = await runVerb(["train", "lm", ...weights, ...args, "--out", out]);
+    const { status, stderr } = await runCommand(["train", "lm", ...weights, ...args, "--out", out]);
     expect([status, stderr]).toEqual([0, expect.stringContaining("· 2 steps,")]);
     expect(existsSync(join(out, "model", "tokenizer.json"))).toBe(true);
   });
@@ -249,7 +258,7 @@ describe("train lm", { timeout: 240_000 }, () => {
     const args = ["--optimizer", "sgd", "--clip", "0", "--weight-decay", "0.5"];
     const frozen = ["--freeze", "model.layers.0.*", "--freeze", "model.norm.weight"];
     const name = "chosen";
-    expect((await runVerb(optionsFor(name, "--steps", "2", ...args, ...frozen))).status).toBe(0);
+    expect((await runCommand(optionsFor(name, "--steps", "2", ...args, ...frozen))).status).toBe(0);
     const run = JSON.parse(readFileSync(join(root, name, "run.json"), "utf8"));
     expect(run).toMatchObject({
       optimizer: [
@@ -259,17 +268,19 @@ describe("train lm", { timeout: 240_000 }, () => {
       frozen: ["model.layers.0.*", "model.norm.weight"],
     });
     const resume = ["train", "lm", "--resume", "--out", join(root, name)];
-    expect((await runVerb(resume)).status).toBe(0);
-    const other = await runVerb([...resume, "--optimizer", "adafactor"]);
+    expect((await runCommand(resume)).status).toBe(0);
+    const other = await runCommand([...resume, "--optimizer", "adafactor"]);
     expect([other.status, other.stderr]).toEqual([1, expect.stringContaining("optimizer was")]);
-    const unknown = await runVerb(optionsFor("unknown", "--steps", "2", "--freeze", "model.nose"));
+    const unknown = await runCommand(
+      optionsFor("unknown", "--steps", "2", "--freeze", "model.nose"),
+    );
     expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining("model.nose")]);
   });
 
   test("mistakes are said in words, and nothing is lost", async () => {
     const out = join(root, "plain");
     const codeOf = async (...args: string[]): Promise<[number, string]> => {
-      const { status, stderr } = await runVerb([...args, "--json"]);
+      const { status, stderr } = await runCommand([...args, "--json"]);
       return [status, (JSON.parse(stderr) as { error: { code: string } }).error.code];
     };
     const whole = optionsFor("plain", "--steps", "12");
@@ -296,19 +307,19 @@ describe("train lm", { timeout: 240_000 }, () => {
     // The tiny model has one table for both ends.
     expect(await codeOf(...fresh, "--initialize", "copy-heads")).toEqual([1, "option-invalid"]);
     const before = digest("plain", "model", "model.safetensors");
-    const again = await runVerb(["train", "lm", "--resume", "--out", out]);
+    const again = await runCommand(["train", "lm", "--resume", "--out", out]);
     expect(again.status).toBe(0);
     expect(digest("plain", "model", "model.safetensors")).toBe(before);
   });
 
   test("--resume with all options begins a run where none is", async () => {
-    const { status } = await runVerb(optionsFor("begun", "--steps", "2", "--resume"));
+    const { status } = await runCommand(optionsFor("begun", "--steps", "2", "--resume"));
     expect(status).toBe(0);
   });
 
   test("signals: saved, and the command that goes on is named", async () => {
     const steps = ["--steps", "300"];
-    expect((await runVerb(optionsFor("unbroken", ...steps))).status).toBe(0);
+    expect((await runCommand(optionsFor("unbroken", ...steps))).status).toBe(0);
     const log = join(root, "stopped", "log.jsonl");
     const countSteps = (): number =>
       existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n").length : 0;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
 import { createByteCheckpoint } from "./testing/byte-checkpoint.ts";
-import { runVerb } from "./testing/run-verb.ts";
+import { runCommand } from "./testing/run-verb.ts";
 
 let folder = "";
 const at = (name: string): string => join(folder, name);
@@ -14,7 +14,7 @@ beforeAll(async () => {
   const texts = ["ein Haus, ein Hund, ein Haus"];
   await saveTokenizer(
     at("target"),
-    await trainTokenizer({ kind: "byte-level-bpe", vocabularySize: 270, texts }),
+    await trainTokenizer({ kind: "byte-level-bpe", vocabSize: 270, texts }),
   );
   writeFileSync(at("en.txt"), "a house\na dog\n");
   writeFileSync(at("de.txt"), "ein Haus\nein Hund\n");
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const transfer = (...args: string[]) =>
-  runVerb(["transfer", "--model", at("source"), "--tokenizer", at("target"), ...args]);
+  runCommand(["transfer", "--model", at("source"), "--tokenizer", at("target"), ...args]);
 
 test("writes a checkpoint and says what it did", async () => {
   const { status, stdout } = await transfer("-o", at("moved"), "--json");
@@ -56,7 +56,9 @@ test("says which option a method lacks", async () => {
     expect(status).toBe(2);
     expect(stderr).toContain(option);
   }
-  expect((await runVerb(["transfer", "--model", at("source"), "-o", at("never")])).status).toBe(2);
+  expect((await runCommand(["transfer", "--model", at("source"), "-o", at("never")])).status).toBe(
+    2,
+  );
   expect(existsSync(at("never"))).toBe(false);
 });
 
@@ -67,7 +69,7 @@ test("trains nothing where the result could not be written", async () => {
   const taken = await transfer(...training, "-o", at("taken"));
   expect(taken.stderr).toContain("transfer-target-exists");
   const absent = ["--tokenizer", at("absent"), "-o", at("never")];
-  const lost = await runVerb(["transfer", "--model", at("source"), ...training, ...absent]);
+  const lost = await runCommand(["transfer", "--model", at("source"), ...training, ...absent]);
   expect(lost.status).toBe(1);
   expect(existsSync(path)).toBe(false);
 });

@@ -2,7 +2,7 @@
 import type { Command } from "./command.ts";
 
 /** One verb: what the list of verbs shows, and where the rest is. */
-export interface Verb {
+export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   /** Of a verb of two words: an option of it alone, with which the first word is enough. */
@@ -10,7 +10,7 @@ export interface Verb {
   load(): Promise<Command>;
 }
 
-export const verbs: readonly Verb[] = [
+export const commands: readonly CommandEntry[] = [
   {
     name: "run",
     summary: "generate text from a prompt; without one, chat",

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { createAcceptanceTable, observeVerdict } from "./acceptance-table.ts";
+import { createCalibrationMap, observeVerdict } from "./acceptance-table.ts";
 
 const confidence = fc.double({ min: 0, max: 1, noNaN: true });
 
 describe("acceptance table", () => {
   test("starts as the identity", () => {
-    const table = createAcceptanceTable();
+    const table = createCalibrationMap();
     fc.assert(fc.property(confidence, (c) => Math.abs(table.estimate(c) - c) < 1e-12));
   });
 
@@ -15,7 +15,7 @@ describe("acceptance table", () => {
     const observations = fc.array(fc.tuple(confidence, fc.boolean()), { maxLength: 300 });
     fc.assert(
       fc.property(observations, (seen) => {
-        const table = createAcceptanceTable({ priorWeight: 0.5 });
+        const table = createCalibrationMap({ priorWeight: 0.5 });
         for (const [c, accepted] of seen) table.observe(c, accepted);
         let last = 0;
         for (let step = 0; step <= 200; step++) {
@@ -30,7 +30,7 @@ describe("acceptance table", () => {
   });
 
   test("learns a level that differs from the confidence", () => {
-    const table = createAcceptanceTable();
+    const table = createCalibrationMap();
     const random = createRandom(3);
     for (let index = 0; index < 5000; index++) {
       const c = random.uniform();
@@ -42,16 +42,16 @@ describe("acceptance table", () => {
   });
 
   test("forgets what is long past", () => {
-    const table = createAcceptanceTable({ decay: 0.98 });
+    const table = createCalibrationMap({ decay: 0.98 });
     for (let index = 0; index < 1000; index++) table.observe(0.55, true);
     for (let index = 0; index < 300; index++) table.observe(0.55, false);
     expect(table.estimate(0.55)).toBeLessThan(0.15);
   });
 
   test("a loaded table estimates what the saved one did; a reset one is the identity", () => {
-    const table = createAcceptanceTable();
+    const table = createCalibrationMap();
     for (let index = 0; index < 40; index++) table.observe((index % 10) / 10, index % 3 === 0);
-    const copy = createAcceptanceTable();
+    const copy = createCalibrationMap();
     copy.load(table.save());
     for (let step = 0; step <= 20; step++) {
       expect(copy.estimate(step / 20)).toBe(table.estimate(step / 20));
@@ -63,8 +63,8 @@ describe("acceptance table", () => {
   test("a verdict on a part of a tree is learned under the whole tree's confidences", () => {
     const whole = { ids: [5, 6, 7, 8], parents: [-1, -1, 1, 1] };
     const part = { ids: [6, 8], parents: [-1, 0] };
-    const table = createAcceptanceTable({ priorWeight: 1 });
-    const verdict = { tree: part, accepted: [0], refused: [1] };
+    const table = createCalibrationMap({ priorWeight: 1 });
+    const verdict = { tree: part, accepted: [0], rejected: [1] };
     observeVerdict(table, whole, [0.15, 0.25, 0.35, 0.85], verdict);
     expect([...table.save().tested.entries()].filter(([, count]) => count > 0)).toEqual([
       [2, 1],

@@ -10,7 +10,7 @@ import type { DraftTree, DraftVerdict } from "./drafter.ts";
 
 const bins = 10;
 
-export interface AcceptanceTableOptions {
+export interface CalibrationMapOptions {
   /** Factor by which a bin's older observations count less with each new one. Default 0.999. */
   readonly decay?: number;
   /** Observations that the identity is worth in each bin. Default 4. */
@@ -18,7 +18,7 @@ export interface AcceptanceTableOptions {
 }
 
 /** What a table holds, for saving. */
-export interface AcceptanceTableState {
+export interface CalibrationMapState {
   /** Forgotten exponentially: accepted guesses of each bin. */
   readonly accepted: Float64Array;
   /** Tested guesses of each bin, with the same weights. */
@@ -26,20 +26,20 @@ export interface AcceptanceTableState {
 }
 
 /** A learned map from confidence to acceptance. */
-export interface AcceptanceTable {
+export interface CalibrationMap {
   /** Estimated probability that a guess of this confidence is accepted once it is tested. */
   estimate(confidence: number): number;
   /** Learns from a guess that was tested. */
   observe(confidence: number, accepted: boolean): void;
   /** A copy of what was learned. */
-  save(): AcceptanceTableState;
+  save(): CalibrationMapState;
   /** Replaces what was learned; arrays of another length are ignored. */
-  load(state: AcceptanceTableState): void;
+  load(state: CalibrationMapState): void;
   reset(): void;
 }
 
 /** A table that starts as the identity. */
-export function createAcceptanceTable(options: AcceptanceTableOptions = {}): AcceptanceTable {
+export function createCalibrationMap(options: CalibrationMapOptions = {}): CalibrationMap {
   const { decay = 0.999, priorWeight = 4 } = options;
   const accepted = new Float64Array(bins);
   const tested = new Float64Array(bins);
@@ -118,10 +118,10 @@ export function createAcceptanceTable(options: AcceptanceTableOptions = {}): Acc
  *   nodes without one teach nothing
  */
 export function observeVerdict(
-  table: AcceptanceTable,
+  table: CalibrationMap,
   proposed: DraftTree,
   confidences: readonly (number | undefined)[],
-  { tree, accepted, refused }: DraftVerdict,
+  { tree, accepted, rejected }: DraftVerdict,
 ): void {
   const places = tree === proposed ? undefined : placesIn(proposed, tree);
   const learn = (nodes: readonly number[], wasAccepted: boolean): void => {
@@ -131,7 +131,7 @@ export function observeVerdict(
     }
   };
   learn(accepted, true);
-  learn(refused, false);
+  learn(rejected, false);
 }
 
 /** For each node of a part of a tree, the same node of the whole; -2 where there is none. */

@@ -1,22 +1,22 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { createAcceptanceTable } from "./acceptance-table.ts";
+import { createCalibrationMap } from "./acceptance-table.ts";
 import { createAutoDrafter } from "./auto.ts";
 import { CostCurve } from "./cost-curve.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter, DraftTree } from "./drafter.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "./testing/drafter-law.ts";
-import { plainSampling } from "./testing/plain-sampling.ts";
+import { describeDrafterDistribution } from "./testing/drafter-law.ts";
+import { unfilteredSampling } from "./testing/plain-sampling.ts";
 
 describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookup()]) });
-describeDrafterLaw({
+describeDrafterDistribution({
   name: "auto",
   open: (model, draft) =>
     onCheapForwards(
       createAutoDrafter(
-        [createPromptLookup(), createDraftModelDrafter(model, draft, { leastConfidence: 0.2 })],
+        [createPromptLookup(), createDraftModelDrafter(model, draft, { minConfidence: 0.2 })],
         {
           now: () => 0,
         },
@@ -39,7 +39,7 @@ function onCheapForwards(drafter: Drafter): Drafter {
   };
 }
 
-const sampling = plainSampling;
+const sampling = unfilteredSampling;
 
 /** A machine on which time passes as the test says. */
 interface Machine {
@@ -65,7 +65,7 @@ interface ChainOptions {
 function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
   const { name, chance, cost = 0, start = 0, sampled = false, runsModel = false } = options;
   let { preparation = 0 } = options;
-  const table = createAcceptanceTable();
+  const table = createCalibrationMap();
   const random = createRandom(3, name);
   let requests = 0;
   return {
@@ -76,28 +76,36 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
       const request = requests++;
       let begun = false;
       return {
-        propose({ ids, maximumNodes, maximumDepth, leastExpected }): DraftTree {
+        propose({ ids, maxNodes, maxDepth, minAcceptanceProbability }): DraftTree {
           machine.time += cost + (begun ? 0 : start) + preparation;
           begun = true;
           preparation = 0;
-          const guesses: number[] = [];
+          const drafts: number[] = [];
           const expected: number[] = [];
           const believed = table.estimate(0.55);
-          while (guesses.length < Math.min(maximumNodes, maximumDepth)) {
-            const next = believed ** (guesses.length + 1);
-            if (next < leastExpected && !(sampled && guesses.length === 0)) break;
-            const isTrue = random.uniform() < chance(ids.length + guesses.length, request);
-            guesses.push(isTrue ? 1 : 0);
+          while (drafts.length < Math.min(maxNodes, maxDepth)) {
+            const next = believed ** (drafts.length + 1);
+            if (next < minAcceptanceProbability && !(sampled && drafts.length === 0)) break;
+            const isTrue = random.uniform() < chance(ids.length + drafts.length, request);
+            drafts.push(isTrue ? 1 : 0);
             expected.push(next);
           }
-          const parents = guesses.map((_, node) => node - 1);
-          const law = { ids: Int32Array.of(0, 1), probabilities: Float64Array.of(0.5, 0.5) };
-          const laws = [...guesses.map(() => law), undefined];
-          return { ids: guesses, parents, expected, ...(sampled && { laws }) };
+          const parents = drafts.map((_, node) => node - 1);
+          const distribution = {
+            ids: Int32Array.of(0, 1),
+            probabilities: Float64Array.of(0.5, 0.5),
+          };
+          const distributions = [...drafts.map(() => distribution), undefined];
+          return {
+            ids: drafts,
+            parents,
+            acceptanceProbabilities: expected,
+            ...(sampled && { distributions }),
+          };
         },
         observe({ verdict }) {
           for (const _node of verdict?.accepted ?? []) table.observe(0.55, true);
-          for (const _node of verdict?.refused ?? []) table.observe(0.55, false);
+          for (const _node of verdict?.rejected ?? []) table.observe(0.55, false);
         },
         end() {},
       };
@@ -119,7 +127,7 @@ async function simulate(
   const shares = new Map<string, number>();
   let tokens = 0;
   let nodes = 0;
-  let forwards = 0;
+  let forwardPasses = 0;
   const perRequest: number[] = [];
   for (let request = 0; request < requests; request++) {
     const begin = machine.time;
@@ -129,25 +137,25 @@ async function simulate(
       const left = length - ids.length;
       const tree = await sequence.propose({
         ids,
-        maximumNodes: 64,
-        maximumDepth: left,
-        leastExpected: 0,
+        maxNodes: 64,
+        maxDepth: left,
+        minAcceptanceProbability: 0,
       });
       const size = tree.ids.length;
       const duration = forward(size + 1) * (0.95 + 0.1 * noise.uniform());
       machine.time += duration;
       let accepted = 0;
       while (accepted < size && tree.ids[accepted] === 1) accepted++;
-      const decided = new Array<number>(accepted + 1).fill(1);
-      ids.push(...decided);
-      tokens += decided.length;
+      const emitted = new Array<number>(accepted + 1).fill(1);
+      ids.push(...emitted);
+      tokens += emitted.length;
       nodes += size;
-      forwards++;
+      forwardPasses++;
       const name = size === 0 ? "none" : tree.drafter!;
       shares.set(name, (shares.get(name) ?? 0) + 1);
       const rows = Int32Array.from({ length: size + 1 });
       sequence.observe({
-        decided,
+        emitted,
         ids,
         seconds: duration / 1000,
         rows: {
@@ -161,7 +169,7 @@ async function simulate(
           verdict: {
             tree,
             accepted: Array.from({ length: accepted }, (_, node) => node),
-            refused: accepted < size ? [accepted] : [],
+            rejected: accepted < size ? [accepted] : [],
           },
         }),
       });
@@ -169,10 +177,10 @@ async function simulate(
     await sequence.end();
     perRequest.push(((ids.length - 2) * forward(1)) / (machine.time - begin));
   }
-  for (const [name, count] of shares) shares.set(name, count / forwards);
+  for (const [name, count] of shares) shares.set(name, count / forwardPasses);
   return {
     speed: (tokens * forward(1)) / machine.time,
-    nodes: nodes / forwards,
+    nodes: nodes / forwardPasses,
     shares,
     perRequest,
   };

@@ -60,9 +60,9 @@ const quick = 0.015;
 const firstLookSeconds = 0.03;
 /** Nodes of that look, and the most plain forwards that beginning a request is believed to cost after it. */
 const firstLookNodes = 2;
-const mostStart = 8;
+const maxStart = 8;
 /** Steps between two plain forwards at most, so that their cost stays known. */
-const plainEvery = 256;
+const baselineEvery = 256;
 /** Plain steps after which a guess that does not seem to pay is tried, if the allowance has it. */
 const tryEvery = 16;
 const rateOfChange = 0.1;
@@ -109,7 +109,7 @@ class Shared {
   allowance = 0;
   /** Seconds a decided token costs now. */
   tokenSeconds = 0;
-  sincePlain = 0;
+  sinceBaseline = 0;
   sinceDraft = 0;
   /** Size of trees that paid lately. */
   nodes = 8;
@@ -135,7 +135,7 @@ class Shared {
   }
 
   /** Seconds that the slowest member takes to begin a request. */
-  get longestStart(): number {
+  get maxStart(): number {
     return Math.max(0, ...this.members.map((member) => this.costOf(member) + member.startSeconds));
   }
 
@@ -206,21 +206,23 @@ class AutoSequence implements DraftSequence {
     this.#chosen = undefined;
     this.#proposeSeconds = 0;
     // Without the cost of a plain forward there is nothing to compare with.
-    if (curve.plainForwards < 2 || shared.sincePlain >= plainEvery) return emptyTree;
+    if (curve.singleRowPasses < 2 || shared.sinceBaseline >= baselineEvery) return emptyTree;
 
-    const plain = curve.seconds(1);
-    const slope = (curve.seconds(9) - plain) / 8;
-    const look = curve.seconds(3) - plain;
+    const autoregressive = curve.seconds(1);
+    const slope = (curve.seconds(9) - autoregressive) / 8;
+    const look = curve.seconds(3) - autoregressive;
     const tries = shared.sinceDraft >= tryEvery && shared.allowance >= look;
     const limits: DraftContext = {
       ...context,
-      maximumNodes: Math.min(context.maximumNodes, tries ? 2 : Math.round(2 * shared.nodes) + 2),
-      leastExpected: tries ? 0 : Math.max(context.leastExpected, slope / this.#tokenSeconds()),
+      maxNodes: Math.min(context.maxNodes, tries ? 2 : Math.round(2 * shared.nodes) + 2),
+      minAcceptanceProbability: tries
+        ? 0
+        : Math.max(context.minAcceptanceProbability, slope / this.#tokenSeconds()),
     };
 
     let best: Proposal | undefined;
     const slow: number[] = [];
-    let left = quick * plain;
+    let left = quick * autoregressive;
     for (const [place, member] of members.entries()) {
       const cost = shared.costOf(member);
       if (member.samples || cost > left) {
@@ -240,14 +242,14 @@ class AutoSequence implements DraftSequence {
       const isFirst = !this.#asked.has(place);
       const cost = shared.costOf(member) + (isFirst ? member.startSeconds : 0);
       // Reading the prompt must come back within the request; a few tokens come out of each forward.
-      const forwards = Math.max(1, context.maximumDepth / 3);
-      const value = member.gain - (isFirst ? member.startSeconds / forwards : 0);
+      const forwardPasses = Math.max(1, context.maxDepth / 3);
+      const value = member.gain - (isFirst ? member.startSeconds / forwardPasses : 0);
       const promising = value > Math.max(0, best?.gain ?? 0);
       if (!promising && shared.allowance < cost + look) continue;
       if (!promising && member.asked) shared.allowance -= cost;
       const proposal = await this.#ask(place, {
         ...limits,
-        ...(!member.asked && { maximumNodes: Math.min(limits.maximumNodes, firstLookNodes) }),
+        ...(!member.asked && { maxNodes: Math.min(limits.maxNodes, firstLookNodes) }),
       });
       if (proposal && member.samples) return this.#choose(proposal, limits, begin);
       if (proposal && (!best || proposal.gain > best.gain)) best = proposal;
@@ -266,21 +268,21 @@ class AutoSequence implements DraftSequence {
 
   observe(outcome: DraftOutcome): void {
     const shared = this.#shared;
-    const { seconds, rows, decided, verdict } = outcome;
+    const { seconds, rows, emitted, verdict } = outcome;
     const chosen = this.#chosen;
     if (seconds > 0) {
       const { curve } = shared;
       const count = rows.ids.length;
       curve.observe(count, seconds);
-      shared.sincePlain = count === 1 ? 0 : shared.sincePlain + 1;
+      shared.sinceBaseline = count === 1 ? 0 : shared.sinceBaseline + 1;
       shared.sinceDraft = count > 1 ? 0 : shared.sinceDraft + 1;
       const whole = seconds + this.#proposeSeconds;
       shared.allowance = Math.min(
         shared.allowance + shared.share * whole,
         // Saved up for one look at the most expensive, not for many in a row.
-        4 * curve.seconds(8) + 2 * shared.longestStart,
+        4 * curve.seconds(8) + 2 * shared.maxStart,
       );
-      const perToken = whole / decided.length;
+      const perToken = whole / emitted.length;
       shared.tokenSeconds +=
         (shared.tokenSeconds === 0 ? 1 : 0.05) * (perToken - shared.tokenSeconds);
       if (chosen !== undefined && verdict) {
@@ -311,8 +313,8 @@ class AutoSequence implements DraftSequence {
 
   /** What a token costs now; never more than a plain forward. */
   #tokenSeconds(): number {
-    const plain = this.#shared.curve.seconds(1);
-    return Math.min(plain, this.#shared.tokenSeconds || plain);
+    const autoregressive = this.#shared.curve.seconds(1);
+    return Math.min(autoregressive, this.#shared.tokenSeconds || autoregressive);
   }
 
   /** A member's tree and what it is worth; undefined where it knows nothing. */
@@ -323,7 +325,7 @@ class AutoSequence implements DraftSequence {
     const trust = this.#trust[place]!.share;
     const proposed = this.#sequences[place]!.propose({
       ...limits,
-      leastExpected: Math.min(1, limits.leastExpected / trust),
+      minAcceptanceProbability: Math.min(1, limits.minAcceptanceProbability / trust),
     });
     const tree = proposed instanceof Promise ? await proposed : proposed;
     const seconds = (shared.now() - begin) / 1000;
@@ -332,7 +334,7 @@ class AutoSequence implements DraftSequence {
     if (!this.#asked.has(place)) {
       this.#asked.add(place);
       const start = Math.max(0, seconds - member.proposeSeconds);
-      const most = member.asked ? Infinity : mostStart * shared.curve.seconds(1);
+      const most = member.asked ? Infinity : maxStart * shared.curve.seconds(1);
       member.startSeconds = Math.min(start, most);
     } else {
       // An interrupted proposal says little.
@@ -342,7 +344,7 @@ class AutoSequence implements DraftSequence {
         Math.max(rateOfChange, 1 / member.measured) * (usual - member.proposeSeconds);
     }
     member.asked = true;
-    member.samples = tree.laws !== undefined;
+    member.samples = tree.draftDistributions !== undefined;
     if (tree.ids.length === 0) {
       learn(member, -shared.costOf(member));
       return undefined;
@@ -357,15 +359,15 @@ class AutoSequence implements DraftSequence {
   #bestSize(tree: DraftTree, trust: number): { nodes: number; gain: number } {
     const { curve } = this.#shared;
     const perToken = this.#tokenSeconds();
-    const plain = curve.seconds(1);
+    const autoregressive = curve.seconds(1);
     const size = tree.ids.length;
     const chances = chancesOf(tree).sort().reverse();
     let sum = 0;
     let best = { nodes: size, gain: -Infinity };
     for (let nodes = 1; nodes <= size; nodes++) {
       sum += trust * chances[nodes - 1]!;
-      if (tree.laws && nodes < size) continue;
-      const gain = sum * perToken - (curve.seconds(nodes + 1) - plain);
+      if (tree.draftDistributions && nodes < size) continue;
+      const gain = sum * perToken - (curve.seconds(nodes + 1) - autoregressive);
       if (gain > best.gain) best = { nodes, gain };
     }
     return best;
@@ -377,16 +379,18 @@ class AutoSequence implements DraftSequence {
     const { place, nodes } = proposal;
     const member = shared.members[place]!;
     let { tree } = proposal;
-    if (!tree.laws && nodes < 0.8 * tree.ids.length) {
+    if (!tree.draftDistributions && nodes < 0.8 * tree.ids.length) {
       if (shared.costOf(member) > quick * shared.curve.seconds(1)) {
         // Who takes long grows trees from the most probable nodes on.
         tree = {
           ids: tree.ids.slice(0, nodes),
           parents: tree.parents.slice(0, nodes),
-          ...(tree.expected && { expected: tree.expected.slice(0, nodes) }),
+          ...(tree.acceptanceProbabilities && {
+            acceptanceProbabilities: tree.acceptanceProbabilities.slice(0, nodes),
+          }),
         };
       } else {
-        const again = this.#sequences[place]!.propose({ ...limits, maximumNodes: nodes });
+        const again = this.#sequences[place]!.propose({ ...limits, maxNodes: nodes });
         tree = again instanceof Promise ? await again : again;
       }
     }
@@ -398,9 +402,9 @@ class AutoSequence implements DraftSequence {
 }
 
 /** Chances of a tree's nodes: those that it names, or halves of halves. */
-function chancesOf({ ids, expected }: DraftTree): Float64Array {
-  return expected
-    ? Float64Array.from(expected)
+function chancesOf({ ids, acceptanceProbabilities }: DraftTree): Float64Array {
+  return acceptanceProbabilities
+    ? Float64Array.from(acceptanceProbabilities)
     : Float64Array.from({ length: ids.length }, (_, node) => 0.5 ** (node + 1));
 }
 

@@ -16,7 +16,7 @@ async function logitsByWidth(
   ids: readonly number[],
   width: number,
 ): Promise<Float32Array[]> {
-  const vocabulary = model.config.vocabularySize;
+  const vocabulary = model.config.vocabSize;
   const sequence = await model.openSequence();
   await sequence.step({ ids: prompt, results: "none" });
   const rows: Float32Array[] = [];
@@ -45,7 +45,7 @@ describe.skipIf(!available)("a batch-invariant model", () => {
     const { ids } = await complete(model, prompt, {
       greedy: true,
       maxTokens: 48,
-      ignoreEndOfSequence: true,
+      ignoreEos: true,
     });
     const alone = await logitsByWidth(model, prompt, ids, 1);
     for (const width of [2, 5, 9, 16]) {
@@ -56,7 +56,7 @@ describe.skipIf(!available)("a batch-invariant model", () => {
       }
     }
 
-    const options = { temperature: 0.9, seed: 2, maxTokens: 30, ignoreEndOfSequence: true };
+    const options = { temperature: 0.9, seed: 2, maxTokens: 30, ignoreEos: true };
     const texts = ["Once upon a time", "The", "Lily and Ben saw a big red ball in the park"];
     const one = [];
     for (const text of texts) one.push(await complete(model, text, options));

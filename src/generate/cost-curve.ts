@@ -22,7 +22,7 @@ export class CostCurve {
   }
 
   /** Forwards of one row that were measured. */
-  get plainForwards(): number {
+  get singleRowPasses(): number {
     return this.#count[0]!;
   }
 

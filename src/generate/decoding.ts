@@ -13,19 +13,24 @@ import {
 } from "./drafter.ts";
 import {
   chooseToken,
-  drawFor,
-  isDrawnInStep,
   isGreedy,
+  isSampledInStep,
   rowDistribution,
   rowRequest,
   type Sampling,
+  uniformFor,
 } from "./sampler.ts";
 import { DraftCounter } from "./statistics.ts";
 import type { GeneratedToken, TokenOrigin } from "./types.ts";
-import { checkTree, type DraftWalk, walkMatching, walkSampled } from "./verify.ts";
+import {
+  checkTree,
+  type Verification,
+  verifyExactMatch,
+  verifyRejectionSampling,
+} from "./verify.ts";
 
 /** A token that a forward decided, as the model sees it. */
-export type DecidedToken = Omit<GeneratedToken, "text">;
+export type EmittedToken = Omit<GeneratedToken, "text">;
 
 export interface DecodingOptions {
   readonly model: LoadedModel;
@@ -39,11 +44,11 @@ export interface DecodingOptions {
   readonly alternatives: number;
   readonly drafter: Drafter | undefined;
   /** Most nodes of a tree. */
-  readonly maximumNodes: number;
+  readonly maxNodes: number;
   readonly signal: AbortSignal | undefined;
 }
 
-const plain: TokenOrigin = { kind: "decoded" };
+const autoregressive: TokenOrigin = { kind: "decoded" };
 
 /** Decodes one sequence. Not more than one `next` at a time. */
 export class Decoding {
@@ -76,23 +81,24 @@ export class Decoding {
   /** What a forward over the last token and a tree must return for each of its rows. */
   request(
     tree: DraftTree = emptyTree,
-  ): Pick<SequenceStep, "topK" | "logits" | "nucleus" | "draws"> {
+  ): Pick<SequenceStep, "topK" | "logits" | "nucleus" | "sample"> {
     const { sampling } = this.#options;
     const topK = this.#topK;
     // A sampled tree is judged by whole laws.
-    if (tree.laws || !isDrawnInStep(sampling)) return { ...rowRequest(sampling), topK };
+    if (tree.draftDistributions || !isSampledInStep(sampling))
+      return { ...rowRequest(sampling), topK };
     const base = this.#ids.length;
     const byDepth: number[] = [];
     const uniform = rowDepths(tree).map((depth) => {
-      byDepth[depth] ??= drawFor(sampling, base + depth);
+      byDepth[depth] ??= uniformFor(sampling, base + depth);
       return byDepth[depth];
     });
     const { temperature, minP } = sampling;
-    return { topK, draws: { temperature, minP, uniform } };
+    return { topK, sample: { temperature, minP, uniform } };
   }
 
   /** The first token, from the result of the prompt's last row. */
-  first(result: StepResult): DecidedToken[] {
+  first(result: StepResult): EmittedToken[] {
     const root = this.#ids.at(-1)!;
     const walk = this.#walk(result, emptyTree);
     this.#observe(result, Int32Array.of(root), asked(walk, emptyTree, undefined), 0);
@@ -104,7 +110,7 @@ export class Decoding {
    *
    * @returns at least one token, at most `remaining`
    */
-  async next(remaining: number): Promise<DecidedToken[]> {
+  async next(remaining: number): Promise<EmittedToken[]> {
     const counter = this.#counter;
     const root = this.#ids.at(-1)!;
     const begin = performance.now();
@@ -161,40 +167,40 @@ export class Decoding {
     // All but the last token are in the cache; its row is the root's.
     const room = model.contextLength - (promptRows + this.#ids.length - promptIds.length);
     const limits = {
-      maximumNodes: Math.min(this.#options.maximumNodes, room),
-      maximumDepth: Math.min(remaining - 1, room),
+      maxNodes: Math.min(this.#options.maxNodes, room),
+      maxDepth: Math.min(remaining - 1, room),
     };
-    if (limits.maximumNodes < 1 || limits.maximumDepth < 1) return emptyTree;
+    if (limits.maxNodes < 1 || limits.maxDepth < 1) return emptyTree;
     const check = (tree: DraftTree): DraftTree => {
-      checkTree(tree, { ...limits, vocabularySize: model.config.vocabularySize });
+      checkTree(tree, { ...limits, vocabSize: model.config.vocabSize });
       return tree;
     };
-    const proposed = drafting.propose({ ids: this.#ids, ...limits, leastExpected: 0 });
+    const proposed = drafting.propose({ ids: this.#ids, ...limits, minAcceptanceProbability: 0 });
     return proposed instanceof Promise ? proposed.then(check) : check(proposed);
   }
 
   /** Walks down the tree and takes what it decides into the text. */
-  #walk(result: StepResult, tree: DraftTree): DraftWalk {
+  #walk(result: StepResult, tree: DraftTree): Verification {
     const { sampling, ends } = this.#options;
     const base = this.#ids.length;
     const enter = (row: number): void => {
       if (row > 0) this.#take(tree.ids[row - 1]!);
     };
     const walk =
-      tree.laws && !isGreedy(sampling)
-        ? walkSampled(
+      tree.draftDistributions && !isGreedy(sampling)
+        ? verifyRejectionSampling(
             tree,
             {
-              law: (row) => {
+              distribution: (row) => {
                 enter(row);
                 return rowDistribution(result, row, sampling, this.#seen);
               },
-              draw: (depth) => drawFor(sampling, base + depth),
-              test: (depth, order) => drawFor(sampling, base + depth, order),
+              draw: (depth) => uniformFor(sampling, base + depth),
+              test: (depth, order) => uniformFor(sampling, base + depth, order),
             },
             ends,
           )
-        : walkMatching(
+        : verifyExactMatch(
             tree,
             (row, depth) => {
               enter(row);
@@ -202,7 +208,7 @@ export class Decoding {
             },
             ends,
           );
-    for (const id of walk.decided.slice(this.#ids.length - base)) this.#take(id);
+    for (const id of walk.emitted.slice(this.#ids.length - base)) this.#take(id);
     return walk;
   }
 
@@ -215,13 +221,13 @@ export class Decoding {
   #observe(
     result: StepResult,
     ids: Int32Array,
-    { decided, verdict }: Asked,
+    { emitted, verdict }: Asked,
     seconds: number,
   ): void {
     if (!this.#drafting || this.#ended) return;
     const { topIds, topLogits, logSumExp } = result;
     this.#drafting.observe({
-      decided,
+      emitted,
       ids: this.#ids,
       rows: { ids, candidates: this.#topK, topIds, topLogits, logSumExp },
       seconds,
@@ -229,10 +235,10 @@ export class Decoding {
     });
   }
 
-  #describe(result: StepResult, tree: DraftTree, walk: DraftWalk): DecidedToken[] {
+  #describe(result: StepResult, tree: DraftTree, walk: Verification): EmittedToken[] {
     const { alternatives, drafter } = this.#options;
     const name = tree.drafter ?? drafter?.name ?? "none";
-    return walk.decided.map((id, index) => {
+    return walk.emitted.map((id, index) => {
       const row = index === 0 ? 0 : walk.accepted[index - 1]! + 1;
       const top = alternatives > 0 ? topTokens(result, row, alternatives) : undefined;
       return {
@@ -242,7 +248,7 @@ export class Decoding {
         origin:
           index < walk.accepted.length
             ? { kind: "accepted", drafter: name, depth: index + 1 }
-            : plain,
+            : autoregressive,
       };
     });
   }
@@ -250,16 +256,16 @@ export class Decoding {
 
 /** A walk as its drafter is told of it: by the nodes of the tree that it proposed. */
 interface Asked {
-  readonly decided: readonly number[];
+  readonly emitted: readonly number[];
   readonly verdict: DraftVerdict;
 }
 
-function asked(walk: DraftWalk, tree: DraftTree, path: readonly number[] | undefined): Asked {
+function asked(walk: Verification, tree: DraftTree, path: readonly number[] | undefined): Asked {
   const nodes = (of: readonly number[]): readonly number[] =>
     path ? of.map((node) => path[node]!) : of;
   return {
-    decided: walk.decided,
-    verdict: { tree, accepted: nodes(walk.accepted), refused: nodes(walk.refused) },
+    emitted: walk.emitted,
+    verdict: { tree, accepted: nodes(walk.accepted), rejected: nodes(walk.rejected) },
   };
 }
 
@@ -268,14 +274,25 @@ function asked(walk: DraftWalk, tree: DraftTree, path: readonly number[] | undef
  * whether a sibling is drawn after them may be decided before it is, so leaving it out is no choice
  * by what was drawn.
  */
-function bestPath({ ids, parents, expected, laws }: DraftTree): number[] {
+function bestPath({
+  ids,
+  parents,
+  acceptanceProbabilities,
+  draftDistributions,
+}: DraftTree): number[] {
   const path: number[] = [];
   for (;;) {
     const parent = path.at(-1) ?? -1;
     let best = -1;
     for (let node = parent + 1; node < ids.length; node++) {
       if (parents[node] !== parent) continue;
-      if (best < 0 || (!laws && expected && expected[node]! > expected[best]!)) best = node;
+      if (
+        best < 0 ||
+        (!draftDistributions &&
+          acceptanceProbabilities &&
+          acceptanceProbabilities[node]! > acceptanceProbabilities[best]!)
+      )
+        best = node;
     }
     if (best < 0) return path;
     path.push(best);
@@ -283,11 +300,16 @@ function bestPath({ ids, parents, expected, laws }: DraftTree): number[] {
 }
 
 function pathAsTree(tree: DraftTree, path: readonly number[]): DraftTree {
-  const { laws, drafter } = tree;
+  const { draftDistributions, drafter } = tree;
   return {
     ids: path.map((node) => tree.ids[node]!),
     parents: path.map((_, index) => index - 1),
-    ...(laws && { laws: [laws[0], ...path.map((node) => laws[node + 1])] }),
+    ...(draftDistributions && {
+      draftDistributions: [
+        draftDistributions[0],
+        ...path.map((node) => draftDistributions[node + 1]),
+      ],
+    }),
     ...(drafter !== undefined && { drafter }),
   };
 }
@@ -317,8 +339,8 @@ function rowDepths({ parents }: DraftTree): number[] {
 
 /** Log-probability of a token after a row under the model, before any sampling option. */
 function logProbability(result: StepResult, row: number, id: number): number {
-  const { topIds, topLogits, logSumExp, drawnIds, drawnLogits, logits } = result;
-  if (drawnIds?.[row] === id) return drawnLogits![row]! - logSumExp[row]!;
+  const { topIds, topLogits, logSumExp, sampledIds, sampledLogits, logits } = result;
+  if (sampledIds?.[row] === id) return sampledLogits![row]! - logSumExp[row]!;
   const candidates = topIds.length / logSumExp.length;
   for (let at = row * candidates; at < (row + 1) * candidates; at++) {
     if (topIds[at] === id) return topLogits[at]! - logSumExp[row]!;

@@ -9,7 +9,7 @@ import { createDraftModelDrafter } from "./draft-model.ts";
 import { createDyspecDrafter } from "./dyspec/index.ts";
 import { complete } from "./generate.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "./testing/drafter-law.ts";
+import { describeDrafterDistribution } from "./testing/drafter-law.ts";
 
 const data = process.env["JETON_DATA"];
 const tiny = data ? join(data, "models/tinystories-260k") : "";
@@ -25,14 +25,14 @@ describeDrafter({
       await loadModel(tiny, { format: "int4", threads: 1, slots: 8, inline: true }),
       {
         closeDraft: true,
-        leastConfidence: 0.2,
+        minConfidence: 0.2,
       },
     ),
 });
 
-describeDrafterLaw({
+describeDrafterDistribution({
   name: "draft-model",
-  open: (model, draft) => createDraftModelDrafter(model, draft, { leastConfidence: 0.2 }),
+  open: (model, draft) => createDraftModelDrafter(model, draft, { minConfidence: 0.2 }),
 });
 
 describe.skipIf(!available)("draft model", () => {
@@ -47,16 +47,16 @@ describe.skipIf(!available)("draft model", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const options = { greedy: true, maxTokens: 60, ignoreEndOfSequence: true } as const;
+  const options = { greedy: true, maxTokens: 60, ignoreEos: true } as const;
 
   test("a draft equal to the model is accepted whole, and its cache keeps in step", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true });
-    const drafter = createDraftModelDrafter(model, draft, { length: 5, leastConfidence: 0 });
-    const plain = await complete(model, "Once upon a time", options);
+    const drafter = createDraftModelDrafter(model, draft, { length: 5, minConfidence: 0 });
+    const autoregressive = await complete(model, "Once upon a time", options);
     const drafted = await complete(model, "Once upon a time", { ...options, drafter });
-    expect(drafted.ids).toEqual(plain.ids);
+    expect(drafted.ids).toEqual(autoregressive.ids);
     expect(drafted.drafting!.accepted).toBe(drafted.drafting!.drafted);
-    expect(drafted.drafting!.tokensPerForward).toBeGreaterThan(5);
+    expect(drafted.drafting!.meanAcceptanceLength).toBeGreaterThan(5);
     expect(draft.openSequences).toBe(0);
     await draft.close();
   });
@@ -68,10 +68,10 @@ describe.skipIf(!available)("draft model", () => {
       tokenizer: join(tiny, "tokenizer.json"),
     });
     const draft = await loadModel(folder, { threads: 1, inline: true });
-    const drafter = createDraftModelDrafter(model, draft, { leastConfidence: 0 });
-    const plain = await complete(model, "Once upon a time", options);
+    const drafter = createDraftModelDrafter(model, draft, { minConfidence: 0 });
+    const autoregressive = await complete(model, "Once upon a time", options);
     const drafted = await complete(model, "Once upon a time", { ...options, drafter });
-    expect(drafted.ids).toEqual(plain.ids);
+    expect(drafted.ids).toEqual(autoregressive.ids);
     expect(drafted.drafting!.drafted).toBeGreaterThan(100);
     await draft.close();
   });
@@ -79,14 +79,14 @@ describe.skipIf(!available)("draft model", () => {
   test("a text beyond the draft's context, and a draft without free slots, go on undrafted", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true, contextLength: 30, slots: 1 });
     const drafter = createDraftModelDrafter(model, draft);
-    const plain = await complete(model, "Once upon a time", options);
+    const autoregressive = await complete(model, "Once upon a time", options);
     const held = await draft.openSequence();
     const full = await complete(model, "Once upon a time", { ...options, drafter });
-    expect(full.ids).toEqual(plain.ids);
+    expect(full.ids).toEqual(autoregressive.ids);
     expect(full.drafting!.drafted).toBe(0);
     await held.release();
     const short = await complete(model, "Once upon a time", { ...options, drafter });
-    expect(short.ids).toEqual(plain.ids);
+    expect(short.ids).toEqual(autoregressive.ids);
     expect(short.drafting!.drafted).toBeGreaterThan(0);
     await draft.close();
   });
@@ -94,15 +94,15 @@ describe.skipIf(!available)("draft model", () => {
   test("a text with a token that the draft has no row for goes on undrafted", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true });
     // Beside it the model is one with rows behind the draft's last token.
-    Object.assign(draft, { config: { ...draft.config, vocabularySize: 400 } });
+    Object.assign(draft, { config: { ...draft.config, vocabSize: 400 } });
     const prompt = [1, 410, 403, 5];
-    const plain = await complete(model, prompt, options);
+    const autoregressive = await complete(model, prompt, options);
     for (const drafter of [
       createDraftModelDrafter(model, draft),
       createDyspecDrafter(model, { draft }),
     ]) {
       const { ids, drafting } = await complete(model, prompt, { ...options, drafter });
-      expect(ids).toEqual(plain.ids);
+      expect(ids).toEqual(autoregressive.ids);
       expect(drafting!.drafted).toBe(0);
     }
     await draft.close();
@@ -111,14 +111,14 @@ describe.skipIf(!available)("draft model", () => {
   test("another vocabulary is refused", async () => {
     const other = {
       name: "other",
-      config: { vocabularySize: 3 },
+      config: { vocabSize: 3 },
       tokenizer: { idToToken: (id: number) => `token ${id}` },
     } as unknown as LoadedModel;
     expect(() => createDraftModelDrafter(model, other)).toThrow(
       /other cannot draft for .*: token 0 is "token 0" there/,
     );
     const larger = Object.create(model, {
-      config: { value: { ...model.config, vocabularySize: 600 } },
+      config: { value: { ...model.config, vocabSize: 600 } },
     }) as LoadedModel;
     expect(() => createDraftModelDrafter(model, larger)).toThrow(
       /token 512 is .* there, expected no such token/,

@@ -6,7 +6,7 @@
  * what was refused is forgotten when the next chain begins.
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../model/index.ts";
-import { createAcceptanceTable } from "./acceptance-table.ts";
+import { createCalibrationMap } from "./acceptance-table.ts";
 import { canRead, checkDraftVocabulary } from "./draft-vocabulary.ts";
 import {
   type DraftContext,
@@ -30,7 +30,7 @@ export interface DraftModelOptions {
   /** Most tokens of one chain. Default 16. */
   length?: number;
   /** A chain ends with the first token that the draft finds less probable. Default 0.4. */
-  leastConfidence?: number;
+  minConfidence?: number;
   /** True: the draft is closed with the drafter. Default false. */
   closeDraft?: boolean;
 }
@@ -50,8 +50,8 @@ export function createDraftModelDrafter(
   options: DraftModelOptions = {},
 ): Drafter {
   checkDraftVocabulary(model, draft);
-  const { length = 16, leastConfidence = 0.4, closeDraft = false } = options;
-  const acceptance = createAcceptanceTable();
+  const { length = 16, minConfidence = 0.4, closeDraft = false } = options;
+  const acceptance = createCalibrationMap();
 
   const begin = ({ sampling }: DraftRequest): DraftSequence => {
     const follower = new DraftFollower(draft);
@@ -60,7 +60,7 @@ export function createDraftModelDrafter(
     let chances: number[] = [];
 
     /** The draft's law and, where it is greedy, its probability of its best token. */
-    const lawOf = (result: StepResult, seen: ReadonlySet<number>): TokenDistribution => {
+    const distributionOf = (result: StepResult, seen: ReadonlySet<number>): TokenDistribution => {
       if (!greedy || sampling.repetitionPenalty !== 1) {
         return rowDistribution(result, 0, sampling, seen);
       }
@@ -68,11 +68,11 @@ export function createDraftModelDrafter(
     };
 
     const propose = async (context: DraftContext): Promise<DraftTree> => {
-      const { ids, maximumNodes, maximumDepth, leastExpected } = context;
-      const most = Math.min(length, maximumNodes, maximumDepth);
-      const guesses: number[] = [];
+      const { ids, maxNodes, maxDepth, minAcceptanceProbability } = context;
+      const most = Math.min(length, maxNodes, maxDepth);
+      const drafts: number[] = [];
       const expected: number[] = [];
-      const laws: (TokenDistribution | undefined)[] = [];
+      const distributions: (TokenDistribution | undefined)[] = [];
       chances = [];
       const random = draftRandom(sampling, context);
       const seen = new Set(sampling.repetitionPenalty === 1 ? [] : ids);
@@ -80,19 +80,26 @@ export function createDraftModelDrafter(
       if (!result) return emptyTree;
       let chance = 1;
       for (;;) {
-        const law = lawOf(result, seen);
-        const id = law.ids.length === 1 ? law.ids[0]! : pickToken(law, random.uniform());
+        const distribution = distributionOf(result, seen);
+        const id =
+          distribution.ids.length === 1
+            ? distribution.ids[0]!
+            : pickToken(distribution, random.uniform());
         const confidence = greedy
           ? Math.exp(result.topLogits[0]! - result.logSumExp[0]!)
-          : law.probabilities[law.ids.indexOf(id)]!;
+          : distribution.probabilities[distribution.ids.indexOf(id)]!;
         chance *= acceptance.estimate(confidence);
         // A greedy guess may still be dropped; a drawn one stays, and ends the chain.
-        if (greedy && chance < leastExpected) break;
-        guesses.push(id);
+        if (greedy && chance < minAcceptanceProbability) break;
+        drafts.push(id);
         expected.push(chance);
         chances.push(confidence);
-        laws.push(law);
-        if (guesses.length === most || confidence < leastConfidence || chance < leastExpected) {
+        distributions.push(distribution);
+        if (
+          drafts.length === most ||
+          confidence < minConfidence ||
+          chance < minAcceptanceProbability
+        ) {
           break;
         }
         if (sampling.repetitionPenalty !== 1) seen.add(id);
@@ -100,9 +107,15 @@ export function createDraftModelDrafter(
         if (!next) break;
         result = next;
       }
-      const parents = guesses.map((_, node) => node - 1);
-      if (greedy || guesses.length === 0) return { ids: guesses, parents, expected };
-      return { ids: guesses, parents, expected, laws: [...laws, undefined] };
+      const parents = drafts.map((_, node) => node - 1);
+      if (greedy || drafts.length === 0)
+        return { ids: drafts, parents, acceptanceProbabilities: expected };
+      return {
+        ids: drafts,
+        parents,
+        acceptanceProbabilities: expected,
+        draftDistributions: [...distributions, undefined],
+      };
     };
 
     return {
@@ -110,7 +123,7 @@ export function createDraftModelDrafter(
       observe({ verdict }) {
         if (!verdict) return;
         for (const node of verdict.accepted) acceptance.observe(chances[node]!, true);
-        for (const node of verdict.refused) acceptance.observe(chances[node]!, false);
+        for (const node of verdict.rejected) acceptance.observe(chances[node]!, false);
       },
       end: () => follower.release(),
     };

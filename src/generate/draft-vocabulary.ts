@@ -11,11 +11,11 @@ export function checkDraftVocabulary(
   model: Pick<LoadedModel, "tokenizer" | "config" | "name">,
   draft: Pick<LoadedModel, "tokenizer" | "config" | "name">,
 ): void {
-  const { vocabularySize } = model.config;
-  for (let id = 0; id < draft.config.vocabularySize; id++) {
+  const { vocabSize } = model.config;
+  for (let id = 0; id < draft.config.vocabSize; id++) {
     const found = draft.tokenizer.idToToken(id);
-    const expected = id < vocabularySize ? model.tokenizer.idToToken(id) : undefined;
-    if (id < vocabularySize && found === expected) continue;
+    const expected = id < vocabSize ? model.tokenizer.idToToken(id) : undefined;
+    if (id < vocabSize && found === expected) continue;
     throw new JetonError(
       `${draft.name} cannot draft for ${model.name}: token ${id} is ${JSON.stringify(found)} there, ` +
         `expected ${expected === undefined ? "no such token" : JSON.stringify(expected)}`,
@@ -29,5 +29,5 @@ export function checkDraftVocabulary(
  * token, and choose them, which a draft with fewer rows does not have.
  */
 export function canRead(draft: Pick<LoadedModel, "config">, ids: readonly number[]): boolean {
-  return ids.every((id) => id < draft.config.vocabularySize);
+  return ids.every((id) => id < draft.config.vocabSize);
 }

@@ -9,7 +9,7 @@ import { JetonError } from "../core/index.ts";
 import type { Drafter } from "./drafter.ts";
 
 /** No drafter learns more than this; a larger file is none of ours. */
-const largestFile = 2 ** 28;
+const maxFile = 2 ** 28;
 
 /**
  * Writes what a drafter has learned.
@@ -36,10 +36,10 @@ export async function loadDrafter(drafter: Drafter, path: string): Promise<boole
   let bytes: Uint8Array;
   try {
     const { size } = await stat(path);
-    if (size > largestFile) {
-      throw new JetonError(`${path} has ${size} bytes, expected at most ${largestFile}`, {
+    if (size > maxFile) {
+      throw new JetonError(`${path} has ${size} bytes, expected at most ${maxFile}`, {
         code: "drafter-state-damaged",
-        details: { path, found: size, expected: largestFile },
+        details: { path, found: size, expected: maxFile },
       });
     }
     bytes = await readFile(path);

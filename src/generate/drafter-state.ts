@@ -23,7 +23,7 @@ export interface DrafterState {
 }
 
 const magic = "jetondrf";
-const version = 1;
+const version = 2;
 /** Magic, version and length of the header. */
 const preamble = 16;
 
@@ -144,13 +144,13 @@ export function invalidState(what: string, found: unknown, expected: string): Je
 
 /** Tells tokenizers apart by the text of their tokens: what remembers ids alone depends on nothing else. */
 export function tokenizerKey(model: Pick<LoadedModel, "tokenizer" | "config">): string {
-  const { vocabularySize } = model.config;
+  const { vocabSize } = model.config;
   let hash = 0x811c9dc5;
-  for (let id = 0; id < vocabularySize; id++) {
+  for (let id = 0; id < vocabSize; id++) {
     hash = hashText(model.tokenizer.idToToken(id) ?? "", hash);
     hash = Math.imul(hash ^ 0xff, 0x01000193);
   }
-  return `tokens-${vocabularySize}-${(hash >>> 0).toString(16)}`;
+  return `tokens-${vocabSize}-${(hash >>> 0).toString(16)}`;
 }
 
 /**

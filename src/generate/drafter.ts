@@ -37,7 +37,7 @@ export interface DraftTree {
    * Estimated probability of each node that verification accepts it, its ancestors included; never
    * above its parent's. Where given, the loop may cut a deterministic tree where it stops paying.
    */
-  readonly expected?: readonly number[] | Float32Array | Float64Array;
+  readonly acceptanceProbabilities?: readonly number[] | Float32Array | Float64Array;
   /**
    * Marks a sampled tree: entry 0 is the law that the root's children were drawn from, entry i + 1
    * that of node i's children; undefined where there are none. Tokens of a law in any order.
@@ -48,7 +48,7 @@ export interface DraftTree {
    * Absent: the tree is deterministic, a function of the tokens seen so far (and of keyed
    * randomness that no draw of the loop shares).
    */
-  readonly laws?: readonly (TokenDistribution | undefined)[];
+  readonly draftDistributions?: readonly (TokenDistribution | undefined)[];
   /** Whose tree it is, where a drafter passes on another's. Default: the drafter's own name. */
   readonly drafter?: string;
 }
@@ -65,14 +65,14 @@ export interface DraftContext {
   /** Prompt and decided tokens. The last one is the root of the tree: decided, not yet computed. */
   readonly ids: readonly number[];
   /** Most nodes of the tree, at least 1; what goes beyond it is an error. */
-  readonly maximumNodes: number;
+  readonly maxNodes: number;
   /** Most nodes on a path, at least 1: deeper guesses could not be used any more. */
-  readonly maximumDepth: number;
+  readonly maxDepth: number;
   /**
    * Nodes whose `expected` is below this cost more than they bring, by the loop's measurement; a
    * drafter that knows its chances stops there. 0 where nothing is measured.
    */
-  readonly leastExpected: number;
+  readonly minAcceptanceProbability: number;
 }
 
 /** Every row of a forward: the root and the nodes, accepted or not. */
@@ -95,16 +95,16 @@ export interface DraftVerdict {
   /** Accepted nodes, from the root down. */
   readonly accepted: readonly number[];
   /**
-   * Nodes that were compared with the model's choice and refused: earlier siblings of accepted
+   * Nodes that were compared with the model's choice and rejected: earlier siblings of accepted
    * nodes, and the children at which the walk ended. All other nodes were never reached.
    */
-  readonly refused: readonly number[];
+  readonly rejected: readonly number[];
 }
 
 /** What one forward decided. Valid during the call only: copy what is to be kept. */
 export interface DraftOutcome {
   /** The decided tokens in order: accepted drafts, then the token that the model chose itself. */
-  readonly decided: readonly number[];
+  readonly emitted: readonly number[];
   /** Prompt and decided tokens together, `decided` at the end. */
   readonly ids: readonly number[];
   readonly rows: VerifiedRows;

@@ -32,8 +32,8 @@ const reference = (): Reference =>
 function withWholeRows(model: LoadedModel): LoadedModel {
   const openSequence: LoadedModel["openSequence"] = async (options) => {
     const sequence = await model.openSequence(options);
-    const step: OpenSequence["step"] = ({ draws, nucleus, ...rest }, stepOptions) =>
-      sequence.step({ ...rest, logits: (draws ?? nucleus) !== undefined }, stepOptions);
+    const step: OpenSequence["step"] = ({ sample, nucleus, ...rest }, stepOptions) =>
+      sequence.step({ ...rest, logits: (sample ?? nucleus) !== undefined }, stepOptions);
     return Object.assign(Object.create(sequence) as OpenSequence, { step });
   };
   return Object.assign(Object.create(model) as LoadedModel, { openSequence });
@@ -63,7 +63,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
   });
   afterAll(() => model.close());
 
-  const all = { greedy: true, maxTokens: 200, ignoreEndOfSequence: true } as const;
+  const all = { greedy: true, maxTokens: 200, ignoreEos: true } as const;
 
   test("the empty prompt gives the reference's 200 greedy tokens, and its logits", async () => {
     const result = await complete(model, "", all);
@@ -126,15 +126,15 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
   test("a token drawn in the step is that of its whole row, with and without drafts", async () => {
     const drafter = createPromptLookup();
     for (const [seed, minP] of [0, 0.05].entries()) {
-      const options = { temperature: 0.8, minP, maxTokens: 120, seed, ignoreEndOfSequence: true };
+      const options = { temperature: 0.8, minP, maxTokens: 120, seed, ignoreEos: true };
       const wanted = await complete(withWholeRows(model), "Once upon a time", options);
-      const plain = await complete(model, "Once upon a time", options);
+      const autoregressive = await complete(model, "Once upon a time", options);
       const drafted = await complete(model, "Once upon a time", { ...options, drafter });
-      expect(plain.ids).toEqual(wanted.ids);
+      expect(autoregressive.ids).toEqual(wanted.ids);
       expect(drafted.ids).toEqual(wanted.ids);
       expect(drafted.drafting!.accepted).toBeGreaterThan(0);
       for (const [index, { logProbability }] of wanted.tokens.entries()) {
-        expect(plain.tokens[index]!.logProbability).toBeCloseTo(logProbability, 4);
+        expect(autoregressive.tokens[index]!.logProbability).toBeCloseTo(logProbability, 4);
         expect(drafted.tokens[index]!.logProbability).toBeCloseTo(logProbability, 3);
       }
     }
@@ -147,13 +147,17 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
       { options: { temperature: 20, topP: 0.9 }, rows: "always" },
     ] as const;
     for (const [seed, { options, rows }] of cases.entries()) {
-      const sampling = { ...options, maxTokens: 80, seed, ignoreEndOfSequence: true };
+      const sampling = { ...options, maxTokens: 80, seed, ignoreEos: true };
       const whole = { rows: 0, steps: 0 };
       const wanted = await complete(withWholeRows(model), "Once upon a time", sampling);
-      const plain = await complete(countingRows(model, whole), "Once upon a time", sampling);
+      const autoregressive = await complete(
+        countingRows(model, whole),
+        "Once upon a time",
+        sampling,
+      );
       const drafter = createPromptLookup();
       const drafted = await complete(model, "Once upon a time", { ...sampling, drafter });
-      expect(plain.ids).toEqual(wanted.ids);
+      expect(autoregressive.ids).toEqual(wanted.ids);
       expect(drafted.ids).toEqual(wanted.ids);
       const share = whole.rows / whole.steps;
       expect(share === 0 ? "never" : share === 1 ? "always" : "sometimes").toBe(rows);
@@ -167,7 +171,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
       { temperature: 1.2, minP: 0.02, seed: 2 },
       { temperature: 0.9, topP: 0.9, seed: 3 },
       { temperature: 20, topP: 0.9, seed: 4 },
-    ].map((options) => ({ ...options, maxTokens: 30, ignoreEndOfSequence: true }));
+    ].map((options) => ({ ...options, maxTokens: 30, ignoreEos: true }));
     const ask = (options: GenerateOptions) => complete(model, "The dog", options);
     const together = await Promise.all(requests.map(ask));
     for (const [index, options] of requests.entries()) {
@@ -341,7 +345,7 @@ describe.skipIf(!available)("architectures of the data folder", () => {
       const result = await complete(model, prompt.text, {
         greedy: true,
         maxTokens: 40,
-        ignoreEndOfSequence: true,
+        ignoreEos: true,
       });
       expect(result.ids).toEqual(prompt.greedyIds);
       const sequence = await model.openSequence();

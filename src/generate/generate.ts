@@ -2,7 +2,7 @@
  * The decoding loop: an async iterator of tokens.
  */
 import type { LoadedModel } from "../model/index.ts";
-import { type DecidedToken, Decoding } from "./decoding.ts";
+import { Decoding, type EmittedToken } from "./decoding.ts";
 import {
   checkOptions,
   promptEmbeddings,
@@ -43,11 +43,11 @@ export async function* generate(
   const sampling = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
   const embeddings = promptEmbeddings(model, options);
-  const promptTokens = embeddings ? embeddings.length / model.config.width : ids.length;
+  const promptTokens = embeddings ? embeddings.length / model.config.hiddenSize : ids.length;
   const maxTokens = resolveMaxTokens(model, promptTokens, options.maxTokens);
   const ends = new Set([
     ...(options.stopIds ?? []),
-    ...(options.ignoreEndOfSequence ? [] : model.endOfSequenceIds),
+    ...(options.ignoreEos ? [] : model.eosTokenIds),
   ]);
   const decoder = model.tokenizer.streamDecoder();
   // Some tokenizers drop the space before a text's first word: the prompt's end says that this text
@@ -89,7 +89,7 @@ export async function* generate(
       ends,
       alternatives: options.topLogProbabilities ?? 0,
       drafter: options.drafter,
-      maximumNodes: options.maximumDraft ?? 64,
+      maxNodes: options.maxDraft ?? 64,
       signal,
     });
     const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
@@ -104,10 +104,10 @@ export async function* generate(
     let pending = maxTokens > 0 ? Promise.resolve(decoding.first(result)) : undefined;
     while (pending) {
       signal?.throwIfAborted();
-      const decided: readonly DecidedToken[] = await pending;
+      const emitted: readonly EmittedToken[] = await pending;
       const tokens: GeneratedToken[] = [];
       let ended = false;
-      for (const token of decided) {
+      for (const token of emitted) {
         if (ends.has(token.id)) {
           finishReason = "stop";
           ended = true;

@@ -46,7 +46,6 @@ export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./op
 export { createPromptLookup, type PromptLookupOptions } from "./prompt-lookup.ts";
 export {
   chooseToken,
-  drawFor,
   isGreedy,
   largestLogit,
   penalizeRepetition,
@@ -56,6 +55,7 @@ export {
   type Sampling,
   type TokenDistribution,
   tokenDistribution,
+  uniformFor,
 } from "./sampler.ts";
 export { type ScoreOptions, score } from "./score.ts";
 export type { DepthStatistics, DrafterShare, DraftStatistics } from "./statistics.ts";
@@ -81,8 +81,8 @@ export type {
 } from "./types.ts";
 export {
   checkTree,
-  type DraftWalk,
   type SampledTarget,
-  walkMatching,
-  walkSampled,
+  type Verification,
+  verifyExactMatch,
+  verifyRejectionSampling,
 } from "./verify.ts";

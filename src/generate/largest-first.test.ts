@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LargestFirst } from "./largest-first.ts";
+import { MaxHeap } from "./largest-first.ts";
 
 test("gives items as a stable sort by descending key does, whatever is pushed in between", () => {
   fc.assert(
     fc.property(fc.array(fc.option(fc.nat(5), { freq: 3 })), (operations) => {
-      const heap = new LargestFirst<number>();
+      const heap = new MaxHeap<number>();
       const model: { key: number; item: number }[] = [];
       for (const [item, key] of operations.entries()) {
         if (key !== null) {

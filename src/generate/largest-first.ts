@@ -2,7 +2,7 @@
  * A binary heap that gives the item of the largest key first; among equal keys the one that was pushed
  * first. Trees of guesses grow by it.
  */
-export class LargestFirst<T> {
+export class MaxHeap<T> {
   readonly #items: T[] = [];
   readonly #keys: number[] = [];
   readonly #turns: number[] = [];

@@ -35,7 +35,7 @@ const rules: Readonly<Record<string, Rule>> = {
     expected: "an integer from 0 to 20",
   },
   prefillChunk: positiveCount,
-  maximumDraft: {
+  maxDraft: {
     test: (v) => Number.isSafeInteger(v) && v > 0 && v <= 1024,
     expected: "an integer from 1 to 1024",
   },
@@ -102,7 +102,7 @@ export function promptIds(model: LoadedModel, prompt: Prompt): number[] {
     typeof prompt === "string"
       ? [...model.tokenizer.encodeIds(prompt, { applyLimits: false })]
       : Array.from(prompt);
-  const vocabulary = model.config.vocabularySize;
+  const vocabulary = model.config.vocabSize;
   const wrong = ids.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary);
   if (wrong !== undefined) {
     throw new JetonError(`the prompt holds the id ${wrong}, the model has ${vocabulary} tokens`, {
@@ -111,7 +111,7 @@ export function promptIds(model: LoadedModel, prompt: Prompt): number[] {
     });
   }
   if (ids.length > 0) return ids;
-  const start = model.beginOfSequenceId ?? model.endOfSequenceIds[0];
+  const start = model.bosTokenId ?? model.eosTokenIds[0];
   if (start === undefined || typeof prompt !== "string") {
     throw new JetonError("the prompt is empty and the model has no beginning-of-sequence token", {
       code: "generate-prompt-empty",
@@ -125,13 +125,13 @@ export function promptEmbeddings(
   model: LoadedModel,
   { promptEmbeddings: rows }: GenerateOptions,
 ): Float32Array | undefined {
-  const { width } = model.config;
-  if (rows && (rows.length === 0 || rows.length % width !== 0)) {
+  const { hiddenSize } = model.config;
+  if (rows && (rows.length === 0 || rows.length % hiddenSize !== 0)) {
     throw new JetonError(
-      `promptEmbeddings hold ${rows.length} numbers, expected a multiple of the model's width, ${width}`,
+      `promptEmbeddings hold ${rows.length} numbers, expected a multiple of the model's width, ${hiddenSize}`,
       {
         code: "generate-option-invalid",
-        details: { name: "promptEmbeddings", value: rows.length, expected: width },
+        details: { name: "promptEmbeddings", value: rows.length, expected: hiddenSize },
       },
     );
   }

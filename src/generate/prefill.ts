@@ -2,9 +2,9 @@
 import type { OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
 
 /** A chunk that takes longer than this delays cancelling and other sequences too much. */
-const longestChunkSeconds = 0.5;
+const maxChunkSeconds = 0.5;
 const firstChunk = 256;
-const largestChunk = 1024;
+const maxChunk = 1024;
 
 export interface PrefillOptions {
   /** Fixed chunk size. Default: from the speed of the chunks before. */
@@ -23,7 +23,7 @@ export interface PrefillOptions {
 export async function prefill(
   sequence: OpenSequence,
   ids: readonly number[],
-  last: Pick<SequenceStep, "results" | "topK" | "logits" | "nucleus" | "draws" | "targets">,
+  last: Pick<SequenceStep, "results" | "topK" | "logits" | "nucleus" | "sample" | "targets">,
   options: PrefillOptions = {},
 ): Promise<StepResult> {
   const { embeddings } = options;
@@ -49,8 +49,8 @@ export async function prefill(
     if (final) return result;
     if (options.chunk === undefined) {
       const rate = (part.length / (performance.now() - begin)) * 1000;
-      const fits = Math.floor((rate * longestChunkSeconds) / 64) * 64;
-      size = Math.min(largestChunk, Math.max(64, fits));
+      const fits = Math.floor((rate * maxChunkSeconds) / 64) * 64;
+      size = Math.min(maxChunk, Math.max(64, fits));
     }
   }
 }

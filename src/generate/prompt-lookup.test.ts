@@ -2,15 +2,15 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { createPromptLookup } from "./prompt-lookup.ts";
 import { describeDrafter } from "./testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "./testing/drafter-law.ts";
-import { plainSampling } from "./testing/plain-sampling.ts";
+import { describeDrafterDistribution } from "./testing/drafter-law.ts";
+import { unfilteredSampling } from "./testing/plain-sampling.ts";
 
 describeDrafter({ name: "prompt-lookup", open: () => createPromptLookup() });
 
-describeDrafterLaw({ name: "prompt-lookup", open: () => createPromptLookup() });
+describeDrafterDistribution({ name: "prompt-lookup", open: () => createPromptLookup() });
 
-const sampling = plainSampling;
-const wide = { maximumNodes: 100, maximumDepth: 100, leastExpected: 0 };
+const sampling = unfilteredSampling;
+const wide = { maxNodes: 100, maxDepth: 100, minAcceptanceProbability: 0 };
 
 describe("prompt lookup", () => {
   test("guesses what followed the longest match that is not longer than three, the latest first", () => {
@@ -28,11 +28,11 @@ describe("prompt lookup", () => {
   test("confidence follows what came true", async () => {
     const sequence = createPromptLookup().begin({ promptIds: [], sampling });
     const ids = [7, 8, 7];
-    const before = (await sequence.propose({ ids, ...wide })).expected![0]!;
+    const before = (await sequence.propose({ ids, ...wide })).acceptanceProbabilities![0]!;
     for (let count = 0; count < 50; count++) {
       const tree = await sequence.propose({ ids, ...wide });
       sequence.observe({
-        decided: [5],
+        emitted: [5],
         ids,
         seconds: 0,
         rows: {
@@ -42,11 +42,13 @@ describe("prompt lookup", () => {
           topLogits: new Float32Array(0),
           logSumExp: new Float32Array(1),
         },
-        verdict: { tree, accepted: [], refused: [0] },
+        verdict: { tree, accepted: [], rejected: [0] },
       });
     }
-    expect((await sequence.propose({ ids, ...wide })).expected![0]!).toBeLessThan(before / 4);
-    const { ids: none } = await sequence.propose({ ids, ...wide, leastExpected: 0.5 });
+    expect((await sequence.propose({ ids, ...wide })).acceptanceProbabilities![0]!).toBeLessThan(
+      before / 4,
+    );
+    const { ids: none } = await sequence.propose({ ids, ...wide, minAcceptanceProbability: 0.5 });
     expect(none).toHaveLength(0);
   });
 });
@@ -59,12 +61,12 @@ function bruteForce(ids: readonly number[], longest: number, length: number): nu
         (_, at) => ids[end - size + at] === ids[ids.length - size + at],
       );
       if (!same.every(Boolean)) continue;
-      const guesses: number[] = [];
-      while (guesses.length < length) {
-        const at = end + guesses.length;
-        guesses.push(at < ids.length ? ids[at]! : guesses[at - ids.length]!);
+      const drafts: number[] = [];
+      while (drafts.length < length) {
+        const at = end + drafts.length;
+        drafts.push(at < ids.length ? ids[at]! : drafts[at - ids.length]!);
       }
-      return guesses;
+      return drafts;
     }
   }
   return [];

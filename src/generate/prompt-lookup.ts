@@ -9,7 +9,7 @@ import { type Drafter, type DraftSequence, type DraftTree, emptyTree } from "./d
 
 export interface PromptLookupOptions {
   /** Longest end of the text that is looked up, in tokens. Default 3. */
-  longestMatch?: number;
+  maxMatch?: number;
   /** Shortest. Default 1. */
   shortestMatch?: number;
   /** Most tokens of one guess. Default 32. */
@@ -17,28 +17,28 @@ export interface PromptLookupOptions {
 }
 
 /** Matches are judged by their length in tokens, up to this. */
-const longestJudged = 16;
+const maxJudged = 16;
 
 /** Accepted and tested guesses by length of the match before them, forgotten slowly. */
 class MatchConfidence {
-  readonly #accepted: Float64Array = new Float64Array(longestJudged + 1);
-  readonly #tested: Float64Array = new Float64Array(longestJudged + 1);
+  readonly #accepted: Float64Array = new Float64Array(maxJudged + 1);
+  readonly #tested: Float64Array = new Float64Array(maxJudged + 1);
 
   constructor() {
     // A start that is worth a few guesses: long matches are trusted more.
-    for (let length = 0; length <= longestJudged; length++) {
+    for (let length = 0; length <= maxJudged; length++) {
       this.#tested[length] = 4;
       this.#accepted[length] = 4 * (1 - 0.8 / (1 + length));
     }
   }
 
   of(length: number): number {
-    const at = Math.min(length, longestJudged);
+    const at = Math.min(length, maxJudged);
     return this.#accepted[at]! / this.#tested[at]!;
   }
 
   learn(length: number, accepted: boolean): void {
-    const at = Math.min(length, longestJudged);
+    const at = Math.min(length, maxJudged);
     this.#accepted[at] = this.#accepted[at]! * 0.99 + (accepted ? 1 : 0);
     this.#tested[at] = this.#tested[at]! * 0.99 + 1;
   }
@@ -51,23 +51,23 @@ class MatchConfidence {
  * const result = await complete(model, prompt, { drafter: createPromptLookup() });
  */
 export function createPromptLookup(options: PromptLookupOptions = {}): Drafter {
-  const { longestMatch = 3, shortestMatch = 1, length = 32 } = options;
+  const { maxMatch = 3, shortestMatch = 1, length = 32 } = options;
   const confidence = new MatchConfidence();
   return {
     name: "prompt-lookup",
     candidates: 0,
-    begin: () => lookUp({ longestMatch, shortestMatch, length }, confidence),
+    begin: () => lookUp({ maxMatch, shortestMatch, length }, confidence),
     close() {},
   };
 }
 
 function lookUp(
-  { longestMatch, shortestMatch, length }: Required<PromptLookupOptions>,
+  { maxMatch, shortestMatch, length }: Required<PromptLookupOptions>,
   confidence: MatchConfidence,
 ): DraftSequence {
   /** For each length of match: hash of an n-gram to the position after its last occurrence. */
   const indices = Array.from(
-    { length: longestMatch - shortestMatch + 1 },
+    { length: maxMatch - shortestMatch + 1 },
     () => new Map<number, number>(),
   );
   let indexed = 0;
@@ -93,29 +93,33 @@ function lookUp(
   };
 
   return {
-    propose({ ids, maximumNodes, maximumDepth, leastExpected }): DraftTree {
+    propose({ ids, maxNodes, maxDepth, minAcceptanceProbability }): DraftTree {
       const from = find(ids);
       if (from < 0) return emptyTree;
-      matched = commonEnd(ids, from, longestJudged);
-      const most = Math.min(length, maximumNodes, maximumDepth);
-      const guesses: number[] = [];
+      matched = commonEnd(ids, from, maxJudged);
+      const most = Math.min(length, maxNodes, maxDepth);
+      const drafts: number[] = [];
       const expected: number[] = [];
       let chance = 1;
-      while (guesses.length < most) {
-        chance *= confidence.of(matched + guesses.length);
-        if (chance < leastExpected) break;
+      while (drafts.length < most) {
+        chance *= confidence.of(matched + drafts.length);
+        if (chance < minAcceptanceProbability) break;
         // A copy that reaches its own beginning goes on: the text repeats itself.
-        const at = from + guesses.length;
-        guesses.push(at < ids.length ? ids[at]! : guesses[at - ids.length]!);
+        const at = from + drafts.length;
+        drafts.push(at < ids.length ? ids[at]! : drafts[at - ids.length]!);
         expected.push(chance);
       }
-      return { ids: guesses, parents: guesses.map((_, node) => node - 1), expected };
+      return {
+        ids: drafts,
+        parents: drafts.map((_, node) => node - 1),
+        acceptanceProbabilities: expected,
+      };
     },
     observe({ verdict }) {
       if (!verdict) return;
-      const { accepted, refused } = verdict;
+      const { accepted, rejected } = verdict;
       for (let depth = 0; depth < accepted.length; depth++) confidence.learn(matched + depth, true);
-      if (refused.length > 0) confidence.learn(matched + accepted.length, false);
+      if (rejected.length > 0) confidence.learn(matched + accepted.length, false);
     },
     end() {},
   };

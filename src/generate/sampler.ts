@@ -27,7 +27,7 @@ export interface TokenDistribution {
 }
 
 /** A sampler that keeps at most this many tokens reads them from a step's most probable ones. */
-const mostCandidates = 64;
+const maxCandidates = 64;
 
 /** Candidates among which a nucleus is sought; a wider one asks for all logits. */
 const nucleusCandidates = 128;
@@ -44,13 +44,13 @@ export function rowRequest(
   const { temperature, topK, topP, repetitionPenalty } = sampling;
   if (repetitionPenalty !== 1) return { topK: 1, logits: true };
   if (isGreedy(sampling)) return { topK: 1, logits: false };
-  if (topK > 0 && topK <= mostCandidates) return { topK, logits: false };
+  if (topK > 0 && topK <= maxCandidates) return { topK, logits: false };
   if (topK > 0 || topP === 1) return { topK: 1, logits: true };
   return { topK: nucleusCandidates, logits: false, nucleus: { temperature, topP } };
 }
 
 /** True where a step can draw the token itself: the law is the temperature's, cut at min-p alone. */
-export function isDrawnInStep(sampling: Sampling): boolean {
+export function isSampledInStep(sampling: Sampling): boolean {
   const { temperature, topK, topP, repetitionPenalty } = sampling;
   return temperature > 0 && topK === 0 && topP === 1 && repetitionPenalty === 1;
 }
@@ -82,13 +82,13 @@ export function tokenDistribution(
   sampling: Sampling,
   ids?: Int32Array,
 ): TokenDistribution {
-  const law = lawById(logits, sampling, ids);
-  const order = Int32Array.from(law.ids.keys()).sort(
-    (a, b) => law.probabilities[b]! - law.probabilities[a]! || a - b,
+  const distribution = distributionById(logits, sampling, ids);
+  const order = Int32Array.from(distribution.ids.keys()).sort(
+    (a, b) => distribution.probabilities[b]! - distribution.probabilities[a]! || a - b,
   );
   return {
-    ids: order.map((index) => law.ids[index]!),
-    probabilities: Float64Array.from(order, (index) => law.probabilities[index]!),
+    ids: order.map((index) => distribution.ids[index]!),
+    probabilities: Float64Array.from(order, (index) => distribution.probabilities[index]!),
   };
 }
 
@@ -99,7 +99,7 @@ export function tokenDistribution(
  *
  * @param mass of all tokens at the temperature, where `ids` are the most probable of more
  */
-function lawById(
+function distributionById(
   logits: Float32Array,
   sampling: Sampling,
   ids?: Int32Array,
@@ -203,7 +203,7 @@ function atLeast(logits: Float32Array, floor: number): Int32Array {
  *
  * @param test number of the test of a drafted sibling at this position; absent: the token's own draw
  */
-export function drawFor(sampling: Sampling, position: number, test?: number): number {
+export function uniformFor(sampling: Sampling, position: number, test?: number): number {
   const { seed, sequence } = sampling;
   return test === undefined
     ? createRandom(seed, "token", sequence, position).uniform()
@@ -240,7 +240,7 @@ export function rowDistribution(
     const from = row * candidates;
     const to = from + Math.min(candidates, topK);
     const [logits, ids] = [result.topLogits.subarray(from, to), result.topIds.subarray(from, to)];
-    return lawById(logits, sampling, ids, nucleus && result.nucleusMass![row]!);
+    return distributionById(logits, sampling, ids, nucleus && result.nucleusMass![row]!);
   }
   const vocabulary = result.logits!.length / result.logSumExp.length;
   let logits: Float32Array = result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
@@ -249,7 +249,7 @@ export function rowDistribution(
     logits = logits.slice();
     penalizeRepetition(logits, seen, sampling.repetitionPenalty);
   }
-  return lawById(logits, sampling);
+  return distributionById(logits, sampling);
 }
 
 /** Chooses the token at `position`, which follows row `row` of a step. */
@@ -260,12 +260,14 @@ export function chooseToken(
   seen: SeenTokens,
   position: number,
 ): number {
-  const { topIds, logSumExp, drawnIds } = result;
+  const { topIds, logSumExp, sampledIds } = result;
   const first = (row * topIds.length) / logSumExp.length;
   // Not finite where any of the logits is not a number: then no order of them means anything.
   checkFinite(logSumExp[row]!);
   if (isGreedy(sampling) && sampling.repetitionPenalty === 1) return topIds[first]!;
-  if (drawnIds) return drawnIds[row]!;
-  const law = rowDistribution(result, row, sampling, seen);
-  return law.ids.length === 1 ? law.ids[0]! : pickToken(law, drawFor(sampling, position));
+  if (sampledIds) return sampledIds[row]!;
+  const distribution = rowDistribution(result, row, sampling, seen);
+  return distribution.ids.length === 1
+    ? distribution.ids[0]!
+    : pickToken(distribution, uniformFor(sampling, position));
 }

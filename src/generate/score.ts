@@ -109,7 +109,7 @@ function beginning(model: LoadedModel): number[] {
   // Whether a text begins with a special token is the tokenizer's own rule.
   const empty = [...model.tokenizer.encodeIds("", { applyLimits: false })];
   if (empty.length > 0) return empty;
-  return model.beginOfSequenceId === undefined ? [] : [model.beginOfSequenceId];
+  return model.bosTokenId === undefined ? [] : [model.bosTokenId];
 }
 
 interface Window {

@@ -2,7 +2,7 @@
  * What guessing ahead brought: counted forward by forward.
  */
 import type { DraftTree } from "./drafter.ts";
-import type { DraftWalk } from "./verify.ts";
+import type { Verification } from "./verify.ts";
 
 /** How the guesses at one depth fared. */
 export interface DepthStatistics {
@@ -17,7 +17,7 @@ export interface DepthStatistics {
 /** What one drafter contributed; `none` stands for plain forwards. */
 export interface DrafterShare {
   readonly drafter: string;
-  readonly forwards: number;
+  readonly forwardPasses: number;
   readonly drafted: number;
   readonly accepted: number;
 }
@@ -26,14 +26,14 @@ export interface DrafterShare {
 export interface DraftStatistics {
   /** The drafter that the request asked for. */
   readonly drafter: string;
-  readonly forwards: number;
+  readonly forwardPasses: number;
   /** Tokens that these forwards decided. */
   readonly tokens: number;
   /** Nodes of all trees. */
   readonly drafted: number;
   readonly accepted: number;
   /** Mean accepted length: tokens for each forward, the model's own included. */
-  readonly tokensPerForward: number;
+  readonly meanAcceptanceLength: number;
   readonly byDepth: readonly DepthStatistics[];
   /** By the drafter that was chosen, most forwards first. */
   readonly byDrafter: readonly DrafterShare[];
@@ -50,7 +50,7 @@ export class DraftCounter {
   readonly #drafter: string;
   readonly #byDepth: Mutable<DepthStatistics>[] = [];
   readonly #shares: Map<string, Mutable<DrafterShare>> = new Map();
-  #forwards = 0;
+  #forwardPasses = 0;
   #tokens = 0;
   #drafted = 0;
   #accepted = 0;
@@ -64,24 +64,24 @@ export class DraftCounter {
   }
 
   /** Counts one forward. @param drafter whose tree it was */
-  count(drafter: string, tree: DraftTree, walk: DraftWalk): void {
+  count(drafter: string, tree: DraftTree, walk: Verification): void {
     const nodes = tree.ids.length;
     const accepted = walk.accepted.length;
-    this.#forwards++;
-    this.#tokens += walk.decided.length;
+    this.#forwardPasses++;
+    this.#tokens += walk.emitted.length;
     this.#drafted += nodes;
     this.#accepted += accepted;
     const name = nodes === 0 ? "none" : drafter;
     let share = this.#shares.get(name);
     if (!share) {
-      share = { drafter: name, forwards: 0, drafted: 0, accepted: 0 };
+      share = { drafter: name, forwardPasses: 0, drafted: 0, accepted: 0 };
       this.#shares.set(name, share);
     }
-    share.forwards++;
+    share.forwardPasses++;
     share.drafted += nodes;
     share.accepted += accepted;
     // The walk tried one depth more than it was accepted at, unless the tree ended there.
-    const tried = accepted + (walk.refused.length > 0 && this.#endedRefused(tree, walk) ? 1 : 0);
+    const tried = accepted + (walk.rejected.length > 0 && this.#endedRejected(tree, walk) ? 1 : 0);
     for (let depth = 1; depth <= tried; depth++) {
       this.#byDepth[depth - 1] ??= { depth, tried: 0, accepted: 0 };
       const entry = this.#byDepth[depth - 1]!;
@@ -91,23 +91,23 @@ export class DraftCounter {
   }
 
   /** True where the last row that the walk reached had children, none of which was accepted. */
-  #endedRefused(tree: DraftTree, walk: DraftWalk): boolean {
+  #endedRejected(tree: DraftTree, walk: Verification): boolean {
     const last = walk.accepted.at(-1) ?? -1;
-    return tree.parents[walk.refused.at(-1)!] === last;
+    return tree.parents[walk.rejected.at(-1)!] === last;
   }
 
   result(): DraftStatistics {
     return {
       drafter: this.#drafter,
-      forwards: this.#forwards,
+      forwardPasses: this.#forwardPasses,
       tokens: this.#tokens,
       drafted: this.#drafted,
       accepted: this.#accepted,
-      tokensPerForward: this.#forwards === 0 ? 0 : this.#tokens / this.#forwards,
+      meanAcceptanceLength: this.#forwardPasses === 0 ? 0 : this.#tokens / this.#forwardPasses,
       byDepth: this.#byDepth.map((entry) => ({ ...entry })),
       byDrafter: [...this.#shares.values()]
         .map((share) => ({ ...share }))
-        .sort((a, b) => b.forwards - a.forwards),
+        .sort((a, b) => b.forwardPasses - a.forwardPasses),
       draftSeconds: this.draftTime / 1000,
       forwardSeconds: this.forwardTime / 1000,
       verifySeconds: this.verifyTime / 1000,

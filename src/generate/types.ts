@@ -31,7 +31,7 @@ export interface GenerateOptions extends SamplingOptions {
   /** Generation ends at these ids besides the model's own end-of-sequence ids. */
   stopIds?: readonly number[];
   /** True: end-of-sequence ids are generated like any other token. Default false. */
-  ignoreEndOfSequence?: boolean;
+  ignoreEos?: boolean;
   /**
    * Guesses tokens ahead, many of which one forward verifies. The text is the same as without: token
    * for token with greedy decoding and deterministic drafters, in law with drafters that sample.
@@ -39,7 +39,7 @@ export interface GenerateOptions extends SamplingOptions {
    */
   drafter?: Drafter;
   /** Most guesses of one forward, at most 1,024. Default 64; drafters may stop earlier. */
-  maximumDraft?: number;
+  maxDraft?: number;
   /** Number of the sequence for keyed randomness, where one request asks for several. Default 0. */
   sequence?: number;
   /** Also report this many of the most probable tokens of every step, at most 20. Default 0. */

@@ -4,10 +4,15 @@ import { createRandom, JetonError, type Random } from "../core/index.ts";
 import type { Drafter, DraftTree } from "./drafter.ts";
 import { complete } from "./generate.ts";
 import { type GTestResult, gTest } from "./measure/g-test.ts";
-import { createLawModel } from "./measure/law-model.ts";
+import { createDistributionModel } from "./measure/law-model.ts";
 import { pickToken, type TokenDistribution } from "./sampler.ts";
-import { describeDrafterLaw, testDrafterLaw } from "./testing/drafter-law.ts";
-import { checkTree, type DraftWalk, walkMatching, walkSampled } from "./verify.ts";
+import { describeDrafterDistribution, testDrafterDistribution } from "./testing/drafter-law.ts";
+import {
+  checkTree,
+  type Verification,
+  verifyExactMatch,
+  verifyRejectionSampling,
+} from "./verify.ts";
 
 const vocabulary = 5;
 const length = 3;
@@ -16,24 +21,24 @@ const runs = 20_000;
 type Path = readonly number[];
 
 /** Laws of a world in which the next token depends on the whole path. */
-function keyedLaw(world: string, temperature: number): (path: Path) => TokenDistribution {
+function keyedDistribution(world: string, temperature: number): (path: Path) => TokenDistribution {
   const known = new Map<string, TokenDistribution>();
   return (path) => {
     const key = path.join(" ");
-    let law = known.get(key);
-    if (!law) {
+    let distribution = known.get(key);
+    if (!distribution) {
       const random = createRandom(7, world, ...path);
       const mass = Float64Array.from({ length: vocabulary }, () =>
         Math.exp((1.3 * random.normal()) / temperature),
       );
       const total = mass.reduce((a, b) => a + b, 0);
-      law = {
+      distribution = {
         ids: Int32Array.from(mass.keys()),
         probabilities: mass.map((value) => value / total),
       };
-      known.set(key, law);
+      known.set(key, distribution);
     }
-    return law;
+    return distribution;
   };
 }
 
@@ -43,30 +48,38 @@ interface World {
 }
 
 /** Draws trees without replacement from the draft's laws: `widths[depth]` children of each node. */
-function drawTree(world: World, path: Path, widths: readonly number[], random: Random): DraftTree {
+function sampleTree(
+  world: World,
+  path: Path,
+  widths: readonly number[],
+  random: Random,
+): DraftTree {
   const ids: number[] = [];
   const parents: number[] = [];
-  const laws: (TokenDistribution | undefined)[] = [undefined];
+  const distributions: (TokenDistribution | undefined)[] = [undefined];
   let level: { node: number; path: Path }[] = [{ node: -1, path }];
   for (const width of widths) {
     const next: typeof level = [];
     for (const { node, path: above } of level) {
-      const law = world.draft(above);
-      laws[node + 1] = law;
-      const rest = law.probabilities.slice();
+      const distribution = world.draft(above);
+      distributions[node + 1] = distribution;
+      const rest = distribution.probabilities.slice();
       for (let child = 0; child < width; child++) {
         const left = rest.reduce((a, b) => a + b, 0);
-        const id = pickToken({ ids: law.ids, probabilities: rest }, random.uniform() * left);
+        const id = pickToken(
+          { ids: distribution.ids, probabilities: rest },
+          random.uniform() * left,
+        );
         rest[id] = 0;
         ids.push(id);
         parents.push(node);
-        laws.push(undefined);
+        distributions.push(undefined);
         next.push({ node: ids.length - 1, path: [...above, id] });
       }
     }
     level = next;
   }
-  return { ids, parents, laws };
+  return { ids, parents, draftDistributions: distributions };
 }
 
 /** The most probable tokens of the draft: the same tree every time. */
@@ -98,18 +111,22 @@ function pathOf(tree: DraftTree, row: number): number[] {
 
 type Verify = (
   tree: DraftTree,
-  law: (row: number) => TokenDistribution,
+  distribution: (row: number) => TokenDistribution,
   random: Random,
-) => DraftWalk;
+) => Verification;
 
-const matching: Verify = (tree, law, random) =>
-  walkMatching(tree, (row) => pickToken(law(row), random.uniform()));
+const matching: Verify = (tree, distribution, random) =>
+  verifyExactMatch(tree, (row) => pickToken(distribution(row), random.uniform()));
 
-const residual: Verify = (tree, law, random) =>
-  walkSampled(tree, { law, draw: () => random.uniform(), test: () => random.uniform() });
+const residual: Verify = (tree, distribution, random) =>
+  verifyRejectionSampling(tree, {
+    distribution,
+    draw: () => random.uniform(),
+    test: () => random.uniform(),
+  });
 
 /** Wrong: every branch draws for itself, and the longest agreement wins. */
-const independent: Verify = (tree, law, random) => {
+const independent: Verify = (tree, distribution, random) => {
   const leaves = [...tree.ids.keys()].filter((node) => !tree.parents.includes(node));
   let best: number[] = [];
   for (const leaf of leaves) {
@@ -117,14 +134,14 @@ const independent: Verify = (tree, law, random) => {
     for (let node = leaf; node >= 0; node = tree.parents[node]!) nodes.unshift(node);
     const agreed: number[] = [];
     for (const node of nodes) {
-      const drawn = pickToken(law(tree.parents[node]! + 1), random.uniform());
+      const drawn = pickToken(distribution(tree.parents[node]! + 1), random.uniform());
       if (drawn !== tree.ids[node]) break;
       agreed.push(node);
     }
     if (agreed.length > best.length) best = agreed;
   }
-  const own = pickToken(law((best.at(-1) ?? -1) + 1), random.uniform());
-  return { accepted: best, refused: [], decided: [...best.map((node) => tree.ids[node]!), own] };
+  const own = pickToken(distribution((best.at(-1) ?? -1) + 1), random.uniform());
+  return { accepted: best, rejected: [], emitted: [...best.map((node) => tree.ids[node]!), own] };
 };
 
 /** Wrong: nodes that the draft finds improbable are cut from the tree after they were drawn. */
@@ -132,21 +149,21 @@ function prune(tree: DraftTree): DraftTree {
   const kept = new Map<number, number>([[-1, -1]]);
   const ids: number[] = [];
   const parents: number[] = [];
-  const laws: (TokenDistribution | undefined)[] = [tree.laws![0]];
+  const distributions: (TokenDistribution | undefined)[] = [tree.draftDistributions![0]];
   for (let node = 0; node < tree.ids.length; node++) {
     const parent = kept.get(tree.parents[node]!);
-    const law = tree.laws![tree.parents[node]! + 1]!;
-    if (parent === undefined || law.probabilities[tree.ids[node]!]! < 0.25) continue;
+    const distribution = tree.draftDistributions![tree.parents[node]! + 1]!;
+    if (parent === undefined || distribution.probabilities[tree.ids[node]!]! < 0.25) continue;
     kept.set(node, ids.length);
     ids.push(tree.ids[node]!);
     parents.push(parent);
-    laws.push(tree.laws![node + 1]);
+    distributions.push(tree.draftDistributions![node + 1]);
   }
-  return { ids, parents, laws };
+  return { ids, parents, draftDistributions: distributions };
 }
 
 /** Decodes texts of `length` tokens and tests their law. */
-function lawOf(
+function distributionOf(
   world: World,
   propose: (path: Path, random: Random) => DraftTree,
   verify: Verify,
@@ -157,8 +174,8 @@ function lawOf(
     const text: number[] = [];
     while (text.length < length) {
       const tree = propose(text, random);
-      const law = (row: number) => world.target([...text, ...pathOf(tree, row)]);
-      text.push(...verify(tree, law, random).decided);
+      const distribution = (row: number) => world.target([...text, ...pathOf(tree, row)]);
+      text.push(...verify(tree, distribution, random).emitted);
     }
     const key = text.slice(0, length).join(" ");
     counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -181,8 +198,8 @@ function lawOf(
 
 describe.each([1, 0.5])("verification at temperature %d", (temperature) => {
   const world: World = {
-    target: keyedLaw("target", temperature),
-    draft: keyedLaw("draft", temperature),
+    target: keyedDistribution("target", temperature),
+    draft: keyedDistribution("draft", temperature),
   };
   const close: World = { ...world, draft: world.target };
   const report = (name: string, { statistic, pValue }: GTestResult): number => {
@@ -191,43 +208,49 @@ describe.each([1, 0.5])("verification at temperature %d", (temperature) => {
   };
 
   test.each([[[1, 1]], [[3, 2]], [[5, 2]]])("sampled trees of widths %j keep the law", (widths) => {
-    const propose = (path: Path, random: Random) => drawTree(world, path, widths, random);
-    expect(report(`sampled ${widths}`, lawOf(world, propose, residual))).toBeGreaterThan(1e-3);
+    const propose = (path: Path, random: Random) => sampleTree(world, path, widths, random);
+    expect(report(`sampled ${widths}`, distributionOf(world, propose, residual))).toBeGreaterThan(
+      1e-3,
+    );
   });
 
   test("sampled trees of the target's own law keep it, and are accepted at the first child", () => {
-    const propose = (path: Path, random: Random) => drawTree(close, path, [2, 2], random);
-    let refused = 0;
-    const verify: Verify = (tree, law, random) => {
-      const walk = residual(tree, law, random);
-      refused += walk.refused.length + 2 - walk.accepted.length;
+    const propose = (path: Path, random: Random) => sampleTree(close, path, [2, 2], random);
+    let rejected = 0;
+    const verify: Verify = (tree, distribution, random) => {
+      const walk = residual(tree, distribution, random);
+      rejected += walk.rejected.length + 2 - walk.accepted.length;
       return walk;
     };
-    expect(report("own law", lawOf(close, propose, verify))).toBeGreaterThan(1e-3);
-    expect(refused).toBe(0);
+    expect(report("own law", distributionOf(close, propose, verify))).toBeGreaterThan(1e-3);
+    expect(rejected).toBe(0);
   });
 
   test("deterministic trees keep the law", () => {
     const propose = (path: Path) => bestTree(world, path, [3, 2]);
-    expect(report("deterministic", lawOf(world, propose, matching))).toBeGreaterThan(1e-3);
+    expect(report("deterministic", distributionOf(world, propose, matching))).toBeGreaterThan(1e-3);
   });
 
   test("a sampled tree keeps the law by matching too: the choice does not look at the tree", () => {
-    const propose = (path: Path, random: Random) => drawTree(world, path, [3, 2], random);
-    expect(report("matched", lawOf(world, propose, matching))).toBeGreaterThan(1e-3);
+    const propose = (path: Path, random: Random) => sampleTree(world, path, [3, 2], random);
+    expect(report("matched", distributionOf(world, propose, matching))).toBeGreaterThan(1e-3);
   });
 
   test("wrong verifications are found out: independent draws, pruning after drawing, fixed trees as draws", () => {
     const fixed = (path: Path) => bestTree(world, path, [3, 2]);
-    expect(report("wrong: independent", lawOf(world, fixed, independent))).toBeLessThan(1e-9);
-    const pruned = (path: Path, random: Random) => prune(drawTree(world, path, [3, 2], random));
-    expect(report("wrong: pruned", lawOf(world, pruned, residual))).toBeLessThan(1e-9);
-    const asDraws = (path: Path): DraftTree => {
+    expect(report("wrong: independent", distributionOf(world, fixed, independent))).toBeLessThan(
+      1e-9,
+    );
+    const pruned = (path: Path, random: Random) => prune(sampleTree(world, path, [3, 2], random));
+    expect(report("wrong: pruned", distributionOf(world, pruned, residual))).toBeLessThan(1e-9);
+    const asSamples = (path: Path): DraftTree => {
       const tree = bestTree(world, path, [3]);
-      const laws = [world.draft(path), ...Array.from(tree.ids, () => undefined)];
-      return { ...tree, laws };
+      const distributions = [world.draft(path), ...Array.from(tree.ids, () => undefined)];
+      return { ...tree, draftDistributions: distributions };
     };
-    expect(report("wrong: not drawn", lawOf(world, asDraws, residual))).toBeLessThan(1e-9);
+    expect(report("wrong: not drawn", distributionOf(world, asSamples, residual))).toBeLessThan(
+      1e-9,
+    );
   });
 });
 
@@ -237,9 +260,9 @@ describe("the walk through the whole loop", () => {
     name: "sampler",
     candidates: 0,
     begin: ({ sampling }) => ({
-      propose({ ids, maximumDepth }) {
+      propose({ ids, maxDepth }) {
         const random = createRandom(sampling.seed, "sampler", ids.length);
-        const law = (path: Path): TokenDistribution => {
+        const distribution = (path: Path): TokenDistribution => {
           const keyed = createRandom(5, ids.at(-1)!, ...path);
           const mass = Float64Array.from({ length: 6 }, () => Math.exp(keyed.normal()));
           const total = mass.reduce((a, b) => a + b, 0);
@@ -248,8 +271,8 @@ describe("the walk through the whole loop", () => {
             probabilities: mass.map((value) => value / total),
           };
         };
-        const world: World = { target: law, draft: law };
-        const tree = drawTree(world, [], [2, 2].slice(0, maximumDepth), random);
+        const world: World = { target: distribution, draft: distribution };
+        const tree = sampleTree(world, [], [2, 2].slice(0, maxDepth), random);
         return pruneAfter ? prune(tree) : tree;
       },
       observe() {},
@@ -258,17 +281,20 @@ describe("the walk through the whole loop", () => {
     close() {},
   });
 
-  describeDrafterLaw({ name: "a sampler of its own laws", open: () => sampler(false) });
+  describeDrafterDistribution({ name: "a sampler of its own laws", open: () => sampler(false) });
 
   test("pruning after drawing is found out there too", { timeout: 120_000 }, async () => {
     const subject = { name: "pruned", open: () => sampler(true) };
-    const result = await testDrafterLaw(subject, { runs: 20_000, sampling: { temperature: 1 } });
+    const result = await testDrafterDistribution(subject, {
+      runs: 20_000,
+      sampling: { temperature: 1 },
+    });
     expect(result.pValue).toBeLessThan(1e-9);
   });
 });
 
 describe("checkTree", () => {
-  const limits = { vocabularySize: 10, maximumNodes: 6, maximumDepth: 3 };
+  const limits = { vocabSize: 10, maxNodes: 6, maxDepth: 3 };
   const codeOf = (tree: DraftTree): string => {
     try {
       checkTree(tree, limits);
@@ -280,7 +306,9 @@ describe("checkTree", () => {
 
   test("accepts trees and names what is none", () => {
     expect(codeOf({ ids: [], parents: [] })).toBe("fine");
-    expect(codeOf({ ids: [1, 1, 9], parents: [-1, -1, 0], expected: [1, 0.5, 0] })).toBe("fine");
+    expect(
+      codeOf({ ids: [1, 1, 9], parents: [-1, -1, 0], acceptanceProbabilities: [1, 0.5, 0] }),
+    ).toBe("fine");
     for (const tree of [
       { ids: [1], parents: [] },
       { ids: [1], parents: [0] },
@@ -300,7 +328,7 @@ describe("checkTree", () => {
   });
 
   test("a hostile drafter ends the request with its fault, and frees the sequence", async () => {
-    const model = createLawModel();
+    const model = createDistributionModel();
     const drafter: Drafter = {
       name: "hostile",
       candidates: 0,
@@ -323,23 +351,23 @@ describe("checkTree", () => {
       fc.property(tree, fc.nat(), fc.option(fc.nat(3)), (drawn, seed, end) => {
         const ends = new Set(end === null ? [] : [end]);
         const choose = (row: number): number => createRandom(seed, row).integer(4);
-        const walk = walkMatching(drawn, choose, ends);
+        const walk = verifyExactMatch(drawn, choose, ends);
         let node = -1;
         const visited = [0];
         for (const [index, next] of walk.accepted.entries()) {
           expect(drawn.parents[next]).toBe(node);
-          expect(drawn.ids[next]).toBe(walk.decided[index]);
-          expect(walk.decided[index]).toBe(choose(node + 1));
+          expect(drawn.ids[next]).toBe(walk.emitted[index]);
+          expect(walk.emitted[index]).toBe(choose(node + 1));
           node = next;
           visited.push(node + 1);
         }
         const ended = walk.accepted.length > 0 && ends.has(drawn.ids[node]!);
-        expect(walk.decided).toHaveLength(walk.accepted.length + (ended ? 0 : 1));
-        if (!ended) expect(walk.decided.at(-1)).toBe(choose(node + 1));
+        expect(walk.emitted).toHaveLength(walk.accepted.length + (ended ? 0 : 1));
+        if (!ended) expect(walk.emitted.at(-1)).toBe(choose(node + 1));
         // Whoever was refused is a child of a visited row, and carries another token than was chosen.
-        for (const refused of walk.refused) {
-          expect(visited).toContain(drawn.parents[refused]! + 1);
-          expect(drawn.ids[refused]).not.toBe(choose(drawn.parents[refused]! + 1));
+        for (const rejected of walk.rejected) {
+          expect(visited).toContain(drawn.parents[rejected]! + 1);
+          expect(drawn.ids[rejected]).not.toBe(choose(drawn.parents[rejected]! + 1));
         }
       }),
     );

@@ -3,10 +3,10 @@
  *
  * Two rules, both exact:
  *
- * - `walkMatching`, for deterministic trees and for greedy decoding: the token of each visited row is
+ * - `verifyExactMatch`, for deterministic trees and for greedy decoding: the token of each visited row is
  *   chosen as plain decoding chooses it, and the walk goes on where a child carries it. The choice
  *   does not look at the tree, so the text is that of plain decoding, token for token.
- * - `walkSampled`, for trees whose siblings were drawn without replacement from a known law
+ * - `verifyRejectionSampling`, for trees whose siblings were drawn without replacement from a known law
  *   (SpecInfer's residual rule in Sequoia's and DySpec's form): child y, drawn from d, is accepted
  *   with probability min(1, t(y) / d(y)); after a refusal the target t becomes max(t - d, 0) and d
  *   loses y, both renormalized. Whatever is emitted has the law t.
@@ -18,16 +18,16 @@ import { pickToken, type TokenDistribution } from "./sampler.ts";
 const noEnds: ReadonlySet<number> = new Set();
 
 /** Where a walk went. */
-export interface DraftWalk {
+export interface Verification {
   /** Accepted nodes, from the root down. */
   readonly accepted: number[];
   /** Nodes that were compared with the model's choice and refused. */
-  readonly refused: number[];
+  readonly rejected: number[];
   /**
    * Tokens that the walk decided: those of the accepted nodes, then the model's own. Without the
    * latter where the last accepted node carries a token that ends the text.
    */
-  readonly decided: number[];
+  readonly emitted: number[];
 }
 
 /**
@@ -37,23 +37,23 @@ export interface DraftWalk {
  *   called once per visited row, from the root down, `depth` tokens after the root's
  * @param ends tokens after which nothing follows
  */
-export function walkMatching(
+export function verifyExactMatch(
   tree: DraftTree,
   choose: (row: number, depth: number) => number,
   ends: ReadonlySet<number> = noEnds,
-): DraftWalk {
+): Verification {
   const { ids, parents } = tree;
-  const walk: DraftWalk = { accepted: [], refused: [], decided: [] };
+  const walk: Verification = { accepted: [], rejected: [], emitted: [] };
   let node = -1;
   for (;;) {
-    const token = choose(node + 1, walk.decided.length);
-    walk.decided.push(token);
+    const token = choose(node + 1, walk.emitted.length);
+    walk.emitted.push(token);
     const parent = node;
     let next = -1;
     for (let child = parent + 1; child < ids.length && next < 0; child++) {
       if (parents[child] !== parent) continue;
       if (ids[child] === token) next = child;
-      else walk.refused.push(child);
+      else walk.rejected.push(child);
     }
     if (next < 0) return walk;
     walk.accepted.push(next);
@@ -62,10 +62,10 @@ export function walkMatching(
   }
 }
 
-/** Where `walkSampled` gets laws and randomness from. */
+/** Where `verifyRejectionSampling` gets laws and randomness from. */
 export interface SampledTarget {
   /** The model's law of the token after `row`, under all sampling options; ids ascending. */
-  law(row: number, depth: number): TokenDistribution;
+  distribution(row: number, depth: number): TokenDistribution;
   /** Draw in [0, 1) of the model's own token at `depth`. */
   draw(depth: number): number;
   /** Draw in [0, 1) that decides about the `order`-th child tested at `depth`. */
@@ -73,31 +73,31 @@ export interface SampledTarget {
 }
 
 /** Walks down a sampled tree by testing siblings in the order in which they were drawn. */
-export function walkSampled(
+export function verifyRejectionSampling(
   tree: DraftTree,
   target: SampledTarget,
   ends: ReadonlySet<number> = noEnds,
-): DraftWalk {
-  const { ids, parents, laws = [] } = tree;
-  const walk: DraftWalk = { accepted: [], refused: [], decided: [] };
+): Verification {
+  const { ids, parents, draftDistributions = [] } = tree;
+  const walk: Verification = { accepted: [], rejected: [], emitted: [] };
   let node = -1;
   for (;;) {
-    const depth = walk.decided.length;
-    const law = target.law(node + 1, depth);
-    const residual = new Residual(law, laws[node + 1]);
+    const depth = walk.emitted.length;
+    const distribution = target.distribution(node + 1, depth);
+    const residual = new Residual(distribution, draftDistributions[node + 1]);
     let next = -1;
     let order = 0;
     for (let child = node + 1; child < ids.length && next < 0; child++) {
       if (parents[child] !== node) continue;
       if (residual.accepts(ids[child]!, target.test(depth, order++))) next = child;
-      else walk.refused.push(child);
+      else walk.rejected.push(child);
     }
     if (next < 0) {
-      walk.decided.push(pickToken(residual.law, target.draw(depth)));
+      walk.emitted.push(pickToken(residual.distribution, target.draw(depth)));
       return walk;
     }
     walk.accepted.push(next);
-    walk.decided.push(ids[next]!);
+    walk.emitted.push(ids[next]!);
     if (ends.has(ids[next]!)) return walk;
     node = next;
   }
@@ -112,9 +112,9 @@ class Residual {
   readonly #draft: Float64Array;
   #draftTotal: number;
 
-  constructor(law: TokenDistribution, draft: TokenDistribution | undefined) {
-    this.#ids = law.ids;
-    this.#target = law.probabilities;
+  constructor(distribution: TokenDistribution, draft: TokenDistribution | undefined) {
+    this.#ids = distribution.ids;
+    this.#target = distribution.probabilities;
     const { ids, probabilities } = draft ? ascending(draft) : nothing;
     this.#draftIds = ids;
     this.#draft = probabilities;
@@ -122,7 +122,7 @@ class Residual {
   }
 
   /** The law of the token that is emitted if no further sibling is tested. */
-  get law(): TokenDistribution {
+  get distribution(): TokenDistribution {
     return { ids: this.#ids, probabilities: this.#target };
   }
 
@@ -207,30 +207,36 @@ function indexOfSorted(ids: Int32Array, id: number): number {
  */
 export function checkTree(
   tree: DraftTree,
-  limits: { vocabularySize: number; maximumNodes: number; maximumDepth: number },
+  limits: { vocabSize: number; maxNodes: number; maxDepth: number },
 ): void {
-  const { ids, parents, expected, laws } = tree;
+  const { ids, parents, acceptanceProbabilities, draftDistributions } = tree;
   const nodes = ids.length;
-  if (parents.length !== nodes || (expected && expected.length !== nodes)) {
+  if (
+    parents.length !== nodes ||
+    (acceptanceProbabilities && acceptanceProbabilities.length !== nodes)
+  ) {
     throw proposalInvalid("ids, parents and expected differ in length", {
       ids: nodes,
       parents: parents.length,
-      expected: expected?.length,
+      expected: acceptanceProbabilities?.length,
     });
   }
-  if (nodes > limits.maximumNodes) {
-    throw proposalInvalid(`${nodes} nodes, expected at most ${limits.maximumNodes}`, { nodes });
+  if (nodes > limits.maxNodes) {
+    throw proposalInvalid(`${nodes} nodes, expected at most ${limits.maxNodes}`, { nodes });
   }
-  if (laws && laws.length !== nodes + 1) {
-    throw proposalInvalid(`${laws.length} laws, expected one for the root and each node`, {
-      laws: laws.length,
-      nodes,
-    });
+  if (draftDistributions && draftDistributions.length !== nodes + 1) {
+    throw proposalInvalid(
+      `${draftDistributions.length} laws, expected one for the root and each node`,
+      {
+        laws: draftDistributions.length,
+        nodes,
+      },
+    );
   }
   const depths = new Uint32Array(nodes);
   for (let node = 0; node < nodes; node++) {
     const id = ids[node]!;
-    if (!(Number.isInteger(id) && id >= 0 && id < limits.vocabularySize)) {
+    if (!(Number.isInteger(id) && id >= 0 && id < limits.vocabSize)) {
       throw proposalInvalid(`node ${node} is the token ${id}, which does not exist`, { node, id });
     }
     const parent = parents[node]!;
@@ -241,10 +247,10 @@ export function checkTree(
       });
     }
     depths[node] = parent < 0 ? 1 : depths[parent]! + 1;
-    if (depths[node]! > limits.maximumDepth) {
+    if (depths[node]! > limits.maxDepth) {
       throw proposalInvalid(`node ${node} lies ${depths[node]} deep`, {
         node,
-        maximumDepth: limits.maximumDepth,
+        maxDepth: limits.maxDepth,
       });
     }
   }

@@ -20,12 +20,12 @@ import {
 import type { CacheType } from "./key-value-cache.ts";
 
 export interface AttentionInput {
-  /** `[batch, kvHeads, group * time, headWidth]`: rows of the query heads that share a kv head. */
+  /** `[batch, kvHeads, group * time, headDim]`: rows of the query heads that share a kv head. */
   readonly query: Tensor;
-  /** New keys and values, `[batch, kvHeads, time, headWidth]`. */
+  /** New keys and values, `[batch, kvHeads, time, headDim]`. */
   readonly key: Tensor;
   readonly value: Tensor;
-  /** Cached ones, `[batch, kvHeads, capacity, headWidth]`. */
+  /** Cached ones, `[batch, kvHeads, capacity, headDim]`. */
   readonly pastKey: Tensor;
   readonly pastValue: Tensor;
   /** Added to scores over the cache: broadcasts to `[batch, kvHeads, group * time, capacity]`. */
@@ -49,7 +49,7 @@ export interface JoinedInput {
 }
 
 export interface AttentionOutput {
-  /** `[batch, kvHeads, group * time, headWidth]` */
+  /** `[batch, kvHeads, group * time, headDim]` */
   readonly output: Tensor;
   /** Log of the sum of exp(scores) of each row, for whoever merges partial attention. */
   readonly logSumExp?: () => Tensor;

@@ -11,20 +11,20 @@ import { JetonError } from "../core/index.ts";
 /** Rotation of queries and keys. */
 export interface RopeConfig {
   readonly kind: "default" | "linear" | "dynamic" | "llama3" | "yarn" | "longrope";
-  readonly base: number;
+  readonly theta: number;
   /** Leading dimensions of a head that are rotated; even. */
-  readonly rotatedWidth: number;
+  readonly rotaryDim: number;
   /** `max_position_embeddings`. */
-  readonly maxPositions: number;
+  readonly maxPositionEmbeddings: number;
   /** Positions of the original training, where a scaling extends them. */
-  readonly originalPositions: number;
+  readonly originalMaxPositionEmbeddings: number;
   /** The scaling's own numbers, by the names of the file. */
-  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly scaling: Readonly<Record<string, unknown>>;
 }
 
 export interface LayerConfig {
   /** A query sees keys less than this many positions back; undefined: all. */
-  readonly window: number | undefined;
+  readonly slidingWindow: number | undefined;
   /** Index into `DecoderConfig.ropes`; undefined: a layer without positions. */
   readonly rope: number | undefined;
 }
@@ -32,45 +32,45 @@ export interface LayerConfig {
 /** Everything about a decoder that is not a weight. */
 export interface DecoderConfig {
   readonly family: string;
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   /** Width of the residual stream. */
-  readonly width: number;
-  readonly feedForwardWidth: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headWidth: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numAttentionHeads: number;
+  readonly numKeyValueHeads: number;
+  readonly headDim: number;
   readonly layers: readonly LayerConfig[];
   /** The distinct rotations of the layers. */
   readonly ropes: readonly RopeConfig[];
   readonly contextLength: number;
-  readonly normEpsilon: number;
+  readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families. */
   readonly normOffset: number;
   /** Norms before a sub-layer, after it (OLMo 2), or both (Gemma 2 and 3). */
   readonly normPlacement: "before" | "after" | "both";
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
-  readonly queryKeyNorm: "none" | "head" | "projection";
+  readonly qkNorm: "none" | "head" | "projection";
   readonly embeddingScale: number;
   readonly activation: "silu" | "gelu" | "gelu-tanh" | "relu";
-  readonly scoreScale: number;
+  readonly attentionScale: number;
   /** cap · tanh(score / cap) before masking. */
-  readonly scoreCap: number | undefined;
-  readonly logitCap: number | undefined;
-  readonly queryKeyValueBias: boolean;
+  readonly attnLogitSoftcap: number | undefined;
+  readonly finalLogitSoftcap: number | undefined;
+  readonly qkvBias: boolean;
   readonly attentionOutputBias: boolean;
-  readonly feedForwardBias: boolean;
+  readonly mlpBias: boolean;
   /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
   readonly fusedProjections: boolean;
   /** The head is the embedding table. */
-  readonly tiedEmbeddings: boolean;
-  readonly beginOfSequenceId: number | undefined;
-  readonly endOfSequenceIds: readonly number[];
+  readonly tieWordEmbeddings: boolean;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenIds: readonly number[];
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** No model has more layers; describing those of a hostile file would only exhaust memory. */
-const mostLayers = 10_000;
+const maxLayers = 10_000;
 
 const familyDefaults: Readonly<Record<string, Fields>> = {
   llama: { max_position_embeddings: 2048 },
@@ -144,7 +144,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
   const width = count("hidden_size");
   const heads = count("num_attention_heads");
   const kvHeads = given(fields["num_key_value_heads"]) ? count("num_key_value_heads") : heads;
-  const headWidth = given(fields["head_dim"]) ? count("head_dim") : Math.floor(width / heads);
+  const headDim = given(fields["head_dim"]) ? count("head_dim") : Math.floor(width / heads);
   if (heads % kvHeads !== 0) {
     throw invalid("num_key_value_heads", kvHeads, `a divisor of the ${heads} attention heads`);
   }
@@ -154,30 +154,31 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
 
   const layerCount = count("num_hidden_layers");
-  if (layerCount > mostLayers) {
-    throw invalid("num_hidden_layers", layerCount, `at most ${mostLayers}`);
+  if (layerCount > maxLayers) {
+    throw invalid("num_hidden_layers", layerCount, `at most ${maxLayers}`);
   }
   const ropes: RopeConfig[] = [];
   const layers = layerKinds(family, fields, layerCount).map((kind, index): LayerConfig => {
     const window = kind === "sliding" ? count("sliding_window") : undefined;
-    if (family === "smollm3" && !rotatesLayer(fields, index)) return { window, rope: undefined };
-    const rope = ropeConfig(family, fields, kind, headWidth);
+    if (family === "smollm3" && !rotatesLayer(fields, index))
+      return { slidingWindow: window, rope: undefined };
+    const rope = ropeConfig(family, fields, kind, headDim);
     const same = ropes.findIndex((other) => JSON.stringify(other) === JSON.stringify(rope));
-    return { window, rope: same >= 0 ? same : ropes.push(rope) - 1 };
+    return { slidingWindow: window, rope: same >= 0 ? same : ropes.push(rope) - 1 };
   });
 
   return {
     family,
-    vocabularySize: count("vocab_size"),
-    width,
-    feedForwardWidth: count("intermediate_size"),
-    heads,
-    kvHeads,
-    headWidth,
+    vocabSize: count("vocab_size"),
+    hiddenSize: width,
+    intermediateSize: count("intermediate_size"),
+    numAttentionHeads: heads,
+    numKeyValueHeads: kvHeads,
+    headDim,
     layers,
     ropes,
     contextLength: contextLength(fields, ropes),
-    normEpsilon: positive(fields, "rms_norm_eps", Number.isFinite),
+    rmsNormEps: positive(fields, "rms_norm_eps", Number.isFinite),
     normOffset: isGemma ? 1 : 0,
     normPlacement:
       family === "olmo2"
@@ -185,7 +186,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
         : family === "gemma2" || family === "gemma3_text"
           ? "both"
           : "before",
-    queryKeyNorm:
+    qkNorm:
       family === "olmo2"
         ? "projection"
         : family === "qwen3" || family === "gemma3_text"
@@ -196,17 +197,17 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     activation: activation(
       isGemma ? (fields["hidden_activation"] ?? "gelu_pytorch_tanh") : fields["hidden_act"],
     ),
-    scoreScale: (number("query_pre_attn_scalar") ?? headWidth) ** -0.5,
+    attentionScale: (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
     // Gemma 3's files may state it too; its attention does not read it.
-    scoreCap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
-    logitCap: number("final_logit_softcapping"),
-    queryKeyValueBias: family === "qwen2" || biased,
+    attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
+    finalLogitSoftcap: number("final_logit_softcapping"),
+    qkvBias: family === "qwen2" || biased,
     attentionOutputBias: family !== "qwen2" && biased,
-    feedForwardBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
+    mlpBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
     fusedProjections: family === "phi3",
-    tiedEmbeddings: fields["tie_word_embeddings"] === true,
-    beginOfSequenceId: tokenIds(fields["bos_token_id"])[0],
-    endOfSequenceIds: tokenIds(fields["eos_token_id"]),
+    tieWordEmbeddings: fields["tie_word_embeddings"] === true,
+    bosTokenId: tokenIds(fields["bos_token_id"])[0],
+    eosTokenIds: tokenIds(fields["eos_token_id"]),
   };
 }
 
@@ -307,7 +308,7 @@ function ropeConfig(
   family: string,
   fields: Fields,
   layer: "full" | "sliding",
-  headWidth: number,
+  headDim: number,
 ): RopeConfig {
   const dictionary = [fields["rope_scaling"], fields["rope_parameters"]].find(isFields) ?? {};
   const byLayer =
@@ -325,23 +326,23 @@ function ropeConfig(
   const partial = Number(
     parameters["partial_rotary_factor"] ?? fields["partial_rotary_factor"] ?? 1,
   );
-  const rotatedWidth = Math.floor(headWidth * partial);
-  if (!(rotatedWidth >= 2 && rotatedWidth <= headWidth && rotatedWidth % 2 === 0)) {
+  const rotaryDim = Math.floor(headDim * partial);
+  if (!(rotaryDim >= 2 && rotaryDim <= headDim && rotaryDim % 2 === 0)) {
     const expected = "an even number of rotated dimensions";
-    if (partial === 1) throw invalid("head_dim", headWidth, expected);
-    throw invalid("partial_rotary_factor", partial, `${expected} of ${headWidth}`);
+    if (partial === 1) throw invalid("head_dim", headDim, expected);
+    throw invalid("partial_rotary_factor", partial, `${expected} of ${headDim}`);
   }
-  const maxPositions = positive(fields, "max_position_embeddings", Number.isSafeInteger);
+  const maxPositionEmbeddings = positive(fields, "max_position_embeddings", Number.isSafeInteger);
   const original =
     fields["original_max_position_embeddings"] ?? parameters["original_max_position_embeddings"];
   return {
     kind: ropeKind(family, parameters),
-    base,
-    rotatedWidth,
-    maxPositions,
-    originalPositions:
-      typeof original === "number" ? original : family === "phi3" ? 4096 : maxPositions,
-    parameters,
+    theta: base,
+    rotaryDim,
+    maxPositionEmbeddings,
+    originalMaxPositionEmbeddings:
+      typeof original === "number" ? original : family === "phi3" ? 4096 : maxPositionEmbeddings,
+    scaling: parameters,
   };
 }
 
@@ -371,10 +372,10 @@ function ropeKind(family: string, parameters: Fields): RopeConfig["kind"] {
  */
 function contextLength(fields: Fields, ropes: readonly RopeConfig[]): number {
   const positions = positive(fields, "max_position_embeddings", Number.isSafeInteger);
-  const stretched = ropes.map(({ kind, originalPositions, parameters }) => {
-    const factor = Number(parameters["factor"] ?? 1);
+  const stretched = ropes.map(({ kind, originalMaxPositionEmbeddings, scaling }) => {
+    const factor = Number(scaling["factor"] ?? 1);
     if (kind === "dynamic") return positions * factor;
-    return kind === "yarn" ? originalPositions * factor : positions;
+    return kind === "yarn" ? originalMaxPositionEmbeddings * factor : positions;
   });
   return Math.floor(Math.max(positions, ...stretched));
 }

@@ -66,7 +66,7 @@ function endIds(
   generation: Checkpoint["generationConfig"],
   fallback: number | undefined,
 ): number[] {
-  const ids = new Set([...config.endOfSequenceIds, ...tokenIds(generation?.["eos_token_id"])]);
+  const ids = new Set([...config.eosTokenIds, ...tokenIds(generation?.["eos_token_id"])]);
   if (ids.size === 0 && fallback !== undefined) ids.add(fallback);
   return [...ids];
 }
@@ -127,8 +127,8 @@ export class DecoderModel implements LoadedModel {
   readonly threads: number;
   readonly batchInvariant: boolean;
   readonly contextLength: number;
-  readonly endOfSequenceIds: readonly number[];
-  readonly beginOfSequenceId: number | undefined;
+  readonly eosTokenIds: readonly number[];
+  readonly bosTokenId: number | undefined;
   readonly slots: number;
   readonly #service: Remote<DecoderService>;
   readonly #scheduler: StepScheduler;
@@ -149,8 +149,8 @@ export class DecoderModel implements LoadedModel {
     this.threads = parts.threads;
     this.batchInvariant = parts.batchInvariant ?? false;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
-    this.endOfSequenceIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.endId);
-    this.beginOfSequenceId = config.beginOfSequenceId ?? tokenizer.beginningId;
+    this.eosTokenIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.eosTokenId);
+    this.bosTokenId = config.bosTokenId ?? tokenizer.bosTokenId;
     this.slots = parts.slots;
     this.#service = parts.service;
     this.#weightBytes = parts.weightBytes;
@@ -197,7 +197,7 @@ export class DecoderModel implements LoadedModel {
     const service = this.#service;
     const scheduler = this.#scheduler;
     const { contextLength } = this;
-    const { width } = this.config;
+    const { hiddenSize } = this.config;
     const giveSlot = () => this.#giveSlot();
     let length = reused;
     let released = false;
@@ -220,13 +220,13 @@ export class DecoderModel implements LoadedModel {
             },
           );
         }
-        const expected = step.ids.length * width;
+        const expected = step.ids.length * hiddenSize;
         if (step.embeddings && step.embeddings.length !== expected) {
           throw new JetonError(
-            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${width}`,
+            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${hiddenSize}`,
             {
               code: "model-embeddings-size",
-              details: { found: step.embeddings.length, rows: step.ids.length, width },
+              details: { found: step.embeddings.length, rows: step.ids.length, hiddenSize },
             },
           );
         }

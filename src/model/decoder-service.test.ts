@@ -34,11 +34,11 @@ async function startFamily(
     slots: 4,
     ...options,
   });
-  return { service, vocabulary: config.vocabularySize };
+  return { service, vocabulary: config.vocabSize };
 }
 
 /** Random ids, the same for the same seed. */
-function drawIds(seed: number, count: number, vocabulary: number): number[] {
+function sampleIds(seed: number, count: number, vocabulary: number): number[] {
   const random = createRandom(seed, "ids");
   return Array.from({ length: count }, () => random.integer(vocabulary));
 }
@@ -52,7 +52,7 @@ function expectNear(got: ArrayLike<number>, wanted: ArrayLike<number>, tolerance
 
 test("a nucleus of a long step has whole rows of all its passes, or their mass would mislead", async () => {
   const { service, vocabulary } = await startFamily("llama");
-  const ids = drawIds(3, 300, vocabulary);
+  const ids = sampleIds(3, 300, vocabulary);
   const { handle } = await service.open({ prefix: [], sequenceLength: 400 });
   // The most probable token alone is enough: no pass needs its rows by itself.
   const nucleus = { temperature: 0.7, topP: 1e-6 };
@@ -70,8 +70,8 @@ test("a nucleus of a long step has whole rows of all its passes, or their mass w
 
 test("a long step gives what its parts give, and enters the cache whole or not at all", async () => {
   const { service, vocabulary } = await startFamily("llama");
-  const ids = drawIds(1, 300, vocabulary);
-  const targets = drawIds(2, 300, vocabulary);
+  const ids = sampleIds(1, 300, vocabulary);
+  const targets = sampleIds(2, 300, vocabulary);
   const open = async () => (await service.open({ prefix: [], sequenceLength: 400 })).handle;
   const whole = await open();
   const parts = await open();
@@ -111,8 +111,8 @@ test("drafts that wait to be accepted outlive the shrinking of the cache", async
   const [a, b, c] = await Promise.all(
     [0, 1, 2].map(async () => (await service.open({ prefix: [], sequenceLength: 400 })).handle),
   );
-  const ids = drawIds(3, 150, vocabulary);
-  await service.forward([{ handle: b!, ids: drawIds(4, 380, vocabulary) }]);
+  const ids = sampleIds(3, 150, vocabulary);
+  await service.forward([{ handle: b!, ids: sampleIds(4, 380, vocabulary) }]);
   const before = (await service.memory()).cache;
   await service.forward([{ handle: a!, ids, commit: false }]);
   await service.truncate(b!, 0);
@@ -141,7 +141,7 @@ test.each(["llama", "gemma2", "mistral"])(
       const run = async (steps: Parameters<DecoderService["forward"]>[0]) => {
         for (const result of await service.forward(steps)) logits.push(result.logits!);
       };
-      await run([{ handle: a, ids: drawIds(1, 21, vocabulary), logits: true }]);
+      await run([{ handle: a, ids: sampleIds(1, 21, vocabulary), logits: true }]);
       // Sequences of different lengths in one pass, one of them with a tree of drafts.
       await run([
         { handle: b, ids: [4, 9, 11], logits: true },

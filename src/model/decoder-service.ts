@@ -15,7 +15,7 @@ import {
 import { tokenOrderAttention } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderGraph, decoderNames, decoderWindows, maskNames } from "./decoder.ts";
-import { drawWidth } from "./draw-tokens.ts";
+import { sampleColumns } from "./draw-tokens.ts";
 import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
 import { dependsOnLength, RopeTable } from "./rope.ts";
@@ -147,8 +147,8 @@ class DecoderWorker implements DecoderService {
     this.#windows = decoderWindows(config);
     this.#cache = new KeyValueCache({
       layers: config.layers.length,
-      kvHeads: config.kvHeads,
-      headWidth: config.headWidth,
+      kvHeads: config.numKeyValueHeads,
+      headDim: config.headDim,
       dtype: this.#cacheType,
     });
   }
@@ -207,16 +207,16 @@ class DecoderWorker implements DecoderService {
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
-    this.#makeRoom(steps);
+    this.#reserveRows(steps);
     const [step] = steps;
     const isLong = steps.length === 1 && step!.ids.length > this.#rowsOfPass(step!);
     // Drafts stay together: their rows descend from each other and wait for `accept`.
     if (!isLong || step!.parents || step!.commit === false) return this.#forward(steps);
-    return [await this.#forwardInPasses(step!)];
+    return [await this.#forwardInChunks(step!)];
   }
 
   /** Fits the cache to what all slots hold and to the new rows, at once because that copies it. */
-  #makeRoom(steps: readonly HandleStep[]): void {
+  #reserveRows(steps: readonly HandleStep[]): void {
     const lengths = steps.map((step) => this.#slots[this.#indexOf(step.handle)]!.tokens.length);
     const tile = this.#rowsOfTile;
     const added = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
@@ -232,7 +232,7 @@ class DecoderWorker implements DecoderService {
   }
 
   /** A long chain, some rows at a time. */
-  async #forwardInPasses(step: HandleStep): Promise<StepResult> {
+  async #forwardInChunks(step: HandleStep): Promise<StepResult> {
     const slot = this.#slots[this.#indexOf(step.handle)]!;
     const length = slot.tokens.length;
     const results: StepResult[] = [];
@@ -240,21 +240,23 @@ class DecoderWorker implements DecoderService {
       for (let start = 0, end = 0; start < step.ids.length; start = end) {
         end = Math.min(step.ids.length, start + this.#rowsOfPass(step));
         const isLast = end === step.ids.length;
-        const { targets, embeddings, draws, ...rest } = step;
-        const { width } = this.#config;
+        const { targets, embeddings, sample, ...rest } = step;
+        const { hiddenSize } = this.#config;
         const part: HandleStep = {
           ...rest,
           ids: step.ids.slice(start, end),
-          ...(embeddings && { embeddings: embeddings.subarray(start * width, end * width) }),
+          ...(embeddings && {
+            embeddings: embeddings.subarray(start * hiddenSize, end * hiddenSize),
+          }),
           results: step.results === "all" || isLast ? (step.results ?? "last") : "none",
           // A nucleus may need whole rows in one pass and not in another, which could not be joined.
           ...(step.nucleus && step.results === "all" && { logits: true }),
           ...(targets && { targets: step.results === "all" ? targets.slice(start, end) : targets }),
-          ...(draws && {
-            draws:
+          ...(sample && {
+            sample:
               step.results === "all"
-                ? { ...draws, uniform: draws.uniform.slice(start, end) }
-                : draws,
+                ? { ...sample, uniform: sample.uniform.slice(start, end) }
+                : sample,
           }),
         };
         results.push(...(await this.#forward([part])));
@@ -286,11 +288,11 @@ class DecoderWorker implements DecoderService {
       step.results === "none" ? [] : (step.targets ?? new Array<number>(wantedRows(step)).fill(0)),
     );
     const candidates = Math.min(
-      this.#config.vocabularySize,
+      this.#config.vocabSize,
       Math.max(1, ...steps.map((step) => step.topK ?? 1)),
     );
     const wantResults = wanted.length > 0;
-    const wantDraws = wantResults && steps.some((step) => step.draws);
+    const wantSamples = wantResults && steps.some((step) => step.sample);
     const wantNucleus = wantResults && steps.some((step) => step.nucleus);
     const wantLogits = wantResults && steps.some((step) => step.logits);
     const wantHidden = wantResults && steps.some((step) => step.hidden);
@@ -309,10 +311,10 @@ class DecoderWorker implements DecoderService {
         Int32Array.from(rows, (_, at) => targets[at] ?? 0),
         [rows.length],
       ),
-      draws: session.bind("float32", drawRows(steps, rows.length), [rows.length, drawWidth]),
+      draws: session.bind("float32", sampleRows(steps, rows.length), [rows.length, sampleColumns]),
       candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
       "want.results": session.bind("bool", Uint8Array.of(wantResults ? 1 : 0), []),
-      "want.draws": session.bind("bool", Uint8Array.of(wantDraws ? 1 : 0), []),
+      "want.draws": session.bind("bool", Uint8Array.of(wantSamples ? 1 : 0), []),
       "want.nucleus": session.bind("bool", Uint8Array.of(wantNucleus ? 1 : 0), []),
       "want.logits": session.bind("bool", Uint8Array.of(wantLogits ? 1 : 0), []),
       "want.hidden": session.bind("bool", Uint8Array.of(wantHidden ? 1 : 0), []),
@@ -321,7 +323,7 @@ class DecoderWorker implements DecoderService {
     const outputs = [
       "new",
       ...(wantResults ? ["top.logits", "top.ids", "logSumExp", "targetLogProbability"] : []),
-      ...(wantDraws ? ["drawn.ids", "drawn.logits"] : []),
+      ...(wantSamples ? ["drawn.ids", "drawn.logits"] : []),
       ...(wantNucleus ? ["nucleus.mass"] : []),
       ...(wantLogits || wantNucleus ? ["logits"] : []),
       ...(wantHidden ? ["hidden"] : []),
@@ -423,8 +425,10 @@ class DecoderWorker implements DecoderService {
   /** Lengths with one key have equal frequencies. */
   #lengthKey(rope: DecoderConfig["ropes"][number], length: number): number {
     if (!dependsOnLength(rope)) return 0;
-    if (rope.kind === "dynamic") return Math.max(length, rope.maxPositions);
-    return length > rope.originalPositions ? rope.originalPositions + 1 : rope.originalPositions;
+    if (rope.kind === "dynamic") return Math.max(length, rope.maxPositionEmbeddings);
+    return length > rope.originalMaxPositionEmbeddings
+      ? rope.originalMaxPositionEmbeddings + 1
+      : rope.originalMaxPositionEmbeddings;
   }
 
   #table(index: number, sequenceLength: number): RopeTable {
@@ -482,7 +486,7 @@ class DecoderWorker implements DecoderService {
       lengths: session.bind("int32", lengths, [batch]),
     };
     for (const index of this.#config.ropes.keys()) {
-      const half = this.#config.ropes[index]!.rotatedWidth / 2;
+      const half = this.#config.ropes[index]!.rotaryDim / 2;
       const cos = new Float32Array(batch * time * half);
       const sin = new Float32Array(batch * time * half);
       for (let place = 0; place < batch; place++) {
@@ -529,25 +533,25 @@ class DecoderWorker implements DecoderService {
   /** What the first layer reads: rows that were given or read from a file, or else the graph's own. */
   #embeddingFeeds({ steps, indices, first, batch, time }: Pass): Record<string, BoundValue> {
     const session = this.#session;
-    const { width } = this.#config;
+    const { hiddenSize } = this.#config;
     const file = this.#embeddings;
     // In memory a table is read in the graph: all steps of a pass have embeddings, or none.
     if (!file && !steps[0]!.embeddings) {
       this.#rowsFromIds ??= {
         "from.ids": session.bind("bool", Uint8Array.of(1), []),
-        embeddings: session.bind("float32", new Float32Array(width), [1, 1, width]),
+        embeddings: session.bind("float32", new Float32Array(hiddenSize), [1, 1, hiddenSize]),
       };
       return this.#rowsFromIds;
     }
-    const rows = new Float32Array(batch * time * width);
+    const rows = new Float32Array(batch * time * hiddenSize);
     for (const [order, { ids, embeddings }] of steps.entries()) {
-      const own = rows.subarray((indices[order]! - first) * time * width);
+      const own = rows.subarray((indices[order]! - first) * time * hiddenSize);
       if (embeddings) own.set(embeddings);
       else file!.read(ids, own);
     }
     return {
       "from.ids": session.bind("bool", Uint8Array.of(0), []),
-      embeddings: session.bind("float32", rows, [batch, time, width]),
+      embeddings: session.bind("float32", rows, [batch, time, hiddenSize]),
     };
   }
 
@@ -559,8 +563,8 @@ class DecoderWorker implements DecoderService {
     if (this.#boundPast?.key === key && this.#boundPast.arena === arena) {
       return this.#boundPast.feeds;
     }
-    const { kvHeads, headWidth } = this.#config;
-    const shape = [batch, kvHeads, capacity, headWidth];
+    const { numKeyValueHeads, headDim } = this.#config;
+    const shape = [batch, numKeyValueHeads, capacity, headDim];
     const feeds: Record<string, BoundValue> = {};
     for (const layer of this.#config.layers.keys()) {
       for (const [part, name] of ["key", "value"].entries()) {
@@ -577,7 +581,7 @@ class DecoderWorker implements DecoderService {
     { steps, indices, first, batch, time }: Pass,
     values: Readonly<Record<string, TensorValue>>,
   ): void {
-    const size = this.#config.kvHeads * time * this.#config.headWidth;
+    const size = this.#config.numKeyValueHeads * time * this.#config.headDim;
     const data = values["new"]!.data as Float32Array | Uint16Array;
     for (const [order, step] of steps.entries()) {
       const index = indices[order]!;
@@ -611,12 +615,12 @@ class DecoderWorker implements DecoderService {
     const topLogits = take<Float32Array>("top.logits");
     const totals = take<Float32Array>("logSumExp");
     const targeted = take<Float32Array>("targetLogProbability");
-    const drawnIds = take<Int32Array>("drawn.ids");
-    const drawnLogits = take<Float32Array>("drawn.logits");
+    const sampledIds = take<Int32Array>("drawn.ids");
+    const sampledLogits = take<Float32Array>("drawn.logits");
     const masses = take<Float32Array>("nucleus.mass");
     const rowCount = totals?.length ?? 0;
     const hidden = take<Float32Array>("hidden");
-    const { vocabularySize: vocabulary, width } = this.#config;
+    const { vocabSize: vocabulary, hiddenSize } = this.#config;
     // Where every nucleus was found among the candidates, one number stands in place of the rows.
     const given = take<Float32Array>("logits");
     const logits = given?.length === rowCount * vocabulary ? given : undefined;
@@ -637,10 +641,10 @@ class DecoderWorker implements DecoderService {
         topIds: ids,
         topLogits: top,
         logSumExp: count > 0 ? totals!.slice(from, row) : new Float32Array(0),
-        ...(step.draws &&
+        ...(step.sample &&
           count > 0 && {
-            drawnIds: drawnIds!.slice(from, row),
-            drawnLogits: drawnLogits!.slice(from, row),
+            sampledIds: sampledIds!.slice(from, row),
+            sampledLogits: sampledLogits!.slice(from, row),
           }),
         ...(step.nucleus && count > 0 && { nucleusMass: masses!.slice(from, row) }),
         ...((step.logits || step.nucleus) &&
@@ -648,7 +652,8 @@ class DecoderWorker implements DecoderService {
           count > 0 && {
             logits: logits.slice(from * vocabulary, row * vocabulary),
           }),
-        ...(step.hidden && count > 0 && { hidden: hidden!.slice(from * width, row * width) }),
+        ...(step.hidden &&
+          count > 0 && { hidden: hidden!.slice(from * hiddenSize, row * hiddenSize) }),
         ...(step.targets && count > 0 && { targetLogProbabilities: targeted!.slice(from, row) }),
       };
     });
@@ -678,17 +683,17 @@ function wantedRows({ results, ids }: HandleStep): number {
 }
 
 /** The draws of all wanted rows, `[rows, drawWidth]`. What zeros draw for the others is read by nobody. */
-function drawRows(steps: readonly HandleStep[], rows: number): Float32Array {
-  const values = new Float32Array(rows * drawWidth);
+function sampleRows(steps: readonly HandleStep[], rows: number): Float32Array {
+  const values = new Float32Array(rows * sampleColumns);
   let row = 0;
   for (const step of steps) {
     const count = wantedRows(step);
-    const { draws, nucleus } = step;
+    const { sample, nucleus } = step;
     for (let at = 0; at < count; at++) {
-      const draw = draws
-        ? [draws.uniform[at]!, 1 / draws.temperature, Math.log(draws.minP), 0]
+      const draw = sample
+        ? [sample.uniform[at]!, 1 / sample.temperature, Math.log(sample.minP), 0]
         : [0, nucleus ? 1 / nucleus.temperature : 0, 0, nucleus?.topP ?? 0];
-      values.set(draw, (row + at) * drawWidth);
+      values.set(draw, (row + at) * sampleColumns);
     }
     row += count;
   }
@@ -721,9 +726,9 @@ function joinResults(parts: readonly StepResult[]): StepResult {
     topIds: joinIds(({ topIds }) => topIds),
     topLogits: join(({ topLogits }) => topLogits),
     logSumExp: join(({ logSumExp }) => logSumExp),
-    ...(first!.drawnIds && {
-      drawnIds: joinIds(({ drawnIds }) => drawnIds),
-      drawnLogits: join(({ drawnLogits }) => drawnLogits),
+    ...(first!.sampledIds && {
+      sampledIds: joinIds(({ sampledIds }) => sampledIds),
+      sampledLogits: join(({ sampledLogits }) => sampledLogits),
     }),
     ...(first!.logits && { logits: join(({ logits }) => logits) }),
     ...(first!.nucleusMass && { nucleusMass: join(({ nucleusMass }) => nucleusMass) }),

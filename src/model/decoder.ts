@@ -51,7 +51,7 @@ import {
   twoPartAttention,
 } from "./attention.ts";
 import type { DecoderConfig } from "./config.ts";
-import { drawTokens, drawWidth, nucleusMass } from "./draw-tokens.ts";
+import { nucleusMass, sampleColumns, sampleTokens } from "./draw-tokens.ts";
 import type { CacheType } from "./key-value-cache.ts";
 import { addBias, type DecoderWeights } from "./weights.ts";
 
@@ -101,7 +101,7 @@ export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
 }
 
 export function headName(config: DecoderConfig): string {
-  return config.tiedEmbeddings ? decoderNames.embedding : decoderNames.head;
+  return config.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
 }
 
 const biasOf = (names: readonly string[]): string[] =>
@@ -124,7 +124,7 @@ export interface LayerInputs {
 
 export interface LayerOutput {
   readonly x: Tensor;
-  /** New keys (rotated) and values, `[batch, kvHeads, time, headWidth]`. */
+  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`. */
   readonly key: Tensor;
   readonly value: Tensor;
 }
@@ -133,7 +133,7 @@ export interface LayerOutput {
 function norm(config: DecoderConfig, weights: DecoderWeights, x: Tensor, name: string): Tensor {
   const stored = weights.vector(name);
   const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
-  return rmsNorm(x, scale, { epsilon: config.normEpsilon });
+  return rmsNorm(x, scale, { epsilon: config.rmsNormEps });
 }
 
 function project(
@@ -179,11 +179,11 @@ export function decoderLayer(
     // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
     const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
     const input = before ? normed(middle, name) : middle;
-    const width = config.feedForwardWidth;
-    const both = project(weights, input, groups.gateUp, config.feedForwardBias);
+    const width = config.intermediateSize;
+    const both = project(weights, input, groups.gateUp, config.mlpBias);
     const [gate, up] = split(both, [width, width], -1);
     const hidden = multiply(activate(config, gate!), up!);
-    return project(weights, hidden, groups.down, config.feedForwardBias);
+    return project(weights, hidden, groups.down, config.mlpBias);
   });
   const output = after ? normed(fed, "post_feedforward_layernorm") : fed;
   return { ...attention, x: add(middle, output) };
@@ -210,29 +210,37 @@ function selfAttention(
   inputs: LayerInputs,
   attend: Attention,
 ): LayerOutput {
-  const { heads, kvHeads, headWidth } = config;
+  const { numAttentionHeads, numKeyValueHeads, headDim } = config;
   const [batch, time] = x.shape as [string, string];
   const groups = layerGroups(config, index);
-  const group = heads / kvHeads;
+  const group = numAttentionHeads / numKeyValueHeads;
   // The runtime computes what was traced first last: were the conversion of the cache traced later, it
   // would run for all layers before the first, and the processor would have to fetch every cache twice.
   const past = inputs.past(index);
-  let joined = project(weights, x, groups.queryKeyValue, config.queryKeyValueBias);
+  let joined = project(weights, x, groups.queryKeyValue, config.qkvBias);
   const prefix = `${decoderNames.layer(index)}.self_attn`;
   const normalize = (value: Tensor, name: string): Tensor =>
     norm(config, weights, value, `${prefix}.${name}.weight`);
-  if (config.queryKeyNorm === "projection") {
-    const sizes = [heads * headWidth, kvHeads * headWidth, kvHeads * headWidth];
+  if (config.qkNorm === "projection") {
+    const sizes = [
+      numAttentionHeads * headDim,
+      numKeyValueHeads * headDim,
+      numKeyValueHeads * headDim,
+    ];
     const [q, k, v] = split(joined, sizes, -1) as [Tensor, Tensor, Tensor];
     joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
   }
   // Heads come before time once for all three: one transposition instead of three.
   const byHead = transpose(
-    reshape(joined, [batch, time, heads + 2 * kvHeads, headWidth]),
+    reshape(joined, [batch, time, numAttentionHeads + 2 * numKeyValueHeads, headDim]),
     [0, 2, 1, 3],
   );
-  let [query, key, value] = split(byHead, [heads, kvHeads, kvHeads], 1) as [Tensor, Tensor, Tensor];
-  if (config.queryKeyNorm === "head") {
+  let [query, key, value] = split(
+    byHead,
+    [numAttentionHeads, numKeyValueHeads, numKeyValueHeads],
+    1,
+  ) as [Tensor, Tensor, Tensor];
+  if (config.qkNorm === "head") {
     query = normalize(query, "q_norm");
     key = normalize(key, "k_norm");
   }
@@ -242,10 +250,10 @@ function selfAttention(
     query = rotary(query, inputs.rotationRows, cos, sin);
     key = rotary(key, inputs.rotationRows, cos, sin);
   }
-  const masks = inputs.masks(layer.window);
+  const masks = inputs.masks(layer.slidingWindow);
   const { output } = attend({
     // Heads that share a kv head are neighbours: their rows become rows of one product.
-    query: reshape(query, [batch, kvHeads, multiplyDimensions(group, time), headWidth]),
+    query: reshape(query, [batch, numKeyValueHeads, multiplyDimensions(group, time), headDim]),
     key,
     value,
     pastKey: past.key,
@@ -253,12 +261,15 @@ function selfAttention(
     pastMask: masks.past,
     newMask: masks.fresh,
     ...(masks.joined && { joined: masks.joined }),
-    scale: config.scoreScale,
-    cap: config.scoreCap,
+    scale: config.attentionScale,
+    cap: config.attnLogitSoftcap,
     layer: index,
   });
-  const attended = transpose(reshape(output, [batch, heads, time, headWidth]), [0, 2, 1, 3]);
-  const flat = reshape(attended, [batch, time, heads * headWidth]);
+  const attended = transpose(
+    reshape(output, [batch, numAttentionHeads, time, headDim]),
+    [0, 2, 1, 3],
+  );
+  const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   return {
     x: project(weights, flat, groups.attentionOutput, config.attentionOutputBias),
     key,
@@ -290,13 +301,13 @@ function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): T
 
 function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tensor): Tensor {
   const logits = weights.linear(normed, [headName(config)]);
-  const cap = config.logitCap;
+  const cap = config.finalLogitSoftcap;
   return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
 }
 
 /** Distinct windows of a decoder's layers, full attention last as `undefined`. */
 export function decoderWindows(config: DecoderConfig): (number | undefined)[] {
-  return [...new Set(config.layers.map((layer) => layer.window))];
+  return [...new Set(config.layers.map((layer) => layer.slidingWindow))];
 }
 
 /** Name of the mask inputs of a window. */
@@ -318,14 +329,14 @@ export interface DecoderGraphOptions {
  * Inputs: `ids` int32 `[batch, time]`; `lengths` int32 `[batch]`, tokens in the cache; `rope.N.cos` and `.sin` `[batch * time, half]`; masks (added to
  * scores: 0 or -infinity) `mask.past` `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`,
  * and for each window its own with a row for every new token; `past.N.key` and `.value`
- * `[batch, kvHeads, capacity, headWidth]`; `rows` int32 `[rows]`, flat indices of the rows whose results
+ * `[batch, kvHeads, capacity, headDim]`; `rows` int32 `[rows]`, flat indices of the rows whose results
  * are wanted; `targets` int32 `[rows]`; `draws` float32 `[rows, drawWidth]`, by which a token of each row
  * is drawn; `candidates` uint8 `[k]`, whose length is the number of tokens to return; switches
  * `want.results`, `want.draws`, `want.nucleus`, `want.logits` and `want.hidden`. Where the switch
  * `from.ids` is off, `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it
  * is on, they may have any size.
  *
- * Outputs: `new` `[2 * layers * batch, kvHeads, time, headWidth]`, the new keys and values of one layer
+ * Outputs: `new` `[2 * layers * batch, kvHeads, time, headDim]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator);
  * `top.logits` and `top.ids` `[rows, k]`; `logSumExp`, `targetLogProbability`, `drawn.ids`,
  * `drawn.logits` and `nucleus.mass` `[rows]`; `logits` `[rows, vocabulary]`, also where a nucleus reaches
@@ -340,13 +351,13 @@ export function decoderGraph(
   const { cacheType = "float32" } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
-  const { kvHeads, headWidth } = config;
+  const { numKeyValueHeads, headDim } = config;
   const inputs: Record<string, TensorType> = {
     ids: int32(["batch", "time"]),
     lengths: int32(["batch"]),
     rows: int32(["rows"]),
     targets: int32(["rows"]),
-    draws: float32(["rows", drawWidth]),
+    draws: float32(["rows", sampleColumns]),
     candidates: uint8(["k"]),
     "want.results": bool([]),
     "want.draws": bool([]),
@@ -354,14 +365,14 @@ export function decoderGraph(
     "want.logits": bool([]),
     "want.hidden": bool([]),
     "from.ids": bool([]),
-    embeddings: float32(["given.batch", "given.time", config.width]),
+    embeddings: float32(["given.batch", "given.time", config.hiddenSize]),
   };
   for (const [index, rope] of config.ropes.entries()) {
-    inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotatedWidth / 2]);
-    inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotatedWidth / 2]);
+    inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotaryDim / 2]);
+    inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotaryDim / 2]);
   }
   for (const index of config.layers.keys()) {
-    const shape = ["batch", kvHeads, "capacity", headWidth] as const;
+    const shape = ["batch", numKeyValueHeads, "capacity", headDim] as const;
     inputs[`past.${index}.key`] = tensorType(cacheType, shape);
     inputs[`past.${index}.value`] = tensorType(cacheType, shape);
   }
@@ -375,7 +386,7 @@ export function decoderGraph(
   return trace(inputs, (given): Record<string, Tensor> => {
     const input = given as Readonly<Record<string, Tensor>>;
     const ids = input["ids"]!;
-    const group = config.heads / kvHeads;
+    const group = config.numAttentionHeads / numKeyValueHeads;
     const repeat = (mask: Tensor): Tensor =>
       mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
     const lengths = input["lengths"]!;
@@ -415,7 +426,7 @@ export function decoderGraph(
       fresh.push(layer.key, layer.value);
     }
     const results = optional(input["want.results"]!, () => {
-      const chosen = gather(reshape(x, [-1, config.width]), input["rows"]!);
+      const chosen = gather(reshape(x, [-1, config.hiddenSize]), input["rows"]!);
       const normed = finalNorm(config, weights, chosen);
       const logits = headLogits(config, weights, normed);
       const top = topK(logits, "k");
@@ -427,7 +438,7 @@ export function decoderGraph(
       const targets = reshape(input["targets"]!, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
       const drawn = optional(input["want.draws"]!, () => {
-        const ids = drawTokens(logits, { largest, draws: input["draws"]! });
+        const ids = sampleTokens(logits, { largest, draws: input["draws"]! });
         const chosen = gatherElements(logits, reshape(ids, ["rows", 1]), 1);
         return { ids, logits: reshape(chosen, ["rows"]) };
       });

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { compile, float32, max, type Program, trace } from "../tensor/index.ts";
-import { drawTokens, drawWidth } from "./draw-tokens.ts";
+import { sampleColumns, sampleTokens } from "./draw-tokens.ts";
 
 const rows = 4;
 /** One block, a whole number of blocks, and a rest. */
@@ -11,10 +11,10 @@ const programs: Map<number, Program<"logits" | "draws", "ids">> = new Map();
 beforeAll(async () => {
   for (const vocabulary of vocabularies) {
     const graph = trace(
-      { logits: float32(["rows", vocabulary]), draws: float32(["rows", drawWidth]) },
+      { logits: float32(["rows", vocabulary]), draws: float32(["rows", sampleColumns]) },
       ({ logits, draws }) => {
         const largest = max(logits, { axes: [1], keepAxes: true });
-        return { ids: drawTokens(logits, { largest, draws }) };
+        return { ids: sampleTokens(logits, { largest, draws }) };
       },
     );
     programs.set(vocabulary, await compile(graph, { inline: true, threads: 1 }));
@@ -63,7 +63,7 @@ test("drawn is the token at which the exact distribution passes the draw", async
       const draws = uniform.flatMap((draw) => [draw, 1 / temperature, Math.log(minP), 0]);
       const { ids } = await programs.get(vocabulary)!.run({
         logits: { data, shape: [rows, vocabulary] },
-        draws: { data: Float32Array.from(draws), shape: [rows, drawWidth] },
+        draws: { data: Float32Array.from(draws), shape: [rows, sampleColumns] },
       });
       for (let row = 0; row < rows; row++) {
         const id = ids.data[row] as number;

@@ -22,10 +22,10 @@ import {
 } from "../tensor/index.ts";
 
 /** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
-export const drawWidth = 4;
+export const sampleColumns = 4;
 
 /** One of the numbers of every row's draw, `[rows, 1]`. */
-function drawColumn(draws: Tensor, at: number): Tensor {
+function sampleColumn(draws: Tensor, at: number): Tensor {
   return slice(draws, { axis: 1, start: at, end: at + 1 });
 }
 
@@ -44,12 +44,12 @@ const block = 256;
  * @param draws `[rows, drawWidth]`
  * @returns int32 `[rows]`
  */
-export function drawTokens(
+export function sampleTokens(
   logits: Tensor,
   { largest, draws }: { readonly largest: Tensor; readonly draws: Tensor },
 ): Tensor {
   const [rows, vocabulary] = logits.shape as [string, number];
-  const column = (at: number): Tensor => drawColumn(draws, at);
+  const column = (at: number): Tensor => sampleColumn(draws, at);
   const scaled = multiply(subtract(logits, largest), column(1));
   const kept = where(less(scaled, column(2)), 0, exp(scaled));
   const blocks = Math.ceil(vocabulary / block);
@@ -93,11 +93,11 @@ export function nucleusMass(
     draws,
   }: { readonly top: Tensor; readonly largest: Tensor; readonly draws: Tensor },
 ): { readonly mass: Tensor; readonly missing: Tensor } {
-  const scale = drawColumn(draws, 1);
+  const scale = sampleColumn(draws, 1);
   const massOf = (values: Tensor): Tensor =>
     sum(exp(multiply(subtract(values, largest), scale)), { axes: [1], keepAxes: true });
   const mass = massOf(logits);
-  const isShort = less(massOf(top), multiply(mass, drawColumn(draws, 3)));
+  const isShort = less(massOf(top), multiply(mass, sampleColumn(draws, 3)));
   return {
     mass: reshape(mass, [logits.shape[0]!]),
     missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),

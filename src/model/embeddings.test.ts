@@ -28,7 +28,7 @@ describe.each(["llama", "gemma2"])("%s", (family) => {
     const folder = join(root, family);
     await createRandomCheckpoint(folder, { family, seed: 3, dtype: "F32", shards: 1, tokenizer });
     model = await loadModel(folder, { format: "f32", inline: true });
-    width = model.config.width;
+    width = model.config.hiddenSize;
     table = readReferenceCheckpoint(folder).tensors.get(decoderNames.embedding)!.data;
   });
   afterAll(() => model.close());
@@ -99,8 +99,8 @@ describe.each(["llama", "gemma2"])("%s", (family) => {
     await sequence.release();
     const { tensors } = readReferenceCheckpoint(model.folder);
     const head = (tensors.get(decoderNames.head) ?? tensors.get(decoderNames.embedding)!).data;
-    const cap = model.config.logitCap;
-    const vocabulary = model.config.vocabularySize;
+    const cap = model.config.finalLogitSoftcap;
+    const vocabulary = model.config.vocabSize;
     const expected = Array.from({ length: 3 * vocabulary }, (_, at) => {
       const [row, id] = [Math.floor(at / vocabulary), at % vocabulary];
       let sum = 0;

@@ -47,9 +47,7 @@ describe.each(Object.keys(referenceFamilies).map((family, index) => ({ family, i
         [3, 3],
         [33, 7],
       ] as const) {
-        const prompt = Array.from({ length: promptLength }, () =>
-          random.integer(config.vocabularySize),
-        );
+        const prompt = Array.from({ length: promptLength }, () => random.integer(config.vocabSize));
         const maxTokens = 12;
         const sequenceLength = promptLength + maxTokens;
         const expected = referenceGreedy(made.config, made.tensors, prompt, {

@@ -46,16 +46,16 @@ export type {
   LoadModelOptions,
   ModelMemory,
   OpenSequence,
+  SampleRequest,
   SequenceStep,
   StepResult,
-  TokenDraws,
   WeightFormat,
 } from "./types.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights.ts";
 export {
-  attendWithin,
-  type DecodeWholeOptions,
-  decodeWhole,
+  attendFullSequence,
+  type DecodeFullSequenceOptions,
+  decodeFullSequence,
   everyDocument,
   rotationTables,
   rotationTypes,

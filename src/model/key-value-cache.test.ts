@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KeyValueCache } from "./key-value-cache.ts";
 
-const shape = { layers: 2, kvHeads: 2, headWidth: 3 };
+const shape = { layers: 2, kvHeads: 2, headDim: 3 };
 
 /** Rows of a slot as the numbers that were appended. */
 function rowsOf(cache: KeyValueCache, slot: number, count: number): number[][] {
@@ -10,7 +10,7 @@ function rowsOf(cache: KeyValueCache, slot: number, count: number): number[][] {
     const view = cache.view(arena, slot, 1);
     return Array.from({ length: shape.kvHeads * count }, (_, index) => {
       const head = Math.floor(index / count);
-      return view[(head * cache.capacity + (index % count)) * shape.headWidth]!;
+      return view[(head * cache.capacity + (index % count)) * shape.headDim]!;
     });
   });
 }
@@ -45,10 +45,10 @@ describe("KeyValueCache", () => {
             const added = Array.from({ length: step.count }, () => next++);
             cache.reserve(3, rows.length + step.count);
             for (const arena of cache.arenas.keys()) {
-              const source = new Float32Array(shape.kvHeads * step.count * shape.headWidth);
+              const source = new Float32Array(shape.kvHeads * step.count * shape.headDim);
               for (let head = 0; head < shape.kvHeads; head++) {
                 for (const [row, value] of added.entries()) {
-                  source[(head * step.count + row) * shape.headWidth] =
+                  source[(head * step.count + row) * shape.headDim] =
                     value + head * 1e4 + arena * 1e5;
                 }
               }

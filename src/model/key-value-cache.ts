@@ -1,7 +1,7 @@
 /**
  * The key-value cache: one arena of keys and one of values per layer, in host memory.
  *
- * An arena is `[slots, kvHeads, capacity, headWidth]`, so a slot is a zero-copy view, and so is a run
+ * An arena is `[slots, kvHeads, capacity, headDim]`, so a slot is a zero-copy view, and so is a run
  * of neighbouring slots, which is the batch of a decoding step. Rows from a slot's length on are
  * arbitrary but finite; whoever attends masks them.
  */
@@ -13,7 +13,7 @@ type CacheArray = Float32Array | Uint16Array;
 export interface CacheShape {
   readonly layers: number;
   readonly kvHeads: number;
-  readonly headWidth: number;
+  readonly headDim: number;
   /** Default float32. */
   readonly dtype?: CacheType;
 }
@@ -81,9 +81,9 @@ export class KeyValueCache {
 
   #resize(slots: number, capacity: number): void {
     if (capacity === this.#capacity && slots === this.#slots) return;
-    const { kvHeads, headWidth } = this.shape;
-    const before = this.#capacity * headWidth;
-    const after = capacity * headWidth;
+    const { kvHeads, headDim } = this.shape;
+    const before = this.#capacity * headDim;
+    const after = capacity * headDim;
     const kept = Math.min(before, after);
     const heads = this.#slots * kvHeads;
     for (const [index, arena] of this.arenas.entries()) {
@@ -116,12 +116,12 @@ export class KeyValueCache {
 
   /** The memory of neighbouring slots in arena `index`. */
   view(index: number, first: number, count: number): CacheArray {
-    const size = this.shape.kvHeads * this.#capacity * this.shape.headWidth;
+    const size = this.shape.kvHeads * this.#capacity * this.shape.headDim;
     return this.arenas[index]!.subarray(first * size, (first + count) * size);
   }
 
   /**
-   * Copies rows of new keys or values `[kvHeads, time, headWidth]` behind row `length` of a slot.
+   * Copies rows of new keys or values `[kvHeads, time, headDim]` behind row `length` of a slot.
    *
    * @param source starts at the sequence's own rows
    * @param rows which of the `time` rows, in order
@@ -134,18 +134,18 @@ export class KeyValueCache {
     time: number,
     rows: { readonly count: number; at(row: number): number } | number,
   ): void {
-    const { kvHeads, headWidth } = this.shape;
+    const { kvHeads, headDim } = this.shape;
     const arena = this.arenas[index]!;
     for (let head = 0; head < kvHeads; head++) {
-      const from = head * time * headWidth;
-      const to = ((slot * kvHeads + head) * this.#capacity + length) * headWidth;
+      const from = head * time * headDim;
+      const to = ((slot * kvHeads + head) * this.#capacity + length) * headDim;
       if (typeof rows === "number") {
-        arena.set(source.subarray(from, from + rows * headWidth), to);
+        arena.set(source.subarray(from, from + rows * headDim), to);
         continue;
       }
       for (let row = 0; row < rows.count; row++) {
-        const start = from + rows.at(row) * headWidth;
-        arena.set(source.subarray(start, start + headWidth), to + row * headWidth);
+        const start = from + rows.at(row) * headDim;
+        arena.set(source.subarray(start, start + headDim), to + row * headDim);
       }
     }
   }
@@ -153,13 +153,13 @@ export class KeyValueCache {
   /** Copies the first `rows` rows of a slot to another. */
   copy(from: number, to: number, rows: number): void {
     this.#eachHead(from, to, (arena, source, target) => {
-      arena.copyWithin(target, source, source + rows * this.shape.headWidth);
+      arena.copyWithin(target, source, source + rows * this.shape.headDim);
     });
   }
 
   /** Exchanges two slots; only their first rows count. */
   exchange(a: number, b: number, rowsOfA: number, rowsOfB: number): void {
-    const rows = Math.max(rowsOfA, rowsOfB) * this.shape.headWidth;
+    const rows = Math.max(rowsOfA, rowsOfB) * this.shape.headDim;
     const held = this.#allocate(rows);
     this.#eachHead(a, b, (arena, source, target) => {
       held.set(arena.subarray(source, source + rows));
@@ -185,8 +185,8 @@ export class KeyValueCache {
     b: number,
     body: (arena: CacheArray, startA: number, startB: number) => void,
   ): void {
-    const { kvHeads, headWidth } = this.shape;
-    const stride = this.#capacity * headWidth;
+    const { kvHeads, headDim } = this.shape;
+    const stride = this.#capacity * headDim;
     for (const arena of this.arenas) {
       for (let head = 0; head < kvHeads; head++) {
         body(arena, (a * kvHeads + head) * stride, (b * kvHeads + head) * stride);

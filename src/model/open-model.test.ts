@@ -131,8 +131,8 @@ describe("openModel", () => {
       "threads",
       "slots",
       "contextLength",
-      "endOfSequenceIds",
-      "beginOfSequenceId",
+      "eosTokenIds",
+      "bosTokenId",
       "config",
     ] as const) {
       expect(opened[key], key).toEqual(loaded[key]);

@@ -15,7 +15,7 @@ function randomMatrix(rows: number, columns: number): Float32Array {
   return Float32Array.from({ length: rows * columns }, () => random.normal());
 }
 
-/** What `matmulBlocks` multiplies by, and the code of each value. */
+/** What `matmulBlockQuantized` multiplies by, and the code of each value. */
 function unpack(
   { codes, scales, zeros }: ReturnType<typeof packBlocks>,
   rows: number,

@@ -41,7 +41,7 @@ export function packBlocks(
   const codes = new Uint8Array(rows * blocks * bytes);
   const scales = new Float32Array(rows * blocks);
   const zerosOfRow = Math.ceil((blocks * bits) / 8);
-  const zeros = new Uint8Array(ownZeros ? rows * zerosOfRow : 0);
+  const zeroPoints = new Uint8Array(ownZeros ? rows * zerosOfRow : 0);
   const block = new Uint8Array(blockSize);
   for (let row = 0; row < rows; row++) {
     for (let b = 0; b < blocks; b++) {
@@ -56,10 +56,10 @@ export function packBlocks(
         for (let i = 0; i < bytes; i++) codes[at + i] = block[2 * i]! | (block[2 * i + 1]! << 4);
       }
       scales[row * blocks + b] = scale;
-      if (ownZeros) zeros[row * zerosOfRow + (b >> 1)]! |= zero << (4 * (b & 1));
+      if (ownZeros) zeroPoints[row * zerosOfRow + (b >> 1)]! |= zero << (4 * (b & 1));
     }
   }
-  return { codes, scales, ...(ownZeros && { zeros }) };
+  return { codes, scales, ...(ownZeros && { zeroPoints }) };
 }
 
 interface BlockCode {

@@ -6,7 +6,7 @@ import { JetonError } from "../core/index.ts";
 import type { RopeConfig } from "./config.ts";
 
 export interface RopeFrequencies {
-  /** Radians per position of each pair, `[rotatedWidth / 2]`. */
+  /** Radians per position of each pair, `[rotaryDim / 2]`. */
   readonly frequencies: Float64Array;
   /** Factor of cosine and sine (so scores get its square). */
   readonly factor: number;
@@ -17,17 +17,23 @@ export interface RopeFrequencies {
  * their choice is fixed for the whole sequence, so that cached keys stay valid.
  */
 export function ropeFrequencies(rope: RopeConfig, sequenceLength: number): RopeFrequencies {
-  const { base, rotatedWidth: width, maxPositions, originalPositions, parameters } = rope;
+  const {
+    theta,
+    rotaryDim: width,
+    maxPositionEmbeddings,
+    originalMaxPositionEmbeddings,
+    scaling,
+  } = rope;
   const option = (name: string): number | undefined => {
-    const value = parameters[name];
+    const value = scaling[name];
     return typeof value === "number" && value !== 0 ? value : undefined;
   };
   const need = (name: string): number => {
     const value = option(name);
     if (value !== undefined) return value;
     throw new JetonError(
-      `config.json: rope scaling "${rope.kind}" needs a number "${name}", got ${JSON.stringify(parameters[name])}`,
-      { code: "model-config-invalid", details: { name, value: parameters[name] } },
+      `config.json: rope scaling "${rope.kind}" needs a number "${name}", got ${JSON.stringify(scaling[name])}`,
+      { code: "model-config-invalid", details: { name, value: scaling[name] } },
     );
   };
   const powers = (theta: number): Float64Array =>
@@ -35,23 +41,23 @@ export function ropeFrequencies(rope: RopeConfig, sequenceLength: number): RopeF
 
   switch (rope.kind) {
     case "default":
-      return { frequencies: powers(base), factor: 1 };
+      return { frequencies: powers(theta), factor: 1 };
     case "linear": {
       const factor = need("factor");
-      return { frequencies: powers(base).map((frequency) => frequency / factor), factor: 1 };
+      return { frequencies: powers(theta).map((frequency) => frequency / factor), factor: 1 };
     }
     case "dynamic": {
-      const length = Math.max(sequenceLength, maxPositions);
+      const length = Math.max(sequenceLength, maxPositionEmbeddings);
       const factor = need("factor");
-      const stretch = (factor * length) / maxPositions - (factor - 1);
-      return { frequencies: powers(base * stretch ** (width / (width - 2))), factor: 1 };
+      const stretch = (factor * length) / maxPositionEmbeddings - (factor - 1);
+      return { frequencies: powers(theta * stretch ** (width / (width - 2))), factor: 1 };
     }
     case "llama3": {
       const factor = need("factor");
       const low = need("low_freq_factor");
       const high = need("high_freq_factor");
-      const frequencies = powers(base).map((frequency) => {
-        const turns = (originalPositions * frequency) / (2 * Math.PI);
+      const frequencies = powers(theta).map((frequency) => {
+        const turns = (originalMaxPositionEmbeddings * frequency) / (2 * Math.PI);
         // 0: interpolate fully, 1: keep.
         const keep = Math.min(1, Math.max(0, (turns - low) / (high - low)));
         return frequency * (keep + (1 - keep) / factor);
@@ -59,7 +65,7 @@ export function ropeFrequencies(rope: RopeConfig, sequenceLength: number): RopeF
       return { frequencies, factor: 1 };
     }
     case "yarn": {
-      const factor = option("factor") ?? maxPositions / originalPositions;
+      const factor = option("factor") ?? maxPositionEmbeddings / originalMaxPositionEmbeddings;
       const magnitude = (weight: number): number =>
         factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
       const mscale = option("mscale");
@@ -69,37 +75,38 @@ export function ropeFrequencies(rope: RopeConfig, sequenceLength: number): RopeF
         (mscale && mscaleAll ? magnitude(mscale) / magnitude(mscaleAll) : magnitude(1));
       // The pair that makes so many turns over the original context.
       const pairOf = (turns: number): number =>
-        (width * Math.log(originalPositions / (turns * 2 * Math.PI))) / (2 * Math.log(base));
+        (width * Math.log(originalMaxPositionEmbeddings / (turns * 2 * Math.PI))) /
+        (2 * Math.log(theta));
       let low = pairOf(option("beta_fast") ?? 32);
       let high = pairOf(option("beta_slow") ?? 1);
-      if (parameters["truncate"] !== false) {
+      if (scaling["truncate"] !== false) {
         low = Math.floor(low);
         high = Math.ceil(high);
       }
       low = Math.max(low, 0);
       high = Math.min(high, width - 1);
       if (low === high) high += 0.001;
-      const frequencies = powers(base).map((frequency, pair) => {
+      const frequencies = powers(theta).map((frequency, pair) => {
         const stretch = Math.min(1, Math.max(0, (pair - low) / (high - low)));
         return frequency * (1 - stretch + stretch / factor);
       });
       return { frequencies, factor: attention };
     }
     case "longrope": {
-      const name = sequenceLength > originalPositions ? "long_factor" : "short_factor";
-      const factors = parameters[name];
+      const name = sequenceLength > originalMaxPositionEmbeddings ? "long_factor" : "short_factor";
+      const factors = scaling[name];
       if (!Array.isArray(factors) || factors.length !== width / 2) {
         throw new JetonError(`config.json: ${name} must list ${width / 2} numbers`, {
           code: "model-config-invalid",
           details: { name, value: factors },
         });
       }
-      const ratio = option("factor") ?? maxPositions / originalPositions;
+      const ratio = option("factor") ?? maxPositionEmbeddings / originalMaxPositionEmbeddings;
       const attention =
         option("attention_factor") ??
-        (ratio <= 1 ? 1 : Math.sqrt(1 + Math.log(ratio) / Math.log(originalPositions)));
+        (ratio <= 1 ? 1 : Math.sqrt(1 + Math.log(ratio) / Math.log(originalMaxPositionEmbeddings)));
       return {
-        frequencies: powers(base).map((frequency, pair) => frequency / Number(factors[pair])),
+        frequencies: powers(theta).map((frequency, pair) => frequency / Number(factors[pair])),
         factor: attention,
       };
     }

@@ -51,7 +51,7 @@ export interface SequenceStep {
   /** Whole logits of every wanted row. */
   readonly logits?: boolean;
   /** Draws a token for each wanted row where the logits are: whole rows of them need not travel. */
-  readonly draws?: TokenDraws;
+  readonly sample?: SampleRequest;
   /**
    * Asks for what the most probable tokens' share of a temperature's law follows from; and for whole
    * logits where the `topK` most probable tokens of some row hold less than `topP` of it.
@@ -74,7 +74,7 @@ export interface SequenceStep {
 }
 
 /** How tokens are drawn from a temperature's law, cut at min-p. */
-export interface TokenDraws {
+export interface SampleRequest {
   /** Above 0. */
   readonly temperature: number;
   /** Tokens below this share of the most probable one's probability are left out; 0: none. */
@@ -97,8 +97,8 @@ export interface StepResult {
   /** Where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature). */
   readonly nucleusMass?: Float32Array;
   /** Tokens drawn after each wanted row where asked for, and their logits. */
-  readonly drawnIds?: Int32Array;
-  readonly drawnLogits?: Float32Array;
+  readonly sampledIds?: Int32Array;
+  readonly sampledLogits?: Float32Array;
   /** `[rows, width]` where asked for. */
   readonly hidden?: Float32Array;
   /** Log-probability of the target of each wanted row where asked for. */
@@ -127,8 +127,8 @@ export interface LoadedModel {
   readonly batchInvariant?: boolean;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
-  readonly endOfSequenceIds: readonly number[];
-  readonly beginOfSequenceId: number | undefined;
+  readonly eosTokenIds: readonly number[];
+  readonly bosTokenId: number | undefined;
   readonly slots: number;
 
   /** Opens a sequence; waits while all slots are taken. `expectedLength` reserves cache rows. */

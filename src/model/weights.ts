@@ -12,8 +12,8 @@ import {
   concat,
   type DataType,
   matmul,
-  matmulBlocks,
-  matmulChannels,
+  matmulBlockQuantized,
+  matmulChannelQuantized,
   type ParameterBinding,
   parameter,
   type Tensor,
@@ -169,10 +169,10 @@ export function traceWeights(
     const parts = packedParts(format, rows, columns).map(({ name, dtype, shape }) =>
       parameter(`${packedName(names)}.${name}`, shape, partTypes[dtype]),
     );
-    const [codes, scales, zeros] = parts as [Tensor, Tensor, Tensor?];
-    if (format === "int8-channel") return matmulChannels(x, codes, scales);
+    const [codes, scales, zeroPoints] = parts as [Tensor, Tensor, Tensor?];
+    if (format === "int8-channel") return matmulChannelQuantized(x, codes, scales);
     const { bits, blockSize } = blockLayout[format];
-    return matmulBlocks(x, codes, scales, { bits, blockSize, rows, columns }, zeros);
+    return matmulBlockQuantized(x, codes, scales, { bits, blockSize, rows, columns }, zeroPoints);
   };
   return { vector: (name) => cast(stored(name), "float32"), table: stored, linear };
 }

@@ -29,12 +29,12 @@ import { decoderLayer, type LayerInputs } from "./decoder.ts";
 import { ropeFrequencies } from "./rope.ts";
 import type { DecoderWeights } from "./weights.ts";
 
-/** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that `decodeWhole` reads. */
+/** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that `decodeFullSequence` reads. */
 export function rotationTypes(config: DecoderConfig): Record<string, TensorType> {
   const types: Record<string, TensorType> = {};
   for (const [index, rope] of config.ropes.entries()) {
-    types[`rope.${index}.cos`] = float32(["positions", rope.rotatedWidth / 2]);
-    types[`rope.${index}.sin`] = float32(["positions", rope.rotatedWidth / 2]);
+    types[`rope.${index}.cos`] = float32(["positions", rope.rotaryDim / 2]);
+    types[`rope.${index}.sin`] = float32(["positions", rope.rotaryDim / 2]);
   }
   return types;
 }
@@ -64,7 +64,7 @@ export function rotationTables(config: DecoderConfig, length: number): Record<st
   return tables;
 }
 
-export interface DecodeWholeOptions {
+export interface DecodeFullSequenceOptions {
   /**
    * Number of each token's document, int32 `[batch, time]`: tokens see only their own document, and
    * those of `everyDocument`. Default: one document.
@@ -82,12 +82,12 @@ export const everyDocument = -1;
  * @param input the inputs of `rotationTypes`, by name
  * @returns hidden states `[batch, time, width]` before the final norm
  */
-export function decodeWhole(
+export function decodeFullSequence(
   config: DecoderConfig,
   weights: DecoderWeights,
   x: Tensor,
   input: Readonly<Record<string, Tensor>>,
-  options: DecodeWholeOptions = {},
+  options: DecodeFullSequenceOptions = {},
 ): Tensor {
   const [batch, time] = x.shape as [Tensor["shape"][number], Tensor["shape"][number]];
   const shared: LayerInputs = {
@@ -96,20 +96,20 @@ export function decodeWhole(
       cos: input[`rope.${index}.cos`]!,
       sin: input[`rope.${index}.sin`]!,
     })),
-    // Nothing is cached: `attendWithin` never looks at the past.
+    // Nothing is cached: `attendFullSequence` never looks at the past.
     past: () => ({ key: x, value: x }),
     masks: maskMaker(config, [batch, time], options.segments),
   };
   for (const index of config.layers.keys()) {
     x = scoped(`layers.${index}`, () =>
-      decoderLayer(config, weights, x, index, shared, attendWithin),
+      decoderLayer(config, weights, x, index, shared, attendFullSequence),
     ).x;
   }
   return x;
 }
 
 /** Exact attention of a sequence to itself. */
-export const attendWithin: Attention = ({ query, key, value, newMask, scale, cap }) => {
+export const attendFullSequence: Attention = ({ query, key, value, newMask, scale, cap }) => {
   const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
   const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
   return { output: matmul(softmax(scores), value) };
@@ -121,7 +121,7 @@ function maskMaker(
   [batch, time]: readonly [Tensor["shape"][number], Tensor["shape"][number]],
   segments: Tensor | undefined,
 ): LayerInputs["masks"] {
-  const group = config.heads / config.kvHeads;
+  const group = config.numAttentionHeads / config.numKeyValueHeads;
   const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
   return (window) => {
     let masks = made.get(window);

@@ -14,11 +14,11 @@ export {
 export { describeMachine, type Machine } from "./machine.ts";
 export {
   type Axis,
-  drawClaims,
-  drawPlot,
   type Panel,
   type Plot,
   type PlotPoint,
+  renderClaims,
+  renderPlot,
   type Series,
 } from "./plot.ts";
 export { recordResult } from "./record.ts";

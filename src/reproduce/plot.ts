@@ -42,7 +42,7 @@ export interface Plot {
 type Specification = Record<string, unknown>;
 
 /** Draws a plot as SVG. */
-export async function drawPlot(plot: Plot): Promise<string> {
+export async function renderPlot(plot: Plot): Promise<string> {
   return render({
     title: { text: plot.title, anchor: "start", fontSize: 15, offset: 12 },
     columns: 2,
@@ -53,7 +53,7 @@ export async function drawPlot(plot: Plot): Promise<string> {
 }
 
 /** Draws measured numbers beside baselines and the paper's, one row for each claim. */
-export async function drawClaims(result: ReproductionResult): Promise<string> {
+export async function renderClaims(result: ReproductionResult): Promise<string> {
   const rows = result.claims.map((claim): Specification => {
     const values = barsOf(claim);
     return {

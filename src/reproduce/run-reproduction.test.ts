@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
-import { drawClaims, drawPlot } from "./plot.ts";
+import { renderClaims, renderPlot } from "./plot.ts";
 import { recordResult } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
@@ -233,7 +233,7 @@ describe("records", () => {
     });
     const { result } = await runReproduction(reproduction, { environment: environment() });
     const folder = join(cache, "records");
-    const paths = await recordResult(folder, result, await drawClaims(result));
+    const paths = await recordResult(folder, result, await renderClaims(result));
     expect(JSON.parse(readFileSync(paths.json, "utf8"))).toEqual(result);
     const svg = readFileSync(paths.svg, "utf8");
     expect(svg).toMatch(/^<svg .*<\/svg>\n$/s);
@@ -258,10 +258,10 @@ describe("records", () => {
         })),
       })),
     };
-    const svg = await drawPlot(plot);
+    const svg = await renderPlot(plot);
     for (const word of ["Loss &amp; context", "a line panel", "a bar panel", "ours", "theirs"]) {
       expect(svg).toContain(word);
     }
-    expect(svg).toBe(await drawPlot(plot));
+    expect(svg).toBe(await renderPlot(plot));
   });
 });

@@ -65,58 +65,58 @@ function readMessage(message: ChatRequest["messages"][number]): ChatMessage {
 }
 
 class ChatChoice implements ChoiceWriter {
-  private readonly context: ServeContext;
-  private readonly plan: SequencePlan;
-  private readonly withLogProbabilities: boolean;
+  readonly #context: ServeContext;
+  readonly #plan: SequencePlan;
+  readonly #withLogProbabilities: boolean;
 
   constructor(context: ServeContext, plan: SequencePlan, withLogProbabilities: boolean) {
-    this.context = context;
-    this.plan = plan;
-    this.withLogProbabilities = withLogProbabilities;
+    this.#context = context;
+    this.#plan = plan;
+    this.#withLogProbabilities = withLogProbabilities;
   }
 
   start(): object {
-    return this.chunk({ role: "assistant", content: "" }, null, null);
+    return this.#chunk({ role: "assistant", content: "" }, null, null);
   }
 
   piece(token: GeneratedToken): object | undefined {
-    if (token.text === "" && !this.withLogProbabilities) return undefined;
-    return this.chunk({ content: token.text }, this.logProbabilities([token]), null);
+    if (token.text === "" && !this.#withLogProbabilities) return undefined;
+    return this.#chunk({ content: token.text }, this.#logProbabilities([token]), null);
   }
 
   end(result: { tail: string; finishReason: string }): object {
     const delta = result.tail === "" ? {} : { content: result.tail };
-    return this.chunk(delta, null, result.finishReason);
+    return this.#chunk(delta, null, result.finishReason);
   }
 
   whole(tokens: readonly GeneratedToken[], result: { text: string; finishReason: string }): object {
     return {
-      index: this.plan.index,
+      index: this.#plan.index,
       message: { role: "assistant", content: result.text, refusal: null },
-      logprobs: this.logProbabilities(tokens),
+      logprobs: this.#logProbabilities(tokens),
       finish_reason: result.finishReason,
     };
   }
 
-  private chunk(delta: object, logprobs: object | null, finishReason: string | null): object {
-    return { index: this.plan.index, delta, logprobs, finish_reason: finishReason };
+  #chunk(delta: object, logprobs: object | null, finishReason: string | null): object {
+    return { index: this.#plan.index, delta, logprobs, finish_reason: finishReason };
   }
 
-  private logProbabilities(tokens: readonly GeneratedToken[]): object | null {
-    if (!this.withLogProbabilities) return null;
+  #logProbabilities(tokens: readonly GeneratedToken[]): object | null {
+    if (!this.#withLogProbabilities) return null;
     return {
       content: tokens.map((token) => ({
-        ...this.describe(token.id, token.logProbability),
+        ...this.#describe(token.id, token.logProbability),
         top_logprobs: (token.topLogProbabilities ?? []).map(({ id, logProbability }) =>
-          this.describe(id, logProbability),
+          this.#describe(id, logProbability),
         ),
       })),
       refusal: null,
     };
   }
 
-  private describe(id: number, logProbability: number): object {
-    const { text, bytes } = this.context.describeToken(id);
+  #describe(id: number, logProbability: number): object {
+    const { text, bytes } = this.#context.describeToken(id);
     return { token: text, logprob: writeLogProbability(logProbability), bytes };
   }
 }

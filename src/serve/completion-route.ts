@@ -64,11 +64,11 @@ function listPrompts(prompt: CompletionRequest["prompt"]): (string | number[])[]
 function readPrompt({ model }: ServeContext, prompt: string | readonly number[]): ReadPrompt {
   const { tokenizer } = model;
   if (typeof prompt !== "string") {
-    const wrong = prompt.find((id) => id >= tokenizer.vocabularySize);
+    const wrong = prompt.find((id) => id >= tokenizer.vocabSize);
     if (wrong !== undefined) {
       throw invalidValue(
         "prompt",
-        `Invalid token id in 'prompt': ${wrong}; the vocabulary has ${tokenizer.vocabularySize} tokens.`,
+        `Invalid token id in 'prompt': ${wrong}; the vocabulary has ${tokenizer.vocabSize} tokens.`,
       );
     }
     return { ids: Int32Array.from(prompt), text: () => tokenizer.decode(prompt) };
@@ -85,8 +85,8 @@ function readPrompt({ model }: ServeContext, prompt: string | readonly number[])
 
 /** Special tokens around the text as the tokenizer sets them; the empty text is the first of them. */
 function encodePrompt(model: ServeContext["model"], text: string): Int32Array {
-  const { beginOfSequenceId } = model;
-  if (text === "" && beginOfSequenceId !== undefined) return Int32Array.of(beginOfSequenceId);
+  const { bosTokenId } = model;
+  if (text === "" && bosTokenId !== undefined) return Int32Array.of(bosTokenId);
   return model.tokenizer.encodeIds(text, { applyLimits: false });
 }
 
@@ -99,12 +99,12 @@ interface CompletionLogProbabilities {
 }
 
 class CompletionChoice implements ChoiceWriter {
-  private readonly context: ServeContext;
-  private readonly plan: SequencePlan;
-  private readonly echo: string;
-  private readonly withLogProbabilities: boolean;
+  readonly #context: ServeContext;
+  readonly #plan: SequencePlan;
+  readonly #echo: string;
+  readonly #withLogProbabilities: boolean;
   /** Where the next token begins in the text of the choice. */
-  private offset: number;
+  #offset: number;
 
   constructor(
     context: ServeContext,
@@ -112,38 +112,42 @@ class CompletionChoice implements ChoiceWriter {
     echo: string,
     withLogProbabilities: boolean,
   ) {
-    this.context = context;
-    this.plan = plan;
-    this.echo = echo;
-    this.withLogProbabilities = withLogProbabilities;
-    this.offset = echo.length;
+    this.#context = context;
+    this.#plan = plan;
+    this.#echo = echo;
+    this.#withLogProbabilities = withLogProbabilities;
+    this.#offset = echo.length;
   }
 
   start(): object | undefined {
-    return this.echo === "" ? undefined : this.write(this.echo, null, null);
+    return this.#echo === "" ? undefined : this.#write(this.#echo, null, null);
   }
 
   piece(token: GeneratedToken): object | undefined {
-    if (token.text === "" && !this.withLogProbabilities) return undefined;
-    return this.write(token.text, this.logProbabilities([token]), null);
+    if (token.text === "" && !this.#withLogProbabilities) return undefined;
+    return this.#write(token.text, this.#logProbabilities([token]), null);
   }
 
   end(result: { tail: string; finishReason: string }): object {
-    return this.write(result.tail, null, result.finishReason);
+    return this.#write(result.tail, null, result.finishReason);
   }
 
   whole(tokens: readonly GeneratedToken[], result: { text: string; finishReason: string }): object {
-    return this.write(this.echo + result.text, this.logProbabilities(tokens), result.finishReason);
+    return this.#write(
+      this.#echo + result.text,
+      this.#logProbabilities(tokens),
+      result.finishReason,
+    );
   }
 
-  private write(text: string, logprobs: object | null, finishReason: string | null): object {
-    return { index: this.plan.index, text, logprobs, finish_reason: finishReason };
+  #write(text: string, logprobs: object | null, finishReason: string | null): object {
+    return { index: this.#plan.index, text, logprobs, finish_reason: finishReason };
   }
 
-  private logProbabilities(tokens: readonly GeneratedToken[]): object | null {
-    if (!this.withLogProbabilities) return null;
-    const { describeToken } = this.context;
-    const isTopWanted = (this.plan.options.topLogProbabilities ?? 0) > 0;
+  #logProbabilities(tokens: readonly GeneratedToken[]): object | null {
+    if (!this.#withLogProbabilities) return null;
+    const { describeToken } = this.#context;
+    const isTopWanted = (this.#plan.options.topLogProbabilities ?? 0) > 0;
     const lists: CompletionLogProbabilities = {
       tokens: [],
       token_logprobs: [],
@@ -154,8 +158,8 @@ class CompletionChoice implements ChoiceWriter {
       const { name, text } = describeToken(token.id);
       lists.tokens.push(name);
       lists.token_logprobs.push(writeLogProbability(token.logProbability));
-      lists.text_offset.push(this.offset);
-      this.offset += text.length;
+      lists.text_offset.push(this.#offset);
+      this.#offset += text.length;
       if (lists.top_logprobs === null) continue;
       const top: Record<string, number> = Object.create(null);
       for (const { id, logProbability } of token.topLogProbabilities ?? []) {

@@ -157,15 +157,15 @@ export async function answerGeneration(
 
 /** The answer to one request while its sequences run. */
 class Answer {
-  private readonly context: ServeContext;
-  private readonly state: RequestState;
-  private readonly plans: readonly SequencePlan[];
-  private readonly format: AnswerFormat;
-  private readonly run: GenerationRun;
-  private readonly writers: readonly ChoiceWriter[];
-  private readonly results: Map<number, GenerateResult> = new Map();
-  private readonly head: { readonly id: string; readonly created: number; readonly model: string };
-  private hasBegun = false;
+  readonly #context: ServeContext;
+  readonly #state: RequestState;
+  readonly #plans: readonly SequencePlan[];
+  readonly #format: AnswerFormat;
+  readonly #run: GenerationRun;
+  readonly #writers: readonly ChoiceWriter[];
+  readonly #results: Map<number, GenerateResult> = new Map();
+  readonly #head: { readonly id: string; readonly created: number; readonly model: string };
+  #hasBegun = false;
 
   constructor(
     context: ServeContext,
@@ -174,13 +174,13 @@ class Answer {
     format: AnswerFormat,
   ) {
     const { model, generate, queue } = context;
-    this.context = context;
-    this.state = state;
-    this.plans = plans;
-    this.format = format;
-    this.run = new GenerationRun({ model, generate, queue, plans, signal: state.signal });
-    this.writers = plans.map((plan) => format.writeChoice(plan));
-    this.head = {
+    this.#context = context;
+    this.#state = state;
+    this.#plans = plans;
+    this.#format = format;
+    this.#run = new GenerationRun({ model, generate, queue, plans, signal: state.signal });
+    this.#writers = plans.map((plan) => format.writeChoice(plan));
+    this.#head = {
       id: createId(format.idPrefix),
       created: Math.floor(Date.now() / 1000),
       model: context.modelName,
@@ -188,22 +188,22 @@ class Answer {
   }
 
   close(): Promise<void> {
-    return this.run.close();
+    return this.#run.close();
   }
 
   /** Takes the next event and counts it. */
   async take(): Promise<RunEvent | undefined> {
-    const event = await this.run.next();
+    const event = await this.#run.next();
     if (event === undefined) return undefined;
-    const { metrics } = this.context;
-    if (!this.hasBegun) {
-      this.hasBegun = true;
-      metrics.timeToFirstToken.observe(performance.now() / 1000 - this.state.arrived);
+    const { metrics } = this.#context;
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      metrics.timeToFirstToken.observe(performance.now() / 1000 - this.#state.arrived);
     }
     if (event.kind === "token") {
       metrics.generatedTokens.add();
     } else {
-      this.results.set(event.index, event.result);
+      this.#results.set(event.index, event.result);
       metrics.promptTokens.add(event.result.promptTokens);
       metrics.cachedPromptTokens.add(event.result.reusedTokens);
     }
@@ -212,20 +212,20 @@ class Answer {
 
   /** The answer as one document. */
   async collect(first: RunEvent | undefined): Promise<object> {
-    const tokens = this.plans.map((): GeneratedToken[] => []);
+    const tokens = this.#plans.map((): GeneratedToken[] => []);
     for (let event = first; event !== undefined; event = await this.take()) {
       if (event.kind === "token") tokens[event.index]!.push(event.token);
     }
     await this.close();
     return {
-      id: this.head.id,
-      object: this.format.wholeObject,
-      created: this.head.created,
-      model: this.head.model,
-      choices: this.plans.map(({ index }) =>
-        this.writers[index]!.whole(tokens[index]!, this.results.get(index)!),
+      id: this.#head.id,
+      object: this.#format.wholeObject,
+      created: this.#head.created,
+      model: this.#head.model,
+      choices: this.#plans.map(({ index }) =>
+        this.#writers[index]!.whole(tokens[index]!, this.#results.get(index)!),
       ),
-      usage: this.usage(),
+      usage: this.#usage(),
     };
   }
 
@@ -235,15 +235,15 @@ class Answer {
     { withUsage, cut }: { withUsage: boolean; cut: () => void },
   ): ReadableStream<Uint8Array> {
     const chunk = (choices: readonly object[], usage: object | null): object => ({
-      id: this.head.id,
-      object: this.format.chunkObject,
-      created: this.head.created,
-      model: this.head.model,
+      id: this.#head.id,
+      object: this.#format.chunkObject,
+      created: this.#head.created,
+      model: this.#head.model,
       choices,
       ...(withUsage && { usage }),
     });
-    let held: readonly object[] | undefined = this.plans.flatMap(({ index }) => {
-      const start = this.writers[index]!.start();
+    let held: readonly object[] | undefined = this.#plans.flatMap(({ index }) => {
+      const start = this.#writers[index]!.start();
       return start === undefined ? [] : [chunk([start], null)];
     });
     let event: RunEvent | undefined = first;
@@ -256,22 +256,22 @@ class Answer {
         if (event === undefined) {
           if (!isUsageDue) return undefined;
           isUsageDue = false;
-          return [...before, chunk([], this.usage())];
+          return [...before, chunk([], this.#usage())];
         }
-        const writer = this.writers[event.index]!;
+        const writer = this.#writers[event.index]!;
         const choice =
           event.kind === "token" ? writer.piece(event.token) : writer.end(event.result);
         return choice === undefined ? before : [...before, chunk([choice], null)];
       },
       close: () => this.close(),
       describeError: (error) => {
-        logFailure(this.context, this.state, error);
+        logFailure(this.#context, this.#state, error);
         return toApiError(error).body;
       },
-      stallMs: this.context.stallMs,
+      stallMs: this.#context.stallMs,
       onStall: () => {
-        this.context.log(
-          `${this.state.id} is cut: nothing was read for ${this.context.stallMs / 1000} s`,
+        this.#context.log(
+          `${this.#state.id} is cut: nothing was read for ${this.#context.stallMs / 1000} s`,
         );
         cut();
       },
@@ -279,13 +279,13 @@ class Answer {
   }
 
   /** Tokens of the request; a prompt counts once however many choices it has. */
-  private usage(): object {
+  #usage(): object {
     let promptTokens = 0;
     let cachedTokens = 0;
     let completionTokens = 0;
     const counted = new Set<number>();
-    for (const plan of this.plans) {
-      const result = this.results.get(plan.index);
+    for (const plan of this.#plans) {
+      const result = this.#results.get(plan.index);
       completionTokens += result?.ids.length ?? 0;
       if (counted.has(plan.promptNumber)) continue;
       counted.add(plan.promptNumber);
@@ -297,7 +297,7 @@ class Answer {
       completion_tokens: completionTokens,
       total_tokens: promptTokens + completionTokens,
       prompt_tokens_details: { cached_tokens: cachedTokens },
-      ...describeDrafting(this.plans.map(({ index }) => this.results.get(index)?.drafting)),
+      ...describeDrafting(this.#plans.map(({ index }) => this.#results.get(index)?.drafting)),
     };
   }
 }
@@ -308,15 +308,15 @@ function describeDrafting(each: readonly (DraftStatistics | undefined)[]): objec
   if (counted.length === 0) return {};
   const sum = (value: (drafting: DraftStatistics) => number): number =>
     counted.reduce((total, drafting) => total + value(drafting), 0);
-  const forwards = sum((drafting) => drafting.forwards);
+  const forwardPasses = sum((drafting) => drafting.forwardPasses);
   const drafted = sum((drafting) => drafting.drafted);
   const accepted = sum((drafting) => drafting.accepted);
-  const byDrafter = new Map<string, { forwards: number; drafted: number; accepted: number }>();
+  const byDrafter = new Map<string, { forwardPasses: number; drafted: number; accepted: number }>();
   const byDepth: { tried: number; accepted: number }[] = [];
   for (const drafting of counted) {
     for (const share of drafting.byDrafter) {
-      const known = byDrafter.get(share.drafter) ?? { forwards: 0, drafted: 0, accepted: 0 };
-      known.forwards += share.forwards;
+      const known = byDrafter.get(share.drafter) ?? { forwardPasses: 0, drafted: 0, accepted: 0 };
+      known.forwardPasses += share.forwardPasses;
       known.drafted += share.drafted;
       known.accepted += share.accepted;
       byDrafter.set(share.drafter, known);
@@ -336,15 +336,16 @@ function describeDrafting(each: readonly (DraftStatistics | undefined)[]): objec
     },
     drafting: {
       drafter: counted[0]!.drafter,
-      forwards,
+      forwardPasses,
       drafted_tokens: drafted,
       accepted_tokens: accepted,
-      tokens_per_forward: forwards === 0 ? 0 : sum((drafting) => drafting.tokens) / forwards,
+      mean_acceptance_length:
+        forwardPasses === 0 ? 0 : sum((drafting) => drafting.tokens) / forwardPasses,
       by_drafter: Object.fromEntries(
         [...byDrafter].map(([name, share]) => [
           name,
           {
-            forwards: share.forwards,
+            forwards: share.forwardPasses,
             drafted_tokens: share.drafted,
             accepted_tokens: share.accepted,
           },

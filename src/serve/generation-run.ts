@@ -46,54 +46,54 @@ interface Arrival {
 
 /** A running request. Whoever makes one calls `close` in the end, whatever happens. */
 export class GenerationRun {
-  private readonly sources: readonly AsyncGenerator<RunEvent, void, void>[];
-  private readonly places: readonly Place[];
-  private readonly signal: AbortSignal;
+  readonly #sources: readonly AsyncGenerator<RunEvent, void, void>[];
+  readonly #places: readonly Place[];
+  readonly #signal: AbortSignal;
   /** The run's own, aborted with the request's reason or by `close`; the request's stays untouched. */
-  private readonly controller: AbortController = new AbortController();
-  private readonly arrivals: Arrival[] = [];
-  private wake: (() => void) | undefined;
-  private living: number;
-  private isStarted = false;
-  private closing: Promise<void> | undefined;
-  private readonly onAbort: () => void;
+  readonly #controller: AbortController = new AbortController();
+  readonly #arrivals: Arrival[] = [];
+  #wake: (() => void) | undefined;
+  #living: number;
+  #isStarted = false;
+  #closing: Promise<void> | undefined;
+  readonly #onAbort: () => void;
 
   /** Takes the places of all sequences. @throws ApiError 400, 429 or 503 as `AdmissionQueue.enter`. */
   constructor(options: GenerationRunOptions) {
     const { plans, signal } = options;
-    this.signal = signal;
+    this.#signal = signal;
     signal.throwIfAborted();
-    this.places = options.queue.enter(plans.length, this.controller.signal);
-    this.sources = plans.map((plan, i) =>
-      runSequence(options, plan, this.places[i]!, this.controller.signal),
+    this.#places = options.queue.enter(plans.length, this.#controller.signal);
+    this.#sources = plans.map((plan, i) =>
+      runSequence(options, plan, this.#places[i]!, this.#controller.signal),
     );
-    this.living = plans.length;
-    this.onAbort = () => void this.close();
-    signal.addEventListener("abort", this.onAbort, { once: true });
+    this.#living = plans.length;
+    this.#onAbort = () => void this.close();
+    signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   /** The next event of any sequence; undefined after the end of all. One call at a time. */
   async next(): Promise<RunEvent | undefined> {
-    this.start();
-    while (this.living > 0) {
-      const arrival = this.arrivals.shift();
+    this.#start();
+    while (this.#living > 0) {
+      const arrival = this.#arrivals.shift();
       if (arrival === undefined) {
         await new Promise<void>((resolve) => {
-          this.wake = resolve;
+          this.#wake = resolve;
         });
         continue;
       }
       // After an abort its reason is the error, whatever the sequences made of it.
-      this.controller.signal.throwIfAborted();
+      this.#controller.signal.throwIfAborted();
       if (arrival.result === undefined) throw arrival.error;
       if (arrival.result.done === true) {
-        this.living--;
+        this.#living--;
         continue;
       }
-      this.advance(arrival.source);
+      this.#advance(arrival.source);
       return arrival.result.value;
     }
-    this.controller.signal.throwIfAborted();
+    this.#controller.signal.throwIfAborted();
     return undefined;
   }
 
@@ -102,31 +102,31 @@ export class GenerationRun {
    * for the same.
    */
   close(): Promise<void> {
-    this.closing ??= this.end();
-    return this.closing;
+    this.#closing ??= this.#end();
+    return this.#closing;
   }
 
-  private async end(): Promise<void> {
-    this.signal.removeEventListener("abort", this.onAbort);
-    if (this.living > 0) {
-      this.controller.abort(this.signal.reason ?? new Error("the request was ended"));
+  async #end(): Promise<void> {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    if (this.#living > 0) {
+      this.#controller.abort(this.#signal.reason ?? new Error("the request was ended"));
     }
-    await Promise.allSettled(this.sources.map((source) => source.return()));
+    await Promise.allSettled(this.#sources.map((source) => source.return()));
     // A sequence that never started has not given its place back.
-    for (const place of this.places) place.release();
+    for (const place of this.#places) place.release();
   }
 
-  private start(): void {
-    if (this.isStarted) return;
-    this.isStarted = true;
-    for (const source of this.sources) this.advance(source);
+  #start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    for (const source of this.#sources) this.#advance(source);
   }
 
-  private advance(source: AsyncGenerator<RunEvent, void, void>): void {
+  #advance(source: AsyncGenerator<RunEvent, void, void>): void {
     const arrive = (arrival: Arrival): void => {
-      this.arrivals.push(arrival);
-      this.wake?.();
-      this.wake = undefined;
+      this.#arrivals.push(arrival);
+      this.#wake?.();
+      this.#wake = undefined;
     };
     source.next().then(
       (result) => arrive({ source, result }),

@@ -47,27 +47,27 @@ export class AdmissionQueue {
   readonly places: number;
   /** Sequences that may wait. */
   readonly maxWaiting: number;
-  private readonly line: Set<Ticket> = new Set();
-  private readonly now: () => number;
-  private runningCount = 0;
-  private closed = false;
+  readonly #line: Set<Ticket> = new Set();
+  readonly #now: () => number;
+  #runningCount = 0;
+  #closed = false;
   /** Moving average of how long a sequence keeps its place. */
-  private meanSeconds = 1;
+  #meanSeconds = 1;
 
   constructor(options: AdmissionQueueOptions) {
     this.places = options.places;
     this.maxWaiting = options.maxWaiting;
-    this.now = options.now ?? (() => performance.now() / 1000);
+    this.#now = options.now ?? (() => performance.now() / 1000);
   }
 
   /** Sequences that hold a place. */
   get running(): number {
-    return this.runningCount;
+    return this.#runningCount;
   }
 
   /** Sequences in line. */
   get waiting(): number {
-    return this.line.size;
+    return this.#line.size;
   }
 
   /**
@@ -78,7 +78,7 @@ export class AdmissionQueue {
    * full, 503 after `close`.
    */
   enter(count: number, signal?: AbortSignal): Place[] {
-    if (this.closed) throw shuttingDown();
+    if (this.#closed) throw shuttingDown();
     signal?.throwIfAborted();
     const room = this.places + this.maxWaiting;
     if (count > room) {
@@ -88,15 +88,15 @@ export class AdmissionQueue {
         { status: 400, code: "too_many_sequences", param: "n" },
       );
     }
-    if (this.runningCount + this.line.size + count > room) {
+    if (this.#runningCount + this.#line.size + count > room) {
       throw new ApiError(
-        `The server is busy: ${this.runningCount} sequences run and ${this.line.size} wait. ` +
+        `The server is busy: ${this.#runningCount} sequences run and ${this.#line.size} wait. ` +
           "Please retry later.",
-        { status: 429, code: "queue_full", retryAfter: this.secondsUntilFree(count) },
+        { status: 429, code: "queue_full", retryAfter: this.#secondsUntilFree(count) },
       );
     }
     const party: Party = { wasGranted: false };
-    return Array.from({ length: count }, () => this.takePlace(party, signal));
+    return Array.from({ length: count }, () => this.#takePlace(party, signal));
   }
 
   /**
@@ -104,61 +104,61 @@ export class AdmissionQueue {
    * already get their remaining places in turn.
    */
   close(): void {
-    this.closed = true;
-    for (const ticket of [...this.line]) {
-      if (!ticket.party.wasGranted) this.leave(ticket, shuttingDown());
+    this.#closed = true;
+    for (const ticket of [...this.#line]) {
+      if (!ticket.party.wasGranted) this.#leave(ticket, shuttingDown());
     }
   }
 
-  private takePlace(party: Party, signal: AbortSignal | undefined): Place {
+  #takePlace(party: Party, signal: AbortSignal | undefined): Place {
     const { promise, resolve, reject } = createDeferred();
     const ticket: Ticket = { party, grant: resolve, refuse: reject, state: "waiting", since: 0 };
-    const onAbort = (): void => this.leave(ticket, signal?.reason);
+    const onAbort = (): void => this.#leave(ticket, signal?.reason);
     signal?.addEventListener("abort", onAbort, { once: true });
     const forget = (): void => signal?.removeEventListener("abort", onAbort);
     promise.then(forget, forget);
-    this.line.add(ticket);
-    this.advance();
+    this.#line.add(ticket);
+    this.#advance();
     return {
       granted: promise,
       release: () => {
-        if (ticket.state === "waiting") this.leave(ticket, new Error("the place was given back"));
-        if (ticket.state === "running") this.finish(ticket);
+        if (ticket.state === "waiting") this.#leave(ticket, new Error("the place was given back"));
+        if (ticket.state === "running") this.#finish(ticket);
       },
     };
   }
 
   /** Gives free places to the head of the line. */
-  private advance(): void {
-    for (const ticket of this.line) {
-      if (this.runningCount >= this.places) return;
-      this.line.delete(ticket);
+  #advance(): void {
+    for (const ticket of this.#line) {
+      if (this.#runningCount >= this.places) return;
+      this.#line.delete(ticket);
       ticket.state = "running";
-      ticket.since = this.now();
+      ticket.since = this.#now();
       ticket.party.wasGranted = true;
-      this.runningCount++;
+      this.#runningCount++;
       ticket.grant();
     }
   }
 
-  private leave(ticket: Ticket, reason: unknown): void {
+  #leave(ticket: Ticket, reason: unknown): void {
     if (ticket.state !== "waiting") return;
     ticket.state = "done";
-    this.line.delete(ticket);
+    this.#line.delete(ticket);
     ticket.refuse(reason);
   }
 
-  private finish(ticket: Ticket): void {
+  #finish(ticket: Ticket): void {
     ticket.state = "done";
-    this.runningCount--;
-    this.meanSeconds += 0.2 * (this.now() - ticket.since - this.meanSeconds);
-    this.advance();
+    this.#runningCount--;
+    this.#meanSeconds += 0.2 * (this.#now() - ticket.since - this.#meanSeconds);
+    this.#advance();
   }
 
   /** An estimate of when `count` places of the line will have become free, 1 to 60 seconds. */
-  private secondsUntilFree(count: number): number {
-    const rounds = (this.line.size + count - this.maxWaiting) / this.places;
-    return Math.min(60, Math.max(1, Math.ceil(rounds * this.meanSeconds)));
+  #secondsUntilFree(count: number): number {
+    const rounds = (this.#line.size + count - this.maxWaiting) / this.places;
+    return Math.min(60, Math.max(1, Math.ceil(rounds * this.#meanSeconds)));
   }
 }
 

@@ -145,28 +145,28 @@ export async function startServerWith(
 
 /** The requests that have arrived and are not through. */
 class ActiveRequests {
-  private readonly states: Set<RequestState> = new Set();
-  private waiting: (() => void)[] = [];
+  readonly #states: Set<RequestState> = new Set();
+  #waiting: (() => void)[] = [];
 
   add(state: RequestState): { done: () => void } {
-    this.states.add(state);
+    this.#states.add(state);
     return {
       done: () => {
-        this.states.delete(state);
-        if (this.states.size > 0) return;
-        for (const resolve of this.waiting) resolve();
-        this.waiting = [];
+        this.#states.delete(state);
+        if (this.#states.size > 0) return;
+        for (const resolve of this.#waiting) resolve();
+        this.#waiting = [];
       },
     };
   }
 
   whenNone(): Promise<void> {
-    if (this.states.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.waiting.push(resolve));
+    if (this.#states.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   abort(reason: Error): void {
-    for (const state of this.states) state.abort(reason);
+    for (const state of this.#states) state.abort(reason);
   }
 }
 

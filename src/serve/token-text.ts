@@ -38,7 +38,7 @@ export function createTokenTexts(tokenizer: Tokenizer): DescribeToken {
 }
 
 function findAnchor(tokenizer: Tokenizer, decode: (ids: readonly number[]) => string): number[] {
-  for (let id = 0; id < tokenizer.vocabularySize; id++) {
+  for (let id = 0; id < tokenizer.vocabSize; id++) {
     if (!tokenizer.isSpecial(id) && /^\s?[a-z]+$/.test(decode([id]))) return [id];
   }
   return [];

@@ -39,7 +39,7 @@ function derive(loss: Tensor, targets: readonly Tensor[]): Tensor[] {
     if (!carrying.has(node) || !node.inputs.some((input) => carrying.has(input.node))) continue;
     const incoming = node.outputs.map((output) => flowing.get(output));
     if (incoming.every((gradient) => gradient === undefined)) continue;
-    const rule = node.operator.gradient;
+    const rule = node.operator.vjp;
     if (!rule) {
       throw new JetonError(`${node.operator.name} is not differentiable`, {
         code: "tensor-not-differentiable",

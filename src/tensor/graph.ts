@@ -56,7 +56,7 @@ export interface OperatorDefinition<Attributes> {
    * Vector-Jacobian product: from the gradients of the outputs (undefined where nothing flows) to
    * those of the inputs (undefined where none flows). Absent: the operator is not differentiable.
    */
-  gradient?(
+  vjp?(
     node: GraphNode,
     outputs: readonly (Tensor | undefined)[],
     attributes: Attributes,
@@ -117,7 +117,7 @@ interface TraceContext {
   scope: Scope;
   label: string;
   /** While gradients are derived: the first node that belongs to them, and all by what they are. */
-  derived: { from: number; known: Map<string, readonly Tensor[]> } | undefined;
+  gradientScope: { from: number; cseTable: Map<string, readonly Tensor[]> } | undefined;
   readonly parameters: Map<string, Tensor>;
   readonly sizes: Map<string, SizeSource>;
 }
@@ -175,9 +175,9 @@ export function apply<Attributes>(
     }
   }
   // Rules of several nodes often ask for the same thing (one activation, made flat); it is made once.
-  const key = trace.derived && identity(operator.name, inputs, attributes);
-  const known = key === undefined ? undefined : trace.derived?.known.get(key);
-  if (known?.[0]?.node.scope === trace.scope) return known;
+  const key = trace.gradientScope && cseKey(operator.name, inputs, attributes);
+  const cseTable = key === undefined ? undefined : trace.gradientScope?.cseTable.get(key);
+  if (cseTable?.[0]?.node.scope === trace.scope) return cseTable;
   const types = operator.infer(inputs, attributes);
   const outputs: Tensor[] = [];
   const node: GraphNode = {
@@ -192,12 +192,12 @@ export function apply<Attributes>(
   for (const [output, type] of types.entries()) {
     outputs.push({ dtype: type.dtype, shape: type.shape, node, output });
   }
-  if (key !== undefined) trace.derived?.known.set(key, outputs);
+  if (key !== undefined) trace.gradientScope?.cseTable.set(key, outputs);
   return outputs;
 }
 
 /** What two nodes that compute the same have in common; undefined where that is not compared. */
-function identity(
+function cseKey(
   operator: string,
   inputs: readonly Tensor[],
   attributes: unknown,
@@ -225,12 +225,12 @@ export function scoped<T>(label: string, body: () => T): T {
 /** Runs `body`, which derives gradients: nobody else knows the tensors that it makes yet. */
 export function deriving<T>(body: () => T): T {
   const trace = context();
-  const outer = trace.derived;
-  trace.derived = { from: trace.nextId, known: new Map() };
+  const outer = trace.gradientScope;
+  trace.gradientScope = { from: trace.nextId, cseTable: new Map() };
   try {
     return body();
   } finally {
-    trace.derived = outer;
+    trace.gradientScope = outer;
   }
 }
 
@@ -238,9 +238,9 @@ export function deriving<T>(body: () => T): T {
  * True where a tensor may be computed in another way or not at all, because only the gradient that is
  * being derived knows it. A tensor that the user knows may be asked for its own gradient.
  */
-export function isDisposable({ node }: Tensor): boolean {
-  const { derived } = context();
-  return derived !== undefined && node.id >= derived.from;
+export function isReplaceable({ node }: Tensor): boolean {
+  const { gradientScope } = context();
+  return gradientScope !== undefined && node.id >= gradientScope.from;
 }
 
 /** Runs `body` in a scope of its own (a branch). */
@@ -302,16 +302,16 @@ export function parameter(
   dtype: DataType = "float32",
 ): Tensor {
   const trace = context();
-  const known = trace.parameters.get(name);
-  if (known) {
-    if (known.dtype !== dtype || formatShape(known.shape) !== formatShape(shape)) {
+  const cseTable = trace.parameters.get(name);
+  if (cseTable) {
+    if (cseTable.dtype !== dtype || formatShape(cseTable.shape) !== formatShape(shape)) {
       throw shapeError(
         "parameter",
-        [known, { dtype, shape }],
+        [cseTable, { dtype, shape }],
         `"${name}" was used before with another shape or type`,
       );
     }
-    return known;
+    return cseTable;
   }
   const outer = trace.scope;
   while (trace.scope.parent) trace.scope = trace.scope.parent;
@@ -362,7 +362,7 @@ export function trace<Inputs extends string, Outputs extends string>(
     nextFresh: 0,
     scope: root,
     label: "",
-    derived: undefined,
+    gradientScope: undefined,
     parameters: new Map(),
     sizes: new Map(),
   };

@@ -65,7 +65,7 @@ function expectClose(
 }
 
 test("every operator has a reference and an example", () => {
-  const exercised = new Set(["conditional", "input", "parameter", "matmulBlocks"]);
+  const exercised = new Set(["conditional", "input", "parameter", "matmulBlockQuantized"]);
   for (const { example } of operatorCases) {
     for (const name of operatorsOf(traceExample(example(1)))) exercised.add(name);
   }

@@ -26,8 +26,8 @@ import {
   liveSessions,
   logSumExp,
   matmul,
-  matmulBlocks,
-  matmulChannels,
+  matmulBlockQuantized,
+  matmulChannelQuantized,
   mean,
   multiply,
   nonZero,
@@ -380,7 +380,7 @@ test("a fresh size lives inside a branch", async () => {
 });
 
 describe("quantized products", () => {
-  /** Codes of random weights in blocks, packed as `matmulBlocks` documents it. */
+  /** Codes of random weights in blocks, packed as `matmulBlockQuantized` documents it. */
   function quantize(
     weights: Float32Array,
     rows: number,
@@ -432,7 +432,7 @@ describe("quantized products", () => {
           const { codes, scales, zeros, blocks } = made;
           const bytes = (blockSize * bits) / 8;
           const graph = trace({ x: float32(["time", columns]) }, ({ x }) => ({
-            y: matmulBlocks(
+            y: matmulBlockQuantized(
               x,
               parameter("codes", [rows, blocks, bytes], "uint8"),
               parameter("scales", [rows * blocks]),
@@ -491,7 +491,7 @@ describe("quantized products", () => {
       row[i] = 1000 * value;
     });
     const graph = trace({ x: float32(["time", inputs]) }, ({ x: rows }) => ({
-      y: matmulChannels(
+      y: matmulChannelQuantized(
         rows,
         parameter("codes", [inputs, outputs], "int8"),
         parameter("scales", [outputs]),

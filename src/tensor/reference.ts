@@ -293,7 +293,7 @@ function windowPosition(
 }
 
 /** Where the largest element of each window is: flat index into x, the first of ties. */
-function largestInWindows(x: ReferenceValue, window: Window2d, shape: readonly number[]): number[] {
+function maxInWindows(x: ReferenceValue, window: Window2d, shape: readonly number[]): number[] {
   const found: number[] = [];
   build(shape, ([n, c, row, column]) => {
     let best = -1;
@@ -573,7 +573,7 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
       ];
     },
   ),
-  matmulBlocks: typed<{ bits: 4 | 8; blockSize: number; rows: number; columns: number }>(
+  matmulBlockQuantized: typed<{ bits: 4 | 8; blockSize: number; rows: number; columns: number }>(
     ([x, codes, scales, zeros], { bits, blockSize, rows, columns }) => {
       const blocks = Math.ceil(columns / blockSize);
       const perByte = 8 / bits;
@@ -600,7 +600,7 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
       ];
     },
   ),
-  matmulChannels: ([x, codes, scales]) => {
+  matmulChannelQuantized: ([x, codes, scales]) => {
     const [inputs, outputs] = codes!.shape as [number, number];
     const rounded = along((vector) => {
       const step = Math.max(...vector.map(Math.abs), 1e-30) / 127;
@@ -687,12 +687,12 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
   }),
   maxPool2d: typed<Window2d>(([x], attributes, context) => {
     const shape = outputShape(context);
-    const found = largestInWindows(x!, attributes, shape);
+    const found = maxInWindows(x!, attributes, shape);
     return [{ shape, data: Float64Array.from(found, (flat) => x!.data[flat]!) }];
   }),
   maxPool2dIndices: typed<Window2d>(([x], attributes, context) => {
     const shape = outputShape(context);
-    return [{ shape, data: Float64Array.from(largestInWindows(x!, attributes, shape)) }];
+    return [{ shape, data: Float64Array.from(maxInWindows(x!, attributes, shape)) }];
   }),
   averagePool2d: typed<Window2d>(([x], { size, stride }, context) => [
     build(outputShape(context), ([n, c, row, column]) => {

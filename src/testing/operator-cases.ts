@@ -44,7 +44,7 @@ interface ValueOptions {
   differentiable?: boolean;
 }
 
-class Draw {
+class CaseRandom {
   readonly random: Random;
   readonly types: Record<string, TensorType> = {};
   readonly values: Record<string, { data: Float64Array; shape: readonly number[] }> = {};
@@ -130,7 +130,7 @@ function binaryCase(
   return {
     operators: [name],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(0, 3);
       draw.input("a", draw.narrowed(axes), options.a);
       draw.input("b", draw.isTrue() ? axes : draw.narrowed(axes), options.b);
@@ -147,7 +147,7 @@ function unaryCase(
   return {
     operators: [name],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       draw.input("x", draw.axes(0, 3), options);
       return draw.done(({ x }) => [operator(x!)]);
     },
@@ -158,7 +158,7 @@ function reduceCase(name: string, operator: typeof t.sum): OperatorCase {
   return {
     operators: [name],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 4);
       draw.input("x", axes);
       const chosen = axes.flatMap((_, axis) =>
@@ -178,7 +178,7 @@ function alongCase(name: string, operator: (x: Tensor, axis: number) => Tensor):
   return {
     operators: [name],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       draw.input("x", axes);
       const axis = draw.integer(-axes.length, axes.length - 1);
@@ -210,7 +210,7 @@ const comparisons: readonly OperatorCase[] = (
 const matmulCase: OperatorCase = {
   operators: ["matmul"],
   example(seed) {
-    const draw = new Draw(seed);
+    const draw = new CaseRandom(seed);
     const [rows, inner, columns] = [draw.axis(), draw.axis(), draw.axis()];
     const stack = draw.axes(0, 2);
     const [transposeA, transposeB] = [draw.isTrue(), draw.isTrue()];
@@ -228,7 +228,7 @@ const matmulCase: OperatorCase = {
 const convolutionCase: OperatorCase = {
   operators: ["conv2d"],
   example(seed) {
-    const draw = new Draw(seed);
+    const draw = new CaseRandom(seed);
     const groups = draw.integer(1, 2);
     const [inputs, outputs] = [draw.integer(1, 2), draw.integer(1, 2)];
     const kernel = [draw.integer(1, 3), draw.integer(1, 3)] as const;
@@ -252,7 +252,7 @@ const convolutionCase: OperatorCase = {
 const transposedConvolutionCase: OperatorCase = {
   operators: ["conv2dTranspose"],
   example(seed) {
-    const draw = new Draw(seed);
+    const draw = new CaseRandom(seed);
     const groups = draw.integer(1, 2);
     const [inputs, outputs] = [draw.integer(1, 2), draw.integer(1, 2)];
     const kernel = [draw.integer(1, 3), draw.integer(1, 3)] as const;
@@ -277,7 +277,7 @@ function poolCase(kind: "max" | "average"): OperatorCase {
   return {
     operators: [kind === "max" ? "maxPool2d" : "averagePool2d"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const size = [draw.integer(1, 3), draw.integer(1, 3)] as const;
       const stride = [draw.integer(1, 3), draw.integer(1, 3)] as const;
       const padding = [size[0] > 1 ? draw.integer(0, 1) : 0, 0] as const;
@@ -348,7 +348,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["where"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(0, 3);
       draw.input("condition", draw.narrowed(axes), truth);
       draw.input("a", draw.narrowed(axes));
@@ -359,7 +359,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["constant", "fill", "size", "range"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [a, b] = [draw.axis(), draw.axis()];
       const data = Array.from({ length: a.size * b.size }, () => draw.random.normal());
       const value = draw.random.normal();
@@ -387,7 +387,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["argmax"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       draw.input("x", axes, whole);
       const axis = draw.integer(-axes.length, axes.length - 1);
@@ -397,7 +397,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["rmsNorm"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const width = draw.integer(1, 5);
       draw.input("x", [...draw.axes(0, 2), width]);
       draw.input("scale", [width]);
@@ -407,7 +407,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["layerNorm"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const width = draw.integer(1, 5);
       draw.input("x", [...draw.axes(0, 2), width]);
       draw.input("scale", [width]);
@@ -418,7 +418,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["crossEntropyRows"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(0, 2);
       const classes = draw.integer(1, 5);
       draw.input("logits", [...axes, classes], { value: (random) => 3 * random.normal() });
@@ -434,7 +434,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["reshape"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [a, b, c] = [draw.axis(), draw.axis(), draw.integer(1, 3)];
       draw.input("x", [a, b, 2 * c]);
       const product = t.multiplyDimensions(a.dimension, b.dimension);
@@ -453,7 +453,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["transpose"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(2, 4);
       draw.input("x", axes);
       const order = draw.random.shuffle(axes.map((_, axis) => axis));
@@ -465,7 +465,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["broadcastTo"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       draw.input("like", axes, { differentiable: false });
       draw.input("x", draw.narrowed(axes));
@@ -476,7 +476,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["concat"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       const axis = draw.integer(0, axes.length - 1);
       const names = ["a", "b", "c"].slice(0, draw.integer(2, 3));
@@ -493,7 +493,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["split"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [a, b, c] = [draw.axis(), draw.axis(), draw.axis()];
       draw.input("x", [a, b]);
       draw.input("y", [a, c]);
@@ -507,7 +507,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["slice"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [a, b] = [draw.axis(), draw.axis()];
       draw.input("x", [a, b, 5]);
       draw.input("y", [a, draw.axis(), 5]);
@@ -525,7 +525,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["pad"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [a, b] = [draw.axis(), draw.axis()];
       draw.input("x", [a, b]);
       const before = draw.pick<Dimension>(0, 2, a.dimension);
@@ -537,7 +537,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["concat"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 2);
       draw.input("a", axes);
       draw.input("b", axes);
@@ -550,7 +550,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["gather"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       const axis = draw.integer(0, axes.length - 1);
       draw.input("x", axes);
@@ -564,7 +564,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["matmul"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const rows = draw.integer(1, 5);
       draw.input("table", [rows, draw.axis()]);
       draw.input("indices", draw.axes(1, 2), { dtype: "int32", value: integers(0, rows - 1) });
@@ -574,7 +574,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["gatherElements"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       const axis = draw.integer(0, axes.length - 1);
       draw.input("x", axes);
@@ -588,7 +588,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["overwrite"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = [draw.axis(1, 3), ...draw.axes(1, 3)];
       const axis = draw.integer(1, axes.length - 1);
       const length = axes[axis]!.size;
@@ -602,7 +602,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["scatterAdd"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       const axis = draw.integer(0, axes.length - 1);
       const changed = axes.with(axis, draw.axis(1, 6));
@@ -618,7 +618,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["topK"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const axes = draw.axes(1, 3);
       const axis = draw.integer(0, axes.length - 1);
       const { size, dimension } = axes[axis]!;
@@ -633,7 +633,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["topK"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       draw.input("x", [draw.integer(3, 6)], whole);
       return draw.done(({ x }) => Object.values(t.topK(x!, 3)));
     },
@@ -641,7 +641,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["nonZero"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const isEmpty = draw.integer(0, 3) === 0;
       draw.input("x", draw.axes(1, 3), {
         ...truth,
@@ -660,7 +660,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["size", "range", "lessOrEqual"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [past, time] = [draw.axis(), draw.axis()];
       draw.input("x", [past, time], { differentiable: false });
       const keys = t.addDimensions(past.dimension, time.dimension);
@@ -675,7 +675,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["rotary"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [batch, time] = [draw.axis(1, 2), draw.axis()];
       const heads = draw.integer(1, 3);
       const half = 4 * draw.integer(1, 2);
@@ -694,7 +694,7 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["mean"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const groups = draw.integer(1, 2);
       const channels = groups * draw.integer(1, 2);
       draw.input("x", [draw.axis(1, 2), channels, draw.axis(1, 3), draw.axis(1, 3)]);
@@ -708,22 +708,22 @@ export const operatorCases: readonly OperatorCase[] = [
   {
     operators: ["broadcastTo"],
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       draw.input("x", [draw.axis(1, 2), draw.axis(1, 2), draw.axis(1, 3), draw.axis(1, 3)]);
       const factor = [draw.integer(2, 3), draw.integer(1, 3)] as const;
       return draw.done(({ x }) => [t.upsampleNearest2d(x!, factor)]);
     },
   },
   {
-    operators: ["matmulChannels"],
+    operators: ["matmulChannelQuantized"],
     tolerance: 1e-2,
     example(seed) {
-      const draw = new Draw(seed);
+      const draw = new CaseRandom(seed);
       const [inputs, outputs] = [draw.integer(1, 40), draw.integer(1, 9)];
       draw.input("x", [...draw.axes(1, 2), inputs], { differentiable: false });
       draw.input("codes", [inputs, outputs], { dtype: "int8", value: integers(-127, 127) });
       draw.input("scales", [outputs], { value: between(0.001, 0.01), differentiable: false });
-      return draw.done(({ x, codes, scales }) => [t.matmulChannels(x!, codes!, scales!)]);
+      return draw.done(({ x, codes, scales }) => [t.matmulChannelQuantized(x!, codes!, scales!)]);
     },
   },
 ];

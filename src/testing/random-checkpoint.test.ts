@@ -84,20 +84,20 @@ describe("weights", () => {
 function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
   const wrong: [string, ReferencePlan][] = [
     ["no norm offset, or one too many", { ...plan, normOffset: 1 - plan.normOffset }],
-    ["epsilon", { ...plan, normEpsilon: plan.normEpsilon + 0.01 }],
+    ["epsilon", { ...plan, rmsNormEps: plan.rmsNormEps + 0.01 }],
     [
       "embedding scale",
-      { ...plan, embeddingScale: plan.embeddingScale === 1 ? Math.sqrt(plan.width) : 1 },
+      { ...plan, embeddingScale: plan.embeddingScale === 1 ? Math.sqrt(plan.hiddenSize) : 1 },
     ],
     ["activation", { ...plan, activation: plan.activation === "silu" ? "gelu-tanh" : "silu" }],
-    ["score scale", { ...plan, scoreScale: plan.scoreScale * 1.1 }],
-    ["score cap", { ...plan, scoreCap: plan.scoreCap === null ? 5 : null }],
-    ["logit cap", { ...plan, logitCap: plan.logitCap === null ? 10 : null }],
+    ["score scale", { ...plan, attentionScale: plan.attentionScale * 1.1 }],
+    ["score cap", { ...plan, attnLogitSoftcap: plan.attnLogitSoftcap === null ? 5 : null }],
+    ["logit cap", { ...plan, finalLogitSoftcap: plan.finalLogitSoftcap === null ? 10 : null }],
   ];
-  if (plan.queryKeyNorm !== "none") wrong.push(["q/k norm", { ...plan, queryKeyNorm: "none" }]);
+  if (plan.qkNorm !== "none") wrong.push(["q/k norm", { ...plan, qkNorm: "none" }]);
   if (plan.outputBias) wrong.push(["output bias", { ...plan, outputBias: false }]);
-  if (plan.queryKeyValueBias) wrong.push(["bias", { ...plan, queryKeyValueBias: false }]);
-  if (plan.feedForwardBias) wrong.push(["mlp bias", { ...plan, feedForwardBias: false }]);
+  if (plan.qkvBias) wrong.push(["bias", { ...plan, qkvBias: false }]);
+  if (plan.mlpBias) wrong.push(["mlp bias", { ...plan, mlpBias: false }]);
   for (const [index, layer] of plan.layers.entries()) {
     const change = (what: string, other: typeof layer): void => {
       wrong.push([
@@ -105,12 +105,12 @@ function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
         { ...plan, layers: plan.layers.with(index, other) },
       ]);
     };
-    const { window, rope } = layer;
-    if (window === null) change("window", { ...layer, window: 8 });
-    else if (window < ids.length) {
-      change("window", { ...layer, window: null });
-      change("window + 1", { ...layer, window: window + 1 });
-      change("window - 1", { ...layer, window: window - 1 });
+    const { slidingWindow, rope } = layer;
+    if (slidingWindow === null) change("window", { ...layer, slidingWindow: 8 });
+    else if (slidingWindow < ids.length) {
+      change("window", { ...layer, slidingWindow: null });
+      change("window + 1", { ...layer, slidingWindow: slidingWindow + 1 });
+      change("window - 1", { ...layer, slidingWindow: slidingWindow - 1 });
     }
     if (rope !== null) {
       change("rotation", { ...layer, rope: null });

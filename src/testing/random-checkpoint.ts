@@ -502,7 +502,8 @@ export const referenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>>
 
 /** Names and shapes of all parameters that a checkpoint of this plan stores, in a fixed order. */
 export function referenceParameterShapes(plan: ReferencePlan): Map<string, number[]> {
-  const { width, heads, kvHeads, headDim, feedForwardWidth, vocabulary } = plan;
+  const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, vocabSize } =
+    plan;
   const shapes = new Map<string, number[]>();
   const linear = (name: string, outputs: number, inputs: number, bias: boolean): void => {
     shapes.set(`${name}.weight`, [outputs, inputs]);
@@ -511,36 +512,36 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
   const norm = (name: string, size: number): void => {
     shapes.set(`${name}.weight`, [size]);
   };
-  const queryWidth = heads * headDim;
-  const keyWidth = kvHeads * headDim;
-  shapes.set("model.embed_tokens.weight", [vocabulary, width]);
+  const queryWidth = numAttentionHeads * headDim;
+  const keyWidth = numKeyValueHeads * headDim;
+  shapes.set("model.embed_tokens.weight", [vocabSize, hiddenSize]);
   for (let layer = 0; layer < plan.layers.length; layer++) {
     const name = `model.layers.${layer}`;
     const attention = `${name}.self_attn`;
-    if (plan.norms !== "post") norm(`${name}.input_layernorm`, width);
-    norm(`${name}.post_attention_layernorm`, width);
-    if (plan.norms === "sandwich") norm(`${name}.pre_feedforward_layernorm`, width);
-    if (plan.norms !== "pre") norm(`${name}.post_feedforward_layernorm`, width);
+    if (plan.norms !== "post") norm(`${name}.input_layernorm`, hiddenSize);
+    norm(`${name}.post_attention_layernorm`, hiddenSize);
+    if (plan.norms === "sandwich") norm(`${name}.pre_feedforward_layernorm`, hiddenSize);
+    if (plan.norms !== "pre") norm(`${name}.post_feedforward_layernorm`, hiddenSize);
     if (plan.fusedProjections) {
-      linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, width, false);
-      linear(`${name}.mlp.gate_up_proj`, 2 * feedForwardWidth, width, false);
+      linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, hiddenSize, false);
+      linear(`${name}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, false);
     } else {
-      linear(`${attention}.q_proj`, queryWidth, width, plan.queryKeyValueBias);
-      linear(`${attention}.k_proj`, keyWidth, width, plan.queryKeyValueBias);
-      linear(`${attention}.v_proj`, keyWidth, width, plan.queryKeyValueBias);
-      linear(`${name}.mlp.gate_proj`, feedForwardWidth, width, plan.feedForwardBias);
-      linear(`${name}.mlp.up_proj`, feedForwardWidth, width, plan.feedForwardBias);
+      linear(`${attention}.q_proj`, queryWidth, hiddenSize, plan.qkvBias);
+      linear(`${attention}.k_proj`, keyWidth, hiddenSize, plan.qkvBias);
+      linear(`${attention}.v_proj`, keyWidth, hiddenSize, plan.qkvBias);
+      linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+      linear(`${name}.mlp.up_proj`, intermediateSize, hiddenSize, plan.mlpBias);
     }
-    linear(`${attention}.o_proj`, width, queryWidth, plan.outputBias);
-    linear(`${name}.mlp.down_proj`, width, feedForwardWidth, plan.feedForwardBias);
-    if (plan.queryKeyNorm !== "none") {
-      const whole = plan.queryKeyNorm === "projection";
+    linear(`${attention}.o_proj`, hiddenSize, queryWidth, plan.outputBias);
+    linear(`${name}.mlp.down_proj`, hiddenSize, intermediateSize, plan.mlpBias);
+    if (plan.qkNorm !== "none") {
+      const whole = plan.qkNorm === "projection";
       norm(`${attention}.q_norm`, whole ? queryWidth : headDim);
       norm(`${attention}.k_norm`, whole ? keyWidth : headDim);
     }
   }
-  norm("model.norm", width);
-  if (!plan.tiedHead) shapes.set("lm_head.weight", [vocabulary, width]);
+  norm("model.norm", hiddenSize);
+  if (!plan.tiedHead) shapes.set("lm_head.weight", [vocabSize, hiddenSize]);
   return shapes;
 }
 

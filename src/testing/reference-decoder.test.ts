@@ -8,7 +8,7 @@ const data = process.env["JETON_DATA"];
 const models = data === undefined ? undefined : join(data, "models");
 if (models === undefined) console.log("JETON_DATA is unset: the oracle is not compared with data");
 
-function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length);
   let largest = 0;
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
@@ -25,7 +25,7 @@ describe.skipIf(models === undefined)("the oracle equals independent programs", 
     };
     const { ids, logitsAfterPrompt } = referenceGreedy(config, tensors, [1], { maxTokens: 200 });
     expect([1, ...ids]).toEqual(expected.greedy_ids);
-    expect(largestDifference(logitsAfterPrompt, expected.logits_after_bos)).toBeLessThan(1e-5);
+    expect(maxDifference(logitsAfterPrompt, expected.logits_after_bos)).toBeLessThan(1e-5);
   });
 
   const folder = models === undefined ? "" : join(models, "architectures");
@@ -39,7 +39,7 @@ describe.skipIf(models === undefined)("the oracle equals independent programs", 
     for (const { promptIds, greedyIds, logitsAfterPrompt } of expected.prompts) {
       const result = referenceGreedy(config, tensors, promptIds, { maxTokens: greedyIds.length });
       expect(result.ids).toEqual(greedyIds);
-      expect(largestDifference(result.logitsAfterPrompt, logitsAfterPrompt)).toBeLessThan(1e-5);
+      expect(maxDifference(result.logitsAfterPrompt, logitsAfterPrompt)).toBeLessThan(1e-5);
     }
   });
 
@@ -51,7 +51,7 @@ describe.skipIf(models === undefined)("the oracle equals independent programs", 
     const pieces = [ids.slice(0, 7), ids.slice(7, 8), ids.slice(8)].flatMap((piece) => [
       ...sequence.append(piece),
     ]);
-    expect(largestDifference(whole, pieces)).toBe(0);
+    expect(maxDifference(whole, pieces)).toBe(0);
     expect(sequence.length).toBe(ids.length);
   });
 });

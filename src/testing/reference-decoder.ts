@@ -87,7 +87,7 @@ export function referenceGreedy(
       sequence === undefined
         ? referenceForward(config, tensors, all, { plan })
         : sequence.append(all.slice(sequence.length));
-    return logits.slice(-plan.vocabulary);
+    return logits.slice(-plan.vocabSize);
   };
   const logitsAfterPrompt = next(prompt);
   const ids: number[] = [];
@@ -111,8 +111,9 @@ export function startReference(
   options: { sequenceLength: number; plan?: ReferencePlan },
 ): ReferenceSequence {
   const plan = options.plan ?? describeReference(config);
-  const { width, heads, kvHeads, headDim, feedForwardWidth, vocabulary } = plan;
-  const groupSize = heads / kvHeads;
+  const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, vocabSize } =
+    plan;
+  const groupSize = numAttentionHeads / numKeyValueHeads;
   const ropes = plan.layers.map(({ rope }) =>
     rope === null ? null : referenceRope(rope, options.sequenceLength),
   );
@@ -151,8 +152,8 @@ export function startReference(
 
   const attention = (layer: number, x: Float64Array, position: number): Float64Array => {
     const name = `model.layers.${layer}.self_attn`;
-    const queryWidth = heads * headDim;
-    const keyWidth = kvHeads * headDim;
+    const queryWidth = numAttentionHeads * headDim;
+    const keyWidth = numKeyValueHeads * headDim;
     let query: Float64Array;
     let key: Float64Array;
     let value: Float64Array;
@@ -162,14 +163,14 @@ export function startReference(
       key = all.slice(queryWidth, queryWidth + keyWidth);
       value = all.slice(queryWidth + keyWidth);
     } else {
-      query = linear(x, `${name}.q_proj`, queryWidth, plan.queryKeyValueBias);
-      key = linear(x, `${name}.k_proj`, keyWidth, plan.queryKeyValueBias);
-      value = linear(x, `${name}.v_proj`, keyWidth, plan.queryKeyValueBias);
+      query = linear(x, `${name}.q_proj`, queryWidth, plan.qkvBias);
+      key = linear(x, `${name}.k_proj`, keyWidth, plan.qkvBias);
+      value = linear(x, `${name}.v_proj`, keyWidth, plan.qkvBias);
     }
-    if (plan.queryKeyNorm === "projection") {
+    if (plan.qkNorm === "projection") {
       query = norm(query, `${name}.q_norm`);
       key = norm(key, `${name}.k_norm`);
-    } else if (plan.queryKeyNorm === "head") {
+    } else if (plan.qkNorm === "head") {
       query = normHeads(query, `${name}.q_norm`);
       key = normHeads(key, `${name}.k_norm`);
     }
@@ -181,10 +182,10 @@ export function startReference(
     keys[layer]!.push(key);
     values[layer]!.push(value);
 
-    const window = plan.layers[layer]!.window;
+    const window = plan.layers[layer]!.slidingWindow;
     const first = window === null ? 0 : Math.max(0, position - window + 1);
     const mixed = new Float64Array(queryWidth);
-    for (let head = 0; head < heads; head++) {
+    for (let head = 0; head < numAttentionHeads; head++) {
       const ownQuery = query.subarray(head * headDim, (head + 1) * headDim);
       const start = Math.floor(head / groupSize) * headDim;
       const scores = new Float64Array(position + 1 - first);
@@ -192,7 +193,7 @@ export function startReference(
         const seen = keys[layer]![at]!;
         let sum = 0;
         for (let i = 0; i < headDim; i++) sum += ownQuery[i]! * seen[start + i]!;
-        scores[at - first] = cap(sum * plan.scoreScale, plan.scoreCap);
+        scores[at - first] = cap(sum * plan.attentionScale, plan.attnLogitSoftcap);
       }
       const weights = softmax(scores);
       for (let at = first; at <= position; at++) {
@@ -201,7 +202,7 @@ export function startReference(
         for (let i = 0; i < headDim; i++) mixed[head * headDim + i]! += weight * seen[start + i]!;
       }
     }
-    return linear(mixed, `${name}.o_proj`, width, plan.outputBias);
+    return linear(mixed, `${name}.o_proj`, hiddenSize, plan.outputBias);
   };
 
   const feedForward = (layer: number, x: Float64Array): Float64Array => {
@@ -209,15 +210,15 @@ export function startReference(
     let gate: Float64Array;
     let up: Float64Array;
     if (plan.fusedProjections) {
-      const both = linear(x, `${name}.gate_up_proj`, 2 * feedForwardWidth, false);
-      gate = both.subarray(0, feedForwardWidth);
-      up = both.subarray(feedForwardWidth);
+      const both = linear(x, `${name}.gate_up_proj`, 2 * intermediateSize, false);
+      gate = both.subarray(0, intermediateSize);
+      up = both.subarray(intermediateSize);
     } else {
-      gate = linear(x, `${name}.gate_proj`, feedForwardWidth, plan.feedForwardBias);
-      up = linear(x, `${name}.up_proj`, feedForwardWidth, plan.feedForwardBias);
+      gate = linear(x, `${name}.gate_proj`, intermediateSize, plan.mlpBias);
+      up = linear(x, `${name}.up_proj`, intermediateSize, plan.mlpBias);
     }
     const inner = gate.map((g, i) => activate(g, plan.activation) * up[i]!);
-    return linear(inner, `${name}.down_proj`, width, plan.feedForwardBias);
+    return linear(inner, `${name}.down_proj`, hiddenSize, plan.mlpBias);
   };
 
   const layerForward = (layer: number, x: Float64Array, position: number): Float64Array => {
@@ -245,23 +246,23 @@ export function startReference(
       return length;
     },
     append(ids) {
-      const logits = new Float64Array(ids.length * vocabulary);
-      const table = parameter("model.embed_tokens.weight", vocabulary, width);
+      const logits = new Float64Array(ids.length * vocabSize);
+      const table = parameter("model.embed_tokens.weight", vocabSize, hiddenSize);
       for (const [row, id] of ids.entries()) {
-        if (!Number.isInteger(id) || id < 0 || id >= vocabulary) {
-          throw new JetonError(`token id ${id} is not in [0, ${vocabulary})`, {
+        if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+          throw new JetonError(`token id ${id} is not in [0, ${vocabSize})`, {
             code: "reference-id",
-            details: { id, vocabulary },
+            details: { id, vocabSize },
           });
         }
         let x: Float64Array = table
-          .slice(id * width, (id + 1) * width)
+          .slice(id * hiddenSize, (id + 1) * hiddenSize)
           .map((e) => e * plan.embeddingScale);
         for (let layer = 0; layer < plan.layers.length; layer++) x = layerForward(layer, x, length);
         x = norm(x, "model.norm");
-        const head = plan.tiedHead ? table : parameter("lm_head.weight", vocabulary, width);
-        const scores = multiply(head, x, null).map((s) => cap(s, plan.logitCap));
-        logits.set(scores, row * vocabulary);
+        const head = plan.tiedHead ? table : parameter("lm_head.weight", vocabSize, hiddenSize);
+        const scores = multiply(head, x, null).map((s) => cap(s, plan.finalLogitSoftcap));
+        logits.set(scores, row * vocabSize);
         length++;
       }
       return logits;
@@ -288,7 +289,7 @@ function add(a: Float64Array, b: Float64Array): Float64Array {
 function rmsNorm(x: Float64Array, weight: Float64Array, plan: ReferencePlan): Float64Array {
   let squares = 0;
   for (const value of x) squares += value * value;
-  const scale = 1 / Math.sqrt(squares / x.length + plan.normEpsilon);
+  const scale = 1 / Math.sqrt(squares / x.length + plan.rmsNormEps);
   return x.map((value, i) => value * scale * (weight[i]! + plan.normOffset));
 }
 

@@ -20,9 +20,9 @@ export interface ReferenceRopePlan {
   /** Leading dimensions of a head that rotate; the rest pass unchanged. Even. */
   readonly rotaryDim: number;
   /** `max_position_embeddings` of the config. */
-  readonly maxPositions: number;
+  readonly maxPositionEmbeddings: number;
   /** `original_max_position_embeddings`, wherever it stands, else `maxPositions`. */
-  readonly originalPositions: number;
+  readonly originalMaxPositionEmbeddings: number;
   /** The scaling dictionary as it stands in the config. */
   readonly scaling: Readonly<Record<string, unknown>>;
 }
@@ -30,7 +30,7 @@ export interface ReferenceRopePlan {
 /** What differs from layer to layer. */
 export interface ReferenceLayerPlan {
   /** Query i sees keys j with i - j < window; null sees all earlier keys. */
-  readonly window: number | null;
+  readonly slidingWindow: number | null;
   /** Null for a layer without positions. */
   readonly rope: ReferenceRopePlan | null;
 }
@@ -38,14 +38,14 @@ export interface ReferenceLayerPlan {
 /** Everything about a decoder that is not a weight. */
 export interface ReferencePlan {
   readonly family: string;
-  readonly vocabulary: number;
-  readonly width: number;
-  readonly feedForwardWidth: number;
-  readonly heads: number;
-  readonly kvHeads: number;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numAttentionHeads: number;
+  readonly numKeyValueHeads: number;
   readonly headDim: number;
   readonly layers: readonly ReferenceLayerPlan[];
-  readonly normEpsilon: number;
+  readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families, else 0. */
   readonly normOffset: number;
   /**
@@ -54,18 +54,18 @@ export interface ReferencePlan {
    */
   readonly norms: "pre" | "post" | "sandwich";
   /** Norm of queries and keys before rotation: none, of each head, or of the whole projection. */
-  readonly queryKeyNorm: "none" | "head" | "projection";
+  readonly qkNorm: "none" | "head" | "projection";
   readonly embeddingScale: number;
   readonly activation: ReferenceActivation;
   /** Factor of query-key products. */
-  readonly scoreScale: number;
+  readonly attentionScale: number;
   /** cap * tanh(x / cap) on scores before masking; null for none. */
-  readonly scoreCap: number | null;
+  readonly attnLogitSoftcap: number | null;
   /** The same on logits. */
-  readonly logitCap: number | null;
-  readonly queryKeyValueBias: boolean;
+  readonly finalLogitSoftcap: number | null;
+  readonly qkvBias: boolean;
   readonly outputBias: boolean;
-  readonly feedForwardBias: boolean;
+  readonly mlpBias: boolean;
   /** `qkv_proj` and `gate_up_proj` instead of separate matrices (Phi-3). */
   readonly fusedProjections: boolean;
   /** The head is the embedding table; a stored `lm_head.weight` is ignored. */
@@ -175,14 +175,14 @@ export function describeReference(config: ReferenceConfig): ReferencePlan {
   const bias = fields["attention_bias"] === true;
   return {
     family,
-    vocabulary: number("vocab_size"),
-    width,
-    feedForwardWidth: number("intermediate_size"),
-    heads,
-    kvHeads: optional("num_key_value_heads") ?? heads,
+    vocabSize: number("vocab_size"),
+    hiddenSize: width,
+    intermediateSize: number("intermediate_size"),
+    numAttentionHeads: heads,
+    numKeyValueHeads: optional("num_key_value_heads") ?? heads,
     headDim,
     layers: describeLayers(family, fields, headDim),
-    normEpsilon: number("rms_norm_eps"),
+    rmsNormEps: number("rms_norm_eps"),
     normOffset: gemma ? 1 : 0,
     norms:
       family === "olmo2"
@@ -190,7 +190,7 @@ export function describeReference(config: ReferenceConfig): ReferencePlan {
         : family === "gemma2" || family === "gemma3_text"
           ? "sandwich"
           : "pre",
-    queryKeyNorm:
+    qkNorm:
       family === "olmo2"
         ? "projection"
         : family === "qwen3" || family === "gemma3_text"
@@ -202,13 +202,13 @@ export function describeReference(config: ReferenceConfig): ReferencePlan {
       // published configs is ignored.
       gemma ? (fields["hidden_activation"] ?? "gelu_pytorch_tanh") : fields["hidden_act"],
     ),
-    scoreScale: (optional("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionScale: (optional("query_pre_attn_scalar") ?? headDim) ** -0.5,
     // `Gemma3Attention` keeps the value and does not hand it to its attention function.
-    scoreCap: family === "gemma2" ? optional("attn_logit_softcapping") : null,
-    logitCap: optional("final_logit_softcapping"),
-    queryKeyValueBias: family === "qwen2" || (bias && family !== "phi3" && family !== "mistral"),
+    attnLogitSoftcap: family === "gemma2" ? optional("attn_logit_softcapping") : null,
+    finalLogitSoftcap: optional("final_logit_softcapping"),
+    qkvBias: family === "qwen2" || (bias && family !== "phi3" && family !== "mistral"),
     outputBias: bias && !["qwen2", "phi3", "mistral"].includes(family),
-    feedForwardBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
+    mlpBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
     fusedProjections: family === "phi3",
     tiedHead: fields["tie_word_embeddings"] === true,
   };
@@ -285,7 +285,7 @@ function describeLayers(family: string, fields: Fields, headDim: number): Refere
     const window = fields["sliding_window"];
     const slides = type === "sliding_attention" && windowsAllowed && typeof window === "number";
     return {
-      window: slides ? window : null,
+      slidingWindow: slides ? window : null,
       rope:
         family === "smollm3" && !usesRope(fields, layer)
           ? null
@@ -314,7 +314,7 @@ function describeRope(
     theta = Number((perType ? scaling["rope_theta"] : undefined) ?? fields["rope_local_base_freq"]);
     if (!perType) scaling = {};
   }
-  const maxPositions = Number(fields["max_position_embeddings"]);
+  const maxPositionEmbeddings = Number(fields["max_position_embeddings"]);
   const partial = scaling["partial_rotary_factor"] ?? fields["partial_rotary_factor"] ?? 1;
   let type = String(scaling["rope_type"] ?? scaling["type"] ?? "default");
   if (type === "su" || (type === "yarn" && family === "phi3")) type = "longrope";
@@ -322,11 +322,11 @@ function describeRope(
     type,
     theta,
     rotaryDim: Math.floor(headDim * Number(partial)),
-    maxPositions,
-    originalPositions: Number(
+    maxPositionEmbeddings,
+    originalMaxPositionEmbeddings: Number(
       fields["original_max_position_embeddings"] ??
         scaling["original_max_position_embeddings"] ??
-        (family === "phi3" ? 4096 : maxPositions),
+        (family === "phi3" ? 4096 : maxPositionEmbeddings),
     ),
     scaling,
   };
@@ -344,7 +344,14 @@ export interface ReferenceRope {
  * depend on: the base, or the choice between short and long factors, is fixed for the whole sequence.
  */
 export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): ReferenceRope {
-  const { type, theta, rotaryDim: dim, maxPositions, originalPositions, scaling } = plan;
+  const {
+    type,
+    theta,
+    rotaryDim: dim,
+    maxPositionEmbeddings,
+    originalMaxPositionEmbeddings,
+    scaling,
+  } = plan;
   const half = dim / 2;
   const option = (name: string): number | null => {
     const value = scaling[name];
@@ -374,8 +381,8 @@ export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): 
 
     case "dynamic": {
       const factor = required("factor");
-      const length = Math.max(sequenceLength, maxPositions);
-      const stretch = (factor * length) / maxPositions - (factor - 1);
+      const length = Math.max(sequenceLength, maxPositionEmbeddings);
+      const stretch = (factor * length) / maxPositionEmbeddings - (factor - 1);
       return {
         frequencies: powers(theta * stretch ** (dim / (dim - 2))),
         attentionFactor: 1,
@@ -388,7 +395,7 @@ export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): 
       const high = required("high_freq_factor");
       const frequencies = plain.map((f) => {
         // Turns that this dimension makes over the original context.
-        const turns = (originalPositions * f) / (2 * Math.PI);
+        const turns = (originalMaxPositionEmbeddings * f) / (2 * Math.PI);
         if (turns > high) return f;
         if (turns < low) return f / factor;
         const smooth = (turns - low) / (high - low);
@@ -398,7 +405,7 @@ export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): 
     }
 
     case "yarn": {
-      const factor = option("factor") ?? maxPositions / originalPositions;
+      const factor = option("factor") ?? maxPositionEmbeddings / originalMaxPositionEmbeddings;
       const magnitude = (weight: number): number =>
         factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
       const scale = option("mscale");
@@ -408,7 +415,8 @@ export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): 
         (scale && scaleAll ? magnitude(scale) / magnitude(scaleAll) : magnitude(1));
       // The (fractional) dimension that makes so many turns over the original context.
       const dimensionOf = (turns: number): number =>
-        (dim * Math.log(originalPositions / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+        (dim * Math.log(originalMaxPositionEmbeddings / (turns * 2 * Math.PI))) /
+        (2 * Math.log(theta));
       let first = dimensionOf(option("beta_fast") || 32);
       let last = dimensionOf(option("beta_slow") || 1);
       if (scaling["truncate"] !== false) {
@@ -426,11 +434,13 @@ export function referenceRope(plan: ReferenceRopePlan, sequenceLength: number): 
     }
 
     case "longrope": {
-      const factor = option("factor") ?? maxPositions / originalPositions;
+      const factor = option("factor") ?? maxPositionEmbeddings / originalMaxPositionEmbeddings;
       const attentionFactor =
         option("attention_factor") ??
-        (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalPositions)));
-      const name = sequenceLength > originalPositions ? "long_factor" : "short_factor";
+        (factor <= 1
+          ? 1
+          : Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositionEmbeddings)));
+      const name = sequenceLength > originalMaxPositionEmbeddings ? "long_factor" : "short_factor";
       const factors = scaling[name];
       if (!Array.isArray(factors) || factors.length !== half) {
         throw new JetonError(`${name} must list ${half} numbers`, {

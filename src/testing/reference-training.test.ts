@@ -140,7 +140,7 @@ describe("referenceAdamW", () => {
     expect(referenceGradientNorm(gradients)).toBe(5);
     const clipped = referenceAdamW(tensors, gradients, start, {
       learningRate: 0.1,
-      maximumNorm: 1,
+      maxNorm: 1,
       beta1: 0,
     });
     expect(clipped.state.first.get("w")![0]).toBeCloseTo(0.6, 14);

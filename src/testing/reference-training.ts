@@ -63,7 +63,8 @@ function addSequence(
   sequence: readonly number[],
   options: { predicted: number; sequenceLength: number },
 ): number {
-  const { width, heads, kvHeads, headDim, feedForwardWidth, vocabulary } = plan;
+  const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, vocabSize } =
+    plan;
   const rows = sequence.length - 1;
   const tape: (() => void)[] = [];
 
@@ -145,7 +146,7 @@ function addSequence(
     for (let group = 0; group < scales.length; group++) {
       let squares = 0;
       for (let i = 0; i < size; i++) squares += x.data[group * size + i]! ** 2;
-      const scale = 1 / Math.sqrt(squares / size + plan.normEpsilon);
+      const scale = 1 / Math.sqrt(squares / size + plan.rmsNormEps);
       scales[group] = scale;
       for (let i = 0; i < size; i++) {
         const at = group * size + i;
@@ -206,9 +207,9 @@ function addSequence(
 
   const attend = (query: Node, key: Node, value: Node, window: number | null): Node => {
     const out = node(query.width);
-    const groupSize = heads / kvHeads;
-    const capped = plan.scoreCap;
-    for (let head = 0; head < heads; head++) {
+    const groupSize = numAttentionHeads / numKeyValueHeads;
+    const capped = plan.attnLogitSoftcap;
+    for (let head = 0; head < numAttentionHeads; head++) {
       const own = head * headDim;
       const seen = Math.floor(head / groupSize) * headDim;
       for (let row = 0; row < rows; row++) {
@@ -219,7 +220,7 @@ function addSequence(
           for (let i = 0; i < headDim; i++) {
             sum += query.data[row * query.width + own + i]! * key.data[at * key.width + seen + i]!;
           }
-          scores[at - first] = softCap(sum * plan.scoreScale, capped);
+          scores[at - first] = softCap(sum * plan.attentionScale, capped);
         }
         const weights = softmax(scores);
         for (let at = first; at <= row; at++) {
@@ -242,7 +243,7 @@ function addSequence(
             mean += weight * slopes[at - first]!;
           }
           for (let at = first; at <= row; at++) {
-            let slope = weights[at - first]! * (slopes[at - first]! - mean) * plan.scoreScale;
+            let slope = weights[at - first]! * (slopes[at - first]! - mean) * plan.attentionScale;
             if (capped !== null) slope *= 1 - (scores[at - first]! / capped) ** 2;
             for (let i = 0; i < headDim; i++) {
               const q = row * query.width + own + i;
@@ -259,8 +260,8 @@ function addSequence(
 
   const attention = (x: Node, layer: number): Node => {
     const name = `model.layers.${layer}.self_attn`;
-    const queryWidth = heads * headDim;
-    const keyWidth = kvHeads * headDim;
+    const queryWidth = numAttentionHeads * headDim;
+    const keyWidth = numKeyValueHeads * headDim;
     let query: Node;
     let key: Node;
     let value: Node;
@@ -270,11 +271,11 @@ function addSequence(
       key = columns(all, queryWidth, keyWidth);
       value = columns(all, queryWidth + keyWidth, keyWidth);
     } else {
-      query = linear(x, `${name}.q_proj`, plan.queryKeyValueBias);
-      key = linear(x, `${name}.k_proj`, plan.queryKeyValueBias);
-      value = linear(x, `${name}.v_proj`, plan.queryKeyValueBias);
+      query = linear(x, `${name}.q_proj`, plan.qkvBias);
+      key = linear(x, `${name}.k_proj`, plan.qkvBias);
+      value = linear(x, `${name}.v_proj`, plan.qkvBias);
     }
-    if (plan.queryKeyNorm !== "none") {
+    if (plan.qkNorm !== "none") {
       query = norm(query, `${name}.q_norm`);
       key = norm(key, `${name}.k_norm`);
     }
@@ -282,7 +283,7 @@ function addSequence(
       rotate(query, layer),
       rotate(key, layer),
       value,
-      plan.layers[layer]!.window,
+      plan.layers[layer]!.slidingWindow,
     );
     return linear(mixed, `${name}.o_proj`, plan.outputBias);
   };
@@ -293,13 +294,13 @@ function addSequence(
     let up: Node;
     if (plan.fusedProjections) {
       const both = linear(x, `${name}.gate_up_proj`, false);
-      gate = columns(both, 0, feedForwardWidth);
-      up = columns(both, feedForwardWidth, feedForwardWidth);
+      gate = columns(both, 0, intermediateSize);
+      up = columns(both, intermediateSize, intermediateSize);
     } else {
-      gate = linear(x, `${name}.gate_proj`, plan.feedForwardBias);
-      up = linear(x, `${name}.up_proj`, plan.feedForwardBias);
+      gate = linear(x, `${name}.gate_proj`, plan.mlpBias);
+      up = linear(x, `${name}.up_proj`, plan.mlpBias);
     }
-    const inner = node(feedForwardWidth);
+    const inner = node(intermediateSize);
     for (let i = 0; i < inner.data.length; i++) {
       inner.data[i] = activate(gate.data[i]!, plan.activation) * up.data[i]!;
     }
@@ -311,22 +312,23 @@ function addSequence(
         up.gradient[i]! += arrived * activate(gate.data[i]!, plan.activation);
       }
     });
-    return linear(inner, `${name}.down_proj`, plan.feedForwardBias);
+    return linear(inner, `${name}.down_proj`, plan.mlpBias);
   };
 
   const table = parameter("model.embed_tokens.weight");
-  let x = node(width);
+  let x = node(hiddenSize);
   const embedded = x;
   for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < width; i++) {
-      x.data[row * width + i] = table.data[sequence[row]! * width + i]! * plan.embeddingScale;
+    for (let i = 0; i < hiddenSize; i++) {
+      x.data[row * hiddenSize + i] =
+        table.data[sequence[row]! * hiddenSize + i]! * plan.embeddingScale;
     }
   }
   tape.push(() => {
     for (let row = 0; row < rows; row++) {
-      for (let i = 0; i < width; i++) {
-        table.gradient[sequence[row]! * width + i]! +=
-          embedded.gradient[row * width + i]! * plan.embeddingScale;
+      for (let i = 0; i < hiddenSize; i++) {
+        table.gradient[sequence[row]! * hiddenSize + i]! +=
+          embedded.gradient[row * hiddenSize + i]! * plan.embeddingScale;
       }
     }
   });
@@ -348,15 +350,15 @@ function addSequence(
 
   let loss = 0;
   for (let row = 0; row < rows; row++) {
-    const from = row * vocabulary;
-    const raw = logits.data.subarray(from, from + vocabulary);
-    const scores = raw.map((value) => softCap(value, plan.logitCap));
+    const from = row * vocabSize;
+    const raw = logits.data.subarray(from, from + vocabSize);
+    const scores = raw.map((value) => softCap(value, plan.finalLogitSoftcap));
     const probabilities = softmax(scores);
     const target = sequence[row + 1]!;
     loss -= Math.log(probabilities[target]!) / options.predicted;
-    for (let i = 0; i < vocabulary; i++) {
+    for (let i = 0; i < vocabSize; i++) {
       let slope = (probabilities[i]! - (i === target ? 1 : 0)) / options.predicted;
-      if (plan.logitCap !== null) slope *= 1 - (scores[i]! / plan.logitCap) ** 2;
+      if (plan.finalLogitSoftcap !== null) slope *= 1 - (scores[i]! / plan.finalLogitSoftcap) ** 2;
       logits.gradient[from + i] = slope;
     }
   }
@@ -396,7 +398,7 @@ export interface ReferenceAdamWOptions {
   /** Per parameter or for all, default 0. Decoupled: multiplied by the learning rate only. */
   weightDecay?: number | ((name: string, shape: readonly number[]) => number);
   /** Gradients are scaled down to this global norm when theirs is larger. Default: no limit. */
-  maximumNorm?: number;
+  maxNorm?: number;
 }
 
 /**
@@ -411,9 +413,9 @@ export function referenceAdamW(
   options: ReferenceAdamWOptions,
 ): { tensors: Map<string, ReferenceTensor>; state: ReferenceAdamWState } {
   const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
-  const { maximumNorm = Number.POSITIVE_INFINITY } = options;
+  const { maxNorm = Number.POSITIVE_INFINITY } = options;
   const norm = referenceGradientNorm(gradients);
-  const shrink = norm > maximumNorm ? maximumNorm / norm : 1;
+  const shrink = norm > maxNorm ? maxNorm / norm : 1;
   const step = state.step + 1;
   const moved = new Map<string, ReferenceTensor>();
   const first = new Map<string, Float64Array>();

@@ -1,5 +1,5 @@
 /** The contents of a `tokenizer.json` with one word for each id: `w0`, `w1`, ... */
-export function wordTokenizer(vocabularySize: number): Record<string, unknown> {
+export function wordTokenizer(vocabSize: number): Record<string, unknown> {
   return {
     version: "1.0",
     added_tokens: [],
@@ -9,7 +9,7 @@ export function wordTokenizer(vocabularySize: number): Record<string, unknown> {
     decoder: null,
     model: {
       type: "WordLevel",
-      vocab: Object.fromEntries(Array.from({ length: vocabularySize }, (_, id) => [`w${id}`, id])),
+      vocab: Object.fromEntries(Array.from({ length: vocabSize }, (_, id) => [`w${id}`, id])),
       unk_token: "w0",
     },
   };

@@ -14,7 +14,7 @@ import {
   readInteger,
 } from "./json-reader.ts";
 import type { Normalizer } from "./normalizer.ts";
-import { largestId } from "./vocabulary.ts";
+import { maxId } from "./vocabulary.ts";
 
 export interface AddedToken {
   readonly id: number;
@@ -36,7 +36,7 @@ export function readAddedTokens(value: unknown, path: string): AddedToken[] {
   return Array.from(asArray(value, path), (item, index) => {
     const at = `${path}[${index}]`;
     const object = asObject(item, at);
-    const id = readInteger(object, "id", at, { minimum: 0, maximum: largestId });
+    const id = readInteger(object, "id", at, { minimum: 0, maximum: maxId });
     return readAddedToken(object, asString(readField(object, "content"), `${at}.content`), id, at);
   });
 }

@@ -68,53 +68,53 @@ export function applyChanges(old: AlignedText, changes: Changes): AlignedText {
 
 /** Builds an aligned text from characters and the old units that they inherit their place from. */
 export class AlignedBuilder {
-  private readonly old: AlignedText;
-  private readonly pieces: string[] = [];
-  private readonly starts: number[] = [];
-  private readonly ends: number[] = [];
+  readonly #old: AlignedText;
+  readonly #pieces: string[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
 
   constructor(old: AlignedText) {
-    this.old = old;
+    this.#old = old;
   }
 
   /** Adds a character with the place of unit `at` of the old text (-1: the place of its start). */
   add(codePoint: number, at: number): void {
-    const { starts, ends } = this.old;
+    const { starts, ends } = this.#old;
     const start = at < 0 ? (starts[0] ?? 0) : (starts[at] ?? ends.at(-1) ?? 0);
     const end = at < 0 ? start : (ends[at] ?? start);
-    this.pieces.push(String.fromCodePoint(codePoint));
-    this.starts.push(start);
-    this.ends.push(end);
+    this.#pieces.push(String.fromCodePoint(codePoint));
+    this.#starts.push(start);
+    this.#ends.push(end);
     if (codePoint > 0xffff) {
-      this.starts.push(start);
-      this.ends.push(end);
+      this.#starts.push(start);
+      this.#ends.push(end);
     }
   }
 
   /** Adds a character that stands for units [start, end) of the old text together. */
   addSpan(codePoint: number, start: number, end: number): void {
     this.add(codePoint, start);
-    const last = this.old.ends[end - 1] ?? this.ends.at(-1)!;
-    for (let i = this.ends.length - (codePoint > 0xffff ? 2 : 1); i < this.ends.length; i++) {
-      this.ends[i] = last;
+    const last = this.#old.ends[end - 1] ?? this.#ends.at(-1)!;
+    for (let i = this.#ends.length - (codePoint > 0xffff ? 2 : 1); i < this.#ends.length; i++) {
+      this.#ends[i] = last;
     }
   }
 
   /** Copies units [start, end) of the old text as they are. */
   copy(start: number, end: number): void {
     if (start >= end) return;
-    this.pieces.push(this.old.text.slice(start, end));
+    this.#pieces.push(this.#old.text.slice(start, end));
     for (let i = start; i < end; i++) {
-      this.starts.push(this.old.starts[i]!);
-      this.ends.push(this.old.ends[i]!);
+      this.#starts.push(this.#old.starts[i]!);
+      this.#ends.push(this.#old.ends[i]!);
     }
   }
 
   build(): AlignedText {
     return {
-      text: this.pieces.join(""),
-      starts: Int32Array.from(this.starts),
-      ends: Int32Array.from(this.ends),
+      text: this.#pieces.join(""),
+      starts: Int32Array.from(this.#starts),
+      ends: Int32Array.from(this.#ends),
     };
   }
 }

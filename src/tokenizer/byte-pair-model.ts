@@ -78,79 +78,79 @@ class BytePairModel implements WordModel {
   readonly unknownShowsText: boolean;
   readonly cutBefore?: string;
 
-  private pairs: PairTable = new PairTable();
+  #pairs: PairTable = new PairTable();
   /** Length of the longest token in UTF-16 units. */
-  private longestToken = 0;
-  private readonly bytesAsSymbols: boolean;
-  private readonly fuseUnknown: boolean;
-  private readonly ignoreMerges: boolean;
-  private readonly continuingPrefix: string;
-  private readonly endSuffix: string;
+  private maxTokenLength = 0;
+  readonly #bytesAsSymbols: boolean;
+  readonly #fuseUnknown: boolean;
+  readonly #ignoreMerges: boolean;
+  readonly #continuingPrefix: string;
+  readonly #endSuffix: string;
   /** Id of the token of each single byte (its character, or its `<0xNN>`), -1 where absent. */
-  private readonly byteIds: Int32Array | null;
-  private readonly unknownToken: string | undefined;
+  readonly #byteIds: Int32Array | null;
+  readonly #unknownToken: string | undefined;
 
   // The word being merged: symbol ids and their lengths in UTF-8 bytes.
-  private symbols: Int32Array = new Int32Array(256);
-  private lengths: Int32Array = new Int32Array(256);
-  private count = 0;
-  private readonly ranks: Int32Array = new Int32Array(shortWord + 1);
-  private readonly found: Int32Array = new Int32Array(shortWord + 1);
+  #symbols: Int32Array = new Int32Array(256);
+  #lengths: Int32Array = new Int32Array(256);
+  #count = 0;
+  readonly #ranks: Int32Array = new Int32Array(shortWord + 1);
+  readonly #found: Int32Array = new Int32Array(shortWord + 1);
   // Its bytes, where they are the symbols.
-  private bytes: Uint8Array = new Uint8Array(768);
-  private byteCount = 0;
-  private readonly allBytesKnown: boolean;
-  private bytePairs: Int32Array | undefined;
-  private tokenHashes: Uint8Array | undefined;
+  #bytes: Uint8Array = new Uint8Array(768);
+  #byteCount = 0;
+  readonly #allBytesKnown: boolean;
+  #bytePairs: Int32Array | undefined;
+  #tokenHashes: Uint8Array | undefined;
   // A run of unknown characters that has not been written yet.
-  private pendingUnknown = -1;
+  #pendingUnknown = -1;
 
   constructor(options: BytePairOptions) {
     const { vocabulary } = options;
     this.vocabulary = vocabulary;
-    this.bytesAsSymbols = options.bytesAsSymbols;
-    this.fuseUnknown = options.fuseUnknown ?? false;
+    this.#bytesAsSymbols = options.bytesAsSymbols;
+    this.#fuseUnknown = options.fuseUnknown ?? false;
     this.unknownShowsText = options.unknownShowsText ?? false;
-    this.ignoreMerges = options.ignoreMerges ?? false;
-    this.continuingPrefix = options.continuingPrefix ?? "";
-    this.endSuffix = options.endSuffix ?? "";
-    this.unknownToken = options.unknownToken;
+    this.#ignoreMerges = options.ignoreMerges ?? false;
+    this.#continuingPrefix = options.continuingPrefix ?? "";
+    this.#endSuffix = options.endSuffix ?? "";
+    this.#unknownToken = options.unknownToken;
     this.unknownId =
       options.unknownToken === undefined ? undefined : vocabulary.ids.get(options.unknownToken);
     if (options.bytesAsSymbols) {
-      this.byteIds = Int32Array.from(byteToCharacter, (c) => vocabulary.ids.get(c) ?? -1);
+      this.#byteIds = Int32Array.from(byteToCharacter, (c) => vocabulary.ids.get(c) ?? -1);
     } else if (options.byteFallback) {
-      this.byteIds = Int32Array.from(
+      this.#byteIds = Int32Array.from(
         { length: 256 },
         (_, byte) => vocabulary.ids.get(byteToken(byte)) ?? -1,
       );
     } else {
-      this.byteIds = null;
+      this.#byteIds = null;
     }
 
-    this.allBytesKnown = options.bytesAsSymbols && this.byteIds!.every((id) => id >= 0);
+    this.#allBytesKnown = options.bytesAsSymbols && this.#byteIds!.every((id) => id >= 0);
     const spaceSafe =
-      options.scored === undefined ? this.addMerges(options) : this.addScored(options.scored);
+      options.scored === undefined ? this.#addMerges(options) : this.#addScored(options.scored);
     for (const token of vocabulary.ids.keys()) {
-      if (token.length > this.longestToken) this.longestToken = token.length;
+      if (token.length > this.maxTokenLength) this.maxTokenLength = token.length;
     }
 
     // Unknown characters must be settled at the cut as they are inside a text: they are when the
     // character at the cut is itself a token.
-    const plain = this.continuingPrefix === "" && this.endSuffix === "" && !this.ignoreMerges;
-    const settled = this.unknownId !== undefined || this.byteIds?.every((id) => id >= 0) === true;
-    if (spaceSafe && plain && settled && !this.bytesAsSymbols && vocabulary.ids.has(metaspace)) {
+    const plain = this.#continuingPrefix === "" && this.#endSuffix === "" && !this.#ignoreMerges;
+    const settled = this.unknownId !== undefined || this.#byteIds?.every((id) => id >= 0) === true;
+    if (spaceSafe && plain && settled && !this.#bytesAsSymbols && vocabulary.ids.has(metaspace)) {
       this.cutBefore = metaspace;
     }
   }
 
   /** Ranks the pairs of a merge list. Returns whether no merge crosses the start of a space. */
-  private addMerges(options: BytePairOptions): boolean {
+  #addMerges(options: BytePairOptions): boolean {
     const { ids } = this.vocabulary;
-    const prefixLength = this.continuingPrefix.length;
+    const prefixLength = this.#continuingPrefix.length;
     let rank = 0;
     let spaceSafe = true;
-    this.pairs = new PairTable(options.mergeCount ?? 16);
+    this.#pairs = new PairTable(options.mergeCount ?? 16);
     for (const [left, right] of options.merges ?? []) {
       const leftId = ids.get(left);
       const rightId = ids.get(right);
@@ -163,7 +163,7 @@ class BytePairModel implements WordModel {
           { code: "tokenizer-merge-unknown-token", details: { merge: rank, left, right, absent } },
         );
       }
-      this.pairs.set(leftId, rightId, rank++, resultId);
+      this.#pairs.set(leftId, rightId, rank++, resultId);
       // Each boundary inside a token is the boundary of some merge, so checking these is enough.
       if (right.charCodeAt(0) === metaspaceUnit && !left.endsWith(metaspace)) spaceSafe = false;
     }
@@ -171,15 +171,15 @@ class BytePairModel implements WordModel {
   }
 
   /** Ranks every way to make each token of two others by the token's score. */
-  private addScored(scored: readonly ScoredToken[]): boolean {
+  #addScored(scored: readonly ScoredToken[]): boolean {
     const index = new TokenIndex(scored.map(({ token }) => token));
     const ranks = rankScores(scored);
     let spaceSafe = true;
-    this.pairs = new PairTable(scored.length * 2);
+    this.#pairs = new PairTable(scored.length * 2);
     for (const [i, { token, id }] of scored.entries()) {
       const rank = ranks[i]!;
       index.visitCuts(i, (left, right, cut) => {
-        this.pairs.set(scored[left]!.id, scored[right]!.id, rank, id);
+        this.#pairs.set(scored[left]!.id, scored[right]!.id, rank, id);
         const isSpace = token.charCodeAt(cut) === metaspaceUnit;
         if (isSpace && token.charCodeAt(cut - 1) !== metaspaceUnit) spaceSafe = false;
       });
@@ -188,26 +188,28 @@ class BytePairModel implements WordModel {
   }
 
   encodeWord(word: string, sink: TokenSink): void {
-    this.count = 0;
-    this.pendingUnknown = -1;
-    if (this.bytesAsSymbols) this.readBytes(word);
-    else this.readCharacters(word);
-    if (this.count > shortWord) this.mergeLong();
-    else if (this.count > 1) this.mergeShort();
+    this.#count = 0;
+    this.#pendingUnknown = -1;
+    if (this.#bytesAsSymbols) this.#readBytes(word);
+    else this.#readCharacters(word);
+    if (this.#count > shortWord) this.#mergeLong();
+    else if (this.#count > 1) this.#mergeShort();
     if (
-      this.ignoreMerges &&
-      !this.isWholeWord(word) &&
-      word.length <= this.longestToken &&
-      this.mayBeToken()
+      this.#ignoreMerges &&
+      !this.#isWholeWord(word) &&
+      word.length <= this.maxTokenLength &&
+      this.#mayBeToken()
     ) {
-      const whole = this.bytesAsSymbols ? toByteAlphabet(word) : word;
+      const whole = this.#bytesAsSymbols ? toByteAlphabet(word) : word;
       const id = this.vocabulary.ids.get(whole);
       if (id !== undefined) {
         sink.push(id, 0, utf8LengthOf(word));
         return;
       }
     }
-    const { symbols, lengths, count } = this;
+    const symbols = this.#symbols;
+    const lengths = this.#lengths;
+    const count = this.#count;
     sink.reserve(count);
     let start = 0;
     for (let i = 0; i < count; i++) {
@@ -218,34 +220,34 @@ class BytePairModel implements WordModel {
   }
 
   /** True when the word has merged into one token, which is then the word itself as a token. */
-  private isWholeWord(word: string): boolean {
-    if (this.count !== 1) return false;
-    if (this.allBytesKnown) return true;
+  #isWholeWord(word: string): boolean {
+    if (this.#count !== 1) return false;
+    if (this.#allBytesKnown) return true;
     // Unknown characters, fused or lost, and a suffix make one token of a word that it does not spell.
     return (
-      this.endSuffix === "" &&
-      this.symbols[0] !== this.unknownId &&
-      this.lengths[0] === utf8LengthOf(word)
+      this.#endSuffix === "" &&
+      this.#symbols[0] !== this.unknownId &&
+      this.#lengths[0] === utf8LengthOf(word)
     );
   }
 
-  private addSymbol(id: number, length: number): void {
-    if (this.count === this.symbols.length) {
-      const symbols = new Int32Array(this.count * 2);
-      symbols.set(this.symbols);
-      this.symbols = symbols;
-      const lengths = new Int32Array(this.count * 2);
-      lengths.set(this.lengths);
-      this.lengths = lengths;
+  #addSymbol(id: number, length: number): void {
+    if (this.#count === this.#symbols.length) {
+      const symbols = new Int32Array(this.#count * 2);
+      symbols.set(this.#symbols);
+      this.#symbols = symbols;
+      const lengths = new Int32Array(this.#count * 2);
+      lengths.set(this.#lengths);
+      this.#lengths = lengths;
     }
-    this.symbols[this.count] = id;
-    this.lengths[this.count++] = length;
+    this.#symbols[this.#count] = id;
+    this.#lengths[this.#count++] = length;
   }
 
   /** Symbols of a word of raw text: its UTF-8 bytes. */
-  private readBytes(word: string): void {
-    if (word.length * 3 > this.bytes.length) this.bytes = new Uint8Array(word.length * 6);
-    const { bytes } = this;
+  #readBytes(word: string): void {
+    if (word.length * 3 > this.#bytes.length) this.#bytes = new Uint8Array(word.length * 6);
+    const bytes = this.#bytes;
     let size = 0;
     for (let i = 0; i < word.length; i++) {
       const unit = word.charCodeAt(i);
@@ -267,47 +269,48 @@ class BytePairModel implements WordModel {
         bytes[size++] = 0x80 | (unit & 0x3f);
       }
     }
-    this.reserveSymbols(size);
-    this.byteCount = size;
-    const byteIds = this.byteIds!;
-    if (this.allBytesKnown) {
-      const { symbols, lengths } = this;
+    this.#reserveSymbols(size);
+    this.#byteCount = size;
+    const byteIds = this.#byteIds!;
+    if (this.#allBytesKnown) {
+      const symbols = this.#symbols;
+      const lengths = this.#lengths;
       for (let i = 0; i < size; i++) {
         symbols[i] = byteIds[bytes[i]!]!;
         lengths[i] = 1;
       }
-      this.count = size;
+      this.#count = size;
       return;
     }
     for (let i = 0; i < size; i++) {
       const id = byteIds[bytes[i]!]!;
       if (id < 0) {
-        this.addUnknown(1);
+        this.#addUnknown(1);
       } else {
-        if (this.pendingUnknown >= 0) this.flushUnknown();
-        this.addSymbol(id, 1);
+        if (this.#pendingUnknown >= 0) this.#flushUnknown();
+        this.#addSymbol(id, 1);
       }
     }
-    this.flushUnknown();
+    this.#flushUnknown();
   }
 
-  private reserveSymbols(size: number): void {
-    if (size <= this.symbols.length) return;
-    this.symbols = new Int32Array(size * 2);
-    this.lengths = new Int32Array(size * 2);
+  #reserveSymbols(size: number): void {
+    if (size <= this.#symbols.length) return;
+    this.#symbols = new Int32Array(size * 2);
+    this.#lengths = new Int32Array(size * 2);
   }
 
   /** False when the bytes just read are surely no token as a whole. */
-  private mayBeToken(): boolean {
-    if (!this.bytesAsSymbols) return true;
-    this.tokenHashes ??= this.collectTokenHashes();
+  #mayBeToken(): boolean {
+    if (!this.#bytesAsSymbols) return true;
+    this.#tokenHashes ??= this.#collectTokenHashes();
     let hash = 0;
-    for (let i = 0; i < this.byteCount; i++) hash = addToHash(hash, this.bytes[i]!);
-    return (this.tokenHashes[(hash >>> 3) & hashMask]! & (1 << (hash & 7))) !== 0;
+    for (let i = 0; i < this.#byteCount; i++) hash = addToHash(hash, this.#bytes[i]!);
+    return (this.#tokenHashes[(hash >>> 3) & hashMask]! & (1 << (hash & 7))) !== 0;
   }
 
   /** A set of the hashes of all tokens' bytes. */
-  private collectTokenHashes(): Uint8Array {
+  #collectTokenHashes(): Uint8Array {
     const hashes = new Uint8Array(hashMask + 1);
     for (const token of this.vocabulary.ids.keys()) {
       let hash = 0;
@@ -319,75 +322,79 @@ class BytePairModel implements WordModel {
   }
 
   /** Symbols of a word of ordinary text: its characters. */
-  private readCharacters(word: string): void {
+  #readCharacters(word: string): void {
     const { ids } = this.vocabulary;
-    const decorated = this.continuingPrefix !== "" || this.endSuffix !== "";
+    const decorated = this.#continuingPrefix !== "" || this.#endSuffix !== "";
     for (let i = 0; i < word.length; ) {
       const codePoint = word.codePointAt(i)!;
       const next = i + (codePoint > 0xffff ? 2 : 1);
       let symbol = next - i === word.length ? word : word.slice(i, next);
       if (decorated) {
-        if (i > 0) symbol = this.continuingPrefix + symbol;
-        if (next === word.length) symbol += this.endSuffix;
+        if (i > 0) symbol = this.#continuingPrefix + symbol;
+        if (next === word.length) symbol += this.#endSuffix;
       }
       const id = ids.get(symbol);
       if (id !== undefined) {
-        if (this.pendingUnknown >= 0) this.flushUnknown();
-        this.addSymbol(id, utf8Length(codePoint));
-      } else if (!this.addFallback(symbol)) {
-        this.addUnknown(utf8Length(codePoint));
+        if (this.#pendingUnknown >= 0) this.#flushUnknown();
+        this.#addSymbol(id, utf8Length(codePoint));
+      } else if (!this.#addFallback(symbol)) {
+        this.#addUnknown(utf8Length(codePoint));
       }
       i = next;
     }
-    this.flushUnknown();
+    this.#flushUnknown();
   }
 
   /** Adds a symbol outside the vocabulary as its bytes; false when some byte has no token. */
-  private addFallback(symbol: string): boolean {
-    const { byteIds } = this;
+  #addFallback(symbol: string): boolean {
+    const byteIds = this.#byteIds;
     if (byteIds === null) return false;
-    const mark = this.count;
+    const mark = this.#count;
     // A pending run of unknown characters stays pending, as in the reference implementation.
     for (const byte of utf8Bytes(symbol)) {
       if (byteIds[byte]! < 0) {
-        this.count = mark;
+        this.#count = mark;
         return false;
       }
-      this.addSymbol(byteIds[byte]!, 1);
+      this.#addSymbol(byteIds[byte]!, 1);
     }
     return true;
   }
 
-  private addUnknown(length: number): void {
-    if (this.unknownToken === undefined) return; // Without an unknown token the character is lost.
+  #addUnknown(length: number): void {
+    if (this.#unknownToken === undefined) return; // Without an unknown token the character is lost.
     if (this.unknownId === undefined) {
       throw new JetonError(
-        `the unknown token ${describeValue(this.unknownToken)} is not in the vocabulary, and the text needs it`,
-        { code: "tokenizer-unknown-token-absent", details: { token: this.unknownToken } },
+        `the unknown token ${describeValue(this.#unknownToken)} is not in the vocabulary, and the text needs it`,
+        { code: "tokenizer-unknown-token-absent", details: { token: this.#unknownToken } },
       );
     }
-    if (this.pendingUnknown >= 0) {
-      if (this.fuseUnknown) {
-        this.pendingUnknown += length;
+    if (this.#pendingUnknown >= 0) {
+      if (this.#fuseUnknown) {
+        this.#pendingUnknown += length;
         return;
       }
-      this.flushUnknown();
+      this.#flushUnknown();
     }
-    this.pendingUnknown = length;
+    this.#pendingUnknown = length;
   }
 
-  private flushUnknown(): void {
-    if (this.pendingUnknown < 0) return;
-    this.addSymbol(this.unknownId!, this.pendingUnknown);
-    this.pendingUnknown = -1;
+  #flushUnknown(): void {
+    if (this.#pendingUnknown < 0) return;
+    this.#addSymbol(this.unknownId!, this.#pendingUnknown);
+    this.#pendingUnknown = -1;
   }
 
-  private mergeShort(): void {
-    const { symbols, lengths, ranks, found, pairs } = this;
+  #mergeShort(): void {
+    const symbols = this.#symbols;
+    const lengths = this.#lengths;
+    const ranks = this.#ranks;
+    const found = this.#found;
+    const pairs = this.#pairs;
     const { slots } = pairs;
-    let { count } = this;
+    let count = this.#count;
     for (let i = 0; i + 1 < count; i++) {
-      const at = this.findFirst(i);
+      const at = this.#findFirst(i);
       found[i] = at;
       ranks[i] = at < 0 ? noRank : slots[at + 2]!;
     }
@@ -421,26 +428,29 @@ class BytePairModel implements WordModel {
         ranks[at] = right < 0 ? noRank : slots[right + 2]!;
       }
     }
-    this.count = count;
+    this.#count = count;
   }
 
   /** Where the pair of two neighbouring symbols of an unmerged word is held, or -1. */
-  private findFirst(at: number): number {
-    if (!this.allBytesKnown) return this.pairs.find(this.symbols[at]!, this.symbols[at + 1]!);
-    this.bytePairs ??= this.collectBytePairs();
-    return this.bytePairs[(this.bytes[at]! << 8) | this.bytes[at + 1]!]!;
+  #findFirst(at: number): number {
+    if (!this.#allBytesKnown) return this.#pairs.find(this.#symbols[at]!, this.#symbols[at + 1]!);
+    this.#bytePairs ??= this.#collectBytePairs();
+    return this.#bytePairs[(this.#bytes[at]! << 8) | this.#bytes[at + 1]!]!;
   }
 
   /** Where each pair of bytes is held, or -1: every word starts with these. */
-  private collectBytePairs(): Int32Array {
-    const byteIds = this.byteIds!;
+  #collectBytePairs(): Int32Array {
+    const byteIds = this.#byteIds!;
     return Int32Array.from({ length: 0x10000 }, (_, pair) =>
-      this.pairs.find(byteIds[pair >> 8]!, byteIds[pair & 0xff]!),
+      this.#pairs.find(byteIds[pair >> 8]!, byteIds[pair & 0xff]!),
     );
   }
 
-  private mergeLong(): void {
-    const { symbols, lengths, pairs, count } = this;
+  #mergeLong(): void {
+    const symbols = this.#symbols;
+    const lengths = this.#lengths;
+    const pairs = this.#pairs;
+    const count = this.#count;
     const next = new Int32Array(count);
     const previous = new Int32Array(count);
     // Rank of the pair that starts at each living symbol; a heap entry that disagrees is stale.
@@ -450,7 +460,7 @@ class BytePairModel implements WordModel {
       next[i] = i + 1;
       previous[i] = i - 1;
       if (i + 1 < count) {
-        const place = this.findFirst(i);
+        const place = this.#findFirst(i);
         const rank = place < 0 ? -1 : pairs.slots[place + 2]!;
         pairRanks[i] = rank;
         if (rank >= 0) heap.append(rank * positionSpan + i);
@@ -488,7 +498,7 @@ class BytePairModel implements WordModel {
       symbols[kept] = symbols[i]!;
       lengths[kept++] = lengths[i]!;
     }
-    this.count = kept;
+    this.#count = kept;
   }
 }
 
@@ -544,29 +554,29 @@ export function utf8Bytes(text: string): number[] {
 
 /** A binary heap of doubles, smallest first. */
 class KeyHeap {
-  private keys: Float64Array;
+  #keys: Float64Array;
   length = 0;
 
   constructor(capacity: number) {
-    this.keys = new Float64Array(Math.max(capacity, 16));
+    this.#keys = new Float64Array(Math.max(capacity, 16));
   }
 
   /** Adds a key without restoring the order; `order` must follow. */
   append(key: number): void {
-    this.keys[this.length++] = key;
+    this.#keys[this.length++] = key;
   }
 
   order(): void {
-    for (let i = (this.length >> 1) - 1; i >= 0; i--) this.sink(i);
+    for (let i = (this.length >> 1) - 1; i >= 0; i--) this.#sink(i);
   }
 
   push(key: number): void {
-    if (this.length === this.keys.length) {
+    if (this.length === this.#keys.length) {
       const grown = new Float64Array(this.length * 2);
-      grown.set(this.keys);
-      this.keys = grown;
+      grown.set(this.#keys);
+      this.#keys = grown;
     }
-    const { keys } = this;
+    const keys = this.#keys;
     let at = this.length++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -578,15 +588,16 @@ class KeyHeap {
   }
 
   pop(): number {
-    const { keys } = this;
+    const keys = this.#keys;
     const top = keys[0]!;
     keys[0] = keys[--this.length]!;
-    if (this.length > 1) this.sink(0);
+    if (this.length > 1) this.#sink(0);
     return top;
   }
 
-  private sink(at: number): void {
-    const { keys, length } = this;
+  #sink(at: number): void {
+    const { length } = this;
+    const keys = this.#keys;
     const key = keys[at]!;
     for (;;) {
       let child = at * 2 + 1;

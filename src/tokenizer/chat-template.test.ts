@@ -109,7 +109,7 @@ describe("loadTokenizer", () => {
     const configured = await loadTokenizer(folder);
     expect(renderChat(configured, question)).toBe("from the configuration");
     expect(configured.encode("the").tokens).toEqual(["▁the"]);
-    expect([configured.beginningId, configured.endId]).toEqual([1, 2]);
+    expect([configured.bosTokenId, configured.eosTokenId]).toEqual([1, 2]);
     write("chat_template.jinja", "from the file {{ bos_token }}");
     const file = join(folder, "tokenizer.json");
     expect(renderChat(await loadTokenizer(file), question)).toBe("from the file <s>");

@@ -32,7 +32,7 @@ export interface RenderChatOptions {
 }
 
 /** What a template needs of a tokenizer. */
-export type ChatTokenizer = Pick<Tokenizer, "settings" | "idToToken" | "beginningId" | "endId">;
+export type ChatTokenizer = Pick<Tokenizer, "settings" | "idToToken" | "bosTokenId" | "eosTokenId">;
 
 const parsed: WeakMap<ChatTokenizer, Map<string, Template>> = new WeakMap();
 
@@ -58,10 +58,10 @@ export function renderChat(
   const name = (token: string | undefined, id: number | undefined): string | undefined =>
     token ?? (id === undefined ? undefined : tokenizer.idToToken(id));
   const named: Record<string, string | undefined> = {
-    bos_token: name(settings.beginningToken, tokenizer.beginningId),
-    eos_token: name(settings.endToken, tokenizer.endId),
-    pad_token: settings.paddingToken,
-    unk_token: settings.unknownToken,
+    bos_token: name(settings.bosToken, tokenizer.bosTokenId),
+    eos_token: name(settings.eosToken, tokenizer.eosTokenId),
+    pad_token: settings.padToken,
+    unk_token: settings.unkToken,
   };
   const variables: Record<string, unknown> = {
     ...constants,

@@ -15,7 +15,7 @@ import {
 } from "./tokenizer-settings.ts";
 
 /** Larger files are refused: no published tokenizer comes near. */
-const largestFile = 512 * 1024 * 1024;
+const maxFile = 512 * 1024 * 1024;
 
 /** How to read files that do not say everything themselves. */
 export interface LoadTokenizerOptions {
@@ -147,8 +147,8 @@ async function readBytes(path: string): Promise<Uint8Array | undefined> {
   const { readFile, stat } = await import("node:fs/promises");
   try {
     const status = await stat(path);
-    if (status.size > largestFile) {
-      throw new JetonError(`${path} has ${status.size} bytes, expected at most ${largestFile}`, {
+    if (status.size > maxFile) {
+      throw new JetonError(`${path} has ${status.size} bytes, expected at most ${maxFile}`, {
         code: "tokenizer-file-too-large",
         details: { path, size: status.size },
       });

@@ -15,7 +15,7 @@ import {
 } from "./json-reader.ts";
 import { readLibModel } from "./lib-tokenizer/lib-model.ts";
 import { createUnigramModel } from "./unigram-model.ts";
-import { createVocabulary, largestId, readTokenField, readVocabulary } from "./vocabulary.ts";
+import { createVocabulary, maxId, readTokenField, readVocabulary } from "./vocabulary.ts";
 import { createWordLevelModel } from "./word-level-model.ts";
 import type { WordModel } from "./word-model.ts";
 import { createWordPieceModel } from "./word-piece-model.ts";
@@ -61,7 +61,7 @@ export function readModel(model: JsonObject, path: string, bytesAsSymbols: boole
         vocabulary: readVocabulary(model, path),
         unknownToken: readString(model, "unk_token", path, "[UNK]"),
         continuingPrefix: readString(model, "continuing_subword_prefix", path, "##"),
-        maximumWordLength: readInteger(model, "max_input_chars_per_word", path, {
+        maxWordLength: readInteger(model, "max_input_chars_per_word", path, {
           minimum: 0,
           maximum: Number.MAX_SAFE_INTEGER,
           fallback: 100,
@@ -123,7 +123,7 @@ function* readMerges(
 
 function readUnigram(model: JsonObject, path: string): WordModel {
   const list = asArray(readField(model, "vocab"), `${path}.vocab`);
-  if (list.length > largestId) throw invalidField(`${path}.vocab`, list.length, "fewer tokens");
+  if (list.length > maxId) throw invalidField(`${path}.vocab`, list.length, "fewer tokens");
   const scores = new Float64Array(list.length);
   const seen = new Map<string, number>();
   for (let id = 0; id < list.length; id++) {

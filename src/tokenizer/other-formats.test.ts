@@ -83,7 +83,7 @@ describe("SentencePiece models", () => {
     const tokenizer = bpe();
     expect([...tokenizer.encodeIds("<s>a")]).toContain(1);
     expect([...tokenizer.encodeIds("<s>a", { allowedSpecial: "none" })]).not.toContain(1);
-    expect([tokenizer.beginningId, tokenizer.endId, tokenizer.unknownId]).toEqual([1, 2, 0]);
+    expect([tokenizer.bosTokenId, tokenizer.eosTokenId, tokenizer.unkTokenId]).toEqual([1, 2, 0]);
   });
 
   test("byte fallback loses nothing, plain and aligned paths agree", () => {

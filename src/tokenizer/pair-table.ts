@@ -9,20 +9,20 @@
 export class PairTable {
   /** At what `find` returns: left, right, value, second value. */
   slots: Int32Array;
-  private mask: number;
-  private count = 0;
+  #mask: number;
+  #count = 0;
 
   /** `expected` pairs fit without growing. */
   constructor(expected = 16) {
     let size = 16;
     while (size < expected * 2) size *= 2;
     this.slots = new Int32Array(size * 4).fill(-1);
-    this.mask = size - 1;
+    this.#mask = size - 1;
   }
 
   /** Number of pairs held. */
   get size(): number {
-    return this.count;
+    return this.#count;
   }
 
   /** The value of a pair, or -1. */
@@ -34,25 +34,25 @@ export class PairTable {
   /** Where a pair is held in `slots`, or -1. Valid until the next `set`. */
   find(left: number, right: number): number {
     const slots = this.slots;
-    let slot = hashPair(left, right) & this.mask;
+    let slot = hashPair(left, right) & this.#mask;
     for (;;) {
       const at = slot << 2;
       const found = slots[at]!;
       if (found === left && slots[at + 1] === right) return at;
       if (found < 0) return -1;
-      slot = (slot + 1) & this.mask;
+      slot = (slot + 1) & this.#mask;
     }
   }
 
   /** Sets the values (at least 0) of a pair of integers (at least 0), replacing earlier ones. */
   set(left: number, right: number, value: number, second = 0): void {
-    if ((this.count + 1) * 2 > this.mask + 1) this.grow();
+    if ((this.#count + 1) * 2 > this.#mask + 1) this.#grow();
     const slots = this.slots;
-    let slot = hashPair(left, right) & this.mask;
+    let slot = hashPair(left, right) & this.#mask;
     for (;;) {
       const at = slot << 2;
       const found = slots[at]!;
-      if (found < 0) this.count++;
+      if (found < 0) this.#count++;
       if (found < 0 || (found === left && slots[at + 1] === right)) {
         slots[at] = left;
         slots[at + 1] = right;
@@ -60,15 +60,15 @@ export class PairTable {
         slots[at + 3] = second;
         return;
       }
-      slot = (slot + 1) & this.mask;
+      slot = (slot + 1) & this.#mask;
     }
   }
 
-  private grow(): void {
+  #grow(): void {
     const old = this.slots;
     this.slots = new Int32Array(old.length * 2).fill(-1);
-    this.mask = this.mask * 2 + 1;
-    this.count = 0;
+    this.#mask = this.#mask * 2 + 1;
+    this.#count = 0;
     for (let at = 0; at < old.length; at += 4) {
       if (old[at]! >= 0) this.set(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!);
     }

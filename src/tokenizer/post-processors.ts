@@ -20,7 +20,7 @@ import {
   readString,
 } from "./json-reader.ts";
 import { tooDeep } from "./normalizers.ts";
-import { largestId } from "./vocabulary.ts";
+import { maxId } from "./vocabulary.ts";
 
 /** A piece of a template: one of the two texts, or special tokens. */
 export type TemplatePiece =
@@ -120,7 +120,7 @@ function readSpecial(object: JsonObject, key: string, path: string): TemplatePie
   const pair = asArray(readField(object, key), at);
   return {
     kind: "special",
-    ids: [asInteger(pair[1], `${at}[1]`, 0, largestId)],
+    ids: [asInteger(pair[1], `${at}[1]`, 0, maxId)],
     tokens: [asString(pair[0], `${at}[0]`)],
     typeId: 0,
   };
@@ -185,7 +185,7 @@ function readPiece(value: unknown, at: string, table: JsonObject, path: string):
   const name = readString(inner, "id", `${at}.SpecialToken`);
   const entryPath = `${path}.special_tokens[${JSON.stringify(name)}]`;
   const entry = asObject(readField(table, name), entryPath);
-  const ids = readList(entry, "ids", entryPath, (id, p) => asInteger(id, p, 0, largestId));
+  const ids = readList(entry, "ids", entryPath, (id, p) => asInteger(id, p, 0, maxId));
   const tokens = readList(entry, "tokens", entryPath, asString);
   if (ids.length !== tokens.length) {
     throw invalidField(`${entryPath}.tokens`, tokens, `${ids.length} tokens, one for each id`);

@@ -19,7 +19,7 @@ export interface CharacterMap {
 }
 
 /** Longest grapheme, in bytes, that is looked up as a whole. */
-const longestGrapheme = 5;
+const maxGrapheme = 5;
 const cacheSize = 20_000;
 
 /** Characters that can join others into one grapheme, so that segmentation is needed. */
@@ -42,13 +42,13 @@ function isIndic(codePoint: number): boolean {
  * Longest stretch that is given to the segmenter, whose time grows with the square of the length.
  * Only an endless pile of marks is cut by it.
  */
-const longestRegion = 1024;
+const maxRegion = 1024;
 
 /** The end of the stretch from `at` after which a grapheme certainly ends. */
 function endOfRegion(text: string, at: number): number {
   let before = text.codePointAt(at)!;
   let end = at + (before > 0xffff ? 2 : 1);
-  while (end < text.length && end - at < longestRegion) {
+  while (end < text.length && end - at < maxRegion) {
     const next = text.codePointAt(end)!;
     if (!isJoining(next) && (!isJoining(before) || (isMark(before) && !isIndic(next)))) break;
     before = next;
@@ -105,7 +105,7 @@ export function createMapNormalizer(map: CharacterMap): Normalizer {
     grapheme: string,
     visit: (part: string, replacement: string | null) => void,
   ): void => {
-    if (utf8LengthOf(grapheme) <= longestGrapheme) {
+    if (utf8LengthOf(grapheme) <= maxGrapheme) {
       const replacement = replace(grapheme);
       if (replacement !== null) {
         visit(grapheme, replacement);

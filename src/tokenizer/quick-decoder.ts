@@ -46,12 +46,12 @@ export function createQuickDecoder(
 
 /** Chains of maps: each id is a text, or a byte under byte fallback. */
 class MappedDecoder implements QuickDecoder {
-  private readonly source: TokenSource;
-  private readonly map: (token: string, isFirst: boolean) => string;
-  private readonly readRun: StageFactory["readRun"];
-  private readonly strip: { content: string; count: number } | undefined;
+  readonly #source: TokenSource;
+  readonly #map: (token: string, isFirst: boolean) => string;
+  readonly #readRun: StageFactory["readRun"];
+  readonly #strip: { content: string; count: number } | undefined;
   /** What each id becomes when it is not the first. */
-  private readonly forms: (string | number | undefined)[];
+  readonly #forms: (string | number | undefined)[];
 
   constructor(
     source: TokenSource,
@@ -59,15 +59,16 @@ class MappedDecoder implements QuickDecoder {
     readRun: StageFactory["readRun"],
     strip: { content: string; count: number } | undefined,
   ) {
-    this.source = source;
-    this.map = map;
-    this.readRun = readRun;
-    this.strip = strip;
-    this.forms = new Array<string | number | undefined>(source.size).fill(undefined);
+    this.#source = source;
+    this.#map = map;
+    this.#readRun = readRun;
+    this.#strip = strip;
+    this.#forms = new Array<string | number | undefined>(source.size).fill(undefined);
   }
 
   decode(ids: ArrayLike<number>, skipSpecial: boolean): string {
-    const { forms, source } = this;
+    const forms = this.#forms;
+    const source = this.#source;
     let text = "";
     let isFirst = true;
     let run: number[] | null = null;
@@ -79,7 +80,7 @@ class MappedDecoder implements QuickDecoder {
       if (form === undefined || isFirst) {
         const token = source.tokenOf(id);
         if (token === undefined) continue;
-        form = this.formOf(token, isFirst);
+        form = this.#formOf(token, isFirst);
         if (!isFirst) forms[id] = form;
         isFirst = false;
       }
@@ -89,27 +90,27 @@ class MappedDecoder implements QuickDecoder {
         continue;
       }
       if (run !== null) {
-        text += this.textOfRun(run);
+        text += this.#textOfRun(run);
         run = null;
       }
       text += form;
     }
-    if (run !== null) text += this.textOfRun(run);
-    if (this.strip === undefined) return text;
-    const { content, count } = this.strip;
+    if (run !== null) text += this.#textOfRun(run);
+    if (this.#strip === undefined) return text;
+    const { content, count } = this.#strip;
     let from = 0;
     for (let i = 0; i < count && text.startsWith(content, from); i++) from += content.length;
     return from === 0 ? text : text.slice(from);
   }
 
-  private formOf(token: string, isFirst: boolean): string | number {
-    const text = this.map(token, isFirst);
-    const byte = this.readRun === undefined ? -1 : readByteToken(text);
+  #formOf(token: string, isFirst: boolean): string | number {
+    const text = this.#map(token, isFirst);
+    const byte = this.#readRun === undefined ? -1 : readByteToken(text);
     return byte < 0 ? text : byte;
   }
 
-  private textOfRun(run: readonly number[]): string {
-    return this.readRun!(run).join("");
+  #textOfRun(run: readonly number[]): string {
+    return this.#readRun!(run).join("");
   }
 }
 
@@ -144,35 +145,35 @@ function decodeShortly(bytes: Uint8Array, length: number): string {
  * go through their bytes, and so does the rest of the list when such runs are frequent.
  */
 class ByteLevelDecoder implements QuickDecoder {
-  private readonly source: TokenSource;
+  readonly #source: TokenSource;
   /** Text of each id, null where its bytes are no whole characters. */
-  private readonly plainTexts: (string | null | undefined)[];
+  readonly #plainTexts: (string | null | undefined)[];
   /** The same with special tokens. */
-  private readonly allTexts: (string | null | undefined)[];
-  private bytes: Uint8Array | undefined;
+  readonly #allTexts: (string | null | undefined)[];
+  #bytes: Uint8Array | undefined;
   /**
    * The bytes of each id in one number: the complement of a single byte, or start and length; a
    * length of all ones sends to `starts`.
    */
-  private spans: Int32Array = new Int32Array(0);
+  #spans: Int32Array = new Int32Array(0);
   /** Where the bytes of each id start; one more entry marks the end. */
-  private starts: Int32Array = new Int32Array(0);
-  private special: Uint8Array = new Uint8Array(0);
-  private buffer: Uint8Array = new Uint8Array(4096);
+  #starts: Int32Array = new Int32Array(0);
+  #special: Uint8Array = new Uint8Array(0);
+  #buffer: Uint8Array = new Uint8Array(4096);
 
   constructor(source: TokenSource) {
-    this.source = source;
-    this.plainTexts = new Array<string | null | undefined>(source.size).fill(undefined);
-    this.allTexts = [...this.plainTexts];
+    this.#source = source;
+    this.#plainTexts = new Array<string | null | undefined>(source.size).fill(undefined);
+    this.#allTexts = [...this.#plainTexts];
   }
 
   decode(ids: ArrayLike<number>, skipSpecial: boolean): string {
-    const texts = skipSpecial ? this.plainTexts : this.allTexts;
+    const texts = skipSpecial ? this.#plainTexts : this.#allTexts;
     const { length } = ids;
     let text = "";
     let broken = 0;
     for (let i = 0; i < length; i++) {
-      const piece = texts[ids[i]!] ?? this.findText(ids[i]!, texts, skipSpecial);
+      const piece = texts[ids[i]!] ?? this.#findText(ids[i]!, texts, skipSpecial);
       if (piece !== null) {
         text += piece;
         continue;
@@ -180,8 +181,8 @@ class ByteLevelDecoder implements QuickDecoder {
       // A character in parts ends before the next whole token. Many such are better done together.
       const isFrequent = broken > 4 && broken * 16 > i;
       let end = isFrequent ? length : i + 1;
-      while (end < length && this.mayContinue(ids[end]!, texts, skipSpecial)) end++;
-      text += this.decodeBytes(ids, i, end, skipSpecial);
+      while (end < length && this.#mayContinue(ids[end]!, texts, skipSpecial)) end++;
+      text += this.#decodeBytes(ids, i, end, skipSpecial);
       broken += end - i;
       i = end - 1;
     }
@@ -189,41 +190,33 @@ class ByteLevelDecoder implements QuickDecoder {
   }
 
   /** The text of an id that the list does not hold yet; null where its bytes are no whole characters. */
-  private findText(
-    id: number,
-    texts: (string | null | undefined)[],
-    skipSpecial: boolean,
-  ): string | null {
+  #findText(id: number, texts: (string | null | undefined)[], skipSpecial: boolean): string | null {
     if (!(id >= 0 && id < texts.length)) return "";
     if (texts[id] === undefined) {
-      const isSkipped = skipSpecial && this.source.isSpecial(id);
-      texts[id] = isSkipped ? "" : this.readText(id);
+      const isSkipped = skipSpecial && this.#source.isSpecial(id);
+      texts[id] = isSkipped ? "" : this.#readText(id);
     }
     return texts[id]!;
   }
 
   /** True for a token whose bytes are no whole characters, and for one that leaves no text. */
-  private mayContinue(
-    id: number,
-    texts: (string | null | undefined)[],
-    skipSpecial: boolean,
-  ): boolean {
-    const piece = this.findText(id, texts, skipSpecial);
+  #mayContinue(id: number, texts: (string | null | undefined)[], skipSpecial: boolean): boolean {
+    const piece = this.#findText(id, texts, skipSpecial);
     return piece === null || piece === "";
   }
 
-  private specialIds(): Uint8Array {
-    if (this.special.length === 0) {
-      const { source } = this;
-      this.special = Uint8Array.from({ length: source.size }, (_, id) =>
+  #specialIds(): Uint8Array {
+    if (this.#special.length === 0) {
+      const source = this.#source;
+      this.#special = Uint8Array.from({ length: source.size }, (_, id) =>
         source.isSpecial(id) ? 1 : 0,
       );
     }
-    return this.special;
+    return this.#special;
   }
 
-  private readText(id: number): string | null {
-    const token = this.source.tokenOf(id) ?? "";
+  #readText(id: number): string | null {
+    const token = this.#source.tokenOf(id) ?? "";
     let text = "";
     for (let i = 0; i < token.length; i++) {
       const byte = byteOfUnit(token.charCodeAt(i));
@@ -234,24 +227,21 @@ class ByteLevelDecoder implements QuickDecoder {
   }
 
   /** The text of ids [start, end) by their bytes. */
-  private decodeBytes(
-    ids: ArrayLike<number>,
-    start: number,
-    end: number,
-    skipSpecial: boolean,
-  ): string {
-    this.bytes ??= this.collectBytes();
-    const { bytes, spans, starts } = this;
-    const special = this.specialIds();
+  #decodeBytes(ids: ArrayLike<number>, start: number, end: number, skipSpecial: boolean): string {
+    this.#bytes ??= this.#collectBytes();
+    const bytes = this.#bytes;
+    const spans = this.#spans;
+    const starts = this.#starts;
+    const special = this.#specialIds();
     const size = special.length;
-    let { buffer } = this;
+    let buffer = this.#buffer;
     let at = 0;
     for (let i = start; i < end; i++) {
       const id = ids[i]!;
       if (!(id >= 0 && id < size) || (skipSpecial && special[id] === 1)) continue;
       const span = spans[id]!;
       if (span < 0) {
-        if (at === buffer.length) buffer = this.growBuffer(1);
+        if (at === buffer.length) buffer = this.#growBuffer(1);
         buffer[at++] = ~span;
         continue;
       }
@@ -262,24 +252,24 @@ class ByteLevelDecoder implements QuickDecoder {
         from = starts[id]!;
         to = starts[id + 1]!;
       }
-      if (at + to - from > buffer.length) buffer = this.growBuffer(at + to - from);
+      if (at + to - from > buffer.length) buffer = this.#growBuffer(at + to - from);
       while (from < to) buffer[at++] = bytes[from++]!;
     }
     const text = at <= 16 ? decodeShortly(buffer, at) : decodeUtf8(buffer.subarray(0, at));
-    if (buffer.length > 1 << 22) this.buffer = new Uint8Array(4096);
+    if (buffer.length > 1 << 22) this.#buffer = new Uint8Array(4096);
     return text;
   }
 
-  private growBuffer(needed: number): Uint8Array {
-    const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
-    grown.set(this.buffer);
-    this.buffer = grown;
+  #growBuffer(needed: number): Uint8Array {
+    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2));
+    grown.set(this.#buffer);
+    this.#buffer = grown;
     return grown;
   }
 
   /** The bytes of every token in one array. */
-  private collectBytes(): Uint8Array {
-    const { source } = this;
+  #collectBytes(): Uint8Array {
+    const source = this.#source;
     const starts = new Int32Array(source.size + 1);
     let bytes = new Uint8Array(source.size * 8);
     let at = 0;
@@ -297,8 +287,8 @@ class ByteLevelDecoder implements QuickDecoder {
       }
       starts[id + 1] = at;
     }
-    this.starts = starts;
-    this.spans = Int32Array.from({ length: source.size }, (_, id) => {
+    this.#starts = starts;
+    this.#spans = Int32Array.from({ length: source.size }, (_, id) => {
       const start = starts[id]!;
       const length = starts[id + 1]! - start;
       if (length === 1) return ~bytes[start]!;

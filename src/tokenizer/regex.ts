@@ -11,7 +11,7 @@ import { whitespaceClass } from "./character-classes.ts";
 import { describeValue } from "./json-reader.ts";
 
 /** Longest pattern that is accepted, in UTF-16 units. */
-const longestPattern = 20_000;
+const maxPattern = 20_000;
 const deepestNesting = 200;
 
 const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
@@ -70,8 +70,8 @@ export function compileLiteral(text: string): RegExp {
 
 /** The JavaScript source (flag `v`) of an Oniguruma pattern. */
 export function translatePattern(pattern: string): string {
-  if (pattern.length > longestPattern) {
-    throw unsupported(pattern, `it is longer than ${longestPattern} characters`);
+  if (pattern.length > maxPattern) {
+    throw unsupported(pattern, `it is longer than ${maxPattern} characters`);
   }
   return new PatternTranslator(pattern).translate();
 }
@@ -123,124 +123,125 @@ function casesOf(codePoint: number): number[] {
 }
 
 class PatternTranslator {
-  private readonly pattern: string;
-  private readonly characters: string[];
-  private at = 0;
-  private atomicGroups = 0;
-  private depth = 0;
+  readonly #pattern: string;
+  readonly #characters: string[];
+  #at = 0;
+  #atomicGroups = 0;
+  #depth = 0;
 
   constructor(pattern: string) {
-    this.pattern = pattern;
-    this.characters = [...pattern];
+    this.#pattern = pattern;
+    this.#characters = [...pattern];
   }
 
   translate(): string {
-    const source = this.alternation(false);
-    if (this.at < this.characters.length) throw this.refuse("a closing bracket has no opening one");
+    const source = this.#alternation(false);
+    if (this.#at < this.#characters.length)
+      throw this.#refuse("a closing bracket has no opening one");
     return source;
   }
 
-  private refuse(reason: string): JetonError {
-    return unsupported(this.pattern, `${reason} (at character ${this.at})`);
+  #refuse(reason: string): JetonError {
+    return unsupported(this.#pattern, `${reason} (at character ${this.#at})`);
   }
 
-  private peek(ahead = 0): string | undefined {
-    return this.characters[this.at + ahead];
+  #peek(ahead = 0): string | undefined {
+    return this.#characters[this.#at + ahead];
   }
 
-  private next(): string {
-    const character = this.characters[this.at];
-    if (character === undefined) throw this.refuse("it ends too early");
-    this.at++;
+  #next(): string {
+    const character = this.#characters[this.#at];
+    if (character === undefined) throw this.#refuse("it ends too early");
+    this.#at++;
     return character;
   }
 
-  private take(text: string): boolean {
-    if (!this.sees(text)) return false;
-    this.at += text.length;
+  #take(text: string): boolean {
+    if (!this.#sees(text)) return false;
+    this.#at += text.length;
     return true;
   }
 
-  private sees(text: string): boolean {
-    for (let i = 0; i < text.length; i++) if (this.peek(i) !== text[i]) return false;
+  #sees(text: string): boolean {
+    for (let i = 0; i < text.length; i++) if (this.#peek(i) !== text[i]) return false;
     return true;
   }
 
-  private alternation(ignoreCase: boolean): string {
-    if (++this.depth > deepestNesting) throw this.refuse("it is nested too deeply");
+  #alternation(ignoreCase: boolean): string {
+    if (++this.#depth > deepestNesting) throw this.#refuse("it is nested too deeply");
     let source = "";
     for (;;) {
-      const character = this.peek();
+      const character = this.#peek();
       if (character === undefined || character === ")") break;
       if (character === "|") {
-        this.at++;
+        this.#at++;
         source += "|";
         continue;
       }
       // `(?i)` holds to the end of the enclosing group, across alternatives.
-      const switched = this.caseSwitch();
+      const switched = this.#caseSwitch();
       if (switched !== undefined) {
-        source += `(?:${this.alternation(switched)})`;
+        source += `(?:${this.#alternation(switched)})`;
         break;
       }
-      source += this.quantified(this.atom(ignoreCase));
+      source += this.#quantified(this.#atom(ignoreCase));
     }
-    this.depth--;
+    this.#depth--;
     return source;
   }
 
-  private caseSwitch(): boolean | undefined {
-    if (this.take("(?i)")) return true;
-    if (this.take("(?-i)")) return false;
+  #caseSwitch(): boolean | undefined {
+    if (this.#take("(?i)")) return true;
+    if (this.#take("(?-i)")) return false;
     return undefined;
   }
 
-  private quantified(atom: { source: string; quantifiable: boolean }): string {
+  #quantified(atom: { source: string; quantifiable: boolean }): string {
     let { source } = atom;
     for (;;) {
-      const quantifier = this.quantifier();
+      const quantifier = this.#quantifier();
       if (quantifier === undefined) return source;
-      if (!atom.quantifiable) throw this.refuse("a quantifier follows nothing that can repeat");
+      if (!atom.quantifiable) throw this.#refuse("a quantifier follows nothing that can repeat");
       if (quantifier.possessive) {
-        source = this.atomic(source + quantifier.source);
+        source = this.#atomic(source + quantifier.source);
       } else {
         source = `(?:${source}${quantifier.source})`;
       }
     }
   }
 
-  private quantifier(): { source: string; possessive: boolean } | undefined {
-    const character = this.peek();
+  #quantifier(): { source: string; possessive: boolean } | undefined {
+    const character = this.#peek();
     if (character === "*" || character === "+" || character === "?") {
-      this.at++;
-      if (this.take("?")) return { source: `${character}?`, possessive: false };
-      return { source: character, possessive: this.take("+") };
+      this.#at++;
+      if (this.#take("?")) return { source: `${character}?`, possessive: false };
+      return { source: character, possessive: this.#take("+") };
     }
     if (character !== "{") return undefined;
-    const text = this.characters.slice(this.at, this.at + 24).join("");
+    const text = this.#characters.slice(this.#at, this.#at + 24).join("");
     const interval = /^\{(\d*)(,?)(\d*)\}/.exec(text);
     if (interval === null || (interval[1] === "" && interval[3] === "")) return undefined;
-    this.at += interval[0].length;
+    this.#at += interval[0].length;
     const minimum = interval[1] === "" ? "0" : interval[1]!;
-    const lazy = interval[2] === "," && this.take("?") ? "?" : "";
+    const lazy = interval[2] === "," && this.#take("?") ? "?" : "";
     const bound = Number(interval[3] === "" ? minimum : interval[3]);
-    if (Number(minimum) > 1000 || bound > 1000) throw this.refuse("a repetition exceeds 1000");
+    if (Number(minimum) > 1000 || bound > 1000) throw this.#refuse("a repetition exceeds 1000");
     return { source: `{${minimum}${interval[2]}${interval[3]}}${lazy}`, possessive: false };
   }
 
   /** `(?>x)`: a look-ahead never gives back what it has matched. */
-  private atomic(source: string): string {
-    const name = `atomic${this.atomicGroups++}`;
+  #atomic(source: string): string {
+    const name = `atomic${this.#atomicGroups++}`;
     return `(?:(?=(?<${name}>${source}))\\k<${name}>)`;
   }
 
-  private atom(ignoreCase: boolean): { source: string; quantifiable: boolean } {
-    const character = this.next();
+  #atom(ignoreCase: boolean): { source: string; quantifiable: boolean } {
+    const character = this.#next();
     switch (character) {
       case "(":
-        return this.group(ignoreCase);
+        return this.#group(ignoreCase);
       case "[":
-        return { source: this.characterClass(ignoreCase), quantifiable: true };
+        return { source: this.#characterClass(ignoreCase), quantifiable: true };
       case ".":
         return { source: `[^${newline}]`, quantifiable: true };
       case "^":
@@ -250,77 +251,77 @@ class PatternTranslator {
       case "*":
       case "+":
       case "?":
-        throw this.refuse("a quantifier follows nothing");
+        throw this.#refuse("a quantifier follows nothing");
       case "\\":
-        return this.escape(ignoreCase);
+        return this.#escape(ignoreCase);
       default:
-        return { source: this.cased(character.codePointAt(0)!, ignoreCase), quantifiable: true };
+        return { source: this.#cased(character.codePointAt(0)!, ignoreCase), quantifiable: true };
     }
   }
 
-  private cased(codePoint: number, ignoreCase: boolean): string {
+  #cased(codePoint: number, ignoreCase: boolean): string {
     const cases = ignoreCase ? casesOf(codePoint) : [codePoint];
     return cases.length === 1 ? literal(codePoint) : `[${cases.map(literal).join("")}]`;
   }
 
-  private group(ignoreCase: boolean): { source: string; quantifiable: boolean } {
+  #group(ignoreCase: boolean): { source: string; quantifiable: boolean } {
     let open = "(?:";
     let quantifiable = true;
     let atomic = false;
     let inner = ignoreCase;
-    if (this.take("?")) {
-      if (this.take(":")) open = "(?:";
-      else if (this.take("=")) open = "(?=";
-      else if (this.take("!")) open = "(?!";
-      else if (this.take("<=")) open = "(?<=";
-      else if (this.take("<!")) open = "(?<!";
-      else if (this.take(">")) atomic = true;
-      else if (this.take("i:")) inner = true;
-      else if (this.take("-i:")) inner = false;
-      else if (this.take("#")) {
-        while (this.next() !== ")");
+    if (this.#take("?")) {
+      if (this.#take(":")) open = "(?:";
+      else if (this.#take("=")) open = "(?=";
+      else if (this.#take("!")) open = "(?!";
+      else if (this.#take("<=")) open = "(?<=";
+      else if (this.#take("<!")) open = "(?<!";
+      else if (this.#take(">")) atomic = true;
+      else if (this.#take("i:")) inner = true;
+      else if (this.#take("-i:")) inner = false;
+      else if (this.#take("#")) {
+        while (this.#next() !== ")");
         return { source: "", quantifiable: false };
-      } else if (this.peek() === "<" || this.sees("P<")) {
-        while (this.next() !== ">");
+      } else if (this.#peek() === "<" || this.#sees("P<")) {
+        while (this.#next() !== ">");
       } else {
-        throw this.refuse(`the group (?${this.peek() ?? ""}…) has no JavaScript equivalent`);
+        throw this.#refuse(`the group (?${this.#peek() ?? ""}…) has no JavaScript equivalent`);
       }
       quantifiable = open === "(?:";
     }
-    const source = this.alternation(inner);
-    if (!this.take(")")) throw this.refuse("a group is not closed");
-    return { source: atomic ? this.atomic(source) : `${open}${source})`, quantifiable };
+    const source = this.#alternation(inner);
+    if (!this.#take(")")) throw this.#refuse("a group is not closed");
+    return { source: atomic ? this.#atomic(source) : `${open}${source})`, quantifiable };
   }
 
-  private escape(ignoreCase: boolean): { source: string; quantifiable: boolean } {
-    const character = this.peek();
-    if (character === "A") return this.anchor("(?<![\\s\\S])");
-    if (character === "z") return this.anchor("(?![\\s\\S])");
-    if (character === "Z") return this.anchor(`(?!${newline}?[\\s\\S])`);
+  #escape(ignoreCase: boolean): { source: string; quantifiable: boolean } {
+    const character = this.#peek();
+    if (character === "A") return this.#anchor("(?<![\\s\\S])");
+    if (character === "z") return this.#anchor("(?![\\s\\S])");
+    if (character === "Z") return this.#anchor(`(?!${newline}?[\\s\\S])`);
     if (character === "b" || character === "B") {
       const word = `[${looseWordClass}]`;
       const edge = `(?<=${word})(?!${word})|(?<!${word})(?=${word})`;
       const inside = `(?<=${word})(?=${word})|(?<!${word})(?!${word})`;
-      return this.anchor(`(?:${character === "b" ? edge : inside})`);
+      return this.#anchor(`(?:${character === "b" ? edge : inside})`);
     }
     if (character === "R") {
-      this.at++;
+      this.#at++;
       const source = "(?:\\r\\n|[\\n-\\r\\u0085\\u2028\\u2029])";
       return { source, quantifiable: true };
     }
-    const set = this.classEscape(looseWordClass);
+    const set = this.#classEscape(looseWordClass);
     if (set !== undefined) return { source: set, quantifiable: true };
-    return { source: this.cased(this.escapedCodePoint(), ignoreCase), quantifiable: true };
+    return { source: this.#cased(this.#escapedCodePoint(), ignoreCase), quantifiable: true };
   }
 
-  private anchor(source: string): { source: string; quantifiable: boolean } {
-    this.at++;
+  #anchor(source: string): { source: string; quantifiable: boolean } {
+    this.#at++;
     return { source, quantifiable: false };
   }
 
   /** An escape that names a set (after the backslash), as a class; undefined for anything else. */
-  private classEscape(word: string = wordClass): string | undefined {
-    const character = this.peek();
+  #classEscape(word: string = wordClass): string | undefined {
+    const character = this.#peek();
     const sets: Record<string, string> = {
       s: `[${whitespaceClass}]`,
       S: `[^${whitespaceClass}]`,
@@ -333,27 +334,27 @@ class PatternTranslator {
     };
     if (character === undefined) return undefined;
     if (Object.hasOwn(sets, character)) {
-      this.at++;
+      this.#at++;
       return sets[character];
     }
     // Ruby's syntax wants braces: `\\pL` is the text "pL".
-    if ((character !== "p" && character !== "P") || this.peek(1) !== "{") return undefined;
-    this.at++;
+    if ((character !== "p" && character !== "P") || this.#peek(1) !== "{") return undefined;
+    this.#at++;
     let negated = character === "P";
-    this.at++;
-    if (this.take("^")) negated = !negated;
+    this.#at++;
+    if (this.#take("^")) negated = !negated;
     let name = "";
-    for (let c = this.next(); c !== "}"; c = this.next()) name += c;
+    for (let c = this.#next(); c !== "}"; c = this.#next()) name += c;
     const key = name.trim().toLowerCase();
     if (Object.hasOwn(bracketProperties, key))
       return `[${negated ? "^" : ""}${bracketProperties[key]}]`;
-    return `\\${negated ? "P" : "p"}{${this.propertyName(name)}}`;
+    return `\\${negated ? "P" : "p"}{${this.#propertyName(name)}}`;
   }
 
   /** JavaScript's name of a Unicode property that Oniguruma may write more freely. */
-  private propertyName(name: string): string {
+  #propertyName(name: string): string {
     const plain = name.trim();
-    if (!/^[A-Za-z_ =:-]{1,60}$/.test(plain)) throw this.refuse(`unknown property ${plain}`);
+    if (!/^[A-Za-z_ =:-]{1,60}$/.test(plain)) throw this.#refuse(`unknown property ${plain}`);
     const aliases: Record<string, string> = {
       alpha: "Alphabetic",
       upper: "Uppercase",
@@ -382,99 +383,99 @@ class PatternTranslator {
         }
       }
     }
-    throw this.refuse(`unknown property ${plain}`);
+    throw this.#refuse(`unknown property ${plain}`);
   }
 
   /** An escape that names one character (after the backslash). */
-  private escapedCodePoint(): number {
-    const character = this.next();
+  #escapedCodePoint(): number {
+    const character = this.#next();
     const controls: Record<string, number> = { n: 10, r: 13, t: 9, f: 12, v: 11, a: 7, e: 27 };
     if (Object.hasOwn(controls, character)) return controls[character]!;
     if (character === "x" || character === "u") {
       let digits = "";
-      if (character === "x" && this.take("{")) {
-        for (let c = this.next(); c !== "}"; c = this.next()) digits += c;
+      if (character === "x" && this.#take("{")) {
+        for (let c = this.#next(); c !== "}"; c = this.#next()) digits += c;
       } else {
         const count = character === "x" ? 2 : 4;
-        while (digits.length < count && /^[0-9a-fA-F]$/.test(this.peek() ?? ""))
-          digits += this.next();
+        while (digits.length < count && /^[0-9a-fA-F]$/.test(this.#peek() ?? ""))
+          digits += this.#next();
       }
       const codePoint = /^[0-9a-fA-F]{1,8}$/.test(digits) ? Number.parseInt(digits, 16) : -1;
-      if (codePoint < 0 || codePoint > 0x10ffff) throw this.refuse("a malformed character code");
+      if (codePoint < 0 || codePoint > 0x10ffff) throw this.#refuse("a malformed character code");
       return codePoint;
     }
     if (character === "0") return 0;
     if (/^[A-OQ-Za-oq-z0-9]$/.test(character))
-      throw this.refuse(`the escape \\${character} is unknown`);
+      throw this.#refuse(`the escape \\${character} is unknown`);
     return character.codePointAt(0)!;
   }
 
   /** A bracketed class, after its `[`. Intersections bind looser than unions, as in JavaScript's `v`. */
-  private characterClass(ignoreCase: boolean): string {
-    if (++this.depth > deepestNesting) throw this.refuse("it is nested too deeply");
-    const negated = this.take("^");
+  #characterClass(ignoreCase: boolean): string {
+    if (++this.#depth > deepestNesting) throw this.#refuse("it is nested too deeply");
+    const negated = this.#take("^");
     const operands: string[] = [];
     let union = "";
     let first = true;
     for (;;) {
-      if (this.peek() === "]" && !first) break;
+      if (this.#peek() === "]" && !first) break;
       first = false;
-      if (this.take("&&")) {
+      if (this.#take("&&")) {
         operands.push(union);
         union = "";
         continue;
       }
-      if (this.sees("[:")) {
-        union += this.posixClass();
+      if (this.#sees("[:")) {
+        union += this.#posixClass();
         continue;
       }
-      if (this.take("[")) {
-        union += this.characterClass(ignoreCase);
+      if (this.#take("[")) {
+        union += this.#characterClass(ignoreCase);
         continue;
       }
       let low: number;
-      if (this.take("\\")) {
-        const set = this.classEscape();
+      if (this.#take("\\")) {
+        const set = this.#classEscape();
         if (set !== undefined) {
           union += set;
           continue;
         }
-        low = this.take("b") ? 8 : this.escapedCodePoint();
+        low = this.#take("b") ? 8 : this.#escapedCodePoint();
       } else {
-        low = this.next().codePointAt(0)!;
+        low = this.#next().codePointAt(0)!;
       }
-      if (this.peek() === "-" && this.peek(1) !== "]" && this.peek(1) !== undefined) {
-        this.at++;
-        if (this.sees("[") || this.sees("&&")) {
-          union += this.classRange(low, low, ignoreCase) + literal(45);
+      if (this.#peek() === "-" && this.#peek(1) !== "]" && this.#peek(1) !== undefined) {
+        this.#at++;
+        if (this.#sees("[") || this.#sees("&&")) {
+          union += this.#classRange(low, low, ignoreCase) + literal(45);
           continue;
         }
         let high: number;
-        if (this.take("\\")) {
-          const set = this.classEscape();
+        if (this.#take("\\")) {
+          const set = this.#classEscape();
           if (set !== undefined) {
-            union += this.classRange(low, low, ignoreCase) + literal(45) + set;
+            union += this.#classRange(low, low, ignoreCase) + literal(45) + set;
             continue;
           }
-          high = this.escapedCodePoint();
+          high = this.#escapedCodePoint();
         } else {
-          high = this.next().codePointAt(0)!;
+          high = this.#next().codePointAt(0)!;
         }
-        if (high < low) throw this.refuse("a range of characters is empty");
-        union += this.classRange(low, high, ignoreCase);
+        if (high < low) throw this.#refuse("a range of characters is empty");
+        union += this.#classRange(low, high, ignoreCase);
       } else {
-        union += this.classRange(low, low, ignoreCase);
+        union += this.#classRange(low, low, ignoreCase);
       }
     }
-    this.at++;
-    this.depth--;
+    this.#at++;
+    this.#depth--;
     operands.push(union);
     const body =
       operands.length === 1 ? union : operands.map((operand) => `[${operand}]`).join("&&");
     return `[${negated ? "^" : ""}${body}]`;
   }
 
-  private classRange(low: number, high: number, ignoreCase: boolean): string {
+  #classRange(low: number, high: number, ignoreCase: boolean): string {
     let source = low === high ? literal(low) : `${literal(low)}-${literal(high)}`;
     if (ignoreCase && high - low < 1000) {
       for (let c = low; c <= high; c++) {
@@ -484,11 +485,13 @@ class PatternTranslator {
     return source;
   }
 
-  private posixClass(): string {
-    const name = /^\[:(\^?)([a-z]+):\]/.exec(this.characters.slice(this.at, this.at + 16).join(""));
+  #posixClass(): string {
+    const name = /^\[:(\^?)([a-z]+):\]/.exec(
+      this.#characters.slice(this.#at, this.#at + 16).join(""),
+    );
     if (name === null || !Object.hasOwn(posixSets, name[2]!))
-      throw this.refuse("an unknown POSIX class");
-    this.at += name[0].length;
+      throw this.#refuse("an unknown POSIX class");
+    this.#at += name[0].length;
     return `[${name[1]}${posixSets[name[2]!]}]`;
   }
 }

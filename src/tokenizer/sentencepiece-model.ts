@@ -21,7 +21,7 @@ import { type CharacterMap, parseCharacterMap } from "./precompiled-map.ts";
 import { readMessage } from "./protobuf-reader.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 import { createUnigramModel } from "./unigram-model.ts";
-import { createVocabulary, largestId } from "./vocabulary.ts";
+import { createVocabulary, maxId } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
 
 /** Kinds of pieces by their number in the file. */
@@ -60,7 +60,7 @@ export function readSentencePieceModel(bytes: Uint8Array): TokenizerParts {
     if (field === 1) pieces.push(readPiece(expectBytes(value, "pieces"), pieces.length));
     if (field === 2) readTrainer(expectBytes(value, "trainer_spec"), trainer);
     if (field === 3) readNormalization(expectBytes(value, "normalizer_spec"), normalization);
-    if (pieces.length > largestId) throw invalid("pieces", pieces.length, `at most ${largestId}`);
+    if (pieces.length > maxId) throw invalid("pieces", pieces.length, `at most ${maxId}`);
   }
   if (pieces.length === 0) throw invalid("pieces", 0, "at least one piece");
   if (trainer.spaceAsSuffix) {

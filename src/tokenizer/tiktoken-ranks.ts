@@ -13,7 +13,7 @@ import { readPostProcessor } from "./post-processors.ts";
 import { readPreTokenizer } from "./pre-tokenizers.ts";
 import { type KnownPattern, knownPatterns } from "./scanners.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
-import { createVocabulary, largestId } from "./vocabulary.ts";
+import { createVocabulary, maxId } from "./vocabulary.ts";
 
 /** What a rank file does not say itself. */
 export interface TiktokenEncoding {
@@ -99,7 +99,7 @@ function readLine(line: string, number: number): [string, number] {
   const space = line.indexOf(" ");
   const rank = Number(line.slice(space + 1));
   const encoded = line.slice(0, space);
-  if (space < 1 || !/^\d+$/.test(line.slice(space + 1)) || rank > largestId) {
+  if (space < 1 || !/^\d+$/.test(line.slice(space + 1)) || rank > maxId) {
     throw invalid(`line ${number} is ${describeValue(line)}`, "base64, a space and a rank");
   }
   let binary: string;
@@ -119,7 +119,7 @@ function readSpecialTokens(
 ): AddedToken[] {
   const seen = new Set<number>();
   return Object.entries(specials).map(([content, id]) => {
-    const isFree = Number.isInteger(id) && id >= 0 && id <= largestId && tokens[id] === undefined;
+    const isFree = Number.isInteger(id) && id >= 0 && id <= maxId && tokens[id] === undefined;
     if (!isFree || seen.has(id)) {
       throw invalid(
         `the special token ${describeValue(content)} has the id ${id}`,

@@ -8,12 +8,12 @@
 const base = 0x01000193;
 
 export class TokenIndex {
-  private readonly units: Uint16Array;
-  private readonly starts: Int32Array;
-  private readonly slots: Int32Array;
-  private readonly hashes: Int32Array;
-  private readonly mask: number;
-  private readonly lefts: Int32Array;
+  readonly #units: Uint16Array;
+  readonly #starts: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #hashes: Int32Array;
+  readonly #mask: number;
+  readonly #lefts: Int32Array;
 
   constructor(tokens: readonly string[]) {
     let total = 0;
@@ -22,57 +22,62 @@ export class TokenIndex {
       total += token.length;
       longest = Math.max(longest, token.length);
     }
-    this.units = new Uint16Array(total);
-    this.starts = new Int32Array(tokens.length + 1);
-    this.lefts = new Int32Array(longest + 1);
-    this.hashes = new Int32Array(tokens.length);
+    this.#units = new Uint16Array(total);
+    this.#starts = new Int32Array(tokens.length + 1);
+    this.#lefts = new Int32Array(longest + 1);
+    this.#hashes = new Int32Array(tokens.length);
     let size = 16;
     while (size < tokens.length * 2) size *= 2;
-    this.slots = new Int32Array(size);
-    this.mask = size - 1;
+    this.#slots = new Int32Array(size);
+    this.#mask = size - 1;
     let at = 0;
     for (const [index, token] of tokens.entries()) {
       let hash = 0;
       let power = 1;
       for (let i = 0; i < token.length; i++) {
         const unit = token.charCodeAt(i);
-        this.units[at++] = unit;
+        this.#units[at++] = unit;
         hash = (hash + Math.imul(unit, power)) | 0;
         power = Math.imul(power, base);
       }
-      this.starts[index + 1] = at;
-      this.hashes[index] = hash;
-      let slot = spread(hash) & this.mask;
-      while (this.slots[slot] !== 0) slot = (slot + 1) & this.mask;
-      this.slots[slot] = index + 1;
+      this.#starts[index + 1] = at;
+      this.#hashes[index] = hash;
+      let slot = spread(hash) & this.#mask;
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#slots[slot] = index + 1;
     }
   }
 
   /** Calls `visit` for each cut of a token whose two parts are tokens, with their indices. */
   visitCuts(index: number, visit: (left: number, right: number, cut: number) => void): void {
-    const { units, lefts } = this;
-    const start = this.starts[index]!;
-    const end = this.starts[index + 1]!;
+    const units = this.#units;
+    const lefts = this.#lefts;
+    const start = this.#starts[index]!;
+    const end = this.#starts[index + 1]!;
     let hash = 0;
     let power = 1;
     for (let at = start; at + 1 < end; at++) {
       hash = (hash + Math.imul(units[at]!, power)) | 0;
       power = Math.imul(power, base);
-      lefts[at + 1 - start] = this.find(start, at + 1, hash);
+      lefts[at + 1 - start] = this.#find(start, at + 1, hash);
     }
     hash = 0;
     for (let at = end - 1; at > start; at--) {
       hash = (units[at]! + Math.imul(hash, base)) | 0;
       const left = lefts[at - start]!;
       if (left < 0) continue;
-      const right = this.find(at, end, hash);
+      const right = this.#find(at, end, hash);
       if (right >= 0) visit(left, right, at - start);
     }
   }
 
   /** The token that equals units [start, end), or -1. */
-  private find(start: number, end: number, hash: number): number {
-    const { units, starts, slots, hashes, mask } = this;
+  #find(start: number, end: number, hash: number): number {
+    const units = this.#units;
+    const starts = this.#starts;
+    const slots = this.#slots;
+    const hashes = this.#hashes;
+    const mask = this.#mask;
     const length = end - start;
     let slot = spread(hash) & mask;
     for (;;) {

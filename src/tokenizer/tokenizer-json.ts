@@ -16,12 +16,12 @@ import type { Normalizer } from "./normalizer.ts";
 import { readNormalizer } from "./normalizers.ts";
 import { type PostProcessor, readPostProcessor } from "./post-processors.ts";
 import { type PreTokenizerStep, readPreTokenizer } from "./pre-tokenizers.ts";
-import { largestId } from "./vocabulary.ts";
+import { maxId } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
 
 export interface Truncation {
   /** Most tokens, special ones included. */
-  readonly maximumLength: number;
+  readonly maxLength: number;
   readonly direction: "Left" | "Right";
   readonly strategy: "LongestFirst" | "OnlyFirst" | "OnlySecond";
 }
@@ -88,7 +88,7 @@ function readTruncation(value: unknown): Truncation | null {
   const path = "truncation";
   const object = asObject(value, path);
   return {
-    maximumLength: readInteger(object, "max_length", path, {
+    maxLength: readInteger(object, "max_length", path, {
       minimum: 0,
       maximum: Number.MAX_SAFE_INTEGER,
     }),
@@ -104,7 +104,7 @@ function readTruncation(value: unknown): Truncation | null {
 }
 
 /** Padding to a fixed length beyond this is refused: it would only exhaust memory. */
-const longestPadding = 1 << 24;
+const maxPadding = 1 << 24;
 
 function readPadding(value: unknown): Padding | null {
   if (value === undefined || value === null) return null;
@@ -117,7 +117,7 @@ function readPadding(value: unknown): Padding | null {
   } else if (typeof strategy === "object" && strategy !== null) {
     length = readInteger(asObject(strategy, `${path}.strategy`), "Fixed", `${path}.strategy`, {
       minimum: 0,
-      maximum: longestPadding,
+      maximum: maxPadding,
     });
   } else {
     throw invalidField(`${path}.strategy`, strategy, "BatchLongest or an object with Fixed");
@@ -127,13 +127,13 @@ function readPadding(value: unknown): Padding | null {
     direction: readChoice(object, "direction", path, ["Left", "Right"] as const, "Right"),
     multipleOf: readInteger(object, "pad_to_multiple_of", path, {
       minimum: 0,
-      maximum: longestPadding,
+      maximum: maxPadding,
       fallback: 0,
     }),
-    id: readInteger(object, "pad_id", path, { minimum: 0, maximum: largestId, fallback: 0 }),
+    id: readInteger(object, "pad_id", path, { minimum: 0, maximum: maxId, fallback: 0 }),
     typeId: readInteger(object, "pad_type_id", path, {
       minimum: 0,
-      maximum: largestId,
+      maximum: maxId,
       fallback: 0,
     }),
     token: readString(object, "pad_token", path, "[PAD]"),

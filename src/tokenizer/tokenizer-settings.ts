@@ -13,23 +13,23 @@ import {
   readField,
   readString,
 } from "./json-reader.ts";
-import { largestId } from "./vocabulary.ts";
+import { maxId } from "./vocabulary.ts";
 
 /** Names, switches and chat templates from the files beside a tokenizer. */
 export interface TokenizerSettings {
-  readonly beginningToken?: string | undefined;
-  readonly endToken?: string | undefined;
-  readonly paddingToken?: string | undefined;
-  readonly unknownToken?: string | undefined;
+  readonly bosToken?: string | undefined;
+  readonly eosToken?: string | undefined;
+  readonly padToken?: string | undefined;
+  readonly unkToken?: string | undefined;
   /** Forces the beginning (end) token into the template or out of it. */
-  readonly addBeginningToken?: boolean | undefined;
-  readonly addEndToken?: boolean | undefined;
+  readonly addBosToken?: boolean | undefined;
+  readonly addEosToken?: boolean | undefined;
   /** Chat templates (Jinja source) by name; the usual one is called `default`. */
   readonly chatTemplates?: ReadonlyMap<string, string> | undefined;
   /** Added tokens, for formats whose own file does not list them. */
   readonly addedTokens?: readonly AddedToken[] | undefined;
   /** Longest text in tokens that the model was made for, where the file says so. */
-  readonly modelMaximumLength?: number | undefined;
+  readonly modelMaxLength?: number | undefined;
 }
 
 /** Parsed or raw contents of the files, each absent when the file is. */
@@ -57,16 +57,16 @@ export function readTokenizerSettings(files: SettingsFiles): TokenizerSettings {
   const addedTokens = readAddedTokenTable(readField(config, "added_tokens_decoder"));
   const longest = readField(config, "model_max_length");
   return {
-    beginningToken: token("bos_token"),
-    endToken: token("eos_token"),
-    paddingToken: token("pad_token"),
-    unknownToken: token("unk_token"),
-    addBeginningToken: readSwitch(config, "add_bos_token"),
-    addEndToken: readSwitch(config, "add_eos_token"),
+    bosToken: token("bos_token"),
+    eosToken: token("eos_token"),
+    padToken: token("pad_token"),
+    unkToken: token("unk_token"),
+    addBosToken: readSwitch(config, "add_bos_token"),
+    addEosToken: readSwitch(config, "add_eos_token"),
     chatTemplates,
     addedTokens,
     // An absurdly large number stands for "no limit" in these files.
-    modelMaximumLength:
+    modelMaxLength:
       typeof longest === "number" && longest > 0 && longest < 1e9 ? longest : undefined,
   };
 }
@@ -94,7 +94,7 @@ function readAddedTokenTable(value: unknown): AddedToken[] {
   const path = "tokenizer_config.added_tokens_decoder";
   return Object.entries(asObject(value, path)).map(([key, item]) => {
     const at = `${path}[${JSON.stringify(key)}]`;
-    const id = asInteger(/^\d+$/.test(key) ? Number(key) : key, at, 0, largestId);
+    const id = asInteger(/^\d+$/.test(key) ? Number(key) : key, at, 0, maxId);
     const object = asObject(item, at);
     return readAddedToken(object, readString(object, "content", at), id, at);
   });

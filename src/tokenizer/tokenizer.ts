@@ -88,13 +88,13 @@ export interface Tokenizer {
   /** Kind of the model. */
   readonly kind: WordModel["kind"];
   /** Largest id plus one: the length of a table indexed by ids. */
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   /** Special tokens by content. */
   readonly specialTokens: ReadonlyMap<string, number>;
-  readonly beginningId: number | undefined;
-  readonly endId: number | undefined;
-  readonly paddingId: number | undefined;
-  readonly unknownId: number | undefined;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  readonly padTokenId: number | undefined;
+  readonly unkTokenId: number | undefined;
 
   /** Text to tokens with offsets. Lone surrogates count as U+FFFD. */
   encode(text: string, options?: EncodeOptions): Encoding;
@@ -141,63 +141,63 @@ interface Raw {
 class PartsTokenizer implements Tokenizer {
   readonly settings: TokenizerSettings;
   readonly kind: WordModel["kind"];
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   readonly specialTokens: ReadonlyMap<string, number>;
-  readonly beginningId: number | undefined;
-  readonly endId: number | undefined;
-  readonly paddingId: number | undefined;
-  readonly unknownId: number | undefined;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  readonly padTokenId: number | undefined;
+  readonly unkTokenId: number | undefined;
 
-  private readonly parts: TokenizerParts;
-  private readonly steps: readonly PreTokenizerStep[];
-  private readonly single: readonly TemplatePiece[];
-  private readonly pair: readonly TemplatePiece[];
-  private readonly cache: WordCache;
-  private readonly finder: AddedTokenFinder | null;
-  private readonly normalizedFinder: AddedTokenFinder | null;
-  private readonly addedById: ReadonlyMap<number, AddedToken>;
-  private readonly addedByContent: ReadonlyMap<string, AddedToken>;
+  readonly #parts: TokenizerParts;
+  readonly #steps: readonly PreTokenizerStep[];
+  readonly #single: readonly TemplatePiece[];
+  readonly #pair: readonly TemplatePiece[];
+  readonly #cache: WordCache;
+  readonly #finder: AddedTokenFinder | null;
+  readonly #normalizedFinder: AddedTokenFinder | null;
+  readonly #addedById: ReadonlyMap<number, AddedToken>;
+  readonly #addedByContent: ReadonlyMap<string, AddedToken>;
   /** The plain path cannot know whether a piece begins the text once a normalizer has dropped some. */
-  private readonly needsAlignment: boolean;
-  private readonly list: IntegerList = new IntegerList(1024);
-  private readonly sink: TokenSink = new TokenSink();
-  private readonly quick: QuickDecoder | null;
+  readonly #needsAlignment: boolean;
+  readonly #list: IntegerList = new IntegerList(1024);
+  readonly #sink: TokenSink = new TokenSink();
+  readonly #quick: QuickDecoder | null;
 
   constructor(parts: TokenizerParts, settings: TokenizerSettings) {
     const { model, addedTokens } = parts;
-    this.parts = parts;
+    this.#parts = parts;
     this.settings = settings;
     this.kind = model.kind;
-    this.cache = new WordCache(model);
+    this.#cache = new WordCache(model);
     // Where the file leaves texts whole, words that the cache can hold are cut at safe places.
     const isWhole = parts.steps.every((step) => step.kind === "rewrite");
-    this.steps =
+    this.#steps =
       isWhole && model.cutBefore !== undefined
         ? [...parts.steps, splitBefore(model.cutBefore, true)]
         : parts.steps;
-    this.needsAlignment =
+    this.#needsAlignment =
       parts.normalizer !== null &&
       parts.steps.some((step) => step.kind === "rewrite" && step.dependsOnStart);
-    this.finder = createFinder(
+    this.#finder = createFinder(
       addedTokens.filter((token) => !token.normalized),
       null,
     );
-    this.normalizedFinder = createFinder(
+    this.#normalizedFinder = createFinder(
       addedTokens.filter((token) => token.normalized),
       parts.normalizer,
     );
-    this.addedById = new Map(addedTokens.map((token) => [token.id, shownAs(token, parts)]));
-    this.addedByContent = new Map(addedTokens.map((token) => [token.content, token]));
+    this.#addedById = new Map(addedTokens.map((token) => [token.id, shownAs(token, parts)]));
+    this.#addedByContent = new Map(addedTokens.map((token) => [token.content, token]));
     this.specialTokens = new Map(
       addedTokens.filter((token) => token.special).map((token) => [token.content, token.id]),
     );
-    this.vocabularySize = addedTokens.reduce(
+    this.vocabSize = addedTokens.reduce(
       (size, token) => Math.max(size, token.id + 1),
       model.vocabulary.tokens.length,
     );
 
-    this.quick = createQuickDecoder(parts.decoder, {
-      size: this.vocabularySize,
+    this.#quick = createQuickDecoder(parts.decoder, {
+      size: this.vocabSize,
       tokenOf: (id) => this.idToToken(id),
       isSpecial: (id) => this.isSpecial(id),
     });
@@ -206,44 +206,44 @@ class PartsTokenizer implements Tokenizer {
       name === undefined ? undefined : this.tokenToId(name);
     const guess = (names: readonly string[]): number | undefined =>
       named(names.find((name) => this.specialTokens.has(name)));
-    this.beginningId = named(settings.beginningToken) ?? guess(usualBeginnings);
-    this.endId = named(settings.endToken) ?? guess(usualEnds);
-    this.paddingId = named(settings.paddingToken) ?? parts.padding?.id ?? guess(usualPaddings);
-    this.unknownId = named(settings.unknownToken) ?? model.unknownId;
+    this.bosTokenId = named(settings.bosToken) ?? guess(usualBeginnings);
+    this.eosTokenId = named(settings.eosToken) ?? guess(usualEnds);
+    this.padTokenId = named(settings.padToken) ?? parts.padding?.id ?? guess(usualPaddings);
+    this.unkTokenId = named(settings.unkToken) ?? model.unknownId;
 
     const force = (template: readonly TemplatePiece[]): readonly TemplatePiece[] => {
       const begun = forceEdge(
         template,
         "start",
-        settings.addBeginningToken,
-        this.piece(this.beginningId),
+        settings.addBosToken,
+        this.#piece(this.bosTokenId),
       );
-      return forceEdge(begun, "end", settings.addEndToken, this.piece(this.endId));
+      return forceEdge(begun, "end", settings.addEosToken, this.#piece(this.eosTokenId));
     };
-    this.single = force(parts.postProcessor.single);
-    this.pair = force(parts.postProcessor.pair);
+    this.#single = force(parts.postProcessor.single);
+    this.#pair = force(parts.postProcessor.pair);
   }
 
-  private piece(id: number | undefined): TemplatePiece | undefined {
+  #piece(id: number | undefined): TemplatePiece | undefined {
     if (id === undefined) return undefined;
     return { kind: "special", ids: [id], tokens: [this.idToToken(id) ?? ""], typeId: 0 };
   }
 
   encodeIds(text: string, options: EncodeIdsOptions = {}): Int32Array {
-    const { truncation, padding } = this.parts;
+    const { truncation, padding } = this.#parts;
     const limited = options.applyLimits !== false && (truncation !== null || padding !== null);
-    if (options.pair !== undefined || limited || this.needsAlignment) {
+    if (options.pair !== undefined || limited || this.#needsAlignment) {
       return this.encode(text, options).ids;
     }
-    const { list } = this;
+    const list = this.#list;
     list.length = 0;
-    const policy = options.allowedSpecial === undefined ? null : this.policy(options);
+    const policy = options.allowedSpecial === undefined ? null : this.#policy(options);
     const wellFormed = toWellFormed(text);
-    for (const piece of this.single) {
-      if (piece.kind === "text") this.appendIds(wellFormed, policy);
+    for (const piece of this.#single) {
+      if (piece.kind === "text") this.#appendIds(wellFormed, policy);
       else if (options.addSpecialTokens !== false) for (const id of piece.ids) list.push(id);
     }
-    this.cache.release();
+    this.#cache.release();
     return list.toArray();
   }
 
@@ -256,8 +256,8 @@ class PartsTokenizer implements Tokenizer {
   }
 
   encodeBatch(texts: readonly string[], options: EncodeOptions = {}): Encoding[] {
-    const encodings = texts.map((text) => this.encodeOne(text, options));
-    const { padding } = this.parts;
+    const encodings = texts.map((text) => this.#encodeOne(text, options));
+    const { padding } = this.#parts;
     if (padding === null || options.applyLimits === false) return encodings;
     let length =
       padding.length === "longest"
@@ -265,21 +265,21 @@ class PartsTokenizer implements Tokenizer {
         : padding.length;
     const { multipleOf } = padding;
     if (multipleOf > 0) length = Math.ceil(length / multipleOf) * multipleOf;
-    return encodings.map((encoding) => this.pad(encoding, length));
+    return encodings.map((encoding) => this.#pad(encoding, length));
   }
 
-  private encodeOne(text: string, options: EncodeOptions): Encoding {
+  #encodeOne(text: string, options: EncodeOptions): Encoding {
     const addSpecial = options.addSpecialTokens !== false;
     const isPair = options.pair !== undefined;
-    const template = isPair ? this.pair : this.single;
+    const template = isPair ? this.#pair : this.#single;
     // Without its special tokens a template still orders the texts and numbers them.
     const whole = addSpecial ? template : template.filter((piece) => piece.kind === "text");
     const raws: Record<"A" | "B", Raw> = {
-      A: this.encodeRaw(text, options),
-      B: isPair ? this.encodeRaw(options.pair!, options) : { ids: [], tokens: [], offsets: [] },
+      A: this.#encodeRaw(text, options),
+      B: isPair ? this.#encodeRaw(options.pair!, options) : { ids: [], tokens: [], offsets: [] },
     };
-    if (options.applyLimits !== false) this.truncate(raws, whole, isPair);
-    const { trim } = this.parts.postProcessor;
+    if (options.applyLimits !== false) this.#truncate(raws, whole, isPair);
+    const { trim } = this.#parts.postProcessor;
     if (trim !== null) {
       for (const [raw, source] of [
         [raws.A, text],
@@ -298,18 +298,18 @@ class PartsTokenizer implements Tokenizer {
   }
 
   /** Cuts the texts so that they and the template's special tokens fit the file's maximum. */
-  private truncate(
+  #truncate(
     raws: Record<"A" | "B", Raw>,
     template: readonly TemplatePiece[],
     isPair: boolean,
   ): void {
-    const { truncation } = this.parts;
+    const { truncation } = this.#parts;
     if (truncation === null) return;
     const added = template.reduce(
       (sum, piece) => sum + (piece.kind === "special" ? piece.ids.length : 0),
       0,
     );
-    const room = Math.max(0, truncation.maximumLength - added);
+    const room = Math.max(0, truncation.maxLength - added);
     const first = raws.A.ids.length;
     const second = raws.B.ids.length;
     if (first + second <= room) return;
@@ -338,8 +338,8 @@ class PartsTokenizer implements Tokenizer {
     raws.B = cutRaw(raws.B, keepSecond, truncation.direction);
   }
 
-  private pad(encoding: Encoding, length: number): Encoding {
-    const padding = this.parts.padding!;
+  #pad(encoding: Encoding, length: number): Encoding {
+    const padding = this.#parts.padding!;
     const missing = length - encoding.ids.length;
     if (missing <= 0) return encoding;
     const left = padding.direction === "Left";
@@ -361,7 +361,7 @@ class PartsTokenizer implements Tokenizer {
   }
 
   /** Which special tokens in the text count; null: all. */
-  private policy(options: SpecialTextOptions): SpecialTokenPolicy | null {
+  #policy(options: SpecialTextOptions): SpecialTokenPolicy | null {
     const allowed = options.allowedSpecial ?? "all";
     if (allowed === "all") return null;
     const listed = new Set(allowed === "none" ? [] : allowed);
@@ -380,33 +380,35 @@ class PartsTokenizer implements Tokenizer {
 
   // The plain path.
 
-  private appendIds(text: string, policy: SpecialTokenPolicy | null): void {
-    if (this.finder?.mayOccur(text)) {
-      this.finder.cut(text, policy, (start, end, token) => {
-        if (token !== null) this.list.push(token.id);
-        else this.appendSegment(text.slice(start, end), start === 0, policy);
+  #appendIds(text: string, policy: SpecialTokenPolicy | null): void {
+    if (this.#finder?.mayOccur(text)) {
+      this.#finder.cut(text, policy, (start, end, token) => {
+        if (token !== null) this.#list.push(token.id);
+        else this.#appendSegment(text.slice(start, end), start === 0, policy);
       });
     } else {
-      this.appendSegment(text, true, policy);
+      this.#appendSegment(text, true, policy);
     }
   }
 
   /** A stretch of text without plain added tokens. */
-  private appendSegment(source: string, atStart: boolean, policy: SpecialTokenPolicy | null): void {
-    const { normalizer } = this.parts;
+  #appendSegment(source: string, atStart: boolean, policy: SpecialTokenPolicy | null): void {
+    const { normalizer } = this.#parts;
     const text = normalizer === null ? source : normalizer.normalize(source);
-    if (this.normalizedFinder?.mayOccur(text)) {
-      this.normalizedFinder.cut(text, policy, (start, end, token) => {
-        if (token !== null) this.list.push(token.id);
-        else this.appendPiece(text.slice(start, end), 0, atStart && start === 0);
+    if (this.#normalizedFinder?.mayOccur(text)) {
+      this.#normalizedFinder.cut(text, policy, (start, end, token) => {
+        if (token !== null) this.#list.push(token.id);
+        else this.#appendPiece(text.slice(start, end), 0, atStart && start === 0);
       });
     } else {
-      this.appendPiece(text, 0, atStart);
+      this.#appendPiece(text, 0, atStart);
     }
   }
 
-  private appendPiece(piece: string, firstStep: number, atStart: boolean): void {
-    const { steps, cache, list } = this;
+  #appendPiece(piece: string, firstStep: number, atStart: boolean): void {
+    const steps = this.#steps;
+    const cache = this.#cache;
+    const list = this.#list;
     let text = piece;
     for (let i = firstStep; i < steps.length; i++) {
       const step = steps[i]!;
@@ -430,7 +432,7 @@ class PartsTokenizer implements Tokenizer {
         return;
       } else {
         step.split(text, (start, end) =>
-          this.appendPiece(text.slice(start, end), i + 1, atStart && start === 0),
+          this.#appendPiece(text.slice(start, end), i + 1, atStart && start === 0),
         );
         return;
       }
@@ -442,59 +444,59 @@ class PartsTokenizer implements Tokenizer {
 
   // The aligned path.
 
-  private encodeRaw(source: string, options: SpecialTextOptions): Raw {
+  #encodeRaw(source: string, options: SpecialTextOptions): Raw {
     const text = toWellFormed(source);
     const raw: Raw = { ids: [], tokens: [], offsets: [] };
-    const policy = this.policy(options);
-    if (this.finder === null) {
-      this.addSegment(alignSource(text, 0), raw, policy);
+    const policy = this.#policy(options);
+    if (this.#finder === null) {
+      this.#addSegment(alignSource(text, 0), raw, policy);
       return raw;
     }
-    this.finder.cut(text, policy, (start, end, token) => {
+    this.#finder.cut(text, policy, (start, end, token) => {
       if (token !== null) addToken(raw, token.id, text.slice(start, end), start, end);
-      else this.addSegment(alignSource(text.slice(start, end), start), raw, policy);
+      else this.#addSegment(alignSource(text.slice(start, end), start), raw, policy);
     });
     return raw;
   }
 
-  private addSegment(source: AlignedText, raw: Raw, policy: SpecialTokenPolicy | null): void {
-    const { normalizer } = this.parts;
+  #addSegment(source: AlignedText, raw: Raw, policy: SpecialTokenPolicy | null): void {
+    const { normalizer } = this.#parts;
     const aligned = normalizer === null ? source : normalizer.align(source);
-    if (this.normalizedFinder === null) {
-      this.addPiece(aligned, 0, raw);
+    if (this.#normalizedFinder === null) {
+      this.#addPiece(aligned, 0, raw);
       return;
     }
-    this.normalizedFinder.cut(aligned.text, policy, (start, end, token) => {
+    this.#normalizedFinder.cut(aligned.text, policy, (start, end, token) => {
       const part = sliceAligned(aligned, start, end);
-      if (token === null) this.addPiece(part, 0, raw);
+      if (token === null) this.#addPiece(part, 0, raw);
       else addToken(raw, token.id, part.text, part.starts[0]!, part.ends.at(-1)!);
     });
   }
 
-  private addPiece(piece: AlignedText, firstStep: number, raw: Raw): void {
+  #addPiece(piece: AlignedText, firstStep: number, raw: Raw): void {
     let aligned = piece;
-    for (let i = firstStep; i < this.steps.length; i++) {
-      const step = this.steps[i]!;
+    for (let i = firstStep; i < this.#steps.length; i++) {
+      const step = this.#steps[i]!;
       if (aligned.text === "") return;
       if (step.kind === "rewrite") {
         aligned = step.align(aligned, aligned.starts[0] === 0);
       } else {
         const whole = aligned;
         step.split(whole.text, (start, end) =>
-          this.addPiece(sliceAligned(whole, start, end), i + 1, raw),
+          this.#addPiece(sliceAligned(whole, start, end), i + 1, raw),
         );
         return;
       }
     }
-    if (aligned.text !== "") this.addWord(aligned, raw);
+    if (aligned.text !== "") this.#addWord(aligned, raw);
   }
 
-  private addWord(word: AlignedText, raw: Raw): void {
-    const { sink } = this;
-    const { model } = this.parts;
+  #addWord(word: AlignedText, raw: Raw): void {
+    const sink = this.#sink;
+    const { model } = this.#parts;
     sink.length = 0;
-    this.cache.load(word.text);
-    this.cache.appendTokens(0, word.text.length, sink);
+    this.#cache.load(word.text);
+    this.#cache.appendTokens(0, word.text.length, sink);
     const places = new BytePlaces(word.text);
     for (let i = 0; i < sink.length; i++) {
       const id = sink.ids[i]!;
@@ -512,15 +514,15 @@ class PartsTokenizer implements Tokenizer {
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
     const skip = options.skipSpecialTokens ?? true;
-    const text = this.quick?.decode(ids, skip) ?? this.decodeTokens(ids, skip);
+    const text = this.#quick?.decode(ids, skip) ?? this.#decodeTokens(ids, skip);
     return options.cleanUp === true ? cleanUpSpaces(text) : text;
   }
 
-  private decodeTokens(ids: ArrayLike<number>, skip: boolean): string {
+  #decodeTokens(ids: ArrayLike<number>, skip: boolean): string {
     const pieces: string[] = [];
-    const receiver = createDecoding(this.parts.decoder, (piece) => pieces.push(piece));
+    const receiver = createDecoding(this.#parts.decoder, (piece) => pieces.push(piece));
     for (let i = 0; i < ids.length; i++) {
-      const token = this.textOf(ids[i]!, skip);
+      const token = this.#textOf(ids[i]!, skip);
       if (token !== undefined) receiver.push(token);
     }
     receiver.end();
@@ -530,7 +532,7 @@ class PartsTokenizer implements Tokenizer {
   streamDecoder(options: Pick<DecodeOptions, "skipSpecialTokens"> = {}): StreamDecoder {
     const skip = options.skipSpecialTokens ?? true;
     let ready = "";
-    const receiver = createDecoding(this.parts.decoder, (piece) => {
+    const receiver = createDecoding(this.#parts.decoder, (piece) => {
       ready += piece;
     });
     const take = (): string => {
@@ -540,7 +542,7 @@ class PartsTokenizer implements Tokenizer {
     };
     return {
       push: (id) => {
-        const token = this.textOf(id, skip);
+        const token = this.#textOf(id, skip);
         if (token !== undefined) receiver.push(token);
         return take();
       },
@@ -552,22 +554,22 @@ class PartsTokenizer implements Tokenizer {
   }
 
   /** The token string that decoding sees, or undefined where the id is skipped. */
-  private textOf(id: number, skip: boolean): string | undefined {
-    const added = this.addedById.get(id);
-    if (added === undefined) return this.parts.model.vocabulary.tokens[id];
+  #textOf(id: number, skip: boolean): string | undefined {
+    const added = this.#addedById.get(id);
+    if (added === undefined) return this.#parts.model.vocabulary.tokens[id];
     return skip && added.special ? undefined : added.content;
   }
 
   tokenToId(token: string): number | undefined {
-    return this.addedByContent.get(token)?.id ?? this.parts.model.vocabulary.ids.get(token);
+    return this.#addedByContent.get(token)?.id ?? this.#parts.model.vocabulary.ids.get(token);
   }
 
   idToToken(id: number): string | undefined {
-    return this.addedById.get(id)?.content ?? this.parts.model.vocabulary.tokens[id];
+    return this.#addedById.get(id)?.content ?? this.#parts.model.vocabulary.tokens[id];
   }
 
   isSpecial(id: number): boolean {
-    return this.addedById.get(id)?.special === true;
+    return this.#addedById.get(id)?.special === true;
   }
 }
 
@@ -667,35 +669,35 @@ function characterUnits(text: string, at: number): number {
 
 /** Finds the character that holds a UTF-8 byte of a word. Questions come in ascending order, mostly. */
 class BytePlaces {
-  private readonly word: string;
-  private unit = 0;
-  private byte = 0;
+  readonly #word: string;
+  #unit = 0;
+  #byte = 0;
 
   constructor(word: string) {
-    this.word = word;
+    this.#word = word;
   }
 
   /** The first UTF-16 unit of the character that holds byte `at`. */
   unitOf(at: number): number {
-    if (at < this.byte) {
-      this.unit = 0;
-      this.byte = 0;
+    if (at < this.#byte) {
+      this.#unit = 0;
+      this.#byte = 0;
     }
     for (;;) {
-      const length = this.lengthHere();
+      const length = this.#lengthHere();
       if (
-        at < this.byte + length ||
-        this.unit + characterUnits(this.word, this.unit) >= this.word.length
+        at < this.#byte + length ||
+        this.#unit + characterUnits(this.#word, this.#unit) >= this.#word.length
       ) {
-        return this.unit;
+        return this.#unit;
       }
-      this.byte += length;
-      this.unit += characterUnits(this.word, this.unit);
+      this.#byte += length;
+      this.#unit += characterUnits(this.#word, this.#unit);
     }
   }
 
-  private lengthHere(): number {
-    const unit = this.word.charCodeAt(this.unit);
+  #lengthHere(): number {
+    const unit = this.#word.charCodeAt(this.#unit);
     return unit < 0x80 ? 1 : unit < 0x800 ? 2 : (unit & 0xfc00) === 0xd800 ? 4 : 3;
   }
 }

@@ -25,7 +25,7 @@ export interface TrainTokenizerOptions extends Omit<OrdinaryOptions, "kind" | "o
    * `byte-level-bpe`: GPT-2's way, any text without loss. `byte-fallback-bpe`: Llama 2's, characters
    * with bytes for the rare ones. `wordpiece`: BERT's. `unigram`: SentencePiece's, with byte fallback.
    * `lib`: subwords, words and expressions of several words, learned line by line without a word
-   * splitter; of the other options it takes the special tokens and `maximumTokenLength`, and its own
+   * splitter; of the other options it takes the special tokens and `maxTokenLength`, and its own
    * settings are those of `trainLibTokenizer`.
    */
   kind: TrainableKind;
@@ -53,7 +53,7 @@ export async function trainTokenizer(options: TrainTokenizerOptions): Promise<Tr
   const { json, config, tokenizer, texts, sentences, distinctSentences } = await trainLibTokenizer({
     ...options,
     onProgress: ({ types }) =>
-      onProgress?.({ phase: "learning", done: types, total: options.vocabularySize }),
+      onProgress?.({ phase: "learning", done: types, total: options.vocabSize }),
   });
   return { json, config, tokenizer, texts, words: sentences, distinctWords: distinctSentences };
 }

@@ -4,13 +4,13 @@
 import { PairTable } from "./pair-table.ts";
 
 export class Trie {
-  private readonly edges: PairTable;
+  readonly #edges: PairTable;
   /** Value of each node, -1 where no string ends. Node 0 is the root. */
-  private values: Int32Array = new Int32Array(1024).fill(-1);
-  private nodes = 1;
+  #values: Int32Array = new Int32Array(1024).fill(-1);
+  #nodes = 1;
 
   constructor(expectedNodes = 1024) {
-    this.edges = new PairTable(expectedNodes);
+    this.#edges = new PairTable(expectedNodes);
   }
 
   /** Sets the value (at least 0) of a string. */
@@ -18,28 +18,28 @@ export class Trie {
     let node = 0;
     for (let i = 0; i < text.length; i++) {
       const unit = text.charCodeAt(i);
-      let next = this.edges.get(node, unit);
+      let next = this.#edges.get(node, unit);
       if (next < 0) {
-        next = this.nodes++;
-        this.edges.set(node, unit, next);
-        if (next >= this.values.length) {
+        next = this.#nodes++;
+        this.#edges.set(node, unit, next);
+        if (next >= this.#values.length) {
           const grown = new Int32Array(next * 2).fill(-1);
-          grown.set(this.values);
-          this.values = grown;
+          grown.set(this.#values);
+          this.#values = grown;
         }
       }
       node = next;
     }
-    this.values[node] = value;
+    this.#values[node] = value;
   }
 
   /** The node reached from `node` by `unit`, or -1. */
   step(node: number, unit: number): number {
-    return this.edges.get(node, unit);
+    return this.#edges.get(node, unit);
   }
 
   /** The value of the string that ends at `node`, or -1. */
   valueAt(node: number): number {
-    return this.values[node]!;
+    return this.#values[node]!;
   }
 }

@@ -38,33 +38,33 @@ class UnigramModel implements WordModel {
   readonly unknownId: number | undefined;
   readonly unknownShowsText = true;
 
-  private readonly scores: Float64Array;
-  private readonly trie: Trie;
-  private readonly unknownScore: number;
-  private readonly byteIds: Int32Array | null;
-  private readonly singlePrecision: boolean;
+  readonly #scores: Float64Array;
+  readonly #trie: Trie;
+  readonly #unknownScore: number;
+  readonly #byteIds: Int32Array | null;
+  readonly #singlePrecision: boolean;
 
   // Best cut of each prefix: its score, where its last token starts, and that token's id.
-  private best: Float64Array = new Float64Array(256);
-  private from: Int32Array = new Int32Array(256);
-  private last: Int32Array = new Int32Array(256);
+  #best: Float64Array = new Float64Array(256);
+  #from: Int32Array = new Int32Array(256);
+  #last: Int32Array = new Int32Array(256);
 
   constructor(options: UnigramOptions) {
     this.vocabulary = options.vocabulary;
-    this.scores = options.scores;
+    this.#scores = options.scores;
     this.unknownId = options.unknownId;
-    this.singlePrecision = options.singlePrecision ?? false;
-    this.trie = new Trie(options.vocabulary.ids.size * 2);
+    this.#singlePrecision = options.singlePrecision ?? false;
+    this.#trie = new Trie(options.vocabulary.ids.size * 2);
     let lowest = Number.POSITIVE_INFINITY;
     for (const [token, id] of options.vocabulary.ids) {
       if (options.isReserved?.(id)) continue;
       const score = options.scores[id]!;
       if (score < lowest) lowest = score;
-      if (token !== "") this.trie.set(token, id);
+      if (token !== "") this.#trie.set(token, id);
     }
-    this.unknownScore = (Number.isFinite(lowest) ? lowest : 0) - unknownPenalty;
-    if (this.singlePrecision) this.unknownScore = Math.fround(this.unknownScore);
-    this.byteIds = options.byteFallback
+    this.#unknownScore = (Number.isFinite(lowest) ? lowest : 0) - unknownPenalty;
+    if (this.#singlePrecision) this.#unknownScore = Math.fround(this.#unknownScore);
+    this.#byteIds = options.byteFallback
       ? Int32Array.from(
           { length: 256 },
           (_, byte) => options.vocabulary.ids.get(byteToken(byte)) ?? -1,
@@ -73,14 +73,14 @@ class UnigramModel implements WordModel {
   }
 
   encodeWord(word: string, sink: TokenSink): void {
-    this.findBestCut(word);
+    this.#findBestCut(word);
     // The cuts come from the end; runs of unknown characters are joined.
     const bounds: number[] = [];
     for (let end = word.length; end > 0; ) {
-      let start = this.from[end]!;
-      const id = this.last[end]!;
+      let start = this.#from[end]!;
+      const id = this.#last[end]!;
       if (id === this.unknownId) {
-        while (start > 0 && this.last[start] === this.unknownId) start = this.from[start]!;
+        while (start > 0 && this.#last[start] === this.unknownId) start = this.#from[start]!;
       }
       bounds.push(start, end, id);
       end = start;
@@ -90,20 +90,20 @@ class UnigramModel implements WordModel {
       const id = bounds[i + 2]!;
       const piece = word.slice(bounds[i]!, bounds[i + 1]!);
       const end = bytes + utf8LengthOf(piece);
-      if (id === this.unknownId) this.addUnknown(piece, bytes, end, sink);
+      if (id === this.unknownId) this.#addUnknown(piece, bytes, end, sink);
       else sink.push(id, bytes, end);
       bytes = end;
     }
   }
 
   /** A piece without a token: its bytes where they have tokens, or the unknown token. */
-  private addUnknown(piece: string, start: number, end: number, sink: TokenSink): void {
+  #addUnknown(piece: string, start: number, end: number, sink: TokenSink): void {
     const exact = this.vocabulary.ids.get(piece);
     if (exact !== undefined) {
       sink.push(exact, start, end);
       return;
     }
-    const { byteIds } = this;
+    const byteIds = this.#byteIds;
     if (byteIds !== null) {
       const bytes = utf8Bytes(piece);
       if (bytes.every((byte) => byteIds[byte]! >= 0)) {
@@ -114,15 +114,20 @@ class UnigramModel implements WordModel {
     sink.push(this.unknownId!, start, end);
   }
 
-  private findBestCut(word: string): void {
+  #findBestCut(word: string): void {
     const length = word.length;
-    if (this.best.length <= length) {
-      const capacity = Math.max(length + 1, this.best.length * 2);
-      this.best = new Float64Array(capacity);
-      this.from = new Int32Array(capacity);
-      this.last = new Int32Array(capacity);
+    if (this.#best.length <= length) {
+      const capacity = Math.max(length + 1, this.#best.length * 2);
+      this.#best = new Float64Array(capacity);
+      this.#from = new Int32Array(capacity);
+      this.#last = new Int32Array(capacity);
     }
-    const { best, from, last, scores, trie, singlePrecision } = this;
+    const best = this.#best;
+    const from = this.#from;
+    const last = this.#last;
+    const scores = this.#scores;
+    const trie = this.#trie;
+    const singlePrecision = this.#singlePrecision;
     from.fill(-1, 0, length + 1);
     best[0] = 0;
     for (let start = 0; start < length; ) {
@@ -147,7 +152,7 @@ class UnigramModel implements WordModel {
         if (end === next) covered = true;
       }
       if (!covered) {
-        let score = this.unknownScore + here;
+        let score = this.#unknownScore + here;
         if (singlePrecision) score = Math.fround(score);
         if (from[next]! < 0 || score > best[next]!) {
           if (this.unknownId === undefined) {

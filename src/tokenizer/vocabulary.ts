@@ -6,7 +6,7 @@ import type { JsonObject } from "./json-reader.ts";
 import { asInteger, asObject, asString, invalidField, readField } from "./json-reader.ts";
 
 /** Largest id that a file may use: far above any published vocabulary, far below exhausted memory. */
-export const largestId = 4_194_303;
+export const maxId = 4_194_303;
 
 /** Tokens by id (with holes) and ids by token. */
 export interface Vocabulary {
@@ -23,9 +23,9 @@ export function createVocabulary(
   let size = 0;
   for (const [token, value] of entries) {
     const id =
-      typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= largestId
+      typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= maxId
         ? value
-        : asInteger(value, `${path}[${JSON.stringify(token)}]`, 0, largestId);
+        : asInteger(value, `${path}[${JSON.stringify(token)}]`, 0, maxId);
     ids.set(token, id);
     if (id >= size) size = id + 1;
   }

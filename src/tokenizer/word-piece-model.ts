@@ -17,11 +17,11 @@ export interface WordPieceOptions {
   /** Written before every token of a word but the first. */
   continuingPrefix: string;
   /** Longer words, counted in characters, are unknown. */
-  maximumWordLength: number;
+  maxWordLength: number;
 }
 
 export function createWordPieceModel(options: WordPieceOptions): WordModel {
-  const { vocabulary, continuingPrefix, maximumWordLength, unknownToken } = options;
+  const { vocabulary, continuingPrefix, maxWordLength, unknownToken } = options;
   const unknownId = vocabulary.ids.get(unknownToken);
   const first = new Trie(vocabulary.ids.size * 2);
   const continuing = continuingPrefix === "" ? first : new Trie(vocabulary.ids.size);
@@ -50,7 +50,7 @@ export function createWordPieceModel(options: WordPieceOptions): WordModel {
     unknownId,
     unknownShowsText: false,
     encodeWord(word, sink) {
-      if (word.length > maximumWordLength && [...word].length > maximumWordLength) {
+      if (word.length > maxWordLength && [...word].length > maxWordLength) {
         addUnknown(sink, utf8LengthOf(word));
         return;
       }

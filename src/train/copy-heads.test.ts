@@ -24,10 +24,10 @@ const shape = {
 const identity = { deviation: 0.05, headDeviation: 0.02, outputDeviation: 0 };
 
 /** How often the most probable token is the right one, in the second half of `a b a b`-like sequences. */
-function shareCopied(copyHeads: boolean, length: number): number {
+function shareCopied(inductionHeads: boolean, length: number): number {
   const parameters = initializeDecoder(decoderConfig(shape as unknown as ModelConfig), 5, {
     ...identity,
-    copyHeads,
+    inductionHeads,
   });
   const tensors = new Map(
     [...parameters].map(([name, value]) => [
@@ -62,7 +62,7 @@ test.each([
   ["norms of queries", { model_type: "qwen3" }],
 ])("%s have no room for copying heads", (_, change) => {
   const config = decoderConfig({ ...shape, ...change } as unknown as ModelConfig);
-  expect(() => initializeDecoder(config, 1, { ...identity, copyHeads: true })).toThrow(
+  expect(() => initializeDecoder(config, 1, { ...identity, inductionHeads: true })).toThrow(
     expect.objectContaining({
       code: "option-invalid",
       details: expect.objectContaining({ option: "copyHeads" }),

@@ -31,17 +31,17 @@ const copyLogit = 9;
  *   two key heads of at least 32 dimensions, a width of at least 128, norms before the layers, and a head with a
  *   table of its own are needed
  */
-export function plantCopyHeads(
+export function plantInductionHeads(
   values: ReadonlyMap<string, ParameterValue>,
   config: DecoderConfig,
   seed: number,
 ): void {
-  const { width, headWidth, vocabularySize } = config;
+  const { hiddenSize, headDim, vocabSize } = config;
   const rope = config.ropes[config.layers[0]!.rope ?? -1];
-  if (rope === undefined || !hasRoom(config)) throw noRoom(config);
+  if (rope === undefined || !hasCapacity(config)) throw capacityError(config);
   const { frequencies } = ropeFrequencies(rope, config.contextLength);
   const groups = 2;
-  const ownWidth = Math.floor((width * 5) / 16);
+  const ownWidth = Math.floor((hiddenSize * 5) / 16);
   // Pairs that turn by less than a full circle over the whole context can compare what, not where.
   const slow = [...frequencies.keys()].filter(
     (pair) => frequencies[pair]! * config.contextLength < 6,
@@ -51,22 +51,23 @@ export function plantCopyHeads(
   const own = 0;
   const before = [ownWidth, ownWidth + groups * matchWidth] as const;
   const copied = ownWidth + 2 * groups * matchWidth;
-  const constantAt = width - 1;
-  if (copied + ownWidth > constantAt || matchWidth < 8 || fast.length < 3) throw noRoom(config);
+  const constantAt = hiddenSize - 1;
+  if (copied + ownWidth > constantAt || matchWidth < 8 || fast.length < 3)
+    throw capacityError(config);
 
   // Embeddings: a code of the token, of equal length in each part that is compared, and the constant.
-  const embedding = matrix(values, decoderNames.embedding, width);
-  const head = matrix(values, decoderNames.head, width);
+  const embedding = matrix(values, decoderNames.embedding, hiddenSize);
+  const head = matrix(values, decoderNames.head, hiddenSize);
   const random = createRandom(seed, "copy heads");
   const code = new Float64Array(ownWidth);
-  for (let token = 0; token < vocabularySize; token++) {
+  for (let token = 0; token < vocabSize; token++) {
     for (let i = 0; i < ownWidth; i++) code[i] = random.normal();
     for (let group = 0; group < groups; group++) {
       const part = code.subarray(group * matchWidth, (group + 1) * matchWidth);
       const scale = Math.sqrt(matchWidth / part.reduce((sum, x) => sum + x * x, 0));
       for (let i = 0; i < part.length; i++) part[i]! *= scale;
     }
-    for (let i = own + ownWidth; i < width; i++) embedding.set(token, i, 0);
+    for (let i = own + ownWidth; i < hiddenSize; i++) embedding.set(token, i, 0);
     for (let i = 0; i < ownWidth; i++) {
       embedding.set(token, own + i, code[i]!);
       head.set(token, copied + i, (copyLogit / ownWidth) * code[i]!);
@@ -74,20 +75,20 @@ export function plantCopyHeads(
     embedding.set(token, constantAt, constant);
   }
 
-  const heads = config.heads / config.kvHeads;
-  const pairDistance = headWidth / 2;
-  const scale = Math.sqrt(headWidth);
+  const heads = config.numAttentionHeads / config.numKeyValueHeads;
+  const pairDistance = headDim / 2;
+  const scale = Math.sqrt(headDim);
   // What a norm multiplies with: the first layer sees the token, the second also the two before it.
-  const norm = (entries: number): number => Math.sqrt(width / (entries + constant ** 2));
+  const norm = (entries: number): number => Math.sqrt(hiddenSize / (entries + constant ** 2));
   const firstNorm = norm(ownWidth);
   const secondNorm = norm(ownWidth + 2 * groups * matchWidth);
 
   const first = attention(values, config, 0);
   for (let group = 0; group < groups; group++) {
-    const query = group * heads * headWidth;
-    const key = group * headWidth;
-    first.query.clearRows(query, headWidth);
-    first.key.clearRows(key, headWidth);
+    const query = group * heads * headDim;
+    const key = group * headDim;
+    first.query.clearRows(query, headDim);
+    first.key.clearRows(key, headDim);
     // Keys say where they stand, the query where it looks: `group + 1` tokens back. Faster pairs weigh
     // more, as they tell neighbours apart; the slower ones tell whole turns apart.
     const weights = fast.map((_, index) => Math.max(0.1, 1 - index / 6));
@@ -103,7 +104,7 @@ export function plantCopyHeads(
       first.query.set(query + pair, constantAt, unit * Math.cos(angle));
       first.query.set(query + pair + pairDistance, constantAt, -unit * Math.sin(angle));
     }
-    for (let i = 0; i < Math.min(headWidth, groups * matchWidth); i++) {
+    for (let i = 0; i < Math.min(headDim, groups * matchWidth); i++) {
       first.value.clearRows(key + i, 1);
       first.value.set(key + i, own + i, 1);
       first.output.set(before[group]! + i, query + i, 1 / firstNorm);
@@ -114,10 +115,10 @@ export function plantCopyHeads(
   const copyWidth = Math.ceil(ownWidth / groups);
   const strength = Math.sqrt((matchScore * scale) / matchWidth) / secondNorm;
   for (let group = 0; group < groups; group++) {
-    const query = group * heads * headWidth;
-    const key = group * headWidth;
-    second.query.clearRows(query, headWidth);
-    second.key.clearRows(key, headWidth);
+    const query = group * heads * headDim;
+    const key = group * headDim;
+    second.query.clearRows(query, headDim);
+    second.key.clearRows(key, headDim);
     const from = group * matchWidth;
     for (let slot = 0; slot < matchWidth; slot++) {
       // A pair holds two entries of one comparison; comparisons take turns from the slowest pair on.
@@ -132,7 +133,7 @@ export function plantCopyHeads(
       second.key.set(key + previous, before[1] + from + slot, strength);
     }
     const firstCopied = group * copyWidth;
-    for (let i = 0; i < Math.min(copyWidth, ownWidth - firstCopied, headWidth); i++) {
+    for (let i = 0; i < Math.min(copyWidth, ownWidth - firstCopied, headDim); i++) {
       second.value.clearRows(key + i, 1);
       second.value.set(key + i, own + firstCopied + i, 1);
       second.output.set(copied + firstCopied + i, query + i, 1 / secondNorm);
@@ -165,26 +166,26 @@ function attention(
   const name = `${decoderNames.layer(layer)}.self_attn`;
   const of = (part: string, width: number) => matrix(values, `${name}.${part}.weight`, width);
   return {
-    query: of("q_proj", config.width),
-    key: of("k_proj", config.width),
-    value: of("v_proj", config.width),
-    output: of("o_proj", config.heads * config.headWidth),
+    query: of("q_proj", config.hiddenSize),
+    key: of("k_proj", config.hiddenSize),
+    value: of("v_proj", config.hiddenSize),
+    output: of("o_proj", config.numAttentionHeads * config.headDim),
   };
 }
 
-function hasRoom(config: DecoderConfig): boolean {
+function hasCapacity(config: DecoderConfig): boolean {
   return (
     config.layers.length >= 2 &&
-    config.kvHeads >= 2 &&
-    config.headWidth >= 32 &&
+    config.numKeyValueHeads >= 2 &&
+    config.headDim >= 32 &&
     config.normPlacement === "before" &&
-    config.queryKeyNorm === "none" &&
+    config.qkNorm === "none" &&
     !config.fusedProjections &&
-    !config.tiedEmbeddings
+    !config.tieWordEmbeddings
   );
 }
 
-function noRoom(config: DecoderConfig): JetonError {
+function capacityError(config: DecoderConfig): JetonError {
   const expected =
     "at least 2 layers, 2 key heads of 32 dimensions and a width of 128, norms before the layers only, " +
     "separate projections, and a head with a table of its own";
@@ -194,10 +195,10 @@ function noRoom(config: DecoderConfig): JetonError {
       option: "copyHeads",
       found: {
         layers: config.layers.length,
-        kvHeads: config.kvHeads,
-        headWidth: config.headWidth,
-        width: config.width,
-        tiedEmbeddings: config.tiedEmbeddings,
+        kvHeads: config.numKeyValueHeads,
+        headDim: config.headDim,
+        width: config.hiddenSize,
+        tieWordEmbeddings: config.tieWordEmbeddings,
       },
       expected,
     },

@@ -33,7 +33,7 @@ export interface DocumentPart {
 const partLength = 1 << 16;
 
 /** Characters without a good place to cut that are waited for: some corpora are one line. */
-const longestWait = 1 << 20;
+const maxWait = 1 << 20;
 
 /**
  * Reads the documents of a corpus in order. A long text is cut after the end of a line that is
@@ -89,7 +89,7 @@ async function* readText(file: string): AsyncGenerator<DocumentPart> {
     rest += chunk;
     if (rest.length < partLength) continue;
     let cut = lastBoundary(rest);
-    if (cut === 0 && rest.length >= longestWait) cut = lastResort(rest);
+    if (cut === 0 && rest.length >= maxWait) cut = lastResort(rest);
     if (cut === 0) continue;
     yield { text: rest.slice(0, cut), isStart };
     isStart = false;

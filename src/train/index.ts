@@ -16,7 +16,7 @@ export {
   languageModelInputs,
   softPromptName,
 } from "./language-model-graph.ts";
-export { drawLossCurve } from "./loss-curve.ts";
+export { renderLossCurve } from "./loss-curve.ts";
 export {
   adafactor,
   adamW,
@@ -85,7 +85,7 @@ export {
 export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
 export type {
-  Sensitivities,
+  InputGradients,
   StepReport,
   TrainingInputs,
   TrainingParts,

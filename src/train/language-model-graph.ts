@@ -3,8 +3,8 @@
  */
 import {
   type DecoderConfig,
+  decodeFullSequence,
   decoderHead,
-  decodeWhole,
   embed,
   everyDocument,
   rotationTables,
@@ -77,13 +77,14 @@ export function languageModelGraph(
   const { parameters, documentMask = false, softPrompt = 0, reads = "ids" } = options;
   const { embeddingGradients = reads === "embeddings" } = options;
   const inputs: Record<string, TensorType> = {
-    [reads]: reads === "ids" ? int32(["batch", "time"]) : float32(["batch", "time", config.width]),
+    [reads]:
+      reads === "ids" ? int32(["batch", "time"]) : float32(["batch", "time", config.hiddenSize]),
     targets: int32(["batch", "time"]),
   };
   if (documentMask) inputs["segments"] = int32(["batch", "time"]);
   Object.assign(inputs, rotationTypes(config));
   const shapes = new Map(parameters);
-  if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.width]);
+  if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.hiddenSize]);
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
 
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
@@ -96,15 +97,15 @@ export function languageModelGraph(
     let x = embeddings;
     let segments = input["segments"];
     if (softPrompt > 0) {
-      const prompt = parameter(softPromptName, [softPrompt, config.width]);
-      x = concat([broadcastTo(prompt, ["batch", softPrompt, config.width]), x], 1);
+      const prompt = parameter(softPromptName, [softPrompt, config.hiddenSize]);
+      x = concat([broadcastTo(prompt, ["batch", softPrompt, config.hiddenSize]), x], 1);
     }
     const time = x.shape[1]!;
     if (segments && softPrompt > 0) {
       const prompt = fill(["batch", softPrompt], everyDocument, "int32");
       segments = concat([prompt, segments], 1);
     }
-    x = decodeWhole(config, weights, x, input, segments === undefined ? {} : { segments });
+    x = decodeFullSequence(config, weights, x, input, segments === undefined ? {} : { segments });
     if (softPrompt > 0) x = slice(x, { axis: 1, start: softPrompt, end: time });
     return scoped("loss", () => {
       const logits = decoderHead(config, weights, x);
@@ -155,7 +156,13 @@ export function languageModelInputs(
     return {
       ...(embeddings === undefined
         ? { ids: { dtype: "int32", shape, data: ids } }
-        : { embeddings: { dtype: "float32", shape: [...shape, config.width], data: embeddings } }),
+        : {
+            embeddings: {
+              dtype: "float32",
+              shape: [...shape, config.hiddenSize],
+              data: embeddings,
+            },
+          }),
       targets: { dtype: "int32", shape, data: targets },
       ...(documentMask && {
         segments: { dtype: "int32", shape, data: segments ?? new Int32Array(batch * time) },

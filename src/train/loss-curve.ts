@@ -6,7 +6,7 @@ const height = 360;
 const margin = { left: 56, right: 16, top: 28, bottom: 40 };
 
 /** Draws the losses of training and of held-out text over the steps. */
-export function drawLossCurve(entries: readonly LogEntry[], title: string): string {
+export function renderLossCurve(entries: readonly LogEntry[], title: string): string {
   const training = average(entries.map(({ step, loss }) => ({ step, loss })));
   const heldOut = entries.flatMap(({ step, heldOutLoss }) =>
     heldOutLoss === undefined ? [] : [{ step, loss: heldOutLoss }],

@@ -37,7 +37,7 @@ describe("createOptimizer", () => {
   test("AdamW with clipping equals the float64 reference", () => {
     const start = randomArrays(1);
     const parameters = parametersOf(start);
-    const optimizer = createOptimizer(adamW({ weightDecay: 0.1, maximumNorm: 0.5 }), parameters);
+    const optimizer = createOptimizer(adamW({ weightDecay: 0.1, maxNorm: 0.5 }), parameters);
     let tensors: Parameters<typeof referenceAdamW>[0] = new Map(
       shapes.map(([name, shape]) => [name, { shape, data: Float64Array.from(start.get(name)!) }]),
     );
@@ -45,7 +45,7 @@ describe("createOptimizer", () => {
     for (let step = 1; step <= 12; step++) {
       const gradients = randomArrays(step + 10, step % 3 === 0 ? 0.01 : 1);
       const exact = new Map([...gradients].map(([name, data]) => [name, Float64Array.from(data)]));
-      const settings = { learningRate: 0.02, weightDecay: 0.1, maximumNorm: 0.5 };
+      const settings = { learningRate: 0.02, weightDecay: 0.1, maxNorm: 0.5 };
       ({ tensors, state } = referenceAdamW(tensors, exact, state, settings));
       const expected = globalNorm(gradients);
       expect(optimizer.update(gradients, step, 0.02)).toBe(expected);
@@ -138,7 +138,7 @@ describe("createOptimizer", () => {
 
   test("gradients that are not finite change nothing", () => {
     const parameter = { name: "w", shape: [2], data: Float32Array.of(1, 2) };
-    const optimizer = createOptimizer(adamW({ maximumNorm: 1 }), [parameter]);
+    const optimizer = createOptimizer(adamW({ maxNorm: 1 }), [parameter]);
     const before = JSON.stringify([...optimizer.state]);
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
       const gradients = new Map([["w", Float32Array.of(bad, 1)]]);

@@ -61,7 +61,7 @@ export const momentum = (decay: number, options: { nesterov?: boolean } = {}): T
 
 export const addWeightDecay = (decay: number): Transform => ({ kind: "add-weight-decay", decay });
 
-/** AdamW (Loshchilov and Hutter, 2019), with clipping first where `maximumNorm` is given. */
+/** AdamW (Loshchilov and Hutter, 2019), with clipping first where `maxNorm` is given. */
 export function adamW(
   options: {
     beta1?: number;
@@ -69,12 +69,12 @@ export function adamW(
     epsilon?: number;
     /** Default 0.1; multiplied by each parameter's `decayFactor`. */
     weightDecay?: number;
-    maximumNorm?: number;
+    maxNorm?: number;
   } = {},
 ): Transform[] {
-  const { weightDecay = 0.1, maximumNorm, ...adam } = options;
+  const { weightDecay = 0.1, maxNorm, ...adam } = options;
   return [
-    ...(maximumNorm === undefined ? [] : [clipByGlobalNorm(maximumNorm)]),
+    ...(maxNorm === undefined ? [] : [clipByGlobalNorm(maxNorm)]),
     scaleByAdam(adam),
     addWeightDecay(weightDecay),
   ];

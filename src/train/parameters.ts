@@ -8,7 +8,7 @@ import {
   decoderParameterShapes,
   matrixGroups,
 } from "../model/index.ts";
-import { plantCopyHeads } from "./copy-heads.ts";
+import { plantInductionHeads } from "./copy-heads.ts";
 
 export { decoderParameterShapes };
 
@@ -36,9 +36,9 @@ export interface InitializationOptions {
   outputDeviation?: number;
   /**
    * Plant heads that copy what followed an earlier occurrence of the present token, see
-   * `plantCopyHeads`. Default false.
+   * `plantInductionHeads`. Default false.
    */
-  copyHeads?: boolean;
+  inductionHeads?: boolean;
 }
 
 /**
@@ -52,7 +52,7 @@ export function initializeDecoder(
   seed: number,
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
-  const { copyHeads = false, ...deviations } = options;
+  const { inductionHeads = false, ...deviations } = options;
   for (const [option, found] of Object.entries(deviations)) {
     if (found === undefined || (Number.isFinite(found) && found >= 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a number of at least 0`, {
@@ -81,6 +81,6 @@ export function initializeDecoder(
     }
     values.set(name, { shape, data });
   }
-  if (copyHeads) plantCopyHeads(values, config, seed);
+  if (inductionHeads) plantInductionHeads(values, config, seed);
   return values;
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import { makeRecallTask, type RecallTaskOptions, recallTaskKinds } from "./recall-tasks.ts";
-import { drawWording, unseenWordings } from "./recall-wordings.ts";
+import { sampleWording, unseenWordings } from "./recall-wordings.ts";
 
 const words = Array.from(
   { length: 200 },
@@ -67,7 +67,7 @@ test("unseen wordings are never drawn for training", () => {
   const unseen = new Set(unseenWordings.map(({ told }) => shape(told)));
   const drawn = new Set<string>();
   for (let seed = 0; seed < 20_000; seed++) {
-    drawn.add(shape(drawWording(createRandom(seed), words).told));
+    drawn.add(shape(sampleWording(createRandom(seed), words).told));
   }
   expect([...drawn].filter((told) => unseen.has(told))).toEqual([]);
   // Hardly two documents are worded alike.

@@ -4,7 +4,7 @@
  * context method still finds what it needs.
  */
 import type { Random } from "../core/index.ts";
-import { capital, drawWording, fixedWordings, pick, unseenWordings } from "./recall-wordings.ts";
+import { capital, fixedWordings, pick, sampleWording, unseenWordings } from "./recall-wordings.ts";
 
 export const recallTaskKinds = ["key-value", "passkey", "copy", "list"] as const;
 
@@ -168,7 +168,7 @@ function makeKeyValue(random: Random, options: RecallTaskOptions): RecallTask {
   const { words, length, questions = 1, wordings = "fixed" } = options;
   const wording =
     wordings === "composed"
-      ? drawWording(random, words)
+      ? sampleWording(random, words)
       : pick(random, wordings === "fixed" ? fixedWordings : unseenWordings);
   const makeKey = wording.keysAreNames
     ? () => pick(random, words)

@@ -207,7 +207,7 @@ export function capital(text: string): string {
  *
  * @param vocabulary words from which sentences without meaning are made
  */
-export function drawWording(random: Random, vocabulary: readonly string[]): Wording {
+export function sampleWording(random: Random, vocabulary: readonly string[]): Wording {
   const kind = random.integer(10);
   if (kind < 2) return pick(random, fixedWordings);
   if (kind < 5) return composeSigns(random, vocabulary);

@@ -62,7 +62,7 @@ describe("sensitivities", () => {
     const batches = [randomBatch(1, 2, 9), randomBatch(2, 1, 13)];
     await using trainer = await openModel({ embeddingGradients: true });
     const parts = batches.map(inputs);
-    const { loss, parts: found } = await trainer.sensitivities(parts);
+    const { loss, parts: found } = await trainer.inputGradients(parts);
     const whole = await trainer.gradients(parts);
     expect(loss).toBeCloseTo(whole.loss, 5);
     const added = new Float64Array(vocabulary * width);
@@ -81,7 +81,7 @@ describe("sensitivities", () => {
   test("are finite differences of the loss, and need nothing that learns", async () => {
     const batch = embedded(randomBatch(4, 1, 7));
     await using trainer = await openModel({ reads: "embeddings", trainable: new Set() });
-    const { loss, parts } = await trainer.sensitivities([inputs(batch)]);
+    const { loss, parts } = await trainer.inputGradients([inputs(batch)]);
     const gradient = parts[0]!.get("embeddings")!.data;
     await using withIds = await openModel({});
     expect(loss).toBeCloseTo(
@@ -110,9 +110,9 @@ describe("sensitivities", () => {
   test("follow the parameters as they learn", async () => {
     const parts = [inputs(randomBatch(5, 2, 8))];
     await using trainer = await openModel({ embeddingGradients: true });
-    const before = (await trainer.sensitivities(parts)).parts[0]!.get("embeddings")!.data;
+    const before = (await trainer.inputGradients(parts)).parts[0]!.get("embeddings")!.data;
     await trainer.step(parts);
-    const after = (await trainer.sensitivities(parts)).parts[0]!.get("embeddings")!.data;
+    const after = (await trainer.inputGradients(parts)).parts[0]!.get("embeddings")!.data;
     expect(difference(before, after)).toBeGreaterThan(1e-4);
   });
 
@@ -136,7 +136,7 @@ describe("sensitivities", () => {
     });
     const part = { x: { dtype: "float32", shape: [1, 2], data: Float32Array.of(3, 4) } } as const;
     // y = 3 · 2 - 4 = 2, loss 4 over a weight of 4 a part: two parts have a weight of 8.
-    const { loss, parts } = await trainer.sensitivities([part, part]);
+    const { loss, parts } = await trainer.inputGradients([part, part]);
     expect(loss).toBe(1);
     for (const found of parts) {
       expect([...found.get("y")!.data]).toEqual([4 / 8]);
@@ -146,7 +146,7 @@ describe("sensitivities", () => {
 
   test("of an objective that names none are an error", async () => {
     await using trainer = await openModel({});
-    await expect(trainer.sensitivities([inputs(randomBatch(1, 1, 4))])).rejects.toMatchObject({
+    await expect(trainer.inputGradients([inputs(randomBatch(1, 1, 4))])).rejects.toMatchObject({
       code: "train-nothing-sensitive",
     });
     expect(() =>

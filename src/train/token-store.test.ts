@@ -16,7 +16,7 @@ beforeAll(async () => {
   const { json } = await trainTokenizer({
     kind: "byte-level-bpe",
     texts: ["one two three one two"],
-    vocabularySize: 270,
+    vocabSize: 270,
     specialTokens: ["<|endoftext|>"],
   });
   tokenizer = createTokenizer(json);
@@ -189,8 +189,8 @@ describe("openBatchSource", () => {
   test("what stands around documents follows from the special tokens", () => {
     const given = (ids: Partial<Tokenizer>) => documentTokens(ids as Tokenizer);
     expect(documentTokens(tokenizer)).toEqual({ start: separator, end: undefined });
-    expect(given({ beginningId: 1, endId: 2 })).toEqual({ start: 1, end: 2 });
-    expect(given({ endId: 2 })).toEqual({ start: 2, end: undefined });
+    expect(given({ bosTokenId: 1, eosTokenId: 2 })).toEqual({ start: 1, end: 2 });
+    expect(given({ eosTokenId: 2 })).toEqual({ start: 2, end: undefined });
     expect(given({})).toEqual({ start: undefined, end: undefined });
   });
 });

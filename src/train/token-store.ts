@@ -27,9 +27,9 @@ export interface DocumentTokens {
  * has only one of them separates documents with it, and it both ends and begins them.
  */
 export function documentTokens(tokenizer: Tokenizer): DocumentTokens {
-  const { beginningId, endId } = tokenizer;
-  const start = beginningId ?? endId;
-  return { start, end: endId === start ? undefined : endId };
+  const { bosTokenId, eosTokenId } = tokenizer;
+  const start = bosTokenId ?? eosTokenId;
+  return { start, end: eosTokenId === start ? undefined : eosTokenId };
 }
 
 /** A tokenized corpus. */
@@ -66,7 +66,7 @@ export async function prepareTokens(
     throw error;
   });
   if (known) return { ...(known as unknown as Omit<TokenStore, "path">), path };
-  const bytesPerToken = tokenizer.vocabularySize <= 65536 ? 2 : 4;
+  const bytesPerToken = tokenizer.vocabSize <= 65536 ? 2 : 4;
   const { start, end } = documentTokens(tokenizer);
   let tokens = 0;
   let documents = 0;

@@ -32,7 +32,7 @@ try {
     kind: "done",
     json,
     config,
-    counts: { documents, bytes, words, distinctWords, vocabularySize: tokenizer.vocabularySize },
+    counts: { documents, bytes, words, distinctWords, vocabSize: tokenizer.vocabSize },
   });
 } catch (error) {
   const known = JetonError.isInstance(error);

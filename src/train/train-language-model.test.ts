@@ -65,7 +65,7 @@ beforeAll(async () => {
   const trained = await trainTokenizer({
     kind: "byte-level-bpe",
     texts: [prose(1, 50)],
-    vocabularySize: 300,
+    vocabSize: 300,
     specialTokens: ["<|endoftext|>"],
   });
   await saveTokenizer(tokenizer, trained);
@@ -166,7 +166,7 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     await using model = await loadModel(result.modelFolder, { threads: 1, inline: true });
     const scored = await score(model, text);
     expect(scored.scoredTokens).toBe(ids.length);
-    expect(model.beginOfSequenceId).toBe(model.tokenizer.endId);
+    expect(model.bosTokenId).toBe(model.tokenizer.eosTokenId);
     expect(-scored.logProbability / scored.scoredTokens).toBeCloseTo(result.heldOutLoss!, 4);
   });
 
@@ -392,7 +392,7 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     const { modelFolder } = await trainLanguageModel({ ...options, existing: "resume" });
     expect(weightsDigest("moved")).toBe(weightsDigest("unmoved"));
     expect(weightsDigest("moved")).not.toBe(weightsDigest("stayed"));
-    expect((await loadTokenizer(modelFolder)).vocabularySize).toBe(300);
+    expect((await loadTokenizer(modelFolder)).vocabSize).toBe(300);
   });
 
   test("a run that failed before its first step does not stand in the way of the next", async () => {
@@ -429,8 +429,8 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
       );
       const [ours, exported] = [await loadTokenizer(path), await loadTokenizer(modelFolder)];
       expect([...exported.encodeIds(text)]).toEqual([...ours.encodeIds(text)]);
-      expect(exported.endId).toBe(ours.endId);
-      expect(exported.beginningId).toBe(ours.beginningId);
+      expect(exported.eosTokenId).toBe(ours.eosTokenId);
+      expect(exported.bosTokenId).toBe(ours.bosTokenId);
     }
   });
 

@@ -18,7 +18,7 @@ import type { Corpus } from "./corpus.ts";
 import { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
 import { copyTokenizer, exportModel } from "./export-model.ts";
 import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
-import { drawLossCurve } from "./loss-curve.ts";
+import { renderLossCurve } from "./loss-curve.ts";
 import { adamW, checkTransforms, decayMatricesOnly, type Transform } from "./optimizer.ts";
 import {
   decoderParameterShapes,
@@ -319,21 +319,21 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
   checkTransforms(options.optimizer ?? []);
   const { start, end = start } = documentTokens(tokenizer);
   const config = {
-    vocab_size: tokenizer.vocabularySize,
+    vocab_size: tokenizer.vocabSize,
     ...(start !== undefined && { bos_token_id: start }),
     ...(end !== undefined && { eos_token_id: end }),
     ...options.config,
   } as ModelConfig;
   const decoder = decoderConfig(config);
-  const { vocabularySize } = decoder;
+  const { vocabSize } = decoder;
   const frozen = options.frozen ?? [];
   matchParameters(frozen, [...decoderParameterShapes(decoder).keys()]);
-  if (vocabularySize < tokenizer.vocabularySize) {
+  if (vocabSize < tokenizer.vocabSize) {
     throw new JetonError(
-      `vocab_size is ${vocabularySize}, the tokenizer has ${tokenizer.vocabularySize} tokens`,
+      `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
       {
         code: "train-vocabulary-too-small",
-        details: { found: vocabularySize, expected: tokenizer.vocabularySize },
+        details: { found: vocabSize, expected: tokenizer.vocabSize },
       },
     );
   }
@@ -352,7 +352,7 @@ function resolveSettings(options: TrainLanguageModelOptions, tokenizer: Tokenize
     accumulation,
     sequenceLength,
     schedule,
-    optimizer: options.optimizer ?? adamW({ beta2: 0.95, maximumNorm: 1 }),
+    optimizer: options.optimizer ?? adamW({ beta2: 0.95, maxNorm: 1 }),
     averageDecay: options.averageDecay,
     documentMask: options.documentMask ?? true,
     frozen,
@@ -431,7 +431,10 @@ async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguag
     await trainer.save(path, JSON.stringify(saved));
     options.onCheckpoint?.({ step, path });
     await run.prune(keepCheckpoints);
-    await writeFileAtomically(join(run.path, "loss.svg"), drawLossCurve(entries, runName(options)));
+    await writeFileAtomically(
+      join(run.path, "loss.svg"),
+      renderLossCurve(entries, runName(options)),
+    );
   };
   for (let step = first + 1; step <= steps; step++) {
     if (signal?.aborted) {
@@ -655,7 +658,7 @@ function completeConfig(file: ModelConfig, config: DecoderConfig): ModelConfig {
   return {
     ...(architecture !== undefined && { architectures: [architecture] }),
     ...file,
-    tie_word_embeddings: config.tiedEmbeddings,
+    tie_word_embeddings: config.tieWordEmbeddings,
   } as ModelConfig;
 }
 

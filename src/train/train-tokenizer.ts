@@ -38,7 +38,7 @@ export interface TokenizerTrainingProgress {
 /** What came of a training. */
 export interface TrainedTokenizerFolder {
   readonly folder: string;
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   readonly documents: number;
   /** UTF-8 bytes of all texts. */
   readonly bytes: number;
@@ -85,7 +85,7 @@ export function formatTokenizerTrainingProgress(progress: TokenizerTrainingProgr
  *   folder: "my-tokenizer",
  *   corpus: { files: ["prose/*.txt"] },
  *   kind: "byte-level-bpe",
- *   vocabularySize: 8192,
+ *   vocabSize: 8192,
  * });
  *
  * @throws JetonError `tokenizer-exists`, `tokenizer-training-option`, `tokenizer-training-text`,

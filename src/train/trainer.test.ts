@@ -54,7 +54,7 @@ function setUp(family: string, seed = 4) {
   const tensors = randomReferenceTensors(file, seed);
   const parameters = new Map<string, ParameterValue>(
     [...tensors]
-      .filter(([name]) => !(config.tiedEmbeddings && name === "lm_head.weight"))
+      .filter(([name]) => !(config.tieWordEmbeddings && name === "lm_head.weight"))
       .map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }]),
   );
   // Both sides start from the same float32 values.
@@ -109,13 +109,13 @@ describe("languageModelGraph", () => {
 describe("openTrainer", () => {
   test("20 steps fall along the curve of the float64 reference", async () => {
     const { file, config, parameters, reference } = setUp("llama", 7);
-    const options = { learningRate: 3e-3, weightDecay: 0.1, maximumNorm: 1 };
+    const options = { learningRate: 3e-3, weightDecay: 0.1, maxNorm: 1 };
     await using trainer = await openTrainer({
       graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
       parameters,
       moveParameters: true,
       schedule: { kind: "constant", peak: options.learningRate },
-      optimizer: adamW({ weightDecay: options.weightDecay, maximumNorm: options.maximumNorm }),
+      optimizer: adamW({ weightDecay: options.weightDecay, maxNorm: options.maxNorm }),
       group: decayMatricesOnly,
       threads: 2,
     });

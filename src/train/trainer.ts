@@ -109,7 +109,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
   return {
     step: (parts) => service.step(parts),
     gradients: (parts) => service.gradients(parts),
-    sensitivities: (parts) => service.sensitivities(parts),
+    inputGradients: (parts) => service.inputGradients(parts),
     evaluate: (parts, evaluation) => service.evaluate(parts, evaluation),
     parameters: (which) => service.parameters(which),
     save: (path, notes) => service.save(path, notes),

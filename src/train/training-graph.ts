@@ -32,7 +32,7 @@ export interface TrainingGraph {
   /** Outputs `loss` and `weight` alone. */
   readonly evaluation: EmittedModel;
   /** Outputs `loss`, `weight` and `gradient.NAME` of every sensitive tensor, where there are any. */
-  readonly sensitivity?: EmittedModel;
+  readonly inputGradient?: EmittedModel;
   /** Names of the sensitive tensors. */
   readonly sensitive: readonly string[];
   readonly shapes: ReadonlyMap<string, readonly number[]>;
@@ -75,7 +75,7 @@ export function objectiveGraph(
     });
   }
   // A graph of its own: a step need not compute what it does not use.
-  const sensitivity =
+  const inputGradient =
     sensitive.length === 0
       ? undefined
       : trace<string, string>(inputs, (given): Record<string, Tensor> => {
@@ -93,7 +93,7 @@ export function objectiveGraph(
   return {
     step: emitModel(step, bindings),
     evaluation: emitModel(evaluation, bindings),
-    ...(sensitivity !== undefined && { sensitivity: emitModel(sensitivity, bindings) }),
+    ...(inputGradient !== undefined && { inputGradient: emitModel(inputGradient, bindings) }),
     sensitive,
     shapes,
     trainable,

@@ -82,7 +82,7 @@ export interface StepReport {
 }
 
 /** Gradients with respect to what does not learn. */
-export interface Sensitivities {
+export interface InputGradients {
   readonly loss: number;
   /** For each part of the batch the gradients by the names of the objective's sensitive tensors. */
   readonly parts: readonly ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>[];
@@ -104,7 +104,7 @@ export interface TrainingService extends Service {
    *
    * @throws JetonError `train-nothing-sensitive`
    */
-  sensitivities(parts: readonly TrainingInputs[]): Promise<Sensitivities>;
+  inputGradients(parts: readonly TrainingInputs[]): Promise<InputGradients>;
   /** Loss without gradients, with the averaged parameters when asked for. */
   evaluate(
     parts: TrainingParts,
@@ -137,7 +137,7 @@ interface OpenObjective extends WeightedGraph {
   readonly session: Session;
   readonly bound: Record<string, BoundValue>;
   evaluation?: Session;
-  sensitivity?: Session;
+  inputGradient?: Session;
 }
 
 class GraphTrainer implements TrainingService {
@@ -233,25 +233,25 @@ class GraphTrainer implements TrainingService {
     return { loss, gradients };
   }
 
-  async sensitivities(parts: readonly TrainingInputs[]): Promise<Sensitivities> {
+  async inputGradients(parts: readonly TrainingInputs[]): Promise<InputGradients> {
     const found: Map<string, { shape: readonly number[]; data: Float32Array }>[] = [];
     let loss = 0;
     let weight = 0;
     for (const [, objective, inputs] of this.#assign(parts)) {
-      const { sensitivity: model, sensitive } = objective.graph;
+      const { inputGradient: model, sensitive } = objective.graph;
       if (model === undefined) {
         throw new JetonError("the objective names no sensitive tensors", {
           code: "train-nothing-sensitive",
           details: { expected: "an objective with `sensitive`" },
         });
       }
-      objective.sensitivity ??= await openSession(model, this.#start.session);
-      const { sensitivity } = objective;
-      const bound = this.#bind(sensitivity, this.#values);
+      objective.inputGradient ??= await openSession(model, this.#start.session);
+      const { inputGradient } = objective;
+      const bound = this.#bind(inputGradient, this.#values);
       const outputs = ["loss", "weight", ...sensitive.map((name) => `gradient.${name}`)];
       for (const part of inputs) {
-        const feeds = feedsOf(sensitivity, model.parameterInputs, part, bound);
-        const values = await sensitivity.run(feeds, outputs);
+        const feeds = feedsOf(inputGradient, model.parameterInputs, part, bound);
+        const values = await inputGradient.run(feeds, outputs);
         loss += values["loss"]!.data[0]!;
         weight += values["weight"]!.data[0]!;
         found.push(
@@ -347,10 +347,10 @@ class GraphTrainer implements TrainingService {
   }
 
   async close(): Promise<void> {
-    for (const { session, evaluation, sensitivity } of this.#objectives.values()) {
+    for (const { session, evaluation, inputGradient } of this.#objectives.values()) {
       await session.release();
       await evaluation?.release();
-      await sensitivity?.release();
+      await inputGradient?.release();
     }
     this.#objectives.clear();
   }

@@ -65,7 +65,7 @@ export function mixtureMethod(
     async predict(task) {
       const { source, seed } = task;
       return mixTables(source.tables, await mix(task), {
-        width: source.config.width,
+        width: source.config.hiddenSize,
         unknown,
         seed,
       });

@@ -72,9 +72,9 @@ export function hypernetworkConfig(
 ): HypernetworkConfig {
   const hidden = options.hidden ?? 128;
   return {
-    width: model.width,
-    tied: model.tiedEmbeddings,
-    sourceSize: model.vocabularySize,
+    width: model.hiddenSize,
+    tied: model.tieWordEmbeddings,
+    sourceSize: model.vocabSize,
     feedForward: 2 * hidden,
     layers: 2,
     heads: Math.max(1, Math.round(hidden / 64)),

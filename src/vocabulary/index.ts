@@ -38,5 +38,5 @@ export {
   type TransferTask,
   transfer,
 } from "./transfer.ts";
-export { readWholeModel, type WholeModel, withTables } from "./whole-model.ts";
+export { type ModelFiles, readModelFiles, withTables } from "./whole-model.ts";
 export * from "./zett/index.ts";

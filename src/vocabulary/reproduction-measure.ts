@@ -20,7 +20,7 @@ import {
   type ParameterValue,
   type TrainingInputs,
 } from "../train/index.ts";
-import type { WholeModel } from "./whole-model.ts";
+import type { ModelFiles } from "./whole-model.ts";
 
 /** Groups of lines that are read as one text each. */
 export function groupLines(lines: readonly string[], size: number): string[] {
@@ -53,7 +53,7 @@ export function prepareTexts(
 ): MeasuredTexts {
   const { batch: size = 8, longest = 256 } = options;
   const toInputs = languageModelInputs(config, { sequenceLength: longest });
-  const start = tokenizer.beginningId ?? tokenizer.endId ?? 0;
+  const start = tokenizer.bosTokenId ?? tokenizer.eosTokenId ?? 0;
   const parts: TrainingInputs[] = [];
   let bytes = 0;
   let tokens = 0;
@@ -110,7 +110,7 @@ export async function adaptAndMeasure(
     graph: languageModelGraph(config, { parameters: shapes }),
     parameters,
     schedule: { kind: "constant", peak: options.learningRate ?? 1e-3, warmupSteps: 5 },
-    optimizer: adamW({ beta2: 0.95, maximumNorm: 1, weightDecay: 0.01 }),
+    optimizer: adamW({ beta2: 0.95, maxNorm: 1, weightDecay: 0.01 }),
     group: decayMatricesOnly,
     threads: 2,
     spinning: false,
@@ -157,7 +157,7 @@ export async function remember<T>(
 }
 
 /** Tells weights apart: measurements of one model must not be taken for those of another. */
-export function fingerprint(model: WholeModel): string {
+export function fingerprint(model: ModelFiles): string {
   const hash = createHash("sha256");
   for (const [name, { data }] of model.parameters) {
     hash.update(name);

@@ -31,9 +31,9 @@ const related: Readonly<Record<string, string>> = {
 
 function sameRole(source: Tokenizer, target: Tokenizer, id: number): number | undefined {
   // The end first: where one token both begins and ends texts, models have seen it at the end.
-  if (id === target.endId) return source.endId;
-  if (id === target.beginningId) return source.beginningId ?? source.endId;
-  if (id === target.paddingId) return source.paddingId ?? source.unknownId ?? source.endId;
-  if (id === target.unknownId) return source.unknownId ?? source.paddingId ?? source.endId;
+  if (id === target.eosTokenId) return source.eosTokenId;
+  if (id === target.bosTokenId) return source.bosTokenId ?? source.eosTokenId;
+  if (id === target.padTokenId) return source.padTokenId ?? source.unkTokenId ?? source.eosTokenId;
+  if (id === target.unkTokenId) return source.unkTokenId ?? source.padTokenId ?? source.eosTokenId;
   return undefined;
 }

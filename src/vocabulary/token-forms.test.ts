@@ -15,7 +15,7 @@ const texts = [
 ];
 
 const formsOf = async (kind: TrainableKind) =>
-  readTokenForms((await trainTokenizer({ kind, vocabularySize: 320, texts })).tokenizer);
+  readTokenForms((await trainTokenizer({ kind, vocabSize: 320, texts })).tokenizer);
 
 describe("byte forms", () => {
   test("round trip for every text", () => {

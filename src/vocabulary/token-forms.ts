@@ -29,7 +29,7 @@ export interface TokenForms {
 
 /** Reads the byte forms of a tokenizer's vocabulary. */
 export function readTokenForms(tokenizer: Tokenizer): TokenForms {
-  const size = tokenizer.vocabularySize;
+  const size = tokenizer.vocabSize;
   const style = styleOf(tokenizer);
   const forms = new Array<string | undefined>(size).fill(undefined);
   const ids = new Map<string, number>();
@@ -49,7 +49,7 @@ function styleOf(tokenizer: Tokenizer): TokenStyle {
   if (byteToCharacter.every((character) => tokenizer.tokenToId(character) !== undefined)) {
     return "byte-level";
   }
-  for (let id = 0; id < tokenizer.vocabularySize; id++) {
+  for (let id = 0; id < tokenizer.vocabSize; id++) {
     const token = tokenizer.idToToken(id);
     if (token?.startsWith(metaspace)) return "metaspace";
     if (token !== undefined && token.length > 2 && token.startsWith("##")) return "word-piece";

@@ -27,10 +27,10 @@ beforeAll(async () => {
   createByteCheckpoint(source, { width: 32 });
   const trained = await trainTokenizer({
     kind: "byte-level-bpe",
-    vocabularySize: 300,
+    vocabSize: 300,
     texts: [text, text],
     specialTokens: ["<bound>", "<other>"],
-    endToken: "<bound>",
+    eosToken: "<bound>",
   });
   await saveTokenizer(target, trained);
 });
@@ -50,12 +50,12 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
     const tokenizer = await loadTokenizer(target);
     expect(result).toMatchObject({
       method: name,
-      newVocabularySize: tokenizer.vocabularySize,
+      newVocabularySize: tokenizer.vocabSize,
       sharedTokens: 256,
       specialTokens: 1,
     });
     const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
-    expect(config).toMatchObject({ vocab_size: tokenizer.vocabularySize, eos_token_id: 0 });
+    expect(config).toMatchObject({ vocab_size: tokenizer.vocabSize, eos_token_id: 0 });
     await using before = await openCheckpoint(source);
     await using after = await openCheckpoint(out);
     expect([...after.tensors.keys()].sort()).toEqual([...before.tensors.keys()].sort());
@@ -72,7 +72,7 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
     const ids: number[] = [];
     for await (const { id } of generate(model, "The body", { maxTokens: 4 })) ids.push(id);
     expect(ids.length).toBeGreaterThan(0);
-    expect(ids.every((id) => id < tokenizer.vocabularySize)).toBe(true);
+    expect(ids.every((id) => id < tokenizer.vocabSize)).toBe(true);
   });
 });
 
@@ -120,7 +120,7 @@ describe("transfer", () => {
 
 describe("a transferred model", () => {
   const prompt = "The old tokens, the old tokens";
-  const request = { maxTokens: 24, temperature: 0, ignoreEndOfSequence: true };
+  const request = { maxTokens: 24, temperature: 0, ignoreEos: true };
   let model: LoadedModel;
   let draft: LoadedModel;
   let plain = "";
@@ -145,7 +145,7 @@ describe("a transferred model", () => {
     const { text, drafting } = await complete(model, prompt, { ...request, drafter });
     await drafter.close();
     expect(text).toBe(plain);
-    expect(drafting!.forwards).toBeGreaterThan(0);
+    expect(drafting!.forwardPasses).toBeGreaterThan(0);
   });
 
   test("serves like any other, with each drafter", async () => {

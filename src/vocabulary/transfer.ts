@@ -123,7 +123,7 @@ export async function transfer(
   return {
     folder: out,
     method: method.name,
-    oldVocabularySize: source.config.vocabularySize,
+    oldVocabularySize: source.config.vocabSize,
     newVocabularySize: target.size,
     sharedTokens,
     specialTokens: matchSpecialTokens(source.vocabulary.tokenizer, target.tokenizer).size,
@@ -135,7 +135,7 @@ export async function readSource(checkpoint: Checkpoint): Promise<SourceModel> {
   const config = decoderConfig(checkpoint.config);
   const vocabulary = readTokenForms(await loadTokenizer(checkpoint.folder));
   const embedding = await checkpoint.readFloat32(decoderNames.embedding);
-  const tables = config.tiedEmbeddings
+  const tables = config.tieWordEmbeddings
     ? { embedding }
     : { embedding, head: await checkpoint.readFloat32(decoderNames.head) };
   return { folder: checkpoint.folder, config, vocabulary, tables };
@@ -152,10 +152,13 @@ export async function predictTables(
   const specialTokens = matchSpecialTokens(source.vocabulary.tokenizer, target.tokenizer);
   const task = { source, target, specialTokens, seed, signal, progress: onProgress };
   const tables = await method.predict(task);
-  const { width } = source.config;
+  const { hiddenSize } = source.config;
   const copySpecials = (from: Float32Array, to: Float32Array): void => {
     for (const [targetId, sourceId] of specialTokens) {
-      to.set(from.subarray(sourceId * width, (sourceId + 1) * width), targetId * width);
+      to.set(
+        from.subarray(sourceId * hiddenSize, (sourceId + 1) * hiddenSize),
+        targetId * hiddenSize,
+      );
     }
   };
   copySpecials(source.tables.embedding, tables.embedding);
@@ -250,17 +253,17 @@ function specialIds(
   source: Tokenizer,
   target: Tokenizer,
 ): Record<string, number | number[]> {
-  const { endOfSequenceIds } = decoderConfig(checkpoint.config);
-  const ends = new Set<number>(target.endId === undefined ? [] : [target.endId]);
-  for (const id of endOfSequenceIds) {
+  const { eosTokenIds } = decoderConfig(checkpoint.config);
+  const ends = new Set<number>(target.eosTokenId === undefined ? [] : [target.eosTokenId]);
+  for (const id of eosTokenIds) {
     const same = target.specialTokens.get(source.idToToken(id) ?? "");
     if (same !== undefined) ends.add(same);
   }
   const list = [...ends];
   return {
-    ...(target.beginningId !== undefined && { bos_token_id: target.beginningId }),
+    ...(target.bosTokenId !== undefined && { bos_token_id: target.bosTokenId }),
     ...(list.length > 0 && { eos_token_id: list.length === 1 ? list[0]! : list }),
-    ...(target.paddingId !== undefined && { pad_token_id: target.paddingId }),
+    ...(target.padTokenId !== undefined && { pad_token_id: target.padTokenId }),
   };
 }
 
@@ -282,7 +285,7 @@ function modelCard({ source, target, method }: WriteParts): string {
     "# A transferred model",
     "",
     `The body of \`${basename(source.folder)}\` with another tokenizer: ${target.size} tokens in place of`,
-    `${source.config.vocabularySize}. The rows of the new vocabulary were found by the method`,
+    `${source.config.vocabSize}. The rows of the new vocabulary were found by the method`,
     `\`${method.name}\` of jeton. The licence of the original model holds.`,
     "",
   ].join("\n");

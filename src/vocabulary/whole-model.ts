@@ -6,13 +6,13 @@ import type { VocabularyTables } from "./mixture.ts";
 import { readSource, type SourceModel } from "./transfer.ts";
 
 /** A model with all its weights in memory. */
-export interface WholeModel {
+export interface ModelFiles {
   readonly source: SourceModel;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
 }
 
 /** Reads a checkpoint folder whole. */
-export async function readWholeModel(folder: string): Promise<WholeModel> {
+export async function readModelFiles(folder: string): Promise<ModelFiles> {
   await using checkpoint = await openCheckpoint(folder);
   const source = await readSource(checkpoint);
   const parameters = new Map<string, ParameterValue>();
@@ -24,14 +24,14 @@ export async function readWholeModel(folder: string): Promise<WholeModel> {
 
 /** The model with other tables. */
 export function withTables(
-  model: WholeModel,
+  model: ModelFiles,
   tables: VocabularyTables,
 ): { config: DecoderConfig; parameters: Map<string, ParameterValue> } {
-  const { width } = model.source.config;
-  const vocabularySize = tables.embedding.length / width;
-  const shape = [vocabularySize, width];
+  const { hiddenSize } = model.source.config;
+  const vocabSize = tables.embedding.length / hiddenSize;
+  const shape = [vocabSize, hiddenSize];
   const parameters = new Map(model.parameters);
   parameters.set(decoderNames.embedding, { shape, data: tables.embedding });
   if (tables.head) parameters.set(decoderNames.head, { shape, data: tables.head });
-  return { config: { ...model.source.config, vocabularySize }, parameters };
+  return { config: { ...model.source.config, vocabSize }, parameters };
 }

@@ -134,7 +134,7 @@ interface Expected {
 const readJson = <T>(...path: string[]): T =>
   JSON.parse(readFileSync(join(models, ...path), "utf8")) as T;
 
-const largestDifference = (a: readonly number[], b: readonly number[]): number =>
+const maxDifference = (a: readonly number[], b: readonly number[]): number =>
   Math.max(...a.map((value, index) => Math.abs(value - b[index]!)));
 
 describe.skipIf(missing.length > 0)("in headless Chromium", { timeout: 120_000 }, () => {
@@ -204,7 +204,7 @@ describe.skipIf(missing.length > 0)("in headless Chromium", { timeout: 120_000 }
     const result = await run({ folder: tiny, format: "f32", prompts: [""], maxTokens: 200 });
     expect(result.ids[0]).toEqual(greedyIds.slice(1));
     expect(result.promptTokens).toEqual([1]);
-    expect(largestDifference(logitsAfterBos, result.logits[0]!)).toBeLessThan(1e-4);
+    expect(maxDifference(logitsAfterBos, result.logits[0]!)).toBeLessThan(1e-4);
     expect(result.name).toBe("tinystories-260k");
     expect(result.folder).toBe(`${origin}${tiny}/`);
     expect(result.stages).toEqual(["download", "load"]);
@@ -254,7 +254,7 @@ describe.skipIf(missing.length > 0)("in headless Chromium", { timeout: 120_000 }
     });
     for (const [index, prompt] of prompts.entries()) {
       expect(result.ids[index]).toEqual(prompt.greedyIds);
-      const difference = largestDifference(prompt.logitsAfterPrompt, result.logits[index]!);
+      const difference = maxDifference(prompt.logitsAfterPrompt, result.logits[index]!);
       expect(difference).toBeLessThan(1e-3);
     }
   });

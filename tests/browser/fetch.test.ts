@@ -121,8 +121,8 @@ describe("fetchModel", () => {
       "chat_template.jinja": () => new Response("{{ messages[0].content }}"),
     });
     await using model = await fetchModel("http://models.example/single", { fetch });
-    expect(model.tokenizer.beginningId).toBe(1);
-    expect(model.endOfSequenceIds).toEqual(expect.arrayContaining([7, 8]));
+    expect(model.tokenizer.bosTokenId).toBe(1);
+    expect(model.eosTokenIds).toEqual(expect.arrayContaining([7, 8]));
     expect(model.checkpoint.generationConfig?.["top_p"]).toBeNaN();
   });
 

@@ -55,15 +55,13 @@ async function run(request: PageRequest): Promise<PageResult> {
     },
   });
   const results = await Promise.all(
-    prompts.map((prompt) =>
-      complete(model, prompt, { greedy: true, maxTokens, ignoreEndOfSequence: true }),
-    ),
+    prompts.map((prompt) => complete(model, prompt, { greedy: true, maxTokens, ignoreEos: true })),
   );
   const logits: number[][] = [];
   for (const prompt of prompts) {
     const ids = typeof prompt === "string" ? model.tokenizer.encodeIds(prompt) : prompt;
     const sequence = await model.openSequence();
-    const start = ids.length > 0 ? [...ids] : [model.beginOfSequenceId!];
+    const start = ids.length > 0 ? [...ids] : [model.bosTokenId!];
     const result = await sequence.step({ ids: start, logits: true });
     logits.push([...result.logits!]);
     await sequence.release();

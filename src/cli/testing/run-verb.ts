@@ -4,7 +4,7 @@ import { type CommandContext, Interruption, type Output } from "../context.ts";
 import { runCommandLine } from "../run-command-line.ts";
 import { createStyle } from "../style.ts";
 
-export interface RunVerbOptions {
+export interface RunCommandOptions {
   /** What standard input holds, chunk by chunk; absent: a terminal at which nobody types. */
   readonly stdin?: readonly (string | Uint8Array)[] | string;
   readonly environment?: Readonly<Record<string, string>>;
@@ -16,17 +16,17 @@ export interface RunVerbOptions {
   readonly onStderr?: (text: string, interrupt: () => void) => void | Promise<void>;
 }
 
-export interface RunVerbResult {
+export interface RunCommandResult {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runs `jeton` with these arguments. */
-export async function runVerb(
+export async function runCommand(
   args: readonly string[],
-  options: RunVerbOptions = {},
-): Promise<RunVerbResult> {
+  options: RunCommandOptions = {},
+): Promise<RunCommandResult> {
   const { stdin, environment = {}, isTerminal = false, onStdout, onStderr } = options;
   const controller = new AbortController();
   const handlers: (() => void)[] = [];

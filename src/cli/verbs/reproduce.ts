@@ -78,7 +78,7 @@ async function reproduceOne(
   values: ReproduceValues,
 ): Promise<boolean> {
   const { stdout, stderr, signal, environment } = context;
-  const { drawClaims, drawPlot, formatResult, recordResult, runReproduction } = await import(
+  const { renderClaims, renderPlot, formatResult, recordResult, runReproduction } = await import(
     "../../reproduce/index.ts"
   );
   const reproduction = (await system.reproduction!()).reproduction;
@@ -96,7 +96,7 @@ async function reproduceOne(
   }).finally(() => line.clear());
   const isComplete = result.skipped === undefined;
   if (values.record && isComplete) {
-    const svg = await (plot === undefined ? drawClaims(result) : drawPlot(plot));
+    const svg = await (plot === undefined ? renderClaims(result) : renderPlot(plot));
     const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
     await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);
   }

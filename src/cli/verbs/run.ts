@@ -31,7 +31,7 @@ const options = {
     kind: "integer",
     short: "n",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "most tokens to generate; default 256, or what the context leaves",
   },
   greedy: { kind: "flag", help: "always the most probable token" },
@@ -39,8 +39,8 @@ const options = {
     kind: "number",
     short: "t",
     value: "T",
-    minimum: 0,
-    maximum: 100,
+    min: 0,
+    max: 100,
     help: "0 is greedy, 1 the model's own probabilities; default: the model's generation_config.json",
   },
   topK: {
@@ -51,24 +51,24 @@ const options = {
   topP: {
     kind: "number",
     value: "P",
-    minimum: 0,
-    aboveMinimum: true,
-    maximum: 1,
+    min: 0,
+    exclusiveMin: true,
+    max: 1,
     help: "draw among the most probable tokens that together reach P",
   },
   minP: {
     kind: "number",
     value: "P",
-    minimum: 0,
-    maximum: 1,
+    min: 0,
+    max: 1,
     help: "draw among tokens at least P times as probable as the best",
   },
   repetitionPenalty: {
     kind: "number",
     value: "R",
-    minimum: 0,
-    aboveMinimum: true,
-    maximum: 100,
+    min: 0,
+    exclusiveMin: true,
+    max: 100,
     help: "above 1, tokens that have occurred become less probable",
   },
   seed: {
@@ -83,15 +83,15 @@ const options = {
   sequences: {
     kind: "integer",
     value: "N",
-    minimum: 1,
-    maximum: 256,
+    min: 1,
+    max: 256,
     default: 1,
     help: "continue the prompt N times, all at once",
   },
   prefillChunk: {
     kind: "integer",
     value: "TOKENS",
-    minimum: 1,
+    min: 1,
     help: "most prompt tokens of one forward pass; default: chosen by time",
   },
   showDrafts: {
@@ -141,7 +141,7 @@ export const command: Command = defineCommand({
       }),
       ...(values.greedy && { greedy: true }),
       ...(values.stop.length > 0 && { stop: values.stop }),
-      ...(values.ignoreEos && { ignoreEndOfSequence: true }),
+      ...(values.ignoreEos && { ignoreEos: true }),
     };
     if (values.greedy && (values.temperature ?? 0) !== 0) {
       throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {

@@ -19,18 +19,18 @@ export const command: Command = defineCommand({
     { line: "jeton systems --room generate", shows: "the systems that speed generation up" },
   ],
   async run({ stdout }, { room, built, json }) {
-    const rooms: readonly string[] = [...new Set(systems.map((system) => system.room))];
-    if (room !== undefined && !rooms.includes(room)) {
-      const near = suggest(room, rooms);
+    const areas: readonly string[] = [...new Set(systems.map((system) => system.area))];
+    if (room !== undefined && !areas.includes(room)) {
+      const near = suggest(room, areas);
       throw new UsageError(
         "room-unknown",
         `no system lives in a room ${JSON.stringify(room)}; ` +
-          (near === undefined ? `the rooms are ${rooms.join(", ")}` : `did you mean ${near}?`),
-        { found: room, expected: rooms },
+          (near === undefined ? `the rooms are ${areas.join(", ")}` : `did you mean ${near}?`),
+        { found: room, expected: areas },
       );
     }
     const chosen = systems.filter(
-      (system) => (room === undefined || system.room === room) && (!built || system.built),
+      (system) => (room === undefined || system.area === room) && (!built || system.built),
     );
     if (json) {
       const plain = chosen.map(({ reproduction: _, ...system }) => system);
@@ -38,8 +38,8 @@ export const command: Command = defineCommand({
       return;
     }
     const { style } = stdout;
-    const blocks = rooms.flatMap((name) => {
-      const own = chosen.filter((system) => system.room === name);
+    const blocks = areas.flatMap((name) => {
+      const own = chosen.filter((system) => system.area === name);
       if (own.length === 0) return [];
       const rows = own.map((system) => [
         system.built ? style.green("built") : style.dim("planned"),

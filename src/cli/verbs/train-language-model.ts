@@ -357,7 +357,7 @@ function readInitialization(written: readonly string[]): InitializationOptions |
   const options: InitializationOptions = {};
   for (const text of written) {
     if (text === "copy-heads") {
-      options.copyHeads = true;
+      options.inductionHeads = true;
       continue;
     }
     const [, part, deviation] = /^(\w+)=(\d*\.?\d+(?:e-?\d+)?)$/.exec(text) ?? [];

@@ -141,16 +141,16 @@ export const command: Command = defineCommand({
         folder: out,
         corpus: { files: values.corpus, ...defined({ field: values.field }) },
         kind: values.kind,
-        vocabularySize: values.vocabulary,
+        vocabSize: values.vocabulary,
         ...(values.special.length > 0 && { specialTokens: values.special }),
-        ...chooseToken("beginningToken", values.begin),
-        ...chooseToken("endToken", values.end),
+        ...chooseToken("bosToken", values.begin),
+        ...chooseToken("eosToken", values.end),
         ...defined({
           pattern: values.regex === undefined ? values.pattern : { regex: values.regex },
           normalization: values.normalization,
-          minimumFrequency: values.minFrequency,
-          maximumTokenLength: values.maxTokenLength,
-          maximumAlphabet: values.maxAlphabet,
+          minFrequency: values.minFrequency,
+          maxTokenLength: values.maxTokenLength,
+          maxAlphabet: values.maxAlphabet,
           seedSize: values.seedSize,
           steps: values.steps,
           seed: values.seed,
@@ -171,9 +171,9 @@ export const command: Command = defineCommand({
         return;
       }
       await stdout.write(`${result.folder}\n`);
-      const { vocabularySize, bytes, words, distinctWords } = result;
+      const { vocabSize, bytes, words, distinctWords } = result;
       await stderr.write(
-        `${vocabularySize} tokens from ${formatBytes(bytes)} of text (${formatCount(words)} words, ` +
+        `${vocabSize} tokens from ${formatBytes(bytes)} of text (${formatCount(words)} words, ` +
           `${formatCount(distinctWords)} distinct) in ${formatDuration(seconds)}\n`,
       );
     } finally {

@@ -47,7 +47,7 @@ const options = {
     choices: ["forward", "both"],
     help: "whether words are aligned in both directions (trans-tokenization); default: forward",
   },
-  minimumCount: {
+  minCount: {
     kind: "number",
     value: "N",
     minimum: 0,
@@ -152,7 +152,7 @@ const methodsOf = {
   sourceText: parallelMethods,
   targetText: parallelMethods,
   directions: ["trans-tokenization"],
-  minimumCount: ["trans-tokenization"],
+  minCount: ["trans-tokenization"],
   hypernetwork: ["zett"],
   text: ["zett"],
   steps: ["zett"],
@@ -201,8 +201,8 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
         const { nearestTokens, readParallelText, transTokenization } = await load();
         const pairs = await readParallelText(sourceText, targetText);
         if (method === "wechsel") return nearestTokens({ pairs });
-        const { directions, minimumCount } = values;
-        return transTokenization({ pairs, ...defined({ directions, minimumCount }) });
+        const { directions, minCount } = values;
+        return transTokenization({ pairs, ...defined({ directions, minCount }) });
       };
     }
     case "zett": {

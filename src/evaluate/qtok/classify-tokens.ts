@@ -90,7 +90,7 @@ export function classifyVocabulary(
   const { asPublished = false } = options;
   const spelling = findSpelling(tokenizer);
   const tokens: CanonicalToken[] = [];
-  for (let id = 0; id < tokenizer.vocabularySize; id++) {
+  for (let id = 0; id < tokenizer.vocabSize; id++) {
     const raw = tokenizer.idToToken(id);
     if (raw === undefined || raw === "") continue;
     const { text, isByte } = toCanonical(raw, spelling, tokenizer.isSpecial(id), asPublished);

@@ -20,4 +20,4 @@ export {
   type QtokReport,
   type VocabularyReport,
 } from "./qtok.ts";
-export { drawReport, formatReport, writeCsv } from "./write-report.ts";
+export { formatReport, renderReport, writeCsv } from "./write-report.ts";

@@ -44,7 +44,7 @@ export function measureText(
       .filter(({ category }) => category === "byte" || category === "broken character")
       .map(({ id }) => id),
   );
-  if (tokenizer.unknownId !== undefined) fragmentIds.add(tokenizer.unknownId);
+  if (tokenizer.unkTokenId !== undefined) fragmentIds.add(tokenizer.unkTokenId);
   // A byte that is a printable ASCII character is text like any other.
   for (const { id, text, category } of tokens) {
     if (category === "byte" && text >= "!" && text <= "~") fragmentIds.delete(id);

@@ -9,7 +9,7 @@ import { classify, classifyVocabulary, tokenCategories } from "./classify-tokens
 import { measureText, shareLanguages } from "./measure-text.ts";
 import { commonScript, nameWordOf } from "./name-words.ts";
 import { inspectVocabularies } from "./qtok.ts";
-import { drawReport, formatReport, writeCsv } from "./write-report.ts";
+import { formatReport, renderReport, writeCsv } from "./write-report.ts";
 
 const numbered = (tokens: readonly string[]): Record<string, number> =>
   Object.fromEntries(tokens.map((token, id) => [token, id]));
@@ -247,7 +247,7 @@ describe("the report", () => {
     expect(csv).toContain("<svg>,category,broken character,2\n");
     expect(csv).toContain('"a,""b""",fertility,de,1\n');
     expect(formatReport(report)).toMatch(/^broken character +0\.00 +11\.76 +\d/m);
-    const page = drawReport(report);
+    const page = renderReport(report);
     expect(page).toContain("&lt;svg&gt;");
     expect(page.match(/<svg/g)).toHaveLength(1);
     // Every table of the report is on the page, each with a cell for each vocabulary and key.
@@ -265,7 +265,9 @@ describe("the report", () => {
     ])
       expect(page).toContain(title);
     expect(page).not.toContain("NaN");
-    expect(drawReport(inspectVocabularies([{ name: "a", tokenizer: words }]))).not.toContain("cut");
+    expect(renderReport(inspectVocabularies([{ name: "a", tokenizer: words }]))).not.toContain(
+      "cut",
+    );
   });
 
   test("what cannot be compared is refused", () => {

@@ -253,7 +253,7 @@ async function trainMixtures(context: Context): Promise<void> {
       const random = createRandom(context.seed, "mixture", kind);
       const { tokenizer } = await trainTokenizer({
         kind,
-        vocabularySize: 2000,
+        vocabSize: 2000,
         texts: random.shuffle(mixed),
         ...(kind === "wordpiece" && { lowercase: false }),
       });
@@ -269,7 +269,7 @@ async function trainMixtures(context: Context): Promise<void> {
     const samples = await loadParallel(context, codes, 300);
     const { tokenizer } = await trainTokenizer({
       kind,
-      vocabularySize: 2000,
+      vocabSize: 2000,
       texts: samples.flatMap(({ sentences }) => sentences),
     });
     const tokens = classifyVocabulary(tokenizer);

@@ -247,7 +247,7 @@ function listHeatmaps({ vocabularies }: QtokReport): Heatmap[] {
  * One page: what each vocabulary is made of as bars, its scripts and the letters that it holds, and,
  * where texts were measured, what they cost in each language. Plain SVG, no script, no font.
  */
-export function drawReport(report: QtokReport): string {
+export function renderReport(report: QtokReport): string {
   const { vocabularies } = report;
   const labelWidth = 20 + 7 * Math.max(8, ...vocabularies.map(({ name }) => name.length));
   const cell = 44;

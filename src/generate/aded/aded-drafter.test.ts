@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { Drafter, DraftOutcome } from "../drafter.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "../testing/drafter-law.ts";
-import { plainSampling } from "../testing/plain-sampling.ts";
+import { describeDrafterDistribution } from "../testing/drafter-law.ts";
+import { unfilteredSampling } from "../testing/plain-sampling.ts";
 import { type Adaptation, createAdedDrafter } from "./index.ts";
 
 describeDrafter({ name: "aded", open: (model) => createAdedDrafter(model) });
@@ -14,7 +14,7 @@ describeDrafter({
       corpus: [model.tokenizer.encodeIds("Once upon a time, Lily had a red ball.")],
       adaptation: { rule: "average" },
       construction: "best-first",
-      maximumPairs: 50,
+      maxPairs: 50,
     }),
 });
 describeDrafter({
@@ -23,14 +23,14 @@ describeDrafter({
     createAdedDrafter(model, { adaptation: { rule: "once" }, construction: "random-walks" }),
 });
 
-describeDrafterLaw({ name: "aded", open: (model) => createAdedDrafter(model) });
+describeDrafterDistribution({ name: "aded", open: (model) => createAdedDrafter(model) });
 
 const model = {
-  config: { vocabularySize: 50 },
+  config: { vocabSize: 50 },
   tokenizer: { idToToken: (id: number) => `t${id}` },
 } as unknown as Parameters<typeof createAdedDrafter>[0];
-const sampling: Sampling = { ...plainSampling, seed: 1 };
-const limits = { maximumNodes: 64, maximumDepth: 8, leastExpected: 0 };
+const sampling: Sampling = { ...unfilteredSampling, seed: 1 };
+const limits = { maxNodes: 64, maxDepth: 8, minAcceptanceProbability: 0 };
 const rows = {
   ids: Int32Array.of(0),
   candidates: 1,
@@ -38,9 +38,9 @@ const rows = {
   topLogits: Float32Array.of(0),
   logSumExp: Float32Array.of(0),
 };
-const plain = (ids: readonly number[]): DraftOutcome => ({
+const autoregressive = (ids: readonly number[]): DraftOutcome => ({
   ids,
-  decided: ids.slice(-1),
+  emitted: ids.slice(-1),
   rows,
   seconds: 0,
 });
@@ -50,7 +50,7 @@ function adapt(adaptation: Adaptation, text: readonly number[]): Map<string, num
   const drafter = createAdedDrafter(model, { adaptation, promptIncrement: 0 });
   const sequence = drafter.begin({ promptIds: text.slice(0, 1), sampling });
   for (let length = 2; length <= text.length; length++)
-    sequence.observe(plain(text.slice(0, length)));
+    sequence.observe(autoregressive(text.slice(0, length)));
   return weightsOf(drafter);
 }
 
@@ -111,7 +111,7 @@ describe("ADED's adaptation", () => {
     const draft = (promptIncrement: number) => {
       const drafter = createAdedDrafter(model, { promptIncrement });
       const sequence = drafter.begin({ promptIds: prompt, sampling });
-      sequence.observe(plain(prompt));
+      sequence.observe(autoregressive(prompt));
       return sequence.propose({ ids: prompt, ...limits });
     };
     expect(draft(0.3)).toMatchObject({ ids: [9, 10, 11, 20], parents: [-1, 0, 1, 2] });
@@ -134,12 +134,12 @@ describe("ADED's adaptation", () => {
     if (first instanceof Promise) throw new Error("drafts are made at once");
     let last = first;
     for (let step = 0; step < 20; step++) {
-      const verdict = { tree: last, accepted: [], refused: [0] };
-      sequence.observe({ ...plain([1, 2]), verdict });
+      const verdict = { tree: last, accepted: [], rejected: [0] };
+      sequence.observe({ ...autoregressive([1, 2]), verdict });
       last = sequence.propose({ ids: [1, 2], ...limits }) as typeof first;
     }
     expect(last.ids).toEqual(first.ids);
-    expect(last.expected![0]!).toBeLessThan(first.expected![0]! / 2);
+    expect(last.acceptanceProbabilities![0]!).toBeLessThan(first.acceptanceProbabilities![0]! / 2);
   });
 
   test("impossible options are refused by name", () => {

@@ -3,7 +3,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { createAcceptanceTable, observeVerdict } from "../acceptance-table.ts";
+import { createCalibrationMap, observeVerdict } from "../acceptance-table.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -61,18 +61,18 @@ export interface AdedOptions {
    */
   readonly construction?: "search" | "best-first" | "random-walks";
   /** Most nodes of a tree, below what the loop allows. Default 64. */
-  readonly maximumNodes?: number;
+  readonly maxNodes?: number;
   /** Most pairs of the table, about 150 bytes each. Default 131,072. */
-  readonly maximumPairs?: number;
+  readonly maxPairs?: number;
 }
 
 /** What a table drafter shares among its requests. */
 interface Shared {
   readonly table: TrigramTable;
-  readonly acceptance: ReturnType<typeof createAcceptanceTable>;
+  readonly acceptance: ReturnType<typeof createCalibrationMap>;
   readonly adaptation: Required<Adaptation>;
   readonly promptIncrement: number;
-  readonly maximumNodes: number;
+  readonly maxNodes: number;
   readonly depth: number;
   readonly findPaths: (
     before: number,
@@ -98,11 +98,11 @@ export function createAdedDrafter(
   model: Pick<LoadedModel, "tokenizer" | "config">,
   options: AdedOptions = {},
 ): Drafter {
-  const shared = share(model.config.vocabularySize, options);
+  const shared = share(model.config.vocabSize, options);
   const { table, acceptance } = shared;
   const key = tokenizerKey(model);
   const { corpus } = options;
-  if (corpus) fillTable(table, countTrigrams(corpus, table.vocabularySize));
+  if (corpus) fillTable(table, countTrigrams(corpus, table.vocabSize));
   return {
     name: "aded",
     candidates: 0,
@@ -144,8 +144,8 @@ export function createAdedDrafter(
   };
 }
 
-function share(vocabularySize: number, options: AdedOptions): Shared {
-  const { promptIncrement = 0.3, construction = "search", maximumNodes = 64 } = options;
+function share(vocabSize: number, options: AdedOptions): Shared {
+  const { promptIncrement = 0.3, construction = "search", maxNodes = 64 } = options;
   const rule = options.adaptation?.rule ?? "window";
   const adaptation = {
     window: 16,
@@ -159,7 +159,7 @@ function share(vocabularySize: number, options: AdedOptions): Shared {
   const sentences = options.search?.sentences ?? 24;
   for (const [name, value, least] of [
     ["promptIncrement", promptIncrement, 0],
-    ["maximumNodes", maximumNodes, 1],
+    ["maxNodes", maxNodes, 1],
     ["depth", depth, 1],
     ["sentences", sentences, 1],
     ["rollouts", options.search?.rollouts ?? 150, 1],
@@ -175,19 +175,19 @@ function share(vocabularySize: number, options: AdedOptions): Shared {
     });
   }
   const table = new TrigramTable({
-    vocabularySize,
-    ...(options.maximumPairs !== undefined && { maximumPairs: options.maximumPairs }),
+    vocabSize,
+    ...(options.maxPairs !== undefined && { maxPairs: options.maxPairs }),
   });
   const search = new DraftSearch(table, options.search);
   return {
     table,
-    acceptance: createAcceptanceTable(),
+    acceptance: createCalibrationMap(),
     adaptation,
     promptIncrement,
-    maximumNodes,
+    maxNodes,
     depth,
     findPaths(before, root, context, sampling) {
-      const limits = { depth, count: construction === "best-first" ? maximumNodes : sentences };
+      const limits = { depth, count: construction === "best-first" ? maxNodes : sentences };
       if (construction === "best-first") return bestFirstPaths(table, before, root, limits);
       const random = draftRandom(sampling, context);
       return construction === "search"
@@ -220,7 +220,7 @@ class AdedSequence implements DraftSequence {
 
   propose(context: DraftContext): DraftTree {
     const { ids } = context;
-    const { table, acceptance, findPaths, maximumNodes } = this.#shared;
+    const { table, acceptance, findPaths, maxNodes } = this.#shared;
     this.#last = undefined;
     const root = ids.at(-1)!;
     const before = ids.at(-2);
@@ -231,9 +231,9 @@ class AdedSequence implements DraftSequence {
       before,
       root,
       acceptance,
-      maximumNodes: Math.min(maximumNodes, context.maximumNodes),
-      maximumDepth: context.maximumDepth,
-      leastExpected: context.leastExpected,
+      maxNodes: Math.min(maxNodes, context.maxNodes),
+      maxDepth: context.maxDepth,
+      minAcceptanceProbability: context.minAcceptanceProbability,
     });
     if (tree.ids.length === 0) return emptyTree;
     this.#last = tree;

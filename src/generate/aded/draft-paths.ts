@@ -2,7 +2,7 @@
  * Other ways to make drafts from the same table, which the search is measured against.
  */
 import type { Random } from "../../core/index.ts";
-import { LargestFirst } from "../largest-first.ts";
+import { MaxHeap } from "../largest-first.ts";
 import type { SearchedPath } from "./draft-search.ts";
 import type { TrigramTable } from "./trigram-table.ts";
 
@@ -20,7 +20,7 @@ export function bestFirstPaths(
   root: number,
   { depth, count }: DraftPathOptions,
 ): SearchedPath[] {
-  const open = new LargestFirst<SearchedPath>();
+  const open = new MaxHeap<SearchedPath>();
   const offer = (path: SearchedPath): void => {
     if (path.ids.length === depth) return;
     const row = table.row(

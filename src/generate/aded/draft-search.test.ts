@@ -1,24 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { createAcceptanceTable } from "../acceptance-table.ts";
+import { createCalibrationMap } from "../acceptance-table.ts";
 import { bestFirstPaths, randomWalkPaths } from "./draft-paths.ts";
 import { DraftSearch, selectionValue } from "./draft-search.ts";
 import { mergePaths } from "./draft-tree.ts";
 import { countTrigrams, fillTable, TrigramTable } from "./trigram-table.ts";
 
 /** A table of a random text over a small alphabet. */
-function randomTable(seed: number, vocabularySize: number, length = 200): TrigramTable {
+function randomTable(seed: number, vocabSize: number, length = 200): TrigramTable {
   const random = createRandom(seed, "text");
-  const text = Array.from({ length }, () => random.integer(vocabularySize));
-  const table = new TrigramTable({ vocabularySize });
-  fillTable(table, countTrigrams([text], vocabularySize));
+  const text = Array.from({ length }, () => random.integer(vocabSize));
+  const table = new TrigramTable({ vocabSize });
+  fillTable(table, countTrigrams([text], vocabSize));
   return table;
 }
 
 const setting = fc.record({
   seed: fc.nat(),
-  vocabularySize: fc.integer({ min: 1, max: 8 }),
+  vocabSize: fc.integer({ min: 1, max: 8 }),
   rollouts: fc.integer({ min: 1, max: 80 }),
   depth: fc.integer({ min: 1, max: 6 }),
   sentences: fc.integer({ min: 1, max: 30 }),
@@ -36,8 +36,8 @@ describe("draft search", () => {
 
   test("visits add up: every rollout passes the root and, where it can, one child of each node", () => {
     fc.assert(
-      fc.property(setting, ({ seed, vocabularySize, ...options }) => {
-        const table = randomTable(seed, vocabularySize);
+      fc.property(setting, ({ seed, vocabSize, ...options }) => {
+        const table = randomTable(seed, vocabSize);
         const search = new DraftSearch(table, options);
         search.run(0, 0, createRandom(seed));
         const nodes = search.nodes();
@@ -58,7 +58,7 @@ describe("draft search", () => {
 
   test("a rollout is worth one and the weights of its steps, told by brute force", () => {
     // One successor each: every rollout walks the same path, whose weights are raised by hand.
-    const table = new TrigramTable({ vocabularySize: 9 });
+    const table = new TrigramTable({ vocabSize: 9 });
     for (const [at, weight] of [0.5, 0.25, 2].entries()) table.raise(at, at + 1, at + 2, weight, 3);
     const search = new DraftSearch(table, { rollouts: 10, depth: 4 });
     const paths = search.run(0, 1, createRandom(1));
@@ -70,7 +70,7 @@ describe("draft search", () => {
     const reference = new DraftSearch(table, { rollouts: 10, depth: 4, scoring: "reference" });
     reference.run(0, 1, createRandom(1));
     expect(reference.nodes()[0]!.score).toBe(10);
-    const repeating = new TrigramTable({ vocabularySize: 9 });
+    const repeating = new TrigramTable({ vocabSize: 9 });
     repeating.raise(3, 3, 3, 0.75, 3);
     const again = new DraftSearch(repeating, { rollouts: 4, depth: 3, scoring: "reference" });
     again.run(3, 3, createRandom(1));
@@ -79,10 +79,10 @@ describe("draft search", () => {
 
   test("drafts are prefixes of the search's tree and one heaviest successor", () => {
     fc.assert(
-      fc.property(setting, ({ seed, vocabularySize, ...options }) => {
-        const table = randomTable(seed, vocabularySize);
+      fc.property(setting, ({ seed, vocabSize, ...options }) => {
+        const table = randomTable(seed, vocabSize);
         const search = new DraftSearch(table, options);
-        const paths = search.run(1 % vocabularySize, 0, createRandom(seed));
+        const paths = search.run(1 % vocabSize, 0, createRandom(seed));
         const nodes = search.nodes();
         const known = new Map<string, number>([["", nodes[0]!.visits]]);
         const names: string[] = [];
@@ -100,7 +100,7 @@ describe("draft search", () => {
           const name = stem.map((id) => `/${id}`).join("");
           // A node without successors in the table is a draft as it is.
           const whole = `${name}/${ids.at(-1)}`;
-          const before = ids.length >= 3 ? ids.at(-3)! : ids.length === 2 ? 0 : 1 % vocabularySize;
+          const before = ids.length >= 3 ? ids.at(-3)! : ids.length === 2 ? 0 : 1 % vocabSize;
           const row = table.row(before, stem.at(-1) ?? 0);
           const extended = known.has(name) && row >= 0 && table.token(row, 0) === ids.at(-1);
           expect(extended || known.has(whole)).toBe(true);
@@ -110,7 +110,7 @@ describe("draft search", () => {
   });
 
   test("with the prior in charge, visits follow the weights", () => {
-    const table = new TrigramTable({ vocabularySize: 10 });
+    const table = new TrigramTable({ vocabSize: 10 });
     table.set(1, 2, [
       [3, 0.6],
       [4, 0.3],
@@ -185,22 +185,22 @@ describe("other constructions from the same table", () => {
 describe("merged trees", () => {
   const options = fc.record({
     seed: fc.nat(),
-    vocabularySize: fc.integer({ min: 1, max: 8 }),
-    maximumNodes: fc.integer({ min: 1, max: 40 }),
-    maximumDepth: fc.integer({ min: 1, max: 5 }),
+    vocabSize: fc.integer({ min: 1, max: 8 }),
+    maxNodes: fc.integer({ min: 1, max: 40 }),
+    maxDepth: fc.integer({ min: 1, max: 5 }),
   });
   const merge = (
-    given: { seed: number; vocabularySize: number; maximumNodes: number; maximumDepth: number },
+    given: { seed: number; vocabSize: number; maxNodes: number; maxDepth: number },
     least = 0,
   ) => {
-    const { seed, vocabularySize, ...limits } = given;
-    const table = randomTable(seed, vocabularySize);
+    const { seed, vocabSize, ...limits } = given;
+    const table = randomTable(seed, vocabSize);
     const paths = new DraftSearch(table).run(0, 0, createRandom(seed));
-    const acceptance = createAcceptanceTable();
+    const acceptance = createCalibrationMap();
     const tree = mergePaths(paths, table, {
       before: 0,
       root: 0,
-      leastExpected: least,
+      minAcceptanceProbability: least,
       acceptance,
       ...limits,
     });
@@ -226,7 +226,7 @@ describe("merged trees", () => {
         const { paths, tree } = merge(given);
         const beginnings = new Set(
           paths.flatMap(({ ids }) =>
-            ids.slice(0, given.maximumDepth).map((_, at) =>
+            ids.slice(0, given.maxDepth).map((_, at) =>
               ids
                 .slice(0, at + 1)
                 .map((id) => `/${id}`)
@@ -237,7 +237,7 @@ describe("merged trees", () => {
         const names = namesOf(tree);
         expect(new Set(names).size).toBe(names.length);
         for (const name of names) expect(beginnings.has(name)).toBe(true);
-        expect(names).toHaveLength(Math.min(given.maximumNodes, beginnings.size));
+        expect(names).toHaveLength(Math.min(given.maxNodes, beginnings.size));
       }),
     );
   });
@@ -248,10 +248,12 @@ describe("merged trees", () => {
         const { tree } = merge(given);
         const sums = new Map<number, number>();
         for (const [node, parent] of tree.parents.entries()) {
-          sums.set(parent, (sums.get(parent) ?? 0) + tree.expected[node]!);
+          sums.set(parent, (sums.get(parent) ?? 0) + tree.acceptanceProbabilities[node]!);
         }
         for (const [parent, sum] of sums) {
-          expect(sum).toBeLessThanOrEqual((parent < 0 ? 1 : tree.expected[parent]!) + 1e-9);
+          expect(sum).toBeLessThanOrEqual(
+            (parent < 0 ? 1 : tree.acceptanceProbabilities[parent]!) + 1e-9,
+          );
         }
       }),
     );
@@ -260,10 +262,12 @@ describe("merged trees", () => {
   test("nodes below the least chance are left out, and nothing else", () => {
     fc.assert(
       fc.property(options, fc.double({ min: 0, max: 1, noNaN: true }), (given, least) => {
-        const roomy = { ...given, maximumNodes: 1000 };
+        const roomy = { ...given, maxNodes: 1000 };
         const all = merge(roomy).tree;
         const cut = merge(roomy, least).tree;
-        const expected = namesOf(all).filter((_, node) => all.expected[node]! >= least);
+        const expected = namesOf(all).filter(
+          (_, node) => all.acceptanceProbabilities[node]! >= least,
+        );
         expect(namesOf(cut).sort()).toEqual(expected.sort());
       }),
     );

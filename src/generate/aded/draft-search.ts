@@ -158,7 +158,7 @@ export class DraftSearch {
     while (length < depth) {
       const row = this.#table.row(first, second);
       if (row < 0) break;
-      const rank = this.#drawRank(row, random.uniform());
+      const rank = this.#sampleRank(row, random.uniform());
       const third = this.#table.token(row, rank);
       score +=
         this.#options.scoring === "weights"
@@ -219,7 +219,7 @@ export class DraftSearch {
     return true;
   }
 
-  #drawRank(row: number, draw: number): number {
+  #sampleRank(row: number, draw: number): number {
     const table = this.#table;
     let left = draw * table.total(row);
     const last = table.count(row) - 1;

@@ -2,7 +2,7 @@
  * From drafts to one tree: shared beginnings are merged, and where the tree is too large the nodes
  * that were visited least are left out.
  */
-import type { AcceptanceTable } from "../acceptance-table.ts";
+import type { CalibrationMap } from "../acceptance-table.ts";
 import type { DraftTree } from "../drafter.ts";
 import type { SearchedPath } from "./draft-search.ts";
 import type { TrigramTable } from "./trigram-table.ts";
@@ -11,19 +11,19 @@ export interface MergeOptions {
   /** Tokens before the root and the root itself. */
   readonly before: number;
   readonly root: number;
-  readonly maximumNodes: number;
-  readonly maximumDepth: number;
+  readonly maxNodes: number;
+  readonly maxDepth: number;
   /** Nodes that are less likely accepted are left out. */
-  readonly leastExpected: number;
+  readonly minAcceptanceProbability: number;
   /** How often shares of the table come true. */
-  readonly acceptance: AcceptanceTable;
+  readonly acceptance: CalibrationMap;
 }
 
 /** A merged tree, with the share of each node that its chances were estimated by. */
 export interface MergedTree extends DraftTree {
   readonly ids: readonly number[];
   readonly parents: readonly number[];
-  readonly expected: readonly number[];
+  readonly acceptanceProbabilities: readonly number[];
   /** Weight of each node among its row and what its earlier siblings left of it. */
   readonly shares: readonly number[];
 }
@@ -46,12 +46,12 @@ export function mergePaths(
   table: TrigramTable,
   options: MergeOptions,
 ): MergedTree {
-  const { before, root, maximumNodes, maximumDepth, leastExpected, acceptance } = options;
+  const { before, root, maxNodes, maxDepth, minAcceptanceProbability, acceptance } = options;
   const top: TrieNode = { token: root, visits: Infinity, children: new Map() };
   for (const { ids, visits } of paths) {
     let at = top;
     for (const [index, id] of ids.entries()) {
-      if (index >= maximumDepth) break;
+      if (index >= maxDepth) break;
       let next = at.children.get(id);
       if (!next) {
         next = { token: id, visits: 0, children: new Map() };
@@ -66,7 +66,7 @@ export function mergePaths(
   const parents: number[] = [];
   const expected: number[] = [];
   const shares: number[] = [];
-  const least = leastVisits(top, maximumNodes);
+  const least = leastVisits(top, maxNodes);
   let ties = least.ties;
   let layer = [{ trie: top, node: -1, first: before }];
   while (layer.length > 0) {
@@ -84,7 +84,7 @@ export function mergePaths(
         const chance = reach * acceptance.estimate(share);
         reach -= chance;
         mass -= weight;
-        if (chance < leastExpected) continue;
+        if (chance < minAcceptanceProbability) continue;
         next.push({ trie: child, node: ids.length, first: trie.token });
         ids.push(child.token);
         parents.push(node);
@@ -94,7 +94,7 @@ export function mergePaths(
     }
     layer = next;
   }
-  return { ids, parents, expected, shares };
+  return { ids, parents, acceptanceProbabilities: expected, shares };
 }
 
 function mostVisited({ children }: TrieNode): TrieNode[] {

@@ -24,10 +24,10 @@ import {
 } from "../measure/reproduction-bench.ts";
 import {
   type DraftingMeasurement,
+  meanAcceptanceLength,
   measureDrafting,
   type PlannedKinds,
   sumMeasurements,
-  tokensPerForward,
 } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
 import { createPromptLookup } from "../prompt-lookup.ts";
@@ -241,8 +241,8 @@ async function measureNano(context: Context): Promise<Plot> {
   bench.reportIdentity("identical-text");
   if (!context.quick) {
     const found = await bench.reportSpeed("speed", tasksOf(measured), {
-      "8 nodes": { drafter: createAdedDrafter(model, { corpus }), maximumDraft: 8 },
-      "16 nodes": { drafter: createAdedDrafter(model, { corpus }), maximumDraft: 16 },
+      "8 nodes": { drafter: createAdedDrafter(model, { corpus }), maxDraft: 8 },
+      "16 nodes": { drafter: createAdedDrafter(model, { corpus }), maxDraft: 16 },
     });
     bench.reportDraftingTime("drafting-time", found["16 nodes"]);
   }
@@ -259,7 +259,7 @@ async function measureCurve(
   for (const kind of decodingTaskKinds) {
     progress(`learning curve: ${kind}`);
     // A fresh table for each kind: what is learned of one would help little with another.
-    const options = { drafter: createAdedDrafter(model), maximumDraft: nodes, signal };
+    const options = { drafter: createAdedDrafter(model), maxDraft: nodes, signal };
     for (const [index, task] of requests[kind].entries()) {
       byIndex[index] ??= [];
       byIndex[index].push(await measureDrafting(model, [task], options));
@@ -267,7 +267,7 @@ async function measureCurve(
   }
   const half = Math.floor(byIndex.length / 2);
   const length = (from: number, to: number): number =>
-    tokensPerForward(sumMeasurements(byIndex.slice(from, to).flat()));
+    meanAcceptanceLength(sumMeasurements(byIndex.slice(from, to).flat()));
   const points = byIndex.map((_, index) => ({ x: index + 1, y: length(index, index + 1) }));
   report("learning-curve", {
     measured: length(byIndex.length - half, byIndex.length),

@@ -3,15 +3,15 @@ import { describe, expect, test } from "vitest";
 import { JetonError } from "../../core/index.ts";
 import { countTrigrams, fillTable, TrigramTable } from "./trigram-table.ts";
 
-const vocabularySize = 7;
-const token = fc.integer({ min: 0, max: vocabularySize - 1 });
+const vocabSize = 7;
+const token = fc.integer({ min: 0, max: vocabSize - 1 });
 const documents = fc.array(fc.array(token, { maxLength: 40 }), { maxLength: 6 });
 
 /** Every pair's successors with their weights, by brute force over the table's own reader. */
 function contents(table: TrigramTable): string[] {
   const rows: string[] = [];
-  for (let first = 0; first < table.vocabularySize; first++) {
-    for (let second = 0; second < table.vocabularySize; second++) {
+  for (let first = 0; first < table.vocabSize; first++) {
+    for (let second = 0; second < table.vocabSize; second++) {
       const row = table.row(first, second);
       if (row < 0) continue;
       const successors = Array.from(
@@ -28,11 +28,11 @@ describe("tri-gram table", () => {
   test("holds the shares of brute-force counts, cut to the heaviest successors", () => {
     fc.assert(
       fc.property(documents, fc.integer({ min: 1, max: 8 }), (texts, successors) => {
-        const table = new TrigramTable({ vocabularySize, successors });
-        fillTable(table, countTrigrams(texts, vocabularySize));
-        for (let first = 0; first < vocabularySize; first++) {
-          for (let second = 0; second < vocabularySize; second++) {
-            const counts = new Array<number>(vocabularySize).fill(0);
+        const table = new TrigramTable({ vocabSize, successors });
+        fillTable(table, countTrigrams(texts, vocabSize));
+        for (let first = 0; first < vocabSize; first++) {
+          for (let second = 0; second < vocabSize; second++) {
+            const counts = new Array<number>(vocabSize).fill(0);
             for (const text of texts) {
               for (let at = 2; at < text.length; at++) {
                 if (text[at - 2] === first && text[at - 1] === second) counts[text[at]!]!++;
@@ -61,7 +61,7 @@ describe("tri-gram table", () => {
     const triples = fc.array(fc.tuple(token, token, token), { maxLength: 200 });
     fc.assert(
       fc.property(triples, (raised) => {
-        const table = new TrigramTable({ vocabularySize });
+        const table = new TrigramTable({ vocabSize });
         const expected = new Map<string, number>();
         for (const [a, b, c] of raised) {
           table.raise(a, b, c, 0.04, 0.1);
@@ -70,9 +70,9 @@ describe("tri-gram table", () => {
             Math.min(0.1, (expected.get(`${a} ${b} ${c}`) ?? 0) + 0.04),
           );
         }
-        for (let a = 0; a < vocabularySize; a++) {
-          for (let b = 0; b < vocabularySize; b++) {
-            for (let c = 0; c < vocabularySize; c++) {
+        for (let a = 0; a < vocabSize; a++) {
+          for (let b = 0; b < vocabSize; b++) {
+            for (let c = 0; c < vocabSize; c++) {
               expect(table.weight(a, b, c)).toBeCloseTo(expected.get(`${a} ${b} ${c}`) ?? 0, 6);
             }
           }
@@ -89,7 +89,7 @@ describe("tri-gram table", () => {
     });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 150 }), (changes) => {
-        const table = new TrigramTable({ vocabularySize, successors: 2 });
+        const table = new TrigramTable({ vocabSize, successors: 2 });
         for (const { triple, amount, average } of changes) {
           if (average) table.average(...triple, amount);
           else table.raise(...triple, amount, 3);
@@ -109,7 +109,7 @@ describe("tri-gram table", () => {
   });
 
   test("averaged rows stay normalized and follow what comes", () => {
-    const table = new TrigramTable({ vocabularySize: 3 });
+    const table = new TrigramTable({ vocabSize: 3 });
     for (let step = 0; step < 50; step++) table.average(0, 1, step % 2, 0.2);
     expect(table.total(table.row(0, 1))).toBeCloseTo(1, 5);
     for (let step = 0; step < 30; step++) table.average(0, 1, 2, 0.2);
@@ -117,7 +117,7 @@ describe("tri-gram table", () => {
   });
 
   test("a small table keeps pairs that are used and forgets those that are not", () => {
-    const table = new TrigramTable({ vocabularySize: 1000, maximumPairs: 8 });
+    const table = new TrigramTable({ vocabSize: 1000, maxPairs: 8 });
     for (let step = 0; step < 200; step++) {
       table.raise(1, 2, 3, 0.1, 3);
       table.raise(4, 5, 6, 0.1, 3);
@@ -133,8 +133,8 @@ describe("tri-gram table", () => {
   test("with eviction, every pair that the table says it has is found, and no other", () => {
     const pairs = fc.array(fc.tuple(fc.nat(30), fc.nat(30)), { maxLength: 300 });
     fc.assert(
-      fc.property(pairs, fc.integer({ min: 1, max: 20 }), (added, maximumPairs) => {
-        const table = new TrigramTable({ vocabularySize: 31, maximumPairs });
+      fc.property(pairs, fc.integer({ min: 1, max: 20 }), (added, maxPairs) => {
+        const table = new TrigramTable({ vocabSize: 31, maxPairs });
         for (const [a, b] of added) {
           table.raise(a, b, (a + b) % 31, 1, 3);
           expect(table.weight(a, b, (a + b) % 31)).toBeGreaterThan(0);
@@ -142,7 +142,7 @@ describe("tri-gram table", () => {
         let found = 0;
         for (let a = 0; a < 31; a++) for (let b = 0; b < 31; b++) if (table.row(a, b) >= 0) found++;
         expect(found).toBe(table.pairs);
-        expect(found).toBe(Math.min(maximumPairs, new Set(added.map(String)).size));
+        expect(found).toBe(Math.min(maxPairs, new Set(added.map(String)).size));
       }),
     );
   });
@@ -150,10 +150,10 @@ describe("tri-gram table", () => {
   test("what was saved comes back; other words are refused and change nothing", () => {
     fc.assert(
       fc.property(documents, fc.array(fc.integer(), { maxLength: 30 }), (texts, words) => {
-        const table = new TrigramTable({ vocabularySize });
-        fillTable(table, countTrigrams(texts, vocabularySize));
+        const table = new TrigramTable({ vocabSize });
+        fillTable(table, countTrigrams(texts, vocabSize));
         table.raise(1, 2, 3, 0.5, 3);
-        const copy = new TrigramTable({ vocabularySize });
+        const copy = new TrigramTable({ vocabSize });
         copy.load(table.save());
         expect(contents(copy)).toEqual(contents(table));
         expect(copy.save()).toEqual(table.save());
@@ -176,16 +176,16 @@ describe("tri-gram table", () => {
   });
 
   test("a pair of the table costs about 150 bytes", () => {
-    const table = new TrigramTable({ vocabularySize: 100_000 });
+    const table = new TrigramTable({ vocabSize: 100_000 });
     for (let pair = 0; pair < 131_072; pair++) table.raise(pair % 999, pair, 1, 0.1, 3);
     expect(table.bytes / table.pairs).toBeLessThan(160);
   });
 
   test("impossible sizes are refused", () => {
     for (const options of [
-      { vocabularySize: 0 },
-      { vocabularySize: 5, maximumPairs: 1.5 },
-      { vocabularySize: 5, successors: 4000 },
+      { vocabSize: 0 },
+      { vocabSize: 5, maxPairs: 1.5 },
+      { vocabSize: 5, successors: 4000 },
     ]) {
       expect(() => new TrigramTable(options)).toThrow(/expected an integer/);
     }

@@ -3,15 +3,15 @@
  *
  * Weights start as relative frequencies of a corpus, or from nothing, and are raised for what the
  * model writes; they are scores, not probabilities, once that has happened. Rows live in typed
- * arrays behind a hash of the pair; beyond `maximumPairs` rows, pairs that were not used for long
+ * arrays behind a hash of the pair; beyond `maxPairs` rows, pairs that were not used for long
  * make room.
  */
 import { JetonError } from "../../core/index.ts";
 
 export interface TrigramTableOptions {
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   /** Most pairs, about 150 bytes each. Default 131,072. */
-  readonly maximumPairs?: number;
+  readonly maxPairs?: number;
   /** Successors that a full row is cut back to, the heaviest ones. Default 12. */
   readonly successors?: number;
 }
@@ -22,8 +22,8 @@ const firstRows = 1024;
 
 /** Successors of pairs of tokens, heaviest first. */
 export class TrigramTable {
-  readonly vocabularySize: number;
-  readonly maximumPairs: number;
+  readonly vocabSize: number;
+  readonly maxPairs: number;
   /** Most successors that a row may hold. */
   readonly width: number;
   readonly #successors: number;
@@ -41,10 +41,10 @@ export class TrigramTable {
 
   /** @throws JetonError `trigram-table-invalid` */
   constructor(options: TrigramTableOptions) {
-    const { vocabularySize, maximumPairs = 131_072, successors = 12 } = options;
+    const { vocabSize, maxPairs = 131_072, successors = 12 } = options;
     for (const [name, value, most] of [
-      ["vocabularySize", vocabularySize, 2 ** 26],
-      ["maximumPairs", maximumPairs, 2 ** 24],
+      ["vocabSize", vocabSize, 2 ** 26],
+      ["maxPairs", maxPairs, 2 ** 24],
       ["successors", successors, 200],
     ] as const) {
       if (Number.isInteger(value) && value >= 1 && value <= most) continue;
@@ -53,11 +53,11 @@ export class TrigramTable {
         details: { name, value, most },
       });
     }
-    this.vocabularySize = vocabularySize;
-    this.maximumPairs = maximumPairs;
+    this.vocabSize = vocabSize;
+    this.maxPairs = maxPairs;
     this.width = successors + spill;
     this.#successors = successors;
-    const rows = Math.min(firstRows, maximumPairs);
+    const rows = Math.min(firstRows, maxPairs);
     this.#first = new Int32Array(rows);
     this.#second = new Int32Array(rows);
     this.#counts = new Uint8Array(rows);
@@ -199,7 +199,7 @@ export class TrigramTable {
     const starts = this.#checkedRows(body);
     const weights = new Float32Array(body.slice().buffer);
     this.clear();
-    for (const start of starts.slice(-this.maximumPairs)) {
+    for (const start of starts.slice(-this.maxPairs)) {
       const row = this.#rowFor(body[start]!, body[start + 1]!);
       const count = Math.min(this.width, body[start + 2]!);
       this.#counts[row] = count;
@@ -213,13 +213,13 @@ export class TrigramTable {
   #checkedRows(body: Int32Array): number[] {
     const weights = new Float32Array(body.buffer, body.byteOffset, body.length);
     const isToken = (id: number | undefined): boolean =>
-      id !== undefined && id >= 0 && id < this.vocabularySize;
+      id !== undefined && id >= 0 && id < this.vocabSize;
     const starts: number[] = [];
     const pairs = new Set<number>();
     for (let at = 0; at < body.length; ) {
       const count = body[at + 2] ?? 0;
       const end = at + 3 + 2 * count;
-      const pair = body[at]! * this.vocabularySize + (body[at + 1] ?? 0);
+      const pair = body[at]! * this.vocabSize + (body[at + 1] ?? 0);
       let fits = count >= 1 && count <= 255 && end <= body.length && !pairs.has(pair);
       fits &&= isToken(body[at]) && isToken(body[at + 1]);
       for (let word = at + 3; fits && word < end; word += 2) {
@@ -281,7 +281,7 @@ export class TrigramTable {
   #rowFor(first: number, second: number): number {
     const known = this.row(first, second);
     if (known >= 0) return known;
-    if (this.#rows === this.#first.length && this.#rows < this.maximumPairs) this.#grow();
+    if (this.#rows === this.#first.length && this.#rows < this.maxPairs) this.#grow();
     const row = this.#rows < this.#first.length ? this.#rows++ : this.#evict();
     this.#first[row] = first;
     this.#second[row] = second;
@@ -299,7 +299,7 @@ export class TrigramTable {
   }
 
   #grow(): void {
-    const rows = Math.min(this.maximumPairs, 2 * this.#rows);
+    const rows = Math.min(this.maxPairs, 2 * this.#rows);
     this.#first = grown(this.#first, rows);
     this.#second = grown(this.#second, rows);
     this.#counts = grown(this.#counts, rows);
@@ -341,18 +341,18 @@ export class TrigramTable {
   }
 }
 
-/** Counts of triples: by pair (`first * vocabularySize + second`), then by the token after it. */
+/** Counts of triples: by pair (`first * vocabSize + second`), then by the token after it. */
 export type TrigramCounts = ReadonlyMap<number, ReadonlyMap<number, number>>;
 
 /** Counts all triples of documents of token ids; documents of fewer than three tokens have none. */
 export function countTrigrams(
   documents: Iterable<readonly number[] | Int32Array>,
-  vocabularySize: number,
+  vocabSize: number,
 ): TrigramCounts {
   const counts = new Map<number, Map<number, number>>();
   for (const ids of documents) {
     for (let at = 2; at < ids.length; at++) {
-      const pair = ids[at - 2]! * vocabularySize + ids[at - 1]!;
+      const pair = ids[at - 2]! * vocabSize + ids[at - 1]!;
       let successors = counts.get(pair);
       if (!successors) {
         successors = new Map();
@@ -374,10 +374,10 @@ export function fillTable(table: TrigramTable, counts: TrigramCounts): void {
     for (const count of successors.values()) total += count;
     return { pair, successors, total };
   });
-  if (pairs.length > table.maximumPairs) pairs.sort((a, b) => b.total - a.total);
-  for (const { pair, successors, total } of pairs.slice(0, table.maximumPairs)) {
-    const second = pair % table.vocabularySize;
-    const first = (pair - second) / table.vocabularySize;
+  if (pairs.length > table.maxPairs) pairs.sort((a, b) => b.total - a.total);
+  for (const { pair, successors, total } of pairs.slice(0, table.maxPairs)) {
+    const second = pair % table.vocabSize;
+    const first = (pair - second) / table.vocabSize;
     table.set(
       first,
       second,

@@ -13,7 +13,7 @@ import {
   type Sampling,
   type TokenDistribution,
 } from "../sampler.ts";
-import type { DraftLaws } from "./growing-tree.ts";
+import type { DraftDistributions } from "./growing-tree.ts";
 
 /** Something that drafts: shared by all requests. */
 export interface DraftSource {
@@ -30,7 +30,7 @@ export interface DraftSource {
 /** A source's work on one request. */
 export interface DraftSourceSequence {
   /** Laws for a tree below the last of `ids`: prompt and decided tokens. */
-  lawsBelow(ids: readonly number[]): DraftLaws;
+  distributionsBelow(ids: readonly number[]): DraftDistributions;
   end(): void | Promise<void>;
 }
 
@@ -67,7 +67,7 @@ export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}):
     name: draft.name,
     begin(request, sampling) {
       const wanted = options.candidates ?? (isGreedy(request.sampling) ? 16 : 64);
-      const candidates = Math.min(wanted, 64, draft.config.vocabularySize);
+      const candidates = Math.min(wanted, 64, draft.config.vocabSize);
       const topK = sampling.topK > 0 ? Math.min(sampling.topK, candidates) : candidates;
       return new ModelDraftSequence(draft, { ...sampling, topK });
     },
@@ -83,7 +83,7 @@ class ModelDraftSequence implements DraftSourceSequence {
   #seenLength = 0;
   /** Length of the text that the last tree was for, and the laws below it by path. */
   #treeLength = 0;
-  readonly #laws = new Map<string, TokenDistribution>();
+  readonly #distributions = new Map<string, TokenDistribution>();
   #opening: Promise<OpenSequence> | undefined;
   #ended = false;
 
@@ -93,24 +93,24 @@ class ModelDraftSequence implements DraftSourceSequence {
     this.#wanted = rowRequest(sampling);
   }
 
-  lawsBelow(ids: readonly number[]): DraftLaws {
+  distributionsBelow(ids: readonly number[]): DraftDistributions {
     if (this.#sampling.repetitionPenalty !== 1) {
       for (; this.#seenLength < ids.length; this.#seenLength++) {
         this.#seen.add(ids[this.#seenLength]!);
       }
     }
     // Whoever asks again for the same text, for a tree of another size, gets what is known.
-    if (this.#treeLength !== ids.length) this.#laws.clear();
+    if (this.#treeLength !== ids.length) this.#distributions.clear();
     this.#treeLength = ids.length;
     return {
       after: async (nodes, tree) => {
         const keys = nodes.map((node) => pathTo(node, tree).join(" "));
-        const missing = nodes.filter((_, at) => !this.#laws.has(keys[at]!));
+        const missing = nodes.filter((_, at) => !this.#distributions.has(keys[at]!));
         const found = missing.length === 0 ? [] : await this.#ask(ids, missing, tree);
         for (const [at, node] of missing.entries()) {
-          this.#laws.set(keys[nodes.indexOf(node)]!, found[at]!);
+          this.#distributions.set(keys[nodes.indexOf(node)]!, found[at]!);
         }
-        return keys.map((key) => this.#laws.get(key)!);
+        return keys.map((key) => this.#distributions.get(key)!);
       },
     };
   }
@@ -131,7 +131,7 @@ class ModelDraftSequence implements DraftSourceSequence {
     if (this.#ended || ids.length > contextLength) return none;
     const sequence = await this.#open(ids);
     if (!sequence) return none;
-    if (nodes[0] === -1) return [await this.#rootLaw(sequence, ids)];
+    if (nodes[0] === -1) return [await this.#rootDistribution(sequence, ids)];
     const rows = rowsBetween(nodes, tree.parents);
     if (sequence.length + rows.length > contextLength) return none;
     const rowOf = new Map(rows.map((node, row) => [node, row]));
@@ -142,7 +142,7 @@ class ModelDraftSequence implements DraftSourceSequence {
       commit: false,
       ...this.#wanted,
     });
-    return nodes.map((node) => this.#law(result, rowOf.get(node)!, pathTo(node, tree)));
+    return nodes.map((node) => this.#distribution(result, rowOf.get(node)!, pathTo(node, tree)));
   }
 
   /** The draft's sequence; undefined while others hold all of its slots: waiting would cost more. */
@@ -154,7 +154,10 @@ class ModelDraftSequence implements DraftSourceSequence {
   }
 
   /** Takes what was decided since the last tree into the cache. */
-  async #rootLaw(sequence: OpenSequence, ids: readonly number[]): Promise<TokenDistribution> {
+  async #rootDistribution(
+    sequence: OpenSequence,
+    ids: readonly number[],
+  ): Promise<TokenDistribution> {
     // A cache that knew the whole text still has to say what follows it.
     if (sequence.length >= ids.length) await sequence.truncate(ids.length - 1);
     const rest = ids.slice(sequence.length);
@@ -163,10 +166,10 @@ class ModelDraftSequence implements DraftSourceSequence {
       results: "last",
       ...this.#wanted,
     });
-    return this.#law(result, 0, []);
+    return this.#distribution(result, 0, []);
   }
 
-  #law(result: StepResult, row: number, path: readonly number[]): TokenDistribution {
+  #distribution(result: StepResult, row: number, path: readonly number[]): TokenDistribution {
     const penalized = this.#sampling.repetitionPenalty !== 1;
     const seen = penalized ? new Set([...this.#seen, ...path]) : this.#seen;
     return rowDistribution(result, row, this.#sampling, seen);

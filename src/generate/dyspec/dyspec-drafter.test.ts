@@ -4,9 +4,9 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterLaw, testDrafterLaw } from "../testing/drafter-law.ts";
+import { describeDrafterDistribution, testDrafterDistribution } from "../testing/drafter-law.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
-import { pruneAfterDrawing } from "./reproduction-pruned.ts";
+import { pruneAfterSampling } from "./reproduction-pruned.ts";
 
 const data = process.env["JETON_DATA"];
 const folder = data ? join(data, "models/tinystories-260k") : "";
@@ -53,21 +53,21 @@ describeDrafter({
   open: (model) => createDyspecDrafter(model, { draft: ngrams(model), children: "best" }),
 });
 
-describeDrafterLaw({
+describeDrafterDistribution({
   name: "dyspec",
   open: (model, draft) => createDyspecDrafter(model, { draft }),
 });
-describeDrafterLaw({
+describeDrafterDistribution({
   name: "dyspec by layer, calibrated",
   open: (model, draft) =>
     createDyspecDrafter(model, { draft, algorithm: "by-layer", calibrate: true }),
 });
 
 test("a tree that is pruned after drawing changes the law, and the test sees it", async () => {
-  const result = await testDrafterLaw(
+  const result = await testDrafterDistribution(
     {
       name: "dyspec, pruned",
-      open: (model, draft) => pruneAfterDrawing(createDyspecDrafter(model, { draft }), 0.15),
+      open: (model, draft) => pruneAfterSampling(createDyspecDrafter(model, { draft }), 0.15),
     },
     { runs: 4000, sampling: { temperature: 1 } },
   );
@@ -77,14 +77,14 @@ test("a tree that is pruned after drawing changes the law, and the test sees it"
 describe.skipIf(!available)("dyspec on tinystories-260k", () => {
   test("a draft that is the model itself is followed to the end of every path", async () => {
     const model = await loadModel(folder, { format: "f32", threads: 1, slots: 2 });
-    const drafter = createDyspecDrafter(model, { draft: model, maximumDepth: 4, maximumNodes: 8 });
+    const drafter = createDyspecDrafter(model, { draft: model, maxDepth: 4, maxNodes: 8 });
     for (const temperature of [0, 1]) {
       const { drafting } = await complete(model, "Once upon a time", {
         temperature,
         seed: 2,
         drafter,
         maxTokens: 41,
-        ignoreEndOfSequence: true,
+        ignoreEos: true,
       });
       // Of drawn siblings the first is always accepted; of the best tokens the first is the choice.
       const refusals = drafting!.byDepth.filter(({ tried, accepted }) => tried > accepted);

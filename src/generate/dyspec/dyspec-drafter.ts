@@ -3,11 +3,7 @@
  * often the draft's confidence comes true.
  */
 import type { LoadedModel } from "../../model/index.ts";
-import {
-  type AcceptanceTable,
-  createAcceptanceTable,
-  observeVerdict,
-} from "../acceptance-table.ts";
+import { type CalibrationMap, createCalibrationMap, observeVerdict } from "../acceptance-table.ts";
 import { checkDraftVocabulary } from "../draft-vocabulary.ts";
 import {
   type DraftContext,
@@ -23,7 +19,7 @@ import { invalidState, openState, sealState, tokenizerKey } from "../drafter-sta
 import { isGreedy, type Sampling } from "../sampler.ts";
 import { type DraftSource, type DraftSourceSequence, modelDraft } from "./draft-source.ts";
 import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
-import type { DraftLaws, DynamicTree } from "./growing-tree.ts";
+import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 
 export interface DyspecOptions {
   /** What drafts: a smaller model with the same vocabulary, or any other source of laws. */
@@ -36,9 +32,9 @@ export interface DyspecOptions {
   /** Of `"by-layer"`. Default: one over the most nodes that a tree may have. */
   readonly threshold?: number;
   /** Most nodes of a tree, below what the loop allows. Default 32. */
-  readonly maximumNodes?: number;
+  readonly maxNodes?: number;
   /** Most nodes on a path, which is about the number of passes of the draft. Default 8. */
-  readonly maximumDepth?: number;
+  readonly maxDepth?: number;
   /** Order in which places are filled; see `GrowOptions`. Default with `calibrate`: `"gain"`. */
   readonly order?: GrowOptions["order"];
   /**
@@ -61,10 +57,10 @@ export interface TreeDrafterParts {
   readonly runsModel?: boolean;
   readonly children: "drawn" | "best";
   readonly draftTemperature: number;
-  readonly maximumNodes: number;
-  readonly maximumDepth: number;
+  readonly maxNodes: number;
+  readonly maxDepth: number;
   /** @param options limits, randomness and, where calibrated, chances of acceptance */
-  readonly grow: (laws: DraftLaws, options: GrowOptions) => Promise<DynamicTree>;
+  readonly grow: (distributions: DraftDistributions, options: GrowOptions) => Promise<DynamicTree>;
   /** Learned chances of acceptance for requests that are greedy, and for those that sample. */
   readonly calibration?: Readonly<Record<"greedy" | "sampled", RankTables>>;
 }
@@ -74,12 +70,12 @@ export interface TreeDrafterParts {
  * first is accepted as often as both laws overlap, however improbable it is; the next only has what the
  * first left.
  */
-type RankTables = readonly [AcceptanceTable, AcceptanceTable, AcceptanceTable];
+type RankTables = readonly [CalibrationMap, CalibrationMap, CalibrationMap];
 
 const rankTables = (): RankTables => [
-  createAcceptanceTable(),
-  createAcceptanceTable(),
-  createAcceptanceTable(),
+  createCalibrationMap(),
+  createCalibrationMap(),
+  createCalibrationMap(),
 ];
 
 /**
@@ -105,14 +101,14 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
     runsModel: "openSequence" in options.draft,
     children: options.children ?? "drawn",
     draftTemperature: options.draftTemperature ?? 1,
-    maximumNodes: options.maximumNodes ?? 32,
-    maximumDepth: options.maximumDepth ?? 8,
-    grow: (laws, limits) =>
+    maxNodes: options.maxNodes ?? 32,
+    maxDepth: options.maxDepth ?? 8,
+    grow: (distributions, limits) =>
       algorithm === "best-first"
-        ? growTree(laws, { ...limits, ...(order && { order }) })
-        : growTreeByLayer(laws, {
+        ? growTree(distributions, { ...limits, ...(order && { order }) })
+        : growTreeByLayer(distributions, {
             ...limits,
-            threshold: threshold ?? 1 / limits.maximumNodes,
+            threshold: threshold ?? 1 / limits.maxNodes,
           }),
     ...(calibrate && { calibration }),
   });
@@ -175,7 +171,7 @@ export function createTreeDrafter(parts: TreeDrafterParts): Drafter {
 class TreeDraftSequence implements DraftSequence {
   readonly #parts: TreeDrafterParts;
   readonly #sampling: Sampling;
-  readonly #draws: boolean;
+  readonly #samples: boolean;
   readonly #source: DraftSourceSequence;
   readonly #calibration: RankTables | undefined;
   #last: DynamicTree | undefined;
@@ -189,19 +185,19 @@ class TreeDraftSequence implements DraftSequence {
       : sampling;
     this.#parts = parts;
     this.#sampling = sampling;
-    this.#draws = !greedy && parts.children === "drawn";
+    this.#samples = !greedy && parts.children === "drawn";
     this.#source = parts.source.begin(request, shaping);
-    this.#calibration = parts.calibration?.[this.#draws ? "sampled" : "greedy"];
+    this.#calibration = parts.calibration?.[this.#samples ? "sampled" : "greedy"];
   }
 
   async propose(context: DraftContext): Promise<DraftTree> {
-    const { grow, maximumNodes, maximumDepth } = this.#parts;
+    const { grow, maxNodes, maxDepth } = this.#parts;
     const calibration = this.#calibration;
-    const tree = await grow(this.#source.lawsBelow(context.ids), {
-      maximumNodes: Math.min(maximumNodes, context.maximumNodes),
-      maximumDepth: Math.min(maximumDepth, context.maximumDepth),
-      leastGain: context.leastExpected,
-      ...(this.#draws && { random: draftRandom(this.#sampling, context) }),
+    const tree = await grow(this.#source.distributionsBelow(context.ids), {
+      maxNodes: Math.min(maxNodes, context.maxNodes),
+      maxDepth: Math.min(maxDepth, context.maxDepth),
+      minGain: context.minAcceptanceProbability,
+      ...(this.#samples && { random: draftRandom(this.#sampling, context) }),
       ...(calibration && {
         acceptance: (chance: number, rank: number) =>
           calibration[Math.min(rank, calibration.length - 1)]!.estimate(chance),

@@ -3,21 +3,21 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import type { TokenDistribution } from "../sampler.ts";
 import { growTree, growTreeByLayer } from "./dyspec.ts";
-import type { DraftLaws, DynamicTree } from "./growing-tree.ts";
+import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 
 /** A draft whose laws are a function of the path alone. */
-function keyedDraft(seed: number, vocabulary: number, sharpness: number): DraftLaws {
+function keyedDraft(seed: number, vocabulary: number, sharpness: number): DraftDistributions {
   return {
     after: (nodes, tree) =>
       nodes.map((node) => {
         const path: number[] = [];
         for (let at = node; at !== -1; at = tree.parents[at]!) path.push(tree.ids[at]!);
-        return randomLaw(createRandom(seed, ...path), vocabulary, sharpness);
+        return randomDistribution(createRandom(seed, ...path), vocabulary, sharpness);
       }),
   };
 }
 
-function randomLaw(
+function randomDistribution(
   random: { uniform(): number },
   size: number,
   sharpness: number,
@@ -45,7 +45,7 @@ const setting = fc.record({
   seed: fc.nat(),
   vocabulary: fc.integer({ min: 1, max: 9 }),
   sharpness: fc.double({ min: 0.5, max: 8, noNaN: true }),
-  maximumNodes: fc.integer({ min: 1, max: 40 }),
+  maxNodes: fc.integer({ min: 1, max: 40 }),
   sampled: fc.boolean(),
   order: fc.constantFrom("reach" as const, "gain" as const),
 });
@@ -53,7 +53,7 @@ type Setting = typeof setting extends fc.Arbitrary<infer T> ? T : never;
 
 const grow = (given: Setting, more: object = {}): Promise<DynamicTree> =>
   growTree(keyedDraft(given.seed, given.vocabulary, given.sharpness), {
-    maximumNodes: given.maximumNodes,
+    maxNodes: given.maxNodes,
     order: given.order,
     ...(given.sampled && { random: createRandom(given.seed, "draws") }),
     ...more,
@@ -64,7 +64,7 @@ describe("growing by expected acceptance", () => {
     await fc.assert(
       fc.asyncProperty(setting, async (given) => {
         const tree = await grow(given);
-        expect(tree.ids.length).toBeLessThanOrEqual(given.maximumNodes);
+        expect(tree.ids.length).toBeLessThanOrEqual(given.maxNodes);
         const left = new Map<number, number>();
         const siblings = new Map<number, Set<number>>();
         for (const [node, parent] of tree.parents.entries()) {
@@ -73,10 +73,11 @@ describe("growing by expected acceptance", () => {
           expect(seen.has(tree.ids[node]!)).toBe(false);
           siblings.set(parent, seen.add(tree.ids[node]!));
           // v = v0 + v1: what a node does not take is left for its next sibling.
-          const reach = left.get(parent) ?? (parent === -1 ? 1 : tree.expected[parent]!);
+          const reach =
+            left.get(parent) ?? (parent === -1 ? 1 : tree.acceptanceProbabilities[parent]!);
           expect(tree.reaches[node]).toBeCloseTo(reach, 12);
-          expect(tree.expected[node]).toBeCloseTo(reach * tree.chances[node]!, 12);
-          left.set(parent, reach - tree.expected[node]!);
+          expect(tree.acceptanceProbabilities[node]).toBeCloseTo(reach * tree.chances[node]!, 12);
+          left.set(parent, reach - tree.acceptanceProbabilities[node]!);
         }
       }),
     );
@@ -98,9 +99,9 @@ describe("growing by expected acceptance", () => {
     // "parent"; the greedy one by gain must have the largest sum of expected acceptances.
     for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
       const draft = keyedDraft(seed, 3, 2);
-      for (const maximumNodes of [1, 2, 3, 4, 5]) {
-        const tree = await growTree(draft, { maximumNodes, order: "gain" });
-        expect(sum(tree.expected)).toBeCloseTo(await bestValue(draft, maximumNodes), 10);
+      for (const maxNodes of [1, 2, 3, 4, 5]) {
+        const tree = await growTree(draft, { maxNodes, order: "gain" });
+        expect(sum(tree.acceptanceProbabilities)).toBeCloseTo(await bestValue(draft, maxNodes), 10);
       }
     }
   });
@@ -110,14 +111,14 @@ describe("growing by expected acceptance", () => {
       fc.asyncProperty(setting, async (given) => {
         const draft = keyedDraft(given.seed, given.vocabulary, given.sharpness);
         const asked: number[] = [];
-        const counting: DraftLaws = {
+        const counting: DraftDistributions = {
           after(nodes, tree) {
             asked.push(nodes.length);
             return draft.after(nodes, tree);
           },
         };
         const random = given.sampled ? { random: createRandom(given.seed, "draws") } : {};
-        const options = { maximumNodes: given.maximumNodes, order: given.order, ...random };
+        const options = { maxNodes: given.maxNodes, order: given.order, ...random };
         const tree = await growTree(counting, options);
         const eager = await growNodeByNode(draft, options);
         expect(paths(tree)).toEqual(eager);
@@ -134,10 +135,10 @@ describe("growing by expected acceptance", () => {
       fc.asyncProperty(uncertain, async (given) => {
         const random = given.sampled ? { random: createRandom(given.seed, "draws") } : {};
         const draft = keyedDraft(given.seed, given.vocabulary, Math.min(3, given.sharpness));
-        const { maximumNodes } = given;
-        const tree = await growTree(draft, { maximumNodes, order: "reach", ...random });
+        const { maxNodes } = given;
+        const tree = await growTree(draft, { maxNodes, order: "reach", ...random });
         const threshold = tree.reaches.at(-1)! - 1e-12;
-        const layered = await growTreeByLayer(draft, { maximumNodes: 1000, threshold, ...random });
+        const layered = await growTreeByLayer(draft, { maxNodes: 1000, threshold, ...random });
         // A node's last possible child is certain, and opens a place of exactly its own reach:
         // such ties with the threshold may be more than the budget took.
         const clear = layered.reaches.filter((reach) => reach > threshold + 1e-11).length;
@@ -150,18 +151,19 @@ describe("growing by expected acceptance", () => {
 
   test("depth, size and least gain are kept; nothing is asked of the draft in vain", async () => {
     await fc.assert(
-      fc.asyncProperty(setting, fc.integer({ min: 1, max: 4 }), async (given, maximumDepth) => {
-        const tree = await grow(given, { maximumDepth, leastGain: 0.05 });
+      fc.asyncProperty(setting, fc.integer({ min: 1, max: 4 }), async (given, maxDepth) => {
+        const tree = await grow(given, { maxDepth, leastGain: 0.05 });
         const depths: number[] = [];
         for (const parent of tree.parents) depths.push(parent === -1 ? 1 : depths[parent]! + 1);
-        expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maximumDepth);
-        if (!given.sampled) for (const value of tree.expected) expect(value).toBeGreaterThan(0.049);
+        expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maxDepth);
+        if (!given.sampled)
+          for (const value of tree.acceptanceProbabilities) expect(value).toBeGreaterThan(0.049);
         const layered = await growTreeByLayer(
           keyedDraft(given.seed, given.vocabulary, given.sharpness),
-          { maximumNodes: given.maximumNodes, maximumDepth, threshold: 0.02 },
+          { maxNodes: given.maxNodes, maxDepth, threshold: 0.02 },
         );
-        expect(layered.ids.length).toBeLessThanOrEqual(given.maximumNodes);
-        expect(layered.draftCalls).toBeLessThanOrEqual(maximumDepth);
+        expect(layered.ids.length).toBeLessThanOrEqual(given.maxNodes);
+        expect(layered.draftCalls).toBeLessThanOrEqual(maxDepth);
       }),
     );
   });
@@ -171,15 +173,15 @@ describe("growing by expected acceptance", () => {
       fc.asyncProperty(setting, async (given) => {
         const tree = await grow(given);
         if (!given.sampled) {
-          expect(tree.laws).toBeUndefined();
+          expect(tree.draftDistributions).toBeUndefined();
           return;
         }
         const withChildren = new Set(tree.parents);
-        for (const [entry, law] of tree.laws!.entries()) {
-          expect(law !== undefined).toBe(withChildren.has(entry - 1));
+        for (const [entry, distribution] of tree.draftDistributions!.entries()) {
+          expect(distribution !== undefined).toBe(withChildren.has(entry - 1));
         }
         for (const [node, parent] of tree.parents.entries()) {
-          expect(tree.laws![parent + 1]!.ids).toContain(tree.ids[node]);
+          expect(tree.draftDistributions![parent + 1]!.ids).toContain(tree.ids[node]);
         }
       }),
     );
@@ -187,7 +189,7 @@ describe("growing by expected acceptance", () => {
 
   test("siblings are draws without replacement from the law", async () => {
     // The first two children of the root over many seeds, against p(a) * p(b) / (1 - p(a)).
-    const law: TokenDistribution = {
+    const distribution: TokenDistribution = {
       ids: Int32Array.of(4, 7, 9),
       probabilities: Float64Array.of(0.5, 0.3, 0.2),
     };
@@ -195,17 +197,17 @@ describe("growing by expected acceptance", () => {
     const runs = 20_000;
     for (let run = 0; run < runs; run++) {
       const tree = await growTree(
-        { after: (nodes) => nodes.map(() => law) },
-        { maximumNodes: 2, maximumDepth: 1, random: createRandom(run) },
+        { after: (nodes) => nodes.map(() => distribution) },
+        { maxNodes: 2, maxDepth: 1, random: createRandom(run) },
       );
       const pair = tree.ids.join();
       counts.set(pair, (counts.get(pair) ?? 0) + 1);
     }
     let statistic = 0;
-    for (const [i, a] of law.ids.entries()) {
-      for (const [j, b] of law.ids.entries()) {
+    for (const [i, a] of distribution.ids.entries()) {
+      for (const [j, b] of distribution.ids.entries()) {
         if (i === j) continue;
-        const [p, q] = [law.probabilities[i]!, law.probabilities[j]!];
+        const [p, q] = [distribution.probabilities[i]!, distribution.probabilities[j]!];
         const expected = (runs * p * q) / (1 - p);
         statistic += ((counts.get(`${a},${b}`) ?? 0) - expected) ** 2 / expected;
       }
@@ -217,48 +219,48 @@ describe("growing by expected acceptance", () => {
   test("a place's token does not depend on the budget", async () => {
     await fc.assert(
       fc.asyncProperty(setting, async (given) => {
-        const small = await grow({ ...given, sampled: true, maximumNodes: 6 });
-        const large = new Set(paths(await grow({ ...given, sampled: true, maximumNodes: 30 })));
+        const small = await grow({ ...given, sampled: true, maxNodes: 6 });
+        const large = new Set(paths(await grow({ ...given, sampled: true, maxNodes: 30 })));
         for (const path of paths(small)) expect(large.has(path)).toBe(true);
       }),
     );
   });
 
   test("a learned acceptance moves the budget where it pays", async () => {
-    const law: TokenDistribution = {
+    const distribution: TokenDistribution = {
       ids: Int32Array.of(1, 2, 3),
       probabilities: Float64Array.of(0.4, 0.35, 0.25),
     };
-    const draft: DraftLaws = { after: (nodes) => nodes.map(() => law) };
-    const plain = await growTree(draft, { maximumNodes: 6, order: "gain" });
+    const draft: DraftDistributions = { after: (nodes) => nodes.map(() => distribution) };
+    const autoregressive = await growTree(draft, { maxNodes: 6, order: "gain" });
     const sure = await growTree(draft, {
-      maximumNodes: 6,
+      maxNodes: 6,
       order: "gain",
       acceptance: (chance) => Math.min(0.99, chance * 2.4),
     });
-    expect(plain.parents.filter((parent) => parent === -1).length).toBeGreaterThan(1);
+    expect(autoregressive.parents.filter((parent) => parent === -1).length).toBeGreaterThan(1);
     expect(sure.parents).toEqual([-1, 0, 1, 2, 3, 4]);
   });
 
   test("an empty law closes its node", async () => {
     const empty: TokenDistribution = { ids: new Int32Array(0), probabilities: new Float64Array(0) };
-    const tree = await growTree({ after: () => [empty] }, { maximumNodes: 5 });
+    const tree = await growTree({ after: () => [empty] }, { maxNodes: 5 });
     expect(tree.ids).toEqual([]);
   });
 });
 
 /** Largest sum of expected acceptances over all trees of `size` nodes, by trying every one. */
-async function bestValue(draft: DraftLaws, size: number): Promise<number> {
+async function bestValue(draft: DraftDistributions, size: number): Promise<number> {
   let best = 0;
-  const laws = new Map<string, TokenDistribution>();
-  const lawAfter = async (path: readonly number[]): Promise<TokenDistribution> => {
+  const distributions = new Map<string, TokenDistribution>();
+  const distributionAfter = async (path: readonly number[]): Promise<TokenDistribution> => {
     const name = path.join("/");
-    const known = laws.get(name);
+    const known = distributions.get(name);
     if (known) return known;
     const tree = { ids: path, parents: path.map((_, at) => at - 1) };
-    const law = byRank((await draft.after([path.length - 1], tree))[0]!);
-    laws.set(name, law);
-    return law;
+    const distribution = byRank((await draft.after([path.length - 1], tree))[0]!);
+    distributions.set(name, distribution);
+    return distribution;
   };
   const visit = async (
     open: { path: number[]; rank: number; reach: number; left: number }[],
@@ -268,8 +270,8 @@ async function bestValue(draft: DraftLaws, size: number): Promise<number> {
     best = Math.max(best, value);
     if (nodes === size) return;
     for (const [at, place] of open.entries()) {
-      const law = await lawAfter(place.path);
-      const probability = law.probabilities[place.rank];
+      const distribution = await distributionAfter(place.path);
+      const probability = distribution.probabilities[place.rank];
       if (probability === undefined) continue;
       const gain = (place.reach * probability) / place.left;
       // Places before this one stay empty for good, so that every tree is visited once.
@@ -281,7 +283,7 @@ async function bestValue(draft: DraftLaws, size: number): Promise<number> {
           reach: place.reach - gain,
           left: place.left - probability,
         },
-        { path: [...place.path, law.ids[place.rank]!], rank: 0, reach: gain, left: 1 },
+        { path: [...place.path, distribution.ids[place.rank]!], rank: 0, reach: gain, left: 1 },
       ];
       await visit(rest, nodes + 1, value + gain);
     }
@@ -301,54 +303,56 @@ function byRank({ ids, probabilities }: TokenDistribution): TokenDistribution {
 
 /** Algorithm 1 as the paper writes it: the draft is asked for each node as soon as it exists. */
 async function growNodeByNode(
-  draft: DraftLaws,
+  draft: DraftDistributions,
   options: {
-    maximumNodes: number;
+    maxNodes: number;
     order: "reach" | "gain";
     random?: ReturnType<typeof createRandom>;
   },
 ): Promise<string[]> {
   interface Place {
     path: number[];
-    law: Map<number, number>;
+    distribution: Map<number, number>;
     reach: number;
     stream: ReturnType<typeof createRandom> | undefined;
   }
   const place = async (path: number[], reach: number): Promise<Place> => {
-    const law = (
+    const distribution = (
       await draft.after([path.length - 1], { ids: path, parents: path.map((_, at) => at - 1) })
     )[0]!;
     return {
       path,
       reach,
-      law: new Map(Array.from(law.ids, (id, at) => [id, law.probabilities[at]!])),
+      distribution: new Map(
+        Array.from(distribution.ids, (id, at) => [id, distribution.probabilities[at]!]),
+      ),
       stream: options.random?.fork(path.map((id) => ` ${id}`).join("")),
     };
   };
-  const key = ({ law, reach }: Place): number => {
-    const mass = sum([...law.values()]);
-    if (law.size === 0) return 0;
+  const key = ({ distribution, reach }: Place): number => {
+    const mass = sum([...distribution.values()]);
+    if (distribution.size === 0) return 0;
     if (options.order === "reach") return reach;
-    if (!options.random) return (reach * Math.max(...law.values())) / mass;
-    return reach * sum([...law.values()].map((p) => (p / mass) ** 2));
+    if (!options.random) return (reach * Math.max(...distribution.values())) / mass;
+    return reach * sum([...distribution.values()].map((p) => (p / mass) ** 2));
   };
   const open = [await place([], 1)];
   const names: string[] = [];
-  while (names.length < options.maximumNodes) {
+  while (names.length < options.maxNodes) {
     const [at] = [...open.keys()].sort((a, b) => key(open[b]!) - key(open[a]!) || a - b);
     const top = at === undefined ? undefined : open[at]!;
     if (!top || key(top) === 0) break;
-    const mass = sum([...top.law.values()]);
+    const mass = sum([...top.distribution.values()]);
     const { stream } = top;
     let chosen: number | undefined;
     let draw = (stream?.uniform() ?? 0) * mass;
-    for (const [id, p] of top.law) {
+    for (const [id, p] of top.distribution) {
       if (stream && chosen !== undefined && draw < 0) break;
-      if (stream || chosen === undefined || p > top.law.get(chosen)!) chosen = id;
+      if (stream || chosen === undefined || p > top.distribution.get(chosen)!) chosen = id;
       draw -= p;
     }
-    const gain = (top.reach * top.law.get(chosen!)!) / mass;
-    top.law.delete(chosen!);
+    const gain = (top.reach * top.distribution.get(chosen!)!) / mass;
+    top.distribution.delete(chosen!);
     open.splice(at!, 1);
     open.push({ ...top, reach: top.reach - gain });
     const path = [...top.path, chosen!];

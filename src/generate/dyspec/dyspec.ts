@@ -5,21 +5,21 @@
  * The hypothesis: a drafted token is accepted about as often as the draft thought it probable. So the
  * chance that verification ever tests a place of the tree is a product of draft probabilities, and a
  * budget of nodes is best spent on the places with the largest chance. Names here and in the paper:
- * `reach` is v, the remaining law of a node is R, `threshold` is theta, `maximumNodes` is N.
+ * `reach` is v, the remaining law of a node is R, `threshold` is theta, `maxNodes` is N.
  *
  * Children are drawn from the remaining law, without replacement, *after* the place was chosen:
  * nothing that decides about a place knows the token that will be drawn there, and no drawn token is
  * ever dropped. That is what keeps verification exact under sampling.
  */
 import type { Random } from "../../core/index.ts";
-import { LargestFirst } from "../largest-first.ts";
-import { type DraftLaws, type DynamicTree, GrowingTree } from "./growing-tree.ts";
+import { MaxHeap } from "../largest-first.ts";
+import { type DraftDistributions, type DynamicTree, GrowingTree } from "./growing-tree.ts";
 
 export interface GrowOptions {
   /** Most nodes of the tree (N). */
-  readonly maximumNodes: number;
+  readonly maxNodes: number;
   /** Most nodes on a path. Default: no limit. */
-  readonly maximumDepth?: number;
+  readonly maxDepth?: number;
   /**
    * Draws the children; its stream is forked by path, so that a place gets the same token whatever
    * the order in which the tree grows. Absent: children are the most probable tokens in order.
@@ -33,7 +33,7 @@ export interface GrowOptions {
    */
   readonly order?: "reach" | "gain";
   /** Places whose gain is below are left empty. Default 0. */
-  readonly leastGain?: number;
+  readonly minGain?: number;
   /**
    * From a draft probability, and the number of earlier siblings that were refused before it is
    * tested, to a probability of acceptance. Default: the draft probability.
@@ -47,7 +47,7 @@ export interface GrowByLayerOptions extends GrowOptions {
 }
 
 /**
- * Algorithm 1: fills the place with the largest key until the tree has `maximumNodes` nodes.
+ * Algorithm 1: fills the place with the largest key until the tree has `maxNodes` nodes.
  *
  * With `order: "reach"` places are filled in order of non-increasing reach, and the tree has the
  * largest sum of expected acceptances of all trees of its size. The paper asks the draft once per
@@ -56,8 +56,11 @@ export interface GrowByLayerOptions extends GrowOptions {
  * tree is filled anew. Laws and draws belong to paths, so the last filling, which meets no unknown
  * node, is the tree of the paper, in about as many passes as it has layers.
  */
-export async function growTree(laws: DraftLaws, options: GrowOptions): Promise<DynamicTree> {
-  const tree = new GrowingTree(laws, options);
+export async function growTree(
+  distributions: DraftDistributions,
+  options: GrowOptions,
+): Promise<DynamicTree> {
+  const tree = new GrowingTree(distributions, options);
   for (;;) {
     const unknown = fillPlaces(tree, options);
     if (unknown.length === 0) return tree.finish();
@@ -68,30 +71,30 @@ export async function growTree(laws: DraftLaws, options: GrowOptions): Promise<D
 
 /** Fills an empty tree; gives the nodes whose laws were missing when their first place came up. */
 function fillPlaces(tree: GrowingTree, options: GrowOptions): number[] {
-  const { maximumNodes, maximumDepth = Infinity, leastGain = 0 } = options;
+  const { maxNodes, maxDepth = Infinity, minGain = 0 } = options;
   const order = options.order ?? (options.random ? "reach" : "gain");
   const unknown: number[] = [];
-  const open = new LargestFirst<Place>();
+  const open = new MaxHeap<Place>();
   const offer = (node: number, reach: number): void => {
     // Until its law is known, a place promises at most its reach.
     const key = order === "gain" && tree.knows(node) ? tree.gain(node, reach) : reach;
     open.push(key, { node, reach });
   };
   offer(-1, 1);
-  while (tree.size + unknown.length < maximumNodes) {
+  while (tree.size + unknown.length < maxNodes) {
     const place = open.pop();
     if (!place) break;
     const { node, reach } = place;
     if (!tree.knows(node)) {
-      if (reach >= leastGain) unknown.push(node);
+      if (reach >= minGain) unknown.push(node);
       continue;
     }
     const gain = tree.gain(node, reach);
-    if (gain === 0 || gain < leastGain) continue;
+    if (gain === 0 || gain < minGain) continue;
     const child = tree.add(node, reach);
     const accepted = tree.expected[child]!;
     offer(node, reach - accepted);
-    if (tree.depthOf(child) < maximumDepth) offer(child, accepted);
+    if (tree.depthOf(child) < maxDepth) offer(child, accepted);
   }
   return unknown;
 }
@@ -108,26 +111,26 @@ interface Place {
  * at least `threshold`; children whose own chance falls below it stay in the tree as leaves.
  */
 export async function growTreeByLayer(
-  laws: DraftLaws,
+  distributions: DraftDistributions,
   options: GrowByLayerOptions,
 ): Promise<DynamicTree> {
-  const { threshold, maximumNodes, maximumDepth = Infinity, leastGain = 0 } = options;
-  const tree = new GrowingTree(laws, options);
+  const { threshold, maxNodes, maxDepth = Infinity, minGain = 0 } = options;
+  const tree = new GrowingTree(distributions, options);
   let layer = [-1];
-  for (let depth = 1; layer.length > 0 && depth <= maximumDepth; depth++) {
+  for (let depth = 1; layer.length > 0 && depth <= maxDepth; depth++) {
     await tree.ask(layer);
     const next: number[] = [];
     for (const node of layer) {
       let reach = node === -1 ? 1 : tree.expected[node]!;
-      while (reach >= threshold && tree.size < maximumNodes) {
+      while (reach >= threshold && tree.size < maxNodes) {
         const gain = tree.gain(node, reach);
-        if (gain === 0 || gain < leastGain) break;
+        if (gain === 0 || gain < minGain) break;
         const child = tree.add(node, reach);
         reach -= tree.expected[child]!;
         if (tree.expected[child]! >= threshold) next.push(child);
       }
     }
-    if (tree.size >= maximumNodes) break;
+    if (tree.size >= maxNodes) break;
     layer = next;
   }
   return tree.finish();

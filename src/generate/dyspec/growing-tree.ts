@@ -7,7 +7,7 @@ import type { DraftTree } from "../drafter.ts";
 import type { TokenDistribution } from "../sampler.ts";
 
 /** Laws of the next token after nodes of a tree that is still growing. */
-export interface DraftLaws {
+export interface DraftDistributions {
   /**
    * The draft's laws after each of `nodes`; -1 is the root, always asked for alone and first. One
    * call is one pass of the draft. A law without tokens closes its node.
@@ -23,7 +23,7 @@ export interface DynamicTree extends DraftTree {
   readonly ids: readonly number[];
   readonly parents: readonly number[];
   /** Estimated probability that each node is accepted. */
-  readonly expected: readonly number[];
+  readonly acceptanceProbabilities: readonly number[];
   /** Reach of each node's place: expected probability that the node is tested at all. */
   readonly reaches: readonly number[];
   /** Remaining probability of each node's token when it was chosen: `R[y]`. */
@@ -36,7 +36,7 @@ export interface DynamicTree extends DraftTree {
 
 /** A path that the draft was asked about, or that was on the way. */
 interface KnownPath {
-  law: KnownLaw | undefined;
+  distribution: KnownDistribution | undefined;
   /** One token longer. */
   readonly longer: Map<number, KnownPath>;
 }
@@ -46,14 +46,14 @@ interface KnownPath {
  * without replacement. Which they are depends on the path alone: a tree that is grown again from the
  * root finds them here.
  */
-interface KnownLaw {
-  readonly law: TokenDistribution;
+interface KnownDistribution {
+  readonly distribution: TokenDistribution;
   /** Indices of the tokens that have a probability, the most probable first. */
   readonly ranking: Int32Array;
   /** Probability of the tokens from each rank on. */
   readonly tails: Float64Array;
   /** The stream of draws below the path, where children are drawn. */
-  readonly draws: Draws | undefined;
+  readonly samples: Samples | undefined;
   readonly choices: Choice[];
   /** By number of earlier children: chance that one more is accepted, before it is known which. */
   readonly gains: number[];
@@ -69,7 +69,7 @@ interface Choice {
 }
 
 /** The stream of draws below a node, and what they took. */
-interface Draws {
+interface Samples {
   readonly random: Random;
   /** By index of the law: 1 for tokens that were drawn. */
   readonly taken: Uint8Array;
@@ -90,10 +90,10 @@ export class GrowingTree {
   readonly #ranks: number[] = [];
   readonly #depths: number[] = [];
   /** By node + 1, like what is below. */
-  readonly #paths: KnownPath[] = [{ law: undefined, longer: new Map() }];
+  readonly #paths: KnownPath[] = [{ distribution: undefined, longer: new Map() }];
   /** Children of each node so far. */
   readonly #children: number[] = [];
-  readonly #source: DraftLaws;
+  readonly #source: DraftDistributions;
   readonly #random: Random | undefined;
   readonly #acceptance: (chance: number, rank: number) => number;
   #draftCalls = 0;
@@ -103,7 +103,7 @@ export class GrowingTree {
    *   `acceptance` maps a draft probability and a number of earlier siblings to one of acceptance
    */
   constructor(
-    source: DraftLaws,
+    source: DraftDistributions,
     options: {
       readonly random?: Random;
       readonly acceptance?: (chance: number, rank: number) => number;
@@ -124,20 +124,26 @@ export class GrowingTree {
 
   /** Whether the law after a node is known. */
   knows(node: number): boolean {
-    return this.#paths[node + 1]!.law !== undefined;
+    return this.#paths[node + 1]!.distribution !== undefined;
   }
 
   /** Asks the draft for the laws after `nodes`. */
   async ask(nodes: readonly number[]): Promise<void> {
     this.#draftCalls++;
-    const laws = await this.#source.after(nodes, this);
+    const distributions = await this.#source.after(nodes, this);
     for (const [index, node] of nodes.entries()) {
-      const law = laws[index]!;
-      const draws = this.#random && {
+      const distribution = distributions[index]!;
+      const samples = this.#random && {
         random: this.#random.fork(this.#nameOf(node)),
-        taken: new Uint8Array(law.ids.length),
+        taken: new Uint8Array(distribution.ids.length),
       };
-      this.#paths[node + 1]!.law = { law, ...rank(law), draws, choices: [], gains: [] };
+      this.#paths[node + 1]!.distribution = {
+        distribution,
+        ...rank(distribution),
+        samples,
+        choices: [],
+        gains: [],
+      };
     }
   }
 
@@ -163,19 +169,19 @@ export class GrowingTree {
    * drawn; 0 where the law is used up.
    */
   gain(node: number, reach: number): number {
-    const known = this.#paths[node + 1]!.law!;
+    const known = this.#paths[node + 1]!.distribution!;
     return reach * this.#nextGain(known, this.#children[node + 1] ?? 0);
   }
 
   /** Chooses the next child of a node whose `gain` is not 0. */
   add(node: number, reach: number): number {
-    const { law: known, longer } = this.#paths[node + 1]!;
+    const { distribution: known, longer } = this.#paths[node + 1]!;
     const earlier = this.#children[node + 1] ?? 0;
     const { id, chance } = this.#choice(known!, earlier);
     this.#children[node + 1] = earlier + 1;
     let path = longer.get(id);
     if (!path) {
-      path = { law: undefined, longer: new Map() };
+      path = { distribution: undefined, longer: new Map() };
       longer.set(id, path);
     }
     this.#paths.push(path);
@@ -194,16 +200,19 @@ export class GrowingTree {
     const tree = {
       ids,
       parents,
-      expected,
+      acceptanceProbabilities: expected,
       reaches: this.#reaches,
       chances: this.#chances,
       ranks: this.#ranks,
       draftCalls: this.#draftCalls,
     };
     if (!this.#random) return tree;
-    const laws: (TokenDistribution | undefined)[] = new Array(ids.length + 1).fill(undefined);
-    for (const parent of parents) laws[parent + 1] = this.#paths[parent + 1]!.law!.law;
-    return { ...tree, laws };
+    const distributions: (TokenDistribution | undefined)[] = new Array(ids.length + 1).fill(
+      undefined,
+    );
+    for (const parent of parents)
+      distributions[parent + 1] = this.#paths[parent + 1]!.distribution!.distribution;
+    return { ...tree, draftDistributions: distributions };
   }
 
   /** A path as the key of its draws. */
@@ -213,7 +222,7 @@ export class GrowingTree {
     return name;
   }
 
-  #nextGain(known: KnownLaw, children: number): number {
+  #nextGain(known: KnownDistribution, children: number): number {
     let gain = known.gains[children];
     if (gain === undefined) {
       gain = this.#computeGain(known, children);
@@ -222,14 +231,17 @@ export class GrowingTree {
     return gain;
   }
 
-  #computeGain({ law, ranking, tails, draws, choices }: KnownLaw, children: number): number {
+  #computeGain(
+    { distribution, ranking, tails, samples, choices }: KnownDistribution,
+    children: number,
+  ): number {
     const mass = children === 0 ? tails[0]! : choices[children - 1]!.left;
     if (mass <= 0 || children === ranking.length) return 0;
-    const { probabilities } = law;
-    if (!draws) return this.#acceptance(probabilities[ranking[children]!]! / mass, children);
+    const { probabilities } = distribution;
+    if (!samples) return this.#acceptance(probabilities[ranking[children]!]! / mass, children);
     let sum = 0;
     for (const index of ranking) {
-      if (draws.taken[index]) continue;
+      if (samples.taken[index]) continue;
       const chance = probabilities[index]! / mass;
       sum += chance * this.#acceptance(chance, children);
     }
@@ -237,20 +249,20 @@ export class GrowingTree {
   }
 
   /** The child of a path after `children` others. */
-  #choice(known: KnownLaw, children: number): Choice {
+  #choice(known: KnownDistribution, children: number): Choice {
     let choice = known.choices[children];
     if (!choice) {
-      const { law, ranking, tails, draws, choices } = known;
+      const { distribution, ranking, tails, samples, choices } = known;
       // It is asked for before the draw, and knows what was taken until then.
       this.#nextGain(known, children);
       const mass = children === 0 ? tails[0]! : choices[children - 1]!.left;
-      const at = draws ? drawRemaining(law, mass, draws) : ranking[children]!;
-      if (draws) draws.taken[at] = 1;
+      const at = samples ? sampleRemaining(distribution, mass, samples) : ranking[children]!;
+      if (samples) samples.taken[at] = 1;
       choice = {
-        id: law.ids[at]!,
-        chance: Math.min(1, law.probabilities[at]! / mass),
+        id: distribution.ids[at]!,
+        chance: Math.min(1, distribution.probabilities[at]! / mass),
         // Never by subtracting: what is left after nearly everything would be rounding error.
-        left: draws ? massOf(law, draws.taken) : tails[children + 1]!,
+        left: samples ? massOf(distribution, samples.taken) : tails[children + 1]!,
       };
       choices.push(choice);
     }
@@ -267,7 +279,10 @@ function massOf({ probabilities }: TokenDistribution, taken: Uint8Array): number
   return mass;
 }
 
-function rank({ ids, probabilities }: TokenDistribution): Pick<KnownLaw, "ranking" | "tails"> {
+function rank({
+  ids,
+  probabilities,
+}: TokenDistribution): Pick<KnownDistribution, "ranking" | "tails"> {
   let count = 0;
   for (const probability of probabilities) if (probability > 0) count++;
   const ranking = roughRanking(probabilities, count);
@@ -317,10 +332,10 @@ function roughRanking(probabilities: Float64Array, count: number): Int32Array {
 const lowWord: number = new Uint32Array(Float64Array.of(1).buffer)[0] === 0 ? 0 : 1;
 
 /** The next token at which the cumulative remaining law passes a draw; in the law's own order. */
-function drawRemaining(
+function sampleRemaining(
   { probabilities }: TokenDistribution,
   mass: number,
-  { random, taken }: Draws,
+  { random, taken }: Samples,
 ): number {
   const least = random.uniform() * mass;
   let sum = 0;

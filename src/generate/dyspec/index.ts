@@ -9,7 +9,7 @@ export {
 } from "./draft-source.ts";
 export { type GrowByLayerOptions, type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
 export { createDyspecDrafter, type DyspecOptions } from "./dyspec-drafter.ts";
-export type { DraftLaws, DynamicTree } from "./growing-tree.ts";
+export type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 export { NgramModel, type NgramModelOptions } from "./ngram-draft.ts";
 export {
   branchingShape,

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Sampling, TokenDistribution } from "../sampler.ts";
-import { plainSampling } from "../testing/plain-sampling.ts";
+import { unfilteredSampling } from "../testing/plain-sampling.ts";
 import { NgramModel } from "./ngram-draft.ts";
 
-const sampling: Sampling = { ...plainSampling, temperature: 1 };
+const sampling: Sampling = { ...unfilteredSampling, temperature: 1 };
 
 const symbols = 6;
 const texts = fc.array(
@@ -31,7 +31,7 @@ function bruteForce(order: number, documents: readonly number[][], context: read
         (_, at) => at >= tail.length && tail.every((id, k) => text[at - tail.length + k] === id),
       ),
     );
-  const law = new Map<number, number>();
+  const distribution = new Map<number, number>();
   for (let id = 0; id < symbols; id++) {
     let probability = 0;
     for (let length = 0; length < order && length <= context.length; length++) {
@@ -41,9 +41,9 @@ function bruteForce(order: number, documents: readonly number[][], context: read
       const kinds = length === 0 ? 0 : new Set(found).size;
       probability = (count + kinds * probability) / (found.length + kinds);
     }
-    if (probability > 0) law.set(id, probability);
+    if (probability > 0) distribution.set(id, probability);
   }
-  return law;
+  return distribution;
 }
 
 describe("the n-gram draft", () => {
@@ -51,7 +51,10 @@ describe("the n-gram draft", () => {
     fc.assert(
       fc.property(texts, contexts, orders, fc.integer({ min: 1, max: 8 }), (...given) => {
         const [documents, context, order, candidates] = given;
-        const { ids, probabilities } = learned(order, documents, candidates).law(context, sampling);
+        const { ids, probabilities } = learned(order, documents, candidates).distribution(
+          context,
+          sampling,
+        );
         expect(probabilities.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 6);
         expect(new Set(ids).size).toBe(ids.length);
         expect(ids.length).toBeLessThanOrEqual(candidates);
@@ -65,10 +68,11 @@ describe("the n-gram draft", () => {
   test("is Witten and Bell's law, by brute force", () => {
     fc.assert(
       fc.property(texts, contexts, orders, (documents, context, order) => {
-        const law = asMap(learned(order, documents).law(context, sampling));
+        const distribution = asMap(learned(order, documents).distribution(context, sampling));
         const expected = bruteForce(order, documents, context);
-        expect([...law.keys()].sort()).toEqual([...expected.keys()].sort());
-        for (const [id, probability] of expected) expect(law.get(id)).toBeCloseTo(probability, 5);
+        expect([...distribution.keys()].sort()).toEqual([...expected.keys()].sort());
+        for (const [id, probability] of expected)
+          expect(distribution.get(id)).toBeCloseTo(probability, 5);
       }),
     );
   });
@@ -79,33 +83,39 @@ describe("the n-gram draft", () => {
         const model = learned(order, documents);
         const tail = context.slice(Math.max(0, context.length - order + 1));
         if (tail.length === order - 1) {
-          expect(model.law([...before, ...tail], sampling)).toEqual(model.law(context, sampling));
+          expect(model.distribution([...before, ...tail], sampling)).toEqual(
+            model.distribution(context, sampling),
+          );
         }
         const other = learned(order, [...documents].reverse());
-        expect(other.law(context, sampling)).toEqual(model.law(context, sampling));
+        expect(other.distribution(context, sampling)).toEqual(
+          model.distribution(context, sampling),
+        );
       }),
     );
   });
 
   test("shapes laws as the request samples", () => {
     const model = learned(2, [[1, 2, 1, 2, 1, 3, 1, 4]]);
-    const [best] = model.law([1], { ...sampling, topK: 1 }).ids;
+    const [best] = model.distribution([1], { ...sampling, topK: 1 }).ids;
     expect(best).toBe(2);
-    expect(model.law([1], { ...sampling, topK: 2 }).ids).toHaveLength(2);
+    expect(model.distribution([1], { ...sampling, topK: 2 }).ids).toHaveLength(2);
     const [sharp, flat] = [0.5, 2].map(
-      (temperature) => asMap(model.law([1], { ...sampling, temperature })).get(2)!,
+      (temperature) => asMap(model.distribution([1], { ...sampling, temperature })).get(2)!,
     );
     expect(sharp).toBeGreaterThan(flat!);
   });
 
   test("guesses below nodes of a tree by their paths, and nothing where it knows nothing", async () => {
     const model = learned(3, [[1, 2, 3, 1, 2, 4]]);
-    const laws = model.begin({ promptIds: [], sampling }, sampling).lawsBelow([5, 1]);
+    const distributions = model
+      .begin({ promptIds: [], sampling }, sampling)
+      .distributionsBelow([5, 1]);
     const tree = { ids: [2, 3], parents: [-1, 0] };
-    const [root, second] = await laws.after([-1, 0], tree);
-    expect(root).toEqual(model.law([5, 1], sampling));
-    expect(second).toEqual(model.law([1, 2], sampling));
-    const empty = new NgramModel().law([1], sampling);
+    const [root, second] = await distributions.after([-1, 0], tree);
+    expect(root).toEqual(model.distribution([5, 1], sampling));
+    expect(second).toEqual(model.distribution([1, 2], sampling));
+    const empty = new NgramModel().distribution([1], sampling);
     expect(empty.ids).toHaveLength(0);
     expect(() => new NgramModel({ order: 0 })).toThrow(/expected an integer from 1 to 8/);
   });

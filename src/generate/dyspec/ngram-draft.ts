@@ -62,7 +62,7 @@ export class NgramModel implements DraftSource {
   }
 
   /** Law of the token after `ids`, under the sampling options that shape laws. */
-  law(ids: readonly number[], sampling: Sampling): TokenDistribution {
+  distribution(ids: readonly number[], sampling: Sampling): TokenDistribution {
     const known: Successors[] = [];
     const tail = ids.slice(Math.max(0, ids.length - this.#order + 1));
     for (let length = 0; length <= tail.length; length++) {
@@ -84,11 +84,11 @@ export class NgramModel implements DraftSource {
   }
 
   begin: DraftSource["begin"] = (_request, sampling) => ({
-    lawsBelow: (ids) => {
+    distributionsBelow: (ids) => {
       const tail = ids.slice(-this.#order);
       return {
         after: (nodes, tree) =>
-          nodes.map((node) => this.law([...tail, ...pathTo(node, tree)], sampling)),
+          nodes.map((node) => this.distribution([...tail, ...pathTo(node, tree)], sampling)),
       };
     },
     end() {},

@@ -10,8 +10,8 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import type { Drafter, DraftTree, DraftVerdict } from "../drafter.ts";
-import { testDraftedLaw } from "../measure/drafted-law.ts";
-import { createLawModel } from "../measure/law-model.ts";
+import { testDraftedDistribution } from "../measure/drafted-law.ts";
+import { createDistributionModel } from "../measure/law-model.ts";
 import {
   type BenchSettings,
   type ByKind,
@@ -30,7 +30,7 @@ import { type DraftSource, modelDraft } from "./draft-source.ts";
 import { createDyspecDrafter, createTreeDrafter, type DyspecOptions } from "./dyspec-drafter.ts";
 import type { DynamicTree } from "./growing-tree.ts";
 import { NgramModel } from "./ngram-draft.ts";
-import { pruneAfterDrawing } from "./reproduction-pruned.ts";
+import { pruneAfterSampling } from "./reproduction-pruned.ts";
 import {
   branchingShape,
   chainShape,
@@ -167,7 +167,7 @@ export const reproduction: Reproduction = defineReproduction({
   system: "dyspec",
   claims,
   async run(context) {
-    await measureLaw(context);
+    await measureDistribution(context);
     await context.part(() => onTinyStories(context, settingsOf(context), measureTinyStories));
     return context.part(() => measureNano(context));
   },
@@ -178,9 +178,15 @@ function settingsOf({ quick }: Context): BenchSettings {
 }
 
 /** Whether drafted text has the model's law, and whether a mistake would have been seen. */
-async function measureLaw({ quick, seed, signal, progress, report }: Context): Promise<void> {
-  const model = createLawModel({ seed });
-  const draft = createLawModel({ seed, mixed: { seed: seed + 1, share: 0.4 } });
+async function measureDistribution({
+  quick,
+  seed,
+  signal,
+  progress,
+  report,
+}: Context): Promise<void> {
+  const model = createDistributionModel({ seed });
+  const draft = createDistributionModel({ seed, mixed: { seed: seed + 1, share: 0.4 } });
   const options = { prompt: [1, 2], runs: quick ? 800 : 20_000, signal };
   const settings: Readonly<Record<string, Omit<DyspecOptions, "draft">>> = {
     "best-first": {},
@@ -192,14 +198,14 @@ async function measureLaw({ quick, seed, signal, progress, report }: Context): P
     for (const sampling of [{ temperature: 1 }, { temperature: 0.6, topP: 0.95 }]) {
       progress(`the law of drafted text: ${name}, temperature ${sampling.temperature}`);
       const drafter = createDyspecDrafter(model, { ...setting, draft });
-      const { pValue } = await testDraftedLaw(model, drafter, { ...options, sampling });
+      const { pValue } = await testDraftedDistribution(model, drafter, { ...options, sampling });
       pValues[`${name}, temperature ${sampling.temperature}`] = pValue;
     }
   }
   progress("the law of text whose trees are pruned after drawing");
-  const pruned = pruneAfterDrawing(createDyspecDrafter(model, { draft }), 0.15);
+  const pruned = pruneAfterSampling(createDyspecDrafter(model, { draft }), 0.15);
   const sampling = { temperature: 1 };
-  const { pValue } = await testDraftedLaw(model, pruned, { ...options, sampling });
+  const { pValue } = await testDraftedDistribution(model, pruned, { ...options, sampling });
   report("exact-law", {
     measured: Math.min(...Object.values(pValues)),
     baseline: pValue,
@@ -225,9 +231,9 @@ function staticDrafter(name: string, source: DraftSource, shape: TreeShape): Dra
     source,
     children: "drawn",
     draftTemperature: 1,
-    maximumNodes: shape.length,
-    maximumDepth: shape.length,
-    grow: (laws, limits) => fillShape(laws, shape, limits),
+    maxNodes: shape.length,
+    maxDepth: shape.length,
+    grow: (distributions, limits) => fillShape(distributions, shape, limits),
   });
 }
 
@@ -299,9 +305,9 @@ class ConfidenceBins {
   readonly tested: number[] = new Array<number>(10).fill(0);
   readonly accepted: number[] = new Array<number>(10).fill(0);
 
-  readonly look = ({ chances }: DynamicTree, { accepted, refused }: DraftVerdict): void => {
+  readonly look = ({ chances }: DynamicTree, { accepted, rejected }: DraftVerdict): void => {
     const binOf = (node: number): number => Math.min(9, Math.floor(chances[node]! * 10));
-    for (const node of [...accepted, ...refused]) this.tested[binOf(node)]!++;
+    for (const node of [...accepted, ...rejected]) this.tested[binOf(node)]!++;
     for (const node of accepted) this.accepted[binOf(node)]!++;
   };
 
@@ -363,7 +369,7 @@ async function measureNano(context: Context): Promise<Plot> {
       options: Omit<DyspecOptions, "draft"> = {},
       look: Look = () => {},
     ): Promise<ByKind> => {
-      const own = createDyspecDrafter(model, { maximumDepth: nodes, ...options, draft: source });
+      const own = createDyspecDrafter(model, { maxDepth: nodes, ...options, draft: source });
       if (options.calibrate) await bench.measure(`${name}: learning`, own, nodes, requests.others);
       return bench.measure(`${mode}: ${name}`, watch(own, look), nodes, requests.measured);
     };
@@ -381,7 +387,7 @@ async function measureNano(context: Context): Promise<Plot> {
       note(`${mode}: chain`, nodes, fixed.byShape["chain"]!);
       if (nodes !== 16) continue;
       const details = {
-        tokensPerForward: lengthsByName({ ...fixed.byShape, dyspec, calibrated }),
+        meanAcceptanceLength: lengthsByName({ ...fixed.byShape, dyspec, calibrated }),
         rankAcceptance: ranks.map(round),
         requests: together(dyspec).tasks,
       };
@@ -394,20 +400,20 @@ async function measureNano(context: Context): Promise<Plot> {
       if (mode === "greedy") continue;
       const layerPasses = new PassCounter();
       const byLayer = await measure("by layer", nodes, { algorithm: "by-layer" }, layerPasses.look);
-      const { drafted, forwards } = together(dyspec);
+      const { drafted, forwardPasses } = together(dyspec);
       report("draft-passes", {
         measured: layerPasses.mean,
-        baseline: drafted / forwards,
+        baseline: drafted / forwardPasses,
         baselineName: "one for each node",
         details: {
           firstAlgorithmHere: round(passes.mean),
-          tokensPerForward: lengthsByName({ bestFirst: dyspec, byLayer }),
+          meanAcceptanceLength: lengthsByName({ bestFirst: dyspec, byLayer }),
         },
       });
       const best = await measure("best children", nodes, { children: "best" });
       const { identical, tasks } = together(best);
       bench.compare("drawn-or-best", dyspec, best, "the most probable tokens", {
-        details: { identicalToPlain: identical, requests: tasks },
+        details: { identicalToAutoregressive: identical, requests: tasks },
       });
     }
     // Drawn trees keep the law of the text, and not the text itself.
@@ -456,18 +462,18 @@ async function measureTime(
     return drafter;
   };
   const found = await bench.reportSpeed("speed", tasksOf(measured), {
-    "8 nodes": { drafter: create(source), maximumDraft: 8 },
-    "16 nodes": { drafter: create(timed.source), maximumDraft: 16 },
-    "8 nodes, calibrated": { drafter: await warm(8), maximumDraft: 8 },
-    "16 nodes, calibrated": { drafter: await warm(16), maximumDraft: 16 },
+    "8 nodes": { drafter: create(source), maxDraft: 8 },
+    "16 nodes": { drafter: create(timed.source), maxDraft: 16 },
+    "8 nodes, calibrated": { drafter: await warm(8), maxDraft: 8 },
+    "16 nodes, calibrated": { drafter: await warm(16), maxDraft: 16 },
   });
-  const { seconds, draftSeconds, forwards } = found["16 nodes"];
+  const { seconds, draftSeconds, forwardPasses } = found["16 nodes"];
   const growing = draftSeconds - timed.seconds();
   report("growing-time", {
     measured: (100 * growing) / (seconds - draftSeconds),
     details: {
-      growingMicroseconds: round((1e6 * growing) / forwards),
-      draftPassesMicroseconds: round((1e6 * timed.seconds()) / forwards),
+      growingMicroseconds: round((1e6 * growing) / forwardPasses),
+      draftPassesMicroseconds: round((1e6 * timed.seconds()) / forwardPasses),
     },
   });
 }
@@ -480,12 +486,12 @@ function timeSource(source: DraftSource): { readonly source: DraftSource; second
     begin(request, sampling) {
       const sequence = source.begin(request, sampling);
       return {
-        lawsBelow(ids) {
-          const laws = sequence.lawsBelow(ids);
+        distributionsBelow(ids) {
+          const distributions = sequence.distributionsBelow(ids);
           return {
             async after(nodes, tree) {
               const begin = performance.now();
-              const found = await laws.after(nodes, tree);
+              const found = await distributions.after(nodes, tree);
               total += (performance.now() - begin) / 1000;
               return found;
             },
@@ -505,13 +511,13 @@ async function measureTinyStories(bench: DrafterBench<Id>, requests: Requests): 
   const ranks = await measureRanks(bench, source, requests);
   const fixed = await measureStatic(bench, source, requests, 16, ranks);
   const create = (calibrate: boolean): Drafter =>
-    createDyspecDrafter(bench.model, { draft: source, calibrate, maximumDepth: 16 });
+    createDyspecDrafter(bench.model, { draft: source, calibrate, maxDepth: 16 });
   const dyspec = await bench.measure("dyspec", create(false), 16, measured);
   const learned = create(true);
   await bench.measure("dyspec, calibrated: learning", learned, 16, others);
   const calibrated = await bench.measure("dyspec, calibrated", learned, 16, measured);
   bench.compare("tinystories", dyspec, fixed.byShape[fixed.best]!, fixed.best, {
-    details: { tokensPerForward: lengthsByName({ ...fixed.byShape, dyspec, calibrated }) },
+    details: { meanAcceptanceLength: lengthsByName({ ...fixed.byShape, dyspec, calibrated }) },
   });
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import type { TokenDistribution } from "../sampler.ts";
 import { pathTo } from "./draft-source.ts";
-import type { DraftLaws } from "./growing-tree.ts";
+import type { DraftDistributions } from "./growing-tree.ts";
 import {
   branchingShape,
   chainShape,
@@ -84,14 +84,14 @@ describe("shapes", () => {
         acceptances,
         fc.integer({ min: 1, max: 6 }),
         fc.integer({ min: 1, max: 6 }),
-        (acceptance, nodes, maximumDepth) => {
-          const shape = sequoiaShape(acceptance, nodes, maximumDepth);
+        (acceptance, nodes, maxDepth) => {
+          const shape = sequoiaShape(acceptance, nodes, maxDepth);
           expect(shape.length).toBeLessThanOrEqual(nodes);
-          expect(Math.max(...depthsOf(shape))).toBeLessThanOrEqual(maximumDepth);
+          expect(Math.max(...depthsOf(shape))).toBeLessThanOrEqual(maxDepth);
           for (const [node, parent] of shape.entries()) expect(parent).toBeLessThan(node);
           let best = 0;
           for (const other of everyShape(nodes)) {
-            if (Math.max(...depthsOf(other)) > maximumDepth) continue;
+            if (Math.max(...depthsOf(other)) > maxDepth) continue;
             best = Math.max(best, promiseOf(other, acceptance));
           }
           // Where depth and ranks leave no room for all nodes, smaller trees are all there is.
@@ -105,7 +105,7 @@ describe("shapes", () => {
 });
 
 /** A draft whose laws are a function of the path alone; some of them are short. */
-function keyedDraft(seed: number, vocabulary: number): DraftLaws {
+function keyedDraft(seed: number, vocabulary: number): DraftDistributions {
   return {
     after: (nodes, tree) =>
       nodes.map((node): TokenDistribution => {
@@ -129,30 +129,31 @@ test("a filled shape is a part of the shape, with distinct siblings and chances 
         branching: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
         nodes: fc.integer({ min: 1, max: 30 }),
         vocabulary: fc.integer({ min: 1, max: 6 }),
-        maximumNodes: fc.integer({ min: 1, max: 30 }),
-        maximumDepth: fc.integer({ min: 1, max: 8 }),
+        maxNodes: fc.integer({ min: 1, max: 30 }),
+        maxDepth: fc.integer({ min: 1, max: 8 }),
         sampled: fc.boolean(),
       }),
-      async ({ seed, branching, nodes, vocabulary, maximumNodes, maximumDepth, sampled }) => {
+      async ({ seed, branching, nodes, vocabulary, maxNodes, maxDepth, sampled }) => {
         const shape = branchingShape(branching, nodes);
         const tree = await fillShape(keyedDraft(seed, vocabulary), shape, {
-          maximumNodes,
-          maximumDepth,
+          maxNodes,
+          maxDepth,
           ...(sampled && { random: createRandom(seed, "draws") }),
         });
-        expect(tree.ids.length).toBeLessThanOrEqual(Math.min(nodes, maximumNodes));
+        expect(tree.ids.length).toBeLessThanOrEqual(Math.min(nodes, maxNodes));
         const depths = depthsOf(tree.parents);
-        expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maximumDepth);
+        expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maxDepth);
         expect(tree.draftCalls).toBeLessThanOrEqual(1 + Math.max(0, ...depths));
         expect(tree.ranks).toEqual(ranksOf(tree.parents));
-        expect(tree.laws !== undefined).toBe(sampled);
+        expect(tree.draftDistributions !== undefined).toBe(sampled);
         const left = new Map<number, number>();
         for (const [node, parent] of tree.parents.entries()) {
           const depth = Math.min(depths[node]! - 1, branching.length - 1);
           expect(tree.ranks[node]).toBeLessThan(branching[depth]!);
-          const reach = left.get(parent) ?? (parent < 0 ? 1 : tree.expected[parent]!);
-          expect(tree.expected[node]).toBeCloseTo(reach * tree.chances[node]!, 12);
-          left.set(parent, reach - tree.expected[node]!);
+          const reach =
+            left.get(parent) ?? (parent < 0 ? 1 : tree.acceptanceProbabilities[parent]!);
+          expect(tree.acceptanceProbabilities[node]).toBeCloseTo(reach * tree.chances[node]!, 12);
+          left.set(parent, reach - tree.acceptanceProbabilities[node]!);
           const siblings = tree.ids.filter((_, other) => tree.parents[other] === parent);
           expect(new Set(siblings).size).toBe(siblings.length);
         }
@@ -161,7 +162,9 @@ test("a filled shape is a part of the shape, with distinct siblings and chances 
         for (const [node, parent] of tree.parents.entries()) {
           const next = tree.parents.indexOf(parent, node + 1);
           if (next >= 0)
-            expect(tree.expected[next]).toBeLessThanOrEqual(tree.expected[node]! + 1e-12);
+            expect(tree.acceptanceProbabilities[next]).toBeLessThanOrEqual(
+              tree.acceptanceProbabilities[node]! + 1e-12,
+            );
         }
       },
     ),

@@ -3,7 +3,7 @@
  * suits a draft whose confidence means nothing.
  */
 import type { Random } from "../../core/index.ts";
-import { type DraftLaws, type DynamicTree, GrowingTree } from "./growing-tree.ts";
+import { type DraftDistributions, type DynamicTree, GrowingTree } from "./growing-tree.ts";
 
 /** Parent of each node, parents before children; children of one node are its 1st, 2nd, ... draw. */
 export type TreeShape = readonly number[];
@@ -46,7 +46,7 @@ export function branchingShape(branching: readonly number[], nodes: number): Tre
 export function sequoiaShape(
   acceptance: readonly number[],
   nodes: number,
-  maximumDepth: number,
+  maxDepth: number,
 ): TreeShape {
   // value[d][n]: best expected accepted tokens with n nodes below a node that has d layers below it.
   // forest[d][b][n]: the same if only children of rank b and above may be used.
@@ -55,7 +55,7 @@ export function sequoiaShape(
     Array.from({ length: ranks + 1 }, () => new Float64Array(nodes + 1));
   const value: Float64Array[] = [new Float64Array(nodes + 1)];
   const taken: Int32Array[][] = [];
-  for (let depth = 1; depth <= maximumDepth; depth++) {
+  for (let depth = 1; depth <= maxDepth; depth++) {
     const below = value[depth - 1]!;
     const forest = grid();
     const choice = Array.from({ length: ranks }, () => new Int32Array(nodes + 1));
@@ -77,7 +77,7 @@ export function sequoiaShape(
   }
   const parents: number[] = [];
   let layer = [{ node: -1, count: nodes }];
-  for (let depth = maximumDepth; depth >= 1 && layer.length > 0; depth--) {
+  for (let depth = maxDepth; depth >= 1 && layer.length > 0; depth--) {
     const next: typeof layer = [];
     for (const { node, count } of layer) {
       let left = count;
@@ -98,9 +98,9 @@ export interface FillShapeOptions {
   /** Draws children. Absent: they are the most probable tokens in order. */
   readonly random?: Random;
   /** The shape's nodes beyond it are left out. Default: none. */
-  readonly maximumNodes?: number;
+  readonly maxNodes?: number;
   /** The shape's layers beyond it are left out. Default: none. */
-  readonly maximumDepth?: number;
+  readonly maxDepth?: number;
 }
 
 /**
@@ -108,19 +108,19 @@ export interface FillShapeOptions {
  * missing, and with them what would have hung below.
  */
 export async function fillShape(
-  laws: DraftLaws,
+  distributions: DraftDistributions,
   shape: TreeShape,
   options: FillShapeOptions = {},
 ): Promise<DynamicTree> {
-  const { maximumNodes = Infinity, maximumDepth = Infinity } = options;
-  const tree = new GrowingTree(laws, options);
+  const { maxNodes = Infinity, maxDepth = Infinity } = options;
+  const tree = new GrowingTree(distributions, options);
   const places = new Map<number, number[]>();
   for (const [place, parent] of shape.entries()) {
-    if (place >= maximumNodes) break;
+    if (place >= maxNodes) break;
     places.set(parent, [...(places.get(parent) ?? []), place]);
   }
   let layer = [{ node: -1, place: -1 }];
-  for (let depth = 1; layer.length > 0 && depth <= maximumDepth; depth++) {
+  for (let depth = 1; layer.length > 0 && depth <= maxDepth; depth++) {
     await tree.ask(layer.map(({ node }) => node));
     const next: typeof layer = [];
     for (const { node, place } of layer) {

@@ -4,14 +4,14 @@ import { JetonError } from "../../core/index.ts";
 import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "../testing/drafter-law.ts";
+import { describeDrafterDistribution } from "../testing/drafter-law.ts";
 import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 import { type RetrieveOptions, retrieveBranches } from "./retrieve-branches.ts";
 import { TokenTrie, TrieWriter } from "./token-trie.ts";
 
 describeDrafter({ name: "lookahead", open: (model) => createLookahead(model) });
 
-describeDrafterLaw({ name: "lookahead", open: (model) => createLookahead(model) });
+describeDrafterDistribution({ name: "lookahead", open: (model) => createLookahead(model) });
 
 describeDrafter({
   name: "lookahead by frequency, in a small trie full of junk, stale entries and token 0",
@@ -27,19 +27,19 @@ describeDrafter({
 });
 
 const greedy = { temperature: 0, topK: 0 } as Sampling;
-const vocabularySize = 64;
+const vocabSize = 64;
 
 function createDrafter(options: LookaheadOptions = {}, name = "a"): Lookahead {
   const tokenizer = { idToToken: (id: number) => `${name}${id}` };
-  const model = { tokenizer, config: { vocabularySize } };
+  const model = { tokenizer, config: { vocabSize } };
   return createLookahead(model as Parameters<typeof createLookahead>[0], options);
 }
 
 function context(ids: number[], limits: Partial<DraftContext> = {}): DraftContext {
-  return { ids, maximumNodes: 100, maximumDepth: 100, leastExpected: 0, ...limits };
+  return { ids, maxNodes: 100, maxDepth: 100, minAcceptanceProbability: 0, ...limits };
 }
 
-function decided(ids: number[]): DraftOutcome {
+function emitted(ids: number[]): DraftOutcome {
   return { decided: ids } as unknown as DraftOutcome;
 }
 
@@ -107,7 +107,7 @@ describe("retrieval", () => {
             const tree = retrieveBranches(
               { prompt, output, chance },
               options,
-              context(ids, { maximumNodes: size }),
+              context(ids, { maxNodes: size }),
             );
             const streams = outputShare === 1 ? [outputText] : [promptText];
             const counts: number[] = [];
@@ -141,20 +141,20 @@ describe("retrieval", () => {
         fc.constantFrom<RetrieveOptions["order"]>("chance", "frequency"),
         fc.integer({ min: 1, max: 20 }),
         fc.integer({ min: 1, max: 5 }),
-        (promptText, outputText, branching, order, maximumNodes, maximumDepth) => {
+        (promptText, outputText, branching, order, maxNodes, maxDepth) => {
           const [prompt, output] = [trieOf(4, promptText), trieOf(4, outputText)];
           const ids = [...promptText, ...outputText, 0, 1];
           const tree = retrieveBranches(
             { prompt, output, chance },
             { ...published, branching, order, queryLength: 3 },
-            context(ids, { maximumNodes, maximumDepth }),
+            context(ids, { maxNodes, maxDepth }),
           );
           const paths = pathsOf(tree);
-          expect(paths.length).toBeLessThanOrEqual(maximumNodes);
+          expect(paths.length).toBeLessThanOrEqual(maxNodes);
           expect(new Set(paths).size).toBe(paths.length);
           for (const path of paths) {
             const tokens = path.split(" ").map(Number);
-            expect(tokens.length).toBeLessThanOrEqual(maximumDepth);
+            expect(tokens.length).toBeLessThanOrEqual(maxDepth);
             const followed = [1, 2, 3].some(
               (length) =>
                 occurrences([promptText, outputText], [...ids.slice(-length), ...tokens]) > 0,
@@ -175,7 +175,7 @@ describe("retrieval", () => {
     const tree = retrieveBranches(
       { prompt, output, chance },
       { ...published, queryLength: 1 },
-      context([9], { maximumNodes: 2, maximumDepth: 1 }),
+      context([9], { maxNodes: 2, maxDepth: 1 }),
     );
     expect(pathsOf(tree)).toEqual(["1", "5"]);
   });
@@ -185,7 +185,7 @@ describe("retrieval", () => {
     const tree = retrieveBranches(
       { prompt: trieOf(4), output, chance },
       published,
-      context([1, 2], { maximumNodes: 5 }),
+      context([1, 2], { maxNodes: 5 }),
     );
     expect(pathsOf(tree)).toEqual(["3", "3 4", "3 9", "5", "5 6"]);
   });
@@ -195,7 +195,7 @@ describe("retrieval", () => {
     const tree = retrieveBranches(
       { prompt: trieOf(4), output, chance },
       published,
-      context([0], { maximumNodes: 50 }),
+      context([0], { maxNodes: 50 }),
     );
     expect(pathsOf(tree)).toEqual(["0", "0 0", "0 0 3", "0 3", "3"]);
   });
@@ -204,8 +204,8 @@ describe("retrieval", () => {
     const output = trieOf(4, [1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 3, 4]);
     const options = { ...published, queryLength: 1, outputShare: 0 };
     const source = { prompt: trieOf(4), output, chance };
-    const draft = (branching: RetrieveOptions["branching"], maximumNodes: number): string[] =>
-      pathsOf(retrieveBranches(source, { ...options, branching }, context([1], { maximumNodes })));
+    const draft = (branching: RetrieveOptions["branching"], maxNodes: number): string[] =>
+      pathsOf(retrieveBranches(source, { ...options, branching }, context([1], { maxNodes })));
     expect(draft("hierarchical", 4)).toEqual(["2", "2 3", "2 3 4", "2 3 5"]);
     expect(draft("parallel", 4)).toEqual(["2", "2 3", "2 3 4"]);
     expect(draft("parallel", 6)).toEqual(["2", "2 3", "2 3 4", "2 3 5"]);
@@ -222,7 +222,7 @@ describe("the drafter", () => {
     expect(pathsOf(await owner.propose(context([40, 41])))).toContain("42 43");
     expect(await looks()).toEqual([]);
     // Its output begins with words of the prompt: these are shared, what follows in the prompt is not.
-    owner.observe(decided([40, 41]));
+    owner.observe(emitted([40, 41]));
     expect(await looks()).toEqual([]);
     await owner.end();
     expect(await looks()).toEqual([]);
@@ -233,8 +233,8 @@ describe("the drafter", () => {
     const drafter = createDrafter();
     const first = drafter.begin({ promptIds: [1], sampling: greedy });
     const second = drafter.begin({ promptIds: [1], sampling: greedy });
-    first.observe(decided([20, 21]));
-    first.observe(decided([22]));
+    first.observe(emitted([20, 21]));
+    first.observe(emitted([22]));
     expect(pathsOf(await second.propose(context([20])))).toEqual(["21", "21 22"]);
   });
 
@@ -253,23 +253,25 @@ describe("the drafter", () => {
     const drafter = createDrafter();
     drafter.remember([5, 6, 7]);
     const sequence = drafter.begin({ promptIds: [1], sampling: greedy });
-    const before = (await sequence.propose(context([5]))).expected![0]!;
+    const before = (await sequence.propose(context([5]))).acceptanceProbabilities![0]!;
     for (let step = 0; step < 50; step++) {
       const tree = await sequence.propose(context([5]));
-      const verdict = { tree, accepted: [], refused: [0] };
-      sequence.observe({ ...decided([]), verdict });
+      const verdict = { tree, accepted: [], rejected: [0] };
+      sequence.observe({ ...emitted([]), verdict });
     }
-    expect((await sequence.propose(context([5]))).expected![0]!).toBeLessThan(before / 2);
+    expect((await sequence.propose(context([5]))).acceptanceProbabilities![0]!).toBeLessThan(
+      before / 2,
+    );
   });
 
   test("memory stays within the budget under a long stream of requests", () => {
     const drafter = createDrafter({ capacity: 2000, promptCapacity: 500 });
     const { bytes } = createDrafter({ capacity: 2000 }).outputs;
     for (let request = 0; request < 200; request++) {
-      const promptIds = Array.from({ length: 80 }, (_, at) => (at * request) % vocabularySize);
+      const promptIds = Array.from({ length: 80 }, (_, at) => (at * request) % vocabSize);
       const sequence = drafter.begin({ promptIds, sampling: greedy });
       for (let step = 0; step < 20; step++) {
-        sequence.observe(decided([(step * step * request) % vocabularySize, step]));
+        sequence.observe(emitted([(step * step * request) % vocabSize, step]));
       }
       sequence.end();
       expect(drafter.outputs.size).toBeLessThanOrEqual(2000);

@@ -17,7 +17,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { type AcceptanceTable, createAcceptanceTable } from "../acceptance-table.ts";
+import { type CalibrationMap, createCalibrationMap } from "../acceptance-table.ts";
 import type {
   DraftContext,
   Drafter,
@@ -115,7 +115,7 @@ export function createLookahead(
       return new LookaheadSequence({ prompt, output: outputs, learned, retrieve, request });
     },
     save: () => sealState({ ...about(), ...outputs.save() }),
-    load: (state) => outputs.load(openState(state, about()), model.config.vocabularySize),
+    load: (state) => outputs.load(openState(state, about()), model.config.vocabSize),
     reset() {
       outputs.clear();
       experience.greedy.reset();
@@ -156,16 +156,16 @@ function checkRetrieveOptions(options: RetrieveOptions): RetrieveOptions {
 }
 
 /** Contexts of this length and longer count as equally telling. */
-const longestContext = 6;
+const maxContext = 6;
 
 /** What shares of occurrences are worth, by the length of the context and where it was found. */
 class Experience {
-  readonly #tables: readonly AcceptanceTable[] = Array.from({ length: 2 * longestContext }, () =>
-    createAcceptanceTable(),
+  readonly #tables: readonly CalibrationMap[] = Array.from({ length: 2 * maxContext }, () =>
+    createCalibrationMap(),
   );
 
-  of(contextLength: number, isInPrompt: boolean): AcceptanceTable {
-    const length = Math.min(contextLength, longestContext);
+  of(contextLength: number, isInPrompt: boolean): CalibrationMap {
+    const length = Math.min(contextLength, maxContext);
     return this.#tables[2 * (length - 1) + (isInPrompt ? 1 : 0)]!;
   }
 
@@ -208,10 +208,10 @@ class LookaheadSequence implements DraftSequence {
     return this.#proposed;
   }
 
-  observe({ decided, verdict }: DraftOutcome): void {
+  observe({ emitted, verdict }: DraftOutcome): void {
     const proposed = this.#proposed;
     if (verdict && verdict.tree.ids === proposed?.ids) this.#judge(proposed, verdict.accepted);
-    for (const id of decided) this.#writer.push(id);
+    for (const id of emitted) this.#writer.push(id);
   }
 
   /** The prompt's trie goes with the sequence; outputs stay. */

@@ -19,7 +19,7 @@ import {
   round,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
-import { type PlannedKinds, tokensPerForward } from "../measure/reproduction-drafting.ts";
+import { meanAcceptanceLength, type PlannedKinds } from "../measure/reproduction-drafting.ts";
 import { createPromptLookup } from "../prompt-lookup.ts";
 import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 
@@ -177,8 +177,8 @@ export const reproduction: Reproduction = defineReproduction({
 
 function settingsOf({ quick }: Context): BenchSettings {
   return quick
-    ? { count: 2, maxTokens: 24, others: { count: 3, leastTokens: 1 } }
-    : { count: 10, maxTokens: 96, others: { count: 30, leastTokens: 1 } };
+    ? { count: 2, maxTokens: 24, others: { count: 3, minTokens: 1 } }
+    : { count: 10, maxTokens: 96, others: { count: 30, minTokens: 1 } };
 }
 
 /**
@@ -191,8 +191,10 @@ async function warm(
   options: LookaheadOptions = {},
 ): Promise<Lookahead> {
   const drafter = createLookahead(bench.model, options);
-  for (const { plainIds } of [prose, code, recall, answer].flatMap((tasks) => tasks.slice(2))) {
-    drafter.remember(plainIds);
+  for (const { autoregressiveIds } of [prose, code, recall, answer].flatMap((tasks) =>
+    tasks.slice(2),
+  )) {
+    drafter.remember(autoregressiveIds);
   }
   await bench.measure("warming", drafter, nodes, {
     prose: prose.slice(0, 2),
@@ -215,12 +217,12 @@ async function measureNano(context: Context): Promise<Plot> {
     ["copies", "recall"],
     ["open-text", "prose"],
   ] as const) {
-    const { tasks, tokens, forwards, drafted } = tree[kind];
+    const { tasks, tokens, forwardPasses, drafted } = tree[kind];
     report(id, {
-      measured: tokensPerForward(tree[kind]),
+      measured: meanAcceptanceLength(tree[kind]),
       baseline: 1,
       baselineName: "plain decoding",
-      details: { requests: tasks, tokens, nodesPerForward: round(drafted / forwards) },
+      details: { requests: tasks, tokens, nodesPerForward: round(drafted / forwardPasses) },
     });
   }
   const cold = await bench.measure("empty trie", createLookahead(model), nodes, measured);
@@ -247,11 +249,11 @@ async function measureNano(context: Context): Promise<Plot> {
   if (!quick) {
     bench.compare("learned-chances", tree, hierarchical, "counts");
     const found = await bench.reportSpeed("speed", tasksOf(measured, ["answer", "recall"]), {
-      "8 nodes": { drafter: await warm(bench, others), maximumDraft: 8 },
-      "16 nodes": { drafter: await warm(bench, others), maximumDraft: 16 },
+      "8 nodes": { drafter: await warm(bench, others), maxDraft: 8 },
+      "16 nodes": { drafter: await warm(bench, others), maxDraft: 16 },
     });
-    const { draftSeconds, forwards } = found["16 nodes"];
-    report("look-up-time", { measured: (1000 * draftSeconds) / forwards });
+    const { draftSeconds, forwardPasses } = found["16 nodes"];
+    report("look-up-time", { measured: (1000 * draftSeconds) / forwardPasses });
   }
   return {
     title: "Lookahead on jeton-nano, greedy",

@@ -3,7 +3,7 @@
  * stood before.
  */
 import type { DraftContext, DraftTree } from "../drafter.ts";
-import { LargestFirst } from "../largest-first.ts";
+import { MaxHeap } from "../largest-first.ts";
 import { type TokenTrie, trieRoot } from "./token-trie.ts";
 
 /** Which of the branches that were found become guesses. */
@@ -52,7 +52,7 @@ export interface RetrievedTree extends DraftTree {
 }
 
 /** Siblings that are looked at, the most recent first. */
-const mostSiblings = 64;
+const maxSiblings = 64;
 
 /** A stretch of text in both tries; `trieRoot` where one of them does not hold it. */
 interface Place {
@@ -77,7 +77,7 @@ interface Candidate {
 /**
  * Draft tree of the branches below the ends of the text, longest end first.
  *
- * @param context its `maximumNodes` is the paper's decoding length without the root
+ * @param context its `maxNodes` is the paper's decoding length without the root
  */
 export function retrieveBranches(
   source: BranchSource,
@@ -89,15 +89,15 @@ export function retrieveBranches(
   if (options.branching === "single") {
     for (const match of matches) draft.follow(match);
   } else if (options.order === "chance") {
-    draft.grow(matches, (candidate) => candidate.chance, context.maximumNodes);
+    draft.grow(matches, (candidate) => candidate.chance, context.maxNodes);
   } else {
     // What a longer end of the text found stays; a shorter one fills what is left.
     for (const match of matches) {
       const { prompt, output } = source;
-      const room = context.maximumNodes - draft.cost;
+      const room = context.maxNodes - draft.cost;
       const reserved = draft.cost + Math.floor(options.outputShare * room);
       draft.grow([match], (candidate) => output.count(candidate.place.output), reserved);
-      draft.grow([match], mixedCount(prompt, output, options.outputWeight), context.maximumNodes);
+      draft.grow([match], mixedCount(prompt, output, options.outputWeight), context.maxNodes);
     }
   }
   return draft.tree;
@@ -158,14 +158,14 @@ class GrowingDraft {
     return {
       ids: this.#ids,
       parents: this.#parents,
-      expected: this.#expected,
+      acceptanceProbabilities: this.#expected,
       evidence: this.#evidence,
     };
   }
 
   /** Adds the guesses of the largest keys below some places, until the draft costs `limit`. */
   grow(matches: readonly Place[], keyOf: (candidate: Candidate) => number, limit: number): void {
-    const queue = new LargestFirst<Candidate>();
+    const queue = new MaxHeap<Candidate>();
     const offer = (place: Place, node: number): void => {
       for (const candidate of this.#candidates(place, node)) {
         const key = keyOf(candidate);
@@ -195,7 +195,7 @@ class GrowingDraft {
       }
       if (!best) return;
       place = best.place;
-      node = this.#add(best, this.#context.maximumNodes);
+      node = this.#add(best, this.#context.maxNodes);
     }
   }
 
@@ -227,30 +227,30 @@ class GrowingDraft {
   /** What followed a place, in the prompt or in outputs, as guesses below a node. */
   #candidates(place: Place, node: number): Candidate[] {
     const { prompt, output, chance: chanceOf } = this.#source;
-    const { maximumDepth, leastExpected } = this.#context;
+    const { maxDepth, minAcceptanceProbability } = this.#context;
     const depth = node < 0 ? 1 : this.#depths[node]! + 1;
     const above = node < 0 ? 1 : this.#expected[node]!;
     const candidates: Candidate[] = [];
-    if (depth > maximumDepth) return candidates;
+    if (depth > maxDepth) return candidates;
     const add = (token: number, inPrompt: number, inOutput: number): void => {
       const share = Math.max(
         shareOf(prompt, place.prompt, inPrompt),
         shareOf(output, place.output, inOutput),
       );
       const chance = above * chanceOf(share, place.length, inPrompt !== trieRoot);
-      if (chance < leastExpected) return;
+      if (chance < minAcceptanceProbability) return;
       const found = { prompt: inPrompt, output: inOutput, length: place.length + 1 };
       candidates.push({ token, parent: node, depth, chance, share, place: found });
     };
     const isInPrompt = place.prompt !== trieRoot;
     const isInOutput = place.output !== trieRoot;
     let child = isInPrompt ? prompt.firstChild(place.prompt) : trieRoot;
-    for (let left = mostSiblings; child && left > 0; child = prompt.nextSibling(child), left--) {
+    for (let left = maxSiblings; child && left > 0; child = prompt.nextSibling(child), left--) {
       const token = prompt.token(child);
       add(token, child, isInOutput ? output.child(place.output, token) : trieRoot);
     }
     child = isInOutput ? output.firstChild(place.output) : trieRoot;
-    for (let left = mostSiblings; child && left > 0; child = output.nextSibling(child), left--) {
+    for (let left = maxSiblings; child && left > 0; child = output.nextSibling(child), left--) {
       const token = output.token(child);
       if (isInPrompt && prompt.child(place.prompt, token) !== trieRoot) continue;
       add(token, trieRoot, child);

@@ -13,7 +13,7 @@ import { type DrafterState, invalidState } from "../drafter-state.ts";
 /** The node above all first tokens; as a child it stands for "none". */
 export const trieRoot = 0;
 
-const largestCount = 2 ** 31 - 1;
+const maxCount = 2 ** 31 - 1;
 const fewestNodes = 1024;
 
 export interface TokenTrieOptions {
@@ -140,7 +140,7 @@ export class TokenTrie {
     }
     this.#linkFirst(node, child);
     const { counts, stamps } = this.#nodes;
-    if (counts[child]! < largestCount) counts[child]!++;
+    if (counts[child]! < maxCount) counts[child]!++;
     stamps[child] = this.#clock;
     return child;
   }
@@ -148,7 +148,7 @@ export class TokenTrie {
   /** Begins the passage of one more token of some stream; makes room for its nodes. */
   tick(): void {
     if (this.size + this.branchLength + 1 > this.capacity) this.squeeze();
-    if (this.#clock === largestCount) this.#rebase();
+    if (this.#clock === maxCount) this.#rebase();
     this.#clock++;
   }
 
@@ -194,12 +194,12 @@ export class TokenTrie {
    *
    * @throws JetonError `drafter-state-invalid`; the trie is then as it was
    */
-  load({ fields, body }: Pick<DrafterState, "fields" | "body">, vocabularySize: number): void {
+  load({ fields, body }: Pick<DrafterState, "fields" | "body">, vocabSize: number): void {
     const clock = fields["clock"]!;
     if (fields["branchLength"] !== this.branchLength) {
       throw invalidState("the branch length", fields["branchLength"], `${this.branchLength}`);
     }
-    if (!(Number.isInteger(clock) && clock >= 0 && clock <= largestCount)) {
+    if (!(Number.isInteger(clock) && clock >= 0 && clock <= maxCount)) {
       throw invalidState("the clock", clock, "a count");
     }
     if (body.length % 4 !== 0) throw invalidState("the length", body.length, "fours");
@@ -211,7 +211,7 @@ export class TokenTrie {
     this.#size = 1;
     this.#clock = clock;
     try {
-      this.#read(body, vocabularySize);
+      this.#read(body, vocabSize);
     } catch (error) {
       this.#nodes = old.nodes;
       this.#size = old.size;
@@ -222,7 +222,7 @@ export class TokenTrie {
     if (this.size > this.capacity) this.squeeze();
   }
 
-  #read(body: Int32Array, vocabularySize: number): void {
+  #read(body: Int32Array, vocabSize: number): void {
     /** The node read last and those above it, by depth. */
     const path = [trieRoot];
     for (let at = 0; at < body.length; at += 4) {
@@ -235,8 +235,8 @@ export class TokenTrie {
         throw invalidState("a depth", depth, `1 to ${deepest}`);
       }
       const parent = path[depth - 1]!;
-      if (!(token >= 0 && token < vocabularySize)) {
-        throw invalidState("a token", token, `below ${vocabularySize}`);
+      if (!(token >= 0 && token < vocabSize)) {
+        throw invalidState("a token", token, `below ${vocabSize}`);
       }
       if (this.child(parent, token) !== trieRoot) {
         throw invalidState("a child", token, "another than its siblings");

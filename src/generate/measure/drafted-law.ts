@@ -8,9 +8,9 @@ import { complete } from "../generate.ts";
 import { resolveSampling } from "../options.ts";
 import type { SamplingOptions } from "../types.ts";
 import { type GTestResult, gTest } from "./g-test.ts";
-import { continuationLaw } from "./law-model.ts";
+import { continuationDistribution } from "./law-model.ts";
 
-export interface DraftedLawOptions {
+export interface DraftedDistributionOptions {
   /** Ids before the continuations. */
   readonly prompt: readonly number[];
   readonly sampling: SamplingOptions;
@@ -21,35 +21,35 @@ export interface DraftedLawOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface DraftedLawResult extends GTestResult {
+export interface DraftedDistributionResult extends GTestResult {
   /** Without drafts that come true the test would prove nothing. */
-  readonly tokensPerForward: number;
+  readonly meanAcceptanceLength: number;
 }
 
 /** Counts continuations under a drafter and tests them against their exact law. */
-export async function testDraftedLaw(
+export async function testDraftedDistribution(
   model: LoadedModel,
   drafter: Drafter,
-  { prompt, sampling, runs, length = 4, signal }: DraftedLawOptions,
-): Promise<DraftedLawResult> {
+  { prompt, sampling, runs, length = 4, signal }: DraftedDistributionOptions,
+): Promise<DraftedDistributionResult> {
   const resolved = resolveSampling(model, { ...sampling, seed: 0 });
-  const law = await continuationLaw(model, prompt, length, resolved);
+  const distribution = await continuationDistribution(model, prompt, length, resolved);
   const counts = new Map<string, number>();
   let tokens = 0;
-  let forwards = 0;
+  let forwardPasses = 0;
   for (let seed = 0; seed < runs; seed++) {
     const { ids, drafting } = await complete(model, prompt, {
       ...sampling,
       seed,
       maxTokens: length,
       drafter,
-      maximumDraft: 6,
+      maxDraft: 6,
       ...(signal && { signal }),
     });
     const key = ids.join(" ");
     counts.set(key, (counts.get(key) ?? 0) + 1);
     tokens += drafting!.tokens;
-    forwards += drafting!.forwards;
+    forwardPasses += drafting!.forwardPasses;
   }
-  return { ...gTest(counts, law), tokensPerForward: tokens / forwards };
+  return { ...gTest(counts, distribution), meanAcceptanceLength: tokens / forwardPasses };
 }

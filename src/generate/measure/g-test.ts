@@ -16,12 +16,12 @@ export interface GTestResult {
  */
 export function gTest(
   counts: ReadonlyMap<string, number>,
-  law: ReadonlyMap<string, number>,
+  distribution: ReadonlyMap<string, number>,
 ): GTestResult {
   let total = 0;
   for (const count of counts.values()) total += count;
   for (const [outcome, count] of counts) {
-    if (count > 0 && !(law.get(outcome)! > 0)) {
+    if (count > 0 && !(distribution.get(outcome)! > 0)) {
       return { statistic: Infinity, degreesOfFreedom: 0, pValue: 0 };
     }
   }
@@ -32,7 +32,7 @@ export function gTest(
     cells++;
     if (observed > 0) statistic += 2 * observed * Math.log(observed / expected);
   };
-  for (const [outcome, probability] of law) {
+  for (const [outcome, probability] of distribution) {
     const observed = counts.get(outcome) ?? 0;
     const expected = probability * total;
     if (expected >= 5) add(observed, expected);

@@ -7,7 +7,7 @@ import { createRandom } from "../../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../../model/index.ts";
 import { rowDistribution, type Sampling } from "../sampler.ts";
 
-export interface LawModelOptions {
+export interface DistributionModelOptions {
   /** Distinct tokens. Default 6. */
   vocabulary?: number;
   /** Standard deviation of the logits. Default 1.5. */
@@ -18,7 +18,7 @@ export interface LawModelOptions {
 }
 
 /** A model whose logits depend on the last two tokens of each row's path. */
-export function createLawModel(options: LawModelOptions = {}): LoadedModel {
+export function createDistributionModel(options: DistributionModelOptions = {}): LoadedModel {
   const { vocabulary = 6, spread = 1.5, seed = 1, mixed } = options;
   const table = logitTable(vocabulary, spread, seed);
   if (mixed) {
@@ -35,16 +35,16 @@ export function createLawModel(options: LawModelOptions = {}): LoadedModel {
       idToToken: (id: number) => (id < vocabulary ? `<${id}>` : undefined),
       streamDecoder: () => ({ push: (id: number) => `<${id}>`, end: () => "" }),
     },
-    config: { vocabularySize: vocabulary },
+    config: { vocabSize: vocabulary },
     format: "f32",
     threads: 1,
     contextLength: 512,
-    endOfSequenceIds: [],
-    beginOfSequenceId: 0,
+    eosTokenIds: [],
+    bosTokenId: 0,
     slots: 64,
     openSequences: 0,
     async openSequence() {
-      return openLawSequence(table, vocabulary);
+      return openDistributionSequence(table, vocabulary);
     },
     async memory() {
       return { weights: 0, cache: 0, resident: 0 };
@@ -60,7 +60,7 @@ function logitTable(vocabulary: number, spread: number, seed: number): Float32Ar
   return Float32Array.from({ length: vocabulary ** 3 }, () => spread * random.normal());
 }
 
-function openLawSequence(table: Float32Array, vocabulary: number): OpenSequence {
+function openDistributionSequence(table: Float32Array, vocabulary: number): OpenSequence {
   let tokens: number[] = [];
   let pending: readonly number[] = [];
   return {
@@ -111,7 +111,7 @@ function openLawSequence(table: Float32Array, vocabulary: number): OpenSequence 
  * The exact law of the next `length` tokens after a prompt, by enumeration. Keys are ids joined by
  * spaces.
  */
-export async function continuationLaw(
+export async function continuationDistribution(
   model: LoadedModel,
   prompt: readonly number[],
   length: number,
@@ -127,10 +127,10 @@ export async function continuationLaw(
       const text = [...prompt, ...ids];
       const result = await sequence.step({ ids: text, topK: 64, logits: true });
       await sequence.release();
-      const law = rowDistribution(result, 0, sampling, new Set(text));
-      for (const [index, id] of law.ids.entries()) {
+      const distribution = rowDistribution(result, 0, sampling, new Set(text));
+      for (const [index, id] of distribution.ids.entries()) {
         const next = [...ids, id];
-        const share = probability * law.probabilities[index]!;
+        const share = probability * distribution.probabilities[index]!;
         longer.set(next.join(" "), { ids: next, probability: share });
       }
     }

@@ -8,6 +8,7 @@ import type { Drafter } from "../drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 import {
   type DraftingMeasurement,
+  meanAcceptanceLength,
   measureDrafting,
   measureInTurns,
   type PlannedKinds,
@@ -15,7 +16,6 @@ import {
   planKinds,
   sumMeasurements,
   tasksPerPlanned,
-  tokensPerForward,
   tokensPerSecond,
 } from "./reproduction-drafting.ts";
 import { type DecodingTaskKind, decodingTaskKinds } from "./reproduction-tasks.ts";
@@ -27,9 +27,9 @@ export interface BenchSettings {
   /** Most tokens of an answer. */
   readonly maxTokens: number;
   /** Longest prompt in characters. Default 1,000. */
-  readonly maximumCharacters?: number;
+  readonly maxCharacters?: number;
   /** Other requests of each kind, for drafters to learn from. Default: as many as are measured. */
-  readonly others?: { readonly count: number; readonly leastTokens: number };
+  readonly others?: { readonly count: number; readonly minTokens: number };
 }
 
 /** The requests that are measured, and others of the same kinds that fill tables and tries. */
@@ -44,7 +44,7 @@ export type ByKind = Readonly<Record<DecodingTaskKind, DraftingMeasurement>>;
 /** A drafter in one of the settings whose speed is compared. */
 export interface SpeedSetting {
   readonly drafter: Drafter;
-  readonly maximumDraft: number;
+  readonly maxDraft: number;
 }
 
 /** The claim that no text changed, of every drafter whose text is that of plain decoding. */
@@ -75,10 +75,10 @@ export class DrafterBench<Id extends string> {
   /** Decodes plainly what drafters will be asked for. */
   async plan(sampling: SamplingOptions): Promise<Requests> {
     const { seed, signal } = this.#context;
-    const { count, maxTokens, maximumCharacters = 1000 } = this.#settings;
+    const { count, maxTokens, maxCharacters = 1000 } = this.#settings;
     const { others = { count } } = this.#settings;
     const locate = (name: string): Promise<string> => this.#context.data(name);
-    const tasks = { seed, maximumCharacters, locate };
+    const tasks = { seed, maxCharacters, locate };
     const options = { sampling: { ...sampling, seed }, maxTokens, signal };
     this.#context.progress("plain decoding");
     const measured = await planKinds(this.model, { ...tasks, count }, options);
@@ -92,14 +92,14 @@ export class DrafterBench<Id extends string> {
   async measure(
     name: string,
     drafter: Drafter,
-    maximumDraft: number,
+    maxDraft: number,
     requests: PlannedKinds,
   ): Promise<ByKind> {
     const { signal } = this.#context;
     const byKind: Partial<Record<DecodingTaskKind, DraftingMeasurement>> = {};
     for (const kind of decodingTaskKinds) {
-      this.#context.progress(`${name}, ${maximumDraft} nodes: ${kind}`);
-      const options = { drafter, maximumDraft, signal };
+      this.#context.progress(`${name}, ${maxDraft} nodes: ${kind}`);
+      const options = { drafter, maxDraft, signal };
       byKind[kind] = await measureDrafting(this.model, requests[kind], options);
       this.#runs.push(byKind[kind]);
     }
@@ -155,7 +155,7 @@ export class DrafterBench<Id extends string> {
     const { signal } = this.#context;
     this.#context.progress("speed");
     const names = Object.keys(settings) as Name[];
-    const [plain, ...measured] = await measureInTurns(this.model, tasks, [
+    const [autoregressive, ...measured] = await measureInTurns(this.model, tasks, [
       { signal },
       ...names.map((name) => ({ ...settings[name], signal })),
     ]);
@@ -167,11 +167,11 @@ export class DrafterBench<Id extends string> {
     const best = names.reduce((a, b) => (speedOf(b) > speedOf(a) ? b : a));
     this.#context.report(id, {
       measured: speedOf(best),
-      baseline: tokensPerSecond(plain!),
+      baseline: tokensPerSecond(autoregressive!),
       baselineName: "plain decoding",
       details: {
         best,
-        plainMilliseconds: round((1000 * plain!.seconds) / plain!.forwards),
+        plainMilliseconds: round((1000 * autoregressive!.seconds) / autoregressive!.forwardPasses),
         ...Object.fromEntries(names.map((name) => [name, timesOf(found[name])])),
       },
     });
@@ -179,20 +179,20 @@ export class DrafterBench<Id extends string> {
   }
 
   /** Reports the time of guessing and learning as a share of that of the forwards. */
-  reportDraftingTime(id: Id, { seconds, draftSeconds, forwards }: DraftingMeasurement): void {
+  reportDraftingTime(id: Id, { seconds, draftSeconds, forwardPasses }: DraftingMeasurement): void {
     this.#context.report(id, {
       measured: (100 * draftSeconds) / (seconds - draftSeconds),
-      details: { microsecondsPerForward: round((1e6 * draftSeconds) / forwards) },
+      details: { microsecondsPerForward: round((1e6 * draftSeconds) / forwardPasses) },
     });
   }
 }
 
 function timesOf(found: DraftingMeasurement): Record<string, number> {
-  const { seconds, draftSeconds, forwards } = found;
+  const { seconds, draftSeconds, forwardPasses } = found;
   return {
     tokensPerSecond: round(tokensPerSecond(found)),
-    draftMilliseconds: round((1000 * draftSeconds) / forwards),
-    forwardMilliseconds: round((1000 * (seconds - draftSeconds)) / forwards),
+    draftMilliseconds: round((1000 * draftSeconds) / forwardPasses),
+    forwardMilliseconds: round((1000 * (seconds - draftSeconds)) / forwardPasses),
   };
 }
 
@@ -204,7 +204,7 @@ export async function onTinyStories<Id extends string>(
 ): Promise<void> {
   const folder = await context.data("models/tinystories-260k");
   await using model = await loadModel(folder, { format: "f32" });
-  const bench = new DrafterBench(context, model, { ...settings, maximumCharacters: 400 });
+  const bench = new DrafterBench(context, model, { ...settings, maxCharacters: 400 });
   await body(bench, await bench.plan({ greedy: true }));
 }
 
@@ -218,7 +218,10 @@ export function tasksOf(
 
 /** What the model read and wrote: prompts and plain answers. */
 export function textsOf(requests: PlannedKinds): number[][] {
-  return tasksOf(requests).map(({ promptIds, plainIds }) => [...promptIds, ...plainIds]);
+  return tasksOf(requests).map(({ promptIds, autoregressiveIds }) => [
+    ...promptIds,
+    ...autoregressiveIds,
+  ]);
 }
 
 /** All kinds as one measurement. */
@@ -231,13 +234,13 @@ export function lengthOf(
   byKind: ByKind,
   kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
 ): number {
-  return tokensPerForward(sumMeasurements(kinds.map((kind) => byKind[kind])));
+  return meanAcceptanceLength(sumMeasurements(kinds.map((kind) => byKind[kind])));
 }
 
 /** Tokens a forward by kind, for records. */
 export function lengthsOf(byKind: ByKind): Record<string, number> {
   return Object.fromEntries(
-    decodingTaskKinds.map((kind) => [kind, round(tokensPerForward(byKind[kind]))]),
+    decodingTaskKinds.map((kind) => [kind, round(meanAcceptanceLength(byKind[kind]))]),
   );
 }
 

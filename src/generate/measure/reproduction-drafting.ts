@@ -23,7 +23,7 @@ export interface PlannedTask extends DecodingTask {
   readonly promptIds: readonly number[];
   readonly sampling: SamplingOptions;
   /** Without loops. */
-  readonly plainIds: readonly number[];
+  readonly autoregressiveIds: readonly number[];
 }
 
 export interface PlanTasksOptions {
@@ -31,7 +31,7 @@ export interface PlanTasksOptions {
   /** Most tokens of an answer. */
   readonly maxTokens: number;
   /** Answers that are shorter without their loop are left out. Default 8. */
-  readonly leastTokens?: number;
+  readonly minTokens?: number;
   /** Planned requests after which no more are tried. Default: all are. */
   readonly count?: number;
   readonly signal?: AbortSignal;
@@ -43,20 +43,20 @@ export async function planTasks(
   tasks: readonly DecodingTask[],
   options: PlanTasksOptions,
 ): Promise<PlannedTask[]> {
-  const { sampling, maxTokens, leastTokens = 8, count = tasks.length, signal } = options;
+  const { sampling, maxTokens, minTokens = 8, count = tasks.length, signal } = options;
   const planned: PlannedTask[] = [];
   for (const [index, task] of tasks.entries()) {
     if (planned.length === count) break;
     const ids = promptIds(model, task.prompt);
     const keyed = { ...sampling, seed: (sampling.seed ?? 0) + index };
-    const { ids: plain } = await complete(model, ids, {
+    const { ids: autoregressive } = await complete(model, ids, {
       ...keyed,
       maxTokens: Math.min(maxTokens, model.contextLength - ids.length),
       ...(signal && { signal }),
     });
-    const plainIds = plain.slice(0, lengthWithoutLoop(plain));
-    if (plainIds.length < leastTokens) continue;
-    planned.push({ ...task, promptIds: ids, sampling: keyed, plainIds });
+    const autoregressiveIds = autoregressive.slice(0, lengthWithoutLoop(autoregressive));
+    if (autoregressiveIds.length < minTokens) continue;
+    planned.push({ ...task, promptIds: ids, sampling: keyed, autoregressiveIds });
   }
   return planned;
 }
@@ -93,7 +93,7 @@ export async function planKinds(
 }
 
 /** Longest period that counts as a loop, in tokens. */
-const longestPeriod = 32;
+const maxPeriod = 32;
 
 /**
  * Tokens before a sequence begins to repeat the same stretch until its end: three times at least, and
@@ -101,7 +101,7 @@ const longestPeriod = 32;
  */
 export function lengthWithoutLoop(ids: readonly number[]): number {
   let shortest = ids.length;
-  for (let period = 1; period <= Math.min(longestPeriod, ids.length - 1); period++) {
+  for (let period = 1; period <= Math.min(maxPeriod, ids.length - 1); period++) {
     let start = ids.length - period;
     while (start > 0 && ids[start - 1] === ids[start - 1 + period]) start--;
     const looping = ids.length - start;
@@ -117,7 +117,7 @@ export interface DraftingMeasurement {
   readonly identical: number;
   /** Tokens that forwards after the prompt decided. */
   readonly tokens: number;
-  readonly forwards: number;
+  readonly forwardPasses: number;
   readonly drafted: number;
   readonly accepted: number;
   /** Time of decoding, prompts apart. */
@@ -130,7 +130,7 @@ export interface MeasureDraftingOptions {
   /** Default: plain decoding. */
   readonly drafter?: Drafter;
   /** Most guesses of a forward. */
-  readonly maximumDraft?: number;
+  readonly maxDraft?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -141,17 +141,18 @@ export async function measureDrafting(
   options: MeasureDraftingOptions,
 ): Promise<DraftingMeasurement> {
   const parts: DraftingMeasurement[] = [];
-  for (const { promptIds: prompt, plainIds, sampling } of tasks) {
-    const maxTokens = plainIds.length;
+  for (const { promptIds: prompt, autoregressiveIds, sampling } of tasks) {
+    const maxTokens = autoregressiveIds.length;
     const result = await complete(model, prompt, { ...sampling, ...options, maxTokens });
     const { ids, drafting, decodeSeconds } = result;
-    const isIdentical = ids.length === maxTokens && ids.every((id, at) => id === plainIds[at]);
+    const isIdentical =
+      ids.length === maxTokens && ids.every((id, at) => id === autoregressiveIds[at]);
     parts.push({
       tasks: 1,
       identical: isIdentical ? 1 : 0,
       // The first token comes from the prompt's own forward.
       tokens: drafting?.tokens ?? maxTokens - 1,
-      forwards: drafting?.forwards ?? maxTokens - 1,
+      forwardPasses: drafting?.forwardPasses ?? maxTokens - 1,
       drafted: drafting?.drafted ?? 0,
       accepted: drafting?.accepted ?? 0,
       seconds: decodeSeconds,
@@ -181,8 +182,8 @@ export async function measureInTurns(
 }
 
 /** Mean accepted length: tokens that a forward brings, the model's own included. */
-export function tokensPerForward({ tokens, forwards }: DraftingMeasurement): number {
-  return tokens / forwards;
+export function meanAcceptanceLength({ tokens, forwardPasses }: DraftingMeasurement): number {
+  return tokens / forwardPasses;
 }
 
 export function tokensPerSecond({ tokens, seconds }: DraftingMeasurement): number {
@@ -197,7 +198,7 @@ export function sumMeasurements(parts: readonly DraftingMeasurement[]): Drafting
     tasks: total("tasks"),
     identical: total("identical"),
     tokens: total("tokens"),
-    forwards: total("forwards"),
+    forwardPasses: total("forwardPasses"),
     drafted: total("drafted"),
     accepted: total("accepted"),
     seconds: total("seconds"),

@@ -7,7 +7,7 @@ if (!available) console.log("decoding tasks: skipped but for code, JETON_DATA is
 
 function describeKind(kind: DecodingTaskKind): void {
   test("are distinct, within the limit, the same for the same seed and others for another", async () => {
-    const tasks = await decodingTasks({ kind, count: 220, seed: 3, maximumCharacters: 900 });
+    const tasks = await decodingTasks({ kind, count: 220, seed: 3, maxCharacters: 900 });
     expect(new Set(tasks.map(({ prompt }) => prompt)).size).toBe(220);
     for (const { kind: own, prompt } of tasks) {
       expect(own).toBe(kind);
@@ -19,10 +19,10 @@ function describeKind(kind: DecodingTaskKind): void {
       count: 210,
       seed: 3,
       skip: 10,
-      maximumCharacters: 900,
+      maxCharacters: 900,
     });
     expect(again).toEqual(tasks.slice(10));
-    const others = await decodingTasks({ kind, count: 220, seed: 4, maximumCharacters: 900 });
+    const others = await decodingTasks({ kind, count: 220, seed: 4, maxCharacters: 900 });
     expect(others.map(({ prompt }) => prompt)).not.toEqual(tasks.map(({ prompt }) => prompt));
   });
 }

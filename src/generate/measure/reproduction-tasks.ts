@@ -40,7 +40,7 @@ export interface DecodingTasksOptions {
   /** Leaves out the first tasks of the order: what others were warmed with, say. Default 0. */
   skip?: number;
   /** Longest prompt in characters. Default 1,000. */
-  maximumCharacters?: number;
+  maxCharacters?: number;
   /** Finds a file of the data registry. Default `locateData`; a reproduction gives `context.data`. */
   locate?: (name: string) => Promise<string>;
 }
@@ -56,11 +56,11 @@ export interface DecodingTasksOptions {
  */
 export async function decodingTasks(options: DecodingTasksOptions): Promise<DecodingTask[]> {
   const { kind, count, seed = 0, skip = 0 } = options;
-  const { maximumCharacters = 1000, locate = locateData } = options;
+  const { maxCharacters = 1000, locate = locateData } = options;
   const source: Source = {
     random: createRandom(seed, "decoding-tasks", kind),
     count: skip + count,
-    limit: maximumCharacters,
+    limit: maxCharacters,
     locate,
   };
   const tasks = await makers[kind](source);

@@ -53,15 +53,15 @@ export function describeDrafter(subject: DrafterSubject): void {
       await model.close();
     });
 
-    const greedy: GenerateOptions = { greedy: true, maxTokens: 60, ignoreEndOfSequence: true };
+    const greedy: GenerateOptions = { greedy: true, maxTokens: 60, ignoreEos: true };
 
     test("greedy text is that of plain decoding, cold and warm, for every size of trees", async () => {
       for (const prompt of prompts) {
-        const plain = await complete(model, prompt, greedy);
-        for (const maximumDraft of [1, 2, 7, 40, 40]) {
-          const drafted = await complete(model, prompt, { ...greedy, drafter, maximumDraft });
-          expect(drafted.ids).toEqual(plain.ids);
-          expect(drafted.text).toBe(plain.text);
+        const autoregressive = await complete(model, prompt, greedy);
+        for (const maxDraft of [1, 2, 7, 40, 40]) {
+          const drafted = await complete(model, prompt, { ...greedy, drafter, maxDraft });
+          expect(drafted.ids).toEqual(autoregressive.ids);
+          expect(drafted.text).toBe(autoregressive.text);
           expectConsistent(drafted);
         }
       }
@@ -76,20 +76,20 @@ export function describeDrafter(subject: DrafterSubject): void {
       { greedy: true, repetitionPenalty: 1.3 },
     ];
     test.each(samplings)("sampled text under %o", async (sampling) => {
-      const options = { ...sampling, maxTokens: 40, ignoreEndOfSequence: true, seed: 11 };
+      const options = { ...sampling, maxTokens: 40, ignoreEos: true, seed: 11 };
       for (const prompt of prompts.slice(0, 2)) {
-        const plain = await complete(model, prompt, options);
+        const autoregressive = await complete(model, prompt, options);
         const drafted = await complete(model, prompt, { ...options, drafter });
         expectConsistent(drafted);
         expect(drafted.ids).toHaveLength(40);
         // Equal in law only: the law is the subject of the statistical tests.
         if (subject.samples && sampling.greedy !== true) continue;
-        expect(drafted.ids).toEqual(plain.ids);
+        expect(drafted.ids).toEqual(autoregressive.ids);
       }
     });
 
     test("the same request on a fresh drafter drafts and samples the same", async () => {
-      const options = { temperature: 0.9, maxTokens: 40, ignoreEndOfSequence: true, seed: 3 };
+      const options = { temperature: 0.9, maxTokens: 40, ignoreEos: true, seed: 3 };
       const results: GenerateResult[] = [];
       for (let run = 0; run < 2; run++) {
         const fresh = await subject.open(model);
@@ -100,10 +100,10 @@ export function describeDrafter(subject: DrafterSubject): void {
     });
 
     test("every limit of length is kept to the token", async () => {
-      const plain = await complete(model, prompts[1]!, greedy);
+      const autoregressive = await complete(model, prompts[1]!, greedy);
       for (let maxTokens = 0; maxTokens <= 9; maxTokens++) {
         const drafted = await complete(model, prompts[1]!, { ...greedy, maxTokens, drafter });
-        expect(drafted.ids).toEqual(plain.ids.slice(0, maxTokens));
+        expect(drafted.ids).toEqual(autoregressive.ids.slice(0, maxTokens));
         expect(drafted.finishReason).toBe("length");
       }
     });
@@ -111,31 +111,33 @@ export function describeDrafter(subject: DrafterSubject): void {
     test("the last tokens of the context are reached", async () => {
       const short = await loadModel(folder, { threads: 1, contextLength: 40, inline: true });
       const own = await subject.open(short);
-      const [plain, drafted] = [
+      const [autoregressive, drafted] = [
         await complete(short, prompts[1]!, { ...greedy, maxTokens: undefined! }),
         await complete(short, prompts[1]!, { ...greedy, maxTokens: undefined!, drafter: own }),
       ];
-      expect(drafted.ids).toEqual(plain.ids);
+      expect(drafted.ids).toEqual(autoregressive.ids);
       expect(drafted.promptTokens + drafted.ids.length).toBe(40);
       await own.close();
       await short.close();
     });
 
     test("a token that ends the text ends it wherever it is guessed", async () => {
-      const plain = await complete(model, prompts[1]!, greedy);
+      const autoregressive = await complete(model, prompts[1]!, greedy);
       for (const at of [0, 1, 2, 5, 9, 20]) {
-        const options = { ...greedy, stopIds: [plain.ids[at]!] };
+        const options = { ...greedy, stopIds: [autoregressive.ids[at]!] };
         const drafted = await complete(model, prompts[1]!, { ...options, drafter });
-        expect(drafted.ids).toEqual(plain.ids.slice(0, plain.ids.indexOf(plain.ids[at]!)));
+        expect(drafted.ids).toEqual(
+          autoregressive.ids.slice(0, autoregressive.ids.indexOf(autoregressive.ids[at]!)),
+        );
         expect(drafted.finishReason).toBe("stop");
         expectConsistent(drafted);
       }
     });
 
     test("a stop string ends the text before it", async () => {
-      const plain = await complete(model, prompts[1]!, greedy);
+      const autoregressive = await complete(model, prompts[1]!, greedy);
       for (const at of [0, 3, 8, 21, 40]) {
-        const stop = [plain.text.slice(at, at + 4)];
+        const stop = [autoregressive.text.slice(at, at + 4)];
         const cut = await complete(model, prompts[1]!, { ...greedy, stop });
         const drafted = await complete(model, prompts[1]!, { ...greedy, stop, drafter });
         expect(drafted.text).toBe(cut.text);
@@ -154,12 +156,12 @@ export function describeDrafter(subject: DrafterSubject): void {
       const own = await subject.open(exact);
       for (const sampling of [{ greedy: true }, { temperature: 0.9, seed: 8 }]) {
         if (subject.samples && !sampling.greedy) continue;
-        const options = { ...sampling, maxTokens: 50, ignoreEndOfSequence: true };
-        const plain = await complete(exact, prompts[1]!, options);
+        const options = { ...sampling, maxTokens: 50, ignoreEos: true };
+        const autoregressive = await complete(exact, prompts[1]!, options);
         const drafted = await complete(exact, prompts[1]!, { ...options, drafter: own });
-        expect(drafted.ids).toEqual(plain.ids);
+        expect(drafted.ids).toEqual(autoregressive.ids);
         expect(drafted.tokens.map((token) => token.logProbability)).toEqual(
-          plain.tokens.map((token) => token.logProbability),
+          autoregressive.tokens.map((token) => token.logProbability),
         );
       }
       await own.close();
@@ -168,10 +170,10 @@ export function describeDrafter(subject: DrafterSubject): void {
 
     test("log-probabilities are those of plain decoding", async () => {
       const options = { ...greedy, topLogProbabilities: 4 };
-      const plain = await complete(model, prompts[2]!, options);
+      const autoregressive = await complete(model, prompts[2]!, options);
       const drafted = await complete(model, prompts[2]!, { ...options, drafter });
       for (const [index, token] of drafted.tokens.entries()) {
-        const expected = plain.tokens[index]!;
+        const expected = autoregressive.tokens[index]!;
         expect(token.logProbability).toBeCloseTo(expected.logProbability, 4);
         expect(token.topLogProbabilities).toHaveLength(4);
         for (const [rank, top] of token.topLogProbabilities!.entries()) {
@@ -186,7 +188,7 @@ export function describeDrafter(subject: DrafterSubject): void {
     test("requests at once give what each gives alone", async () => {
       const requests = prompts.flatMap((prompt): [string, GenerateOptions][] => [
         [prompt, { ...greedy, maxTokens: 30 }],
-        [prompt, { temperature: 0.8, seed: 4, maxTokens: 30, ignoreEndOfSequence: true }],
+        [prompt, { temperature: 0.8, seed: 4, maxTokens: 30, ignoreEos: true }],
       ]);
       const alone: GenerateResult[] = [];
       for (const [prompt, options] of requests) alone.push(await complete(model, prompt, options));
@@ -221,32 +223,41 @@ export function describeDrafter(subject: DrafterSubject): void {
     test("proposals are trees within their limits, whatever the text", async () => {
       const fresh = await subject.open(model);
       const random = createRandom(1, "conformance", subject.name);
-      const vocabularySize = model.config.vocabularySize;
+      const vocabSize = model.config.vocabSize;
       const sampling = { ...resolveSampling(model, { greedy: true, seed: 1 }) };
       for (let request = 0; request < 12; request++) {
         // A small alphabet makes every context return.
-        const alphabet = request % 2 === 0 ? 4 : vocabularySize;
+        const alphabet = request % 2 === 0 ? 4 : vocabSize;
         const ids = [
           1,
           ...Array.from({ length: random.integer(30) }, () => random.integer(alphabet)),
         ];
         const sequence = fresh.begin({ promptIds: ids.slice(), sampling });
         for (let step = 0; step < 12; step++) {
-          const maximumNodes = 1 + random.integer(40);
-          const maximumDepth = 1 + random.integer(10);
-          const leastExpected = random.integer(2) * random.uniform();
-          await sequence.propose({ ids, maximumNodes: 40, maximumDepth: 10, leastExpected: 0 });
-          const tree = await sequence.propose({ ids, maximumNodes, maximumDepth, leastExpected });
-          checkTree(tree, { vocabularySize, maximumNodes, maximumDepth });
-          for (const [node, value] of (tree.expected ?? []).entries()) {
+          const maxNodes = 1 + random.integer(40);
+          const maxDepth = 1 + random.integer(10);
+          const minAcceptanceProbability = random.integer(2) * random.uniform();
+          await sequence.propose({ ids, maxNodes: 40, maxDepth: 10, minAcceptanceProbability: 0 });
+          const tree = await sequence.propose({
+            ids,
+            maxNodes,
+            maxDepth,
+            minAcceptanceProbability,
+          });
+          checkTree(tree, { vocabSize, maxNodes, maxDepth });
+          for (const [node, value] of (tree.acceptanceProbabilities ?? []).entries()) {
             expect(value).toBeGreaterThanOrEqual(0);
             const parent = tree.parents[node]!;
-            expect(value).toBeLessThanOrEqual((parent < 0 ? 1 : tree.expected![parent]!) + 1e-6);
+            expect(value).toBeLessThanOrEqual(
+              (parent < 0 ? 1 : tree.acceptanceProbabilities![parent]!) + 1e-6,
+            );
           }
           const token = random.integer(alphabet);
           const root = ids.at(-1)!;
           ids.push(token);
-          sequence.observe(plainOutcome(ids, root, token, Math.max(1, fresh.candidates), random));
+          sequence.observe(
+            autoregressiveOutcome(ids, root, token, Math.max(1, fresh.candidates), random),
+          );
         }
         await sequence.end();
       }
@@ -288,23 +299,23 @@ export function expectConsistent(
 ): void {
   const { drafting } = result;
   if (!drafting) throw new Error("a drafted generation must report its statistics");
-  expect(drafting.tokens).toBeGreaterThanOrEqual(drafting.forwards);
+  expect(drafting.tokens).toBeGreaterThanOrEqual(drafting.forwardPasses);
   expect(drafting.accepted).toBeLessThanOrEqual(drafting.drafted);
   // Each forward decides one token of the model's own, but for an accepted end of the text.
-  expect(drafting.tokens - drafting.forwards - drafting.accepted).toBeLessThanOrEqual(0);
-  expect(drafting.tokens - drafting.forwards - drafting.accepted).toBeGreaterThanOrEqual(-1);
-  expect(drafting.tokensPerForward).toBeCloseTo(
-    drafting.forwards === 0 ? 0 : drafting.tokens / drafting.forwards,
+  expect(drafting.tokens - drafting.forwardPasses - drafting.accepted).toBeLessThanOrEqual(0);
+  expect(drafting.tokens - drafting.forwardPasses - drafting.accepted).toBeGreaterThanOrEqual(-1);
+  expect(drafting.meanAcceptanceLength).toBeCloseTo(
+    drafting.forwardPasses === 0 ? 0 : drafting.tokens / drafting.forwardPasses,
     10,
   );
-  const sums = { forwards: 0, drafted: 0, accepted: 0 };
+  const sums = { forwardPasses: 0, drafted: 0, accepted: 0 };
   for (const share of drafting.byDrafter) {
-    sums.forwards += share.forwards;
+    sums.forwardPasses += share.forwardPasses;
     sums.drafted += share.drafted;
     sums.accepted += share.accepted;
   }
-  const { forwards, drafted, accepted } = drafting;
-  expect(sums).toEqual({ forwards, drafted, accepted });
+  const { forwardPasses, drafted, accepted } = drafting;
+  expect(sums).toEqual({ forwardPasses, drafted, accepted });
   expect(drafting.byDepth.reduce((sum, entry) => sum + entry.accepted, 0)).toBe(accepted);
   let before = Infinity;
   for (const [index, entry] of drafting.byDepth.entries()) {
@@ -316,7 +327,7 @@ export function expectConsistent(
 }
 
 /** A plain step's outcome with invented candidates. */
-function plainOutcome(
+function autoregressiveOutcome(
   ids: readonly number[],
   root: number,
   token: number,
@@ -325,7 +336,7 @@ function plainOutcome(
 ): DraftOutcome {
   const first = random.integer(400);
   return {
-    decided: [token],
+    emitted: [token],
     ids,
     seconds: 0.001,
     rows: {

@@ -1,7 +1,7 @@
 import type { Sampling } from "../sampler.ts";
 
 /** Greedy, with nothing cut off and nothing penalized: what tests begin from. */
-export const plainSampling: Sampling = {
+export const unfilteredSampling: Sampling = {
   temperature: 0,
   topK: 0,
   topP: 1,

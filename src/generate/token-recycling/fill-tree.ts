@@ -1,15 +1,15 @@
 /** Guesses read from a table of successors, in a fixed tree or in one that grows. */
-import type { AcceptanceTable } from "../acceptance-table.ts";
+import type { CalibrationMap } from "../acceptance-table.ts";
 import type { DraftContext, DraftTree } from "../drafter.ts";
-import { LargestFirst } from "../largest-first.ts";
+import { MaxHeap } from "../largest-first.ts";
 import type { DraftTemplate } from "./draft-template.ts";
 import type { SuccessorTable } from "./successor-table.ts";
 
 /** Where guesses come from and what they are worth. */
-export interface GuessSource {
+export interface CandidateSource {
   readonly table: SuccessorTable;
   /** For each rank: from the probability that the table holds to the share of guesses that come true. */
-  readonly acceptance: readonly Pick<AcceptanceTable, "estimate">[];
+  readonly acceptance: readonly Pick<CalibrationMap, "estimate">[];
 }
 
 /**
@@ -18,25 +18,25 @@ export interface GuessSource {
  * `template.order` are taken.
  */
 export function fillTemplate(
-  { table, acceptance }: GuessSource,
+  { table, acceptance }: CandidateSource,
   template: DraftTemplate,
   context: DraftContext,
 ): DraftTree {
-  const { maximumNodes, maximumDepth, leastExpected } = context;
+  const { maxNodes, maxDepth, minAcceptanceProbability } = context;
   const root = context.ids.at(-1)!;
   const size = template.parents.length;
   const tokens = new Int32Array(size).fill(-1);
   const chances = new Float64Array(size);
   let count = 0;
   for (const node of template.order) {
-    if (count === maximumNodes) break;
+    if (count === maxNodes) break;
     const parent = template.parents[node]!;
     const above = parent < 0 ? root : tokens[parent]!;
-    if (above < 0 || !table.has(above) || template.depths[node]! > maximumDepth) continue;
+    if (above < 0 || !table.has(above) || template.depths[node]! > maxDepth) continue;
     const rank = template.ranks[node]!;
     const chance = acceptance[rank]!.estimate(table.confidence(above, rank));
     chances[node] = (parent < 0 ? 1 : chances[parent]!) * chance;
-    if (chances[node]! < leastExpected) continue;
+    if (chances[node]! < minAcceptanceProbability) continue;
     tokens[node] = table.successor(above, rank);
     count++;
   }
@@ -52,7 +52,7 @@ export function fillTemplate(
     parents.push(parent < 0 ? -1 : places[parent]!);
     expected.push(chances[node]!);
   }
-  return { ids, parents, expected };
+  return { ids, parents, acceptanceProbabilities: expected };
 }
 
 /** A guess that may come next: the successor of a node's token at a rank. */
@@ -70,16 +70,16 @@ interface Candidate {
  * Below each node ranks are guessed in their order.
  */
 export function growTree(
-  { table, acceptance }: GuessSource,
+  { table, acceptance }: CandidateSource,
   most: number,
   context: DraftContext,
 ): DraftTree {
-  const { maximumDepth, leastExpected } = context;
-  const size = Math.min(most, context.maximumNodes);
+  const { maxDepth, minAcceptanceProbability } = context;
+  const size = Math.min(most, context.maxNodes);
   const ids: number[] = [];
   const parents: number[] = [];
   const expected: number[] = [];
-  const candidates = new LargestFirst<Candidate>();
+  const candidates = new MaxHeap<Candidate>();
   const offer = (
     parent: number,
     above: number,
@@ -87,10 +87,10 @@ export function growTree(
     depth: number,
     most: number,
   ): void => {
-    if (rank === table.width || depth > maximumDepth || !table.has(above)) return;
+    if (rank === table.topK || depth > maxDepth || !table.has(above)) return;
     const own = acceptance[rank]!.estimate(table.confidence(above, rank));
     const chance = Math.min(most, (parent < 0 ? 1 : expected[parent]!) * own);
-    if (chance > 0 && chance >= leastExpected) {
+    if (chance > 0 && chance >= minAcceptanceProbability) {
       candidates.push(chance, { parent, above, rank, depth, chance });
     }
   };
@@ -106,5 +106,5 @@ export function growTree(
     offer(parent, above, rank + 1, depth, chance);
     offer(ids.length - 1, token, 0, depth + 1, 1);
   }
-  return { ids, parents, expected };
+  return { ids, parents, acceptanceProbabilities: expected };
 }

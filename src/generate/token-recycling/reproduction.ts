@@ -20,7 +20,7 @@ import {
   type Requests,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
-import { tokensPerForward } from "../measure/reproduction-drafting.ts";
+import { meanAcceptanceLength } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
 import { createPromptLookup } from "../prompt-lookup.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
@@ -233,8 +233,8 @@ async function measureNano(context: Context): Promise<Plot> {
   bench.reportIdentity("identical-text");
   if (!context.quick) {
     const found = await bench.reportSpeed("speed", tasksOf(measured), {
-      "8 nodes": { drafter: await warm({}), maximumDraft: 8 },
-      "16 nodes": { drafter: await warm({}), maximumDraft: 16 },
+      "8 nodes": { drafter: await warm({}), maxDraft: 8 },
+      "16 nodes": { drafter: await warm({}), maxDraft: 16 },
     });
     bench.reportDraftingTime("drafting-time", found["16 nodes"]);
   }
@@ -252,7 +252,7 @@ function plotOf(bySize: ReadonlyMap<number, ByKind>, lookup: ByKind): Plot {
         y: { title: "tokens a forward" },
         series: decodingTaskKinds.map((kind) => ({
           name: kind,
-          points: [...bySize].map(([x, byKind]) => ({ x, y: tokensPerForward(byKind[kind]) })),
+          points: [...bySize].map(([x, byKind]) => ({ x, y: meanAcceptanceLength(byKind[kind]) })),
         })),
       },
       kindsPanel("Beside prompt lookup (10 guesses)", {

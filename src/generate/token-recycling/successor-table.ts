@@ -12,21 +12,21 @@ import { type DrafterState, invalidState } from "../drafter-state.ts";
 
 /** Successors of every token of a vocabulary. Five bytes each: 1.3 MB for 32,000 tokens and 8. */
 export class SuccessorTable {
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   /** Successors of each token (the paper's k). */
-  readonly width: number;
-  /** `[vocabulary, width]`, most probable first. */
+  readonly topK: number;
+  /** `[vocabSize, topK]`, most probable first. */
   readonly #successors: Int32Array;
-  /** `[vocabulary, width]`, in 1/255. */
+  /** `[vocabSize, topK]`, in 1/255. */
   readonly #confidences: Uint8Array;
   readonly #known: Uint8Array;
   #rows = 0;
 
   /** @throws JetonError `drafter-option-invalid` */
-  constructor(vocabularySize: number, width = 8) {
+  constructor(vocabSize: number, topK = 8) {
     for (const [name, value, most] of [
-      ["vocabularySize", vocabularySize, 2 ** 24],
-      ["width", width, Math.min(64, vocabularySize)],
+      ["vocabSize", vocabSize, 2 ** 24],
+      ["topK", topK, Math.min(64, vocabSize)],
     ] as const) {
       if (Number.isInteger(value) && value >= 1 && value <= most) continue;
       throw new JetonError(`${name} is ${value}, expected an integer from 1 to ${most}`, {
@@ -34,11 +34,11 @@ export class SuccessorTable {
         details: { name, value, expected: most },
       });
     }
-    this.vocabularySize = vocabularySize;
-    this.width = width;
-    this.#successors = new Int32Array(vocabularySize * width);
-    this.#confidences = new Uint8Array(vocabularySize * width);
-    this.#known = new Uint8Array(vocabularySize);
+    this.vocabSize = vocabSize;
+    this.topK = topK;
+    this.#successors = new Int32Array(vocabSize * topK);
+    this.#confidences = new Uint8Array(vocabSize * topK);
+    this.#known = new Uint8Array(vocabSize);
   }
 
   /** Tokens whose successors are known. */
@@ -57,19 +57,19 @@ export class SuccessorTable {
 
   /** The successor of a known token at a rank, 0 being the most probable. */
   successor(token: number, rank: number): number {
-    return this.#successors[token * this.width + rank]!;
+    return this.#successors[token * this.topK + rank]!;
   }
 
   /** Probability of that successor, rounded to 1/255, when the token was last seen. */
   confidence(token: number, rank: number): number {
-    return this.#confidences[token * this.width + rank]! / 255;
+    return this.#confidences[token * this.topK + rank]! / 255;
   }
 
   /** Rank of a successor, -1 where it is none. */
   rankOf(token: number, successor: number): number {
     if (!this.has(token)) return -1;
-    const from = token * this.width;
-    for (let rank = 0; rank < this.width; rank++) {
+    const from = token * this.topK;
+    for (let rank = 0; rank < this.topK; rank++) {
       if (this.#successors[from + rank] === successor) return rank;
     }
     return -1;
@@ -78,7 +78,7 @@ export class SuccessorTable {
   /**
    * Replaces the successors of a token.
    *
-   * @param ids distinct tokens, most probable first; `width` of them are read from `offset`
+   * @param ids distinct tokens, most probable first; `topK` of them are read from `offset`
    * @param logits their logits, read from `offset`
    * @param logSumExp of the whole row
    */
@@ -89,8 +89,8 @@ export class SuccessorTable {
     logSumExp: number,
     offset = 0,
   ): void {
-    const from = token * this.width;
-    for (let rank = 0; rank < this.width; rank++) {
+    const from = token * this.topK;
+    for (let rank = 0; rank < this.topK; rank++) {
       this.#successors[from + rank] = ids[offset + rank]!;
       this.#confidences[from + rank] = Math.round(
         255 * Math.exp(Math.min(0, logits[offset + rank]! - logSumExp)),
@@ -108,18 +108,18 @@ export class SuccessorTable {
 
   /** What the table holds, for `sealState`: for each known token its id, successors, confidences. */
   save(): Pick<DrafterState, "fields" | "body"> {
-    const { width } = this;
-    const body = new Int32Array(this.#rows * (1 + 2 * width));
+    const { topK } = this;
+    const body = new Int32Array(this.#rows * (1 + 2 * topK));
     let at = 0;
-    for (let token = 0; token < this.vocabularySize; token++) {
+    for (let token = 0; token < this.vocabSize; token++) {
       if (this.#known[token] === 0) continue;
-      const from = token * width;
+      const from = token * topK;
       body[at++] = token;
-      body.set(this.#successors.subarray(from, from + width), at);
-      body.set(this.#confidences.subarray(from, from + width), at + width);
-      at += 2 * width;
+      body.set(this.#successors.subarray(from, from + topK), at);
+      body.set(this.#confidences.subarray(from, from + topK), at + topK);
+      at += 2 * topK;
     }
-    return { fields: { width }, body };
+    return { fields: { topK }, body };
   }
 
   /**
@@ -128,37 +128,37 @@ export class SuccessorTable {
    * @throws JetonError `drafter-state-invalid`; the table is then as it was
    */
   load({ fields, body }: Pick<DrafterState, "fields" | "body">): void {
-    const { width, vocabularySize } = this;
-    if (fields["width"] !== width) {
-      throw invalidState("the width", fields["width"], `${width}`);
+    const { topK, vocabSize } = this;
+    if (fields["topK"] !== topK) {
+      throw invalidState("the topK", fields["topK"], `${topK}`);
     }
-    const size = 1 + 2 * width;
+    const size = 1 + 2 * topK;
     if (body.length % size !== 0) {
       throw invalidState("the number of values", body.length, `a multiple of ${size}`);
     }
     let last = -1;
     for (let at = 0; at < body.length; at += size) {
       const token = body[at]!;
-      if (!(token > last && token < vocabularySize)) {
-        throw invalidState("a token", token, `above ${last}, below ${vocabularySize}`);
+      if (!(token > last && token < vocabSize)) {
+        throw invalidState("a token", token, `above ${last}, below ${vocabSize}`);
       }
       last = token;
-      const successors = body.subarray(at + 1, at + 1 + width);
-      const wrong = successors.find((id) => !(id >= 0 && id < vocabularySize));
+      const successors = body.subarray(at + 1, at + 1 + topK);
+      const wrong = successors.find((id) => !(id >= 0 && id < vocabSize));
       if (wrong !== undefined) throw invalidState("a successor", wrong, "a token");
-      if (new Set(successors).size < width) {
+      if (new Set(successors).size < topK) {
         throw invalidState("the successors", `[${successors}]`, "distinct");
       }
       const confidence = body
-        .subarray(at + 1 + width, at + size)
+        .subarray(at + 1 + topK, at + size)
         .find((value) => !(value >= 0 && value <= 255));
       if (confidence !== undefined) throw invalidState("a confidence", confidence, "0 to 255");
     }
     this.reset();
     for (let at = 0; at < body.length; at += size) {
       const token = body[at]!;
-      this.#successors.set(body.subarray(at + 1, at + 1 + width), token * width);
-      this.#confidences.set(body.subarray(at + 1 + width, at + size), token * width);
+      this.#successors.set(body.subarray(at + 1, at + 1 + topK), token * topK);
+      this.#confidences.set(body.subarray(at + 1 + topK, at + size), token * topK);
       this.#known[token] = 1;
     }
     this.#rows = body.length / size;

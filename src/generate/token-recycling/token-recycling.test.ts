@@ -5,7 +5,7 @@ import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
 import { sealState } from "../drafter-state.ts";
 import type { Sampling } from "../sampler.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterLaw } from "../testing/drafter-law.ts";
+import { describeDrafterDistribution } from "../testing/drafter-law.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";
@@ -13,14 +13,17 @@ import { createTokenRecycling, type TokenRecycling } from "./token-recycling.ts"
 
 describeDrafter({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
 
-describeDrafterLaw({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
+describeDrafterDistribution({
+  name: "token-recycling",
+  open: (model) => createTokenRecycling(model),
+});
 
 describeDrafter({
   name: "token-recycling with the published tree, over a table of junk",
   open: (model) => {
     const drafter = createTokenRecycling(model, { tree: "template" });
     const random = createRandom(5);
-    const { vocabularySize: tokens } = model.config;
+    const { vocabSize: tokens } = model.config;
     for (let token = 0; token < tokens; token++) {
       const ids = random.shuffle(Array.from({ length: tokens }, (_, id) => id)).slice(0, 8);
       drafter.table.replace(token, Int32Array.from(ids), new Float32Array(8), 3);
@@ -29,7 +32,7 @@ describeDrafter({
   },
 });
 
-const vocabularySize = 50;
+const vocabSize = 50;
 const width = 8;
 /** What a guess is worth is what the table says. */
 const acceptance = Array.from({ length: width }, () => ({
@@ -50,7 +53,7 @@ function randomRow(random: ReturnType<typeof createRandom>): {
   ids: Int32Array;
   logits: Float32Array;
 } {
-  const tokens = random.shuffle(Array.from({ length: vocabularySize }, (_, id) => id));
+  const tokens = random.shuffle(Array.from({ length: vocabSize }, (_, id) => id));
   const logits = Array.from({ length: width }, () => 3 * random.normal()).sort((a, b) => b - a);
   return { ids: Int32Array.from(tokens.slice(0, width)), logits: Float32Array.from(logits) };
 }
@@ -58,27 +61,27 @@ function randomRow(random: ReturnType<typeof createRandom>): {
 /** A table in which `known` tokens have successors. */
 function randomTable(seed: number, known: number): SuccessorTable {
   const random = createRandom(seed);
-  const table = new SuccessorTable(vocabularySize, width);
+  const table = new SuccessorTable(vocabSize, width);
   for (let row = 0; row < known; row++) {
     const { ids, logits } = randomRow(random);
     const sum = Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 1));
-    table.replace(random.integer(vocabularySize), ids, logits, sum);
+    table.replace(random.integer(vocabSize), ids, logits, sum);
   }
   return table;
 }
 
 function context(root: number, limits: Partial<DraftContext> = {}): DraftContext {
-  return { ids: [7, root], maximumNodes: 100, maximumDepth: 100, leastExpected: 0, ...limits };
+  return { ids: [7, root], maxNodes: 100, maxDepth: 100, minAcceptanceProbability: 0, ...limits };
 }
 
 /** Tokens and the chance of every node of a tree, by its path of tokens. */
-function pathsOf({ ids, parents, expected }: DraftTree): Map<string, number> {
+function pathsOf({ ids, parents, acceptanceProbabilities }: DraftTree): Map<string, number> {
   const names: string[] = [];
   return new Map(
     Array.from(ids, (id, node) => {
       const parent = parents[node]!;
       names[node] = parent < 0 ? `${id}` : `${names[parent]} ${id}`;
-      return [names[node]!, expected![node]!];
+      return [names[node]!, acceptanceProbabilities![node]!];
     }),
   );
 }
@@ -86,31 +89,27 @@ function pathsOf({ ids, parents, expected }: DraftTree): Map<string, number> {
 describe("the table of successors", () => {
   test("holds what was written last for each token, and nothing for others", () => {
     fc.assert(
-      fc.property(
-        fc.nat(),
-        fc.array(fc.nat(vocabularySize - 1), { maxLength: 80 }),
-        (seed, tokens) => {
-          const random = createRandom(seed);
-          const table = new SuccessorTable(vocabularySize, width);
-          const last = new Map<number, Int32Array>();
-          const { bytes } = table;
-          for (const token of tokens) {
-            const { ids, logits } = randomRow(random);
-            table.replace(token, ids, logits, 5);
-            last.set(token, ids);
+      fc.property(fc.nat(), fc.array(fc.nat(vocabSize - 1), { maxLength: 80 }), (seed, tokens) => {
+        const random = createRandom(seed);
+        const table = new SuccessorTable(vocabSize, width);
+        const last = new Map<number, Int32Array>();
+        const { bytes } = table;
+        for (const token of tokens) {
+          const { ids, logits } = randomRow(random);
+          table.replace(token, ids, logits, 5);
+          last.set(token, ids);
+        }
+        expect(table.rows).toBe(last.size);
+        expect(table.bytes).toBe(bytes);
+        for (let token = 0; token < vocabSize; token++) {
+          const ids = last.get(token);
+          expect(table.has(token)).toBe(ids !== undefined);
+          for (const [rank, id] of ids?.entries() ?? []) {
+            expect(table.successor(token, rank)).toBe(id);
+            expect(table.rankOf(token, id)).toBe(rank);
           }
-          expect(table.rows).toBe(last.size);
-          expect(table.bytes).toBe(bytes);
-          for (let token = 0; token < vocabularySize; token++) {
-            const ids = last.get(token);
-            expect(table.has(token)).toBe(ids !== undefined);
-            for (const [rank, id] of ids?.entries() ?? []) {
-              expect(table.successor(token, rank)).toBe(id);
-              expect(table.rankOf(token, id)).toBe(rank);
-            }
-          }
-        },
-      ),
+        }
+      }),
     );
   });
 
@@ -153,13 +152,13 @@ describe("the table of successors", () => {
       return copy;
     };
     const wrong: Parameters<SuccessorTable["load"]>[0][] = [
-      { fields: { width: 7 }, body },
+      { fields: { topK: 7 }, body },
       { fields: {}, body },
       { fields, body: body.subarray(1) },
       { fields, body: changed(0, -1) },
-      { fields, body: changed(17, vocabularySize) },
+      { fields, body: changed(17, vocabSize) },
       { fields, body: changed(17, body[0]!) },
-      { fields, body: changed(1, vocabularySize) },
+      { fields, body: changed(1, vocabSize) },
       { fields, body: changed(1, -1) },
       { fields, body: changed(1, body[2]!) },
       { fields, body: changed(9, 256) },
@@ -240,7 +239,7 @@ describe("filling a template", () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(100), (seed, known) => {
         const table = randomTable(seed, known);
-        const root = seed % vocabularySize;
+        const root = seed % vocabSize;
         const tree = fillTemplate({ table, acceptance }, publishedTemplate, context(root));
         const wanted = nodesByDefinition(table, publishedTemplate, root);
         expect(pathsOf(tree)).toEqual(wanted);
@@ -254,16 +253,16 @@ describe("filling a template", () => {
         fc.nat(),
         fc.integer({ min: 1, max: 90 }),
         fc.integer({ min: 1, max: 7 }),
-        (seed, maximumNodes, maximumDepth) => {
+        (seed, maxNodes, maxDepth) => {
           const table = randomTable(seed, 200);
-          const limits = context(3, { maximumNodes, maximumDepth, leastExpected: 1e-3 });
+          const limits = context(3, { maxNodes, maxDepth, minAcceptanceProbability: 1e-3 });
           for (const tree of [
             fillTemplate({ table, acceptance }, publishedTemplate, limits),
             growTree({ table, acceptance }, 80, limits),
           ]) {
-            expect(tree.ids.length).toBeLessThanOrEqual(maximumNodes);
+            expect(tree.ids.length).toBeLessThanOrEqual(maxNodes);
             for (const [path, chance] of pathsOf(tree)) {
-              expect(path.split(" ").length).toBeLessThanOrEqual(maximumDepth);
+              expect(path.split(" ").length).toBeLessThanOrEqual(maxDepth);
               expect(chance).toBeGreaterThanOrEqual(1e-3);
             }
           }
@@ -289,10 +288,10 @@ test("a grown tree holds the most probable of all paths", () => {
         }
       };
       walk(5, 1, 0);
-      const limits = context(5, { maximumDepth: depths });
+      const limits = context(5, { maxDepth: depths });
       const tree = growTree({ table, acceptance }, size, limits);
       const best = all.sort((a, b) => b - a).slice(0, size);
-      expect([...tree.expected!].sort((a, b) => b - a)).toEqual(best);
+      expect([...tree.acceptanceProbabilities!].sort((a, b) => b - a)).toEqual(best);
       expect(pathsOf(tree).size).toBe(best.length);
     }),
   );
@@ -305,7 +304,7 @@ function createDrafter(
   options: Parameters<typeof createTokenRecycling>[1] = {},
 ): TokenRecycling {
   const tokenizer = { idToToken: (id: number) => `${name}${id}` };
-  const model = { name, tokenizer, config: { vocabularySize } };
+  const model = { name, tokenizer, config: { vocabSize } };
   return createTokenRecycling(model as Parameters<typeof createTokenRecycling>[0], options);
 }
 
@@ -316,7 +315,7 @@ function outcome(ids: number[], seed: number, candidates = width): DraftOutcome 
   const flat = (of: (row: (typeof rows)[number]) => ArrayLike<number>): number[] =>
     rows.flatMap((row) => [...Array.from(of(row)), ...new Array(candidates - width).fill(0)]);
   return {
-    decided: [1],
+    emitted: [1],
     ids: [0, ids[0]!, 1],
     seconds: 0,
     rows: {
@@ -363,13 +362,15 @@ describe("the drafter", () => {
     const drafter = createDrafter();
     const sequence = drafter.begin({ promptIds: [0], sampling: greedy });
     sequence.observe(outcome([4], 1));
-    const before = (await sequence.propose(context(4))).expected![0]!;
+    const before = (await sequence.propose(context(4))).acceptanceProbabilities![0]!;
     for (let step = 0; step < 50; step++) {
       const tree = await sequence.propose(context(4));
       const told = outcome([4, ...tree.ids], 1);
-      sequence.observe({ ...told, verdict: { tree, accepted: [], refused: [0] } });
+      sequence.observe({ ...told, verdict: { tree, accepted: [], rejected: [0] } });
     }
-    expect((await sequence.propose(context(4))).expected![0]!).toBeLessThan(before / 2);
+    expect((await sequence.propose(context(4))).acceptanceProbabilities![0]!).toBeLessThan(
+      before / 2,
+    );
   });
 
   test("goes on from what another saved, and refuses what is damaged or of another model", () => {

@@ -17,7 +17,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { type AcceptanceTable, createAcceptanceTable } from "../acceptance-table.ts";
+import { type CalibrationMap, createCalibrationMap } from "../acceptance-table.ts";
 import type {
   DraftContext,
   Drafter,
@@ -29,7 +29,7 @@ import type {
 import { modelKey, openState, sealState } from "../drafter-state.ts";
 import { isGreedy } from "../sampler.ts";
 import { type DraftTemplate, publishedTemplate } from "./draft-template.ts";
-import { fillTemplate, type GuessSource, growTree } from "./fill-tree.ts";
+import { type CandidateSource, fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";
 
 const kind = "token-recycling";
@@ -67,14 +67,14 @@ export function createTokenRecycling(
   model: Pick<LoadedModel, "tokenizer" | "config" | "name">,
   options: TokenRecyclingOptions = {},
 ): TokenRecycling {
-  const { vocabularySize } = model.config;
-  const { width = Math.min(8, vocabularySize), tree = "confidence" } = options;
+  const { vocabSize } = model.config;
+  const { width = Math.min(8, vocabSize), tree = "confidence" } = options;
   const { template = publishedTemplate } = options;
-  const table = new SuccessorTable(vocabularySize, width);
+  const table = new SuccessorTable(vocabSize, width);
   if (tree === "template") checkTemplate(template, width);
   // What a probability of the past is worth differs between choosing the best and drawing.
-  const tables = (): AcceptanceTable[] =>
-    Array.from({ length: width }, () => createAcceptanceTable());
+  const tables = (): CalibrationMap[] =>
+    Array.from({ length: width }, () => createCalibrationMap());
   const acceptance = { greedy: tables(), sampled: tables() };
   const about = (): { kind: string; key: string } => ({ kind, key: modelKey(model) });
   return {
@@ -110,17 +110,17 @@ interface SequenceOptions {
 class RecyclingSequence implements DraftSequence {
   readonly #table: SuccessorTable;
   /** By rank. */
-  readonly #acceptance: readonly AcceptanceTable[];
+  readonly #acceptance: readonly CalibrationMap[];
   readonly #shape: (context: DraftContext) => DraftTree;
 
   constructor(
     table: SuccessorTable,
-    acceptance: { greedy: readonly AcceptanceTable[]; sampled: readonly AcceptanceTable[] },
+    acceptance: { greedy: readonly CalibrationMap[]; sampled: readonly CalibrationMap[] },
     { tree, template, request }: SequenceOptions,
   ) {
     this.#table = table;
     this.#acceptance = isGreedy(request.sampling) ? acceptance.greedy : acceptance.sampled;
-    const source: GuessSource = { table, acceptance: this.#acceptance };
+    const source: CandidateSource = { table, acceptance: this.#acceptance };
     this.#shape =
       tree === "template"
         ? (context) => fillTemplate(source, template, context)

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { openProbe, probeParameterShapes, voteKey } from "./decipher.ts";
-import { countNgrams, drawChain, drawFromChain } from "./reproduction-language.ts";
+import { countNgrams, sampleChain, sampleFromChain } from "./reproduction-language.ts";
 import { foldText, letters } from "./reproduction-training.ts";
 import { lookupTask, permutationTask } from "./tasks.ts";
 
@@ -105,9 +105,9 @@ describe("tasks", () => {
 describe("small languages", () => {
   test("n-grams are distributions that come near what was counted", () => {
     const random = createRandom(4);
-    const chain = drawChain(4, 0.5, random);
+    const chain = sampleChain(4, 0.5, random);
     for (const row of chain.rows) expect(row.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 10);
-    const text = drawFromChain(chain, 1, 20_000, random).ids;
+    const text = sampleFromChain(chain, 1, 20_000, random).ids;
     const model = countNgrams(text, 4, 3);
     for (const prefix of [[], [2], [1, 3], [0, 2, 1, 3]]) {
       const next = Array.from(model(prefix));

@@ -112,7 +112,7 @@ export async function decipher(
   return voteKey(cipherText, await probe.read(hidden), {
     from,
     to,
-    symbols: model.config.vocabularySize,
+    symbols: model.config.vocabSize,
     meanings: probe.meanings,
   });
 }

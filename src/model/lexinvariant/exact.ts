@@ -4,7 +4,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 
-/** Probabilities of the next symbol after a prefix, `[vocabularySize]`, summing to 1. */
+/** Probabilities of the next symbol after a prefix, `[vocabSize]`, summing to 1. */
 export type NextSymbol = (prefix: readonly number[]) => ArrayLike<number>;
 
 /** An observer of one sequence. */
@@ -17,7 +17,7 @@ export interface ExactObserver {
 }
 
 /** Largest vocabulary: 8! = 40,320 ways of renaming are followed. */
-const largestVocabulary = 8;
+const maxVocabulary = 8;
 
 /**
  * Averages a language over all permutations of its vocabulary:
@@ -25,15 +25,15 @@ const largestVocabulary = 8;
  *
  * @throws JetonError `option-invalid` for a vocabulary above 8
  */
-export function exactLexinvariant(language: NextSymbol, vocabularySize: number): ExactObserver {
-  if (!(Number.isInteger(vocabularySize) && vocabularySize >= 1 && vocabularySize <= 8)) {
+export function exactLexinvariant(language: NextSymbol, vocabSize: number): ExactObserver {
+  if (!(Number.isInteger(vocabSize) && vocabSize >= 1 && vocabSize <= 8)) {
     throw new JetonError(
-      `the exact mixture follows every permutation: at most ${largestVocabulary} symbols, not ${vocabularySize}`,
-      { code: "option-invalid", details: { option: "vocabularySize", found: vocabularySize } },
+      `the exact mixture follows every permutation: at most ${maxVocabulary} symbols, not ${vocabSize}`,
+      { code: "option-invalid", details: { option: "vocabSize", found: vocabSize } },
     );
   }
   /** `meaning[x]`: what the symbol x stands for. */
-  const hypotheses = permutations(vocabularySize).map((meaning) => ({
+  const hypotheses = permutations(vocabSize).map((meaning) => ({
     meaning,
     prefix: [] as number[],
     weight: 1,
@@ -45,18 +45,18 @@ export function exactLexinvariant(language: NextSymbol, vocabularySize: number):
   normalize();
   return {
     predict() {
-      const probabilities = new Float64Array(vocabularySize);
+      const probabilities = new Float64Array(vocabSize);
       for (const { meaning, prefix, weight } of hypotheses) {
         if (weight === 0) continue;
         const next = language(prefix);
-        for (let symbol = 0; symbol < vocabularySize; symbol++) {
+        for (let symbol = 0; symbol < vocabSize; symbol++) {
           probabilities[symbol]! += weight * next[meaning[symbol]!]!;
         }
       }
       return probabilities;
     },
     key() {
-      const shares = Array.from({ length: vocabularySize }, () => new Float64Array(vocabularySize));
+      const shares = Array.from({ length: vocabSize }, () => new Float64Array(vocabSize));
       for (const { meaning, weight } of hypotheses) {
         for (const [symbol, original] of meaning.entries()) shares[symbol]![original]! += weight;
       }

@@ -12,7 +12,6 @@ export {
 export { type ExactObserver, exactLexinvariant, type NextSymbol } from "./exact.ts";
 export {
   canonicalTargets,
-  drawSymbols,
   nextSymbols,
   permuteSymbols,
   predictSymbols,
@@ -20,6 +19,7 @@ export {
   type SymbolBatch,
   type SymbolEmbeddings,
   type SymbolPrediction,
+  sampleSymbols,
   symbolInputs,
   symbolInputTypes,
   symbolParameterNames,

@@ -7,12 +7,12 @@ import { decoderNames } from "../decoder.ts";
 import { exactLexinvariant } from "./exact.ts";
 import {
   canonicalTargets,
-  drawSymbols,
   nextSymbols,
   permuteSymbols,
   rankByAppearance,
   type SymbolBatch,
   type SymbolEmbeddings,
+  sampleSymbols,
   symbolParameterShapes,
 } from "./lexinvariant.ts";
 import { openSymbolModel, type SymbolModel } from "./symbol-model.ts";
@@ -35,7 +35,7 @@ function parametersOf(embeddings: SymbolEmbeddings) {
   parameters.delete(decoderNames.embedding);
   for (const [name, shape] of symbolParameterShapes(config, embeddings)) {
     const count = shape.reduce((a, b) => a * b, 1);
-    parameters.set(name, { shape, data: drawSymbols(createRandom(7, name), count) });
+    parameters.set(name, { shape, data: sampleSymbols(createRandom(7, name), count) });
   }
   return parameters;
 }
@@ -80,8 +80,8 @@ function renameColumns(logProbabilities: Float32Array, names: readonly number[])
 
 /** A stream of normal numbers that gives the rows of a table out in another order. */
 function movedTable(seed: number, batch: number, names: readonly number[]) {
-  const width = config.width / 2;
-  const plain = drawSymbols(createRandom(seed), batch * symbols * width);
+  const width = config.hiddenSize / 2;
+  const plain = sampleSymbols(createRandom(seed), batch * symbols * width);
   const moved = new Float32Array(plain.length);
   for (let row = 0; row < batch; row++) {
     for (const [id, name] of names.entries()) {
@@ -120,8 +120,8 @@ describe.each(["learned", "random", "canonical"] as const)("%s embeddings", (emb
     const before = await model.read(batch, createRandom(1));
     const after = await model.read(changed, createRandom(1));
     const same = from * symbols;
-    expect(maximumDifference(before, after, 0, same)).toBeLessThan(1e-5);
-    expect(maximumDifference(before, after, same)).toBeGreaterThan(0.1);
+    expect(maxDifference(before, after, 0, same)).toBeLessThan(1e-5);
+    expect(maxDifference(before, after, same)).toBeGreaterThan(0.1);
   });
 
   test("remember single symbols only where a table is learned", () => {
@@ -132,7 +132,7 @@ describe.each(["learned", "random", "canonical"] as const)("%s embeddings", (emb
   });
 });
 
-function maximumDifference(
+function maxDifference(
   a: { logProbabilities: Float32Array },
   b: { logProbabilities: Float32Array },
   from = 0,
@@ -154,7 +154,7 @@ describe("invariance", () => {
       const plain = await model.read(batch, createRandom(seed));
       const renamed = await model.read(rename(batch, names), movedTable(seed, batch.batch, names));
       const logProbabilities = renameColumns(plain.logProbabilities, names);
-      expect(maximumDifference({ logProbabilities }, renamed)).toBeLessThan(1e-4);
+      expect(maxDifference({ logProbabilities }, renamed)).toBeLessThan(1e-4);
     }
   });
 
@@ -165,7 +165,7 @@ describe("invariance", () => {
     const plain = await model.read(batch, createRandom(3));
     const renamed = await model.read(rename(batch, names), createRandom(3));
     const logProbabilities = renameColumns(plain.logProbabilities, names);
-    expect(maximumDifference({ logProbabilities }, renamed)).toBeGreaterThan(0.1);
+    expect(maxDifference({ logProbabilities }, renamed)).toBeGreaterThan(0.1);
   });
 
   test("over many draws a sequence and its renaming are equally probable", async () => {
@@ -220,7 +220,7 @@ describe("invariance", () => {
     const plain = await model.read(batch, createRandom(4));
     const renamed = await model.read(rename(batch, names), createRandom(4));
     const logProbabilities = renameColumns(plain.logProbabilities, names);
-    expect(maximumDifference({ logProbabilities }, renamed)).toBeGreaterThan(0.1);
+    expect(maxDifference({ logProbabilities }, renamed)).toBeGreaterThan(0.1);
   });
 });
 
@@ -261,19 +261,19 @@ describe("patterns", () => {
 });
 
 describe("permuteSymbols", () => {
-  const vocabularySize = symbols;
+  const vocabSize = symbols;
 
   test("with probability 0 changes nothing", () => {
     const batch = randomBatch(1);
     const random = createRandom(2);
-    expect(permuteSymbols(batch, { probability: 0, vocabularySize, random })).toEqual(batch);
+    expect(permuteSymbols(batch, { probability: 0, vocabSize, random })).toEqual(batch);
   });
 
   test("with probability 1 renames every symbol of a sequence by one permutation", () => {
     const batch = randomBatch(1);
     const before = batch.ids.slice();
     const random = createRandom(2);
-    const permuted = permuteSymbols(batch, { probability: 1, vocabularySize, random });
+    const permuted = permuteSymbols(batch, { probability: 1, vocabSize, random });
     expect(rankByAppearance(permuted)).toEqual(rankByAppearance(batch));
     expect(permuted.ids).not.toEqual(batch.ids);
     expect(batch.ids).toEqual(before);
@@ -282,7 +282,7 @@ describe("permuteSymbols", () => {
   test("in between leaves about that share alone", () => {
     const batch = randomBatch(1, 40, 100);
     const random = createRandom(2);
-    const permuted = permuteSymbols(batch, { probability: 0.2, vocabularySize, random });
+    const permuted = permuteSymbols(batch, { probability: 0.2, vocabSize, random });
     const changed = permuted.ids.filter((id, at) => id !== batch.ids[at]).length / 4000;
     // A symbol may be permuted to itself, in one of nine cases.
     expect(changed).toBeGreaterThan(0.14);

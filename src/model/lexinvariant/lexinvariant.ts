@@ -31,7 +31,7 @@ import {
 import type { DecoderConfig } from "../config.ts";
 import { decoderNames } from "../decoder.ts";
 import type { DecoderWeights } from "../weights.ts";
-import { decodeWhole, rotationTables, rotationTypes } from "../whole-sequence.ts";
+import { decodeFullSequence, rotationTables, rotationTypes } from "../whole-sequence.ts";
 
 /**
  * Where a symbol's vector comes from.
@@ -62,13 +62,13 @@ export function symbolParameterShapes(
 ): Map<string, number[]> {
   const { scale, bias, unseen } = symbolParameterNames;
   const shapes = new Map([
-    [scale, [config.width]],
-    [bias, [config.width]],
+    [scale, [config.hiddenSize]],
+    [bias, [config.hiddenSize]],
   ]);
   if (embeddings === "learned") {
-    shapes.set(decoderNames.embedding, [config.vocabularySize, config.width / 2]);
+    shapes.set(decoderNames.embedding, [config.vocabSize, config.hiddenSize / 2]);
   }
-  if (embeddings === "canonical") shapes.set(unseen, [config.width / 2]);
+  if (embeddings === "canonical") shapes.set(unseen, [config.hiddenSize / 2]);
   return shapes;
 }
 
@@ -84,7 +84,7 @@ export function symbolInputTypes(
 ): Record<string, TensorType> {
   const types: Record<string, TensorType> = { ids: int32(["batch", "time"]) };
   if (embeddings !== "learned") {
-    types["table"] = float32(["batch", config.vocabularySize, config.width / 2]);
+    types["table"] = float32(["batch", config.vocabSize, config.hiddenSize / 2]);
   }
   if (embeddings === "canonical") types["seen"] = int32(["batch", "time"]);
   return { ...types, ...rotationTypes(config) };
@@ -107,8 +107,8 @@ export function predictSymbols(
   input: Readonly<Record<string, Tensor>>,
   embeddings: SymbolEmbeddings,
 ): SymbolPrediction {
-  const { vocabularySize } = config;
-  const symbolWidth = config.width / 2;
+  const { vocabSize } = config;
+  const symbolWidth = config.hiddenSize / 2;
   const { scale, bias, unseen } = symbolParameterNames;
   const ids = input["ids"]!;
   const [batch, time] = ids.shape as [Dimension, Dimension];
@@ -117,17 +117,17 @@ export function predictSymbols(
   const rows = isLearned
     ? gather(table, ids)
     : gather(
-        reshape(table, [multiplyDimensions(batch, vocabularySize), symbolWidth]),
-        add(ids, reshape(multiply(range(batch), vocabularySize), [batch, 1])),
+        reshape(table, [multiplyDimensions(batch, vocabSize), symbolWidth]),
+        add(ids, reshape(multiply(range(batch), vocabSize), [batch, 1])),
       );
   const last = subtractDimensions(time, 1);
   const before = pad(slice(rows, { axis: 1, end: last }), { axis: 1, before: 1 });
   // u = s · E[x] + c lets the network choose how loud the symbols are.
   const x = add(multiply(concat([rows, before], 2), weights.vector(scale)), weights.vector(bias));
   const hidden = rmsNorm(
-    decodeWhole(config, weights, x, input),
+    decodeFullSequence(config, weights, x, input),
     weights.vector(decoderNames.finalNorm),
-    { epsilon: config.normEpsilon },
+    { epsilon: config.rmsNormEps },
   );
   // The readout is the same table: a learned one could memorize which symbols are frequent.
   const alpha = 1 / (2 * Math.sqrt(symbolWidth));
@@ -136,12 +136,12 @@ export function predictSymbols(
   if (embeddings !== "canonical") return { hidden, logits };
 
   const seen = reshape(input["seen"]!, [batch, time, 1]);
-  const ranks = reshape(range(vocabularySize), [1, 1, vocabularySize]);
+  const ranks = reshape(range(vocabSize), [1, 1, vocabSize]);
   const known = where(less(ranks, seen), logits, Number.NEGATIVE_INFINITY);
   const vector = parameter(unseen, [symbolWidth, 1]);
   const fresh = multiply(matmul(answer, vector), alpha);
   // When every symbol has come, none is left.
-  const isLeft = less(seen, vocabularySize);
+  const isLeft = less(seen, vocabSize);
   const rest = where(isLeft, fresh, Number.NEGATIVE_INFINITY);
   return { hidden, logits: concat([known, broadcastTo(rest, [batch, time, 1])], 2) };
 }
@@ -163,8 +163,8 @@ export function symbolInputs(
   options: { sequenceLength: number },
 ): (batch: SymbolBatch, random: Random) => Record<string, TensorValue> {
   const rotations = rotationTables(config, options.sequenceLength);
-  const { vocabularySize } = config;
-  const width = config.width / 2;
+  const { vocabSize } = config;
+  const width = config.hiddenSize / 2;
   return ({ batch, time, ids }, random) => {
     const shape = [batch, time];
     const inputs: Record<string, TensorValue> = {
@@ -174,8 +174,8 @@ export function symbolInputs(
     if (embeddings !== "learned") {
       inputs["table"] = {
         dtype: "float32",
-        shape: [batch, vocabularySize, width],
-        data: drawSymbols(random, batch * vocabularySize * width),
+        shape: [batch, vocabSize, width],
+        data: sampleSymbols(random, batch * vocabSize * width),
       };
     }
     if (embeddings === "canonical") {
@@ -191,7 +191,7 @@ export function symbolInputs(
  * Independent standard normal numbers. What they are must not depend on the ids of symbols: a table
  * that is seeded by id is an ordinary fixed table.
  */
-export function drawSymbols(random: Random, count: number): Float32Array {
+export function sampleSymbols(random: Random, count: number): Float32Array {
   const values = new Float32Array(count);
   for (let at = 0; at < count; at++) values[at] = random.normal();
   return values;
@@ -232,12 +232,12 @@ export function rankByAppearance({ batch, time, ids }: SymbolBatch): {
  */
 export function permuteSymbols(
   { batch, time, ids }: SymbolBatch,
-  options: { probability: number; vocabularySize: number; random: Random },
+  options: { probability: number; vocabSize: number; random: Random },
 ): SymbolBatch {
-  const { probability, vocabularySize, random } = options;
+  const { probability, vocabSize, random } = options;
   const permuted = new Int32Array(ids);
   for (let row = 0; row < batch; row++) {
-    const names = random.shuffle(Array.from({ length: vocabularySize }, (_, id) => id));
+    const names = random.shuffle(Array.from({ length: vocabSize }, (_, id) => id));
     for (let at = row * time; at < (row + 1) * time; at++) {
       if (random.uniform() < probability) permuted[at] = names[ids[at]!]!;
     }
@@ -264,7 +264,7 @@ export function nextSymbols({ batch, time, ids }: SymbolBatch): {
  * Targets as the canonical model counts them: the rank of a symbol that has come before, the class
  * "not yet" (the vocabulary's size) otherwise.
  */
-export function canonicalTargets(whole: SymbolBatch, vocabularySize: number): Int32Array {
+export function canonicalTargets(whole: SymbolBatch, vocabSize: number): Int32Array {
   const { batch, time } = whole;
   const { ranks, seen } = rankByAppearance(whole);
   const targets = new Int32Array(batch * (time - 1));
@@ -272,7 +272,7 @@ export function canonicalTargets(whole: SymbolBatch, vocabularySize: number): In
     for (let at = 1; at < time; at++) {
       const from = row * time + at;
       const isNew = ranks[from]! >= seen[from - 1]!;
-      targets[row * (time - 1) + at - 1] = isNew ? vocabularySize : ranks[from]!;
+      targets[row * (time - 1) + at - 1] = isNew ? vocabSize : ranks[from]!;
     }
   }
   return targets;

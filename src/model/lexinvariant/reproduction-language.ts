@@ -12,9 +12,9 @@ export interface Chain {
 }
 
 /** Draws a chain; its first symbol is uniform. A small concentration makes rows peaked. */
-export function drawChain(symbols: number, concentration: number, random: Random): Chain {
+export function sampleChain(symbols: number, concentration: number, random: Random): Chain {
   const rows = Array.from({ length: symbols }, () => {
-    const row = Float64Array.from({ length: symbols }, () => drawGamma(concentration, random));
+    const row = Float64Array.from({ length: symbols }, () => sampleGamma(concentration, random));
     const total = row.reduce((a, b) => a + b, 0);
     return row.map((value) => value / total);
   });
@@ -27,7 +27,7 @@ export function drawChain(symbols: number, concentration: number, random: Random
 }
 
 /** Sequences of a chain. */
-export function drawFromChain(
+export function sampleFromChain(
   chain: Chain,
   batch: number,
   time: number,
@@ -52,8 +52,8 @@ export function drawFromChain(
 }
 
 /** Gamma-distributed with scale 1 (Marsaglia and Tsang, 2000; boosted below a shape of 1). */
-function drawGamma(shape: number, random: Random): number {
-  if (shape < 1) return drawGamma(shape + 1, random) * (1 - random.uniform()) ** (1 / shape);
+function sampleGamma(shape: number, random: Random): number {
+  if (shape < 1) return sampleGamma(shape + 1, random) * (1 - random.uniform()) ** (1 / shape);
   const d = shape - 1 / 3;
   const c = 1 / Math.sqrt(9 * d);
   for (;;) {

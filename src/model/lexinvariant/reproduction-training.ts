@@ -16,12 +16,12 @@ import { decoderNames } from "../decoder.ts";
 import { traceWeights } from "../weights.ts";
 import {
   canonicalTargets,
-  drawSymbols,
   nextSymbols,
   permuteSymbols,
   predictSymbols,
   type SymbolBatch,
   type SymbolEmbeddings,
+  sampleSymbols,
   symbolInputs,
   symbolInputTypes,
   symbolParameterNames,
@@ -59,7 +59,7 @@ export function initialParameters(
   seed: number,
 ): Map<string, ParameterValue> {
   const values = new Map(
-    initializeDecoder(config, seed, { deviation: 1 / Math.sqrt(config.width) / 2 }),
+    initializeDecoder(config, seed, { deviation: 1 / Math.sqrt(config.hiddenSize) / 2 }),
   );
   values.delete(decoderNames.embedding);
   // What attention fetches begins as a faint copy of itself (values are put back by their own
@@ -68,10 +68,10 @@ export function initialParameters(
     const attention = `${decoderNames.layer(layer)}.self_attn`;
     const value = values.get(`${attention}.v_proj.weight`)!.data;
     const output = values.get(`${attention}.o_proj.weight`)!.data;
-    const { width } = config;
-    for (let row = 0; row < width; row++) {
-      for (let column = 0; column < width; column++) {
-        output[row * width + column] = 2 * value[column * width + row]!;
+    const { hiddenSize } = config;
+    for (let row = 0; row < hiddenSize; row++) {
+      for (let column = 0; column < hiddenSize; column++) {
+        output[row * hiddenSize + column] = 2 * value[column * hiddenSize + row]!;
       }
     }
   }
@@ -81,7 +81,7 @@ export function initialParameters(
     const data = isVector
       ? new Float32Array(count).fill(name === symbolParameterNames.scale ? 1 : 0)
       : // The learned rows begin as the random ones are: only what follows is different.
-        drawSymbols(createRandom(seed, "initialize", name), count);
+        sampleSymbols(createRandom(seed, "initialize", name), count);
     values.set(name, { shape, data });
   }
   return values;
@@ -133,7 +133,7 @@ export async function trainSymbols(
   await using trainer = await openTrainer({
     graph,
     parameters: first,
-    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maximumNorm: 1 }),
+    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maxNorm: 1 }),
     group: decayMatricesOnly,
     schedule: {
       kind: "cosine",
@@ -154,7 +154,7 @@ export async function trainSymbols(
       let whole = draw(batch, size.context + 1, step);
       const random = createRandom(seed, "symbols", name, step);
       if (permute > 0) {
-        const options = { probability: permute, vocabularySize: size.symbols, random };
+        const options = { probability: permute, vocabSize: size.symbols, random };
         whole = permuteSymbols(whole, options);
       }
       const { read, targets } = nextSymbols(whole);
@@ -181,7 +181,7 @@ export function foldText(text: string): Int32Array {
 }
 
 /** Windows of a text at random places. */
-export function drawWindows(
+export function sampleWindows(
   text: Int32Array,
   count: number,
   time: number,

@@ -17,18 +17,18 @@ import { adamW, objectiveGraph, openTrainer, type ParameterValue } from "../../t
 import { openProbe, type Probe, probeMeanings, probeParameterShapes, voteKey } from "./decipher.ts";
 import { exactLexinvariant, type NextSymbol } from "./exact.ts";
 import {
-  drawSymbols,
   nextSymbols,
   type SymbolBatch,
   type SymbolEmbeddings,
+  sampleSymbols,
 } from "./lexinvariant.ts";
-import { countNgrams, drawChain, drawFromChain } from "./reproduction-language.ts";
+import { countNgrams, sampleChain, sampleFromChain } from "./reproduction-language.ts";
 import {
-  drawWindows,
   foldText,
   initialParameters,
   letters,
   type SymbolModelSize,
+  sampleWindows,
   symbolDecoder,
   trainSymbols,
 } from "./reproduction-training.ts";
@@ -268,7 +268,7 @@ function measureIdeal(
   text: Int32Array,
 ): { distance: Float64Array } {
   const count = quick ? 6 : 60;
-  const windows = drawWindows(text, count, context, seed, "ideal");
+  const windows = sampleWindows(text, count, context, seed, "ideal");
   const distance = new Float64Array(context);
   for (let row = 0; row < count; row++) {
     signal.throwIfAborted();
@@ -304,17 +304,17 @@ function observeIdeally(
 async function measureChain(reproduce: Context) {
   const { seed, quick } = reproduce;
   const { symbols, context: length } = chainSize;
-  const chain = drawChain(symbols, 0.3, createRandom(seed, "chain"));
+  const chain = sampleChain(symbols, 0.3, createRandom(seed, "chain"));
   await using model = await openTrained(reproduce, {
     name: "chain",
     size: chainSize,
     embeddings: "random",
     steps: quick ? 200 : 1000,
     draw: (count, time, key) =>
-      drawFromChain(chain, count, time, createRandom(seed, "chain-training", key)),
+      sampleFromChain(chain, count, time, createRandom(seed, "chain-training", key)),
   });
   const count = quick ? 32 : 256;
-  const held = drawFromChain(chain, count, length + 1, createRandom(seed, "chain-held-out"));
+  const held = sampleFromChain(chain, count, length + 1, createRandom(seed, "chain-held-out"));
   const learned = await lossByPosition(model, held, createRandom(seed, "chain-vectors"));
   const ideal = new Float64Array(length);
   const known = new Float64Array(length);
@@ -365,10 +365,10 @@ async function measureTexts(
       steps: 1500,
       permute,
       draw: (count, time, key) =>
-        drawWindows(text.subarray(0, split), count, time, seed, name, key),
+        sampleWindows(text.subarray(0, split), count, time, seed, name, key),
     });
   const heldOut = (text: Int32Array, count: number): SymbolBatch =>
-    drawWindows(text.subarray(split), count, context + 1, seed, "held-out");
+    sampleWindows(text.subarray(split), count, context + 1, seed, "held-out");
   const vectors = (...keys: string[]): Random => createRandom(seed, "vectors", ...keys);
   const classWindows = heldOut(inClasses, 256);
 
@@ -508,7 +508,7 @@ async function lossByPosition(
   random: Random,
 ): Promise<Float64Array> {
   const { read, targets } = nextSymbols(whole);
-  const { vocabularySize } = model.config;
+  const { vocabSize } = model.config;
   const losses = new Float64Array(read.time);
   const rows = 32;
   for (let first = 0; first < read.batch; first += rows) {
@@ -517,7 +517,7 @@ async function lossByPosition(
     const { logProbabilities } = await model.read({ batch: count, time: read.time, ids }, random);
     for (let at = 0; at < ids.length; at++) {
       const target = targets[first * read.time + at]!;
-      losses[at % read.time]! -= logProbabilities[at * vocabularySize + target]! / read.batch;
+      losses[at % read.time]! -= logProbabilities[at * vocabSize + target]! / read.batch;
     }
   }
   return losses;
@@ -534,7 +534,7 @@ async function measureCipher(
   await using probe = await trainProbe(reproduce, model, text.subarray(0, split));
   const ciphers = 200;
   const symbols = classes.length;
-  const plain = drawWindows(text.subarray(split), ciphers, context, seed, "ciphers");
+  const plain = sampleWindows(text.subarray(split), ciphers, context, seed, "ciphers");
   const ends = [25, 50, 100, 150, context];
   const right = new Float64Array(ends.length);
   const asked = new Float64Array(ends.length);
@@ -582,10 +582,10 @@ async function trainProbe(
   text: Int32Array,
 ): Promise<Probe> {
   const { seed, signal, progress, charge, folder } = reproduce;
-  const { width } = model.config;
-  const shapes = probeParameterShapes({ width, inner: 128, meanings: classes.length });
+  const { hiddenSize } = model.config;
+  const shapes = probeParameterShapes({ width: hiddenSize, inner: 128, meanings: classes.length });
   const graph = objectiveGraph(
-    { hidden: float32(["rows", width]), targets: int32(["rows"]) },
+    { hidden: float32(["rows", hiddenSize]), targets: int32(["rows"]) },
     shapes,
     [...shapes.keys()],
     ({ hidden, targets }) => ({
@@ -596,15 +596,15 @@ async function trainProbe(
   const parameters = new Map<string, ParameterValue>();
   for (const [name, shape] of shapes) {
     const count = shape.reduce((a, b) => a * b, 1);
-    const data = drawSymbols(createRandom(seed, "probe", name), count);
-    const scale = name.endsWith("bias") ? 0 : 1 / Math.sqrt(width);
+    const data = sampleSymbols(createRandom(seed, "probe", name), count);
+    const scale = name.endsWith("bias") ? 0 : 1 / Math.sqrt(hiddenSize);
     parameters.set(name, { shape, data: data.map((value) => scale * value) });
   }
   const steps = 300;
   await using trainer = await openTrainer({
     graph,
     parameters,
-    optimizer: adamW({ weightDecay: 0.01, maximumNorm: 1 }),
+    optimizer: adamW({ weightDecay: 0.01, maxNorm: 1 }),
     schedule: { kind: "cosine", peak: 0.004, warmupSteps: 20, steps },
     threads: 1,
     inline: true,
@@ -614,11 +614,11 @@ async function trainProbe(
     steps,
     signal,
     async batch(step) {
-      const windows = drawWindows(text, 4, context, seed, "probe", step);
+      const windows = sampleWindows(text, 4, context, seed, "probe", step);
       const { hidden } = await model.read(windows, createRandom(seed, "probe-vectors", step));
       return [
         {
-          hidden: { dtype: "float32", shape: [4 * context, width], data: hidden },
+          hidden: { dtype: "float32", shape: [4 * context, hiddenSize], data: hidden },
           targets: { dtype: "int32", shape: [4 * context], data: windows.ids },
         },
       ];
@@ -658,7 +658,7 @@ async function scoreTasks(
   tasks: readonly SymbolTask[],
   random: Random,
 ): Promise<number> {
-  const { vocabularySize } = model.config;
+  const { vocabSize } = model.config;
   const time = tasks[0]!.prompt.length + tasks[0]!.answer.length - 1;
   const rows = 100;
   let right = 0;
@@ -673,8 +673,8 @@ async function scoreTasks(
     const { logProbabilities } = await model.read({ batch: some.length, time, ids }, random);
     for (const [row, { prompt, answer }] of some.entries()) {
       for (const [at, symbol] of answer.entries()) {
-        const from = (row * time + prompt.length - 1 + at) * vocabularySize;
-        const own = logProbabilities.subarray(from, from + vocabularySize);
+        const from = (row * time + prompt.length - 1 + at) * vocabSize;
+        const own = logProbabilities.subarray(from, from + vocabSize);
         asked++;
         if (own.every((value, id) => id === symbol || value < own[symbol]!)) right++;
       }

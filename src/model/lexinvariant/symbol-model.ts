@@ -88,7 +88,7 @@ export async function openSymbolModel(options: SymbolModelOptions): Promise<Symb
       if (embeddings !== "canonical") return { hidden, logProbabilities };
       return {
         hidden,
-        logProbabilities: shareUnseen(batch, logProbabilities, config.vocabularySize),
+        logProbabilities: shareUnseen(batch, logProbabilities, config.vocabSize),
       };
     },
     close: () => program.release(),
@@ -100,17 +100,17 @@ export async function openSymbolModel(options: SymbolModelOptions): Promise<Symb
 function shareUnseen(
   { batch, time, ids }: SymbolBatch,
   ranked: Float32Array,
-  vocabularySize: number,
+  vocabSize: number,
 ): Float32Array {
   const { seen, ranks } = rankByAppearance({ batch, time, ids });
-  const result = new Float32Array(batch * time * vocabularySize);
+  const result = new Float32Array(batch * time * vocabSize);
   for (let row = 0; row < batch; row++) {
     const known: number[] = [];
     for (let at = row * time; at < (row + 1) * time; at++) {
       if (ranks[at] === known.length) known.push(ids[at]!);
-      const from = at * (vocabularySize + 1);
-      const own = result.subarray(at * vocabularySize, (at + 1) * vocabularySize);
-      own.fill(ranked[from + vocabularySize]! - Math.log(vocabularySize - seen[at]!));
+      const from = at * (vocabSize + 1);
+      const own = result.subarray(at * vocabSize, (at + 1) * vocabSize);
+      own.fill(ranked[from + vocabSize]! - Math.log(vocabSize - seen[at]!));
       for (const [rank, id] of known.entries()) own[id] = ranked[from + rank]!;
     }
   }

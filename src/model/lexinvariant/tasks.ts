@@ -25,7 +25,7 @@ export interface TaskOptions {
  */
 export function lookupTask(options: TaskOptions & { entries: number }): SymbolTask {
   const { random, symbols, entries, arrow = [], separator } = options;
-  const keys = drawDistinct(random, symbols, entries);
+  const keys = sampleDistinct(random, symbols, entries);
   const values = keys.map(() => symbols[random.integer(symbols.length)]!);
   const asked = random.integer(entries);
   const prompt = keys.flatMap((key, at) => [key, ...arrow, values[at]!, ...separator]);
@@ -46,7 +46,7 @@ export function permutationTask(
   const order = random.shuffle(Array.from({ length }, (_, at) => at));
   const prompt: number[] = [];
   for (let shown = 0; ; shown++) {
-    const sequence = drawDistinct(random, symbols, length);
+    const sequence = sampleDistinct(random, symbols, length);
     const reordered = order.map((at) => sequence[at]!);
     prompt.push(...sequence, ...arrow);
     if (shown === demonstrations) {
@@ -57,7 +57,7 @@ export function permutationTask(
 }
 
 /** Distinct symbols, as often as their list repeats them. */
-function drawDistinct(random: Random, symbols: readonly number[], count: number): number[] {
+function sampleDistinct(random: Random, symbols: readonly number[], count: number): number[] {
   const drawn = new Set<number>();
   while (drawn.size < count) drawn.add(symbols[random.integer(symbols.length)]!);
   return [...drawn];

@@ -46,7 +46,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
     slots,
     contextLength,
     format: "f32",
-    beginOfSequenceId: tokenizer.tokenToId("<|end|>"),
+    bosTokenId: tokenizer.tokenToId("<|end|>"),
     get openSequences() {
       return open;
     },

@@ -6,7 +6,7 @@ import {
   apply,
   type DataType,
   defineOperator,
-  isDisposable,
+  isReplaceable,
   type OperatorDefinition,
   type Tensor,
 } from "../graph.ts";
@@ -97,10 +97,10 @@ export function fill(
 
 /**
  * The value that every element of a tensor has, where the graph alone says so and the tensor may
- * vanish (see `isDisposable`).
+ * vanish (see `isReplaceable`).
  */
 export function uniformValue(tensor: Tensor): number | undefined {
-  return isDisposable(tensor) ? repeatedValue(tensor) : undefined;
+  return isReplaceable(tensor) ? repeatedValue(tensor) : undefined;
 }
 
 function repeatedValue({ node, shape }: Tensor): number | undefined {

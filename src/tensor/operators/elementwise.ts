@@ -9,7 +9,7 @@ import {
   type DataType,
   defineOperator,
   type GraphNode,
-  isDisposable,
+  isReplaceable,
   type OperatorDefinition,
   shapeError,
   type Tensor,
@@ -68,7 +68,7 @@ function binary(
     },
     emit: (emitter, inputs) => emitter.node(onnx, inputs),
     ...(gradient && {
-      gradient(node: GraphNode, [output]: readonly (Tensor | undefined)[]) {
+      vjp(node: GraphNode, [output]: readonly (Tensor | undefined)[]) {
         const parts = gradient(node, output!);
         return parts.map((part, index) => part && sumTo(part(), node.inputs[index]!.shape));
       },
@@ -157,7 +157,7 @@ function simplified(
 /** What a repetition repeats, where the other operand alone already has the shape of the result. */
 function spreadScalar(x: Tensor, shape: readonly Dimension[], inputs: readonly Tensor[]): Tensor {
   const isNeeded = !inputs.some((other) => other !== x && shapesEqual(other.shape, shape));
-  if (isNeeded || !isDisposable(x)) return x;
+  if (isNeeded || !isReplaceable(x)) return x;
   if (x.node.operator.name === "broadcastTo") return x.node.inputs[0]!;
   const value = uniformValue(x);
   return value === undefined ? x : constant(value, { dtype: x.dtype });
@@ -227,7 +227,7 @@ function unary(
     },
     emit: (emitter, inputs) => emitter.node(onnx, inputs),
     ...(gradient && {
-      gradient: (node: GraphNode, [g]: readonly (Tensor | undefined)[]) => [
+      vjp: (node: GraphNode, [g]: readonly (Tensor | undefined)[]) => [
         gradient(node.inputs[0]!, node.outputs[0]!, g!),
       ],
     }),
@@ -350,7 +350,7 @@ const castOperator: OperatorDefinition<{ dtype: DataType }> = defineOperator({
   infer: ([x], { dtype }) => [{ dtype, shape: x!.shape }],
   emit: (emitter, inputs, { dtype }) =>
     emitter.node("Cast", inputs, { attributes: { to: onnxTypes[dtype] } }),
-  gradient: (node, [g]) => {
+  vjp: (node, [g]) => {
     const { dtype } = node.inputs[0]!;
     return [dtype.startsWith("float") ? cast(g!, dtype) : undefined];
   },
@@ -371,7 +371,7 @@ const whereOperator: OperatorDefinition<null> = defineOperator({
     return [{ dtype: a!.dtype, shape: broadcastShapes("where", inputs) }];
   },
   emit: (emitter, inputs) => emitter.node("Where", inputs),
-  gradient: ({ inputs: [condition, a, b] }, [g]) => [
+  vjp: ({ inputs: [condition, a, b] }, [g]) => [
     undefined,
     sumTo(where(condition!, g!, 0), a!.shape),
     sumTo(where(condition!, 0, g!), b!.shape),
@@ -387,7 +387,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 
 const stopGradientOperator: OperatorDefinition<null> = defineOperator({
   ...unary("stopGradient", "Identity", undefined, "any"),
-  gradient: () => [undefined],
+  vjp: () => [undefined],
 });
 
 /** The same values; no gradient flows through. */

@@ -138,7 +138,7 @@ const convolutionOperator: OperatorDefinition<ConvolutionAttributes> = defineOpe
         group: groups,
       },
     }),
-  gradient({ inputs: [x, weight, bias] }, [g], attributes) {
+  vjp({ inputs: [x, weight, bias] }, [g], attributes) {
     const size = [x!.shape[2]!, x!.shape[3]!] as const;
     const forX = transposedConvolution(g!, weight!, attributes, size);
     const forWeight = weightGradient(x!, g!, weight!, attributes);
@@ -259,7 +259,7 @@ const transposedConvolutionOperator: OperatorDefinition<TransposeAttributes> = d
       },
     });
   },
-  gradient({ inputs: [x, weight] }, [g], { stride, padding, dilation, groups }) {
+  vjp({ inputs: [x, weight] }, [g], { stride, padding, dilation, groups }) {
     const attributes = { stride, padding, dilation, groups };
     return [
       apply(convolutionOperator, [g!, weight!], attributes)[0],
@@ -329,7 +329,7 @@ const maxPoolOperator: OperatorDefinition<WindowAttributes> = defineOperator({
   ],
   emit: (emitter, inputs, attributes) =>
     emitter.node("MaxPool", inputs, { attributes: windowAttributes(attributes) }),
-  gradient({ inputs: [x] }, [g], attributes) {
+  vjp({ inputs: [x] }, [g], attributes) {
     const count = sizeOfShape(x!.shape);
     const indices = apply(maxPoolIndicesOperator, [x!], attributes)[0]!;
     const flat = scatterAdd(
@@ -377,7 +377,7 @@ const averagePoolOperator: OperatorDefinition<WindowAttributes> = defineOperator
   ],
   emit: (emitter, inputs, attributes) =>
     emitter.node("AveragePool", inputs, { attributes: windowAttributes(attributes) }),
-  gradient({ inputs: [x] }, [g], { size, stride, padding }) {
+  vjp({ inputs: [x] }, [g], { size, stride, padding }) {
     const channels = x!.shape[1]!;
     if (typeof channels !== "number") {
       throw shapeError("averagePool2d", [x!], "the gradient needs a known number of channels");

@@ -31,7 +31,7 @@ const gatherOperator: OperatorDefinition<{ axis: number }> = defineOperator({
     return [{ dtype: x!.dtype, shape }];
   },
   emit: (emitter, inputs, { axis }) => emitter.node("Gather", inputs, { attributes: { axis } }),
-  gradient({ inputs: [x, indices] }, [g], { axis }) {
+  vjp({ inputs: [x, indices] }, [g], { axis }) {
     return [gatherGradient(x!, indices!, g!, axis), undefined];
   },
 });
@@ -65,7 +65,7 @@ const gatherElementsOperator: OperatorDefinition<{ axis: number }> = defineOpera
   },
   emit: (emitter, inputs, { axis }) =>
     emitter.node("GatherElements", inputs, { attributes: { axis } }),
-  gradient({ inputs: [x, indices] }, [g], { axis }) {
+  vjp({ inputs: [x, indices] }, [g], { axis }) {
     return [scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g!, axis), undefined];
   },
 });
@@ -87,7 +87,7 @@ const scatterAddOperator: OperatorDefinition<{ axis: number }> = defineOperator(
   },
   emit: (emitter, inputs, { axis }) =>
     emitter.node("ScatterElements", inputs, { attributes: { axis, reduction: "add" } }),
-  gradient: ({ inputs: [, indices] }, [g], { axis }) => [
+  vjp: ({ inputs: [, indices] }, [g], { axis }) => [
     g,
     undefined,
     gatherElements(g!, indices!, axis),
@@ -145,7 +145,7 @@ const topKOperator: OperatorDefinition<{ axis: number; count: Dimension }> = def
     });
     return [values!, emitter.one("Cast", [indices!], { attributes: { to: 6 } })];
   },
-  gradient({ inputs: [x], outputs: [, indices] }, [g], { axis }) {
+  vjp({ inputs: [x], outputs: [, indices] }, [g], { axis }) {
     return [g && scatterAdd(fill(x!.shape, 0, x!.dtype), indices!, g, axis)];
   },
 });
@@ -185,7 +185,7 @@ const cumulativeSumOperator: OperatorDefinition<{ axis: number; reverse: boolean
       emitter.node("CumSum", [x!, emitter.constant("int32", [], Int32Array.of(axis))], {
         attributes: { reverse: reverse ? 1 : 0 },
       }),
-    gradient: (_node, [g], { axis, reverse }) => [cumulativeSum(g!, axis, { reverse: !reverse })],
+    vjp: (_node, [g], { axis, reverse }) => [cumulativeSum(g!, axis, { reverse: !reverse })],
   });
 
 /** Running sum along an axis, from the end where `reverse` is set. */
@@ -225,7 +225,7 @@ const overwriteOperator: OperatorDefinition<{ axis: number }> = defineOperator({
     emitter.node("TensorScatter", [x!, update!, emitter.widened(starts!)], {
       attributes: { axis },
     }),
-  gradient({ inputs: [x, update, starts] }, [g], { axis }) {
+  vjp({ inputs: [x, update, starts] }, [g], { axis }) {
     const { shape, dtype } = update!;
     const [batch] = x!.shape;
     const other = shape.map(() => 1 as Dimension);

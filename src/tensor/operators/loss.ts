@@ -41,7 +41,7 @@ const crossEntropyOperator: OperatorDefinition<null> = defineOperator({
     const rows = emitter.one("Squeeze", [chosen, emitter.integers([-1])]);
     return [emitter.one("Neg", [rows]), all];
   },
-  gradient({ inputs: [, targets], outputs: [, logProbabilities] }, [g]) {
+  vjp({ inputs: [, targets], outputs: [, logProbabilities] }, [g]) {
     // Softmax minus one at the target, for each row as much as its loss counts.
     const share = reshape(g!, [...g!.shape, 1]);
     const spread = multiply(exp(logProbabilities!), share);

@@ -48,7 +48,7 @@ const matmulOperator: OperatorDefinition<MatmulAttributes> = defineOperator({
       domain: "com.microsoft",
     });
   },
-  gradient({ inputs: [a, b] }, [g], { transposeA, transposeB, alpha }) {
+  vjp({ inputs: [a, b] }, [g], { transposeA, transposeB, alpha }) {
     if (b!.shape.length === 2 && a!.shape.length > 2 && !transposeA) {
       // One product over all rows instead of a stack of products that would be summed.
       const rows = multiplyDimensions(...a!.shape.slice(0, -1));
@@ -104,20 +104,24 @@ export interface BlockQuantization {
   columns: number;
 }
 
-const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperator({
-  name: "matmulBlocks",
+const matmulBlockQuantizedOperator: OperatorDefinition<BlockQuantization> = defineOperator({
+  name: "matmulBlockQuantized",
   infer(inputs, { bits, blockSize, rows, columns }) {
-    const [x, codes, scales, zeros] = inputs;
+    const [x, codes, scales, zeroPoints] = inputs;
     const blocks = Math.ceil(columns / blockSize);
     if (
-      (zeros && !shapesEqual(zeros.shape, [rows * Math.ceil((blocks * bits) / 8)])) ||
+      (zeroPoints && !shapesEqual(zeroPoints.shape, [rows * Math.ceil((blocks * bits) / 8)])) ||
       x!.dtype !== "float32" ||
       codes!.dtype !== "uint8" ||
       x!.shape.at(-1) !== columns ||
       !shapesEqual(codes!.shape, [rows, blocks, (blockSize * bits) / 8]) ||
       !shapesEqual(scales!.shape, [rows * blocks])
     ) {
-      throw shapeError("matmulBlocks", inputs, `is no ${rows} x ${columns} matrix in blocks`);
+      throw shapeError(
+        "matmulBlockQuantized",
+        inputs,
+        `is no ${rows} x ${columns} matrix in blocks`,
+      );
     }
     return [{ dtype: x!.dtype, shape: [...x!.shape.slice(0, -1), rows] }];
   },
@@ -135,19 +139,19 @@ const matmulBlocksOperator: OperatorDefinition<BlockQuantization> = defineOperat
  * like its codes and filled up to whole bytes, by default 2^(bits-1) everywhere. Activations are rounded
  * to int8 block by block. For inference only.
  */
-export function matmulBlocks(
+export function matmulBlockQuantized(
   x: Tensor,
   codes: Tensor,
   scales: Tensor,
   quantization: BlockQuantization,
-  zeros?: Tensor,
+  zeroPoints?: Tensor,
 ): Tensor {
-  const parts = zeros ? [codes, scales, zeros] : [codes, scales];
-  return apply(matmulBlocksOperator, [x, ...parts], quantization)[0]!;
+  const parts = zeroPoints ? [codes, scales, zeroPoints] : [codes, scales];
+  return apply(matmulBlockQuantizedOperator, [x, ...parts], quantization)[0]!;
 }
 
-const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
-  name: "matmulChannels",
+const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator({
+  name: "matmulChannelQuantized",
   infer(inputs) {
     const [x, codes, scales] = inputs;
     const [columns, rows] = codes!.shape;
@@ -157,7 +161,11 @@ const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
       x!.shape.at(-1) !== columns ||
       !shapesEqual(scales!.shape, [rows!])
     ) {
-      throw shapeError("matmulChannels", inputs, "needs x, int8 codes [in, out] and scales [out]");
+      throw shapeError(
+        "matmulChannelQuantized",
+        inputs,
+        "needs x, int8 codes [in, out] and scales [out]",
+      );
     }
     return [{ dtype: "float32", shape: [...x!.shape.slice(0, -1), rows!] }];
   },
@@ -184,6 +192,6 @@ const matmulChannelsOperator: OperatorDefinition<null> = defineOperator({
  * x · W where W `[in, out]` is held as int8 codes with one scale for each output, and every row of x
  * is rounded to 8 bits with a scale of its own: value = code · scale. For inference only.
  */
-export function matmulChannels(x: Tensor, codes: Tensor, scales: Tensor): Tensor {
-  return apply(matmulChannelsOperator, [x, codes, scales], null)[0]!;
+export function matmulChannelQuantized(x: Tensor, codes: Tensor, scales: Tensor): Tensor {
+  return apply(matmulChannelQuantizedOperator, [x, codes, scales], null)[0]!;
 }

@@ -52,7 +52,7 @@ function reducer(
       emitter.node(onnx, [x!, emitter.integers(axes)], {
         attributes: { keepdims: keepAxes ? 1 : 0 },
       }),
-    gradient(node, [g], { axes }) {
+    vjp(node, [g], { axes }) {
       const [x] = node.inputs;
       const kept = reducedShape(x!.shape, { axes, keepAxes: true });
       return [gradient(x!, reshape(node.outputs[0]!, kept), reshape(g!, kept), axes)];
@@ -133,7 +133,7 @@ const softmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator({
   name: "softmax",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { axis }) => emitter.node("Softmax", inputs, { attributes: { axis } }),
-  gradient({ outputs: [y] }, [g], { axis }) {
+  vjp({ outputs: [y] }, [g], { axis }) {
     const weighted = sum(multiply(g!, y!), { axes: [axis], keepAxes: true });
     return [multiply(y!, subtract(g!, weighted))];
   },
@@ -148,7 +148,7 @@ const logSoftmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator(
   name: "logSoftmax",
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   emit: (emitter, inputs, { axis }) => emitter.node("LogSoftmax", inputs, { attributes: { axis } }),
-  gradient({ outputs: [y] }, [g], { axis }) {
+  vjp({ outputs: [y] }, [g], { axis }) {
     return [subtract(g!, multiply(exp(y!), sum(g!, { axes: [axis], keepAxes: true })))];
   },
 });
@@ -173,7 +173,7 @@ const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator(
     emitter.node("SimplifiedLayerNormalization", inputs, {
       attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
     }),
-  gradient({ inputs: [x, scale] }, [g], { epsilon }) {
+  vjp({ inputs: [x, scale] }, [g], { epsilon }) {
     // y = x·r·s with r = (mean(x²) + ε)^(-1/2):  dx = r·(g·s - x̂·mean(g·s·x̂)),  x̂ = x·r.
     const squares = mean(multiply(x!, x!), { axes: [-1], keepAxes: true });
     const inverse = divide(1, sqrt(add(squares, epsilon)));
@@ -212,7 +212,7 @@ const layerNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperato
     emitter.node("LayerNormalization", inputs, {
       attributes: { axis: -1, epsilon: { float: epsilon } },
     }),
-  gradient({ inputs: [x, scale, bias] }, [g], { epsilon }) {
+  vjp({ inputs: [x, scale, bias] }, [g], { epsilon }) {
     const centred = subtract(x!, mean(x!, { axes: [-1], keepAxes: true }));
     const variance = mean(multiply(centred, centred), { axes: [-1], keepAxes: true });
     const inverse = divide(1, sqrt(add(variance, epsilon)));

@@ -39,7 +39,7 @@ const rotaryOperator: OperatorDefinition<null> = defineOperator({
       domain: "com.microsoft",
     });
   },
-  gradient({ inputs: [, positions, cos, sin] }, [g]) {
+  vjp({ inputs: [, positions, cos, sin] }, [g]) {
     return [rotary(g!, positions!, cos!, negate(sin!)), undefined, undefined, undefined];
   },
 });

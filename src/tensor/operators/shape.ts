@@ -12,7 +12,7 @@ import {
 import {
   apply,
   defineOperator,
-  isDisposable,
+  isReplaceable,
   type OperatorDefinition,
   shapeError,
   type Tensor,
@@ -38,7 +38,7 @@ const reshapeOperator: OperatorDefinition<ShapeAttributes> = defineOperator({
     }
     return emitter.node("Reshape", [x!, emitter.shape(shape)]);
   },
-  gradient: ({ inputs: [x] }, [g]) => [reshape(g!, x!.shape)],
+  vjp: ({ inputs: [x] }, [g]) => [reshape(g!, x!.shape)],
 });
 
 /** The same elements in another shape. One size may be -1: it is inferred. */
@@ -58,7 +58,7 @@ export function reshape(x: Tensor, shape: readonly Dimension[]): Tensor {
   }
   // One reshape after another: only the last one counts.
   let source = x;
-  while (source.node.operator.name === "reshape" && isDisposable(source)) {
+  while (source.node.operator.name === "reshape" && isReplaceable(source)) {
     source = source.node.inputs[0]!;
   }
   if (shapesEqual(target, source.shape)) return source;
@@ -72,7 +72,7 @@ const transposeOperator: OperatorDefinition<{ order: readonly number[] }> = defi
   infer: ([x], { order }) => [{ dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }],
   emit: (emitter, inputs, { order }) =>
     emitter.node("Transpose", inputs, { attributes: { perm: order } }),
-  gradient: (_node, [g], { order }) => [
+  vjp: (_node, [g], { order }) => [
     transpose(
       g!,
       order.map((_, axis) => order.indexOf(axis)),
@@ -96,7 +96,7 @@ const broadcastOperator: OperatorDefinition<ShapeAttributes> = defineOperator({
   name: "broadcastTo",
   infer: ([x], { shape }) => [{ dtype: x!.dtype, shape }],
   emit: (emitter, [x], { shape }) => emitter.node("Expand", [x!, emitter.shape(shape)]),
-  gradient: ({ inputs: [x] }, [g]) => [sumTo(g!, x!.shape)],
+  vjp: ({ inputs: [x] }, [g]) => [sumTo(g!, x!.shape)],
 });
 
 /** Repeats axes of size 1 (and missing leading axes) until the shape is reached. */
@@ -128,7 +128,7 @@ const concatOperator: OperatorDefinition<{ axis: number }> = defineOperator({
     return [{ dtype: first.dtype, shape: first.shape.with(axis, joined) }];
   },
   emit: (emitter, inputs, { axis }) => emitter.node("Concat", inputs, { attributes: { axis } }),
-  gradient({ inputs }, [g], { axis }) {
+  vjp({ inputs }, [g], { axis }) {
     return split(
       g!,
       inputs.map((input) => input.shape[axis]!),
@@ -153,7 +153,7 @@ const splitOperator: OperatorDefinition<{ sizes: readonly Dimension[]; axis: num
         attributes: { axis },
         outputs: sizes.length,
       }),
-    gradient({ outputs }, gradients, { axis }) {
+    vjp({ outputs }, gradients, { axis }) {
       return [
         concat(
           gradients.map((g, index) => g ?? zerosLike(outputs[index]!)),
@@ -191,7 +191,7 @@ const sliceOperator: OperatorDefinition<SliceAttributes> = defineOperator({
       emitter.dimension(end),
       emitter.integers([axis]),
     ]),
-  gradient({ inputs: [x] }, [g], { axis, start, end }) {
+  vjp({ inputs: [x] }, [g], { axis, start, end }) {
     const after = subtractDimensions(x!.shape[axis]!, end);
     return [pad(g!, { axis, before: start, after })];
   },
@@ -230,7 +230,7 @@ const padOperator: OperatorDefinition<PadAttributes> = defineOperator({
   ],
   emit: (emitter, [x], { axis, before, after }) =>
     emitter.node("Pad", [x!, emitter.shape([before, after]), "", emitter.integers([axis])]),
-  gradient({ inputs: [x] }, [g], { axis, before }) {
+  vjp({ inputs: [x] }, [g], { axis, before }) {
     return [slice(g!, { axis, start: before, end: addDimensions(before, x!.shape[axis]!) })];
   },
 });
@@ -258,7 +258,7 @@ const flipOperator: OperatorDefinition<{ axis: number }> = defineOperator({
       emitter.integers([axis]),
       emitter.integers([-1]),
     ]),
-  gradient: (_node, [g], { axis }) => [flip(g!, axis)],
+  vjp: (_node, [g], { axis }) => [flip(g!, axis)],
 });
 
 /** The elements of an axis in reverse order. */

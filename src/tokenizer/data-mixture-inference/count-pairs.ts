@@ -7,28 +7,28 @@ import type { MergeList, WordCollector } from "./merge-list.ts";
 
 /** Numbers the pairs of symbols that occur in any sample, so that their counts can be compared. */
 export class PairNumbers {
-  private readonly table: PairTable = new PairTable(1 << 16);
-  private readonly lefts: number[] = [];
-  private readonly rights: number[] = [];
+  readonly #table: PairTable = new PairTable(1 << 16);
+  readonly #lefts: number[] = [];
+  readonly #rights: number[] = [];
 
   get size(): number {
-    return this.lefts.length;
+    return this.#lefts.length;
   }
 
   /** The number of a pair; it gets one if it has none. */
   of(left: number, right: number): number {
-    const known = this.table.get(left, right);
+    const known = this.#table.get(left, right);
     if (known >= 0) return known;
-    const number = this.lefts.length;
-    this.table.set(left, right, number);
-    this.lefts.push(left);
-    this.rights.push(right);
+    const number = this.#lefts.length;
+    this.#table.set(left, right, number);
+    this.#lefts.push(left);
+    this.#rights.push(right);
     return number;
   }
 
   /** The two symbols of a pair. */
   symbols(pair: number): readonly [left: number, right: number] {
-    return [this.lefts[pair]!, this.rights[pair]!];
+    return [this.#lefts[pair]!, this.#rights[pair]!];
   }
 }
 
@@ -48,24 +48,24 @@ export interface PairHistory {
 /** A growing list of numbers in a typed array. */
 class Numbers<List extends Int32Array | Float64Array> {
   length = 0;
-  private values: List;
+  #values: List;
 
   constructor(values: List) {
-    this.values = values;
+    this.#values = values;
   }
 
   push(value: number): void {
-    if (this.length === this.values.length) {
-      const Type = this.values.constructor as new (length: number) => List;
+    if (this.length === this.#values.length) {
+      const Type = this.#values.constructor as new (length: number) => List;
       const grown = new Type(this.length * 2);
-      grown.set(this.values);
-      this.values = grown;
+      grown.set(this.#values);
+      this.#values = grown;
     }
-    this.values[this.length++] = value;
+    this.#values[this.length++] = value;
   }
 
   toArray(): List {
-    return this.values.slice(0, this.length) as List;
+    return this.#values.slice(0, this.length) as List;
   }
 }
 

@@ -42,7 +42,7 @@ async function invent(counts: readonly number[], seed = 1) {
   });
   const { json } = await trainTokenizer({
     kind: "byte-level-bpe",
-    vocabularySize: 257 + 80,
+    vocabSize: 257 + 80,
     texts: languages.flatMap(({ training }) => training),
   });
   const bytes = languages.map(({ training }) => training.join("").length);

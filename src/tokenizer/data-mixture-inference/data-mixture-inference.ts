@@ -125,7 +125,7 @@ export interface InferredMixture {
  *   `option-invalid`, `mixture-no-merge`, `mixture-solver-missing`, `mixture-not-solved`, `aborted`.
  *
  * @example
- * const list = await loadMergeList("tokenizer.json", { maximumMerges: 3000 });
+ * const list = await loadMergeList("tokenizer.json", { maxMerges: 3000 });
  * const { shares } = await inferMixture(list, [{ name: "prose", texts }, { name: "code", texts: files }]);
  */
 export async function inferMixture(

@@ -43,7 +43,7 @@ export interface WordCollector {
 
 export interface ReadMergeListOptions {
   /** Use only this many merges from the start. Default: all. */
-  maximumMerges?: number;
+  maxMerges?: number;
   /**
    * What to do with a list that names several ways to make one token, as lists converted from
    * SentencePiece do. `"auto"` (default) keeps the one way that training can have taken when more
@@ -230,7 +230,7 @@ function createMergeList(
   const dropped = [...found.dropped];
   const pairs: number[] = [];
   const products: number[] = [];
-  for (const [left, right] of found.merges.slice(0, options.maximumMerges)) {
+  for (const [left, right] of found.merges.slice(0, options.maxMerges)) {
     const first = numbers.get(left);
     const second = numbers.get(right);
     if (first === undefined || second === undefined) {
@@ -312,7 +312,7 @@ const sentencePieceWords: PreTokenizerStep = {
 };
 
 /** SentencePiece's default length limit, in characters. */
-const longestPiece = 16;
+const maxPieceLength = 16;
 
 /**
  * Whether SentencePiece's training, as Llama's used it, may make a piece: at most 16 characters of
@@ -320,7 +320,7 @@ const longestPiece = 16;
  */
 export function isSentencePiecePiece(piece: string): boolean {
   const characters = [...piece];
-  if (characters.length > longestPiece) return false;
+  if (characters.length > maxPieceLength) return false;
   if (characters.every((character) => character === metaspace)) return true;
   let script: string | undefined;
   for (const [i, character] of characters.entries()) {

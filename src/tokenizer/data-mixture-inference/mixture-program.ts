@@ -193,36 +193,36 @@ interface Row extends Constraint {
 
 /** The program as the solver holds it; grows by rows and keeps the last basis. */
 class Program {
-  private readonly highs: Highs;
-  private readonly model: Model;
-  private readonly categories: number;
-  private readonly hasPairSlack: boolean;
-  private columns: number;
-  private readonly stepColumns: Map<number, number> = new Map();
-  private readonly pairColumns: Map<number, number> = new Map();
-  private readonly known: Set<string> = new Set();
+  readonly #highs: Highs;
+  readonly #model: Model;
+  readonly #categories: number;
+  readonly #hasPairSlack: boolean;
+  #columns: number;
+  readonly #stepColumns: Map<number, number> = new Map();
+  readonly #pairColumns: Map<number, number> = new Map();
+  readonly #known: Set<string> = new Set();
 
   /** @param weights the weighted sum of the amounts of the categories is 1 */
   constructor(highs: Highs, weights: Float64Array, hasPairSlack: boolean) {
-    this.highs = highs;
+    this.#highs = highs;
     const categories = weights.length;
-    this.categories = categories;
-    this.hasPairSlack = hasPairSlack;
-    this.columns = categories;
-    this.model = highs.createModel();
-    this.model.options.set({ output_flag: false, presolve: "off", solver: "simplex" });
-    this.model.addVars(
+    this.#categories = categories;
+    this.#hasPairSlack = hasPairSlack;
+    this.#columns = categories;
+    this.#model = highs.createModel();
+    this.#model.options.set({ output_flag: false, presolve: "off", solver: "simplex" });
+    this.#model.addVars(
       new Float64Array(categories),
-      new Float64Array(categories).fill(this.highs.infinity),
+      new Float64Array(categories).fill(this.#highs.infinity),
     );
-    this.model.addRow(1, 1, {
+    this.#model.addRow(1, 1, {
       indices: Int32Array.from({ length: categories }, (_, i) => i),
       values: weights,
     });
   }
 
   has(step: number, pair: number): boolean {
-    return this.known.has(`${step} ${pair}`);
+    return this.#known.has(`${step} ${pair}`);
   }
 
   add(rows: readonly Row[]): void {
@@ -230,41 +230,41 @@ class Program {
     const indices: number[] = [];
     const values: number[] = [];
     const starts: number[] = [];
-    const before = this.columns;
+    const before = this.#columns;
     for (const { step, pair, row } of rows) {
-      this.known.add(`${step} ${pair}`);
+      this.#known.add(`${step} ${pair}`);
       starts.push(indices.length);
       for (const [category, difference] of row.entries()) {
         if (difference === 0) continue;
         indices.push(category);
         values.push(difference);
       }
-      indices.push(this.column(this.stepColumns, step));
+      indices.push(this.#column(this.#stepColumns, step));
       values.push(1);
-      if (this.hasPairSlack) {
-        indices.push(this.column(this.pairColumns, pair));
+      if (this.#hasPairSlack) {
+        indices.push(this.#column(this.#pairColumns, pair));
         values.push(1);
       }
     }
     starts.push(indices.length);
-    const added = this.columns - before;
+    const added = this.#columns - before;
     if (added > 0) {
-      this.model.addVars(
+      this.#model.addVars(
         new Float64Array(added),
-        new Float64Array(added).fill(this.highs.infinity),
+        new Float64Array(added).fill(this.#highs.infinity),
       );
-      this.model.changeColsCost(
-        { kind: "range", from: before, to: this.columns - 1 },
+      this.#model.changeColsCost(
+        { kind: "range", from: before, to: this.#columns - 1 },
         new Float64Array(added).fill(1),
       );
     }
-    this.model.addRows({
+    this.#model.addRows({
       lower: new Float64Array(rows.length),
-      upper: new Float64Array(rows.length).fill(this.highs.infinity),
+      upper: new Float64Array(rows.length).fill(this.#highs.infinity),
       matrix: {
         format: "csr",
         numRows: rows.length,
-        numCols: this.columns,
+        numCols: this.#columns,
         starts: Int32Array.from(starts),
         indices: Int32Array.from(indices),
         values: Float64Array.from(values),
@@ -272,25 +272,25 @@ class Program {
     });
   }
 
-  private column(columns: Map<number, number>, key: number): number {
+  #column(columns: Map<number, number>, key: number): number {
     let column = columns.get(key);
     if (column === undefined) {
-      column = this.columns++;
+      column = this.#columns++;
       columns.set(key, column);
     }
     return column;
   }
 
   solve(): Point {
-    this.model.run();
-    const status = this.model.getModelStatus();
-    if (status !== this.highs.constants.modelStatus.optimal) {
+    this.#model.run();
+    const status = this.#model.getModelStatus();
+    if (status !== this.#highs.constants.modelStatus.optimal) {
       throw new JetonError(`the solver ended with status ${status}, expected an optimum`, {
         code: "mixture-not-solved",
         details: { status },
       });
     }
-    const { colValue } = this.model.getSolution();
+    const { colValue } = this.#model.getSolution();
     const read = (columns: ReadonlyMap<number, number>): Map<number, number> => {
       const values = new Map<number, number>();
       for (const [key, column] of columns) {
@@ -299,15 +299,15 @@ class Program {
       return values;
     };
     return {
-      shares: colValue.slice(0, this.categories),
-      objective: this.model.getObjectiveValue(),
-      mergeSlack: read(this.stepColumns),
-      pairSlack: read(this.pairColumns),
+      shares: colValue.slice(0, this.#categories),
+      objective: this.#model.getObjectiveValue(),
+      mergeSlack: read(this.#stepColumns),
+      pairSlack: read(this.#pairColumns),
     };
   }
 
   dispose(): void {
-    this.model.dispose();
+    this.#model.dispose();
   }
 }
 
@@ -316,25 +316,25 @@ class Simulation {
   readonly missing: number[] = [];
   /** Occurrences of the merged pairs for each pair of a category. */
   readonly explained: Float64Array;
-  private readonly merges: Int32Array;
-  private readonly categories: number;
-  private readonly pairs: number;
+  readonly #merges: Int32Array;
+  readonly #categories: number;
+  readonly #pairs: number;
   /** Changes of all categories sorted by step: pair, category, change in pairs per million. */
-  private readonly starts: Int32Array;
-  private readonly changedPairs: Int32Array;
-  private readonly changedCategories: Uint16Array;
-  private readonly changes: Float64Array;
+  readonly #starts: Int32Array;
+  readonly #changedPairs: Int32Array;
+  readonly #changedCategories: Uint16Array;
+  readonly #changes: Float64Array;
   /** Counts of pair × category in pairs per million. */
-  private readonly counts: Float64Array;
-  private readonly rows: Map<string, Float64Array> = new Map();
+  readonly #counts: Float64Array;
+  readonly #rows: Map<string, Float64Array> = new Map();
 
   constructor(
     categories: readonly CountedCategory[],
     merges: Int32Array,
     start: readonly Constraint[],
   ) {
-    this.merges = merges;
-    this.categories = categories.length;
+    this.#merges = merges;
+    this.#categories = categories.length;
     const steps = merges.length;
     const sizes = new Int32Array(steps + 2);
     // Constraints of a similar program may name pairs that do not occur here.
@@ -348,12 +348,12 @@ class Simulation {
       }
     }
     for (let step = 0; step <= steps; step++) sizes[step + 1]! += sizes[step]!;
-    this.starts = sizes;
-    this.pairs = pairs;
+    this.#starts = sizes;
+    this.#pairs = pairs;
     const length = sizes[steps + 1]!;
-    this.changedPairs = new Int32Array(length);
-    this.changedCategories = new Uint16Array(length);
-    this.changes = new Float64Array(length);
+    this.#changedPairs = new Int32Array(length);
+    this.#changedCategories = new Uint16Array(length);
+    this.#changes = new Float64Array(length);
     const at = sizes.slice();
     for (const [category, { histories }] of categories.entries()) {
       const total = histories.reduce((sum, history) => sum + history.total, 0);
@@ -362,17 +362,17 @@ class Simulation {
         for (let step = 0; step <= steps; step++) {
           for (let i = starts[step]!; i < starts[step + 1]!; i++) {
             const place = at[step]!++;
-            this.changedPairs[place] = changedPairs[i]!;
-            this.changedCategories[place] = category;
-            this.changes[place] = changes[i]! * scale;
+            this.#changedPairs[place] = changedPairs[i]!;
+            this.#changedCategories[place] = category;
+            this.#changes[place] = changes[i]! * scale;
           }
         }
       }
     }
-    this.counts = new Float64Array(pairs * categories.length);
+    this.#counts = new Float64Array(pairs * categories.length);
     this.explained = new Float64Array(categories.length);
-    this.run((step) => {
-      const counts = this.countsOf(merges[step]!);
+    this.#run((step) => {
+      const counts = this.#countsOf(merges[step]!);
       for (const [category, count] of counts.entries())
         this.explained[category]! += count / perMillion;
       if (counts.every((count) => count < countNoise)) this.missing.push(step);
@@ -380,10 +380,15 @@ class Simulation {
   }
 
   /** Goes through the steps; `visit` sees the counts before each merge. */
-  private run(visit: (step: number) => void, changed?: (pair: number) => void): void {
-    const { counts, categories, starts, changedPairs, changedCategories, changes } = this;
+  #run(visit: (step: number) => void, changed?: (pair: number) => void): void {
+    const counts = this.#counts;
+    const categories = this.#categories;
+    const starts = this.#starts;
+    const changedPairs = this.#changedPairs;
+    const changedCategories = this.#changedCategories;
+    const changes = this.#changes;
     counts.fill(0);
-    for (let step = 0; step < this.merges.length; step++) {
+    for (let step = 0; step < this.#merges.length; step++) {
       for (let i = starts[step]!; i < starts[step + 1]!; i++) {
         counts[changedPairs[i]! * categories + changedCategories[i]!]! += changes[i]!;
       }
@@ -394,21 +399,21 @@ class Simulation {
     }
   }
 
-  private countsOf(pair: number): Float64Array {
-    return this.counts.subarray(pair * this.categories, (pair + 1) * this.categories);
+  #countsOf(pair: number): Float64Array {
+    return this.#counts.subarray(pair * this.#categories, (pair + 1) * this.#categories);
   }
 
-  private difference(step: number, pair: number): Float64Array {
-    const merged = this.countsOf(this.merges[step]!);
-    const other = this.countsOf(pair);
+  #difference(step: number, pair: number): Float64Array {
+    const merged = this.#countsOf(this.#merges[step]!);
+    const other = this.#countsOf(pair);
     return merged.map((count, category) => count - other[category]!);
   }
 
   /** The row of a constraint that `findViolations` or `prepareRows` has met. */
   row({ step, pair }: Constraint): Float64Array {
     const key = `${step} ${pair}`;
-    const row = this.rows.get(key)!;
-    this.rows.delete(key);
+    const row = this.#rows.get(key)!;
+    this.#rows.delete(key);
     return row;
   }
 
@@ -419,9 +424,9 @@ class Simulation {
       if (those === undefined) byStep.set(constraint.step, [constraint]);
       else those.push(constraint);
     }
-    this.run((step) => {
+    this.#run((step) => {
       for (const { pair } of byStep.get(step) ?? []) {
-        this.rows.set(`${step} ${pair}`, this.difference(step, pair));
+        this.#rows.set(`${step} ${pair}`, this.#difference(step, pair));
       }
     });
   }
@@ -440,7 +445,9 @@ class Simulation {
       readonly isKnown: (step: number, pair: number) => boolean;
     },
   ): Constraint[] {
-    const { merges, counts, categories } = this;
+    const merges = this.#merges;
+    const counts = this.#counts;
+    const categories = this.#categories;
     const { shares, mergeSlack, pairSlack } = point;
     const countInMixture = (pair: number): number => {
       let value = 0;
@@ -449,16 +456,16 @@ class Simulation {
       }
       return value;
     };
-    const queue = new PairQueue(this.pairs);
+    const queue = new PairQueue(this.#pairs);
     const missing = new Set(this.missing);
     const worstOfPair = new Map<number, { step: number; lead: number; row: Float64Array }>();
     const found = new Map<string, Constraint>();
     const note = (step: number, pair: number, row: Float64Array): void => {
       const key = `${step} ${pair}`;
       found.set(key, { step, pair });
-      this.rows.set(key, row);
+      this.#rows.set(key, row);
     };
-    this.run(
+    this.#run(
       (step) => {
         if (options.isAsked[step] === 0 || missing.has(step)) return;
         const merged = merges[step]!;
@@ -470,10 +477,10 @@ class Simulation {
           const lead = queue.keyOf(pair) - limit;
           const worst = worstOfPair.get(pair);
           if (worst === undefined || lead > worst.lead) {
-            worstOfPair.set(pair, { step, lead, row: this.difference(step, pair) });
+            worstOfPair.set(pair, { step, lead, row: this.#difference(step, pair) });
           }
         }
-        if (first >= 0) note(step, first, this.difference(step, first));
+        if (first >= 0) note(step, first, this.#difference(step, first));
       },
       (pair) => queue.update(pair, countInMixture(pair) - (pairSlack.get(pair) ?? 0)),
     );
@@ -487,31 +494,31 @@ const countNoise = 1e-7;
 
 /** A priority queue of pairs by their count in the mixture, less their slack. */
 class PairQueue {
-  private readonly heap: Int32Array;
-  private readonly places: Int32Array;
-  private readonly keys: Float64Array;
-  private length = 0;
+  readonly #heap: Int32Array;
+  readonly #places: Int32Array;
+  readonly #keys: Float64Array;
+  #length = 0;
 
   constructor(pairs: number) {
-    this.heap = new Int32Array(pairs);
-    this.places = new Int32Array(pairs).fill(-1);
-    this.keys = new Float64Array(pairs);
+    this.#heap = new Int32Array(pairs);
+    this.#places = new Int32Array(pairs).fill(-1);
+    this.#keys = new Float64Array(pairs);
   }
 
   update(pair: number, key: number): void {
-    this.keys[pair] = key;
-    let place = this.places[pair]!;
+    this.#keys[pair] = key;
+    let place = this.#places[pair]!;
     if (place < 0) {
-      place = this.length++;
-      this.heap[place] = pair;
-      this.places[pair] = place;
+      place = this.#length++;
+      this.#heap[place] = pair;
+      this.#places[pair] = place;
     }
-    this.sink(this.rise(place));
+    this.#sink(this.#rise(place));
   }
 
   /** The key that a pair was last given. */
   keyOf(pair: number): number {
-    return this.keys[pair]!;
+    return this.#keys[pair]!;
   }
 
   /** Pairs whose keys are above a limit: all, or `most` of them with the largest among these. */
@@ -521,15 +528,17 @@ class PairQueue {
     // Level by level from the top: no key is above that of its parent.
     for (let next = 0; next < open.length && found.length < most; next++) {
       const place = open[next]!;
-      if (place >= this.length || this.keys[this.heap[place]!]! <= limit) continue;
-      found.push(this.heap[place]!);
+      if (place >= this.#length || this.#keys[this.#heap[place]!]! <= limit) continue;
+      found.push(this.#heap[place]!);
       open.push(place * 2 + 1, place * 2 + 2);
     }
     return found;
   }
 
-  private rise(place: number): number {
-    const { heap, keys, places } = this;
+  #rise(place: number): number {
+    const heap = this.#heap;
+    const keys = this.#keys;
+    const places = this.#places;
     const pair = heap[place]!;
     const key = keys[pair]!;
     while (place > 0) {
@@ -545,14 +554,16 @@ class PairQueue {
     return place;
   }
 
-  private sink(place: number): void {
-    const { heap, keys, places } = this;
+  #sink(place: number): void {
+    const heap = this.#heap;
+    const keys = this.#keys;
+    const places = this.#places;
     const pair = heap[place]!;
     const key = keys[pair]!;
     for (;;) {
       let child = place * 2 + 1;
-      if (child >= this.length) break;
-      if (child + 1 < this.length && keys[heap[child + 1]!]! > keys[heap[child]!]!) child++;
+      if (child >= this.#length) break;
+      if (child + 1 < this.#length && keys[heap[child + 1]!]! > keys[heap[child]!]!) child++;
       const other = heap[child]!;
       if (keys[other]! <= key) break;
       heap[place] = other;

@@ -175,7 +175,7 @@ export const reproduction: Reproduction = defineReproduction({
     const languages: { experiment: Experiment; answer: InferredMixture; error: number }[] = [];
     for (let number = 0; number < mixtures; number++) {
       context.progress("languages", number, mixtures);
-      const experiment = await drawExperiment(
+      const experiment = await sampleExperiment(
         createRandom(seed, "languages", number),
         bible,
         merges,
@@ -257,7 +257,7 @@ async function compareWithBaselines(
   }
   const random = createRandom(context.seed, "random-baseline");
   const errors = {
-    random: truths.map((truth) => squaredError(drawShares(random, truth.length), truth)),
+    random: truths.map((truth) => squaredError(sampleShares(random, truth.length), truth)),
     uniform: truths.map(uniform),
     "encoding efficiency": truths.map((truth, i) =>
       squaredError(predictFromOthers(efficiencies, truths, i), truth),
@@ -307,7 +307,7 @@ async function ablate(
     without["right-words"].push(await errorOf({}, { steps: [] }));
 
     published.push(await errorOf({ slackPer: "pair" }));
-    const stranger = { name: "noise", documents: drawNoise(createRandom(context.seed, "noise")) };
+    const stranger = { name: "noise", documents: sampleNoise(createRandom(context.seed, "noise")) };
     const more = { ...experiment, samples: [...samples, stranger] };
     for (const slackPer of ["merge", "pair"] as const) {
       const found = await attack(context, more, { parts: 1, slackPer });
@@ -358,7 +358,7 @@ async function shiftSamples(
   for (let number = 0; number < mixtures; number++) {
     context.progress("shifted samples", number, mixtures);
     const random = createRandom(context.seed, "shifted", number);
-    const experiment = await drawExperiment(random, corpora, merges, { shuffled: false });
+    const experiment = await sampleExperiment(random, corpora, merges, { shuffled: false });
     const answer = await attack(context, experiment, { parts: 1 });
     errors.push(squaredError(sharesOf(answer), experiment.truth));
   }
@@ -399,7 +399,7 @@ async function measureProseAndCode(
     for (let number = 0; number < count; number++) {
       context.progress(id, number, count);
       const random = createRandom(context.seed, id, number);
-      const experiment = await drawExperiment(random, corpora, merges);
+      const experiment = await sampleExperiment(random, corpora, merges);
       errors.push(
         squaredError(sharesOf(await attack(context, experiment, { parts: 1 })), experiment.truth),
       );
@@ -446,7 +446,7 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
   for (const [number, folder] of folders.entries()) {
     context.progress("published tokenizers", number, folders.length);
     const path = await context.data(`tokenizers/${folder}/tokenizer.json`);
-    const list = await loadMergeList(path, { maximumMerges: merges });
+    const list = await loadMergeList(path, { maxMerges: merges });
     const infer = (slackPer: "merge" | "pair"): Promise<InferredMixture> =>
       inferMixture(
         list,
@@ -473,7 +473,7 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
 }
 
 /** Trains a tokenizer on a random mixture of halves of the corpora; the other halves attack it. */
-async function drawExperiment(
+async function sampleExperiment(
   random: Random,
   corpora: readonly Corpus[],
   merges: number,
@@ -484,7 +484,7 @@ async function drawExperiment(
     const middle = order.length >> 1;
     return { training: order.slice(0, middle), attack: order.slice(middle) };
   });
-  const wanted = drawShares(random, corpora.length);
+  const wanted = sampleShares(random, corpora.length);
   const available = halves.map(({ training }) => bytesOf(training));
   // The truth is a property of the training text, but its merges are a sample too: more text, less noise.
   const total = Math.min(...wanted.map((share, i) => available[i]! / share));
@@ -501,7 +501,7 @@ async function drawExperiment(
   const sum = sizes.reduce((all, size) => all + size, 0);
   const trained = await trainTokenizer({
     kind: "byte-level-bpe",
-    vocabularySize: 257 + merges,
+    vocabSize: 257 + merges,
     texts,
   });
   return {
@@ -514,7 +514,7 @@ async function drawExperiment(
 }
 
 /** A point drawn uniformly from the simplex, as the paper draws it. */
-function drawShares(random: Random, count: number): number[] {
+function sampleShares(random: Random, count: number): number[] {
   const cuts = new Set<number>();
   while (cuts.size < count - 1) cuts.add(1 + random.integer(9999));
   const edges = [0, ...[...cuts].sort((a, b) => a - b), 10_000];
@@ -522,7 +522,7 @@ function drawShares(random: Random, count: number): number[] {
 }
 
 /** Lines of letters that say nothing. */
-function drawNoise(random: Random): string[] {
+function sampleNoise(random: Random): string[] {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   const word = (): string =>
     Array.from({ length: 6 }, () => letters[random.integer(letters.length)]).join("");
@@ -555,7 +555,7 @@ async function measureEfficiency(experiment: Experiment, merges: number): Promis
   for (const { documents } of experiment.samples) {
     const own = await trainTokenizer({
       kind: "byte-level-bpe",
-      vocabularySize: 257 + merges,
+      vocabSize: 257 + merges,
       texts: documents,
     });
     const text = documents.slice(0, 2000);
@@ -572,7 +572,7 @@ function countTokens(tokenizer: Tokenizer, texts: readonly string[]): number {
 function classifyTokens({ tokenizer, samples }: Experiment): number[] {
   const texts = samples.map(({ documents }) => documents.join("").slice(0, 100_000));
   const counts = samples.map(() => 0);
-  for (let id = 257; id < tokenizer.vocabularySize; id++) {
+  for (let id = 257; id < tokenizer.vocabSize; id++) {
     const token = tokenizer.decode([id]);
     if (token.includes("\ufffd")) continue;
     const rates = texts.map((text) => (text.split(token).length - 1) / text.length);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { runVerb } from "../../cli/testing/run-verb.ts";
+import { runCommand } from "../../cli/testing/run-verb.ts";
 import { createRandom } from "../../core/index.ts";
 import { toWellFormed } from "../byte-alphabet.ts";
 import { loadTokenizer } from "../load-tokenizer.ts";
@@ -183,7 +183,7 @@ describe("learning", () => {
   test("without joins only characters are learned, and no token is too long", () => {
     const characters = learnLexicon(sentences, { ...quick, joinRate: 0, inspectContext: false });
     expect(characters.every((token) => token.length === 1)).toBe(true);
-    const short = learnLexicon(sentences, { ...quick, maximumTokenLength: 5 });
+    const short = learnLexicon(sentences, { ...quick, maxTokenLength: 5 });
     expect(Math.max(...short.map((token) => [...token].length))).toBe(5);
   });
 
@@ -233,17 +233,17 @@ describe("the tokenizer", () => {
     const folder = mkdtempSync(join(tmpdir(), "jeton-lib-"));
     try {
       const texts = inventSentences(4, 200);
-      const options = { kind: "lib", vocabularySize: 300, texts, steps: 2, seed: 5 } as const;
+      const options = { kind: "lib", vocabSize: 300, texts, steps: 2, seed: 5 } as const;
       const trained = await trainTokenizer({
         ...options,
         specialTokens: ["<s>", "</s>"],
-        endToken: "</s>",
+        eosToken: "</s>",
       });
       await saveTokenizer(folder, trained);
       const loaded = await loadTokenizer(folder);
       expect(loaded.kind).toBe("LiB");
-      expect(loaded.vocabularySize).toBeLessThanOrEqual(300);
-      expect([loaded.beginningId, loaded.endId]).toEqual([0, 1]);
+      expect(loaded.vocabSize).toBeLessThanOrEqual(300);
+      expect([loaded.bosTokenId, loaded.eosTokenId]).toEqual([0, 1]);
       const text = "you want to look at the dög";
       expect(loaded.encode(text)).toEqual(trained.tokenizer.encode(text));
       expect(loaded.encode(text).tokens[0]).toBe("<s>");
@@ -256,7 +256,7 @@ describe("the tokenizer", () => {
     const folder = mkdtempSync(join(tmpdir(), "jeton-lib-lm-"));
     const at = (name: string): string => join(folder, name);
     const jeton = async (...args: string[]): Promise<unknown> => {
-      const { status, stdout, stderr } = await runVerb([...args, "--json"]);
+      const { status, stdout, stderr } = await runCommand([...args, "--json"]);
       expect({ args, status, stderr }).toMatchObject({ status: 0 });
       return JSON.parse(stdout);
     };

@@ -24,7 +24,7 @@ export interface LearnLexiconOptions {
   /** Share of its rank by which a token moves when it is rewarded or punished (Δ). Default 0.1. */
   moveRate?: number;
   /** Longest token in characters. Default unlimited. */
-  maximumTokenLength?: number;
+  maxTokenLength?: number;
   /** Whether a token must be seen in different contexts before it leaves probation. Default true. */
   inspectContext?: boolean;
   /**
@@ -103,38 +103,39 @@ export function learnLexicon(
 
 class Learner {
   readonly lexicon: Lexicon = new Lexicon();
-  private readonly probation: Map<number, Probation> = new Map();
+  readonly #probation: Map<number, Probation> = new Map();
   /** Tokens and directions: -1 rewards, 1 punishes. */
-  private readonly rewards: (readonly [number, -1 | 1])[] = [];
-  private readonly random: Random;
-  private readonly joinRate: number;
-  private readonly probationRate: number;
-  private readonly probationSteps: number;
-  private readonly moveRate: number;
-  private readonly maximumLength: number;
-  private readonly inspectContext: boolean;
-  private readonly found: Match = { chunk: -1, small: -1 };
+  readonly #rewards: (readonly [number, -1 | 1])[] = [];
+  readonly #random: Random;
+  readonly #joinRate: number;
+  readonly #probationRate: number;
+  readonly #probationSteps: number;
+  readonly #moveRate: number;
+  private readonly maxLength: number;
+  readonly #inspectContext: boolean;
+  readonly #found: Match = { chunk: -1, small: -1 };
 
   constructor(options: LearnLexiconOptions) {
-    this.random = createRandom(options.seed ?? 0, "lib");
-    this.joinRate = options.joinRate ?? 0.25;
-    this.probationRate = options.probationRate ?? 0.0001;
-    this.probationSteps = options.probationSteps ?? 10;
-    this.moveRate = options.moveRate ?? 0.1;
-    this.maximumLength = options.maximumTokenLength ?? Number.POSITIVE_INFINITY;
-    this.inspectContext = options.inspectContext ?? true;
+    this.#random = createRandom(options.seed ?? 0, "lib");
+    this.#joinRate = options.joinRate ?? 0.25;
+    this.#probationRate = options.probationRate ?? 0.0001;
+    this.#probationSteps = options.probationSteps ?? 10;
+    this.#moveRate = options.moveRate ?? 0.1;
+    this.maxLength = options.maxTokenLength ?? Number.POSITIVE_INFINITY;
+    this.#inspectContext = options.inspectContext ?? true;
   }
 
   /** Reads one sentence and learns from it. */
   read(sentence: string): void {
-    const { lexicon, found } = this;
+    const { lexicon } = this;
+    const found = this.#found;
     const { tokens } = lexicon;
     /** The chunks so far. */
     const chunks: string[] = [];
     const pending = new Map<number, Evaluation>();
     for (let at = 0; at < sentence.length; ) {
       // 1. Comparisons that have come to an end are decided.
-      this.advance(sentence, at, pending);
+      this.#advance(sentence, at, pending);
 
       // 2. The longest token, and the second longest.
       lexicon.match(sentence, at, found);
@@ -146,19 +147,19 @@ class Learner {
       const beforePrevious = chunks.at(-2) ?? "";
 
       // 3. A token on probation is seen again.
-      const probation = this.probation.get(chunk);
+      const probation = this.#probation.get(chunk);
       if (probation !== undefined) {
         const { context } = probation;
-        if (!this.inspectContext || context === undefined) {
-          this.probation.delete(chunk);
+        if (!this.#inspectContext || context === undefined) {
+          this.#probation.delete(chunk);
         } else {
-          this.compareContexts(chunk, context, sentence, end, previous, beforePrevious);
+          this.#compareContexts(chunk, context, sentence, end, previous, beforePrevious);
         }
       }
 
       // 4. New tokens are memorized: characters always, joins by chance.
       if (chunk < 0) {
-        this.memorize(text, { previous, next: this.longestAt(sentence, end) });
+        this.#memorize(text, { previous, next: this.#longestAt(sentence, end) });
       } else {
         if (small >= 0) {
           pending.set(chunk, {
@@ -167,23 +168,23 @@ class Learner {
             alternative: [small],
           });
         }
-        if (this.random.uniform() < this.joinRate && previous !== "") {
-          const next = this.longestAt(sentence, end);
-          this.memorize(previous + text, { previous: beforePrevious, next });
+        if (this.#random.uniform() < this.#joinRate && previous !== "") {
+          const next = this.#longestAt(sentence, end);
+          this.#memorize(previous + text, { previous: beforePrevious, next });
         }
       }
       // 5. On to the next chunk.
       chunks.push(text);
       at = end;
     }
-    this.advance(sentence, sentence.length, pending);
+    this.#advance(sentence, sentence.length, pending);
   }
 
   /** Lets the alternatives catch up with the reading, and decides those that meet it. */
-  private advance(sentence: string, at: number, pending: Map<number, Evaluation>): void {
+  #advance(sentence: string, at: number, pending: Map<number, Evaluation>): void {
     for (const [chunk, evaluation] of pending) {
       while (evaluation.end < at) {
-        const number = this.matchLongest(sentence, evaluation.end);
+        const number = this.#matchLongest(sentence, evaluation.end);
         evaluation.alternative.push(number);
         evaluation.end +=
           number < 0 ? characterAt(sentence, evaluation.end) : this.lexicon.tokens[number]!.length;
@@ -192,15 +193,18 @@ class Learner {
       pending.delete(chunk);
       const { taken, alternative } = evaluation;
       const isShorter = alternative.length - taken.length;
-      if (isShorter < 0 || (isShorter === 0 && this.sumRanks(alternative) < this.sumRanks(taken))) {
-        this.rewards.push([alternative[0]!, -1], [chunk, 1]);
+      if (
+        isShorter < 0 ||
+        (isShorter === 0 && this.#sumRanks(alternative) < this.#sumRanks(taken))
+      ) {
+        this.#rewards.push([alternative[0]!, -1], [chunk, 1]);
       } else {
-        this.rewards.push([chunk, -1]);
+        this.#rewards.push([chunk, -1]);
       }
     }
   }
 
-  private sumRanks(numbers: readonly number[]): number {
+  #sumRanks(numbers: readonly number[]): number {
     let sum = 0;
     for (const number of numbers) if (number >= 0) sum += this.lexicon.rankOf(number);
     return sum;
@@ -210,7 +214,7 @@ class Learner {
    * A token whose context was the same again was perhaps cut too short: the longer one is memorized.
    * If the context really was another one, the token is a unit, leaves probation and is rewarded.
    */
-  private compareContexts(
+  #compareContexts(
     chunk: number,
     context: Context,
     sentence: string,
@@ -219,7 +223,7 @@ class Learner {
     beforePrevious: string,
   ): void {
     const text = this.lexicon.tokens[chunk]!;
-    const next = this.longestAt(sentence, end);
+    const next = this.#longestAt(sentence, end);
     const isEmpty = (a: string, b: string): boolean => a === "" && b === "";
     if (isEmpty(previous, next) && isEmpty(context.previous, context.next)) return;
     const extendsLeft =
@@ -228,69 +232,71 @@ class Learner {
     const extendsRight =
       (context.next !== "" && next.startsWith(context.next)) ||
       (next !== "" && context.next.startsWith(next));
-    if (extendsLeft) this.memorize(previous + text, { previous: beforePrevious, next });
+    if (extendsLeft) this.#memorize(previous + text, { previous: beforePrevious, next });
     if (extendsRight) {
-      const afterNext = this.longestAt(sentence, end + next.length);
-      this.memorize(text + next, { previous, next: afterNext });
+      const afterNext = this.#longestAt(sentence, end + next.length);
+      this.#memorize(text + next, { previous, next: afterNext });
     }
     if (!extendsLeft && !extendsRight) {
-      this.rewards.push([chunk, -1]);
-      this.probation.delete(chunk);
+      this.#rewards.push([chunk, -1]);
+      this.#probation.delete(chunk);
     }
   }
 
-  private memorize(token: string, context: Context): void {
+  #memorize(token: string, context: Context): void {
     if (token === "" || this.lexicon.numberOf(token) >= 0) return;
-    if (token.length > this.maximumLength && [...token].length > this.maximumLength) return;
+    if (token.length > this.maxLength && [...token].length > this.maxLength) return;
     const number = this.lexicon.append(token);
-    this.probation.set(number, { stepsLeft: this.probationSteps, context });
+    this.#probation.set(number, { stepsLeft: this.#probationSteps, context });
   }
 
-  private matchLongest(sentence: string, at: number): number {
-    this.lexicon.match(sentence, at, this.found);
-    return this.found.chunk;
+  #matchLongest(sentence: string, at: number): number {
+    this.lexicon.match(sentence, at, this.#found);
+    return this.#found.chunk;
   }
 
   /** The longest token at a place, or the character there, or nothing at the end. */
-  private longestAt(sentence: string, at: number): string {
+  #longestAt(sentence: string, at: number): string {
     if (at >= sentence.length) return "";
-    const number = this.matchLongest(sentence, at);
+    const number = this.#matchLongest(sentence, at);
     return number < 0 ? characterOf(sentence, at) : this.lexicon.tokens[number]!;
   }
 
   /** Ends a step: forgets, ranks anew, puts the tail on probation. */
   settle(): void {
-    const { lexicon, probation } = this;
+    const { lexicon } = this;
+    const probation = this.#probation;
     for (const [number, state] of probation) {
       if (--state.stepsLeft > 0) continue;
       probation.delete(number);
       lexicon.remove(number);
     }
     lexicon.settle();
-    this.applyRewards();
-    const first = Math.floor((1 - this.probationRate) * lexicon.size);
+    this.#applyRewards();
+    const first = Math.floor((1 - this.#probationRate) * lexicon.size);
     for (let rank = first; rank < lexicon.size; rank++) {
       const number = lexicon.at(rank);
       if (probation.has(number)) continue;
-      probation.set(number, { stepsLeft: this.probationSteps, context: undefined });
+      probation.set(number, { stepsLeft: this.#probationSteps, context: undefined });
     }
   }
 
-  private applyRewards(): void {
-    const { lexicon, moveRate } = this;
-    for (const [number, direction] of this.rewards) {
+  #applyRewards(): void {
+    const { lexicon } = this;
+    const moveRate = this.#moveRate;
+    for (const [number, direction] of this.#rewards) {
       if (!lexicon.has(number)) continue;
       lexicon.move(number, (rank) => direction * (Math.floor(rank * moveRate) + 1));
-      if (!lexicon.has(number)) this.probation.delete(number);
+      if (!lexicon.has(number)) this.#probation.delete(number);
     }
-    this.rewards.length = 0;
+    this.#rewards.length = 0;
     lexicon.settle();
   }
 
   /** At the very end: what is on probation has not proved itself. */
   dropProbation(): void {
-    for (const number of this.probation.keys()) this.lexicon.remove(number);
-    this.probation.clear();
+    for (const number of this.#probation.keys()) this.lexicon.remove(number);
+    this.#probation.clear();
     this.lexicon.settle();
   }
 }
@@ -312,12 +318,7 @@ function checkOptions(options: LearnLexiconOptions): void {
   check("joinRate", 0, 1);
   check("probationRate", 0, 1);
   check("moveRate", 0, 1);
-  for (const name of [
-    "probationSteps",
-    "sentencesPerStep",
-    "steps",
-    "maximumTokenLength",
-  ] as const) {
+  for (const name of ["probationSteps", "sentencesPerStep", "steps", "maxTokenLength"] as const) {
     check(name, 1, Number.MAX_SAFE_INTEGER);
   }
 }

@@ -225,9 +225,9 @@ async function compare(
       const trained = await trainTokenizer({
         ...rest,
         texts: training,
-        vocabularySize: fixed + learned,
+        vocabSize: fixed + learned,
       });
-      const types = trained.tokenizer.vocabularySize - fixed + characters;
+      const types = trained.tokenizer.vocabSize - fixed + characters;
       cutters[name] = fromTokenizer(trained.tokenizer, types);
     }
     cutters["words"] = chooseWords(training, learned, characters);

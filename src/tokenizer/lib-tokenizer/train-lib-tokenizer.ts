@@ -24,13 +24,13 @@ export interface TrainLibTokenizerOptions extends Omit<LearnLexiconOptions, "onS
    * Most tokens, special ones and the 256 bytes included; of a larger lexicon the best are kept.
    * Default: what was learned.
    */
-  vocabularySize?: number;
+  vocabSize?: number;
   /** Special tokens in order of their ids, from 0. Default `<|endoftext|>`. */
   specialTokens?: readonly string[];
   /** Token that begins every text. Default: `<s>` where it is special. */
-  beginningToken?: string | null;
+  bosToken?: string | null;
   /** Token that ends a document. Default: `<|endoftext|>` where it is special. */
-  endToken?: string | null;
+  eosToken?: string | null;
   /** Called after each step with what was done, the steps in all, and the size of the lexicon. */
   onProgress?: (progress: LibTrainingProgress) => void;
 }
@@ -74,12 +74,12 @@ export async function trainLibTokenizer(
   if (reserved.size < specialTokens.length + 256) {
     throw optionError("specialTokens", specialTokens.join(" "), "no token of a byte");
   }
-  const most = (options.vocabularySize ?? Number.POSITIVE_INFINITY) - reserved.size;
+  const most = (options.vocabSize ?? Number.POSITIVE_INFINITY) - reserved.size;
   if (most < 1) {
-    throw optionError("vocabularySize", options.vocabularySize, `more than ${reserved.size}`);
+    throw optionError("vocabSize", options.vocabSize, `more than ${reserved.size}`);
   }
-  const beginning = chooseNamed("beginningToken", options.beginningToken, "<s>", specialTokens);
-  const end = chooseNamed("endToken", options.endToken, "<|endoftext|>", specialTokens);
+  const beginning = chooseNamed("bosToken", options.bosToken, "<s>", specialTokens);
+  const end = chooseNamed("eosToken", options.eosToken, "<|endoftext|>", specialTokens);
 
   const sentences: string[] = [];
   let texts = 0;

@@ -15,12 +15,12 @@ export interface FrequentSubstring {
 }
 
 /**
- * Visits every substring of 2 to `maximumLength` characters that occurs at least twice, counted with
+ * Visits every substring of 2 to `maxLength` characters that occurs at least twice, counted with
  * the words' frequencies, unless one character always follows it.
  */
 export function visitFrequentSubstrings(
   words: readonly (readonly [string, number])[],
-  maximumLength: number,
+  maxLength: number,
   visit: (substring: FrequentSubstring) => void,
 ): void {
   const size = words.reduce((sum, [word]) => sum + word.length, 0);
@@ -72,11 +72,11 @@ export function visitFrequentSubstrings(
     }
     if (count < 2) return false;
     const characters = countCharacters(first, depth);
-    if (branches && characters >= 2 && characters <= maximumLength) {
+    if (branches && characters >= 2 && characters <= maxLength) {
       const text = String.fromCharCode(...units.subarray(first, first + depth));
       visit({ text, count, characters });
     }
-    return characters < maximumLength;
+    return characters < maxLength;
   };
 
   // Frames of the sort: bounds, depth, and whether the frame holds all places of its prefix.

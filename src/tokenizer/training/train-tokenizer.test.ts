@@ -59,8 +59,8 @@ function trainPlainly(
 function trainQuickly(
   words: readonly string[],
   counts: readonly number[],
-  vocabularySize: number,
-  minimumFrequency: number,
+  vocabSize: number,
+  minFrequency: number,
 ): string[] {
   const alphabet = [...new Set(words.join(""))].sort();
   const symbols = words.flatMap((word) => [...word].map((c) => alphabet.indexOf(c)));
@@ -71,8 +71,8 @@ function trainQuickly(
     starts: Int32Array.from(starts),
     counts: Float64Array.from(counts),
     tokens: alphabet,
-    vocabularySize,
-    minimumFrequency,
+    vocabSize,
+    minFrequency,
   });
   return merges.map(([left, right]) => `${tokens[left]} ${tokens[right]}`);
 }
@@ -107,9 +107,9 @@ const sentences = [
 ];
 const texts = Array.from({ length: 20 }, () => sentences).flat();
 
-const quick: Pick<TrainTokenizerOptions, "texts" | "vocabularySize"> = {
+const quick: Pick<TrainTokenizerOptions, "texts" | "vocabSize"> = {
   texts,
-  vocabularySize: 700,
+  vocabSize: 700,
 };
 
 describe.each(trainableKinds)("training of %s", (kind) => {
@@ -117,7 +117,7 @@ describe.each(trainableKinds)("training of %s", (kind) => {
     const trained = await trainTokenizer({ kind, ...quick });
     const again = await trainTokenizer({ kind, ...quick });
     expect(JSON.stringify(again.json)).toBe(JSON.stringify(trained.json));
-    expect(trained.tokenizer.vocabularySize).toBeLessThanOrEqual(700);
+    expect(trained.tokenizer.vocabSize).toBeLessThanOrEqual(700);
     expect(trained.texts).toBe(texts.length);
 
     const folder = mkdtempSync(join(tmpdir(), "jeton-training-"));
@@ -131,7 +131,7 @@ describe.each(trainableKinds)("training of %s", (kind) => {
       for (const sentence of sentences) {
         expect(loaded.encode(sentence)).toEqual(trained.tokenizer.encode(sentence));
       }
-      expect(loaded.endId).toBe(trained.tokenizer.endId);
+      expect(loaded.eosTokenId).toBe(trained.tokenizer.eosTokenId);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -170,14 +170,14 @@ describe("options", () => {
     expect(bytes.tokenizer.encode("17761788").tokens).toContain("177");
     expect(bytes.tokenizer.encode("x").tokens).toEqual(["<s>", "x"]);
     expect(bytes.tokenizer.tokenToId("<|im_start|>")).toBe(1);
-    expect(bytes.tokenizer.endId).toBe(2);
+    expect(bytes.tokenizer.eosTokenId).toBe(2);
     const digits = await trainTokenizer({ kind: "byte-fallback-bpe", ...quick, splitDigits: true });
     expect(digits.tokenizer.encode("1776").tokens.slice(-4)).toEqual(["1", "7", "7", "6"]);
     const short = await trainTokenizer({
       kind: "byte-level-bpe",
       ...quick,
-      maximumTokenLength: 3,
-      beginningToken: null,
+      maxTokenLength: 3,
+      bosToken: null,
     });
     for (const token of short.tokenizer.encode(sentences.join(" ")).tokens) {
       expect(token.length).toBeLessThanOrEqual(3);
@@ -202,12 +202,12 @@ describe("options", () => {
 
   const impossible: [string, Partial<TrainTokenizerOptions>, string][] = [
     ["an unknown kind", { kind: "sentence" as never }, "tokenizer-training-option"],
-    ["a vocabulary of nothing", { vocabularySize: 0 }, "tokenizer-training-option"],
-    ["a vocabulary below the alphabet", { vocabularySize: 200 }, "tokenizer-training-option"],
-    ["a fraction", { minimumFrequency: 1.5 }, "tokenizer-training-option"],
+    ["a vocabulary of nothing", { vocabSize: 0 }, "tokenizer-training-option"],
+    ["a vocabulary below the alphabet", { vocabSize: 200 }, "tokenizer-training-option"],
+    ["a fraction", { minFrequency: 1.5 }, "tokenizer-training-option"],
     ["a repeated special token", { specialTokens: ["a", "a"] }, "tokenizer-training-option"],
     ["an empty special token", { specialTokens: [""] }, "tokenizer-training-option"],
-    ["an end that is no special token", { endToken: "<end>" }, "tokenizer-training-option"],
+    ["an end that is no special token", { eosToken: "<end>" }, "tokenizer-training-option"],
     ["a pattern that is malformed", { pattern: { regex: "(" } }, "tokenizer-regex-unsupported"],
     ["no text", { texts: [] }, "tokenizer-training-text"],
     ["empty texts", { texts: ["", ""] }, "tokenizer-training-text"],
@@ -238,7 +238,7 @@ describe("unigram training", () => {
       words,
       pieceCount,
       requiredCharacters: [],
-      maximumPieceLength: 8,
+      maxPieceLength: 8,
       seedSize: 1000,
       shrinkingFactor: 0.75,
       rounds: 2,

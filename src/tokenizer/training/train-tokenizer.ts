@@ -19,7 +19,7 @@ import {
   textError,
 } from "../tokenizer-file.ts";
 import { readTokenizerSettings } from "../tokenizer-settings.ts";
-import { largestId } from "../vocabulary.ts";
+import { maxId } from "../vocabulary.ts";
 import { WordCounter } from "../word-counter.ts";
 import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
 import { trainUnigram } from "./unigram-trainer.ts";
@@ -41,17 +41,17 @@ export interface TrainTokenizerOptions {
    */
   kind: TrainableKind;
   /** Number of tokens, special tokens and alphabet included. May end lower when the text is small. */
-  vocabularySize: number;
+  vocabSize: number;
   /** The texts. Only their word counts are kept, so the stream may be larger than memory. */
   texts: AsyncIterable<string> | Iterable<string>;
   /** Special tokens in order of their ids, from 0. Default: those that the kind needs. */
   specialTokens?: readonly string[];
   /** Pairs rarer than this are not merged (BPE and WordPiece). Default 2. */
-  minimumFrequency?: number;
+  minFrequency?: number;
   /** Longest token in characters (bytes for byte-level BPE). Default: 16 for Unigram, else unlimited. */
-  maximumTokenLength?: number;
+  maxTokenLength?: number;
   /** Most characters in the alphabet, commonest first (not for byte-level BPE). Default 1,000 to 10,000. */
-  maximumAlphabet?: number;
+  maxAlphabet?: number;
   /** How byte-level BPE cuts text before merging: a known pattern or a regular expression. Default `gpt2`. */
   pattern?: KnownPattern | { readonly regex: string };
   /** Unicode normal form. Default none (WordPiece: BERT's own normalization). */
@@ -61,9 +61,9 @@ export interface TrainTokenizerOptions {
   /** Cuts digits apart (byte-fallback BPE and Unigram). Default false. */
   splitDigits?: boolean;
   /** Token that begins every text; it must be among the special tokens. Default: `<s>` where the kind has it. */
-  beginningToken?: string | null;
+  bosToken?: string | null;
   /** Token that ends a document; named in the configuration, not added to texts. */
-  endToken?: string | null;
+  eosToken?: string | null;
   /** Unigram: most substrings to start from. Default 1,000,000. */
   seedSize?: number;
   onProgress?: (progress: TrainTokenizerProgress) => void;
@@ -196,12 +196,12 @@ interface Scheme {
 }
 
 function planScheme(options: TrainTokenizerOptions): Scheme {
-  const { kind, vocabularySize } = options;
+  const { kind, vocabSize } = options;
   if (!trainableKinds.includes(kind)) throw optionError("kind", kind, trainableKinds.join(" or "));
-  checkCount("vocabularySize", vocabularySize, 1, largestId);
-  checkCount("minimumFrequency", options.minimumFrequency ?? 2, 0, Number.MAX_SAFE_INTEGER);
-  checkCount("maximumTokenLength", options.maximumTokenLength ?? 16, 1, 1_000_000);
-  checkCount("maximumAlphabet", options.maximumAlphabet ?? 1000, 1, largestId);
+  checkCount("vocabSize", vocabSize, 1, maxId);
+  checkCount("minFrequency", options.minFrequency ?? 2, 0, Number.MAX_SAFE_INTEGER);
+  checkCount("maxTokenLength", options.maxTokenLength ?? 16, 1, 1_000_000);
+  checkCount("maxAlphabet", options.maxAlphabet ?? 1000, 1, maxId);
   checkCount("seedSize", options.seedSize ?? 1_000_000, 1, 10_000_000);
   switch (kind) {
     case "byte-level-bpe":
@@ -227,8 +227,8 @@ function sequenceOf(key: string, parts: readonly unknown[]): unknown {
 
 function planByteLevel(options: TrainTokenizerOptions): Scheme {
   const specialTokens = chooseSpecials(options.specialTokens, ["<|endoftext|>"]);
-  const beginning = chooseNamed("beginningToken", options.beginningToken, "<s>", specialTokens);
-  const end = chooseNamed("endToken", options.endToken, "<|endoftext|>", specialTokens);
+  const beginning = chooseNamed("bosToken", options.bosToken, "<s>", specialTokens);
+  const end = chooseNamed("eosToken", options.eosToken, "<|endoftext|>", specialTokens);
   const pattern = options.pattern ?? "gpt2";
   const byteLevel = (useRegex: boolean): unknown => ({
     type: "ByteLevel",
@@ -259,8 +259,8 @@ function planByteLevel(options: TrainTokenizerOptions): Scheme {
 function planMetaspace(options: TrainTokenizerOptions): Scheme {
   const specialTokens = chooseSpecials(options.specialTokens, ["<unk>", "<s>", "</s>"]);
   const unknown = chooseNamed("specialTokens", "<unk>", "<unk>", specialTokens);
-  const beginning = chooseNamed("beginningToken", options.beginningToken, "<s>", specialTokens);
-  const end = chooseNamed("endToken", options.endToken, "</s>", specialTokens);
+  const beginning = chooseNamed("bosToken", options.bosToken, "<s>", specialTokens);
+  const end = chooseNamed("eosToken", options.eosToken, "</s>", specialTokens);
   // As in Llama 2: one space is put in front, so that nothing is lost where the text begins with one.
   const normalizers: unknown[] = [
     { type: "Prepend", prepend: metaspace },
@@ -369,10 +369,10 @@ function runMerges(
   continuingPrefix = "",
 ): ReturnType<typeof trainBytePairs> {
   const start = firstTokens.length + alphabet.length;
-  if (start > options.vocabularySize) {
+  if (start > options.vocabSize) {
     throw optionError(
-      "vocabularySize",
-      options.vocabularySize,
+      "vocabSize",
+      options.vocabSize,
       `at least ${start}: ${firstTokens.length} tokens and an alphabet of ${alphabet.length}`,
     );
   }
@@ -396,18 +396,16 @@ function runMerges(
     flush(count);
   }
   starts.push(symbols.length);
-  const total = options.vocabularySize;
+  const total = options.vocabSize;
   return trainBytePairs({
     symbols: symbols.toArray(),
     starts: starts.toArray(),
     counts: Float64Array.from(counts),
     tokens: [...firstTokens, ...alphabet],
-    vocabularySize: total,
-    minimumFrequency: options.minimumFrequency ?? 2,
+    vocabSize: total,
+    minFrequency: options.minFrequency ?? 2,
     continuingPrefix,
-    ...(options.maximumTokenLength === undefined
-      ? {}
-      : { maximumTokenLength: options.maximumTokenLength }),
+    ...(options.maxTokenLength === undefined ? {} : { maxTokenLength: options.maxTokenLength }),
     onProgress: (done) => options.onProgress?.({ phase: "merging", done, total }),
     signal: options.signal,
   });
@@ -470,8 +468,8 @@ function chooseAlphabet(
 
 /** Room for the alphabet where no limit is given: half of what special tokens and bytes leave. */
 function alphabetLimit(options: TrainTokenizerOptions, reserved: number): number {
-  const half = Math.max(1, Math.floor((options.vocabularySize - reserved) / 2));
-  return options.maximumAlphabet ?? Math.min(10_000, half);
+  const half = Math.max(1, Math.floor((options.vocabSize - reserved) / 2));
+  return options.maxAlphabet ?? Math.min(10_000, half);
 }
 
 function trainByteFallback(
@@ -551,10 +549,10 @@ function trainUnigramModel(
   const excluded = new Set(reserved);
   const limit = alphabetLimit(options, reserved.length);
   const alphabet = new Set(chooseAlphabet(counter, limit, excluded));
-  if (reserved.length + alphabet.size > options.vocabularySize) {
+  if (reserved.length + alphabet.size > options.vocabSize) {
     throw optionError(
-      "vocabularySize",
-      options.vocabularySize,
+      "vocabSize",
+      options.vocabSize,
       `at least ${reserved.length + alphabet.size}: special tokens, bytes and an alphabet`,
     );
   }
@@ -574,14 +572,14 @@ function trainUnigramModel(
   }
   const pieces = trainUnigram({
     words,
-    pieceCount: options.vocabularySize - reserved.length,
+    pieceCount: options.vocabSize - reserved.length,
     requiredCharacters: [],
-    maximumPieceLength: options.maximumTokenLength ?? 16,
+    maxPieceLength: options.maxTokenLength ?? 16,
     seedSize: options.seedSize ?? 1_000_000,
     shrinkingFactor: 0.75,
     rounds: 2,
     onProgress: (done) =>
-      options.onProgress?.({ phase: "pruning", done, total: options.vocabularySize }),
+      options.onProgress?.({ phase: "pruning", done, total: options.vocabSize }),
     signal: options.signal,
   });
   // Text that spells a special token or a byte must never be cheaper as that token.

@@ -19,7 +19,7 @@ export interface UnigramTraining {
   /** Characters that must have a piece, beyond those of the words. */
   readonly requiredCharacters: readonly string[];
   /** Longest piece, in characters. */
-  readonly maximumPieceLength: number;
+  readonly maxPieceLength: number;
   /** Most substrings to start from. */
   readonly seedSize: number;
   /** Share of the pieces that a pruning keeps. */
@@ -77,10 +77,8 @@ function countCharacters(training: UnigramTraining): Map<string, number> {
 /** The alphabet and the best frequent substrings, scored by frequency × length. */
 function seedPieces(training: UnigramTraining, alphabet: ReadonlyMap<string, number>): Piece[] {
   const seeds: Piece[] = [];
-  visitFrequentSubstrings(
-    training.words,
-    training.maximumPieceLength,
-    ({ text, count, characters }) => seeds.push([text, count * characters]),
+  visitFrequentSubstrings(training.words, training.maxPieceLength, ({ text, count, characters }) =>
+    seeds.push([text, count * characters]),
   );
   seeds.sort(byScore);
   const all: Piece[] = [...alphabet].sort(byScore);
@@ -95,45 +93,45 @@ function seedPieces(training: UnigramTraining, alphabet: ReadonlyMap<string, num
 /** Pieces as a trie, and the sums over all cuts of a word. */
 class Lattice {
   readonly pieces: readonly Piece[];
-  private readonly trie: Trie;
-  private readonly scores: Float64Array;
-  private forward: Float64Array = new Float64Array(64);
-  private backward: Float64Array = new Float64Array(64);
+  readonly #trie: Trie;
+  readonly #scores: Float64Array;
+  #forward: Float64Array = new Float64Array(64);
+  #backward: Float64Array = new Float64Array(64);
   // Edges of the word at hand: start, end, piece.
-  private edges: Int32Array = new Int32Array(1024);
-  private edgeCount = 0;
+  #edges: Int32Array = new Int32Array(1024);
+  #edgeCount = 0;
 
   constructor(pieces: readonly Piece[]) {
     this.pieces = pieces;
-    this.trie = new Trie(pieces.length * 3);
-    this.scores = Float64Array.from(pieces, ([, score]) => score);
-    for (const [index, [text]] of pieces.entries()) this.trie.set(text, index);
+    this.#trie = new Trie(pieces.length * 3);
+    this.#scores = Float64Array.from(pieces, ([, score]) => score);
+    for (const [index, [text]] of pieces.entries()) this.#trie.set(text, index);
   }
 
-  private build(word: string): void {
-    this.edgeCount = 0;
+  #build(word: string): void {
+    this.#edgeCount = 0;
     for (let start = 0; start < word.length; start++) {
       let node = 0;
       for (let i = start; i < word.length; i++) {
-        node = this.trie.step(node, word.charCodeAt(i));
+        node = this.#trie.step(node, word.charCodeAt(i));
         if (node < 0) break;
-        const piece = this.trie.valueAt(node);
-        if (piece >= 0) this.addEdge(start, i + 1, piece);
+        const piece = this.#trie.valueAt(node);
+        if (piece >= 0) this.#addEdge(start, i + 1, piece);
       }
     }
-    if (this.forward.length <= word.length) {
-      this.forward = new Float64Array(word.length * 2);
-      this.backward = new Float64Array(word.length * 2);
+    if (this.#forward.length <= word.length) {
+      this.#forward = new Float64Array(word.length * 2);
+      this.#backward = new Float64Array(word.length * 2);
     }
   }
 
-  private addEdge(start: number, end: number, piece: number): void {
-    if ((this.edgeCount + 1) * 3 > this.edges.length) {
-      const grown = new Int32Array(this.edges.length * 2);
-      grown.set(this.edges);
-      this.edges = grown;
+  #addEdge(start: number, end: number, piece: number): void {
+    if ((this.#edgeCount + 1) * 3 > this.#edges.length) {
+      const grown = new Int32Array(this.#edges.length * 2);
+      grown.set(this.#edges);
+      this.#edges = grown;
     }
-    this.edges.set([start, end, piece], this.edgeCount++ * 3);
+    this.#edges.set([start, end, piece], this.#edgeCount++ * 3);
   }
 
   /**
@@ -145,13 +143,16 @@ class Lattice {
    */
   expectedCounts(words: readonly (readonly [string, number])[]): Float64Array {
     const expected = new Float64Array(this.pieces.length);
-    const perUnit = this.averageLoss(words);
+    const perUnit = this.#averageLoss(words);
     const weights = Float64Array.from(this.pieces, ([text, score]) =>
       Math.exp(score + perUnit * text.length),
     );
     for (const [word, count] of words) {
-      this.build(word);
-      const { edges, forward, backward, edgeCount } = this;
+      this.#build(word);
+      const edges = this.#edges;
+      const forward = this.#forward;
+      const backward = this.#backward;
+      const edgeCount = this.#edgeCount;
       forward.fill(0, 0, word.length + 1);
       backward.fill(0, 0, word.length + 1);
       forward[0] = 1;
@@ -175,13 +176,13 @@ class Lattice {
   }
 
   /** Nats for each unit that the best cuts of some words cost. */
-  private averageLoss(words: readonly (readonly [string, number])[]): number {
+  #averageLoss(words: readonly (readonly [string, number])[]): number {
     let loss = 0;
     let units = 0;
     const stride = Math.max(1, Math.floor(words.length / 1000));
     for (let i = 0; i < words.length; i += stride) {
       const [word] = words[i]!;
-      for (const piece of this.bestCut(word)) loss -= this.scores[piece]!;
+      for (const piece of this.bestCut(word)) loss -= this.#scores[piece]!;
       units += word.length;
     }
     return loss / Math.max(1, units);
@@ -189,8 +190,11 @@ class Lattice {
 
   /** The pieces of the best cut of a word; `without` excludes one piece. Empty when there is none. */
   bestCut(word: string, without = -1): number[] {
-    this.build(word);
-    const { edges, scores, forward, edgeCount } = this;
+    this.#build(word);
+    const edges = this.#edges;
+    const scores = this.#scores;
+    const forward = this.#forward;
+    const edgeCount = this.#edgeCount;
     forward.fill(Number.NEGATIVE_INFINITY, 0, word.length + 1);
     forward[0] = 0;
     const last = new Int32Array(word.length + 1).fill(-1);
@@ -216,7 +220,7 @@ class Lattice {
 }
 
 /** Expected uses below this drop a piece. */
-const leastExpected = 0.5;
+const minExpected = 0.5;
 
 /** New probabilities from expected counts. Single characters stay, whatever their count. */
 function maximize(model: Lattice, expected: Float64Array): Lattice {
@@ -224,8 +228,8 @@ function maximize(model: Lattice, expected: Float64Array): Lattice {
   let total = 0;
   for (const [index, [text]] of model.pieces.entries()) {
     const count = expected[index]!;
-    if (count < leastExpected && characterCount(text) > 1) continue;
-    const held = Math.max(count, leastExpected);
+    if (count < minExpected && characterCount(text) > 1) continue;
+    const held = Math.max(count, minExpected);
     kept.push([text, held]);
     total += held;
   }

@@ -121,7 +121,7 @@ async function openOver(
   const source = await readTables(loaded.folder);
   const { config, vocabulary, tables } = source;
   const { tokenizer } = vocabulary;
-  const { width } = config;
+  const { hiddenSize } = config;
   const predictor =
     options.hypernetwork &&
     (await openPredictor(options.hypernetwork, tables, { threads, inline }));
@@ -132,8 +132,10 @@ async function openOver(
     const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
     const predicted = predictor
       ? await predictor.predict(spellings)
-      : meanRows(tables, spellings, width);
-    return forms.map((_, place) => predicted.embedding.slice(place * width, (place + 1) * width));
+      : meanRows(tables, spellings, hiddenSize);
+    return forms.map((_, place) =>
+      predicted.embedding.slice(place * hiddenSize, (place + 1) * hiddenSize),
+    );
   };
 
   const takeRows = (tokens: readonly DynamicToken[]): Promise<Map<string, Float32Array>> =>
@@ -144,18 +146,18 @@ async function openOver(
     tokens: readonly DynamicToken[],
     rows: ReadonlyMap<string, Float32Array>,
   ): Float32Array => {
-    const embeddings = new Float32Array(tokens.length * width);
+    const embeddings = new Float32Array(tokens.length * hiddenSize);
     for (const [place, token] of tokens.entries()) {
       const row =
         typeof token === "number"
-          ? tables.embedding.subarray(token * width, (token + 1) * width)
+          ? tables.embedding.subarray(token * hiddenSize, (token + 1) * hiddenSize)
           : rows.get(token)!;
-      embeddings.set(row, place * width);
+      embeddings.set(row, place * hiddenSize);
     }
     return embeddings;
   };
 
-  const begin = tokenizer.beginningId ?? tokenizer.endId;
+  const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
   const tokenize = (text: string): DynamicToken[] => {
     const ids = tokenizer.encodeIds(text, { addSpecialTokens: false, applyLimits: false });
     const tokens = Array.from(ids, (id): DynamicToken => vocabulary.forms[id] ?? id);

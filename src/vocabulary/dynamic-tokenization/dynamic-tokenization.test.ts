@@ -221,7 +221,7 @@ describe("a model under dynamic tokenization", () => {
     await using model = await loadModel(folder, inline);
     await using dynamic = await openDynamicModel(model, inline);
     const prompt = "the cat and the hat and the cat";
-    const options = { maxTokens: 12, greedy: true, ignoreEndOfSequence: true };
+    const options = { maxTokens: 12, greedy: true, ignoreEos: true };
     const expected = await complete(model, prompt, options);
     const drafter = createPromptLookup();
     for (const more of [{}, { drafter }, { prefillChunk: 3 }]) {

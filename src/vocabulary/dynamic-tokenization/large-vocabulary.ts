@@ -49,19 +49,19 @@ export async function makeLargeVocabulary(
   options: MakeLargeVocabularyOptions = {},
 ): Promise<LargeVocabulary> {
   const { config, vocabulary, tables } = source;
-  const { width } = config;
+  const { hiddenSize } = config;
   const forms = [...new Set([...vocabulary.ids.keys(), ...others])];
   const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
-  const endSource = vocabulary.tokenizer.endId;
+  const endSource = vocabulary.tokenizer.eosTokenId;
   const predicted = options.hypernetwork
     ? await predictRows(options.hypernetwork, tables, spellings, options)
-    : meanRows(tables, spellings, width);
+    : meanRows(tables, spellings, hiddenSize);
   const withEnd = (rows: Float32Array, source: Float32Array): Float32Array => {
     if (endSource === undefined) return rows;
-    const all = new Float32Array(rows.length + width);
+    const all = new Float32Array(rows.length + hiddenSize);
     all.set(rows);
     // Special tokens keep their rows.
-    all.set(source.subarray(endSource * width, (endSource + 1) * width), rows.length);
+    all.set(source.subarray(endSource * hiddenSize, (endSource + 1) * hiddenSize), rows.length);
     return all;
   };
   const embedding = withEnd(predicted.embedding, tables.embedding);
@@ -74,7 +74,7 @@ export async function makeLargeVocabulary(
     forms,
     endSource,
     tables: head ? { embedding, head } : { embedding },
-    index: await createDirectionIndex(head ?? embedding, width, options),
+    index: await createDirectionIndex(head ?? embedding, hiddenSize, options),
     encode: (text) =>
       Array.from(text.matchAll(words), ([word]) => formOfText(word)).flatMap((word) =>
         cutByLongestTokens(known, word).map((id) => forms[id]!),
@@ -115,7 +115,7 @@ export async function* generateLarge(
 ): AsyncGenerator<LargeToken> {
   const { maxTokens = 32, shortlist = 20, temperature = 0, seed = 0, signal } = options;
   const { tokenizer } = model.source.vocabulary;
-  const begin = tokenizer.beginningId ?? tokenizer.endId;
+  const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
   let unread: DynamicToken[] = [
     ...(begin === undefined ? [] : [begin]),
     ...vocabulary.encode(prompt),

@@ -309,13 +309,12 @@ async function measureReading(context: Context, model: LoadedModel): Promise<voi
   // The same prompts, with merged tokens that have the rows of other tokens.
   const { vocabulary, tables, config } = dynamic.source;
   const rowOf = (id: number): Float32Array =>
-    tables.embedding.subarray(id * config.width, (id + 1) * config.width);
+    tables.embedding.subarray(id * config.hiddenSize, (id + 1) * config.hiddenSize);
   await using foreign = await openDynamicModel(model, {
     predict: async (forms) =>
       forms.map((form) =>
         rowOf(
-          vocabulary.ids.get(form) ??
-            createRandom(seed, "foreign", form).integer(config.vocabularySize),
+          vocabulary.ids.get(form) ?? createRandom(seed, "foreign", form).integer(config.vocabSize),
         ),
       ),
   });
@@ -355,7 +354,7 @@ async function measureIndex(context: Context, model: LoadedModel): Promise<Index
   const { seed, signal } = context;
   await using dynamic = await openDynamicModel(model);
   const { vocabulary, tables, config } = dynamic.source;
-  const { width } = config;
+  const { hiddenSize } = config;
   const gibbon = await context.data("text/gibbon");
   const names = (await readdir(gibbon)).sort();
   const texts: string[] = [];
@@ -364,10 +363,10 @@ async function measureIndex(context: Context, model: LoadedModel): Promise<Index
   context.progress(`predicting rows of ${forms.length} tokens`);
   const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
   const head = { embedding: tables.head ?? tables.embedding };
-  const rows = meanRows(head, spellings, width).embedding;
+  const rows = meanRows(head, spellings, hiddenSize).embedding;
   context.progress(`indexing ${forms.length} rows`);
   const began = performance.now();
-  const index = await createDirectionIndex(rows, width, { seed, signal });
+  const index = await createDirectionIndex(rows, hiddenSize, { seed, signal });
   const buildSeconds = (performance.now() - began) / 1000;
 
   // Not the chapter of the other claims.
@@ -379,7 +378,7 @@ async function measureIndex(context: Context, model: LoadedModel): Promise<Index
     );
   });
   const queries = await dynamic.lastHidden(prompts.map((prompt) => dynamic.tokenize(prompt)));
-  const product = await openProduct(rows, width, shortlist);
+  const product = await openProduct(rows, hiddenSize, shortlist);
   const exact: Int32Array[] = [];
   const times: Record<"engine" | "loop", number[]> = { engine: [], loop: [] };
   try {
@@ -388,7 +387,7 @@ async function measureIndex(context: Context, model: LoadedModel): Promise<Index
       context.progress("searching all rows", place + 1, queries.length);
       times.engine.push(await timed(() => product.search(query)));
       times.loop.push(
-        await timed(() => exact.push(searchExactly(rows, width, query, shortlist).ids)),
+        await timed(() => exact.push(searchExactly(rows, hiddenSize, query, shortlist).ids)),
       );
     }
   } finally {

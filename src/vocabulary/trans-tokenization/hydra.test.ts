@@ -17,10 +17,10 @@ beforeAll(async () => {
   createByteCheckpoint(at("bytes"), { width: 32 });
   const trained = await trainTokenizer({
     kind: "byte-level-bpe",
-    vocabularySize: 300,
+    vocabSize: 300,
     texts: ["ein Haus, ein Hund, ein Baum", "ein Haus und ein Hund"],
     specialTokens: ["<bound>"],
-    endToken: "<bound>",
+    eosToken: "<bound>",
   });
   await saveTokenizer(at("tokenizer"), trained);
   await transfer(at("bytes"), at("tokenizer"), randomRows(), { out: at("words") });
@@ -52,7 +52,7 @@ test("with either head on, it writes what the model of that vocabulary writes", 
 test("reads the other vocabulary, also mixed with its own", async () => {
   await using hydra = await openHydra(at("hydra"), { head: "words", threads: 1 });
   const { offset } = hydra.vocabularies.get("bytes")!;
-  expect(offset).toBe(hydra.model.tokenizer.vocabularySize);
+  expect(offset).toBe(hydra.model.tokenizer.vocabSize);
   const foreign = hydra.encode("bytes", "ein");
   expect(foreign.every((id) => id >= offset)).toBe(true);
   const mixed = [...hydra.encode("words", "ein Haus"), ...foreign];

@@ -70,7 +70,7 @@ export async function writeHydra(out: string, members: readonly HydraMember[]): 
     for (const [place, other] of others.entries()) {
       const names = tableNames(members[place + 1]!.name);
       tensors.push(stored(other, decoderNames.embedding, names.embedding));
-      if (!decoderConfig(other.config).tiedEmbeddings) {
+      if (!decoderConfig(other.config).tieWordEmbeddings) {
         tensors.push(stored(other, decoderNames.head, names.head));
       }
     }
@@ -209,23 +209,23 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
   for (const [place, name] of order.entries()) {
     const home = name === names[0] ? checkpoint.folder : join(checkpoint.folder, "hydra", name);
     vocabularies.set(name, { name, tokenizer: await loadTokenizer(home), offset: rows });
-    rows += tables[place]!.length / stored.width;
+    rows += tables[place]!.length / stored.hiddenSize;
   }
-  const union = new Float32Array(rows * stored.width);
+  const union = new Float32Array(rows * stored.hiddenSize);
   for (const [place, name] of order.entries()) {
-    union.set(tables[place]!, vocabularies.get(name)!.offset * stored.width);
+    union.set(tables[place]!, vocabularies.get(name)!.offset * stored.hiddenSize);
   }
-  const headRows = stored.tiedEmbeddings
+  const headRows = stored.tieWordEmbeddings
     ? tables[0]!
     : await checkpoint.readFloat32(namesOf(head).head);
-  const vocabularySize = headRows.length / stored.width;
+  const vocabSize = headRows.length / stored.hiddenSize;
   const { tokenizer } = vocabularies.get(head)!;
   const config = {
     ...stored,
-    vocabularySize,
-    tiedEmbeddings: false,
-    beginOfSequenceId: tokenizer.beginningId,
-    endOfSequenceIds: tokenizer.endId === undefined ? [] : [tokenizer.endId],
+    vocabSize,
+    tieWordEmbeddings: false,
+    bosTokenId: tokenizer.bosTokenId,
+    eosTokenIds: tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId],
   };
   const start: DecoderStart = {
     config,
@@ -233,8 +233,8 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
       ...[...checkpoint.tensors].map(
         ([name, { dtype, shape }]) => [name, { dtype, shape }] as const,
       ),
-      [decoderNames.embedding, { dtype: "F32", shape: [rows, stored.width] }],
-      [decoderNames.head, { dtype: "F32", shape: [vocabularySize, stored.width] }],
+      [decoderNames.embedding, { dtype: "F32", shape: [rows, stored.hiddenSize] }],
+      [decoderNames.head, { dtype: "F32", shape: [vocabSize, stored.hiddenSize] }],
     ]),
     bindings: new Map([
       ...fileBindings(checkpoint.tensors),
@@ -257,7 +257,7 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
     checkpoint: { config: checkpoint.config, tensors: checkpoint.tensors, files: checkpoint.files },
     tokenizer,
     // What may be read is more than what is written.
-    config: { ...config, vocabularySize: rows },
+    config: { ...config, vocabSize: rows },
     format: "f32",
     threads,
     slots,

@@ -21,7 +21,7 @@ function support(evidence: TokenEvidence, target: number, source: number, amount
 
 export interface MapWordsOptions {
   /** Word pairs with a smaller expected count are left out. Default 10; 2 for a few thousand sentences. */
-  minimumCount?: number;
+  minCount?: number;
 }
 
 /**
@@ -35,10 +35,10 @@ export function mapWordLinks(
   target: WordList,
   options: MapWordsOptions = {},
 ): TokenEvidence {
-  const { minimumCount = 10 } = options;
+  const { minCount = 10 } = options;
   const evidence: TokenEvidence = new Map();
   for (const link of links) {
-    if (link.count < minimumCount) continue;
+    if (link.count < minCount) continue;
     const count = Math.round(link.count);
     const from = source.words[link.source]!;
     const to = target.words[link.target]!;

@@ -16,7 +16,7 @@ import { readParallelText, type SentencePair } from "../read-text.ts";
 import { adaptAndMeasure, fingerprint, groupLines, remember } from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
-import { readWholeModel, type WholeModel, withTables } from "../whole-model.ts";
+import { type ModelFiles, readModelFiles, withTables } from "../whole-model.ts";
 import { transTokenization } from "./trans-tokenization.ts";
 
 const setting =
@@ -93,7 +93,7 @@ const quick: Scale = { pairs: 4000, heldOut: 60, measureAt: [0] };
 
 /** Captions that are read as one text. */
 const groupSize = 5;
-const vocabularySize = 3000;
+const vocabSize = 3000;
 
 /** Text in English and one other language: the last captions are held out. */
 interface Language {
@@ -108,13 +108,13 @@ export const reproduction: Reproduction = defineReproduction({
   claims,
   async run(context): Promise<Plot> {
     const scale = context.quick ? quick : full;
-    const model = await readWholeModel(await context.model());
+    const model = await readModelFiles(await context.model());
     const german = await readLanguage(context, "de", scale);
     const french = await readLanguage(context, "fr", scale);
 
     // The sheet's choice for corpora of this size; the default of 10 is in the details.
-    const minimumCount = 2;
-    const ours = transTokenization({ pairs: german.pairs, minimumCount });
+    const minCount = 2;
+    const ours = transTokenization({ pairs: german.pairs, minCount });
     const simple = [
       randomRows(),
       lexicalOverlap(),
@@ -142,8 +142,8 @@ export const reproduction: Reproduction = defineReproduction({
     };
     if (!context.quick) {
       const variants = {
-        "both directions": { minimumCount, directions: "both" },
-        "minimum count 10": { minimumCount: 10 },
+        "both directions": { minCount, directions: "both" },
+        "minimum count 10": { minCount: 10 },
       } as const;
       for (const [name, options] of Object.entries(variants)) {
         const method = transTokenization({ pairs: german.pairs, ...options });
@@ -163,7 +163,7 @@ export const reproduction: Reproduction = defineReproduction({
       frenchResults.set(names[place]!, value!);
     }
     const [bestName, best] = [...frenchResults].reduce((a, b) => (b[1] < a[1] ? b : a));
-    const frenchMethod = transTokenization({ pairs: french.pairs, minimumCount });
+    const frenchMethod = transTokenization({ pairs: french.pairs, minCount });
     const [frenchOwn] = await measure(french, "ours", frenchMethod, false);
     context.report("french-untrained", {
       measured: frenchOwn!,
@@ -185,7 +185,7 @@ export const reproduction: Reproduction = defineReproduction({
         },
       });
       const tenth = german.pairs.filter((_, place) => place % 10 === 0);
-      const few = transTokenization({ pairs: tenth, minimumCount });
+      const few = transTokenization({ pairs: tenth, minCount });
       const [less] = await measure(german, "a tenth of the pairs", few, false);
       context.report("more-parallel-text", {
         measured: own[0]!,
@@ -245,7 +245,7 @@ type Measure = (
 ) => Promise<number[]>;
 
 /** Bits per byte of a language's held-out text by a method, after each number of steps. */
-function measurer(context: Context, model: WholeModel, scale: Scale): Measure {
+function measurer(context: Context, model: ModelFiles, scale: Scale): Measure {
   const { seed, signal } = context;
   const weights = fingerprint(model);
   const tokenizers = new Map<string, Awaited<ReturnType<typeof trainTokenizer>>["tokenizer"]>();
@@ -255,7 +255,7 @@ function measurer(context: Context, model: WholeModel, scale: Scale): Measure {
     if (!tokenizer) {
       const trained = await trainTokenizer({
         kind: "byte-level-bpe",
-        vocabularySize,
+        vocabSize,
         texts: language.pairs.map((pair) => pair.target),
         specialTokens: ["<s>", "</s>"],
       });

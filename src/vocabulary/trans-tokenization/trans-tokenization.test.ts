@@ -130,12 +130,7 @@ describe("mapWordLinks", () => {
           }
         }
         const links = [{ source: 0, target: 0, count }];
-        const evidence = mapWordLinks(
-          links,
-          { words: [from] },
-          { words: [to] },
-          { minimumCount: 2 },
-        );
+        const evidence = mapWordLinks(links, { words: [from] }, { words: [to] }, { minCount: 2 });
         const found = new Map(
           [...evidence].flatMap(([target, shares]) =>
             [...shares].map(([source, amount]) => [`${source} ${target}`, amount] as const),
@@ -217,13 +212,13 @@ const german = [
 describe("translateTokens", () => {
   const formsOf = async (texts: readonly string[]) =>
     readTokenForms(
-      (await trainTokenizer({ kind: "byte-level-bpe", vocabularySize: 330, texts })).tokenizer,
+      (await trainTokenizer({ kind: "byte-level-bpe", vocabSize: 330, texts })).tokenizer,
     );
 
   test("gives every token weights that sum to 1", async () => {
     const [source, target] = [await formsOf(english), await formsOf(german)];
     const text = english.map((line, i) => ({ source: line, target: german[i]! }));
-    const { mixture } = translateTokens(source, target, { pairs: text, minimumCount: 1 });
+    const { mixture } = translateTokens(source, target, { pairs: text, minCount: 1 });
     for (const [id, entry] of mixture.entries()) {
       if (target.forms[id] === undefined) continue;
       expect(entry!.weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 12);

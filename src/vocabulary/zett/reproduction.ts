@@ -23,7 +23,7 @@ import { adaptAndMeasure, fingerprint, remember } from "../reproduction-measure.
 import { readTokenForms } from "../token-forms.ts";
 import { exists } from "../tokenizer-files.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
-import { readWholeModel, type WholeModel, withTables } from "../whole-model.ts";
+import { type ModelFiles, readModelFiles, withTables } from "../whole-model.ts";
 import { trainHypernetwork } from "./train-hypernetwork.ts";
 import { zett } from "./zett.ts";
 
@@ -87,7 +87,7 @@ interface Scale {
   readonly steps: number;
   readonly mimicSteps: number;
   readonly batch: number;
-  readonly vocabularySize: number;
+  readonly vocabSize: number;
   readonly chapters: number;
   /** Texts that are measured. */
   readonly heldOut: number;
@@ -98,7 +98,7 @@ const full: Scale = {
   steps: 250,
   mimicSteps: 200,
   batch: 8,
-  vocabularySize: 1024,
+  vocabSize: 1024,
   chapters: 20,
   heldOut: 100,
   targets: ["smaller-bpe", "unigram", "larger-bpe", "other-domain"],
@@ -107,7 +107,7 @@ const quick: Scale = {
   steps: 6,
   mimicSteps: 0,
   batch: 4,
-  vocabularySize: 512,
+  vocabSize: 512,
   chapters: 3,
   heldOut: 24,
   targets: ["smaller-bpe"],
@@ -118,7 +118,7 @@ export const reproduction: Reproduction = defineReproduction({
   claims,
   async run(context): Promise<Plot> {
     const scale = context.quick ? quick : full;
-    const model = await readWholeModel(await context.model());
+    const model = await readModelFiles(await context.model());
     const gibbon = await context.data("text/gibbon");
     const texts = await readTexts(gibbon, (name) => !isHeldOutChapter(name), scale.chapters);
     const heldOut = (await readTexts(gibbon, isHeldOutChapter, 1)).slice(0, scale.heldOut);
@@ -215,12 +215,12 @@ async function makeTargets(
     switch (target) {
       case "smaller-bpe":
       case "larger-bpe": {
-        const vocabularySize = target === "smaller-bpe" ? 2000 : 8000;
+        const vocabSize = target === "smaller-bpe" ? 2000 : 8000;
         const kind = "byte-level-bpe";
-        return (await trainTokenizer({ kind, vocabularySize, texts, specialTokens })).tokenizer;
+        return (await trainTokenizer({ kind, vocabSize, texts, specialTokens })).tokenizer;
       }
       case "unigram":
-        return (await trainTokenizer({ kind: "unigram", vocabularySize: 3000, texts })).tokenizer;
+        return (await trainTokenizer({ kind: "unigram", vocabSize: 3000, texts })).tokenizer;
       case "other-domain":
         return loadTokenizer(await context.data("tokenizers/gpt2/tokenizer.json"));
     }
@@ -233,14 +233,14 @@ async function makeTargets(
 /** A hypernetwork for the model, trained once and kept. */
 async function hypernetworkOf(
   context: Context,
-  model: WholeModel,
+  model: ModelFiles,
   texts: readonly string[],
   scale: Scale,
   predicts: HypernetworkConfig["predicts"],
 ): Promise<Hypernetwork> {
-  const { steps, batch, vocabularySize, chapters } = scale;
+  const { steps, batch, vocabSize, chapters } = scale;
   const mimicSteps = predicts === "rows" ? scale.mimicSteps : 0;
-  const training = { steps, mimicSteps, batch, vocabularySize };
+  const training = { steps, mimicSteps, batch, vocabSize };
   const weights = fingerprint(model);
   const configuration = { version: 1, weights, predicts, chapters, ...training };
   const path = join(
@@ -274,7 +274,7 @@ type Measure = (
 /** Bits per byte of the held-out texts under a tokenizer by a method. */
 function measurer(
   context: Context,
-  model: WholeModel,
+  model: ModelFiles,
   heldOut: readonly string[],
   scale: Scale,
 ): Measure {

@@ -17,7 +17,7 @@ export function cutWords(text: string): string[] {
 }
 
 /** Bytes of the longest token. */
-const longestToken = 15;
+const maxTokenLength = 15;
 
 export interface SubstringQueueOptions {
   /** Texts that are remembered. Default 2048. */
@@ -53,7 +53,7 @@ export class SubstringQueue {
   #count(text: string, by: number): void {
     for (const word of cutWords(text)) {
       for (let start = 0; start < word.length; start += this.#stride) {
-        const end = Math.min(word.length, start + longestToken);
+        const end = Math.min(word.length, start + maxTokenLength);
         for (let stop = start + 1; stop <= end; stop++) {
           const part = word.slice(start, stop);
           const count = (this.#counts.get(part) ?? 0) + by;
@@ -109,7 +109,7 @@ export function cutMostProbably(vocabulary: ScoredVocabulary, word: string): str
   const from = new Int32Array(word.length + 1);
   best[0] = 0;
   for (let start = 0; start < word.length; start++) {
-    const end = Math.min(word.length, start + longestToken);
+    const end = Math.min(word.length, start + maxTokenLength);
     for (let stop = start + 1; stop <= end; stop++) {
       const score = vocabulary.get(word.slice(start, stop));
       if (score === undefined || best[start]! + score <= best[stop]!) continue;

@@ -5,9 +5,9 @@
 import { createRandom, JetonError, type Random } from "../../core/index.ts";
 import {
   type DecoderWeights,
+  decodeFullSequence,
   decoderHead,
   decoderNames,
-  decodeWhole,
   embed,
   rotationTables,
   rotationTypes,
@@ -59,7 +59,7 @@ import {
   traceHypernetwork,
   traceSourceTables,
 } from "../hypernetwork.ts";
-import { readWholeModel, type WholeModel } from "../whole-model.ts";
+import { type ModelFiles, readModelFiles } from "../whole-model.ts";
 import { SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
 
 export interface TrainHypernetworkOptions {
@@ -76,7 +76,7 @@ export interface TrainHypernetworkOptions {
   /** Texts of a step of the second kind. Default 8. */
   batch?: number;
   /** Tokens of a sampled vocabulary. Default 1024. */
-  vocabularySize?: number;
+  vocabSize?: number;
   /** Texts from which vocabularies are drawn. Default 256. */
   queue?: number;
   /** Default 1e-3. */
@@ -103,10 +103,10 @@ export interface TrainHypernetworkOptions {
  * @throws JetonError `zett-texts-empty`, and whatever training throws
  */
 export async function trainHypernetwork(
-  model: string | WholeModel,
+  model: string | ModelFiles,
   options: TrainHypernetworkOptions,
 ): Promise<Hypernetwork> {
-  const whole = typeof model === "string" ? await readWholeModel(model) : model;
+  const whole = typeof model === "string" ? await readModelFiles(model) : model;
   const { seed = 0 } = options;
   const texts = options.texts.filter((text) => text.trim() !== "");
   if (texts.length === 0) {
@@ -122,9 +122,9 @@ export async function trainHypernetwork(
 }
 
 /** Shapes and values of everything that both stages use. */
-function parametersOf(whole: WholeModel, hypernetwork: Hypernetwork): Map<string, ParameterValue> {
+function parametersOf(whole: ModelFiles, hypernetwork: Hypernetwork): Map<string, ParameterValue> {
   const { tables, config } = whole.source;
-  const shape = [config.vocabularySize, config.width];
+  const shape = [config.vocabSize, config.hiddenSize];
   const values = new Map(hypernetwork.parameters);
   values.set(sourceTableNames.embedding, { shape, data: tables.embedding });
   if (tables.head) values.set(sourceTableNames.head, { shape, data: tables.head });
@@ -142,7 +142,7 @@ function distance(predicted: Tensor, wanted: Tensor, counts: Tensor): Tensor {
 
 /** Stage 1: each source token, given as its own id, gets its own rows. */
 async function learnToMimic(
-  whole: WholeModel,
+  whole: ModelFiles,
   hypernetwork: Hypernetwork,
   options: TrainHypernetworkOptions,
 ): Promise<Hypernetwork> {
@@ -186,7 +186,7 @@ async function learnToMimic(
 
 /** Stage 2: another tokenizer every step. */
 async function learnToTransfer(
-  whole: WholeModel,
+  whole: ModelFiles,
   hypernetwork: Hypernetwork,
   options: TrainHypernetworkOptions,
 ): Promise<Hypernetwork> {
@@ -219,7 +219,7 @@ async function learnToTransfer(
  * tokens that the source has to their rows there, over the mean norm of those rows.
  */
 function transferObjective(
-  whole: WholeModel,
+  whole: ModelFiles,
   config: HypernetworkConfig,
   values: ReadonlyMap<string, ParameterValue>,
   auxiliary: number,
@@ -245,14 +245,14 @@ function transferObjective(
       new Map([...values].map(([name, { shape }]) => [name, { dtype: "F32", shape: [...shape] }])),
       "f32",
     );
-    const headName = model.tiedEmbeddings ? decoderNames.embedding : decoderNames.head;
+    const headName = model.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
     const weights: DecoderWeights = {
       vector: stored.vector,
       table: (name) => (name === decoderNames.embedding ? embedding : stored.table(name)),
       linear: (x, names) =>
         names[0] === headName ? matmul(x, head, { transposeB: true }) : stored.linear(x, names),
     };
-    const x = decodeWhole(model, weights, embed(model, weights, input["ids"]!), input);
+    const x = decodeFullSequence(model, weights, embed(model, weights, input["ids"]!), input);
     const targets = input["targets"]!;
     const isIgnored = equal(targets, ignoredTarget);
     const counts = cast(not(isIgnored), "float32");
@@ -280,15 +280,15 @@ function transferObjective(
 
 /** Batches, each in a tokenizer of its own. */
 function transferBatches(
-  whole: WholeModel,
+  whole: ModelFiles,
   config: HypernetworkConfig,
   options: TrainHypernetworkOptions,
   random: Random,
 ): () => TrainingInputs[] {
-  const { texts, batch: size = 8, vocabularySize = 1024, longest = 256 } = options;
+  const { texts, batch: size = 8, vocabSize = 1024, longest = 256 } = options;
   const { vocabulary } = whole.source;
   const { tokenizer } = vocabulary;
-  const start = tokenizer.beginningId ?? tokenizer.endId ?? 0;
+  const start = tokenizer.bosTokenId ?? tokenizer.eosTokenId ?? 0;
   const specials = { dtype: "int32", data: Int32Array.of(start), shape: [1] } as const;
   const rotations = rotationTables(whole.source.config, longest);
   const queue = new SubstringQueue({ texts: options.queue ?? 256 });
@@ -304,7 +304,7 @@ function transferBatches(
   return () => {
     step++;
     const chosen = Array.from({ length: size }, draw);
-    const sampled = sampleTokenizer(queue.counts, vocabularySize, random.fork("tokenizer", step));
+    const sampled = sampleTokenizer(queue.counts, vocabSize, random.fork("tokenizer", step));
     for (const form of sampled.forms) {
       if (!spellings.has(form)) spellings.set(form, spellTokens(vocabulary, [form])[0]);
     }
@@ -354,7 +354,7 @@ async function train(
     graph,
     parameters,
     schedule,
-    optimizer: adamW({ beta2: 0.95, weightDecay: 0.01, maximumNorm: 1 }),
+    optimizer: adamW({ beta2: 0.95, weightDecay: 0.01, maxNorm: 1 }),
     group: decayMatricesOnly,
     threads,
     spinning: false,

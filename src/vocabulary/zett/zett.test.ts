@@ -19,7 +19,7 @@ import {
 } from "../hypernetwork.ts";
 import { formOfText, readTokenForms } from "../token-forms.ts";
 import { predictTables, transfer } from "../transfer.ts";
-import { readWholeModel, type WholeModel } from "../whole-model.ts";
+import { type ModelFiles, readModelFiles } from "../whole-model.ts";
 import { cutMostProbably, SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
 import { trainHypernetwork } from "./train-hypernetwork.ts";
 import { zett } from "./zett.ts";
@@ -30,14 +30,14 @@ const texts = Array.from(
 );
 
 let folder = "";
-let model: WholeModel;
+let model: ModelFiles;
 const form = { hidden: 16, feedForward: 32, layers: 2, heads: 2 } as const;
 const quick = {
   texts,
   form,
   steps: 3,
   batch: 2,
-  vocabularySize: 300,
+  vocabSize: 300,
   queue: 8,
   threads: 1,
   inline: true,
@@ -45,13 +45,13 @@ const quick = {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "jeton-zett-"));
   createByteCheckpoint(join(folder, "source"), { width: 32, layers: 1 });
-  model = await readWholeModel(join(folder, "source"));
+  model = await readModelFiles(join(folder, "source"));
   const trained = await trainTokenizer({
     kind: "byte-level-bpe",
-    vocabularySize: 290,
+    vocabSize: 290,
     texts,
     specialTokens: ["<bound>"],
-    endToken: "<bound>",
+    eosToken: "<bound>",
   });
   await saveTokenizer(join(folder, "target"), trained);
 });
@@ -234,9 +234,10 @@ describe("transfer with zett", () => {
     const out = join(folder, "out");
     const [source, target] = [join(folder, "source"), join(folder, "target")];
     await transfer(source, target, zett(read, inline), { out });
-    const moved = await readWholeModel(out);
-    const { width } = model.source.config;
-    const row = (rows: Float32Array, id: number) => rows.slice(id * width, (id + 1) * width);
+    const moved = await readModelFiles(out);
+    const { hiddenSize } = model.source.config;
+    const row = (rows: Float32Array, id: number) =>
+      rows.slice(id * hiddenSize, (id + 1) * hiddenSize);
     expect(row(moved.source.tables.embedding, 0)).toEqual(row(model.source.tables.embedding, 256));
     await using loaded = await loadModel(out, { threads: 1, inline: true });
     let count = 0;

@@ -29,15 +29,15 @@ export function zett(
       const { width, tied, sourceSize } = hypernetwork.config;
       const { config, tables } = source;
       const fits =
-        width === config.width &&
-        tied === config.tiedEmbeddings &&
+        width === config.hiddenSize &&
+        tied === config.tieWordEmbeddings &&
         sourceSize * width === tables.embedding.length;
       if (!fits) {
         throw new JetonError(
-          `the hypernetwork is for a table [${sourceSize}, ${width}], the model's is [${config.vocabularySize}, ${config.width}]`,
+          `the hypernetwork is for a table [${sourceSize}, ${width}], the model's is [${config.vocabSize}, ${config.hiddenSize}]`,
           {
             code: "zett-hypernetwork-foreign",
-            details: { found: hypernetwork.config, expected: config.vocabularySize },
+            details: { found: hypernetwork.config, expected: config.vocabSize },
           },
         );
       }
