@@ -1,11 +1,15 @@
+const { existsSync, readdirSync } = require("node:fs");
+const { join } = require("node:path");
+
 /**
- * Keeps the floors of the house: a room imports only from rooms on a lower floor (or, on the same
- * floor, from nobody), there are no circles, and no system imports another system's folder.
- * Tests, `reproduction.ts` files and their parts (`reproduction-*.ts`) may import any room.
+ * Keeps the layers: a module (a folder of `src/`) imports only from modules of lower layers or from
+ * itself. There are no circles, and no system imports another system's folder. Tests,
+ * `reproduction.ts` files and their parts (`reproduction-*.ts`) may import any module.
  */
-const floors = [
+const layers = [
   ["core"],
   ["tensor", "tokenizer", "checkpoint"],
+  ["data"],
   ["model"],
   ["generate", "train"],
   ["vocabulary", "context", "retrieve", "match", "extract", "prompt", "code", "image", "curate"],
@@ -29,24 +33,35 @@ const forbidden = [
     to: { path: "/reproduction[a-z-]*\\.ts$" },
   },
 ];
-for (const [level, rooms] of floors.entries()) {
-  for (const room of rooms) {
-    const lower = floors.slice(0, level).flat();
-    const allowed = [...lower, room].join("|");
-    // The top rooms are thin: `cli` starts the server, runs reproductions and reads the catalogue.
-    const extra = room === "cli" ? "|^src/(serve|reproduce)/|^src/systems\\.ts$" : "";
+
+/** Folders of a module that hold a published system. */
+function systemsOf(module) {
+  const folder = join(__dirname, "src", module);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => existsSync(join(folder, name, "reproduction.ts")));
+}
+
+for (const [level, modules] of layers.entries()) {
+  for (const module of modules) {
+    const lower = layers.slice(0, level).flat();
+    const allowed = [...lower, module].join("|");
+    // The top modules are thin: `cli` starts the server, runs reproductions and reads the catalogue.
+    const extra = module === "cli" ? "|^src/(serve|reproduce)/|^src/systems\\.ts$" : "";
     forbidden.push({
-      name: `floor-${level}-${room}`,
+      name: `layer-${level}-${module}`,
       severity: "error",
-      from: { path: `^src/${room}/`, pathNot: free },
+      from: { path: `^src/${module}/`, pathNot: free },
       to: { path: "^src/", pathNot: `^src/(${allowed})/${extra}` },
     });
-    if (level >= 1) {
+    const systems = systemsOf(module);
+    for (const system of systems) {
+      const others = systems.filter((other) => other !== system).join("|");
+      if (others === "") continue;
       forbidden.push({
-        name: `systems-of-${room}-stay-apart`,
+        name: `${module}-${system}-stays-apart`,
         severity: "error",
-        from: { path: `^src/${room}/([^/]+)/`, pathNot: free },
-        to: { path: `^src/${room}/([^/]+)/`, pathNot: `^src/${room}/$1/` },
+        from: { path: `^src/${module}/${system}/`, pathNot: free },
+        to: { path: `^src/${module}/(${others})/` },
       });
     }
   }

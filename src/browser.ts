@@ -38,8 +38,8 @@ export {
 export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
 export { liveSessions, locateWasm } from "./tensor/runtime.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
+export { readTokenizerSettings } from "./tokenizer/formats/tokenizer-settings.ts";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
-export { readTokenizerSettings } from "./tokenizer/tokenizer-settings.ts";
 
 /** How a model is fetched and opened. Progress of `download` counts bytes of weights. */
 export interface FetchModelOptions

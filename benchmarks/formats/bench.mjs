@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { complete, score } from "../../dist/generate/index.js";
 import { loadModel } from "../../dist/model/index.js";
-import { gibbonParagraphs, isHeldOutChapter } from "../../dist/train/held-out-chapters.js";
+import { gibbonParagraphs, isHeldOutChapter } from "../../dist/reproduce/data/held-out-chapters.js";
 
 const formats = ["f32", "int8", "int8-channel", "int4"];
 const nano = fileURLToPath(new URL("../../models/jeton-nano", import.meta.url));

@@ -11,11 +11,12 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { locateData, writeFileAtomically } from "../../src/checkpoint/index.ts";
+import { writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
+import { locateData } from "../../src/data/index.ts";
+import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { makeRecallTask, recallTaskKinds } from "../../src/reproduce/data/recall-tasks.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
-import { gibbonParagraphs, isHeldOutChapter } from "../../src/train/held-out-chapters.ts";
-import { makeRecallTask, recallTaskKinds } from "../../src/train/recall-tasks.ts";
 import { taskMaterial } from "./task-material.ts";
 
 const seed = 1;

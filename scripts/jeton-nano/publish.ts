@@ -157,7 +157,7 @@ Only text whose licence allows giving the weights away:
 - TypeScript and documents of ${Object.keys(licences).length} packages under permissive licences ([list](sources.json)), and jeton's own
   sources;
 - generated tasks that can only be solved by looking back: pairs to recall, passkeys, lists, copies
-  (\`src/train/recall-tasks.ts\`).
+  (\`src/reproduce/data/recall-tasks.ts\`).
 
 Made by \`scripts/jeton-nano/prepare.ts\`.
 
@@ -171,7 +171,7 @@ scripts/jeton-nano/train.sh OUT
 ${training.stages.map((line) => `- ${line}`).join("\n")}
 
 ${formatCount(training.tokens)} tokens in all, AdamW. The heads that find an earlier occurrence of the present token were
-planted in the first weights (\`src/train/copy-heads.ts\`): from ordinary first weights none had formed after
+planted in the first weights (\`src/train/graph/induction-heads.ts\`): from ordinary first weights none had formed after
 eight million tokens, and the same model recalled nothing.
 
 ${training.curves.map((file) => `![loss curve](${file})`).join("\n")}

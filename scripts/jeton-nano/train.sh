@@ -21,7 +21,7 @@ corpus() { echo "--corpus $out/$1.jsonl@$2"; }
 train --name jeton-nano --config $config --out "$out/nano-1" --steps 1400 \
   --sequence-length 256 --batch 16 \
   --initialize matrices=0.05 --initialize embedding=1 --initialize head=0.02 --initialize outputs=0 \
-  --initialize copy-heads \
+  --initialize induction-heads \
   --schedule constant --learning-rate 3e-3 --warmup 100 --average-decay 0.97 \
   $(corpus prose 4.5) $(corpus code 1) $(corpus tasks-500 3) $(corpus repeats 0.3)
 

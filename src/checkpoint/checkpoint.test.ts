@@ -15,12 +15,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../core/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { readConfig, textConfig } from "./config.ts";
-import { openSafetensors } from "./safetensors.ts";
+import { openSafetensors } from "./safetensors/safetensors.ts";
 import {
   type TensorToWrite,
   writeSafetensors,
   writeShardedSafetensors,
-} from "./write-safetensors.ts";
+} from "./safetensors/write-safetensors.ts";
 
 let root: string;
 beforeAll(async () => {

@@ -6,11 +6,11 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import { type ModelConfig, readConfig, readGenerationConfig, readJsonObject } from "./config.ts";
-import { fileError } from "./file-error.ts";
+import { fileError } from "./files/file-error.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
-import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
-import type { TensorEntry } from "./safetensors-header.ts";
-import { missingTensor, type TensorReader } from "./tensor-reader.ts";
+import { openSafetensors, type SafetensorsFile } from "./safetensors/safetensors.ts";
+import type { TensorEntry } from "./safetensors/safetensors-header.ts";
+import { missingTensor, type TensorReader } from "./safetensors/tensor-reader.ts";
 
 /** The file of weights that are not sharded. */
 export const singleWeightsName = "model.safetensors";

@@ -7,7 +7,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
-import { fileError } from "./file-error.ts";
+import { fileError } from "./files/file-error.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "./json.ts";
 import { type ModelConfig, textConfigKeys } from "./text-config.ts";
 

@@ -1,5 +1,5 @@
 /** Checkpoints: bytes on disk as named arrays, configuration, the hub's cache. */
-export { writeFileAtomically } from "./atomic-file.ts";
+
 export {
   type Checkpoint,
   openCheckpoint,
@@ -13,38 +13,22 @@ export {
   readJsonObject,
   textConfig,
 } from "./config.ts";
-export {
-  type DataFile,
-  dataFiles,
-  dataFolder,
-  type LocateDataOptions,
-  locateData,
-} from "./data-registry.ts";
-export {
-  type ArrayOfDtype,
-  bytesPerElement,
-  type Dtype,
-  isReadableDtype,
-  narrowToBFloat16,
-  narrowToFloat16,
-  type TensorArray,
-  widenToFloat32,
-} from "./dtype.ts";
-export { fileError } from "./file-error.ts";
+export { writeFileAtomically } from "./files/atomic-file.ts";
+export { fileError } from "./files/file-error.ts";
 export {
   type AcquireLockOptions,
   acquireLock,
   type FileLock,
   type LockHolder,
-} from "./file-lock.ts";
-export { type HubName, parseHubName, type ResolveModelOptions, resolveModel } from "./hub.ts";
-export type { DownloadProgress } from "./hub-progress.ts";
+} from "./files/file-lock.ts";
+export { type HubName, parseHubName, type ResolveModelOptions, resolveModel } from "./hub/hub.ts";
+export type { DownloadProgress } from "./hub/hub-progress.ts";
 export {
   type Environment,
   type HubOptions,
   type HubSettings,
   readHubSettings,
-} from "./hub-settings.ts";
+} from "./hub/hub-settings.ts";
 export {
   isJsonObject,
   type JsonObject,
@@ -60,20 +44,30 @@ export {
   type PackedCacheOptions,
   type PackedCacheWritten,
 } from "./packed-cache.ts";
-export { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+export {
+  type ArrayOfDtype,
+  bytesPerElement,
+  type Dtype,
+  isReadableDtype,
+  narrowToBFloat16,
+  narrowToFloat16,
+  type TensorArray,
+  widenToFloat32,
+} from "./safetensors/dtype.ts";
+export { openSafetensors, type SafetensorsFile } from "./safetensors/safetensors.ts";
 export {
   parseHeaderLength,
   parseSafetensorsHeader,
   type SafetensorsHeader,
   type TensorEntry,
-} from "./safetensors-header.ts";
+} from "./safetensors/safetensors-header.ts";
 export type {
   ReadFloat32Options,
   ReadTensorOptions,
   RowRange,
   StoredTensor,
   TensorReader,
-} from "./tensor-reader.ts";
+} from "./safetensors/tensor-reader.ts";
 export {
   type TensorData,
   type TensorToWrite,
@@ -82,4 +76,4 @@ export {
   type WrittenShards,
   writeSafetensors,
   writeShardedSafetensors,
-} from "./write-safetensors.ts";
+} from "./safetensors/write-safetensors.ts";

@@ -21,8 +21,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { JetonError } from "../core/index.ts";
 import { openPackedCache, type PackedCacheEntry, type PackedCacheOptions } from "./packed-cache.ts";
-import { openSafetensors } from "./safetensors.ts";
-import { type TensorToWrite, writeSafetensors } from "./write-safetensors.ts";
+import { openSafetensors } from "./safetensors/safetensors.ts";
+import { type TensorToWrite, writeSafetensors } from "./safetensors/write-safetensors.ts";
 
 let root: string;
 let folder: string;

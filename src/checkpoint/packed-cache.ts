@@ -13,11 +13,15 @@ import { mkdir, readdir, realpath, stat, unlink, utimes } from "node:fs/promises
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { JetonError } from "../core/index.ts";
-import { bytesPerElement, type TensorArray } from "./dtype.ts";
-import { fileError, systemCode } from "./file-error.ts";
-import type { Environment } from "./hub-settings.ts";
-import { openSafetensors } from "./safetensors.ts";
-import { type TensorData, type TensorToWrite, writeSafetensors } from "./write-safetensors.ts";
+import { fileError, systemCode } from "./files/file-error.ts";
+import type { Environment } from "./hub/hub-settings.ts";
+import { bytesPerElement, type TensorArray } from "./safetensors/dtype.ts";
+import { openSafetensors } from "./safetensors/safetensors.ts";
+import {
+  type TensorData,
+  type TensorToWrite,
+  writeSafetensors,
+} from "./safetensors/write-safetensors.ts";
 
 export interface PackedCacheOptions {
   /** The weight files of the checkpoint (`checkpoint.files`). */

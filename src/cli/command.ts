@@ -1,5 +1,5 @@
 /**
- * What a verb is: a declaration of its options and arguments, from which the command line is read and
+ * What a command is: a declaration of its options and arguments, from which the command line is read and
  * the help is written, and a function that does the work.
  */
 import { JetonError } from "../core/error.ts";
@@ -61,7 +61,7 @@ type Value<O extends Option> = O extends FlagOption
             : number)
         | (O extends { readonly default: string | number } ? never : undefined);
 
-/** What was given for each option; `json` belongs to every verb. */
+/** What was given for each option; `json` belongs to every command. */
 export type Values<O extends Options> = { readonly [K in keyof O]: Value<O[K]> } & {
   readonly json: boolean;
 };
@@ -77,9 +77,9 @@ export interface Positional {
 
 export interface CommandDefinition<O extends Options> {
   readonly name: string;
-  /** A few words for the list of verbs. */
+  /** A few words for the list of commands. */
   readonly summary: string;
-  /** What the verb does, for its own help. */
+  /** What the command does, for its own help. */
   readonly description: string;
   readonly positionals: readonly Positional[];
   readonly options: O;
@@ -90,14 +90,14 @@ export interface CommandDefinition<O extends Options> {
     context: CommandContext,
     values: Values<O>,
     positionals: readonly string[],
-    // biome-ignore lint/suspicious/noConfusingVoidType: most verbs have nothing to return
+    // biome-ignore lint/suspicious/noConfusingVoidType: most commands have nothing to return
   ): Promise<number | void>;
 }
 
-/** A verb of any options, as the table of verbs holds it. */
+/** A command of any options, as the table of commands holds it. */
 export type Command = CommandDefinition<Options>;
 
-/** Checks a verb against its own options and forgets their types. */
+/** Checks a command against its own options and forgets their types. */
 export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
   return definition as unknown as Command;
 }

@@ -1,21 +1,21 @@
 /**
- * What surrounds a verb: its streams, the environment, and the signals that may end it. Tests make one
+ * What surrounds a command: its streams, the environment, and the signals that may end it. Tests make one
  * of their own; `createProcessContext` makes that of the process.
  */
 import type { Readable, Writable } from "node:stream";
-import { createStyle, hasColors, type Style } from "./style.ts";
+import { createStyle, hasColors, type Style } from "./terminal/style.ts";
 
-/** Where a verb writes. */
+/** Where a command writes. */
 export interface Output {
   readonly isTerminal: boolean;
   /** Width of the terminal; 80 where there is none. */
   readonly columns: number;
   readonly style: Style;
-  /** Writes, and waits while the reader is slow. Never fails: a closed pipe aborts the verb instead. */
+  /** Writes, and waits while the reader is slow. Never fails: a closed pipe aborts the command instead. */
   write(text: string): Promise<void>;
 }
 
-/** What surrounds a verb. */
+/** What surrounds a command. */
 export interface CommandContext {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Output;
@@ -24,12 +24,12 @@ export interface CommandContext {
   /** Aborted by Ctrl-C, a request to terminate, or a reader of standard output that went away. */
   readonly signal: AbortSignal;
   /**
-   * Until the returned function is called, a signal calls `handler` instead of aborting the verb.
+   * Until the returned function is called, a signal calls `handler` instead of aborting the command.
    */
   handleInterrupts(handler: () => void): () => void;
 }
 
-/** Why a verb was aborted, and the exit status that this means. */
+/** Why a command was aborted, and the exit status that this means. */
 export class Interruption extends Error {
   readonly status: number;
 

@@ -1,12 +1,12 @@
-/** From a command line to an exit status: finds the verb, reads its options, reports what went wrong. */
+/** From a command line to an exit status: finds the command, reads its options, reports what went wrong. */
 import { readFileSync } from "node:fs";
 import { JetonError } from "../core/error.ts";
-import { parseArguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
+import { type CommandEntry, commands } from "./commands.ts";
 import { type CommandContext, Interruption } from "./context.ts";
-import { formatCommandHelp, formatHelp } from "./help.ts";
-import { suggest } from "./suggest.ts";
-import { type CommandEntry, commands } from "./verbs.ts";
+import { parseArguments } from "./options/arguments.ts";
+import { formatCommandHelp, formatHelp } from "./terminal/help.ts";
+import { suggest } from "./terminal/suggest.ts";
 
 /**
  * Runs `jeton` with these arguments and gives the exit status: 0 done, 1 failed, 2 bad usage, 130 or
@@ -75,7 +75,7 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   return (await run(context, values, positionals)) ?? 0;
 }
 
-/** The verb that the first word names, or the first two: `train lm`. */
+/** The command that the first word names, or the first two: `train lm`. */
 function findCommand(name: string, rest: readonly string[]): CommandEntry {
   const command = commands.find((candidate) => candidate.name === name);
   if (command !== undefined) return command;
@@ -84,21 +84,21 @@ function findCommand(name: string, rest: readonly string[]): CommandEntry {
   const names = [...new Set(commands.map((candidate) => candidate.name.split(" ")[0]!))];
   if (name.startsWith("-")) {
     throw new UsageError(
-      "verb-missing",
-      `a verb comes first: jeton <verb> [options]; the verbs are ${names.join(", ")}`,
+      "command-missing",
+      `a command comes first: jeton <command> [options]; the commands are ${names.join(", ")}`,
       { found: name, expected: names },
     );
   }
   const near = suggest(name, names);
   throw new UsageError(
-    "verb-unknown",
-    `jeton has no verb ${JSON.stringify(name)}` +
-      (near === undefined ? `; the verbs are ${names.join(", ")}` : `; did you mean ${near}?`),
+    "command-unknown",
+    `jeton has no command ${JSON.stringify(name)}` +
+      (near === undefined ? `; the commands are ${names.join(", ")}` : `; did you mean ${near}?`),
     { found: name, ...(near !== undefined && { suggestion: near }) },
   );
 }
 
-/** A verb of two words by its second one. */
+/** A command of two words by its second one. */
 function findKind(
   name: string,
   commands: readonly CommandEntry[],
@@ -110,7 +110,7 @@ function findKind(
   const isNamed = kind !== undefined && !kind.startsWith("-");
   const near = isNamed ? suggest(kind, kinds) : undefined;
   throw new UsageError(
-    isNamed ? "verb-unknown" : "verb-missing",
+    isNamed ? "command-unknown" : "command-missing",
     (isNamed
       ? `jeton ${name} does not know ${JSON.stringify(kind)}`
       : `jeton ${name} what? jeton ${name} ${kinds.join(`, jeton ${name} `)}`) +
@@ -123,7 +123,7 @@ function findKind(
   );
 }
 
-/** The exit status of an interruption, once the verb has ended; undefined when there was none. */
+/** The exit status of an interruption, once the command has ended; undefined when there was none. */
 function interruptionStatus({ signal }: CommandContext): number | undefined {
   if (!signal.aborted) return undefined;
   return signal.reason instanceof Interruption ? signal.reason.status : 1;

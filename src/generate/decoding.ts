@@ -5,13 +5,6 @@
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
 import {
-  type Drafter,
-  type DraftSequence,
-  type DraftTree,
-  type DraftVerdict,
-  emptyTree,
-} from "./drafter.ts";
-import {
   chooseToken,
   isGreedy,
   isSampledInStep,
@@ -19,15 +12,22 @@ import {
   rowRequest,
   type Sampling,
   uniformFor,
-} from "./sampler.ts";
-import { DraftCounter } from "./statistics.ts";
-import type { GeneratedToken, TokenOrigin } from "./types.ts";
+} from "./sampling/sampler.ts";
+import {
+  type Drafter,
+  type DraftSequence,
+  type DraftTree,
+  type DraftVerdict,
+  emptyTree,
+} from "./speculative/drafter.ts";
+import { DraftCounter } from "./speculative/statistics.ts";
 import {
   checkTree,
   type Verification,
   verifyExactMatch,
   verifyRejectionSampling,
-} from "./verify.ts";
+} from "./speculative/verify.ts";
+import type { GeneratedToken, TokenOrigin } from "./types.ts";
 
 /** A token that a forward decided, as the model sees it. */
 export type EmittedToken = Omit<GeneratedToken, "text">;

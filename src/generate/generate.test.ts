@@ -10,9 +10,9 @@ import {
   type WeightFormat,
 } from "../model/index.ts";
 import { complete, generate } from "./generate.ts";
-import { createPromptLookup } from "./prompt-lookup.ts";
+import { createStopText } from "./sampling/stop-text.ts";
 import { score } from "./score.ts";
-import { createStopText } from "./stop-text.ts";
+import { createPromptLookup } from "./speculative/prompt-lookup.ts";
 import type { GenerateOptions } from "./types.ts";
 
 const data = process.env["JETON_DATA"];

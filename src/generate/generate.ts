@@ -3,15 +3,15 @@
  */
 import type { LoadedModel } from "../model/index.ts";
 import { Decoding, type EmittedToken } from "./decoding.ts";
+import { prefill } from "./prefill.ts";
 import {
   checkOptions,
   promptEmbeddings,
   promptIds,
   resolveMaxTokens,
   resolveSampling,
-} from "./options.ts";
-import { prefill } from "./prefill.ts";
-import { createStopText } from "./stop-text.ts";
+} from "./sampling/options.ts";
+import { createStopText } from "./sampling/stop-text.ts";
 import type {
   FinishReason,
   GeneratedToken,

@@ -4,27 +4,6 @@
  * @module generate
  */
 export { type Adaptation, type AdedOptions, createAdedDrafter } from "./aded/index.ts";
-export { type AutoDrafterOptions, createAutoDrafter } from "./auto.ts";
-export { createDraftModelDrafter, type DraftModelOptions } from "./draft-model.ts";
-export {
-  type DraftContext,
-  type Drafter,
-  type DraftOutcome,
-  type DraftRequest,
-  type DraftSequence,
-  type DraftTree,
-  type DraftVerdict,
-  draftRandom,
-  emptyTree,
-  type VerifiedRows,
-} from "./drafter.ts";
-export { loadDrafter, saveDrafter } from "./drafter-file.ts";
-export {
-  type DrafterChoice,
-  type DrafterName,
-  drafterChoices,
-  drafterNames,
-} from "./drafter-names.ts";
 export {
   createDyspecDrafter,
   type DraftSource,
@@ -41,9 +20,7 @@ export {
   type Lookahead,
   type LookaheadOptions,
 } from "./lookahead/index.ts";
-export { type OpenDrafterOptions, openDrafter } from "./open-drafter.ts";
-export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./options.ts";
-export { createPromptLookup, type PromptLookupOptions } from "./prompt-lookup.ts";
+export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./sampling/options.ts";
 export {
   chooseToken,
   isGreedy,
@@ -56,10 +33,40 @@ export {
   type TokenDistribution,
   tokenDistribution,
   uniformFor,
-} from "./sampler.ts";
+} from "./sampling/sampler.ts";
+export { createStopText, type StopText, type StopTextResult } from "./sampling/stop-text.ts";
 export { type ScoreOptions, score } from "./score.ts";
-export type { DepthStatistics, DrafterShare, DraftStatistics } from "./statistics.ts";
-export { createStopText, type StopText, type StopTextResult } from "./stop-text.ts";
+export { type AutoDrafterOptions, createAutoDrafter } from "./speculative/auto.ts";
+export { createDraftModelDrafter, type DraftModelOptions } from "./speculative/draft-model.ts";
+export {
+  type DraftContext,
+  type Drafter,
+  type DraftOutcome,
+  type DraftRequest,
+  type DraftSequence,
+  type DraftTree,
+  type DraftVerdict,
+  draftRandom,
+  emptyTree,
+  type VerifiedRows,
+} from "./speculative/drafter.ts";
+export { loadDrafter, saveDrafter } from "./speculative/drafter-file.ts";
+export {
+  type DrafterChoice,
+  type DrafterName,
+  drafterChoices,
+  drafterNames,
+} from "./speculative/drafter-names.ts";
+export { type OpenDrafterOptions, openDrafter } from "./speculative/open-drafter.ts";
+export { createPromptLookup, type PromptLookupOptions } from "./speculative/prompt-lookup.ts";
+export type { DepthStatistics, DrafterShare, DraftStatistics } from "./speculative/statistics.ts";
+export {
+  checkTree,
+  type SampledTarget,
+  type Verification,
+  verifyExactMatch,
+  verifyRejectionSampling,
+} from "./speculative/verify.ts";
 export {
   createTemplate,
   createTokenRecycling,
@@ -79,10 +86,3 @@ export type {
   ScoreResult,
   TokenOrigin,
 } from "./types.ts";
-export {
-  checkTree,
-  type SampledTarget,
-  type Verification,
-  verifyExactMatch,
-  verifyRejectionSampling,
-} from "./verify.ts";

@@ -3,8 +3,8 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel } from "../model/index.ts";
-import { promptIds } from "./options.ts";
-import { checkFinite } from "./sampler.ts";
+import { promptIds } from "./sampling/options.ts";
+import { checkFinite } from "./sampling/sampler.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
 export interface ScoreOptions {

@@ -2,8 +2,8 @@
  * What goes into a generation and what comes out of it.
  */
 import type { LoadedModel } from "../model/index.ts";
-import type { Drafter } from "./drafter.ts";
-import type { DraftStatistics } from "./statistics.ts";
+import type { Drafter } from "./speculative/drafter.ts";
+import type { DraftStatistics } from "./speculative/statistics.ts";
 
 /** How the next token is drawn from the logits of a row. Every option may be left out. */
 export interface SamplingOptions {

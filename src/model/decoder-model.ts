@@ -7,11 +7,9 @@
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
-import { type DecoderConfig, tokenIds } from "./config.ts";
-import type { DecoderService, DecoderStart } from "./decoder-service.ts";
-import { decoderParameterShapes } from "./parameter-shapes.ts";
-import { StepScheduler } from "./scheduler.ts";
-import { storedNames } from "./stored-names.ts";
+import { type DecoderConfig, tokenIds } from "./decoder/config.ts";
+import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { storedNames } from "./decoder/stored-names.ts";
 import type {
   LoadedModel,
   LoadModelOptions,
@@ -19,7 +17,9 @@ import type {
   OpenSequence,
   WeightFormat,
 } from "./types.ts";
-import { type StoredShape, storedTensor } from "./weights.ts";
+import { type StoredShape, storedTensor } from "./weights/trace-weights.ts";
+import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
+import { StepScheduler } from "./worker/scheduler.ts";
 
 /** Models below this many parameters are held as float32 by default: they are fast anyway. */
 const smallModel = 50_000_000;

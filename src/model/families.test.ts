@@ -7,10 +7,10 @@ import { createRandom } from "../core/index.ts";
 import { liveSessions, startInline } from "../tensor/index.ts";
 import { createRandomCheckpoint, referenceFamilies } from "../testing/random-checkpoint.ts";
 import { referenceGreedy } from "../testing/reference-decoder.ts";
-import { decoderConfig } from "./config.ts";
-import type { DecoderService, HandleStep } from "./decoder-service.ts";
-import * as decoderService from "./decoder-service.ts";
-import { fileBindings } from "./weights.ts";
+import { decoderConfig } from "./decoder/config.ts";
+import { fileBindings } from "./weights/trace-weights.ts";
+import type { DecoderService, HandleStep } from "./worker/decoder-service.ts";
+import * as decoderService from "./worker/decoder-service.ts";
 
 let folder: string;
 beforeAll(() => {

@@ -3,21 +3,14 @@
  *
  * @module model
  */
-export {
-  type Attention,
-  type AttentionInput,
-  type AttentionOutput,
-  type JoinedInput,
-  joinedAttention,
-  twoPartAttention,
-} from "./attention.ts";
+
 export {
   type DecoderConfig,
   decoderConfig,
   decoderFamilies,
   type LayerConfig,
   type RopeConfig,
-} from "./config.ts";
+} from "./decoder/config.ts";
 export {
   type DecoderGraphOptions,
   decoderGraph,
@@ -28,19 +21,27 @@ export {
   type LayerInputs,
   type LayerOutput,
   matrixGroups,
-} from "./decoder.ts";
+} from "./decoder/decoder.ts";
 export {
-  createDecoderService,
-  type DecoderService,
-  type DecoderStart,
-  type HandleStep,
-} from "./decoder-service.ts";
-export { KeyValueCache } from "./key-value-cache.ts";
+  attendFullSequence,
+  type DecodeFullSequenceOptions,
+  decodeFullSequence,
+  everyDocument,
+  rotationTables,
+  rotationTypes,
+} from "./decoder/full-sequence.ts";
+export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+export {
+  type Attention,
+  type AttentionInput,
+  type AttentionOutput,
+  type JoinedInput,
+  joinedAttention,
+  twoPartAttention,
+} from "./layers/attention.ts";
+export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
-export { type PackedMatrix, packMatrix } from "./pack.ts";
-export { decoderParameterShapes } from "./parameter-shapes.ts";
-export { type RopeFrequencies, ropeFrequencies } from "./rope.ts";
 export type {
   LoadedModel,
   LoadModelOptions,
@@ -51,12 +52,12 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
-export { type DecoderWeights, fileBindings, traceWeights } from "./weights.ts";
+export { type PackedMatrix, packMatrix } from "./weights/pack.ts";
+export { type DecoderWeights, fileBindings, traceWeights } from "./weights/trace-weights.ts";
 export {
-  attendFullSequence,
-  type DecodeFullSequenceOptions,
-  decodeFullSequence,
-  everyDocument,
-  rotationTables,
-  rotationTypes,
-} from "./whole-sequence.ts";
+  createDecoderService,
+  type DecoderService,
+  type DecoderStart,
+  type HandleStep,
+} from "./worker/decoder-service.ts";
+export { KeyValueCache } from "./worker/key-value-cache.ts";

@@ -12,15 +12,15 @@ import {
 } from "../checkpoint/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
-import { type DecoderConfig, decoderConfig } from "./config.ts";
-import { matrixGroups } from "./decoder.ts";
+import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
+import { matrixGroups } from "./decoder/decoder.ts";
+import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
-import type { DecoderService, DecoderStart } from "./decoder-service.ts";
-import * as decoderService from "./decoder-service.ts";
-import { packGroups } from "./pack.ts";
-import { nameTensors } from "./stored-names.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { fileBindings } from "./weights.ts";
+import { packGroups } from "./weights/pack.ts";
+import { fileBindings } from "./weights/trace-weights.ts";
+import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
+import * as decoderService from "./worker/decoder-service.ts";
 
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
@@ -92,7 +92,9 @@ const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>
 const startWorker = (start: DecoderStart): Promise<Remote<DecoderService>> =>
   startService(
     new URL(
-      import.meta.url.endsWith(".ts") ? "./decoder-service.ts" : "./decoder-service.js",
+      import.meta.url.endsWith(".ts")
+        ? "./worker/decoder-service.ts"
+        : "./worker/decoder-service.js",
       import.meta.url,
     ).href,
     "createDecoderService",

@@ -4,26 +4,27 @@
  * Needs nothing of Node. The model runs on the calling thread and blocks it during a forward pass: a
  * page that must stay responsive opens it in a Web Worker.
  */
-import { widenToFloat32 } from "../checkpoint/dtype.ts";
+
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
+import { widenToFloat32 } from "../checkpoint/safetensors/dtype.ts";
 import {
   parseHeaderLength,
   parseSafetensorsHeader,
   type TensorEntry,
-} from "../checkpoint/safetensors-header.ts";
+} from "../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../core/index.ts";
 import { type Device, type ParameterBinding, startInline } from "../tensor/index.ts";
+import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
-import { readTokenizerSettings } from "../tokenizer/tokenizer-settings.ts";
-import { type DecoderConfig, decoderConfig } from "./config.ts";
-import { matrixGroups } from "./decoder.ts";
+import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
+import { matrixGroups } from "./decoder/decoder.ts";
+import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
-import type { DecoderService } from "./decoder-service.ts";
-import * as decoderService from "./decoder-service.ts";
-import { packMatrix } from "./pack.ts";
-import { storedNames } from "./stored-names.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { groupShape, packedName, storedTensor } from "./weights.ts";
+import { packMatrix } from "./weights/pack.ts";
+import { groupShape, packedName, storedTensor } from "./weights/trace-weights.ts";
+import type { DecoderService } from "./worker/decoder-service.ts";
+import * as decoderService from "./worker/decoder-service.ts";
 
 /** Parsed contents of the small files of a checkpoint folder. */
 export interface ModelFiles {

@@ -3,7 +3,7 @@
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import type { DecoderConfig } from "./config.ts";
+import type { DecoderConfig } from "./decoder/config.ts";
 
 /** How weights are held in memory. */
 export type WeightFormat = "f32" | "int8" | "int8-channel" | "int4";

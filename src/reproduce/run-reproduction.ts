@@ -4,8 +4,8 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type DataFile, locateData } from "../checkpoint/index.ts";
 import { createProgressMeter, formatDuration, JetonError } from "../core/index.ts";
+import { type DataFile, locateData } from "../data/index.ts";
 import type {
   Claim,
   Measurement,

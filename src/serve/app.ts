@@ -4,8 +4,6 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { answerChat } from "./chat-route.ts";
-import { answerCompletion } from "./completion-route.ts";
 import {
   createId,
   logFailure,
@@ -14,10 +12,12 @@ import {
   type ServeEnvironment,
   type ServeRequest,
 } from "./context.ts";
-import { ApiError, shuttingDown, toApiError } from "./errors.ts";
-import { createHostCheck, createKeyCheck } from "./guards.ts";
-import { metricsContentType } from "./metrics.ts";
-import { answerDetokenize, answerTokenize } from "./tokenize-route.ts";
+import { ApiError, shuttingDown, toApiError } from "./middleware/errors.ts";
+import { createHostCheck, createKeyCheck } from "./middleware/guards.ts";
+import { metricsContentType } from "./middleware/metrics.ts";
+import { answerChat } from "./routes/chat-route.ts";
+import { answerCompletion } from "./routes/completion-route.ts";
+import { answerDetokenize, answerTokenize } from "./routes/tokenize-route.ts";
 
 export interface AppOptions {
   readonly apiKey: string | undefined;

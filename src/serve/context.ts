@@ -9,10 +9,10 @@ import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import type { DrafterPool } from "./drafters.ts";
-import { ApiError, toApiError } from "./errors.ts";
-import type { ServerMetrics } from "./metrics.ts";
-import type { AdmissionQueue } from "./queue.ts";
-import type { DescribeToken } from "./token-text.ts";
+import { ApiError, toApiError } from "./middleware/errors.ts";
+import type { ServerMetrics } from "./middleware/metrics.ts";
+import type { AdmissionQueue } from "./middleware/queue.ts";
+import type { DescribeToken } from "./routes/token-text.ts";
 
 /** One server's state. */
 export interface ServeContext {

@@ -3,11 +3,11 @@
  * requests share them, so that what one taught the next one has.
  */
 import { JetonError } from "../core/index.ts";
-import type { Drafter } from "../generate/drafter.ts";
-import type { DrafterChoice, DrafterName } from "../generate/drafter-names.ts";
-import type { OpenDrafterOptions } from "../generate/open-drafter.ts";
+import type { Drafter } from "../generate/speculative/drafter.ts";
+import type { DrafterChoice, DrafterName } from "../generate/speculative/drafter-names.ts";
+import type { OpenDrafterOptions } from "../generate/speculative/open-drafter.ts";
 import type { LoadedModel } from "../model/types.ts";
-import { ApiError } from "./errors.ts";
+import { ApiError } from "./middleware/errors.ts";
 
 export interface DrafterPoolOptions extends Pick<OpenDrafterOptions, "draftModel"> {
   /** For requests that ask for none. */
@@ -63,7 +63,7 @@ export class DrafterPool {
     let opened = this.#opened.get(name);
     if (!opened) {
       const { draftModel } = this.#options;
-      opened = import("../generate/open-drafter.ts").then(({ openDrafter }) =>
+      opened = import("../generate/speculative/open-drafter.ts").then(({ openDrafter }) =>
         openDrafter(name, this.#model, draftModel === undefined ? {} : { draftModel }),
       );
       this.#opened.set(name, opened);

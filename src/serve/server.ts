@@ -5,17 +5,17 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { JetonError } from "../core/index.ts";
-import type { DrafterChoice } from "../generate/drafter-names.ts";
+import type { DrafterChoice } from "../generate/speculative/drafter-names.ts";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
-import { shuttingDown } from "./errors.ts";
-import { isLoopback } from "./guards.ts";
-import { createServerMetrics } from "./metrics.ts";
-import { AdmissionQueue } from "./queue.ts";
-import { createTokenTexts } from "./token-text.ts";
+import { shuttingDown } from "./middleware/errors.ts";
+import { isLoopback } from "./middleware/guards.ts";
+import { createServerMetrics } from "./middleware/metrics.ts";
+import { AdmissionQueue } from "./middleware/queue.ts";
+import { createTokenTexts } from "./routes/token-text.ts";
 
 export interface StartServerOptions {
   /** 0 takes any free port. */

@@ -2,7 +2,6 @@
  * Added tokens: strings that are found in the text before the model sees it.
  */
 
-import { isWhitespace, isWordCharacter } from "./character-classes.ts";
 import {
   asArray,
   asObject,
@@ -12,9 +11,10 @@ import {
   readBoolean,
   readField,
   readInteger,
-} from "./json-reader.ts";
-import type { Normalizer } from "./normalizer.ts";
-import { maxId } from "./vocabulary.ts";
+} from "./formats/json-reader.ts";
+import { maxId } from "./models/vocabulary.ts";
+import type { Normalizer } from "./normalizers/normalizer.ts";
+import { isWhitespace, isWordCharacter } from "./pre-tokenizers/character-classes.ts";
 
 export interface AddedToken {
   readonly id: number;

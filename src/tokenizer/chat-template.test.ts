@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { JetonError } from "../core/error.ts";
 import { hasChatTemplate, renderChat } from "./chat-template.ts";
-import { loadTokenizer } from "./load-tokenizer.ts";
+import { loadTokenizer } from "./formats/load-tokenizer.ts";
+import { readTokenizerSettings } from "./formats/tokenizer-settings.ts";
 import { byteFallbackFile } from "./testing/fixtures.ts";
 import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { readTokenizerSettings } from "./tokenizer-settings.ts";
 
 const template =
   "{{ bos_token }}{% for message in messages %}{% if message.role == 'system' %}" +

@@ -22,16 +22,30 @@ export {
   readMergeList,
   readSampleFolder,
 } from "./data-mixture-inference/index.ts";
-export { bytesOfToken, readByteToken } from "./decoders.ts";
+export { bytesOfToken, readByteToken } from "./decoders/decoders.ts";
+export { type LoadTokenizerOptions, loadTokenizer } from "./formats/load-tokenizer.ts";
+export { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
+export {
+  readTiktokenRanks,
+  type TiktokenEncoding,
+  tiktokenEncodings,
+} from "./formats/tiktoken-ranks.ts";
+export {
+  readTokenizerSettings,
+  type SettingsFiles,
+  type TokenizerSettings,
+} from "./formats/tokenizer-settings.ts";
 export {
   type TrainedLibTokenizer,
   type TrainLibTokenizerOptions,
   trainLibTokenizer,
 } from "./lib-tokenizer/index.ts";
-export { type LoadTokenizerOptions, loadTokenizer } from "./load-tokenizer.ts";
-export { type KnownPattern, knownPatterns } from "./scanners.ts";
-export { readSentencePieceModel } from "./sentencepiece-model.ts";
-export { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
+export {
+  createTokenizerPool,
+  type TokenizerPool,
+  type TokenizerPoolOptions,
+} from "./pool/tokenizer-pool.ts";
+export { type KnownPattern, knownPatterns } from "./pre-tokenizers/scanners.ts";
 export {
   assembleTokenizer,
   createTokenizer,
@@ -44,20 +58,10 @@ export {
   type Tokenizer,
 } from "./tokenizer.ts";
 export {
-  createTokenizerPool,
-  type TokenizerPool,
-  type TokenizerPoolOptions,
-} from "./tokenizer-pool.ts";
-export {
-  readTokenizerSettings,
-  type SettingsFiles,
-  type TokenizerSettings,
-} from "./tokenizer-settings.ts";
-export {
   type TrainableKind,
   type TrainTokenizerOptions,
   type TrainTokenizerProgress,
   trainableKinds,
   trainTokenizer,
-} from "./train-any-tokenizer.ts";
+} from "./training/train-any-tokenizer.ts";
 export { saveTokenizer, type TrainedTokenizer } from "./training/train-tokenizer.ts";

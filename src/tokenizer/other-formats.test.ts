@@ -4,14 +4,14 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../core/error.ts";
-import { byteToCharacter, fromByteAlphabet } from "./byte-alphabet.ts";
-import { byteToken } from "./byte-pair-model.ts";
-import { loadTokenizer } from "./load-tokenizer.ts";
-import { readSentencePieceModel } from "./sentencepiece-model.ts";
+import { byteToCharacter, fromByteAlphabet } from "./decoders/byte-alphabet.ts";
+import { loadTokenizer } from "./formats/load-tokenizer.ts";
+import { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
+import { readTiktokenRanks } from "./formats/tiktoken-ranks.ts";
+import { byteToken } from "./models/byte-pair-model.ts";
+import { TokenIndex } from "./models/token-index.ts";
 import { vocabularyFolder } from "./testing/fixtures.ts";
 import { type TestPiece, writeSentencePieceModel } from "./testing/sentencepiece-file.ts";
-import { readTiktokenRanks } from "./tiktoken-ranks.ts";
-import { TokenIndex } from "./token-index.ts";
 import { assembleTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 function codeOf(action: () => unknown): string | undefined {

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../core/error.ts";
 import { createRandom } from "../core/random.ts";
-import { loadTokenizer } from "./load-tokenizer.ts";
+import { loadTokenizer } from "./formats/load-tokenizer.ts";
 import {
   byteFallbackFile,
   byteLevelFile,

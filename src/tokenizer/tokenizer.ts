@@ -12,19 +12,19 @@ import {
   createFinder,
   type SpecialTokenPolicy,
 } from "./added-tokens.ts";
-import { type AlignedText, alignSource, sliceAligned } from "./aligned-text.ts";
-import { toWellFormed } from "./byte-alphabet.ts";
-import { isWhitespace } from "./character-classes.ts";
-import { cleanUpSpaces, createDecoding } from "./decoders.ts";
-import { describeValue } from "./json-reader.ts";
-import { type TemplatePiece, trimOffsets } from "./post-processors.ts";
-import { type PreTokenizerStep, splitBefore } from "./pre-tokenizers.ts";
-import { createQuickDecoder, type QuickDecoder } from "./quick-decoder.ts";
-import { IntegerList, TokenSink } from "./token-sink.ts";
-import { readTokenizerJson, type TokenizerParts } from "./tokenizer-json.ts";
-import type { TokenizerSettings } from "./tokenizer-settings.ts";
-import { WordCache } from "./word-cache.ts";
-import type { WordModel } from "./word-model.ts";
+import { toWellFormed } from "./decoders/byte-alphabet.ts";
+import { cleanUpSpaces, createDecoding } from "./decoders/decoders.ts";
+import { createQuickDecoder, type QuickDecoder } from "./decoders/quick-decoder.ts";
+import { describeValue } from "./formats/json-reader.ts";
+import { readTokenizerJson, type TokenizerParts } from "./formats/tokenizer-json.ts";
+import type { TokenizerSettings } from "./formats/tokenizer-settings.ts";
+import { IntegerList, TokenSink } from "./models/token-sink.ts";
+import { WordCache } from "./models/word-cache.ts";
+import type { WordModel } from "./models/word-model.ts";
+import { type AlignedText, alignSource, sliceAligned } from "./normalizers/aligned-text.ts";
+import { type TemplatePiece, trimOffsets } from "./post-processors/post-processors.ts";
+import { isWhitespace } from "./pre-tokenizers/character-classes.ts";
+import { type PreTokenizerStep, splitBefore } from "./pre-tokenizers/pre-tokenizers.ts";
 
 /** How special tokens that stand in the text itself are treated. */
 export interface SpecialTextOptions {

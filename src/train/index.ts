@@ -5,9 +5,19 @@
  * @module train
  */
 
-export { type Corpus, type DocumentPart, readDocuments } from "./corpus.ts";
-export { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
-export { type ExportModelOptions, exportModel } from "./export-model.ts";
+export { type Corpus, type DocumentPart, readDocuments } from "./data/corpus.ts";
+export { describeCorpusName, listCorpusFiles } from "./data/corpus-files.ts";
+export {
+  type BatchSource,
+  type BatchSourceOptions,
+  type DataPosition,
+  type DocumentTokens,
+  documentTokens,
+  openBatchSource,
+  type PrepareTokensOptions,
+  prepareTokens,
+  type TokenStore,
+} from "./data/token-store.ts";
 export {
   ignoredTarget,
   type LanguageModelBatch,
@@ -15,8 +25,14 @@ export {
   languageModelGraph,
   languageModelInputs,
   softPromptName,
-} from "./language-model-graph.ts";
-export { renderLossCurve } from "./loss-curve.ts";
+} from "./graph/language-model-graph.ts";
+export {
+  decoderParameterShapes,
+  type InitializationOptions,
+  initializeDecoder,
+  type ParameterValue,
+} from "./graph/parameters.ts";
+export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 export {
   adafactor,
   adamW,
@@ -32,40 +48,25 @@ export {
   sgd,
   type TrainedParameter,
   type Transform,
-} from "./optimizer.ts";
-export {
-  decoderParameterShapes,
-  type InitializationOptions,
-  initializeDecoder,
-  type ParameterValue,
-} from "./parameters.ts";
-export {
-  makeRecallTask,
-  type RecallQuestion,
-  type RecallTask,
-  type RecallTaskKind,
-  type RecallTaskOptions,
-  recallTaskKinds,
-} from "./recall-tasks.ts";
+} from "./optimizer/optimizer.ts";
+export { learningRateAt, type Schedule } from "./optimizer/schedule.ts";
+export { type ExportModelOptions, exportModel } from "./run/export-model.ts";
+export { renderLossCurve } from "./run/loss-curve.ts";
 export {
   type LogEntry,
   type OpenRunFolderOptions,
   openRunFolder,
   type RunFolder,
   readRunConfiguration,
-} from "./run-folder.ts";
-export { learningRateAt, type Schedule } from "./schedule.ts";
-export {
-  type BatchSource,
-  type BatchSourceOptions,
-  type DataPosition,
-  type DocumentTokens,
-  documentTokens,
-  openBatchSource,
-  type PrepareTokensOptions,
-  prepareTokens,
-  type TokenStore,
-} from "./token-store.ts";
+} from "./run/run-folder.ts";
+export { openTrainer, type Trainer, type TrainerOptions } from "./run/trainer.ts";
+export type {
+  InputGradients,
+  StepReport,
+  TrainingInputs,
+  TrainingParts,
+  TrainingService,
+} from "./run/training-service.ts";
 export {
   formatTrainingProgress,
   readRunOptions,
@@ -82,12 +83,3 @@ export {
   type TrainTokenizerFolderOptions,
   trainTokenizerFolder,
 } from "./train-tokenizer.ts";
-export { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
-export { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
-export type {
-  InputGradients,
-  StepReport,
-  TrainingInputs,
-  TrainingParts,
-  TrainingService,
-} from "./training-service.ts";

@@ -15,12 +15,16 @@ import {
   type TensorValue,
 } from "../tensor/index.ts";
 import { referenceFamilies } from "../testing/random-checkpoint.ts";
-import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
-import { adamW, sgd } from "./optimizer.ts";
-import { decoderParameterShapes, initializeDecoder, type ParameterValue } from "./parameters.ts";
-import { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
-import { objectiveGraph, type TrainingGraph } from "./training-graph.ts";
-import type { TrainingInputs } from "./training-service.ts";
+import { languageModelGraph, languageModelInputs } from "./graph/language-model-graph.ts";
+import {
+  decoderParameterShapes,
+  initializeDecoder,
+  type ParameterValue,
+} from "./graph/parameters.ts";
+import { objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
+import { adamW, sgd } from "./optimizer/optimizer.ts";
+import { openTrainer, type Trainer, type TrainerOptions } from "./run/trainer.ts";
+import type { TrainingInputs } from "./run/training-service.ts";
 
 const vocabulary = 29;
 const width = 32;

@@ -25,7 +25,7 @@ import { createRandom } from "../core/index.ts";
 import { score } from "../generate/index.ts";
 import { loadModel } from "../model/index.ts";
 import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
-import type { LogEntry } from "./run-folder.ts";
+import type { LogEntry } from "./run/run-folder.ts";
 import {
   formatTrainingProgress,
   readRunOptions,

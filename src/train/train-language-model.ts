@@ -14,25 +14,8 @@ import {
 } from "../core/index.ts";
 import { type DecoderConfig, decoderConfig } from "../model/index.ts";
 import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
-import type { Corpus } from "./corpus.ts";
-import { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
-import { copyTokenizer, exportModel } from "./export-model.ts";
-import { languageModelGraph, languageModelInputs } from "./language-model-graph.ts";
-import { renderLossCurve } from "./loss-curve.ts";
-import { adamW, checkTransforms, decayMatricesOnly, type Transform } from "./optimizer.ts";
-import {
-  decoderParameterShapes,
-  type InitializationOptions,
-  initializeDecoder,
-  type ParameterValue,
-} from "./parameters.ts";
-import {
-  type LogEntry,
-  openRunFolder,
-  type RunFolder,
-  readRunConfiguration,
-} from "./run-folder.ts";
-import { checkSchedule, type Schedule } from "./schedule.ts";
+import type { Corpus } from "./data/corpus.ts";
+import { describeCorpusName, listCorpusFiles } from "./data/corpus-files.ts";
 import {
   type BatchSource,
   type DataPosition,
@@ -40,9 +23,31 @@ import {
   openBatchSource,
   prepareTokens,
   type TokenStore,
-} from "./token-store.ts";
-import { checkAverageDecay, openTrainer, type Trainer } from "./trainer.ts";
-import type { TrainingInputs } from "./training-service.ts";
+} from "./data/token-store.ts";
+import { languageModelGraph, languageModelInputs } from "./graph/language-model-graph.ts";
+import {
+  decoderParameterShapes,
+  type InitializationOptions,
+  initializeDecoder,
+  type ParameterValue,
+} from "./graph/parameters.ts";
+import {
+  adamW,
+  checkTransforms,
+  decayMatricesOnly,
+  type Transform,
+} from "./optimizer/optimizer.ts";
+import { checkSchedule, type Schedule } from "./optimizer/schedule.ts";
+import { copyTokenizer, exportModel } from "./run/export-model.ts";
+import { renderLossCurve } from "./run/loss-curve.ts";
+import {
+  type LogEntry,
+  openRunFolder,
+  type RunFolder,
+  readRunConfiguration,
+} from "./run/run-folder.ts";
+import { checkAverageDecay, openTrainer, type Trainer } from "./run/trainer.ts";
+import type { TrainingInputs } from "./run/training-service.ts";
 
 export interface TrainLanguageModelOptions {
   /** The folder of the run; made when it does not exist. */

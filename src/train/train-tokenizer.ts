@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { formatBytes, JetonError } from "../core/index.ts";
 import { saveTokenizer, type TrainTokenizerOptions } from "../tokenizer/index.ts";
-import type { Corpus } from "./corpus.ts";
+import type { Corpus } from "./data/corpus.ts";
 
 /** How a tokenizer is trained; `trainTokenizer` of the tokenizer room says what each option means. */
 export type TokenizerTraining = Omit<TrainTokenizerOptions, "texts" | "onProgress" | "signal">;
@@ -126,7 +126,7 @@ function trainInThread(
   // Sources (.ts) reach a thread through a small loader; the built package starts it directly.
   const entry = import.meta.url.endsWith(".ts")
     ? "./testing/source-tokenizer-worker.mjs"
-    : "./tokenizer-worker.js";
+    : "./data/tokenizer-worker.js";
   const worker = new Worker(new URL(entry, import.meta.url), { workerData: start });
   return new Promise((resolve, reject) => {
     // Nothing native runs there, so ending the thread in the middle harms nobody.

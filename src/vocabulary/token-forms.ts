@@ -7,7 +7,7 @@ import {
   byteToCharacter,
   decodeUtf8Strictly,
   fromByteAlphabet,
-} from "../tokenizer/byte-alphabet.ts";
+} from "../tokenizer/decoders/byte-alphabet.ts";
 import { bytesOfToken, readByteToken, type Tokenizer } from "../tokenizer/index.ts";
 
 /** How the tokens of a vocabulary are written. */

@@ -1,6 +1,6 @@
 /** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
-import { byteToCharacter } from "../../tokenizer/byte-alphabet.ts";
-import { specialToken } from "../../tokenizer/tokenizer-file.ts";
+import { byteToCharacter } from "../../tokenizer/decoders/byte-alphabet.ts";
+import { specialToken } from "../../tokenizer/formats/tokenizer-file.ts";
 
 /** The special token that begins every text (by the template) and ends every answer. */
 export const boundaryToken: { readonly id: number; readonly content: string } = {

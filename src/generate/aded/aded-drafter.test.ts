@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { Drafter, DraftOutcome } from "../drafter.ts";
-import type { Sampling } from "../sampler.ts";
+import type { Sampling } from "../sampling/sampler.ts";
+import type { Drafter, DraftOutcome } from "../speculative/drafter.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterDistribution } from "../testing/drafter-law.ts";
-import { unfilteredSampling } from "../testing/plain-sampling.ts";
+import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
+import { unfilteredSampling } from "../testing/unfiltered-sampling.ts";
 import { type Adaptation, createAdedDrafter } from "./index.ts";
 
 describeDrafter({ name: "aded", open: (model) => createAdedDrafter(model) });

@@ -3,7 +3,8 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { createCalibrationMap, observeVerdict } from "../acceptance-table.ts";
+import type { Sampling } from "../sampling/sampler.ts";
+import { createCalibrationMap, observeVerdict } from "../speculative/calibration-map.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -12,9 +13,8 @@ import {
   type DraftTree,
   draftRandom,
   emptyTree,
-} from "../drafter.ts";
-import { invalidState, openState, sealState, tokenizerKey } from "../drafter-state.ts";
-import type { Sampling } from "../sampler.ts";
+} from "../speculative/drafter.ts";
+import { invalidState, openState, sealState, tokenizerKey } from "../speculative/drafter-state.ts";
 import { bestFirstPaths, randomWalkPaths } from "./draft-paths.ts";
 import { DraftSearch, type DraftSearchOptions, type SearchedPath } from "./draft-search.ts";
 import { type MergedTree, mergePaths } from "./draft-tree.ts";

@@ -2,7 +2,7 @@
  * Other ways to make drafts from the same table, which the search is measured against.
  */
 import type { Random } from "../../core/index.ts";
-import { MaxHeap } from "../largest-first.ts";
+import { MaxHeap } from "../speculative/max-heap.ts";
 import type { SearchedPath } from "./draft-search.ts";
 import type { TrigramTable } from "./trigram-table.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { createCalibrationMap } from "../acceptance-table.ts";
+import { createCalibrationMap } from "../speculative/calibration-map.ts";
 import { bestFirstPaths, randomWalkPaths } from "./draft-paths.ts";
 import { DraftSearch, selectionValue } from "./draft-search.ts";
 import { mergePaths } from "./draft-tree.ts";

@@ -2,8 +2,8 @@
  * From drafts to one tree: shared beginnings are merged, and where the tree is too large the nodes
  * that were visited least are left out.
  */
-import type { CalibrationMap } from "../acceptance-table.ts";
-import type { DraftTree } from "../drafter.ts";
+import type { CalibrationMap } from "../speculative/calibration-map.ts";
+import type { DraftTree } from "../speculative/drafter.ts";
 import type { SearchedPath } from "./draft-search.ts";
 import type { TrigramTable } from "./trigram-table.ts";
 

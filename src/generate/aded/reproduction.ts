@@ -30,7 +30,7 @@ import {
   sumMeasurements,
 } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
-import { createPromptLookup } from "../prompt-lookup.ts";
+import { createPromptLookup } from "../speculative/prompt-lookup.ts";
 import { createTokenRecycling } from "../token-recycling/index.ts";
 import { type AdedOptions, createAdedDrafter } from "./aded-drafter.ts";
 

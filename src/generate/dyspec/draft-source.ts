@@ -3,8 +3,6 @@
  * knows a law of the next token.
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
-import { canRead } from "../draft-vocabulary.ts";
-import type { DraftRequest } from "../drafter.ts";
 import { prefill } from "../prefill.ts";
 import {
   isGreedy,
@@ -12,7 +10,9 @@ import {
   rowRequest,
   type Sampling,
   type TokenDistribution,
-} from "../sampler.ts";
+} from "../sampling/sampler.ts";
+import { canRead } from "../speculative/draft-vocabulary.ts";
+import type { DraftRequest } from "../speculative/drafter.ts";
 import type { DraftDistributions } from "./growing-tree.ts";
 
 /** Something that drafts: shared by all requests. */

@@ -4,7 +4,10 @@ import { afterAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterDistribution, testDrafterDistribution } from "../testing/drafter-law.ts";
+import {
+  describeDrafterDistribution,
+  testDrafterDistribution,
+} from "../testing/drafter-distribution.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
 import { pruneAfterSampling } from "./reproduction-pruned.ts";
 

@@ -3,8 +3,13 @@
  * often the draft's confidence comes true.
  */
 import type { LoadedModel } from "../../model/index.ts";
-import { type CalibrationMap, createCalibrationMap, observeVerdict } from "../acceptance-table.ts";
-import { checkDraftVocabulary } from "../draft-vocabulary.ts";
+import { isGreedy, type Sampling } from "../sampling/sampler.ts";
+import {
+  type CalibrationMap,
+  createCalibrationMap,
+  observeVerdict,
+} from "../speculative/calibration-map.ts";
+import { checkDraftVocabulary } from "../speculative/draft-vocabulary.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -14,9 +19,8 @@ import {
   type DraftTree,
   draftRandom,
   emptyTree,
-} from "../drafter.ts";
-import { invalidState, openState, sealState, tokenizerKey } from "../drafter-state.ts";
-import { isGreedy, type Sampling } from "../sampler.ts";
+} from "../speculative/drafter.ts";
+import { invalidState, openState, sealState, tokenizerKey } from "../speculative/drafter-state.ts";
 import { type DraftSource, type DraftSourceSequence, modelDraft } from "./draft-source.ts";
 import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";

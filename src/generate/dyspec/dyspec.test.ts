@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import type { TokenDistribution } from "../sampler.ts";
+import type { TokenDistribution } from "../sampling/sampler.ts";
 import { growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 

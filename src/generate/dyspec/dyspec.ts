@@ -12,7 +12,7 @@
  * ever dropped. That is what keeps verification exact under sampling.
  */
 import type { Random } from "../../core/index.ts";
-import { MaxHeap } from "../largest-first.ts";
+import { MaxHeap } from "../speculative/max-heap.ts";
 import { type DraftDistributions, type DynamicTree, GrowingTree } from "./growing-tree.ts";
 
 export interface GrowOptions {

@@ -3,8 +3,8 @@
  * are chosen without replacement, and the chances of the chosen ones.
  */
 import type { Random } from "../../core/index.ts";
-import type { DraftTree } from "../drafter.ts";
-import type { TokenDistribution } from "../sampler.ts";
+import type { TokenDistribution } from "../sampling/sampler.ts";
+import type { DraftTree } from "../speculative/drafter.ts";
 
 /** Laws of the next token after nodes of a tree that is still growing. */
 export interface DraftDistributions {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Sampling, TokenDistribution } from "../sampler.ts";
-import { unfilteredSampling } from "../testing/plain-sampling.ts";
+import type { Sampling, TokenDistribution } from "../sampling/sampler.ts";
+import { unfilteredSampling } from "../testing/unfiltered-sampling.ts";
 import { NgramModel } from "./ngram-draft.ts";
 
 const sampling: Sampling = { ...unfilteredSampling, temperature: 1 };

@@ -3,7 +3,7 @@
  * tokens by the number of different successors of each context (Witten and Bell, 1991).
  */
 import { JetonError } from "../../core/index.ts";
-import { type Sampling, type TokenDistribution, tokenDistribution } from "../sampler.ts";
+import { type Sampling, type TokenDistribution, tokenDistribution } from "../sampling/sampler.ts";
 import { type DraftSource, pathTo } from "./draft-source.ts";
 
 export interface NgramModelOptions {

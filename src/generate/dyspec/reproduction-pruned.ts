@@ -1,5 +1,5 @@
 /** A mistake that looks harmless, for tests and the reproduction to find out. */
-import type { Drafter, DraftTree } from "../drafter.ts";
+import type { Drafter, DraftTree } from "../speculative/drafter.ts";
 
 /** Leaves out drawn children that turned out improbable: that changes the law of the text. */
 export function pruneAfterSampling(drafter: Drafter, least: number): Drafter {

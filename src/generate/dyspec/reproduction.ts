@@ -9,9 +9,8 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import type { Drafter, DraftTree, DraftVerdict } from "../drafter.ts";
-import { testDraftedDistribution } from "../measure/drafted-law.ts";
-import { createDistributionModel } from "../measure/law-model.ts";
+import { createDistributionModel } from "../measure/distribution-model.ts";
+import { testDraftedDistribution } from "../measure/drafted-distribution.ts";
 import {
   type BenchSettings,
   type ByKind,
@@ -26,6 +25,7 @@ import {
   textsOf,
   together,
 } from "../measure/reproduction-bench.ts";
+import type { Drafter, DraftTree, DraftVerdict } from "../speculative/drafter.ts";
 import { type DraftSource, modelDraft } from "./draft-source.ts";
 import { createDyspecDrafter, createTreeDrafter, type DyspecOptions } from "./dyspec-drafter.ts";
 import type { DynamicTree } from "./growing-tree.ts";

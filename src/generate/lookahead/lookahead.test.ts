@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../../core/index.ts";
-import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
-import type { Sampling } from "../sampler.ts";
+import type { Sampling } from "../sampling/sampler.ts";
+import type { DraftContext, DraftOutcome, DraftTree } from "../speculative/drafter.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterDistribution } from "../testing/drafter-law.ts";
+import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
 import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 import { type RetrieveOptions, retrieveBranches } from "./retrieve-branches.ts";
 import { TokenTrie, TrieWriter } from "./token-trie.ts";

@@ -17,7 +17,8 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { type CalibrationMap, createCalibrationMap } from "../acceptance-table.ts";
+import { isGreedy } from "../sampling/sampler.ts";
+import { type CalibrationMap, createCalibrationMap } from "../speculative/calibration-map.ts";
 import type {
   DraftContext,
   Drafter,
@@ -25,9 +26,8 @@ import type {
   DraftRequest,
   DraftSequence,
   DraftTree,
-} from "../drafter.ts";
-import { openState, sealState, tokenizerKey } from "../drafter-state.ts";
-import { isGreedy } from "../sampler.ts";
+} from "../speculative/drafter.ts";
+import { openState, sealState, tokenizerKey } from "../speculative/drafter-state.ts";
 import {
   type Branching,
   type BranchOrder,

@@ -20,7 +20,7 @@ import {
   tasksOf,
 } from "../measure/reproduction-bench.ts";
 import { meanAcceptanceLength, type PlannedKinds } from "../measure/reproduction-drafting.ts";
-import { createPromptLookup } from "../prompt-lookup.ts";
+import { createPromptLookup } from "../speculative/prompt-lookup.ts";
 import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 
 const claims = [

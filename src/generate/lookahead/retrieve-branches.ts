@@ -2,8 +2,8 @@
  * Guesses from tries: the text that followed, in the prompt and in past outputs, where the last tokens
  * stood before.
  */
-import type { DraftContext, DraftTree } from "../drafter.ts";
-import { MaxHeap } from "../largest-first.ts";
+import type { DraftContext, DraftTree } from "../speculative/drafter.ts";
+import { MaxHeap } from "../speculative/max-heap.ts";
 import { type TokenTrie, trieRoot } from "./token-trie.ts";
 
 /** Which of the branches that were found become guesses. */

@@ -8,7 +8,7 @@
  * the Lookahead paper's pruning, which deletes fresh single branches too).
  */
 import { JetonError } from "../../core/index.ts";
-import { type DrafterState, invalidState } from "../drafter-state.ts";
+import { type DrafterState, invalidState } from "../speculative/drafter-state.ts";
 
 /** The node above all first tokens; as a child it stands for "none". */
 export const trieRoot = 0;

@@ -4,7 +4,7 @@
  */
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import type { Panel, ReproductionContext } from "../../reproduce/index.ts";
-import type { Drafter } from "../drafter.ts";
+import type { Drafter } from "../speculative/drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 import {
   type DraftingMeasurement,

@@ -6,9 +6,9 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import type { Drafter } from "../drafter.ts";
 import { complete } from "../generate.ts";
-import { promptIds } from "../options.ts";
+import { promptIds } from "../sampling/options.ts";
+import type { Drafter } from "../speculative/drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 import {
   type DecodingTask,

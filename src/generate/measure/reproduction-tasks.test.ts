@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { dataFolder } from "../../checkpoint/index.ts";
+import { dataFolder } from "../../data/index.ts";
 import { type DecodingTaskKind, decodingTaskKinds, decodingTasks } from "./reproduction-tasks.ts";
 
 const available = dataFolder() !== undefined;

@@ -15,10 +15,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { locateData } from "../../checkpoint/index.ts";
 import { createRandom, JetonError, type Random } from "../../core/index.ts";
-import { heldOutChapters } from "../../train/held-out-chapters.ts";
-import { makeRecallTask } from "../../train/recall-tasks.ts";
+import { locateData } from "../../data/index.ts";
+import { heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
+import { makeRecallTask } from "../../reproduce/data/recall-tasks.ts";
 
 export const decodingTaskKinds = ["prose", "code", "recall", "answer"] as const;
 

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom, JetonError } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import type { Drafter, DraftOutcome } from "../drafter.ts";
 import { complete, generate } from "../generate.ts";
-import { resolveSampling } from "../options.ts";
+import { resolveSampling } from "../sampling/options.ts";
+import type { Drafter, DraftOutcome } from "../speculative/drafter.ts";
+import { checkTree } from "../speculative/verify.ts";
 import type { GenerateOptions, GenerateResult } from "../types.ts";
-import { checkTree } from "../verify.ts";
 
 const data = process.env["JETON_DATA"];
 const folder = data ? join(data, "models/tinystories-260k") : "";

@@ -1,7 +1,7 @@
 /** Guesses read from a table of successors, in a fixed tree or in one that grows. */
-import type { CalibrationMap } from "../acceptance-table.ts";
-import type { DraftContext, DraftTree } from "../drafter.ts";
-import { MaxHeap } from "../largest-first.ts";
+import type { CalibrationMap } from "../speculative/calibration-map.ts";
+import type { DraftContext, DraftTree } from "../speculative/drafter.ts";
+import { MaxHeap } from "../speculative/max-heap.ts";
 import type { DraftTemplate } from "./draft-template.ts";
 import type { SuccessorTable } from "./successor-table.ts";
 

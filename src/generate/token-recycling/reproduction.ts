@@ -22,7 +22,7 @@ import {
 } from "../measure/reproduction-bench.ts";
 import { meanAcceptanceLength } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
-import { createPromptLookup } from "../prompt-lookup.ts";
+import { createPromptLookup } from "../speculative/prompt-lookup.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { SuccessorTable } from "./successor-table.ts";
 import {

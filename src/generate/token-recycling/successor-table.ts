@@ -8,7 +8,7 @@
  * depends on it.
  */
 import { JetonError } from "../../core/index.ts";
-import { type DrafterState, invalidState } from "../drafter-state.ts";
+import { type DrafterState, invalidState } from "../speculative/drafter-state.ts";
 
 /** Successors of every token of a vocabulary. Five bytes each: 1.3 MB for 32,000 tokens and 8. */
 export class SuccessorTable {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom, JetonError } from "../../core/index.ts";
-import type { DraftContext, DraftOutcome, DraftTree } from "../drafter.ts";
-import { sealState } from "../drafter-state.ts";
-import type { Sampling } from "../sampler.ts";
+import type { Sampling } from "../sampling/sampler.ts";
+import type { DraftContext, DraftOutcome, DraftTree } from "../speculative/drafter.ts";
+import { sealState } from "../speculative/drafter-state.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
-import { describeDrafterDistribution } from "../testing/drafter-law.ts";
+import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";

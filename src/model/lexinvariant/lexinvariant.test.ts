@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { initializeDecoder } from "../../train/index.ts";
-import { decoderConfig } from "../config.ts";
-import { decoderNames } from "../decoder.ts";
+import { decoderConfig } from "../decoder/config.ts";
+import { decoderNames } from "../decoder/decoder.ts";
 import { exactLexinvariant } from "./exact.ts";
 import {
   canonicalTargets,

@@ -28,10 +28,10 @@ import {
   type TensorValue,
   where,
 } from "../../tensor/index.ts";
-import type { DecoderConfig } from "../config.ts";
-import { decoderNames } from "../decoder.ts";
-import type { DecoderWeights } from "../weights.ts";
-import { decodeFullSequence, rotationTables, rotationTypes } from "../whole-sequence.ts";
+import type { DecoderConfig } from "../decoder/config.ts";
+import { decoderNames } from "../decoder/decoder.ts";
+import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
 
 /**
  * Where a symbol's vector comes from.

@@ -11,9 +11,9 @@ import {
   openTrainer,
   type ParameterValue,
 } from "../../train/index.ts";
-import { type DecoderConfig, decoderConfig } from "../config.ts";
-import { decoderNames } from "../decoder.ts";
-import { traceWeights } from "../weights.ts";
+import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
+import { decoderNames } from "../decoder/decoder.ts";
+import { traceWeights } from "../weights/trace-weights.ts";
 import {
   canonicalTargets,
   nextSymbols,

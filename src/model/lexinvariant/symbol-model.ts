@@ -7,8 +7,8 @@ import {
   type Tensor,
   trace,
 } from "../../tensor/index.ts";
-import type { DecoderConfig } from "../config.ts";
-import { traceWeights } from "../weights.ts";
+import type { DecoderConfig } from "../decoder/config.ts";
+import { traceWeights } from "../weights/trace-weights.ts";
 import {
   predictSymbols,
   rankByAppearance,

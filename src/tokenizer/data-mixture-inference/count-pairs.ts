@@ -2,7 +2,7 @@
  * Replays a list of merges on a sample and records how often every pair of neighbours occurred before
  * each merge: all counts at the start, and the changes that each merge makes.
  */
-import { PairTable } from "../pair-table.ts";
+import { PairTable } from "../models/pair-table.ts";
 import type { MergeList, WordCollector } from "./merge-list.ts";
 
 /** Numbers the pairs of symbols that occur in any sample, so that their counts can be compared. */

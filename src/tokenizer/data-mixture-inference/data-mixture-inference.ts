@@ -8,7 +8,7 @@
  * inequalities in the proportions. The numbered comments follow the paper's steps.
  */
 import { JetonError } from "../../core/error.ts";
-import { encodeUtf8 } from "../byte-alphabet.ts";
+import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 import { type PairHistory, PairNumbers, recordPairCounts } from "./count-pairs.ts";
 import type { MergeList } from "./merge-list.ts";
 import {

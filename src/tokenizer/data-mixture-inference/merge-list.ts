@@ -3,17 +3,17 @@
  * reads of it.
  */
 import { JetonError } from "../../core/error.ts";
-import { encodeUtf8, fromByteAlphabet, toWellFormed } from "../byte-alphabet.ts";
-import { byteToken, metaspace } from "../byte-pair-model.ts";
-import { isNumeric } from "../character-classes.ts";
-import { asArray, asObject, readField } from "../json-reader.ts";
-import { readModelKind } from "../models.ts";
-import type { PreTokenizerStep } from "../pre-tokenizers.ts";
-import { scriptOf } from "../scripts.ts";
-import { readSentencePieceModel } from "../sentencepiece-model.ts";
-import { readTiktokenRanks, tiktokenEncodings } from "../tiktoken-ranks.ts";
-import { readTokenizerJson, type TokenizerParts } from "../tokenizer-json.ts";
-import { WordCounter } from "../word-counter.ts";
+import { encodeUtf8, fromByteAlphabet, toWellFormed } from "../decoders/byte-alphabet.ts";
+import { asArray, asObject, readField } from "../formats/json-reader.ts";
+import { readSentencePieceModel } from "../formats/sentencepiece-model.ts";
+import { readTiktokenRanks, tiktokenEncodings } from "../formats/tiktoken-ranks.ts";
+import { readTokenizerJson, type TokenizerParts } from "../formats/tokenizer-json.ts";
+import { byteToken, metaspace } from "../models/byte-pair-model.ts";
+import { readModelKind } from "../models/read-model.ts";
+import { isNumeric } from "../pre-tokenizers/character-classes.ts";
+import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
+import { scriptOf } from "../pre-tokenizers/scripts.ts";
+import { WordCounter } from "../training/word-counter.ts";
 
 /** The merges of a tokenizer in the order in which its training made them. */
 export interface MergeList {

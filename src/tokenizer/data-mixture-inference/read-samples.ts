@@ -1,6 +1,6 @@
 /** Reads the samples of categories from a folder (Node only). */
 import { JetonError } from "../../core/error.ts";
-import { decodeUtf8Strictly } from "../byte-alphabet.ts";
+import { decodeUtf8Strictly } from "../decoders/byte-alphabet.ts";
 import type { MixtureCategory } from "./data-mixture-inference.ts";
 
 /**

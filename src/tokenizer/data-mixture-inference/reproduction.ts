@@ -11,7 +11,7 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { encodeUtf8 } from "../byte-alphabet.ts";
+import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
 import {

@@ -2,7 +2,7 @@
  * LiB's lexicon: tokens in order of their usefulness, the best first, and a trie over them. The order
  * is the only memory of how useful a token is; no frequency is kept.
  */
-import { Trie } from "../trie.ts";
+import { Trie } from "../models/trie.ts";
 
 /** The two longest tokens that a text begins with; -1 for what is missing. */
 export interface Match {

@@ -2,11 +2,12 @@
  * A lexicon of LiB as the model of a tokenizer: the two-path choice over tokens whose ids are in the
  * order of their ranks, bytes for characters outside the lexicon.
  */
-import { byteToken, utf8Bytes, utf8LengthOf } from "../byte-pair-model.ts";
-import { invalidField, type JsonObject, readField } from "../json-reader.ts";
-import { Trie } from "../trie.ts";
-import { readVocabulary, type Vocabulary } from "../vocabulary.ts";
-import type { WordModel } from "../word-model.ts";
+
+import { invalidField, type JsonObject, readField } from "../formats/json-reader.ts";
+import { byteToken, utf8Bytes, utf8LengthOf } from "../models/byte-pair-model.ts";
+import { Trie } from "../models/trie.ts";
+import { readVocabulary, type Vocabulary } from "../models/vocabulary.ts";
+import type { WordModel } from "../models/word-model.ts";
 import { choosePath, type RankedTokens } from "./choose-path.ts";
 
 /**

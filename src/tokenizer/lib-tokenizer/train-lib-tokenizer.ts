@@ -2,9 +2,7 @@
  * Trains a tokenizer with LiB's lexicon: a `tokenizer.json` whose model is of the type `LiB`, which
  * jeton reads like any other.
  */
-import { toWellFormed } from "../byte-alphabet.ts";
-import { byteToken } from "../byte-pair-model.ts";
-import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
+import { toWellFormed } from "../decoders/byte-alphabet.ts";
 import {
   chooseNamed,
   chooseSpecials,
@@ -13,8 +11,10 @@ import {
   createJson,
   optionError,
   textError,
-} from "../tokenizer-file.ts";
-import { readTokenizerSettings } from "../tokenizer-settings.ts";
+} from "../formats/tokenizer-file.ts";
+import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
+import { byteToken } from "../models/byte-pair-model.ts";
+import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { type LearnLexiconOptions, learnLexicon } from "./lib-tokenizer.ts";
 
 export interface TrainLibTokenizerOptions extends Omit<LearnLexiconOptions, "onStep"> {

@@ -3,7 +3,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { byteToCharacter } from "../byte-alphabet.ts";
+import { byteToCharacter } from "../decoders/byte-alphabet.ts";
 
 /** The folder of published vocabularies, or undefined (with a printed reason) when it is not set. */
 export function vocabularyFolder(): string | undefined {

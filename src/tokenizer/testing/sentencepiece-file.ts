@@ -1,7 +1,7 @@
 /**
  * Writes small SentencePiece models for tests.
  */
-import { encodeUtf8 } from "../byte-alphabet.ts";
+import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 
 export interface TestPiece {
   readonly text: string;

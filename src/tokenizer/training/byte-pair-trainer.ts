@@ -9,7 +9,7 @@
  * back when it has fallen since.
  */
 import { JetonError } from "../../core/error.ts";
-import { PairTable } from "../pair-table.ts";
+import { PairTable } from "../models/pair-table.ts";
 
 export interface BytePairTraining {
   /** Symbols of all words, one word after the other: indices into `tokens`. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../../core/error.ts";
-import { loadTokenizer } from "../load-tokenizer.ts";
+import { loadTokenizer } from "../formats/load-tokenizer.ts";
 import { trainBytePairs } from "./byte-pair-trainer.ts";
 import { visitFrequentSubstrings } from "./frequent-substrings.ts";
 import {

@@ -2,13 +2,7 @@
  * Trains a tokenizer from a stream of texts and writes it as an ordinary `tokenizer.json`.
  */
 import { JetonError } from "../../core/error.ts";
-import { byteToCharacter, toWellFormed } from "../byte-alphabet.ts";
-import { byteToken, metaspace, utf8Bytes } from "../byte-pair-model.ts";
-import { readNormalizer } from "../normalizers.ts";
-import { readPreTokenizer } from "../pre-tokenizers.ts";
-import { type KnownPattern, knownPatterns } from "../scanners.ts";
-import { IntegerList } from "../token-sink.ts";
-import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
+import { byteToCharacter, toWellFormed } from "../decoders/byte-alphabet.ts";
 import {
   chooseNamed,
   chooseSpecials,
@@ -17,12 +11,18 @@ import {
   createJson,
   optionError,
   textError,
-} from "../tokenizer-file.ts";
-import { readTokenizerSettings } from "../tokenizer-settings.ts";
-import { maxId } from "../vocabulary.ts";
-import { WordCounter } from "../word-counter.ts";
+} from "../formats/tokenizer-file.ts";
+import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
+import { byteToken, metaspace, utf8Bytes } from "../models/byte-pair-model.ts";
+import { IntegerList } from "../models/token-sink.ts";
+import { maxId } from "../models/vocabulary.ts";
+import { readNormalizer } from "../normalizers/normalizers.ts";
+import { readPreTokenizer } from "../pre-tokenizers/pre-tokenizers.ts";
+import { type KnownPattern, knownPatterns } from "../pre-tokenizers/scanners.ts";
+import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
 import { throwIfAborted, trainBytePairs } from "./byte-pair-trainer.ts";
 import { trainUnigram } from "./unigram-trainer.ts";
+import { WordCounter } from "./word-counter.ts";
 
 /** The kinds of tokenizers that can be trained. */
 export const trainableKinds = [

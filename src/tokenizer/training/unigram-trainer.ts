@@ -7,7 +7,7 @@
  * expected counts below 0.5 dropped, probabilities smoothed through the digamma function, a quarter
  * of the pieces pruned at a time, single characters always kept.
  */
-import { Trie } from "../trie.ts";
+import { Trie } from "../models/trie.ts";
 import { throwIfAborted } from "./byte-pair-trainer.ts";
 import { visitFrequentSubstrings } from "./frequent-substrings.ts";
 

@@ -3,7 +3,7 @@
  * by an index instead of a product with the whole head.
  */
 import { createRandom } from "../../core/index.ts";
-import { fromByteAlphabet } from "../../tokenizer/byte-alphabet.ts";
+import { fromByteAlphabet } from "../../tokenizer/decoders/byte-alphabet.ts";
 import { type Hypernetwork, predictRows, spellTokens } from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
 import { cutByLongestTokens, formOfText } from "../token-forms.ts";

@@ -6,6 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   defineReproduction,
   type Plot,
@@ -15,7 +16,6 @@ import {
 } from "../../reproduce/index.ts";
 import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { isHeldOutChapter } from "../../train/held-out-chapters.ts";
 import { spellTokens } from "../hypernetwork.ts";
 import { formOfText, readTokenForms, type TokenForms } from "../token-forms.ts";
 import { createDirectionIndex, searchExactly } from "./direction-index.ts";

@@ -2,7 +2,7 @@
  * Word alignment by expectation maximization: IBM Model 1 with a fixed probability of no
  * counterpart, which is what fast_align does without its preference for the diagonal.
  */
-import { PairTable } from "../../tokenizer/pair-table.ts";
+import { PairTable } from "../../tokenizer/models/pair-table.ts";
 import type { WordCorpus } from "./word-units.ts";
 
 export interface AlignWordsOptions {

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   defineReproduction,
   type Plot,
@@ -11,7 +12,6 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import { loadTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
-import { isHeldOutChapter } from "../../train/held-out-chapters.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
 import {
   type Hypernetwork,

@@ -4,7 +4,7 @@
  * ones that it has not met.
  */
 import type { Random } from "../../core/index.ts";
-import { byteToCharacter } from "../../tokenizer/byte-alphabet.ts";
+import { byteToCharacter } from "../../tokenizer/decoders/byte-alphabet.ts";
 import { formOfText } from "../token-forms.ts";
 
 /** Words as GPT-2 cuts them, with marks as parts of letters. */

@@ -1,0 +1,510 @@
+/**
+ * Models by the name they have on the hub: downloaded once into the cache that Python tools share.
+ *
+ * Layout of the cache (documented by huggingface_hub): `models--owner--name/` with `blobs/<etag>` for
+ * contents, `snapshots/<commit>/<path>` as relative links to them, `refs/<revision>` holding a commit.
+ * One file is ours: `.jeton/<commit>.json` lists the commit's files, which tells a complete snapshot
+ * from one of which Python has fetched a part.
+ */
+import {
+  copyFile,
+  link,
+  mkdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  stat,
+  symlink,
+  unlink,
+} from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { JetonError } from "../../core/index.ts";
+import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoint.ts";
+import { readJsonObject } from "../config.ts";
+import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
+import {
+  createHubClient,
+  type HubClient,
+  invalidAnswer,
+  isConnectionFailure,
+} from "./hub-client.ts";
+import { downloadBlob, type HubFile, isBlob } from "./hub-download.ts";
+import { createDownloadProgress, type DownloadProgress } from "./hub-progress.ts";
+import { type HubOptions, type HubSettings, readHubSettings } from "./hub-settings.ts";
+
+export interface ResolveModelOptions extends HubOptions {
+  /** Branch, tag or commit. Default `"main"`; may be written after the name, `owner/name@revision`. */
+  revision?: string;
+  /** Without weights: configuration and tokenizer alone. Default true. */
+  weights?: boolean;
+  /** These files (paths inside the repository) instead of those that a checkpoint needs. */
+  files?: readonly string[];
+  /** Ask the hub whether a branch has moved, even if the model is in the cache. Default false. */
+  update?: boolean;
+  /** Called while files are downloaded, at most ten times a second and once at the end. */
+  onProgress?: (progress: DownloadProgress) => void;
+  /** Stops the download; what was received is kept and the next call goes on from there. */
+  signal?: AbortSignal;
+  /** How many tries in a row may fail without a new byte. Default 5. */
+  attempts?: number;
+  /** Milliseconds before the second try; doubles from try to try. Default 500. */
+  retryDelay?: number;
+  /** Milliseconds without a byte after which a connection counts as dropped. Default 30,000. */
+  stallTimeout?: number;
+}
+
+/** A name on the hub. */
+export interface HubName {
+  readonly owner: string;
+  readonly name: string;
+  readonly revision?: string;
+}
+
+/**
+ * Gives the folder of a model: a folder as it is, or a hub name from the cache, downloaded first if
+ * it is not there. A model in the cache is used without asking the hub, unless `update` is set.
+ *
+ * @example
+ * const folder = await resolveModel("HuggingFaceTB/SmolLM2-135M", {
+ *   onProgress: ({ bytes, totalBytes }) => console.error(`${bytes} of ${totalBytes}`),
+ * });
+ *
+ * @throws JetonError `model-not-found` (no such folder, and not a hub name), `model-name-invalid`,
+ * `hub-unauthorized`, `hub-gated`, `hub-model-not-found`, `hub-revision-not-found`,
+ * `hub-file-not-found`, `hub-weights-missing`, `hub-offline`, `hub-connection-failed`,
+ * `hub-checksum-mismatch`, `hub-answer-invalid`, `hub-request-failed`, `disk-full` and its like. Throws
+ * the signal's reason when it is aborted.
+ */
+export async function resolveModel(
+  nameOrPath: string,
+  options: ResolveModelOptions = {},
+): Promise<string> {
+  options.signal?.throwIfAborted();
+  const folder = await findFolder(nameOrPath);
+  if (folder) return folder;
+  const parsed = parseHubName(nameOrPath);
+  const revision = pickRevision(nameOrPath, parsed, options);
+  const settings = await readHubSettings(options);
+  const repository: Repository = {
+    id: `${parsed.owner}/${parsed.name}`,
+    folder: join(settings.cacheFolder, `models--${parsed.owner}--${parsed.name}`),
+    locks: join(settings.cacheFolder, ".locks", `models--${parsed.owner}--${parsed.name}`),
+    revision,
+  };
+
+  const cached = await findCached(repository, options);
+  if (cached?.verified && !(options.update && !settings.offline)) return cached.folder;
+  if (settings.offline) {
+    if (cached) return cached.folder;
+    throw new JetonError(
+      `${repository.id} (${revision}) is not complete in ${repository.folder}, and the hub may not be asked: offline mode is on`,
+      {
+        code: "hub-offline",
+        details: { name: repository.id, revision, folder: repository.folder },
+      },
+    );
+  }
+  try {
+    return await download(repository, settings, options, cached !== undefined);
+  } catch (error) {
+    // Better what is there than nothing, when it is the network that fails.
+    if (cached && isConnectionFailure(error)) return cached.folder;
+    throw error;
+  }
+}
+
+/** The folder of that path, or undefined when the name may be meant for the hub. */
+async function findFolder(nameOrPath: string): Promise<string | undefined> {
+  const found = await stat(nameOrPath).catch(() => undefined);
+  if (found?.isDirectory()) return resolve(nameOrPath);
+  const problem = found ? "is a file; expected a checkpoint folder" : "does not exist";
+  const isPath = isAbsolute(nameOrPath) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\/.test(nameOrPath);
+  if (!found && !isPath) return undefined;
+  throw new JetonError(`${nameOrPath} ${problem}`, {
+    code: "model-not-found",
+    details: { found: nameOrPath, expected: "a folder, or owner/name on the hub" },
+  });
+}
+
+/**
+ * Reads `owner/name` or `owner/name@revision` by the hub's rules: letters, digits, `-`, `_` and `.`,
+ * up to 96 of them, no `--` or `..`, nothing but letters, digits and `_` at either end.
+ *
+ * @throws JetonError `model-name-invalid`.
+ */
+export function parseHubName(text: string): HubName {
+  const [id = "", ...rest] = text.split("@");
+  const parts = id.split("/");
+  const [owner, name] = parts;
+  const fits = (part: string | undefined): boolean =>
+    part !== undefined && /^\w([\w.-]{0,94}\w)?$/.test(part) && !/--|\.\.|\.git$/.test(part);
+  if (parts.length !== 2 || !fits(owner) || !fits(name) || id.length > 96 || rest.length > 1) {
+    throw new JetonError(
+      `${JSON.stringify(text)} is neither a folder nor a name on the hub (owner/name or owner/name@revision)`,
+      { code: "model-name-invalid", details: { found: text, expected: "owner/name[@revision]" } },
+    );
+  }
+  const [revision] = rest;
+  if (revision !== undefined) checkRevision(revision);
+  return { owner: owner!, name: name!, ...(revision !== undefined && { revision }) };
+}
+
+function pickRevision(text: string, parsed: HubName, { revision }: ResolveModelOptions): string {
+  if (revision !== undefined && parsed.revision !== undefined && revision !== parsed.revision) {
+    throw new JetonError(`${text} names one revision and the option another: ${revision}`, {
+      code: "model-name-invalid",
+      details: { found: [parsed.revision, revision], expected: "one revision" },
+    });
+  }
+  return checkRevision(revision ?? parsed.revision ?? "main");
+}
+
+/** A revision becomes part of a path (`refs/<revision>`): the rules of Git, and no way out of there. */
+function checkRevision(revision: string): string {
+  const valid =
+    revision.length <= 200 &&
+    /^[\w.+-]+(\/[\w.+-]+)*$/.test(revision) &&
+    !revision.split("/").some((part) => /^[.-]|\.\.|\.$|\.lock$/.test(part));
+  if (valid) return revision;
+  throw new JetonError(`${JSON.stringify(revision)} cannot be a branch, a tag or a commit`, {
+    code: "model-name-invalid",
+    details: { found: revision, expected: "a Git revision such as main or v1.0" },
+  });
+}
+
+interface Repository {
+  /** `owner/name` */
+  readonly id: string;
+  readonly folder: string;
+  readonly locks: string;
+  readonly revision: string;
+}
+
+type Selection = Pick<ResolveModelOptions, "files" | "weights">;
+
+const snapshotOf = (repository: Repository, commit: string): string =>
+  join(repository.folder, "snapshots", commit);
+const listingOf = (repository: Repository, commit: string): string =>
+  join(repository.folder, ".jeton", `${commit}.json`);
+const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision);
+
+/**
+ * The snapshot in the cache that holds what is asked for; `verified` when the commit's own list of
+ * files says so, and not only that a checkpoint's necessities are there.
+ */
+async function findCached(
+  repository: Repository,
+  selection: Selection,
+): Promise<{ folder: string; verified: boolean } | undefined> {
+  const { revision } = repository;
+  const ref = join(repository.folder, "refs", ...revision.split("/"));
+  const commit = isCommit(revision)
+    ? revision
+    : (await readFile(ref, "utf8").catch(() => "")).trim();
+  if (!isCommit(commit)) return undefined;
+  const folder = snapshotOf(repository, commit);
+  const listing = await readListing(listingOf(repository, commit));
+  if (listing) {
+    const wanted = await selectFiles(listing, selection, async () => folder).catch(() => undefined);
+    if (!wanted) return undefined;
+    const there = await Promise.all(
+      wanted.map((file) => isBlob(join(folder, ...file.path.split("/")), file.size)),
+    );
+    return there.every(Boolean) ? { folder, verified: true } : undefined;
+  }
+  return (await holdsNecessities(folder, selection)) ? { folder, verified: false } : undefined;
+}
+
+/** The list of a commit's files that we kept, or undefined. */
+async function readListing(path: string): Promise<HubFile[] | undefined> {
+  try {
+    const { files } = await readJsonObject(path);
+    return (files as unknown as HubFile[]).map(({ path, size, etag }) =>
+      checkFile(path, size, etag),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+async function holdsNecessities(folder: string, selection: Selection): Promise<boolean> {
+  const exists = (name: string): Promise<boolean> =>
+    stat(join(folder, ...name.split("/"))).then(
+      (found) => found.isFile(),
+      () => false,
+    );
+  const all = async (names: readonly string[]): Promise<boolean> =>
+    (await Promise.all(names.map(exists))).every(Boolean);
+  const { files, weights = true } = selection;
+  if (files) return all(files);
+  if (!weights) {
+    const tokenizers = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
+    return (await Promise.all(tokenizers.map(exists))).some(Boolean);
+  }
+  if (!(await exists("config.json"))) return false;
+  if (await exists(singleWeightsName)) return true;
+  const shards = await readWeightMap(join(folder, weightsIndexName)).catch(() => undefined);
+  return shards !== undefined && all([...new Set(shards.values())]);
+}
+
+/** Files that describe a model and its tokenizer; everything else that is small is not needed. */
+const describing: ReadonlySet<string> = new Set([
+  "config.json",
+  "generation_config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "tokenizer.model",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab.json",
+  "vocab.txt",
+  "merges.txt",
+  "chat_template.json",
+  "chat_template.jinja",
+  "spiece.model",
+  "sentencepiece.bpe.model",
+  "preprocessor_config.json",
+  "processor_config.json",
+]);
+
+/**
+ * The files to fetch. `fetchFirst` is given the index of sharded weights and answers with the folder
+ * in which it then lies, as only the index says which shards belong to the model (some repositories
+ * hold the weights a second time in another form).
+ */
+async function selectFiles(
+  listing: readonly HubFile[],
+  { files, weights = true }: Selection,
+  fetchFirst: (file: HubFile) => Promise<string>,
+): Promise<HubFile[]> {
+  const byPath = new Map(listing.map((file) => [file.path, file]));
+  const pick = (path: string): HubFile => {
+    const file = byPath.get(path);
+    if (file) return file;
+    throw new JetonError(`the repository has no file ${JSON.stringify(path)}`, {
+      code: "hub-file-not-found",
+      details: { path, found: [...byPath.keys()].slice(0, 50) },
+    });
+  };
+  if (files) return [...new Set(files)].map(pick);
+  const selected = listing.filter(
+    (file) => describing.has(file.path) || /^[\w.-]+\.tiktoken$/.test(file.path),
+  );
+  if (!weights) return selected;
+  const single = byPath.get(singleWeightsName);
+  if (single) return [...selected, single];
+  const index = byPath.get(weightsIndexName);
+  if (!index) {
+    throw new JetonError(
+      `the repository holds neither ${singleWeightsName} nor ${weightsIndexName}; weights in other forms (.bin, .gguf, .onnx) are not read`,
+      { code: "hub-weights-missing", details: { found: [...byPath.keys()].slice(0, 50) } },
+    );
+  }
+  const folder = await fetchFirst(index);
+  const shards = new Set((await readWeightMap(join(folder, weightsIndexName))).values());
+  return [...selected, index, ...[...shards].sort().map(pick)];
+}
+
+async function download(
+  repository: Repository,
+  settings: HubSettings,
+  options: ResolveModelOptions,
+  hasFallback: boolean,
+): Promise<string> {
+  // One failure of any file stops the others.
+  const controller = new AbortController();
+  const { signal } = options;
+  const forward = (): void => controller.abort(signal?.reason);
+  signal?.addEventListener("abort", forward, { once: true });
+  if (signal?.aborted) forward();
+  try {
+    const client = createHubClient({
+      endpoint: settings.endpoint,
+      token: settings.token,
+      signal: controller.signal,
+      // With something to fall back to, a network that is down is not worth waiting for.
+      attempts: hasFallback ? 1 : (options.attempts ?? 5),
+      ...(options.retryDelay !== undefined && { retryDelay: options.retryDelay }),
+      ...(options.stallTimeout !== undefined && { stallTimeout: options.stallTimeout }),
+    });
+    const { commit, files } = await listRepository(client, repository);
+    const folder = snapshotOf(repository, commit);
+    const progress = createDownloadProgress(options.onProgress);
+    const fetchFile = async (file: HubFile): Promise<void> => {
+      const path = file.path.split("/").map(encodeURIComponent).join("/");
+      const url = `${client.endpoint}/${repository.id}/resolve/${commit}/${path}`;
+      const blob = join(repository.folder, "blobs", file.etag);
+      await mkdir(dirname(blob), { recursive: true }).catch((error: unknown) => {
+        throw fileError(error, dirname(blob));
+      });
+      if (!(await isBlob(blob, file.size))) {
+        const lock = join(repository.locks, `${file.etag}.jeton.lock`);
+        await downloadBlob(client, url, file, blob, lock, {
+          onPosition: (bytes) => progress.advance(file, bytes),
+          signal: controller.signal,
+        });
+      }
+      progress.finish(file);
+      await linkFile(blob, join(folder, ...file.path.split("/")));
+    };
+    const wanted = await selectFiles(files, options, async (index) => {
+      progress.expect([index]);
+      await fetchFile(index);
+      return folder;
+    });
+    progress.expect(wanted);
+    // The small ones first: a mistake in them shows before gigabytes have come.
+    await forEachOf(
+      [...wanted].sort((a, b) => a.size - b.size),
+      4,
+      async (file) => {
+        try {
+          await fetchFile(file);
+        } catch (error) {
+          controller.abort(error);
+          throw error;
+        }
+      },
+    );
+    await writeFileAtomically(listingOf(repository, commit), JSON.stringify({ files }));
+    if (!isCommit(repository.revision)) {
+      const ref = join(repository.folder, "refs", ...repository.revision.split("/"));
+      await writeFileAtomically(ref, commit);
+    }
+    progress.end();
+    return folder;
+  } finally {
+    signal?.removeEventListener("abort", forward);
+  }
+}
+
+/** Runs `action` for every item, `limit` at a time; waits for all that have begun, also on failure. */
+async function forEachOf<T>(
+  items: readonly T[],
+  limit: number,
+  action: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  let failure: { error: unknown } | undefined;
+  const work = async (): Promise<void> => {
+    for (const item of queue) {
+      if (failure) return;
+      await action(item).catch((error: unknown) => {
+        failure ??= { error };
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: limit }, work));
+  if (failure) throw failure.error;
+}
+
+/** Asks the hub which commit the revision is, and which files it has. */
+async function listRepository(
+  client: HubClient,
+  repository: Repository,
+): Promise<{ commit: string; files: HubFile[] }> {
+  const { id, revision } = repository;
+  // Loaded only when something is downloaded: the package takes a while to start.
+  const hub = await import("@huggingface/hub");
+  const shared = { hubUrl: client.endpoint, fetch: client.fetch };
+  const info = await checkAnswer(client, repository, () =>
+    hub.modelInfo({ ...shared, name: id, revision, additionalFields: ["sha", "filePaths"] }),
+  );
+  const commit: unknown = info.sha;
+  if (typeof commit !== "string" || !isCommit(commit)) {
+    throw invalidAnswer(`${client.endpoint}/${id}`, `its commit is ${JSON.stringify(commit)}`);
+  }
+  const files: HubFile[] = [];
+  try {
+    const repo = { type: "model", name: id } as const;
+    await checkAnswer(client, repository, async () => {
+      const entries = hub.listFiles({ ...shared, repo, revision: commit, recursive: true });
+      for await (const { type, path, size, oid, lfs } of entries) {
+        if (type === "file") files.push(checkFile(path, lfs?.size ?? size, lfs?.oid ?? oid));
+      }
+    });
+  } catch (error) {
+    // Some mirrors have no listing with sizes; then every file is asked for by itself.
+    if (!JetonError.isInstance(error) || error.code !== "hub-model-not-found") throw error;
+    const paths: unknown = info.filePaths;
+    if (!Array.isArray(paths) || paths.length === 0) throw error;
+    await forEachOf(paths, 8, async (path: unknown) => {
+      files.push(await describeFile(client, repository, commit, path));
+    });
+  }
+  return { commit, files };
+}
+
+/** The library takes answers for what they should be, and fails as a program does when they are not. */
+async function checkAnswer<T>(
+  client: HubClient,
+  { id }: Repository,
+  ask: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw invalidAnswer(`${client.endpoint}/${id}`, error.message);
+  }
+}
+
+/** Size and etag of one file by a HEAD request, as Python asks for them. */
+async function describeFile(
+  client: HubClient,
+  repository: Repository,
+  commit: string,
+  path: unknown,
+): Promise<HubFile> {
+  const encoded = String(path).split("/").map(encodeURIComponent).join("/");
+  const url = `${client.endpoint}/${repository.id}/resolve/${commit}/${encoded}`;
+  return client.retry(() =>
+    client.request(
+      url,
+      { "accept-encoding": "identity" },
+      async ({ response, etag, size }) =>
+        checkFile(path, size ?? Number(response.headers.get("content-length")), etag),
+      "HEAD",
+    ),
+  );
+}
+
+/** Checks what a stranger says of a file before it becomes part of a path on this machine. */
+function checkFile(path: unknown, size: unknown, etag: unknown): HubFile {
+  const safePath =
+    typeof path === "string" &&
+    path
+      .split("/")
+      .every((part) => part !== "" && part !== "." && part !== ".." && !/[\\:\0]/.test(part));
+  const safeEtag = typeof etag === "string" && /^\w[\w.-]{0,127}$/.test(etag);
+  if (safePath && safeEtag && Number.isSafeInteger(size) && (size as number) >= 0) {
+    return { path, size: size as number, etag };
+  }
+  throw invalidAnswer("the list of files", JSON.stringify({ path, size, etag }).slice(0, 500));
+}
+
+/** Puts `path` into the snapshot as a relative link to `blob`; where links are not allowed, otherwise. */
+async function linkFile(blob: string, path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    // Relative to where the folder really is, lest a link in the path to the cache lead it astray.
+    const target = relative(await realpath(dirname(path)), await realpath(blob));
+    if ((await readlink(path).catch(() => undefined)) === target) return;
+    const temporary = temporaryPath(path);
+    try {
+      await symlink(target, temporary).catch(async (error: unknown) => {
+        if (systemCode(error) !== "EPERM" && systemCode(error) !== "ENOSYS") throw error;
+        // Windows without the right to make links: a second name for the content, or a copy.
+        await link(blob, temporary).catch(() => copyFile(blob, temporary));
+      });
+      await rename(temporary, path);
+    } catch (error) {
+      await unlink(temporary).catch(() => {});
+      throw error;
+    }
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}

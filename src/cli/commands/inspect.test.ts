@@ -1,0 +1,120 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRandomCheckpoint, referenceFamilies } from "../../testing/random-checkpoint.ts";
+import type { ModelDescription } from "../inspect/description.ts";
+import { runCommand } from "../testing/run-command.ts";
+
+const data = process.env["JETON_DATA"];
+if (data === undefined) console.log("inspect on real folders skipped: JETON_DATA is not set");
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "jeton-inspect-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function inspect(...args: string[]): Promise<ModelDescription> {
+  const { status, stdout, stderr } = await runCommand(["inspect", ...args, "--json"]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return JSON.parse(stdout) as ModelDescription;
+}
+
+describe("jeton inspect", () => {
+  test.each(Object.keys(referenceFamilies))("%s: counts what the files hold", async (family) => {
+    const path = join(folder, family);
+    const { config, tensors } = createRandomCheckpoint(path, {
+      family,
+      seed: 1,
+      dtype: "BF16",
+      shards: 2,
+    });
+    let parameters = 0;
+    for (const { data: values } of tensors.values()) parameters += values.length;
+    const { name, model, weights, tokenizer } = await inspect(path);
+    expect({ name, tokenizer }).toEqual({ name: family, tokenizer: null });
+    expect(weights).toMatchObject({
+      parameters,
+      tensors: tensors.size,
+      dtypes: { BF16: parameters },
+      files: 2,
+      defaultFormat: "f32",
+    });
+    expect(model).toMatchObject({
+      runs: true,
+      family: config["model_type"],
+      layers: config["num_hidden_layers"],
+      width: config["hidden_size"],
+      vocabSize: 512,
+      tieWordEmbeddings: !tensors.has("lm_head.weight"),
+    });
+  });
+
+  test("several are compared side by side, what a thing does not have as a dash", async () => {
+    const tokenizerOnly = join(folder, "words");
+    await mkdir(tokenizerOnly, { recursive: true });
+    const model = { type: "WordLevel", vocab: { "[UNK]": 0, a: 1 }, unk_token: "[UNK]" };
+    writeFileSync(join(tokenizerOnly, "tokenizer.json"), JSON.stringify({ model }));
+    const checkpoint = join(folder, "compared");
+    createRandomCheckpoint(checkpoint, { family: "llama", seed: 2 });
+    const { status, stdout } = await runCommand(["inspect", checkpoint, tokenizerOnly]);
+    expect(status).toBe(0);
+    const lines = stdout.split("\n");
+    expect(lines[0]).toMatch(/^ +compared +words$/);
+    expect(lines.find((line) => line.startsWith("layers"))).toMatch(/^layers +\d+ +-$/);
+    expect(lines.find((line) => line.startsWith("tokenizer"))).toMatch(/- +WordLevel, 2 tokens$/);
+    const both = await runCommand(["inspect", checkpoint, tokenizerOnly, "--json"]);
+    expect(JSON.parse(both.stdout)).toHaveLength(2);
+  });
+
+  test("a model that jeton does not run is described all the same, with the reason", async () => {
+    const path = join(folder, "other");
+    await mkdir(path);
+    writeFileSync(join(path, "config.json"), JSON.stringify({ model_type: "rwkv", n_layer: 3 }));
+    const { model } = await inspect(path);
+    expect(model).toMatchObject({ runs: false, family: "rwkv", layers: 3 });
+    expect(model!.reason).toContain("rwkv");
+  });
+
+  test("a folder with nothing in it, a broken tokenizer and a missing folder fail", async () => {
+    const empty = join(folder, "empty");
+    await mkdir(empty);
+    expect(await runCommand(["inspect", empty])).toMatchObject({ status: 1, stdout: "" });
+    writeFileSync(join(empty, "tokenizer.json"), "{");
+    const broken = await runCommand(["inspect", empty, "--json"]);
+    expect(broken).toMatchObject({ status: 1, stdout: "" });
+    expect(JSON.parse(broken.stderr).error.code).toBe("tokenizer-not-json");
+    expect((await runCommand(["inspect", join(folder, "absent")])).status).toBe(1);
+  });
+});
+
+describe.skipIf(data === undefined)("jeton inspect on real folders", () => {
+  test("describes a checkpoint and its tokenizer", async () => {
+    const path = join(data!, "models", "tinystories-260k");
+    const config = JSON.parse(readFileSync(join(path, "config.json"), "utf8"));
+    const { model, weights, tokenizer } = await inspect(path);
+    expect(model).toMatchObject({
+      architecture: "LlamaForCausalLM",
+      contextLength: config.max_position_embeddings,
+      keyValueHeads: config.num_key_value_heads,
+      feedForward: config.intermediate_size,
+      tieWordEmbeddings: true,
+    });
+    expect(weights).toMatchObject({ parameters: 260_032, dtypes: { F32: 260_032 } });
+    expect(tokenizer).toMatchObject({ kind: "BPE", vocabSize: 512, beginning: "<s>" });
+  });
+
+  test("describes every folder with a tokenizer", { timeout: 120_000 }, async () => {
+    const root = join(data!, "tokenizers");
+    const folders = readdirSync(root, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "lib")
+      .map((entry) => entry.name);
+    for (const name of folders) {
+      const { tokenizer, model } = await inspect(join(root, name));
+      expect(model).toBeNull();
+      expect(tokenizer!.vocabSize).toBeGreaterThan(1000);
+    }
+  });
+});

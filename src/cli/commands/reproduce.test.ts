@@ -1,0 +1,153 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { defineReproduction } from "../../reproduce/index.ts";
+import { runCommand } from "../testing/run-command.ts";
+
+/** Three systems of the catalogue with small reproductions of their own. */
+vi.mock("../../systems.ts", async (importOriginal) => {
+  const { systems } = await importOriginal<typeof import("../../systems.ts")>();
+  const claim = {
+    text: "Three is more than two.",
+    paper: 3,
+    unit: "apples",
+    direction: "higher",
+    effect: "difference",
+    reproduced: 1,
+    partly: 0,
+  } as const;
+  const small = {
+    dyspec: defineReproduction({
+      system: "dyspec",
+      claims: [{ ...claim, id: "holds" }],
+      async run({ report, seed, progress }) {
+        progress("counting apples");
+        report("holds", { measured: 3 + seed, baseline: 2 });
+      },
+    }),
+    xtr: defineReproduction({
+      system: "xtr",
+      claims: [
+        { ...claim, id: "holds" },
+        { ...claim, id: "needs-data" },
+      ],
+      async run({ report, data }) {
+        report("holds", { measured: 2, baseline: 2 });
+        await data("text/tinyshakespeare.txt");
+      },
+    }),
+    zett: defineReproduction({
+      system: "zett",
+      claims: [{ ...claim, id: "fails" }],
+      async run() {
+        throw new Error("no apples left");
+      },
+    }),
+  };
+  return {
+    systems: systems.map((system) => {
+      const { reproduction: _, ...bare } = system;
+      const own = (small as Record<string, (typeof small)["xtr"]>)[system.slug];
+      return own === undefined
+        ? { ...bare, built: false }
+        : { ...bare, built: true, reproduction: async () => ({ reproduction: own }) };
+    }),
+  };
+});
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "jeton-reproduce-command-"));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const run = (...args: string[]) =>
+  runCommand(["reproduce", ...args], { environment: { JETON_CACHE: folder } });
+
+describe("jeton reproduce", () => {
+  test("prints the paper's number, ours and the verdict", async () => {
+    const { status, stdout, stderr } = await run("dyspec");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^DySpec: DySpec: Faster.*arXiv 2410\.11744/);
+    expect(stdout).toMatch(/holds +3 +3 +2 +apples +reproduced/);
+  });
+
+  test("--json is one document, and the seed arrives", async () => {
+    const { status, stdout, stderr } = await run("dyspec", "--json", "--seed", "4", "--quick");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toMatchObject({
+      system: "dyspec",
+      seed: 4,
+      quick: true,
+      seconds: expect.any(Number),
+      claims: [
+        {
+          id: "holds",
+          text: "Three is more than two.",
+          paper: 3,
+          measured: 7,
+          baseline: 2,
+          unit: "apples",
+          verdict: "reproduced",
+        },
+      ],
+    });
+  });
+
+  test("what is skipped for want of data makes the exit status 1", async () => {
+    const { status, stdout } = await run("xtr");
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/holds .* partly/);
+    expect(stdout).toMatch(/needs-data .* skipped/);
+    expect(stdout).toContain("missing: text/tinyshakespeare.txt, from https://");
+    const json = await run("xtr", "--json");
+    expect(json.status).toBe(1);
+    expect(JSON.parse(json.stdout).skipped.claims).toEqual(["needs-data"]);
+  });
+
+  test("--all goes on after a failure and reports it", async () => {
+    const { status, stdout, stderr } = await run("--all", "--json");
+    expect(status).toBe(1);
+    const documents = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(documents.map(({ system }) => system).sort()).toEqual(["dyspec", "xtr", "zett"]);
+    expect(documents.find(({ system }) => system === "zett").error).toEqual({
+      code: "unexpected",
+      message: "no apples left",
+    });
+    expect(stderr).toBe("error: zett: no apples left\n");
+  });
+
+  test("--record keeps full, complete results only", async () => {
+    vi.spyOn(process, "cwd").mockReturnValue(folder);
+    const { status, stderr } = await run("dyspec", "--record");
+    expect(status).toBe(0);
+    expect(stderr).toContain("dyspec.json");
+    const records = join(folder, "reproductions");
+    expect(JSON.parse(readFileSync(join(records, "dyspec.json"), "utf8")).claims).toHaveLength(1);
+    expect(readFileSync(join(records, "dyspec.svg"), "utf8")).toMatch(/^<svg /);
+    expect((await run("xtr", "--record")).stderr).toContain("not recorded");
+    expect(readdirSync(records).sort()).toEqual(["dyspec.json", "dyspec.svg"]);
+    expect((await run("dyspec", "--record", "--quick")).status).toBe(2);
+    expect(existsSync(join(folder, "reproductions", "xtr.json"))).toBe(false);
+  });
+
+  test.each([
+    [["dispec"], "did you mean dyspec?", "system-unknown"],
+    [["something-else-entirely"], "jeton systems lists them", "system-unknown"],
+    [["lexinvariant"], "not built yet", "system-not-built"],
+    [[], "give --all", "system-missing"],
+    [["dyspec", "--all"], "not both", "system-missing"],
+  ])("%j is bad usage", async (args, message, code) => {
+    const { status, stdout, stderr } = await run(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain(code);
+  });
+});

@@ -1,0 +1,185 @@
+/** `jeton reproduce`: measures what the papers claim. */
+import { join } from "node:path";
+import { createProgressLine } from "../../core/progress.ts";
+import type { Reproduction, ReproductionResult, Verdict } from "../../reproduce/index.ts";
+import { type System, systems } from "../../systems.ts";
+import { type Command, defineCommand, defined, UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import type { Style } from "../terminal/style.ts";
+import { suggest } from "../terminal/suggest.ts";
+
+export const command: Command = defineCommand({
+  name: "reproduce",
+  summary: "measure what a paper claims, beside the paper's number",
+  description:
+    "Measures the claims of published systems at a scale that a laptop can run, against baselines, " +
+    "and says of each: reproduced, partly, or not reproduced. A claim that does not hold stays in " +
+    "the table. Trainings are kept in the cache folder and go on where they were interrupted. The " +
+    "exit status is 0 when everything was measured, whatever the verdicts, and 1 when something " +
+    "failed or was skipped because data is missing.",
+  positionals: [{ name: "system", repeatable: true }],
+  options: {
+    all: { kind: "flag", help: "every system that is built, one after the other" },
+    quick: { kind: "flag", help: "a small run, about half a minute" },
+    seed: { kind: "integer", value: "N", help: "what everything random derives from", default: 0 },
+    fresh: { kind: "flag", help: "train anew: forget what earlier runs left in the cache" },
+    record: {
+      kind: "flag",
+      help: "write SYSTEM.json and SYSTEM.svg into reproductions/ of the current folder",
+    },
+    quiet: { kind: "flag", short: "q", help: "no progress on standard error" },
+  },
+  examples: [
+    {
+      line: "jeton reproduce lexinvariant --quick",
+      shows: "the claims about lexinvariant language models, in half a minute",
+    },
+    {
+      line: "jeton reproduce lexinvariant --json --seed 1",
+      shows: "the full measurement, for programs",
+    },
+  ],
+  async run(context, values, names) {
+    const chosen = chooseSystems(names, values.all);
+    if (values.record && values.quick) {
+      throw new UsageError("record-quick", "--record keeps full runs only: leave --quick out", {
+        found: "--quick",
+      });
+    }
+    let status = 0;
+    for (const system of chosen) {
+      try {
+        const isComplete = await reproduceOne(context, system, values);
+        if (!isComplete) status = 1;
+      } catch (error) {
+        // One failure does not take the others along; a single one is reported as everywhere else.
+        if (chosen.length === 1 || context.signal.aborted) throw error;
+        await reportFailure(context, system, error, values.json);
+        status = 1;
+      }
+    }
+    return status;
+  },
+});
+
+interface ReproduceValues {
+  readonly quick: boolean;
+  readonly seed: number;
+  readonly fresh: boolean;
+  readonly record: boolean;
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/** Runs and reports one system; false when something was skipped. */
+async function reproduceOne(
+  context: CommandContext,
+  system: System,
+  values: ReproduceValues,
+): Promise<boolean> {
+  const { stdout, stderr, signal, environment } = context;
+  const { renderClaims, renderPlot, formatResult, recordResult, runReproduction } = await import(
+    "../../reproduce/index.ts"
+  );
+  const reproduction = (await system.reproduction!()).reproduction;
+  const line = createProgressLine({
+    write: (text) => void stderr.write(text),
+    isTerminal: stderr.isTerminal,
+  });
+  const { result, plot } = await runReproduction(reproduction, {
+    seed: values.seed,
+    quick: values.quick,
+    fresh: values.fresh,
+    signal,
+    environment,
+    ...defined({ onProgress: values.quiet ? undefined : (text: string) => line.show(text) }),
+  }).finally(() => line.clear());
+  const isComplete = result.skipped === undefined;
+  if (values.record && isComplete) {
+    const svg = await (plot === undefined ? renderClaims(result) : renderPlot(plot));
+    const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
+    await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);
+  }
+  if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
+  else
+    await stdout.write(formatForPeople(stdout.style, result, reproduction, formatResult, system));
+  if (values.record && !isComplete) await stderr.write("not recorded: something was skipped\n");
+  return isComplete;
+}
+
+function formatForPeople(
+  style: Style,
+  result: ReproductionResult,
+  reproduction: Reproduction,
+  formatResult: typeof import("../../reproduce/index.ts").formatResult,
+  system: System,
+): string {
+  const colors: Record<Verdict | "skipped", (text: string) => string> = {
+    reproduced: style.green,
+    partly: style.cyan,
+    "not reproduced": style.red,
+    skipped: style.dim,
+  };
+  const source = system.arxiv === undefined ? "" : `, arXiv ${system.arxiv}`;
+  const table = formatResult(result, reproduction.claims, {
+    styleVerdict: (text, verdict) => colors[verdict](text),
+    styleHeading: style.bold,
+  });
+  return `${style.bold(system.name)}: ${system.paper}${source}\n\n${table}`;
+}
+
+/**
+ * The systems that were asked for.
+ *
+ * @throws UsageError `system-missing`, `system-unknown`, `system-not-built`
+ */
+function chooseSystems(names: readonly string[], all: boolean): System[] {
+  const built = systems.filter((system) => system.built);
+  if (all && names.length === 0) return built;
+  const list = built.map(({ slug }) => slug).join(", ");
+  if (all || names.length === 0) {
+    throw new UsageError(
+      "system-missing",
+      all
+        ? "either name systems or give --all, not both"
+        : `name a system, or give --all; these are built: ${list}`,
+      { expected: built.map(({ slug }) => slug) },
+    );
+  }
+  return [...new Set(names)].map((name) => {
+    const system = systems.find(({ slug }) => slug === name);
+    if (system?.built) return system;
+    if (system !== undefined) {
+      throw new UsageError(
+        "system-not-built",
+        `${name} is planned but not built yet; these are built: ${list}`,
+        { found: name, expected: built.map(({ slug }) => slug) },
+      );
+    }
+    const near = suggest(
+      name,
+      systems.map(({ slug }) => slug),
+    );
+    throw new UsageError(
+      "system-unknown",
+      `there is no system ${JSON.stringify(name)}; ` +
+        (near === undefined ? "jeton systems lists them" : `did you mean ${near}?`),
+      { found: name, ...(near !== undefined && { suggestion: near }) },
+    );
+  });
+}
+
+async function reportFailure(
+  { stdout, stderr }: CommandContext,
+  { slug }: System,
+  error: unknown,
+  json: boolean,
+): Promise<void> {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = (error as { code?: unknown } | null)?.code;
+  if (json) {
+    const shown = { code: typeof code === "string" ? code : "unexpected", message };
+    await stdout.write(`${JSON.stringify({ system: slug, error: shown })}\n`);
+  }
+  await stderr.write(`${stderr.style.red("error:")} ${slug}: ${message}\n`);
+}

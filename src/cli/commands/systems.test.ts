@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { type System, systems } from "../../systems.ts";
+import { runCommand } from "../testing/run-command.ts";
+
+describe("the catalogue", () => {
+  test("has 48 systems, each once, with a title and a sentence", () => {
+    expect(systems).toHaveLength(48);
+    expect(new Set(systems.map((system) => system.slug)).size).toBe(48);
+    expect(new Set(systems.map((system) => system.arxiv)).size).toBe(48);
+    for (const system of systems) {
+      expect(system.slug).toMatch(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+      expect(system.sentence).toMatch(/^[A-Z].*\.$/);
+      expect(system.paper).not.toBe("");
+      expect(system.arxiv).toMatch(/^\d{4}\.\d{5}$/);
+    }
+  });
+
+  test("calls built what has a reproduction in its folder, and nothing else", async () => {
+    for (const { slug, area, built, reproduction } of systems) {
+      const file = new URL(`../${area}/${slug}/reproduction.ts`, import.meta.url);
+      expect({ slug, built }).toEqual({ slug, built: existsSync(file) });
+      if (reproduction !== undefined) expect(await reproduction()).toHaveProperty("reproduction");
+    }
+  });
+});
+
+describe("jeton systems", () => {
+  test("--json gives the catalogue as data", async () => {
+    const { status, stdout, stderr } = await runCommand(["systems", "--json"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const listed = JSON.parse(stdout) as System[];
+    expect(listed.map(({ slug, built }) => ({ slug, built }))).toEqual(
+      systems.map(({ slug, built }) => ({ slug, built })),
+    );
+  });
+
+  test("--room shows one room", async () => {
+    const { stdout } = await runCommand(["systems", "--room", "generate"]);
+    const own = systems.filter((system) => system.area === "generate");
+    for (const system of systems) {
+      expect(stdout.includes(` ${system.slug} `)).toBe(own.includes(system));
+    }
+    expect(stdout).toContain(`of ${own.length} built`);
+  });
+
+  test("--built leaves out what is planned", async () => {
+    const { stdout } = await runCommand(["systems", "--built", "--json"]);
+    expect(JSON.parse(stdout)).toHaveLength(systems.filter((system) => system.built).length);
+  });
+
+  test("an unknown room is bad usage", async () => {
+    const { status, stderr } = await runCommand(["systems", "--room", "genrate"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("did you mean generate?");
+  });
+});

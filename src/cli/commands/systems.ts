@@ -1,0 +1,55 @@
+/** `jeton systems`: the catalogue. */
+import { formatTable } from "../../core/table.ts";
+import { systems } from "../../systems.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
+import { suggest } from "../terminal/suggest.ts";
+
+export const command: Command = defineCommand({
+  name: "systems",
+  summary: "list the published systems, and which of them are built",
+  description:
+    "Lists the published systems that jeton sets out to build, area by area, and says which of them " +
+    "are built: those with a reproduction that measures the paper's claim.",
+  positionals: [],
+  options: {
+    area: { kind: "text", value: "AREA", help: "only the systems of one area, e.g. generate" },
+    built: { kind: "flag", help: "only those that are built" },
+  },
+  examples: [
+    { line: "jeton systems --area generate", shows: "the systems that speed generation up" },
+  ],
+  async run({ stdout }, { area, built, json }) {
+    const areas: readonly string[] = [...new Set(systems.map((system) => system.area))];
+    if (area !== undefined && !areas.includes(area)) {
+      const near = suggest(area, areas);
+      throw new UsageError(
+        "area-unknown",
+        `no system belongs to an area ${JSON.stringify(area)}; ` +
+          (near === undefined ? `the areas are ${areas.join(", ")}` : `did you mean ${near}?`),
+        { found: area, expected: areas },
+      );
+    }
+    const chosen = systems.filter(
+      (system) => (area === undefined || system.area === area) && (!built || system.built),
+    );
+    if (json) {
+      const plain = chosen.map(({ reproduction: _, ...system }) => system);
+      await stdout.write(`${JSON.stringify(plain, null, 2)}\n`);
+      return;
+    }
+    const { style } = stdout;
+    const blocks = areas.flatMap((name) => {
+      const own = chosen.filter((system) => system.area === name);
+      if (own.length === 0) return [];
+      const rows = own.map((system) => [
+        system.built ? style.green("built") : style.dim("planned"),
+        system.slug,
+        system.sentence,
+      ]);
+      const columns = [{ title: "" }, { title: "" }, { title: "" }];
+      return [`${style.bold(`${name}/`)}\n${formatTable(columns, rows, { indent: "  " })}\n`];
+    });
+    const count = chosen.filter((system) => system.built).length;
+    await stdout.write(`${[...blocks, `${count} of ${chosen.length} built`].join("\n")}\n`);
+  },
+});

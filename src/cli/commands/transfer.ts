@@ -1,0 +1,234 @@
+/** `jeton transfer`: moves a model to another tokenizer. */
+import type { TransferMethod } from "../../vocabulary/index.ts";
+import {
+  type Command,
+  defineCommand,
+  defined,
+  toOptionName,
+  UsageError,
+  type Values,
+} from "../command.ts";
+import { chooseModel, createStatusLine, locateModel } from "../options/locate.ts";
+
+const options = {
+  model: {
+    kind: "text",
+    short: "m",
+    value: "M",
+    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+  },
+  tokenizer: {
+    kind: "text",
+    short: "t",
+    value: "T",
+    help: "the new tokenizer: a folder, or tokenizer.json",
+  },
+  method: {
+    kind: "text",
+    value: "METHOD",
+    choices: ["random", "overlap", "mean", "wechsel", "trans-tokenization", "zett"],
+    default: "mean",
+    help: "how the rows of new tokens are found",
+  },
+  out: { kind: "text", short: "o", value: "FOLDER", help: "folder of the transferred model" },
+  sourceText: {
+    kind: "text",
+    value: "FILE",
+    help: "sentences in the model's language, one a line (wechsel, trans-tokenization)",
+  },
+  targetText: {
+    kind: "text",
+    value: "FILE",
+    help: "their translations, line by line (wechsel, trans-tokenization)",
+  },
+  directions: {
+    kind: "text",
+    value: "WHICH",
+    choices: ["forward", "both"],
+    help: "whether words are aligned in both directions (trans-tokenization); default: forward",
+  },
+  minCount: {
+    kind: "number",
+    value: "N",
+    minimum: 0,
+    help: "rarer pairs of words are left out (trans-tokenization); default: 10; 2 for a few thousand sentences",
+  },
+  hypernetwork: {
+    kind: "text",
+    value: "FILE",
+    help: "the hypernetwork for the model; with --text it is trained and written there (zett)",
+  },
+  text: {
+    kind: "list",
+    value: "FILE",
+    help: "text to train a hypernetwork on, a paragraph a line (zett)",
+  },
+  steps: {
+    kind: "integer",
+    value: "N",
+    minimum: 1,
+    help: "steps of training a hypernetwork (zett); default: 300",
+  },
+  dtype: {
+    kind: "text",
+    value: "TYPE",
+    choices: ["F32", "F16", "BF16"],
+    help: "how the new tables are stored; default: as the old ones",
+  },
+  seed: { kind: "integer", value: "N", default: 0, help: "of rows that are drawn" },
+} as const;
+
+export const command: Command = defineCommand({
+  name: "transfer",
+  summary: "move a model to another tokenizer",
+  description:
+    "Gives a model another vocabulary and writes it as an ordinary checkpoint folder: the body stays " +
+    "as it is, the rows of the new tokens are predicted. random, overlap (shared tokens keep their " +
+    "rows) and mean (of the old tokens that spell the new one) need nothing else; wechsel and " +
+    "trans-tokenization learn from parallel text which tokens mean the same; zett trains a " +
+    "hypernetwork once for a model, which then serves every tokenizer.",
+  positionals: [],
+  options,
+  examples: [
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer -o moved",
+      shows: "the model under another tokenizer; jeton run --model moved lets it speak",
+    },
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer german --method trans-tokenization --source-text train.en --target-text train.de -o german-model",
+      shows: "an English model whose new German tokens start from what they translate to",
+    },
+    {
+      line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer --method zett --text prose.txt --hypernetwork hypernetwork.safetensors -o moved",
+      shows:
+        "a hypernetwork trained for the model; without --text the next transfer takes it as it is",
+    },
+  ],
+  async run(context, values) {
+    const { tokenizer, out } = values;
+    if (tokenizer === undefined || out === undefined) {
+      const missing = tokenizer === undefined ? "tokenizer" : "out";
+      throw new UsageError("option-missing", `jeton transfer needs --${missing}`, {
+        option: missing,
+      });
+    }
+    checkMethod(values);
+    const name = chooseModel(values.model);
+    const makeMethod = chooseMethod(values, context.signal);
+    const model = await locateModel(context, name);
+    const { transfer } = await import("../../vocabulary/index.ts");
+    const line = createStatusLine(context);
+    try {
+      // Made when the model and both tokenizers are there: training a hypernetwork takes minutes.
+      const method: TransferMethod = {
+        name: values.method,
+        predict: async (task) => {
+          const made = await makeMethod(model, (stage) => line.show(stage));
+          return made.predict(task);
+        },
+      };
+      const result = await transfer(model, tokenizer, method, {
+        out,
+        seed: values.seed,
+        ...defined({ dtype: values.dtype }),
+        signal: context.signal,
+        onProgress: (stage, done, total) =>
+          line.show(total === undefined ? stage : `${stage} ${done}/${total}`),
+      });
+      line.clear();
+      const { stdout } = context;
+      if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
+      else await stdout.write(`${result.folder}\n`);
+    } finally {
+      line.clear();
+    }
+  },
+});
+
+const parallelMethods: readonly string[] = ["wechsel", "trans-tokenization"];
+
+/** The methods that read an option. */
+const methodsOf = {
+  sourceText: parallelMethods,
+  targetText: parallelMethods,
+  directions: ["trans-tokenization"],
+  minCount: ["trans-tokenization"],
+  hypernetwork: ["zett"],
+  text: ["zett"],
+  steps: ["zett"],
+} satisfies { [K in keyof Values<typeof options>]?: readonly string[] };
+
+/** Options that the chosen method would silently leave aside are mistakes. */
+function checkMethod(values: Values<typeof options>): void {
+  const { method, text, steps } = values;
+  for (const [key, methods] of Object.entries(methodsOf)) {
+    const value = values[key as keyof typeof methodsOf];
+    const isGiven = typeof value === "object" ? value.length > 0 : value !== undefined;
+    if (isGiven && !methods.includes(method)) refuse(key, `for --method ${method}`);
+  }
+  if (steps !== undefined && text.length === 0) refuse("steps", "without --text to train on");
+}
+
+function refuse(key: string, where: string): never {
+  const option = `--${toOptionName(key)}`;
+  throw new UsageError("option-misplaced", `${option} means nothing ${where}`, { option });
+}
+
+type MakeMethod = (model: string, progress: (stage: string) => void) => Promise<TransferMethod>;
+
+/** Checks the options of the method now; the method itself is made when everything else is there. */
+function chooseMethod(values: Values<typeof options>, signal: AbortSignal): MakeMethod {
+  const { method, sourceText, targetText } = values;
+  const load = (): Promise<typeof import("../../vocabulary/index.ts")> =>
+    import("../../vocabulary/index.ts");
+  switch (method) {
+    case "random":
+      return async () => (await load()).randomRows();
+    case "overlap":
+      return async () => (await load()).lexicalOverlap();
+    case "mean":
+      return async () => (await load()).meanOfSubtokens();
+    case "wechsel":
+    case "trans-tokenization": {
+      if (sourceText === undefined || targetText === undefined) {
+        throw new UsageError(
+          "option-missing",
+          `${method} learns from parallel text: give --source-text and --target-text`,
+          { option: sourceText === undefined ? "source-text" : "target-text" },
+        );
+      }
+      return async () => {
+        const { nearestTokens, readParallelText, transTokenization } = await load();
+        const pairs = await readParallelText(sourceText, targetText);
+        if (method === "wechsel") return nearestTokens({ pairs });
+        const { directions, minCount } = values;
+        return transTokenization({ pairs, ...defined({ directions, minCount }) });
+      };
+    }
+    case "zett": {
+      const { hypernetwork, text, steps, seed } = values;
+      if (hypernetwork === undefined) {
+        throw new UsageError(
+          "option-missing",
+          "zett needs --hypernetwork: a file to read, or with --text one to write",
+          { option: "hypernetwork" },
+        );
+      }
+      return async (model, progress) => {
+        const { readHypernetwork, readTexts, trainHypernetwork, writeHypernetwork, zett } =
+          await load();
+        if (text.length === 0) return zett(await readHypernetwork(hypernetwork));
+        const trained = await trainHypernetwork(model, {
+          texts: await readTexts(text),
+          seed,
+          ...defined({ steps }),
+          signal,
+          onProgress: (_, done, total, loss) =>
+            progress(`training a hypernetwork, step ${done}/${total}, loss ${loss.toFixed(3)}`),
+        });
+        await writeHypernetwork(hypernetwork, trained);
+        return zett(trained);
+      };
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/** Reads a command line by the declaration of a command. */
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { type Command, type Option, type Options, toOptionName, UsageError } from "../command.ts";
+import { suggest } from "../terminal/suggest.ts";
+
+/** Options of every command. */
+export const commonOptions = {
+  json: { kind: "flag", help: "one JSON document on standard output, and nothing else there" },
+  help: { kind: "flag", short: "h", help: "show this help" },
+} as const;
+
+/** A command line as read: a value, its default or undefined for every option of the command. */
+export interface ParsedArguments {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly positionals: readonly string[];
+}
+
+/**
+ * Reads the arguments after the command.
+ *
+ * @throws UsageError `option-unknown`, `option-value-missing`, `option-value-unexpected`,
+ * `option-value-invalid`, `option-repeated`, `argument-missing`, `argument-unexpected`.
+ */
+export function parseArguments(command: Command, args: readonly string[]): ParsedArguments {
+  const options: Options = { ...command.options, ...commonOptions };
+  const byName = new Map<string, { key: string; option: Option }>();
+  const config: NonNullable<ParseArgsConfig["options"]> = {};
+  for (const [key, option] of Object.entries(options)) {
+    const name = toOptionName(key);
+    byName.set(name, { key, option });
+    config[name] = {
+      type: option.kind === "flag" ? "boolean" : "string",
+      multiple: true,
+      ...(option.short !== undefined && { short: option.short }),
+    };
+  }
+  // Not strict: the messages about mistakes are ours.
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: config,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+
+  const values: Record<string, unknown> = {};
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const known = byName.get(token.name);
+    if (known === undefined) throw unknownOption(command, token.rawName, [...byName.keys()]);
+    const { key, option } = known;
+    if (option.kind === "flag") {
+      if (token.value !== undefined) {
+        throw new UsageError("option-value-unexpected", `${token.rawName} takes no value`, {
+          option: token.name,
+          found: token.value,
+        });
+      }
+      values[key] = true;
+      continue;
+    }
+    const value = readValue(option, token.rawName, token.value, token.inlineValue === true);
+    if (option.kind === "list") {
+      values[key] = [...((values[key] as string[] | undefined) ?? []), value];
+    } else if (key in values) {
+      throw new UsageError("option-repeated", `${token.rawName} is given twice`, {
+        option: token.name,
+      });
+    } else {
+      values[key] = value;
+    }
+  }
+  for (const [key, option] of Object.entries(options)) {
+    if (key in values) continue;
+    if (option.kind === "flag") values[key] = false;
+    else if (option.kind === "list") values[key] = [];
+    else values[key] = option.default;
+  }
+  // Who asks for help need not have everything else right.
+  if (values["help"] !== true) checkPositionals(command, positionals);
+  return { values, positionals };
+}
+
+function readValue(
+  option: Exclude<Option, { kind: "flag" }>,
+  written: string,
+  value: string | undefined,
+  isInline: boolean,
+): string | number {
+  const isNumber = option.kind === "number" || option.kind === "integer";
+  // `--stop --json` is a forgotten value, not the value `--json`; `--stop=--json` says the other.
+  const looksLikeOption =
+    value !== undefined &&
+    !isInline &&
+    value.length > 1 &&
+    value.startsWith("-") &&
+    !(isNumber && /^-[.\d]/.test(value));
+  if (value === undefined || looksLikeOption) {
+    const hint = looksLikeOption ? `; write ${written}=${value} if that is the value` : "";
+    throw new UsageError(
+      "option-value-missing",
+      `${written} needs a value: ${written} ${option.value}${hint}`,
+      { option: written, expected: option.value },
+    );
+  }
+  if (isNumber) return readNumber(option, written, value);
+  if (option.kind === "list" && value === "") {
+    throw new UsageError("option-value-invalid", `${written} must not be empty`, {
+      option: written,
+      found: value,
+      expected: option.value,
+    });
+  }
+  const choices = option.kind === "text" ? option.choices : undefined;
+  if (choices !== undefined && !choices.includes(value)) {
+    const near = suggest(value, choices);
+    throw new UsageError(
+      "option-value-invalid",
+      `${written} must be one of ${choices.join(", ")}, not ${JSON.stringify(value)}` +
+        (near === undefined ? "" : `; did you mean ${near}?`),
+      { option: written, found: value, expected: choices },
+    );
+  }
+  return value;
+}
+
+function readNumber(
+  option: Extract<Option, { value: string; kind: "number" | "integer" }>,
+  written: string,
+  value: string,
+): number {
+  const isInteger = option.kind === "integer";
+  const { min = isInteger ? 0 : undefined, max, exclusiveMin = false } = option;
+  const number = value.trim() === "" ? Number.NaN : Number(value);
+  const isValid =
+    (isInteger ? Number.isSafeInteger(number) : Number.isFinite(number)) &&
+    (min === undefined || (exclusiveMin ? number > min : number >= min)) &&
+    (max === undefined || number <= max);
+  if (isValid) return number;
+  const bounds = [
+    min === undefined ? "" : exclusiveMin ? `above ${min}` : `at least ${min}`,
+    max === undefined ? "" : `at most ${max}`,
+  ].filter((bound) => bound !== "");
+  const expected = [isInteger ? "an integer" : "a number", bounds.join(" and ")]
+    .filter((part) => part !== "")
+    .join(" ");
+  throw new UsageError(
+    "option-value-invalid",
+    `${written} must be ${expected}, not ${JSON.stringify(value)}`,
+    { option: written, found: value, expected },
+  );
+}
+
+function unknownOption(command: Command, written: string, names: readonly string[]): UsageError {
+  const isLong = written.startsWith("--");
+  const near = isLong ? suggest(written.slice(2), names) : undefined;
+  return new UsageError(
+    "option-unknown",
+    `jeton ${command.name} has no option ${written}` +
+      (near === undefined ? "" : `; did you mean --${near}?`),
+    { option: written, ...(near !== undefined && { suggestion: `--${near}` }) },
+  );
+}
+
+function checkPositionals(command: Command, found: readonly string[]): void {
+  const { positionals } = command;
+  const missing = positionals.find((positional, at) => positional.required && at >= found.length);
+  if (missing !== undefined) {
+    throw new UsageError("argument-missing", `jeton ${command.name} needs ${missing.name}`, {
+      expected: missing.name,
+    });
+  }
+  if (found.length <= positionals.length || positionals.at(-1)?.repeatable === true) return;
+  const extra = found[positionals.length]!;
+  throw new UsageError(
+    "argument-unexpected",
+    `jeton ${command.name} does not expect ${JSON.stringify(extra)}` +
+      (positionals.length > 0 ? "; a text of several words needs quotes around it" : ""),
+    { found: extra },
+  );
+}

@@ -1,0 +1,79 @@
+/** Generating for a command: from options and a prompt to tokens, and what to say about it afterwards. */
+import { formatBytes, formatRate } from "../../core/progress.ts";
+import type {
+  GeneratedToken,
+  GenerateOptions,
+  GenerateResult,
+  Prompt,
+} from "../../generate/types.ts";
+import type { LoadedModel, ModelMemory } from "../../model/types.ts";
+import type { ChatMessage } from "../../tokenizer/index.ts";
+import { defined } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+
+/** What is generated, and for whom. */
+export interface Generation {
+  readonly context: CommandContext;
+  readonly model: LoadedModel;
+  readonly prompt: Prompt;
+  readonly options: GenerateOptions;
+}
+
+/** A conversation as ids, as the model's chat template writes it; the text brings its special tokens. */
+export async function encodeMessages(
+  { tokenizer }: LoadedModel,
+  messages: readonly ChatMessage[],
+): Promise<Int32Array> {
+  const { renderChat } = await import("../../tokenizer/index.ts");
+  return tokenizer.encodeIds(renderChat(tokenizer, messages), {
+    addSpecialTokens: false,
+    applyLimits: false,
+  });
+}
+
+/** Generates to the end, handing every token over as it comes. */
+export async function generateText(
+  { context, model, prompt, options }: Generation,
+  handlers: {
+    onToken: (token: GeneratedToken) => Promise<void> | void;
+    onPrefill?: NonNullable<GenerateOptions["onPrefill"]>;
+  },
+): Promise<GenerateResult> {
+  const { generate } = await import("../../generate/index.ts");
+  const tokens = generate(model, prompt, {
+    signal: context.signal,
+    ...options,
+    ...defined({ onPrefill: handlers.onPrefill }),
+  });
+  for (;;) {
+    const next = await tokens.next();
+    if (next.done === true) return next.value;
+    await handlers.onToken(next.value);
+  }
+}
+
+/** Things a second, or null where no time passed. */
+export function rate(count: number, seconds: number): number | null {
+  return seconds > 0 ? count / seconds : null;
+}
+
+/** One line about speed and memory. */
+export function describeRates(result: GenerateResult, memory: ModelMemory): string {
+  const { promptTokens, reusedTokens, ids, prefillSeconds, decodeSeconds } = result;
+  const read = promptTokens - reusedTokens;
+  const promptRate = rate(read, prefillSeconds);
+  const decodeRate = rate(ids.length, decodeSeconds);
+  const parts = [
+    `prompt ${promptTokens} tokens` +
+      (reusedTokens > 0 ? ` (${reusedTokens} from the cache)` : "") +
+      (promptRate === null ? "" : ` at ${formatRate(promptRate)}/s`),
+    `generated ${ids.length}${decodeRate === null ? "" : ` at ${formatRate(decodeRate)}/s`}`,
+    describeMemory(memory),
+  ];
+  return parts.join("; ");
+}
+
+/** One line about memory. */
+export function describeMemory({ resident, weights, cache }: ModelMemory): string {
+  return `${formatBytes(resident)} resident (weights ${formatBytes(weights)}, cache ${formatBytes(cache)})`;
+}

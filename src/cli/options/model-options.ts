@@ -1,0 +1,81 @@
+/** Options of every command that loads a model, and the loading. */
+import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
+import { defined, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
+
+export const modelOptions = {
+  model: {
+    kind: "text",
+    short: "m",
+    value: "M",
+    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+  },
+  format: {
+    kind: "text",
+    value: "FORMAT",
+    choices: ["f32", "int8", "int8-channel", "int4"],
+    help: "how weights are held in memory; jeton inspect states the default",
+  },
+  threads: {
+    kind: "integer",
+    value: "N",
+    minimum: 1,
+    help: "threads of one forward pass; default: the number of cores, at most 8",
+  },
+  context: {
+    kind: "integer",
+    value: "TOKENS",
+    minimum: 1,
+    help: "longest sequence, prompt and answer together; default: what the model allows",
+  },
+} as const;
+
+const stages = { download: "downloading", pack: "packing weights", load: "loading" } as const;
+
+type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
+
+export interface UseModelOptions {
+  /** Sequences that may be open at once. Default: the library's. */
+  readonly slots?: number;
+  /** See `LoadModelOptions.batchInvariant`. */
+  readonly batchInvariant?: boolean;
+}
+
+/** Loads the model, hands it to `use`, and closes it whatever happens. */
+export async function withModel<T>(
+  context: CommandContext,
+  values: Pick<Values<typeof modelOptions>, "model" | "format" | "threads" | "context">,
+  options: UseModelOptions,
+  use: (model: LoadedModel) => Promise<T>,
+): Promise<T> {
+  const name = chooseModel(values.model);
+  await locateModel(context, name);
+  const { loadModel } = await import("../../model/index.ts");
+  const line = createStatusLine(context);
+  let model: LoadedModel;
+  try {
+    model = await loadModel(name, {
+      ...defined({
+        format: values.format,
+        threads: values.threads,
+        contextLength: values.context,
+        slots: options.slots,
+        batchInvariant: options.batchInvariant,
+      }),
+      signal: context.signal,
+      onProgress: ({ stage, done, total }: LoadProgress) => {
+        const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
+        line.show(`${stages[stage]}${percent}`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+  try {
+    context.signal.throwIfAborted();
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}

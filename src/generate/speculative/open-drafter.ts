@@ -1,0 +1,139 @@
+/**
+ * Drafters by name, as commands and servers ask for them.
+ */
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { singleWeightsName } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { createAdedDrafter } from "../aded/index.ts";
+import { createDyspecDrafter } from "../dyspec/index.ts";
+import { createLookahead } from "../lookahead/index.ts";
+import { createTokenRecycling } from "../token-recycling/index.ts";
+import { createAutoDrafter } from "./auto.ts";
+import { createDraftModelDrafter } from "./draft-model.ts";
+import type { Drafter } from "./drafter.ts";
+import { type DrafterName, drafterNames } from "./drafter-names.ts";
+import { createPromptLookup } from "./prompt-lookup.ts";
+
+export interface OpenDrafterOptions {
+  /**
+   * The smaller model of `dyspec` and `draft-model`, which `auto` uses too: an open one, which stays
+   * the caller's, or a folder or hub name, opened now and closed with the drafter. Default: a folder
+   * beside the model's own with `-draft` at its end, where there is one.
+   */
+  draftModel?: string | LoadedModel;
+  signal?: AbortSignal;
+}
+
+/**
+ * Opens a drafter for a model. It learns from every request that uses it.
+ *
+ * @example
+ * const drafter = await openDrafter("auto", model);
+ * const { text, drafting } = await complete(model, prompt, { drafter });
+ *
+ * @throws JetonError `drafter-unknown`, `draft-model-missing`, `draft-model-vocabulary`, and those of
+ *   `loadModel`
+ */
+export async function openDrafter(
+  name: DrafterName,
+  model: LoadedModel,
+  options: OpenDrafterOptions = {},
+): Promise<Drafter> {
+  if (!drafterNames.includes(name)) {
+    throw new JetonError(`${name} is no drafter, expected one of ${drafterNames.join(", ")}`, {
+      code: "drafter-unknown",
+      details: { name, expected: drafterNames },
+    });
+  }
+  switch (name) {
+    case "prompt-lookup":
+      return createPromptLookup();
+    case "token-recycling":
+      return createTokenRecycling(model);
+    case "lookahead":
+      return createLookahead(model);
+    case "aded":
+      return createAdedDrafter(model);
+    case "dyspec":
+    case "draft-model": {
+      const draft = await openDraft(model, options);
+      if (!draft) {
+        throw new JetonError(`${name} needs a draft model: a smaller one with the same tokenizer`, {
+          code: "draft-model-missing",
+          details: { drafter: name },
+        });
+      }
+      return withDraft(draft, () =>
+        name === "dyspec"
+          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true })
+          : createDraftModelDrafter(model, draft.model),
+      );
+    }
+    case "auto": {
+      const members = [createPromptLookup(), createLookahead(model), createTokenRecycling(model)];
+      const draft = await openDraft(model, options);
+      if (!draft) return createAutoDrafter(members);
+      return withDraft(draft, () =>
+        createAutoDrafter([
+          ...members,
+          // What it chooses depends on the time that things take. Text must not: no draws.
+          createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" }),
+        ]),
+      );
+    }
+  }
+}
+
+/** Drafts whose weights take at most this many bytes run on the calling thread: asking a worker costs as much. */
+const inlineBytes = 8_000_000;
+
+interface Draft {
+  readonly model: LoadedModel;
+  /** True where it was opened here. */
+  readonly isOwned: boolean;
+}
+
+async function openDraft(
+  model: LoadedModel,
+  { draftModel, signal }: OpenDrafterOptions,
+): Promise<Draft | undefined> {
+  if (typeof draftModel === "object") return { model: draftModel, isOwned: false };
+  const name = draftModel ?? siblingOf(model);
+  if (name === undefined) return undefined;
+  const weights = await stat(join(name, singleWeightsName)).catch(() => undefined);
+  const draft = await loadModel(name, {
+    slots: model.slots,
+    threads: model.threads,
+    ...(weights && weights.size <= inlineBytes && { inline: true, threads: 1 }),
+    ...(signal && { signal }),
+  });
+  return { model: draft, isOwned: true };
+}
+
+/** The folder of a draft that belongs to a model, where there is one. */
+function siblingOf({ folder }: LoadedModel): string | undefined {
+  if (folder === "") return undefined;
+  const sibling = `${folder.replace(/[\\/]+$/, "")}-draft`;
+  return existsSync(join(sibling, "config.json")) ? sibling : undefined;
+}
+
+/** A drafter over a draft: one that was opened here ends with it. */
+async function withDraft({ model, isOwned }: Draft, create: () => Drafter): Promise<Drafter> {
+  try {
+    const drafter = create();
+    if (!isOwned) return drafter;
+    return {
+      ...drafter,
+      async close() {
+        await drafter.close();
+        await model.close();
+      },
+    };
+  } catch (error) {
+    if (isOwned) await model.close();
+    throw error;
+  }
+}

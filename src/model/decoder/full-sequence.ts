@@ -1,0 +1,148 @@
+/**
+ * A decoder over whole sequences that attend to themselves, without a cache: what training runs, and
+ * whoever reads a text once from beginning to end.
+ */
+import {
+  add,
+  and,
+  broadcastTo,
+  causalMask,
+  concat,
+  equal,
+  float32,
+  matmul,
+  multiply,
+  or,
+  range,
+  reshape,
+  scoped,
+  softmax,
+  type Tensor,
+  type TensorType,
+  type TensorValue,
+  tanh,
+  where,
+} from "../../tensor/index.ts";
+import type { Attention } from "../layers/attention.ts";
+import { ropeFrequencies } from "../layers/rope.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
+import type { DecoderConfig } from "./config.ts";
+import { decoderLayer, type LayerInputs } from "./decoder.ts";
+
+/** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that `decodeFullSequence` reads. */
+export function rotationTypes(config: DecoderConfig): Record<string, TensorType> {
+  const types: Record<string, TensorType> = {};
+  for (const [index, rope] of config.ropes.entries()) {
+    types[`rope.${index}.cos`] = float32(["positions", rope.rotaryDim / 2]);
+    types[`rope.${index}.sin`] = float32(["positions", rope.rotaryDim / 2]);
+  }
+  return types;
+}
+
+/**
+ * Values of these inputs for sequences of up to `length` tokens; scalings that depend on a length use
+ * this one.
+ */
+export function rotationTables(config: DecoderConfig, length: number): Record<string, TensorValue> {
+  const tables: Record<string, TensorValue> = {};
+  for (const [index, rope] of config.ropes.entries()) {
+    const { frequencies, factor } = ropeFrequencies(rope, length);
+    const half = frequencies.length;
+    const shape = [length, half];
+    const cos = new Float32Array(length * half);
+    const sin = new Float32Array(length * half);
+    for (let position = 0; position < length; position++) {
+      for (let pair = 0; pair < half; pair++) {
+        const angle = position * frequencies[pair]!;
+        cos[position * half + pair] = factor * Math.cos(angle);
+        sin[position * half + pair] = factor * Math.sin(angle);
+      }
+    }
+    tables[`rope.${index}.cos`] = { dtype: "float32", shape, data: cos };
+    tables[`rope.${index}.sin`] = { dtype: "float32", shape, data: sin };
+  }
+  return tables;
+}
+
+export interface DecodeFullSequenceOptions {
+  /**
+   * Number of each token's document, int32 `[batch, time]`: tokens see only their own document, and
+   * those of `everyDocument`. Default: one document.
+   */
+  segments?: Tensor;
+}
+
+/** A document that all others see. */
+export const everyDocument = -1;
+
+/**
+ * All layers over whole sequences.
+ *
+ * @param x embeddings `[batch, time, width]`
+ * @param input the inputs of `rotationTypes`, by name
+ * @returns hidden states `[batch, time, width]` before the final norm
+ */
+export function decodeFullSequence(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  x: Tensor,
+  input: Readonly<Record<string, Tensor>>,
+  options: DecodeFullSequenceOptions = {},
+): Tensor {
+  const [batch, time] = x.shape as [Tensor["shape"][number], Tensor["shape"][number]];
+  const shared: LayerInputs = {
+    rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
+    rotations: config.ropes.map((_, index) => ({
+      cos: input[`rope.${index}.cos`]!,
+      sin: input[`rope.${index}.sin`]!,
+    })),
+    // Nothing is cached: `attendFullSequence` never looks at the past.
+    past: () => ({ key: x, value: x }),
+    masks: maskMaker(config, [batch, time], options.segments),
+  };
+  for (const index of config.layers.keys()) {
+    x = scoped(`layers.${index}`, () =>
+      decoderLayer(config, weights, x, index, shared, attendFullSequence),
+    ).x;
+  }
+  return x;
+}
+
+/** Exact attention of a sequence to itself. */
+export const attendFullSequence: Attention = ({ query, key, value, newMask, scale, cap }) => {
+  const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
+  const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
+  return { output: matmul(softmax(scores), value) };
+};
+
+/** Masks by window, made once: `[batch or 1, 1, group * time, time]`, 0 or -infinity. */
+function maskMaker(
+  config: DecoderConfig,
+  [batch, time]: readonly [Tensor["shape"][number], Tensor["shape"][number]],
+  segments: Tensor | undefined,
+): LayerInputs["masks"] {
+  const group = config.numAttentionHeads / config.numKeyValueHeads;
+  const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
+  return (window) => {
+    let masks = made.get(window);
+    if (!masks) {
+      let seen = reshape(causalMask(time, time, window === undefined ? {} : { window }), [
+        1,
+        1,
+        time,
+        time,
+      ]);
+      if (segments) {
+        const own = reshape(segments, [batch, 1, time, 1]);
+        const others = reshape(segments, [batch, 1, 1, time]);
+        seen = and(seen, or(equal(own, others), equal(others, everyDocument)));
+      }
+      const mask = where(seen, 0, Number.NEGATIVE_INFINITY);
+      // Rows of the query heads that share a kv head follow each other.
+      const fresh = group === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
+      masks = { past: fresh, fresh };
+      made.set(window, masks);
+    }
+    return masks;
+  };
+}

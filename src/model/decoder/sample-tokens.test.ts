@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { compile, float32, max, type Program, trace } from "../../tensor/index.ts";
+import { sampleColumns, sampleTokens } from "./sample-tokens.ts";
+
+const rows = 4;
+/** One block, a whole number of blocks, and a rest. */
+const vocabularies = [7, 512, 700];
+
+const programs: Map<number, Program<"logits" | "draws", "ids">> = new Map();
+beforeAll(async () => {
+  for (const vocabulary of vocabularies) {
+    const graph = trace(
+      { logits: float32(["rows", vocabulary]), draws: float32(["rows", sampleColumns]) },
+      ({ logits, draws }) => {
+        const largest = max(logits, { axes: [1], keepAxes: true });
+        return { ids: sampleTokens(logits, { largest, draws }) };
+      },
+    );
+    programs.set(vocabulary, await compile(graph, { inline: true, threads: 1 }));
+  }
+});
+afterAll(async () => {
+  for (const program of programs.values()) await program.release();
+});
+
+/** Where a token's share of the law, cut at min-p, begins and ends; ids ascending. */
+function share(
+  logits: Float32Array,
+  id: number,
+  { temperature, minP }: { temperature: number; minP: number },
+): { from: number; to: number } {
+  const largest = Math.max(...logits);
+  const masses = Array.from(logits, (logit) => Math.exp((logit - largest) / temperature));
+  const kept = masses.map((mass) => (mass < minP ? 0 : mass));
+  const sumTo = (end: number): number => kept.slice(0, end).reduce((a, b) => a + b, 0);
+  const total = sumTo(kept.length);
+  return { from: sumTo(id) / total, to: sumTo(id + 1) / total };
+}
+
+test("drawn is the token at which the exact distribution passes the draw", async () => {
+  const logit = fc.oneof(fc.float({ min: -30, max: 30, noNaN: true }), fc.constant(-Infinity));
+  const uniform = fc.oneof(
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    fc.constantFrom(0, 1 - 2 ** -53),
+  );
+  const cases = fc.constantFrom(...vocabularies).chain((vocabulary) =>
+    fc.record({
+      vocabulary: fc.constant(vocabulary),
+      logits: fc
+        .array(logit, { minLength: rows * vocabulary, maxLength: rows * vocabulary })
+        .filter((values) => values.some(Number.isFinite)),
+      uniform: fc.array(uniform, { minLength: rows, maxLength: rows }),
+      temperature: fc.constantFrom(0.1, 0.8, 1, 5),
+      minP: fc.constantFrom(0, 0.05, 1),
+    }),
+  );
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ vocabulary, logits, uniform, temperature, minP }) => {
+      const data = Float32Array.from(logits);
+      // Every row has a token that is possible.
+      for (let row = 0; row < rows; row++) data[row * vocabulary + (row % vocabulary)] = 25;
+      const draws = uniform.flatMap((draw) => [draw, 1 / temperature, Math.log(minP), 0]);
+      const { ids } = await programs.get(vocabulary)!.run({
+        logits: { data, shape: [rows, vocabulary] },
+        draws: { data: Float32Array.from(draws), shape: [rows, sampleColumns] },
+      });
+      for (let row = 0; row < rows; row++) {
+        const id = ids.data[row] as number;
+        const own = data.subarray(row * vocabulary, (row + 1) * vocabulary);
+        const { from, to } = share(own, id, { temperature, minP });
+        expect(to).toBeGreaterThan(from);
+        expect(uniform[row]).toBeGreaterThan(from - 1e-5);
+        expect(uniform[row]).toBeLessThan(to + 1e-5);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});

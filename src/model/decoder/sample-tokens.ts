@@ -1,0 +1,105 @@
+/** What samplers need of a row of logits, found inside the graph, so that whole rows need not leave it. */
+import {
+  add,
+  cast,
+  cumulativeSum,
+  exp,
+  gather,
+  gatherElements,
+  less,
+  lessOrEqual,
+  maximum,
+  minimum,
+  multiply,
+  pad,
+  range,
+  reshape,
+  slice,
+  subtract,
+  sum,
+  type Tensor,
+  where,
+} from "../../tensor/index.ts";
+
+/** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
+export const sampleColumns = 4;
+
+/** One of the numbers of every row's draw, `[rows, 1]`. */
+function sampleColumn(draws: Tensor, at: number): Tensor {
+  return slice(draws, { axis: 1, start: at, end: at + 1 });
+}
+
+/** Tokens are counted block by block: a running sum over a whole vocabulary would not be parallel. */
+const block = 256;
+
+/**
+ * The token of each row at which the cumulative distribution, in ascending order of ids, passes its
+ * draw.
+ *
+ * Exponentials are float32: a token differs from that of exact sums where the draw lies within about
+ * 1e-7 of a boundary.
+ *
+ * @param logits `[rows, vocabulary]`
+ * @param largest `[rows, 1]`, the largest logit of each row
+ * @param draws `[rows, drawWidth]`
+ * @returns int32 `[rows]`
+ */
+export function sampleTokens(
+  logits: Tensor,
+  { largest, draws }: { readonly largest: Tensor; readonly draws: Tensor },
+): Tensor {
+  const [rows, vocabulary] = logits.shape as [string, number];
+  const column = (at: number): Tensor => sampleColumn(draws, at);
+  const scaled = multiply(subtract(logits, largest), column(1));
+  const kept = where(less(scaled, column(2)), 0, exp(scaled));
+  const blocks = Math.ceil(vocabulary / block);
+  const inBlocks = reshape(pad(kept, { axis: 1, after: blocks * block - vocabulary }), [
+    rows,
+    blocks,
+    block,
+  ]);
+  const ends = cumulativeSum(cast(sum(inBlocks, { axes: [2] }), "float64"), 1);
+  const whole = slice(ends, { axis: 1, start: blocks - 1, end: blocks });
+  // Below the end by more than sums are exact, so that the token found is one that has some mass.
+  const aim = multiply(whole, minimum(cast(column(0), "float64"), 1 - 1e-9));
+  const passed = sum(cast(lessOrEqual(ends, aim), "int32"), { axes: [1], keepAxes: true });
+  const first = multiply(reshape(range(rows), [rows, 1]), blocks);
+  const chosen = reshape(add(first, passed), [rows]);
+  const inside = gather(reshape(inBlocks, [-1, block]), chosen);
+  const within = cumulativeSum(cast(inside, "float64"), 1);
+  const total = slice(within, { axis: 1, start: block - 1, end: block });
+  const rest = subtract(aim, subtract(gatherElements(ends, passed, 1), total));
+  const goal = maximum(minimum(rest, multiply(total, 1 - 1e-9)), 0);
+  const steps = sum(cast(lessOrEqual(within, goal), "int32"), { axes: [1] });
+  return add(multiply(reshape(passed, [rows]), block), steps);
+}
+
+/**
+ * Mass of each row at its temperature, and in how many rows the most probable tokens hold less of it than
+ * top-p asks for: there a nucleus reaches beyond them.
+ *
+ * @param logits `[rows, vocabulary]`
+ * @param top the most probable tokens' logits `[rows, k]`
+ * @param largest `[rows, 1]`, the largest logit of each row
+ * @param draws `[rows, drawWidth]`
+ * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature); `missing`, an
+ *   int32 scalar
+ */
+export function nucleusMass(
+  logits: Tensor,
+  {
+    top,
+    largest,
+    draws,
+  }: { readonly top: Tensor; readonly largest: Tensor; readonly draws: Tensor },
+): { readonly mass: Tensor; readonly missing: Tensor } {
+  const scale = sampleColumn(draws, 1);
+  const massOf = (values: Tensor): Tensor =>
+    sum(exp(multiply(subtract(values, largest), scale)), { axes: [1], keepAxes: true });
+  const mass = massOf(logits);
+  const isShort = less(massOf(top), multiply(mass, sampleColumn(draws, 3)));
+  return {
+    mass: reshape(mass, [logits.shape[0]!]),
+    missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Which tensors of a checkpoint are the decoder's, whatever stands before their names.
+ *
+ * A language model saved by itself has `model.layers.0…` and `lm_head.weight`. Within a model of several
+ * modalities the same tensors are `language_model.model.layers.0…` or `model.language_model.layers.0…`,
+ * and a model saved without its head leaves the `model.` out.
+ */
+import type { Checkpoint } from "../../checkpoint/index.ts";
+import { decoderNames } from "./decoder.ts";
+
+/**
+ * The name under which each tensor of the decoder is stored, by the decoder's own name for it. Undefined
+ * where the two are the same, or where it is not clear which table of embeddings is the decoder's.
+ */
+export function storedNames(stored: Iterable<string>): ReadonlyMap<string, string> | undefined {
+  const names = [...stored];
+  const table = decoderNames.embedding.slice(decoderNames.embedding.indexOf(".") + 1);
+  const tables = names.filter((name) => name === table || name.endsWith(`.${table}`));
+  if (tables.length !== 1 || tables[0] === decoderNames.embedding) return undefined;
+  const prefix = tables[0]!.slice(0, -table.length);
+  const { head } = decoderNames;
+  const heads = names.filter((name) => name === head || name.endsWith(`.${head}`));
+  const own = new Map<string, string>();
+  for (const name of names) {
+    if (heads.includes(name)) continue;
+    if (name.startsWith(prefix)) own.set(`model.${name.slice(prefix.length)}`, name);
+  }
+  if (heads.length === 1) own.set(head, heads[0]!);
+  return own;
+}
+
+/** A checkpoint's tensors by the decoder's names for them; those of other parts are left out. */
+export function nameTensors(checkpoint: Checkpoint): Checkpoint {
+  const own = storedNames(checkpoint.tensors.keys());
+  if (!own) return checkpoint;
+  const tensors = new Map(
+    Array.from(own, ([name, stored]) => [name, { ...checkpoint.tensors.get(stored)!, name }]),
+  );
+  const storedAs = (name: string): string => own.get(name) ?? name;
+  return {
+    ...checkpoint,
+    tensors,
+    read: (name, options) => checkpoint.read(storedAs(name), options),
+    readFloat32: (name, options) => checkpoint.readFloat32(storedAs(name), options),
+    readRows: (name, start, count) => checkpoint.readRows(storedAs(name), start, count),
+  };
+}

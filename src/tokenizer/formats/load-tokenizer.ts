@@ -1,0 +1,170 @@
+/**
+ * Finds and reads the files of a tokenizer on disk (Node only; elsewhere give `createTokenizer` the
+ * parsed file).
+ */
+import { JetonError } from "../../core/error.ts";
+import { assembleTokenizer, createTokenizer, type Tokenizer } from "../tokenizer.ts";
+import { describeValue } from "./json-reader.ts";
+import { readSentencePieceModel } from "./sentencepiece-model.ts";
+import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
+import type { TokenizerParts } from "./tokenizer-json.ts";
+import {
+  readTokenizerSettings,
+  type SettingsFiles,
+  type TokenizerSettings,
+} from "./tokenizer-settings.ts";
+
+/** Larger files are refused: no published tokenizer comes near. */
+const maxFile = 512 * 1024 * 1024;
+
+/** How to read files that do not say everything themselves. */
+export interface LoadTokenizerOptions {
+  /** Split pattern and special tokens of a tiktoken rank file whose name is not a published encoding. */
+  encoding?: TiktokenEncoding;
+}
+
+/** Names under which a folder may hold its tokenizer, in order of preference. */
+const fileNames: readonly string[] = [
+  "tokenizer.json",
+  "tokenizer.model",
+  "spiece.model",
+  "sentencepiece.bpe.model",
+];
+
+/**
+ * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
+ * or a tiktoken rank file, told apart by their content.
+ *
+ * In a folder `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
+ * `chat_template.jinja` beside the file are read when present.
+ *
+ * Throws `tokenizer-not-found` when there is nothing to read, `tokenizer-not-json` when a file is
+ * not JSON, `tiktoken-encoding-unknown` when a rank file needs `encoding`, and the errors of the
+ * readers.
+ */
+export async function loadTokenizer(
+  path: string,
+  options: LoadTokenizerOptions = {},
+): Promise<Tokenizer> {
+  const { readdir, stat } = await import("node:fs/promises");
+  const { basename, dirname, join } = await import("node:path");
+  const status = await stat(path).catch((cause: unknown) => {
+    throw notFound(path, "a folder or a tokenizer file", cause);
+  });
+  let folder = dirname(path);
+  let file: string | undefined = path;
+  if (status.isDirectory()) {
+    folder = path;
+    const names = await readdir(path);
+    const name =
+      fileNames.find((candidate) => names.includes(candidate)) ??
+      names.sort().find((candidate) => candidate.endsWith(".tiktoken"));
+    if (name === undefined) throw notFound(path, `one of ${fileNames.join(", ")} in the folder`);
+    file = join(path, name);
+  }
+  const bytes = await readBytes(file);
+  if (bytes === undefined) throw notFound(file, "a tokenizer file");
+  const settings = readTokenizerSettings(await readSettingsFiles(folder));
+  switch (recognize(bytes)) {
+    case "json":
+      return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
+    case "sentencepiece":
+      return assembleTokenizer(addTokens(readSentencePieceModel(bytes), settings), settings);
+    case "tiktoken": {
+      const name = basename(file).replace(/\.tiktoken$/, "");
+      const encoding = options.encoding ?? tiktokenEncodings.get(name);
+      if (encoding === undefined) {
+        throw new JetonError(
+          `${file} holds tiktoken ranks of an encoding that is not known by its name; say its pattern and special tokens`,
+          {
+            code: "tiktoken-encoding-unknown",
+            details: { path: file, known: [...tiktokenEncodings.keys()] },
+          },
+        );
+      }
+      const parts = readTiktokenRanks(new TextDecoder().decode(bytes), encoding);
+      return assembleTokenizer(addTokens(parts, settings), settings);
+    }
+  }
+}
+
+/** The added tokens that only the configuration knows, beside those of the file itself. */
+function addTokens(parts: TokenizerParts, settings: TokenizerSettings): TokenizerParts {
+  const known = new Set(parts.addedTokens.map((token) => token.id));
+  const { tokens } = parts.model.vocabulary;
+  const added = (settings.addedTokens ?? []).filter(({ id, content }) => {
+    return !known.has(id) && (tokens[id] === undefined || tokens[id] === content);
+  });
+  return { ...parts, addedTokens: [...parts.addedTokens, ...added] };
+}
+
+/** The format of a file by its first bytes. Anything that is no other is read as JSON. */
+function recognize(bytes: Uint8Array): "json" | "sentencepiece" | "tiktoken" {
+  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 512));
+  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return "tiktoken";
+  // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
+  const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
+  if (isPiece) return "sentencepiece";
+  return "json";
+}
+
+async function readSettingsFiles(folder: string): Promise<SettingsFiles> {
+  const { join } = await import("node:path");
+  const files: SettingsFiles = {};
+  const config = await readJson(join(folder, "tokenizer_config.json"));
+  if (config !== undefined) files.config = config;
+  const map = await readJson(join(folder, "special_tokens_map.json"));
+  if (map !== undefined) files.specialTokensMap = map;
+  const template = await readText(join(folder, "chat_template.jinja"));
+  if (template !== undefined) files.chatTemplate = template;
+  return files;
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  return text === undefined ? undefined : parseJson(text, path);
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new JetonError(`${path} is not JSON: ${describeValue(text.slice(0, 40))}`, {
+      code: "tokenizer-not-json",
+      details: { path },
+      cause,
+    });
+  }
+}
+
+/** The text of a file, or undefined when it does not exist. */
+async function readText(path: string): Promise<string | undefined> {
+  const bytes = await readBytes(path);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+async function readBytes(path: string): Promise<Uint8Array | undefined> {
+  const { readFile, stat } = await import("node:fs/promises");
+  try {
+    const status = await stat(path);
+    if (status.size > maxFile) {
+      throw new JetonError(`${path} has ${status.size} bytes, expected at most ${maxFile}`, {
+        code: "tokenizer-file-too-large",
+        details: { path, size: status.size },
+      });
+    }
+    return await readFile(path);
+  } catch (cause) {
+    if (JetonError.isInstance(cause)) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw notFound(path, "a readable file", cause);
+  }
+}
+
+function notFound(path: string, expected: string, cause?: unknown): JetonError {
+  return new JetonError(`${path} cannot be read, expected ${expected}`, {
+    code: "tokenizer-not-found",
+    details: { path, expected },
+    cause,
+  });
+}

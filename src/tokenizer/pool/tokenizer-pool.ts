@@ -1,0 +1,136 @@
+/**
+ * Encoding of large batches on several threads (Node only). Each thread has a tokenizer of its own.
+ *
+ * Texts and ids are copied between threads, which costs about as much as encoding with a fast
+ * vocabulary does: a pool frees the calling thread in any case, and saves time where there are
+ * processors to spare and the vocabulary is a slow one (Unigram, WordPiece).
+ */
+import { JetonError } from "../../core/error.ts";
+import type { LoadTokenizerOptions } from "../formats/load-tokenizer.ts";
+import type { EncodeIdsOptions } from "../tokenizer.ts";
+import type { PoolReply, PoolRequest, PoolStart } from "./pool-worker.ts";
+
+export interface TokenizerPoolOptions extends LoadTokenizerOptions {
+  /** Number of threads. Default: the processors that this process may use, at most 8. */
+  threads?: number;
+}
+
+/** Threads that encode. They keep the process alive only while they work. */
+export interface TokenizerPool {
+  readonly threads: number;
+  /** Ids of each text, in the order of the texts; the same as `encodeIds` gives. */
+  encodeBatch(texts: readonly string[], options?: EncodeIdsOptions): Promise<Int32Array[]>;
+  /** Ends the threads. Batches that are under way fail with `tokenizer-pool-closed`. */
+  close(): Promise<void>;
+}
+
+/** Texts go to the threads in parts of about so many UTF-16 units, so that none waits for long. */
+const partSize = 1 << 18;
+
+/**
+ * Starts threads that load the tokenizer at `path` (as `loadTokenizer` does) and encode batches.
+ * An error in loading or encoding rejects the batch with the JetonError of the thread.
+ */
+export async function createTokenizerPool(
+  path: string,
+  options: TokenizerPoolOptions = {},
+): Promise<TokenizerPool> {
+  const { Worker } = await import("node:worker_threads");
+  const { availableParallelism } = await import("node:os");
+  const threads = options.threads ?? Math.min(8, availableParallelism());
+  if (!Number.isInteger(threads) || threads < 1 || threads > 256) {
+    throw new JetonError(`threads is ${threads}, expected an integer from 1 to 256`, {
+      code: "tokenizer-pool-option",
+      details: { threads },
+    });
+  }
+  // Sources (.ts) reach a thread through a small loader; the built package starts it directly.
+  const entry = import.meta.url.endsWith(".ts")
+    ? "../testing/source-pool-worker.mjs"
+    : "./pool-worker.js";
+  const url = new URL(entry, import.meta.url);
+  const encoding = options.encoding === undefined ? {} : { encoding: options.encoding };
+  const start: PoolStart = { path, options: encoding };
+  const workers = Array.from({ length: threads }, () => new Worker(url, { workerData: start }));
+
+  type Waiting = { resolve: (reply: PoolReply) => void; reject: (error: unknown) => void };
+  const waiting = new Map<number, Waiting>();
+  const load = workers.map(() => 0);
+  let closed: JetonError | undefined;
+  let next = 0;
+
+  const failAll = (error: unknown): void => {
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  for (const [index, worker] of workers.entries()) {
+    worker.unref();
+    worker.on("message", (reply: PoolReply) => {
+      if (--load[index]! === 0) worker.unref();
+      const entry = waiting.get(reply.number);
+      waiting.delete(reply.number);
+      if (reply.error === undefined) entry?.resolve(reply);
+      else entry?.reject(new JetonError(reply.error.message, reply.error));
+    });
+    worker.on("error", (cause) => {
+      closed ??= new JetonError("a thread of the tokenizer pool failed", {
+        code: "tokenizer-pool-failed",
+        cause,
+      });
+      failAll(closed);
+    });
+  }
+
+  const send = (texts: readonly string[], encodeOptions: EncodeIdsOptions): Promise<PoolReply> => {
+    // The thread with the least to do.
+    let index = 0;
+    for (let i = 1; i < workers.length; i++) if (load[i]! < load[index]!) index = i;
+    const sizes = Int32Array.from(texts, (text) => text.length);
+    const request: PoolRequest = {
+      number: next++,
+      joined: texts.join(""),
+      sizes,
+      options: encodeOptions,
+    };
+    return new Promise((resolve, reject) => {
+      waiting.set(request.number, { resolve, reject });
+      load[index]!++;
+      workers[index]!.ref();
+      workers[index]!.postMessage(request, [sizes.buffer]);
+    });
+  };
+
+  return {
+    threads,
+    async encodeBatch(texts, encodeOptions = {}) {
+      if (closed !== undefined) throw closed;
+      const parts: Promise<PoolReply>[] = [];
+      let from = 0;
+      let size = 0;
+      const total = texts.reduce((sum, text) => sum + text.length, 0);
+      const most = Math.min(partSize, Math.ceil(total / threads));
+      for (let i = 0; i < texts.length; i++) {
+        size += texts[i]!.length;
+        if (size >= most || i === texts.length - 1) {
+          parts.push(send(texts.slice(from, i + 1), encodeOptions));
+          from = i + 1;
+          size = 0;
+        }
+      }
+      const results: Int32Array[] = [];
+      for (const { ids, lengths } of await Promise.all(parts)) {
+        let at = 0;
+        for (const length of lengths!) {
+          results.push(ids!.slice(at, at + length));
+          at += length;
+        }
+      }
+      return results;
+    },
+    async close() {
+      closed ??= new JetonError("the tokenizer pool was closed", { code: "tokenizer-pool-closed" });
+      failAll(closed);
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * Training of every kind of tokenizer by one function: those of the native libraries, and LiB's.
+ */
+import { trainLibTokenizer } from "../lib-tokenizer/index.ts";
+import {
+  type TrainTokenizerOptions as OrdinaryOptions,
+  type TrainTokenizerProgress as OrdinaryProgress,
+  type TrainedTokenizer,
+  trainTokenizer as trainOrdinaryTokenizer,
+} from "./train-tokenizer.ts";
+
+/** The kinds of tokenizers that can be trained. */
+export const trainableKinds = [
+  "byte-level-bpe",
+  "byte-fallback-bpe",
+  "wordpiece",
+  "unigram",
+  "lib",
+] as const;
+
+export type TrainableKind = (typeof trainableKinds)[number];
+
+export interface TrainTokenizerOptions extends Omit<OrdinaryOptions, "kind" | "onProgress"> {
+  /**
+   * `byte-level-bpe`: GPT-2's way, any text without loss. `byte-fallback-bpe`: Llama 2's, characters
+   * with bytes for the rare ones. `wordpiece`: BERT's. `unigram`: SentencePiece's, with byte fallback.
+   * `lib`: subwords, words and expressions of several words, learned line by line without a word
+   * splitter; of the other options it takes the special tokens and `maxTokenLength`, and its own
+   * settings are those of `trainLibTokenizer`.
+   */
+  kind: TrainableKind;
+  /** LiB: steps of 500 lines to learn for. Default 500. */
+  steps?: number;
+  /** LiB: what its random choices derive from. Default 0. */
+  seed?: number;
+  onProgress?: (progress: TrainTokenizerProgress) => void;
+}
+
+export interface TrainTokenizerProgress extends Omit<OrdinaryProgress, "phase"> {
+  /** `learning`: LiB's steps; `done` is the size of its lexicon. */
+  phase: OrdinaryProgress["phase"] | "learning";
+}
+
+/**
+ * Trains a tokenizer. Deterministic: the same texts in the same order give the same file.
+ *
+ * Throws `tokenizer-training-option` for an impossible option, `tokenizer-training-text` when a text
+ * is not a string or all are empty, `aborted` when the signal says so.
+ */
+export async function trainTokenizer(options: TrainTokenizerOptions): Promise<TrainedTokenizer> {
+  const { kind, onProgress } = options;
+  if (kind !== "lib") return trainOrdinaryTokenizer({ ...options, kind });
+  const { json, config, tokenizer, texts, sentences, distinctSentences } = await trainLibTokenizer({
+    ...options,
+    onProgress: ({ types }) =>
+      onProgress?.({ phase: "learning", done: types, total: options.vocabSize }),
+  });
+  return { json, config, tokenizer, texts, words: sentences, distinctWords: distinctSentences };
+}

@@ -1,0 +1,173 @@
+/**
+ * The graph of a training step of a decoder: whole sequences attend to themselves, without a cache.
+ */
+import {
+  type DecoderConfig,
+  decodeFullSequence,
+  decoderHead,
+  embed,
+  everyDocument,
+  rotationTables,
+  rotationTypes,
+  traceWeights,
+} from "../../model/index.ts";
+import {
+  broadcastTo,
+  cast,
+  concat,
+  crossEntropyRows,
+  equal,
+  fill,
+  float32,
+  int32,
+  multiply,
+  not,
+  parameter,
+  scoped,
+  slice,
+  sum,
+  type TensorType,
+  type TensorValue,
+  where,
+} from "../../tensor/index.ts";
+import { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
+
+/** A target that does not count. */
+export const ignoredTarget = -1;
+
+export interface LanguageModelGraphOptions {
+  /** Shapes of the parameters by name, as `decoderParameterShapes` gives them. */
+  parameters: ReadonlyMap<string, readonly number[]>;
+  /** Names of the parameters that learn. Default: all. */
+  trainable?: ReadonlySet<string>;
+  /** Tokens see only their own document: a batch then needs `segments`. Default false. */
+  documentMask?: boolean;
+  /**
+   * Length of a soft prompt: rows of the parameter `softPromptName`, which stand before every
+   * sequence as if they were embeddings of tokens. Default 0: none.
+   */
+  softPrompt?: number;
+  /**
+   * What a batch holds: `ids`, or `embeddings` float32 `[batch, time, width]` that the caller has made,
+   * as they enter the first layer. Default `"ids"`.
+   */
+  reads?: "ids" | "embeddings";
+  /**
+   * Whether `sensitivities` of a trainer gives the gradient with respect to the tokens' `embeddings`
+   * `[batch, time, width]`, as they enter the first layer. Default: when `embeddings` are read.
+   */
+  embeddingGradients?: boolean;
+}
+
+/** Name of the parameter that holds a soft prompt, `[length, width]`. */
+export const softPromptName = "prompt.embeddings";
+
+/**
+ * Traces next-token prediction with all gradients.
+ *
+ * Inputs: `ids` and `targets` int32 `[batch, time]`, a target of `ignoredTarget` does not count;
+ * `segments` int32 `[batch, time]` with `documentMask`: the number of each token's document;
+ * `rope.N.cos` and `.sin` `[positions, half]`. `languageModelInputs` makes all of them.
+ * The loss is the sum of cross-entropies in nats, its weight the number of targets that count.
+ */
+export function languageModelGraph(
+  config: DecoderConfig,
+  options: LanguageModelGraphOptions,
+): TrainingGraph {
+  const { parameters, documentMask = false, softPrompt = 0, reads = "ids" } = options;
+  const { embeddingGradients = reads === "embeddings" } = options;
+  const inputs: Record<string, TensorType> = {
+    [reads]:
+      reads === "ids" ? int32(["batch", "time"]) : float32(["batch", "time", config.hiddenSize]),
+    targets: int32(["batch", "time"]),
+  };
+  if (documentMask) inputs["segments"] = int32(["batch", "time"]);
+  Object.assign(inputs, rotationTypes(config));
+  const shapes = new Map(parameters);
+  if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.hiddenSize]);
+  const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
+
+  return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
+    const weights = traceWeights(
+      new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
+      "f32",
+    );
+    const embeddings =
+      reads === "ids" ? embed(config, weights, input["ids"]!) : input["embeddings"]!;
+    let x = embeddings;
+    let segments = input["segments"];
+    if (softPrompt > 0) {
+      const prompt = parameter(softPromptName, [softPrompt, config.hiddenSize]);
+      x = concat([broadcastTo(prompt, ["batch", softPrompt, config.hiddenSize]), x], 1);
+    }
+    const time = x.shape[1]!;
+    if (segments && softPrompt > 0) {
+      const prompt = fill(["batch", softPrompt], everyDocument, "int32");
+      segments = concat([prompt, segments], 1);
+    }
+    x = decodeFullSequence(config, weights, x, input, segments === undefined ? {} : { segments });
+    if (softPrompt > 0) x = slice(x, { axis: 1, start: softPrompt, end: time });
+    return scoped("loss", () => {
+      const logits = decoderHead(config, weights, x);
+      const targets = input["targets"]!;
+      const isIgnored = equal(targets, ignoredTarget);
+      const counts = cast(not(isIgnored), "float32");
+      const rows = crossEntropyRows(logits, where(isIgnored, 0, targets));
+      const loss = sum(multiply(rows, counts));
+      return {
+        loss,
+        weight: sum(counts),
+        ...(embeddingGradients && { sensitive: { embeddings } }),
+      };
+    });
+  });
+}
+
+/** Sequences of equal length for one run of the graph. */
+export interface LanguageModelBatch {
+  /** Number of sequences. */
+  readonly batch: number;
+  /** Tokens of each sequence. */
+  readonly time: number;
+  /** `[batch * time]` */
+  readonly ids: Int32Array;
+  /** `[batch * time * width]`, for a graph that reads embeddings in place of `ids`. */
+  readonly embeddings?: Float32Array;
+  /** `[batch * time]`, `ignoredTarget` where nothing is asked. */
+  readonly targets: Int32Array;
+  /** `[batch * time]`: number of the document within its sequence. */
+  readonly segments?: Int32Array;
+}
+
+/**
+ * Makes the function that turns batches into inputs of `languageModelGraph`.
+ *
+ * @param options `sequenceLength`: the length for which scalings of rotations that depend on one are
+ *   computed, and the longest sequence that comes (soft prompt included)
+ */
+export function languageModelInputs(
+  config: DecoderConfig,
+  options: { sequenceLength: number; documentMask?: boolean },
+): (batch: LanguageModelBatch) => Record<string, TensorValue> {
+  const { sequenceLength, documentMask = false } = options;
+  const tables = rotationTables(config, sequenceLength);
+  return ({ batch, time, ids, embeddings, targets, segments }) => {
+    const shape = [batch, time];
+    return {
+      ...(embeddings === undefined
+        ? { ids: { dtype: "int32", shape, data: ids } }
+        : {
+            embeddings: {
+              dtype: "float32",
+              shape: [...shape, config.hiddenSize],
+              data: embeddings,
+            },
+          }),
+      targets: { dtype: "int32", shape, data: targets },
+      ...(documentMask && {
+        segments: { dtype: "int32", shape, data: segments ?? new Int32Array(batch * time) },
+      }),
+      ...tables,
+    };
+  };
+}

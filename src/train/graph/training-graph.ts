@@ -1,0 +1,108 @@
+/**
+ * Graphs that a trainer runs: any objective over named parameters, with its gradients.
+ */
+import { JetonError } from "../../core/index.ts";
+import {
+  type EmittedModel,
+  emitModel,
+  gradients,
+  parameter,
+  type Tensor,
+  type TensorType,
+  trace,
+} from "../../tensor/index.ts";
+
+/** What an objective computes. */
+export interface Objective {
+  /** Scalar: a sum over whatever counts (tokens, pairs), so that parts of a batch can be added. */
+  readonly loss: Tensor;
+  /** Scalar: how much counted. The trainer minimizes the sum of losses over the sum of weights. */
+  readonly weight: Tensor;
+  /**
+   * Tensors whose gradients are of interest though nothing there learns: inputs, embeddings, whatever
+   * lies on the way to the loss. Float32; by names of the caller's choice.
+   */
+  readonly sensitive?: Readonly<Record<string, Tensor>>;
+}
+
+/** A traced objective, ready to be sent to the thread that trains. */
+export interface TrainingGraph {
+  /** Outputs `loss`, `weight` and `gradient.NAME` of every trainable parameter. */
+  readonly step: EmittedModel;
+  /** Outputs `loss` and `weight` alone. */
+  readonly evaluation: EmittedModel;
+  /** Outputs `loss`, `weight` and `gradient.NAME` of every sensitive tensor, where there are any. */
+  readonly inputGradient?: EmittedModel;
+  /** Names of the sensitive tensors. */
+  readonly sensitive: readonly string[];
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** Names of the parameters that have gradients. */
+  readonly trainable: readonly string[];
+}
+
+/**
+ * Traces an objective and its gradients.
+ *
+ * @param inputs types of what a batch holds
+ * @param shapes parameters that the objective may use, float32; it gets them by `parameter`
+ * @param trainable those of them that learn; may be none where something is sensitive
+ *
+ * @throws JetonError `train-parameter-unused` when the loss does not use a trainable parameter,
+ *   `train-nothing-learns`
+ */
+export function objectiveGraph(
+  inputs: Readonly<Record<string, TensorType>>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  trainable: readonly string[],
+  body: (inputs: Readonly<Record<string, Tensor>>) => Objective,
+): TrainingGraph {
+  const bindings = new Map([...shapes.keys()].map((name) => [name, { kind: "input" }] as const));
+  const step = trace<string, string>(inputs, (given): Record<string, Tensor> => {
+    const { loss, weight } = body(given);
+    const targets = trainable.map((name) => parameter(name, [...shapes.get(name)!]));
+    return { loss, weight, ...nameGradients(trainable, gradients(loss, targets)) };
+  });
+  let sensitive: readonly string[] = [];
+  const evaluation = trace<string, string>(inputs, (given): Record<string, Tensor> => {
+    const { loss, weight, ...objective } = body(given);
+    sensitive = Object.keys(objective.sensitive ?? {});
+    return { loss, weight };
+  });
+  if (trainable.length === 0 && sensitive.length === 0) {
+    throw new JetonError("no parameter is left to train: all are frozen", {
+      code: "train-nothing-learns",
+      details: { parameters: [...shapes.keys()] },
+    });
+  }
+  // A graph of its own: a step need not compute what it does not use.
+  const inputGradient =
+    sensitive.length === 0
+      ? undefined
+      : trace<string, string>(inputs, (given): Record<string, Tensor> => {
+          const { loss, weight, ...objective } = body(given);
+          const targets = Object.values(objective.sensitive!);
+          return { loss, weight, ...nameGradients(sensitive, gradients(loss, targets)) };
+        });
+  const unused = trainable.filter((name) => !evaluation.parameters.has(name));
+  if (unused.length > 0) {
+    throw new JetonError(`the loss does not use ${unused.join(", ")}`, {
+      code: "train-parameter-unused",
+      details: { unused },
+    });
+  }
+  return {
+    step: emitModel(step, bindings),
+    evaluation: emitModel(evaluation, bindings),
+    ...(inputGradient !== undefined && { inputGradient: emitModel(inputGradient, bindings) }),
+    sensitive,
+    shapes,
+    trainable,
+  };
+}
+
+function nameGradients(
+  names: readonly string[],
+  values: readonly Tensor[],
+): Record<string, Tensor> {
+  return Object.fromEntries(names.map((name, index) => [`gradient.${name}`, values[index]!]));
+}

@@ -1,0 +1,245 @@
+/**
+ * The folder of a run: its configuration, its log and its checkpoints, none of which an interruption
+ * can spoil.
+ *
+ *     run.lock                          there while a process works here
+ *     run.json                          what was asked for; a resumed run must ask for the same
+ *     log.jsonl                         a line for every step
+ *     data/                             tokenized corpora, and the tokenizer as it was
+ *     checkpoints/step-00000100.safetensors
+ *     loss.svg                          the loss curve
+ *     model/                            the exported checkpoint folder
+ */
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  unlink,
+} from "node:fs/promises";
+import { join } from "node:path";
+import {
+  acquireLock,
+  type FileLock,
+  fileError,
+  readJsonObject,
+  writeFileAtomically,
+} from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+
+/** A line of the log. */
+export interface LogEntry {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Tokens that counted, of all steps so far. */
+  readonly tokens: number;
+  /** Seconds of this step. */
+  readonly seconds: number;
+  /** Where an evaluation followed the step: mean loss and bits per byte of held-out text. */
+  readonly heldOutLoss?: number;
+  readonly heldOutBitsPerByte?: number;
+}
+
+export interface RunFolder {
+  readonly path: string;
+  /** True when there was a run already, with which this goes on. */
+  readonly isResumed: boolean;
+  /** Steps of the checkpoints, ascending. */
+  checkpoints(): Promise<number[]>;
+  checkpointPath(step: number): string;
+  /**
+   * Makes sure that the folder is still this process's own: one that slept for minutes may have been
+   * believed dead.
+   *
+   * @throws JetonError `train-run-taken-over`
+   */
+  checkOwned(): Promise<void>;
+  /** Removes all but the newest `keep` checkpoints. */
+  prune(keep: number): Promise<void>;
+  /** Drops log lines beyond a step and what a crash left half-written; returns the rest. */
+  openLog(lastStep: number): Promise<LogEntry[]>;
+  /** Adds a line. @throws JetonError `disk-full` and its like */
+  log(entry: LogEntry): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenRunFolderOptions {
+  /** What to do with a run that is there. `refuse` begins one anew that did not come to its first step. */
+  existing: "refuse" | "resume";
+  /** What else to record: a resumed run may ask for something else. Plain JSON. */
+  changeable?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Opens the folder of a new run, or of one to go on with. One process at a time has it, until `close`;
+ * what a killed one left is taken over.
+ *
+ * @param configuration plain JSON
+ *
+ * @throws JetonError `train-run-busy` (with `details.holder`), `train-run-exists`,
+ *   `train-configuration-changed`
+ */
+export async function openRunFolder(
+  path: string,
+  configuration: Readonly<Record<string, unknown>>,
+  options: OpenRunFolderOptions,
+): Promise<RunFolder> {
+  const lockPath = join(path, "run.lock");
+  const lock = (await acquireLock(lockPath, {
+    onHeld: (holder) => {
+      throw new JetonError(
+        `${path} is in use: process ${holder.pid} on ${holder.host} trains in it (${lockPath})`,
+        { code: "train-run-busy", details: { path, holder } },
+      );
+    },
+  }))!;
+  try {
+    return await openLocked(path, configuration, options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/**
+ * Reads what a run was asked for, the changeable part apart; undefined where there is no run.
+ */
+export async function readRunConfiguration(path: string): Promise<
+  | {
+      readonly configuration: Readonly<Record<string, unknown>>;
+      readonly changeable: Readonly<Record<string, unknown>>;
+    }
+  | undefined
+> {
+  const known = await readJsonObject(join(path, "run.json")).catch((error: unknown) => {
+    if (JetonError.isInstance(error) && error.code === "file-not-found") return undefined;
+    throw error;
+  });
+  if (known === undefined) return undefined;
+  const { changeable = {}, ...configuration } = known;
+  return { configuration, changeable: changeable as Record<string, unknown> };
+}
+
+async function openLocked(
+  path: string,
+  configuration: Readonly<Record<string, unknown>>,
+  { existing, changeable }: OpenRunFolderOptions,
+  lock: FileLock,
+): Promise<RunFolder> {
+  const file = join(path, "run.json");
+  const checkpointFolder = join(path, "checkpoints");
+  const dataFolder = join(path, "data");
+  const logPath = join(path, "log.jsonl");
+  await mkdir(checkpointFolder, { recursive: true }).catch((error: unknown) => {
+    throw fileError(error, checkpointFolder);
+  });
+  const checkpointPath = (step: number): string =>
+    join(checkpointFolder, `step-${String(step).padStart(8, "0")}.safetensors`);
+  const checkpoints = async (): Promise<number[]> =>
+    (await readdir(checkpointFolder))
+      .map((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1])
+      .filter((digits) => digits !== undefined)
+      .map(Number)
+      .sort((a, b) => a - b);
+  const hasBegun = async (): Promise<boolean> => {
+    const log = await stat(logPath).catch(() => undefined);
+    return (log?.size ?? 0) > 0 || (await checkpoints()).length > 0;
+  };
+  let known = await readRunConfiguration(path);
+  if (known !== undefined && existing === "refuse") {
+    if (await hasBegun()) {
+      throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
+        code: "train-run-exists",
+        details: { path },
+      });
+    }
+    // Stopped by a misspelt corpus, say: nothing was learned, and what is asked for now may be another.
+    await rm(dataFolder, { recursive: true, force: true });
+    known = undefined;
+  }
+  if (known !== undefined) checkSame(file, known.configuration, configuration);
+  if (known === undefined || changeable !== undefined) {
+    const document = { ...configuration, ...(changeable && { changeable }) };
+    await writeFileAtomically(file, `${JSON.stringify(document, null, 2)}\n`);
+  }
+  // Temporary files of a process that was killed.
+  for (const folder of [path, checkpointFolder, dataFolder]) {
+    for (const name of await readdir(folder).catch(() => [] as string[])) {
+      if (/^\..*\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {});
+    }
+  }
+  let log: FileHandle | undefined;
+  return {
+    path,
+    isResumed: known !== undefined,
+    checkpoints,
+    checkpointPath,
+    async prune(keep) {
+      for (const step of (await checkpoints()).slice(0, -keep)) await unlink(checkpointPath(step));
+    },
+    async checkOwned() {
+      if (await lock.isHeld()) return;
+      throw new JetonError(
+        `another process has taken ${path} over, believing this one gone: nothing more is written`,
+        { code: "train-run-taken-over", details: { path } },
+      );
+    },
+    async openLog(lastStep) {
+      const text = await readFile(logPath, "utf8").catch(() => "");
+      const entries = text.split("\n").flatMap((line) => parseEntry(line));
+      const kept = entries.filter(({ step }) => step <= lastStep);
+      await writeFileAtomically(
+        logPath,
+        kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
+      );
+      log = await open(logPath, "a");
+      return kept;
+    },
+    async log(entry) {
+      try {
+        await log!.writeFile(`${JSON.stringify(entry)}\n`);
+      } catch (error) {
+        throw fileError(error, logPath);
+      }
+    },
+    async close() {
+      await log?.close();
+      log = undefined;
+      await lock.release();
+    },
+  };
+}
+
+/** A line of the log; a crash may have cut the last one short. */
+function parseEntry(line: string): LogEntry[] {
+  try {
+    return [JSON.parse(line) as LogEntry];
+  } catch {
+    return [];
+  }
+}
+
+function checkSame(
+  file: string,
+  known: Readonly<Record<string, unknown>>,
+  configuration: Readonly<Record<string, unknown>>,
+): void {
+  // What JSON cannot hold is dropped on both sides.
+  const wanted = JSON.parse(JSON.stringify(configuration)) as Record<string, unknown>;
+  const changed = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].filter(
+    (key) => JSON.stringify(known[key]) !== JSON.stringify(wanted[key]),
+  );
+  if (changed.length === 0) return;
+  const list = changed
+    .map((key) => `${key} was ${JSON.stringify(known[key])}, is ${JSON.stringify(wanted[key])}`)
+    .join("; ");
+  throw new JetonError(`${file}: the run cannot go on with another configuration: ${list}`, {
+    code: "train-configuration-changed",
+    details: { changed, file },
+  });
+}

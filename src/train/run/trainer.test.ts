@@ -1,0 +1,208 @@
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../../core/index.ts";
+import { decoderConfig } from "../../model/index.ts";
+import { randomReferenceTensors, referenceFamilies } from "../../testing/random-checkpoint.ts";
+import {
+  type ReferenceAdamWState,
+  referenceAdamW,
+  referenceLossAndGradients,
+} from "../../testing/reference-training.ts";
+import {
+  ignoredTarget,
+  type LanguageModelBatch,
+  languageModelGraph,
+  languageModelInputs,
+  softPromptName,
+} from "../graph/language-model-graph.ts";
+import { decoderParameterShapes, type ParameterValue } from "../graph/parameters.ts";
+import { adamW, decayMatricesOnly } from "../optimizer/optimizer.ts";
+import { openTrainer } from "./trainer.ts";
+
+const tiny = {
+  vocabulary: 29,
+  width: 32,
+  layers: 4,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  feedForward: 40,
+};
+
+/** Next-token prediction over whole sequences, each one token longer than what goes in. */
+function batchOf(sequences: readonly (readonly number[])[]): LanguageModelBatch {
+  const time = Math.max(...sequences.map((ids) => ids.length)) - 1;
+  const ids = new Int32Array(sequences.length * time);
+  const targets = new Int32Array(sequences.length * time).fill(ignoredTarget);
+  for (const [row, sequence] of sequences.entries()) {
+    ids.set(sequence.slice(0, -1), row * time);
+    targets.set(sequence.slice(1), row * time);
+  }
+  return { batch: sequences.length, time, ids, targets };
+}
+
+function randomSequences(seed: number, count: number, length: number): number[][] {
+  const random = createRandom(seed, "sequences");
+  return Array.from({ length: count }, () =>
+    // A skewed distribution: something can be learned.
+    Array.from({ length }, () => Math.floor(random.uniform() ** 3 * tiny.vocabulary)),
+  );
+}
+
+function setUp(family: string, seed = 4) {
+  const file = referenceFamilies[family]!(tiny);
+  const config = decoderConfig(file as never);
+  const tensors = randomReferenceTensors(file, seed);
+  const parameters = new Map<string, ParameterValue>(
+    [...tensors]
+      .filter(([name]) => !(config.tieWordEmbeddings && name === "lm_head.weight"))
+      .map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }]),
+  );
+  // Both sides start from the same float32 values.
+  const reference = new Map(
+    [...parameters].map(([name, { shape, data }]) => [
+      name,
+      { shape, data: Float64Array.from(data) },
+    ]),
+  );
+  return { file, config, parameters, reference };
+}
+
+describe("languageModelGraph", () => {
+  test.each(Object.keys(referenceFamilies))(
+    "%s: loss and gradients are the oracle's",
+    async (family) => {
+      const { file, config, parameters, reference } = setUp(family);
+      expect(
+        new Map([...decoderParameterShapes(config)].sort()),
+        "shapes of a new decoder",
+      ).toEqual(
+        new Map([...parameters].map(([name, { shape }]) => [name, [...shape]] as const).sort()),
+      );
+      const sequenceLength = 40;
+      // Sequences of different lengths: the rest of the short one does not count.
+      const sequences = [...randomSequences(1, 1, 17), ...randomSequences(2, 1, 9)];
+      const graph = languageModelGraph(config, { parameters: decoderParameterShapes(config) });
+      await using trainer = await openTrainer({
+        graph,
+        parameters,
+        schedule: { kind: "constant", peak: 0 },
+        threads: 2,
+        spinning: false,
+        inline: true,
+      });
+      const inputs = languageModelInputs(config, { sequenceLength });
+      const { loss, gradients } = await trainer.gradients([inputs(batchOf(sequences))]);
+      const expected = referenceLossAndGradients(file, reference, sequences, { sequenceLength });
+      expect(Math.abs(loss / expected.loss - 1)).toBeLessThan(1e-5);
+      for (const [name, gradient] of expected.gradients) {
+        const found = gradients.get(name)!;
+        const size = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
+        const distance = Math.sqrt(gradient.reduce((sum, g, i) => sum + (g - found[i]!) ** 2, 0));
+        expect(distance / size, name).toBeLessThan(1e-3);
+      }
+      const { loss: evaluated } = await trainer.evaluate([inputs(batchOf(sequences))]);
+      expect(evaluated).toBeCloseTo(loss, 5);
+    },
+  );
+});
+
+describe("openTrainer", () => {
+  test("20 steps fall along the curve of the float64 reference", async () => {
+    const { file, config, parameters, reference } = setUp("llama", 7);
+    const options = { learningRate: 3e-3, weightDecay: 0.1, maxNorm: 1 };
+    await using trainer = await openTrainer({
+      graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
+      parameters,
+      moveParameters: true,
+      schedule: { kind: "constant", peak: options.learningRate },
+      optimizer: adamW({ weightDecay: options.weightDecay, maxNorm: options.maxNorm }),
+      group: decayMatricesOnly,
+      threads: 2,
+    });
+    expect([...parameters.values()].every(({ data }) => data.length === 0)).toBe(true);
+    const inputs = languageModelInputs(config, { sequenceLength: 16 });
+    let tensors = reference;
+    let state: ReferenceAdamWState = { step: 0, first: new Map(), second: new Map() };
+    const losses: number[] = [];
+    for (let step = 0; step < 20; step++) {
+      const sequences = randomSequences(step, 4, 17);
+      // The same batch in one part or two: accumulation must not show.
+      const parts = step % 2 ? [sequences] : [sequences.slice(0, 1), sequences.slice(1)];
+      const report = await trainer.step(parts.map((part) => inputs(batchOf(part))));
+      const expected = referenceLossAndGradients(file, tensors, sequences);
+      expect(Math.abs(report.loss / expected.loss - 1), `step ${step}`).toBeLessThan(1e-3);
+      losses.push(expected.loss);
+      const moved = referenceAdamW(tensors, expected.gradients, state, {
+        ...options,
+        weightDecay: (_name, shape) => (shape.length >= 2 ? options.weightDecay : 0),
+      });
+      tensors = moved.tensors as typeof tensors;
+      state = moved.state;
+    }
+    expect(losses.at(-1)!).toBeLessThan(losses[0]! - 0.3);
+  });
+
+  test("documents that share a sequence do not see each other", async () => {
+    const { config, parameters } = setUp("mistral");
+    const graph = languageModelGraph(config, {
+      parameters: decoderParameterShapes(config),
+      documentMask: true,
+    });
+    await using trainer = await openTrainer({
+      graph,
+      parameters,
+      schedule: { kind: "constant", peak: 0 },
+      threads: 1,
+      inline: true,
+    });
+    const inputs = languageModelInputs(config, { sequenceLength: 32, documentMask: true });
+    const documents = randomSequences(3, 2, 12);
+    const apart = await trainer.gradients(documents.map((ids) => inputs(batchOf([ids]))));
+    const parts = documents.map((ids) => batchOf([ids]));
+    const together = await trainer.gradients([
+      inputs({
+        batch: 1,
+        time: 22,
+        ids: Int32Array.from(parts.flatMap(({ ids }) => [...ids])),
+        targets: Int32Array.from(parts.flatMap(({ targets }) => [...targets])),
+        segments: Int32Array.from(parts.flatMap(({ ids }, segment) => [...ids].map(() => segment))),
+      }),
+    ]);
+    expect(together.loss).toBeCloseTo(apart.loss, 5);
+    for (const [name, gradient] of apart.gradients) {
+      const found = together.gradients.get(name)!;
+      const difference = Math.max(...gradient.map((g, i) => Math.abs(g - found[i]!)));
+      expect(difference, name).toBeLessThan(1e-4);
+    }
+  });
+
+  test("a soft prompt learns, and everything frozen stays as it was", async () => {
+    const { config, parameters } = setUp("qwen2");
+    const shapes = decoderParameterShapes(config);
+    const random = createRandom(5);
+    const prompt = {
+      shape: [3, tiny.width],
+      data: Float32Array.from({ length: 3 * tiny.width }, () => 0.02 * random.normal()),
+    };
+    await using trainer = await openTrainer({
+      graph: languageModelGraph(config, {
+        parameters: shapes,
+        trainable: new Set([softPromptName]),
+        softPrompt: 3,
+      }),
+      parameters: new Map([...parameters, [softPromptName, prompt]]),
+      schedule: { kind: "constant", peak: 0.05 },
+      optimizer: adamW({ weightDecay: 0 }),
+      threads: 1,
+    });
+    const inputs = languageModelInputs(config, { sequenceLength: 19 });
+    const batch = [inputs(batchOf(randomSequences(8, 2, 17)))];
+    const before = await trainer.evaluate(batch);
+    for (let step = 0; step < 10; step++) await trainer.step(batch);
+    const after = await trainer.evaluate(batch);
+    expect(after.loss).toBeLessThan(before.loss - 0.05);
+    const trained = await trainer.parameters();
+    for (const [name, { data }] of parameters) expect(trained.get(name)!.data).toEqual(data);
+    expect(trained.get(softPromptName)!.data).not.toEqual(prompt.data);
+  });
+});
