@@ -178,9 +178,9 @@ async function checkModel(path) {
   const next = createStrings(Number(values.seed));
   const texts = Array.from({ length: count }, next);
   const random = createStrings(Number(values.seed) + 1);
-  const { unknownId, vocabSize } = tokenizer;
+  const { unkTokenId, vocabSize } = tokenizer;
   const isPlain = (id) =>
-    id !== unknownId && tokenizer.decode([id], { skipSpecialTokens: true }) !== "";
+    id !== unkTokenId && tokenizer.decode([id], { skipSpecialTokens: true }) !== "";
   const plain = Array.from({ length: vocabSize }, (_, id) => id).filter(isPlain);
   // Strings are the source of randomness here too: their characters choose the ids.
   const lists = Array.from({ length: count }, () =>
@@ -211,7 +211,7 @@ async function checkModel(path) {
     const agrees = same([...encoding.ids], ids) && same(encoding.tokens, tokens);
     if (!agrees) report(text, tokens, encoding.tokens);
     else if (!same([...tokenizer.encodeIds(text, options)], ids)) report(text, ids, "encodeIds");
-    else if (!ids.includes(unknownId) && tokenizer.decode(ids) !== decoded)
+    else if (!ids.includes(unkTokenId) && tokenizer.decode(ids) !== decoded)
       report(text, decoded, tokenizer.decode(ids));
   }
   for (const [index, ids] of lists.entries()) {

@@ -39,7 +39,7 @@ export interface NumberOption extends OptionBase {
   /** Smallest value. Default: none, or 0 for integers. */
   readonly min?: number;
   readonly max?: number;
-  /** True: `minimum` itself is not allowed. */
+  /** True: `min` itself is not allowed. */
   readonly exclusiveMin?: boolean;
   readonly default?: number;
 }

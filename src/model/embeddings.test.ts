@@ -117,7 +117,7 @@ describe.each(["llama", "gemma2"])("%s", (family) => {
       sequence.step({ ids: [0, 0], embeddings: new Float32Array(width) }),
     ).rejects.toMatchObject({
       code: "model-embeddings-size",
-      details: { found: width, rows: 2, width },
+      details: { found: width, rows: 2, hiddenSize: width },
     });
     await sequence.release();
   });

@@ -46,7 +46,7 @@ describe("jeton inspect", () => {
       runs: true,
       family: config["model_type"],
       layers: config["num_hidden_layers"],
-      width: config["hidden_size"],
+      hiddenSize: config["hidden_size"],
       vocabSize: 512,
       tieWordEmbeddings: !tensors.has("lm_head.weight"),
     });
@@ -99,7 +99,7 @@ describe.skipIf(data === undefined)("jeton inspect on real folders", () => {
       architecture: "LlamaForCausalLM",
       contextLength: config.max_position_embeddings,
       keyValueHeads: config.num_key_value_heads,
-      feedForward: config.intermediate_size,
+      intermediateSize: config.intermediate_size,
       tieWordEmbeddings: true,
     });
     expect(weights).toMatchObject({ parameters: 260_032, dtypes: { F32: 260_032 } });

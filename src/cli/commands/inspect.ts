@@ -29,7 +29,7 @@ export const command: Command = defineCommand({
       kind: "integer",
       value: "N",
       help: "with --mixture, how many merges to read from the start of the list; default: 3000",
-      minimum: 1,
+      min: 1,
     },
     qtok: { kind: "flag", help: "report what the vocabularies are made of" },
     texts: {

@@ -26,7 +26,7 @@ export const command: Command = defineCommand({
     chunk: {
       kind: "integer",
       value: "TOKENS",
-      minimum: 1,
+      min: 1,
       help: "most tokens of one forward pass",
     },
     tokens: { kind: "flag", help: "also print every token with its probability" },

@@ -18,7 +18,7 @@ describe("the catalogue", () => {
 
   test("calls built what has a reproduction in its folder, and nothing else", async () => {
     for (const { slug, area, built, reproduction } of systems) {
-      const file = new URL(`../${area}/${slug}/reproduction.ts`, import.meta.url);
+      const file = new URL(`../../${area}/${slug}/reproduction.ts`, import.meta.url);
       expect({ slug, built }).toEqual({ slug, built: existsSync(file) });
       if (reproduction !== undefined) expect(await reproduction()).toHaveProperty("reproduction");
     }
@@ -35,8 +35,8 @@ describe("jeton systems", () => {
     );
   });
 
-  test("--room shows one room", async () => {
-    const { stdout } = await runCommand(["systems", "--room", "generate"]);
+  test("--area shows one area", async () => {
+    const { stdout } = await runCommand(["systems", "--area", "generate"]);
     const own = systems.filter((system) => system.area === "generate");
     for (const system of systems) {
       expect(stdout.includes(` ${system.slug} `)).toBe(own.includes(system));
@@ -49,8 +49,8 @@ describe("jeton systems", () => {
     expect(JSON.parse(stdout)).toHaveLength(systems.filter((system) => system.built).length);
   });
 
-  test("an unknown room is bad usage", async () => {
-    const { status, stderr } = await runCommand(["systems", "--room", "genrate"]);
+  test("an unknown area is bad usage", async () => {
+    const { status, stderr } = await runCommand(["systems", "--area", "genrate"]);
     expect(status).toBe(2);
     expect(stderr).toContain("did you mean generate?");
   });

@@ -37,30 +37,30 @@ const options = {
       "data:NAME of the data registry; with its share of the training sequences (default 1)",
   },
   heldOut: { kind: "list", value: "NAME", help: "text that is only measured" },
-  steps: { kind: "integer", value: "N", minimum: 1, help: "updates to make" },
-  batch: { kind: "integer", value: "N", minimum: 1, help: "sequences of an update; default: 16" },
+  steps: { kind: "integer", value: "N", min: 1, help: "updates to make" },
+  batch: { kind: "integer", value: "N", min: 1, help: "sequences of an update; default: 16" },
   accumulation: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "parts in which the sequences of an update are computed, to save memory; default: 1",
   },
   sequenceLength: {
     kind: "integer",
     value: "TOKENS",
-    minimum: 2,
+    min: 2,
     help: "tokens of a sequence; default: 256",
   },
   learningRate: {
     kind: "number",
     value: "RATE",
-    minimum: 0,
+    min: 0,
     help: "highest rate; default: 0.001",
   },
   finalLearningRate: {
     kind: "number",
     value: "RATE",
-    minimum: 0,
+    min: 0,
     help: "rate at the end; default: a tenth of the highest",
   },
   schedule: {
@@ -88,20 +88,20 @@ const options = {
   weightDecay: {
     kind: "number",
     value: "SHARE",
-    minimum: 0,
+    min: 0,
     help: "share of every matrix that a step takes away, times the rate; default: 0.1",
   },
   clip: {
     kind: "number",
     value: "NORM",
-    minimum: 0,
+    min: 0,
     help: "largest norm of all gradients together; 0 turns clipping off; default: 1",
   },
   averageDecay: {
     kind: "number",
     value: "SHARE",
-    minimum: 0,
-    maximum: 1,
+    min: 0,
+    max: 1,
     help: "export an exponential moving average with this decay, below 1",
   },
   freeze: {
@@ -137,19 +137,19 @@ const options = {
   threads: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "a run repeats bit for bit with the same number; default: the cores, at most 8",
   },
   checkpointEvery: {
     kind: "integer",
     value: "STEPS",
-    minimum: 1,
+    min: 1,
     help: "steps between checkpoints; default: 100",
   },
   evaluateEvery: {
     kind: "integer",
     value: "STEPS",
-    minimum: 1,
+    min: 1,
     help: "steps between measurements of the held-out text; default: 100",
   },
   resume: {
@@ -349,7 +349,7 @@ const initialParts = {
   embedding: "embeddingDeviation",
   head: "headDeviation",
   outputs: "outputDeviation",
-} as const satisfies Record<string, Exclude<keyof InitializationOptions, "copyHeads">>;
+} as const satisfies Record<string, Exclude<keyof InitializationOptions, "inductionHeads">>;
 
 /** `embedding=1`: parts of the model and how far their first weights spread. */
 function readInitialization(written: readonly string[]): InitializationOptions | undefined {

@@ -31,7 +31,7 @@ const options = {
     kind: "integer",
     short: "n",
     value: "N",
-    minimum: 1,
+    min: 1,
     default: 8192,
     help: "number of tokens, special ones and alphabet included",
   },
@@ -77,25 +77,25 @@ const options = {
   maxTokenLength: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "longest token in characters, for byte-level BPE in bytes; default: 16 for Unigram, else any",
   },
   maxAlphabet: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "most characters in the alphabet, commonest first; rarer ones become bytes",
   },
   seedSize: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "Unigram: most substrings to start from; default: 1000000",
   },
   steps: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "LiB: steps of 500 lines (fewer of a short text) to learn for; default: 500",
   },
   seed: {

@@ -40,7 +40,7 @@ test("writes a checkpoint and says what it did", async () => {
 });
 
 test("takes parallel text, line by line", async () => {
-  const method = ["--method", "trans-tokenization", "--minimum-count", "0"];
+  const method = ["--method", "trans-tokenization", "--min-count", "0"];
   const text = ["--source-text", at("en.txt"), "--target-text", at("de.txt")];
   const { status, stdout } = await transfer(...method, ...text, "-o", at("translated"));
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${at("translated")}\n` });
@@ -76,7 +76,7 @@ test("trains nothing where the result could not be written", async () => {
 
 test("refuses an option that the method would leave aside", async () => {
   for (const args of [
-    ["--minimum-count", "2"],
+    ["--min-count", "2"],
     ["--text", at("en.txt")],
     ["--method", "wechsel", "--directions", "both"],
     ["--method", "trans-tokenization", "--hypernetwork", at("h.safetensors")],

@@ -50,7 +50,7 @@ const options = {
   minCount: {
     kind: "number",
     value: "N",
-    minimum: 0,
+    min: 0,
     help: "rarer pairs of words are left out (trans-tokenization); default: 10; 2 for a few thousand sentences",
   },
   hypernetwork: {
@@ -66,7 +66,7 @@ const options = {
   steps: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "steps of training a hypernetwork (zett); default: 300",
   },
   dtype: {

@@ -12,9 +12,9 @@ const command: Command = defineCommand({
     ovenHeat: {
       kind: "number",
       value: "C",
-      minimum: 0,
-      aboveMinimum: true,
-      maximum: 300,
+      min: 0,
+      exclusiveMin: true,
+      max: 300,
       help: "",
     },
     loaves: { kind: "integer", short: "n", value: "N", default: 1, help: "" },

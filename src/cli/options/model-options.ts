@@ -20,13 +20,13 @@ export const modelOptions = {
   threads: {
     kind: "integer",
     value: "N",
-    minimum: 1,
+    min: 1,
     help: "threads of one forward pass; default: the number of cores, at most 8",
   },
   context: {
     kind: "integer",
     value: "TOKENS",
-    minimum: 1,
+    min: 1,
     help: "longest sequence, prompt and answer together; default: what the model allows",
   },
 } as const;

@@ -45,13 +45,13 @@ describe("jeton", () => {
   });
 
   test("with --json an error is one JSON document on standard error", async () => {
-    const { status, stdout, stderr } = await runCommand(["systems", "--json", "--rom", "x"]);
+    const { status, stdout, stderr } = await runCommand(["systems", "--json", "--ara", "x"]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(JSON.parse(stderr)).toEqual({
       error: {
         code: "option-unknown",
-        message: "jeton systems has no option --rom; did you mean --room?",
-        details: { option: "--rom", suggestion: "--room" },
+        message: "jeton systems has no option --ara; did you mean --area?",
+        details: { option: "--ara", suggestion: "--area" },
       },
     });
   });

@@ -152,7 +152,7 @@ describe("growing by expected acceptance", () => {
   test("depth, size and least gain are kept; nothing is asked of the draft in vain", async () => {
     await fc.assert(
       fc.asyncProperty(setting, fc.integer({ min: 1, max: 4 }), async (given, maxDepth) => {
-        const tree = await grow(given, { maxDepth, leastGain: 0.05 });
+        const tree = await grow(given, { maxDepth, minGain: 0.05 });
         const depths: number[] = [];
         for (const parent of tree.parents) depths.push(parent === -1 ? 1 : depths[parent]! + 1);
         expect(Math.max(0, ...depths)).toBeLessThanOrEqual(maxDepth);

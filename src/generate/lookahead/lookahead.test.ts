@@ -40,7 +40,7 @@ function context(ids: number[], limits: Partial<DraftContext> = {}): DraftContex
 }
 
 function emitted(ids: number[]): DraftOutcome {
-  return { decided: ids } as unknown as DraftOutcome;
+  return { emitted: ids } as unknown as DraftOutcome;
 }
 
 /** Paths of a tree, as tokens. */

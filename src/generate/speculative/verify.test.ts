@@ -323,8 +323,8 @@ describe("checkTree", () => {
       { ids: [1, 2], parents: [1, -1] },
       { ids: [1, 2, 3, 4], parents: [-1, 0, 1, 2] },
       { ids: [1, 2, 3, 4, 5, 6, 7], parents: [-1, -1, -1, -1, -1, -1, -1] },
-      { ids: [1], parents: [-1], expected: [] },
-      { ids: [1], parents: [-1], laws: [undefined] },
+      { ids: [1], parents: [-1], acceptanceProbabilities: [] },
+      { ids: [1], parents: [-1], draftDistributions: [undefined] },
     ]) {
       expect(codeOf(tree)).toBe("drafter-proposal-invalid");
     }

@@ -59,7 +59,7 @@ export function packBlocks(
       if (ownZeros) zeroPoints[row * zerosOfRow + (b >> 1)]! |= zero << (4 * (b & 1));
     }
   }
-  return { codes, scales, ...(ownZeros && { zeroPoints }) };
+  return { codes, scales, ...(ownZeros && { zeros: zeroPoints }) };
 }
 
 interface BlockCode {

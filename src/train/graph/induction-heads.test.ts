@@ -65,7 +65,7 @@ test.each([
   expect(() => initializeDecoder(config, 1, { ...identity, inductionHeads: true })).toThrow(
     expect.objectContaining({
       code: "option-invalid",
-      details: expect.objectContaining({ option: "copyHeads" }),
+      details: expect.objectContaining({ option: "inductionHeads" }),
     }),
   );
 });

@@ -192,7 +192,7 @@ function capacityError(config: DecoderConfig): JetonError {
   return new JetonError(`copying heads cannot be planted into this model: they need ${expected}`, {
     code: "option-invalid",
     details: {
-      option: "copyHeads",
+      option: "inductionHeads",
       found: {
         layers: config.layers.length,
         kvHeads: config.numKeyValueHeads,
