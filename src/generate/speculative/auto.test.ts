@@ -8,15 +8,18 @@ import { createCalibrationMap } from "./calibration-map.ts";
 import { CostCurve } from "./cost-curve.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter, DraftTree } from "./drafter.ts";
-import { createPromptLookup } from "./prompt-lookup.ts";
+import { createPromptLookupDrafter } from "./prompt-lookup.ts";
 
-describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookup()]) });
+describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookupDrafter()]) });
 describeDrafterDistribution({
   name: "auto",
   open: (model, draft) =>
     onCheapForwards(
       createAutoDrafter(
-        [createPromptLookup(), createDraftModelDrafter(model, draft, { minConfidence: 0.2 })],
+        [
+          createPromptLookupDrafter(),
+          createDraftModelDrafter(model, draft, { minConfidence: 0.2 }),
+        ],
         {
           now: () => 0,
         },
@@ -24,7 +27,7 @@ describeDrafterDistribution({
     ),
 });
 
-/** The same drafter where all forwards seem to take equally long: it pays to guess. */
+/** The same drafter where all forward passes take equally long, so that drafting always pays. */
 function onCheapForwards(drafter: Drafter): Drafter {
   return {
     ...drafter,
@@ -41,7 +44,7 @@ function onCheapForwards(drafter: Drafter): Drafter {
 
 const sampling = unfilteredSampling;
 
-/** A machine on which time passes as the test says. */
+/** A simulated clock. */
 interface Machine {
   /** Milliseconds so far. */
   time: number;
@@ -49,7 +52,7 @@ interface Machine {
 
 interface ChainOptions {
   name: string;
-  /** Chance that a guess comes true, given that those before it did, in the n-th request. */
+  /** Probability that a draft token is accepted after accepted ones, in the n-th request. */
   chance: (position: number, request: number) => number;
   /** Milliseconds of one proposal. */
   cost?: number;
@@ -61,7 +64,7 @@ interface ChainOptions {
   sampled?: boolean;
 }
 
-/** Guesses chains; the token 1 comes true, 0 does not. What it believes it learns. */
+/** Drafts chains of the tokens 1 (accepted) and 0 (rejected), with learned acceptance probabilities. */
 function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
   const { name, chance, cost = 0, start = 0, sampled = false, runsModel = false } = options;
   let { preparation = 0 } = options;
@@ -100,7 +103,7 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
             ids: drafts,
             parents,
             acceptanceProbabilities: expected,
-            ...(sampled && { distributions }),
+            ...(sampled && { draftDistributions: distributions }),
           };
         },
         observe({ verdict }) {
@@ -114,7 +117,7 @@ function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
   };
 }
 
-/** Runs requests of `length` tokens each on a machine where a forward over n rows takes `forward(n)` ms. */
+/** Runs requests of `length` tokens each on a machine where a forward pass over n rows takes `forward(n)` ms. */
 async function simulate(
   makeMembers: (machine: Machine) => Drafter[],
   forward: (rows: number) => number,
@@ -186,11 +189,11 @@ async function simulate(
   };
 }
 
-/** Forwards of which every further row costs this share of the first. */
+/** Milliseconds of a forward pass whose further rows each cost this share of the first. */
 const linear = (share: number) => (rows: number) => 10 * (1 + share * (rows - 1));
 
 describe("auto", () => {
-  test("guesses that never come true cost three per cent at most, whatever wide forwards cost", async () => {
+  test("rejected drafts cost at most 3 %, at any cost of wide forward passes", async () => {
     for (const share of [0, 0.03, 0.2, 1]) {
       const { speed } = await simulate(
         (machine) => [
@@ -203,7 +206,7 @@ describe("auto", () => {
     }
   });
 
-  test("good guesses are used in long chains where wide forwards are cheap, in short ones where not", async () => {
+  test("good drafts are long where wide forward passes are cheap, short where they are not", async () => {
     const members = (machine: Machine) => [
       chainDrafter(machine, { name: "good", chance: () => 0.8 }),
     ];
@@ -228,7 +231,7 @@ describe("auto", () => {
     );
     expect(shares.get("rich")).toBeGreaterThan(0.6);
     expect(speed).toBeGreaterThan(2);
-    // Nothing comes true in the first two thirds of each request.
+    // Nothing is accepted in the first two thirds of each request.
     const changing = await simulate(
       (machine) => [chainDrafter(machine, { name: "late", chance: (at) => (at < 200 ? 0 : 0.95) })],
       linear(0.03),
@@ -237,7 +240,7 @@ describe("auto", () => {
     expect(changing.speed).toBeGreaterThan(1.1);
   });
 
-  test("a drafter that is right about one kind of text is not trusted on another", async () => {
+  test("a drafter that is good on one kind of text is not trusted on another", async () => {
     for (const share of [0.02, 0.1, 0.2, 0.35]) {
       for (const worst of [0.02, 0.15]) {
         const { perRequest } = await simulate(
@@ -257,7 +260,7 @@ describe("auto", () => {
     }
   });
 
-  test("a model is not asked before its first look is paid for, and is found where it is good", async () => {
+  test("a draft model is not tried before the budget covers its first draft, and is used where it is good", async () => {
     const members = (chance: number) => (machine: Machine) => [
       chainDrafter(machine, {
         name: "model",
@@ -268,19 +271,19 @@ describe("auto", () => {
         runsModel: true,
       }),
     ];
-    // A small model: the first look takes as long as twenty of its forwards.
+    // A small model: the first draft takes as long as twenty forward passes.
     const small = (rows: number) => 0.2 * linear(0.03)(rows);
     const short = await simulate(members(0), small, 40, 60);
     expect(short.perRequest[0]).toBeGreaterThan(0.97);
     expect(short.speed).toBeGreaterThan(0.97);
-    // A large one, beside which it is nothing.
+    // A large model, beside which the first draft costs little.
     const large = (rows: number) => 4 * linear(0.03)(rows);
     const good = await simulate(members(0.85), large, 2);
     expect(good.perRequest[0]).toBeGreaterThan(1.5);
     expect((await simulate(members(0.85), small, 20)).perRequest.at(-1)).toBeGreaterThan(1.5);
   });
 
-  test("several quick drafters in vain cost no more than one", async () => {
+  test("several cheap useless drafters cost no more than one", async () => {
     for (const share of [0, 0.03, 0.2, 1]) {
       const { speed } = await simulate(
         (machine) =>
@@ -332,7 +335,7 @@ describe("CostCurve", () => {
       expect(curve.seconds(rows) / truth(rows)).toBeGreaterThan(0.8);
       expect(curve.seconds(rows) / truth(rows)).toBeLessThan(1.3);
     }
-    // Twice as slow: seen at one width, believed of all.
+    // Twice as slow, observed at one width, applies to all.
     run(2, 60, [1]);
     expect(curve.seconds(16) / truth(16)).toBeGreaterThan(1.5);
     for (let rows = 2; rows < 200; rows++) {

@@ -9,7 +9,7 @@ const tiny = data ? join(data, "models/tinystories-260k") : "";
 const available = existsSync(tiny);
 if (!available) console.log("batch-invariant: skipped, JETON_DATA does not hold tinystories-260k");
 
-/** Logits of `ids` after `prompt`, verified `width` at a time beside a guess that is refused. */
+/** Logits of `ids` after `prompt`, `width` rows at a time beside a rejected draft token. */
 async function logitsByWidth(
   model: LoadedModel,
   prompt: readonly number[],
@@ -39,7 +39,7 @@ async function logitsByWidth(
 
 describe.skipIf(!available)("a batch-invariant model", () => {
   const formats: WeightFormat[] = ["f32", "int8", "int8-channel", "int4"];
-  test.each(formats)("%s: a row has the same bits in any company", async (format) => {
+  test.each(formats)("%s: a row is bit-identical beside any other rows", async (format) => {
     const model = await loadModel(tiny, { format, threads: 2, inline: true, batchInvariant: true });
     const prompt = Array.from({ length: 31 }, (_, index) => 3 + ((index * 37) % 500));
     const { ids } = await complete(model, prompt, {
