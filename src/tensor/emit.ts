@@ -63,7 +63,7 @@ interface NodeOptions {
   attributes?: Readonly<Record<string, AttributeValue>>;
   /** Number of outputs, default 1. */
   outputs?: number;
-  /** Optional outputs that nobody needs: they stay without a name. */
+  /** Optional outputs without a consumer: they stay without a name. */
   unused?: readonly number[];
   /** `"com.microsoft"` for contributed operators. */
   domain?: string;

@@ -417,7 +417,7 @@ describe("quantized products", () => {
     return { codes, scales, zeros, blocks };
   }
 
-  test("in blocks of 4 and 8 bits, whatever the number of columns", async () => {
+  test("in blocks of 4 and 8 bits, for any number of columns", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom<4 | 8>(4, 8),

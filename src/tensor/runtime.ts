@@ -1,7 +1,7 @@
 /**
  * Sessions of ONNX Runtime, native in Node and WebAssembly in a browser.
  *
- * A session belongs to whoever opened it and must be released: the runtime frees nothing by itself.
+ * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-node";
 import { JetonError } from "../core/index.ts";
@@ -82,7 +82,7 @@ export function locateWasm(folder: string): void {
  * Keeps ONNX Runtime from reporting to its makers: since 1.30 the native library for Linux and macOS
  * writes an identifier of the machine into the cache folder and uploads events about sessions. Call it
  * on the main thread before the library is loaded in any: a worker's `process.env` is a copy that native
- * code does not see. Whoever wants the reports sets `ORT_DISABLE_TELEMETRY=0`.
+ * code does not see. `ORT_DISABLE_TELEMETRY=0` keeps the reports on.
  */
 export function disableRuntimeTelemetry(): void {
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";

@@ -26,7 +26,7 @@ export async function copyTokenizer(tokenizer: string, folder: string): Promise<
     const name = basename(tokenizer);
     copies.set(vocabularyFiles.includes(name) ? name : "tokenizer.json", tokenizer);
   }
-  // What stands beside a file belongs to it, as it does for whoever loads it.
+  // Files beside the tokenizer file belong to it, as for `loadTokenizer`.
   for (const name of isFolder ? [...vocabularyFiles, ...settingsFiles] : settingsFiles) {
     const path = join(home, name);
     if (await exists(path)) copies.set(name, path);

@@ -38,7 +38,7 @@ export interface SourceModel {
 export interface TransferTask {
   readonly source: SourceModel;
   readonly target: TokenForms;
-  /** Source ids of the target's special tokens; their rows are copied whatever a method predicts. */
+  /** Source ids of the target's special tokens; their rows are copied, not predicted. */
   readonly specialTokens: ReadonlyMap<number, number>;
   /** Of everything random. */
   readonly seed: number;
@@ -94,7 +94,7 @@ export interface Transferred {
  * await transfer("models/jeton-nano", "tokenizers/german", meanOfSubtokens(), { out: "german" });
  *
  * @throws JetonError `transfer-target-exists`, `transfer-weights-overflow`,
- *   `transfer-dtype-unreadable`, and whatever reading the
+ *   `transfer-dtype-unreadable`, and the errors of reading the
  *   model, reading the tokenizer and the method throw
  */
 export async function transfer(

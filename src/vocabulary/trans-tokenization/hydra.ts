@@ -182,7 +182,7 @@ export interface OpenHydraOptions {
  * for await (const { text } of generate(hydra.model, prompt)) process.stdout.write(text);
  *
  * @throws JetonError `hydra-not-found` for a checkpoint without several vocabularies,
- *   `hydra-vocabulary-unknown`, and whatever opening a checkpoint throws
+ *   `hydra-vocabulary-unknown`, and the errors of opening a checkpoint
  */
 export async function openHydra(folder: string, options: OpenHydraOptions = {}): Promise<Hydra> {
   const { threads = Math.min(8, availableParallelism()), slots = 16 } = options;
