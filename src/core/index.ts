@@ -20,3 +20,4 @@ export {
   formatTable,
   type TableColumn,
 } from "./table.ts";
+export { type WarningHandler, warn } from "./warning.ts";

@@ -10,6 +10,7 @@ import {
   openSafetensors,
   resolveModel,
 } from "../checkpoint/index.ts";
+import { warn } from "../core/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
@@ -123,7 +124,9 @@ async function bindWeights(
     key: format,
     ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
   });
-  const { path } = entry.state === "found" ? entry : await entry.write(tensors());
+  const { path, warning } =
+    entry.state === "found" ? { ...entry, warning: undefined } : await entry.write(tensors());
+  if (warning) warn(warning, options.onWarning);
   let packedBytes = 0;
   if (path !== undefined) {
     await using packed = await openSafetensors(path);

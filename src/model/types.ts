@@ -2,6 +2,7 @@
  * A loaded model as the rooms above see it.
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
+import type { WarningHandler } from "../core/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 
@@ -32,6 +33,11 @@ export interface LoadModelOptions {
     done: number;
     total: number;
   }) => void;
+  /**
+   * Takes what went otherwise than asked but is no reason to fail: `packed-cache-unwritable` where
+   * packed weights cannot be kept on disk. Default: a warning of the process.
+   */
+  onWarning?: WarningHandler;
   signal?: AbortSignal;
 }
 

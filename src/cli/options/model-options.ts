@@ -68,6 +68,10 @@ export async function withModel<T>(
         const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
         line.show(`${stages[stage]}${percent}`);
       },
+      onWarning: ({ message }) => {
+        line.clear();
+        void context.stderr.write(`jeton: warning: ${message}\n`);
+      },
     });
   } finally {
     line.clear();

@@ -90,7 +90,7 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
     cacheType: cacheTypeOf(start),
     ...(start.batchInvariant && { attention: tokenOrderAttention(cacheTypeOf(start)) }),
   });
-  const model = emitModel(graph, start.bindings);
+  const model = emitModel(graph, start.bindings, { opensFiles: start.device !== "wasm" });
   const session = await openSession(model, {
     threads: start.threads,
     // The cache grows, and prompts have many lengths.
