@@ -45,7 +45,8 @@ export const dictMethods: ReadonlyMap<string, Method> = new Map<string, Method>(
     "get",
     (self, callArguments) => {
       const [key, otherwise = null] = bindPositional("get", callArguments, 1, 2);
-      return (self as Dict).get(key!) ?? otherwise;
+      const value = (self as Dict).get(key!);
+      return value === undefined ? otherwise : value;
     },
   ],
   [

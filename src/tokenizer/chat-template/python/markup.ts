@@ -1,5 +1,6 @@
 /** Escaping for HTML, and strings that count as escaped. */
-import { toText } from "./representation.ts";
+import { formatPercent } from "./percent-format.ts";
+import { represent, toText } from "./representation.ts";
 import { Markup, type Value } from "./values.ts";
 
 const replacements: Readonly<Record<string, string>> = {
@@ -18,4 +19,14 @@ export function escapeText(text: string): string {
 /** The text of any value, escaped unless it already counts as escaped. */
 export function escapeMarkup(value: Value): string {
   return value instanceof Markup ? value.text : escapeText(toText(value));
+}
+
+/** `markup % values`: what is put in is escaped. */
+export function formatMarkup(markup: Markup, values: Value): Markup {
+  return new Markup(
+    formatPercent(markup.text, values, {
+      text: escapeMarkup,
+      representation: (value) => escapeText(represent(value)),
+    }),
+  );
 }

@@ -15,8 +15,9 @@ type Field = { readonly number: number; readonly width: number; readonly fill: s
 /** Writes a date; `%-d` and the other flags (`-`, `_`, `0`, `^`, `#`) and widths are those of glibc. */
 export function formatDate(date: Date, format: string): string {
   return format.replace(
-    /%([-_0^#]*)(\d*)([A-Za-z%])/g,
+    /%([-_0^#]*)(\d*)[EO]?([A-Za-z%])/g,
     (whole, flags: string, width: string, letter: string) => {
+      if (letter === "f" && whole !== "%f") return whole;
       const composed = compositions[letter];
       const field = composed === undefined ? fields[letter]?.(date) : formatDate(date, composed);
       return field === undefined ? whole : writeField(field, flags, width);

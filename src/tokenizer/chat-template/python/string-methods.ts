@@ -151,7 +151,7 @@ function encode(text: string, callArguments: CallArguments): Value {
   ]);
   const name = requireText(encoding, "encode").toLowerCase().replaceAll(/[-_ ]/g, "");
   if (name === "utf8") {
-    if (!text.isWellFormed()) {
+    if (/\p{Surrogate}/u.test(text)) {
       throw failure("UnicodeEncodeError", "'utf-8' codec can't encode: surrogates not allowed");
     }
     return new Bytes(new TextEncoder().encode(text));

@@ -108,15 +108,19 @@ export class PyIterator extends PyObject implements IterableIterator<Value> {
 /** jinja2's `Undefined`: prints as nothing, is false and empty; nearly all else fails. */
 export class Undefined extends PyObject {
   readonly typeName: string = "Undefined";
-  /** What an operation on it fails with. */
-  readonly message: string;
   /** Name of the exception in Python. */
   readonly failureType: string;
+  readonly #describe: () => string;
 
-  constructor(message: string, failureType = "UndefinedError") {
+  constructor(describe: () => string, failureType = "UndefinedError") {
     super();
-    this.message = message;
+    this.#describe = describe;
     this.failureType = failureType;
+  }
+
+  /** What an operation on it fails with. */
+  get message(): string {
+    return this.#describe();
   }
 }
 
@@ -128,17 +132,26 @@ export interface CallArguments {
 
 export type Invocation = (callArguments: CallArguments, runtime: Runtime) => Value;
 
+/** A value that can be called. */
+export abstract class Invocable extends PyObject {
+  abstract invoke(callArguments: CallArguments, runtime: Runtime): Value;
+}
+
 /** A function, a bound method or a class. */
-export class Callable extends PyObject {
+export class Callable extends Invocable {
   readonly typeName: string;
   readonly name: string;
-  readonly invoke: Invocation;
+  readonly #invocation: Invocation;
 
-  constructor(name: string, invoke: Invocation, typeName = "builtin_function_or_method") {
+  constructor(name: string, invocation: Invocation, typeName = "builtin_function_or_method") {
     super();
     this.name = name;
-    this.invoke = invoke;
+    this.#invocation = invocation;
     this.typeName = typeName;
+  }
+
+  override invoke(callArguments: CallArguments, runtime: Runtime): Value {
+    return this.#invocation(callArguments, runtime);
   }
 }
 
