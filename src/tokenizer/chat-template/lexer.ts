@@ -25,7 +25,7 @@ const skipped = new RegExp(`${space}+`, "y");
 const float =
   /(?<!\.)(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy;
 const integer = /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy;
-const name = /[\p{L}\p{N}\p{M}_\p{Pc}\p{Other_ID_Start}\u00b7\u0387]+/uy;
+const name = /[\p{ID_Continue}\p{L}\p{N}]+/uy;
 const string = /'([^'\\]*(?:\\[\s\S][^'\\]*)*)'|"([^"\\]*(?:\\[\s\S][^"\\]*)*)"/y;
 const operator = /\/\/|\*\*|==|!=|>=|<=|[-+/*%~[\](){}><=.:|,;]/y;
 const closing: Readonly<Record<string, string>> = { ")": "(", "]": "[", "}": "{" };

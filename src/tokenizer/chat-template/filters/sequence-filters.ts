@@ -122,7 +122,7 @@ function extreme(name: "min" | "max"): Filter {
     const read = readPath(runtime, attribute);
     const process = caseProcessor(isTrue(sensitive));
     const key = (item: Value): Value => process(read(item));
-    let best = items[0]!;
+    let best: Value = items[0]!;
     let bestKey = key(best);
     for (const item of items.slice(1)) {
       const itemKey = key(item);
