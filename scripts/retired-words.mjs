@@ -29,7 +29,7 @@ const rules = [
     find: /\b(?:beginningId|endOfSequence\w*|beginOfSequence\w*|headWidth|feedForwardWidth)\b/,
     write: "bosTokenId, eosTokenId, headDim, intermediateSize",
   },
-  { find: /\b(?:maximum|minimum|longest|largest)(?!Operator)[A-Z]\w*\b/, write: "max…, min…" },
+  { find: /\b(?:maximum|minimum)(?!Operator)[A-Z]\w*\b/, write: "max…, min…" },
   { find: /^\s*private (?:static |readonly |async |get |set )*\w/, write: "#private", in: /\.ts$/ },
   { find: /\b(?:copy heads?|copyHeads)\b/i, write: "induction heads" },
   { find: /\bsensitivit(?:y|ies)\b/i, write: "input gradients" },

@@ -8,7 +8,7 @@ import { JetonError } from "../core/error.ts";
 import type { TextSpan } from "./chat-template/frame.ts";
 import { fromJavaScript } from "./chat-template/from-javascript.ts";
 import { TemplateFailure } from "./chat-template/python/failure.ts";
-import { stripEnd, strip } from "./chat-template/python/text.ts";
+import { strip, stripEnd } from "./chat-template/python/text.ts";
 import type { Value } from "./chat-template/python/values.ts";
 import { CompiledTemplate, type RenderedTemplate } from "./chat-template/template.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -120,10 +120,7 @@ function makeVariables(
     ["messages", fromJavaScript(messages, "messages")],
     ["tools", fromJavaScript(options.tools, "tools")],
     ["documents", fromJavaScript(options.documents, "documents")],
-    [
-      "add_generation_prompt",
-      options.addGenerationPrompt ?? options.continueFinalMessage !== true,
-    ],
+    ["add_generation_prompt", options.addGenerationPrompt ?? options.continueFinalMessage !== true],
   ]);
   const given: Readonly<Record<string, unknown>> = {
     bos_token: name(settings.bosToken, tokenizer.bosTokenId),

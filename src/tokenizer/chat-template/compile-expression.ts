@@ -1,11 +1,24 @@
 /** Expressions as closures. */
-import { add, divide, floorDivide, multiply, negate, positive, power, remainder, subtract } from "./python/arithmetic.ts";
+
+import { filters } from "./filters/index.ts";
+import type { Evaluator, Frame } from "./frame.ts";
 import { noArguments } from "./python/arguments.ts";
+import {
+  add,
+  divide,
+  floorDivide,
+  multiply,
+  negate,
+  positive,
+  power,
+  remainder,
+  subtract,
+} from "./python/arithmetic.ts";
 import { findMethod, getAttribute, getItem, getSlice } from "./python/attributes.ts";
 import { spend } from "./python/budget.ts";
 import { compareOrder, equals, isTrue } from "./python/compare.ts";
 import { Dict } from "./python/dict.ts";
-import { failure, TemplateFailure, syntaxFailure, typeFailure } from "./python/failure.ts";
+import { failure, syntaxFailure, TemplateFailure, typeFailure } from "./python/failure.ts";
 import { escapeMarkup, formatMarkup } from "./python/markup.ts";
 import { formatPercent } from "./python/percent-format.ts";
 import { toText } from "./python/representation.ts";
@@ -16,13 +29,17 @@ import {
   Invocable,
   Markup,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./python/values.ts";
-import { filters } from "./filters/index.ts";
-import type { Evaluator, Frame } from "./frame.ts";
-import type { BinaryOperator, CallSyntax, CompareOperator, Expression, FilterSyntax } from "./syntax.ts";
+import type {
+  BinaryOperator,
+  CallSyntax,
+  CompareOperator,
+  Expression,
+  FilterSyntax,
+} from "./syntax.ts";
 import { type ValueTest, valueTests } from "./tests-of-values.ts";
 
 /** Where an expression stands. */
@@ -65,7 +82,9 @@ export function compileExpression(expression: Expression, context: ExpressionCon
     case "concat":
       return compileConcat(expression.items.map(compile));
     case "dict": {
-      const entries = expression.entries.map(([key, value]) => [compile(key), compile(value)] as const);
+      const entries = expression.entries.map(
+        ([key, value]) => [compile(key), compile(value)] as const,
+      );
       return (frame) => new Dict(entries.map(([key, value]) => [key(frame), value(frame)]));
     }
     case "attribute": {
@@ -140,7 +159,11 @@ function compileConcat(items: readonly Evaluator[]): Evaluator {
   };
 }
 
-function compileItem(objectSyntax: Expression, key: Expression, context: ExpressionContext): Evaluator {
+function compileItem(
+  objectSyntax: Expression,
+  key: Expression,
+  context: ExpressionContext,
+): Evaluator {
   const object = compileExpression(objectSyntax, context);
   if (key.kind !== "slice") {
     const evaluateKey = compileExpression(key, context);
@@ -162,7 +185,8 @@ export function compileArguments(given: CallSyntax, context: ExpressionContext):
     throw syntaxFailure("keyword argument repeated", 0);
   }
   const spread = given.spread === undefined ? undefined : compile(given.spread);
-  const keywordSpread = given.keywordSpread === undefined ? undefined : compile(given.keywordSpread);
+  const keywordSpread =
+    given.keywordSpread === undefined ? undefined : compile(given.keywordSpread);
   if (keyword.length === 0 && spread === undefined && keywordSpread === undefined) {
     if (positional.length === 0) return () => noArguments;
     const noKeyword = noArguments.keyword;
@@ -216,7 +240,12 @@ function compileCall(
 }
 
 function unknownName(kind: "filter" | "test", name: string, line: number): TemplateFailure {
-  return new TemplateFailure("syntax", "TemplateAssertionError", `No ${kind} named '${name}'.`, line);
+  return new TemplateFailure(
+    "syntax",
+    "TemplateAssertionError",
+    `No ${kind} named '${name}'.`,
+    line,
+  );
 }
 
 /** Throws when a name that is not known is used after all. */
@@ -281,7 +310,9 @@ function compileCompare(
   context: ExpressionContext,
 ): Evaluator {
   const start = compileExpression(first, context);
-  const steps = rest.map(([operator, operand]) => [operator, compileExpression(operand, context)] as const);
+  const steps = rest.map(
+    ([operator, operand]) => [operator, compileExpression(operand, context)] as const,
+  );
   return (frame) => {
     let left = start(frame);
     for (const [operator, operand] of steps) {

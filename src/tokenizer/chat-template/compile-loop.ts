@@ -1,15 +1,16 @@
 /** `for` loops. */
-import { spend } from "./python/budget.ts";
-import { isTrue } from "./python/compare.ts";
-import { TemplateFailure } from "./python/failure.ts";
-import { iterate } from "./python/sequence.ts";
-import { Markup, PyIterator, Undefined, type Value } from "./python/values.ts";
+
 import { type Assignment, compileTarget } from "./assign.ts";
 import { compileExpression } from "./compile-expression.ts";
 import type { Completion, Evaluator, Executor, Frame } from "./frame.ts";
 import { LoopContext, type Recursion } from "./loop-context.ts";
 import { captureText, nest } from "./macro.ts";
 import { assignsName, unassignedNames } from "./names-in.ts";
+import { spend } from "./python/budget.ts";
+import { isTrue } from "./python/compare.ts";
+import { TemplateFailure } from "./python/failure.ts";
+import { iterate } from "./python/sequence.ts";
+import { Markup, PyIterator, Undefined, type Value } from "./python/values.ts";
 import { Scope } from "./scope.ts";
 import type { StatementContext } from "./statement-context.ts";
 import type { ForSyntax } from "./syntax.ts";

@@ -61,7 +61,10 @@ function convertObject(value: object, path: string, depth: number): Value {
   const entries = value instanceof Map ? value : Object.entries(value);
   for (const [key, item] of entries as Iterable<[unknown, unknown]>) {
     if (item === undefined) continue;
-    dict.set(convert(key, `a key of ${path}`, depth + 1), convert(item, `${path}.${key}`, depth + 1));
+    dict.set(
+      convert(key, `a key of ${path}`, depth + 1),
+      convert(item, `${path}.${key}`, depth + 1),
+    );
   }
   return dict;
 }

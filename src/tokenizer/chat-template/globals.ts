@@ -1,15 +1,15 @@
 /** Functions that every template may call. */
 import { bindArguments, bindPositional } from "./python/arguments.ts";
-import { Namespace } from "./python/dict.ts";
-import { makeDict } from "./python/container-methods.ts";
 import { isTrue } from "./python/compare.ts";
+import { makeDict } from "./python/container-methods.ts";
+import { Namespace } from "./python/dict.ts";
 import { failure, TemplateFailure, typeFailure, valueFailure } from "./python/failure.ts";
 import { toText } from "./python/representation.ts";
 import { formatDate } from "./python/strftime.ts";
 import { requireInteger, requireText } from "./python/string-search.ts";
 import {
-  Callable,
   type CallArguments,
+  Callable,
   Invocable,
   Markup,
   PyObject,
@@ -162,4 +162,3 @@ export function makeGlobals(now: Date): Map<string, Value> {
     }),
   ]);
 }
-

@@ -22,8 +22,7 @@ const commentEnd = new RegExp(`(?:\\+#\\}|-#\\}${space}*|#\\}\\n?)`, "g");
 const blockEnd = new RegExp(`\\+%\\}|-%\\}${space}*|%\\}\\n?`, "y");
 const variableEnd = new RegExp(`-\\}\\}${space}*|\\}\\}`, "y");
 const skipped = new RegExp(`${space}+`, "y");
-const float =
-  /(?<!\.)(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy;
+const float = /(?<!\.)(?:\d+_)*\d+(?:(?:\.(?:\d+_)*\d+)?e[+-]?(?:\d+_)*\d+|\.(?:\d+_)*\d+)/iy;
 const integer = /0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|[1-9](?:_?\d)*|0(?:_?0)*/iy;
 const name = /[\p{ID_Continue}\p{L}\p{N}]+/uy;
 const string = /'([^'\\]*(?:\\[\s\S][^'\\]*)*)'|"([^"\\]*(?:\\[\s\S][^"\\]*)*)"/y;
@@ -169,8 +168,7 @@ class Lexer {
         this.#fail("Invalid character in identifier");
       }
       const line = this.#lineAt(this.#at);
-      const value =
-        type === "string" ? readStringLiteral(match[1] ?? match[2] ?? "", line) : text;
+      const value = type === "string" ? readStringLiteral(match[1] ?? match[2] ?? "", line) : text;
       this.#add(type, value, this.#at);
       this.#moveTo(this.#at + text.length);
       return;

@@ -6,8 +6,8 @@ import { typeFailure } from "./python/failure.ts";
 import type { Runtime } from "./python/runtime-type.ts";
 import { iterate, lengthOf, toList } from "./python/sequence.ts";
 import {
-  Callable,
   type CallArguments,
+  Callable,
   Invocable,
   PyIterator,
   Tuple,

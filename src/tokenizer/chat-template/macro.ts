@@ -1,4 +1,6 @@
 /** Macros, and the bodies of call blocks, as functions. */
+
+import type { Evaluator, Executor, Frame, Output, Rendering } from "./frame.ts";
 import { maxDepth, spend } from "./python/budget.ts";
 import { Dict } from "./python/dict.ts";
 import { failure, typeFailure } from "./python/failure.ts";
@@ -12,7 +14,6 @@ import {
   Undefined,
   type Value,
 } from "./python/values.ts";
-import type { Evaluator, Executor, Frame, Output, Rendering } from "./frame.ts";
 import { Scope } from "./scope.ts";
 
 /** What a compiled macro consists of. */
@@ -83,7 +84,9 @@ export class Macro extends Invocable {
       case "explicit_caller":
         return definition.callerParameter ?? null;
       case "__repr__":
-        return definition.name === undefined ? "<Macro anonymous>" : `<Macro ${represent(definition.name)}>`;
+        return definition.name === undefined
+          ? "<Macro anonymous>"
+          : `<Macro ${represent(definition.name)}>`;
       default:
         return undefined;
     }

@@ -138,10 +138,7 @@ function visitExpression(expression: Expression | undefined, visit: Visit): void
       for (const [, operand] of expression.rest) visitExpression(operand, visit);
       return;
     case "condition":
-      return visitExpressions(
-        [expression.test, expression.then, expression.otherwise],
-        visit,
-      );
+      return visitExpressions([expression.test, expression.then, expression.otherwise], visit);
     default:
   }
 }

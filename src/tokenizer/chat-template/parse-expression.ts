@@ -367,7 +367,5 @@ function parseTest(stream: TokenStream, value: Expression): Expression {
 function beginsArgument(stream: TokenStream): boolean {
   const { type } = stream.current;
   if (type === "name") return !stream.isName("else", "or", "and");
-  return (
-    type === "string" || type === "integer" || type === "float" || stream.isOperator("[", "{")
-  );
+  return type === "string" || type === "integer" || type === "float" || stream.isOperator("[", "{");
 }

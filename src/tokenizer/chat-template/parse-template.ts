@@ -272,4 +272,3 @@ class TemplateParser {
     return { kind: "load", line };
   }
 }
-

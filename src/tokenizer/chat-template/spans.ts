@@ -39,5 +39,6 @@ export function placeSpans(
 
 /** Adds spans of a part to those of the whole. */
 export function addSpans(output: Output, spans: readonly TextSpan[], offset: number): void {
-  for (const { start, end } of spans) output.spans.push({ start: start + offset, end: end + offset });
+  for (const { start, end } of spans)
+    output.spans.push({ start: start + offset, end: end + offset });
 }

@@ -1,15 +1,5 @@
 /** Templates: compiled once, rendered with variables. */
-import { getAttribute, getItem } from "./python/attributes.ts";
-import { withBudget } from "./python/budget.ts";
-import { failure, TemplateFailure, syntaxFailure } from "./python/failure.ts";
-import { toText } from "./python/representation.ts";
-import {
-  asText,
-  Callable,
-  type CallArguments,
-  PyObject,
-  type Value,
-} from "./python/values.ts";
+
 import { callValue } from "./compile-expression.ts";
 import { compileStatements } from "./compile-statement.ts";
 import { filters } from "./filters/index.ts";
@@ -17,6 +7,11 @@ import type { Executor, Frame, Output, Rendering, TextSpan } from "./frame.ts";
 import { makeGlobals } from "./globals.ts";
 import { captureText } from "./macro.ts";
 import { parseTemplate } from "./parse-template.ts";
+import { getAttribute, getItem } from "./python/attributes.ts";
+import { withBudget } from "./python/budget.ts";
+import { failure, syntaxFailure, TemplateFailure } from "./python/failure.ts";
+import { toText } from "./python/representation.ts";
+import { asText, type CallArguments, Callable, PyObject, type Value } from "./python/values.ts";
 import { Scope } from "./scope.ts";
 import type { CompiledBlock } from "./statement-context.ts";
 import { valueTests } from "./tests-of-values.ts";
@@ -76,7 +71,12 @@ function explain(error: unknown, line: number): unknown {
     return error;
   }
   if (!(error instanceof RangeError)) return error;
-  return new TemplateFailure("failed", "RecursionError", "the template nests or grows too far", line);
+  return new TemplateFailure(
+    "failed",
+    "RecursionError",
+    "the template nests or grows too far",
+    line,
+  );
 }
 
 /** The state of one rendering, as filters and functions see it. */
@@ -153,4 +153,3 @@ class TemplateReference extends PyObject {
     );
   }
 }
-

@@ -25,7 +25,10 @@ import {
 /** Says something about a value. */
 export type ValueTest = (value: Value, callArguments: CallArguments, runtime: Runtime) => boolean;
 
-function alone(name: string, ask: (value: Value, runtime: Runtime) => boolean): [string, ValueTest] {
+function alone(
+  name: string,
+  ask: (value: Value, runtime: Runtime) => boolean,
+): [string, ValueTest] {
   return [
     name,
     (value, callArguments, runtime) => {
@@ -35,7 +38,10 @@ function alone(name: string, ask: (value: Value, runtime: Runtime) => boolean): 
   ];
 }
 
-function beside(names: string, ask: (value: Value, other: Value) => boolean): [string, ValueTest][] {
+function beside(
+  names: string,
+  ask: (value: Value, other: Value) => boolean,
+): [string, ValueTest][] {
   return names.split(" ").map((name) => [
     name,
     (value, callArguments) => {

@@ -466,7 +466,7 @@ function chooseAlphabet(
     .sort((a, b) => codePoint(a) - codePoint(b));
 }
 
-/** Room for the alphabet where no limit is given: half of what special tokens and bytes leave. */
+/** Space for the alphabet where no limit is given: half of what special tokens and bytes leave. */
 function alphabetLimit(options: TrainTokenizerOptions, reserved: number): number {
   const half = Math.max(1, Math.floor((options.vocabSize - reserved) / 2));
   return options.maxAlphabet ?? Math.min(10_000, half);

@@ -2,9 +2,8 @@
 import { bindArguments } from "../python/arguments.ts";
 import { add } from "../python/arithmetic.ts";
 import { spend } from "../python/budget.ts";
-import { compareOrder, equals, isTrue, sortValues } from "../python/compare.ts";
+import { checkDefined, compareOrder, equals, isTrue, sortValues } from "../python/compare.ts";
 import { Dict } from "../python/dict.ts";
-import { checkDefined } from "../python/compare.ts";
 import { failure, isFailure, typeFailure } from "../python/failure.ts";
 import { escapeMarkup } from "../python/markup.ts";
 import { toText } from "../python/representation.ts";
@@ -12,7 +11,15 @@ import type { Runtime } from "../python/runtime-type.ts";
 import { iterate, joinTexts, requireLength, reversed, toList } from "../python/sequence.ts";
 import { requireInteger } from "../python/string-search.ts";
 import { codePoints } from "../python/text.ts";
-import { asText, type CallArguments, Markup, PyIterator, Tuple, Undefined, type Value } from "../python/values.ts";
+import {
+  asText,
+  type CallArguments,
+  Markup,
+  PyIterator,
+  Tuple,
+  Undefined,
+  type Value,
+} from "../python/values.ts";
 import { caseProcessor, readPath, readPaths } from "./attribute-path.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 
@@ -215,7 +222,10 @@ function* inSlices(value: Value, count: number, fill: Value): Generator<Value> {
 }
 
 function sumFilter(value: Value, callArguments: CallArguments, runtime: Runtime): Value {
-  const [attribute = null, start = 0] = bindArguments("sum", callArguments, ["attribute?", "start?"]);
+  const [attribute = null, start = 0] = bindArguments("sum", callArguments, [
+    "attribute?",
+    "start?",
+  ]);
   const read = readPath(runtime, attribute);
   if (asText(start) !== undefined) {
     throw typeFailure("sum() can't sum strings [use ''.join(seq) instead]");

@@ -15,7 +15,7 @@ import { isIterable, joinTexts, toList, unpack } from "../python/sequence.ts";
 import { centerText } from "../python/string-methods.ts";
 import { replaceText, requireInteger, requireText } from "../python/string-search.ts";
 import { codePointLength, codePoints, sliceCodePoints, splitLines, strip } from "../python/text.ts";
-import { asInteger, asText, Markup, Tuple, type Value, typeName } from "../python/values.ts";
+import { asInteger, asText, Markup, Tuple, typeName, type Value } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 import { wrapText } from "./wrap-text.ts";
 
@@ -90,7 +90,8 @@ function checkedLength(length: number): number {
 
 function wordWrap(value: Value, given: readonly (Value | undefined)[]): Value {
   const [width = 79, breakLong = true, separator, breakHyphens = true] = given;
-  const wrapString = separator === undefined || separator === null ? "\n" : requireText(separator, "join");
+  const wrapString =
+    separator === undefined || separator === null ? "\n" : requireText(separator, "join");
   const text = asText(value);
   if (text === undefined) {
     throw failure("AttributeError", `'${typeName(value)}' object has no attribute 'splitlines'`);
@@ -106,7 +107,10 @@ function wordWrap(value: Value, given: readonly (Value | undefined)[]): Value {
 
 const formatFilter: Filter = (value, { positional, keyword }) => {
   if (positional.length > 0 && keyword.size > 0) {
-    throw failure("FilterArgumentError", "can't handle positional and keyword arguments at the same time");
+    throw failure(
+      "FilterArgumentError",
+      "can't handle positional and keyword arguments at the same time",
+    );
   }
   const values = keyword.size > 0 ? new Dict(keyword) : new Tuple(positional);
   return value instanceof Markup
@@ -126,7 +130,8 @@ const replaceFilter: Filter = (value, callArguments, runtime) => {
   if (!runtime.autoescape) return replaced(toText(value), toText(old!), toText(replacement!));
   const marked = [old!, replacement!, value].some((part) => part instanceof Markup);
   if (!marked) return replaced(toText(value), toText(old!), toText(replacement!));
-  const text = old instanceof Markup || replacement instanceof Markup ? escapeMarkup(value) : toText(value);
+  const text =
+    old instanceof Markup || replacement instanceof Markup ? escapeMarkup(value) : toText(value);
   return new Markup(replaced(text, escapeMarkup(old!), escapeMarkup(replacement!)));
 };
 
@@ -165,7 +170,10 @@ function quoteUrl(value: Value, forQuery: boolean): string {
 const urlencode: Filter = (value, callArguments) => {
   bindArguments("urlencode", callArguments, []);
   if (asText(value) !== undefined || !isIterable(value)) return quoteUrl(value, false);
-  const pairs = value instanceof Dict ? Array.from(value.entries()) : toList(value).map((item) => unpack(item, 2));
+  const pairs =
+    value instanceof Dict
+      ? Array.from(value.entries())
+      : toList(value).map((item) => unpack(item, 2));
   return pairs.map(([key, item]) => `${quoteUrl(key!, true)}=${quoteUrl(item!, true)}`).join("&");
 };
 
@@ -192,7 +200,10 @@ export const textFilters: FilterTable = {
     return toText(value).match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
   },
   truncate: (value, callArguments) =>
-    truncate(value, bindArguments("truncate", callArguments, ["length?", "killwords?", "end?", "leeway?"])),
+    truncate(
+      value,
+      bindArguments("truncate", callArguments, ["length?", "killwords?", "end?", "leeway?"]),
+    ),
   indent: (value, callArguments) =>
     indent(value, bindArguments("indent", callArguments, ["width?", "first?", "blank?"])),
   wordwrap: (value, callArguments) =>
@@ -211,7 +222,12 @@ export const textFilters: FilterTable = {
   tojson: (value, callArguments) =>
     jsonFilter(
       value,
-      bindArguments("tojson", callArguments, ["ensure_ascii?", "indent?", "separators?", "sort_keys?"]),
+      bindArguments("tojson", callArguments, [
+        "ensure_ascii?",
+        "indent?",
+        "separators?",
+        "sort_keys?",
+      ]),
     ),
   pprint(value, callArguments) {
     bindPositional("pprint", callArguments, 0, 0);

@@ -1,7 +1,8 @@
 /** Filters for numbers and for values of any type. */
-import { findAttribute } from "../python/attributes.ts";
+
 import { bindArguments } from "../python/arguments.ts";
 import { divide, multiply, negate, power } from "../python/arithmetic.ts";
+import { findAttribute } from "../python/attributes.ts";
 import { checkDefined, isTrue } from "../python/compare.ts";
 import { failure, isFailure, typeFailure } from "../python/failure.ts";
 import { divideRounded, fixedText, roundFloat } from "../python/float-text.ts";
@@ -14,9 +15,9 @@ import {
   asText,
   Float,
   fromBigInt,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 
@@ -145,4 +146,3 @@ export const valueFilters: FilterTable = {
   filesizeformat: fileSize,
   attr: attribute,
 };
-

@@ -14,8 +14,8 @@ import {
   fromBigInt,
   Markup,
   Tuple,
-  type Value,
   typeName,
+  type Value,
 } from "./values.ts";
 
 function unsupported(operator: string, a: Value, b: Value): TemplateFailure {
@@ -183,7 +183,9 @@ export function floorDivide(a: Value, b: Value): Value {
   if (numbers === undefined) throw unsupported("//", a, b);
   const { x, y, float } = numbers;
   if (isZero(y)) {
-    throw divisionByZero(float ? "float floor division by zero" : "integer division or modulo by zero");
+    throw divisionByZero(
+      float ? "float floor division by zero" : "integer division or modulo by zero",
+    );
   }
   return float
     ? new Float(divideFloats(toFloat(x), toFloat(y)).quotient)

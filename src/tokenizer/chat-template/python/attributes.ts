@@ -24,9 +24,9 @@ import {
   PyObject,
   Range,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./values.ts";
 
 const noMethods: ReadonlyMap<string, Method> = new Map();

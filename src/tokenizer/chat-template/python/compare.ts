@@ -10,9 +10,9 @@ import {
   PyObject,
   Range,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./values.ts";
 
 /** `bool(value)`. */

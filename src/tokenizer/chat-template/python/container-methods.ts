@@ -7,7 +7,7 @@ import { represent } from "./representation.ts";
 import { itemsOf, iterate, rangeIndex, unpack } from "./sequence.ts";
 import type { Method } from "./string-methods.ts";
 import { requireInteger } from "./string-search.ts";
-import { asText, Bytes, type CallArguments, Range, type Value } from "./values.ts";
+import { asText, type Bytes, type CallArguments, type Range, type Value } from "./values.ts";
 
 /** `dict(…)`: a mapping or pairs, and named values. */
 export function makeDict({ positional, keyword }: CallArguments): Dict {

@@ -15,8 +15,7 @@ export function divideIntegers(a: bigint, b: bigint): number {
   const negative = a < 0n !== b < 0n;
   const [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
   const shift = 70 + y.toString(2).length - x.toString(2).length;
-  const [numerator, denominator] =
-    shift >= 0 ? [x << BigInt(shift), y] : [x, y << BigInt(-shift)];
+  const [numerator, denominator] = shift >= 0 ? [x << BigInt(shift), y] : [x, y << BigInt(-shift)];
   const quotient = numerator / denominator;
   // The lowest bit says that something was cut off, so that rounding is right.
   const sticky = quotient * denominator === numerator ? quotient : quotient | 1n;

@@ -62,7 +62,9 @@ export function scaleRounded(value: number, decimals: number): bigint {
 
 /** |value| with a fixed number of decimals (`%.3f` without sign). The value is finite. */
 export function fixedText(value: number, decimals: number): string {
-  const digits = scaleRounded(value, decimals).toString().padStart(decimals + 1, "0");
+  const digits = scaleRounded(value, decimals)
+    .toString()
+    .padStart(decimals + 1, "0");
   const point = digits.length - decimals;
   return decimals === 0 ? digits : `${digits.slice(0, point)}.${digits.slice(point)}`;
 }

@@ -4,7 +4,7 @@ import { failure, typeFailure, valueFailure } from "./failure.ts";
 import { fixedText, floatText, generalText, scientificText } from "./float-text.ts";
 import { integerText, represent, toText } from "./representation.ts";
 import { codePointLength, sliceCodePoints } from "./text.ts";
-import { asText, Float, type Value, typeName } from "./values.ts";
+import { asText, Float, typeName, type Value } from "./values.ts";
 
 interface FormatSpec {
   readonly fill: string;
@@ -91,7 +91,8 @@ function formatInteger(value: number | bigint | boolean, spec: FormatSpec): stri
   if (spec.grouping === "," && radix !== 10) {
     throw valueFailure(`Cannot specify ',' with '${spec.type}'.`);
   }
-  if (spec.grouping !== "" && spec.type === "n") throw valueFailure(`Cannot specify '${spec.grouping}' with 'n'.`);
+  if (spec.grouping !== "" && spec.type === "n")
+    throw valueFailure(`Cannot specify '${spec.grouping}' with 'n'.`);
   let digits = radix === 10 ? integerText(size) : size.toString(radix);
   if (spec.type === "X") digits = digits.toUpperCase();
   const prefix = spec.alternate && radix !== 10 ? `0${spec.type}` : "";
@@ -104,7 +105,10 @@ function formatCharacter(code: number | bigint, spec: FormatSpec): string {
     throw failure("OverflowError", "%c arg not in range(0x110000)");
   }
   const align = spec.align || "<";
-  return pad("", String.fromCodePoint(Number(code)), { ...spec, align: align === "=" ? ">" : align });
+  return pad("", String.fromCodePoint(Number(code)), {
+    ...spec,
+    align: align === "=" ? ">" : align,
+  });
 }
 
 function signText(negative: boolean, sign: string): string {
@@ -119,7 +123,13 @@ function formatFloat(value: number, spec: FormatSpec, original: Value): string {
     const name = Number.isNaN(value) ? "nan" : "inf";
     const text = /[EFG]/.test(spec.type) ? name.toUpperCase() : name;
     const suffix = spec.type === "%" ? "%" : "";
-    return padNumber(Number.isNaN(value) ? signText(false, spec.sign) : sign, text, suffix, spec, 3);
+    return padNumber(
+      Number.isNaN(value) ? signText(false, spec.sign) : sign,
+      text,
+      suffix,
+      spec,
+      3,
+    );
   }
   const body = floatBody(Math.abs(value), spec, original);
   const [whole = "", tail = ""] = /^(\d*)(.*)$/s.exec(body)!.slice(1);
@@ -203,8 +213,7 @@ function pad(sign: string, body: string, spec: FormatSpec): string {
   if (missing <= 0) return sign + body;
   reserve(missing);
   if (spec.align === "=") return sign + spec.fill.repeat(missing) + body;
-  const before =
-    spec.align === ">" ? missing : spec.align === "^" ? Math.floor(missing / 2) : 0;
+  const before = spec.align === ">" ? missing : spec.align === "^" ? Math.floor(missing / 2) : 0;
   return spec.fill.repeat(before) + sign + body + spec.fill.repeat(missing - before);
 }
 

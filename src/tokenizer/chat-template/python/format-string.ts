@@ -119,7 +119,8 @@ function lookUpField(name: string, state: FormatState): Value {
   for (let at = 0; at < path.length; at = steps.lastIndex) {
     steps.lastIndex = at;
     const step = steps.exec(path);
-    if (step === null) throw valueFailure("Only '.' or '[' may follow ']' in format field specifier");
+    if (step === null)
+      throw valueFailure("Only '.' or '[' may follow ']' in format field specifier");
     const [, attribute, item] = step;
     if ((attribute ?? item) === "") throw valueFailure("Empty attribute in format string");
     value =
@@ -148,7 +149,10 @@ function lookUpFirst(name: string, state: FormatState): Value {
   const index = name === "" ? state.next++ : Number(name);
   const value = state.positional?.[index];
   if (value === undefined) {
-    throw failure("IndexError", `Replacement index ${index} out of range for positional args tuple`);
+    throw failure(
+      "IndexError",
+      `Replacement index ${index} out of range for positional args tuple`,
+    );
   }
   return value;
 }

@@ -1,6 +1,15 @@
 /** Keys of dicts: values that are equal in Python become the same key of a JavaScript `Map`. */
 import { typeFailure } from "./failure.ts";
-import { Bytes, Float, Markup, PyObject, Tuple, Undefined, type Value, typeName } from "./values.ts";
+import {
+  Bytes,
+  Float,
+  Markup,
+  PyObject,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.ts";
 
 /** Types with items that can change, beside lists. */
 const unhashable: ReadonlySet<string> = new Set(["dict", "dict_keys", "dict_items"]);

@@ -5,7 +5,7 @@ import { Dict } from "./dict.ts";
 import { typeFailure, valueFailure } from "./failure.ts";
 import { floatText } from "./float-text.ts";
 import { integerText } from "./representation.ts";
-import { asText, Float, Tuple, type Value, typeName } from "./values.ts";
+import { asText, Float, Tuple, typeName, type Value } from "./values.ts";
 
 export interface JsonOptions {
   /** Whether all but ASCII is escaped. Default false. */
@@ -32,8 +32,10 @@ const maxNesting = 900;
 /** The value as JSON. Throws a `TypeError` of Python for values that JSON has no form for. */
 export function toJson(value: Value, options: JsonOptions = {}): string {
   const { indent, ensureAscii = false, sortKeys = false } = options;
-  const [itemSeparator, keySeparator] =
-    options.separators ?? [indent === undefined ? ", " : ",", ": "];
+  const [itemSeparator, keySeparator] = options.separators ?? [
+    indent === undefined ? ", " : ",",
+    ": ",
+  ];
   const writer: JsonWriter = {
     quote: ensureAscii ? quoteAscii : quoteJson,
     indent,
@@ -57,7 +59,13 @@ function write(value: Value, writer: JsonWriter, newline: string): string {
   const inner = newline + (writer.indent ?? "");
   if (Array.isArray(value) || value instanceof Tuple) {
     const items = Array.isArray(value) ? value : value.items;
-    return enclose("[", "]", items.map((item) => write(item, writer, inner)), writer, newline);
+    return enclose(
+      "[",
+      "]",
+      items.map((item) => write(item, writer, inner)),
+      writer,
+      newline,
+    );
   }
   if (value instanceof Dict) {
     const entries = Array.from(value.entries());

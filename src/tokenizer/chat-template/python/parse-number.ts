@@ -3,7 +3,7 @@ import { checkDefined } from "./compare.ts";
 import { failure, typeFailure, valueFailure } from "./failure.ts";
 import { represent } from "./representation.ts";
 import { strip } from "./text.ts";
-import { asNumber, asText, Float, fromBigInt, type Value, typeName } from "./values.ts";
+import { asNumber, asText, Float, fromBigInt, typeName, type Value } from "./values.ts";
 
 const digitValues = "0123456789abcdefghijklmnopqrstuvwxyz";
 const prefixes: Readonly<Record<string, number>> = { "0b": 2, "0o": 8, "0x": 16 };
@@ -89,7 +89,10 @@ export function parseFloatText(text: string): number {
     return special[1] === "-" ? -size : size;
   }
   const digits = "\\d+(_\\d+)*";
-  const pattern = new RegExp(`^[+-]?(${digits}\\.?(${digits})?|\\.${digits})(e[+-]?${digits})?$`, "i");
+  const pattern = new RegExp(
+    `^[+-]?(${digits}\\.?(${digits})?|\\.${digits})(e[+-]?${digits})?$`,
+    "i",
+  );
   if (!pattern.test(stripped)) {
     throw valueFailure(`could not convert string to float: ${represent(text)}`);
   }

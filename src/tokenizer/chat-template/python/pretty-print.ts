@@ -4,7 +4,7 @@ import { Dict } from "./dict.ts";
 import { isFailure } from "./failure.ts";
 import { represent } from "./representation.ts";
 import { codePointLength, splitLines } from "./text.ts";
-import { Tuple, type Value, typeName } from "./values.ts";
+import { Tuple, typeName, type Value } from "./values.ts";
 
 const width = 80;
 
@@ -79,8 +79,8 @@ function formatText(text: string, column: number, given: number): string {
   let representation = "";
   lines.forEach((line, i) => {
     representation = represent(line);
-    const room = width - indent - (i === lines.length - 1 ? allowance : 0);
-    if (codePointLength(representation) <= room) {
+    const available = width - indent - (i === lines.length - 1 ? allowance : 0);
+    if (codePointLength(representation) <= available) {
       chunks.push(representation);
       return;
     }

@@ -11,9 +11,9 @@ import {
   type PyObject,
   Range,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./values.ts";
 
 /** Longest decimal number that Python writes. */
@@ -85,7 +85,12 @@ export function integerText(value: number | bigint): string {
   return text;
 }
 
-const escapes: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+const escapes: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
 
 /** A string between quotes: single ones, unless it holds single and no double ones. */
 export function quote(text: string): string {

@@ -13,9 +13,9 @@ import {
   PyObject,
   Range,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./values.ts";
 
 /** The items of a value that has them all at hand; undefined for iterators and what has no items. */
@@ -235,7 +235,7 @@ function sliceText(text: string, bounds: SliceBounds): string {
   return typeof part === "string" ? part : part.join("");
 }
 
-/** `reversed(value)`; undefined for values that only go forwards. */
+/** `reversed(value)`; undefined for values that can only be iterated in order. */
 export function reversed(value: Value): PyIterator | undefined {
   const backwards =
     Array.isArray(value) ||

@@ -29,7 +29,8 @@ function writeField(field: Field, flags: string, width: string): string {
   if (typeof field === "string") {
     let text = field;
     if (flags.includes("^")) text = text.toUpperCase();
-    if (flags.includes("#")) text = text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase();
+    if (flags.includes("#"))
+      text = text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase();
     return text.padStart(Number(width), flags.includes("0") ? "0" : " ");
   }
   const flag = flags.replaceAll(/[\^#]/g, "").at(-1);

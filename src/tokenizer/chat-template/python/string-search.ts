@@ -2,9 +2,18 @@
 import { bindArguments, bindPositional } from "./arguments.ts";
 import { reserve, spend } from "./budget.ts";
 import { typeFailure, valueFailure } from "./failure.ts";
-import { isBasic, sliceCodePoints, splitWords, strip, stripEnd, stripStart, whitespaceClass } from "./text.ts";
-import { asInteger, asText, type CallArguments, Tuple, type Value, typeName } from "./values.ts";
-import { codePointLength, toCodePointIndex } from "./text.ts";
+import {
+  codePointLength,
+  isBasic,
+  sliceCodePoints,
+  splitWords,
+  strip,
+  stripEnd,
+  stripStart,
+  toCodePointIndex,
+  whitespaceClass,
+} from "./text.ts";
+import { asInteger, asText, type CallArguments, Tuple, typeName, type Value } from "./values.ts";
 
 /** A method of `str`: the text, its arguments. */
 export type TextMethod = (text: string, callArguments: CallArguments) => Value;
@@ -38,7 +47,8 @@ interface SearchPart {
 
 /** The part of a text that optional bounds select. */
 function selectPart(text: string, start: Value | undefined, end: Value | undefined): SearchPart {
-  if ((start ?? null) === null && (end ?? null) === null) return { part: text, offset: 0, valid: true };
+  if ((start ?? null) === null && (end ?? null) === null)
+    return { part: text, offset: 0, valid: true };
   const length = codePointLength(text);
   const resolve = (value: Value | undefined, otherwise: number): number => {
     if ((value ?? null) === null) return otherwise;
@@ -93,7 +103,8 @@ export function countText(text: string, sub: string): number {
 /** `str.replace`; a negative count replaces all. */
 export function replaceText(text: string, old: string, replacement: string, count: number): string {
   if (count === 0) return text;
-  const parts = old === "" ? ["", ...(isBasic(text) ? text.split("") : Array.from(text)), ""] : text.split(old);
+  const parts =
+    old === "" ? ["", ...(isBasic(text) ? text.split("") : Array.from(text)), ""] : text.split(old);
   const replaced = count < 0 ? parts.length - 1 : Math.min(count, parts.length - 1);
   reserve(text.length + replaced * Math.max(0, replacement.length - old.length));
   const head = parts.slice(0, replaced + 1).join(replacement);
@@ -124,12 +135,17 @@ function splitAtSpace(text: string, limit: number, last: boolean): string[] {
     return [...head, ...words.slice(words.length - limit)];
   }
   const next = found[limit];
-  return next === undefined ? words : [...words.slice(0, limit), stripStart(text.slice(next.index), null)];
+  return next === undefined
+    ? words
+    : [...words.slice(0, limit), stripStart(text.slice(next.index), null)];
 }
 
 function splitter(name: "split" | "rsplit"): TextMethod {
   return (text, callArguments) => {
-    const [separator = null, maximum = -1] = bindArguments(name, callArguments, ["sep?", "maxsplit?"]);
+    const [separator = null, maximum = -1] = bindArguments(name, callArguments, [
+      "sep?",
+      "maxsplit?",
+    ]);
     const limit = requireInteger(maximum);
     const last = name === "rsplit";
     const parts =
@@ -158,7 +174,10 @@ function partition(name: "partition" | "rpartition"): TextMethod {
   };
 }
 
-function stripper(name: string, remove: (text: string, characters: string | null) => string): TextMethod {
+function stripper(
+  name: string,
+  remove: (text: string, characters: string | null) => string,
+): TextMethod {
   return (text, callArguments) => {
     const [characters = null] = bindPositional(name, callArguments, 0, 1);
     if (characters === null) return remove(text, null);
