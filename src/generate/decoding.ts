@@ -13,11 +13,11 @@ import {
   type Sampling,
   uniformFor,
 } from "./sampling/sampler.ts";
+import { onlyChains } from "./speculative/chains.ts";
 import {
   type Drafter,
   type DraftSequence,
   type DraftTree,
-  type DraftVerdict,
   emptyTree,
 } from "./speculative/drafter.ts";
 import { DraftCounter } from "./speculative/statistics.ts";
@@ -75,7 +75,10 @@ export class Decoding {
     this.#seen = new Set(sampling.repetitionPenalty === 1 ? [] : promptIds);
     this.#stepOptions = signal ? { signal } : {};
     this.#topK = Math.max(alternatives, rowRequest(sampling).topK, drafter?.candidates ?? 0);
-    this.#drafting = drafter?.begin({ promptIds, sampling });
+    // Only a chain stands in the order of its tokens, which exact passes need.
+    const chains = options.model.exact ?? false;
+    const drafting = drafter?.begin({ promptIds, sampling, chains });
+    this.#drafting = drafting && chains ? onlyChains(drafting) : drafting;
   }
 
   /** What a forward over the last token and a tree must return for each of its rows. */
@@ -101,7 +104,7 @@ export class Decoding {
   first(result: StepResult): EmittedToken[] {
     const root = this.#ids.at(-1)!;
     const walk = this.#walk(result, emptyTree);
-    this.#observe(result, Int32Array.of(root), asked(walk, emptyTree, undefined), 0);
+    this.#observe(result, Int32Array.of(root), { tree: emptyTree, walk }, 0);
     return this.#describe(result, emptyTree, walk);
   }
 
@@ -115,10 +118,7 @@ export class Decoding {
     const root = this.#ids.at(-1)!;
     const begin = performance.now();
     const proposed = this.#propose(remaining);
-    const whole = proposed instanceof Promise ? await proposed : proposed;
-    // Only a chain stands in the order of its tokens, which batch-invariant forwards need.
-    const path = this.#options.model.batchInvariant ? bestPath(whole) : undefined;
-    const tree = path ? pathAsTree(whole, path) : whole;
+    const tree = proposed instanceof Promise ? await proposed : proposed;
     const drafted = performance.now();
     counter.draftTime += drafted - begin;
 
@@ -144,7 +144,7 @@ export class Decoding {
     counter.verifyTime += walked - forwarded;
 
     counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
-    this.#observe(result, ids, asked(walk, whole, path), (forwarded - drafted) / 1000);
+    this.#observe(result, ids, { tree, walk }, (forwarded - drafted) / 1000);
     counter.draftTime += performance.now() - walked;
     return this.#describe(result, tree, walk);
   }
@@ -221,17 +221,18 @@ export class Decoding {
   #observe(
     result: StepResult,
     ids: Int32Array,
-    { emitted, verdict }: Asked,
+    { tree, walk }: { readonly tree: DraftTree; readonly walk: Verification },
     seconds: number,
   ): void {
     if (!this.#drafting || this.#ended) return;
     const { topIds, topLogits, logSumExp } = result;
+    const { emitted, accepted, rejected } = walk;
     this.#drafting.observe({
       emitted,
       ids: this.#ids,
       rows: { ids, candidates: this.#topK, topIds, topLogits, logSumExp },
       seconds,
-      ...(ids.length > 1 && { verdict }),
+      ...(ids.length > 1 && { verdict: { tree, accepted, rejected } }),
     });
   }
 
@@ -252,66 +253,6 @@ export class Decoding {
       };
     });
   }
-}
-
-/** A walk as its drafter is told of it: by the nodes of the tree that it proposed. */
-interface Asked {
-  readonly emitted: readonly number[];
-  readonly verdict: DraftVerdict;
-}
-
-function asked(walk: Verification, tree: DraftTree, path: readonly number[] | undefined): Asked {
-  const nodes = (of: readonly number[]): readonly number[] =>
-    path ? of.map((node) => path[node]!) : of;
-  return {
-    emitted: walk.emitted,
-    verdict: { tree, accepted: nodes(walk.accepted), rejected: nodes(walk.rejected) },
-  };
-}
-
-/**
- * The nodes of a tree's most promising path. Of a sampled tree the children that were drawn first:
- * whether a sibling is drawn after them may be decided before it is, so leaving it out is no choice
- * by what was drawn.
- */
-function bestPath({
-  ids,
-  parents,
-  acceptanceProbabilities,
-  draftDistributions,
-}: DraftTree): number[] {
-  const path: number[] = [];
-  for (;;) {
-    const parent = path.at(-1) ?? -1;
-    let best = -1;
-    for (let node = parent + 1; node < ids.length; node++) {
-      if (parents[node] !== parent) continue;
-      if (
-        best < 0 ||
-        (!draftDistributions &&
-          acceptanceProbabilities &&
-          acceptanceProbabilities[node]! > acceptanceProbabilities[best]!)
-      )
-        best = node;
-    }
-    if (best < 0) return path;
-    path.push(best);
-  }
-}
-
-function pathAsTree(tree: DraftTree, path: readonly number[]): DraftTree {
-  const { draftDistributions, drafter } = tree;
-  return {
-    ids: path.map((node) => tree.ids[node]!),
-    parents: path.map((_, index) => index - 1),
-    ...(draftDistributions && {
-      draftDistributions: [
-        draftDistributions[0],
-        ...path.map((node) => draftDistributions[node + 1]),
-      ],
-    }),
-    ...(drafter !== undefined && { drafter }),
-  };
 }
 
 /** Tokens of the rows of one step: the root's and the nodes'. */

@@ -77,7 +77,8 @@ export interface DecoderModelParts
     LoadedModel,
     "name" | "folder" | "checkpoint" | "tokenizer" | "config" | "format" | "threads" | "slots"
   > {
-  readonly batchInvariant?: boolean | undefined;
+  /** Default true. */
+  readonly exact?: boolean | undefined;
   /** Longest sequence. Default and upper bound: the model's own context length. */
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
@@ -110,7 +111,7 @@ export async function startDecoderModel(
     threads,
     slots,
     ...(device && { device }),
-    ...(parts.batchInvariant && { batchInvariant: true }),
+    ...(parts.exact === false && { exact: false }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   return new DecoderModel({ ...parts, service });
@@ -125,7 +126,7 @@ export class DecoderModel implements LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
-  readonly batchInvariant: boolean;
+  readonly exact: boolean;
   readonly contextLength: number;
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
@@ -147,7 +148,7 @@ export class DecoderModel implements LoadedModel {
     this.config = config;
     this.format = parts.format;
     this.threads = parts.threads;
-    this.batchInvariant = parts.batchInvariant ?? false;
+    this.exact = parts.exact ?? true;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
     this.eosTokenIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.eosTokenId);
     this.bosTokenId = config.bosTokenId ?? tokenizer.bosTokenId;

@@ -74,7 +74,7 @@ export async function loadModel(
         format,
         threads: options.threads ?? Math.min(8, availableParallelism()),
         slots: options.slots ?? 16,
-        batchInvariant: options.batchInvariant,
+        exact: options.exact,
         contextLength: options.contextLength,
         weightBytes: packedBytes,
         bindings,

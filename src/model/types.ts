@@ -19,11 +19,12 @@ export interface LoadModelOptions {
   /** Longest sequence. Default and upper bound: the model's own context length. */
   contextLength?: number;
   /**
-   * True: what a row says does not depend, to the last bit, on the rows beside it in its forward. So
-   * text decoded with drafts is identical to plain decoding in every format; trees become chains, and
-   * every forward takes as long as one over 4 rows at least. Default false.
+   * True (default): the result of a row does not depend, to the last bit, on the rows beside it in its
+   * forward pass. So the same seed gives the same text whatever drafts it, in whatever company and chunks,
+   * in every format; draft trees are cut to their best path. False: whole trees are verified and passes have any
+   * size, which is sometimes faster; the last bits of a row, and with them the text, may depend on both.
    */
-  batchInvariant?: boolean;
+  exact?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
   inline?: boolean;
   /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
@@ -59,8 +60,9 @@ export interface SequenceStep {
   /** Draws a token for each wanted row where the logits are: whole rows of them need not travel. */
   readonly sample?: SampleRequest;
   /**
-   * Asks for what the most probable tokens' share of a temperature's law follows from; and for whole
-   * logits where the `topK` most probable tokens of some row hold less than `topP` of it.
+   * Asks for what the most probable tokens' share of a temperature's distribution follows from; and for
+   * whole logits where the `nucleusCandidates` most probable tokens of some row hold less than `topP` of
+   * it. `topK` should be at least as many.
    */
   readonly nucleus?: { readonly temperature: number; readonly topP: number };
   /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
@@ -100,7 +102,10 @@ export interface StepResult {
   readonly logSumExp: Float32Array;
   /** `[rows, vocabulary]` where asked for, and where a nucleus needs them. */
   readonly logits?: Float32Array;
-  /** Where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature). */
+  /**
+   * Where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature); negative
+   * where the row's `nucleusCandidates` most probable tokens hold less than `topP` of it.
+   */
   readonly nucleusMass?: Float32Array;
   /** Tokens drawn after each wanted row where asked for, and their logits. */
   readonly sampledIds?: Int32Array;
@@ -129,8 +134,8 @@ export interface LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
-  /** True where forwards were asked to give every row the same bits in any company. */
-  readonly batchInvariant?: boolean;
+  /** True where forward passes give every row the same bits in any company: `LoadModelOptions.exact`. */
+  readonly exact?: boolean;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
   readonly eosTokenIds: readonly number[];

@@ -21,6 +21,8 @@ export interface ServeContext {
   readonly model: LoadedModel;
   /** The model's name as clients write it. */
   readonly modelName: string;
+  /** What every answer says of how it was computed: see `systemFingerprint`. */
+  readonly fingerprint: string;
   readonly generate: Generate;
   readonly drafters: DrafterPool;
   readonly queue: AdmissionQueue;

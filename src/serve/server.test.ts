@@ -127,6 +127,7 @@ describe("completions", () => {
     const whole = await client.completions.create(body);
     expect(whole.choices.map((choice) => choice.index)).toEqual([0, 1, 2]);
     expect(new Set(whole.choices.map((choice) => choice.text)).size).toBe(3);
+    expect(whole.system_fingerprint).toMatch(/^jeton-[\w.]+-f32-(in)?exact-[0-9a-f]{10}$/);
     expect(whole.usage).toEqual({
       prompt_tokens: 1,
       completion_tokens: 36,
@@ -148,6 +149,7 @@ describe("completions", () => {
         reasons[choice.index] = choice.finish_reason;
       }
       usage = chunk.usage ?? usage;
+      expect(chunk.system_fingerprint).toBe(whole.system_fingerprint);
     }
     expect(texts).toEqual(whole.choices.map((choice) => choice.text));
     expect(reasons).toEqual(["length", "length", "length"]);

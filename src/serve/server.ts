@@ -11,6 +11,7 @@ import type { LoadedModel } from "../model/types.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
+import { systemFingerprint } from "./fingerprint.ts";
 import { shuttingDown } from "./middleware/errors.ts";
 import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
@@ -93,6 +94,7 @@ export async function startServerWith(
   const context: ServeContext = {
     model,
     modelName: options.modelName ?? model.name,
+    fingerprint: systemFingerprint(model),
     generate,
     drafters,
     queue,

@@ -152,8 +152,8 @@ export const command: Command = defineCommand({
     // Before anything is read: a missing model is the first thing to say.
     chooseModel(values.model);
     const text = isChat ? undefined : await readPrompt(context, argument);
-    const { sequences: slots, batchInvariant } = values;
-    return withModel(context, values, { slots, batchInvariant }, (model) =>
+    const { sequences: slots, inexact } = values;
+    return withModel(context, values, { slots, inexact }, (model) =>
       withDrafter(context, values, model, async (drafter) => {
         if (drafter) generation.drafter = drafter;
         const { hasChatTemplate } = await import("../../tokenizer/index.ts");

@@ -82,8 +82,8 @@ export const command: Command = defineCommand({
     const { stderr, stdout, environment, signal } = context;
     const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
     checkDrafterOptions(values);
-    const { slots, batchInvariant } = values;
-    return withModel(context, values, { slots, batchInvariant }, async (model) => {
+    const { slots, inexact } = values;
+    return withModel(context, values, { slots, inexact }, async (model) => {
       const name = values.name ?? modelName(model.name);
       const { startServer } = await import("../../serve/index.ts");
       const server = await startServer(model, {

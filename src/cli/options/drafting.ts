@@ -21,9 +21,9 @@ export const drafterOptions = {
     value: "M",
     help: "a smaller model with the same tokenizer, which guesses; default: the folder M-draft beside the model M, if there is one",
   },
-  batchInvariant: {
+  inexact: {
     kind: "flag",
-    help: "guessing and company change no bit of the text, in any format of the weights; slower",
+    help: "verify whole draft trees in passes of any size: sometimes faster, but drafting and company may change the text",
   },
 } as const;
 

@@ -38,8 +38,8 @@ type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 export interface UseModelOptions {
   /** Sequences that may be open at once. Default: the library's. */
   readonly slots?: number;
-  /** See `LoadModelOptions.batchInvariant`. */
-  readonly batchInvariant?: boolean;
+  /** True: `LoadModelOptions.exact` is off. Default false. */
+  readonly inexact?: boolean;
 }
 
 /** Loads the model, hands it to `use`, and closes it whatever happens. */
@@ -61,7 +61,7 @@ export async function withModel<T>(
         threads: values.threads,
         contextLength: values.context,
         slots: options.slots,
-        batchInvariant: options.batchInvariant,
+        exact: options.inexact ? false : undefined,
       }),
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {

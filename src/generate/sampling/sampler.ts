@@ -6,7 +6,8 @@
  * request gives the same text whatever runs beside it.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
-import type { SequenceStep, StepResult } from "../../model/index.ts";
+import { nucleusCandidates } from "../../model/decoder/sample-tokens.ts";
+import type { SequenceStep, StepResult } from "../../model/types.ts";
 
 /** Sampling options with every default filled in. */
 export interface Sampling {
@@ -28,9 +29,6 @@ export interface TokenDistribution {
 
 /** A sampler that keeps at most this many tokens reads them from a step's most probable ones. */
 const maxCandidates = 64;
-
-/** Candidates among which a nucleus is sought; a wider one asks for all logits. */
-const nucleusCandidates = 128;
 
 /** True where the choice needs nothing but the most probable token. */
 export function isGreedy(sampling: Sampling): boolean {
@@ -235,7 +233,8 @@ export function rowDistribution(
   seen: SeenTokens,
 ): TokenDistribution {
   const { topK, logits: needsLogits, nucleus } = rowRequest(sampling);
-  if (!needsLogits && !(nucleus && result.logits)) {
+  // Each row is judged by itself: whole logits may be there because of others.
+  if (!needsLogits && !(nucleus && result.nucleusMass![row]! < 0)) {
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
     const to = from + Math.min(candidates, topK);

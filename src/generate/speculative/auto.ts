@@ -14,6 +14,7 @@
  * Sampled trees are taken as they are: whether a drawn tree is used must not depend on what was drawn,
  * so their drafters are chosen by their record before they draw.
  */
+import { onlyChains } from "./chains.ts";
 import { CostCurve } from "./cost-curve.ts";
 import {
   type DraftContext,
@@ -184,6 +185,7 @@ class AutoSequence implements DraftSequence {
   readonly #shared: Shared;
   readonly #sequences: readonly DraftSequence[];
   readonly #trust: readonly Trust[];
+  readonly #chains: boolean;
   /** Member whose tree is verified now, and how many of its guesses it expects to be accepted. */
   #chosen: number | undefined;
   #promised = 0;
@@ -194,7 +196,11 @@ class AutoSequence implements DraftSequence {
 
   constructor(shared: Shared, request: DraftRequest) {
     this.#shared = shared;
-    this.#sequences = shared.members.map(({ drafter }) => drafter.begin(request));
+    this.#chains = request.chains ?? false;
+    this.#sequences = shared.members.map(({ drafter }) => {
+      const sequence = drafter.begin(request);
+      return this.#chains ? onlyChains(sequence) : sequence;
+    });
     this.#trust = shared.members.map(() => new Trust());
     shared.running++;
   }
@@ -380,8 +386,8 @@ class AutoSequence implements DraftSequence {
     const member = shared.members[place]!;
     let { tree } = proposal;
     if (!tree.draftDistributions && nodes < 0.8 * tree.ids.length) {
-      if (shared.costOf(member) > quick * shared.curve.seconds(1)) {
-        // Who takes long grows trees from the most probable nodes on.
+      if (this.#chains || shared.costOf(member) > quick * shared.curve.seconds(1)) {
+        // A chain is cut at its end; who takes long grows trees from the most probable nodes on.
         tree = {
           ids: tree.ids.slice(0, nodes),
           parents: tree.parents.slice(0, nodes),

@@ -1,9 +1,9 @@
 /**
  * A smaller model with the same tokenizer guesses a chain of tokens.
  *
- * Greedy requests get its most probable tokens; requests that sample get draws from its law under
- * the request's own sampling options, so that verification stays exact. Its cache follows the text:
- * what was refused is forgotten when the next chain begins.
+ * Greedy requests get its most probable tokens; requests that sample get draws from its distribution
+ * under the request's own sampling options, or the most probable tokens too. Its cache follows the text:
+ * what was rejected is forgotten when the next chain begins.
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
 import { prefill } from "../prefill.ts";
@@ -31,6 +31,12 @@ export interface DraftModelOptions {
   length?: number;
   /** A chain ends with the first token that the draft finds less probable. Default 0.4. */
   minConfidence?: number;
+  /**
+   * What a request that samples gets: `"drawn"` tokens of the draft's distribution (the default), more of which
+   * are accepted; the text then has the model's distribution, but it is another one than without drafts. Or the
+   * `"best"`, the most probable ones: the text is that of the same seed without drafts.
+   */
+  tokens?: "drawn" | "best";
   /** True: the draft is closed with the drafter. Default false. */
   closeDraft?: boolean;
 }
@@ -50,11 +56,12 @@ export function createDraftModelDrafter(
   options: DraftModelOptions = {},
 ): Drafter {
   checkDraftVocabulary(model, draft);
-  const { length = 16, minConfidence = 0.4, closeDraft = false } = options;
+  const { length = 16, minConfidence = 0.4, tokens = "drawn", closeDraft = false } = options;
   const acceptance = createCalibrationMap();
 
-  const begin = ({ sampling }: DraftRequest): DraftSequence => {
+  const begin = ({ sampling: asked }: DraftRequest): DraftSequence => {
     const follower = new DraftFollower(draft);
+    const sampling = tokens === "best" ? { ...asked, temperature: 0 } : asked;
     const request = rowRequest(sampling);
     const greedy = isGreedy(sampling);
     let chances: number[] = [];

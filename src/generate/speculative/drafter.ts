@@ -58,6 +58,8 @@ export interface DraftRequest {
   readonly promptIds: readonly number[];
   /** Whether the request samples, how, and the key of its randomness. */
   readonly sampling: Sampling;
+  /** True where of each tree only its most promising path is verified. Default false. */
+  readonly chains?: boolean;
 }
 
 /** The state that a proposal starts from. Arrays are the loop's own: neither kept nor changed. */

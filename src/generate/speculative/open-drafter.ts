@@ -28,7 +28,8 @@ export interface OpenDrafterOptions {
 }
 
 /**
- * Opens a drafter for a model. It learns from every request that uses it.
+ * Opens a drafter for a model. It learns from every request that uses it. None draws its drafts, so that the
+ * text is that of the same seed without a drafter, whatever was learned and however long things take.
  *
  * @example
  * const drafter = await openDrafter("auto", model);
@@ -68,8 +69,8 @@ export async function openDrafter(
       }
       return withDraft(draft, () =>
         name === "dyspec"
-          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true })
-          : createDraftModelDrafter(model, draft.model),
+          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" })
+          : createDraftModelDrafter(model, draft.model, { tokens: "best" }),
       );
     }
     case "auto": {
@@ -79,7 +80,6 @@ export async function openDrafter(
       return withDraft(draft, () =>
         createAutoDrafter([
           ...members,
-          // What it chooses depends on the time that things take. Text must not: no draws.
           createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" }),
         ]),
       );

@@ -146,11 +146,10 @@ export function describeDrafter(subject: DrafterSubject): void {
       }
     });
 
-    test("batch-invariant int4: not a bit of the text's log-probabilities changes", async () => {
+    test("int4: not a bit of the text's log-probabilities changes", async () => {
       const exact = await loadModel(folder, {
         format: "int4",
         threads: 1,
-        batchInvariant: true,
         inline: true,
       });
       const own = await subject.open(exact);

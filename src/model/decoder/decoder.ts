@@ -48,6 +48,7 @@ import {
   type Attention,
   type JoinedInput,
   joinedAttention,
+  sumBlock,
   twoPartAttention,
 } from "../layers/attention.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
@@ -321,6 +322,11 @@ export interface DecoderGraphOptions {
   attention?: Attention;
   /** How the cache holds keys and values. Default float32. */
   cacheType?: CacheType;
+  /**
+   * True: `exactAttention` sums over values in blocks of `sumBlock` positions. Capacities are multiples
+   * of it then, and `block.ones` `[1, capacity / sumBlock]` is an input. Default false.
+   */
+  sumsInBlocks?: boolean;
 }
 
 /**
@@ -348,7 +354,8 @@ export function decoderGraph(
   weights: DecoderWeights,
   options: DecoderGraphOptions = {},
 ): TypedGraph<string, string> {
-  const { cacheType = "float32" } = options;
+  const { cacheType = "float32", sumsInBlocks = false } = options;
+  const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
   const { numKeyValueHeads, headDim } = config;
@@ -367,19 +374,20 @@ export function decoderGraph(
     "from.ids": bool([]),
     embeddings: float32(["given.batch", "given.time", config.hiddenSize]),
   };
+  if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
   for (const [index, rope] of config.ropes.entries()) {
     inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotaryDim / 2]);
     inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotaryDim / 2]);
   }
   for (const index of config.layers.keys()) {
-    const shape = ["batch", numKeyValueHeads, "capacity", headDim] as const;
+    const shape = ["batch", numKeyValueHeads, capacity, headDim] as const;
     inputs[`past.${index}.key`] = tensorType(cacheType, shape);
     inputs[`past.${index}.value`] = tensorType(cacheType, shape);
   }
   const windows = decoderWindows(config);
   for (const window of windows) {
     const names = maskNames(window);
-    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", "capacity"]);
+    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", capacity]);
     inputs[names.fresh] = float32(["batch", 1, "time", "time"]);
   }
 
@@ -394,8 +402,12 @@ export function decoderGraph(
       windows.map((window) => {
         const names = maskNames(window);
         const [past, fresh] = [input[names.past]!, input[names.fresh]!];
-        const everyRow = broadcastTo(past, ["batch", 1, "time", "capacity"]);
-        const joined = { lengths, mask: repeat(overwrite(everyRow, fresh, lengths, 3)) };
+        const everyRow = broadcastTo(past, ["batch", 1, "time", capacity]);
+        const joined = {
+          lengths,
+          mask: repeat(overwrite(everyRow, fresh, lengths, 3)),
+          ...(sumsInBlocks && { blockOnes: input["block.ones"]! }),
+        };
         return [window, { past: repeat(past), fresh: repeat(fresh), joined }] as const;
       }),
     );

@@ -74,16 +74,22 @@ export function sampleTokens(
   return add(multiply(reshape(passed, [rows]), block), steps);
 }
 
+/** Candidates among which a nucleus is sought; a wider one needs whole rows of logits. */
+export const nucleusCandidates = 128;
+
+/** Rows of a sum are filled up to a multiple of this: reductions group by where a row lies in memory. */
+const alignedColumns = 64;
+
 /**
  * Mass of each row at its temperature, and in how many rows the most probable tokens hold less of it than
  * top-p asks for: there a nucleus reaches beyond them.
  *
  * @param logits `[rows, vocabulary]`
- * @param top the most probable tokens' logits `[rows, k]`
+ * @param top the most probable tokens' logits `[rows, k]`, of which the first `nucleusCandidates` count
  * @param largest `[rows, 1]`, the largest logit of each row
- * @param draws `[rows, drawWidth]`
- * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature); `missing`, an
- *   int32 scalar
+ * @param draws `[rows, sampleColumns]`
+ * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature), negative where the
+ *   most probable tokens hold too little of it; `missing`, how many rows those are, an int32 scalar
  */
 export function nucleusMass(
   logits: Tensor,
@@ -93,13 +99,19 @@ export function nucleusMass(
     draws,
   }: { readonly top: Tensor; readonly largest: Tensor; readonly draws: Tensor },
 ): { readonly mass: Tensor; readonly missing: Tensor } {
+  const [rows, vocabulary] = logits.shape as [string, number];
   const scale = sampleColumn(draws, 1);
-  const massOf = (values: Tensor): Tensor =>
-    sum(exp(multiply(subtract(values, largest), scale)), { axes: [1], keepAxes: true });
+  const massOf = (values: Tensor): Tensor => {
+    const width = values.shape[1] as number;
+    const filled = alignedColumns * Math.ceil(width / alignedColumns);
+    const masses = exp(multiply(subtract(values, largest), scale));
+    return sum(pad(masses, { axis: 1, after: filled - width }), { axes: [1], keepAxes: true });
+  };
   const mass = massOf(logits);
-  const isShort = less(massOf(top), multiply(mass, sampleColumn(draws, 3)));
+  const candidates = slice(top, { axis: 1, end: Math.min(nucleusCandidates, vocabulary) });
+  const isShort = less(massOf(candidates), multiply(mass, sampleColumn(draws, 3)));
   return {
-    mass: reshape(mass, [logits.shape[0]!]),
+    mass: reshape(where(isShort, multiply(mass, -1), mass), [rows]),
     missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),
   };
 }

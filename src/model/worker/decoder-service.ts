@@ -15,12 +15,13 @@ import {
 import type { DecoderConfig } from "../decoder/config.ts";
 import { decoderGraph, decoderNames, decoderWindows, maskNames } from "../decoder/decoder.ts";
 import { sampleColumns } from "../decoder/sample-tokens.ts";
-import { tokenOrderAttention } from "../layers/attention.ts";
+import { exactAttention, sumBlock } from "../layers/attention.ts";
 import { dependsOnLength, RopeTable } from "../layers/rope.ts";
 import type { SequenceStep, StepResult, WeightFormat } from "../types.ts";
 import { type StoredShape, storedTensor, traceWeights } from "../weights/trace-weights.ts";
 import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheType, KeyValueCache } from "./key-value-cache.ts";
+import { findRowRules, type RowRules } from "./row-independence.ts";
 
 export interface DecoderStart {
   readonly config: DecoderConfig;
@@ -32,8 +33,8 @@ export interface DecoderStart {
   readonly device?: Device;
   /** How keys and values are held. Default: float32 beside float32 weights, otherwise float16. */
   readonly cacheType?: CacheType;
-  /** See `LoadModelOptions.batchInvariant`. */
-  readonly batchInvariant?: boolean;
+  /** See `LoadModelOptions.exact`. Default true. */
+  readonly exact?: boolean;
 }
 
 /** A step of one sequence, named by its handle. */
@@ -85,20 +86,30 @@ interface Pass {
 }
 
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
-  const { config } = start;
-  const graph = decoderGraph(config, traceWeights(start.tensors, start.format), {
-    cacheType: cacheTypeOf(start),
-    ...(start.batchInvariant && { attention: tokenOrderAttention(cacheTypeOf(start)) }),
+  const { config, format, threads, device, exact = true } = start;
+  const cacheType = cacheTypeOf(start);
+  const { numKeyValueHeads: kvHeads, headDim } = config;
+  const rules = exact
+    ? await findRowRules({ format, kvHeads, headDim, threads, ...(device && { device }) })
+    : anyRows;
+  const { sumsInBlocks } = rules;
+  const graph = decoderGraph(config, traceWeights(start.tensors, format), {
+    cacheType,
+    sumsInBlocks,
+    ...(exact && { attention: exactAttention({ cacheType }) }),
   });
   const model = emitModel(graph, start.bindings, { opensFiles: start.device !== "wasm" });
   const session = await openSession(model, {
-    threads: start.threads,
+    threads,
     // The cache grows, and prompts have many lengths.
     sameSizes: false,
-    ...(start.device && { device: start.device }),
+    ...(device && { device }),
   });
-  return new DecoderWorker(start, session, openEmbeddings(start));
+  return new DecoderWorker(start, session, openEmbeddings(start), rules);
 }
+
+/** Passes of any size, where rows may depend on their neighbours. */
+const anyRows: RowRules = { rowTile: 1, sumsInBlocks: false };
 
 /** The table, where it lies in a file; one in memory is a part of the graph. */
 function openEmbeddings({ bindings, tensors }: DecoderStart): EmbeddingFile | undefined {
@@ -119,8 +130,8 @@ class DecoderWorker implements DecoderService {
   readonly #limit: number;
   readonly #cacheType: CacheType;
   readonly #format: WeightFormat;
-  /** Rows of a forward are a multiple of this. */
-  readonly #rowsOfTile: number;
+  readonly #rules: RowRules;
+  readonly #minCapacity: number;
   readonly #cache: KeyValueCache;
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
@@ -135,7 +146,12 @@ class DecoderWorker implements DecoderService {
     | { key: string; arena: Float32Array | Uint16Array; feeds: Record<string, BoundValue> }
     | undefined;
 
-  constructor(start: DecoderStart, session: Session, embeddings: EmbeddingFile | undefined) {
+  constructor(
+    start: DecoderStart,
+    session: Session,
+    embeddings: EmbeddingFile | undefined,
+    rules: RowRules,
+  ) {
     const { config } = start;
     this.#config = config;
     this.#session = session;
@@ -143,13 +159,16 @@ class DecoderWorker implements DecoderService {
     this.#limit = start.slots;
     this.#cacheType = cacheTypeOf(start);
     this.#format = start.format;
-    this.#rowsOfTile = start.batchInvariant ? tileOfKernels : 1;
+    this.#rules = rules;
+    const { exact = true, threads } = start;
+    this.#minCapacity = exact && config.headDim > sumBlock ? sumBlock * Math.max(2, threads) : 1;
     this.#windows = decoderWindows(config);
     this.#cache = new KeyValueCache({
       layers: config.layers.length,
       kvHeads: config.numKeyValueHeads,
       headDim: config.headDim,
       dtype: this.#cacheType,
+      ...(rules.sumsInBlocks && { unit: sumBlock }),
     });
   }
 
@@ -218,9 +237,7 @@ class DecoderWorker implements DecoderService {
   /** Fits the cache to what all slots hold and to the new rows, at once because that copies it. */
   #reserveRows(steps: readonly HandleStep[]): void {
     const lengths = steps.map((step) => this.#slots[this.#indexOf(step.handle)]!.tokens.length);
-    const tile = this.#rowsOfTile;
-    const added = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
-    const rows = Math.max(1, Math.max(...lengths) + added);
+    const rows = Math.max(this.#minCapacity, Math.max(...lengths) + this.#placeOf(steps).time);
     // Rows that wait for `accept` count: it must find room for them.
     const held = this.#slots.map(({ tokens, pending }) => tokens.length + (pending?.time ?? 0));
     this.#cache.trim(Math.max(rows, ...held));
@@ -269,14 +286,20 @@ class DecoderWorker implements DecoderService {
     return step.results === "all" ? joinResults(results) : results.at(-1)!;
   }
 
-  /** One pass of the graph. */
-  async #forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+  /** The slots and rows of a pass over `steps`, padded to whole tiles. */
+  #placeOf(steps: readonly HandleStep[]): Pass {
     const indices = steps.map((step) => this.#indexOf(step.handle));
     const first = Math.min(...indices);
     const batch = Math.max(...indices) - first + 1;
-    const tile = this.#rowsOfTile;
-    const time = tile * Math.ceil(Math.max(...steps.map((step) => step.ids.length)) / tile);
-    const pass: Pass = { steps, indices, first, batch, time };
+    let time = Math.max(...steps.map((step) => step.ids.length));
+    while ((batch * time) % this.#rules.rowTile > 0) time++;
+    return { steps, indices, first, batch, time };
+  }
+
+  /** One pass of the graph. */
+  async #forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+    const pass = this.#placeOf(steps);
+    const { indices, first, batch, time } = pass;
     const wanted = steps.flatMap((step, order) => {
       const row = (indices[order]! - first) * time;
       const last = step.ids.length - 1;
@@ -298,7 +321,7 @@ class DecoderWorker implements DecoderService {
     const wantHidden = wantResults && steps.some((step) => step.hidden);
     const session = this.#session;
     const rows = wantResults ? wanted : [0];
-    while (rows.length % tile > 0) {
+    while (rows.length % this.#rules.rowTile > 0) {
       rows.push(rows[0]!);
       targets.push(0);
     }
@@ -572,6 +595,11 @@ class DecoderWorker implements DecoderService {
         feeds[`past.${layer}.${name}`] = this.#session.bind(this.#cacheType, view, shape);
       }
     }
+    if (this.#rules.sumsInBlocks) {
+      const blocks = capacity / sumBlock;
+      const ones = new Float32Array(blocks).fill(1);
+      feeds["block.ones"] = this.#session.bind("float32", ones, [1, blocks]);
+    }
     this.#boundPast = { key, arena, feeds };
     return feeds;
   }
@@ -659,12 +687,6 @@ class DecoderWorker implements DecoderService {
     });
   }
 }
-
-/**
- * Kernels of matrix products take rows by twos or fours, and may treat what is left differently: on x86
- * with AVX-512 the odd row out of int8 blocks of 128 differs from its neighbours in the last bit.
- */
-const tileOfKernels = 4;
 
 /**
  * Rows of one pass over a prompt behind `length` tokens. More are not faster (measured up to 512 in every

@@ -16,10 +16,11 @@ export interface CacheShape {
   readonly headDim: number;
   /** Default float32. */
   readonly dtype?: CacheType;
+  /** Capacities are multiples of this many rows. Default 32. */
+  readonly unit?: number;
 }
 
-/** Capacities are multiples of this many rows. */
-const unit = 32;
+const defaultUnit = 32;
 
 /** Address space that is set aside for an arena, as a multiple of what it holds. It takes no memory. */
 const headroom = 4;
@@ -36,11 +37,13 @@ export class KeyValueCache {
   readonly shape: CacheShape;
   /** Two arrays per layer: keys, then values. */
   readonly arenas: CacheArray[];
+  readonly #unit: number;
   #slots = 0;
   #capacity = 0;
 
   constructor(shape: CacheShape) {
     this.shape = shape;
+    this.#unit = shape.unit ?? defaultUnit;
     this.arenas = Array.from({ length: 2 * shape.layers }, () => this.#allocate(0));
   }
 
@@ -65,7 +68,7 @@ export class KeyValueCache {
    */
   reserve(slots: number, rows: number): void {
     const most = Math.max(slots, this.#slots);
-    const step = unit * Math.ceil(Math.sqrt(most));
+    const step = this.#unit * Math.ceil(Math.sqrt(most));
     const capacity = rows > this.#capacity ? Math.ceil(rows / step) * step : this.#capacity;
     this.#resize(most, capacity);
   }
@@ -75,7 +78,7 @@ export class KeyValueCache {
    * capacity, and would go on paying for the longest sequence that ever was. Later rows are lost.
    */
   trim(rows: number): void {
-    const capacity = Math.ceil(Math.max(1, rows) / unit) * unit;
+    const capacity = Math.ceil(Math.max(1, rows) / this.#unit) * this.#unit;
     if (2 * capacity <= this.#capacity) this.#resize(this.#slots, capacity);
   }
 

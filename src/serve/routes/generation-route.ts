@@ -164,7 +164,12 @@ class Answer {
   readonly #run: GenerationRun;
   readonly #writers: readonly ChoiceWriter[];
   readonly #results: Map<number, GenerateResult> = new Map();
-  readonly #head: { readonly id: string; readonly created: number; readonly model: string };
+  readonly #head: {
+    readonly id: string;
+    readonly created: number;
+    readonly model: string;
+    readonly system_fingerprint: string;
+  };
   #hasBegun = false;
 
   constructor(
@@ -184,6 +189,7 @@ class Answer {
       id: createId(format.idPrefix),
       created: Math.floor(Date.now() / 1000),
       model: context.modelName,
+      system_fingerprint: context.fingerprint,
     };
   }
 
@@ -222,6 +228,7 @@ class Answer {
       object: this.#format.wholeObject,
       created: this.#head.created,
       model: this.#head.model,
+      system_fingerprint: this.#head.system_fingerprint,
       choices: this.#plans.map(({ index }) =>
         this.#writers[index]!.whole(tokens[index]!, this.#results.get(index)!),
       ),
@@ -239,6 +246,7 @@ class Answer {
       object: this.#format.chunkObject,
       created: this.#head.created,
       model: this.#head.model,
+      system_fingerprint: this.#head.system_fingerprint,
       choices,
       ...(withUsage && { usage }),
     });
