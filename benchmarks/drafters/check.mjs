@@ -27,8 +27,7 @@ const { values } = parseArgs({
     model: { type: "string", default: "nano" },
     drafters: {
       type: "string",
-      default:
-        "none,prompt-lookup,token-recycling,lookahead,aded,dyspec,draft-model,auto",
+      default: "none,prompt-lookup,token-recycling,lookahead,aded,dyspec,draft-model,auto",
     },
     kinds: { type: "string", default: "prose,code,recall,answer" },
     inexact: { type: "boolean", default: false },
@@ -88,7 +87,9 @@ for (const format of list(values.formats)) {
           const at = ids.findIndex((id, position) => id !== wanted[index][position]);
           if (at < 0 && ids.length === wanted[index].length) return;
           counts[place]++;
-          console.error(`${format} ${kind} ${name} ${place}: prompt ${index} differs at token ${at}`);
+          console.error(
+            `${format} ${kind} ${name} ${place}: prompt ${index} differs at token ${at}`,
+          );
         };
         for (const [index, prompt] of prompts.entries()) {
           check(index, await complete(model, prompt, asked), "alone");
