@@ -119,7 +119,7 @@ describe("locateData", () => {
     );
   });
 
-  test("a name that is not in the registry, whatever lies in the folder", async () => {
+  test("a name that is not in the registry, even if the folder contains it", async () => {
     await writeFile(join(root, "other.txt"), "");
     for (const name of [
       "other.txt",

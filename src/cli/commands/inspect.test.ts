@@ -103,7 +103,7 @@ describe.skipIf(data === undefined)("jeton inspect on real folders", () => {
       tieWordEmbeddings: true,
     });
     expect(weights).toMatchObject({ parameters: 260_032, dtypes: { F32: 260_032 } });
-    expect(tokenizer).toMatchObject({ kind: "BPE", vocabSize: 512, beginning: "<s>" });
+    expect(tokenizer).toMatchObject({ kind: "BPE", vocabSize: 512, bosToken: "<s>" });
   });
 
   test("describes every folder with a tokenizer", { timeout: 120_000 }, async () => {

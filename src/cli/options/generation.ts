@@ -1,4 +1,4 @@
-/** Generating for a command: from options and a prompt to tokens, and what to say about it afterwards. */
+/** Generation for a command: runs it, hands over its tokens and describes rates and memory. */
 import { formatBytes, formatRate } from "../../core/progress.ts";
 import type {
   GeneratedToken,
@@ -11,7 +11,7 @@ import type { ChatMessage } from "../../tokenizer/index.ts";
 import { defined } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
-/** What is generated, and for whom. */
+/** One generation of a command. */
 export interface Generation {
   readonly context: CommandContext;
   readonly model: LoadedModel;
@@ -19,7 +19,7 @@ export interface Generation {
   readonly options: GenerateOptions;
 }
 
-/** A conversation as ids, as the model's chat template writes it; the text brings its special tokens. */
+/** The ids of a conversation rendered with the chat template; the template writes the special tokens. */
 export async function encodeMessages(
   { tokenizer }: LoadedModel,
   messages: readonly ChatMessage[],
@@ -31,7 +31,7 @@ export async function encodeMessages(
   });
 }
 
-/** Generates to the end, handing every token over as it comes. */
+/** Generates to the end and calls `onToken` for each token as it arrives. */
 export async function generateText(
   { context, model, prompt, options }: Generation,
   handlers: {
@@ -52,7 +52,7 @@ export async function generateText(
   }
 }
 
-/** Things a second, or null where no time passed. */
+/** Items per second; null if no time passed. */
 export function rate(count: number, seconds: number): number | null {
   return seconds > 0 ? count / seconds : null;
 }

@@ -1,6 +1,6 @@
 /**
- * The chat on a terminal: a line is a message, the conversation is kept, and what the model has read
- * already stays in its cache.
+ * The chat on a terminal: each line is a message, the conversation is kept, and the tokens that the model
+ * has read stay in its KV cache.
  */
 import { createInterface } from "node:readline";
 import type { GenerateOptions } from "../../generate/types.ts";
