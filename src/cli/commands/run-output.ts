@@ -8,15 +8,10 @@ import {
   type TokenProbabilities,
   writeJson,
 } from "../json-output.ts";
-import { DraftPainter, describeDrafting } from "../options/drafting.ts";
-import {
-  describeMemory,
-  describeRates,
-  type Generation,
-  generateText,
-  rate,
-} from "../options/generation.ts";
+import { DraftPainter } from "../options/drafting.ts";
+import { type Generation, generateText } from "../options/generation.ts";
 import { createStatusLine } from "../options/locate.ts";
+import { describeMemory, describeRates, describeStatistics, rate } from "../options/statistics.ts";
 import { formatTokens } from "../terminal/token-table.ts";
 
 /** Options of `jeton run` that choose its output. */
@@ -25,12 +20,14 @@ export interface RunOutputOptions {
   readonly logprobs: boolean;
   readonly showDrafts: boolean;
   readonly quiet: boolean;
+  /** All statistics instead of one line. */
+  readonly stats: boolean;
 }
 
 /** Generates one continuation and prints it while it arrives. */
 export async function runOne(
   run: Generation,
-  { json, logprobs, showDrafts, quiet }: RunOutputOptions,
+  { json, logprobs, showDrafts, quiet, stats }: RunOutputOptions,
 ): Promise<void> {
   const { context, model } = run;
   const { stdout, stderr } = context;
@@ -60,10 +57,13 @@ export async function runOne(
   }
   await stdout.write(`${result.tail}\n`);
   if (logprobs) await stderr.write(`\n${formatTokens(tokens)}\n\n`);
-  const { drafting } = result;
   if (painter) await stderr.write(`${painter.legend()}\n`);
-  if (drafting && !quiet) await stderr.write(stderr.style.dim(`${describeDrafting(drafting)}\n`));
-  if (!quiet) await stderr.write(stderr.style.dim(`${describeRates(result, memory)}\n`));
+  if (quiet && !stats) return;
+  // A text that the default length ended says so: it may look complete.
+  const isCut = result.finishReason === "length" && run.options.maxTokens === undefined;
+  const end = isCut ? `ended after ${result.ids.length} tokens (--max-tokens); ` : "";
+  const describe = stats ? describeStatistics : describeRates;
+  await stderr.write(stderr.style.dim(`${end}${describe(result, memory)}\n`));
 }
 
 /** Generates `count` continuations of the same prompt at once and prints them in order. */

@@ -30,7 +30,8 @@ const options = {
     help: "colour accepted draft tokens by drafter; bold: depth above 3",
   },
   logprobs: { kind: "flag", help: "also print the probability of each generated token" },
-  quiet: { kind: "flag", short: "q", help: "do not print rates and memory at the end" },
+  stats: { kind: "flag", help: "print all statistics at the end, with those of the drafter" },
+  quiet: { kind: "flag", short: "q", help: "do not print the line of statistics at the end" },
 } as const satisfies Options;
 
 export const command: Command = defineCommand({
@@ -75,6 +76,7 @@ export const command: Command = defineCommand({
             generation,
             usesTemplate,
             quiet: values.quiet,
+            stats: values.stats,
             ...defined({ system: values.system }),
           });
         }

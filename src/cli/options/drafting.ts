@@ -22,7 +22,7 @@ export const drafterOptions = {
   },
   inexact: {
     kind: "flag",
-    help: "verify whole draft trees in passes of any size: sometimes faster, but drafting and company may change the text",
+    help: "verify whole draft trees in passes of any size: sometimes faster, but drafting and other sequences may change the text",
   },
 } as const;
 

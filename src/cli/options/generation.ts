@@ -1,12 +1,11 @@
-/** Generation for a command: runs it, hands over its tokens and describes rates and memory. */
-import { formatBytes, formatRate } from "../../core/progress.ts";
+/** Generation for a command: renders messages, generates, and hands over the tokens. */
 import type {
   GeneratedToken,
   GenerateOptions,
   GenerateResult,
   Prompt,
 } from "../../generate/types.ts";
-import type { LoadedModel, ModelMemory } from "../../model/types.ts";
+import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
 import { defined } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -50,30 +49,4 @@ export async function generateText(
     if (next.done === true) return next.value;
     await handlers.onToken(next.value);
   }
-}
-
-/** Items per second; null if no time passed. */
-export function rate(count: number, seconds: number): number | null {
-  return seconds > 0 ? count / seconds : null;
-}
-
-/** One line about speed and memory. */
-export function describeRates(result: GenerateResult, memory: ModelMemory): string {
-  const { promptTokens, reusedTokens, ids, prefillSeconds, decodeSeconds } = result;
-  const read = promptTokens - reusedTokens;
-  const promptRate = rate(read, prefillSeconds);
-  const decodeRate = rate(ids.length, decodeSeconds);
-  const parts = [
-    `prompt ${promptTokens} tokens` +
-      (reusedTokens > 0 ? ` (${reusedTokens} from the cache)` : "") +
-      (promptRate === null ? "" : ` at ${formatRate(promptRate)}/s`),
-    `generated ${ids.length}${decodeRate === null ? "" : ` at ${formatRate(decodeRate)}/s`}`,
-    describeMemory(memory),
-  ];
-  return parts.join("; ");
-}
-
-/** One line about memory. */
-export function describeMemory({ resident, weights, cache }: ModelMemory): string {
-  return `${formatBytes(resident)} resident (weights ${formatBytes(weights)}, cache ${formatBytes(cache)})`;
 }
