@@ -76,11 +76,32 @@ const responsesSchema = z.object({
 
 /** A part of a message. */
 export type ResponsePart =
-  | { type: "input_text" | "output_text"; text: string; [field: string]: unknown }
+  | { type: "input_text"; text: string; [field: string]: unknown }
+  | { type: "output_text"; text: string; [field: string]: unknown }
   | { type: "refusal"; refusal: string; [field: string]: unknown };
 
 /** One item of the input. */
-export type ResponseItem = z.infer<typeof item>;
+export type ResponseItem =
+  | {
+      type?: "message" | undefined;
+      role: "user" | "assistant" | "system" | "developer";
+      content: string | ResponsePart[];
+      [field: string]: unknown;
+    }
+  | {
+      type: "function_call";
+      call_id: string;
+      name: string;
+      arguments: string;
+      [field: string]: unknown;
+    }
+  | {
+      type: "function_call_output";
+      call_id: string;
+      output: string | ResponsePart[];
+      [field: string]: unknown;
+    }
+  | { type: "reasoning"; [field: string]: unknown };
 
 /** A checked body of `POST /v1/responses`. */
 export interface ResponsesRequest extends SamplingRequest {
