@@ -58,6 +58,27 @@ test("options of the wrong kind are named", async () => {
 });
 
 describe("score", () => {
+  test("reports the most probable tokens of every place, the text's own with the same number", async () => {
+    await using model = await open({ begins: true });
+    const plain = await score(model, text);
+    const { tokens } = await score(model, text, { topLogProbabilities: 20, chunk: 2 });
+    expect(tokens.map(({ id }) => id)).toEqual(plain.tokens.map(({ id }) => id));
+    for (const [index, { id, logProbability, topLogProbabilities }] of tokens.entries()) {
+      const top = topLogProbabilities!;
+      expect(top).toHaveLength(20);
+      expect(logProbability).toBeCloseTo(plain.tokens[index]!.logProbability, 4);
+      expect([...top].sort((a, b) => b.logProbability - a.logProbability)).toEqual(top);
+      const own = top.find((one) => one.id === id);
+      if (own) expect(own.logProbability).toBe(logProbability);
+      else expect(logProbability).toBeLessThanOrEqual(top.at(-1)!.logProbability);
+    }
+    // What is reported first is what the model would say next.
+    const next = await complete(model, [1, 5, 6], { greedy: true, maxTokens: 1 });
+    expect(tokens[2]!.topLogProbabilities![0]!.id).toBe(next.ids[0]);
+    const wrong = score(model, text, { topLogProbabilities: 21 });
+    await expect(wrong).rejects.toMatchObject({ code: "generate-option-invalid" });
+  });
+
   test("of a model that begins with nothing leaves the first token and its bytes out", async () => {
     await using model = await open({ begins: false });
     const scored = await score(model, text);

@@ -1,18 +1,23 @@
 /**
  * The sequences of one request, run side by side.
  *
- * Tokens of all sequences come out of one `next`, in the order in which they appear. A sequence is at
+ * Events of all sequences come out of one `next`, in the order in which they appear. A sequence is at
  * most one token ahead of what was taken, so a reader that stops reading stops the generation too
  * instead of filling memory.
  */
+import type { score as scoreText } from "../../generate/score.ts";
 import type {
   Generate,
   GeneratedToken,
   GenerateOptions,
   GenerateResult,
+  ScoredToken,
 } from "../../generate/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import type { AdmissionQueue, Place } from "../middleware/queue.ts";
+
+/** Scores a text, as `score` of `generate/` does. */
+export type Score = typeof scoreText;
 
 /** What is generated for one choice of an answer. */
 export interface SequencePlan {
@@ -22,16 +27,21 @@ export interface SequencePlan {
   readonly promptNumber: number;
   readonly ids: Int32Array;
   readonly options: GenerateOptions;
+  /** Alternatives of each prompt token, where the prompt is scored. */
+  readonly promptAlternatives?: number | undefined;
 }
 
 /** Something that happened to one choice. */
 export type RunEvent =
+  /** Scores of the prompt's tokens without the first; at most once, before the choice's tokens. */
+  | { readonly kind: "prompt"; readonly index: number; readonly scores: readonly ScoredToken[] }
   | { readonly kind: "token"; readonly index: number; readonly token: GeneratedToken }
   | { readonly kind: "end"; readonly index: number; readonly result: GenerateResult };
 
 export interface GenerationRunOptions {
   readonly model: LoadedModel;
   readonly generate: Generate;
+  readonly score: Score;
   readonly queue: AdmissionQueue;
   readonly plans: readonly SequencePlan[];
   /** The request's: aborting it ends the run and frees its sequences. */
@@ -44,7 +54,7 @@ interface Arrival {
   readonly error?: unknown;
 }
 
-/** A running request. Whoever makes one calls `close` in the end, whatever happens. */
+/** A running request. Its owner must call `close` in the end, after success and failure. */
 export class GenerationRun {
   readonly #sources: readonly AsyncGenerator<RunEvent, void, void>[];
   readonly #places: readonly Place[];
@@ -83,7 +93,7 @@ export class GenerationRun {
         });
         continue;
       }
-      // After an abort its reason is the error, whatever the sequences made of it.
+      // After an abort the signal's reason is the error, not what the sequences threw.
       this.#controller.signal.throwIfAborted();
       if (arrival.result === undefined) throw arrival.error;
       if (arrival.result.done === true) {
@@ -136,25 +146,44 @@ export class GenerationRun {
 }
 
 async function* runSequence(
-  { model, generate }: GenerationRunOptions,
+  { model, generate, score }: GenerationRunOptions,
   plan: SequencePlan,
   place: Place,
   signal: AbortSignal,
 ): AsyncGenerator<RunEvent, void, void> {
   await place.granted;
+  const { index, ids } = plan;
   let tokens: ReturnType<Generate> | undefined;
   try {
-    tokens = generate(model, plan.ids, { ...plan.options, signal });
+    if (plan.promptAlternatives !== undefined) {
+      const scores = await scorePrompt(score, model, ids, plan.promptAlternatives, signal);
+      yield { kind: "prompt", index, scores };
+    }
+    tokens = generate(model, ids, { ...plan.options, signal });
     let step = await tokens.next();
     while (step.done !== true) {
-      yield { kind: "token", index: plan.index, token: step.value };
+      yield { kind: "token", index, token: step.value };
       step = await tokens.next();
     }
     place.release();
-    yield { kind: "end", index: plan.index, result: step.value };
+    yield { kind: "end", index, result: step.value };
   } finally {
-    // Ends the generation where the reader left in the middle of it; its sequence is free after this.
+    // Ends a generation that the reader left; its sequence is free after this.
     await tokens?.return(undefined as never);
     place.release();
   }
+}
+
+/** Scores of a prompt's tokens given those before them: all but the first. */
+async function scorePrompt(
+  score: Score,
+  model: LoadedModel,
+  ids: Int32Array,
+  topLogProbabilities: number,
+  signal: AbortSignal,
+): Promise<readonly ScoredToken[]> {
+  if (ids.length < 2) return [];
+  const prefix = ids.subarray(0, 1);
+  const { tokens } = await score(model, ids.subarray(1), { prefix, topLogProbabilities, signal });
+  return tokens;
 }

@@ -1,23 +1,32 @@
 /**
  * Server-sent events over a web stream.
  */
-import type { ErrorBody } from "../middleware/errors.ts";
+
+/** One event. */
+export interface ServerEvent {
+  /** The event's name, where the format names its events. */
+  readonly event?: string;
+  readonly data: object;
+}
 
 /** One event as it stands on the wire. */
-export function writeEvent(data: object): string {
-  return `data: ${JSON.stringify(data)}\n\n`;
+export function writeEvent({ event, data }: ServerEvent): string {
+  const name = event === undefined ? "" : `event: ${event}\n`;
+  return `${name}data: ${JSON.stringify(data)}\n\n`;
 }
 
 /** The event that says that nothing follows. */
 export const doneEvent = "data: [DONE]\n\n";
 
 export interface EventStreamOptions {
-  /** The next event's data; an empty list where there is nothing to show yet; undefined at the end. */
-  next: () => Promise<readonly object[] | undefined>;
+  /** The next events; an empty list where there is nothing to show yet; undefined at the end. */
+  next: () => Promise<readonly ServerEvent[] | undefined>;
   /** Called when the stream ends, fails, is cancelled or stalls; calling it again must be harmless. */
   close: () => Promise<void>;
   /** What a client is told when `next` throws. */
-  describeError: (error: unknown) => ErrorBody;
+  describeFailure: (error: unknown) => readonly ServerEvent[];
+  /** Whether `[DONE]` ends a stream that did not fail. */
+  isDoneMarked: boolean;
   /** Milliseconds that a client may leave an event unread before it counts as stalled. */
   stallMs: number;
   /** Cuts the connection of a stalled client: nothing that is written would reach it. */
@@ -26,7 +35,7 @@ export interface EventStreamOptions {
 
 /**
  * A body of events. `next` is called only when the reader asks for more, so that a slow reader holds
- * back the source. A failure becomes an `{ error }` event, without the final `[DONE]`.
+ * back the source. After a failure its events are the last ones, without `[DONE]`.
  */
 export function createEventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
@@ -46,7 +55,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
             if (events === undefined) {
               // Sequences are free before the client can see the end.
               await stop();
-              controller.enqueue(encoder.encode(doneEvent));
+              if (options.isDoneMarked) controller.enqueue(encoder.encode(doneEvent));
               controller.close();
               return;
             }
@@ -54,7 +63,8 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
           }
         } catch (error) {
           await stop();
-          controller.enqueue(encoder.encode(writeEvent({ error: options.describeError(error) })));
+          const last = options.describeFailure(error).map(writeEvent).join("");
+          controller.enqueue(encoder.encode(last));
           controller.close();
           return;
         }

@@ -11,6 +11,8 @@ export interface TokenText {
   readonly bytes: readonly number[];
   /** `text`, or `bytes:\xe2\x80` for half a character: different for different tokens. */
   readonly name: string;
+  /** False where the token holds part of a character. */
+  readonly isWhole: boolean;
 }
 
 /** Looks tokens up; every id is decoded once. */
@@ -30,7 +32,7 @@ export function createTokenTexts(tokenizer: Tokenizer): DescribeToken {
       const text = decode([...anchor, id]).slice(before.length);
       entry = text.includes("\ufffd")
         ? describeBytes(tokenizer.idToToken(id) ?? "", text)
-        : { text, bytes: [...new TextEncoder().encode(text)], name: text };
+        : { text, bytes: [...new TextEncoder().encode(text)], name: text, isWhole: true };
       if (tokenizer.idToToken(id) !== undefined) known.set(id, entry);
     }
     return entry;
@@ -48,5 +50,5 @@ function describeBytes(token: string, text: string): TokenText {
   const byte = readByteToken(token);
   const bytes = byte >= 0 ? [byte] : [...bytesOfToken(token)];
   const hex = bytes.map((value) => `\\x${value.toString(16).padStart(2, "0")}`);
-  return { text, bytes, name: `bytes:${hex.join("")}` };
+  return { text, bytes, name: `bytes:${hex.join("")}`, isWhole: false };
 }
