@@ -9,6 +9,7 @@ import { JetonError } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import { type DecoderConfig, tokenIds } from "./decoder/config.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import type {
   LoadedModel,
@@ -197,8 +198,7 @@ export class DecoderModel implements LoadedModel {
   #sequence(handle: number, reused: number): OpenSequence {
     const service = this.#service;
     const scheduler = this.#scheduler;
-    const { contextLength } = this;
-    const { hiddenSize } = this.config;
+    const { config, contextLength } = this;
     const giveSlot = () => this.#giveSlot();
     let length = reused;
     let released = false;
@@ -221,13 +221,18 @@ export class DecoderModel implements LoadedModel {
             },
           );
         }
-        const expected = step.ids.length * hiddenSize;
+        checkRequest(step, config);
+        const expected = step.ids.length * config.hiddenSize;
         if (step.embeddings && step.embeddings.length !== expected) {
           throw new JetonError(
-            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${hiddenSize}`,
+            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${config.hiddenSize}`,
             {
               code: "model-embeddings-size",
-              details: { found: step.embeddings.length, rows: step.ids.length, hiddenSize },
+              details: {
+                found: step.embeddings.length,
+                rows: step.ids.length,
+                hiddenSize: config.hiddenSize,
+              },
             },
           );
         }

@@ -14,7 +14,7 @@ import { warn } from "../core/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
-import { matrixGroups } from "./decoder/decoder.ts";
+import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";

@@ -8,7 +8,8 @@
 
 /** How elements are held: float16 as its bits. */
 export type CacheType = "float32" | "float16";
-type CacheArray = Float32Array | Uint16Array;
+/** Elements of keys or values. */
+export type CacheArray = Float32Array | Uint16Array;
 
 export interface CacheShape {
   readonly layers: number;
@@ -124,17 +125,17 @@ export class KeyValueCache {
   }
 
   /**
-   * Copies rows of new keys or values `[kvHeads, time, headDim]` behind row `length` of a slot.
+   * Copies new keys or values behind the last row of a slot.
    *
-   * @param source starts at the sequence's own rows
-   * @param rows which of the `time` rows, in order
+   * @param index of the arena
+   * @param end the slot, and its row behind which the new ones go
+   * @param from `[kvHeads, time, headDim]`, the sequence's own new rows
+   * @param rows which of the `time` rows, in order; a number: the first so many
    */
   append(
     index: number,
-    slot: number,
-    length: number,
-    source: CacheArray,
-    time: number,
+    { slot, length }: { readonly slot: number; readonly length: number },
+    { source, time }: { readonly source: CacheArray; readonly time: number },
     rows: { readonly count: number; at(row: number): number } | number,
   ): void {
     const { kvHeads, headDim } = this.shape;

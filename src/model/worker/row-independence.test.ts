@@ -7,7 +7,7 @@ import { createRandom } from "../../core/index.ts";
 import { type ParameterBinding, type Remote, startInline } from "../../tensor/index.ts";
 import { createRandomCheckpoint, type TinyDimensions } from "../../testing/random-checkpoint.ts";
 import { decoderConfig } from "../decoder/config.ts";
-import { matrixGroups } from "../decoder/decoder.ts";
+import { matrixGroups } from "../decoder/decoder-names.ts";
 import type { WeightFormat } from "../types.ts";
 import { packGroups } from "../weights/pack.ts";
 import { fileBindings } from "../weights/trace-weights.ts";

@@ -247,7 +247,7 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
   };
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const service = await startService<DecoderService>(
-    new URL(`../../model/decoder-service.${extension}`, import.meta.url).href,
+    new URL(`../../model/worker/decoder-service.${extension}`, import.meta.url).href,
     "createDecoderService",
     start,
   );
