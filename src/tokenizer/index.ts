@@ -30,7 +30,6 @@ export {
   type TiktokenEncoding,
   tiktokenEncodings,
 } from "./formats/tiktoken-ranks.ts";
-export { copyTokenizer, findTokenizerFiles, type TokenizerFile } from "./formats/tokenizer-files.ts";
 export {
   copyTokenizer,
   findTokenizerFiles,
