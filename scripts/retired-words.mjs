@@ -14,7 +14,11 @@ const rules = [
   { find: /\b(?:an?|one|each|every|per) forward\b(?! pass|-)/i, write: "forward pass" },
   { find: /\bplain (?:decoding|forwards?|steps?)\b/i, write: "autoregressive decoding" },
   { find: /\brefus(?:es|ed|al|als|ing)\b/i, write: "rejected", in: /^src\/generate\// },
-  { find: /\b(?:rooms?|floors of|house|houses)\b(?!-)/i, write: "module, layer; capacity, space" },
+  {
+    find: /\b(?:rooms?|floors of|house|houses)\b(?!-)/i,
+    write: "module, layer; capacity, space",
+    in: /^(?!.*\.test\.ts$)/,
+  },
   { find: /\bverbs?\b/i, write: "command" },
   { find: /\b(?:whoever|nobody|whatever)\b/i, write: "a named subject" },
   {
@@ -25,14 +29,14 @@ const rules = [
     find: /\b(?:beginningId|endOfSequence\w*|beginOfSequence\w*|headWidth|feedForwardWidth)\b/,
     write: "bosTokenId, eosTokenId, headDim, intermediateSize",
   },
-  { find: /\b(?:maximum|minimum|longest|largest)[A-Z]\w*\b/, write: "max…, min…" },
+  { find: /\b(?:maximum|minimum)(?!Operator)[A-Z]\w*\b/, write: "max…, min…" },
   { find: /^\s*private (?:static |readonly |async |get |set )*\w/, write: "#private", in: /\.ts$/ },
   { find: /\b(?:copy heads?|copyHeads)\b/i, write: "induction heads" },
   { find: /\bsensitivit(?:y|ies)\b/i, write: "input gradients" },
 ];
 
 /** Titles of papers, citations and data may hold any word. */
-const quoted = /^\s*>|bibtex|@(?:article|misc|inproceedings)|retired-words/i;
+const quoted = /^\s*>|bibtex|@(?:article|misc|inproceedings)|retired-words|createRandom\(/i;
 const exempt = [
   /^scripts\/retired-words\.mjs$/,
   /^src\/retired-words\.test\.ts$/,

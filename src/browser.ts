@@ -73,7 +73,7 @@ export async function fetchModel(
   const { signal, onProgress } = options;
   const base = new URL(baseUrl, globalThis.location?.href);
   if (!base.pathname.endsWith("/")) base.pathname += "/";
-  // Whatever fails stops the other downloads.
+  // The first failure stops the other downloads.
   const stop = new AbortController();
   const source: Source = {
     base,

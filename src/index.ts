@@ -1,7 +1,7 @@
 /**
  * jeton: language models, token by token.
  *
- * The front door: open a model, generate, score, tokenize. Everything else is in the rooms, e.g.
+ * The front door: open a model, generate, score, tokenize. Everything else is in the modules, e.g.
  * `jeton/tokenizer`, `jeton/generate`.
  *
  * @example

@@ -1,7 +1,7 @@
 /**
  * Reads `config.json` and `generation_config.json` of a checkpoint folder.
  *
- * What the fields mean is the business of the rooms that use them; here they are only read safely.
+ * This file only reads the fields safely; the modules that use them say what they mean.
  * Python writes `NaN` and `Infinity` into these files, so both are accepted.
  */
 import { type FileHandle, open } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { type ModelConfig, textConfigKeys } from "./text-config.ts";
 
 export { type ModelConfig, textConfig } from "./text-config.ts";
 
-/** Nobody's configuration is longer; what is, is not a configuration. */
+/** Larger files are rejected: published configurations are far smaller. */
 const maxConfigBytes = 16 * 1024 * 1024;
 
 /**

@@ -21,7 +21,8 @@ export {
   type FileLock,
   type LockHolder,
 } from "./files/file-lock.ts";
-export { type HubName, parseHubName, type ResolveModelOptions, resolveModel } from "./hub/hub.ts";
+export { type ResolveModelOptions, resolveModel } from "./hub/hub.ts";
+export { type HubName, parseHubName } from "./hub/hub-name.ts";
 export type { DownloadProgress } from "./hub/hub-progress.ts";
 export {
   type Environment,

@@ -1,10 +1,10 @@
 /**
  * A JSON reader for files that strangers wrote.
  *
- * `JSON.parse` keeps the last of two equal keys without a word, refuses the `NaN` and `Infinity` that
+ * `JSON.parse` keeps the last of two equal keys without a word, rejects the `NaN` and `Infinity` that
  * Python writes into `config.json`, and overflows the stack on deep nesting. This reader reports
  * repeated keys where a format forbids them, accepts non-finite numbers on request, limits nesting,
- * and refuses the key `__proto__`, so that no later copy of an object can change a prototype.
+ * and rejects the key `__proto__`, so that no later copy of an object can change a prototype.
  * Grammar: RFC 8259.
  */
 import { JetonError } from "../core/index.ts";
@@ -31,7 +31,13 @@ export interface ParseJsonOptions {
 }
 
 const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const nonFinite: readonly (readonly [string, number])[] = [
+const words: readonly (readonly [string, null | boolean | number])[] = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+];
+const allWords: typeof words = [
+  ...words,
   ["NaN", Number.NaN],
   ["Infinity", Number.POSITIVE_INFINITY],
   ["-Infinity", Number.NEGATIVE_INFINITY],
@@ -54,149 +60,159 @@ const escapes: Readonly<Record<string, string>> = {
  * not fit, or with `options.duplicateKeyCode` at a repeated key.
  */
 export function parseJson(text: string, options: ParseJsonOptions = {}): JsonValue {
-  const { source = "JSON text", code = "json-invalid", duplicateKeyCode } = options;
-  const { allowNonFinite = false, maxDepth = 64 } = options;
-  let at = 0;
+  return new JsonReader(text, options).readDocument();
+}
 
-  const fail = (expected: string): never => {
+/** A recursive-descent reader of one text. */
+class JsonReader {
+  readonly #text: string;
+  readonly #source: string;
+  readonly #code: string;
+  readonly #duplicateKeyCode: string | undefined;
+  readonly #allowNonFinite: boolean;
+  readonly #maxDepth: number;
+  /** Next unread UTF-16 unit. */
+  #at = 0;
+
+  constructor(text: string, options: ParseJsonOptions) {
+    this.#text = text;
+    this.#source = options.source ?? "JSON text";
+    this.#code = options.code ?? "json-invalid";
+    this.#duplicateKeyCode = options.duplicateKeyCode;
+    this.#allowNonFinite = options.allowNonFinite ?? false;
+    this.#maxDepth = options.maxDepth ?? 64;
+  }
+
+  readDocument(): JsonValue {
+    const value = this.#readValue(0);
+    if (this.#at < this.#text.length) this.#fail("nothing after the value");
+    return value;
+  }
+
+  #fail(expected: string): never {
+    const [text, at, source] = [this.#text, this.#at, this.#source];
     const found = at < text.length ? JSON.stringify(text.slice(at, at + 20)) : "the end";
     throw new JetonError(`${source}: expected ${expected} at character ${at}, found ${found}`, {
-      code,
+      code: this.#code,
       details: { source, position: at, found, expected },
     });
-  };
-  const skipSpace = (): void => {
-    for (; at < text.length; at++) {
-      const unit = text.charCodeAt(at);
+  }
+
+  #skipSpace(): void {
+    for (; this.#at < this.#text.length; this.#at++) {
+      const unit = this.#text.charCodeAt(this.#at);
       if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return;
     }
-  };
-  const readString = (): string => {
-    let result = "";
-    let start = ++at; // past the opening quote
-    for (; at < text.length; at++) {
-      const unit = text.charCodeAt(at);
-      if (unit === 0x22) return result + text.slice(start, at++);
-      if (unit < 0x20) fail("no control character inside a string");
-      if (unit !== 0x5c) continue;
-      result += text.slice(start, at);
-      const letter = text[++at] ?? "";
-      if (letter === "u") {
-        const digits = text.slice(at + 1, at + 5);
-        if (!/^[0-9a-fA-F]{4}$/.test(digits)) fail("four hexadecimal digits after \\u");
-        result += String.fromCharCode(Number.parseInt(digits, 16));
-        at += 4;
-      } else {
-        result += Object.hasOwn(escapes, letter) ? escapes[letter]! : fail("an escape sequence");
-      }
-      start = at + 1;
-    }
-    return fail("a closing quote");
-  };
-  const readNumber = (): number => {
-    numberPattern.lastIndex = at;
-    const match = numberPattern.exec(text);
-    if (match) {
-      at += match[0].length;
-      return Number(match[0]);
-    }
-    return fail("a value");
-  };
-  const readObject = (depth: number): JsonObject => {
-    const object: JsonObject = {};
-    at++;
-    skipSpace();
-    if (text[at] === "}") {
-      at++;
-      return object;
-    }
-    for (;;) {
-      if (text[at] !== '"') fail("a quoted key");
-      const keyAt = at;
-      const key = readString();
-      if (key === "__proto__") {
-        at = keyAt;
-        fail("a key other than __proto__");
-      }
-      if (duplicateKeyCode !== undefined && Object.hasOwn(object, key)) {
-        throw new JetonError(`${source}: the key ${JSON.stringify(key)} appears twice`, {
-          code: duplicateKeyCode,
-          details: { source, key, position: keyAt, expected: "unique keys" },
-        });
-      }
-      skipSpace();
-      if (text[at] !== ":") fail("a colon");
-      at++;
-      object[key] = readValue(depth);
-      if (text[at] === "}") {
-        at++;
-        return object;
-      }
-      if (text[at] !== ",") fail("a comma or a closing brace");
-      at++;
-      skipSpace();
-    }
-  };
-  const readArray = (depth: number): JsonValue[] => {
-    const array: JsonValue[] = [];
-    at++;
-    skipSpace();
-    if (text[at] === "]") {
-      at++;
-      return array;
-    }
-    for (;;) {
-      array.push(readValue(depth));
-      if (text[at] === "]") {
-        at++;
-        return array;
-      }
-      if (text[at] !== ",") fail("a comma or a closing bracket");
-      at++;
-    }
-  };
-  /** Reads one value and the white space on both sides of it. */
-  const readValue = (depth: number): JsonValue => {
-    skipSpace();
-    const value = readBareValue(depth + 1);
-    skipSpace();
-    return value;
-  };
-  const readBareValue = (depth: number): JsonValue => {
-    switch (text[at]) {
-      case "{":
-        if (depth > maxDepth) fail(`at most ${maxDepth} levels of nesting`);
-        return readObject(depth);
-      case "[":
-        if (depth > maxDepth) fail(`at most ${maxDepth} levels of nesting`);
-        return readArray(depth);
-      case '"':
-        return readString();
-    }
-    for (const [word, value] of [["true", true] as const, ["false", false] as const]) {
-      if (text.startsWith(word, at)) {
-        at += word.length;
-        return value;
-      }
-    }
-    if (text.startsWith("null", at)) {
-      at += 4;
-      return null;
-    }
-    if (allowNonFinite) {
-      for (const [word, value] of nonFinite) {
-        if (text.startsWith(word, at)) {
-          at += word.length;
-          return value;
-        }
-      }
-    }
-    return readNumber();
-  };
+  }
 
-  const value = readValue(0);
-  if (at < text.length) fail("nothing after the value");
-  return value;
+  #readString(): string {
+    const text = this.#text;
+    let result = "";
+    let start = ++this.#at; // past the opening quote
+    for (; this.#at < text.length; this.#at++) {
+      const unit = text.charCodeAt(this.#at);
+      if (unit === 0x22) return result + text.slice(start, this.#at++);
+      if (unit < 0x20) this.#fail("no control character inside a string");
+      if (unit !== 0x5c) continue;
+      result += text.slice(start, this.#at) + this.#readEscape();
+      start = this.#at + 1;
+    }
+    return this.#fail("a closing quote");
+  }
+
+  /** Reads an escape sequence; `#at` moves from its backslash to its last unit. */
+  #readEscape(): string {
+    const letter = this.#text[++this.#at] ?? "";
+    if (letter !== "u") {
+      return Object.hasOwn(escapes, letter) ? escapes[letter]! : this.#fail("an escape sequence");
+    }
+    const digits = this.#text.slice(this.#at + 1, this.#at + 5);
+    if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.#fail("four hexadecimal digits after \\u");
+    this.#at += 4;
+    return String.fromCharCode(Number.parseInt(digits, 16));
+  }
+
+  #readNumber(): number {
+    numberPattern.lastIndex = this.#at;
+    const match = numberPattern.exec(this.#text);
+    if (!match) return this.#fail("a value");
+    this.#at += match[0].length;
+    return Number(match[0]);
+  }
+
+  #readObject(depth: number): JsonObject {
+    const object: JsonObject = {};
+    this.#at++;
+    this.#skipSpace();
+    if (this.#take("}")) return object;
+    for (;;) {
+      const key = this.#readKey(object);
+      this.#skipSpace();
+      if (!this.#take(":")) this.#fail("a colon");
+      object[key] = this.#readValue(depth);
+      if (this.#take("}")) return object;
+      if (!this.#take(",")) this.#fail("a comma or a closing brace");
+      this.#skipSpace();
+    }
+  }
+
+  #readKey(object: JsonObject): string {
+    if (this.#text[this.#at] !== '"') this.#fail("a quoted key");
+    const keyAt = this.#at;
+    const key = this.#readString();
+    if (key === "__proto__") {
+      this.#at = keyAt;
+      this.#fail("a key other than __proto__");
+    }
+    if (this.#duplicateKeyCode !== undefined && Object.hasOwn(object, key)) {
+      const source = this.#source;
+      throw new JetonError(`${source}: the key ${JSON.stringify(key)} appears twice`, {
+        code: this.#duplicateKeyCode,
+        details: { source, key, position: keyAt, expected: "unique keys" },
+      });
+    }
+    return key;
+  }
+
+  #readArray(depth: number): JsonValue[] {
+    const array: JsonValue[] = [];
+    this.#at++;
+    this.#skipSpace();
+    if (this.#take("]")) return array;
+    for (;;) {
+      array.push(this.#readValue(depth));
+      if (this.#take("]")) return array;
+      if (!this.#take(",")) this.#fail("a comma or a closing bracket");
+    }
+  }
+
+  /** Reads one value and the white space on both sides of it. */
+  #readValue(depth: number): JsonValue {
+    this.#skipSpace();
+    const value = this.#readBareValue(depth + 1);
+    this.#skipSpace();
+    return value;
+  }
+
+  #readBareValue(depth: number): JsonValue {
+    const first = this.#text[this.#at];
+    if (first === "{" || first === "[") {
+      if (depth > this.#maxDepth) this.#fail(`at most ${this.#maxDepth} levels of nesting`);
+      return first === "{" ? this.#readObject(depth) : this.#readArray(depth);
+    }
+    if (first === '"') return this.#readString();
+    for (const [word, value] of this.#allowNonFinite ? allWords : words) {
+      if (this.#take(word)) return value;
+    }
+    return this.#readNumber();
+  }
+
+  /** Moves past `word` where it comes next. */
+  #take(word: string): boolean {
+    const found = this.#text.startsWith(word, this.#at);
+    if (found) this.#at += word.length;
+    return found;
+  }
 }
 
 /** True for a JSON object: not null, not an array. */

@@ -113,7 +113,7 @@ async function describeIdentity(
   return JSON.stringify({ version, key, sources });
 }
 
-/** The entry's real path if it is whole and nobody's else; marks it as used. */
+/** The entry's real path if the entry is complete and matches `identity`; marks it as used. */
 async function findEntry(path: string, identity: string): Promise<string | undefined> {
   try {
     await using file = await openSafetensors(path);

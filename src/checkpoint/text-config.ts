@@ -4,7 +4,7 @@
  */
 import { isJsonObject, type JsonObject } from "./json.ts";
 
-/** `config.json` of a checkpoint: the fields that every family shares, and whatever else it holds. */
+/** `config.json` of a checkpoint: the fields that every family shares, and all others as they are. */
 export interface ModelConfig extends JsonObject {
   /** Class names, e.g. `["LlamaForCausalLM"]`. */
   architectures?: string[];

@@ -21,3 +21,4 @@ export {
   formatTable,
   type TableColumn,
 } from "./table.ts";
+export { type WarningHandler, warn } from "./warning.ts";

@@ -2,7 +2,7 @@
  * Seeded random numbers, keyed rather than sequential.
  *
  * A generator is made from a seed and any number of integer or string keys, so that a draw for
- * (seed, sequence, position) is the same whatever was drawn before it. The generator is
+ * (seed, sequence, position) does not depend on earlier samples. The generator is
  * xoshiro128** (Blackman and Vigna, 2018) seeded through a 32-bit mixing hash; it is not for
  * cryptography.
  */

@@ -19,16 +19,16 @@ import {
   type TokenDistribution,
   uniformFor,
 } from "./sampling/sampler.ts";
+import { onlyChains } from "./speculative/chains.ts";
 import { checkTree } from "./speculative/check-tree.ts";
 import {
   type Drafter,
   type DraftSequence,
   type DraftTree,
-  type DraftVerdict,
   emptyTree,
 } from "./speculative/drafter.ts";
 import { DraftCounter } from "./speculative/statistics.ts";
-import { bestPath, pathAsTree, rowDepths, rowIds, rowParents } from "./speculative/tree-rows.ts";
+import { rowDepths, rowIds, rowParents } from "./speculative/tree-rows.ts";
 import {
   type Verification,
   verifyExactMatch,
@@ -89,7 +89,10 @@ export class Decoding {
     this.#editsLogits = processors.length > 0;
     const { topK } = rowRequest(sampling, this.#editsLogits);
     this.#topK = Math.max(alternatives, topK, drafter?.candidates ?? 0);
-    this.#drafting = drafter?.begin({ promptIds, sampling });
+    // Exact passes need their rows in the order of the text: a chain.
+    const chains = options.model.exact ?? false;
+    const drafting = drafter?.begin({ promptIds, sampling, chains });
+    this.#drafting = drafting && chains ? onlyChains(drafting) : drafting;
   }
 
   /** What a forward pass over the last token and a tree must return for each of its rows. */
@@ -115,7 +118,7 @@ export class Decoding {
   async first(result: StepResult): Promise<EmittedToken[]> {
     const root = this.#ids.at(-1)!;
     const walk = await this.#verify(result, emptyTree);
-    this.#observe(result, Int32Array.of(root), verdictOn(walk, emptyTree, undefined), 0);
+    this.#observe(result, Int32Array.of(root), { tree: emptyTree, walk }, 0);
     return this.#describe(result, emptyTree, walk);
   }
 
@@ -129,10 +132,7 @@ export class Decoding {
     const root = this.#ids.at(-1)!;
     const begin = performance.now();
     const proposed = this.#propose(remaining);
-    const whole = proposed instanceof Promise ? await proposed : proposed;
-    // Batch-invariant steps need their rows in the order of the text: a chain.
-    const path = this.#options.model.batchInvariant ? bestPath(whole) : undefined;
-    const tree = path ? pathAsTree(whole, path) : whole;
+    const tree = proposed instanceof Promise ? await proposed : proposed;
     const drafted = performance.now();
     counter.draftTime += drafted - begin;
 
@@ -159,7 +159,7 @@ export class Decoding {
     counter.verifyTime += verified - forwarded;
 
     counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
-    this.#observe(result, ids, verdictOn(walk, whole, path), (forwarded - drafted) / 1000);
+    this.#observe(result, ids, { tree, walk }, (forwarded - drafted) / 1000);
     counter.draftTime += performance.now() - verified;
     return this.#describe(result, tree, walk);
   }
@@ -266,17 +266,18 @@ export class Decoding {
   #observe(
     result: StepResult,
     ids: Int32Array,
-    { emitted, verdict }: ObservedVerdict,
+    { tree, walk }: { readonly tree: DraftTree; readonly walk: Verification },
     seconds: number,
   ): void {
     if (!this.#drafting || this.#ended) return;
     const { topIds, topLogits, logSumExp } = result;
+    const { emitted, accepted, rejected } = walk;
     this.#drafting.observe({
       emitted,
       ids: this.#ids,
       rows: { ids, candidates: this.#topK, topIds, topLogits, logSumExp },
       seconds,
-      ...(ids.length > 1 && { verdict }),
+      ...(ids.length > 1 && { verdict: { tree, accepted, rejected } }),
     });
   }
 
@@ -297,25 +298,6 @@ export class Decoding {
       };
     });
   }
-}
-
-/** A verification as its drafter observes it: by the nodes of the tree that it proposed. */
-interface ObservedVerdict {
-  readonly emitted: readonly number[];
-  readonly verdict: DraftVerdict;
-}
-
-function verdictOn(
-  walk: Verification,
-  tree: DraftTree,
-  path: readonly number[] | undefined,
-): ObservedVerdict {
-  const nodes = (of: readonly number[]): readonly number[] =>
-    path ? of.map((node) => path[node]!) : of;
-  return {
-    emitted: walk.emitted,
-    verdict: { tree, accepted: nodes(walk.accepted), rejected: nodes(walk.rejected) },
-  };
 }
 
 /** Log-probability of a token after a row under the model, before any sampling option. */

@@ -58,6 +58,28 @@ test("options of the wrong type are rejected with their names", async () => {
 });
 
 describe("score", () => {
+  test("reports the most probable tokens of every position, consistent with the text's own", async () => {
+    await using model = await open({ begins: true });
+    const without = await score(model, text);
+    const { tokens } = await score(model, text, { topLogProbabilities: 20, chunk: 2 });
+    expect(tokens.map(({ id }) => id)).toEqual(without.tokens.map(({ id }) => id));
+    for (const [index, { id, logProbability, topLogProbabilities }] of tokens.entries()) {
+      const top = topLogProbabilities!;
+      expect(top).toHaveLength(20);
+      expect(logProbability).toBeCloseTo(without.tokens[index]!.logProbability, 4);
+      expect([...top].sort((a, b) => b.logProbability - a.logProbability)).toEqual(top);
+      const own = top.find((one) => one.id === id);
+      if (own) expect(own.logProbability).toBe(logProbability);
+      else expect(logProbability).toBeLessThanOrEqual(top.at(-1)!.logProbability);
+    }
+    // The first of them is the greedy continuation.
+    const next = await complete(model, [1, 5, 6], { greedy: true, maxTokens: 1 });
+    expect(tokens[2]!.topLogProbabilities![0]!.id).toBe(next.ids[0]);
+    await expect(score(model, text, { topLogProbabilities: 21 })).toRejectWithCode(
+      "generate-option-invalid",
+    );
+  });
+
   test("of a model without BOS leaves out the first token and its bytes", async () => {
     await using model = await open({ begins: false });
     const scored = await score(model, text);

@@ -162,6 +162,11 @@ export interface ScoredToken {
   readonly text: string;
   /** Natural logarithm. */
   readonly logProbability: number;
+  /** The most probable tokens at this place, most probable first, where asked for. */
+  readonly topLogProbabilities?: readonly {
+    readonly id: number;
+    readonly logProbability: number;
+  }[];
 }
 
 export interface ScoreResult {

@@ -10,10 +10,11 @@ import {
   openSafetensors,
   resolveModel,
 } from "../checkpoint/index.ts";
+import { warn } from "../core/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
-import { matrixGroups } from "./decoder/decoder.ts";
+import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -73,7 +74,7 @@ export async function loadModel(
         format,
         threads: options.threads ?? Math.min(8, availableParallelism()),
         slots: options.slots ?? 16,
-        batchInvariant: options.batchInvariant,
+        exact: options.exact,
         contextLength: options.contextLength,
         weightBytes: packedBytes,
         bindings,
@@ -123,7 +124,9 @@ async function bindWeights(
     key: format,
     ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
   });
-  const { path } = entry.state === "found" ? entry : await entry.write(tensors());
+  const { path, warning } =
+    entry.state === "found" ? { ...entry, warning: undefined } : await entry.write(tensors());
+  if (warning) warn(warning, options.onWarning);
   let packedBytes = 0;
   if (path !== undefined) {
     await using packed = await openSafetensors(path);

@@ -17,7 +17,7 @@ import { type Device, type ParameterBinding, startInline } from "../tensor/index
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
-import { matrixGroups } from "./decoder/decoder.ts";
+import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";

@@ -19,7 +19,7 @@ export async function recordResult(
   return paths;
 }
 
-/** Writes a file beside its place and moves it there, so that nobody sees a part of it. */
+/** Writes a file beside its place and moves it there, so that readers see all of it or nothing. */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {

@@ -80,7 +80,7 @@ const bundledModel = new URL("../../models/jeton-nano/", import.meta.url);
  * Runs a reproduction.
  *
  * @throws JetonError `reproduction-claim-unmeasured` when it leaves a claim out without a missing file
- *   to blame, `reproduction-claim-unknown`, `reproduction-measurement-invalid`, and whatever it throws
+ *   to blame, `reproduction-claim-unknown`, `reproduction-measurement-invalid`, and the measurement's own errors
  *   itself.
  */
 export async function runReproduction(

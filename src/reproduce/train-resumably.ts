@@ -38,7 +38,7 @@ interface Notes {
  * finished returns at once.
  *
  * @throws JetonError `train-checkpoint-foreign`, `train-checkpoint-mismatch` (the folder holds another
- *   training), and whatever a step throws
+ *   training), and the errors of a step
  */
 export async function trainResumably(
   trainer: Trainer,

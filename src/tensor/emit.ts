@@ -1,5 +1,5 @@
 /**
- * Writes a traced graph as ONNX.
+ * Writes the nodes of a traced graph as ONNX.
  *
  * Named sizes stay symbolic in the file: where an operator needs the value of a size (a reshape, a
  * slice), the emitter computes it inside the graph from the shape of a tensor that has it.
@@ -11,18 +11,11 @@ import {
   type DataType,
   type Graph,
   type GraphNode,
-  leafName,
   reachableNodes,
   type Scope,
   type Tensor,
 } from "./graph.ts";
-import {
-  type AttributeProto,
-  encodeModel,
-  type GraphProto,
-  type NodeProto,
-  type TensorProto,
-} from "./onnx-schema.ts";
+import type { AttributeProto, GraphProto, NodeProto, TensorProto } from "./onnx-schema.ts";
 
 /** Element type numbers of `TensorProto.DataType`. */
 export const onnxTypes: Readonly<Record<DataType, number>> = {
@@ -37,20 +30,6 @@ export const onnxTypes: Readonly<Record<DataType, number>> = {
   bfloat16: 16,
 };
 
-/** Where the values of a parameter are. */
-export type ParameterBinding =
-  /** Given to every run: for training, and for weights that several programs share. */
-  | { readonly kind: "input" }
-  /** A region of a file, read (or mapped) when the program is compiled. */
-  | {
-      readonly kind: "file";
-      readonly file: string;
-      readonly offset: number;
-      readonly length: number;
-    }
-  /** In memory. Large arrays are handed over beside the model, not inside it. */
-  | { readonly kind: "data"; readonly data: ArrayBufferView };
-
 /** Value of an ONNX attribute: integers, text, a float (which says so), or a graph. */
 export type AttributeValue =
   | number
@@ -63,14 +42,14 @@ interface NodeOptions {
   attributes?: Readonly<Record<string, AttributeValue>>;
   /** Number of outputs, default 1. */
   outputs?: number;
-  /** Optional outputs that nobody needs: they stay without a name. */
+  /** Optional outputs without a consumer: they stay without a name. */
   unused?: readonly number[];
   /** `"com.microsoft"` for contributed operators. */
   domain?: string;
 }
 
 /** State that all nested graphs of one file share. */
-interface SharedState {
+export interface SharedState {
   readonly graph: Graph;
   next: number;
   readonly names: Map<Tensor, string>;
@@ -291,157 +270,4 @@ function encodeAttribute(name: string, value: AttributeValue): AttributeProto {
   if ("float" in value) return { name, type: 1, f: value.float };
   if ("graph" in value) return { name, type: 5, g: value.graph };
   return { name, type: 7, ints: [...value] };
-}
-
-/** A region of memory or of a file that the model refers to by name. */
-export interface ExternalData {
-  readonly name: string;
-  readonly data: Uint8Array;
-}
-
-/** An ONNX file with what it refers to. */
-export interface EmittedModel {
-  readonly bytes: Uint8Array;
-  /** Folder that all external files lie under, where there are any. */
-  readonly folder: string | undefined;
-  /** External data in memory. */
-  readonly external: readonly ExternalData[];
-  /** Names of the parameters that are inputs of every run. */
-  readonly parameterInputs: readonly string[];
-  /** What the file calls each output of the graph. */
-  readonly outputNames: Readonly<Record<string, string>>;
-}
-
-/** Arrays from this size on are handed to the runtime beside the model (its limit is 2 GB). */
-const externalThreshold = 1 << 20;
-
-/**
- * Writes a graph as an ONNX model.
- *
- * @param bindings where each parameter's values are; a parameter without one is an input.
- */
-export function emitModel(
-  graph: Graph,
-  bindings: ReadonlyMap<string, ParameterBinding> = new Map(),
-): EmittedModel {
-  const shared: SharedState = { graph, next: 0, names: new Map() };
-  const emitter = new Emitter(shared);
-  const external: ExternalData[] = [];
-  const parameterInputs: string[] = [];
-  const inputs = Object.values(graph.inputs);
-
-  const files = [...bindings.values()].flatMap((b) => (b.kind === "file" ? [b.file] : []));
-  const folder = files.length > 0 ? commonFolder(files) : undefined;
-
-  const outputs = Object.entries(graph.outputs);
-  const targets = outputs.map(([, tensor]) => tensor);
-  const root = rootScope(graph);
-  for (const tensor of inputs) shared.names.set(tensor, leafName(tensor));
-  for (const [name, tensor] of graph.parameters) {
-    shared.names.set(tensor, name);
-    const binding = bindings.get(name) ?? { kind: "input" };
-    const declaration = {
-      name,
-      dims: tensor.shape as number[],
-      data_type: onnxTypes[tensor.dtype],
-    };
-    if (binding.kind === "input") {
-      parameterInputs.push(name);
-      inputs.push(tensor);
-    } else if (binding.kind === "file") {
-      const location = binding.file.slice(folder!.length).replace(/^[\\/]+/, "");
-      emitter.initializers.push({
-        ...declaration,
-        data_location: 1,
-        external_data: externalEntries(location, binding.offset, binding.length),
-      });
-    } else {
-      const { buffer, byteOffset, byteLength } = binding.data;
-      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
-      if (byteLength < externalThreshold) {
-        emitter.initializers.push({ ...declaration, raw_data: bytes });
-      } else {
-        const location = `memory-${external.length}`;
-        external.push({ name: location, data: bytes });
-        emitter.initializers.push({
-          ...declaration,
-          data_location: 1,
-          external_data: externalEntries(location, 0, byteLength),
-        });
-      }
-    }
-  }
-  if (root) emitter.emit(root, [...targets, ...[...graph.sizes.values()].map((s) => s.tensor)]);
-
-  // A result keeps its inner name, because another node would copy it; inputs, parameters and
-  // results that are wanted twice need one of their own.
-  const outputNames: Record<string, string> = {};
-  const taken = new Set([...inputs, ...graph.parameters.values()].map((t) => shared.names.get(t)));
-  for (const [name, tensor] of outputs) {
-    const inner = emitter.nameOf(tensor);
-    outputNames[name] = taken.has(inner) ? emitter.one("Identity", [inner]) : inner;
-    taken.add(inner);
-  }
-
-  const proto: GraphProto = {
-    name: "jeton",
-    node: emitter.nodes,
-    initializer: emitter.initializers,
-    input: inputs.map((tensor) => ({
-      name: leafName(tensor),
-      type: {
-        tensor_type: {
-          elem_type: onnxTypes[tensor.dtype],
-          shape: {
-            dim: tensor.shape.map((dimension) =>
-              typeof dimension === "number" ? { dim_value: dimension } : { dim_param: dimension },
-            ),
-          },
-        },
-      },
-    })),
-    output: outputs.map(([name, tensor]) => ({
-      name: outputNames[name]!,
-      type: { tensor_type: { elem_type: onnxTypes[tensor.dtype] } },
-    })),
-  };
-  return { bytes: encodeModel(proto), folder, external, parameterInputs, outputNames };
-}
-
-function rootScope(graph: Graph): Scope | undefined {
-  const tensor = Object.values(graph.outputs)[0] ?? Object.values(graph.inputs)[0];
-  let scope = tensor?.node.scope;
-  while (scope?.parent) scope = scope.parent;
-  return scope;
-}
-
-function externalEntries(
-  location: string,
-  offset: number,
-  length: number,
-): { key: string; value: string }[] {
-  return [
-    { key: "location", value: location },
-    { key: "offset", value: String(offset) },
-    { key: "length", value: String(length) },
-  ];
-}
-
-/** The deepest folder that holds all files: external locations are relative to it. */
-function commonFolder(files: readonly string[]): string {
-  const parts = files.map((file) => file.split(/[\\/]/).slice(0, -1));
-  const first = parts[0]!;
-  let depth = first.length;
-  for (const other of parts) {
-    let shared = 0;
-    while (shared < depth && first[shared] === other[shared]) shared++;
-    depth = shared;
-  }
-  if (depth === 0) {
-    throw new JetonError("weights lie on different drives", {
-      code: "tensor-external-folders",
-      details: { files },
-    });
-  }
-  return first.slice(0, depth).join("/") || "/";
 }

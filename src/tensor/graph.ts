@@ -133,10 +133,10 @@ function context(): TraceContext {
   return current;
 }
 
-/** The first line of the stack outside this room, so that an error points to the user's code. */
+/** The first stack line outside this module, so that an error points to the user's code. */
 function userLine(): string {
   const limit = Error.stackTraceLimit;
-  // The default of ten lines may all lie inside this room.
+  // The default limit of ten lines may cover this module alone.
   Error.stackTraceLimit = 50;
   const lines = (new Error().stack ?? "").split("\n").slice(1);
   Error.stackTraceLimit = limit;
@@ -222,7 +222,7 @@ export function scoped<T>(label: string, body: () => T): T {
   }
 }
 
-/** Runs `body`, which derives gradients: nobody else knows the tensors that it makes yet. */
+/** Runs `body`, which derives gradients, in a gradient scope: only `body` can hold its new tensors. */
 export function deriving<T>(body: () => T): T {
   const trace = context();
   const outer = trace.gradientScope;

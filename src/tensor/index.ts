@@ -13,7 +13,14 @@ export {
   multiplyDimensions,
   subtractDimensions,
 } from "./dimension.ts";
-export { type EmittedModel, emitModel, onnxTypes, type ParameterBinding } from "./emit.ts";
+export { onnxTypes } from "./emit.ts";
+export {
+  type EmitOptions,
+  type EmittedModel,
+  emitModel,
+  type FileRegion,
+  type ParameterBinding,
+} from "./emit-model.ts";
 export { gradients } from "./gradients.ts";
 export {
   bool,

@@ -1,5 +1,5 @@
 /** The worker's side of a program: one session. */
-import type { EmittedModel } from "./emit.ts";
+import type { EmittedModel } from "./emit-model.ts";
 import { openSession, type SessionOptions, type TensorValue } from "./runtime.ts";
 import type { Service } from "./service.ts";
 

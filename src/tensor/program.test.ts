@@ -12,6 +12,7 @@ import {
   bool,
   cast,
   compile,
+  concat,
   conditional,
   conv2d,
   divideDimensions,
@@ -315,6 +316,35 @@ describe("inputs", () => {
   });
 });
 
+test.each(["cpu", "wasm"] as const)(
+  "half precision goes in and out as bits on %s",
+  async (device) => {
+    const graph = trace({ x: tensorType("float16", ["n"]) }, ({ x }) => ({
+      wide: cast(x, "float32"),
+      same: concat([x, x], 0),
+    }));
+    // 1.5, -2, infinity and a NaN with a payload.
+    const data = Uint16Array.of(0x3e00, 0xc000, 0x7c00, 0x7e01);
+    const inputs = [data, new Uint16Array([7, 7, ...data, 7]).subarray(2, 6)];
+    const Halves = (globalThis as { Float16Array?: new (buffer: ArrayBuffer) => unknown })
+      .Float16Array;
+    if (Halves) inputs.push(new Halves(data.buffer) as Uint16Array<ArrayBuffer>);
+    for (const inline of [true, false]) {
+      const program = await compile(graph, { device, inline });
+      for (const x of inputs) {
+        const { wide, same } = await program.run({ x: { data: x, shape: [4] } });
+        expect([...wide.data]).toEqual([1.5, -2, Number.POSITIVE_INFINITY, Number.NaN]);
+        expect(same).toEqual({
+          dtype: "float16",
+          shape: [8],
+          data: Uint16Array.of(...data, ...data),
+        });
+      }
+      await program.release();
+    }
+  },
+);
+
 test("repeated indices add up exactly with two threads", async () => {
   const [rows, width, count] = [7, 64, 5000];
   const random = createRandom(11);
@@ -417,7 +447,7 @@ describe("quantized products", () => {
     return { codes, scales, zeros, blocks };
   }
 
-  test("in blocks of 4 and 8 bits, whatever the number of columns", async () => {
+  test("in blocks of 4 and 8 bits, for any number of columns", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom<4 | 8>(4, 8),
@@ -541,8 +571,12 @@ describe("external data", () => {
       y1: multiply(cast(parameter("w1", [2, 3], "bfloat16"), "float32"), x),
       y2: multiply(cast(parameter("w2", [2, 3], "float16"), "float32"), x),
     }));
-    for (const inline of [true, false]) {
-      const program = await compile(graph, { parameters: bindings, inline });
+    for (const [device, inline] of [
+      ["cpu", true],
+      ["cpu", false],
+      ["wasm", true],
+    ] as const) {
+      const program = await compile(graph, { parameters: bindings, inline, device });
       const results = await program.run({ x: { data: Float32Array.of(2), shape: [1] } });
       for (const name of ["y0", "y1", "y2"] as const) {
         expect([...results[name].data].map((value) => value / 2)).toEqual(values);
@@ -564,6 +598,32 @@ describe("external data", () => {
       });
       const { y } = await program.run({ x: 2 });
       expect(y.data).toEqual(data.map((value) => value * 2));
+      await program.release();
+    }
+  });
+
+  test("beside weights in a file", async () => {
+    const large = normals(300_000);
+    const small = normals(10);
+    const inFile = normals(300_000, 1);
+    const file = join(folder, "beside.bin");
+    await writeFile(file, new Uint8Array(inFile.buffer));
+    const graph = trace({ x: float32([]) }, ({ x }) => ({
+      y: multiply(parameter("large", [300_000]), x),
+      z: multiply(parameter("inFile", [300_000]), x),
+      w: multiply(parameter("small", [10]), x),
+    }));
+    const parameters = new Map<string, ParameterBinding>([
+      ["inFile", { kind: "file", file, offset: 0, length: inFile.byteLength }],
+      ["large", { kind: "data", data: large }],
+      ["small", { kind: "data", data: small }],
+    ]);
+    for (const inline of [true, false]) {
+      const program = await compile(graph, { parameters, inline });
+      const { y, z, w } = await program.run({ x: 2 });
+      expect(y.data).toEqual(large.map((value) => value * 2));
+      expect(z.data).toEqual(inFile.map((value) => value * 2));
+      expect(w.data).toEqual(small.map((value) => value * 2));
       await program.release();
     }
   });

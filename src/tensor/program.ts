@@ -3,7 +3,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import { evaluateDimension, formatShape, isDimensionName } from "./dimension.ts";
-import { emitModel, type ParameterBinding } from "./emit.ts";
+import { emitModel, type ParameterBinding } from "./emit-model.ts";
 import type { DataType, Tensor, TensorType, TypedGraph } from "./graph.ts";
 import type { ProgramService } from "./program-service.ts";
 import * as programService from "./program-service.ts";
@@ -46,10 +46,9 @@ export async function compile<Inputs extends string, Outputs extends string>(
   options: CompileOptions = {},
 ): Promise<Program<Inputs, Outputs>> {
   const { parameters = new Map(), inline, ...sessionOptions } = options;
-  const emitted = emitModel(graph, parameters);
-  const model = inline
-    ? emitted
-    : { ...emitted, external: emitted.external.map((part) => compact(part)) };
+  const emitted = emitModel(graph, parameters, { opensFiles: options.device !== "wasm" });
+  const external = emitted.external.map((part) => ("data" in part ? compact(part) : part));
+  const model = inline ? emitted : { ...emitted, external };
   const start = { model, options: sessionOptions };
   const service: Remote<ProgramService> = inline
     ? await startInline(programService, "createProgramService", start)

@@ -17,7 +17,7 @@ import {
   type Tensor,
 } from "./graph.ts";
 
-/** Elements in row-major order, whatever their type; booleans are 0 and 1. */
+/** Elements of any type in row-major order; booleans are 0 and 1. */
 export interface ReferenceValue {
   readonly shape: readonly number[];
   readonly data: Float64Array;

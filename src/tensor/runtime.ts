@@ -1,11 +1,11 @@
 /**
  * Sessions of ONNX Runtime, native in Node and WebAssembly in a browser.
  *
- * A session belongs to whoever opened it and must be released: the runtime frees nothing by itself.
+ * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-node";
 import { JetonError } from "../core/index.ts";
-import type { EmittedModel } from "./emit.ts";
+import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
 
 /** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
@@ -82,7 +82,7 @@ export function locateWasm(folder: string): void {
  * Keeps ONNX Runtime from reporting to its makers: since 1.30 the native library for Linux and macOS
  * writes an identifier of the machine into the cache folder and uploads events about sessions. Call it
  * on the main thread before the library is loaded in any: a worker's `process.env` is a copy that native
- * code does not see. Whoever wants the reports sets `ORT_DISABLE_TELEMETRY=0`.
+ * code does not see. `ORT_DISABLE_TELEMETRY=0` keeps the reports on.
  */
 export function disableRuntimeTelemetry(): void {
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
@@ -135,7 +135,7 @@ export async function openSession(
       // What fails ends in an error that is thrown; the runtime need not print it too.
       logSeverityLevel: 4,
       ...(model.external.length > 0 && {
-        externalData: model.external.map(({ name, data }) => ({ path: name, data })),
+        externalData: model.external.map((part) => ({ path: part.name, data: bytesOf(part) })),
       }),
       extra: nestOptions(session),
     });
@@ -155,7 +155,7 @@ export async function openSession(
           details: { dtype },
         });
       }
-      return new runtime.Tensor(dtype, data, shape);
+      return bindValue(runtime, dtype, data, shape);
     },
     async run(feeds, outputs) {
       if (released) {
@@ -189,6 +189,43 @@ export async function openSession(
       await handle.release();
     },
   };
+}
+
+/** The bytes of external data, read now where they lie in a file. */
+function bytesOf(part: ExternalData): Uint8Array {
+  if ("data" in part) return part.data;
+  const { file, offset, length } = part;
+  // An import, though dynamic, would stop bundlers for the browser.
+  const { closeSync, openSync, readSync } = process.getBuiltinModule("node:fs");
+  const bytes = new Uint8Array(length);
+  const handle = openSync(file, "r");
+  try {
+    for (let done = 0; done < length; ) {
+      const count = readSync(handle, bytes, done, Math.min(length - done, 1 << 30), offset + done);
+      if (count === 0) throw new Error(`${file} ends after ${offset + done} bytes`);
+      done += count;
+    }
+  } finally {
+    closeSync(handle);
+  }
+  return bytes;
+}
+
+/**
+ * The runtime's tensor over an array. It takes float16 as its bits, in every engine: where there is a
+ * `Float16Array`, the runtime's own constructor would view the bits as one, which the native side of
+ * Node does not read. So the tensor is made of 16-bit integers, and then named what it is.
+ */
+function bindValue(
+  { Tensor }: Runtime,
+  dtype: DataType,
+  data: TensorValueData,
+  shape: readonly number[],
+): BoundValue {
+  if (dtype !== "float16") return new Tensor(dtype, data, shape);
+  const bits =
+    data instanceof Uint16Array ? data : new Uint16Array(data.buffer, data.byteOffset, data.length);
+  return Object.assign(new Tensor("uint16", bits, shape), { type: dtype });
 }
 
 /** Elements of a result; float16 is its bits, also where the engine has an array type for it. */

@@ -1,7 +1,7 @@
 /**
  * Objects that live in a worker thread of their own.
  *
- * `run()` of ONNX Runtime blocks its thread, so whatever owns a program runs in a worker: a
+ * `run()` of ONNX Runtime blocks its thread, so the owner of a program runs in a worker: a
  * *service* is an object with asynchronous methods, made there by an exported function of a module;
  * the caller holds a proxy. Calls are queued and run one after the other. A worker is never
  * terminated during a call, because the native library would abort the process: `close()` waits for

@@ -17,7 +17,8 @@ import {
   roundToDtype,
 } from "./reference-checkpoint.ts";
 import { referenceForward, referenceGreedy } from "./reference-decoder.ts";
-import { describeReference, type ReferencePlan } from "./reference-plan.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "jeton-random-checkpoint-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -76,7 +76,7 @@ describe("renderChat", () => {
     const malformed = withTemplate("{% for x %}");
     expect(codeOf(() => renderChat(malformed, question))).toBe("chat-template-invalid");
     const failing = withTemplate("{{ messages | nosuchfilter }}");
-    expect(codeOf(() => renderChat(failing, question))).toBe("chat-template-failed");
+    expect(codeOf(() => renderChat(failing, question))).toBe("chat-template-invalid");
     expect(codeOf(() => withTemplate(7))).toBe("tokenizer-json-invalid");
   });
 });

@@ -1,10 +1,16 @@
 /**
  * Chat templates: a conversation as the text that a chat model was trained on.
  *
- * The templates are Jinja programs that come with the model; `@huggingface/jinja` runs them.
+ * The templates are Jinja programs that come with the model. They run as in transformers, which
+ * renders them with Python's jinja2 in a sandbox.
  */
-import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { JetonError } from "../core/error.ts";
+import type { TextSpan } from "./chat-template/frame.ts";
+import { fromJavaScript } from "./chat-template/from-javascript.ts";
+import { TemplateFailure } from "./chat-template/python/failure.ts";
+import { strip, stripEnd } from "./chat-template/python/text.ts";
+import type { Value } from "./chat-template/python/values.ts";
+import { CompiledTemplate, type RenderedTemplate } from "./chat-template/template.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One message. Templates may read further fields (`tool_calls`, `name`, …). */
@@ -15,26 +21,45 @@ export interface ChatMessage {
 }
 
 export interface RenderChatOptions {
-  /** Whether the text ends with the beginning of an answer. Default true. */
+  /**
+   * Whether the text ends with the beginning of an answer. Default true, false with
+   * `continueFinalMessage`, which excludes it.
+   */
   addGenerationPrompt?: boolean;
-  /** Whether the text ends inside the last message, so that the model goes on with it. Default false. */
+  /**
+   * Whether the text ends inside the last message, so that the model goes on with it. Its content is
+   * a text, perhaps an empty one, or parts of which the last one with text is continued. Default false.
+   */
   continueFinalMessage?: boolean;
-  /** JSON schemas of functions that the model may call. */
+  /** JSON schemas of functions that the model may call. Default: none, which templates see as `None`. */
   tools?: readonly unknown[];
-  /** Documents for retrieval templates. */
+  /** Documents for retrieval templates. Default: none, which templates see as `None`. */
   documents?: readonly unknown[];
   /** Name of a template of the model. Default: `tool_use` when tools are given and it exists, or `default`. */
   template?: string;
-  /** Further variables for the template, e.g. `enable_thinking`. */
+  /**
+   * Further variables for the template, e.g. `enable_thinking`. They take precedence over the special
+   * tokens and all other variables. Whole numbers are `int` to the template, others `float`.
+   */
   variables?: Readonly<Record<string, unknown>>;
-  /** The date that `strftime_now` writes. Default: now. */
+  /** The date that `strftime_now` writes, in local time. Default: now. */
   now?: Date;
+}
+
+/** A conversation as text. */
+export interface RenderedChat {
+  readonly text: string;
+  /**
+   * What the template marks as written by the assistant (`{% generation %}`), in the order of the text
+   * and as `text.slice(start, end)` takes it. Empty when the template marks nothing.
+   */
+  readonly spans: readonly TextSpan[];
 }
 
 /** What a template needs of a tokenizer. */
 export type ChatTokenizer = Pick<Tokenizer, "settings" | "idToToken" | "bosTokenId" | "eosTokenId">;
 
-const parsed: WeakMap<ChatTokenizer, Map<string, Template>> = new WeakMap();
+const compiled: WeakMap<ChatTokenizer, Map<string, CompiledTemplate>> = new WeakMap();
 
 /** True when the tokenizer came with a chat template. */
 export function hasChatTemplate(tokenizer: ChatTokenizer): boolean {
@@ -46,98 +71,152 @@ export function hasChatTemplate(tokenizer: ChatTokenizer): boolean {
  * encode it with `addSpecialTokens: false`.
  *
  * Throws `chat-template-missing` when the model has no (such) template, `chat-template-invalid` when
- * it cannot be parsed, `chat-template-failed` when it refuses the messages or fails.
+ * it cannot be parsed, `chat-template-failed` when it refuses the messages (with its own words as
+ * `details.message`) or fails, `chat-options-conflict` for options that exclude each other, and
+ * `chat-variable-invalid` for variables that no template can use.
  */
 export function renderChat(
   tokenizer: ChatTokenizer,
   messages: readonly ChatMessage[],
   options: RenderChatOptions = {},
 ): string {
+  return renderChatWithSpans(tokenizer, messages, options).text;
+}
+
+/**
+ * Like `renderChat`, and says which parts of the text the assistant wrote, as a mask for training
+ * needs it. Only templates with `{% generation %}` blocks say so.
+ */
+export function renderChatWithSpans(
+  tokenizer: ChatTokenizer,
+  messages: readonly ChatMessage[],
+  options: RenderChatOptions = {},
+): RenderedChat {
   const template = getTemplate(tokenizer, chooseTemplate(tokenizer, options));
+  if (options.continueFinalMessage !== true) {
+    return runTemplate(template, makeVariables(tokenizer, messages, options), options);
+  }
+  if (options.addGenerationPrompt === true) {
+    throw new JetonError(
+      "a text ends inside the last message or with the beginning of an answer: " +
+        "continueFinalMessage and addGenerationPrompt exclude each other",
+      { code: "chat-options-conflict", details: { options } },
+    );
+  }
+  const { prefill, marked } = markFinalMessage(messages);
+  const rendered = runTemplate(template, makeVariables(tokenizer, marked, options), options);
+  return cutAtMark(rendered, prefill);
+}
+
+function makeVariables(
+  tokenizer: ChatTokenizer,
+  messages: readonly ChatMessage[],
+  options: RenderChatOptions,
+): ReadonlyMap<string, Value> {
   const { settings } = tokenizer;
   const name = (token: string | undefined, id: number | undefined): string | undefined =>
     token ?? (id === undefined ? undefined : tokenizer.idToToken(id));
-  const named: Record<string, string | undefined> = {
+  const variables = new Map<string, Value>([
+    ["messages", fromJavaScript(messages, "messages")],
+    ["tools", fromJavaScript(options.tools, "tools")],
+    ["documents", fromJavaScript(options.documents, "documents")],
+    ["add_generation_prompt", options.addGenerationPrompt ?? options.continueFinalMessage !== true],
+  ]);
+  const given: Readonly<Record<string, unknown>> = {
     bos_token: name(settings.bosToken, tokenizer.bosTokenId),
     eos_token: name(settings.eosToken, tokenizer.eosTokenId),
     pad_token: settings.padToken,
     unk_token: settings.unkToken,
-  };
-  const variables: Record<string, unknown> = {
-    ...constants,
-    messages,
-    add_generation_prompt:
-      options.continueFinalMessage === true ? false : (options.addGenerationPrompt ?? true),
-    raise_exception(message: unknown): never {
-      throw new JetonError(`the chat template refuses the messages: ${String(message)}`, {
-        code: "chat-template-failed",
-        details: { message: String(message) },
-      });
-    },
-    strftime_now: (format: unknown): string =>
-      formatDate(options.now ?? new Date(), String(format)),
     ...options.variables,
   };
-  for (const [key, token] of Object.entries(named)) if (token !== undefined) variables[key] = token;
-  if (options.tools !== undefined) variables["tools"] = options.tools;
-  if (options.documents !== undefined) variables["documents"] = options.documents;
-  let text: string;
+  for (const [key, value] of Object.entries(given)) {
+    if (value !== undefined) variables.set(key, fromJavaScript(value, key));
+  }
+  return variables;
+}
+
+function runTemplate(
+  template: CompiledTemplate,
+  variables: ReadonlyMap<string, Value>,
+  options: RenderChatOptions,
+): RenderedTemplate {
   try {
-    text = runTemplate(template, variables);
+    return template.render(variables, options.now ?? new Date());
   } catch (cause) {
-    if (JetonError.isInstance(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new JetonError(`the chat template failed: ${reason}`, {
+    if (!(cause instanceof TemplateFailure)) throw cause;
+    const { message, line } = cause;
+    if (cause.kind === "raised") {
+      throw new JetonError(`the chat template refuses the messages: ${message}`, {
+        code: "chat-template-failed",
+        details: { message, line },
+        cause,
+      });
+    }
+    throw new JetonError(`the chat template failed in line ${line}: ${message}`, {
       code: "chat-template-failed",
-      details: { reason },
+      details: { reason: message, line },
       cause,
     });
   }
-  return options.continueFinalMessage === true ? cutAfterFinalMessage(text, messages) : text;
 }
-
-/** What every Jinja template may count on. */
-const constants: Readonly<Record<string, unknown>> = {
-  true: true,
-  false: false,
-  none: null,
-  True: true,
-  False: false,
-  None: null,
-  range(...bounds: number[]): number[] {
-    const [start, end, step] = bounds.length < 2 ? [0, bounds[0] ?? 0, 1] : [...bounds, 1];
-    const values: number[] = [];
-    for (let value = start!; step! > 0 ? value < end! : value > end!; value += step!) {
-      values.push(value);
-      if (step === 0 || values.length > 1_000_000) throw new RangeError("range is too long");
-    }
-    return values;
-  },
-};
 
 /**
- * Runs a template in an environment of our own: the library's has a date that depends on the locale
- * and cannot be replaced.
+ * Stands behind the content while it is rendered, and shows where the text has to end. Its own space
+ * shows whether the template keeps white space at the end of a message.
  */
-function runTemplate(template: Template, variables: Readonly<Record<string, unknown>>): string {
-  const environment = new Environment();
-  for (const [key, value] of Object.entries(variables)) environment.set(key, value);
-  const result: unknown = new Interpreter(environment).run(template.parsed).value;
-  return String(result);
+const mark = "CONTINUE_FINAL_MESSAGE_MARK ";
+
+function cannotContinue(reason: string, details: Record<string, unknown>): JetonError {
+  return new JetonError(`the last message cannot be continued: ${reason}`, {
+    code: "chat-template-failed",
+    details,
+  });
 }
 
-/** The text up to the end of the last message's content. */
-function cutAfterFinalMessage(text: string, messages: readonly ChatMessage[]): string {
-  const content = messages.at(-1)?.content;
-  const wanted = typeof content === "string" ? content.trim() : "";
-  const at = wanted === "" ? -1 : text.lastIndexOf(wanted);
-  if (at < 0) {
-    throw new JetonError("the last message does not stand in the text, so it cannot be continued", {
-      code: "chat-template-failed",
-      details: { content },
-    });
+/** The messages with a mark behind the text that is to be continued, and that text. */
+function markFinalMessage(messages: readonly ChatMessage[]): {
+  prefill: string;
+  marked: readonly ChatMessage[];
+} {
+  const last = messages.at(-1);
+  if (last === undefined) throw cannotContinue("there is no message", {});
+  const { content } = last;
+  const withContent = (marked: unknown): readonly ChatMessage[] => [
+    ...messages.slice(0, -1),
+    { ...last, content: marked },
+  ];
+  if (typeof content === "string") {
+    return { prefill: content, marked: withContent(content + mark) };
   }
-  return text.slice(0, at + wanted.length);
+  const parts: readonly unknown[] = Array.isArray(content) ? content : [];
+  const at = parts.findLastIndex((part) => textOf(part) !== undefined);
+  const text = textOf(parts[at]);
+  if (text === undefined) throw cannotContinue("its content has no text", { content });
+  const marked = parts.map((part, index) =>
+    index === at ? { ...(part as object), text: text + mark } : part,
+  );
+  return { prefill: text, marked: withContent(marked) };
+}
+
+/** The text of a content part, undefined when it has none. */
+function textOf(part: unknown): string | undefined {
+  if (typeof part !== "object" || part === null || !("text" in part)) return undefined;
+  return typeof part.text === "string" ? part.text : undefined;
+}
+
+/** The text up to the mark; white space before it goes where the template took the mark's own. */
+function cutAtMark({ text, spans }: RenderedTemplate, prefill: string): RenderedChat {
+  const at = text.lastIndexOf(mark.trim());
+  if (at < 0) throw cannotContinue("the template does not write its content", { content: prefill });
+  if (!text.includes(strip(prefill))) {
+    throw cannotContinue("the template changes its content", { content: prefill });
+  }
+  const head = text.slice(0, at);
+  const cut = text.startsWith(mark, at) ? head : stripEnd(head, null);
+  const kept = spans
+    .filter(({ start }) => start < cut.length)
+    .map(({ start, end }) => ({ start, end: Math.min(end, cut.length) }));
+  return { text: cut, spans: kept };
 }
 
 function chooseTemplate(tokenizer: ChatTokenizer, options: RenderChatOptions): string {
@@ -157,71 +236,24 @@ function chooseTemplate(tokenizer: ChatTokenizer, options: RenderChatOptions): s
   return source;
 }
 
-function getTemplate(tokenizer: ChatTokenizer, source: string): Template {
-  const templates = parsed.get(tokenizer) ?? new Map<string, Template>();
-  parsed.set(tokenizer, templates);
+/** Templates are compiled once for each tokenizer. */
+function getTemplate(tokenizer: ChatTokenizer, source: string): CompiledTemplate {
+  const templates = compiled.get(tokenizer) ?? new Map<string, CompiledTemplate>();
+  compiled.set(tokenizer, templates);
   let template = templates.get(source);
   if (template === undefined) {
     try {
-      template = new Template(source);
+      template = new CompiledTemplate(source);
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new JetonError(`the chat template cannot be parsed: ${reason}`, {
+      if (!(cause instanceof TemplateFailure)) throw cause;
+      const { message, line } = cause;
+      throw new JetonError(`the chat template cannot be parsed, line ${line}: ${message}`, {
         code: "chat-template-invalid",
-        details: { reason },
+        details: { reason: message, line },
         cause,
       });
     }
     templates.set(source, template);
   }
   return template;
-}
-
-const months: readonly string[] =
-  "January February March April May June July August September October November December".split(
-    " ",
-  );
-const days: readonly string[] = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(
-  " ",
-);
-
-/** Python's `strftime` for the directives that templates use, in local time. */
-function formatDate(date: Date, format: string): string {
-  const pad = (value: number, width = 2): string => String(value).padStart(width, "0");
-  const day = days[date.getDay()]!;
-  const month = months[date.getMonth()]!;
-  const hour12 = date.getHours() % 12 === 0 ? 12 : date.getHours() % 12;
-  const startOfYear = new Date(date.getFullYear(), 0, 1);
-  const dayOfYear =
-    Math.round(
-      (new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() -
-        startOfYear.getTime()) /
-        86_400_000,
-    ) + 1;
-  const directives: Record<string, string> = {
-    d: pad(date.getDate()),
-    e: String(date.getDate()).padStart(2, " "),
-    m: pad(date.getMonth() + 1),
-    b: month.slice(0, 3),
-    h: month.slice(0, 3),
-    B: month,
-    y: pad(date.getFullYear() % 100),
-    Y: String(date.getFullYear()),
-    H: pad(date.getHours()),
-    I: pad(hour12),
-    M: pad(date.getMinutes()),
-    S: pad(date.getSeconds()),
-    p: date.getHours() < 12 ? "AM" : "PM",
-    a: day.slice(0, 3),
-    A: day,
-    j: pad(dayOfYear, 3),
-    w: String(date.getDay()),
-    F: `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`,
-    T: `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`,
-    "%": "%",
-  };
-  return format.replace(/%(-?)([A-Za-z%])/g, (whole, bare: string, letter: string) => {
-    const text = Object.hasOwn(directives, letter) ? directives[letter]! : whole;
-    return bare === "" ? text : text.replace(/^0+(?=\d)/, "");
-  });
 }

@@ -141,7 +141,7 @@ describe("SentencePiece models", () => {
     expect(tokenizer.encode("a éü b").tokens).toEqual(["▁a", "▁", "éü", "▁", "b"]);
   });
 
-  test("every character of a run of bytes is read, whatever stands beside it", () => {
+  test("every character of a run of bytes is read, with any neighbours", () => {
     const tokenizer = bpe();
     const ids = [0x51, 0x98, 0xc3, 0xa9, 0xf0, 0x9f, 0x98, 0x80, 0xe2, 0x82].map(
       (byte) => 3 + byte,

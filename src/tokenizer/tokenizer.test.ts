@@ -331,7 +331,9 @@ describe("WordPiece", () => {
 
   test("longest pieces first, unknown words whole, pairs with type ids", () => {
     const encoding = tokenizer.encode("The CATS!", { pair: "unaffable xyz 中" });
-    expect(encoding.tokens.join(" ")).toBe("[CLS] the cat #s ! [SEP] un #aff #able [UNK] 中 [SEP]");
+    expect(encoding.tokens.join(" ")).toBe(
+      "[CLS] the cat ##s ! [SEP] un ##aff ##able [UNK] 中 [SEP]",
+    );
     expect([...encoding.typeIds].join("")).toBe("000000111111");
     expect([...encoding.specialTokensMask].join("")).toBe("100001000001");
     expect(tokenizer.decode(encoding.ids)).toBe("the cats! unaffable 中");

@@ -204,11 +204,11 @@ class PartsTokenizer implements Tokenizer {
 
     const named = (name: string | undefined): number | undefined =>
       name === undefined ? undefined : this.tokenToId(name);
-    const guess = (names: readonly string[]): number | undefined =>
+    const firstKnown = (names: readonly string[]): number | undefined =>
       named(names.find((name) => this.specialTokens.has(name)));
-    this.bosTokenId = named(settings.bosToken) ?? guess(usualBeginnings);
-    this.eosTokenId = named(settings.eosToken) ?? guess(usualEnds);
-    this.padTokenId = named(settings.padToken) ?? parts.padding?.id ?? guess(usualPaddings);
+    this.bosTokenId = named(settings.bosToken) ?? firstKnown(usualBeginnings);
+    this.eosTokenId = named(settings.eosToken) ?? firstKnown(usualEnds);
+    this.padTokenId = named(settings.padToken) ?? parts.padding?.id ?? firstKnown(usualPaddings);
     this.unkTokenId = named(settings.unkToken) ?? model.unknownId;
 
     const force = (template: readonly TemplatePiece[]): readonly TemplatePiece[] => {
@@ -309,29 +309,30 @@ class PartsTokenizer implements Tokenizer {
       (sum, piece) => sum + (piece.kind === "special" ? piece.ids.length : 0),
       0,
     );
-    const room = Math.max(0, truncation.maxLength - added);
+    const capacity = Math.max(0, truncation.maxLength - added);
     const first = raws.A.ids.length;
     const second = raws.B.ids.length;
-    if (first + second <= room) return;
+    if (first + second <= capacity) return;
     let [keepFirst, keepSecond] = [first, second];
     if (truncation.strategy === "OnlyFirst") {
-      keepFirst = room - second;
+      keepFirst = capacity - second;
     } else if (truncation.strategy === "OnlySecond") {
-      keepSecond = room - first;
+      keepSecond = capacity - first;
     } else if (isPair) {
-      // The longer text gives way first; when both are too long they share the room.
+      // The longer text gives way first; when both are too long they share the capacity.
       const shorter = Math.min(first, second);
-      const longer = shorter > room ? shorter : Math.max(shorter, room - shorter);
-      const half = Math.floor(room / 2);
-      const [a, b] = shorter + longer > room ? [half, half + (room % 2)] : [shorter, longer];
+      const longer = shorter > capacity ? shorter : Math.max(shorter, capacity - shorter);
+      const half = Math.floor(capacity / 2);
+      const [a, b] =
+        shorter + longer > capacity ? [half, half + (capacity % 2)] : [shorter, longer];
       [keepFirst, keepSecond] = first > second ? [b, a] : [a, b];
     } else {
-      keepFirst = room;
+      keepFirst = capacity;
     }
     if (keepFirst < 0 || keepSecond < 0) {
       throw new JetonError(
-        `the text that may be truncated is too short: ${first} and ${second} tokens must fit ${room}`,
-        { code: "tokenizer-truncation-impossible", details: { first, second, room } },
+        `the text that may be truncated is too short: ${first} and ${second} tokens must fit ${capacity}`,
+        { code: "tokenizer-truncation-impossible", details: { first, second, capacity } },
       );
     }
     raws.A = cutRaw(raws.A, keepFirst, truncation.direction);

@@ -39,7 +39,7 @@ const openModel = (options: Omit<LanguageModelGraphOptions, "parameters">): Prom
   });
 
 function randomBatch(seed: number, batch: number, time: number): LanguageModelBatch {
-  const random = createRandom(seed, "sensitivities");
+  const random = createRandom(seed, "input gradients");
   const draw = () => Int32Array.from({ length: batch * time }, () => random.integer(vocabulary));
   const targets = draw();
   targets[2] = ignoredTarget;
@@ -57,7 +57,7 @@ function embedded(batch: LanguageModelBatch): LanguageModelBatch & { embeddings:
 const difference = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
   Array.from(a).reduce((most, value, at) => Math.max(most, Math.abs(value - b[at]!)), 0);
 
-describe("sensitivities", () => {
+describe("input gradients", () => {
   test("of embeddings, added up by token, are the gradient of the table", async () => {
     const batches = [randomBatch(1, 2, 9), randomBatch(2, 1, 13)];
     await using trainer = await openModel({ embeddingGradients: true });

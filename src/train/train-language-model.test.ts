@@ -235,7 +235,7 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
   );
 
   test.skipIf(!canMount)(
-    "a full disk: a clear error, the last good state, and on to the same bits once there is room",
+    "a full disk: a clear error, the last good state, and on to the same bits once there is space",
     async () => {
       await trainLanguageModel(optionsFor("roomy"));
       const sizes = (folder: string): number[] =>
@@ -246,7 +246,7 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
           .map(({ size }) => Math.ceil(size / 4096) * 4096);
       const checkpoint = Math.max(...sizes("checkpoints"));
       const data = sizes("data").reduce((a, b) => a + b, 0);
-      // Room for the data, two checkpoints and a half: the third does not fit.
+      // Space for the data and two and a half checkpoints: the third does not fit.
       const kilobytes = Math.ceil((data + 2.5 * checkpoint) / 1024) + 24;
       const disk = join(root, "disk");
       mkdirSync(disk);
@@ -410,7 +410,7 @@ describe("trainLanguageModel", { timeout: 240_000 }, () => {
     expect(existsSync(join(root, "misspelt"))).toBe(false);
   });
 
-  test("the export holds the tokenizer that was trained with, whatever file it was", async () => {
+  test("the export holds the tokenizer that was trained with, for each kind of file", async () => {
     const text = "Some text, 2 lines.\nOf it.";
     const config = { eos_token: "<|endoftext|>", bos_token: "<|endoftext|>" };
     const byFile = join(root, "by-file");

@@ -8,7 +8,7 @@ import { formatBytes, JetonError } from "../core/index.ts";
 import { saveTokenizer, type TrainTokenizerOptions } from "../tokenizer/index.ts";
 import type { Corpus } from "./data/corpus.ts";
 
-/** How a tokenizer is trained; `trainTokenizer` of the tokenizer room says what each option means. */
+/** How a tokenizer is trained; `trainTokenizer` of the tokenizer module says what each option means. */
 export type TokenizerTraining = Omit<TrainTokenizerOptions, "texts" | "onProgress" | "signal">;
 
 export interface TrainTokenizerFolderOptions extends TokenizerTraining {
@@ -129,7 +129,7 @@ function trainInThread(
     : "./data/tokenizer-worker.js";
   const worker = new Worker(new URL(entry, import.meta.url), { workerData: start });
   return new Promise((resolve, reject) => {
-    // Nothing native runs there, so ending the thread in the middle harms nobody.
+    // Nothing native runs there, so the thread can be ended at any time.
     const onAbort = (): void => {
       void worker.terminate();
       reject(signal!.reason);

@@ -413,7 +413,7 @@ export async function writeHypernetwork(path: string, hypernetwork: Hypernetwork
  * Reads a hypernetwork.
  *
  * @throws JetonError `hypernetwork-invalid` when the file holds none, or another one than it says, and
- *   whatever reading the file throws
+ *   the errors of reading the file
  */
 export async function readHypernetwork(path: string): Promise<Hypernetwork> {
   await using file = await openSafetensors(path);

@@ -13,7 +13,7 @@ export interface SentencePair {
  * out.
  *
  * @throws JetonError `parallel-text-lengths` when the files have different numbers of lines, and
- *   whatever reading them throws
+ *   the errors of reading them
  */
 export async function readParallelText(
   sourceFile: string,

@@ -57,7 +57,7 @@ function holdingProgram(): string {
 }
 
 test.skipIf(process.platform !== "linux")(
-  "a lock whose killed holder nobody waits for is taken over at once",
+  "a lock is taken over at once when its killed holder is a zombie process",
   async () => {
     // The shell becomes a program that never asks how its child ended.
     const parent = spawn(

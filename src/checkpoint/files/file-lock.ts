@@ -2,8 +2,8 @@
  * A lock between processes: a file that exists while somebody works on something.
  *
  * Node has no advisory locks, so the holder names itself in the file and touches it while it lives; a
- * lock whose holder is gone, or has not touched it for a minute, is taken over. Whoever is guarded
- * must bear the rare case of two holders (a frozen process that wakes up): the lock saves work, and
+ * lock whose holder is gone, or has not touched it for a minute, is taken over. Guarded work
+ * must tolerate the rare case of two holders (a frozen process that wakes up): the lock saves work, and
  * atomic renames keep files whole.
  */
 import { randomBytes } from "node:crypto";
@@ -27,7 +27,7 @@ export interface LockHolder {
 export interface AcquireLockOptions {
   /** Called before every try; when it gives true, waiting ends without the lock. */
   isDone?: () => Promise<boolean>;
-  /** Called before every wait with whoever is waited for; what it throws ends the waiting. */
+  /** Called before every wait with the current holder; an error that it throws ends the waiting. */
   onHeld?: (holder: LockHolder) => void;
   signal?: AbortSignal | undefined;
 }
@@ -147,7 +147,7 @@ function isAlive(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** True of a process that was killed and that its parent, in containers often nobody, has not noticed yet. */
+/** True for a killed process whose parent has not reaped it yet, as happens in containers. */
 function isZombie(pid: number): boolean {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");

@@ -63,18 +63,32 @@ export interface HubClient {
   readonly fetch: typeof fetch;
 }
 
+/** Opens a client of one hub. */
 export function createHubClient(options: HubClientOptions): HubClient {
-  const {
-    endpoint,
-    token,
-    signal,
-    attempts = 5,
-    retryDelay = 500,
-    stallTimeout = 30_000,
-  } = options;
-  const origin = new URL(endpoint).origin;
+  return new EndpointClient(options);
+}
 
-  const request: HubClient["request"] = async (url, headers, use, method = "GET") => {
+class EndpointClient implements HubClient {
+  readonly endpoint: string;
+  /** `fetch` for the hub's library, bound to this client. */
+  readonly fetch: typeof fetch;
+  readonly #options: HubClientOptions;
+  readonly #origin: string;
+
+  constructor(options: HubClientOptions) {
+    this.endpoint = options.endpoint;
+    this.#options = options;
+    this.#origin = new URL(options.endpoint).origin;
+    this.fetch = (input, init) => this.#fetchWhole(input, init);
+  }
+
+  async request<T>(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    use: (answer: HubAnswer) => Promise<T>,
+    method: "GET" | "HEAD" = "GET",
+  ): Promise<T> {
+    const { signal, stallTimeout = 30_000 } = this.#options;
     signal?.throwIfAborted();
     const controller = new AbortController();
     const forward = (): void => controller.abort(signal?.reason);
@@ -83,7 +97,8 @@ export function createHubClient(options: HubClientOptions): HubClient {
       controller.abort(new TransientFailure(`nothing came for ${stallTimeout / 1000} s`));
     const timer = setTimeout(stalled, stallTimeout);
     try {
-      const { response, etag, size } = await follow(url, { method, headers }, controller.signal);
+      const answer = await this.#follow(url, { method, headers }, controller.signal);
+      const { response } = answer;
       async function* chunks(): AsyncGenerator<Uint8Array> {
         if (!response.body) return;
         for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
@@ -92,7 +107,7 @@ export function createHubClient(options: HubClientOptions): HubClient {
           timer.refresh();
         }
       }
-      return await use({ response, etag, size, chunks });
+      return await use({ ...answer, chunks });
     } catch (error) {
       signal?.throwIfAborted();
       throw asTransient(error, controller.signal, url);
@@ -102,30 +117,32 @@ export function createHubClient(options: HubClientOptions): HubClient {
       // Ends the connection if the body was not read to its end.
       controller.abort();
     }
-  };
+  }
 
   /** Follows redirects; the token goes to the hub's own origin only. */
-  const follow = async (
+  async #follow(
     start: string,
     { method, headers }: { method: string; headers: Readonly<Record<string, string>> },
-    requestSignal: AbortSignal,
-  ): Promise<Pick<HubAnswer, "response" | "etag" | "size">> => {
+    signal: AbortSignal,
+  ): Promise<Pick<HubAnswer, "response" | "etag" | "size">> {
+    const { token } = this.#options;
     let url = new URL(start);
     let etag: string | undefined;
     let size: number | undefined;
     for (let hops = 0; hops < 10; hops++) {
+      const isHub = url.origin === this.#origin;
       const response = await fetch(url, {
         method,
         headers: {
           ...headers,
           "user-agent": "jeton",
-          ...(token && url.origin === origin && { authorization: `Bearer ${token}` }),
+          ...(token && isHub && { authorization: `Bearer ${token}` }),
         },
         redirect: "manual",
-        signal: requestSignal,
+        signal,
       });
-      if (url.origin === origin) {
-        // The first to name the content is the hub itself; what follows may be a store of its own.
+      if (isHub) {
+        // The hub names the content first; a store that it redirects to may use other tags.
         const tag = response.headers.get("x-linked-etag") ?? response.headers.get("etag");
         etag ??= tag?.replace(/^(W\/)?"(.*)"$/, "$2");
         const linked = Number.parseInt(response.headers.get("x-linked-size") ?? "", 10);
@@ -134,14 +151,7 @@ export function createHubClient(options: HubClientOptions): HubClient {
       const location = response.headers.get("location");
       if (response.status >= 300 && response.status < 400 && location) {
         await response.body?.cancel();
-        const next = new URL(location, url);
-        if (
-          !/^https?:$/.test(next.protocol) ||
-          (url.protocol === "https:" && next.protocol === "http:")
-        ) {
-          throw invalidAnswer(url.href, `it redirects to ${next.protocol}//`);
-        }
-        url = next;
+        url = redirectTarget(url, location);
         continue;
       }
       if (response.ok || (response.status === 416 && "range" in headers)) {
@@ -150,9 +160,11 @@ export function createHubClient(options: HubClientOptions): HubClient {
       throw await refusal(response, start, token !== undefined);
     }
     throw invalidAnswer(start, "it redirects more than 10 times");
-  };
+  }
 
-  const retry: HubClient["retry"] = async (attempt, position = () => 0) => {
+  async retry<T>(attempt: () => Promise<T>, position: () => number = () => 0): Promise<T> {
+    const { signal, attempts = 5, retryDelay = 500 } = this.#options;
+    const { endpoint } = this;
     let failures = 0;
     for (;;) {
       const before = position();
@@ -178,13 +190,13 @@ export function createHubClient(options: HubClientOptions): HubClient {
         signal?.throwIfAborted();
       }
     }
-  };
+  }
 
-  const libraryFetch = (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+  #fetchWhole(input: string | URL | Request, init?: RequestInit): Promise<Response> {
     const url = String(input instanceof Request ? input.url : input);
     const headers = Object.fromEntries(new Headers(init?.headers).entries());
-    return retry(() =>
-      request(url, headers, async ({ response, chunks }) => {
+    return this.retry(() =>
+      this.request(url, headers, async ({ response, chunks }) => {
         const parts: Uint8Array[] = [];
         let length = 0;
         for await (const chunk of chunks()) {
@@ -198,8 +210,17 @@ export function createHubClient(options: HubClientOptions): HubClient {
         });
       }),
     );
-  };
-  return { endpoint, request, retry, fetch: libraryFetch };
+  }
+}
+
+/** The target of a redirect: HTTP or HTTPS, never from HTTPS down to HTTP. */
+function redirectTarget(url: URL, location: string): URL {
+  const next = new URL(location, url);
+  const isWeb = /^https?:$/.test(next.protocol);
+  if (!isWeb || (url.protocol === "https:" && next.protocol === "http:")) {
+    throw invalidAnswer(url.href, `it redirects to ${next.protocol}//`);
+  }
+  return next;
 }
 
 /** The error for an answer that a hub does not give. */

@@ -25,7 +25,7 @@ export interface HubSettings {
 export interface HubOptions {
   endpoint?: string;
   cacheFolder?: string;
-  /** Access token; the empty string means none, whatever the environment says. */
+  /** Access token; the empty string means none and overrides the environment. */
   token?: string;
   offline?: boolean;
   /** Default `process.env`. */

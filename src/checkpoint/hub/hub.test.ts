@@ -27,7 +27,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { JetonError } from "../../core/index.ts";
 import { openCheckpoint } from "../checkpoint.ts";
 import { writeSafetensors, writeShardedSafetensors } from "../safetensors/write-safetensors.ts";
-import { parseHubName, type ResolveModelOptions, resolveModel } from "./hub.ts";
+import { type ResolveModelOptions, resolveModel } from "./hub.ts";
+import { parseHubName } from "./hub-name.ts";
 import type { DownloadProgress } from "./hub-progress.ts";
 import { readHubSettings } from "./hub-settings.ts";
 
@@ -56,29 +57,27 @@ class FakeHub {
     authorization: string | undefined;
     server: string;
   }[] = [];
-  private readonly hub: Server = createServer((request, response) =>
-    this.answerHub(request, response),
-  );
-  private readonly store: Server = createServer((request, response) =>
-    this.answerStore(request, response),
+  readonly #hub: Server = createServer((request, response) => this.#answerHub(request, response));
+  readonly #store: Server = createServer((request, response) =>
+    this.#answerStore(request, response),
   );
 
   async start(): Promise<void> {
-    for (const server of [this.hub, this.store]) {
+    for (const server of [this.#hub, this.#store]) {
       await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
     }
   }
   async stop(): Promise<void> {
-    for (const server of [this.hub, this.store]) {
+    for (const server of [this.#hub, this.#store]) {
       server.closeAllConnections();
       await new Promise((done) => server.close(done));
     }
   }
   get endpoint(): string {
-    return `http://127.0.0.1:${(this.hub.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${(this.#hub.address() as AddressInfo).port}`;
   }
-  private get storeAddress(): string {
-    return `http://127.0.0.1:${(this.store.address() as AddressInfo).port}`;
+  get #storeAddress(): string {
+    return `http://127.0.0.1:${(this.#store.address() as AddressInfo).port}`;
   }
   /** Requests for the content of a path that reached the hub or its store. */
   contentRequests(path: string): typeof this.requests {
@@ -88,7 +87,7 @@ class FakeHub {
     );
   }
 
-  private record(request: IncomingMessage, server: string): void {
+  #record(request: IncomingMessage, server: string): void {
     this.requests.push({
       method: request.method!,
       url: request.url!,
@@ -97,13 +96,13 @@ class FakeHub {
       server,
     });
   }
-  private static checksum(path: string, body: Buffer): { etag: string; lfs: boolean } {
+  static #checksum(path: string, body: Buffer): { etag: string; lfs: boolean } {
     const lfs = path.endsWith(".safetensors");
     const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${body.length}\0`);
     return { etag: hash.update(body).digest("hex"), lfs };
   }
-  private answerHub(request: IncomingMessage, response: ServerResponse): void {
-    this.record(request, "hub");
+  #answerHub(request: IncomingMessage, response: ServerResponse): void {
+    this.#record(request, "hub");
     const { pathname } = new URL(request.url!, this.endpoint);
     const fail = (status: number, code: string): void => {
       response.writeHead(status, { "x-error-code": code, "content-type": "application/json" });
@@ -136,7 +135,7 @@ class FakeHub {
         );
       } else if (this.hasTree) {
         const entries = [...this.files].map(([path, body]) => {
-          const { etag, lfs } = FakeHub.checksum(path, body);
+          const { etag, lfs } = FakeHub.#checksum(path, body);
           const size = body.length;
           return lfs
             ? {
@@ -173,10 +172,10 @@ class FakeHub {
       fail(404, "EntryNotFound");
       return;
     }
-    const { etag, lfs } = FakeHub.checksum(path, body);
+    const { etag, lfs } = FakeHub.#checksum(path, body);
     if (lfs) {
       response.writeHead(302, {
-        location: `${this.storeAddress}/store/${path}`,
+        location: `${this.#storeAddress}/store/${path}`,
         "x-linked-etag": `"${etag}"`,
         "x-linked-size": String(body.length),
         "x-repo-commit": this.head,
@@ -185,15 +184,15 @@ class FakeHub {
       return;
     }
     response.setHeader("etag", `"${etag}"`);
-    this.sendContent(request, response, body);
+    this.#sendContent(request, response, body);
   }
-  private answerStore(request: IncomingMessage, response: ServerResponse): void {
-    this.record(request, "store");
+  #answerStore(request: IncomingMessage, response: ServerResponse): void {
+    this.#record(request, "store");
     const body = this.files.get(request.url!.replace("/store/", ""))!;
     response.setHeader("etag", `"${createHash("md5").update(body).digest("hex")}"`);
-    this.sendContent(request, response, body);
+    this.#sendContent(request, response, body);
   }
-  private sendContent(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
+  #sendContent(request: IncomingMessage, response: ServerResponse, body: Buffer): void {
     if (this.faults.onContent?.(request, response, body)) return;
     const start = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
     if (start > 0 && start >= body.length) {

@@ -10,6 +10,7 @@ import {
   copyFile,
   link,
   mkdir,
+  readdir,
   readFile,
   readlink,
   realpath,
@@ -18,12 +19,13 @@ import {
   symlink,
   unlink,
 } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { JetonError } from "../../core/index.ts";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { JetonError, suggest } from "../../core/index.ts";
 import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoint.ts";
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { foreignFormatError } from "../foreign-formats.ts";
 import {
   createHubClient,
   type HubClient,
@@ -31,8 +33,10 @@ import {
   isConnectionFailure,
 } from "./hub-client.ts";
 import { downloadBlob, type HubFile, isBlob } from "./hub-download.ts";
+import { parseHubName, pickRevision } from "./hub-name.ts";
 import { createDownloadProgress, type DownloadProgress } from "./hub-progress.ts";
 import { type HubOptions, type HubSettings, readHubSettings } from "./hub-settings.ts";
+import { type FileSelection, selectFiles } from "./select-files.ts";
 
 export interface ResolveModelOptions extends HubOptions {
   /** Branch, tag or commit. Default `"main"`; may be written after the name, `owner/name@revision`. */
@@ -53,13 +57,6 @@ export interface ResolveModelOptions extends HubOptions {
   retryDelay?: number;
   /** Milliseconds without a byte after which a connection counts as dropped. Default 30,000. */
   stallTimeout?: number;
-}
-
-/** A name on the hub. */
-export interface HubName {
-  readonly owner: string;
-  readonly name: string;
-  readonly revision?: string;
 }
 
 /**
@@ -119,58 +116,42 @@ export async function resolveModel(
 async function findFolder(nameOrPath: string): Promise<string | undefined> {
   const found = await stat(nameOrPath).catch(() => undefined);
   if (found?.isDirectory()) return resolve(nameOrPath);
-  const problem = found ? "is a file; expected a checkpoint folder" : "does not exist";
-  const isPath = isAbsolute(nameOrPath) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\/.test(nameOrPath);
-  if (!found && !isPath) return undefined;
-  throw new JetonError(`${nameOrPath} ${problem}`, {
+  if (found) {
+    const error = foreignFormatError(nameOrPath, [basename(nameOrPath)]);
+    if (error !== undefined) throw error;
+    throw notFound(nameOrPath, "is a file; expected a checkpoint folder");
+  }
+  if (await isPath(nameOrPath)) {
+    const near = await nearestFolder(nameOrPath);
+    const hint = near === undefined ? "" : `; did you mean ${near}?`;
+    throw notFound(nameOrPath, `does not exist: there is no such folder${hint}`);
+  }
+  return undefined;
+}
+
+/** True for names that cannot be or are not meant as `owner/name`; `owner/name@revision` always is. */
+async function isPath(name: string): Promise<boolean> {
+  if (isAbsolute(name) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\|\/$/.test(name)) return true;
+  if (name.includes("@")) return false;
+  if (/\.(gguf|onnx|bin|pth?|safetensors|json|model|tiktoken)$/i.test(name)) return true;
+  const [first, ...rest] = name.split("/");
+  const parent = rest.length > 0 ? await stat(first!).catch(() => undefined) : undefined;
+  return parent?.isDirectory() === true;
+}
+
+/** The folder beside a mistyped one whose name is nearest. */
+async function nearestFolder(path: string): Promise<string | undefined> {
+  const parent = dirname(path);
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
+  const near = suggest(basename(path), names);
+  return near === undefined ? undefined : join(parent, near);
+}
+
+function notFound(nameOrPath: string, problem: string): JetonError {
+  return new JetonError(`${nameOrPath} ${problem}`, {
     code: "model-not-found",
     details: { found: nameOrPath, expected: "a folder, or owner/name on the hub" },
-  });
-}
-
-/**
- * Reads `owner/name` or `owner/name@revision` by the hub's rules: letters, digits, `-`, `_` and `.`,
- * up to 96 of them, no `--` or `..`, nothing but letters, digits and `_` at either end.
- *
- * @throws JetonError `model-name-invalid`.
- */
-export function parseHubName(text: string): HubName {
-  const [id = "", ...rest] = text.split("@");
-  const parts = id.split("/");
-  const [owner, name] = parts;
-  const fits = (part: string | undefined): boolean =>
-    part !== undefined && /^\w([\w.-]{0,94}\w)?$/.test(part) && !/--|\.\.|\.git$/.test(part);
-  if (parts.length !== 2 || !fits(owner) || !fits(name) || id.length > 96 || rest.length > 1) {
-    throw new JetonError(
-      `${JSON.stringify(text)} is neither a folder nor a name on the hub (owner/name or owner/name@revision)`,
-      { code: "model-name-invalid", details: { found: text, expected: "owner/name[@revision]" } },
-    );
-  }
-  const [revision] = rest;
-  if (revision !== undefined) checkRevision(revision);
-  return { owner: owner!, name: name!, ...(revision !== undefined && { revision }) };
-}
-
-function pickRevision(text: string, parsed: HubName, { revision }: ResolveModelOptions): string {
-  if (revision !== undefined && parsed.revision !== undefined && revision !== parsed.revision) {
-    throw new JetonError(`${text} names one revision and the option another: ${revision}`, {
-      code: "model-name-invalid",
-      details: { found: [parsed.revision, revision], expected: "one revision" },
-    });
-  }
-  return checkRevision(revision ?? parsed.revision ?? "main");
-}
-
-/** A revision becomes part of a path (`refs/<revision>`): the rules of Git, and no way out of there. */
-function checkRevision(revision: string): string {
-  const valid =
-    revision.length <= 200 &&
-    /^[\w.+-]+(\/[\w.+-]+)*$/.test(revision) &&
-    !revision.split("/").some((part) => /^[.-]|\.\.|\.$|\.lock$/.test(part));
-  if (valid) return revision;
-  throw new JetonError(`${JSON.stringify(revision)} cannot be a branch, a tag or a commit`, {
-    code: "model-name-invalid",
-    details: { found: revision, expected: "a Git revision such as main or v1.0" },
   });
 }
 
@@ -181,8 +162,6 @@ interface Repository {
   readonly locks: string;
   readonly revision: string;
 }
-
-type Selection = Pick<ResolveModelOptions, "files" | "weights">;
 
 const snapshotOf = (repository: Repository, commit: string): string =>
   join(repository.folder, "snapshots", commit);
@@ -196,7 +175,7 @@ const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(revision);
  */
 async function findCached(
   repository: Repository,
-  selection: Selection,
+  selection: FileSelection,
 ): Promise<{ folder: string; verified: boolean } | undefined> {
   const { revision } = repository;
   const ref = join(repository.folder, "refs", ...revision.split("/"));
@@ -229,7 +208,7 @@ async function readListing(path: string): Promise<HubFile[] | undefined> {
   }
 }
 
-async function holdsNecessities(folder: string, selection: Selection): Promise<boolean> {
+async function holdsNecessities(folder: string, selection: FileSelection): Promise<boolean> {
   const exists = (name: string): Promise<boolean> =>
     stat(join(folder, ...name.split("/"))).then(
       (found) => found.isFile(),
@@ -247,64 +226,6 @@ async function holdsNecessities(folder: string, selection: Selection): Promise<b
   if (await exists(singleWeightsName)) return true;
   const shards = await readWeightMap(join(folder, weightsIndexName)).catch(() => undefined);
   return shards !== undefined && all([...new Set(shards.values())]);
-}
-
-/** Files that describe a model and its tokenizer; everything else that is small is not needed. */
-const describing: ReadonlySet<string> = new Set([
-  "config.json",
-  "generation_config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "tokenizer.model",
-  "special_tokens_map.json",
-  "added_tokens.json",
-  "vocab.json",
-  "vocab.txt",
-  "merges.txt",
-  "chat_template.json",
-  "chat_template.jinja",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-  "preprocessor_config.json",
-  "processor_config.json",
-]);
-
-/**
- * The files to fetch. `fetchFirst` is given the index of sharded weights and answers with the folder
- * in which it then lies, as only the index says which shards belong to the model (some repositories
- * hold the weights a second time in another form).
- */
-async function selectFiles(
-  listing: readonly HubFile[],
-  { files, weights = true }: Selection,
-  fetchFirst: (file: HubFile) => Promise<string>,
-): Promise<HubFile[]> {
-  const byPath = new Map(listing.map((file) => [file.path, file]));
-  const pick = (path: string): HubFile => {
-    const file = byPath.get(path);
-    if (file) return file;
-    throw new JetonError(`the repository has no file ${JSON.stringify(path)}`, {
-      code: "hub-file-not-found",
-      details: { path, found: [...byPath.keys()].slice(0, 50) },
-    });
-  };
-  if (files) return [...new Set(files)].map(pick);
-  const selected = listing.filter(
-    (file) => describing.has(file.path) || /^[\w.-]+\.tiktoken$/.test(file.path),
-  );
-  if (!weights) return selected;
-  const single = byPath.get(singleWeightsName);
-  if (single) return [...selected, single];
-  const index = byPath.get(weightsIndexName);
-  if (!index) {
-    throw new JetonError(
-      `the repository holds neither ${singleWeightsName} nor ${weightsIndexName}; weights in other forms (.bin, .gguf, .onnx) are not read`,
-      { code: "hub-weights-missing", details: { found: [...byPath.keys()].slice(0, 50) } },
-    );
-  }
-  const folder = await fetchFirst(index);
-  const shards = new Set((await readWeightMap(join(folder, weightsIndexName))).values());
-  return [...selected, index, ...[...shards].sort().map(pick)];
 }
 
 async function download(

@@ -451,7 +451,7 @@ describe("the header's parser, fuzzed", () => {
   };
   const dataLength = 48;
 
-  /** What holds of every header that is accepted, whatever it looks like. */
+  /** Invariants of every accepted header. */
   const checkAccepted = (
     header: SafetensorsHeader,
     headerLength: number,

@@ -109,14 +109,14 @@ export async function writeShardedSafetensors(
   }
   const checked = checkTensors(tensors);
   const shards: SizedTensor[][] = [];
-  let room = 0;
+  let left = 0;
   for (const tensor of checked) {
-    if (shards.length === 0 || (tensor.bytes > room && shards.at(-1)!.length > 0)) {
+    if (shards.length === 0 || (tensor.bytes > left && shards.at(-1)!.length > 0)) {
       shards.push([]);
-      room = maxShardBytes;
+      left = maxShardBytes;
     }
     shards.at(-1)!.push(tensor);
-    room -= tensor.bytes;
+    left -= tensor.bytes;
   }
   const single = shards.length <= 1;
   const files = single ? [singleWeightsName] : shards.map((_, i) => shardName(i, shards.length));

@@ -1,4 +1,4 @@
-/** Finds what `M` and `--model` name: a folder, a hub name, or the model that comes with jeton. */
+/** Resolves `M` and `--model`: a folder, a name on the hub, or the bundled model. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -6,13 +6,13 @@ import { createProgressLine, formatBytes, formatDuration } from "../../core/prog
 import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
-/** Folder of the model that comes with the package, from `src/cli` and from `dist/cli` alike. */
+/** Folder of the bundled model; the same relative path from `src/cli/options` and `dist/cli/options`. */
 const bundledModel = new URL("../../../models/jeton-nano/", import.meta.url);
 
 /**
- * The model that was named, or the bundled one.
+ * The given name, or the folder of the bundled model.
  *
- * @throws UsageError `model-missing` when none was named and none is bundled.
+ * @throws UsageError `model-missing` if no name is given and no model is bundled
  */
 export function chooseModel(name: string | undefined): string {
   if (name !== undefined) return name;
@@ -26,11 +26,11 @@ export function chooseModel(name: string | undefined): string {
 }
 
 export interface LocateOptions {
-  /** False: configuration and tokenizer are enough. Default true. */
+  /** False: download only configuration and tokenizer. Default true. */
   readonly weights?: boolean;
 }
 
-/** The folder (or the file, if a file was named) of a model, downloaded first where it is not here. */
+/** The local folder of a model, downloaded if it is not cached yet; a file's path is returned as it is. */
 export async function locateModel(
   context: CommandContext,
   name: string,
@@ -57,7 +57,7 @@ export async function locateModel(
   }
 }
 
-/** A line on standard error that says what is going on. */
+/** A progress line on standard error. */
 export function createStatusLine(context: CommandContext): ReturnType<typeof createProgressLine> {
   const { stderr } = context;
   return createProgressLine({

@@ -1,4 +1,4 @@
-/** Options of every command that loads a model, and the loading. */
+/** Options of every command that loads a model, and the loading itself. */
 import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
 import { defined, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -9,25 +9,25 @@ export const modelOptions = {
     kind: "text",
     short: "m",
     value: "M",
-    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+    help: "checkpoint folder, or owner/name on the hub; default: the bundled model jeton-nano",
   },
   format: {
     kind: "text",
     value: "FORMAT",
     choices: ["f32", "int8", "int8-channel", "int4"],
-    help: "how weights are held in memory; jeton inspect states the default",
+    help: "format of the weights in memory; jeton inspect shows the default",
   },
   threads: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "threads of one forward pass; default: the number of cores, at most 8",
+    help: "threads of a forward pass; default: the number of cores, at most 8",
   },
   context: {
     kind: "integer",
     value: "TOKENS",
     min: 1,
-    help: "longest sequence, prompt and answer together; default: what the model allows",
+    help: "maximum number of tokens of a sequence, prompt and answer together; default: the model's own",
   },
 } as const;
 
@@ -36,13 +36,13 @@ const stages = { download: "downloading", pack: "packing weights", load: "loadin
 type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 
 export interface UseModelOptions {
-  /** Sequences that may be open at once. Default: the library's. */
+  /** Maximum number of open sequences. Default: that of `loadModel`. */
   readonly slots?: number;
-  /** See `LoadModelOptions.batchInvariant`. */
-  readonly batchInvariant?: boolean;
+  /** True: `LoadModelOptions.exact` is off. Default false. */
+  readonly inexact?: boolean;
 }
 
-/** Loads the model, hands it to `use`, and closes it whatever happens. */
+/** Loads the model, calls `use` with it, and closes it in every case. */
 export async function withModel<T>(
   context: CommandContext,
   values: Pick<Values<typeof modelOptions>, "model" | "format" | "threads" | "context">,
@@ -61,12 +61,16 @@ export async function withModel<T>(
         threads: values.threads,
         contextLength: values.context,
         slots: options.slots,
-        batchInvariant: options.batchInvariant,
+        exact: options.inexact ? false : undefined,
       }),
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {
         const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
         line.show(`${stages[stage]}${percent}`);
+      },
+      onWarning: ({ message }) => {
+        line.clear();
+        void context.stderr.write(`jeton: warning: ${message}\n`);
       },
     });
   } finally {

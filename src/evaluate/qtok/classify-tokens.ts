@@ -1,5 +1,5 @@
 /**
- * Qtok's first part: the tokens of a vocabulary in one canonical spelling, whatever family it is of,
+ * Qtok's first part: the tokens of a vocabulary of any family in one canonical spelling,
  * and their twelve categories. The rules and their order are the paper's.
  */
 import type { Tokenizer } from "../../tokenizer/index.ts";
@@ -94,7 +94,7 @@ export function classifyVocabulary(
     const raw = tokenizer.idToToken(id);
     if (raw === undefined || raw === "") continue;
     const { text, isByte } = toCanonical(raw, spelling, tokenizer.isSpecial(id), asPublished);
-    // The program looks at the character that results, whatever number of bytes it took.
+    // The original program looks at the decoded character, not at its number of bytes.
     const looksLikeByte = asPublished && byteOfSymbol.has(text);
     const found =
       isByte || looksLikeByte ? { category: "byte" as const, script: undefined } : classify(text);

@@ -233,7 +233,7 @@ describe("the report", () => {
     expect(unseen).toBe(1);
   });
 
-  test("tables, CSV and the page hold the numbers, whatever the names", () => {
+  test("tables, CSV and the page hold the numbers for any names", () => {
     const names = ['a,"b"', "<svg>"];
     const report = inspectVocabularies(
       [

@@ -6,7 +6,8 @@
  * whichever requests run beside it.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
-import type { SequenceStep, StepResult } from "../../model/index.ts";
+import { nucleusCandidates } from "../../model/decoder/sample-tokens.ts";
+import type { SequenceStep, StepResult } from "../../model/types.ts";
 import { hasPenalties, penalize, type TokenCounts } from "./penalties.ts";
 
 /** Sampling options with every default filled in. */
@@ -31,9 +32,6 @@ export interface TokenDistribution {
 
 /** Up to this top-k, a step's most probable tokens are enough: no whole rows of logits. */
 const maxCandidates = 64;
-
-/** Most probable tokens among which a nucleus is searched; a wider one needs whole rows of logits. */
-const nucleusCandidates = 128;
 
 /** True where the choice needs nothing but the most probable token. */
 export function isGreedy(sampling: Sampling): boolean {
@@ -240,7 +238,8 @@ export function rowDistribution(
   { sampling, counts }: RowSampling,
 ): TokenDistribution {
   const { topK, logits: needsLogits, nucleus } = rowRequest(sampling);
-  if (!needsLogits && !(nucleus && result.logits)) {
+  // A negative mass: this row's nucleus is wider than its candidates. Logits may be there for other rows.
+  if (!needsLogits && !(nucleus && result.nucleusMass![row]! < 0)) {
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
     const to = from + Math.min(candidates, topK);

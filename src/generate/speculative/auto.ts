@@ -20,6 +20,7 @@ import {
   Trust,
 } from "./auto-members.ts";
 import { autoPolicy } from "./auto-policy.ts";
+import { onlyChains } from "./chains.ts";
 import {
   type DraftContext,
   type Drafter,
@@ -91,6 +92,8 @@ class AutoSequence implements DraftSequence {
   readonly #records: AutoRecords;
   readonly #sequences: readonly DraftSequence[];
   readonly #trust: readonly Trust[];
+  /** True where only chains are verified. */
+  readonly #chains: boolean;
   /** Member whose tree is verified now, and its expected number of accepted tokens. */
   #chosen: number | undefined;
   #expected = 0;
@@ -101,7 +104,11 @@ class AutoSequence implements DraftSequence {
 
   constructor(records: AutoRecords, request: DraftRequest) {
     this.#records = records;
-    this.#sequences = records.members.map(({ drafter }) => drafter.begin(request));
+    this.#chains = request.chains ?? false;
+    this.#sequences = records.members.map(({ drafter }) => {
+      const sequence = drafter.begin(request);
+      return this.#chains ? onlyChains(sequence) : sequence;
+    });
     this.#trust = records.members.map(() => new Trust());
     records.running++;
   }
@@ -330,7 +337,7 @@ class AutoSequence implements DraftSequence {
     let { tree } = proposal;
     if (!tree.draftDistributions && nodes < autoPolicy.cutBelow * tree.ids.length) {
       const cheap = autoPolicy.alwaysDraftFraction * records.curve.seconds(1);
-      if (records.costOf(member) > cheap) tree = firstNodes(tree, nodes);
+      if (this.#chains || records.costOf(member) > cheap) tree = firstNodes(tree, nodes);
       else {
         const again = this.#sequences[place]!.propose({ ...context, maxNodes: nodes });
         tree = again instanceof Promise ? await again : again;
@@ -343,7 +350,7 @@ class AutoSequence implements DraftSequence {
   }
 }
 
-/** The first nodes of a tree. Slow drafters emit nodes by descending probability: the best remain. */
+/** The first nodes of a tree: the beginning of a chain; slow drafters put the most probable nodes first. */
 function firstNodes(
   { ids, parents, acceptanceProbabilities }: DraftTree,
   nodes: number,

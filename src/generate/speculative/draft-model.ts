@@ -2,7 +2,7 @@
  * Speculative decoding with a draft model: a smaller model with the same tokenizer drafts a chain.
  *
  * Greedy requests get its most probable tokens. Requests that sample get samples of its distribution under
- * the request's own sampling options, which verification needs to stay exact.
+ * the request's own sampling options, or with `tokens: "best"` the most probable tokens too.
  */
 import type { LoadedModel, StepResult } from "../../model/index.ts";
 import { hasPenalties, TokenCounter, type TokenCounts } from "../sampling/penalties.ts";
@@ -32,6 +32,12 @@ export interface DraftModelOptions {
   length?: number;
   /** A chain ends with the first token that the draft model finds less probable. Default 0.4. */
   minConfidence?: number;
+  /**
+   * Drafts of requests that sample. `"sampled"` from the draft model's distribution (default): more tokens are
+   * accepted, and the text keeps the model's distribution but differs from the one without drafts. `"best"`,
+   * the most probable tokens: the text equals that of the same seed without drafts.
+   */
+  tokens?: "sampled" | "best";
   /** True: the draft model is closed with the drafter. Default false. */
   closeDraft?: boolean;
 }
@@ -51,14 +57,17 @@ export function createDraftModelDrafter(
   options: DraftModelOptions = {},
 ): Drafter {
   checkDraftVocabulary(model, draft);
-  const { length = 16, minConfidence = 0.4, closeDraft = false } = options;
+  const { length = 16, minConfidence = 0.4, tokens = "sampled", closeDraft = false } = options;
   const calibration = createCalibrationMap();
   return {
     name: "draft-model",
     candidates: 0,
     runsModel: true,
-    begin: (request) =>
-      new DraftChainSequence(draft, request, { length, minConfidence, calibration }),
+    begin({ sampling: asked, ...request }) {
+      const sampling = tokens === "best" ? { ...asked, temperature: 0 } : asked;
+      const chain = { length, minConfidence, calibration };
+      return new DraftChainSequence(draft, { ...request, sampling }, chain);
+    },
     async close() {
       if (closeDraft) await draft.close();
     },

@@ -56,6 +56,8 @@ export interface DraftRequest {
   readonly promptIds: readonly number[];
   /** Sampling options of the request and the key of its randomness. */
   readonly sampling: Sampling;
+  /** True where only the most probable path of each tree is verified. Default false. */
+  readonly chains?: boolean;
 }
 
 /** The state that a proposal starts from. The arrays belong to the decoding loop: read, never keep. */

@@ -28,7 +28,8 @@ export interface OpenDrafterOptions {
 }
 
 /**
- * Opens a drafter for a model. It learns from every request that uses it.
+ * Opens a drafter for a model. It learns from every request that uses it. Drafts are deterministic: the text
+ * equals that of the same seed without a drafter, independent of the learned state and of measured times.
  *
  * @example
  * const drafter = await openDrafter("auto", model);
@@ -68,8 +69,8 @@ export async function openDrafter(
       }
       return withDraft(draft, () =>
         name === "dyspec"
-          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true })
-          : createDraftModelDrafter(model, draft.model),
+          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" })
+          : createDraftModelDrafter(model, draft.model, { tokens: "best" }),
       );
     }
     case "auto": {
@@ -83,7 +84,6 @@ export async function openDrafter(
       return withDraft(draft, () =>
         createAutoDrafter([
           ...members,
-          // `auto` chooses by measured time, and the text must not depend on time: no sampled trees.
           createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" }),
         ]),
       );

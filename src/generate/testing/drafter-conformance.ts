@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe } from "vitest";
 import { loadModel } from "../../model/index.ts";
 import { testConcurrentRequests, testProposalsAndState } from "./drafter-interface-tests.ts";
 import type { DrafterSubject, DrafterUnderTest } from "./drafter-subject.ts";
-import { testBatchInvariance, testDraftedEnds, testDraftedText } from "./drafter-text-tests.ts";
+import { testDraftedEnds, testDraftedText, testQuantizedText } from "./drafter-text-tests.ts";
 import { testModelFolder } from "./test-model.ts";
 
 export type { DrafterSubject } from "./drafter-subject.ts";
@@ -30,7 +30,7 @@ export function describeDrafter(subject: DrafterSubject): void {
     });
     testDraftedText(under);
     testDraftedEnds(under);
-    testBatchInvariance(under);
+    testQuantizedText(under);
     testConcurrentRequests(under);
     testProposalsAndState(under);
   });

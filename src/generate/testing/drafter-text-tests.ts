@@ -158,13 +158,12 @@ export function testDraftedEnds(under: DrafterUnderTest): void {
   });
 }
 
-/** Declares the test of batch-invariant models. */
-export function testBatchInvariance(under: DrafterUnderTest): void {
-  test("batch-invariant int4: log-probabilities are bit-identical", async () => {
+/** Declares the test of a quantized format. */
+export function testQuantizedText(under: DrafterUnderTest): void {
+  test("int4: log-probabilities are bit-identical", async () => {
     const exact = await loadModel(testModelFolder, {
       format: "int4",
       threads: 1,
-      batchInvariant: true,
       inline: true,
     });
     const own = await under.open(exact);

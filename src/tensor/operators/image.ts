@@ -65,11 +65,11 @@ function placesOfWindow(
   length: Dimension,
   { stride, padding, span }: { stride: number; padding: number; span: number },
 ): Dimension | undefined {
-  const room = addDimensions(length, 2 * padding - span);
+  const places = addDimensions(length, 2 * padding - span);
   if (stride === 1)
-    return typeof room === "number" && room < 0 ? undefined : addDimensions(room, 1);
-  if (typeof room !== "number" || room < 0) return undefined;
-  return Math.floor(room / stride) + 1;
+    return typeof places === "number" && places < 0 ? undefined : addDimensions(places, 1);
+  if (typeof places !== "number" || places < 0) return undefined;
+  return Math.floor(places / stride) + 1;
 }
 
 /** Both axes at once; an error where the window does not fit. */

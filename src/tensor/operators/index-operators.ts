@@ -242,7 +242,7 @@ const overwriteOperator: OperatorDefinition<{ axis: number }> = defineOperator({
 
 /**
  * `x` with a run of its elements along an axis replaced: `update[b]` stands from `starts[b]` on. Where
- * nobody else needs `x`, nothing is copied.
+ * `x` has no other consumer, nothing is copied.
  *
  * @param x `[batch, …]`
  * @param update as `x`, but shorter along `axis`; must end within `x`

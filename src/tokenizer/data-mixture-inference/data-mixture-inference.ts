@@ -275,10 +275,10 @@ export function cutSample(texts: readonly string[], parts: number): string[][] {
   for (let text of texts) {
     while (text !== "") {
       const part = Math.min(parts - 1, Math.floor((position / Math.max(1, total)) * parts));
-      const room = Math.ceil((total * (part + 1)) / parts) - position;
+      const budget = Math.ceil((total * (part + 1)) / parts) - position;
       let end = text.length;
-      if (part < parts - 1 && end > room) {
-        const line = text.indexOf("\n", room);
+      if (part < parts - 1 && end > budget) {
+        const line = text.indexOf("\n", budget);
         // Better one part a little too long than a word cut in two.
         end = line < 0 ? text.length : line + 1;
       }

@@ -193,7 +193,7 @@ export const reproduction: Reproduction = defineReproduction({
     context.report("languages", {
       ...summarize(languages.map(({ error }) => error)),
       ...baselineOf(
-        "a uniform guess",
+        "a uniform mixture",
         languages.map(({ experiment: { truth } }) => uniform(truth)),
       ),
       details: {
@@ -407,7 +407,7 @@ async function measureProseAndCode(
     }
     context.report(id, {
       ...summarize(errors),
-      ...baselineOf("a uniform guess", truths.map(uniform)),
+      ...baselineOf("a uniform mixture", truths.map(uniform)),
       details: {
         mixtures: count,
         merges,

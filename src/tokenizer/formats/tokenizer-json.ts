@@ -77,7 +77,7 @@ export function readTokenizerJson(json: unknown): TokenizerParts {
   };
 }
 
-/** A token that the model knows has the model's id, whatever the list of added tokens says. */
+/** A token of the model's vocabulary keeps the model's id; the list of added tokens does not change it. */
 function settleId(token: AddedToken, model: WordModel): AddedToken {
   const id = model.vocabulary.ids.get(token.content);
   return id === undefined || id === token.id ? token : { ...token, id };

@@ -110,7 +110,7 @@ describe("the choice of a path", () => {
 });
 
 describe("the lexicon", () => {
-  test("order, ranks and matches agree with a plain list, whatever happens", () => {
+  test("order, ranks and matches agree with a plain list under random operations", () => {
     const action = fc.record({
       kind: fc.constantFrom("append", "remove", "reward", "punish", "settle"),
       token: fc.stringMatching(/^[ab]{1,4}$/),

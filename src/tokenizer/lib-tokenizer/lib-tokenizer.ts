@@ -111,7 +111,7 @@ class Learner {
   readonly #probationRate: number;
   readonly #probationSteps: number;
   readonly #moveRate: number;
-  private readonly maxLength: number;
+  readonly #maxLength: number;
   readonly #inspectContext: boolean;
   readonly #found: Match = { chunk: -1, small: -1 };
 
@@ -121,7 +121,7 @@ class Learner {
     this.#probationRate = options.probationRate ?? 0.0001;
     this.#probationSteps = options.probationSteps ?? 10;
     this.#moveRate = options.moveRate ?? 0.1;
-    this.maxLength = options.maxTokenLength ?? Number.POSITIVE_INFINITY;
+    this.#maxLength = options.maxTokenLength ?? Number.POSITIVE_INFINITY;
     this.#inspectContext = options.inspectContext ?? true;
   }
 
@@ -245,7 +245,7 @@ class Learner {
 
   #memorize(token: string, context: Context): void {
     if (token === "" || this.lexicon.numberOf(token) >= 0) return;
-    if (token.length > this.maxLength && [...token].length > this.maxLength) return;
+    if (token.length > this.#maxLength && [...token].length > this.#maxLength) return;
     const number = this.lexicon.append(token);
     this.#probation.set(number, { stepsLeft: this.#probationSteps, context });
   }

@@ -85,7 +85,7 @@ class BytePairModel implements WordModel {
 
   #pairs: PairTable = new PairTable();
   /** Length of the longest token in UTF-16 units. */
-  private maxTokenLength = 0;
+  #maxTokenLength = 0;
   readonly #bytesAsSymbols: boolean;
   readonly #fuseUnknown: boolean;
   readonly #ignoreMerges: boolean;
@@ -137,7 +137,7 @@ class BytePairModel implements WordModel {
     const spaceSafe =
       options.scored === undefined ? this.#addMerges(options) : this.#addScored(options.scored);
     for (const token of vocabulary.ids.keys()) {
-      if (token.length > this.maxTokenLength) this.maxTokenLength = token.length;
+      if (token.length > this.#maxTokenLength) this.#maxTokenLength = token.length;
     }
 
     // Unknown characters must be settled at the cut as they are inside a text: they are when the
@@ -202,7 +202,7 @@ class BytePairModel implements WordModel {
     if (
       this.#ignoreMerges &&
       !this.#isWholeWord(word) &&
-      word.length <= this.maxTokenLength &&
+      word.length <= this.#maxTokenLength &&
       this.#mayBeToken()
     ) {
       const whole = this.#bytesAsSymbols ? toByteAlphabet(word) : word;

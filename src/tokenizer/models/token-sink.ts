@@ -16,7 +16,7 @@ export class IntegerList {
     this.values[this.length++] = value;
   }
 
-  /** Makes room for `count` more values. */
+  /** Reserves space for `count` more values. */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.values.length) return;
@@ -37,8 +37,8 @@ export class IntegerList {
 }
 
 /**
- * Receives the tokens of one word. Spans are positions in the UTF-8 bytes of the word, whatever the
- * model's own symbols are; they may leave gaps or overlap (a character outside the vocabulary,
+ * Receives the tokens of one word. Spans are positions in the UTF-8 bytes of the word for
+ * models over any symbols; they may leave gaps or overlap (a character outside the vocabulary,
  * bytes of one character).
  */
 export class TokenSink {

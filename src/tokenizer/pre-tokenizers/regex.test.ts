@@ -52,7 +52,7 @@ describe("Oniguruma patterns in JavaScript", () => {
     expect(pieces(pattern, text)).toEqual(expected);
   });
 
-  test("a literal matches itself, whatever it holds", () => {
+  test("a literal matches itself, for any characters", () => {
     const text = "a.*+?^$}{()|[]\\/-&&~~😀";
     expect(findMatches(compileLiteral(text), `x${text}`)).toEqual([1, 1 + text.length]);
   });

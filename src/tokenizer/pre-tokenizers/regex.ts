@@ -4,7 +4,7 @@
  * A small parser rewrites what differs: `\s`, `\w`, `\d` and `\h` mean other sets; possessive
  * quantifiers and atomic groups become a look-ahead with a back-reference; `(?i:…)` is written out
  * as sets of both cases; `^`, `$` and `.` are line-wise; properties get JavaScript's names. What has
- * no equivalent is refused with an error rather than guessed.
+ * no equivalent ends in an error.
  */
 import { JetonError } from "../../core/error.ts";
 import { describeValue } from "../formats/json-reader.ts";

@@ -12,6 +12,7 @@ import {
   optionError,
   textError,
 } from "../formats/tokenizer-file.ts";
+import { writeWhole } from "../formats/tokenizer-files.ts";
 import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
 import { byteToken, metaspace, utf8Bytes } from "../models/byte-pair-model.ts";
 import { IntegerList } from "../models/token-sink.ts";
@@ -151,36 +152,10 @@ export async function saveTokenizer(
   folder: string,
   trained: Pick<TrainedTokenizer, "json" | "config">,
 ): Promise<void> {
-  const { mkdir, open, rename, rm } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new JetonError(`${folder} cannot be made a folder`, {
-      code: "tokenizer-write-failed",
-      details: { path: folder, expected: "a folder, or a place for one" },
-      cause,
-    });
-  });
   const files = { "tokenizer_config.json": trained.config, "tokenizer.json": trained.json };
   for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, name);
-    const temporary = `${path}.${process.pid}.tmp`;
-    try {
-      const file = await open(temporary, "w");
-      try {
-        await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      throw new JetonError(`${path} cannot be written`, {
-        code: "tokenizer-write-failed",
-        details: { path },
-        cause,
-      });
-    }
+    await writeWhole(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
 }
 
@@ -466,7 +441,7 @@ function chooseAlphabet(
     .sort((a, b) => codePoint(a) - codePoint(b));
 }
 
-/** Room for the alphabet where no limit is given: half of what special tokens and bytes leave. */
+/** Space for the alphabet where no limit is given: half of what special tokens and bytes leave. */
 function alphabetLimit(options: TrainTokenizerOptions, reserved: number): number {
   const half = Math.max(1, Math.floor((options.vocabSize - reserved) / 2));
   return options.maxAlphabet ?? Math.min(10_000, half);

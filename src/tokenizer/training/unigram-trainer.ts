@@ -222,7 +222,7 @@ class Lattice {
 /** Expected uses below this drop a piece. */
 const minExpected = 0.5;
 
-/** New probabilities from expected counts. Single characters stay, whatever their count. */
+/** New probabilities from expected counts. Single characters stay at any count. */
 function maximize(model: Lattice, expected: Float64Array): Lattice {
   const kept: [string, number][] = [];
   let total = 0;

@@ -42,7 +42,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
 }
 
 describe("listCorpusFiles", () => {
-  test("a folder is all its files that are not hidden, whatever the order on the disk", async () => {
+  test("a folder is all its files that are not hidden, in an order that does not depend on the disk", async () => {
     const files = ["d.txt", "er/e.txt", "er/f.text", "link.txt"].map((name) => `deep/${name}`);
     expect(await list("deep")).toEqual(files);
     expect(await list(".")).toEqual(["a.txt", "b.md", "c.jsonl", ...files, "odd [1]*.txt"]);

@@ -60,7 +60,7 @@ async function* readChunks(file: string): AsyncGenerator<string> {
   if (unpacked !== source) source.on("error", (error) => unpacked.destroy(error));
   try {
     for await (const bytes of unpacked as AsyncIterable<Uint8Array>) {
-      // A folder may hold pictures beside its texts; nobody wants to learn those.
+      // A folder may hold pictures beside its texts: skip them.
       if (bytes.includes(0)) {
         throw new JetonError(`${file} is not UTF-8 text: it holds zero bytes`, {
           code: "corpus-file-binary",

@@ -60,7 +60,7 @@ test.each([
   ["narrow heads", { head_dim: 16 }],
   ["a narrow residual stream", { hidden_size: 64, head_dim: 64 }],
   ["norms of queries", { model_type: "qwen3" }],
-])("%s have no room for copying heads", (_, change) => {
+])("%s cannot hold induction heads", (_, change) => {
   const config = decoderConfig({ ...shape, ...change } as unknown as ModelConfig);
   expect(() => initializeDecoder(config, 1, { ...identity, inductionHeads: true })).toThrow(
     expect.objectContaining({

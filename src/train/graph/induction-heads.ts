@@ -27,7 +27,7 @@ const copyLogit = 9;
  *
  * @param values as `initializeDecoder` makes them, with layers that begin as the identity
  *   (`outputDeviation: 0`)
- * @throws JetonError `option-invalid` for a model whose shape has no room for them: at least two layers,
+ * @throws JetonError `option-invalid` for a model whose shape cannot hold them: at least two layers,
  *   two key heads of at least 32 dimensions, a width of at least 128, norms before the layers, and a head with a
  *   table of its own are needed
  */

@@ -53,7 +53,7 @@ export interface LanguageModelGraphOptions {
    */
   reads?: "ids" | "embeddings";
   /**
-   * Whether `sensitivities` of a trainer gives the gradient with respect to the tokens' `embeddings`
+   * Whether `inputGradients` of a trainer gives the gradient with respect to the tokens' `embeddings`
    * `[batch, time, width]`, as they enter the first layer. Default: when `embeddings` are read.
    */
   embeddingGradients?: boolean;

@@ -14,13 +14,13 @@ import {
 
 /** What an objective computes. */
 export interface Objective {
-  /** Scalar: a sum over whatever counts (tokens, pairs), so that parts of a batch can be added. */
+  /** Scalar: a sum over the counted units (tokens, pairs), so that parts of a batch can be added. */
   readonly loss: Tensor;
   /** Scalar: how much counted. The trainer minimizes the sum of losses over the sum of weights. */
   readonly weight: Tensor;
   /**
-   * Tensors whose gradients are of interest though nothing there learns: inputs, embeddings, whatever
-   * lies on the way to the loss. Float32; by names of the caller's choice.
+   * Further tensors whose gradients are wanted: inputs, embeddings, any value between a
+   * parameter and the loss. Float32; by names of the caller's choice.
    */
   readonly sensitive?: Readonly<Record<string, Tensor>>;
 }

@@ -47,7 +47,7 @@ export interface TrainingStart {
   /** By name; a single one is called `onlyObjective`. */
   readonly objectives: ReadonlyMap<string, WeightedGraph>;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
-  /** Nobody else uses the arrays of `parameters`: they were copied on their way to the thread. */
+  /** The service owns the arrays of `parameters`: they were copied on their way to the thread. */
   readonly ownsParameters: boolean;
   readonly optimizer: readonly Transform[];
   readonly schedule: Schedule;

@@ -227,7 +227,7 @@ async function openGrouping(
   };
 }
 
-/** Mean direction of each group; a group that nobody chose keeps its centre. */
+/** Mean direction of each group; an empty group keeps its centre. */
 function meanDirections(
   directions: Float32Array,
   groups: Int32Array,

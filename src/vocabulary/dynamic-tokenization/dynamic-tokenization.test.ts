@@ -60,7 +60,7 @@ describe("mergeBatch", () => {
     );
   });
 
-  test("without a budget it ends at the words of the text, whatever the alphabet", () => {
+  test("without a budget it ends at the words of the text, in any alphabet", () => {
     const texts = [
       "The quick brown fox, 12 times.",
       "Größe über alles; 예쁜 꽃이 피었다",
@@ -79,7 +79,7 @@ describe("mergeBatch", () => {
 });
 
 describe("RowCache", () => {
-  test("gives what prediction gives, whatever its size, and keeps no more than that", async () => {
+  test("gives what prediction gives at any size, and keeps no more than that", async () => {
     const forms = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 5 });
     await fc.assert(
       fc.asyncProperty(
@@ -154,7 +154,7 @@ describe("DirectionIndex", () => {
     for (const query of queries) expect(other.search(query, 5)).toEqual(index.search(query, 5));
   });
 
-  test("looks at the longest rows whatever the query", async () => {
+  test("looks at the longest rows for every query", async () => {
     const uneven = rows.slice();
     // Opposite to the query, but longer than any other: it would never be found by its direction.
     const query = queries[0]!;
@@ -217,7 +217,7 @@ describe("a model under dynamic tokenization", () => {
     }
   });
 
-  test("without merges a prompt is continued as the model does, with and without guessing", async () => {
+  test("without merges a prompt is continued as the model does, with and without drafting", async () => {
     await using model = await loadModel(folder, inline);
     await using dynamic = await openDynamicModel(model, inline);
     const prompt = "the cat and the hat and the cat";

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
 import { generate } from "../../generate/index.ts";
@@ -45,6 +46,24 @@ test("with either head on, it writes what the model of that vocabulary writes", 
     await using hydra = await openHydra(at("hydra"), { head: name, threads: 1 });
     const prompt = hydra.encode(name, "ein Haus");
     expect(prompt).toEqual([...alone.tokenizer.encodeIds("ein Haus", { addSpecialTokens: false })]);
+    expect(await write(hydra.model, prompt)).toEqual(await write(alone, prompt));
+  }
+});
+
+test("a body in a file goes with tables of a megabyte and more in memory", async () => {
+  const nano = fileURLToPath(new URL("../../../models/jeton-nano", import.meta.url));
+  await transfer(nano, at("tokenizer"), randomRows(), { out: at("nano-words") });
+  await writeHydra(at("nano-hydra"), [
+    { name: "words", folder: at("nano-words") },
+    { name: "nano", folder: nano },
+  ]);
+  for (const [name, source] of [
+    ["words", at("nano-words")],
+    ["nano", nano],
+  ] as const) {
+    await using alone = await loadModel(source, { format: "f32", threads: 1 });
+    await using hydra = await openHydra(at("nano-hydra"), { head: name, threads: 1 });
+    const prompt = hydra.encode(name, "ein Haus");
     expect(await write(hydra.model, prompt)).toEqual(await write(alone, prompt));
   }
 });

@@ -100,7 +100,7 @@ export interface TrainHypernetworkOptions {
  *
  * @param model a checkpoint folder, or a model that has been read
  *
- * @throws JetonError `zett-texts-empty`, and whatever training throws
+ * @throws JetonError `zett-texts-empty`, and the errors of training
  */
 export async function trainHypernetwork(
   model: string | ModelFiles,
