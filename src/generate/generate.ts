@@ -83,6 +83,7 @@ export async function* generate(
       reusedTokens: sequence.reused,
       prefillSeconds: (prefilled - begin) / 1000,
       decodeSeconds: (performance.now() - prefilled) / 1000,
+      ...(output.endToken && { endToken: output.endToken }),
       ...(options.drafter && { drafting: decoding.statistics }),
     };
   } finally {

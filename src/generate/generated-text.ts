@@ -21,6 +21,8 @@ export class GeneratedText {
   readonly ids: number[] = [];
   text = "";
   finishReason: FinishReason = "length";
+  /** The end token that ended the text. */
+  endToken: EmittedToken | undefined;
   /** True once an end token or a stop string came. */
   isFinished = false;
   readonly #options: GeneratedTextOptions;
@@ -45,6 +47,7 @@ export class GeneratedText {
     for (const token of emitted) {
       if (this.#options.ends.has(token.id)) {
         this.#finish();
+        this.endToken = token;
         break;
       }
       this.ids.push(token.id);

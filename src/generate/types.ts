@@ -130,6 +130,8 @@ export interface GenerateResult {
   readonly tail: string;
   /** The generated ids, without a final EOS or stop id. */
   readonly ids: readonly number[];
+  /** The EOS or stop id that ended the text, where one did; it is in neither `ids` nor `text`. */
+  readonly endToken?: Omit<GeneratedToken, "text">;
   readonly finishReason: FinishReason;
   readonly seed: number;
   readonly promptTokens: number;

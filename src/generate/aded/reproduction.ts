@@ -8,7 +8,6 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { drafterClaims, lengthRatioClaim } from "../measure/drafter-claims.ts";
 import {
   type BenchSettings,
   type ByKind,
@@ -22,6 +21,7 @@ import {
   tasksOf,
   textsOf,
 } from "../measure/reproduction-bench.ts";
+import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
 import {
   type DraftingMeasurement,
   meanAcceptanceLength,

@@ -10,12 +10,6 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import {
-  draftingTimeClaim,
-  identicalTextClaim,
-  lengthRatioClaim,
-  speedClaim,
-} from "../measure/drafter-claims.ts";
-import {
   type BenchSettings,
   type ByKind,
   DrafterBench,
@@ -27,6 +21,12 @@ import {
   textsOf,
   together,
 } from "../measure/reproduction-bench.ts";
+import {
+  draftingTimeClaim,
+  identicalTextClaim,
+  lengthRatioClaim,
+  speedClaim,
+} from "../measure/reproduction-claims.ts";
 import type { Drafter, DraftVerdict } from "../speculative/drafter.ts";
 import { modelDraft } from "./draft-source.ts";
 import { createDyspecDrafter, type DyspecOptions } from "./dyspec-drafter.ts";

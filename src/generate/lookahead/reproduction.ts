@@ -10,12 +10,6 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import {
-  identicalTextClaim,
-  lengthClaim,
-  lengthRatioClaim,
-  speedClaim,
-} from "../measure/drafter-claims.ts";
-import {
   type BenchSettings,
   type ByKind,
   DrafterBench,
@@ -24,6 +18,12 @@ import {
   round,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
+import {
+  identicalTextClaim,
+  lengthClaim,
+  lengthRatioClaim,
+  speedClaim,
+} from "../measure/reproduction-claims.ts";
 import { meanAcceptanceLength, type PlannedKinds } from "../measure/reproduction-drafting.ts";
 import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
 import { createLookaheadDrafter, type Lookahead, type LookaheadOptions } from "./lookahead.ts";

@@ -9,7 +9,6 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { drafterClaims, lengthRatioClaim } from "../measure/drafter-claims.ts";
 import {
   type BenchSettings,
   type ByKind,
@@ -20,6 +19,7 @@ import {
   type Requests,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
+import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
 import { meanAcceptanceLength } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
 import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
