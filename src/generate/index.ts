@@ -20,6 +20,12 @@ export {
   type Lookahead,
   type LookaheadOptions,
 } from "./lookahead/index.ts";
+export {
+  type DrafterOpener,
+  type GenerateOptions as NamedGenerateOptions,
+  type NamedGeneration,
+  withNamedDrafters,
+} from "./named-drafters.ts";
 export { promptIds } from "./prompt.ts";
 export type { LogitsProcessor, LogitsRow } from "./sampling/logits-processors.ts";
 export { checkOptions, resolveMaxTokens, resolveSampling } from "./sampling/options.ts";

@@ -238,13 +238,15 @@ export function rowDistribution(
   { sampling, counts }: RowSampling,
 ): TokenDistribution {
   const { topK, logits: needsLogits, nucleus } = rowRequest(sampling);
-  // A negative mass: this row's nucleus is wider than its candidates. Logits may be there for other rows.
-  if (!needsLogits && !(nucleus && result.nucleusMass![row]! < 0)) {
+  // A negative mass marks a row whose nucleus is wider than its candidates; whole rows may have come for others.
+  const mass = result.nucleusMass?.[row];
+  const usesRow = nucleus && (mass === undefined ? result.logits !== undefined : mass < 0);
+  if (!needsLogits && !usesRow) {
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
     const to = from + Math.min(candidates, topK);
     const [logits, ids] = [result.topLogits.subarray(from, to), result.topIds.subarray(from, to)];
-    return distributionById(logits, sampling, ids, nucleus && result.nucleusMass![row]!);
+    return distributionById(logits, sampling, ids, nucleus && mass);
   }
   let logits = logitsOfRow(result, row);
   if (hasPenalties(sampling)) {

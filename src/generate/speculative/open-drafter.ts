@@ -7,15 +7,12 @@ import { join } from "node:path";
 import { singleWeightsName } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import { createAdedDrafter } from "../aded/index.ts";
 import { createDyspecDrafter } from "../dyspec/index.ts";
-import { createLookaheadDrafter } from "../lookahead/index.ts";
-import { createTokenRecyclingDrafter } from "../token-recycling/index.ts";
 import { createAutoDrafter } from "./auto.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter } from "./drafter.ts";
 import { type DrafterName, drafterNames } from "./drafter-names.ts";
-import { createPromptLookupDrafter } from "./prompt-lookup.ts";
+import { createTableMembers, openTableDrafter } from "./table-drafters.ts";
 
 export interface OpenDrafterOptions {
   /**
@@ -50,14 +47,6 @@ export async function openDrafter(
     });
   }
   switch (name) {
-    case "prompt-lookup":
-      return createPromptLookupDrafter();
-    case "token-recycling":
-      return createTokenRecyclingDrafter(model);
-    case "lookahead":
-      return createLookaheadDrafter(model);
-    case "aded":
-      return createAdedDrafter(model);
     case "dyspec":
     case "draft-model": {
       const draft = await openDraft(model, options);
@@ -74,11 +63,7 @@ export async function openDrafter(
       );
     }
     case "auto": {
-      const members = [
-        createPromptLookupDrafter(),
-        createLookaheadDrafter(model),
-        createTokenRecyclingDrafter(model),
-      ];
+      const members = createTableMembers(model);
       const draft = await openDraft(model, options);
       if (!draft) return createAutoDrafter(members);
       return withDraft(draft, () =>
@@ -88,6 +73,8 @@ export async function openDrafter(
         ]),
       );
     }
+    default:
+      return openTableDrafter(name, model)!;
   }
 }
 
