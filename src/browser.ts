@@ -78,7 +78,7 @@ export interface FetchModelOptions
  *
  * @example
  * locateWasm("/onnxruntime/");
- * await using model = await fetchModel("/models/tinystories-260k");
+ * const model = await fetchModel("/models/tinystories-260k");
  * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
  *
  * @throws JetonError `fetch-failed`, `fetch-truncated`, `fetch-too-large`, `config-invalid`,

@@ -46,7 +46,7 @@ export interface DraftModelOptions {
  * A drafter that runs a smaller model.
  *
  * @example
- * await using draft = await loadModel("small-folder");
+ * const draft = await loadModel("small-folder");
  * const result = await complete(model, prompt, { drafter: createDraftModelDrafter(model, draft) });
  *
  * @throws JetonError `draft-model-vocabulary`: the draft model's tokens are not the model's
