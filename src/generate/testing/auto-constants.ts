@@ -2,7 +2,7 @@
  * How much each constant of `auto` matters, on the simulated machine of the tests. Prints for each constant,
  * halved and doubled, the worst loss with useless drafts and the mean speedup with good ones:
  *
- *     npx tsx src/generate/testing/auto-sensitivity.ts
+ *     npx tsx src/generate/testing/auto-constants.ts
  */
 import { autoPolicy } from "../speculative/auto-policy.ts";
 import { chainDrafter, linear, type Machine, simulate } from "./auto-simulation.ts";
