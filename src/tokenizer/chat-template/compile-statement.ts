@@ -1,22 +1,21 @@
 /** Statements as closures. */
-
-import { compileTarget } from "./assign.ts";
-import {
-  callValue,
-  compileArguments,
-  compileExpression,
-  compileFilter,
-} from "./compile-expression.ts";
-import { compileLoop } from "./compile-loop.ts";
-import type { Completion, Evaluator, Executor, Frame, Rendering } from "./frame.ts";
-import { captureText, Macro, type MacroDefinition } from "./macro.ts";
-import { unassignedNames } from "./names-in.ts";
 import { maxLength } from "./python/budget.ts";
 import { isTrue } from "./python/compare.ts";
 import { failure, syntaxFailure, typeFailure } from "./python/failure.ts";
 import { escapeMarkup } from "./python/markup.ts";
 import { toText } from "./python/representation.ts";
 import { type CallArguments, Markup, type Value } from "./python/values.ts";
+import { compileTarget } from "./assign.ts";
+import {
+  compileArguments,
+  compileExpression,
+  compileFilter,
+  compilePrinted,
+} from "./compile-expression.ts";
+import { compileLoop } from "./compile-loop.ts";
+import type { Completion, Evaluator, Executor, Frame, Rendering } from "./frame.ts";
+import { captureText, Macro, type MacroDefinition } from "./macro.ts";
+import { unassignedNames } from "./names-in.ts";
 import { Scope } from "./scope.ts";
 import { placeSpans } from "./spans.ts";
 import type { StatementContext } from "./statement-context.ts";
@@ -99,7 +98,7 @@ function write(frame: Frame, text: string): void {
 }
 
 function compileOutput({ value, line }: Kind<"output">, context: StatementContext): Executor {
-  const evaluate = compileExpression(value, context);
+  const evaluate = compilePrinted(value, context);
   return (frame) => {
     const { rendering } = frame;
     rendering.line = line;
@@ -117,7 +116,8 @@ function compileOutput({ value, line }: Kind<"output">, context: StatementContex
 function compileIf({ branches, otherwise, line }: Kind<"if">, context: StatementContext): Executor {
   const inside = { ...context, lenient: true };
   const compiled = branches.map(
-    ([test, body]) => [compileExpression(test, inside), compileStatements(body, inside)] as const,
+    ([test, body]) =>
+      [compileExpression(test, inside), compileStatements(body, inside)] as const,
   );
   const last = compileStatements(otherwise, inside);
   return (frame) => {
@@ -256,7 +256,7 @@ function compileCallBlock(statement: Kind<"call">, context: StatementContext): E
     const given = evaluateArguments(frame);
     const keyword = new Map([...given.keyword, ["caller", new Macro(definition, frame)] as const]);
     const callArguments: CallArguments = { positional: given.positional, keyword };
-    const text = toText(callValue(frame, value, callArguments));
+    const text = toText(rendering.call(value, callArguments));
     placeSpans(frame.output, text, rendering.spannedTexts, recent);
     write(frame, text);
     return "done";

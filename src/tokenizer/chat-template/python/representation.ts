@@ -1,5 +1,5 @@
 /** `str(value)` and `repr(value)`. */
-import { Dict, DictView, Namespace } from "./dict.ts";
+import { Dict, DictView, Namespace, PySet } from "./dict.ts";
 import { typeFailure, valueFailure } from "./failure.ts";
 import { floatText } from "./float-text.ts";
 import { isPrintable } from "./letter-case.ts";
@@ -61,6 +61,9 @@ function representObject(value: PyObject): string {
     return value.items.length === 1
       ? `(${represent(value.items[0]!)},)`
       : `(${representAll(value.items)})`;
+  }
+  if (value instanceof PySet) {
+    return value.items.length === 0 ? "set()" : `{${representAll(value.items)}}`;
   }
   if (value instanceof Markup) return `Markup(${quote(value.text)})`;
   if (value instanceof Bytes) return quoteBytes(value.data);
