@@ -180,7 +180,10 @@ export class Decoding {
     if (!drafting) return emptyTree;
     const { model, promptRows, promptIds } = this.#options;
     // All but the last token are in the cache; its row is the root's.
-    const free = model.contextLength - (promptRows + this.#ids.length - promptIds.length);
+    const rows = promptRows + this.#ids.length - promptIds.length;
+    // Draft tokens end where the cache restarts: those beyond are rotated in another way.
+    const restart = model.restartLength ?? 0;
+    const free = (rows <= restart ? restart : model.contextLength) - rows;
     const limits = {
       maxNodes: Math.min(this.#options.maxNodes, free),
       maxDepth: Math.min(remaining - 1, free),

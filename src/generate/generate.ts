@@ -49,7 +49,7 @@ export async function* generate(
   const output = new GeneratedText(model.tokenizer, { promptIds: ids, ...request });
   const sequence = await model.openSequence({
     prefix: embeddings ? [] : ids,
-    expectedLength: promptTokens + maxTokens,
+    promptLength: promptTokens,
     ...(signal && { signal }),
   });
   const begin = performance.now();

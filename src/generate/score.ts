@@ -140,7 +140,7 @@ async function scoreWindow(
   scores: PlaceScore[],
 ): Promise<void> {
   const sequence = await model.openSequence({
-    expectedLength: end - start,
+    promptLength: end - start,
     ...(signal && { signal }),
   });
   try {

@@ -12,6 +12,7 @@ import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
+import { restartLength } from "./layers/rotation-tables.ts";
 import type {
   LoadedModel,
   LoadModelOptions,
@@ -128,6 +129,7 @@ export class DecoderModel implements LoadedModel {
   readonly threads: number;
   readonly exact: boolean;
   readonly contextLength: number;
+  readonly restartLength: number | undefined;
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
   readonly slots: number;
@@ -151,6 +153,7 @@ export class DecoderModel implements LoadedModel {
     this.threads = parts.threads;
     this.exact = parts.exact ?? true;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
+    this.restartLength = restartLength(config);
     const sources = specialIdSources(parts);
     this.eosTokenIds = endIds(sources);
     this.bosTokenId = beginId(sources);
@@ -165,16 +168,13 @@ export class DecoderModel implements LoadedModel {
   }
 
   async openSequence(
-    options: { expectedLength?: number; signal?: AbortSignal; prefix?: readonly number[] } = {},
+    options: { prefix?: readonly number[]; promptLength?: number; signal?: AbortSignal } = {},
   ): Promise<OpenSequence> {
-    const { signal, prefix = [], expectedLength = this.contextLength } = options;
+    const { signal, prefix = [], promptLength = prefix.length } = options;
     signal?.throwIfAborted();
     await this.#takeSlot(signal);
     try {
-      const { handle, reused } = await this.#service.open({
-        prefix,
-        sequenceLength: expectedLength,
-      });
+      const { handle, reused } = await this.#service.open({ prefix, promptLength });
       return this.#sequence(handle, reused);
     } catch (error) {
       this.#giveSlot();

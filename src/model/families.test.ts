@@ -45,16 +45,14 @@ describe.each(Object.keys(referenceFamilies).map((family, index) => ({ family, i
       const before = liveSessions();
       for (const [promptLength, chunk] of [
         [3, 3],
+        // Grows beyond the original contexts of 24 tokens.
+        [18, 5],
         [33, 7],
       ] as const) {
         const prompt = Array.from({ length: promptLength }, () => random.integer(config.vocabSize));
         const maxTokens = 12;
-        const sequenceLength = promptLength + maxTokens;
-        const expected = referenceGreedy(made.config, made.tensors, prompt, {
-          maxTokens,
-          sequenceLength,
-        });
-        const { handle } = await service.open({ prefix: [], sequenceLength });
+        const expected = referenceGreedy(made.config, made.tensors, prompt, { maxTokens });
+        const { handle } = await service.open({ prefix: [], promptLength });
         const run = async (step: Omit<HandleStep, "handle">) =>
           (await service.forward([{ ...step, handle }]))[0]!;
         let result = await run({ ids: prompt.slice(0, chunk), logits: true });

@@ -39,13 +39,13 @@ describe.each(["llama", "qwen3", "olmo2", "phi3", "gemma3"])("%s", (family) => {
     const folder = join(root, family);
     const made = createRandomCheckpoint(folder, { family, seed: 3, dtype: "F32", tokenizer });
     model = await loadModel(folder, { format: "f32", inline: true });
-    reference = startReference(made.config, made.tensors, { sequenceLength: ids.length });
+    reference = startReference(made.config, made.tensors);
     reference.append(ids);
   });
   afterAll(() => model.close());
 
   async function inSequence<T>(body: (sequence: OpenSequence) => Promise<T>): Promise<T> {
-    const sequence = await model.openSequence({ expectedLength: ids.length });
+    const sequence = await model.openSequence({ promptLength: ids.length });
     try {
       return await body(sequence);
     } finally {

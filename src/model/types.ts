@@ -91,16 +91,25 @@ export interface LoadedModel {
   readonly exact?: boolean;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
+  /**
+   * Phi-3 with longrope: where a text grows beyond this length, all of its keys and values are computed
+   * anew. Draft tokens on both sides of it are rotated as those before it are, so drafts should end there.
+   */
+  readonly restartLength?: number | undefined;
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
   readonly slots: number;
 
-  /** Opens a sequence; waits while all slots are taken. `expectedLength` reserves cache rows. */
+  /** Opens a sequence; waits while all slots are taken. */
   openSequence(options?: {
-    expectedLength?: number;
-    signal?: AbortSignal;
     /** Reuse the cached rows of the longest common prefix of a released sequence with these ids. */
     prefix?: readonly number[];
+    /**
+     * Tokens of the prompt, however many steps it takes. Default: the length of `prefix`. Rotary
+     * embeddings whose scaling depends on the length (dynamic, longrope) take it for all of the prompt.
+     */
+    promptLength?: number;
+    signal?: AbortSignal;
   }): Promise<OpenSequence>;
   /** Sequences open now. */
   readonly openSequences: number;

@@ -13,11 +13,8 @@ import type { ReferencePlan } from "./reference-plan.ts";
 import { type ReferenceRope, referenceRope } from "./reference-rope.ts";
 
 export interface ReferenceForwardOptions {
-  /**
-   * The length that the sequence will have in the end, prompt and generated tokens together: fixes the
-   * base of `dynamic` rope and the factors of `longrope`. Default: the number of ids given.
-   */
-  sequenceLength?: number;
+  /** Rotates as passes that reach this length do. Default: the length that each pass reaches. */
+  ropeLength?: number;
   /** Carried out instead of the plan that the config describes. */
   plan?: ReferencePlan;
 }
@@ -42,7 +39,13 @@ export interface ReferenceTrace {
 export interface ReferenceSequence {
   /** What the layers computed in the last `append`. */
   readonly trace: ReferenceTrace;
-  /** Appends tokens; returns their logits `[ids.length, vocabulary]`. */
+  /**
+   * One forward pass over new tokens; returns their logits `[ids.length, vocabulary]`.
+   *
+   * `dynamic` and `longrope` rotations take the length that the pass reaches; cached keys stay as they
+   * are (`dynamic_rope_update`). Phi-3 alone drops its cache where the pass is the first to reach beyond
+   * the original context (`Phi3ForCausalLM.prepare_inputs_for_generation`).
+   */
   append(ids: readonly number[]): Float64Array;
   /** Tokens so far. */
   readonly length: number;
@@ -55,17 +58,11 @@ export function referenceForward(
   ids: readonly number[],
   options: ReferenceForwardOptions = {},
 ): Float64Array {
-  const { sequenceLength = ids.length } = options;
-  return startReference(config, tensors, { ...options, sequenceLength }).append(ids);
+  return startReference(config, tensors, options).append(ids);
 }
 
 export interface ReferenceGreedyOptions {
   maxTokens: number;
-  /**
-   * As in `ReferenceForwardOptions`; default prompt + `maxTokens`. `"growing"` recomputes everything for
-   * each token with the length so far, as transformers without a cache would.
-   */
-  sequenceLength?: number | "growing";
   /** Tokens that end the text; the one that ends it is included. Default none. */
   stopIds?: readonly number[];
   plan?: ReferencePlan;
@@ -90,19 +87,11 @@ export function referenceGreedy(
   prompt: readonly number[],
   options: ReferenceGreedyOptions,
 ): ReferenceGreedyResult {
-  const { maxTokens, stopIds = [], sequenceLength = prompt.length + maxTokens } = options;
+  const { maxTokens, stopIds = [] } = options;
   const plan = options.plan ?? describeReference(config);
-  const sequence =
-    sequenceLength === "growing"
-      ? undefined
-      : startReference(config, tensors, { plan, sequenceLength });
-  const next = (all: readonly number[]): Float64Array => {
-    const logits =
-      sequence === undefined
-        ? referenceForward(config, tensors, all, { plan })
-        : sequence.append(all.slice(sequence.length));
-    return logits.slice(-plan.vocabSize);
-  };
+  const sequence = startReference(config, tensors, { plan });
+  const next = (all: readonly number[]): Float64Array =>
+    sequence.append(all.slice(sequence.length)).slice(-plan.vocabSize);
   const logitsAfterPrompt = next(prompt);
   const ids: number[] = [];
   const margins: number[] = [];
@@ -122,10 +111,10 @@ export function referenceGreedy(
 export function startReference(
   config: ReferenceConfig,
   tensors: ReferenceTensors,
-  options: { sequenceLength: number; plan?: ReferencePlan },
+  options: ReferenceForwardOptions = {},
 ): ReferenceSequence {
   const plan = options.plan ?? describeReference(config);
-  return new Sequence(plan, new Parameters(plan, tensors), options.sequenceLength);
+  return new Sequence(plan, new Parameters(plan, tensors), options.ropeLength);
 }
 
 /** The parameters of a decoder, and products with them. */
@@ -178,21 +167,27 @@ interface Projections {
 class Sequence implements ReferenceSequence {
   readonly #plan: ReferencePlan;
   readonly #parameters: Parameters;
-  readonly #ropes: readonly (ReferenceRope | null)[];
+  readonly #ropeLength: number | undefined;
+  #ropes: readonly (ReferenceRope | null)[] = [];
   /** Per layer, one row `[kvHeads * headDim]` for each token so far. */
-  readonly #keys: Float64Array[][];
-  readonly #values: Float64Array[][];
+  #keys: Float64Array[][] = [];
+  #values: Float64Array[][] = [];
+  /** All tokens so far. */
+  readonly #ids: number[] = [];
   #length = 0;
   #trace: ReferenceTrace = { embeddings: [], layers: [] };
 
-  constructor(plan: ReferencePlan, parameters: Parameters, sequenceLength: number) {
+  constructor(plan: ReferencePlan, parameters: Parameters, ropeLength: number | undefined) {
     this.#plan = plan;
+    this.#ropeLength = ropeLength;
     this.#parameters = parameters;
-    this.#ropes = plan.layers.map(({ rope }) =>
-      rope === null ? null : referenceRope(rope, sequenceLength),
-    );
-    this.#keys = plan.layers.map(() => []);
-    this.#values = plan.layers.map(() => []);
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#length = 0;
+    this.#keys = this.#plan.layers.map(() => []);
+    this.#values = this.#plan.layers.map(() => []);
   }
 
   get length(): number {
@@ -204,6 +199,21 @@ class Sequence implements ReferenceSequence {
   }
 
   append(ids: readonly number[]): Float64Array {
+    const { layers, restartsBeyond } = this.#plan;
+    const reached = this.#length + ids.length;
+    const ropeLength = this.#ropeLength ?? reached;
+    this.#ropes = layers.map(({ rope }) =>
+      rope === null ? null : referenceRope(rope, ropeLength),
+    );
+    if (restartsBeyond !== null && this.#length <= restartsBeyond && reached > restartsBeyond) {
+      this.#clear();
+      this.#forward(this.#ids);
+    }
+    this.#ids.push(...ids);
+    return this.#forward(ids);
+  }
+
+  #forward(ids: readonly number[]): Float64Array {
     const { vocabSize, layers } = this.#plan;
     this.#trace = {
       embeddings: [],

@@ -31,6 +31,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
       headDim,
       layers: c.layers(32, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0, // LlamaRMSNorm: weight * x
       norms: "pre", // LlamaDecoderLayer
@@ -64,6 +65,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", 8, heads),
       headDim,
       layers: c.layers(32, () => ({ slidingWindow, rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0,
       norms: "pre",
@@ -101,6 +103,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", 32, heads),
       headDim,
       layers: c.layers(32, (index) => ({ slidingWindow: windowOf(types(index), window), rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0,
       norms: "pre",
@@ -136,6 +139,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", 32, heads),
       headDim,
       layers: c.layers(32, (index) => ({ slidingWindow: windowOf(types(index), window), rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0,
       norms: "pre",
@@ -176,6 +180,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
         slidingWindow: windowOf(types(index), window),
         rope: [null, rope][rotates(index)]!,
       })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0,
       norms: "pre",
@@ -217,6 +222,8 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
       headDim,
       layers: c.layers(32, () => ({ slidingWindow, rope })),
+      // Phi3ForCausalLM.prepare_inputs_for_generation
+      restartsBeyond: [null, rope.originalMaxPositionEmbeddings][Number(rope.type === "longrope")]!,
       rmsNormEps: c.number("rms_norm_eps", 1e-5),
       normOffset: 0,
       norms: "pre",
@@ -249,6 +256,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", heads, heads),
       headDim,
       layers: c.layers(32, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-5),
       normOffset: 0,
       norms: "post", // Olmo2DecoderLayer: norms of what is added to the residual
@@ -281,6 +289,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", 16),
       headDim,
       layers: c.layers(28, () => ({ slidingWindow: null, rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 1, // GemmaRMSNorm: (1 + weight) * x
       norms: "pre",
@@ -315,6 +324,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numKeyValueHeads: c.number("num_key_value_heads", 4),
       headDim,
       layers: c.layers(26, (index) => ({ slidingWindow: windowOf(types(index), window), rope })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 1, // Gemma2RMSNorm
       norms: "sandwich", // Gemma2DecoderLayer
@@ -358,6 +368,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
         slidingWindow: windowOf(types(index), window),
         rope: ropes(types(index)),
       })),
+      restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 1, // Gemma3RMSNorm
       norms: "sandwich", // Gemma3DecoderLayer

@@ -40,6 +40,8 @@ export interface ReferencePlan {
   readonly numKeyValueHeads: number;
   readonly headDim: number;
   readonly layers: readonly ReferenceLayerPlan[];
+  /** Length beyond which a cache made within it is dropped and computed anew; null: never. */
+  readonly restartsBeyond: number | null;
   readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families, else 0. */
   readonly normOffset: number;

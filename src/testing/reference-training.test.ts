@@ -37,7 +37,9 @@ function lossByForward(
 ): number {
   const losses: number[] = [];
   for (const sequence of ids) {
-    const logits = referenceForward(config, tensors, sequence.slice(0, -1), { sequenceLength });
+    const logits = referenceForward(config, tensors, sequence.slice(0, -1), {
+      ropeLength: sequenceLength,
+    });
     for (const [row, target] of sequence.slice(1).entries()) {
       const scores = logits.subarray(row * tiny.vocabulary, (row + 1) * tiny.vocabulary);
       const sum = scores.reduce((total, score) => total + Math.exp(score), 0);

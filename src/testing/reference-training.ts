@@ -32,7 +32,8 @@ interface Node {
  * Loss and gradients of next-token prediction: token t + 1 of each sequence is predicted from its
  * tokens up to t, and the mean is over all predicted tokens of all sequences. Each sequence has at least
  * two ids and starts at position 0.
- * `sequenceLength`: as in `ReferenceForwardOptions`; default each sequence's own length less one.
+ * `sequenceLength`: the length that `dynamic` and `longrope` rotations take; default each sequence's own
+ * length less one.
  */
 export function referenceLossAndGradients(
   config: ReferenceConfig,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { referenceFamilies } from "../../testing/random-checkpoint.ts";
 import { describeReference } from "../../testing/reference-families.ts";
+import { restartLength } from "../layers/rotation-tables.ts";
 import { type DecoderConfig, decoderConfig, decoderFamilies } from "./config.ts";
 
 type File = Parameters<typeof decoderConfig>[0];
@@ -49,6 +50,7 @@ function inOracleWords(config: DecoderConfig): unknown {
     finalLogitSoftcap: shared.finalLogitSoftcap ?? null,
     norms: normPlacement,
     outputBias: attentionOutputBias,
+    restartsBeyond: restartLength(config) ?? null,
     tiedHead: tieWordEmbeddings,
     layers: layers.map(({ slidingWindow, rope }) => {
       if (rope === undefined) return { slidingWindow: slidingWindow ?? null, rope: null };

@@ -53,7 +53,7 @@ function expectNear(got: ArrayLike<number>, wanted: ArrayLike<number>, tolerance
 test("a nucleus of a long step has whole rows of all its passes, or their mass would mislead", async () => {
   const { service, vocabulary } = await startFamily("llama");
   const ids = sampleIds(3, 300, vocabulary);
-  const { handle } = await service.open({ prefix: [], sequenceLength: 400 });
+  const { handle } = await service.open({ prefix: [], promptLength: 0 });
   // The most probable token alone is enough: no pass needs its rows by itself.
   const nucleus = { temperature: 0.7, topP: 1e-6 };
   const asked = { results: "all", topK: 2, nucleus } as const;
@@ -72,7 +72,7 @@ test("a long step gives what its parts give, and enters the cache whole or not a
   const { service, vocabulary } = await startFamily("llama");
   const ids = sampleIds(1, 300, vocabulary);
   const targets = sampleIds(2, 300, vocabulary);
-  const open = async () => (await service.open({ prefix: [], sequenceLength: 400 })).handle;
+  const open = async () => (await service.open({ prefix: [], promptLength: 0 })).handle;
   const whole = await open();
   const parts = await open();
   const asked = { results: "all", topK: 3, logits: true } as const;
@@ -109,7 +109,7 @@ test("a long step gives what its parts give, and enters the cache whole or not a
 test("drafts that wait to be accepted outlive the shrinking of the cache", async () => {
   const { service, vocabulary } = await startFamily("llama");
   const [a, b, c] = await Promise.all(
-    [0, 1, 2].map(async () => (await service.open({ prefix: [], sequenceLength: 400 })).handle),
+    [0, 1, 2].map(async () => (await service.open({ prefix: [], promptLength: 0 })).handle),
   );
   const ids = sampleIds(3, 150, vocabulary);
   await service.forward([{ handle: b!, ids: sampleIds(4, 380, vocabulary) }]);
@@ -135,7 +135,7 @@ test.each(["llama", "gemma2", "mistral"])(
     const results: Float32Array[] = [];
     for (const cacheType of ["float32", "float16"] as const) {
       const { service, vocabulary } = await startFamily(family, { cacheType });
-      const open = async () => (await service.open({ prefix: [], sequenceLength: 128 })).handle;
+      const open = async () => (await service.open({ prefix: [], promptLength: 0 })).handle;
       const [a, b] = [await open(), await open()];
       const logits: Float32Array[] = [];
       const run = async (steps: Parameters<DecoderService["forward"]>[0]) => {

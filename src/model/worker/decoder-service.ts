@@ -13,14 +13,14 @@ import { type DecoderInput, decoderGraph } from "../decoder/decoder.ts";
 import { decoderNames } from "../decoder/decoder-names.ts";
 import { sliceRequest } from "../decoder/step-outputs.ts";
 import { exactAttention, sumBlock } from "../layers/attention.ts";
-import { RopeTables } from "../layers/rope.ts";
+import { RotationTables, restartLength } from "../layers/rotation-tables.ts";
 import type { StepResult, WeightFormat } from "../types.ts";
 import { type StoredShape, storedTensor, traceWeights } from "../weights/trace-weights.ts";
 import { type HandleStep, type Pass, planPass } from "./decoder-pass.ts";
 import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheArray, type CacheType, KeyValueCache } from "./key-value-cache.ts";
 import { findRowRules, type RowRules } from "./row-independence.ts";
-import { SlotTable } from "./slot-table.ts";
+import { type SequenceStart, SlotTable } from "./slot-table.ts";
 import { StepInputs } from "./step-inputs.ts";
 import { joinResults, splitResults, wantedOutputs } from "./step-results.ts";
 
@@ -42,11 +42,7 @@ export interface DecoderStart {
 
 export interface DecoderService extends Service {
   /** Opens a sequence that begins with the cached rows of the longest known prefix. */
-  open(options: {
-    prefix: readonly number[];
-    /** Length that the sequence may reach, for rotations that depend on it. */
-    sequenceLength: number;
-  }): { handle: number; reused: number };
+  open(options: SequenceStart): { handle: number; reused: number };
   /** One forward pass over several sequences. */
   forward(steps: readonly HandleStep[]): Promise<StepResult[]>;
   accept(handle: number, rows: readonly number[]): void;
@@ -132,29 +128,50 @@ class DecoderWorker implements DecoderService {
       dtype: cacheTypeOf(start),
       ...(rules.sumsInBlocks && { unit: sumBlock }),
     });
-    const ropes = new RopeTables(config.ropes);
+    const rotations = new RotationTables(config.ropes);
     this.#cache = cache;
-    this.#slots = new SlotTable(cache, {
+    const slots = new SlotTable(cache, {
       limit: start.slots,
-      sameRotation: (a, b) => ropes.areEqual(a, b),
+      rotations,
+      restartLength: restartLength(config),
     });
-    this.#inputs = new StepInputs({ config, session, cache, ropes, embeddings, rules });
+    this.#slots = slots;
+    this.#inputs = new StepInputs({ config, session, cache, slots, rotations, embeddings, rules });
   }
 
-  open(options: { prefix: readonly number[]; sequenceLength: number }): {
-    handle: number;
-    reused: number;
-  } {
+  open(options: SequenceStart): { handle: number; reused: number } {
     return this.#slots.open(options);
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
     this.#slots.reserveRows(steps, this.#plan(steps).time, this.#minCapacity);
-    const [step] = steps;
-    const isLong = steps.length === 1 && step!.ids.length > this.#rowsOfPass(step!);
+    for (const step of steps) await this.#restart(step);
+    if (steps.length > 1 && !steps.some((step) => this.#crossesRestart(step))) {
+      return this.#run(steps);
+    }
+    const results: StepResult[] = [];
+    for (const step of steps) results.push(await this.#runAlone(step));
+    return results;
+  }
+
+  async #runAlone(step: HandleStep): Promise<StepResult> {
+    const isLong = step.ids.length > this.#rowsOfPass(step) || this.#crossesRestart(step);
     // Draft tokens stay in one pass: their rows descend from each other and wait for `accept`.
-    if (!isLong || step!.parents || step!.commit === false) return this.#run(steps);
-    return [await this.#runInPasses(step!)];
+    if (isLong && !step.parents && step.commit !== false) return this.#runInPasses(step);
+    return (await this.#run([step]))[0]!;
+  }
+
+  #crossesRestart({ handle, ids }: HandleStep): boolean {
+    const rows = this.#slots.rowsUntilRestart(handle);
+    return rows > 0 && rows < ids.length;
+  }
+
+  /** Computes all rows of a sequence anew where it reaches the length at which the cache restarts. */
+  async #restart({ handle }: HandleStep): Promise<void> {
+    if (this.#slots.rowsUntilRestart(handle) > 0) return;
+    for (const run of this.#slots.restart(handle)) {
+      await this.#runInPasses({ handle, ...run, results: "none" });
+    }
   }
 
   #rowsOfPass({ handle }: HandleStep): number {
@@ -163,14 +180,15 @@ class DecoderWorker implements DecoderService {
 
   /** A long chain in several passes. All of it enters the cache, or nothing. */
   async #runInPasses(step: HandleStep): Promise<StepResult> {
-    const { tokens } = this.#slots.slot(step.handle);
-    const { length } = tokens;
+    const { length } = this.#slots.slot(step.handle).tokens;
     const { hiddenSize } = this.#config;
     const { embeddings, results = "last" } = step;
     const parts: StepResult[] = [];
     try {
       for (let start = 0, end = 0; start < step.ids.length; start = end) {
-        end = Math.min(step.ids.length, start + this.#rowsOfPass(step));
+        await this.#restart(step);
+        const rows = Math.min(this.#rowsOfPass(step), this.#slots.rowsUntilRestart(step.handle));
+        end = Math.min(step.ids.length, start + rows);
         const isLast = end === step.ids.length;
         const part: HandleStep = {
           ...step,
@@ -184,7 +202,7 @@ class DecoderWorker implements DecoderService {
         parts.push(...(await this.#run([part])));
       }
     } catch (error) {
-      tokens.length = length;
+      this.#slots.truncate(step.handle, length);
       throw error;
     }
     return results === "all" ? joinResults(parts) : parts.at(-1)!;
@@ -198,7 +216,7 @@ class DecoderWorker implements DecoderService {
   /** One run of the graph. */
   async #run(steps: readonly HandleStep[]): Promise<StepResult[]> {
     const pass = this.#plan(steps);
-    const feeds = this.#inputs.feeds(pass, this.#slots.slots);
+    const feeds = this.#inputs.feeds(pass);
     const values = await this.#session.run(
       feeds as Record<DecoderInput, BoundValue>,
       wantedOutputs(pass),

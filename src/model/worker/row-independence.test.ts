@@ -78,7 +78,7 @@ async function inChunks(
   chunks: readonly number[],
   from = 0,
 ): Promise<Rows> {
-  const { handle } = await service.open({ prefix: [], sequenceLength: 400 });
+  const { handle } = await service.open({ prefix: [], promptLength: 0 });
   const rows: Rows = [];
   let turn = 0;
   for (let at = 0; at < ids.length; ) {
@@ -138,7 +138,7 @@ describe.each(formats)("%s: no row depends on the rows beside it", (format) => {
 /** Chains of drafts, of which the first tokens are right; and a prefix found in the cache. */
 async function drafts({ service, vocabulary }: Subject, ids: number[], late: Rows): Promise<void> {
   const prefix = ids.slice(0, 271);
-  const { handle, reused } = await service.open({ prefix, sequenceLength: 400 });
+  const { handle, reused } = await service.open({ prefix, promptLength: 0 });
   expect(reused).toBe(270);
   const random = createRandom(8, "drafts");
   const rows: Rows = [];
@@ -163,13 +163,13 @@ async function company({ service, vocabulary }: Subject, ids: number[], late: Ro
   const random = createRandom(9, "company");
   const others: number[] = [];
   const join = async (length: number): Promise<number> => {
-    const { handle } = await service.open({ prefix: [], sequenceLength: 500 });
+    const { handle } = await service.open({ prefix: [], promptLength: 0 });
     const own = Array.from({ length }, () => random.integer(vocabulary));
     await service.forward([{ handle, ids: own, results: "none" }]);
     return handle;
   };
   others.push(await join(3), await join(100));
-  const { handle } = await service.open({ prefix: ids.slice(0, 271), sequenceLength: 400 });
+  const { handle } = await service.open({ prefix: ids.slice(0, 271), promptLength: 0 });
   const [{ length: cached }] = [ids.slice(0, 270)];
   await service.truncate(handle, 0);
   await service.forward([{ handle, ids: ids.slice(0, cached), results: "none" }]);

@@ -5,6 +5,7 @@
  * the rows of released sequences for prefix reuse.
  */
 import { JetonError } from "../../core/index.ts";
+import type { RotationTables } from "../layers/rotation-tables.ts";
 import { type HandleStep, knownIds, type Pass } from "./decoder-pass.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 
@@ -12,8 +13,13 @@ import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 export interface Slot {
   /** Tokens in the cache, in order. */
   tokens: number[];
+  /** Key of each token's rotation; see `RotationTables`. */
+  rotations: number[];
+  /** Rows made from embeddings, by position, where they may have to be computed anew. */
+  given: Map<number, Float32Array>;
   handle: number | undefined;
-  sequenceLength: number;
+  /** Tokens of the prompt: all of it is rotated as one forward pass over it would be. */
+  promptLength: number;
   /** Rows of the last step that wait for `accept`. */
   pending: PendingRows | undefined;
   lastUse: number;
@@ -21,19 +27,36 @@ export interface Slot {
 
 interface PendingRows {
   readonly ids: readonly number[];
+  readonly embeddings: Float32Array | undefined;
   readonly time: number;
   /** New keys and values per arena, from this sequence's rows on. */
   readonly rows: readonly CacheArray[];
 }
 
+/** How a sequence begins. */
+export interface SequenceStart {
+  /** Ids whose cached rows may be reused. */
+  readonly prefix: readonly number[];
+  /** Tokens of the prompt. */
+  readonly promptLength: number;
+}
+
 /** Released slots are kept for their prefixes until this many slots exist. */
 const keptSlots = 4;
+
+export interface SlotTableOptions {
+  /** Most open sequences. */
+  readonly limit: number;
+  readonly rotations: RotationTables;
+  /** See `restartLength` of the rotation tables. */
+  readonly restartLength: number | undefined;
+}
 
 export class SlotTable {
   readonly #cache: KeyValueCache;
   readonly #limit: number;
-  /** Whether keys of a sequence of one length are right for one of another. */
-  readonly #sameRotation: (a: number, b: number) => boolean;
+  readonly #rotations: RotationTables;
+  readonly #restartLength: number | undefined;
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
   /** Slots of open sequences. */
@@ -41,13 +64,11 @@ export class SlotTable {
   #nextHandle = 1;
   #clock = 0;
 
-  constructor(
-    cache: KeyValueCache,
-    options: { limit: number; sameRotation: (a: number, b: number) => boolean },
-  ) {
+  constructor(cache: KeyValueCache, options: SlotTableOptions) {
     this.#cache = cache;
     this.#limit = options.limit;
-    this.#sameRotation = options.sameRotation;
+    this.#rotations = options.rotations;
+    this.#restartLength = options.restartLength;
   }
 
   get slots(): readonly Slot[] {
@@ -76,30 +97,27 @@ export class SlotTable {
    *
    * @throws JetonError `model-slots-full`
    */
-  open(options: { prefix: readonly number[]; sequenceLength: number }): {
-    handle: number;
-    reused: number;
-  } {
+  open(options: SequenceStart): { handle: number; reused: number } {
     if (this.#active >= this.#limit) {
       throw new JetonError(`all ${this.#limit} slots are taken`, {
         code: "model-slots-full",
         details: { slots: this.#limit },
       });
     }
-    const { sequenceLength } = options;
     const { best, reused } = this.#findPrefix(options);
     const target = this.#active;
     const released = best >= this.#active;
     const victim = released ? best : this.#leastRecent();
-    if (victim === undefined) this.#addSlot(sequenceLength);
+    if (victim === undefined) this.#addSlot();
     else if (victim !== target) this.#exchange(victim, target);
     const slot = this.#slots[target]!;
     if (!released && reused > 0) {
       this.#cache.copy(best, target, reused);
       slot.tokens = this.#slots[best]!.tokens.slice(0, reused);
+      slot.rotations = this.#slots[best]!.rotations.slice(0, reused);
     }
-    slot.tokens.length = reused;
-    slot.sequenceLength = sequenceLength;
+    cut(slot, reused);
+    slot.promptLength = options.promptLength;
     slot.handle = this.#nextHandle++;
     slot.lastUse = ++this.#clock;
     this.#byHandle.set(slot.handle, target);
@@ -108,19 +126,21 @@ export class SlotTable {
   }
 
   /** The slot with the longest usable prefix, -1 where none shares a token. */
-  #findPrefix(options: { prefix: readonly number[]; sequenceLength: number }): {
-    best: number;
-    reused: number;
-  } {
-    const { prefix, sequenceLength } = options;
+  #findPrefix({ prefix, promptLength }: SequenceStart): { best: number; reused: number } {
+    const rotation = this.#rotations.key(promptLength);
     // The last token of the prompt must run again: its logits are wanted.
     const usable = Math.max(0, prefix.length - 1);
     let best = -1;
     let reused = 0;
-    for (const [index, slot] of this.#slots.entries()) {
-      if (!this.#sameRotation(slot.sequenceLength, sequenceLength)) continue;
+    for (const [index, { tokens, rotations }] of this.#slots.entries()) {
       let common = 0;
-      while (common < usable && slot.tokens[common] === prefix[common]) common++;
+      while (
+        common < usable &&
+        tokens[common] === prefix[common] &&
+        rotations[common] === rotation
+      ) {
+        common++;
+      }
       // Among equals a released slot is better, because its rows need not be copied.
       if (common > reused || (common > 0 && common === reused && index >= this.#active)) {
         best = index;
@@ -154,7 +174,7 @@ export class SlotTable {
     for (const [arena, source] of pending.rows.entries()) {
       this.#cache.append(arena, { slot: index, length }, { source, time: pending.time }, chosen);
     }
-    for (const row of rows) slot.tokens.push(pending.ids[row]!);
+    this.#remember(slot, pending, rows);
     slot.pending = undefined;
   }
 
@@ -162,7 +182,7 @@ export class SlotTable {
   truncate(handle: number, length: number): void {
     const slot = this.slot(handle);
     slot.pending = undefined;
-    if (length < slot.tokens.length) slot.tokens.length = length;
+    cut(slot, length);
   }
 
   /** Closes a sequence; its rows stay for prefix reuse. Unknown handles are ignored. */
@@ -208,8 +228,10 @@ export class SlotTable {
         return data.subarray(start, start + size);
       });
       slot.lastUse = ++this.#clock;
+      const { embeddings } = step;
+      const pending: PendingRows = { ids: knownIds(step), embeddings, time, rows };
       if (step.commit === false) {
-        slot.pending = { ids: knownIds(step), time, rows };
+        slot.pending = pending;
         continue;
       }
       slot.pending = undefined;
@@ -217,15 +239,79 @@ export class SlotTable {
       for (const [arena, source] of rows.entries()) {
         this.#cache.append(arena, end, { source, time }, step.ids.length);
       }
-      for (const id of knownIds(step)) slot.tokens.push(id);
+      this.#remember(slot, pending, pending.ids.keys());
     }
   }
 
-  #addSlot(sequenceLength: number): void {
+  /** Length of the sequence for the rotation of a new row at `position`. */
+  rotationLength({ promptLength, tokens }: Slot, position: number): number {
+    // Where the cache restarts, the rows of one step are rotated alike.
+    const reached = this.#restartLength === undefined ? position + 1 : tokens.length + 1;
+    return Math.max(promptLength, reached);
+  }
+
+  /** New rows of a step until the cache restarts; infinity where it does not. */
+  rowsUntilRestart(handle: number): number {
+    const { promptLength, tokens } = this.slot(handle);
+    const at = this.#restartLength;
+    return at === undefined || promptLength > at ? Number.POSITIVE_INFINITY : at - tokens.length;
+  }
+
+  /**
+   * Empties a sequence that must be computed anew.
+   *
+   * @returns its tokens, in runs that were read as ids or as embeddings
+   */
+  restart(handle: number): { ids: number[]; embeddings?: Float32Array }[] {
+    const slot = this.slot(handle);
+    const { tokens, given } = slot;
+    const runs: { ids: number[]; embeddings?: Float32Array }[] = [];
+    for (const [position, id] of tokens.entries()) {
+      const row = given.get(position);
+      const last = runs.at(-1);
+      if (last && (row !== undefined) === (last.embeddings !== undefined)) last.ids.push(id);
+      else runs.push({ ids: [id], ...(row && { embeddings: row }) });
+    }
+    let start = 0;
+    for (const run of runs) {
+      if (run.embeddings) {
+        const width = run.embeddings.length;
+        run.embeddings = new Float32Array(run.ids.length * width);
+        for (const at of run.ids.keys()) run.embeddings.set(given.get(start + at)!, at * width);
+      }
+      start += run.ids.length;
+    }
+    slot.promptLength = tokens.length + 1;
+    cut(slot, 0);
+    slot.pending = undefined;
+    return runs;
+  }
+
+  /** Notes rows that were appended to the cache. */
+  #remember(slot: Slot, { ids, embeddings }: PendingRows, rows: Iterable<number>): void {
+    const width = embeddings ? embeddings.length / ids.length : 0;
+    const length = slot.tokens.length;
+    const reached = this.rotationLength(slot, length);
+    for (const row of rows) {
+      const position = slot.tokens.length;
+      // The rows of a step that restarts nothing share the length at which it began.
+      const reachedHere =
+        this.#restartLength === undefined ? Math.max(reached, position + 1) : reached;
+      slot.tokens.push(ids[row]!);
+      slot.rotations.push(this.#rotations.key(reachedHere));
+      if (embeddings && this.#restartLength !== undefined) {
+        slot.given.set(position, embeddings.slice(row * width, (row + 1) * width));
+      }
+    }
+  }
+
+  #addSlot(): void {
     this.#slots.push({
       tokens: [],
+      rotations: [],
+      given: new Map(),
       handle: undefined,
-      sequenceLength,
+      promptLength: 0,
       pending: undefined,
       lastUse: 0,
     });
@@ -251,4 +337,12 @@ export class SlotTable {
     if (slotA.handle !== undefined) this.#byHandle.set(slotA.handle, b);
     if (slotB.handle !== undefined) this.#byHandle.set(slotB.handle, a);
   }
+}
+
+/** Forgets the tokens of a slot from `length` on. */
+function cut(slot: Slot, length: number): void {
+  if (length >= slot.tokens.length) return;
+  slot.tokens.length = length;
+  slot.rotations.length = length;
+  for (const position of slot.given.keys()) if (position >= length) slot.given.delete(position);
 }

@@ -11,12 +11,12 @@ import {
   switchOf,
 } from "../decoder/step-outputs.ts";
 import { sumBlock } from "../layers/attention.ts";
-import type { RopeTables } from "../layers/rope.ts";
+import type { RotationTables } from "../layers/rotation-tables.ts";
 import { type Pass, wantedRows } from "./decoder-pass.ts";
 import type { EmbeddingFile } from "./embedding-file.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 import type { RowRules } from "./row-independence.ts";
-import type { Slot } from "./slot-table.ts";
+import type { SlotTable } from "./slot-table.ts";
 
 /** Bound inputs of one pass, or some of them. */
 export type StepFeeds = Partial<Record<DecoderInput, BoundValue>>;
@@ -29,7 +29,8 @@ interface Rows {
   readonly parents: Int32Array;
   /** Tokens in the cache of each slot. */
   readonly lengths: Int32Array;
-  readonly sequenceLengths: readonly number[];
+  /** Length of the sequence for the rotation of each row. */
+  readonly rotationLengths: Int32Array;
 }
 
 /** What the inputs are made from. */
@@ -37,7 +38,8 @@ export interface StepInputsParts {
   readonly config: DecoderConfig;
   readonly session: Session;
   readonly cache: KeyValueCache;
-  readonly ropes: RopeTables;
+  readonly rotations: RotationTables;
+  readonly slots: SlotTable;
   /** The embedding table where it lies in a file; one in memory is a part of the graph. */
   readonly embeddings: EmbeddingFile | undefined;
   readonly rules: RowRules;
@@ -55,9 +57,9 @@ export class StepInputs {
     this.#windows = decoderWindows(parts.config);
   }
 
-  /** All inputs of a pass over these slots. */
-  feeds(pass: Pass, slots: readonly Slot[]): StepFeeds {
-    const { session } = this.#parts;
+  /** All inputs of a pass. */
+  feeds(pass: Pass): StepFeeds {
+    const { session, slots } = this.#parts;
     const rows = placeRows(pass, slots);
     return {
       ids: session.bind("int32", rows.ids, [pass.batch, pass.time]),
@@ -71,17 +73,15 @@ export class StepInputs {
   }
 
   #rotations({ batch, time }: Pass, rows: Rows): StepFeeds {
-    const { config, session, ropes } = this.#parts;
+    const { config, session, rotations } = this.#parts;
     const feeds: StepFeeds = {};
     for (const [index, { rotaryDim }] of config.ropes.entries()) {
       const half = rotaryDim / 2;
       const cos = new Float32Array(batch * time * half);
       const sin = new Float32Array(batch * time * half);
-      for (let place = 0; place < batch; place++) {
-        const table = ropes.table(index, rows.sequenceLengths[place]!);
-        for (let row = place * time; row < (place + 1) * time; row++) {
-          table.write(rows.positions[row]!, row, cos, sin);
-        }
+      for (let row = 0; row < batch * time; row++) {
+        const at = { position: rows.positions[row]!, length: rows.rotationLengths[row]! };
+        rotations.write(index, at, { row, cos, sin });
       }
       feeds[`rope.${index}.cos`] = session.bind("float32", cos, [batch * time, half]);
       feeds[`rope.${index}.sin`] = session.bind("float32", sin, [batch * time, half]);
@@ -202,17 +202,17 @@ export class StepInputs {
  *
  * @throws JetonError `model-draft-order`
  */
-function placeRows({ steps, indices, first, batch, time }: Pass, slots: readonly Slot[]): Rows {
+function placeRows({ steps, indices, first, batch, time }: Pass, table: SlotTable): Rows {
   const ids = new Int32Array(batch * time);
   const positions = new Int32Array(batch * time);
   const parents = new Int32Array(batch * time).fill(-2);
   const lengths = new Int32Array(batch);
-  const sequenceLengths = new Array<number>(batch).fill(0);
+  const rotationLengths = new Int32Array(batch * time);
   for (const [order, step] of steps.entries()) {
     const place = indices[order]! - first;
-    const { tokens, sequenceLength } = slots[indices[order]!]!;
-    lengths[place] = tokens.length;
-    sequenceLengths[place] = sequenceLength;
+    const slot = table.slots[indices[order]!]!;
+    const { length } = slot.tokens;
+    lengths[place] = length;
     // Ids beside embeddings are not read and need not be in the table.
     if (!step.embeddings) ids.set(step.ids, place * time);
     for (let row = 0; row < step.ids.length; row++) {
@@ -223,12 +223,13 @@ function placeRows({ steps, indices, first, batch, time }: Pass, slots: readonly
           details: { row, parent },
         });
       }
-      parents[place * time + row] = parent;
-      positions[place * time + row] =
-        parent < 0 ? tokens.length : positions[place * time + parent]! + 1;
+      const at = place * time + row;
+      parents[at] = parent;
+      positions[at] = parent < 0 ? length : positions[place * time + parent]! + 1;
+      rotationLengths[at] = table.rotationLength(slot, positions[at]!);
     }
   }
-  return { ids, positions, parents, lengths, sequenceLengths };
+  return { ids, positions, parents, lengths, rotationLengths };
 }
 
 /** Lets the new rows of one slot, from flat row `start` on, see themselves and their ancestors. */
