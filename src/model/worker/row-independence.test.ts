@@ -4,7 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
-import { type Device, type ParameterBinding, type Remote, startInline } from "../../tensor/index.ts";
+import {
+  type Device,
+  type ParameterBinding,
+  type Remote,
+  startInline,
+} from "../../tensor/index.ts";
 import { createRandomCheckpoint, type TinyDimensions } from "../../testing/random-checkpoint.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
