@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import { type ModelConfig, readConfig, readGenerationConfig, readJsonObject } from "./config.ts";
 import { fileError } from "./files/file-error.ts";
+import { checkNotQuantized, foreignFormatError } from "./foreign-formats.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors/safetensors.ts";
 import type { TensorEntry } from "./safetensors/safetensors-header.ts";
@@ -44,13 +45,16 @@ export interface Checkpoint extends TensorReader {
  * await checkpoint.close();
  *
  * @throws JetonError `checkpoint-not-found`, `checkpoint-weights-missing`,
+ * `checkpoint-format-unsupported` (GGUF, ONNX, pickle), `checkpoint-quantized` (GPTQ, AWQ, FP8, …),
  * `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, `checkpoint-shard-missing`,
  * `checkpoint-tensor-missing`, `checkpoint-tensor-ambiguous`, and the codes of `openSafetensors` and
  * `readConfig`.
  */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
   const root = await resolveFolder(folder);
+  await checkFormat(root);
   const config = await readConfig(root);
+  checkNotQuantized(root, config);
   const generationConfig = await readGenerationConfig(root);
   const weights = await openWeights(root);
   return { folder: root, config, ...(generationConfig && { generationConfig }), ...weights };
@@ -71,6 +75,14 @@ async function resolveFolder(folder: string): Promise<string> {
   });
 }
 
+/** Throws `checkpoint-format-unsupported` if the only weights are in a format that is not read. */
+async function checkFormat(root: string): Promise<void> {
+  const names = (await readdir(root)).sort();
+  if (names.includes(singleWeightsName) || names.includes(weightsIndexName)) return;
+  const error = foreignFormatError(root, names);
+  if (error !== undefined) throw error;
+}
+
 async function openWeights(root: string): Promise<Weights> {
   const names = new Set(await readdir(root));
   if (names.has(singleWeightsName)) {
@@ -78,16 +90,10 @@ async function openWeights(root: string): Promise<Weights> {
     return combine([file], file.tensors);
   }
   if (names.has(weightsIndexName)) return openShards(root, names);
-  throw new JetonError(
-    `${root} holds neither ${singleWeightsName} nor ${weightsIndexName}` +
-      ([...names].some((name) => name.endsWith(".bin"))
-        ? "; weights in PyTorch's .bin format are not read"
-        : ""),
-    {
-      code: "checkpoint-weights-missing",
-      details: { folder: root, found: [...names].sort().slice(0, 50) },
-    },
-  );
+  throw new JetonError(`${root} holds neither ${singleWeightsName} nor ${weightsIndexName}`, {
+    code: "checkpoint-weights-missing",
+    details: { folder: root, found: [...names].sort().slice(0, 50) },
+  });
 }
 
 /** Opens every shard that the index names and lists the tensors, each from the shard it should be in. */

@@ -1,6 +1,6 @@
 /**
- * What a command is: a declaration of its options and arguments, from which the command line is read and
- * the help is written, and a function that does the work.
+ * Types that declare a command: its options and arguments, from which the parser and the help text are
+ * derived, and the function that runs it.
  */
 import { JetonError } from "../core/error.ts";
 import type { CommandContext } from "./context.ts";
@@ -20,7 +20,7 @@ export interface FlagOption extends OptionBase {
 /** An option with a text, possibly one of a few. */
 export interface TextOption extends OptionBase {
   readonly kind: "text";
-  /** What the value is called in the help, e.g. `"FILE"`. */
+  /** Placeholder of the value in the help, e.g. `"FILE"`. */
   readonly value: string;
   readonly choices?: readonly string[];
   readonly default?: string;
@@ -61,31 +61,31 @@ type Value<O extends Option> = O extends FlagOption
             : number)
         | (O extends { readonly default: string | number } ? never : undefined);
 
-/** What was given for each option; `json` belongs to every command. */
+/** The parsed value of each option; every command also has `json`. */
 export type Values<O extends Options> = { readonly [K in keyof O]: Value<O[K]> } & {
   readonly json: boolean;
 };
 
-/** An argument without a name. */
+/** A positional argument. */
 export interface Positional {
-  /** As the help shows it, e.g. `"prompt|-"`. */
+  /** As shown in the help, e.g. `"prompt|-"`. */
   readonly name: string;
   readonly required?: boolean;
-  /** Only for the last one: any number of them. */
+  /** Only for the last positional: it may occur any number of times. */
   readonly repeatable?: boolean;
 }
 
 export interface CommandDefinition<O extends Options> {
   readonly name: string;
-  /** A few words for the list of commands. */
+  /** A short phrase for the list of commands. */
   readonly summary: string;
-  /** What the command does, for its own help. */
+  /** The first paragraph of the command's own help. */
   readonly description: string;
   readonly positionals: readonly Positional[];
   readonly options: O;
-  /** Command lines that work, each with what it shows. */
+  /** Working command lines, each with a description of its output. */
   readonly examples: readonly { readonly line: string; readonly shows: string }[];
-  /** Returns the exit status; nothing means 0. */
+  /** Returns the exit status; `undefined` means 0. */
   run(
     context: CommandContext,
     values: Values<O>,
@@ -94,15 +94,15 @@ export interface CommandDefinition<O extends Options> {
   ): Promise<number | void>;
 }
 
-/** A command of any options, as the table of commands holds it. */
+/** A command whose option types are erased, as stored in the table of commands. */
 export type Command = CommandDefinition<Options>;
 
-/** Checks a command against its own options and forgets their types. */
+/** Type-checks a command against its own options, then erases their types. */
 export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
   return definition as unknown as Command;
 }
 
-/** A mistake on the command line: exit status 2. */
+/** An invalid command line: exit status 2. */
 export class UsageError extends JetonError {
   constructor(code: string, message: string, details: Record<string, unknown> = {}) {
     super(message, { code, details });
@@ -110,12 +110,12 @@ export class UsageError extends JetonError {
   }
 }
 
-/** `maxTokens` as it is written on the command line: `max-tokens`. */
+/** The command-line form of an option's key: `maxTokens` becomes `max-tokens`. */
 export function toOptionName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** An object without the keys whose value is undefined, as option objects want it. */
+/** A copy without the keys whose value is `undefined` (for `exactOptionalPropertyTypes`). */
 export function defined<T extends object>(
   values: T,
 ): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -1,11 +1,11 @@
-/** The table of commands. A command's file is loaded when it is asked for, so that starting stays quick. */
+/** The table of commands. Each command's module is imported on demand, which keeps start-up fast. */
 import type { Command } from "./command.ts";
 
-/** One command: what the list of commands shows, and where the rest is. */
+/** One command: its line in the list of commands and a loader of its definition. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Of a command of two words: an option of it alone, with which the first word is enough. */
+  /** For a command of two words: an option that only it has; with it the second word may be left out. */
   readonly knownBy?: string;
   load(): Promise<Command>;
 }
@@ -51,6 +51,31 @@ export const commands: readonly CommandEntry[] = [
     name: "transfer",
     summary: "move a model to another tokenizer",
     load: async () => (await import("./commands/transfer.ts")).command,
+  },
+  {
+    name: "models list",
+    summary: "list the models in the hub's cache",
+    load: async () => (await import("./commands/models.ts")).listCommand,
+  },
+  {
+    name: "models pull",
+    summary: "download models from the hub",
+    load: async () => (await import("./commands/models.ts")).pullCommand,
+  },
+  {
+    name: "models remove",
+    summary: "remove models from the hub's cache",
+    load: async () => (await import("./commands/models.ts")).removeCommand,
+  },
+  {
+    name: "data list",
+    summary: "list the public data files of tests and reproductions",
+    load: async () => (await import("./commands/data-list.ts")).command,
+  },
+  {
+    name: "data fetch",
+    summary: "download public data files, verified by checksum",
+    load: async () => (await import("./commands/data-fetch.ts")).command,
   },
   {
     name: "reproduce",

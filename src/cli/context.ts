@@ -1,35 +1,35 @@
 /**
- * What surrounds a command: its streams, the environment, and the signals that may end it. Tests make one
- * of their own; `createProcessContext` makes that of the process.
+ * The environment of a command: its streams, the environment variables and the signals that may end it.
+ * `createProcessContext` wraps the current process; tests provide their own.
  */
 import type { Readable, Writable } from "node:stream";
 import { createStyle, hasColors, type Style } from "./terminal/style.ts";
 
-/** Where a command writes. */
+/** An output stream of a command. */
 export interface Output {
   readonly isTerminal: boolean;
   /** Width of the terminal; 80 where there is none. */
   readonly columns: number;
   readonly style: Style;
-  /** Writes, and waits while the reader is slow. Never fails: a closed pipe aborts the command instead. */
+  /** Writes and waits for the stream to drain. Never rejects: a closed pipe aborts the command instead. */
   write(text: string): Promise<void>;
 }
 
-/** What surrounds a command. */
+/** Streams, environment and signals of a command. */
 export interface CommandContext {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Aborted by Ctrl-C, a request to terminate, or a reader of standard output that went away. */
+  /** Aborted by SIGINT, by SIGTERM, or when the reader of standard output closes the pipe. */
   readonly signal: AbortSignal;
   /**
-   * Until the returned function is called, a signal calls `handler` instead of aborting the command.
+   * Until the returned function is called, SIGINT and SIGTERM call `handler` instead of aborting.
    */
   handleInterrupts(handler: () => void): () => void;
 }
 
-/** Why a command was aborted, and the exit status that this means. */
+/** The reason of an abort, with the exit status that follows from it. */
 export class Interruption extends Error {
   readonly status: number;
 
@@ -40,7 +40,7 @@ export class Interruption extends Error {
   }
 }
 
-/** A stream as an `Output`; `onClosed` is called when its reader has gone away. */
+/** Wraps a stream as an `Output`; `onClosed` is called when the other end closes the pipe. */
 export function createOutput(
   stream: Writable & { readonly isTTY?: boolean; readonly columns?: number },
   environment: Readonly<Record<string, string | undefined>>,
@@ -61,7 +61,7 @@ export function createOutput(
     style: createStyle(hasColors(isTerminal, environment)),
     write(text) {
       if (isClosed || text === "") return Promise.resolve();
-      // The callback comes when the text has left, or with the error that "error" reports as well.
+      // The callback runs after the write, or with the error that the "error" listener also receives.
       return new Promise((resolve) => stream.write(text, () => resolve()));
     },
   };
@@ -69,7 +69,7 @@ export function createOutput(
 
 const exitStatusOfSignal = { SIGINT: 130, SIGTERM: 143 } as const;
 
-/** The surroundings of this process. The first signal aborts; the second ends the process at once. */
+/** The context of this process. The first signal aborts; the second ends the process at once. */
 export function createProcessContext(): CommandContext {
   const controller = new AbortController();
   const handlers: (() => void)[] = [];
@@ -80,7 +80,7 @@ export function createProcessContext(): CommandContext {
       if (!controller.signal.aborted) {
         return controller.abort(new Interruption("interrupted", status));
       }
-      // Not process.exit(): that runs destructors under a native computation, which then crashes.
+      // Not process.exit(): it would run native destructors while a computation is still running.
       process.removeAllListeners(name);
       process.kill(process.pid, name);
     });

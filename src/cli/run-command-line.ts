@@ -1,16 +1,17 @@
-/** From a command line to an exit status: finds the command, reads its options, reports what went wrong. */
+/** Runs a command line: finds the command, parses its options, reports errors, returns the exit status. */
 import { readFileSync } from "node:fs";
 import { JetonError } from "../core/error.ts";
 import { UsageError } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { type CommandContext, Interruption } from "./context.ts";
+import { formatJson } from "./json-output.ts";
 import { parseArguments } from "./options/arguments.ts";
 import { formatCommandHelp, formatHelp } from "./terminal/help.ts";
 import { suggest } from "./terminal/suggest.ts";
 
 /**
- * Runs `jeton` with these arguments and gives the exit status: 0 done, 1 failed, 2 bad usage, 130 or
- * 143 ended by a signal. Never throws.
+ * Runs `jeton` with these arguments and returns the exit status: 0 done, 1 failed, 2 bad usage, 130 or
+ * 143 ended by a signal. Never rejects.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -75,7 +76,7 @@ async function dispatch(args: readonly string[], context: CommandContext): Promi
   return (await run(context, values, positionals)) ?? 0;
 }
 
-/** The command that the first word names, or the first two: `train lm`. */
+/** The command named by the first word, or by the first two (`train lm`). */
 function findCommand(name: string, rest: readonly string[]): CommandEntry {
   const command = commands.find((candidate) => candidate.name === name);
   if (command !== undefined) return command;
@@ -98,7 +99,7 @@ function findCommand(name: string, rest: readonly string[]): CommandEntry {
   );
 }
 
-/** A command of two words by its second one. */
+/** Finds a command of two words by its second word. */
 function findKind(
   name: string,
   commands: readonly CommandEntry[],
@@ -123,13 +124,13 @@ function findKind(
   );
 }
 
-/** The exit status of an interruption, once the command has ended; undefined when there was none. */
+/** The exit status of an interrupted command; undefined if it was not interrupted. */
 function interruptionStatus({ signal }: CommandContext): number | undefined {
   if (!signal.aborted) return undefined;
   return signal.reason instanceof Interruption ? signal.reason.status : 1;
 }
 
-/** One line for people, or with `--json` one document for programs; the stack with `JETON_DEBUG`. */
+/** The error as one line of text, or as one JSON document with `--json`; with a stack if `JETON_DEBUG` is set. */
 function formatError(error: unknown, args: readonly string[], context: CommandContext): string {
   const { environment, stderr } = context;
   const message = error instanceof Error ? error.message : String(error);
@@ -145,22 +146,12 @@ function formatError(error: unknown, args: readonly string[], context: CommandCo
   return `${style.red("error:")} ${message}${code === undefined ? "" : style.dim(` (${code})`)}\n${stack}`;
 }
 
-/** JSON of whatever the details of an error hold. */
-function formatJson(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) => {
-    if (typeof part === "bigint") return part.toString();
-    if (part instanceof Map) return Object.fromEntries(part);
-    if (part instanceof Set) return [...part];
-    return part;
-  });
-}
-
 function describeStack(error: Error): string {
   const cause = error.cause instanceof Error ? `\ncaused by ${describeStack(error.cause)}` : "";
   return (error.stack ?? error.message) + cause;
 }
 
-/** The code of an operating system's or Node's own error, e.g. `ENOENT`. */
+/** The code of a system error or of Node itself, e.g. `ENOENT`. */
 function systemCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === "string" ? code : undefined;

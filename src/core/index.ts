@@ -1,4 +1,4 @@
-/** Ground floor: errors, seeded random numbers, progress, tables. */
+/** What every module uses: errors, seeded random numbers, progress, tables, "did you mean". */
 export { JetonError, type JetonErrorOptions } from "./error.ts";
 export {
   createProgressLine,
@@ -14,6 +14,7 @@ export {
   type ProgressState,
 } from "./progress.ts";
 export { createRandom, type Random } from "./random.ts";
+export { editDistance, suggest } from "./suggest.ts";
 export {
   displayWidth,
   type FormatTableOptions,

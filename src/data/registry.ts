@@ -1,11 +1,12 @@
 /**
- * The data that tests, reproductions and benchmarks read: what each file is called, where it comes
- * from, under which licence, and its checksum. The files themselves are no part of the project; they
- * lie in a folder that the environment variable `JETON_DATA` names.
+ * The registry of the data that tests, reproductions and benchmarks read: name, public address, licence
+ * and checksum of each file. The files themselves are not part of the project; they are in the folder
+ * named by the environment variable `JETON_DATA`.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileError } from "../checkpoint/files/file-error.ts";
 import type { Environment } from "../checkpoint/hub/hub-settings.ts";
@@ -16,16 +17,16 @@ import { dataTable } from "./table.ts";
 export interface DataFile {
   /** Path inside the data folder, e.g. `"text/wikitext-2/test.txt"`. */
   readonly name: string;
-  /** Public address of the file itself, or of what it was made from. */
+  /** Public address of the file itself, or of the source of a derived file. */
   readonly address: string;
   readonly sha256: string;
   readonly licence: string;
-  /** What was made of the source; absent when the file is the source's own, byte for byte. */
+  /** How the file was derived from the source; absent if it is the source's file, byte for byte. */
   readonly derived?: string;
 }
 
 export interface LocateDataOptions {
-  /** The data folder. Default: what `JETON_DATA` names. */
+  /** The data folder. Default: `JETON_DATA`, otherwise the folder that `jeton data fetch` fills. */
   folder?: string;
   /** Default `process.env`. */
   environment?: Environment;
@@ -59,40 +60,62 @@ function parseTable(text: string): DataFile[] {
   return files;
 }
 
-/** The data folder, or undefined when `JETON_DATA` is not set: tests are skipped then, and say so. */
+/** The data folder; undefined if `JETON_DATA` is not set. */
 export function dataFolder(environment: Environment = process.env): string | undefined {
   const folder = environment["JETON_DATA"];
   return folder ? resolve(folder) : undefined;
 }
 
+/** The folder that `fetchData` fills: `JETON_DATA`, otherwise `data` in the cache folder of jeton. */
+export function targetFolder(environment: Environment = process.env): string {
+  const cache = environment["JETON_CACHE"] || join(homedir(), ".cache", "jeton");
+  return dataFolder(environment) ?? join(cache, "data");
+}
+
 /**
- * Gives the path of a file of the registry, or of a folder that holds several (`"text/gibbon"`), after
- * checking that every file is there and has its checksum.
+ * The files of the registry with these names, or below folders with these names; all without names.
+ *
+ * @throws JetonError `data-unknown`
+ */
+export function findDataFiles(names: readonly string[]): DataFile[] {
+  const files = [...dataFiles().values()];
+  if (names.length === 0) return files;
+  const wanted = new Set<DataFile>();
+  for (const name of names) {
+    const found = files.filter((file) => file.name === name || file.name.startsWith(`${name}/`));
+    if (found.length === 0) throw unknownData(name);
+    for (const file of found) wanted.add(file);
+  }
+  return files.filter((file) => wanted.has(file));
+}
+
+function unknownData(name: string): JetonError {
+  return new JetonError(`${JSON.stringify(name)} is not in the data registry`, {
+    code: "data-unknown",
+    details: { found: name, expected: "a file or folder of the registry" },
+  });
+}
+
+/**
+ * Returns the path of a file of the registry, or of a folder of such files (`"text/gibbon"`), after
+ * checking that each file exists and has its checksum.
  *
  * @example
  * const path = await locateData("text/tinyshakespeare.txt");
  *
- * @throws JetonError `data-unknown` (not in the registry), `data-missing` (with `details.files`: which
- * files, and where each comes from), `data-checksum-mismatch`.
+ * @throws JetonError `data-unknown` (not in the registry), `data-missing` (`details.files` lists the
+ * files with their addresses), `data-checksum-mismatch`
  */
 export async function locateData(name: string, options: LocateDataOptions = {}): Promise<string> {
-  const wanted = [...dataFiles().values()].filter(
-    (file) => file.name === name || file.name.startsWith(`${name}/`),
-  );
-  if (wanted.length === 0) {
-    throw new JetonError(`${JSON.stringify(name)} is not in the data registry`, {
-      code: "data-unknown",
-      details: { found: name, expected: "a file or folder of the registry" },
-    });
-  }
-  const folder = options.folder ?? dataFolder(options.environment);
+  const wanted = findDataFiles([name]);
+  const folder = options.folder ?? targetFolder(options.environment);
   const missing: DataFile[] = [];
   for (const file of wanted) {
-    if (!folder || !(await isThere(join(folder, file.name)))) missing.push(file);
+    if (!(await isThere(join(folder, file.name)))) missing.push(file);
   }
   if (missing.length > 0) throw missingData(missing, folder);
-  for (const file of wanted) await checkSum(join(folder!, file.name), file);
-  return join(folder!, name);
+  for (const file of wanted) await checkSum(join(folder, file.name), file);
+  return join(folder, name);
 }
 
 function isThere(path: string): Promise<boolean> {
@@ -102,18 +125,21 @@ function isThere(path: string): Promise<boolean> {
   );
 }
 
-function missingData(missing: readonly DataFile[], folder: string | undefined): JetonError {
+function missingData(missing: readonly DataFile[], folder: string): JetonError {
   const { name, address, licence, derived } = missing[0]!;
   const others = missing.length > 1 ? ` (and ${missing.length - 1} more)` : "";
-  const where = folder ? `is not in ${folder}` : "is needed, and JETON_DATA names no data folder";
+  const remedy =
+    derived === undefined
+      ? `jeton data fetch ${name} downloads it, or JETON_DATA names a folder that has it`
+      : "JETON_DATA may name a folder that has it";
   return new JetonError(
-    `the data file ${name}${others} ${where}; it comes from ${address}` +
+    `the data file ${name}${others} is not in ${folder}; ${remedy}. It comes from ${address}` +
       `${derived ? ` (${derived})` : ""}, licence: ${licence}`,
     { code: "data-missing", details: { files: missing, folder } },
   );
 }
 
-/** Files whose checksum this process has found right: path, size and time of change. */
+/** Files whose checksum this process has verified, keyed by path, size and modification time. */
 const checked = new Set<string>();
 
 async function checkSum(path: string, file: DataFile): Promise<void> {

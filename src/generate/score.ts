@@ -2,19 +2,21 @@
  * How probable a model finds a text: log-probabilities, perplexity, bits per byte.
  */
 import { JetonError } from "../core/index.ts";
-import type { LoadedModel } from "../model/index.ts";
-import { promptIds } from "./sampling/options.ts";
+import type { LoadedModel, StepResult } from "../model/index.ts";
+import { promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
 export interface ScoreOptions {
   /**
    * Comes before the text and is not scored. Two texts are read as one; a token that reaches from the
-   * one into the other is scored. Default: the beginning-of-sequence token, if any.
+   * one into the other is scored. Default: the BOS token, if any.
    */
   prefix?: Prompt;
   /** Tokens of one forward pass. Default 256. */
   chunk?: number;
+  /** Also report this many of the most probable tokens at every scored place, at most 20. Default 0. */
+  topLogProbabilities?: number;
   onProgress?: (done: number, total: number) => void;
   signal?: AbortSignal;
 }
@@ -30,7 +32,13 @@ export async function score(
   text: Prompt,
   options: ScoreOptions = {},
 ): Promise<ScoreResult> {
-  const { signal, chunk = 256 } = options;
+  const { signal, chunk = 256, topLogProbabilities: alternatives = 0 } = options;
+  if (!Number.isSafeInteger(alternatives) || alternatives < 0 || alternatives > 20) {
+    throw new JetonError(
+      `topLogProbabilities is ${String(alternatives)}, expected an integer from 0 to 20`,
+      { code: "generate-option-invalid", details: { name: "topLogProbabilities" } },
+    );
+  }
   const { ids, firstScored, content } = layOut(model, text, options.prefix);
   const total = ids.length - firstScored;
   if (total < 1) {
@@ -39,14 +47,14 @@ export async function score(
       details: { tokens: ids.length },
     });
   }
-  const scores = new Float64Array(ids.length);
+  const scores: PlaceScore[] = new Array(ids.length);
   const context = model.contextLength;
   const overlap = Math.floor(context / 2);
   let scored = firstScored;
   let start = 0;
   while (scored < ids.length) {
     const end = Math.min(ids.length, start + context);
-    await scoreWindow(model, ids, { start, end, scored, chunk, signal }, scores);
+    await scoreWindow(model, ids, { start, end, scored, chunk, alternatives, signal }, scores);
     scored = end;
     options.onProgress?.(scored - firstScored, total);
     start = end - overlap;
@@ -55,10 +63,10 @@ export async function score(
   const tokens: ScoredToken[] = [];
   let sum = 0;
   for (let index = firstScored; index < ids.length; index++) {
-    const logProbability = scores[index]!;
-    sum += logProbability;
+    const place = scores[index]!;
+    sum += place.logProbability;
     const id = ids[index]!;
-    tokens.push({ id, text: model.tokenizer.idToToken(id) ?? "", logProbability });
+    tokens.push({ id, text: model.tokenizer.idToToken(id) ?? "", ...place });
   }
   const bytes = new TextEncoder().encode(content).length;
   return {
@@ -112,20 +120,24 @@ function beginning(model: LoadedModel): number[] {
   return model.bosTokenId === undefined ? [] : [model.bosTokenId];
 }
 
+type PlaceScore = Pick<ScoredToken, "logProbability" | "topLogProbabilities">;
+
 interface Window {
   readonly start: number;
   readonly end: number;
   /** First token whose score is not known yet. */
   readonly scored: number;
   readonly chunk: number;
+  /** Most probable tokens to report. */
+  readonly alternatives: number;
   readonly signal: AbortSignal | undefined;
 }
 
 async function scoreWindow(
   model: LoadedModel,
   ids: readonly number[],
-  { start, end, scored, chunk, signal }: Window,
-  scores: Float64Array,
+  { start, end, scored, chunk, alternatives, signal }: Window,
+  scores: PlaceScore[],
 ): Promise<void> {
   const sequence = await model.openSequence({
     expectedLength: end - start,
@@ -141,17 +153,36 @@ async function scoreWindow(
           ids: ids.slice(from, to),
           results: wanted ? "all" : "none",
           ...(wanted && { targets: ids.slice(from + 1, to + 1) }),
+          ...(wanted && alternatives > 0 && { topK: alternatives }),
         },
         signal ? { signal } : {},
       );
       if (!wanted) continue;
       for (let index = from + 1; index <= to; index++) {
         if (index < scored) continue;
-        scores[index] = result.targetLogProbabilities![index - from - 1]!;
-        checkFinite(scores[index]!);
+        const place = readPlace(result, index - from - 1, ids[index]!, alternatives);
+        checkFinite(place.logProbability);
+        scores[index] = place;
       }
     }
   } finally {
     await sequence.release();
   }
+}
+
+/** The score of one row's target, and the most probable tokens of that row. */
+function readPlace(result: StepResult, row: number, id: number, alternatives: number): PlaceScore {
+  const logProbability = result.targetLogProbabilities![row]!;
+  if (alternatives === 0) return { logProbability };
+  const kept = result.topIds.length / result.logSumExp.length;
+  const topLogProbabilities = Array.from({ length: kept }, (_, rank) => {
+    const at = row * kept + rank;
+    return {
+      id: result.topIds[at]!,
+      logProbability: result.topLogits[at]! - result.logSumExp[row]!,
+    };
+  });
+  // One token has one number, to the last bit, wherever it is reported.
+  const own = topLogProbabilities.find((top) => top.id === id);
+  return { logProbability: own?.logProbability ?? logProbability, topLogProbabilities };
 }

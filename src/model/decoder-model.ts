@@ -9,6 +9,7 @@ import { JetonError } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import { type DecoderConfig, tokenIds } from "./decoder/config.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import type {
   LoadedModel,
@@ -77,7 +78,8 @@ export interface DecoderModelParts
     LoadedModel,
     "name" | "folder" | "checkpoint" | "tokenizer" | "config" | "format" | "threads" | "slots"
   > {
-  readonly batchInvariant?: boolean | undefined;
+  /** Default true. */
+  readonly exact?: boolean | undefined;
   /** Longest sequence. Default and upper bound: the model's own context length. */
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
@@ -110,7 +112,7 @@ export async function startDecoderModel(
     threads,
     slots,
     ...(device && { device }),
-    ...(parts.batchInvariant && { batchInvariant: true }),
+    ...(parts.exact === false && { exact: false }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   return new DecoderModel({ ...parts, service });
@@ -125,7 +127,7 @@ export class DecoderModel implements LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
-  readonly batchInvariant: boolean;
+  readonly exact: boolean;
   readonly contextLength: number;
   readonly eosTokenIds: readonly number[];
   readonly bosTokenId: number | undefined;
@@ -137,6 +139,7 @@ export class DecoderModel implements LoadedModel {
   readonly #queue: (() => void)[] = [];
   #open = 0;
   #closing: Promise<void> | undefined;
+  readonly #closeListeners: (() => void | Promise<void>)[] = [];
 
   constructor(parts: DecoderModelParts) {
     const { config, tokenizer, contextLength } = parts;
@@ -147,7 +150,7 @@ export class DecoderModel implements LoadedModel {
     this.config = config;
     this.format = parts.format;
     this.threads = parts.threads;
-    this.batchInvariant = parts.batchInvariant ?? false;
+    this.exact = parts.exact ?? true;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
     this.eosTokenIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.eosTokenId);
     this.bosTokenId = config.bosTokenId ?? tokenizer.bosTokenId;
@@ -185,8 +188,18 @@ export class DecoderModel implements LoadedModel {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#scheduler.close().then(() => this.#service.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#closeListeners.map(async (run) => run()));
+    await this.#scheduler.close();
+    await this.#service.close();
+  }
+
+  onClose(run: () => void | Promise<void>): void {
+    this.#closeListeners.push(run);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -196,8 +209,7 @@ export class DecoderModel implements LoadedModel {
   #sequence(handle: number, reused: number): OpenSequence {
     const service = this.#service;
     const scheduler = this.#scheduler;
-    const { contextLength } = this;
-    const { hiddenSize } = this.config;
+    const { config, contextLength } = this;
     const giveSlot = () => this.#giveSlot();
     let length = reused;
     let released = false;
@@ -220,13 +232,18 @@ export class DecoderModel implements LoadedModel {
             },
           );
         }
-        const expected = step.ids.length * hiddenSize;
+        checkRequest(step, config);
+        const expected = step.ids.length * config.hiddenSize;
         if (step.embeddings && step.embeddings.length !== expected) {
           throw new JetonError(
-            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${hiddenSize}`,
+            `embeddings hold ${step.embeddings.length} numbers, expected ${expected}: ${step.ids.length} rows of ${config.hiddenSize}`,
             {
               code: "model-embeddings-size",
-              details: { found: step.embeddings.length, rows: step.ids.length, hiddenSize },
+              details: {
+                found: step.embeddings.length,
+                rows: step.ids.length,
+                hiddenSize: config.hiddenSize,
+              },
             },
           );
         }

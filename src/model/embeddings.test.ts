@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
 import { readReferenceCheckpoint } from "../testing/reference-checkpoint.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
-import { decoderNames } from "./decoder/decoder.ts";
+import { decoderNames } from "./decoder/decoder-names.ts";
 import { loadModel } from "./load-model.ts";
 import type { LoadedModel } from "./types.ts";
 

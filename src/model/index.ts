@@ -13,15 +13,15 @@ export {
 } from "./decoder/config.ts";
 export {
   type DecoderGraphOptions,
+  type DecoderInput,
+  type DecoderOutput,
   decoderGraph,
   decoderHead,
-  decoderLayer,
-  decoderNames,
   embed,
-  type LayerInputs,
-  type LayerOutput,
-  matrixGroups,
+  type MaskName,
 } from "./decoder/decoder.ts";
+export { decoderLayer, type LayerContext, type LayerOutput } from "./decoder/decoder-layer.ts";
+export { decoderNames, matrixGroups } from "./decoder/decoder-names.ts";
 export {
   attendFullSequence,
   type DecodeFullSequenceOptions,
@@ -49,6 +49,7 @@ export type {
   OpenSequence,
   SampleRequest,
   SequenceStep,
+  StepRequest,
   StepResult,
   WeightFormat,
 } from "./types.ts";

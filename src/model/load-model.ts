@@ -14,7 +14,7 @@ import { warn } from "../core/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
-import { matrixGroups } from "./decoder/decoder.ts";
+import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -74,7 +74,7 @@ export async function loadModel(
         format,
         threads: options.threads ?? Math.min(8, availableParallelism()),
         slots: options.slots ?? 16,
-        batchInvariant: options.batchInvariant,
+        exact: options.exact,
         contextLength: options.contextLength,
         weightBytes: packedBytes,
         bindings,

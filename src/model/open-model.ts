@@ -17,7 +17,7 @@ import { type Device, type ParameterBinding, startInline } from "../tensor/index
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
-import { matrixGroups } from "./decoder/decoder.ts";
+import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -50,7 +50,10 @@ export interface WeightsFile {
 }
 
 export interface OpenModelOptions
-  extends Pick<LoadModelOptions, "format" | "slots" | "contextLength" | "onProgress" | "signal"> {
+  extends Pick<
+    LoadModelOptions,
+    "format" | "slots" | "contextLength" | "exact" | "onProgress" | "signal"
+  > {
   /** What the model is called. Default `"model"`. */
   name?: string;
   /** Where the files came from: what `LoadedModel.folder` says. Default: empty. */
@@ -118,6 +121,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       format,
       threads,
       slots,
+      exact: options.exact,
       contextLength: options.contextLength,
       weightBytes,
       bindings,

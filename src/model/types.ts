@@ -1,10 +1,11 @@
-/**
- * A loaded model as the rooms above see it.
- */
+/** A loaded model as the modules above see it. */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import type { WarningHandler } from "../core/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
+import type { StepRequest, StepResult } from "./decoder/step-outputs.ts";
+
+export type { SampleRequest, StepRequest, StepResult } from "./decoder/step-outputs.ts";
 
 /** How weights are held in memory. */
 export type WeightFormat = "f32" | "int8" | "int8-channel" | "int4";
@@ -19,11 +20,13 @@ export interface LoadModelOptions {
   /** Longest sequence. Default and upper bound: the model's own context length. */
   contextLength?: number;
   /**
-   * True: what a row says does not depend, to the last bit, on the rows beside it in its forward. So
-   * text decoded with drafts is identical to plain decoding in every format; trees become chains, and
-   * every forward takes as long as one over 4 rows at least. Default false.
+   * True (default): the result of a row does not depend, to the last bit, on the rows beside it in its
+   * forward pass. So the same seed gives the same text whatever drafts it, in whatever company and chunks,
+   * in every format; draft trees are cut to their best path. False: whole trees are verified and passes
+   * have any size, which is sometimes faster; the last bits of a row, and with them the text, may depend
+   * on both.
    */
-  batchInvariant?: boolean;
+  exact?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
   inline?: boolean;
   /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
@@ -42,7 +45,7 @@ export interface LoadModelOptions {
 }
 
 /** What one open sequence asks of a forward pass. */
-export interface SequenceStep {
+export interface SequenceStep extends StepRequest {
   readonly slot: number;
   /** New tokens, parents before children. */
   readonly ids: readonly number[] | Int32Array;
@@ -52,63 +55,16 @@ export interface SequenceStep {
    * Which rows' results are wanted: `"last"` (default), `"all"` or none (prefill before its end).
    */
   readonly results?: "last" | "all" | "none";
-  /** Number of most probable tokens for every wanted row; at least 1. */
-  readonly topK?: number;
-  /** Whole logits of every wanted row. */
-  readonly logits?: boolean;
-  /** Draws a token for each wanted row where the logits are: whole rows of them need not travel. */
-  readonly sample?: SampleRequest;
   /**
-   * Asks for what the most probable tokens' share of a temperature's law follows from; and for whole
-   * logits where the `topK` most probable tokens of some row hold less than `topP` of it.
-   */
-  readonly nucleus?: { readonly temperature: number; readonly topP: number };
-  /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
-  readonly hidden?: boolean;
-  /**
-   * `[ids, width]`, read in place of the embedding table's rows. The ids then only say how many there are:
-   * rows of the cache that embeddings made are never taken for those of a prompt.
+   * `[ids, hiddenSize]`, read in place of rows of the embedding table. Only the number of ids counts
+   * then, and cached rows of embeddings are never reused as the prefix of a prompt.
    */
   readonly embeddings?: Float32Array;
-  /** Log-probabilities of these ids, one for each wanted row. */
-  readonly targets?: readonly number[];
   /**
    * True (default): the new tokens enter the cache at once, as a chain. False: they wait until
    * `accept` names the rows to keep.
    */
   readonly commit?: boolean;
-}
-
-/** How tokens are drawn from a temperature's law, cut at min-p. */
-export interface SampleRequest {
-  /** Above 0. */
-  readonly temperature: number;
-  /** Tokens below this share of the most probable one's probability are left out; 0: none. */
-  readonly minP: number;
-  /**
-   * A number in [0, 1) for each wanted row: drawn is the token at which the cumulative distribution, in
-   * ascending order of ids, passes it.
-   */
-  readonly uniform: readonly number[];
-}
-
-export interface StepResult {
-  /** For each wanted row `topK` ids and logits, most probable first, row after row. */
-  readonly topIds: Int32Array;
-  readonly topLogits: Float32Array;
-  /** Log of the sum of exp(logits) of each wanted row. */
-  readonly logSumExp: Float32Array;
-  /** `[rows, vocabulary]` where asked for, and where a nucleus needs them. */
-  readonly logits?: Float32Array;
-  /** Where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature). */
-  readonly nucleusMass?: Float32Array;
-  /** Tokens drawn after each wanted row where asked for, and their logits. */
-  readonly sampledIds?: Int32Array;
-  readonly sampledLogits?: Float32Array;
-  /** `[rows, width]` where asked for. */
-  readonly hidden?: Float32Array;
-  /** Log-probability of the target of each wanted row where asked for. */
-  readonly targetLogProbabilities?: Float32Array;
 }
 
 export interface ModelMemory {
@@ -129,8 +85,8 @@ export interface LoadedModel {
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
   readonly threads: number;
-  /** True where forwards were asked to give every row the same bits in any company. */
-  readonly batchInvariant?: boolean;
+  /** True where forward passes give every row the same bits in any company: `LoadModelOptions.exact`. */
+  readonly exact?: boolean;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
   readonly eosTokenIds: readonly number[];
@@ -147,6 +103,8 @@ export interface LoadedModel {
   /** Sequences open now. */
   readonly openSequences: number;
   memory(): Promise<ModelMemory>;
+  /** Has `run` called before the model is closed; what belongs to the model is freed there. */
+  onClose?(run: () => void | Promise<void>): void;
   /** Ends the worker after the running forward; safe to call twice. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -17,6 +17,7 @@ import { createHostCheck, createKeyCheck } from "./middleware/guards.ts";
 import { metricsContentType } from "./middleware/metrics.ts";
 import { answerChat } from "./routes/chat-route.ts";
 import { answerCompletion } from "./routes/completion-route.ts";
+import { answerResponses } from "./routes/responses-route.ts";
 import { answerDetokenize, answerTokenize } from "./routes/tokenize-route.ts";
 
 export interface AppOptions {
@@ -24,7 +25,7 @@ export interface AppOptions {
   readonly corsOrigin: string | readonly string[] | undefined;
   /** Host names that requests may be for; undefined: any. */
   readonly allowedHosts: readonly string[] | undefined;
-  /** Called with every request; `done` is to be called when its connection is through with it. */
+  /** Called with every request; `done` is to be called when its connection has ended. */
   readonly track: (state: RequestState) => { done: () => void };
 }
 
@@ -38,6 +39,7 @@ const routes: readonly (readonly [method: "GET" | "POST", path: string, handler:
   ["GET", "/v1/models/:id{.+}", answerModel],
   ["POST", "/v1/completions", answerCompletion],
   ["POST", "/v1/chat/completions", answerChat],
+  ["POST", "/v1/responses", answerResponses],
   ["POST", "/tokenize", answerTokenize],
   ["POST", "/detokenize", answerDetokenize],
 ];
@@ -94,7 +96,7 @@ export function createApp(context: ServeContext, options: AppOptions): Hono<Serv
   return app;
 }
 
-/** Gives the request its identity, and counts it when its connection is through with it. */
+/** Gives the request its identity, and counts it when its connection has ended. */
 function follow(context: ServeContext, request: ServeRequest, options: AppOptions): void {
   const given = request.req.header("x-request-id");
   const id = given !== undefined && /^[\w.-]{1,128}$/.test(given) ? given : createId("req_");
@@ -128,7 +130,7 @@ function follow(context: ServeContext, request: ServeRequest, options: AppOption
   });
 }
 
-/** Routes that exist, and one name for all others: strangers must not make up labels. */
+/** Routes that exist, and one name for all others: clients must not make up labels. */
 function labelOf(path: string): string {
   if (labels.has(path)) return path;
   return path.startsWith("/v1/models/") ? "/v1/models/{id}" : "other";

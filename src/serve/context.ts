@@ -3,16 +3,17 @@
  */
 
 import { randomUUID } from "node:crypto";
-import type { Readable } from "node:stream";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
+import type { Score } from "./answers/generation-run.ts";
+import type { DescribeToken } from "./answers/token-text.ts";
 import type { DrafterPool } from "./drafters.ts";
 import { ApiError, toApiError } from "./middleware/errors.ts";
 import type { ServerMetrics } from "./middleware/metrics.ts";
 import type { AdmissionQueue } from "./middleware/queue.ts";
-import type { DescribeToken } from "./routes/token-text.ts";
+import type { RequestWarning } from "./requests/request-warning.ts";
 
 /** One server's state. */
 export interface ServeContext {
@@ -21,7 +22,10 @@ export interface ServeContext {
   readonly model: LoadedModel;
   /** The model's name as clients write it. */
   readonly modelName: string;
+  /** What every answer says of how it was computed: see `systemFingerprint`. */
+  readonly fingerprint: string;
   readonly generate: Generate;
+  readonly score: Score;
   readonly drafters: DrafterPool;
   readonly queue: AdmissionQueue;
   readonly metrics: ServerMetrics;
@@ -33,7 +37,7 @@ export interface ServeContext {
   isClosing: boolean;
 }
 
-/** What the first middleware leaves for the routes. */
+/** State of one request that the first middleware sets for the routes. */
 export interface RequestState {
   readonly id: string;
   /** Seconds, on the clock of `performance.now`. */
@@ -53,58 +57,23 @@ export interface ServeEnvironment {
 export type ServeRequest = Context<ServeEnvironment>;
 
 /**
- * Reads a JSON body.
- *
- * @throws ApiError 415 for another content type, 413 for a body over the limit, 400 for anything but
- *   JSON
- */
-export async function readJson(context: ServeContext, request: ServeRequest): Promise<unknown> {
-  const type = request.req.header("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
-  if (!/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
-    throw new ApiError("The body must be JSON, with content-type: application/json.", {
-      status: 415,
-      code: "unsupported_media_type",
-    });
-  }
-  const text = await readText(request, context.maxBodyBytes);
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ApiError("The body of the request is not valid JSON.", {
-      status: 400,
-      code: "invalid_json",
-    });
-  }
-}
-
-async function readText(request: ServeRequest, limit: number): Promise<string> {
-  const tooLong = (): ApiError =>
-    new ApiError(`The body is longer than ${limit} bytes.`, {
-      status: 413,
-      code: "request_too_large",
-    });
-  // Refused by its announced length before a byte of it is read; without one, as it comes in.
-  if (Number(request.req.header("content-length") ?? 0) > limit) throw tooLong();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Leaving the loop must not destroy the socket: the client is still to read the 413.
-  const incoming: Readable = request.env.incoming;
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-    bytes += chunk.length;
-    if (bytes > limit) throw tooLong();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-/**
- * Logs an error that is a fault of ours, with its stack. What the client caused is no news, and
- * nobody need know why an answer failed that nobody waits for.
+ * Logs an internal error, with its stack. Errors that the client caused are not logged, nor those of
+ * a request whose client has gone.
  */
 export function logFailure(context: ServeContext, state: RequestState, error: unknown): void {
   if (toApiError(error).status !== 500 || state.signal.aborted) return;
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   context.log(`${state.id} failed: ${stack}`);
+}
+
+/** Logs what a request asked for without effect. */
+export function logWarnings(
+  context: ServeContext,
+  request: ServeRequest,
+  warnings: readonly RequestWarning[],
+): void {
+  const { id } = request.get("request");
+  for (const { message } of warnings) context.log(`${id} warning: ${message}`);
 }
 
 /** Where a request names a model, it must be this server's. @throws ApiError 404. */

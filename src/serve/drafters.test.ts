@@ -52,7 +52,7 @@ describe("the drafter of a request", () => {
       expect(drafting["drafted_tokens"]).toBe(
         details["accepted_prediction_tokens"]! + details["rejected_prediction_tokens"]!,
       );
-      expect(drafting["forwards"]).toBeLessThanOrEqual(usage.completion_tokens);
+      expect(drafting["forward_passes"]).toBeLessThanOrEqual(usage.completion_tokens);
     }
   });
 

@@ -1,6 +1,6 @@
 /**
  * The drafters of one server: the default one, and others when a request first asks for one. All
- * requests share them, so that what one taught the next one has.
+ * requests share them, so that each uses what earlier ones taught.
  */
 import { JetonError } from "../core/index.ts";
 import type { Drafter } from "../generate/speculative/drafter.ts";
@@ -31,7 +31,7 @@ export class DrafterPool {
   }
 
   /**
-   * The drafter that a request asks for; undefined for plain decoding.
+   * The drafter that a request asks for; undefined for autoregressive decoding.
    *
    * @throws ApiError 400 where this server cannot have it
    */

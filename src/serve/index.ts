@@ -3,14 +3,14 @@
  *
  * @module serve
  */
-import { generate } from "../generate/index.ts";
+import { generate, score } from "../generate/index.ts";
 import type { LoadedModel } from "../model/index.ts";
 import { type RunningServer, type StartServerOptions, startServerWith } from "./server.ts";
 
 export type { CloseServerOptions, RunningServer, StartServerOptions } from "./server.ts";
 
 /**
- * Serves a loaded model: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/tokenize`,
+ * Serves a loaded model: `/v1/completions`, `/v1/chat/completions`, `/v1/responses`, `/v1/models`, `/tokenize`,
  * `/detokenize`, `/health`, `/metrics`.
  *
  * @example
@@ -22,5 +22,5 @@ export function startServer(
   model: LoadedModel,
   options: StartServerOptions,
 ): Promise<RunningServer> {
-  return startServerWith(generate, model, options);
+  return startServerWith({ generate, score }, model, options);
 }

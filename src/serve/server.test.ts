@@ -22,7 +22,7 @@ async function start(
   options: Partial<StartServerOptions> = {},
   generate: Generate = fake.generate,
 ): Promise<RunningServer & { client: OpenAI; fake: FakeModel }> {
-  const server = await startServerWith(generate, fake.model, {
+  const server = await startServerWith({ generate, score: fake.score }, fake.model, {
     port: 0,
     host: "127.0.0.1",
     ...options,
@@ -127,6 +127,7 @@ describe("completions", () => {
     const whole = await client.completions.create(body);
     expect(whole.choices.map((choice) => choice.index)).toEqual([0, 1, 2]);
     expect(new Set(whole.choices.map((choice) => choice.text)).size).toBe(3);
+    expect(whole.system_fingerprint).toMatch(/^jeton-[\w.]+-f32-(in)?exact-[0-9a-f]{10}$/);
     expect(whole.usage).toEqual({
       prompt_tokens: 1,
       completion_tokens: 36,
@@ -148,6 +149,7 @@ describe("completions", () => {
         reasons[choice.index] = choice.finish_reason;
       }
       usage = chunk.usage ?? usage;
+      expect(chunk.system_fingerprint).toBe(whole.system_fingerprint);
     }
     expect(texts).toEqual(whole.choices.map((choice) => choice.text));
     expect(reasons).toEqual(["length", "length", "length"]);
@@ -155,7 +157,7 @@ describe("completions", () => {
     expect(fake.model.openSequences).toBe(0);
   });
 
-  test("a prompt gets the same text in company as alone, whatever its form", async () => {
+  test("a prompt gets the same text in company as alone, in each of its forms", async () => {
     const { client, url } = await start();
     const { ids } = (await (await post(`${url}/tokenize`, { text: "hello" })).json()) as {
       ids: number[];
@@ -210,6 +212,7 @@ describe("completions", () => {
         object: "text_completion",
         created: expect.any(Number),
         model,
+        system_fingerprint: expect.stringMatching(/^jeton-[\w.]+-f32-/),
         choices: [
           {
             index: 0,
@@ -247,7 +250,7 @@ describe("chat", () => {
     });
   });
 
-  test("a stream: first the role, last the reason, pieces join to the whole", async () => {
+  test("a stream: first the role, last the reason, deltas join to the whole", async () => {
     const { client } = await start(createFakeModel({ chatTemplate }));
     const body = { model, messages, max_completion_tokens: 7, seed: 3 };
     const whole = await client.chat.completions.create(body);
@@ -304,7 +307,6 @@ describe("refusals", () => {
       [post(completions, { max_tokens: 1 }), 400, "missing_required_parameter"],
       [post(completions, { prompt: "a", model: "gpt" }), 404, "model_not_found"],
       [post(completions, { prompt: [9999] }), 400, "invalid_value"],
-      [post(completions, { prompt: "a", max_tokens: 20 }), 400, "context_length_exceeded"],
       [post(completions, { prompt: "abc ".repeat(9) }), 400, "context_length_exceeded"],
       [post(completions, { prompt: "x".repeat(3000) }), 413, "request_too_large"],
       [
@@ -500,7 +502,7 @@ describe("failures of the generator", () => {
     expect(await statusOf("model-context-exceeded")).toEqual([400, "context_length_exceeded"]);
     expect(await statusOf("generate-prompt-empty")).toEqual([400, "generate_prompt_empty"]);
     expect(await statusOf("model-closed")).toEqual([503, "model_closed"]);
-    // Faults of ours, whatever words their codes hold.
+    // Internal faults, though their codes hold the words of client faults.
     expect(await statusOf("context-policy-broken")).toEqual([500, "internal_error"]);
     expect(await statusOf("generate-logits-not-finite")).toEqual([500, "internal_error"]);
     expect(await statusOf("chat-template-invalid")).toEqual([500, "internal_error"]);
@@ -559,7 +561,7 @@ describe("many at once", () => {
   });
 
   test("a reader that does not read holds the generation back, and is cut in the end, quietly", async () => {
-    const fake = createFakeModel({ contextLength: 100_000, piece: "x".repeat(50_000) });
+    const fake = createFakeModel({ contextLength: 100_000, tokenText: "x".repeat(50_000) });
     const lines: string[] = [];
     const printed = [vi.spyOn(console, "error"), vi.spyOn(console, "info")];
     const { port } = await start(fake, { stallMs: 400, onLog: (line) => lines.push(line) });
@@ -587,7 +589,7 @@ describe("many at once", () => {
 });
 
 describe("closing", () => {
-  test("running streams finish, everybody else is turned away, and a second call waits as well", async () => {
+  test("running streams finish, other requests are turned away, and a second call waits as well", async () => {
     const gate = createGate();
     const fake = createFakeModel({
       slots: 1,

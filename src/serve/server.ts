@@ -1,5 +1,5 @@
 /**
- * The server's life: listening, following its requests, closing without cutting anybody off.
+ * Starts and closes the server: listening, following requests, letting running answers finish.
  */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,14 +8,16 @@ import { JetonError } from "../core/index.ts";
 import type { DrafterChoice } from "../generate/speculative/drafter-names.ts";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedModel } from "../model/types.ts";
+import type { Score } from "./answers/generation-run.ts";
+import { createTokenTexts } from "./answers/token-text.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
+import { systemFingerprint } from "./fingerprint.ts";
 import { shuttingDown } from "./middleware/errors.ts";
 import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
 import { AdmissionQueue } from "./middleware/queue.ts";
-import { createTokenTexts } from "./routes/token-text.ts";
 
 export interface StartServerOptions {
   /** 0 takes any free port. */
@@ -37,7 +39,7 @@ export interface StartServerOptions {
    * address none, so that no web page reaches the server through a name of its own; otherwise any.
    */
   allowedHosts?: readonly string[];
-  /** Guesses tokens ahead for requests that do not say otherwise (`drafter`). Default `"none"`. */
+  /** Drafter of requests that do not name one (`drafter`). Default `"none"`. */
   drafter?: DrafterChoice;
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
   draftModel?: string | LoadedModel;
@@ -58,14 +60,20 @@ export interface RunningServer {
   /**
    * Turns new requests away (503), lets running ones finish for `graceMs`, then ends those too, and
    * stops listening. Requests that still wait for their first place get a 503 at once. A second call
-   * waits for the same end, which it can bring closer with a shorter grace. The model stays open: it
-   * belongs to whoever loaded it.
+   * waits for the same end, which it can bring closer with a shorter grace. The model stays open: its
+   * owner closes it.
    */
   close(options?: CloseServerOptions): Promise<void>;
 }
 
 /** How long aborted answers may take to say so before their connections are cut. */
 const lastWordMs = 500;
+
+/** The parts of `generate/` that the server calls. */
+export interface Generator {
+  readonly generate: Generate;
+  readonly score: Score;
+}
 
 /**
  * Starts the server on a loaded model with the given generator (see `startServer`).
@@ -74,7 +82,7 @@ const lastWordMs = 500;
  *   where the default drafter cannot be had.
  */
 export async function startServerWith(
-  generate: Generate,
+  { generate, score }: Generator,
   model: LoadedModel,
   options: StartServerOptions,
 ): Promise<RunningServer> {
@@ -87,13 +95,15 @@ export async function startServerWith(
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
   });
-  // A drafter that no request could have is a mistake of whoever starts the server.
+  // A default drafter that cannot be opened must stop the start, not every request.
   await drafters.openDefault();
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
     modelName: options.modelName ?? model.name,
+    fingerprint: systemFingerprint(model),
     generate,
+    score,
     drafters,
     queue,
     metrics: createServerMetrics({

@@ -17,7 +17,8 @@ import {
   roundToDtype,
 } from "./reference-checkpoint.ts";
 import { referenceForward, referenceGreedy } from "./reference-decoder.ts";
-import { describeReference, type ReferencePlan } from "./reference-plan.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "jeton-random-checkpoint-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -154,8 +155,8 @@ const silent: Record<string, string[]> = {
   "phi3-longrope-short": ["attention_bias", "sliding_window", "rope_scaling.long_factor"],
   "phi4-mini": ["attention_bias", "mlp_bias", "sliding_window", "rope_scaling.short_factor"],
   "phi4-mini-parameters": ["attention_bias", "rope_parameters.short_factor"],
-  gemma: ["hidden_act"],
-  "gemma-bias": ["hidden_act"],
+  gemma: ["hidden_activation"],
+  "gemma-bias": ["hidden_activation"],
   gemma2: ["hidden_act"],
   "gemma3-linear": ["_sliding_window_pattern"],
   "gemma3-parameters": ["attn_logit_softcapping", "sliding_window_pattern"],

@@ -16,7 +16,8 @@ import {
   roundToDtype,
   writeReferenceCheckpoint,
 } from "./reference-checkpoint.ts";
-import { describeReference, type ReferencePlan } from "./reference-plan.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
 
 /** Sizes of a tiny model; every family builds its config from these. */
 export interface TinyDimensions {

@@ -1,20 +1,16 @@
 /**
  * Decoder-only language models in float64, as plain loops: the oracle of the fast engine.
  *
- * It shares nothing with the tensor and model rooms. Each family is computed as Hugging Face
- * transformers computes it (eager attention), without rounding between operations. One function
- * appends tokens to a sequence: with all tokens at once it is the full computation, with one token at a
- * time it is cached decoding.
+ * It shares nothing with the modules `tensor` and `model`. Each family is computed as Hugging Face
+ * transformers computes it (eager attention), without rounding between operations. Appending all tokens
+ * at once is the full computation; one token at a time is cached decoding.
  */
 import { JetonError } from "../core/index.ts";
 import { activate } from "./reference-activation.ts";
 import type { ReferenceConfig, ReferenceTensors } from "./reference-checkpoint.ts";
-import {
-  describeReference,
-  type ReferencePlan,
-  type ReferenceRope,
-  referenceRope,
-} from "./reference-plan.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
+import { type ReferenceRope, referenceRope } from "./reference-rope.ts";
 
 export interface ReferenceForwardOptions {
   /**
@@ -26,8 +22,26 @@ export interface ReferenceForwardOptions {
   plan?: ReferencePlan;
 }
 
+/** What one layer computed for the tokens of an `append`, one row for each token. */
+export interface ReferenceLayerRows {
+  /** Residual stream after the layer, `[hiddenSize]`. */
+  readonly hidden: Float64Array[];
+  /** Queries `[heads * headDim]` and keys `[kvHeads * headDim]` before their rotation. */
+  readonly queries: Float64Array[];
+  readonly keys: Float64Array[];
+}
+
+/** What the layers computed in the last `append`. */
+export interface ReferenceTrace {
+  /** What the first layer read, `[hiddenSize]` for each token. */
+  readonly embeddings: Float64Array[];
+  readonly layers: ReferenceLayerRows[];
+}
+
 /** A sequence under construction, with its cached keys and values. */
 export interface ReferenceSequence {
+  /** What the layers computed in the last `append`. */
+  readonly trace: ReferenceTrace;
   /** Appends tokens; returns their logits `[ids.length, vocabulary]`. */
   append(ids: readonly number[]): Float64Array;
   /** Tokens so far. */
@@ -111,19 +125,21 @@ export function startReference(
   options: { sequenceLength: number; plan?: ReferencePlan },
 ): ReferenceSequence {
   const plan = options.plan ?? describeReference(config);
-  const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, vocabSize } =
-    plan;
-  const groupSize = numAttentionHeads / numKeyValueHeads;
-  const ropes = plan.layers.map(({ rope }) =>
-    rope === null ? null : referenceRope(rope, options.sequenceLength),
-  );
-  /** Per layer, one row `[kvHeads * headDim]` for each token so far. */
-  const keys: Float64Array[][] = plan.layers.map(() => []);
-  const values: Float64Array[][] = plan.layers.map(() => []);
-  let length = 0;
+  return new Sequence(plan, new Parameters(plan, tensors), options.sequenceLength);
+}
 
-  const parameter = (name: string, ...shape: number[]): Float64Array => {
-    const tensor = tensors.get(name);
+/** The parameters of a decoder, and products with them. */
+class Parameters {
+  readonly #plan: ReferencePlan;
+  readonly #tensors: ReferenceTensors;
+
+  constructor(plan: ReferencePlan, tensors: ReferenceTensors) {
+    this.#plan = plan;
+    this.#tensors = tensors;
+  }
+
+  get(name: string, ...shape: number[]): Float64Array {
+    const tensor = this.#tensors.get(name);
     if (tensor === undefined || tensor.shape.join() !== shape.join()) {
       throw new JetonError(
         `${name} is ${tensor === undefined ? "missing" : `[${tensor.shape}]`}, expected [${shape}]`,
@@ -131,143 +147,223 @@ export function startReference(
       );
     }
     return tensor.data;
-  };
-  const linear = (x: Float64Array, name: string, outputs: number, bias: boolean): Float64Array =>
-    multiply(
-      parameter(`${name}.weight`, outputs, x.length),
-      x,
-      bias ? parameter(`${name}.bias`, outputs) : null,
-    );
-  const norm = (x: Float64Array, name: string): Float64Array =>
-    rmsNorm(x, parameter(`${name}.weight`, x.length), plan);
+  }
+
+  linear(x: Float64Array, name: string, outputs: number, bias: boolean): Float64Array {
+    const weight = this.get(`${name}.weight`, outputs, x.length);
+    return multiply(weight, x, bias ? this.get(`${name}.bias`, outputs) : null);
+  }
+
+  norm(x: Float64Array, name: string): Float64Array {
+    return rmsNorm(x, this.get(`${name}.weight`, x.length), this.#plan);
+  }
 
   /** Norms each head of a projection with one shared weight `[headDim]`. */
-  const normHeads = (x: Float64Array, name: string): Float64Array => {
+  normHeads(x: Float64Array, name: string): Float64Array {
+    const { headDim } = this.#plan;
     const out = new Float64Array(x.length);
     for (let at = 0; at < x.length; at += headDim) {
-      out.set(norm(x.subarray(at, at + headDim), name), at);
+      out.set(this.norm(x.subarray(at, at + headDim), name), at);
     }
     return out;
-  };
+  }
+}
 
-  const attention = (layer: number, x: Float64Array, position: number): Float64Array => {
-    const name = `model.layers.${layer}.self_attn`;
-    const queryWidth = numAttentionHeads * headDim;
-    const keyWidth = numKeyValueHeads * headDim;
-    let query: Float64Array;
-    let key: Float64Array;
-    let value: Float64Array;
-    if (plan.fusedProjections) {
-      const all = linear(x, `${name}.qkv_proj`, queryWidth + 2 * keyWidth, false);
-      query = all.slice(0, queryWidth);
-      key = all.slice(queryWidth, queryWidth + keyWidth);
-      value = all.slice(queryWidth + keyWidth);
-    } else {
-      query = linear(x, `${name}.q_proj`, queryWidth, plan.qkvBias);
-      key = linear(x, `${name}.k_proj`, keyWidth, plan.qkvBias);
-      value = linear(x, `${name}.v_proj`, keyWidth, plan.qkvBias);
+interface Projections {
+  readonly query: Float64Array;
+  readonly key: Float64Array;
+  readonly value: Float64Array;
+}
+
+class Sequence implements ReferenceSequence {
+  readonly #plan: ReferencePlan;
+  readonly #parameters: Parameters;
+  readonly #ropes: readonly (ReferenceRope | null)[];
+  /** Per layer, one row `[kvHeads * headDim]` for each token so far. */
+  readonly #keys: Float64Array[][];
+  readonly #values: Float64Array[][];
+  #length = 0;
+  #trace: ReferenceTrace = { embeddings: [], layers: [] };
+
+  constructor(plan: ReferencePlan, parameters: Parameters, sequenceLength: number) {
+    this.#plan = plan;
+    this.#parameters = parameters;
+    this.#ropes = plan.layers.map(({ rope }) =>
+      rope === null ? null : referenceRope(rope, sequenceLength),
+    );
+    this.#keys = plan.layers.map(() => []);
+    this.#values = plan.layers.map(() => []);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get trace(): ReferenceTrace {
+    return this.#trace;
+  }
+
+  append(ids: readonly number[]): Float64Array {
+    const { vocabSize, layers } = this.#plan;
+    this.#trace = {
+      embeddings: [],
+      layers: layers.map(() => ({ hidden: [], queries: [], keys: [] })),
+    };
+    const logits = new Float64Array(ids.length * vocabSize);
+    for (const [row, id] of ids.entries()) {
+      let x = this.#embed(id);
+      this.#trace.embeddings.push(x);
+      for (const layer of layers.keys()) {
+        x = this.#layer(layer, x);
+        this.#trace.layers[layer]!.hidden.push(x);
+      }
+      logits.set(this.#head(x), row * vocabSize);
+      this.#length++;
     }
-    if (plan.qkNorm === "projection") {
-      query = norm(query, `${name}.q_norm`);
-      key = norm(key, `${name}.k_norm`);
-    } else if (plan.qkNorm === "head") {
-      query = normHeads(query, `${name}.q_norm`);
-      key = normHeads(key, `${name}.k_norm`);
+    return logits;
+  }
+
+  #embed(id: number): Float64Array {
+    const { vocabSize, hiddenSize, embeddingScale } = this.#plan;
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw new JetonError(`token id ${id} is not in [0, ${vocabSize})`, {
+        code: "reference-id",
+        details: { id, vocabSize },
+      });
     }
-    const rope = ropes[layer]!;
+    const table = this.#parameters.get("model.embed_tokens.weight", vocabSize, hiddenSize);
+    return table.slice(id * hiddenSize, (id + 1) * hiddenSize).map((e) => e * embeddingScale);
+  }
+
+  #head(x: Float64Array): Float64Array {
+    const { vocabSize, hiddenSize, tiedHead, finalLogitSoftcap } = this.#plan;
+    const name = tiedHead ? "model.embed_tokens.weight" : "lm_head.weight";
+    const head = this.#parameters.get(name, vocabSize, hiddenSize);
+    const logits = multiply(head, this.#parameters.norm(x, "model.norm"), null);
+    return logits.map((logit) => cap(logit, finalLogitSoftcap));
+  }
+
+  #layer(layer: number, x: Float64Array): Float64Array {
+    const name = `model.layers.${layer}`;
+    const norm = (y: Float64Array, which: string): Float64Array =>
+      this.#parameters.norm(y, `${name}.${which}`);
+    switch (this.#plan.norms) {
+      case "pre": {
+        x = add(x, this.#attention(layer, norm(x, "input_layernorm")));
+        return add(x, this.#feedForward(layer, norm(x, "post_attention_layernorm")));
+      }
+      case "post": {
+        x = add(x, norm(this.#attention(layer, x), "post_attention_layernorm"));
+        return add(x, norm(this.#feedForward(layer, x), "post_feedforward_layernorm"));
+      }
+      case "sandwich": {
+        const attended = this.#attention(layer, norm(x, "input_layernorm"));
+        x = add(x, norm(attended, "post_attention_layernorm"));
+        const fed = this.#feedForward(layer, norm(x, "pre_feedforward_layernorm"));
+        return add(x, norm(fed, "post_feedforward_layernorm"));
+      }
+    }
+  }
+
+  #attention(layer: number, x: Float64Array): Float64Array {
+    const { headDim, hiddenSize, outputBias } = this.#plan;
+    const { query, key, value } = this.#project(layer, x);
+    const trace = this.#trace.layers[layer]!;
+    trace.queries.push(query.slice());
+    trace.keys.push(key.slice());
+    const rope = this.#ropes[layer]!;
     if (rope !== null) {
-      rotate(query, headDim, rope, position);
-      rotate(key, headDim, rope, position);
+      rotate(query, headDim, rope, this.#length);
+      rotate(key, headDim, rope, this.#length);
     }
-    keys[layer]!.push(key);
-    values[layer]!.push(value);
+    this.#keys[layer]!.push(key);
+    this.#values[layer]!.push(value);
+    const name = `model.layers.${layer}.self_attn.o_proj`;
+    return this.#parameters.linear(this.#attend(layer, query), name, hiddenSize, outputBias);
+  }
 
-    const window = plan.layers[layer]!.slidingWindow;
+  /** Queries, keys and values of one token, normed where the family norms them. */
+  #project(layer: number, x: Float64Array): Projections {
+    const { numAttentionHeads, numKeyValueHeads, headDim, fusedProjections, qkvBias, qkNorm } =
+      this.#plan;
+    const parameters = this.#parameters;
+    const name = `model.layers.${layer}.self_attn`;
+    const [queryWidth, keyWidth] = [numAttentionHeads * headDim, numKeyValueHeads * headDim];
+    if (fusedProjections) {
+      const all = parameters.linear(x, `${name}.qkv_proj`, queryWidth + 2 * keyWidth, false);
+      return {
+        query: all.slice(0, queryWidth),
+        key: all.slice(queryWidth, queryWidth + keyWidth),
+        value: all.slice(queryWidth + keyWidth),
+      };
+    }
+    const query = parameters.linear(x, `${name}.q_proj`, queryWidth, qkvBias);
+    const key = parameters.linear(x, `${name}.k_proj`, keyWidth, qkvBias);
+    const value = parameters.linear(x, `${name}.v_proj`, keyWidth, qkvBias);
+    switch (qkNorm) {
+      case "none":
+        return { query, key, value };
+      case "head":
+        return {
+          query: parameters.normHeads(query, `${name}.q_norm`),
+          key: parameters.normHeads(key, `${name}.k_norm`),
+          value,
+        };
+      case "projection":
+        return {
+          query: parameters.norm(query, `${name}.q_norm`),
+          key: parameters.norm(key, `${name}.k_norm`),
+          value,
+        };
+    }
+  }
+
+  /** Values mixed by each head of the newest token. */
+  #attend(layer: number, query: Float64Array): Float64Array {
+    const { numAttentionHeads, numKeyValueHeads, headDim, attentionScale, attnLogitSoftcap } =
+      this.#plan;
+    const groupSize = numAttentionHeads / numKeyValueHeads;
+    const window = this.#plan.layers[layer]!.slidingWindow;
+    const position = this.#length;
     const first = window === null ? 0 : Math.max(0, position - window + 1);
-    const mixed = new Float64Array(queryWidth);
+    const mixed = new Float64Array(query.length);
     for (let head = 0; head < numAttentionHeads; head++) {
       const ownQuery = query.subarray(head * headDim, (head + 1) * headDim);
       const start = Math.floor(head / groupSize) * headDim;
       const scores = new Float64Array(position + 1 - first);
       for (let at = first; at <= position; at++) {
-        const seen = keys[layer]![at]!;
+        const seen = this.#keys[layer]![at]!;
         let sum = 0;
         for (let i = 0; i < headDim; i++) sum += ownQuery[i]! * seen[start + i]!;
-        scores[at - first] = cap(sum * plan.attentionScale, plan.attnLogitSoftcap);
+        scores[at - first] = cap(sum * attentionScale, attnLogitSoftcap);
       }
       const weights = softmax(scores);
       for (let at = first; at <= position; at++) {
-        const seen = values[layer]![at]!;
+        const seen = this.#values[layer]![at]!;
         const weight = weights[at - first]!;
         for (let i = 0; i < headDim; i++) mixed[head * headDim + i]! += weight * seen[start + i]!;
       }
     }
-    return linear(mixed, `${name}.o_proj`, hiddenSize, plan.outputBias);
-  };
+    return mixed;
+  }
 
-  const feedForward = (layer: number, x: Float64Array): Float64Array => {
+  #feedForward(layer: number, x: Float64Array): Float64Array {
+    const { intermediateSize, hiddenSize, fusedProjections, mlpBias, activation } = this.#plan;
+    const parameters = this.#parameters;
     const name = `model.layers.${layer}.mlp`;
     let gate: Float64Array;
     let up: Float64Array;
-    if (plan.fusedProjections) {
-      const both = linear(x, `${name}.gate_up_proj`, 2 * intermediateSize, false);
+    if (fusedProjections) {
+      const both = parameters.linear(x, `${name}.gate_up_proj`, 2 * intermediateSize, false);
       gate = both.subarray(0, intermediateSize);
       up = both.subarray(intermediateSize);
     } else {
-      gate = linear(x, `${name}.gate_proj`, intermediateSize, plan.mlpBias);
-      up = linear(x, `${name}.up_proj`, intermediateSize, plan.mlpBias);
+      gate = parameters.linear(x, `${name}.gate_proj`, intermediateSize, mlpBias);
+      up = parameters.linear(x, `${name}.up_proj`, intermediateSize, mlpBias);
     }
-    const inner = gate.map((g, i) => activate(g, plan.activation) * up[i]!);
-    return linear(inner, `${name}.down_proj`, hiddenSize, plan.mlpBias);
-  };
-
-  const layerForward = (layer: number, x: Float64Array, position: number): Float64Array => {
-    const name = `model.layers.${layer}`;
-    switch (plan.norms) {
-      case "pre": {
-        x = add(x, attention(layer, norm(x, `${name}.input_layernorm`), position));
-        return add(x, feedForward(layer, norm(x, `${name}.post_attention_layernorm`)));
-      }
-      case "post": {
-        x = add(x, norm(attention(layer, x, position), `${name}.post_attention_layernorm`));
-        return add(x, norm(feedForward(layer, x), `${name}.post_feedforward_layernorm`));
-      }
-      case "sandwich": {
-        const attended = attention(layer, norm(x, `${name}.input_layernorm`), position);
-        x = add(x, norm(attended, `${name}.post_attention_layernorm`));
-        const fed = feedForward(layer, norm(x, `${name}.pre_feedforward_layernorm`));
-        return add(x, norm(fed, `${name}.post_feedforward_layernorm`));
-      }
-    }
-  };
-
-  return {
-    get length() {
-      return length;
-    },
-    append(ids) {
-      const logits = new Float64Array(ids.length * vocabSize);
-      const table = parameter("model.embed_tokens.weight", vocabSize, hiddenSize);
-      for (const [row, id] of ids.entries()) {
-        if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
-          throw new JetonError(`token id ${id} is not in [0, ${vocabSize})`, {
-            code: "reference-id",
-            details: { id, vocabSize },
-          });
-        }
-        let x: Float64Array = table
-          .slice(id * hiddenSize, (id + 1) * hiddenSize)
-          .map((e) => e * plan.embeddingScale);
-        for (let layer = 0; layer < plan.layers.length; layer++) x = layerForward(layer, x, length);
-        x = norm(x, "model.norm");
-        const head = plan.tiedHead ? table : parameter("lm_head.weight", vocabSize, hiddenSize);
-        const scores = multiply(head, x, null).map((s) => cap(s, plan.finalLogitSoftcap));
-        logits.set(scores, row * vocabSize);
-        length++;
-      }
-      return logits;
-    },
-  };
+    const inner = gate.map((g, i) => activate(g, activation) * up[i]!);
+    return parameters.linear(inner, `${name}.down_proj`, hiddenSize, mlpBias);
+  }
 }
 
 /** `weight` `[out, in]` times x `[in]`, plus bias. */

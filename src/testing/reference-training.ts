@@ -8,7 +8,9 @@
 import { JetonError } from "../core/index.ts";
 import { activate, activationSlope } from "./reference-activation.ts";
 import type { ReferenceConfig, ReferenceTensor, ReferenceTensors } from "./reference-checkpoint.ts";
-import { describeReference, type ReferencePlan, referenceRope } from "./reference-plan.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
+import { referenceRope } from "./reference-rope.ts";
 
 /** Gradients by parameter name, each as long as the parameter. */
 export type ReferenceGradients = Map<string, Float64Array>;

@@ -31,6 +31,11 @@ export {
   tiktokenEncodings,
 } from "./formats/tiktoken-ranks.ts";
 export {
+  copyTokenizer,
+  findTokenizerFiles,
+  type TokenizerFile,
+} from "./formats/tokenizer-files.ts";
+export {
   readTokenizerSettings,
   type SettingsFiles,
   type TokenizerSettings,

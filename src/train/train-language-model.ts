@@ -13,7 +13,7 @@ import {
   JetonError,
 } from "../core/index.ts";
 import { type DecoderConfig, decoderConfig } from "../model/index.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
+import { copyTokenizer, loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { Corpus } from "./data/corpus.ts";
 import { describeCorpusName, listCorpusFiles } from "./data/corpus-files.ts";
 import {
@@ -38,7 +38,7 @@ import {
   type Transform,
 } from "./optimizer/optimizer.ts";
 import { checkSchedule, type Schedule } from "./optimizer/schedule.ts";
-import { copyTokenizer, exportModel } from "./run/export-model.ts";
+import { exportModel } from "./run/export-model.ts";
 import { renderLossCurve } from "./run/loss-curve.ts";
 import {
   type LogEntry,

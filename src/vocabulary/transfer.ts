@@ -2,6 +2,7 @@
  * Moves a language model to another tokenizer: new embedding and head rows, the same body, written
  * as an ordinary checkpoint folder.
  */
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import {
@@ -19,11 +20,10 @@ import {
 import { textConfigKeys } from "../checkpoint/text-config.ts";
 import { JetonError } from "../core/index.ts";
 import { type DecoderConfig, decoderConfig, decoderNames } from "../model/index.ts";
-import { loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
+import { copyTokenizer, loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
 import { matchSpecialTokens } from "./special-tokens.ts";
 import { readTokenForms, type TokenForms } from "./token-forms.ts";
-import { copyTokenizer, exists } from "./tokenizer-files.ts";
 
 /** The model that is moved, as a method sees it. */
 export interface SourceModel {
@@ -104,7 +104,7 @@ export async function transfer(
   options: TransferOptions,
 ): Promise<Transferred> {
   const { out, signal, onProgress } = options;
-  if (await exists(join(out, "config.json"))) {
+  if (existsSync(join(out, "config.json"))) {
     throw new JetonError(`${out} holds a model already; give another folder`, {
       code: "transfer-target-exists",
       details: { folder: out },

@@ -10,6 +10,7 @@ import {
   copyFile,
   link,
   mkdir,
+  readdir,
   readFile,
   readlink,
   realpath,
@@ -18,12 +19,13 @@ import {
   symlink,
   unlink,
 } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { JetonError } from "../../core/index.ts";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { JetonError, suggest } from "../../core/index.ts";
 import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoint.ts";
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { foreignFormatError } from "../foreign-formats.ts";
 import {
   createHubClient,
   type HubClient,
@@ -114,10 +116,40 @@ export async function resolveModel(
 async function findFolder(nameOrPath: string): Promise<string | undefined> {
   const found = await stat(nameOrPath).catch(() => undefined);
   if (found?.isDirectory()) return resolve(nameOrPath);
-  const problem = found ? "is a file; expected a checkpoint folder" : "does not exist";
-  const isPath = isAbsolute(nameOrPath) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\/.test(nameOrPath);
-  if (!found && !isPath) return undefined;
-  throw new JetonError(`${nameOrPath} ${problem}`, {
+  if (found) {
+    const error = foreignFormatError(nameOrPath, [basename(nameOrPath)]);
+    if (error !== undefined) throw error;
+    throw notFound(nameOrPath, "is a file; expected a checkpoint folder");
+  }
+  if (await isPath(nameOrPath)) {
+    const near = await nearestFolder(nameOrPath);
+    const hint = near === undefined ? "" : `; did you mean ${near}?`;
+    throw notFound(nameOrPath, `does not exist: there is no such folder${hint}`);
+  }
+  return undefined;
+}
+
+/** True for names that cannot be or are not meant as `owner/name`; `owner/name@revision` always is. */
+async function isPath(name: string): Promise<boolean> {
+  if (isAbsolute(name) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\|\/$/.test(name)) return true;
+  if (name.includes("@")) return false;
+  if (/\.(gguf|onnx|bin|pth?|safetensors|json|model|tiktoken)$/i.test(name)) return true;
+  const [first, ...rest] = name.split("/");
+  const parent = rest.length > 0 ? await stat(first!).catch(() => undefined) : undefined;
+  return parent?.isDirectory() === true;
+}
+
+/** The folder beside a mistyped one whose name is nearest. */
+async function nearestFolder(path: string): Promise<string | undefined> {
+  const parent = dirname(path);
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
+  const near = suggest(basename(path), names);
+  return near === undefined ? undefined : join(parent, near);
+}
+
+function notFound(nameOrPath: string, problem: string): JetonError {
+  return new JetonError(`${nameOrPath} ${problem}`, {
     code: "model-not-found",
     details: { found: nameOrPath, expected: "a folder, or owner/name on the hub" },
   });

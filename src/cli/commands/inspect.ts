@@ -1,6 +1,7 @@
-/** `jeton inspect`: what checkpoints and tokenizers are, from their headers alone. */
+/** `jeton inspect`: describes checkpoints and tokenizers from their headers. */
 import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type InspectDocument, writeJson } from "../json-output.ts";
 import { chooseModel, locateModel } from "../options/locate.ts";
 
 export const command: Command = defineCommand({
@@ -8,48 +9,48 @@ export const command: Command = defineCommand({
   summary: "describe checkpoints and tokenizers",
   description:
     "Describes checkpoints and tokenizers: architecture, parameters, types and sizes of the weights, " +
-    "context length, tokenizer, and the format in which weights are held by default. No weights are " +
-    "read. Several are compared side by side. M is a checkpoint folder, a folder that holds only a " +
-    "tokenizer or a configuration, a tokenizer file, or a name on the hub. With --mixture it reads " +
-    "from a byte-pair tokenizer's merges in what shares the sampled kinds of text were mixed in its " +
-    "training data (needs the package highs). With --qtok it reports what the vocabularies are made " +
-    "of: words, pieces, characters, fragments, scripts, letters, and what they make of parallel texts.",
+    "context length, tokenizer, and the default format of the weights in memory. No weights are read. " +
+    "Several models are compared side by side. M is a checkpoint folder, a folder with only a " +
+    "tokenizer or a configuration, a tokenizer file, or a name on the hub. --mixture infers from the " +
+    "merges of a byte-pair tokenizer the shares of the sampled kinds of text in its training data " +
+    "(needs the package highs). --qtok reports the composition of vocabularies: words, pieces, " +
+    "characters, fragments, scripts and letters, and measures them on parallel texts.",
   positionals: [{ name: "M", repeatable: true }],
   options: {
     configOnly: {
       kind: "flag",
-      help: "of a model on the hub, download configuration and tokenizer alone, no weights",
+      help: "download only configuration and tokenizer of a model on the hub, no weights",
     },
     mixture: {
       kind: "text",
       value: "FOLDER",
-      help: "infer the mixture of the training data: a text file, or a folder of them, for each category",
+      help: "infer the training-data mixture; FOLDER has a text file or a folder of texts per category",
     },
     merges: {
       kind: "integer",
       value: "N",
-      help: "with --mixture, how many merges to read from the start of the list; default: 3000",
+      help: "with --mixture, the number of merges to read from the start of the list; default: 3000",
       min: 1,
     },
-    qtok: { kind: "flag", help: "report what the vocabularies are made of" },
+    qtok: { kind: "flag", help: "report the composition of the vocabularies" },
     texts: {
       kind: "text",
       value: "FOLDER",
-      help: "with --qtok, measure on parallel texts: a file for each language, de.txt, a sentence a line",
+      help: "with --qtok, measure on parallel texts: one file per language (de.txt), one sentence per line",
     },
-    csv: { kind: "text", value: "FILE", help: "with --qtok, write all numbers to a CSV file" },
-    svg: { kind: "text", value: "FILE", help: "with --qtok, draw the report on one page" },
+    csv: { kind: "text", value: "FILE", help: "with --qtok, write all numbers to this CSV file" },
+    svg: { kind: "text", value: "FILE", help: "with --qtok, render the report to this SVG file" },
   },
   examples: [
-    { line: "jeton inspect path/to/checkpoint", shows: "what is in the folder" },
+    { line: "jeton inspect path/to/checkpoint", shows: "the contents of the folder" },
     { line: "jeton inspect path/to/one path/to/other", shows: "both, side by side" },
     {
       line: "jeton inspect path/to/tokenizer.json --mixture samples/",
-      shows: "how much of each kind of text the tokenizer was trained on",
+      shows: "the share of each kind of text in the tokenizer's training data",
     },
     {
       line: "jeton inspect path/to/one path/to/other --qtok --svg report.svg",
-      shows: "what two vocabularies are made of, as tables and as a page",
+      shows: "the composition of two vocabularies, as tables and as a plot",
     },
   ],
   async run(context, values, names) {
@@ -73,7 +74,8 @@ export const command: Command = defineCommand({
       const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
       return inspectMixture(context, chosen, { samples: mixture, merges: merges ?? 3000, json });
     }
-    const { describeModel, describeRows } = await import("../inspect/description.ts");
+    const { describeModel } = await import("../inspect/description.ts");
+    const { describeRows } = await import("../inspect/description-table.ts");
     const descriptions = [];
     for (const name of names.length === 0 ? [chooseModel(undefined)] : names) {
       const path = await locateModel(context, name, { weights: !configOnly });
@@ -82,8 +84,8 @@ export const command: Command = defineCommand({
     }
     const { stdout } = context;
     if (json) {
-      const document = descriptions.length === 1 ? descriptions[0] : descriptions;
-      await stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+      const [first, ...others] = descriptions;
+      await writeJson<InspectDocument>(stdout, others.length === 0 ? first! : descriptions);
       return;
     }
     const columns = [{ title: "" }, ...descriptions.map(() => ({ title: "" }))];

@@ -5,6 +5,7 @@ import type { Reproduction, ReproductionResult, Verdict } from "../../reproduce/
 import { type System, systems } from "../../systems.ts";
 import { type Command, defineCommand, defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import { type ReproduceDocument, writeJson } from "../json-output.ts";
 import type { Style } from "../terminal/style.ts";
 import { suggest } from "../terminal/suggest.ts";
 
@@ -12,17 +13,17 @@ export const command: Command = defineCommand({
   name: "reproduce",
   summary: "measure what a paper claims, beside the paper's number",
   description:
-    "Measures the claims of published systems at a scale that a laptop can run, against baselines, " +
-    "and says of each: reproduced, partly, or not reproduced. A claim that does not hold stays in " +
-    "the table. Trainings are kept in the cache folder and go on where they were interrupted. The " +
-    "exit status is 0 when everything was measured, whatever the verdicts, and 1 when something " +
+    "Measures the claims of published systems at a scale that fits a laptop, against baselines, with " +
+    "a verdict for each: reproduced, partly, or not reproduced. Trained models are kept in the cache " +
+    "folder, and an interrupted training is resumed. The " +
+    "exit status is 0 if every claim was measured, independent of the verdicts, and 1 if something " +
     "failed or was skipped because data is missing.",
   positionals: [{ name: "system", repeatable: true }],
   options: {
-    all: { kind: "flag", help: "every system that is built, one after the other" },
+    all: { kind: "flag", help: "all systems that are built, one after the other" },
     quick: { kind: "flag", help: "a small run, about half a minute" },
-    seed: { kind: "integer", value: "N", help: "what everything random derives from", default: 0 },
-    fresh: { kind: "flag", help: "train anew: forget what earlier runs left in the cache" },
+    seed: { kind: "integer", value: "N", help: "seed of all random numbers", default: 0 },
+    fresh: { kind: "flag", help: "train again instead of using the cache of earlier runs" },
     record: {
       kind: "flag",
       help: "write SYSTEM.json and SYSTEM.svg into reproductions/ of the current folder",
@@ -36,7 +37,7 @@ export const command: Command = defineCommand({
     },
     {
       line: "jeton reproduce lexinvariant --json --seed 1",
-      shows: "the full measurement, for programs",
+      shows: "the full measurement, as JSON",
     },
   ],
   async run(context, values, names) {
@@ -52,7 +53,7 @@ export const command: Command = defineCommand({
         const isComplete = await reproduceOne(context, system, values);
         if (!isComplete) status = 1;
       } catch (error) {
-        // One failure does not take the others along; a single one is reported as everywhere else.
+        // With several systems a failure is reported and the next one runs.
         if (chosen.length === 1 || context.signal.aborted) throw error;
         await reportFailure(context, system, error, values.json);
         status = 1;
@@ -71,7 +72,7 @@ interface ReproduceValues {
   readonly json: boolean;
 }
 
-/** Runs and reports one system; false when something was skipped. */
+/** Runs and reports one system; returns false if a claim was skipped. */
 async function reproduceOne(
   context: CommandContext,
   system: System,
@@ -100,14 +101,14 @@ async function reproduceOne(
     const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
     await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);
   }
-  if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
+  if (values.json) await writeJson<ReproduceDocument>(stdout, result);
   else
-    await stdout.write(formatForPeople(stdout.style, result, reproduction, formatResult, system));
+    await stdout.write(formatForTerminal(stdout.style, result, reproduction, formatResult, system));
   if (values.record && !isComplete) await stderr.write("not recorded: something was skipped\n");
   return isComplete;
 }
 
-function formatForPeople(
+function formatForTerminal(
   style: Style,
   result: ReproductionResult,
   reproduction: Reproduction,
@@ -129,7 +130,7 @@ function formatForPeople(
 }
 
 /**
- * The systems that were asked for.
+ * The requested systems.
  *
  * @throws UsageError `system-missing`, `system-unknown`, `system-not-built`
  */
@@ -179,7 +180,7 @@ async function reportFailure(
   const code = (error as { code?: unknown } | null)?.code;
   if (json) {
     const shown = { code: typeof code === "string" ? code : "unexpected", message };
-    await stdout.write(`${JSON.stringify({ system: slug, error: shown })}\n`);
+    await writeJson<ReproduceDocument>(stdout, { system: slug, error: shown });
   }
   await stderr.write(`${stderr.style.red("error:")} ${slug}: ${message}\n`);
 }

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testData, testModels } from "../../testing/test-data.ts";
 import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { type RunCommandOptions, runCommand } from "../testing/run-command.ts";
 
-const data = process.env["JETON_DATA"];
-if (data === undefined) console.log("reference texts skipped: JETON_DATA is not set");
+const tiny = testData("models/tinystories-260k");
 
 const chatTemplate =
   "{% for message in messages %}[{{ message.role }}: {{ message.content }}]{% endfor %}" +
@@ -240,9 +240,9 @@ describe("jeton score", () => {
   });
 });
 
-describe.skipIf(data === undefined)("the tiny model of the data folder", () => {
+describe.skipIf(tiny.skip)("the tiny model of the data folder", () => {
   test("continues the beginning of a sequence as its float64 reference does", async () => {
-    const model = join(data!, "models", "tinystories-260k");
+    const model = tiny.folder;
     const reference = JSON.parse(readFileSync(join(model, "reference.json"), "utf8")) as {
       greedy_ids: number[];
     };
@@ -255,11 +255,12 @@ describe.skipIf(data === undefined)("the tiny model of the data folder", () => {
       for (const { ids } of result.sequences ?? []) expect(ids).toEqual(expected);
     }
   });
+});
 
+describe.each(testModels("models/tinystories-260k"))("$name", ({ folder }) => {
   test("score and run agree on the probabilities of the same tokens", async () => {
-    const model = join(data!, "models", "tinystories-260k");
-    const written = await run(model, "--greedy", "--max-tokens", "60", "--logprobs", "");
-    const { stdout } = await runCommand(["score", "--model", model, "--json", written.text]);
+    const written = await run(folder, "--greedy", "--max-tokens", "60", "--logprobs", "");
+    const { stdout } = await runCommand(["score", "--model", folder, "--json", written.text]);
     const { tokens } = JSON.parse(stdout) as { tokens: { id: number; logProbability: number }[] };
     // The text may be cut into other tokens than those that were generated: compare up to there.
     const ids = written.ids;

@@ -1,7 +1,8 @@
-/** `jeton score`: how probable a model finds a text. */
+/** `jeton score`: log-probability, perplexity and bits per byte of a text under a model. */
 import { formatRate } from "../../core/progress.ts";
 import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, defined } from "../command.ts";
+import { type ScoreDocument, writeJson } from "../json-output.ts";
 import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
@@ -11,35 +12,35 @@ export const command: Command = defineCommand({
   name: "score",
   summary: "log-probability, perplexity and bits per byte of a text",
   description:
-    "Measures how probable a model finds a text, exactly as it is written: its log-probability " +
-    "(natural logarithm), perplexity and bits per byte. Without a text, or with -, standard input is " +
-    "read. Chat templates are not applied.",
+    "Computes the probability of a text under a model: log-probability (natural logarithm), perplexity " +
+    "and bits per byte. Without a text, or with -, the text is read from standard input. No chat " +
+    "template is applied.",
   positionals: [{ name: "text|-" }],
   options: {
     ...modelOptions,
-    file: { kind: "text", short: "f", value: "FILE", help: "score the text of this file" },
+    file: { kind: "text", short: "f", value: "FILE", help: "score the text in this file" },
     prefix: {
       kind: "text",
       value: "TEXT",
-      help: "text that precedes the scored one and is not scored itself",
+      help: "text before the scored text; it is not scored itself",
     },
     chunk: {
       kind: "integer",
       value: "TOKENS",
       min: 1,
-      help: "most tokens of one forward pass",
+      help: "maximum number of tokens of one forward pass",
     },
-    tokens: { kind: "flag", help: "also print every token with its probability" },
-    quiet: { kind: "flag", short: "q", help: "no line about the rate at the end" },
+    tokens: { kind: "flag", help: "also print each token with its probability" },
+    quiet: { kind: "flag", short: "q", help: "do not print the rate" },
   },
   examples: [
     {
       line: 'jeton score --model path/to/checkpoint --tokens "The cat sat on the mat."',
-      shows: "how probable the sentence is, and which of its tokens surprise the model",
+      shows: "the probability of the sentence and of each of its tokens",
     },
     {
       line: "jeton score --model path/to/checkpoint --file test.txt --json",
-      shows: "perplexity of a file, for programs",
+      shows: "perplexity of a file, as JSON",
     },
   ],
   async run(context, values, [argument]) {
@@ -56,7 +57,7 @@ export const command: Command = defineCommand({
       const { stdout, stderr } = context;
       if (values.json) {
         const { perplexity, bitsPerByte, logProbability, scoredTokens, bytes, tokens } = result;
-        const document = {
+        await writeJson<ScoreDocument>(stdout, {
           perplexity,
           bitsPerByte,
           logProbability,
@@ -67,8 +68,7 @@ export const command: Command = defineCommand({
           format: model.format,
           threads: model.threads,
           tokens,
-        };
-        await stdout.write(`${JSON.stringify(document)}\n`);
+        });
         return;
       }
       if (values.tokens) await stdout.write(`${formatTokens(result.tokens)}\n\n`);

@@ -1,6 +1,7 @@
 /** `jeton serve`: the HTTP server. */
 import { basename } from "node:path";
 import { type Command, defineCommand, defined } from "../command.ts";
+import { type ServeDocument, writeJson } from "../json-output.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
@@ -9,9 +10,9 @@ export const command: Command = defineCommand({
   name: "serve",
   summary: "answer HTTP requests, OpenAI-compatible",
   description:
-    "Answers HTTP requests in the manner of OpenAI's interface: /v1/models, /v1/completions and " +
-    "/v1/chat/completions with streaming, besides /tokenize, /detokenize, /health and /metrics. " +
-    "Ctrl-C lets running answers end; a second one ends them at once.",
+    "Serves an OpenAI-compatible HTTP API: /v1/models, /v1/completions and /v1/chat/completions with " +
+    "streaming, and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
+    "finish; a second Ctrl-C ends them at once.",
   positionals: [],
   options: {
     ...modelOptions,
@@ -22,68 +23,68 @@ export const command: Command = defineCommand({
       value: "PORT",
       max: 65535,
       default: 8080,
-      help: "port to listen on; 0 takes a free one",
+      help: "port to listen on; 0 chooses a free port",
     },
     host: {
       kind: "text",
       value: "ADDRESS",
       default: "127.0.0.1",
-      help: "address to listen on; 0.0.0.0 lets other machines in",
+      help: "address to listen on; 0.0.0.0 accepts connections from other machines",
     },
     apiKey: {
       kind: "text",
       value: "KEY",
-      help: "refuse requests without this key; JETON_API_KEY does the same and stays out of the list of processes",
+      help: "require this API key; the environment variable JETON_API_KEY does the same and is not visible in the process list",
     },
     name: {
       kind: "text",
       value: "NAME",
-      help: "the model's name as clients write it; default: its folder's or hub name",
+      help: "name of the model in requests; default: its folder's name or hub name",
     },
     cors: {
       kind: "list",
       value: "ORIGIN",
-      help: "web pages of this origin may use the server; * lets all of them",
+      help: "allow web pages of this origin to use the server; * allows all",
     },
     allowHost: {
       kind: "list",
       value: "NAME",
-      help: "host name, besides addresses and localhost, under which the server may be reached",
+      help: "accept requests for this host name too, besides IP addresses and localhost",
     },
     slots: {
       kind: "integer",
       value: "N",
       min: 1,
       default: 16,
-      help: "sequences that are generated at once",
+      help: "maximum number of sequences that are generated at once",
     },
     queue: {
       kind: "integer",
       value: "N",
-      help: "requests that may wait; more are refused with 429",
+      help: "maximum number of waiting requests; further ones get status 429",
     },
-    maxBody: { kind: "integer", value: "BYTES", min: 1, help: "largest body of a request" },
+    maxBody: { kind: "integer", value: "BYTES", min: 1, help: "maximum size of a request body" },
     grace: {
       kind: "number",
       value: "SECONDS",
       min: 0,
       default: 30,
-      help: "how long running answers may take to end after Ctrl-C",
+      help: "time that running requests have to finish after Ctrl-C",
     },
-    quiet: { kind: "flag", short: "q", help: "no line for each request on standard error" },
+    quiet: { kind: "flag", short: "q", help: "do not log requests on standard error" },
   },
   examples: [
     {
       line: "jeton serve --model path/to/checkpoint --port 8080",
-      shows: "then point an OpenAI client at http://127.0.0.1:8080/v1",
+      shows: "a server for OpenAI clients at http://127.0.0.1:8080/v1",
     },
   ],
   async run(context, values) {
     const { stderr, stdout, environment, signal } = context;
     const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
     checkDrafterOptions(values);
-    const { slots, batchInvariant } = values;
-    return withModel(context, values, { slots, batchInvariant }, async (model) => {
+    const { slots, inexact } = values;
+    return withModel(context, values, { slots, inexact }, async (model) => {
       const name = values.name ?? modelName(model.name);
       const { startServer } = await import("../../serve/index.ts");
       const server = await startServer(model, {
@@ -109,17 +110,17 @@ export const command: Command = defineCommand({
       });
       try {
         if (values.json) {
-          const document = { url: server.url, port: server.port, model: name };
-          await stdout.write(`${JSON.stringify(document)}\n`);
+          const { url, port } = server;
+          await writeJson<ServeDocument>(stdout, { url, port, model: name });
         }
         await stderr.write(`${name} answers at ${server.url} (Ctrl-C ends)\n`);
         if (apiKey === undefined && !isLoopback(values.host)) {
           await stderr.write(
-            `${stderr.style.red("warning:")} other machines can reach it, and no API key is asked for\n`,
+            `${stderr.style.red("warning:")} other machines can reach the server, and no API key is required\n`,
           );
         }
         await interrupted;
-        await stderr.write("ending; running answers may finish (Ctrl-C ends them now)\n");
+        await stderr.write("ending; running requests may finish (Ctrl-C ends them now)\n");
       } finally {
         await closeServer(server, values.grace, signal);
       }
@@ -127,7 +128,7 @@ export const command: Command = defineCommand({
   },
 });
 
-/** Lets running answers end for a while; an abort meanwhile ends them at once. */
+/** Gives running requests `grace` seconds to finish; an abort meanwhile ends them at once. */
 async function closeServer(
   server: { close(options?: { graceMs?: number }): Promise<void> },
   grace: number,
@@ -143,7 +144,7 @@ async function closeServer(
   }
 }
 
-/** `owner/name` as it is; of a path its last part, which tells clients nothing about the machine. */
+/** A hub name unchanged; of a path its last part, so that clients learn nothing about the machine. */
 function modelName(name: string): string {
   return /^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith(".") ? name : basename(name);
 }

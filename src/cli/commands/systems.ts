@@ -1,23 +1,22 @@
-/** `jeton systems`: the catalogue. */
+/** `jeton systems`: lists the catalogue of published systems. */
 import { formatTable } from "../../core/table.ts";
 import { systems } from "../../systems.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type SystemsDocument, writeJson } from "../json-output.ts";
 import { suggest } from "../terminal/suggest.ts";
 
 export const command: Command = defineCommand({
   name: "systems",
-  summary: "list the published systems, and which of them are built",
+  summary: "list the published systems and which of them are built",
   description:
-    "Lists the published systems that jeton sets out to build, area by area, and says which of them " +
-    "are built: those with a reproduction that measures the paper's claim.",
+    "Lists the published systems that jeton implements or plans to implement, by area. A system counts " +
+    "as built if it has a reproduction that measures the paper's claims.",
   positionals: [],
   options: {
     area: { kind: "text", value: "AREA", help: "only the systems of one area, e.g. generate" },
-    built: { kind: "flag", help: "only those that are built" },
+    built: { kind: "flag", help: "only systems that are built" },
   },
-  examples: [
-    { line: "jeton systems --area generate", shows: "the systems that speed generation up" },
-  ],
+  examples: [{ line: "jeton systems --area generate", shows: "the systems for faster generation" }],
   async run({ stdout }, { area, built, json }) {
     const areas: readonly string[] = [...new Set(systems.map((system) => system.area))];
     if (area !== undefined && !areas.includes(area)) {
@@ -34,7 +33,7 @@ export const command: Command = defineCommand({
     );
     if (json) {
       const plain = chosen.map(({ reproduction: _, ...system }) => system);
-      await stdout.write(`${JSON.stringify(plain, null, 2)}\n`);
+      await writeJson<SystemsDocument>(stdout, plain);
       return;
     }
     const { style } = stdout;

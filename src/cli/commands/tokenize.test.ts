@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { testData } from "../../testing/test-data.ts";
 import { byteTokenizerJson } from "../testing/byte-tokenizer.ts";
 import { runCommand } from "../testing/run-command.ts";
 
-const data = process.env["JETON_DATA"];
-const tokenizers = data === undefined ? undefined : join(data, "tokenizers");
-if (tokenizers === undefined) console.log("tokenizer vectors skipped: JETON_DATA is not set");
+const published = testData("tokenizers");
+const tokenizers = published.folder;
 
 interface Line {
   ids: number[];
@@ -181,12 +181,12 @@ const folders =
     ? []
     : readdirSync(tokenizers).filter((name) => existsSync(join(tokenizers, name, "vectors.jsonl")));
 
-describe.skipIf(tokenizers === undefined)("published vectors", () => {
+describe.skipIf(published.skip)("published vectors", () => {
   test.each(folders)(
     "%s: ids, tokens and offsets of every line",
     { timeout: 120_000 },
     async (name) => {
-      const path = join(tokenizers!, name);
+      const path = join(tokenizers, name);
       const vectors = readFileSync(join(path, "vectors.jsonl"), "utf8")
         .trimEnd()
         .split("\n")

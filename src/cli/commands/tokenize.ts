@@ -1,9 +1,16 @@
-/** `jeton tokenize`: a text as tokens, many texts as JSON lines, or ids as text. */
+/** `jeton tokenize`: shows a text as tokens, converts JSON lines, or decodes ids. */
 import { JetonError } from "../../core/error.ts";
 import { formatTable } from "../../core/table.ts";
 import type { EncodeOptions, Encoding, Tokenizer } from "../../tokenizer/index.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import {
+  type DecodeDocument,
+  formatJson,
+  type TokenizeDocument,
+  type TokenizedLine,
+  writeJson,
+} from "../json-output.ts";
 import { decodeText, readLines, readTextArgument } from "../options/input.ts";
 import { locateModel } from "../options/locate.ts";
 import { showPieces } from "../terminal/text-chunks.ts";
@@ -12,9 +19,9 @@ export const command: Command = defineCommand({
   name: "tokenize",
   summary: "show a text as tokens, or ids as text",
   description:
-    "Splits a text into the tokens of a model: the tokens set apart, with their ids and their places " +
-    "in the text. M is a checkpoint folder, a folder that holds only a tokenizer, a tokenizer file, or " +
-    "a name on the hub. Without a text, or with -, standard input is read.",
+    "Splits a text into the tokens of a model and shows them with their ids and offsets. M is a " +
+    "checkpoint folder, a folder with only a tokenizer, a tokenizer file, or a name on the hub. Without " +
+    "a text, or with -, the text is read from standard input.",
   positionals: [{ name: "M", required: true }, { name: "text|-" }],
   options: {
     special: {
@@ -28,20 +35,20 @@ export const command: Command = defineCommand({
       default: "utf16",
       help: "unit of the offsets",
     },
-    whole: { kind: "flag", help: "ignore the truncation and the padding that the file sets" },
-    ids: { kind: "flag", help: "print the ids alone, separated by spaces" },
-    decode: { kind: "flag", help: "turn ids (separated by spaces or commas) into text" },
+    whole: { kind: "flag", help: "ignore the truncation and padding settings of the tokenizer" },
+    ids: { kind: "flag", help: "print only the ids, separated by spaces" },
+    decode: { kind: "flag", help: "decode ids (separated by spaces or commas) to text" },
     jsonl: {
       kind: "flag",
       help:
-        "read one JSON string a line from standard input and write { ids, tokens, offsets } a line; " +
-        "with --decode, read one array of ids a line and write strings",
+        "read one JSON string per line from standard input and write { ids, tokens, offsets } per line; " +
+        "with --decode, read one array of ids per line and write strings",
     },
   },
   examples: [
     {
       line: 'jeton tokenize path/to/checkpoint "tokenization"',
-      shows: "the tokens of the text, their ids and offsets",
+      shows: "the tokens of the text with their ids and offsets",
     },
     {
       line: "jeton tokenize path/to/tokenizer.json --jsonl < texts.jsonl > tokens.jsonl",
@@ -64,20 +71,21 @@ export const command: Command = defineCommand({
     if (jsonl) {
       const convert = decode
         ? (line: string) => tokenizer.decode(readIdArray(line), { skipSpecialTokens: !special })
-        : (line: string) => plainEncoding(tokenizer.encode(readString(line), encodeOptions));
+        : (line: string) => toLine(tokenizer.encode(readString(line), encodeOptions));
       return convertLines(context, convert);
     }
     const { stdout } = context;
     const input = await readTextArgument(context, text);
     if (decode) {
       const decoded = tokenizer.decode(parseIds(input), { skipSpecialTokens: !special });
-      await stdout.write(`${json ? JSON.stringify({ text: decoded }) : decoded}\n`);
+      if (json) await writeJson<DecodeDocument>(stdout, { text: decoded });
+      else await stdout.write(`${decoded}\n`);
       return;
     }
     const encoding = tokenizer.encode(input, encodeOptions);
     if (json) {
-      const document = { text: input, count: encoding.ids.length, ...plainEncoding(encoding) };
-      await stdout.write(`${JSON.stringify(document)}\n`);
+      const { length: count } = encoding.ids;
+      await writeJson<TokenizeDocument>(stdout, { text: input, count, ...toLine(encoding) });
     } else if (idsOnly) {
       await stdout.write(`${encoding.ids.join(" ")}\n`);
     } else {
@@ -86,12 +94,8 @@ export const command: Command = defineCommand({
   },
 });
 
-/** An encoding as JSON writes it. */
-function plainEncoding({ ids, tokens, offsets }: Encoding): {
-  ids: number[];
-  tokens: string[];
-  offsets: [number, number][];
-} {
+/** The JSON form of an encoding. */
+function toLine({ ids, tokens, offsets }: Encoding): TokenizedLine {
   return { ids: Array.from(ids), tokens, offsets };
 }
 
@@ -102,7 +106,7 @@ function describeEncoding(
   encoding: Encoding,
   options: EncodeOptions,
 ): string {
-  // The pieces are cut from the text, which counts in UTF-16 whatever the table shows.
+  // The chunks are cut from a JavaScript string, so their offsets must count UTF-16 code units.
   const pieces =
     options.offsetUnit === "utf16"
       ? encoding
@@ -131,19 +135,19 @@ function describeEncoding(
   ].join("\n");
 }
 
-/** Writes are gathered up to this size, but never across input that has yet to arrive. */
+/** Output is buffered up to this size, but always written before waiting for more input. */
 const writeSize = 1 << 16;
 
-/** Converts standard input line by line; what was converted before a bad line is written. */
+/** Converts standard input line by line; the lines before an invalid one are still written. */
 async function convertLines(
   { stdin, stdout, signal }: CommandContext,
-  convert: (line: string) => unknown,
+  convert: (line: string) => TokenizedLine | string,
 ): Promise<void> {
   for await (const { first, lines } of readLines(stdin, signal)) {
     let text = "";
     for (const [at, bytes] of lines.entries()) {
       try {
-        text += `${JSON.stringify(convert(decodeText(bytes, "the line")))}\n`;
+        text += `${formatJson(convert(decodeText(bytes, "the line")))}\n`;
       } catch (error) {
         await stdout.write(text);
         throw describeBadLine(error, first + at);
@@ -197,7 +201,7 @@ function badLine(expected: string, line: string): JetonError {
   });
 }
 
-/** Ids as people and programs write them: `1 2 3`, `1,2,3`, `[1, 2, 3]`. */
+/** Parses a list of ids: `1 2 3`, `1,2,3` or `[1, 2, 3]`. */
 function parseIds(text: string): number[] {
   const parts = text.replace(/^\s*\[|\]\s*$/g, "").split(/[\s,]+/);
   return parts

@@ -1,6 +1,11 @@
-/** `jeton train tokenizer`: a vocabulary from your own text. */
+/** `jeton train tokenizer`: trains a tokenizer on your own text. */
 import { formatBytes, formatCount, formatDuration } from "../../core/progress.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import {
+  type TrainTokenizerDocument,
+  type TrainTokenizerProgressLine,
+  writeJson,
+} from "../json-output.ts";
 import { createStatusLine } from "../options/locate.ts";
 
 const options = {
@@ -8,7 +13,7 @@ const options = {
     kind: "text",
     short: "o",
     value: "FOLDER",
-    help: "where tokenizer.json and tokenizer_config.json go",
+    help: "folder for tokenizer.json and tokenizer_config.json",
   },
   corpus: {
     kind: "list",
@@ -18,14 +23,14 @@ const options = {
   field: {
     kind: "text",
     value: "FIELD",
-    help: "field of JSON lines that holds the text; default: text",
+    help: "field of JSON lines with the text; default: text",
   },
   kind: {
     kind: "text",
     value: "KIND",
     choices: ["byte-level-bpe", "byte-fallback-bpe", "wordpiece", "unigram", "lib"],
     default: "byte-level-bpe",
-    help: "GPT-2's way, Llama 2's, BERT's, SentencePiece's, or LiB's: expressions of several words",
+    help: "BPE as in GPT-2, BPE as in Llama 2, as in BERT, as in SentencePiece, or LiB with multi-word expressions",
   },
   vocabulary: {
     kind: "integer",
@@ -33,36 +38,36 @@ const options = {
     value: "N",
     min: 1,
     default: 8192,
-    help: "number of tokens, special ones and alphabet included",
+    help: "number of tokens, including special tokens and alphabet",
   },
   special: {
     kind: "list",
     value: "TOKEN",
-    help: "special token, in order of the ids from 0; default: those that the kind needs",
+    help: "special token; ids count from 0 in this order; default: those that the kind needs",
   },
   begin: {
     kind: "text",
     value: "TOKEN",
-    help: "special token that begins every text; none turns it off; default: <s> where it is special",
+    help: "BOS token; none turns it off; default: <s> if it is a special token",
   },
   end: {
     kind: "text",
     value: "TOKEN",
-    help: "special token that ends a document; none turns it off; default: <|endoftext|> or </s> where it is special",
+    help: "EOS token; none turns it off; default: <|endoftext|> or </s> if it is a special token",
   },
   pattern: {
     kind: "text",
     value: "PATTERN",
     choices: ["gpt2", "cl100k", "qwen2", "o200k"],
-    help: "how byte-level BPE cuts text into words; default: gpt2",
+    help: "how byte-level BPE splits text into words; default: gpt2",
   },
   regex: {
     kind: "text",
     value: "REGEX",
-    help: "the same, by a regular expression that matches words",
+    help: "split text into words by a regular expression that matches words",
   },
-  splitDigits: { kind: "flag", help: "cut digits apart (byte-fallback BPE and Unigram)" },
-  keepCase: { kind: "flag", help: "WordPiece: leave capitals and accents as they are" },
+  splitDigits: { kind: "flag", help: "one token per digit (byte-fallback BPE and Unigram)" },
+  keepCase: { kind: "flag", help: "WordPiece: keep capitals and accents" },
   normalization: {
     kind: "text",
     value: "FORM",
@@ -72,63 +77,74 @@ const options = {
   minFrequency: {
     kind: "integer",
     value: "N",
-    help: "merge no pair that is rarer (BPE and WordPiece); default: 2",
+    help: "minimum count of a merged pair (BPE and WordPiece); default: 2",
   },
   maxTokenLength: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "longest token in characters, for byte-level BPE in bytes; default: 16 for Unigram, else any",
+    help: "maximum length of a token in characters, for byte-level BPE in bytes; default: 16 for Unigram, else unlimited",
   },
   maxAlphabet: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "most characters in the alphabet, commonest first; rarer ones become bytes",
+    help: "maximum number of characters in the alphabet; rarer ones become bytes",
   },
   seedSize: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "Unigram: most substrings to start from; default: 1000000",
+    help: "Unigram: maximum number of initial substrings; default: 1000000",
   },
   steps: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "LiB: steps of 500 lines (fewer of a short text) to learn for; default: 500",
+    help: "LiB: training steps of 500 lines (fewer for a short text); default: 500",
   },
   seed: {
     kind: "integer",
     value: "N",
-    help: "LiB: what its random choices derive from; default: 0",
+    help: "LiB: seed of its random numbers; default: 0",
   },
-  overwrite: { kind: "flag", help: "replace a tokenizer that the folder holds" },
+  overwrite: { kind: "flag", help: "replace a tokenizer in the folder" },
 } as const;
 
 export const command: Command = defineCommand({
   name: "train tokenizer",
   summary: "learn a vocabulary from your own text",
   description:
-    "Trains a tokenizer and writes it as an ordinary tokenizer.json, whole or not at all. Text is " +
-    "read as a stream; only words and their counts are held in memory (for LiB all lines). The same " +
-    "files in the same order give the same tokenizer. LiB's files are read by jeton alone.",
+    "Trains a tokenizer and writes it as an ordinary tokenizer.json, atomically. Text is read as a " +
+    "stream; memory holds only words and their counts (for LiB all lines). The same files in the same " +
+    "order give the same tokenizer. LiB tokenizers can be read by jeton only.",
   positionals: [],
   options,
   examples: [
     {
       line: "jeton train tokenizer --corpus 'prose/*.txt' --vocabulary 8192 --out my-tokenizer",
-      shows: 'byte-level BPE; jeton tokenize my-tokenizer "some text" shows what it does',
+      shows: 'byte-level BPE; try it with jeton tokenize my-tokenizer "some text"',
     },
     {
       line: "jeton train tokenizer --kind unigram --corpus data:text/gibbon --corpus notes.jsonl -n 16000 -o my-tokenizer",
-      shows: "SentencePiece's way, from the data registry and from lines of JSON",
+      shows: "a Unigram tokenizer from the data registry and from JSON lines",
     },
   ],
   async run(context, values) {
     const { out } = values;
-    if (out === undefined) throw missing("out", "FOLDER");
-    if (values.corpus.length === 0) throw missing("corpus", "NAME");
+    if (out === undefined || values.corpus.length === 0) {
+      const absent = [
+        ...(out === undefined ? ["--out FOLDER"] : []),
+        ...(values.corpus.length === 0 ? ["--corpus NAME"] : []),
+      ];
+      throw new UsageError(
+        "option-missing",
+        `jeton train tokenizer needs ${absent.join(" and ")}`,
+        {
+          option: absent[0]!.split(" ")[0],
+        },
+      );
+    }
     checkKind(values);
     const { formatTokenizerTrainingProgress, trainTokenizerFolder } = await import(
       "../../train/index.ts"
@@ -160,14 +176,14 @@ export const command: Command = defineCommand({
         overwrite: values.overwrite,
         signal: context.signal,
         onProgress: (progress) => {
-          if (values.json) void stderr.write(`${JSON.stringify(progress)}\n`);
+          if (values.json) void writeJson<TrainTokenizerProgressLine>(stderr, progress);
           else line.show(formatTokenizerTrainingProgress(progress));
         },
       });
       line.clear();
       const seconds = (performance.now() - began) / 1000;
       if (values.json) {
-        await stdout.write(`${JSON.stringify({ ...result, seconds })}\n`);
+        await writeJson<TrainTokenizerDocument>(stdout, { ...result, seconds });
         return;
       }
       await stdout.write(`${result.folder}\n`);
@@ -182,13 +198,7 @@ export const command: Command = defineCommand({
   },
 });
 
-function missing(option: string, value: string): UsageError {
-  return new UsageError("option-missing", `jeton train tokenizer needs --${option} ${value}`, {
-    option: `--${option}`,
-  });
-}
-
-/** Options that the chosen kind would silently leave aside are mistakes. */
+/** Throws if the chosen kind would ignore an option. */
 function checkKind(values: Values<typeof options>): void {
   const { kind } = values;
   const isBytes = kind === "byte-level-bpe";
@@ -219,7 +229,7 @@ function checkKind(values: Values<typeof options>): void {
   }
 }
 
-/** `none` is no token; nothing said is the library's default. */
+/** `none` means no token; without a value the library's default applies. */
 function chooseToken<K extends string>(
   key: K,
   token: string | undefined,

@@ -355,7 +355,7 @@ describe("train lm", { timeout: 240_000 }, () => {
     const resume = said.command.slice(1);
     const second = await stop("SIGTERM", said.step + 5, resume);
     expect(second).toMatchObject({ status: 143, stdout: "" });
-    // Where nobody watches a terminal, progress is a line every ten seconds.
+    // Without a terminal, progress is one line every ten seconds.
     const lines = second.stderr.split("\n").filter((line) => !line.startsWith("step "));
     expect(lines).toEqual([
       "ending the step under way, then saving (Ctrl-C again gives that up)",

@@ -16,7 +16,7 @@ beforeAll(async () => {
     at("target"),
     await trainTokenizer({ kind: "byte-level-bpe", vocabSize: 270, texts }),
   );
-  writeFileSync(at("en.txt"), "a house\na dog\n");
+  writeFileSync(at("en.txt"), "a horse\na dog\n");
   writeFileSync(at("de.txt"), "ein Haus\nein Hund\n");
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

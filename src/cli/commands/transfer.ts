@@ -8,6 +8,7 @@ import {
   UsageError,
   type Values,
 } from "../command.ts";
+import { type TransferDocument, writeJson } from "../json-output.ts";
 import { chooseModel, createStatusLine, locateModel } from "../options/locate.ts";
 
 const options = {
@@ -15,26 +16,26 @@ const options = {
     kind: "text",
     short: "m",
     value: "M",
-    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+    help: "checkpoint folder, or owner/name on the hub; default: the bundled model jeton-nano",
   },
   tokenizer: {
     kind: "text",
     short: "t",
     value: "T",
-    help: "the new tokenizer: a folder, or tokenizer.json",
+    help: "the new tokenizer: a folder, tokenizer.json, a SentencePiece model or a .tiktoken file",
   },
   method: {
     kind: "text",
     value: "METHOD",
     choices: ["random", "overlap", "mean", "wechsel", "trans-tokenization", "zett"],
     default: "mean",
-    help: "how the rows of new tokens are found",
+    help: "how the embedding rows of new tokens are computed",
   },
   out: { kind: "text", short: "o", value: "FOLDER", help: "folder of the transferred model" },
   sourceText: {
     kind: "text",
     value: "FILE",
-    help: "sentences in the model's language, one a line (wechsel, trans-tokenization)",
+    help: "sentences in the model's language, one per line (wechsel, trans-tokenization)",
   },
   targetText: {
     kind: "text",
@@ -45,71 +46,73 @@ const options = {
     kind: "text",
     value: "WHICH",
     choices: ["forward", "both"],
-    help: "whether words are aligned in both directions (trans-tokenization); default: forward",
+    help: "directions of word alignment (trans-tokenization); default: forward",
   },
   minCount: {
     kind: "number",
     value: "N",
     min: 0,
-    help: "rarer pairs of words are left out (trans-tokenization); default: 10; 2 for a few thousand sentences",
+    help: "drop rarer word pairs (trans-tokenization); default: 10; use 2 for a few thousand sentences",
   },
   hypernetwork: {
     kind: "text",
     value: "FILE",
-    help: "the hypernetwork for the model; with --text it is trained and written there (zett)",
+    help: "the hypernetwork of the model; with --text it is trained and written to this file (zett)",
   },
   text: {
     kind: "list",
     value: "FILE",
-    help: "text to train a hypernetwork on, a paragraph a line (zett)",
+    help: "text to train a hypernetwork on, one paragraph per line (zett)",
   },
   steps: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "steps of training a hypernetwork (zett); default: 300",
+    help: "training steps of a hypernetwork (zett); default: 300",
   },
   dtype: {
     kind: "text",
     value: "TYPE",
     choices: ["F32", "F16", "BF16"],
-    help: "how the new tables are stored; default: as the old ones",
+    help: "type of the stored new tables; default: that of the old ones",
   },
-  seed: { kind: "integer", value: "N", default: 0, help: "of rows that are drawn" },
+  seed: { kind: "integer", value: "N", default: 0, help: "seed of random rows" },
 } as const;
 
 export const command: Command = defineCommand({
   name: "transfer",
   summary: "move a model to another tokenizer",
   description:
-    "Gives a model another vocabulary and writes it as an ordinary checkpoint folder: the body stays " +
-    "as it is, the rows of the new tokens are predicted. random, overlap (shared tokens keep their " +
-    "rows) and mean (of the old tokens that spell the new one) need nothing else; wechsel and " +
-    "trans-tokenization learn from parallel text which tokens mean the same; zett trains a " +
-    "hypernetwork once for a model, which then serves every tokenizer.",
+    "Gives a model another vocabulary and writes it as an ordinary checkpoint folder: the layers stay " +
+    "as they are, the embedding rows of the new tokens are predicted. random, overlap (shared tokens " +
+    "keep their rows) and mean (of the old tokens that spell the new one) need no data; wechsel and " +
+    "trans-tokenization learn from parallel text which tokens have the same meaning; zett trains one " +
+    "hypernetwork per model, which then works for any tokenizer.",
   positionals: [],
   options,
   examples: [
     {
       line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer -o moved",
-      shows: "the model under another tokenizer; jeton run --model moved lets it speak",
+      shows: "the model with another tokenizer; try it with jeton run --model moved",
     },
     {
       line: "jeton transfer --model path/to/checkpoint --tokenizer german --method trans-tokenization --source-text train.en --target-text train.de -o german-model",
-      shows: "an English model whose new German tokens start from what they translate to",
+      shows: "an English model whose German tokens start from the embeddings of their translations",
     },
     {
       line: "jeton transfer --model path/to/checkpoint --tokenizer path/to/tokenizer --method zett --text prose.txt --hypernetwork hypernetwork.safetensors -o moved",
-      shows:
-        "a hypernetwork trained for the model; without --text the next transfer takes it as it is",
+      shows: "trains a hypernetwork for the model; without --text the next transfer reuses it",
     },
   ],
   async run(context, values) {
     const { tokenizer, out } = values;
     if (tokenizer === undefined || out === undefined) {
-      const missing = tokenizer === undefined ? "tokenizer" : "out";
-      throw new UsageError("option-missing", `jeton transfer needs --${missing}`, {
-        option: missing,
+      const missing = [
+        ...(tokenizer === undefined ? ["--tokenizer T"] : []),
+        ...(out === undefined ? ["--out FOLDER"] : []),
+      ];
+      throw new UsageError("option-missing", `jeton transfer needs ${missing.join(" and ")}`, {
+        option: missing[0]!.split(" ")[0],
       });
     }
     checkMethod(values);
@@ -119,7 +122,7 @@ export const command: Command = defineCommand({
     const { transfer } = await import("../../vocabulary/index.ts");
     const line = createStatusLine(context);
     try {
-      // Made when the model and both tokenizers are there: training a hypernetwork takes minutes.
+      // Created only after the model and both tokenizers are read: training a hypernetwork takes minutes.
       const method: TransferMethod = {
         name: values.method,
         predict: async (task) => {
@@ -137,7 +140,7 @@ export const command: Command = defineCommand({
       });
       line.clear();
       const { stdout } = context;
-      if (values.json) await stdout.write(`${JSON.stringify(result)}\n`);
+      if (values.json) await writeJson<TransferDocument>(stdout, result);
       else await stdout.write(`${result.folder}\n`);
     } finally {
       line.clear();
@@ -158,25 +161,26 @@ const methodsOf = {
   steps: ["zett"],
 } satisfies { [K in keyof Values<typeof options>]?: readonly string[] };
 
-/** Options that the chosen method would silently leave aside are mistakes. */
+/** Throws if the chosen method would ignore an option. */
 function checkMethod(values: Values<typeof options>): void {
   const { method, text, steps } = values;
   for (const [key, methods] of Object.entries(methodsOf)) {
     const value = values[key as keyof typeof methodsOf];
     const isGiven = typeof value === "object" ? value.length > 0 : value !== undefined;
-    if (isGiven && !methods.includes(method)) refuse(key, `for --method ${method}`);
+    if (isGiven && !methods.includes(method)) throwMisplaced(key, `for --method ${method}`);
   }
-  if (steps !== undefined && text.length === 0) refuse("steps", "without --text to train on");
+  if (steps !== undefined && text.length === 0)
+    throwMisplaced("steps", "without --text to train on");
 }
 
-function refuse(key: string, where: string): never {
+function throwMisplaced(key: string, where: string): never {
   const option = `--${toOptionName(key)}`;
   throw new UsageError("option-misplaced", `${option} means nothing ${where}`, { option });
 }
 
 type MakeMethod = (model: string, progress: (stage: string) => void) => Promise<TransferMethod>;
 
-/** Checks the options of the method now; the method itself is made when everything else is there. */
+/** Checks the options of the method; the returned function creates the method later. */
 function chooseMethod(values: Values<typeof options>, signal: AbortSignal): MakeMethod {
   const { method, sourceText, targetText } = values;
   const load = (): Promise<typeof import("../../vocabulary/index.ts")> =>

@@ -1,4 +1,4 @@
-/** `jeton inspect T --mixture SAMPLES`: what a tokenizer's merges say about its training data. */
+/** `jeton inspect T --mixture SAMPLES`: infers a tokenizer's training-data mixture from its merges. */
 import { formatBytes } from "../../core/progress.ts";
 import { formatTable } from "../../core/table.ts";
 import {
@@ -9,14 +9,10 @@ import {
   readSampleFolder,
 } from "../../tokenizer/index.ts";
 import type { CommandContext } from "../context.ts";
+import { type MixtureDocument, type NamedMixture, writeJson } from "../json-output.ts";
 import { createStatusLine, locateModel } from "../options/locate.ts";
 
-/** What the command prints for one tokenizer. */
-interface NamedMixture extends InferredMixture {
-  readonly name: string;
-}
-
-/** Infers and prints the mixture of each tokenizer. `merges`: how many of its merges to read. */
+/** Infers and prints the mixture of each tokenizer from its first `merges` merges. */
 export async function inspectMixture(
   context: CommandContext,
   names: readonly string[],
@@ -31,8 +27,8 @@ export async function inspectMixture(
   }
   const { stdout } = context;
   if (options.json) {
-    const document = mixtures.length === 1 ? mixtures[0] : mixtures;
-    await stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+    const [first, ...others] = mixtures;
+    await writeJson<MixtureDocument>(stdout, others.length === 0 ? first! : mixtures);
     return;
   }
   for (const [i, mixture] of mixtures.entries()) {
@@ -107,6 +103,10 @@ function formatMixture(
     const tokens = missingMerges.slice(0, 8).map(({ token }) => token);
     lines.push(`${missingMerges.length} merges occur in no sample: ${tokens.join("  ")}`);
   }
-  lines.push(dim("The error is that of finite samples; categories without a sample are not seen."));
+  lines.push(
+    dim(
+      "The standard error covers finite samples only; categories without a sample are not included.",
+    ),
+  );
   return lines.join("\n");
 }

@@ -1,4 +1,4 @@
-/** `jeton inspect A B C --qtok`: what tokenizers' vocabularies are made of. */
+/** `jeton inspect A B C --qtok`: the composition of tokenizers' vocabularies. */
 import { readdir } from "node:fs/promises";
 import { basename, join, parse, resolve } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
@@ -13,6 +13,7 @@ import {
 } from "../../evaluate/qtok/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import type { CommandContext } from "../context.ts";
+import { type QtokDocument, writeJson } from "../json-output.ts";
 import { readTextFile } from "../options/input.ts";
 import { locateModel } from "../options/locate.ts";
 
@@ -21,12 +22,12 @@ export interface InspectQtokOptions {
   readonly texts: string | undefined;
   /** File that the report is written to as CSV. */
   readonly csv: string | undefined;
-  /** File that the report is drawn into. */
+  /** File for the rendered report. */
   readonly svg: string | undefined;
   readonly json: boolean;
 }
 
-/** Reports on the vocabularies of the tokenizers that are named. */
+/** Reports on the vocabularies of the named tokenizers. */
 export async function inspectQtok(
   context: CommandContext,
   names: readonly string[],
@@ -43,18 +44,17 @@ export async function inspectQtok(
   if (options.csv !== undefined) await writeFileAtomically(options.csv, writeCsv(report));
   if (options.svg !== undefined) await writeFileAtomically(options.svg, renderReport(report));
   const { stdout } = context;
-  await stdout.write(
-    options.json ? `${JSON.stringify(report, null, 2)}\n` : `${formatReport(report)}\n`,
-  );
+  if (options.json) await writeJson<QtokDocument>(stdout, report);
+  else await stdout.write(`${formatReport(report)}\n`);
 }
 
-/** The last part of a path, unless another tokenizer has it. */
+/** The last part of a path, or the whole path if another tokenizer has the same last part. */
 function shorten(name: string, others: readonly NamedTokenizer[]): string {
   const short = basename(resolve(name));
   return others.some((other) => other.name === short) ? name : short;
 }
 
-/** One file a language, one sentence a line, as many as every other. */
+/** One file per language, one sentence per line; all files have the same number of lines. */
 async function readTexts(folder: string): Promise<LanguageText[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw new JetonError(`${folder} cannot be read, expected a folder of texts`, {

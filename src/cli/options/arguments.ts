@@ -1,4 +1,4 @@
-/** Reads a command line by the declaration of a command. */
+/** Parses a command line according to the declaration of a command. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { type Command, type Option, type Options, toOptionName, UsageError } from "../command.ts";
 import { suggest } from "../terminal/suggest.ts";
@@ -9,14 +9,14 @@ export const commonOptions = {
   help: { kind: "flag", short: "h", help: "show this help" },
 } as const;
 
-/** A command line as read: a value, its default or undefined for every option of the command. */
+/** A parsed command line: for every option its value, its default, or undefined. */
 export interface ParsedArguments {
   readonly values: Readonly<Record<string, unknown>>;
   readonly positionals: readonly string[];
 }
 
 /**
- * Reads the arguments after the command.
+ * Parses the arguments that follow the command.
  *
  * @throws UsageError `option-unknown`, `option-value-missing`, `option-value-unexpected`,
  * `option-value-invalid`, `option-repeated`, `argument-missing`, `argument-unexpected`.
@@ -34,7 +34,7 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
       ...(option.short !== undefined && { short: option.short }),
     };
   }
-  // Not strict: the messages about mistakes are ours.
+  // Not strict: the error messages and codes are our own.
   const { tokens } = parseArgs({
     args: [...args],
     options: config,
@@ -61,7 +61,10 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
       values[key] = true;
       continue;
     }
-    const value = readValue(option, token.rawName, token.value, token.inlineValue === true);
+    // `-n=2` counts as `-n 2`: parseArgs leaves the equals sign of a short option in its value.
+    const isShort = token.inlineValue === true && !token.rawName.startsWith("--");
+    const written = isShort ? token.value.replace(/^=/, "") : token.value;
+    const value = readValue(option, token.rawName, written, token.inlineValue === true);
     if (option.kind === "list") {
       values[key] = [...((values[key] as string[] | undefined) ?? []), value];
     } else if (key in values) {
@@ -78,7 +81,7 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
     else if (option.kind === "list") values[key] = [];
     else values[key] = option.default;
   }
-  // Who asks for help need not have everything else right.
+  // With --help the positional arguments need not be complete.
   if (values["help"] !== true) checkPositionals(command, positionals);
   return { values, positionals };
 }
@@ -90,7 +93,7 @@ function readValue(
   isInline: boolean,
 ): string | number {
   const isNumber = option.kind === "number" || option.kind === "integer";
-  // `--stop --json` is a forgotten value, not the value `--json`; `--stop=--json` says the other.
+  // `--stop --json` counts as a missing value; `--stop=--json` passes the value `--json`.
   const looksLikeOption =
     value !== undefined &&
     !isInline &&

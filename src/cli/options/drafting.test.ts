@@ -48,12 +48,12 @@ describe("jeton run --drafter", () => {
     }
   });
 
-  test("--show-drafts marks what was guessed, and the marks hold the text", async () => {
+  test("--show-drafts marks accepted draft tokens without changing the text", async () => {
     const args = [...base(), "--greedy", "--drafter", "prompt-lookup", prompt];
     const plain = await runCommand([...args, "-q"]);
     const shown = await runCommand([...args, "--show-drafts"]);
     expect(shown.stdout.replace(/\[(.*?)\|prompt-lookup \d+\]/gs, "$1")).toBe(plain.stdout);
-    expect(shown.stderr).toMatch(/drafter prompt-lookup: [\d.]+ tokens a forward/);
+    expect(shown.stderr).toMatch(/drafter prompt-lookup: [\d.]+ tokens per forward pass/);
     const json = await runCommand([...args, "--show-drafts", "--json"]);
     const { ids, origins } = JSON.parse(json.stdout);
     expect(origins.map(({ id }: { id: number }) => id)).toEqual(ids);
@@ -66,7 +66,7 @@ describe("jeton run --drafter", () => {
     expect(stderr).toContain("draft-model-missing");
   });
 
-  test("a draft model that was named guesses", async () => {
+  test("a named draft model drafts tokens", async () => {
     const args = [...base(), "--greedy", "--json", "--drafter", "draft-model", prompt];
     const { stdout } = await runCommand([...args, "--draft-model", model]);
     const { drafting } = JSON.parse(stdout);
@@ -76,7 +76,7 @@ describe("jeton run --drafter", () => {
   });
 });
 
-describe("what guessing brought, in words", () => {
+describe("statistics of speculative decoding, in words", () => {
   test("names drafters, depths and shares of time", () => {
     const lines = describeDrafting({
       drafter: "auto",
@@ -98,8 +98,8 @@ describe("what guessing brought, in words", () => {
       verifySeconds: 0.1,
     });
     expect(lines.split("\n")).toEqual([
-      "drafter auto: 2.50 tokens a forward (10 in 4), 6 of 12 guesses came true",
-      "forwards by drafter: lookahead 3 (6 of 12), plain 1",
+      "drafter auto: 2.50 tokens per forward pass (10 in 4), 6 of 12 draft tokens accepted",
+      "forward passes by drafter: lookahead 3 (6 of 12), autoregressive 1",
       "accepted at depth 1: 100 %, 2: 33 %",
       "time: model 80 %, drafting 10 %, verifying 10 %",
     ]);
@@ -129,6 +129,6 @@ describe("what guessing brought, in words", () => {
     expect(b).not.toBe(a);
     expect(deep).toContain(a);
     expect(deep).not.toBe(a);
-    expect(painter.legend()).toContain("guessed by");
+    expect(painter.legend()).toContain("drafted by");
   });
 });

@@ -1,5 +1,4 @@
-/** Guessing ahead, for the commands that generate: options, the drafter, and what it brought. */
-
+/** Speculative decoding for the commands that generate: options, the drafter and its statistics. */
 import type { DraftStatistics, GeneratedToken } from "../../generate/index.ts";
 import type { Drafter } from "../../generate/speculative/drafter.ts";
 import { drafterChoices } from "../../generate/speculative/drafter-names.ts";
@@ -14,20 +13,20 @@ export const drafterOptions = {
     value: "NAME",
     choices: drafterChoices as typeof drafterChoices,
     default: "auto",
-    help: "guesses tokens ahead, the text stays the same; auto takes what is fastest here",
+    help: "speculative decoding: drafts tokens that one forward pass verifies; auto measures and takes the fastest",
   },
   draftModel: {
     kind: "text",
     value: "M",
-    help: "a smaller model with the same tokenizer, which guesses; default: the folder M-draft beside the model M, if there is one",
+    help: "a smaller model with the same tokenizer that drafts tokens; default: the folder M-draft beside the model M, if it exists",
   },
-  batchInvariant: {
+  inexact: {
     kind: "flag",
-    help: "guessing and company change no bit of the text, in any format of the weights; slower",
+    help: "verify whole draft trees in passes of any size: sometimes faster, but drafting and other sequences may change the text",
   },
 } as const;
 
-/** A draft model that the chosen drafter would silently leave aside is a mistake. */
+/** Throws if the chosen drafter would ignore `--draft-model`. */
 export function checkDrafterOptions({
   drafter,
   draftModel,
@@ -39,7 +38,7 @@ export function checkDrafterOptions({
   });
 }
 
-/** Opens the drafter that was asked for, hands it to `use`, and closes it whatever happens. */
+/** Opens the chosen drafter, calls `use` with it, and closes it in every case. */
 export async function withDrafter<T>(
   context: CommandContext,
   values: Pick<Values<typeof drafterOptions>, "drafter" | "draftModel">,
@@ -60,7 +59,7 @@ export async function withDrafter<T>(
   }
 }
 
-/** What guessing ahead brought, in a few lines. */
+/** Statistics of speculative decoding in a few lines; empty if there was no forward pass. */
 export function describeDrafting(drafting: DraftStatistics): string {
   const { drafter, forwardPasses, tokens, drafted, accepted, byDepth, byDrafter } = drafting;
   const { draftSeconds, forwardSeconds, verifySeconds } = drafting;
@@ -69,13 +68,13 @@ export function describeDrafting(drafting: DraftStatistics): string {
     `${whole === 0 ? 0 : Math.round((100 * part) / whole)} %`;
   const shares = byDrafter.map((share) =>
     share.drafter === "none"
-      ? `plain ${share.forwardPasses}`
+      ? `autoregressive ${share.forwardPasses}`
       : `${share.drafter} ${share.forwardPasses} (${share.accepted} of ${share.drafted})`,
   );
   const lines = [
-    `drafter ${drafter}: ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward ` +
-      `(${tokens} in ${forwardPasses}), ${accepted} of ${drafted} guesses came true`,
-    `forwards by drafter: ${shares.join(", ")}`,
+    `drafter ${drafter}: ${drafting.meanAcceptanceLength.toFixed(2)} tokens per forward pass ` +
+      `(${tokens} in ${forwardPasses}), ${accepted} of ${drafted} draft tokens accepted`,
+    `forward passes by drafter: ${shares.join(", ")}`,
   ];
   if (byDepth.length > 0) {
     const depths = byDepth
@@ -91,7 +90,7 @@ export function describeDrafting(drafting: DraftStatistics): string {
   return lines.join("\n");
 }
 
-/** Writes tokens so that one sees which were guessed, by whom and how far ahead. */
+/** Marks accepted draft tokens by drafter and depth. */
 export class DraftPainter {
   readonly #output: Output;
   readonly #names: string[] = [];
@@ -100,7 +99,7 @@ export class DraftPainter {
     this.#output = output;
   }
 
-  /** A token's text: on its drafter's colour; with name and depth where there are no colours. */
+  /** A token's text in its drafter's colour, or with drafter and depth in brackets without colours. */
   paint({ text, origin }: GeneratedToken): string {
     if (origin.kind !== "accepted" || text === "") return text;
     if (!this.#names.includes(origin.drafter)) this.#names.push(origin.drafter);
@@ -110,13 +109,13 @@ export class DraftPainter {
     return origin.depth > 3 ? style.bold(painted) : painted;
   }
 
-  /** Which colour is whose. */
+  /** Explains the colours. */
   legend(): string {
     const { style } = this.#output;
     const names = this.#names.map((name, index) => style.stripe(name, index));
-    if (names.length === 0) return "no guess came true";
+    if (names.length === 0) return "no draft token was accepted";
     return style.enabled
-      ? `guessed by ${names.join(", ")}; bold: more than three tokens ahead`
-      : "[text|drafter tokens ahead]: a guess that came true";
+      ? `drafted by ${names.join(", ")}; bold: depth above 3`
+      : "[text|drafter depth]: an accepted draft token";
   }
 }

@@ -1,17 +1,16 @@
-/** Generating for a command: from options and a prompt to tokens, and what to say about it afterwards. */
-import { formatBytes, formatRate } from "../../core/progress.ts";
+/** Generation for a command: renders messages, generates, and hands over the tokens. */
 import type {
   GeneratedToken,
   GenerateOptions,
   GenerateResult,
   Prompt,
 } from "../../generate/types.ts";
-import type { LoadedModel, ModelMemory } from "../../model/types.ts";
+import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
 import { defined } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
-/** What is generated, and for whom. */
+/** One generation of a command. */
 export interface Generation {
   readonly context: CommandContext;
   readonly model: LoadedModel;
@@ -19,7 +18,7 @@ export interface Generation {
   readonly options: GenerateOptions;
 }
 
-/** A conversation as ids, as the model's chat template writes it; the text brings its special tokens. */
+/** The ids of a conversation rendered with the chat template; the template writes the special tokens. */
 export async function encodeMessages(
   { tokenizer }: LoadedModel,
   messages: readonly ChatMessage[],
@@ -31,7 +30,7 @@ export async function encodeMessages(
   });
 }
 
-/** Generates to the end, handing every token over as it comes. */
+/** Generates to the end and calls `onToken` for each token as it arrives. */
 export async function generateText(
   { context, model, prompt, options }: Generation,
   handlers: {
@@ -50,30 +49,4 @@ export async function generateText(
     if (next.done === true) return next.value;
     await handlers.onToken(next.value);
   }
-}
-
-/** Things a second, or null where no time passed. */
-export function rate(count: number, seconds: number): number | null {
-  return seconds > 0 ? count / seconds : null;
-}
-
-/** One line about speed and memory. */
-export function describeRates(result: GenerateResult, memory: ModelMemory): string {
-  const { promptTokens, reusedTokens, ids, prefillSeconds, decodeSeconds } = result;
-  const read = promptTokens - reusedTokens;
-  const promptRate = rate(read, prefillSeconds);
-  const decodeRate = rate(ids.length, decodeSeconds);
-  const parts = [
-    `prompt ${promptTokens} tokens` +
-      (reusedTokens > 0 ? ` (${reusedTokens} from the cache)` : "") +
-      (promptRate === null ? "" : ` at ${formatRate(promptRate)}/s`),
-    `generated ${ids.length}${decodeRate === null ? "" : ` at ${formatRate(decodeRate)}/s`}`,
-    describeMemory(memory),
-  ];
-  return parts.join("; ");
-}
-
-/** One line about memory. */
-export function describeMemory({ resident, weights, cache }: ModelMemory): string {
-  return `${formatBytes(resident)} resident (weights ${formatBytes(weights)}, cache ${formatBytes(cache)})`;
 }

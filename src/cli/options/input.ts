@@ -1,4 +1,4 @@
-/** What commands read: texts from arguments, files or standard input, and lines of JSON. */
+/** Input of commands: texts from arguments, files or standard input, and JSON lines. */
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { JetonError } from "../../core/error.ts";
@@ -26,9 +26,10 @@ export async function readTextFile(path: string): Promise<string> {
 }
 
 /**
- * The text that a command works on: the argument, `-` or nothing for standard input, or a file.
+ * The text that a command works on: the argument, or a file, or standard input (`-` or no argument).
  *
- * @throws UsageError `text-missing` when there is nothing to read but a terminal.
+ * @throws UsageError `text-missing` if there is no argument and standard input is a terminal;
+ * `text-ambiguous` if both an argument and a file are given
  */
 export async function readTextArgument(
   context: CommandContext,
@@ -41,12 +42,15 @@ export async function readTextArgument(
   }
   if (argument !== undefined && argument !== "-") return argument;
   if (argument === undefined && context.stdin.isTTY === true) {
-    throw new UsageError("text-missing", "no text: give it as an argument, or - to type it here");
+    throw new UsageError(
+      "text-missing",
+      "no text: pass it as an argument, or - to read it from the terminal",
+    );
   }
   return readStandardInput(context);
 }
 
-/** The chunks of a stream until its end; an abort ends them with the signal's reason. */
+/** The chunks of a stream; an abort throws the signal's reason. */
 async function* readChunks(stream: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
   const stop = (): void => {
@@ -63,7 +67,7 @@ async function* readChunks(stream: Readable, signal: AbortSignal): AsyncGenerato
   }
 }
 
-/** Lines as they arrived together, with the number of the first, counted from 1. */
+/** Lines that arrived together, with the number of the first, counted from 1. */
 export interface LineBatch {
   readonly first: number;
   readonly lines: readonly Uint8Array[];
@@ -72,9 +76,8 @@ export interface LineBatch {
 const lineFeed = 0x0a;
 
 /**
- * Lines of a stream, as many at a time as have arrived. Lines end at line feeds alone: what JSON
- * strings may hold unescaped (U+2028, U+0085) does not end one. The text after the last line feed is
- * a line if there is any.
+ * Lines of a stream in batches of those that have arrived. Only a line feed ends a line: U+2028 and
+ * U+0085 may occur unescaped in JSON strings. Text after the last line feed is a last line.
  */
 export async function* readLines(
   stream: Readable,

@@ -1,4 +1,4 @@
-/** Finds what `M` and `--model` name: a folder, a hub name, or the model that comes with jeton. */
+/** Resolves `M` and `--model`: a folder, a name on the hub, or the bundled model. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -6,17 +6,19 @@ import { createProgressLine, formatBytes, formatDuration } from "../../core/prog
 import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
-/** Folder of the model that comes with the package, from `src/cli` and from `dist/cli` alike. */
-const bundledModel = new URL("../../../models/jeton-nano/", import.meta.url);
+/** Folder of the bundled model; the same relative path from `src/cli/options` and `dist/cli/options`. */
+export const bundledModelFolder: string = fileURLToPath(
+  new URL("../../../models/jeton-nano/", import.meta.url),
+);
 
 /**
- * The model that was named, or the bundled one.
+ * The given name, or the folder of the bundled model.
  *
- * @throws UsageError `model-missing` when none was named and none is bundled.
+ * @throws UsageError `model-missing` if no name is given and no model is bundled
  */
 export function chooseModel(name: string | undefined): string {
   if (name !== undefined) return name;
-  if (existsSync(bundledModel)) return fileURLToPath(bundledModel);
+  if (existsSync(bundledModelFolder)) return bundledModelFolder;
   throw new UsageError(
     "model-missing",
     "no model: this version of jeton comes without one; give --model a checkpoint folder " +
@@ -26,11 +28,13 @@ export function chooseModel(name: string | undefined): string {
 }
 
 export interface LocateOptions {
-  /** False: configuration and tokenizer are enough. Default true. */
+  /** False: download only configuration and tokenizer. Default true. */
   readonly weights?: boolean;
+  /** Ask the hub for a newer commit of a cached model. Default false. */
+  readonly update?: boolean;
 }
 
-/** The folder (or the file, if a file was named) of a model, downloaded first where it is not here. */
+/** The local folder of a model, downloaded if it is not cached yet; a file's path is returned as it is. */
 export async function locateModel(
   context: CommandContext,
   name: string,
@@ -43,6 +47,8 @@ export async function locateModel(
   try {
     return await resolveModel(name, {
       weights: options.weights ?? true,
+      update: options.update ?? false,
+      environment: context.environment,
       signal: context.signal,
       onProgress: ({ bytes, totalBytes, bytesPerSecond, secondsLeft, file }) => {
         const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
@@ -57,7 +63,7 @@ export async function locateModel(
   }
 }
 
-/** A line on standard error that says what is going on. */
+/** A progress line on standard error. */
 export function createStatusLine(context: CommandContext): ReturnType<typeof createProgressLine> {
   const { stderr } = context;
   return createProgressLine({

@@ -1,6 +1,6 @@
-/** Options of every command that loads a model, and the loading. */
+/** Options of every command that loads a model, and the loading itself. */
 import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
-import { defined, type Values } from "../command.ts";
+import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
 
@@ -9,25 +9,25 @@ export const modelOptions = {
     kind: "text",
     short: "m",
     value: "M",
-    help: "checkpoint folder, or owner/name on the hub; without it, the model that comes with jeton",
+    help: "checkpoint folder, or owner/name on the hub; default: the bundled model jeton-nano",
   },
   format: {
     kind: "text",
     value: "FORMAT",
     choices: ["f32", "int8", "int8-channel", "int4"],
-    help: "how weights are held in memory; jeton inspect states the default",
+    help: "format of the weights in memory; jeton inspect shows the default",
   },
   threads: {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "threads of one forward pass; default: the number of cores, at most 8",
+    help: "threads of a forward pass; default: the number of cores, at most 8",
   },
   context: {
     kind: "integer",
     value: "TOKENS",
     min: 1,
-    help: "longest sequence, prompt and answer together; default: what the model allows",
+    help: "maximum number of tokens of a sequence, prompt and answer together; default: the model's own",
   },
 } as const;
 
@@ -36,13 +36,13 @@ const stages = { download: "downloading", pack: "packing weights", load: "loadin
 type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
 
 export interface UseModelOptions {
-  /** Sequences that may be open at once. Default: the library's. */
+  /** Maximum number of open sequences. Default: that of `loadModel`. */
   readonly slots?: number;
-  /** See `LoadModelOptions.batchInvariant`. */
-  readonly batchInvariant?: boolean;
+  /** True: `LoadModelOptions.exact` is off. Default false. */
+  readonly inexact?: boolean;
 }
 
-/** Loads the model, hands it to `use`, and closes it whatever happens. */
+/** Loads the model, calls `use` with it, and closes it in every case. */
 export async function withModel<T>(
   context: CommandContext,
   values: Pick<Values<typeof modelOptions>, "model" | "format" | "threads" | "context">,
@@ -50,7 +50,8 @@ export async function withModel<T>(
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
   const name = chooseModel(values.model);
-  await locateModel(context, name);
+  const folder = await locateModel(context, name);
+  if (values.context !== undefined) await checkContext(folder, values.context);
   const { loadModel } = await import("../../model/index.ts");
   const line = createStatusLine(context);
   let model: LoadedModel;
@@ -61,7 +62,7 @@ export async function withModel<T>(
         threads: values.threads,
         contextLength: values.context,
         slots: options.slots,
-        batchInvariant: options.batchInvariant,
+        exact: options.inexact ? false : undefined,
       }),
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {
@@ -82,4 +83,20 @@ export async function withModel<T>(
   } finally {
     await model.close();
   }
+}
+
+/** Throws `context-too-long` if the model's configuration allows fewer tokens. */
+async function checkContext(folder: string, asked: number): Promise<void> {
+  const { readConfig } = await import("../../checkpoint/index.ts");
+  const { decoderConfig } = await import("../../model/index.ts");
+  // Errors of the configuration are reported when the model is loaded.
+  const config = await readConfig(folder).catch(() => undefined);
+  if (config === undefined) return;
+  const { contextLength } = decoderConfig(config);
+  if (asked <= contextLength) return;
+  throw new UsageError(
+    "context-too-long",
+    `--context is ${asked}, and the model's context has ${contextLength} tokens at most`,
+    { option: "--context", found: asked, expected: `at most ${contextLength}` },
+  );
 }

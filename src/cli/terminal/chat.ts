@@ -1,47 +1,54 @@
 /**
- * The chat on a terminal: a line is a message, the conversation is kept, and what the model has read
- * already stays in its cache.
+ * The chat on a terminal: each message is answered, the conversation is kept, and the tokens that the
+ * model has read stay in its KV cache. A full context drops the oldest turns.
  */
-import { createInterface } from "node:readline";
-import type { GenerateOptions } from "../../generate/types.ts";
-import type { LoadedModel } from "../../model/types.ts";
-import type { ChatMessage } from "../../tokenizer/index.ts";
+import { JetonError } from "../../core/error.ts";
+import type { GenerateOptions, GenerateResult, Prompt } from "../../generate/types.ts";
+import type { LoadedModel, ModelMemory } from "../../model/types.ts";
 import type { CommandContext } from "../context.ts";
-import { describeRates, encodeMessages, generateText } from "../options/generation.ts";
-import { suggest } from "./suggest.ts";
+import { generateText } from "../options/generation.ts";
+import { openPrompt } from "../options/opening.ts";
+import { describeRates, describeStatistics } from "../options/statistics.ts";
+import { type ChatState, runChatCommand } from "./chat-commands.ts";
+import { historyPath, openChatHistory } from "./chat-history.ts";
+import { fitConversation, type Turn, tooLong } from "./conversation.ts";
+import { createLineEditor } from "./line-editor.ts";
 
 export interface ChatOptions {
   readonly generation: GenerateOptions;
-  /** Whether messages go through the model's chat template; if not, each line is continued by itself. */
+  /** Whether messages go through the chat template; if not, each message is continued by itself. */
   readonly usesTemplate: boolean;
+  /** True: messages are passed to the model as they are. Default false. */
+  readonly raw?: boolean;
   readonly quiet: boolean;
+  /** True: all statistics after each answer. Default false, one line. */
+  readonly stats?: boolean;
   readonly system?: string;
-  /** Asks for a line; undefined at the end of the input. Default: on the terminal, with a history. */
+  /** Asks for a message; undefined at the end of the input. Default: on the terminal, with a history. */
   readonly ask?: () => Promise<string | undefined>;
 }
 
-const commands: Readonly<Record<string, string>> = {
-  "/help": "show this list",
-  "/clear": "forget the conversation",
-  "/quit": "leave; Ctrl-D does the same",
-};
+/** Maximum number of tokens of an answer without a chat template. */
+const plainAnswer = 256;
 
-/** Talks until the user leaves. Ctrl-C ends an answer, at the prompt it leaves. */
+/** Chats until the user leaves. Ctrl-C ends an answer. */
 export async function chat(
   context: CommandContext,
   model: LoadedModel,
   options: ChatOptions,
 ): Promise<void> {
-  const { stdout, stderr, signal } = context;
-  const { usesTemplate } = options;
+  const { stderr, signal } = context;
+  const { usesTemplate, system } = options;
   const note = (text: string): Promise<void> => stderr.write(`${stderr.style.dim(text)}\n`);
-  const opening: readonly ChatMessage[] =
-    options.system === undefined ? [] : [{ role: "system", content: options.system }];
-  let messages: readonly ChatMessage[] = opening;
-  const ask = options.ask ?? createPrompt(context);
+  const ask = options.ask ?? (await createTerminalPrompt(context));
+  let state: ChatState = {
+    conversation: { turns: [], ...(system !== undefined && { system }) },
+    attempt: 0,
+    usesTemplate,
+  };
   await note(
     `${model.name}, ${model.format} weights` +
-      (usesTemplate ? "" : "; not a chat model: each line is continued by itself") +
+      (usesTemplate ? "" : "; not a chat model: each message is continued by itself") +
       ". /help lists commands, /quit leaves.",
   );
   for (;;) {
@@ -49,54 +56,120 @@ export async function chat(
     if (line === undefined || signal.aborted) return;
     const text = line.trim();
     if (text === "") continue;
-    if (/^\/[a-z]+$/.test(text)) {
-      if (text === "/quit") return;
-      if (text === "/clear") {
-        messages = opening;
-        await note("forgotten");
-      } else if (text === "/help") {
-        const lines = Object.entries(commands).map(([name, does]) => `${name.padEnd(8)}${does}`);
-        await note(lines.join("\n"));
-      } else {
-        const near = suggest(text, Object.keys(commands));
-        await note(
-          `no command ${text}${near === undefined ? "; /help" : `; did you mean ${near}?`}`,
-        );
-      }
-      continue;
+    try {
+      const { next, message } = text.startsWith("/")
+        ? await runChatCommand(text, state, note)
+        : { next: { ...state, attempt: 0 }, message: text };
+      if (next === undefined) return;
+      // A failed answer leaves the conversation as it was.
+      state =
+        message === undefined ? next : await answer(context, model, options, next, message, note);
+    } catch (error) {
+      // Only an aborted command and unexpected errors end the chat.
+      if (signal.aborted || !JetonError.isInstance(error)) throw error;
+      await stderr.write(`${stderr.style.red("error:")} ${error.message}\n`);
     }
-    const asked: readonly ChatMessage[] = [...messages, { role: "user", content: text }];
-    const answer = await reply(context, model, options, usesTemplate ? asked : text);
-    messages = [...asked, { role: "assistant", content: answer.text }];
-    await stdout.write("\n");
-    if (answer.summary !== undefined && !options.quiet) await note(answer.summary);
   }
 }
 
-/** One answer, as far as it came. */
+type Note = (text: string) => Promise<void>;
+
+/** Answers a message; the returned state has the turn and the statistics. */
+async function answer(
+  context: CommandContext,
+  model: LoadedModel,
+  options: ChatOptions,
+  state: ChatState,
+  message: string,
+  note: Note,
+): Promise<ChatState> {
+  const { conversation, usesTemplate, attempt } = state;
+  const asked = options.generation.maxTokens;
+  let turns: readonly Turn[] = [{ user: message }];
+  let prompt: Prompt = message;
+  let promptLength: number;
+  if (usesTemplate) {
+    const reserve = Math.min(asked ?? 512, Math.ceil(model.contextLength / 4));
+    const all = { ...conversation, turns: [...conversation.turns, ...turns] };
+    const fitted = await fitConversation(model, all, reserve);
+    if (fitted.dropped > 0) await note(describeDropped(fitted.dropped, model.contextLength));
+    ({ turns, ids: prompt } = fitted);
+    promptLength = fitted.ids.length;
+  } else {
+    const text = options.raw === true ? message : openPrompt(model, message);
+    const ids = model.tokenizer.encodeIds(text, { applyLimits: false });
+    prompt = ids;
+    promptLength = ids.length;
+    if (promptLength >= model.contextLength) throw tooLong(promptLength, model.contextLength);
+  }
+  const left = model.contextLength - promptLength;
+  const maxTokens = Math.min(asked ?? (usesTemplate ? left : plainAnswer), left);
+  // A repeated request samples from another sequence of random numbers.
+  const sequence = (options.generation.sequence ?? 0) + attempt;
+  const generation = { ...options.generation, maxTokens, sequence };
+  const { text, result } = await reply(context, model, generation, prompt);
+  await context.stdout.write("\n");
+  const answered = turns.map((turn, at) =>
+    at === turns.length - 1 ? { ...turn, answer: text } : turn,
+  );
+  const next: ChatState = {
+    ...state,
+    conversation: {
+      ...conversation,
+      turns: usesTemplate ? answered : [...conversation.turns, ...answered],
+    },
+  };
+  if (result === undefined) {
+    await note("stopped");
+    return next;
+  }
+  if (result.finishReason === "length") {
+    await note(
+      maxTokens === left
+        ? `the answer ended at the end of the context of ${model.contextLength} tokens`
+        : `the answer ended after ${maxTokens} tokens; --max-tokens sets this limit`,
+    );
+  }
+  const memory = await model.memory();
+  await report(options, result, memory, note);
+  return { ...next, statistics: describeStatistics(result, memory) };
+}
+
+async function report(
+  { quiet, stats = false }: ChatOptions,
+  result: GenerateResult,
+  memory: ModelMemory,
+  note: Note,
+): Promise<void> {
+  if (stats) await note(describeStatistics(result, memory));
+  else if (!quiet) await note(describeRates(result, memory));
+}
+
+function describeDropped(count: number, contextLength: number): string {
+  const turns =
+    count === 1 ? "the oldest turn was dropped" : `the ${count} oldest turns were dropped`;
+  return `${turns}: the context of ${contextLength} tokens is full`;
+}
+
+/** Generates one answer; without a result if Ctrl-C ended it. */
 async function reply(
   context: CommandContext,
   model: LoadedModel,
-  { generation }: ChatOptions,
-  message: string | readonly ChatMessage[],
-): Promise<{ text: string; summary?: string }> {
+  generation: GenerateOptions,
+  prompt: Prompt,
+): Promise<{ text: string; result?: GenerateResult }> {
   const { stdout } = context;
   const stop = new AbortController();
   const release = context.handleInterrupts(() => {
-    // A second Ctrl-C, while the forward that is running ends, goes to the process.
+    // While the current forward pass ends, a second Ctrl-C goes to the process.
     release();
     stop.abort();
   });
   let text = "";
   try {
-    const prompt = typeof message === "string" ? message : await encodeMessages(model, message);
+    const signal = AbortSignal.any([context.signal, stop.signal]);
     const result = await generateText(
-      {
-        context,
-        model,
-        prompt,
-        options: { ...generation, signal: AbortSignal.any([context.signal, stop.signal]) },
-      },
+      { context, model, prompt, options: { ...generation, signal } },
       {
         onToken: async (token) => {
           text += token.text;
@@ -105,52 +178,20 @@ async function reply(
       },
     );
     await stdout.write(result.tail);
-    return { text: result.text, summary: describeRates(result, await model.memory()) };
+    return { text: result.text, result };
   } catch (error) {
-    if (stop.signal.aborted && !context.signal.aborted) return { text, summary: "stopped" };
+    if (stop.signal.aborted && !context.signal.aborted) return { text };
     throw error;
   } finally {
     release();
   }
 }
 
-/** Asks on the terminal. Between questions the terminal is left alone, so that Ctrl-C is a signal. */
-function createPrompt(context: CommandContext): () => Promise<string | undefined> {
-  let history: string[] = [];
-  const waiting: string[] = [];
-  return () =>
-    new Promise((resolve) => {
-      // Lines that were pasted together come one by one.
-      const next = waiting.shift();
-      if (next !== undefined) return resolve(next);
-      const reader = createInterface({
-        input: context.stdin,
-        output: process.stderr,
-        terminal: true,
-        history,
-        historySize: 200,
-        removeHistoryDuplicates: true,
-        prompt: "> ",
-      });
-      reader.on("history", (lines: string[]) => {
-        history = lines;
-      });
-      let hasLine = false;
-      reader.on("line", (line) => {
-        waiting.push(line);
-        if (hasLine) return;
-        hasLine = true;
-        // The other lines of a paste are read in the same turn.
-        setImmediate(() => reader.close());
-      });
-      reader.on("SIGINT", () => reader.close());
-      const stop = (): void => reader.close();
-      context.signal.addEventListener("abort", stop, { once: true });
-      reader.on("close", () => {
-        context.signal.removeEventListener("abort", stop);
-        if (!hasLine) process.stderr.write("\n");
-        resolve(waiting.shift());
-      });
-      reader.prompt();
-    });
+async function createTerminalPrompt({
+  stdin,
+  environment,
+  signal,
+}: CommandContext): Promise<() => Promise<string | undefined>> {
+  const history = await openChatHistory(historyPath(environment));
+  return createLineEditor({ input: stdin, output: process.stderr, history, signal });
 }

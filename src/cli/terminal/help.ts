@@ -1,4 +1,4 @@
-/** The help, written from the declarations of the commands. */
+/** Help texts, generated from the declarations of the commands. */
 
 import {
   type Command,
@@ -13,7 +13,7 @@ import type { Style } from "./style.ts";
 
 const lineWidth = 92;
 
-/** The help of the whole: what there is to do. */
+/** The general help: the list of commands. */
 export function formatHelp(
   version: string,
   commands: readonly CommandEntry[],

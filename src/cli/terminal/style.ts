@@ -1,6 +1,6 @@
-/** Colours, where a terminal shows them and the user has not asked for none. */
+/** Colours, on terminals that support them unless the user turned them off. */
 
-/** Functions that mark a text; each gives it back unchanged where colours are off. */
+/** Functions that mark a text; each returns it unchanged if colours are off. */
 export interface Style {
   readonly enabled: boolean;
   bold(text: string): string;
@@ -8,13 +8,13 @@ export interface Style {
   red(text: string): string;
   green(text: string): string;
   cyan(text: string): string;
-  /** Light background, dark text; `index` chooses one of a few colours in turn. */
+  /** Dark text on a light background; `index` selects one of four colours cyclically. */
   stripe(text: string, index: number): string;
 }
 
 const stripes: readonly string[] = ["30;48;5;153", "30;48;5;223", "30;48;5;157", "30;48;5;218"];
 
-/** Makes a style. */
+/** Creates a style with or without colours. */
 export function createStyle(enabled: boolean): Style {
   const mark =
     (on: string, off: string) =>
@@ -31,7 +31,7 @@ export function createStyle(enabled: boolean): Style {
   };
 }
 
-/** Whether a stream shows colours: a terminal, `NO_COLOR` empty or unset, and not a dumb one. */
+/** Whether a stream shows colours: a terminal, `NO_COLOR` empty or unset, `TERM` not `dumb`. */
 export function hasColors(
   isTerminal: boolean,
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,11 +1,11 @@
-/** Shows a text with its tokens set apart. */
+/** Shows a text with visible token boundaries. */
 import type { Encoding } from "../../tokenizer/index.ts";
 import type { Style } from "./style.ts";
 
 /**
- * The text cut at its tokens: in alternating colours, or with `|` between them where there are none.
- * Text that belongs to no token (spaces that the tokenizer drops) stays between them; tokens that have
- * no text of their own (from the template, or further parts of one character) show their name.
+ * The text with its tokens in alternating colours, or separated by `|` without colours. Text outside all
+ * tokens (spaces that the tokenizer drops) is kept. Tokens without text (added by the template, or
+ * further bytes of one character) are shown by their name.
  *
  * The offsets of `encoding` count UTF-16 code units.
  */

@@ -1,4 +1,4 @@
-/** A random checkpoint that reads and writes bytes, as a test subject. */
+/** A random checkpoint over bytes, for tests. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
@@ -11,7 +11,7 @@ export interface ByteCheckpointOptions {
   readonly width?: number;
   /** Default 2. */
   readonly layers?: number;
-  /** A chat template; absent: not a chat model. */
+  /** Default: no chat template. */
   readonly chatTemplate?: string;
 }
 

@@ -1,4 +1,4 @@
-/** A byte-level tokenizer without merges, as a test subject: every byte of a text is a token. */
+/** A byte-level tokenizer without merges, for tests: each byte of a text is a token. */
 import { byteToCharacter } from "../../tokenizer/decoders/byte-alphabet.ts";
 import { specialToken } from "../../tokenizer/formats/tokenizer-file.ts";
 

@@ -1,11 +1,11 @@
-/** Runs the command inside the test's own process, with streams that are kept. */
+/** Runs a command line inside the process of the test and captures its output. */
 import { Readable } from "node:stream";
 import { type CommandContext, Interruption, type Output } from "../context.ts";
 import { runCommandLine } from "../run-command-line.ts";
 import { createStyle } from "../terminal/style.ts";
 
 export interface RunCommandOptions {
-  /** What standard input holds, chunk by chunk; absent: a terminal at which nobody types. */
+  /** Chunks of standard input. Default: a terminal without input. */
   readonly stdin?: readonly (string | Uint8Array)[] | string;
   readonly environment?: Readonly<Record<string, string>>;
   /** Whether the outputs are terminals with colours. Default false. */

@@ -1,38 +1,30 @@
 /**
  * Decoder-only transformers of the Llama family as one traced function of named parameters.
  *
- * One graph serves prefill, decoding of one or several sequences, and verification of drafts: new
+ * One graph serves prefill, decoding of one or several sequences, and verification of draft trees: new
  * tokens attend to a cache that is an input, and to each other under a mask that is an input. The
- * graph returns the new keys and values and, for chosen rows, the most probable tokens.
+ * graph returns the new keys and values and, for chosen rows, the results of the step table.
  */
 import {
-  add,
   bool,
   broadcastTo,
   cast,
   concat,
   conditional,
+  type Dimension,
   float32,
   gather,
   gatherElements,
-  gelu,
-  geluTanh,
   int32,
-  less,
   logSoftmax,
   multiply,
   multiplyDimensions,
   optional,
   overwrite,
   range,
-  relu,
   reshape,
-  rmsNorm,
-  rotary,
   scoped,
-  silu,
   slice,
-  split,
   subtract,
   type Tensor,
   type TensorType,
@@ -41,241 +33,35 @@ import {
   tensorType,
   topK,
   trace,
-  transpose,
   uint8,
 } from "../../tensor/index.ts";
 import {
   type Attention,
-  type JoinedInput,
   joinedAttention,
+  sumBlock,
   twoPartAttention,
 } from "../layers/attention.ts";
-import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 import type { DecoderConfig } from "./config.ts";
-import { nucleusMass, sampleColumns, sampleTokens } from "./sample-tokens.ts";
-
-/** Names of the weights of one decoder, as checkpoints spell them. */
-export interface DecoderNames {
-  readonly embedding: string;
-  readonly finalNorm: string;
-  readonly head: string;
-  layer(index: number): string;
-}
-
-export const decoderNames: DecoderNames = {
-  embedding: "model.embed_tokens.weight",
-  finalNorm: "model.norm.weight",
-  head: "lm_head.weight",
-  layer: (index) => `model.layers.${index}`,
-};
-
-/** Stored matrices of a layer, grouped as they are multiplied. */
-export interface LayerGroups {
-  readonly queryKeyValue: readonly string[];
-  readonly attentionOutput: readonly string[];
-  readonly gateUp: readonly string[];
-  readonly down: readonly string[];
-}
-
-export function layerGroups(config: DecoderConfig, index: number): LayerGroups {
-  const layer = decoderNames.layer(index);
-  const attention = (name: string): string => `${layer}.self_attn.${name}.weight`;
-  const feedForward = (name: string): string => `${layer}.mlp.${name}.weight`;
-  return {
-    queryKeyValue: config.fusedProjections
-      ? [attention("qkv_proj")]
-      : [attention("q_proj"), attention("k_proj"), attention("v_proj")],
-    attentionOutput: [attention("o_proj")],
-    gateUp: config.fusedProjections
-      ? [feedForward("gate_up_proj")]
-      : [feedForward("gate_proj"), feedForward("up_proj")],
-    down: [feedForward("down_proj")],
-  };
-}
-
-/** Every group of matrices of a decoder, the head last. */
-export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
-  const groups = config.layers.flatMap((_, index) => Object.values(layerGroups(config, index)));
-  return [...groups, [headName(config)]];
-}
-
-export function headName(config: DecoderConfig): string {
-  return config.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
-}
-
-const biasOf = (names: readonly string[]): string[] =>
-  names.map((name) => name.replace(/\.weight$/, ".bias"));
-
-/** What the layers share in one step. */
-export interface LayerInputs {
-  /** `[batch, time]`: row of each new token in the rotation tables. */
-  readonly rotationRows: Tensor;
-  /** Cosines and sines of each rotation, `[batch * time, rotated / 2]`. */
-  readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
-  past(layer: number): { readonly key: Tensor; readonly value: Tensor };
-  /** Masks by window (undefined: none), already repeated for the heads of a group. */
-  masks(window: number | undefined): {
-    readonly past: Tensor;
-    readonly fresh: Tensor;
-    readonly joined?: JoinedInput;
-  };
-}
-
-export interface LayerOutput {
-  readonly x: Tensor;
-  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`. */
-  readonly key: Tensor;
-  readonly value: Tensor;
-}
-
-/** A norm of the config's kind. */
-function norm(config: DecoderConfig, weights: DecoderWeights, x: Tensor, name: string): Tensor {
-  const stored = weights.vector(name);
-  const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
-  return rmsNorm(x, scale, { epsilon: config.rmsNormEps });
-}
-
-function project(
-  weights: DecoderWeights,
-  x: Tensor,
-  names: readonly string[],
-  biased: boolean,
-): Tensor {
-  const product = weights.linear(x, names);
-  return biased ? addBias(weights, product, biasOf(names)) : product;
-}
-
-/** One layer: attention and feed-forward with their norms and residual sums. */
-export function decoderLayer(
-  config: DecoderConfig,
-  weights: DecoderWeights,
-  x: Tensor,
-  index: number,
-  inputs: LayerInputs,
-  attend: Attention,
-): LayerOutput {
-  const prefix = decoderNames.layer(index);
-  const groups = layerGroups(config, index);
-  const normed = (value: Tensor, name: string): Tensor =>
-    norm(config, weights, value, `${prefix}.${name}.weight`);
-  const before = config.normPlacement !== "post";
-  const after = config.normPlacement !== "pre";
-
-  const attention = scoped("attention", () =>
-    selfAttention(
-      config,
-      weights,
-      before ? normed(x, "input_layernorm") : x,
-      index,
-      inputs,
-      attend,
-    ),
-  );
-  const attended = after ? normed(attention.x, "post_attention_layernorm") : attention.x;
-  const middle = add(x, attended);
-
-  const fed = scoped("feed-forward", () => {
-    // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
-    const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
-    const input = before ? normed(middle, name) : middle;
-    const width = config.intermediateSize;
-    const both = project(weights, input, groups.gateUp, config.mlpBias);
-    const [gate, up] = split(both, [width, width], -1);
-    const hidden = multiply(activate(config, gate!), up!);
-    return project(weights, hidden, groups.down, config.mlpBias);
-  });
-  const output = after ? normed(fed, "post_feedforward_layernorm") : fed;
-  return { ...attention, x: add(middle, output) };
-}
-
-function activate(config: DecoderConfig, x: Tensor): Tensor {
-  switch (config.activation) {
-    case "silu":
-      return silu(x);
-    case "gelu":
-      return gelu(x);
-    case "gelu-tanh":
-      return geluTanh(x);
-    case "relu":
-      return relu(x);
-  }
-}
-
-function selfAttention(
-  config: DecoderConfig,
-  weights: DecoderWeights,
-  x: Tensor,
-  index: number,
-  inputs: LayerInputs,
-  attend: Attention,
-): LayerOutput {
-  const { numAttentionHeads, numKeyValueHeads, headDim } = config;
-  const [batch, time] = x.shape as [string, string];
-  const groups = layerGroups(config, index);
-  const group = numAttentionHeads / numKeyValueHeads;
-  // The runtime computes what was traced first last: were the conversion of the cache traced later, it
-  // would run for all layers before the first, and the processor would have to fetch every cache twice.
-  const past = inputs.past(index);
-  let joined = project(weights, x, groups.queryKeyValue, config.qkvBias);
-  const prefix = `${decoderNames.layer(index)}.self_attn`;
-  const normalize = (value: Tensor, name: string): Tensor =>
-    norm(config, weights, value, `${prefix}.${name}.weight`);
-  if (config.qkNorm === "projection") {
-    const sizes = [
-      numAttentionHeads * headDim,
-      numKeyValueHeads * headDim,
-      numKeyValueHeads * headDim,
-    ];
-    const [q, k, v] = split(joined, sizes, -1) as [Tensor, Tensor, Tensor];
-    joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
-  }
-  // Heads come before time once for all three: one transposition instead of three.
-  const byHead = transpose(
-    reshape(joined, [batch, time, numAttentionHeads + 2 * numKeyValueHeads, headDim]),
-    [0, 2, 1, 3],
-  );
-  let [query, key, value] = split(
-    byHead,
-    [numAttentionHeads, numKeyValueHeads, numKeyValueHeads],
-    1,
-  ) as [Tensor, Tensor, Tensor];
-  if (config.qkNorm === "head") {
-    query = normalize(query, "q_norm");
-    key = normalize(key, "k_norm");
-  }
-  const layer = config.layers[index]!;
-  if (layer.rope !== undefined) {
-    const { cos, sin } = inputs.rotations[layer.rope]!;
-    query = rotary(query, inputs.rotationRows, cos, sin);
-    key = rotary(key, inputs.rotationRows, cos, sin);
-  }
-  const masks = inputs.masks(layer.slidingWindow);
-  const { output } = attend({
-    // Heads that share a kv head are neighbours: their rows become rows of one product.
-    query: reshape(query, [batch, numKeyValueHeads, multiplyDimensions(group, time), headDim]),
-    key,
-    value,
-    pastKey: past.key,
-    pastValue: past.value,
-    pastMask: masks.past,
-    newMask: masks.fresh,
-    ...(masks.joined && { joined: masks.joined }),
-    scale: config.attentionScale,
-    cap: config.attnLogitSoftcap,
-    layer: index,
-  });
-  const attended = transpose(
-    reshape(output, [batch, numAttentionHeads, time, headDim]),
-    [0, 2, 1, 3],
-  );
-  const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
-  return {
-    x: project(weights, flat, groups.attentionOutput, config.attentionOutputBias),
-    key,
-    value,
-  };
-}
+import { decoderLayer, type LayerContext, norm } from "./decoder-layer.ts";
+import { decoderNames, headName } from "./decoder-names.ts";
+import {
+  type HeadState,
+  headParts,
+  layerParts,
+  type PartResults,
+  type PartState,
+  type PartTable,
+  type StepInputName,
+  type StepPart,
+  type StepPartName,
+  type StepResultName,
+  type StepSwitch,
+  stepInputs,
+  stepParts,
+  switchOf,
+} from "./step-outputs.ts";
 
 /** Token embeddings of ids. */
 export function embed(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
@@ -296,7 +82,7 @@ export function decoderHead(config: DecoderConfig, weights: DecoderWeights, x: T
 }
 
 function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): Tensor {
-  return norm(config, weights, x, decoderNames.finalNorm);
+  return norm({ config, weights }, x, decoderNames.finalNorm);
 }
 
 function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tensor): Tensor {
@@ -305,161 +91,211 @@ function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tens
   return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
 }
 
-/** Distinct windows of a decoder's layers, full attention last as `undefined`. */
+/** Distinct windows of a decoder's layers, full attention as `undefined`. */
 export function decoderWindows(config: DecoderConfig): (number | undefined)[] {
   return [...new Set(config.layers.map((layer) => layer.slidingWindow))];
 }
 
-/** Name of the mask inputs of a window. */
-export function maskNames(window: number | undefined): { past: string; fresh: string } {
-  const suffix = window === undefined ? "" : `.window${window}`;
+/** Mask of the cache or of the new tokens, for one window. */
+export type MaskName = `mask.${"past" | "new"}${"" | `.window${number}`}`;
+
+/** Names of the mask inputs of a window. */
+export function maskNames(window: number | undefined): { past: MaskName; fresh: MaskName } {
+  const suffix = window === undefined ? "" : (`.window${window}` as const);
   return { past: `mask.past${suffix}`, fresh: `mask.new${suffix}` };
 }
+
+/** Inputs of a decoder's graph; see `decoderGraph`. */
+export type DecoderInput =
+  | "ids"
+  | "lengths"
+  | "rows"
+  | "candidates"
+  | "from.ids"
+  | "embeddings"
+  | StepInputName
+  | StepSwitch
+  | `rope.${number}.${"cos" | "sin"}`
+  | `past.${number}.${"key" | "value"}`
+  | "block.ones"
+  | MaskName;
+
+/** Outputs of a decoder's graph; see `decoderGraph`. */
+export type DecoderOutput = "new" | StepResultName;
 
 export interface DecoderGraphOptions {
   /** Default: joined where the cache has to be converted, two parts where it would be copied. */
   attention?: Attention;
   /** How the cache holds keys and values. Default float32. */
   cacheType?: CacheType;
+  /**
+   * True: `exactAttention` sums over values in blocks of `sumBlock` positions. Capacities are multiples
+   * of it then, and `block.ones` `[1, capacity / sumBlock]` is an input. Default false.
+   */
+  sumsInBlocks?: boolean;
 }
 
 /**
  * The graph of a decoding step.
  *
- * Inputs: `ids` int32 `[batch, time]`; `lengths` int32 `[batch]`, tokens in the cache; `rope.N.cos` and `.sin` `[batch * time, half]`; masks (added to
- * scores: 0 or -infinity) `mask.past` `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`,
- * and for each window its own with a row for every new token; `past.N.key` and `.value`
- * `[batch, kvHeads, capacity, headDim]`; `rows` int32 `[rows]`, flat indices of the rows whose results
- * are wanted; `targets` int32 `[rows]`; `draws` float32 `[rows, drawWidth]`, by which a token of each row
- * is drawn; `candidates` uint8 `[k]`, whose length is the number of tokens to return; switches
- * `want.results`, `want.draws`, `want.nucleus`, `want.logits` and `want.hidden`. Where the switch
- * `from.ids` is off, `embeddings` `[batch, time, width]` stand in place of the rows of the table; where it
- * is on, they may have any size.
+ * Inputs: `ids` int32 `[batch, time]`; `lengths` int32 `[batch]`, tokens in the cache; `rope.N.cos` and
+ * `.sin` `[batch * time, half]`; masks (added to scores: 0 or -infinity) `mask.past`
+ * `[batch, 1, 1, capacity]` and `mask.new` `[batch, 1, time, time]`, and for each window its own with a
+ * row for every new token; `past.N.key` and `.value` `[batch, kvHeads, capacity, headDim]`; `rows` int32
+ * `[rows]`, flat indices of the wanted rows; `candidates` uint8 `[k]`, whose length is the number of
+ * most probable tokens to return; the inputs and the switches of the step table. Where the switch
+ * `from.ids` is off, the first layer reads `embeddings` `[batch, time, hiddenSize]` in place of rows of
+ * the table; where it is on, they may have any size.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headDim]`, the new keys and values of one layer
- * after the other (one output, because each costs the runtime's interface as much as a small operator);
- * `top.logits` and `top.ids` `[rows, k]`; `logSumExp`, `targetLogProbability`, `drawn.ids`,
- * `drawn.logits` and `nucleus.mass` `[rows]`; `logits` `[rows, vocabulary]`, also where a nucleus reaches
- * beyond the candidates of some row; `hidden` `[rows, width]`, what the head
- * multiplies.
+ * after the other (one output, because each costs the runtime's interface as much as a small operator),
+ * and the results of the step table.
  */
 export function decoderGraph(
   config: DecoderConfig,
   weights: DecoderWeights,
   options: DecoderGraphOptions = {},
-): TypedGraph<string, string> {
-  const { cacheType = "float32" } = options;
+): TypedGraph<DecoderInput, DecoderOutput> {
+  const { cacheType = "float32", sumsInBlocks = false } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
+  const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
+  const inputs = decoderInputs(config, cacheType, capacity);
+  if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
+  return trace(inputs, (input): Record<DecoderOutput, Tensor> => {
+    const context = { config, weights, attend, ...sharedInputs(config, input, capacity) };
+    const { x: embeddings } = conditional(
+      input["from.ids"],
+      () => ({ x: embed(config, weights, input.ids) }),
+      () => ({ x: scaleEmbeddings(config, input.embeddings) }),
+    );
+    let x = embeddings;
+    const fresh: Tensor[] = [];
+    const taps = [...config.layers.keys()].map((index) => {
+      const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context));
+      x = layer.x;
+      fresh.push(layer.key, layer.value);
+      return { x, ...layer.unrotated };
+    });
+    const state: PartState = { config, rows: input.rows, inputs: input, embeddings, layers: taps };
+    const results = optional(input[switchOf("tokens")], () => {
+      const head = headState(weights, state, x);
+      const { tokens, ...behind } = headParts;
+      return { ...tokens.graph(head), ...partOutputs(behind, head, input) };
+    });
+    return {
+      new: cast(concat(fresh, 0), cacheType),
+      ...results,
+      ...partOutputs(layerParts, state, input),
+    };
+  });
+}
+
+/** Types of all inputs by name. */
+function decoderInputs(
+  config: DecoderConfig,
+  cacheType: CacheType,
+  capacity: Dimension,
+): Record<DecoderInput, TensorType> {
   const { numKeyValueHeads, headDim } = config;
-  const inputs: Record<string, TensorType> = {
+  const switches = stepParts.map(({ name }) => [switchOf(name), bool([])] as const);
+  const values = Object.entries(stepInputs).map(([name, { type }]) => [name, type] as const);
+  type Late = MaskName | "block.ones";
+  const inputs: Omit<Record<DecoderInput, TensorType>, Late> & Partial<Record<Late, TensorType>> = {
     ids: int32(["batch", "time"]),
     lengths: int32(["batch"]),
     rows: int32(["rows"]),
-    targets: int32(["rows"]),
-    draws: float32(["rows", sampleColumns]),
     candidates: uint8(["k"]),
-    "want.results": bool([]),
-    "want.draws": bool([]),
-    "want.nucleus": bool([]),
-    "want.logits": bool([]),
-    "want.hidden": bool([]),
     "from.ids": bool([]),
     embeddings: float32(["given.batch", "given.time", config.hiddenSize]),
+    ...(Object.fromEntries(values) as Record<StepInputName, TensorType>),
+    ...(Object.fromEntries(switches) as Record<StepSwitch, TensorType>),
   };
   for (const [index, rope] of config.ropes.entries()) {
     inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotaryDim / 2]);
     inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotaryDim / 2]);
   }
   for (const index of config.layers.keys()) {
-    const shape = ["batch", numKeyValueHeads, "capacity", headDim] as const;
+    const shape = ["batch", numKeyValueHeads, capacity, headDim] as const;
     inputs[`past.${index}.key`] = tensorType(cacheType, shape);
     inputs[`past.${index}.value`] = tensorType(cacheType, shape);
   }
-  const windows = decoderWindows(config);
-  for (const window of windows) {
+  for (const window of decoderWindows(config)) {
     const names = maskNames(window);
-    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", "capacity"]);
+    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", capacity]);
     inputs[names.fresh] = float32(["batch", 1, "time", "time"]);
   }
+  return inputs as Record<DecoderInput, TensorType>;
+}
 
-  return trace(inputs, (given): Record<string, Tensor> => {
-    const input = given as Readonly<Record<string, Tensor>>;
-    const ids = input["ids"]!;
-    const group = config.numAttentionHeads / numKeyValueHeads;
-    const repeat = (mask: Tensor): Tensor =>
-      mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
-    const lengths = input["lengths"]!;
-    const masks = new Map(
-      windows.map((window) => {
-        const names = maskNames(window);
-        const [past, fresh] = [input[names.past]!, input[names.fresh]!];
-        const everyRow = broadcastTo(past, ["batch", 1, "time", "capacity"]);
-        const joined = { lengths, mask: repeat(overwrite(everyRow, fresh, lengths, 3)) };
-        return [window, { past: repeat(past), fresh: repeat(fresh), joined }] as const;
-      }),
-    );
-    const shared: LayerInputs = {
-      rotationRows: reshape(range("batch*time"), ["batch", "time"]),
-      rotations: config.ropes.map((_, index) => ({
-        cos: input[`rope.${index}.cos`]!,
-        sin: input[`rope.${index}.sin`]!,
-      })),
-      past: (layer) => ({
-        key: cast(input[`past.${layer}.key`]!, "float32"),
-        value: cast(input[`past.${layer}.value`]!, "float32"),
-      }),
-      masks: (window) => masks.get(window)!,
-    };
-
-    const fresh: Tensor[] = [];
-    let { x } = conditional(
-      input["from.ids"]!,
-      () => ({ x: embed(config, weights, ids) }),
-      () => ({ x: scaleEmbeddings(config, input["embeddings"]!) }),
-    );
-    for (const index of config.layers.keys()) {
-      const layer = scoped(`layers.${index}`, () =>
-        decoderLayer(config, weights, x, index, shared, attend),
-      );
-      x = layer.x;
-      fresh.push(layer.key, layer.value);
-    }
-    const results = optional(input["want.results"]!, () => {
-      const chosen = gather(reshape(x, [-1, config.hiddenSize]), input["rows"]!);
-      const normed = finalNorm(config, weights, chosen);
-      const logits = headLogits(config, weights, normed);
-      const top = topK(logits, "k");
-      // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
-      const first = { axis: 1, end: 1 };
-      const largest = slice(top.values, first);
-      const best = gatherElements(logSoftmax(logits), slice(top.indices, first), 1);
-      const total = reshape(subtract(largest, best), ["rows"]);
-      const targets = reshape(input["targets"]!, ["rows", 1]);
-      const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
-      const drawn = optional(input["want.draws"]!, () => {
-        const ids = sampleTokens(logits, { largest, draws: input["draws"]! });
-        const chosen = gatherElements(logits, reshape(ids, ["rows", 1]), 1);
-        return { ids, logits: reshape(chosen, ["rows"]) };
-      });
-      const nucleus = optional(input["want.nucleus"]!, () =>
-        nucleusMass(logits, { top: top.values, largest, draws: input["draws"]! }),
-      );
-      const wanted = add(cast(input["want.logits"]!, "int32"), nucleus.missing);
-      const whole = optional(less(0, wanted), () => ({ logits }));
-      const states = optional(input["want.hidden"]!, () => ({ hidden: normed }));
-      return {
-        "top.logits": top.values,
-        "top.ids": top.indices,
-        logSumExp: total,
-        targetLogProbability: subtract(targeted, total),
-        "drawn.ids": drawn.ids,
-        "drawn.logits": drawn.logits,
-        "nucleus.mass": nucleus.mass,
-        logits: whole.logits,
-        hidden: states.hidden,
+/** Rotations, cached rows and masks of the layers, from the inputs. */
+function sharedInputs(
+  config: DecoderConfig,
+  input: Readonly<Record<DecoderInput, Tensor>>,
+  capacity: Dimension,
+): Omit<LayerContext, "config" | "weights" | "attend"> {
+  const group = config.numAttentionHeads / config.numKeyValueHeads;
+  const repeat = (mask: Tensor): Tensor =>
+    mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
+  const { lengths } = input;
+  const masks = new Map(
+    decoderWindows(config).map((window) => {
+      const names = maskNames(window);
+      const [past, fresh] = [input[names.past]!, input[names.fresh]!];
+      const everyRow = broadcastTo(past, ["batch", 1, "time", capacity]);
+      const joined = {
+        lengths,
+        mask: repeat(overwrite(everyRow, fresh, lengths, 3)),
+        ...(input["block.ones"] && { blockOnes: input["block.ones"] }),
       };
-    });
-    return { new: cast(concat(fresh, 0), cacheType), ...results };
-  });
+      return [window, { past: repeat(past), fresh: repeat(fresh), joined }] as const;
+    }),
+  );
+  return {
+    rotationRows: reshape(range("batch*time"), ["batch", "time"]),
+    rotations: config.ropes.map((_, index) => ({
+      cos: input[`rope.${index}.cos`]!,
+      sin: input[`rope.${index}.sin`]!,
+    })),
+    past: (layer) => ({
+      key: cast(input[`past.${layer}.key`]!, "float32"),
+      value: cast(input[`past.${layer}.value`]!, "float32"),
+    }),
+    masks: (window) => masks.get(window)!,
+  };
+}
+
+/** Logits of the wanted rows and what is derived from them. */
+function headState(weights: DecoderWeights, state: PartState, x: Tensor): HeadState {
+  const { config } = state;
+  const chosen = gather(reshape(x, [-1, config.hiddenSize]), state.rows);
+  const normed = finalNorm(config, weights, chosen);
+  const logits = headLogits(config, weights, normed);
+  const top = topK(logits, "k");
+  // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
+  const first = { axis: 1, end: 1 };
+  const largest = slice(top.values, first);
+  const best = gatherElements(logSoftmax(logits), slice(top.indices, first), 1);
+  const logSumExp = reshape(subtract(largest, best), ["rows"]);
+  return { ...state, normed, logits, top, largest, logSumExp };
+}
+
+/** Outputs of parts of the step table, each computed only where its switch is on. */
+function partOutputs<State, Part extends StepPartName>(
+  parts: PartTable<State, Part>,
+  state: State,
+  input: Readonly<Record<DecoderInput, Tensor>>,
+): Record<PartResults[Part], Tensor> {
+  const earlier: Record<string, Tensor> = {};
+  const names: StepResultName[] = [];
+  for (const [name, part] of Object.entries(parts) as [Part, StepPart<State, never>][]) {
+    const wanted = input[switchOf(name)];
+    const condition = part.runsIf?.(wanted, earlier) ?? wanted;
+    Object.assign(
+      earlier,
+      optional(condition, () => part.graph(state)),
+    );
+    names.push(...(Object.keys(part.results) as StepResultName[]));
+  }
+  return Object.fromEntries(names.map((name) => [name, earlier[name]])) as never;
 }

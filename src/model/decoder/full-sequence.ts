@@ -1,6 +1,6 @@
 /**
- * A decoder over whole sequences that attend to themselves, without a cache: what training runs, and
- * whoever reads a text once from beginning to end.
+ * A decoder over full sequences that attend to themselves, without a cache: for training, and for
+ * reading a text once.
  */
 import {
   add,
@@ -27,7 +27,7 @@ import type { Attention } from "../layers/attention.ts";
 import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
-import { decoderLayer, type LayerInputs } from "./decoder.ts";
+import { decoderLayer, type LayerContext } from "./decoder-layer.ts";
 
 /** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that `decodeFullSequence` reads. */
 export function rotationTypes(config: DecoderConfig): Record<string, TensorType> {
@@ -78,9 +78,9 @@ export const everyDocument = -1;
 /**
  * All layers over whole sequences.
  *
- * @param x embeddings `[batch, time, width]`
+ * @param x embeddings `[batch, time, hiddenSize]`
  * @param input the inputs of `rotationTypes`, by name
- * @returns hidden states `[batch, time, width]` before the final norm
+ * @returns hidden states `[batch, time, hiddenSize]` before the final norm
  */
 export function decodeFullSequence(
   config: DecoderConfig,
@@ -90,7 +90,10 @@ export function decodeFullSequence(
   options: DecodeFullSequenceOptions = {},
 ): Tensor {
   const [batch, time] = x.shape as [Tensor["shape"][number], Tensor["shape"][number]];
-  const shared: LayerInputs = {
+  const context: LayerContext = {
+    config,
+    weights,
+    attend: attendFullSequence,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
     rotations: config.ropes.map((_, index) => ({
       cos: input[`rope.${index}.cos`]!,
@@ -101,9 +104,7 @@ export function decodeFullSequence(
     masks: maskMaker(config, [batch, time], options.segments),
   };
   for (const index of config.layers.keys()) {
-    x = scoped(`layers.${index}`, () =>
-      decoderLayer(config, weights, x, index, shared, attendFullSequence),
-    ).x;
+    x = scoped(`layers.${index}`, () => decoderLayer(x, index, context)).x;
   }
   return x;
 }
@@ -120,7 +121,7 @@ function maskMaker(
   config: DecoderConfig,
   [batch, time]: readonly [Tensor["shape"][number], Tensor["shape"][number]],
   segments: Tensor | undefined,
-): LayerInputs["masks"] {
+): LayerContext["masks"] {
   const group = config.numAttentionHeads / config.numKeyValueHeads;
   const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
   return (window) => {

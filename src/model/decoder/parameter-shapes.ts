@@ -2,7 +2,7 @@
  * The parameters of a decoder: names and shapes, as checkpoints store them.
  */
 import type { DecoderConfig } from "./config.ts";
-import { decoderNames } from "./decoder.ts";
+import { decoderNames } from "./decoder-names.ts";
 
 /** Shapes of all parameters of a decoder by the names that checkpoints use. */
 export function decoderParameterShapes(config: DecoderConfig): Map<string, number[]> {

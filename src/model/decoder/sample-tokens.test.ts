@@ -7,14 +7,14 @@ const rows = 4;
 /** One block, a whole number of blocks, and a rest. */
 const vocabularies = [7, 512, 700];
 
-const programs: Map<number, Program<"logits" | "draws", "ids">> = new Map();
+const programs: Map<number, Program<"logits" | "sampling", "ids">> = new Map();
 beforeAll(async () => {
   for (const vocabulary of vocabularies) {
     const graph = trace(
-      { logits: float32(["rows", vocabulary]), draws: float32(["rows", sampleColumns]) },
-      ({ logits, draws }) => {
+      { logits: float32(["rows", vocabulary]), sampling: float32(["rows", sampleColumns]) },
+      ({ logits, sampling }) => {
         const largest = max(logits, { axes: [1], keepAxes: true });
-        return { ids: sampleTokens(logits, { largest, draws }) };
+        return { ids: sampleTokens(logits, { largest, sampling }) };
       },
     );
     programs.set(vocabulary, await compile(graph, { inline: true, threads: 1 }));
@@ -24,7 +24,7 @@ afterAll(async () => {
   for (const program of programs.values()) await program.release();
 });
 
-/** Where a token's share of the law, cut at min-p, begins and ends; ids ascending. */
+/** Cumulative probability before and after a token in the distribution cut at min-p; ids ascending. */
 function share(
   logits: Float32Array,
   id: number,
@@ -38,7 +38,7 @@ function share(
   return { from: sumTo(id) / total, to: sumTo(id + 1) / total };
 }
 
-test("drawn is the token at which the exact distribution passes the draw", async () => {
+test("sampled is the token at which the exact cumulative distribution passes the uniform number", async () => {
   const logit = fc.oneof(fc.float({ min: -30, max: 30, noNaN: true }), fc.constant(-Infinity));
   const uniform = fc.oneof(
     fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -60,10 +60,10 @@ test("drawn is the token at which the exact distribution passes the draw", async
       const data = Float32Array.from(logits);
       // Every row has a token that is possible.
       for (let row = 0; row < rows; row++) data[row * vocabulary + (row % vocabulary)] = 25;
-      const draws = uniform.flatMap((draw) => [draw, 1 / temperature, Math.log(minP), 0]);
+      const sampling = uniform.flatMap((number) => [number, 1 / temperature, Math.log(minP), 0]);
       const { ids } = await programs.get(vocabulary)!.run({
         logits: { data, shape: [rows, vocabulary] },
-        draws: { data: Float32Array.from(draws), shape: [rows, sampleColumns] },
+        sampling: { data: Float32Array.from(sampling), shape: [rows, sampleColumns] },
       });
       for (let row = 0; row < rows; row++) {
         const id = ids.data[row] as number;

@@ -1,4 +1,4 @@
-/** What samplers need of a row of logits, found inside the graph, so that whole rows need not leave it. */
+/** Sampling and the mass of a nucleus inside the graph, so that whole rows of logits need not leave it. */
 import {
   add,
   cast,
@@ -21,35 +21,34 @@ import {
   where,
 } from "../../tensor/index.ts";
 
-/** Numbers of a draw: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
+/** Columns of `sampling`: uniform in [0, 1), one over the temperature, log of min-p, top-p (0: none). */
 export const sampleColumns = 4;
 
-/** One of the numbers of every row's draw, `[rows, 1]`. */
-function sampleColumn(draws: Tensor, at: number): Tensor {
-  return slice(draws, { axis: 1, start: at, end: at + 1 });
+/** One column of `sampling`, `[rows, 1]`. */
+function sampleColumn(sampling: Tensor, at: number): Tensor {
+  return slice(sampling, { axis: 1, start: at, end: at + 1 });
 }
 
-/** Tokens are counted block by block: a running sum over a whole vocabulary would not be parallel. */
+/** Tokens are summed in blocks, because a running sum over the whole vocabulary is not parallel. */
 const block = 256;
 
 /**
- * The token of each row at which the cumulative distribution, in ascending order of ids, passes its
- * draw.
+ * Samples a token for each row: the one at which the cumulative distribution, in ascending order of
+ * ids, passes the row's uniform number.
  *
- * Exponentials are float32: a token differs from that of exact sums where the draw lies within about
- * 1e-7 of a boundary.
+ * Exponentials are float32, so a number within about 1e-7 of a boundary may give the neighbouring token.
  *
  * @param logits `[rows, vocabulary]`
  * @param largest `[rows, 1]`, the largest logit of each row
- * @param draws `[rows, drawWidth]`
+ * @param sampling `[rows, sampleColumns]`
  * @returns int32 `[rows]`
  */
 export function sampleTokens(
   logits: Tensor,
-  { largest, draws }: { readonly largest: Tensor; readonly draws: Tensor },
+  { largest, sampling }: { readonly largest: Tensor; readonly sampling: Tensor },
 ): Tensor {
   const [rows, vocabulary] = logits.shape as [string, number];
-  const column = (at: number): Tensor => sampleColumn(draws, at);
+  const column = (at: number): Tensor => sampleColumn(sampling, at);
   const scaled = multiply(subtract(logits, largest), column(1));
   const kept = where(less(scaled, column(2)), 0, exp(scaled));
   const blocks = Math.ceil(vocabulary / block);
@@ -60,7 +59,7 @@ export function sampleTokens(
   ]);
   const ends = cumulativeSum(cast(sum(inBlocks, { axes: [2] }), "float64"), 1);
   const whole = slice(ends, { axis: 1, start: blocks - 1, end: blocks });
-  // Below the end by more than sums are exact, so that the token found is one that has some mass.
+  // Stay below the end by more than rounding errors, so that the token found has some mass.
   const aim = multiply(whole, minimum(cast(column(0), "float64"), 1 - 1e-9));
   const passed = sum(cast(lessOrEqual(ends, aim), "int32"), { axes: [1], keepAxes: true });
   const first = multiply(reshape(range(rows), [rows, 1]), blocks);
@@ -74,32 +73,44 @@ export function sampleTokens(
   return add(multiply(reshape(passed, [rows]), block), steps);
 }
 
+/** Candidates among which a nucleus is sought; a wider one needs whole rows of logits. */
+export const nucleusCandidates = 128;
+
+/** Rows are padded to a multiple of this, because reductions group terms by their place in memory. */
+const alignedColumns = 64;
+
 /**
- * Mass of each row at its temperature, and in how many rows the most probable tokens hold less of it than
- * top-p asks for: there a nucleus reaches beyond them.
+ * Mass of each row at its temperature, and the number of rows whose nucleus reaches beyond the most
+ * probable tokens, because these hold less than top-p of the mass.
  *
  * @param logits `[rows, vocabulary]`
- * @param top the most probable tokens' logits `[rows, k]`
+ * @param top the most probable tokens' logits `[rows, k]`, of which the first `nucleusCandidates` count
  * @param largest `[rows, 1]`, the largest logit of each row
- * @param draws `[rows, drawWidth]`
- * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature); `missing`, an
- *   int32 scalar
+ * @param sampling `[rows, sampleColumns]`
+ * @returns `mass` `[rows]`, the sum over all tokens of exp((logit - largest) / temperature), negative
+ *   where the candidates hold too little of it; `missing`, how many rows those are, an int32 scalar
  */
 export function nucleusMass(
   logits: Tensor,
   {
     top,
     largest,
-    draws,
-  }: { readonly top: Tensor; readonly largest: Tensor; readonly draws: Tensor },
+    sampling,
+  }: { readonly top: Tensor; readonly largest: Tensor; readonly sampling: Tensor },
 ): { readonly mass: Tensor; readonly missing: Tensor } {
-  const scale = sampleColumn(draws, 1);
-  const massOf = (values: Tensor): Tensor =>
-    sum(exp(multiply(subtract(values, largest), scale)), { axes: [1], keepAxes: true });
+  const [rows, vocabulary] = logits.shape as [string, number];
+  const scale = sampleColumn(sampling, 1);
+  const massOf = (values: Tensor): Tensor => {
+    const width = values.shape[1] as number;
+    const filled = alignedColumns * Math.ceil(width / alignedColumns);
+    const masses = exp(multiply(subtract(values, largest), scale));
+    return sum(pad(masses, { axis: 1, after: filled - width }), { axes: [1], keepAxes: true });
+  };
   const mass = massOf(logits);
-  const isShort = less(massOf(top), multiply(mass, sampleColumn(draws, 3)));
+  const candidates = slice(top, { axis: 1, end: Math.min(nucleusCandidates, vocabulary) });
+  const isShort = less(massOf(candidates), multiply(mass, sampleColumn(sampling, 3)));
   return {
-    mass: reshape(mass, [logits.shape[0]!]),
+    mass: reshape(where(isShort, multiply(mass, -1), mass), [rows]),
     missing: sum(cast(isShort, "int32"), { axes: [0, 1] }),
   };
 }

@@ -6,7 +6,7 @@
  * and a model saved without its head leaves the `model.` out.
  */
 import type { Checkpoint } from "../../checkpoint/index.ts";
-import { decoderNames } from "./decoder.ts";
+import { decoderNames } from "./decoder-names.ts";
 
 /**
  * The name under which each tensor of the decoder is stored, by the decoder's own name for it. Undefined

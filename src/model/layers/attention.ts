@@ -11,11 +11,14 @@ import {
   logSumExp,
   matmul,
   multiply,
+  multiplyDimensions,
   overwrite,
+  reshape,
   softmax,
   split,
   type Tensor,
   tanh,
+  transpose,
 } from "../../tensor/index.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 
@@ -32,7 +35,7 @@ export interface AttentionInput {
   readonly pastMask: Tensor;
   /** Added to scores over new tokens: broadcasts to `[batch, kvHeads, group * time, time]`. */
   readonly newMask: Tensor;
-  /** What `joinedAttention` needs besides, where the caller has it. */
+  /** What `joinedAttention` and `exactAttention` need besides, where the caller has it. */
   readonly joined?: JoinedInput;
   readonly scale: number;
   /** cap · tanh(score / cap) before the masks. */
@@ -46,6 +49,8 @@ export interface JoinedInput {
   readonly lengths: Tensor;
   /** Both masks as one, `[batch, 1, group * time, capacity]`. */
   readonly mask: Tensor;
+  /** Ones, `[1, capacity / sumBlock]`, where weighted sums must run in blocks. */
+  readonly blockOnes?: Tensor;
 }
 
 export interface AttentionOutput {
@@ -94,15 +99,78 @@ export const joinedAttention: Attention = (input) => {
   };
 };
 
+/** How `exactAttention` reads the cache. */
+export interface ExactAttentionOptions {
+  /** How the cache holds keys and values: new ones are rounded likewise before they are used. */
+  readonly cacheType: CacheType;
+}
+
 /**
- * `joinedAttention` in which a token looks the same to others whether it is new or was cached: it is
- * rounded as the cache rounds it, and a chain's tokens stand in their places, so that sums run in the
- * same order. Without the rounding a float16 cache changes logits by tenths: a token would matter
- * differently to those that come in its own forward and to later ones.
+ * Attention in which the result of a row does not depend, to the last bit, on the rows beside it: the
+ * same for a chain of tokens in one pass, one by one, and in any batch.
+ *
+ * - A token looks the same whether it is new or cached: it is rounded as the cache rounds it. Without
+ *   that a float16 cache changes logits by tenths.
+ * - New tokens stand behind the cached ones in the order of their positions, and masked places add
+ *   exact zeros at the end, so that every sum runs over the same terms in the same order.
+ * - Products of several rows and of one row run in one kernel: the runtime has another for a single row,
+ *   but only where the factor of the product is 1. A factor of a half is exact, and so is a sum of two halves.
+ * - Where `joined.blockOnes` is given, weighted sums over values run in blocks of `sumBlock` positions: longer
+ *   ones the runtime may cut at places that depend on the number of rows and threads.
+ *
+ * Values are copied once; keys only where the cache was converted anyway, or heads are wider than a block.
  */
-export function tokenOrderAttention(cacheType: CacheType): Attention {
+export function exactAttention({ cacheType }: ExactAttentionOptions): Attention {
   const asCached = (x: Tensor): Tensor =>
     cacheType === "float32" ? x : cast(cast(x, cacheType), "float32");
-  return (input) =>
-    joinedAttention({ ...input, key: asCached(input.key), value: asCached(input.value) });
+  return (input) => {
+    const { query, pastKey, pastValue, scale, cap } = input;
+    const joined = input.joined!;
+    const [key, value] = [asCached(input.key), asCached(input.value)];
+    const isSingleRow = query.shape[2] === key.shape[2];
+    const factor = cap ? scale / cap : scale;
+    const product = (keys: Tensor): Tensor =>
+      isSingleRow && factor === 1
+        ? twice(matmul(query, keys, { transposeB: true, alpha: 0.5 }))
+        : matmul(query, keys, { transposeB: true, alpha: factor });
+    const headDim = key.shape[3] as number;
+    const plain =
+      cacheType === "float32" && headDim <= sumBlock
+        ? overwrite(product(pastKey), product(key), joined.lengths, 3)
+        : product(overwrite(pastKey, key, joined.lengths, 2));
+    const scores = add(cap ? multiply(tanh(plain), cap) : plain, joined.mask);
+    const values = overwrite(pastValue, value, joined.lengths, 2);
+    return {
+      output: weightedSum(softmax(scores), values, isSingleRow, joined.blockOnes),
+      logSumExp: () => logSumExp(scores, { axes: [-1] }),
+    };
+  };
+}
+
+/** Terms of a sum that the runtime never cuts, whatever the number of rows and threads. */
+export const sumBlock = 128;
+
+/** A sum, because the runtime takes a factor behind a product into the product. */
+const twice = (x: Tensor): Tensor => add(x, x);
+
+function weightedSum(
+  weights: Tensor,
+  values: Tensor,
+  isSingleRow: boolean,
+  blockOnes: Tensor | undefined,
+): Tensor {
+  if (!blockOnes) {
+    if (!isSingleRow) return matmul(weights, values);
+    return twice(matmul(weights, values, { alpha: 0.5 }));
+  }
+  const [batch, kvHeads, rows] = weights.shape as [string, number, string];
+  const headDim = values.shape[3]!;
+  const inBlocks = transpose(
+    reshape(weights, [batch, kvHeads, rows, -1, sumBlock]),
+    [0, 1, 3, 2, 4],
+  );
+  const blocks = reshape(values, [batch, kvHeads, -1, sumBlock, headDim]);
+  const parts = matmul(inBlocks, blocks, { alpha: 2 });
+  const flat = reshape(parts, [batch, kvHeads, -1, multiplyDimensions(rows, headDim)]);
+  return reshape(matmul(blockOnes, flat, { alpha: 0.5 }), [batch, kvHeads, rows, headDim]);
 }

@@ -161,3 +161,44 @@ export class RopeTable {
     this.#sin = sin;
   }
 }
+
+/** The tables of a decoder's rotations, by sequence length where they depend on it. */
+export class RopeTables {
+  readonly #ropes: readonly RopeConfig[];
+  readonly #tables: Map<string, RopeTable> = new Map();
+
+  constructor(ropes: readonly RopeConfig[]) {
+    this.#ropes = ropes;
+  }
+
+  /** Whether sequences of these lengths are rotated alike. */
+  areEqual(a: number, b: number): boolean {
+    return this.#ropes.every((rope) => lengthKey(rope, a) === lengthKey(rope, b));
+  }
+
+  /** The table of rotation `index` for a sequence of this length. */
+  table(index: number, sequenceLength: number): RopeTable {
+    const rope = this.#ropes[index]!;
+    const length = lengthKey(rope, sequenceLength);
+    const key = `${index} ${length}`;
+    let table = this.#tables.get(key);
+    if (!table) {
+      table = new RopeTable(rope, length);
+      // Every length of a dynamic rotation has its own table: keep a few.
+      if (this.#tables.size >= 16 + this.#ropes.length) {
+        this.#tables.delete(this.#tables.keys().next().value!);
+      }
+      this.#tables.set(key, table);
+    }
+    return table;
+  }
+}
+
+/** Lengths with one key have equal frequencies. */
+function lengthKey(rope: RopeConfig, length: number): number {
+  if (!dependsOnLength(rope)) return 0;
+  if (rope.kind === "dynamic") return Math.max(length, rope.maxPositionEmbeddings);
+  return length > rope.originalMaxPositionEmbeddings
+    ? rope.originalMaxPositionEmbeddings + 1
+    : rope.originalMaxPositionEmbeddings;
+}

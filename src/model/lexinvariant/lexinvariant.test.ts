@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { initializeDecoder } from "../../train/index.ts";
 import { decoderConfig } from "../decoder/config.ts";
-import { decoderNames } from "../decoder/decoder.ts";
+import { decoderNames } from "../decoder/decoder-names.ts";
 import { exactLexinvariant } from "./exact.ts";
 import {
   canonicalTargets,

@@ -29,7 +29,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
-import { decoderNames } from "../decoder/decoder.ts";
+import { decoderNames } from "../decoder/decoder-names.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 

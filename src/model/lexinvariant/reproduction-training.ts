@@ -12,7 +12,7 @@ import {
   type ParameterValue,
 } from "../../train/index.ts";
 import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
-import { decoderNames } from "../decoder/decoder.ts";
+import { decoderNames } from "../decoder/decoder-names.ts";
 import { traceWeights } from "../weights/trace-weights.ts";
 import {
   canonicalTargets,

@@ -6,7 +6,7 @@ import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import { decoderConfig } from "../decoder/config.ts";
-import { matrixGroups } from "../decoder/decoder.ts";
+import { matrixGroups } from "../decoder/decoder-names.ts";
 import { packBlocks, packChannels, packGroups } from "./pack.ts";
 import { type BlockFormat, blockLayout, packedParts } from "./trace-weights.ts";
 

@@ -52,7 +52,12 @@ describe("KeyValueCache", () => {
                     value + head * 1e4 + arena * 1e5;
                 }
               }
-              cache.append(arena, step.slot, rows.length, source, step.count, step.count);
+              cache.append(
+                arena,
+                { slot: step.slot, length: rows.length },
+                { source, time: step.count },
+                step.count,
+              );
             }
             rows.push(...added);
           } else if (step.kind === "exchange") {
@@ -87,7 +92,12 @@ describe("KeyValueCache", () => {
     cache.reserve(1, 4);
     const source = Float32Array.from({ length: 2 * 3 * 3 }, (_, index) => index);
     const order = [2, 0];
-    cache.append(0, 0, 1, source, 3, { count: 2, at: (row) => order[row]! });
+    cache.append(
+      0,
+      { slot: 0, length: 1 },
+      { source, time: 3 },
+      { count: 2, at: (row) => order[row]! },
+    );
     const view = cache.view(0, 0, 1);
     expect([...view.subarray(3, 9)]).toEqual([6, 7, 8, 0, 1, 2]);
     const second = cache.capacity * 3;

@@ -8,7 +8,8 @@
 
 /** How elements are held: float16 as its bits. */
 export type CacheType = "float32" | "float16";
-type CacheArray = Float32Array | Uint16Array;
+/** Elements of keys or values. */
+export type CacheArray = Float32Array | Uint16Array;
 
 export interface CacheShape {
   readonly layers: number;
@@ -16,10 +17,11 @@ export interface CacheShape {
   readonly headDim: number;
   /** Default float32. */
   readonly dtype?: CacheType;
+  /** Capacities are multiples of this many rows. Default 32. */
+  readonly unit?: number;
 }
 
-/** Capacities are multiples of this many rows. */
-const unit = 32;
+const defaultUnit = 32;
 
 /** Address space that is set aside for an arena, as a multiple of what it holds. It takes no memory. */
 const headroom = 4;
@@ -36,11 +38,13 @@ export class KeyValueCache {
   readonly shape: CacheShape;
   /** Two arrays per layer: keys, then values. */
   readonly arenas: CacheArray[];
+  readonly #unit: number;
   #slots = 0;
   #capacity = 0;
 
   constructor(shape: CacheShape) {
     this.shape = shape;
+    this.#unit = shape.unit ?? defaultUnit;
     this.arenas = Array.from({ length: 2 * shape.layers }, () => this.#allocate(0));
   }
 
@@ -65,7 +69,7 @@ export class KeyValueCache {
    */
   reserve(slots: number, rows: number): void {
     const most = Math.max(slots, this.#slots);
-    const step = unit * Math.ceil(Math.sqrt(most));
+    const step = this.#unit * Math.ceil(Math.sqrt(most));
     const capacity = rows > this.#capacity ? Math.ceil(rows / step) * step : this.#capacity;
     this.#resize(most, capacity);
   }
@@ -75,7 +79,7 @@ export class KeyValueCache {
    * capacity, and would go on paying for the longest sequence that ever was. Later rows are lost.
    */
   trim(rows: number): void {
-    const capacity = Math.ceil(Math.max(1, rows) / unit) * unit;
+    const capacity = Math.ceil(Math.max(1, rows) / this.#unit) * this.#unit;
     if (2 * capacity <= this.#capacity) this.#resize(this.#slots, capacity);
   }
 
@@ -121,17 +125,17 @@ export class KeyValueCache {
   }
 
   /**
-   * Copies rows of new keys or values `[kvHeads, time, headDim]` behind row `length` of a slot.
+   * Copies new keys or values behind the last row of a slot.
    *
-   * @param source starts at the sequence's own rows
-   * @param rows which of the `time` rows, in order
+   * @param index of the arena
+   * @param end the slot, and its row behind which the new ones go
+   * @param from `[kvHeads, time, headDim]`, the sequence's own new rows
+   * @param rows which of the `time` rows, in order; a number: the first so many
    */
   append(
     index: number,
-    slot: number,
-    length: number,
-    source: CacheArray,
-    time: number,
+    { slot, length }: { readonly slot: number; readonly length: number },
+    { source, time }: { readonly source: CacheArray; readonly time: number },
     rows: { readonly count: number; at(row: number): number } | number,
   ): void {
     const { kvHeads, headDim } = this.shape;

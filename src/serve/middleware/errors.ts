@@ -1,6 +1,6 @@
 /**
  * Errors of the HTTP interface: OpenAI's shape and status codes, and how the library's own errors
- * become such answers. They never leave this room, except as responses.
+ * become such answers. They leave this module only as responses.
  */
 import { JetonError } from "../../core/index.ts";
 
@@ -55,7 +55,15 @@ export function invalidValue(param: string, message: string, code = "invalid_val
   return new ApiError(message, { status: 400, code, param });
 }
 
-/** A parameter that OpenAI knows and that this server does not act on. */
+/** A body that is JSON, but no object. */
+export function malformedBody(): ApiError {
+  return new ApiError("The body of the request must be a JSON object.", {
+    status: 400,
+    code: "invalid_type",
+  });
+}
+
+/** A parameter that peers know and that this server does not act on. */
 export function unsupportedParameter(param: string, message: string): ApiError {
   return new ApiError(message, { status: 400, code: "unsupported_parameter", param });
 }
@@ -69,13 +77,13 @@ export function shuttingDown(): ApiError {
   });
 }
 
-/** Errors of the rooms below that say that prompt and answer are too long together. */
+/** Errors of lower modules that say that prompt and answer are too long together. */
 const contextFaults: ReadonlySet<string> = new Set([
   "generate-context-exceeded",
   "model-context-exceeded",
 ]);
 
-/** Errors of the rooms below that the client caused otherwise. */
+/** Errors of lower modules that the client caused otherwise. */
 const clientFaults: ReadonlySet<string> = new Set([
   "generate-option-invalid",
   "generate-prompt-empty",
@@ -85,8 +93,8 @@ const clientFaults: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Turns anything thrown into an answer. What the client did not cause becomes a bare 500 (or a 503
- * where the model was closed): no message, stack or path of ours leaves the process.
+ * Turns anything thrown into an answer. An error that the client did not cause becomes a bare 500 (or
+ * a 503 where the model was closed): no internal message, stack or path leaves the process.
  */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;

@@ -104,7 +104,7 @@ describe("AdmissionQueue", () => {
     expect(errorOf(() => queue.enter(1)).retryAfter).toBe(60);
   });
 
-  test("whatever happens: never too many run, order is kept, no place stays empty", async () => {
+  test("at random: never too many run, order is kept, no place stays empty", async () => {
     const action = fc.oneof(
       fc.record({ kind: fc.constant("enter" as const), count: fc.integer({ min: 1, max: 4 }) }),
       fc.record({ kind: fc.constant("release" as const), which: fc.nat() }),
@@ -147,7 +147,7 @@ describe("AdmissionQueue", () => {
             expect(queue.waiting).toBe(waiting.length);
             expect(running.length).toBeLessThanOrEqual(places);
             expect(waiting.length === 0 || running.length === places).toBe(true);
-            // First come, first served: nobody who waits came before somebody who was let in.
+            // First come, first served: no waiting sequence came before one that was admitted.
             const lastIn = held.findLastIndex((one) => one.seen.state === "granted");
             const firstOut = held.findIndex((one) => one.seen.state === "waiting");
             expect(firstOut === -1 || lastIn < firstOut).toBe(true);

@@ -1,10 +1,10 @@
 /**
- * Admission: at most so many sequences run at once, a bounded number waits in order of arrival, and
- * whatever goes beyond that is turned away.
+ * Admission: a bounded number of sequences runs at once, a bounded number waits in order of arrival,
+ * and further ones are turned away.
  *
  * A request that generates several sequences takes a place for each of them. They are admitted one
  * by one, so a request that is larger than the number of places still runs, and no place stays empty
- * while somebody waits.
+ * while a sequence waits.
  */
 import { ApiError, shuttingDown } from "./errors.ts";
 
@@ -80,15 +80,15 @@ export class AdmissionQueue {
   enter(count: number, signal?: AbortSignal): Place[] {
     if (this.#closed) throw shuttingDown();
     signal?.throwIfAborted();
-    const room = this.places + this.maxWaiting;
-    if (count > room) {
+    const capacity = this.places + this.maxWaiting;
+    if (count > capacity) {
       throw new ApiError(
-        `The request asks for ${count} sequences; this server holds at most ${room}, ` +
+        `The request asks for ${count} sequences; this server holds at most ${capacity}, ` +
           `running and waiting together.`,
         { status: 400, code: "too_many_sequences", param: "n" },
       );
     }
-    if (this.#runningCount + this.#line.size + count > room) {
+    if (this.#runningCount + this.#line.size + count > capacity) {
       throw new ApiError(
         `The server is busy: ${this.#runningCount} sequences run and ${this.#line.size} wait. ` +
           "Please retry later.",
@@ -100,8 +100,8 @@ export class AdmissionQueue {
   }
 
   /**
-   * Turns away everybody new, and everybody in line who has nothing running. Requests that run
-   * already get their remaining places in turn.
+   * Turns away new requests, and waiting ones of which no sequence runs. Requests that run already
+   * get their remaining places in turn.
    */
   close(): void {
     this.#closed = true;
@@ -173,7 +173,7 @@ function createDeferred(): {
     resolve = onResolve;
     reject = onReject;
   });
-  // A place may be given back before anybody waits for it; that is not an unhandled rejection.
+  // A place may be given back before it is awaited; that is not an unhandled rejection.
   promise.catch(() => {});
   return { promise, resolve, reject };
 }

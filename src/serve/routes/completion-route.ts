@@ -1,18 +1,17 @@
 /**
- * `POST /v1/completions`: text or ids go on.
+ * `POST /v1/completions`: continues text or token ids.
  */
-import type { GeneratedToken } from "../../generate/types.ts";
-import { checkModelName, readJson, type ServeContext, type ServeRequest } from "../context.ts";
-import { invalidValue } from "../middleware/errors.ts";
-import {
-  type AnswerFormat,
-  answerGeneration,
-  type ChoiceWriter,
-  planSequences,
-} from "./generation-route.ts";
-import type { SequencePlan } from "./generation-run.ts";
-import { writeLogProbability } from "./log-probability.ts";
-import { type CompletionRequest, readCompletionRequest } from "./schemas.ts";
+
+import { answerGeneration } from "../answers/answer.ts";
+import { ChunkWriter } from "../answers/chunk-writer.ts";
+import { CompletionChoice } from "../answers/completion-choice.ts";
+import { planSequences } from "../answers/plan-sequences.ts";
+import { offsetsOfPrompt } from "../answers/text-offsets.ts";
+import { checkModelName, logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
+import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
+import { type CompletionRequest, readCompletionRequest } from "../requests/completion-request.ts";
+import { readJson } from "../requests/json-body.ts";
+import { findFillPrompt } from "./fill-in-the-middle.ts";
 
 /** OpenAI's default for this endpoint. */
 const defaultMaxTokens = 16;
@@ -22,37 +21,61 @@ export async function answerCompletion(
   context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readCompletionRequest(await readJson(context, request));
+  const { body, warnings } = readCompletionRequest(await readJson(context, request));
   checkModelName(context, body.model);
-  const prompts = listPrompts(body.prompt).map((prompt) => readPrompt(context, prompt));
-  const plans = planSequences(
+  const prompts = listPrompts(body.prompt).map((prompt) => readPrompt(context, prompt, body));
+  const isEchoScored = body.echo === true && body.logprobs != null;
+  const promptAlternatives =
+    isEchoScored || body.prompt_logprobs != null
+      ? Math.max(isEchoScored ? (body.logprobs ?? 0) : 0, body.prompt_logprobs ?? 0)
+      : undefined;
+  const planned = planSequences(
     context,
     prompts.map((prompt) => prompt.ids),
     body,
     {
-      maxTokens: body.max_tokens ?? undefined,
+      choices: body.n,
+      maxTokens: body.max_tokens,
       defaultMaxTokens,
       maxTokensParameter: "max_tokens",
       promptParameter: "prompt",
       topLogProbabilities: body.logprobs ?? 0,
+      promptAlternatives,
     },
   );
-  const format: AnswerFormat = {
+  const { plans } = planned;
+  const allWarnings = [...warnings, ...planned.warnings];
+  logWarnings(context, request, allWarnings);
+  const writer = new ChunkWriter({
+    context,
+    plans,
+    warnings: allWarnings,
+    streamOptions: body.stream_options,
     idPrefix: "cmpl-",
     wholeObject: "text_completion",
     chunkObject: "text_completion",
     writeChoice: (plan) => {
-      const echo = body.echo === true ? prompts[plan.promptNumber]!.text() : "";
-      return new CompletionChoice(context, plan, echo, typeof body.logprobs === "number");
+      const prompt = prompts[plan.promptNumber]!;
+      return new CompletionChoice({
+        context,
+        plan,
+        echo: body.echo === true ? prompt.text() : "",
+        promptOffsets: isEchoScored ? prompt.offsets : undefined,
+        alternatives: body.logprobs ?? undefined,
+        withPromptLogProbabilities: body.prompt_logprobs != null,
+      });
     },
-  };
-  return answerGeneration(context, request, body, plans, format);
+  });
+  const options = { stream: body.stream === true, drafter: body.drafter };
+  return answerGeneration(context, request, plans, writer, options);
 }
 
 interface ReadPrompt {
   readonly ids: Int32Array;
   /** The prompt as text, for `echo`. */
   readonly text: () => string;
+  /** Where its tokens begin in that text, in code points. */
+  readonly offsets: () => readonly number[];
 }
 
 function listPrompts(prompt: CompletionRequest["prompt"]): (string | number[])[] {
@@ -61,114 +84,51 @@ function listPrompts(prompt: CompletionRequest["prompt"]): (string | number[])[]
   return prompt as (string | number[])[];
 }
 
-function readPrompt({ model }: ServeContext, prompt: string | readonly number[]): ReadPrompt {
+function readPrompt(
+  context: ServeContext,
+  prompt: string | readonly number[],
+  body: CompletionRequest,
+): ReadPrompt {
+  const { model, describeToken } = context;
   const { tokenizer } = model;
+  const addSpecialTokens = body.add_special_tokens ?? true;
+  const read = (ids: Int32Array, source: string | undefined): ReadPrompt => ({
+    ids,
+    text: () => source ?? tokenizer.decode(ids),
+    offsets: () => offsetsOfPrompt({ ids, source }, { tokenizer, describeToken, addSpecialTokens }),
+  });
+  if (body.suffix != null && body.suffix !== "") {
+    return read(fillGap(context, prompt, body.suffix), undefined);
+  }
   if (typeof prompt !== "string") {
     const wrong = prompt.find((id) => id >= tokenizer.vocabSize);
-    if (wrong !== undefined) {
-      throw invalidValue(
-        "prompt",
-        `Invalid token id in 'prompt': ${wrong}; the vocabulary has ${tokenizer.vocabSize} tokens.`,
-      );
-    }
-    return { ids: Int32Array.from(prompt), text: () => tokenizer.decode(prompt) };
-  }
-  const ids = encodePrompt(model, prompt);
-  if (ids.length === 0) {
+    if (wrong === undefined) return read(Int32Array.from(prompt), undefined);
     throw invalidValue(
       "prompt",
-      "'prompt' is empty, and the model has no beginning-of-sequence token.",
+      `Invalid token id in 'prompt': ${wrong}; the vocabulary has ${tokenizer.vocabSize} tokens.`,
     );
   }
-  return { ids, text: () => prompt };
-}
-
-/** Special tokens around the text as the tokenizer sets them; the empty text is the first of them. */
-function encodePrompt(model: ServeContext["model"], text: string): Int32Array {
   const { bosTokenId } = model;
-  if (text === "" && bosTokenId !== undefined) return Int32Array.of(bosTokenId);
-  return model.tokenizer.encodeIds(text, { applyLimits: false });
+  // The empty text is the BOS token alone.
+  if (prompt === "" && bosTokenId !== undefined) return read(Int32Array.of(bosTokenId), undefined);
+  const ids = tokenizer.encodeIds(prompt, { addSpecialTokens, applyLimits: false });
+  if (ids.length > 0) return read(ids, prompt);
+  throw invalidValue("prompt", "'prompt' is empty, and the model has no BOS token.");
 }
 
-/** OpenAI's older form of log-probabilities: four lists, one entry for each token. */
-interface CompletionLogProbabilities {
-  tokens: string[];
-  token_logprobs: number[];
-  top_logprobs: Record<string, number>[] | null;
-  text_offset: number[];
-}
-
-class CompletionChoice implements ChoiceWriter {
-  readonly #context: ServeContext;
-  readonly #plan: SequencePlan;
-  readonly #echo: string;
-  readonly #withLogProbabilities: boolean;
-  /** Where the next token begins in the text of the choice. */
-  #offset: number;
-
-  constructor(
-    context: ServeContext,
-    plan: SequencePlan,
-    echo: string,
-    withLogProbabilities: boolean,
-  ) {
-    this.#context = context;
-    this.#plan = plan;
-    this.#echo = echo;
-    this.#withLogProbabilities = withLogProbabilities;
-    this.#offset = echo.length;
-  }
-
-  start(): object | undefined {
-    return this.#echo === "" ? undefined : this.#write(this.#echo, null, null);
-  }
-
-  piece(token: GeneratedToken): object | undefined {
-    if (token.text === "" && !this.#withLogProbabilities) return undefined;
-    return this.#write(token.text, this.#logProbabilities([token]), null);
-  }
-
-  end(result: { tail: string; finishReason: string }): object {
-    return this.#write(result.tail, null, result.finishReason);
-  }
-
-  whole(tokens: readonly GeneratedToken[], result: { text: string; finishReason: string }): object {
-    return this.#write(
-      this.#echo + result.text,
-      this.#logProbabilities(tokens),
-      result.finishReason,
+/** The ids that ask for the text between a prompt and a suffix. */
+function fillGap(
+  { model }: ServeContext,
+  prompt: string | readonly number[],
+  suffix: string,
+): Int32Array {
+  const fill = findFillPrompt(model.tokenizer);
+  if (fill === undefined) {
+    throw unsupportedParameter(
+      "suffix",
+      "'suffix' is not supported: the model has no fill-in-the-middle tokens.",
     );
   }
-
-  #write(text: string, logprobs: object | null, finishReason: string | null): object {
-    return { index: this.#plan.index, text, logprobs, finish_reason: finishReason };
-  }
-
-  #logProbabilities(tokens: readonly GeneratedToken[]): object | null {
-    if (!this.#withLogProbabilities) return null;
-    const { describeToken } = this.#context;
-    const isTopWanted = (this.#plan.options.topLogProbabilities ?? 0) > 0;
-    const lists: CompletionLogProbabilities = {
-      tokens: [],
-      token_logprobs: [],
-      top_logprobs: isTopWanted ? [] : null,
-      text_offset: [],
-    };
-    for (const token of tokens) {
-      const { name, text } = describeToken(token.id);
-      lists.tokens.push(name);
-      lists.token_logprobs.push(writeLogProbability(token.logProbability));
-      lists.text_offset.push(this.#offset);
-      this.#offset += text.length;
-      if (lists.top_logprobs === null) continue;
-      const top: Record<string, number> = Object.create(null);
-      for (const { id, logProbability } of token.topLogProbabilities ?? []) {
-        top[describeToken(id).name] = writeLogProbability(logProbability);
-      }
-      // The chosen token is always among them, so there may be one more than asked for.
-      top[name] ??= writeLogProbability(token.logProbability);
-      lists.top_logprobs.push(top);
-    }
-    return lists;
-  }
+  if (typeof prompt === "string") return fill(prompt, suffix);
+  throw invalidValue("suffix", "'suffix' needs a 'prompt' that is text.");
 }

@@ -2,21 +2,29 @@
  * `POST /tokenize` and `POST /detokenize`: text ⇄ ids as the model sees them.
  */
 
-import { readJson, type ServeContext, type ServeRequest } from "../context.ts";
+import { logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { invalidValue } from "../middleware/errors.ts";
-import { readDetokenizeRequest, readTokenizeRequest } from "./schemas.ts";
+import { readJson } from "../requests/json-body.ts";
+import { readDetokenizeRequest, readTokenizeRequest } from "../requests/tokenize-request.ts";
 
 /** Answers `{ ids, tokens, offsets, count }`; offsets are `[start, end)` in UTF-16 code units. */
 export async function answerTokenize(
   context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readTokenizeRequest(await readJson(context, request));
+  const { body, warnings } = readTokenizeRequest(await readJson(context, request));
+  logWarnings(context, request, warnings);
   const { ids, tokens, offsets } = context.model.tokenizer.encode(body.text, {
     addSpecialTokens: body.add_special_tokens ?? true,
     applyLimits: false,
   });
-  return request.json({ ids: [...ids], tokens, offsets, count: ids.length });
+  return request.json({
+    ids: [...ids],
+    tokens,
+    offsets,
+    count: ids.length,
+    ...(warnings.length > 0 && { warnings }),
+  });
 }
 
 /** Answers `{ text }`; special tokens are left out unless `skip_special_tokens` is false. */
@@ -24,7 +32,8 @@ export async function answerDetokenize(
   context: ServeContext,
   request: ServeRequest,
 ): Promise<Response> {
-  const body = readDetokenizeRequest(await readJson(context, request));
+  const { body, warnings } = readDetokenizeRequest(await readJson(context, request));
+  logWarnings(context, request, warnings);
   const { tokenizer } = context.model;
   const unknown = body.ids.findIndex((id) => tokenizer.idToToken(id) === undefined);
   if (unknown >= 0) {
@@ -33,5 +42,5 @@ export async function answerDetokenize(
   const text = tokenizer.decode(body.ids, {
     skipSpecialTokens: body.skip_special_tokens ?? true,
   });
-  return request.json({ text });
+  return request.json({ text, ...(warnings.length > 0 && { warnings }) });
 }

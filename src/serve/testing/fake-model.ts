@@ -1,17 +1,24 @@
 /**
  * A model without weights: it "generates" letters that depend on the seed, the sequence and the
- * position, at the pace that a test sets. So the server's own behaviour can be tested apart from any
- * model, and to the token.
+ * position, at the pace that a test sets. So the server's own behaviour can be tested token by token,
+ * apart from any model.
  */
 import { createRandom } from "../../core/index.ts";
-import type { Generate, GeneratedToken, GenerateResult } from "../../generate/types.ts";
+import type {
+  Generate,
+  GeneratedToken,
+  GenerateOptions,
+  GenerateResult,
+} from "../../generate/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import { createTokenizer } from "../../tokenizer/index.ts";
 import { byteLevelFile } from "../../tokenizer/testing/fixtures.ts";
+import type { Score } from "../answers/generation-run.ts";
 
 export interface FakeModel {
   readonly model: LoadedModel;
   readonly generate: Generate;
+  readonly score: Score;
   /** Tokens generated so far, by all sequences. */
   readonly generated: () => number;
 }
@@ -22,15 +29,17 @@ export interface FakeModelOptions {
   chatTemplate?: string;
   /** Awaited before every token. Default: one turn of the event loop. */
   pace?: (sequence: number, position: number) => Promise<void>;
-  /** Text of a token instead of its letter. */
-  piece?: string;
+  /** Text of every token instead of its letter. */
+  tokenText?: string;
+  /** Called with the options of every generation. */
+  onGenerate?: (options: GenerateOptions) => void;
 }
 
 const letters = 26;
 
 /** Makes a fake model with a real byte-level tokenizer. */
 export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
-  const { slots = 4, contextLength = 256, piece } = options;
+  const { slots = 4, contextLength = 256, tokenText } = options;
   const pace = options.pace ?? (() => new Promise<void>((resolve) => setImmediate(resolve)));
   const tokenizer = createTokenizer(byteLevelFile(), {
     ...(options.chatTemplate !== undefined && {
@@ -46,6 +55,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
     slots,
     contextLength,
     format: "f32",
+    config: { vocabSize: tokenizer.vocabSize } as LoadedModel["config"],
     bosTokenId: tokenizer.tokenToId("<|end|>"),
     get openSequences() {
       return open;
@@ -54,10 +64,10 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
   async function* generate(
     _model: LoadedModel,
     prompt: string | readonly number[] | Int32Array,
-    { seed = 0, sequence = 0, maxTokens = 8, signal, topLogProbabilities = 0 } = {} as NonNullable<
-      Parameters<Generate>[2]
-    >,
+    given: GenerateOptions = {},
   ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
+    options.onGenerate?.(given);
+    const { seed = 0, sequence = 0, maxTokens = 8, signal, topLogProbabilities = 0 } = given;
     open++;
     const ids: number[] = [];
     const aborted = new Promise<never>((_, reject) => {
@@ -74,7 +84,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
         generated++;
         yield {
           id,
-          text: piece ?? tokenizer.decode([id]),
+          text: tokenText ?? tokenizer.decode([id]),
           logProbability: -Math.log(letters),
           ...(topLogProbabilities > 0 && {
             topLogProbabilities: Array.from({ length: topLogProbabilities }, (_, rank) => ({
@@ -86,7 +96,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
         };
       }
       return {
-        text: piece === undefined ? tokenizer.decode(ids) : piece.repeat(ids.length),
+        text: tokenText === undefined ? tokenizer.decode(ids) : tokenText.repeat(ids.length),
         tail: "",
         ids,
         finishReason: "length",
@@ -100,10 +110,33 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
       open--;
     }
   }
-  return { model: model as LoadedModel, generate, generated: () => generated };
+  /** Every token is as probable as any letter. */
+  const score: Score = async (_model, text, { topLogProbabilities = 0 } = {}) => {
+    const logProbability = -Math.log(letters);
+    const tokens = Array.from(text as Int32Array, (id) => ({
+      id,
+      text: tokenizer.idToToken(id) ?? "",
+      logProbability,
+      topLogProbabilities: Array.from({ length: topLogProbabilities }, (_, rank) => ({
+        id: firstLetter + rank,
+        logProbability,
+      })),
+    }));
+    const sum = logProbability * tokens.length;
+    const scoredTokens = tokens.length;
+    return {
+      tokens,
+      logProbability: sum,
+      perplexity: letters,
+      bitsPerByte: 1,
+      scoredTokens,
+      bytes: 1,
+    };
+  };
+  return { model: model as LoadedModel, generate, score, generated: () => generated };
 }
 
-/** Something that holds everybody until it is opened. */
+/** A promise that many may await and one call resolves. */
 export function createGate(): { wait: () => Promise<void>; open: () => void } {
   let open = (): void => {};
   const opened = new Promise<void>((resolve) => {

@@ -7,6 +7,7 @@ import { assembleTokenizer, createTokenizer, type Tokenizer } from "../tokenizer
 import { describeValue } from "./json-reader.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
+import { notFound, recognizeVocabulary, vocabularyFileNames } from "./tokenizer-files.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 import {
   readTokenizerSettings,
@@ -22,14 +23,6 @@ export interface LoadTokenizerOptions {
   /** Split pattern and special tokens of a tiktoken rank file whose name is not a published encoding. */
   encoding?: TiktokenEncoding;
 }
-
-/** Names under which a folder may hold its tokenizer, in order of preference. */
-const fileNames: readonly string[] = [
-  "tokenizer.json",
-  "tokenizer.model",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-];
 
 /**
  * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
@@ -57,15 +50,16 @@ export async function loadTokenizer(
     folder = path;
     const names = await readdir(path);
     const name =
-      fileNames.find((candidate) => names.includes(candidate)) ??
+      vocabularyFileNames.find((candidate) => names.includes(candidate)) ??
       names.sort().find((candidate) => candidate.endsWith(".tiktoken"));
-    if (name === undefined) throw notFound(path, `one of ${fileNames.join(", ")} in the folder`);
+    if (name === undefined)
+      throw notFound(path, `one of ${vocabularyFileNames.join(", ")} in the folder`);
     file = join(path, name);
   }
   const bytes = await readBytes(file);
   if (bytes === undefined) throw notFound(file, "a tokenizer file");
   const settings = readTokenizerSettings(await readSettingsFiles(folder));
-  switch (recognize(bytes)) {
+  switch (recognizeVocabulary(bytes)) {
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
     case "sentencepiece":
@@ -96,16 +90,6 @@ function addTokens(parts: TokenizerParts, settings: TokenizerSettings): Tokenize
     return !known.has(id) && (tokens[id] === undefined || tokens[id] === content);
   });
   return { ...parts, addedTokens: [...parts.addedTokens, ...added] };
-}
-
-/** The format of a file by its first bytes. Anything that is no other is read as JSON. */
-function recognize(bytes: Uint8Array): "json" | "sentencepiece" | "tiktoken" {
-  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 512));
-  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return "tiktoken";
-  // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
-  const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
-  if (isPiece) return "sentencepiece";
-  return "json";
 }
 
 async function readSettingsFiles(folder: string): Promise<SettingsFiles> {
@@ -159,12 +143,4 @@ async function readBytes(path: string): Promise<Uint8Array | undefined> {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw notFound(path, "a readable file", cause);
   }
-}
-
-function notFound(path: string, expected: string, cause?: unknown): JetonError {
-  return new JetonError(`${path} cannot be read, expected ${expected}`, {
-    code: "tokenizer-not-found",
-    details: { path, expected },
-    cause,
-  });
 }

@@ -1,7 +1,3 @@
-/**
- * Trains a tokenizer from a stream of texts and writes it as an ordinary `tokenizer.json`.
- */
-import { JetonError } from "../../core/error.ts";
 import { byteToCharacter, toWellFormed } from "../decoders/byte-alphabet.ts";
 import {
   chooseNamed,
@@ -12,6 +8,7 @@ import {
   optionError,
   textError,
 } from "../formats/tokenizer-file.ts";
+import { writeWhole } from "../formats/tokenizer-files.ts";
 import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
 import { byteToken, metaspace, utf8Bytes } from "../models/byte-pair-model.ts";
 import { IntegerList } from "../models/token-sink.ts";
@@ -151,36 +148,10 @@ export async function saveTokenizer(
   folder: string,
   trained: Pick<TrainedTokenizer, "json" | "config">,
 ): Promise<void> {
-  const { mkdir, open, rename, rm } = await import("node:fs/promises");
   const { join } = await import("node:path");
-  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
-    throw new JetonError(`${folder} cannot be made a folder`, {
-      code: "tokenizer-write-failed",
-      details: { path: folder, expected: "a folder, or a place for one" },
-      cause,
-    });
-  });
   const files = { "tokenizer_config.json": trained.config, "tokenizer.json": trained.json };
   for (const [name, content] of Object.entries(files)) {
-    const path = join(folder, name);
-    const temporary = `${path}.${process.pid}.tmp`;
-    try {
-      const file = await open(temporary, "w");
-      try {
-        await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, path);
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      throw new JetonError(`${path} cannot be written`, {
-        code: "tokenizer-write-failed",
-        details: { path },
-        cause,
-      });
-    }
+    await writeWhole(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
   }
 }
 

@@ -1,14 +1,15 @@
 /**
  * Trained parameters as an ordinary checkpoint folder.
  */
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type ModelConfig,
   writeFileAtomically,
   writeShardedSafetensors,
 } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
+import { copyTokenizer } from "../../tokenizer/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 
 export interface ExportModelOptions {
@@ -24,20 +25,6 @@ export interface ExportModelOptions {
 }
 
 const dtypeNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
-
-const vocabularyFiles: readonly string[] = [
-  "tokenizer.json",
-  "tokenizer.model",
-  "spiece.model",
-  "sentencepiece.bpe.model",
-];
-
-/** Read beside the vocabulary, whether a folder or the vocabulary's file was named. */
-const settingsFiles: readonly string[] = [
-  "tokenizer_config.json",
-  "special_tokens_map.json",
-  "chat_template.jinja",
-];
 
 /**
  * Writes `config.json`, `generation_config.json`, the weights, the tokenizer's files and the model
@@ -76,30 +63,4 @@ function checkRange(parameters: ReadonlyMap<string, ParameterValue>): void {
       details: { name, value: tooLarge },
     });
   }
-}
-
-/** Copies what belongs to a tokenizer into a folder from which it loads as it does from `path`. */
-export async function copyTokenizer(path: string, folder: string): Promise<void> {
-  for (const { source, name } of await findTokenizerFiles(path)) {
-    await writeFileAtomically(join(folder, name), await readFile(source));
-  }
-}
-
-/** The files of a tokenizer, and the names under which a checkpoint folder holds them. */
-async function findTokenizerFiles(path: string): Promise<{ source: string; name: string }[]> {
-  const isFolder = (await stat(path)).isDirectory();
-  const folder = isFolder ? path : dirname(path);
-  const isWanted = (name: string): boolean =>
-    settingsFiles.includes(name) ||
-    (isFolder && (vocabularyFiles.includes(name) || name.endsWith(".tiktoken")));
-  const files = (await readdir(folder))
-    .filter(isWanted)
-    .map((name) => ({ source: join(folder, name), name }));
-  return isFolder ? files : [{ source: path, name: nameVocabulary(basename(path)) }, ...files];
-}
-
-/** Ranks keep their name, which says how they are to be read. */
-function nameVocabulary(name: string): string {
-  if (vocabularyFiles.includes(name) || name.endsWith(".tiktoken")) return name;
-  return name.endsWith(".model") ? "tokenizer.model" : "tokenizer.json";
 }

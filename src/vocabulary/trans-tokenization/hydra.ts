@@ -5,6 +5,7 @@
  * The folder is an ordinary checkpoint of its first vocabulary; the tables of the others lie in the
  * same weights, their tokenizers in folders of their own. Any program can open it and sees the first.
  */
+import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -28,8 +29,7 @@ import {
   type LoadedModel,
 } from "../../model/index.ts";
 import { startService } from "../../tensor/index.ts";
-import { loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
-import { copyTokenizer, exists } from "../tokenizer-files.ts";
+import { copyTokenizer, loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
 
 /** A vocabulary that a Hydra gets: a checkpoint folder, such as `transfer` writes. */
 export interface HydraMember {
@@ -53,7 +53,7 @@ const tableNames = (name: string): { embedding: string; head: string } => ({
  */
 export async function writeHydra(out: string, members: readonly HydraMember[]): Promise<void> {
   checkMembers(members);
-  if (await exists(join(out, "config.json"))) {
+  if (existsSync(join(out, "config.json"))) {
     throw new JetonError(`${out} holds a model already; give another folder`, {
       code: "transfer-target-exists",
       details: { folder: out },
@@ -247,7 +247,7 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
   };
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const service = await startService<DecoderService>(
-    new URL(`../../model/decoder-service.${extension}`, import.meta.url).href,
+    new URL(`../../model/worker/decoder-service.${extension}`, import.meta.url).href,
     "createDecoderService",
     start,
   );

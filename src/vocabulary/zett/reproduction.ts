@@ -2,6 +2,7 @@
  * Measures zero-shot tokenizer transfer: jeton-nano under tokenizers that neither it nor the
  * hypernetwork has met, with no training of the model, beside means of sub-tokens and shared tokens.
  */
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
@@ -21,7 +22,6 @@ import {
 } from "../hypernetwork.ts";
 import { adaptAndMeasure, fingerprint, remember } from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
-import { exists } from "../tokenizer-files.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
 import { type ModelFiles, readModelFiles, withTables } from "../whole-model.ts";
 import { trainHypernetwork } from "./train-hypernetwork.ts";
@@ -259,7 +259,7 @@ async function hypernetworkOf(
         context.progress(`${predicts}: ${stage}, loss ${loss.toFixed(3)}`, done, total),
     });
     await writeHypernetwork(path, trained);
-    return exists(path);
+    return existsSync(path);
   });
   return readHypernetwork(path);
 }

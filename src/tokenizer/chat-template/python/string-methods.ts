@@ -17,14 +17,7 @@ import type { Runtime } from "./runtime-type.ts";
 import { joinTexts, toList } from "./sequence.ts";
 import { requireInteger, requireText, searchMethods, type TextMethod } from "./string-search.ts";
 import { codePointLength, codePoints, isSpace, splitLines } from "./text.ts";
-import {
-  asText,
-  Bytes,
-  type CallArguments,
-  Tuple,
-  type Value,
-  typeName,
-} from "./values.ts";
+import { asText, Bytes, type CallArguments, typeName, type Value } from "./values.ts";
 
 /** A method of a value. */
 export type Method = (self: Value, callArguments: CallArguments, runtime: Runtime) => Value;
@@ -53,7 +46,10 @@ export function centerText(text: string, width: number, fill: string): string {
   return fill.repeat(left) + text + fill.repeat(missing - left);
 }
 
-function padder(name: string, pad: (text: string, width: number, fill: string) => string): TextMethod {
+function padder(
+  name: string,
+  pad: (text: string, width: number, fill: string) => string,
+): TextMethod {
   return (text, callArguments) => {
     const [width, fill = " "] = bindPositional(name, callArguments, 1, 2);
     const fillText = asText(fill);
@@ -69,9 +65,7 @@ function joinMethod(separator: string, callArguments: CallArguments): string {
   const texts = toList(items!).map((item, index) => {
     const text = asText(item);
     if (text === undefined) {
-      throw typeFailure(
-        `sequence item ${index}: expected str instance, ${typeName(item)} found`,
-      );
+      throw typeFailure(`sequence item ${index}: expected str instance, ${typeName(item)} found`);
     }
     return text;
   });
@@ -137,7 +131,9 @@ function makeTranslation(callArguments: CallArguments): Value {
   if (sources.length !== targets.length) {
     throw valueFailure("the first two maketrans arguments must have equal length");
   }
-  sources.forEach((source, i) => table.set(source.codePointAt(0)!, targets[i]!.codePointAt(0)!));
+  for (const [i, source] of sources.entries()) {
+    table.set(source.codePointAt(0)!, targets[i]!.codePointAt(0)!);
+  }
   for (const character of removed === undefined ? "" : requireText(removed, "maketrans")) {
     table.set(character.codePointAt(0)!, null);
   }

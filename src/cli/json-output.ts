@@ -1,0 +1,246 @@
+/**
+ * The documents that commands print with `--json`: one type per command. Standard output then holds
+ * nothing else: one document on one line, or JSON lines where a command has several results. Numbers
+ * are in the unit that their name says; seconds otherwise.
+ */
+import type { CachedModel } from "../checkpoint/index.ts";
+import type { DataFile, FetchedFile } from "../data/index.ts";
+import type { QtokReport } from "../evaluate/qtok/index.ts";
+import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
+import type { ModelMemory, WeightFormat } from "../model/types.ts";
+import type { ReproductionResult } from "../reproduce/index.ts";
+import type { System } from "../systems.ts";
+import type { InferredMixture } from "../tokenizer/index.ts";
+import type {
+  TokenizerTrainingProgress,
+  TrainedLanguageModel,
+  TrainedTokenizerFolder,
+  TrainingProgress,
+} from "../train/index.ts";
+import type { Transferred } from "../vocabulary/index.ts";
+import type { Output } from "./context.ts";
+import type { ModelDescription } from "./inspect/description.ts";
+
+/** Every command, on standard error: why it failed. */
+export interface ErrorDocument {
+  readonly error: {
+    /** Stable code of a `JetonError` or of the system; `"unexpected"` otherwise. */
+    readonly code: string;
+    readonly message: string;
+    readonly details: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** The model that made a result. */
+export interface ModelIdentity {
+  /** The folder or hub name as it was given. */
+  readonly model: string;
+  readonly format: WeightFormat;
+  readonly threads: number;
+}
+
+/** What `jeton run --logprobs` adds. */
+export interface TokenProbabilities {
+  readonly logProbabilities?: readonly ScoredToken[];
+}
+
+/** `jeton run`: one continuation. */
+export interface RunDocument extends ModelIdentity, TokenProbabilities {
+  readonly text: string;
+  readonly ids: readonly number[];
+  readonly promptTokens: number;
+  /** Prompt tokens whose keys and values were in the KV cache. */
+  readonly reusedTokens: number;
+  /** Number of generated tokens. */
+  readonly tokens: number;
+  /** Null if no time passed. */
+  readonly tokensPerSecond: number | null;
+  readonly promptTokensPerSecond: number | null;
+  readonly prefillSeconds: number;
+  readonly decodeSeconds: number;
+  readonly finishReason: FinishReason;
+  readonly seed: number;
+  /** Bytes. */
+  readonly memory: ModelMemory;
+  /** Present with a drafter. */
+  readonly drafting?: DraftStatistics;
+  /** With `--show-drafts`: how each token was generated. */
+  readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
+}
+
+/** One of the continuations of `jeton run --sequences N`. */
+export interface RunSequence extends TokenProbabilities {
+  readonly text: string;
+  readonly ids: readonly number[];
+  readonly tokens: number;
+  readonly finishReason: FinishReason;
+}
+
+/** `jeton run --sequences N`: the fields of the first continuation, and all of them. */
+export interface RunSequencesDocument extends RunDocument {
+  readonly totalTokens: number;
+  readonly totalSeconds: number;
+  readonly sequences: readonly RunSequence[];
+}
+
+/** `jeton score`. Logarithms are natural. */
+export interface ScoreDocument extends ModelIdentity {
+  readonly perplexity: number;
+  readonly bitsPerByte: number;
+  readonly logProbability: number;
+  readonly scoredTokens: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly tokens: readonly ScoredToken[];
+}
+
+/** A line of `jeton tokenize --jsonl`. */
+export interface TokenizedLine {
+  readonly ids: readonly number[];
+  readonly tokens: readonly string[];
+  /** Start and end of each token in the text, in the unit of `--offsets`. */
+  readonly offsets: readonly (readonly [number, number])[];
+}
+
+/** `jeton tokenize`. */
+export interface TokenizeDocument extends TokenizedLine {
+  readonly text: string;
+  /** Number of ids. */
+  readonly count: number;
+}
+
+/** `jeton tokenize --decode`. */
+export interface DecodeDocument {
+  readonly text: string;
+}
+
+/** `jeton inspect`: one description, or an array of them for several models. */
+export type InspectDocument = ModelDescription | readonly ModelDescription[];
+
+/** The inferred training-data mixture of one tokenizer. */
+export interface NamedMixture extends InferredMixture {
+  readonly name: string;
+}
+
+/** `jeton inspect --mixture`: one mixture, or an array of them for several tokenizers. */
+export type MixtureDocument = NamedMixture | readonly NamedMixture[];
+
+/** `jeton inspect --qtok`. */
+export type QtokDocument = QtokReport;
+
+/** `jeton systems`. */
+export type SystemsDocument = readonly Omit<System, "reproduction">[];
+
+/** `jeton transfer`. */
+export type TransferDocument = Transferred;
+
+/** `jeton serve`: printed when the server accepts requests. */
+export interface ServeDocument {
+  readonly url: string;
+  readonly port: number;
+  readonly model: string;
+}
+
+/** `jeton train lm`. */
+export type TrainLanguageModelDocument = TrainedLanguageModel;
+
+/** `jeton train lm`, a line on standard error for each report; the last after an interruption. */
+export type TrainLanguageModelProgress =
+  | TrainingProgress
+  | {
+      readonly stage: "interrupted";
+      /** The saved step; 0 if there is none. */
+      readonly step: number;
+      /** The command line that resumes the run. */
+      readonly command: readonly string[];
+    };
+
+/** `jeton train tokenizer`. */
+export interface TrainTokenizerDocument extends TrainedTokenizerFolder {
+  readonly seconds: number;
+}
+
+/** `jeton train tokenizer`, a line on standard error for each report. */
+export type TrainTokenizerProgressLine = TokenizerTrainingProgress;
+
+/** `jeton reproduce`: a line for each system. */
+export type ReproduceDocument =
+  | ReproductionResult
+  | {
+      readonly system: string;
+      readonly error: { readonly code: string; readonly message: string };
+    };
+
+/** `jeton models list`. */
+export type ModelsListDocument = readonly CachedModel[];
+
+/** `jeton models pull`: the folders of the models. */
+export type ModelsPullDocument = readonly { readonly name: string; readonly folder: string }[];
+
+/** `jeton models remove`: what was removed. */
+export type ModelsRemoveDocument = readonly CachedModel[];
+
+/** A file of the data registry. */
+export interface DataListEntry extends DataFile {
+  /** Whether the file is in the data folder; its checksum is not read. */
+  readonly present: boolean;
+}
+
+/** `jeton data list`. */
+export interface DataListDocument {
+  /** The data folder. */
+  readonly folder: string;
+  readonly files: readonly DataListEntry[];
+}
+
+/** `jeton data fetch`. */
+export interface DataFetchDocument {
+  /** The data folder. */
+  readonly folder: string;
+  readonly files: readonly FetchedFile[];
+}
+
+/** Every document of a command. */
+export type JsonDocument =
+  | ErrorDocument
+  | RunDocument
+  | RunSequencesDocument
+  | ScoreDocument
+  | TokenizeDocument
+  | TokenizedLine
+  | DecodeDocument
+  | string
+  | InspectDocument
+  | MixtureDocument
+  | QtokDocument
+  | SystemsDocument
+  | TransferDocument
+  | ServeDocument
+  | TrainLanguageModelDocument
+  | TrainLanguageModelProgress
+  | TrainTokenizerDocument
+  | TrainTokenizerProgressLine
+  | ReproduceDocument
+  | ModelsListDocument
+  | ModelsPullDocument
+  | ModelsRemoveDocument
+  | DataListDocument
+  | DataFetchDocument;
+
+/** A document as one line; bigints, maps and sets of error details become strings, objects and arrays. */
+export function formatJson(document: JsonDocument): string {
+  return JSON.stringify(document, (_, part: unknown) => {
+    if (typeof part === "bigint") return part.toString();
+    if (part instanceof Map) return Object.fromEntries(part);
+    if (part instanceof Set) return [...part];
+    return part;
+  });
+}
+
+/** Writes a document as one line; name its type: `writeJson<RunDocument>(stdout, …)`. */
+export async function writeJson<T extends JsonDocument>(
+  output: Output,
+  document: T,
+): Promise<void> {
+  await output.write(`${formatJson(document)}\n`);
+}

@@ -1,0 +1,51 @@
+/** Names of a decoder's stored weights, and which of them are multiplied together. */
+import type { DecoderConfig } from "./config.ts";
+
+/** Names of the weights of one decoder, as checkpoints spell them. */
+export interface DecoderNames {
+  readonly embedding: string;
+  readonly finalNorm: string;
+  readonly head: string;
+  layer(index: number): string;
+}
+
+export const decoderNames: DecoderNames = {
+  embedding: "model.embed_tokens.weight",
+  finalNorm: "model.norm.weight",
+  head: "lm_head.weight",
+  layer: (index) => `model.layers.${index}`,
+};
+
+/** Stored matrices of a layer, grouped as they are multiplied. */
+export interface LayerGroups {
+  readonly queryKeyValue: readonly string[];
+  readonly attentionOutput: readonly string[];
+  readonly gateUp: readonly string[];
+  readonly down: readonly string[];
+}
+
+export function layerGroups(config: DecoderConfig, index: number): LayerGroups {
+  const layer = decoderNames.layer(index);
+  const attention = (name: string): string => `${layer}.self_attn.${name}.weight`;
+  const feedForward = (name: string): string => `${layer}.mlp.${name}.weight`;
+  return {
+    queryKeyValue: config.fusedProjections
+      ? [attention("qkv_proj")]
+      : [attention("q_proj"), attention("k_proj"), attention("v_proj")],
+    attentionOutput: [attention("o_proj")],
+    gateUp: config.fusedProjections
+      ? [feedForward("gate_up_proj")]
+      : [feedForward("gate_proj"), feedForward("up_proj")],
+    down: [feedForward("down_proj")],
+  };
+}
+
+/** Every group of matrices of a decoder, the head last. */
+export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
+  const groups = config.layers.flatMap((_, index) => Object.values(layerGroups(config, index)));
+  return [...groups, [headName(config)]];
+}
+
+export function headName(config: DecoderConfig): string {
+  return config.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
+}

@@ -1,0 +1,67 @@
+/** What one run of the decoder's graph computes: which slots, how many rows, and which are wanted. */
+import type { DecoderConfig } from "../decoder/config.ts";
+import type { SequenceStep } from "../types.ts";
+
+/** A step of one sequence, named by its handle. */
+export interface HandleStep extends Omit<SequenceStep, "slot"> {
+  readonly handle: number;
+}
+
+/** One run of the graph: slots `first` to `first + batch`, `time` rows each. */
+export interface Pass {
+  readonly steps: readonly HandleStep[];
+  /** Slot of each step. */
+  readonly indices: readonly number[];
+  readonly first: number;
+  readonly batch: number;
+  readonly time: number;
+  /** Flat indices of the wanted rows, step after step, filled up to whole tiles. */
+  readonly rows: readonly number[];
+  /** Whether any row is wanted; otherwise `rows` names one that is ignored. */
+  readonly wantsRows: boolean;
+  /** Tokens to return for each wanted row. */
+  readonly candidates: number;
+}
+
+/**
+ * Plans one run over steps of sequences in these slots.
+ *
+ * @param tile all new rows and the wanted rows are a multiple of this
+ */
+export function planPass(
+  config: DecoderConfig,
+  steps: readonly HandleStep[],
+  indices: readonly number[],
+  tile: number,
+): Pass {
+  const first = Math.min(...indices);
+  const batch = Math.max(...indices) - first + 1;
+  let time = Math.max(...steps.map((step) => step.ids.length));
+  while ((batch * time) % tile > 0) time++;
+  const rows = steps.flatMap((step, order) => {
+    const start = (indices[order]! - first) * time;
+    const last = start + step.ids.length - 1;
+    if (step.results === "none") return [];
+    return step.results === "all" ? Array.from(step.ids, (_, at) => start + at) : [last];
+  });
+  const wantsRows = rows.length > 0;
+  if (!wantsRows) rows.push(0);
+  while (rows.length % tile > 0) rows.push(rows[0]!);
+  const candidates = Math.min(
+    config.vocabSize,
+    Math.max(1, ...steps.map((step) => step.topK ?? 1)),
+  );
+  return { steps, indices, first, batch, time, rows, wantsRows, candidates };
+}
+
+/** Number of rows whose results a step wants. */
+export function wantedRows({ results, ids }: HandleStep): number {
+  return results === "none" ? 0 : results === "all" ? ids.length : 1;
+}
+
+/** Ids by which cached rows are found again; rows made from embeddings have none. */
+export function knownIds(step: HandleStep): number[] {
+  return step.embeddings
+    ? new Array<number>(step.ids.length).fill(Number.NaN)
+    : Array.from(step.ids);
+}

@@ -1,0 +1,135 @@
+/**
+ * From a checked request to sequences: sampling options, the context limit, seeds.
+ */
+import { randomInt } from "node:crypto";
+import { createRandom } from "../../core/index.ts";
+import type { GenerateOptions } from "../../generate/types.ts";
+import type { ServeContext } from "../context.ts";
+import { ApiError, invalidValue } from "../middleware/errors.ts";
+import { adjustedParameter, type RequestWarning } from "../requests/request-warning.ts";
+import type { SamplingRequest } from "../requests/sampling-fields.ts";
+import type { SequencePlan } from "./generation-run.ts";
+
+export interface PlanOptions {
+  /** Choices of each prompt. Default 1. */
+  readonly choices?: number | null | undefined;
+  /** Tokens to generate for each choice; -1: all that the context leaves. */
+  readonly maxTokens: number | null | undefined;
+  /** Most tokens to generate where the client does not say. */
+  readonly defaultMaxTokens: number;
+  /** The parameter that set `maxTokens`, for warnings. */
+  readonly maxTokensParameter: string;
+  readonly promptParameter: string;
+  readonly topLogProbabilities: number;
+  /** Alternatives of each prompt token, where prompts are scored. */
+  readonly promptAlternatives?: number | undefined;
+}
+
+/** The sequences of a request, and what was changed to make them possible. */
+export interface SequencePlans {
+  readonly plans: readonly SequencePlan[];
+  readonly warnings: readonly RequestWarning[];
+}
+
+/**
+ * Lays out the choices of a request: `choices` for each prompt. Choice k of a prompt draws as sequence
+ * k of the request's seed, so a prompt gets the same text in company as alone.
+ *
+ * @throws ApiError 400 `context_length_exceeded` where a prompt leaves no space
+ */
+export function planSequences(
+  context: ServeContext,
+  prompts: readonly Int32Array[],
+  request: SamplingRequest,
+  options: PlanOptions,
+): SequencePlans {
+  const seed = request.seed == null ? randomInt(2 ** 31) : mapSeed(request.seed);
+  const sampling = readSampling(context, request);
+  const choices = options.choices ?? 1;
+  const { contextLength } = context.model;
+  let smallestLimit = Infinity;
+  const plans = prompts.flatMap((ids, promptNumber) => {
+    const maxTokens = limitTokens(contextLength, ids.length, options);
+    smallestLimit = Math.min(smallestLimit, maxTokens);
+    return Array.from({ length: choices }, (_, sequence) => ({
+      index: promptNumber * choices + sequence,
+      promptNumber,
+      ids,
+      options: {
+        ...sampling,
+        seed,
+        sequence,
+        maxTokens,
+        topLogProbabilities: options.topLogProbabilities,
+      },
+      promptAlternatives: options.promptAlternatives,
+    }));
+  });
+  const wanted = options.maxTokens ?? -1;
+  if (wanted <= smallestLimit) return { plans, warnings: [] };
+  const message =
+    `'${options.maxTokensParameter}' is ${wanted}; the prompt leaves ${smallestLimit} of the ` +
+    `context of ${contextLength} tokens.`;
+  return { plans, warnings: [adjustedParameter(options.maxTokensParameter, message)] };
+}
+
+/** Tokens to generate after a prompt: what was asked for, as far as the context goes. */
+function limitTokens(contextLength: number, promptTokens: number, options: PlanOptions): number {
+  const left = contextLength - promptTokens;
+  const wanted = options.maxTokens === -1 ? left : (options.maxTokens ?? options.defaultMaxTokens);
+  // A request that generates nothing may fill the context with its prompt.
+  if (left >= Math.min(1, wanted)) return Math.min(left, wanted);
+  throw new ApiError(
+    `This model's maximum context length is ${contextLength} tokens. However, the prompt has ` +
+      `${promptTokens} tokens, which leaves no space for an answer. Please shorten it.`,
+    { status: 400, code: "context_length_exceeded", param: options.promptParameter },
+  );
+}
+
+/** A 64-bit seed as one that the keyed randomness takes: itself, or 53 bits that depend on all 64. */
+export function mapSeed(seed: number | bigint): number {
+  if (typeof seed === "number") return seed;
+  const bits = BigInt.asUintN(64, seed);
+  const random = createRandom("int64", Number(bits >> 32n), Number(bits & 0xffff_ffffn));
+  return random.uniform() * 2 ** 53;
+}
+
+function readSampling(context: ServeContext, request: SamplingRequest): GenerateOptions {
+  const { temperature, top_p: topP, top_k: topK, min_p: minP, stop } = request;
+  const repetitionPenalty = request.repetition_penalty ?? request.repeat_penalty;
+  const { frequency_penalty: frequencyPenalty, presence_penalty: presencePenalty } = request;
+  const { min_tokens: minTokens, ignore_eos: ignoreEos } = request;
+  checkTokens(context, "stop_token_ids", request.stop_token_ids ?? []);
+  const biased = Object.entries(request.logit_bias ?? {}).map(([id, bias]) => [Number(id), bias]);
+  checkTokens(
+    context,
+    "logit_bias",
+    biased.map(([id]) => id!),
+  );
+  return {
+    ...(temperature != null && { temperature }),
+    // OpenAI accepts an empty nucleus: the most probable token remains.
+    ...(topP != null && (topP === 0 ? { greedy: true } : { topP })),
+    ...(topK != null && { topK: Math.max(0, topK) }),
+    ...(minP != null && { minP }),
+    ...(repetitionPenalty != null && { repetitionPenalty }),
+    ...(frequencyPenalty != null && { frequencyPenalty }),
+    ...(presencePenalty != null && { presencePenalty }),
+    ...(biased.length > 0 && { logitBias: Object.fromEntries(biased) as Record<number, number> }),
+    ...(stop != null && { stop: typeof stop === "string" ? [stop] : stop }),
+    ...(request.stop_token_ids != null && { stopIds: request.stop_token_ids }),
+    ...(minTokens != null && { minTokens }),
+    ...(ignoreEos != null && { ignoreEos }),
+  };
+}
+
+/** @throws ApiError 400 for ids beyond the vocabulary */
+function checkTokens({ model }: ServeContext, param: string, ids: readonly number[]): void {
+  const { vocabSize } = model.config;
+  const wrong = ids.find((id) => id >= vocabSize);
+  if (wrong === undefined) return;
+  throw invalidValue(
+    param,
+    `Invalid token id in '${param}': ${wrong}; the vocabulary has ${vocabSize} tokens.`,
+  );
+}

@@ -1,0 +1,289 @@
+/** Fields of `/v1/completions`, obeyed on the bundled model. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { complete, score } from "../generate/index.ts";
+import { type NanoServer, startNanoServer } from "./testing/nano-server.ts";
+
+let nano: NanoServer;
+beforeAll(async () => {
+  nano = await startNanoServer();
+});
+afterAll(() => nano[Symbol.asyncDispose]());
+
+const greedy = { temperature: 0, max_tokens: 6 };
+
+describe("scoring a prompt", () => {
+  test("echo with log-probabilities: the prompt's tokens, null for the first", async () => {
+    const body = { prompt: "The emperor", max_tokens: 0, echo: true, logprobs: 2 };
+    const { status, document } = await nano.post("v1/completions", body);
+    expect(status).toBe(200);
+    const { text, logprobs, finish_reason } = document.choices[0];
+    expect([text, finish_reason]).toEqual(["The emperor", "length"]);
+    const ids = nano.model.tokenizer.encodeIds("The emperor");
+    expect(logprobs.tokens).toHaveLength(ids.length);
+    expect(logprobs.token_logprobs[0]).toBeNull();
+    expect(logprobs.top_logprobs[0]).toBeNull();
+    const alone = await score(nano.model, ids.subarray(1), { prefix: ids.subarray(0, 1) });
+    for (const [index, token] of alone.tokens.entries()) {
+      expect(logprobs.token_logprobs[index + 1]).toBeCloseTo(token.logProbability, 4);
+    }
+    expect(logprobs.text_offset[0]).toBe(0);
+    expect(document.usage).toMatchObject({ prompt_tokens: ids.length, completion_tokens: 0 });
+  });
+
+  test("without log-probabilities, and for a single token", async () => {
+    const bare = await nano.post("v1/completions", { prompt: "The", max_tokens: 0, echo: true });
+    expect(bare.document.choices[0]).toMatchObject({ text: "The", logprobs: null });
+    const body = { prompt: [5], max_tokens: 0, echo: true, logprobs: 0 };
+    const one = await nano.post("v1/completions", body);
+    expect(one.document.choices[0].logprobs).toMatchObject({
+      token_logprobs: [null],
+      top_logprobs: null,
+      text_offset: [0],
+    });
+  });
+
+  test("lm-evaluation-harness reads log-likelihoods from its own form of request", async () => {
+    const { tokenizer } = nano.model;
+    const cases = [
+      ["The emperor", " of the West"],
+      ["The city", " zzz was"],
+    ].map(([context, continuation]) => {
+      const before = [...tokenizer.encodeIds(context!)];
+      return { ids: [...tokenizer.encodeIds(context! + continuation!)], length: before.length };
+    });
+    const { status, document } = await nano.post("v1/completions", {
+      model: "nano",
+      prompt: cases.map(({ ids }) => ids),
+      temperature: 0,
+      max_tokens: 1,
+      logprobs: 1,
+      seed: 1234,
+      echo: true,
+    });
+    expect(status).toBe(200);
+    for (const [index, { ids, length }] of cases.entries()) {
+      const { token_logprobs: own, top_logprobs: top } = document.choices[index].logprobs;
+      // The harness leaves out the last entry, that of the generated token.
+      expect(own).toHaveLength(ids.length + 1);
+      const values: number[] = own.slice(length, -1);
+      const isGreedy = values.every(
+        (value, at) => value === Math.max(...(Object.values(top[length + at]) as number[])),
+      );
+      const likelihood = values.reduce((sum, value) => sum + value, 0);
+      const prefix = ids.slice(0, length);
+      const expected = await score(nano.model, ids.slice(length), { prefix });
+      expect(likelihood).toBeCloseTo(expected.logProbability, 3);
+      const count = ids.length - length;
+      const next = await complete(nano.model, prefix, { greedy: true, maxTokens: count });
+      expect(isGreedy).toBe(next.ids.join() === ids.slice(length).join());
+    }
+  });
+
+  test("a stream says the same: the prompt's entries come first", async () => {
+    const body = { prompt: "The emperor", max_tokens: 2, temperature: 0, echo: true, logprobs: 1 };
+    const whole = (await nano.post("v1/completions", body)).document.choices[0];
+    const events = await nano.stream("v1/completions", body);
+    expect(events.at(-1)).toBe("data: [DONE]");
+    const choices = events.slice(0, -1).map((event) => JSON.parse(event.slice(6)).choices[0]);
+    expect(choices.map(({ text }) => text).join("")).toBe(whole.text);
+    for (const list of ["tokens", "token_logprobs", "text_offset", "top_logprobs"]) {
+      expect(choices.flatMap(({ logprobs }) => logprobs?.[list] ?? [])).toEqual(
+        whole.logprobs[list],
+      );
+    }
+  });
+
+  test("prompt_logprobs as vLLM writes them", async () => {
+    const body = { prompt: "The emperor", max_tokens: 1, prompt_logprobs: 3 };
+    const { document } = await nano.post("v1/completions", body);
+    const [first, ...rest] = document.choices[0].prompt_logprobs;
+    const ids = nano.model.tokenizer.encodeIds("The emperor");
+    expect(first).toBeNull();
+    expect(rest).toHaveLength(ids.length - 1);
+    for (const [index, entries] of rest.entries()) {
+      expect(entries).toHaveProperty(String(ids[index + 1]));
+      const ranks = Object.values(entries as Record<string, { rank: number | null }>).map(
+        ({ rank }) => rank,
+      );
+      expect(ranks).toEqual(expect.arrayContaining([1, 2, 3]));
+    }
+    expect(document.choices[0].logprobs).toBeNull();
+  });
+});
+
+describe("offsets", () => {
+  test("count code points, and tokens that share a character share its place", async () => {
+    const prompt = "é😀 ünï 日本語 😀";
+    const body = { prompt, max_tokens: 24, temperature: 2, top_p: 1, seed: 48, logprobs: 1 };
+    const { document } = await nano.post("v1/completions", body);
+    const { text, logprobs } = document.choices[0];
+    checkOffsets(text, logprobs);
+    const echoed = await nano.post("v1/completions", { ...body, echo: true });
+    const { tokens, text_offset } = echoed.document.choices[0].logprobs;
+    checkOffsets(echoed.document.choices[0].text, echoed.document.choices[0].logprobs);
+    const own = tokens.length - logprobs.tokens.length;
+    expect(text_offset.slice(own)).toEqual(
+      logprobs.text_offset.map((offset: number) => offset + [...prompt].length),
+    );
+    const ids = [...nano.model.tokenizer.encodeIds(prompt)];
+    const byIds = await nano.post("v1/completions", { ...body, prompt: ids, echo: true });
+    expect(byIds.document.choices[0].logprobs.text_offset).toEqual(text_offset);
+  });
+
+  /** Every whole token stands in the text where its offset says. */
+  function checkOffsets(text: string, logprobs: { tokens: string[]; text_offset: number[] }): void {
+    const points = [...text];
+    let parts = 0;
+    for (const [index, token] of logprobs.tokens.entries()) {
+      const offset = logprobs.text_offset[index]!;
+      expect(offset).toBeGreaterThanOrEqual(logprobs.text_offset[index - 1] ?? 0);
+      if (token.startsWith("bytes:")) parts++;
+      else if (!token.startsWith("<")) {
+        expect(points.slice(offset, offset + [...token].length).join("")).toBe(token);
+      }
+    }
+    expect(parts).toBeGreaterThan(0);
+  }
+
+  test("a special token, which the text leaves out, has no length", async () => {
+    const { document } = await nano.post("v1/completions", {
+      prompt: [2, ...nano.model.tokenizer.encodeIds("The emperor")],
+      max_tokens: 0,
+      echo: true,
+      logprobs: 0,
+    });
+    const { tokens, text_offset } = document.choices[0].logprobs;
+    expect(document.choices[0].text.startsWith("The")).toBe(true);
+    expect(text_offset.slice(0, 2)).toEqual([0, 0]);
+    const at = tokens.indexOf(" emperor");
+    if (at > 0) expect(text_offset[at]).toBe(3);
+  });
+});
+
+describe("what ends a text", () => {
+  test("stop_token_ids, before the token", async () => {
+    const plain = await nano.post("v1/completions", { prompt: "The emperor", ...greedy });
+    const { ids } = await complete(nano.model, "The emperor", { greedy: true, maxTokens: 6 });
+    const stop = ids[2]!;
+    const { document } = await nano.post("v1/completions", {
+      prompt: "The emperor",
+      ...greedy,
+      stop_token_ids: [stop],
+    });
+    const { text, finish_reason } = document.choices[0];
+    const first = ids.indexOf(stop);
+    expect(text).toBe(nano.model.tokenizer.decode(ids.slice(0, first)));
+    expect(plain.document.choices[0].text.startsWith(text)).toBe(true);
+    expect(finish_reason).toBe("stop");
+    const wrong = await nano.post("v1/completions", { prompt: "a", stop_token_ids: [4096] });
+    expect(wrong.document.error).toMatchObject({ param: "stop_token_ids", code: "invalid_value" });
+  });
+
+  test("a limit beyond the context is lowered to it, and the answer says so", async () => {
+    const { status, document } = await nano.post("v1/completions", {
+      prompt: "The emperor",
+      max_tokens: 100_000,
+      stop_token_ids: Array.from({ length: 4096 }, (_, id) => id),
+    });
+    expect(status).toBe(200);
+    expect(document.warnings).toEqual([
+      expect.objectContaining({ code: "adjusted_parameter", param: "max_tokens" }),
+    ]);
+    const long = Array.from({ length: 1024 }, () => 300);
+    const full = await nano.post("v1/completions", { prompt: long, max_tokens: 1 });
+    expect([full.status, full.document.error.code]).toEqual([400, "context_length_exceeded"]);
+    expect(full.document.error.param).toBe("prompt");
+  });
+});
+
+test("64-bit seeds: every one its own text, the same each time", async () => {
+  const ask = async (seed: string): Promise<string> => {
+    const body = `{"prompt":"The","max_tokens":12,"temperature":1.5,"top_p":1,"seed":${seed}}`;
+    const { status, document } = await nano.post("v1/completions", body);
+    expect(status).toBe(200);
+    return document.choices[0].text;
+  };
+  const seeds = ["9223372036854775807", "9223372036854775806", "-9223372036854775808", "7"];
+  const texts: string[] = [];
+  for (const seed of seeds) texts.push(await ask(seed));
+  expect(new Set(texts).size).toBe(seeds.length);
+  expect(await ask(seeds[0]!)).toBe(texts[0]);
+});
+
+test("unknown fields stand in the answer's warnings, in a stream's first chunk and in the log", async () => {
+  const body = { prompt: "The", max_tokens: 2, made_up: true };
+  const { document } = await nano.post("v1/completions", body);
+  expect(document.warnings).toMatchObject([{ code: "unknown_parameter", param: "made_up" }]);
+  expect(nano.lines.some((line) => line.includes("warning: 'made_up'"))).toBe(true);
+  const events = await nano.stream("v1/completions", body);
+  const withWarnings = events.slice(0, -1).map((event) => "warnings" in JSON.parse(event.slice(6)));
+  expect(withWarnings).toEqual([true, ...withWarnings.slice(1).map(() => false)]);
+  const plain = await nano.post("v1/completions", { prompt: "The", max_tokens: 1 });
+  expect(plain.document).not.toHaveProperty("warnings");
+});
+
+test("continuous_usage_stats: every chunk counts the tokens so far", async () => {
+  const events = await nano.stream("v1/completions", {
+    prompt: "The emperor",
+    ...greedy,
+    stream_options: { include_usage: true, continuous_usage_stats: true },
+  });
+  const counts = events
+    .slice(0, -1)
+    .map((event) => JSON.parse(event.slice(6)).usage.completion_tokens as number);
+  expect(counts).toEqual([...counts].sort((a, b) => a - b));
+  expect(counts[0]).toBe(1);
+  expect(counts.at(-1)).toBe(6);
+});
+
+describe("suffix", () => {
+  test("is refused where the model has no tokens for it", async () => {
+    const { status, document } = await nano.post("v1/completions", { prompt: "a", suffix: "b" });
+    expect([status, document.error.code]).toEqual([400, "unsupported_parameter"]);
+    expect(document.error.message).toContain("fill-in-the-middle");
+  });
+
+  test("is laid out with the model's own tokens", async () => {
+    const names = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
+    await using fills = await startNanoServer({
+      change(folder) {
+        const path = join(folder, "tokenizer.json");
+        const file = JSON.parse(readFileSync(path, "utf8"));
+        // Three rare tokens of the vocabulary get the spellings.
+        const flags = { lstrip: false, rstrip: false, normalized: false, single_word: false };
+        for (const [index, content] of names.entries()) {
+          const id = 4090 + index;
+          const old = Object.keys(file.model.vocab).find((key) => file.model.vocab[key] === id)!;
+          delete file.model.vocab[old];
+          file.model.vocab[content] = id;
+          file.model.merges = file.model.merges.filter(
+            (merge: string | string[]) =>
+              (typeof merge === "string" ? merge.split(" ") : merge).join("") !== old,
+          );
+          file.added_tokens.push({ id, content, special: true, ...flags });
+        }
+        rmSync(path);
+        writeFileSync(path, JSON.stringify(file));
+      },
+    });
+    const ask = (prompt: unknown, more: object): Promise<{ document: { choices: [object] } }> =>
+      fills.post("v1/completions", { prompt, ...greedy, ...more });
+    const { tokenizer } = fills.model;
+    const plain = (text: string): number[] => [
+      ...tokenizer.encodeIds(text, { addSpecialTokens: false }),
+    ];
+    const start = tokenizer.encodeIds("")[0];
+    const ids = [
+      ...(start === undefined ? [] : [start]),
+      4090,
+      ...plain("The emperor"),
+      4091,
+      ...plain(" of Rome"),
+      4092,
+    ];
+    const filled = await ask("The emperor", { suffix: " of Rome" });
+    expect(filled.document.choices[0]).toEqual((await ask(ids, {})).document.choices[0]);
+  });
+});

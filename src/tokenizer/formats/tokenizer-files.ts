@@ -1,0 +1,159 @@
+/** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
+import { JetonError } from "../../core/error.ts";
+
+/** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
+export const vocabularyFileNames: readonly string[] = [
+  "tokenizer.json",
+  "tokenizer.model",
+  "spiece.model",
+  "sentencepiece.bpe.model",
+];
+
+/** Names of the files that are read beside the vocabulary, in a folder and beside a named file. */
+export const settingsFileNames: readonly string[] = [
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "chat_template.jinja",
+];
+
+/** The format of a vocabulary file. */
+export type VocabularyFormat = "json" | "sentencepiece" | "tiktoken";
+
+/** A file of a tokenizer. */
+export interface TokenizerFile {
+  /** Path of the file. */
+  readonly path: string;
+  /** Name that makes `loadTokenizer` find the file in a folder. */
+  readonly name: string;
+  readonly kind: "vocabulary" | "settings";
+}
+
+/** Recognizes a vocabulary file by its first bytes; everything else is read as JSON. */
+export function recognizeVocabulary(bytes: Uint8Array): VocabularyFormat {
+  const start = new TextDecoder("latin1").decode(bytes.subarray(0, 512));
+  if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return "tiktoken";
+  // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
+  const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
+  return isPiece ? "sentencepiece" : "json";
+}
+
+/** Whether a folder's file of this name is a vocabulary. */
+export function isVocabularyName(name: string): boolean {
+  return vocabularyFileNames.includes(name) || name.endsWith(".tiktoken");
+}
+
+/**
+ * Lists the files that `loadTokenizer(path)` depends on: all vocabularies of a folder or the named
+ * file, and the settings beside them.
+ *
+ * @param path a folder, or a vocabulary file of any name
+ * @throws JetonError `tokenizer-not-found` if there is no vocabulary
+ */
+export async function findTokenizerFiles(path: string): Promise<TokenizerFile[]> {
+  const { readdir, stat } = await import("node:fs/promises");
+  const { dirname, join } = await import("node:path");
+  const status = await stat(path).catch((cause: unknown) => {
+    throw notFound(path, "a folder or a tokenizer file", cause);
+  });
+  const folder = status.isDirectory() ? path : dirname(path);
+  const names = (await readdir(folder)).sort();
+  const settings = names
+    .filter((name) => settingsFileNames.includes(name))
+    .map((name): TokenizerFile => ({ path: join(folder, name), name, kind: "settings" }));
+  if (!status.isDirectory()) {
+    return [{ path, name: await nameVocabulary(path), kind: "vocabulary" }, ...settings];
+  }
+  const vocabularies = names
+    .filter(isVocabularyName)
+    .map((name): TokenizerFile => ({ path: join(folder, name), name, kind: "vocabulary" }));
+  if (vocabularies.length > 0) return [...vocabularies, ...settings];
+  throw notFound(path, `one of ${vocabularyFileNames.join(", ")} or *.tiktoken in the folder`);
+}
+
+/**
+ * Copies a tokenizer into a folder, from which it then loads as from `path`. Each file is written
+ * whole or not at all; the folder is created if needed.
+ *
+ * @param path a folder, or a vocabulary file of any name
+ * @throws JetonError `tokenizer-not-found`, `tokenizer-write-failed`, `tokenizer-target-occupied` (the
+ *   folder has a vocabulary of another format, which would be loaded instead or beside the copy)
+ */
+export async function copyTokenizer(path: string, folder: string): Promise<void> {
+  const { readdir, readFile } = await import("node:fs/promises");
+  const { join } = await import("node:path");
+  const files = await findTokenizerFiles(path);
+  const copied = new Set(files.map((file) => file.name));
+  const present = await readdir(folder).catch((): string[] => []);
+  const other = present.find((name) => isVocabularyName(name) && !copied.has(name));
+  if (other !== undefined) {
+    throw new JetonError(`${folder} already has another tokenizer, ${other}`, {
+      code: "tokenizer-target-occupied",
+      details: { folder, found: other, expected: [...copied] },
+    });
+  }
+  for (const file of files) await writeWhole(join(folder, file.name), await readFile(file.path));
+}
+
+/**
+ * Writes a file under a temporary name, flushes it and renames it. Creates the folder if needed.
+ *
+ * @throws JetonError `tokenizer-write-failed`
+ */
+export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  const { mkdir, open, rename, rm } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    throw new JetonError(`${folder} cannot be created`, {
+      code: "tokenizer-write-failed",
+      details: { path: folder, expected: "a folder, or a place for one" },
+      cause,
+    });
+  });
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = await open(temporary, "w");
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    const reason = cause instanceof Error ? `: ${cause.message}` : "";
+    throw new JetonError(`${path} cannot be written${reason}`, {
+      code: "tokenizer-write-failed",
+      details: { path },
+      cause,
+    });
+  }
+}
+
+/** The error for a tokenizer that is not there. */
+export function notFound(path: string, expected: string, cause?: unknown): JetonError {
+  return new JetonError(`${path} cannot be read, expected ${expected}`, {
+    code: "tokenizer-not-found",
+    details: { path, expected },
+    cause,
+  });
+}
+
+/** The name for a copy of a vocabulary file: its own if folders may use it, otherwise by its content. */
+async function nameVocabulary(path: string): Promise<string> {
+  const { open } = await import("node:fs/promises");
+  const { basename } = await import("node:path");
+  const name = basename(path);
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
+    const format = recognizeVocabulary(buffer.subarray(0, bytesRead));
+    // The name of a rank file says which encoding it is.
+    if (format === "tiktoken") return name.endsWith(".tiktoken") ? name : `${name}.tiktoken`;
+    if (format === "json") return "tokenizer.json";
+    return vocabularyFileNames.includes(name) && name.endsWith(".model") ? name : "tokenizer.model";
+  } finally {
+    await file.close();
+  }
+}
