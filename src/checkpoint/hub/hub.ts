@@ -124,7 +124,7 @@ async function findFolder(nameOrPath: string): Promise<string | undefined> {
   if (await isPath(nameOrPath)) {
     const near = await nearestFolder(nameOrPath);
     const hint = near === undefined ? "" : `; did you mean ${near}?`;
-    throw notFound(nameOrPath, `does not exist: there is no such folder${hint}`);
+    throw notFound(nameOrPath, `does not exist${hint}`);
   }
   return undefined;
 }
