@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,6 +129,9 @@ describe("jeton run --json", () => {
       "system-unsupported",
     ]);
     expect(await attempt("--model", join(root, "absent"), "a")).toEqual([1, "model-not-found"]);
+    const foreign = join(root, "model.gguf");
+    writeFileSync(foreign, "");
+    expect(await attempt("--model", foreign, "a")).toEqual([1, "checkpoint-format-unsupported"]);
     expect(await attempt("--model", plain, "--max-tokens", "5000", "a")).toEqual([
       1,
       "generate-context-exceeded",
