@@ -5,10 +5,11 @@
  * a browser) both end here.
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
-import { JetonError } from "../core/index.ts";
+import { JetonError, warn } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
-import { type DecoderConfig, tokenIds } from "./decoder/config.ts";
+import type { DecoderConfig } from "./decoder/config.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import type {
@@ -61,17 +62,6 @@ export function checkWeights(
   }
 }
 
-/** The generation config's ids count besides the config's own: chat models end turns with others. */
-function endIds(
-  config: DecoderConfig,
-  generation: Checkpoint["generationConfig"],
-  fallback: number | undefined,
-): number[] {
-  const ids = new Set([...config.eosTokenIds, ...tokenIds(generation?.["eos_token_id"])]);
-  if (ids.size === 0 && fallback !== undefined) ids.add(fallback);
-  return [...ids];
-}
-
 /** What a `DecoderModel` is made of. */
 export interface DecoderModelParts
   extends Pick<
@@ -97,8 +87,9 @@ export interface DecoderModelParts
 export async function startDecoderModel(
   parts: Omit<DecoderModelParts, "service"> & Pick<DecoderStart, "bindings" | "device">,
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
-  onProgress: LoadModelOptions["onProgress"],
+  { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
 ): Promise<DecoderModel> {
+  for (const warning of disagreements(specialIdSources(parts))) warn(warning, onWarning);
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
@@ -116,6 +107,14 @@ export async function startDecoderModel(
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   return new DecoderModel({ ...parts, service });
+}
+
+function specialIdSources({
+  config,
+  checkpoint,
+  tokenizer,
+}: Pick<DecoderModelParts, "config" | "checkpoint" | "tokenizer">): SpecialIdSources {
+  return { config, generationConfig: checkpoint.generationConfig, tokenizer };
 }
 
 /** The one implementation of `LoadedModel`: hands out slots, gathers steps into batches. */
@@ -152,8 +151,9 @@ export class DecoderModel implements LoadedModel {
     this.threads = parts.threads;
     this.exact = parts.exact ?? true;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
-    this.eosTokenIds = endIds(config, parts.checkpoint.generationConfig, tokenizer.eosTokenId);
-    this.bosTokenId = config.bosTokenId ?? tokenizer.bosTokenId;
+    const sources = specialIdSources(parts);
+    this.eosTokenIds = endIds(sources);
+    this.bosTokenId = beginId(sources);
     this.slots = parts.slots;
     this.#service = parts.service;
     this.#weightBytes = parts.weightBytes;

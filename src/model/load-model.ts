@@ -80,7 +80,7 @@ export async function loadModel(
         bindings,
       },
       options.inline ? startHere : startWorker,
-      onProgress,
+      options,
     );
   } finally {
     await checkpoint.close();

@@ -52,7 +52,7 @@ export interface WeightsFile {
 export interface OpenModelOptions
   extends Pick<
     LoadModelOptions,
-    "format" | "slots" | "contextLength" | "exact" | "onProgress" | "signal"
+    "format" | "slots" | "contextLength" | "exact" | "onProgress" | "onWarning" | "signal"
   > {
   /** What the model is called. Default `"model"`. */
   name?: string;
@@ -64,7 +64,7 @@ export interface OpenModelOptions
   /** Default: `cpu` in Node, `wasm` elsewhere. */
   device?: Device;
   /**
-   * Threads of one forward. Default: half of the cores, at most 4, on a page that is isolated from
+   * Threads of one forward pass. Default: half of the cores, at most 4, on a page that is isolated from
    * other origins (`crossOriginIsolated`), the only kind that may use threads; otherwise 1.
    */
   threads?: number;
@@ -84,7 +84,7 @@ export interface OpenModelOptions
  *   the codes of `parseSafetensorsHeader` and of `createTokenizer`
  */
 export async function openModel(options: OpenModelOptions): Promise<LoadedModel> {
-  const { files, weights, onProgress, signal, slots = 16 } = options;
+  const { files, weights, signal, slots = 16 } = options;
   const { threads = defaultThreads() } = options;
   signal?.throwIfAborted();
   const configFile = jsonObject(files.config, "config.json");
@@ -128,7 +128,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       ...(options.device && { device: options.device }),
     },
     (start) => startInline<DecoderService>(decoderService, "createDecoderService", start),
-    onProgress,
+    options,
   );
 }
 

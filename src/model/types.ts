@@ -38,7 +38,9 @@ export interface LoadModelOptions {
   }) => void;
   /**
    * Takes what went otherwise than asked but is no reason to fail: `packed-cache-unwritable` where
-   * packed weights cannot be kept on disk. Default: a warning of the process.
+   * packed weights cannot be kept on disk; `model-eos-disagrees`, `model-bos-disagrees` and
+   * `model-vocabulary-disagrees` where files of the checkpoint disagree. Default: a warning of the
+   * process.
    */
   onWarning?: WarningHandler;
   signal?: AbortSignal;

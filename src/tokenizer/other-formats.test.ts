@@ -8,11 +8,12 @@ import { byteToCharacter, fromByteAlphabet } from "./decoders/byte-alphabet.ts";
 import { loadTokenizer } from "./formats/load-tokenizer.ts";
 import { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
 import { readTiktokenRanks } from "./formats/tiktoken-ranks.ts";
+import { readTokenizerSettings } from "./formats/tokenizer-settings.ts";
 import { byteToken } from "./models/byte-pair-model.ts";
 import { TokenIndex } from "./models/token-index.ts";
 import { vocabularyFolder } from "./testing/fixtures.ts";
 import { type TestPiece, writeSentencePieceModel } from "./testing/sentencepiece-file.ts";
-import { assembleTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { assembleTokenizer, createTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 function codeOf(action: () => unknown): string | undefined {
   try {
@@ -298,4 +299,39 @@ describe.skipIf(folder === undefined)("published files", () => {
     const tokenizer = await loadTokenizer(join(folder!, file));
     for (const line of lines()) expect(tokenizer.decode(tokenizer.encodeIds(line))).toBe(line);
   });
+});
+
+test("tokens that only added_tokens_decoder names are added, those of tokenizer.json keep its flags", () => {
+  const entry = {
+    lstrip: false,
+    rstrip: false,
+    single_word: false,
+    normalized: false,
+    special: true,
+  };
+  const json = {
+    version: "1.0",
+    added_tokens: [{ id: 3, content: "<s>", ...entry, lstrip: true }],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2, "<s>": 3 }, merges: [["a", "b"]] },
+  };
+  const config = {
+    added_tokens_decoder: {
+      "9": { ...entry, content: "<later>", special: false },
+      "3": { ...entry, content: "<s>" },
+      "2": { ...entry, content: "ab" },
+      "4": { ...entry, content: "<|im_end|>" },
+    },
+    eos_token: "<|im_end|>",
+  };
+  const tokenizer = createTokenizer(json, readTokenizerSettings({ config }));
+  const idsOf = (text: string) => [...tokenizer.encodeIds(text)];
+  expect(idsOf("a<|im_end|>b<later>")).toEqual([0, 4, 1, 5]);
+  // The file's own flag: white space to the left goes with it.
+  expect(idsOf("a <s>ab")).toEqual([0, 3, 2]);
+  expect([tokenizer.eosTokenId, tokenizer.vocabSize]).toEqual([4, 6]);
+  expect([4, 2, 5].map((id) => tokenizer.isSpecial(id))).toEqual([true, true, false]);
 });

@@ -123,7 +123,23 @@ export interface Tokenizer {
  * tokenizer.decode(ids);
  */
 export function createTokenizer(json: unknown, settings: TokenizerSettings = {}): Tokenizer {
-  return assembleTokenizer(readTokenizerJson(json), settings);
+  return assembleTokenizer(addMissingTokens(readTokenizerJson(json), settings), settings);
+}
+
+/**
+ * The tokens that only `added_tokens_decoder` of `tokenizer_config.json` names, added as transformers
+ * adds them on loading: one of the vocabulary keeps its id, others get the next ids in the order of
+ * those listed. Tokens of `tokenizer.json` keep that file's flags.
+ */
+function addMissingTokens(parts: TokenizerParts, settings: TokenizerSettings): TokenizerParts {
+  const known = new Set(parts.addedTokens.map(({ content }) => content));
+  const { ids, tokens } = parts.model.vocabulary;
+  let next = parts.addedTokens.reduce((size, { id }) => Math.max(size, id + 1), tokens.length);
+  const added = [...(settings.addedTokens ?? [])]
+    .filter(({ content }) => !known.has(content))
+    .sort((a, b) => a.id - b.id)
+    .map((token) => ({ ...token, id: ids.get(token.content) ?? next++ }));
+  return added.length === 0 ? parts : { ...parts, addedTokens: [...parts.addedTokens, ...added] };
 }
 
 /** Makes a tokenizer of parts that were read from any kind of file. */
