@@ -9,7 +9,7 @@ import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileError, systemCode } from "./file-error.ts";
 
-/** A complete, flushed file that does not have its final name yet. */
+/** A complete file that does not have its final name yet. */
 export interface PendingFile {
   /** The final path. */
   readonly path: string;
@@ -25,6 +25,11 @@ export function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path).slice(0, 100)}.${unique}.tmp`);
 }
 
+export interface StageFileOptions {
+  /** False: neither file nor folder are flushed; who needs it after a power cut flushes it later. Default true. */
+  flush?: boolean;
+}
+
 /**
  * Writes a file under a temporary name; `write` gets it open and empty. When `write` fails, the
  * temporary file is removed and the error passed on. The folder is made when it does not exist.
@@ -33,15 +38,17 @@ export function temporaryPath(path: string): string {
  */
 export async function stageFile(
   path: string,
-  write: (handle: FileHandle) => Promise<void>,
+  write: (handle: FileHandle, temporary: string) => Promise<void>,
+  options: StageFileOptions = {},
 ): Promise<PendingFile> {
+  const { flush = true } = options;
   const temporary = temporaryPath(path);
   let handle: FileHandle | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
     handle = await open(temporary, "wx");
-    await write(handle);
-    await handle.sync();
+    await write(handle, temporary);
+    if (flush) await handle.sync();
     await handle.close();
   } catch (error) {
     await handle?.close().catch(() => {});
@@ -59,7 +66,7 @@ export async function stageFile(
     try {
       await rename(temporary, path);
       settled = true;
-      await syncFolder(dirname(path));
+      if (flush) await syncFolder(dirname(path));
     } catch (error) {
       await discard();
       throw fileError(error, path);
