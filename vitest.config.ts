@@ -7,7 +7,7 @@ export default defineConfig({
     pool: "forks",
     execArgv: ["--import", "tsx"],
     maxWorkers: 2,
-    setupFiles: ["./scripts/property-seed.mjs"],
+    setupFiles: ["./scripts/property-seed.mjs", "./src/testing/code-matchers.ts"],
     reporters: ["default", "./scripts/summary-reporter.mjs"],
     // Lines for the summary reporter alone.
     onConsoleLog: (log) => !log.startsWith("[skipped tests]"),

@@ -9,6 +9,8 @@
  */
 import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
 import { JetonError } from "./core/error.ts";
+import { type NamedGeneration, withNamedDrafters } from "./generate/named-drafters.ts";
+import { openTableDrafter } from "./generate/speculative/table-drafters.ts";
 import {
   type ModelFiles,
   type OpenModelOptions,
@@ -18,12 +20,12 @@ import {
 import type { LoadedModel } from "./model/types.ts";
 
 export { JetonError } from "./core/error.ts";
-export { complete, generate } from "./generate/generate.ts";
+export type { GenerateOptions } from "./generate/named-drafters.ts";
 export { type ScoreOptions, score } from "./generate/score.ts";
+export { createDraftModelDrafter } from "./generate/speculative/draft-model.ts";
 export type {
   FinishReason,
   GeneratedToken,
-  GenerateOptions,
   GenerateResult,
   Prompt,
   ScoredToken,
@@ -40,6 +42,24 @@ export { liveSessions, locateWasm } from "./tensor/runtime.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
 export { readTokenizerSettings } from "./tokenizer/formats/tokenizer-settings.ts";
 export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+
+const named: NamedGeneration = withNamedDrafters((name, model) => {
+  const drafter = openTableDrafter(name, model);
+  if (drafter) return drafter;
+  throw new JetonError(
+    `${name} needs a draft model: open one and give createDraftModelDrafter(…)`,
+    {
+      code: "draft-model-missing",
+      details: { drafter: name },
+    },
+  );
+});
+
+/** Continues a prompt, or answers a conversation, token by token. Takes drafters by name too. */
+export const generate: NamedGeneration["generate"] = named.generate;
+
+/** Runs a generation to its end and returns its result. Takes drafters by name too. */
+export const complete: NamedGeneration["complete"] = named.complete;
 
 /** How a model is fetched and opened. Progress of `download` counts bytes of weights. */
 export interface FetchModelOptions
@@ -58,7 +78,7 @@ export interface FetchModelOptions
  *
  * @example
  * locateWasm("/onnxruntime/");
- * await using model = await fetchModel("/models/tinystories-260k");
+ * const model = await fetchModel("/models/tinystories-260k");
  * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
  *
  * @throws JetonError `fetch-failed`, `fetch-truncated`, `fetch-too-large`, `config-invalid`,

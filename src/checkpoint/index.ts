@@ -22,6 +22,7 @@ export {
   type LockHolder,
 } from "./files/file-lock.ts";
 export { type ResolveModelOptions, resolveModel } from "./hub/hub.ts";
+export { type CachedModel, listCachedModels, removeCachedModel } from "./hub/hub-cache.ts";
 export { type HubName, parseHubName } from "./hub/hub-name.ts";
 export type { DownloadProgress } from "./hub/hub-progress.ts";
 export {

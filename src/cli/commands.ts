@@ -53,6 +53,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/transfer.ts")).command,
   },
   {
+    name: "models list",
+    summary: "list the models in the hub's cache",
+    load: async () => (await import("./commands/models.ts")).listCommand,
+  },
+  {
+    name: "models pull",
+    summary: "download models from the hub",
+    load: async () => (await import("./commands/models.ts")).pullCommand,
+  },
+  {
+    name: "models remove",
+    summary: "remove models from the hub's cache",
+    load: async () => (await import("./commands/models.ts")).removeCommand,
+  },
+  {
     name: "data list",
     summary: "list the public data files of tests and reproductions",
     load: async () => (await import("./commands/data-list.ts")).command,

@@ -3,6 +3,7 @@
  * nothing else: one document on one line, or JSON lines where a command has several results. Numbers
  * are in the unit that their name says; seconds otherwise.
  */
+import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
 import type { QtokReport } from "../evaluate/qtok/index.ts";
 import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
@@ -170,6 +171,15 @@ export type ReproduceDocument =
       readonly error: { readonly code: string; readonly message: string };
     };
 
+/** `jeton models list`. */
+export type ModelsListDocument = readonly CachedModel[];
+
+/** `jeton models pull`: the folders of the models. */
+export type ModelsPullDocument = readonly { readonly name: string; readonly folder: string }[];
+
+/** `jeton models remove`: what was removed. */
+export type ModelsRemoveDocument = readonly CachedModel[];
+
 /** A file of the data registry. */
 export interface DataListEntry extends DataFile {
   /** Whether the file is in the data folder; its checksum is not read. */
@@ -211,6 +221,9 @@ export type JsonDocument =
   | TrainTokenizerDocument
   | TrainTokenizerProgressLine
   | ReproduceDocument
+  | ModelsListDocument
+  | ModelsPullDocument
+  | ModelsRemoveDocument
   | DataListDocument
   | DataFetchDocument;
 

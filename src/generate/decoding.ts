@@ -1,19 +1,26 @@
 /**
- * The decoding of one request: forwards over the last token and what was guessed after it, and the
- * tokens that each of them decides.
+ * The decoding of one request: forward passes over the last token and a draft tree below it, and the
+ * tokens that each of them emits.
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
+import { type LogitsProcessor, processLogits } from "./sampling/logits-processors.ts";
 import {
+  checkFinite,
   chooseToken,
+  distributionById,
   isGreedy,
   isSampledInStep,
+  logitsOfRow,
   rowDistribution,
   rowRequest,
   type Sampling,
+  sampleFrom,
+  type TokenDistribution,
   uniformFor,
 } from "./sampling/sampler.ts";
 import { onlyChains } from "./speculative/chains.ts";
+import { checkTree } from "./speculative/check-tree.ts";
 import {
   type Drafter,
   type DraftSequence,
@@ -21,20 +28,22 @@ import {
   emptyTree,
 } from "./speculative/drafter.ts";
 import { DraftCounter } from "./speculative/statistics.ts";
+import { rowDepths, rowIds, rowParents } from "./speculative/tree-rows.ts";
 import {
-  checkTree,
   type Verification,
   verifyExactMatch,
   verifyRejectionSampling,
 } from "./speculative/verify.ts";
 import type { GeneratedToken, TokenOrigin } from "./types.ts";
 
-/** A token that a forward decided, as the model sees it. */
+/** A token that a forward pass emitted, as the model sees it. */
 export type EmittedToken = Omit<GeneratedToken, "text">;
 
 export interface DecodingOptions {
   readonly model: LoadedModel;
   readonly sampling: Sampling;
+  /** Edit each row of logits before its token is chosen; the penalties of `sampling` are among them. */
+  readonly processors: readonly LogitsProcessor[];
   readonly promptIds: readonly number[];
   /** Rows that the prompt takes in the cache. */
   readonly promptRows: number;
@@ -50,46 +59,51 @@ export interface DecodingOptions {
 
 const autoregressive: TokenOrigin = { kind: "decoded" };
 
-/** Decodes one sequence. Not more than one `next` at a time. */
+/** Penalties are among the processors of a decoding, which counts tokens for them. */
+const noCounts = { seen: new Set<number>(), generated: new Map<number, number>() };
+
+/** Decodes one sequence. At most one `next` runs at a time. */
 export class Decoding {
   readonly #options: DecodingOptions;
   readonly #sequence: OpenSequence;
   readonly #drafting: DraftSequence | undefined;
   readonly #counter: DraftCounter;
+  /** True where processors edit whole rows of logits. */
+  readonly #editsLogits: boolean;
   /** Candidates of every row. */
   readonly #topK: number;
-  /** Prompt and decided tokens. */
+  /** Prompt and emitted tokens. */
   readonly #ids: number[];
-  readonly #seen: Set<number>;
   readonly #stepOptions: { signal?: AbortSignal };
-  /** Rows of the last tree on their way into the cache. */
+  /** Accepted rows of the last tree on their way into the cache. */
   #accepting: Promise<void> | undefined;
   #ended = false;
 
   constructor(sequence: OpenSequence, options: DecodingOptions) {
-    const { sampling, alternatives, drafter, promptIds, signal } = options;
+    const { sampling, processors, alternatives, drafter, promptIds, signal } = options;
     this.#options = options;
     this.#sequence = sequence;
     this.#counter = new DraftCounter(drafter?.name ?? "none");
     this.#ids = [...promptIds];
-    this.#seen = new Set(sampling.repetitionPenalty === 1 ? [] : promptIds);
     this.#stepOptions = signal ? { signal } : {};
-    this.#topK = Math.max(alternatives, rowRequest(sampling).topK, drafter?.candidates ?? 0);
-    // Only a chain stands in the order of its tokens, which exact passes need.
+    this.#editsLogits = processors.length > 0;
+    const { topK } = rowRequest(sampling, this.#editsLogits);
+    this.#topK = Math.max(alternatives, topK, drafter?.candidates ?? 0);
+    // Exact passes need their rows in the order of the text: a chain.
     const chains = options.model.exact ?? false;
     const drafting = drafter?.begin({ promptIds, sampling, chains });
     this.#drafting = drafting && chains ? onlyChains(drafting) : drafting;
   }
 
-  /** What a forward over the last token and a tree must return for each of its rows. */
+  /** What a forward pass over the last token and a tree must return for each of its rows. */
   request(
     tree: DraftTree = emptyTree,
   ): Pick<SequenceStep, "topK" | "logits" | "nucleus" | "sample"> {
     const { sampling } = this.#options;
     const topK = this.#topK;
-    // A sampled tree is judged by whole laws.
-    if (tree.draftDistributions || !isSampledInStep(sampling))
-      return { ...rowRequest(sampling), topK };
+    // A sampled tree is verified by whole distributions.
+    if (tree.draftDistributions || this.#editsLogits || !isSampledInStep(sampling))
+      return { ...rowRequest(sampling, this.#editsLogits), topK };
     const base = this.#ids.length;
     const byDepth: number[] = [];
     const uniform = rowDepths(tree).map((depth) => {
@@ -101,15 +115,15 @@ export class Decoding {
   }
 
   /** The first token, from the result of the prompt's last row. */
-  first(result: StepResult): EmittedToken[] {
+  async first(result: StepResult): Promise<EmittedToken[]> {
     const root = this.#ids.at(-1)!;
-    const walk = this.#walk(result, emptyTree);
+    const walk = await this.#verify(result, emptyTree);
     this.#observe(result, Int32Array.of(root), { tree: emptyTree, walk }, 0);
     return this.#describe(result, emptyTree, walk);
   }
 
   /**
-   * One forward: the last decided token, and guesses of at most `remaining - 1` tokens after it.
+   * One forward pass over the last emitted token and at most `remaining - 1` draft tokens after it.
    *
    * @returns at least one token, at most `remaining`
    */
@@ -134,18 +148,19 @@ export class Decoding {
     const forwarded = performance.now();
     counter.forwardTime += forwarded - drafted;
 
-    const walk = this.#walk(result, tree);
+    const verifying = this.#verify(result, tree);
+    const walk = verifying instanceof Promise ? await verifying : verifying;
     if (nodes > 0) {
-      // The next guesses are made meanwhile.
+      // The next tree is drafted while the cache takes the accepted rows.
       this.#accepting = this.#sequence.accept([0, ...walk.accepted.map((node) => node + 1)]);
       this.#accepting.catch(() => undefined);
     }
-    const walked = performance.now();
-    counter.verifyTime += walked - forwarded;
+    const verified = performance.now();
+    counter.verifyTime += verified - forwarded;
 
     counter.count(tree.drafter ?? this.#options.drafter?.name ?? "none", tree, walk);
     this.#observe(result, ids, { tree, walk }, (forwarded - drafted) / 1000);
-    counter.draftTime += performance.now() - walked;
+    counter.draftTime += performance.now() - verified;
     return this.#describe(result, tree, walk);
   }
 
@@ -153,7 +168,7 @@ export class Decoding {
     return this.#counter.result();
   }
 
-  /** Ends the drafter's part, once. A forward that still runs tells it nothing any more. */
+  /** Ends the drafter's request, once. It observes no forward pass that still runs. */
   async end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
@@ -165,10 +180,10 @@ export class Decoding {
     if (!drafting) return emptyTree;
     const { model, promptRows, promptIds } = this.#options;
     // All but the last token are in the cache; its row is the root's.
-    const room = model.contextLength - (promptRows + this.#ids.length - promptIds.length);
+    const free = model.contextLength - (promptRows + this.#ids.length - promptIds.length);
     const limits = {
-      maxNodes: Math.min(this.#options.maxNodes, room),
-      maxDepth: Math.min(remaining - 1, room),
+      maxNodes: Math.min(this.#options.maxNodes, free),
+      maxDepth: Math.min(remaining - 1, free),
     };
     if (limits.maxNodes < 1 || limits.maxDepth < 1) return emptyTree;
     const check = (tree: DraftTree): DraftTree => {
@@ -179,21 +194,21 @@ export class Decoding {
     return proposed instanceof Promise ? proposed.then(check) : check(proposed);
   }
 
-  /** Walks down the tree and takes what it decides into the text. */
-  #walk(result: StepResult, tree: DraftTree): Verification {
+  /** Verifies a tree and appends the emitted tokens to the text. */
+  #verify(result: StepResult, tree: DraftTree): Verification | Promise<Verification> {
     const { sampling, ends } = this.#options;
     const base = this.#ids.length;
     const enter = (row: number): void => {
-      if (row > 0) this.#take(tree.ids[row - 1]!);
+      if (row > 0) this.#ids.push(tree.ids[row - 1]!);
     };
-    const walk =
+    const verification =
       tree.draftDistributions && !isGreedy(sampling)
         ? verifyRejectionSampling(
             tree,
             {
               distribution: (row) => {
                 enter(row);
-                return rowDistribution(result, row, sampling, this.#seen);
+                return this.#distribution(result, row);
               },
               draw: (depth) => uniformFor(sampling, base + depth),
               test: (depth, order) => uniformFor(sampling, base + depth, order),
@@ -204,20 +219,50 @@ export class Decoding {
             tree,
             (row, depth) => {
               enter(row);
-              return chooseToken(result, row, sampling, this.#seen, base + depth);
+              return this.#choose(result, row, base + depth);
             },
             ends,
           );
-    for (const id of walk.emitted.slice(this.#ids.length - base)) this.#take(id);
-    return walk;
+    const finish = (walk: Verification): Verification => {
+      this.#ids.push(...walk.emitted.slice(this.#ids.length - base));
+      return walk;
+    };
+    return verification instanceof Promise ? verification.then(finish) : finish(verification);
   }
 
-  #take(id: number): void {
-    this.#ids.push(id);
-    if (this.#options.sampling.repetitionPenalty !== 1) this.#seen.add(id);
+  /** The distribution of the token after a row. */
+  #distribution(result: StepResult, row: number): TokenDistribution | Promise<TokenDistribution> {
+    const { sampling } = this.#options;
+    if (!this.#editsLogits) return rowDistribution(result, row, { sampling, counts: noCounts });
+    const logits = this.#processedLogits(result, row);
+    return logits instanceof Promise
+      ? logits.then((edited) => distributionById(edited, sampling))
+      : distributionById(logits, sampling);
   }
 
-  /** @param ids token of each row of the forward */
+  /** The token at a position, which follows a row. */
+  #choose(result: StepResult, row: number, position: number): number | Promise<number> {
+    const { sampling } = this.#options;
+    if (!this.#editsLogits) {
+      return chooseToken(result, row, { sampling, counts: noCounts, position });
+    }
+    const distribution = this.#distribution(result, row);
+    return distribution instanceof Promise
+      ? distribution.then((found) => sampleFrom(found, sampling, position))
+      : sampleFrom(distribution, sampling, position);
+  }
+
+  /** A row's logits after all processors; the result keeps the model's own. */
+  #processedLogits(result: StepResult, row: number): Float32Array | Promise<Float32Array> {
+    checkFinite(result.logSumExp[row]!);
+    return processLogits(this.#options.processors, {
+      ids: this.#ids,
+      promptLength: this.#options.promptIds.length,
+      logits: logitsOfRow(result, row).slice(),
+    });
+  }
+
+  /** @param ids token of each row of the forward pass */
   #observe(
     result: StepResult,
     ids: Int32Array,
@@ -253,29 +298,6 @@ export class Decoding {
       };
     });
   }
-}
-
-/** Tokens of the rows of one step: the root's and the nodes'. */
-function rowIds(root: number, { ids }: DraftTree): Int32Array {
-  const rows = new Int32Array(1 + ids.length);
-  rows[0] = root;
-  rows.set(ids, 1);
-  return rows;
-}
-
-/** The row that each row follows. */
-function rowParents({ parents }: DraftTree): number[] {
-  const rows = new Array<number>(1 + parents.length);
-  rows[0] = -1;
-  for (let node = 0; node < parents.length; node++) rows[node + 1] = parents[node]! + 1;
-  return rows;
-}
-
-/** How many tokens after the root's each row's token stands. */
-function rowDepths({ parents }: DraftTree): number[] {
-  const depths = [0];
-  for (let node = 0; node < parents.length; node++) depths.push(depths[parents[node]! + 1]! + 1);
-  return depths;
 }
 
 /** Log-probability of a token after a row under the model, before any sampling option. */

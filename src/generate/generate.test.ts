@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { JetonError } from "../core/index.ts";
 import {
   type LoadedModel,
   loadModel,
@@ -12,8 +11,8 @@ import {
 import { complete, generate } from "./generate.ts";
 import { createStopText } from "./sampling/stop-text.ts";
 import { score } from "./score.ts";
-import { createPromptLookup } from "./speculative/prompt-lookup.ts";
-import type { GenerateOptions } from "./types.ts";
+import { createPromptLookupDrafter } from "./speculative/prompt-lookup.ts";
+import type { GenerateOptions, Prompt } from "./types.ts";
 
 const data = process.env["JETON_DATA"];
 const tiny = data ? join(data, "models/tinystories-260k") : "";
@@ -28,7 +27,7 @@ interface Reference {
 const reference = (): Reference =>
   JSON.parse(readFileSync(join(tiny, "reference.json"), "utf8")) as Reference;
 
-/** A model that returns whole rows instead of drawing, or finding a nucleus, in the step. */
+/** A model that returns whole rows instead of sampling, or finding a nucleus, in the step. */
 function withWholeRows(model: LoadedModel): LoadedModel {
   const openSequence: LoadedModel["openSequence"] = async (options) => {
     const sequence = await model.openSequence(options);
@@ -39,7 +38,7 @@ function withWholeRows(model: LoadedModel): LoadedModel {
   return Object.assign(Object.create(model) as LoadedModel, { openSequence });
 }
 
-/** A model that counts the steps from which whole rows came. */
+/** A model that counts the steps that returned whole rows. */
 function countingRows(model: LoadedModel, count: { rows: number; steps: number }): LoadedModel {
   const openSequence: LoadedModel["openSequence"] = async (options) => {
     const sequence = await model.openSequence(options);
@@ -75,7 +74,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(Math.max(...differences.map(Math.abs))).toBeLessThan(1e-4);
   });
 
-  test("the same ids come out of one prefill, of chunks of 7, and token by token", async () => {
+  test("one prefill, chunks of 7 and single tokens give the same ids", async () => {
     for (const prefillChunk of [200, 7, 1]) {
       const fresh = await loadModel(tiny, { format: "f32", threads: 2, inline: true });
       const result = await complete(fresh, greedyIds.slice(0, 100), {
@@ -89,7 +88,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
-  test("four sequences at once give what each gives alone", async () => {
+  test("four concurrent sequences give the same ids as each alone", async () => {
     const results = await Promise.all(
       [1, 20, 50, 100].map((length) =>
         complete(model, greedyIds.slice(0, length), { ...all, maxTokens: 100 }),
@@ -101,14 +100,14 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(model.openSequences).toBe(0);
   });
 
-  test("a prompt's known beginning is not computed again", async () => {
+  test("a cached prefix of a prompt is not computed again", async () => {
     await complete(model, greedyIds.slice(0, 60), { ...all, maxTokens: 5 });
     const again = await complete(model, greedyIds.slice(0, 80), { ...all, maxTokens: 20 });
     expect(again.reusedTokens).toBeGreaterThanOrEqual(59);
     expect(again.ids).toEqual(greedyIds.slice(80, 100));
   });
 
-  test("sampling depends on the seed and the sequence alone", async () => {
+  test("sampling depends on seed and sequence only", async () => {
     const options = { temperature: 0.9, topP: 0.95, maxTokens: 30, seed: 5 } as const;
     const alone = await complete(model, "Once upon a time", options);
     const [beside, other] = await Promise.all([
@@ -123,8 +122,8 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     );
   });
 
-  test("a token drawn in the step is that of its whole row, with and without drafts", async () => {
-    const drafter = createPromptLookup();
+  test("a token sampled in the step equals that of the whole row, with and without drafts", async () => {
+    const drafter = createPromptLookupDrafter();
     for (const [seed, minP] of [0, 0.05].entries()) {
       const options = { temperature: 0.8, minP, maxTokens: 120, seed, ignoreEos: true };
       const wanted = await complete(withWholeRows(model), "Once upon a time", options);
@@ -140,7 +139,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
-  test("a nucleus is found among the most probable tokens, and whole rows come where it is wider", async () => {
+  test("a nucleus is found among the most probable tokens; whole rows are returned where it is wider", async () => {
     const cases = [
       { options: { temperature: 0.8, topP: 0.9 }, rows: "never" },
       { options: { temperature: 3, topP: 0.9, minP: 0.001 }, rows: "sometimes" },
@@ -155,7 +154,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
         "Once upon a time",
         sampling,
       );
-      const drafter = createPromptLookup();
+      const drafter = createPromptLookupDrafter();
       const drafted = await complete(model, "Once upon a time", { ...sampling, drafter });
       expect(autoregressive.ids).toEqual(wanted.ids);
       expect(drafted.ids).toEqual(wanted.ids);
@@ -164,7 +163,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
-  test("draws of several requests in one pass are those of each alone", async () => {
+  test("concurrent requests with different sampling give the same ids as each alone", async () => {
     const requests = [
       { temperature: 0.7, seed: 1 },
       { greedy: true },
@@ -191,7 +190,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     }
   });
 
-  test("the text goes on where the prompt ended, space and all", async () => {
+  test("the text continues the prompt, with its leading space", async () => {
     const whole = await complete(model, "", { ...all, maxTokens: 60 });
     const prompt = [1, ...whole.ids.slice(0, 20)];
     const begun = model.tokenizer.decode(prompt);
@@ -199,7 +198,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(begun + rest.text).toBe(whole.text);
   });
 
-  test("a stop string ends the text before it and gives the sequence back", async () => {
+  test("a stop string ends the text before it and releases the sequence", async () => {
     const whole = await complete(model, "", { ...all, maxTokens: 60 });
     const stop = whole.text.slice(30, 36);
     const cut = await complete(model, "", { ...all, maxTokens: 60, stop: [stop] });
@@ -208,7 +207,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(model.openSequences).toBe(0);
   });
 
-  test("repetition penalty and stop ids change the text as they should", async () => {
+  test("repetition penalty and stop ids change the text", async () => {
     const penalized = await complete(model, "", { ...all, maxTokens: 80, repetitionPenalty: 1.5 });
     expect(penalized.ids).not.toEqual(greedyIds.slice(1, 81));
     const stopId = greedyIds[10]!;
@@ -216,7 +215,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(stopped.ids).toEqual(greedyIds.slice(1, greedyIds.indexOf(stopId, 1)));
   });
 
-  test("an abort ends with the signal's reason and frees the slot", async () => {
+  test("an abort throws the signal's reason and frees the slot", async () => {
     const controller = new AbortController();
     let tokens = 0;
     const run = async () => {
@@ -239,24 +238,19 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(model.openSequences).toBe(0);
   });
 
-  test("wrong options and prompts are named", async () => {
-    const codeOf = async (run: Promise<unknown>): Promise<string> => {
-      const error = await run.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      return JetonError.isInstance(error) ? error.code : `no JetonError: ${error}`;
-    };
-    expect(await codeOf(complete(model, "x", { maxTokens: 600 }))).toBe(
-      "generate-context-exceeded",
-    );
-    expect(await codeOf(complete(model, [1, 9999]))).toBe("generate-prompt-invalid");
-    expect(await codeOf(complete(model, []))).toBe("generate-prompt-empty");
-    expect(await codeOf(complete(model, "x", { topP: 2 }))).toBe("generate-option-invalid");
-    expect(await codeOf(complete(model, "x", { temperature: Number.NaN }))).toBe(
-      "generate-option-invalid",
-    );
-    expect(await codeOf(score(model, ""))).toBe("score-text-empty");
+  test("wrong options and prompts are rejected with their names", async () => {
+    const fails = (prompt: Prompt, options?: GenerateOptions) =>
+      expect(complete(model, prompt, options));
+    await fails("x", { maxTokens: 600 }).toRejectWithCode("generate-context-exceeded");
+    await fails([1, 9999]).toRejectWithCode("generate-prompt-invalid");
+    await fails([]).toRejectWithCode("generate-prompt-empty");
+    await fails("x", { topP: 2 }).toRejectWithCode("generate-option-invalid");
+    await fails("x", { temperature: Number.NaN }).toRejectWithCode("generate-option-invalid");
+    await fails("x", { maxTokes: 3 } as object).toRejectWithCode("generate-option-unknown", {
+      name: "maxTokes",
+      expected: "maxTokens",
+    });
+    await expect(score(model, "")).toRejectWithCode("score-text-empty");
   });
 
   test("drafted rows equal a chain: a tree of two branches, one accepted", async () => {
@@ -302,7 +296,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     await packed.close();
   });
 
-  test("the bytes of a text and its log-probability give its bits per byte", async () => {
+  test("bits per byte follow from log-probability and bytes", async () => {
     const text = "Lily went to the café.";
     const result = await score(model, text);
     expect(result.bytes).toBe(new TextEncoder().encode(text).length);
@@ -311,7 +305,7 @@ describe.skipIf(!available)("generate on tinystories-260k", () => {
     expect(result.perplexity).toBeCloseTo(Math.exp(-sum / result.tokens.length), 6);
   });
 
-  test("a prefix and a text are scored as the one text that they are", async () => {
+  test("a prefix and a text are scored as one text", async () => {
     const sentence = "Once upon a time, there was";
     const whole = await score(model, sentence);
     for (const cut of [4, 9, 16]) {
@@ -362,7 +356,7 @@ describe.skipIf(!available)("architectures of the data folder", () => {
 });
 
 describe("createStopText", () => {
-  test("gives what plain cutting gives, however the text is cut into pieces", () => {
+  test("equals a search in the whole text, for any division into pieces", () => {
     const letters = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 30 });
     const stop = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 4 });
     fc.assert(
@@ -387,7 +381,7 @@ describe("createStopText", () => {
           if (!stopped) text += filter.flush();
           expect(stopped).toBe(ends.length > 0);
           if (!stopped) expect(text).toBe(whole);
-          // The text ends where some stop string begins, and holds none.
+          // The text ends where a stop string begins, and contains none.
           else {
             expect(ends.some(({ at }) => at <= whole.length)).toBe(true);
             expect(whole.startsWith(text)).toBe(true);

@@ -1,19 +1,23 @@
 /**
  * The decoding loop: an async iterator of tokens.
  */
-import type { LoadedModel } from "../model/index.ts";
-import { Decoding, type EmittedToken } from "./decoding.ts";
+import type { LoadedModel, OpenSequence } from "../model/index.ts";
+import { Decoding } from "./decoding.ts";
+import { GeneratedText } from "./generated-text.ts";
 import { prefill } from "./prefill.ts";
+import { promptEmbeddings, promptIds } from "./prompt.ts";
+import type { LogitsProcessor } from "./sampling/logits-processors.ts";
 import {
   checkOptions,
-  promptEmbeddings,
-  promptIds,
   resolveMaxTokens,
+  resolveMinTokens,
+  resolveProcessors,
   resolveSampling,
+  resolveStop,
 } from "./sampling/options.ts";
-import { createStopText } from "./sampling/stop-text.ts";
+import type { Sampling } from "./sampling/sampler.ts";
 import type {
-  FinishReason,
+  Conversation,
   GeneratedToken,
   GenerateOptions,
   GenerateResult,
@@ -21,122 +25,67 @@ import type {
 } from "./types.ts";
 
 /**
- * Continues a prompt token by token. Several generations over one model may run at the same time:
- * their steps run as batches.
+ * Continues a prompt, or answers a conversation, token by token. Several generations over one model may run at the same time: their
+ * steps run as batches.
  *
- * Leaving the loop early (`break`), an error, or the abort signal gives the sequence back at once;
- * after an abort the iterator throws the signal's reason.
+ * Leaving the loop early (`break`), an error, or the abort signal releases the sequence at once; after an
+ * abort the iterator throws the signal's reason.
  *
  * @example
  * for await (const token of generate(model, "Once upon a time")) process.stdout.write(token.text);
  *
- * @throws JetonError `generate-option-invalid`, `generate-prompt-invalid`,
- *   `generate-context-exceeded` before anything runs
+ * @throws JetonError `generate-option-invalid`, `generate-option-unknown`, `generation-config-invalid`,
+ *   `generate-prompt-invalid`, `generate-prompt-empty`, `generate-context-exceeded`, and for messages those
+ *   of `renderChat`, before anything runs; `generate-no-token-left` and `generate-logits-not-finite` later
  */
 export async function* generate(
   model: LoadedModel,
-  prompt: Prompt,
+  prompt: Prompt | Conversation,
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
-  checkOptions(options);
+  const request = resolveRequest(model, prompt, options);
+  const { ids, embeddings, promptTokens, maxTokens } = request;
   const { signal } = options;
-  const sampling = resolveSampling(model, options);
-  const ids = promptIds(model, prompt);
-  const embeddings = promptEmbeddings(model, options);
-  const promptTokens = embeddings ? embeddings.length / model.config.hiddenSize : ids.length;
-  const maxTokens = resolveMaxTokens(model, promptTokens, options.maxTokens);
-  const ends = new Set([
-    ...(options.stopIds ?? []),
-    ...(options.ignoreEos ? [] : model.eosTokenIds),
-  ]);
-  const decoder = model.tokenizer.streamDecoder();
-  // Some tokenizers drop the space before a text's first word: the prompt's end says that this text
-  // goes on, and completes a character that the prompt left open.
-  for (const id of ids.slice(-8)) decoder.push(id);
-  const stopText = createStopText(options.stop ?? []);
-  const generated: number[] = [];
-  let text = "";
-  let finishReason: FinishReason = "length";
-  let stopped = false;
-
+  const output = new GeneratedText(model.tokenizer, { promptIds: ids, ...request });
   const sequence = await model.openSequence({
     prefix: embeddings ? [] : ids,
     expectedLength: promptTokens + maxTokens,
     ...(signal && { signal }),
   });
-  const { reused } = sequence;
   const begin = performance.now();
-  let prefilled = begin;
-  const finish = (tail: string): GenerateResult => ({
-    text: text + tail,
-    tail,
-    ids: generated,
-    finishReason,
-    seed: sampling.seed,
-    promptTokens,
-    reusedTokens: reused,
-    prefillSeconds: (prefilled - begin) / 1000,
-    decodeSeconds: (performance.now() - prefilled) / 1000,
-    ...(options.drafter && decoding && { drafting: decoding.statistics }),
-  });
   let decoding: Decoding | undefined;
   try {
-    decoding = new Decoding(sequence, {
-      model,
-      sampling,
-      promptIds: ids,
-      promptRows: promptTokens,
-      ends,
-      alternatives: options.topLogProbabilities ?? 0,
-      drafter: options.drafter,
-      maxNodes: options.maxDraft ?? 64,
-      signal,
-    });
-    const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
-    const result = await prefill(sequence, unread, decoding.request(), {
-      embeddings,
-      chunk: options.prefillChunk,
-      signal,
-      onProgress: (done) =>
-        options.onPrefill?.({ done: reused + done, total: promptTokens, reused }),
-    });
-    prefilled = performance.now();
-    let pending = maxTokens > 0 ? Promise.resolve(decoding.first(result)) : undefined;
+    decoding = openDecoding(sequence, model, request, options);
+    const result = await readPrompt(sequence, decoding, request, options);
+    const prefilled = performance.now();
+    let pending = maxTokens > 0 ? decoding.first(result) : undefined;
     while (pending) {
       signal?.throwIfAborted();
-      const emitted: readonly EmittedToken[] = await pending;
-      const tokens: GeneratedToken[] = [];
-      let ended = false;
-      for (const token of emitted) {
-        if (ends.has(token.id)) {
-          finishReason = "stop";
-          ended = true;
-          break;
-        }
-        generated.push(token.id);
-        const piece = stopText.push(decoder.push(token.id));
-        text += piece.text;
-        tokens.push({ ...token, text: piece.text });
-        if (piece.stopped) {
-          finishReason = "stop";
-          stopped = true;
-          break;
-        }
-      }
-      // The next step runs while the caller looks at these tokens.
-      const remaining = maxTokens - generated.length;
-      pending = ended || stopped || remaining === 0 ? undefined : decoding.next(remaining);
-      // Whoever leaves the loop never awaits it: a rejection must not count as unhandled.
+      const tokens = output.push(await pending);
+      // The next step runs while the caller handles these tokens.
+      const remaining = maxTokens - output.ids.length;
+      pending = output.isFinished || remaining === 0 ? undefined : decoding.next(remaining);
+      // A caller that leaves the loop never awaits it: its rejection must not count as unhandled.
       pending?.catch(() => undefined);
       for (const token of tokens) {
         yield token;
         signal?.throwIfAborted();
       }
     }
-    if (stopped) return finish("");
-    const rest = stopText.push(decoder.end());
-    if (rest.stopped) finishReason = "stop";
-    return finish(rest.stopped ? rest.text : rest.text + stopText.flush());
+    const tail = output.end();
+    return {
+      text: output.text,
+      tail,
+      ids: output.ids,
+      finishReason: output.finishReason,
+      seed: request.sampling.seed,
+      promptTokens,
+      reusedTokens: sequence.reused,
+      prefillSeconds: (prefilled - begin) / 1000,
+      decodeSeconds: (performance.now() - prefilled) / 1000,
+      ...(output.endToken && { endToken: output.endToken }),
+      ...(options.drafter && { drafting: decoding.statistics }),
+    };
   } finally {
     try {
       await decoding?.end();
@@ -146,10 +95,89 @@ export async function* generate(
   }
 }
 
+/** A request with every default filled in. */
+interface Request {
+  readonly ids: readonly number[];
+  readonly embeddings: Float32Array | undefined;
+  /** Rows that the prompt takes in the cache. */
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  readonly minTokens: number;
+  readonly ends: ReadonlySet<number>;
+  readonly stop: readonly string[];
+  readonly sampling: Sampling;
+  readonly processors: readonly LogitsProcessor[];
+}
+
+function resolveRequest(
+  model: LoadedModel,
+  prompt: Prompt | Conversation,
+  options: GenerateOptions,
+): Request {
+  checkOptions(options);
+  const sampling = resolveSampling(model, options);
+  const ids = promptIds(model, prompt);
+  const embeddings = promptEmbeddings(model, options);
+  const promptTokens = embeddings ? embeddings.length / model.config.hiddenSize : ids.length;
+  const ends = new Set([
+    ...(options.stopIds ?? []),
+    ...(options.ignoreEos ? [] : model.eosTokenIds),
+  ]);
+  const promptLength = ids.length;
+  return {
+    ids,
+    embeddings,
+    promptTokens,
+    ends,
+    sampling,
+    stop: resolveStop(model, options),
+    maxTokens: resolveMaxTokens(model, promptTokens, options.maxTokens),
+    minTokens: resolveMinTokens(model, options, promptLength),
+    processors: resolveProcessors(model, options, { sampling, promptLength, ends }),
+  };
+}
+
+function openDecoding(
+  sequence: OpenSequence,
+  model: LoadedModel,
+  { ids, promptTokens, sampling, processors, ends }: Request,
+  options: GenerateOptions,
+): Decoding {
+  return new Decoding(sequence, {
+    model,
+    sampling,
+    processors,
+    promptIds: ids,
+    promptRows: promptTokens,
+    ends,
+    alternatives: options.topLogProbabilities ?? 0,
+    drafter: options.drafter,
+    maxNodes: options.maxDraft ?? 64,
+    signal: options.signal,
+  });
+}
+
+/** Takes the prompt into the cache. @returns the result of its last row */
+function readPrompt(
+  sequence: OpenSequence,
+  decoding: Decoding,
+  { ids, embeddings, promptTokens }: Request,
+  options: GenerateOptions,
+): ReturnType<typeof prefill> {
+  const { reused } = sequence;
+  const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
+  return prefill(sequence, unread, decoding.request(), {
+    embeddings,
+    chunk: options.prefillChunk,
+    signal: options.signal,
+    onProgress: (done) => options.onPrefill?.({ done: reused + done, total: promptTokens, reused }),
+  });
+}
+
 /** Runs a generation to its end and returns its result. */
 export async function complete(
   model: LoadedModel,
-  prompt: Prompt,
+  prompt: Prompt | Conversation,
   options: GenerateOptions = {},
 ): Promise<GenerateResult & { readonly tokens: readonly GeneratedToken[] }> {
   const tokens: GeneratedToken[] = [];

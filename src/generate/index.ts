@@ -1,5 +1,5 @@
 /**
- * Generation: the decoding loop, samplers, scoring.
+ * Generation: the decoding loop, sampling, speculative decoding, scoring.
  *
  * @module generate
  */
@@ -16,17 +16,26 @@ export { complete, generate } from "./generate.ts";
 export {
   type Branching,
   type BranchOrder,
-  createLookahead,
+  createLookaheadDrafter,
   type Lookahead,
   type LookaheadOptions,
 } from "./lookahead/index.ts";
-export { checkOptions, promptIds, resolveMaxTokens, resolveSampling } from "./sampling/options.ts";
 export {
+  type DrafterOpener,
+  type GenerateOptions as NamedGenerateOptions,
+  type NamedGeneration,
+  withNamedDrafters,
+} from "./named-drafters.ts";
+export { promptIds } from "./prompt.ts";
+export type { LogitsProcessor, LogitsRow } from "./sampling/logits-processors.ts";
+export { checkOptions, resolveMaxTokens, resolveSampling } from "./sampling/options.ts";
+export { penalizeRepetition, type TokenCounts } from "./sampling/penalties.ts";
+export {
+  argmaxLogit,
   chooseToken,
   isGreedy,
-  largestLogit,
-  penalizeRepetition,
   pickToken,
+  type RowSampling,
   rowDistribution,
   rowRequest,
   type Sampling,
@@ -37,6 +46,7 @@ export {
 export { createStopText, type StopText, type StopTextResult } from "./sampling/stop-text.ts";
 export { type ScoreOptions, score } from "./score.ts";
 export { type AutoDrafterOptions, createAutoDrafter } from "./speculative/auto.ts";
+export { checkTree } from "./speculative/check-tree.ts";
 export { createDraftModelDrafter, type DraftModelOptions } from "./speculative/draft-model.ts";
 export {
   type DraftContext,
@@ -58,23 +68,27 @@ export {
   drafterNames,
 } from "./speculative/drafter-names.ts";
 export { type OpenDrafterOptions, openDrafter } from "./speculative/open-drafter.ts";
-export { createPromptLookup, type PromptLookupOptions } from "./speculative/prompt-lookup.ts";
+export {
+  createPromptLookupDrafter,
+  type PromptLookupOptions,
+} from "./speculative/prompt-lookup.ts";
 export type { DepthStatistics, DrafterShare, DraftStatistics } from "./speculative/statistics.ts";
 export {
-  checkTree,
   type SampledTarget,
+  type SyncSampledTarget,
   type Verification,
   verifyExactMatch,
   verifyRejectionSampling,
 } from "./speculative/verify.ts";
 export {
   createTemplate,
-  createTokenRecycling,
+  createTokenRecyclingDrafter,
   type DraftTemplate,
   type TokenRecycling,
   type TokenRecyclingOptions,
 } from "./token-recycling/index.ts";
 export type {
+  Conversation,
   FinishReason,
   Generate,
   GeneratedToken,
@@ -84,5 +98,6 @@ export type {
   SamplingOptions,
   ScoredToken,
   ScoreResult,
+  TokenConstraints,
   TokenOrigin,
 } from "./types.ts";

@@ -1,22 +1,22 @@
-/** Puts a prompt into the cache, chunk by chunk. */
+/** Prefill: takes a prompt into the KV cache, chunk by chunk. */
 import type { OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
 
-/** A chunk that takes longer than this delays cancelling and other sequences too much. */
+/** Longest chunk: longer ones delay cancelling and other sequences too much. */
 const maxChunkSeconds = 0.5;
 const firstChunk = 256;
 const maxChunk = 1024;
 
 export interface PrefillOptions {
-  /** Fixed chunk size. Default: from the speed of the chunks before. */
+  /** Fixed chunk size in tokens. Default: by the measured speed of the chunks before. */
   readonly chunk?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number) => void) | undefined;
-  /** `[ids, width]`, read in place of the ids. */
+  /** `[ids, hiddenSize]`, read in place of the ids. */
   readonly embeddings?: Float32Array | undefined;
 }
 
 /**
- * Feeds `ids` to a sequence. The last chunk runs as `last` asks, the others return nothing.
+ * Feeds `ids` to a sequence. The last chunk returns what `last` asks for, the others return nothing.
  *
  * @returns the result of the last chunk
  */

@@ -31,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The model, where nothing begins a sequence if so asked. */
+/** The model, with or without a BOS token. */
 async function open(options: { begins: boolean }): Promise<LoadedModel> {
   const path = join(folder, "model", "config.json");
   const config = JSON.parse(readFileSync(path, "utf8"));
@@ -47,7 +47,7 @@ describe("a tokenizer whose file limits the length of texts", () => {
   });
 });
 
-test("options of the wrong kind are named", async () => {
+test("options of the wrong type are rejected with their names", async () => {
   await using model = await open({ begins: true });
   for (const [name, value] of Object.entries({ drafter: "auto", stop: "w7", stopIds: 7 })) {
     await expect(complete(model, text, { [name]: value })).rejects.toMatchObject({
@@ -58,28 +58,29 @@ test("options of the wrong kind are named", async () => {
 });
 
 describe("score", () => {
-  test("reports the most probable tokens of every place, the text's own with the same number", async () => {
+  test("reports the most probable tokens of every position, consistent with the text's own", async () => {
     await using model = await open({ begins: true });
-    const plain = await score(model, text);
+    const without = await score(model, text);
     const { tokens } = await score(model, text, { topLogProbabilities: 20, chunk: 2 });
-    expect(tokens.map(({ id }) => id)).toEqual(plain.tokens.map(({ id }) => id));
+    expect(tokens.map(({ id }) => id)).toEqual(without.tokens.map(({ id }) => id));
     for (const [index, { id, logProbability, topLogProbabilities }] of tokens.entries()) {
       const top = topLogProbabilities!;
       expect(top).toHaveLength(20);
-      expect(logProbability).toBeCloseTo(plain.tokens[index]!.logProbability, 4);
+      expect(logProbability).toBeCloseTo(without.tokens[index]!.logProbability, 4);
       expect([...top].sort((a, b) => b.logProbability - a.logProbability)).toEqual(top);
       const own = top.find((one) => one.id === id);
       if (own) expect(own.logProbability).toBe(logProbability);
       else expect(logProbability).toBeLessThanOrEqual(top.at(-1)!.logProbability);
     }
-    // What is reported first is what the model would say next.
+    // The first of them is the greedy continuation.
     const next = await complete(model, [1, 5, 6], { greedy: true, maxTokens: 1 });
     expect(tokens[2]!.topLogProbabilities![0]!.id).toBe(next.ids[0]);
-    const wrong = score(model, text, { topLogProbabilities: 21 });
-    await expect(wrong).rejects.toMatchObject({ code: "generate-option-invalid" });
+    await expect(score(model, text, { topLogProbabilities: 21 })).toRejectWithCode(
+      "generate-option-invalid",
+    );
   });
 
-  test("of a model that begins with nothing leaves the first token and its bytes out", async () => {
+  test("of a model without BOS leaves out the first token and its bytes", async () => {
     await using model = await open({ begins: false });
     const scored = await score(model, text);
     expect(scored.tokens.map(({ id }) => id)).toEqual([6, 7, 8, 9]);
@@ -92,7 +93,7 @@ describe("score", () => {
   });
 });
 
-test("logits that are not finite are an error, however a token is chosen or scored", async () => {
+test("logits that are not finite are an error in sampling and scoring", async () => {
   const made = createRandomCheckpoint(join(folder, "broken"), {
     family: "llama",
     seed: 3,
@@ -101,11 +102,11 @@ test("logits that are not finite are an error, however a token is chosen or scor
   made.tensors.get("model.norm.weight")!.data[5] = Number.NaN;
   writeReferenceCheckpoint(join(folder, "broken"), made, { dtype: "F32" });
   await using model = await loadModel(join(folder, "broken"), { threads: 1, inline: true });
-  const refusal = { code: "generate-logits-not-finite" };
+  const failure = { code: "generate-logits-not-finite" };
   for (const options of [{ greedy: true }, { temperature: 1 }, { temperature: 1, topK: 5 }]) {
     await expect(complete(model, text, { ...options, maxTokens: 3 })).rejects.toMatchObject(
-      refusal,
+      failure,
     );
   }
-  await expect(score(model, text)).rejects.toMatchObject(refusal);
+  await expect(score(model, text)).rejects.toMatchObject(failure);
 });

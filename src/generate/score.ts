@@ -3,7 +3,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, StepResult } from "../model/index.ts";
-import { promptIds } from "./sampling/options.ts";
+import { promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 

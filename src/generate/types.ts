@@ -1,63 +1,105 @@
 /**
- * What goes into a generation and what comes out of it.
+ * Options and results of a generation.
  */
 import type { LoadedModel } from "../model/index.ts";
+import type { ChatMessage } from "../tokenizer/index.ts";
+import type { LogitsProcessor } from "./sampling/logits-processors.ts";
 import type { Drafter } from "./speculative/drafter.ts";
 import type { DraftStatistics } from "./speculative/statistics.ts";
 
-/** How the next token is drawn from the logits of a row. Every option may be left out. */
+/**
+ * How the next token is sampled from a row of logits: penalties, temperature, top-k, top-p, min-p, in this
+ * order. Every option is optional; defaults come from the checkpoint's `generation_config.json` first.
+ */
 export interface SamplingOptions {
-  /** 0 means greedy. Default: the model's `generation_config.json`, otherwise 1. */
+  /** 0 means greedy. Default: the generation config's, otherwise 1. */
   temperature?: number;
-  /** Keep the k most probable tokens; 0 keeps all. Default: generation config, otherwise 0. */
+  /** Keep the k most probable tokens; 0 keeps all. Default: the generation config's, otherwise 0. */
   topK?: number;
   /** Keep the smallest set of tokens whose probability reaches p, in (0, 1]. Default 1. */
   topP?: number;
   /** Keep tokens at least this fraction of the most probable one, in [0, 1]. Default 0. */
   minP?: number;
-  /** Divides positive and multiplies negative logits of tokens seen before (CTRL). Default 1. */
+  /**
+   * Divides positive and multiplies negative logits of tokens in prompt or text (CTRL). Default: the
+   * generation config's, otherwise 1.
+   */
   repetitionPenalty?: number;
+  /** Subtracted from a token's logit for each time it was generated, in [-2, 2] (OpenAI). Default 0. */
+  frequencyPenalty?: number;
+  /** Subtracted once from the logit of every token that was generated, in [-2, 2] (OpenAI). Default 0. */
+  presencePenalty?: number;
   /** Always the most probable token; overrides the generation config's `do_sample`. */
   greedy?: boolean;
-  /** Draws are keyed by (seed, sequence, position). Default: a fresh random seed, reported back. */
+  /** Samples are keyed by (seed, sequence, position). Default: a fresh random seed, reported back. */
   seed?: number;
 }
 
-export interface GenerateOptions extends SamplingOptions {
-  /** Default 256, or whatever the context leaves. */
+/**
+ * Rules that exclude or favour tokens before sampling, with the semantics of transformers. Defaults: the
+ * keys of the same names (`suppress_tokens`, …) of the checkpoint's `generation_config.json`.
+ */
+export interface TokenConstraints {
+  /** Added to the logits of these ids; -Infinity excludes one. Default: none. */
+  logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number>;
+  /**
+   * End tokens, `stopIds` and stop strings do not end the text before this many tokens. Default: the
+   * config's `min_new_tokens`, otherwise 0.
+   */
+  minTokens?: number;
+  /** Ids that are never generated. */
+  suppressTokens?: readonly number[];
+  /** Ids that are not the first generated token. */
+  beginSuppressTokens?: readonly number[];
+  /** Sequences of ids that are never completed. */
+  badWordsIds?: readonly (readonly number[])[];
+  /** No n-gram of this size comes twice in prompt and text; 0: any may. */
+  noRepeatNgramSize?: number;
+  /** Edit each row of logits after all of the above and before the temperature. Default: none. */
+  logitsProcessors?: readonly LogitsProcessor[];
+}
+
+export interface GenerateOptions extends SamplingOptions, TokenConstraints {
+  /**
+   * Default: the generation config's `max_new_tokens` or `max_length`, otherwise 256; at most what the
+   * context leaves.
+   */
   maxTokens?: number;
-  /** Generation ends before the first of these strings; the string itself is not part of the text. */
+  /**
+   * Generation ends before the first of these strings, which is not part of the text. Spellings of special
+   * tokens count, although the text leaves them out. Default: the generation config's `stop_strings`.
+   */
   stop?: readonly string[];
-  /** Generation ends at these ids besides the model's own end-of-sequence ids. */
+  /** Generation ends at these ids besides the model's own EOS ids. */
   stopIds?: readonly number[];
-  /** True: end-of-sequence ids are generated like any other token. Default false. */
+  /** True: EOS ids are generated like any other token. Default false. */
   ignoreEos?: boolean;
   /**
-   * Guesses tokens ahead, many of which one forward verifies. The text is the same as without: token
-   * for token with greedy decoding and deterministic drafters, in law with drafters that sample.
-   * Default: none, one token for each forward.
+   * Speculative decoding: drafts tokens, several of which one forward pass verifies. The text is the same
+   * as without, token for token with greedy decoding and deterministic drafters, in distribution with
+   * drafters that sample. Default: none, one token per forward pass.
    */
   drafter?: Drafter;
-  /** Most guesses of one forward, at most 1,024. Default 64; drafters may stop earlier. */
+  /** Most draft tokens of one forward pass, at most 1,024. Default 64; drafters may stop earlier. */
   maxDraft?: number;
   /** Number of the sequence for keyed randomness, where one request asks for several. Default 0. */
   sequence?: number;
   /** Also report this many of the most probable tokens of every step, at most 20. Default 0. */
   topLogProbabilities?: number;
   /**
-   * `[rows, width]`, at least one row: what the model reads in place of the prompt, such as a soft prompt or
-   * merged tokens with rows of their own. The prompt then stands for it with drafters, the repetition
-   * penalty and the streaming decoder only. Default: the rows of the prompt's tokens.
+   * `[rows, hiddenSize]`, at least one row: what the model reads in place of the prompt's embeddings, such
+   * as a soft prompt or merged tokens. The prompt then serves drafters, penalties and the streaming decoder
+   * only. Default: the embeddings of the prompt's tokens.
    */
   promptEmbeddings?: Float32Array;
-  /** Most prompt tokens that one forward takes. Default: chosen so that a chunk stays under 0.5 s. */
+  /** Most prompt tokens of one forward pass. Default: chosen so that a chunk stays under 0.5 s. */
   prefillChunk?: number;
   /** Called after each chunk of the prompt. */
   onPrefill?: (progress: { done: number; total: number; reused: number }) => void;
   signal?: AbortSignal;
 }
 
-/** How a token came to be. */
+/** How a token was generated: by the model alone, or as an accepted draft token. */
 export type TokenOrigin =
   | { readonly kind: "decoded" }
   | { readonly kind: "accepted"; readonly drafter: string; readonly depth: number };
@@ -65,12 +107,12 @@ export type TokenOrigin =
 export interface GeneratedToken {
   readonly id: number;
   /**
-   * The text that this token adds. Pieces are withheld while they hold half a character or may turn
-   * into a stop string, so it may be empty here and longer at a later token; the pieces of all
-   * tokens joined, plus `GenerateResult.tail`, are exactly the text.
+   * The text that this token adds. Text is withheld while it ends in half a character or may turn into a
+   * stop string, so it may be empty here and longer at a later token; the texts of all tokens and
+   * `GenerateResult.tail`, joined, are exactly the whole text.
    */
   readonly text: string;
-  /** Natural logarithm of the probability under the model (temperature 1, nothing cut off). */
+  /** Natural logarithm of the probability under the model (temperature 1, no filter or penalty). */
   readonly logProbability: number;
   readonly topLogProbabilities?: readonly {
     readonly id: number;
@@ -86,24 +128,30 @@ export interface GenerateResult {
   readonly text: string;
   /** Text that was withheld until the end and belongs to no yielded token. */
   readonly tail: string;
-  /** The generated ids, without a final end-of-sequence id. */
+  /** The generated ids, without a final EOS or stop id. */
   readonly ids: readonly number[];
+  /** The EOS or stop id that ended the text, where one did; it is in neither `ids` nor `text`. */
+  readonly endToken?: Omit<GeneratedToken, "text">;
   readonly finishReason: FinishReason;
   readonly seed: number;
   readonly promptTokens: number;
-  /** Prompt tokens whose keys and values were still in the cache. */
+  /** Prompt tokens whose keys and values were in the cache already. */
   readonly reusedTokens: number;
   readonly prefillSeconds: number;
   readonly decodeSeconds: number;
-  /** What guessing ahead brought, where a drafter was asked for. */
+  /** Statistics of speculative decoding, where a drafter was given. */
   readonly drafting?: DraftStatistics;
 }
 
 /**
- * A prompt: text (encoded with the tokenizer's special tokens), or ids taken as they are. The empty
- * text is the beginning-of-sequence token alone.
+ * A prompt: text, encoded with the tokenizer's special tokens, or ids, taken as they are. Text that begins
+ * with the BOS token's own spelling (a rendered chat template) gets no second BOS. The empty text is the BOS
+ * token alone.
  */
 export type Prompt = string | readonly number[] | Int32Array;
+
+/** A conversation. The model's chat template renders it, with the beginning of an answer at its end. */
+export type Conversation = readonly ChatMessage[];
 
 export type Generate = (
   model: LoadedModel,

@@ -139,6 +139,7 @@ export class DecoderModel implements LoadedModel {
   readonly #queue: (() => void)[] = [];
   #open = 0;
   #closing: Promise<void> | undefined;
+  readonly #closeListeners: (() => void | Promise<void>)[] = [];
 
   constructor(parts: DecoderModelParts) {
     const { config, tokenizer, contextLength } = parts;
@@ -187,8 +188,18 @@ export class DecoderModel implements LoadedModel {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#scheduler.close().then(() => this.#service.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#closeListeners.map(async (run) => run()));
+    await this.#scheduler.close();
+    await this.#service.close();
+  }
+
+  onClose(run: () => void | Promise<void>): void {
+    this.#closeListeners.push(run);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -49,7 +49,10 @@ export interface WeightsFile {
 }
 
 export interface OpenModelOptions
-  extends Pick<LoadModelOptions, "format" | "slots" | "contextLength" | "onProgress" | "signal"> {
+  extends Pick<
+    LoadModelOptions,
+    "format" | "slots" | "contextLength" | "exact" | "onProgress" | "signal"
+  > {
   /** What the model is called. Default `"model"`. */
   name?: string;
   /** Where the files came from: what `LoadedModel.folder` says. Default: empty. */
@@ -117,6 +120,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       format,
       threads,
       slots,
+      exact: options.exact,
       contextLength: options.contextLength,
       weightBytes,
       bindings,

@@ -103,6 +103,8 @@ export interface LoadedModel {
   /** Sequences open now. */
   readonly openSequences: number;
   memory(): Promise<ModelMemory>;
+  /** Has `run` called before the model is closed; what belongs to the model is freed there. */
+  onClose?(run: () => void | Promise<void>): void;
   /** Ends the worker after the running forward; safe to call twice. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -3,7 +3,8 @@
  *
  * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
-import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-node";
+// The types of both runtimes are the same; browsers install only this one.
+import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-web";
 import { JetonError } from "../core/index.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";

@@ -5,9 +5,15 @@
  * renamed; a crash at any moment leaves the old file or the new one, never a part of either.
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, unlink } from "node:fs/promises";
+import { mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileError, systemCode } from "./file-error.ts";
+
+/** What is written through an open file. Declared here so that declarations need no types of Node. */
+export interface WritableFile {
+  writeFile(content: string | Uint8Array): Promise<void>;
+  write(bytes: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
+}
 
 /** A complete file that does not have its final name yet. */
 export interface PendingFile {
@@ -38,12 +44,12 @@ export interface StageFileOptions {
  */
 export async function stageFile(
   path: string,
-  write: (handle: FileHandle, temporary: string) => Promise<void>,
+  write: (handle: WritableFile, temporary: string) => Promise<void>,
   options: StageFileOptions = {},
 ): Promise<PendingFile> {
   const { flush = true } = options;
   const temporary = temporaryPath(path);
-  let handle: FileHandle | undefined;
+  let handle: Awaited<ReturnType<typeof open>> | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
     handle = await open(temporary, "wx");
@@ -78,12 +84,12 @@ export async function stageFile(
 /** Writes a file so that `path` holds either its former content or all of the new one. */
 export async function writeFileAtomically(
   path: string,
-  content: string | Uint8Array | ((handle: FileHandle) => Promise<void>),
+  content: string | Uint8Array | ((handle: WritableFile) => Promise<void>),
 ): Promise<void> {
   const write =
     typeof content === "function"
       ? content
-      : (handle: FileHandle): Promise<void> => handle.writeFile(content);
+      : (handle: WritableFile): Promise<void> => handle.writeFile(content);
   const pending = await stageFile(path, write);
   await pending.commit();
 }

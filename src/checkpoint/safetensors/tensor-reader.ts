@@ -4,7 +4,6 @@
  * Every read goes by position straight into the array that is returned; nothing is mapped or cached,
  * and nothing is copied: 16-bit floats are widened in the place they were read into.
  */
-import type { FileHandle } from "node:fs/promises";
 import { JetonError } from "../../core/index.ts";
 import {
   bytesPerElement,
@@ -69,10 +68,20 @@ export interface TensorReader {
 /** What one read call asks of the operating system at most; Linux stops short of 2 GiB. */
 const chunkBytes = 1 << 30;
 
+/** What is read through an open file. Declared here so that declarations need no types of Node. */
+export interface ReadableFile {
+  read(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesRead: number }>;
+}
+
 /** Makes a reader over `tensors`; `useHandle` gives the open file they lie in, or throws. */
 export function createTensorReader(
   tensors: ReadonlyMap<string, TensorEntry>,
-  useHandle: () => FileHandle,
+  useHandle: () => ReadableFile,
 ): TensorReader {
   const select = (name: string, rows: RowRange | undefined): Selection => {
     const entry = tensors.get(name);
@@ -210,7 +219,7 @@ function allocate(bytes: number, name: string): ArrayBuffer {
 }
 
 async function readExactly(
-  handle: FileHandle,
+  handle: ReadableFile,
   selection: Selection,
   target: Uint8Array,
 ): Promise<void> {

@@ -7,13 +7,12 @@
  * their length. Then every tensor begins at a multiple of its own such power (up to `alignment`), so
  * that all elements are aligned and any tensor of a whole number of pages lies on pages.
  */
-import type { FileHandle } from "node:fs/promises";
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { JetonError } from "../../core/index.ts";
 import { singleWeightsName, weightsIndexName } from "../checkpoint.ts";
 import { readJsonObject } from "../config.ts";
-import { type PendingFile, stageFile } from "../files/atomic-file.ts";
+import { type PendingFile, stageFile, type WritableFile } from "../files/atomic-file.ts";
 import { isJsonObject } from "../json.ts";
 import {
   bytesPerElement,
@@ -333,7 +332,7 @@ function encodeHeader(
   return bytes;
 }
 
-async function writeTensor(handle: FileHandle, tensor: SizedTensor): Promise<void> {
+async function writeTensor(handle: WritableFile, tensor: SizedTensor): Promise<void> {
   let written = 0;
   for await (const part of partsOf(tensor.data)) {
     if (written + part.length > tensor.elements) throw lengthMismatch(tensor, "more");
@@ -395,7 +394,7 @@ function* encodeElements(tensor: SizedTensor, part: TensorArray): Generator<Uint
   }
 }
 
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeFully(handle: WritableFile, bytes: Uint8Array): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
     const { bytesWritten } = await handle.write(

@@ -9,6 +9,7 @@ import { generationOptions, readGenerationOptions } from "../options/generation-
 import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
+import { openPrompt } from "../options/opening.ts";
 import { runOne, runSeveral } from "./run-output.ts";
 
 const options = {
@@ -16,7 +17,10 @@ const options = {
   ...drafterOptions,
   ...generationOptions,
   system: { kind: "text", value: "TEXT", help: "system message of the chat template" },
-  raw: { kind: "flag", help: "pass the prompt to the model as it is, without the chat template" },
+  raw: {
+    kind: "flag",
+    help: "pass the prompt to the model as it is, without the chat template or an opening",
+  },
   sequences: {
     kind: "integer",
     value: "N",
@@ -41,7 +45,8 @@ export const command: Command = defineCommand({
     "Continues a prompt and prints the text while it is generated. A chat model answers the prompt as " +
     "a message, unless --raw is given. With -, or without a prompt if standard input is not a terminal, " +
     'the prompt is read from standard input; without one on a terminal, a chat begins. The prompt "" ' +
-    "is the beginning-of-sequence token alone.",
+    "is the beginning-of-sequence token alone. The bundled model, which is no chat model, reads a short " +
+    "prompt after a sentence of prose that is not printed.",
   positionals: [{ name: "prompt|-" }],
   options,
   examples: [
@@ -75,12 +80,17 @@ export const command: Command = defineCommand({
           return chat(context, model, {
             generation,
             usesTemplate,
+            raw: values.raw,
             quiet: values.quiet,
             stats: values.stats,
             ...defined({ system: values.system }),
           });
         }
-        const prompt = usesTemplate ? await applyTemplate(model, text, values.system) : text;
+        const prompt = usesTemplate
+          ? await applyTemplate(model, text, values.system)
+          : values.raw
+            ? text
+            : openPrompt(model, text);
         const run: Generation = { context, model, prompt, options: generation };
         if (values.sequences > 1) return runSeveral(run, values.sequences, values);
         return runOne(run, values);

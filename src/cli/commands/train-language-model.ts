@@ -28,7 +28,7 @@ export const command: Command = defineCommand({
   options: trainingOptions,
   examples: [
     {
-      line: "jeton train lm --config config.json --tokenizer my-tokenizer --corpus 'prose/*.txt' --steps 2000 --out runs/prose",
+      line: "jeton train lm --preset tiny --tokenizer my-tokenizer --corpus 'prose/*.txt' --steps 2000 --out runs/prose",
       shows: "a model of your own; try it with jeton run --model runs/prose/model",
     },
     {

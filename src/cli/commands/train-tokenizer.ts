@@ -132,8 +132,19 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     const { out } = values;
-    if (out === undefined) throw missing("out", "FOLDER");
-    if (values.corpus.length === 0) throw missing("corpus", "NAME");
+    if (out === undefined || values.corpus.length === 0) {
+      const absent = [
+        ...(out === undefined ? ["--out FOLDER"] : []),
+        ...(values.corpus.length === 0 ? ["--corpus NAME"] : []),
+      ];
+      throw new UsageError(
+        "option-missing",
+        `jeton train tokenizer needs ${absent.join(" and ")}`,
+        {
+          option: absent[0]!.split(" ")[0],
+        },
+      );
+    }
     checkKind(values);
     const { formatTokenizerTrainingProgress, trainTokenizerFolder } = await import(
       "../../train/index.ts"
@@ -186,12 +197,6 @@ export const command: Command = defineCommand({
     }
   },
 });
-
-function missing(option: string, value: string): UsageError {
-  return new UsageError("option-missing", `jeton train tokenizer needs --${option} ${value}`, {
-    option: `--${option}`,
-  });
-}
 
 /** Throws if the chosen kind would ignore an option. */
 function checkKind(values: Values<typeof options>): void {

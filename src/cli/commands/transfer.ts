@@ -107,9 +107,12 @@ export const command: Command = defineCommand({
   async run(context, values) {
     const { tokenizer, out } = values;
     if (tokenizer === undefined || out === undefined) {
-      const missing = tokenizer === undefined ? "tokenizer" : "out";
-      throw new UsageError("option-missing", `jeton transfer needs --${missing}`, {
-        option: missing,
+      const missing = [
+        ...(tokenizer === undefined ? ["--tokenizer T"] : []),
+        ...(out === undefined ? ["--out FOLDER"] : []),
+      ];
+      throw new UsageError("option-missing", `jeton transfer needs ${missing.join(" and ")}`, {
+        option: missing[0]!.split(" ")[0],
       });
     }
     checkMethod(values);

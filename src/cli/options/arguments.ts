@@ -61,7 +61,10 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
       values[key] = true;
       continue;
     }
-    const value = readValue(option, token.rawName, token.value, token.inlineValue === true);
+    // `-n=2` counts as `-n 2`: parseArgs leaves the equals sign of a short option in its value.
+    const isShort = token.inlineValue === true && !token.rawName.startsWith("--");
+    const written = isShort ? token.value.replace(/^=/, "") : token.value;
+    const value = readValue(option, token.rawName, written, token.inlineValue === true);
     if (option.kind === "list") {
       values[key] = [...((values[key] as string[] | undefined) ?? []), value];
     } else if (key in values) {

@@ -1,6 +1,6 @@
 /** Options of sampling and length, for the commands that generate. */
 import type { GenerateOptions } from "../../generate/types.ts";
-import { defined, type Options, UsageError, type Values } from "../command.ts";
+import { defined, UsageError, type Values } from "../command.ts";
 
 export const generationOptions = {
   maxTokens: {
@@ -60,7 +60,7 @@ export const generationOptions = {
     min: 1,
     help: "maximum number of prompt tokens of one forward pass; default: chosen by time",
   },
-} as const satisfies Options;
+} as const;
 
 /**
  * The options of `generate` that the command line sets.

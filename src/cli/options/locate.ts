@@ -7,7 +7,9 @@ import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
 /** Folder of the bundled model; the same relative path from `src/cli/options` and `dist/cli/options`. */
-const bundledModel = new URL("../../../models/jeton-nano/", import.meta.url);
+export const bundledModelFolder: string = fileURLToPath(
+  new URL("../../../models/jeton-nano/", import.meta.url),
+);
 
 /**
  * The given name, or the folder of the bundled model.
@@ -16,7 +18,7 @@ const bundledModel = new URL("../../../models/jeton-nano/", import.meta.url);
  */
 export function chooseModel(name: string | undefined): string {
   if (name !== undefined) return name;
-  if (existsSync(bundledModel)) return fileURLToPath(bundledModel);
+  if (existsSync(bundledModelFolder)) return bundledModelFolder;
   throw new UsageError(
     "model-missing",
     "no model: this version of jeton comes without one; give --model a checkpoint folder " +
@@ -28,6 +30,8 @@ export function chooseModel(name: string | undefined): string {
 export interface LocateOptions {
   /** False: download only configuration and tokenizer. Default true. */
   readonly weights?: boolean;
+  /** Ask the hub for a newer commit of a cached model. Default false. */
+  readonly update?: boolean;
 }
 
 /** The local folder of a model, downloaded if it is not cached yet; a file's path is returned as it is. */
@@ -43,6 +47,8 @@ export async function locateModel(
   try {
     return await resolveModel(name, {
       weights: options.weights ?? true,
+      update: options.update ?? false,
+      environment: context.environment,
       signal: context.signal,
       onProgress: ({ bytes, totalBytes, bytesPerSecond, secondsLeft, file }) => {
         const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;

@@ -1,7 +1,7 @@
 /** Options of every command that loads a model, and the loading itself. */
 import { createProgressMeter, formatDuration } from "../../core/progress.ts";
 import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
-import { defined, type Values } from "../command.ts";
+import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
 
@@ -51,7 +51,8 @@ export async function withModel<T>(
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
   const name = chooseModel(values.model);
-  await locateModel(context, name);
+  const folder = await locateModel(context, name);
+  if (values.context !== undefined) await checkContext(folder, values.context);
   const { loadModel } = await import("../../model/index.ts");
   const line = createStatusLine(context);
   const meter = createProgressMeter();
@@ -89,4 +90,20 @@ export async function withModel<T>(
   } finally {
     await model.close();
   }
+}
+
+/** Throws `context-too-long` if the model's configuration allows fewer tokens. */
+async function checkContext(folder: string, asked: number): Promise<void> {
+  const { readConfig } = await import("../../checkpoint/index.ts");
+  const { decoderConfig } = await import("../../model/index.ts");
+  // Errors of the configuration are reported when the model is loaded.
+  const config = await readConfig(folder).catch(() => undefined);
+  if (config === undefined) return;
+  const { contextLength } = decoderConfig(config);
+  if (asked <= contextLength) return;
+  throw new UsageError(
+    "context-too-long",
+    `--context is ${asked}, and the model's context has ${contextLength} tokens at most`,
+    { option: "--context", found: asked, expected: `at most ${contextLength}` },
+  );
 }

@@ -6,7 +6,8 @@ import type {
   TrainLanguageModelOptions,
   Transform,
 } from "../../train/index.ts";
-import { defined, UsageError, type Values } from "../command.ts";
+import { defined, toOptionName, UsageError, type Values } from "../command.ts";
+import { presetConfig } from "./presets.ts";
 
 export const trainingOptions = {
   out: {
@@ -18,7 +19,31 @@ export const trainingOptions = {
   config: {
     kind: "text",
     value: "FILE",
-    help: "config.json of the model with its family and sizes; default: that of --initial-weights",
+    help: "config.json of the model with its family and sizes; default: that of --initial-weights, or --preset",
+  },
+  preset: {
+    kind: "text",
+    value: "SIZE",
+    choices: ["tiny", "small"],
+    help: "sizes of a Llama model instead of --config: 4 layers of size 128, or 6 of size 384",
+  },
+  layers: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "number of layers, instead of the preset's",
+  },
+  hiddenSize: {
+    kind: "integer",
+    value: "N",
+    min: 2,
+    help: "size of the hidden states, instead of the preset's",
+  },
+  heads: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "number of attention heads, instead of the preset's",
   },
   tokenizer: {
     kind: "text",
@@ -28,9 +53,7 @@ export const trainingOptions = {
   corpus: {
     kind: "list",
     value: "NAME[@SHARE]",
-    help:
-      "text or JSON lines, also .gz: a file, a folder, a pattern such as 'prose/**/*.txt', or " +
-      "data:NAME of the data registry; SHARE is its weight among the training sequences (default 1)",
+    help: "text or JSON lines, also .gz: a file, a folder, a pattern such as 'prose/**/*.txt', or data:NAME of the data registry; SHARE is its weight among the training sequences (default 1)",
   },
   heldOut: { kind: "list", value: "NAME", help: "held-out text for evaluation only" },
   steps: { kind: "integer", value: "N", min: 1, help: "number of optimizer steps" },
@@ -113,10 +136,7 @@ export const trainingOptions = {
   initialize: {
     kind: "list",
     value: "PART=DEVIATION",
-    help:
-      "standard deviation of initial weights: of matrices (default 0.02), embedding, head, or outputs " +
-      "(the matrices that write to the residual stream); 'induction-heads' initializes heads that copy " +
-      "the token after an earlier occurrence of the current one",
+    help: "standard deviation of initial weights: of matrices (default 0.02), embedding, head, or outputs (the matrices that write to the residual stream); 'induction-heads' initializes heads that copy the token after an earlier occurrence of the current one",
   },
   dtype: {
     kind: "text",
@@ -169,17 +189,22 @@ export type TrainValues = Values<typeof trainingOptions>;
  */
 export async function readTrainingOptions(values: TrainValues): Promise<TrainLanguageModelOptions> {
   const { out: folder, initialWeights } = values;
-  if (folder === undefined) throw missing("out FOLDER", values);
-  const known = values.resume ? await readKnown(folder, values) : undefined;
+  checkSizes(values);
+  const known = values.resume && folder !== undefined ? await readKnown(folder, values) : undefined;
   const { corpus, heldOut } = values;
   const tokenizer = values.tokenizer ?? known?.tokenizer ?? initialWeights;
   const corpora = corpus.length > 0 ? corpus.map(readCorpus) : known?.corpora;
   const steps = values.steps ?? known?.steps;
   const config = (await readConfigFile(values)) ?? known?.config;
-  if (tokenizer === undefined) throw missing("tokenizer T", values);
-  if (config === undefined) throw missing("config FILE", values);
-  if (corpora === undefined) throw missing("corpus NAME", values);
-  if (steps === undefined) throw missing("steps N", values);
+  if (
+    folder === undefined ||
+    tokenizer === undefined ||
+    config === undefined ||
+    corpora === undefined ||
+    steps === undefined
+  ) {
+    throw missing({ folder, config, tokenizer, corpora, steps }, values);
+  }
   const optimizer = await chooseOptimizer(values, known !== undefined);
   return {
     ...known,
@@ -210,12 +235,47 @@ export async function readTrainingOptions(values: TrainValues): Promise<TrainLan
   };
 }
 
-function missing(option: string, values: TrainValues): UsageError {
-  const name = `--${option.split(" ")[0]}`;
+/** How each required part is given on the command line. */
+const required = {
+  folder: "--out FOLDER",
+  config: "--preset tiny (or --config FILE)",
+  tokenizer: "--tokenizer T",
+  corpora: "--corpus NAME",
+  steps: "--steps N",
+} as const;
+
+/** The error that names all missing options at once. */
+function missing(
+  parts: { readonly [K in keyof typeof required]: unknown },
+  values: TrainValues,
+): UsageError {
+  const absent = Object.entries(required)
+    .filter(([part]) => parts[part as keyof typeof required] === undefined)
+    .map(([, option]) => option);
   const where = values.resume && values.out !== undefined ? `, as ${values.out} holds no run` : "";
-  return new UsageError("option-missing", `jeton train lm needs --${option}${where}`, {
-    option: name,
+  const last = absent.at(-1)!;
+  const list = absent.length === 1 ? last : `${absent.slice(0, -1).join(", ")} and ${last}`;
+  const options = absent.map((option) => option.split(" ")[0]!);
+  return new UsageError("option-missing", `jeton train lm needs ${list}${where}`, {
+    option: options[0],
+    options,
   });
+}
+
+/** Sizes that a configuration or a checkpoint already sets cannot be given. */
+function checkSizes(values: TrainValues): void {
+  const source =
+    values.config !== undefined
+      ? "--config"
+      : values.initialWeights !== undefined
+        ? "--initial-weights"
+        : undefined;
+  if (source === undefined) return;
+  const sizes = ["preset", "layers", "hiddenSize", "heads"] as const;
+  const given = sizes.find((key) => values[key] !== undefined);
+  if (given === undefined) return;
+  const option = `--${toOptionName(given)}`;
+  throw new UsageError("option-misplaced", `${option} means nothing beside ${source}`, { option });
 }
 
 /** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */
@@ -239,8 +299,8 @@ async function readConfigFile(
 ): Promise<TrainLanguageModelOptions["config"] | undefined> {
   const { readConfig, readJsonObject } = await import("../../checkpoint/index.ts");
   if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
-  if (values.initialWeights === undefined) return undefined;
-  return readConfig(values.initialWeights);
+  if (values.initialWeights !== undefined) return readConfig(values.initialWeights);
+  return presetConfig(values, values.sequenceLength);
 }
 
 const initialParts = {

@@ -7,6 +7,7 @@ import type { GenerateOptions, GenerateResult, Prompt } from "../../generate/typ
 import type { LoadedModel, ModelMemory } from "../../model/types.ts";
 import type { CommandContext } from "../context.ts";
 import { generateText } from "../options/generation.ts";
+import { openPrompt } from "../options/opening.ts";
 import { describeRates, describeStatistics } from "../options/statistics.ts";
 import { type ChatState, runChatCommand } from "./chat-commands.ts";
 import { historyPath, openChatHistory } from "./chat-history.ts";
@@ -17,6 +18,8 @@ export interface ChatOptions {
   readonly generation: GenerateOptions;
   /** Whether messages go through the chat template; if not, each message is continued by itself. */
   readonly usesTemplate: boolean;
+  /** True: messages are passed to the model as they are. Default false. */
+  readonly raw?: boolean;
   readonly quiet: boolean;
   /** True: all statistics after each answer. Default false, one line. */
   readonly stats?: boolean;
@@ -93,7 +96,8 @@ async function answer(
     ({ turns, ids: prompt } = fitted);
     promptLength = fitted.ids.length;
   } else {
-    const ids = model.tokenizer.encodeIds(message, { applyLimits: false });
+    const text = options.raw === true ? message : openPrompt(model, message);
+    const ids = model.tokenizer.encodeIds(text, { applyLimits: false });
     prompt = ids;
     promptLength = ids.length;
     if (promptLength >= model.contextLength) throw tooLong(promptLength, model.contextLength);

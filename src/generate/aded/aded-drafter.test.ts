@@ -76,7 +76,7 @@ function weightsOf(drafter: Drafter): Map<string, number> {
 describe("ADED's adaptation", () => {
   const text = [1, 2, 3, 4, 5, 1, 2, 3, 9];
 
-  test("the window raises exactly its triples, once for every forward that they are in it", () => {
+  test("the window raises exactly its triples, once per forward pass while they are in it", () => {
     const window = 5;
     const expected = new Map<string, number>();
     for (let length = 3; length <= text.length; length++) {
@@ -91,7 +91,7 @@ describe("ADED's adaptation", () => {
     for (const [key, weight] of expected) expect(found.get(key)).toBeCloseTo(weight, 5);
   });
 
-  test("once raises every new triple once; weights end at the cap", () => {
+  test('"once" raises each new triple once; weights stop at the maximum', () => {
     const found = adapt({ rule: "once", increment: 0.5 }, text);
     expect(found.get("1 2 3")).toBeCloseTo(1, 6);
     expect(found.get("2 3 4")).toBeCloseTo(0.5, 6);
@@ -99,14 +99,14 @@ describe("ADED's adaptation", () => {
     expect(adapt({ rule: "once", increment: 2 }, text).get("1 2 3")).toBe(3);
   });
 
-  test("averaging follows the last; none learns nothing", () => {
+  test('"average" follows the latest successor; "none" learns nothing', () => {
     const found = adapt({ rule: "average", rate: 0.4 }, text);
     expect(found.get("2 3 4")! + found.get("2 3 9")!).toBeCloseTo(1, 6);
     expect(found.get("2 3 9")).toBeCloseTo(0.4, 6);
     expect(adapt({ rule: "none" }, text).size).toBe(0);
   });
 
-  test("a prompt's triples are drafted at once; without the increment only its end would be", () => {
+  test("a prompt's triples are drafted immediately; without the increment only those of its end", () => {
     const prompt = [7, 8, 9, 10, 11, ...Array.from({ length: 20 }, (_, at) => 20 + at), 7, 8];
     const draft = (promptIncrement: number) => {
       const drafter = createAdedDrafter(model, { promptIncrement });
@@ -118,20 +118,20 @@ describe("ADED's adaptation", () => {
     expect(draft(0)).toMatchObject({ ids: [] });
   });
 
-  test("a corpus is drafted from at once", () => {
+  test("a corpus is drafted from immediately", () => {
     const drafter = createAdedDrafter(model, { corpus: [[1, 2, 3, 4, 5, 6, 7]] });
     const sequence = drafter.begin({ promptIds: [1, 2], sampling });
     expect(sequence.propose({ ids: [1, 2], ...limits })).toMatchObject({ ids: [3, 4, 5, 6] });
   });
 
-  test("what was accepted and refused moves the chances of the next drafts", () => {
+  test("rejections lower the acceptance probabilities of later drafts", () => {
     const drafter = createAdedDrafter(model, {
       corpus: [[1, 2, 3, 4]],
       adaptation: { rule: "none" },
     });
     const sequence = drafter.begin({ promptIds: [1, 2], sampling });
     const first = sequence.propose({ ids: [1, 2], ...limits });
-    if (first instanceof Promise) throw new Error("drafts are made at once");
+    if (first instanceof Promise) throw new Error("expected a synchronous proposal");
     let last = first;
     for (let step = 0; step < 20; step++) {
       const verdict = { tree: last, accepted: [], rejected: [0] };
@@ -142,7 +142,7 @@ describe("ADED's adaptation", () => {
     expect(last.acceptanceProbabilities![0]!).toBeLessThan(first.acceptanceProbabilities![0]! / 2);
   });
 
-  test("impossible options are refused by name", () => {
+  test("impossible options are rejected by name", () => {
     for (const options of [
       { adaptation: { rule: "window", window: 2 } },
       { promptIncrement: Number.NaN },

@@ -1,5 +1,5 @@
 /**
- * ADED as a drafter: adapts the table to every token that is decided, and searches it for drafts.
+ * ADED as a drafter: adapts the table to every emitted token, and searches it for drafts.
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
@@ -21,14 +21,14 @@ import { type MergedTree, mergePaths } from "./draft-tree.ts";
 import { countTrigrams, fillTable, TrigramTable } from "./trigram-table.ts";
 
 /**
- * How the table follows the text.
+ * How the table adapts to the text.
  *
- * - `"window"`, the paper's program: after every forward, each triple of the last `window` tokens is
- *   raised by `increment` up to `most`; a triple is raised again for as long as it is in the window.
- * - `"once"`: each new triple is raised by `increment` when it is decided.
- * - `"average"`: each new triple moves its pair's weights toward itself by `rate`; rows stay
- *   normalized, and what does not come again fades.
- * - `"none"`: the table stays as it is.
+ * - `"window"`, as in the authors' program: after every forward pass, each triple of the last `window` tokens
+ *   is raised by `increment` up to `maxWeight`, repeatedly while it is in the window.
+ * - `"once"`: each new triple is raised by `increment` when it is emitted.
+ * - `"average"`: each new triple moves its pair's weights toward itself by `rate`; rows stay normalized, and
+ *   successors that do not recur decay.
+ * - `"none"`: the table does not change.
  */
 export interface Adaptation {
   readonly rule: "window" | "once" | "average" | "none";
@@ -37,7 +37,7 @@ export interface Adaptation {
   /** Default 0.04 for `"window"`, 0.3 for `"once"`. */
   readonly increment?: number;
   /** Largest weight that raising leads to. Default 3. */
-  readonly most?: number;
+  readonly maxWeight?: number;
   /** Default 0.2. */
   readonly rate?: number;
 }
@@ -48,25 +48,25 @@ export interface AdedOptions {
   /** Default `{ rule: "window" }`. */
   readonly adaptation?: Adaptation;
   /**
-   * Weight by which each triple of a prompt is raised when its request begins; the paper's program
-   * has 0 and learns from the prompt's last 16 tokens only. Default 0.3, about what the window gives
-   * to a triple that is written.
+   * Weight by which each triple of a prompt is raised when its request begins. The authors' program has 0 and
+   * learns from the prompt's last 16 tokens only. Default 0.3, about the sum that the window gives to an
+   * emitted triple.
    */
   readonly promptIncrement?: number;
-  /** The search; `rollouts`, `depth` and the rest. */
+  /** Options of the search: `rollouts`, `depth`, … */
   readonly search?: DraftSearchOptions;
   /**
-   * How drafts are made from the table: `"search"` (default), or for comparison the continuations of
-   * the largest joint share, or random walks.
+   * How drafts are made from the table: `"search"` (default), or as baselines the continuations with the
+   * largest joint share, or random walks.
    */
   readonly construction?: "search" | "best-first" | "random-walks";
-  /** Most nodes of a tree, below what the loop allows. Default 64. */
+  /** Most nodes of a tree; the request may allow fewer. Default 64. */
   readonly maxNodes?: number;
   /** Most pairs of the table, about 150 bytes each. Default 131,072. */
   readonly maxPairs?: number;
 }
 
-/** What a table drafter shares among its requests. */
+/** State that all requests share. */
 interface Shared {
   readonly table: TrigramTable;
   readonly acceptance: ReturnType<typeof createCalibrationMap>;
@@ -85,8 +85,8 @@ interface Shared {
 const kind = "aded";
 
 /**
- * Guesses by a table of three-token statistics that learns from every text, searched with Monte Carlo
- * rollouts. Needs no second model; starts empty or from a corpus.
+ * A drafter with a table of three-token statistics that learns from every text, searched by Monte Carlo
+ * rollouts. Needs no draft model; starts empty or from a corpus.
  *
  * @example
  * const drafter = createAdedDrafter(model);
@@ -150,14 +150,14 @@ function share(vocabSize: number, options: AdedOptions): Shared {
   const adaptation = {
     window: 16,
     increment: rule === "once" ? 0.3 : 0.04,
-    most: 3,
+    maxWeight: 3,
     rate: 0.2,
     ...options.adaptation,
     rule,
   };
   const depth = options.search?.depth ?? 4;
   const sentences = options.search?.sentences ?? 24;
-  for (const [name, value, least] of [
+  for (const [name, value, min] of [
     ["promptIncrement", promptIncrement, 0],
     ["maxNodes", maxNodes, 1],
     ["depth", depth, 1],
@@ -165,13 +165,13 @@ function share(vocabSize: number, options: AdedOptions): Shared {
     ["rollouts", options.search?.rollouts ?? 150, 1],
     ["window", adaptation.window, 3],
     ["increment", adaptation.increment, 0],
-    ["most", adaptation.most, 0],
+    ["maxWeight", adaptation.maxWeight, 0],
     ["rate", adaptation.rate, 0],
   ] as const) {
-    if (Number.isFinite(value) && value >= least && value <= 1e6) continue;
-    throw new JetonError(`${name} is ${value}, expected a number of at least ${least}`, {
+    if (Number.isFinite(value) && value >= min && value <= 1e6) continue;
+    throw new JetonError(`${name} is ${value}, expected a number of at least ${min}`, {
       code: "aded-option-invalid",
-      details: { name, value, least },
+      details: { name, value, min },
     });
   }
   const table = new TrigramTable({
@@ -197,11 +197,11 @@ function share(vocabSize: number, options: AdedOptions): Shared {
   };
 }
 
-/** Raises the triples of a prompt; those of its end are the window's business. */
+/** Raises the triples of a prompt; the window adaptation covers those of its end. */
 function learnPrompt({ table, promptIncrement, adaptation }: Shared, ids: readonly number[]): void {
   if (promptIncrement === 0 || adaptation.rule === "none") return;
   for (let at = 2; at < ids.length; at++) {
-    table.raise(ids[at - 2]!, ids[at - 1]!, ids[at]!, promptIncrement, adaptation.most);
+    table.raise([ids[at - 2]!, ids[at - 1]!, ids[at]!], promptIncrement, adaptation.maxWeight);
   }
 }
 
@@ -251,14 +251,14 @@ class AdedSequence implements DraftSequence {
 
   #adapt(ids: readonly number[]): void {
     const { table, adaptation } = this.#shared;
-    const { rule, window, increment, most, rate } = adaptation;
+    const { rule, window, increment, maxWeight, rate } = adaptation;
     if (rule === "none") return;
     const from =
       rule === "window" ? Math.max(2, ids.length - window + 2) : Math.max(2, this.#learned);
     for (let at = from; at < ids.length; at++) {
-      const [first, second, third] = [ids[at - 2]!, ids[at - 1]!, ids[at]!];
-      if (rule === "average") table.average(first, second, third, rate);
-      else table.raise(first, second, third, increment, most);
+      const triple = [ids[at - 2]!, ids[at - 1]!, ids[at]!] as const;
+      if (rule === "average") table.average(triple, rate);
+      else table.raise(triple, increment, maxWeight);
     }
     this.#learned = ids.length;
   }

@@ -1,5 +1,5 @@
 /**
- * Other ways to make drafts from the same table, which the search is measured against.
+ * Baselines of the search: other ways to make drafts from the same table.
  */
 import type { Random } from "../../core/index.ts";
 import { MaxHeap } from "../speculative/max-heap.ts";
@@ -13,7 +13,7 @@ export interface DraftPathOptions {
   readonly count: number;
 }
 
-/** The `count` continuations with the largest products of shares, each as a draft of its own. */
+/** The `count` continuations with the largest products of shares, each as one draft. */
 export function bestFirstPaths(
   table: TrigramTable,
   before: number,
@@ -49,7 +49,7 @@ export function bestFirstPaths(
   return paths;
 }
 
-/** `count` walks by the table's weights; visits count the walks that share a beginning. */
+/** `count` random walks by the table's weights; visits count the walks with the same beginning. */
 export function randomWalkPaths(
   table: TrigramTable,
   before: number,

@@ -25,7 +25,7 @@ const setting = fc.record({
 });
 
 describe("draft search", () => {
-  test("the value of a node is the sheet's formula", () => {
+  test("the selection value is the paper's formula", () => {
     // w = 6, n = 4, p = 0.25, N = 9: 1.5 + (32 + ln(18/8)) * 0.25 * 3 / 5.
     expect(selectionValue({ score: 6, visits: 4, prior: 0.25 }, 9)).toBeCloseTo(
       1.5 + ((32 + Math.log(18 / 8)) * 0.25 * 3) / 5,
@@ -34,7 +34,7 @@ describe("draft search", () => {
     expect(selectionValue({ score: 0, visits: 0, prior: 0.1 }, 9)).toBe(Infinity);
   });
 
-  test("visits add up: every rollout passes the root and, where it can, one child of each node", () => {
+  test("visits add up: every rollout visits the root and one child of each inner node", () => {
     fc.assert(
       fc.property(setting, ({ seed, vocabSize, ...options }) => {
         const table = randomTable(seed, vocabSize);
@@ -47,8 +47,8 @@ describe("draft search", () => {
         for (const { parent, visits } of nodes) if (parent >= 0) below[parent]! += visits;
         const withChildren = new Set(nodes.map(({ parent }) => parent));
         for (const [node, { visits }] of nodes.entries()) {
-          // A node is visited once more than its children where it was a leaf at first: not the
-          // root, which gets its children in the first rollout and passes on to one of them.
+          // A node has one visit more than its children, from when it was a leaf; the root is expanded in its
+          // first visit.
           if (withChildren.has(node)) expect([visits, visits - 1]).toContain(below[node]);
         }
         if (options.depth > 1) expect(below[0]).toBe(options.rollouts);
@@ -56,10 +56,11 @@ describe("draft search", () => {
     );
   });
 
-  test("a rollout is worth one and the weights of its steps, told by brute force", () => {
-    // One successor each: every rollout walks the same path, whose weights are raised by hand.
+  test("a rollout scores one plus the weights of its steps, by brute force", () => {
+    // One successor each: every rollout takes the same path with known weights.
     const table = new TrigramTable({ vocabSize: 9 });
-    for (const [at, weight] of [0.5, 0.25, 2].entries()) table.raise(at, at + 1, at + 2, weight, 3);
+    for (const [at, weight] of [0.5, 0.25, 2].entries())
+      table.raise([at, at + 1, at + 2], weight, 3);
     const search = new DraftSearch(table, { rollouts: 10, depth: 4 });
     const paths = search.run(0, 1, createRandom(1));
     const nodes = search.nodes();
@@ -71,13 +72,13 @@ describe("draft search", () => {
     reference.run(0, 1, createRandom(1));
     expect(reference.nodes()[0]!.score).toBe(10);
     const repeating = new TrigramTable({ vocabSize: 9 });
-    repeating.raise(3, 3, 3, 0.75, 3);
+    repeating.raise([3, 3, 3], 0.75, 3);
     const again = new DraftSearch(repeating, { rollouts: 4, depth: 3, scoring: "reference" });
     again.run(3, 3, createRandom(1));
     expect(again.nodes()[0]!.score).toBeCloseTo(4 * (1 + 2 * 0.75), 5);
   });
 
-  test("drafts are prefixes of the search's tree and one heaviest successor", () => {
+  test("drafts are prefixes of the search's tree plus the heaviest successor", () => {
     fc.assert(
       fc.property(setting, ({ seed, vocabSize, ...options }) => {
         const table = randomTable(seed, vocabSize);
@@ -98,7 +99,7 @@ describe("draft search", () => {
           expect(visits).toHaveLength(ids.length);
           const stem = ids.slice(0, -1);
           const name = stem.map((id) => `/${id}`).join("");
-          // A node without successors in the table is a draft as it is.
+          // A node without successors is a draft itself.
           const whole = `${name}/${ids.at(-1)}`;
           const before = ids.length >= 3 ? ids.at(-3)! : ids.length === 2 ? 0 : 1 % vocabSize;
           const row = table.row(before, stem.at(-1) ?? 0);
@@ -109,7 +110,7 @@ describe("draft search", () => {
     );
   });
 
-  test("with the prior in charge, visits follow the weights", () => {
+  test("with a dominant prior, visits follow the weights", () => {
     const table = new TrigramTable({ vocabSize: 10 });
     table.set(1, 2, [
       [3, 0.6],
@@ -139,7 +140,7 @@ describe("draft search", () => {
   });
 });
 
-describe("other constructions from the same table", () => {
+describe("baselines over the same table", () => {
   test("best-first finds the continuations of the largest joint share, by brute force", () => {
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 1, max: 12 }), (seed, count) => {
@@ -166,7 +167,7 @@ describe("other constructions from the same table", () => {
     );
   });
 
-  test("walks take only steps that the table knows", () => {
+  test("walks take only steps of the table", () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const table = randomTable(seed, 5, 40);
@@ -220,7 +221,7 @@ describe("merged trees", () => {
     return names;
   };
 
-  test("hold every beginning of the drafts once, or the most visited of them", () => {
+  test("hold every prefix of the drafts once, or the most visited ones", () => {
     fc.assert(
       fc.property(options, (given) => {
         const { paths, tree } = merge(given);
@@ -242,7 +243,7 @@ describe("merged trees", () => {
     );
   });
 
-  test("chances: no child above its parent, siblings together neither", () => {
+  test("acceptance probabilities of siblings sum to at most that of their parent", () => {
     fc.assert(
       fc.property(options, (given) => {
         const { tree } = merge(given);
@@ -259,7 +260,7 @@ describe("merged trees", () => {
     );
   });
 
-  test("nodes below the least chance are left out, and nothing else", () => {
+  test("only nodes below the minimum probability are left out", () => {
     fc.assert(
       fc.property(options, fc.double({ min: 0, max: 1, noNaN: true }), (given, least) => {
         const roomy = { ...given, maxNodes: 1000 };

@@ -1,7 +1,7 @@
 /**
- * ADED's draft maker: a Monte Carlo tree search over the tri-gram table, guided by the table's own
- * weights (the rule of AlphaZero). Names here and in the paper: `rollouts` is s, `depth` is l,
- * `sentences` the draft size, `explorationBase` and `explorationScale` c1 and c2.
+ * ADED's search for drafts: a Monte Carlo tree search over the tri-gram table, guided by the table's weights
+ * (AlphaZero's rule). Names in the paper: `rollouts` is s, `depth` is l, `sentences` the draft size,
+ * `explorationBase` and `explorationScale` c1 and c2.
  */
 import type { Random } from "../../core/index.ts";
 import type { TrigramTable } from "./trigram-table.ts";
@@ -9,30 +9,30 @@ import type { TrigramTable } from "./trigram-table.ts";
 export interface DraftSearchOptions {
   /** Rollouts of one search. Default 150. */
   readonly rollouts?: number;
-  /** Tokens of the longest draft. Default 4. */
+  /** Most tokens of a draft. Default 4. */
   readonly depth?: number;
-  /** Prefixes that are kept, the most visited ones. Default 24. */
+  /** Number of most visited prefixes that become drafts. Default 24. */
   readonly sentences?: number;
   /** Default 32. */
   readonly explorationBase?: number;
   /** Default 8. */
   readonly explorationScale?: number;
   /**
-   * What a rollout is worth: `"weights"` (default), the sum of the weights of its steps as the paper
-   * means it, or `"reference"`, the sum that the authors' program computes, which looks up the
-   * *previous* token of each step instead of the next.
+   * Score of a rollout: `"weights"` (default), the sum of the weights of its steps as the paper defines it, or
+   * `"reference"`, the sum of the authors' program, which looks up the *previous* token of each step instead
+   * of the next.
    */
   readonly scoring?: "weights" | "reference";
 }
 
-/** A draft that a search proposes: tokens after the root, with the search's visits of each. */
+/** A draft: tokens after the root, with the search's visits of each. */
 export interface SearchedPath {
   readonly ids: readonly number[];
-  /** Visits of each token's node; a token beyond the search's tree has its share of the last node's. */
+  /** Visits of each token's node; of a token beyond the search's tree, its share of the last node's. */
   readonly visits: readonly number[];
 }
 
-/** A node of a finished search, for those who look into it. */
+/** A node of a finished search, for inspection. */
 export interface SearchedNode {
   readonly token: number;
   readonly prior: number;
@@ -43,7 +43,7 @@ export interface SearchedNode {
 }
 
 /**
- * The value by which the search chooses among children:
+ * Value by which the search selects among children:
  * `w/n + (c1 + ln((N + c2 + 1) / c2)) * p * sqrt(N) / (1 + n)`, infinite for an unvisited child.
  */
 export function selectionValue(
@@ -61,7 +61,7 @@ export function selectionValue(
   );
 }
 
-/** A search over one table; its arrays are used again by every run. */
+/** A search over one table; all runs share its arrays. */
 export class DraftSearch {
   readonly #table: TrigramTable;
   readonly #options: Required<DraftSearchOptions>;
@@ -87,7 +87,7 @@ export class DraftSearch {
       scoring: "weights",
       ...options,
     };
-    // Every rollout makes the children of at most one node.
+    // Each rollout expands at most one node.
     const most = 1 + this.#options.rollouts * table.width;
     this.#token = new Int32Array(most);
     this.#prior = new Float64Array(most);
@@ -101,8 +101,8 @@ export class DraftSearch {
   /**
    * Searches for drafts after a pair of tokens.
    *
-   * @returns at most `sentences` different drafts, the most visited first; none where the table does
-   *   not know the pair
+   * @returns at most `sentences` distinct drafts, the most visited first; none where the pair is not in the
+   *   table
    */
   run(before: number, root: number, random: Random): SearchedPath[] {
     this.#before = before;
@@ -144,15 +144,15 @@ export class DraftSearch {
     while (this.#children[node]! > 0 && length < depth) {
       node = this.#select(node);
       length++;
-      score += this.#worth(node);
+      score += this.#stepScore(node);
     }
-    // 2. Expand: all successors become children at once, and the last of them is visited.
+    // 2. Expand: all successors become children, and the last of them is visited.
     if (length < depth && this.#expand(node)) {
       node = this.#firstChild[node]! + this.#children[node]! - 1;
       length++;
-      score += this.#worth(node);
+      score += this.#stepScore(node);
     }
-    // 3. Roll out: on by the table's weights; these tokens do not enter the tree.
+    // 3. Roll out: random steps by the table's weights; these tokens do not enter the tree.
     let first = this.#pairBefore(node);
     let second = this.#token[node]!;
     while (length < depth) {
@@ -167,22 +167,22 @@ export class DraftSearch {
       [first, second] = [second, third];
       length++;
     }
-    // 4. Score: every node on the way, the root included.
+    // 4. Score: every node on the path, the root included.
     for (let at = node; at >= 0; at = this.#parent[at]!) {
       this.#visits[at]!++;
       this.#score[at]! += score;
     }
   }
 
-  /** What the step to a node adds to the score of a rollout. */
-  #worth(node: number): number {
+  /** Score of the step to a node. */
+  #stepScore(node: number): number {
     if (this.#options.scoring === "weights") return this.#prior[node]!;
     const parent = this.#parent[node]!;
     const second = this.#token[parent]!;
     return this.#table.weight(this.#pairBefore(parent), second, second);
   }
 
-  /** First token of a node's pair. */
+  /** First token of the pair that ends at a node. */
   #pairBefore(node: number): number {
     const parent = this.#parent[node]!;
     return parent < 0 ? this.#before : this.#token[parent]!;
@@ -192,7 +192,7 @@ export class DraftSearch {
     const { explorationBase, explorationScale } = this.#options;
     const first = this.#firstChild[node]!;
     const visits = this.#visits[node]!;
-    // `selectionValue`, with what is the same for all children computed once.
+    // `selectionValue`, with the factors that all children share computed once.
     const exploration =
       (explorationBase + Math.log((visits + explorationScale + 1) / explorationScale)) *
       Math.sqrt(visits);
@@ -230,7 +230,7 @@ export class DraftSearch {
     return last;
   }
 
-  /** 5. The most visited prefixes, each with its heaviest successor behind it. */
+  /** 5. Extract: the most visited prefixes, each followed by its heaviest successor. */
   #extract(): SearchedPath[] {
     const best = Array.from({ length: this.#size }, (_, node) => node)
       .filter((node) => this.#visits[node]! > 0)

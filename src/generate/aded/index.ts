@@ -1,5 +1,5 @@
 /**
- * ADED: drafts from a table of three-token statistics that learns while it is used.
+ * ADED: drafts from an adaptive table of three-token statistics.
  */
 export { type Adaptation, type AdedOptions, createAdedDrafter } from "./aded-drafter.ts";
 export {

@@ -1,5 +1,5 @@
 /**
- * Measures ADED: what the search, the adaptation and a corpus are worth in tokens a forward, and time.
+ * Measures ADED: the effect of the search, the adaptation and a corpus on tokens per forward pass, and time.
  */
 import { loadModel } from "../../model/index.ts";
 import {
@@ -12,7 +12,6 @@ import {
   type BenchSettings,
   type ByKind,
   DrafterBench,
-  identicalTextClaim,
   kindsPanel,
   lengthOf,
   lengthsByName,
@@ -22,6 +21,7 @@ import {
   tasksOf,
   textsOf,
 } from "../measure/reproduction-bench.ts";
+import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
 import {
   type DraftingMeasurement,
   meanAcceptanceLength,
@@ -30,134 +30,69 @@ import {
   sumMeasurements,
 } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
-import { createPromptLookup } from "../speculative/prompt-lookup.ts";
-import { createTokenRecycling } from "../token-recycling/index.ts";
+import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
+import { createTokenRecyclingDrafter } from "../token-recycling/index.ts";
 import { type AdedOptions, createAdedDrafter } from "./aded-drafter.ts";
 
+const speedups = "speedups of 1.8 to 2.5 (7B to 33B)";
+
 const claims = [
-  {
-    id: "accepted-length",
-    text: "Tokens a forward, table of other requests' texts, adapting, 16 nodes, greedy, jeton-nano on four kinds of requests",
-    paper: "speedups of 1.8 to 2.5 (7B to 33B)",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
+  ...drafterClaims({
+    setting: "table of other requests' texts, adapting, 16 nodes",
+    paper: speedups,
     reproduced: 1.8,
     partly: 1.3,
-  },
-  {
-    id: "accepted-length-sampled",
-    text: "The same at temperature 0.8",
-    paper: "speedups of 1.8 to 2.5 (7B to 33B)",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
-    reproduced: 1.5,
-    partly: 1.1,
-  },
-  {
-    id: "accepted-length-tinystories",
-    text: "The same as the first, on the tiny TinyStories model",
-    paper: "speedups of 1.8 to 2.5 (7B to 33B)",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
-    reproduced: 1.8,
-    partly: 1.3,
-  },
-  {
-    id: "adaptation",
-    text: "A table that adapts beside the same table left as it is, greedy",
-    paper: "adapting lifts the accepted length",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
+    sampled: { paper: speedups, reproduced: 1.5, partly: 1.1 },
+    draftingTime: {
+      activity: "searching and learning",
+      paper: "small beside a forward pass (7B)",
+      partly: 15,
+    },
+    speed: "1.85 to 2.13 times on MT-Bench (7B to 33B)",
+  }),
+  lengthRatioClaim("adaptation", "A table that adapts beside the same table unchanged, greedy", {
+    paper: "adapting lifts the acceptance length",
     reproduced: 1.1,
     partly: 1.02,
-  },
-  {
-    id: "learning-curve",
-    text: "Tokens a forward on the second half of the requests of each kind beside the first, the table empty at first, greedy",
-    paper: "faster the more it is used",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.05,
-    partly: 1,
-  },
-  {
-    id: "search-or-best-first",
-    text: "Monte Carlo search beside a best-first tree from the same table, 16 nodes, greedy",
-    paper: "the search beats greedy construction",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.03,
-    partly: 0.97,
-  },
-  {
-    id: "search-or-walks",
-    text: "Monte Carlo search beside random walks over the same table, 16 nodes, greedy",
-    paper: "the search beats random construction",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.03,
-    partly: 0.97,
-  },
-  {
-    id: "scoring",
-    text: "Rollouts worth the weights of their steps, beside the sum that the authors' program computes",
-    paper: "the program looks up the token before each step",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.02,
-    partly: 0.98,
-  },
-  {
-    id: "whole-prompt",
-    text: "Learning from the whole prompt beside its last 16 tokens, on recall and on answers over a text, greedy",
-    paper: "the last 16 tokens; the rest is ours",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.05,
-    partly: 1,
-  },
-  {
-    id: "beats-prompt-lookup",
-    text: "Beside prompt lookup (16 guesses), all kinds, greedy",
-    paper: "compared with REST and Lookahead decoding, which it beats",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.05,
-    partly: 0.97,
-  },
-  identicalTextClaim,
-  {
-    id: "drafting-time",
-    text: "Time of searching and learning beside that of the forwards, 16 nodes, jeton-nano in fp32",
-    paper: "small beside a forward (7B)",
-    unit: "%",
-    direction: "lower",
-    effect: "value",
-    reproduced: 5,
-    partly: 15,
-    fullOnly: true,
-  },
-  {
-    id: "speed",
-    text: "Tokens a second beside plain decoding, greedy, in turns, jeton-nano in fp32 (the better of 8 and 16 nodes)",
-    paper: "1.85 to 2.13 times on MT-Bench (7B to 33B)",
-    unit: "tokens/s",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.5,
-    partly: 1.1,
-    fullOnly: true,
-  },
+  }),
+  lengthRatioClaim(
+    "learning-curve",
+    "Tokens per forward pass on the second half of the requests of each kind beside the first, the table empty at first, greedy",
+    { paper: "faster the more it is used", reproduced: 1.05, partly: 1 },
+  ),
+  lengthRatioClaim(
+    "search-or-best-first",
+    "Monte Carlo search beside a best-first tree from the same table, 16 nodes, greedy",
+    { paper: "the search beats greedy construction", reproduced: 1.03, partly: 0.97 },
+  ),
+  lengthRatioClaim(
+    "search-or-walks",
+    "Monte Carlo search beside random walks over the same table, 16 nodes, greedy",
+    { paper: "the search beats random construction", reproduced: 1.03, partly: 0.97 },
+  ),
+  lengthRatioClaim(
+    "scoring",
+    "Rollouts scored by the weights of their steps, beside the sum that the authors' program computes",
+    {
+      paper: "the program looks up the token before each step",
+      reproduced: 1.02,
+      partly: 0.98,
+    },
+  ),
+  lengthRatioClaim(
+    "whole-prompt",
+    "Learning from the whole prompt beside its last 16 tokens, on recall and on answers over a text, greedy",
+    { paper: "the last 16 tokens; the rest is ours", reproduced: 1.05, partly: 1 },
+  ),
+  lengthRatioClaim(
+    "beats-prompt-lookup",
+    "Beside prompt lookup (16 draft tokens), all kinds, greedy",
+    {
+      paper: "compared with REST and Lookahead decoding, which it beats",
+      reproduced: 1.05,
+      partly: 0.97,
+    },
+  ),
 ] as const;
 
 type Id = (typeof claims)[number]["id"];
@@ -186,7 +121,8 @@ function settingsOf({ quick }: Context): BenchSettings {
 }
 
 async function measureNano(context: Context): Promise<Plot> {
-  await using model = await loadModel(await context.model(), { format: "f32" });
+  // The method verifies whole trees.
+  await using model = await loadModel(await context.model(), { format: "f32", exact: false });
   const bench = new DrafterBench(context, model, settingsOf(context));
   const { measured, others } = await bench.plan({ greedy: true });
   const corpus = textsOf(others);
@@ -217,9 +153,9 @@ async function measureNano(context: Context): Promise<Plot> {
     kinds: ["recall", "answer"],
   });
 
-  const copying = createPromptLookup({ length: nodes });
+  const copying = createPromptLookupDrafter({ length: nodes });
   const lookup = await bench.measure("prompt lookup", copying, nodes, measured);
-  const recycling = createTokenRecycling(model);
+  const recycling = createTokenRecyclingDrafter(model);
   await bench.measure("token recycling, filling its table", recycling, nodes, others);
   const recycled = await bench.measure("token recycling", recycling, nodes, measured);
   bench.compare("beats-prompt-lookup", adapting, lookup, "prompt lookup", {
@@ -229,8 +165,8 @@ async function measureNano(context: Context): Promise<Plot> {
 
   const sampled = await bench.plan({ temperature: 0.8 });
   const learned = createAdedDrafter(model, { corpus: textsOf(sampled.others) });
-  const drawn = await bench.measure("temperature 0.8", learned, nodes, sampled.measured);
-  bench.reportLength("accepted-length-sampled", drawn);
+  const atTemperature = await bench.measure("temperature 0.8", learned, nodes, sampled.measured);
+  bench.reportLength("accepted-length-sampled", atTemperature);
   const bySize = new Map([[nodes, { search: adapting, bestFirst }]]);
   for (const size of context.quick ? [] : sizes.filter((size) => size !== nodes)) {
     bySize.set(size, {
@@ -249,7 +185,7 @@ async function measureNano(context: Context): Promise<Plot> {
   return plotOf(curve, bySize, { adapting, still, cold, lookup });
 }
 
-/** Tokens a forward over the index of the request: an empty table that learns, kind by kind. */
+/** Tokens per forward pass over the index of the request: an empty table that learns, kind by kind. */
 async function measureCurve(
   { progress, report, signal }: Context,
   { model }: DrafterBench<Id>,
@@ -258,7 +194,7 @@ async function measureCurve(
   const byIndex: DraftingMeasurement[][] = [];
   for (const kind of decodingTaskKinds) {
     progress(`learning curve: ${kind}`);
-    // A fresh table for each kind: what is learned of one would help little with another.
+    // A fresh table for each kind: one kind's triples would help little with another.
     const options = { drafter: createAdedDrafter(model), maxDraft: nodes, signal };
     for (const [index, task] of requests[kind].entries()) {
       byIndex[index] ??= [];
@@ -305,14 +241,14 @@ function plotOf(
         title: "Learning from an empty table",
         kind: "line",
         x: { title: "request" },
-        y: { title: "tokens a forward" },
+        y: { title: "tokens per forward pass" },
         series: [{ name: "all kinds", points: curve }],
       },
       {
         title: "How drafts are made",
         kind: "line",
         x: { title: "nodes", scale: "log" },
-        y: { title: "tokens a forward" },
+        y: { title: "tokens per forward pass" },
         series: [
           { name: "search", points: line("search") },
           { name: "best first", points: line("bestFirst") },

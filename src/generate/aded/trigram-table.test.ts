@@ -57,14 +57,14 @@ describe("tri-gram table", () => {
     );
   });
 
-  test("raising changes exactly the triples that are raised, up to the cap", () => {
+  test("raising changes exactly the raised triples, up to the maximum", () => {
     const triples = fc.array(fc.tuple(token, token, token), { maxLength: 200 });
     fc.assert(
       fc.property(triples, (raised) => {
         const table = new TrigramTable({ vocabSize });
         const expected = new Map<string, number>();
         for (const [a, b, c] of raised) {
-          table.raise(a, b, c, 0.04, 0.1);
+          table.raise([a, b, c], 0.04, 0.1);
           expected.set(
             `${a} ${b} ${c}`,
             Math.min(0.1, (expected.get(`${a} ${b} ${c}`) ?? 0) + 0.04),
@@ -81,7 +81,7 @@ describe("tri-gram table", () => {
     );
   });
 
-  test("rows stay in order of weight, whatever happens to them", () => {
+  test("rows stay in order of weight under any updates", () => {
     const change = fc.record({
       triple: fc.tuple(token, token, token),
       amount: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -91,8 +91,8 @@ describe("tri-gram table", () => {
       fc.property(fc.array(change, { maxLength: 150 }), (changes) => {
         const table = new TrigramTable({ vocabSize, successors: 2 });
         for (const { triple, amount, average } of changes) {
-          if (average) table.average(...triple, amount);
-          else table.raise(...triple, amount, 3);
+          if (average) table.average(triple, amount);
+          else table.raise(triple, amount, 3);
         }
         for (let row = 0; row < table.pairs; row++) {
           expect(table.count(row)).toBeLessThanOrEqual(table.width);
@@ -108,20 +108,20 @@ describe("tri-gram table", () => {
     );
   });
 
-  test("averaged rows stay normalized and follow what comes", () => {
+  test("averaged rows stay normalized and follow recent successors", () => {
     const table = new TrigramTable({ vocabSize: 3 });
-    for (let step = 0; step < 50; step++) table.average(0, 1, step % 2, 0.2);
+    for (let step = 0; step < 50; step++) table.average([0, 1, step % 2], 0.2);
     expect(table.total(table.row(0, 1))).toBeCloseTo(1, 5);
-    for (let step = 0; step < 30; step++) table.average(0, 1, 2, 0.2);
+    for (let step = 0; step < 30; step++) table.average([0, 1, 2], 0.2);
     expect(table.weight(0, 1, 2)).toBeGreaterThan(0.95);
   });
 
-  test("a small table keeps pairs that are used and forgets those that are not", () => {
+  test("a full table keeps used pairs and replaces unused ones", () => {
     const table = new TrigramTable({ vocabSize: 1000, maxPairs: 8 });
     for (let step = 0; step < 200; step++) {
-      table.raise(1, 2, 3, 0.1, 3);
-      table.raise(4, 5, 6, 0.1, 3);
-      table.raise(10 + step, 20 + step, 7, 0.1, 3);
+      table.raise([1, 2, 3], 0.1, 3);
+      table.raise([4, 5, 6], 0.1, 3);
+      table.raise([10 + step, 20 + step, 7], 0.1, 3);
     }
     expect(table.pairs).toBe(8);
     expect(table.weight(1, 2, 3)).toBeCloseTo(3, 5);
@@ -130,13 +130,13 @@ describe("tri-gram table", () => {
     expect(table.weight(209, 219, 7)).toBeCloseTo(0.1, 6);
   });
 
-  test("with eviction, every pair that the table says it has is found, and no other", () => {
+  test("with eviction, exactly the counted pairs are found", () => {
     const pairs = fc.array(fc.tuple(fc.nat(30), fc.nat(30)), { maxLength: 300 });
     fc.assert(
       fc.property(pairs, fc.integer({ min: 1, max: 20 }), (added, maxPairs) => {
         const table = new TrigramTable({ vocabSize: 31, maxPairs });
         for (const [a, b] of added) {
-          table.raise(a, b, (a + b) % 31, 1, 3);
+          table.raise([a, b, (a + b) % 31], 1, 3);
           expect(table.weight(a, b, (a + b) % 31)).toBeGreaterThan(0);
         }
         let found = 0;
@@ -147,12 +147,12 @@ describe("tri-gram table", () => {
     );
   });
 
-  test("what was saved comes back; other words are refused and change nothing", () => {
+  test("saved contents are restored; other words are rejected and change nothing", () => {
     fc.assert(
       fc.property(documents, fc.array(fc.integer(), { maxLength: 30 }), (texts, words) => {
         const table = new TrigramTable({ vocabSize });
         fillTable(table, countTrigrams(texts, vocabSize));
-        table.raise(1, 2, 3, 0.5, 3);
+        table.raise([1, 2, 3], 0.5, 3);
         const copy = new TrigramTable({ vocabSize });
         copy.load(table.save());
         expect(contents(copy)).toEqual(contents(table));
@@ -177,11 +177,11 @@ describe("tri-gram table", () => {
 
   test("a pair of the table costs about 150 bytes", () => {
     const table = new TrigramTable({ vocabSize: 100_000 });
-    for (let pair = 0; pair < 131_072; pair++) table.raise(pair % 999, pair, 1, 0.1, 3);
+    for (let pair = 0; pair < 131_072; pair++) table.raise([pair % 999, pair, 1], 0.1, 3);
     expect(table.bytes / table.pairs).toBeLessThan(160);
   });
 
-  test("impossible sizes are refused", () => {
+  test("impossible sizes are rejected", () => {
     for (const options of [
       { vocabSize: 0 },
       { vocabSize: 5, maxPairs: 1.5 },

@@ -1,10 +1,9 @@
 /**
- * ADED's picture of the model: for every pair of tokens, the weights of the tokens that may follow.
+ * ADED's approximation of the model: for every pair of tokens, weights of their successors.
  *
- * Weights start as relative frequencies of a corpus, or from nothing, and are raised for what the
- * model writes; they are scores, not probabilities, once that has happened. Rows live in typed
- * arrays behind a hash of the pair; beyond `maxPairs` rows, pairs that were not used for long
- * make room.
+ * Weights start as relative frequencies of a corpus, or empty, and are raised for the model's own text; from
+ * then on they are scores, not probabilities. Rows are in typed arrays behind a hash of the pair; beyond
+ * `maxPairs` rows, the least recently used pairs are replaced (clock replacement).
  */
 import { JetonError } from "../../core/index.ts";
 
@@ -12,13 +11,16 @@ export interface TrigramTableOptions {
   readonly vocabSize: number;
   /** Most pairs, about 150 bytes each. Default 131,072. */
   readonly maxPairs?: number;
-  /** Successors that a full row is cut back to, the heaviest ones. Default 12. */
+  /** Number of heaviest successors that remain when a full row is cut. Default 12. */
   readonly successors?: number;
 }
 
-/** Places of a row beyond the `successors` that it is cut back to. */
+/** Capacity of a row beyond its `successors`. */
 const spill = 4;
 const firstRows = 1024;
+
+/** Three tokens in a row. */
+export type Triple = readonly [first: number, second: number, third: number];
 
 /** Successors of pairs of tokens, heaviest first. */
 export class TrigramTable {
@@ -33,7 +35,7 @@ export class TrigramTable {
   #first: Int32Array;
   #second: Int32Array;
   #counts: Uint8Array;
-  /** 1 for rows that were used since the hand passed them (clock replacement). */
+  /** 1 for rows that were used since the clock hand passed them. */
   #used: Uint8Array;
   #tokens: Int32Array;
   #weights: Float32Array;
@@ -67,12 +69,12 @@ export class TrigramTable {
     this.#index = new Int32Array(indexSize(rows));
   }
 
-  /** Pairs that are known. */
+  /** Number of pairs. */
   get pairs(): number {
     return this.#rows;
   }
 
-  /** Bytes held. */
+  /** Bytes of all arrays. */
   get bytes(): number {
     return [
       this.#index,
@@ -85,7 +87,7 @@ export class TrigramTable {
     ].reduce((sum, array) => sum + array.byteLength, 0);
   }
 
-  /** The row of a pair; -1 where nothing is known of it. Valid until the table changes. */
+  /** The row of a pair; -1 where it has none. Valid until the table changes. */
   row(first: number, second: number): number {
     const index = this.#index;
     const mask = index.length - 1;
@@ -118,36 +120,36 @@ export class TrigramTable {
     return sum;
   }
 
-  /** Weight of `third` after a pair; 0 where it is not known. */
+  /** Weight of `third` after a pair; 0 where it is no successor. */
   weight(first: number, second: number, third: number): number {
     const row = this.row(first, second);
     const rank = row < 0 ? -1 : this.#rank(row, third);
     return rank < 0 ? 0 : this.weightAt(row, rank);
   }
 
-  /** Adds to the weight of a triple, up to `most`; unknown pairs and successors begin at 0. */
-  raise(first: number, second: number, third: number, amount: number, most: number): void {
+  /** Adds to the weight of a triple, up to a maximum; new pairs and successors begin at 0. */
+  raise([first, second, third]: Triple, amount: number, max: number): void {
     const { row, rank } = this.#ensure(first, second, third);
     const at = row * this.width + rank;
-    // A weight of the corpus may lie above a cap that is set lower.
-    const raised = Math.max(this.#weights[at]!, Math.min(most, this.#weights[at]! + amount));
+    // A weight from the corpus may exceed the maximum: it stays.
+    const raised = Math.max(this.#weights[at]!, Math.min(max, this.#weights[at]! + amount));
     this.#setWeight(row, rank, raised);
   }
 
   /** Moves a pair's weights toward `third`: w <- (1 - rate) w, plus `rate` for `third`. */
-  average(first: number, second: number, third: number, rate: number): void {
+  average([first, second, third]: Triple, rate: number): void {
     const { row, rank } = this.#ensure(first, second, third);
     const from = row * this.width;
     const alone = this.#counts[row] === 1;
     for (let other = 0; other < this.#counts[row]!; other++) {
       this.#weights[from + other]! *= 1 - rate;
     }
-    // The first successor of a pair is all that is known of it.
+    // The only successor of a pair has the whole weight.
     this.#setWeight(row, rank, alone ? 1 : this.#weights[from + rank]! + rate);
   }
 
   /**
-   * Puts a pair's successors in place of what was known of it: the heaviest are kept.
+   * Replaces a pair's successors; the heaviest are kept.
    *
    * @param successors token and weight of each
    */
@@ -163,7 +165,7 @@ export class TrigramTable {
     }
   }
 
-  /** Forgets everything. */
+  /** Removes all pairs. */
   clear(): void {
     this.#rows = 0;
     this.#hand = 0;
@@ -190,8 +192,8 @@ export class TrigramTable {
   }
 
   /**
-   * Replaces everything by what `save` gave; where there is less room the last pairs are kept.
-   * Nothing changes when the words are refused.
+   * Replaces the contents by saved ones; of more than `maxPairs` pairs the last are kept. Nothing changes when
+   * the words are rejected.
    *
    * @throws JetonError `trigram-table-damaged`
    */
@@ -254,7 +256,7 @@ export class TrigramTable {
     this.#used[row] = 1;
     let rank = this.#rank(row, third);
     if (rank < 0) {
-      // A full row keeps its heaviest successors: rows are pruned when they overflow.
+      // A row that overflows keeps its heaviest successors.
       if (this.#counts[row] === this.width) this.#counts[row] = this.#successors;
       rank = this.#counts[row]!;
       this.#counts[row] = rank + 1;
@@ -264,7 +266,7 @@ export class TrigramTable {
     return { row, rank };
   }
 
-  /** Sets a weight that did not fall behind those after it, and moves it up to its rank. */
+  /** Sets a weight that did not become smaller, and moves the successor up to its rank. */
   #setWeight(row: number, rank: number, weight: number): void {
     const from = row * this.width;
     const token = this.#tokens[from + rank]!;
@@ -277,7 +279,7 @@ export class TrigramTable {
     this.#tokens[from + at] = token;
   }
 
-  /** The row of a pair, an empty one where it is new. */
+  /** The row of a pair; a new pair gets an empty one. */
   #rowFor(first: number, second: number): number {
     const known = this.row(first, second);
     if (known >= 0) return known;
@@ -310,7 +312,7 @@ export class TrigramTable {
     for (let row = 0; row < this.#rows; row++) this.#enter(row);
   }
 
-  /** Takes the row of a pair that was not used since the hand last passed. */
+  /** Frees the row of a pair that was not used since the clock hand last passed it. */
   #evict(): number {
     while (this.#used[this.#hand] === 1) {
       this.#used[this.#hand] = 0;
@@ -322,7 +324,7 @@ export class TrigramTable {
     return row;
   }
 
-  /** Takes a row out of the index and closes the gap in its run. */
+  /** Removes a row from the index and closes the gap in its run. */
   #leave(row: number): void {
     const index = this.#index;
     const mask = index.length - 1;
@@ -331,7 +333,7 @@ export class TrigramTable {
     let gap = home(row + 1);
     while (index[gap] !== row + 1) gap = (gap + 1) & mask;
     for (let at = (gap + 1) & mask; index[at] !== 0; at = (at + 1) & mask) {
-      // An entry may move to the gap unless its own place lies after the gap.
+      // An entry may move into the gap unless its home position lies after it.
       const distance = (at - home(index[at]!)) & mask;
       if (distance < ((at - gap) & mask)) continue;
       index[gap] = index[at]!;
@@ -341,7 +343,7 @@ export class TrigramTable {
   }
 }
 
-/** Counts of triples: by pair (`first * vocabSize + second`), then by the token after it. */
+/** Counts of triples: by pair (`first * vocabSize + second`), then by successor. */
 export type TrigramCounts = ReadonlyMap<number, ReadonlyMap<number, number>>;
 
 /** Counts all triples of documents of token ids; documents of fewer than three tokens have none. */
@@ -365,8 +367,8 @@ export function countTrigrams(
 }
 
 /**
- * Fills a table from counts: weights are shares of their pair's count, before rows are cut to the
- * heaviest successors. Where pairs do not fit, the most frequent ones are kept.
+ * Fills a table from counts: weights are shares of their pair's count, computed before rows are cut to the
+ * heaviest successors. Of too many pairs the most frequent are kept.
  */
 export function fillTable(table: TrigramTable, counts: TrigramCounts): void {
   const pairs = Array.from(counts, ([pair, successors]) => {
@@ -393,7 +395,7 @@ function hashPair(first: number, second: number): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** A power of two, at least twice as many as rows. */
+/** A power of two, at least twice the number of rows. */
 function indexSize(rows: number): number {
   return 2 ** Math.ceil(Math.log2(2 * rows));
 }

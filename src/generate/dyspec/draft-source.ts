@@ -1,9 +1,10 @@
 /**
- * Where a draft's laws come from: a smaller model with the same vocabulary, or anything else that
- * knows a law of the next token.
+ * Sources of a draft's distributions: a smaller model with the same vocabulary, or anything else that has a
+ * distribution of the next token.
  */
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
 import { prefill } from "../prefill.ts";
+import { hasPenalties, TokenCounter } from "../sampling/penalties.ts";
 import {
   isGreedy,
   rowDistribution,
@@ -15,21 +16,21 @@ import { canRead } from "../speculative/draft-vocabulary.ts";
 import type { DraftRequest } from "../speculative/drafter.ts";
 import type { DraftDistributions } from "./growing-tree.ts";
 
-/** Something that drafts: shared by all requests. */
+/** A source of draft distributions, shared by all requests. */
 export interface DraftSource {
   readonly name: string;
   /**
    * Starts a request.
    *
-   * @param sampling how laws are to be shaped: the request's own, or where it is greedy one with a
-   *   positive temperature, for the sake of the tree's shape
+   * @param sampling the request's own sampling; of a greedy request one with a positive temperature, because
+   *   the tree's shape needs distributions
    */
   begin(request: DraftRequest, sampling: Sampling): DraftSourceSequence;
 }
 
-/** A source's work on one request. */
+/** A source's state for one request. */
 export interface DraftSourceSequence {
-  /** Laws for a tree below the last of `ids`: prompt and decided tokens. */
+  /** Distributions for a tree below the last of `ids`: prompt and emitted tokens. */
   distributionsBelow(ids: readonly number[]): DraftDistributions;
   end(): void | Promise<void>;
 }
@@ -39,7 +40,7 @@ const nothing: TokenDistribution = {
   probabilities: new Float64Array(0),
 };
 
-/** Token ids on the way from the root to a node, the node's own last. */
+/** Token ids from the root's first descendant down to a node. */
 export function pathTo(
   node: number,
   tree: { readonly ids: readonly number[]; readonly parents: readonly number[] },
@@ -51,16 +52,16 @@ export function pathTo(
 
 export interface ModelDraftOptions {
   /**
-   * Most probable tokens that a law is made of, at most 64: less probable ones are not drafted.
-   * Requests with a repetition penalty take the whole vocabulary. Default 64, and 16 for greedy
-   * requests, which have no use for unlikely tokens.
+   * Most probable tokens of each distribution, at most 64: less probable ones are not drafted. Requests
+   * with penalties take the whole vocabulary. Default 64, and 16 for greedy requests, which have no use for
+   * improbable tokens.
    */
   readonly candidates?: number;
 }
 
 /**
- * Drafts with a smaller model. Its cache holds decided tokens only: each pass over a tree computes
- * the nodes that are asked for and what lies between them and the root.
+ * Drafts with a smaller model. Its cache holds emitted tokens only: each pass over a tree computes the
+ * nodes that are asked for and their ancestors.
  */
 export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}): DraftSource {
   return {
@@ -69,7 +70,7 @@ export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}):
       const wanted = options.candidates ?? (isGreedy(request.sampling) ? 16 : 64);
       const candidates = Math.min(wanted, 64, draft.config.vocabSize);
       const topK = sampling.topK > 0 ? Math.min(sampling.topK, candidates) : candidates;
-      return new ModelDraftSequence(draft, { ...sampling, topK });
+      return new ModelDraftSequence(draft, request, { ...sampling, topK });
     },
   };
 }
@@ -77,29 +78,29 @@ export function modelDraft(draft: LoadedModel, options: ModelDraftOptions = {}):
 class ModelDraftSequence implements DraftSourceSequence {
   readonly #draft: LoadedModel;
   readonly #sampling: Sampling;
-  /** What laws are made of. */
+  /** What each row of a pass returns. */
   readonly #wanted: ReturnType<typeof rowRequest>;
-  readonly #seen = new Set<number>();
-  #seenLength = 0;
-  /** Length of the text that the last tree was for, and the laws below it by path. */
+  readonly #counter: TokenCounter;
+  #counted: number;
+  /** Length of the last tree's text, and the distributions below it by path. */
   #treeLength = 0;
   readonly #distributions = new Map<string, TokenDistribution>();
   #opening: Promise<OpenSequence> | undefined;
   #ended = false;
 
-  constructor(draft: LoadedModel, sampling: Sampling) {
+  constructor(draft: LoadedModel, { promptIds }: DraftRequest, sampling: Sampling) {
     this.#draft = draft;
     this.#sampling = sampling;
     this.#wanted = rowRequest(sampling);
+    this.#counter = new TokenCounter(hasPenalties(sampling) ? promptIds : []);
+    this.#counted = promptIds.length;
   }
 
   distributionsBelow(ids: readonly number[]): DraftDistributions {
-    if (this.#sampling.repetitionPenalty !== 1) {
-      for (; this.#seenLength < ids.length; this.#seenLength++) {
-        this.#seen.add(ids[this.#seenLength]!);
-      }
+    if (hasPenalties(this.#sampling)) {
+      for (; this.#counted < ids.length; this.#counted++) this.#counter.push(ids[this.#counted]!);
     }
-    // Whoever asks again for the same text, for a tree of another size, gets what is known.
+    // A second tree for the same text, in another size, reuses the known distributions.
     if (this.#treeLength !== ids.length) this.#distributions.clear();
     this.#treeLength = ids.length;
     return {
@@ -120,7 +121,7 @@ class ModelDraftSequence implements DraftSourceSequence {
     await (await this.#opening)?.release();
   }
 
-  /** One pass of the draft; laws without tokens where it has no room. */
+  /** One pass of the draft model; empty distributions where its context is too short. */
   async #ask(
     ids: readonly number[],
     nodes: readonly number[],
@@ -145,7 +146,7 @@ class ModelDraftSequence implements DraftSourceSequence {
     return nodes.map((node) => this.#distribution(result, rowOf.get(node)!, pathTo(node, tree)));
   }
 
-  /** The draft's sequence; undefined while others hold all of its slots: waiting would cost more. */
+  /** The draft model's sequence; undefined while all its slots are taken: waiting would cost more. */
   #open(ids: readonly number[]): Promise<OpenSequence> | undefined {
     const { openSequences, slots } = this.#draft;
     if (!this.#opening && openSequences >= slots) return undefined;
@@ -153,12 +154,12 @@ class ModelDraftSequence implements DraftSourceSequence {
     return this.#opening;
   }
 
-  /** Takes what was decided since the last tree into the cache. */
+  /** Takes the tokens emitted since the last tree into the cache. */
   async #rootDistribution(
     sequence: OpenSequence,
     ids: readonly number[],
   ): Promise<TokenDistribution> {
-    // A cache that knew the whole text still has to say what follows it.
+    // Where the cache holds the whole text, the last token runs again for its distribution.
     if (sequence.length >= ids.length) await sequence.truncate(ids.length - 1);
     const rest = ids.slice(sequence.length);
     if (!canRead(this.#draft, rest)) return nothing;
@@ -170,9 +171,8 @@ class ModelDraftSequence implements DraftSourceSequence {
   }
 
   #distribution(result: StepResult, row: number, path: readonly number[]): TokenDistribution {
-    const penalized = this.#sampling.repetitionPenalty !== 1;
-    const seen = penalized ? new Set([...this.#seen, ...path]) : this.#seen;
-    return rowDistribution(result, row, this.#sampling, seen);
+    const counts = hasPenalties(this.#sampling) ? this.#counter.after(path) : this.#counter;
+    return rowDistribution(result, row, { sampling: this.#sampling, counts });
   }
 }
 

@@ -16,7 +16,7 @@ const folder = data ? join(data, "models/tinystories-260k") : "";
 const available = existsSync(folder);
 
 const drafts = new Map<LoadedModel, Promise<LoadedModel>>();
-/** The same model in a coarser format is a draft whose confidence mostly comes true. */
+/** The same model in a coarser format: a draft whose probabilities mostly agree with the model's. */
 function draftOf(model: LoadedModel): Promise<LoadedModel> {
   let draft = drafts.get(model);
   if (!draft) {
@@ -66,7 +66,7 @@ describeDrafterDistribution({
     createDyspecDrafter(model, { draft, algorithm: "by-layer", calibrate: true }),
 });
 
-test("a tree that is pruned after drawing changes the law, and the test sees it", async () => {
+test("pruning a tree after sampling changes the distribution, and the test detects it", async () => {
   const result = await testDrafterDistribution(
     {
       name: "dyspec, pruned",
@@ -78,7 +78,7 @@ test("a tree that is pruned after drawing changes the law, and the test sees it"
 });
 
 describe.skipIf(!available)("dyspec on tinystories-260k", () => {
-  test("a draft that is the model itself is followed to the end of every path", async () => {
+  test("a draft equal to the model is accepted to the end of every path", async () => {
     const model = await loadModel(folder, { format: "f32", threads: 1, slots: 2 });
     const drafter = createDyspecDrafter(model, { draft: model, maxDepth: 4, maxNodes: 8 });
     for (const temperature of [0, 1]) {
@@ -89,15 +89,15 @@ describe.skipIf(!available)("dyspec on tinystories-260k", () => {
         maxTokens: 41,
         ignoreEos: true,
       });
-      // Of drawn siblings the first is always accepted; of the best tokens the first is the choice.
-      const refusals = drafting!.byDepth.filter(({ tried, accepted }) => tried > accepted);
-      expect(refusals).toEqual([]);
+      // With equal distributions the first sampled sibling is always accepted, and the best token is the choice.
+      const rejections = drafting!.byDepth.filter(({ tried, accepted }) => tried > accepted);
+      expect(rejections).toEqual([]);
     }
     await drafter.close();
     await model.close();
   });
 
-  test("another vocabulary is refused with the first token that differs", async () => {
+  test("another vocabulary is rejected with the first token that differs", async () => {
     const model = await loadModel(folder, { inline: true, threads: 1 });
     const other = Object.create(model, {
       tokenizer: { value: { ...model.tokenizer, idToToken: (id: number) => `other-${id}` } },

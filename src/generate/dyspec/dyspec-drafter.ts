@@ -1,6 +1,6 @@
 /**
- * DySpec as a drafter: grows a tree from a draft's laws at every step, and where asked to, learns how
- * often the draft's confidence comes true.
+ * DySpec as a drafter: grows a tree from a draft's distributions at every step; with `calibrate` it learns
+ * acceptance probabilities from the draft's.
  */
 import type { LoadedModel } from "../../model/index.ts";
 import { isGreedy, type Sampling } from "../sampling/sampler.ts";
@@ -26,53 +26,51 @@ import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 
 export interface DyspecOptions {
-  /** What drafts: a smaller model with the same vocabulary, or any other source of laws. */
+  /** The draft: a smaller model with the same vocabulary, or another source of distributions. */
   readonly draft: LoadedModel | DraftSource;
   /**
-   * `"best-first"` (default) is the paper's first algorithm, which spends the budget on the best
-   * places; `"by-layer"` its second, which fills all places whose reach is at least `threshold`.
+   * `"best-first"` (default) is the paper's algorithm 1, which fills the places with the largest reach;
+   * `"by-layer"` is algorithm 2, which fills all places whose reach is at least `threshold`.
    */
   readonly algorithm?: "best-first" | "by-layer";
-  /** Of `"by-layer"`. Default: one over the most nodes that a tree may have. */
+  /** For `"by-layer"`. Default: 1 / the most nodes of the tree. */
   readonly threshold?: number;
-  /** Most nodes of a tree, below what the loop allows. Default 32. */
+  /** Most nodes of a tree; the request may allow fewer. Default 32. */
   readonly maxNodes?: number;
-  /** Most nodes on a path, which is about the number of passes of the draft. Default 8. */
+  /** Most nodes on a path, about the number of passes of the draft. Default 8. */
   readonly maxDepth?: number;
   /** Order in which places are filled; see `GrowOptions`. Default with `calibrate`: `"gain"`. */
   readonly order?: GrowOptions["order"];
   /**
-   * How a request that samples gets its children: `"drawn"` from the draft's law as in the paper
-   * (default), or its `"best"` tokens, which are then compared with the model's own draw. Greedy
-   * requests always get the best.
+   * Children of requests that sample: `"sampled"` from the draft's distribution as in the paper (default), or
+   * its `"best"` tokens, which are compared with the model's own sample. Greedy requests always get the best.
    */
-  readonly children?: "drawn" | "best";
-  /** Temperature of the draft's laws for greedy requests. Default 1; 0 would leave chains. */
+  readonly children?: "sampled" | "best";
+  /** Temperature of the draft's distributions for greedy requests. Default 1; 0 would give chains. */
   readonly draftTemperature?: number;
-  /** True: chances of acceptance are learned instead of taken to be the draft's. Default false. */
+  /** True: acceptance probabilities are learned; false: the draft's own are used. Default false. */
   readonly calibrate?: boolean;
 }
 
-/** A drafter that grows trees as `grow` does; fixed shapes share it. */
+/** Parts of a drafter over any way to grow a tree. */
 export interface TreeDrafterParts {
   readonly name: string;
   readonly source: DraftSource;
   /** True where the source is a model. */
   readonly runsModel?: boolean;
-  readonly children: "drawn" | "best";
+  readonly children: "sampled" | "best";
   readonly draftTemperature: number;
   readonly maxNodes: number;
   readonly maxDepth: number;
-  /** @param options limits, randomness and, where calibrated, chances of acceptance */
+  /** @param options limits, randomness and, where calibrated, acceptance probabilities */
   readonly grow: (distributions: DraftDistributions, options: GrowOptions) => Promise<DynamicTree>;
-  /** Learned chances of acceptance for requests that are greedy, and for those that sample. */
+  /** Learned acceptance probabilities, of greedy requests and of those that sample. */
   readonly calibration?: Readonly<Record<"greedy" | "sampled", RankTables>>;
 }
 
 /**
- * Chances of acceptance of first children, second ones, and all later ones. Draws make the difference: the
- * first is accepted as often as both laws overlap, however improbable it is; the next only has what the
- * first left.
+ * Acceptance probabilities of first, second and later children. They differ with sampling: the first child is
+ * accepted with the overlap of both distributions, however improbable it is; later ones have only the rest.
  */
 type RankTables = readonly [CalibrationMap, CalibrationMap, CalibrationMap];
 
@@ -83,7 +81,7 @@ const rankTables = (): RankTables => [
 ];
 
 /**
- * Guesses with dynamic trees over a draft's laws. The drafter does not close the draft.
+ * A drafter with dynamic trees over a draft's distributions. It does not close the draft.
  *
  * @example
  * const drafter = createDyspecDrafter(model, { draft: await loadModel("models/jeton-nano-draft") });
@@ -93,7 +91,7 @@ const rankTables = (): RankTables => [
  */
 export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions): Drafter {
   const { algorithm = "best-first", threshold, calibrate = false } = options;
-  // By reach, learned chances would hardly matter: a place that is often tested may promise nothing.
+  // The order by reach ignores whether a tested token is accepted, so learned probabilities need `"gain"`.
   const order = options.order ?? (calibrate ? "gain" : undefined);
   const kind = "dyspec";
   const key = tokenizerKey(model);
@@ -103,7 +101,7 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
     name: "dyspec",
     source: resolveSource(model, options.draft),
     runsModel: "openSequence" in options.draft,
-    children: options.children ?? "drawn",
+    children: options.children ?? "sampled",
     draftTemperature: options.draftTemperature ?? 1,
     maxNodes: options.maxNodes ?? 32,
     maxDepth: options.maxDepth ?? 8,
@@ -154,7 +152,7 @@ export function createDyspecDrafter(model: LoadedModel, options: DyspecOptions):
   };
 }
 
-/** The source that a model is, after a look at its vocabulary. */
+/** The source over a draft model, after a check of its vocabulary. */
 function resolveSource(model: LoadedModel, draft: LoadedModel | DraftSource): DraftSource {
   if (!("openSequence" in draft)) return draft;
   checkDraftVocabulary(model, draft);
@@ -183,13 +181,13 @@ class TreeDraftSequence implements DraftSequence {
   constructor(parts: TreeDrafterParts, request: DraftRequest) {
     const { sampling } = request;
     const greedy = isGreedy(sampling);
-    // With a draft as sure as the greedy model every tree would be a chain.
+    // Distributions of temperature 0 would make every tree a chain.
     const shaping = greedy
       ? { ...sampling, temperature: parts.draftTemperature, topK: 0, topP: 1, minP: 0 }
       : sampling;
     this.#parts = parts;
     this.#sampling = sampling;
-    this.#samples = !greedy && parts.children === "drawn";
+    this.#samples = !greedy && parts.children === "sampled";
     this.#source = parts.source.begin(request, shaping);
     this.#calibration = parts.calibration?.[this.#samples ? "sampled" : "greedy"];
   }

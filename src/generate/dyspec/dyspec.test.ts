@@ -5,7 +5,7 @@ import type { TokenDistribution } from "../sampling/sampler.ts";
 import { growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 
-/** A draft whose laws are a function of the path alone. */
+/** A draft whose distributions are a function of the path alone. */
 function keyedDraft(seed: number, vocabulary: number, sharpness: number): DraftDistributions {
   return {
     after: (nodes, tree) =>
@@ -30,7 +30,7 @@ function randomDistribution(
   };
 }
 
-/** Nodes as strings of their paths: equal for equal trees, in whatever order they grew. */
+/** Nodes as strings of their paths: equal for equal trees, independent of the order of growth. */
 function paths(tree: DynamicTree): string[] {
   const names: string[] = [];
   for (const [node, parent] of tree.parents.entries()) {
@@ -60,7 +60,7 @@ const grow = (given: Setting, more: object = {}): Promise<DynamicTree> =>
   });
 
 describe("growing by expected acceptance", () => {
-  test("trees are well formed: parents first, distinct siblings, chances that multiply", async () => {
+  test("trees are well formed: parents first, distinct siblings, probabilities multiply", async () => {
     await fc.assert(
       fc.asyncProperty(setting, async (given) => {
         const tree = await grow(given);
@@ -72,7 +72,7 @@ describe("growing by expected acceptance", () => {
           const seen = siblings.get(parent) ?? new Set();
           expect(seen.has(tree.ids[node]!)).toBe(false);
           siblings.set(parent, seen.add(tree.ids[node]!));
-          // v = v0 + v1: what a node does not take is left for its next sibling.
+          // v = v0 + v1: a sibling's reach is what the nodes before it leave.
           const reach =
             left.get(parent) ?? (parent === -1 ? 1 : tree.acceptanceProbabilities[parent]!);
           expect(tree.reaches[node]).toBeCloseTo(reach, 12);
@@ -94,7 +94,7 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("no tree of the same size promises more, over every tree of a tiny draft", async () => {
+  test("no tree of the same size has a larger expectation, over all trees of a tiny draft", async () => {
     // With deterministic children a tree is a set of places closed under "earlier sibling" and
     // "parent"; the greedy one by gain must have the largest sum of expected acceptances.
     for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
@@ -106,7 +106,7 @@ describe("growing by expected acceptance", () => {
     }
   });
 
-  test("laws asked for layer by layer give the tree that laws asked for node by node give", async () => {
+  test("asking layer by layer gives the same tree as asking node by node", async () => {
     await fc.assert(
       fc.asyncProperty(setting, async (given) => {
         const draft = keyedDraft(given.seed, given.vocabulary, given.sharpness);
@@ -128,8 +128,8 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("by layer with the last key as threshold, the same nodes grow", async () => {
-    // One certain token after another would make a threshold of 1 grow without end.
+  test("by layer, with the last key as threshold, the same nodes grow", async () => {
+    // Certain tokens would let a tree with threshold 1 grow without end.
     const uncertain = setting.filter(({ vocabulary }) => vocabulary > 2);
     await fc.assert(
       fc.asyncProperty(uncertain, async (given) => {
@@ -139,8 +139,8 @@ describe("growing by expected acceptance", () => {
         const tree = await growTree(draft, { maxNodes, order: "reach", ...random });
         const threshold = tree.reaches.at(-1)! - 1e-12;
         const layered = await growTreeByLayer(draft, { maxNodes: 1000, threshold, ...random });
-        // A node's last possible child is certain, and opens a place of exactly its own reach:
-        // such ties with the threshold may be more than the budget took.
+        // A node's last possible child is certain and has exactly its reach: more such ties with the threshold
+        // may exist than the budget took.
         const clear = layered.reaches.filter((reach) => reach > threshold + 1e-11).length;
         const grown = new Set(paths(layered));
         expect(clear).toBeLessThan(tree.ids.length);
@@ -149,7 +149,7 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("depth, size and least gain are kept; nothing is asked of the draft in vain", async () => {
+  test("limits of depth, size and gain hold; every asked distribution is used", async () => {
     await fc.assert(
       fc.asyncProperty(setting, fc.integer({ min: 1, max: 4 }), async (given, maxDepth) => {
         const tree = await grow(given, { maxDepth, minGain: 0.05 });
@@ -168,7 +168,7 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("sampled trees carry the laws of nodes with children, deterministic ones none", async () => {
+  test("sampled trees carry the distributions of nodes with children, deterministic ones none", async () => {
     await fc.assert(
       fc.asyncProperty(setting, async (given) => {
         const tree = await grow(given);
@@ -187,7 +187,7 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("siblings are draws without replacement from the law", async () => {
+  test("siblings are sampled without replacement", async () => {
     // The first two children of the root over many seeds, against p(a) * p(b) / (1 - p(a)).
     const distribution: TokenDistribution = {
       ids: Int32Array.of(4, 7, 9),
@@ -226,7 +226,7 @@ describe("growing by expected acceptance", () => {
     );
   });
 
-  test("a learned acceptance moves the budget where it pays", async () => {
+  test("learned acceptance probabilities shift the budget", async () => {
     const distribution: TokenDistribution = {
       ids: Int32Array.of(1, 2, 3),
       probabilities: Float64Array.of(0.4, 0.35, 0.25),
@@ -242,7 +242,7 @@ describe("growing by expected acceptance", () => {
     expect(sure.parents).toEqual([-1, 0, 1, 2, 3, 4]);
   });
 
-  test("an empty law closes its node", async () => {
+  test("a node with an empty distribution gets no children", async () => {
     const empty: TokenDistribution = { ids: new Int32Array(0), probabilities: new Float64Array(0) };
     const tree = await growTree({ after: () => [empty] }, { maxNodes: 5 });
     expect(tree.ids).toEqual([]);
@@ -274,7 +274,7 @@ async function bestValue(draft: DraftDistributions, size: number): Promise<numbe
       const probability = distribution.probabilities[place.rank];
       if (probability === undefined) continue;
       const gain = (place.reach * probability) / place.left;
-      // Places before this one stay empty for good, so that every tree is visited once.
+      // Places before this one stay empty, so that every tree is visited once.
       const rest = [
         ...open.slice(at + 1),
         {
@@ -292,7 +292,7 @@ async function bestValue(draft: DraftDistributions, size: number): Promise<numbe
   return best;
 }
 
-/** The law's tokens from the most probable to the least. */
+/** The tokens of a distribution, most probable first. */
 function byRank({ ids, probabilities }: TokenDistribution): TokenDistribution {
   const order = [...ids.keys()].sort((a, b) => probabilities[b]! - probabilities[a]!);
   return {
@@ -301,7 +301,7 @@ function byRank({ ids, probabilities }: TokenDistribution): TokenDistribution {
   };
 }
 
-/** Algorithm 1 as the paper writes it: the draft is asked for each node as soon as it exists. */
+/** Algorithm 1 as in the paper: one pass of the draft for each node. */
 async function growNodeByNode(
   draft: DraftDistributions,
   options: {

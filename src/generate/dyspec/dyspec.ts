@@ -1,15 +1,14 @@
 /**
- * DySpec: draft trees that take the shape of the draft's confidence (Xiong et al., 2024,
- * arXiv 2410.11744).
+ * DySpec: draft trees shaped by the draft's confidence (Xiong et al., 2024, arXiv 2410.11744).
  *
- * The hypothesis: a drafted token is accepted about as often as the draft thought it probable. So the
- * chance that verification ever tests a place of the tree is a product of draft probabilities, and a
- * budget of nodes is best spent on the places with the largest chance. Names here and in the paper:
- * `reach` is v, the remaining law of a node is R, `threshold` is theta, `maxNodes` is N.
+ * The hypothesis: a draft token is accepted about as often as the draft's probability says. So the
+ * probability that verification tests a place of the tree is a product of draft probabilities, and a budget
+ * of nodes is best spent on the most probable places. Names in the paper: `reach` is v, the remaining
+ * distribution of a node is R, `threshold` is theta, `maxNodes` is N.
  *
- * Children are drawn from the remaining law, without replacement, *after* the place was chosen:
- * nothing that decides about a place knows the token that will be drawn there, and no drawn token is
- * ever dropped. That is what keeps verification exact under sampling.
+ * Children are sampled from the remaining distribution, without replacement, *after* their place was chosen,
+ * and no sampled token is dropped: the choice of places does not depend on the tokens sampled there, which
+ * keeps verification exact.
  */
 import type { Random } from "../../core/index.ts";
 import { MaxHeap } from "../speculative/max-heap.ts";
@@ -21,40 +20,40 @@ export interface GrowOptions {
   /** Most nodes on a path. Default: no limit. */
   readonly maxDepth?: number;
   /**
-   * Draws the children; its stream is forked by path, so that a place gets the same token whatever
-   * the order in which the tree grows. Absent: children are the most probable tokens in order.
+   * Samples the children. The stream is forked by path, so that the order in which the tree grows does not
+   * change a place's token. Absent: children are the most probable tokens in order.
    */
   readonly random?: Random;
   /**
-   * How places are ordered. `"reach"` is the paper's: the chance that the place is tested.
-   * `"gain"`: the chance that it is tested and its token accepted, as far as that is known before
-   * the draw (reach times the largest remaining probability, or, where children are drawn, the sum
-   * of squares of the remaining law). Default `"reach"` with `random`, otherwise `"gain"`.
+   * Order of the places. `"reach"` is the paper's: the probability that the place is tested. `"gain"`: the
+   * probability that it is tested and its token accepted, before that is sampled: reach times the largest
+   * remaining probability, or with `random` the sum of squares of the remaining distribution. Default
+   * `"reach"` with `random`, otherwise `"gain"`.
    */
   readonly order?: "reach" | "gain";
-  /** Places whose gain is below are left empty. Default 0. */
+  /** Places with a lower gain stay empty. Default 0. */
   readonly minGain?: number;
   /**
-   * From a draft probability, and the number of earlier siblings that were refused before it is
-   * tested, to a probability of acceptance. Default: the draft probability.
+   * From a draft probability and the number of earlier siblings, all rejected by then, to an acceptance
+   * probability. Default: the draft probability.
    */
   readonly acceptance?: (chance: number, rank: number) => number;
 }
 
 export interface GrowByLayerOptions extends GrowOptions {
-  /** Places are filled while their reach is at least this (theta). About 1/N gives about N nodes. */
+  /** Places are filled while their reach is at least this (theta); 1/N gives about N nodes. */
   readonly threshold: number;
 }
 
 /**
  * Algorithm 1: fills the place with the largest key until the tree has `maxNodes` nodes.
  *
- * With `order: "reach"` places are filled in order of non-increasing reach, and the tree has the
- * largest sum of expected acceptances of all trees of its size. The paper asks the draft once per
- * node. Here the tree is first filled with the laws at hand as if unknown nodes had no children;
- * where such a node's turn would have come, its law is asked for, all of them in one pass, and the
- * tree is filled anew. Laws and draws belong to paths, so the last filling, which meets no unknown
- * node, is the tree of the paper, in about as many passes as it has layers.
+ * With `order: "reach"` places are filled in order of non-increasing reach, and the tree has the largest
+ * expected number of accepted tokens of all trees of its size. The paper runs the draft once per node. Here
+ * the tree is filled with the known distributions, treating nodes without one as leaves; the distributions of
+ * those that would have got children are computed in one pass, and the tree is filled again. Distributions
+ * and samples depend on paths only, so the last filling is the paper's tree, after about as many passes as it
+ * has layers.
  */
 export async function growTree(
   distributions: DraftDistributions,
@@ -69,14 +68,14 @@ export async function growTree(
   }
 }
 
-/** Fills an empty tree; gives the nodes whose laws were missing when their first place came up. */
+/** Fills an empty tree. @returns nodes whose distribution was missing when their first child was due */
 function fillPlaces(tree: GrowingTree, options: GrowOptions): number[] {
   const { maxNodes, maxDepth = Infinity, minGain = 0 } = options;
   const order = options.order ?? (options.random ? "reach" : "gain");
   const unknown: number[] = [];
   const open = new MaxHeap<Place>();
   const offer = (node: number, reach: number): void => {
-    // Until its law is known, a place promises at most its reach.
+    // The reach is an upper bound of the gain of a node whose distribution is unknown.
     const key = order === "gain" && tree.knows(node) ? tree.gain(node, reach) : reach;
     open.push(key, { node, reach });
   };
@@ -92,14 +91,14 @@ function fillPlaces(tree: GrowingTree, options: GrowOptions): number[] {
     const gain = tree.gain(node, reach);
     if (gain === 0 || gain < minGain) continue;
     const child = tree.add(node, reach);
-    const accepted = tree.expected[child]!;
+    const accepted = tree.reachOf(child);
     offer(node, reach - accepted);
     if (tree.depthOf(child) < maxDepth) offer(child, accepted);
   }
   return unknown;
 }
 
-/** Where the tree may get one more node: the next child of `node`. */
+/** A place for one more node: the next child of `node`. */
 interface Place {
   readonly node: number;
   /** Estimated probability that the child is tested. */
@@ -107,8 +106,8 @@ interface Place {
 }
 
 /**
- * Algorithm 2: one pass of the draft per layer. Every place of a layer is filled while its reach is
- * at least `threshold`; children whose own chance falls below it stay in the tree as leaves.
+ * Algorithm 2: one pass of the draft per layer. Every place of a layer is filled while its reach is at least
+ * `threshold`; children with a lower acceptance probability stay in the tree as leaves.
  */
 export async function growTreeByLayer(
   distributions: DraftDistributions,
@@ -121,13 +120,13 @@ export async function growTreeByLayer(
     await tree.ask(layer);
     const next: number[] = [];
     for (const node of layer) {
-      let reach = node === -1 ? 1 : tree.expected[node]!;
+      let reach = tree.reachOf(node);
       while (reach >= threshold && tree.size < maxNodes) {
         const gain = tree.gain(node, reach);
         if (gain === 0 || gain < minGain) break;
         const child = tree.add(node, reach);
-        reach -= tree.expected[child]!;
-        if (tree.expected[child]! >= threshold) next.push(child);
+        reach -= tree.reachOf(child);
+        if (tree.reachOf(child) >= threshold) next.push(child);
       }
     }
     if (tree.size >= maxNodes) break;

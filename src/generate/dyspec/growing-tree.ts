@@ -1,16 +1,16 @@
 /**
- * The bookkeeping of a tree that grows: laws of its nodes, what is left of each while its children
- * are chosen without replacement, and the chances of the chosen ones.
+ * A growing draft tree: the distributions after its nodes, from which children are chosen without
+ * replacement, and the acceptance probabilities of the chosen ones.
  */
 import type { Random } from "../../core/index.ts";
 import type { TokenDistribution } from "../sampling/sampler.ts";
-import type { DraftTree } from "../speculative/drafter.ts";
+import { type BuiltTree, DraftTreeBuilder } from "../speculative/draft-tree-builder.ts";
 
-/** Laws of the next token after nodes of a tree that is still growing. */
+/** A draft's distributions of the next token after nodes of a growing tree. */
 export interface DraftDistributions {
   /**
-   * The draft's laws after each of `nodes`; -1 is the root, always asked for alone and first. One
-   * call is one pass of the draft. A law without tokens closes its node.
+   * The distributions after each of `nodes`; -1 is the root, which is asked for first and alone. One call is
+   * one pass of the draft. A node with an empty distribution gets no children.
    */
   after(
     nodes: readonly number[],
@@ -18,80 +18,71 @@ export interface DraftDistributions {
   ): readonly TokenDistribution[] | Promise<readonly TokenDistribution[]>;
 }
 
-/** A grown tree, with what it was grown by. */
-export interface DynamicTree extends DraftTree {
-  readonly ids: readonly number[];
-  readonly parents: readonly number[];
-  /** Estimated probability that each node is accepted. */
-  readonly acceptanceProbabilities: readonly number[];
-  /** Reach of each node's place: expected probability that the node is tested at all. */
+/** A grown tree, with the numbers that it was grown by. */
+export interface DynamicTree extends BuiltTree {
+  /** Reach of each node: estimated probability that verification tests it. */
   readonly reaches: readonly number[];
-  /** Remaining probability of each node's token when it was chosen: `R[y]`. */
+  /** Probability of each node's token in the remaining distribution when it was chosen: `R[y]`. */
   readonly chances: readonly number[];
   /** Number of each node's earlier siblings. */
   readonly ranks: readonly number[];
-  /** Passes of the draft that the tree took. */
+  /** Passes of the draft. */
   readonly draftCalls: number;
 }
 
-/** A path that the draft was asked about, or that was on the way. */
+/** A path from the root, and the paths that are one token longer. */
 interface KnownPath {
   distribution: KnownDistribution | undefined;
-  /** One token longer. */
   readonly longer: Map<number, KnownPath>;
 }
 
 /**
- * A law that the draft gave for a path, and the children that are chosen from it one after another,
- * without replacement. Which they are depends on the path alone: a tree that is grown again from the
- * root finds them here.
+ * A draft's distribution after a path, and the children chosen from it one after another without replacement.
+ * They depend on the path alone, so a tree that is grown again from the root reuses them.
  */
 interface KnownDistribution {
   readonly distribution: TokenDistribution;
-  /** Indices of the tokens that have a probability, the most probable first. */
+  /** Indices of the tokens with a positive probability, the most probable first. */
   readonly ranking: Int32Array;
   /** Probability of the tokens from each rank on. */
   readonly tails: Float64Array;
-  /** The stream of draws below the path, where children are drawn. */
+  /** Random stream of the path, where children are sampled. */
   readonly samples: Samples | undefined;
   readonly choices: Choice[];
-  /** By number of earlier children: chance that one more is accepted, before it is known which. */
+  /** By number of earlier children: probability that the next one is accepted, before it is chosen. */
   readonly gains: number[];
 }
 
 /** One child of a path. */
 interface Choice {
   readonly id: number;
-  /** Its share of what its earlier siblings left. */
+  /** Its probability in the distribution that its earlier siblings left. */
   readonly chance: number;
-  /** Probability that is left after it, of the law's own total. */
+  /** Probability mass that is left after it. */
   readonly left: number;
 }
 
-/** The stream of draws below a node, and what they took. */
+/** Random stream of a node, and the tokens sampled so far. */
 interface Samples {
   readonly random: Random;
-  /** By index of the law: 1 for tokens that were drawn. */
+  /** By index of the distribution: 1 for tokens that were sampled. */
   readonly taken: Uint8Array;
 }
 
 /**
- * A tree to which one node at a time is added, wherever its laws are known.
+ * A tree to which one node at a time is added, below nodes whose distribution is known.
  *
- * A node's law and the draws below it depend on its path alone. So a tree may be grown again from the
- * root with more laws, and every place gets the token that it had.
+ * A node's distribution and its sampled children depend on its path alone. So a tree may be grown again from
+ * the root with more distributions, and gets the same tokens at the same places.
  */
 export class GrowingTree {
-  readonly ids: number[] = [];
-  readonly parents: number[] = [];
-  readonly expected: number[] = [];
+  readonly #builder: DraftTreeBuilder = new DraftTreeBuilder();
   readonly #reaches: number[] = [];
   readonly #chances: number[] = [];
   readonly #ranks: number[] = [];
-  readonly #depths: number[] = [];
-  /** By node + 1, like what is below. */
+  /** By node + 1. */
   readonly #paths: KnownPath[] = [{ distribution: undefined, longer: new Map() }];
-  /** Children of each node so far. */
+  /** Number of children so far, by node + 1. */
   readonly #children: number[] = [];
   readonly #source: DraftDistributions;
   readonly #random: Random | undefined;
@@ -99,8 +90,8 @@ export class GrowingTree {
   #draftCalls = 0;
 
   /**
-   * @param options `random` draws children, otherwise they are the most probable tokens in order;
-   *   `acceptance` maps a draft probability and a number of earlier siblings to one of acceptance
+   * @param options `random` samples the children; without it they are the most probable tokens in order.
+   *   `acceptance` maps a draft probability and a number of earlier siblings to an acceptance probability
    */
   constructor(
     source: DraftDistributions,
@@ -115,22 +106,27 @@ export class GrowingTree {
   }
 
   get size(): number {
-    return this.ids.length;
+    return this.#builder.size;
   }
 
   depthOf(node: number): number {
-    return this.#depths[node]!;
+    return this.#builder.depthOf(node);
   }
 
-  /** Whether the law after a node is known. */
+  /** Estimated probability that a node is accepted; 1 for the root. */
+  reachOf(node: number): number {
+    return this.#builder.reachOf(node);
+  }
+
+  /** Whether the distribution after a node is known. */
   knows(node: number): boolean {
     return this.#paths[node + 1]!.distribution !== undefined;
   }
 
-  /** Asks the draft for the laws after `nodes`. */
+  /** Asks the draft for the distributions after `nodes`. */
   async ask(nodes: readonly number[]): Promise<void> {
     this.#draftCalls++;
-    const distributions = await this.#source.after(nodes, this);
+    const distributions = await this.#source.after(nodes, this.#builder);
     for (const [index, node] of nodes.entries()) {
       const distribution = distributions[index]!;
       const samples = this.#random && {
@@ -147,26 +143,18 @@ export class GrowingTree {
     }
   }
 
-  /** Takes all nodes away and keeps the laws. */
+  /** Removes all nodes and keeps the distributions. */
   restart(): void {
-    for (const list of [
-      this.ids,
-      this.parents,
-      this.expected,
-      this.#reaches,
-      this.#chances,
-      this.#ranks,
-      this.#depths,
-      this.#children,
-    ]) {
+    this.#builder.clear();
+    for (const list of [this.#reaches, this.#chances, this.#ranks, this.#children]) {
       list.length = 0;
     }
     this.#paths.length = 1;
   }
 
   /**
-   * Chance that the next child of `node` is tested and accepted, from what is known before it is
-   * drawn; 0 where the law is used up.
+   * Probability that the next child of `node` is tested and accepted, by what is known before it is sampled;
+   * 0 where the distribution has no token left.
    */
   gain(node: number, reach: number): number {
     const known = this.#paths[node + 1]!.distribution!;
@@ -185,22 +173,16 @@ export class GrowingTree {
       longer.set(id, path);
     }
     this.#paths.push(path);
-    this.ids.push(id);
-    this.parents.push(node);
-    this.expected.push(reach * this.#acceptance(chance, earlier));
     this.#ranks.push(earlier);
     this.#reaches.push(reach);
     this.#chances.push(chance);
-    this.#depths.push(node === -1 ? 1 : this.#depths[node]! + 1);
-    return this.ids.length - 1;
+    return this.#builder.add(node, id, reach * this.#acceptance(chance, earlier));
   }
 
   finish(): DynamicTree {
-    const { ids, parents, expected } = this;
+    const { ids, parents } = this.#builder;
     const tree = {
-      ids,
-      parents,
-      acceptanceProbabilities: expected,
+      ...this.#builder.tree,
       reaches: this.#reaches,
       chances: this.#chances,
       ranks: this.#ranks,
@@ -215,10 +197,11 @@ export class GrowingTree {
     return { ...tree, draftDistributions: distributions };
   }
 
-  /** A path as the key of its draws. */
+  /** A path as the key of its random stream. */
   #nameOf(node: number): string {
     let name = "";
-    for (let at = node; at >= 0; at = this.parents[at]!) name = ` ${this.ids[at]}${name}`;
+    const { ids, parents } = this.#builder;
+    for (let at = node; at >= 0; at = parents[at]!) name = ` ${ids[at]}${name}`;
     return name;
   }
 
@@ -253,7 +236,7 @@ export class GrowingTree {
     let choice = known.choices[children];
     if (!choice) {
       const { distribution, ranking, tails, samples, choices } = known;
-      // It is asked for before the draw, and knows what was taken until then.
+      // The gain is a function of the tokens taken so far: compute it before the next one is taken.
       this.#nextGain(known, children);
       const mass = children === 0 ? tails[0]! : choices[children - 1]!.left;
       const at = samples ? sampleRemaining(distribution, mass, samples) : ranking[children]!;
@@ -261,7 +244,7 @@ export class GrowingTree {
       choice = {
         id: distribution.ids[at]!,
         chance: Math.min(1, distribution.probabilities[at]! / mass),
-        // Never by subtracting: what is left after nearly everything would be rounding error.
+        // Summed, not subtracted: a small remainder would be rounding error.
         left: samples ? massOf(distribution, samples.taken) : tails[children + 1]!,
       };
       choices.push(choice);
@@ -305,9 +288,9 @@ function rank({
 }
 
 /**
- * Indices of the positive probabilities, the largest first but for those that agree in all but their
- * last bits. These hold the index while the numbers are sorted: without a function to compare by, that
- * is many times as fast, and laws are ranked for every node that a draft is asked about.
+ * Indices of the positive probabilities, the largest first; probabilities that agree in all but their last
+ * bits may be in any order. The last bits hold the index during the sort: the native numeric sort is many
+ * times as fast as one with a comparison function, and every asked node's distribution is ranked.
  */
 function roughRanking(probabilities: Float64Array, count: number): Int32Array {
   const size = probabilities.length;
@@ -328,23 +311,23 @@ function roughRanking(probabilities: Float64Array, count: number): Int32Array {
   return ranking;
 }
 
-/** Where the less significant half of a number lies: 0 on all machines of today but a few. */
+/** Index of the less significant word of a float64: 0 on little-endian machines. */
 const lowWord: number = new Uint32Array(Float64Array.of(1).buffer)[0] === 0 ? 0 : 1;
 
-/** The next token at which the cumulative remaining law passes a draw; in the law's own order. */
+/** Index at which the cumulative remaining distribution passes a random number, in the given order. */
 function sampleRemaining(
   { probabilities }: TokenDistribution,
   mass: number,
   { random, taken }: Samples,
 ): number {
-  const least = random.uniform() * mass;
+  const target = random.uniform() * mass;
   let sum = 0;
   let last = 0;
   for (let index = 0; index < taken.length; index++) {
     if (taken[index] || !(probabilities[index]! > 0)) continue;
     sum += probabilities[index]!;
     last = index;
-    if (least < sum) break;
+    if (target < sum) break;
   }
   return last;
 }

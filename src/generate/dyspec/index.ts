@@ -1,5 +1,5 @@
 /**
- * DySpec: draft trees that take the shape of the draft's confidence.
+ * DySpec: draft trees shaped by the draft's confidence.
  */
 export {
   type DraftSource,

@@ -23,7 +23,7 @@ function learned(order: number, documents: readonly number[][], candidates = 64)
 const asMap = ({ ids, probabilities }: TokenDistribution): Map<number, number> =>
   new Map(Array.from(ids, (id, at) => [id, probabilities[at]!]));
 
-/** Witten and Bell's interpolation by counting in the texts anew for every context. */
+/** Witten and Bell's interpolation, counting the texts again for every context. */
 function bruteForce(order: number, documents: readonly number[][], context: readonly number[]) {
   const followers = (tail: readonly number[]): number[] =>
     documents.flatMap((text) =>
@@ -47,7 +47,7 @@ function bruteForce(order: number, documents: readonly number[][], context: read
 }
 
 describe("the n-gram draft", () => {
-  test("laws sum to one over distinct tokens, the most probable first, no more than asked for", () => {
+  test("distributions sum to one over at most the wanted number of distinct tokens, most probable first", () => {
     fc.assert(
       fc.property(texts, contexts, orders, fc.integer({ min: 1, max: 8 }), (...given) => {
         const [documents, context, order, candidates] = given;
@@ -65,7 +65,7 @@ describe("the n-gram draft", () => {
     );
   });
 
-  test("is Witten and Bell's law, by brute force", () => {
+  test("equals Witten and Bell's distribution, by brute force", () => {
     fc.assert(
       fc.property(texts, contexts, orders, (documents, context, order) => {
         const distribution = asMap(learned(order, documents).distribution(context, sampling));
@@ -77,7 +77,7 @@ describe("the n-gram draft", () => {
     );
   });
 
-  test("sees its context and nothing before it, and texts in any order", () => {
+  test("depends on its context only, and not on the order of texts", () => {
     fc.assert(
       fc.property(texts, contexts, contexts, orders, (documents, before, context, order) => {
         const model = learned(order, documents);
@@ -95,7 +95,7 @@ describe("the n-gram draft", () => {
     );
   });
 
-  test("shapes laws as the request samples", () => {
+  test("applies the request's sampling options", () => {
     const model = learned(2, [[1, 2, 1, 2, 1, 3, 1, 4]]);
     const [best] = model.distribution([1], { ...sampling, topK: 1 }).ids;
     expect(best).toBe(2);
@@ -106,7 +106,7 @@ describe("the n-gram draft", () => {
     expect(sharp).toBeGreaterThan(flat!);
   });
 
-  test("guesses below nodes of a tree by their paths, and nothing where it knows nothing", async () => {
+  test("gives distributions below nodes by their paths, and empty ones for unknown contexts", async () => {
     const model = learned(3, [[1, 2, 3, 1, 2, 4]]);
     const distributions = model
       .begin({ promptIds: [], sampling }, sampling)

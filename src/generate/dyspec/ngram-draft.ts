@@ -1,6 +1,6 @@
 /**
- * A draft without a network: an n-gram language model over token ids, interpolated down to single
- * tokens by the number of different successors of each context (Witten and Bell, 1991).
+ * An n-gram language model over token ids as a draft, interpolated with shorter contexts by the number of
+ * distinct successors of each context (Witten and Bell, 1991).
  */
 import { JetonError } from "../../core/index.ts";
 import { type Sampling, type TokenDistribution, tokenDistribution } from "../sampling/sampler.ts";
@@ -9,7 +9,7 @@ import { type DraftSource, pathTo } from "./draft-source.ts";
 export interface NgramModelOptions {
   /** Tokens of an n-gram, 1 to 8. Default 3: two of context. */
   readonly order?: number;
-  /** Most tokens of a law: the most probable ones, renormalized. Default 64. */
+  /** Most tokens of a distribution: the most probable ones, renormalized. Default 64. */
   readonly candidates?: number;
 }
 
@@ -19,7 +19,7 @@ interface Successors {
   total: number;
 }
 
-/** Counts of n-grams, and the laws that they imply. */
+/** Counts of n-grams, and the distributions that follow from them. */
 export class NgramModel implements DraftSource {
   readonly name: string;
   readonly #order: number;
@@ -61,7 +61,7 @@ export class NgramModel implements DraftSource {
     }
   }
 
-  /** Law of the token after `ids`, under the sampling options that shape laws. */
+  /** Distribution of the token after `ids`, under temperature and filters of `sampling`. */
   distribution(ids: readonly number[], sampling: Sampling): TokenDistribution {
     const known: Successors[] = [];
     const tail = ids.slice(Math.max(0, ids.length - this.#order + 1));
@@ -94,7 +94,7 @@ export class NgramModel implements DraftSource {
     end() {},
   });
 
-  /** The most frequent tokens, whatever precedes them. */
+  /** The most frequent tokens, without context. */
   #commonTokens(): readonly number[] {
     this.#common ??= [...(this.#contexts[0]!.get("")?.counts ?? [])]
       .sort((a, b) => b[1] - a[1] || a[0] - b[0])
@@ -104,7 +104,7 @@ export class NgramModel implements DraftSource {
   }
 }
 
-/** Probability of a token: its share of single tokens, refined by one longer context after another. */
+/** Probability of a token: its unigram share, interpolated with one longer context after another. */
 function interpolate([single, ...longer]: readonly Successors[], id: number): number {
   let probability = (single!.counts.get(id) ?? 0) / single!.total;
   for (const { counts, total } of longer) {

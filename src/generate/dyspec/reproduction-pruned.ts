@@ -1,7 +1,7 @@
-/** A mistake that looks harmless, for tests and the reproduction to find out. */
+/** A plausible mistake that tests and the reproduction must detect. */
 import type { Drafter, DraftTree } from "../speculative/drafter.ts";
 
-/** Leaves out drawn children that turned out improbable: that changes the law of the text. */
+/** Drops improbable children after sampling, which changes the distribution of the text. */
 export function pruneAfterSampling(drafter: Drafter, least: number): Drafter {
   return {
     ...drafter,

@@ -25,7 +25,7 @@ function ranksOf(shape: TreeShape): number[] {
 }
 
 /** Expected accepted tokens where a k-th child is accepted with probability `acceptance[k]`. */
-function promiseOf(shape: TreeShape, acceptance: readonly number[]): number {
+function expectationOf(shape: TreeShape, acceptance: readonly number[]): number {
   const ranks = ranksOf(shape);
   const chances: number[] = [];
   for (const [node, parent] of shape.entries()) {
@@ -42,7 +42,7 @@ function* everyShape(nodes: number): Generator<number[]> {
   }
 }
 
-/** Chances by rank, together at most 1. */
+/** Acceptance probabilities by rank, together at most 1. */
 const acceptances = fc
   .array(fc.double({ min: 0.01, max: 1, noNaN: true }), { minLength: 1, maxLength: 4 })
   .map((raw) => {
@@ -51,7 +51,7 @@ const acceptances = fc
   });
 
 describe("shapes", () => {
-  test("a chain has one child everywhere; branching is what was asked for, layer by layer", () => {
+  test("a chain has one child everywhere; branching follows its numbers layer by layer", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 60 }),
@@ -78,7 +78,7 @@ describe("shapes", () => {
     );
   });
 
-  test("no tree of its size and depth promises more than Sequoia's, of all trees", () => {
+  test("no tree of the same size and depth has a larger expectation than Sequoia's", () => {
     fc.assert(
       fc.property(
         acceptances,
@@ -92,11 +92,12 @@ describe("shapes", () => {
           let best = 0;
           for (const other of everyShape(nodes)) {
             if (Math.max(...depthsOf(other)) > maxDepth) continue;
-            best = Math.max(best, promiseOf(other, acceptance));
+            best = Math.max(best, expectationOf(other, acceptance));
           }
-          // Where depth and ranks leave no room for all nodes, smaller trees are all there is.
-          if (shape.length === nodes) expect(promiseOf(shape, acceptance)).toBeCloseTo(best, 10);
-          else expect(promiseOf(shape, acceptance)).toBeGreaterThanOrEqual(best - 1e-10);
+          // Where depth and ranks allow fewer nodes, only smaller trees exist.
+          if (shape.length === nodes)
+            expect(expectationOf(shape, acceptance)).toBeCloseTo(best, 10);
+          else expect(expectationOf(shape, acceptance)).toBeGreaterThanOrEqual(best - 1e-10);
         },
       ),
       { numRuns: 60 },
@@ -104,12 +105,12 @@ describe("shapes", () => {
   });
 });
 
-/** A draft whose laws are a function of the path alone; some of them are short. */
+/** A draft whose distributions are a function of the path alone; some of them are short. */
 function keyedDraft(seed: number, vocabulary: number): DraftDistributions {
   return {
     after: (nodes, tree) =>
       nodes.map((node): TokenDistribution => {
-        const random = createRandom(seed, "law", ...pathTo(node, tree));
+        const random = createRandom(seed, "distribution", ...pathTo(node, tree));
         const size = random.integer(vocabulary + 1);
         const mass = Float64Array.from({ length: size }, () => 0.01 + random.uniform());
         const total = mass.reduce((a, b) => a + b, 0);
@@ -121,7 +122,7 @@ function keyedDraft(seed: number, vocabulary: number): DraftDistributions {
   };
 }
 
-test("a filled shape is a part of the shape, with distinct siblings and chances that multiply", async () => {
+test("a filled shape is a part of the shape, with distinct siblings and multiplied probabilities", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({
@@ -158,7 +159,7 @@ test("a filled shape is a part of the shape, with distinct siblings and chances 
           expect(new Set(siblings).size).toBe(siblings.length);
         }
         if (sampled) return;
-        // The best tokens in order: what is left of a law gives no sibling a better chance of its own.
+        // The best tokens in order: siblings have descending acceptance probabilities.
         for (const [node, parent] of tree.parents.entries()) {
           const next = tree.parents.indexOf(parent, node + 1);
           if (next >= 0)

@@ -1,11 +1,11 @@
 /**
- * Draft trees of a fixed shape, filled from the same draft: what DySpec is measured against, and what
- * suits a draft whose confidence means nothing.
+ * Draft trees of a fixed shape over the same draft: the baselines of DySpec, better than it for a draft whose
+ * confidence does not predict acceptance.
  */
 import type { Random } from "../../core/index.ts";
 import { type DraftDistributions, type DynamicTree, GrowingTree } from "./growing-tree.ts";
 
-/** Parent of each node, parents before children; children of one node are its 1st, 2nd, ... draw. */
+/** Parent of each node, parents before children; the k-th child of a node gets its k-th choice. */
 export type TreeShape = readonly number[];
 
 /** One path of `nodes` tokens. */
@@ -37,11 +37,11 @@ export function branchingShape(branching: readonly number[], nodes: number): Tre
 
 /**
  * Sequoia's tree (Chen et al., 2024): the shape of `nodes` nodes with the largest expected number of
- * accepted tokens, where the k-th child of any node is accepted with the same probability
- * `acceptance[k]` (given that its parent was), whatever was drafted. Found by dynamic programming.
+ * accepted tokens if the k-th child of an accepted node is accepted with probability `acceptance[k]`
+ * independently of its token. Found by dynamic programming.
  *
- * @param acceptance by rank among siblings, as measured: chances that the first, second, ... child
- *   is the one that is accepted; together at most 1
+ * @param acceptance by rank among siblings, as measured: probabilities that the first, second, ... child is
+ *   the accepted one; their sum is at most 1
  */
 export function sequoiaShape(
   acceptance: readonly number[],
@@ -95,17 +95,17 @@ export function sequoiaShape(
 }
 
 export interface FillShapeOptions {
-  /** Draws children. Absent: they are the most probable tokens in order. */
+  /** Samples the children. Absent: they are the most probable tokens in order. */
   readonly random?: Random;
-  /** The shape's nodes beyond it are left out. Default: none. */
+  /** Nodes of the shape beyond this number are left out. Default: none. */
   readonly maxNodes?: number;
-  /** The shape's layers beyond it are left out. Default: none. */
+  /** Layers of the shape beyond this number are left out. Default: none. */
   readonly maxDepth?: number;
 }
 
 /**
- * Fills a shape from a draft, one pass per layer. Where the draft has no token left, nodes are
- * missing, and with them what would have hung below.
+ * Fills a shape from a draft, one pass per layer. Where the draft's distribution has no token left, nodes are
+ * missing with their descendants.
  */
 export async function fillShape(
   distributions: DraftDistributions,
@@ -124,11 +124,11 @@ export async function fillShape(
     await tree.ask(layer.map(({ node }) => node));
     const next: typeof layer = [];
     for (const { node, place } of layer) {
-      let reach = node === -1 ? 1 : tree.expected[node]!;
+      let reach = tree.reachOf(node);
       for (const childPlace of places.get(place) ?? []) {
         if (tree.gain(node, 1) === 0) break;
         const child = tree.add(node, reach);
-        reach -= tree.expected[child]!;
+        reach -= tree.reachOf(child);
         if (places.has(childPlace)) next.push({ node: child, place: childPlace });
       }
     }

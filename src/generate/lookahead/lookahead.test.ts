@@ -1,23 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { JetonError } from "../../core/index.ts";
 import type { Sampling } from "../sampling/sampler.ts";
 import type { DraftContext, DraftOutcome, DraftTree } from "../speculative/drafter.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
-import { createLookahead, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
+import { createLookaheadDrafter, type Lookahead, type LookaheadOptions } from "./lookahead.ts";
 import { type RetrieveOptions, retrieveBranches } from "./retrieve-branches.ts";
 import { TokenTrie, TrieWriter } from "./token-trie.ts";
 
-describeDrafter({ name: "lookahead", open: (model) => createLookahead(model) });
+describeDrafter({ name: "lookahead", open: (model) => createLookaheadDrafter(model) });
 
-describeDrafterDistribution({ name: "lookahead", open: (model) => createLookahead(model) });
+describeDrafterDistribution({ name: "lookahead", open: (model) => createLookaheadDrafter(model) });
 
 describeDrafter({
   name: "lookahead by frequency, in a small trie full of junk, stale entries and token 0",
   open: (model) => {
     const options = { order: "frequency", queryLength: 2, capacity: 300, branchLength: 3 } as const;
-    const drafter = createLookahead(model, options);
+    const drafter = createLookaheadDrafter(model, options);
     for (let step = 0; step < 40; step++) {
       drafter.remember(Array.from({ length: 30 }, (_, at) => (at * at * (step + 1)) % 97));
       drafter.remember([0, 0, 0, 2, 0, 1, 2, 2, step]);
@@ -32,7 +31,7 @@ const vocabSize = 64;
 function createDrafter(options: LookaheadOptions = {}, name = "a"): Lookahead {
   const tokenizer = { idToToken: (id: number) => `${name}${id}` };
   const model = { tokenizer, config: { vocabSize } };
-  return createLookahead(model as Parameters<typeof createLookahead>[0], options);
+  return createLookaheadDrafter(model as Parameters<typeof createLookaheadDrafter>[0], options);
 }
 
 function context(ids: number[], limits: Partial<DraftContext> = {}): DraftContext {
@@ -62,7 +61,7 @@ function trieOf(branchLength: number, ...streams: number[][]): TokenTrie {
   return trie;
 }
 
-/** Occurrences of a stretch of text in streams. */
+/** Occurrences of an n-gram in streams. */
 function occurrences(streams: readonly number[][], stretch: readonly number[]): number {
   let count = 0;
   for (const stream of streams) {
@@ -80,13 +79,13 @@ const published: RetrieveOptions = {
   outputWeight: 1e-4,
   outputShare: 0.5,
 };
-const chance = (share: number): number => share;
+const acceptance = (share: number): number => share;
 
-/** Few tokens, so that everything comes again. */
+/** Few distinct tokens, so that contexts repeat. */
 const textOf = (maxLength: number) => fc.array(fc.nat(2), { maxLength });
 
 describe("retrieval", () => {
-  test("by frequency the draft holds the stretches that brute force finds most frequent", () => {
+  test("by frequency, the draft has the most frequent continuations, by brute force", () => {
     fc.assert(
       fc.property(
         textOf(60),
@@ -96,7 +95,7 @@ describe("retrieval", () => {
           const prompt = trieOf(4, promptText);
           const output = trieOf(4, outputText);
           const ids = [1];
-          // One source of counts at a time: all nodes by outputs, or all by the prompt.
+          // One source of counts at a time: outputs only, or the prompt only.
           for (const outputShare of [0, 1]) {
             const options = {
               ...published,
@@ -105,7 +104,7 @@ describe("retrieval", () => {
               outputWeight: outputShare,
             };
             const tree = retrieveBranches(
-              { prompt, output, chance },
+              { prompt, output, acceptance },
               options,
               context(ids, { maxNodes: size }),
             );
@@ -132,7 +131,7 @@ describe("retrieval", () => {
     );
   });
 
-  test("every guess followed an end of the text somewhere, and paths are distinct", () => {
+  test("every branch follows an earlier occurrence of the text's end; paths are distinct", () => {
     fc.assert(
       fc.property(
         textOf(50),
@@ -145,7 +144,7 @@ describe("retrieval", () => {
           const [prompt, output] = [trieOf(4, promptText), trieOf(4, outputText)];
           const ids = [...promptText, ...outputText, 0, 1];
           const tree = retrieveBranches(
-            { prompt, output, chance },
+            { prompt, output, acceptance },
             { ...published, branching, order, queryLength: 3 },
             context(ids, { maxNodes, maxDepth }),
           );
@@ -169,41 +168,41 @@ describe("retrieval", () => {
     );
   });
 
-  test("prompt and outputs share the budget: half for outputs first, then counts of the prompt", () => {
+  test("prompt and outputs share the budget: half for outputs, the rest by counts of the prompt", () => {
     const prompt = trieOf(4, [9, 1, 9, 1, 9, 2]);
     const output = trieOf(4, [9, 5, 9, 5, 9, 5, 9, 6]);
     const tree = retrieveBranches(
-      { prompt, output, chance },
+      { prompt, output, acceptance },
       { ...published, queryLength: 1 },
       context([9], { maxNodes: 2, maxDepth: 1 }),
     );
     expect(pathsOf(tree)).toEqual(["1", "5"]);
   });
 
-  test("a longer end of the text keeps what it found; a shorter one fills up without repeating it", () => {
+  test("branches of longer matches are kept; shorter matches fill the rest without repeating them", () => {
     const output = trieOf(4, [1, 2, 3, 4], [7, 2, 5, 6], [8, 2, 3, 9]);
     const tree = retrieveBranches(
-      { prompt: trieOf(4), output, chance },
+      { prompt: trieOf(4), output, acceptance },
       published,
       context([1, 2], { maxNodes: 5 }),
     );
     expect(pathsOf(tree)).toEqual(["3", "3 4", "3 9", "5", "5 6"]);
   });
 
-  test("a token of id 0 is a token like any other", () => {
+  test("token 0 is an ordinary token", () => {
     const output = trieOf(4, [0, 0, 0, 3]);
     const tree = retrieveBranches(
-      { prompt: trieOf(4), output, chance },
+      { prompt: trieOf(4), output, acceptance },
       published,
       context([0], { maxNodes: 50 }),
     );
     expect(pathsOf(tree)).toEqual(["0", "0 0", "0 0 3", "0 3", "3"]);
   });
 
-  test("parallel branches pay for their repeated beginnings", () => {
+  test("parallel branches cost their repeated beginnings", () => {
     const output = trieOf(4, [1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 3, 4]);
     const options = { ...published, queryLength: 1, outputShare: 0 };
-    const source = { prompt: trieOf(4), output, chance };
+    const source = { prompt: trieOf(4), output, acceptance };
     const draft = (branching: RetrieveOptions["branching"], maxNodes: number): string[] =>
       pathsOf(retrieveBranches(source, { ...options, branching }, context([1], { maxNodes })));
     expect(draft("hierarchical", 4)).toEqual(["2", "2 3", "2 3 4", "2 3 5"]);
@@ -213,7 +212,7 @@ describe("retrieval", () => {
 });
 
 describe("the drafter", () => {
-  test("no request sees another's prompt, at any time", async () => {
+  test("no request drafts from another's prompt", async () => {
     const secret = [40, 41, 42, 43, 44, 45];
     const drafter = createDrafter();
     const owner = drafter.begin({ promptIds: secret, sampling: greedy });
@@ -221,7 +220,7 @@ describe("the drafter", () => {
     const looks = async (): Promise<string[]> => pathsOf(await other.propose(context([3, 40, 41])));
     expect(pathsOf(await owner.propose(context([40, 41])))).toContain("42 43");
     expect(await looks()).toEqual([]);
-    // Its output begins with words of the prompt: these are shared, what follows in the prompt is not.
+    // Its output repeats the beginning of the prompt: that is shared, the rest of the prompt is not.
     owner.observe(emitted([40, 41]));
     expect(await looks()).toEqual([]);
     await owner.end();
@@ -229,7 +228,7 @@ describe("the drafter", () => {
     expect(pathsOf(await owner.propose(context([40, 41])))).toEqual([]);
   });
 
-  test("outputs are shared at once, across the steps that decided them", async () => {
+  test("outputs are shared immediately, also across steps", async () => {
     const drafter = createDrafter();
     const first = drafter.begin({ promptIds: [1], sampling: greedy });
     const second = drafter.begin({ promptIds: [1], sampling: greedy });
@@ -238,7 +237,7 @@ describe("the drafter", () => {
     expect(pathsOf(await second.propose(context([20])))).toEqual(["21", "21 22"]);
   });
 
-  test("remembered answers serve later requests; texts do not run into each other", async () => {
+  test("remembered answers serve later requests; separate texts form no common branch", async () => {
     const drafter = createDrafter();
     drafter.remember([5, 6, 7]);
     drafter.remember(Int32Array.of(8, 9));
@@ -249,7 +248,7 @@ describe("the drafter", () => {
     expect(pathsOf(await sequence.propose(context([5])))).toEqual([]);
   });
 
-  test("guesses that fail lower what their like are expected to bring", async () => {
+  test("rejections lower the acceptance probabilities of similar draft tokens", async () => {
     const drafter = createDrafter();
     drafter.remember([5, 6, 7]);
     const sequence = drafter.begin({ promptIds: [1], sampling: greedy });
@@ -279,22 +278,15 @@ describe("the drafter", () => {
     expect(drafter.outputs.bytes).toBeLessThanOrEqual(4 * bytes);
   });
 
-  test("what one tokenizer's drafter saved is refused by another's", () => {
+  test("the state of another tokenizer's drafter is rejected", () => {
     const saved = createDrafter().save();
-    const load = (drafter: Lookahead): string => {
-      try {
-        drafter.load(saved);
-        return "loaded";
-      } catch (error) {
-        return JetonError.isInstance(error) ? error.code : String(error);
-      }
-    };
-    expect(load(createDrafter())).toBe("loaded");
-    expect(load(createDrafter({}, "b"))).toBe("drafter-state-other-model");
-    expect(load(createDrafter({ branchLength: 8 }))).toBe("drafter-state-invalid");
+    const loadInto = (drafter: Lookahead) => expect(() => drafter.load(saved));
+    loadInto(createDrafter()).not.toThrow();
+    loadInto(createDrafter({}, "b")).toThrowCode("drafter-state-other-model");
+    loadInto(createDrafter({ branchLength: 8 })).toThrowCode("drafter-state-invalid");
   });
 
-  test("options that make no sense are refused with their name", () => {
+  test("invalid options are rejected with their names", () => {
     const wrong: [string, LookaheadOptions][] = [
       ["queryLength", { queryLength: 0 }],
       ["branchLength", { branchLength: 0 }],

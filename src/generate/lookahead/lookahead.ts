@@ -1,19 +1,18 @@
 /**
- * Lookahead (Zhao et al., KDD 2024; not Jacobi "lookahead decoding"): guesses are looked up in tries
- * of prompts and past outputs, several branches at once.
+ * Lookahead (Zhao et al., KDD 2024; not Jacobi "lookahead decoding"): retrieves several draft branches at once
+ * from tries of prompts and past outputs.
  *
  * One step, numbered as in the paper's description:
  *
  * 1. the last tokens of the text are looked up in the trie of the prompt and in that of all outputs,
  *    and the best branches below them are merged into one tree (`propose`, `retrieve-branches.ts`);
- * 2. to 4. one forward verifies the tree and keeps the accepted rows: the decoding loop's part;
- * 5. the decided tokens enter the trie of outputs, one branch from every position (`observe`).
+ * 2. to 4. one forward pass verifies the tree and keeps the accepted rows, by the decoding loop;
+ * 5. the emitted tokens enter the trie of outputs, one branch from every position (`observe`).
  *
- * Different from the paper: the prompt has a trie of its own, which nobody else sees and which is gone
- * with the request; branches grow with every token instead of being inserted when complete; a longer
- * end of the text keeps what it found and a shorter one fills up; pruning spares what is new; and by
- * default branches are chosen by the chance that they come true, learned from those that were tested,
- * instead of by counts (`order: "frequency"` is the paper's).
+ * Changes from the paper: the prompt has a trie of its own, private to the request and cleared with it;
+ * branches grow with every token instead of being inserted when complete; branches of longer matches are kept
+ * and shorter matches fill the rest of the budget; pruning keeps recent branches; by default branches are
+ * chosen by a learned acceptance probability instead of counts (`order: "frequency"` is the paper's).
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
@@ -41,33 +40,32 @@ import { TokenTrie, TrieWriter } from "./token-trie.ts";
 const kind = "lookahead";
 
 export interface LookaheadOptions {
-  /** Longest branch in tokens. Default 12; 32 pays where whole passages come again. */
+  /** Longest branch in tokens. Default 12; 32 is better for texts that repeat whole passages. */
   branchLength?: number;
-  /** Longest end of the text that is looked up. Default 4; the paper's is 2. */
+  /** Most tokens at the end of the text that are looked up. Default 4; the paper has 2. */
   queryLength?: number;
   /**
-   * `"hierarchical"`: branches share their beginnings in one tree. `"parallel"`: each pays for its
-   * whole length. `"single"`: the one most frequent branch. Default `"hierarchical"`; the others are
-   * baselines.
+   * `"hierarchical"`: branches share their beginnings in one tree. `"parallel"`: each branch costs its whole
+   * length. `"single"`: only the most frequent branch. Default `"hierarchical"`; the others are baselines.
    */
   branching?: Branching;
-  /** What chooses among branches: the chance that they come true, or how often they were seen. */
+  /** Branches are chosen by acceptance probability or by count. Default `"chance"`. */
   order?: BranchOrder;
-  /** For `"frequency"`: weight of counts in outputs beside those in the prompt. Default 1e-4. */
+  /** For `"frequency"`: weight of counts in outputs; those in the prompt weigh 1 minus this. Default 1e-4. */
   outputWeight?: number;
-  /** For `"frequency"`: share of the nodes that outputs get before all others. Default 0.5. */
+  /** For `"frequency"`: share of the nodes reserved for branches of outputs. Default 0.5. */
   outputShare?: number;
-  /** Most nodes of the trie of outputs, at 40 bytes. Default 262,144. */
+  /** Most nodes of the trie of outputs, 40 bytes each. Default 262,144. */
   capacity?: number;
-  /** Most nodes of the trie of a prompt. Default 262,144; of a longer prompt the end stays. */
+  /** Most nodes of the trie of a prompt. Default 262,144; of a longer prompt the end is kept. */
   promptCapacity?: number;
 }
 
-/** Tries shared by all requests to one model, and the drafter that looks guesses up in them. */
+/** The drafter, with the trie of outputs that all requests to one model share. */
 export interface Lookahead extends Drafter {
   /** Past outputs, of all requests. */
   readonly outputs: TokenTrie;
-  /** Learns a text as if it had been an output: answers of the past, say. */
+  /** Learns a text as if it had been generated, for example earlier answers. */
   remember(ids: Iterable<number>): void;
   save(): Uint8Array;
   load(state: Uint8Array): void;
@@ -75,16 +73,16 @@ export interface Lookahead extends Drafter {
 }
 
 /**
- * Makes the drafter of a model. What it remembers depends on the tokenizer alone.
+ * Makes the drafter of a model. Its saved state depends on the tokenizer only.
  *
  * @example
- * const drafter = createLookahead(model);
+ * const drafter = createLookaheadDrafter(model);
  * drafter.remember(model.tokenizer.encodeIds(pastAnswer));
  * for await (const { text } of generate(model, prompt, { drafter })) process.stdout.write(text);
  *
  * @throws JetonError `drafter-option-invalid`
  */
-export function createLookahead(
+export function createLookaheadDrafter(
   model: Pick<LoadedModel, "tokenizer" | "config">,
   options: LookaheadOptions = {},
 ): Lookahead {
@@ -97,9 +95,9 @@ export function createLookahead(
     outputShare: options.outputShare ?? 0.5,
   });
   const outputs = new TokenTrie({ branchLength, capacity });
-  // Whether the options fit is known now, not at the first request.
+  // Checks the options now instead of at the first request.
   new TokenTrie({ branchLength, capacity: promptCapacity });
-  const experience = { greedy: new Experience(), sampled: new Experience() };
+  const acceptance = { greedy: new AcceptanceByContext(), sampled: new AcceptanceByContext() };
   const about = (): { kind: string; key: string } => ({ kind, key: tokenizerKey(model) });
   return {
     name: kind,
@@ -111,15 +109,21 @@ export function createLookahead(
     },
     begin(request) {
       const prompt = new TokenTrie({ branchLength, capacity: promptCapacity });
-      const learned = isGreedy(request.sampling) ? experience.greedy : experience.sampled;
-      return new LookaheadSequence({ prompt, output: outputs, learned, retrieve, request });
+      const maps = isGreedy(request.sampling) ? acceptance.greedy : acceptance.sampled;
+      return new LookaheadSequence({
+        prompt,
+        output: outputs,
+        acceptance: maps,
+        retrieve,
+        request,
+      });
     },
     save: () => sealState({ ...about(), ...outputs.save() }),
     load: (state) => outputs.load(openState(state, about()), model.config.vocabSize),
     reset() {
       outputs.clear();
-      experience.greedy.reset();
-      experience.sampled.reset();
+      acceptance.greedy.reset();
+      acceptance.sampled.reset();
     },
     close() {},
   };
@@ -155,11 +159,11 @@ function checkRetrieveOptions(options: RetrieveOptions): RetrieveOptions {
   return options;
 }
 
-/** Contexts of this length and longer count as equally telling. */
+/** Longer contexts share the calibration map of this length. */
 const maxContext = 6;
 
-/** What shares of occurrences are worth, by the length of the context and where it was found. */
-class Experience {
+/** Acceptance by share of occurrences, for each length of the context and each trie. */
+class AcceptanceByContext {
   readonly #tables: readonly CalibrationMap[] = Array.from({ length: 2 * maxContext }, () =>
     createCalibrationMap(),
   );
@@ -177,7 +181,7 @@ class Experience {
 interface SequenceParts {
   readonly prompt: TokenTrie;
   readonly output: TokenTrie;
-  readonly learned: Experience;
+  readonly acceptance: AcceptanceByContext;
   readonly retrieve: RetrieveOptions;
   readonly request: DraftRequest;
 }
@@ -185,18 +189,18 @@ interface SequenceParts {
 class LookaheadSequence implements DraftSequence {
   readonly #source: BranchSource;
   readonly #retrieve: RetrieveOptions;
-  readonly #learned: Experience;
+  readonly #acceptance: AcceptanceByContext;
   readonly #writer: TrieWriter;
   #proposed: RetrievedTree | undefined;
 
-  constructor({ prompt, output, learned, retrieve, request }: SequenceParts) {
-    this.#learned = learned;
+  constructor({ prompt, output, acceptance, retrieve, request }: SequenceParts) {
+    this.#acceptance = acceptance;
     this.#retrieve = retrieve;
     this.#source = {
       prompt,
       output,
-      chance: (share, contextLength, isInPrompt) =>
-        learned.of(contextLength, isInPrompt).estimate(share),
+      acceptance: (share, contextLength, isInPrompt) =>
+        acceptance.of(contextLength, isInPrompt).estimate(share),
     };
     const writer = new TrieWriter(prompt);
     for (const id of request.promptIds) writer.push(id);
@@ -210,22 +214,22 @@ class LookaheadSequence implements DraftSequence {
 
   observe({ emitted, verdict }: DraftOutcome): void {
     const proposed = this.#proposed;
-    if (verdict && verdict.tree.ids === proposed?.ids) this.#judge(proposed, verdict.accepted);
+    if (verdict && verdict.tree.ids === proposed?.ids) this.#learn(proposed, verdict.accepted);
     for (const id of emitted) this.#writer.push(id);
   }
 
-  /** The prompt's trie goes with the sequence; outputs stay. */
+  /** Clears the prompt's trie; that of outputs remains. */
   end(): void {
     this.#proposed = undefined;
     this.#source.prompt.clear();
   }
 
-  /** Learns from the guesses below the root and below every accepted node what their evidence is worth. */
-  #judge({ parents, evidence }: RetrievedTree, accepted: readonly number[]): void {
+  /** Learns acceptance by evidence from the tested nodes: those below the root and accepted nodes. */
+  #learn({ parents, evidence }: RetrievedTree, accepted: readonly number[]): void {
     for (const [node, { share, contextLength, isInPrompt }] of evidence.entries()) {
       const parent = parents[node]!;
       if (parent >= 0 && !accepted.includes(parent)) continue;
-      this.#learned.of(contextLength, isInPrompt).observe(share, accepted.includes(node));
+      this.#acceptance.of(contextLength, isInPrompt).observe(share, accepted.includes(node));
     }
   }
 }

@@ -1,81 +1,80 @@
 /**
- * Guesses from tries: the text that followed, in the prompt and in past outputs, where the last tokens
- * stood before.
+ * Retrieves draft branches from tries: the tokens that followed earlier occurrences of the text's end, in the
+ * prompt and in past outputs.
  */
-import type { DraftContext, DraftTree } from "../speculative/drafter.ts";
+import { type BuiltTree, DraftTreeBuilder } from "../speculative/draft-tree-builder.ts";
+import type { DraftContext } from "../speculative/drafter.ts";
 import { MaxHeap } from "../speculative/max-heap.ts";
 import { type TokenTrie, trieRoot } from "./token-trie.ts";
 
-/** Which of the branches that were found become guesses. */
+/** Which retrieved branches are drafted, and how they share nodes. */
 export type Branching = "hierarchical" | "parallel" | "single";
 
-/** By what branches are chosen. */
+/** Key by which branches are chosen. */
 export type BranchOrder = "chance" | "frequency";
 
 export interface RetrieveOptions {
-  /** Longest end of the text that is looked up (the paper's maximum query length). */
+  /** Most tokens at the end of the text that are looked up (the paper's maximum query length). */
   readonly queryLength: number;
   readonly branching: Branching;
   readonly order: BranchOrder;
-  /** Weight of a count in outputs beside one in the prompt, of 1 minus this; for `"frequency"`. */
+  /** Weight of a count in outputs; one in the prompt weighs 1 minus this. For `"frequency"`. */
   readonly outputWeight: number;
-  /** Share of the budget that goes to branches of outputs before all others; for `"frequency"`. */
+  /** Share of the budget reserved for branches of outputs. For `"frequency"`. */
   readonly outputShare: number;
 }
 
-/** Where branches are looked up. */
+/** Tries in which branches are looked up. */
 export interface BranchSource {
-  /** The prompt of this request; nobody else sees it. */
+  /** The prompt of this request, not shared with others. */
   readonly prompt: TokenTrie;
   /** Outputs of all requests. */
   readonly output: TokenTrie;
   /**
-   * Chance that a guess is accepted when all above it were.
+   * Probability that a draft token is accepted when its ancestors were.
    *
    * @param isInPrompt whether the prompt holds the context with this token after it
    */
-  chance(share: number, contextLength: number, isInPrompt: boolean): number;
+  acceptance(share: number, contextLength: number, isInPrompt: boolean): number;
 }
 
-/** Why a guess was made. */
+/** What a draft token was retrieved by. */
 export interface Evidence {
-  /** Share of the occurrences of its context that it followed. */
+  /** Share of its context's occurrences that this token followed. */
   readonly share: number;
   readonly contextLength: number;
   readonly isInPrompt: boolean;
 }
 
 /** A draft tree with the evidence for each of its nodes. */
-export interface RetrievedTree extends DraftTree {
-  readonly parents: readonly number[];
+export interface RetrievedTree extends BuiltTree {
   readonly evidence: readonly Evidence[];
 }
 
-/** Siblings that are looked at, the most recent first. */
+/** Most siblings that are considered, the most recent first. */
 const maxSiblings = 64;
 
-/** A stretch of text in both tries; `trieRoot` where one of them does not hold it. */
+/** A context in both tries; `trieRoot` where one of them does not hold it. */
 interface Place {
   readonly prompt: number;
   readonly output: number;
-  /** Tokens of the stretch. */
+  /** Tokens of the context. */
   readonly length: number;
 }
 
-/** A guess that may be added below a node of the draft. */
+/** A draft token that may be added below a node. */
 interface Candidate {
   /** The context with this token after it. */
   readonly place: Place;
   readonly share: number;
   readonly token: number;
-  /** Node of the draft, -1 for its root. */
+  /** -1 for the root. */
   readonly parent: number;
-  readonly depth: number;
-  readonly chance: number;
+  readonly acceptanceProbability: number;
 }
 
 /**
- * Draft tree of the branches below the ends of the text, longest end first.
+ * Draft tree of the branches that follow the ends of the text, longest end first.
  *
  * @param context its `maxNodes` is the paper's decoding length without the root
  */
@@ -89,13 +88,13 @@ export function retrieveBranches(
   if (options.branching === "single") {
     for (const match of matches) draft.follow(match);
   } else if (options.order === "chance") {
-    draft.grow(matches, (candidate) => candidate.chance, context.maxNodes);
+    draft.grow(matches, (candidate) => candidate.acceptanceProbability, context.maxNodes);
   } else {
-    // What a longer end of the text found stays; a shorter one fills what is left.
+    // Branches of longer matches stay; those of shorter matches fill the rest of the budget.
     for (const match of matches) {
       const { prompt, output } = source;
-      const room = context.maxNodes - draft.cost;
-      const reserved = draft.cost + Math.floor(options.outputShare * room);
+      const free = context.maxNodes - draft.cost;
+      const reserved = draft.cost + Math.floor(options.outputShare * free);
       draft.grow([match], (candidate) => output.count(candidate.place.output), reserved);
       draft.grow([match], mixedCount(prompt, output, options.outputWeight), context.maxNodes);
     }
@@ -112,7 +111,7 @@ function mixedCount(
     (1 - weight) * prompt.count(place.prompt) + weight * output.count(place.output);
 }
 
-/** Places of the ends of a text that have something after them, the longest end first. */
+/** Contexts at the end of a text that have successors in a trie, the longest first. */
 function findMatches(
   { prompt, output }: Pick<BranchSource, "prompt" | "output">,
   queryLength: number,
@@ -127,25 +126,21 @@ function findMatches(
   return matches;
 }
 
-/** The root of a trie stands for no match: what follows nothing is no guess. */
+/** True where a context was found and has successors. The root of a trie stands for "not found". */
 function hasChildren(trie: TokenTrie, node: number): boolean {
   return node !== trieRoot && trie.firstChild(node) !== trieRoot;
 }
 
-/** A draft tree while branches are added to it. */
+/** A draft tree to which branches are added. */
 class GrowingDraft {
   readonly #source: BranchSource;
   readonly #options: RetrieveOptions;
   readonly #context: DraftContext;
-  readonly #ids: number[] = [];
-  readonly #parents: number[] = [];
-  readonly #expected: number[] = [];
+  readonly #builder: DraftTreeBuilder = new DraftTreeBuilder({ unique: true });
   readonly #evidence: Evidence[] = [];
-  readonly #depths: number[] = [];
   /** Nodes that have a child. */
   readonly #inner: Set<number> = new Set([-1]);
-  readonly #children: Map<string, number> = new Map();
-  /** Tokens that the draft costs: its nodes, and where branches are parallel their repeated beginnings. */
+  /** Tokens of the draft: its nodes, and with parallel branches the repeated beginnings of each. */
   cost = 0;
 
   constructor(source: BranchSource, options: RetrieveOptions, context: DraftContext) {
@@ -155,15 +150,10 @@ class GrowingDraft {
   }
 
   get tree(): RetrievedTree {
-    return {
-      ids: this.#ids,
-      parents: this.#parents,
-      acceptanceProbabilities: this.#expected,
-      evidence: this.#evidence,
-    };
+    return { ...this.#builder.tree, evidence: this.#evidence };
   }
 
-  /** Adds the guesses of the largest keys below some places, until the draft costs `limit`. */
+  /** Adds the draft tokens with the largest keys after some contexts, until the cost reaches `limit`. */
   grow(matches: readonly Place[], keyOf: (candidate: Candidate) => number, limit: number): void {
     const queue = new MaxHeap<Candidate>();
     const offer = (place: Place, node: number): void => {
@@ -181,11 +171,11 @@ class GrowingDraft {
     }
   }
 
-  /** Adds the one branch that takes the most frequent guess at each step. */
+  /** Adds the one branch that takes the most frequent draft token at each step. */
   follow(match: Place): void {
     const { prompt, output } = this.#source;
     const countOf = mixedCount(prompt, output, this.#options.outputWeight);
-    if (this.#ids.length > 0) return;
+    if (this.#builder.size > 0) return;
     let place: Place = match;
     let node: number | undefined = -1;
     while (node !== undefined) {
@@ -199,48 +189,41 @@ class GrowingDraft {
     }
   }
 
-  /** The node of a guess, which is added where it is new; undefined where the limit forbids that. */
+  /** The node of a draft token, added where it is new; undefined where the limit forbids that. */
   #add(candidate: Candidate, limit: number): number | undefined {
-    const { token, parent, depth, chance, share, place } = candidate;
-    const name = `${parent} ${token}`;
-    const known = this.#children.get(name);
+    const { token, parent, acceptanceProbability, share, place } = candidate;
+    const known = this.#builder.childOf(parent, token);
     if (known !== undefined) return known;
     const isBranch = this.#options.branching === "parallel" && this.#inner.has(parent);
-    const cost = isBranch ? depth : 1;
+    const cost = isBranch ? this.#builder.depthOf(parent) + 1 : 1;
     if (this.cost + cost > limit) return undefined;
     this.cost += cost;
-    const node = this.#ids.length;
-    this.#ids.push(token);
-    this.#parents.push(parent);
-    this.#expected.push(chance);
-    this.#depths.push(depth);
     this.#evidence.push({
       share,
       contextLength: place.length - 1,
       isInPrompt: place.prompt !== trieRoot,
     });
     this.#inner.add(parent);
-    this.#children.set(name, node);
-    return node;
+    return this.#builder.add(parent, token, acceptanceProbability);
   }
 
-  /** What followed a place, in the prompt or in outputs, as guesses below a node. */
+  /** Successors of a context in the prompt and in outputs, as draft tokens below a node. */
   #candidates(place: Place, node: number): Candidate[] {
-    const { prompt, output, chance: chanceOf } = this.#source;
+    const { prompt, output } = this.#source;
     const { maxDepth, minAcceptanceProbability } = this.#context;
-    const depth = node < 0 ? 1 : this.#depths[node]! + 1;
-    const above = node < 0 ? 1 : this.#expected[node]!;
+    const reach = this.#builder.reachOf(node);
     const candidates: Candidate[] = [];
-    if (depth > maxDepth) return candidates;
+    if (this.#builder.depthOf(node) >= maxDepth) return candidates;
     const add = (token: number, inPrompt: number, inOutput: number): void => {
       const share = Math.max(
         shareOf(prompt, place.prompt, inPrompt),
         shareOf(output, place.output, inOutput),
       );
-      const chance = above * chanceOf(share, place.length, inPrompt !== trieRoot);
-      if (chance < minAcceptanceProbability) return;
+      const own = this.#source.acceptance(share, place.length, inPrompt !== trieRoot);
+      const acceptanceProbability = reach * own;
+      if (acceptanceProbability < minAcceptanceProbability) return;
       const found = { prompt: inPrompt, output: inOutput, length: place.length + 1 };
-      candidates.push({ token, parent: node, depth, chance, share, place: found });
+      candidates.push({ token, parent: node, acceptanceProbability, share, place: found });
     };
     const isInPrompt = place.prompt !== trieRoot;
     const isInOutput = place.output !== trieRoot;
@@ -259,7 +242,7 @@ class GrowingDraft {
   }
 }
 
-/** How often a token followed its context, as a share that is lower where the context is rare. */
+/** Share of a context's occurrences that a token followed, lowered where the context is rare. */
 function shareOf(trie: TokenTrie, context: number, child: number): number {
   if (child === trieRoot) return 0;
   const count = trie.count(child);

@@ -1,26 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { JetonError } from "../../core/index.ts";
 import { TokenTrie, TrieWriter, trieRoot } from "./token-trie.ts";
 
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    return JetonError.isInstance(error) ? error.code : `not a JetonError: ${error}`;
-  }
-  return "no error";
-}
-
-/** Occurrences of every stretch of at most `longest` tokens, by its tokens. */
-function countStretches(
-  streams: readonly (readonly number[])[],
-  longest: number,
-): Map<string, number> {
+/** Occurrences of every n-gram of at most `length` tokens. */
+function countNgrams(streams: readonly (readonly number[])[], length: number): Map<string, number> {
   const counts = new Map<string, number>();
   for (const stream of streams) {
     for (let from = 0; from < stream.length; from++) {
-      for (let to = from + 1; to <= Math.min(stream.length, from + longest); to++) {
+      for (let to = from + 1; to <= Math.min(stream.length, from + length); to++) {
         const name = stream.slice(from, to).join(" ");
         counts.set(name, (counts.get(name) ?? 0) + 1);
       }
@@ -29,7 +16,7 @@ function countStretches(
   return counts;
 }
 
-/** Counts of all nodes by their paths; checks that lists of siblings and look-ups agree. */
+/** Counts of all nodes by path; checks that sibling lists and lookups agree. */
 function countsOf(trie: TokenTrie): Map<string, number> {
   const counts = new Map<string, number>();
   const walk = (node: number, path: readonly number[]): void => {
@@ -48,7 +35,7 @@ function countsOf(trie: TokenTrie): Map<string, number> {
   return counts;
 }
 
-/** Streams whose tokens arrive in turns. */
+/** Writes streams whose tokens arrive in turns. */
 function writeInTurns(trie: TokenTrie, streams: readonly (readonly number[])[]): void {
   const writers = streams.map(() => new TrieWriter(trie));
   const longest = Math.max(0, ...streams.map(({ length }) => length));
@@ -63,12 +50,12 @@ const streamsOf = (alphabet: number, maxLength: number) =>
   fc.array(fc.array(fc.nat(alphabet), { maxLength }), { maxLength: 4 });
 
 describe("the trie", () => {
-  test("counts every stretch of every stream as often as it occurs, token 0 included", () => {
+  test("counts every n-gram of every stream, token 0 included", () => {
     fc.assert(
       fc.property(streamsOf(3, 40), fc.integer({ min: 1, max: 5 }), (streams, branchLength) => {
         const trie = new TokenTrie({ branchLength, capacity: 100_000 });
         writeInTurns(trie, streams);
-        expect(countsOf(trie)).toEqual(countStretches(streams, branchLength + 1));
+        expect(countsOf(trie)).toEqual(countNgrams(streams, branchLength + 1));
       }),
     );
   });
@@ -85,7 +72,7 @@ describe("the trie", () => {
     expect(after5).toEqual([1, 3, 2]);
   });
 
-  test("keeps within its budget under any stream, and keeps what is new", () => {
+  test("stays within its budget under any stream, and keeps recent branches", () => {
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), (seed, branchLength) => {
         const capacity = 16 * (branchLength + 1) + (seed % 100);
@@ -98,9 +85,9 @@ describe("the trie", () => {
           writer.push(token);
           expect(trie.size).toBeLessThanOrEqual(capacity);
         }
-        // The last stretches are there, with at least the counts of a fresh trie over them.
+        // The latest n-grams are present, with at least the counts of a fresh trie over them.
         const counts = countsOf(trie);
-        for (const name of countStretches([text.slice(-3)], branchLength + 1).keys()) {
+        for (const name of countNgrams([text.slice(-3)], branchLength + 1).keys()) {
           expect(counts.get(name)).toBeGreaterThanOrEqual(1);
         }
       }),
@@ -108,7 +95,7 @@ describe("the trie", () => {
     );
   });
 
-  test("squeezing keeps what is frequent, halved, and drops what was seen once long ago", () => {
+  test("pruning halves frequent branches and removes old single ones", () => {
     const trie = new TokenTrie({ branchLength: 1, capacity: 200 });
     const writer = new TrieWriter(trie);
     for (let repeat = 0; repeat < 40; repeat++) for (const token of [1, 2]) writer.push(token);
@@ -121,7 +108,7 @@ describe("the trie", () => {
     expect(trie.size).toBeLessThanOrEqual(150);
   });
 
-  test("a stream goes on after others had the trie squeezed", () => {
+  test("a stream continues after other streams caused pruning", () => {
     const trie = new TokenTrie({ branchLength: 3, capacity: 64 });
     const slow = new TrieWriter(trie);
     const fast = new TrieWriter(trie);
@@ -133,7 +120,7 @@ describe("the trie", () => {
     expect(trie.find([1297, 1298, 1299])).not.toBe(trieRoot);
   });
 
-  test("its clock may run over", () => {
+  test("the clock may overflow", () => {
     const trie = new TokenTrie({ branchLength: 1, capacity: 100 });
     const body = Int32Array.of(5, 1, 3, 2 ** 31 - 3);
     trie.load({ fields: { branchLength: 1, clock: 2 ** 31 - 2 }, body }, 10);
@@ -143,7 +130,7 @@ describe("the trie", () => {
     expect(trie.find([98, 99])).not.toBe(trieRoot);
   });
 
-  test("comes back from its saved form, node for node", () => {
+  test("is restored from its saved form, node for node", () => {
     fc.assert(
       fc.property(streamsOf(4, 60), (streams) => {
         const trie = new TokenTrie({ branchLength: 3, capacity: 500 });
@@ -157,7 +144,7 @@ describe("the trie", () => {
     );
   });
 
-  test("a saved trie larger than the budget is squeezed into it", () => {
+  test("a saved trie larger than the budget is pruned", () => {
     const large = new TokenTrie({ branchLength: 3, capacity: 10_000 });
     writeInTurns(large, [Array.from({ length: 900 }, (_, at) => (at * at) % 101)]);
     const small = new TokenTrie({ branchLength: 3, capacity: 100 });
@@ -166,7 +153,7 @@ describe("the trie", () => {
     countsOf(small);
   });
 
-  test("a saved form that makes no sense is refused, and the trie stays as it was", () => {
+  test("an invalid saved form is rejected, and the trie does not change", () => {
     const trie = new TokenTrie({ branchLength: 2, capacity: 500 });
     writeInTurns(trie, [[1, 2, 3, 1, 2]]);
     const before = trie.save();
@@ -195,13 +182,13 @@ describe("the trie", () => {
     ];
     for (const [otherFields, otherBody] of wrong) {
       const load = (): void => trie.load({ fields: otherFields, body: otherBody }, 4);
-      expect(codeOf(load)).toBe("drafter-state-invalid");
+      expect(load).toThrowCode("drafter-state-invalid");
       expect(trie.save()).toEqual(before);
       countsOf(trie);
     }
   });
 
-  test("impossible sizes are refused", () => {
+  test("impossible sizes are rejected", () => {
     for (const [branchLength, capacity] of [
       [0, 1000],
       [257, 100_000],
@@ -209,9 +196,7 @@ describe("the trie", () => {
       [12, 100],
       [12, 2 ** 27],
     ] as const) {
-      expect(codeOf(() => new TokenTrie({ branchLength, capacity }))).toBe(
-        "drafter-option-invalid",
-      );
+      expect(() => new TokenTrie({ branchLength, capacity })).toThrowCode("drafter-option-invalid");
     }
   });
 });

@@ -1,16 +1,15 @@
 /**
- * A counting trie over a stream of tokens, in typed arrays and within a budget of nodes.
+ * A counting trie over streams of tokens, in typed arrays and within a budget of nodes.
  *
- * A path of tokens from the root is a stretch of text; its count says how often it was seen. Every
- * position of a stream begins a branch, so `count` of a path is the number of its occurrences. Siblings
- * are kept most recent first. When the budget is used up the trie is squeezed: what was seen lately
- * stays as it is, older counts are halved, and older branches seen once go (frequency and recency of
- * the Lookahead paper's pruning, which deletes fresh single branches too).
+ * A path from the root is an n-gram of the streams; every position of a stream begins a branch, so a path's
+ * count is the number of its occurrences. Siblings are kept most recent first. When the budget is used up the
+ * trie is pruned: recent branches stay, older counts are halved, and older branches with count 0 are removed
+ * (the Lookahead paper prunes by frequency and recency too, but deletes recent single branches).
  */
 import { JetonError } from "../../core/index.ts";
 import { type DrafterState, invalidState } from "../speculative/drafter-state.ts";
 
-/** The node above all first tokens; as a child it stands for "none". */
+/** The root, parent of all first tokens; as a child it means "none". */
 export const trieRoot = 0;
 
 const maxCount = 2 ** 31 - 1;
@@ -28,7 +27,7 @@ interface Nodes {
   readonly tokens: Int32Array;
   readonly parents: Int32Array;
   readonly counts: Int32Array;
-  /** Value of the clock when the node was last passed. */
+  /** Value of the clock at the node's last occurrence. */
   readonly stamps: Int32Array;
   readonly firstChildren: Int32Array;
   readonly nextSiblings: Int32Array;
@@ -54,9 +53,9 @@ export class TokenTrie {
   readonly branchLength: number;
   readonly capacity: number;
   #nodes: Nodes;
-  /** Nodes in use, the root included. */
+  /** Nodes in use, including the root. */
   #size = 1;
-  /** Tokens that all streams have pushed. */
+  /** Tokens pushed by all streams. */
   #clock = 0;
   #generation = 0;
 
@@ -74,17 +73,17 @@ export class TokenTrie {
     this.#nodes = allocateNodes(fewestNodes);
   }
 
-  /** Nodes in use, without the root. Never above `capacity`. */
+  /** Nodes in use, without the root; at most `capacity`. */
   get size(): number {
     return this.#size - 1;
   }
 
-  /** Bytes held now. */
+  /** Bytes of all arrays. */
   get bytes(): number {
     return Object.values(this.#nodes).reduce((sum, array: Int32Array) => sum + array.byteLength, 0);
   }
 
-  /** Changes whenever nodes get other numbers: numbers kept from before mean nothing then. */
+  /** Changes when nodes are renumbered: node numbers kept from before are invalid then. */
   get generation(): number {
     return this.#generation;
   }
@@ -109,12 +108,12 @@ export class TokenTrie {
     return node;
   }
 
-  /** The child seen last, `trieRoot` where there is none. */
+  /** The most recent child, `trieRoot` where there is none. */
   firstChild(node: number): number {
     return this.#nodes.firstChildren[node]!;
   }
 
-  /** The sibling seen last before this one, `trieRoot` where there is none. */
+  /** The next less recent sibling, `trieRoot` where there is none. */
   nextSibling(node: number): number {
     return this.#nodes.nextSiblings[node]!;
   }
@@ -123,16 +122,17 @@ export class TokenTrie {
     return this.#nodes.tokens[node]!;
   }
 
-  /** How often the path to a node was seen, since the counts were last halved. */
+  /** Occurrences of the path to a node, halved at each pruning. */
   count(node: number): number {
     return this.#nodes.counts[node]!;
   }
 
-  /** Counts one more passage from a node to its child, which is made where there is none. */
+  /** Counts one more occurrence of a child, which is created where there is none. */
   pass(node: number, token: number): number {
     let child = this.child(node, token);
     if (child === trieRoot) {
-      if (this.#size > this.capacity) throw new RangeError("the trie was not squeezed in time");
+      if (this.#size > this.capacity)
+        throw new RangeError("the trie is full: tick() prunes it before each token");
       if (this.#size === this.#nodes.tokens.length) this.#resize(2 * this.#size);
       child = this.#append(node, token);
     } else {
@@ -145,17 +145,17 @@ export class TokenTrie {
     return child;
   }
 
-  /** Begins the passage of one more token of some stream; makes room for its nodes. */
+  /** Begins the next token of a stream: prunes where its nodes would not fit. */
   tick(): void {
-    if (this.size + this.branchLength + 1 > this.capacity) this.squeeze();
+    if (this.size + this.branchLength + 1 > this.capacity) this.prune();
     if (this.#clock === maxCount) this.#rebase();
     this.#clock++;
   }
 
-  /** Brings the trie to at most three quarters of its capacity, if it is larger. */
-  squeeze(): void {
+  /** Prunes the trie to at most three quarters of its capacity, if it is larger. */
+  prune(): void {
     const { capacity, branchLength } = this;
-    // A token passes at most branchLength + 1 nodes: what is spared fits into a quarter.
+    // A token touches at most branchLength + 1 nodes, so the spared ones fit into a quarter of the capacity.
     const spared = Math.floor(capacity / (4 * (branchLength + 1)));
     const oldest = this.#clock - spared;
     while (this.size > 0.75 * capacity) {
@@ -170,7 +170,7 @@ export class TokenTrie {
     this.#generation++;
   }
 
-  /** What the trie holds: token, depth, count and stamp of each node, parents before children. */
+  /** The contents: token, depth, count and stamp of each node, parents before children. */
   save(): Pick<DrafterState, "fields" | "body"> {
     const { tokens, counts, stamps } = this.#nodes;
     const body = new Int32Array(4 * this.size);
@@ -190,7 +190,7 @@ export class TokenTrie {
   }
 
   /**
-   * Replaces the contents by what `save` gave; what is more than the capacity is squeezed.
+   * Replaces the contents by saved ones, pruned to the capacity.
    *
    * @throws JetonError `drafter-state-invalid`; the trie is then as it was
    */
@@ -219,11 +219,11 @@ export class TokenTrie {
       throw error;
     }
     this.#generation++;
-    if (this.size > this.capacity) this.squeeze();
+    if (this.size > this.capacity) this.prune();
   }
 
   #read(body: Int32Array, vocabSize: number): void {
-    /** The node read last and those above it, by depth. */
+    /** The last read node and its ancestors, by depth. */
     const path = [trieRoot];
     for (let at = 0; at < body.length; at += 4) {
       const token = body[at]!;
@@ -254,7 +254,7 @@ export class TokenTrie {
     }
   }
 
-  /** Copies what keeps a count of at least 1 into arrays of its own; siblings keep their order. */
+  /** Copies the nodes with a new count of at least 1 into new arrays; siblings keep their order. */
   #rebuild(countOf: (count: number, stamp: number) => number): void {
     const old = this.#nodes;
     this.#nodes = allocateNodes(old.tokens.length);
@@ -263,7 +263,7 @@ export class TokenTrie {
       let last = trieRoot;
       for (let node = old.firstChildren[from]!; node; node = old.nextSiblings[node]!) {
         const count = countOf(old.counts[node]!, old.stamps[node]!);
-        // What stands below was seen less often: it goes too.
+        // Descendants have no larger count: they are removed with it.
         if (count === 0) continue;
         const copied = this.#append(to, old.tokens[node]!);
         this.#nodes.counts[copied] = count;
@@ -277,7 +277,7 @@ export class TokenTrie {
     this.#generation++;
   }
 
-  /** Sets the clock back by half; stamps keep their order as far as they can. */
+  /** Sets the clock back by half; stamps keep their order, the oldest become equal. */
   #rebase(): void {
     const past = this.#clock >> 1;
     this.#clock -= past;
@@ -285,7 +285,7 @@ export class TokenTrie {
     for (let node = 1; node < this.#size; node++) stamps[node] = Math.max(0, stamps[node]! - past);
   }
 
-  /** A node that is in the table of places and in no list of siblings. */
+  /** Creates a node in the hash table, not yet linked to siblings. */
   #append(parent: number, token: number): number {
     const node = this.#size++;
     const { tokens, parents } = this.#nodes;
@@ -331,7 +331,7 @@ export class TokenTrie {
     firstChildren[parent] = node;
   }
 
-  /** Links a node behind a sibling that is the last one; as the only child where there is none. */
+  /** Links a node after the last sibling; as the only child where there is none. */
   #linkAfter(parent: number, sibling: number, node: number): void {
     const { firstChildren, nextSiblings, previousSiblings } = this.#nodes;
     if (sibling) nextSiblings[sibling] = node;
@@ -340,12 +340,12 @@ export class TokenTrie {
   }
 }
 
-/** One stream of tokens into a trie: every position begins a branch, and all open branches grow. */
+/** Writes one stream of tokens into a trie: every position begins a branch, and all open branches grow. */
 export class TrieWriter {
   readonly #trie: TokenTrie;
-  /** Ends of the open branches, the longest first; the k-th from the end holds k tokens. */
+  /** Last nodes of the open branches, the longest first; the k-th from the end has k tokens. */
   #ends: number[] = [];
-  /** The last tokens of the stream, as many as there are open branches. */
+  /** The last tokens of the stream, one for each open branch. */
   readonly #recent: number[] = [];
   #generation: number;
 
@@ -362,7 +362,7 @@ export class TrieWriter {
     for (const end of this.#ends) ends.push(trie.pass(end, token));
     ends.push(trie.pass(trieRoot, token));
     this.#recent.push(token);
-    // A branch is a first token and branchLength more.
+    // A branch has a first token and branchLength more.
     if (ends.length > trie.branchLength) {
       ends.shift();
       this.#recent.shift();
@@ -370,7 +370,7 @@ export class TrieWriter {
     this.#ends = ends;
   }
 
-  /** Nodes were renumbered, and some are gone: branches that lost their beginning are given up. */
+  /** Finds the open branches again after a renumbering; removed ones are given up. */
   #findEnds(): void {
     const recent = this.#recent;
     let lost = 0;

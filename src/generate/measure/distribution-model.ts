@@ -1,10 +1,11 @@
 /**
- * A model without weights: the law of the next token is a function of the last two tokens, written
- * down in a table. Exact laws of whole continuations follow by enumeration, and tens of thousands
- * of requests take seconds, through the same loop as with any model.
+ * A model without weights: the distribution of the next token is a table over the last two tokens. Exact
+ * distributions of continuations follow by enumeration, and tens of thousands of requests take seconds,
+ * through the same decoding loop as with any model.
  */
 import { createRandom } from "../../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../../model/index.ts";
+import { TokenCounter } from "../sampling/penalties.ts";
 import { rowDistribution, type Sampling } from "../sampling/sampler.ts";
 
 export interface DistributionModelOptions {
@@ -13,11 +14,11 @@ export interface DistributionModelOptions {
   /** Standard deviation of the logits. Default 1.5. */
   spread?: number;
   seed?: number;
-  /** Share of a table of another seed mixed into the logits, for drafts that are nearly right. */
+  /** Share of another seed's table in the logits: a draft that is nearly right. */
   mixed?: { readonly seed: number; readonly share: number };
 }
 
-/** A model whose logits depend on the last two tokens of each row's path. */
+/** A model whose logits depend on the last two tokens before each row's next. */
 export function createDistributionModel(options: DistributionModelOptions = {}): LoadedModel {
   const { vocabulary = 6, spread = 1.5, seed = 1, mixed } = options;
   const table = logitTable(vocabulary, spread, seed);
@@ -28,10 +29,11 @@ export function createDistributionModel(options: DistributionModelOptions = {}):
     }
   }
   const model = {
-    name: "law-model",
+    name: "distribution-model",
     folder: "",
     checkpoint: { config: {}, tensors: new Map(), files: [] },
     tokenizer: {
+      isSpecial: () => false,
       idToToken: (id: number) => (id < vocabulary ? `<${id}>` : undefined),
       streamDecoder: () => ({ push: (id: number) => `<${id}>`, end: () => "" }),
     },
@@ -56,7 +58,7 @@ export function createDistributionModel(options: DistributionModelOptions = {}):
 }
 
 function logitTable(vocabulary: number, spread: number, seed: number): Float32Array {
-  const random = createRandom(seed, "law-model");
+  const random = createRandom(seed, "distribution-model");
   return Float32Array.from({ length: vocabulary ** 3 }, () => spread * random.normal());
 }
 
@@ -108,7 +110,7 @@ function openDistributionSequence(table: Float32Array, vocabulary: number): Open
 }
 
 /**
- * The exact law of the next `length` tokens after a prompt, by enumeration. Keys are ids joined by
+ * The exact distribution of the next `length` tokens after a prompt, by enumeration. Keys are ids joined by
  * spaces.
  */
 export async function continuationDistribution(
@@ -127,7 +129,9 @@ export async function continuationDistribution(
       const text = [...prompt, ...ids];
       const result = await sequence.step({ ids: text, topK: 64, logits: true });
       await sequence.release();
-      const distribution = rowDistribution(result, 0, sampling, new Set(text));
+      const counts = new TokenCounter(prompt);
+      for (const id of ids) counts.push(id);
+      const distribution = rowDistribution(result, 0, { sampling, counts });
       for (const [index, id] of distribution.ids.entries()) {
         const next = [...ids, id];
         const share = probability * distribution.probabilities[index]!;

@@ -1,6 +1,6 @@
 /**
- * Whether drafted text has the model's law: continuations of a model that is a table, counted and
- * compared with their exact probabilities by enumeration.
+ * Tests whether drafted text has the model's distribution: continuations of a tabular model are counted and
+ * compared with their exact probabilities.
  */
 import type { LoadedModel } from "../../model/index.ts";
 import { complete } from "../generate.ts";
@@ -14,7 +14,7 @@ export interface DraftedDistributionOptions {
   /** Ids before the continuations. */
   readonly prompt: readonly number[];
   readonly sampling: SamplingOptions;
-  /** Continuations to count, each with a seed of its own. */
+  /** Number of continuations, each with its own seed. */
   readonly runs: number;
   /** Tokens of each continuation. Default 4. */
   readonly length?: number;
@@ -22,11 +22,11 @@ export interface DraftedDistributionOptions {
 }
 
 export interface DraftedDistributionResult extends GTestResult {
-  /** Without drafts that come true the test would prove nothing. */
+  /** Above 1 where draft tokens were accepted; otherwise the test proves nothing. */
   readonly meanAcceptanceLength: number;
 }
 
-/** Counts continuations under a drafter and tests them against their exact law. */
+/** Counts continuations under a drafter and tests them against their exact distribution. */
 export async function testDraftedDistribution(
   model: LoadedModel,
   drafter: Drafter,

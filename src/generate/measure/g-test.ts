@@ -1,18 +1,18 @@
 /**
- * The G-test of goodness of fit: whether counts come from a law.
+ * The G-test of goodness of fit of counts to a distribution.
  */
 
 export interface GTestResult {
   /** 2 * sum of observed * ln(observed / expected). */
   readonly statistic: number;
   readonly degreesOfFreedom: number;
-  /** Probability of a statistic at least this large if the counts do come from the law. */
+  /** Probability of a statistic at least this large if the counts come from the distribution. */
   readonly pValue: number;
 }
 
 /**
- * Tests counts against expected probabilities. Outcomes that are expected fewer than five times are
- * pooled into one; an outcome that the law excludes gives a p-value of 0.
+ * Tests counts against probabilities. Outcomes with an expected count below five are pooled; an outcome of
+ * probability zero gives a p-value of 0.
  */
 export function gTest(
   counts: ReadonlyMap<string, number>,
@@ -80,7 +80,7 @@ function upperGamma(a: number, x: number): number {
   return front * fraction;
 }
 
-/** Logarithm of the gamma function by Stirling's series, moved up to where it is exact enough. */
+/** Logarithm of the gamma function by Stirling's series, for an argument shifted to at least 12. */
 function logGamma(x: number): number {
   let shift = 0;
   let at = x;

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { lengthWithoutLoop } from "./reproduction-drafting.ts";
 
 describe("the length of a text without its loop", () => {
-  test("is that of the text before it repeats a stretch for the rest of its length", () => {
+  test("is that of the text before its end becomes periodic", () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.nat(1000), { minLength: 0, maxLength: 40 }),
@@ -19,7 +19,7 @@ describe("the length of a text without its loop", () => {
     );
   });
 
-  test("is all of a text that does not end in a loop", () => {
+  test("is the whole length of a text that does not end in a loop", () => {
     expect(lengthWithoutLoop([])).toBe(0);
     expect(lengthWithoutLoop([1, 2, 1, 2, 1, 2])).toBe(6);
     const looped = Array.from({ length: 30 }, (_, at) => at % 3);

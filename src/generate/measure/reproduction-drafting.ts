@@ -1,13 +1,13 @@
 /**
- * How many tokens a forward brings with a drafter, over requests that are the same for all drafters.
+ * Measures the mean acceptance length of drafters, over requests that are the same for all of them.
  *
- * Small models fall into loops when they decode greedily, and in a loop every drafter looks brilliant:
- * each request ends where its plain text begins to repeat itself.
+ * Small models fall into loops under greedy decoding, where every drafter is accepted: each request ends
+ * where its autoregressive text begins to repeat itself.
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { complete } from "../generate.ts";
-import { promptIds } from "../sampling/options.ts";
+import { promptIds } from "../prompt.ts";
 import type { Drafter } from "../speculative/drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 import {
@@ -18,11 +18,11 @@ import {
   decodingTasks,
 } from "./reproduction-tasks.ts";
 
-/** A request with the text that plain decoding gives. */
+/** A request with its autoregressive text. */
 export interface PlannedTask extends DecodingTask {
   readonly promptIds: readonly number[];
   readonly sampling: SamplingOptions;
-  /** Without loops. */
+  /** The autoregressive text up to the first loop. */
   readonly autoregressiveIds: readonly number[];
 }
 
@@ -30,14 +30,14 @@ export interface PlanTasksOptions {
   readonly sampling: SamplingOptions;
   /** Most tokens of an answer. */
   readonly maxTokens: number;
-  /** Answers that are shorter without their loop are left out. Default 8. */
+  /** Answers that are shorter before their loop are left out. Default 8. */
   readonly minTokens?: number;
-  /** Planned requests after which no more are tried. Default: all are. */
+  /** Number of planned requests. Default: all that are long enough. */
   readonly count?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Decodes plainly, and plans each request up to where its text begins to loop. */
+/** Decodes autoregressively, and plans each request up to where its text begins to loop. */
 export async function planTasks(
   model: LoadedModel,
   tasks: readonly DecodingTask[],
@@ -64,7 +64,7 @@ export async function planTasks(
 /** Planned requests of all kinds. */
 export type PlannedKinds = Readonly<Record<DecodingTaskKind, readonly PlannedTask[]>>;
 
-/** Tasks of which one is planned, at least: small models answer some with a loop at once. */
+/** Tasks tried for each planned one: small models answer some with a loop from the start. */
 export const tasksPerPlanned = 4;
 
 /** Plans `count` requests of each kind, out of `tasksPerPlanned` times as many tasks after `skip`. */
@@ -96,8 +96,8 @@ export async function planKinds(
 const maxPeriod = 32;
 
 /**
- * Tokens before a sequence begins to repeat the same stretch until its end: three times at least, and
- * 12 tokens at least. The first passage through the stretch is no loop yet.
+ * Number of tokens before a sequence repeats one period until its end, at least three times and over at least
+ * 12 tokens. The first period does not count as a loop.
  */
 export function lengthWithoutLoop(ids: readonly number[]): number {
   let shortest = ids.length;
@@ -110,31 +110,31 @@ export function lengthWithoutLoop(ids: readonly number[]): number {
   return shortest;
 }
 
-/** What a drafter brought over some requests. */
+/** Totals of a drafter over some requests. */
 export interface DraftingMeasurement {
   readonly tasks: number;
-  /** Requests whose text is that of plain decoding, token for token. */
+  /** Requests whose text is that of autoregressive decoding, token for token. */
   readonly identical: number;
-  /** Tokens that forwards after the prompt decided. */
+  /** Tokens emitted by the forward passes after the prompt. */
   readonly tokens: number;
   readonly forwardPasses: number;
   readonly drafted: number;
   readonly accepted: number;
-  /** Time of decoding, prompts apart. */
+  /** Time of decoding without prefill. */
   readonly seconds: number;
-  /** Time that the drafter itself took of it. */
+  /** The drafter's part of it. */
   readonly draftSeconds: number;
 }
 
 export interface MeasureDraftingOptions {
-  /** Default: plain decoding. */
+  /** Default: autoregressive decoding. */
   readonly drafter?: Drafter;
-  /** Most guesses of a forward. */
+  /** Most draft tokens of a forward pass. */
   readonly maxDraft?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Decodes requests with a drafter, in order, so that it learns from one for the next. */
+/** Decodes requests with a drafter, in order: it learns from each for the next. */
 export async function measureDrafting(
   model: LoadedModel,
   tasks: readonly PlannedTask[],
@@ -163,8 +163,8 @@ export async function measureDrafting(
 }
 
 /**
- * Decodes every request with each of several settings in turn, so that what else the machine does
- * falls on all of them alike.
+ * Decodes every request with each of several settings in turn, so that other load on the machine affects all
+ * of them alike.
  */
 export async function measureInTurns(
   model: LoadedModel,
@@ -181,7 +181,7 @@ export async function measureInTurns(
   return parts.map(sumMeasurements);
 }
 
-/** Mean accepted length: tokens that a forward brings, the model's own included. */
+/** Mean acceptance length: tokens per forward pass, the model's own included. */
 export function meanAcceptanceLength({ tokens, forwardPasses }: DraftingMeasurement): number {
   return tokens / forwardPasses;
 }

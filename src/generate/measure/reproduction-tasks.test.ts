@@ -6,7 +6,7 @@ const available = dataFolder() !== undefined;
 if (!available) console.log("decoding tasks: skipped but for code, JETON_DATA is not set");
 
 function describeKind(kind: DecodingTaskKind): void {
-  test("are distinct, within the limit, the same for the same seed and others for another", async () => {
+  test("are distinct, within the limit, and determined by the seed", async () => {
     const tasks = await decodingTasks({ kind, count: 220, seed: 3, maxCharacters: 900 });
     expect(new Set(tasks.map(({ prompt }) => prompt)).size).toBe(220);
     for (const { kind: own, prompt } of tasks) {
@@ -34,7 +34,7 @@ describe.skipIf(!available).each(decodingTaskKinds.filter((kind) => kind !== "co
   describeKind,
 );
 
-test("too many are an error that says how many there are", async () => {
+test("asking for too many is an error with the available number", async () => {
   await expect(decodingTasks({ kind: "code", count: 100_000 })).rejects.toMatchObject({
     code: "decoding-tasks-too-few",
   });

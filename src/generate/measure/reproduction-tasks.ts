@@ -5,12 +5,12 @@
  *   Spec-Bench requests (writing, roleplay, humanities and their like), in turns;
  * - `code`: the beginning of a TypeScript file: this project's own tests, which no bundled model was
  *   trained on and which the published package leaves out;
- * - `recall`: key-value recall, lists, passages and TypeScript that are to be repeated, in turns;
+ * - `recall`: key-value recall, and lists, passages and TypeScript to be repeated, in turns;
  * - `answer`: a text and a question about it, from Spec-Bench (retrieval-augmented answers, summaries,
  *   extraction), the text cut to a length that small models can hold.
  *
- * Equal options give equal prompts for as long as the files are the same. Everything but `code` needs
- * files of the data registry.
+ * Equal options give equal prompts while the files are the same. All kinds but `code` need files of the data
+ * registry.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export type DecodingTaskKind = (typeof decodingTaskKinds)[number];
 /** One request. */
 export interface DecodingTask {
   readonly kind: DecodingTaskKind;
-  /** Where it comes from, e.g. `"spec-bench-423"`. */
+  /** Its origin, e.g. `"spec-bench-423"`. */
   readonly name: string;
   readonly prompt: string;
 }
@@ -37,7 +37,7 @@ export interface DecodingTasksOptions {
   count: number;
   /** Orders the tasks. Default 0. */
   seed?: number;
-  /** Leaves out the first tasks of the order: what others were warmed with, say. Default 0. */
+  /** Leaves out the first tasks of the order. Default 0. */
   skip?: number;
   /** Longest prompt in characters. Default 1,000. */
   maxCharacters?: number;
@@ -75,7 +75,7 @@ export async function decodingTasks(options: DecodingTasksOptions): Promise<Deco
 
 interface Source {
   readonly random: Random;
-  /** Tasks that are needed; making more does no harm. */
+  /** Tasks that are needed; more may be made. */
   readonly count: number;
   readonly limit: number;
   readonly locate: (name: string) => Promise<string>;
@@ -119,7 +119,7 @@ const makers: Readonly<Record<DecodingTaskKind, (source: Source) => Promise<Name
         prompts.push({ name, prompt: `${part}\n// The same again:\n\n${first}\n` });
         continue;
       }
-      // A task is somewhat longer than asked for: its questions come on top.
+      // Questions are added to the length asked for.
       const task = makeRecallTask(random.fork(index), {
         kind: form,
         words,
@@ -144,7 +144,7 @@ const openCategories = ["writing", "roleplay", "humanities", "stem", "reasoning"
 const groundedCategories = ["rag", "summarization", "extraction"];
 const recallForms = ["key-value", "copy", "list", "code-copy"] as const;
 
-/** A text with where it comes from. */
+/** A text with its origin. */
 interface NamedText {
   readonly name: string;
   readonly text: string;
@@ -158,7 +158,7 @@ async function heldOutParagraphs(locate: Source["locate"]): Promise<NamedText[]>
       const paragraph = lines.replace(/\s+/g, " ").trim();
       // Footnotes and headings are short or marked.
       if (paragraph.length < 400 || /return|\[|\]/.test(paragraph)) continue;
-      // Long ones give several parts, each of whole sentences.
+      // Long paragraphs give several parts of whole sentences.
       const parts = paragraph.match(/.{400,}?[.?!](?= [A-Z])|.{400,}$/g) ?? [paragraph];
       for (const [part, text] of parts.entries()) {
         paragraphs.push({ name: `gibbon-${chapter}-${index}-${part}`, text: text.trim() });
@@ -206,7 +206,7 @@ function groundedPrompts({ name, category, text }: Question, limit: number): Nam
   }));
 }
 
-/** Parts of this project's tests, of 1,500 characters or what a file has. */
+/** Parts of this project's tests, of at most 1,500 characters. */
 async function ownTests(): Promise<NamedText[]> {
   // The sources, also where this file runs from the build beside them.
   const root = fileURLToPath(new URL("../../../src/", import.meta.url));
@@ -253,7 +253,7 @@ function cutAtWord(text: string, limit: number): string {
   return text.slice(0, limit).replace(/\s+\S*$/, "");
 }
 
-/** Whole lines up to the limit; what is left of a line that is longer than that. */
+/** Whole lines up to the limit; the beginning of a first line that is longer. */
 function cutAtLine(text: string, limit: number): string {
   if (text.length <= limit) return text;
   return text.slice(0, text.lastIndexOf("\n", limit - 1) + 1 || limit);
@@ -261,8 +261,8 @@ function cutAtLine(text: string, limit: number): string {
 
 /** One of each list in turns, until all are used up. */
 function interleave<T>(lists: readonly (readonly T[])[]): T[] {
-  const longest = Math.max(...lists.map((list) => list.length));
-  return Array.from({ length: longest }, (_, index) =>
+  const length = Math.max(...lists.map((list) => list.length));
+  return Array.from({ length }, (_, index) =>
     lists.flatMap((list) => list.slice(index, index + 1)),
   ).flat();
 }

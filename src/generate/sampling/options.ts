@@ -1,151 +1,190 @@
 /**
- * Options of a generation: checked, and filled in from the checkpoint's `generation_config.json`.
+ * Options of a generation, completed from the checkpoint's `generation_config.json`.
+ *
+ * Like transformers, an option of the caller takes the place of the config's key of the same meaning.
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import type { GenerateOptions, Prompt } from "../types.ts";
+import type { GenerateOptions } from "../types.ts";
+import { biasEntries, invalidOption, optionRules } from "./check-options.ts";
+import {
+  addBias,
+  applyPenalties,
+  forbidRepeatedNgrams,
+  forbidSequences,
+  type LogitsProcessor,
+  suppress,
+  suppressBefore,
+} from "./logits-processors.ts";
+import { hasPenalties } from "./penalties.ts";
 import type { Sampling } from "./sampler.ts";
 
-interface Rule {
-  readonly test: (value: number) => boolean;
-  readonly expected: string;
+export { checkOptions } from "./check-options.ts";
+
+/** Parts of a model that options depend on. */
+type OptionsModel = Pick<LoadedModel, "checkpoint" | "contextLength" | "config">;
+
+/**
+ * A key of the generation config in the place of an option that was not given.
+ *
+ * @throws JetonError `generation-config-invalid`
+ */
+function fromConfig<Name extends keyof GenerateOptions>(
+  model: Pick<OptionsModel, "checkpoint">,
+  key: string,
+  name: Name,
+): GenerateOptions[Name] | undefined {
+  const value = model.checkpoint.generationConfig?.[key];
+  if (value === undefined || value === null) return undefined;
+  const { test, expected } = optionRules[name];
+  if (!test(value)) {
+    throw new JetonError(
+      `generation_config.json: ${key} is ${JSON.stringify(value)}, expected ${expected}`,
+      { code: "generation-config-invalid", details: { key, found: value, expected } },
+    );
+  }
+  return value as unknown as GenerateOptions[Name];
 }
 
-const fraction: Rule = { test: (v) => v > 0 && v <= 1, expected: "a number above 0, up to 1" };
-const count: Rule = {
-  test: (v) => Number.isSafeInteger(v) && v >= 0,
-  expected: "a non-negative integer",
-};
-const positiveCount: Rule = {
-  test: (v) => Number.isSafeInteger(v) && v > 0,
-  expected: "a positive integer",
-};
-
-const rules: Readonly<Record<string, Rule>> = {
-  temperature: { test: (v) => v >= 0 && v <= 100, expected: "a number from 0 to 100" },
-  topK: count,
-  topP: fraction,
-  minP: { test: (v) => v >= 0 && v <= 1, expected: "a number from 0 to 1" },
-  repetitionPenalty: { test: (v) => v > 0 && v <= 100, expected: "a positive number up to 100" },
-  seed: { test: Number.isSafeInteger, expected: "an integer" },
-  maxTokens: count,
-  sequence: count,
-  topLogProbabilities: {
-    test: (v) => Number.isSafeInteger(v) && v >= 0 && v <= 20,
-    expected: "an integer from 0 to 20",
-  },
-  prefillChunk: positiveCount,
-  maxDraft: {
-    test: (v) => Number.isSafeInteger(v) && v > 0 && v <= 1024,
-    expected: "an integer from 1 to 1024",
-  },
-};
-
-/** @throws JetonError `generate-option-invalid` naming the option, its value and what was expected */
-export function checkOptions(options: GenerateOptions): void {
-  for (const [name, { test, expected }] of Object.entries(rules)) {
-    const value = options[name as keyof GenerateOptions];
-    if (value === undefined) continue;
-    if (typeof value !== "number" || !test(value)) throw invalid(name, value, expected);
-  }
-  const { stop, stopIds, drafter } = options;
-  for (const [name, list] of [
-    ["stop", stop],
-    ["stopIds", stopIds],
-  ] as const) {
-    if (list !== undefined && !Array.isArray(list)) throw invalid(name, list, "a list");
-  }
-  if (drafter !== undefined && typeof drafter.begin !== "function") {
-    throw invalid("drafter", drafter, "a drafter, such as `openDrafter` gives for a name");
-  }
-  if (stop?.some((text) => typeof text !== "string" || text === "")) {
-    throw invalid("stop", stop, "non-empty strings");
-  }
-  if (stopIds?.some((id) => !Number.isSafeInteger(id) || id < 0)) {
-    throw invalid("stopIds", stopIds, "token ids");
-  }
-}
-
-function invalid(name: string, value: unknown, expected: string): JetonError {
-  return new JetonError(`${name} is ${JSON.stringify(value)}, expected ${expected}`, {
-    code: "generate-option-invalid",
-    details: { name, value, expected },
-  });
-}
-
-/** Sampling with the model's own defaults for whatever the caller leaves open. */
-export function resolveSampling(model: LoadedModel, options: GenerateOptions): Sampling {
-  const file = model.checkpoint.generationConfig ?? {};
-  const fromFile = (name: string, option: string, fallback: number): number => {
-    const value = file[name];
-    return typeof value === "number" && rules[option]!.test(value) ? value : fallback;
-  };
-  // A file that says nothing about sampling leaves the choice to the most probable token only where
-  // it says so: `do_sample: false`.
-  const asksForGreedy = options.temperature === undefined && file["do_sample"] === false;
-  const greedy = options.greedy ?? asksForGreedy;
+/** Sampling with the generation config's values for options that were not given. */
+export function resolveSampling(
+  model: Pick<OptionsModel, "checkpoint">,
+  options: GenerateOptions,
+): Sampling {
+  const config = model.checkpoint.generationConfig ?? {};
+  // Configs often lack `do_sample` and were made for sampling: only an explicit false means greedy.
+  const configIsGreedy = options.temperature === undefined && config["do_sample"] === false;
+  const greedy = options.greedy ?? configIsGreedy;
   return {
-    temperature: greedy ? 0 : (options.temperature ?? fromFile("temperature", "temperature", 1)),
-    topK: options.topK ?? fromFile("top_k", "topK", 0),
-    topP: options.topP ?? fromFile("top_p", "topP", 1),
-    minP: options.minP ?? fromFile("min_p", "minP", 0),
+    temperature: greedy
+      ? 0
+      : (options.temperature ?? fromConfig(model, "temperature", "temperature") ?? 1),
+    topK: options.topK ?? fromConfig(model, "top_k", "topK") ?? 0,
+    topP: options.topP ?? fromConfig(model, "top_p", "topP") ?? 1,
+    minP: options.minP ?? fromConfig(model, "min_p", "minP") ?? 0,
     repetitionPenalty:
-      options.repetitionPenalty ?? fromFile("repetition_penalty", "repetitionPenalty", 1),
+      options.repetitionPenalty ??
+      fromConfig(model, "repetition_penalty", "repetitionPenalty") ??
+      1,
+    frequencyPenalty: options.frequencyPenalty ?? 0,
+    presencePenalty: options.presencePenalty ?? 0,
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     sequence: options.sequence ?? 0,
   };
 }
 
-/** The ids of a prompt. The empty text is the beginning-of-sequence token alone. */
-export function promptIds(model: LoadedModel, prompt: Prompt): number[] {
-  const ids =
-    typeof prompt === "string"
-      ? [...model.tokenizer.encodeIds(prompt, { applyLimits: false })]
-      : Array.from(prompt);
-  const vocabulary = model.config.vocabSize;
-  const wrong = ids.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary);
-  if (wrong !== undefined) {
-    throw new JetonError(`the prompt holds the id ${wrong}, the model has ${vocabulary} tokens`, {
-      code: "generate-prompt-invalid",
-      details: { id: wrong, vocabulary },
-    });
-  }
-  if (ids.length > 0) return ids;
-  const start = model.bosTokenId ?? model.eosTokenIds[0];
-  if (start === undefined || typeof prompt !== "string") {
-    throw new JetonError("the prompt is empty and the model has no beginning-of-sequence token", {
-      code: "generate-prompt-empty",
-    });
-  }
-  return [start];
+/** What the logits processors of a request depend on besides its options. */
+export interface ProcessorContext {
+  readonly sampling: Sampling;
+  readonly promptLength: number;
+  /** Tokens that end the text. */
+  readonly ends: ReadonlySet<number>;
 }
 
-/** Rows that stand in place of the prompt, if any were given. */
-export function promptEmbeddings(
-  model: LoadedModel,
-  { promptEmbeddings: rows }: GenerateOptions,
-): Float32Array | undefined {
-  const { hiddenSize } = model.config;
-  if (rows && (rows.length === 0 || rows.length % hiddenSize !== 0)) {
-    throw new JetonError(
-      `promptEmbeddings hold ${rows.length} numbers, expected a multiple of the model's width, ${hiddenSize}`,
-      {
-        code: "generate-option-invalid",
-        details: { name: "promptEmbeddings", value: rows.length, expected: hiddenSize },
-      },
-    );
+/** The logits processors of a request, in the order of transformers; none where no option needs one. */
+export function resolveProcessors(
+  model: OptionsModel,
+  options: GenerateOptions,
+  { sampling, promptLength, ends }: ProcessorContext,
+): LogitsProcessor[] {
+  const { vocabSize } = model.config;
+  const exists = (id: number): boolean => id < vocabSize;
+  const processors: LogitsProcessor[] = [];
+  const bias = new Map(biasEntries(options.logitBias ?? {}));
+  for (const id of bias.keys()) checkId("logitBias", id, vocabSize);
+  if (bias.size > 0) processors.push(addBias(bias));
+  if (hasPenalties(sampling)) processors.push(applyPenalties(sampling));
+  const ngram =
+    options.noRepeatNgramSize ?? fromConfig(model, "no_repeat_ngram_size", "noRepeatNgramSize");
+  if (ngram) processors.push(forbidRepeatedNgrams(ngram));
+  for (const sequence of options.badWordsIds ?? []) {
+    for (const id of sequence) checkId("badWordsIds", id, vocabSize);
   }
-  return rows;
+  // A lone end token among the bad words is no bad word, as in transformers: the text could not end.
+  const badWords = (
+    options.badWordsIds ??
+    fromConfig(model, "bad_words_ids", "badWordsIds") ??
+    []
+  ).filter((word) => word.every(exists) && !(word.length === 1 && ends.has(word[0]!)));
+  if (badWords.length > 0) processors.push(forbidSequences(badWords));
+  const minTokens = resolveMinTokens(model, options, promptLength);
+  if (minTokens > 0 && ends.size > 0) processors.push(suppressBefore(minTokens, ends));
+  const suppressed = idList(model, options, "suppressTokens", "suppress_tokens");
+  if (suppressed.length > 0) processors.push(suppress(suppressed));
+  const atBegin = idList(model, options, "beginSuppressTokens", "begin_suppress_tokens");
+  if (atBegin.length > 0) processors.push(suppressBefore(1, atBegin));
+  processors.push(...(options.logitsProcessors ?? []));
+  return processors;
 }
 
-/** Tokens to generate: what was asked for, or at most 256 of what the context leaves. */
+/** Ids of an option, checked, or those of the config that exist. */
+function idList(
+  model: OptionsModel,
+  options: GenerateOptions,
+  name: "suppressTokens" | "beginSuppressTokens",
+  key: string,
+): readonly number[] {
+  const { vocabSize } = model.config;
+  const given = options[name];
+  if (given) {
+    for (const id of given) checkId(name, id, vocabSize);
+    return given;
+  }
+  // Configs of speech models hold -1 for "the default list".
+  const found = model.checkpoint.generationConfig?.[key];
+  if (Array.isArray(found))
+    return found.filter(
+      (id) => optionRules.stopIds.test([id]) && (id as number) < vocabSize,
+    ) as number[];
+  return fromConfig(model, key, name) ?? [];
+}
+
+function checkId(name: string, id: number, vocabSize: number): void {
+  if (id < vocabSize) return;
+  throw invalidOption(name, id, `token ids below ${vocabSize}`);
+}
+
+/** Tokens before which neither an end token nor a stop string ends the text. */
+export function resolveMinTokens(
+  model: Pick<OptionsModel, "checkpoint">,
+  options: GenerateOptions,
+  promptLength: number,
+): number {
+  const minLength = fromConfig(model, "min_length", "minTokens") ?? 0;
+  return (
+    options.minTokens ??
+    fromConfig(model, "min_new_tokens", "minTokens") ??
+    Math.max(0, minLength - promptLength)
+  );
+}
+
+/** Stop strings of the caller or of the generation config, which may hold a single one. */
+export function resolveStop(
+  model: Pick<OptionsModel, "checkpoint">,
+  options: GenerateOptions,
+): readonly string[] {
+  if (options.stop) return options.stop;
+  const single = model.checkpoint.generationConfig?.["stop_strings"];
+  if (typeof single === "string" && single !== "") return [single];
+  return fromConfig(model, "stop_strings", "stop") ?? [];
+}
+
+/** Tokens to generate where the caller sets no limit and neither does the generation config. */
+const defaultMaxTokens = 256;
+
+/**
+ * Tokens to generate: the caller's number, or the generation config's or 256, at most what the context
+ * leaves.
+ *
+ * @throws JetonError `generate-context-exceeded`
+ */
 export function resolveMaxTokens(
-  model: LoadedModel,
+  model: Pick<OptionsModel, "checkpoint" | "contextLength">,
   promptLength: number,
   asked: number | undefined,
 ): number {
-  const room = model.contextLength - promptLength;
-  if (room < (asked ?? 1)) {
+  const free = model.contextLength - promptLength;
+  if (free < (asked ?? 1)) {
     throw new JetonError(
       `${promptLength} prompt tokens and ${asked ?? 1} to generate exceed the context of ${model.contextLength} tokens`,
       {
@@ -158,5 +197,9 @@ export function resolveMaxTokens(
       },
     );
   }
-  return asked ?? Math.min(256, room);
+  if (asked !== undefined) return asked;
+  const maxLength = fromConfig(model, "max_length", "maxTokens");
+  const fallback =
+    maxLength === undefined ? defaultMaxTokens : Math.max(1, maxLength - promptLength);
+  return Math.min(fromConfig(model, "max_new_tokens", "maxTokens") ?? fallback, free);
 }

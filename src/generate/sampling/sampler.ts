@@ -1,13 +1,14 @@
 /**
- * Draws the next token from a row of logits.
+ * Samples the next token from a row of logits.
  *
- * The order of the filters is that of transformers: repetition penalty, temperature, top-k, top-p,
- * min-p. A draw is keyed by (seed, sequence, position), never by what was drawn before, so the same
- * request gives the same text whatever runs beside it.
+ * The order is that of transformers: penalties and other logits processors, temperature, top-k, top-p,
+ * min-p. Random numbers are keyed by (seed, sequence, position), so the same request gives the same text
+ * whichever requests run beside it.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import { nucleusCandidates } from "../../model/decoder/sample-tokens.ts";
 import type { SequenceStep, StepResult } from "../../model/types.ts";
+import { hasPenalties, penalize, type TokenCounts } from "./penalties.ts";
 
 /** Sampling options with every default filled in. */
 export interface Sampling {
@@ -16,6 +17,8 @@ export interface Sampling {
   readonly topP: number;
   readonly minP: number;
   readonly repetitionPenalty: number;
+  readonly frequencyPenalty: number;
+  readonly presencePenalty: number;
   readonly seed: number;
   readonly sequence: number;
 }
@@ -23,11 +26,11 @@ export interface Sampling {
 /** A distribution over a few (or all) token ids. */
 export interface TokenDistribution {
   readonly ids: Int32Array;
-  /** Sum to one. In which order is said where a distribution is made. */
+  /** Sum to one. The function that makes a distribution states its order. */
   readonly probabilities: Float64Array;
 }
 
-/** A sampler that keeps at most this many tokens reads them from a step's most probable ones. */
+/** Up to this top-k, a step's most probable tokens are enough: no whole rows of logits. */
 const maxCandidates = 64;
 
 /** True where the choice needs nothing but the most probable token. */
@@ -35,35 +38,31 @@ export function isGreedy(sampling: Sampling): boolean {
   return sampling.temperature === 0 || sampling.topK === 1;
 }
 
-/** What a step must return of each row for `rowDistribution`. */
+/**
+ * What a step must return of each row for a sampler.
+ *
+ * @param editsLogits whether rows of logits are edited before sampling. Default: where there are penalties
+ */
 export function rowRequest(
   sampling: Sampling,
+  editsLogits: boolean = hasPenalties(sampling),
 ): Required<Pick<SequenceStep, "topK" | "logits">> & Pick<SequenceStep, "nucleus"> {
-  const { temperature, topK, topP, repetitionPenalty } = sampling;
-  if (repetitionPenalty !== 1) return { topK: 1, logits: true };
+  const { temperature, topK, topP } = sampling;
+  if (editsLogits) return { topK: 1, logits: true };
   if (isGreedy(sampling)) return { topK: 1, logits: false };
   if (topK > 0 && topK <= maxCandidates) return { topK, logits: false };
   if (topK > 0 || topP === 1) return { topK: 1, logits: true };
   return { topK: nucleusCandidates, logits: false, nucleus: { temperature, topP } };
 }
 
-/** True where a step can draw the token itself: the law is the temperature's, cut at min-p alone. */
+/** True where a step can sample the token itself: from the temperature's distribution, cut at min-p alone. */
 export function isSampledInStep(sampling: Sampling): boolean {
-  const { temperature, topK, topP, repetitionPenalty } = sampling;
-  return temperature > 0 && topK === 0 && topP === 1 && repetitionPenalty === 1;
-}
-
-/** Divides positive and multiplies negative logits of seen tokens (Keskar et al., 2019), in place. */
-export function penalizeRepetition(logits: Float32Array, seen: SeenTokens, penalty: number): void {
-  if (penalty === 1) return;
-  for (const id of seen) {
-    const logit = logits[id];
-    if (logit !== undefined) logits[id] = logit > 0 ? logit / penalty : logit * penalty;
-  }
+  const { temperature, topK, topP } = sampling;
+  return temperature > 0 && topK === 0 && topP === 1 && !hasPenalties(sampling);
 }
 
 /** Index of the largest logit, the lowest among equals. */
-export function largestLogit(logits: Float32Array): number {
+export function argmaxLogit(logits: Float32Array): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
   return best;
@@ -91,20 +90,20 @@ export function tokenDistribution(
 }
 
 /**
- * The same in ascending order of ids. Draws use it: where one of two equally probable tokens falls
- * in the cumulative distribution must not depend on the last bit of a logit, which differs between
- * a forward over one token and one over several.
+ * The same in ascending order of ids, for sampling: the place of two equally probable tokens in the
+ * cumulative distribution must not depend on the last bit of a logit, which may differ between forward
+ * passes over one row and over several.
  *
  * @param mass of all tokens at the temperature, where `ids` are the most probable of more
  */
-function distributionById(
+export function distributionById(
   logits: Float32Array,
   sampling: Sampling,
   ids?: Int32Array,
   mass?: number,
 ): TokenDistribution {
   const idAt = (index: number): number => (ids ? ids[index]! : index);
-  const best = largestLogit(logits);
+  const best = argmaxLogit(logits);
   if (isGreedy(sampling)) {
     return { ids: Int32Array.of(idAt(best)), probabilities: Float64Array.of(1) };
   }
@@ -125,7 +124,7 @@ function distributionById(
   return { ids: ids ? kept.map(idAt) : kept, probabilities };
 }
 
-/** Sorts indices by the ids that they stand for, as numbers that hold both: no function compares. */
+/** Sorts indices by their ids. Keys hold both numbers, so that the native numeric sort can be used. */
 function sortById(indices: Int32Array, ids: Int32Array): void {
   const size = ids.length;
   const keys = Float64Array.from(indices, (index) => ids[index]! * size + index).sort();
@@ -153,12 +152,12 @@ function keptTokens(
 ): Int32Array {
   const { temperature, topK, topP, minP } = sampling;
   const limited = topK > 0 && topK < logits.length;
-  // What is e^-40 times as probable as the best token cannot matter.
+  // Tokens less probable than e^-40 times the best one do not change a sample.
   const least = minP > 0 ? Math.max(-40, Math.log(minP)) : -40;
   if (!limited && topP === 1) return atLeast(logits, largest + temperature * least);
 
-  // Sorting a whole vocabulary would cost more than a forward of a small model: sort what lies
-  // within a reach of the best token that holds enough.
+  // Sorting a whole vocabulary costs more than a forward pass of a small model. Sort only the tokens within
+  // a distance of the best one; double the distance until it holds enough.
   const mass = (index: number): number => Math.exp((logits[index]! - largest) / temperature);
   let total = known ?? 0;
   if (!limited && known === undefined) {
@@ -187,19 +186,22 @@ function keptTokens(
   return sorted.slice(0, count);
 }
 
-/** Indices of the logits that reach `floor`, ascending. */
-function atLeast(logits: Float32Array, floor: number): Int32Array {
+/** Indices of the logits that are at least `threshold`, ascending. */
+function atLeast(logits: Float32Array, threshold: number): Int32Array {
   let count = 0;
-  for (let index = 0; index < logits.length; index++) if (logits[index]! >= floor) count++;
+  for (let index = 0; index < logits.length; index++) if (logits[index]! >= threshold) count++;
   const found = new Int32Array(count);
-  for (let index = 0, at = 0; at < count; index++) if (logits[index]! >= floor) found[at++] = index;
+  for (let index = 0, at = 0; at < count; index++) {
+    if (logits[index]! >= threshold) found[at++] = index;
+  }
   return found;
 }
 
 /**
- * The draw in [0, 1) of one position of one sequence.
+ * The random number in [0, 1) of one position of one sequence.
  *
- * @param test number of the test of a drafted sibling at this position; absent: the token's own draw
+ * @param test number of the drafted sibling that is tested at this position; absent: the number from which
+ *   the token itself is sampled
  */
 export function uniformFor(sampling: Sampling, position: number, test?: number): number {
   const { seed, sequence } = sampling;
@@ -208,64 +210,81 @@ export function uniformFor(sampling: Sampling, position: number, test?: number):
     : createRandom(seed, "test", sequence, position, test).uniform();
 }
 
-/** The token at which the cumulative distribution passes `draw`. */
-export function pickToken(distribution: TokenDistribution, draw: number): number {
+/** The token at which the cumulative distribution passes `uniform`. */
+export function pickToken(distribution: TokenDistribution, uniform: number): number {
   const { ids, probabilities } = distribution;
   let sum = 0;
   for (let index = 0; index < ids.length; index++) {
     sum += probabilities[index]!;
-    if (draw < sum) return ids[index]!;
+    if (uniform < sum) return ids[index]!;
   }
   return ids[ids.length - 1]!;
 }
 
-/** Tokens seen so far, each once, as a repetition penalty counts them. */
-export type SeenTokens = ReadonlySet<number>;
+/** What sampling from a row of a step depends on besides the row. */
+export interface RowSampling {
+  readonly sampling: Sampling;
+  /** Tokens before the row's own next one; read where there are penalties. */
+  readonly counts: TokenCounts;
+}
 
 /**
- * The law of the token after row `row` of a step that was asked for what the sampler needs, in
- * ascending order of ids.
+ * The distribution of the token after row `row` of a step that ran with `rowRequest(sampling)`, in ascending
+ * order of ids.
  */
 export function rowDistribution(
   result: StepResult,
   row: number,
-  sampling: Sampling,
-  seen: SeenTokens,
+  { sampling, counts }: RowSampling,
 ): TokenDistribution {
   const { topK, logits: needsLogits, nucleus } = rowRequest(sampling);
-  // Each row is judged by itself: whole logits may be there because of others.
-  if (!needsLogits && !(nucleus && result.nucleusMass![row]! < 0)) {
+  // A negative mass marks a row whose nucleus is wider than its candidates; whole rows may have come for others.
+  const mass = result.nucleusMass?.[row];
+  const usesRow = nucleus && (mass === undefined ? result.logits !== undefined : mass < 0);
+  if (!needsLogits && !usesRow) {
     const candidates = result.topIds.length / result.logSumExp.length;
     const from = row * candidates;
     const to = from + Math.min(candidates, topK);
     const [logits, ids] = [result.topLogits.subarray(from, to), result.topIds.subarray(from, to)];
-    return distributionById(logits, sampling, ids, nucleus && result.nucleusMass![row]!);
+    return distributionById(logits, sampling, ids, nucleus && mass);
   }
-  const vocabulary = result.logits!.length / result.logSumExp.length;
-  let logits: Float32Array = result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
-  if (sampling.repetitionPenalty !== 1) {
-    // The model's own probabilities are still to be reported.
+  let logits = logitsOfRow(result, row);
+  if (hasPenalties(sampling)) {
+    // The result keeps the model's own logits: log-probabilities are read from them.
     logits = logits.slice();
-    penalizeRepetition(logits, seen, sampling.repetitionPenalty);
+    penalize(logits, counts, sampling);
   }
   return distributionById(logits, sampling);
+}
+
+/** `[vocabSize]`: logits of one row of a step that returned whole rows; a view. */
+export function logitsOfRow(result: StepResult, row: number): Float32Array {
+  const vocabulary = result.logits!.length / result.logSumExp.length;
+  return result.logits!.subarray(row * vocabulary, (row + 1) * vocabulary);
 }
 
 /** Chooses the token at `position`, which follows row `row` of a step. */
 export function chooseToken(
   result: StepResult,
   row: number,
-  sampling: Sampling,
-  seen: SeenTokens,
-  position: number,
+  { position, ...options }: RowSampling & { readonly position: number },
 ): number {
+  const { sampling } = options;
   const { topIds, logSumExp, sampledIds } = result;
   const first = (row * topIds.length) / logSumExp.length;
-  // Not finite where any of the logits is not a number: then no order of them means anything.
+  // The sum is not finite where any of the logits is NaN: they have no order then.
   checkFinite(logSumExp[row]!);
-  if (isGreedy(sampling) && sampling.repetitionPenalty === 1) return topIds[first]!;
+  if (isGreedy(sampling) && !hasPenalties(sampling)) return topIds[first]!;
   if (sampledIds) return sampledIds[row]!;
-  const distribution = rowDistribution(result, row, sampling, seen);
+  return sampleFrom(rowDistribution(result, row, options), sampling, position);
+}
+
+/** Samples the token at `position` from its distribution. */
+export function sampleFrom(
+  distribution: TokenDistribution,
+  sampling: Sampling,
+  position: number,
+): number {
   return distribution.ids.length === 1
     ? distribution.ids[0]!
     : pickToken(distribution, uniformFor(sampling, position));

@@ -1,22 +1,24 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
+import { chainDrafter, linear, type Machine, simulate } from "../testing/auto-simulation.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
-import { unfilteredSampling } from "../testing/unfiltered-sampling.ts";
 import { createAutoDrafter } from "./auto.ts";
-import { createCalibrationMap } from "./calibration-map.ts";
 import { CostCurve } from "./cost-curve.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
-import type { Drafter, DraftTree } from "./drafter.ts";
-import { createPromptLookup } from "./prompt-lookup.ts";
+import type { Drafter } from "./drafter.ts";
+import { createPromptLookupDrafter } from "./prompt-lookup.ts";
 
-describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookup()]) });
+describeDrafter({ name: "auto", open: () => createAutoDrafter([createPromptLookupDrafter()]) });
 describeDrafterDistribution({
   name: "auto",
   open: (model, draft) =>
     onCheapForwards(
       createAutoDrafter(
-        [createPromptLookup(), createDraftModelDrafter(model, draft, { minConfidence: 0.2 })],
+        [
+          createPromptLookupDrafter(),
+          createDraftModelDrafter(model, draft, { minConfidence: 0.2 }),
+        ],
         {
           now: () => 0,
         },
@@ -24,7 +26,7 @@ describeDrafterDistribution({
     ),
 });
 
-/** The same drafter where all forwards seem to take equally long: it pays to guess. */
+/** The same drafter where all forward passes take equally long, so that drafting always pays. */
 function onCheapForwards(drafter: Drafter): Drafter {
   return {
     ...drafter,
@@ -39,158 +41,8 @@ function onCheapForwards(drafter: Drafter): Drafter {
   };
 }
 
-const sampling = unfilteredSampling;
-
-/** A machine on which time passes as the test says. */
-interface Machine {
-  /** Milliseconds so far. */
-  time: number;
-}
-
-interface ChainOptions {
-  name: string;
-  /** Chance that a guess comes true, given that those before it did, in the n-th request. */
-  chance: (position: number, request: number) => number;
-  /** Milliseconds of one proposal. */
-  cost?: number;
-  /** Milliseconds of the first proposal of a request. */
-  start?: number;
-  /** Milliseconds of the first proposal of all. */
-  preparation?: number;
-  runsModel?: boolean;
-  sampled?: boolean;
-}
-
-/** Guesses chains; the token 1 comes true, 0 does not. What it believes it learns. */
-function chainDrafter(machine: Machine, options: ChainOptions): Drafter {
-  const { name, chance, cost = 0, start = 0, sampled = false, runsModel = false } = options;
-  let { preparation = 0 } = options;
-  const table = createCalibrationMap();
-  const random = createRandom(3, name);
-  let requests = 0;
-  return {
-    name,
-    candidates: 0,
-    runsModel,
-    begin() {
-      const request = requests++;
-      let begun = false;
-      return {
-        propose({ ids, maxNodes, maxDepth, minAcceptanceProbability }): DraftTree {
-          machine.time += cost + (begun ? 0 : start) + preparation;
-          begun = true;
-          preparation = 0;
-          const drafts: number[] = [];
-          const expected: number[] = [];
-          const believed = table.estimate(0.55);
-          while (drafts.length < Math.min(maxNodes, maxDepth)) {
-            const next = believed ** (drafts.length + 1);
-            if (next < minAcceptanceProbability && !(sampled && drafts.length === 0)) break;
-            const isTrue = random.uniform() < chance(ids.length + drafts.length, request);
-            drafts.push(isTrue ? 1 : 0);
-            expected.push(next);
-          }
-          const parents = drafts.map((_, node) => node - 1);
-          const distribution = {
-            ids: Int32Array.of(0, 1),
-            probabilities: Float64Array.of(0.5, 0.5),
-          };
-          const distributions = [...drafts.map(() => distribution), undefined];
-          return {
-            ids: drafts,
-            parents,
-            acceptanceProbabilities: expected,
-            ...(sampled && { distributions }),
-          };
-        },
-        observe({ verdict }) {
-          for (const _node of verdict?.accepted ?? []) table.observe(0.55, true);
-          for (const _node of verdict?.rejected ?? []) table.observe(0.55, false);
-        },
-        end() {},
-      };
-    },
-    close() {},
-  };
-}
-
-/** Runs requests of `length` tokens each on a machine where a forward over n rows takes `forward(n)` ms. */
-async function simulate(
-  makeMembers: (machine: Machine) => Drafter[],
-  forward: (rows: number) => number,
-  requests = 4,
-  length = 300,
-): Promise<{ speed: number; nodes: number; shares: Map<string, number>; perRequest: number[] }> {
-  const machine: Machine = { time: 0 };
-  const noise = createRandom(9, "machine");
-  const drafter = createAutoDrafter(makeMembers(machine), { now: () => machine.time });
-  const shares = new Map<string, number>();
-  let tokens = 0;
-  let nodes = 0;
-  let forwardPasses = 0;
-  const perRequest: number[] = [];
-  for (let request = 0; request < requests; request++) {
-    const begin = machine.time;
-    const ids = [0, 0];
-    const sequence = drafter.begin({ promptIds: ids.slice(), sampling });
-    while (ids.length < length) {
-      const left = length - ids.length;
-      const tree = await sequence.propose({
-        ids,
-        maxNodes: 64,
-        maxDepth: left,
-        minAcceptanceProbability: 0,
-      });
-      const size = tree.ids.length;
-      const duration = forward(size + 1) * (0.95 + 0.1 * noise.uniform());
-      machine.time += duration;
-      let accepted = 0;
-      while (accepted < size && tree.ids[accepted] === 1) accepted++;
-      const emitted = new Array<number>(accepted + 1).fill(1);
-      ids.push(...emitted);
-      tokens += emitted.length;
-      nodes += size;
-      forwardPasses++;
-      const name = size === 0 ? "none" : tree.drafter!;
-      shares.set(name, (shares.get(name) ?? 0) + 1);
-      const rows = Int32Array.from({ length: size + 1 });
-      sequence.observe({
-        emitted,
-        ids,
-        seconds: duration / 1000,
-        rows: {
-          ids: rows,
-          candidates: 0,
-          topIds: new Int32Array(0),
-          topLogits: new Float32Array(0),
-          logSumExp: new Float32Array(size + 1),
-        },
-        ...(size > 0 && {
-          verdict: {
-            tree,
-            accepted: Array.from({ length: accepted }, (_, node) => node),
-            rejected: accepted < size ? [accepted] : [],
-          },
-        }),
-      });
-    }
-    await sequence.end();
-    perRequest.push(((ids.length - 2) * forward(1)) / (machine.time - begin));
-  }
-  for (const [name, count] of shares) shares.set(name, count / forwardPasses);
-  return {
-    speed: (tokens * forward(1)) / machine.time,
-    nodes: nodes / forwardPasses,
-    shares,
-    perRequest,
-  };
-}
-
-/** Forwards of which every further row costs this share of the first. */
-const linear = (share: number) => (rows: number) => 10 * (1 + share * (rows - 1));
-
 describe("auto", () => {
-  test("guesses that never come true cost three per cent at most, whatever wide forwards cost", async () => {
+  test("rejected drafts cost at most 3 %, at any cost of wide forward passes", async () => {
     for (const share of [0, 0.03, 0.2, 1]) {
       const { speed } = await simulate(
         (machine) => [
@@ -203,7 +55,7 @@ describe("auto", () => {
     }
   });
 
-  test("good guesses are used in long chains where wide forwards are cheap, in short ones where not", async () => {
+  test("good drafts are long where wide forward passes are cheap, short where they are not", async () => {
     const members = (machine: Machine) => [
       chainDrafter(machine, { name: "good", chance: () => 0.8 }),
     ];
@@ -228,7 +80,7 @@ describe("auto", () => {
     );
     expect(shares.get("rich")).toBeGreaterThan(0.6);
     expect(speed).toBeGreaterThan(2);
-    // Nothing comes true in the first two thirds of each request.
+    // Nothing is accepted in the first two thirds of each request.
     const changing = await simulate(
       (machine) => [chainDrafter(machine, { name: "late", chance: (at) => (at < 200 ? 0 : 0.95) })],
       linear(0.03),
@@ -237,7 +89,7 @@ describe("auto", () => {
     expect(changing.speed).toBeGreaterThan(1.1);
   });
 
-  test("a drafter that is right about one kind of text is not trusted on another", async () => {
+  test("a drafter that is good on one kind of text is not trusted on another", async () => {
     for (const share of [0.02, 0.1, 0.2, 0.35]) {
       for (const worst of [0.02, 0.15]) {
         const { perRequest } = await simulate(
@@ -257,7 +109,7 @@ describe("auto", () => {
     }
   });
 
-  test("a model is not asked before its first look is paid for, and is found where it is good", async () => {
+  test("a draft model is not tried before the budget covers its first draft, and is used where it is good", async () => {
     const members = (chance: number) => (machine: Machine) => [
       chainDrafter(machine, {
         name: "model",
@@ -268,19 +120,19 @@ describe("auto", () => {
         runsModel: true,
       }),
     ];
-    // A small model: the first look takes as long as twenty of its forwards.
+    // A small model: the first draft takes as long as twenty forward passes.
     const small = (rows: number) => 0.2 * linear(0.03)(rows);
     const short = await simulate(members(0), small, 40, 60);
     expect(short.perRequest[0]).toBeGreaterThan(0.97);
     expect(short.speed).toBeGreaterThan(0.97);
-    // A large one, beside which it is nothing.
+    // A large model, beside which the first draft costs little.
     const large = (rows: number) => 4 * linear(0.03)(rows);
     const good = await simulate(members(0.85), large, 2);
     expect(good.perRequest[0]).toBeGreaterThan(1.5);
     expect((await simulate(members(0.85), small, 20)).perRequest.at(-1)).toBeGreaterThan(1.5);
   });
 
-  test("several quick drafters in vain cost no more than one", async () => {
+  test("several cheap useless drafters cost no more than one", async () => {
     for (const share of [0, 0.03, 0.2, 1]) {
       const { speed } = await simulate(
         (machine) =>
@@ -332,7 +184,7 @@ describe("CostCurve", () => {
       expect(curve.seconds(rows) / truth(rows)).toBeGreaterThan(0.8);
       expect(curve.seconds(rows) / truth(rows)).toBeLessThan(1.3);
     }
-    // Twice as slow: seen at one width, believed of all.
+    // Twice as slow, observed at one width, applies to all.
     run(2, 60, [1]);
     expect(curve.seconds(16) / truth(16)).toBeGreaterThan(1.5);
     for (let rows = 2; rows < 200; rows++) {

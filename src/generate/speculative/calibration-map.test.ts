@@ -5,13 +5,13 @@ import { createCalibrationMap, observeVerdict } from "./calibration-map.ts";
 
 const confidence = fc.double({ min: 0, max: 1, noNaN: true });
 
-describe("acceptance table", () => {
+describe("calibration map", () => {
   test("starts as the identity", () => {
     const table = createCalibrationMap();
     fc.assert(fc.property(confidence, (c) => Math.abs(table.estimate(c) - c) < 1e-12));
   });
 
-  test("is monotone, between 0 and 1, and 0 at 0, whatever was observed", () => {
+  test("is monotone, between 0 and 1, and 0 at 0, for any observations", () => {
     const observations = fc.array(fc.tuple(confidence, fc.boolean()), { maxLength: 300 });
     fc.assert(
       fc.property(observations, (seen) => {
@@ -41,14 +41,14 @@ describe("acceptance table", () => {
     }
   });
 
-  test("forgets what is long past", () => {
+  test("forgets old observations", () => {
     const table = createCalibrationMap({ decay: 0.98 });
     for (let index = 0; index < 1000; index++) table.observe(0.55, true);
     for (let index = 0; index < 300; index++) table.observe(0.55, false);
     expect(table.estimate(0.55)).toBeLessThan(0.15);
   });
 
-  test("a loaded table estimates what the saved one did; a reset one is the identity", () => {
+  test("a loaded map estimates like the saved one; a reset one is the identity", () => {
     const table = createCalibrationMap();
     for (let index = 0; index < 40; index++) table.observe((index % 10) / 10, index % 3 === 0);
     const copy = createCalibrationMap();
@@ -60,7 +60,7 @@ describe("acceptance table", () => {
     expect(copy.estimate(0.42)).toBeCloseTo(0.42, 12);
   });
 
-  test("a verdict on a part of a tree is learned under the whole tree's confidences", () => {
+  test("a verdict on a part of a tree is learned with the whole tree's confidences", () => {
     const whole = { ids: [5, 6, 7, 8], parents: [-1, -1, 1, 1] };
     const part = { ids: [6, 8], parents: [-1, 0] };
     const table = createCalibrationMap({ priorWeight: 1 });

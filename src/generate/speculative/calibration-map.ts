@@ -1,10 +1,10 @@
 /**
- * How often guesses of a given confidence come true: a monotone table from the probability that a
- * drafter gives a token to the share of such tokens that verification accepted.
+ * A calibration map: from the probability that a drafter gives a token to the share of such tokens that
+ * verification accepted.
  *
- * A drafter's probabilities are often right in order and wrong in level. The table starts as the
- * identity and learns from every guess that is tested. It may shape draft trees freely: it knows
- * only the past, so what is verified stays exact.
+ * A drafter's probabilities are often right in order and wrong in level. The map starts as the identity
+ * and is fitted by isotonic regression to the tokens tested so far. It depends on the past only, so it may
+ * shape draft trees without making verification inexact.
  */
 import type { DraftTree, DraftVerdict } from "./drafter.ts";
 
@@ -17,77 +17,42 @@ export interface CalibrationMapOptions {
   readonly priorWeight?: number;
 }
 
-/** What a table holds, for saving. */
+/** State of a map, for saving. */
 export interface CalibrationMapState {
-  /** Forgotten exponentially: accepted guesses of each bin. */
+  /** Exponentially decayed number of accepted draft tokens of each bin. */
   readonly accepted: Float64Array;
-  /** Tested guesses of each bin, with the same weights. */
+  /** The same of tested draft tokens. */
   readonly tested: Float64Array;
 }
 
 /** A learned map from confidence to acceptance. */
 export interface CalibrationMap {
-  /** Estimated probability that a guess of this confidence is accepted once it is tested. */
+  /** Estimated probability that a draft token of this confidence is accepted once it is tested. */
   estimate(confidence: number): number;
-  /** Learns from a guess that was tested. */
+  /** Learns from a draft token that was tested. */
   observe(confidence: number, accepted: boolean): void;
-  /** A copy of what was learned. */
+  /** A copy of the learned state. */
   save(): CalibrationMapState;
-  /** Replaces what was learned; arrays of another length are ignored. */
+  /** Replaces the learned state; arrays of another length are ignored. */
   load(state: CalibrationMapState): void;
   reset(): void;
 }
 
-/** A table that starts as the identity. */
+/** A map that starts as the identity. */
 export function createCalibrationMap(options: CalibrationMapOptions = {}): CalibrationMap {
   const { decay = 0.999, priorWeight = 4 } = options;
   const accepted = new Float64Array(bins);
   const tested = new Float64Array(bins);
-  // Knots of a piecewise linear map: both ends, and the middle of each bin.
-  const places = Float64Array.from({ length: bins + 2 }, (_, at) =>
-    at === 0 ? 0 : at === bins + 1 ? 1 : (at - 0.5) / bins,
-  );
-  const values = Float64Array.from(places);
+  let values = Float64Array.from(knots);
   let stale = false;
-
-  /** Non-decreasing values by pooling neighbours that are out of order, weighted by what they saw. */
-  const refresh = (): void => {
-    stale = false;
-    const blocks: { sum: number; weight: number; count: number }[] = [];
-    for (let bin = 0; bin < bins; bin++) {
-      const weight = tested[bin]! + priorWeight;
-      let block = { sum: accepted[bin]! + priorWeight * places[bin + 1]!, weight, count: 1 };
-      for (let last = blocks.at(-1); last; last = blocks.at(-1)) {
-        if (last.sum / last.weight <= block.sum / block.weight) break;
-        blocks.pop();
-        block = {
-          sum: last.sum + block.sum,
-          weight: last.weight + block.weight,
-          count: last.count + block.count,
-        };
-      }
-      blocks.push(block);
-    }
-    let at = 1;
-    for (const { sum, weight, count } of blocks) {
-      values.fill(Math.min(1, sum / weight), at, at + count);
-      at += count;
-    }
-    // Certainty is frequent (a context seen once knows one successor), and is judged by its bin.
-    const certain = accepted[bins - 1]! + priorWeight;
-    values[bins + 1] = Math.max(
-      values[bins]!,
-      Math.min(1, certain / (tested[bins - 1]! + priorWeight)),
-    );
-  };
-
   return {
     estimate(confidence) {
-      if (stale) refresh();
+      if (stale) values = fitValues(accepted, tested, priorWeight);
+      stale = false;
       const place = Math.min(1, Math.max(0, confidence));
       const at = Math.min(bins, Math.floor(place * bins + 0.5));
-      const from = places[at]!;
-      const share = (place - from) / (places[at + 1]! - from);
+      const from = knots[at]!;
+      const share = (place - from) / (knots[at + 1]! - from);
       return values[at]! + share * (values[at + 1]! - values[at]!);
     },
     observe(confidence, wasAccepted) {
@@ -111,14 +76,55 @@ export function createCalibrationMap(options: CalibrationMapOptions = {}): Calib
   };
 }
 
+/** Knots of the piecewise linear map: both ends and the middle of each bin. */
+const knots: Float64Array = Float64Array.from({ length: bins + 2 }, (_, at) =>
+  at === 0 ? 0 : at === bins + 1 ? 1 : (at - 0.5) / bins,
+);
+
+/** Non-decreasing values at the knots: isotonic regression by pooling adjacent violators. */
+function fitValues(
+  accepted: Float64Array,
+  tested: Float64Array,
+  priorWeight: number,
+): Float64Array<ArrayBuffer> {
+  const blocks: { sum: number; weight: number; count: number }[] = [];
+  for (let bin = 0; bin < bins; bin++) {
+    const weight = tested[bin]! + priorWeight;
+    let block = { sum: accepted[bin]! + priorWeight * knots[bin + 1]!, weight, count: 1 };
+    for (let last = blocks.at(-1); last; last = blocks.at(-1)) {
+      if (last.sum / last.weight <= block.sum / block.weight) break;
+      blocks.pop();
+      block = {
+        sum: last.sum + block.sum,
+        weight: last.weight + block.weight,
+        count: last.count + block.count,
+      };
+    }
+    blocks.push(block);
+  }
+  const values = new Float64Array(bins + 2);
+  let at = 1;
+  for (const { sum, weight, count } of blocks) {
+    values.fill(Math.min(1, sum / weight), at, at + count);
+    at += count;
+  }
+  // Confidence 1 is frequent (contexts seen once have one known successor) and gets its bin's own share.
+  const certain = accepted[bins - 1]! + priorWeight;
+  values[bins + 1] = Math.max(
+    values[bins]!,
+    Math.min(1, certain / (tested[bins - 1]! + priorWeight)),
+  );
+  return values;
+}
+
 /**
- * Learns from what became of a tree, which may be a part of the one that was proposed.
+ * Learns from a verified tree, which may be a part of the proposed one.
  *
- * @param confidences of the proposed tree's nodes, given that their earlier siblings were refused;
- *   nodes without one teach nothing
+ * @param confidences of the proposed tree's nodes, given that their earlier siblings were rejected;
+ *   undefined entries are not learned from
  */
 export function observeVerdict(
-  table: CalibrationMap,
+  map: CalibrationMap,
   proposed: DraftTree,
   confidences: readonly (number | undefined)[],
   { tree, accepted, rejected }: DraftVerdict,
@@ -127,7 +133,7 @@ export function observeVerdict(
   const learn = (nodes: readonly number[], wasAccepted: boolean): void => {
     for (const node of nodes) {
       const confidence = confidences[places ? places[node]! : node];
-      if (confidence !== undefined) table.observe(confidence, wasAccepted);
+      if (confidence !== undefined) map.observe(confidence, wasAccepted);
     }
   };
   learn(accepted, true);

@@ -1,12 +1,12 @@
 /**
- * Chains in place of trees, for models whose exact passes verify one path: its tokens stand in the cache in
- * the order of the text, as they would without drafts.
+ * Chains in place of trees, for models whose exact passes verify one path: its rows enter the cache in the
+ * order of the text, as in autoregressive decoding.
  */
 import type { DraftContext, DraftSequence, DraftTree } from "./drafter.ts";
 
 /**
- * A drafter's sequence of which only the most promising path of each tree is verified. The drafter is told
- * of its own tree, as if the rest of it had not been reached.
+ * A drafter's sequence of which only the most probable path of each tree is verified. The drafter observes a
+ * verdict on its own tree, in which the rest was not tested.
  */
 export function onlyChains(sequence: DraftSequence): DraftSequence {
   let asked: { readonly tree: DraftTree; readonly path: readonly number[] } | undefined;
@@ -39,9 +39,8 @@ export function onlyChains(sequence: DraftSequence): DraftSequence {
 }
 
 /**
- * The nodes of a tree's most promising path. Of a sampled tree the children that were drawn first:
- * whether a sibling is drawn after them may be decided before it is, so leaving it out is no choice
- * by what was drawn.
+ * Nodes of a tree's most probable path. In a sampled tree: the children that were sampled first, because a
+ * choice by the sampled tokens would change the distribution of the text.
  */
 function bestPath(tree: DraftTree): number[] {
   const { ids, parents, acceptanceProbabilities: chances, draftDistributions } = tree;

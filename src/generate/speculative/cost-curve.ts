@@ -1,32 +1,39 @@
 /**
- * What a forward costs by its number of rows, learned from the forwards that run anyway.
+ * The cost of a forward pass by its number of rows, learned from the forward passes of generation itself.
  *
- * Costs drift with the length of the context and with what else the machine does. So a forward of any
- * width moves the level of all widths, and what remains moves its own width.
+ * Costs drift with the context length and with the machine's load. So each observation moves a common level
+ * of all widths quickly, and the value of its own width slowly.
  */
 
-/** Widths that are measured; what lies between is interpolated. */
+/** Widths that are measured; costs in between are interpolated. */
 const widths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1025] as const;
 
-/** Assumed of widths never seen: one row more costs this share of a forward over one row. */
+/** Assumed before a wider pass was measured: each further row costs this share of a pass over one row. */
 const assumedSlope = 0.05;
 
+/** The first measurements of a width take the minimum; later ones move averages. */
+const firstMeasurements = 3;
+/** Exponents of an observation's ratio to the expected cost: how fast the level and one width follow. */
+const levelRate = 0.15;
+const widthRate = 0.05;
+
+/** Expected seconds of a forward pass by its number of rows. */
 export class CostCurve {
   readonly #seconds: Float64Array = new Float64Array(widths.length);
   readonly #count: Uint32Array = new Uint32Array(widths.length);
   #level = 1;
 
-  /** True once a forward over one row was measured. */
+  /** True once a forward pass over one row was measured. */
   get isKnown(): boolean {
     return this.#count[0]! > 0;
   }
 
-  /** Forwards of one row that were measured. */
+  /** Forward passes of one row that were measured. */
   get singleRowPasses(): number {
     return this.#count[0]!;
   }
 
-  /** Expected seconds of a forward over `rows` rows; 0 while nothing is known. */
+  /** Expected seconds of a forward pass over `rows` rows; 0 before the first measurement. */
   seconds(rows: number): number {
     if (!this.isKnown) return 0;
     let low = 0;
@@ -43,7 +50,7 @@ export class CostCurve {
     return this.#level * (at + share * (this.#monotone(high) - at));
   }
 
-  /** Learns from a forward. */
+  /** Learns from a forward pass. */
   observe(rows: number, seconds: number): void {
     if (!(seconds > 0)) return;
     let index = 0;
@@ -57,18 +64,18 @@ export class CostCurve {
       return;
     }
     const expected = this.seconds(rows);
-    // One slow forward says little: the first of a width includes the runtime's preparation, and any
-    // may have been interrupted.
+    // The first pass of a width includes the runtime's preparation, and any pass may be interrupted: limit
+    // the effect of one measurement.
     const ratio = Math.min(2, Math.max(0.25, seconds / expected));
-    if (count < 3) {
+    if (count < firstMeasurements) {
       this.#seconds[index]! *= Math.min(1, ratio);
       return;
     }
-    this.#level *= ratio ** 0.15;
-    this.#seconds[index]! *= ratio ** 0.05;
+    this.#level *= ratio ** levelRate;
+    this.#seconds[index]! *= ratio ** widthRate;
   }
 
-  /** A wider forward never costs less: what was measured below a narrower one is noise. */
+  /** Largest value up to a width: a wider pass never costs less, a lower measurement is noise. */
   #monotone(index: number): number {
     let most = 0;
     for (let at = 0; at <= index; at++) {

@@ -15,7 +15,7 @@ const data = process.env["JETON_DATA"];
 const tiny = data ? join(data, "models/tinystories-260k") : "";
 const available = existsSync(tiny);
 
-// A good draft (the model itself, coarsely quantized) and one whose guesses are random.
+// A good draft (the model itself, coarsely quantized) and one whose draft tokens are random.
 describeDrafter({
   name: "draft-model",
   samples: true,
@@ -49,7 +49,7 @@ describe.skipIf(!available)("draft model", () => {
 
   const options = { greedy: true, maxTokens: 60, ignoreEos: true } as const;
 
-  test("a draft equal to the model is accepted whole, and its cache keeps in step", async () => {
+  test("a draft equal to the model is accepted in full, and its cache follows the text", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true });
     const drafter = createDraftModelDrafter(model, draft, { length: 5, minConfidence: 0 });
     const autoregressive = await complete(model, "Once upon a time", options);
@@ -61,7 +61,7 @@ describe.skipIf(!available)("draft model", () => {
     await draft.close();
   });
 
-  test("a draft that knows nothing changes nothing", async () => {
+  test("a useless draft changes no text", async () => {
     createRandomCheckpoint(folder, {
       family: "llama",
       seed: 5,
@@ -76,7 +76,7 @@ describe.skipIf(!available)("draft model", () => {
     await draft.close();
   });
 
-  test("a text beyond the draft's context, and a draft without free slots, go on undrafted", async () => {
+  test("a text beyond the draft's context, and a draft without free slots, are decoded without drafts", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true, contextLength: 30, slots: 1 });
     const drafter = createDraftModelDrafter(model, draft);
     const autoregressive = await complete(model, "Once upon a time", options);
@@ -91,9 +91,9 @@ describe.skipIf(!available)("draft model", () => {
     await draft.close();
   });
 
-  test("a text with a token that the draft has no row for goes on undrafted", async () => {
+  test("a text with a token outside the draft's vocabulary is decoded without drafts", async () => {
     const draft = await loadModel(tiny, { threads: 1, inline: true });
-    // Beside it the model is one with rows behind the draft's last token.
+    // The draft's vocabulary becomes smaller than the model's.
     Object.assign(draft, { config: { ...draft.config, vocabSize: 400 } });
     const prompt = [1, 410, 403, 5];
     const autoregressive = await complete(model, prompt, options);
@@ -108,7 +108,7 @@ describe.skipIf(!available)("draft model", () => {
     await draft.close();
   });
 
-  test("another vocabulary is refused", async () => {
+  test("another vocabulary is rejected", async () => {
     const other = {
       name: "other",
       config: { vocabSize: 3 },

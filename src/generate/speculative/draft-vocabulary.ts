@@ -3,7 +3,7 @@ import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 
 /**
- * Checks that the draft's ids mean the same in the model: others would guess garbage.
+ * Checks that each id of the draft model is the same token in the model.
  *
  * @throws JetonError `draft-model-vocabulary`, naming the first token that differs
  */
@@ -25,8 +25,8 @@ export function checkDraftVocabulary(
 }
 
 /**
- * False where a draft cannot read some of a text: models may have rows behind the tokenizer's last
- * token, and choose them, which a draft with fewer rows does not have.
+ * False where the draft model lacks an id of a text: a model may emit ids beyond the tokenizer's last token,
+ * for which a draft model with a smaller embedding table has no row.
  */
 export function canRead(draft: Pick<LoadedModel, "config">, ids: readonly number[]): boolean {
   return ids.every((id) => id < draft.config.vocabSize);

@@ -30,8 +30,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-describe("what a drafter learned, in a file", () => {
-  test("another drafter goes on from it; nothing else is left in the folder", async () => {
+describe("the state of a drafter in a file", () => {
+  test("another drafter loads it; no other file is left in the folder", async () => {
     const path = join(folder, "deep", "list.state");
     const fresh = listDrafter([]);
     expect(await loadDrafter(fresh, path)).toBe(false);
@@ -42,7 +42,7 @@ describe("what a drafter learned, in a file", () => {
     expect(await readdir(join(folder, "deep"))).toEqual(["list.state"]);
   });
 
-  test("a half-written file is refused, and the drafter stays as it was", async () => {
+  test("a half-written file is rejected, and the drafter stays as it was", async () => {
     const path = join(folder, "list.state");
     await saveDrafter(listDrafter([1, 2, 3]), path);
     const whole = await readFile(path);
@@ -52,7 +52,7 @@ describe("what a drafter learned, in a file", () => {
     expect(fresh.values).toEqual([7]);
   });
 
-  test("what cannot be read or kept is said", async () => {
+  test("failures of reading and writing are reported", async () => {
     await mkdir(join(folder, "list.state"));
     const path = join(folder, "list.state");
     await expect(loadDrafter(listDrafter([]), path)).rejects.toMatchObject({

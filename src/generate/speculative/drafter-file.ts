@@ -1,6 +1,5 @@
 /**
- * Keeps what a drafter has learned in a file: the former content or all of the new one, whatever
- * happens in between.
+ * A drafter's learned state in a file, written atomically: a crash leaves the old state or the new one.
  */
 import { readFile, stat } from "node:fs/promises";
 import { fileError } from "../../checkpoint/files/file-error.ts";
@@ -8,11 +7,11 @@ import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { Drafter } from "./drafter.ts";
 
-/** No drafter learns more than this; a larger file is none of ours. */
+/** Larger files are rejected unread: no drafter's state reaches this size. */
 const maxFile = 2 ** 28;
 
 /**
- * Writes what a drafter has learned.
+ * Writes a drafter's learned state.
  *
  * @throws JetonError `drafter-remembers-nothing` where the drafter has no `save`; `disk-full`,
  *   `file-not-permitted` and their like
@@ -23,8 +22,8 @@ export async function saveDrafter(drafter: Drafter, path: string): Promise<void>
 }
 
 /**
- * Gives a drafter what another of its kind over the same model has learned. When the file is not
- * usable the drafter stays as it was.
+ * Loads the state that a drafter of the same kind over the same model saved. After an error the drafter
+ * keeps its state.
  *
  * @returns whether there was a file
  * @throws JetonError `drafter-state-damaged`, `drafter-state-version`, `drafter-state-other-kind`,

@@ -1,6 +1,6 @@
-/** Names of drafters, apart from the drafters themselves: whoever only lists them loads nothing else. */
+/** Names of drafters, apart from their implementations: listing names loads no drafter. */
 
-/** Names that `openDrafter` knows. */
+/** Names of drafters for `openDrafter`. */
 export const drafterNames = [
   "auto",
   "prompt-lookup",
@@ -13,7 +13,7 @@ export const drafterNames = [
 
 export type DrafterName = (typeof drafterNames)[number];
 
-/** What a command or a request may ask for: `none` is plain decoding. */
+/** Drafters that commands and requests may name: `none` is autoregressive decoding. */
 export const drafterChoices: readonly [...typeof drafterNames, "none"] = [...drafterNames, "none"];
 
 export type DrafterChoice = (typeof drafterChoices)[number];

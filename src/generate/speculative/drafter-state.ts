@@ -1,23 +1,23 @@
 /**
- * What a drafter has learned, as bytes: sealed so that damaged, foreign and truncated bytes are told
- * from good ones before anything of them is used.
+ * A drafter's learned state as bytes, with a header and checksum by which damaged, foreign and truncated
+ * bytes are rejected before any of them is used.
  *
  *     "jetondrf" | uint32 version | uint32 bytes of the header | header, JSON, padded with spaces
  *     | int32 values of the body | uint32 CRC-32 of all before
  *
- * Everything little-endian, the body aligned to 4 bytes. Needs nothing of Node: a browser keeps the
- * bytes where it likes, `drafter-file.ts` keeps them in a file.
+ * Everything is little-endian, the body aligned to 4 bytes. Works in browsers; `drafter-file.ts` keeps the
+ * bytes in a file.
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/types.ts";
 
 /** Sealed contents. */
 export interface DrafterState {
-  /** Which drafter wrote it. */
+  /** Kind of the drafter that saved it. */
   readonly kind: string;
-  /** What it was learned from: `tokenizerKey` or `modelKey`. */
+  /** `tokenizerKey` or `modelKey` of the model that it was learned from. */
   readonly key: string;
-  /** Few numbers, by name. */
+  /** A few numbers, by name. */
   readonly fields: Readonly<Record<string, number>>;
   readonly body: Int32Array;
 }
@@ -46,8 +46,8 @@ export function sealState({ kind, key, fields, body }: DrafterState): Uint8Array
 }
 
 /**
- * Unpacks bytes that `sealState` made, after checking that they are whole and of this kind and key.
- * What the fields and the body mean is still the drafter's to check.
+ * Unpacks bytes of `sealState` after checking that they are undamaged and of this kind and key. The drafter
+ * still checks the values of fields and body.
  *
  * @throws JetonError `drafter-state-damaged` (no such file at all, truncated, or changed bytes),
  *   `drafter-state-version`, `drafter-state-other-kind`, `drafter-state-other-model`
@@ -131,7 +131,7 @@ function damaged(how: string, found: unknown, expected: unknown): JetonError {
   });
 }
 
-/** For a drafter whose fields or body make no sense, though whole: nothing is taken over then. */
+/** An error of undamaged bytes whose fields or body hold an impossible value. */
 export function invalidState(what: string, found: unknown, expected: string): JetonError {
   return new JetonError(
     `the drafter's state is invalid: ${what} is ${found}, expected ${expected}`,
@@ -142,7 +142,7 @@ export function invalidState(what: string, found: unknown, expected: string): Je
   );
 }
 
-/** Tells tokenizers apart by the text of their tokens: what remembers ids alone depends on nothing else. */
+/** Identifies a tokenizer by the text of its tokens; a state of token ids depends on nothing else. */
 export function tokenizerKey(model: Pick<LoadedModel, "tokenizer" | "config">): string {
   const { vocabSize } = model.config;
   let hash = 0x811c9dc5;
@@ -154,9 +154,9 @@ export function tokenizerKey(model: Pick<LoadedModel, "tokenizer" | "config">): 
 }
 
 /**
- * Tells models apart for what remembers a model's own choices: by name, tokenizer and architecture.
- * Two trainings of one architecture under one name are not told apart; a table of the wrong one
- * costs accepted guesses and never the text.
+ * Identifies a model, by name, tokenizer and architecture, for states that hold a model's own choices. Two
+ * trainings of one architecture under one name get the same key; the wrong one's state lowers acceptance and
+ * never changes the text.
  */
 export function modelKey(model: Pick<LoadedModel, "tokenizer" | "config" | "name">): string {
   const hash = hashText(JSON.stringify(model.config), 0x811c9dc5);

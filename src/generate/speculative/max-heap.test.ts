@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { MaxHeap } from "./max-heap.ts";
 
-test("gives items as a stable sort by descending key does, whatever is pushed in between", () => {
+test("gives items in the order of a stable sort by descending key, with pushes in between", () => {
   fc.assert(
     fc.property(fc.array(fc.option(fc.nat(5), { freq: 3 })), (operations) => {
       const heap = new MaxHeap<number>();

@@ -1,6 +1,6 @@
 /**
- * A binary heap that gives the item of the largest key first; among equal keys the one that was pushed
- * first. Trees of guesses grow by it.
+ * A binary max-heap: the item with the largest key comes first, among equal keys the one pushed first. Draft
+ * trees grow by it.
  */
 export class MaxHeap<T> {
   readonly #items: T[] = [];
@@ -41,7 +41,7 @@ export class MaxHeap<T> {
     return first;
   }
 
-  /** Puts an item in at the hole `at` or above it. */
+  /** Puts an item at `at` or further up, where its key belongs. */
   #sink(at: number, key: number, turn: number, item: T): void {
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -60,7 +60,7 @@ export class MaxHeap<T> {
     this.#turns[to] = this.#turns[from]!;
   }
 
-  /** True where the item at a place comes before one of this key and turn. */
+  /** True where the item at an index precedes one with this key and turn. */
   #before(at: number, key: number, turn: number): boolean {
     return this.#keys[at]! > key || (this.#keys[at] === key && this.#turns[at]! < turn);
   }

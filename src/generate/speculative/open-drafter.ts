@@ -1,5 +1,5 @@
 /**
- * Drafters by name, as commands and servers ask for them.
+ * Drafters by name, for commands and servers.
  */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -7,29 +7,26 @@ import { join } from "node:path";
 import { singleWeightsName } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import { createAdedDrafter } from "../aded/index.ts";
 import { createDyspecDrafter } from "../dyspec/index.ts";
-import { createLookahead } from "../lookahead/index.ts";
-import { createTokenRecycling } from "../token-recycling/index.ts";
 import { createAutoDrafter } from "./auto.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 import type { Drafter } from "./drafter.ts";
 import { type DrafterName, drafterNames } from "./drafter-names.ts";
-import { createPromptLookup } from "./prompt-lookup.ts";
+import { createTableMembers, openTableDrafter } from "./table-drafters.ts";
 
 export interface OpenDrafterOptions {
   /**
-   * The smaller model of `dyspec` and `draft-model`, which `auto` uses too: an open one, which stays
-   * the caller's, or a folder or hub name, opened now and closed with the drafter. Default: a folder
-   * beside the model's own with `-draft` at its end, where there is one.
+   * Draft model of `dyspec` and `draft-model`, which `auto` uses too: an open one, which the caller closes,
+   * or a folder or hub name, which is opened now and closed with the drafter. Default: the folder beside the
+   * model's own with `-draft` appended to its name, if it exists.
    */
   draftModel?: string | LoadedModel;
   signal?: AbortSignal;
 }
 
 /**
- * Opens a drafter for a model. It learns from every request that uses it. None draws its drafts, so that the
- * text is that of the same seed without a drafter, whatever was learned and however long things take.
+ * Opens a drafter for a model. It learns from every request that uses it. Drafts are deterministic: the text
+ * equals that of the same seed without a drafter, independent of the learned state and of measured times.
  *
  * @example
  * const drafter = await openDrafter("auto", model);
@@ -50,14 +47,6 @@ export async function openDrafter(
     });
   }
   switch (name) {
-    case "prompt-lookup":
-      return createPromptLookup();
-    case "token-recycling":
-      return createTokenRecycling(model);
-    case "lookahead":
-      return createLookahead(model);
-    case "aded":
-      return createAdedDrafter(model);
     case "dyspec":
     case "draft-model": {
       const draft = await openDraft(model, options);
@@ -74,7 +63,7 @@ export async function openDrafter(
       );
     }
     case "auto": {
-      const members = [createPromptLookup(), createLookahead(model), createTokenRecycling(model)];
+      const members = createTableMembers(model);
       const draft = await openDraft(model, options);
       if (!draft) return createAutoDrafter(members);
       return withDraft(draft, () =>
@@ -84,15 +73,17 @@ export async function openDrafter(
         ]),
       );
     }
+    default:
+      return openTableDrafter(name, model)!;
   }
 }
 
-/** Drafts whose weights take at most this many bytes run on the calling thread: asking a worker costs as much. */
+/** Draft models up to this many bytes run on the calling thread: a message to a worker costs as much. */
 const inlineBytes = 8_000_000;
 
 interface Draft {
   readonly model: LoadedModel;
-  /** True where it was opened here. */
+  /** True where `openDrafter` opened it and closes it with the drafter. */
   readonly isOwned: boolean;
 }
 
@@ -113,14 +104,14 @@ async function openDraft(
   return { model: draft, isOwned: true };
 }
 
-/** The folder of a draft that belongs to a model, where there is one. */
+/** The folder of a model's own draft model, if there is one. */
 function siblingOf({ folder }: LoadedModel): string | undefined {
   if (folder === "") return undefined;
   const sibling = `${folder.replace(/[\\/]+$/, "")}-draft`;
   return existsSync(join(sibling, "config.json")) ? sibling : undefined;
 }
 
-/** A drafter over a draft: one that was opened here ends with it. */
+/** A drafter that closes its draft model where it owns it. */
 async function withDraft({ model, isOwned }: Draft, create: () => Drafter): Promise<Drafter> {
   try {
     const drafter = create();

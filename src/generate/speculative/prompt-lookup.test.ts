@@ -3,19 +3,19 @@ import { createRandom } from "../../core/index.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
 import { unfilteredSampling } from "../testing/unfiltered-sampling.ts";
-import { createPromptLookup } from "./prompt-lookup.ts";
+import { createPromptLookupDrafter } from "./prompt-lookup.ts";
 
-describeDrafter({ name: "prompt-lookup", open: () => createPromptLookup() });
+describeDrafter({ name: "prompt-lookup", open: () => createPromptLookupDrafter() });
 
-describeDrafterDistribution({ name: "prompt-lookup", open: () => createPromptLookup() });
+describeDrafterDistribution({ name: "prompt-lookup", open: () => createPromptLookupDrafter() });
 
 const sampling = unfilteredSampling;
 const wide = { maxNodes: 100, maxDepth: 100, minAcceptanceProbability: 0 };
 
 describe("prompt lookup", () => {
-  test("guesses what followed the longest match that is not longer than three, the latest first", () => {
+  test("drafts what followed the latest occurrence of the longest match of at most three tokens", () => {
     const random = createRandom(2, "prompt-lookup");
-    const sequence = createPromptLookup({ length: 5 }).begin({ promptIds: [], sampling });
+    const sequence = createPromptLookupDrafter({ length: 5 }).begin({ promptIds: [], sampling });
     const ids: number[] = [];
     for (let step = 0; step < 400; step++) {
       ids.push(random.integer(5));
@@ -25,8 +25,8 @@ describe("prompt lookup", () => {
     }
   });
 
-  test("confidence follows what came true", async () => {
-    const sequence = createPromptLookup().begin({ promptIds: [], sampling });
+  test("acceptance probabilities follow the outcomes", async () => {
+    const sequence = createPromptLookupDrafter().begin({ promptIds: [], sampling });
     const ids = [7, 8, 7];
     const before = (await sequence.propose({ ids, ...wide })).acceptanceProbabilities![0]!;
     for (let count = 0; count < 50; count++) {

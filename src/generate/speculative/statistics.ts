@@ -1,20 +1,20 @@
 /**
- * What guessing ahead brought: counted forward by forward.
+ * Statistics of speculative decoding: drafted and accepted tokens, forward passes, time.
  */
 import type { DraftTree } from "./drafter.ts";
 import type { Verification } from "./verify.ts";
 
-/** How the guesses at one depth fared. */
+/** Acceptance at one depth of the draft trees. */
 export interface DepthStatistics {
-  /** 1: the token right after the last decided one. */
+  /** 1: the token right after the last emitted one. */
   readonly depth: number;
-  /** Trees that were followed down to here and had guesses here. */
+  /** Trees that were accepted down to the depth above and had draft tokens here. */
   readonly tried: number;
-  /** Those of them in which a guess was accepted. */
+  /** Those of them in which a draft token of this depth was accepted. */
   readonly accepted: number;
 }
 
-/** What one drafter contributed; `none` stands for plain forwards. */
+/** Share of one drafter; `none` stands for autoregressive steps. */
 export interface DrafterShare {
   readonly drafter: string;
   readonly forwardPasses: number;
@@ -24,20 +24,20 @@ export interface DrafterShare {
 
 /** Statistics of the decoding of one request, without its prompt. */
 export interface DraftStatistics {
-  /** The drafter that the request asked for. */
+  /** The request's drafter. */
   readonly drafter: string;
   readonly forwardPasses: number;
-  /** Tokens that these forwards decided. */
+  /** Tokens that these forward passes emitted. */
   readonly tokens: number;
   /** Nodes of all trees. */
   readonly drafted: number;
   readonly accepted: number;
-  /** Mean accepted length: tokens for each forward, the model's own included. */
+  /** Mean acceptance length: emitted tokens per forward pass, the model's own included. */
   readonly meanAcceptanceLength: number;
   readonly byDepth: readonly DepthStatistics[];
-  /** By the drafter that was chosen, most forwards first. */
+  /** By the chosen drafter, most forward passes first. */
   readonly byDrafter: readonly DrafterShare[];
-  /** Where the time went: guessing and learning, the model, walking and keeping rows. */
+  /** Seconds of drafting and learning, of the model, of verification and cache updates. */
   readonly draftSeconds: number;
   readonly forwardSeconds: number;
   readonly verifySeconds: number;
@@ -54,7 +54,7 @@ export class DraftCounter {
   #tokens = 0;
   #drafted = 0;
   #accepted = 0;
-  /** Milliseconds; the loop adds to them. */
+  /** Milliseconds, which the decoding loop adds to. */
   draftTime = 0;
   forwardTime = 0;
   verifyTime = 0;
@@ -63,7 +63,7 @@ export class DraftCounter {
     this.#drafter = drafter;
   }
 
-  /** Counts one forward. @param drafter whose tree it was */
+  /** Counts one forward pass. @param drafter whose tree it was */
   count(drafter: string, tree: DraftTree, walk: Verification): void {
     const nodes = tree.ids.length;
     const accepted = walk.accepted.length;
@@ -80,7 +80,7 @@ export class DraftCounter {
     share.forwardPasses++;
     share.drafted += nodes;
     share.accepted += accepted;
-    // The walk tried one depth more than it was accepted at, unless the tree ended there.
+    // One depth more was tried than accepted, unless the tree ended there.
     const tried = accepted + (walk.rejected.length > 0 && this.#endedRejected(tree, walk) ? 1 : 0);
     for (let depth = 1; depth <= tried; depth++) {
       this.#byDepth[depth - 1] ??= { depth, tried: 0, accepted: 0 };
@@ -90,7 +90,7 @@ export class DraftCounter {
     }
   }
 
-  /** True where the last row that the walk reached had children, none of which was accepted. */
+  /** True where the last visited row had children, none of which was accepted. */
   #endedRejected(tree: DraftTree, walk: Verification): boolean {
     const last = walk.accepted.at(-1) ?? -1;
     return tree.parents[walk.rejected.at(-1)!] === last;

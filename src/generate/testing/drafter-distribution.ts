@@ -1,5 +1,5 @@
 /**
- * Tests of the law of sampled text under a drafter.
+ * Tests that sampled text keeps the model's distribution under a drafter.
  */
 import { describe, expect, test } from "vitest";
 import type { LoadedModel } from "../../model/index.ts";
@@ -13,14 +13,14 @@ import {
 import type { Drafter } from "../speculative/drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 
-/** A drafter whose law is under test. */
+/** A drafter under test. */
 export interface DrafterDistributionSubject {
   readonly name: string;
-  /** A drafter for the model; `draft` has the same tokens and nearly the same laws. */
+  /** A drafter for the model; `draft` has the same tokens and similar distributions. */
   open(model: LoadedModel, draft: LoadedModel): Drafter | Promise<Drafter>;
 }
 
-/** Counts continuations under a drafter and tests them against their exact law. */
+/** Counts continuations under a drafter and tests them against their exact distribution. */
 export async function testDrafterDistribution(
   subject: DrafterDistributionSubject,
   options: Pick<DraftedDistributionOptions, "runs" | "sampling">,
@@ -28,7 +28,7 @@ export async function testDrafterDistribution(
   const model = createDistributionModel();
   const draft = createDistributionModel({ mixed: { seed: 2, share: 0.4 } });
   const drafter = await subject.open(model, draft);
-  // The model's own greedy text repeats itself, so that there is something to copy.
+  // The prompt ends in greedy text, which repeats itself: copying drafters find matches.
   const { ids } = await complete(model, [1, 2], { greedy: true, maxTokens: 16 });
   const result = await testDraftedDistribution(model, drafter, {
     ...options,
@@ -38,19 +38,19 @@ export async function testDrafterDistribution(
   return result;
 }
 
-/** Declares the tests of one drafter's law: 20,000 continuations at two temperatures. */
+/** Declares the tests of one drafter: 20,000 continuations at two temperatures. */
 export function describeDrafterDistribution(subject: DrafterDistributionSubject): void {
-  describe(`law of text drafted by ${subject.name}`, () => {
+  describe(`distribution of text drafted by ${subject.name}`, () => {
     const samplings: SamplingOptions[] = [{ temperature: 1 }, { temperature: 0.6, topP: 0.95 }];
     test.each(samplings)("%o", { timeout: 300_000 }, async (sampling) => {
       const result = await testDrafterDistribution(subject, { runs: 20_000, sampling });
       console.log(
         `${subject.name} ${JSON.stringify(sampling)}: G ${result.statistic.toFixed(1)} on ` +
           `${result.degreesOfFreedom} degrees of freedom, p ${result.pValue.toFixed(4)}, ` +
-          `${result.meanAcceptanceLength.toFixed(2)} tokens a forward`,
+          `${result.meanAcceptanceLength.toFixed(2)} tokens per forward pass`,
       );
       expect(result.pValue).toBeGreaterThan(0.001);
-      // A drafter whose guesses never come true would prove nothing.
+      // Without accepted draft tokens the test would prove nothing.
       expect(result.meanAcceptanceLength).toBeGreaterThan(1.1);
     });
   });

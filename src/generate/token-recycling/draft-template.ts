@@ -1,5 +1,5 @@
 /**
- * The static tree of Token Recycling: which ranks of successors are guessed below which.
+ * The static tree of Token Recycling: the ranks of successors that are drafted below each node.
  *
  * A node is a path of ranks: `[0, 2]` is the third successor of the most probable successor of the
  * last token. The tree is fixed; the tokens on it change from step to step.
@@ -15,15 +15,15 @@ export interface DraftTemplate {
   /** 1 for the root's children. */
   readonly depths: Int32Array;
   /**
-   * The nodes, those most often accepted first; every node comes after its parent. The first n of them
-   * are the template for a budget of n.
+   * The nodes by descending acceptance, each after its parent. The first n are the template for a budget of
+   * n nodes.
    */
   readonly order: Int32Array;
 }
 
 /**
- * Children of each node of the paper's template of 80 nodes, six deep: node → number of children, each
- * node written as its path of ranks. What is not listed has none.
+ * The paper's template of 80 nodes in six levels: path of ranks of each node → number of its children. Nodes
+ * that are not listed have none.
  */
 const publishedTree: Readonly<Record<string, number>> = {
   "": 8,
@@ -75,9 +75,8 @@ const publishedTree: Readonly<Record<string, number>> = {
 };
 
 /**
- * How often a guess of each rank is accepted where its parent was: the share that each rank has in the
- * choices of a model after the same token as before. Orders the nodes of a template; measured by the
- * reproduction, and no result depends on more than their order.
+ * Acceptance rate of each rank below an accepted node, measured by the reproduction. Only the order of a
+ * template's nodes depends on it.
  */
 const rankShares: readonly number[] = [0.46, 0.13, 0.07, 0.045, 0.03, 0.023, 0.018, 0.015];
 
@@ -94,7 +93,7 @@ function pathsOf(children: Readonly<Record<string, number>>): number[][] {
 }
 
 /**
- * Makes a template of rank paths. Each path's beginning must be a path too.
+ * Makes a template of rank paths. Each path without its last rank must be a path too.
  *
  * @example
  * const chain = createTemplate([[0], [0, 0], [0, 0, 0]]);

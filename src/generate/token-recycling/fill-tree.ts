@@ -1,32 +1,38 @@
-/** Guesses read from a table of successors, in a fixed tree or in one that grows. */
+/** Draft trees from a table of successors: a fixed template, or a tree that grows best-first. */
 import type { CalibrationMap } from "../speculative/calibration-map.ts";
-import type { DraftContext, DraftTree } from "../speculative/drafter.ts";
+import { type BuiltTree, DraftTreeBuilder } from "../speculative/draft-tree-builder.ts";
+import type { DraftContext } from "../speculative/drafter.ts";
 import { MaxHeap } from "../speculative/max-heap.ts";
 import type { DraftTemplate } from "./draft-template.ts";
 import type { SuccessorTable } from "./successor-table.ts";
 
-/** Where guesses come from and what they are worth. */
+/** Candidates and how often they are accepted. */
 export interface CandidateSource {
   readonly table: SuccessorTable;
-  /** For each rank: from the probability that the table holds to the share of guesses that come true. */
+  /** For each rank: from the table's probability to that of acceptance. */
   readonly acceptance: readonly Pick<CalibrationMap, "estimate">[];
 }
 
+/** Probability that the successor of a token at a rank is accepted once it is tested. */
+function acceptanceOf({ table, acceptance }: CandidateSource, token: number, rank: number): number {
+  return acceptance[rank]!.estimate(table.confidence(token, rank));
+}
+
 /**
- * The template with tokens on it (step 1 of the paper), level by level. Nodes without a token are left
- * out with all below them; where the budget is smaller than the template, its first nodes by
- * `template.order` are taken.
+ * The template filled with tokens (step 1 of the paper), level by level. Nodes without a token are left
+ * out with their descendants; a budget below the template's size takes its first nodes by `template.order`.
  */
 export function fillTemplate(
-  { table, acceptance }: CandidateSource,
+  source: CandidateSource,
   template: DraftTemplate,
   context: DraftContext,
-): DraftTree {
+): BuiltTree {
+  const { table } = source;
   const { maxNodes, maxDepth, minAcceptanceProbability } = context;
   const root = context.ids.at(-1)!;
   const size = template.parents.length;
   const tokens = new Int32Array(size).fill(-1);
-  const chances = new Float64Array(size);
+  const probabilities = new Float64Array(size);
   let count = 0;
   for (const node of template.order) {
     if (count === maxNodes) break;
@@ -34,77 +40,65 @@ export function fillTemplate(
     const above = parent < 0 ? root : tokens[parent]!;
     if (above < 0 || !table.has(above) || template.depths[node]! > maxDepth) continue;
     const rank = template.ranks[node]!;
-    const chance = acceptance[rank]!.estimate(table.confidence(above, rank));
-    chances[node] = (parent < 0 ? 1 : chances[parent]!) * chance;
-    if (chances[node]! < minAcceptanceProbability) continue;
+    const own = acceptanceOf(source, above, rank);
+    probabilities[node] = (parent < 0 ? 1 : probabilities[parent]!) * own;
+    if (probabilities[node]! < minAcceptanceProbability) continue;
     tokens[node] = table.successor(above, rank);
     count++;
   }
   const places = new Int32Array(size);
-  const ids: number[] = [];
-  const parents: number[] = [];
-  const expected: number[] = [];
+  const builder = new DraftTreeBuilder();
   for (let node = 0; node < size; node++) {
     if (tokens[node]! < 0) continue;
-    places[node] = ids.length;
     const parent = template.parents[node]!;
-    ids.push(tokens[node]!);
-    parents.push(parent < 0 ? -1 : places[parent]!);
-    expected.push(chances[node]!);
+    const above = parent < 0 ? -1 : places[parent]!;
+    places[node] = builder.add(above, tokens[node]!, probabilities[node]!);
   }
-  return { ids, parents, acceptanceProbabilities: expected };
+  return builder.tree;
 }
 
-/** A guess that may come next: the successor of a node's token at a rank. */
+/** A node that may be added next: the successor of its parent's token at a rank. */
 interface Candidate {
-  /** Node that it would follow, -1 for the root. */
+  /** -1 for the root. */
   readonly parent: number;
+  /** Token of the parent. */
   readonly above: number;
   readonly rank: number;
-  readonly depth: number;
-  readonly chance: number;
+  readonly probability: number;
 }
 
 /**
- * The `most` guesses that are most probable by the table, those of the budget if that is smaller.
- * Below each node ranks are guessed in their order.
+ * The `maxNodes` most probable nodes by the table, at most the budget. Below each node, ranks are added in
+ * their order.
  */
 export function growTree(
-  { table, acceptance }: CandidateSource,
-  most: number,
+  source: CandidateSource,
+  maxNodes: number,
   context: DraftContext,
-): DraftTree {
+): BuiltTree {
+  const { table } = source;
   const { maxDepth, minAcceptanceProbability } = context;
-  const size = Math.min(most, context.maxNodes);
-  const ids: number[] = [];
-  const parents: number[] = [];
-  const expected: number[] = [];
+  const size = Math.min(maxNodes, context.maxNodes);
+  const builder = new DraftTreeBuilder();
   const candidates = new MaxHeap<Candidate>();
-  const offer = (
-    parent: number,
-    above: number,
-    rank: number,
-    depth: number,
-    most: number,
-  ): void => {
-    if (rank === table.topK || depth > maxDepth || !table.has(above)) return;
-    const own = acceptance[rank]!.estimate(table.confidence(above, rank));
-    const chance = Math.min(most, (parent < 0 ? 1 : expected[parent]!) * own);
-    if (chance > 0 && chance >= minAcceptanceProbability) {
-      candidates.push(chance, { parent, above, rank, depth, chance });
+  /** @param bound probability of the sibling before: ranks are added in their order */
+  const offer = (parent: number, above: number, rank: number, bound: number): void => {
+    if (rank === table.topK || builder.depthOf(parent) >= maxDepth || !table.has(above)) return;
+    const own = acceptanceOf(source, above, rank);
+    const probability = Math.min(bound, builder.reachOf(parent) * own);
+    if (probability > 0 && probability >= minAcceptanceProbability) {
+      candidates.push(probability, { parent, above, rank, probability });
     }
   };
-  offer(-1, context.ids.at(-1)!, 0, 1, 1);
-  while (ids.length < size) {
+  offer(-1, context.ids.at(-1)!, 0, 1);
+  while (builder.size < size) {
     const next = candidates.pop();
     if (!next) break;
-    const { parent, above, rank, depth, chance } = next;
+    const { parent, above, rank, probability } = next;
     const token = table.successor(above, rank);
-    ids.push(token);
-    parents.push(parent);
-    expected.push(chance);
-    offer(parent, above, rank + 1, depth, chance);
-    offer(ids.length - 1, token, 0, depth + 1, 1);
+    const node = builder.add(parent, token, probability);
+    offer(parent, above, rank + 1, probability);
+    offer(node, token, 0, 1);
   }
-  return { ids, parents, acceptanceProbabilities: expected };
+  return builder.tree;
 }

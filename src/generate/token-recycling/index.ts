@@ -1,8 +1,8 @@
-/** Token Recycling: guesses from what the model itself said about each token when it last saw it. */
+/** Token Recycling: drafts the model's own last predictions after each token. */
 export { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 export { SuccessorTable } from "./successor-table.ts";
 export {
-  createTokenRecycling,
+  createTokenRecyclingDrafter,
   type TokenRecycling,
   type TokenRecyclingOptions,
 } from "./token-recycling.ts";

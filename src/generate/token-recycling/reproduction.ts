@@ -1,6 +1,6 @@
 /**
- * Measures Token Recycling: how many tokens a forward brings on requests of four kinds, beside prompt
- * lookup, a chain, and itself with an empty table.
+ * Measures Token Recycling: tokens per forward pass on requests of four kinds, beside prompt lookup, a chain,
+ * and itself with an empty table.
  */
 import { loadModel } from "../../model/index.ts";
 import {
@@ -13,97 +13,58 @@ import {
   type BenchSettings,
   type ByKind,
   DrafterBench,
-  identicalTextClaim,
   kindsPanel,
   lengthsByName,
   onTinyStories,
   type Requests,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
+import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
 import { meanAcceptanceLength } from "../measure/reproduction-drafting.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
-import { createPromptLookup } from "../speculative/prompt-lookup.ts";
+import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { SuccessorTable } from "./successor-table.ts";
 import {
-  createTokenRecycling,
+  createTokenRecyclingDrafter,
   type TokenRecycling,
   type TokenRecyclingOptions,
 } from "./token-recycling.ts";
 
 const claims = [
-  {
-    id: "accepted-length",
-    text: "Tokens a forward, published tree of 80 nodes, table filled by other requests, greedy, jeton-nano on four kinds of requests",
+  ...drafterClaims({
+    setting: "published tree of 80 nodes, table filled by other requests",
     paper: 2.7,
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
     reproduced: 2,
     partly: 1.5,
-  },
-  {
-    id: "accepted-length-sampled",
-    text: "The same at temperature 0.8",
-    paper: "greedy only",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
-    reproduced: 1.6,
-    partly: 1.3,
-  },
-  {
-    id: "accepted-length-tinystories",
-    text: "The same as the first, on the tiny TinyStories model",
-    paper: 2.7,
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "value",
-    reproduced: 2,
-    partly: 1.5,
-  },
-  {
-    id: "beats-prompt-lookup",
-    text: "Tokens a forward on prose and TypeScript, where the prompt does not hold the answer, beside prompt lookup (3 tokens at most, 10 guesses)",
-    paper: "speedups of 2.03 and 1.53 over all categories (7B)",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.1,
-    partly: 1,
-  },
-  {
-    id: "warm-table",
-    text: "A table filled by other requests brings more than an empty one",
+    sampled: { paper: "greedy only", reproduced: 1.6, partly: 1.3 },
+    draftingTime: { activity: "drafting and learning", paper: "negligible", partly: 10 },
+    speed: "2.03 times (7B, A100)",
+  }),
+  lengthRatioClaim(
+    "beats-prompt-lookup",
+    "Tokens per forward pass on prose and TypeScript, where the prompt does not hold the answer, beside prompt lookup (matches of up to 3 tokens, 10 draft tokens)",
+    {
+      paper: "speedups of 2.03 and 1.53 over all categories (7B)",
+      reproduced: 1.1,
+      partly: 1,
+    },
+  ),
+  lengthRatioClaim("warm-table", "A table filled by other requests beside an empty one", {
     paper: "inherited between requests, not reported alone",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
     reproduced: 1.05,
     partly: 1,
-  },
-  {
-    id: "tree-beats-chain",
-    text: "The tree brings more than its longest branch alone",
+  }),
+  lengthRatioClaim("tree-beats-chain", "The tree beside its longest branch alone", {
     paper: "part of the method, not reported alone",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
     reproduced: 1.1,
     partly: 1,
-  },
-  {
-    id: "shaped-tree",
-    text: "A tree of 16 nodes shaped by the table's confidence, beside the first 16 nodes of the published one",
-    paper: "not in the paper: ours",
-    unit: "tokens/forward",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.02,
-    partly: 0.98,
-    fullOnly: true,
-  },
-  identicalTextClaim,
+  }),
+  lengthRatioClaim(
+    "shaped-tree",
+    "A tree of 16 nodes shaped by the table's confidence, beside the first 16 nodes of the published one",
+    { paper: "not in the paper: ours", reproduced: 1.02, partly: 0.98, fullOnly: true },
+  ),
   {
     id: "memory",
     text: "Table for a vocabulary of 32,000 tokens",
@@ -114,34 +75,12 @@ const claims = [
     reproduced: 1.95,
     partly: 3,
   },
-  {
-    id: "drafting-time",
-    text: "Time of guessing and learning beside that of the forwards, 16 nodes, jeton-nano in fp32",
-    paper: "negligible",
-    unit: "%",
-    direction: "lower",
-    effect: "value",
-    reproduced: 5,
-    partly: 10,
-    fullOnly: true,
-  },
-  {
-    id: "speed",
-    text: "Tokens a second beside plain decoding, greedy, in turns, jeton-nano in fp32 (the better of 8 and 16 nodes)",
-    paper: "2.03 times (7B, A100)",
-    unit: "tokens/s",
-    direction: "higher",
-    effect: "ratio",
-    reproduced: 1.5,
-    partly: 1.1,
-    fullOnly: true,
-  },
 ] as const;
 
 type Id = (typeof claims)[number]["id"];
 type Context = ReproductionContext<Id>;
 
-/** Sizes of the tree, from what a busy processor affords to what the paper's accelerator does. */
+/** Sizes of the tree: from those that pay on a CPU to the paper's on an accelerator. */
 const sizes = { quick: [16, 80], full: [8, 16, 32, 80] } as const;
 
 /** The paper's fixed tree. */
@@ -164,7 +103,7 @@ export const reproduction: Reproduction = defineReproduction({
     const plot = await context.part(() => measureNano(context));
     await context.part(() =>
       onTinyStories(context, settingsOf(context), async (bench, { measured, others }) => {
-        const drafter = createTokenRecycling(bench.model, published);
+        const drafter = createTokenRecyclingDrafter(bench.model, published);
         await bench.measure("TinyStories, filling the table", drafter, 80, others);
         const byKind = await bench.measure("TinyStories", drafter, 80, measured);
         bench.reportLength("accepted-length-tinystories", byKind);
@@ -179,22 +118,23 @@ function settingsOf({ quick }: Context): BenchSettings {
 }
 
 async function measureNano(context: Context): Promise<Plot> {
-  await using model = await loadModel(await context.model(), { format: "f32" });
+  // The method verifies whole trees.
+  await using model = await loadModel(await context.model(), { format: "f32", exact: false });
   const bench = new DrafterBench(context, model, settingsOf(context));
   const { measured, others } = await bench.plan({ greedy: true });
-  /** A drafter whose table other requests have filled. */
+  /** A drafter whose table other requests filled. */
   const warm = async (
     options: TokenRecyclingOptions,
     requests: Requests["others"] = others,
   ): Promise<TokenRecycling> => {
-    const drafter = createTokenRecycling(model, options);
+    const drafter = createTokenRecyclingDrafter(model, options);
     await bench.measure("filling the table", drafter, 80, requests);
     return drafter;
   };
   const state = (await warm(published)).save();
-  /** The same table for every setting: none learns from the requests of another. */
+  /** Every setting starts from the same table, so that none learns from another's requests. */
   const fromState = (options: TokenRecyclingOptions): TokenRecycling => {
-    const drafter = createTokenRecycling(model, options);
+    const drafter = createTokenRecyclingDrafter(model, options);
     drafter.load(state);
     return drafter;
   };
@@ -207,12 +147,12 @@ async function measureNano(context: Context): Promise<Plot> {
   bench.reportLength("accepted-length", hot, {
     byNodes: lengthsByName(Object.fromEntries(bySize)),
   });
-  const empty = createTokenRecycling(model, published);
+  const empty = createTokenRecyclingDrafter(model, published);
   const cold = await bench.measure("empty table", empty, 80, measured);
   bench.compare("warm-table", hot, cold, "an empty table");
   const lookup = await bench.measure(
     "prompt lookup",
-    createPromptLookup({ length: 10 }),
+    createPromptLookupDrafter({ length: 10 }),
     10,
     measured,
   );
@@ -228,8 +168,8 @@ async function measureNano(context: Context): Promise<Plot> {
 
   const sampled = await bench.plan({ temperature: 0.8 });
   const drafter = await warm(published, sampled.others);
-  const drawn = await bench.measure("temperature 0.8", drafter, 80, sampled.measured);
-  bench.reportLength("accepted-length-sampled", drawn);
+  const atTemperature = await bench.measure("temperature 0.8", drafter, 80, sampled.measured);
+  bench.reportLength("accepted-length-sampled", atTemperature);
   bench.reportIdentity("identical-text");
   if (!context.quick) {
     const found = await bench.reportSpeed("speed", tasksOf(measured), {
@@ -246,16 +186,16 @@ function plotOf(bySize: ReadonlyMap<number, ByKind>, lookup: ByKind): Plot {
     title: "Token Recycling on jeton-nano, greedy",
     panels: [
       {
-        title: "Tokens a forward by the size of the tree",
+        title: "Tokens per forward pass by the size of the tree",
         kind: "line",
         x: { title: "nodes", scale: "log" },
-        y: { title: "tokens a forward" },
+        y: { title: "tokens per forward pass" },
         series: decodingTaskKinds.map((kind) => ({
           name: kind,
           points: [...bySize].map(([x, byKind]) => ({ x, y: meanAcceptanceLength(byKind[kind]) })),
         })),
       },
-      kindsPanel("Beside prompt lookup (10 guesses)", {
+      kindsPanel("Beside prompt lookup (10 draft tokens)", {
         "prompt lookup": lookup,
         "token recycling, 16 nodes": bySize.get(16)!,
         "token recycling, 80 nodes": bySize.get(80)!,

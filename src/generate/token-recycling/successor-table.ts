@@ -1,16 +1,23 @@
 /**
- * The most probable successors of each token, as the model named them when it last saw the token: the
- * adjacency matrix of Token Recycling (Luo et al., 2025).
+ * The most probable successors of each token by the model's last prediction after it: the adjacency matrix of
+ * Token Recycling (Luo et al., 2025).
  *
- * It is filled by the model itself, not by counting text: every row of every forward, accepted or not,
- * replaces what was known of its token. Beside each successor stands the probability that the model
- * gave it, in 1/255: the paper does not keep it, and nothing but the estimate of what a guess is worth
- * depends on it.
+ * The entries are predictions, not counts of text: every row of every forward pass, accepted or not, replaces
+ * the entry of its token. Each successor's probability is kept in 1/255, which the paper does not do; it
+ * serves the estimates of acceptance only.
  */
 import { JetonError } from "../../core/index.ts";
 import { type DrafterState, invalidState } from "../speculative/drafter-state.ts";
 
-/** Successors of every token of a vocabulary. Five bytes each: 1.3 MB for 32,000 tokens and 8. */
+/** The most probable tokens of a row of a forward pass. */
+export interface RowCandidates {
+  readonly ids: Int32Array;
+  readonly logits: Float32Array;
+  readonly logSumExp: number;
+  readonly offset?: number;
+}
+
+/** Successors of every token of a vocabulary, five bytes each: 1.3 MB for 32,000 tokens with 8 each. */
 export class SuccessorTable {
   readonly vocabSize: number;
   /** Successors of each token (the paper's k). */
@@ -46,7 +53,7 @@ export class SuccessorTable {
     return this.#rows;
   }
 
-  /** Bytes that the table holds, whatever it has seen. */
+  /** Bytes of the table; constant. */
   get bytes(): number {
     return this.#successors.byteLength + this.#confidences.byteLength + this.#known.byteLength;
   }
@@ -65,7 +72,7 @@ export class SuccessorTable {
     return this.#confidences[token * this.topK + rank]! / 255;
   }
 
-  /** Rank of a successor, -1 where it is none. */
+  /** Rank of a token among the successors of another; -1 where it is none. */
   rankOf(token: number, successor: number): number {
     if (!this.has(token)) return -1;
     const from = token * this.topK;
@@ -78,17 +85,10 @@ export class SuccessorTable {
   /**
    * Replaces the successors of a token.
    *
-   * @param ids distinct tokens, most probable first; `topK` of them are read from `offset`
-   * @param logits their logits, read from `offset`
-   * @param logSumExp of the whole row
+   * @param successors `ids`: distinct tokens, most probable first, and `logits` theirs, of which `topK` are
+   *   read from `offset` (default 0); `logSumExp` of the whole row
    */
-  replace(
-    token: number,
-    ids: Int32Array,
-    logits: Float32Array,
-    logSumExp: number,
-    offset = 0,
-  ): void {
+  replace(token: number, { ids, logits, logSumExp, offset = 0 }: RowCandidates): void {
     const from = token * this.topK;
     for (let rank = 0; rank < this.topK; rank++) {
       this.#successors[from + rank] = ids[offset + rank]!;
@@ -106,7 +106,7 @@ export class SuccessorTable {
     this.#rows = 0;
   }
 
-  /** What the table holds, for `sealState`: for each known token its id, successors, confidences. */
+  /** The contents for `sealState`: of each known token its id, successors and confidences. */
   save(): Pick<DrafterState, "fields" | "body"> {
     const { topK } = this;
     const body = new Int32Array(this.#rows * (1 + 2 * topK));
@@ -123,7 +123,7 @@ export class SuccessorTable {
   }
 
   /**
-   * Replaces the contents by what `save` gave.
+   * Replaces the contents by saved ones.
    *
    * @throws JetonError `drafter-state-invalid`; the table is then as it was
    */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createRandom, JetonError } from "../../core/index.ts";
+import { createRandom } from "../../core/index.ts";
 import type { Sampling } from "../sampling/sampler.ts";
 import type { DraftContext, DraftOutcome, DraftTree } from "../speculative/drafter.ts";
 import { sealState } from "../speculative/drafter-state.ts";
@@ -9,24 +9,28 @@ import { describeDrafterDistribution } from "../testing/drafter-distribution.ts"
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import { fillTemplate, growTree } from "./fill-tree.ts";
 import { SuccessorTable } from "./successor-table.ts";
-import { createTokenRecycling, type TokenRecycling } from "./token-recycling.ts";
+import { createTokenRecyclingDrafter, type TokenRecycling } from "./token-recycling.ts";
 
-describeDrafter({ name: "token-recycling", open: (model) => createTokenRecycling(model) });
+describeDrafter({ name: "token-recycling", open: (model) => createTokenRecyclingDrafter(model) });
 
 describeDrafterDistribution({
   name: "token-recycling",
-  open: (model) => createTokenRecycling(model),
+  open: (model) => createTokenRecyclingDrafter(model),
 });
 
 describeDrafter({
   name: "token-recycling with the published tree, over a table of junk",
   open: (model) => {
-    const drafter = createTokenRecycling(model, { tree: "template" });
+    const drafter = createTokenRecyclingDrafter(model, { tree: "template" });
     const random = createRandom(5);
     const { vocabSize: tokens } = model.config;
     for (let token = 0; token < tokens; token++) {
       const ids = random.shuffle(Array.from({ length: tokens }, (_, id) => id)).slice(0, 8);
-      drafter.table.replace(token, Int32Array.from(ids), new Float32Array(8), 3);
+      drafter.table.replace(token, {
+        ids: Int32Array.from(ids),
+        logits: new Float32Array(8),
+        logSumExp: 3,
+      });
     }
     return drafter;
   },
@@ -34,19 +38,10 @@ describeDrafter({
 
 const vocabSize = 50;
 const width = 8;
-/** What a guess is worth is what the table says. */
+/** Acceptance probabilities equal to the confidences of the table. */
 const acceptance = Array.from({ length: width }, () => ({
   estimate: (confidence: number): number => confidence,
 }));
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    return JetonError.isInstance(error) ? error.code : `not a JetonError: ${error}`;
-  }
-  return "no error";
-}
 
 /** Candidates of a row: distinct tokens, their logits descending. */
 function randomRow(random: ReturnType<typeof createRandom>): {
@@ -65,7 +60,7 @@ function randomTable(seed: number, known: number): SuccessorTable {
   for (let row = 0; row < known; row++) {
     const { ids, logits } = randomRow(random);
     const sum = Math.log(logits.reduce((total, logit) => total + Math.exp(logit), 1));
-    table.replace(random.integer(vocabSize), ids, logits, sum);
+    table.replace(random.integer(vocabSize), { ids, logits, logSumExp: sum });
   }
   return table;
 }
@@ -87,7 +82,7 @@ function pathsOf({ ids, parents, acceptanceProbabilities }: DraftTree): Map<stri
 }
 
 describe("the table of successors", () => {
-  test("holds what was written last for each token, and nothing for others", () => {
+  test("holds the latest successors of each token, and none of others", () => {
     fc.assert(
       fc.property(fc.nat(), fc.array(fc.nat(vocabSize - 1), { maxLength: 80 }), (seed, tokens) => {
         const random = createRandom(seed);
@@ -96,7 +91,7 @@ describe("the table of successors", () => {
         const { bytes } = table;
         for (const token of tokens) {
           const { ids, logits } = randomRow(random);
-          table.replace(token, ids, logits, 5);
+          table.replace(token, { ids, logits, logSumExp: 5 });
           last.set(token, ids);
         }
         expect(table.rows).toBe(last.size);
@@ -115,13 +110,12 @@ describe("the table of successors", () => {
 
   test("keeps probabilities to 1/255", () => {
     const table = new SuccessorTable(4, 2);
-    table.replace(
-      1,
-      Int32Array.of(9, 3, 2),
-      Float32Array.of(0, Math.log(0.7), Math.log(0.1)),
-      0,
-      1,
-    );
+    table.replace(1, {
+      ids: Int32Array.of(9, 3, 2),
+      logits: Float32Array.of(0, Math.log(0.7), Math.log(0.1)),
+      logSumExp: 0,
+      offset: 1,
+    });
     expect(table.confidence(1, 0)).toBeCloseTo(0.7, 2);
     expect(table.confidence(1, 1)).toBeCloseTo(0.1, 2);
   });
@@ -130,7 +124,7 @@ describe("the table of successors", () => {
     expect(new SuccessorTable(32_000).bytes).toBeLessThan(2e6);
   });
 
-  test("comes back from its saved form", () => {
+  test("is restored from its saved form", () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(60), (seed, known) => {
         const table = randomTable(seed, known);
@@ -142,7 +136,7 @@ describe("the table of successors", () => {
     );
   });
 
-  test("refuses a saved form that makes no sense, and stays as it was", () => {
+  test("rejects an invalid saved form, and does not change", () => {
     const table = randomTable(1, 30);
     const before = table.save();
     const { fields, body } = randomTable(2, 30).save();
@@ -165,12 +159,12 @@ describe("the table of successors", () => {
       { fields, body: changed(9, -1) },
     ];
     for (const state of wrong) {
-      expect(codeOf(() => table.load(state))).toBe("drafter-state-invalid");
+      expect(() => table.load(state)).toThrowCode("drafter-state-invalid");
       expect(table.save()).toEqual(before);
     }
   });
 
-  test("refuses impossible sizes", () => {
+  test("rejects impossible sizes", () => {
     for (const [size, ranks] of [
       [0, 1],
       [4, 5],
@@ -178,7 +172,7 @@ describe("the table of successors", () => {
       [2.5, 2],
       [2 ** 25, 8],
     ] as const) {
-      expect(codeOf(() => new SuccessorTable(size, ranks))).toBe("drafter-option-invalid");
+      expect(() => new SuccessorTable(size, ranks)).toThrowCode("drafter-option-invalid");
     }
   });
 });
@@ -192,7 +186,7 @@ describe("templates", () => {
     expect(publishedTemplate.parents).toHaveLength(80);
   });
 
-  test("every beginning of the order is a tree, and the order holds every node once", () => {
+  test("every prefix of the order is a tree, and the order has every node once", () => {
     const { parents, order } = publishedTemplate;
     const seen = new Set([-1]);
     for (const node of order) {
@@ -202,9 +196,9 @@ describe("templates", () => {
     expect(seen.size).toBe(81);
   });
 
-  test("what is no tree is refused", () => {
+  test("paths that form no tree are rejected", () => {
     for (const paths of [[], [[]], [[0], [0]], [[0, 1]], [[-1]], [[0.5]], [[64]]]) {
-      expect(codeOf(() => createTemplate(paths))).toBe("drafter-option-invalid");
+      expect(() => createTemplate(paths)).toThrowCode("drafter-option-invalid");
     }
   });
 });
@@ -235,7 +229,7 @@ function nodesByDefinition(
 }
 
 describe("filling a template", () => {
-  test("gives each path of ranks the successors that it names, and nothing unknown", () => {
+  test("gives each path of ranks its successors, and leaves out unknown ones", () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(100), (seed, known) => {
         const table = randomTable(seed, known);
@@ -247,7 +241,7 @@ describe("filling a template", () => {
     );
   });
 
-  test("keeps to its limits", () => {
+  test("respects its limits", () => {
     fc.assert(
       fc.property(
         fc.nat(),
@@ -272,7 +266,7 @@ describe("filling a template", () => {
   });
 });
 
-test("a grown tree holds the most probable of all paths", () => {
+test("a grown tree has the most probable of all paths", () => {
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 1, max: 40 }), (seed, size) => {
       const table = randomTable(seed, 60);
@@ -301,14 +295,17 @@ const greedy = { temperature: 0, topK: 0 } as Sampling;
 
 function createDrafter(
   name = "a",
-  options: Parameters<typeof createTokenRecycling>[1] = {},
+  options: Parameters<typeof createTokenRecyclingDrafter>[1] = {},
 ): TokenRecycling {
   const tokenizer = { idToToken: (id: number) => `${name}${id}` };
   const model = { name, tokenizer, config: { vocabSize } };
-  return createTokenRecycling(model as Parameters<typeof createTokenRecycling>[0], options);
+  return createTokenRecyclingDrafter(
+    model as Parameters<typeof createTokenRecyclingDrafter>[0],
+    options,
+  );
 }
 
-/** What a forward over these tokens tells, with random candidates. */
+/** Outcome of a forward pass over these tokens, with random candidates. */
 function outcome(ids: number[], seed: number, candidates = width): DraftOutcome {
   const random = createRandom(seed);
   const rows = ids.map(() => randomRow(random));
@@ -329,7 +326,7 @@ function outcome(ids: number[], seed: number, candidates = width): DraftOutcome 
 }
 
 describe("the drafter", () => {
-  test("learns from every row, the last one of a token, whatever else the forward returned", () => {
+  test("learns from every row, of a token in several rows from the last", () => {
     const drafter = createDrafter();
     const sequence = drafter.begin({ promptIds: [0], sampling: greedy });
     const told = outcome([4, 9, 4], 3, width + 3);
@@ -347,7 +344,7 @@ describe("the drafter", () => {
     expect(drafter.table.rows).toBe(2);
   });
 
-  test("requests learn from each other, until it is reset", async () => {
+  test("requests share the table, until it is reset", async () => {
     const drafter = createDrafter();
     const first = drafter.begin({ promptIds: [0], sampling: greedy });
     const second = drafter.begin({ promptIds: [0], sampling: greedy });
@@ -358,7 +355,7 @@ describe("the drafter", () => {
     expect((await second.propose(context(4))).ids).toHaveLength(0);
   });
 
-  test("guesses that fail lower what their like are expected to bring", async () => {
+  test("rejections lower the acceptance probabilities of similar draft tokens", async () => {
     const drafter = createDrafter();
     const sequence = drafter.begin({ promptIds: [0], sampling: greedy });
     sequence.observe(outcome([4], 1));
@@ -373,28 +370,28 @@ describe("the drafter", () => {
     );
   });
 
-  test("goes on from what another saved, and refuses what is damaged or of another model", () => {
+  test("loads a saved state, and rejects damaged ones and those of another model", () => {
     const drafter = createDrafter();
     drafter.begin({ promptIds: [0], sampling: greedy }).observe(outcome([4, 8, 30], 1));
     const saved = drafter.save();
     const other = createDrafter();
     other.load(saved);
     expect(other.save()).toEqual(saved);
-    expect(codeOf(() => createDrafter("b").load(saved))).toBe("drafter-state-other-model");
+    expect(() => createDrafter("b").load(saved)).toThrowCode("drafter-state-other-model");
     for (let at = 0; at < saved.length; at += 5) {
       const damaged = saved.slice();
       damaged[at]! ^= 4;
-      expect(codeOf(() => other.load(damaged))).toMatch(/^drafter-state-/);
+      expect(() => other.load(damaged)).toThrowCode(expect.stringMatching(/^drafter-state-/));
     }
     const foreign = sealState({ kind: "lookahead", key: "", fields: {}, body: new Int32Array(0) });
-    expect(codeOf(() => other.load(foreign))).toBe("drafter-state-other-kind");
+    expect(() => other.load(foreign)).toThrowCode("drafter-state-other-kind");
     expect(other.save()).toEqual(saved);
   });
 
-  test("a template that asks for more successors than are kept is refused", () => {
+  test("a template with more ranks than the table keeps is rejected", () => {
     const tree = "template";
-    expect(codeOf(() => createDrafter("a", { width: 4, tree }))).toBe("drafter-option-invalid");
+    expect(() => createDrafter("a", { topK: 4, tree })).toThrowCode("drafter-option-invalid");
     const template = createTemplate([[0], [1]]);
-    expect(codeOf(() => createDrafter("a", { width: 4, tree, template }))).toBe("no error");
+    expect(() => createDrafter("a", { topK: 4, tree, template })).not.toThrow();
   });
 });

@@ -1,19 +1,18 @@
 /**
- * Token Recycling (Luo et al., "Turning Trash into Treasure", ACL 2025): guesses from what the model
- * itself said about each token when it last saw it.
+ * Token Recycling (Luo et al., "Turning Trash into Treasure", ACL 2025): drafts the model's own last
+ * predictions after each token.
  *
  * One step, numbered as in the paper's description:
  *
- * 1. the template is filled from the table, level by level, below the last decided token (`propose`);
- * 2. one forward runs over the last token and the tree, and 3. is verified: the decoding loop's part;
- * 4. the most probable successors of every row, accepted or not, replace those of its token
- *    (`observe`); a token that stands in several rows keeps the last;
- * 5. accepted rows enter the cache, and 6. the next token becomes the root: the loop's part again.
+ * 1. the template is filled from the table, level by level, below the last emitted token (`propose`);
+ * 2. one forward pass runs over the last token and the tree, and 3. the tree is verified, by the decoding loop;
+ * 4. the most probable successors of every row, accepted or not, replace those of its token (`observe`); of a
+ *    token in several rows the last one counts;
+ * 5. accepted rows enter the cache, and 6. the next token becomes the root, by the decoding loop.
  *
- * Different from the paper: duplicate and unknown guesses are left out before the forward instead of
- * being computed; a budget below the template's size takes its most promising nodes; and the probability
- * of each successor is kept, which estimates what a guess is worth. `tree: "confidence"` goes one step
- * further and lets these probabilities shape the tree.
+ * Changes from the paper: unknown draft tokens are left out before the forward pass instead of being
+ * computed; a budget below the template's size takes its most probable nodes; the probability of each
+ * successor is kept to estimate acceptance, and with `tree: "confidence"` to shape the tree.
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
@@ -36,17 +35,17 @@ const kind = "token-recycling";
 
 export interface TokenRecyclingOptions {
   /** Successors kept of each token (the paper's k). Default 8. */
-  width?: number;
+  topK?: number;
   /**
-   * `"template"`: the paper's fixed tree. `"confidence"`: the tree whose guesses the table finds most
-   * probable, of the same size at most. Default `"confidence"`.
+   * `"template"`: the paper's fixed tree. `"confidence"`: the most probable tree by the table, of at most the
+   * same size. Default `"confidence"`.
    */
   tree?: "template" | "confidence";
   /** The fixed tree. Default: the paper's, of 80 nodes. */
   template?: DraftTemplate;
 }
 
-/** A table of successors shared by all requests to one model, and the drafter that guesses from it. */
+/** The drafter, with the table of successors that all requests to one model share. */
 export interface TokenRecycling extends Drafter {
   readonly table: SuccessorTable;
   save(): Uint8Array;
@@ -58,28 +57,27 @@ export interface TokenRecycling extends Drafter {
  * Makes the drafter of a model.
  *
  * @example
- * const drafter = createTokenRecycling(model);
+ * const drafter = createTokenRecyclingDrafter(model);
  * for await (const { text } of generate(model, "The emperor", { drafter })) process.stdout.write(text);
  *
  * @throws JetonError `drafter-option-invalid`
  */
-export function createTokenRecycling(
+export function createTokenRecyclingDrafter(
   model: Pick<LoadedModel, "tokenizer" | "config" | "name">,
   options: TokenRecyclingOptions = {},
 ): TokenRecycling {
   const { vocabSize } = model.config;
-  const { width = Math.min(8, vocabSize), tree = "confidence" } = options;
+  const { topK = Math.min(8, vocabSize), tree = "confidence" } = options;
   const { template = publishedTemplate } = options;
-  const table = new SuccessorTable(vocabSize, width);
-  if (tree === "template") checkTemplate(template, width);
-  // What a probability of the past is worth differs between choosing the best and drawing.
-  const tables = (): CalibrationMap[] =>
-    Array.from({ length: width }, () => createCalibrationMap());
+  const table = new SuccessorTable(vocabSize, topK);
+  if (tree === "template") checkTemplate(template, topK);
+  // Acceptance by past probabilities differs between greedy decoding and sampling.
+  const tables = (): CalibrationMap[] => Array.from({ length: topK }, () => createCalibrationMap());
   const acceptance = { greedy: tables(), sampled: tables() };
   const about = (): { kind: string; key: string } => ({ kind, key: modelKey(model) });
   return {
     name: kind,
-    candidates: width,
+    candidates: topK,
     table,
     begin: (request) => new RecyclingSequence(table, acceptance, { tree, template, request }),
     save: () => sealState({ ...about(), ...table.save() }),
@@ -92,12 +90,12 @@ export function createTokenRecycling(
   };
 }
 
-function checkTemplate({ ranks }: DraftTemplate, width: number): void {
-  const rank = ranks.find((value) => value >= width);
+function checkTemplate({ ranks }: DraftTemplate, topK: number): void {
+  const rank = ranks.find((value) => value >= topK);
   if (rank === undefined) return;
-  throw new JetonError(`the template asks for rank ${rank}, the table keeps ${width} successors`, {
+  throw new JetonError(`the template asks for rank ${rank}, the table keeps ${topK} successors`, {
     code: "drafter-option-invalid",
-    details: { name: "template", value: rank, expected: `below ${width}` },
+    details: { name: "template", value: rank, expected: `below ${topK}` },
   });
 }
 
@@ -133,17 +131,22 @@ class RecyclingSequence implements DraftSequence {
 
   observe({ rows, verdict }: DraftOutcome): void {
     const { ids, candidates, topIds, topLogits, logSumExp } = rows;
-    // The table is judged by what it said before it learns.
-    if (verdict) this.#judge(ids[0]!, verdict.tree, verdict.accepted);
+    // The estimates learn from the table as it was when it drafted: before the rows replace entries.
+    if (verdict) this.#learn(ids[0]!, verdict.tree, verdict.accepted);
     for (let row = 0; row < ids.length; row++) {
-      this.#table.replace(ids[row]!, topIds, topLogits, logSumExp[row]!, row * candidates);
+      this.#table.replace(ids[row]!, {
+        ids: topIds,
+        logits: topLogits,
+        logSumExp: logSumExp[row]!,
+        offset: row * candidates,
+      });
     }
   }
 
   end(): void {}
 
-  /** Learns from the guesses below the root and below every accepted node what confidence is worth. */
-  #judge(root: number, { ids, parents }: DraftTree, accepted: readonly number[]): void {
+  /** Learns acceptance by confidence from the tested nodes: those below the root and accepted nodes. */
+  #learn(root: number, { ids, parents }: DraftTree, accepted: readonly number[]): void {
     for (let node = 0; node < ids.length; node++) {
       const parent = parents[node]!;
       if (parent >= 0 && !accepted.includes(parent)) continue;

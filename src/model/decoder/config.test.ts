@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { referenceFamilies } from "../../testing/random-checkpoint.ts";
-import { decoderConfig } from "./config.ts";
+import { describeReference } from "../../testing/reference-families.ts";
+import { type DecoderConfig, decoderConfig, decoderFamilies } from "./config.ts";
+
+type File = Parameters<typeof decoderConfig>[0];
 
 const tiny = {
   vocabulary: 512,
@@ -18,7 +21,7 @@ function contextOf(ropeScaling: Record<string, unknown> | null, positions: numbe
     ...file,
     max_position_embeddings: positions,
     rope_scaling: ropeScaling,
-  } as Parameters<typeof decoderConfig>[0]).contextLength;
+  } as File).contextLength;
 }
 
 describe("the context length", () => {
@@ -33,5 +36,109 @@ describe("the context length", () => {
     expect(contextOf({ ...yarn, original_max_position_embeddings: 512 }, 640)).toBe(2048);
     // Other files state the length after it.
     expect(contextOf({ ...yarn, original_max_position_embeddings: 128 }, 512)).toBe(512);
+  });
+});
+
+/** A description in the words of the oracle. */
+function inOracleWords(config: DecoderConfig): unknown {
+  const { layers, ropes, normPlacement, attentionOutputBias, tieWordEmbeddings, ...rest } = config;
+  const { contextLength: _, bosTokenId: __, eosTokenIds: ___, ...shared } = rest;
+  return {
+    ...shared,
+    attnLogitSoftcap: shared.attnLogitSoftcap ?? null,
+    finalLogitSoftcap: shared.finalLogitSoftcap ?? null,
+    norms: normPlacement,
+    outputBias: attentionOutputBias,
+    tiedHead: tieWordEmbeddings,
+    layers: layers.map(({ slidingWindow, rope }) => {
+      if (rope === undefined) return { slidingWindow: slidingWindow ?? null, rope: null };
+      const { kind, ...others } = ropes[rope]!;
+      return { slidingWindow: slidingWindow ?? null, rope: { type: kind, ...others } };
+    }),
+  };
+}
+
+describe("keys that a file leaves out", () => {
+  test.each(decoderFamilies)("%s: all of them have the values of the config class", (family) => {
+    const file = { model_type: family };
+    expect(inOracleWords(decoderConfig(file))).toEqual(describeReference(file));
+  });
+
+  test.each(Object.keys(referenceFamilies))("%s: one at a time", (name) => {
+    const file = referenceFamilies[name]!(tiny);
+    for (const key of Object.keys(file)) {
+      // Counts of heads and sizes depend on each other; the others stand alone.
+      if (/model_type|heads|hidden_size|head_dim|num_hidden_layers|rope_|partial/.test(key))
+        continue;
+      const { [key]: ____, ...rest } = file;
+      expect(inOracleWords(decoderConfig(rest as File)), key).toEqual(
+        describeReference(rest as File),
+      );
+    }
+  });
+
+  test("Gemma 3's multimodal files open with a text_config that names a few sizes", () => {
+    const text_config = {
+      model_type: "gemma3_text",
+      hidden_size: 2560,
+      intermediate_size: 10240,
+      num_hidden_layers: 34,
+      rope_scaling: { factor: 8, rope_type: "linear" },
+      sliding_window: 1024,
+    };
+    const config = decoderConfig({ model_type: "gemma3", text_config } as File);
+    expect(config).toMatchObject({
+      hiddenSize: 2560,
+      numAttentionHeads: 8,
+      numKeyValueHeads: 4,
+      headDim: 256,
+      vocabSize: 262208,
+      contextLength: 131072,
+      tieWordEmbeddings: true,
+    });
+    expect(config.layers.filter(({ slidingWindow }) => slidingWindow === 1024)).toHaveLength(29);
+    expect(config.ropes.map(({ kind, theta }) => [kind, theta])).toEqual([
+      ["default", 10000],
+      ["linear", 1_000_000],
+    ]);
+    const { model_type: _, ...untyped } = text_config;
+    expect(decoderConfig({ model_type: "gemma3", text_config: untyped } as File)).toEqual(config);
+  });
+});
+
+describe("fields that a family does not read", () => {
+  const headDims = (file: File): number[] => decoderConfig(file).ropes.map((r) => r.rotaryDim);
+  test("only Phi-3 rotates a part of each head", () => {
+    const half = { partial_rotary_factor: 0.5 };
+    expect(headDims({ ...referenceFamilies["phi3"]!(tiny), ...half } as File)).toEqual([8]);
+    expect(headDims({ ...referenceFamilies["llama"]!(tiny), ...half } as File)).toEqual([16]);
+    const scaled = { ...half, rope_scaling: { rope_type: "linear", factor: 2 } };
+    expect(() => headDims({ ...referenceFamilies["llama"]!(tiny), ...scaled } as File)).toThrow(
+      /partial_rotary_factor/,
+    );
+  });
+
+  test("Gemma reads hidden_act, Gemma 2 and 3 read hidden_activation", () => {
+    const of = (family: string, extra: object) =>
+      decoderConfig({ model_type: family, ...extra } as File).activation;
+    expect(of("gemma", { hidden_act: "gelu" })).toBe("gelu-tanh");
+    expect(of("gemma", { hidden_act: "relu", hidden_activation: "silu" })).toBe("relu");
+    expect(of("gemma2", { hidden_act: "relu", hidden_activation: "gelu" })).toBe("gelu");
+  });
+
+  test("caps and score scales are Gemma's alone", () => {
+    const extra = {
+      final_logit_softcapping: 5,
+      attn_logit_softcapping: 5,
+      query_pre_attn_scalar: 1,
+    };
+    expect(decoderConfig({ model_type: "llama", ...extra } as File)).toEqual(
+      decoderConfig({ model_type: "llama" }),
+    );
+  });
+
+  test("an encoder of Gemma 3's family is refused", () => {
+    const file = { model_type: "gemma3_text", use_bidirectional_attention: true };
+    expect(() => decoderConfig(file as File)).toThrow(/use_bidirectional_attention/);
   });
 });

@@ -1,5 +1,6 @@
 /** Expressions as closures. */
 
+import { canReplace, isConstant } from "./constant-parts.ts";
 import { filters } from "./filters/index.ts";
 import type { Evaluator, Frame } from "./frame.ts";
 import { noArguments } from "./python/arguments.ts";
@@ -11,28 +12,34 @@ import {
   negate,
   positive,
   power,
-  remainder,
   subtract,
 } from "./python/arithmetic.ts";
 import { findMethod, getAttribute, getItem, getSlice } from "./python/attributes.ts";
 import { spend } from "./python/budget.ts";
-import { compareOrder, equals, isTrue } from "./python/compare.ts";
+import { checkDefined, compareOrder, equals, isTrue } from "./python/compare.ts";
 import { Dict } from "./python/dict.ts";
-import { failure, syntaxFailure, TemplateFailure, typeFailure } from "./python/failure.ts";
-import { escapeMarkup, formatMarkup } from "./python/markup.ts";
-import { formatPercent } from "./python/percent-format.ts";
+import {
+  failure,
+  isFailure,
+  syntaxFailure,
+  TemplateFailure,
+  typeFailure,
+} from "./python/failure.ts";
+import { escapeMarkup } from "./python/markup.ts";
+import { modulo } from "./python/modulo.ts";
 import { toText } from "./python/representation.ts";
 import { contains, joinTexts, toList } from "./python/sequence.ts";
 import {
   asText,
   type CallArguments,
-  Invocable,
   Markup,
+  PyIterator,
   Tuple,
   typeName,
   Undefined,
   type Value,
 } from "./python/values.ts";
+import { makeConstantFrame } from "./rendering-state.ts";
 import type {
   BinaryOperator,
   CallSyntax,
@@ -46,21 +53,43 @@ import { type ValueTest, valueTests } from "./tests-of-values.ts";
 export interface ExpressionContext {
   /** Inside an `if`, where an unknown filter or test fails only when it is used. */
   readonly lenient: boolean;
+  /** Inside a constant expression, which is computed once when the template is compiled. */
+  readonly constant?: boolean;
 }
+
+/** Constants read nothing but what filters and tests ask of the environment. */
+const constantFrame: Frame = makeConstantFrame();
 
 /** Evaluates arguments. */
 type ArgumentEvaluator = (frame: Frame) => CallArguments;
 
-/** Calls a value. Throws for what cannot be called. */
-export function callValue(frame: Frame, callee: Value, callArguments: CallArguments): Value {
-  spend();
-  if (callee instanceof Invocable) return callee.invoke(callArguments, frame.rendering);
-  if (callee instanceof Undefined) throw failure(callee.failureType, callee.message);
-  throw typeFailure(`'${typeName(callee)}' object is not callable`);
-}
-
 /** Compiles an expression. Throws a syntax failure for unknown filters and tests. */
 export function compileExpression(expression: Expression, context: ExpressionContext): Evaluator {
+  if (context.constant !== true && expression.kind !== "constant" && isConstant(expression)) {
+    const value = computeConstant(expression, context);
+    if (value !== undefined && canReplace(value)) return () => value;
+  }
+  return compileParts(expression, context);
+}
+
+/** Compiles what is printed: a constant may also come out undefined here. */
+export function compilePrinted(expression: Expression, context: ExpressionContext): Evaluator {
+  const value = isConstant(expression) ? computeConstant(expression, context) : undefined;
+  const printable = value !== undefined && !(value instanceof PyIterator);
+  return printable ? () => value : compileExpression(expression, context);
+}
+
+/** The value of a constant expression; undefined when it fails, which it then does at its place. */
+function computeConstant(expression: Expression, context: ExpressionContext): Value | undefined {
+  try {
+    return compileParts(expression, { ...context, constant: true })(constantFrame);
+  } catch (error) {
+    if (error instanceof TemplateFailure && error.kind !== "syntax") return undefined;
+    throw error;
+  }
+}
+
+function compileParts(expression: Expression, context: ExpressionContext): Evaluator {
   const compile = (part: Expression): Evaluator => compileExpression(part, context);
   switch (expression.kind) {
     case "constant": {
@@ -131,7 +160,7 @@ export function compileExpression(expression: Expression, context: ExpressionCon
     case "compare":
       return compileCompare(expression.first, expression.rest, context);
     case "condition":
-      return compileCondition(expression);
+      return compileCondition(expression, context);
   }
 }
 
@@ -141,10 +170,7 @@ const binaryOperators: Readonly<Record<BinaryOperator, (a: Value, b: Value) => V
   "*": multiply,
   "/": divide,
   "//": floorDivide,
-  "%"(a, b) {
-    if (a instanceof Markup) return formatMarkup(a, b);
-    return typeof a === "string" ? formatPercent(a, b) : remainder(a, b);
-  },
+  "%": modulo,
   "**": power,
 };
 
@@ -172,8 +198,20 @@ function compileItem(
   const bound = (part: Expression | undefined): Evaluator =>
     part === undefined ? () => null : compileExpression(part, context);
   const [start, stop, step] = [bound(key.start), bound(key.stop), bound(key.step)];
-  return (frame) =>
-    getSlice(object(frame), { start: start(frame), stop: stop(frame), step: step(frame) });
+  if (context.constant !== true) {
+    return (frame) =>
+      getSlice(object(frame), { start: start(frame), stop: stop(frame), step: step(frame) });
+  }
+  return (frame) => {
+    const value = object(frame);
+    const bounds = { start: start(frame), stop: stop(frame), step: step(frame) };
+    try {
+      return getSlice(value, bounds);
+    } catch (error) {
+      if (isFailure(error, "TypeError")) return new Undefined(() => "no such slice");
+      throw error;
+    }
+  };
 }
 
 /** Arguments of a call. Throws a syntax failure for a name that is given twice. */
@@ -223,7 +261,7 @@ function compileCall(
     const evaluate = compileExpression(callee, context);
     return (frame) => {
       const value = evaluate(frame);
-      return callValue(frame, value, evaluateArguments(frame));
+      return frame.rendering.call(value, evaluateArguments(frame));
     };
   }
   const object = compileExpression(callee.object, context);
@@ -232,7 +270,7 @@ function compileCall(
     const self = object(frame);
     const method = findMethod(self, name);
     if (method === undefined) {
-      return callValue(frame, getAttribute(self, name), evaluateArguments(frame));
+      return frame.rendering.call(getAttribute(self, name), evaluateArguments(frame));
     }
     spend();
     return method(self, evaluateArguments(frame), frame.rendering);
@@ -324,14 +362,24 @@ function compileCompare(
   };
 }
 
+/** What an inline `if` without `else` comes out as; it is no constant. */
+function withoutElse(context: ExpressionContext): Undefined {
+  const result = new Undefined(() => "the inline if-expression was false and has no else");
+  if (context.constant === true) checkDefined(result);
+  return result;
+}
+
 /** An inline `if`; without `else` it may come out undefined. */
-function compileCondition(syntax: Extract<Expression, { kind: "condition" }>): Evaluator {
-  const inside: ExpressionContext = { lenient: true };
+function compileCondition(
+  syntax: Extract<Expression, { kind: "condition" }>,
+  context: ExpressionContext,
+): Evaluator {
+  const inside: ExpressionContext = { ...context, lenient: true };
   const test = compileExpression(syntax.test, inside);
-  const then = compileExpression(syntax.then, inside);
+  const then = compileExpression(syntax.consequent, inside);
   const otherwise =
     syntax.otherwise === undefined
-      ? () => new Undefined(() => "the inline if-expression was false and has no else")
+      ? () => withoutElse(inside)
       : compileExpression(syntax.otherwise, inside);
   return (frame) => (isTrue(test(frame)) ? then(frame) : otherwise(frame));
 }

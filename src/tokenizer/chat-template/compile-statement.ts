@@ -2,10 +2,10 @@
 
 import { compileTarget } from "./assign.ts";
 import {
-  callValue,
   compileArguments,
   compileExpression,
   compileFilter,
+  compilePrinted,
 } from "./compile-expression.ts";
 import { compileLoop } from "./compile-loop.ts";
 import type { Completion, Evaluator, Executor, Frame, Rendering } from "./frame.ts";
@@ -99,7 +99,7 @@ function write(frame: Frame, text: string): void {
 }
 
 function compileOutput({ value, line }: Kind<"output">, context: StatementContext): Executor {
-  const evaluate = compileExpression(value, context);
+  const evaluate = compilePrinted(value, context);
   return (frame) => {
     const { rendering } = frame;
     rendering.line = line;
@@ -256,7 +256,7 @@ function compileCallBlock(statement: Kind<"call">, context: StatementContext): E
     const given = evaluateArguments(frame);
     const keyword = new Map([...given.keyword, ["caller", new Macro(definition, frame)] as const]);
     const callArguments: CallArguments = { positional: given.positional, keyword };
-    const text = toText(callValue(frame, value, callArguments));
+    const text = toText(rendering.call(value, callArguments));
     placeSpans(frame.output, text, rendering.spannedTexts, recent);
     write(frame, text);
     return "done";

@@ -1,20 +1,16 @@
 /** Templates: compiled once, rendered with variables. */
 
-import { callValue } from "./compile-expression.ts";
 import { compileStatements } from "./compile-statement.ts";
-import { filters } from "./filters/index.ts";
 import type { Executor, Frame, Output, Rendering, TextSpan } from "./frame.ts";
 import { makeGlobals } from "./globals.ts";
 import { captureText } from "./macro.ts";
 import { parseTemplate } from "./parse-template.ts";
-import { getAttribute, getItem } from "./python/attributes.ts";
 import { withBudget } from "./python/budget.ts";
-import { failure, syntaxFailure, TemplateFailure } from "./python/failure.ts";
-import { toText } from "./python/representation.ts";
-import { asText, type CallArguments, Callable, PyObject, type Value } from "./python/values.ts";
+import { syntaxFailure, TemplateFailure } from "./python/failure.ts";
+import { Callable, PyObject, type Value } from "./python/values.ts";
+import { RenderingState } from "./rendering-state.ts";
 import { Scope } from "./scope.ts";
 import type { CompiledBlock } from "./statement-context.ts";
-import { valueTests } from "./tests-of-values.ts";
 
 /** A rendered template. */
 export interface RenderedTemplate {
@@ -50,7 +46,7 @@ export class CompiledTemplate {
     const globals = new Scope(undefined, makeGlobals(now));
     const topScope = new Scope(new Scope(globals, new Map(variables)));
     const output: Output = { text: "", spans: [] };
-    const frame: Frame = { scope: topScope, output, rendering: new Run(topScope) };
+    const frame: Frame = { scope: topScope, output, rendering: new RenderingState(topScope) };
     topScope.set("self", new TemplateReference(this.#blocks, frame.rendering));
     return withBudget(() => {
       try {
@@ -77,56 +73,6 @@ function explain(error: unknown, line: number): unknown {
     "the template nests or grows too far",
     line,
   );
-}
-
-/** The state of one rendering, as filters and functions see it. */
-class Run implements Rendering {
-  autoescape = false;
-  line = 1;
-  depth = 0;
-  readonly spannedTexts: Rendering["spannedTexts"] = [];
-  readonly topScope: Scope;
-
-  constructor(topScope: Scope) {
-    this.topScope = topScope;
-  }
-
-  getAttribute(object: Value, name: string): Value {
-    return getAttribute(object, name);
-  }
-
-  getItem(object: Value, key: Value): Value {
-    return getItem(object, key);
-  }
-
-  call(callee: Value, callArguments: CallArguments): Value {
-    const output: Output = { text: "", spans: [] };
-    return callValue({ scope: this.topScope, output, rendering: this }, callee, callArguments);
-  }
-
-  callFilter(name: Value, value: Value, callArguments: CallArguments): Value {
-    const filter = filters.get(asText(name) ?? "");
-    if (filter === undefined) {
-      throw failure("TemplateRuntimeError", `No filter named '${toText(name)}'.`);
-    }
-    return filter(value, callArguments, this);
-  }
-
-  callTest(name: Value, value: Value, callArguments: CallArguments): boolean {
-    const test = valueTests.get(asText(name) ?? "");
-    if (test === undefined) {
-      throw failure("TemplateRuntimeError", `No test named '${toText(name)}'.`);
-    }
-    return test(value, callArguments, this);
-  }
-
-  hasFilter(name: Value): boolean {
-    return filters.has(asText(name) ?? "");
-  }
-
-  hasTest(name: Value): boolean {
-    return valueTests.has(asText(name) ?? "");
-  }
 }
 
 /** The variable `self`: the blocks of the template, as functions. */

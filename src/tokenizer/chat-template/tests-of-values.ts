@@ -1,9 +1,9 @@
 /** The tests that `is` asks: `is defined`, `is string`, `is divisibleby 3`, … */
 import { bindPositional } from "./python/arguments.ts";
-import { remainder } from "./python/arithmetic.ts";
 import { compareOrder, equals, type OrderOperator } from "./python/compare.ts";
 import { Dict } from "./python/dict.ts";
 import { hasOnlyCase } from "./python/letter-case.ts";
+import { modulo } from "./python/modulo.ts";
 import { toText } from "./python/representation.ts";
 import type { Runtime } from "./python/runtime-type.ts";
 import { contains, isIterable } from "./python/sequence.ts";
@@ -74,7 +74,7 @@ function isSame(a: Value, b: Value): boolean {
 }
 
 function leaves(value: Value, divisor: Value, rest: number): boolean {
-  return equals(remainder(value, divisor), rest);
+  return equals(modulo(value, divisor), rest);
 }
 
 /** All tests by name. */

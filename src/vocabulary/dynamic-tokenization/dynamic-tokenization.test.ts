@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
 import { createRandom } from "../../core/index.ts";
-import { complete, createPromptLookup, generate, score } from "../../generate/index.ts";
+import { complete, createPromptLookupDrafter, generate, score } from "../../generate/index.ts";
 import { loadModel } from "../../model/index.ts";
 import { formOfText } from "../token-forms.ts";
 import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
@@ -223,7 +223,7 @@ describe("a model under dynamic tokenization", () => {
     const prompt = "the cat and the hat and the cat";
     const options = { maxTokens: 12, greedy: true, ignoreEos: true };
     const expected = await complete(model, prompt, options);
-    const drafter = createPromptLookup();
+    const drafter = createPromptLookupDrafter();
     for (const more of [{}, { drafter }, { prefillChunk: 3 }]) {
       const ids: number[] = [];
       for await (const { id } of dynamic.generate(prompt, { merges: 0, ...options, ...more })) {

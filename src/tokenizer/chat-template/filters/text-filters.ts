@@ -11,7 +11,7 @@ import { escapeMarkup, formatMarkup } from "../python/markup.ts";
 import { formatPercent } from "../python/percent-format.ts";
 import { prettyPrint } from "../python/pretty-print.ts";
 import { toText } from "../python/representation.ts";
-import { isIterable, joinTexts, toList, unpack } from "../python/sequence.ts";
+import { isIterable, joinTexts, requireLength, toList, unpack } from "../python/sequence.ts";
 import { centerText } from "../python/string-methods.ts";
 import { replaceText, requireInteger, requireText } from "../python/string-search.ts";
 import { codePointLength, codePoints, sliceCodePoints, splitLines, strip } from "../python/text.ts";
@@ -64,7 +64,7 @@ function truncate(value: Value, given: readonly (Value | undefined)[]): Value {
 
 /** What has a length that is small enough stays as it is; anything else cannot be cut as a text. */
 function truncateOther(value: Value, most: number): Value {
-  if (isIterable(value) && toList(value).length <= most) return value;
+  if (requireLength(value) <= most) return value;
   throw typeFailure(`'${typeName(value)}' object cannot be truncated`);
 }
 

@@ -17,7 +17,6 @@ import {
   fromBigInt,
   typeName,
   Undefined,
-  type Value,
 } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 
@@ -131,7 +130,7 @@ const attribute: Filter = (value, callArguments, runtime) => {
   const [name] = bindArguments("attr", callArguments, ["name"]);
   const text = asText(name!);
   if (text === undefined) throw typeFailure("attribute name must be string");
-  checkDefined(value);
+  if (value instanceof Undefined) return runtime.getAttribute(value, text);
   if (findAttribute(value, text) !== undefined) return runtime.getAttribute(value, text);
   return new Undefined(() => `'${typeName(value)} object' has no attribute '${text}'`);
 };

@@ -9,14 +9,14 @@ export interface WrapOptions {
 }
 
 const space = "\\t\\n\\v\\f\\r ";
-const letter = "[\\p{L}\\p{M}_]";
+const letter = "[\\p{L}\\p{Nl}\\p{No}_]";
 const wordPunctuation = "[\\p{L}\\p{N}_!\"'&.,?]";
 /** Pieces that a line may be cut between: spaces, dashes, words and their parts behind hyphens. */
 const piece = new RegExp(
   `[${space}]+` +
     `|(?<=${wordPunctuation})-{2,}(?=[\\p{L}\\p{N}_])` +
     `|[^${space}]` +
-    `(?:[^${space}]*?(?:-(?:(?<=${letter}{2}-)|(?<=${letter}-${letter}-))(?=${letter}-?${letter})` +
+    `(?:[^${space}]*?(?:-(?:(?<=${letter}{2}-)|(?<=${letter}-${wordPunctuation}-))(?=${letter}-?${letter})` +
     `|(?=[${space}]|$)|(?<=${wordPunctuation})(?=-{2,}[\\p{L}\\p{N}_])))`,
   "gu",
 );
@@ -59,7 +59,7 @@ function breakLongWord(
   length: number,
   { width, breakLongWords, breakOnHyphens }: WrapOptions,
 ): void {
-  const left = Math.max(1, width - length);
+  const left = width - length;
   if (!breakLongWords) {
     if (line.length === 0) line.push(chunks.pop()!);
     return;

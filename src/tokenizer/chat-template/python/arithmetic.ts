@@ -1,10 +1,12 @@
 /** Python's arithmetic: whole numbers without bounds, floats apart from them, sequences. */
 import { reserve } from "./budget.ts";
 import { checkDefined } from "./compare.ts";
+import { DictView, PySet } from "./dict.ts";
 import { divideIntegers, toFloat } from "./division.ts";
 import { failure, type TemplateFailure, typeFailure } from "./failure.ts";
 import { escapeMarkup } from "./markup.ts";
 import { powerOf } from "./power.ts";
+import { toList } from "./sequence.ts";
 import {
   asInteger,
   asNumber,
@@ -102,9 +104,18 @@ function addSequences(a: Value, b: Value): Value {
 /** `a - b`. */
 export function subtract(a: Value, b: Value): Value {
   const numbers = numbersOf(a, b);
-  if (numbers === undefined) throw unsupported("-", a, b);
+  if (numbers === undefined) return subtractItems(a, b);
   const { x, y, float } = numbers;
   return float ? new Float(toFloat(x) - toFloat(y)) : computeInteger(subtraction, x, y);
+}
+
+/** The items of a set, or of a dict's view, without those of another value. */
+function subtractItems(a: Value, b: Value): Value {
+  const isSet = (value: Value): value is DictView | PySet =>
+    value instanceof PySet || (value instanceof DictView && value.kind !== "values");
+  if (!isSet(a) || (a instanceof PySet && !isSet(b))) throw unsupported("-", a, b);
+  const removed = new PySet(toList(b));
+  return new PySet(a.items.filter((item) => !removed.has(item)));
 }
 
 /** `a * b`. */

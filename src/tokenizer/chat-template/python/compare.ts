@@ -1,5 +1,5 @@
 /** Python's equality, order and truth. */
-import { Dict, DictView } from "./dict.ts";
+import { Dict, DictView, PySet } from "./dict.ts";
 import { failure, typeFailure } from "./failure.ts";
 import { compareText } from "./text.ts";
 import {
@@ -34,6 +34,7 @@ export function isTrue(value: Value): boolean {
   if (value instanceof Dict) return value.size > 0;
   if (value instanceof Tuple) return value.items.length > 0;
   if (value instanceof DictView) return value.dict.size > 0;
+  if (value instanceof PySet) return value.items.length > 0;
   if (value instanceof Range) return value.length > 0;
   if (value instanceof Bytes) return value.data.length > 0;
   if (value instanceof Undefined) return false;
@@ -70,12 +71,16 @@ function equalObjects(a: PyObject, b: PyObject): boolean {
   if (a instanceof Undefined) return b instanceof Undefined;
   if (a instanceof Bytes) return b instanceof Bytes && a.data.join() === b.data.join();
   if (a instanceof Range) return b instanceof Range && equalRanges(a, b);
-  if (a instanceof DictView && a.kind !== "values") {
-    const other = b instanceof DictView && b.kind !== "values" ? b.items : undefined;
-    if (other === undefined || other.length !== a.dict.size) return false;
-    return a.items.every((item) => other.some((candidate) => isSameOrEqual(item, candidate)));
-  }
-  return false;
+  const itemsA = setItems(a);
+  const itemsB = setItems(b);
+  if (itemsA === undefined || itemsB?.length !== itemsA.length) return false;
+  return itemsA.every((item) => itemsB.some((other) => isSameOrEqual(item, other)));
+}
+
+/** Items of what is compared as a set. */
+function setItems(value: PyObject): readonly Value[] | undefined {
+  if (value instanceof PySet) return value.items;
+  return value instanceof DictView && value.kind !== "values" ? value.items : undefined;
 }
 
 function equalDicts(a: Dict, b: Dict): boolean {

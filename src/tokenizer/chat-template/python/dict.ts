@@ -1,4 +1,4 @@
-/** Python's `dict` and its views, and jinja2's `namespace`. */
+/** Python's `dict` and its views, `set`, and jinja2's `namespace`. */
 import { hashKey } from "./hash-key.ts";
 import { PyObject, Tuple, type Value } from "./values.ts";
 
@@ -62,6 +62,25 @@ export class DictView extends PyObject {
     if (this.kind === "keys") return this.dict.keys();
     if (this.kind === "values") return this.dict.values();
     return Array.from(this.dict.entries(), (entry) => new Tuple(entry));
+  }
+}
+
+/** `set`, as the difference of the views of a dict is one; in the order in which items were added. */
+export class PySet extends PyObject {
+  readonly typeName: string = "set";
+  readonly #members: Dict;
+
+  constructor(items: Iterable<Value>) {
+    super();
+    this.#members = new Dict(Array.from(items, (item) => [item, true] as const));
+  }
+
+  get items(): Value[] {
+    return this.#members.keys();
+  }
+
+  has(item: Value): boolean {
+    return this.#members.has(item);
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from "./values.ts";
 
 /** Types with items that can change, beside lists. */
-const unhashable: ReadonlySet<string> = new Set(["dict", "dict_keys", "dict_items"]);
+const unhashable: ReadonlySet<string> = new Set(["dict", "dict_keys", "dict_items", "set"]);
 const undefinedKey = Symbol("Undefined");
 
 /** A key for a `Map`. Throws for values that Python cannot hash. */

@@ -1,7 +1,7 @@
 /** Attributes and methods of `int`, `bool` and `float`. */
 import { bindPositional } from "./arguments.ts";
 import { failure, valueFailure } from "./failure.ts";
-import { splitFloat } from "./float-text.ts";
+import { floatText, splitFloat } from "./float-text.ts";
 import type { Method } from "./string-methods.ts";
 import { asInteger, Float, fromBigInt, Tuple, type Value } from "./values.ts";
 
@@ -45,10 +45,23 @@ function integerRatio(value: number): Value {
   return new Tuple([fromBigInt(numerator), fromBigInt(denominator)]);
 }
 
+/** A float in hexadecimal, as C's `%a` writes it. */
+function hexText(value: number): string {
+  if (!Number.isFinite(value)) return floatText(value);
+  const { mantissa, exponent } = splitFloat(Math.abs(value));
+  const normal = mantissa >= 1n << 52n;
+  const fraction = (mantissa & ((1n << 52n) - 1n)).toString(16).padStart(13, "0");
+  const power = mantissa === 0n ? 0 : exponent + 52;
+  const sign = value < 0 || Object.is(value, -0) ? "-" : "";
+  const digits = mantissa === 0n ? "0.0" : `${normal ? 1 : 0}.${fraction}`;
+  return `${sign}0x${digits}p${power < 0 ? "" : "+"}${power}`;
+}
+
 /** Methods of `float` by name. */
 export const floatMethods: ReadonlyMap<string, Method> = new Map([
   method("is_integer", (self) => Number.isInteger((self as Float).value)),
   method("conjugate", (self) => self),
+  method("hex", (self) => hexText((self as Float).value)),
   method("as_integer_ratio", (self) => integerRatio((self as Float).value)),
 ]);
 

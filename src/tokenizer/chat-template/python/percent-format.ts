@@ -1,12 +1,24 @@
 /** `template % values`: formatting as C's `printf` does it. */
 import { reserve } from "./budget.ts";
+import { checkDefined } from "./compare.ts";
 import { Dict } from "./dict.ts";
 import { failure, typeFailure, valueFailure } from "./failure.ts";
 import { fixedText, generalText, scientificText } from "./float-text.ts";
 import { toFloatValue, truncateFloat } from "./parse-number.ts";
 import { integerText, represent, representAscii, toText } from "./representation.ts";
 import { codePointLength, sliceCodePoints } from "./text.ts";
-import { asInteger, asNumber, asText, Float, Tuple, typeName, type Value } from "./values.ts";
+import {
+  asInteger,
+  asNumber,
+  asText,
+  Bytes,
+  Float,
+  Range,
+  Tuple,
+  typeName,
+  Undefined,
+  type Value,
+} from "./values.ts";
 
 const directive =
   /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
@@ -48,7 +60,6 @@ export function formatPercent(
         precision: hasPrecision ? Math.max(0, digits) : undefined,
         type,
       };
-      if (type === "%") return "%";
       if (!"diouxXeEfFgGcrsa".includes(type)) {
         const code = type.codePointAt(0).toString(16);
         throw valueFailure(
@@ -75,6 +86,7 @@ class PercentArguments {
   }
 
   selectKey(key: string): void {
+    checkDefined(this.#values);
     if (!(this.#values instanceof Dict)) throw typeFailure("format requires a mapping");
     const value = this.#values.get(key);
     if (value === undefined) throw failure("KeyError", represent(key));
@@ -97,8 +109,11 @@ class PercentArguments {
   }
 
   checkAllUsed(): void {
-    // A mapping, or a list that can be asked by key, may hold more than is used.
-    const byKey = this.#values instanceof Dict || Array.isArray(this.#values);
+    // What can be asked for items by key may hold more than is used.
+    const values = this.#values;
+    const byKey =
+      Array.isArray(values) ||
+      [Dict, Range, Bytes, Undefined].some((type) => values instanceof type);
     if (!byKey && this.#next < this.#items.length) {
       throw typeFailure("not all arguments converted during string formatting");
     }

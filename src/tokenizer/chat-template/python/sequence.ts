@@ -1,7 +1,7 @@
 /** Going through values, their length, items, slices and what they contain. */
 import { reserve, spend } from "./budget.ts";
 import { checkDefined, isSameOrEqual } from "./compare.ts";
-import { Dict, DictView } from "./dict.ts";
+import { Dict, DictView, PySet } from "./dict.ts";
 import { failure, typeFailure, valueFailure } from "./failure.ts";
 import { codePointLength, codePoints, isBasic } from "./text.ts";
 import {
@@ -25,7 +25,7 @@ export function itemsOf(value: Value): readonly Value[] | undefined {
   if (text !== undefined) return codePoints(text);
   if (value instanceof Tuple) return value.items;
   if (value instanceof Dict) return value.keys();
-  if (value instanceof DictView) return value.items;
+  if (value instanceof DictView || value instanceof PySet) return value.items;
   if (value instanceof Range) {
     spend(value.length);
     return Array.from({ length: value.length }, (_, i) => value.start + i * value.step);
@@ -84,6 +84,7 @@ export function lengthOf(value: Value): number | undefined {
   if (value instanceof Tuple) return value.items.length;
   if (value instanceof Dict) return value.size;
   if (value instanceof DictView) return value.dict.size;
+  if (value instanceof PySet) return value.items.length;
   if (value instanceof Range) return value.length;
   if (value instanceof Bytes) return value.data.length;
   if (value instanceof Undefined) return 0;
@@ -109,7 +110,7 @@ export function contains(container: Value, item: Value): boolean {
     if (part !== undefined) return text.includes(part);
     throw typeFailure(`'in <string>' requires string as left operand, not ${typeName(item)}`);
   }
-  if (container instanceof Dict) return container.has(item);
+  if (container instanceof Dict || container instanceof PySet) return container.has(item);
   if (container instanceof DictView && container.kind === "keys") return container.dict.has(item);
   if (container instanceof Range) return rangeIndex(container, item) !== undefined;
   if (container !== null && !isIterable(container)) checkDefined(container);

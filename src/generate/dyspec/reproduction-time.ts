@@ -1,0 +1,66 @@
+/** Measures the time of DySpec. */
+import type { ReproductionContext } from "../../reproduce/index.ts";
+import { round, tasksOf } from "../measure/reproduction-bench.ts";
+import type { Drafter } from "../speculative/drafter.ts";
+import type { DraftSource } from "./draft-source.ts";
+import { createDyspecDrafter } from "./dyspec-drafter.ts";
+import type { StaticBench } from "./reproduction-static.ts";
+
+type TimeId = "speed" | "growing-time";
+
+/** Measures speed, and the time of growing trees without the draft's passes. */
+export async function measureTime(
+  { report }: ReproductionContext<TimeId>,
+  { bench, source, requests }: StaticBench<TimeId>,
+): Promise<void> {
+  const { measured, others } = requests;
+  const timed = timeSource(source);
+  const create = (draft: DraftSource, calibrate = false): Drafter =>
+    createDyspecDrafter(bench.model, { draft, calibrate });
+  const warm = async (nodes: number): Promise<Drafter> => {
+    const drafter = create(source, true);
+    await bench.measure("dyspec, calibrated: learning", drafter, nodes, others);
+    return drafter;
+  };
+  const found = await bench.reportSpeed("speed", tasksOf(measured), {
+    "8 nodes": { drafter: create(source), maxDraft: 8 },
+    "16 nodes": { drafter: create(timed.source), maxDraft: 16 },
+    "8 nodes, calibrated": { drafter: await warm(8), maxDraft: 8 },
+    "16 nodes, calibrated": { drafter: await warm(16), maxDraft: 16 },
+  });
+  const { seconds, draftSeconds, forwardPasses } = found["16 nodes"];
+  const growing = draftSeconds - timed.seconds();
+  report("growing-time", {
+    measured: (100 * growing) / (seconds - draftSeconds),
+    details: {
+      growingMicroseconds: round((1e6 * growing) / forwardPasses),
+      draftPassesMicroseconds: round((1e6 * timed.seconds()) / forwardPasses),
+    },
+  });
+}
+
+/** A source, and the seconds of its passes. */
+function timeSource(source: DraftSource): { readonly source: DraftSource; seconds(): number } {
+  let total = 0;
+  const timed: DraftSource = {
+    name: source.name,
+    begin(request, sampling) {
+      const sequence = source.begin(request, sampling);
+      return {
+        distributionsBelow(ids) {
+          const distributions = sequence.distributionsBelow(ids);
+          return {
+            async after(nodes, tree) {
+              const begin = performance.now();
+              const found = await distributions.after(nodes, tree);
+              total += (performance.now() - begin) / 1000;
+              return found;
+            },
+          };
+        },
+        end: () => sequence.end(),
+      };
+    },
+  };
+  return { source: timed, seconds: () => total };
+}

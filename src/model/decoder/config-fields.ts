@@ -1,0 +1,34 @@
+/** Reads and checks fields of a `config.json`. */
+import { JetonError } from "../../core/index.ts";
+
+/** Keys and values of a JSON object. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Whether a key has a value: explicit nulls mean "none". */
+export function given(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+/** The error for a value of the wrong kind. */
+export function invalid(name: string, value: unknown, expected: string): JetonError {
+  return new JetonError(`config.json: ${name} is ${JSON.stringify(value)}, expected ${expected}`, {
+    code: "model-config-invalid",
+    details: { name, value, expected },
+  });
+}
+
+/** @throws JetonError `model-config-invalid` where the value is no positive number that `check` takes */
+export function positive(fields: Fields, name: string, check: (value: unknown) => boolean): number {
+  const value = fields[name];
+  if (typeof value !== "number" || !check(value) || value <= 0) {
+    throw invalid(name, value, "a positive number");
+  }
+  // Sizes beyond this cannot belong to a real checkpoint and would only exhaust memory.
+  if (value > 2 ** 31) throw invalid(name, value, "a number below 2^31");
+  return value;
+}
+
+/** Whether a value is a JSON object. */
+export function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,48 @@
+/** Which layers of a family attend within a window, and which rotate. */
+import { type Fields, invalid } from "./config-fields.ts";
+
+/** SmolLM3 lists a 1 under `no_rope_layers` for a layer that does rotate. */
+export function rotatesLayer(fields: Fields, index: number): boolean {
+  const listed = fields["no_rope_layers"];
+  if (Array.isArray(listed)) return Boolean(listed[index]);
+  return (index + 1) % Number(fields["no_rope_layer_interval"]) !== 0;
+}
+
+/** Attention of each layer: `layer_types` where the family reads it, else the family's own rule. */
+export function layerKinds(family: string, fields: Fields, layers: number): ("full" | "sliding")[] {
+  const window = fields["sliding_window"];
+  const optsIn = ["qwen2", "qwen3", "smollm3"].includes(family);
+  const allowed =
+    typeof window === "number" &&
+    !["llama", "olmo2", "gemma"].includes(family) &&
+    (!optsIn || fields["use_sliding_window"] === true);
+  const types = fields["layer_types"];
+  const readsTypes = optsIn || family === "gemma2" || family === "gemma3_text";
+  if (readsTypes && Array.isArray(types) && types.length < layers) {
+    throw invalid("layer_types", types, `one entry for each of the ${layers} layers`);
+  }
+  const slides = (index: number): boolean => {
+    if (readsTypes && Array.isArray(types)) return types[index] === "sliding_attention";
+    switch (family) {
+      case "mistral":
+      case "phi3":
+        return true;
+      case "qwen2":
+      case "qwen3":
+        return index >= Number(fields["max_window_layers"]);
+      case "smollm3":
+        return !rotatesLayer(fields, index);
+      case "gemma2":
+        return index % 2 === 0;
+      default: {
+        const pattern = fields["_sliding_window_pattern"] ?? fields["sliding_window_pattern"];
+        return (index + 1) % Number(pattern) !== 0;
+      }
+    }
+  };
+  // Gemma 3's kinds also choose the rotation, so they hold even where no window is set.
+  const matters = allowed || family === "gemma3_text";
+  return Array.from({ length: layers }, (_, index) =>
+    matters && slides(index) ? "sliding" : "full",
+  );
+}
