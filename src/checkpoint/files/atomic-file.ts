@@ -13,6 +13,7 @@ import { fileError, systemCode } from "./file-error.ts";
 export interface WritableFile {
   writeFile(content: string | Uint8Array): Promise<void>;
   write(bytes: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
+  truncate(length: number): Promise<void>;
 }
 
 /** A complete file that does not have its final name yet. */

@@ -4,12 +4,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
-import { type Device, type ParameterBinding, type Remote, startInline } from "../../tensor/index.ts";
+import {
+  type Device,
+  type ParameterBinding,
+  type Remote,
+  startInline,
+} from "../../tensor/index.ts";
 import { createRandomCheckpoint, type TinyDimensions } from "../../testing/random-checkpoint.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
 import type { WeightFormat } from "../types.ts";
-import { packGroups } from "../weights/pack.ts";
+import { packIntoMemory } from "../weights/pack-checkpoint.ts";
 import { fileBindings } from "../weights/trace-weights.ts";
 import type { DecoderService } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
@@ -38,10 +43,8 @@ async function startSubject(
   const config = decoderConfig(checkpoint.config);
   const bindings = new Map<string, ParameterBinding>(fileBindings(checkpoint.tensors));
   if (format !== "f32") {
-    for (const { name, data } of packGroups(checkpoint, matrixGroups(config), format)) {
-      const values = (await (data as () => Promise<ArrayBufferView>)()) as ArrayBufferView;
-      bindings.set(name, { kind: "data", data: values });
-    }
+    const packed = await packIntoMemory(checkpoint, matrixGroups(config), format, { inline: true });
+    for (const [name, data] of packed) bindings.set(name, { kind: "data", data });
   }
   const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
     config,
