@@ -72,7 +72,9 @@ export type {
   TensorReader,
 } from "./safetensors/tensor-reader.ts";
 export {
+  type FillSafetensors,
   type TensorData,
+  type TensorPlace,
   type TensorToWrite,
   type WriteSafetensorsOptions,
   type WriteShardedOptions,

@@ -14,7 +14,7 @@ import { createRandomCheckpoint, type TinyDimensions } from "../../testing/rando
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
 import type { WeightFormat } from "../types.ts";
-import { packGroups } from "../weights/pack.ts";
+import { packIntoMemory } from "../weights/pack-checkpoint.ts";
 import { fileBindings } from "../weights/trace-weights.ts";
 import type { DecoderService } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
@@ -43,10 +43,8 @@ async function startSubject(
   const config = decoderConfig(checkpoint.config);
   const bindings = new Map<string, ParameterBinding>(fileBindings(checkpoint.tensors));
   if (format !== "f32") {
-    for (const { name, data } of packGroups(checkpoint, matrixGroups(config), format)) {
-      const values = (await (data as () => Promise<ArrayBufferView>)()) as ArrayBufferView;
-      bindings.set(name, { kind: "data", data: values });
-    }
+    const packed = await packIntoMemory(checkpoint, matrixGroups(config), format, { inline: true });
+    for (const [name, data] of packed) bindings.set(name, { kind: "data", data });
   }
   const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
     config,
