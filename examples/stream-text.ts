@@ -14,6 +14,8 @@ for (let next = await stream.next(); ; next = await stream.next()) {
   }
   const { text, logProbability, origin } = next.value;
   const how = origin.kind === "accepted" ? `${origin.drafter}, depth ${origin.depth}` : "decoded";
-  console.log(`${JSON.stringify(text).padEnd(16)} ${logProbability.toFixed(3).padStart(8)}  ${how}`);
+  console.log(
+    `${JSON.stringify(text).padEnd(16)} ${logProbability.toFixed(3).padStart(8)}  ${how}`,
+  );
 }
 await model.close();
