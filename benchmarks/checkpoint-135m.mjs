@@ -76,7 +76,7 @@ function normalTable(seed) {
 }
 
 /** The tensors of the architecture, in the order of the file: a matrix is `[out, in]`. */
-function shapes() {
+function shapes(config) {
   const { hidden_size: width, intermediate_size: inner, vocab_size: vocabulary } = config;
   const headDim = width / config.num_attention_heads;
   const keyWidth = config.num_key_value_heads * headDim;
@@ -129,7 +129,7 @@ function byteCharacters() {
  * A byte-level BPE tokenizer of the configuration's size: the end-of-text token, the bytes, then all
  * words of letters, shortest first, with and without a leading space, until the vocabulary is full.
  */
-function syntheticTokenizer() {
+function syntheticTokenizer(vocabularySize) {
   const endOfText = "<|endoftext|>";
   const vocabulary = { [endOfText]: 0 };
   let size = 1;
@@ -137,9 +137,9 @@ function syntheticTokenizer() {
   const letters = [..."etaoinshrdlucmfwypvbgkjqxz"];
   const merges = [];
   const words = ["Ġ", ...letters];
-  for (let i = 0; size < config.vocab_size; i++) {
+  for (let i = 0; size < vocabularySize; i++) {
     for (const letter of letters) {
-      if (size === config.vocab_size) break;
+      if (size === vocabularySize) break;
       merges.push(`${words[i]} ${letter}`);
       words.push(words[i] + letter);
       vocabulary[words[i] + letter] = size++;
@@ -185,6 +185,39 @@ function syntheticTokenizer() {
 }
 
 /**
+ * Makes a Llama checkpoint of random weights, or finds that of an earlier run.
+ * @param {object} config what `config.json` says; its embeddings are tied
+ * @param {{ folder: string, seed?: number }} options
+ * @returns {boolean} whether it was made now
+ */
+export function makeRandomCheckpoint(config, { folder, seed = 0 }) {
+  mkdirSync(folder, { recursive: true });
+  const stamp = JSON.stringify({ version, seed });
+  const stampPath = join(folder, "made-by-jeton-benchmarks.json");
+  if (existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return false;
+  const table = normalTable(seed);
+  const tensors = shapes(config).map(([name, shape], index) => ({
+    name,
+    type: "BF16",
+    shape,
+    bytes: 2 * shape.reduce((product, size) => product * size, 1),
+    data: () => drawTensor(table, seed * 1000 + index + 1, shape),
+  }));
+  writeFileSync(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  const { bos_token_id, eos_token_id } = config;
+  writeFileSync(
+    join(folder, "generation_config.json"),
+    `${JSON.stringify({ bos_token_id, eos_token_id }, null, 2)}\n`,
+  );
+  const tokenizer = syntheticTokenizer(config.vocab_size);
+  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+  writeSafetensors(join(folder, "model.safetensors"), tensors);
+  writeFileSync(`${stampPath}.partial`, stamp);
+  renameSync(`${stampPath}.partial`, stampPath);
+  return true;
+}
+
+/**
  * Makes the checkpoint and the asked GGUF files, or finds those of an earlier run.
  * @param {{ folder?: string, seed?: number, gguf?: string[] }} [options] `folder` (default: one of its
  *   own below the temporary folder), `seed` (default 0), GGUF types (default `["Q4_0", "Q8_0"]`)
@@ -192,31 +225,9 @@ function syntheticTokenizer() {
  */
 export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] } = {}) {
   folder ??= join(tmpdir(), `jeton-random-135m-${seed}`);
-  mkdirSync(folder, { recursive: true });
-  const stamp = JSON.stringify({ version, seed });
-  const stampPath = join(folder, "made-by-jeton-benchmarks.json");
-  const isMade = existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
-  if (!isMade) {
+  if (makeRandomCheckpoint(config, { folder, seed }))
     for (const file of readdirSync(folder))
       if (/^model-\w+\.gguf$/.test(file)) rmSync(join(folder, file)); // of other weights
-    const table = normalTable(seed);
-    const tensors = shapes().map(([name, shape], index) => ({
-      name,
-      type: "BF16",
-      shape,
-      bytes: 2 * shape.reduce((product, size) => product * size, 1),
-      data: () => drawTensor(table, seed * 1000 + index + 1, shape),
-    }));
-    writeFileSync(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-    writeFileSync(
-      join(folder, "generation_config.json"),
-      `${JSON.stringify({ bos_token_id: 0, eos_token_id: 0 }, null, 2)}\n`,
-    );
-    writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(syntheticTokenizer()));
-    writeSafetensors(join(folder, "model.safetensors"), tensors);
-    writeFileSync(`${stampPath}.partial`, stamp);
-    renameSync(`${stampPath}.partial`, stampPath);
-  }
   const paths = {};
   for (const type of gguf) {
     paths[type] = join(folder, `model-${type}.gguf`);

@@ -21,6 +21,7 @@ export {
   type FileLock,
   type LockHolder,
 } from "./files/file-lock.ts";
+export { foreignFormatError } from "./foreign-formats.ts";
 export { type ResolveModelOptions, resolveModel } from "./hub/hub.ts";
 export { type CachedModel, listCachedModels, removeCachedModel } from "./hub/hub-cache.ts";
 export { type HubName, parseHubName } from "./hub/hub-name.ts";
@@ -71,7 +72,9 @@ export type {
   TensorReader,
 } from "./safetensors/tensor-reader.ts";
 export {
+  type FillSafetensors,
   type TensorData,
+  type TensorPlace,
   type TensorToWrite,
   type WriteSafetensorsOptions,
   type WriteShardedOptions,

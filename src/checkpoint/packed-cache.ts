@@ -9,17 +9,21 @@
  * to fail: the caller gets a warning and keeps the weights in memory.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, realpath, stat, unlink, utimes } from "node:fs/promises";
+import { mkdir, open, readdir, realpath, stat, unlink, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { JetonError } from "../core/index.ts";
+import { syncFolder } from "./files/atomic-file.ts";
 import { fileError, systemCode } from "./files/file-error.ts";
 import type { Environment } from "./hub/hub-settings.ts";
 import { bytesPerElement, type TensorArray } from "./safetensors/dtype.ts";
 import { openSafetensors } from "./safetensors/safetensors.ts";
 import {
+  type FillSafetensors,
+  fillSafetensors,
   type TensorData,
   type TensorToWrite,
+  type WriteSafetensorsOptions,
   writeSafetensors,
 } from "./safetensors/write-safetensors.ts";
 
@@ -56,11 +60,25 @@ export interface PackedCacheMiss {
    * right, read-only, full) becomes a `warning`, and then there is no file.
    */
   write(tensors: Iterable<TensorToWrite>): Promise<PackedCacheWritten>;
+  /**
+   * Writes the entry by `fill`, in whatever order and from several threads. The entry can be used at
+   * once; it is flushed to the disk meanwhile, and does not count for other processes before that.
+   * Errors of `fill` that are not about the entry's own file are thrown.
+   */
+  fill(
+    tensors: Iterable<Omit<TensorToWrite, "data">>,
+    fill: FillSafetensors,
+  ): Promise<PackedCacheWritten>;
 }
 
 /** Either the path of the entry or the reason why there is none. */
 export type PackedCacheWritten =
-  | { readonly path: string; readonly warning?: undefined }
+  | {
+      readonly path: string;
+      readonly warning?: undefined;
+      /** Fulfilled when the entry is on the disk; never rejected. */
+      readonly flushed?: Promise<void>;
+    }
   | { readonly path?: undefined; readonly warning: JetonError };
 
 const identityKey = "jeton.identity";
@@ -84,11 +102,24 @@ export async function openPackedCache(options: PackedCacheOptions): Promise<Pack
   const path = join(folder, `${name}.safetensors`);
   const found = await findEntry(path, identity);
   if (found) return { state: "found", path: found };
+  const entry: Entry = { path, folder, identity, maxBytes };
   return {
     state: "absent",
-    write: (tensors) => writeEntry(path, folder, identity, maxBytes, tensors),
+    write: (tensors) => writeEntry(entry, [...tensors]),
+    fill: (tensors, fill) => fillEntry(entry, [...tensors], fill),
   };
 }
+
+/** An entry that is to be written. */
+interface Entry {
+  readonly path: string;
+  readonly folder: string;
+  readonly identity: string;
+  readonly maxBytes: number;
+}
+
+/** Entries of this process that are complete but not yet known to be on the disk: path and identity. */
+const unsealed: Map<string, string> = new Map();
 
 function defaultFolder(environment: Environment): string {
   return join(environment["JETON_CACHE"] || join(homedir(), ".cache", "jeton"), "packed");
@@ -119,7 +150,9 @@ async function findEntry(path: string, identity: string): Promise<string | undef
     await using file = await openSafetensors(path);
     const sealed = Number(file.metadata.get(sealKey));
     const { mtimeMs } = await stat(file.file);
-    if (file.metadata.get(identityKey) !== identity || mtimeMs !== sealed * 1000) return undefined;
+    if (file.metadata.get(identityKey) !== identity) return undefined;
+    if (unsealed.get(path) === identity) return file.file;
+    if (mtimeMs !== sealed * 1000) return undefined;
     // The time of access says when it was last used; set by hand, as many systems do not keep it.
     await utimes(file.file, new Date(), sealed).catch(() => {});
     return file.file;
@@ -131,14 +164,74 @@ async function findEntry(path: string, identity: string): Promise<string | undef
 }
 
 async function writeEntry(
-  path: string,
-  folder: string,
-  identity: string,
-  maxBytes: number,
-  tensors: Iterable<TensorToWrite>,
+  entry: Entry,
+  list: readonly TensorToWrite[],
 ): Promise<PackedCacheWritten> {
-  const list = [...tensors];
   const source = guardSource(list);
+  return await makeEntry(
+    entry,
+    list,
+    () => source.failure,
+    async (options, sealed) => {
+      await writeSafetensors(entry.path, source.tensors, options);
+      await utimes(entry.path, new Date(), sealed);
+      return { path: await realpath(entry.path) };
+    },
+  );
+}
+
+async function fillEntry(
+  entry: Entry,
+  list: readonly Omit<TensorToWrite, "data">[],
+  fill: FillSafetensors,
+): Promise<PackedCacheWritten> {
+  let failure: { readonly error: unknown } | undefined;
+  const { path, identity } = entry;
+  return await makeEntry(
+    entry,
+    list,
+    () => failure,
+    async (options, sealed) => {
+      const guarded: FillSafetensors = async (file, places) => {
+        try {
+          await fill(file, places);
+        } catch (error) {
+          const isOwn = JetonError.isInstance(error) && error.details["path"] === file;
+          if (!isOwn) failure = { error };
+          throw error;
+        }
+        // Until it is on the disk its time of change is not that of a whole entry.
+        await utimes(file, new Date(), 0);
+      };
+      await fillSafetensors(path, list, guarded, options);
+      unsealed.set(path, identity);
+      return { path: await realpath(path), flushed: seal(path, identity, sealed) };
+    },
+  );
+}
+
+/** Flushes an entry, and then gives it the time of change by which it is known to be whole. */
+async function seal(path: string, identity: string, sealed: number): Promise<void> {
+  try {
+    // The open file, not the name: another process may replace the entry meanwhile.
+    await using handle = await open(path, "r+");
+    await handle.sync();
+    await syncFolder(dirname(path));
+    await handle.utimes(new Date(), sealed);
+  } catch {
+    // Removed, or the disk failed: the next process makes it anew.
+  } finally {
+    if (unsealed.get(path) === identity) unsealed.delete(path);
+  }
+}
+
+/** Evicts what is too much, lets `write` write, and turns what the file system refuses into a warning. */
+async function makeEntry(
+  { path, folder, identity, maxBytes }: Entry,
+  list: readonly Omit<TensorToWrite, "data">[],
+  failureOf: () => { readonly error: unknown } | undefined,
+  write: (options: WriteSafetensorsOptions, sealed: number) => Promise<PackedCacheWritten>,
+): Promise<PackedCacheWritten> {
   try {
     await mkdir(folder, { recursive: true });
     const bytes = estimateBytes(list);
@@ -151,16 +244,14 @@ async function writeEntry(
     await evictEntries(folder, path, maxBytes - bytes);
     // Every file system and archive keeps even seconds exactly.
     const sealed = Math.floor(Date.now() / 2000) * 2;
-    await writeSafetensors(path, source.tensors, {
-      metadata: { [identityKey]: identity, [sealKey]: String(sealed) },
-      alignment: 4096,
-    });
-    await utimes(path, new Date(), sealed);
+    const metadata = { [identityKey]: identity, [sealKey]: String(sealed) };
+    const written = await write({ metadata, alignment: 4096 }, sealed);
     // Others may have written entries in the meantime.
     await evictEntries(folder, path, maxBytes - (await stat(path)).size);
-    return { path: await realpath(path) };
+    return written;
   } catch (error) {
-    if (source.failure) throw source.failure.error;
+    const failure = failureOf();
+    if (failure) throw failure.error;
     if (!JetonError.isInstance(error) && systemCode(error) === undefined) throw error;
     const cause = fileError(error, path);
     if (!isRefusal(cause)) throw cause;
@@ -209,7 +300,7 @@ function guardSource(list: readonly TensorToWrite[]): {
 }
 
 /** About the bytes of the file: the data, and a header of some 128 bytes a tensor. */
-function estimateBytes(list: readonly TensorToWrite[]): number {
+function estimateBytes(list: readonly Omit<TensorToWrite, "data">[]): number {
   let bytes = 4096;
   for (const { dtype, shape, name } of list) {
     const elements = shape.reduce((product, dimension) => product * dimension, 1);

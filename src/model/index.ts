@@ -53,7 +53,6 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
-export { type PackedMatrix, packMatrix } from "./weights/pack.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights/trace-weights.ts";
 export {
   createDecoderService,

@@ -18,7 +18,13 @@ import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { packGroups } from "./weights/pack.ts";
+import {
+  type PackCheckpointOptions,
+  packedTensors,
+  packIntoFile,
+  packIntoMemory,
+} from "./weights/pack-checkpoint.ts";
+import type { PackedFormat } from "./weights/pack-rows.ts";
 import { fileBindings } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
@@ -26,7 +32,7 @@ import * as decoderService from "./worker/decoder-service.ts";
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
 /** Change this when packing gives other bytes. */
-const packedVersion = "3";
+const packedVersion = "4";
 
 /**
  * Opens a model: a checkpoint folder, or a name on the hub (`owner/name`).
@@ -100,6 +106,12 @@ const startWorker = (start: DecoderStart): Promise<Remote<DecoderService>> =>
     ).href,
     "createDecoderService",
     start,
+    {
+      // Packed weights in memory are the worker's alone.
+      transfer: [...start.bindings.values()].flatMap((binding) =>
+        binding.kind === "data" ? [binding.data.buffer as ArrayBuffer] : [],
+      ),
+    },
   );
 
 /** Stored tensors where they lie; matrices of a packed format from the disk cache, or from memory. */
@@ -112,21 +124,15 @@ async function bindWeights(
   const bindings = fileBindings(checkpoint.tensors);
   const groups = matrixGroups(config);
   if (format === "f32") return { bindings, packedBytes: 4 * parameterCount(checkpoint) };
-  const { onProgress, signal } = options;
-  const tensors = () =>
-    packGroups(checkpoint, groups, format, (done) => {
-      signal?.throwIfAborted();
-      onProgress?.({ stage: "pack", done, total: groups.length });
-    });
-  const entry = await openPackedCache({
-    files: checkpoint.files,
-    version: packedVersion,
-    key: format,
-    ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
-  });
-  const { path, warning } =
-    entry.state === "found" ? { ...entry, warning: undefined } : await entry.write(tensors());
-  if (warning) warn(warning, options.onWarning);
+  const { onProgress, signal, inline = false } = options;
+  const packing = {
+    inline,
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: (done: number, total: number) => onProgress({ stage: "pack", done, total }),
+    }),
+  };
+  const path = await openPackedFile(checkpoint, groups, format, options, packing);
   let packedBytes = 0;
   if (path !== undefined) {
     await using packed = await openSafetensors(path);
@@ -136,11 +142,32 @@ async function bindWeights(
     }
     return { bindings, packedBytes };
   }
-  // No cache can be written here: the packed weights stay in memory.
-  for (const { name, data } of tensors()) {
-    const values = (await (data as () => Promise<ArrayBufferView>)()) as ArrayBufferView;
-    bindings.set(name, { kind: "data", data: values });
-    packedBytes += values.byteLength;
+  for (const [name, data] of await packIntoMemory(checkpoint, groups, format, packing)) {
+    bindings.set(name, { kind: "data", data });
+    packedBytes += data.byteLength;
   }
   return { bindings, packedBytes };
+}
+
+/** The file of packed matrices, which is written where there is none; undefined where it cannot be. */
+async function openPackedFile(
+  checkpoint: Checkpoint,
+  groups: readonly (readonly string[])[],
+  format: PackedFormat,
+  options: LoadModelOptions,
+  packing: PackCheckpointOptions,
+): Promise<string | undefined> {
+  const entry = await openPackedCache({
+    files: checkpoint.files,
+    version: packedVersion,
+    key: format,
+    ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
+  });
+  if (entry.state === "found") return entry.path;
+  const { path, warning } = await entry.fill(
+    packedTensors(checkpoint, groups, format),
+    packIntoFile(checkpoint, groups, format, packing),
+  );
+  if (warning) warn(warning, options.onWarning);
+  return path;
 }

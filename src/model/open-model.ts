@@ -6,7 +6,6 @@
  */
 
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
-import { widenToFloat32 } from "../checkpoint/safetensors/dtype.ts";
 import {
   parseHeaderLength,
   parseSafetensorsHeader,
@@ -21,7 +20,7 @@ import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { packMatrix } from "./weights/pack.ts";
+import { emptyParts, packableDtype, RowPacker, type RowSource } from "./weights/pack-rows.ts";
 import { groupShape, packedName, storedTensor } from "./weights/trace-weights.ts";
 import type { DecoderService } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
@@ -52,7 +51,7 @@ export interface WeightsFile {
 export interface OpenModelOptions
   extends Pick<
     LoadModelOptions,
-    "format" | "slots" | "contextLength" | "onProgress" | "onWarning" | "signal"
+    "format" | "slots" | "contextLength" | "exact" | "onProgress" | "onWarning" | "signal"
   > {
   /** What the model is called. Default `"model"`. */
   name?: string;
@@ -121,6 +120,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       format,
       threads,
       slots,
+      exact: options.exact,
       contextLength: options.contextLength,
       weightBytes,
       bindings,
@@ -202,22 +202,24 @@ async function bindBytes(
   );
   if (format === "f32") return { bindings, weightBytes: 4 * parameterCount({ tensors }) };
   const groups = matrixGroups(config);
+  const packer = await RowPacker.create();
   let weightBytes = 0;
   for (const [index, names] of groups.entries()) {
     // Packing takes seconds for large models: let the page draw, and the caller change their mind.
     await new Promise((resolve) => setTimeout(resolve));
     options.signal?.throwIfAborted();
     const { rows, columns } = groupShape(tensors, names);
-    const values = new Float32Array(rows * columns);
-    let at = 0;
-    for (const name of names) {
-      const part = float32Values(storedTensor(tensors, name), bytes.get(name)!);
-      values.set(part, at);
-      at += part.length;
-    }
-    const packed = packMatrix(values, rows, columns, format);
-    for (const [name, data] of Object.entries(packed)) {
-      bindings.set(`${packedName(names)}.${name}`, { kind: "data", data });
+    const packed = emptyParts(format, rows, columns);
+    packer.pack({
+      format,
+      rows,
+      columns,
+      first: 0,
+      sources: names.map((name) => rowsOf(storedTensor(tensors, name), bytes.get(name)!)),
+      write: (part, offset, data) => packed.get(part)!.set(data, offset),
+    });
+    for (const [part, data] of packed) {
+      bindings.set(`${packedName(names)}.${part}`, { kind: "data", data });
       weightBytes += data.byteLength;
     }
     options.onProgress?.({ stage: "pack", done: index + 1, total: groups.length });
@@ -225,17 +227,11 @@ async function bindBytes(
   return { bindings, weightBytes };
 }
 
-/** A copy as float32: data in a file need not lie at a multiple of its element's size. */
-function float32Values({ name, dtype }: TensorEntry, bytes: Uint8Array): Float32Array {
-  const { buffer } = bytes.slice();
-  if (dtype === "F32") return new Float32Array(buffer);
-  if (dtype === "F16" || dtype === "BF16") {
-    const values = new Float32Array(bytes.length / 2);
-    widenToFloat32(dtype, new Uint16Array(buffer), values);
-    return values;
-  }
-  throw new JetonError(`"${name}" is stored as ${dtype}, expected F32, F16 or BF16`, {
-    code: "model-weights-dtype",
-    details: { name, dtype },
-  });
+/** The rows of a matrix in memory. */
+function rowsOf({ name, dtype, shape }: TensorEntry, bytes: Uint8Array): RowSource {
+  return {
+    dtype: packableDtype(name, dtype),
+    rows: shape[0]!,
+    read: (offset, into) => into.set(bytes.subarray(offset, offset + into.length)),
+  };
 }

@@ -13,9 +13,10 @@ import { fileError, systemCode } from "./file-error.ts";
 export interface WritableFile {
   writeFile(content: string | Uint8Array): Promise<void>;
   write(bytes: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
+  truncate(length: number): Promise<void>;
 }
 
-/** A complete, flushed file that does not have its final name yet. */
+/** A complete file that does not have its final name yet. */
 export interface PendingFile {
   /** The final path. */
   readonly path: string;
@@ -31,6 +32,11 @@ export function temporaryPath(path: string): string {
   return join(dirname(path), `.${basename(path).slice(0, 100)}.${unique}.tmp`);
 }
 
+export interface StageFileOptions {
+  /** False: neither file nor folder are flushed; who needs it after a power cut flushes it later. Default true. */
+  flush?: boolean;
+}
+
 /**
  * Writes a file under a temporary name; `write` gets it open and empty. When `write` fails, the
  * temporary file is removed and the error passed on. The folder is made when it does not exist.
@@ -39,15 +45,17 @@ export function temporaryPath(path: string): string {
  */
 export async function stageFile(
   path: string,
-  write: (handle: WritableFile) => Promise<void>,
+  write: (handle: WritableFile, temporary: string) => Promise<void>,
+  options: StageFileOptions = {},
 ): Promise<PendingFile> {
+  const { flush = true } = options;
   const temporary = temporaryPath(path);
   let handle: Awaited<ReturnType<typeof open>> | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
     handle = await open(temporary, "wx");
-    await write(handle);
-    await handle.sync();
+    await write(handle, temporary);
+    if (flush) await handle.sync();
     await handle.close();
   } catch (error) {
     await handle?.close().catch(() => {});
@@ -65,7 +73,7 @@ export async function stageFile(
     try {
       await rename(temporary, path);
       settled = true;
-      await syncFolder(dirname(path));
+      if (flush) await syncFolder(dirname(path));
     } catch (error) {
       await discard();
       throw fileError(error, path);

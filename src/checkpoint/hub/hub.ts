@@ -108,8 +108,16 @@ export async function resolveModel(
   } catch (error) {
     // Better what is there than nothing, when it is the network that fails.
     if (cached && isConnectionFailure(error)) return cached.folder;
-    throw error;
+    throw mentionFolder(nameOrPath, error);
   }
+}
+
+/** A name that the hub does not have, or that it cannot be asked about, may be a mistyped path. */
+function mentionFolder(name: string, error: unknown): unknown {
+  const codes = ["hub-connection-failed", "hub-model-not-found", "hub-unauthorized"];
+  if (!JetonError.isInstance(error) || !codes.includes(error.code)) return error;
+  const { code, details, message, cause } = error;
+  return new JetonError(`there is no folder ${name}, and ${message}`, { code, details, cause });
 }
 
 /** The folder of that path, or undefined when the name may be meant for the hub. */
@@ -124,7 +132,7 @@ async function findFolder(nameOrPath: string): Promise<string | undefined> {
   if (await isPath(nameOrPath)) {
     const near = await nearestFolder(nameOrPath);
     const hint = near === undefined ? "" : `; did you mean ${near}?`;
-    throw notFound(nameOrPath, `does not exist: there is no such folder${hint}`);
+    throw notFound(nameOrPath, `does not exist${hint}`);
   }
   return undefined;
 }

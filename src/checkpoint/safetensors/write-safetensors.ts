@@ -72,6 +72,55 @@ export async function writeSafetensors(
   await pending.commit();
 }
 
+/** Where the bytes of a tensor go. */
+export interface TensorPlace {
+  /** Bytes before them in the file. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Writes the data of a safetensors file by itself, also from several threads.
+ *
+ * @param file the temporary file, at its full length, all zeros behind the header
+ * @param places where the bytes of each tensor go
+ */
+export type FillSafetensors = (
+  file: string,
+  places: ReadonlyMap<string, TensorPlace>,
+) => Promise<void>;
+
+/**
+ * Writes a safetensors file whose data `fill` writes, in whatever order: to a temporary file, renamed
+ * when all is there. It is not flushed to the disk.
+ *
+ * @throws JetonError as `writeSafetensors`, and whatever `fill` throws.
+ */
+export async function fillSafetensors(
+  path: string,
+  tensors: Iterable<Omit<TensorToWrite, "data">>,
+  fill: FillSafetensors,
+  options: WriteSafetensorsOptions = {},
+): Promise<void> {
+  const { ordered, header } = layOut(checkTensors(tensors), options);
+  const places = new Map<string, TensorPlace>();
+  let offset = header.length;
+  for (const { name, bytes: length } of ordered) {
+    places.set(name, { offset, length });
+    offset += length;
+  }
+  const pending = await stageFile(
+    path,
+    async (handle, temporary) => {
+      await writeFully(handle, header);
+      await handle.truncate(offset);
+      await fill(temporary, places);
+    },
+    { flush: false },
+  );
+  await pending.commit();
+}
+
 export interface WriteShardedOptions extends WriteSafetensorsOptions {
   /** Bytes of tensor data a file holds at most, unless one tensor alone is longer. Default 5e9. */
   maxShardBytes?: number;
@@ -173,12 +222,11 @@ async function removeFiles(folder: string, names: readonly string[]): Promise<vo
   for (const name of names) await unlink(join(folder, name)).catch(() => {});
 }
 
-interface SizedTensor extends TensorToWrite {
-  readonly elements: number;
-  readonly bytes: number;
-}
+/** A tensor with its size; `data` where it is written one after the other. */
+type Sized<T> = T & { readonly elements: number; readonly bytes: number };
+type SizedTensor = Sized<TensorToWrite>;
 
-function checkTensors(tensors: Iterable<TensorToWrite>): SizedTensor[] {
+function checkTensors<T extends Omit<TensorToWrite, "data">>(tensors: Iterable<T>): Sized<T>[] {
   const seen = new Set<string>();
   return [...tensors].map((tensor) => {
     const { name, dtype, shape } = tensor;
@@ -224,6 +272,18 @@ async function stageSafetensors(
   tensors: readonly SizedTensor[],
   options: WriteSafetensorsOptions,
 ): Promise<PendingFile> {
+  const { ordered, header } = layOut(tensors, options);
+  return stageFile(path, async (handle) => {
+    await writeFully(handle, header);
+    for (const tensor of ordered) await writeTensor(handle, tensor);
+  });
+}
+
+/** The order of tensors in the file, and what stands before them. */
+function layOut<T extends Sized<Omit<TensorToWrite, "data">>>(
+  tensors: readonly T[],
+  options: WriteSafetensorsOptions,
+): { readonly ordered: readonly T[]; readonly header: Uint8Array } {
   const { metadata = { format: "pt" }, alignment = 64 } = options;
   if (!Number.isInteger(Math.log2(alignment)) || alignment < 8 || alignment > 65536) {
     throw new JetonError(`alignment is ${alignment}; expected a power of two from 8 to 65536`, {
@@ -232,16 +292,12 @@ async function stageSafetensors(
     });
   }
   const ordered = orderByAlignment(tensors, alignment);
-  const header = encodeHeader(ordered, metadata, alignment);
-  return stageFile(path, async (handle) => {
-    await writeFully(handle, header);
-    for (const tensor of ordered) await writeTensor(handle, tensor);
-  });
+  return { ordered, header: encodeHeader(ordered, metadata, alignment) };
 }
 
 /** Stable order by the largest power of two that divides the length, descending. */
-function orderByAlignment(tensors: readonly SizedTensor[], alignment: number): SizedTensor[] {
-  const power = ({ bytes }: SizedTensor): number => {
+function orderByAlignment<T extends Sized<object>>(tensors: readonly T[], alignment: number): T[] {
+  const power = ({ bytes }: T): number => {
     let unit = 1;
     while (unit < alignment && bytes % (unit * 2) === 0) unit *= 2;
     return unit;
@@ -251,7 +307,7 @@ function orderByAlignment(tensors: readonly SizedTensor[], alignment: number): S
 
 /** The 8 bytes of length and the header, padded so that the data begins at a multiple of `alignment`. */
 function encodeHeader(
-  tensors: readonly SizedTensor[],
+  tensors: readonly Sized<Omit<TensorToWrite, "data">>[],
   metadata: Readonly<Record<string, string>>,
   alignment: number,
 ): Uint8Array {

@@ -99,7 +99,7 @@ describe.each(testModels("models/tinystories-260k"))("jeton inspect on $name", (
       contextLength: config.max_position_embeddings,
       keyValueHeads: config.num_key_value_heads,
       intermediateSize: config.intermediate_size,
-      tieWordEmbeddings: true,
+      tieWordEmbeddings: config.tie_word_embeddings,
     });
     const file = readFileSync(join(folder, "model.safetensors"));
     expect(weights).toMatchObject({ files: 1, bytes: file.length });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -129,9 +129,16 @@ describe("jeton run --json", () => {
       "system-unsupported",
     ]);
     expect(await attempt("--model", join(root, "absent"), "a")).toEqual([1, "model-not-found"]);
+    const foreign = join(root, "model.gguf");
+    writeFileSync(foreign, "");
+    expect(await attempt("--model", foreign, "a")).toEqual([1, "checkpoint-format-unsupported"]);
     expect(await attempt("--model", plain, "--max-tokens", "5000", "a")).toEqual([
       1,
       "generate-context-exceeded",
+    ]);
+    expect(await attempt("--model", plain, "--context", "5000", "a")).toEqual([
+      2,
+      "context-too-long",
     ]);
     expect(await attempt("--model", plain, "--format", "int5", "a")).toEqual([
       2,
@@ -173,6 +180,39 @@ describe("jeton run", () => {
     expect(writes.filter((text) => text !== "").length).toBeGreaterThan(5);
     expect(stderr).toMatch(/(^|\n)prompt 4 tokens at .*; generated 40 at .*; .* resident .*\n$/);
     expect((await runCommand(["run", "-m", plain, "--quiet", ...args])).stderr).toBe("");
+  });
+
+  test("one line of statistics, all of them with --stats; a default length that cut the text", async () => {
+    const args = ["run", "-m", plain, "--greedy", "--ignore-eos", "abc"];
+    const cut = await runCommand(args);
+    expect(cut.stderr).toMatch(/^ended after 256 tokens \(--max-tokens\); prompt 4 tokens .*\n$/);
+    const { stderr } = await runCommand([...args, "-n=8", "--stats", "--drafter", "lookahead"]);
+    const lines = stderr.trimEnd().split("\n");
+    expect(lines[0]).toMatch(
+      /^prompt 4 tokens at .*; generated 8 at .*, [\d.]+ per forward pass; /,
+    );
+    expect(lines[1]).toMatch(/ended by the maximum length; seed \d+$/);
+    expect(stderr).toContain("drafter lookahead: ");
+  });
+
+  test("the bundled model reads a short prompt after an opening, unless --raw is given", async () => {
+    const lengths = async (...args: string[]) => {
+      const command = ["run", "--json", "--greedy", "-n", "24", ...args];
+      const { stdout } = await runCommand(command);
+      return JSON.parse(stdout) as Document;
+    };
+    const [opened, raw, long] = await Promise.all([
+      lengths("hi"),
+      lengths("--raw", "hi"),
+      lengths(
+        "The history of the decline and fall of the empire was written in the eighteenth century.",
+      ),
+    ]);
+    expect(raw.promptTokens).toBeLessThan(4);
+    expect(opened.promptTokens).toBeGreaterThan(20);
+    expect(opened.text).not.toMatch(/ lives in |The code of|number opens/);
+    expect(raw.text).toMatch(/ lives in |The code of|number opens/);
+    expect(long.promptTokens).toBeLessThan(30);
   });
 
   test("ends before a stop text", async () => {

@@ -118,7 +118,7 @@ describe("jeton serve", () => {
     const reader = answer.body!.getReader();
     await reader.read();
     child.kill("SIGINT");
-    await says("running answers may finish");
+    await says("running requests may finish");
     child.kill("SIGINT");
     expect((await ended).status).toBe(130);
     await reader.cancel().catch(() => undefined);

@@ -7,7 +7,7 @@ import { suggest } from "../terminal/suggest.ts";
 
 export const command: Command = defineCommand({
   name: "systems",
-  summary: "list the published systems and which of them are built",
+  summary: "list the published systems, and which of them are built",
   description:
     "Lists the published systems that jeton implements or plans to implement, by area. A system counts " +
     "as built if it has a reproduction that measures the paper's claims.",

@@ -181,6 +181,22 @@ const folders =
     ? []
     : readdirSync(tokenizers).filter((name) => existsSync(join(tokenizers, name, "vectors.jsonl")));
 
+describe("ids that are no tokens", () => {
+  test.each([
+    ["--decode", "65 256 257"],
+    ["--decode", "99999999"],
+  ])("%s %s", async (...args) => {
+    const path = join(folder, "ids.json");
+    writeFileSync(path, byteTokenizerJson());
+    const { status, stdout, stderr } = await runCommand(["tokenize", path, ...args, "--json"]);
+    expect([status, stdout, JSON.parse(stderr).error.code]).toEqual([1, "", "ids-invalid"]);
+    const lines = { stdin: "[65]\n[65, 257]\n" };
+    const many = await runCommand(["tokenize", path, "--decode", "--jsonl"], lines);
+    expect(many.stdout).toBe('"A"\n');
+    expect(many.stderr).toContain("line 2 of standard input: no token has the id 257");
+  });
+});
+
 describe.skipIf(published.skip)("published vectors", () => {
   test.each(folders)(
     "%s: ids, tokens and offsets of every line",

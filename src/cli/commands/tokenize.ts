@@ -70,14 +70,19 @@ export const command: Command = defineCommand({
     };
     if (jsonl) {
       const convert = decode
-        ? (line: string) => tokenizer.decode(readIdArray(line), { skipSpecialTokens: !special })
+        ? (line: string) =>
+            tokenizer.decode(checkIds(tokenizer, readIdArray(line)), {
+              skipSpecialTokens: !special,
+            })
         : (line: string) => toLine(tokenizer.encode(readString(line), encodeOptions));
       return convertLines(context, convert);
     }
     const { stdout } = context;
     const input = await readTextArgument(context, text);
     if (decode) {
-      const decoded = tokenizer.decode(parseIds(input), { skipSpecialTokens: !special });
+      const decoded = tokenizer.decode(checkIds(tokenizer, parseIds(input)), {
+        skipSpecialTokens: !special,
+      });
       if (json) await writeJson<DecodeDocument>(stdout, { text: decoded });
       else await stdout.write(`${decoded}\n`);
       return;
@@ -199,6 +204,19 @@ function badLine(expected: string, line: string): JetonError {
     code: "line-invalid",
     details: { expected, found },
   });
+}
+
+/** The ids, if each is that of a token. Throws `ids-invalid`. */
+function checkIds(tokenizer: Tokenizer, ids: number[]): number[] {
+  const wrong = ids.find((id) => tokenizer.idToToken(id) === undefined);
+  if (wrong === undefined) return ids;
+  throw new JetonError(
+    `no token has the id ${wrong}; the vocabulary has ${tokenizer.vocabSize} tokens`,
+    {
+      code: "ids-invalid",
+      details: { found: wrong, vocabSize: tokenizer.vocabSize, expected: "ids of the vocabulary" },
+    },
+  );
 }
 
 /** Parses a list of ids: `1 2 3`, `1,2,3` or `[1, 2, 3]`. */

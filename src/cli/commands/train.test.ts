@@ -227,6 +227,24 @@ describe("train lm", { timeout: 240_000 }, () => {
     expect(card).toContain("- books: 4 documents");
   });
 
+  test("--preset and sizes stand in for a configuration", async () => {
+    const out = join(root, "preset");
+    const args = ["train", "lm", "--tokenizer", tokenizer, "--corpus", books, "--out", out];
+    const run = ["--steps", "1", "--batch", "1", "--sequence-length", "24", "--threads", "2"];
+    const sizes = ["--layers", "1", "--hidden-size", "32", "--heads", "2"];
+    const odd = await runCommand([...args, ...run, "--preset", "tiny", "--heads", "3", "--json"]);
+    expect([odd.status, JSON.parse(odd.stderr).error.code]).toEqual([2, "option-value-invalid"]);
+    expect((await runCommand([...args, ...run, "--preset", "tiny", ...sizes])).status).toBe(0);
+    const config = JSON.parse(readFileSync(join(out, "model", "config.json"), "utf8"));
+    expect(config).toMatchObject({
+      model_type: "llama",
+      num_hidden_layers: 1,
+      hidden_size: 32,
+      num_attention_heads: 2,
+      intermediate_size: 96,
+    });
+  });
+
   test("--json: a line for every step, one document in the end", async () => {
     const { status, stdout, stderr } = await runCommand(
       optionsFor("json", "--steps", "6", "--evaluate-every", "3", "--json"),
@@ -286,6 +304,11 @@ describe("train lm", { timeout: 240_000 }, () => {
     const whole = optionsFor("plain", "--steps", "12");
     expect(await codeOf("train", "lm")).toEqual([2, "option-missing"]);
     expect(await codeOf("train", "lm", "--out", out)).toEqual([2, "option-missing"]);
+    const bare = await runCommand(["train", "lm", "--steps", "2"]);
+    expect(bare.stderr).toContain(
+      "needs --out FOLDER, --preset tiny (or --config FILE), --tokenizer T and --corpus NAME",
+    );
+    expect(await codeOf(...whole, "--preset", "tiny")).toEqual([2, "option-misplaced"]);
     expect(await codeOf(...whole)).toEqual([1, "train-run-exists"]);
     expect(await codeOf(...whole, "--resume", "--warmup", "9")).toEqual([
       1,
@@ -358,8 +381,8 @@ describe("train lm", { timeout: 240_000 }, () => {
     // Without a terminal, progress is one line every ten seconds.
     const lines = second.stderr.split("\n").filter((line) => !line.startsWith("step "));
     expect(lines).toEqual([
-      "ending the step under way, then saving (Ctrl-C again gives that up)",
-      `saved at step ${countSteps()}; go on with: jeton train lm --resume --out ${folder}`,
+      "finishing the current step and saving (Ctrl-C again ends at once)",
+      `saved at step ${countSteps()}; resume with: jeton train lm --resume --out ${folder}`,
       "",
     ]);
 

@@ -2,8 +2,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import { loadTokenizer, saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import { byteRanks, wordPieces } from "../../tokenizer/testing/vocabulary-files.ts";
 import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
+import { byteTokenizerJson } from "../testing/byte-tokenizer.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 let folder = "";
@@ -37,6 +39,25 @@ test("writes a checkpoint and says what it did", async () => {
   const again = await transfer("-o", at("moved"));
   expect(again.status).toBe(1);
   expect(again.stderr).toContain("holds a model already");
+});
+
+test.each([
+  ["cl100k_base.tiktoken", () => byteRanks("ein", "Haus", " Haus"), "cl100k_base.tiktoken"],
+  ["german.model", wordPieces, "tokenizer.model"],
+  ["german.json", byteTokenizerJson, "tokenizer.json"],
+] as const)("the tokenizer file %s gives a folder that loads", async (name, content, copy) => {
+  const tokenizer = at(name);
+  writeFileSync(tokenizer, content());
+  const out = at(`with ${name}`);
+  const args = ["transfer", "--model", at("source"), "--tokenizer", tokenizer, "-o", out];
+  const { status, stderr } = await runCommand([...args, "--method", "random"]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(existsSync(join(out, copy))).toBe(true);
+  const original = await loadTokenizer(tokenizer);
+  const copied = await loadTokenizer(out);
+  expect(copied.encodeIds("ein Haus")).toEqual(original.encodeIds("ein Haus"));
+  const run = await runCommand(["run", "-m", out, "--greedy", "-n", "2", "-q", "ein Haus"]);
+  expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: "" });
 });
 
 test("takes parallel text, line by line", async () => {

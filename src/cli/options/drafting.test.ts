@@ -51,7 +51,7 @@ describe("jeton run --drafter", () => {
   test("--show-drafts marks accepted draft tokens without changing the text", async () => {
     const args = [...base(), "--greedy", "--drafter", "prompt-lookup", prompt];
     const plain = await runCommand([...args, "-q"]);
-    const shown = await runCommand([...args, "--show-drafts"]);
+    const shown = await runCommand([...args, "--show-drafts", "--stats"]);
     expect(shown.stdout.replace(/\[(.*?)\|prompt-lookup \d+\]/gs, "$1")).toBe(plain.stdout);
     expect(shown.stderr).toMatch(/drafter prompt-lookup: [\d.]+ tokens per forward pass/);
     const json = await runCommand([...args, "--show-drafts", "--json"]);

@@ -1,6 +1,7 @@
 /** Resolves `M` and `--model`: a folder, a name on the hub, or the bundled model. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createProgressLine, formatBytes, formatDuration } from "../../core/progress.ts";
 import { UsageError } from "../command.ts";
@@ -11,13 +12,15 @@ export const bundledModelFolder: string = fileURLToPath(
   new URL("../../../models/jeton-nano/", import.meta.url),
 );
 
+const bundledName = "jeton-nano";
+
 /**
- * The given name, or the folder of the bundled model.
+ * The given name; without one, or for the bundled model's own name, the folder of the bundled model.
  *
  * @throws UsageError `model-missing` if no name is given and no model is bundled
  */
 export function chooseModel(name: string | undefined): string {
-  if (name !== undefined) return name;
+  if (name !== undefined && !(name === bundledName && !existsSync(name))) return name;
   if (existsSync(bundledModelFolder)) return bundledModelFolder;
   throw new UsageError(
     "model-missing",
@@ -41,8 +44,12 @@ export async function locateModel(
   options: LocateOptions = {},
 ): Promise<string> {
   const found = await stat(name).catch(() => undefined);
-  if (found?.isFile()) return name;
-  const { resolveModel } = await import("../../checkpoint/index.ts");
+  const { foreignFormatError, resolveModel } = await import("../../checkpoint/index.ts");
+  if (found?.isFile()) {
+    const error = foreignFormatError(name, [basename(name)]);
+    if (error !== undefined) throw error;
+    return name;
+  }
   const line = createStatusLine(context);
   try {
     return await resolveModel(name, {

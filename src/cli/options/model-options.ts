@@ -1,4 +1,5 @@
 /** Options of every command that loads a model, and the loading itself. */
+import { createProgressMeter, formatDuration } from "../../core/progress.ts";
 import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -54,6 +55,7 @@ export async function withModel<T>(
   if (values.context !== undefined) await checkContext(folder, values.context);
   const { loadModel } = await import("../../model/index.ts");
   const line = createStatusLine(context);
+  const meter = createProgressMeter();
   let model: LoadedModel;
   try {
     model = await loadModel(name, {
@@ -67,7 +69,12 @@ export async function withModel<T>(
       signal: context.signal,
       onProgress: ({ stage, done, total }: LoadProgress) => {
         const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
-        line.show(`${stages[stage]}${percent}`);
+        const { secondsLeft } = meter.update(done, total);
+        const left =
+          stage === "pack" && secondsLeft !== undefined
+            ? `, ${formatDuration(secondsLeft)} left`
+            : "";
+        line.show(`${stages[stage]}${percent}${left}`);
       },
       onWarning: ({ message }) => {
         line.clear();

@@ -9,10 +9,10 @@ interface Sizes {
 }
 
 /** `tiny` learns a small text in minutes on a CPU, `small` in hours. */
-export const presets = {
+export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
   tiny: { layers: 4, hiddenSize: 128, heads: 4 },
   small: { layers: 6, hiddenSize: 384, heads: 6 },
-} as const satisfies Record<string, Sizes>;
+};
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {

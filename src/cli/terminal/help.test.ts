@@ -79,7 +79,8 @@ describe.each(commands)("jeton $name", ({ name, summary, load }) => {
       expect(option.help).not.toBe("");
     }
     expect(command.examples.length).toBeGreaterThan(0);
-    for (const { line } of command.examples) expect(line).toMatch(new RegExp(`^jeton ${name} `));
+    for (const { line } of command.examples)
+      expect(line).toMatch(new RegExp(`^jeton ${name}( |$)`));
     expect((await runCommand(["help", ...name.split(" ")])).stdout).toBe(stdout);
   });
 });

@@ -193,7 +193,8 @@ export async function onTinyStories<Id extends string>(
   body: (bench: DrafterBench<Id>, requests: Requests) => Promise<void>,
 ): Promise<void> {
   const folder = await context.data("models/tinystories-260k");
-  await using model = await loadModel(folder, { format: "f32" });
+  // The methods verify whole trees.
+  await using model = await loadModel(folder, { format: "f32", exact: false });
   const bench = new DrafterBench(context, model, { ...settings, maxCharacters: 400 });
   await body(bench, await bench.plan({ greedy: true }));
 }

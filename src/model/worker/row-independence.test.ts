@@ -4,12 +4,17 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
-import { type ParameterBinding, type Remote, startInline } from "../../tensor/index.ts";
+import {
+  type Device,
+  type ParameterBinding,
+  type Remote,
+  startInline,
+} from "../../tensor/index.ts";
 import { createRandomCheckpoint, type TinyDimensions } from "../../testing/random-checkpoint.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
 import type { WeightFormat } from "../types.ts";
-import { packGroups } from "../weights/pack.ts";
+import { packIntoMemory } from "../weights/pack-checkpoint.ts";
 import { fileBindings } from "../weights/trace-weights.ts";
 import type { DecoderService } from "./decoder-service.ts";
 import * as decoderService from "./decoder-service.ts";
@@ -29,7 +34,7 @@ interface Subject {
 async function startSubject(
   family: string,
   format: WeightFormat,
-  threads: number,
+  where: { readonly threads: number; readonly device?: Device },
   dimensions: Partial<TinyDimensions>,
 ): Promise<Subject> {
   const path = join(folder, `${family}-${Object.values(dimensions).join("-")}`);
@@ -38,17 +43,15 @@ async function startSubject(
   const config = decoderConfig(checkpoint.config);
   const bindings = new Map<string, ParameterBinding>(fileBindings(checkpoint.tensors));
   if (format !== "f32") {
-    for (const { name, data } of packGroups(checkpoint, matrixGroups(config), format)) {
-      const values = (await (data as () => Promise<ArrayBufferView>)()) as ArrayBufferView;
-      bindings.set(name, { kind: "data", data: values });
-    }
+    const packed = await packIntoMemory(checkpoint, matrixGroups(config), format, { inline: true });
+    for (const [name, data] of packed) bindings.set(name, { kind: "data", data });
   }
   const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
     config,
     tensors: checkpoint.tensors,
     bindings,
     format,
-    threads,
+    ...where,
     slots: 6,
   });
   return { service, vocabulary: config.vocabSize };
@@ -58,6 +61,8 @@ const whole = { results: "all", topK: 5, logits: true, hidden: true } as const;
 
 /** Logits and hidden states of every row, one array a row. */
 type Rows = Float32Array[];
+
+let vocabularyOf = 0;
 
 function rowsOf({ logits, hidden }: { logits?: Float32Array; hidden?: Float32Array }): Rows {
   const count = Math.round(logits!.length / vocabularyOf);
@@ -69,7 +74,6 @@ function rowsOf({ logits, hidden }: { logits?: Float32Array; hidden?: Float32Arr
     return joined;
   });
 }
-let vocabularyOf = 0;
 
 /** Feeds `ids` in passes of the given sizes, in turns, and returns every row from `from` on. */
 async function inChunks(
@@ -114,26 +118,32 @@ const subjects: readonly [string, Partial<TinyDimensions>][] = [
 describe.each(formats)("%s: no row depends on the rows beside it", (format) => {
   test.each(subjects)("%s %o", async (family, dimensions) => {
     for (const threads of family === "llama" ? [2, 4] : [2]) {
-      const subject = await startSubject(family, format, threads, dimensions);
-      const { service, vocabulary } = subject;
-      vocabularyOf = vocabulary;
-      const random = createRandom(7, family, format);
-      const ids = Array.from({ length: 330 }, () => random.integer(vocabulary));
-      const alone = await inChunks(subject, ids.slice(0, 70), [1]);
-      const late = await inChunks(subject, ids, [1], 270);
-
-      for (const chunks of [[70], [3, 1, 5], [16, 33]]) {
-        expectSameBits(await inChunks(subject, ids.slice(0, 70), chunks), alone);
-      }
-      for (const chunks of [[60], [2, 17]]) {
-        expectSameBits(await inChunks(subject, ids, chunks, 270), late);
-      }
-      await drafts(subject, ids, late);
-      await company(subject, ids, late);
-      await service.close();
+      await checkSubject(await startSubject(family, format, { threads }, dimensions));
     }
   });
+
+  test("in WebAssembly too", async () => {
+    await checkSubject(await startSubject("llama", format, { threads: 1, device: "wasm" }, {}));
+  });
 });
+
+async function checkSubject(subject: Subject): Promise<void> {
+  const { service, vocabulary } = subject;
+  vocabularyOf = vocabulary;
+  const random = createRandom(7, "subject");
+  const ids = Array.from({ length: 330 }, () => random.integer(vocabulary));
+  const alone = await inChunks(subject, ids.slice(0, 70), [1]);
+  const late = await inChunks(subject, ids, [1], 270);
+  for (const chunks of [[70], [3, 1, 5], [16, 33]]) {
+    expectSameBits(await inChunks(subject, ids.slice(0, 70), chunks), alone);
+  }
+  for (const chunks of [[60], [2, 17]]) {
+    expectSameBits(await inChunks(subject, ids, chunks, 270), late);
+  }
+  await drafts(subject, ids, late);
+  await company(subject, ids, late);
+  await service.close();
+}
 
 /** Chains of drafts, of which the first tokens are right; and a prefix found in the cache. */
 async function drafts({ service, vocabulary }: Subject, ids: number[], late: Rows): Promise<void> {
@@ -169,10 +179,8 @@ async function company({ service, vocabulary }: Subject, ids: number[], late: Ro
     return handle;
   };
   others.push(await join(3), await join(100));
-  const { handle } = await service.open({ prefix: ids.slice(0, 271), promptLength: 0 });
-  const [{ length: cached }] = [ids.slice(0, 270)];
-  await service.truncate(handle, 0);
-  await service.forward([{ handle, ids: ids.slice(0, cached), results: "none" }]);
+  const { handle } = await service.open({ prefix: [], promptLength: 0 });
+  await service.forward([{ handle, ids: ids.slice(0, 270), results: "none" }]);
   others.push(await join(31), await join(400));
   const rows: Rows = [];
   for (let at = 270; at < ids.length; ) {

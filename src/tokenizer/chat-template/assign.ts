@@ -30,7 +30,7 @@ export function compileTarget(target: Target): Assignment {
       const items = target.items.map(compileTarget);
       return (frame, value) => {
         const values = unpack(value, items.length);
-        items.forEach((assign, index) => assign(frame, values[index]!));
+        for (const [index, assign] of items.entries()) assign(frame, values[index]!);
       };
     }
   }

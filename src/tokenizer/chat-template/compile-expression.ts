@@ -1,11 +1,30 @@
 /** Expressions as closures. */
-import { add, divide, floorDivide, multiply, negate, positive, power, subtract } from "./python/arithmetic.ts";
+
+import { canReplace, isConstant } from "./constant-parts.ts";
+import { filters } from "./filters/index.ts";
+import type { Evaluator, Frame } from "./frame.ts";
 import { noArguments } from "./python/arguments.ts";
+import {
+  add,
+  divide,
+  floorDivide,
+  multiply,
+  negate,
+  positive,
+  power,
+  subtract,
+} from "./python/arithmetic.ts";
 import { findMethod, getAttribute, getItem, getSlice } from "./python/attributes.ts";
 import { spend } from "./python/budget.ts";
 import { checkDefined, compareOrder, equals, isTrue } from "./python/compare.ts";
 import { Dict } from "./python/dict.ts";
-import { failure, isFailure, TemplateFailure, syntaxFailure, typeFailure } from "./python/failure.ts";
+import {
+  failure,
+  isFailure,
+  syntaxFailure,
+  TemplateFailure,
+  typeFailure,
+} from "./python/failure.ts";
 import { escapeMarkup } from "./python/markup.ts";
 import { modulo } from "./python/modulo.ts";
 import { toText } from "./python/representation.ts";
@@ -16,15 +35,18 @@ import {
   Markup,
   PyIterator,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./python/values.ts";
-import { canReplace, isConstant } from "./constant-parts.ts";
-import { filters } from "./filters/index.ts";
-import type { Evaluator, Frame } from "./frame.ts";
 import { makeConstantFrame } from "./rendering-state.ts";
-import type { BinaryOperator, CallSyntax, CompareOperator, Expression, FilterSyntax } from "./syntax.ts";
+import type {
+  BinaryOperator,
+  CallSyntax,
+  CompareOperator,
+  Expression,
+  FilterSyntax,
+} from "./syntax.ts";
 import { type ValueTest, valueTests } from "./tests-of-values.ts";
 
 /** Where an expression stands. */
@@ -89,7 +111,9 @@ function compileParts(expression: Expression, context: ExpressionContext): Evalu
     case "concat":
       return compileConcat(expression.items.map(compile));
     case "dict": {
-      const entries = expression.entries.map(([key, value]) => [compile(key), compile(value)] as const);
+      const entries = expression.entries.map(
+        ([key, value]) => [compile(key), compile(value)] as const,
+      );
       return (frame) => new Dict(entries.map(([key, value]) => [key(frame), value(frame)]));
     }
     case "attribute": {
@@ -161,7 +185,11 @@ function compileConcat(items: readonly Evaluator[]): Evaluator {
   };
 }
 
-function compileItem(objectSyntax: Expression, key: Expression, context: ExpressionContext): Evaluator {
+function compileItem(
+  objectSyntax: Expression,
+  key: Expression,
+  context: ExpressionContext,
+): Evaluator {
   const object = compileExpression(objectSyntax, context);
   if (key.kind !== "slice") {
     const evaluateKey = compileExpression(key, context);
@@ -195,7 +223,8 @@ export function compileArguments(given: CallSyntax, context: ExpressionContext):
     throw syntaxFailure("keyword argument repeated", 0);
   }
   const spread = given.spread === undefined ? undefined : compile(given.spread);
-  const keywordSpread = given.keywordSpread === undefined ? undefined : compile(given.keywordSpread);
+  const keywordSpread =
+    given.keywordSpread === undefined ? undefined : compile(given.keywordSpread);
   if (keyword.length === 0 && spread === undefined && keywordSpread === undefined) {
     if (positional.length === 0) return () => noArguments;
     const noKeyword = noArguments.keyword;
@@ -249,7 +278,12 @@ function compileCall(
 }
 
 function unknownName(kind: "filter" | "test", name: string, line: number): TemplateFailure {
-  return new TemplateFailure("syntax", "TemplateAssertionError", `No ${kind} named '${name}'.`, line);
+  return new TemplateFailure(
+    "syntax",
+    "TemplateAssertionError",
+    `No ${kind} named '${name}'.`,
+    line,
+  );
 }
 
 /** Throws when a name that is not known is used after all. */
@@ -314,7 +348,9 @@ function compileCompare(
   context: ExpressionContext,
 ): Evaluator {
   const start = compileExpression(first, context);
-  const steps = rest.map(([operator, operand]) => [operator, compileExpression(operand, context)] as const);
+  const steps = rest.map(
+    ([operator, operand]) => [operator, compileExpression(operand, context)] as const,
+  );
   return (frame) => {
     let left = start(frame);
     for (const [operator, operand] of steps) {
@@ -340,7 +376,7 @@ function compileCondition(
 ): Evaluator {
   const inside: ExpressionContext = { ...context, lenient: true };
   const test = compileExpression(syntax.test, inside);
-  const then = compileExpression(syntax.then, inside);
+  const then = compileExpression(syntax.consequent, inside);
   const otherwise =
     syntax.otherwise === undefined
       ? () => withoutElse(inside)

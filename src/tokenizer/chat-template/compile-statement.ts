@@ -1,10 +1,5 @@
 /** Statements as closures. */
-import { maxLength } from "./python/budget.ts";
-import { isTrue } from "./python/compare.ts";
-import { failure, syntaxFailure, typeFailure } from "./python/failure.ts";
-import { escapeMarkup } from "./python/markup.ts";
-import { toText } from "./python/representation.ts";
-import { type CallArguments, Markup, type Value } from "./python/values.ts";
+
 import { compileTarget } from "./assign.ts";
 import {
   compileArguments,
@@ -16,6 +11,12 @@ import { compileLoop } from "./compile-loop.ts";
 import type { Completion, Evaluator, Executor, Frame, Rendering } from "./frame.ts";
 import { captureText, Macro, type MacroDefinition } from "./macro.ts";
 import { unassignedNames } from "./names-in.ts";
+import { maxLength } from "./python/budget.ts";
+import { isTrue } from "./python/compare.ts";
+import { failure, syntaxFailure, typeFailure } from "./python/failure.ts";
+import { escapeMarkup } from "./python/markup.ts";
+import { toText } from "./python/representation.ts";
+import { type CallArguments, Markup, type Value } from "./python/values.ts";
 import { Scope } from "./scope.ts";
 import { placeSpans } from "./spans.ts";
 import type { StatementContext } from "./statement-context.ts";
@@ -116,8 +117,7 @@ function compileOutput({ value, line }: Kind<"output">, context: StatementContex
 function compileIf({ branches, otherwise, line }: Kind<"if">, context: StatementContext): Executor {
   const inside = { ...context, lenient: true };
   const compiled = branches.map(
-    ([test, body]) =>
-      [compileExpression(test, inside), compileStatements(body, inside)] as const,
+    ([test, body]) => [compileExpression(test, inside), compileStatements(body, inside)] as const,
   );
   const last = compileStatements(otherwise, inside);
   return (frame) => {

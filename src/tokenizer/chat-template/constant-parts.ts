@@ -50,7 +50,7 @@ export function isConstant(expression: Expression | undefined): boolean {
     case "compare":
       return isConstant(expression.first) && expression.rest.every(([, part]) => isConstant(part));
     case "condition":
-      return [expression.test, expression.then, expression.otherwise].every(isConstant);
+      return [expression.test, expression.consequent, expression.otherwise].every(isConstant);
   }
 }
 

@@ -42,47 +42,58 @@ function visitStatements(statements: readonly Statement[], visit: Visit): void {
 function visitStatement(statement: Statement, visit: Visit): void {
   switch (statement.kind) {
     case "output":
-      return visitExpression(statement.value, visit);
+      visitExpression(statement.value, visit);
+      return;
     case "if":
       for (const [test, body] of statement.branches) {
         visitExpression(test, visit);
         visitStatements(body, visit);
       }
-      return visitStatements(statement.otherwise, visit);
+      visitStatements(statement.otherwise, visit);
+      return;
     case "for":
       visitTarget(statement.target, visit);
       visitExpression(statement.iterable, visit);
       visitStatements(statement.body, visit);
       visitStatements(statement.otherwise, visit);
-      return visitExpression(statement.test, visit);
+      visitExpression(statement.test, visit);
+      return;
     case "set":
       visitTarget(statement.target, visit);
-      return visitExpression(statement.value, visit);
+      visitExpression(statement.value, visit);
+      return;
     case "setBlock":
       visitTarget(statement.target, visit);
       visitExpression(statement.filter, visit);
-      return visitStatements(statement.body, visit);
+      visitStatements(statement.body, visit);
+      return;
     case "macro":
       for (const name of statement.macro.parameters) visit(name, "assign");
       for (const value of statement.macro.defaults) visitExpression(value, visit);
-      return visitStatements(statement.macro.body, visit);
+      visitStatements(statement.macro.body, visit);
+      return;
     case "call":
       visitExpression(statement.call, visit);
       for (const name of statement.caller.parameters) visit(name, "assign");
       for (const value of statement.caller.defaults) visitExpression(value, visit);
-      return visitStatements(statement.caller.body, visit);
+      visitStatements(statement.caller.body, visit);
+      return;
     case "filterBlock":
       visitStatements(statement.body, visit);
-      return visitExpression(statement.filter, visit);
+      visitExpression(statement.filter, visit);
+      return;
     case "with":
       for (const [target] of statement.targets) visitTarget(target, visit);
       for (const [, value] of statement.targets) visitExpression(value, visit);
-      return visitStatements(statement.body, visit);
+      visitStatements(statement.body, visit);
+      return;
     case "autoescape":
       visitExpression(statement.enabled, visit);
-      return visitStatements(statement.body, visit);
+      visitStatements(statement.body, visit);
+      return;
     case "generation":
-      return visitStatements(statement.body, visit);
+      visitStatements(statement.body, visit);
+      return;
     default:
   }
 }
@@ -106,39 +117,49 @@ function visitExpression(expression: Expression | undefined, visit: Visit): void
   if (expression === undefined) return;
   switch (expression.kind) {
     case "name":
-      return visit(expression.name, "read");
+      visit(expression.name, "read");
+      return;
     case "list":
     case "tuple":
     case "concat":
-      return visitExpressions(expression.items, visit);
+      visitExpressions(expression.items, visit);
+      return;
     case "dict":
       for (const entry of expression.entries) visitExpressions(entry, visit);
       return;
     case "attribute":
-      return visitExpression(expression.object, visit);
+      visitExpression(expression.object, visit);
+      return;
     case "item":
-      return visitExpressions([expression.object, expression.key], visit);
+      visitExpressions([expression.object, expression.key], visit);
+      return;
     case "slice":
-      return visitExpressions([expression.start, expression.stop, expression.step], visit);
+      visitExpressions([expression.start, expression.stop, expression.step], visit);
+      return;
     case "call":
       visitExpression(expression.callee, visit);
-      return visitArguments(expression.arguments, visit);
+      visitArguments(expression.arguments, visit);
+      return;
     case "filter":
     case "test":
       visitExpression(expression.value, visit);
-      return visitArguments(expression.arguments, visit);
+      visitArguments(expression.arguments, visit);
+      return;
     case "binary":
     case "and":
     case "or":
-      return visitExpressions([expression.left, expression.right], visit);
+      visitExpressions([expression.left, expression.right], visit);
+      return;
     case "unary":
-      return visitExpression(expression.operand, visit);
+      visitExpression(expression.operand, visit);
+      return;
     case "compare":
       visitExpression(expression.first, visit);
       for (const [, operand] of expression.rest) visitExpression(operand, visit);
       return;
     case "condition":
-      return visitExpressions([expression.test, expression.then, expression.otherwise], visit);
+      visitExpressions([expression.test, expression.consequent, expression.otherwise], visit);
+      return;
     default:
   }
 }

@@ -41,7 +41,7 @@ export function parseExpression(stream: TokenStream): Expression {
   while (stream.skipName("if")) {
     const test = parseOr(stream);
     const otherwise = stream.skipName("else") ? parseExpression(stream) : undefined;
-    value = { kind: "condition", test, then: value, otherwise };
+    value = { kind: "condition", test, consequent: value, otherwise };
   }
   return value;
 }

@@ -7,7 +7,7 @@ import { checkDefined } from "./python/compare.ts";
 import { failure, typeFailure } from "./python/failure.ts";
 import { hashKey } from "./python/hash-key.ts";
 import { toText } from "./python/representation.ts";
-import { asText, type CallArguments, Invocable, type Value, typeName } from "./python/values.ts";
+import { asText, type CallArguments, Invocable, typeName, type Value } from "./python/values.ts";
 import { Scope } from "./scope.ts";
 import { valueTests } from "./tests-of-values.ts";
 

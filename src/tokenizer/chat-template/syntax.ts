@@ -53,7 +53,7 @@ export type Expression =
   | {
       readonly kind: "condition";
       readonly test: Expression;
-      readonly then: Expression;
+      readonly consequent: Expression;
       readonly otherwise: Expression | undefined;
     };
 

@@ -1,16 +1,13 @@
 /** Templates: compiled once, rendered with variables. */
-import { withBudget } from "./python/budget.ts";
-import { TemplateFailure, syntaxFailure } from "./python/failure.ts";
-import {
-  Callable,
-  PyObject,
-  type Value,
-} from "./python/values.ts";
+
 import { compileStatements } from "./compile-statement.ts";
 import type { Executor, Frame, Output, Rendering, TextSpan } from "./frame.ts";
 import { makeGlobals } from "./globals.ts";
 import { captureText } from "./macro.ts";
 import { parseTemplate } from "./parse-template.ts";
+import { withBudget } from "./python/budget.ts";
+import { syntaxFailure, TemplateFailure } from "./python/failure.ts";
+import { Callable, PyObject, type Value } from "./python/values.ts";
 import { RenderingState } from "./rendering-state.ts";
 import { Scope } from "./scope.ts";
 import type { CompiledBlock } from "./statement-context.ts";
@@ -70,7 +67,12 @@ function explain(error: unknown, line: number): unknown {
     return error;
   }
   if (!(error instanceof RangeError)) return error;
-  return new TemplateFailure("failed", "RecursionError", "the template nests or grows too far", line);
+  return new TemplateFailure(
+    "failed",
+    "RecursionError",
+    "the template nests or grows too far",
+    line,
+  );
 }
 
 /** The variable `self`: the blocks of the template, as functions. */
@@ -97,4 +99,3 @@ class TemplateReference extends PyObject {
     );
   }
 }
-

@@ -1,7 +1,3 @@
-/**
- * Trains a tokenizer from a stream of texts and writes it as an ordinary `tokenizer.json`.
- */
-import { JetonError } from "../../core/error.ts";
 import { byteToCharacter, toWellFormed } from "../decoders/byte-alphabet.ts";
 import {
   chooseNamed,

@@ -13,7 +13,7 @@ import { Markup, Undefined, type Value } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 import { linkUrls } from "./link-urls.ts";
 
-const escape: Filter = (value, callArguments) => {
+const escapeValue: Filter = (value, callArguments) => {
   bindArguments("escape", callArguments, []);
   return value instanceof Markup ? value : new Markup(escapeMarkup(value));
 };
@@ -58,8 +58,8 @@ const urlize: Filter = (value, callArguments, runtime) => {
 };
 
 export const markupFilters: FilterTable = {
-  escape,
-  e: escape,
+  escape: escapeValue,
+  e: escapeValue,
   urlize,
   xmlattr: xmlAttributes,
   forceescape(value, callArguments) {

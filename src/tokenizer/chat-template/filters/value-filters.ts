@@ -17,7 +17,6 @@ import {
   fromBigInt,
   typeName,
   Undefined,
-  type Value,
 } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 

@@ -4,7 +4,7 @@ import { checkDefined } from "./compare.ts";
 import { Dict } from "./dict.ts";
 import { failure, typeFailure, valueFailure } from "./failure.ts";
 import { fixedText, generalText, scientificText } from "./float-text.ts";
-import { truncateFloat, toFloatValue } from "./parse-number.ts";
+import { toFloatValue, truncateFloat } from "./parse-number.ts";
 import { integerText, represent, representAscii, toText } from "./representation.ts";
 import { codePointLength, sliceCodePoints } from "./text.ts";
 import {
@@ -15,12 +15,13 @@ import {
   Float,
   Range,
   Tuple,
+  typeName,
   Undefined,
   type Value,
-  typeName,
 } from "./values.ts";
 
-const directive = /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
+const directive =
+  /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;
 
 interface Directive {
   readonly flags: string;
@@ -128,7 +129,12 @@ function convert(parsed: Directive, value: Value, texts: PercentTexts): string {
         : type === "r"
           ? texts.representation(value)
           : representAscii(value);
-    return pad("", precision === undefined ? text : sliceCodePoints(text, 0, precision), parsed, false);
+    return pad(
+      "",
+      precision === undefined ? text : sliceCodePoints(text, 0, precision),
+      parsed,
+      false,
+    );
   }
   if (type === "c") return pad("", character(value), parsed, false);
   return "eEfFgG".includes(type) ? convertFloat(parsed, value) : convertInteger(parsed, value);

@@ -102,17 +102,19 @@ export function quote(text: string): string {
   let quoted = mark;
   for (const character of text) {
     if (character === mark) quoted += `\\${mark}`;
-    else quoted += escapes[character] ?? (isPrintable(character) ? character : escape(character));
+    else
+      quoted +=
+        escapes[character] ?? (isPrintable(character) ? character : escapeCharacter(character));
   }
   return quoted + mark;
 }
 
 /** `ascii(value)`: `repr` with all else escaped. */
 export function representAscii(value: Value): string {
-  return represent(value).replace(/[^\0-\x7f]/gu, escape);
+  return represent(value).replace(/[^\0-\x7f]/gu, escapeCharacter);
 }
 
-function escape(character: string): string {
+function escapeCharacter(character: string): string {
   const code = character.codePointAt(0)!;
   if (code <= 0xff) return `\\x${code.toString(16).padStart(2, "0")}`;
   if (code <= 0xffff) return `\\u${code.toString(16).padStart(4, "0")}`;
@@ -124,7 +126,9 @@ function quoteBytes(data: Uint8Array): string {
   const mark = characters.includes("'") && !characters.includes('"') ? '"' : "'";
   const quoted = Array.from(characters, (character) => {
     if (character === mark) return `\\${mark}`;
-    return escapes[character] ?? (/[\x20-\x7e]/.test(character) ? character : escape(character));
+    return (
+      escapes[character] ?? (/[\x20-\x7e]/.test(character) ? character : escapeCharacter(character))
+    );
   });
   return `b${mark}${quoted.join("")}${mark}`;
 }

@@ -17,7 +17,7 @@ import type { Runtime } from "./runtime-type.ts";
 import { joinTexts, toList } from "./sequence.ts";
 import { requireInteger, requireText, searchMethods, type TextMethod } from "./string-search.ts";
 import { codePointLength, codePoints, isSpace, splitLines } from "./text.ts";
-import { asText, Bytes, type CallArguments, Tuple, typeName, type Value } from "./values.ts";
+import { asText, Bytes, type CallArguments, typeName, type Value } from "./values.ts";
 
 /** A method of a value. */
 export type Method = (self: Value, callArguments: CallArguments, runtime: Runtime) => Value;
@@ -131,7 +131,9 @@ function makeTranslation(callArguments: CallArguments): Value {
   if (sources.length !== targets.length) {
     throw valueFailure("the first two maketrans arguments must have equal length");
   }
-  sources.forEach((source, i) => table.set(source.codePointAt(0)!, targets[i]!.codePointAt(0)!));
+  for (const [i, source] of sources.entries()) {
+    table.set(source.codePointAt(0)!, targets[i]!.codePointAt(0)!);
+  }
   for (const character of removed === undefined ? "" : requireText(removed, "maketrans")) {
     table.set(character.codePointAt(0)!, null);
   }

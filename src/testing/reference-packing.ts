@@ -1,17 +1,13 @@
 /**
- * Packs matrices into few bits: blocks of codes with a scale (int8), and a zero point as well (int4), or
- * one scale for each output (int8-channel).
+ * Packing as it is defined, in double precision and one number after the other: what the kernels of
+ * `model/weights/` are compared with.
  */
-import type { Checkpoint, TensorToWrite } from "../../checkpoint/index.ts";
-import type { WeightFormat } from "../types.ts";
+import type { WeightFormat } from "../model/types.ts";
 import {
   type BlockFormat,
   blockLayout,
-  groupShape,
   type PackedPartName,
-  packedName,
-  packedParts,
-} from "./trace-weights.ts";
+} from "../model/weights/trace-weights.ts";
 
 type PartData = Uint8Array | Int8Array | Float32Array;
 
@@ -169,56 +165,4 @@ export function packMatrix(
   return format === "int8-channel"
     ? packChannels(values, rows, columns)
     : packBlocks(values, rows, columns, format);
-}
-
-/**
- * All groups of a checkpoint, packed one by one as they are written.
- *
- * @param groups names of matrices that are used as one product
- * @param onGroup called after each group
- */
-export function packGroups(
-  checkpoint: Checkpoint,
-  groups: readonly (readonly string[])[],
-  format: Exclude<WeightFormat, "f32">,
-  onGroup?: (done: number) => void,
-): TensorToWrite[] {
-  let done = 0;
-  return groups.flatMap((names) => {
-    const { rows, columns } = groupShape(checkpoint.tensors, names);
-    // All parts come from one pass; each is let go when it has been written.
-    let waiting: Map<string, PartData> | undefined;
-    const take = async (name: PackedPartName): Promise<PartData> => {
-      if (!waiting?.has(name)) {
-        const values = await readGroup(checkpoint, names, rows, columns);
-        waiting = new Map(Object.entries(packMatrix(values, rows, columns, format)));
-        onGroup?.(++done);
-      }
-      const part = waiting.get(name)!;
-      waiting.delete(name);
-      return part;
-    };
-    return packedParts(format, rows, columns).map(({ name, dtype, shape }) => ({
-      name: `${packedName(names)}.${name}`,
-      dtype,
-      shape,
-      data: () => take(name),
-    }));
-  });
-}
-
-async function readGroup(
-  checkpoint: Checkpoint,
-  names: readonly string[],
-  rows: number,
-  columns: number,
-): Promise<Float32Array> {
-  const values = new Float32Array(rows * columns);
-  let at = 0;
-  for (const name of names) {
-    const part = await checkpoint.readFloat32(name);
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }
