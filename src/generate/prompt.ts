@@ -1,7 +1,7 @@
 /** Prompts as token ids. */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel } from "../model/index.ts";
-import { renderChat } from "../tokenizer/index.ts";
+import { renderChat } from "../tokenizer/chat-template.ts";
 import { invalidOption } from "./sampling/check-options.ts";
 import type { Conversation, GenerateOptions, Prompt } from "./types.ts";
 

@@ -89,12 +89,14 @@ export function disableRuntimeTelemetry(): void {
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
 }
 
+/** A variable, so that bundlers for the browser do not follow the import. */
+const nativeRuntime: string = "onnxruntime-node";
+
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
   if (device === "cpu") disableRuntimeTelemetry();
   const module =
     device === "cpu"
-      ? // Bundlers for the browser must not follow this import.
-        await import(/* @vite-ignore */ /* webpackIgnore: true */ "onnxruntime-node")
+      ? await import(/* @vite-ignore */ /* webpackIgnore: true */ nativeRuntime)
       : await import("onnxruntime-web/wasm");
   const loaded = "default" in module && module.default ? module.default : module;
   const runtime = loaded as unknown as Runtime;
@@ -146,6 +148,9 @@ export async function openSession(
       cause,
     });
   }
+  // WebAssembly prints warnings of operators in each run, unlike the native runtime, which takes the
+  // level of the session.
+  const runOptions = device === "wasm" ? { logSeverityLevel: 4 as const } : {};
   live++;
   let released = false;
   return {
@@ -165,7 +170,7 @@ export async function openSession(
       const fetches = outputs.map((name) => model.outputNames[name]!);
       let results: InferenceSession.OnnxValueMapType;
       try {
-        results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches);
+        results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches, runOptions);
       } catch (cause) {
         throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
           code: "tensor-run-failed",
