@@ -96,7 +96,8 @@ describe("openCheckpoint", () => {
   const config = { "config.json": "{}" };
   const cases: [string, string, Record<string, string>][] = [
     ["no configuration", "file-not-found", {}],
-    ["no weights", "checkpoint-weights-missing", { ...config, "pytorch_model.bin": "" }],
+    ["no weights", "checkpoint-weights-missing", config],
+    ["a pickle", "checkpoint-format-unsupported", { ...config, "pytorch_model.bin": "" }],
     ["weights cut off", "safetensors-truncated", { ...config, "model.safetensors": "1234567" }],
     [
       "an index that is no JSON",

@@ -92,9 +92,19 @@ async function stream(url: string, body: Record<string, unknown>): Promise<Strea
 async function load(
   { url }: Serving,
   body: Record<string, unknown>,
-): Promise<{ answers: Promise<{ status: number; text: string }[]> }> {
+): Promise<{
+  answers: Promise<{ status: number; text: string }[]>;
+  /** Resolves once every place has sent its first event. */
+  begun: Promise<void>;
+}> {
+  let events = 0;
+  let allBegan = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    allBegan = resolve;
+  });
   const requests = Array.from({ length: clients }, async () => {
     const { status, text } = await stream(url, { prompt: "abc", ...body });
+    if (++events === slots) allBegan();
     return { status, text: await text };
   });
   for (;;) {
@@ -102,7 +112,7 @@ async function load(
     const { running, queued } = (await health.json()) as { running: number; queued: number };
     if (running === slots && queued === clients - slots) break;
   }
-  return { answers: Promise.all(requests) };
+  return { answers: Promise.all(requests), begun };
 }
 
 /** What the clients got, by kind. */
@@ -136,9 +146,10 @@ describe("a server under load", () => {
   test("a second signal ends running streams with a reason; nothing aborts", async () => {
     const server = await serve();
     // Hours of work: only the signal can end it.
-    const { answers } = await load(server, { max_tokens: 50_000 });
+    const { answers, begun } = await load(server, { max_tokens: 50_000 });
+    await begun;
     server.kill("SIGINT");
-    await server.says("running answers may finish");
+    await server.says("running requests may finish");
     const began = performance.now();
     server.kill("SIGINT");
     expect(count(await answers)).toEqual({
@@ -166,7 +177,7 @@ describe("a server under load", () => {
     const server = await serve();
     const { answers } = await load(server, { prompt: "abcd ".repeat(9000), max_tokens: 10_000 });
     server.kill("SIGINT");
-    await server.says("running answers may finish");
+    await server.says("running requests may finish");
     const began = performance.now();
     server.kill("SIGTERM");
     // Not a token had come, so the refusal is a proper answer for all of them.

@@ -39,7 +39,7 @@ const openModel = (options: Omit<LanguageModelGraphOptions, "parameters">): Prom
   });
 
 function randomBatch(seed: number, batch: number, time: number): LanguageModelBatch {
-  const random = createRandom(seed, "input gradients");
+  const random = createRandom(seed, "sensitivities");
   const draw = () => Int32Array.from({ length: batch * time }, () => random.integer(vocabulary));
   const targets = draw();
   targets[2] = ignoredTarget;

@@ -177,7 +177,7 @@ describe("jeton tokenize --jsonl", () => {
 });
 
 const folders =
-  tokenizers === undefined
+  published.skip !== undefined
     ? []
     : readdirSync(tokenizers).filter((name) => existsSync(join(tokenizers, name, "vectors.jsonl")));
 
