@@ -10,13 +10,21 @@ import { type Context, classes, context } from "./reproduction-models.ts";
 import { sampleWindows } from "./reproduction-training.ts";
 import type { SymbolModel } from "./symbol-model.ts";
 
+export interface CipherResult {
+  readonly ciphers: number;
+  /** `x` is symbols read, `y` percent of the key that is right. */
+  readonly accuracy: readonly { readonly x: number; readonly y: number }[];
+  /** Percent right when symbols are ranked by frequency. */
+  readonly frequencies: number;
+}
+
 /** Accuracy of the key by symbols read, and that of ranking symbols by frequency. */
 export async function measureCipher(
   reproduce: Context,
   model: SymbolModel,
   text: Int32Array,
   split: number,
-) {
+): Promise<CipherResult> {
   const { seed } = reproduce;
   await using probe = await trainProbe(reproduce, model, text.subarray(0, split));
   const ciphers = 200;

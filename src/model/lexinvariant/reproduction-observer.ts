@@ -46,8 +46,23 @@ function observeIdeally(
   });
 }
 
+export interface ChainResult {
+  /** Mean divergence of the exact observer from the chain, by position. */
+  readonly distance: Float64Array;
+  /** Mean loss in nats by position. */
+  readonly losses: {
+    readonly learned: Float64Array;
+    readonly ideal: Float64Array;
+    readonly known: Float64Array;
+  };
+  /** Means over the positions from 32 on. */
+  readonly loss: { readonly learned: number; readonly ideal: number; readonly excess: number };
+  /** What counted unigrams lose against the exact observer. */
+  readonly unadapted: number;
+}
+
 /** A decoder trained on one chain, beside the exact observer of the same held-out sequences. */
-export async function measureChain(reproduce: Context) {
+export async function measureChain(reproduce: Context): Promise<ChainResult> {
   const { seed, quick } = reproduce;
   const { symbols, context: length } = chainSize;
   const chain = sampleChain(symbols, 0.3, createRandom(seed, "chain"));

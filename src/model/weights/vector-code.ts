@@ -20,7 +20,7 @@ export const splatInteger = (value: number): Code => op("i32x4.splat", i32(value
 export const splat = (value: Code): Code => op("f32x4.splat", value);
 
 /** The bits of a float32 that holds an integer from 0 to 255 after 2^23 was added to it. */
-export const integerMagic = 2 ** 23;
+export const integerMagic: number = 2 ** 23;
 
 /** As much for a double and any 32-bit integer: its lower half is the integer. */
 const doubleMagic = 2 ** 52 + 2 ** 51;

@@ -59,12 +59,12 @@ const halves = (vector: Code): readonly [Code, Code] => [
   op("i32x4.extend_high_i16x8_u", vector),
 ];
 
-export const widenBF16 = widen("widenBF16", 2, (source) => {
+export const widenBF16: WasmFunction = widen("widenBF16", 2, (source) => {
   const [low, high] = halves(load.v128(source));
   return [op("i32x4.shl", low, i32(16)), op("i32x4.shl", high, i32(16))];
 });
 
-export const widenF32 = widen("widenF32", 4, (source) => [
+export const widenF32: WasmFunction = widen("widenF32", 4, (source) => [
   load.v128(source),
   load.v128(source, 16),
 ]);
@@ -73,7 +73,7 @@ export const widenF32 = widen("widenF32", 4, (source) => [
  * A half's exponent is moved to its place and made larger by a product with 2^112, which is right for
  * subnormal numbers too; infinities and NaN get the largest exponent.
  */
-export const widenF16 = widen("widenF16", 2, (source, scratch) => {
+export const widenF16: WasmFunction = widen("widenF16", 2, (source, scratch) => {
   const wide = (bits: Code): Code => {
     const magnitude = op("v128.and", scratch.get, splatInteger(0x7fff));
     const scaled = op("f32x4.mul", op("i32x4.shl", magnitude, i32(13)), splat(f32(2 ** 112)));

@@ -13,18 +13,23 @@ import { readRunConfiguration } from "./run-folder.ts";
 import { checkAverageDecay } from "./trainer.ts";
 
 /** Options that say nothing about the weights: a resumed run may have others. */
-const changeableOptions = [
+const changeableOptions: readonly ChangeableOption[] = [
   "checkpointEvery",
   "keepCheckpoints",
   "evaluateEvery",
   "evaluationSequences",
   "dtype",
   "name",
-] as const satisfies readonly (keyof TrainLanguageModelOptions)[];
+];
+
+type ChangeableOption = keyof Pick<
+  TrainLanguageModelOptions,
+  "checkpointEvery" | "keepCheckpoints" | "evaluateEvery" | "evaluationSequences" | "dtype" | "name"
+>;
 
 export function pickChangeable(
   options: Partial<TrainLanguageModelOptions>,
-): Pick<TrainLanguageModelOptions, (typeof changeableOptions)[number]> {
+): Pick<TrainLanguageModelOptions, ChangeableOption> {
   return Object.fromEntries(
     changeableOptions.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
   );
