@@ -1,7 +1,8 @@
 /** Escaping for HTML, and strings that count as escaped. */
+
+import { represent, toText } from "../representation.ts";
+import { Markup, type Value } from "../values.ts";
 import { formatPercent } from "./percent-format.ts";
-import { represent, toText } from "./representation.ts";
-import { Markup, type Value } from "./values.ts";
 
 const replacements: Readonly<Record<string, string>> = {
   "&": "&amp;",

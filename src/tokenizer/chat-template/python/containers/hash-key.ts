@@ -1,5 +1,5 @@
 /** Keys of dicts: values that are equal in Python become the same key of a JavaScript `Map`. */
-import { typeFailure } from "./failure.ts";
+import { typeFailure } from "../failure.ts";
 import {
   Bytes,
   Float,
@@ -9,7 +9,7 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "../values.ts";
 
 /** Types with items that can change, beside lists. */
 const unhashable: ReadonlySet<string> = new Set(["dict", "dict_keys", "dict_items", "set"]);

@@ -1,9 +1,8 @@
 /** Going through values, their length, items, slices and what they contain. */
-import { reserve, spend } from "./budget.ts";
-import { checkDefined, isSameOrEqual } from "./compare.ts";
-import { Dict, DictView, PySet } from "./dict.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
-import { codePointLength, codePoints, isBasic } from "./text.ts";
+import { reserve, spend } from "../budget.ts";
+import { checkDefined, isSameOrEqual } from "../compare.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { codePointLength, codePoints, isBasic } from "../strings/text.ts";
 import {
   asInteger,
   asText,
@@ -16,7 +15,8 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "../values.ts";
+import { Dict, DictView, PySet } from "./dict.ts";
 
 /** The items of a value that has them all at hand; undefined for iterators and what has no items. */
 export function itemsOf(value: Value): readonly Value[] | undefined {

@@ -1,7 +1,8 @@
 /** Powers of numbers. */
+
+import { failure } from "../failure.ts";
+import { Float, fromBigInt, type Value } from "../values.ts";
 import { divideIntegers, toFloat } from "./division.ts";
-import { failure } from "./failure.ts";
-import { Float, fromBigInt, type Value } from "./values.ts";
 
 /** Longest whole number that a power may have, in bits. */
 const maxBits = 1_000_000;

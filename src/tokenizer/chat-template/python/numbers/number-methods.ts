@@ -1,9 +1,9 @@
 /** Attributes and methods of `int`, `bool` and `float`. */
-import { bindPositional } from "./arguments.ts";
-import { failure, valueFailure } from "./failure.ts";
+import { bindPositional } from "../arguments.ts";
+import { failure, valueFailure } from "../failure.ts";
+import type { Method } from "../strings/string-methods.ts";
+import { asInteger, Float, fromBigInt, Tuple, type Value } from "../values.ts";
 import { floatText, splitFloat } from "./float-text.ts";
-import type { Method } from "./string-methods.ts";
-import { asInteger, Float, fromBigInt, Tuple, type Value } from "./values.ts";
 
 function method(name: string, apply: (self: Value) => Value): [string, Method] {
   return [

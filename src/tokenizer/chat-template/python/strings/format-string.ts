@@ -1,11 +1,11 @@
 /** `str.format`: fields in braces, with attributes and items looked up as a template would. */
-import { reserve } from "./budget.ts";
-import { Dict } from "./dict.ts";
-import { failure, valueFailure } from "./failure.ts";
+import { reserve } from "../budget.ts";
+import { Dict } from "../containers/dict.ts";
+import { failure, valueFailure } from "../failure.ts";
+import { represent, representAscii } from "../representation.ts";
+import type { Runtime } from "../runtime-type.ts";
+import type { CallArguments, Value } from "../values.ts";
 import { convertValue, formatValue } from "./format-spec.ts";
-import { represent, representAscii } from "./representation.ts";
-import type { Runtime } from "./runtime-type.ts";
-import type { CallArguments, Value } from "./values.ts";
 
 /** Deepest nesting of fields in specifications. */
 const maxNesting = 2;

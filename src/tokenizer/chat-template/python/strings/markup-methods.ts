@@ -1,12 +1,12 @@
 /** The methods of `Markup`: those of `str`, with results that count as escaped. */
 
-import { valueFailure } from "./failure.ts";
+import { toList } from "../containers/sequence.ts";
+import { valueFailure } from "../failure.ts";
+import { asText, Markup, Tuple, type Value } from "../values.ts";
 import { formatValue } from "./format-spec.ts";
 import { formatString } from "./format-string.ts";
 import { escapeMarkup, escapeText } from "./markup.ts";
-import { toList } from "./sequence.ts";
 import { type Method, stringMethods } from "./string-methods.ts";
-import { asText, Markup, Tuple, type Value } from "./values.ts";
 
 function markUp(value: Value): Value {
   if (typeof value === "string") return new Markup(value);

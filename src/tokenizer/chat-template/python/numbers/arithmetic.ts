@@ -1,12 +1,10 @@
 /** Python's arithmetic: whole numbers without bounds, floats apart from them, sequences. */
-import { reserve } from "./budget.ts";
-import { checkDefined } from "./compare.ts";
-import { DictView, PySet } from "./dict.ts";
-import { divideIntegers, toFloat } from "./division.ts";
-import { failure, type TemplateFailure, typeFailure } from "./failure.ts";
-import { escapeMarkup } from "./markup.ts";
-import { powerOf } from "./power.ts";
-import { toList } from "./sequence.ts";
+import { reserve } from "../budget.ts";
+import { checkDefined } from "../compare.ts";
+import { DictView, PySet } from "../containers/dict.ts";
+import { toList } from "../containers/sequence.ts";
+import { failure, type TemplateFailure, typeFailure } from "../failure.ts";
+import { escapeMarkup } from "../strings/markup.ts";
 import {
   asInteger,
   asNumber,
@@ -18,7 +16,9 @@ import {
   Tuple,
   typeName,
   type Value,
-} from "./values.ts";
+} from "../values.ts";
+import { divideIntegers, toFloat } from "./division.ts";
+import { powerOf } from "./power.ts";
 
 function unsupported(operator: string, a: Value, b: Value): TemplateFailure {
   checkDefined(a, b);

@@ -1,10 +1,10 @@
 /** `format(value, spec)`: Python's mini-language of widths, signs, bases and precisions. */
-import { reserve } from "./budget.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
-import { fixedText, floatText, generalText, scientificText } from "./float-text.ts";
-import { integerText, represent, toText } from "./representation.ts";
+import { reserve } from "../budget.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { fixedText, floatText, generalText, scientificText } from "../numbers/float-text.ts";
+import { integerText, represent, toText } from "../representation.ts";
+import { asText, Float, typeName, type Value } from "../values.ts";
 import { codePointLength, sliceCodePoints } from "./text.ts";
-import { asText, Float, typeName, type Value } from "./values.ts";
 
 interface FormatSpec {
   readonly fill: string;

@@ -1,8 +1,11 @@
 /** The methods of `str`. */
-import { bindArguments, bindPositional } from "./arguments.ts";
-import { reserve } from "./budget.ts";
-import { Dict } from "./dict.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
+import { bindArguments, bindPositional } from "../arguments.ts";
+import { reserve } from "../budget.ts";
+import { Dict } from "../containers/dict.ts";
+import { joinTexts, toList } from "../containers/sequence.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import type { Runtime } from "../runtime-type.ts";
+import { asText, Bytes, type CallArguments, typeName, type Value } from "../values.ts";
 import { formatMap, formatString } from "./format-string.ts";
 import {
   capitalize,
@@ -13,11 +16,8 @@ import {
   swapCase,
   titleWords,
 } from "./letter-case.ts";
-import type { Runtime } from "./runtime-type.ts";
-import { joinTexts, toList } from "./sequence.ts";
 import { requireInteger, requireText, searchMethods, type TextMethod } from "./string-search.ts";
 import { codePointLength, codePoints, isSpace, splitLines } from "./text.ts";
-import { asText, Bytes, type CallArguments, typeName, type Value } from "./values.ts";
 
 /** A method of a value. */
 export type Method = (self: Value, callArguments: CallArguments, runtime: Runtime) => Value;

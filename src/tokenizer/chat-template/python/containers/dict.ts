@@ -1,6 +1,7 @@
 /** Python's `dict` and its views, `set`, and jinja2's `namespace`. */
+
+import { PyObject, Tuple, type Value } from "../values.ts";
 import { hashKey } from "./hash-key.ts";
-import { PyObject, Tuple, type Value } from "./values.ts";
 
 /** `dict`: keys in the order in which they were first set, equal when Python's are. */
 export class Dict extends PyObject {

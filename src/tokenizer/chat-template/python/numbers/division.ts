@@ -1,5 +1,5 @@
 /** Whole numbers as floats. */
-import { failure } from "./failure.ts";
+import { failure } from "../failure.ts";
 
 /** A number as a float. Throws where it is too large. */
 export function toFloat(value: number | bigint): number {

@@ -1,7 +1,8 @@
 /** Methods of `str` that look for a text: `find`, `count`, `split`, `replace` and their relatives. */
-import { bindArguments, bindPositional } from "./arguments.ts";
-import { reserve, spend } from "./budget.ts";
-import { typeFailure, valueFailure } from "./failure.ts";
+import { bindArguments, bindPositional } from "../arguments.ts";
+import { reserve, spend } from "../budget.ts";
+import { typeFailure, valueFailure } from "../failure.ts";
+import { asInteger, asText, type CallArguments, Tuple, typeName, type Value } from "../values.ts";
 import {
   codePointLength,
   isBasic,
@@ -13,7 +14,6 @@ import {
   toCodePointIndex,
   whitespaceClass,
 } from "./text.ts";
-import { asInteger, asText, type CallArguments, Tuple, typeName, type Value } from "./values.ts";
 
 /** A method of `str`: the text, its arguments. */
 export type TextMethod = (text: string, callArguments: CallArguments) => Value;

@@ -1,13 +1,13 @@
 /** The methods of `dict`, `list`, `tuple`, `bytes` and `range`, and those that a sandbox withholds. */
-import { bindArguments, bindPositional } from "./arguments.ts";
-import { isSameOrEqual } from "./compare.ts";
+import { bindArguments, bindPositional } from "../arguments.ts";
+import { isSameOrEqual } from "../compare.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { represent } from "../representation.ts";
+import type { Method } from "../strings/string-methods.ts";
+import { requireInteger } from "../strings/string-search.ts";
+import { asText, type Bytes, type CallArguments, type Range, type Value } from "../values.ts";
 import { Dict, DictView, type DictViewKind } from "./dict.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
-import { represent } from "./representation.ts";
 import { itemsOf, iterate, rangeIndex, unpack } from "./sequence.ts";
-import type { Method } from "./string-methods.ts";
-import { requireInteger } from "./string-search.ts";
-import { asText, type Bytes, type CallArguments, type Range, type Value } from "./values.ts";
 
 /** `dict(…)`: a mapping or pairs, and named values. */
 export function makeDict({ positional, keyword }: CallArguments): Dict {

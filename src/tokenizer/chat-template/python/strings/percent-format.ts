@@ -1,12 +1,11 @@
 /** `template % values`: formatting as C's `printf` does it. */
-import { reserve } from "./budget.ts";
-import { checkDefined } from "./compare.ts";
-import { Dict } from "./dict.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
-import { fixedText, generalText, scientificText } from "./float-text.ts";
-import { toFloatValue, truncateFloat } from "./parse-number.ts";
-import { integerText, represent, representAscii, toText } from "./representation.ts";
-import { codePointLength, sliceCodePoints } from "./text.ts";
+import { reserve } from "../budget.ts";
+import { checkDefined } from "../compare.ts";
+import { Dict } from "../containers/dict.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { fixedText, generalText, scientificText } from "../numbers/float-text.ts";
+import { toFloatValue, truncateFloat } from "../numbers/parse-number.ts";
+import { integerText, represent, representAscii, toText } from "../representation.ts";
 import {
   asInteger,
   asNumber,
@@ -18,7 +17,8 @@ import {
   typeName,
   Undefined,
   type Value,
-} from "./values.ts";
+} from "../values.ts";
+import { codePointLength, sliceCodePoints } from "./text.ts";
 
 const directive =
   /%(?:\(((?:[^()]|\([^()]*\))*)\))?([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?[hlL]?(.)?/gsu;

@@ -1,9 +1,9 @@
 /** `int(…)` and `float(…)` of texts and numbers. */
-import { checkDefined } from "./compare.ts";
-import { failure, typeFailure, valueFailure } from "./failure.ts";
-import { represent } from "./representation.ts";
-import { strip } from "./text.ts";
-import { asNumber, asText, Float, fromBigInt, typeName, type Value } from "./values.ts";
+import { checkDefined } from "../compare.ts";
+import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { represent } from "../representation.ts";
+import { strip } from "../strings/text.ts";
+import { asNumber, asText, Float, fromBigInt, typeName, type Value } from "../values.ts";
 
 const digitValues = "0123456789abcdefghijklmnopqrstuvwxyz";
 const prefixes: Readonly<Record<string, number>> = { "0b": 2, "0o": 8, "0x": 16 };

@@ -1,11 +1,11 @@
 /** `json.dumps` as transformers offers it to templates, under the name `tojson`. */
-import { reserve } from "./budget.ts";
-import { sortValues } from "./compare.ts";
+import { reserve } from "../budget.ts";
+import { sortValues } from "../compare.ts";
+import { typeFailure, valueFailure } from "../failure.ts";
+import { floatText } from "../numbers/float-text.ts";
+import { integerText } from "../representation.ts";
+import { asText, Float, Tuple, typeName, type Value } from "../values.ts";
 import { Dict } from "./dict.ts";
-import { typeFailure, valueFailure } from "./failure.ts";
-import { floatText } from "./float-text.ts";
-import { integerText } from "./representation.ts";
-import { asText, Float, Tuple, typeName, type Value } from "./values.ts";
 
 export interface JsonOptions {
   /** Whether all but ASCII is escaped. Default false. */
