@@ -24,6 +24,7 @@ export {
   renderPlot,
   type Series,
 } from "./plot.ts";
+export { halfOf } from "./quick-thresholds.ts";
 export { checkLoad, recordResult } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export type { MissingFile } from "./reproduction-context.ts";

@@ -50,7 +50,8 @@ const reproductionOf = (run: (context: ReproductionContext<"small" | "large">) =
   defineReproduction({ system: "some-system", module, claims: [small, large], run });
 
 /** Five units of about one value. */
-const five = (value: number): Sample => meanOf([-0.2, -0.1, 0, 0.1, 0.2].map((by) => value + by));
+const five = (value: number): Sample =>
+  meanOf([-0.25, -0.125, 0, 0.125, 0.25].map((by) => value + by));
 const control = five(0);
 /** A measurement of a value beside nothing. */
 const of = (value: number) => ({ measured: five(value), control });

@@ -212,7 +212,7 @@ function besidePaper({ paper }: Claim, measured: number, effect: number): PaperR
   };
 }
 
-function besideOriginal(measured: number, original: Sample): ClaimResult["original"] {
+function besideOriginal(measured: number, original: Sample): NonNullable<ClaimResult["original"]> {
   const value = wholeValue(original);
   return { value, distancePercent: 100 * (measured / value - 1) };
 }

@@ -36,7 +36,7 @@ export interface JudgeOptions {
 }
 
 /** The effect of a method that does nothing. */
-export function noEffectOf({ effect, noEffect }: Pick<Claim, "effect" | "noEffect">): number {
+export function noEffectOf({ effect, noEffect = 0 }: Pick<Claim, "effect" | "noEffect">): number {
   if (effect === "value") return noEffect;
   return effect === "ratio" ? 1 : 0;
 }
