@@ -184,6 +184,51 @@ describe("offsets", () => {
   });
 });
 
+describe("a model that writes special tokens", () => {
+  /** Exchanges the rows of `<|user|>` and ` of` in the head: greedy text begins with the former. */
+  function exchangeRows(folder: string): void {
+    const file = join(folder, "model.safetensors");
+    const bytes = readFileSync(file);
+    const start = 8 + Number(bytes.readBigUInt64LE(0));
+    const { shape, data_offsets } = JSON.parse(bytes.subarray(8, start).toString())[
+      "lm_head.weight"
+    ] as { shape: [number, number]; data_offsets: [number, number] };
+    const width = (data_offsets[1] - data_offsets[0]) / shape[0];
+    const row = (id: number): Buffer => {
+      const from = start + data_offsets[0] + id * width;
+      return bytes.subarray(from, from + width);
+    };
+    const kept = Buffer.from(row(2));
+    row(271).copy(row(2));
+    kept.copy(row(271));
+    rmSync(file);
+    writeFileSync(file, bytes);
+  }
+
+  test("offsets leave them out as the text does; a stop string that spells one ends the text", async () => {
+    await using special = await startNanoServer({ change: exchangeRows });
+    const body = { prompt: "The emperor", max_tokens: 4, temperature: 0, logprobs: 1 };
+    const { document } = await special.post("v1/completions", body);
+    const { text, logprobs } = document.choices[0];
+    expect(logprobs.tokens[0]).toBe("<|user|>");
+    expect(text).not.toContain("<|user|>");
+    const points = [...text];
+    let offset = 0;
+    for (const [index, token] of (logprobs.tokens as string[]).entries()) {
+      expect(logprobs.text_offset[index]).toBe(offset);
+      if (!token.startsWith("<|")) offset += [...token].length;
+    }
+    expect(offset).toBe(points.length);
+    for (const stop of ["<|user|>", `<|user|>${text.slice(0, 2)}`]) {
+      const ended = await special.post("v1/completions", { ...body, stop: [stop] });
+      expect(ended.document.choices[0]).toMatchObject({ text: "", finish_reason: "stop" });
+      const events = await special.stream("v1/completions", { ...body, stop: [stop] });
+      const texts = events.slice(0, -1).map((event) => JSON.parse(event.slice(6)).choices[0].text);
+      expect(texts.join("")).toBe("");
+    }
+  });
+});
+
 describe("what ends a text", () => {
   test("stop_token_ids, before the token", async () => {
     const plain = await nano.post("v1/completions", { prompt: "The emperor", ...greedy });
