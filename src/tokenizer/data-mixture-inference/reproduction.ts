@@ -4,7 +4,6 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { createRandom } from "../../core/index.ts";
 import {
   defineReproduction,
