@@ -85,6 +85,28 @@ describe("scoring a prompt", () => {
     }
   });
 
+  test.each(["f32", "int8", "int8-channel", "int4"] as const)(
+    "%s: the scores are those of a text alone, to the bit, in any company",
+    async (format) => {
+      await using server = await startNanoServer({ format });
+      const { model } = server;
+      const ids = model.tokenizer.encodeIds("The emperor of the West was told of the city.");
+      const alone = await score(model, ids.subarray(1), { prefix: ids.subarray(0, 1) });
+      const request = { prompt: [...ids], max_tokens: 1, echo: true, logprobs: 1 };
+      const company = { prompt: "The", max_tokens: 24, seed: 1 };
+      const answers = await Promise.all([
+        server.post("v1/completions", company),
+        server.post("v1/completions", request),
+        server.post("v1/completions", { ...request, max_tokens: 0 }),
+      ]);
+      for (const { document } of answers.slice(1)) {
+        expect(document.choices[0].logprobs.token_logprobs.slice(1, ids.length)).toEqual(
+          alone.tokens.map(({ logProbability }) => logProbability),
+        );
+      }
+    },
+  );
+
   test("the token that ends the text has its entry, which the harness leaves out", async () => {
     const body = { prompt: "The emperor", max_tokens: 1, echo: true, logprobs: 1 };
     const ids = nano.model.tokenizer.encodeIds("The emperor");
