@@ -3,6 +3,8 @@
  *
  * @module tensor
  */
+
+export { chooseDevice, type Device, hasNativeRuntime, runtimeVersion } from "./device.ts";
 export {
   addDimensions,
   canonicalDimension,
@@ -51,7 +53,6 @@ export {
 } from "./reference.ts";
 export {
   type BoundValue,
-  type Device,
   liveSessions,
   locateWasm,
   openSession,

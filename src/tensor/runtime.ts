@@ -6,15 +6,13 @@
 // The types of both runtimes are the same; browsers install only this one.
 import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-web";
 import { JetonError } from "../core/index.ts";
+import { chooseDevice, type Device, nativeRuntime } from "./device.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
 
-/** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
-export type Device = "cpu" | "wasm";
-
 /** How a session runs. */
 export interface SessionOptions {
-  /** Default `cpu` in Node, `wasm` elsewhere. */
+  /** Default `cpu` in Node where onnxruntime-node is installed, `wasm` elsewhere. */
   device?: Device;
   /** Threads of one operator. Default 1. */
   threads?: number;
@@ -89,15 +87,21 @@ export function disableRuntimeTelemetry(): void {
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
 }
 
-/** A variable, so that bundlers for the browser do not follow the import. */
-const nativeRuntime: string = "onnxruntime-node";
+async function importNative(): Promise<object> {
+  disableRuntimeTelemetry();
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ nativeRuntime);
+  } catch (cause) {
+    throw new JetonError(
+      `${nativeRuntime} could not be loaded: ${(cause as Error).message}; set ` +
+        `ONNXRUNTIME_NODE_INSTALL=skip in the environment and run: npm install ${nativeRuntime}`,
+      { code: "tensor-runtime-missing", cause, details: { package: nativeRuntime } },
+    );
+  }
+}
 
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
-  if (device === "cpu") disableRuntimeTelemetry();
-  const module =
-    device === "cpu"
-      ? await import(/* @vite-ignore */ /* webpackIgnore: true */ nativeRuntime)
-      : await import("onnxruntime-web/wasm");
+  const module = device === "cpu" ? await importNative() : await import("onnxruntime-web/wasm");
   const loaded = "default" in module && module.default ? module.default : module;
   const runtime = loaded as unknown as Runtime;
   if (device === "wasm") {
@@ -108,17 +112,12 @@ async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
   return runtime;
 }
 
-/** True in Node and its relatives, false in a browser. */
-export function isNode(): boolean {
-  return typeof process !== "undefined" && process.versions?.node !== undefined;
-}
-
 /** Opens a session over an emitted model. */
 export async function openSession(
   model: EmittedModel,
   options: SessionOptions = {},
 ): Promise<Session> {
-  const device = options.device ?? (isNode() ? "cpu" : "wasm");
+  const device = chooseDevice(options.device);
   const threads = options.threads ?? 1;
   const runtime = await loadRuntime(device, threads);
   const session: Record<string, string> = {

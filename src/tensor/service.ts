@@ -8,7 +8,8 @@
  * the running call, lets the service release what it holds, and lets the thread end by itself.
  */
 import { JetonError } from "../core/index.ts";
-import { disableRuntimeTelemetry, isNode } from "./runtime.ts";
+import { chooseDevice, isNode } from "./device.ts";
+import { disableRuntimeTelemetry } from "./runtime.ts";
 
 /** What a service module's function returns. */
 export interface Service {
@@ -108,6 +109,8 @@ async function startWorker<T extends Service>(
     ? "../testing/source-worker.mjs"
     : "./service-worker.js";
   disableRuntimeTelemetry();
+  // Said here, so that threads need not say it once each.
+  chooseDevice();
   const worker = new Worker(new URL(entry, import.meta.url), {
     workerData: start,
     transferList: [...transfer],
