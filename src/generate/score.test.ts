@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -33,9 +33,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The model, with or without a BOS token. */
 async function open(options: { begins: boolean }): Promise<LoadedModel> {
-  const path = join(folder, "model", "config.json");
-  const config = JSON.parse(readFileSync(path, "utf8"));
-  writeFileSync(path, JSON.stringify({ ...config, bos_token_id: options.begins ? 1 : null }));
+  for (const name of ["config.json", "generation_config.json"]) {
+    const path = join(folder, "model", name);
+    if (!existsSync(path)) continue;
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...config, bos_token_id: options.begins ? 1 : null }));
+  }
   return loadModel(join(folder, "model"), { threads: 1, inline: true });
 }
 

@@ -164,7 +164,8 @@ describe("a server under load", () => {
 
   test("the end of the grace does the same", async () => {
     const server = await serve("--grace", "0.05");
-    const { answers } = await load(server, { max_tokens: 50_000 });
+    const { answers, begun } = await load(server, { max_tokens: 50_000 });
+    await begun;
     server.kill("SIGTERM");
     expect(count(await answers)).toEqual({
       "ended early, with a reason": slots,

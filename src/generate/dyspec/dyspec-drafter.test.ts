@@ -8,6 +8,7 @@ import {
   describeDrafterDistribution,
   testDrafterDistribution,
 } from "../testing/drafter-distribution.ts";
+import { testModelFolder } from "../testing/test-model.ts";
 import { createDyspecDrafter, NgramModel } from "./index.ts";
 import { pruneAfterSampling } from "./reproduction-pruned.ts";
 
@@ -20,7 +21,7 @@ const drafts = new Map<LoadedModel, Promise<LoadedModel>>();
 function draftOf(model: LoadedModel): Promise<LoadedModel> {
   let draft = drafts.get(model);
   if (!draft) {
-    draft = loadModel(folder, { format: "int4", threads: 1, slots: 16 });
+    draft = loadModel(testModelFolder, { format: "int4", threads: 1, slots: 16 });
     drafts.set(model, draft);
   }
   return draft;

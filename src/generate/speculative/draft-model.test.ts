@@ -9,6 +9,7 @@ import { createDyspecDrafter } from "../dyspec/index.ts";
 import { complete } from "../generate.ts";
 import { describeDrafter } from "../testing/drafter-conformance.ts";
 import { describeDrafterDistribution } from "../testing/drafter-distribution.ts";
+import { testModelFolder } from "../testing/test-model.ts";
 import { createDraftModelDrafter } from "./draft-model.ts";
 
 const data = process.env["JETON_DATA"];
@@ -22,7 +23,7 @@ describeDrafter({
   open: async (model) =>
     createDraftModelDrafter(
       model,
-      await loadModel(tiny, { format: "int4", threads: 1, slots: 8, inline: true }),
+      await loadModel(testModelFolder, { format: "int4", threads: 1, slots: 8, inline: true }),
       {
         closeDraft: true,
         minConfidence: 0.2,

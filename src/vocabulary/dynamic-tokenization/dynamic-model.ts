@@ -251,8 +251,11 @@ async function openOver(
         lengths: sequences.map((sequence) => sequence.length),
       };
     },
-    async *generate(prompt, generateOptions = {}) {
-      const { embeddings } = await merge([prompt], generateOptions);
+    async *generate(prompt, { merges, boundary, ...generateOptions } = {}) {
+      const { embeddings } = await merge([prompt], {
+        ...(merges !== undefined && { merges }),
+        ...(boundary !== undefined && { boundary }),
+      });
       return yield* generate(loaded, prompt, {
         ...generateOptions,
         promptEmbeddings: embeddings[0]!,
