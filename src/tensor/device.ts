@@ -2,6 +2,7 @@
  * Which build of ONNX Runtime runs a graph: the native one of Node, or WebAssembly in browsers and where
  * the native one could not be installed.
  */
+import { resolveWasmRuntime } from "./wasm-runtime.ts";
 
 /** `cpu` is the native runtime of Node; `wasm` runs in browsers and, slower, in Node. */
 export type Device = "cpu" | "wasm";
@@ -26,7 +27,7 @@ export function isNode(): boolean {
 
 /** Whether the native runtime is installed: an optional package that its own install script may remove. */
 export function hasNativeRuntime(): boolean {
-  found ??= isNode() && resolvePackage(nativeRuntime) !== undefined;
+  found ??= isNode() && resolveRuntime(true) !== undefined;
   return found;
 }
 
@@ -62,7 +63,7 @@ function noteMissingRuntime(): void {
 export function runtimeVersion(): string {
   const isNative = hasNativeRuntime();
   const name = isNative ? nativeRuntime : "onnxruntime-web";
-  const entry = isNode() ? resolvePackage(name) : undefined;
+  const entry = isNode() ? resolveRuntime(isNative) : undefined;
   if (entry === undefined) return "unknown";
   const { existsSync, readFileSync } = process.getBuiltinModule("node:fs");
   const { dirname, join } = process.getBuiltinModule("node:path");
@@ -77,13 +78,12 @@ export function runtimeVersion(): string {
   return "unknown";
 }
 
-/** The file that an import of the package would load. */
-function resolvePackage(name: string): string | undefined {
+/** The file that an import of the runtime would load. */
+function resolveRuntime(isNative: boolean): string | undefined {
   try {
-    return process
-      .getBuiltinModule("node:module")
-      .createRequire(import.meta.url)
-      .resolve(name);
+    if (!isNative) return resolveWasmRuntime();
+    const { createRequire } = process.getBuiltinModule("node:module");
+    return createRequire(import.meta.url).resolve(nativeRuntime);
   } catch {
     return undefined;
   }

@@ -3,12 +3,11 @@
  *
  * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
-// The types of both runtimes are the same; browsers install only this one.
-import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-web";
 import { JetonError } from "../core/index.ts";
-import { chooseDevice, type Device, nativeRuntime } from "./device.ts";
+import { chooseDevice, type Device, isNode, nativeRuntime } from "./device.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
+import { importWasmRuntime } from "./wasm-runtime.ts";
 
 /** How a session runs. */
 export interface SessionOptions {
@@ -39,7 +38,13 @@ export interface TensorValue {
 export type TensorValueData = Float32Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
 
 /** A value prepared for the runtime; it shares its memory with the array it was made from. */
-export type BoundValue = RuntimeTensor;
+export interface BoundValue {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: unknown;
+  /** Number of elements. */
+  readonly size: number;
+}
 
 /** An open session of ONNX Runtime. */
 export interface Session {
@@ -53,10 +58,20 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** What jeton uses of either build of ONNX Runtime. */
 interface Runtime {
   env: { wasm: { numThreads?: number; wasmPaths?: string } };
-  InferenceSession: { create(model: Uint8Array, options: object): Promise<InferenceSession> };
-  Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
+  InferenceSession: { create(model: Uint8Array, options: object): Promise<RuntimeSession> };
+  Tensor: new (type: string, data: unknown, shape: readonly number[]) => BoundValue;
+}
+
+interface RuntimeSession {
+  run(
+    feeds: Readonly<Record<string, BoundValue>>,
+    fetches: readonly string[],
+    options: object,
+  ): Promise<Readonly<Record<string, BoundValue>>>;
+  release(): Promise<void>;
 }
 
 let live = 0;
@@ -101,7 +116,7 @@ async function importNative(): Promise<object> {
 }
 
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
-  const module = device === "cpu" ? await importNative() : await import("onnxruntime-web/wasm");
+  const module = device === "cpu" ? await importNative() : await importWasmRuntime(isNode());
   const loaded = "default" in module && module.default ? module.default : module;
   const runtime = loaded as unknown as Runtime;
   if (device === "wasm") {
@@ -126,7 +141,7 @@ export async function openSession(
   if (model.folder !== undefined) {
     session["session.model_external_initializers_file_folder_path"] = model.folder;
   }
-  let handle: InferenceSession;
+  let handle: RuntimeSession;
   try {
     handle = await runtime.InferenceSession.create(model.bytes, {
       executionProviders: [device],
@@ -167,9 +182,9 @@ export async function openSession(
         throw new JetonError("the program was released", { code: "tensor-program-released" });
       }
       const fetches = outputs.map((name) => model.outputNames[name]!);
-      let results: InferenceSession.OnnxValueMapType;
+      let results: Readonly<Record<string, BoundValue>>;
       try {
-        results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches, runOptions);
+        results = await handle.run(feeds, fetches, runOptions);
       } catch (cause) {
         throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
           code: "tensor-run-failed",
@@ -178,7 +193,7 @@ export async function openSession(
       }
       const values: Record<string, TensorValue> = {};
       for (const name of outputs) {
-        const value = results[model.outputNames[name]!] as RuntimeTensor;
+        const value = results[model.outputNames[name]!]!;
         values[name] = {
           dtype: value.type as DataType,
           shape: value.dims,
@@ -234,7 +249,7 @@ function bindValue(
 }
 
 /** Elements of a result; float16 is its bits, also where the engine has an array type for it. */
-function plainData(value: RuntimeTensor): TensorValueData {
+function plainData(value: BoundValue): TensorValueData {
   const data = value.data as TensorValueData;
   return value.type === "float16" && !(data instanceof Uint16Array)
     ? new Uint16Array((data as Uint8Array).buffer, (data as Uint8Array).byteOffset, value.size)
