@@ -44,6 +44,12 @@ export {
   uint8,
 } from "./graph.ts";
 export * from "./operators/index.ts";
+export {
+  type PageWorkerOptions,
+  servePage,
+  startInPageWorker,
+  watchWorker,
+} from "./page-worker.ts";
 export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
 export {
   evaluateReference,

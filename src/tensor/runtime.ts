@@ -92,6 +92,11 @@ export function locateWasm(folder: string): void {
   wasmFolder = folder;
 }
 
+/** What `locateWasm` was given. */
+export function locatedWasm(): string | undefined {
+  return wasmFolder;
+}
+
 /**
  * Keeps ONNX Runtime from reporting to its makers: since 1.30 the native library for Linux and macOS
  * writes an identifier of the machine into the cache folder and uploads events about sessions. Call it
