@@ -134,31 +134,18 @@ async function openLocked(
   const file = join(path, "run.json");
   const checkpointFolder = join(path, "checkpoints");
   const dataFolder = join(path, "data");
-  const logPath = join(path, "log.jsonl");
   await mkdir(checkpointFolder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, checkpointFolder);
   });
-  const checkpointPath = (step: number): string =>
-    join(checkpointFolder, `step-${String(step).padStart(8, "0")}.safetensors`);
-  const checkpoints = async (): Promise<number[]> =>
-    (await readdir(checkpointFolder))
-      .map((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1])
-      .filter((digits) => digits !== undefined)
-      .map(Number)
-      .sort((a, b) => a - b);
-  const hasBegun = async (): Promise<boolean> => {
-    const log = await stat(logPath).catch(() => undefined);
-    return (log?.size ?? 0) > 0 || (await checkpoints()).length > 0;
-  };
   let known = await readRunConfiguration(path);
   if (known !== undefined && existing === "refuse") {
-    if (await hasBegun()) {
+    if (await hasBegun(path)) {
       throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
         code: "train-run-exists",
         details: { path },
       });
     }
-    // Stopped by a misspelt corpus, say: nothing was learned, and what is asked for now may be another.
+    // A run that stopped before its first step has learned nothing: another configuration may follow.
     await rm(dataFolder, { recursive: true, force: true });
     known = undefined;
   }
@@ -173,46 +160,83 @@ async function openLocked(
       if (/^\..*\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {});
     }
   }
-  let log: FileHandle | undefined;
-  return {
-    path,
-    isResumed: known !== undefined,
-    checkpoints,
-    checkpointPath,
-    async prune(keep) {
-      for (const step of (await checkpoints()).slice(0, -keep)) await unlink(checkpointPath(step));
-    },
-    async checkOwned() {
-      if (await lock.isHeld()) return;
-      throw new JetonError(
-        `another process has taken ${path} over, believing this one gone: nothing more is written`,
-        { code: "train-run-taken-over", details: { path } },
-      );
-    },
-    async openLog(lastStep) {
-      const text = await readFile(logPath, "utf8").catch(() => "");
-      const entries = text.split("\n").flatMap((line) => parseEntry(line));
-      const kept = entries.filter(({ step }) => step <= lastStep);
-      await writeFileAtomically(
-        logPath,
-        kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
-      );
-      log = await open(logPath, "a");
-      return kept;
-    },
-    async log(entry) {
-      try {
-        await log!.writeFile(`${JSON.stringify(entry)}\n`);
-      } catch (error) {
-        throw fileError(error, logPath);
-      }
-    },
-    async close() {
-      await log?.close();
-      log = undefined;
-      await lock.release();
-    },
-  };
+  return new LockedRunFolder(path, known !== undefined, lock);
+}
+
+const logPath = (path: string): string => join(path, "log.jsonl");
+
+async function hasBegun(path: string): Promise<boolean> {
+  const log = await stat(logPath(path)).catch(() => undefined);
+  return (log?.size ?? 0) > 0 || (await listCheckpoints(path)).length > 0;
+}
+
+/** Steps whose checkpoints are there, ascending. */
+async function listCheckpoints(path: string): Promise<number[]> {
+  return (await readdir(join(path, "checkpoints")))
+    .map((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+class LockedRunFolder implements RunFolder {
+  readonly path: string;
+  readonly isResumed: boolean;
+  readonly #lock: FileLock;
+  #log: FileHandle | undefined;
+
+  constructor(path: string, isResumed: boolean, lock: FileLock) {
+    this.path = path;
+    this.isResumed = isResumed;
+    this.#lock = lock;
+  }
+
+  checkpoints(): Promise<number[]> {
+    return listCheckpoints(this.path);
+  }
+
+  checkpointPath(step: number): string {
+    const name = `step-${String(step).padStart(8, "0")}.safetensors`;
+    return join(this.path, "checkpoints", name);
+  }
+
+  async prune(keep: number): Promise<void> {
+    for (const step of (await this.checkpoints()).slice(0, -keep)) {
+      await unlink(this.checkpointPath(step));
+    }
+  }
+
+  async checkOwned(): Promise<void> {
+    if (await this.#lock.isHeld()) return;
+    throw new JetonError(
+      `another process has taken ${this.path} over, believing this one gone: nothing more is written`,
+      { code: "train-run-taken-over", details: { path: this.path } },
+    );
+  }
+
+  async openLog(lastStep: number): Promise<LogEntry[]> {
+    const file = logPath(this.path);
+    const text = await readFile(file, "utf8").catch(() => "");
+    const entries = text.split("\n").flatMap((line) => parseEntry(line));
+    const kept = entries.filter(({ step }) => step <= lastStep);
+    await writeFileAtomically(file, kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+    this.#log = await open(file, "a");
+    return kept;
+  }
+
+  async log(entry: LogEntry): Promise<void> {
+    try {
+      await this.#log!.writeFile(`${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw fileError(error, logPath(this.path));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
+    await this.#lock.release();
+  }
 }
 
 /** A line of the log; a crash may have cut the last one short. */
