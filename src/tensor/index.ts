@@ -43,12 +43,8 @@ export {
 } from "./graph.ts";
 export * from "./operators/index.ts";
 export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
-export {
-  evaluateReference,
-  hasReference,
-  type ReferenceInput,
-  type ReferenceValue,
-} from "./reference.ts";
+export { evaluateReference, hasReference, type ReferenceInput } from "./reference/reference.ts";
+export type { ReferenceValue } from "./reference/values.ts";
 export {
   type BoundValue,
   type Device,

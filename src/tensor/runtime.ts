@@ -167,26 +167,7 @@ export async function openSession(
       if (released) {
         throw new JetonError("the program was released", { code: "tensor-program-released" });
       }
-      const fetches = outputs.map((name) => model.outputNames[name]!);
-      let results: InferenceSession.OnnxValueMapType;
-      try {
-        results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches, runOptions);
-      } catch (cause) {
-        throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
-          code: "tensor-run-failed",
-          cause,
-        });
-      }
-      const values: Record<string, TensorValue> = {};
-      for (const name of outputs) {
-        const value = results[model.outputNames[name]!] as RuntimeTensor;
-        values[name] = {
-          dtype: value.type as DataType,
-          shape: value.dims,
-          data: plainData(value),
-        };
-      }
-      return values;
+      return runSession(handle, { model, feeds, outputs, runOptions });
     },
     async release() {
       if (released) return;
@@ -195,6 +176,35 @@ export async function openSession(
       await handle.release();
     },
   };
+}
+
+/** Runs a session once; the outputs by the names that the graph gives them. */
+async function runSession(
+  handle: InferenceSession,
+  call: {
+    model: EmittedModel;
+    feeds: Parameters<Session["run"]>[0];
+    outputs: readonly string[];
+    runOptions: InferenceSession.RunOptions;
+  },
+): Promise<Record<string, TensorValue>> {
+  const { model, feeds, outputs, runOptions } = call;
+  const fetches = outputs.map((name) => model.outputNames[name]!);
+  let results: InferenceSession.OnnxValueMapType;
+  try {
+    results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches, runOptions);
+  } catch (cause) {
+    throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
+      code: "tensor-run-failed",
+      cause,
+    });
+  }
+  const values: Record<string, TensorValue> = {};
+  for (const name of outputs) {
+    const value = results[model.outputNames[name]!] as RuntimeTensor;
+    values[name] = { dtype: value.type as DataType, shape: value.dims, data: plainData(value) };
+  }
+  return values;
 }
 
 /** The bytes of external data, read now where they lie in a file. */
