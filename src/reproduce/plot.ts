@@ -161,7 +161,7 @@ function axisEncoding({ title, scale = "linear", zero }: Axis, isBar: boolean): 
   };
 }
 
-/** Vega takes a quarter of a second to load: only who draws waits for it. */
+/** Loaded on first use: Vega takes a quarter of a second to load. */
 async function render(specification: Specification): Promise<string> {
   const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
   const font = "sans-serif";

@@ -135,7 +135,7 @@ export async function openSession(
       interOpNumThreads: 1,
       graphOptimizationLevel: "all",
       enableMemPattern: options.sameSizes ?? true,
-      // What fails ends in an error that is thrown; the runtime need not print it too.
+      // Failures are thrown as errors; the runtime need not print them too.
       logSeverityLevel: 4,
       ...(model.external.length > 0 && {
         externalData: model.external.map((part) => ({ path: part.name, data: bytesOf(part) })),

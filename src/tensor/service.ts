@@ -122,7 +122,7 @@ async function startWorker<T extends Service>(
   let ended: Error | undefined;
 
   const settleAll = (error: Error) => {
-    // What went wrong first says more than that the thread ended afterwards.
+    // The first error tells more than the end of the thread after it.
     ended ??= error;
     for (const { reject } of pending.values()) reject(error);
     pending.clear();

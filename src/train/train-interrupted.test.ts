@@ -167,8 +167,8 @@ describe("a run that is interrupted", { timeout: 240_000 }, () => {
     const dead = spawn(process.execPath, ["--version"]);
     await once(dead, "exit");
     const left = JSON.stringify({ pid: dead.pid, host: hostname() });
-    writeFileSync(join(root, "whole", "run.lock"), left);
-    const again = optionsFor("whole", { existing: "refuse" });
+    writeFileSync(join(root, "shared", "run.lock"), left);
+    const again = optionsFor("shared", { existing: "refuse" });
     expect(await codeOf(trainLanguageModel(again))).toBe("train-run-exists");
   });
 

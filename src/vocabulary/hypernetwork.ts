@@ -88,7 +88,7 @@ export function hypernetworkConfig(
 const outputsOf = (config: HypernetworkConfig): readonly ("embedding" | "head")[] =>
   config.tied ? ["embedding"] : ["embedding", "head"];
 
-/** Width of what is known of a source token: its rows of both tables side by side. */
+/** Width of the input of a source token: its rows of both tables side by side. */
 const inputWidth = (config: HypernetworkConfig): number => config.width * outputsOf(config).length;
 
 /** Shapes of the parameters by name. */

@@ -6,7 +6,7 @@ import type { QtokReport, VocabularyReport } from "./qtok.ts";
 const percent = (part: number, whole: number): string =>
   whole === 0 ? "-" : ((part / whole) * 100).toFixed(2);
 
-/** Label, cell of each vocabulary, and what stands at the end. */
+/** Label, cell of each vocabulary, and the last cell. */
 type Row = readonly [string, (vocabulary: VocabularyReport) => string, string?];
 
 const coreRow: Row = [
@@ -192,7 +192,7 @@ interface Heatmap {
   readonly fill: (value: number) => string;
 }
 
-/** What the page shows beside the categories. */
+/** Sections of the page beside the categories. */
 function listHeatmaps({ vocabularies }: QtokReport): Heatmap[] {
   const inPercent = (value: number): string => {
     const number = value * 100;

@@ -81,7 +81,7 @@ export const imageReference: Readonly<Record<string, ReferenceOperator>> = {
     const shape = outputShape(context);
     const data = new Float64Array(countOf(shape));
     const inPerGroup = x!.shape[1]! / attributes.groups;
-    // What conv2d reads, its transpose writes.
+    // The transpose writes to the positions that conv2d reads.
     build(x!.shape, (index) => {
       const [n, channel, row, column] = index as [number, number, number, number];
       const first = Math.floor(channel / inPerGroup) * perGroup;

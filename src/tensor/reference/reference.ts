@@ -72,7 +72,7 @@ export function evaluateReference<Outputs extends string>(
       for (const [index, tensor] of node.outputs.entries()) values.set(tensor, results[index]!);
       for (const [index, tensor] of node.outputs.entries()) {
         const got = results[index]!.shape;
-        // What a conditional computes depends on its branch; everything else keeps its promise.
+        // Shapes of a conditional depend on the branch taken and are not checked.
         if (node.operator.name === "conditional") continue;
         if (formatShape(tensor.shape.map(size)) !== formatShape(got)) {
           throw new JetonError(

@@ -50,7 +50,7 @@ export interface PrepareTokensOptions {
 
 /**
  * Tokenizes a corpus into `path` (ids, little-endian) and `path + ".json"` (its description), unless
- * both are there already: a run that was broken off goes on with what it had.
+ * both exist: an interrupted run continues with them.
  *
  * @throws JetonError `corpus-empty` and the codes of `readDocuments`
  */

@@ -47,21 +47,21 @@ export interface LogEntry {
 
 export interface RunFolder {
   readonly path: string;
-  /** True when there was a run already, with which this goes on. */
+  /** True when an existing run is continued. */
   readonly isResumed: boolean;
   /** Steps of the checkpoints, ascending. */
   checkpoints(): Promise<number[]>;
   checkpointPath(step: number): string;
   /**
-   * Makes sure that the folder is still this process's own: one that slept for minutes may have been
-   * believed dead.
+   * Checks that this process still holds the folder's lock: after minutes of suspension another
+   * process may have taken it over.
    *
    * @throws JetonError `train-run-taken-over`
    */
   checkOwned(): Promise<void>;
   /** Removes all but the newest `keep` checkpoints. */
   prune(keep: number): Promise<void>;
-  /** Drops log lines beyond a step and what a crash left half-written; returns the rest. */
+  /** Drops log lines beyond a step and half-written ones of a crash; returns the rest. */
   openLog(lastStep: number): Promise<LogEntry[]>;
   /** Adds a line. @throws JetonError `disk-full` and its like */
   log(entry: LogEntry): Promise<void>;
@@ -71,7 +71,7 @@ export interface RunFolder {
 export interface OpenRunFolderOptions {
   /** What to do with a run that is there. `refuse` begins one anew that did not come to its first step. */
   existing: "refuse" | "resume";
-  /** What else to record: a resumed run may ask for something else. Plain JSON. */
+  /** Options to record that a resumed run may change. Plain JSON. */
   changeable?: Readonly<Record<string, unknown>>;
 }
 
@@ -253,7 +253,7 @@ function checkSame(
   known: Readonly<Record<string, unknown>>,
   configuration: Readonly<Record<string, unknown>>,
 ): void {
-  // What JSON cannot hold is dropped on both sides.
+  // Both sides drop the values that JSON cannot hold.
   const wanted = JSON.parse(JSON.stringify(configuration)) as Record<string, unknown>;
   const changed = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].filter(
     (key) => JSON.stringify(known[key]) !== JSON.stringify(wanted[key]),

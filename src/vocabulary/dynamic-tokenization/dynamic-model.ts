@@ -30,7 +30,7 @@ export interface OpenDynamicModelOptions {
   inline?: boolean;
 }
 
-/** Prompts and what is asked about them. */
+/** A prompt and the continuation to score after it. */
 export interface ContinuationQuestion {
   readonly prompt: string;
   /** Read and scored in the model's ordinary tokens. */
