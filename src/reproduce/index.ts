@@ -17,6 +17,7 @@ export {
 export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
 export {
   type Axis,
+  checkPlotPackages,
   type Panel,
   type Plot,
   type PlotPoint,

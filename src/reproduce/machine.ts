@@ -1,10 +1,10 @@
 /** The machine and the versions that a result was measured with; nothing that names its owner. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { runtimeVersion } from "../tensor/index.ts";
 
 export interface Machine {
   readonly processor: string;
@@ -15,6 +15,7 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly jeton: string;
+  /** Version, with `(WebAssembly)` behind it where the native runtime is not installed. */
   readonly onnxruntime: string;
   /** The commit of a checkout, with `+` where its sources differ from it; null for an installed package. */
   readonly commit: string | null;
@@ -34,7 +35,6 @@ export interface MachineLoad {
 const maxBusy = 0.25;
 
 export async function describeMachine(): Promise<Machine> {
-  const require = createRequire(import.meta.url);
   return {
     processor: cpus()[0]?.model.trim() || "unknown",
     cores: availableParallelism(),
@@ -42,7 +42,7 @@ export async function describeMachine(): Promise<Machine> {
     system: `${platform()} ${arch()}`,
     node: process.versions.node,
     jeton: await readVersion(new URL("../../package.json", import.meta.url)),
-    onnxruntime: await readVersion(require.resolve("onnxruntime-node/package.json")),
+    onnxruntime: runtimeVersion(),
     commit: await readCommit(),
   };
 }

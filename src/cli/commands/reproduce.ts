@@ -83,13 +83,16 @@ async function reproduceOne(
   const { stdout, stderr, signal, environment } = context;
   const {
     checkLoad,
-    renderClaims,
-    renderPlot,
+    checkPlotPackages,
     formatResult,
     recordResult,
+    renderClaims,
+    renderPlot,
     runReproduction,
     watchLoad,
   } = await import("../../reproduce/index.ts");
+  // A result of hours is not lost for want of a package.
+  if (values.record) await checkPlotPackages();
   const reproduction = (await system.reproduction!()).reproduction;
   const line = createProgressLine({
     write: (text) => void stderr.write(text),
