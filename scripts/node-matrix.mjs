@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { installClients } from "./install-clients.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const suites = {
@@ -53,15 +54,21 @@ function installNode(major) {
   return binary;
 }
 
+/** The version that tests the newest clients of the server, which Node 20 cannot run. */
+const clientsMajor = "22";
+
 /** Runs one suite; what it spawns as `node` is that version too. */
 function runSuite(major, files) {
   const binary = installNode(major);
-  const args = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...files];
+  const clients = major === clientsMajor ? "node22" : undefined;
+  if (clients !== undefined) installClients(clients);
+  const suite = clients === undefined ? files : [...files, "tests/clients"];
+  const args = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...suite];
   const path = `${dirname(binary)}${delimiter}${process.env.PATH}`;
   const { status } = spawnSync(binary, args, {
     cwd: root,
     stdio: "inherit",
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: path, ...(clients && { JETON_CLIENTS: clients }) },
   });
   return status === 0;
 }

@@ -41,7 +41,8 @@ export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
 export { liveSessions, locateWasm } from "./tensor/runtime.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
 export { readTokenizerSettings } from "./tokenizer/formats/tokenizer-settings.ts";
-export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export { createTokenizer } from "./tokenizer/tokenizer.ts";
+export type { Tokenizer } from "./tokenizer/tokenizer-interface.ts";
 
 const named: NamedGeneration = withNamedDrafters((name, model) => {
   const drafter = openTableDrafter(name, model);

@@ -84,6 +84,28 @@ describe("tool calls of the history", () => {
   });
 });
 
+describe("older forms", () => {
+  test("function_call and the role of a function are a tool call and its result", () => {
+    const template =
+      "{% for m in messages %}[{{ m.role }}]{{ m.content or '' }}" +
+      "{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}" +
+      "{% endfor %}";
+    const messages = [
+      user,
+      { role: "assistant", content: null, function_call: { name: "get", arguments: '{"a": 1}' } },
+      { role: "function", name: "get", content: "5" },
+    ];
+    const { text, warned } = render(template, { messages });
+    expect(text).toBe('[user]w?[assistant]get{"a": 1}[tool]5');
+    expect(warned).toEqual([]);
+  });
+
+  test("a message that was spoken is refused", () => {
+    const messages = [user, { role: "assistant", content: null, audio: { id: "a" } }, user];
+    expect(() => render(plain, { messages })).toThrow("audio");
+  });
+});
+
 describe("tools", () => {
   const tools = [{ type: "function", function: { name: "f", parameters: {} } }];
   const template =
@@ -113,7 +135,7 @@ describe("variables", () => {
       reasoning_effort: "low",
     };
     expect(render(template, body)).toEqual({ text: "dry/low/w?", warned: [] });
-    expect(render(plain, body).warned).toEqual(["reasoning_effort"]);
+    expect(render(plain, body).warned).toEqual(["reasoning_effort", "chat_template_kwargs.mood"]);
     const documents = [{ title: "t", text: "x" }];
     expect(
       render("{{ documents[0].title }}{{ messages[0].content }}", { messages: [user], documents })

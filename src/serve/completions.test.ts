@@ -26,7 +26,7 @@ describe("scoring a prompt", () => {
     expect(logprobs.top_logprobs[0]).toBeNull();
     const alone = await score(nano.model, ids.subarray(1), { prefix: ids.subarray(0, 1) });
     for (const [index, token] of alone.tokens.entries()) {
-      expect(logprobs.token_logprobs[index + 1]).toBeCloseTo(token.logProbability, 4);
+      expect(logprobs.token_logprobs[index + 1]).toBe(token.logProbability);
     }
     expect(logprobs.text_offset[0]).toBe(0);
     expect(document.usage).toMatchObject({ prompt_tokens: ids.length, completion_tokens: 0 });
@@ -53,7 +53,7 @@ describe("scoring a prompt", () => {
       const before = [...tokenizer.encodeIds(context!)];
       return { ids: [...tokenizer.encodeIds(context! + continuation!)], length: before.length };
     });
-    const { status, document } = await nano.post("v1/completions", {
+    const request = {
       model: "nano",
       prompt: cases.map(({ ids }) => ids),
       temperature: 0,
@@ -61,12 +61,15 @@ describe("scoring a prompt", () => {
       logprobs: 1,
       seed: 1234,
       echo: true,
-    });
+    };
+    const { status, document } = await nano.post("v1/completions", request);
     expect(status).toBe(200);
+    const alone = await nano.post("v1/completions", { ...request, max_tokens: 0 });
     for (const [index, { ids, length }] of cases.entries()) {
       const { token_logprobs: own, top_logprobs: top } = document.choices[index].logprobs;
       // The harness leaves out the last entry, that of the generated token.
       expect(own).toHaveLength(ids.length + 1);
+      expect(own.slice(0, -1)).toEqual(alone.document.choices[index].logprobs.token_logprobs);
       const values: number[] = own.slice(length, -1);
       const isGreedy = values.every(
         (value, at) => value === Math.max(...(Object.values(top[length + at]) as number[])),
@@ -74,10 +77,29 @@ describe("scoring a prompt", () => {
       const likelihood = values.reduce((sum, value) => sum + value, 0);
       const prefix = ids.slice(0, length);
       const expected = await score(nano.model, ids.slice(length), { prefix });
-      expect(likelihood).toBeCloseTo(expected.logProbability, 3);
+      expect(values).toEqual(expected.tokens.map((token) => token.logProbability));
+      expect(likelihood).toBe(expected.logProbability);
       const count = ids.length - length;
       const next = await complete(nano.model, prefix, { greedy: true, maxTokens: count });
       expect(isGreedy).toBe(next.ids.join() === ids.slice(length).join());
+    }
+  });
+
+  test("the token that ends the text has its entry, which the harness leaves out", async () => {
+    const body = { prompt: "The emperor", max_tokens: 1, echo: true, logprobs: 1 };
+    const ids = nano.model.tokenizer.encodeIds("The emperor");
+    for (const ending of [{ logit_bias: { 1: 100 } }, { stop_token_ids: [271], temperature: 0 }]) {
+      const { document } = await nano.post("v1/completions", { ...body, ...ending });
+      const { text, finish_reason, logprobs } = document.choices[0];
+      expect([text, finish_reason]).toEqual(["The emperor", "stop"]);
+      expect(logprobs.tokens).toHaveLength(ids.length + 1);
+      expect(logprobs.tokens.at(-1)).toBe("logit_bias" in ending ? "</s>" : " of");
+      expect(logprobs.text_offset.at(-1)).toBe("The emperor".length);
+      const events = await nano.stream("v1/completions", { ...body, ...ending });
+      const entries = events
+        .slice(0, -1)
+        .flatMap((event) => JSON.parse(event.slice(6)).choices[0].logprobs?.token_logprobs ?? []);
+      expect(entries).toEqual(logprobs.token_logprobs);
     }
   });
 

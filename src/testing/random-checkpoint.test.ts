@@ -3,12 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import {
-  createRandomCheckpoint,
-  randomReferenceTensors,
-  referenceFamilies,
-  referenceParameterShapes,
-} from "./random-checkpoint.ts";
+import { createRandomCheckpoint } from "./random-checkpoint.ts";
+import { randomReferenceTensors, referenceParameterShapes } from "./random-weights.ts";
 import {
   type FloatDtype,
   type ReferenceConfig,
@@ -19,6 +15,7 @@ import {
 import { referenceForward, referenceGreedy, startReference } from "./reference-decoder.ts";
 import { describeReference } from "./reference-families.ts";
 import type { ReferencePlan } from "./reference-plan.ts";
+import { referenceFamilies } from "./tiny-config-variants.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "jeton-random-checkpoint-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,16 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
-import { randomReferenceTensors, referenceFamilies } from "./random-checkpoint.ts";
+import { randomReferenceTensors } from "./random-weights.ts";
 import { activate, activationSlope, erf } from "./reference-activation.ts";
-import type { ReferenceConfig, ReferenceTensor, ReferenceTensors } from "./reference-checkpoint.ts";
-import { referenceForward } from "./reference-decoder.ts";
-import type { ReferenceActivation } from "./reference-plan.ts";
 import {
   type ReferenceAdamWState,
   referenceAdamW,
   referenceGradientNorm,
-  referenceLossAndGradients,
-} from "./reference-training.ts";
+} from "./reference-adamw.ts";
+import type { ReferenceConfig, ReferenceTensor, ReferenceTensors } from "./reference-checkpoint.ts";
+import { referenceForward } from "./reference-decoder.ts";
+import type { ReferenceActivation } from "./reference-plan.ts";
+import { referenceLossAndGradients } from "./reference-training.ts";
+import { referenceFamilies } from "./tiny-config-variants.ts";
 
 const tiny = {
   vocabulary: 20,

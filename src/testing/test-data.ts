@@ -61,10 +61,17 @@ export function testModels(...names: readonly string[]): TestModel[] {
   return models;
 }
 
-/** Tells the reporter, which runs in another process and reads the output of this one. */
-function reportSkip(reason: string, name: string): void {
+/**
+ * Tells the reporter, which runs in another process and reads the output of this one, why tests of this
+ * file are skipped.
+ *
+ * @param name the data that would add them
+ */
+export function reportSkip(reason: string, name?: string): void {
   const file = expect.getState().testPath ?? "";
-  const files = [...dataFiles().values()].filter((entry) => entry.name.startsWith(name));
+  const files = [...dataFiles().values()].filter(
+    (entry) => name !== undefined && entry.name.startsWith(name),
+  );
   const isDownloadable = name === "." || files.some((entry) => entry.derived === undefined);
   const entry = { file, reason, ...(isDownloadable && { data: name }) };
   console.info(`${skipMarker} ${JSON.stringify(entry)}`);

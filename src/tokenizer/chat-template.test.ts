@@ -7,7 +7,8 @@ import { hasChatTemplate, renderChat } from "./chat-template.ts";
 import { loadTokenizer } from "./formats/load-tokenizer.ts";
 import { readTokenizerSettings } from "./formats/tokenizer-settings.ts";
 import { byteFallbackFile } from "./testing/fixtures.ts";
-import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { createTokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer-interface.ts";
 
 const template =
   "{{ bos_token }}{% for message in messages %}{% if message.role == 'system' %}" +

@@ -8,10 +8,10 @@ import { JetonError } from "../core/error.ts";
 import type { TextSpan } from "./chat-template/frame.ts";
 import { fromJavaScript } from "./chat-template/from-javascript.ts";
 import { TemplateFailure } from "./chat-template/python/failure.ts";
-import { strip, stripEnd } from "./chat-template/python/text.ts";
+import { strip, stripEnd } from "./chat-template/python/strings/text.ts";
 import type { Value } from "./chat-template/python/values.ts";
 import { CompiledTemplate, type RenderedTemplate } from "./chat-template/template.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer-interface.ts";
 
 /** One message. Templates may read further fields (`tool_calls`, `name`, …). */
 export interface ChatMessage {

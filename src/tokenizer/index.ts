@@ -51,17 +51,16 @@ export {
   type TokenizerPoolOptions,
 } from "./pool/tokenizer-pool.ts";
 export { type KnownPattern, knownPatterns } from "./pre-tokenizers/scanners.ts";
-export {
-  assembleTokenizer,
-  createTokenizer,
-  type DecodeOptions,
-  type EncodeIdsOptions,
-  type EncodeOptions,
-  type Encoding,
-  type SpecialTextOptions,
-  type StreamDecoder,
-  type Tokenizer,
-} from "./tokenizer.ts";
+export { assembleTokenizer, createTokenizer } from "./tokenizer.ts";
+export type {
+  DecodeOptions,
+  EncodeIdsOptions,
+  EncodeOptions,
+  Encoding,
+  SpecialTextOptions,
+  StreamDecoder,
+  Tokenizer,
+} from "./tokenizer-interface.ts";
 export {
   type TrainableKind,
   type TrainTokenizerOptions,
@@ -69,4 +68,5 @@ export {
   trainableKinds,
   trainTokenizer,
 } from "./training/train-any-tokenizer.ts";
-export { saveTokenizer, type TrainedTokenizer } from "./training/train-tokenizer.ts";
+export { saveTokenizer } from "./training/train-tokenizer.ts";
+export type { TrainedTokenizer } from "./training/training-options.ts";

@@ -9,11 +9,12 @@ import { loadTokenizer } from "./formats/load-tokenizer.ts";
 import { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
 import { readTiktokenRanks } from "./formats/tiktoken-ranks.ts";
 import { readTokenizerSettings } from "./formats/tokenizer-settings.ts";
-import { byteToken } from "./models/byte-pair-model.ts";
 import { TokenIndex } from "./models/token-index.ts";
+import { byteToken } from "./models/utf8.ts";
 import { vocabularyFolder } from "./testing/fixtures.ts";
 import { type TestPiece, writeSentencePieceModel } from "./testing/sentencepiece-file.ts";
-import { assembleTokenizer, createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { assembleTokenizer, createTokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer-interface.ts";
 
 function codeOf(action: () => unknown): string | undefined {
   try {

@@ -16,7 +16,8 @@ import {
   vocabularyNames,
   wordPieceFile,
 } from "./testing/fixtures.ts";
-import { createTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { createTokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer-interface.ts";
 
 /** Text that mixes what tokenizers trip over: marks, surrogates, spaces, special spellings. */
 const anyText: fc.Arbitrary<string> = fc

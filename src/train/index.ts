@@ -34,6 +34,12 @@ export {
 } from "./graph/parameters.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 export {
+  formatTrainingProgress,
+  type TrainedLanguageModel,
+  type TrainingProgress,
+  type TrainLanguageModelOptions,
+} from "./language-model-options.ts";
+export {
   adafactor,
   adamW,
   addWeightDecay,
@@ -59,6 +65,7 @@ export {
   type RunFolder,
   readRunConfiguration,
 } from "./run/run-folder.ts";
+export { readRunOptions } from "./run/run-settings.ts";
 export { openTrainer, type Trainer, type TrainerOptions } from "./run/trainer.ts";
 export type {
   InputGradients,
@@ -66,15 +73,8 @@ export type {
   TrainingInputs,
   TrainingParts,
   TrainingService,
-} from "./run/training-service.ts";
-export {
-  formatTrainingProgress,
-  readRunOptions,
-  type TrainedLanguageModel,
-  type TrainingProgress,
-  type TrainLanguageModelOptions,
-  trainLanguageModel,
-} from "./train-language-model.ts";
+} from "./run/training-interface.ts";
+export { trainLanguageModel } from "./train-language-model.ts";
 export {
   formatTokenizerTrainingProgress,
   type TokenizerTraining,

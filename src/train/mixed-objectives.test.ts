@@ -14,7 +14,7 @@ import {
   sum,
   type TensorValue,
 } from "../tensor/index.ts";
-import { referenceFamilies } from "../testing/random-checkpoint.ts";
+import { referenceFamilies } from "../testing/tiny-config-variants.ts";
 import { languageModelGraph, languageModelInputs } from "./graph/language-model-graph.ts";
 import {
   decoderParameterShapes,
@@ -24,7 +24,7 @@ import {
 import { objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 import { adamW, sgd } from "./optimizer/optimizer.ts";
 import { openTrainer, type Trainer, type TrainerOptions } from "./run/trainer.ts";
-import type { TrainingInputs } from "./run/training-service.ts";
+import type { TrainingInputs } from "./run/training-interface.ts";
 
 const vocabulary = 29;
 const width = 32;

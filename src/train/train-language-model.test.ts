@@ -25,14 +25,14 @@ import { createRandom } from "../core/index.ts";
 import { score } from "../generate/index.ts";
 import { loadModel } from "../model/index.ts";
 import { loadTokenizer, saveTokenizer, trainTokenizer } from "../tokenizer/index.ts";
-import type { LogEntry } from "./run/run-folder.ts";
 import {
   formatTrainingProgress,
-  readRunOptions,
   type TrainingProgress,
   type TrainLanguageModelOptions,
-  trainLanguageModel,
-} from "./train-language-model.ts";
+} from "./language-model-options.ts";
+import type { LogEntry } from "./run/run-folder.ts";
+import { readRunOptions } from "./run/run-settings.ts";
+import { trainLanguageModel } from "./train-language-model.ts";
 
 /** Whether this user may make a file system of its own, small enough to fill. */
 const canMount =

@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createRandomCheckpoint, referenceFamilies } from "../../testing/random-checkpoint.ts";
+import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import { testData, testModels } from "../../testing/test-data.ts";
+import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import type { ModelDescription } from "../inspect/description.ts";
 import { runCommand } from "../testing/run-command.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { referenceFamilies } from "../../testing/random-checkpoint.ts";
 import { describeReference } from "../../testing/reference-families.ts";
+import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import { restartLength } from "../layers/rotation-tables.ts";
 import { type DecoderConfig, decoderConfig, decoderFamilies } from "./config.ts";
 

@@ -10,7 +10,8 @@ import {
   type Remote,
   startInline,
 } from "../../tensor/index.ts";
-import { createRandomCheckpoint, type TinyDimensions } from "../../testing/random-checkpoint.ts";
+import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
+import type { TinyDimensions } from "../../testing/tiny-configs.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
 import type { WeightFormat } from "../types.ts";

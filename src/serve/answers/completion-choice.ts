@@ -62,13 +62,14 @@ export class CompletionChoice implements ChoiceWriter {
   }
 
   end(result: GenerateResult): object {
-    return this.#write(result.tail, null, result.finishReason);
+    return this.#write(result.tail, this.#endLists(result), result.finishReason);
   }
 
   whole({ scores, tokens, result }: ChoiceOutcome): object {
     const { echo, promptOffsets, context } = this.#options;
     const prompt = scores && promptOffsets ? this.#promptLists(scores, promptOffsets()) : null;
-    const lists = joinLists(prompt, this.#tokenLists(tokens));
+    const answer = joinLists(this.#tokenLists(tokens), this.#endLists(result));
+    const lists = joinLists(prompt, answer);
     return {
       ...this.#write(echo + result.text, lists, result.finishReason),
       ...(scores &&
@@ -106,6 +107,14 @@ export class CompletionChoice implements ChoiceWriter {
     const lists = this.#emptyLists();
     for (const token of tokens) this.#add(lists, token, this.#offsets.next(token.id));
     return lists;
+  }
+
+  /**
+   * The entry of the token that ended the text, as vLLM and OpenAI write it: lm-evaluation-harness counts
+   * on one entry beyond the prompt whatever the model would say next.
+   */
+  #endLists({ endToken }: GenerateResult): CompletionLogProbabilities | null {
+    return endToken === undefined ? null : this.#tokenLists([endToken]);
   }
 
   #emptyLists(): CompletionLogProbabilities {

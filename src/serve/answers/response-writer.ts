@@ -5,7 +5,7 @@ import type { GeneratedToken, GenerateResult, ScoredToken } from "../../generate
 import { createId, type ServeContext } from "../context.ts";
 import type { ErrorBody } from "../middleware/errors.ts";
 import type { RequestWarning } from "../requests/request-warning.ts";
-import { includeLogProbabilities, type ResponsesRequest } from "../requests/responses-request.ts";
+import { type ResponsesRequest, wantsLogProbabilities } from "../requests/responses-request.ts";
 import type { AnswerWriter, ChoiceOutcome } from "./answer-writer.ts";
 import type { ServerEvent } from "./event-stream.ts";
 import { writeTokenLogProbabilities } from "./log-probability.ts";
@@ -37,7 +37,7 @@ export class ResponseWriter implements AnswerWriter {
     this.#context = context;
     this.#request = request;
     this.#warnings = warnings;
-    this.#withLogProbabilities = request.include?.includes(includeLogProbabilities) === true;
+    this.#withLogProbabilities = wantsLogProbabilities(request);
     this.#head = {
       id: createId("resp_"),
       object: "response",

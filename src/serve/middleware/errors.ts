@@ -90,6 +90,7 @@ const clientFaults: ReadonlySet<string> = new Set([
   "generate-prompt-invalid",
   "chat-template-failed",
   "chat-template-missing",
+  "chat-variable-invalid",
 ]);
 
 /**

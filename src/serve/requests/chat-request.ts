@@ -25,7 +25,7 @@ const part = z.discriminatedUnion(
   { error: "expected a part of type text or refusal" },
 );
 const messageSchema = z.looseObject({
-  role: z.enum(["system", "developer", "user", "assistant", "tool"]),
+  role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
   content: z
     .union([z.string(), z.array(part)], { error: "expected a text or a list of text parts" })
     .nullish(),
@@ -62,7 +62,7 @@ export type ContentPart =
 /** A checked body of `POST /v1/chat/completions`. */
 export interface ChatRequest extends SamplingRequest {
   messages: {
-    role: "system" | "developer" | "user" | "assistant" | "tool";
+    role: "system" | "developer" | "user" | "assistant" | "tool" | "function";
     content?: string | ContentPart[] | null | undefined;
     /** Templates may read further fields. */
     [field: string]: unknown;
@@ -102,7 +102,7 @@ type _ChatMatches = Expect<Equal<z.infer<typeof chatSchema>, ChatRequest>>;
 export function readChatRequest(body: unknown): CheckedRequest<ChatRequest> {
   const checked = checkBody("chat", chatSchema, body, { stream_options: streamOptionFields });
   const { body: request } = checked;
-  checkSampling(request);
+  const warnings = [...checked.warnings, ...checkSampling(request)];
   checkMinTokens(request, request.max_completion_tokens ?? request.max_tokens);
   checkResponseFormat("response_format", request.response_format);
   checkToolChoice("tool_choice", request.tool_choice);
@@ -122,5 +122,5 @@ export function readChatRequest(body: unknown): CheckedRequest<ChatRequest> {
       "'continue_final_message' and 'add_generation_prompt' cannot both be true.",
     );
   }
-  return checked;
+  return { body: request, warnings };
 }

@@ -16,6 +16,9 @@ import {
   tokenLimit,
 } from "./sampling-fields.ts";
 
+/** OpenAI's default for this endpoint. */
+export const defaultMaxTokens = 16;
+
 const completionSchema = z.object({
   ...samplingFields,
   prompt: z.union(
@@ -64,8 +67,8 @@ export function readCompletionRequest(body: unknown): CheckedRequest<CompletionR
     stream_options: streamOptionFields,
   });
   const { body: request } = checked;
-  checkSampling(request);
-  checkMinTokens(request, request.max_tokens);
+  const warnings = [...checked.warnings, ...checkSampling(request)];
+  checkMinTokens(request, request.max_tokens ?? defaultMaxTokens);
   checkResponseFormat("response_format", request.response_format);
   if ((request.best_of ?? 1) !== 1 && request.best_of !== (request.n ?? 1)) {
     throw unsupportedParameter("best_of", "'best_of' is not supported beyond 'n'.");
@@ -73,5 +76,5 @@ export function readCompletionRequest(body: unknown): CheckedRequest<CompletionR
   if (request.prompt_logprobs != null && request.stream === true) {
     throw invalidValue("prompt_logprobs", "'prompt_logprobs' is not available in a stream.");
   }
-  return checked;
+  return { body: request, warnings };
 }

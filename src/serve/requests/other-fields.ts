@@ -2,56 +2,64 @@
  * Fields of other servers that this one does not act on. Where such a field would change the answer it
  * is refused unless it holds a value that asks for nothing; where it would not, it is named in a warning.
  */
-import { unsupportedParameter } from "../middleware/errors.ts";
-import type { RequestKind } from "./request-schema.ts";
-import { ignoredParameter, type RequestWarning } from "./request-warning.ts";
+
+/** Values of a field that ask for nothing: these, or anything empty. */
+export type NeutralValues = readonly unknown[] | "empty";
 
 /** What to do with a field outside the schemas. */
-type FieldRule =
+export type FieldRule =
   /** It asks for nothing that an answer could show. */
-  | { readonly kind: "inert" }
+  | { readonly kind: "inert"; readonly why: string }
   /** It has no effect here, which the client is told unless the value asks for nothing. */
-  | { readonly kind: "warn"; readonly why: string; readonly neutral?: (value: unknown) => boolean }
+  | { readonly kind: "warn"; readonly why: string; readonly neutral: NeutralValues }
   /** It would change the answer. */
-  | {
-      readonly kind: "refuse";
-      readonly why: string;
-      readonly neutral?: (value: unknown) => boolean;
-    };
+  | { readonly kind: "refuse"; readonly why: string; readonly neutral: NeutralValues };
 
-const inert: FieldRule = { kind: "inert" };
+function inert(why: string): FieldRule {
+  return { kind: "inert", why };
+}
 
 function warn(why: string, ...neutral: readonly unknown[]): FieldRule {
-  return { kind: "warn", why, neutral: (value) => neutral.includes(value) };
+  return { kind: "warn", why, neutral };
 }
 
 function refuse(why: string, ...neutral: readonly unknown[]): FieldRule {
-  return { kind: "refuse", why, neutral: (value) => neutral.includes(value) };
+  return { kind: "refuse", why, neutral };
 }
 
-const isEmpty = (value: unknown): boolean =>
-  value === false ||
-  value === "" ||
-  (typeof value === "object" && Object.keys(value!).length === 0);
-
 function refuseUnlessEmpty(why: string): FieldRule {
-  return { kind: "refuse", why, neutral: isEmpty };
+  return { kind: "refuse", why, neutral: "empty" };
+}
+
+/** True for a value of a field that asks for nothing. */
+export function isNeutral(value: unknown, neutral: NeutralValues): boolean {
+  if (value === null || value === undefined) return true;
+  if (neutral !== "empty") return neutral.includes(value);
+  return (
+    value === false ||
+    value === "" ||
+    (typeof value === "object" && Object.keys(value).length === 0)
+  );
 }
 
 const constrained = "constrained decoding is not available";
 const sampler = "this sampler is not available";
 const stateless = "this server keeps no conversations";
 const textOnly = "answers are plain text";
+const bookkeeping = "names the request for its sender; nothing is kept";
+const cache = "prompts are always cached";
+const calls = "no answer holds a tool call";
+const otherName = (name: string): FieldRule => refuse(`use '${name}'`);
 
-/** By name; the servers that know the field in brackets. */
-const rules: Readonly<Record<string, FieldRule>> = {
+/** Fields that no endpoint obeys, by name. */
+export const otherFields: Readonly<Record<string, FieldRule>> = {
   // OpenAI
-  user: inert,
-  metadata: inert,
-  safety_identifier: inert,
-  prompt_cache_key: inert,
-  prompt_cache_retention: inert,
-  parallel_tool_calls: inert,
+  user: inert(bookkeeping),
+  metadata: inert(bookkeeping),
+  safety_identifier: inert(bookkeeping),
+  prompt_cache_key: inert(cache),
+  prompt_cache_retention: inert(cache),
+  parallel_tool_calls: inert(calls),
   service_tier: warn("there is one tier", "auto", "default"),
   store: warn("answers are not stored", false),
   prediction: warn("'drafter' chooses how tokens are drafted"),
@@ -63,8 +71,7 @@ const rules: Readonly<Record<string, FieldRule>> = {
   background: refuse("answers are given in the response", false),
   conversation: refuse(stateless),
   previous_response_id: refuse(`${stateless}; send the earlier messages as 'input'`),
-  prompt: refuse("there are no stored prompts"),
-  max_tool_calls: inert,
+  max_tool_calls: inert(calls),
   context_management: refuse(stateless),
   // vLLM
   use_beam_search: refuse("beam search is not available", false),
@@ -83,22 +90,39 @@ const rules: Readonly<Record<string, FieldRule>> = {
   guided_regex: refuse(constrained),
   guided_choice: refuse(constrained),
   guided_grammar: refuse(constrained),
+  guided_decoding_backend: warn(constrained),
+  guided_whitespace_pattern: refuse(constrained),
   structured_outputs: refuse(constrained),
+  media_io_kwargs: refuseUnlessEmpty(textOnly),
+  repetition_detection: refuseUnlessEmpty(
+    "texts end at their limit, a stop string or an end token",
+  ),
   return_tokens_as_token_ids: refuse("log-probabilities name tokens by their text", false),
   return_token_ids: refuse("answers hold text", false),
   mm_processor_kwargs: refuseUnlessEmpty(textOnly),
   kv_transfer_params: refuseUnlessEmpty("caches are not transferred"),
   vllm_xargs: refuseUnlessEmpty("these are another server's"),
-  thinking_token_budget: refuse("thoughts are not told from text"),
-  include_reasoning: warn("thoughts are not told from text"),
+  thinking_token_budget: refuse("reasoning is not separated from the text"),
+  include_reasoning: warn("reasoning is not separated from the text"),
   priority: warn("requests are served in order of arrival", 0),
   request_id: warn("the header x-request-id names a request"),
   cache_salt: warn("the cache is shared by all requests"),
   // llama.cpp
-  n_predict: refuse("use 'max_tokens'"),
+  n_predict: otherName("max_tokens"),
+  n_cmpl: otherName("n"),
+  n_probs: refuse("use 'logprobs'", 0),
+  n_keep: refuse("prompts are not truncated", 0),
+  n_indent: refuse("texts do not end at an indentation", 0),
+  n_cache_reuse: warn("the cache is reused by common prefixes", 0),
   cache_prompt: refuse("prompts are always cached", true),
+  id_slot: warn("the server chooses the slot", -1),
+  t_max_predict_ms: refuse("texts have no time limit", 0, -1),
   grammar: refuse(constrained),
   json_schema: refuse(constrained),
+  grammar_lazy: refuse(constrained, false),
+  grammar_triggers: refuseUnlessEmpty(constrained),
+  samplers: refuse("the order of the filters is fixed"),
+  min_keep: refuse(sampler, 0, 1),
   typical_p: refuse(sampler, 1),
   top_n_sigma: refuse(sampler, -1, 0),
   mirostat: refuse(sampler, 0),
@@ -109,59 +133,69 @@ const rules: Readonly<Record<string, FieldRule>> = {
   xtc_probability: refuse(sampler, 0),
   xtc_threshold: warn("'xtc_probability' is not available"),
   dry_multiplier: refuse(sampler, 0),
+  dry_base: warn("'dry_multiplier' is not available"),
+  dry_allowed_length: warn("'dry_multiplier' is not available"),
+  dry_penalty_last_n: warn("'dry_multiplier' is not available"),
+  dry_sequence_breakers: warn("'dry_multiplier' is not available"),
   repeat_last_n: refuse("penalties count the whole sequence", -1),
-  samplers: refuse("the order of the filters is fixed"),
-  n_keep: refuse("prompts are not truncated", 0),
-  n_probs: refuse("use 'logprobs'", 0),
-  id_slot: warn("the server chooses the slot", -1),
+  penalize_nl: refuse("penalties count every token", true),
+  post_sampling_probs: refuse("log-probabilities are the model's own", false),
+  return_tokens: refuse("answers hold text", false),
+  return_progress: refuse("streams begin with the first token", false),
+  response_fields: refuseUnlessEmpty("answers are whole"),
   timings_per_token: warn("'usage' counts tokens", false),
-  reasoning_format: warn("thoughts are not told from text", "none", "auto"),
-  thinking_forced_open: warn("thoughts are not told from text", false),
+  image_data: refuseUnlessEmpty(textOnly),
+  parse_tool_calls: refuse("calls in an answer stay text", false),
+  reasoning_format: warn("reasoning is not separated from the text", "none", "auto"),
+  thinking_forced_open: warn("reasoning is not separated from the text", false),
   lora: refuseUnlessEmpty("there are no adapters"),
-  // other servers and gateways
-  top_a: refuse(sampler, 0),
-  tfs_z: refuse(sampler, 1),
+  // SGLang
+  regex: refuse(constrained),
+  ebnf: refuse(constrained),
+  min_new_tokens: otherName("min_tokens"),
+  no_stop_trim: refuse("stop strings are left out of the text", false),
+  separate_reasoning: warn("reasoning is not separated from the text", false),
+  stream_reasoning: warn("reasoning is not separated from the text"),
+  lora_path: refuseUnlessEmpty("there are no adapters"),
+  session_params: refuseUnlessEmpty(stateless),
+  custom_logit_processor: refuse("requests cannot bring code"),
+  return_hidden_states: refuse("answers hold text", false),
+  rid: warn("the header x-request-id names a request"),
+  // Ollama
   options: refuseUnlessEmpty("sampling options stand beside 'messages'"),
   format: refuse(constrained, ""),
-  think: refuse("use 'chat_template_kwargs'"),
-  enable_thinking: refuse("use 'chat_template_kwargs'"),
-  num_predict: refuse("use 'max_tokens'"),
+  think: otherName("chat_template_kwargs"),
+  num_predict: otherName("max_tokens"),
   num_ctx: warn("the server sets the context length"),
   keep_alive: warn("the model stays loaded"),
-  max_new_tokens: refuse("use 'max_tokens'"),
+  raw: refuse("use /v1/completions for prompts without a template", false),
+  template: refuse("the model's own template is used", ""),
+  images: refuseUnlessEmpty(textOnly),
+  // Anthropic
+  system: refuse("give it as a message of the system"),
+  thinking: otherName("chat_template_kwargs"),
+  max_tokens_to_sample: otherName("max_tokens"),
+  // Text Generation Inference, transformers
+  inputs: refuse("this server takes OpenAI's requests"),
+  parameters: refuse("sampling options stand beside the prompt"),
+  stop_sequences: otherName("stop"),
+  truncate: refuse("prompts are not truncated"),
+  watermark: refuse("watermarks are not available", false),
+  max_new_tokens: otherName("max_tokens"),
+  max_length: otherName("max_tokens"),
   do_sample: refuse("use 'temperature'", true),
-  max_length: refuse("use 'max_tokens'"),
   no_repeat_ngram_size: refuse(sampler, 0),
-  input: refuse("this endpoint takes 'messages' or 'prompt'"),
-  messages: refuse("this endpoint takes 'prompt'; /v1/chat/completions takes 'messages'"),
-  max_output_tokens: refuse("use 'max_tokens'"),
-  max_completion_tokens: refuse("use 'max_tokens'"),
+  num_beams: refuse("beam search is not available", 1),
+  num_return_sequences: otherName("n"),
+  // gateways and other front ends
+  top_a: refuse(sampler, 0),
+  tfs_z: refuse(sampler, 1),
+  enable_thinking: otherName("chat_template_kwargs"),
+  transforms: refuseUnlessEmpty("prompts are not changed"),
+  models: refuseUnlessEmpty("the server has one model"),
+  provider: warn("the server has one model"),
+  plugins: refuseUnlessEmpty("there are no plugins"),
+  usage: inert("usage stands in every answer; a stream has it with 'stream_options'"),
+  ttl: warn("the model stays loaded"),
+  draft_model: warn("'drafter' chooses how tokens are drafted"),
 };
-
-/** Fields that the other endpoints obey; here they would be ignored, so they are refused. */
-const elsewhere: Readonly<Partial<Record<RequestKind, readonly string[]>>> = {
-  responses: ["max_tokens", "max_completion_tokens", "n", "logprobs", "messages", "echo"],
-  chat: ["prompt", "suffix", "echo"],
-};
-
-/**
- * Judges a field outside the schema of its endpoint.
- *
- * @returns a warning, undefined where there is nothing to say, or `"unknown"`
- * @throws ApiError 400 `unsupported_parameter`
- */
-export function judgeOtherField(
-  kind: RequestKind,
-  name: string,
-  value: unknown,
-): RequestWarning | "unknown" | undefined {
-  if (kind === "tokenize" || kind === "detokenize") return name === "model" ? undefined : "unknown";
-  if (elsewhere[kind]?.includes(name) === true) {
-    throw unsupportedParameter(name, `'${name}' is not a parameter of this endpoint.`);
-  }
-  const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-  if (rule === undefined) return "unknown";
-  if (rule.kind === "inert" || rule.neutral?.(value) === true) return undefined;
-  if (rule.kind === "warn") return ignoredParameter(name, rule.why);
-  throw unsupportedParameter(name, `'${name}' is not supported: ${rule.why}.`);
-}

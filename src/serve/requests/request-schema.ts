@@ -3,7 +3,7 @@
  */
 import type { z } from "zod";
 import { type ApiError, invalidValue, malformedBody } from "../middleware/errors.ts";
-import { judgeOtherField } from "./other-fields.ts";
+import { judgeOtherField } from "./judge-field.ts";
 import { describeName, type RequestWarning } from "./request-warning.ts";
 
 /** True where both types are the same, optional and readonly properties included. */

@@ -71,7 +71,11 @@ describe("what is accepted", () => {
       { type: "function_call", call_id: "1", name: "f", arguments: "{}" },
       { type: "function_call_output", call_id: "1", output: "4" },
     ];
-    expect(warned(readResponsesRequest, { input: items, include: [], tools: [] })).toEqual([]);
+    const input = items.filter(({ type }) => type !== "reasoning");
+    expect(warned(readResponsesRequest, { input, include: [], tools: [] })).toEqual([]);
+    expect(warned(readResponsesRequest, { input: items })).toEqual([
+      ["adjusted_parameter", "input"],
+    ]);
   });
 
   test("seeds of 64 bits, to the last digit", () => {

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
 import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
+import { adjustedParameter, ignoredParameter, type RequestWarning } from "./request-warning.ts";
 import {
   checkMinTokens,
   checkResponseFormat,
@@ -132,7 +133,7 @@ export interface ResponsesRequest extends SamplingRequest {
 type _ResponsesMatches = Expect<Equal<z.infer<typeof responsesSchema>, ResponsesRequest>>;
 
 /** The one entry of `include` that this server obeys. */
-export const includeLogProbabilities = "message.output_text.logprobs";
+const includeLogProbabilities = "message.output_text.logprobs";
 
 /** Entries of `include` about things that an answer here never has. */
 const inertIncludes: ReadonlySet<string> = new Set([
@@ -148,12 +149,13 @@ const inertIncludes: ReadonlySet<string> = new Set([
 /** Checks a body of `POST /v1/responses`. @throws ApiError 400 that names the parameter. */
 export function readResponsesRequest(body: unknown): CheckedRequest<ResponsesRequest> {
   const checked = checkBody("responses", responsesSchema, body, {
-    stream_options: streamOptionFields,
+    // Usage stands in the last event; it is not counted on the way.
+    stream_options: streamOptionFields.filter((name) => name !== "continuous_usage_stats"),
     text: ["format", "verbosity"],
     reasoning: ["effort", "summary", "generate_summary"],
   });
   const { body: request } = checked;
-  checkSampling(request);
+  const warnings = [...checked.warnings, ...checkSampling(request)];
   checkMinTokens(request, request.max_output_tokens);
   checkResponseFormat("text.format", request.text?.format);
   checkToolChoice("tool_choice", request.tool_choice);
@@ -183,5 +185,27 @@ export function readResponsesRequest(body: unknown): CheckedRequest<ResponsesReq
       `Invalid value for 'include': there is no '${unknown.slice(0, 100)}'.`,
     );
   }
-  return checked;
+  return { body: request, warnings: [...warnings, ...warnOfReasoning(request)] };
+}
+
+/** Whether the answer holds log-probabilities. */
+export function wantsLogProbabilities(request: ResponsesRequest): boolean {
+  return (
+    request.include?.includes(includeLogProbabilities) === true || (request.top_logprobs ?? 0) > 0
+  );
+}
+
+/** Reasoning has no place in prompts and answers here. */
+function warnOfReasoning({ input, reasoning }: ResponsesRequest): RequestWarning[] {
+  const warnings: RequestWarning[] = [];
+  for (const name of ["summary", "generate_summary"]) {
+    if (reasoning?.[name] == null) continue;
+    const why = "reasoning is not separated from the text";
+    warnings.push(ignoredParameter(`reasoning.${name}`, why));
+  }
+  if (typeof input !== "string" && input.some(({ type }) => type === "reasoning")) {
+    const message = "Items of type 'reasoning' are left out of the prompt.";
+    warnings.push(adjustedParameter("input", message));
+  }
+  return warnings;
 }

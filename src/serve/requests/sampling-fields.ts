@@ -5,7 +5,7 @@ import { z } from "zod";
 import { type DrafterChoice, drafterChoices } from "../../generate/speculative/drafter-names.ts";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
 import type { Equal, Expect } from "./request-schema.ts";
-import { describeName } from "./request-warning.ts";
+import { describeName, ignoredParameter, type RequestWarning } from "./request-warning.ts";
 
 /** Most stop strings of one request. */
 const maxStops = 16;
@@ -111,8 +111,13 @@ export const samplingFields: {
   >;
 } = samplingShape;
 
-/** Checks what a schema cannot say. @throws ApiError 400 that names the parameter. */
-export function checkSampling(request: SamplingRequest): void {
+/**
+ * Checks what a schema cannot say.
+ *
+ * @returns what has no effect
+ * @throws ApiError 400 that names the parameter
+ */
+export function checkSampling(request: SamplingRequest): RequestWarning[] {
   const { repetition_penalty: penalty, repeat_penalty: alias } = request;
   if (penalty != null && alias != null && penalty !== alias) {
     throw invalidValue(
@@ -124,6 +129,9 @@ export function checkSampling(request: SamplingRequest): void {
   if (request.stream_options != null && request.stream !== true) {
     throw invalidValue("stream_options", "'stream_options' needs 'stream' to be true.");
   }
+  if (request.stream_options?.include_obfuscation !== true) return [];
+  const param = "stream_options.include_obfuscation";
+  return [ignoredParameter(param, "events are not padded")];
 }
 
 /** Token limits of both kinds together. @throws ApiError 400 where `min_tokens` is above the limit. */

@@ -11,13 +11,15 @@ import {
 } from "../../tokenizer/index.ts";
 import type { ServeContext } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";
-import type { ChatRequest, ContentPart } from "../requests/chat-request.ts";
+import type { ChatRequest } from "../requests/chat-request.ts";
 import {
   adjustedParameter,
+  describeName,
   ignoredParameter,
   type RequestWarning,
 } from "../requests/request-warning.ts";
 import { excludesTools } from "../requests/tool-choice.ts";
+import { readMessage } from "./chat-messages.ts";
 
 /** The fields of a chat request that decide its prompt. */
 export type PromptFields = Pick<
@@ -72,6 +74,17 @@ export function renderPrompt(
   throw invalidValue(param, "The chat template makes an empty prompt of these messages.");
 }
 
+/** Variables that the fields of a request decide; `chat_template_kwargs` must not replace them. */
+const ownVariables: ReadonlySet<string> = new Set([
+  "messages",
+  "tools",
+  "documents",
+  "add_generation_prompt",
+  "continue_final_message",
+  "chat_template",
+  "tokenize",
+]);
+
 function readTemplateOptions(
   tokenizer: Tokenizer,
   request: PromptFields,
@@ -94,9 +107,19 @@ function readTemplateOptions(
     const why = "the model's chat template does not read it";
     warnings.push(ignoredParameter("reasoning_effort", why));
   }
+  const kwargs = request.chat_template_kwargs ?? {};
+  for (const name of Object.keys(kwargs)) {
+    const param = `chat_template_kwargs.${describeName(name)}`;
+    if (ownVariables.has(name)) {
+      throw invalidValue(param, `'${param}' is set by the request's own fields.`);
+    }
+    if (!uses(name)) {
+      warnings.push(ignoredParameter(param, "the model's chat template does not read it"));
+    }
+  }
   const variables = {
     ...(effort != null && { reasoning_effort: effort }),
-    ...request.chat_template_kwargs,
+    ...kwargs,
   };
   const continues = request.continue_final_message === true;
   return {
@@ -114,44 +137,6 @@ function readTools(request: PromptFields): readonly object[] | undefined {
   const tools = excludesTools(request.tool_choice) ? [] : (request.tools ?? []);
   const all = [...tools, ...functions.map((one) => ({ type: "function", function: one }))];
   return all.length === 0 ? undefined : all;
-}
-
-/** Templates take plain text, and know the older name of the developer's role. */
-function readMessage(
-  message: ChatRequest["messages"][number],
-  path: string,
-  warnings: RequestWarning[],
-): ChatMessage {
-  const { content, role, tool_calls: calls } = message;
-  const hasCalls = role === "assistant" && Array.isArray(calls) && calls.length > 0;
-  const text = Array.isArray(content) ? content.map(readPart).join("") : content;
-  return {
-    ...message,
-    role: role === "developer" ? "system" : role,
-    content: text ?? (hasCalls ? null : ""),
-    ...(hasCalls && { tool_calls: calls.map((call) => decodeArguments(call, path, warnings)) }),
-  };
-}
-
-function readPart(part: ContentPart): string {
-  return part.type === "refusal" ? part.refusal : part.text;
-}
-
-/** A tool call with its arguments as an object: OpenAI writes them as JSON text, templates do so again. */
-function decodeArguments(call: unknown, path: string, warnings: RequestWarning[]): unknown {
-  if (typeof call !== "object" || call === null || !("function" in call)) return call;
-  const called = call.function;
-  if (typeof called !== "object" || called === null || !("arguments" in called)) return call;
-  const text = called.arguments;
-  if (typeof text !== "string") return call;
-  try {
-    const decoded: unknown = text.trim() === "" ? {} : JSON.parse(text);
-    return { ...call, function: { ...called, arguments: decoded } };
-  } catch {
-    const message = "The arguments of a tool call are not JSON; the template reads them as text.";
-    warnings.push(adjustedParameter(`${path}.tool_calls`, message));
-    return call;
-  }
 }
 
 /**

@@ -9,12 +9,13 @@ import { planSequences } from "../answers/plan-sequences.ts";
 import { offsetsOfPrompt } from "../answers/text-offsets.ts";
 import { checkModelName, logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
-import { type CompletionRequest, readCompletionRequest } from "../requests/completion-request.ts";
+import {
+  type CompletionRequest,
+  defaultMaxTokens,
+  readCompletionRequest,
+} from "../requests/completion-request.ts";
 import { readJson } from "../requests/json-body.ts";
 import { findFillPrompt } from "./fill-in-the-middle.ts";
-
-/** OpenAI's default for this endpoint. */
-const defaultMaxTokens = 16;
 
 /** Answers one completion request. */
 export async function answerCompletion(

@@ -1,9 +1,9 @@
 /** Assignments to names, to fields of namespaces and to several targets at once. */
 
 import type { Frame } from "./frame.ts";
-import { Namespace } from "./python/dict.ts";
+import { Namespace } from "./python/containers/dict.ts";
+import { unpack } from "./python/containers/sequence.ts";
 import { failure } from "./python/failure.ts";
-import { unpack } from "./python/sequence.ts";
 import type { Value } from "./python/values.ts";
 import type { Target } from "./syntax.ts";
 

@@ -4,6 +4,18 @@ import { canReplace, isConstant } from "./constant-parts.ts";
 import { filters } from "./filters/index.ts";
 import type { Evaluator, Frame } from "./frame.ts";
 import { noArguments } from "./python/arguments.ts";
+import { findMethod, getAttribute, getItem, getSlice } from "./python/attributes.ts";
+import { spend } from "./python/budget.ts";
+import { checkDefined, compareOrder, equals, isTrue } from "./python/compare.ts";
+import { Dict } from "./python/containers/dict.ts";
+import { contains, joinTexts, toList } from "./python/containers/sequence.ts";
+import {
+  failure,
+  isFailure,
+  syntaxFailure,
+  TemplateFailure,
+  typeFailure,
+} from "./python/failure.ts";
 import {
   add,
   divide,
@@ -13,22 +25,10 @@ import {
   positive,
   power,
   subtract,
-} from "./python/arithmetic.ts";
-import { findMethod, getAttribute, getItem, getSlice } from "./python/attributes.ts";
-import { spend } from "./python/budget.ts";
-import { checkDefined, compareOrder, equals, isTrue } from "./python/compare.ts";
-import { Dict } from "./python/dict.ts";
-import {
-  failure,
-  isFailure,
-  syntaxFailure,
-  TemplateFailure,
-  typeFailure,
-} from "./python/failure.ts";
-import { escapeMarkup } from "./python/markup.ts";
-import { modulo } from "./python/modulo.ts";
+} from "./python/numbers/arithmetic.ts";
+import { modulo } from "./python/numbers/modulo.ts";
 import { toText } from "./python/representation.ts";
-import { contains, joinTexts, toList } from "./python/sequence.ts";
+import { escapeMarkup } from "./python/strings/markup.ts";
 import {
   asText,
   type CallArguments,

@@ -2,7 +2,7 @@
  * Which expressions are constant. jinja2 computes these when it compiles, where a slice is looked up
  * like any key: `none[1:]` comes out undefined there and fails elsewhere.
  */
-import { Dict } from "./python/dict.ts";
+import { Dict } from "./python/containers/dict.ts";
 import { Float, Markup, PyObject, Range, Tuple, type Value } from "./python/values.ts";
 import type { CallSyntax, Expression } from "./syntax.ts";
 

@@ -1,6 +1,6 @@
 /** Messages, tools and variables as values of a template. */
 import { JetonError } from "../../core/error.ts";
-import { Dict } from "./python/dict.ts";
+import { Dict } from "./python/containers/dict.ts";
 import { Float, fromBigInt, type Value } from "./python/values.ts";
 
 /** Deepest nesting of a variable. */

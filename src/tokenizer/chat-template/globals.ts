@@ -1,12 +1,12 @@
 /** Functions that every template may call. */
 import { bindArguments, bindPositional } from "./python/arguments.ts";
 import { isTrue } from "./python/compare.ts";
-import { makeDict } from "./python/container-methods.ts";
-import { Namespace } from "./python/dict.ts";
+import { makeDict } from "./python/containers/container-methods.ts";
+import { Namespace } from "./python/containers/dict.ts";
 import { failure, TemplateFailure, typeFailure, valueFailure } from "./python/failure.ts";
 import { toText } from "./python/representation.ts";
-import { formatDate } from "./python/strftime.ts";
-import { requireInteger, requireText } from "./python/string-search.ts";
+import { formatDate } from "./python/strings/strftime.ts";
+import { requireInteger, requireText } from "./python/strings/string-search.ts";
 import {
   type CallArguments,
   Callable,

@@ -3,7 +3,7 @@
  * break after a block or comment goes) and `lstrip_blocks` (so does the indentation before one).
  */
 import { syntaxFailure } from "./python/failure.ts";
-import { stripEnd, whitespaceClass } from "./python/text.ts";
+import { stripEnd, whitespaceClass } from "./python/strings/text.ts";
 import { readStringLiteral } from "./string-literal.ts";
 import type { Token, TokenType } from "./token.ts";
 

@@ -2,9 +2,9 @@
 import { bindPositional } from "./python/arguments.ts";
 import { spend } from "./python/budget.ts";
 import { equals } from "./python/compare.ts";
+import { iterate, lengthOf, toList } from "./python/containers/sequence.ts";
 import { typeFailure } from "./python/failure.ts";
 import type { Runtime } from "./python/runtime-type.ts";
-import { iterate, lengthOf, toList } from "./python/sequence.ts";
 import {
   type CallArguments,
   Callable,

@@ -2,7 +2,7 @@
 
 import type { Evaluator, Executor, Frame, Output, Rendering } from "./frame.ts";
 import { maxDepth, spend } from "./python/budget.ts";
-import { Dict } from "./python/dict.ts";
+import { Dict } from "./python/containers/dict.ts";
 import { failure, typeFailure } from "./python/failure.ts";
 import { represent } from "./python/representation.ts";
 import type { Runtime } from "./python/runtime-type.ts";

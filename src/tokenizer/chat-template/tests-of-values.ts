@@ -1,12 +1,12 @@
 /** The tests that `is` asks: `is defined`, `is string`, `is divisibleby 3`, … */
 import { bindPositional } from "./python/arguments.ts";
 import { compareOrder, equals, type OrderOperator } from "./python/compare.ts";
-import { Dict } from "./python/dict.ts";
-import { hasOnlyCase } from "./python/letter-case.ts";
-import { modulo } from "./python/modulo.ts";
+import { Dict } from "./python/containers/dict.ts";
+import { contains, isIterable } from "./python/containers/sequence.ts";
+import { modulo } from "./python/numbers/modulo.ts";
 import { toText } from "./python/representation.ts";
 import type { Runtime } from "./python/runtime-type.ts";
-import { contains, isIterable } from "./python/sequence.ts";
+import { hasOnlyCase } from "./python/strings/letter-case.ts";
 import {
   asInteger,
   asNumber,

@@ -80,9 +80,25 @@ export function recordPairCounts(
   collector: WordCollector,
   numbers: PairNumbers,
 ): PairHistory {
-  const { pairs, products, allows } = list;
+  const { pairs, products } = list;
+  const recorder = new PairRecorder(linkWords(collector), numbers, list.allows);
+  const total = recorder.countAll();
+  for (let step = 0; step < products.length; step++) {
+    recorder.merge(pairs[step * 2]!, pairs[step * 2 + 1]!, products[step]!);
+  }
+  return { total, steps: products.length, ...recorder.finish() };
+}
 
-  // All words in one array of symbols, with links between neighbours.
+/** All words in one array of symbols, with links between neighbours (-1: none). */
+interface LinkedWords {
+  readonly symbols: Int32Array;
+  readonly next: Int32Array;
+  readonly previous: Int32Array;
+  /** How often the word of each symbol occurs. */
+  readonly weight: Float64Array;
+}
+
+function linkWords(collector: WordCollector): LinkedWords {
   const cells: number[] = [];
   const bounds: number[] = [0];
   const weights: number[] = [];
@@ -93,7 +109,6 @@ export function recordPairCounts(
     weights.push(count);
   }
   const size = cells.length;
-  const symbols = Int32Array.from(cells);
   const next = new Int32Array(size).fill(-1);
   const previous = new Int32Array(size).fill(-1);
   const weight = new Float64Array(size);
@@ -105,54 +120,48 @@ export function recordPairCounts(
       if (place > start) previous[place] = place - 1;
     }
   }
+  return { symbols: Int32Array.from(cells), next, previous, weight };
+}
 
-  // Places of each pair, by the pair's own number; a pair that has lost a place keeps the entry.
-  const places: number[][] = [];
-  const placesOf = (pair: number): number[] => {
-    while (places.length <= pair) places.push([]);
-    return places[pair]!;
-  };
-  const starts = new Numbers(new Int32Array(1024));
-  const changedPairs = new Numbers(new Int32Array(1024));
-  const changes = new Numbers(new Float64Array(1024));
-  const allowed: boolean[] = [];
-  const delta = new Map<number, number>();
-  const change = (left: number, right: number, by: number, place: number): void => {
-    const pair = numbers.of(left, right);
-    if (allows !== undefined) {
-      allowed[pair] ??= allows(left, right);
-      if (!allowed[pair]) return;
-    }
-    delta.set(pair, (delta.get(pair) ?? 0) + by);
-    if (place >= 0) placesOf(pair).push(place);
-  };
-  const flush = (): void => {
-    starts.push(changes.length);
-    for (const [pair, by] of delta) {
-      if (by === 0) continue;
-      changedPairs.push(pair);
-      changes.push(by);
-    }
-    delta.clear();
-  };
+/** Merges pairs in the words and records how the counts of pairs change with each merge. */
+class PairRecorder {
+  readonly #words: LinkedWords;
+  readonly #numbers: PairNumbers;
+  readonly #allows: MergeList["allows"];
+  /** Places of each pair, by the pair's own number; a pair that has lost a place keeps the entry. */
+  readonly #places: number[][] = [];
+  readonly #allowed: boolean[] = [];
+  readonly #delta: Map<number, number> = new Map();
+  readonly #starts: Numbers<Int32Array> = new Numbers(new Int32Array(1024));
+  readonly #changedPairs: Numbers<Int32Array> = new Numbers(new Int32Array(1024));
+  readonly #changes: Numbers<Float64Array> = new Numbers(new Float64Array(1024));
 
-  let total = 0;
-  for (let place = 0; place < size; place++) {
-    const after = next[place]!;
-    if (after < 0) continue;
-    total += weight[place]!;
-    change(symbols[place]!, symbols[after]!, weight[place]!, place);
+  constructor(words: LinkedWords, numbers: PairNumbers, allows: MergeList["allows"]) {
+    this.#words = words;
+    this.#numbers = numbers;
+    this.#allows = allows;
   }
-  flush();
 
-  for (let step = 0; step < products.length; step++) {
-    const left = pairs[step * 2]!;
-    const right = pairs[step * 2 + 1]!;
-    const product = products[step]!;
-    const pair = numbers.of(left, right);
+  /** Counts the pairs of the unmerged words; returns their number. */
+  countAll(): number {
+    const { symbols, next, weight } = this.#words;
+    let total = 0;
+    for (let place = 0; place < symbols.length; place++) {
+      const after = next[place]!;
+      if (after < 0) continue;
+      total += weight[place]!;
+      this.#change(symbols[place]!, symbols[after]!, weight[place]!, place);
+    }
+    this.#flush();
+    return total;
+  }
+
+  merge(left: number, right: number, product: number): void {
+    const { symbols, next, previous, weight } = this.#words;
+    const pair = this.#numbers.of(left, right);
     // Overlapping places merge from left to right.
-    const at = Int32Array.from(placesOf(pair)).sort();
-    places[pair] = [];
+    const at = Int32Array.from(this.#placesOf(pair)).sort();
+    this.#places[pair] = [];
     for (const place of at) {
       if (symbols[place] !== left) continue;
       const gone = next[place]!;
@@ -164,24 +173,52 @@ export function recordPairCounts(
       symbols[gone] = -1;
       next[place] = after;
       if (after >= 0) previous[after] = place;
-      change(left, right, -count, -1);
+      this.#change(left, right, -count, -1);
       if (before >= 0) {
-        change(symbols[before]!, left, -count, -1);
-        change(symbols[before]!, product, count, before);
+        this.#change(symbols[before]!, left, -count, -1);
+        this.#change(symbols[before]!, product, count, before);
       }
       if (after >= 0) {
-        change(right, symbols[after]!, -count, -1);
-        change(product, symbols[after]!, count, place);
+        this.#change(right, symbols[after]!, -count, -1);
+        this.#change(product, symbols[after]!, count, place);
       }
     }
-    flush();
+    this.#flush();
   }
-  starts.push(changes.length);
-  return {
-    total,
-    steps: products.length,
-    starts: starts.toArray(),
-    changedPairs: changedPairs.toArray(),
-    changes: changes.toArray(),
-  };
+
+  finish(): Pick<PairHistory, "starts" | "changedPairs" | "changes"> {
+    this.#starts.push(this.#changes.length);
+    return {
+      starts: this.#starts.toArray(),
+      changedPairs: this.#changedPairs.toArray(),
+      changes: this.#changes.toArray(),
+    };
+  }
+
+  #placesOf(pair: number): number[] {
+    const places = this.#places;
+    while (places.length <= pair) places.push([]);
+    return places[pair]!;
+  }
+
+  #change(left: number, right: number, by: number, place: number): void {
+    const pair = this.#numbers.of(left, right);
+    if (this.#allows !== undefined) {
+      this.#allowed[pair] ??= this.#allows(left, right);
+      if (!this.#allowed[pair]) return;
+    }
+    this.#delta.set(pair, (this.#delta.get(pair) ?? 0) + by);
+    if (place >= 0) this.#placesOf(pair).push(place);
+  }
+
+  /** Writes down what the last merge changed. */
+  #flush(): void {
+    this.#starts.push(this.#changes.length);
+    for (const [pair, by] of this.#delta) {
+      if (by === 0) continue;
+      this.#changedPairs.push(pair);
+      this.#changes.push(by);
+    }
+    this.#delta.clear();
+  }
 }

@@ -8,6 +8,7 @@ import { createRandom, type Random } from "../../core/index.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
 import { PairNumbers, recordPairCounts } from "./count-pairs.ts";
 import { cutSample, inferMixture, type MixtureCategory } from "./data-mixture-inference.ts";
+import { loadSolver } from "./linear-program.ts";
 import {
   isSentencePiecePiece,
   loadMergeList,
@@ -15,7 +16,7 @@ import {
   readMergeList,
   recoverMerges,
 } from "./merge-list.ts";
-import { chooseSteps, loadSolver, solveMixture } from "./mixture-program.ts";
+import { chooseSteps, solveMixture } from "./mixture-program.ts";
 import { readSampleFolder } from "./read-samples.ts";
 
 /** Texts of an invented language: its own words, the first ones commoner. */

@@ -10,9 +10,9 @@
 import { JetonError } from "../../core/error.ts";
 import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 import { type PairHistory, PairNumbers, recordPairCounts } from "./count-pairs.ts";
+import { loadSolver } from "./linear-program.ts";
 import type { MergeList } from "./merge-list.ts";
 import {
-  loadSolver,
   type MixtureRound,
   type MixtureSolution,
   type SlackWeight,
@@ -134,11 +134,8 @@ export async function inferMixture(
   options: InferMixtureOptions = {},
 ): Promise<InferredMixture> {
   const parts = Math.max(1, options.parts ?? 4);
-  const names = new Set(categories.map((category) => category.name));
-  if (categories.length === 0) throw categoryError("there is no category", "at least one");
-  if (names.size < categories.length)
-    throw categoryError("two categories share a name", "different names");
   const { constrainedMerges = 3000 } = options;
+  checkCategories(categories);
   if (!(Number.isSafeInteger(constrainedMerges) && constrainedMerges >= 1)) {
     throw new JetonError(
       `constrainedMerges is ${constrainedMerges}, expected a whole number of at least 1`,
@@ -152,22 +149,7 @@ export async function inferMixture(
 
   // 1. Pair counts of each category, part by part.
   const numbers = new PairNumbers();
-  const counted: { histories: PairHistory[]; bytes: number[] }[] = [];
-  for (const [done, category] of categories.entries()) {
-    options.onProgress?.({ phase: "counting", done, total: categories.length });
-    throwIfAborted(options.signal);
-    const samples = cutSample(await collect(category.texts), parts);
-    const histories = samples.map((texts) => {
-      const collector = list.createCounter();
-      for (const text of texts) collector.add(text);
-      return recordPairCounts(list, collector, numbers);
-    });
-    if (histories.every((history) => history.total === 0)) {
-      throw categoryError(`the sample of ${category.name} has no pair of symbols`, "text");
-    }
-    const bytes = samples.map((texts) => texts.reduce((sum, text) => sum + utf8Size(text), 0));
-    counted.push({ histories, bytes });
-  }
+  const counted = await countSamples(list, categories, numbers, { ...options, parts });
   const merges = Int32Array.from(list.products, (_, step) =>
     numbers.of(list.pairs[step * 2]!, list.pairs[step * 2 + 1]!),
   );
@@ -192,22 +174,9 @@ export async function inferMixture(
     );
   };
   // 4. From shares of pairs to shares of bytes.
-  const toBytes = (solution: MixtureSolution, without: number): number[] => {
-    const raw = counted.map(({ histories, bytes }, category) => {
-      let sampleBytes = 0;
-      let samplePairs = 0;
-      for (let part = 0; part < parts; part++) {
-        if (part === without) continue;
-        sampleBytes += bytes[part]!;
-        samplePairs += histories[part]!.total;
-      }
-      const perPair =
-        options.byteShares === false || samplePairs === 0 ? 1 : sampleBytes / samplePairs;
-      return solution.shares[category]! * perPair;
-    });
-    const sum = raw.reduce((total, share) => total + share, 0);
-    return raw.map((share) => share / sum);
-  };
+  const byteShares = options.byteShares !== false;
+  const toBytes = (solution: MixtureSolution, without: number): number[] =>
+    sharesOfBytes(solution, counted, { without, byteShares });
   const whole = solveWithout(-1);
   const shares = toBytes(whole, -1);
   const replicates: number[][] = [];
@@ -217,12 +186,6 @@ export async function inferMixture(
   }
   const sampleBytes = counted.map(({ bytes }) => bytes.reduce((sum, size) => sum + size, 0));
   const widening = widenBy(shares, sampleBytes, options.trainingBytes);
-  const symbolsOf = (pair: number): { left: string; right: string } => {
-    const [left, right] = numbers.symbols(pair);
-    return { left: list.symbols[left]!, right: list.symbols[right]! };
-  };
-  const most = options.violations ?? 10;
-  const violated = [...whole.mergeSlack.entries()].filter(([, slack]) => slack > noticeable);
   return {
     shares: categories.map(({ name }, category) => ({
       name,
@@ -233,25 +196,106 @@ export async function inferMixture(
       ),
       sampleBytes: sampleBytes[category]!,
     })),
+    ...describeSolution(whole, list, { merges, numbers, violations: options.violations ?? 10 }),
+  };
+}
+
+function checkCategories(categories: readonly MixtureCategory[]): void {
+  const names = new Set(categories.map((category) => category.name));
+  if (categories.length === 0) throw categoryError("there is no category", "at least one");
+  if (names.size < categories.length)
+    throw categoryError("two categories share a name", "different names");
+}
+
+/** The sample of a category, counted part by part. */
+interface CountedSample {
+  readonly histories: readonly PairHistory[];
+  /** UTF-8 bytes of each part. */
+  readonly bytes: readonly number[];
+}
+
+async function countSamples(
+  list: MergeList,
+  categories: readonly MixtureCategory[],
+  numbers: PairNumbers,
+  options: Pick<InferMixtureOptions, "onProgress" | "signal"> & { readonly parts: number },
+): Promise<CountedSample[]> {
+  const counted: CountedSample[] = [];
+  for (const [done, category] of categories.entries()) {
+    options.onProgress?.({ phase: "counting", done, total: categories.length });
+    throwIfAborted(options.signal);
+    const samples = cutSample(await collect(category.texts), options.parts);
+    const histories = samples.map((texts) => {
+      const collector = list.createCounter();
+      for (const text of texts) collector.add(text);
+      return recordPairCounts(list, collector, numbers);
+    });
+    if (histories.every((history) => history.total === 0)) {
+      throw categoryError(`the sample of ${category.name} has no pair of symbols`, "text");
+    }
+    const bytes = samples.map((texts) => texts.reduce((sum, text) => sum + utf8Size(text), 0));
+    counted.push({ histories, bytes });
+  }
+  return counted;
+}
+
+/** Shares of bytes, by the bytes per pair of each category's sample. */
+function sharesOfBytes(
+  solution: MixtureSolution,
+  counted: readonly CountedSample[],
+  options: { readonly without: number; readonly byteShares: boolean },
+): number[] {
+  const raw = counted.map(({ histories, bytes }, category) => {
+    let sampleBytes = 0;
+    let samplePairs = 0;
+    for (const [part, history] of histories.entries()) {
+      if (part === options.without) continue;
+      sampleBytes += bytes[part]!;
+      samplePairs += history.total;
+    }
+    const perPair = !options.byteShares || samplePairs === 0 ? 1 : sampleBytes / samplePairs;
+    return solution.shares[category]! * perPair;
+  });
+  const sum = raw.reduce((total, share) => total + share, 0);
+  return raw.map((share) => share / sum);
+}
+
+/** What the program says beside the shares: merges and pairs that the samples do not explain. */
+function describeSolution(
+  solution: MixtureSolution,
+  list: MergeList,
+  options: {
+    readonly merges: Int32Array;
+    readonly numbers: PairNumbers;
+    readonly violations: number;
+  },
+): Omit<InferredMixture, "shares"> {
+  const { merges, numbers, violations } = options;
+  const symbolsOf = (pair: number): { left: string; right: string } => {
+    const [left, right] = numbers.symbols(pair);
+    return { left: list.symbols[left]!, right: list.symbols[right]! };
+  };
+  const violated = [...solution.mergeSlack.entries()].filter(([, slack]) => slack > noticeable);
+  return {
     merges: merges.length,
-    violation: whole.objective,
+    violation: solution.objective,
     violatedMerges: violated.length,
     worstMerges: violated
       .sort((a, b) => b[1] - a[1])
-      .slice(0, most)
+      .slice(0, violations)
       .map(([merge, slack]) => ({ merge, ...symbolsOf(merges[merge]!), slack })),
-    worstPairs: [...whole.pairSlack]
+    worstPairs: [...solution.pairSlack]
       .filter(([, slack]) => slack > noticeable)
       .sort((a, b) => b[1] - a[1])
-      .slice(0, most)
+      .slice(0, violations)
       .map(([pair, slack]) => ({ ...symbolsOf(pair), slack })),
-    missingMerges: whole.missing.map((merge) => ({
+    missingMerges: solution.missing.map((merge) => ({
       merge,
       token: list.symbols[list.products[merge]!]!,
     })),
     droppedEntries: list.dropped.length,
-    constraints: whole.constraints.length,
-    rounds: whole.rounds,
+    constraints: solution.constraints.length,
+    rounds: solution.rounds,
   };
 }
 

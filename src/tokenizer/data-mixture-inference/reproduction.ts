@@ -2,24 +2,46 @@
  * Measures data mixture inference where the truth is known: tokenizers trained here on random
  * mixtures, attacked with other text of the same kinds.
  */
+
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
-import { createRandom, type Random } from "../../core/index.ts";
+import { createRandom } from "../../core/index.ts";
 import {
   defineReproduction,
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
-import type { Tokenizer } from "../tokenizer.ts";
-import { trainTokenizer } from "../training/train-tokenizer.ts";
 import {
   type InferMixtureOptions,
   type InferredMixture,
   inferMixture,
 } from "./data-mixture-inference.ts";
-import { loadMergeList, type ReadMergeListOptions, readMergeList } from "./merge-list.ts";
+import { loadMergeList, type ReadMergeListOptions } from "./merge-list.ts";
+import { classifyTokens, measureEfficiency, predictFromOthers } from "./reproduction-baselines.ts";
+import {
+  type Corpus,
+  groupLines,
+  loadBible,
+  loadEncyclopedia,
+  loadHistory,
+  loadJava,
+  loadPython,
+  loadTypeScript,
+} from "./reproduction-corpora.ts";
+import {
+  attack,
+  baselineOf,
+  type Experiment,
+  kendall,
+  mean,
+  meanLog,
+  sampleExperiment,
+  sampleNoise,
+  sampleShares,
+  sharesOf,
+  squaredError,
+  summarize,
+  uniform,
+} from "./reproduction-experiment.ts";
 
 const claims = [
   {
@@ -146,21 +168,6 @@ const claims = [
 ] as const;
 
 type Context = ReproductionContext<(typeof claims)[number]["id"]>;
-
-/** Documents of one category. */
-interface Corpus {
-  readonly name: string;
-  readonly documents: readonly string[];
-}
-
-/** A tokenizer of known mixture, and samples to attack it with. */
-interface Experiment {
-  readonly truth: readonly number[];
-  readonly trainingBytes: number;
-  readonly json: Readonly<Record<string, unknown>>;
-  readonly tokenizer: Tokenizer;
-  readonly samples: readonly Corpus[];
-}
 
 export const reproduction: Reproduction = defineReproduction({
   system: "data-mixture-inference",
@@ -470,282 +477,4 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
     measured: kendall(code, paperCode),
     details: { merges, ...details },
   });
-}
-
-/** Trains a tokenizer on a random mixture of halves of the corpora; the other halves attack it. */
-async function sampleExperiment(
-  random: Random,
-  corpora: readonly Corpus[],
-  merges: number,
-  options: { readonly shuffled?: boolean } = {},
-): Promise<Experiment> {
-  const halves = corpora.map(({ documents }) => {
-    const order = options.shuffled === false ? [...documents] : random.shuffle([...documents]);
-    const middle = order.length >> 1;
-    return { training: order.slice(0, middle), attack: order.slice(middle) };
-  });
-  const wanted = sampleShares(random, corpora.length);
-  const available = halves.map(({ training }) => bytesOf(training));
-  // The truth is a property of the training text, but its merges are a sample too: more text, less noise.
-  const total = Math.min(...wanted.map((share, i) => available[i]! / share));
-  const texts: string[] = [];
-  const sizes = halves.map(({ training }, i) => {
-    let size = 0;
-    for (const document of training) {
-      if (size >= wanted[i]! * total) break;
-      texts.push(document);
-      size += bytesOf([document]);
-    }
-    return size;
-  });
-  const sum = sizes.reduce((all, size) => all + size, 0);
-  const trained = await trainTokenizer({
-    kind: "byte-level-bpe",
-    vocabSize: 257 + merges,
-    texts,
-  });
-  return {
-    truth: sizes.map((size) => size / sum),
-    trainingBytes: sum,
-    json: trained.json,
-    tokenizer: trained.tokenizer,
-    samples: corpora.map(({ name }, i) => ({ name, documents: halves[i]!.attack })),
-  };
-}
-
-/** A point drawn uniformly from the simplex, as the paper draws it. */
-function sampleShares(random: Random, count: number): number[] {
-  const cuts = new Set<number>();
-  while (cuts.size < count - 1) cuts.add(1 + random.integer(9999));
-  const edges = [0, ...[...cuts].sort((a, b) => a - b), 10_000];
-  return edges.slice(1).map((edge, i) => (edge - edges[i]!) / 10_000);
-}
-
-/** Lines of letters that say nothing. */
-function sampleNoise(random: Random): string[] {
-  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  const word = (): string =>
-    Array.from({ length: 6 }, () => letters[random.integer(letters.length)]).join("");
-  return Array.from({ length: 4000 }, () => `${Array.from({ length: 12 }, word).join(" ")}\n`);
-}
-
-function attack(
-  context: Context,
-  { json, samples }: Experiment,
-  options: InferMixtureOptions,
-  list?: ReadMergeListOptions,
-): Promise<InferredMixture> {
-  return inferMixture(
-    readMergeList(json, list),
-    samples.map(({ name, documents }) => ({ name, texts: documents })),
-    { signal: context.signal, ...options },
-  );
-}
-
-function sharesOf(answer: InferredMixture): number[] {
-  return answer.shares.map(({ share }) => share);
-}
-
-/**
- * Baseline "encoding efficiency": bytes per token on each category, against a tokenizer of the same
- * size trained on that category alone.
- */
-async function measureEfficiency(experiment: Experiment, merges: number): Promise<number[]> {
-  const efficiencies: number[] = [];
-  for (const { documents } of experiment.samples) {
-    const own = await trainTokenizer({
-      kind: "byte-level-bpe",
-      vocabSize: 257 + merges,
-      texts: documents,
-    });
-    const text = documents.slice(0, 2000);
-    efficiencies.push(countTokens(own.tokenizer, text) / countTokens(experiment.tokenizer, text));
-  }
-  return efficiencies;
-}
-
-function countTokens(tokenizer: Tokenizer, texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + tokenizer.countTokens(text), 0);
-}
-
-/** Baseline "token classification": each token counts for the category in whose text it is commonest. */
-function classifyTokens({ tokenizer, samples }: Experiment): number[] {
-  const texts = samples.map(({ documents }) => documents.join("").slice(0, 100_000));
-  const counts = samples.map(() => 0);
-  for (let id = 257; id < tokenizer.vocabSize; id++) {
-    const token = tokenizer.decode([id]);
-    if (token.includes("\ufffd")) continue;
-    const rates = texts.map((text) => (text.split(token).length - 1) / text.length);
-    const best = rates.indexOf(Math.max(...rates));
-    if (rates[best]! > 0) counts[best]!++;
-  }
-  const sum = counts.reduce((all, count) => all + count, 0);
-  return counts.map((count) => count / sum);
-}
-
-/**
- * Shares predicted from a feature of each category by a line in logarithms, fitted on all other
- * mixtures, and normalized.
- */
-function predictFromOthers(
-  features: readonly (readonly number[])[],
-  truths: readonly (readonly number[])[],
-  which: number,
-): number[] {
-  const points = features.flatMap((row, i) =>
-    i === which ? [] : row.map((value, j) => [logOf(value), logOf(truths[i]![j]!)] as const),
-  );
-  const meanX = mean(points.map(([x]) => x));
-  const meanY = mean(points.map(([, y]) => y));
-  const covariance = mean(points.map(([x, y]) => (x - meanX) * (y - meanY)));
-  const variance = mean(points.map(([x]) => (x - meanX) ** 2));
-  const slope = variance > 0 ? covariance / variance : 0;
-  const raw = features[which]!.map((value) => Math.exp(meanY + slope * (logOf(value) - meanX)));
-  const sum = raw.reduce((all, value) => all + value, 0);
-  return raw.map((value) => value / sum);
-}
-
-function logOf(value: number): number {
-  return Math.log(Math.max(value, 1e-4));
-}
-
-function uniform(truth: readonly number[]): number {
-  return squaredError(
-    truth.map(() => 1 / truth.length),
-    truth,
-  );
-}
-
-function squaredError(shares: readonly number[], truth: readonly number[]): number {
-  return mean(shares.map((share, i) => (share - truth[i]!) ** 2));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** Mean of log10, as the paper averages over mixtures. */
-function meanLog(errors: readonly number[]): number {
-  return mean(errors.map(Math.log10));
-}
-
-function summarize(errors: readonly number[]): { measured: number; uncertainty?: number } {
-  const logs = errors.map(Math.log10);
-  const measured = mean(logs);
-  if (logs.length < 2) return { measured };
-  const squares = logs.reduce((sum, value) => sum + (value - measured) ** 2, 0);
-  const deviation = Math.sqrt(squares / (logs.length - 1));
-  return { measured, uncertainty: (1.96 * deviation) / Math.sqrt(logs.length) };
-}
-
-function baselineOf(
-  baselineName: string,
-  errors: readonly number[],
-): { baseline: number; baselineName: string } {
-  return { baseline: meanLog(errors), baselineName };
-}
-
-/** Kendall's rank correlation of two lists without ties. */
-function kendall(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    for (let j = 0; j < i; j++) sum += Math.sign((a[i]! - a[j]!) * (b[i]! - b[j]!));
-  }
-  return sum / ((a.length * (a.length - 1)) / 2);
-}
-
-function bytesOf(texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + encodeUtf8(text).length, 0);
-}
-
-async function loadBible(context: Context): Promise<Corpus[]> {
-  const corpora: Corpus[] = [];
-  for (const name of ["Swahili", "Zulu", "Latvian", "Ukrainian", "Basque"]) {
-    const xml = await readFile(await context.data(`text/bible/${name}-NT.xml`), "utf8");
-    const verses = [...xml.matchAll(/<seg[^>]*>\s*([^<]*?)\s*<\/seg>/g)].map(
-      ([, verse]) => `${verse}\n`,
-    );
-    corpora.push({ name, documents: verses });
-  }
-  return corpora;
-}
-
-/** Paragraphs of the first twenty chapters, without their indentation. */
-async function loadHistory(context: Context): Promise<string[]> {
-  const folder = await context.data("text/gibbon");
-  const { readdir } = await import("node:fs/promises");
-  const names = (await readdir(folder)).sort().slice(0, 20);
-  const chapters = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
-  return chapters.flatMap((chapter) =>
-    chapter
-      .split(/\n\s*\n/)
-      .map((paragraph) => `${paragraph.trim().replace(/\s*\n\s*/g, " ")}\n`)
-      .filter((paragraph) => paragraph.length > 1),
-  );
-}
-
-/** WikiText's paragraphs, with the spaces before punctuation taken back. */
-async function loadEncyclopedia(context: Context): Promise<string[]> {
-  const text = await readFile(await context.data("text/wikitext-2/valid.txt"), "utf8");
-  return text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("="))
-    .map((line) => {
-      const joined = line
-        .replace(/ @([-,.])@ /g, "$1")
-        .replace(/ ([,.;:!?)\]]|'s|n't|'re|'ve|'ll|'d|'m)(?= |$)/g, "$1")
-        .replace(/([([]) /g, "$1")
-        .replace(/" ([^"]*?) "/g, '"$1"')
-        .replaceAll("<unk>", "Smith");
-      return `${joined}\n`;
-    });
-}
-
-/** Functions of CoSQA and HumanEval, each once. */
-async function loadPython(context: Context): Promise<string[]> {
-  const cosqa = JSON.parse(await readFile(await context.data("code/cosqa-dev.json"), "utf8")) as {
-    code: string;
-  }[];
-  const packed = await readFile(
-    await context.data("code/humaneval-infilling-single-line.jsonl.gz"),
-  );
-  const tasks = new Map<string, string>();
-  for (const line of gunzipSync(packed).toString("utf8").trim().split("\n")) {
-    const task = JSON.parse(line) as Record<string, string>;
-    tasks.set(
-      task["entry_point"]!,
-      `${task["prompt"]}${task["canonical_solution"]}${task["suffix"]}\n`,
-    );
-  }
-  return [...new Set([...cosqa.map(({ code }) => `${code}\n`), ...tasks.values()])];
-}
-
-/** Methods of CONCODE, each once; they come with spaces between all tokens. */
-async function loadJava(context: Context): Promise<string[]> {
-  const text = await readFile(await context.data("code/concode-dev.json"), "utf8");
-  const lines = text.trim().split("\n");
-  return [...new Set(lines.map((line) => `${(JSON.parse(line) as { code: string }).code}\n`))];
-}
-
-/**
- * jeton's own sources as they are published: the data folder holds half a megabyte of code, and shares
- * are no more exact than the text that they are read from.
- */
-async function loadTypeScript(): Promise<string[]> {
-  const { readdir } = await import("node:fs/promises");
-  const sources = new URL("../../../src/", import.meta.url);
-  const names = (await readdir(sources, { recursive: true }))
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
-    .sort();
-  const texts = await Promise.all(names.map((name) => readFile(new URL(name, sources), "utf8")));
-  return texts.flatMap(groupLines);
-}
-
-/** Lines in groups of twenty. */
-function groupLines(text: string): string[] {
-  const lines = text.split("\n");
-  const groups: string[] = [];
-  for (let i = 0; i < lines.length; i += 20) groups.push(`${lines.slice(i, i + 20).join("\n")}\n`);
-  return groups;
 }

@@ -18,7 +18,7 @@ import {
   readList,
   readString,
 } from "../formats/json-reader.ts";
-import { metaspace } from "../models/byte-pair-model.ts";
+import { metaspace } from "../models/metaspace.ts";
 import { tooDeep } from "../normalizers/normalizers.ts";
 import { readPattern } from "../pre-tokenizers/pattern.ts";
 import { byteOfUnit, decodeUtf8Strictly, encodeUtf8 } from "./byte-alphabet.ts";

@@ -3,7 +3,8 @@
  * parsed file).
  */
 import { JetonError } from "../../core/error.ts";
-import { assembleTokenizer, createTokenizer, type Tokenizer } from "../tokenizer.ts";
+import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../tokenizer-interface.ts";
 import { describeValue } from "./json-reader.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";

@@ -4,20 +4,17 @@
  */
 import { JetonError } from "../../core/error.ts";
 import type { AddedToken } from "../added-tokens.ts";
-import { decodeUtf8, encodeUtf8 } from "../decoders/byte-alphabet.ts";
+import { decodeUtf8 } from "../decoders/byte-alphabet.ts";
 import { createByteFallback, readCharactersOfRun, readDecoder } from "../decoders/decoders.ts";
-import {
-  createBytePairModel,
-  metaspace,
-  type ScoredToken,
-  utf8LengthOf,
-} from "../models/byte-pair-model.ts";
+import { createBytePairModel } from "../models/byte-pair-model.ts";
+import { metaspace } from "../models/metaspace.ts";
+import type { ScoredToken } from "../models/rank-pairs.ts";
 import { createUnigramModel } from "../models/unigram-model.ts";
+import { utf8LengthOf } from "../models/utf8.ts";
 import { createVocabulary, maxId } from "../models/vocabulary.ts";
 import type { WordModel } from "../models/word-model.ts";
-import { AlignedBuilder, type AlignedText, characterLength } from "../normalizers/aligned-text.ts";
-import type { Normalizer } from "../normalizers/normalizer.ts";
-import { type CharacterMap, parseCharacterMap } from "../normalizers/precompiled-map.ts";
+import { parseCharacterMap } from "../normalizers/precompiled-map.ts";
+import { SentencePieceNormalizer } from "../normalizers/sentencepiece-normalizer.ts";
 import { readPostProcessor } from "../post-processors/post-processors.ts";
 import { splitAtMatches } from "../pre-tokenizers/pattern.ts";
 import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
@@ -90,7 +87,7 @@ export function readSentencePieceModel(bytes: Uint8Array): TokenizerParts {
       : parseCharacterMap(normalization.characterMap, "normalizer_spec.precompiled_charsmap");
   const symbols = userDefined.size === 0 ? null : createSymbolPattern([...userDefined.keys()]);
   return {
-    normalizer: createNormalizer(normalization, map, symbols),
+    normalizer: new SentencePieceNormalizer(normalization, map, symbols),
     steps: symbols === null ? [] : [createSymbolSplit(symbols)],
     model: userDefined.size === 0 ? base : withSymbols(base, userDefined),
     addedTokens,
@@ -233,118 +230,4 @@ function withSymbols(base: WordModel, symbols: ReadonlyMap<string, number>): Wor
       else sink.push(id, 0, utf8LengthOf(word));
     },
   };
-}
-
-/**
- * SentencePiece's own normalization: the longest match of the character map at each place, spaces
- * collapsed and stripped, one put in front, all written as `▁`. User-defined symbols pass unchanged.
- */
-function createNormalizer(
-  normalization: Normalization,
-  map: CharacterMap | null,
-  symbols: RegExp | null,
-): Normalizer {
-  const { addDummyPrefix, removeExtraSpaces, escapeSpaces } = normalization;
-  const space = escapeSpaces ? metaspace : " ";
-
-  /** Visits the parts of a text: [start, end) and what stands for it before spaces are treated. */
-  const visitParts = (
-    text: string,
-    visit: (start: number, end: number, replacement: string) => void,
-  ): void => {
-    let at = 0;
-    const visitPlain = (end: number): void => {
-      const bytes = map === null ? null : encodeUtf8(text.slice(at, end));
-      let byte = 0;
-      while (at < end) {
-        const found = bytes === null ? null : map!.longest(bytes, byte);
-        let next = at;
-        if (found === null) {
-          next += characterLength(text, at);
-        } else {
-          for (let left = found.length; left > 0; ) {
-            const length = characterLength(text, next);
-            left -= utf8LengthOf(text.slice(next, next + length));
-            next += length;
-          }
-        }
-        const part = text.slice(at, next);
-        if (bytes !== null) byte += utf8LengthOf(part);
-        visit(at, next, found === null ? part : found.text);
-        at = next;
-      }
-    };
-    if (symbols !== null) {
-      for (const match of text.matchAll(symbols)) {
-        visitPlain(match.index);
-        at = match.index + match[0].length;
-        visit(match.index, at, match[0]);
-      }
-    }
-    visitPlain(text.length);
-  };
-
-  /** Adds the characters of the result with the start of their part (-1: the dummy prefix). */
-  const build = (
-    text: string,
-    add: (characters: string, start: number, end: number) => void,
-  ): void => {
-    let begun = false;
-    let afterSpace = removeExtraSpaces;
-    // Spaces are held back until something follows: at the end they are stripped.
-    const held: [number, number][] = [];
-    visitParts(text, (start, end, replacement) => {
-      let part = replacement;
-      if (afterSpace) part = part.replace(/^ +/, "");
-      if (part === "") return;
-      if (!begun) {
-        begun = true;
-        if (addDummyPrefix) held.push([-1, -1]);
-      }
-      for (const character of part) {
-        if (character === " " || character === space) {
-          held.push([start, end]);
-          continue;
-        }
-        for (const [from, to] of held) add(space, from, to);
-        held.length = 0;
-        add(character, start, end);
-      }
-      afterSpace = removeExtraSpaces && part.endsWith(" ");
-    });
-    if (!removeExtraSpaces) for (const [from, to] of held) add(space, from, to);
-  };
-
-  const normalize = (text: string): string => {
-    if (map === null && !removeExtraSpaces) {
-      const spaced = escapeSpaces ? text.replaceAll(" ", metaspace) : text;
-      return addDummyPrefix && text !== "" ? space + spaced : spaced;
-    }
-    let result = "";
-    build(text, (characters) => {
-      result += characters;
-    });
-    return result;
-  };
-  return {
-    normalize,
-    align(aligned: AlignedText): AlignedText {
-      const builder = new AlignedBuilder(aligned);
-      build(aligned.text, (characters, start, end) => {
-        for (const character of characters) {
-          if (start < 0) {
-            builder.add(character.codePointAt(0)!, firstPlace(aligned));
-          } else {
-            builder.addSpan(character.codePointAt(0)!, start, end);
-          }
-        }
-      });
-      return builder.build();
-    },
-  };
-
-  /** The place of the dummy prefix: the first character that is kept. */
-  function firstPlace(aligned: AlignedText): number {
-    return removeExtraSpaces ? Math.max(0, aligned.text.search(/[^ ]/)) : 0;
-  }
 }

@@ -4,8 +4,8 @@
  */
 
 import { invalidField, type JsonObject, readField } from "../formats/json-reader.ts";
-import { byteToken, utf8Bytes, utf8LengthOf } from "../models/byte-pair-model.ts";
 import { Trie } from "../models/trie.ts";
+import { byteToken, utf8Bytes, utf8LengthOf } from "../models/utf8.ts";
 import { readVocabulary, type Vocabulary } from "../models/vocabulary.ts";
 import type { WordModel } from "../models/word-model.ts";
 import { choosePath, type RankedTokens } from "./choose-path.ts";

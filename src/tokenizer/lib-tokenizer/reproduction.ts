@@ -6,7 +6,7 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import type { Tokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../tokenizer-interface.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
 import { learnLexicon } from "./lib-tokenizer.ts";
 import { trainLibTokenizer } from "./train-lib-tokenizer.ts";

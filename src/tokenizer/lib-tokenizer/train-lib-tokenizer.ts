@@ -13,8 +13,9 @@ import {
   textError,
 } from "../formats/tokenizer-file.ts";
 import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
-import { byteToken } from "../models/byte-pair-model.ts";
-import { createTokenizer, type Tokenizer } from "../tokenizer.ts";
+import { byteToken } from "../models/utf8.ts";
+import { createTokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../tokenizer-interface.ts";
 import { type LearnLexiconOptions, learnLexicon } from "./lib-tokenizer.ts";
 
 export interface TrainLibTokenizerOptions extends Omit<LearnLexiconOptions, "onStep"> {

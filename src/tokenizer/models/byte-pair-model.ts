@@ -7,26 +7,19 @@
  * merged id. Short words scan for the lowest rank; long ones keep the pairs in a heap over a linked
  * list, so that the cost stays within n log n for any input.
  */
+
 import { JetonError } from "../../core/error.ts";
-import {
-  byteOfUnit,
-  byteToCharacter,
-  toByteAlphabet,
-  utf8Length,
-} from "../decoders/byte-alphabet.ts";
+import { byteToCharacter, toByteAlphabet, utf8Length } from "../decoders/byte-alphabet.ts";
 import { describeValue } from "../formats/json-reader.ts";
-import { PairTable } from "./pair-table.ts";
-import { TokenIndex } from "./token-index.ts";
+import { mergeLongWord } from "./merge-long-word.ts";
+import { metaspace } from "./metaspace.ts";
+import type { PairTable } from "./pair-table.ts";
+import { rankByScore, rankMerges, type ScoredToken } from "./rank-pairs.ts";
+import { TokenHashes } from "./token-hashes.ts";
 import type { TokenSink } from "./token-sink.ts";
+import { byteToken, utf8Bytes, utf8LengthOf, writeUtf8 } from "./utf8.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
-
-/** A token of a model that merges by score. */
-export interface ScoredToken {
-  readonly token: string;
-  readonly id: number;
-  readonly score: number;
-}
 
 export interface BytePairOptions {
   vocabulary: Vocabulary;
@@ -61,16 +54,8 @@ export interface BytePairOptions {
 
 /** Words up to this many symbols scan for the best pair; longer ones use the heap. */
 const shortWord = 32;
-/** Heap keys are rank × 2^30 + position, exact in a double for ranks below 2^23. */
-const positionSpan = 2 ** 30;
-const noRank = 0x7fffffff;
-/** Bytes less one of the set of hashes of whole tokens: four million bits. */
-const hashMask = (1 << 19) - 1;
 
-function addToHash(hash: number, byte: number): number {
-  const mixed = Math.imul(hash ^ byte, 0x5bd1e995);
-  return mixed ^ (mixed >>> 15);
-}
+const noRank = 0x7fffffff;
 
 export function createBytePairModel(options: BytePairOptions): WordModel {
   return new BytePairModel(options);
@@ -83,7 +68,7 @@ class BytePairModel implements WordModel {
   readonly unknownShowsText: boolean;
   readonly cutBefore?: string;
 
-  #pairs: PairTable = new PairTable();
+  readonly #pairs: PairTable;
   /** Length of the longest token in UTF-16 units. */
   #maxTokenLength = 0;
   readonly #bytesAsSymbols: boolean;
@@ -106,7 +91,7 @@ class BytePairModel implements WordModel {
   #byteCount = 0;
   readonly #allBytesKnown: boolean;
   #bytePairs: Int32Array | undefined;
-  #tokenHashes: Uint8Array | undefined;
+  #tokenHashes: TokenHashes | undefined;
   // A run of unknown characters that has not been written yet.
   #pendingUnknown = -1;
 
@@ -134,8 +119,14 @@ class BytePairModel implements WordModel {
     }
 
     this.#allBytesKnown = options.bytesAsSymbols && this.#byteIds!.every((id) => id >= 0);
-    const spaceSafe =
-      options.scored === undefined ? this.#addMerges(options) : this.#addScored(options.scored);
+    const { pairs, spaceSafe } =
+      options.scored === undefined
+        ? rankMerges(vocabulary, options.merges ?? [], {
+            prefixLength: this.#continuingPrefix.length,
+            mergeCount: options.mergeCount ?? 16,
+          })
+        : rankByScore(options.scored);
+    this.#pairs = pairs;
     for (const token of vocabulary.ids.keys()) {
       if (token.length > this.#maxTokenLength) this.#maxTokenLength = token.length;
     }
@@ -147,49 +138,6 @@ class BytePairModel implements WordModel {
     if (spaceSafe && plain && settled && !this.#bytesAsSymbols && vocabulary.ids.has(metaspace)) {
       this.cutBefore = metaspace;
     }
-  }
-
-  /** Ranks the pairs of a merge list. Returns whether no merge crosses the start of a space. */
-  #addMerges(options: BytePairOptions): boolean {
-    const { ids } = this.vocabulary;
-    const prefixLength = this.#continuingPrefix.length;
-    let rank = 0;
-    let spaceSafe = true;
-    this.#pairs = new PairTable(options.mergeCount ?? 16);
-    for (const [left, right] of options.merges ?? []) {
-      const leftId = ids.get(left);
-      const rightId = ids.get(right);
-      const result = left + (prefixLength === 0 ? right : right.slice(prefixLength));
-      const resultId = ids.get(result);
-      if (leftId === undefined || rightId === undefined || resultId === undefined) {
-        const absent = leftId === undefined ? left : rightId === undefined ? right : result;
-        throw new JetonError(
-          `merge ${rank} (${describeValue([left, right])}) needs the token ${describeValue(absent)}, which the vocabulary lacks`,
-          { code: "tokenizer-merge-unknown-token", details: { merge: rank, left, right, absent } },
-        );
-      }
-      this.#pairs.set(leftId, rightId, rank++, resultId);
-      // Each boundary inside a token is the boundary of some merge, so checking these is enough.
-      if (right.charCodeAt(0) === metaspaceUnit && !left.endsWith(metaspace)) spaceSafe = false;
-    }
-    return spaceSafe;
-  }
-
-  /** Ranks every way to make each token of two others by the token's score. */
-  #addScored(scored: readonly ScoredToken[]): boolean {
-    const index = new TokenIndex(scored.map(({ token }) => token));
-    const ranks = rankScores(scored);
-    let spaceSafe = true;
-    this.#pairs = new PairTable(scored.length * 2);
-    for (const [i, { token, id }] of scored.entries()) {
-      const rank = ranks[i]!;
-      index.visitCuts(i, (left, right, cut) => {
-        this.#pairs.set(scored[left]!.id, scored[right]!.id, rank, id);
-        const isSpace = token.charCodeAt(cut) === metaspaceUnit;
-        if (isSpace && token.charCodeAt(cut - 1) !== metaspaceUnit) spaceSafe = false;
-      });
-    }
-    return spaceSafe;
   }
 
   encodeWord(word: string, sink: TokenSink): void {
@@ -253,27 +201,7 @@ class BytePairModel implements WordModel {
   #readBytes(word: string): void {
     if (word.length * 3 > this.#bytes.length) this.#bytes = new Uint8Array(word.length * 6);
     const bytes = this.#bytes;
-    let size = 0;
-    for (let i = 0; i < word.length; i++) {
-      const unit = word.charCodeAt(i);
-      if (unit < 0x80) {
-        bytes[size++] = unit;
-      } else if (unit < 0x800) {
-        bytes[size++] = 0xc0 | (unit >> 6);
-        bytes[size++] = 0x80 | (unit & 0x3f);
-      } else if (unit >= 0xd800 && unit < 0xdc00) {
-        const codePoint = word.codePointAt(i)!;
-        i++;
-        bytes[size++] = 0xf0 | (codePoint >> 18);
-        bytes[size++] = 0x80 | ((codePoint >> 12) & 0x3f);
-        bytes[size++] = 0x80 | ((codePoint >> 6) & 0x3f);
-        bytes[size++] = 0x80 | (codePoint & 0x3f);
-      } else {
-        bytes[size++] = 0xe0 | (unit >> 12);
-        bytes[size++] = 0x80 | ((unit >> 6) & 0x3f);
-        bytes[size++] = 0x80 | (unit & 0x3f);
-      }
-    }
+    const size = writeUtf8(word, bytes);
     this.#reserveSymbols(size);
     this.#byteCount = size;
     const byteIds = this.#byteIds!;
@@ -308,22 +236,8 @@ class BytePairModel implements WordModel {
   /** False when the bytes just read are surely no token as a whole. */
   #mayBeToken(): boolean {
     if (!this.#bytesAsSymbols) return true;
-    this.#tokenHashes ??= this.#collectTokenHashes();
-    let hash = 0;
-    for (let i = 0; i < this.#byteCount; i++) hash = addToHash(hash, this.#bytes[i]!);
-    return (this.#tokenHashes[(hash >>> 3) & hashMask]! & (1 << (hash & 7))) !== 0;
-  }
-
-  /** A set of the hashes of all tokens' bytes. */
-  #collectTokenHashes(): Uint8Array {
-    const hashes = new Uint8Array(hashMask + 1);
-    for (const token of this.vocabulary.ids.keys()) {
-      let hash = 0;
-      for (let i = 0; i < token.length; i++)
-        hash = addToHash(hash, byteOfUnit(token.charCodeAt(i)));
-      hashes[(hash >>> 3) & hashMask]! |= 1 << (hash & 7);
-    }
-    return hashes;
+    this.#tokenHashes ??= new TokenHashes(this.vocabulary.ids.keys());
+    return this.#tokenHashes.mayHave(this.#bytes, this.#byteCount);
   }
 
   /** Symbols of a word of ordinary text: its characters. */
@@ -452,166 +366,9 @@ class BytePairModel implements WordModel {
   }
 
   #mergeLong(): void {
-    const symbols = this.#symbols;
-    const lengths = this.#lengths;
-    const pairs = this.#pairs;
     const count = this.#count;
-    const next = new Int32Array(count);
-    const previous = new Int32Array(count);
-    // Rank of the pair that starts at each living symbol; a heap entry that disagrees is stale.
-    const pairRanks = new Int32Array(count).fill(-1);
-    const heap = new KeyHeap(count);
-    for (let i = 0; i < count; i++) {
-      next[i] = i + 1;
-      previous[i] = i - 1;
-      if (i + 1 < count) {
-        const place = this.#findFirst(i);
-        const rank = place < 0 ? -1 : pairs.slots[place + 2]!;
-        pairRanks[i] = rank;
-        if (rank >= 0) heap.append(rank * positionSpan + i);
-      }
-    }
-    heap.order();
-    while (heap.length > 0) {
-      const key = heap.pop();
-      const rank = Math.floor(key / positionSpan);
-      const at = key - rank * positionSpan;
-      if (pairRanks[at] !== rank) continue;
-      const gone = next[at]!;
-      symbols[at] = pairs.slots[pairs.find(symbols[at]!, symbols[gone]!) + 3]!;
-      lengths[at]! += lengths[gone]!;
-      pairRanks[gone] = -1;
-      const after = next[gone]!;
-      next[at] = after;
-      if (after < count) {
-        previous[after] = at;
-        const right = pairs.get(symbols[at]!, symbols[after]!);
-        pairRanks[at] = right;
-        if (right >= 0) heap.push(right * positionSpan + at);
-      } else {
-        pairRanks[at] = -1;
-      }
-      const before = previous[at]!;
-      if (before >= 0) {
-        const left = pairs.get(symbols[before]!, symbols[at]!);
-        pairRanks[before] = left;
-        if (left >= 0) heap.push(left * positionSpan + before);
-      }
-    }
-    let kept = 0;
-    for (let i = 0; i < count; i = next[i]!) {
-      symbols[kept] = symbols[i]!;
-      lengths[kept++] = lengths[i]!;
-    }
-    this.#count = kept;
-  }
-}
-
-/** The rank of each token by its score: 0 for the highest, equal ones for equal scores. */
-function rankScores(scored: readonly ScoredToken[]): Int32Array {
-  const order = Int32Array.from(scored, (_, i) => i);
-  const isSorted = scored.every(({ score }, i) => i === 0 || score <= scored[i - 1]!.score);
-  if (!isSorted) order.sort((a, b) => scored[b]!.score - scored[a]!.score);
-  const ranks = new Int32Array(scored.length);
-  let rank = 0;
-  for (let i = 1; i < order.length; i++) {
-    if (scored[order[i]!]!.score !== scored[order[i - 1]!]!.score) rank++;
-    ranks[order[i]!] = rank;
-  }
-  return ranks;
-}
-
-/** The space of SentencePiece, U+2581. */
-export const metaspace = "\u2581";
-const metaspaceUnit = 0x2581;
-
-/** The token that stands for one byte under byte fallback, e.g. `<0x0A>`. */
-export function byteToken(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-}
-
-/** Number of UTF-8 bytes of a well-formed text. */
-export function utf8LengthOf(text: string): number {
-  let length = text.length;
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    // A surrogate pair is two units and four bytes: one more byte for each half.
-    if (unit >= 0x80) length += unit < 0x800 || (unit & 0xf800) === 0xd800 ? 1 : 2;
-  }
-  return length;
-}
-
-/** UTF-8 bytes of a short text. */
-export function utf8Bytes(text: string): number[] {
-  const bytes: number[] = [];
-  for (const character of text) {
-    const c = character.codePointAt(0)!;
-    if (c < 0x80) bytes.push(c);
-    else if (c < 0x800) bytes.push(0xc0 | (c >> 6), 0x80 | (c & 0x3f));
-    else if (c < 0x10000) bytes.push(0xe0 | (c >> 12), 0x80 | ((c >> 6) & 0x3f), 0x80 | (c & 0x3f));
-    else {
-      bytes.push(0xf0 | (c >> 18), 0x80 | ((c >> 12) & 0x3f));
-      bytes.push(0x80 | ((c >> 6) & 0x3f), 0x80 | (c & 0x3f));
-    }
-  }
-  return bytes;
-}
-
-/** A binary heap of doubles, smallest first. */
-class KeyHeap {
-  #keys: Float64Array;
-  length = 0;
-
-  constructor(capacity: number) {
-    this.#keys = new Float64Array(Math.max(capacity, 16));
-  }
-
-  /** Adds a key without restoring the order; `order` must follow. */
-  append(key: number): void {
-    this.#keys[this.length++] = key;
-  }
-
-  order(): void {
-    for (let i = (this.length >> 1) - 1; i >= 0; i--) this.#sink(i);
-  }
-
-  push(key: number): void {
-    if (this.length === this.#keys.length) {
-      const grown = new Float64Array(this.length * 2);
-      grown.set(this.#keys);
-      this.#keys = grown;
-    }
-    const keys = this.#keys;
-    let at = this.length++;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (keys[parent]! <= key) break;
-      keys[at] = keys[parent]!;
-      at = parent;
-    }
-    keys[at] = key;
-  }
-
-  pop(): number {
-    const keys = this.#keys;
-    const top = keys[0]!;
-    keys[0] = keys[--this.length]!;
-    if (this.length > 1) this.#sink(0);
-    return top;
-  }
-
-  #sink(at: number): void {
-    const { length } = this;
-    const keys = this.#keys;
-    const key = keys[at]!;
-    for (;;) {
-      let child = at * 2 + 1;
-      if (child >= length) break;
-      if (child + 1 < length && keys[child + 1]! < keys[child]!) child++;
-      if (keys[child]! >= key) break;
-      keys[at] = keys[child]!;
-      at = child;
-    }
-    keys[at] = key;
+    const places = new Int32Array(count - 1);
+    for (let i = 0; i + 1 < count; i++) places[i] = this.#findFirst(i);
+    this.#count = mergeLongWord(this.#symbols, this.#lengths, places, this.#pairs);
   }
 }

@@ -7,9 +7,9 @@
  * the reference implementation.
  */
 import { JetonError } from "../../core/error.ts";
-import { byteToken, utf8Bytes, utf8LengthOf } from "./byte-pair-model.ts";
 import type { TokenSink } from "./token-sink.ts";
 import { Trie } from "./trie.ts";
+import { byteToken, utf8Bytes, utf8LengthOf } from "./utf8.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
 

@@ -4,9 +4,9 @@
  */
 import { JetonError } from "../../core/error.ts";
 import { describeValue } from "../formats/json-reader.ts";
-import { utf8LengthOf } from "./byte-pair-model.ts";
 import type { TokenSink } from "./token-sink.ts";
 import { Trie } from "./trie.ts";
+import { utf8LengthOf } from "./utf8.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 import type { WordModel } from "./word-model.ts";
 

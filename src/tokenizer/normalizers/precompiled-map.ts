@@ -6,7 +6,7 @@
 
 import { decodeUtf8Strictly } from "../decoders/byte-alphabet.ts";
 import { invalidField } from "../formats/json-reader.ts";
-import { utf8Bytes, utf8LengthOf } from "../models/byte-pair-model.ts";
+import { utf8Bytes, utf8LengthOf } from "../models/utf8.ts";
 import { rememberTest } from "../pre-tokenizers/character-classes.ts";
 import { type AlignedText, applyChanges, type Changes, characterLength } from "./aligned-text.ts";
 import type { Normalizer } from "./normalizer.ts";

@@ -4,7 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { JetonError } from "../../core/error.ts";
 import { type LoadTokenizerOptions, loadTokenizer } from "../formats/load-tokenizer.ts";
-import type { EncodeIdsOptions, Tokenizer } from "../tokenizer.ts";
+import type { EncodeIdsOptions, Tokenizer } from "../tokenizer-interface.ts";
 
 /** What a thread is started with. */
 export interface PoolStart {

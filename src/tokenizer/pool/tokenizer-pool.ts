@@ -5,9 +5,10 @@
  * vocabulary does: a pool frees the calling thread in any case, and saves time where there are
  * processors to spare and the vocabulary is a slow one (Unigram, WordPiece).
  */
+import type { Worker } from "node:worker_threads";
 import { JetonError } from "../../core/error.ts";
 import type { LoadTokenizerOptions } from "../formats/load-tokenizer.ts";
-import type { EncodeIdsOptions } from "../tokenizer.ts";
+import type { EncodeIdsOptions } from "../tokenizer-interface.ts";
 import type { PoolReply, PoolRequest, PoolStart } from "./pool-worker.ts";
 
 export interface TokenizerPoolOptions extends LoadTokenizerOptions {
@@ -51,86 +52,104 @@ export async function createTokenizerPool(
   const url = new URL(entry, import.meta.url);
   const encoding = options.encoding === undefined ? {} : { encoding: options.encoding };
   const start: PoolStart = { path, options: encoding };
-  const workers = Array.from({ length: threads }, () => new Worker(url, { workerData: start }));
+  return new WorkerPool(
+    Array.from({ length: threads }, () => new Worker(url, { workerData: start })),
+  );
+}
 
-  type Waiting = { resolve: (reply: PoolReply) => void; reject: (error: unknown) => void };
-  const waiting = new Map<number, Waiting>();
-  const load = workers.map(() => 0);
-  let closed: JetonError | undefined;
-  let next = 0;
+interface Waiting {
+  readonly resolve: (reply: PoolReply) => void;
+  readonly reject: (error: unknown) => void;
+}
 
-  const failAll = (error: unknown): void => {
-    for (const { reject } of waiting.values()) reject(error);
-    waiting.clear();
-  };
-  for (const [index, worker] of workers.entries()) {
-    worker.unref();
-    worker.on("message", (reply: PoolReply) => {
-      if (--load[index]! === 0) worker.unref();
-      const entry = waiting.get(reply.number);
-      waiting.delete(reply.number);
-      if (reply.error === undefined) entry?.resolve(reply);
-      else entry?.reject(new JetonError(reply.error.message, reply.error));
-    });
-    worker.on("error", (cause) => {
-      closed ??= new JetonError("a thread of the tokenizer pool failed", {
-        code: "tokenizer-pool-failed",
-        cause,
+class WorkerPool implements TokenizerPool {
+  readonly threads: number;
+  readonly #workers: readonly Worker[];
+  readonly #waiting: Map<number, Waiting> = new Map();
+  /** Requests under way, by worker. */
+  readonly #load: number[];
+  #closed: JetonError | undefined;
+  #next = 0;
+
+  constructor(workers: readonly Worker[]) {
+    this.threads = workers.length;
+    this.#workers = workers;
+    this.#load = workers.map(() => 0);
+    for (const [index, worker] of workers.entries()) {
+      worker.unref();
+      worker.on("message", (reply: PoolReply) => this.#receive(index, reply));
+      worker.on("error", (cause) => {
+        this.#closed ??= new JetonError("a thread of the tokenizer pool failed", {
+          code: "tokenizer-pool-failed",
+          cause,
+        });
+        this.#failAll(this.#closed);
       });
-      failAll(closed);
+    }
+  }
+
+  async encodeBatch(
+    texts: readonly string[],
+    options: EncodeIdsOptions = {},
+  ): Promise<Int32Array[]> {
+    if (this.#closed !== undefined) throw this.#closed;
+    const parts: Promise<PoolReply>[] = [];
+    let from = 0;
+    let size = 0;
+    const total = texts.reduce((sum, text) => sum + text.length, 0);
+    const most = Math.min(partSize, Math.ceil(total / this.threads));
+    for (let i = 0; i < texts.length; i++) {
+      size += texts[i]!.length;
+      if (size >= most || i === texts.length - 1) {
+        parts.push(this.#send(texts.slice(from, i + 1), options));
+        from = i + 1;
+        size = 0;
+      }
+    }
+    const results: Int32Array[] = [];
+    for (const { ids, lengths } of await Promise.all(parts)) {
+      let at = 0;
+      for (const length of lengths!) {
+        results.push(ids!.slice(at, at + length));
+        at += length;
+      }
+    }
+    return results;
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= new JetonError("the tokenizer pool was closed", {
+      code: "tokenizer-pool-closed",
+    });
+    this.#failAll(this.#closed);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  /** Sends texts to the worker with the least to do. */
+  #send(texts: readonly string[], options: EncodeIdsOptions): Promise<PoolReply> {
+    const load = this.#load;
+    let index = 0;
+    for (let i = 1; i < load.length; i++) if (load[i]! < load[index]!) index = i;
+    const sizes = Int32Array.from(texts, (text) => text.length);
+    const request: PoolRequest = { number: this.#next++, joined: texts.join(""), sizes, options };
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(request.number, { resolve, reject });
+      load[index]!++;
+      this.#workers[index]!.ref();
+      this.#workers[index]!.postMessage(request, [sizes.buffer]);
     });
   }
 
-  const send = (texts: readonly string[], encodeOptions: EncodeIdsOptions): Promise<PoolReply> => {
-    // The thread with the least to do.
-    let index = 0;
-    for (let i = 1; i < workers.length; i++) if (load[i]! < load[index]!) index = i;
-    const sizes = Int32Array.from(texts, (text) => text.length);
-    const request: PoolRequest = {
-      number: next++,
-      joined: texts.join(""),
-      sizes,
-      options: encodeOptions,
-    };
-    return new Promise((resolve, reject) => {
-      waiting.set(request.number, { resolve, reject });
-      load[index]!++;
-      workers[index]!.ref();
-      workers[index]!.postMessage(request, [sizes.buffer]);
-    });
-  };
+  #receive(index: number, reply: PoolReply): void {
+    if (--this.#load[index]! === 0) this.#workers[index]!.unref();
+    const entry = this.#waiting.get(reply.number);
+    this.#waiting.delete(reply.number);
+    if (reply.error === undefined) entry?.resolve(reply);
+    else entry?.reject(new JetonError(reply.error.message, reply.error));
+  }
 
-  return {
-    threads,
-    async encodeBatch(texts, encodeOptions = {}) {
-      if (closed !== undefined) throw closed;
-      const parts: Promise<PoolReply>[] = [];
-      let from = 0;
-      let size = 0;
-      const total = texts.reduce((sum, text) => sum + text.length, 0);
-      const most = Math.min(partSize, Math.ceil(total / threads));
-      for (let i = 0; i < texts.length; i++) {
-        size += texts[i]!.length;
-        if (size >= most || i === texts.length - 1) {
-          parts.push(send(texts.slice(from, i + 1), encodeOptions));
-          from = i + 1;
-          size = 0;
-        }
-      }
-      const results: Int32Array[] = [];
-      for (const { ids, lengths } of await Promise.all(parts)) {
-        let at = 0;
-        for (const length of lengths!) {
-          results.push(ids!.slice(at, at + length));
-          at += length;
-        }
-      }
-      return results;
-    },
-    async close() {
-      closed ??= new JetonError("the tokenizer pool was closed", { code: "tokenizer-pool-closed" });
-      failAll(closed);
-      await Promise.all(workers.map((worker) => worker.terminate()));
-    },
-  };
+  #failAll(error: unknown): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
 }

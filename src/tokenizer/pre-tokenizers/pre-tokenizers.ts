@@ -18,7 +18,7 @@ import {
   readList,
   readString,
 } from "../formats/json-reader.ts";
-import { metaspace } from "../models/byte-pair-model.ts";
+import { metaspace } from "../models/metaspace.ts";
 import { type AlignedText, applyChanges, type Changes } from "../normalizers/aligned-text.ts";
 import { createReplace, prependAligned, tooDeep } from "../normalizers/normalizers.ts";
 import { isNumeric, isPunctuation, isWhitespace } from "./character-classes.ts";

@@ -6,46 +6,26 @@
  * as sets of both cases; `^`, `$` and `.` are line-wise; properties get JavaScript's names. What has
  * no equivalent ends in an error.
  */
+
 import { JetonError } from "../../core/error.ts";
 import { describeValue } from "../formats/json-reader.ts";
 import { whitespaceClass } from "./character-classes.ts";
+import {
+  bracketProperties,
+  casesOf,
+  classRange,
+  literal,
+  looseWordClass,
+  newline,
+  posixSets,
+  propertyNameOf,
+  wordClass,
+} from "./regex-characters.ts";
 
 /** Longest pattern that is accepted, in UTF-16 units. */
 const maxPattern = 20_000;
+
 const deepestNesting = 200;
-
-const wordClass = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
-/** Outside of brackets Oniguruma counts the Latin-1 superscripts and fractions as well. */
-const looseWordClass: string = `${wordClass}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be`;
-
-/** What a bracket `[:name:]` holds, as the inside of a class. */
-const posixSets: Readonly<Record<string, string>> = {
-  alpha: "\\p{Alphabetic}",
-  digit: "\\p{Nd}",
-  alnum: "\\p{Alphabetic}\\p{Nd}",
-  upper: "\\p{Uppercase}",
-  lower: "\\p{Lowercase}",
-  space: whitespaceClass,
-  punct: "\\p{P}\\p{S}",
-  cntrl: "\\p{Cc}",
-  graph: "[^\\p{White_Space}\\p{Cc}\\p{Cn}\\p{Cs}]",
-  print: "[^\\p{Zl}\\p{Zp}\\p{Cc}\\p{Cn}\\p{Cs}]",
-  word: wordClass,
-  xdigit: "0-9a-fA-F",
-  ascii: "\\p{ASCII}",
-  blank: "\\p{Zs}\\t",
-};
-const newline = "\\n";
-
-/** Properties that are named as brackets are and that JavaScript lacks. */
-const bracketProperties: Readonly<Record<string, string>> = {
-  alnum: posixSets.alnum!,
-  graph: posixSets.graph!,
-  print: posixSets.print!,
-  word: looseWordClass,
-  blank: posixSets.blank!,
-  xdigit: posixSets.xdigit!,
-};
 
 /**
  * Compiles a pattern of a tokenizer file. The result is global and matches code points.
@@ -81,45 +61,6 @@ function unsupported(pattern: string, reason: string, cause?: unknown): JetonErr
     `the regular expression ${describeValue(pattern)} cannot be used: ${reason}`,
     { code: "tokenizer-regex-unsupported", details: { pattern, reason }, cause },
   );
-}
-
-/** A code point as a literal that is safe inside and outside of a class. */
-function literal(codePoint: number): string {
-  if (
-    (codePoint >= 48 && codePoint <= 57) ||
-    (codePoint >= 65 && codePoint <= 90) ||
-    (codePoint >= 97 && codePoint <= 122)
-  ) {
-    return String.fromCharCode(codePoint);
-  }
-  return `\\u{${codePoint.toString(16)}}`;
-}
-
-/** Letters that share a simple case folding with others beyond their own two cases. */
-const extraCases: ReadonlyMap<number, readonly number[]> = new Map([
-  [0x73, [0x17f]],
-  [0x6b, [0x212a]],
-  [0xe5, [0x212b]],
-  [0xb5, [0x3bc, 0x39c]],
-  [0x3bc, [0xb5]],
-  [0x3c3, [0x3c2]],
-  [0x3c9, [0x2126]],
-  [0x3b2, [0x3d0]],
-  [0x3b8, [0x3d1, 0x3f4]],
-]);
-
-function casesOf(codePoint: number): number[] {
-  const cases = new Set<number>([codePoint]);
-  // The set grows while it is walked: a case has cases of its own (ſ, S, s).
-  for (const found of cases) {
-    const character = String.fromCodePoint(found);
-    for (const other of [character.toLowerCase(), character.toUpperCase()]) {
-      const points = [...other];
-      if (points.length === 1) cases.add(points[0]!.codePointAt(0)!);
-    }
-    for (const extra of extraCases.get(found) ?? []) cases.add(extra);
-  }
-  return [...cases];
 }
 
 class PatternTranslator {
@@ -348,42 +289,10 @@ class PatternTranslator {
     const key = name.trim().toLowerCase();
     if (Object.hasOwn(bracketProperties, key))
       return `[${negated ? "^" : ""}${bracketProperties[key]}]`;
-    return `\\${negated ? "P" : "p"}{${this.#propertyName(name)}}`;
-  }
-
-  /** JavaScript's name of a Unicode property that Oniguruma may write more freely. */
-  #propertyName(name: string): string {
     const plain = name.trim();
-    if (!/^[A-Za-z_ =:-]{1,60}$/.test(plain)) throw this.#refuse(`unknown property ${plain}`);
-    const aliases: Record<string, string> = {
-      alpha: "Alphabetic",
-      upper: "Uppercase",
-      lower: "Lowercase",
-      digit: "Nd",
-      punct: "P",
-      space: "White_Space",
-      cntrl: "Cc",
-      any: "Any",
-      ascii: "ASCII",
-    };
-    const key = plain.toLowerCase();
-    const alias = Object.hasOwn(aliases, key) ? aliases[key] : undefined;
-    const joined = plain.replace(/[ -]/g, "_");
-    const capitalized = joined.replace(/(^|_)([a-z])/g, (_, edge: string, letter: string) => {
-      return edge + letter.toUpperCase();
-    });
-    const candidates = alias === undefined ? [joined, capitalized] : [alias];
-    for (const candidate of candidates) {
-      for (const spelling of [candidate, `Script=${candidate}`]) {
-        try {
-          new RegExp(`\\p{${spelling}}`, "v");
-          return spelling;
-        } catch {
-          // Not a property of that name: try the next spelling.
-        }
-      }
-    }
-    throw this.#refuse(`unknown property ${plain}`);
+    const property = propertyNameOf(plain);
+    if (property === undefined) throw this.#refuse(`unknown property ${plain}`);
+    return `\\${negated ? "P" : "p"}{${property}}`;
   }
 
   /** An escape that names one character (after the backslash). */
@@ -416,55 +325,13 @@ class PatternTranslator {
     const negated = this.#take("^");
     const operands: string[] = [];
     let union = "";
-    let first = true;
-    for (;;) {
-      if (this.#peek() === "]" && !first) break;
-      first = false;
+    // A closing bracket that comes first is a literal.
+    for (let first = true; first || this.#peek() !== "]"; first = false) {
       if (this.#take("&&")) {
         operands.push(union);
         union = "";
-        continue;
-      }
-      if (this.#sees("[:")) {
-        union += this.#posixClass();
-        continue;
-      }
-      if (this.#take("[")) {
-        union += this.#characterClass(ignoreCase);
-        continue;
-      }
-      let low: number;
-      if (this.#take("\\")) {
-        const set = this.#classEscape();
-        if (set !== undefined) {
-          union += set;
-          continue;
-        }
-        low = this.#take("b") ? 8 : this.#escapedCodePoint();
       } else {
-        low = this.#next().codePointAt(0)!;
-      }
-      if (this.#peek() === "-" && this.#peek(1) !== "]" && this.#peek(1) !== undefined) {
-        this.#at++;
-        if (this.#sees("[") || this.#sees("&&")) {
-          union += this.#classRange(low, low, ignoreCase) + literal(45);
-          continue;
-        }
-        let high: number;
-        if (this.#take("\\")) {
-          const set = this.#classEscape();
-          if (set !== undefined) {
-            union += this.#classRange(low, low, ignoreCase) + literal(45) + set;
-            continue;
-          }
-          high = this.#escapedCodePoint();
-        } else {
-          high = this.#next().codePointAt(0)!;
-        }
-        if (high < low) throw this.#refuse("a range of characters is empty");
-        union += this.#classRange(low, high, ignoreCase);
-      } else {
-        union += this.#classRange(low, low, ignoreCase);
+        union += this.#classItem(ignoreCase);
       }
     }
     this.#at++;
@@ -475,14 +342,33 @@ class PatternTranslator {
     return `[${negated ? "^" : ""}${body}]`;
   }
 
-  #classRange(low: number, high: number, ignoreCase: boolean): string {
-    let source = low === high ? literal(low) : `${literal(low)}-${literal(high)}`;
-    if (ignoreCase && high - low < 1000) {
-      for (let c = low; c <= high; c++) {
-        for (const other of casesOf(c)) if (other < low || other > high) source += literal(other);
-      }
+  /** One item of a class: a nested class, a named set, a character or a range. */
+  #classItem(ignoreCase: boolean): string {
+    if (this.#sees("[:")) return this.#posixClass();
+    if (this.#take("[")) return this.#characterClass(ignoreCase);
+    let low: number;
+    if (this.#take("\\")) {
+      const set = this.#classEscape();
+      if (set !== undefined) return set;
+      low = this.#take("b") ? 8 : this.#escapedCodePoint();
+    } else {
+      low = this.#next().codePointAt(0)!;
     }
-    return source;
+    const isRange = this.#peek() === "-" && this.#peek(1) !== "]" && this.#peek(1) !== undefined;
+    if (!isRange) return classRange(low, low, ignoreCase);
+    this.#at++;
+    // Before a class or an intersection the hyphen is a literal.
+    if (this.#sees("[") || this.#sees("&&")) return classRange(low, low, ignoreCase) + literal(45);
+    let high: number;
+    if (this.#take("\\")) {
+      const set = this.#classEscape();
+      if (set !== undefined) return classRange(low, low, ignoreCase) + literal(45) + set;
+      high = this.#escapedCodePoint();
+    } else {
+      high = this.#next().codePointAt(0)!;
+    }
+    if (high < low) throw this.#refuse("a range of characters is empty");
+    return classRange(low, high, ignoreCase);
   }
 
   #posixClass(): string {

@@ -1,5 +1,5 @@
 /** Contents of small vocabulary files in the formats without JSON, for tests. */
-import { byteToken } from "../models/byte-pair-model.ts";
+import { byteToken } from "../models/utf8.ts";
 import { writeSentencePieceModel } from "./sentencepiece-file.ts";
 
 /** A tiktoken rank file: the 256 bytes, then the tokens given. */

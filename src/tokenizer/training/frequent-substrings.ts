@@ -23,76 +23,24 @@ export function visitFrequentSubstrings(
   maxLength: number,
   visit: (substring: FrequentSubstring) => void,
 ): void {
-  const size = words.reduce((sum, [word]) => sum + word.length, 0);
-  const units = new Uint16Array(size);
-  /** Word of each unit. */
-  const owners = new Int32Array(size);
-  const ends = new Int32Array(words.length);
-  const places = new Int32Array(size);
-  let placeCount = 0;
-  let at = 0;
-  for (const [index, [word]] of words.entries()) {
-    for (let i = 0; i < word.length; i++) {
-      const unit = word.charCodeAt(i);
-      // A low surrogate begins no character.
-      if ((unit & 0xfc00) !== 0xdc00) places[placeCount++] = at;
-      owners[at] = index;
-      units[at++] = unit;
-    }
-    ends[index] = at;
-  }
-
-  /** The unit `depth` behind a place, or -1 past the end of its word. */
-  const unitAt = (place: number, depth: number): number => {
-    const target = place + depth;
-    return target < ends[owners[place]!]! ? units[target]! : -1;
-  };
-  const countCharacters = (place: number, length: number): number => {
-    let count = 0;
-    for (let i = 0; i < length; i++) if ((units[place + i]! & 0xfc00) !== 0xdc00) count++;
-    return count;
-  };
-  const endsInPair = (place: number, depth: number): boolean =>
-    (units[place + depth - 1]! & 0xfc00) === 0xd800;
-
-  /** Looks at all places of one substring; false when nothing longer is wanted. */
-  const examine = (low: number, high: number, depth: number): boolean => {
-    const first = places[low]!;
-    if (depth < 2 || endsInPair(first, depth)) return true;
-    const next = unitAt(first, depth);
-    const isPair = (next & 0xfc00) === 0xd800 && next >= 0;
-    const second = isPair ? unitAt(first, depth + 1) : -1;
-    let branches = next < 0;
-    let count = 0;
-    for (let i = low; i < high; i++) {
-      const place = places[i]!;
-      count += words[owners[place]!]![1];
-      if (branches) continue;
-      branches = unitAt(place, depth) !== next || (isPair && unitAt(place, depth + 1) !== second);
-    }
-    if (count < 2) return false;
-    const characters = countCharacters(first, depth);
-    if (branches && characters >= 2 && characters <= maxLength) {
-      const text = String.fromCharCode(...units.subarray(first, first + depth));
-      visit({ text, count, characters });
-    }
-    return characters < maxLength;
-  };
+  const substrings = new SubstringIndex(words);
+  const { places } = substrings;
 
   // Frames of the sort: bounds, depth, and whether the frame holds all places of its prefix.
-  const stack: number[] = [0, placeCount, 0, 0];
+  const stack: number[] = [0, places.length, 0, 0];
   while (stack.length > 0) {
     const isWhole = stack.pop() === 1;
     const depth = stack.pop()!;
     const high = stack.pop()!;
     const low = stack.pop()!;
-    if (low >= high || (isWhole && !examine(low, high, depth))) continue;
-    const pivot = unitAt(places[low + ((high - low) >> 1)]!, depth);
+    if (low >= high) continue;
+    if (isWhole && !substrings.examine(low, high, { depth, maxLength, visit })) continue;
+    const pivot = substrings.unitAt(places[low + ((high - low) >> 1)]!, depth);
     let less = low;
     let greater = high;
     for (let i = low; i < greater; ) {
       const place = places[i]!;
-      const unit = unitAt(place, depth);
+      const unit = substrings.unitAt(place, depth);
       if (unit < pivot) {
         places[i++] = places[less]!;
         places[less++] = place;
@@ -105,5 +53,87 @@ export function visitFrequentSubstrings(
     }
     stack.push(low, less, depth, 0, greater, high, depth, 0);
     if (pivot >= 0) stack.push(less, greater, depth + 1, 1);
+  }
+}
+
+/** The words in one array of UTF-16 units, and the places at which a character begins. */
+class SubstringIndex {
+  readonly places: Int32Array;
+  readonly #words: readonly (readonly [string, number])[];
+  readonly #units: Uint16Array;
+  /** Word of each unit. */
+  readonly #owners: Int32Array;
+  readonly #ends: Int32Array;
+
+  constructor(words: readonly (readonly [string, number])[]) {
+    const size = words.reduce((sum, [word]) => sum + word.length, 0);
+    this.#words = words;
+    this.#units = new Uint16Array(size);
+    this.#owners = new Int32Array(size);
+    this.#ends = new Int32Array(words.length);
+    const places = new Int32Array(size);
+    let placeCount = 0;
+    let at = 0;
+    for (const [index, [word]] of words.entries()) {
+      for (let i = 0; i < word.length; i++) {
+        const unit = word.charCodeAt(i);
+        // A low surrogate begins no character.
+        if ((unit & 0xfc00) !== 0xdc00) places[placeCount++] = at;
+        this.#owners[at] = index;
+        this.#units[at++] = unit;
+      }
+      this.#ends[index] = at;
+    }
+    this.places = places.subarray(0, placeCount);
+  }
+
+  /** The unit `depth` behind a place, or -1 past the end of its word. */
+  unitAt(place: number, depth: number): number {
+    const target = place + depth;
+    return target < this.#ends[this.#owners[place]!]! ? this.#units[target]! : -1;
+  }
+
+  /** Looks at all places of one substring; false when nothing longer is wanted. */
+  examine(
+    low: number,
+    high: number,
+    options: {
+      readonly depth: number;
+      readonly maxLength: number;
+      readonly visit: (substring: FrequentSubstring) => void;
+    },
+  ): boolean {
+    const { depth, maxLength, visit } = options;
+    const first = this.places[low]!;
+    if (depth < 2 || this.#endsInPair(first, depth)) return true;
+    const next = this.unitAt(first, depth);
+    const isPair = (next & 0xfc00) === 0xd800 && next >= 0;
+    const second = isPair ? this.unitAt(first, depth + 1) : -1;
+    let branches = next < 0;
+    let count = 0;
+    for (let i = low; i < high; i++) {
+      const place = this.places[i]!;
+      count += this.#words[this.#owners[place]!]![1];
+      if (branches) continue;
+      branches =
+        this.unitAt(place, depth) !== next || (isPair && this.unitAt(place, depth + 1) !== second);
+    }
+    if (count < 2) return false;
+    const characters = this.#countCharacters(first, depth);
+    if (branches && characters >= 2 && characters <= maxLength) {
+      const text = String.fromCharCode(...this.#units.subarray(first, first + depth));
+      visit({ text, count, characters });
+    }
+    return characters < maxLength;
+  }
+
+  #countCharacters(place: number, length: number): number {
+    let count = 0;
+    for (let i = 0; i < length; i++) if ((this.#units[place + i]! & 0xfc00) !== 0xdc00) count++;
+    return count;
+  }
+
+  #endsInPair(place: number, depth: number): boolean {
+    return (this.#units[place + depth - 1]! & 0xfc00) === 0xd800;
   }
 }

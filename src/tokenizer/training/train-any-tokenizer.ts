@@ -2,12 +2,12 @@
  * Training of every kind of tokenizer by one function: those of the native libraries, and LiB's.
  */
 import { trainLibTokenizer } from "../lib-tokenizer/index.ts";
-import {
-  type TrainTokenizerOptions as OrdinaryOptions,
-  type TrainTokenizerProgress as OrdinaryProgress,
-  type TrainedTokenizer,
-  trainTokenizer as trainOrdinaryTokenizer,
-} from "./train-tokenizer.ts";
+import { trainTokenizer as trainOrdinaryTokenizer } from "./train-tokenizer.ts";
+import type {
+  TrainTokenizerOptions as OrdinaryOptions,
+  TrainTokenizerProgress as OrdinaryProgress,
+  TrainedTokenizer,
+} from "./training-options.ts";
 
 /** The kinds of tokenizers that can be trained. */
 export const trainableKinds = [

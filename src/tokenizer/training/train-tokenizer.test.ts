@@ -7,12 +7,8 @@ import { JetonError } from "../../core/error.ts";
 import { loadTokenizer } from "../formats/load-tokenizer.ts";
 import { trainBytePairs } from "./byte-pair-trainer.ts";
 import { visitFrequentSubstrings } from "./frequent-substrings.ts";
-import {
-  saveTokenizer,
-  type TrainTokenizerOptions,
-  trainableKinds,
-  trainTokenizer,
-} from "./train-tokenizer.ts";
+import { saveTokenizer, trainTokenizer } from "./train-tokenizer.ts";
+import { type TrainTokenizerOptions, trainableKinds } from "./training-options.ts";
 import { digamma, type Piece, trainUnigram } from "./unigram-trainer.ts";
 
 /** Merges by counting every pair of every word anew each time. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { type ReferenceAdamWState, referenceAdamW } from "../../testing/reference-training.ts";
+import { type ReferenceAdamWState, referenceAdamW } from "../../testing/reference-adamw.ts";
 import {
   adafactor,
   adamW,

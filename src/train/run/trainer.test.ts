@@ -1,12 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { decoderConfig } from "../../model/index.ts";
-import { randomReferenceTensors, referenceFamilies } from "../../testing/random-checkpoint.ts";
-import {
-  type ReferenceAdamWState,
-  referenceAdamW,
-  referenceLossAndGradients,
-} from "../../testing/reference-training.ts";
+import { randomReferenceTensors } from "../../testing/random-weights.ts";
+import { type ReferenceAdamWState, referenceAdamW } from "../../testing/reference-adamw.ts";
+import { referenceLossAndGradients } from "../../testing/reference-training.ts";
+import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import {
   ignoredTarget,
   type LanguageModelBatch,

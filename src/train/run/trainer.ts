@@ -14,14 +14,14 @@ import {
   type Transform,
 } from "../optimizer/optimizer.ts";
 import { checkSchedule, type Schedule } from "../optimizer/schedule.ts";
-import * as trainingService from "./training-service.ts";
 import {
-  collectTrainable,
   onlyObjective,
   type TrainingService,
   type TrainingStart,
   type WeightedGraph,
-} from "./training-service.ts";
+} from "./training-interface.ts";
+import * as trainingService from "./training-service.ts";
+import { collectTrainable } from "./training-service.ts";
 
 export interface TrainerOptions {
   /** What is learned. */

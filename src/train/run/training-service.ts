@@ -4,140 +4,38 @@
  * Parameters are inputs of the graph that share their memory with the arrays here, so the loops of the
  * optimizer change what the next run sees without a copy.
  */
-import { MessageChannel, type MessagePort } from "node:worker_threads";
+
 import { openSafetensors, type TensorToWrite, writeSafetensors } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
-import {
-  type BoundValue,
-  openSession,
-  type Service,
-  type Session,
-  type SessionOptions,
-  type TensorValue,
-} from "../../tensor/index.ts";
+import { type BoundValue, openSession, type Session } from "../../tensor/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
-import type { TrainingGraph } from "../graph/training-graph.ts";
+import { createOptimizer, type Optimizer, type TrainedParameter } from "../optimizer/optimizer.ts";
+import { learningRateAt } from "../optimizer/schedule.ts";
 import {
-  createOptimizer,
-  type Optimizer,
-  type ParameterGroup,
-  type TrainedParameter,
-  type Transform,
-} from "../optimizer/optimizer.ts";
-import { learningRateAt, type Schedule } from "../optimizer/schedule.ts";
-
-/** Inputs of the graph by name. */
-export type TrainingInputs = Readonly<Record<string, TensorValue>>;
-
-/**
- * The parts of a batch: a list where there is one objective, lists by the name of the objective where
- * there are several. An objective that is left out has no share in the step.
- */
-export type TrainingParts =
-  | readonly TrainingInputs[]
-  | Readonly<Record<string, readonly TrainingInputs[]>>;
-
-/** A graph among several, and the factor of its mean loss. */
-export interface WeightedGraph {
-  readonly graph: TrainingGraph;
-  readonly weight: number;
-}
-
-export interface TrainingStart {
-  /** By name; a single one is called `onlyObjective`. */
-  readonly objectives: ReadonlyMap<string, WeightedGraph>;
-  readonly parameters: ReadonlyMap<string, ParameterValue>;
-  /** The service owns the arrays of `parameters`: they were copied on their way to the thread. */
-  readonly ownsParameters: boolean;
-  readonly optimizer: readonly Transform[];
-  readonly schedule: Schedule;
-  /** What some parameters do differently, by name. */
-  readonly groups: ReadonlyMap<string, ParameterGroup>;
-  /** Decay of the exponential moving average of the parameters; undefined: none is kept. */
-  readonly averageDecay: number | undefined;
-  readonly session: SessionOptions;
-}
-
-/** The name of an objective that is the only one. */
-export const onlyObjective = "loss";
-
-export interface StepReport {
-  /** Steps taken, this one included. */
-  readonly step: number;
-  /**
-   * Sum of losses over sum of weights, before the update; of several objectives the sum of these means,
-   * each times the objective's factor.
-   */
-  readonly loss: number;
-  /** The means by objective, without factors. */
-  readonly losses: Readonly<Record<string, number>>;
-  /** Sum of weights, of all objectives together. */
-  readonly weight: number;
-  /** Euclidean norm of all gradients, before clipping. */
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-  /** Time in the graph and in the optimizer. */
-  readonly graphSeconds: number;
-  readonly updateSeconds: number;
-}
-
-/** Gradients with respect to what does not learn. */
-export interface InputGradients {
-  readonly loss: number;
-  /** For each part of the batch the gradients by the names of the objective's sensitive tensors. */
-  readonly parts: readonly ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>[];
-}
-
-export interface TrainingService extends Service {
-  /**
-   * One update from one or several parts of a batch, whose gradients are added. A parameter that no
-   * objective of this step uses gets a gradient of zeros: moments fade and weights decay as always.
-   *
-   * @throws JetonError `train-loss-not-finite`, `train-gradients-not-finite`; the parameters are as before
-   */
-  step(parts: TrainingParts): Promise<StepReport>;
-  /** Loss and gradients of a mean over `parts`, without an update. */
-  gradients(parts: TrainingParts): Promise<{ loss: number; gradients: Map<string, Float32Array> }>;
-  /**
-   * Loss and the gradients of the mean over `parts` with respect to the objective's sensitive tensors
-   * (see `Objective`): embeddings, inputs. Needs a single objective.
-   *
-   * @throws JetonError `train-nothing-sensitive`
-   */
-  inputGradients(parts: readonly TrainingInputs[]): Promise<InputGradients>;
-  /** Loss without gradients, with the averaged parameters when asked for. */
-  evaluate(
-    parts: TrainingParts,
-    options?: { averaged?: boolean },
-  ): Promise<Pick<StepReport, "loss" | "losses" | "weight">>;
-  /** Copies of all parameters, or of their averages. */
-  parameters(options?: { averaged?: boolean }): Map<string, ParameterValue>;
-  /** Writes everything that the next step depends on into one file, whole or not at all. */
-  save(path: string, notes: string): Promise<void>;
-  /** Reads such a file; returns its notes. */
-  load(path: string): Promise<{ step: number; notes: string }>;
-}
+  accumulate,
+  emptyBatch,
+  feedsOf,
+  freeNow,
+  hasBufferOfItsOwn,
+  type OpenObjective,
+  type Totals,
+} from "./accumulate-gradients.ts";
+import {
+  type InputGradients,
+  onlyObjective,
+  type StepReport,
+  type TrainingInputs,
+  type TrainingParts,
+  type TrainingService,
+  type TrainingStart,
+  type WeightedGraph,
+} from "./training-interface.ts";
 
 /** Makes the service; called by name in its thread. */
 export async function createTrainingService(start: TrainingStart): Promise<TrainingService> {
   const service = new GraphTrainer(start);
   await service.open();
   return service;
-}
-
-interface Totals {
-  loss: number;
-  losses: Record<string, number>;
-  weight: number;
-  gradients: Map<string, Float32Array>;
-}
-
-/** An objective with its sessions; that of the evaluation is opened when it is first needed. */
-interface OpenObjective extends WeightedGraph {
-  readonly session: Session;
-  readonly bound: Record<string, BoundValue>;
-  evaluation?: Session;
-  inputGradient?: Session;
 }
 
 class GraphTrainer implements TrainingService {
@@ -442,83 +340,8 @@ class GraphTrainer implements TrainingService {
   }
 }
 
-const nowhere: MessagePort = openNowhere();
-
-/** A port without another end: what is transferred to it is gone. */
-function openNowhere(): MessagePort {
-  const { port1, port2 } = new MessageChannel();
-  port2.close();
-  port1.unref();
-  return port1;
-}
-
-/**
- * Frees the memory of an array, which is empty afterwards. Left to the collector, the gradients of
- * several steps lie about: it does not see how large they are.
- */
-function freeNow(array: Float32Array): void {
-  if (hasBufferOfItsOwn(array)) nowhere.postMessage(null, [array.buffer as ArrayBuffer]);
-}
-
-/** False for a part of a larger buffer, and for memory that threads share. */
-function hasBufferOfItsOwn({ buffer, byteLength }: Float32Array): boolean {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
-}
-
 function isList(parts: TrainingParts): parts is readonly TrainingInputs[] {
   return Array.isArray(parts);
-}
-
-/** Sums over the parts of one objective. */
-async function accumulate(
-  name: string,
-  { graph, session, bound }: OpenObjective,
-  parts: readonly TrainingInputs[],
-): Promise<Pick<Totals, "loss" | "weight" | "gradients">> {
-  const outputs = ["loss", "weight", ...graph.trainable.map((name) => `gradient.${name}`)];
-  const gradients = new Map<string, Float32Array>();
-  let loss = 0;
-  let weight = 0;
-  for (const part of parts) {
-    const feeds = feedsOf(session, graph.step.parameterInputs, part, bound);
-    const values = await session.run(feeds, outputs);
-    loss += values["loss"]!.data[0]!;
-    weight += values["weight"]!.data[0]!;
-    for (const parameter of graph.trainable) {
-      const added = values[`gradient.${parameter}`]!.data as Float32Array;
-      const sum = gradients.get(parameter);
-      if (!sum) gradients.set(parameter, added);
-      else {
-        for (let i = 0; i < sum.length; i++) sum[i]! += added[i]!;
-        freeNow(added);
-      }
-    }
-  }
-  if (!(weight > 0)) throw emptyBatch(name, weight, parts.length);
-  return { loss, weight, gradients };
-}
-
-function emptyBatch(objective: string, weight: number, parts: number): JetonError {
-  const of = objective === onlyObjective ? "" : ` of "${objective}"`;
-  return new JetonError(`the batch${of} holds nothing to learn from`, {
-    code: "train-batch-empty",
-    details: { objective, weight, parts },
-  });
-}
-
-/** Feeds of a run: a graph may use fewer parameters than there are. */
-function feedsOf(
-  session: Session,
-  parameters: readonly string[],
-  inputs: TrainingInputs,
-  bound: Readonly<Record<string, BoundValue>>,
-): Record<string, BoundValue> {
-  const feeds: Record<string, BoundValue> = {};
-  for (const name of parameters) feeds[name] = bound[name]!;
-  for (const [name, { dtype, data, shape }] of Object.entries(inputs)) {
-    feeds[name] = session.bind(dtype, data, shape);
-  }
-  return feeds;
 }
 
 /** Shapes of the parameters of all objectives. @throws JetonError `train-objectives-disagree` */

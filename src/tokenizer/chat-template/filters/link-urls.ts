@@ -1,6 +1,6 @@
 /** `urlize`: addresses in a text as links. */
-import { escapeMarkup, escapeText } from "../python/markup.ts";
-import { codePointLength, sliceCodePoints } from "../python/text.ts";
+import { escapeMarkup, escapeText } from "../python/strings/markup.ts";
+import { codePointLength, sliceCodePoints } from "../python/strings/text.ts";
 import type { Value } from "../python/values.ts";
 
 export interface LinkOptions {

@@ -1,14 +1,14 @@
 /** Filters that escape for HTML or make it. */
 import { bindArguments } from "../python/arguments.ts";
 import { isTrue } from "../python/compare.ts";
-import { Dict } from "../python/dict.ts";
+import { Dict } from "../python/containers/dict.ts";
+import { toList } from "../python/containers/sequence.ts";
 import { failure, valueFailure } from "../python/failure.ts";
-import { escapeMarkup, escapeText } from "../python/markup.ts";
-import { stripTags } from "../python/markup-methods.ts";
 import { toText } from "../python/representation.ts";
-import { toList } from "../python/sequence.ts";
-import { requireInteger, requireText } from "../python/string-search.ts";
-import { splitWords } from "../python/text.ts";
+import { escapeMarkup, escapeText } from "../python/strings/markup.ts";
+import { stripTags } from "../python/strings/markup-methods.ts";
+import { requireInteger, requireText } from "../python/strings/string-search.ts";
+import { splitWords } from "../python/strings/text.ts";
 import { Markup, Undefined, type Value } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 import { linkUrls } from "./link-urls.ts";

@@ -1,16 +1,22 @@
 /** Filters over the items of a value. */
 import { bindArguments } from "../python/arguments.ts";
-import { add } from "../python/arithmetic.ts";
 import { spend } from "../python/budget.ts";
 import { checkDefined, compareOrder, equals, isTrue, sortValues } from "../python/compare.ts";
-import { Dict } from "../python/dict.ts";
+import { Dict } from "../python/containers/dict.ts";
+import {
+  iterate,
+  joinTexts,
+  requireLength,
+  reversed,
+  toList,
+} from "../python/containers/sequence.ts";
 import { failure, isFailure, typeFailure } from "../python/failure.ts";
-import { escapeMarkup } from "../python/markup.ts";
+import { add } from "../python/numbers/arithmetic.ts";
 import { toText } from "../python/representation.ts";
 import type { Runtime } from "../python/runtime-type.ts";
-import { iterate, joinTexts, requireLength, reversed, toList } from "../python/sequence.ts";
-import { requireInteger } from "../python/string-search.ts";
-import { codePoints } from "../python/text.ts";
+import { escapeMarkup } from "../python/strings/markup.ts";
+import { requireInteger } from "../python/strings/string-search.ts";
+import { codePoints } from "../python/strings/text.ts";
 import {
   asText,
   type CallArguments,

@@ -1,20 +1,32 @@
 /** Filters that make texts. */
 import { bindArguments, bindPositional } from "../python/arguments.ts";
-import { add } from "../python/arithmetic.ts";
 import { reserve } from "../python/budget.ts";
 import { isTrue } from "../python/compare.ts";
-import { Dict } from "../python/dict.ts";
+import { Dict } from "../python/containers/dict.ts";
+import { toJson } from "../python/containers/json.ts";
+import {
+  isIterable,
+  joinTexts,
+  requireLength,
+  toList,
+  unpack,
+} from "../python/containers/sequence.ts";
 import { failure, typeFailure } from "../python/failure.ts";
-import { toJson } from "../python/json.ts";
-import { capitalize } from "../python/letter-case.ts";
-import { escapeMarkup, formatMarkup } from "../python/markup.ts";
-import { formatPercent } from "../python/percent-format.ts";
+import { add } from "../python/numbers/arithmetic.ts";
 import { prettyPrint } from "../python/pretty-print.ts";
 import { toText } from "../python/representation.ts";
-import { isIterable, joinTexts, requireLength, toList, unpack } from "../python/sequence.ts";
-import { centerText } from "../python/string-methods.ts";
-import { replaceText, requireInteger, requireText } from "../python/string-search.ts";
-import { codePointLength, codePoints, sliceCodePoints, splitLines, strip } from "../python/text.ts";
+import { capitalize } from "../python/strings/letter-case.ts";
+import { escapeMarkup, formatMarkup } from "../python/strings/markup.ts";
+import { formatPercent } from "../python/strings/percent-format.ts";
+import { centerText } from "../python/strings/string-methods.ts";
+import { replaceText, requireInteger, requireText } from "../python/strings/string-search.ts";
+import {
+  codePointLength,
+  codePoints,
+  sliceCodePoints,
+  splitLines,
+  strip,
+} from "../python/strings/text.ts";
 import { asInteger, asText, Markup, Tuple, typeName, type Value } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
 import { wrapText } from "./wrap-text.ts";

@@ -1,14 +1,19 @@
 /** Filters for numbers and for values of any type. */
 
 import { bindArguments } from "../python/arguments.ts";
-import { divide, multiply, negate, power } from "../python/arithmetic.ts";
 import { findAttribute } from "../python/attributes.ts";
 import { checkDefined, isTrue } from "../python/compare.ts";
 import { failure, isFailure, typeFailure } from "../python/failure.ts";
-import { divideRounded, fixedText, roundFloat } from "../python/float-text.ts";
-import { parseInteger, toFloatValue, toInteger, truncateFloat } from "../python/parse-number.ts";
+import { divide, multiply, negate, power } from "../python/numbers/arithmetic.ts";
+import { divideRounded, fixedText, roundFloat } from "../python/numbers/float-text.ts";
+import {
+  parseInteger,
+  toFloatValue,
+  toInteger,
+  truncateFloat,
+} from "../python/numbers/parse-number.ts";
 import { toText } from "../python/representation.ts";
-import { requireInteger } from "../python/string-search.ts";
+import { requireInteger } from "../python/strings/string-search.ts";
 import {
   asInteger,
   asNumber,

@@ -1,6 +1,6 @@
 /** `textwrap.wrap`: a line as several lines of limited width. */
 import { valueFailure } from "../python/failure.ts";
-import { codePointLength, sliceCodePoints } from "../python/text.ts";
+import { codePointLength, sliceCodePoints } from "../python/strings/text.ts";
 
 export interface WrapOptions {
   readonly width: number;

@@ -7,14 +7,14 @@ import {
   rangeMethods,
   tupleMethods,
   withheldMethods,
-} from "./container-methods.ts";
-import { Dict } from "./dict.ts";
+} from "./containers/container-methods.ts";
+import { Dict } from "./containers/dict.ts";
+import { itemAt, type SliceBounds, sliceOf } from "./containers/sequence.ts";
 import { isFailure, typeFailure } from "./failure.ts";
-import { markupMethods } from "./markup-methods.ts";
-import { floatMethods, integerMethods, numberAttribute } from "./number-methods.ts";
+import { floatMethods, integerMethods, numberAttribute } from "./numbers/number-methods.ts";
 import { represent } from "./representation.ts";
-import { itemAt, type SliceBounds, sliceOf } from "./sequence.ts";
-import { type Method, stringMethods } from "./string-methods.ts";
+import { markupMethods } from "./strings/markup-methods.ts";
+import { type Method, stringMethods } from "./strings/string-methods.ts";
 import {
   asText,
   Bytes,

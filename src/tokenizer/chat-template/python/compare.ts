@@ -1,7 +1,7 @@
 /** Python's equality, order and truth. */
-import { Dict, DictView, PySet } from "./dict.ts";
+import { Dict, DictView, PySet } from "./containers/dict.ts";
 import { failure, typeFailure } from "./failure.ts";
-import { compareText } from "./text.ts";
+import { compareText } from "./strings/text.ts";
 import {
   asNumber,
   asText,

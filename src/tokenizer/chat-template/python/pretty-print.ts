@@ -1,9 +1,9 @@
 /** `pprint.pformat`: what fits into 80 columns on one line, else an item a line; keys sorted. */
 import { isTrue, sortValues } from "./compare.ts";
-import { Dict } from "./dict.ts";
+import { Dict } from "./containers/dict.ts";
 import { isFailure } from "./failure.ts";
 import { represent } from "./representation.ts";
-import { codePointLength, splitLines } from "./text.ts";
+import { codePointLength, splitLines } from "./strings/text.ts";
 import { Tuple, typeName, type Value } from "./values.ts";
 
 const width = 80;

@@ -1,8 +1,8 @@
 /** `str(value)` and `repr(value)`. */
-import { Dict, DictView, Namespace, PySet } from "./dict.ts";
+import { Dict, DictView, Namespace, PySet } from "./containers/dict.ts";
 import { typeFailure, valueFailure } from "./failure.ts";
-import { floatText } from "./float-text.ts";
-import { isPrintable } from "./letter-case.ts";
+import { floatText } from "./numbers/float-text.ts";
+import { isPrintable } from "./strings/letter-case.ts";
 import {
   Bytes,
   Callable,

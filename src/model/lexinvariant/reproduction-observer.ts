@@ -1,0 +1,105 @@
+/** The ideal observer of the reproduction, on letter classes and on a random Markov chain. */
+
+import { createRandom } from "../../core/index.ts";
+import { exactLexinvariant, type NextSymbol } from "./exact.ts";
+import { lossByPosition, mean } from "./reproduction-curves.ts";
+import { sampleChain, sampleFromChain } from "./reproduction-language.ts";
+import { type Context, chainSize, classes, context, openTrained } from "./reproduction-models.ts";
+import { sampleWindows } from "./reproduction-training.ts";
+
+/** The ideal observer of held-out text: distance of its predictions to those with known names. */
+export function measureIdeal(
+  { quick, seed, progress, signal }: Context,
+  language: NextSymbol,
+  text: Int32Array,
+): { distance: Float64Array } {
+  const count = quick ? 6 : 60;
+  const windows = sampleWindows(text, count, context, seed, "ideal");
+  const distance = new Float64Array(context);
+  for (let row = 0; row < count; row++) {
+    signal.throwIfAborted();
+    progress("ideal observer", row, count);
+    const sequence = windows.ids.subarray(row * context, (row + 1) * context);
+    for (const [at, value] of observeIdeally(language, classes.length, sequence).entries()) {
+      distance[at]! += value.distance / count;
+    }
+  }
+  return { distance };
+}
+
+/** What the ideal observer makes of each position: distance to known names, and losses of both. */
+function observeIdeally(
+  language: NextSymbol,
+  symbols: number,
+  sequence: Int32Array,
+): { distance: number; ideal: number; known: number }[] {
+  const observer = exactLexinvariant(language, symbols);
+  const prefix: number[] = [];
+  return Array.from(sequence, (symbol) => {
+    const known = language(prefix);
+    const ideal = observer.predict();
+    let distance = 0;
+    for (let id = 0; id < symbols; id++) distance += Math.abs(known[id]! - ideal[id]!);
+    observer.read(symbol);
+    prefix.push(symbol);
+    return { distance, ideal: -Math.log(ideal[symbol]!), known: -Math.log(known[symbol]!) };
+  });
+}
+
+export interface ChainResult {
+  /** Mean divergence of the exact observer from the chain, by position. */
+  readonly distance: Float64Array;
+  /** Mean loss in nats by position. */
+  readonly losses: {
+    readonly learned: Float64Array;
+    readonly ideal: Float64Array;
+    readonly known: Float64Array;
+  };
+  /** Means over the positions from 32 on. */
+  readonly loss: { readonly learned: number; readonly ideal: number; readonly excess: number };
+  /** What counted unigrams lose against the exact observer. */
+  readonly unadapted: number;
+}
+
+/** A decoder trained on one chain, beside the exact observer of the same held-out sequences. */
+export async function measureChain(reproduce: Context): Promise<ChainResult> {
+  const { seed, quick } = reproduce;
+  const { symbols, context: length } = chainSize;
+  const chain = sampleChain(symbols, 0.3, createRandom(seed, "chain"));
+  await using model = await openTrained(reproduce, {
+    name: "chain",
+    size: chainSize,
+    embeddings: "random",
+    steps: quick ? 200 : 1000,
+    draw: (count, time, key) =>
+      sampleFromChain(chain, count, time, createRandom(seed, "chain-training", key)),
+  });
+  const count = quick ? 32 : 256;
+  const held = sampleFromChain(chain, count, length + 1, createRandom(seed, "chain-held-out"));
+  const learned = await lossByPosition(model, held, createRandom(seed, "chain-vectors"));
+  const ideal = new Float64Array(length);
+  const known = new Float64Array(length);
+  const distance = new Float64Array(length);
+  const counted = new Float64Array(length);
+  for (let row = 0; row < count; row++) {
+    const sequence = held.ids.subarray(row * (length + 1), (row + 1) * (length + 1));
+    const counts = new Float64Array(symbols).fill(1);
+    for (const [at, value] of observeIdeally(chain.next, symbols, sequence).entries()) {
+      if (at > 0) {
+        // Position `at - 1` predicts the symbol `at`.
+        ideal[at - 1]! += value.ideal / count;
+        known[at - 1]! += value.known / count;
+        distance[at - 1]! += value.distance / count;
+        counted[at - 1]! -= Math.log(counts[sequence[at]!]! / (symbols + at)) / count;
+      }
+      counts[sequence[at]!]!++;
+    }
+  }
+  const late = (losses: Float64Array): number => mean(losses.subarray(32, length));
+  return {
+    distance,
+    losses: { learned, ideal, known },
+    loss: { learned: late(learned), ideal: late(ideal), excess: late(learned) - late(ideal) },
+    unadapted: late(counted) - late(ideal),
+  };
+}

@@ -1,0 +1,92 @@
+/** Random weights of tiny models: names, shapes and values. */
+
+import { createRandom } from "../core/index.ts";
+import type { ReferenceConfig, ReferenceTensor } from "./reference-checkpoint.ts";
+import { describeReference } from "./reference-families.ts";
+import type { ReferencePlan } from "./reference-plan.ts";
+
+/** Names and shapes of all parameters that a checkpoint of this plan stores, in a fixed order. */
+export function referenceParameterShapes(plan: ReferencePlan): Map<string, number[]> {
+  const { hiddenSize, numAttentionHeads, numKeyValueHeads, headDim, intermediateSize, vocabSize } =
+    plan;
+  const shapes = new Map<string, number[]>();
+  const linear = (name: string, outputs: number, inputs: number, bias: boolean): void => {
+    shapes.set(`${name}.weight`, [outputs, inputs]);
+    if (bias) shapes.set(`${name}.bias`, [outputs]);
+  };
+  const norm = (name: string, size: number): void => {
+    shapes.set(`${name}.weight`, [size]);
+  };
+  const queryWidth = numAttentionHeads * headDim;
+  const keyWidth = numKeyValueHeads * headDim;
+  shapes.set("model.embed_tokens.weight", [vocabSize, hiddenSize]);
+  for (let layer = 0; layer < plan.layers.length; layer++) {
+    const name = `model.layers.${layer}`;
+    const attention = `${name}.self_attn`;
+    if (plan.norms !== "post") norm(`${name}.input_layernorm`, hiddenSize);
+    norm(`${name}.post_attention_layernorm`, hiddenSize);
+    if (plan.norms === "sandwich") norm(`${name}.pre_feedforward_layernorm`, hiddenSize);
+    if (plan.norms !== "pre") norm(`${name}.post_feedforward_layernorm`, hiddenSize);
+    if (plan.fusedProjections) {
+      linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, hiddenSize, false);
+      linear(`${name}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, false);
+    } else {
+      linear(`${attention}.q_proj`, queryWidth, hiddenSize, plan.qkvBias);
+      linear(`${attention}.k_proj`, keyWidth, hiddenSize, plan.qkvBias);
+      linear(`${attention}.v_proj`, keyWidth, hiddenSize, plan.qkvBias);
+      linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+      linear(`${name}.mlp.up_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+    }
+    linear(`${attention}.o_proj`, hiddenSize, queryWidth, plan.outputBias);
+    linear(`${name}.mlp.down_proj`, hiddenSize, intermediateSize, plan.mlpBias);
+    if (plan.qkNorm !== "none") {
+      const whole = plan.qkNorm === "projection";
+      norm(`${attention}.q_norm`, whole ? queryWidth : headDim);
+      norm(`${attention}.k_norm`, whole ? keyWidth : headDim);
+    }
+  }
+  norm("model.norm", hiddenSize);
+  if (!plan.tiedHead) shapes.set("lm_head.weight", [vocabSize, hiddenSize]);
+  return shapes;
+}
+
+/**
+ * Random weights for a config, in float64 and not yet rounded to a stored dtype. Scales are chosen so
+ * that scores have a standard deviation of about 2 and logits of about 3.
+ */
+export function randomReferenceTensors(
+  config: ReferenceConfig,
+  seed: number,
+): Map<string, ReferenceTensor> {
+  const plan = describeReference(config);
+  const tensors = new Map<string, ReferenceTensor>();
+  for (const [name, shape] of referenceParameterShapes(plan)) {
+    const random = createRandom(seed, "random-checkpoint", name);
+    const inputs = shape.at(-1)!;
+    let mean = 0;
+    let deviation = 1 / Math.sqrt(inputs);
+    // Gemma's scaled embeddings would drown the layers, and being the head too, repeat the last token
+    // for ever: they are smaller here and the last norm makes up for it.
+    const gemma = plan.normOffset === 1;
+    if (name === "model.norm.weight" && gemma) {
+      mean = 5;
+      deviation = 2;
+    } else if (name.endsWith("norm.weight")) {
+      mean = 1 - plan.normOffset + (/[qk]_norm/.test(name) ? 0.2 : 0);
+      deviation = 0.4;
+    } else if (name.endsWith(".bias")) {
+      deviation = 0.5;
+    } else if (name === "lm_head.weight") {
+      deviation *= 3;
+    } else if (name === "model.embed_tokens.weight") {
+      if (gemma) deviation *= 0.5;
+      else deviation = plan.tiedHead ? 3 * deviation : 1;
+    } else {
+      deviation *= 1.4;
+    }
+    const count = shape.reduce((product, size) => product * size, 1);
+    const data = Float64Array.from({ length: count }, () => mean + deviation * random.normal());
+    tensors.set(name, { shape, data });
+  }
+  return tensors;
+}

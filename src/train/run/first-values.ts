@@ -1,0 +1,41 @@
+/** First values of the parameters: random ones, or those of a checkpoint. */
+
+import { openCheckpoint } from "../../checkpoint/index.ts";
+import type { DecoderConfig } from "../../model/index.ts";
+import { initializeDecoder, type ParameterValue } from "../graph/parameters.ts";
+import type { TrainLanguageModelOptions } from "../language-model-options.ts";
+import type { RunFolder } from "./run-folder.ts";
+
+/** First values; those of a run that goes on come from its checkpoint, and the originals may be gone. */
+export async function chooseFirstValues(
+  run: RunFolder,
+  options: TrainLanguageModelOptions,
+  model: {
+    readonly config: DecoderConfig;
+    readonly shapes: ReadonlyMap<string, readonly number[]>;
+    readonly seed: number;
+  },
+): Promise<Map<string, ParameterValue>> {
+  const { config, shapes, seed } = model;
+  if ((await run.checkpoints()).length > 0) {
+    const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+    return new Map(
+      [...shapes].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
+    );
+  }
+  return options.initialWeights === undefined
+    ? initializeDecoder(config, seed, options.initialization)
+    : readWeights(options.initialWeights, shapes);
+}
+
+async function readWeights(
+  folder: string,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): Promise<Map<string, ParameterValue>> {
+  await using checkpoint = await openCheckpoint(folder);
+  const values = new Map<string, ParameterValue>();
+  for (const [name, shape] of shapes) {
+    values.set(name, { shape, data: await checkpoint.readFloat32(name) });
+  }
+  return values;
+}

@@ -1,0 +1,91 @@
+/** What stands beside exported weights: the completed configuration and the model card. */
+
+import { basename } from "node:path";
+import type { ModelConfig } from "../../checkpoint/index.ts";
+import { formatCount } from "../../core/index.ts";
+import type { DecoderConfig } from "../../model/index.ts";
+import { describeCorpusName } from "../data/corpus-files.ts";
+import type { TokenStore } from "../data/token-store.ts";
+import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
+import type { Settings } from "./run-settings.ts";
+
+const architectures: Readonly<Record<string, string>> = {
+  llama: "LlamaForCausalLM",
+  mistral: "MistralForCausalLM",
+  qwen2: "Qwen2ForCausalLM",
+  qwen3: "Qwen3ForCausalLM",
+  smollm3: "SmolLM3ForCausalLM",
+  phi3: "Phi3ForCausalLM",
+  olmo2: "Olmo2ForCausalLM",
+  gemma: "GemmaForCausalLM",
+  gemma2: "Gemma2ForCausalLM",
+  gemma3_text: "Gemma3ForCausalLM",
+};
+
+/** Other tools ask for the name of a class, and for the tying of embeddings to be said. */
+export function completeConfig(file: ModelConfig, config: DecoderConfig): ModelConfig {
+  const architecture = architectures[config.family];
+  return {
+    ...(architecture !== undefined && { architectures: [architecture] }),
+    ...file,
+    tie_word_embeddings: config.tieWordEmbeddings,
+  } as ModelConfig;
+}
+
+export function runName(options: TrainLanguageModelOptions): string {
+  return options.name ?? basename(options.folder);
+}
+
+export function modelCard(
+  options: TrainLanguageModelOptions,
+  settings: Settings,
+  stores: readonly TokenStore[],
+  result: TrainedLanguageModel,
+): string {
+  const data = stores.map(({ tokens, documents, bytes }, index) => {
+    const files = options.corpora[index]!.files.map(describeCorpusName).join(", ");
+    return `- ${files}: ${documents} ${documents === 1 ? "document" : "documents"}, ${bytes} bytes, ${tokens} tokens`;
+  });
+  const { heldOutLoss, heldOutBitsPerByte } = result;
+  const { averageDecay, frozen } = settings;
+  const origin = [
+    ...(options.initialWeights === undefined
+      ? []
+      : [`- began with the weights of ${describeCorpusName(options.initialWeights)}`]),
+    ...(frozen.length === 0 ? [] : [`- left as they were: \`${frozen.join("`, `")}\``]),
+    ...(averageDecay === undefined
+      ? []
+      : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
+  ];
+  const held =
+    heldOutLoss === undefined
+      ? []
+      : [
+          `- loss on held-out text (${options.heldOut!.files.map(describeCorpusName).join(", ")}): ${heldOutLoss.toFixed(4)} nats a token, ${heldOutBitsPerByte!.toFixed(4)} bits per byte`,
+        ];
+  return [
+    `# ${runName(options)}`,
+    "",
+    `A decoder-only language model (${settings.config.model_type}) of ${formatCount(result.parameters)} parameters, trained with jeton.`,
+    "",
+    "## Data",
+    "",
+    ...data,
+    "",
+    "## Training",
+    "",
+    `- ${result.steps} steps of ${settings.batch} sequences of ${settings.sequenceLength} tokens, ${formatCount(result.tokens)} tokens in all, seed ${settings.seed}`,
+    `- schedule: \`${JSON.stringify(settings.schedule)}\``,
+    `- optimizer: \`${JSON.stringify(settings.optimizer)}\``,
+    ...origin,
+    `- loss over the last steps: ${result.loss.toFixed(4)} nats a token`,
+    ...held,
+    "",
+    "## Use",
+    "",
+    "```sh",
+    'jeton run --model <this folder> "Once upon a time"',
+    "```",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,186 @@
+/** Settings of a run: checked, completed by defaults, and read again from the run's folder. */
+
+import type { ModelConfig } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+import { decoderConfig } from "../../model/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { documentTokens } from "../data/token-store.ts";
+import { decoderParameterShapes } from "../graph/parameters.ts";
+import type { TrainLanguageModelOptions } from "../language-model-options.ts";
+import { adamW, checkTransforms, type Transform } from "../optimizer/optimizer.ts";
+import { checkSchedule, type Schedule } from "../optimizer/schedule.ts";
+import { readRunConfiguration } from "./run-folder.ts";
+import { checkAverageDecay } from "./trainer.ts";
+
+/** Options that say nothing about the weights: a resumed run may have others. */
+const changeableOptions: readonly ChangeableOption[] = [
+  "checkpointEvery",
+  "keepCheckpoints",
+  "evaluateEvery",
+  "evaluationSequences",
+  "dtype",
+  "name",
+];
+
+type ChangeableOption = keyof Pick<
+  TrainLanguageModelOptions,
+  "checkpointEvery" | "keepCheckpoints" | "evaluateEvery" | "evaluationSequences" | "dtype" | "name"
+>;
+
+export function pickChangeable(
+  options: Partial<TrainLanguageModelOptions>,
+): Pick<TrainLanguageModelOptions, ChangeableOption> {
+  return Object.fromEntries(
+    changeableOptions.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
+  );
+}
+
+/**
+ * The options with which a run was begun, to go on with it: `{ ...await readRunOptions(folder),
+ * existing: "resume" }`.
+ *
+ * @throws JetonError `train-run-missing`
+ */
+export async function readRunOptions(folder: string): Promise<TrainLanguageModelOptions> {
+  const known = await readRunConfiguration(folder);
+  if (known === undefined) {
+    throw new JetonError(`${folder} holds no run (there is no run.json)`, {
+      code: "train-run-missing",
+      details: { folder },
+    });
+  }
+  return {
+    ...(known.configuration as Omit<TrainLanguageModelOptions, "folder">),
+    ...pickChangeable(known.changeable),
+    folder,
+  };
+}
+
+/** What determines the weights in the end; recorded in `run.json`. */
+export interface Settings extends Record<string, unknown> {
+  readonly config: ModelConfig;
+  readonly steps: number;
+  readonly batch: number;
+  readonly accumulation: number;
+  readonly sequenceLength: number;
+  readonly schedule: Schedule;
+  readonly optimizer: readonly Transform[];
+  readonly averageDecay: number | undefined;
+  readonly documentMask: boolean;
+  readonly frozen: readonly string[];
+  readonly seed: number;
+}
+
+export function resolveSettings(
+  options: TrainLanguageModelOptions,
+  tokenizer: Tokenizer,
+): Settings {
+  const { steps, batch = 16, accumulation = 1, sequenceLength = 256, seed = 0 } = options;
+  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
+  const counts = {
+    ...{ steps, batch, accumulation, sequenceLength },
+    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
+  };
+  for (const [option, found] of Object.entries(counts)) {
+    if (found === undefined || (Number.isSafeInteger(found) && found > 0)) continue;
+    throw new JetonError(`${option} is ${found}, expected a positive integer`, {
+      code: "option-invalid",
+      details: { option, found },
+    });
+  }
+  if (batch % accumulation !== 0) {
+    throw new JetonError(`a batch of ${batch} cannot be divided into ${accumulation} equal parts`, {
+      code: "option-invalid",
+      details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
+    });
+  }
+  if (options.corpora.length === 0) {
+    throw new JetonError("there is no corpus to learn from", {
+      code: "option-invalid",
+      details: { option: "corpora", found: [], expected: "at least one corpus" },
+    });
+  }
+  for (const { files, weight = 1 } of options.corpora) {
+    if (Number.isFinite(weight) && weight > 0) continue;
+    throw new JetonError(
+      `the share of ${files.join(", ")} is ${weight}, expected a number above 0`,
+      {
+        code: "option-invalid",
+        details: { option: "corpora.weight", found: weight, expected: "a number above 0" },
+      },
+    );
+  }
+  checkAverageDecay(options.averageDecay);
+  checkTransforms(options.optimizer ?? []);
+  const { start, end = start } = documentTokens(tokenizer);
+  const config = {
+    vocab_size: tokenizer.vocabSize,
+    ...(start !== undefined && { bos_token_id: start }),
+    ...(end !== undefined && { eos_token_id: end }),
+    ...options.config,
+  } as ModelConfig;
+  const decoder = decoderConfig(config);
+  const { vocabSize } = decoder;
+  const frozen = options.frozen ?? [];
+  matchParameters(frozen, [...decoderParameterShapes(decoder).keys()]);
+  if (vocabSize < tokenizer.vocabSize) {
+    throw new JetonError(
+      `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
+      {
+        code: "train-vocabulary-too-small",
+        details: { found: vocabSize, expected: tokenizer.vocabSize },
+      },
+    );
+  }
+  const schedule = options.schedule ?? {
+    kind: "cosine",
+    peak: 1e-3,
+    final: 1e-4,
+    steps,
+    warmupSteps: Math.ceil(steps / 20),
+  };
+  checkSchedule(schedule);
+  return {
+    config,
+    steps,
+    batch,
+    accumulation,
+    sequenceLength,
+    schedule,
+    optimizer: options.optimizer ?? adamW({ beta2: 0.95, maxNorm: 1 }),
+    averageDecay: options.averageDecay,
+    documentMask: options.documentMask ?? true,
+    frozen,
+    seed,
+    threads: options.threads,
+    tokenizer: options.tokenizer,
+    corpora: options.corpora,
+    heldOut: options.heldOut,
+    initialWeights: options.initialWeights,
+    initialization: options.initialization,
+  };
+}
+
+/**
+ * The parameters that patterns mean.
+ *
+ * @throws JetonError `option-invalid` for a pattern that means none
+ */
+export function matchParameters(
+  patterns: readonly string[],
+  names: readonly string[],
+): Set<string> {
+  const matching = patterns.map((pattern) => {
+    const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+    const expression = new RegExp(`^${parts.join(".*")}$`);
+    return names.filter((name) => expression.test(name));
+  });
+  const unknown = patterns.filter((_, index) => matching[index]!.length === 0);
+  if (unknown.length > 0) {
+    throw new JetonError(`the model has no parameter ${unknown.join(", ")}`, {
+      code: "option-invalid",
+      details: { option: "frozen", found: unknown, expected: names },
+    });
+  }
+  return new Set(matching.flat());
+}

@@ -1,0 +1,210 @@
+/** The steps of a run: batches, updates, checkpoints, evaluations and the exported model. */
+
+import { join } from "node:path";
+import { writeFileAtomically } from "../../checkpoint/index.ts";
+import { createProgressMeter, JetonError } from "../../core/index.ts";
+import { decoderConfig } from "../../model/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import {
+  type BatchSource,
+  type DataPosition,
+  documentTokens,
+  openBatchSource,
+  type TokenStore,
+} from "../data/token-store.ts";
+import { languageModelGraph, languageModelInputs } from "../graph/language-model-graph.ts";
+import { decoderParameterShapes } from "../graph/parameters.ts";
+import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
+import { decayMatricesOnly } from "../optimizer/optimizer.ts";
+import { exportModel } from "./export-model.ts";
+import { chooseFirstValues } from "./first-values.ts";
+import { evaluate, readHeldOut } from "./held-out.ts";
+import { renderLossCurve } from "./loss-curve.ts";
+import { completeConfig, modelCard, runName } from "./model-card.ts";
+import type { LogEntry, RunFolder } from "./run-folder.ts";
+import { matchParameters, type Settings } from "./run-settings.ts";
+import { openTrainer, type Trainer } from "./trainer.ts";
+import type { TrainingInputs } from "./training-interface.ts";
+
+interface RunParts {
+  readonly options: TrainLanguageModelOptions;
+  readonly settings: Settings;
+  readonly tokenizer: Tokenizer;
+  /** Where it lies within the folder of the run. */
+  readonly tokenizerFolder: string;
+  readonly stores: readonly TokenStore[];
+  readonly heldOut: TokenStore | undefined;
+}
+
+/** What a checkpoint notes beside the arrays. Every random choice is keyed by seed and position. */
+interface Notes {
+  readonly position: DataPosition;
+  readonly tokens: number;
+  readonly seed: number;
+}
+
+export async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguageModel> {
+  const { options, settings, tokenizer, stores, heldOut } = parts;
+  const { steps, seed, sequenceLength, accumulation, documentMask } = settings;
+  const { signal, checkpointEvery = 100, keepCheckpoints = 2, evaluateEvery = 100 } = options;
+  const config = decoderConfig(settings.config);
+  const shapes = decoderParameterShapes(config);
+  const frozen = matchParameters(settings.frozen, [...shapes.keys()]);
+  const data = {
+    sequenceLength,
+    batch: settings.batch / accumulation,
+    seed,
+    documents: documentTokens(tokenizer),
+  };
+  await using source = await openBatchSource(stores, {
+    ...data,
+    weights: options.corpora.map(({ weight = 1 }) => weight),
+  });
+  await using trainer = await openTrainer({
+    graph: languageModelGraph(config, {
+      parameters: shapes,
+      trainable: new Set([...shapes.keys()].filter((name) => !frozen.has(name))),
+      documentMask,
+    }),
+    parameters: await chooseFirstValues(run, options, { config, shapes, seed }),
+    moveParameters: true,
+    schedule: settings.schedule,
+    optimizer: settings.optimizer,
+    group: decayMatricesOnly,
+    ...(settings.averageDecay !== undefined && { averageDecay: settings.averageDecay }),
+    ...(options.threads !== undefined && { threads: options.threads }),
+  });
+  const toInputs = languageModelInputs(config, { sequenceLength, documentMask });
+  const held = heldOut && (await readHeldOut(heldOut, options, data, toInputs));
+
+  const { step: first, notes } = await resume(run, trainer);
+  let { position, tokens } = notes ?? { position: source.start, tokens: 0 };
+  const entries = await run.openLog(first);
+  const meter = createProgressMeter({ window: 20 });
+  meter.update(tokens);
+  let last: LogEntry | undefined = entries.at(-1);
+  let pending = first < steps ? readStep(source, position, accumulation, toInputs) : undefined;
+  const save = async (step: number): Promise<void> => {
+    const saved: Notes = { position, tokens, seed };
+    const path = run.checkpointPath(step);
+    await run.checkOwned();
+    await trainer.save(path, JSON.stringify(saved));
+    options.onCheckpoint?.({ step, path });
+    await run.prune(keepCheckpoints);
+    await writeFileAtomically(
+      join(run.path, "loss.svg"),
+      renderLossCurve(entries, runName(options)),
+    );
+  };
+  for (let step = first + 1; step <= steps; step++) {
+    if (signal?.aborted) {
+      await pending;
+      if (step > 1) await save(step - 1);
+      signal.throwIfAborted();
+    }
+    const began = performance.now();
+    const { inputs, next } = await pending!;
+    // The next batch is read while this one is computed.
+    pending = step < steps ? readStep(source, next, accumulation, toInputs) : undefined;
+    pending?.catch(() => {}); // Its failure is reported when it is awaited.
+    const report = await trainer.step(inputs);
+    position = next;
+    tokens += report.weight;
+    const isEvaluated = held && (step % evaluateEvery === 0 || step === steps);
+    const evaluation = isEvaluated ? await evaluate(trainer, held, settings) : {};
+    last = {
+      step,
+      loss: report.loss,
+      gradientNorm: report.gradientNorm,
+      learningRate: report.learningRate,
+      tokens,
+      seconds: (performance.now() - began) / 1000,
+      ...evaluation,
+    };
+    entries.push(last);
+    await run.log(last);
+    if (step % checkpointEvery === 0 || step === steps) await save(step);
+    const { rate, secondsLeft } = meter.update(tokens, (tokens / step) * steps);
+    options.onProgress?.({
+      stage: "train",
+      step,
+      steps,
+      tokens,
+      loss: report.loss,
+      learningRate: report.learningRate,
+      ...evaluation,
+      tokensPerSecond: rate,
+      secondsLeft,
+    });
+  }
+
+  const rest = { tokensPerSecond: 0, secondsLeft: undefined };
+  options.onProgress?.({ stage: "export", step: steps, steps, tokens, ...rest });
+  const averaged = settings.averageDecay !== undefined;
+  const parameters = await trainer.parameters({ averaged });
+  const tail = entries.slice(-Math.ceil(steps / 20));
+  const result: TrainedLanguageModel = {
+    modelFolder: join(run.path, "model"),
+    steps,
+    tokens,
+    loss: tail.reduce((sum, { loss }) => sum + loss, 0) / tail.length,
+    heldOutLoss: last?.heldOutLoss,
+    heldOutBitsPerByte: last?.heldOutBitsPerByte,
+    parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
+  };
+  await exportModel(result.modelFolder, {
+    config: completeConfig(settings.config, config),
+    parameters,
+    tokenizer: parts.tokenizerFolder,
+    ...(options.dtype && { dtype: options.dtype }),
+    card: modelCard(options, settings, stores, result),
+  });
+  return result;
+}
+
+/** The parts of one update, and the position after it. */
+async function readStep(
+  source: BatchSource,
+  position: DataPosition,
+  accumulation: number,
+  toInputs: ReturnType<typeof languageModelInputs>,
+): Promise<{ inputs: TrainingInputs[]; next: DataPosition }> {
+  const inputs: TrainingInputs[] = [];
+  let next = position;
+  for (let part = 0; part < accumulation; part++) {
+    const read = await source.read(next);
+    inputs.push(toInputs(read.batch));
+    next = read.next;
+  }
+  return { inputs, next };
+}
+
+/**
+ * Goes to the newest checkpoint.
+ *
+ * @throws JetonError `train-checkpoint-damaged`; nothing is removed or overwritten
+ */
+async function resume(
+  run: RunFolder,
+  trainer: Trainer,
+): Promise<{ step: number; notes: Notes | undefined }> {
+  const steps = await run.checkpoints();
+  const newest = steps.at(-1);
+  if (newest === undefined) return { step: 0, notes: undefined };
+  const path = run.checkpointPath(newest);
+  try {
+    const { step, notes } = await trainer.load(path);
+    return { step, notes: JSON.parse(notes) as Notes };
+  } catch (cause) {
+    const earlier = steps.at(-2);
+    const advice =
+      earlier === undefined
+        ? "remove it to begin anew"
+        : `remove it to go on from step ${earlier}, whose checkpoint is still there`;
+    throw new JetonError(`${path} is damaged (${(cause as Error).message}): ${advice}`, {
+      code: "train-checkpoint-damaged",
+      cause,
+      details: { path, step: newest, earlier },
+    });
+  }
+}
