@@ -27,6 +27,17 @@ export function makeWorkplace(project: PackedProject, name: string): string {
   symlinkSync(models, join(folder, "models"));
   const text = "One two three. Four five six: the emperor of the West was advised by the senate. ";
   writeFileSync(join(folder, "book.txt"), `${text.repeat(20)}\n`.repeat(10));
+  mkdirSync(join(folder, "prose"));
+  writeFileSync(join(folder, "prose/one.txt"), `${text.repeat(20)}\n`.repeat(10));
+  const vocabulary = join(models, "jeton-nano/tokenizer.json");
+  mkdirSync(join(folder, "tokenizers/german"), { recursive: true });
+  mkdirSync(join(folder, "path/to/gpt2"));
+  for (const copy of ["tokenizer.json", "path/to/tokenizer.json", "path/to/gpt2/tokenizer.json"]) {
+    cpSync(vocabulary, join(folder, copy));
+  }
+  cpSync(vocabulary, join(folder, "tokenizers/german/tokenizer.json"));
+  cpSync(join(models, "jeton-nano/model.safetensors"), join(folder, "model.safetensors"));
+  cpSync(join(models, "jeton-nano-draft"), join(folder, "small-folder"), { recursive: true });
   return folder;
 }
 
@@ -47,17 +58,18 @@ export const nameOfBlock = ({ file, line, language }: CodeBlock, extension = lan
   `${file.replace(/[/.]/g, "-")}-line-${line}.${extension}`;
 
 /**
- * Runs a block in a folder as it stands: shell lines in bash, programs in Node, TypeScript without its types. The port
- * 8080 alone becomes one that is free. Background processes of a shell block end with it.
+ * Runs a block in a folder as it stands: shell lines in bash, programs in Node, TypeScript without its types. The ports
+ * 8080 and 8081 alone become ones that are free. Background processes of a shell block end with it.
  */
 export async function runBlock(
   block: CodeBlock,
   project: PackedProject,
   folder: string,
 ): Promise<Outcome> {
-  const code = /\b8080\b/.test(block.code)
-    ? block.code.replace(/\b8080\b/g, String(await freePort()))
-    : block.code;
+  let code = block.code;
+  for (const port of ["8080", "8081"]) {
+    if (code.includes(port)) code = code.replaceAll(port, String(await freePort()));
+  }
   if (block.language === "sh") {
     return runProgram("bash", ["-euo", "pipefail", "-c", code], project, folder);
   }
