@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CodeBlock, exampleBlocks, fencedBlocks } from "./code-blocks.ts";
-import { exampleScopes, internalExamples } from "./example-scopes.ts";
+import { type ExampleScope, exampleScopes, internalExamples } from "./example-scopes.ts";
 import { createPackedProject, type PackedProject, repository } from "./packed-project.ts";
 import { checkTypes, makeWorkplace, nameOfBlock, runBlock, runProgram } from "./run-block.ts";
 
@@ -31,9 +31,17 @@ const examples = tracked("src/*.ts", "src/**/*.ts")
   .filter((file) => !internalExamples.includes(file))
   .flatMap(exampleBlocks);
 
+/** The key of an example in the table of scopes. */
+function scopeName(block: CodeBlock): string {
+  const index = examples.filter(({ file }) => file === block.file).indexOf(block);
+  return index === 0 ? block.file : `${block.file}#${index + 1}`;
+}
+
+const scopeOf = (block: CodeBlock): ExampleScope | undefined => exampleScopes[scopeName(block)];
+
 /** An example with what surrounds it. */
 function wholeExample(block: CodeBlock): string {
-  const scope = exampleScopes[block.file];
+  const scope = scopeOf(block);
   return `${scope?.before ?? ""}${block.code}\n${scope?.after ?? ""}\n`;
 }
 
@@ -65,6 +73,8 @@ describe("documents", { timeout: 240_000 }, () => {
       }
       printed = undefined;
       if (block.notRun !== undefined) continue;
+      // It would change the packages of the test's own project.
+      expect(block.code, place).not.toMatch(/\bnpm (?:install|ci)\b/);
       if (block.language === "json") JSON.parse(block.code);
       if (block.language !== "sh" && !programs(block)) continue;
       const { status, stdout, stderr } = await runBlock(block, project, folder);
@@ -88,16 +98,15 @@ describe("documents", { timeout: 240_000 }, () => {
 
 describe("@example", { timeout: 240_000 }, () => {
   test("each has a scope, and each scope an example", () => {
-    const files = [...new Set(examples.map(({ file }) => file))];
-    expect(files.sort()).toEqual(Object.keys(exampleScopes).sort());
+    expect(examples.map(scopeName).sort()).toEqual(Object.keys(exampleScopes).sort());
   });
 
   test("all run, one after the other", async () => {
     const folder = makeWorkplace(project, "doc-comments");
-    const run = examples.filter(({ file }) => exampleScopes[file]?.notRun === undefined);
+    const run = examples.filter((block) => scopeOf(block)?.notRun === undefined);
     expect(run.length).toBeGreaterThan(20);
     for (const block of run) {
-      const { code } = await transform(wholeExample(block), { loader: "ts" });
+      const { code } = await transform(wholeExample(block), { loader: "ts", target: "es2022" });
       writeFileSync(join(folder, nameOfBlock(block, "mjs")), code);
     }
     const names = run.map((block) => nameOfBlock(block, "mjs"));

@@ -20,7 +20,7 @@ const close = "await model.close();";
 const generation = (names: string): string =>
   `import { ${names} } from "jeton/generate";\n${model}${prompt}`;
 
-/** By file. */
+/** By file; its second example has `#2` added. */
 export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/browser.ts": {
     before: 'import { fetchModel, generate, locateWasm } from "jeton/browser";\n',
@@ -37,7 +37,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     before:
       'import { openCheckpoint, openPackedCache } from "jeton/checkpoint";\n' +
       'const checkpoint = await openCheckpoint("models/jeton-nano");\n' +
-      "declare function pack(from: typeof checkpoint): AsyncIterable<never>;\n",
+      "declare function pack(from: typeof checkpoint): never[];\n",
     notRun: "packing weights is the caller's",
   },
   "src/checkpoint/safetensors/safetensors.ts": {
@@ -48,7 +48,12 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
       'import { inspectVocabularies } from "jeton/evaluate";\nimport { loadTokenizer } from "jeton/tokenizer";\n',
   },
   "src/front.ts": {
-    before: 'import { generate, loadModel } from "jeton";\n',
+    before: 'import { loadModel } from "jeton";\n',
+    after: close,
+  },
+  "src/front.ts#2": {
+    before:
+      'import { generate, loadModel } from "jeton";\nconst model = await loadModel("chat-model");\n',
     after: close,
   },
   "src/generate/aded/aded-drafter.ts": {
@@ -72,10 +77,9 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
       'if (logits[2] !== -Infinity) throw new Error("the last token is not excluded");',
   },
   "src/generate/speculative/auto.ts": {
-    before:
-      generation(
-        "complete, createAutoDrafter, createDraftModelDrafter, createPromptLookupDrafter",
-      ) + 'const small = await loadModel("models/jeton-nano-draft");\n',
+    before: `${generation(
+      "complete, createAutoDrafter, createDraftModelDrafter, createPromptLookupDrafter",
+    )}const small = await loadModel("models/jeton-nano-draft");\n`,
     after: `await small.close();\n${close}`,
   },
   "src/generate/speculative/draft-model.ts": {
@@ -107,7 +111,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/model/load-model.ts": { before: 'import { loadModel } from "jeton/model";\n' },
   "src/model/open-model.ts": {
     before:
-      'import { readFile } from "node:fs/promises";\nimport { openModel } from "jeton/model";\n' +
+      'import { readFile } from "node:fs/promises";\nimport { openModel } from "jeton/browser";\n' +
       'const read = async (name: string) => JSON.parse(await readFile(`models/jeton-nano/${name}`, "utf8"));\n' +
       'const config = await read("config.json");\nconst tokenizer = await read("tokenizer.json");\n' +
       'const data = new Uint8Array(await readFile("models/jeton-nano/model.safetensors"));\n',
@@ -119,8 +123,8 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/tokenizer/data-mixture-inference/data-mixture-inference.ts": {
     before:
       'import { inferMixture, loadMergeList } from "jeton/tokenizer";\n' +
-      'const texts = ["The emperor of the West was advised by the senate."];\n' +
-      'const files = ["export const one = 1;"];\n',
+      'import { readFileSync } from "node:fs";\n' +
+      'const texts = [readFileSync("book.txt", "utf8")];\nconst files = [readFileSync("code/one.ts", "utf8")];\n',
   },
   "src/tokenizer/lib-tokenizer/train-lib-tokenizer.ts": {
     before: 'import { trainLibTokenizer } from "jeton/tokenizer";\n',
@@ -133,10 +137,10 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   },
   "src/train/run/trainer.ts": {
     before:
-      'import { openTrainer, type ParameterValue, type TrainingBatch, type TrainingGraph } from "jeton/train";\n' +
+      'import { openTrainer, type ParameterValue, type TrainingGraph, type TrainingInputs } from "jeton/train";\n' +
       "declare const languageModel: TrainingGraph, contrast: TrainingGraph;\n" +
       "declare const parameters: ReadonlyMap<string, ParameterValue>;\n" +
-      "declare const textInputs: TrainingBatch, pairInputs: TrainingBatch;\n",
+      "declare const textInputs: TrainingInputs, pairInputs: TrainingInputs;\n",
     after: "console.log(losses);",
     notRun: "the graphs are the caller's; src/train/run/trainer.test.ts has real ones",
   },

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Root of the repository. */
@@ -30,6 +30,15 @@ export interface PackedProject {
     readonly files: readonly { path: string; size: number }[];
   };
   remove(): void;
+}
+
+/** Packages of a `node_modules` folder; those of a scope one by one, so that only links can be removed. */
+function packageNames(modules: string): string[] {
+  return readdirSync(modules).flatMap((name) => {
+    if (name.startsWith(".") || name === "jeton") return [];
+    if (!name.startsWith("@")) return [name];
+    return readdirSync(join(modules, name)).map((part) => `${name}/${part}`);
+  });
 }
 
 /** Builds, packs, and lays out the project. */
@@ -50,8 +59,8 @@ export function createPackedProject(): PackedProject {
   execFileSync("tar", ["-xzf", packed.filename, "-C", folder], { cwd: folder });
   cpSync(join(folder, "package"), join(modules, "jeton"), { recursive: true });
   rmSync(join(folder, "package"), { recursive: true });
-  for (const name of readdirSync(join(repository, "node_modules"))) {
-    if (name.startsWith(".") || name === "jeton") continue;
+  for (const name of packageNames(join(repository, "node_modules"))) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
     symlinkSync(join(repository, "node_modules", name), join(modules, name));
   }
   symlinkSync("../jeton/dist/cli/main.js", join(modules, ".bin/jeton"));

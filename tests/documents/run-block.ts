@@ -29,6 +29,13 @@ export function makeWorkplace(project: PackedProject, name: string): string {
   writeFileSync(join(folder, "book.txt"), `${text.repeat(20)}\n`.repeat(10));
   mkdirSync(join(folder, "prose"));
   writeFileSync(join(folder, "prose/one.txt"), `${text.repeat(20)}\n`.repeat(10));
+  mkdirSync(join(folder, "code"));
+  writeFileSync(join(folder, "code/one.ts"), "export const value: number = 1;\n".repeat(200));
+  cpSync(join(models, "jeton-nano"), join(folder, "chat-model"), { recursive: true });
+  writeFileSync(
+    join(folder, "chat-model/chat_template.jinja"),
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:",
+  );
   const vocabulary = join(models, "jeton-nano/tokenizer.json");
   mkdirSync(join(folder, "tokenizers/german"), { recursive: true });
   mkdirSync(join(folder, "path/to/gpt2"));
@@ -74,7 +81,10 @@ export async function runBlock(
     return runProgram("bash", ["-euo", "pipefail", "-c", code], project, folder);
   }
   const name = nameOfBlock(block, "mjs");
-  const script = block.language === "ts" ? (await transform(code, { loader: "ts" })).code : code;
+  const script =
+    block.language === "ts"
+      ? (await transform(code, { loader: "ts", target: "es2022" })).code
+      : code;
   writeFileSync(join(folder, name), script);
   return runProgram(process.execPath, [name], project, folder);
 }
