@@ -149,7 +149,9 @@ describe.skipIf(data.skip)("chat templates as jinja2 renders them", () => {
         renderChat(tokenizer, given.messages, optionsOf(given.options, {})),
       );
       if (difference !== undefined) {
-        differences.push(`${given.id}: ${given.template.slice(0, 200)}: ${difference.slice(0, 300)}`);
+        differences.push(
+          `${given.id}: ${given.template.slice(0, 200)}: ${difference.slice(0, 300)}`,
+        );
       }
     }
     expect(cases.length).toBe(1007);
