@@ -15,6 +15,7 @@ export {
   type Thresholds,
 } from "./define-reproduction.ts";
 export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+export type { MissingFile } from "./open-context.ts";
 export {
   type Axis,
   checkPlotPackages,
@@ -28,7 +29,6 @@ export {
 export { halfOf } from "./quick-thresholds.ts";
 export { checkLoad, recordResult } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
-export type { MissingFile } from "./reproduction-context.ts";
 export {
   type ClaimResult,
   type PaperResult,

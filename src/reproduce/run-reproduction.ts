@@ -6,8 +6,8 @@ import { createRandom, JetonError } from "../core/index.ts";
 import { digestCode } from "./code-digest.ts";
 import type { Claim, Measurement, Reproduction } from "./define-reproduction.ts";
 import { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+import { type MissingFile, openContext } from "./open-context.ts";
 import type { Plot } from "./plot.ts";
-import { type MissingFile, openContext } from "./reproduction-context.ts";
 import { type Sample, wholeValue } from "./sample.ts";
 import { type Interval, judge, type Verdict } from "./verdict.ts";
 
