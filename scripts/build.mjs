@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { copyWasmRuntime } from "./copy-wasm-runtime.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const bin = join(root, "dist/cli/main.js");
@@ -31,6 +32,7 @@ if (!(built && process.argv.includes("--if-changed"))) {
     [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, "tsconfig.build.json")],
     { stdio: "inherit" },
   );
+  copyWasmRuntime(root);
   if (existsSync(bin)) chmodSync(bin, 0o755);
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, stamp);
@@ -47,6 +49,7 @@ function stampOfSources() {
     "tsconfig.json",
     "tsconfig.build.json",
     "scripts/build.mjs",
+    "scripts/copy-wasm-runtime.mjs",
   ];
   const hash = createHash("sha256");
   for (const file of [...files, ...settings.map((name) => join(root, name))].sort()) {

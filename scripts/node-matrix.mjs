@@ -15,8 +15,12 @@ import { parseArgs } from "node:util";
 import { installClients } from "./install-clients.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+/** Code in documents is run by each version. */
+const documents = ["tests/documents", "tests/server-document.test.ts"].filter((path) =>
+  existsSync(join(root, path)),
+);
 const suites = {
-  full: ["src/tensor", "src/model", "src/serve", "src/cli"],
+  full: ["src/tensor", "src/model", "src/serve", "src/cli", "tests/package"],
   smoke: [
     "src/tensor/program.test.ts",
     "src/tensor/service.test.ts",
@@ -62,7 +66,7 @@ function runSuite(major, files) {
   const binary = installNode(major);
   const clients = major === clientsMajor ? "node22" : undefined;
   if (clients !== undefined) installClients(clients);
-  const suite = clients === undefined ? files : [...files, "tests/clients"];
+  const suite = [...files, ...documents, ...(clients === undefined ? [] : ["tests/clients"])];
   const args = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...suite];
   const path = `${dirname(binary)}${delimiter}${process.env.PATH}`;
   const { status } = spawnSync(binary, args, {
@@ -80,6 +84,10 @@ const { values } = parseArgs({
   },
 });
 const [own] = process.versions.node.split(".");
+// A filter that matches no file would pass in silence.
+for (const path of [...suites.full, ...suites.smoke]) {
+  if (!existsSync(join(root, path))) throw new Error(`there is no ${path}`);
+}
 const failed = [];
 for (const kind of ["full", "smoke"]) {
   for (const major of values[kind].split(",").filter(Boolean)) {

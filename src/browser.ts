@@ -2,11 +2,20 @@
  * The front door for browsers: opens checkpoints that a server holds as they lie on disk, and
  * generates.
  *
- * Bundle it for the browser with `onnxruntime-node` left out; `locateWasm` says where the server keeps
- * the files of onnxruntime-web (`ort-wasm-simd-threaded.wasm` and `.mjs`).
+ * Bundlers need no setting. Vite and webpack carry the runtime's WebAssembly with the page; with esbuild, and
+ * without a bundler, copy `ort-wasm-simd-threaded.wasm` and `.mjs` (exports of this package) beside the
+ * page's script, or say with `locateWasm` where the server keeps them.
  *
  * @module browser
  */
+
+import {
+  digestOfFiles,
+  keepWhileReading,
+  keptResponse,
+  openWeightCache,
+  type WeightCache,
+} from "./browser-cache.ts";
 import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
 import { JetonError } from "./core/error.ts";
 import { type NamedGeneration, withNamedDrafters } from "./generate/named-drafters.ts";
@@ -19,6 +28,7 @@ import {
 } from "./model/open-model.ts";
 import type { LoadedModel } from "./model/types.ts";
 
+export { cacheName } from "./browser-cache.ts";
 export { JetonError } from "./core/error.ts";
 export type { GenerateOptions } from "./generate/named-drafters.ts";
 export { type ScoreOptions, score } from "./generate/score.ts";
@@ -38,6 +48,9 @@ export {
   type WeightsFile,
 } from "./model/open-model.ts";
 export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
+
+import { watchWorker } from "./tensor/page-worker.ts";
+
 export { liveSessions, locateWasm } from "./tensor/runtime.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
 export { readTokenizerSettings } from "./tokenizer/formats/tokenizer-settings.ts";
@@ -67,8 +80,14 @@ export interface FetchModelOptions
   extends Omit<OpenModelOptions, "files" | "weights" | "name" | "folder"> {
   /** What the model is called. Default: the last part of the address. */
   name?: string;
-  /** Sends the requests. Default: the global `fetch`; give one that adds headers, or that caches. */
+  /** Sends the requests. Default: the global `fetch`; give one that adds headers, for example. */
   fetch?: typeof fetch;
+  /**
+   * Whether weights are kept in the browser's Cache API (`caches`, under `cacheName`): a later visit sends
+   * no request for them, while the small files of the folder, which are always fetched, are the same.
+   * Default true; without effect where a page has no such cache, as over plain HTTP.
+   */
+  cache?: boolean;
 }
 
 /**
@@ -90,8 +109,9 @@ export async function fetchModel(
   baseUrl: string | URL,
   options: FetchModelOptions = {},
 ): Promise<LoadedModel> {
-  const { fetch: send = globalThis.fetch, ...openOptions } = options;
+  const { fetch: send = globalThis.fetch, cache: keeps = true, ...openOptions } = options;
   const { signal, onProgress } = options;
+  if (options.worker) watchWorker(options.worker);
   const base = new URL(baseUrl, globalThis.location?.href);
   if (!base.pathname.endsWith("/")) base.pathname += "/";
   // The first failure stops the other downloads.
@@ -102,14 +122,18 @@ export async function fetchModel(
     signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
   };
   try {
-    const files = await fetchFiles(source);
-    const weights = await fetchWeights(source, (done, total) =>
+    const { files, texts } = await fetchFiles(source);
+    const cache = keeps ? await openWeightCache() : undefined;
+    const kept = cache && { cache, digest: await digestOfFiles(texts), writes: [] };
+    const weights = await fetchWeights({ ...source, ...(kept && { kept }) }, (done, total) =>
       onProgress?.({ stage: "download", done, total }),
     );
+    await Promise.all(kept?.writes ?? []);
     const name = base.pathname.split("/").at(-2) || base.host;
     return await openModel({ name, ...openOptions, folder: base.href, files, weights });
   } catch (error) {
     stop.abort(error);
+    options.worker?.terminate();
     throw error;
   }
 }
@@ -120,10 +144,41 @@ interface Source {
   readonly base: URL;
   readonly send: typeof fetch;
   readonly signal: AbortSignal;
+  readonly kept?: KeptWeights;
 }
 
-async function request({ base, send, signal }: Source, name: string): Promise<Response> {
-  const url = new URL(encodeURIComponent(name), base).href;
+/** Weights of earlier visits, and of this one. */
+interface KeptWeights {
+  readonly cache: WeightCache;
+  readonly digest: string;
+  /** Copies that are being written. */
+  readonly writes: Promise<void>[];
+}
+
+const addressOf = ({ base }: Source, name: string): string =>
+  new URL(encodeURIComponent(name), base).href;
+
+async function keptWeights(source: Source, name: string): Promise<Response | undefined> {
+  const { kept } = source;
+  return kept && (await keptResponse(kept.cache, addressOf(source, name), kept.digest));
+}
+
+/** A file of weights, kept from an earlier visit or fetched and kept. */
+async function requestWeights(source: Source, name: string): Promise<Response> {
+  const { kept } = source;
+  const known = await keptWeights(source, name);
+  if (known) return known;
+  const fetched = await request(source, name);
+  if (kept === undefined || isMissing(fetched)) return fetched;
+  const url = addressOf(source, name);
+  const { response, kept: write } = keepWhileReading(kept.cache, url, kept.digest, fetched);
+  kept.writes.push(write);
+  return response;
+}
+
+async function request(source: Source, name: string): Promise<Response> {
+  const { send, signal } = source;
+  const url = addressOf(source, name);
   try {
     return await send(url, { signal });
   } catch (cause) {
@@ -136,7 +191,9 @@ async function request({ base, send, signal }: Source, name: string): Promise<Re
   }
 }
 
-async function fetchFiles(source: Source): Promise<ModelFiles> {
+async function fetchFiles(
+  source: Source,
+): Promise<{ files: ModelFiles; texts: (string | undefined)[] }> {
   const [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap, chatTemplate] =
     await Promise.all([
       textOf(source, "config.json"),
@@ -146,7 +203,7 @@ async function fetchFiles(source: Source): Promise<ModelFiles> {
       optionalTextOf(source, "special_tokens_map.json"),
       optionalTextOf(source, "chat_template.jinja"),
     ]);
-  return {
+  const files: ModelFiles = {
     config: configOf(config, "config.json"),
     tokenizer: tokenizerFileOf(tokenizer, "tokenizer.json"),
     ...(generationConfig !== undefined && {
@@ -160,6 +217,8 @@ async function fetchFiles(source: Source): Promise<ModelFiles> {
     }),
     ...(chatTemplate !== undefined && { chatTemplate }),
   };
+  const texts = [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap];
+  return { files, texts: [...texts, chatTemplate] };
 }
 
 /** Python writes `NaN` and `Infinity` into configurations. */
@@ -180,8 +239,8 @@ function tokenizerFileOf(text: string, path: string): unknown {
   }
 }
 
-async function textOf(source: Source, name: string): Promise<string> {
-  const response = await request(source, name);
+async function textOf(source: Source, name: string, given?: Response): Promise<string> {
+  const response = given ?? (await request(source, name));
   if (isMissing(response)) throw statusError(response, name);
   return new TextDecoder().decode(await bytesOf(source, response, name));
 }
@@ -215,14 +274,19 @@ type OnBytes = (done: number, total: number) => void;
 /** `model.safetensors`, or the shards that `model.safetensors.index.json` names. */
 async function fetchWeights(source: Source, onBytes: OnBytes): Promise<WeightsFile[]> {
   const single = "model.safetensors";
-  const response = await request(source, single);
-  if (!isMissing(response)) {
-    return [{ name: single, data: await bytesOf(source, response, single, onBytes) }];
-  }
-  await response.body?.cancel();
   const index = "model.safetensors.index.json";
-  const shards = shardNames(configOf(await textOf(source, index), index), index);
-  const responses = await Promise.all(shards.map((name) => request(source, name)));
+  // A kept index says that there is no single file to ask for.
+  let indexFile = await keptWeights(source, index);
+  if (!indexFile) {
+    const response = await requestWeights(source, single);
+    if (!isMissing(response)) {
+      return [{ name: single, data: await bytesOf(source, response, single, onBytes) }];
+    }
+    await response.body?.cancel();
+    indexFile = await requestWeights(source, index);
+  }
+  const shards = shardNames(configOf(await textOf(source, index, indexFile), index), index);
+  const responses = await Promise.all(shards.map((name) => requestWeights(source, name)));
   const totals = responses.map(contentLength);
   const done = shards.map(() => 0);
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);

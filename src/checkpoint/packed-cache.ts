@@ -90,7 +90,7 @@ const abandonedAfter = 3_600_000;
  *
  * @example
  * const entry = await openPackedCache({ files: checkpoint.files, version: "1", key: "int8" });
- * const { path, warning } = entry.state === "found" ? entry : await entry.write(pack(checkpoint));
+ * const { path } = entry.state === "found" ? entry : await entry.write(pack(checkpoint));
  *
  * @throws JetonError `file-not-found` and its like when a file of the checkpoint cannot be found.
  */

@@ -1,8 +1,8 @@
 /**
  * Opens a model from bytes in memory: in a browser, in its workers, and in Node.
  *
- * Needs nothing of Node. The model runs on the calling thread and blocks it during a forward pass: a
- * page that must stay responsive opens it in a Web Worker.
+ * Needs nothing of Node. The model lives on the calling thread and blocks it during a forward pass, or in
+ * a Web Worker that the caller gives.
  */
 
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
@@ -12,7 +12,7 @@ import {
   type TensorEntry,
 } from "../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../core/index.ts";
-import { type Device, type ParameterBinding, startInline } from "../tensor/index.ts";
+import { type Device, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
@@ -20,10 +20,10 @@ import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { emptyParts, packableDtype, RowPacker, type RowSource } from "./weights/pack-rows.ts";
-import { groupShape, packedName, storedTensor } from "./weights/trace-weights.ts";
-import type { DecoderService } from "./worker/decoder-service.ts";
+import { bindBytes, packedBytes, type StoredBytes } from "./weights/bind-bytes.ts";
+import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
+import { startPageDecoder } from "./worker/page-decoder.ts";
 
 /** Parsed contents of the small files of a checkpoint folder. */
 export interface ModelFiles {
@@ -67,6 +67,12 @@ export interface OpenModelOptions
    * other origins (`crossOriginIsolated`), the only kind that may use threads; otherwise 1.
    */
   threads?: number;
+  /**
+   * A module worker whose script imports `jeton/browser-worker`: weights are packed and passes run there,
+   * and the calling thread stays responsive. It belongs to the model, which ends it, and the memory of
+   * `weights` moves to it: the arrays are empty afterwards. Default: none, the calling thread.
+   */
+  worker?: Worker;
 }
 
 /**
@@ -83,6 +89,15 @@ export interface OpenModelOptions
  *   the codes of `parseSafetensorsHeader` and of `createTokenizer`
  */
 export async function openModel(options: OpenModelOptions): Promise<LoadedModel> {
+  try {
+    return await openParsed(options);
+  } catch (error) {
+    options.worker?.terminate();
+    throw error;
+  }
+}
+
+async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { files, weights, signal, slots = 16 } = options;
   const { threads = defaultThreads() } = options;
   signal?.throwIfAborted();
@@ -104,7 +119,7 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
   const { tensors } = stored;
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
-  const { bindings, weightBytes } = await bindBytes(stored, config, format, options);
+  const { start, weightBytes } = await startOf(stored, config, format, options);
   return startDecoderModel(
     {
       name: options.name ?? "model",
@@ -123,12 +138,53 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
       exact: options.exact,
       contextLength: options.contextLength,
       weightBytes,
-      bindings,
+      bindings: new Map(),
       ...(options.device && { device: options.device }),
     },
-    (start) => startInline<DecoderService>(decoderService, "createDecoderService", start),
+    start,
     options,
   );
+}
+
+/** Packs weights where the decoder will live, and says how it starts there. */
+async function startOf(
+  stored: StoredTensors,
+  config: DecoderConfig,
+  format: WeightFormat,
+  { worker, onProgress, signal }: OpenModelOptions,
+): Promise<{
+  start: (start: DecoderStart) => Promise<Remote<DecoderService>>;
+  weightBytes: number;
+}> {
+  const { bytes } = stored;
+  const groups = matrixGroups(config);
+  const weightBytes =
+    format === "f32" ? 4 * parameterCount(stored) : packedBytes(stored.tensors, groups, format);
+  const options = {
+    onProgress: (done: number, total: number) => onProgress?.({ stage: "pack", done, total }),
+    signal,
+  };
+  if (worker === undefined) {
+    const bindings = await bindBytes(stored, groups, format, options);
+    const start = (parts: DecoderStart) =>
+      startInline<DecoderService>(decoderService, "createDecoderService", { ...parts, bindings });
+    return { start, weightBytes };
+  }
+  // Entries know more than may cross to a worker.
+  const tensors = new Map(
+    Array.from(stored.tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]),
+  );
+  const remote = await startPageDecoder(worker, { tensors, bytes, groups, format }, options);
+  const start = async (parts: DecoderStart) => {
+    try {
+      await remote.start(parts);
+    } catch (error) {
+      await remote.close();
+      throw error;
+    }
+    return remote;
+  };
+  return { start, weightBytes };
 }
 
 function defaultThreads(): number {
@@ -151,9 +207,8 @@ function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["co
 }
 
 /** The tensors of a checkpoint and, by the same names, the bytes that hold them. */
-interface StoredTensors {
+interface StoredTensors extends StoredBytes {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly bytes: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The decoder's tensors of all files, by its own names; a name may occur in one of them only. */
@@ -187,51 +242,5 @@ function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
       Array.from(own, ([name, stored]) => [name, { ...tensors.get(stored)!, name }]),
     ),
     bytes: new Map(Array.from(own, ([name, stored]) => [name, bytes.get(stored)!])),
-  };
-}
-
-/** Stored tensors where they lie in memory; matrices of a packed format in memory of their own. */
-async function bindBytes(
-  { tensors, bytes }: StoredTensors,
-  config: DecoderConfig,
-  format: WeightFormat,
-  options: Pick<OpenModelOptions, "onProgress" | "signal">,
-): Promise<{ bindings: Map<string, ParameterBinding>; weightBytes: number }> {
-  const bindings = new Map<string, ParameterBinding>(
-    [...bytes].map(([name, data]) => [name, { kind: "data", data }]),
-  );
-  if (format === "f32") return { bindings, weightBytes: 4 * parameterCount({ tensors }) };
-  const groups = matrixGroups(config);
-  const packer = await RowPacker.create();
-  let weightBytes = 0;
-  for (const [index, names] of groups.entries()) {
-    // Packing takes seconds for large models: let the page draw, and the caller change their mind.
-    await new Promise((resolve) => setTimeout(resolve));
-    options.signal?.throwIfAborted();
-    const { rows, columns } = groupShape(tensors, names);
-    const packed = emptyParts(format, rows, columns);
-    packer.pack({
-      format,
-      rows,
-      columns,
-      first: 0,
-      sources: names.map((name) => rowsOf(storedTensor(tensors, name), bytes.get(name)!)),
-      write: (part, offset, data) => packed.get(part)!.set(data, offset),
-    });
-    for (const [part, data] of packed) {
-      bindings.set(`${packedName(names)}.${part}`, { kind: "data", data });
-      weightBytes += data.byteLength;
-    }
-    options.onProgress?.({ stage: "pack", done: index + 1, total: groups.length });
-  }
-  return { bindings, weightBytes };
-}
-
-/** The rows of a matrix in memory. */
-function rowsOf({ name, dtype, shape }: TensorEntry, bytes: Uint8Array): RowSource {
-  return {
-    dtype: packableDtype(name, dtype),
-    rows: shape[0]!,
-    read: (offset, into) => into.set(bytes.subarray(offset, offset + into.length)),
   };
 }

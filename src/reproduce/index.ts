@@ -14,6 +14,7 @@ export {
 export { describeMachine, type Machine } from "./machine.ts";
 export {
   type Axis,
+  checkPlotPackages,
   type Panel,
   type Plot,
   type PlotPoint,

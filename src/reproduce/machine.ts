@@ -1,7 +1,7 @@
 /** The machine and the versions that a result was measured with; nothing that names its owner. */
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
+import { runtimeVersion } from "../tensor/index.ts";
 
 export interface Machine {
   readonly processor: string;
@@ -12,11 +12,11 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly jeton: string;
+  /** Version, with `(WebAssembly)` behind it where the native runtime is not installed. */
   readonly onnxruntime: string;
 }
 
 export async function describeMachine(): Promise<Machine> {
-  const require = createRequire(import.meta.url);
   return {
     processor: cpus()[0]?.model.trim() || "unknown",
     cores: availableParallelism(),
@@ -24,7 +24,7 @@ export async function describeMachine(): Promise<Machine> {
     system: `${platform()} ${arch()}`,
     node: process.versions.node,
     jeton: await readVersion(new URL("../../package.json", import.meta.url)),
-    onnxruntime: await readVersion(require.resolve("onnxruntime-node/package.json")),
+    onnxruntime: runtimeVersion(),
   };
 }
 

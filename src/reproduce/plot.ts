@@ -1,4 +1,5 @@
 /** Plots of results: a few panels of lines or bars, drawn as SVG by Vega-Lite, without a browser. */
+import { JetonError } from "../core/index.ts";
 import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
 
 export interface Axis {
@@ -161,9 +162,30 @@ function axisEncoding({ title, scale = "linear", zero }: Axis, isBar: boolean): 
   };
 }
 
-/** Loaded on first use: Vega takes a quarter of a second to load. */
+/**
+ * Makes sure that plots can be drawn: by Vega and Vega-Lite, optional packages.
+ *
+ * @throws JetonError `plot-packages-missing` where they are not installed
+ */
+export async function checkPlotPackages(): Promise<void> {
+  await loadPlotPackages();
+}
+
+/** They take a quarter of a second to load: only who draws waits for it. */
+async function loadPlotPackages() {
+  try {
+    const [{ compile }, vega] = await Promise.all([import("vega-lite"), import("vega")]);
+    return { compile, vega };
+  } catch (cause) {
+    throw new JetonError(
+      "drawing a plot needs the packages vega and vega-lite: npm install vega vega-lite",
+      { code: "plot-packages-missing", details: { expected: ["vega", "vega-lite"] }, cause },
+    );
+  }
+}
+
 async function render(specification: Specification): Promise<string> {
-  const [{ compile }, { parse, View }] = await Promise.all([import("vega-lite"), import("vega")]);
+  const { compile, vega } = await loadPlotPackages();
   const font = "sans-serif";
   const { spec } = compile({
     background: "white",
@@ -171,7 +193,7 @@ async function render(specification: Specification): Promise<string> {
     config: { font, view: { stroke: "#ddd" }, axis: { gridColor: "#eee" } },
     ...specification,
   } as unknown as Parameters<typeof compile>[0]);
-  const view = new View(parse(spec), { renderer: "none" });
+  const view = new vega.View(vega.parse(spec), { renderer: "none" });
   try {
     return `${await view.toSVG()}\n`;
   } finally {

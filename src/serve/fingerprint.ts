@@ -1,9 +1,9 @@
 /** What an answer says of how it was computed: OpenAI's `system_fingerprint`. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { arch, cpus, platform } from "node:os";
 import type { LoadedModel } from "../model/types.ts";
+import { runtimeVersion } from "../tensor/index.ts";
 
 /**
  * Equal fingerprints of one model mean that the same request with the same seed gives the same text, unless
@@ -15,9 +15,8 @@ import type { LoadedModel } from "../model/types.ts";
 export function systemFingerprint(
   model: Pick<LoadedModel, "format" | "threads" | "exact">,
 ): string {
-  const require = createRequire(import.meta.url);
   const kernels = [
-    readVersion(() => require.resolve("onnxruntime-node/package.json")),
+    runtimeVersion(),
     cpus()[0]?.model.trim() ?? "",
     platform(),
     arch(),

@@ -3,6 +3,7 @@
  * given to every run.
  */
 import { JetonError } from "../core/index.ts";
+import { chooseDevice } from "./device.ts";
 import { Emitter, onnxTypes, type SharedState } from "./emit.ts";
 import { type Graph, leafName, type Scope, type Tensor } from "./graph.ts";
 import {
@@ -58,8 +59,8 @@ const isLarge = (binding: ParameterBinding): boolean =>
 /** How a model is written. */
 export interface EmitOptions {
   /**
-   * Whether the runtime can open files. False: regions of files become external data. Default true,
-   * unless some of the values in memory are external data too: the runtime takes all of a model's
+   * Whether the runtime can open files. False: regions of files become external data. Default: true for
+   * the native runtime, unless some of the values in memory are external data too: the runtime takes all of a model's
    * external data from memory, or none of it.
    */
   readonly opensFiles?: boolean;
@@ -142,7 +143,7 @@ function placeParameters(
   const parameterInputs: string[] = [];
   const used = [...graph.parameters.keys()].flatMap((name) => bindings.get(name) ?? []);
   const files = used.flatMap((binding) => (binding.kind === "file" ? [binding.file] : []));
-  const opensFiles = (options.opensFiles ?? true) && !used.some(isLarge);
+  const opensFiles = (options.opensFiles ?? chooseDevice() === "cpu") && !used.some(isLarge);
   const folder = opensFiles && files.length > 0 ? commonFolder(files) : undefined;
 
   const place = (binding: Exclude<ParameterBinding, { kind: "input" }>): Partial<TensorProto> => {

@@ -3,6 +3,8 @@
  *
  * @module tensor
  */
+
+export { chooseDevice, type Device, hasNativeRuntime, runtimeVersion } from "./device.ts";
 export {
   addDimensions,
   canonicalDimension,
@@ -42,12 +44,17 @@ export {
   uint8,
 } from "./graph.ts";
 export * from "./operators/index.ts";
+export {
+  type PageWorkerOptions,
+  servePage,
+  startInPageWorker,
+  watchWorker,
+} from "./page-worker.ts";
 export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
 export { evaluateReference, hasReference, type ReferenceInput } from "./reference/reference.ts";
 export type { ReferenceValue } from "./reference/values.ts";
 export {
   type BoundValue,
-  type Device,
   liveSessions,
   locateWasm,
   openSession,

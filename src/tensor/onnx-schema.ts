@@ -1,41 +1,7 @@
 /**
  * The part of the ONNX wire format that jeton writes (onnx.proto, IR version 10).
  */
-import protobuf from "protobufjs";
-
-const proto = `
-syntax = "proto3";
-message AttributeProto {
-  string name = 1; float f = 2; int64 i = 3; bytes s = 4; TensorProto t = 5; GraphProto g = 6;
-  repeated float floats = 7; repeated int64 ints = 8; int32 type = 20;
-}
-message ValueInfoProto { string name = 1; TypeProto type = 2; }
-message TypeProto {
-  message Tensor { int32 elem_type = 1; TensorShapeProto shape = 2; }
-  Tensor tensor_type = 1;
-}
-message TensorShapeProto {
-  message Dimension { oneof value { int64 dim_value = 1; string dim_param = 2; } }
-  repeated Dimension dim = 1;
-}
-message NodeProto {
-  repeated string input = 1; repeated string output = 2; string name = 3; string op_type = 4;
-  repeated AttributeProto attribute = 5; string domain = 7;
-}
-message StringStringEntryProto { string key = 1; string value = 2; }
-message TensorProto {
-  repeated int64 dims = 1; int32 data_type = 2; string name = 8; bytes raw_data = 9;
-  repeated StringStringEntryProto external_data = 13; int32 data_location = 14;
-}
-message GraphProto {
-  repeated NodeProto node = 1; string name = 2; repeated TensorProto initializer = 5;
-  repeated ValueInfoProto input = 11; repeated ValueInfoProto output = 12;
-}
-message OperatorSetIdProto { string domain = 1; int64 version = 2; }
-message ModelProto {
-  int64 ir_version = 1; string producer_name = 2; GraphProto graph = 7;
-  repeated OperatorSetIdProto opset_import = 8;
-}`;
+import { encodeMessage, type MessageFields } from "./protobuf-writer.ts";
 
 /** An attribute of a node; `type` says which field counts. */
 export interface AttributeProto {
@@ -85,20 +51,67 @@ export interface GraphProto {
   output: ValueInfoProto[];
 }
 
-let modelType: protobuf.Type | undefined;
+// Field numbers and types by the names above; a graph is a field of attributes (branches of an `If`).
+const graph: { [name: string]: MessageFields[string] } = {};
+const dimension: MessageFields = { dim_value: [1, "int"], dim_param: [2, "string"] };
+const tensorType: MessageFields = {
+  elem_type: [1, "int"],
+  shape: [2, { dim: [1, [dimension]] }],
+};
+const valueInfo: MessageFields = {
+  name: [1, "string"],
+  type: [2, { tensor_type: [1, tensorType] }],
+};
+const tensor: MessageFields = {
+  dims: [1, ["int"]],
+  data_type: [2, "int"],
+  name: [8, "string"],
+  raw_data: [9, "bytes"],
+  external_data: [13, [{ key: [1, "string"], value: [2, "string"] }]],
+  data_location: [14, "int"],
+};
+const attribute: MessageFields = {
+  name: [1, "string"],
+  f: [2, "float"],
+  i: [3, "int"],
+  s: [4, "bytes"],
+  t: [5, tensor],
+  g: [6, graph],
+  floats: [7, ["float"]],
+  ints: [8, ["int"]],
+  type: [20, "int"],
+};
+const node: MessageFields = {
+  input: [1, ["string"]],
+  output: [2, ["string"]],
+  name: [3, "string"],
+  op_type: [4, "string"],
+  attribute: [5, [attribute]],
+  domain: [7, "string"],
+};
+Object.assign(graph, {
+  node: [1, [node]],
+  name: [2, "string"],
+  initializer: [5, [tensor]],
+  input: [11, [valueInfo]],
+  output: [12, [valueInfo]],
+} satisfies MessageFields);
+const model: MessageFields = {
+  ir_version: [1, "int"],
+  producer_name: [2, "string"],
+  graph: [7, graph],
+  opset_import: [8, [{ domain: [1, "string"], version: [2, "int"] }]],
+};
 
 /** Serializes a graph as an ONNX model: opset 24 and the contributed operators of ONNX Runtime. */
 export function encodeModel(graph: GraphProto): Uint8Array {
-  modelType ??= protobuf.parse(proto, { keepCase: true }).root.lookupType("ModelProto");
-  return modelType
-    .encode({
-      ir_version: 10,
-      producer_name: "jeton",
-      graph,
-      opset_import: [
-        { domain: "", version: 24 },
-        { domain: "com.microsoft", version: 1 },
-      ],
-    })
-    .finish();
+  return encodeMessage(model, {
+    ir_version: 10,
+    producer_name: "jeton",
+    graph,
+    opset_import: [
+      { domain: "", version: 24 },
+      { domain: "com.microsoft", version: 1 },
+    ],
+  });
 }

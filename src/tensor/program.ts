@@ -2,6 +2,7 @@
  * Compiled graphs: `compile(graph)` gives a program that runs in a worker thread of its own.
  */
 import { JetonError } from "../core/index.ts";
+import { chooseDevice } from "./device.ts";
 import { evaluateDimension, formatShape, isDimensionName } from "./dimension.ts";
 import { emitModel, type ParameterBinding } from "./emit-model.ts";
 import type { DataType, Tensor, TensorType, TypedGraph } from "./graph.ts";
@@ -46,7 +47,9 @@ export async function compile<Inputs extends string, Outputs extends string>(
   options: CompileOptions = {},
 ): Promise<Program<Inputs, Outputs>> {
   const { parameters = new Map(), inline, ...sessionOptions } = options;
-  const emitted = emitModel(graph, parameters, { opensFiles: options.device !== "wasm" });
+  const emitted = emitModel(graph, parameters, {
+    opensFiles: chooseDevice(options.device) === "cpu",
+  });
   const external = emitted.external.map((part) => ("data" in part ? compact(part) : part));
   const model = inline ? emitted : { ...emitted, external };
   const start = { model, options: sessionOptions };

@@ -3,18 +3,15 @@
  *
  * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
-// The types of both runtimes are the same; browsers install only this one.
-import type { InferenceSession, Tensor as RuntimeTensor } from "onnxruntime-web";
 import { JetonError } from "../core/index.ts";
+import { chooseDevice, type Device, isNode, nativeRuntime } from "./device.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
-
-/** `cpu` is the native runtime of Node; `wasm` runs in browsers (and, slowly, in Node). */
-export type Device = "cpu" | "wasm";
+import { importWasmRuntime } from "./wasm-runtime.ts";
 
 /** How a session runs. */
 export interface SessionOptions {
-  /** Default `cpu` in Node, `wasm` elsewhere. */
+  /** Default `cpu` in Node where onnxruntime-node is installed, `wasm` elsewhere. */
   device?: Device;
   /** Threads of one operator. Default 1. */
   threads?: number;
@@ -41,7 +38,13 @@ export interface TensorValue {
 export type TensorValueData = Float32Array | Int32Array | Uint8Array | Int8Array | Uint16Array;
 
 /** A value prepared for the runtime; it shares its memory with the array it was made from. */
-export type BoundValue = RuntimeTensor;
+export interface BoundValue {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: unknown;
+  /** Number of elements. */
+  readonly size: number;
+}
 
 /** An open session of ONNX Runtime. */
 export interface Session {
@@ -55,10 +58,20 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** What jeton uses of either build of ONNX Runtime. */
 interface Runtime {
   env: { wasm: { numThreads?: number; wasmPaths?: string } };
-  InferenceSession: { create(model: Uint8Array, options: object): Promise<InferenceSession> };
-  Tensor: new (type: string, data: unknown, shape: readonly number[]) => RuntimeTensor;
+  InferenceSession: { create(model: Uint8Array, options: object): Promise<RuntimeSession> };
+  Tensor: new (type: string, data: unknown, shape: readonly number[]) => BoundValue;
+}
+
+interface RuntimeSession {
+  run(
+    feeds: Readonly<Record<string, BoundValue>>,
+    fetches: readonly string[],
+    options: object,
+  ): Promise<Readonly<Record<string, BoundValue>>>;
+  release(): Promise<void>;
 }
 
 let live = 0;
@@ -79,6 +92,11 @@ export function locateWasm(folder: string): void {
   wasmFolder = folder;
 }
 
+/** What `locateWasm` was given. */
+export function locatedWasm(): string | undefined {
+  return wasmFolder;
+}
+
 /**
  * Keeps ONNX Runtime from reporting to its makers: since 1.30 the native library for Linux and macOS
  * writes an identifier of the machine into the cache folder and uploads events about sessions. Call it
@@ -89,15 +107,21 @@ export function disableRuntimeTelemetry(): void {
   process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
 }
 
-/** A variable, so that bundlers for the browser do not follow the import. */
-const nativeRuntime: string = "onnxruntime-node";
+async function importNative(): Promise<object> {
+  disableRuntimeTelemetry();
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ nativeRuntime);
+  } catch (cause) {
+    throw new JetonError(
+      `${nativeRuntime} could not be loaded: ${(cause as Error).message}; set ` +
+        `ONNXRUNTIME_NODE_INSTALL=skip in the environment and run: npm install ${nativeRuntime}`,
+      { code: "tensor-runtime-missing", cause, details: { package: nativeRuntime } },
+    );
+  }
+}
 
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
-  if (device === "cpu") disableRuntimeTelemetry();
-  const module =
-    device === "cpu"
-      ? await import(/* @vite-ignore */ /* webpackIgnore: true */ nativeRuntime)
-      : await import("onnxruntime-web/wasm");
+  const module = device === "cpu" ? await importNative() : await importWasmRuntime(isNode());
   const loaded = "default" in module && module.default ? module.default : module;
   const runtime = loaded as unknown as Runtime;
   if (device === "wasm") {
@@ -108,17 +132,12 @@ async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
   return runtime;
 }
 
-/** True in Node and its relatives, false in a browser. */
-export function isNode(): boolean {
-  return typeof process !== "undefined" && process.versions?.node !== undefined;
-}
-
 /** Opens a session over an emitted model. */
 export async function openSession(
   model: EmittedModel,
   options: SessionOptions = {},
 ): Promise<Session> {
-  const device = options.device ?? (isNode() ? "cpu" : "wasm");
+  const device = chooseDevice(options.device);
   const threads = options.threads ?? 1;
   const runtime = await loadRuntime(device, threads);
   const session: Record<string, string> = {
@@ -127,7 +146,7 @@ export async function openSession(
   if (model.folder !== undefined) {
     session["session.model_external_initializers_file_folder_path"] = model.folder;
   }
-  let handle: InferenceSession;
+  let handle: RuntimeSession;
   try {
     handle = await runtime.InferenceSession.create(model.bytes, {
       executionProviders: [device],
@@ -180,19 +199,19 @@ export async function openSession(
 
 /** Runs a session once; the outputs by the names that the graph gives them. */
 async function runSession(
-  handle: InferenceSession,
+  handle: RuntimeSession,
   call: {
     model: EmittedModel;
     feeds: Parameters<Session["run"]>[0];
     outputs: readonly string[];
-    runOptions: InferenceSession.RunOptions;
+    runOptions: { readonly logSeverityLevel?: 4 };
   },
 ): Promise<Record<string, TensorValue>> {
   const { model, feeds, outputs, runOptions } = call;
   const fetches = outputs.map((name) => model.outputNames[name]!);
-  let results: InferenceSession.OnnxValueMapType;
+  let results: Readonly<Record<string, BoundValue>>;
   try {
-    results = await handle.run(feeds as Record<string, RuntimeTensor>, fetches, runOptions);
+    results = await handle.run(feeds, fetches, runOptions);
   } catch (cause) {
     throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
       code: "tensor-run-failed",
@@ -201,7 +220,7 @@ async function runSession(
   }
   const values: Record<string, TensorValue> = {};
   for (const name of outputs) {
-    const value = results[model.outputNames[name]!] as RuntimeTensor;
+    const value = results[model.outputNames[name]!]!;
     values[name] = { dtype: value.type as DataType, shape: value.dims, data: plainData(value) };
   }
   return values;
@@ -245,7 +264,7 @@ function bindValue(
 }
 
 /** Elements of a result; float16 is its bits, also where the engine has an array type for it. */
-function plainData(value: RuntimeTensor): TensorValueData {
+function plainData(value: BoundValue): TensorValueData {
   const data = value.data as TensorValueData;
   return value.type === "float16" && !(data instanceof Uint16Array)
     ? new Uint16Array((data as Uint8Array).buffer, (data as Uint8Array).byteOffset, value.size)

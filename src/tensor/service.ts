@@ -8,7 +8,8 @@
  * the running call, lets the service release what it holds, and lets the thread end by itself.
  */
 import { JetonError } from "../core/index.ts";
-import { disableRuntimeTelemetry, isNode } from "./runtime.ts";
+import { chooseDevice, isNode } from "./device.ts";
+import { disableRuntimeTelemetry } from "./runtime.ts";
 
 /** What a service module's function returns. */
 export interface Service {
@@ -93,7 +94,7 @@ export async function startInline<T extends Service>(
   });
 }
 
-function closedError(): JetonError {
+export function closedError(): JetonError {
   return new JetonError("the service was closed", { code: "service-closed" });
 }
 
@@ -108,6 +109,8 @@ async function startWorker<T extends Service>(
     ? "../testing/source-worker.mjs"
     : "./service-worker.js";
   disableRuntimeTelemetry();
+  // Said here, so that threads need not say it once each.
+  chooseDevice();
   const worker = new Worker(new URL(entry, import.meta.url), {
     workerData: start,
     transferList: [...transfer],
@@ -117,52 +120,93 @@ async function startWorker<T extends Service>(
     // 6 MB instead of up to 48 (5 MB less in use beside a decoder, as fast).
     resourceLimits: { stackSizeMb: 64, maxYoungGenerationSizeMb: 6 },
   });
-  const pending = new Map<number, { resolve(v: unknown): void; reject(e: unknown): void }>();
-  let next = 1;
-  let ended: Error | undefined;
-
-  const settleAll = (error: Error) => {
-    // The first error tells more than the end of the thread after it.
-    ended ??= error;
-    for (const { reject } of pending.values()) reject(error);
-    pending.clear();
-  };
-  worker.on("message", ({ id, value, error }: ReplyMessage) => {
-    const call = pending.get(id);
-    pending.delete(id);
+  const calls = new PendingCalls((message) => worker.postMessage(message), {
     // An idle worker must not keep the process alive.
-    if (pending.size === 0) worker.unref();
-    if (error) call?.reject(restoreError(error));
-    else call?.resolve(value);
+    onIdle: (isIdle) => (isIdle ? worker.unref() : worker.ref()),
   });
-  worker.on("error", (error) => settleAll(error as Error));
+  worker.on("message", (reply: ReplyMessage) => calls.settle(reply));
+  worker.on("error", (error) => calls.end(error as Error));
   const exited = new Promise<void>((resolve) => {
     worker.on("exit", () => {
-      settleAll(closedError());
+      calls.end(closedError());
       resolve();
     });
   });
+  await calls.started;
+  return remoteOf<T>(calls, async () => {
+    // Only now is the memory of the service free.
+    if (!calls.ended) worker.ref();
+    await exited;
+  });
+}
 
-  const call = (method: string, values: unknown[]): Promise<unknown> => {
-    if (ended) return method === "close" ? Promise.resolve() : Promise.reject(ended);
-    const id = next++;
+/** Calls to a service elsewhere that have not been answered. */
+export class PendingCalls {
+  readonly #post: (message: CallMessage) => void;
+  readonly #onIdle: ((isIdle: boolean) => void) | undefined;
+  readonly #pending = new Map<number, { resolve(v: unknown): void; reject(e: unknown): void }>();
+  #next = 1;
+  #ended: Error | undefined;
+  /** Settles with the first reply, which says that the service was made. */
+  readonly started: Promise<unknown>;
+
+  constructor(
+    post: (message: CallMessage) => void,
+    { onIdle }: { onIdle?: (isIdle: boolean) => void } = {},
+  ) {
+    this.#post = post;
+    this.#onIdle = onIdle;
+    this.started = new Promise((resolve, reject) => this.#pending.set(0, { resolve, reject }));
+  }
+
+  get ended(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  call(method: string, values: unknown[]): Promise<unknown> {
+    if (this.#ended) {
+      return method === "close" ? Promise.resolve() : Promise.reject(this.#ended);
+    }
+    const id = this.#next++;
     return new Promise((resolve, reject) => {
       // Throws, and so rejects, where a value cannot be cloned; then nothing is pending.
-      worker.postMessage({ id, method, values } satisfies CallMessage);
-      worker.ref();
-      pending.set(id, { resolve, reject });
+      this.#post({ id, method, values });
+      this.#onIdle?.(false);
+      this.#pending.set(id, { resolve, reject });
     });
-  };
-  // The first reply says that the service was made.
-  await new Promise((resolve, reject) => pending.set(0, { resolve, reject }));
+  }
+
+  settle({ id, value, error }: ReplyMessage): void {
+    const call = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (this.#pending.size === 0) this.#onIdle?.(true);
+    if (error) call?.reject(restoreError(error));
+    else call?.resolve(value);
+  }
+
+  /** No more replies will come. What went wrong first says more than that the thread ended afterwards. */
+  end(error: Error): void {
+    this.#ended ??= error;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}
+
+/**
+ * The caller's view of a service elsewhere.
+ *
+ * @param release what follows the service's own `close`
+ */
+export function remoteOf<T extends Service>(
+  calls: PendingCalls,
+  release: () => Promise<void> | void,
+): Remote<T> {
   let closing: Promise<unknown> | undefined;
   const close = async (): Promise<unknown> => {
     try {
-      return await call("close", []);
+      return await calls.call("close", []);
     } finally {
-      // Only now is the memory of the service free.
-      if (!ended) worker.ref();
-      await exited;
+      await release();
     }
   };
   return proxy<T>((method, values) => {
@@ -170,8 +214,28 @@ async function startWorker<T extends Service>(
       closing ??= close();
       return closing;
     }
-    return closing ? Promise.reject(closedError()) : call(method, values);
+    return closing ? Promise.reject(closedError()) : calls.call(method, values);
   });
+}
+
+/** Answers calls to a service, one after the other. */
+export function answerCalls(
+  service: object,
+  reply: (message: ReplyMessage) => void,
+  onClose: () => void,
+): (message: CallMessage) => void {
+  const methods = service as Record<string, (...values: unknown[]) => unknown>;
+  let last: Promise<void> = Promise.resolve();
+  return ({ id, method, values }) => {
+    last = last.then(async () => {
+      try {
+        reply({ id, value: await methods[method]!(...values) });
+      } catch (error) {
+        reply({ id, error: describeError(error) });
+      }
+      if (method === "close") onClose();
+    });
+  };
 }
 
 function proxy<T extends Service>(

@@ -26,7 +26,13 @@ import { runSteps } from "./run/training-loop.ts";
  * @example
  * const { modelFolder } = await trainLanguageModel({
  *   folder: "runs/prose",
- *   config: { model_type: "llama", hidden_size: 256, ... },
+ *   config: {
+ *     model_type: "llama",
+ *     hidden_size: 256,
+ *     intermediate_size: 768,
+ *     num_hidden_layers: 4,
+ *     num_attention_heads: 4,
+ *   },
  *   tokenizer: "tokenizer.json",
  *   corpora: [{ files: ["prose.txt.gz"] }],
  *   steps: 2000,

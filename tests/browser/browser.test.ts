@@ -38,13 +38,17 @@ const contentTypes: Readonly<Record<string, string>> = {
  * Serves the page, the runtime's files and the models. A page with the query `?isolated` is isolated
  * from other origins, and so may use threads; scripts of threads need the embedder policy as well.
  */
-function startServer(bundle: string): Promise<Server> {
+function startServer(
+  scripts: Readonly<Record<string, string>>,
+  requested: string[],
+): Promise<Server> {
   const runtime = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
   const document =
     '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>';
   const server = createServer((request, response) => {
     const { pathname, search } = new URL(request.url!, "http://localhost");
     const path = decodeURIComponent(pathname);
+    requested.push(path);
     const headers = {
       "content-type": contentTypes[extname(path)] ?? "application/octet-stream",
       "cross-origin-embedder-policy": "require-corp",
@@ -57,9 +61,9 @@ function startServer(bundle: string): Promise<Server> {
       response.end(document);
       return;
     }
-    if (path === "/page.js") {
+    if (scripts[path] !== undefined) {
       response.writeHead(200, headers);
-      response.end(bundle);
+      response.end(scripts[path]);
       return;
     }
     // A page of an application that knows no files answers every address with itself.
@@ -75,8 +79,15 @@ function startServer(bundle: string): Promise<Server> {
       return;
     }
     const [, root, ...rest] = path.split("/");
-    const folder = { onnxruntime: runtime, models, bundled, broken: bundled }[root!];
+    const folder = { onnxruntime: runtime, models, bundled, broken: bundled, visited: bundled }[
+      root!
+    ];
     const file = folder && !rest.includes("..") ? join(folder, ...rest) : undefined;
+    if (changed && path === "/visited/jeton-nano/config.json") {
+      response.writeHead(200, headers);
+      response.end(`${readFileSync(file!, "utf8")}\n`);
+      return;
+    }
     if (!file || !existsSync(file) || !statSync(file).isFile()) {
       response.writeHead(404, { "content-type": "text/plain" });
       response.end("not found");
@@ -92,9 +103,9 @@ function startServer(bundle: string): Promise<Server> {
 }
 
 /** As documented: no plugin, nothing left out by hand. */
-async function bundlePage(): Promise<string> {
+async function bundleScript(source: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL("./page.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(new URL(source, import.meta.url))],
     bundle: true,
     write: false,
     format: "esm",
@@ -114,6 +125,9 @@ interface Expected {
   }[];
 }
 
+/** Whether a folder's files are others than at the first visit. */
+let changed = false;
+
 const readJson = <T>(...path: string[]): T =>
   JSON.parse(readFileSync(join(models, ...path), "utf8")) as T;
 
@@ -122,6 +136,7 @@ const maxDifference = (a: readonly number[], b: readonly number[]): number =>
 
 describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () => {
   let bundle: string;
+  const requested: string[] = [];
   let server: Server;
   let origin: string;
   let profile: string;
@@ -129,8 +144,9 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
   const complaints: string[] = [];
 
   beforeAll(async () => {
-    bundle = await bundlePage();
-    server = await startServer(bundle);
+    bundle = await bundleScript("./page.ts");
+    const worker = await bundleScript("../../src/browser-worker.ts");
+    server = await startServer({ "/page.js": bundle, "/worker.js": worker }, requested);
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     profile = mkdtempSync(join(tmpdir(), "jeton-chromium-"));
     browser = await chromium.launchPersistentContext(profile, {
@@ -231,6 +247,42 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     expect(result.ids[0]!.slice(0, alike)).toEqual(expected.ids.slice(0, alike));
   });
 
+  test.each(["f32", "int4"] as const)(
+    "in a worker, %s gives what it gives on the page, whose thread stays free meanwhile",
+    async (format) => {
+      const request = { folder: nano, format, prompts: [prompt, prompt], maxTokens: 48 };
+      const page = await run(request);
+      const worker = await run({ ...request, worker: true });
+      expect(worker.ids).toEqual(page.ids);
+      expect(worker.logits).toEqual(page.logits);
+      expect(worker.weightBytes).toBe(page.weightBytes);
+      expect(worker.sessions).toEqual([0, 0]);
+      // A session that is made on the page's thread keeps it for hundreds of turns.
+      expect(worker.turns).toBeGreaterThan(500);
+    },
+  );
+
+  test("a second visit asks for no weights, until the checkpoint's small files are others", async () => {
+    const weights = () => requested.filter((path) => path.endsWith(".safetensors")).length;
+    const request = {
+      folder: "/visited/jeton-nano",
+      format: "f32",
+      prompts: [prompt],
+      maxTokens: 8,
+    };
+    const first = await run(request as PageRequest);
+    expect(weights()).toBeGreaterThan(0);
+    requested.length = 0;
+    const second = await run({ ...request, worker: true } as PageRequest);
+    expect(second.ids).toEqual(first.ids);
+    expect(second.stages).toEqual(first.stages);
+    expect(requested).toContain("/visited/jeton-nano/config.json");
+    expect(weights()).toBe(0);
+    changed = true;
+    await run(request as PageRequest);
+    expect(weights()).toBe(1);
+  });
+
   test("a text is scored, and a tokenizer stands alone", async () => {
     const [perplexity, ids] = await withPage("", (tab) =>
       tab.evaluate(
@@ -287,6 +339,22 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
   ])("%s ends in %s", async (folder, code) => {
     const found = await withPage("", (tab) =>
       tab.evaluate((f) => (globalThis as unknown as { page: Page }).page.failure(f), folder),
+    );
+    expect(found).toBe(code);
+  });
+
+  test.each([
+    [{ worker: "/worker.js" }, "none"],
+    [{ worker: "/no-worker.js" }, "worker-failed"],
+    [{ worker: "/worker.js", abort: "download" }, "aborted"],
+    [{ worker: "/worker.js", abort: "pack" }, "aborted"],
+    [{ abort: "pack" }, "aborted"],
+  ])("%j ends in %s", async (options, code) => {
+    const found = await withPage("", (tab) =>
+      tab.evaluate(([f, o]) => (globalThis as unknown as { page: Page }).page.failure(f, o), [
+        nano,
+        options,
+      ] as const),
     );
     expect(found).toBe(code);
   });

@@ -22,6 +22,8 @@ export interface PageRequest {
   /** Each prompt is continued greedily; all of them at once. */
   prompts: (string | number[])[];
   maxTokens: number;
+  /** Whether the model lives in a worker. Default false. */
+  worker?: boolean;
 }
 
 export interface PageResult {
@@ -38,22 +40,45 @@ export interface PageResult {
   /** Sessions while the model was open, and after it was closed. */
   sessions: [number, number];
   weightBytes: number;
+  /** How often the page's thread came to other work between the first and the last progress. */
+  turns: number;
   /** Whether the page is isolated from other origins, and so may use threads. */
   isolated: boolean;
 }
 
 locateWasm("/onnxruntime/");
 
+const startWorker = (): Worker => new Worker("/worker.js", { type: "module" });
+
+/** Stands for what else a page does: it comes back as soon as the thread is free. */
+function otherWork(): { turns: () => number; stop: () => void } {
+  let turns = 0;
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    turns++;
+    port2.postMessage(undefined);
+  };
+  port2.postMessage(undefined);
+  return { turns: () => turns, stop: () => port1.close() };
+}
+
 async function run(request: PageRequest): Promise<PageResult> {
   const { folder, format, threads, prompts, maxTokens } = request;
   const stages: string[] = [];
+  const other = otherWork();
+  let [first, last] = [0, 0];
   const model = await fetchModel(folder, {
     format,
+    ...(request.worker && { worker: startWorker() }),
     ...(threads !== undefined && { threads }),
     onProgress: ({ stage }) => {
+      // Not the download, which no thread waits for.
+      if (stage === "download") first = other.turns();
+      last = other.turns();
       if (stages.at(-1) !== stage) stages.push(stage);
     },
   });
+  other.stop();
   const results = await Promise.all(
     prompts.map((prompt) => complete(model, prompt, { greedy: true, maxTokens, ignoreEos: true })),
   );
@@ -80,6 +105,7 @@ async function run(request: PageRequest): Promise<PageResult> {
     stages,
     sessions: [open, liveSessions()],
     weightBytes,
+    turns: last - first,
     isolated: crossOriginIsolated,
   };
 }
@@ -92,10 +118,27 @@ async function perplexity(folder: string, ids: number[]): Promise<number> {
   return result.perplexity;
 }
 
+export interface FailureOptions {
+  /** Script of the worker in which the model is to live. Default: none. */
+  worker?: string;
+  /** The stage of progress at which the caller gives up. Default: never. */
+  abort?: string;
+}
+
 /** Code of the error with which opening a folder ends. */
-async function failure(folder: string): Promise<string> {
+async function failure(folder: string, options: FailureOptions = {}): Promise<string> {
+  const { worker, abort } = options;
+  const stop = new AbortController();
   try {
-    await (await fetchModel(folder)).close();
+    const model = await fetchModel(folder, {
+      format: "int4",
+      signal: stop.signal,
+      ...(worker && { worker: new Worker(worker, { type: "module" }) }),
+      onProgress: ({ stage }) => {
+        if (stage === abort) stop.abort(new JetonError("stopped", { code: "aborted" }));
+      },
+    });
+    await model.close();
     return "none";
   } catch (error) {
     return JetonError.isInstance(error) ? error.code : String(error);

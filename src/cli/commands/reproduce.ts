@@ -79,9 +79,16 @@ async function reproduceOne(
   values: ReproduceValues,
 ): Promise<boolean> {
   const { stdout, stderr, signal, environment } = context;
-  const { renderClaims, renderPlot, formatResult, recordResult, runReproduction } = await import(
-    "../../reproduce/index.ts"
-  );
+  const {
+    checkPlotPackages,
+    formatResult,
+    recordResult,
+    renderClaims,
+    renderPlot,
+    runReproduction,
+  } = await import("../../reproduce/index.ts");
+  // A result of hours is not lost for want of a package.
+  if (values.record) await checkPlotPackages();
   const reproduction = (await system.reproduction!()).reproduction;
   const line = createProgressLine({
     write: (text) => void stderr.write(text),

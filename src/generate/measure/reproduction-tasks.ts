@@ -4,7 +4,7 @@
  * - `prose`: the beginning of a paragraph of chapters that no bundled model was trained on, and open
  *   Spec-Bench requests (writing, roleplay, humanities and their like), in turns;
  * - `code`: the beginning of a TypeScript file: this project's own tests, which no bundled model was
- *   trained on and which the published package leaves out;
+ *   trained on, as they were when a file of them was made;
  * - `recall`: key-value recall, and lists, passages and TypeScript to be repeated, in turns;
  * - `answer`: a text and a question about it, from Spec-Bench (retrieval-augmented answers, summaries,
  *   extraction), the text cut to a length that small models can hold.
@@ -12,9 +12,8 @@
  * Equal options give equal prompts while the files are the same. All kinds but `code` need files of the data
  * registry.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import { createRandom, JetonError, type Random } from "../../core/index.ts";
 import { locateData } from "../../data/index.ts";
 import { heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
@@ -51,8 +50,7 @@ export interface DecodingTasksOptions {
  * @example
  * const tasks = await decodingTasks({ kind: "recall", count: 10, seed: 1 });
  *
- * @throws JetonError `decoding-tasks-too-few` when there are not that many, `data-missing` where this
- *   project's tests are not there, and those of `locate`
+ * @throws JetonError `decoding-tasks-too-few` when there are not that many, and those of `locate`
  */
 export async function decodingTasks(options: DecodingTasksOptions): Promise<DecodingTask[]> {
   const { kind, count, seed = 0, skip = 0 } = options;
@@ -206,25 +204,19 @@ function groundedPrompts({ name, category, text }: Question, limit: number): Nam
   }));
 }
 
+/** Test files of jeton as they were when the file was made: inputs do not change with the code. */
+const testsFile = new URL("../../../reproductions/inputs/jeton-tests.jsonl.gz", import.meta.url);
+
 /** Parts of this project's tests, of at most 1,500 characters. */
 async function ownTests(): Promise<NamedText[]> {
-  // The sources, also where this file runs from the build beside them.
-  const root = fileURLToPath(new URL("../../../src/", import.meta.url));
-  const names = (await readdir(root, { recursive: true }).catch(() => []))
-    .map((name) => name.replaceAll("\\", "/"))
-    .filter((name) => name.endsWith(".test.ts"))
-    .sort();
-  if (names.length === 0) {
-    throw new JetonError("the tests of jeton's sources are not there: a checkout has them", {
-      code: "data-missing",
-      details: {
-        files: [{ name: "src/**/*.test.ts", address: "jeton's repository", licence: "Apache-2.0" }],
-      },
-    });
-  }
+  const lines = gunzipSync(await readFile(testsFile))
+    .toString("utf8")
+    .trim()
+    .split("\n");
   const parts: NamedText[] = [];
-  for (const name of names) {
-    let rest = await readFile(join(root, name), "utf8");
+  for (const line of lines) {
+    const { path: name, text: whole } = JSON.parse(line) as { path: string; text: string };
+    let rest = whole;
     for (let part = 0; part === 0 || rest.length > 700; part++) {
       const text = cutAtLine(rest, 1500);
       parts.push({ name: `${name}-${part}`, text });

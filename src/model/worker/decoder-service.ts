@@ -1,6 +1,7 @@
 /** The worker's side of a loaded model: one session, the cache that it reads, and the sequences in it. */
 import {
   type BoundValue,
+  chooseDevice,
   type Device,
   emitModel,
   openSession,
@@ -64,7 +65,9 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
     sumsInBlocks,
     ...(exact && { attention: exactAttention({ cacheType }) }),
   });
-  const model = emitModel(graph, start.bindings, { opensFiles: start.device !== "wasm" });
+  const model = emitModel(graph, start.bindings, {
+    opensFiles: chooseDevice(device) === "cpu",
+  });
   const session = await openSession(model, {
     threads,
     // The cache grows, and prompts have many lengths.
