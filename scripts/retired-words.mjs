@@ -36,7 +36,8 @@ const rules = [
 ];
 
 /** Titles of papers, citations, data and the glossary's earlier words may hold any word. */
-const quoted = /^\s*>|\(earlier: |bibtex|@(?:article|misc|inproceedings)|retired-words|createRandom\(/i;
+const quoted =
+  /^\s*>|\(earlier: |bibtex|@(?:article|misc|inproceedings)|retired-words|createRandom\(/i;
 const exempt = [
   /^scripts\/retired-words\.mjs$/,
   /^src\/retired-words\.test\.ts$/,

@@ -4,7 +4,9 @@ import { findRetiredWords, findRetiredWordsIn } from "../scripts/retired-words.m
 
 test("the check finds a retired word and spares citations and code of other meaning", () => {
   const find = findRetiredWordsIn as (file: string, text: string) => { word: string }[];
-  expect(find("src/a.ts", "/** The law of the next token. */").map(({ word }) => word)).toEqual(["law"]);
+  expect(find("src/a.ts", "/** The law of the next token. */").map(({ word }) => word)).toEqual([
+    "law",
+  ]);
   expect(find("src/a.ts", "/** One forward\n * pass. */")).toEqual([]);
   expect(find("docs/a.md", "> quoted: whoever")).toEqual([]);
 });
