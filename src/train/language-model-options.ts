@@ -6,6 +6,7 @@ import type { InitializationOptions } from "./graph/parameters.ts";
 import type { Transform } from "./optimizer/optimizer.ts";
 import type { Schedule } from "./optimizer/schedule.ts";
 
+/** Options of `trainLanguageModel`. */
 export interface TrainLanguageModelOptions {
   /** The folder of the run; made when it does not exist. */
   folder: string;
@@ -89,15 +90,21 @@ export interface TrainingProgress {
   readonly secondsLeft: number | undefined;
 }
 
+/** Result of `trainLanguageModel`: the exported folder and the losses in nats. */
 export interface TrainedLanguageModel {
   /** The exported checkpoint folder. */
   readonly modelFolder: string;
+  /** Steps in all. */
   readonly steps: number;
+  /** Tokens that counted, of all steps. */
   readonly tokens: number;
   /** Mean over the last twentieth of the steps. */
   readonly loss: number;
+  /** Loss of the held-out text after the last step, in nats per token; undefined without one. */
   readonly heldOutLoss: number | undefined;
+  /** The same in bits per byte of text. */
   readonly heldOutBitsPerByte: number | undefined;
+  /** Number of parameters. */
   readonly parameters: number;
 }
 
