@@ -6,7 +6,8 @@ const { tokens, bitsPerByte, perplexity } = await score(
   model,
   "The emperor was advised by the senate.",
 );
-for (const { text, logProbability } of tokens) {
+for (const { id, logProbability } of tokens) {
+  const text = model.tokenizer.decode([id]);
   console.log(JSON.stringify(text).padEnd(14), logProbability.toFixed(3).padStart(8));
 }
 console.log({ bitsPerByte, perplexity });

@@ -1,8 +1,9 @@
 // How many tokens a vocabulary spends on the same sentence in several languages.
-import { loadModel, loadTokenizer } from "jeton";
+//
+//   npx tsx examples/tokenizer-audit.ts path/to/tokenizer.json
+import { loadTokenizer } from "jeton";
 
-const folder = process.argv[2];
-const tokenizer = folder ? await loadTokenizer(folder) : await bundledTokenizer();
+const tokenizer = await loadTokenizer(process.argv[2]); // default: the bundled model's
 const sentences = {
   English: "All human beings are born free and equal in dignity and rights.",
   German: "Alle Menschen sind frei und gleich an Würde und Rechten geboren.",
@@ -19,10 +20,4 @@ for (const [language, text] of Object.entries(sentences)) {
     (count / base).toFixed(2),
     "times English",
   );
-}
-
-async function bundledTokenizer() {
-  const model = await loadModel();
-  await model.close();
-  return model.tokenizer;
 }

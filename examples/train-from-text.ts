@@ -1,9 +1,13 @@
-// Trains a vocabulary and a small model from a text file, then lets it write. Steps: second argument.
+// Trains a vocabulary and a small model from a text file, then lets the model write.
+//
+//   npx tsx examples/train-from-text.ts book.txt 300
+//
+// A few hundred steps give words; a text that reads well takes more steps, a larger model and more text.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { complete, loadModel } from "jeton";
-import { trainLanguageModel, trainTokenizerFolder } from "jeton/train";
+import { formatTrainingProgress, trainLanguageModel, trainTokenizerFolder } from "jeton/train";
 
 const file = process.argv[2] ?? "README.md";
 const steps = Number(process.argv[3] ?? 30);
@@ -22,6 +26,7 @@ try {
     tokenizer,
     corpora: [corpus],
     steps,
+    onProgress: (progress) => console.error(formatTrainingProgress(progress)),
     batch: 4,
     sequenceLength: 64,
     config: {

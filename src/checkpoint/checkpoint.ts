@@ -40,7 +40,7 @@ export interface Checkpoint extends TensorReader {
  * Opens a checkpoint folder; reads headers and configuration, no weights.
  *
  * @example
- * const checkpoint = await openCheckpoint("models/SmolLM2-135M");
+ * const checkpoint = await openCheckpoint("models/jeton-nano");
  * const embedding = await checkpoint.readRows("model.embed_tokens.weight", 42, 1);
  * await checkpoint.close();
  *

@@ -85,6 +85,28 @@ describe("scoring a prompt", () => {
     }
   });
 
+  test.each(["f32", "int8", "int8-channel", "int4"] as const)(
+    "%s: the scores are those of a text alone, to the bit, in any company",
+    async (format) => {
+      await using server = await startNanoServer({ format });
+      const { model } = server;
+      const ids = model.tokenizer.encodeIds("The emperor of the West was told of the city.");
+      const alone = await score(model, ids.subarray(1), { prefix: ids.subarray(0, 1) });
+      const request = { prompt: [...ids], max_tokens: 1, echo: true, logprobs: 1 };
+      const company = { prompt: "The", max_tokens: 24, seed: 1 };
+      const answers = await Promise.all([
+        server.post("v1/completions", company),
+        server.post("v1/completions", request),
+        server.post("v1/completions", { ...request, max_tokens: 0 }),
+      ]);
+      for (const { document } of answers.slice(1)) {
+        expect(document.choices[0].logprobs.token_logprobs.slice(1, ids.length)).toEqual(
+          alone.tokens.map(({ logProbability }) => logProbability),
+        );
+      }
+    },
+  );
+
   test("the token that ends the text has its entry, which the harness leaves out", async () => {
     const body = { prompt: "The emperor", max_tokens: 1, echo: true, logprobs: 1 };
     const ids = nano.model.tokenizer.encodeIds("The emperor");
@@ -181,6 +203,51 @@ describe("offsets", () => {
     expect(text_offset.slice(0, 2)).toEqual([0, 0]);
     const at = tokens.indexOf(" emperor");
     if (at > 0) expect(text_offset[at]).toBe(3);
+  });
+});
+
+describe("a model that writes special tokens", () => {
+  /** Exchanges the rows of `<|user|>` and ` of` in the head: greedy text begins with the former. */
+  function exchangeRows(folder: string): void {
+    const file = join(folder, "model.safetensors");
+    const bytes = readFileSync(file);
+    const start = 8 + Number(bytes.readBigUInt64LE(0));
+    const { shape, data_offsets } = JSON.parse(bytes.subarray(8, start).toString())[
+      "lm_head.weight"
+    ] as { shape: [number, number]; data_offsets: [number, number] };
+    const width = (data_offsets[1] - data_offsets[0]) / shape[0];
+    const row = (id: number): Buffer => {
+      const from = start + data_offsets[0] + id * width;
+      return bytes.subarray(from, from + width);
+    };
+    const kept = Buffer.from(row(2));
+    row(271).copy(row(2));
+    kept.copy(row(271));
+    rmSync(file);
+    writeFileSync(file, bytes);
+  }
+
+  test("offsets leave them out as the text does; a stop string that spells one ends the text", async () => {
+    await using special = await startNanoServer({ change: exchangeRows });
+    const body = { prompt: "The emperor", max_tokens: 4, temperature: 0, logprobs: 1 };
+    const { document } = await special.post("v1/completions", body);
+    const { text, logprobs } = document.choices[0];
+    expect(logprobs.tokens[0]).toBe("<|user|>");
+    expect(text).not.toContain("<|user|>");
+    const points = [...text];
+    let offset = 0;
+    for (const [index, token] of (logprobs.tokens as string[]).entries()) {
+      expect(logprobs.text_offset[index]).toBe(offset);
+      if (!token.startsWith("<|")) offset += [...token].length;
+    }
+    expect(offset).toBe(points.length);
+    for (const stop of ["<|user|>", `<|user|>${text.slice(0, 2)}`]) {
+      const ended = await special.post("v1/completions", { ...body, stop: [stop] });
+      expect(ended.document.choices[0]).toMatchObject({ text: "", finish_reason: "stop" });
+      const events = await special.stream("v1/completions", { ...body, stop: [stop] });
+      const texts = events.slice(0, -1).map((event) => JSON.parse(event.slice(6)).choices[0].text);
+      expect(texts.join("")).toBe("");
+    }
   });
 });
 

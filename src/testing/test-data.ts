@@ -35,7 +35,7 @@ export const bundledModel: string = fileURLToPath(
  *
  * @example
  * const data = testData("models/tinystories-260k");
- * describe.skipIf(data.skip)("on a published model", () => { … });
+ * describe.skipIf(data.skip)("on a published model", () => test("opens", () => loadModel(data.folder)));
  */
 export function testData(name: string): TestData {
   const root = process.env["JETON_DATA"];

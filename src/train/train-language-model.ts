@@ -26,7 +26,13 @@ import { runSteps } from "./run/training-loop.ts";
  * @example
  * const { modelFolder } = await trainLanguageModel({
  *   folder: "runs/prose",
- *   config: { model_type: "llama", hidden_size: 256, ... },
+ *   config: {
+ *     model_type: "llama",
+ *     hidden_size: 256,
+ *     intermediate_size: 768,
+ *     num_hidden_layers: 4,
+ *     num_attention_heads: 4,
+ *   },
  *   tokenizer: "tokenizer.json",
  *   corpora: [{ files: ["prose.txt.gz"] }],
  *   steps: 2000,
@@ -41,7 +47,7 @@ export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
 ): Promise<TrainedLanguageModel> {
   const { folder, existing = "refuse", signal } = options;
-  // A run goes on with what it began with, also when it was moved or the originals are gone.
+  // A resumed run uses its own copies of the inputs, so it may be moved and the originals may be gone.
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const tokenizer = await loadTokenizer(kept ?? options.tokenizer);
   const settings = resolveSettings(options, tokenizer);

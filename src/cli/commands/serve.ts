@@ -10,8 +10,8 @@ export const command: Command = defineCommand({
   name: "serve",
   summary: "answer HTTP requests, OpenAI-compatible",
   description:
-    "Serves an OpenAI-compatible HTTP API: /v1/models, /v1/completions and /v1/chat/completions with " +
-    "streaming, and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
+    "Serves an OpenAI-compatible HTTP API: /v1/models; /v1/completions, /v1/chat/completions and " +
+    "/v1/responses with streaming; and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
     "finish; a second Ctrl-C ends them at once.",
   positionals: [],
   options: {

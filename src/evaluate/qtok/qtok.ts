@@ -85,7 +85,7 @@ const sameTokenizer = 0.95;
  * @example
  * const tokenizer = await loadTokenizer("path/to/gpt2");
  * const report = inspectVocabularies([{ name: "gpt2", tokenizer }]);
- * report.vocabularies[0].categories["spaced word"];
+ * report.vocabularies[0]?.categories["spaced word"]; // share of all tokens
  */
 export function inspectVocabularies(
   tokenizers: readonly NamedTokenizer[],

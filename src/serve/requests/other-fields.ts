@@ -148,6 +148,8 @@ export const otherFields: Readonly<Record<string, FieldRule>> = {
   parse_tool_calls: refuse("calls in an answer stay text", false),
   reasoning_format: warn("reasoning is not separated from the text", "none", "auto"),
   thinking_forced_open: warn("reasoning is not separated from the text", false),
+  reasoning_control: warn("reasoning is not separated from the text", false),
+  sse_ping_interval: warn("streams have no pings", -1),
   lora: refuseUnlessEmpty("there are no adapters"),
   // SGLang
   regex: refuse(constrained),

@@ -49,7 +49,11 @@ const samplingShape = {
   repeat_penalty: z.number().positive().max(100).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
-  logit_bias: z.record(z.string().regex(/^\d{1,10}$/), z.number().min(-100).max(100)).nullish(),
+  logit_bias: z.record(
+    z.string().regex(/^\d{1,10}$/, { error: "expected a token id" }),
+    z.number().min(-100).max(100),
+    { error: "expected an object with numbers from -100 to 100 by token id" },
+  ).nullish(),
   seed: z.union([
     z.number().int(int64Error),
     z.bigint().min(-(2n ** 63n), int64Error).max(2n ** 63n - 1n, int64Error),

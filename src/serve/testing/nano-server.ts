@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { type LoadedModel, loadModel, type WeightFormat } from "../../model/index.ts";
 import { type RunningServer, type StartServerOptions, startServer } from "../index.ts";
 
 /** The bundled model's folder. */
@@ -36,13 +36,15 @@ export type Answer = any;
 
 export interface NanoServerOptions extends Partial<StartServerOptions> {
   chatTemplate?: string;
+  /** Of the weights. Default: as `loadModel` chooses. */
+  format?: WeightFormat;
   /** Changes the copied folder before it is opened. */
   change?: (folder: string) => void;
 }
 
 /** Starts a server over a copy of jeton-nano. */
 export async function startNanoServer(options: NanoServerOptions = {}): Promise<NanoServer> {
-  const { chatTemplate, change, ...serverOptions } = options;
+  const { chatTemplate, change, format, ...serverOptions } = options;
   const folder = mkdtempSync(join(tmpdir(), "jeton-serve-"));
   for (const name of readdirSync(nanoFolder)) {
     const link = name.endsWith(".safetensors") ? symlinkSync : copyFileSync;
@@ -50,7 +52,12 @@ export async function startNanoServer(options: NanoServerOptions = {}): Promise<
   }
   if (chatTemplate !== undefined) writeFileSync(join(folder, "chat_template.jinja"), chatTemplate);
   change?.(folder);
-  const model = await loadModel(folder, { threads: 1, slots: 4, inline: true });
+  const model = await loadModel(folder, {
+    threads: 1,
+    slots: 4,
+    inline: true,
+    ...(format !== undefined && { format }),
+  });
   const lines: string[] = [];
   const server = await startServer(model, {
     port: 0,

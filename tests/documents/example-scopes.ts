@@ -1,0 +1,177 @@
+/**
+ * What surrounds each `@example`: imports and values that the doc comment takes for granted. The example itself
+ * runs as it stands in the source.
+ */
+
+/** How the examples of one source file run. */
+export interface ExampleScope {
+  /** TypeScript before the example. */
+  readonly before: string;
+  /** TypeScript after it: closes what was opened. */
+  readonly after?: string;
+  /** Why the example is only checked by the compiler. */
+  readonly notRun?: string;
+}
+
+const model =
+  'import { loadModel } from "jeton/model";\nconst model = await loadModel("models/jeton-nano");\n';
+const prompt = 'const prompt = "one two three one two three one two";\n';
+const close = "await model.close();";
+const generation = (names: string): string =>
+  `import { ${names} } from "jeton/generate";\n${model}${prompt}`;
+
+/** By file; its second example has `#2` added. */
+export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
+  "src/browser.ts": {
+    before: 'import { fetchModel, generate, locateWasm } from "jeton/browser";\n',
+    notRun: "needs a page; tests/browser runs the same calls",
+  },
+  "src/checkpoint/checkpoint.ts": {
+    before: 'import { openCheckpoint } from "jeton/checkpoint";\n',
+  },
+  "src/checkpoint/hub/hub.ts": {
+    before: 'import { resolveModel } from "jeton/checkpoint";\n',
+    notRun: "downloads from the hub",
+  },
+  "src/checkpoint/packed-cache.ts": {
+    before:
+      'import { openCheckpoint, openPackedCache } from "jeton/checkpoint";\n' +
+      'const checkpoint = await openCheckpoint("models/jeton-nano");\n' +
+      "declare function pack(from: typeof checkpoint): never[];\n",
+    notRun: "packing weights is the caller's",
+  },
+  "src/checkpoint/safetensors/safetensors.ts": {
+    before: 'import { openSafetensors } from "jeton/checkpoint";\n',
+  },
+  "src/evaluate/qtok/qtok.ts": {
+    before:
+      'import { inspectVocabularies } from "jeton/evaluate";\nimport { loadTokenizer } from "jeton/tokenizer";\n',
+  },
+  "src/front.ts": {
+    before: 'import { loadModel } from "jeton";\n',
+    after: close,
+  },
+  "src/front.ts#2": {
+    before:
+      'import { generate, loadModel } from "jeton";\nconst model = await loadModel("chat-model");\n',
+    after: close,
+  },
+  "src/generate/aded/aded-drafter.ts": {
+    before: generation("createAdedDrafter, generate"),
+    after: close,
+  },
+  "src/generate/dyspec/dyspec-drafter.ts": {
+    before: generation("createDyspecDrafter, generate"),
+    after: close,
+  },
+  "src/generate/generate.ts": { before: generation("generate"), after: close },
+  "src/generate/lookahead/lookahead.ts": {
+    before: `${generation("createLookaheadDrafter, generate")}const pastAnswer = "one two three";\n`,
+    after: close,
+  },
+  "src/generate/sampling/logits-processors.ts": {
+    before: 'import type { LogitsProcessor } from "jeton/generate";\n',
+    after:
+      "const logits = new Float32Array(3);\n" +
+      "await noStutter({ ids: [0, 2], promptLength: 1, logits });\n" +
+      'if (logits[2] !== -Infinity) throw new Error("the last token is not excluded");',
+  },
+  "src/generate/speculative/auto.ts": {
+    before: `${generation(
+      "complete, createAutoDrafter, createDraftModelDrafter, createPromptLookupDrafter",
+    )}const small = await loadModel("models/jeton-nano-draft");\n`,
+    after: `await small.close();\n${close}`,
+  },
+  "src/generate/speculative/draft-model.ts": {
+    before: generation("complete, createDraftModelDrafter"),
+    after: `if (result.text === "") throw new Error("no text");\nawait draft.close();\n${close}`,
+  },
+  "src/generate/speculative/drafter.ts": {
+    before: generation("complete, type Drafter"),
+    after:
+      "const { drafting } = await complete(model, prompt, { drafter: again, maxTokens: 8 });\n" +
+      `if (!drafting?.drafted) throw new Error("nothing was drafted");\n${close}`,
+  },
+  "src/generate/speculative/open-drafter.ts": {
+    before: generation("complete, openDrafter"),
+    after: `if (!drafting) throw new Error("no statistics of", { cause: text });\n${close}`,
+  },
+  "src/generate/speculative/prompt-lookup.ts": {
+    before: generation("complete, createPromptLookupDrafter"),
+    after: `if (!result.drafting?.accepted) throw new Error("nothing was accepted");\n${close}`,
+  },
+  "src/generate/token-recycling/draft-template.ts": {
+    before: 'import { createTemplate } from "jeton/generate";\n',
+  },
+  "src/generate/token-recycling/token-recycling.ts": {
+    before: generation("createTokenRecyclingDrafter, generate"),
+    after: close,
+  },
+  "src/index.ts": { before: "" },
+  "src/model/load-model.ts": { before: 'import { loadModel } from "jeton/model";\n' },
+  "src/model/open-model.ts": {
+    before:
+      'import { readFile } from "node:fs/promises";\nimport { openModel } from "jeton/browser";\n' +
+      'const read = async (name: string) => JSON.parse(await readFile(`models/jeton-nano/${name}`, "utf8"));\n' +
+      'const config = await read("config.json");\nconst tokenizer = await read("tokenizer.json");\n' +
+      'const data = new Uint8Array(await readFile("models/jeton-nano/model.safetensors"));\n',
+  },
+  "src/serve/index.ts": {
+    before: `import { startServer } from "jeton/serve";\n${model}`,
+    after: `await server.close();\n${close}`,
+  },
+  "src/tokenizer/data-mixture-inference/data-mixture-inference.ts": {
+    before:
+      'import { inferMixture, loadMergeList } from "jeton/tokenizer";\n' +
+      'import { readFileSync } from "node:fs";\n' +
+      'const texts = [readFileSync("book.txt", "utf8")];\nconst files = [readFileSync("code/one.ts", "utf8")];\n',
+  },
+  "src/tokenizer/lib-tokenizer/train-lib-tokenizer.ts": {
+    before: 'import { trainLibTokenizer } from "jeton/tokenizer";\n',
+  },
+  "src/tokenizer/tokenizer.ts": {
+    before:
+      'import { readFileSync } from "node:fs";\nimport { createTokenizer } from "jeton/tokenizer";\n' +
+      'const text = readFileSync("tokenizer.json", "utf8");\n',
+    after: 'if (tokens.length !== offsets.length) throw new Error("tokens without offsets");',
+  },
+  "src/train/run/trainer.ts": {
+    before:
+      'import { openTrainer, type ParameterValue, type TrainingGraph, type TrainingInputs } from "jeton/train";\n' +
+      "declare const languageModel: TrainingGraph, contrast: TrainingGraph;\n" +
+      "declare const parameters: ReadonlyMap<string, ParameterValue>;\n" +
+      "declare const textInputs: TrainingInputs, pairInputs: TrainingInputs;\n",
+    after: "console.log(losses);",
+    notRun: "the graphs are the caller's; src/train/run/trainer.test.ts has real ones",
+  },
+  "src/train/train-language-model.ts": {
+    before: 'import { formatTrainingProgress, trainLanguageModel } from "jeton/train";\n',
+    after: "console.log(modelFolder);",
+    notRun: "2,000 steps take minutes; examples/train-from-text.ts trains for fewer",
+  },
+  "src/train/train-tokenizer.ts": {
+    before: 'import { trainTokenizerFolder } from "jeton/train";\n',
+  },
+  "src/vocabulary/dynamic-tokenization/large-vocabulary.ts": {
+    before:
+      'import { type Hypernetwork, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
+      "declare const model: Awaited<ReturnType<typeof openDynamicModel>>;\n" +
+      'declare const hypernetwork: Hypernetwork;\nconst frequentWords = ["emperor"];\n',
+    after: "console.log(vocabulary);",
+    notRun: "needs a trained hypernetwork",
+  },
+  "src/vocabulary/trans-tokenization/hydra.ts": {
+    before: 'import { generate } from "jeton";\nimport { openHydra } from "jeton/vocabulary";\n',
+    notRun: "needs a model with two vocabularies; its README makes one",
+  },
+  "src/vocabulary/transfer.ts": {
+    before: 'import { meanOfSubtokens, transfer } from "jeton/vocabulary";\n',
+  },
+};
+
+/** Files whose functions the package does not export: tests and reproductions call them. */
+export const internalExamples: readonly string[] = [
+  "src/data/registry.ts",
+  "src/generate/measure/reproduction-tasks.ts",
+  "src/testing/test-data.ts",
+];
