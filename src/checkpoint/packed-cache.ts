@@ -52,7 +52,7 @@ export interface PackedCacheHit {
   readonly path: string;
 }
 
-/** The entry does not exist, or is not what it should be. */
+/** The entry does not exist or is invalid. */
 export interface PackedCacheMiss {
   readonly state: "absent";
   /**
@@ -61,7 +61,7 @@ export interface PackedCacheMiss {
    */
   write(tensors: Iterable<TensorToWrite>): Promise<PackedCacheWritten>;
   /**
-   * Writes the entry by `fill`, in whatever order and from several threads. The entry can be used at
+   * Writes the entry by `fill`, in any order and from several threads. The entry can be used at
    * once; it is flushed to the disk meanwhile, and does not count for other processes before that.
    * Errors of `fill` that are not about the entry's own file are thrown.
    */
@@ -225,7 +225,7 @@ async function seal(path: string, identity: string, sealed: number): Promise<voi
   }
 }
 
-/** Evicts what is too much, lets `write` write, and turns what the file system refuses into a warning. */
+/** Evicts entries beyond the limit, runs `write`, and turns errors of the file system into a warning. */
 async function makeEntry(
   { path, folder, identity, maxBytes }: Entry,
   list: readonly Omit<TensorToWrite, "data">[],
@@ -264,7 +264,7 @@ async function makeEntry(
   }
 }
 
-/** What the file system or the limit refuses, as opposed to what is wrong with the tensors. */
+/** An error of the file system or the size limit, as opposed to one of the tensors. */
 function isRefusal({ code }: JetonError): boolean {
   return code === "disk-full" || code === "packed-cache-too-small" || code.startsWith("file-");
 }

@@ -7,7 +7,7 @@ import type { JetonError } from "./error.ts";
 export type WarningHandler = (warning: JetonError) => void;
 
 /**
- * Hands a warning to who asked for it. Without a handler it is a warning of the process, which Node
+ * Hands a warning to its handler. Without a handler it is a warning of the process, which Node
  * writes to standard error, or a line in the console of a browser.
  */
 export function warn(warning: JetonError, onWarning?: WarningHandler): void {

@@ -136,7 +136,7 @@ export class DecoderModel implements LoadedModel {
   readonly #service: Remote<DecoderService>;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
-  /** Those who wait for a free slot, in order. */
+  /** Callers that wait for a free slot, in order. */
   readonly #queue: (() => void)[] = [];
   #open = 0;
   #closing: Promise<void> | undefined;

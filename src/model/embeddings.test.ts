@@ -78,7 +78,7 @@ describe.each(["llama", "gemma2"])("%s", (family) => {
     expect(difference(c, d)).toBeLessThan(1e-3);
   });
 
-  test("the cached rows of embeddings are nobody's prefix, not even of the same ids", async () => {
+  test("the cached rows of embeddings are never reused as a prefix, not even for the same ids", async () => {
     const prompt = [5, 6, 7, 8, 9];
     const first = await model.openSequence();
     await first.step({ ids: prompt, embeddings: rowsOf([50, 51, 52, 53, 54]) });

@@ -37,7 +37,7 @@ test.each(["int8", "int8-channel", "int4"] as const)(
     const expected = await open(join(root, "cache"));
     expect(await open(join(root, "cache"))).toEqual(expected);
     expect(warnings).toEqual([]);
-    // No folder can be made below a file, whoever asks.
+    // No user can make a folder below a file.
     expect(await open(join(root, "file", "cache"))).toEqual(expected);
     expect(warnings.map(({ code }) => code)).toEqual(["packed-cache-unwritable"]);
   },

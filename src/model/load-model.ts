@@ -40,7 +40,7 @@ const packedVersion = "4";
  * @example
  * await using model = await loadModel("path/to/checkpoint", { format: "int8" });
  *
- * @throws JetonError `model-family-unknown`, `model-weights-missing`, … and whatever resolving and
+ * @throws JetonError `model-family-unknown`, `model-weights-missing`, … and the errors of resolving and
  *   reading the checkpoint throws
  */
 export async function loadModel(

@@ -13,7 +13,7 @@ export type WeightFormat = "f32" | "int8" | "int8-channel" | "int4";
 export interface LoadModelOptions {
   /** Default `"f32"` below 50 million parameters, otherwise `"int8"`. `inspect` states it. */
   format?: WeightFormat;
-  /** Threads of one forward. Default: the number of cores, at most 8. */
+  /** Threads of one forward pass. Default: the number of cores, at most 8. */
   threads?: number;
   /** Most sequences that may be open at once. Default 16. */
   slots?: number;
@@ -21,10 +21,10 @@ export interface LoadModelOptions {
   contextLength?: number;
   /**
    * True (default): the result of a row does not depend, to the last bit, on the rows beside it in its
-   * forward pass. So the same seed gives the same text whatever drafts it, in whatever company and chunks,
-   * in every format; draft trees are cut to their best path. False: whole trees are verified and passes
-   * have any size, which is sometimes faster; the last bits of a row, and with them the text, may depend
-   * on both.
+   * forward pass. So the same seed gives the same text with any drafter, beside any other requests, in
+   * any chunks and every format; draft trees are cut to their best path. False: whole trees are
+   * verified and passes have any size, which is sometimes faster; the last bits of a row, and with
+   * them the text, may depend on both.
    */
   exact?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */

@@ -53,7 +53,7 @@ export class DrafterPool {
   /** Ends all drafters. */
   async close(): Promise<void> {
     for (const opened of this.#opened.values()) {
-      // One that could not be opened has nothing to close.
+      // A drafter that could not be opened need not be closed.
       const drafter = await opened.catch(() => undefined);
       await drafter?.close();
     }

@@ -5,8 +5,8 @@ import type { GraphNode } from "./graph.ts";
 /**
  * Residual sums that the norm after them may compute along: a kernel gives both results. By norm.
  *
- * @param nodes of one scope, in order of creation; a sum is left out where somebody needs it before
- *   the norm does
+ * @param nodes of one scope, in order of creation; a sum is left out where another node uses it before
+ *   the norm
  */
 export function sumsBeforeNorms(nodes: readonly GraphNode[]): Map<GraphNode, GraphNode> {
   const first = new Map<GraphNode, GraphNode>();
@@ -25,7 +25,7 @@ export function sumsBeforeNorms(nodes: readonly GraphNode[]): Map<GraphNode, Gra
       first.get(sum) === norm &&
       norm.inputs[1]!.node !== sum &&
       x!.dtype === "float32" &&
-      // What the kernel takes.
+      // Types and axes that the kernel supports.
       (x!.shape.length === 2 || x!.shape.length === 3) &&
       shapesEqual(a!.shape, x!.shape) &&
       shapesEqual(b!.shape, x!.shape)

@@ -40,7 +40,7 @@ export interface Tensor extends TensorType {
   readonly output: number;
 }
 
-/** What the graph knows of one kind of operation, in one place. */
+/** The definition of one operator: shape rule, emission and gradient. */
 export interface OperatorDefinition<Attributes> {
   readonly name: string;
   /** Shape and type rule; throws through `shapeError`. */
@@ -102,7 +102,7 @@ export interface SizeSource {
   readonly axis: number;
 }
 
-/** What `trace` makes of a function. */
+/** A traced function. */
 export interface Graph {
   readonly inputs: Readonly<Record<string, Tensor>>;
   readonly outputs: Readonly<Record<string, Tensor>>;
@@ -116,7 +116,7 @@ interface TraceContext {
   nextFresh: number;
   scope: Scope;
   label: string;
-  /** While gradients are derived: the first node that belongs to them, and all by what they are. */
+  /** While gradients are derived: their first node, and all of their nodes by `cseKey`. */
   gradientScope: { from: number; cseTable: Map<string, readonly Tensor[]> } | undefined;
   readonly parameters: Map<string, Tensor>;
   readonly sizes: Map<string, SizeSource>;
@@ -196,7 +196,7 @@ export function apply<Attributes>(
   return outputs;
 }
 
-/** What two nodes that compute the same have in common; undefined where that is not compared. */
+/** Key that is equal for nodes that compute the same; undefined where nodes are not merged. */
 function cseKey(
   operator: string,
   inputs: readonly Tensor[],

@@ -51,12 +51,8 @@ export {
   watchWorker,
 } from "./page-worker.ts";
 export { type CompileOptions, compile, type Program, type ProgramInput } from "./program.ts";
-export {
-  evaluateReference,
-  hasReference,
-  type ReferenceInput,
-  type ReferenceValue,
-} from "./reference.ts";
+export { evaluateReference, hasReference, type ReferenceInput } from "./reference/reference.ts";
+export type { ReferenceValue } from "./reference/values.ts";
 export {
   type BoundValue,
   liveSessions,

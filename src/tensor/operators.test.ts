@@ -4,10 +4,10 @@ import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import {
   concreteShape,
-  type OperatorExample,
   operatorCases,
   programInputs,
-} from "../testing/operator-cases.ts";
+} from "../testing/operator-cases/operator-cases.ts";
+import type { OperatorExample } from "../testing/operator-cases/random-example.ts";
 import { definedOperators } from "./graph.ts";
 import {
   compile,

@@ -1,11 +1,4 @@
-/** Programs: inputs, optional parts, errors, external data, quantized products, threads, release. */
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import {
   add,
@@ -24,16 +17,12 @@ import {
   gradients,
   greater,
   int32,
-  liveSessions,
   logSumExp,
   matmul,
-  matmulBlockQuantized,
-  matmulChannelQuantized,
   mean,
   multiply,
   nonZero,
   optional,
-  type ParameterBinding,
   parameter,
   reshape,
   scatterAdd,
@@ -46,34 +35,7 @@ import {
   topK,
   trace,
 } from "./index.ts";
-
-let folder: string;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "jeton-tensor-"));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
-
-function normals(count: number, ...keys: number[]): Float32Array {
-  const random = createRandom(5, ...keys);
-  return Float32Array.from({ length: count }, () => random.normal());
-}
-
-/** Runs once, on this thread, and releases. */
-async function runOnce<Inputs extends string, Outputs extends string>(
-  graph: Parameters<typeof compile<Inputs, Outputs>>[0],
-  inputs: Parameters<Awaited<ReturnType<typeof compile<Inputs, Outputs>>>["run"]>[0],
-  parameters: ReadonlyMap<string, ParameterBinding> = new Map(),
-  threads = 1,
-) {
-  const program = await compile(graph, { inline: true, parameters, threads });
-  try {
-    return await program.run(inputs);
-  } finally {
-    await program.release();
-  }
-}
+import { normals, runOnce } from "./testing/run-once.ts";
 
 /** The code of the error that a function throws. */
 function codeOf(body: () => unknown): { code: string; message: string } {
@@ -84,7 +46,6 @@ function codeOf(body: () => unknown): { code: string; message: string } {
   }
   return expect.fail("nothing was thrown");
 }
-
 describe("optional parts", () => {
   const body = (x: Tensor, w: Tensor) => softmax(matmul(tanh(matmul(x, w)), w));
   const types = { x: float32(["time", 8]), w: float32([8, 8]) };
@@ -407,313 +368,6 @@ test("a fresh size lives inside a branch", async () => {
   const x = { data: Float32Array.of(-1, 3, 2, -5), shape: [4] };
   expect((await runOnce(graph, { x, wanted: true })).best.data).toEqual(Float32Array.of(9));
   expect((await runOnce(graph, { x, wanted: false })).best.data).toEqual(Float32Array.of(0));
-});
-
-describe("quantized products", () => {
-  /** Codes of random weights in blocks, packed as `matmulBlockQuantized` documents it. */
-  function quantize(
-    weights: Float32Array,
-    rows: number,
-    columns: number,
-    bits: 4 | 8,
-    block: number,
-    ownZeros: boolean,
-  ) {
-    const blocks = Math.ceil(columns / block);
-    const codes = new Uint8Array((rows * blocks * block * bits) / 8);
-    const scales = new Float32Array(rows * blocks);
-    const zerosOfRow = Math.ceil((blocks * bits) / 8);
-    const zeros = new Uint8Array(rows * zerosOfRow);
-    for (let row = 0; row < rows; row++) {
-      for (let b = 0; b < blocks; b++) {
-        // Zero points of all kinds; steps become larger, so that codes still fit.
-        const shift = ownZeros ? ((row + 3 * b) % 5) - 2 : 0;
-        const zero = 2 ** (bits - 1) + shift;
-        zeros[row * zerosOfRow + Math.floor((b * bits) / 8)]! |= zero << ((b * bits) % 8);
-        const part = weights.subarray(
-          row * columns + b * block,
-          row * columns + Math.min((b + 1) * block, columns),
-        );
-        const largest = part.reduce((a, x) => Math.max(a, Math.abs(x)), 1e-9);
-        const scale = largest / (2 ** (bits - 1) - 1 - Math.abs(shift));
-        scales[row * blocks + b] = scale;
-        for (let i = 0; i < block; i++) {
-          const code = Math.round((part[i] ?? 0) / scale) + zero;
-          const at = (row * blocks + b) * block + i;
-          codes[Math.floor((at * bits) / 8)]! |= code << ((at * bits) % 8);
-        }
-      }
-    }
-    return { codes, scales, zeros, blocks };
-  }
-
-  test("in blocks of 4 and 8 bits, for any number of columns", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.constantFrom<4 | 8>(4, 8),
-        fc.constantFrom(16, 32),
-        fc.integer({ min: 1, max: 9 }),
-        fc.integer({ min: 1, max: 100 }),
-        fc.integer({ min: 1, max: 5 }),
-        fc.boolean(),
-        async (bits, blockSize, rows, columns, time, ownZeros) => {
-          const weights = normals(rows * columns, rows, columns);
-          const made = quantize(weights, rows, columns, bits, blockSize, ownZeros);
-          const { codes, scales, zeros, blocks } = made;
-          const bytes = (blockSize * bits) / 8;
-          const graph = trace({ x: float32(["time", columns]) }, ({ x }) => ({
-            y: matmulBlockQuantized(
-              x,
-              parameter("codes", [rows, blocks, bytes], "uint8"),
-              parameter("scales", [rows * blocks]),
-              { bits, blockSize, rows, columns },
-              ownZeros ? parameter("zeros", [zeros.length], "uint8") : undefined,
-            ),
-          }));
-          const x = { data: normals(time * columns, time), shape: [time, columns] };
-          const expected = evaluateReference(graph, {
-            x,
-            codes: { data: codes, shape: [rows, blocks, bytes] },
-            scales: { data: scales, shape: [rows * blocks] },
-            ...(ownZeros && { zeros: { data: zeros, shape: [zeros.length] } }),
-          });
-          const { y } = await runOnce(
-            graph,
-            { x },
-            new Map<string, ParameterBinding>([
-              ["codes", { kind: "data", data: codes }],
-              ["scales", { kind: "data", data: scales }],
-              ["zeros", { kind: "data", data: zeros }],
-            ]),
-          );
-          // Each activation may be off by half a step of its block (plus what float32 loses).
-          for (let t = 0; t < time; t++) {
-            const row = x.data.subarray(t * columns, (t + 1) * columns);
-            const half = Array.from({ length: blocks }, (_, b) => {
-              const part = row.subarray(b * blockSize, (b + 1) * blockSize);
-              return part.reduce((a, v) => Math.max(a, Math.abs(v)), 0) / 254;
-            });
-            for (let r = 0; r < rows; r++) {
-              let bound = 1e-4;
-              for (let c = 0; c < columns; c++) {
-                const b = Math.floor(c / blockSize);
-                const magnitude = Math.abs(weights[r * columns + c]!) + scales[r * blocks + b]!;
-                bound += 1.01 * half[b]! * magnitude;
-              }
-              const error = Math.abs(y.data[t * rows + r]! - expected.y.data[t * rows + r]!);
-              expect(error).toBeLessThanOrEqual(bound);
-            }
-          }
-        },
-      ),
-      { numRuns: 25 },
-    );
-  });
-
-  test("per channel: a row does not depend on its neighbours, bit for bit", async () => {
-    const [inputs, outputs, time] = [96, 40, 7];
-    const random = createRandom(3);
-    const codes = Int8Array.from({ length: inputs * outputs }, () => random.integer(255) - 127);
-    const scales = Float32Array.from({ length: outputs }, () => 0.001 + 0.01 * random.uniform());
-    const x = normals(time * inputs, 9);
-    // A neighbour far larger than the others would spoil a scale that rows share.
-    x.subarray(2 * inputs, 3 * inputs).forEach((value, i, row) => {
-      row[i] = 1000 * value;
-    });
-    const graph = trace({ x: float32(["time", inputs]) }, ({ x: rows }) => ({
-      y: matmulChannelQuantized(
-        rows,
-        parameter("codes", [inputs, outputs], "int8"),
-        parameter("scales", [outputs]),
-      ),
-    }));
-    const program = await compile(graph, {
-      inline: true,
-      threads: 2,
-      parameters: new Map<string, ParameterBinding>([
-        ["codes", { kind: "data", data: codes }],
-        ["scales", { kind: "data", data: scales }],
-      ]),
-    });
-    const together = await program.run({ x: { data: x, shape: [time, inputs] } });
-    for (let t = 0; t < time; t++) {
-      const row = x.slice(t * inputs, (t + 1) * inputs);
-      const alone = await program.run({ x: { data: row, shape: [1, inputs] } });
-      expect(alone.y.data).toEqual(together.y.data.slice(t * outputs, (t + 1) * outputs));
-    }
-    await program.release();
-  });
-});
-
-describe("external data", () => {
-  test("weights lie in files of two folders, at an offset, in three formats", async () => {
-    const values = [1.5, -2, 0.375, 1024, 0, -0.0625];
-    const head = 64;
-    const f32 = Float32Array.from(values);
-    const bf16 = Uint16Array.from(new Uint32Array(f32.buffer), (bits) => bits >>> 16);
-    // 1.5, -2, 0.375, 1024, 0, -0.0625 as IEEE half precision.
-    const f16 = Uint16Array.of(0x3e00, 0xc000, 0x3600, 0x6400, 0x0000, 0xac00);
-    const files = [
-      ["one", "a.bin", f32],
-      ["two", "b.bin", bf16],
-      ["two/deep", "c.bin", f16],
-    ] as const;
-    const bindings = new Map<string, ParameterBinding>();
-    for (const [index, [where, name, data]] of files.entries()) {
-      await mkdir(join(folder, where), { recursive: true });
-      const file = join(folder, where, name);
-      const bytes = new Uint8Array(data.buffer);
-      await writeFile(file, Buffer.concat([Buffer.alloc(head, 255), bytes, Buffer.alloc(9, 255)]));
-      bindings.set(`w${index}`, { kind: "file", file, offset: head, length: bytes.length });
-    }
-    const graph = trace({ x: float32([1]) }, ({ x }) => ({
-      y0: multiply(parameter("w0", [2, 3]), x),
-      y1: multiply(cast(parameter("w1", [2, 3], "bfloat16"), "float32"), x),
-      y2: multiply(cast(parameter("w2", [2, 3], "float16"), "float32"), x),
-    }));
-    for (const [device, inline] of [
-      ["cpu", true],
-      ["cpu", false],
-      ["wasm", true],
-    ] as const) {
-      const program = await compile(graph, { parameters: bindings, inline, device });
-      const results = await program.run({ x: { data: Float32Array.of(2), shape: [1] } });
-      for (const name of ["y0", "y1", "y2"] as const) {
-        expect([...results[name].data].map((value) => value / 2)).toEqual(values);
-      }
-      await program.release();
-    }
-  });
-
-  test("large arrays in memory are handed over beside the model", async () => {
-    const buffer = normals(300_004);
-    const data = buffer.subarray(4);
-    const graph = trace({ x: float32([]) }, ({ x }) => ({
-      y: multiply(parameter("w", [300_000]), x),
-    }));
-    for (const inline of [true, false]) {
-      const program = await compile(graph, {
-        parameters: new Map([["w", { kind: "data", data }]]),
-        inline,
-      });
-      const { y } = await program.run({ x: 2 });
-      expect(y.data).toEqual(data.map((value) => value * 2));
-      await program.release();
-    }
-  });
-
-  test("beside weights in a file", async () => {
-    const large = normals(300_000);
-    const small = normals(10);
-    const inFile = normals(300_000, 1);
-    const file = join(folder, "beside.bin");
-    await writeFile(file, new Uint8Array(inFile.buffer));
-    const graph = trace({ x: float32([]) }, ({ x }) => ({
-      y: multiply(parameter("large", [300_000]), x),
-      z: multiply(parameter("inFile", [300_000]), x),
-      w: multiply(parameter("small", [10]), x),
-    }));
-    const parameters = new Map<string, ParameterBinding>([
-      ["inFile", { kind: "file", file, offset: 0, length: inFile.byteLength }],
-      ["large", { kind: "data", data: large }],
-      ["small", { kind: "data", data: small }],
-    ]);
-    for (const inline of [true, false]) {
-      const program = await compile(graph, { parameters, inline });
-      const { y, z, w } = await program.run({ x: 2 });
-      expect(y.data).toEqual(large.map((value) => value * 2));
-      expect(z.data).toEqual(inFile.map((value) => value * 2));
-      expect(w.data).toEqual(small.map((value) => value * 2));
-      await program.release();
-    }
-  });
-
-  test("a file that is missing ends in an error", async () => {
-    const graph = trace({ x: float32([]) }, ({ x }) => ({ y: multiply(parameter("w", [2]), x) }));
-    const file = join(folder, "nothing.bin");
-    const parameters = new Map<string, ParameterBinding>([
-      ["w", { kind: "file", file, offset: 0, length: 8 }],
-    ]);
-    await expect(compile(graph, { parameters, inline: true })).rejects.toMatchObject({
-      code: "tensor-session-refused",
-    });
-    await expect(compile(graph, { parameters })).rejects.toMatchObject({
-      code: "tensor-session-refused",
-    });
-  });
-});
-
-describe("programs in worker threads", () => {
-  const graph = trace({ table: float32([3]), index: int32(["n"]) }, ({ table, index }) => ({
-    y: gather(table, index),
-  }));
-  const inputs = (...index: number[]) => ({
-    table: { data: Float32Array.of(5, 6, 7), shape: [3] },
-    index: { data: Int32Array.from(index), shape: [index.length] },
-  });
-
-  test("run, fail with a code, run again, and refuse after release", async () => {
-    const program = await compile(graph);
-    expect((await program.run(inputs(2, 0))).y.data).toEqual(Float32Array.of(7, 5));
-    await expect(program.run(inputs(8))).rejects.toMatchObject({ code: "tensor-run-failed" });
-    const [a, b] = await Promise.all([program.run(inputs(1)), program.run(inputs(2))]);
-    expect([a.y.data[0], b.y.data[0]]).toEqual([6, 7]);
-    await program.release();
-    await expect(program.run(inputs(1))).rejects.toMatchObject({ code: "service-closed" });
-  });
-
-  test("release during a run waits for it; releasing twice is safe", async () => {
-    const program = await compile(graph);
-    const running = program.run(inputs(1, 1, 2));
-    const releases = [program.release(), program.release()];
-    expect((await running).y.data).toEqual(Float32Array.of(6, 6, 7));
-    await Promise.all(releases);
-    await program.release();
-  });
-
-  test("a part of a large array crosses alone", async () => {
-    const program = await compile(graph);
-    const arena = new Float32Array(1000).fill(4);
-    const { y } = await program.run({
-      ...inputs(0),
-      table: { data: arena.subarray(9, 12), shape: [3] },
-    });
-    expect(y.data).toEqual(Float32Array.of(4));
-    await program.release();
-  });
-
-  test("an idle program does not keep the process alive", async () => {
-    const script = join(folder, "idle.mts");
-    const index = new URL("./index.ts", import.meta.url).href;
-    await writeFile(
-      script,
-      `import { compile, exp, float32, trace } from ${JSON.stringify(index)};
-      const program = await compile(trace({ x: float32([]) }, ({ x }) => ({ y: exp(x) })));
-      const { y } = await program.run({ x: 0 });
-      console.log("result", y.data[0]);`,
-    );
-    const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", script], {
-      timeout: 50_000,
-      cwd: new URL("../..", import.meta.url).pathname,
-    });
-    expect(stdout).toContain("result 1");
-  });
-
-  test("live sessions are counted until they are released", async () => {
-    const before = liveSessions();
-    const programs = await Promise.all([1, 2, 3].map(() => compile(graph, { inline: true })));
-    expect(liveSessions()).toBe(before + 3);
-    for (const program of programs) {
-      await program.release();
-      await program.release();
-    }
-    expect(liveSessions()).toBe(before);
-    {
-      await using program = await compile(graph, { inline: true });
-      expect((await program.run(inputs(1))).y.data[0]).toBe(6);
-    }
-    expect(liveSessions()).toBe(before);
-  });
 });
 
 test("results that are undefined are left out; an input may be a result, also twice", async () => {

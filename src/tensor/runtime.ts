@@ -154,7 +154,7 @@ export async function openSession(
       interOpNumThreads: 1,
       graphOptimizationLevel: "all",
       enableMemPattern: options.sameSizes ?? true,
-      // What fails ends in an error that is thrown; the runtime need not print it too.
+      // Failures are thrown as errors; the runtime need not print them too.
       logSeverityLevel: 4,
       ...(model.external.length > 0 && {
         externalData: model.external.map((part) => ({ path: part.name, data: bytesOf(part) })),
@@ -186,26 +186,7 @@ export async function openSession(
       if (released) {
         throw new JetonError("the program was released", { code: "tensor-program-released" });
       }
-      const fetches = outputs.map((name) => model.outputNames[name]!);
-      let results: Readonly<Record<string, BoundValue>>;
-      try {
-        results = await handle.run(feeds, fetches, runOptions);
-      } catch (cause) {
-        throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
-          code: "tensor-run-failed",
-          cause,
-        });
-      }
-      const values: Record<string, TensorValue> = {};
-      for (const name of outputs) {
-        const value = results[model.outputNames[name]!]!;
-        values[name] = {
-          dtype: value.type as DataType,
-          shape: value.dims,
-          data: plainData(value),
-        };
-      }
-      return values;
+      return runSession(handle, { model, feeds, outputs, runOptions });
     },
     async release() {
       if (released) return;
@@ -214,6 +195,35 @@ export async function openSession(
       await handle.release();
     },
   };
+}
+
+/** Runs a session once; the outputs by the names that the graph gives them. */
+async function runSession(
+  handle: RuntimeSession,
+  call: {
+    model: EmittedModel;
+    feeds: Parameters<Session["run"]>[0];
+    outputs: readonly string[];
+    runOptions: { readonly logSeverityLevel?: 4 };
+  },
+): Promise<Record<string, TensorValue>> {
+  const { model, feeds, outputs, runOptions } = call;
+  const fetches = outputs.map((name) => model.outputNames[name]!);
+  let results: Readonly<Record<string, BoundValue>>;
+  try {
+    results = await handle.run(feeds, fetches, runOptions);
+  } catch (cause) {
+    throw new JetonError(`ONNX Runtime failed: ${(cause as Error).message}`, {
+      code: "tensor-run-failed",
+      cause,
+    });
+  }
+  const values: Record<string, TensorValue> = {};
+  for (const name of outputs) {
+    const value = results[model.outputNames[name]!]!;
+    values[name] = { dtype: value.type as DataType, shape: value.dims, data: plainData(value) };
+  }
+  return values;
 }
 
 /** The bytes of external data, read now where they lie in a file. */

@@ -1,7 +1,7 @@
 /** The same programs on the runtime of the browser. */
 import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
-import { operatorCases, programInputs } from "../testing/operator-cases.ts";
+import { operatorCases, programInputs } from "../testing/operator-cases/operator-cases.ts";
 import { convolutionStep, transformerStep } from "../testing/small-programs.ts";
 import { compile, evaluateReference, type TensorValue, type TypedGraph, trace } from "./index.ts";
 

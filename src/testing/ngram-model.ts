@@ -7,7 +7,7 @@ export interface NgramModelOptions {
   readonly symbols: number;
 }
 
-/** Learns symbol by symbol; what it says of the next one depends on all before it. */
+/** Learns symbol by symbol; the prediction of the next one depends on all before it. */
 export interface NgramModel {
   /** Appends a symbol and counts the n-grams that end with it. */
   learn(symbol: number): void;

@@ -1,7 +1,7 @@
 /**
  * A second, deliberately small reader and writer of checkpoint folders, for tests only.
  *
- * It shares no code with the checkpoint room, so that a test which compares the two catches a mistake
+ * It shares no code with the checkpoint module, so that a test which compares the two catches a mistake
  * of either. Everything is read at once and widened to float64; it trusts its files.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

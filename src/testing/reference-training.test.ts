@@ -102,7 +102,7 @@ describe("referenceAdamW", () => {
   const one = (...values: number[]): Map<string, ReferenceTensor> =>
     new Map([["w", { shape: [values.length], data: Float64Array.from(values) }]]);
 
-  test("a constant gradient moves each value by the learning rate, whatever its size", () => {
+  test("a constant gradient moves each value by the learning rate, independent of its size", () => {
     let tensors = one(1, -2, 0.5);
     let state = start;
     const gradients = new Map([["w", Float64Array.of(3, -0.01, 200)]]);

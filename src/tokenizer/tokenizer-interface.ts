@@ -53,7 +53,7 @@ export interface DecodeOptions {
 export interface StreamDecoder {
   /** The text that became certain with this id; often empty, sometimes more than the token. */
   push(id: number): string;
-  /** What was held back. The decoder must not be used after it. */
+  /** Returns the text that was held back. The decoder must not be used afterwards. */
   end(): string;
 }
 

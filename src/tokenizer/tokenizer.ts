@@ -272,7 +272,7 @@ class PartsTokenizer implements Tokenizer {
   }
 }
 
-/** Spellings that say by themselves what a special token is for, used where no file names it. */
+/** Usual spellings of special tokens, used where no file names them. */
 const usualBeginnings: readonly string[] = ["<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>"];
 
 const usualEnds: readonly string[] = ["</s>", "<eos>", "<|end_of_text|>", "<|endoftext|>"];

@@ -47,7 +47,7 @@ export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
 ): Promise<TrainedLanguageModel> {
   const { folder, existing = "refuse", signal } = options;
-  // A run goes on with what it began with, also when it was moved or the originals are gone.
+  // A resumed run uses its own copies of the inputs, so it may be moved and the originals may be gone.
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const tokenizer = await loadTokenizer(kept ?? options.tokenizer);
   const settings = resolveSettings(options, tokenizer);

@@ -35,7 +35,7 @@ export interface TokenizerTrainingProgress {
   readonly total: number | undefined;
 }
 
-/** What came of a training. */
+/** Result of a training. */
 export interface TrainedTokenizerFolder {
   readonly folder: string;
   readonly vocabSize: number;
@@ -47,13 +47,13 @@ export interface TrainedTokenizerFolder {
   readonly distinctWords: number;
 }
 
-/** What the thread is started with. */
+/** Start data of the thread. */
 export interface TokenizerWorkerStart {
   readonly corpus: Corpus;
   readonly training: TokenizerTraining;
 }
 
-/** What the thread says. */
+/** Messages of the thread. */
 export type TokenizerWorkerReply =
   | { readonly kind: "progress"; readonly progress: TokenizerTrainingProgress }
   | {

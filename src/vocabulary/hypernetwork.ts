@@ -2,8 +2,7 @@
  * The hypernetwork of zero-shot tokenizer transfer (Minixhofer et al., 2024): a small transformer that
  * reads how a source model spells a token and predicts the token's rows of the embedding and the head.
  */
-import { openSafetensors, writeSafetensors } from "../checkpoint/index.ts";
-import { createRandom, JetonError } from "../core/index.ts";
+import { createRandom } from "../core/index.ts";
 import { type DecoderConfig, decoderNames } from "../model/index.ts";
 import {
   add,
@@ -89,7 +88,7 @@ export function hypernetworkConfig(
 const outputsOf = (config: HypernetworkConfig): readonly ("embedding" | "head")[] =>
   config.tied ? ["embedding"] : ["embedding", "head"];
 
-/** Width of what is known of a source token: its rows of both tables side by side. */
+/** Width of the input of a source token: its rows of both tables side by side. */
 const inputWidth = (config: HypernetworkConfig): number => config.width * outputsOf(config).length;
 
 /** Shapes of the parameters by name. */
@@ -390,81 +389,4 @@ export function spellTokens(
     const spelling = decompose(source, form);
     return spelling.length > 0 ? spelling : undefined;
   });
-}
-
-/** Writes a hypernetwork into one file. */
-export async function writeHypernetwork(path: string, hypernetwork: Hypernetwork): Promise<void> {
-  const tensors = [...hypernetwork.parameters].map(([name, { shape, data }]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data,
-  }));
-  await writeSafetensors(path, tensors, {
-    metadata: {
-      format: "pt",
-      kind: "jeton-hypernetwork",
-      config: JSON.stringify(hypernetwork.config),
-    },
-  });
-}
-
-/**
- * Reads a hypernetwork.
- *
- * @throws JetonError `hypernetwork-invalid` when the file holds none, or another one than it says, and
- *   the errors of reading the file
- */
-export async function readHypernetwork(path: string): Promise<Hypernetwork> {
-  await using file = await openSafetensors(path);
-  const invalid = (reason: string): JetonError =>
-    new JetonError(`${path} ${reason}`, {
-      code: "hypernetwork-invalid",
-      details: { path, reason },
-    });
-  const stored = file.metadata.get("config");
-  if (file.metadata.get("kind") !== "jeton-hypernetwork" || stored === undefined) {
-    throw invalid("holds no hypernetwork");
-  }
-  const config = readConfig(stored);
-  if (config === undefined) throw invalid("says nothing sensible of its form");
-  const parameters = new Map<string, ParameterValue>();
-  for (const [name, shape] of hypernetworkShapes(config)) {
-    const entry = file.tensors.get(name);
-    if (entry === undefined || entry.shape.join() !== shape.join()) {
-      throw invalid(`lacks "${name}" of the shape [${shape}]`);
-    }
-    parameters.set(name, { shape, data: await file.readFloat32(name) });
-  }
-  return { config, parameters };
-}
-
-function readConfig(text: string): HypernetworkConfig | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const fields = value as Partial<Record<keyof HypernetworkConfig, unknown>>;
-  const counts = [
-    "width",
-    "sourceSize",
-    "hidden",
-    "feedForward",
-    "layers",
-    "heads",
-    "longest",
-  ] as const;
-  const areCounts = counts.every(
-    (name) => Number.isSafeInteger(fields[name]) && (fields[name] as number) > 0,
-  );
-  const isKnown = fields.predicts === "rows" || fields.predicts === "corrections";
-  if (!areCounts || !isKnown || typeof fields.tied !== "boolean") return undefined;
-  const config = value as HypernetworkConfig;
-  // Larger ones do not exist; a number from a file must not decide how much memory is asked for.
-  const isSensible =
-    config.layers <= 64 && config.hidden <= 65536 && config.hidden % config.heads === 0;
-  return isSensible ? config : undefined;
 }

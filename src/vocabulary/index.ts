@@ -12,9 +12,8 @@ export {
   type OpenPredictorOptions,
   openPredictor,
   type Predictor,
-  readHypernetwork,
-  writeHypernetwork,
 } from "./hypernetwork.ts";
+export { readHypernetwork, writeHypernetwork } from "./hypernetwork-file.ts";
 export {
   mixTables,
   type TokenMixture,

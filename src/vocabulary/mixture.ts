@@ -21,7 +21,7 @@ export interface TokenMixture {
 export type VocabularyMixture = readonly (TokenMixture | undefined)[];
 
 /**
- * What a token of which nothing is known gets: the mean of all source rows, or a row drawn from a
+ * Rows of a token without a mixture: the mean of all source rows, or a row drawn from a
  * normal distribution with their mean and deviation in each dimension.
  */
 export type UnknownRows = "mean" | "normal";

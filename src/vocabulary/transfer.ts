@@ -34,7 +34,7 @@ export interface SourceModel {
   readonly tables: VocabularyTables;
 }
 
-/** What a method is given. */
+/** Input of a method. */
 export interface TransferTask {
   readonly source: SourceModel;
   readonly target: TokenForms;
@@ -43,7 +43,7 @@ export interface TransferTask {
   /** Of everything random. */
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
-  /** Says what goes on. */
+  /** Called with a line of progress. */
   readonly progress: (stage: string, done?: number, total?: number) => void;
 }
 

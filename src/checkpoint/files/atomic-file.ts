@@ -9,7 +9,7 @@ import { mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileError, systemCode } from "./file-error.ts";
 
-/** What is written through an open file. Declared here so that declarations need no types of Node. */
+/** The part of an open file that writing needs. Declared here so that declarations need no types of Node. */
 export interface WritableFile {
   writeFile(content: string | Uint8Array): Promise<void>;
   write(bytes: Uint8Array, offset: number, length: number): Promise<{ bytesWritten: number }>;
@@ -20,7 +20,7 @@ export interface WritableFile {
 export interface PendingFile {
   /** The final path. */
   readonly path: string;
-  /** Gives the file its final name, replacing what had it, and flushes the folder. */
+  /** Renames the file to its final name, replacing an older file, and flushes the folder. */
   commit(): Promise<void>;
   /** Removes the temporary file; after `commit` it does nothing. */
   discard(): Promise<void>;
@@ -33,7 +33,7 @@ export function temporaryPath(path: string): string {
 }
 
 export interface StageFileOptions {
-  /** False: neither file nor folder are flushed; who needs it after a power cut flushes it later. Default true. */
+  /** False: file and folder are not flushed, so a power cut may lose them. Default true. */
   flush?: boolean;
 }
 
@@ -60,7 +60,7 @@ export async function stageFile(
   } catch (error) {
     await handle?.close().catch(() => {});
     if (handle) await unlink(temporary).catch(() => {});
-    // What `write` itself throws is its caller's to understand.
+    // Errors of `write` itself pass through unchanged.
     throw systemCode(error) === undefined ? error : fileError(error, path);
   }
   let settled = false;

@@ -1,4 +1,4 @@
-/** Turns what the operating system says about a file into a `JetonError`. */
+/** Turns an error of the operating system about a file into a `JetonError`. */
 import { JetonError } from "../../core/index.ts";
 
 const codes: Readonly<Record<string, { code: string; message: string }>> = {

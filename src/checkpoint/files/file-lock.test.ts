@@ -74,7 +74,7 @@ test.skipIf(process.platform !== "linux")(
     process.kill(Number(pid), "SIGKILL");
     const lock = (await acquireLock(path))!;
     expect(await lock.isHeld()).toBe(true);
-    // Still there for who only asks whether the number is taken.
+    // The process id still exists, though its process has ended.
     expect(process.kill(Number(pid), 0)).toBe(true);
     await lock.release();
     parent.kill("SIGKILL");

@@ -1,5 +1,5 @@
 /**
- * A lock between processes: a file that exists while somebody works on something.
+ * A lock between processes: a file that exists while a process holds it.
  *
  * Node has no advisory locks, so the holder names itself in the file and touches it while it lives; a
  * lock whose holder is gone, or has not touched it for a minute, is taken over. Guarded work
@@ -34,7 +34,7 @@ export interface AcquireLockOptions {
 
 /** A lock that this process has. */
 export interface FileLock {
-  /** False once another process, which believed this one gone, has taken the lock over. */
+  /** False once another process has taken the lock over, because this one did not touch it in time. */
   isHeld(): Promise<boolean>;
   release(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * Requests to the hub: with the token where it belongs, redirects followed by hand, failures told
- * apart (what another try may mend, and what it cannot), and tries repeated with growing pauses.
+ * Requests to the hub: the token goes to the hub alone, redirects are followed here, and failures
+ * that may be temporary are retried with growing pauses.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { JetonError } from "../../core/index.ts";
@@ -249,7 +249,7 @@ function asTransient(error: unknown, requestSignal: AbortSignal, url: string): u
   return error;
 }
 
-/** What an answer of 400 and more means. */
+/** The error for an answer with status 400 or more. */
 async function refusal(response: Response, url: string, hasToken: boolean): Promise<Error> {
   const { status } = response;
   const kind = response.headers.get("x-error-code") ?? "";

@@ -88,7 +88,7 @@ async function downloadLocked(
     const resumed = partial.position > 0;
     await fetchRest(client, url, file, partial);
     if (isChecksum(file.etag) && partial.digest() !== file.etag && resumed) {
-      // What an earlier process left may have been spoilt: once more, from the start.
+      // The part of an earlier download may be damaged: download from the start.
       await partial.restart();
       await fetchRest(client, url, file, partial);
     }
@@ -104,7 +104,7 @@ async function downloadLocked(
     await handle.close();
     handle = undefined;
     await rename(path, target).catch((error: unknown) => {
-      // Somebody who believed us gone has finished the same content before us.
+      // Another process took the lock over and has finished the same content.
       if (systemCode(error) !== "ENOENT") throw error;
     });
     await syncFolder(dirname(target));
@@ -116,12 +116,12 @@ async function downloadLocked(
   }
 }
 
-/** A file that is being received, with the hash of what is in it. */
+/** A file that is being received, with the hash of its bytes so far. */
 interface PartialFile {
   readonly position: number;
   append(chunk: Uint8Array): Promise<void>;
   restart(): Promise<void>;
-  /** The checksum of what is there, in the form of `HubFile.etag`. */
+  /** Checksum of the bytes received so far, in the form of `HubFile.etag`. */
   digest(): string;
 }
 
@@ -173,7 +173,7 @@ function startHash(file: HubFile): Hash {
   return createHash("sha1").update(`blob ${file.size}\0`);
 }
 
-/** Requests what is missing until it is all there; every try begins where the last one broke off. */
+/** Requests the missing bytes until the file is complete; each try resumes after the last byte. */
 async function fetchRest(
   client: HubClient,
   url: string,

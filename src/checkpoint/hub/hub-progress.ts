@@ -78,7 +78,7 @@ export function createDownloadProgress(
     advance({ path }, bytes) {
       const before = positions.get(path);
       positions.set(path, bytes);
-      // The first position of a file is what was there before; a fall is a start from anew.
+      // The first position of a file counts as present before; a lower one means a restart.
       if (before !== undefined && bytes > before) received += bytes - before;
       lastFile = path;
       if (performance.now() - lastReport >= reportEvery) report();

@@ -1,5 +1,5 @@
 /**
- * Where the hub is, who we are, and where its files are kept: the environment variables that Python
+ * Address of the hub, access token and cache folder: the environment variables that Python
  * tools read, with the same precedence.
  */
 import { readFile } from "node:fs/promises";

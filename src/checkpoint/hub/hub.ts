@@ -106,7 +106,7 @@ export async function resolveModel(
   try {
     return await download(repository, settings, options, cached !== undefined);
   } catch (error) {
-    // Better what is there than nothing, when it is the network that fails.
+    // The network failed: use the cached snapshot if there is one.
     if (cached && isConnectionFailure(error)) return cached.folder;
     throw mentionFolder(nameOrPath, error);
   }
@@ -366,7 +366,7 @@ async function listRepository(
   return { commit, files };
 }
 
-/** The library takes answers for what they should be, and fails as a program does when they are not. */
+/** The hub package does not check answers; malformed ones end in errors of JavaScript itself. */
 async function checkAnswer<T>(
   client: HubClient,
   { id }: Repository,
@@ -400,7 +400,7 @@ async function describeFile(
   );
 }
 
-/** Checks what a stranger says of a file before it becomes part of a path on this machine. */
+/** Checks a file entry from the hub before its name becomes part of a local path. */
 function checkFile(path: unknown, size: unknown, etag: unknown): HubFile {
   const safePath =
     typeof path === "string" &&

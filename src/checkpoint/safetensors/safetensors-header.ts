@@ -29,7 +29,7 @@ export interface TensorEntry {
   readonly length: number;
 }
 
-/** What a header says. */
+/** A parsed header. */
 export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** The free-form strings of `__metadata__`; empty when there are none. */

@@ -65,10 +65,10 @@ export interface TensorReader {
   readRows(name: string, start: number, count: number): Promise<Float32Array>;
 }
 
-/** What one read call asks of the operating system at most; Linux stops short of 2 GiB. */
+/** Most bytes of one read call; Linux reads less than 2 GiB at once. */
 const chunkBytes = 1 << 30;
 
-/** What is read through an open file. Declared here so that declarations need no types of Node. */
+/** The part of an open file that reading needs. Declared here so that declarations need no types of Node. */
 export interface ReadableFile {
   read(
     bytes: Uint8Array,

@@ -91,10 +91,10 @@ export type FillSafetensors = (
 ) => Promise<void>;
 
 /**
- * Writes a safetensors file whose data `fill` writes, in whatever order: to a temporary file, renamed
+ * Writes a safetensors file whose data `fill` writes, in any order: to a temporary file, renamed
  * when all is there. It is not flushed to the disk.
  *
- * @throws JetonError as `writeSafetensors`, and whatever `fill` throws.
+ * @throws JetonError as `writeSafetensors`, and the errors of `fill`.
  */
 export async function fillSafetensors(
   path: string,
@@ -279,7 +279,7 @@ async function stageSafetensors(
   });
 }
 
-/** The order of tensors in the file, and what stands before them. */
+/** Order of the tensors in the file, and the header before them. */
 function layOut<T extends Sized<Omit<TensorToWrite, "data">>>(
   tensors: readonly T[],
   options: WriteSafetensorsOptions,

@@ -3,7 +3,7 @@ import { JetonError } from "../../core/error.ts";
 import { type Conversation, loadConversation, saveConversation } from "./conversation.ts";
 import { suggest } from "./suggest.ts";
 
-/** What the chat remembers between messages. */
+/** State of the chat between messages. */
 export interface ChatState {
   readonly conversation: Conversation;
   /** How often the last message was answered again by `/regen`. */

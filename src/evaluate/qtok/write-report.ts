@@ -6,7 +6,7 @@ import type { QtokReport, VocabularyReport } from "./qtok.ts";
 const percent = (part: number, whole: number): string =>
   whole === 0 ? "-" : ((part / whole) * 100).toFixed(2);
 
-/** Label, cell of each vocabulary, and what stands at the end. */
+/** Label, cell of each vocabulary, and the last cell. */
 type Row = readonly [string, (vocabulary: VocabularyReport) => string, string?];
 
 const coreRow: Row = [
@@ -14,11 +14,13 @@ const coreRow: Row = [
   ({ core }) => (core === undefined ? "-" : percent(core.present, core.total)),
 ];
 
-/** The tables that say most, for a terminal, with a heading before each. */
+type MakeTable = (title: string, rows: readonly Row[], last?: string) => string;
+
+/** The main tables, for a terminal, with a heading before each. */
 export function formatReport(report: QtokReport): string {
-  const { vocabularies, union } = report;
+  const { vocabularies } = report;
   const names: TableColumn[] = vocabularies.map(({ name }) => ({ title: name, align: "right" }));
-  const table = (title: string, rows: readonly Row[], last?: string): string => {
+  const table: MakeTable = (title, rows, last) => {
     const columns: TableColumn[] = [{ title }, ...names];
     if (last !== undefined) columns.push({ title: last, align: "right" });
     return formatTable(
@@ -26,8 +28,20 @@ export function formatReport(report: QtokReport): string {
       rows.map(([label, cell, end = ""]) => [label, ...vocabularies.map(cell), end]),
     );
   };
+  const parts = [...vocabularyTables(report, table), ...textTables(report, table)];
+  if (vocabularies.length > 1) {
+    const rows = vocabularies.map(({ name }, i): Row => {
+      const similarities = report.similarity[i]!;
+      return [name, (other) => percent(similarities[vocabularies.indexOf(other)]!, 1)];
+    });
+    parts.push(table("% shared with", rows));
+  }
+  return parts.join("\n\n");
+}
+
+function vocabularyTables({ vocabularies, union }: QtokReport, table: MakeTable): string[] {
   const scripts = mostCommon(vocabularies, ({ scripts: counts, size }) => shares(counts, size));
-  const parts = [
+  return [
     table(
       "",
       [
@@ -62,46 +76,34 @@ export function formatReport(report: QtokReport): string {
       ]),
     ),
   ];
+}
+
+/** Tables of what the vocabularies make of texts; none where there were no texts. */
+function textTables({ vocabularies }: QtokReport, table: MakeTable): string[] {
   const languages = vocabularies[0]!.text.map(({ language }) => language);
+  if (languages.length === 0) return [];
   const textTable = (
     title: string,
     cell: (of: VocabularyReport["text"][number]) => string,
-  ): void => {
-    parts.push(
-      table(
-        title,
-        languages.map((language, i) => [language, ({ text }) => cell(text[i]!)]),
-      ),
+  ): string =>
+    table(
+      title,
+      languages.map((language, i) => [language, ({ text }) => cell(text[i]!)]),
     );
-  };
-  if (languages.length > 0) {
-    textTable("tokens per word", ({ fertility }) => fertility.toFixed(2));
-    textTable("tokens, relative", ({ parity }) => parity.toFixed(2));
-    textTable("% of words cut", ({ continuedWords }) => percent(continuedWords, 1));
-    textTable("bytes per token", ({ bytesPerToken }) => bytesPerToken.toFixed(2));
-    textTable("% fragments", ({ fragments }) => percent(fragments, 1));
-    parts.push(
-      table(
-        "% of tokens of words",
-        languages.map((language) => [
-          language,
-          ({ languages: found }) => percent(found!.shares[language]!, 1),
-        ]),
-      ),
-    );
-  }
-  if (vocabularies.length > 1) {
-    parts.push(
-      table(
-        "% shared with",
-        vocabularies.map(({ name }, i) => [
-          name,
-          (other) => percent(report.similarity[i]![vocabularies.indexOf(other)]!, 1),
-        ]),
-      ),
-    );
-  }
-  return parts.join("\n\n");
+  return [
+    textTable("tokens per word", ({ fertility }) => fertility.toFixed(2)),
+    textTable("tokens, relative", ({ parity }) => parity.toFixed(2)),
+    textTable("% of words cut", ({ continuedWords }) => percent(continuedWords, 1)),
+    textTable("bytes per token", ({ bytesPerToken }) => bytesPerToken.toFixed(2)),
+    textTable("% fragments", ({ fragments }) => percent(fragments, 1)),
+    table(
+      "% of tokens of words",
+      languages.map((language) => [
+        language,
+        ({ languages: found }) => percent(found!.shares[language]!, 1),
+      ]),
+    ),
+  ];
 }
 
 function shares(counts: Readonly<Record<string, number>>, size: number): Record<string, number> {
@@ -190,7 +192,7 @@ interface Heatmap {
   readonly fill: (value: number) => string;
 }
 
-/** What the page shows beside the categories. */
+/** Sections of the page beside the categories. */
 function listHeatmaps({ vocabularies }: QtokReport): Heatmap[] {
   const inPercent = (value: number): string => {
     const number = value * 100;

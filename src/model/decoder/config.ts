@@ -167,7 +167,7 @@ type BlockFields =
   | "mlpBias"
   | "fusedProjections";
 
-/** What attention and feed-forward of a family do differently. */
+/** Differences of a family in attention and feed-forward. */
 function describeBlocks(
   family: string,
   fields: Fields,

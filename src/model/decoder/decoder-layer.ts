@@ -24,7 +24,7 @@ import { decoderNames, layerGroups } from "./decoder-names.ts";
 const biasOf = (names: readonly string[]): string[] =>
   names.map((name) => name.replace(/\.weight$/, ".bias"));
 
-/** What all layers of one forward pass share. */
+/** Values that all layers of one forward pass share. */
 export interface LayerContext {
   readonly config: DecoderConfig;
   readonly weights: DecoderWeights;

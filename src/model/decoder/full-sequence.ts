@@ -99,7 +99,7 @@ export function decodeFullSequence(
       cos: input[`rope.${index}.cos`]!,
       sin: input[`rope.${index}.sin`]!,
     })),
-    // Nothing is cached: `attendFullSequence` never looks at the past.
+    // `attendFullSequence` uses no cache, so there are no past rows.
     past: () => ({ key: x, value: x }),
     masks: maskMaker(config, [batch, time], options.segments),
   };

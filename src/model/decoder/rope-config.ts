@@ -106,7 +106,7 @@ function ropeKind(family: string, parameters: Fields): RopeConfig["kind"] {
 
 /**
  * Dynamic scaling stretches the context at run time, so its limit is the stretched one. Files with YaRN
- * state either limit: who turns it on adds the factor alone to a published file, as Qwen's cards say.
+ * state either limit: YaRN is turned on by adding the factor alone to a published file, as Qwen's cards say.
  */
 export function contextLength(fields: Fields, ropes: readonly RopeConfig[]): number {
   const positions = positive(fields, "max_position_embeddings", Number.isSafeInteger);

@@ -118,7 +118,7 @@ export type StepSwitch = `want.${StepPartName}`;
 /** Inputs that hold numbers for each wanted row. */
 export type StepInputName = "targets" | "sampling" | "hiddenLayers" | "queryKeyLayers";
 
-/** What one layer computes on its way. */
+/** Intermediate values of one layer. */
 export interface LayerTap {
   /** Residual stream after the layer, `[batch, time, hiddenSize]`. */
   readonly x: Tensor;
@@ -127,7 +127,7 @@ export interface LayerTap {
   readonly key: Tensor;
 }
 
-/** What the graph of a part may read. */
+/** Values that the graph of a part may read. */
 export interface PartState {
   readonly config: DecoderConfig;
   /** int32 `[rows]`: flat indices of the wanted rows in `[batch * time]`. */
@@ -138,7 +138,7 @@ export interface PartState {
   readonly layers: readonly LayerTap[];
 }
 
-/** What parts behind the head read besides. */
+/** Further values for parts that follow the head. */
 export interface HeadState extends PartState {
   /** Final hidden states of the wanted rows, `[rows, hiddenSize]`. */
   readonly normed: Tensor;
@@ -346,7 +346,7 @@ export const stepInputs: { readonly [Name in StepInputName]: StepInput } = {
   },
 };
 
-/** A row of the table with its name, whatever its graph reads. */
+/** A row of the table with its name; the type of its graph is left open. */
 export type NamedPart = Omit<StepPart<never, StepResultName>, "results"> & {
   readonly name: StepPartName;
   readonly results: readonly (PartResult & { readonly name: StepResultName })[];

@@ -1,5 +1,5 @@
 /**
- * Which tensors of a checkpoint are the decoder's, whatever stands before their names.
+ * Which tensors of a checkpoint are the decoder's, under any prefix of their names.
  *
  * A language model saved by itself has `model.layers.0…` and `lm_head.weight`. Within a model of several
  * modalities the same tensors are `language_model.model.layers.0…` or `model.language_model.layers.0…`,

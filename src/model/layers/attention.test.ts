@@ -48,7 +48,7 @@ function traceBoth(group: number, cap: number | undefined) {
   );
 }
 
-test("joined and two-part attention agree, whatever lengths, trees, windows and caps", async () => {
+test("joined and two-part attention agree for all lengths, trees, windows and caps", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.nat(),

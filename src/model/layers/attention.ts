@@ -56,7 +56,7 @@ export interface JoinedInput {
 export interface AttentionOutput {
   /** `[batch, kvHeads, group * time, headDim]` */
   readonly output: Tensor;
-  /** Log of the sum of exp(scores) of each row, for whoever merges partial attention. */
+  /** Log of the sum of exp(scores) of each row, for merging partial attention. */
   readonly logSumExp?: () => Tensor;
 }
 
@@ -147,7 +147,7 @@ export function exactAttention({ cacheType }: ExactAttentionOptions): Attention 
   };
 }
 
-/** Terms of a sum that the runtime never cuts, whatever the number of rows and threads. */
+/** Terms of a sum that the runtime never splits, for any number of rows and threads. */
 export const sumBlock = 128;
 
 /** A sum, because the runtime takes a factor behind a product into the product. */

@@ -174,7 +174,7 @@ export async function trainSymbols(
 /** Characters of the folded alphabet: a space and the 26 letters. */
 export const letters = " abcdefghijklmnopqrstuvwxyz";
 
-/** A text as ids of `letters`: lower case, whatever is not a letter becomes one space. */
+/** A text as ids of `letters`: lower case, each run of other characters becomes one space. */
 export function foldText(text: string): Int32Array {
   const folded = text.toLowerCase().replace(/[^a-z]+/g, " ");
   return Int32Array.from(folded, (letter) => letters.indexOf(letter));

@@ -30,8 +30,8 @@ const gainGlobal = 0;
 const scaleGlobal = 1;
 
 /**
- * How good the codes of one block are with some step and zero point: for these codes d the best scale
- * is Σdx / Σdd, and leaves Σxx - (Σdx)² / Σdd; what is taken off is the gain.
+ * Gain of the codes of one block for a step and a zero point: for these codes d the best scale
+ * is Σdx / Σdd, and leaves Σxx - (Σdx)² / Σdd; the second term is the gain.
  */
 export const fit: WasmFunction = {
   parameters: ["i32", "f32", "f32"],

@@ -1,8 +1,8 @@
 /**
  * Packs the matrices of a checkpoint in worker threads, into a file or into memory.
  *
- * A job is some rows of one group of matrices. Workers read rows where they lie and write what they
- * become where it belongs, so that nothing but jobs passes through the calling thread.
+ * A job is some rows of one group of matrices. Workers read rows from the checkpoint and write
+ * packed rows to their final place; only jobs pass through the calling thread.
  */
 import { availableParallelism } from "node:os";
 import type { Checkpoint, Dtype, FillSafetensors } from "../../checkpoint/index.ts";
@@ -43,7 +43,7 @@ export function packedTensors(
   });
 }
 
-/** Packs into a safetensors file that has room for `packedTensors`. */
+/** Packs into a safetensors file that holds space for `packedTensors`. */
 export function packIntoFile(
   checkpoint: Pick<Checkpoint, "tensors">,
   groups: readonly (readonly string[])[],

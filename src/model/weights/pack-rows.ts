@@ -1,6 +1,6 @@
 /**
- * Packs rows of matrices: reads them part by part into the memory of the kernels, and hands on what they
- * become, with the place that it has among the packed parts.
+ * Packs rows of matrices: reads them part by part into the memory of the kernels, and returns the
+ * packed bytes with their place among the packed parts.
  */
 
 import { JetonError } from "../../core/index.ts";
@@ -77,7 +77,7 @@ const chunkBytes = 1 << 22;
 /** Rows of codes that are transposed together: a line of the processor's cache. */
 const tileRows = 64;
 
-/** Kernels may read and write beyond what they are asked for, by less than this. */
+/** Kernels may read and write less than this many bytes beyond the given range. */
 const slack = 1024;
 
 const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;

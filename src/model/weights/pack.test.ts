@@ -224,7 +224,7 @@ describe("beside packing in double precision", () => {
   const size = fc.integer({ min: 1, max: 200 });
   const cut = fc.array(fc.nat(), { maxLength: 3 });
 
-  test.each(["int8", "int8-channel"] as const)("%s: the same bits, whatever is cut", (format) => {
+  test.each(["int8", "int8-channel"] as const)("%s: the same bits for every split", (format) => {
     fc.assert(
       fc.property(
         size,
@@ -245,7 +245,7 @@ describe("beside packing in double precision", () => {
     );
   });
 
-  test("int4: no larger error, whatever is cut", () => {
+  test("int4: no larger error for any split", () => {
     fc.assert(
       fc.property(
         size,

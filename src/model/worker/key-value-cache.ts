@@ -3,7 +3,7 @@
  *
  * An arena is `[slots, kvHeads, capacity, headDim]`, so a slot is a zero-copy view, and so is a run
  * of neighbouring slots, which is the batch of a decoding step. Rows from a slot's length on are
- * arbitrary but finite; whoever attends masks them.
+ * arbitrary but finite; attention masks them.
  */
 
 /** How elements are held: float16 as its bits. */
@@ -63,7 +63,7 @@ export class KeyValueCache {
   }
 
   /**
-   * Makes room for `rows` rows in each of `slots` slots. Attention runs over the whole capacity, and an
+   * Grows the arenas to `rows` rows in each of `slots` slots. Attention runs over the whole capacity, and an
    * arena grows where it lies, so that small steps are best: a step of s rows costs the growth of all
    * slots once in s tokens, and every token s / 2 empty rows.
    */
@@ -173,9 +173,9 @@ export class KeyValueCache {
   }
 
   /**
-   * A resizable buffer has pages of its own: what is given back goes to the system, and rows that were
-   * never written take none. Plain ones come from the allocator of the C library, which keeps what
-   * growing arenas leave behind (measured: 150 MB after 4,096 tokens).
+   * A resizable buffer has pages of its own: shrinking returns them to the system, and rows that
+   * were never written take no memory. Plain ones come from the allocator of the C library, which
+   * keeps the memory of smaller arenas (measured: 150 MB after 4,096 tokens).
    */
   #allocate(length: number): CacheArray {
     const array = this.shape.dtype === "float16" ? Uint16Array : Float32Array;

@@ -1,5 +1,5 @@
 /**
- * What passes must look like on this machine so that no row depends on the rows beside it.
+ * Which row counts forward passes may have on this machine, so that no row depends on the rows beside it.
  *
  * ONNX Runtime picks kernels by instruction set and by the number of rows. So two small products are
  * computed in several heights when a model is loaded, and compared to the bit: a product over quantized
@@ -58,7 +58,7 @@ async function measureRules(options: RowRulesOptions): Promise<RowRules> {
 
 /** The smallest number of rows of which every multiple gives each row the same bits. */
 async function findRowTile({ format, ...options }: RowRulesOptions): Promise<number> {
-  // Stored weights and integer products were the same in every height, whatever the machine.
+  // Stored weights and integer products were the same in every height on every machine.
   if (format === "f32" || format === "int8-channel") return 1;
   const [rows, columns] = [24, 512];
   const random = createRandom(1, "row tile", format);

@@ -45,7 +45,7 @@ describe("StepScheduler", () => {
     expect(ran).toEqual([1]);
   });
 
-  test("steps of a released sequence leave the queue and disturb nobody", async () => {
+  test("steps of a released sequence leave the queue and change no other step", async () => {
     const ran: number[] = [];
     const scheduler = new StepScheduler(async (steps) => {
       ran.push(...steps.map((step) => step.handle));

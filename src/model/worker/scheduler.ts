@@ -1,5 +1,5 @@
 /**
- * Brings the steps of concurrent sequences together: whatever waits when a forward pass ends runs in
+ * Batches the steps of concurrent sequences: all steps that wait when a forward pass ends run in
  * the next one, short steps as one batch, long ones (chunks of prompts) alone.
  */
 import { JetonError } from "../../core/index.ts";

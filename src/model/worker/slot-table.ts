@@ -9,7 +9,7 @@ import type { RotationTables } from "../layers/rotation-tables.ts";
 import { type HandleStep, knownIds, type Pass } from "./decoder-pass.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 
-/** What a slot holds. */
+/** Contents of a slot. */
 export interface Slot {
   /** Tokens in the cache, in order. */
   tokens: number[];

@@ -32,7 +32,7 @@ export interface RecallTaskOptions {
   readonly wordings?: "fixed" | "composed" | "unseen";
 }
 
-/** A question with what it needs to be answered. */
+/** A question with the facts that answer it. */
 export interface RecallQuestion {
   /** Everything up to the answer; it ends without a space where the answer begins with one. */
   readonly prompt: string;

@@ -111,7 +111,7 @@ export class CompletionChoice implements ChoiceWriter {
 
   /**
    * The entry of the token that ended the text, as vLLM and OpenAI write it: lm-evaluation-harness counts
-   * on one entry beyond the prompt whatever the model would say next.
+   * on one entry beyond the prompt, also where the model would end the text.
    */
   #endLists({ endToken }: GenerateResult): CompletionLogProbabilities | null {
     return endToken === undefined ? null : this.#tokenLists([endToken]);

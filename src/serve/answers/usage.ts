@@ -34,7 +34,7 @@ export class UsageCounter {
     this.#generated.set(index, result.ids.length);
   }
 
-  /** What has been counted so far. */
+  /** Counts so far. */
   current(): TokenUsage {
     let promptTokens = 0;
     let cachedTokens = 0;
@@ -72,7 +72,7 @@ interface DrafterShare {
   accepted: number;
 }
 
-/** What drafting brought to all sequences of a request. */
+/** Drafting statistics of all sequences of a request. */
 function describeDrafting(each: readonly (DraftStatistics | undefined)[]): object {
   const counted = each.filter((drafting) => drafting !== undefined);
   if (counted.length === 0) return {};

@@ -1,5 +1,5 @@
 /**
- * Who may talk to the server: the API key, and protection of local servers from web pages.
+ * Access to the server: the API key, and protection of local servers from web pages.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";

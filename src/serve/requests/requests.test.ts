@@ -89,7 +89,7 @@ describe("what is accepted", () => {
     for (const beyond of ["9223372036854775808", "-9223372036854775809", "1e30", "1.5", "1e400"]) {
       expect(refusal(() => seedOf(beyond), undefined).body.param).toBe("seed");
     }
-    // The outermost field counts, the last one where there are two, whatever strings hold.
+    // The outermost field counts, the last one where there are two; text within strings does not.
     const tricky =
       '{"a":"\\"seed\\":1","seed":1,"b":{"seed":2},"c":["seed",3],"s\\u0065ed" : 9007199254740993}';
     expect(parseJsonBody(tricky)).toMatchObject({ seed: 9007199254740993n, b: { seed: 2 } });

@@ -11,7 +11,7 @@ import type {
   GenerateResult,
 } from "../../generate/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
-import { createTokenizer } from "../../tokenizer/index.ts";
+import { createTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
 import { byteLevelFile } from "../../tokenizer/testing/fixtures.ts";
 import type { Score } from "../answers/generation-run.ts";
 
@@ -61,6 +61,11 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
       return open;
     },
   };
+  const alternatives = (count: number) =>
+    Array.from({ length: count }, (_, rank) => ({
+      id: firstLetter + rank,
+      logProbability: -Math.log(letters),
+    }));
   async function* generate(
     _model: LoadedModel,
     prompt: string | readonly number[] | Int32Array,
@@ -87,10 +92,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
           text: tokenText ?? tokenizer.decode([id]),
           logProbability: -Math.log(letters),
           ...(topLogProbabilities > 0 && {
-            topLogProbabilities: Array.from({ length: topLogProbabilities }, (_, rank) => ({
-              id: firstLetter + rank,
-              logProbability: -Math.log(letters),
-            })),
+            topLogProbabilities: alternatives(topLogProbabilities),
           }),
           origin: { kind: "decoded" },
         };
@@ -110,30 +112,31 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
       open--;
     }
   }
-  /** Every token is as probable as any letter. */
-  const score: Score = async (_model, text, { topLogProbabilities = 0 } = {}) => {
-    const logProbability = -Math.log(letters);
-    const tokens = Array.from(text as Int32Array, (id) => ({
+  const score: Score = async (_model, text, { topLogProbabilities = 0 } = {}) =>
+    scoreEvenly(Array.from(text as Int32Array), tokenizer, () => alternatives(topLogProbabilities));
+  return { model: model as LoadedModel, generate, score, generated: () => generated };
+}
+
+/** Scores in which every token is as probable as any letter. */
+function scoreEvenly(
+  ids: readonly number[],
+  tokenizer: Tokenizer,
+  alternatives: () => { id: number; logProbability: number }[],
+): Awaited<ReturnType<Score>> {
+  const logProbability = -Math.log(letters);
+  return {
+    tokens: ids.map((id) => ({
       id,
       text: tokenizer.idToToken(id) ?? "",
       logProbability,
-      topLogProbabilities: Array.from({ length: topLogProbabilities }, (_, rank) => ({
-        id: firstLetter + rank,
-        logProbability,
-      })),
-    }));
-    const sum = logProbability * tokens.length;
-    const scoredTokens = tokens.length;
-    return {
-      tokens,
-      logProbability: sum,
-      perplexity: letters,
-      bitsPerByte: 1,
-      scoredTokens,
-      bytes: 1,
-    };
+      topLogProbabilities: alternatives(),
+    })),
+    logProbability: logProbability * ids.length,
+    perplexity: letters,
+    bitsPerByte: 1,
+    scoredTokens: ids.length,
+    bytes: 1,
   };
-  return { model: model as LoadedModel, generate, score, generated: () => generated };
 }
 
 /** A promise that many may await and one call resolves. */

@@ -120,7 +120,7 @@ function asTensors(a: Operand, b: Operand): [Tensor, Tensor] {
   return [tensor(a), tensor(b)];
 }
 
-/** What is known of arithmetic with a value that every element has. */
+/** Simplification of arithmetic with a constant that is the same for every element. */
 interface Arithmetic {
   compute(a: number, b: number): number;
   /** The second operand that changes nothing. */
@@ -140,7 +140,7 @@ function simplified(
   { compute, neutral, isSymmetric }: Arithmetic,
 ): Tensor {
   const inputs = asTensors(a, b);
-  // The shape and type rule comes first: what is wrong stays wrong.
+  // The shape and type rule runs first, so that simplification hides no error.
   const { dtype, shape } = operator.infer(inputs, null)[0]!;
   if (dtype !== "float32" && dtype !== "float64") return apply(operator, inputs, null)[0]!;
   const [x, y] = inputs.map((input) => spreadScalar(input, shape, inputs)) as [Tensor, Tensor];
@@ -154,7 +154,7 @@ function simplified(
   return apply(operator, [x, y], null)[0]!;
 }
 
-/** What a repetition repeats, where the other operand alone already has the shape of the result. */
+/** The operand of a broadcast that can be left out, because the other operand has the shape of the result. */
 function spreadScalar(x: Tensor, shape: readonly Dimension[], inputs: readonly Tensor[]): Tensor {
   const isNeeded = !inputs.some((other) => other !== x && shapesEqual(other.shape, shape));
   if (isNeeded || !isReplaceable(x)) return x;

@@ -146,7 +146,7 @@ const convolutionOperator: OperatorDefinition<ConvolutionAttributes> = defineOpe
   },
 });
 
-/** The product of what goes in with what comes back, by a convolution over the batch. */
+/** Gradient of the weight: inputs times output gradients, as a convolution over the batch. */
 function weightGradient(
   x: Tensor,
   g: Tensor,
@@ -169,7 +169,7 @@ function weightGradient(
     width,
   ]);
   const kernels = transpose(g, [1, 0, 2, 3]);
-  // Stride and dilation change places too; what the last steps did not reach is cut off.
+  // Stride and dilation are exchanged; rows that the last stride did not reach are cut off.
   const full = apply(convolutionOperator, [images, kernels], {
     stride: dilation,
     padding,

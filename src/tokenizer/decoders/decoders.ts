@@ -26,7 +26,7 @@ import { byteOfUnit, decodeUtf8Strictly, encodeUtf8 } from "./byte-alphabet.ts";
 /** Where a stage passes its output on to. */
 export interface TokenReceiver {
   push(token: string): void;
-  /** No more input: passes on what is held back. */
+  /** Ends the input: passes on the text that was held back. */
   end(): void;
 }
 
@@ -35,7 +35,7 @@ export interface StageFactory {
   create(next: TokenReceiver, fused: boolean): TokenReceiver;
   /** True when everything after this stage sees one token in fragments. */
   readonly fuses?: boolean;
-  // What the quick decoder needs to know of a stage.
+  // Properties of a stage that the quick decoder uses.
   readonly isByteLevel?: boolean;
   /** For byte fallback: the tokens that a run of bytes becomes. */
   readonly readRun?: (run: readonly number[]) => readonly string[];

@@ -50,7 +50,7 @@ class MappedDecoder implements QuickDecoder {
   readonly #map: (token: string, isFirst: boolean) => string;
   readonly #readRun: StageFactory["readRun"];
   readonly #strip: { content: string; count: number } | undefined;
-  /** What each id becomes when it is not the first. */
+  /** Text of each id where it is not the first. */
   readonly #forms: (string | number | undefined)[];
 
   constructor(

@@ -1,4 +1,4 @@
-/** What both ways from text to ids go through: added tokens, the normalizer, the splits and the model. */
+/** The stages that `encode` and `encodeIds` share: added tokens, normalizer, pre-tokenizer and model. */
 import { type AddedTokenFinder, createFinder } from "../added-tokens.ts";
 import type { TokenizerParts } from "../formats/tokenizer-json.ts";
 import { WordCache } from "../models/word-cache.ts";

@@ -12,7 +12,7 @@ export interface ProtobufField {
   readonly float?: number;
 }
 
-/** Reads the fields of a message. Throws `protobuf-malformed` with the position of what is wrong. */
+/** Reads the fields of a message. Throws `protobuf-malformed` with the position of the error. */
 export function* readMessage(bytes: Uint8Array): Iterable<ProtobufField> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;

@@ -15,7 +15,7 @@ import { type KnownPattern, knownPatterns } from "../pre-tokenizers/scanners.ts"
 import { describeValue } from "./json-reader.ts";
 import type { TokenizerParts } from "./tokenizer-json.ts";
 
-/** What a rank file does not say itself. */
+/** Settings that a rank file does not contain. */
 export interface TiktokenEncoding {
   /** How text is cut: a known pattern or a regular expression. */
   readonly pattern: KnownPattern | { readonly regex: string };

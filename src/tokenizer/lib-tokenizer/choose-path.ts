@@ -3,7 +3,7 @@
  * the one with fewer tokens, of equal ones the one with the better ranks.
  */
 
-/** What the choice needs of a lexicon. A token is known by its rank. */
+/** The part of a lexicon that the choice needs. A token is identified by its rank. */
 export interface RankedTokens {
   /** The longest and second longest token at a place, as rank and length; rank -1 for none. */
   match(text: string, at: number): void;

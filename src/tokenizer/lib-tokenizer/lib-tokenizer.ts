@@ -39,7 +39,7 @@ export interface LearnLexiconOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What stood around a chunk when it was memorized. */
+/** Context of a chunk when it was memorized. */
 interface Context {
   readonly previous: string;
   readonly next: string;
@@ -293,7 +293,7 @@ class Learner {
     lexicon.settle();
   }
 
-  /** At the very end: what is on probation has not proved itself. */
+  /** Removes the chunks that are still on probation at the end of training. */
   dropProbation(): void {
     for (const number of this.#probation.keys()) this.lexicon.remove(number);
     this.#probation.clear();

@@ -34,7 +34,7 @@ const isMark: (codePoint: number) => boolean = rememberTest((codePoint) =>
   /^\p{M}$/u.test(String.fromCodePoint(codePoint)),
 );
 
-/** Scripts in which a consonant can join what stands before it. */
+/** Scripts in which a consonant can join the character before it. */
 function isIndic(codePoint: number): boolean {
   return codePoint >= 0x900 && codePoint < 0x1100;
 }

@@ -14,7 +14,7 @@ export interface SentencePieceRules {
   readonly escapeSpaces: boolean;
 }
 
-/** Receives [start, end) of the text and what stands for it. */
+/** Receives [start, end) of the text and its replacement. */
 type Visit = (start: number, end: number, replacement: string) => void;
 /** Receives characters of the result with their part of the text (-1: the dummy prefix). */
 type Add = (characters: string, start: number, end: number) => void;

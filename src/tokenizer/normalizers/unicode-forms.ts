@@ -91,7 +91,7 @@ function compose(decomposed: Changes): Changes {
     const change = decomposed.changes[i]!;
     const combining = combiningClass(codePoint);
     const adjacent = starter === codePoints.length - 1;
-    // Nothing below U+0300 is the second half of a composite.
+    // No character below U+0300 is the second half of a composite.
     if (codePoint >= 0x300 && starter >= 0 && (adjacent || lastClass < combining)) {
       const composed = composePair(codePoints[starter]!, codePoint);
       if (composed >= 0) {

@@ -6,7 +6,7 @@ import { JetonError } from "../../core/error.ts";
 import { type LoadTokenizerOptions, loadTokenizer } from "../formats/load-tokenizer.ts";
 import type { EncodeIdsOptions, Tokenizer } from "../tokenizer-interface.ts";
 
-/** What a thread is started with. */
+/** Start data of a thread. */
 export interface PoolStart {
   readonly path: string;
   readonly options: LoadTokenizerOptions;

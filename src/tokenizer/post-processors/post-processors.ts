@@ -32,7 +32,7 @@ export type TemplatePiece =
       readonly typeId: number;
     };
 
-/** What is done to the encodings of the texts. */
+/** Changes to the encodings of the texts. */
 export interface PostProcessor {
   /** How offsets lose the whitespace that their tokens begin or end with; null leaves them alone. */
   readonly trim: { readonly prefixSpace: boolean } | null;

@@ -39,7 +39,7 @@ export const splitBehaviors = [
   "Contiguous",
 ] as const;
 
-/** What becomes of a match: dropped, a piece of its own, or joined with a neighbour. */
+/** How a match is treated: dropped, a piece of its own, or joined with an adjacent piece. */
 export type SplitBehavior = (typeof splitBehaviors)[number];
 
 /** Receives the bounds of each piece that is kept, in order. Empty pieces never arrive. */

@@ -90,7 +90,7 @@ function planMetaspace(options: TrainTokenizerOptions): Scheme {
   const unknown = chooseNamed("specialTokens", "<unk>", "<unk>", specialTokens);
   const beginning = chooseNamed("bosToken", options.bosToken, "<s>", specialTokens);
   const end = chooseNamed("eosToken", options.eosToken, "</s>", specialTokens);
-  // As in Llama 2: one space is put in front, so that nothing is lost where the text begins with one.
+  // As in Llama 2: one space is put in front, so that a leading space of the text survives.
   const normalizers: unknown[] = [
     { type: "Prepend", prepend: metaspace },
     { type: "Replace", pattern: { String: " " }, content: metaspace },

@@ -257,7 +257,7 @@ export function digamma(x: number): number {
 /** Keeps the `size` pieces whose loss would cost the likelihood of the words most. */
 function prune(model: Lattice, training: UnigramTraining, size: number): Lattice {
   const { pieces } = model;
-  // What would stand in for each piece: its best cut without itself.
+  // The replacement of each piece if it is removed: its best segmentation without itself.
   const alternatives = pieces.map(([text], index) => model.bestCut(text, index));
   // How often each piece is used in best cuts.
   const uses = new Float64Array(pieces.length);

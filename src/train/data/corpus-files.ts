@@ -99,7 +99,7 @@ async function visitFolder(
   try {
     entries = await readdir(join(folder, inside), { withFileTypes: true });
   } catch (error) {
-    // The folder before a pattern need not exist; what lies below it and cannot be read must be said.
+    // The folder before a pattern need not exist; an unreadable folder below it is an error.
     if (inside === "" && (error as NodeJS.ErrnoException).code === "ENOENT") return;
     throw new JetonError(`${join(folder, inside)} cannot be read: ${(error as Error).message}`, {
       code: "corpus-file-unreadable",

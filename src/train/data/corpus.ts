@@ -56,7 +56,7 @@ async function* readChunks(file: string): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const source = createReadStream(file, { highWaterMark: 1 << 18 });
   const unpacked = file.endsWith(".gz") ? source.pipe(createGunzip()) : source;
-  // What goes wrong below is not passed on by `pipe`.
+  // `pipe` does not pass on errors of its source.
   if (unpacked !== source) source.on("error", (error) => unpacked.destroy(error));
   try {
     for await (const bytes of unpacked as AsyncIterable<Uint8Array>) {

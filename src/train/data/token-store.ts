@@ -50,7 +50,7 @@ export interface PrepareTokensOptions {
 
 /**
  * Tokenizes a corpus into `path` (ids, little-endian) and `path + ".json"` (its description), unless
- * both are there already: a run that was broken off goes on with what it had.
+ * both exist: an interrupted run continues with them.
  *
  * @throws JetonError `corpus-empty` and the codes of `readDocuments`
  */
@@ -149,8 +149,7 @@ export async function openBatchSource(
   stores: readonly TokenStore[],
   options: BatchSourceOptions,
 ): Promise<BatchSource> {
-  const { sequenceLength, batch, seed, documents } = options;
-  const weights = options.weights ?? stores.map(() => 1);
+  const { sequenceLength } = options;
   const sequences = stores.map(({ tokens, path }) => {
     const count = Math.floor((tokens - 1) / sequenceLength);
     if (count >= 1) return count;
@@ -159,35 +158,92 @@ export async function openBatchSource(
       { code: "corpus-too-short", details: { path, tokens, sequenceLength } },
     );
   });
+  return new StoreBatchSource(stores, sequences, await openStores(stores), options);
+}
+
+/** Opens the files of stores and checks their sizes; closes them again when one is wrong. */
+async function openStores(stores: readonly TokenStore[]): Promise<FileHandle[]> {
   const handles: FileHandle[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(handles.map((handle) => handle.close()));
-  };
   try {
     for (const { path, tokens, bytesPerToken } of stores) {
       const handle = await open(path, "r");
       handles.push(handle);
       const { size } = await handle.stat();
-      if (size !== tokens * bytesPerToken) {
-        throw new JetonError(`${path} has ${size} bytes, expected ${tokens * bytesPerToken}`, {
-          code: "token-store-truncated",
-          details: { path, found: size, expected: tokens * bytesPerToken },
-        });
-      }
+      if (size === tokens * bytesPerToken) continue;
+      throw new JetonError(`${path} has ${size} bytes, expected ${tokens * bytesPerToken}`, {
+        code: "token-store-truncated",
+        details: { path, found: size, expected: tokens * bytesPerToken },
+      });
     }
   } catch (error) {
-    await close();
+    await Promise.all(handles.map((handle) => handle.close()));
     throw error;
   }
+  return handles;
+}
 
+class StoreBatchSource implements BatchSource {
+  readonly start: DataPosition;
+  readonly sequences: readonly number[];
+  readonly #stores: readonly TokenStore[];
+  readonly #handles: readonly FileHandle[];
+  readonly #options: BatchSourceOptions;
+  readonly #weights: readonly number[];
   /** The order of the last epoch that was asked for, by store. */
-  const orders = new Map<number, { epoch: number; order: Uint32Array }>();
-  const sequenceAt = (store: number, drawn: number): number => {
-    const count = sequences[store]!;
-    const epoch = Math.floor(drawn / count);
-    let known = orders.get(store);
+  readonly #orders = new Map<number, { epoch: number; order: Uint32Array }>();
+
+  constructor(
+    stores: readonly TokenStore[],
+    sequences: readonly number[],
+    handles: readonly FileHandle[],
+    options: BatchSourceOptions,
+  ) {
+    this.start = stores.map(() => 0);
+    this.sequences = sequences;
+    this.#stores = stores;
+    this.#handles = handles;
+    this.#options = options;
+    this.#weights = options.weights ?? stores.map(() => 1);
+  }
+
+  async read(
+    position: DataPosition,
+  ): Promise<{ readonly batch: LanguageModelBatch; readonly next: DataPosition }> {
+    const { sequenceLength, batch, documents } = this.#options;
+    const taken = [...position];
+    const size = batch * sequenceLength;
+    const ids = new Int32Array(size);
+    const targets = new Int32Array(size);
+    const segments = new Int32Array(size);
+    for (let row = 0; row < batch; row++) {
+      const store = this.#chooseStore(taken);
+      const tokens = await this.#readTokens(store, this.#sequenceAt(store, taken[store]!));
+      taken[store]!++;
+      let segment = 0;
+      for (let at = 0; at < sequenceLength; at++) {
+        const here = row * sequenceLength + at;
+        if (at > 0 && tokens[at] === documents.start) segment++;
+        ids[here] = tokens[at]!;
+        segments[here] = segment;
+        // The first token of the next document is no target: only the end of this one is learned.
+        const isForeign = documents.end !== undefined && tokens[at + 1] === documents.start;
+        targets[here] = isForeign ? ignoredTarget : tokens[at + 1]!;
+      }
+    }
+    return { batch: { batch, time: sequenceLength, ids, targets, segments }, next: taken };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#handles.map((handle) => handle.close()));
+  }
+
+  /** The sequence at a place in the shuffled order of a store's epochs. */
+  #sequenceAt(store: number, taken: number): number {
+    const count = this.sequences[store]!;
+    const epoch = Math.floor(taken / count);
+    let known = this.#orders.get(store);
     if (known?.epoch !== epoch) {
-      const random = createRandom(seed, "shuffle", store, epoch);
+      const random = createRandom(this.#options.seed, "shuffle", store, epoch);
       const order = Uint32Array.from({ length: count }, (_, index) => index);
       for (let i = count - 1; i > 0; i--) {
         const j = random.integer(i + 1);
@@ -196,58 +252,27 @@ export async function openBatchSource(
         order[j] = held;
       }
       known = { epoch, order };
-      orders.set(store, known);
+      this.#orders.set(store, known);
     }
-    return known.order[drawn % count]!;
-  };
-  const totalWeight = weights.reduce((a, b) => a + b, 0);
+    return known.order[taken % count]!;
+  }
+
   /** The store that lags most behind its share. */
-  const choose = (taken: readonly number[]): number => {
+  #chooseStore(taken: readonly number[]): number {
     const total = taken.reduce((a, b) => a + b, 0) + 1;
-    const lags = taken.map((count, store) => (total * weights[store]!) / totalWeight - count);
+    const totalWeight = this.#weights.reduce((a, b) => a + b, 0);
+    const lags = taken.map((count, store) => (total * this.#weights[store]!) / totalWeight - count);
     return lags.indexOf(Math.max(...lags));
-  };
-  const readTokens = async (
-    store: number,
-    sequence: number,
-  ): Promise<Uint16Array | Uint32Array> => {
-    const { bytesPerToken } = stores[store]!;
+  }
+
+  async #readTokens(store: number, sequence: number): Promise<Uint16Array | Uint32Array> {
+    const { sequenceLength } = this.#options;
+    const { bytesPerToken } = this.#stores[store]!;
     const bytes = Buffer.alloc((sequenceLength + 1) * bytesPerToken);
-    await handles[store]!.read(bytes, 0, bytes.length, sequence * sequenceLength * bytesPerToken);
+    const from = sequence * sequenceLength * bytesPerToken;
+    await this.#handles[store]!.read(bytes, 0, bytes.length, from);
     if (endianness() === "BE") bytesPerToken === 2 ? bytes.swap16() : bytes.swap32();
     const View = bytesPerToken === 2 ? Uint16Array : Uint32Array;
     return new View(bytes.buffer, bytes.byteOffset, sequenceLength + 1);
-  };
-
-  return {
-    start: stores.map(() => 0),
-    sequences,
-    async read(position) {
-      const taken = [...position];
-      const size = batch * sequenceLength;
-      const ids = new Int32Array(size);
-      const targets = new Int32Array(size);
-      const segments = new Int32Array(size);
-      for (let row = 0; row < batch; row++) {
-        const store = choose(taken);
-        const tokens = await readTokens(store, sequenceAt(store, taken[store]!));
-        taken[store]!++;
-        let segment = 0;
-        for (let at = 0; at < sequenceLength; at++) {
-          const here = row * sequenceLength + at;
-          if (at > 0 && tokens[at] === documents.start) segment++;
-          ids[here] = tokens[at]!;
-          segments[here] = segment;
-          // What follows the end of a document is not to be learned, only that it ended.
-          const isForeign = documents.end !== undefined && tokens[at + 1] === documents.start;
-          targets[here] = isForeign ? ignoredTarget : tokens[at + 1]!;
-        }
-      }
-      return {
-        batch: { batch, time: sequenceLength, ids, targets, segments },
-        next: taken,
-      };
-    },
-    [Symbol.asyncDispose]: close,
-  };
+  }
 }

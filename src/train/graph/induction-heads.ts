@@ -22,6 +22,9 @@ const matchScore = 9;
 /** Logit of a token that was copied with the whole attention. */
 const copyLogit = 9;
 
+/** Both kinds of heads come in pairs: for the last token and the one before it. */
+const groups = 2;
+
 /**
  * Plants the heads into first values, in place.
  *
@@ -36,26 +39,69 @@ export function plantInductionHeads(
   config: DecoderConfig,
   seed: number,
 ): void {
-  const { hiddenSize, headDim, vocabSize } = config;
+  const layout = divideStream(config);
+  plantEmbeddings(values, config, { seed, layout });
+  plantPositionHeads(values, config, layout);
+  plantMatchHeads(values, config, layout);
+}
+
+/** How the residual stream and the pairs of a head are divided. */
+interface Layout {
+  /** First entries of: the token's own code, the codes of the two tokens before it, the copied code. */
+  readonly own: number;
+  readonly before: readonly [number, number];
+  readonly copied: number;
+  readonly constantAt: number;
+  readonly ownWidth: number;
+  readonly matchWidth: number;
+  /** Rotary pairs for positions, and those for comparing codes. */
+  readonly fast: readonly number[];
+  readonly slow: readonly number[];
+  readonly frequencies: Float64Array;
+  /** What the norms of the first and second layer multiply with. */
+  readonly firstNorm: number;
+  readonly secondNorm: number;
+}
+
+function divideStream(config: DecoderConfig): Layout {
+  const { hiddenSize } = config;
   const rope = config.ropes[config.layers[0]!.rope ?? -1];
   if (rope === undefined || !hasCapacity(config)) throw capacityError(config);
   const { frequencies } = ropeFrequencies(rope, config.contextLength);
-  const groups = 2;
   const ownWidth = Math.floor((hiddenSize * 5) / 16);
-  // Pairs that turn by less than a full circle over the whole context can compare what, not where.
+  // Pairs that turn by less than a full circle over the whole context compare codes, not positions.
   const slow = [...frequencies.keys()].filter(
     (pair) => frequencies[pair]! * config.contextLength < 6,
   );
   const fast = [...frequencies.keys()].filter((pair) => !slow.includes(pair)).slice(0, 8);
   const matchWidth = Math.min(2 * Math.floor(slow.length / 2), Math.floor(ownWidth / groups));
-  const own = 0;
-  const before = [ownWidth, ownWidth + groups * matchWidth] as const;
   const copied = ownWidth + 2 * groups * matchWidth;
   const constantAt = hiddenSize - 1;
   if (copied + ownWidth > constantAt || matchWidth < 8 || fast.length < 3)
     throw capacityError(config);
+  const norm = (entries: number): number => Math.sqrt(hiddenSize / (entries + constant ** 2));
+  return {
+    own: 0,
+    before: [ownWidth, ownWidth + groups * matchWidth],
+    copied,
+    constantAt,
+    ownWidth,
+    matchWidth,
+    fast,
+    slow,
+    frequencies,
+    firstNorm: norm(ownWidth),
+    secondNorm: norm(ownWidth + 2 * groups * matchWidth),
+  };
+}
 
-  // Embeddings: a code of the token, of equal length in each part that is compared, and the constant.
+/** Embeddings: a code of the token, of equal length in each part that is compared, and the constant. */
+function plantEmbeddings(
+  values: ReadonlyMap<string, ParameterValue>,
+  { hiddenSize, vocabSize }: DecoderConfig,
+  { seed, layout }: { seed: number; layout: Layout },
+): void {
+  const { own, copied, constantAt, ownWidth, matchWidth } = layout;
   const embedding = matrix(values, decoderNames.embedding, hiddenSize);
   const head = matrix(values, decoderNames.head, hiddenSize);
   const random = createRandom(seed, "copy heads");
@@ -74,35 +120,37 @@ export function plantInductionHeads(
     }
     embedding.set(token, constantAt, constant);
   }
+}
 
+/** Heads of the first layer: each attends to the token `group + 1` places back. */
+function plantPositionHeads(
+  values: ReadonlyMap<string, ParameterValue>,
+  config: DecoderConfig,
+  layout: Layout,
+): void {
+  const { own, before, constantAt, matchWidth, fast, frequencies, firstNorm } = layout;
+  const { headDim } = config;
   const heads = config.numAttentionHeads / config.numKeyValueHeads;
-  const pairDistance = headDim / 2;
-  const scale = Math.sqrt(headDim);
-  // What a norm multiplies with: the first layer sees the token, the second also the two before it.
-  const norm = (entries: number): number => Math.sqrt(hiddenSize / (entries + constant ** 2));
-  const firstNorm = norm(ownWidth);
-  const secondNorm = norm(ownWidth + 2 * groups * matchWidth);
-
   const first = attention(values, config, 0);
   for (let group = 0; group < groups; group++) {
     const query = group * heads * headDim;
     const key = group * headDim;
     first.query.clearRows(query, headDim);
     first.key.clearRows(key, headDim);
-    // Keys say where they stand, the query where it looks: `group + 1` tokens back. Faster pairs weigh
-    // more, as they tell neighbours apart; the slower ones tell whole turns apart.
+    // Keys encode their position, the query the position it looks for. Faster pairs weigh more, as they
+    // tell neighbours apart; the slower ones tell whole turns apart.
     const weights = fast.map((_, index) => Math.max(0.1, 1 - index / 6));
     const sharpness = weights.reduce(
       (sum, weight, index) => sum + weight * (1 - Math.cos(frequencies[fast[index]!]!)),
       0,
     );
     for (const [index, pair] of fast.entries()) {
-      const entry = Math.sqrt((positionScore * scale * weights[index]!) / sharpness);
+      const entry = Math.sqrt((positionScore * Math.sqrt(headDim) * weights[index]!) / sharpness);
       const angle = (group + 1) * frequencies[pair]!;
       const unit = entry / (constant * firstNorm);
       first.key.set(key + pair, constantAt, unit);
       first.query.set(query + pair, constantAt, unit * Math.cos(angle));
-      first.query.set(query + pair + pairDistance, constantAt, -unit * Math.sin(angle));
+      first.query.set(query + pair + headDim / 2, constantAt, -unit * Math.sin(angle));
     }
     for (let i = 0; i < Math.min(headDim, groups * matchWidth); i++) {
       first.value.clearRows(key + i, 1);
@@ -110,10 +158,20 @@ export function plantInductionHeads(
       first.output.set(before[group]! + i, query + i, 1 / firstNorm);
     }
   }
+}
 
+/** Heads of the second layer: each finds the earlier place with the same two tokens and copies what followed. */
+function plantMatchHeads(
+  values: ReadonlyMap<string, ParameterValue>,
+  config: DecoderConfig,
+  layout: Layout,
+): void {
+  const { own, before, copied, ownWidth, matchWidth, slow, secondNorm } = layout;
+  const { headDim } = config;
+  const heads = config.numAttentionHeads / config.numKeyValueHeads;
   const second = attention(values, config, 1);
   const copyWidth = Math.ceil(ownWidth / groups);
-  const strength = Math.sqrt((matchScore * scale) / matchWidth) / secondNorm;
+  const strength = Math.sqrt((matchScore * Math.sqrt(headDim)) / matchWidth) / secondNorm;
   for (let group = 0; group < groups; group++) {
     const query = group * heads * headDim;
     const key = group * headDim;
@@ -122,11 +180,11 @@ export function plantInductionHeads(
     const from = group * matchWidth;
     for (let slot = 0; slot < matchWidth; slot++) {
       // A pair holds two entries of one comparison; comparisons take turns from the slowest pair on.
-      const half = (slot % 2) * pairDistance;
+      const half = (slot % 2) * (headDim / 2);
       const place = slow.length - 1 - 2 * Math.floor(slot / 2);
       const present = slow[place]! + half;
       const previous = slow[place - 1]! + half;
-      // The present token here, the one before there: what stands there came next.
+      // The query's token is compared with the one before the key, whose own token therefore came next.
       second.query.set(query + present, own + from + slot, strength);
       second.key.set(key + present, before[0] + from + slot, strength);
       second.query.set(query + previous, before[0] + from + slot, strength);

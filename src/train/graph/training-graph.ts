@@ -74,7 +74,7 @@ export function objectiveGraph(
       details: { parameters: [...shapes.keys()] },
     });
   }
-  // A graph of its own: a step need not compute what it does not use.
+  // Evaluation has a graph of its own: it computes no gradients.
   const inputGradient =
     sensitive.length === 0
       ? undefined

@@ -91,7 +91,7 @@ export function adafactor(options: { weightDecay?: number } = {}): Transform[] {
   return [scaleByFactoredMoment(), addWeightDecay(options.weightDecay ?? 0)];
 }
 
-/** What a group of parameters does differently. */
+/** Optimizer settings of a group of parameters. */
 export interface ParameterGroup {
   /** Factor of the learning rate. Default 1. */
   readonly rateFactor?: number;

@@ -24,7 +24,7 @@ export type Schedule =
       readonly final?: number;
     };
 
-/** What each kind cannot do without. */
+/** Required options of each kind. */
 const scheduleNumbers: Readonly<Record<Schedule["kind"], readonly string[]>> = {
   constant: ["peak"],
   linear: ["peak", "steps"],

@@ -22,7 +22,7 @@ export interface OpenObjective extends WeightedGraph {
 
 const nowhere: MessagePort = openNowhere();
 
-/** A port without another end: what is transferred to it is gone. */
+/** A port without another end: arrays transferred to it are freed. */
 function openNowhere(): MessagePort {
   const { port1, port2 } = new MessageChannel();
   port2.close();

@@ -7,7 +7,8 @@ import type { Settings } from "./run-settings.ts";
 import type { Trainer } from "./trainer.ts";
 import type { TrainingInputs } from "./training-interface.ts";
 
-interface HeldOut {
+/** Held-out text as a trainer reads it. */
+export interface HeldOut {
   readonly inputs: readonly TrainingInputs[];
   readonly bytesPerToken: number;
 }

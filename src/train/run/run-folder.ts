@@ -47,21 +47,21 @@ export interface LogEntry {
 
 export interface RunFolder {
   readonly path: string;
-  /** True when there was a run already, with which this goes on. */
+  /** True when an existing run is continued. */
   readonly isResumed: boolean;
   /** Steps of the checkpoints, ascending. */
   checkpoints(): Promise<number[]>;
   checkpointPath(step: number): string;
   /**
-   * Makes sure that the folder is still this process's own: one that slept for minutes may have been
-   * believed dead.
+   * Checks that this process still holds the folder's lock: after minutes of suspension another
+   * process may have taken it over.
    *
    * @throws JetonError `train-run-taken-over`
    */
   checkOwned(): Promise<void>;
   /** Removes all but the newest `keep` checkpoints. */
   prune(keep: number): Promise<void>;
-  /** Drops log lines beyond a step and what a crash left half-written; returns the rest. */
+  /** Drops log lines beyond a step and half-written ones of a crash; returns the rest. */
   openLog(lastStep: number): Promise<LogEntry[]>;
   /** Adds a line. @throws JetonError `disk-full` and its like */
   log(entry: LogEntry): Promise<void>;
@@ -71,7 +71,7 @@ export interface RunFolder {
 export interface OpenRunFolderOptions {
   /** What to do with a run that is there. `refuse` begins one anew that did not come to its first step. */
   existing: "refuse" | "resume";
-  /** What else to record: a resumed run may ask for something else. Plain JSON. */
+  /** Options to record that a resumed run may change. Plain JSON. */
   changeable?: Readonly<Record<string, unknown>>;
 }
 
@@ -134,31 +134,18 @@ async function openLocked(
   const file = join(path, "run.json");
   const checkpointFolder = join(path, "checkpoints");
   const dataFolder = join(path, "data");
-  const logPath = join(path, "log.jsonl");
   await mkdir(checkpointFolder, { recursive: true }).catch((error: unknown) => {
     throw fileError(error, checkpointFolder);
   });
-  const checkpointPath = (step: number): string =>
-    join(checkpointFolder, `step-${String(step).padStart(8, "0")}.safetensors`);
-  const checkpoints = async (): Promise<number[]> =>
-    (await readdir(checkpointFolder))
-      .map((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1])
-      .filter((digits) => digits !== undefined)
-      .map(Number)
-      .sort((a, b) => a - b);
-  const hasBegun = async (): Promise<boolean> => {
-    const log = await stat(logPath).catch(() => undefined);
-    return (log?.size ?? 0) > 0 || (await checkpoints()).length > 0;
-  };
   let known = await readRunConfiguration(path);
   if (known !== undefined && existing === "refuse") {
-    if (await hasBegun()) {
+    if (await hasBegun(path)) {
       throw new JetonError(`${path} holds a run already: resume it, or choose another folder`, {
         code: "train-run-exists",
         details: { path },
       });
     }
-    // Stopped by a misspelt corpus, say: nothing was learned, and what is asked for now may be another.
+    // A run that stopped before its first step has learned nothing: another configuration may follow.
     await rm(dataFolder, { recursive: true, force: true });
     known = undefined;
   }
@@ -173,46 +160,83 @@ async function openLocked(
       if (/^\..*\.tmp$/.test(name)) await unlink(join(folder, name)).catch(() => {});
     }
   }
-  let log: FileHandle | undefined;
-  return {
-    path,
-    isResumed: known !== undefined,
-    checkpoints,
-    checkpointPath,
-    async prune(keep) {
-      for (const step of (await checkpoints()).slice(0, -keep)) await unlink(checkpointPath(step));
-    },
-    async checkOwned() {
-      if (await lock.isHeld()) return;
-      throw new JetonError(
-        `another process has taken ${path} over, believing this one gone: nothing more is written`,
-        { code: "train-run-taken-over", details: { path } },
-      );
-    },
-    async openLog(lastStep) {
-      const text = await readFile(logPath, "utf8").catch(() => "");
-      const entries = text.split("\n").flatMap((line) => parseEntry(line));
-      const kept = entries.filter(({ step }) => step <= lastStep);
-      await writeFileAtomically(
-        logPath,
-        kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
-      );
-      log = await open(logPath, "a");
-      return kept;
-    },
-    async log(entry) {
-      try {
-        await log!.writeFile(`${JSON.stringify(entry)}\n`);
-      } catch (error) {
-        throw fileError(error, logPath);
-      }
-    },
-    async close() {
-      await log?.close();
-      log = undefined;
-      await lock.release();
-    },
-  };
+  return new LockedRunFolder(path, known !== undefined, lock);
+}
+
+const logPath = (path: string): string => join(path, "log.jsonl");
+
+async function hasBegun(path: string): Promise<boolean> {
+  const log = await stat(logPath(path)).catch(() => undefined);
+  return (log?.size ?? 0) > 0 || (await listCheckpoints(path)).length > 0;
+}
+
+/** Steps whose checkpoints are there, ascending. */
+async function listCheckpoints(path: string): Promise<number[]> {
+  return (await readdir(join(path, "checkpoints")))
+    .map((name) => /^step-(\d+)\.safetensors$/.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+class LockedRunFolder implements RunFolder {
+  readonly path: string;
+  readonly isResumed: boolean;
+  readonly #lock: FileLock;
+  #log: FileHandle | undefined;
+
+  constructor(path: string, isResumed: boolean, lock: FileLock) {
+    this.path = path;
+    this.isResumed = isResumed;
+    this.#lock = lock;
+  }
+
+  checkpoints(): Promise<number[]> {
+    return listCheckpoints(this.path);
+  }
+
+  checkpointPath(step: number): string {
+    const name = `step-${String(step).padStart(8, "0")}.safetensors`;
+    return join(this.path, "checkpoints", name);
+  }
+
+  async prune(keep: number): Promise<void> {
+    for (const step of (await this.checkpoints()).slice(0, -keep)) {
+      await unlink(this.checkpointPath(step));
+    }
+  }
+
+  async checkOwned(): Promise<void> {
+    if (await this.#lock.isHeld()) return;
+    throw new JetonError(
+      `another process has taken ${this.path} over, believing this one gone: nothing more is written`,
+      { code: "train-run-taken-over", details: { path: this.path } },
+    );
+  }
+
+  async openLog(lastStep: number): Promise<LogEntry[]> {
+    const file = logPath(this.path);
+    const text = await readFile(file, "utf8").catch(() => "");
+    const entries = text.split("\n").flatMap((line) => parseEntry(line));
+    const kept = entries.filter(({ step }) => step <= lastStep);
+    await writeFileAtomically(file, kept.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+    this.#log = await open(file, "a");
+    return kept;
+  }
+
+  async log(entry: LogEntry): Promise<void> {
+    try {
+      await this.#log!.writeFile(`${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw fileError(error, logPath(this.path));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close();
+    this.#log = undefined;
+    await this.#lock.release();
+  }
 }
 
 /** A line of the log; a crash may have cut the last one short. */
@@ -229,7 +253,7 @@ function checkSame(
   known: Readonly<Record<string, unknown>>,
   configuration: Readonly<Record<string, unknown>>,
 ): void {
-  // What JSON cannot hold is dropped on both sides.
+  // Both sides drop the values that JSON cannot hold.
   const wanted = JSON.parse(JSON.stringify(configuration)) as Record<string, unknown>;
   const changed = [...new Set([...Object.keys(known), ...Object.keys(wanted)])].filter(
     (key) => JSON.stringify(known[key]) !== JSON.stringify(wanted[key]),

@@ -71,67 +71,23 @@ export interface Settings extends Record<string, unknown> {
   readonly seed: number;
 }
 
+/**
+ * Completes options by their defaults.
+ *
+ * @throws JetonError `option-invalid`, `train-vocabulary-too-small`
+ */
 export function resolveSettings(
   options: TrainLanguageModelOptions,
   tokenizer: Tokenizer,
 ): Settings {
   const { steps, batch = 16, accumulation = 1, sequenceLength = 256, seed = 0 } = options;
-  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
-  const counts = {
-    ...{ steps, batch, accumulation, sequenceLength },
-    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
-  };
-  for (const [option, found] of Object.entries(counts)) {
-    if (found === undefined || (Number.isSafeInteger(found) && found > 0)) continue;
-    throw new JetonError(`${option} is ${found}, expected a positive integer`, {
-      code: "option-invalid",
-      details: { option, found },
-    });
-  }
-  if (batch % accumulation !== 0) {
-    throw new JetonError(`a batch of ${batch} cannot be divided into ${accumulation} equal parts`, {
-      code: "option-invalid",
-      details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
-    });
-  }
-  if (options.corpora.length === 0) {
-    throw new JetonError("there is no corpus to learn from", {
-      code: "option-invalid",
-      details: { option: "corpora", found: [], expected: "at least one corpus" },
-    });
-  }
-  for (const { files, weight = 1 } of options.corpora) {
-    if (Number.isFinite(weight) && weight > 0) continue;
-    throw new JetonError(
-      `the share of ${files.join(", ")} is ${weight}, expected a number above 0`,
-      {
-        code: "option-invalid",
-        details: { option: "corpora.weight", found: weight, expected: "a number above 0" },
-      },
-    );
-  }
+  checkCounts({ ...options, batch, accumulation, sequenceLength });
+  checkCorpora(options.corpora);
   checkAverageDecay(options.averageDecay);
   checkTransforms(options.optimizer ?? []);
-  const { start, end = start } = documentTokens(tokenizer);
-  const config = {
-    vocab_size: tokenizer.vocabSize,
-    ...(start !== undefined && { bos_token_id: start }),
-    ...(end !== undefined && { eos_token_id: end }),
-    ...options.config,
-  } as ModelConfig;
-  const decoder = decoderConfig(config);
-  const { vocabSize } = decoder;
+  const config = resolveConfig(options.config, tokenizer);
   const frozen = options.frozen ?? [];
-  matchParameters(frozen, [...decoderParameterShapes(decoder).keys()]);
-  if (vocabSize < tokenizer.vocabSize) {
-    throw new JetonError(
-      `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
-      {
-        code: "train-vocabulary-too-small",
-        details: { found: vocabSize, expected: tokenizer.vocabSize },
-      },
-    );
-  }
+  matchParameters(frozen, [...decoderParameterShapes(decoderConfig(config)).keys()]);
   const schedule = options.schedule ?? {
     kind: "cosine",
     peak: 1e-3,
@@ -159,6 +115,72 @@ export function resolveSettings(
     initialWeights: options.initialWeights,
     initialization: options.initialization,
   };
+}
+
+function checkCounts(
+  options: TrainLanguageModelOptions & { readonly batch: number; readonly accumulation: number },
+): void {
+  const { steps, batch, accumulation, sequenceLength } = options;
+  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
+  const counts = {
+    ...{ steps, batch, accumulation, sequenceLength },
+    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
+  };
+  for (const [option, found] of Object.entries(counts)) {
+    if (found === undefined || (Number.isSafeInteger(found) && found > 0)) continue;
+    throw new JetonError(`${option} is ${found}, expected a positive integer`, {
+      code: "option-invalid",
+      details: { option, found },
+    });
+  }
+  if (batch % accumulation !== 0) {
+    throw new JetonError(`a batch of ${batch} cannot be divided into ${accumulation} equal parts`, {
+      code: "option-invalid",
+      details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
+    });
+  }
+}
+
+function checkCorpora(corpora: TrainLanguageModelOptions["corpora"]): void {
+  if (corpora.length === 0) {
+    throw new JetonError("there is no corpus to learn from", {
+      code: "option-invalid",
+      details: { option: "corpora", found: [], expected: "at least one corpus" },
+    });
+  }
+  for (const { files, weight = 1 } of corpora) {
+    if (Number.isFinite(weight) && weight > 0) continue;
+    throw new JetonError(
+      `the share of ${files.join(", ")} is ${weight}, expected a number above 0`,
+      {
+        code: "option-invalid",
+        details: { option: "corpora.weight", found: weight, expected: "a number above 0" },
+      },
+    );
+  }
+}
+
+/** The model's configuration; vocabulary, BOS and EOS are the tokenizer's unless they are given. */
+function resolveConfig(
+  given: TrainLanguageModelOptions["config"],
+  tokenizer: Tokenizer,
+): ModelConfig {
+  const { start, end = start } = documentTokens(tokenizer);
+  const config = {
+    vocab_size: tokenizer.vocabSize,
+    ...(start !== undefined && { bos_token_id: start }),
+    ...(end !== undefined && { eos_token_id: end }),
+    ...given,
+  } as ModelConfig;
+  const { vocabSize } = decoderConfig(config);
+  if (vocabSize >= tokenizer.vocabSize) return config;
+  throw new JetonError(
+    `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
+    {
+      code: "train-vocabulary-too-small",
+      details: { found: vocabSize, expected: tokenizer.vocabSize },
+    },
+  );
 }
 
 /**

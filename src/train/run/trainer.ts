@@ -42,7 +42,7 @@ export interface TrainerOptions {
   schedule: Schedule;
   /** Default `adamW()`. */
   optimizer?: readonly Transform[];
-  /** What a parameter does differently, by name and shape. Default: nothing. */
+  /** Optimizer settings of a parameter, by its name and shape. Default: the same for all. */
   group?: (name: string, shape: readonly number[]) => ParameterGroup;
   /** Keeps an exponential moving average of the parameters with this decay, below 1. Default: none. */
   averageDecay?: number;

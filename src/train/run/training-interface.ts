@@ -30,7 +30,7 @@ export interface TrainingStart {
   readonly ownsParameters: boolean;
   readonly optimizer: readonly Transform[];
   readonly schedule: Schedule;
-  /** What some parameters do differently, by name. */
+  /** Optimizer settings of some parameters, by name. */
   readonly groups: ReadonlyMap<string, ParameterGroup>;
   /** Decay of the exponential moving average of the parameters; undefined: none is kept. */
   readonly averageDecay: number | undefined;

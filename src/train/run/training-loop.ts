@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createProgressMeter, JetonError } from "../../core/index.ts";
-import { decoderConfig } from "../../model/index.ts";
+import { type DecoderConfig, decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import {
   type BatchSource,
@@ -18,7 +18,7 @@ import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../languag
 import { decayMatricesOnly } from "../optimizer/optimizer.ts";
 import { exportModel } from "./export-model.ts";
 import { chooseFirstValues } from "./first-values.ts";
-import { evaluate, readHeldOut } from "./held-out.ts";
+import { evaluate, type HeldOut, readHeldOut } from "./held-out.ts";
 import { renderLossCurve } from "./loss-curve.ts";
 import { completeConfig, modelCard, runName } from "./model-card.ts";
 import type { LogEntry, RunFolder } from "./run-folder.ts";
@@ -43,30 +43,48 @@ interface Notes {
   readonly seed: number;
 }
 
+/** Trains to the last step, from the newest checkpoint where there is one, and exports the model. */
 export async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguageModel> {
-  const { options, settings, tokenizer, stores, heldOut } = parts;
-  const { steps, seed, sequenceLength, accumulation, documentMask } = settings;
-  const { signal, checkpointEvery = 100, keepCheckpoints = 2, evaluateEvery = 100 } = options;
+  const { options, settings, stores } = parts;
   const config = decoderConfig(settings.config);
+  const data = {
+    sequenceLength: settings.sequenceLength,
+    batch: settings.batch / settings.accumulation,
+    seed: settings.seed,
+    documents: documentTokens(parts.tokenizer),
+  };
+  const weights = options.corpora.map(({ weight = 1 }) => weight);
+  await using source = await openBatchSource(stores, { ...data, weights });
+  await using trainer = await openRunTrainer(run, { options, settings, config });
+  const toInputs = languageModelInputs(config, settings);
+  const held = parts.heldOut && (await readHeldOut(parts.heldOut, options, data, toInputs));
+
+  const { step, notes } = await resume(run, trainer);
+  const state = {
+    ...(notes ?? { position: source.start, tokens: 0 }),
+    entries: await run.openLog(step),
+  };
+  await trainSteps(run, step, { ...parts, source, trainer, toInputs, held, state });
+  return await exportRun(run, trainer, { ...parts, state });
+}
+
+async function openRunTrainer(
+  run: RunFolder,
+  {
+    options,
+    settings,
+    config,
+  }: { options: TrainLanguageModelOptions; settings: Settings; config: DecoderConfig },
+): Promise<Trainer> {
   const shapes = decoderParameterShapes(config);
   const frozen = matchParameters(settings.frozen, [...shapes.keys()]);
-  const data = {
-    sequenceLength,
-    batch: settings.batch / accumulation,
-    seed,
-    documents: documentTokens(tokenizer),
-  };
-  await using source = await openBatchSource(stores, {
-    ...data,
-    weights: options.corpora.map(({ weight = 1 }) => weight),
-  });
-  await using trainer = await openTrainer({
+  return openTrainer({
     graph: languageModelGraph(config, {
       parameters: shapes,
       trainable: new Set([...shapes.keys()].filter((name) => !frozen.has(name))),
-      documentMask,
+      documentMask: settings.documentMask,
     }),
-    parameters: await chooseFirstValues(run, options, { config, shapes, seed }),
+    parameters: await chooseFirstValues(run, options, { config, shapes, seed: settings.seed }),
     moveParameters: true,
     schedule: settings.schedule,
     optimizer: settings.optimizer,
@@ -74,32 +92,35 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
     ...(settings.averageDecay !== undefined && { averageDecay: settings.averageDecay }),
     ...(options.threads !== undefined && { threads: options.threads }),
   });
-  const toInputs = languageModelInputs(config, { sequenceLength, documentMask });
-  const held = heldOut && (await readHeldOut(heldOut, options, data, toInputs));
+}
 
-  const { step: first, notes } = await resume(run, trainer);
-  let { position, tokens } = notes ?? { position: source.start, tokens: 0 };
-  const entries = await run.openLog(first);
+/** How far a run has come. */
+interface RunState {
+  position: DataPosition;
+  /** Tokens that counted, of all steps so far. */
+  tokens: number;
+  readonly entries: LogEntry[];
+}
+
+interface LoopParts extends RunParts {
+  readonly source: BatchSource;
+  readonly trainer: Trainer;
+  readonly toInputs: ReturnType<typeof languageModelInputs>;
+  readonly held: HeldOut | undefined;
+  readonly state: RunState;
+}
+
+async function trainSteps(run: RunFolder, done: number, parts: LoopParts): Promise<void> {
+  const { options, settings, source, trainer, toInputs, held, state } = parts;
+  const { steps, accumulation } = settings;
+  const { signal, checkpointEvery = 100, evaluateEvery = 100 } = options;
   const meter = createProgressMeter({ window: 20 });
-  meter.update(tokens);
-  let last: LogEntry | undefined = entries.at(-1);
-  let pending = first < steps ? readStep(source, position, accumulation, toInputs) : undefined;
-  const save = async (step: number): Promise<void> => {
-    const saved: Notes = { position, tokens, seed };
-    const path = run.checkpointPath(step);
-    await run.checkOwned();
-    await trainer.save(path, JSON.stringify(saved));
-    options.onCheckpoint?.({ step, path });
-    await run.prune(keepCheckpoints);
-    await writeFileAtomically(
-      join(run.path, "loss.svg"),
-      renderLossCurve(entries, runName(options)),
-    );
-  };
-  for (let step = first + 1; step <= steps; step++) {
+  meter.update(state.tokens);
+  let pending = done < steps ? readStep(source, state.position, accumulation, toInputs) : undefined;
+  for (let step = done + 1; step <= steps; step++) {
     if (signal?.aborted) {
       await pending;
-      if (step > 1) await save(step - 1);
+      if (step > 1) await saveStep(run, step - 1, parts);
       signal.throwIfAborted();
     }
     const began = performance.now();
@@ -107,42 +128,59 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
     // The next batch is read while this one is computed.
     pending = step < steps ? readStep(source, next, accumulation, toInputs) : undefined;
     pending?.catch(() => {}); // Its failure is reported when it is awaited.
-    const report = await trainer.step(inputs);
-    position = next;
-    tokens += report.weight;
+    const { loss, gradientNorm, learningRate, weight } = await trainer.step(inputs);
+    state.position = next;
+    state.tokens += weight;
     const isEvaluated = held && (step % evaluateEvery === 0 || step === steps);
     const evaluation = isEvaluated ? await evaluate(trainer, held, settings) : {};
-    last = {
-      step,
-      loss: report.loss,
-      gradientNorm: report.gradientNorm,
-      learningRate: report.learningRate,
-      tokens,
-      seconds: (performance.now() - began) / 1000,
-      ...evaluation,
-    };
-    entries.push(last);
-    await run.log(last);
-    if (step % checkpointEvery === 0 || step === steps) await save(step);
+    const { tokens } = state;
+    const seconds = (performance.now() - began) / 1000;
+    const entry = { step, loss, gradientNorm, learningRate, tokens, seconds, ...evaluation };
+    state.entries.push(entry);
+    await run.log(entry);
+    if (step % checkpointEvery === 0 || step === steps) await saveStep(run, step, parts);
     const { rate, secondsLeft } = meter.update(tokens, (tokens / step) * steps);
     options.onProgress?.({
       stage: "train",
       step,
       steps,
       tokens,
-      loss: report.loss,
-      learningRate: report.learningRate,
+      loss,
+      learningRate,
       ...evaluation,
       tokensPerSecond: rate,
       secondsLeft,
     });
   }
+}
 
+async function saveStep(run: RunFolder, step: number, parts: LoopParts): Promise<void> {
+  const { options, settings, trainer, state } = parts;
+  const { position, tokens } = state;
+  const saved: Notes = { position, tokens, seed: settings.seed };
+  const path = run.checkpointPath(step);
+  await run.checkOwned();
+  await trainer.save(path, JSON.stringify(saved));
+  options.onCheckpoint?.({ step, path });
+  await run.prune(options.keepCheckpoints ?? 2);
+  const curve = renderLossCurve(state.entries, runName(options));
+  await writeFileAtomically(join(run.path, "loss.svg"), curve);
+}
+
+/** Writes the trained model as a checkpoint folder. */
+async function exportRun(
+  run: RunFolder,
+  trainer: Trainer,
+  { options, settings, stores, tokenizerFolder, state }: RunParts & { readonly state: RunState },
+): Promise<TrainedLanguageModel> {
+  const { steps } = settings;
+  const { tokens, entries } = state;
   const rest = { tokensPerSecond: 0, secondsLeft: undefined };
   options.onProgress?.({ stage: "export", step: steps, steps, tokens, ...rest });
   const averaged = settings.averageDecay !== undefined;
   const parameters = await trainer.parameters({ averaged });
   const tail = entries.slice(-Math.ceil(steps / 20));
+  const last = entries.at(-1);
   const result: TrainedLanguageModel = {
     modelFolder: join(run.path, "model"),
     steps,
@@ -153,9 +191,9 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
     parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
   };
   await exportModel(result.modelFolder, {
-    config: completeConfig(settings.config, config),
+    config: completeConfig(settings.config, decoderConfig(settings.config)),
     parameters,
-    tokenizer: parts.tokenizerFolder,
+    tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
     card: modelCard(options, settings, stores, result),
   });

@@ -277,11 +277,11 @@ function dot(rows: Float32Array, from: number, query: Float32Array, width: numbe
   return a + b + (c + d);
 }
 
-/** The best of what is offered; ties go to the smaller id. */
+/** Keeps the best of the offered rows; ties go to the smaller id. */
 class BestRows {
   readonly #count: number;
   readonly #kept: { id: number; logit: number }[] = [];
-  /** What a row must reach to be kept. */
+  /** Score that a row must exceed to be kept. */
   #least: number = Number.NEGATIVE_INFINITY;
 
   constructor(count: number) {

@@ -10,8 +10,8 @@ import {
   type GenerateResult,
   generate,
 } from "../../generate/index.ts";
-import { type LoadedModel, loadModel, type OpenSequence } from "../../model/index.ts";
-import { type Hypernetwork, openPredictor, spellTokens } from "../hypernetwork.ts";
+import { type LoadedModel, loadModel } from "../../model/index.ts";
+import { type Hypernetwork, openPredictor, type Predictor, spellTokens } from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
 import { readSource, type SourceModel } from "../transfer.ts";
 import { type DynamicToken, type MergeBatchOptions, mergeBatch } from "./merge-batch.ts";
@@ -30,7 +30,7 @@ export interface OpenDynamicModelOptions {
   inline?: boolean;
 }
 
-/** Prompts and what is asked about them. */
+/** A prompt and the continuation to score after it. */
 export interface ContinuationQuestion {
   readonly prompt: string;
   /** Read and scored in the model's ordinary tokens. */
@@ -117,170 +117,208 @@ async function openOver(
   options: OpenDynamicModelOptions,
   close: () => Promise<void>,
 ): Promise<DynamicModel> {
-  const { threads = 2, inline = false } = options;
+  const { threads = 2, inline = false, hypernetwork } = options;
   const source = await readTables(loaded.folder);
-  const { config, vocabulary, tables } = source;
-  const { tokenizer } = vocabulary;
-  const { hiddenSize } = config;
   const predictor =
-    options.hypernetwork &&
-    (await openPredictor(options.hypernetwork, tables, { threads, inline }));
-  const cache = new RowCache(options.cachedRows ?? 5000);
+    hypernetwork && (await openPredictor(hypernetwork, source.tables, { threads, inline }));
+  return new LoadedDynamicModel(loaded, source, {
+    cachedRows: options.cachedRows ?? 5000,
+    predict: options.predict ?? ((forms) => predictForms(source, predictor, forms)),
+    close: async () => {
+      await predictor?.[Symbol.asyncDispose]();
+      await close();
+    },
+  });
+}
 
-  const predict = async (forms: readonly string[]): Promise<readonly Float32Array[]> => {
-    if (options.predict) return options.predict(forms);
-    const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
-    const predicted = predictor
-      ? await predictor.predict(spellings)
-      : meanRows(tables, spellings, hiddenSize);
-    return forms.map((_, place) =>
-      predicted.embedding.slice(place * hiddenSize, (place + 1) * hiddenSize),
-    );
-  };
+interface DynamicModelParts {
+  readonly cachedRows: number;
+  readonly predict: (forms: readonly string[]) => Promise<readonly Float32Array[]>;
+  readonly close: () => Promise<void>;
+}
 
-  const takeRows = (tokens: readonly DynamicToken[]): Promise<Map<string, Float32Array>> =>
-    cache.take([...new Set(tokens.filter((token) => typeof token === "string"))], predict);
+/** Prompts merged as one batch, with the rows of all their tokens. */
+interface MergedPrompts {
+  readonly base: readonly (readonly DynamicToken[])[];
+  readonly sequences: readonly (readonly DynamicToken[])[];
+  readonly embeddings: readonly Float32Array[];
+}
 
-  /** `[tokens, width]`: tokens that the model knows by number keep their rows. */
-  const embed = (
-    tokens: readonly DynamicToken[],
-    rows: ReadonlyMap<string, Float32Array>,
-  ): Float32Array => {
-    const embeddings = new Float32Array(tokens.length * hiddenSize);
-    for (const [place, token] of tokens.entries()) {
-      const row =
-        typeof token === "number"
-          ? tables.embedding.subarray(token * hiddenSize, (token + 1) * hiddenSize)
-          : rows.get(token)!;
-      embeddings.set(row, place * hiddenSize);
-    }
-    return embeddings;
-  };
+class LoadedDynamicModel implements DynamicModel {
+  readonly model: LoadedModel;
+  readonly source: SourceModel;
+  readonly #cache: RowCache;
+  readonly #parts: DynamicModelParts;
 
-  const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
-  const tokenize = (text: string): DynamicToken[] => {
+  constructor(model: LoadedModel, source: SourceModel, parts: DynamicModelParts) {
+    this.model = model;
+    this.source = source;
+    this.#cache = new RowCache(parts.cachedRows);
+    this.#parts = parts;
+  }
+
+  get cacheUse(): CacheUse {
+    return this.#cache.use;
+  }
+
+  tokenize(text: string): DynamicToken[] {
+    const { tokenizer, forms } = this.source.vocabulary;
+    const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
     const ids = tokenizer.encodeIds(text, { addSpecialTokens: false, applyLimits: false });
-    const tokens = Array.from(ids, (id): DynamicToken => vocabulary.forms[id] ?? id);
+    const tokens = Array.from(ids, (id): DynamicToken => forms[id] ?? id);
     return begin === undefined ? tokens : [begin, ...tokens];
-  };
+  }
 
-  /** Prompts as one batch: merged, with the rows of all their tokens. */
-  const merge = async (prompts: readonly string[], mergeOptions: MergeBatchOptions) => {
-    const base = prompts.map(tokenize);
-    const empty = base.findIndex((sequence) => sequence.length === 0);
-    if (empty >= 0) {
-      throw new JetonError(
-        `prompt ${empty} is empty, and the model has no token that begins texts`,
-        { code: "dynamic-prompt-empty", details: { prompt: empty } },
-      );
-    }
-    const { sequences } = mergeBatch(base, mergeOptions);
-    const rows = await takeRows(sequences.flat());
-    return { base, sequences, embeddings: sequences.map((sequence) => embed(sequence, rows)) };
-  };
+  rows(tokens: readonly DynamicToken[]): Promise<Map<string, Float32Array>> {
+    const forms = tokens.filter((token) => typeof token === "string");
+    return this.#cache.take([...new Set(forms)], this.#parts.predict);
+  }
 
-  /** Opens a sequence for as long as `use` takes. */
-  const withSequence = async <T>(use: (sequence: OpenSequence) => Promise<T>): Promise<T> => {
-    const sequence = await loaded.openSequence();
-    try {
-      return await use(sequence);
-    } finally {
-      await sequence.release();
-    }
-  };
+  async score(
+    questions: readonly ContinuationQuestion[],
+    options: MergeBatchOptions = {},
+  ): Promise<ScoredContinuations> {
+    const prompts = questions.map(({ prompt }) => prompt);
+    const { base, sequences, embeddings } = await this.#merge(prompts, options);
+    const logProbabilities = await Promise.all(
+      questions.map(({ continuation }, place) =>
+        this.#scoreContinuation(sequences[place]!.length, embeddings[place]!, continuation),
+      ),
+    );
+    return {
+      logProbabilities,
+      baseLengths: base.map((sequence) => sequence.length),
+      lengths: sequences.map((sequence) => sequence.length),
+    };
+  }
 
-  const unnamed = (count: number): number[] => new Array<number>(count).fill(-1);
+  async *generate(
+    prompt: string,
+    {
+      merges,
+      boundary,
+      ...options
+    }: MergeBatchOptions & Omit<GenerateOptions, "promptEmbeddings"> = {},
+  ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
+    const { embeddings } = await this.#merge([prompt], {
+      ...(merges !== undefined && { merges }),
+      ...(boundary !== undefined && { boundary }),
+    });
+    return yield* generate(this.model, prompt, { ...options, promptEmbeddings: embeddings[0]! });
+  }
 
-  const openSequence = async (): Promise<DynamicSequence> => {
-    const sequence = await loaded.openSequence();
+  async openSequence(): Promise<DynamicSequence> {
+    const sequence = await this.model.openSequence();
     return {
       get length() {
         return sequence.length;
       },
-      async append(tokens) {
-        const embeddings = embed(tokens, await takeRows(tokens));
-        const { hidden } = await sequence.step({
-          ids: unnamed(tokens.length),
-          embeddings,
-          hidden: true,
-        });
+      append: async (tokens) => {
+        const embeddings = this.#embed(tokens, await this.rows(tokens));
+        const ids = withoutIds(tokens.length);
+        const { hidden } = await sequence.step({ ids, embeddings, hidden: true });
         return hidden!;
       },
       release: () => sequence.release(),
     };
-  };
+  }
 
-  return {
-    model: loaded,
-    source,
-    tokenize,
-    rows: takeRows,
-    async score(questions, mergeOptions = {}) {
-      const { base, sequences, embeddings } = await merge(
-        questions.map(({ prompt }) => prompt),
-        mergeOptions,
-      );
-      const logProbabilities = await Promise.all(
-        questions.map(({ continuation }, place) => {
-          const ids = [
-            ...tokenizer.encodeIds(continuation, { addSpecialTokens: false, applyLimits: false }),
-          ];
-          if (ids.length === 0) return 0;
-          return withSequence(async (sequence) => {
-            const first = await sequence.step({
-              ids: unnamed(sequences[place]!.length),
-              embeddings: embeddings[place]!,
-              targets: [ids[0]!],
-            });
-            let sum = first.targetLogProbabilities![0]!;
-            if (ids.length === 1) return sum;
-            // The last token is only asked for.
-            const rest = await sequence.step({
-              ids: ids.slice(0, -1),
-              results: "all",
-              targets: ids.slice(1),
-            });
-            for (const value of rest.targetLogProbabilities!) sum += value;
-            return sum;
-          });
-        }),
-      );
-      return {
-        logProbabilities,
-        baseLengths: base.map((sequence) => sequence.length),
-        lengths: sequences.map((sequence) => sequence.length),
-      };
-    },
-    async *generate(prompt, { merges, boundary, ...generateOptions } = {}) {
-      const { embeddings } = await merge([prompt], {
-        ...(merges !== undefined && { merges }),
-        ...(boundary !== undefined && { boundary }),
+  lastHidden(sequences: readonly (readonly DynamicToken[])[]): Promise<Float32Array[]> {
+    return Promise.all(
+      sequences.map(async (tokens) => {
+        const sequence = await this.openSequence();
+        try {
+          return await sequence.append(tokens);
+        } finally {
+          await sequence.release();
+        }
+      }),
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#parts.close();
+  }
+
+  async #merge(prompts: readonly string[], options: MergeBatchOptions): Promise<MergedPrompts> {
+    const base = prompts.map((prompt) => this.tokenize(prompt));
+    const empty = base.findIndex((sequence) => sequence.length === 0);
+    if (empty >= 0) {
+      throw new JetonError(`prompt ${empty} is empty, and the model has no BOS token`, {
+        code: "dynamic-prompt-empty",
+        details: { prompt: empty },
       });
-      return yield* generate(loaded, prompt, {
-        ...generateOptions,
-        promptEmbeddings: embeddings[0]!,
+    }
+    const { sequences } = mergeBatch(base, options);
+    const rows = await this.rows(sequences.flat());
+    const embeddings = sequences.map((sequence) => this.#embed(sequence, rows));
+    return { base, sequences, embeddings };
+  }
+
+  /** Embeddings `[tokens, hiddenSize]`: tokens that the model knows by number keep their rows. */
+  #embed(tokens: readonly DynamicToken[], rows: ReadonlyMap<string, Float32Array>): Float32Array {
+    const { hiddenSize } = this.source.config;
+    const { embedding } = this.source.tables;
+    const embeddings = new Float32Array(tokens.length * hiddenSize);
+    for (const [place, token] of tokens.entries()) {
+      const row =
+        typeof token === "number"
+          ? embedding.subarray(token * hiddenSize, (token + 1) * hiddenSize)
+          : rows.get(token)!;
+      embeddings.set(row, place * hiddenSize);
+    }
+    return embeddings;
+  }
+
+  async #scoreContinuation(
+    promptLength: number,
+    embeddings: Float32Array,
+    continuation: string,
+  ): Promise<number> {
+    const { tokenizer } = this.source.vocabulary;
+    const ids = [
+      ...tokenizer.encodeIds(continuation, { addSpecialTokens: false, applyLimits: false }),
+    ];
+    if (ids.length === 0) return 0;
+    const sequence = await this.model.openSequence();
+    try {
+      const first = await sequence.step({
+        ids: withoutIds(promptLength),
+        embeddings,
+        targets: [ids[0]!],
       });
-    },
-    openSequence,
-    lastHidden: (sequences) =>
-      Promise.all(
-        sequences.map(async (tokens) => {
-          const sequence = await openSequence();
-          try {
-            return await sequence.append(tokens);
-          } finally {
-            await sequence.release();
-          }
-        }),
-      ),
-    get cacheUse() {
-      return cache.use;
-    },
-    async [Symbol.asyncDispose]() {
-      await predictor?.[Symbol.asyncDispose]();
-      await close();
-    },
-  };
+      let sum = first.targetLogProbabilities![0]!;
+      if (ids.length === 1) return sum;
+      // The last token is a target only.
+      const rest = await sequence.step({
+        ids: ids.slice(0, -1),
+        results: "all",
+        targets: ids.slice(1),
+      });
+      for (const value of rest.targetLogProbabilities!) sum += value;
+      return sum;
+    } finally {
+      await sequence.release();
+    }
+  }
+}
+
+/** The step's ids where rows of embeddings are given in their place. */
+function withoutIds(count: number): number[] {
+  return new Array<number>(count).fill(-1);
+}
+
+async function predictForms(
+  { vocabulary, tables, config }: SourceModel,
+  predictor: Predictor | undefined,
+  forms: readonly string[],
+): Promise<readonly Float32Array[]> {
+  const { hiddenSize } = config;
+  const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
+  const { embedding } = predictor
+    ? await predictor.predict(spellings)
+    : meanRows(tables, spellings, hiddenSize);
+  return forms.map((_, place) => embedding.slice(place * hiddenSize, (place + 1) * hiddenSize));
 }
 
 async function readTables(folder: string): Promise<SourceModel> {

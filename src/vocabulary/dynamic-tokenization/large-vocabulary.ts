@@ -97,7 +97,7 @@ export interface GenerateLargeOptions extends SearchOptions {
 /** A generated token of a large vocabulary. */
 export interface LargeToken {
   readonly form: string;
-  /** What became certain of the text with it. */
+  /** Text that is final with this token. */
   readonly text: string;
   /** Its product with the hidden state, exact. */
   readonly logit: number;

@@ -1,7 +1,7 @@
 /** Rows of tokens that were met before: the latest are kept. */
 import { JetonError } from "../../core/index.ts";
 
-/** How often a cache had what was asked for. */
+/** Hits and misses of a cache. */
 export interface CacheUse {
   readonly hits: number;
   readonly misses: number;
@@ -67,7 +67,7 @@ export class RowCache {
         this.#rows.set(form, rows[place]!);
       }
     }
-    // What was just used stands at the end: it cannot be among the oldest that go.
+    // Rows just used are at the end of the map, so they are not among the evicted ones.
     for (const form of this.#rows.keys()) {
       if (this.#rows.size <= this.#capacity) break;
       this.#rows.delete(form);

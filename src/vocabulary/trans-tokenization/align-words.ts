@@ -98,7 +98,7 @@ export function alignWords(
 
 /**
  * Aligns in both directions and keeps what both agree on: the count of a pair is the geometric mean
- * of the two, so that it is small wherever one direction does not believe in it.
+ * of the two, so that it is small where either direction gives a small count.
  */
 export function alignBothWays(
   source: WordCorpus,

@@ -189,75 +189,27 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
   await using checkpoint = await openCheckpoint(folder);
   const names = vocabulariesOf(checkpoint);
   const head = options.head ?? names[0]!;
-  const unknown = (name: string): JetonError =>
-    new JetonError(`the Hydra has no vocabulary "${name}", only ${names.join(", ")}`, {
-      code: "hydra-vocabulary-unknown",
-      details: { name, expected: names },
-    });
-  if (!names.includes(head)) throw unknown(head);
-
-  const stored = decoderConfig(checkpoint.config);
-  const namesOf = (name: string): { embedding: string; head: string } =>
-    name === names[0] ? decoderNames : tableNames(name);
-  // The vocabulary that is written comes first, so that what the head says can be read as it is.
-  const order = [head, ...names.filter((name) => name !== head)];
-  const tables = await Promise.all(
-    order.map((name) => checkpoint.readFloat32(namesOf(name).embedding)),
-  );
-  const vocabularies = new Map<string, HydraVocabulary>();
-  let rows = 0;
-  for (const [place, name] of order.entries()) {
-    const home = name === names[0] ? checkpoint.folder : join(checkpoint.folder, "hydra", name);
-    vocabularies.set(name, { name, tokenizer: await loadTokenizer(home), offset: rows });
-    rows += tables[place]!.length / stored.hiddenSize;
-  }
-  const union = new Float32Array(rows * stored.hiddenSize);
-  for (const [place, name] of order.entries()) {
-    union.set(tables[place]!, vocabularies.get(name)!.offset * stored.hiddenSize);
-  }
-  const headRows = stored.tieWordEmbeddings
-    ? tables[0]!
-    : await checkpoint.readFloat32(namesOf(head).head);
-  const vocabSize = headRows.length / stored.hiddenSize;
+  if (!names.includes(head)) throw unknownVocabulary(head, names);
+  const { vocabularies, embedding, own } = await readVocabularies(checkpoint, names, head);
   const { tokenizer } = vocabularies.get(head)!;
-  const config = {
-    ...stored,
-    vocabSize,
-    tieWordEmbeddings: false,
-    bosTokenId: tokenizer.bosTokenId,
-    eosTokenIds: tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId],
-  };
-  const start: DecoderStart = {
-    config,
-    tensors: new Map([
-      ...[...checkpoint.tensors].map(
-        ([name, { dtype, shape }]) => [name, { dtype, shape }] as const,
-      ),
-      [decoderNames.embedding, { dtype: "F32", shape: [rows, stored.hiddenSize] }],
-      [decoderNames.head, { dtype: "F32", shape: [vocabSize, stored.hiddenSize] }],
-    ]),
-    bindings: new Map([
-      ...fileBindings(checkpoint.tensors),
-      [decoderNames.embedding, { kind: "data", data: union }],
-      [decoderNames.head, { kind: "data", data: headRows }],
-    ]),
-    format: "f32",
-    threads,
-    slots,
-  };
+  const { tieWordEmbeddings } = decoderConfig(checkpoint.config);
+  const headRows = tieWordEmbeddings
+    ? own
+    : await checkpoint.readFloat32(tableNamesOf(head, names).head);
+  const { start, rows } = describeStart(checkpoint, { tokenizer, embedding, headRows });
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const service = await startService<DecoderService>(
     new URL(`../../model/worker/decoder-service.${extension}`, import.meta.url).href,
     "createDecoderService",
-    start,
+    { ...start, threads, slots } satisfies DecoderStart,
   );
   const model = new DecoderModel({
     name: `${folder} (${head})`,
     folder: checkpoint.folder,
     checkpoint: { config: checkpoint.config, tensors: checkpoint.tensors, files: checkpoint.files },
     tokenizer,
-    // What may be read is more than what is written.
-    config: { ...config, vocabSize: rows },
+    // Prompts may hold ids of all vocabularies; only those of the head are generated.
+    config: { ...start.config, vocabSize: rows },
     format: "f32",
     threads,
     slots,
@@ -270,7 +222,7 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
     vocabularies,
     encode(name, text) {
       const vocabulary = vocabularies.get(name);
-      if (!vocabulary) throw unknown(name);
+      if (!vocabulary) throw unknownVocabulary(name, names);
       const ids = vocabulary.tokenizer.encodeIds(text, {
         addSpecialTokens: false,
         applyLimits: false,
@@ -280,6 +232,86 @@ export async function openHydra(folder: string, options: OpenHydraOptions = {}):
     close: () => model.close(),
     [Symbol.asyncDispose]: () => model.close(),
   };
+}
+
+function unknownVocabulary(name: string, names: readonly string[]): JetonError {
+  return new JetonError(`the Hydra has no vocabulary "${name}", only ${names.join(", ")}`, {
+    code: "hydra-vocabulary-unknown",
+    details: { name, expected: names },
+  });
+}
+
+/** Names of a vocabulary's tables in the weights. */
+function tableNamesOf(name: string, names: readonly string[]): { embedding: string; head: string } {
+  return name === names[0] ? decoderNames : tableNames(name);
+}
+
+/** The vocabularies, their embeddings as one table `[all tokens, hiddenSize]`, and the head's own part. */
+async function readVocabularies(
+  checkpoint: Checkpoint,
+  names: readonly string[],
+  head: string,
+): Promise<{
+  vocabularies: Map<string, HydraVocabulary>;
+  embedding: Float32Array;
+  own: Float32Array;
+}> {
+  const { hiddenSize } = decoderConfig(checkpoint.config);
+  // The head's vocabulary comes first, so that its ids are the tokenizer's own.
+  const order = [head, ...names.filter((name) => name !== head)];
+  const tables = await Promise.all(
+    order.map((name) => checkpoint.readFloat32(tableNamesOf(name, names).embedding)),
+  );
+  const embedding = new Float32Array(tables.reduce((sum, { length }) => sum + length, 0));
+  const vocabularies = new Map<string, HydraVocabulary>();
+  let at = 0;
+  for (const [place, name] of order.entries()) {
+    const home = name === names[0] ? checkpoint.folder : join(checkpoint.folder, "hydra", name);
+    vocabularies.set(name, {
+      name,
+      tokenizer: await loadTokenizer(home),
+      offset: at / hiddenSize,
+    });
+    embedding.set(tables[place]!, at);
+    at += tables[place]!.length;
+  }
+  return { vocabularies, embedding, own: tables[0]! };
+}
+
+/** What the model worker is started with, and the rows of the joined embedding. */
+function describeStart(
+  checkpoint: Checkpoint,
+  parts: { tokenizer: Tokenizer; embedding: Float32Array; headRows: Float32Array },
+): { start: Omit<DecoderStart, "threads" | "slots">; rows: number } {
+  const { tokenizer, embedding, headRows } = parts;
+  const stored = decoderConfig(checkpoint.config);
+  const { hiddenSize } = stored;
+  const rows = embedding.length / hiddenSize;
+  const vocabSize = headRows.length / hiddenSize;
+  const config = {
+    ...stored,
+    vocabSize,
+    tieWordEmbeddings: false,
+    bosTokenId: tokenizer.bosTokenId,
+    eosTokenIds: tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId],
+  };
+  const start: Omit<DecoderStart, "threads" | "slots"> = {
+    config,
+    tensors: new Map([
+      ...[...checkpoint.tensors].map(
+        ([name, { dtype, shape }]) => [name, { dtype, shape }] as const,
+      ),
+      [decoderNames.embedding, { dtype: "F32", shape: [rows, hiddenSize] }],
+      [decoderNames.head, { dtype: "F32", shape: [vocabSize, hiddenSize] }],
+    ]),
+    bindings: new Map([
+      ...fileBindings(checkpoint.tensors),
+      [decoderNames.embedding, { kind: "data", data: embedding }],
+      [decoderNames.head, { kind: "data", data: headRows }],
+    ]),
+    format: "f32",
+  };
+  return { start, rows };
 }
 
 function vocabulariesOf(checkpoint: Checkpoint): string[] {

@@ -35,7 +35,7 @@ export function transTokenization(options: TransTokenizationOptions): TransferMe
   });
 }
 
-/** What each target token is made of. */
+/** Source ids and weights of each target token. */
 export interface TokenTranslation {
   readonly mixture: VocabularyMixture;
   /** Target tokens that have evidence of their own; the others borrow from their neighbours. */

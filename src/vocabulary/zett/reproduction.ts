@@ -14,12 +14,8 @@ import {
 } from "../../reproduce/index.ts";
 import { loadTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
-import {
-  type Hypernetwork,
-  type HypernetworkConfig,
-  readHypernetwork,
-  writeHypernetwork,
-} from "../hypernetwork.ts";
+import type { Hypernetwork, HypernetworkConfig } from "../hypernetwork.ts";
+import { readHypernetwork, writeHypernetwork } from "../hypernetwork-file.ts";
 import { adaptAndMeasure, fingerprint, remember } from "../reproduction-measure.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";

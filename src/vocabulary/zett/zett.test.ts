@@ -14,9 +14,8 @@ import {
   initializeHypernetwork,
   openPredictor,
   predictRows,
-  readHypernetwork,
-  writeHypernetwork,
 } from "../hypernetwork.ts";
+import { readHypernetwork, writeHypernetwork } from "../hypernetwork-file.ts";
 import { formOfText, readTokenForms } from "../token-forms.ts";
 import { predictTables, transfer } from "../transfer.ts";
 import { type ModelFiles, readModelFiles } from "../whole-model.ts";
