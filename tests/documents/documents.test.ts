@@ -104,7 +104,8 @@ describe("documents", { timeout: 240_000 }, () => {
     for (const block of blocksOf.get(file)!) {
       const place = `${file}:${block.line}`;
       if (block.isOutput) {
-        expect(block.code.trim(), place).toBe(printed?.trim());
+        const help = "help in docs/commands: npm run build && node scripts/command-help.mjs";
+        expect(block.code.trim(), `${place} (${help})`).toBe(printed?.trim());
         continue;
       }
       printed = undefined;
