@@ -41,19 +41,11 @@ describe("drafts", () => {
       inline: true,
       threads: 1,
     });
-    const names = [
-      "emperor",
-      "senate",
-      "legion",
-      "province",
-      "barbarian",
-      "temple",
-      "bridge",
-      "garden",
-    ];
-    const prompts = names.map((name, at) => {
-      const list = `The ${name} of the city and the ${name} of the river were older than the ${name} of the hill.`;
-      return { kind: "recall" as const, name: String(at), prompt: `${list}\n${list}\nThe ${name}` };
+    const pieces = Array.from({ length: 10 }, (_, at) => card.slice(180 * at, 180 * at + 150));
+    const prompts = pieces.map((piece, at) => {
+      // Begun for the third time: the model goes on copying.
+      const prompt = `${piece}\n\n${piece}\n\n${piece.slice(0, 30)}`;
+      return { kind: "recall" as const, name: String(at), prompt };
     });
     tasks = await planTasks(model, prompts, {
       sampling: { greedy: true },
@@ -71,7 +63,7 @@ describe("drafts", () => {
     lengthOf(await measureRequests(model, tasks, { drafter, maxDraft: 8 }));
   const lookup = (): Drafter => createPromptLookupDrafter({ length: 8 });
   const shuffled = (key: string): Drafter => shuffleDrafts(lookup(), createRandom(1, key));
-  const levels = { paper: { words: "none" }, reproduced: 1.2, partly: 1.1 };
+  const levels = { paper: { words: "none" }, reproduced: 1.3, partly: 1.2 };
 
   test("of prompt lookup pass where those of shuffled tokens turn the verdict", async () => {
     expect(tasks.length).toBeGreaterThanOrEqual(5);
@@ -82,7 +74,9 @@ describe("drafts", () => {
       lengthRatioClaim("ratio", "More than one token a pass.", levels),
     ]) {
       const measured = await decode(lookup());
-      expect(verdictOf(claim, { measured, baseline, control }).verdict).toBe("reproduced");
+      expect(verdictOf(claim, { measured, baseline, control })).toMatchObject({
+        verdict: "reproduced",
+      });
       const mutated = await decode(shuffled("mutated"));
       const found = verdictOf(claim, { measured: mutated, baseline, control });
       expect(found.verdict).toBe("not reproduced");
