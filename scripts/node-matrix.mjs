@@ -20,7 +20,14 @@ const documents = ["tests/documents", "tests/server-document.test.ts"].filter((p
   existsSync(join(root, path)),
 );
 const suites = {
-  full: ["src/tensor", "src/model", "src/serve", "src/cli", "tests/package"],
+  full: [
+    "src/tensor",
+    "src/model",
+    "src/serve",
+    "src/cli",
+    "tests/package",
+    "tests/documents/readme.test.ts",
+  ],
   smoke: [
     "src/tensor/program.test.ts",
     "src/tensor/service.test.ts",
@@ -30,6 +37,7 @@ const suites = {
     "src/serve/server.test.ts",
     "src/cli/process.test.ts",
     "src/cli/commands/run.test.ts",
+    "tests/documents/readme.test.ts",
   ],
 };
 
