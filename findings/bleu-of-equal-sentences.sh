@@ -5,7 +5,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   nltk==3.10.3 sacrebleu==2.6.0 click==8.5.0 joblib==1.6.0 regex==2026.9.29 tqdm==4.70.1 \
   defusedxml==0.7.1 portalocker==4.4.0 tabulate==0.10.0 numpy==2.4.6 colorama==0.4.6 lxml==6.1.3 2> pip.log || { cat pip.log >&2; exit 1; }
 

@@ -5,7 +5,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   datasets==5.0.1 pandas==3.0.6 pyarrow==25.0.1 numpy==2.4.6 dill==0.4.1 multiprocess==0.70.19 \
   xxhash==4.0.1 requests==2.34.2 urllib3==2.8.0 charset-normalizer==3.5.2 \
   python-dateutil==2.9.0.post0 six==1.17.0 huggingface_hub==1.33.0 packaging==26.3 PyYAML==6.0.3 \

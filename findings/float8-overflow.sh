@@ -9,7 +9,7 @@ npm install --silent --ignore-scripts --no-audit --no-fund --prefer-offline \
   onnxruntime-node@1.30.0 \
   onnx-proto@8.0.1
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   ml_dtypes==0.5.4 numpy==2.4.6 2> pip.log || { cat pip.log >&2; exit 1; }
 
 echo "version:   onnxruntime-node 1.30.0, ml_dtypes 0.5.4"

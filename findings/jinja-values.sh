@@ -8,7 +8,7 @@ printf '{"private": true, "type": "module"}\n' > package.json
 npm install --silent --ignore-scripts --no-audit --no-fund --prefer-offline \
   @huggingface/jinja@0.5.11
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   jinja2==3.1.6 MarkupSafe==3.0.3 2> pip.log || { cat pip.log >&2; exit 1; }
 
 echo "version:   @huggingface/jinja 0.5.11, jinja2 3.1.6, MarkupSafe 3.0.3"

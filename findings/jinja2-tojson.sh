@@ -5,7 +5,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   jinja2==3.1.6 MarkupSafe==3.0.3 2> pip.log || { cat pip.log >&2; exit 1; }
 
 echo "version:   jinja2 3.1.6, MarkupSafe 3.0.3"

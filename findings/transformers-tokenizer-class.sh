@@ -5,7 +5,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   transformers==5.17.0 tokenizers==0.23.2 huggingface_hub==1.33.0 numpy==2.4.6 packaging==26.3 \
   PyYAML==6.0.3 regex==2026.9.29 safetensors==0.8.0 tqdm==4.70.1 filelock==4.0.8 fsspec==2026.6.0 \
   httpx==0.28.1 httpcore==1.0.9 h11==0.16.0 idna==3.20 certifi==2026.7.22 anyio==4.15.1 \

@@ -5,7 +5,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 python3 -m venv python
-python/bin/pip install --quiet --no-deps --disable-pip-version-check \
+python/bin/pip install --quiet --no-deps --disable-pip-version-check --no-compile \
   tokenizers==0.23.2 2> pip.log || { cat pip.log >&2; exit 1; }
 
 echo "version:   tokenizers 0.23.2"

@@ -11,7 +11,7 @@ const rules = [
   { find: /\blaws?\b/i, write: "distribution" },
   { find: /\b(?:guess(?:es|ed|ing)?|guessing ahead)\b/i, write: "draft token, draft, drafting" },
   { find: /\bforwards\b(?! compat)/i, write: "forward passes" },
-  { find: /\b(?:an?|one|each|every|per) forward\b(?! pass|-)/i, write: "forward pass" },
+  { find: /\b(?:an?|one|each|every|per) forward\b(?! pass|-|$)/i, write: "forward pass" },
   { find: /\bplain (?:decoding|forwards?|steps?)\b/i, write: "autoregressive decoding" },
   { find: /\brefus(?:es|ed|al|als|ing)\b/i, write: "rejected", in: /^src\/generate\// },
   {
@@ -35,8 +35,9 @@ const rules = [
   { find: /\bsensitivit(?:y|ies)\b/i, write: "input gradients" },
 ];
 
-/** Titles of papers, citations and data may hold any word. */
-const quoted = /^\s*>|bibtex|@(?:article|misc|inproceedings)|retired-words|createRandom\(/i;
+/** Titles of papers, citations, data and the glossary's earlier words may hold any word. */
+const quoted =
+  /^\s*>|\(earlier: |bibtex|@(?:article|misc|inproceedings)|retired-words|createRandom\(/i;
 const exempt = [
   /^scripts\/retired-words\.mjs$/,
   /^src\/retired-words\.test\.ts$/,
@@ -45,6 +46,20 @@ const exempt = [
   /^docs\/log\//,
   /^CHANGELOG\.md$/,
 ];
+
+/** The uses of retired words in the text of one file. */
+export function findRetiredWordsIn(file, content) {
+  const found = [];
+  for (const [index, text] of content.split("\n").entries()) {
+    if (quoted.test(text)) continue;
+    for (const { find, write, in: where } of rules) {
+      if (where && !where.test(file)) continue;
+      const word = find.exec(text)?.[0];
+      if (word) found.push({ file, line: index + 1, text: text.trim(), word, write });
+    }
+  }
+  return found;
+}
 
 /** All uses of retired words below the given paths: `{ file, line, text, word, write }`. */
 export function findRetiredWords(
@@ -56,14 +71,7 @@ export function findRetiredWords(
     .filter((file) => !exempt.some((pattern) => pattern.test(file)));
   const found = [];
   for (const file of files) {
-    for (const [index, text] of readFileSync(`${root}${file}`, "utf8").split("\n").entries()) {
-      if (quoted.test(text)) continue;
-      for (const { find, write, in: where } of rules) {
-        if (where && !where.test(file)) continue;
-        const word = find.exec(text)?.[0];
-        if (word) found.push({ file, line: index + 1, text: text.trim(), word, write });
-      }
-    }
+    found.push(...findRetiredWordsIn(file, readFileSync(`${root}${file}`, "utf8")));
   }
   return found;
 }

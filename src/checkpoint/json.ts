@@ -17,6 +17,7 @@ export interface JsonObject {
   [key: string]: JsonValue | undefined;
 }
 
+/** Options of `parseJson`. */
 export interface ParseJsonOptions {
   /** What is being read, for messages, e.g. a path. Default `"JSON text"`. */
   source?: string;

@@ -27,6 +27,7 @@ import {
   writeSafetensors,
 } from "./safetensors/write-safetensors.ts";
 
+/** Options of `openPackedCache`. */
 export interface PackedCacheOptions {
   /** The weight files of the checkpoint (`checkpoint.files`). */
   files: readonly string[];

@@ -7,6 +7,7 @@
 
 const marker: symbol = Symbol.for("jeton.error");
 
+/** What a `JetonError` is made of besides its message. */
 export interface JetonErrorOptions {
   /** Stable kebab-case identifier, e.g. `"safetensors-header-too-long"`. Programs branch on this. */
   code: string;

@@ -13,11 +13,13 @@ export interface ProgressState {
   readonly secondsLeft: number | undefined;
 }
 
+/** Measures rate and remaining time of a task. */
 export interface ProgressMeter {
   /** Notes how much is done and says where that leaves us. */
   update(done: number, total?: number): ProgressState;
 }
 
+/** Options of `createProgressMeter`. */
 export interface ProgressMeterOptions {
   /** Seconds over which the rate is measured. Default 5. */
   window?: number;
@@ -45,6 +47,7 @@ export function createProgressMeter(options: ProgressMeterOptions = {}): Progres
   };
 }
 
+/** Options of `createProgressLine`. */
 export interface ProgressLineOptions {
   /** Where the line goes, e.g. standard error. */
   write: (text: string) => void;
@@ -56,6 +59,7 @@ export interface ProgressLineOptions {
   now?: () => number;
 }
 
+/** A line about progress, usually on standard error. */
 export interface ProgressLine {
   /** Shows a text in place of the one before; at most ten times a second. */
   show(text: string): void;

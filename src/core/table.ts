@@ -9,6 +9,7 @@ export interface TableColumn {
   readonly align?: "left" | "right";
 }
 
+/** Options of `formatTable`. */
 export interface FormatTableOptions {
   /** Written before every line. Default `""`. */
   indent?: string;

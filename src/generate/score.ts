@@ -7,6 +7,7 @@ import { promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
+/** Options of `score`. */
 export interface ScoreOptions {
   /**
    * Comes before the text and is not scored. Two texts are read as one; a token that reaches from the
@@ -17,7 +18,9 @@ export interface ScoreOptions {
   chunk?: number;
   /** Also report this many of the most probable tokens at every scored place, at most 20. Default 0. */
   topLogProbabilities?: number;
+  /** Called with the tokens scored so far and in all. */
   onProgress?: (done: number, total: number) => void;
+  /** Aborting ends the scoring with the signal's reason. */
   signal?: AbortSignal;
 }
 

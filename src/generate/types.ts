@@ -59,6 +59,7 @@ export interface TokenConstraints {
   logitsProcessors?: readonly LogitsProcessor[];
 }
 
+/** Options of `generate` and `complete`: length, sampling, penalties, stops, drafting. */
 export interface GenerateOptions extends SamplingOptions, TokenConstraints {
   /**
    * Default: the generation config's `max_new_tokens` or `max_length`, otherwise 256; at most what the
@@ -96,6 +97,7 @@ export interface GenerateOptions extends SamplingOptions, TokenConstraints {
   prefillChunk?: number;
   /** Called after each chunk of the prompt. */
   onPrefill?: (progress: { done: number; total: number; reused: number }) => void;
+  /** Aborting ends the generation with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -104,7 +106,9 @@ export type TokenOrigin =
   | { readonly kind: "decoded" }
   | { readonly kind: "accepted"; readonly drafter: string; readonly depth: number };
 
+/** One generated token, as `generate` yields it. */
 export interface GeneratedToken {
+  /** Id of the token. */
   readonly id: number;
   /**
    * The text that this token adds. Text is withheld while it ends in half a character or may turn into a
@@ -114,15 +118,22 @@ export interface GeneratedToken {
   readonly text: string;
   /** Natural logarithm of the probability under the model (temperature 1, no filter or penalty). */
   readonly logProbability: number;
+  /** The most probable tokens at this place, most probable first, where asked for; natural logarithms. */
   readonly topLogProbabilities?: readonly {
     readonly id: number;
     readonly logProbability: number;
   }[];
+  /** Decoded, or accepted from a draft. */
   readonly origin: TokenOrigin;
 }
 
+/**
+ * Why a text ended: `"length"`, the limit of tokens or of the context; `"stop"`, an EOS token, stop id
+ * or stop string.
+ */
 export type FinishReason = "length" | "stop";
 
+/** Result of a generation, as `generate` returns it after its last token. */
 export interface GenerateResult {
   /** The whole generated text. */
   readonly text: string;
@@ -132,12 +143,17 @@ export interface GenerateResult {
   readonly ids: readonly number[];
   /** The EOS or stop id that ended the text, where one did; it is in neither `ids` nor `text`. */
   readonly endToken?: Omit<GeneratedToken, "text">;
+  /** Why the text ended. */
   readonly finishReason: FinishReason;
+  /** Seed of the sampling: the given one, or the one that was chosen. */
   readonly seed: number;
+  /** Tokens of the prompt, special tokens included. */
   readonly promptTokens: number;
   /** Prompt tokens whose keys and values were in the cache already. */
   readonly reusedTokens: number;
+  /** Seconds of the prompt, until its last forward pass ended. */
   readonly prefillSeconds: number;
+  /** Seconds of decoding after the prompt. */
   readonly decodeSeconds: number;
   /** Statistics of speculative decoding, where a drafter was given. */
   readonly drafting?: DraftStatistics;
@@ -153,14 +169,18 @@ export type Prompt = string | readonly number[] | Int32Array;
 /** A conversation. The model's chat template renders it, with the beginning of an answer at its end. */
 export type Conversation = readonly ChatMessage[];
 
+/** The signature of `generate`, for code that takes another implementation. */
 export type Generate = (
   model: LoadedModel,
   prompt: Prompt,
   options?: GenerateOptions,
 ) => AsyncGenerator<GeneratedToken, GenerateResult, void>;
 
+/** One token of a scored text. */
 export interface ScoredToken {
+  /** Id of the token. */
   readonly id: number;
+  /** The text that this token adds. */
   readonly text: string;
   /** Natural logarithm. */
   readonly logProbability: number;
@@ -171,6 +191,7 @@ export interface ScoredToken {
   }[];
 }
 
+/** Log-probabilities of a text, as `score` returns them; sums are over the scored tokens. */
 export interface ScoreResult {
   /** The scored tokens: those of the text, without its first one where nothing precedes that. */
   readonly tokens: readonly ScoredToken[];
@@ -180,6 +201,7 @@ export interface ScoreResult {
   readonly perplexity: number;
   /** -sum / (`bytes` * ln 2). */
   readonly bitsPerByte: number;
+  /** Number of `tokens`. */
   readonly scoredTokens: number;
   /** UTF-8 bytes of the scored text. */
   readonly bytes: number;

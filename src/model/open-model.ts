@@ -48,6 +48,7 @@ export interface WeightsFile {
   readonly data: Uint8Array;
 }
 
+/** Options of `openModel`. */
 export interface OpenModelOptions
   extends Pick<
     LoadModelOptions,

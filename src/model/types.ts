@@ -10,6 +10,7 @@ export type { SampleRequest, StepRequest, StepResult } from "./decoder/step-outp
 /** How weights are held in memory. */
 export type WeightFormat = "f32" | "int8" | "int8-channel" | "int4";
 
+/** Options of `loadModel`. */
 export interface LoadModelOptions {
   /** Default `"f32"` below 50 million parameters, otherwise `"int8"`. `inspect` states it. */
   format?: WeightFormat;
@@ -31,6 +32,7 @@ export interface LoadModelOptions {
   inline?: boolean;
   /** Folder of packed weights. Default: `JETON_CACHE`, otherwise under the user's cache folder. */
   cacheFolder?: string;
+  /** Called while the model is downloaded, packed and loaded. */
   onProgress?: (progress: {
     stage: "download" | "pack" | "load";
     done: number;
@@ -43,6 +45,7 @@ export interface LoadModelOptions {
    * process.
    */
   onWarning?: WarningHandler;
+  /** Aborting ends the loading with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -69,6 +72,7 @@ export interface SequenceStep extends StepRequest {
   readonly commit?: boolean;
 }
 
+/** Memory of a loaded model, in bytes. */
 export interface ModelMemory {
   /** Bytes of weights as held, without what the runtime pre-packs besides. */
   readonly weights: number;
@@ -83,9 +87,13 @@ export interface LoadedModel {
   /** The checkpoint's folder. */
   readonly folder: string;
   readonly checkpoint: Pick<Checkpoint, "config" | "generationConfig" | "tensors" | "files">;
+  /** The tokenizer of the checkpoint folder. */
   readonly tokenizer: Tokenizer;
+  /** The decoder's configuration, completed by the family's defaults. */
   readonly config: DecoderConfig;
+  /** How the weights are held. */
   readonly format: WeightFormat;
+  /** Threads of one forward pass. */
   readonly threads: number;
   /** True where forward passes give every row the same bits in any company: `LoadModelOptions.exact`. */
   readonly exact?: boolean;
@@ -96,8 +104,11 @@ export interface LoadedModel {
    * anew. Draft tokens on both sides of it are rotated as those before it are, so drafts should end there.
    */
   readonly restartLength?: number | undefined;
+  /** Ids that end a text. */
   readonly eosTokenIds: readonly number[];
+  /** Id that begins a text; undefined where the model has none. */
   readonly bosTokenId: number | undefined;
+  /** Most sequences that may be open at once. */
   readonly slots: number;
 
   /** Opens a sequence; waits while all slots are taken. */
@@ -113,6 +124,7 @@ export interface LoadedModel {
   }): Promise<OpenSequence>;
   /** Sequences open now. */
   readonly openSequences: number;
+  /** Bytes of the weights and of the key-value cache. */
   memory(): Promise<ModelMemory>;
   /** Has `run` called before the model is closed; what belongs to the model is freed there. */
   onClose?(run: () => void | Promise<void>): void;

@@ -19,6 +19,7 @@ import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
 import { AdmissionQueue } from "./middleware/queue.ts";
 
+/** Options of `startServer`. */
 export interface StartServerOptions {
   /** 0 takes any free port. */
   port: number;
@@ -49,13 +50,17 @@ export interface StartServerOptions {
   onLog?: (line: string) => void;
 }
 
+/** Options of closing a server. */
 export interface CloseServerOptions {
   /** Milliseconds that running answers may still take. Default 10,000. */
   graceMs?: number;
 }
 
+/** A server that accepts requests. */
 export interface RunningServer {
+  /** Address without a path, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** The port, also where 0 was asked for. */
   readonly port: number;
   /**
    * Turns new requests away (503), lets running ones finish for `graceMs`, then ends those too, and

@@ -16,6 +16,7 @@ import { maxId } from "./models/vocabulary.ts";
 import type { Normalizer } from "./normalizers/normalizer.ts";
 import { isWhitespace, isWordCharacter } from "./pre-tokenizers/character-classes.ts";
 
+/** A token that is found in the text before it is split, such as a special token. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;

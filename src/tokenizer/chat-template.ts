@@ -20,6 +20,7 @@ export interface ChatMessage {
   readonly [field: string]: unknown;
 }
 
+/** Options of `renderChat`. */
 export interface RenderChatOptions {
   /**
    * Whether the text ends with the beginning of an answer. Default true, false with

@@ -13,6 +13,7 @@ export interface SpecialTextOptions {
   disallowedSpecial?: "text" | "error";
 }
 
+/** Options of `encodeIds`. */
 export interface EncodeIdsOptions extends SpecialTextOptions {
   /** Whether the file's template puts its special tokens around the text. Default true. */
   addSpecialTokens?: boolean;
@@ -22,6 +23,7 @@ export interface EncodeIdsOptions extends SpecialTextOptions {
   applyLimits?: boolean;
 }
 
+/** Options of `encode`. */
 export interface EncodeOptions extends EncodeIdsOptions {
   /** Unit of the offsets: UTF-16 code units, JavaScript's own (default), or code points. */
   offsetUnit?: "utf16" | "codepoint";
@@ -42,6 +44,7 @@ export interface Encoding {
   specialTokensMask: Int32Array;
 }
 
+/** Options of `decode` and `streamDecoder`. */
 export interface DecodeOptions {
   /** Leaves special tokens out. Default true. */
   skipSpecialTokens?: boolean;
@@ -67,9 +70,13 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Special tokens by content. */
   readonly specialTokens: ReadonlyMap<string, number>;
+  /** Id of the token that begins texts; undefined where there is none. */
   readonly bosTokenId: number | undefined;
+  /** Id of the token that ends texts; undefined where there is none. */
   readonly eosTokenId: number | undefined;
+  /** Id of the padding token; undefined where there is none. */
   readonly padTokenId: number | undefined;
+  /** Id of the token for unknown text; undefined where there is none. */
   readonly unkTokenId: number | undefined;
 
   /** Text to tokens with offsets. Lone surrogates count as U+FFFD. */
@@ -83,7 +90,9 @@ export interface Tokenizer {
   /** Ids to text. Ids outside the vocabulary are skipped. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
   streamDecoder(options?: Pick<DecodeOptions, "skipSpecialTokens">): StreamDecoder;
+  /** Id of a token by its content; undefined where there is none. */
   tokenToId(token: string): number | undefined;
+  /** Content of a token; undefined for an id outside the vocabulary. */
   idToToken(id: number): string | undefined;
   /** True for special tokens, which `decode` leaves out by default. */
   isSpecial(id: number): boolean;

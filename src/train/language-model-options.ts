@@ -1,11 +1,12 @@
 /** What training a language model is asked for, reports on its way, and returns. */
 import type { ModelConfig } from "../checkpoint/index.ts";
-import { formatCount, formatDuration, formatRate } from "../core/index.ts";
+import { formatCount, formatDuration, formatRate, type WarningHandler } from "../core/index.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { InitializationOptions } from "./graph/parameters.ts";
 import type { Transform } from "./optimizer/optimizer.ts";
 import type { Schedule } from "./optimizer/schedule.ts";
 
+/** Options of `trainLanguageModel`. */
 export interface TrainLanguageModelOptions {
   /** The folder of the run; made when it does not exist. */
   folder: string;
@@ -63,6 +64,8 @@ export interface TrainLanguageModelOptions {
   /** Goes into the model card. Default: the name of the folder. */
   name?: string;
   onProgress?: (progress: TrainingProgress) => void;
+  /** Takes what deserves a look, e.g. embedding rows that no token reaches. Default: a process warning. */
+  onWarning?: WarningHandler;
   /** Called when a checkpoint lies on the disk: from there the run goes on after an interruption. */
   onCheckpoint?: (checkpoint: { readonly step: number; readonly path: string }) => void;
   /** Aborting saves a checkpoint after the step under way, then throws the signal's reason. */
@@ -87,15 +90,21 @@ export interface TrainingProgress {
   readonly secondsLeft: number | undefined;
 }
 
+/** Result of `trainLanguageModel`: the exported folder and the losses in nats. */
 export interface TrainedLanguageModel {
   /** The exported checkpoint folder. */
   readonly modelFolder: string;
+  /** Steps in all. */
   readonly steps: number;
+  /** Tokens that counted, of all steps. */
   readonly tokens: number;
   /** Mean over the last twentieth of the steps. */
   readonly loss: number;
+  /** Loss of the held-out text after the last step, in nats per token; undefined without one. */
   readonly heldOutLoss: number | undefined;
+  /** The same in bits per byte of text. */
   readonly heldOutBitsPerByte: number | undefined;
+  /** Number of parameters. */
   readonly parameters: number;
 }
 

@@ -11,6 +11,7 @@ import type { Corpus } from "./data/corpus.ts";
 /** How a tokenizer is trained; `trainTokenizer` of the tokenizer module says what each option means. */
 export type TokenizerTraining = Omit<TrainTokenizerOptions, "texts" | "onProgress" | "signal">;
 
+/** Options of `trainTokenizerFolder`. */
 export interface TrainTokenizerFolderOptions extends TokenizerTraining {
   /** Where `tokenizer.json` and `tokenizer_config.json` go; made when it does not exist. */
   folder: string;

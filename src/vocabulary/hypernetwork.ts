@@ -338,6 +338,7 @@ export interface Predictor extends AsyncDisposable {
   predict(spellings: readonly (readonly number[])[]): Promise<VocabularyTables>;
 }
 
+/** Options of `openPredictor`. */
 export interface OpenPredictorOptions {
   /** Default 2. */
   threads?: number;

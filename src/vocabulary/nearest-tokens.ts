@@ -12,6 +12,7 @@ import type { SentencePair } from "./read-text.ts";
 import type { TokenForms } from "./token-forms.ts";
 import type { TransferMethod } from "./transfer.ts";
 
+/** Options of `nearestTokens`. */
 export interface NearestTokensOptions {
   pairs: readonly SentencePair[];
   /** Default 10. */

@@ -55,6 +55,7 @@ export interface TransferMethod {
   predict(task: TransferTask): VocabularyTables | Promise<VocabularyTables>;
 }
 
+/** Options that every transfer method takes. */
 export interface PredictOptions {
   /** Default 0. */
   seed?: number;
@@ -62,6 +63,7 @@ export interface PredictOptions {
   onProgress?: (stage: string, done?: number, total?: number) => void;
 }
 
+/** Options of `transfer`. */
 export interface TransferOptions extends PredictOptions {
   /** The folder to write; it must not hold a model yet. */
   out: string;

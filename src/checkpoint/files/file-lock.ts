@@ -24,6 +24,7 @@ export interface LockHolder {
   readonly host: string;
 }
 
+/** Options of `acquireLock`. */
 export interface AcquireLockOptions {
   /** Called before every try; when it gives true, waiting ends without the lock. */
   isDone?: () => Promise<boolean>;

@@ -22,6 +22,7 @@ export interface HubSettings {
   readonly offline: boolean;
 }
 
+/** Address, token and cache of the hub. Defaults come from the environment, as in Python's tools. */
 export interface HubOptions {
   endpoint?: string;
   cacheFolder?: string;

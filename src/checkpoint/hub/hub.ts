@@ -38,6 +38,7 @@ import { createDownloadProgress, type DownloadProgress } from "./hub-progress.ts
 import { type HubOptions, type HubSettings, readHubSettings } from "./hub-settings.ts";
 import { type FileSelection, selectFiles } from "./select-files.ts";
 
+/** Options of `resolveModel`. */
 export interface ResolveModelOptions extends HubOptions {
   /** Branch, tag or commit. Default `"main"`; may be written after the name, `owner/name@revision`. */
   revision?: string;

@@ -24,11 +24,13 @@ export interface RowRange {
   count: number;
 }
 
+/** Options of `read`. */
 export interface ReadTensorOptions {
   /** Read these rows alone. Default: all of the tensor. */
   rows?: RowRange;
 }
 
+/** Options of `readFloat32`. */
 export interface ReadFloat32Options extends ReadTensorOptions {
   /** Array to fill instead of a new one; it must hold exactly the elements that are read. */
   into?: Float32Array;

@@ -45,6 +45,7 @@ export interface TensorToWrite {
   data: TensorData;
 }
 
+/** Options of `writeSafetensors`. */
 export interface WriteSafetensorsOptions {
   /** Strings for `__metadata__`. Default `{ format: "pt" }`, which other tools ask for. */
   metadata?: Readonly<Record<string, string>>;
@@ -121,6 +122,7 @@ export async function fillSafetensors(
   await pending.commit();
 }
 
+/** Options of `writeShardedSafetensors`. */
 export interface WriteShardedOptions extends WriteSafetensorsOptions {
   /** Bytes of tensor data a file holds at most, unless one tensor alone is longer. Default 5e9. */
   maxShardBytes?: number;

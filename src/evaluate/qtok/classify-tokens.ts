@@ -48,6 +48,7 @@ export interface CanonicalToken {
   readonly script: string | undefined;
 }
 
+/** Options of `classifyTokens`. */
 export interface ClassifyOptions {
   /**
    * Count as the paper's program does. In byte-level vocabularies only printable bytes are `byte`;

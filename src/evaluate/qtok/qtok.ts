@@ -27,6 +27,7 @@ export interface NamedTokenizer {
   readonly tokenizer: Tokenizer;
 }
 
+/** Options of `inspectVocabularies`. */
 export interface InspectVocabulariesOptions extends ClassifyOptions {
   /** Texts to measure fertility, parity and the rest on. Default none. */
   texts?: readonly LanguageText[];
@@ -36,6 +37,7 @@ export interface InspectVocabulariesOptions extends ClassifyOptions {
   coreTokens?: readonly string[];
 }
 
+/** Number of tokens by category. */
 export type CategoryCounts = Readonly<Record<TokenCategory, number>>;
 
 /** What one vocabulary is made of. */

@@ -42,6 +42,7 @@ export interface Adaptation {
   readonly rate?: number;
 }
 
+/** Options of `createAdedDrafter`. */
 export interface AdedOptions {
   /** Documents whose triples fill the table, as token ids. Default: the table starts empty. */
   readonly corpus?: Iterable<readonly number[] | Int32Array>;

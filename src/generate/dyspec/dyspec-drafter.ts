@@ -25,6 +25,7 @@ import { type DraftSource, type DraftSourceSequence, modelDraft } from "./draft-
 import { type GrowOptions, growTree, growTreeByLayer } from "./dyspec.ts";
 import type { DraftDistributions, DynamicTree } from "./growing-tree.ts";
 
+/** Options of `createDyspecDrafter`. */
 export interface DyspecOptions {
   /** The draft: a smaller model with the same vocabulary, or another source of distributions. */
   readonly draft: LoadedModel | DraftSource;

@@ -6,6 +6,7 @@ import { JetonError } from "../../core/index.ts";
 import { type Sampling, type TokenDistribution, tokenDistribution } from "../sampling/sampler.ts";
 import { type DraftSource, pathTo } from "./draft-source.ts";
 
+/** Options of an n-gram draft model. */
 export interface NgramModelOptions {
   /** Tokens of an n-gram, 1 to 8. Default 3: two of context. */
   readonly order?: number;

@@ -39,6 +39,7 @@ import { TokenTrie, TrieWriter } from "./token-trie.ts";
 
 const kind = "lookahead";
 
+/** Options of `createLookaheadDrafter`. */
 export interface LookaheadOptions {
   /** Longest branch in tokens. Default 12; 32 is better for texts that repeat whole passages. */
   branchLength?: number;

@@ -12,9 +12,13 @@ import { hasPenalties, penalize, type TokenCounts } from "./penalties.ts";
 
 /** Sampling options with every default filled in. */
 export interface Sampling {
+  /** Divides the logits; 0 is greedy. */
   readonly temperature: number;
+  /** Number of most probable tokens that remain; 0: all. */
   readonly topK: number;
+  /** Smallest share of probability that the remaining tokens have together; 1: all. */
   readonly topP: number;
+  /** Least probability relative to the largest; 0: all. */
   readonly minP: number;
   readonly repetitionPenalty: number;
   readonly frequencyPenalty: number;

@@ -28,6 +28,7 @@ interface Part {
   readonly isShown: boolean;
 }
 
+/** Makes a matcher of stop strings; an empty list never stops. */
 export function createStopText(stops: readonly string[]): StopText {
   let held: Part[] = [];
 

@@ -3,6 +3,7 @@ import { autoPolicy } from "./auto-policy.ts";
 import { CostCurve } from "./cost-curve.ts";
 import type { Drafter } from "./drafter.ts";
 
+/** Options of `createAutoDrafter`. */
 export interface AutoDrafterOptions {
   /** Share of the time that may go into drafts that are not expected to pay. Default 0.01. */
   allowance?: number;

@@ -27,6 +27,7 @@ import {
   emptyTree,
 } from "./drafter.ts";
 
+/** Options of `createDraftModelDrafter`. */
 export interface DraftModelOptions {
   /** Most tokens of one chain. Default 16. */
   length?: number;

@@ -11,9 +11,11 @@ export const drafterNames = [
   "draft-model",
 ] as const;
 
+/** Name of a drafter, as commands and requests give it. */
 export type DrafterName = (typeof drafterNames)[number];
 
 /** Drafters that commands and requests may name: `none` is autoregressive decoding. */
 export const drafterChoices: readonly [...typeof drafterNames, "none"] = [...drafterNames, "none"];
 
+/** A drafter's name, or `"none"`: autoregressive decoding. */
 export type DrafterChoice = (typeof drafterChoices)[number];

@@ -14,6 +14,7 @@ import type { Drafter } from "./drafter.ts";
 import { type DrafterName, drafterNames } from "./drafter-names.ts";
 import { createTableMembers, openTableDrafter } from "./table-drafters.ts";
 
+/** Options of `openDrafter`. */
 export interface OpenDrafterOptions {
   /**
    * Draft model of `dyspec` and `draft-model`, which `auto` uses too: an open one, which the caller closes,

@@ -6,6 +6,7 @@
  */
 import { type Drafter, type DraftSequence, type DraftTree, emptyTree } from "./drafter.ts";
 
+/** Options of `createPromptLookupDrafter`. */
 export interface PromptLookupOptions {
   /** Most tokens at the end of the text that are looked up. Default 3. */
   maxMatch?: number;

@@ -16,9 +16,13 @@ export interface DepthStatistics {
 
 /** Share of one drafter; `none` stands for autoregressive steps. */
 export interface DrafterShare {
+  /** Name of the drafter. */
   readonly drafter: string;
+  /** Forward passes over its drafts. */
   readonly forwardPasses: number;
+  /** Draft tokens that it proposed. */
   readonly drafted: number;
+  /** Draft tokens of its that were accepted. */
   readonly accepted: number;
 }
 
@@ -26,14 +30,17 @@ export interface DrafterShare {
 export interface DraftStatistics {
   /** The request's drafter. */
   readonly drafter: string;
+  /** Forward passes after the prompt. */
   readonly forwardPasses: number;
   /** Tokens that these forward passes emitted. */
   readonly tokens: number;
   /** Nodes of all trees. */
   readonly drafted: number;
+  /** Draft tokens that were accepted. */
   readonly accepted: number;
   /** Mean acceptance length: emitted tokens per forward pass, the model's own included. */
   readonly meanAcceptanceLength: number;
+  /** Acceptance by depth, depth 1 first. */
   readonly byDepth: readonly DepthStatistics[];
   /** By the chosen drafter, most forward passes first. */
   readonly byDrafter: readonly DrafterShare[];

@@ -33,6 +33,7 @@ import { SuccessorTable } from "./successor-table.ts";
 
 const kind = "token-recycling";
 
+/** Options of `createTokenRecyclingDrafter`. */
 export interface TokenRecyclingOptions {
   /** Successors kept of each token (the paper's k). Default 8. */
   topK?: number;

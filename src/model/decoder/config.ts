@@ -26,6 +26,7 @@ export interface RopeConfig {
   readonly scaling: Readonly<Record<string, unknown>>;
 }
 
+/** Attention of one layer. */
 export interface LayerConfig {
   /** A query sees keys less than this many positions back; undefined: all. */
   readonly slidingWindow: number | undefined;
@@ -35,18 +36,27 @@ export interface LayerConfig {
 
 /** Everything about a decoder that is not a weight. */
 export interface DecoderConfig {
+  /** Family that the configuration was read as. */
   readonly family: string;
+  /** Rows of the embedding table. */
   readonly vocabSize: number;
   /** Width of the residual stream. */
   readonly hiddenSize: number;
+  /** Width of the feed-forward. */
   readonly intermediateSize: number;
+  /** Query heads. */
   readonly numAttentionHeads: number;
+  /** Key and value heads; a divisor of `numAttentionHeads`. */
   readonly numKeyValueHeads: number;
+  /** Dimensions of a head. */
   readonly headDim: number;
+  /** Attention of each layer, first layer first. */
   readonly layers: readonly LayerConfig[];
   /** The distinct rotations of the layers. */
   readonly ropes: readonly RopeConfig[];
+  /** Longest sequence in tokens. */
   readonly contextLength: number;
+  /** Added to the mean square in each norm. */
   readonly rmsNormEps: number;
   /** Added to every norm weight: 1 in the Gemma families. */
   readonly normOffset: number;
@@ -54,20 +64,28 @@ export interface DecoderConfig {
   readonly normPlacement: "pre" | "post" | "sandwich";
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
+  /** Factor of the embeddings. */
   readonly embeddingScale: number;
   readonly activation: "silu" | "gelu" | "gelu-tanh" | "relu";
+  /** Factor of the scores. */
   readonly attentionScale: number;
   /** cap · tanh(score / cap) before masking. */
   readonly attnLogitSoftcap: number | undefined;
+  /** Limit of the logits: limit * tanh(x / limit); undefined: none. */
   readonly finalLogitSoftcap: number | undefined;
+  /** Whether the projections of queries, keys and values have biases. */
   readonly qkvBias: boolean;
+  /** Whether the output projection of attention has a bias. */
   readonly attentionOutputBias: boolean;
+  /** Whether the feed-forward has biases. */
   readonly mlpBias: boolean;
   /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
   readonly fusedProjections: boolean;
   /** The head is the embedding table. */
   readonly tieWordEmbeddings: boolean;
+  /** Id that begins a text. */
   readonly bosTokenId: number | undefined;
+  /** Ids that end a text. */
   readonly eosTokenIds: readonly number[];
 }
 

@@ -42,6 +42,7 @@ export interface LayerContext {
   };
 }
 
+/** Outputs of one layer; `x` is the residual stream `[batch, time, hiddenSize]`. */
 export interface LayerOutput {
   readonly x: Tensor;
   /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`. */

@@ -9,6 +9,7 @@ export interface DecoderNames {
   layer(index: number): string;
 }
 
+/** Parameter names of a decoder, as transformers spells them for the Llama family. */
 export const decoderNames: DecoderNames = {
   embedding: "model.embed_tokens.weight",
   finalNorm: "model.norm.weight",

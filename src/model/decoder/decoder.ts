@@ -123,6 +123,7 @@ export type DecoderInput =
 /** Outputs of a decoder's graph; see `decoderGraph`. */
 export type DecoderOutput = "new" | StepResultName;
 
+/** Options of `decoderGraph`. */
 export interface DecoderGraphOptions {
   /** Default: joined where the cache has to be converted, two parts where it would be copied. */
   attention?: Attention;

@@ -64,6 +64,7 @@ export function rotationTables(config: DecoderConfig, length: number): Record<st
   return tables;
 }
 
+/** Options of `decodeFullSequence`. */
 export interface DecodeFullSequenceOptions {
   /**
    * Number of each token's document, int32 `[batch, time]`: tokens see only their own document, and

@@ -22,6 +22,7 @@ import {
 } from "../../tensor/index.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 
+/** Tensors that a layer gives to its attention. */
 export interface AttentionInput {
   /** `[batch, kvHeads, group * time, headDim]`: rows of the query heads that share a kv head. */
   readonly query: Tensor;
@@ -53,6 +54,7 @@ export interface JoinedInput {
   readonly blockOnes?: Tensor;
 }
 
+/** Result of one layer's attention. */
 export interface AttentionOutput {
   /** `[batch, kvHeads, group * time, headDim]` */
   readonly output: Tensor;

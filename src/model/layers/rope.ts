@@ -5,6 +5,7 @@
 import { JetonError } from "../../core/index.ts";
 import type { RopeConfig } from "../decoder/config.ts";
 
+/** Rotary frequencies of a layer, after scaling. */
 export interface RopeFrequencies {
   /** Radians per position of each pair, `[rotaryDim / 2]`. */
   readonly frequencies: Float64Array;

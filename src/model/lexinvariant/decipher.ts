@@ -89,6 +89,7 @@ export interface Key {
   readonly confidence: readonly Float64Array[];
 }
 
+/** Options of `decipher`. */
 export interface DecipherOptions {
   /** First and one past the last position of the window that votes. Default: the last 100. */
   from?: number;

@@ -90,6 +90,7 @@ export function symbolInputTypes(
   return { ...types, ...rotationTypes(config) };
 }
 
+/** Outputs of a lexinvariant model. */
 export interface SymbolPrediction {
   /** Final activations `[batch, time, width]`, after the last norm. */
   readonly hidden: Tensor;

@@ -18,6 +18,7 @@ import {
   symbolInputTypes,
 } from "./lexinvariant.ts";
 
+/** Options of `openSymbolModel`. */
 export interface SymbolModelOptions {
   config: DecoderConfig;
   embeddings: SymbolEmbeddings;

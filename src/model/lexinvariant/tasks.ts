@@ -7,6 +7,7 @@ export interface SymbolTask {
   readonly answer: Int32Array;
 }
 
+/** Options of the generated tasks. */
 export interface TaskOptions {
   random: Random;
   /** Symbols that may be used. Repeat some to have them drawn more often. */

@@ -27,6 +27,7 @@ import { joinResults, splitResults, wantedOutputs } from "./step-results.ts";
 
 export type { HandleStep } from "./decoder-pass.ts";
 
+/** Start data of the model worker: configuration, weights, threads and slots. */
 export interface DecoderStart {
   readonly config: DecoderConfig;
   readonly tensors: ReadonlyMap<string, StoredShape>;
@@ -41,6 +42,7 @@ export interface DecoderStart {
   readonly exact?: boolean;
 }
 
+/** The model worker: the decoder's program and its key-value cache. Sequences are addressed by handles. */
 export interface DecoderService extends Service {
   /** Opens a sequence that begins with the cached rows of the longest known prefix. */
   open(options: SequenceStart): { handle: number; reused: number };
@@ -52,6 +54,7 @@ export interface DecoderService extends Service {
   memory(): { cache: number };
 }
 
+/** Opens the decoder's program and cache in the current thread; called in the model worker. */
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
   const { config, format, threads, device, exact = true } = start;
   const cacheType = cacheTypeOf(start);

@@ -34,6 +34,10 @@ function viewOf(arena: CacheArray, buffer: ArrayBuffer): CacheArray {
     : new Float32Array(buffer, 0, length);
 }
 
+/**
+ * Keys and values of all sequences: per layer two arenas `[slots, kvHeads, capacity, headDim]`, which
+ * grow.
+ */
 export class KeyValueCache {
   readonly shape: CacheShape;
   /** Two arrays per layer: keys, then values. */

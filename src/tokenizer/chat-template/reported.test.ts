@@ -45,7 +45,7 @@ describe("what went wrong elsewhere", () => {
     expect(render(template)).toBe(expected);
   });
 
-  test("an answer is continued where it ends, whatever else holds its text", () => {
+  test("an answer is continued where it ends, also where its text occurs elsewhere", () => {
     const template =
       "{% for m in messages %}<|im_start|>{{ m.role }}\n" +
       "{{ m.content if m.content is string else m.content[0].text }}<|im_end|>\n{% endfor %}";

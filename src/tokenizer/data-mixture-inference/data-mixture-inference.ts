@@ -26,6 +26,7 @@ export interface MixtureCategory {
   readonly texts: Iterable<string> | AsyncIterable<string>;
 }
 
+/** Options of `inferMixture`. */
 export interface InferMixtureOptions {
   /**
    * Parts into which each sample is cut to estimate the uncertainty: the inference is repeated
@@ -98,6 +99,7 @@ export interface PairViolation {
   readonly slack: number;
 }
 
+/** Result of `inferMixture`: shares of the categories, and how well they explain the merges. */
 export interface InferredMixture {
   /** In the order in which the categories were given. */
   readonly shares: readonly CategoryShare[];

@@ -18,6 +18,7 @@ import { createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { type LearnLexiconOptions, learnLexicon } from "./lib-tokenizer.ts";
 
+/** Options of `trainLibTokenizer`. */
 export interface TrainLibTokenizerOptions extends Omit<LearnLexiconOptions, "onStep"> {
   /** The texts; their lines are the sentences. All of them are held in memory. */
   texts: AsyncIterable<string> | Iterable<string>;

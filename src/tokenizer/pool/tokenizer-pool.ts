@@ -11,6 +11,7 @@ import type { LoadTokenizerOptions } from "../formats/load-tokenizer.ts";
 import type { EncodeIdsOptions } from "../tokenizer-interface.ts";
 import type { PoolReply, PoolRequest, PoolStart } from "./pool-worker.ts";
 
+/** Options of `createTokenizerPool`. */
 export interface TokenizerPoolOptions extends LoadTokenizerOptions {
   /** Number of threads. Default: the processors that this process may use, at most 8. */
   threads?: number;

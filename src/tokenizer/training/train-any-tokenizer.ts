@@ -18,8 +18,10 @@ export const trainableKinds = [
   "lib",
 ] as const;
 
+/** Kind of a tokenizer that `trainTokenizer` trains. */
 export type TrainableKind = (typeof trainableKinds)[number];
 
+/** Options of `trainTokenizer`. */
 export interface TrainTokenizerOptions extends Omit<OrdinaryOptions, "kind" | "onProgress"> {
   /**
    * `byte-level-bpe`: GPT-2's way, any text without loss. `byte-fallback-bpe`: Llama 2's, characters
@@ -36,6 +38,7 @@ export interface TrainTokenizerOptions extends Omit<OrdinaryOptions, "kind" | "o
   onProgress?: (progress: TrainTokenizerProgress) => void;
 }
 
+/** Progress of `trainTokenizer`: its phase, and how far it has come. */
 export interface TrainTokenizerProgress extends Omit<OrdinaryProgress, "phase"> {
   /** `learning`: LiB's steps; `done` is the size of its lexicon. */
   phase: OrdinaryProgress["phase"] | "learning";

@@ -42,6 +42,7 @@ export interface TokenStore {
   readonly bytesPerToken: 2 | 4;
 }
 
+/** Options of `prepareTokens`. */
 export interface PrepareTokensOptions {
   /** Called now and then with the tokens written so far. */
   onProgress?: (tokens: number) => void;
@@ -115,6 +116,7 @@ function littleEndian(array: Uint16Array | Uint32Array, bytesPerToken: 2 | 4): B
   return bytesPerToken === 2 ? bytes.swap16() : bytes.swap32();
 }
 
+/** Options of `openBatchSource`. */
 export interface BatchSourceOptions {
   /** Tokens that go into the model at a time. */
   sequenceLength: number;

@@ -35,6 +35,7 @@ import { type Objective, objectiveGraph, type TrainingGraph } from "./training-g
 /** A target that does not count. */
 export const ignoredTarget = -1;
 
+/** Options of `languageModelGraph`. */
 export interface LanguageModelGraphOptions {
   /** Shapes of the parameters by name, as `decoderParameterShapes` gives them. */
   parameters: ReadonlyMap<string, readonly number[]>;

@@ -31,6 +31,7 @@ export type Transform =
   /** Adds a share of the parameter itself: decay that is decoupled when it stands last. */
   | { readonly kind: "add-weight-decay"; readonly decay: number };
 
+/** Scales all gradients so that their joint Euclidean norm is at most `maximum`. */
 export const clipByGlobalNorm = (maximum: number): Transform => ({
   kind: "clip-by-global-norm",
   maximum,
@@ -59,6 +60,7 @@ export const momentum = (decay: number, options: { nesterov?: boolean } = {}): T
   nesterov: options.nesterov ?? false,
 });
 
+/** Adds `decay` times each parameter, times its `decayFactor`, to the update. */
 export const addWeightDecay = (decay: number): Transform => ({ kind: "add-weight-decay", decay });
 
 /** AdamW (Loshchilov and Hutter, 2019), with clipping first where `maxNorm` is given. */
@@ -111,6 +113,7 @@ export interface TrainedParameter extends ParameterGroup {
   readonly data: Float32Array;
 }
 
+/** An optimizer over named parameters, which it changes in place. */
 export interface Optimizer {
   /** Arrays to keep across steps, by names that are stable between runs. */
   readonly state: ReadonlyMap<string, Float32Array>;

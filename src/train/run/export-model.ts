@@ -12,6 +12,7 @@ import { JetonError } from "../../core/index.ts";
 import { copyTokenizer } from "../../tokenizer/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 
+/** Options of `exportModel`. */
 export interface ExportModelOptions {
   /** `config.json` without its dtype. */
   config: ModelConfig;

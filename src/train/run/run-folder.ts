@@ -45,6 +45,7 @@ export interface LogEntry {
   readonly heldOutBitsPerByte?: number;
 }
 
+/** An open run folder, locked by this process until `close`. */
 export interface RunFolder {
   readonly path: string;
   /** True when an existing run is continued. */
@@ -68,6 +69,7 @@ export interface RunFolder {
   close(): Promise<void>;
 }
 
+/** Options of `openRunFolder`. */
 export interface OpenRunFolderOptions {
   /** What to do with a run that is there. `refuse` begins one anew that did not come to its first step. */
   existing: "refuse" | "resume";

@@ -23,6 +23,7 @@ import {
 import * as trainingService from "./training-service.ts";
 import { collectTrainable } from "./training-service.ts";
 
+/** Options of `openTrainer`. */
 export interface TrainerOptions {
   /** What is learned. */
   graph?: TrainingGraph;

@@ -40,6 +40,7 @@ export interface TrainingStart {
 /** The name of an objective that is the only one. */
 export const onlyObjective = "loss";
 
+/** Report of one update. */
 export interface StepReport {
   /** Steps taken, this one included. */
   readonly step: number;
@@ -67,6 +68,7 @@ export interface InputGradients {
   readonly parts: readonly ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>[];
 }
 
+/** The training worker: parameters, gradients and the optimizer's state. */
 export interface TrainingService extends Service {
   /**
    * One update from one or several parts of a batch, whose gradients are added. A parameter that no

@@ -7,6 +7,7 @@
 import { createRandom, JetonError } from "../../core/index.ts";
 import { argmax, compile, float32, matmul, trace } from "../../tensor/index.ts";
 
+/** Options of `createDirectionIndex`. */
 export interface DirectionIndexOptions {
   /** Groups. Default: the square root of the number of rows. */
   partitions?: number;
@@ -25,6 +26,7 @@ export interface DirectionIndexOptions {
   signal?: AbortSignal;
 }
 
+/** Options of a search in a direction index. */
 export interface SearchOptions {
   /** Groups that are looked into. Default: two of a hundred, at least 1. */
   probes?: number;

@@ -17,6 +17,7 @@ import { readSource, type SourceModel } from "../transfer.ts";
 import { type DynamicToken, type MergeBatchOptions, mergeBatch } from "./merge-batch.ts";
 import { type CacheUse, RowCache } from "./row-cache.ts";
 
+/** Options of `openDynamicModel`. */
 export interface OpenDynamicModelOptions {
   /** Predicts rows. Default: they are the means of the rows of the spelling. */
   hypernetwork?: Hypernetwork;

@@ -29,6 +29,7 @@ export interface LargeVocabulary {
   encode(text: string): string[];
 }
 
+/** Options of `makeLargeVocabulary`. */
 export interface MakeLargeVocabularyOptions extends DirectionIndexOptions {
   /** Predicts rows. Default: they are the means of the rows of the spelling. */
   hypernetwork?: Hypernetwork;
@@ -82,6 +83,7 @@ export async function makeLargeVocabulary(
   };
 }
 
+/** Options of generation with a large vocabulary. */
 export interface GenerateLargeOptions extends SearchOptions {
   /** Default 32. */
   maxTokens?: number;

@@ -7,6 +7,7 @@ import { textOfForm } from "../token-forms.ts";
 /** A token of a merged sequence: its byte form, or the id of a special token, which never merges. */
 export type DynamicToken = string | number;
 
+/** Options of `mergeBatch`. */
 export interface MergeBatchOptions {
   /** Most merges. Default: until no pair is left. */
   merges?: number;

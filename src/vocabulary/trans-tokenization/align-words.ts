@@ -5,6 +5,7 @@
 import { PairTable } from "../../tokenizer/models/pair-table.ts";
 import type { WordCorpus } from "./word-units.ts";
 
+/** Options of `alignWords`. */
 export interface AlignWordsOptions {
   /** Rounds of expectation and maximization. Default 7. */
   iterations?: number;
@@ -20,6 +21,7 @@ export interface WordLink {
   readonly count: number;
 }
 
+/** Result of `alignWords`. */
 export interface WordAlignment {
   /** Every pair of words that shares a sentence, without those of the null word. */
   readonly links: readonly WordLink[];

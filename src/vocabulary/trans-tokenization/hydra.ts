@@ -164,6 +164,7 @@ export interface Hydra extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Options of `openHydra`. */
 export interface OpenHydraOptions {
   /** The vocabulary to write in. Default: the first. */
   head?: string;

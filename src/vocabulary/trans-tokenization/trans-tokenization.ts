@@ -17,6 +17,7 @@ import {
 } from "./map-tokens.ts";
 import { readWords } from "./word-units.ts";
 
+/** Options of `transTokenization`. */
 export interface TransTokenizationOptions extends AlignWordsOptions, MapWordsOptions {
   /** Sentences of the source model's language with their translations. */
   pairs: readonly SentencePair[];

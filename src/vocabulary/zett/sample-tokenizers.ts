@@ -19,6 +19,7 @@ export function cutWords(text: string): string[] {
 /** Bytes of the longest token. */
 const maxTokenLength = 15;
 
+/** Options of `SubstringQueue`. */
 export interface SubstringQueueOptions {
   /** Texts that are remembered. Default 2048. */
   texts?: number;

@@ -62,6 +62,7 @@ import {
 import { type ModelFiles, readModelFiles } from "../whole-model.ts";
 import { SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
 
+/** Options of `trainHypernetwork`. */
 export interface TrainHypernetworkOptions {
   /** Text of the kind that the tokenizers are for, in pieces of a few hundred bytes. */
   texts: readonly string[];

@@ -72,67 +72,15 @@ export class FakeHub {
     const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${body.length}\0`);
     return { etag: hash.update(body).digest("hex"), lfs };
   }
+  static #fail(response: ServerResponse, status: number, code: string): void {
+    response.writeHead(status, { "x-error-code": code, "content-type": "application/json" });
+    response.end(JSON.stringify({ error: code }));
+  }
   #answerHub(request: IncomingMessage, response: ServerResponse): void {
     this.#record(request, "hub");
     const { pathname } = new URL(request.url!, this.endpoint);
-    const fail = (status: number, code: string): void => {
-      response.writeHead(status, { "x-error-code": code, "content-type": "application/json" });
-      response.end(JSON.stringify({ error: code }));
-    };
     if (pathname.startsWith("/api/")) {
-      if (this.faults.onApi?.(request, response)) return;
-      const revision = pathname.match(
-        /^\/api\/models\/team\/tiny\/(?:revision|tree)\/([^/]+)$/,
-      )?.[1];
-      if (!revision) {
-        fail(404, "RepoNotFound");
-        return;
-      }
-      if (!["main", "HEAD", "v1.0", this.head].includes(revision)) {
-        fail(404, "RevisionNotFound");
-        return;
-      }
-      response.setHeader("content-type", "application/json");
-      if (pathname.includes("/revision/")) {
-        const siblings = [...this.files.keys()].map((rfilename) => ({ rfilename }));
-        response.end(
-          JSON.stringify({
-            id: "team/tiny",
-            sha: this.head,
-            siblings,
-            private: false,
-            gated: false,
-          }),
-        );
-      } else if (this.hasTree) {
-        const entries = [...this.files].map(([path, body]) => {
-          const { etag, lfs } = FakeHub.#checksum(path, body);
-          const size = body.length;
-          return lfs
-            ? {
-                type: "file",
-                path,
-                size,
-                oid: "a".repeat(40),
-                lfs: { oid: etag, size, pointerSize: 130 },
-              }
-            : { type: "file", path, size, oid: etag };
-        });
-        // Two pages, as of a large repository.
-        const page = new URL(request.url!, this.endpoint).searchParams.get("cursor");
-        if (!page) {
-          response.setHeader(
-            "link",
-            `<${this.endpoint}${pathname}?recursive=true&cursor=2>; rel="next"`,
-          );
-          response.end(
-            JSON.stringify([
-              { type: "directory", path: "onnx", size: 0, oid: "b".repeat(40) },
-              ...entries.slice(0, 2),
-            ]),
-          );
-        } else response.end(JSON.stringify(entries.slice(2)));
-      } else fail(404, "");
+      if (!this.faults.onApi?.(request, response)) this.#answerApi(request, response);
       return;
     }
     const path = decodeURIComponent(
@@ -140,7 +88,7 @@ export class FakeHub {
     );
     const body = this.files.get(path);
     if (!body) {
-      fail(404, "EntryNotFound");
+      FakeHub.#fail(response, 404, "EntryNotFound");
       return;
     }
     const { etag, lfs } = FakeHub.#checksum(path, body);
@@ -156,6 +104,42 @@ export class FakeHub {
     }
     response.setHeader("etag", `"${etag}"`);
     this.#sendContent(request, response, body);
+  }
+  #answerApi(request: IncomingMessage, response: ServerResponse): void {
+    const { pathname, searchParams } = new URL(request.url!, this.endpoint);
+    const revision = pathname.match(/^\/api\/models\/team\/tiny\/(?:revision|tree)\/([^/]+)$/)?.[1];
+    if (!revision) {
+      FakeHub.#fail(response, 404, "RepoNotFound");
+      return;
+    }
+    if (!["main", "HEAD", "v1.0", this.head].includes(revision)) {
+      FakeHub.#fail(response, 404, "RevisionNotFound");
+      return;
+    }
+    response.setHeader("content-type", "application/json");
+    if (pathname.includes("/revision/")) {
+      const siblings = [...this.files.keys()].map((rfilename) => ({ rfilename }));
+      const model = { id: "team/tiny", sha: this.head, siblings, private: false, gated: false };
+      response.end(JSON.stringify(model));
+    } else if (!this.hasTree) FakeHub.#fail(response, 404, "");
+    else if (searchParams.get("cursor")) response.end(JSON.stringify(this.#entries().slice(2)));
+    else {
+      // Two pages, as of a large repository.
+      const next = `${this.endpoint}${pathname}?recursive=true&cursor=2`;
+      response.setHeader("link", `<${next}>; rel="next"`);
+      const folder = { type: "directory", path: "onnx", size: 0, oid: "b".repeat(40) };
+      response.end(JSON.stringify([folder, ...this.#entries().slice(0, 2)]));
+    }
+  }
+  /** The files as the hub lists them, with sizes and checksums. */
+  #entries(): object[] {
+    return [...this.files].map(([path, body]) => {
+      const { etag, lfs } = FakeHub.#checksum(path, body);
+      const size = body.length;
+      if (!lfs) return { type: "file", path, size, oid: etag };
+      const pointer = { oid: etag, size, pointerSize: 130 };
+      return { type: "file", path, size, oid: "a".repeat(40), lfs: pointer };
+    });
   }
   #answerStore(request: IncomingMessage, response: ServerResponse): void {
     this.#record(request, "store");
