@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 import { runtimeVersion } from "../tensor/index.ts";
 
+/** The machine and the versions that a result was measured with. */
 export interface Machine {
   readonly processor: string;
   /** Cores that this process may use. */
@@ -16,6 +17,7 @@ export interface Machine {
   readonly onnxruntime: string;
 }
 
+/** Describes the machine and the versions of this process. */
 export async function describeMachine(): Promise<Machine> {
   return {
     processor: cpus()[0]?.model.trim() || "unknown",

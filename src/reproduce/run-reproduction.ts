@@ -60,6 +60,7 @@ export interface ReproductionResult {
   readonly machine: Machine;
 }
 
+/** Options of `runReproduction`. */
 export interface RunReproductionOptions {
   /** Default 0. */
   seed?: number;

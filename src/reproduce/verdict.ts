@@ -2,6 +2,7 @@
 import { JetonError } from "../core/index.ts";
 import type { Claim, Measurement } from "./define-reproduction.ts";
 
+/** What the numbers say of a claim. */
 export type Verdict = "reproduced" | "partly" | "not reproduced";
 
 /** The claim's conditions that a verdict depends on. */
