@@ -21,7 +21,14 @@ const documents = {
   smoke: ["tests/documents/readme.test.ts"],
 };
 const suites = {
-  full: ["src/tensor", "src/model", "src/serve", "src/cli", "tests/package"],
+  full: [
+    "src/tensor",
+    "src/model",
+    "src/serve",
+    "src/cli",
+    "tests/package",
+    "tests/documents/readme.test.ts",
+  ],
   smoke: [
     "src/tensor/program.test.ts",
     "src/tensor/service.test.ts",
@@ -31,6 +38,7 @@ const suites = {
     "src/serve/server.test.ts",
     "src/cli/process.test.ts",
     "src/cli/commands/run.test.ts",
+    "tests/documents/readme.test.ts",
   ],
 };
 
