@@ -4,8 +4,8 @@
  *     node scripts/node-matrix.mjs [--full 20,26] [--smoke 22,24]
  *
  * Full: the suites of the runtime, of models, of the server and of the command. Smoke: a few files of
- * each. Both run code of documents. The version that runs this script is left out: `npm test` is its suite. Binaries are kept below
- * `.cache/node`.
+ * each. Both run code of documents. The version that runs this script is left out: `npm test` is its
+ * suite. Binaries are kept below `.cache/node`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
