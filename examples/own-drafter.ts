@@ -7,10 +7,10 @@ const bigramDrafter: Drafter = {
   name: "bigram",
   candidates: 0,
   begin: () => ({
-    propose({ ids, maxDepth }) {
+    propose({ ids, maxNodes, maxDepth }) {
       const drafts: number[] = [];
       let last = ids.at(-1)!;
-      while (drafts.length < Math.min(4, maxDepth)) {
+      while (drafts.length < Math.min(4, maxNodes, maxDepth)) {
         const at = ids.lastIndexOf(last, ids.length - 2);
         if (at < 0) break;
         last = ids[at + 1]!;

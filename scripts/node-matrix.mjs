@@ -4,8 +4,8 @@
  *     node scripts/node-matrix.mjs [--full 20,26] [--smoke 22,24]
  *
  * Full: the suites of the runtime, of models, of the server and of the command. Smoke: a few files of
- * each. The version that runs this script is left out: `npm test` is its suite. Binaries are kept below
- * `.cache/node`.
+ * each. Both run code of documents. The version that runs this script is left out: `npm test` is its
+ * suite. Binaries are kept below `.cache/node`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -15,12 +15,20 @@ import { parseArgs } from "node:util";
 import { installClients } from "./install-clients.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-/** Code in documents is run by each version. */
-const documents = ["tests/documents", "tests/server-document.test.ts"].filter((path) =>
-  existsSync(join(root, path)),
-);
+/** Code in documents: each version runs that of README.md, the full suite all of it. */
+const documents = {
+  full: ["tests/documents", "tests/server-document.test.ts"],
+  smoke: ["tests/documents/readme.test.ts"],
+};
 const suites = {
-  full: ["src/tensor", "src/model", "src/serve", "src/cli", "tests/package"],
+  full: [
+    "src/tensor",
+    "src/model",
+    "src/serve",
+    "src/cli",
+    "tests/package",
+    "tests/documents/readme.test.ts",
+  ],
   smoke: [
     "src/tensor/program.test.ts",
     "src/tensor/service.test.ts",
@@ -30,6 +38,7 @@ const suites = {
     "src/serve/server.test.ts",
     "src/cli/process.test.ts",
     "src/cli/commands/run.test.ts",
+    "tests/documents/readme.test.ts",
   ],
 };
 
@@ -66,7 +75,7 @@ function runSuite(major, files) {
   const binary = installNode(major);
   const clients = major === clientsMajor ? "node22" : undefined;
   if (clients !== undefined) installClients(clients);
-  const suite = [...files, ...documents, ...(clients === undefined ? [] : ["tests/clients"])];
+  const suite = [...files, ...(clients === undefined ? [] : ["tests/clients"])];
   const args = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...suite];
   const path = `${dirname(binary)}${delimiter}${process.env.PATH}`;
   const { status } = spawnSync(binary, args, {
@@ -85,7 +94,7 @@ const { values } = parseArgs({
 });
 const [own] = process.versions.node.split(".");
 // A filter that matches no file would pass in silence.
-for (const path of [...suites.full, ...suites.smoke]) {
+for (const path of [...Object.values(suites), ...Object.values(documents)].flat()) {
   if (!existsSync(join(root, path))) throw new Error(`there is no ${path}`);
 }
 const failed = [];
@@ -93,7 +102,7 @@ for (const kind of ["full", "smoke"]) {
   for (const major of values[kind].split(",").filter(Boolean)) {
     if (major === own) continue;
     console.error(`Node ${major}: ${kind}`);
-    if (!runSuite(major, suites[kind])) failed.push(major);
+    if (!runSuite(major, [...suites[kind], ...documents[kind]])) failed.push(major);
   }
 }
 if (failed.length > 0) {

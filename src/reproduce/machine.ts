@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { runtimeVersion } from "../tensor/index.ts";
 
+/** The machine and the versions that a result was measured with. */
 export interface Machine {
   readonly processor: string;
   /** Cores that this process may use. */
@@ -34,6 +35,7 @@ export interface MachineLoad {
 /** Cores busy elsewhere above which a machine is loaded. */
 const maxBusy = 0.25;
 
+/** Describes the machine and the versions of this process. */
 export async function describeMachine(): Promise<Machine> {
   return {
     processor: cpus()[0]?.model.trim() || "unknown",

@@ -2,6 +2,7 @@
 import { JetonError } from "../core/index.ts";
 import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
 
+/** An axis of a panel. */
 export interface Axis {
   readonly title: string;
   /** Default `"linear"`; `"category"` keeps the order in which values come. */
@@ -18,6 +19,7 @@ export interface PlotPoint {
   readonly high?: number;
 }
 
+/** Points that belong together, with their name in the legend. */
 export interface Series {
   readonly name: string;
   readonly points: readonly PlotPoint[];
@@ -25,6 +27,7 @@ export interface Series {
   readonly dashed?: boolean;
 }
 
+/** One panel of a plot: series over common axes. */
 export interface Panel {
   readonly title: string;
   readonly kind: "line" | "bar" | "scatter";

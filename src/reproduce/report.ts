@@ -4,6 +4,7 @@ import type { Claim } from "./define-reproduction.ts";
 import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
 import type { Verdict } from "./verdict.ts";
 
+/** Options of `formatResult`. */
 export interface FormatResultOptions {
   /** Applied to a verdict, e.g. to colour it. Default: as it is. */
   styleVerdict?: (text: string, verdict: Verdict | "skipped") => string;

@@ -81,6 +81,7 @@ export interface ReproductionResult {
   readonly load: MachineLoad;
 }
 
+/** Options of `runReproduction`. */
 export interface RunReproductionOptions {
   /** Default 0. */
   seed?: number;

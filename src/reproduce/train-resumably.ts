@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { StepReport, Trainer, TrainingInputs } from "../train/index.ts";
 
+/** Options of `trainResumably`. */
 export interface TrainResumablyOptions {
   /** Where the state is kept, as `ReproductionContext.folder` gives it. */
   folder: string;
@@ -20,6 +21,7 @@ export interface TrainResumablyOptions {
   onStep?: (report: StepReport) => void;
 }
 
+/** Losses and times of a training, earlier runs included. */
 export interface ResumableTraining {
   /** Loss of every step, those of earlier runs included. */
   readonly losses: readonly number[];

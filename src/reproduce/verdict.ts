@@ -3,6 +3,7 @@ import { createRandom, JetonError, type Random } from "../core/index.ts";
 import type { Claim, Measurement, Thresholds } from "./define-reproduction.ts";
 import { type Sample, wholeValue } from "./sample.ts";
 
+/** What the numbers say of a claim. */
 export type Verdict = "reproduced" | "partly" | "not reproduced";
 
 /** The parts of a claim that a verdict depends on. */
@@ -11,6 +12,7 @@ export type Condition = Pick<Claim, "id" | "direction" | "effect" | "noEffect">;
 /** Lower and upper end. */
 export type Interval = readonly [number, number];
 
+/** What the samples of a claim say, and on what grounds. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly effect: number;
@@ -25,6 +27,7 @@ export interface Judgement {
   };
 }
 
+/** How the samples of a claim are judged. */
 export interface JudgeOptions {
   readonly thresholds: Thresholds;
   /** Fewest units. Default 5. */

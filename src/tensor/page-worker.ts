@@ -42,6 +42,7 @@ export function watchWorker(worker: Worker): void {
   worker.addEventListener("error", ({ message }) => failures.set(worker, workerError(message)));
 }
 
+/** Options of `startInPageWorker`. */
 export interface PageWorkerOptions {
   /** Memory inside `argument` that moves to the worker. Default: none. */
   readonly transfer?: readonly ArrayBuffer[];

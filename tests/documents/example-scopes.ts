@@ -119,7 +119,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/model/open-model.ts": {
     before:
       'import { readFile } from "node:fs/promises";\nimport { openModel } from "jeton/browser";\n' +
-      'const read = async (name: string) => JSON.parse(await readFile(`models/jeton-nano/${name}`, "utf8"));\n' +
+      'const read = async (name: string) => JSON.parse(await readFile("models/jeton-nano/" + name, "utf8"));\n' +
       'const config = await read("config.json");\nconst tokenizer = await read("tokenizer.json");\n' +
       'const data = new Uint8Array(await readFile("models/jeton-nano/model.safetensors"));\n',
   },
