@@ -1,11 +1,12 @@
 /**
  * Installs the package as its users do, from the packed tarball into a new project, and tries it:
  *
- *     node scripts/check-package.mjs [--reproduce all|NAME,NAME] [--keep]
+ *     node scripts/check-package.mjs [--reproduce all|NAME,NAME] [--runtimes bun,deno] [--keep]
  *
  * The install runs twice: with the download of onnxruntime-node's GPU build switched off, and with a
  * download that cannot succeed. Both must give a command that runs the bundled model. Reproductions run
  * quickly, with the data folder that JETON_DATA names. Sizes are printed, and what is too large fails.
+ * With --runtimes a program runs in Bun and Deno too, which their npm packages bring.
  */
 import { spawnSync } from "node:child_process";
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -21,6 +22,7 @@ const maxMegabytes = { native: 380, webAssembly: 68 };
 const { values } = parseArgs({
   options: {
     reproduce: { type: "string", default: "lib-tokenizer,token-recycling,aded" },
+    runtimes: { type: "string", default: "" },
     keep: { type: "boolean", default: false },
   },
 });
@@ -90,6 +92,37 @@ function reproduce(project) {
   }
 }
 
+/** Loads, drafts, quantizes and closes; prints the text of each format. */
+const program = `
+import { complete, loadModel } from "jeton";
+for (const format of ["f32", "int8", "int8-channel", "int4"]) {
+  const model = await loadModel({ format });
+  const options = { greedy: true, maxTokens: 16 };
+  const { text } = await complete(model, "The emperor", options);
+  const drafted = await complete(model, "The emperor", { ...options, drafter: "auto" });
+  console.log(JSON.stringify({ format, text, same: drafted.text === text }));
+  await model.close();
+}
+`;
+
+/** What Node prints, every other runtime must print. */
+function tryRuntimes(project) {
+  writeFileSync(join(project, "program.mjs"), program);
+  const { stdout } = mustRun(project, {}, process.execPath, "program.mjs");
+  for (const name of values.runtimes.split(",").filter(Boolean)) {
+    mustRun(project, {}, "npm", "install", "--no-audit", "--no-fund", "--no-save", name);
+    const run = name === "deno" ? ["deno", "run", "--allow-all"] : [name, "run"];
+    const version = mustRun(project, {}, "npx", "--no-install", name, "--version").stdout.split(
+      "\n",
+    )[0];
+    const given = mustRun(project, {}, "npx", "--no-install", ...run, "program.mjs");
+    if (given.stdout !== stdout || given.stderr !== "") {
+      throw new Error(`${name} ${version} printed ${given.stdout}${given.stderr}, Node ${stdout}`);
+    }
+    console.log(`${name} ${version}: what Node prints`);
+  }
+}
+
 const folder = mkdtempSync(join(tmpdir(), "jeton-package-"));
 try {
   mustRun(root, {}, "npm", "pack", "--pack-destination", folder);
@@ -106,6 +139,7 @@ try {
   const project = install("native", tarball, { ONNXRUNTIME_NODE_INSTALL: "skip" });
   tryCommand(project, true);
   reproduce(project);
+  tryRuntimes(project);
 } finally {
   if (!values.keep) rmSync(folder, { recursive: true, force: true });
 }

@@ -176,7 +176,7 @@ async function measureFormat(name, model, format, tasks, options, deadline) {
           const { seconds, tokens: made, drafting, passSeconds } = value;
           texts.set(drafter, String(value.ids));
           rates.add(drafter, kind, made / seconds);
-          lengths.add(drafter, kind, made / (drafting?.forwards ?? made));
+          lengths.add(drafter, kind, made / (drafting?.forwardPasses ?? made));
           if (!drafting) continue;
           const own = drafting.draftSeconds - passSeconds;
           shares.add(drafter, "", (100 * own) / drafting.forwardSeconds);

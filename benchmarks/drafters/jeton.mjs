@@ -12,9 +12,15 @@ import { serveHalf } from "../decode/half.mjs";
  * @param {string} options.draft folder of the draft model
  * @param {"f32" | "int8" | "int8-channel" | "int4"} options.format
  * @param {number} options.threads
+ * @param {boolean} [options.exact] as in `loadModel`
  */
-async function createJetonModel({ folder, draft, format, threads }) {
-  const model = await loadModel(folder, { format, threads, slots: 2 });
+async function createJetonModel({ folder, draft, format, threads, exact }) {
+  const model = await loadModel(folder, {
+    format,
+    threads,
+    slots: 2,
+    ...(exact !== undefined && { exact }),
+  });
   // As `openDrafter` opens so small a draft.
   const small = await loadModel(draft, { slots: 2, inline: true, threads: 1 });
   const passes = { seconds: 0 };

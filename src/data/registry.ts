@@ -46,7 +46,9 @@ function parseTable(text: string): DataFile[] {
   for (const line of text.trim().split("\n")) {
     if (line.startsWith("# ")) {
       const [origin = "", licence = "", derived = ""] = line.slice(2).split(" | ");
-      const [source = "", commit = ""] = origin.split(" ");
+      // A commit follows the repositories of GitHub alone.
+      const isRepository = origin.startsWith("github.com/");
+      const [source = "", commit = ""] = isRepository ? origin.split(" ") : [origin];
       group = { source, commit, licence, derived };
       continue;
     }

@@ -13,6 +13,12 @@ cd4f91cfaa12a886a1d7acaf92eaf8ab066845c37a9221e56634d345958c922a code/concode-de
 # github.com/openai/human-eval-infilling 88062ff9859c875d04db115b698ed4b0f0395170 | MIT
 1432250ecac0cb56e6f97f8faf0970419ef892a98fda7e1f5aa4c4b87209b760 code/humaneval-infilling-random-span-light.jsonl.gz data/HumanEval-RandomSpanInfillingLight.jsonl.gz
 1277073e7ddce163ef68598c2bca777f688a53df99422f097e37362090f88e1f code/humaneval-infilling-single-line.jsonl.gz data/HumanEval-SingleLineInfilling.jsonl.gz
+# npm package mobx 7.1.3 | MIT | *.ts, *.tsx as shipped, without tests, declarations and generated files
+af18c2e403341a8a2d1df506c3e6e2dec09313309ae3f830c66820c61b6eb803 code/typescript/mobx.jsonl.gz
+# npm package @trpc/client 11.25.2 | MIT | *.ts, *.tsx as shipped, without tests, declarations and generated files
+2f30b9f5a851a96adfd6f30b9da56023fd8a81ef00691481643f1a03ca2ec17f code/typescript/trpc-client.jsonl.gz
+# npm package @trpc/server 11.25.2 | MIT | *.ts, *.tsx as shipped, without tests, declarations and generated files
+bc5d3e40fede0be709128061d5744e5cf28870443244311a48db2e1ac3748e85 code/typescript/trpc-server.jsonl.gz
 # github.com/nelson-liu/lost-in-the-middle 29b8a6d042ce29abccee3db1a73171a107d7e6af | MIT
 eb6d61fc3473349f2b86df76757c6ab659cc929d907d24caf1c69928e03f6203 context/kv-retrieval-75.jsonl.gz kv_retrieval_data/kv-retrieval-75_keys.jsonl.gz
 # github.com/Luowaterbi/TokenRecycling 1b4c05cc642d111f12c61d4a99950d737121d9fe | CC BY 4.0 (MBPP)

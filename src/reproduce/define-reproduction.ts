@@ -1,49 +1,88 @@
 /**
- * What a reproduction is: the claims of a paper, each with the effect that counts as reproduced, and
- * a function that measures them.
+ * What a reproduction is: the claims of a paper, each with the effect that counts as reproduced and a control
+ * with which it would have to fail, and a function that measures them unit by unit.
  */
 import { JetonError } from "../core/index.ts";
 import type { Plot } from "./plot.ts";
+import type { Sample } from "./sample.ts";
+import { noEffectOf, scoreOf } from "./verdict.ts";
 
-/** One claim of a paper, as it can be measured here. */
-export interface Claim<Id extends string = string> {
+/** What the paper reports. */
+export type PaperFigure =
+  | {
+      readonly value: number;
+      readonly unit: string;
+      /**
+       * What of ours it can be compared with: the measured number or the effect. Absent where the paper
+       * reports another quantity, e.g. a speedup on other hardware.
+       */
+      readonly compares?: "measured" | "effect";
+      /** Where it was measured, or further figures, in a few words. */
+      readonly setting?: string;
+    }
+  /** Only where the paper has no number. */
+  | { readonly words: string };
+
+/** The effects that count. Chosen before the measurement. */
+export interface Thresholds {
+  /**
+   * The least effect: the claim is reproduced where the whole interval is at least this, or at most this for a
+   * `"value"` of which lower is better.
+   */
+  readonly reproduced: number;
+  /** Weaker than `reproduced` or equal to it, and beyond no effect. */
+  readonly partly: number;
+}
+
+interface ClaimFields<Id extends string> extends Thresholds {
   /** Short and stable, kebab-case. */
   readonly id: Id;
   /** What should hold, in one sentence, with the data and the model it is measured on. */
   readonly text: string;
-  /** What the paper reports: a number in `unit`, or words where its setting has no such number. */
-  readonly paper: number | string;
+  readonly paper: PaperFigure;
   /** Unit of what is measured and of the baseline, e.g. `"%"`, `"tokens/pass"`. */
   readonly unit: string;
   /** Which way is better for the method. */
   readonly direction: "higher" | "lower";
+  /** What varies, in the plural: `"requests"`, `"texts"`, `"seeds"`. The interval is over these. */
+  readonly units: string;
+  /** With what the claim would have to fail, e.g. `"rows of random other tokens"`. */
+  readonly control: string;
+  /** Thresholds of quick runs, whose verdicts are indicative, or `"full-only"`. */
+  readonly quick: Thresholds | "full-only";
   /**
-   * What is judged. `"value"`: the measured number itself. `"difference"`: how far it is beyond the
-   * baseline, in `unit`. `"ratio"`: how many times better than the baseline it is (baseline over
-   * measured where lower is better).
+   * The claim is that the method is no worse than the baseline: `partly` may lie at no effect or short of it.
+   * Default false.
    */
-  readonly effect: "value" | "difference" | "ratio";
-  /**
-   * The effect that counts as reproduced: at least this, or at most this for a `"value"` of which
-   * lower is better. Chosen before the measurement.
-   */
-  readonly reproduced: number;
-  /** The effect that counts as partly reproduced, weaker than `reproduced` or equal to it. */
-  readonly partly: number;
-  /** Not measured with `--quick`. Default false. */
-  readonly fullOnly?: boolean;
+  readonly noWorse?: boolean;
+  /** Depends on the load of the machine: never recorded on a loaded one. Default false. */
+  readonly speed?: boolean;
 }
 
-/** What was found for a claim. */
+/**
+ * One claim of a paper, as it can be measured here. `effect` says what is judged. `"value"`: the measured
+ * number itself, and `noEffect` is the number of a method that does nothing. `"difference"`: how far it is
+ * beyond the baseline, in `unit`. `"ratio"`: how many times better than the baseline it is (baseline over
+ * measured where lower is better).
+ */
+export type Claim<Id extends string = string> = ClaimFields<Id> &
+  (
+    | { readonly effect: "value"; readonly noEffect: number }
+    | { readonly effect: "difference" | "ratio"; readonly noEffect?: never }
+  );
+
+/** What was found for a claim, unit by unit. All samples are over the same units, in the same order. */
 export interface Measurement {
   /** In the claim's unit. */
-  readonly measured: number;
+  readonly measured: Sample;
   /** The baseline in the same unit; may be absent where the effect is a `"value"`. */
-  readonly baseline?: number;
+  readonly baseline?: Sample;
   /** What the baseline is, in a few words. */
   readonly baselineName?: string;
-  /** Half the width of a 95 % interval of `measured`, where it was estimated. */
-  readonly uncertainty?: number;
+  /** The claim's control, in the place of `measured`. */
+  readonly control: Sample;
+  /** The original, where the paper speaks of "within x of the original". */
+  readonly original?: Sample;
   /** Numbers behind this one, for readers who want to know more. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
@@ -54,9 +93,13 @@ export interface ReproductionContext<Id extends string = string> {
   readonly seed: number;
   /** Small enough for every change: about 30 seconds on two cores. */
   readonly quick: boolean;
+  /** Claims about speed are measured; false where they are left out (`--skip-speed`). */
+  readonly speed: boolean;
   readonly signal: AbortSignal;
   /** Says on one line of standard error what goes on. */
   progress(stage: string, done?: number, total?: number): void;
+  /** Says something that stays on standard error, e.g. that a result is a remembered one. */
+  notice(line: string): void;
   /**
    * Path of a file or folder of the data registry. Where it is missing this throws, the run ends, and
    * what has not been measured yet is reported as skipped.
@@ -71,9 +114,16 @@ export interface ReproductionContext<Id extends string = string> {
   part<T>(body: () => Promise<T>): Promise<T | undefined>;
   /**
    * A folder for what is worth keeping between runs, such as a resumable training: the same for the
-   * same seed, `quick` and `configuration` (anything that JSON can hold), under `JETON_CACHE`.
+   * same code, seed, `quick` and `configuration` (anything that JSON can hold), under `JETON_CACHE`.
    */
   folder(name: string, configuration?: unknown): Promise<string>;
+  /**
+   * A measurement that is taken once: what an earlier run of the same code found is read from its folder,
+   * said with its date, and the time that it took is charged.
+   *
+   * @param configuration everything that the value depends on besides code, seed and `quick`
+   */
+  remember<T>(name: string, configuration: unknown, measure: () => Promise<T>): Promise<T>;
   /** Adds time that an earlier run spent on what this one takes from a folder. */
   charge(seconds: number): void;
   /** Notes what was found for a claim. */
@@ -84,6 +134,8 @@ export interface ReproductionContext<Id extends string = string> {
 export interface Reproduction<Id extends string = string> {
   /** The system's slug in the catalogue. */
   readonly system: string;
+  /** `import.meta.url` of the module that measures: remembered results are those of this code. */
+  readonly module: string;
   readonly claims: readonly Claim<Id>[];
   /** Measures the claims. May return a plot; otherwise one is drawn from the claims. */
   // biome-ignore lint/suspicious/noConfusingVoidType: a reproduction without a plot returns nothing
@@ -93,8 +145,9 @@ export interface Reproduction<Id extends string = string> {
 /**
  * Checks a reproduction and its claims.
  *
- * @throws JetonError `reproduction-invalid` for no claims, an identifier that is not kebab-case or not
- *   unique, or a `partly` that asks for more than `reproduced`.
+ * @throws JetonError `reproduction-invalid` for no claims, an identifier that is not kebab-case or not unique,
+ *   no control or units, a `partly` that asks for more than `reproduced`, or a `partly` at or short of no
+ *   effect in a claim that does not say `noWorse`.
  */
 export function defineReproduction<const Id extends string>(
   reproduction: Reproduction<Id>,
@@ -103,16 +156,26 @@ export function defineReproduction<const Id extends string>(
   if (claims.length === 0) throw invalid(system, "it makes no claim");
   const seen = new Set<string>();
   for (const claim of claims) {
-    const { id, direction, effect, reproduced, partly } = claim;
+    const { id, control, units } = claim;
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id)) throw invalid(id, "an identifier is kebab-case");
     if (seen.has(id)) throw invalid(id, "two claims have this identifier");
     seen.add(id);
-    const isUpperBound = effect === "value" && direction === "lower";
-    if (!(isUpperBound ? partly >= reproduced : partly <= reproduced)) {
-      throw invalid({ id, reproduced, partly }, '"partly" asks for more than "reproduced"');
-    }
+    if (control.trim() === "") throw invalid(id, "the claim names no control");
+    if (units.trim() === "") throw invalid(id, "the claim names no units");
+    checkThresholds(claim, claim);
+    if (claim.quick !== "full-only") checkThresholds(claim, claim.quick);
   }
   return reproduction as unknown as Reproduction;
+}
+
+function checkThresholds(claim: Claim, { reproduced, partly }: Thresholds): void {
+  const found = { id: claim.id, reproduced, partly };
+  const [strong, weak] = [scoreOf(claim, reproduced), scoreOf(claim, partly)];
+  if (!(weak <= strong)) throw invalid(found, '"partly" asks for more than "reproduced"');
+  const none = noEffectOf(claim);
+  if (!claim.noWorse && !(weak > scoreOf(claim, none))) {
+    throw invalid({ ...found, noEffect: none }, '"partly" is no effect, or a loss');
+  }
 }
 
 function invalid(found: unknown, why: string): JetonError {

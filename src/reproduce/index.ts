@@ -4,14 +4,18 @@
  * @module reproduce
  */
 
+export { collectCode, digestCode } from "./code-digest.ts";
 export {
   type Claim,
   defineReproduction,
   type Measurement,
+  type PaperFigure,
   type Reproduction,
   type ReproductionContext,
+  type Thresholds,
 } from "./define-reproduction.ts";
-export { describeMachine, type Machine } from "./machine.ts";
+export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+export type { MissingFile } from "./open-context.ts";
 export {
   type Axis,
   checkPlotPackages,
@@ -22,18 +26,35 @@ export {
   renderPlot,
   type Series,
 } from "./plot.ts";
-export { recordResult } from "./record.ts";
+export { halfOf } from "./quick-thresholds.ts";
+export { checkLoad, recordResult } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export {
   type ClaimResult,
-  type MissingFile,
+  type PaperResult,
   type ReproductionResult,
   type RunReproductionOptions,
   runReproduction,
 } from "./run-reproduction.ts";
 export {
+  constantOf,
+  meanOf,
+  type RatioParts,
+  ratioOfSums,
+  type Sample,
+  statisticOf,
+  wholeValue,
+} from "./sample.ts";
+export {
   type ResumableTraining,
   type TrainResumablyOptions,
   trainResumably,
 } from "./train-resumably.ts";
-export { effectOf, judge, type Verdict } from "./verdict.ts";
+export {
+  effectOf,
+  type Interval,
+  type Judgement,
+  type JudgeOptions,
+  judge,
+  type Verdict,
+} from "./verdict.ts";

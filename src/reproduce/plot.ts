@@ -86,14 +86,17 @@ export async function renderClaims(result: ReproductionResult): Promise<string> 
 }
 
 const barColors: Specification = {
-  domain: ["measured", "baseline", "paper"],
-  range: ["#2563eb", "#94a3b8", "#ea580c"],
+  domain: ["measured", "baseline", "control", "paper"],
+  range: ["#2563eb", "#94a3b8", "#d4d4d8", "#ea580c"],
 };
 
 function barsOf(claim: ClaimResult): { what: string; value: number }[] {
   const bars = [{ what: "measured", value: claim.measured }];
   if (claim.baseline !== null) bars.push({ what: "baseline", value: claim.baseline });
-  if (typeof claim.paper === "number") bars.push({ what: "paper", value: claim.paper });
+  bars.push({ what: "control", value: claim.control.measured });
+  if (!("value" in claim.paper)) return bars;
+  const { value, unit } = claim.paper;
+  if (unit === claim.unit) bars.push({ what: "paper", value });
   return bars;
 }
 

@@ -1,7 +1,34 @@
 /** The record of a result: what `reproductions/` holds. */
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { JetonError } from "../core/index.ts";
+import type { Reproduction } from "./define-reproduction.ts";
+import type { MachineLoad } from "./machine.ts";
 import type { ReproductionResult } from "./run-reproduction.ts";
+
+/**
+ * Refuses to record claims about speed that were measured on a loaded machine.
+ *
+ * @throws JetonError `reproduction-machine-loaded`
+ */
+export function checkLoad(
+  { system, claims }: Pick<Reproduction, "system" | "claims">,
+  load: MachineLoad,
+  skipSpeed = false,
+): void {
+  const speed = claims.filter((claim) => claim.speed).map(({ id }) => id);
+  if (load.quiet || skipSpeed || speed.length === 0) return;
+  const { loadAverage, coresBusyElsewhere } = load;
+  throw new JetonError(
+    `${system} measures speed (${speed.join(", ")}) and this machine is loaded ` +
+      `(load average ${loadAverage}, ${coresBusyElsewhere} cores busy elsewhere): record it on a quiet one, ` +
+      "or give --skip-speed to record the other claims",
+    {
+      code: "reproduction-machine-loaded",
+      details: { claims: speed, found: load, expected: "at most 0.25 of either" },
+    },
+  );
+}
 
 /** Writes `<system>.json` and `<system>.svg` into the folder, each whole or not at all. */
 export async function recordResult(

@@ -22,60 +22,111 @@ export function formatResult(
   const { styleVerdict = (text) => text, styleHeading = (line) => line, width = 92 } = options;
   const found = new Map(result.claims.map((claim) => [claim.id, claim]));
   const skipped = new Set(result.skipped?.claims);
-  const texts: string[] = [];
-  const rows = claims.flatMap(
-    ({ id, text, paper, unit, effect, direction, reproduced, partly }) => {
-      const claim = found.get(id);
-      if (claim === undefined && !skipped.has(id)) return [];
-      texts.push(
-        ...wrap(`${id}: ${text}`, width - 2),
-        `    ${describeCondition({ effect, direction, reproduced, partly })}` +
-          `${claim?.baselineName === undefined ? "" : `; baseline: ${claim.baselineName}`}`,
-        ...(typeof paper === "string"
-          ? wrap(`paper: ${paper}`, width - 4).map((line) => `  ${line}`)
-          : []),
-      );
-      const verdict = claim?.verdict ?? "skipped";
-      return [
-        [
-          id,
-          typeof paper === "number" ? formatNumber(paper) : "see below",
-          claim === undefined ? "-" : formatMeasured(claim),
-          claim?.baseline == null ? "-" : formatNumber(claim.baseline),
-          unit,
-          styleVerdict(verdict, verdict),
-        ],
-      ];
-    },
-  );
+  const asked = claims.filter(({ id }) => found.has(id) || skipped.has(id));
+  const rows = asked.map((claim) => {
+    const own = found.get(claim.id);
+    const verdict = own?.verdict ?? "skipped";
+    const shown = own?.indicative ? `indicative: ${verdict}` : verdict;
+    return [...cellsOf(claim, own), styleVerdict(shown, verdict)];
+  });
   const columns = [
     { title: "claim" },
     { title: "paper", align: "right" },
     { title: "measured", align: "right" },
     { title: "baseline", align: "right" },
+    { title: "control", align: "right" },
     { title: "unit" },
+    { title: "effect, 95 % interval", align: "right" },
     { title: "verdict" },
   ] as const;
-  const fullOnly = result.quick ? claims.filter((claim) => claim.fullOnly).length : 0;
-  const lines = [
+  return `${[
     formatTable(columns, rows, { styleHeading }),
     "",
-    ...texts,
+    ...asked.flatMap((claim) => sentencesOf(claim, found.get(claim.id), width)),
     "",
-    `${result.system}, seed ${result.seed}, ${result.quick ? "quick" : "full"} run, ${formatDuration(result.seconds)}`,
-  ];
-  if (fullOnly > 0) {
-    lines.push(`${fullOnly === 1 ? "one claim is" : `${fullOnly} claims are`} left to full runs`);
-  }
-  for (const { file, source, licence } of result.skipped?.files ?? []) {
-    lines.push(`missing: ${file}, from ${source} (${licence}); JETON_DATA names the data folder`);
-  }
-  return `${lines.join("\n")}\n`;
+    ...describeRun(result, claims),
+  ].join("\n")}\n`;
 }
 
-function formatMeasured({ measured, uncertainty }: ClaimResult): string {
-  const text = formatNumber(measured);
-  return uncertainty === undefined ? text : `${text} ± ${formatNumber(uncertainty)}`;
+function cellsOf({ id, paper, unit }: Claim, claim: ClaimResult | undefined): string[] {
+  const figure = "value" in paper ? formatNumber(paper.value) : "see below";
+  if (claim === undefined) return [id, figure, "-", "-", "-", unit, "-"];
+  const { measured, baseline, control, effect } = claim;
+  return [
+    id,
+    figure,
+    formatNumber(measured),
+    baseline === null ? "-" : formatNumber(baseline),
+    formatNumber(control.measured),
+    unit,
+    formatInterval(effect.interval),
+  ];
+}
+
+/** The sentence of a claim and what it was judged by. */
+function sentencesOf(claim: Claim, found: ClaimResult | undefined, width: number): string[] {
+  const { id, text, units, control } = claim;
+  const thresholds = found?.effect ?? claim;
+  const further = (line: string): string[] => wrap(line, width - 4).map((part) => `  ${part}`);
+  const baseline = found?.baselineName === undefined ? "" : `; baseline: ${found.baselineName}`;
+  return [
+    ...wrap(`${id}: ${text}`, width - 2),
+    ...further(`${describeCondition(claim, thresholds)}${baseline}`),
+    ...further(found === undefined ? `over ${units}` : `over ${found.units.count} ${units}`),
+    ...further(
+      `control: ${control}${found?.control.passes ? ", which passes as well: the claim fails" : ""}`,
+    ),
+    ...further(`paper: ${describePaper(claim, found)}`),
+    ...(found?.original === undefined
+      ? []
+      : further(
+          `original: ${formatNumber(found.original.value)}; ` +
+            `measured is ${formatSigned(found.original.distancePercent)} % from it`,
+        )),
+  ];
+}
+
+function describePaper({ paper }: Claim, found: ClaimResult | undefined): string {
+  if (!("value" in paper)) return paper.words;
+  const setting = paper.setting === undefined ? "" : ` (${paper.setting})`;
+  const own = found?.paper;
+  const distance =
+    own !== undefined && "distance" in own && own.distance !== undefined
+      ? `; ours is ${formatSigned(own.distance)} from it`
+      : "";
+  return `${formatNumber(paper.value)} ${paper.unit}${setting}${distance}`;
+}
+
+function describeRun(result: ReproductionResult, claims: readonly Claim[]): string[] {
+  const { system, seed, quick, seconds, skipped, withoutSpeed, load } = result;
+  const lines = [
+    `${system}, seed ${seed}, ${quick ? "quick" : "full"} run, ${formatDuration(seconds)}`,
+  ];
+  if (!load.quiet) {
+    lines.push(
+      `loaded machine: load average ${load.loadAverage}, ${load.coresBusyElsewhere} cores busy elsewhere`,
+    );
+  }
+  const left = quick ? claims.filter((claim) => claim.quick === "full-only").length : 0;
+  if (left > 0) {
+    lines.push(`${left === 1 ? "one claim is" : `${left} claims are`} left to full runs`);
+  }
+  if (quick)
+    lines.push("verdicts of a quick run are indicative: few units, thresholds of their own");
+  if (withoutSpeed !== undefined) lines.push(`left out (speed): ${withoutSpeed.join(", ")}`);
+  for (const { file, source, licence } of skipped?.files ?? []) {
+    lines.push(`missing: ${file}, from ${source} (${licence}); JETON_DATA names the data folder`);
+  }
+  return lines;
+}
+
+function formatInterval([low, high]: readonly [number | null, number | null]): string {
+  const end = (value: number | null): string => (value === null ? "inf" : formatNumber(value));
+  return `${end(low)} to ${end(high)}`;
+}
+
+function formatSigned(value: number): string {
+  return `${value > 0 ? "+" : ""}${formatNumber(value)}`;
 }
 
 /** Four significant digits, whole numbers as they are. */
@@ -87,12 +138,10 @@ export function formatNumber(value: number): string {
   return value.toExponential(2);
 }
 
-function describeCondition({
-  effect,
-  direction,
-  reproduced,
-  partly,
-}: Pick<Claim, "effect" | "direction" | "reproduced" | "partly">): string {
+function describeCondition(
+  { effect, direction }: Pick<Claim, "effect" | "direction">,
+  { reproduced, partly }: Pick<Claim, "reproduced" | "partly">,
+): string {
   const isHigher = direction === "higher";
   const bound = (threshold: number): string => {
     const number = formatNumber(threshold);
@@ -100,7 +149,7 @@ function describeCondition({
     if (effect === "difference") return `${number} ${isHigher ? "above" : "below"} the baseline`;
     return `${number} times ${isHigher ? "the baseline" : "lower than the baseline"}`;
   };
-  return `reproduced: ${bound(reproduced)}; partly: ${bound(partly)}`;
+  return `reproduced: the whole interval ${bound(reproduced)}; partly: ${bound(partly)}`;
 }
 
 /** Breaks a sentence into lines, those after the first indented. */

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
 import { renderClaims, renderPlot } from "./plot.ts";
-import { recordResult } from "./record.ts";
+import { checkLoad, recordResult } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
+import { meanOf, type Sample } from "./sample.ts";
 
 let cache = "";
 beforeAll(() => {
@@ -18,35 +19,56 @@ afterAll(() => rmSync(cache, { recursive: true, force: true }));
 const small: Claim<"small"> = {
   id: "small",
   text: "The method is better than nothing.",
-  paper: 3,
+  paper: { value: 3, unit: "points", compares: "effect" },
   unit: "points",
+  units: "texts",
+  control: "nothing at all",
   direction: "higher",
   effect: "difference",
   reproduced: 2,
   partly: 1,
+  quick: { reproduced: 4, partly: 0.5 },
 };
 const large: Claim<"large"> = {
   id: "large",
   text: "It stays so at scale.",
-  paper: "on 64 machines",
+  paper: { words: "on 64 machines" },
   unit: "%",
+  units: "machines",
+  control: "machines that are off",
   direction: "higher",
   effect: "value",
+  noEffect: 0,
   reproduced: 90,
   partly: 50,
-  fullOnly: true,
+  quick: "full-only",
+  speed: true,
 };
 
+const module = import.meta.url;
 const reproductionOf = (run: (context: ReproductionContext<"small" | "large">) => Promise<void>) =>
-  defineReproduction({ system: "some-system", claims: [small, large], run });
+  defineReproduction({ system: "some-system", module, claims: [small, large], run });
+
+/** Five units of about one value. */
+const five = (value: number): Sample =>
+  meanOf([-0.25, -0.125, 0, 0.125, 0.25].map((by) => value + by));
+const control = five(0);
+/** A measurement of a value beside nothing. */
+const of = (value: number) => ({ measured: five(value), control });
+/** One beside a baseline that varies with it. */
+const beside = (value: number, baseline: number) => ({
+  measured: five(value),
+  baseline: five(baseline),
+  control: five(baseline - 1),
+});
 
 const environment = (): Record<string, string> => ({ JETON_CACHE: cache });
 
 describe("runReproduction", () => {
   test("judges every claim and keeps what does not hold", async () => {
     const reproduction = reproductionOf(async ({ report, seed }) => {
-      report("large", { measured: 40 + seed, details: { machines: 2 } });
-      report("small", { measured: 12, baseline: 10, baselineName: "nothing", uncertainty: 0.5 });
+      report("large", { ...of(40 + seed), details: { machines: 2 } });
+      report("small", { ...beside(12, 10), baselineName: "nothing", original: five(8) });
     });
     const { result } = await runReproduction(reproduction, { seed: 7, environment: environment() });
     expect(result).toMatchObject({
@@ -56,10 +78,14 @@ describe("runReproduction", () => {
       claims: [
         {
           id: "small",
-          paper: 3,
+          paper: { value: 3, unit: "points", distance: -1 },
           measured: 12,
           baseline: 10,
           unit: "points",
+          units: { name: "texts", count: 5 },
+          effect: { value: 2, interval: [2, 2] },
+          control: { name: "nothing at all", measured: 9, effect: -1, passes: false },
+          original: { value: 8, distancePercent: 50 },
           verdict: "reproduced",
         },
         { id: "large", measured: 47, baseline: null, verdict: "not reproduced" },
@@ -67,14 +93,23 @@ describe("runReproduction", () => {
     });
     expect(result).not.toHaveProperty("skipped");
     expect(result.machine.onnxruntime).toMatch(/^\d+\.\d+/);
-    const text = formatResult(result, reproduction.claims);
-    expect(text).toContain("12 ± 0.5");
-    expect(text).toMatch(/large +see below +47 +- +% +not reproduced/);
+    expect(result.date).toMatch(/^2\d{3}-\d\d-\d\dT/);
+    expect(result.code).toMatch(/^[0-9a-f]{16}$/);
+    expect(result.machine.commit).toMatch(/^[0-9a-f]{40}\+?$/);
+    expect(result.load).toMatchObject({ loadAverage: expect.any(Number) });
+    expect(Math.abs(result.claims[1]!.effect.interval[0]! - 47)).toBeLessThan(0.2);
+    const text = formatResult(result, reproduction.claims).replace(/\s+/g, " ");
+    expect(text).toMatch(/small 3 12 10 9 points 2 to 2 reproduced/);
+    expect(text).toMatch(/large see below 47 - 0 % 46\.\S+ to 47\.\S+ not reproduced/);
+    expect(text).toContain("paper: 3 points; ours is -1 from it");
+    expect(text).toContain("original: 8; measured is +50 % from it");
+    expect(text).toContain("over 5 texts");
   });
 
-  test("a quick run leaves out what only full runs measure, and says so", async () => {
+  test("a quick run has thresholds of its own, and says that it only indicates", async () => {
     const reproduction = reproductionOf(async ({ report }) => {
-      report("small", { measured: 11, baseline: 10 });
+      // Reproduced in a full run, which asks for 2.
+      report("small", beside(13, 10));
     });
     const { result } = await runReproduction(reproduction, {
       quick: true,
@@ -83,18 +118,21 @@ describe("runReproduction", () => {
     expect(result.claims.map(({ id, verdict }) => ({ id, verdict }))).toEqual([
       { id: "small", verdict: "partly" },
     ]);
-    expect(formatResult(result, reproduction.claims)).toContain("one claim is left to full runs");
+    expect(result.claims[0]).toMatchObject({ indicative: true, effect: { reproduced: 4 } });
+    const text = formatResult(result, reproduction.claims);
+    expect(text).toContain("indicative: partly");
+    expect(text).toContain("one claim is left to full runs");
   });
 
   test("missing data is skipped with its name and source; what does not need it is measured", async () => {
     const reproduction = reproductionOf(async ({ report, data, part }) => {
       const found = await part(async () => {
         await data("text/tinyshakespeare.txt");
-        report("large", { measured: 99 });
+        report("large", of(99));
         return true;
       });
       expect(found).toBeUndefined();
-      report("small", { measured: 12, baseline: 10 });
+      report("small", beside(12, 10));
     });
     const { result } = await runReproduction(reproduction, { environment: environment() });
     expect(result.claims.map(({ id }) => id)).toEqual(["small"]);
@@ -110,7 +148,7 @@ describe("runReproduction", () => {
   test("data missing outside a part ends the run, which is skipped, never passed", async () => {
     const reproduction = reproductionOf(async ({ data, report }) => {
       await data("text/tinyshakespeare.txt");
-      report("small", { measured: 99, baseline: 0 });
+      report("small", beside(99, 0));
     });
     const { result } = await runReproduction(reproduction, { environment: environment() });
     expect(result.claims).toEqual([]);
@@ -120,7 +158,7 @@ describe("runReproduction", () => {
   test("a claim that is simply left out is an error, as is one that was never made", async () => {
     await expect(
       runReproduction(
-        reproductionOf(async ({ report }) => report("small", { measured: 1, baseline: 1 })),
+        reproductionOf(async ({ report }) => report("small", beside(1, 1))),
         { environment: environment() },
       ),
     ).rejects.toMatchObject({
@@ -129,7 +167,7 @@ describe("runReproduction", () => {
     });
     await expect(
       runReproduction(
-        reproductionOf(async ({ report }) => report("other" as "small", { measured: 1 })),
+        reproductionOf(async ({ report }) => report("other" as "small", of(1))),
         { environment: environment() },
       ),
     ).rejects.toMatchObject({ code: "reproduction-claim-unknown" });
@@ -153,8 +191,8 @@ describe("runReproduction", () => {
       folders.push(await folder("model", { width: 8 }), await folder("model", { width: 9 }));
       writeFileSync(join(folders.at(-1)!, "kept"), "");
       charge(charged);
-      report("small", { measured: 12, baseline: 10 });
-      if (!quick) report("large", { measured: 95 });
+      report("small", beside(12, 10));
+      if (!quick) report("large", of(95));
     });
     const run = (options: object) =>
       runReproduction(reproduction, { environment: environment(), ...options });
@@ -166,6 +204,8 @@ describe("runReproduction", () => {
     const [a, b, again, , seeded, , quick] = folders;
     expect(again).toBe(a);
     expect(new Set([a, b, seeded, quick]).size).toBe(4);
+    const notes = readdirSync(join(cache, "reproduce", "some-system"));
+    expect(notes.every((name) => /^model-[0-9a-f]{12}-[0-9a-f]{16}$/.test(name))).toBe(true);
     await run({ fresh: true });
     expect(existsSync(join(seeded!, "kept"))).toBe(false);
   });
@@ -175,7 +215,7 @@ describe("runReproduction", () => {
     const reproduction = reproductionOf(async ({ progress, report }) => {
       progress("counting", 1, 4);
       progress("looking");
-      report("small", { measured: 12, baseline: 10 });
+      report("small", beside(12, 10));
     });
     await runReproduction(reproduction, {
       quick: true,
@@ -188,7 +228,7 @@ describe("runReproduction", () => {
   test("an interrupted run gives no result", async () => {
     const controller = new AbortController();
     const reproduction = reproductionOf(async ({ report }) => {
-      report("small", { measured: 12, baseline: 10 });
+      report("small", beside(12, 10));
       controller.abort(new Error("interrupted"));
     });
     await expect(
@@ -201,6 +241,31 @@ describe("runReproduction", () => {
   });
 });
 
+describe("claims about speed", () => {
+  test("are left out where that is asked for, and named", async () => {
+    const reproduction = reproductionOf(async ({ report, speed }) => {
+      report("small", beside(12, 10));
+      if (speed) report("large", of(95));
+    });
+    const options = { environment: environment(), skipSpeed: true };
+    const { result } = await runReproduction(reproduction, options);
+    expect(result.claims.map(({ id }) => id)).toEqual(["small"]);
+    expect(result.withoutSpeed).toEqual(["large"]);
+    expect(formatResult(result, reproduction.claims)).toContain("left out (speed): large");
+  });
+
+  test("refuse to be recorded on a loaded machine", () => {
+    const reproduction = reproductionOf(async () => {});
+    const busy = { loadAverage: 4.3, coresBusyElsewhere: 1.9, quiet: false };
+    expect(() => checkLoad(reproduction, busy)).toThrow(
+      expect.objectContaining({ code: "reproduction-machine-loaded" }),
+    );
+    expect(() => checkLoad(reproduction, busy, true)).not.toThrow();
+    expect(() => checkLoad({ ...reproduction, claims: [small] }, busy)).not.toThrow();
+    expect(() => checkLoad(reproduction, { ...busy, quiet: true })).not.toThrow();
+  });
+});
+
 describe("defineReproduction", () => {
   test.each<[string, Claim[]]>([
     ["no claims", []],
@@ -209,12 +274,38 @@ describe("defineReproduction", () => {
     ["partly above reproduced", [{ ...small, partly: 3 }]],
     [
       "partly below an upper bound",
-      [{ ...small, direction: "lower", effect: "value", reproduced: 2, partly: 1 }],
+      [{ ...large, direction: "lower", noEffect: 100, reproduced: 2, partly: 1 }],
     ],
+    ["partly at no difference", [{ ...small, partly: 0 }]],
+    ["partly at a ratio of one", [{ ...small, effect: "ratio", reproduced: 2, partly: 1 }]],
+    ["partly at the value of no effect", [{ ...large, noEffect: 50 }]],
+    ["partly at no effect in quick runs", [{ ...small, quick: { reproduced: 1, partly: 0 } }]],
+    ["no control", [{ ...small, control: " " }]],
+    ["no units", [{ ...small, units: "" }]],
   ])("refuses %s", (_, claims) => {
-    expect(() => defineReproduction({ system: "x", claims, async run() {} })).toThrow(
+    expect(() => defineReproduction({ system: "x", module, claims, async run() {} })).toThrow(
       expect.objectContaining({ code: "reproduction-invalid" }),
     );
+  });
+
+  test('accepts a loss as partly where the claim says "no worse than"', () => {
+    const claim: Claim = { ...small, noWorse: true, reproduced: -0.5, partly: -1 };
+    const claims = [{ ...claim, quick: { reproduced: -0.5, partly: -1 } }];
+    expect(defineReproduction({ system: "x", module, claims, async run() {} })).toBeDefined();
+  });
+
+  test("is typed: a claim without units or a control, a measurement without a control", () => {
+    const { control: _, ...uncontrolled } = small;
+    const { units: __, ...unitless } = small;
+    // @ts-expect-error a claim names its control
+    const first: Claim = uncontrolled;
+    // @ts-expect-error a claim names its units
+    const second: Claim = unitless;
+    // @ts-expect-error a measurement has its control
+    const third: Parameters<ReproductionContext["report"]>[1] = { measured: five(1) };
+    // @ts-expect-error a number alone has no units
+    const fourth: Parameters<ReproductionContext["report"]>[1] = { measured: 1, control };
+    expect([first, second, third, fourth]).toHaveLength(4);
   });
 
   test.each(systems.filter((system) => system.built))(
@@ -228,8 +319,8 @@ describe("defineReproduction", () => {
 describe("records", () => {
   test("hold the result and a plot, and nothing half-written", async () => {
     const reproduction = reproductionOf(async ({ report }) => {
-      report("small", { measured: 12, baseline: 10 });
-      report("large", { measured: 95 });
+      report("small", beside(12, 10));
+      report("large", of(95));
     });
     const { result } = await runReproduction(reproduction, { environment: environment() });
     const folder = join(cache, "records");
@@ -237,7 +328,7 @@ describe("records", () => {
     expect(JSON.parse(readFileSync(paths.json, "utf8"))).toEqual(result);
     const svg = readFileSync(paths.svg, "utf8");
     expect(svg).toMatch(/^<svg .*<\/svg>\n$/s);
-    for (const word of ["small", "large", "reproduced", "baseline", "paper"]) {
+    for (const word of ["small", "large", "reproduced", "baseline", "control"]) {
       expect(svg).toContain(word);
     }
     expect(readdirSync(folder).sort()).toEqual(["some-system.json", "some-system.svg"]);

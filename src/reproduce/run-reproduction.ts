@@ -1,50 +1,64 @@
 /** Runs a reproduction: gives it its surroundings, collects what it found, and judges it. */
-import { createHash } from "node:crypto";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { createProgressMeter, formatDuration, JetonError } from "../core/index.ts";
-import { type DataFile, locateData } from "../data/index.ts";
-import type {
-  Claim,
-  Measurement,
-  Reproduction,
-  ReproductionContext,
-} from "./define-reproduction.ts";
-import { describeMachine, type Machine } from "./machine.ts";
+import { createRandom, JetonError } from "../core/index.ts";
+import { digestCode } from "./code-digest.ts";
+import type { Claim, Measurement, Reproduction } from "./define-reproduction.ts";
+import { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+import { type MissingFile, openContext } from "./open-context.ts";
 import type { Plot } from "./plot.ts";
-import { effectOf, judge, type Verdict } from "./verdict.ts";
+import { type Sample, wholeValue } from "./sample.ts";
+import { type Interval, judge, type Verdict } from "./verdict.ts";
+
+/** What the paper reports, beside what was found. */
+export type PaperResult =
+  | {
+      readonly value: number;
+      readonly unit: string;
+      readonly setting?: string;
+      /** Ours minus the paper's, where both are the same quantity. */
+      readonly distance?: number;
+    }
+  | { readonly words: string };
 
 /** A claim with what was found. */
 export interface ClaimResult {
   readonly id: string;
   readonly text: string;
-  readonly paper: number | string;
+  readonly paper: PaperResult;
   readonly measured: number;
   readonly baseline: number | null;
   readonly unit: string;
   readonly verdict: Verdict;
+  /** True for quick runs, which have thresholds of their own and few units. */
+  readonly indicative?: true;
+  /** What varies, and how many of it were measured. */
+  readonly units: { readonly name: string; readonly count: number };
   /** What was judged, and what it had to reach. */
   readonly effect: {
     readonly kind: Claim["effect"];
     readonly direction: Claim["direction"];
     /** Null for an infinite ratio: nothing is left of the baseline. */
     readonly value: number | null;
+    /** Ends of the 95 % interval (paired bootstrap over the units); null for an infinite end. */
+    readonly interval: readonly [number | null, number | null];
     readonly reproduced: number;
     readonly partly: number;
   };
+  readonly control: {
+    readonly name: string;
+    readonly measured: number;
+    readonly effect: number | null;
+    /** How far the method is beyond the control, 95 % interval. */
+    readonly margin: readonly [number | null, number | null];
+    /** A control that passes as well makes the claim fail. */
+    readonly passes: boolean;
+  };
+  /** The original, and how much larger than it the measured number is, in percent. */
+  readonly original?: { readonly value: number; readonly distancePercent: number };
   readonly baselineName?: string;
-  readonly uncertainty?: number;
   readonly details?: Readonly<Record<string, unknown>>;
-}
-
-/** A file that was not there. */
-export interface MissingFile {
-  readonly file: string;
-  /** Where it comes from. */
-  readonly source: string;
-  readonly licence: string;
 }
 
 /** The result of a reproduction, as `--json` prints it and a record holds it. */
@@ -52,12 +66,19 @@ export interface ReproductionResult {
   readonly system: string;
   readonly seed: number;
   readonly quick: boolean;
+  /** When the run ended, ISO 8601. */
+  readonly date: string;
+  /** Digest of the code that measured. */
+  readonly code: string;
   /** Time that all of it took, trainings that earlier runs did included. */
   readonly seconds: number;
   readonly claims: readonly ClaimResult[];
   /** What could not be measured because files are missing. */
   readonly skipped?: { readonly files: readonly MissingFile[]; readonly claims: readonly string[] };
+  /** Claims about speed that were left out because it was asked for. */
+  readonly withoutSpeed?: readonly string[];
   readonly machine: Machine;
+  readonly load: MachineLoad;
 }
 
 /** Options of `runReproduction`. */
@@ -66,159 +87,141 @@ export interface RunReproductionOptions {
   seed?: number;
   /** Default false. */
   quick?: boolean;
+  /** Leave out the claims about speed. Default false. */
+  skipSpeed?: boolean;
   /** Forget what earlier runs left in the folders of this system. Default false. */
   fresh?: boolean;
   signal?: AbortSignal;
   /** Called with a line for people whenever something goes on. */
   onProgress?: (line: string) => void;
+  /** Called with lines that people should keep, e.g. that a result is a remembered one. */
+  onNotice?: (line: string) => void;
   /** Default `process.env`: `JETON_DATA` and `JETON_CACHE` are read. */
   environment?: Readonly<Record<string, string | undefined>>;
 }
-
-const bundledModel = new URL("../../models/jeton-nano/", import.meta.url);
 
 /**
  * Runs a reproduction.
  *
  * @throws JetonError `reproduction-claim-unmeasured` when it leaves a claim out without a missing file
- *   to blame, `reproduction-claim-unknown`, `reproduction-measurement-invalid`, and the measurement's own errors
- *   itself.
+ *   to blame, `reproduction-claim-unknown`, those of `judge`, and the measurement's own errors.
  */
 export async function runReproduction(
   reproduction: Reproduction,
   options: RunReproductionOptions = {},
 ): Promise<{ result: ReproductionResult; plot: Plot | undefined }> {
-  const { seed = 0, quick = false, fresh = false, onProgress } = options;
+  const { seed = 0, quick = false, skipSpeed = false, fresh = false } = options;
   const { environment = process.env, signal = new AbortController().signal } = options;
-  const { system } = reproduction;
-  const claims = reproduction.claims.filter((claim) => !quick || !claim.fullOnly);
-  const root = join(
-    environment["JETON_CACHE"] || join(homedir(), ".cache", "jeton"),
-    "reproduce",
-    system,
-  );
+  const { system, module } = reproduction;
+  const cache = environment["JETON_CACHE"] || join(homedir(), ".cache", "jeton");
+  const root = join(cache, "reproduce", system);
   if (fresh) await rm(root, { recursive: true, force: true });
+  const machine = await describeMachine();
+  let digest: Promise<string> | undefined;
+  const code = (): Promise<string> => {
+    digest ??= digestCode(module, [machine.onnxruntime]);
+    return digest;
+  };
 
-  const measurements = new Map<string, Measurement>();
-  const missing = new Map<string, MissingFile>();
   const began = performance.now();
-  let chargedSeconds = 0;
-  let stageNow = "";
-  let meter = createProgressMeter();
-
-  /** Notes the files that an error says are missing; other errors are none of ours. */
-  const noteMissing = (error: unknown): void => {
-    if (!JetonError.isInstance(error) || error.code !== "data-missing") throw error;
-    for (const file of (error.details["files"] ?? []) as readonly DataFile[]) {
-      const { name, address, licence } = file;
-      missing.set(name, { file: name, source: address, licence });
-    }
-  };
-
-  const context: ReproductionContext = {
-    seed,
-    quick,
-    signal,
-    progress(stage, done, total) {
-      if (stage !== stageNow) meter = createProgressMeter({ window: 30 });
-      stageNow = stage;
-      if (done === undefined) return onProgress?.(`${system}: ${stage}`);
-      const { secondsLeft } = meter.update(done, total);
-      const end = total === undefined ? "" : ` of ${total}`;
-      const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
-      onProgress?.(`${system}: ${stage}, ${done}${end}${left}`);
-    },
-    data: (name) => locateData(name, { environment }),
-    async model() {
-      if (await exists(new URL("config.json", bundledModel))) return fileURLToPath(bundledModel);
-      throw new JetonError("the model models/jeton-nano is not there", {
-        code: "data-missing",
-        details: {
-          files: [
-            { name: "models/jeton-nano", address: "comes with jeton", licence: "Apache-2.0" },
-          ],
-        },
-      });
-    },
-    async part(body) {
-      try {
-        return await body();
-      } catch (error) {
-        noteMissing(error);
-        return undefined;
-      }
-    },
-    async folder(name, configuration) {
-      const key = createHash("sha256")
-        .update(JSON.stringify([seed, quick, configuration ?? null]))
-        .digest("hex")
-        .slice(0, 12);
-      const folder = join(root, `${name}-${key}`);
-      await mkdir(folder, { recursive: true });
-      return folder;
-    },
-    charge(seconds) {
-      chargedSeconds += seconds;
-    },
-    report(id, measurement) {
-      const claim = reproduction.claims.find((candidate) => candidate.id === id);
-      if (claim === undefined) {
-        throw new JetonError(`${system} makes no claim ${JSON.stringify(id)}`, {
-          code: "reproduction-claim-unknown",
-          details: { found: id, expected: reproduction.claims.map((known) => known.id) },
-        });
-      }
-      effectOf(claim, measurement);
-      measurements.set(id, measurement);
-    },
-  };
-
+  const endLoad = watchLoad();
+  const { onProgress, onNotice } = options;
+  const { context, measurements, missing, chargedSeconds } = openContext(reproduction, {
+    ...{ seed, quick, speed: !skipSpeed, signal, environment, root, code },
+    ...{ onProgress, onNotice },
+  });
   const plot = (await context.part(() => reproduction.run(context))) ?? undefined;
   signal.throwIfAborted();
-  const unmeasured = claims.filter((claim) => !measurements.has(claim.id)).map(({ id }) => id);
+  const load = endLoad();
+  const asked = reproduction.claims.filter(
+    (claim) => !(quick && claim.quick === "full-only") && !(skipSpeed && claim.speed),
+  );
+  const unmeasured = asked.filter((claim) => !measurements.has(claim.id)).map(({ id }) => id);
   if (unmeasured.length > 0 && missing.size === 0) {
     throw new JetonError(`${system} did not measure ${unmeasured.join(", ")}`, {
       code: "reproduction-claim-unmeasured",
       details: { claims: unmeasured },
     });
   }
-  const seconds = (performance.now() - began) / 1000 + chargedSeconds;
+  const seconds = (performance.now() - began) / 1000 + chargedSeconds();
+  const claims = asked.flatMap((claim) => {
+    const measurement = measurements.get(claim.id);
+    return measurement === undefined ? [] : [judgeClaim(claim, measurement, { seed, quick })];
+  });
+  const left = reproduction.claims.filter(({ speed }) => skipSpeed && speed).map(({ id }) => id);
   const result: ReproductionResult = {
-    system,
-    seed,
-    quick,
+    ...{ system, seed, quick },
+    date: new Date().toISOString(),
+    code: await code(),
     seconds: Math.round(seconds * 10) / 10,
-    claims: claims.flatMap((claim) => {
-      const measurement = measurements.get(claim.id);
-      return measurement === undefined ? [] : [judgeClaim(claim, measurement)];
-    }),
+    claims,
     ...(missing.size > 0 && { skipped: { files: [...missing.values()], claims: unmeasured } }),
-    machine: await describeMachine(),
+    ...(left.length > 0 && { withoutSpeed: left }),
+    ...{ machine, load },
   };
   return { result, plot };
 }
 
-function judgeClaim(claim: Claim, measurement: Measurement): ClaimResult {
-  const { id, text, paper, unit, effect, direction, reproduced, partly } = claim;
-  const { measured, baseline = null, ...rest } = measurement;
-  const size = effectOf(claim, measurement);
-  const value = Number.isFinite(size) ? size : null;
+function judgeClaim(
+  claim: Claim,
+  measurement: Measurement,
+  { seed, quick }: { readonly seed: number; readonly quick: boolean },
+): ClaimResult {
+  const { id, text, unit, effect: kind, direction, units } = claim;
+  const { baseline, baselineName, details } = measurement;
+  const thresholds = quick && claim.quick !== "full-only" ? claim.quick : claim;
+  const { verdict, effect, interval, control } = judge(claim, measurement, {
+    thresholds,
+    // Intervals over two units are wide, and quick verdicts only indicate.
+    minUnits: quick ? 2 : 5,
+    random: createRandom(seed, "bootstrap", id),
+  });
+  const measured = wholeValue(measurement.measured);
+  const { reproduced, partly } = thresholds;
   return {
-    id,
-    text,
-    paper,
-    measured,
-    baseline,
-    unit,
-    verdict: judge(claim, measurement),
-    effect: { kind: effect, direction, value, reproduced, partly },
-    ...rest,
+    ...{ id, text, paper: besidePaper(claim, measured, effect), measured },
+    baseline: baseline === undefined ? null : wholeValue(baseline),
+    ...{ unit, verdict },
+    ...(quick && { indicative: true }),
+    units: { name: units, count: measurement.measured.count },
+    effect: {
+      ...{ kind, direction, value: finite(effect), interval: finiteEnds(interval) },
+      ...{ reproduced, partly },
+    },
+    control: {
+      name: claim.control,
+      measured: wholeValue(measurement.control),
+      effect: finite(control.effect),
+      margin: finiteEnds(control.margin),
+      passes: control.passes,
+    },
+    ...(measurement.original && { original: besideOriginal(measured, measurement.original) }),
+    ...(baselineName !== undefined && { baselineName }),
+    ...(details !== undefined && { details }),
   };
 }
 
-function exists(path: URL): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+function besidePaper({ paper }: Claim, measured: number, effect: number): PaperResult {
+  if (!("value" in paper)) return paper;
+  const { value, unit, setting, compares } = paper;
+  const ours = { measured, effect }[compares ?? "measured"];
+  const isComparable = compares !== undefined && Number.isFinite(ours);
+  return {
+    ...{ value, unit },
+    ...(setting !== undefined && { setting }),
+    ...(isComparable && { distance: ours - value }),
+  };
+}
+
+function besideOriginal(measured: number, original: Sample): NonNullable<ClaimResult["original"]> {
+  const value = wholeValue(original);
+  return { value, distancePercent: 100 * (measured / value - 1) };
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+function finiteEnds([low, high]: Interval): [number | null, number | null] {
+  return [finite(low), finite(high)];
 }

@@ -46,8 +46,10 @@ const batch = (step: number) => {
 
 test("a training that was interrupted ends like an unbroken one", async () => {
   const steps = 30;
+  const notices: string[] = [];
+  const notice = (line: string): void => void notices.push(line);
   const unbroken = await openSmall();
-  const whole = await trainResumably(unbroken, { folder: join(root), steps, batch });
+  const whole = await trainResumably(unbroken, { folder: join(root), steps, batch, notice });
   const expected = (await unbroken.parameters()).get("w")!.data;
   expect(whole.losses).toHaveLength(steps);
   expect(whole.losses.at(-1)!).toBeLessThan(whole.losses[0]!);
@@ -62,6 +64,7 @@ test("a training that was interrupted ends like an unbroken one", async () => {
       steps,
       batch,
       signal: controller.signal,
+      notice,
       onStep: ({ step }) => step === 11 && controller.abort(new Error("stop")),
     }),
   ).rejects.toThrow("stop");
@@ -73,15 +76,22 @@ test("a training that was interrupted ends like an unbroken one", async () => {
     folder,
     steps,
     batch,
+    notice,
     onStep: ({ step }) => taken.push(step),
   });
+  expect(notices).toEqual([expect.stringMatching(/^11 of 30 .* remembered from 2\d{3}-/)]);
   expect(taken).toEqual(Array.from({ length: steps - 11 }, (_, at) => at + 12));
   expect(rest.losses).toEqual(whole.losses);
   expect(rest.earlierSeconds).toBeGreaterThan(0);
   expect((await second.parameters()).get("w")!.data).toEqual(expected);
 
   // A finished one returns at once.
-  const again = await trainResumably(second, { folder, steps, batch: () => expect.unreachable() });
+  const again = await trainResumably(second, {
+    folder,
+    steps,
+    batch: () => expect.unreachable(),
+    notice,
+  });
   expect(again.losses).toEqual(whole.losses);
   expect(again.earlierSeconds).toBe(again.seconds);
   await second.close();

@@ -16,6 +16,8 @@ export interface TrainResumablyOptions {
   saveSeconds?: number;
   /** Aborting saves the state and throws the signal's reason. */
   signal?: AbortSignal;
+  /** Told that steps of an earlier run are used, and from when: `ReproductionContext.notice`. */
+  notice: (line: string) => void;
   onStep?: (report: StepReport) => void;
 }
 
@@ -32,6 +34,8 @@ export interface ResumableTraining {
 interface Notes {
   readonly losses: readonly number[];
   readonly seconds: number;
+  /** When it was saved. */
+  readonly date: string;
 }
 
 /**
@@ -46,7 +50,7 @@ export async function trainResumably(
   trainer: Trainer,
   options: TrainResumablyOptions,
 ): Promise<ResumableTraining> {
-  const { folder, steps, batch, saveSeconds = 20, signal, onStep } = options;
+  const { folder, steps, batch, saveSeconds = 20, signal, notice, onStep } = options;
   const path = join(folder, "state.safetensors");
   const losses: number[] = [];
   let earlierSeconds = 0;
@@ -54,10 +58,13 @@ export async function trainResumably(
     const notes = JSON.parse((await trainer.load(path)).notes) as Notes;
     losses.push(...notes.losses);
     earlierSeconds = notes.seconds;
+    notice(`${losses.length} of ${steps} training steps are remembered from ${notes.date}`);
   }
   let seconds = earlierSeconds;
-  const save = (): Promise<void> =>
-    trainer.save(path, JSON.stringify({ losses, seconds } satisfies Notes));
+  const save = (): Promise<void> => {
+    const notes: Notes = { losses, seconds, date: new Date().toISOString() };
+    return trainer.save(path, JSON.stringify(notes));
+  };
 
   let lastSaved = performance.now();
   for (let step = losses.length + 1; step <= steps; step++) {

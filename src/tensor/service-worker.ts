@@ -4,6 +4,9 @@ import { answerCalls, describeError, type ReplyMessage, type StartData } from ".
 
 const port = parentPort!;
 const { module, factory, argument } = workerData as StartData;
+/** Deno's port cannot be closed, but its thread can. */
+const end = (): void =>
+  port.close ? port.close() : (globalThis as unknown as { close(): void }).close();
 const reply = (message: ReplyMessage): void => port.postMessage(message);
 
 async function start(): Promise<void> {
@@ -13,13 +16,10 @@ async function start(): Promise<void> {
     service = await loaded[factory]!(argument);
   } catch (error) {
     reply({ id: 0, error: describeError(error) });
-    port.close();
+    end();
     return;
   }
-  port.on(
-    "message",
-    answerCalls(service, reply, () => port.close()),
-  );
+  port.on("message", answerCalls(service, reply, end));
   reply({ id: 0 });
 }
 

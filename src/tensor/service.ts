@@ -71,7 +71,11 @@ export async function startService<T extends Service>(
 ): Promise<Remote<T>> {
   const inline = options.inline ?? !isNode();
   return inline
-    ? startInline<T>(await import(/* @vite-ignore */ module), factory, argument)
+    ? startInline<T>(
+        await import(/* @vite-ignore */ /* webpackIgnore: true */ module),
+        factory,
+        argument,
+      )
     : await startWorker<T>({ module, factory, argument }, options.transfer ?? []);
 }
 
@@ -105,13 +109,13 @@ async function startWorker<T extends Service>(
   // An import, though dynamic, would stop bundlers for the browser.
   const { Worker } = process.getBuiltinModule("node:worker_threads");
   // Sources (.ts) reach a worker through a small loader; the built package starts it directly.
-  const entry = import.meta.url.endsWith(".ts")
-    ? "../testing/source-worker.mjs"
-    : "./service-worker.js";
+  const here = import.meta.url;
+  // Bundlers would look for the script if they saw it named in one expression.
+  const entry = here.endsWith(".ts") ? "../testing/source-worker.mjs" : "./service-worker.js";
   disableRuntimeTelemetry();
   // Said here, so that threads need not say it once each.
   chooseDevice();
-  const worker = new Worker(new URL(entry, import.meta.url), {
+  const worker = new Worker(new URL(entry, here), {
     workerData: start,
     transferList: [...transfer],
     // ONNX Runtime reads the command line with a regular expression that recurses for every character:

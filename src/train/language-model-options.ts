@@ -1,6 +1,6 @@
 /** What training a language model is asked for, reports on its way, and returns. */
 import type { ModelConfig } from "../checkpoint/index.ts";
-import { formatCount, formatDuration, formatRate } from "../core/index.ts";
+import { formatCount, formatDuration, formatRate, type WarningHandler } from "../core/index.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { InitializationOptions } from "./graph/parameters.ts";
 import type { Transform } from "./optimizer/optimizer.ts";
@@ -64,6 +64,8 @@ export interface TrainLanguageModelOptions {
   /** Goes into the model card. Default: the name of the folder. */
   name?: string;
   onProgress?: (progress: TrainingProgress) => void;
+  /** Takes what deserves a look, e.g. embedding rows that no token reaches. Default: a process warning. */
+  onWarning?: WarningHandler;
   /** Called when a checkpoint lies on the disk: from there the run goes on after an interruption. */
   onCheckpoint?: (checkpoint: { readonly step: number; readonly path: string }) => void;
   /** Aborting saves a checkpoint after the step under way, then throws the signal's reason. */

@@ -41,7 +41,8 @@ import { runSteps } from "./run/training-loop.ts";
  *
  * @throws JetonError `train-run-busy` (another process trains there), `train-run-exists`,
  *   `train-configuration-changed`, `train-checkpoint-damaged`, `train-loss-not-finite`,
- *   `option-invalid`, `corpus-…`, and what writing files throws (`disk-full`)
+ *   `train-vocabulary-too-small`, `train-special-token-missing`, `option-invalid`, `corpus-…`, and
+ *   what writing files throws (`disk-full`)
  */
 export async function trainLanguageModel(
   options: TrainLanguageModelOptions,

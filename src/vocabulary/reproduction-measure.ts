@@ -3,12 +3,9 @@
  * tokenizer, before any training and after a fixed budget of it.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { writeFileAtomically } from "../checkpoint/index.ts";
 import { createRandom } from "../core/index.ts";
 import type { DecoderConfig } from "../model/index.ts";
-import type { ReproductionContext } from "../reproduce/index.ts";
+import type { RatioParts } from "../reproduce/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import {
   adamW,
@@ -96,15 +93,16 @@ export interface AdaptOptions {
   readonly onStep?: (step: number) => void;
 }
 
-/** Bits per byte of the held-out texts after each number of steps. */
+/** Bits and bytes of each held-out text after each number of steps. */
 export async function adaptAndMeasure(
   config: DecoderConfig,
   parameters: ReadonlyMap<string, ParameterValue>,
   options: AdaptOptions,
-): Promise<number[]> {
+): Promise<RatioParts[][]> {
   const { tokenizer, texts = [], measureAt = [0], batch = 8, seed = 0, signal } = options;
   const shapes = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
-  const heldOut = prepareTexts(config, tokenizer, options.heldOut);
+  // One by one: the interval is over texts.
+  const heldOut = options.heldOut.map((text) => prepareTexts(config, tokenizer, [text]));
   const order = createRandom(seed, "order");
   await using trainer = await openTrainer({
     graph: languageModelGraph(config, { parameters: shapes }),
@@ -115,7 +113,7 @@ export async function adaptAndMeasure(
     threads: 2,
     spinning: false,
   });
-  const found: number[] = [];
+  const found: RatioParts[][] = [];
   let step = 0;
   for (const until of measureAt) {
     for (; step < until; step++) {
@@ -124,36 +122,14 @@ export async function adaptAndMeasure(
       await trainer.step(prepareTexts(config, tokenizer, chosen, { batch }).parts);
       options.onStep?.(step + 1);
     }
-    const { loss, weight } = await trainer.evaluate(heldOut.parts);
-    found.push((loss * weight) / (Math.LN2 * heldOut.bytes));
+    const measured: RatioParts[] = [];
+    for (const { parts, bytes } of heldOut) {
+      const { loss, weight } = await trainer.evaluate(parts);
+      measured.push({ sum: (loss * weight) / Math.LN2, weight: bytes });
+    }
+    found.push(measured);
   }
   return found;
-}
-
-/**
- * A measurement that is taken once: what an earlier run found is read from its folder, and the time it
- * took is charged.
- *
- * @param configuration everything that the value depends on besides the seed
- */
-export async function remember<T>(
-  { folder, charge }: Pick<ReproductionContext, "folder" | "charge">,
-  name: string,
-  configuration: unknown,
-  measure: () => Promise<T>,
-): Promise<T> {
-  const path = join(await folder(name, configuration), "measured.json");
-  const known = await readFile(path, "utf8").catch(() => undefined);
-  if (known !== undefined) {
-    const { value, seconds } = JSON.parse(known) as { value: T; seconds: number };
-    charge(seconds);
-    return value;
-  }
-  const began = performance.now();
-  const value = await measure();
-  const seconds = (performance.now() - began) / 1000;
-  await writeFileAtomically(path, JSON.stringify({ value, seconds }));
-  return value;
 }
 
 /** Tells weights apart: measurements of one model must not be taken for those of another. */

@@ -4,8 +4,8 @@
  * the block is what the one above prints. README.md has a test of its own.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type CodeBlock, exampleBlocks, fencedBlocks } from "./code-blocks.ts";
@@ -30,6 +30,17 @@ const programs = (block: CodeBlock): boolean => block.language === "ts" || block
 const examples = tracked("src/*.ts", "src/**/*.ts")
   .filter((file) => !internalExamples.includes(file))
   .flatMap(exampleBlocks);
+
+/** The anchors of a document's headings, as GitHub makes them. */
+function headingsOf(file: string): string[] {
+  const text = readFileSync(join(repository, file), "utf8");
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
 
 /** The key of an example in the table of scopes. */
 function scopeName(block: CodeBlock): string {
@@ -59,6 +70,31 @@ describe("documents", { timeout: 240_000 }, () => {
     }
   });
 
+  test.each([
+    ["docs/errors.md", ["scripts/error-codes.mjs"]],
+    ["the table of systems in README.md", ["--import", "tsx", "scripts/systems-table.mjs"]],
+  ])("%s is what its script writes", (_name, args) => {
+    // Its message says how to write it anew.
+    execFileSync(process.execPath, [...args, "--check"], { cwd: repository, stdio: "pipe" });
+  });
+
+  test("links between documents lead to files and headings", () => {
+    const broken: string[] = [];
+    for (const file of [...documents, "README.md", "CHANGELOG.md", "SECURITY.md"]) {
+      const text = readFileSync(join(repository, file), "utf8");
+      for (const [, target, heading] of text.matchAll(
+        /\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)/g,
+      )) {
+        const path = target === "" ? file : join(dirname(file), target!);
+        const exists = existsSync(join(repository, path));
+        if (!exists || (heading && !headingsOf(path).includes(heading))) {
+          broken.push(`${file}: ${target}${heading ? `#${heading}` : ""}`);
+        }
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+
   const runnable = documents.filter((file) =>
     blocksOf.get(file)!.some((block) => programs(block) || block.language === "sh"),
   );
@@ -68,7 +104,8 @@ describe("documents", { timeout: 240_000 }, () => {
     for (const block of blocksOf.get(file)!) {
       const place = `${file}:${block.line}`;
       if (block.isOutput) {
-        expect(block.code.trim(), place).toBe(printed?.trim());
+        const help = "help in docs/commands: npm run build && node scripts/command-help.mjs";
+        expect(block.code.trim(), `${place} (${help})`).toBe(printed?.trim());
         continue;
       }
       printed = undefined;

@@ -26,6 +26,13 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     before: 'import { fetchModel, generate, locateWasm } from "jeton/browser";\n',
     notRun: "needs a page; tests/browser runs the same calls",
   },
+  "src/browser-worker.ts": {
+    notRun: "the script of a worker; tests/bundlers bundles it",
+  },
+  "src/browser-worker.ts#2": {
+    before: 'import { fetchModel } from "jeton/browser";\n',
+    notRun: "needs a page; tests/bundlers runs the same calls",
+  },
   "src/checkpoint/checkpoint.ts": {
     before: 'import { openCheckpoint } from "jeton/checkpoint";\n',
   },

@@ -8,16 +8,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fencedBlocks } from "./code-blocks.ts";
 import { createPackedProject, type PackedProject, repository } from "./packed-project.ts";
-import { checkTypes, makeWorkplace, nameOfBlock, runBlock } from "./run-block.ts";
+import { checkTypes, nameOfBlock, runBlock } from "./run-block.ts";
 
 const blocks = fencedBlocks("README.md");
 const run = blocks.filter(({ notRun }) => notRun === undefined);
 
 let project: PackedProject;
-let folder: string;
 beforeAll(() => {
   project = createPackedProject();
-  folder = makeWorkplace(project, "readme");
 }, 120_000);
 afterAll(() => project?.remove());
 
@@ -25,7 +23,7 @@ describe("README.md", { timeout: 120_000 }, () => {
   test.each(run.map((block) => [block.line, block] as const))(
     "the block at line %i runs",
     async (_line, block) => {
-      const { status, stdout, stderr } = await runBlock(block, project, folder);
+      const { status, stdout, stderr } = await runBlock(block, project, project.folder);
       expect(status, stderr).toBe(0);
       expect(stdout.trim().length).toBeGreaterThan(20);
     },

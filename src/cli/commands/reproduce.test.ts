@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { defineReproduction } from "../../reproduce/index.ts";
+import { constantOf, defineReproduction } from "../../reproduce/index.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 /** Three systems of the catalogue with small reproductions of their own. */
@@ -10,35 +10,48 @@ vi.mock("../../systems.ts", async (importOriginal) => {
   const { systems } = await importOriginal<typeof import("../../systems.ts")>();
   const claim = {
     text: "Three is more than two.",
-    paper: 3,
+    paper: { value: 3, unit: "apples", compares: "measured" },
     unit: "apples",
+    units: "baskets",
+    control: "empty baskets",
     direction: "higher",
     effect: "difference",
     reproduced: 1,
-    partly: 0,
+    partly: 0.1,
+    quick: { reproduced: 2, partly: 0.1 },
   } as const;
+  const module = import.meta.url;
+  const beside = (measured: number, baseline: number) => ({
+    measured: constantOf(measured, 5),
+    baseline: constantOf(baseline, 5),
+    control: constantOf(0, 5),
+  });
   const small = {
     dyspec: defineReproduction({
       system: "dyspec",
+      module,
       claims: [{ ...claim, id: "holds" }],
-      async run({ report, seed, progress }) {
+      async run({ report, seed, progress, remember }) {
         progress("counting apples");
-        report("holds", { measured: 3 + seed, baseline: 2 });
+        const own = await remember("apples", seed, async () => 3 + seed);
+        report("holds", beside(own, 2));
       },
     }),
     xtr: defineReproduction({
       system: "xtr",
+      module,
       claims: [
         { ...claim, id: "holds" },
         { ...claim, id: "needs-data" },
       ],
       async run({ report, data }) {
-        report("holds", { measured: 2, baseline: 2 });
+        report("holds", beside(2.5, 2));
         await data("text/tinyshakespeare.txt");
       },
     }),
     zett: defineReproduction({
       system: "zett",
+      module,
       claims: [{ ...claim, id: "fails" }],
       async run() {
         throw new Error("no apples left");
@@ -73,7 +86,18 @@ describe("jeton reproduce", () => {
     const { status, stdout, stderr } = await run("dyspec");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatch(/^DySpec: DySpec: Faster.*arXiv 2410\.11744/);
-    expect(stdout).toMatch(/holds +3 +3 +2 +apples +reproduced/);
+    expect(stdout).toMatch(/holds +3 +3 +2 +0 +apples +1 to 1 +reproduced/);
+  });
+
+  test("says on standard error what is remembered, and records only what is measured now", async () => {
+    expect((await run("dyspec")).stderr).toBe("");
+    const remembered = /^dyspec: apples is remembered from 2\d{3}-\S+ \(same code\)/;
+    expect((await run("dyspec")).stderr).toMatch(remembered);
+    expect((await run("dyspec", "--quiet", "--json")).stderr).toMatch(remembered);
+    vi.spyOn(process, "cwd").mockReturnValue(folder);
+    const { status, stderr } = await run("dyspec", "--record");
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^written: /);
   });
 
   test("--json is one document, and the seed arrives", async () => {
@@ -88,11 +112,13 @@ describe("jeton reproduce", () => {
         {
           id: "holds",
           text: "Three is more than two.",
-          paper: 3,
+          paper: { value: 3, unit: "apples", distance: 4 },
           measured: 7,
           baseline: 2,
           unit: "apples",
+          units: { name: "baskets", count: 5 },
           verdict: "reproduced",
+          indicative: true,
         },
       ],
     });

@@ -21,12 +21,13 @@ export const command: Command = defineCommand({
   positionals: [{ name: "system", repeatable: true }],
   options: {
     all: { kind: "flag", help: "all systems that are built, one after the other" },
-    quick: { kind: "flag", help: "a small run, about half a minute" },
+    quick: { kind: "flag", help: "a small run, about half a minute; its verdicts only indicate" },
+    skipSpeed: { kind: "flag", help: "leave out the claims about speed" },
     seed: { kind: "integer", value: "N", help: "seed of all random numbers", default: 0 },
-    fresh: { kind: "flag", help: "train again instead of using the cache of earlier runs" },
+    fresh: { kind: "flag", help: "train and measure again what earlier runs left in the cache" },
     record: {
       kind: "flag",
-      help: "write SYSTEM.json and SYSTEM.svg into reproductions/ of the current folder",
+      help: "write SYSTEM.json and SYSTEM.svg into reproductions/ of the current folder; implies --fresh",
     },
     quiet: { kind: "flag", short: "q", help: "no progress on standard error" },
   },
@@ -68,6 +69,7 @@ interface ReproduceValues {
   readonly seed: number;
   readonly fresh: boolean;
   readonly record: boolean;
+  readonly skipSpeed: boolean;
   readonly quiet: boolean;
   readonly json: boolean;
 }
@@ -80,12 +82,14 @@ async function reproduceOne(
 ): Promise<boolean> {
   const { stdout, stderr, signal, environment } = context;
   const {
+    checkLoad,
     checkPlotPackages,
     formatResult,
     recordResult,
     renderClaims,
     renderPlot,
     runReproduction,
+    watchLoad,
   } = await import("../../reproduce/index.ts");
   // A result of hours is not lost for want of a package.
   if (values.record) await checkPlotPackages();
@@ -94,16 +98,24 @@ async function reproduceOne(
     write: (text) => void stderr.write(text),
     isTerminal: stderr.isTerminal,
   });
+  // Before hours of measuring, and again for the load during them.
+  if (values.record) checkLoad(reproduction, watchLoad()(), values.skipSpeed);
   const { result, plot } = await runReproduction(reproduction, {
     seed: values.seed,
     quick: values.quick,
-    fresh: values.fresh,
+    skipSpeed: values.skipSpeed,
+    fresh: values.fresh || values.record,
     signal,
     environment,
+    onNotice: (text) => {
+      line.clear();
+      void stderr.write(`${text}\n`);
+    },
     ...defined({ onProgress: values.quiet ? undefined : (text: string) => line.show(text) }),
   }).finally(() => line.clear());
   const isComplete = result.skipped === undefined;
   if (values.record && isComplete) {
+    checkLoad(reproduction, result.load, values.skipSpeed);
     const svg = await (plot === undefined ? renderClaims(result) : renderPlot(plot));
     const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
     await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);

@@ -61,6 +61,10 @@ export const command: Command = defineCommand({
         onCheckpoint: ({ step }) => {
           savedStep = step;
         },
+        onWarning: ({ message }) => {
+          line.clear();
+          void stderr.write(`jeton: warning: ${message}\n`);
+        },
         onProgress: (progress) => {
           if (context.signal.aborted) return;
           if (!values.json) line.show(formatTrainingProgress(progress));

@@ -3,9 +3,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom } from "../../core/index.ts";
 import {
+  constantOf,
   defineReproduction,
+  meanOf,
   type Reproduction,
   type ReproductionContext,
+  ratioOfSums,
+  type Sample,
+  statisticOf,
 } from "../../reproduce/index.ts";
 import { loadTokenizer, type TrainableKind, trainTokenizer } from "../../tokenizer/index.ts";
 import { classifyVocabulary, tokenCategories } from "./classify-tokens.ts";
@@ -16,62 +21,95 @@ const claims = [
   {
     id: "published-percentages",
     text: "Twelve categories of Llama 2, Mistral, GPT-NeoX (Pythia's) and Falcon, counted as the paper counts: mean distance from its percentages",
-    paper: 0,
+    paper: { value: 0, unit: "percentage points", compares: "measured" },
+    units: "categories of tokenizers",
+    control: "the paper's percentages of the next tokenizer",
     unit: "percentage points",
     direction: "lower",
     effect: "value",
+    noEffect: 5,
     reproduced: 0.05,
     partly: 0.5,
+    quick: { reproduced: 0.05, partly: 0.5 },
   },
   {
     id: "size-is-not-coverage",
     text: "Over all vocabularies of the data folder: rank correlation of size with the number of languages whose alphabet is complete",
-    paper: "size is not coverage",
+    paper: { words: "size is not coverage" },
+    units: "vocabularies",
+    control: "tokens of several characters, which do grow with the size",
     unit: "Spearman's rho",
     direction: "lower",
     effect: "value",
+    noEffect: 1,
     reproduced: 0.5,
     partly: 0.7,
+    quick: { reproduced: 0.6, partly: 0.8 },
   },
   {
     id: "near-copies",
-    text: "Published tokenizers for each that is really different (similarity up to 0.95)",
-    paper: 4.46,
+    text: "Published tokenizers for each that is really different (similarity up to 0.95), over those of the data folder",
+    paper: {
+      value: 4.46,
+      unit: "tokenizers",
+      compares: "measured",
+      setting: "a collection with many derived models",
+    },
+    units: "vocabularies",
+    control: "each tokenizer for itself",
     unit: "tokenizers",
     direction: "higher",
     effect: "value",
-    reproduced: 1.1,
-    partly: 1.01,
+    noEffect: 1,
+    reproduced: 2,
+    partly: 1.1,
+    quick: { reproduced: 1.5, partly: 1.05 },
   },
   {
     id: "finds-the-mixture",
-    text: "Vocabularies trained here on English, German, Finnish and Russian in shares 8:4:2:1 and reversed: rank correlation of the language table with the shares",
-    paper: "vocabulary shares follow the training data, not measured",
+    text: "Ours: vocabularies trained here on English, German, Finnish and Russian in four mixtures of shares 8:4:2:1: rank correlation of the language table with the shares",
+    paper: { words: "vocabulary shares follow the training data, not measured" },
+    units: "vocabularies",
+    control: "the shares of the next mixture",
     unit: "Spearman's rho",
     direction: "higher",
     effect: "value",
+    noEffect: 0,
     reproduced: 0.9,
     partly: 0.6,
+    quick: { reproduced: 0.7, partly: 0.4 },
   },
   {
     id: "broken-characters",
-    text: "Broken characters in vocabularies trained on Hindi, Chinese and Thai against English: only byte-level ones have any",
-    paper: "0 for character vocabularies, 0.8 to 1.8 % for byte-level ones",
+    text: "Broken characters in byte-level vocabularies trained on Hindi, Chinese, Thai, Korean and Arabic, against one trained on English",
+    paper: {
+      value: 0.8,
+      unit: "% of tokens",
+      compares: "measured",
+      setting: "to 1.8 % in byte-level vocabularies, 0 in those of characters",
+    },
+    units: "languages",
+    control: "vocabularies of characters, trained on the same text",
     unit: "% of tokens",
     direction: "higher",
     effect: "difference",
     reproduced: 0.5,
     partly: 0.05,
+    quick: { reproduced: 0.5, partly: 0.05 },
   },
   {
     id: "share-predicts-cost",
-    text: "Rank correlation of a language's share of the vocabulary with bytes per token on parallel text, language by language over all vocabularies of the data folder, mean",
-    paper: "not in the paper: it measures no text",
+    text: "Ours: rank correlation of a language's share of the vocabulary with bytes per token on parallel text, language by language over all vocabularies of the data folder, mean",
+    paper: { words: "not in the paper: it measures no text" },
+    units: "languages",
+    control: "the shares of the next language",
     unit: "Spearman's rho",
     direction: "higher",
     effect: "value",
+    noEffect: 0,
     reproduced: 0.5,
     partly: 0.2,
+    quick: { reproduced: 0.3, partly: 0.1 },
   },
 ] as const;
 
@@ -98,6 +136,7 @@ const parallelLanguages = [
 
 export const reproduction: Reproduction = defineReproduction({
   system: "qtok",
+  module: import.meta.url,
   claims,
   async run(context) {
     const sentences = context.quick ? 100 : 1000;
@@ -105,6 +144,7 @@ export const reproduction: Reproduction = defineReproduction({
     await comparePercentages(context);
     const report = await inspectAll(context, texts);
     await trainMixtures(context);
+    await countBroken(context);
     const measured = report.vocabularies;
     return {
       title: "Qtok: what published vocabularies are made of, and what languages cost",
@@ -139,6 +179,7 @@ export const reproduction: Reproduction = defineReproduction({
 async function comparePercentages(context: Context): Promise<void> {
   const names = context.quick ? ["llama-2", "falcon-180b"] : Object.keys(paperPercentages);
   const distances: number[] = [];
+  const shuffled: number[] = [];
   const details: Record<string, unknown> = {};
   for (const [done, name] of names.entries()) {
     context.progress("published counts", done, names.length);
@@ -149,10 +190,16 @@ async function comparePercentages(context: Context): Promise<void> {
     );
     const percentages = counts.map((count) => (count / tokens.length) * 100);
     const expected = paperPercentages[name]!;
+    const foreign = paperPercentages[names[(done + 1) % names.length]!]!;
     distances.push(...percentages.map((value, i) => Math.abs(value - expected[i]!)));
+    shuffled.push(...percentages.map((value, i) => Math.abs(value - foreign[i]!)));
     details[name] = { tokens: tokens.length, counts, largest: Math.max(...distances.slice(-12)) };
   }
-  context.report("published-percentages", { measured: mean(distances), details });
+  context.report("published-percentages", {
+    measured: meanOf(distances),
+    control: meanOf(shuffled),
+    details,
+  });
 }
 
 async function inspectAll(context: Context, texts: readonly LanguageText[]): Promise<QtokReport> {
@@ -170,12 +217,11 @@ async function inspectAll(context: Context, texts: readonly LanguageText[]): Pro
   const report = inspectVocabularies(tokenizers, { texts, coreTokens });
   const { vocabularies, families } = report;
 
+  const sizes = vocabularies.map(({ size }) => size);
   const complete = vocabularies.map(({ completeness }) => countComplete(completeness));
   context.report("size-is-not-coverage", {
-    measured: spearman(
-      vocabularies.map(({ size }) => size),
-      complete,
-    ),
+    measured: correlationOf(sizes, complete),
+    control: correlationOf(sizes, vocabularies.map(countLong)),
     details: {
       vocabularies: Object.fromEntries(
         vocabularies.map(({ name, size, core, categories }, i) => [
@@ -193,18 +239,24 @@ async function inspectAll(context: Context, texts: readonly LanguageText[]): Pro
       together: report.union.size,
     },
   });
+  // A tokenizer of a family of n counts as 1/n different ones.
+  const different = vocabularies.map(
+    ({ name }) => 1 / (families.find((family) => family.includes(name))?.length ?? 1),
+  );
   context.report("near-copies", {
-    measured: vocabularies.length / families.length,
+    measured: ratioOfSums(different.map((weight) => ({ sum: 1, weight }))),
+    control: constantOf(1, different.length),
     details: { families: families.filter((family) => family.length > 1) },
   });
-  const correlations = texts.map(({ language }, i) =>
+  const correlate = (language: string, i: number): number =>
     spearman(
       vocabularies.map(({ languages }) => languages!.shares[language]!),
       vocabularies.map(({ text }) => text[i]!.bytesPerToken),
-    ),
-  );
+    );
+  const correlations = texts.map(({ language }, i) => correlate(language, i));
   context.report("share-predicts-cost", {
-    measured: mean(correlations),
+    measured: meanOf(correlations),
+    control: meanOf(texts.map((_, i) => correlate(texts[(i + 1) % texts.length]!.language, i))),
     details: {
       byLanguage: Object.fromEntries(
         texts.map(({ language }, i) => [language, round(correlations[i]!)]),
@@ -226,6 +278,14 @@ async function inspectAll(context: Context, texts: readonly LanguageText[]): Pro
   return report;
 }
 
+/** Shares of English, German, Finnish and Russian. */
+const mixtures: readonly (readonly number[])[] = [
+  [8, 4, 2, 1],
+  [1, 2, 4, 8],
+  [4, 1, 8, 2],
+  [2, 8, 1, 4],
+];
+
 /** Vocabularies of known mixtures: does the report say what they were trained on? */
 async function trainMixtures(context: Context): Promise<void> {
   const languages = ["en", "de", "fi", "ru"];
@@ -240,12 +300,10 @@ async function trainMixtures(context: Context): Promise<void> {
     ? ["byte-level-bpe"]
     : ["byte-level-bpe", "unigram", "wordpiece"];
   const correlations: number[] = [];
+  const shuffled: number[] = [];
   const details: unknown[] = [];
   for (const kind of kinds) {
-    for (const shares of [
-      [8, 4, 2, 1],
-      [1, 2, 4, 8],
-    ]) {
+    for (const [number, shares] of mixtures.entries()) {
       context.progress(`mixtures, ${kind}`);
       const mixed = learned.flatMap((sentences, i) =>
         sentences.slice(0, Math.round((sentences.length * shares[i]!) / 8)),
@@ -260,29 +318,41 @@ async function trainMixtures(context: Context): Promise<void> {
       const found = shareLanguages(classifyVocabulary(tokenizer), judged).shares;
       const order = languages.map((language) => found[language]!);
       correlations.push(spearman(order, shares));
+      shuffled.push(spearman(order, mixtures[(number + 1) % mixtures.length]!));
       details.push({ kind, shares, found });
     }
   }
-  context.report("finds-the-mixture", { measured: mean(correlations), details: { runs: details } });
+  context.report("finds-the-mixture", {
+    measured: meanOf(correlations),
+    control: meanOf(shuffled),
+    details: { runs: details },
+  });
+}
 
-  const broken = async (kind: TrainableKind, codes: readonly string[]): Promise<number> => {
-    const samples = await loadParallel(context, codes, 300);
-    const { tokenizer } = await trainTokenizer({
-      kind,
-      vocabSize: 2000,
-      texts: samples.flatMap(({ sentences }) => sentences),
-    });
+/** Broken characters of byte-level vocabularies, language by language, and of vocabularies of characters. */
+async function countBroken(context: Context): Promise<void> {
+  const broken = async (kind: TrainableKind, language: string): Promise<number> => {
+    context.progress(`broken characters, ${language}`);
+    const samples = await loadParallel(context, [language], 1000);
+    const texts = samples.flatMap(({ sentences }) => sentences);
+    const { tokenizer } = await trainTokenizer({ kind, vocabSize: 2000, texts });
     const tokens = classifyVocabulary(tokenizer);
     const count = tokens.filter(({ category }) => category === "broken character").length;
     return (count / tokens.length) * 100;
   };
-  const many = ["hi", "zh", "th"];
-  const characters = await broken("byte-fallback-bpe", many);
+  const english = await broken("byte-level-bpe", "en");
+  const found: Record<"bytes" | "characters", number[]> = { bytes: [], characters: [] };
+  const languages = context.quick ? ["hi", "zh"] : ["hi", "zh", "th", "ko", "ar"];
+  for (const language of languages) {
+    found.bytes.push(await broken("byte-level-bpe", language));
+    found.characters.push(await broken("byte-fallback-bpe", language));
+  }
   context.report("broken-characters", {
-    measured: await broken("byte-level-bpe", many),
-    baseline: await broken("byte-level-bpe", ["en"]),
+    measured: meanOf(found.bytes),
+    baseline: constantOf(english, languages.length),
     baselineName: "byte-level, English",
-    details: { characterVocabulary: characters },
+    control: meanOf(found.characters),
+    details: { languages, ...found },
   });
 }
 
@@ -310,6 +380,25 @@ function round(value: number): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Tokens of more than one character. */
+function countLong({ categories }: QtokReport["vocabularies"][number]): number {
+  return Object.entries(categories)
+    .filter(([name]) => /^(spaced|inner) /.test(name))
+    .reduce((sum, [, count]) => sum + count, 0);
+}
+
+/** Rank correlation of two lists, over their places. */
+function correlationOf(a: readonly number[], b: readonly number[]): Sample {
+  return statisticOf(
+    a.map((one, i) => [one, b[i]!] as const),
+    (pairs) =>
+      spearman(
+        pairs.map(([one]) => one),
+        pairs.map(([, other]) => other),
+      ),
+  );
 }
 
 /** Rank correlation; equal values share their mean rank. */

@@ -24,17 +24,15 @@ import {
 import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
 import {
   type DraftingMeasurement,
-  meanAcceptanceLength,
   measureDrafting,
   type PlannedKinds,
-  sumMeasurements,
 } from "../measure/reproduction-drafting.ts";
-import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
+import { type DecodingTaskKind, decodingTaskKinds } from "../measure/reproduction-tasks.ts";
 import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
 import { createTokenRecyclingDrafter } from "../token-recycling/index.ts";
 import { type AdedOptions, createAdedDrafter } from "./aded-drafter.ts";
 
-const speedups = "speedups of 1.8 to 2.5 (7B to 33B)";
+const speedups = { value: 1.8, unit: "times faster", setting: "to 2.5; 7B to 33B" };
 
 const claims = [
   ...drafterClaims({
@@ -45,52 +43,58 @@ const claims = [
     sampled: { paper: speedups, reproduced: 1.5, partly: 1.1 },
     draftingTime: {
       activity: "searching and learning",
-      paper: "small beside a forward pass (7B)",
+      paper: { words: "small beside a forward pass (7B)" },
       partly: 15,
     },
-    speed: "1.85 to 2.13 times on MT-Bench (7B to 33B)",
+    speed: {
+      value: 1.85,
+      unit: "times",
+      compares: "effect",
+      setting: "to 2.13 on MT-Bench; 7B to 33B",
+    },
+    speedSetting: "greedy, in turns, jeton-nano in fp32, the best of 4, 8 and 16 nodes",
   }),
   lengthRatioClaim("adaptation", "A table that adapts beside the same table unchanged, greedy", {
-    paper: "adapting lifts the acceptance length",
+    paper: { words: "adapting lifts the acceptance length" },
     reproduced: 1.1,
     partly: 1.02,
   }),
   lengthRatioClaim(
     "learning-curve",
-    "Tokens per forward pass on the second half of the requests of each kind beside the first, the table empty at first, greedy",
-    { paper: "faster the more it is used", reproduced: 1.05, partly: 1 },
+    "The second half of the requests of each kind, the table empty at first: tokens per forward pass beside those of a table that never learns, greedy",
+    { paper: { words: "faster the more it is used" }, reproduced: 1.05, partly: 1.005 },
   ),
   lengthRatioClaim(
     "search-or-best-first",
     "Monte Carlo search beside a best-first tree from the same table, 16 nodes, greedy",
-    { paper: "the search beats greedy construction", reproduced: 1.03, partly: 0.97 },
+    { paper: { words: "the search beats greedy construction" }, reproduced: 1.03, partly: 1.003 },
   ),
   lengthRatioClaim(
     "search-or-walks",
     "Monte Carlo search beside random walks over the same table, 16 nodes, greedy",
-    { paper: "the search beats random construction", reproduced: 1.03, partly: 0.97 },
+    { paper: { words: "the search beats random construction" }, reproduced: 1.03, partly: 1.003 },
   ),
   lengthRatioClaim(
     "scoring",
     "Rollouts scored by the weights of their steps, beside the sum that the authors' program computes",
     {
-      paper: "the program looks up the token before each step",
+      paper: { words: "the program looks up the token before each step" },
       reproduced: 1.02,
-      partly: 0.98,
+      partly: 1.002,
     },
   ),
   lengthRatioClaim(
     "whole-prompt",
     "Learning from the whole prompt beside its last 16 tokens, on recall and on answers over a text, greedy",
-    { paper: "the last 16 tokens; the rest is ours", reproduced: 1.05, partly: 1 },
+    { paper: { words: "the last 16 tokens; the rest is ours" }, reproduced: 1.05, partly: 1.005 },
   ),
   lengthRatioClaim(
     "beats-prompt-lookup",
     "Beside prompt lookup (16 draft tokens), all kinds, greedy",
     {
-      paper: "compared with REST and Lookahead decoding, which it beats",
+      paper: { words: "compared with REST and Lookahead decoding, which it beats" },
       reproduced: 1.05,
-      partly: 0.97,
+      partly: 1.005,
     },
   ),
 ] as const;
@@ -103,13 +107,15 @@ const nodes = 16;
 
 export const reproduction: Reproduction = defineReproduction({
   system: "aded",
+  module: import.meta.url,
   claims,
   async run(context) {
     await context.part(() =>
       onTinyStories(context, settingsOf(context), async (bench, { measured, others }) => {
         const drafter = createAdedDrafter(bench.model, { corpus: textsOf(others) });
         const byKind = await bench.measure("TinyStories", drafter, nodes, measured);
-        bench.reportLength("accepted-length-tinystories", byKind);
+        const shuffled = await bench.measureShuffled(drafter, nodes, measured);
+        bench.reportLength("accepted-length-tinystories", byKind, shuffled);
       }),
     );
     return context.part(() => measureNano(context));
@@ -117,7 +123,9 @@ export const reproduction: Reproduction = defineReproduction({
 });
 
 function settingsOf({ quick }: Context): BenchSettings {
-  return quick ? { count: 2, maxTokens: 24 } : { count: 10, maxTokens: 64 };
+  return quick
+    ? { count: 2, maxTokens: 24 }
+    : { count: 64, maxTokens: 64, others: { count: 12, minTokens: 8 } };
 }
 
 async function measureNano(context: Context): Promise<Plot> {
@@ -131,25 +139,32 @@ async function measureNano(context: Context): Promise<Plot> {
 
   const adapting = await measure("corpus and adaptation", { corpus });
   const cold = await measure("adaptation alone", {});
-  bench.reportLength("accepted-length", adapting, {
-    emptyTable: lengthsOf(cold),
-    corpusTokens: corpus.reduce((sum, ids) => sum + ids.length, 0),
+  const shuffled = await bench.measureShuffled(
+    createAdedDrafter(model, { corpus }),
+    nodes,
+    measured,
+  );
+  bench.reportLength("accepted-length", adapting, shuffled, {
+    details: {
+      emptyTable: lengthsOf(cold),
+      corpusTokens: corpus.reduce((sum, ids) => sum + ids.length, 0),
+    },
   });
   const still = await measure("corpus alone", { corpus, adaptation: { rule: "none" } });
   const once = await measure("raised once", { corpus, adaptation: { rule: "once" } });
   const average = await measure("averaged", { corpus, adaptation: { rule: "average" } });
-  bench.compare("adaptation", adapting, still, "the table left as it is", {
+  bench.compare("adaptation", adapting, ["the table left as it is", still], shuffled, {
     details: { otherRules: lengthsByName({ once, average }) },
   });
   const bestFirst = await measure("best first", { corpus, construction: "best-first" });
-  bench.compare("search-or-best-first", adapting, bestFirst, "best-first");
+  bench.compare("search-or-best-first", adapting, ["best-first", bestFirst], shuffled);
   const walks = await measure("random walks", { corpus, construction: "random-walks" });
-  bench.compare("search-or-walks", adapting, walks, "24 random walks");
+  bench.compare("search-or-walks", adapting, ["24 random walks", walks], shuffled);
   const search = { scoring: "reference" } as const;
   const reference = await measure("the program's scoring", { corpus, search });
-  bench.compare("scoring", adapting, reference, "the authors' program");
+  bench.compare("scoring", adapting, ["the authors' program", reference], shuffled);
   const window = await measure("the prompt's end alone", { corpus, promptIncrement: 0 });
-  bench.compare("whole-prompt", adapting, window, "the last 16 tokens of the prompt", {
+  bench.compare("whole-prompt", adapting, ["the prompt's last 16 tokens", window], shuffled, {
     kinds: ["recall", "answer"],
   });
 
@@ -158,15 +173,16 @@ async function measureNano(context: Context): Promise<Plot> {
   const recycling = createTokenRecyclingDrafter(model);
   await bench.measure("token recycling, filling its table", recycling, nodes, others);
   const recycled = await bench.measure("token recycling", recycling, nodes, measured);
-  bench.compare("beats-prompt-lookup", adapting, lookup, "prompt lookup", {
+  bench.compare("beats-prompt-lookup", adapting, ["prompt lookup", lookup], shuffled, {
     details: { tokenRecycling: lengthsOf(recycled) },
   });
-  const curve = await measureCurve(context, bench, measured);
+  const curve = await measureCurve(bench, { measured, cold, shuffled });
 
   const sampled = await bench.plan({ temperature: 0.8 });
   const learned = createAdedDrafter(model, { corpus: textsOf(sampled.others) });
   const atTemperature = await bench.measure("temperature 0.8", learned, nodes, sampled.measured);
-  bench.reportLength("accepted-length-sampled", atTemperature);
+  const sampledControl = await bench.measureShuffled(learned, nodes, sampled.measured);
+  bench.reportLength("accepted-length-sampled", atTemperature, sampledControl);
   const bySize = new Map([[nodes, { search: adapting, bestFirst }]]);
   for (const size of context.quick ? [] : sizes.filter((size) => size !== nodes)) {
     bySize.set(size, {
@@ -175,8 +191,9 @@ async function measureNano(context: Context): Promise<Plot> {
     });
   }
   bench.reportIdentity("identical-text");
-  if (!context.quick) {
+  if (!context.quick && context.speed) {
     const found = await bench.reportSpeed("speed", tasksOf(measured), {
+      "4 nodes": { drafter: createAdedDrafter(model, { corpus }), maxDraft: 4 },
       "8 nodes": { drafter: createAdedDrafter(model, { corpus }), maxDraft: 8 },
       "16 nodes": { drafter: createAdedDrafter(model, { corpus }), maxDraft: 16 },
     });
@@ -185,33 +202,49 @@ async function measureNano(context: Context): Promise<Plot> {
   return plotOf(curve, bySize, { adapting, still, cold, lookup });
 }
 
-/** Tokens per forward pass over the index of the request: an empty table that learns, kind by kind. */
+/**
+ * Tokens per forward pass over the index of the request, and the second half of each kind beside the same
+ * requests with a table that never learns from requests, only from each prompt.
+ */
 async function measureCurve(
-  { progress, report, signal }: Context,
-  { model }: DrafterBench<Id>,
-  requests: PlannedKinds,
+  bench: DrafterBench<Id>,
+  {
+    measured,
+    cold,
+    shuffled,
+  }: Readonly<{ measured: PlannedKinds; cold: ByKind; shuffled: ByKind }>,
 ): Promise<{ x: number; y: number }[]> {
-  const byIndex: DraftingMeasurement[][] = [];
+  const fresh: Partial<Record<DecodingTaskKind, DraftingMeasurement[]>> = {};
   for (const kind of decodingTaskKinds) {
-    progress(`learning curve: ${kind}`);
-    // A fresh table for each kind: one kind's triples would help little with another.
-    const options = { drafter: createAdedDrafter(model), maxDraft: nodes, signal };
-    for (const [index, task] of requests[kind].entries()) {
-      byIndex[index] ??= [];
-      byIndex[index].push(await measureDrafting(model, [task], options));
+    const found: DraftingMeasurement[] = [];
+    for (const task of measured[kind]) {
+      // An empty table for each request: nothing is learned from those before.
+      const options = { drafter: createAdedDrafter(bench.model), maxDraft: nodes };
+      found.push(await measureDrafting(bench.model, [task], options));
     }
+    fresh[kind] = found;
   }
-  const half = Math.floor(byIndex.length / 2);
-  const length = (from: number, to: number): number =>
-    meanAcceptanceLength(sumMeasurements(byIndex.slice(from, to).flat()));
-  const points = byIndex.map((_, index) => ({ x: index + 1, y: length(index, index + 1) }));
-  report("learning-curve", {
-    measured: length(byIndex.length - half, byIndex.length),
-    baseline: length(0, half),
-    baselineName: "the first half",
-    details: { byRequest: points.map(({ y }) => round(y)) },
-  });
+  const secondHalf = (byKind: ByKind): ByKind =>
+    mapKinds((kind) => byKind[kind].slice(Math.floor(byKind[kind].length / 2)));
+  const longest = Math.max(...decodingTaskKinds.map((kind) => cold[kind].length));
+  const points = Array.from({ length: longest }, (_, at) => ({
+    x: at + 1,
+    y: lengthOf(mapKinds((kind) => cold[kind].slice(at, at + 1))),
+  }));
+  bench.compare(
+    "learning-curve",
+    secondHalf(cold),
+    ["an empty table for each request", secondHalf(fresh as ByKind)],
+    secondHalf(shuffled),
+    { details: { byRequest: points.map(({ y }) => round(y)) } },
+  );
   return points;
+}
+
+function mapKinds(select: (kind: DecodingTaskKind) => readonly DraftingMeasurement[]): ByKind {
+  return Object.fromEntries(
+    decodingTaskKinds.map((kind) => [kind, select(kind)]),
+  ) as unknown as ByKind;
 }
 
 function plotOf(

@@ -1,24 +1,57 @@
 /** What DySpec's trees and verdicts tell: acceptance by confidence, passes of the draft. */
+import type { Random } from "../../core/index.ts";
+import { ratioOfSums, type Sample, statisticOf } from "../../reproduce/index.ts";
 import type { DraftVerdict } from "../speculative/drafter.ts";
 import type { DynamicTree } from "./growing-tree.ts";
 
-/** Bins of the draft's probability: tested and accepted tokens. */
+/** A tested token: the bin of the draft's probability, and whether it was accepted. */
+type Tested = readonly [bin: number, accepted: boolean];
+
+const bins = 10;
+
+/** Tested tokens of each tree, by the draft's probability. */
 export class ConfidenceBins {
-  readonly tested: number[] = new Array<number>(10).fill(0);
-  readonly accepted: number[] = new Array<number>(10).fill(0);
+  readonly #trees: Tested[][] = [];
 
   readonly look = ({ chances }: DynamicTree, { accepted, rejected }: DraftVerdict): void => {
-    const binOf = (node: number): number => Math.min(9, Math.floor(chances[node]! * 10));
-    for (const node of [...accepted, ...rejected]) this.tested[binOf(node)]!++;
-    for (const node of accepted) this.accepted[binOf(node)]!++;
+    const binOf = (node: number): number => Math.min(bins - 1, Math.floor(chances[node]! * bins));
+    const taken = accepted.map((node): Tested => [binOf(node), true]);
+    this.#trees.push([...taken, ...rejected.map((node): Tested => [binOf(node), false])]);
   };
 
   /** Bins with at least five tested tokens, as points of a plot. */
   points(): { x: number; y: number }[] {
-    return this.tested.flatMap((tested, bin) =>
-      tested < 5 ? [] : [{ x: (bin + 0.5) / 10, y: this.accepted[bin]! / tested }],
-    );
+    return pointsOf(this.#trees);
   }
+
+  /** Rank correlation of the bins with the share that is accepted, over trees. */
+  correlation(): Sample {
+    return statisticOf(this.#trees, (trees) => rankCorrelation(pointsOf(trees)));
+  }
+
+  /** The control: the same outcomes, shuffled among all tested tokens. */
+  shuffledCorrelation(random: Random): Sample {
+    const outcomes = random.shuffle(this.#trees.flat().map(([, accepted]) => accepted));
+    let next = 0;
+    const shuffled = this.#trees.map((tree) =>
+      tree.map(([bin]): Tested => [bin, outcomes[next++]!]),
+    );
+    return statisticOf(shuffled, (trees) => rankCorrelation(pointsOf(trees)));
+  }
+}
+
+function pointsOf(trees: readonly (readonly Tested[])[]): { x: number; y: number }[] {
+  const tested = new Array<number>(bins).fill(0);
+  const taken = new Array<number>(bins).fill(0);
+  for (const tree of trees) {
+    for (const [bin, accepted] of tree) {
+      tested[bin]!++;
+      if (accepted) taken[bin]!++;
+    }
+  }
+  return tested.flatMap((count, bin) =>
+    count < 5 ? [] : [{ x: (bin + 0.5) / bins, y: taken[bin]! / count }],
+  );
 }
 
 /** Spearman's correlation of points in ascending order of x with their y. */
@@ -42,17 +75,23 @@ export function rankCorrelation(points: readonly { readonly y: number }[]): numb
   return squaresOfY === 0 ? 0 : product / Math.sqrt(squaresOfX * squaresOfY);
 }
 
-/** Passes of the draft for each tree. */
+/** Passes of the draft for the trees of each request. */
 export class PassCounter {
-  #passes = 0;
-  #trees = 0;
+  readonly #requests: { sum: number; weight: number }[] = [];
 
-  readonly look = ({ draftCalls }: DynamicTree): void => {
-    this.#passes += draftCalls;
-    this.#trees++;
+  /** Called when a request begins. */
+  readonly begin = (): void => {
+    this.#requests.push({ sum: 0, weight: 0 });
   };
 
-  get mean(): number {
-    return this.#passes / this.#trees;
+  readonly look = ({ draftCalls }: DynamicTree): void => {
+    const request = this.#requests.at(-1)!;
+    request.sum += draftCalls;
+    request.weight++;
+  };
+
+  /** Passes a tree, over requests. */
+  sample(): Sample {
+    return ratioOfSums(this.#requests);
   }
 }

@@ -51,10 +51,12 @@ function staticDrafter(name: string, source: DraftSource, shape: TreeShape): Dra
 export function watch(
   drafter: Drafter,
   look: (tree: DynamicTree, verdict: DraftVerdict) => void,
+  begin: () => void = () => {},
 ): Drafter {
   return {
     ...drafter,
     begin(request) {
+      begin();
       const sequence = drafter.begin(request);
       let last: DraftTree | undefined;
       return {

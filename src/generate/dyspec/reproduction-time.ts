@@ -1,6 +1,7 @@
 /** Measures the time of DySpec. */
-import type { ReproductionContext } from "../../reproduce/index.ts";
+import { type ReproductionContext, ratioOfSums, type Sample } from "../../reproduce/index.ts";
 import { round, tasksOf } from "../measure/reproduction-bench.ts";
+import { sumMeasurements } from "../measure/reproduction-drafting.ts";
 import type { Drafter } from "../speculative/drafter.ts";
 import type { DraftSource } from "./draft-source.ts";
 import { createDyspecDrafter } from "./dyspec-drafter.ts";
@@ -24,17 +25,30 @@ export async function measureTime(
   };
   const found = await bench.reportSpeed("speed", tasksOf(measured), {
     "8 nodes": { drafter: create(source), maxDraft: 8 },
+    "2 nodes": { drafter: create(source), maxDraft: 2 },
+    "3 nodes": { drafter: create(source), maxDraft: 3 },
+    "4 nodes": { drafter: create(source), maxDraft: 4 },
     "16 nodes": { drafter: create(timed.source), maxDraft: 16 },
     "8 nodes, calibrated": { drafter: await warm(8), maxDraft: 8 },
     "16 nodes, calibrated": { drafter: await warm(16), maxDraft: 16 },
   });
-  const { seconds, draftSeconds, forwardPasses } = found["16 nodes"];
-  const growing = draftSeconds - timed.seconds();
+  // The source counts all of its passes: each request has its share by the time of drafting.
+  const timedRequests = found["16 nodes"];
+  const { draftSeconds, forwardPasses } = sumMeasurements(timedRequests);
+  const passes = timed.seconds() / draftSeconds;
+  const shareOf = (share: number): Sample =>
+    ratioOfSums(
+      timedRequests.map((one) => ({
+        sum: 100 * share * one.draftSeconds,
+        weight: one.seconds - one.draftSeconds,
+      })),
+    );
   report("growing-time", {
-    measured: (100 * growing) / (seconds - draftSeconds),
+    measured: shareOf(1 - passes),
+    control: shareOf(1),
     details: {
-      growingMicroseconds: round((1e6 * growing) / forwardPasses),
-      draftPassesMicroseconds: round((1e6 * timed.seconds()) / forwardPasses),
+      growingMicroseconds: round((1e6 * (1 - passes) * draftSeconds) / forwardPasses),
+      draftPassesMicroseconds: round((1e6 * passes * draftSeconds) / forwardPasses),
     },
   });
 }

@@ -2,12 +2,15 @@
  * Measures DySpec: tokens per forward pass beside trees of fixed shapes over the same draft, acceptance by the
  * draft's confidence, exactness, and time.
  */
+import { createRandom } from "../../core/index.ts";
 import { loadModel } from "../../model/index.ts";
 import {
   defineReproduction,
   type Plot,
   type Reproduction,
   type ReproductionContext,
+  ratioOfSums,
+  type Sample,
 } from "../../reproduce/index.ts";
 import {
   type BenchSettings,
@@ -17,6 +20,7 @@ import {
   lengthsByName,
   onTinyStories,
   type Requests,
+  requestsOf,
   round,
   textsOf,
   together,
@@ -37,78 +41,106 @@ import { measureDistribution } from "./reproduction-distribution.ts";
 import { measureRanks, measureStatic, type StaticBench, watch } from "./reproduction-static.ts";
 import { measureTime } from "./reproduction-time.ts";
 
+const above = { words: "above SpecInfer and Sequoia, over several pairs of models" };
+const ours = { words: "not in the paper" };
+
 const claims = [
   lengthRatioClaim(
     "beats-static-greedy",
     "Tokens per forward pass beside the best tree of a fixed shape (chain, four chains, binary, 4-2-2-1, Sequoia fitted on other requests), 16 nodes, greedy, jeton-nano and its draft on four kinds of requests",
-    { paper: "above SpecInfer and Sequoia", reproduced: 1.03, partly: 0.97 },
+    { paper: above, reproduced: 1.03, partly: 1.003 },
   ),
   lengthRatioClaim("beats-static-sampled", "The same at temperature 0.8", {
-    paper: "above SpecInfer and Sequoia",
+    paper: above,
     reproduced: 1.03,
-    partly: 0.97,
+    partly: 1.003,
   }),
   {
     id: "confidence",
     text: "The draft's probability of a token predicts whether it is accepted: rank correlation over ten bins, temperature 0.8",
-    paper: "the hypothesis that the method rests on",
+    paper: { words: "the hypothesis that the method rests on" },
+    units: "trees",
+    control: "the same outcomes shuffled among the tested tokens",
     unit: "correlation",
     direction: "higher",
     effect: "value",
+    noEffect: 0,
     reproduced: 0.9,
     partly: 0.7,
+    quick: { reproduced: 0.5, partly: 0.2 },
   },
   lengthRatioClaim(
     "calibrated-greedy",
-    "Learned acceptance probabilities instead of the draft's own, greedy, 16 nodes",
-    { paper: "not in the paper: ours", reproduced: 1.1, partly: 1 },
+    "Ours: learned acceptance probabilities instead of the draft's own, greedy, 16 nodes",
+    { paper: ours, reproduced: 1.1, partly: 1.005 },
   ),
-  lengthRatioClaim("calibrated-sampled", "The same at temperature 0.8", {
-    paper: "not in the paper: ours",
+  lengthRatioClaim("calibrated-sampled", "Ours: the same at temperature 0.8", {
+    paper: ours,
     reproduced: 1.1,
-    partly: 1,
+    partly: 1.005,
   }),
   {
     id: "draft-passes",
     text: "Passes of the draft for a tree of 16 nodes, temperature 0.8: the second algorithm (by layer) beside one for each node",
-    paper: "one for each layer",
+    paper: { words: "one for each layer" },
+    units: "requests",
+    control: "a pass for each node",
     unit: "passes/tree",
     direction: "lower",
     effect: "ratio",
     reproduced: 2,
     partly: 1.3,
+    quick: { reproduced: 2, partly: 1.3 },
   },
   lengthRatioClaim(
     "drawn-or-best",
     "Children sampled from the draft's distribution, beside its most probable tokens compared with the model's own sample, temperature 0.8",
-    { paper: "sampled; no comparison", reproduced: 1.03, partly: 0.97 },
+    { paper: { words: "sampled; no comparison" }, reproduced: 1.03, partly: 1.003 },
   ),
   lengthRatioClaim(
     "tinystories",
     "As the first claim, on the tiny TinyStories model with a tri-gram model of its own text as the draft",
-    { paper: "above SpecInfer and Sequoia", reproduced: 1.03, partly: 0.97 },
+    { paper: above, reproduced: 1.03, partly: 1.003 },
   ),
   {
     id: "exact-distribution",
-    text: "Sampled continuations have the model's distribution: least p-value of G-tests against enumeration, both algorithms, two temperatures",
-    paper: "lossless",
-    unit: "p-value",
+    text: "Sampled continuations have the model's distribution: G-tests against enumeration that do not reject it at 1 %, both algorithms, two temperatures, several models",
+    paper: {
+      value: 99,
+      unit: "%",
+      compares: "measured",
+      setting: "lossless: one test in a hundred rejects",
+    },
+    units: "tests",
+    control: "improbable children pruned after sampling",
+    unit: "%",
     direction: "higher",
     effect: "value",
-    reproduced: 0.001,
-    partly: 0.0001,
+    noEffect: 0,
+    reproduced: 80,
+    partly: 60,
+    quick: { reproduced: 80, partly: 60 },
   },
   {
     ...identicalTextClaim,
     text: "Greedy requests whose text is that of autoregressive decoding, token for token",
   },
-  draftingTimeClaim("growing-time", "growing trees and learning, without the draft's passes,", {
-    paper: "negligible",
-    partly: 10,
-  }),
+  {
+    ...draftingTimeClaim(
+      "growing-time",
+      "growing trees and learning (16 nodes), without the draft's passes,",
+      { paper: { words: "negligible" }, partly: 10 },
+    ),
+    control: "the draft's passes counted as well",
+  },
   speedClaim(
-    "up to 9.1 times (Llama2-70B that does not fit into memory)",
-    "greedy, in turns, jeton-nano and its draft in fp32 (the best of 8 and 16 nodes, calibrated or not)",
+    {
+      value: 9.1,
+      unit: "times",
+      compares: "effect",
+      setting: "the highest: Llama2-70B that does not fit into memory",
+    },
+    "greedy, in turns, jeton-nano and its draft in fp32 (the best of 2, 3, 4, 8 and 16 nodes, calibrated or not)",
   ),
 ] as const;
 
@@ -119,6 +151,7 @@ const sizes = [8, 16, 32];
 
 export const reproduction: Reproduction = defineReproduction({
   system: "dyspec",
+  module: import.meta.url,
   claims,
   async run(context) {
     await measureDistribution(context);
@@ -128,7 +161,9 @@ export const reproduction: Reproduction = defineReproduction({
 });
 
 function settingsOf({ quick }: Context): BenchSettings {
-  return quick ? { count: 1, maxTokens: 24 } : { count: 4, maxTokens: 48 };
+  return quick
+    ? { count: 1, maxTokens: 24 }
+    : { count: 64, maxTokens: 48, others: { count: 8, minTokens: 8 } };
 }
 
 /** What the measurements on jeton-nano collect for plots and for the claim about confidence. */
@@ -142,6 +177,7 @@ type Measure = (
   name: string,
   options?: Omit<DyspecOptions, "draft">,
   look?: (tree: DynamicTree, verdict: DraftVerdict) => void,
+  begin?: () => void,
 ) => Promise<ByKind>;
 
 async function measureNano(context: Context): Promise<Plot> {
@@ -169,11 +205,12 @@ async function measureNano(context: Context): Promise<Plot> {
     }
     // Sampled trees keep the distribution of the text, not the text itself.
     if (mode === "greedy") bench.reportIdentity("identical-text");
-    if (mode === "greedy" && !quick) await measureTime(context, parts);
+    if (mode === "greedy" && !quick && context.speed) await measureTime(context, parts);
   }
   const { greedy, sampled } = collected.bins;
   report("confidence", {
-    measured: rankCorrelation(sampled.points()),
+    measured: sampled.correlation(),
+    control: sampled.shuffledCorrelation(createRandom(context.seed, "confidence")),
     details: {
       sampled: sampled.points().map(({ x, y }) => [x, round(y)]),
       greedy: greedy.points().map(({ x, y }) => [x, round(y)]),
@@ -195,17 +232,13 @@ async function measureSize(
   { bins, curves }: Collected,
 ): Promise<void> {
   const { bench, source, requests } = parts;
-  const measure: Measure = async (name, options = {}, look = () => {}) => {
+  const measure: Measure = async (name, options = {}, look = () => {}, begin = () => {}) => {
     const own = createDyspecDrafter(bench.model, { maxDepth: nodes, ...options, draft: source });
     if (options.calibrate) await bench.measure(`${name}: learning`, own, nodes, requests.others);
-    return bench.measure(`${mode}: ${name}`, watch(own, look), nodes, requests.measured);
+    return bench.measure(`${mode}: ${name}`, watch(own, look, begin), nodes, requests.measured);
   };
   const fixed = await measureStatic(parts, nodes, ranks);
-  const passes = new PassCounter();
-  const dyspec = await measure("dyspec", {}, (tree, verdict) => {
-    bins[mode].look(tree, verdict);
-    passes.look(tree);
-  });
+  const dyspec = await measure("dyspec", {}, bins[mode].look);
   const calibrated = await measure("dyspec, calibrated", { calibrate: true });
   for (const [name, found] of [
     ["dyspec", dyspec],
@@ -217,17 +250,21 @@ async function measureSize(
     curves[`${mode}: ${name}`]!.push({ x: nodes, y: lengthOf(found) });
   }
   if (nodes !== 16) return;
-  bench.compare(`beats-static-${mode}`, dyspec, fixed.byShape[fixed.best]!, fixed.best, {
+  const plain = createDyspecDrafter(bench.model, { maxDepth: nodes, draft: source });
+  const shuffled = await bench.measureShuffled(plain, nodes, requests.measured);
+  const bestShape = [fixed.best, fixed.byShape[fixed.best]!] as const;
+  bench.compare(`beats-static-${mode}`, dyspec, bestShape, shuffled, {
     details: {
       meanAcceptanceLength: lengthsByName({ ...fixed.byShape, dyspec, calibrated }),
       rankAcceptance: ranks.map(round),
       requests: together(dyspec).tasks,
     },
   });
-  bench.compare(`calibrated-${mode}`, calibrated, dyspec, "the draft's own probabilities", {
+  const uncalibrated = ["the draft's own probabilities", dyspec] as const;
+  bench.compare(`calibrated-${mode}`, calibrated, uncalibrated, shuffled, {
     details: { bestShape: fixed.best },
   });
-  if (mode === "sampled") await measureVariants(context, bench, measure, { dyspec, passes });
+  if (mode === "sampled") await measureVariants(context, bench, measure, { dyspec, shuffled });
 }
 
 /** The second algorithm and children that are not sampled, beside the first algorithm. */
@@ -235,23 +272,32 @@ async function measureVariants(
   { report }: Context,
   bench: DrafterBench<Id>,
   measure: Measure,
-  { dyspec, passes }: { readonly dyspec: ByKind; readonly passes: PassCounter },
+  { dyspec, shuffled }: { readonly dyspec: ByKind; readonly shuffled: ByKind },
 ): Promise<void> {
   const layerPasses = new PassCounter();
-  const byLayer = await measure("by layer", { algorithm: "by-layer" }, layerPasses.look);
-  const { drafted, forwardPasses } = together(dyspec);
+  const byLayer = await measure(
+    "by layer",
+    { algorithm: "by-layer" },
+    layerPasses.look,
+    layerPasses.begin,
+  );
+  const nodesOf = (byKind: ByKind): Sample =>
+    ratioOfSums(
+      requestsOf(byKind).map(({ drafted, forwardPasses }) => ({
+        sum: drafted,
+        weight: forwardPasses,
+      })),
+    );
   report("draft-passes", {
-    measured: layerPasses.mean,
-    baseline: drafted / forwardPasses,
+    measured: layerPasses.sample(),
+    baseline: nodesOf(dyspec),
     baselineName: "one for each node",
-    details: {
-      firstAlgorithmHere: round(passes.mean),
-      meanAcceptanceLength: lengthsByName({ bestFirst: dyspec, byLayer }),
-    },
+    control: nodesOf(byLayer),
+    details: { meanAcceptanceLength: lengthsByName({ bestFirst: dyspec, byLayer }) },
   });
   const best = await measure("best children", { children: "best" });
   const { identical, tasks } = together(best);
-  bench.compare("drawn-or-best", dyspec, best, "the most probable tokens", {
+  bench.compare("drawn-or-best", dyspec, ["the most probable tokens", best], shuffled, {
     details: { identicalToAutoregressive: identical, requests: tasks },
   });
 }
@@ -268,7 +314,8 @@ async function measureTinyStories(bench: DrafterBench<Id>, requests: Requests): 
   const learned = create(true);
   await bench.measure("dyspec, calibrated: learning", learned, 16, others);
   const calibrated = await bench.measure("dyspec, calibrated", learned, 16, measured);
-  bench.compare("tinystories", dyspec, fixed.byShape[fixed.best]!, fixed.best, {
+  const shuffled = await bench.measureShuffled(create(false), 16, measured);
+  bench.compare("tinystories", dyspec, [fixed.best, fixed.byShape[fixed.best]!], shuffled, {
     details: { meanAcceptanceLength: lengthsByName({ ...fixed.byShape, dyspec, calibrated }) },
   });
 }

@@ -2,15 +2,25 @@
  * The bench that the reproductions of drafters share: requests, drafters run over them kind by kind, speeds
  * measured in turns, and their reports and plots.
  */
+
+import { createRandom } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import type { Panel, ReproductionContext } from "../../reproduce/index.ts";
+import {
+  constantOf,
+  meanOf,
+  type Panel,
+  type ReproductionContext,
+  ratioOfSums,
+  type Sample,
+} from "../../reproduce/index.ts";
 import type { Drafter } from "../speculative/drafter.ts";
 import type { SamplingOptions } from "../types.ts";
 import {
   type DraftingMeasurement,
+  isSame,
   meanAcceptanceLength,
-  measureDrafting,
   measureInTurns,
+  measureRequests,
   type PlannedKinds,
   type PlannedTask,
   planKinds,
@@ -19,6 +29,7 @@ import {
   tokensPerSecond,
 } from "./reproduction-drafting.ts";
 import { type DecodingTaskKind, decodingTaskKinds } from "./reproduction-tasks.ts";
+import { shuffleDrafts } from "./shuffled-drafts.ts";
 
 /** Number and length of the requests. */
 export interface BenchSettings {
@@ -38,8 +49,13 @@ export interface Requests {
   readonly others: PlannedKinds;
 }
 
-/** Measurement of one drafter on each kind of request. */
-export type ByKind = Readonly<Record<DecodingTaskKind, DraftingMeasurement>>;
+/** Measurements of one drafter on the requests of each kind. */
+export type ByKind = Readonly<Record<DecodingTaskKind, readonly DraftingMeasurement[]>>;
+
+export interface CompareOptions {
+  readonly kinds?: readonly DecodingTaskKind[];
+  readonly details?: Readonly<Record<string, unknown>>;
+}
 
 /** A drafter and tree size whose speed is measured. */
 export interface SpeedSetting {
@@ -53,6 +69,8 @@ export class DrafterBench<Id extends string> {
   readonly #context: ReproductionContext<Id>;
   readonly #settings: BenchSettings;
   readonly #runs: DraftingMeasurement[] = [];
+  /** For each run, whether the text equals that of the next request: the control of identity. */
+  readonly #pairedWithNext: number[] = [];
 
   constructor(context: ReproductionContext<Id>, model: LoadedModel, settings: BenchSettings) {
     this.#context = context;
@@ -84,24 +102,38 @@ export class DrafterBench<Id extends string> {
     requests: PlannedKinds,
   ): Promise<ByKind> {
     const { signal } = this.#context;
-    const byKind: Partial<Record<DecodingTaskKind, DraftingMeasurement>> = {};
+    const byKind: Partial<Record<DecodingTaskKind, readonly DraftingMeasurement[]>> = {};
     for (const kind of decodingTaskKinds) {
       this.#context.progress(`${name}, ${maxDraft} nodes: ${kind}`);
-      const options = { drafter, maxDraft, signal };
-      byKind[kind] = await measureDrafting(this.model, requests[kind], options);
-      this.#runs.push(byKind[kind]);
+      const tasks = requests[kind];
+      const found = await measureRequests(this.model, tasks, { drafter, maxDraft, signal });
+      byKind[kind] = found;
+      this.#runs.push(...found);
+      for (const [at, { autoregressiveIds: own }] of tasks.entries()) {
+        const next = tasks[(at + 1) % tasks.length]!.autoregressiveIds;
+        this.#pairedWithNext.push(tasks.length > 1 && isSame(own, next) ? 1 : 0);
+      }
     }
     return byKind as ByKind;
   }
 
-  /** Reports tokens per forward pass over all kinds beside the one of autoregressive decoding. */
-  reportLength(id: Id, byKind: ByKind, details: Readonly<Record<string, unknown>> = {}): void {
-    const { tasks, tokens } = together(byKind);
+  /** The control: the same drafter with the tokens of each tree shuffled among its nodes. */
+  measureShuffled(drafter: Drafter, maxDraft: number, requests: PlannedKinds): Promise<ByKind> {
+    const random = createRandom(this.#context.seed, "shuffled-drafts");
+    return this.measure("shuffled drafts", shuffleDrafts(drafter, random), maxDraft, requests);
+  }
+
+  /** Reports tokens per forward pass over some kinds or all, beside the one of autoregressive decoding. */
+  reportLength(id: Id, byKind: ByKind, control: ByKind, options: CompareOptions = {}): void {
+    const { kinds = decodingTaskKinds, details } = options;
+    const measured = lengthSample(byKind, kinds);
+    const { tokens } = sumMeasurements(requestsOf(byKind, kinds));
     this.#context.report(id, {
-      measured: lengthOf(byKind),
-      baseline: 1,
+      measured,
+      baseline: constantOf(1, measured.count),
       baselineName: "autoregressive decoding",
-      details: { byKind: lengthsOf(byKind), requests: tasks, tokens, ...details },
+      control: lengthSample(control, kinds),
+      details: { byKind: lengthsOf(byKind), control: lengthsOf(control), tokens, ...details },
     });
   }
 
@@ -109,72 +141,110 @@ export class DrafterBench<Id extends string> {
   compare(
     id: Id,
     measured: ByKind,
-    baseline: ByKind,
-    baselineName: string,
-    {
-      kinds = decodingTaskKinds,
-      details = {},
-    }: { kinds?: readonly DecodingTaskKind[]; details?: Readonly<Record<string, unknown>> } = {},
+    [baselineName, baseline]: readonly [string, ByKind],
+    control: ByKind,
+    { kinds = decodingTaskKinds, details = {} }: CompareOptions = {},
   ): void {
     this.#context.report(id, {
-      measured: lengthOf(measured, kinds),
-      baseline: lengthOf(baseline, kinds),
+      measured: lengthSample(measured, kinds),
+      baseline: lengthSample(baseline, kinds),
       baselineName,
+      control: lengthSample(control, kinds),
       details: { measured: lengthsOf(measured), baseline: lengthsOf(baseline), ...details },
     });
   }
 
   /** Reports how many of all texts so far are those of autoregressive decoding. */
   reportIdentity(id: Id): void {
-    const { identical, tasks } = sumMeasurements(this.#runs);
-    this.#context.report(id, { measured: (100 * identical) / tasks, details: { runs: tasks } });
+    this.#context.report(id, {
+      measured: meanOf(this.#runs.map(({ identical }) => 100 * identical)),
+      control: meanOf(this.#pairedWithNext.map((same) => 100 * same)),
+    });
   }
 
   /**
-   * Decodes requests autoregressively and in several settings, in turns, and reports the fastest setting.
+   * Decodes requests autoregressively, in several settings and with shuffled drafts of the first, in turns,
+   * and reports the fastest setting.
    *
-   * @returns the measurement of each setting by its name
+   * @returns the measurements of each setting by its name
    */
   async reportSpeed<Name extends string>(
     id: Id,
     tasks: readonly PlannedTask[],
     settings: Readonly<Record<Name, SpeedSetting>>,
-  ): Promise<Readonly<Record<Name, DraftingMeasurement>>> {
-    const { signal } = this.#context;
+  ): Promise<Readonly<Record<Name, readonly DraftingMeasurement[]>>> {
+    const { signal, seed } = this.#context;
     this.#context.progress("speed");
     const names = Object.keys(settings) as Name[];
-    const [autoregressive, ...measured] = await measureInTurns(this.model, tasks, [
+    const { drafter, maxDraft } = settings[names[0]!];
+    const shuffled = shuffleDrafts(drafter, createRandom(seed, "shuffled-drafts"));
+    const [autoregressive, control, ...measured] = await measureInTurns(this.model, tasks, [
       { signal },
+      { drafter: shuffled, maxDraft, signal },
       ...names.map((name) => ({ ...settings[name], signal })),
     ]);
-    const found = Object.fromEntries(names.map((name, at) => [name, measured[at]!])) as Record<
-      Name,
-      DraftingMeasurement
-    >;
-    const speedOf = (name: Name): number => tokensPerSecond(found[name]);
+    const found = Object.fromEntries(
+      names.map((name, at) => [name, measured[at]!]),
+    ) as unknown as Record<Name, readonly DraftingMeasurement[]>;
+    const speedOf = (name: Name): number => tokensPerSecond(sumMeasurements(found[name]));
     const best = names.reduce((a, b) => (speedOf(b) > speedOf(a) ? b : a));
+    const plain = sumMeasurements(autoregressive!);
     this.#context.report(id, {
-      measured: speedOf(best),
-      baseline: tokensPerSecond(autoregressive!),
+      measured: speedSample(found[best]),
+      baseline: speedSample(autoregressive!),
       baselineName: "autoregressive decoding",
+      control: speedSample(control!),
       details: {
         best,
-        autoregressiveMilliseconds: round(
-          (1000 * autoregressive!.seconds) / autoregressive!.forwardPasses,
-        ),
-        ...Object.fromEntries(names.map((name) => [name, timesOf(found[name])])),
+        autoregressiveMilliseconds: round((1000 * plain.seconds) / plain.forwardPasses),
+        ...Object.fromEntries(names.map((name) => [name, timesOf(sumMeasurements(found[name]))])),
       },
     });
     return found;
   }
 
-  /** Reports the time of drafting and learning as a share of that of the forward passes. */
-  reportDraftingTime(id: Id, { seconds, draftSeconds, forwardPasses }: DraftingMeasurement): void {
+  /**
+   * Reports the time of drafting and learning as a share of that of the forward passes. The control: drafting
+   * that takes as long as the forward passes do.
+   */
+  reportDraftingTime(id: Id, requests: readonly DraftingMeasurement[]): void {
+    const { draftSeconds, forwardPasses } = sumMeasurements(requests);
+    const shareOf = (draft: (one: DraftingMeasurement) => number): Sample =>
+      ratioOfSums(
+        requests.map((one) => ({
+          sum: 100 * draft(one),
+          weight: one.seconds - one.draftSeconds,
+        })),
+      );
     this.#context.report(id, {
-      measured: (100 * draftSeconds) / (seconds - draftSeconds),
+      measured: shareOf((one) => one.draftSeconds),
+      control: shareOf((one) => one.seconds),
       details: { microsecondsPerForward: round((1e6 * draftSeconds) / forwardPasses) },
     });
   }
+}
+
+/** The requests of some kinds, or all, in one list. */
+export function requestsOf(
+  byKind: ByKind,
+  kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
+): DraftingMeasurement[] {
+  return kinds.flatMap((kind) => byKind[kind]);
+}
+
+/** Tokens per forward pass over requests that can be drawn anew. */
+export function lengthSample(
+  byKind: ByKind,
+  kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
+): Sample {
+  const requests = requestsOf(byKind, kinds);
+  return ratioOfSums(
+    requests.map(({ tokens, forwardPasses }) => ({ sum: tokens, weight: forwardPasses })),
+  );
+}
+
+function speedSample(requests: readonly DraftingMeasurement[]): Sample {
+  return ratioOfSums(requests.map(({ tokens, seconds }) => ({ sum: tokens, weight: seconds })));
 }
 
 function timesOf(found: DraftingMeasurement): Record<string, number> {
@@ -217,7 +287,7 @@ export function textsOf(requests: PlannedKinds): number[][] {
 
 /** All kinds as one measurement. */
 export function together(byKind: ByKind): DraftingMeasurement {
-  return sumMeasurements(Object.values(byKind));
+  return sumMeasurements(requestsOf(byKind));
 }
 
 /** Tokens per forward pass over some kinds, or all. */
@@ -225,13 +295,13 @@ export function lengthOf(
   byKind: ByKind,
   kinds: readonly DecodingTaskKind[] = decodingTaskKinds,
 ): number {
-  return meanAcceptanceLength(sumMeasurements(kinds.map((kind) => byKind[kind])));
+  return meanAcceptanceLength(sumMeasurements(requestsOf(byKind, kinds)));
 }
 
 /** Tokens per forward pass by kind, for records. */
 export function lengthsOf(byKind: ByKind): Record<string, number> {
   return Object.fromEntries(
-    decodingTaskKinds.map((kind) => [kind, round(meanAcceptanceLength(byKind[kind]))]),
+    decodingTaskKinds.map((kind) => [kind, round(lengthOf(byKind, [kind]))]),
   );
 }
 

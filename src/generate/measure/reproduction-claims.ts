@@ -1,62 +1,73 @@
 /** Claims that the reproductions of drafters share. */
-import type { Claim } from "../../reproduce/index.ts";
+import { type Claim, halfOf, type PaperFigure } from "../../reproduce/index.ts";
 
 /** What a paper reports and which measurement counts as reproduced. */
 export interface ClaimLevels {
-  /** The paper's number, or words where its setting has no such number. */
-  readonly paper: number | string;
+  readonly paper: PaperFigure;
   readonly reproduced: number;
   readonly partly: number;
 }
 
 type TextClaim<Id extends string> = Claim<Id> & { readonly id: Id };
 
+const units = "requests";
+/** The control of every claim about tokens per forward pass. */
+export const shuffledDrafts = "the same trees with their tokens shuffled among the nodes";
+
 /** A claim about the mean acceptance length: at least so many tokens per forward pass. */
 export function lengthClaim<const Id extends string>(
   id: Id,
   text: string,
-  { paper, reproduced, partly }: ClaimLevels,
+  { paper, ...levels }: ClaimLevels,
 ): TextClaim<Id> {
   return {
-    id,
-    text,
-    paper,
+    ...{ id, text, paper, units, control: shuffledDrafts },
     unit: "tokens/pass",
     direction: "higher",
     effect: "value",
-    reproduced,
-    partly,
+    // Autoregressive decoding.
+    noEffect: 1,
+    ...levels,
+    quick: halfOf(levels, 1),
   };
+}
+
+export interface RatioLevels extends ClaimLevels {
+  readonly fullOnly?: boolean;
+  /** The claim is "no worse than". */
+  readonly noWorse?: boolean;
 }
 
 /** A claim that one mean acceptance length is at least so many times another. */
 export function lengthRatioClaim<const Id extends string>(
   id: Id,
   text: string,
-  { paper, reproduced, partly, fullOnly }: ClaimLevels & { readonly fullOnly?: boolean },
+  { paper, fullOnly = false, noWorse = false, ...levels }: RatioLevels,
 ): TextClaim<Id> {
   return {
-    ...lengthClaim(id, text, { paper, reproduced, partly }),
+    ...{ id, text, paper, units, control: shuffledDrafts },
+    unit: "tokens/pass",
+    direction: "higher",
     effect: "ratio",
-    ...(fullOnly && { fullOnly }),
+    ...levels,
+    quick: fullOnly ? "full-only" : halfOf(levels, 1),
+    ...(noWorse && { noWorse }),
   };
 }
 
 /** A claim about tokens per second beside autoregressive decoding. */
-export function speedClaim(
-  paper: string,
-  setting = "greedy, in turns, jeton-nano in fp32 (the better of 8 and 16 nodes)",
-): TextClaim<"speed"> {
+export function speedClaim(paper: PaperFigure, setting: string): TextClaim<"speed"> {
   return {
     id: "speed",
     text: `Tokens per second beside autoregressive decoding, ${setting}`,
-    paper,
+    ...{ paper, units, control: shuffledDrafts },
     unit: "tokens/s",
     direction: "higher",
     effect: "ratio",
     reproduced: 1.5,
     partly: 1.1,
-    fullOnly: true,
+    quick: "full-only",
+    speed: true,
   };
 }
 
@@ -68,14 +79,16 @@ export function draftingTimeClaim<const Id extends string>(
 ): TextClaim<Id> {
   return {
     id,
-    text: `Time of ${activity} beside that of the forward passes, 16 nodes, jeton-nano in fp32`,
-    paper,
+    text: `Time of ${activity} beside that of the forward passes, jeton-nano in fp32`,
+    ...{ paper, units, control: "drafting that takes as long as the forward passes" },
     unit: "%",
     direction: "lower",
     effect: "value",
+    noEffect: 100,
     reproduced: 5,
     partly,
-    fullOnly: true,
+    quick: "full-only",
+    speed: true,
   };
 }
 
@@ -83,12 +96,16 @@ export function draftingTimeClaim<const Id extends string>(
 export const identicalTextClaim: TextClaim<"identical-text"> = {
   id: "identical-text",
   text: "Requests whose text is that of autoregressive decoding, token for token, greedy and sampled",
-  paper: "lossless",
+  paper: { value: 100, unit: "%", compares: "measured", setting: "lossless" },
+  units: "decoded requests",
+  control: "the text of the next request",
   unit: "%",
   direction: "higher",
   effect: "value",
+  noEffect: 0,
   reproduced: 100,
   partly: 99,
+  quick: { reproduced: 100, partly: 99 },
 };
 
 export interface DrafterClaimsOptions extends ClaimLevels {
@@ -98,7 +115,9 @@ export interface DrafterClaimsOptions extends ClaimLevels {
   readonly sampled: ClaimLevels;
   readonly draftingTime: Pick<ClaimLevels, "paper" | "partly"> & { readonly activity: string };
   /** The paper's speedup. */
-  readonly speed: string;
+  readonly speed: PaperFigure;
+  /** How speed is measured. */
+  readonly speedSetting: string;
 }
 
 type DrafterClaimId =
@@ -118,6 +137,7 @@ export function drafterClaims({
   sampled,
   draftingTime,
   speed,
+  speedSetting,
   ...levels
 }: DrafterClaimsOptions): readonly Claim<DrafterClaimId>[] {
   return [
@@ -134,6 +154,6 @@ export function drafterClaims({
     ),
     identicalTextClaim,
     draftingTimeClaim("drafting-time", draftingTime.activity, draftingTime),
-    speedClaim(speed),
+    speedClaim(speed, speedSetting),
   ];
 }

@@ -65,7 +65,7 @@ export async function planTasks(
 export type PlannedKinds = Readonly<Record<DecodingTaskKind, readonly PlannedTask[]>>;
 
 /** Tasks tried for each planned one: small models answer some with a loop from the start. */
-export const tasksPerPlanned = 4;
+export const tasksPerPlanned = 3;
 
 /** Plans `count` requests of each kind, out of `tasksPerPlanned` times as many tasks after `skip`. */
 export async function planKinds(
@@ -134,22 +134,20 @@ export interface MeasureDraftingOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Decodes requests with a drafter, in order: it learns from each for the next. */
-export async function measureDrafting(
+/** Decodes requests with a drafter, in order: it learns from each for the next. One entry a request. */
+export async function measureRequests(
   model: LoadedModel,
   tasks: readonly PlannedTask[],
   options: MeasureDraftingOptions,
-): Promise<DraftingMeasurement> {
+): Promise<DraftingMeasurement[]> {
   const parts: DraftingMeasurement[] = [];
   for (const { promptIds: prompt, autoregressiveIds, sampling } of tasks) {
     const maxTokens = autoregressiveIds.length;
     const result = await complete(model, prompt, { ...sampling, ...options, maxTokens });
     const { ids, drafting, decodeSeconds } = result;
-    const isIdentical =
-      ids.length === maxTokens && ids.every((id, at) => id === autoregressiveIds[at]);
     parts.push({
       tasks: 1,
-      identical: isIdentical ? 1 : 0,
+      identical: isSame(ids, autoregressiveIds) ? 1 : 0,
       // The first token comes from the prompt's own forward.
       tokens: drafting?.tokens ?? maxTokens - 1,
       forwardPasses: drafting?.forwardPasses ?? maxTokens - 1,
@@ -159,18 +157,32 @@ export async function measureDrafting(
       draftSeconds: drafting?.draftSeconds ?? 0,
     });
   }
-  return sumMeasurements(parts);
+  return parts;
+}
+
+/** Whether two texts are the same, token for token. */
+export function isSame(ids: readonly number[], others: readonly number[]): boolean {
+  return ids.length === others.length && ids.every((id, at) => id === others[at]);
+}
+
+/** The totals of `measureRequests`. */
+export async function measureDrafting(
+  model: LoadedModel,
+  tasks: readonly PlannedTask[],
+  options: MeasureDraftingOptions,
+): Promise<DraftingMeasurement> {
+  return sumMeasurements(await measureRequests(model, tasks, options));
 }
 
 /**
  * Decodes every request with each of several settings in turn, so that other load on the machine affects all
- * of them alike.
+ * of them alike. Gives the requests of each setting.
  */
 export async function measureInTurns(
   model: LoadedModel,
   tasks: readonly PlannedTask[],
   settings: readonly MeasureDraftingOptions[],
-): Promise<DraftingMeasurement[]> {
+): Promise<DraftingMeasurement[][]> {
   const parts: DraftingMeasurement[][] = settings.map(() => []);
   for (const [turn, task] of tasks.entries()) {
     for (let at = 0; at < settings.length; at++) {
@@ -178,7 +190,7 @@ export async function measureInTurns(
       parts[setting]!.push(await measureDrafting(model, [task], settings[setting]!));
     }
   }
-  return parts.map(sumMeasurements);
+  return parts;
 }
 
 /** Mean acceptance length: tokens per forward pass, the model's own included. */

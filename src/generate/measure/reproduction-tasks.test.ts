@@ -3,7 +3,7 @@ import { dataFolder } from "../../data/index.ts";
 import { type DecodingTaskKind, decodingTaskKinds, decodingTasks } from "./reproduction-tasks.ts";
 
 const available = dataFolder() !== undefined;
-if (!available) console.log("decoding tasks: skipped but for code, JETON_DATA is not set");
+if (!available) console.log("decoding tasks: skipped, JETON_DATA is not set");
 
 function describeKind(kind: DecodingTaskKind): void {
   test("are distinct, within the limit, and determined by the seed", async () => {
@@ -27,14 +27,9 @@ function describeKind(kind: DecodingTaskKind): void {
   });
 }
 
-describe("decoding tasks of kind code", () => describeKind("code"));
+describe.skipIf(!available).each(decodingTaskKinds)("decoding tasks of kind %s", describeKind);
 
-describe.skipIf(!available).each(decodingTaskKinds.filter((kind) => kind !== "code"))(
-  "decoding tasks of kind %s",
-  describeKind,
-);
-
-test("asking for too many is an error with the available number", async () => {
+test.skipIf(!available)("asking for too many is an error with the available number", async () => {
   await expect(decodingTasks({ kind: "code", count: 100_000 })).rejects.toMatchObject({
     code: "decoding-tasks-too-few",
   });

@@ -3,14 +3,12 @@
  *
  * - `prose`: the beginning of a paragraph of chapters that no bundled model was trained on, and open
  *   Spec-Bench requests (writing, roleplay, humanities and their like), in turns;
- * - `code`: the beginning of a TypeScript file: this project's own tests, which no bundled model was
- *   trained on, as they were when a file of them was made;
+ * - `code`: the beginning of a TypeScript file of packages that no bundled model was trained on;
  * - `recall`: key-value recall, and lists, passages and TypeScript to be repeated, in turns;
  * - `answer`: a text and a question about it, from Spec-Bench (retrieval-augmented answers, summaries,
  *   extraction), the text cut to a length that small models can hold.
  *
- * Equal options give equal prompts while the files are the same. All kinds but `code` need files of the data
- * registry.
+ * Equal options give equal prompts: all of it is made from frozen files of the data registry.
  */
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
@@ -95,8 +93,8 @@ const makers: Readonly<Record<DecodingTaskKind, (source: Source) => Promise<Name
     return interleave([beginnings, requests]);
   },
 
-  async code({ random, limit }) {
-    const parts = random.shuffle(await ownTests());
+  async code({ random, limit, locate }) {
+    const parts = random.shuffle(await unseenTypeScript(locate));
     return parts.map(({ name, text }) => ({ name, prompt: cutAtLine(text, Math.min(limit, 700)) }));
   },
 
@@ -106,7 +104,7 @@ const makers: Readonly<Record<DecodingTaskKind, (source: Source) => Promise<Name
     const filler = paragraphs
       .flatMap((text) => text.split(/(?<=[a-z]\.) (?=[A-Z])/))
       .filter((sentence) => sentence.length > 30 && sentence.length < 160);
-    const sources = random.shuffle(await ownTests());
+    const sources = random.shuffle(await unseenTypeScript(locate));
     const prompts: NamedPrompt[] = [];
     for (let index = 0; prompts.length < count; index++) {
       const form = recallForms[index % recallForms.length]!;
@@ -204,23 +202,26 @@ function groundedPrompts({ name, category, text }: Question, limit: number): Nam
   }));
 }
 
-/** Test files of jeton as they were when the file was made: inputs do not change with the code. */
-const testsFile = new URL("../../../reproductions/inputs/jeton-tests.jsonl.gz", import.meta.url);
+/** Packages of the data folder that the bundled model was not trained on (`models/jeton-nano/sources.json`). */
+const typescriptFiles = [
+  "code/typescript/mobx.jsonl.gz",
+  "code/typescript/trpc-client.jsonl.gz",
+  "code/typescript/trpc-server.jsonl.gz",
+] as const;
 
-/** Parts of this project's tests, of at most 1,500 characters. */
-async function ownTests(): Promise<NamedText[]> {
-  const lines = gunzipSync(await readFile(testsFile))
-    .toString("utf8")
-    .trim()
-    .split("\n");
+/** Parts of TypeScript files, of at most 1,500 characters. */
+async function unseenTypeScript(locate: Source["locate"]): Promise<NamedText[]> {
   const parts: NamedText[] = [];
-  for (const line of lines) {
-    const { path: name, text: whole } = JSON.parse(line) as { path: string; text: string };
-    let rest = whole;
-    for (let part = 0; part === 0 || rest.length > 700; part++) {
-      const text = cutAtLine(rest, 1500);
-      parts.push({ name: `${name}-${part}`, text });
-      rest = rest.slice(text.length);
+  for (const name of typescriptFiles) {
+    const lines = gunzipSync(await readFile(await locate(name))).toString("utf8");
+    for (const line of lines.trim().split("\n")) {
+      const { path, text } = JSON.parse(line) as { path: string; text: string };
+      let rest = text;
+      for (let part = 0; part === 0 || rest.length > 700; part++) {
+        const piece = cutAtLine(rest, 1500);
+        parts.push({ name: `${path}-${part}`, text: piece });
+        rest = rest.slice(piece.length);
+      }
     }
   }
   return parts;

@@ -1,7 +1,12 @@
 /** The reproduction's substitution ciphers: a probe of the frozen model names their symbols. */
 
 import { createRandom } from "../../core/index.ts";
-import { trainResumably } from "../../reproduce/index.ts";
+import {
+  type RatioParts,
+  ratioOfSums,
+  type Sample,
+  trainResumably,
+} from "../../reproduce/index.ts";
 import { crossEntropyRows, fill, float32, int32, sum } from "../../tensor/index.ts";
 import { adamW, objectiveGraph, openTrainer, type ParameterValue } from "../../train/index.ts";
 import { openProbe, type Probe, probeMeanings, probeParameterShapes, voteKey } from "./decipher.ts";
@@ -14,8 +19,10 @@ export interface CipherResult {
   readonly ciphers: number;
   /** `x` is symbols read, `y` percent of the key that is right. */
   readonly accuracy: readonly { readonly x: number; readonly y: number }[];
-  /** Percent right when symbols are ranked by frequency. */
-  readonly frequencies: number;
+  /** Percent of the key that is right after the whole window, over ciphers. */
+  readonly right: Sample;
+  /** The same when symbols are ranked by frequency. */
+  readonly frequencies: Sample;
 }
 
 /** Accuracy of the key by symbols read, and that of ranking symbols by frequency. */
@@ -33,7 +40,7 @@ export async function measureCipher(
   const ends = [25, 50, 100, 150, context];
   const right = new Float64Array(ends.length);
   const asked = new Float64Array(ends.length);
-  let byFrequency = 0;
+  const parts: Record<"probe" | "frequencies", RatioParts[]> = { probe: [], frequencies: [] };
   const order = rankByFrequency(text.subarray(0, split), symbols);
   const random = createRandom(seed, "cipher-keys");
   for (let row = 0; row < ciphers; row++) {
@@ -42,6 +49,7 @@ export async function measureCipher(
     const batch = { batch: 1, time: context, ids: cipher };
     const { hidden } = await model.read(batch, createRandom(seed, "cipher-vectors", row));
     const meanings = await probe.read(hidden);
+    const before = [right.at(-1)!, asked.at(-1)!] as const;
     for (const [at, to] of ends.entries()) {
       const from = Math.max(0, to - 100);
       const key = voteKey(cipher, meanings, { from, to, symbols, meanings: symbols });
@@ -51,15 +59,20 @@ export async function measureCipher(
         if (key.meanings[name] === id) right[at]!++;
       }
     }
+    const weight = asked.at(-1)! - before[1];
+    parts.probe.push({ sum: 100 * (right.at(-1)! - before[0]), weight });
+    let byFrequency = 0;
     const window = cipher.subarray(context - 100);
     for (const [rank, symbol] of rankByFrequency(window, symbols).entries()) {
       if (window.includes(symbol) && names[order[rank]!] === symbol) byFrequency++;
     }
+    parts.frequencies.push({ sum: 100 * byFrequency, weight });
   }
   return {
     ciphers,
     accuracy: ends.map((x, at) => ({ x, y: (100 * right[at]!) / asked[at]! })),
-    frequencies: (100 * byFrequency) / asked.at(-1)!,
+    right: ratioOfSums(parts.probe),
+    frequencies: ratioOfSums(parts.frequencies),
   };
 }
 
@@ -76,7 +89,7 @@ async function trainProbe(
   model: SymbolModel,
   text: Int32Array,
 ): Promise<Probe> {
-  const { seed, signal, progress, charge, folder } = reproduce;
+  const { seed, signal, progress, charge, folder, notice } = reproduce;
   const { hiddenSize } = model.config;
   const shapes = probeParameterShapes({ width: hiddenSize, inner: 128, meanings: classes.length });
   const graph = objectiveGraph(
@@ -95,7 +108,7 @@ async function trainProbe(
     const scale = name.endsWith("bias") ? 0 : 1 / Math.sqrt(hiddenSize);
     parameters.set(name, { shape, data: data.map((value) => scale * value) });
   }
-  const steps = 300;
+  const steps = 3000;
   await using trainer = await openTrainer({
     graph,
     parameters,
@@ -108,6 +121,7 @@ async function trainProbe(
     folder: await folder("probe", { steps }),
     steps,
     signal,
+    notice,
     async batch(step) {
       const windows = sampleWindows(text, 4, context, seed, "probe", step);
       const { hidden } = await model.read(windows, createRandom(seed, "probe-vectors", step));

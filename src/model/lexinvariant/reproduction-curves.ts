@@ -14,15 +14,15 @@ export const ranges: readonly (readonly [number, number])[] = [
   [128, context],
 ];
 
-/** Mean loss at each position, over the rows of a batch that is one symbol longer than what is read. */
-export async function lossByPosition(
+/** Losses of each window, position by position; the batch is one symbol longer than what is read. */
+export async function lossesByWindow(
   model: SymbolModel,
   whole: SymbolBatch,
   random: Random,
-): Promise<Float64Array> {
+): Promise<Float64Array[]> {
   const { read, targets } = nextSymbols(whole);
   const { vocabSize } = model.config;
-  const losses = new Float64Array(read.time);
+  const windows = Array.from({ length: read.batch }, () => new Float64Array(read.time));
   const rows = 32;
   for (let first = 0; first < read.batch; first += rows) {
     const count = Math.min(rows, read.batch - first);
@@ -30,19 +30,67 @@ export async function lossByPosition(
     const { logProbabilities } = await model.read({ batch: count, time: read.time, ids }, random);
     for (let at = 0; at < ids.length; at++) {
       const target = targets[first * read.time + at]!;
-      losses[at % read.time]! -= logProbabilities[at * vocabSize + target]! / read.batch;
+      const window = windows[first + Math.floor(at / read.time)]!;
+      window[at % read.time] = -logProbabilities[at * vocabSize + target]!;
     }
   }
-  return losses;
+  return windows;
+}
+
+/**
+ * Losses of counting the symbols of the window read so far (add one): alone, or after the symbol before.
+ * Nothing is known of the language: the least that a model which deciphers must do better than.
+ */
+export function countedLosses(
+  whole: SymbolBatch,
+  symbols: number,
+  order: "unigrams" | "bigrams",
+): Float64Array[] {
+  const { batch, time, ids } = whole;
+  return Array.from({ length: batch }, (_, row) => {
+    const window = ids.subarray(row * time, (row + 1) * time);
+    const counts = new Map<number, Float64Array>();
+    return Float64Array.from({ length: time - 1 }, (_, at) => {
+      // Counts of what stands before position `at + 1`.
+      const add = (symbol: number, before: number): void => {
+        const own = counts.get(before) ?? new Float64Array(symbols);
+        own[symbol]!++;
+        counts.set(before, own);
+      };
+      if (order === "unigrams") add(window[at]!, 0);
+      else if (at > 0) add(window[at]!, window[at - 1]!);
+      const own = counts.get(order === "unigrams" ? 0 : window[at]!);
+      const total = own?.reduce((sum, count) => sum + count, 0) ?? 0;
+      return -Math.log(((own?.[window[at + 1]!] ?? 0) + 1) / (total + symbols));
+    });
+  });
+}
+
+/** Means over windows, by position. */
+export function meanByPosition(windows: readonly Float64Array[]): Float64Array {
+  const means = new Float64Array(windows[0]!.length);
+  for (const window of windows) {
+    for (const [at, value] of window.entries()) means[at]! += value / windows.length;
+  }
+  return means;
+}
+
+/** Mean of some windows over a range of positions. */
+export function meanIn(
+  windows: readonly Float64Array[],
+  places: readonly number[],
+  [from, to]: readonly [number, number],
+): number {
+  return places.reduce((sum, at) => sum + mean(windows[at]!.subarray(from, to)), 0) / places.length;
 }
 
 export function lossesByRange(
-  losses: Readonly<Record<string, Float64Array>>,
+  losses: Readonly<Record<string, readonly Float64Array[]>>,
 ): Record<string, readonly number[]> {
   return Object.fromEntries(
     Object.entries(losses).map(([name, own]) => [
       name,
-      ranges.map(([from, to]) => mean(own.subarray(from, to))),
+      ranges.map(([from, to]) => mean(meanByPosition(own).subarray(from, to))),
     ]),
   );
 }

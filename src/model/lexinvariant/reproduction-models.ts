@@ -14,7 +14,8 @@ export const classSize: SymbolModelSize = {
   symbols: classes.length,
   width: 64,
   layers: 2,
-  heads: 4,
+  // One head of the whole width and slow rotation: vectors of distant symbols can be compared.
+  heads: 1,
   feedForward: 192,
   context,
 };
@@ -46,7 +47,7 @@ export async function openTrained(
   const { config, parameters } = await trainSymbols(reproduce, {
     ...training,
     batch: training.size.context > 100 ? 8 : 16,
-    learningRate: 0.006,
+    learningRate: 0.003,
   });
   const { embeddings } = training;
   return openSymbolModel({ config, embeddings, parameters, threads: 1, inline: true });

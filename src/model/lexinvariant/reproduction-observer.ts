@@ -2,7 +2,7 @@
 
 import { createRandom } from "../../core/index.ts";
 import { exactLexinvariant, type NextSymbol } from "./exact.ts";
-import { lossByPosition, mean } from "./reproduction-curves.ts";
+import { countedLosses, lossesByWindow, mean, meanByPosition } from "./reproduction-curves.ts";
 import { sampleChain, sampleFromChain } from "./reproduction-language.ts";
 import { type Context, chainSize, classes, context, openTrained } from "./reproduction-models.ts";
 import { sampleWindows } from "./reproduction-training.ts";
@@ -12,19 +12,18 @@ export function measureIdeal(
   { quick, seed, progress, signal }: Context,
   language: NextSymbol,
   text: Int32Array,
-): { distance: Float64Array } {
+): { windows: Float64Array[] } {
   const count = quick ? 6 : 60;
   const windows = sampleWindows(text, count, context, seed, "ideal");
-  const distance = new Float64Array(context);
+  const found: Float64Array[] = [];
   for (let row = 0; row < count; row++) {
     signal.throwIfAborted();
     progress("ideal observer", row, count);
     const sequence = windows.ids.subarray(row * context, (row + 1) * context);
-    for (const [at, value] of observeIdeally(language, classes.length, sequence).entries()) {
-      distance[at]! += value.distance / count;
-    }
+    const observed = observeIdeally(language, classes.length, sequence);
+    found.push(Float64Array.from(observed, ({ distance }) => distance));
   }
-  return { distance };
+  return { windows: found };
 }
 
 /** What the ideal observer makes of each position: distance to known names, and losses of both. */
@@ -55,10 +54,8 @@ export interface ChainResult {
     readonly ideal: Float64Array;
     readonly known: Float64Array;
   };
-  /** Means over the positions from 32 on. */
-  readonly loss: { readonly learned: number; readonly ideal: number; readonly excess: number };
-  /** What counted unigrams lose against the exact observer. */
-  readonly unadapted: number;
+  /** Nats beyond the exact observer at the positions from 32 on, sequence by sequence. */
+  readonly excess: Readonly<Record<"learned" | "unigrams" | "bigrams", readonly number[]>>;
 }
 
 /** A decoder trained on one chain, beside the exact observer of the same held-out sequences. */
@@ -76,30 +73,32 @@ export async function measureChain(reproduce: Context): Promise<ChainResult> {
   });
   const count = quick ? 32 : 256;
   const held = sampleFromChain(chain, count, length + 1, createRandom(seed, "chain-held-out"));
-  const learned = await lossByPosition(model, held, createRandom(seed, "chain-vectors"));
-  const ideal = new Float64Array(length);
-  const known = new Float64Array(length);
-  const distance = new Float64Array(length);
-  const counted = new Float64Array(length);
+  const learned = await lossesByWindow(model, held, createRandom(seed, "chain-vectors"));
+  const ideal: Float64Array[] = [];
+  const known: Float64Array[] = [];
+  const distance: Float64Array[] = [];
   for (let row = 0; row < count; row++) {
     const sequence = held.ids.subarray(row * (length + 1), (row + 1) * (length + 1));
-    const counts = new Float64Array(symbols).fill(1);
-    for (const [at, value] of observeIdeally(chain.next, symbols, sequence).entries()) {
-      if (at > 0) {
-        // Position `at - 1` predicts the symbol `at`.
-        ideal[at - 1]! += value.ideal / count;
-        known[at - 1]! += value.known / count;
-        distance[at - 1]! += value.distance / count;
-        counted[at - 1]! -= Math.log(counts[sequence[at]!]! / (symbols + at)) / count;
-      }
-      counts[sequence[at]!]!++;
-    }
+    // Position `at - 1` predicts the symbol `at`.
+    const observed = observeIdeally(chain.next, symbols, sequence).slice(1);
+    ideal.push(Float64Array.from(observed, (value) => value.ideal));
+    known.push(Float64Array.from(observed, (value) => value.known));
+    distance.push(Float64Array.from(observed, (value) => value.distance));
   }
   const late = (losses: Float64Array): number => mean(losses.subarray(32, length));
+  const excessOf = (windows: readonly Float64Array[]): number[] =>
+    windows.map((window, row) => late(window) - late(ideal[row]!));
   return {
-    distance,
-    losses: { learned, ideal, known },
-    loss: { learned: late(learned), ideal: late(ideal), excess: late(learned) - late(ideal) },
-    unadapted: late(counted) - late(ideal),
+    distance: meanByPosition(distance),
+    losses: {
+      learned: meanByPosition(learned),
+      ideal: meanByPosition(ideal),
+      known: meanByPosition(known),
+    },
+    excess: {
+      learned: excessOf(learned),
+      unigrams: excessOf(countedLosses(held, symbols, "unigrams")),
+      bigrams: excessOf(countedLosses(held, symbols, "bigrams")),
+    },
   };
 }

@@ -6,9 +6,9 @@ import type { SymbolModel } from "./symbol-model.ts";
 import { lookupTask, permutationTask, type SymbolTask } from "./tasks.ts";
 
 export interface TaskScores {
-  /** Percent of symbols right. */
-  readonly lookup: number;
-  readonly permutation: number;
+  /** Percent of the symbols of each task that are right. */
+  readonly lookup: readonly number[];
+  readonly permutation: readonly number[];
 }
 
 /** Accuracy on both tasks with letters drawn uniformly; the space separates. */
@@ -27,17 +27,16 @@ export async function solveTasks(model: SymbolModel, seed: number): Promise<Task
   };
 }
 
-/** Percent of answer symbols that are the most probable ones, given those before. */
+/** Percent of each answer's symbols that are the most probable ones, given those before. */
 async function scoreTasks(
   model: SymbolModel,
   tasks: readonly SymbolTask[],
   random: Random,
-): Promise<number> {
+): Promise<number[]> {
   const { vocabSize } = model.config;
   const time = tasks[0]!.prompt.length + tasks[0]!.answer.length - 1;
   const rows = 100;
-  let right = 0;
-  let asked = 0;
+  const scores: number[] = [];
   for (let first = 0; first < tasks.length; first += rows) {
     const some = tasks.slice(first, first + rows);
     const ids = new Int32Array(some.length * time);
@@ -47,13 +46,14 @@ async function scoreTasks(
     }
     const { logProbabilities } = await model.read({ batch: some.length, time, ids }, random);
     for (const [row, { prompt, answer }] of some.entries()) {
+      let right = 0;
       for (const [at, symbol] of answer.entries()) {
         const from = (row * time + prompt.length - 1 + at) * vocabSize;
         const own = logProbabilities.subarray(from, from + vocabSize);
-        asked++;
         if (own.every((value, id) => id === symbol || value < own[symbol]!)) right++;
       }
+      scores.push((100 * right) / answer.length);
     }
   }
-  return (100 * right) / asked;
+  return scores;
 }

@@ -1,20 +1,69 @@
 /** The claims of the reproduction that need models of text. */
 
 import { createRandom, type Random } from "../../core/index.ts";
-import type { Panel } from "../../reproduce/index.ts";
+import { meanOf, type Panel, type Sample, statisticOf, wholeValue } from "../../reproduce/index.ts";
 import type { SymbolBatch, SymbolEmbeddings } from "./lexinvariant.ts";
 import { measureCipher } from "./reproduction-cipher.ts";
-import { lossByPosition, lossesByRange, mean, ranges, series } from "./reproduction-curves.ts";
+import {
+  countedLosses,
+  lossesByRange,
+  lossesByWindow,
+  mean,
+  meanByPosition,
+  meanIn,
+  ranges,
+  series,
+} from "./reproduction-curves.ts";
 import {
   type Context,
+  classes,
   classSize,
   context,
   letterSize,
   openTrained,
 } from "./reproduction-models.ts";
 import { solveTasks, type TaskScores } from "./reproduction-tasks.ts";
-import { letters, type SymbolModelSize, sampleWindows } from "./reproduction-training.ts";
-import type { SymbolModel } from "./symbol-model.ts";
+import {
+  initialParameters,
+  letters,
+  type SymbolModelSize,
+  sampleWindows,
+  symbolDecoder,
+} from "./reproduction-training.ts";
+import { openSymbolModel, type SymbolModel } from "./symbol-model.ts";
+
+/** Trains a model on the first part of a text. */
+function trainOn(
+  reproduce: Context,
+  split: number,
+): (
+  name: string,
+  size: SymbolModelSize,
+  text: Int32Array,
+  embeddings: SymbolEmbeddings,
+  permute?: number,
+) => Promise<SymbolModel> {
+  const { seed } = reproduce;
+  return (name, size, text, embeddings, permute = 0) =>
+    openTrained(reproduce, {
+      ...{ name, size, embeddings, steps: 1500, permute },
+      draw: (count, time, key) =>
+        sampleWindows(text.subarray(0, split), count, time, seed, name, key),
+    });
+}
+
+/** A text in classes or in letters, and the part that is not held out. */
+interface Text {
+  readonly ids: Int32Array;
+  readonly split: number;
+}
+
+function heldOut({ seed }: Context, { ids, split }: Text, count: number): SymbolBatch {
+  return sampleWindows(ids.subarray(split), count, context + 1, seed, "held-out");
+}
+
+type Windows = readonly Float64Array[];
+const [early, late] = [ranges[0]!, ranges.at(-1)!];
 
 /** The claims that need models of text. Reports them and gives the panels of the plot. */
 export async function measureTexts(
@@ -23,95 +72,44 @@ export async function measureTexts(
   inClasses: Int32Array,
   split: number,
 ): Promise<Panel[]> {
+  const classPanels = await measureClasses(reproduce, { ids: inClasses, split });
+  return [...classPanels, ...(await measureLetters(reproduce, { ids: characters, split }))];
+}
+
+/** Share of the gap of the first positions that is gone at the last, and the key of ciphers. */
+async function measureClasses(reproduce: Context, text: Text): Promise<Panel[]> {
   const { seed, report } = reproduce;
-  const train = (
-    name: string,
-    size: SymbolModelSize,
-    text: Int32Array,
-    embeddings: SymbolEmbeddings,
-    permute = 0,
-  ): Promise<SymbolModel> =>
-    openTrained(reproduce, {
-      name,
-      size,
-      embeddings,
-      steps: 1500,
-      permute,
-      draw: (count, time, key) =>
-        sampleWindows(text.subarray(0, split), count, time, seed, name, key),
-    });
-  const heldOut = (text: Int32Array, count: number): SymbolBatch =>
-    sampleWindows(text.subarray(split), count, context + 1, seed, "held-out");
-  const vectors = (...keys: string[]): Random => createRandom(seed, "vectors", ...keys);
-  const classWindows = heldOut(inClasses, 256);
-
-  await using standard = await train("standard-classes", classSize, inClasses, "learned");
-  await using free = await train("lexinvariant-classes", classSize, inClasses, "random");
+  const train = trainOn(reproduce, text.split);
+  const windows = heldOut(reproduce, text, 256);
+  await using standard = await train("standard-classes", classSize, text.ids, "learned");
+  await using free = await train("lexinvariant-classes", classSize, text.ids, "random");
+  const vectors = (): Random => createRandom(seed, "vectors", "classes");
   const losses = {
-    standard: await lossByPosition(standard, classWindows, vectors("classes")),
-    free: await lossByPosition(free, classWindows, vectors("classes")),
+    standard: await lossesByWindow(standard, windows, vectors()),
+    free: await lossesByWindow(free, windows, vectors()),
+    unigrams: countedLosses(windows, classes.length, "unigrams"),
+    bigrams: countedLosses(windows, classes.length, "bigrams"),
   };
-  const gaps = ranges.map(
-    ([from, to]) => mean(losses.free.subarray(from, to)) - mean(losses.standard.subarray(from, to)),
-  );
+  const closedBy = (own: Windows): Sample => ({
+    count: own.length,
+    over(places) {
+      const gapIn = (range: readonly [number, number]): number =>
+        meanIn(own, places, range) - meanIn(losses.standard, places, range);
+      return 100 * (1 - gapIn(late) / gapIn(early));
+    },
+  });
   report("gap-closes", {
-    measured: 100 * (1 - gaps.at(-1)! / gaps[0]!),
-    details: { ranges, gapsInNats: gaps, losses: lossesByRange(losses) },
+    measured: closedBy(losses.free),
+    baseline: closedBy(losses.bigrams),
+    baselineName: "counted bigrams of the window",
+    control: closedBy(losses.unigrams),
+    details: { ranges, losses: lossesByRange(losses) },
   });
-  const cipher = await measureCipher(reproduce, free, inClasses, split);
+  const cipher = await measureCipher(reproduce, free, text.ids, text.split);
   report("cipher", {
-    measured: cipher.accuracy.at(-1)!.y,
-    baseline: cipher.frequencies,
-    baselineName: "symbols ranked by frequency in the same window",
+    measured: cipher.right,
+    control: cipher.frequencies,
     details: { byPosition: cipher.accuracy, ciphers: cipher.ciphers },
-  });
-
-  const letterWindows = heldOut(characters, 128);
-  await using plain = await train("standard-letters", letterSize, characters, "learned");
-  await using free27 = await train("lexinvariant-letters", letterSize, characters, "random");
-  await using mixed = await train("renamed-letters", letterSize, characters, "learned", 0.2);
-  const letterLosses = {
-    standard: await lossByPosition(plain, letterWindows, vectors("letters")),
-    free: await lossByPosition(free27, letterWindows, vectors("letters")),
-    renamed: await lossByPosition(mixed, letterWindows, vectors("letters")),
-  };
-  const excess = ranges.map(([from, to]) => {
-    const difference =
-      mean(letterLosses.free.subarray(from, to)) - mean(letterLosses.standard.subarray(from, to));
-    return Math.exp(difference) - 1;
-  });
-  report("gap-closes-letters", {
-    measured: excess.at(-1)!,
-    baseline: excess[0]!,
-    baselineName: "positions 1 to 15",
-    details: { ranges, excess, losses: lossesByRange(letterLosses) },
-  });
-
-  const names = createRandom(seed, "names").shuffle(Array.from(letters, (_, id) => id));
-  const renamedWindows = { ...letterWindows, ids: letterWindows.ids.map((id) => names[id]!) };
-  const cost = async (model: SymbolModel, before: Float64Array): Promise<number> =>
-    mean(await lossByPosition(model, renamedWindows, vectors("renamed"))) - mean(before);
-  report("renaming", {
-    measured: Math.abs(await cost(free27, letterLosses.free)),
-    baseline: await cost(plain, letterLosses.standard),
-    baselineName: "the standard model",
-  });
-
-  const scores = {
-    standard: await solveTasks(plain, seed),
-    free: await solveTasks(free27, seed),
-    renamed: await solveTasks(mixed, seed),
-  };
-  const baselineName = "the standard model";
-  for (const task of ["lookup", "permutation"] as const) {
-    report(task, { measured: scores.free[task], baseline: scores.standard[task], baselineName });
-  }
-  const both = ({ lookup, permutation }: TaskScores): number => (lookup + permutation) / 2;
-  report("regularizer", {
-    measured: both(scores.renamed),
-    baseline: both(scores.standard),
-    baselineName,
-    details: { ...scores, losses: lossesByRange(letterLosses) },
   });
   return [
     {
@@ -119,17 +117,11 @@ export async function measureTexts(
       kind: "line",
       x: { title: "position", scale: "log" },
       y: { title: "nats a symbol (held out)" },
-      series: [series("standard", losses.standard), series("lexinvariant", losses.free)],
-    },
-    {
-      title: "Text in 27 letters",
-      kind: "line",
-      x: { title: "position", scale: "log" },
-      y: { title: "nats a symbol (held out)" },
       series: [
-        series("standard", letterLosses.standard),
-        series("one in five renamed", letterLosses.renamed),
-        series("lexinvariant", letterLosses.free),
+        series("standard", meanByPosition(losses.standard)),
+        series("lexinvariant", meanByPosition(losses.free)),
+        series("counted unigrams", meanByPosition(losses.unigrams), true),
+        series("counted bigrams", meanByPosition(losses.bigrams), true),
       ],
     },
     {
@@ -139,18 +131,116 @@ export async function measureTexts(
       y: { title: "%", zero: true },
       series: [{ name: "probe and vote", points: cipher.accuracy }],
     },
-    {
-      title: "Tasks with random letters",
-      kind: "bar",
-      x: { title: "", scale: "category" },
-      y: { title: "% right" },
-      series: (["standard", "renamed", "free"] as const).map((name) => ({
-        name: { standard: "standard", renamed: "one in five renamed", free: "lexinvariant" }[name],
-        points: (["lookup", "permutation"] as const).map((task) => ({
-          x: task,
-          y: scores[name][task],
-        })),
-      })),
-    },
   ];
+}
+
+/** The claims about 27 letters: the gap, renaming, and tasks in context. */
+async function measureLetters(reproduce: Context, text: Text): Promise<Panel[]> {
+  const { seed, report } = reproduce;
+  const train = trainOn(reproduce, text.split);
+  const windows = heldOut(reproduce, text, 128);
+  await using plain = await train("standard-letters", letterSize, text.ids, "learned");
+  await using free = await train("lexinvariant-letters", letterSize, text.ids, "random");
+  await using mixed = await train("renamed-letters", letterSize, text.ids, "learned", 0.2);
+  const vectors = (key: string): Random => createRandom(seed, "vectors", key);
+  const losses = {
+    standard: await lossesByWindow(plain, windows, vectors("letters")),
+    free: await lossesByWindow(free, windows, vectors("letters")),
+    renamed: await lossesByWindow(mixed, windows, vectors("letters")),
+    unigrams: countedLosses(windows, letters.length, "unigrams"),
+    bigrams: countedLosses(windows, letters.length, "bigrams"),
+  };
+  const excessIn = (own: Windows, range: readonly [number, number]): Sample => ({
+    count: own.length,
+    over: (places) =>
+      Math.exp(meanIn(own, places, range) - meanIn(losses.standard, places, range)) - 1,
+  });
+  // Beside the first positions of the model itself: counting has no bad beginning to improve upon.
+  report("gap-closes-letters", {
+    measured: excessIn(losses.free, late),
+    baseline: excessIn(losses.free, early),
+    baselineName: "positions 1 to 15",
+    control: excessIn(losses.unigrams, late),
+    details: { ranges, losses: lossesByRange(losses) },
+  });
+  const names = createRandom(seed, "names").shuffle(Array.from(letters, (_, id) => id));
+  const renamed = { ...windows, ids: windows.ids.map((id) => names[id]!) };
+  const costOf = async (model: SymbolModel, before: Windows): Promise<Sample> => {
+    const after = await lossesByWindow(model, renamed, vectors("renamed"));
+    return statisticOf(
+      after.map((window, at) => mean(window) - mean(before[at]!)),
+      (costs) => Math.abs(costs.reduce((sum, cost) => sum + cost, 0) / costs.length),
+    );
+  };
+  report("renaming", {
+    measured: await costOf(free, losses.free),
+    control: await costOf(plain, losses.standard),
+  });
+  return [
+    {
+      title: "Text in 27 letters",
+      kind: "line",
+      x: { title: "position", scale: "log" },
+      y: { title: "nats a symbol (held out)" },
+      series: [
+        series("standard", meanByPosition(losses.standard)),
+        series("one in five renamed", meanByPosition(losses.renamed)),
+        series("lexinvariant", meanByPosition(losses.free)),
+        series("counted bigrams", meanByPosition(losses.bigrams), true),
+      ],
+    },
+    await measureTasks(reproduce, { standard: plain, renamed: mixed, free }),
+  ];
+}
+
+/** Tasks with random letters; the control is the model as its training found it, the planted copy included. */
+async function measureTasks(
+  { seed, report }: Context,
+  models: Readonly<Record<"standard" | "renamed" | "free", SymbolModel>>,
+): Promise<Panel> {
+  const config = symbolDecoder(letterSize);
+  await using untrained = await openSymbolModel({
+    config,
+    embeddings: "random",
+    parameters: initialParameters(config, "random", seed),
+    threads: 1,
+    inline: true,
+  });
+  const scores = {
+    standard: await solveTasks(models.standard, seed),
+    renamed: await solveTasks(models.renamed, seed),
+    free: await solveTasks(models.free, seed),
+    untrained: await solveTasks(untrained, seed),
+  };
+  const baselineName = "the standard model";
+  for (const task of ["lookup", "permutation"] as const) {
+    report(task, {
+      measured: meanOf(scores.free[task]),
+      baseline: meanOf(scores.standard[task]),
+      baselineName,
+      control: meanOf(scores.untrained[task]),
+    });
+  }
+  const both = ({ lookup, permutation }: TaskScores): Sample =>
+    meanOf(lookup.map((score, at) => (score + permutation[at]!) / 2));
+  report("regularizer", {
+    measured: both(scores.renamed),
+    baseline: both(scores.standard),
+    baselineName,
+    control: both(scores.untrained),
+  });
+  const labels = { standard: "standard", renamed: "one in five renamed", free: "lexinvariant" };
+  return {
+    title: "Tasks with random letters",
+    kind: "bar",
+    x: { title: "", scale: "category" },
+    y: { title: "% right" },
+    series: (["standard", "renamed", "free"] as const).map((name) => ({
+      name: labels[name],
+      points: (["lookup", "permutation"] as const).map((task) => ({
+        x: task,
+        y: wholeValue(meanOf(scores[name][task])),
+      })),
+    })),
+  };
 }

@@ -48,6 +48,7 @@ export function symbolDecoder(size: SymbolModelSize): DecoderConfig {
     num_attention_heads: size.heads,
     intermediate_size: size.feedForward,
     max_position_embeddings: size.context,
+    rope_theta: 1e6,
     tie_word_embeddings: true,
   } as never);
 }
@@ -150,6 +151,7 @@ export async function trainSymbols(
     folder,
     steps,
     signal,
+    notice: context.notice,
     batch(step) {
       let whole = draw(batch, size.context + 1, step);
       const random = createRandom(seed, "symbols", name, step);

@@ -5,8 +5,15 @@
 
 import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
-import { defineReproduction, type Panel, type Reproduction } from "../../reproduce/index.ts";
-import { mean, ranges, series } from "./reproduction-curves.ts";
+import {
+  defineReproduction,
+  meanOf,
+  type Panel,
+  type Reproduction,
+  type Sample,
+  wholeValue,
+} from "../../reproduce/index.ts";
+import { mean, meanByPosition, ranges, series } from "./reproduction-curves.ts";
 import { countNgrams } from "./reproduction-language.ts";
 import { type Context, classes, classSize } from "./reproduction-models.ts";
 import { measureChain, measureIdeal } from "./reproduction-observer.ts";
@@ -18,126 +25,181 @@ const corpusName = "text/tinyshakespeare.txt";
 
 export const reproduction: Reproduction = defineReproduction({
   system: "lexinvariant",
+  module: import.meta.url,
   claims: [
     {
       id: "exactly-invariant",
       text: "Probabilities that differ, by a single bit, after one of 100 renamings of all symbols (canonical variant, jeton's own; random weights).",
-      paper: "0 by definition; the paper's construction is invariant in distribution",
+      paper: {
+        value: 0,
+        unit: "numbers",
+        compares: "measured",
+        setting: "by definition; the construction is invariant in distribution",
+      },
+      units: "renamings",
+      control: "a model with a learned row for each symbol",
       unit: "numbers",
       direction: "lower",
       effect: "value",
+      noEffect: 100,
       reproduced: 0,
       partly: 0,
+      quick: { reproduced: 0, partly: 0 },
     },
     {
       id: "ideal-convergence",
       text: "An ideal observer who knows the language but not the names of its six symbols (5-grams of Shakespeare's letter classes; exact mixture over 720 keys): L1 distance of its predictions to those with known names, at positions 128 to 191 beside positions 1 to 15.",
-      paper: "falls at least as fast as (d/T)^(1/4): theorem",
+      paper: { words: "falls at least as fast as (d/T)^(1/4): theorem" },
+      units: "windows",
+      control: "positions 1 to 15 of the next window",
       unit: "L1 distance",
       direction: "lower",
       effect: "ratio",
       reproduced: 4,
       partly: 2,
+      quick: { reproduced: 4, partly: 2 },
     },
     {
       id: "approaches-ideal",
       text: "A lexinvariant decoder trained on one random Markov chain (6 symbols): loss at positions 32 to 63 beyond the exact observer's, which no such model can beat.",
-      paper: "in-context deciphering is approximate Bayesian inference: no number",
+      paper: { words: "in-context deciphering is approximate Bayesian inference: no number" },
+      units: "sequences",
+      control: "counted unigrams of the sequence",
       unit: "nats",
       direction: "lower",
       effect: "value",
+      noEffect: 0.5,
       reproduced: 0.05,
       partly: 0.15,
+      quick: { reproduced: 0.1, partly: 0.3 },
     },
     {
       id: "gap-closes",
       text: "Share of the loss that lexinvariance costs at positions 1 to 15 which is gone at positions 128 to 191 (letter classes, held-out Shakespeare).",
-      paper:
-        "the perplexity gap falls from 9 times the standard model's perplexity to 0.69 (characters, 512 positions)",
+      paper: {
+        words:
+          "the perplexity gap falls from 9 times the standard model's perplexity to 0.69 (characters, 512 positions)",
+      },
+      units: "windows",
+      control: "counted unigrams of the window",
       unit: "%",
       direction: "higher",
       effect: "value",
+      noEffect: 0,
       reproduced: 50,
       partly: 25,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "gap-closes-letters",
       text: "The same for all 27 letters: excess perplexity over the standard model's at positions 128 to 191, beside that at positions 1 to 15.",
-      paper: "(3.38 - 2.00) / 2.00 = 0.69 at position 511, from 9",
+      paper: {
+        value: 13,
+        unit: "times",
+        compares: "effect",
+        setting: "from 9 to (3.38 - 2.00) / 2.00 = 0.69 at position 511",
+      },
+      units: "windows",
+      control: "counted unigrams of the window",
       unit: "times",
       direction: "lower",
       effect: "ratio",
       reproduced: 2,
       partly: 1.2,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "cipher",
       text: "Symbols of a substitution cipher that a probe of the frozen model names rightly, by majority over the last 100 of 192 symbols (letter classes).",
-      paper: 99.6,
+      paper: { value: 99.6, unit: "%", compares: "measured", setting: "26 letters" },
+      units: "ciphers",
+      control: "symbols ranked by frequency in the same window",
       unit: "%",
       direction: "higher",
       effect: "value",
+      noEffect: 16.7,
       reproduced: 80,
       partly: 50,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "lookup",
       text: "Accuracy on 1,000 tables of six pairs of random letters: the value beside a key.",
-      paper: "38.3 to 48.5 % (standard) against 59.7 to 91.8 % (lexinvariant), characters",
+      paper: {
+        value: 21.4,
+        unit: "%",
+        compares: "effect",
+        setting: "38.3 (standard) to 59.7 %, the least of its range; to 48.5 and 91.8 %",
+      },
+      units: "tables",
+      control: "the same model before its training",
       unit: "%",
       direction: "higher",
       effect: "difference",
       reproduced: 20,
       partly: 5,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "permutation",
       text: "Symbols right when a reordering of three random letters, shown six times, is applied to new ones (1,000 prompts).",
-      paper: "20.8 to 27.7 % (standard) against 59.4 to 71.6 % (lexinvariant), characters",
+      paper: {
+        value: 38.6,
+        unit: "%",
+        compares: "effect",
+        setting: "20.8 (standard) to 59.4 %, the least of its range; to 27.7 and 71.6 %",
+      },
+      units: "prompts",
+      control: "the same model before its training",
       unit: "%",
       direction: "higher",
       effect: "difference",
       reproduced: 20,
       partly: 5,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "regularizer",
       text: "A standard model trained with one in five occurrences renamed: mean accuracy on both tasks beside the same model without.",
-      paper: "with p = 0.2 a BIG-bench task is 25 % more likely to improve than to get worse",
+      paper: {
+        words: "with p = 0.2 a BIG-bench task is 25 % more likely to improve than to get worse",
+      },
+      units: "prompts",
+      control: "an untrained lexinvariant model",
       unit: "%",
       direction: "higher",
       effect: "difference",
       reproduced: 5,
       partly: 1,
-      fullOnly: true,
+      quick: "full-only",
     },
     {
       id: "renaming",
       text: "Loss that renaming all letters of a text costs the lexinvariant model (one draw of its vectors before, another after).",
-      paper: "0 by definition",
+      paper: { value: 0, unit: "nats", compares: "measured", setting: "by definition" },
+      units: "windows",
+      control: "the standard model",
       unit: "nats",
       direction: "lower",
       effect: "value",
+      noEffect: 1,
       reproduced: 0.02,
       partly: 0.1,
-      fullOnly: true,
+      quick: "full-only",
     },
   ],
   async run(reproduce) {
     const { quick, report, part } = reproduce;
-    report("exactly-invariant", { measured: await countDifferences(reproduce) });
+    report("exactly-invariant", {
+      measured: await countDifferences(reproduce, "canonical"),
+      control: await countDifferences(reproduce, "learned"),
+    });
     const chain = await measureChain(reproduce);
-    const { excess, ideal, learned } = chain.loss;
     report("approaches-ideal", {
-      measured: excess,
-      baseline: chain.unadapted,
-      baselineName: "excess of a model that learns nothing but the chain's frequencies in context",
-      details: { ideal, learned },
+      measured: meanOf(chain.excess.learned),
+      baseline: meanOf(chain.excess.bigrams),
+      baselineName: "counted bigrams of the sequence",
+      control: meanOf(chain.excess.unigrams),
     });
     const text = await part(() => reproduce.data(corpusName));
     if (text === undefined) return;
@@ -148,12 +210,16 @@ export const reproduction: Reproduction = defineReproduction({
     );
     const ngrams = countNgrams(inClasses.subarray(0, split), classes.length, 5);
     const observed = measureIdeal(reproduce, ngrams, inClasses.subarray(split));
-    const distances = ranges.map(([from, to]) => mean(observed.distance.subarray(from, to)));
+    const distances = ranges.map(([from, to]) =>
+      meanOf(observed.windows.map((window) => mean(window.subarray(from, to)))),
+    );
+    const first = observed.windows.map((window) => mean(window.subarray(...ranges[0]!)));
     report("ideal-convergence", {
       measured: distances.at(-1)!,
       baseline: distances[0]!,
       baselineName: "positions 1 to 15",
-      details: { ranges, distances },
+      control: meanOf([...first.slice(1), first[0]!]),
+      details: { ranges, distances: distances.map(wholeValue) },
     });
     const panels: Panel[] = [
       {
@@ -162,7 +228,7 @@ export const reproduction: Reproduction = defineReproduction({
         x: { title: "position", scale: "log" },
         y: { title: "L1 distance to known names", zero: true },
         series: [
-          series("5-grams of letter classes", observed.distance),
+          series("5-grams of letter classes", meanByPosition(observed.windows)),
           series("random Markov chain", chain.distance),
         ],
       },
@@ -184,12 +250,15 @@ export const reproduction: Reproduction = defineReproduction({
 });
 
 /** Numbers that change when all symbols are renamed; the sequences hold few and many symbols. */
-async function countDifferences({ seed }: Context): Promise<number> {
+async function countDifferences(
+  { seed }: Context,
+  embeddings: "canonical" | "learned",
+): Promise<Sample> {
   const config = symbolDecoder(classSize);
-  const parameters = initialParameters(config, "canonical", seed);
+  const parameters = initialParameters(config, embeddings, seed);
   await using model = await openSymbolModel({
     config,
-    embeddings: "canonical",
+    embeddings,
     parameters,
     threads: 1,
     inline: true,
@@ -201,8 +270,9 @@ async function countDifferences({ seed }: Context): Promise<number> {
     return random.integer([2, 4, symbols][Math.floor(at / time)]!);
   });
   const before = await model.read({ batch: 3, time, ids }, createRandom(seed, "vectors"));
-  let differences = 0;
+  const counts: number[] = [];
   for (let renaming = 0; renaming < 100; renaming++) {
+    let differences = 0;
     const names = random.shuffle(Array.from({ length: symbols }, (_, id) => id));
     const renamed = { batch: 3, time, ids: ids.map((id) => names[id]!) };
     const after = await model.read(renamed, createRandom(seed, "vectors"));
@@ -213,6 +283,7 @@ async function countDifferences({ seed }: Context): Promise<number> {
         if (one !== other) differences++;
       }
     }
+    counts.push(differences);
   }
-  return differences;
+  return meanOf(counts);
 }

@@ -56,7 +56,9 @@ export class Program {
   readonly #known: Set<string> = new Set();
 
   /** @param weights the weighted sum of the amounts of the categories is 1 */
-  constructor(highs: Highs, weights: Float64Array, hasPairSlack: boolean) {
+  constructor(solver: MixtureSolver, weights: Float64Array, hasPairSlack: boolean) {
+    // Its type stays out of the declarations: who installs jeton need not have the package.
+    const highs = solver.highs as Highs;
     this.#highs = highs;
     const categories = weights.length;
     this.#categories = categories;

@@ -7,7 +7,6 @@
  * simulation of the merges finds violated are given to the solver.
  */
 
-import type { Highs } from "highs";
 import { JetonError } from "../../core/error.ts";
 import { type Constraint, type MixtureSolver, Program } from "./linear-program.ts";
 import { type CountedCategory, Simulation } from "./merge-simulation.ts";
@@ -81,7 +80,7 @@ export function solveMixture(
   }
   const { explained } = simulation;
   const weights = options.slackPer === "pair" ? explained.map(() => 1) : explained;
-  const program = new Program(solver.highs as Highs, weights, options.pairSlack ?? true);
+  const program = new Program(solver, weights, options.pairSlack ?? true);
   try {
     const constraints: Constraint[] = [];
     const add = (found: readonly Constraint[]): void => {

@@ -16,8 +16,9 @@ export async function measureEfficiency(experiment: Experiment, merges: number):
       vocabSize: 257 + merges,
       texts: documents,
     });
-    const text = documents.slice(0, 2000);
-    efficiencies.push(countTokens(own.tokenizer, text) / countTokens(experiment.tokenizer, text));
+    efficiencies.push(
+      countTokens(own.tokenizer, documents) / countTokens(experiment.tokenizer, documents),
+    );
   }
   return efficiencies;
 }
@@ -28,7 +29,7 @@ function countTokens(tokenizer: Tokenizer, texts: readonly string[]): number {
 
 /** Baseline "token classification": each token counts for the category in whose text it is commonest. */
 export function classifyTokens({ tokenizer, samples }: Experiment): number[] {
-  const texts = samples.map(({ documents }) => documents.join("").slice(0, 100_000));
+  const texts = samples.map(({ documents }) => documents.join(""));
   const counts = samples.map(() => 0);
   for (let id = 257; id < tokenizer.vocabSize; id++) {
     const token = tokenizer.decode([id]);

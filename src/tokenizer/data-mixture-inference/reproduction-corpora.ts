@@ -84,17 +84,15 @@ export async function loadJava(context: CorpusContext): Promise<string[]> {
   return [...new Set(lines.map((line) => `${(JSON.parse(line) as { code: string }).code}\n`))];
 }
 
-/**
- * jeton's own sources as they are published: the data folder holds half a megabyte of code, and shares
- * are no more exact than the text that they are read from.
- */
-export async function loadTypeScript(): Promise<string[]> {
-  const { readdir } = await import("node:fs/promises");
-  const sources = new URL("../../../src/", import.meta.url);
-  const names = (await readdir(sources, { recursive: true }))
-    .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
-    .sort();
-  const texts = await Promise.all(names.map((name) => readFile(new URL(name, sources), "utf8")));
+/** TypeScript of three published packages, in groups of lines. */
+export async function loadTypeScript(context: CorpusContext): Promise<string[]> {
+  const texts: string[] = [];
+  for (const name of ["mobx", "trpc-client", "trpc-server"]) {
+    const packed = await readFile(await context.data(`code/typescript/${name}.jsonl.gz`));
+    for (const line of gunzipSync(packed).toString("utf8").trim().split("\n")) {
+      texts.push((JSON.parse(line) as { text: string }).text);
+    }
+  }
   return texts.flatMap(groupLines);
 }
 

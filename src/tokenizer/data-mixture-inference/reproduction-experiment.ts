@@ -1,7 +1,7 @@
 /** Tokenizers of known mixtures, the attack on them, and the summary of its errors. */
 
 import type { Random } from "../../core/index.ts";
-import type { ReproductionContext } from "../../reproduce/index.ts";
+import { meanOf, type ReproductionContext, type Sample } from "../../reproduce/index.ts";
 import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
@@ -116,29 +116,17 @@ export function meanLog(errors: readonly number[]): number {
   return mean(errors.map(Math.log10));
 }
 
-export function summarize(errors: readonly number[]): { measured: number; uncertainty?: number } {
-  const logs = errors.map(Math.log10);
-  const measured = mean(logs);
-  if (logs.length < 2) return { measured };
-  const squares = logs.reduce((sum, value) => sum + (value - measured) ** 2, 0);
-  const deviation = Math.sqrt(squares / (logs.length - 1));
-  return { measured, uncertainty: (1.96 * deviation) / Math.sqrt(logs.length) };
+/** Mean of log10 over mixtures that can be drawn anew, as the paper averages. */
+export function logSample(errors: readonly number[]): Sample {
+  return meanOf(errors.map(Math.log10));
 }
 
-export function baselineOf(
-  baselineName: string,
-  errors: readonly number[],
-): { baseline: number; baselineName: string } {
-  return { baseline: meanLog(errors), baselineName };
-}
-
-/** Kendall's rank correlation of two lists without ties. */
-export function kendall(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    for (let j = 0; j < i; j++) sum += Math.sign((a[i]! - a[j]!) * (b[i]! - b[j]!));
-  }
-  return sum / ((a.length * (a.length - 1)) / 2);
+/** Errors of answers beside the truth of the next mixture: the control. */
+export function errorsOfNext(
+  answers: readonly (readonly number[])[],
+  truths: readonly (readonly number[])[],
+): number[] {
+  return answers.map((answer, i) => squaredError(answer, truths[(i + 1) % truths.length]!));
 }
 
 function bytesOf(texts: readonly string[]): number {

@@ -6,9 +6,15 @@
 import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
 import {
+  constantOf,
   defineReproduction,
+  meanOf,
   type Reproduction,
   type ReproductionContext,
+  ratioOfSums,
+  type Sample,
+  statisticOf,
+  wholeValue,
 } from "../../reproduce/index.ts";
 import {
   type InferMixtureOptions,
@@ -29,9 +35,9 @@ import {
 } from "./reproduction-corpora.ts";
 import {
   attack,
-  baselineOf,
   type Experiment,
-  kendall,
+  errorsOfNext,
+  logSample,
   mean,
   meanLog,
   sampleExperiment,
@@ -39,7 +45,6 @@ import {
   sampleShares,
   sharesOf,
   squaredError,
-  summarize,
   uniform,
 } from "./reproduction-experiment.ts";
 
@@ -47,123 +52,175 @@ const claims = [
   {
     id: "languages",
     text: "Shares of 5 languages (Bible verses, 1,000 merges, other verses than in training): log10 of the mean squared error",
-    paper: -7.3,
+    paper: { value: -7.3, unit: "log10 MSE", compares: "measured" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "value",
+    noEffect: -1.8,
     reproduced: -5,
     partly: -4,
+    quick: { reproduced: -4, partly: -3 },
   },
   {
     id: "prose-and-code",
-    text: "Shares of prose (history, encyclopedia) and code (Python, Java, jeton's own TypeScript), 2,000 merges: log10 of the mean squared error",
-    paper: "-6.46 for 5 programming languages, -3.41 for 5 English domains",
+    text: "Shares of prose (history, encyclopedia) and code (Python, Java, TypeScript), 2,000 merges: log10 of the mean squared error",
+    paper: {
+      value: -6.46,
+      unit: "log10 MSE",
+      compares: "measured",
+      setting: "5 programming languages; -3.41 for 5 English domains",
+    },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "value",
+    noEffect: -1.8,
     reproduced: -5,
     partly: -4,
+    quick: { reproduced: -4, partly: -3 },
   },
   {
     id: "domains",
-    text: "Shares of history, encyclopedia, Python and Java, 125 kB of each code sample: log10 of the mean squared error",
-    paper: -3.41,
+    text: "Shares of history, encyclopedia, Python and Java, 125 kB of each code sample (the paper: five English domains): log10 of the mean squared error",
+    paper: { value: -3.41, unit: "log10 MSE", compares: "measured" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "value",
+    noEffect: -1.8,
     reproduced: -3.41,
     partly: -2.5,
+    quick: { reproduced: -3, partly: -2.2 },
   },
   {
     id: "beats-baselines",
     text: "Orders of magnitude between its mean squared error and that of the best baseline (languages)",
-    paper: "2 to 5 orders",
+    paper: { value: 2, unit: "log10 MSE", compares: "effect", setting: "to 5 orders" },
+    units: "mixtures",
+    control: "mixtures drawn at random",
     unit: "log10 MSE",
     direction: "lower",
     effect: "difference",
     reproduced: 2,
     partly: 1,
+    quick: { reproduced: 1, partly: 0.5 },
   },
   {
     id: "pair-slack",
     text: "A slack for each competing pair beside that of each merge lowers the error (languages, ablation)",
-    paper: "part of the method, not reported alone",
+    paper: { words: "part of the method, not reported alone" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "difference",
     reproduced: 0.1,
-    partly: 0,
+    partly: 0.02,
+    quick: { reproduced: 0.1, partly: 0.02 },
   },
   {
     id: "noise",
-    text: "Share given to a sample of noise (letters drawn at random) beside the five languages: slack weighed against merged pairs, as is done here, against slack weighed against all pairs, as published",
-    paper: "not in the paper: the weighing is ours",
+    text: "Ours: share given to a sample of noise (letters drawn at random) beside the five languages: slack weighed against merged pairs, as is done here, against slack weighed against all pairs, as published",
+    paper: { words: "not in the paper: the weighing is ours" },
+    units: "mixtures",
+    control: "a uniform mixture with the noise",
     unit: "%",
     direction: "lower",
     effect: "difference",
     reproduced: 5,
     partly: 1,
+    quick: { reproduced: 5, partly: 1 },
   },
   {
     id: "byte-shares",
     text: "Turning shares of pairs into shares of bytes lowers the error (languages, ablation)",
-    paper: "part of the method, not reported alone",
+    paper: { words: "part of the method, not reported alone" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "difference",
     reproduced: 0.1,
-    partly: 0,
+    partly: 0.02,
+    quick: { reproduced: 0.1, partly: 0.02 },
   },
   {
     id: "right-words",
     text: "Cutting text as the tokenizer does matters: error with its own words against text that is not cut into words",
-    paper: "required, not reported alone",
+    paper: { words: "required, not reported alone" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "difference",
     reproduced: 1,
     partly: 0.3,
+    quick: { reproduced: 0.5, partly: 0.1 },
   },
   {
     id: "shifted-sample",
     text: "Attacked with other books than those trained on (languages): log10 of the mean squared error",
-    paper: "robust to shifted samples",
+    paper: { words: "robust to shifted samples" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "log10 MSE",
     direction: "lower",
     effect: "value",
+    noEffect: -1.8,
     reproduced: -4,
     partly: -3,
+    quick: { reproduced: -3, partly: -2.2 },
   },
   {
     id: "omitted-category",
-    text: "Without a sample of the largest category the list is visibly not explained: its slack, in multiples of the full answer's",
-    paper: "unexplained merges rise",
+    text: "Without a sample of the largest category the list is visibly not explained: violated and missing merges, in multiples of the full answer's",
+    paper: { words: "unexplained merges rise" },
+    units: "mixtures",
+    control: "samples of half the text, none of them omitted",
     unit: "ratio",
     direction: "higher",
     effect: "value",
+    noEffect: 1,
     reproduced: 2,
     partly: 1.2,
+    quick: { reproduced: 1.5, partly: 1.1 },
   },
   {
     id: "uncertainty",
-    text: "Share of the true values within two reported standard errors (languages)",
-    paper: "not in the paper: the error bars are ours",
+    text: "Ours: share of the true values within two reported standard errors (languages)",
+    paper: { words: "not in the paper: the error bars are ours" },
+    units: "mixtures",
+    control: "the truth of the next mixture",
     unit: "%",
     direction: "higher",
     effect: "value",
+    noEffect: 0,
     reproduced: 85,
     partly: 70,
+    quick: { reproduced: 70, partly: 50 },
   },
   {
     id: "published-tokenizers",
-    text: "GPT-2, Llama 2, Mistral and Claude ordered by their share of code as the paper orders them (Kendall's tau; no ground truth, small samples)",
-    paper: "GPT-2 0.7 %, Llama 19.2 %, Mistral 25.8 %, Claude 57.5 %",
-    unit: "tau",
-    direction: "higher",
+    text: "Share of code in the training data of GPT-2, GPT-NeoX, Llama 2, Mistral and Claude: mean distance from the paper's (no ground truth, small samples)",
+    paper: {
+      value: 0,
+      unit: "percentage points",
+      compares: "measured",
+      setting: "0.7, 15.2, 19.2, 25.8 and 57.5 %",
+    },
+    units: "tokenizers",
+    control: "the percentages of the next tokenizer",
+    unit: "percentage points",
+    direction: "lower",
     effect: "value",
-    reproduced: 0.99,
-    partly: 0.6,
-    fullOnly: true,
+    noEffect: 20,
+    reproduced: 3,
+    partly: 8,
+    quick: "full-only",
   },
 ] as const;
 
@@ -171,6 +228,7 @@ type Context = ReproductionContext<(typeof claims)[number]["id"]>;
 
 export const reproduction: Reproduction = defineReproduction({
   system: "data-mixture-inference",
+  module: import.meta.url,
   claims,
   async run(context) {
     const { quick, seed } = context;
@@ -197,12 +255,13 @@ export const reproduction: Reproduction = defineReproduction({
         error: squaredError(sharesOf(answer), experiment.truth),
       });
     }
+    const truths = languages.map(({ experiment: { truth } }) => truth);
+    const answers = languages.map(({ answer }) => sharesOf(answer));
     context.report("languages", {
-      ...summarize(languages.map(({ error }) => error)),
-      ...baselineOf(
-        "a uniform mixture",
-        languages.map(({ experiment: { truth } }) => uniform(truth)),
-      ),
+      measured: logSample(languages.map(({ error }) => error)),
+      baseline: logSample(truths.map(uniform)),
+      baselineName: "a uniform mixture",
+      control: logSample(errorsOfNext(answers, truths)),
       details: {
         mixtures,
         merges,
@@ -210,19 +269,22 @@ export const reproduction: Reproduction = defineReproduction({
       },
     });
 
-    const covered = languages.flatMap(({ answer, experiment: { truth } }) =>
-      answer.shares.map(
-        ({ share, standardError }, i) => Math.abs(share - truth[i]!) <= 2 * standardError!,
-      ),
-    );
-    context.report("uncertainty", {
-      measured: (covered.filter(Boolean).length / covered.length) * 100,
-      details: { shares: covered.length, parts },
-    });
+    const coveredBeside = (shift: number): Sample =>
+      ratioOfSums(
+        languages.map(({ answer }, at) => {
+          const truth = truths[(at + shift) % truths.length]!;
+          const covered = answer.shares.filter(
+            ({ share, standardError }, i) => Math.abs(share - truth[i]!) <= 2 * standardError!,
+          );
+          return { sum: 100 * covered.length, weight: truth.length };
+        }),
+      );
+    const [measured, control] = [coveredBeside(0), coveredBeside(1)];
+    context.report("uncertainty", { measured, control, details: { parts } });
 
     await compareWithBaselines(context, languages.slice(0, quick ? 2 : 10), bible, merges);
-    await ablate(context, languages.slice(0, quick ? 1 : 5));
-    await shiftSamples(context, bible, merges, quick ? 1 : 6);
+    await ablate(context, languages.slice(0, quick ? 2 : 8));
+    await shiftSamples(context, bible, merges, quick ? 2 : 8);
     await context.part(() => measureProseAndCode(context, merges, mixtures));
     if (!quick) await context.part(() => readPublishedTokenizers(context));
 
@@ -263,7 +325,7 @@ async function compareWithBaselines(
     classified.push(classifyTokens(experiment));
   }
   const random = createRandom(context.seed, "random-baseline");
-  const errors = {
+  const errors: Readonly<Record<string, readonly number[]>> = {
     random: truths.map((truth) => squaredError(sampleShares(random, truth.length), truth)),
     uniform: truths.map(uniform),
     "encoding efficiency": truths.map((truth, i) =>
@@ -275,11 +337,12 @@ async function compareWithBaselines(
     ),
   };
   const means = Object.entries(errors).map(([name, values]) => [name, meanLog(values)] as const);
-  const [baselineName, baseline] = means.reduce((best, next) => (next[1] < best[1] ? next : best));
+  const [baselineName] = means.reduce((best, next) => (next[1] < best[1] ? next : best));
   context.report("beats-baselines", {
-    measured: meanLog(languages.map(({ error }) => error)),
-    baseline,
+    measured: logSample(languages.map(({ error }) => error)),
+    baseline: logSample(errors[baselineName]!),
     baselineName,
+    control: logSample(errors["random"]!),
     details: { ...Object.fromEntries(means), categories: corpora.map(({ name }) => name) },
   });
 }
@@ -297,7 +360,7 @@ async function ablate(
     "byte-shares": [],
     "right-words": [],
   };
-  const unexplained: number[] = [];
+  const unexplained: Record<"omitted" | "halved", number[]> = { omitted: [], halved: [] };
   const details: unknown[] = [];
   const noise: Record<"merge" | "pair", number[]> = { merge: [], pair: [] };
   const published: number[] = [];
@@ -324,32 +387,54 @@ async function ablate(
     const largest = truth.indexOf(Math.max(...truth));
     const fewer = { ...experiment, samples: samples.filter((_, i) => i !== largest) };
     const partial = await attack(context, fewer, { parts: 1 });
-    unexplained.push(partial.violation / answer.violation);
+    const halves = samples.map(({ name, documents }) => ({
+      name,
+      documents: documents.filter((_, i) => i % 2 === 0),
+    }));
+    const halved = await attack(context, { ...experiment, samples: halves }, { parts: 1 });
+    const countOf = ({ violatedMerges, missingMerges }: InferredMixture): number =>
+      1 + violatedMerges + missingMerges.length;
+    unexplained.omitted.push(Math.log(countOf(partial) / countOf(answer)));
+    unexplained.halved.push(Math.log(countOf(halved) / countOf(answer)));
     details.push({
       omitted: samples[largest]!.name,
       share: truth[largest],
       slack: [answer.violation, partial.violation],
+      violatedMerges: [answer.violatedMerges, partial.violatedMerges],
       missingMerges: [answer.missingMerges.length, partial.missingMerges.length],
     });
   }
-  const measured = meanLog(languages.map(({ error }) => error));
+  const measured = logSample(languages.map(({ error }) => error));
+  const control = logSample(
+    errorsOfNext(
+      languages.map(({ answer }) => sharesOf(answer)),
+      languages.map(({ experiment: { truth } }) => truth),
+    ),
+  );
   const baselineNames = {
     "pair-slack": "slack of merges alone",
     "byte-shares": "shares of pairs",
     "right-words": "text not cut into words",
   };
   for (const id of ["pair-slack", "byte-shares", "right-words"] as const) {
-    const baseline = meanLog(without[id]);
-    context.report(id, { measured, baseline, baselineName: baselineNames[id] });
+    const baseline = logSample(without[id]);
+    context.report(id, { measured, baseline, baselineName: baselineNames[id], control });
   }
+  const categories = languages[0]!.experiment.samples.length + 1;
   context.report("noise", {
-    measured: mean(noise.merge),
-    baseline: mean(noise.pair),
+    measured: meanOf(noise.merge),
+    baseline: meanOf(noise.pair),
     baselineName: "as published",
-    details: { "error without noise": { here: measured, "as published": meanLog(published) } },
+    control: constantOf(100 / categories, languages.length),
+    details: {
+      "error without noise": { here: wholeValue(measured), "as published": meanLog(published) },
+    },
   });
+  const multiples = (logs: readonly number[]): Sample =>
+    statisticOf(logs, (some) => Math.exp(mean(some)));
   context.report("omitted-category", {
-    measured: Math.exp(mean(unexplained.map(Math.log))),
+    measured: multiples(unexplained.omitted),
+    control: multiples(unexplained.halved),
     details: { mixtures: details },
   });
 }
@@ -361,15 +446,20 @@ async function shiftSamples(
   merges: number,
   mixtures: number,
 ): Promise<void> {
-  const errors: number[] = [];
+  const answers: number[][] = [];
+  const truths: (readonly number[])[] = [];
   for (let number = 0; number < mixtures; number++) {
     context.progress("shifted samples", number, mixtures);
     const random = createRandom(context.seed, "shifted", number);
     const experiment = await sampleExperiment(random, corpora, merges, { shuffled: false });
     const answer = await attack(context, experiment, { parts: 1 });
-    errors.push(squaredError(sharesOf(answer), experiment.truth));
+    answers.push(sharesOf(answer));
+    truths.push(experiment.truth);
   }
-  context.report("shifted-sample", summarize(errors));
+  context.report("shifted-sample", {
+    measured: logSample(answers.map((answer, i) => squaredError(answer, truths[i]!))),
+    control: logSample(errorsOfNext(answers, truths)),
+  });
 }
 
 async function measureProseAndCode(
@@ -381,7 +471,7 @@ async function measureProseAndCode(
   const encyclopedia = { name: "encyclopedia", documents: await loadEncyclopedia(context) };
   const python = { name: "Python", documents: await loadPython(context) };
   const java = { name: "Java", documents: await loadJava(context) };
-  const typescript = { name: "TypeScript", documents: await loadTypeScript() };
+  const typescript = { name: "TypeScript", documents: await loadTypeScript(context) };
   const join = (name: string, parts: readonly Corpus[]): Corpus => ({
     name,
     documents: parts.flatMap(({ documents }) => documents),
@@ -397,24 +487,24 @@ async function measureProseAndCode(
       id: "domains",
       corpora: [history, encyclopedia, python, java],
       merges: fewest,
-      count: Math.ceil(mixtures / 4),
+      count: Math.max(2, Math.ceil(mixtures / 4)),
     },
   ] as const;
   for (const { id, corpora, merges, count } of settings) {
-    const errors: number[] = [];
+    const answers: number[][] = [];
     const truths: (readonly number[])[] = [];
     for (let number = 0; number < count; number++) {
       context.progress(id, number, count);
       const random = createRandom(context.seed, id, number);
       const experiment = await sampleExperiment(random, corpora, merges);
-      errors.push(
-        squaredError(sharesOf(await attack(context, experiment, { parts: 1 })), experiment.truth),
-      );
+      answers.push(sharesOf(await attack(context, experiment, { parts: 1 })));
       truths.push(experiment.truth);
     }
     context.report(id, {
-      ...summarize(errors),
-      ...baselineOf("a uniform mixture", truths.map(uniform)),
+      measured: logSample(answers.map((answer, i) => squaredError(answer, truths[i]!))),
+      baseline: logSample(truths.map(uniform)),
+      baselineName: "a uniform mixture",
+      control: logSample(errorsOfNext(answers, truths)),
       details: {
         mixtures: count,
         merges,
@@ -446,8 +536,8 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
     categories.push({ name: language, documents: await cutLines(`text/pud/${language}.txt`) });
   }
   const merges = 1000;
-  const folders = ["gpt2", "llama-2", "mistral-v0.2", "claude-1"];
-  const paperCode = [0.7, 19.2, 25.8, 57.5];
+  const folders = ["gpt2", "gpt-neox", "llama-2", "mistral-v0.2", "claude-1"];
+  const paperCode = [0.7, 15.2, 19.2, 25.8, 57.5];
   const code: number[] = [];
   const details: Record<string, unknown> = {};
   for (const [number, folder] of folders.entries()) {
@@ -463,7 +553,7 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
     const percentOf = ({ shares }: InferredMixture): Record<string, number> =>
       Object.fromEntries(shares.map(({ name, share }) => [name, Number((share * 100).toFixed(1))]));
     const answer = await infer("merge");
-    code.push(answer.shares[1]!.share);
+    code.push(100 * answer.shares[1]!.share);
     details[folder] = {
       percent: percentOf(answer),
       asPublished: percentOf(await infer("pair")),
@@ -474,7 +564,10 @@ async function readPublishedTokenizers(context: Context): Promise<void> {
     };
   }
   context.report("published-tokenizers", {
-    measured: kendall(code, paperCode),
+    measured: meanOf(code.map((share, i) => Math.abs(share - paperCode[i]!))),
+    control: meanOf(
+      code.map((share, i) => Math.abs(share - paperCode[(i + 1) % paperCode.length]!)),
+    ),
     details: { merges, ...details },
   });
 }

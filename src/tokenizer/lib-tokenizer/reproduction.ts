@@ -2,95 +2,132 @@
 import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
 import {
+  constantOf,
   defineReproduction,
+  meanOf,
   type Reproduction,
   type ReproductionContext,
+  ratioOfSums,
+  type Sample,
+  wholeValue,
 } from "../../reproduce/index.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { trainTokenizer } from "../training/train-tokenizer.ts";
 import { learnLexicon } from "./lib-tokenizer.ts";
 import { trainLibTokenizer } from "./train-lib-tokenizer.ts";
 
+const remembering = "a lexicon that forgets nothing";
+const randomStretches = "as many random stretches of the training text";
+const fewerTokens = { words: "fewer tokens and fewer types than BPE and words" };
+
 const claims = [
   {
     id: "author-lexicon",
     text: "Types after 200 steps with the author's settings (br-text): distance from the author's log",
-    paper: "2,338 types",
+    paper: { value: 0, unit: "%", compares: "measured", setting: "2,338 types" },
+    units: "seeds",
+    control: remembering,
     unit: "%",
     direction: "lower",
     effect: "value",
+    noEffect: 100,
     reproduced: 10,
     partly: 25,
+    quick: { reproduced: 15, partly: 30 },
   },
   {
     id: "author-index",
     text: "Characters per token over the logarithm of the lexicon's size, on the first 10 sentences after 200 steps",
-    paper: 0.819,
+    paper: { value: 0.819, unit: "index", compares: "measured" },
+    units: "seeds",
+    control: "cutting into characters",
     unit: "index",
     direction: "higher",
     effect: "value",
+    noEffect: 0.1,
     reproduced: 0.75,
     partly: 0.65,
+    quick: { reproduced: 0.7, partly: 0.6 },
   },
   {
     id: "expressions",
     text: "Share of the types with a space inside, 500 steps with the author's defaults",
-    paper: 55,
+    paper: { value: 55, unit: "%", compares: "measured" },
+    units: "seeds",
+    control: "BPE within words",
     unit: "%",
     direction: "higher",
     effect: "value",
+    noEffect: 0,
     reproduced: 45,
     partly: 30,
+    quick: { reproduced: 40, partly: 20 },
   },
   {
     id: "fewer-tokens-than-bpe",
     text: "Characters per token, held-out sentences, same number of types: against BPE within words",
-    paper: "fewer tokens and fewer types than BPE and words",
+    paper: fewerTokens,
+    units: "sentences",
+    control: randomStretches,
     unit: "characters/token",
     direction: "higher",
     effect: "ratio",
     reproduced: 1.1,
-    partly: 1,
+    partly: 1.01,
+    quick: { reproduced: 1.05, partly: 1.01 },
   },
   {
     id: "fewer-tokens-than-words",
     text: "Characters per token, held-out sentences, same number of types: against words",
-    paper: "fewer tokens and fewer types than BPE and words",
+    paper: fewerTokens,
+    units: "sentences",
+    control: randomStretches,
     unit: "characters/token",
     direction: "higher",
     effect: "ratio",
     reproduced: 1.1,
-    partly: 1,
+    partly: 1.01,
+    quick: { reproduced: 1.05, partly: 1.01 },
   },
   {
     id: "fewer-tokens-than-unigram",
     text: "Characters per token, held-out sentences, same number of types: against Unigram within words",
-    paper: "not compared",
+    paper: { words: "not compared" },
+    units: "sentences",
+    control: randomStretches,
     unit: "characters/token",
     direction: "higher",
     effect: "ratio",
     reproduced: 1.1,
-    partly: 1,
+    partly: 1.01,
+    quick: { reproduced: 1.05, partly: 1.01 },
   },
   {
     id: "fewer-tokens-than-superword-bpe",
-    text: "Characters per token, held-out sentences, same number of types: against BPE that may cross spaces",
-    paper: "not compared",
+    text: "Characters per token, held-out sentences, same number of types: no fewer than BPE that may cross spaces",
+    paper: { words: "not compared" },
+    units: "sentences",
+    control: randomStretches,
     unit: "characters/token",
     direction: "higher",
     effect: "ratio",
+    noWorse: true,
     reproduced: 1,
     partly: 0.97,
+    quick: { reproduced: 1, partly: 0.97 },
   },
   {
     id: "language-model",
     text: "Nats per character of the same small language model (smoothed trigrams of tokens), held-out: against BPE within words",
-    paper: "small models on LiB's tokens compare favourably",
+    paper: { words: "small models on LiB's tokens compare favourably" },
+    units: "sentences",
+    control: randomStretches,
     unit: "nats/character",
     direction: "lower",
     effect: "ratio",
     reproduced: 1.01,
-    partly: 0.99,
+    partly: 1.001,
+    quick: { reproduced: 1.01, partly: 1.001 },
   },
 ] as const;
 
@@ -102,18 +139,20 @@ interface Cutter {
   cut(sentence: string): readonly (number | string)[];
 }
 
-/** What a way of cutting makes of the corpus. */
+/** What a way of cutting makes of the held-out sentences, one by one. */
 interface Measures {
   readonly types: number;
-  readonly charactersPerToken: number;
-  /** Bits per character of a smoothed unigram model. */
-  readonly unigramBits: number;
-  /** Nats per character of a smoothed trigram model. */
-  readonly trigramNats: number;
+  readonly characters: number[];
+  readonly tokens: number[];
+  /** Nats of a smoothed unigram model. */
+  readonly unigramNats: number[];
+  /** Nats of a smoothed trigram model. */
+  readonly trigramNats: number[];
 }
 
 export const reproduction: Reproduction = defineReproduction({
   system: "lib-tokenizer",
+  module: import.meta.url,
   claims,
   async run(context) {
     const path = await context.data("tokenizers/lib/br-text.txt");
@@ -121,10 +160,10 @@ export const reproduction: Reproduction = defineReproduction({
     await followAuthor(context, sentences);
     const measures = await compare(context, sentences);
     const names = Object.keys(measures);
-    const bars = (pick: (of: Measures) => number) => [
+    const bars = (sample: (of: Measures) => Sample) => [
       {
         name: "held-out",
-        points: names.map((name) => ({ x: name, y: mean(measures[name]!.map(pick)) })),
+        points: names.map((name) => ({ x: name, y: wholeValue(sample(measures[name]!)) })),
       },
     ];
     return {
@@ -135,65 +174,90 @@ export const reproduction: Reproduction = defineReproduction({
           kind: "bar",
           x: { title: "vocabulary", scale: "category" },
           y: { title: "characters per token" },
-          series: bars(({ charactersPerToken }) => charactersPerToken),
+          series: bars(charactersPerToken),
         },
         {
           title: "Trigram model (less is better)",
           kind: "bar",
           x: { title: "vocabulary", scale: "category" },
           y: { title: "nats per character" },
-          series: bars(({ trigramNats }) => trigramNats),
+          series: bars(trigramNatsPerCharacter),
         },
       ],
     };
   },
 });
 
+/** The settings of the author's published run. */
+const published = {
+  probationRate: 0.01,
+  probationSteps: 3,
+  sentencesPerStep: 200,
+  steps: 201,
+} as const;
+
 /**
  * The author's published run, and the run with his defaults. His first tokens ("yeah ", "that ") show
  * that his reader leaves a space at the end of every sentence.
  */
 async function followAuthor(context: Context, corpus: readonly string[]): Promise<void> {
+  const { quick } = context;
   const sentences = corpus.map((sentence) => `${sentence} `);
-  context.progress("the author's settings");
-  const sizes: number[] = [];
-  const { tokenizer, lexicon } = await trainLibTokenizer({
-    texts: sentences,
-    probationRate: 0.01,
-    probationSteps: 3,
-    sentencesPerStep: 200,
-    steps: 201,
-    seed: context.seed,
-    onProgress: ({ types }) => sizes.push(types),
-  });
+  const distances: number[] = [];
+  const remembering: number[] = [];
+  const indices: number[] = [];
+  const spelt: number[] = [];
+  const shares: number[] = [];
+  const details: unknown[] = [];
+  const seeds = Array.from({ length: quick ? 2 : 5 }, (_, by) => context.seed + by);
+  for (const [done, seed] of seeds.entries()) {
+    context.progress("the author's settings", done, seeds.length);
+    const sizes: number[] = [];
+    const onProgress = ({ types }: { readonly types: number }): void => void sizes.push(types);
+    const texts = sentences;
+    const { tokenizer, lexicon } = await trainLibTokenizer({
+      ...{ texts, ...published, seed, onProgress },
+    });
+    distances.push(Math.abs(sizes[200]! / 2338 - 1) * 100);
+    details.push({ 0: sizes[0], 100: sizes[100], 200: sizes[200] });
+    // Nothing stays on probation until the end.
+    const all = learnLexicon(sentences, { ...published, probationSteps: 1e6, seed });
+    remembering.push(Math.abs(all.length / 2338 - 1) * 100);
+    const first = sentences.slice(0, 10);
+    const tokens = first.reduce((sum, sentence) => sum + tokenizer.countTokens(sentence), 0);
+    indices.push(first.join("").length / tokens / Math.log2(lexicon.length));
+    spelt.push(1 / Math.log2(lexicon.length));
+    context.progress("the author's defaults", done, seeds.length);
+    const full = learnLexicon(sentences, { seed, steps: quick ? 150 : 500 });
+    shares.push(shareWithSpaces(full));
+  }
   context.report("author-lexicon", {
-    measured: Math.abs(sizes[200]! / 2338 - 1) * 100,
-    details: {
-      types: { 0: sizes[0], 100: sizes[100], 200: sizes[200] },
-      author: [415, 2015, 2338],
-    },
+    measured: meanOf(distances),
+    control: meanOf(remembering),
+    details: { types: details, author: [415, 2015, 2338] },
   });
-  const first = sentences.slice(0, 10);
-  const tokens = first.reduce((sum, sentence) => sum + tokenizer.countTokens(sentence), 0);
-  const perToken = first.join("").length / tokens;
-  context.report("author-index", {
-    measured: perToken / Math.log2(lexicon.length),
-    details: { charactersPerToken: perToken, types: lexicon.length },
-  });
-  context.progress("the author's defaults");
-  const full = learnLexicon(sentences, { seed: context.seed, steps: context.quick ? 150 : 500 });
+  context.report("author-index", { measured: meanOf(indices), control: meanOf(spelt) });
+  const bpe = await trainTokenizer({ kind: "byte-level-bpe", texts: sentences, vocabSize: 2000 });
+  const pieces = Array.from({ length: bpe.tokenizer.vocabSize }, (_, id) =>
+    bpe.tokenizer.decode([id]),
+  );
   context.report("expressions", {
-    measured: (full.filter((token) => /\S\s+\S/.test(token)).length / full.length) * 100,
-    details: { types: full.length, first: full.slice(0, 12) },
+    measured: meanOf(shares),
+    control: constantOf(shareWithSpaces(pieces), shares.length),
   });
+}
+
+/** Percent of tokens with a space inside. */
+function shareWithSpaces(tokens: readonly string[]): number {
+  return (tokens.filter((token) => /\S\s+\S/.test(token)).length / tokens.length) * 100;
 }
 
 /** Cuts a tenth off, learns every vocabulary on the rest, at the size that LiB came to. */
 async function compare(
   context: Context,
   sentences: readonly string[],
-): Promise<Record<string, Measures[]>> {
-  const results: Record<string, Measures[]> = {};
+): Promise<Record<string, Measures>> {
+  const results: Record<string, Measures> = {};
   const runs = context.quick ? 1 : 3;
   for (let run = 0; run < runs; run++) {
     context.progress("vocabularies of one size", run, runs);
@@ -202,68 +266,102 @@ async function compare(
     const middle = Math.floor(shuffled.length * 0.9);
     const training = shuffled.slice(0, middle);
     const held = shuffled.slice(middle);
-    const lib = await trainLibTokenizer({
-      texts: training,
-      seed,
-      probationRate: 0.01,
-      probationSteps: 3,
-      sentencesPerStep: 200,
-      steps: 300,
-    });
-    // Characters are bytes of every vocabulary: what is compared are the types beyond them.
-    const learned = lib.lexicon.filter((token) => token.length > 1).length;
-    const cutters: Record<string, Cutter> = {
-      LiB: fromTokenizer(lib.tokenizer, lib.lexicon.length),
-    };
-    const characters = lib.lexicon.length - learned;
-    for (const [name, options] of Object.entries({
-      "BPE within words": { kind: "byte-level-bpe", fixed: 257 },
-      "BPE across words": { kind: "byte-level-bpe", fixed: 257, pattern: { regex: "[^\\n]+" } },
-      Unigram: { kind: "unigram", fixed: 3 + 256 + characters },
-    } as const)) {
-      const { fixed, ...rest } = options;
-      const trained = await trainTokenizer({
-        ...rest,
-        texts: training,
-        vocabSize: fixed + learned,
-      });
-      const types = trained.tokenizer.vocabSize - fixed + characters;
-      cutters[name] = fromTokenizer(trained.tokenizer, types);
-    }
-    cutters["words"] = chooseWords(training, learned, characters);
-    for (const [name, cutter] of Object.entries(cutters)) {
-      results[name] ??= [];
-      results[name].push(measure(cutter, training, held));
+    for (const [name, cutter] of Object.entries(await makeCutters(training, seed))) {
+      results[name] = append(results[name], measure(cutter, training, held));
     }
   }
-  const average = (name: string, pick: (of: Measures) => number) => mean(results[name]!.map(pick));
-  const details = Object.fromEntries(
-    Object.keys(results).map((name) => [
-      name,
-      {
-        types: average(name, ({ types }) => types),
-        charactersPerToken: average(name, ({ charactersPerToken }) => charactersPerToken),
-        unigramBitsPerCharacter: average(name, ({ unigramBits }) => unigramBits),
-        trigramNatsPerCharacter: average(name, ({ trigramNats }) => trigramNats),
-      },
-    ]),
-  );
-  const length = (name: string) => average(name, ({ charactersPerToken }) => charactersPerToken);
+  const lib = results["LiB"]!;
+  const control = results["random stretches"]!;
   for (const [id, name] of [
     ["fewer-tokens-than-bpe", "BPE within words"],
     ["fewer-tokens-than-words", "words"],
     ["fewer-tokens-than-unigram", "Unigram"],
     ["fewer-tokens-than-superword-bpe", "BPE across words"],
   ] as const) {
-    context.report(id, { measured: length("LiB"), baseline: length(name), baselineName: name });
+    context.report(id, {
+      measured: charactersPerToken(lib),
+      baseline: charactersPerToken(results[name]!),
+      baselineName: name,
+      control: charactersPerToken(control),
+    });
   }
   context.report("language-model", {
-    measured: average("LiB", ({ trigramNats }) => trigramNats),
-    baseline: average("BPE within words", ({ trigramNats }) => trigramNats),
+    measured: trigramNatsPerCharacter(lib),
+    baseline: trigramNatsPerCharacter(results["BPE within words"]!),
     baselineName: "BPE within words",
-    details,
+    control: trigramNatsPerCharacter(control),
+    details: Object.fromEntries(
+      Object.entries(results).map(([name, of]) => [
+        name,
+        {
+          types: of.types,
+          charactersPerToken: wholeValue(charactersPerToken(of)),
+          unigramBitsPerCharacter: wholeValue(perCharacter(of, of.unigramNats)) / Math.LN2,
+          trigramNatsPerCharacter: wholeValue(trigramNatsPerCharacter(of)),
+        },
+      ]),
+    ),
   });
   return results;
+}
+
+/** Every vocabulary, at the size that LiB comes to. */
+async function makeCutters(
+  training: readonly string[],
+  seed: number,
+): Promise<Record<string, Cutter>> {
+  const settings = { ...published, steps: 300 };
+  const lib = await trainLibTokenizer({ texts: training, seed, ...settings });
+  // Characters are bytes of every vocabulary: what is compared are the types beyond them.
+  const long = lib.lexicon.filter((token) => token.length > 1);
+  const learned = long.length;
+  const cutters: Record<string, Cutter> = {
+    LiB: fromTokenizer(lib.tokenizer, lib.lexicon.length),
+  };
+  const characters = lib.lexicon.length - learned;
+  for (const [name, options] of Object.entries({
+    "BPE within words": { kind: "byte-level-bpe", fixed: 257 },
+    "BPE across words": { kind: "byte-level-bpe", fixed: 257, pattern: { regex: "[^\\n]+" } },
+    Unigram: { kind: "unigram", fixed: 3 + 256 + characters },
+  } as const)) {
+    const { fixed, ...rest } = options;
+    const vocabSize = fixed + learned;
+    const trained = await trainTokenizer({ ...rest, texts: training, vocabSize });
+    const types = trained.tokenizer.vocabSize - fixed + characters;
+    cutters[name] = fromTokenizer(trained.tokenizer, types);
+  }
+  cutters["words"] = chooseWords(training, learned, characters);
+  cutters["random stretches"] = chooseStretches(training, long, characters, seed);
+  return cutters;
+}
+
+/** Random stretches of the text, as long as the given tokens; the longest that fits is taken. */
+function chooseStretches(
+  training: readonly string[],
+  tokens: readonly string[],
+  characters: number,
+  seed: number,
+): Cutter {
+  const random = createRandom(seed, "stretches");
+  const stretches = new Set<string>();
+  for (const { length } of tokens) {
+    const sentence = training[random.integer(training.length)]!;
+    const start = random.integer(Math.max(1, sentence.length - length + 1));
+    stretches.add(sentence.slice(start, start + length));
+  }
+  const longest = Math.max(...tokens.map(({ length }) => length));
+  return {
+    types: stretches.size + characters,
+    cut(sentence) {
+      const cut: string[] = [];
+      for (let at = 0; at < sentence.length; at += cut.at(-1)!.length) {
+        let length = Math.min(longest, sentence.length - at);
+        while (length > 1 && !stretches.has(sentence.slice(at, at + length))) length--;
+        cut.push(sentence.slice(at, at + length));
+      }
+      return cut;
+    },
+  };
 }
 
 function fromTokenizer(tokenizer: Tokenizer, types: number): Cutter {
@@ -294,26 +392,50 @@ function chooseWords(training: readonly string[], most: number, characters: numb
 function measure(cutter: Cutter, training: readonly string[], held: readonly string[]): Measures {
   const learned = training.map((sentence) => cutter.cut(sentence));
   const judged = held.map((sentence) => cutter.cut(sentence));
-  const characters = held.reduce((sum, sentence) => sum + sentence.length, 0);
-  const tokens = judged.reduce((sum, sentence) => sum + sentence.length, 0);
   return {
     types: cutter.types,
-    charactersPerToken: characters / tokens,
-    unigramBits: lossOf(learned, judged, cutter.types, 1) / characters / Math.LN2,
-    trigramNats: lossOf(learned, judged, cutter.types, 3) / characters,
+    characters: held.map(({ length }) => length),
+    tokens: judged.map(({ length }) => length),
+    unigramNats: lossesOf(learned, judged, cutter.types, 1),
+    trigramNats: lossesOf(learned, judged, cutter.types, 3),
   };
 }
 
+/** The sentences of several splits in one list. */
+function append(before: Measures | undefined, more: Measures): Measures {
+  if (before === undefined) return more;
+  const join = (key: Exclude<keyof Measures, "types">): number[] => [...before[key], ...more[key]];
+  return {
+    types: more.types,
+    characters: join("characters"),
+    tokens: join("tokens"),
+    unigramNats: join("unigramNats"),
+    trigramNats: join("trigramNats"),
+  };
+}
+
+function charactersPerToken({ characters, tokens }: Measures): Sample {
+  return ratioOfSums(characters.map((sum, at) => ({ sum, weight: tokens[at]! })));
+}
+
+function perCharacter({ characters }: Measures, nats: readonly number[]): Sample {
+  return ratioOfSums(nats.map((sum, at) => ({ sum, weight: characters[at]! })));
+}
+
+function trigramNatsPerCharacter(of: Measures): Sample {
+  return perCharacter(of, of.trigramNats);
+}
+
 /**
- * Nats that an n-gram model of the learned sentences gives the judged ones, ends included: absolute
+ * Nats that an n-gram model of the learned sentences gives each judged one, its end included: absolute
  * discounting, each order falling back to the next shorter, the shortest to half a count for each type.
  */
-function lossOf(
+function lossesOf(
   learned: readonly (readonly (number | string)[])[],
   judged: readonly (readonly (number | string)[])[],
   types: number,
   order: number,
-): number {
+): number[] {
   const discount = 0.75;
   const end = "end";
   const followers = new Map<string, { total: number; counts: Map<number | string, number> }>();
@@ -347,14 +469,11 @@ function lossOf(
     }
     return value;
   };
-  let loss = 0;
-  for (const sentence of judged.map(padded)) {
-    for (let at = order - 1; at < sentence.length; at++)
+  return judged.map(padded).map((sentence) => {
+    let loss = 0;
+    for (let at = order - 1; at < sentence.length; at++) {
       loss -= Math.log(probability(sentence, at));
-  }
-  return loss;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+    }
+    return loss;
+  });
 }

@@ -4,11 +4,11 @@ import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { documentTokens } from "../data/token-store.ts";
 import { decoderParameterShapes } from "../graph/parameters.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import { adamW, checkTransforms, type Transform } from "../optimizer/optimizer.ts";
 import { checkSchedule, type Schedule } from "../optimizer/schedule.ts";
+import { resolveModelConfig } from "./model-config.ts";
 import { readRunConfiguration } from "./run-folder.ts";
 import { checkAverageDecay } from "./trainer.ts";
 
@@ -74,7 +74,7 @@ export interface Settings extends Record<string, unknown> {
 /**
  * Completes options by their defaults.
  *
- * @throws JetonError `option-invalid`, `train-vocabulary-too-small`
+ * @throws JetonError `option-invalid` and the codes of `resolveModelConfig`
  */
 export function resolveSettings(
   options: TrainLanguageModelOptions,
@@ -85,7 +85,7 @@ export function resolveSettings(
   checkCorpora(options.corpora);
   checkAverageDecay(options.averageDecay);
   checkTransforms(options.optimizer ?? []);
-  const config = resolveConfig(options.config, tokenizer);
+  const config = resolveModelConfig(options.config, tokenizer, options.onWarning);
   const frozen = options.frozen ?? [];
   matchParameters(frozen, [...decoderParameterShapes(decoderConfig(config)).keys()]);
   const schedule = options.schedule ?? {
@@ -158,29 +158,6 @@ function checkCorpora(corpora: TrainLanguageModelOptions["corpora"]): void {
       },
     );
   }
-}
-
-/** The model's configuration; vocabulary, BOS and EOS are the tokenizer's unless they are given. */
-function resolveConfig(
-  given: TrainLanguageModelOptions["config"],
-  tokenizer: Tokenizer,
-): ModelConfig {
-  const { start, end = start } = documentTokens(tokenizer);
-  const config = {
-    vocab_size: tokenizer.vocabSize,
-    ...(start !== undefined && { bos_token_id: start }),
-    ...(end !== undefined && { eos_token_id: end }),
-    ...given,
-  } as ModelConfig;
-  const { vocabSize } = decoderConfig(config);
-  if (vocabSize >= tokenizer.vocabSize) return config;
-  throw new JetonError(
-    `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
-    {
-      code: "train-vocabulary-too-small",
-      details: { found: vocabSize, expected: tokenizer.vocabSize },
-    },
-  );
 }
 
 /**

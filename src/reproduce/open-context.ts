@@ -1,0 +1,125 @@
+/** What a run gives to its reproduction: files, folders, progress, and a place for what it finds. */
+import { stat } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { createProgressMeter, formatDuration, JetonError } from "../core/index.ts";
+import { type DataFile, locateData } from "../data/index.ts";
+import type { Measurement, Reproduction, ReproductionContext } from "./define-reproduction.ts";
+import { openFolders, openMemory } from "./remember.ts";
+
+/** A file that was not there. */
+export interface MissingFile {
+  readonly file: string;
+  /** Where it comes from. */
+  readonly source: string;
+  readonly licence: string;
+}
+
+export interface OpenContextOptions {
+  readonly seed: number;
+  readonly quick: boolean;
+  readonly speed: boolean;
+  readonly signal: AbortSignal;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Folder of what is kept between runs of the system. */
+  readonly root: string;
+  /** Digest of the reproduction's code. */
+  readonly code: () => Promise<string>;
+  readonly onProgress: ((line: string) => void) | undefined;
+  readonly onNotice: ((line: string) => void) | undefined;
+}
+
+/** A context and what was collected through it. */
+export interface OpenedContext {
+  readonly context: ReproductionContext;
+  readonly measurements: ReadonlyMap<string, Measurement>;
+  readonly missing: ReadonlyMap<string, MissingFile>;
+  chargedSeconds(): number;
+}
+
+const bundledModel = new URL("../../models/jeton-nano/", import.meta.url);
+
+export function openContext(
+  reproduction: Reproduction,
+  options: OpenContextOptions,
+): OpenedContext {
+  const { system } = reproduction;
+  const { seed, quick, speed, signal, environment, onNotice } = options;
+  const measurements = new Map<string, Measurement>();
+  const missing = new Map<string, MissingFile>();
+  let charged = 0;
+  const kept = {
+    folder: openFolders(options),
+    charge(seconds: number): void {
+      charged += seconds;
+    },
+    notice: (line: string): void => onNotice?.(`${system}: ${line}`),
+  };
+  const context: ReproductionContext = {
+    seed,
+    quick,
+    speed,
+    signal,
+    ...kept,
+    progress: progressOf(system, options.onProgress),
+    remember: openMemory(kept),
+    data: (name) => locateData(name, { environment }),
+    model: locateBundledModel,
+    async part(body) {
+      try {
+        return await body();
+      } catch (error) {
+        for (const file of missingFilesOf(error)) missing.set(file.file, file);
+        return undefined;
+      }
+    },
+    report(id, measurement) {
+      if (!reproduction.claims.some((claim) => claim.id === id)) {
+        throw new JetonError(`${system} makes no claim ${JSON.stringify(id)}`, {
+          code: "reproduction-claim-unknown",
+          details: { found: id, expected: reproduction.claims.map((known) => known.id) },
+        });
+      }
+      measurements.set(id, measurement);
+    },
+  };
+  return { context, measurements, missing, chargedSeconds: () => charged };
+}
+
+function progressOf(
+  system: string,
+  onProgress: ((line: string) => void) | undefined,
+): ReproductionContext["progress"] {
+  let stageNow = "";
+  let meter = createProgressMeter();
+  return (stage, done, total) => {
+    if (stage !== stageNow) meter = createProgressMeter({ window: 30 });
+    stageNow = stage;
+    if (done === undefined) return onProgress?.(`${system}: ${stage}`);
+    const { secondsLeft } = meter.update(done, total);
+    const end = total === undefined ? "" : ` of ${total}`;
+    const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
+    onProgress?.(`${system}: ${stage}, ${done}${end}${left}`);
+  };
+}
+
+/** The files that an error says are missing; other errors are thrown again. */
+function missingFilesOf(error: unknown): MissingFile[] {
+  if (!JetonError.isInstance(error) || error.code !== "data-missing") throw error;
+  return ((error.details["files"] ?? []) as readonly DataFile[]).map(
+    ({ name, address, licence }) => ({ file: name, source: address, licence }),
+  );
+}
+
+async function locateBundledModel(): Promise<string> {
+  const isThere = await stat(new URL("config.json", bundledModel)).then(
+    () => true,
+    () => false,
+  );
+  if (isThere) return fileURLToPath(bundledModel);
+  throw new JetonError("the model models/jeton-nano is not there", {
+    code: "data-missing",
+    details: {
+      files: [{ name: "models/jeton-nano", address: "comes with jeton", licence: "Apache-2.0" }],
+    },
+  });
+}

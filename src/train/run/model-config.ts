@@ -1,0 +1,113 @@
+/** The configuration of a model to train, and whether it fits its tokenizer. */
+import type { ModelConfig } from "../../checkpoint/index.ts";
+import { JetonError, type WarningHandler, warn } from "../../core/index.ts";
+import { decoderConfig } from "../../model/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { documentTokens } from "../data/token-store.ts";
+
+/**
+ * Completes `config.json` by the tokenizer's facts: `vocab_size`, `bos_token_id` and `eos_token_id`
+ * are the tokenizer's unless they are given; `null` stands for none.
+ *
+ * Warns of rows of the embedding that no token reaches (`train-rows-unused`), of BOS or EOS other than
+ * the tokens that separate documents in training (`train-special-token-unused`), and of a tokenizer
+ * that has no such token (`train-documents-unseparated`).
+ *
+ * @throws JetonError `train-vocabulary-too-small` if a token has no row, `train-special-token-missing`
+ *   for a BOS or EOS that is no token
+ */
+export function resolveModelConfig(
+  given: ModelConfig,
+  tokenizer: Tokenizer,
+  onWarning?: WarningHandler,
+): ModelConfig {
+  const { start, end = start } = documentTokens(tokenizer);
+  const config = {
+    vocab_size: tokenizer.vocabSize,
+    ...(start !== undefined && { bos_token_id: start }),
+    ...(end !== undefined && { eos_token_id: end }),
+    ...given,
+  } as ModelConfig;
+  const { vocabSize } = decoderConfig(config);
+  checkVocabulary(vocabSize, tokenizer, onWarning);
+  if (start === undefined) {
+    warn(
+      new JetonError(
+        "the tokenizer has neither BOS nor EOS: nothing separates documents, and the model cannot " +
+          "learn to end a text",
+        { code: "train-documents-unseparated", details: { expected: "BOS or EOS" } },
+      ),
+      onWarning,
+    );
+  }
+  checkSpecialToken("bos_token_id", config, { vocabSize, tokenizer, used: start, onWarning });
+  checkSpecialToken("eos_token_id", config, { vocabSize, tokenizer, used: end, onWarning });
+  return config;
+}
+
+function checkVocabulary(
+  vocabSize: number,
+  tokenizer: Tokenizer,
+  onWarning: WarningHandler | undefined,
+): void {
+  if (vocabSize < tokenizer.vocabSize) {
+    throw new JetonError(
+      `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
+      {
+        code: "train-vocabulary-too-small",
+        details: { found: vocabSize, expected: tokenizer.vocabSize },
+      },
+    );
+  }
+  const unused: number[] = [];
+  for (let id = 0; id < vocabSize; id++) {
+    if (tokenizer.idToToken(id) === undefined) unused.push(id);
+  }
+  if (unused.length === 0) return;
+  warn(
+    new JetonError(
+      `${unused.length} of ${vocabSize} embedding rows belong to no token of the tokenizer ` +
+        `(the first is ${unused[0]}); they stay as they begin`,
+      {
+        code: "train-rows-unused",
+        details: { found: vocabSize, expected: tokenizer.vocabSize, rows: unused.length },
+      },
+    ),
+    onWarning,
+  );
+}
+
+function checkSpecialToken(
+  field: "bos_token_id" | "eos_token_id",
+  config: ModelConfig,
+  facts: {
+    readonly vocabSize: number;
+    readonly tokenizer: Tokenizer;
+    readonly used: number | undefined;
+    readonly onWarning: WarningHandler | undefined;
+  },
+): void {
+  const { tokenizer, used, onWarning } = facts;
+  const found = config[field] as unknown;
+  if (found === undefined || found === null) return;
+  const ids = (Array.isArray(found) ? found : [found]) as unknown[];
+  for (const id of ids) {
+    if (Number.isSafeInteger(id) && tokenizer.idToToken(id as number) !== undefined) continue;
+    throw new JetonError(
+      `${field} is ${JSON.stringify(id)}, expected the id of a token of the tokenizer`,
+      {
+        code: "train-special-token-missing",
+        details: { field, found: id, expected: used ?? "the id of a token" },
+      },
+    );
+  }
+  if (used === undefined || ids.includes(used)) return;
+  warn(
+    new JetonError(
+      `${field} is ${ids.join(", ")}, but training separates documents with the tokenizer's ` +
+        `${used} (${tokenizer.idToToken(used)}): the model does not learn what ${ids[0]} stands for`,
+      { code: "train-special-token-unused", details: { field, found, expected: used } },
+    ),
+    onWarning,
+  );
+}

@@ -1,0 +1,213 @@
+/** How well and how fast an index finds the next token in a vocabulary of a million. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { LoadedModel } from "../../model/index.ts";
+import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
+import {
+  meanOf,
+  type Panel,
+  type ReproductionContext,
+  type Sample,
+  statisticOf,
+} from "../../reproduce/index.ts";
+import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
+import { spellTokens } from "../hypernetwork.ts";
+import { formOfText } from "../token-forms.ts";
+import { createDirectionIndex, searchExactly } from "./direction-index.ts";
+import { meanRows, openDynamicModel } from "./dynamic-model.ts";
+import { words } from "./reproduction-lengths.ts";
+
+type Context = ReproductionContext<"index-recall" | "index-speed">;
+
+export function indexPanel(uses: readonly IndexUse[]): Panel {
+  const line = (name: string, read: (use: IndexUse) => number) => ({
+    name,
+    points: uses.map((use) => ({ x: use.rows, y: read(use) })),
+  });
+  return {
+    title: "an index of a million tokens",
+    kind: "line",
+    x: { title: "rows looked at, percent" },
+    y: { title: "found, percent" },
+    series: [line("the best", ({ best }) => best), line("the best 20", ({ found }) => found)],
+  };
+}
+
+/** Tokens of the large vocabulary. */
+const largeSize = 1_000_000;
+/** Tokens that are asked for. */
+const shortlist = 20;
+/** Shares of the groups that are looked into; the claims are about `usualShare`. */
+const probedShares = [0.005, 0.01, 0.02, 0.05, 0.2] as const;
+const usualShare = 0.02;
+
+/** What an index finds and costs with some share of its groups. */
+export interface IndexUse {
+  /** In percent. */
+  readonly groups: number;
+  /** In percent of all rows, those that every search looks at included. */
+  readonly rows: number;
+  /** Percent of the queries whose best token is found. */
+  readonly best: number;
+  /** Percent of the best tokens that are found, as many as are asked for. */
+  readonly found: number;
+  /** Median over the queries. */
+  readonly milliseconds: number;
+}
+
+/** How well and how fast an index finds what the whole product finds. */
+export async function measureIndex(context: Context, model: LoadedModel): Promise<IndexUse[]> {
+  const { seed, signal } = context;
+  await using dynamic = await openDynamicModel(model);
+  const { vocabulary, tables, config } = dynamic.source;
+  const { hiddenSize } = config;
+  const gibbon = await context.data("text/gibbon");
+  const names = (await readdir(gibbon)).sort();
+  const texts: string[] = [];
+  for (const name of names) texts.push(await readFile(join(gibbon, name), "utf8"));
+  const forms = stretchesOf(texts, largeSize);
+  context.progress(`predicting rows of ${forms.length} tokens`);
+  const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
+  const head = { embedding: tables.head ?? tables.embedding };
+  const rows = meanRows(head, spellings, hiddenSize).embedding;
+  context.progress(`indexing ${forms.length} rows`);
+  const began = performance.now();
+  const index = await createDirectionIndex(rows, hiddenSize, { seed, signal });
+  const buildSeconds = (performance.now() - began) / 1000;
+
+  const prompts = names.flatMap((name, place) => {
+    if (!isHeldOutChapter(name)) return [];
+    const text = texts[place]!.replace(/\s+/g, " ");
+    return Array.from({ length: 32 }, (_, part) =>
+      text.slice(2000 + 200 * part, 2200 + 200 * part),
+    );
+  });
+  const queries = await dynamic.lastHidden(prompts.map((prompt) => dynamic.tokenize(prompt)));
+  const product = await openProduct(rows, hiddenSize, shortlist);
+  const exact: Int32Array[] = [];
+  const times: Record<"engine" | "loop", number[]> = { engine: [], loop: [] };
+  try {
+    for (const [place, query] of queries.entries()) {
+      signal.throwIfAborted();
+      context.progress("searching all rows", place + 1, queries.length);
+      times.engine.push(await timed(() => product.search(query)));
+      times.loop.push(
+        await timed(() => exact.push(searchExactly(rows, hiddenSize, query, shortlist).ids)),
+      );
+    }
+  } finally {
+    await product.release();
+  }
+
+  const uses: IndexUse[] = [];
+  const usualAnswers: Int32Array[] = [];
+  const usualTimes: number[] = [];
+  for (const share of probedShares) {
+    context.progress(`searching ${100 * share} % of the groups`);
+    const probes = Math.ceil(share * index.partitions);
+    const milliseconds: number[] = [];
+    let [best, shared, scanned] = [0, 0, 0];
+    for (const [place, query] of queries.entries()) {
+      milliseconds.push(
+        await timed(() => {
+          const found = index.search(query, shortlist, { probes });
+          if (share === usualShare) usualAnswers.push(found.ids);
+          if (found.ids.includes(exact[place]![0]!)) best++;
+          shared += exact[place]!.filter((id) => found.ids.includes(id)).length;
+          scanned += found.scanned;
+        }),
+      );
+    }
+    const percent = (count: number, of: number): number => (100 * count) / (queries.length * of);
+    if (share === usualShare) usualTimes.push(...milliseconds);
+    uses.push({
+      groups: 100 * share,
+      rows: percent(scanned, forms.length),
+      best: percent(best, 1),
+      found: percent(shared, shortlist),
+      milliseconds: median(milliseconds),
+    });
+  }
+  const usual = uses[probedShares.indexOf(usualShare)]!;
+  // Where the best token is one of the source, the index has nothing to find.
+  const isNew = exact.map((ids) => vocabulary.ids.get(forms[ids[0]!]!) === undefined);
+  const wanted = [...exact.keys()].filter((place) => isNew[place]);
+  const foundBy = (shift: number): Sample =>
+    meanOf(
+      wanted.map((place, at) => {
+        const other = wanted[(at + shift) % wanted.length]!;
+        return usualAnswers[place]!.includes(exact[other]![0]!) ? 100 : 0;
+      }),
+    );
+  context.report("index-recall", {
+    measured: foundBy(0),
+    control: foundBy(1),
+    details: { tokens: forms.length, queries: queries.length, groups: index.partitions, uses },
+  });
+  const milliseconds = { engine: median(times.engine), loop: median(times.loop) };
+  const fastest = milliseconds.engine < milliseconds.loop ? times.engine : times.loop;
+  const medianOf = (list: readonly number[]): Sample => statisticOf(list, median);
+  if (context.speed) {
+    context.report("index-speed", {
+      measured: medianOf(usualTimes),
+      baseline: medianOf(fastest),
+      baselineName: "all rows",
+      control: medianOf(times.loop),
+      details: { "all rows, milliseconds": milliseconds, index: usual.milliseconds, buildSeconds },
+    });
+  }
+  return uses;
+}
+
+async function timed(work: () => unknown): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+function median(list: readonly number[]): number {
+  return [...list].sort((a, b) => a - b)[list.length >> 1]!;
+}
+
+/** The best rows by a product of the engine with all of them, on one thread. */
+async function openProduct(rows: Float32Array, width: number, count: number) {
+  const types = { rows: float32(["rows", width]), query: float32([1, width]) };
+  const graph = trace(types, ({ rows: all, query }) => ({
+    ids: topK(matmul(query, all, { transposeB: true }), count).indices,
+  }));
+  // Inline: the rows would be copied into a worker.
+  const program = await compile(graph, { threads: 1, inline: true, spinning: false });
+  const shape = [rows.length / width, width];
+  return {
+    search: (query: Float32Array) =>
+      program.run({ rows: { data: rows, shape }, query: { data: query, shape: [1, width] } }),
+    release: () => program.release(),
+  };
+}
+
+/**
+ * Distinct words of texts, then all stretches of their letters, then the words of two and more that
+ * follow one another, until there are enough.
+ */
+function stretchesOf(texts: readonly string[], wanted: number): string[] {
+  const pattern = new RegExp(words.source, "gu");
+  const running = texts.map((text) =>
+    Array.from(text.matchAll(pattern), ([word]) => formOfText(word)),
+  );
+  const found = new Set(running.flat());
+  for (const word of [...found]) {
+    for (let start = 0; start < word.length && found.size < wanted; start++) {
+      for (let end = start + 1; end <= word.length && found.size < wanted; end++) {
+        found.add(word.slice(start, end));
+      }
+    }
+  }
+  for (let length = 2; found.size < wanted && length < 10; length++) {
+    for (const list of running) {
+      for (let at = 0; at + length <= list.length && found.size < wanted; at++) {
+        found.add(list.slice(at, at + length).join(""));
+      }
+    }
+  }
+  return [...found];
+}

@@ -1,0 +1,84 @@
+/**
+ * What the published package holds, and why. Each file must match one line; each line must match files. Sizes are of
+ * the files as packed.
+ */
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { beforeAll, expect, test } from "vitest";
+import { repository } from "./packed-project.ts";
+
+/** Part of the package, and what it is for. */
+const parts: readonly (readonly [files: RegExp, reason: string])[] = [
+  [/^(?:package\.json|README\.md|LICENSE)$/, "npm always packs them"],
+  [/^dist\/onnxruntime\//, "the WebAssembly runtime: browsers, and Node without the native one"],
+  [/^dist\/.*\.js$/, "the library and the command, reproductions included"],
+  [/^dist\/.*\.d\.ts$/, "its types"],
+  [/^src\/.*\.ts$/, "the sources: this library is made to be read"],
+  [/^src\/.*README\.md$/, "each system's idea, example and measurement"],
+  [/^models\/jeton-nano\//, "the bundled model, with its card and the list of its sources"],
+  [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
+  [/^reproductions\/inputs\//, "frozen inputs of reproductions"],
+];
+
+interface Packed {
+  readonly size: number;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+}
+
+let packed: Packed;
+beforeAll(() => {
+  execFileSync(process.execPath, ["scripts/build.mjs", "--if-changed"], { cwd: repository });
+  const args = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+  const output = execFileSync("npm", args, {
+    cwd: repository,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  [packed] = JSON.parse(output) as [Packed];
+}, 120_000);
+
+test("every file of the package is there for a reason", () => {
+  const unexplained = packed.files
+    .map(({ path }) => path)
+    .filter((path) => !parts.some(([files]) => files.test(path)));
+  expect(unexplained).toEqual([]);
+  for (const [files, reason] of parts) {
+    expect(
+      packed.files.some(({ path }) => files.test(path)),
+      reason,
+    ).toBe(true);
+  }
+});
+
+test("no tests, no maps of sources, nothing but what the repository holds", () => {
+  for (const { path } of packed.files) {
+    expect(path).not.toMatch(/\.test\.|\/testing\/|\.map$|\.tgz$|node_modules/);
+  }
+});
+
+test("every entry of package.json is packed, with its types", () => {
+  const text = readFileSync(join(repository, "package.json"), "utf8");
+  const { exports, bin } = JSON.parse(text) as {
+    exports: Record<string, string | Record<string, string>>;
+    bin: Record<string, string>;
+  };
+  const names = new Set(packed.files.map(({ path }) => `./${path}`));
+  const entries = [...Object.values(exports), bin].flatMap((entry) =>
+    typeof entry === "string" ? [entry] : Object.values(entry),
+  );
+  expect(entries.filter((entry) => !names.has(entry))).toEqual([]);
+  expect(readdirSync(join(repository, "models")).length).toBe(2);
+});
+
+test("library and models are smaller than 14 MB, all of the package than 18.5 MB", () => {
+  // The runtime is there so that 450 MB of other builds are not installed beside the package; the inputs so that
+  // reproductions read the same files for ever.
+  const apart = packed.files
+    .filter(({ path }) => /^(?:dist\/onnxruntime|reproductions\/inputs)\//.test(path))
+    .map(({ path }) => gzipSync(readFileSync(join(repository, path))).length)
+    .reduce((sum, size) => sum + size, 0);
+  expect(packed.size - apart).toBeLessThan(14_000_000);
+  expect(packed.size).toBeLessThan(18_500_000);
+});
