@@ -4,6 +4,9 @@
  */
 import type { Reproduction } from "./reproduce/define-reproduction.ts";
 import { systemEntries } from "./systems-table.ts";
+import { systemVerdicts, type VerdictCounts } from "./systems-verdicts.ts";
+
+export type { VerdictCounts } from "./systems-verdicts.ts";
 
 /** Areas of the catalogue, in its order; each is the folder of a module. */
 export type SystemArea =
@@ -47,10 +50,13 @@ export interface SystemEntry {
 export interface System extends SystemEntry {
   /** True if the system has a reproduction. */
   readonly built: boolean;
+  /** Counts of the verdicts of the last recorded run, if there is a record. */
+  readonly verdicts?: VerdictCounts;
 }
 
 /** Every system, by area. */
 export const systems: readonly System[] = systemEntries.map((entry) => ({
   ...entry,
   built: entry.reproduction !== undefined,
+  ...(systemVerdicts[entry.slug] && { verdicts: systemVerdicts[entry.slug]! }),
 }));

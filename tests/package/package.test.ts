@@ -27,7 +27,7 @@ beforeAll(() => {
   execFileSync(process.execPath, [join(root, "scripts/build.mjs"), "--if-changed"]);
   folder = mkdtempSync(join(tmpdir(), "jeton-package-"));
   const modules = join(folder, "node_modules");
-  for (const name of ["dist", "models", "reproductions/inputs", "package.json"]) {
+  for (const name of ["dist", "models", "package.json"]) {
     cpSync(join(root, name), join(modules, "jeton", name), { recursive: true });
   }
   for (const name of Object.keys(dependencies)) {

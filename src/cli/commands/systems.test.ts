@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type System, systems } from "../../systems.ts";
 import { runCommand } from "../testing/run-command.ts";
@@ -25,7 +25,40 @@ describe("the catalogue", () => {
   });
 });
 
+test("the counts of verdicts are those of the records", () => {
+  const root = new URL("../../../", import.meta.url);
+  for (const { slug, built, verdicts } of systems) {
+    const file = new URL(`reproductions/${slug}.json`, root);
+    if (!existsSync(file)) {
+      expect({ slug, verdicts }).toEqual({ slug, verdicts: undefined });
+      continue;
+    }
+    const { claims } = JSON.parse(readFileSync(file, "utf8")) as {
+      claims: { verdict: string; control?: unknown }[];
+    };
+    const count = (verdict: string): number =>
+      claims.filter((claim) => claim.verdict === verdict).length;
+    expect({ slug, built, ...verdicts }).toMatchObject({
+      slug,
+      built: true,
+      reproduced: count("reproduced"),
+      partly: count("partly"),
+      notReproduced: count("not reproduced"),
+      judgedBy: claims.every(({ control }) => control) ? "intervals" : "points",
+    });
+  }
+});
+
 describe("jeton systems", () => {
+  test("shows the counts of verdicts", async () => {
+    const { stdout } = await runCommand(["systems", "--built"]);
+    for (const { slug, verdicts } of systems.filter(({ built }) => built)) {
+      const { reproduced, partly, notReproduced } = verdicts!;
+      expect(stdout).toMatch(new RegExp(`${slug} +${reproduced}/${partly}/${notReproduced}\\*? `));
+    }
+    expect(stdout).toContain("recorded claims: reproduced / partly / not");
+  });
+
   test("--json gives the catalogue as data", async () => {
     const { status, stdout, stderr } = await runCommand(["systems", "--json"]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

@@ -1,9 +1,19 @@
 /** `jeton systems`: lists the catalogue of published systems. */
 import { formatTable } from "../../core/table.ts";
-import { systems } from "../../systems.ts";
+import { type System, systems } from "../../systems.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { type SystemsDocument, writeJson } from "../json-output.ts";
 import { suggest } from "../terminal/suggest.ts";
+
+const legend =
+  "recorded claims: reproduced / partly / not; * judged by single numbers, before intervals and controls";
+
+/** `7/1/2`, with a star for records from before intervals. */
+function describeVerdicts({ verdicts }: System): string {
+  if (verdicts === undefined) return "";
+  const { reproduced, partly, notReproduced, judgedBy } = verdicts;
+  return `${reproduced}/${partly}/${notReproduced}${judgedBy === "points" ? "*" : ""}`;
+}
 
 export const command: Command = defineCommand({
   name: "systems",
@@ -43,12 +53,15 @@ export const command: Command = defineCommand({
       const rows = own.map((system) => [
         system.built ? style.green("built") : style.dim("planned"),
         system.slug,
+        describeVerdicts(system),
         system.sentence,
       ]);
-      const columns = [{ title: "" }, { title: "" }, { title: "" }];
+      const columns = [{ title: "" }, { title: "" }, { title: "" }, { title: "" }];
       return [`${style.bold(`${name}/`)}\n${formatTable(columns, rows, { indent: "  " })}\n`];
     });
     const count = chosen.filter((system) => system.built).length;
-    await stdout.write(`${[...blocks, `${count} of ${chosen.length} built`].join("\n")}\n`);
+    const lines = [...blocks, `${count} of ${chosen.length} built`];
+    if (count > 0) lines.push(legend);
+    await stdout.write(`${lines.join("\n")}\n`);
   },
 });

@@ -5,7 +5,6 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createRandom } from "../../core/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   type Claim,
@@ -20,11 +19,11 @@ import {
   wholeValue,
 } from "../../reproduce/index.ts";
 import { loadTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
-import { lexicalOverlap, meanOfSubtokens, mixtureMethod, randomRows } from "../baselines.ts";
+import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
 import type { Hypernetwork, HypernetworkConfig } from "../hypernetwork.ts";
 import { readHypernetwork, writeHypernetwork } from "../hypernetwork-file.ts";
-import { nearestMixture } from "../nearest-tokens.ts";
 import { adaptAndMeasure, fingerprint } from "../reproduction-measure.ts";
+import { focus, shuffleRows } from "../reproduction-methods.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
 import { type ModelFiles, readModelFiles, withTables } from "../whole-model.ts";
@@ -276,47 +275,6 @@ function reportGap(
     control: bitsOf(`${forms.rows}, shuffled`),
     original: whole,
   });
-}
-
-/** The method's rows, each given to another token. */
-function shuffleRows(method: TransferMethod): TransferMethod {
-  return {
-    name: `${method.name}-shuffled`,
-    async predict(task) {
-      const { embedding, head } = await method.predict(task);
-      const width = task.source.config.hiddenSize;
-      const order = createRandom(task.seed, "shuffled-rows").shuffle(
-        Array.from({ length: task.target.size }, (_, id) => id),
-      );
-      const shuffle = (table: Float32Array): Float32Array => {
-        const mixed = new Float32Array(table.length);
-        for (const [id, from] of order.entries()) {
-          mixed.set(table.subarray(from * width, (from + 1) * width), id * width);
-        }
-        return mixed;
-      };
-      return { embedding: shuffle(embedding), ...(head && { head: shuffle(head) }) };
-    },
-  };
-}
-
-/**
- * In the manner of FOCUS (Dobler and de Melo, 2023): shared tokens keep their rows, the others are averages of
- * the tokens that occur in the same texts. The static vectors are those of occurrence, not fastText's.
- */
-function focus(texts: readonly string[]): TransferMethod {
-  const pairs = texts.map((text) => ({ source: text, target: text }));
-  return mixtureMethod(
-    "focus",
-    ({ source, target }) => {
-      const nearest = nearestMixture(source.vocabulary, target, { pairs });
-      return target.forms.map((form, id) => {
-        const same = form === undefined ? undefined : source.vocabulary.ids.get(form);
-        return same === undefined ? nearest[id] : { sources: [same], weights: [1] };
-      });
-    },
-    "mean",
-  );
 }
 
 function plotOf(results: ReadonlyMap<Target, Found>, original: Texts): Plot {

@@ -1,0 +1,81 @@
+/** Counts of recorded verdicts. Written by `node scripts/systems-verdicts.mjs` from reproductions/*.json. */
+
+/** Verdicts on the claims of a system in its last recorded full run. */
+export interface VerdictCounts {
+  readonly reproduced: number;
+  readonly partly: number;
+  readonly notReproduced: number;
+  /** `"points"`: the record is from before verdicts were judged by intervals and controls. */
+  readonly judgedBy: "intervals" | "points";
+  /** Day of the record, where it says it. */
+  readonly date?: string;
+}
+
+export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
+  aded: {
+    reproduced: 7,
+    partly: 5,
+    notReproduced: 1,
+    judgedBy: "points",
+  },
+  "data-mixture-inference": {
+    reproduced: 9,
+    partly: 1,
+    notReproduced: 2,
+    judgedBy: "points",
+  },
+  "dynamic-tokenization": {
+    reproduced: 7,
+    partly: 0,
+    notReproduced: 0,
+    judgedBy: "points",
+  },
+  dyspec: {
+    reproduced: 7,
+    partly: 4,
+    notReproduced: 1,
+    judgedBy: "points",
+  },
+  lexinvariant: {
+    reproduced: 4,
+    partly: 1,
+    notReproduced: 5,
+    judgedBy: "points",
+  },
+  "lib-tokenizer": {
+    reproduced: 6,
+    partly: 0,
+    notReproduced: 2,
+    judgedBy: "points",
+  },
+  lookahead: {
+    reproduced: 13,
+    partly: 0,
+    notReproduced: 0,
+    judgedBy: "points",
+  },
+  qtok: {
+    reproduced: 6,
+    partly: 0,
+    notReproduced: 0,
+    judgedBy: "points",
+  },
+  "token-recycling": {
+    reproduced: 10,
+    partly: 0,
+    notReproduced: 1,
+    judgedBy: "points",
+  },
+  "trans-tokenization": {
+    reproduced: 4,
+    partly: 1,
+    notReproduced: 0,
+    judgedBy: "points",
+  },
+  zett: {
+    reproduced: 4,
+    partly: 2,
+    notReproduced: 0,
+    judgedBy: "points",
+  },
+};
