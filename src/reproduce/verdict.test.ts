@@ -92,7 +92,7 @@ describe("judge", () => {
     expect(held).toBeLessThan(199);
   });
 
-  test("a method that is not beyond its control fails, with any result", () => {
+  test("a method that is not beyond its control fails, however much it reaches", () => {
     const values = Array.from({ length: 20 }, (_, at) => 90 + (at % 5));
     const shuffled = createRandom(1, "shuffled").shuffle([...values]);
     const thresholds = { reproduced: 89, partly: 95 };

@@ -12,7 +12,7 @@ export type Condition = Pick<Claim, "id" | "direction" | "effect" | "noEffect">;
 /** Lower and upper end. */
 export type Interval = readonly [number, number];
 
-/** What the samples of a claim say, and on what grounds. */
+/** The verdict on a claim, with the interval that it rests on. */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly effect: number;
@@ -27,7 +27,7 @@ export interface Judgement {
   };
 }
 
-/** How the samples of a claim are judged. */
+/** Options of `judge`. */
 export interface JudgeOptions {
   readonly thresholds: Thresholds;
   /** Fewest units. Default 5. */
