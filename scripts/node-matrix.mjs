@@ -3,9 +3,9 @@
  *
  *     node scripts/node-matrix.mjs [--full 20,26] [--smoke 22,24]
  *
- * Full: the suites of the runtime, of models, of the server and of the command. Smoke: a few files of
- * each. Both run code of documents. The version that runs this script is left out: `npm test` is its
- * suite. Binaries are kept below `.cache/node`.
+ * Full: the suites of the runtime, of models, of the server, of the command and of the package. Smoke:
+ * a few files of each. Both run the code of README.md. The version that runs this script is left out:
+ * `npm test` is its suite. Binaries are kept below `.cache/node`.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
@@ -15,11 +15,6 @@ import { parseArgs } from "node:util";
 import { installClients } from "./install-clients.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-/** Code in documents: each version runs that of README.md, the full suite all of it. */
-const documents = {
-  full: ["tests/documents", "tests/server-document.test.ts"],
-  smoke: ["tests/documents/readme.test.ts"],
-};
 const suites = {
   full: [
     "src/tensor",
@@ -28,6 +23,7 @@ const suites = {
     "src/cli",
     "tests/package",
     "tests/documents/readme.test.ts",
+    "tests/server-document.test.ts",
   ],
   smoke: [
     "src/tensor/program.test.ts",
@@ -94,7 +90,7 @@ const { values } = parseArgs({
 });
 const [own] = process.versions.node.split(".");
 // A filter that matches no file would pass in silence.
-for (const path of [...Object.values(suites), ...Object.values(documents)].flat()) {
+for (const path of Object.values(suites).flat()) {
   if (!existsSync(join(root, path))) throw new Error(`there is no ${path}`);
 }
 const failed = [];
@@ -102,7 +98,7 @@ for (const kind of ["full", "smoke"]) {
   for (const major of values[kind].split(",").filter(Boolean)) {
     if (major === own) continue;
     console.error(`Node ${major}: ${kind}`);
-    if (!runSuite(major, [...suites[kind], ...documents[kind]])) failed.push(major);
+    if (!runSuite(major, suites[kind])) failed.push(major);
   }
 }
 if (failed.length > 0) {
