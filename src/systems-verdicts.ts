@@ -43,10 +43,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "points",
   },
   "lib-tokenizer": {
-    reproduced: 6,
-    partly: 0,
+    reproduced: 5,
+    partly: 1,
     notReproduced: 2,
-    judgedBy: "points",
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   lookahead: {
     reproduced: 13,
@@ -55,10 +56,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "points",
   },
   qtok: {
-    reproduced: 6,
-    partly: 0,
-    notReproduced: 0,
-    judgedBy: "points",
+    reproduced: 1,
+    partly: 2,
+    notReproduced: 3,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   "token-recycling": {
     reproduced: 10,

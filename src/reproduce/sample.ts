@@ -25,9 +25,7 @@ export function meanOf(values: readonly number[]): Sample {
 
 /**
  * The sum of all units' `sum` over that of their `weight`: tokens per forward pass, bits per byte.
- *
- * @example
- * ratioOfSums([{ sum: 6, weight: 2 }, { sum: 2, weight: 2 }]); // 2 over both units
+ * E.g. 6 tokens of 2 passes and 2 tokens of 2 passes are 2 tokens a pass.
  */
 export function ratioOfSums(parts: readonly RatioParts[]): Sample {
   return statisticOf(parts, (some) => {
