@@ -155,6 +155,9 @@ const esbuild: Bundler = async (project, worker) => {
   return site;
 };
 
+/** A slow machine is no fault of a bundle: without warnings of how long a build took. */
+const untimed = { checks: { bundlerTimings: false } };
+
 const vite: Bundler = async (project) => {
   const warnings: string[] = [];
   await buildWithVite({
@@ -166,8 +169,11 @@ const vite: Bundler = async (project) => {
       ...{ warn: (text) => warnings.push(text), warnOnce: (text) => warnings.push(text) },
       ...{ hasErrorLogged: () => false, hasWarned: false },
     },
-    build: { outDir: "site", target: "es2022", chunkSizeWarningLimit: 5_000 },
-    worker: { format: "es" },
+    build: {
+      ...{ outDir: "site", target: "es2022", chunkSizeWarningLimit: 5_000 },
+      rolldownOptions: untimed,
+    },
+    worker: { format: "es", rolldownOptions: untimed },
   });
   expect(warnings).toEqual([]);
   return join(project, "site");
