@@ -19,7 +19,6 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   [/^src\/.*README\.md$/, "each system's idea, example and measurement"],
   [/^models\/jeton-nano\//, "the bundled model, with its card and the list of its sources"],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
-  [/^reproductions\/inputs\//, "frozen inputs of reproductions"],
 ];
 
 interface Packed {
@@ -73,10 +72,9 @@ test("every entry of package.json is packed, with its types", () => {
 });
 
 test("library and models are smaller than 14 MB, all of the package than 18.5 MB", () => {
-  // The runtime is there so that 450 MB of other builds are not installed beside the package; the inputs so that
-  // reproductions read the same files for ever.
+  // The runtime is there so that 450 MB of other builds are not installed beside the package.
   const apart = packed.files
-    .filter(({ path }) => /^(?:dist\/onnxruntime|reproductions\/inputs)\//.test(path))
+    .filter(({ path }) => /^dist\/onnxruntime\//.test(path))
     .map(({ path }) => gzipSync(readFileSync(join(repository, path))).length)
     .reduce((sum, size) => sum + size, 0);
   expect(packed.size - apart).toBeLessThan(14_000_000);
