@@ -96,7 +96,7 @@ function reproduce(project) {
 const program = `
 import { complete, loadModel } from "jeton";
 for (const format of ["f32", "int8", "int8-channel", "int4"]) {
-  const model = await loadModel({ format });
+  const model = await loadModel(undefined, { format });
   const options = { greedy: true, maxTokens: 16 };
   const { text } = await complete(model, "The emperor", options);
   const drafted = await complete(model, "The emperor", { ...options, drafter: "auto" });
