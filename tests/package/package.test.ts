@@ -15,7 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { testData } from "../../src/testing/test-data.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
@@ -119,11 +120,29 @@ test("an application compiles against its types without the optional packages", 
   expect(status).toBe(0);
 });
 
-test("prompts of reproductions that need no data come with the package", async () => {
-  const built = join(folder, "node_modules/jeton/dist/generate/measure/reproduction-tasks.js");
-  const { decodingTasks } = (await import(
-    pathToFileURL(built).href
-  )) as typeof import("../../src/generate/measure/reproduction-tasks.ts");
-  const tasks = await decodingTasks({ kind: "code", count: 3, seed: 1 });
-  expect(tasks.map(({ prompt }) => prompt.length > 100)).toEqual([true, true, true]);
+describe("requests of reproductions", () => {
+  const load = async () => {
+    const built = join(folder, "node_modules/jeton/dist/generate/measure/reproduction-tasks.js");
+    return (await import(
+      pathToFileURL(built).href
+    )) as typeof import("../../src/generate/measure/reproduction-tasks.ts");
+  };
+  afterEach(() => vi.unstubAllEnvs());
+
+  test.each(["prose", "code", "recall", "answer"] as const)(
+    "of kind %s name the missing file where there is no data",
+    async (kind) => {
+      vi.stubEnv("JETON_DATA", "");
+      vi.stubEnv("JETON_CACHE", join(folder, "empty-cache"));
+      const { decodingTasks } = await load();
+      await expect(decodingTasks({ kind, count: 3, seed: 1 })).toRejectWithCode("data-missing");
+    },
+  );
+
+  const data = testData(".");
+  test.skipIf(data.skip)("are made from the data folder", async () => {
+    const { decodingTasks } = await load();
+    const tasks = await decodingTasks({ kind: "code", count: 3, seed: 1 });
+    expect(tasks.map(({ prompt }) => prompt.length > 100)).toEqual([true, true, true]);
+  });
 });
