@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { JetonError } from "../core/index.ts";
+import { codeOf } from "../testing/code-of.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { readConfig, textConfig } from "./config.ts";
 import { openSafetensors } from "./safetensors/safetensors.ts";
@@ -27,16 +27,6 @@ beforeAll(async () => {
   root = await realpath(await mkdtemp(join(tmpdir(), "jeton-checkpoint-")));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
-
-async function codeOf(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    if (!JetonError.isInstance(error)) throw error;
-    return error.code;
-  }
-  return "accepted";
-}
 
 const tensor = (name: string, value: number, rows = 8): TensorToWrite => ({
   name,

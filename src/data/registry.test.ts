@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { JetonError } from "../core/index.ts";
+import { errorOf } from "../testing/code-of.ts";
 import { testData } from "../testing/test-data.ts";
 import { dataFiles, dataFolder, locateData } from "./registry.ts";
 
@@ -11,15 +11,6 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "jeton-data-"));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
-
-async function errorOf(action: Promise<unknown>): Promise<JetonError> {
-  const error = await action.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (JetonError.isInstance(error)) return error;
-  throw error ?? new Error("expected a JetonError");
-}
 
 describe("the table", () => {
   test("names every file once, with a checksum, a licence and a public origin", () => {

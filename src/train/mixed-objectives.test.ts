@@ -1,4 +1,5 @@
 /** Several objectives over common parameters. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +15,7 @@ import {
   sum,
   type TensorValue,
 } from "../tensor/index.ts";
+import { codeOf } from "../testing/code-of.ts";
 import { referenceFamilies } from "../testing/tiny-config-variants.ts";
 import { languageModelGraph, languageModelInputs } from "./graph/language-model-graph.ts";
 import {
@@ -202,11 +204,6 @@ describe("several objectives", () => {
   });
 
   test("mistakes are named", async () => {
-    const codeOf = (promise: Promise<unknown>): Promise<string> =>
-      promise.then(
-        () => "nothing was thrown",
-        (error: { code?: string }) => error.code ?? String(error),
-      );
     const objectives = both();
     expect(await codeOf(open({}))).toBe("option-invalid");
     expect(await codeOf(open({ graph: text, objectives }))).toBe("option-invalid");

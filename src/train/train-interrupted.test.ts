@@ -7,15 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
+import { codeOf } from "../testing/code-of.ts";
 import type { TrainingProgress, TrainLanguageModelOptions } from "./language-model-options.ts";
-import {
-  codeOf,
-  optionsFor,
-  readLog,
-  root,
-  useSmallCorpora,
-  weightsDigest,
-} from "./testing/small-run.ts";
+import { optionsFor, readLog, root, useSmallCorpora, weightsDigest } from "./testing/small-run.ts";
 import { trainLanguageModel } from "./train-language-model.ts";
 
 /** Whether this user may make a file system of its own, small enough to fill. */

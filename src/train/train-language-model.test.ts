@@ -14,6 +14,7 @@ import { describe, expect, test } from "vitest";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { score } from "../generate/index.ts";
 import { loadModel } from "../model/index.ts";
+import { codeOf } from "../testing/code-of.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import {
   formatTrainingProgress,
@@ -22,7 +23,6 @@ import {
 } from "./language-model-options.ts";
 import { readRunOptions } from "./run/run-settings.ts";
 import {
-  codeOf,
   optionsFor,
   prose,
   readLog,

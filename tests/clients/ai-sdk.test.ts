@@ -1,12 +1,12 @@
 /** Vercel's AI SDK with its provider for OpenAI-compatible servers. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { complete } from "../../src/generate/index.ts";
 import type { Answer, NanoServer } from "../../src/serve/testing/nano-server.ts";
 import {
   apiKey,
   collect,
   describeClients,
   failureOf,
+  greedyText,
   loadClients,
   startBreakingServer,
   startClientServer,
@@ -32,10 +32,7 @@ describeClients("the AI SDK", () => {
       includeUsage: true,
     });
 
-  async function expected(text: string, special = false): Promise<string> {
-    const ids = nano.model.tokenizer.encodeIds(text, { addSpecialTokens: special });
-    return (await complete(nano.model, ids, { greedy: true, maxTokens: 8 })).text;
-  }
+  const expected = (text: string, special = false) => greedyText(nano, text, special);
   const limits = { temperature: 0, maxOutputTokens: 8, maxRetries: 0 };
 
   test("generateText", async () => {

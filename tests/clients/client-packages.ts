@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
+import { complete } from "../../src/generate/index.ts";
 import type { Generate } from "../../src/generate/types.ts";
 import { startServerWith } from "../../src/serve/server.ts";
 import { createFakeModel } from "../../src/serve/testing/fake-model.ts";
@@ -44,6 +45,16 @@ export const chatTemplate: string =
 /** A server over the bundled model, with an API key. */
 export function startClientServer(): Promise<NanoServer> {
   return startNanoServer({ chatTemplate, apiKey });
+}
+
+/** What the library itself writes after a prompt, 8 tokens at most. */
+export async function greedyText(
+  { model }: NanoServer,
+  prompt: string,
+  addSpecialTokens: boolean,
+): Promise<string> {
+  const ids = model.tokenizer.encodeIds(prompt, { addSpecialTokens });
+  return (await complete(model, ids, { greedy: true, maxTokens: 8 })).text;
 }
 
 /** The key of the servers. */

@@ -1,12 +1,12 @@
 /** LangChain's models for OpenAI's interface. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { complete } from "../../src/generate/index.ts";
 import type { Answer, NanoServer } from "../../src/serve/testing/nano-server.ts";
 import {
   apiKey,
   collect,
   describeClients,
   failureOf,
+  greedyText,
   loadClients,
   startBreakingServer,
   startClientServer,
@@ -34,10 +34,7 @@ describeClients("LangChain", () => {
   });
   const chatOf = (url: string): Answer => new langchain.ChatOpenAI(optionsOf(url));
 
-  async function expected(text: string, special = false): Promise<string> {
-    const ids = nano.model.tokenizer.encodeIds(text, { addSpecialTokens: special });
-    return (await complete(nano.model, ids, { greedy: true, maxTokens: 8 })).text;
-  }
+  const expected = (text: string, special = false) => greedyText(nano, text, special);
 
   test("invoke and stream", async () => {
     const text = await expected("user: Who?\nassistant:");

@@ -2,13 +2,12 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { codeOf, errorOf } from "../../testing/code-of.ts";
 import { token } from "./testing/fake-hub.ts";
 import {
   cache,
-  codeOf,
   cutAfter,
   environment,
-  errorOf,
   hub,
   isWeights,
   remains,

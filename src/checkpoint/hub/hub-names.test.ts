@@ -5,18 +5,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JetonError } from "../../core/index.ts";
+import { codeOf, errorOf } from "../../testing/code-of.ts";
 import { resolveModel } from "./hub.ts";
 import { parseHubName } from "./hub-name.ts";
 import { readHubSettings } from "./hub-settings.ts";
-import {
-  codeOf,
-  environment,
-  errorOf,
-  hub,
-  resolveTiny,
-  root,
-  useFakeHub,
-} from "./testing/hub-fixture.ts";
+import { environment, hub, resolveTiny, root, useFakeHub } from "./testing/hub-fixture.ts";
 
 useFakeHub();
 

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../testing/code-of.ts";
 import { openCheckpoint } from "../checkpoint.ts";
 import { commit } from "./testing/fake-hub.ts";
 import {
   cache,
-  codeOf,
   environment,
   home,
   hub,

@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, readlink, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { codeOf } from "../../testing/code-of.ts";
 import { openCheckpoint } from "../checkpoint.ts";
 import type { DownloadProgress } from "./hub-progress.ts";
 import { commit, token } from "./testing/fake-hub.ts";
 import {
   cache,
-  codeOf,
   describing,
   environment,
   hub,

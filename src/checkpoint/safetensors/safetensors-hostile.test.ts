@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../../core/index.ts";
+import { codeOf } from "../../testing/code-of.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { parseSafetensorsHeader, type SafetensorsHeader } from "./safetensors-header.ts";
 import { writeSafetensors } from "./write-safetensors.ts";
@@ -13,16 +14,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "jeton-safetensors-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-async function codeOf(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    if (!JetonError.isInstance(error)) throw error;
-    return error.code;
-  }
-  return "accepted";
-}
 
 /** A file made of a header of any text and `dataLength` bytes. */
 function build(header: string | Uint8Array, dataLength = 0, declared?: bigint): Buffer {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { JetonError } from "../../core/index.ts";
+import { codeOf } from "../../testing/code-of.ts";
 import { bytesPerElement, type Dtype, readableDtypes, viewElements } from "./dtype.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { type TensorToWrite, writeSafetensors } from "./write-safetensors.ts";
@@ -13,16 +14,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "jeton-safetensors-"));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-async function codeOf(action: () => unknown): Promise<string> {
-  try {
-    await action();
-  } catch (error) {
-    if (!JetonError.isInstance(error)) throw error;
-    return error.code;
-  }
-  return "accepted";
-}
 
 const dtypes = fc.constantFrom(...readableDtypes);
 /** A tensor of random bytes: every pattern of bits of every type. */

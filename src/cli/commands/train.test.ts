@@ -10,22 +10,10 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
+import { prose, smallConfig } from "../../train/testing/small-run.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-
-const words = "the cat dog sat ran on under a mat tree and then it saw green hills far away".split(
-  " ",
-);
-
-function prose(seed: number, sentences: number): string {
-  const random = createRandom(seed, "prose");
-  const sentence = (): string =>
-    Array.from({ length: 4 + random.integer(6) }, () => words[random.integer(words.length)]).join(
-      " ",
-    );
-  return Array.from({ length: sentences }, () => `${sentence()}.`).join("\n");
-}
 
 let root = "";
 let books = "";
@@ -38,17 +26,7 @@ beforeAll(async () => {
   const lines = Array.from({ length: 30 }, (_, i) => JSON.stringify({ body: prose(i, 3) }));
   writeFileSync(join(root, "notes.jsonl"), lines.join("\n"));
   config = join(root, "config.json");
-  const shape = {
-    model_type: "llama",
-    hidden_size: 16,
-    intermediate_size: 32,
-    num_attention_heads: 2,
-    num_hidden_layers: 2,
-    num_key_value_heads: 1,
-    max_position_embeddings: 64,
-    tie_word_embeddings: true,
-  };
-  writeFileSync(config, JSON.stringify(shape));
+  writeFileSync(config, JSON.stringify(smallConfig));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../testing/code-of.ts";
 import { readDocuments } from "./corpus.ts";
 import { describeCorpusName, listCorpusFiles } from "./corpus-files.ts";
 
@@ -32,13 +33,6 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 async function list(...names: string[]): Promise<string[]> {
   const files = await listCorpusFiles(names.map((name) => join(root, name)));
   return files.map((file) => file.slice(root.length + 1));
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => "nothing was thrown",
-    (error: { code?: string }) => error.code ?? String(error),
-  );
 }
 
 describe("listCorpusFiles", () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll } from "vitest";
+import type { ModelConfig } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -27,22 +28,25 @@ export function prose(seed: number, sentences: number): string {
   return Array.from({ length: sentences }, () => `${sentence()}.`).join("\n");
 }
 
+/** `config.json` of a model that trains in seconds. */
+export const smallConfig: ModelConfig = {
+  model_type: "llama",
+  hidden_size: 16,
+  intermediate_size: 32,
+  num_attention_heads: 2,
+  num_hidden_layers: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
+  tie_word_embeddings: true,
+};
+
 export function optionsFor(
   name: string,
   more: Partial<TrainLanguageModelOptions> = {},
 ): TrainLanguageModelOptions & { checkpointEvery: number } {
   return {
     folder: join(root, name),
-    config: {
-      model_type: "llama",
-      hidden_size: 16,
-      intermediate_size: 32,
-      num_attention_heads: 2,
-      num_hidden_layers: 2,
-      num_key_value_heads: 1,
-      max_position_embeddings: 64,
-      tie_word_embeddings: true,
-    },
+    config: smallConfig,
     tokenizer,
     corpora,
     steps: 30,
@@ -67,13 +71,6 @@ export function readLog(name: string): LogEntry[] {
     .trimEnd()
     .split("\n");
   return lines.map((line) => JSON.parse(line) as LogEntry);
-}
-
-export async function codeOf(promise: Promise<unknown>): Promise<string> {
-  return promise.then(
-    () => "nothing was thrown",
-    (error: { code?: string }) => error.code ?? String(error),
-  );
 }
 
 /** A folder with a tokenizer and two corpora for the tests of a file. */

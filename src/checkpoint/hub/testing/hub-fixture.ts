@@ -5,7 +5,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
-import { JetonError } from "../../../core/index.ts";
 import { writeSafetensors, writeShardedSafetensors } from "../../safetensors/write-safetensors.ts";
 import { type ResolveModelOptions, resolveModel } from "../hub.ts";
 import { FakeHub } from "./fake-hub.ts";
@@ -30,17 +29,6 @@ export const resolveTiny = (
 ): Promise<string> => resolveModel(name, { environment, retryDelay: 5, ...options });
 export const cache = (...parts: string[]): string =>
   join(home, "hub", "models--team--tiny", ...parts);
-export const errorOf = async (action: Promise<unknown>): Promise<JetonError> => {
-  try {
-    await action;
-  } catch (error) {
-    if (JetonError.isInstance(error)) return error;
-    throw error;
-  }
-  throw new Error("expected a JetonError");
-};
-export const codeOf = async (action: Promise<unknown>): Promise<string> =>
-  (await errorOf(action)).code;
 /** Names of what is left of broken downloads, and of locks. */
 export async function remains(): Promise<string[]> {
   const blobs = await readdir(cache("blobs")).catch(() => []);
