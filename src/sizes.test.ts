@@ -13,9 +13,6 @@ const longFiles: Readonly<Record<string, string>> = {
   "systems-table.ts": "a table of data: one entry for each published system",
 };
 
-/** Programs that measure a system, each read on its own; they are not part of the library's code. */
-const measurement = /reproduction[^/]*\.ts$/;
-
 const root = fileURLToPath(new URL(".", import.meta.url));
 const files = readdirSync(root, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
@@ -55,17 +52,14 @@ describe("sizes of files, functions and folders", () => {
 
   test(`no file has more than ${maxFileLines} lines, tables of data apart`, () => {
     const long = files.filter(
-      (file) =>
-        !measurement.test(file) &&
-        countLines(readFileSync(`${root}${file}`, "utf8")) > maxFileLines,
+      (file) => countLines(readFileSync(`${root}${file}`, "utf8")) > maxFileLines,
     );
     // An exception that is no longer needed must go as well.
     expect(long).toEqual(Object.keys(longFiles));
   });
 
   test(`no function of a source has more than ${maxFunctionLines} lines`, () => {
-    const library = sources.filter((file) => !measurement.test(file));
-    const long = library.flatMap((file) =>
+    const long = sources.flatMap((file) =>
       findLongFunctions(file, readFileSync(`${root}${file}`, "utf8")),
     );
     expect(long).toEqual([]);

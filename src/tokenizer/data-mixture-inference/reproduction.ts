@@ -3,29 +3,18 @@
  * mixtures, attacked with other text of the same kinds.
  */
 
-import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
 import {
-  constantOf,
   defineReproduction,
-  meanOf,
   type Reproduction,
   type ReproductionContext,
   ratioOfSums,
   type Sample,
-  statisticOf,
-  wholeValue,
 } from "../../reproduce/index.ts";
-import {
-  type InferMixtureOptions,
-  type InferredMixture,
-  inferMixture,
-} from "./data-mixture-inference.ts";
-import { loadMergeList, type ReadMergeListOptions } from "./merge-list.ts";
+import { type Attacked, ablate, omitLargest } from "./reproduction-ablations.ts";
 import { classifyTokens, measureEfficiency, predictFromOthers } from "./reproduction-baselines.ts";
 import {
   type Corpus,
-  groupLines,
   loadBible,
   loadEncyclopedia,
   loadHistory,
@@ -38,25 +27,29 @@ import {
   type Experiment,
   errorsOfNext,
   logSample,
-  mean,
   meanLog,
   sampleExperiment,
-  sampleNoise,
   sampleShares,
   sharesOf,
   squaredError,
   uniform,
 } from "./reproduction-experiment.ts";
+import { readPublishedTokenizers } from "./reproduction-published.ts";
+
+/** What claims about the mean squared error of mixtures share. */
+const errors = {
+  units: "mixtures",
+  control: "the truth of the next mixture",
+  unit: "log10 MSE",
+  direction: "lower",
+} as const;
 
 const claims = [
   {
     id: "languages",
     text: "Shares of 5 languages (Bible verses, 1,000 merges, other verses than in training): log10 of the mean squared error",
     paper: { value: -7.3, unit: "log10 MSE", compares: "measured" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "value",
     noEffect: -1.8,
     reproduced: -5,
@@ -72,10 +65,7 @@ const claims = [
       compares: "measured",
       setting: "5 programming languages; -3.41 for 5 English domains",
     },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "value",
     noEffect: -1.8,
     reproduced: -5,
@@ -86,10 +76,7 @@ const claims = [
     id: "domains",
     text: "Shares of history, encyclopedia, Python and Java, 125 kB of each code sample (the paper: five English domains): log10 of the mean squared error",
     paper: { value: -3.41, unit: "log10 MSE", compares: "measured" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "value",
     noEffect: -1.8,
     reproduced: -3.41,
@@ -113,10 +100,7 @@ const claims = [
     id: "pair-slack",
     text: "A slack for each competing pair beside that of each merge lowers the error (languages, ablation)",
     paper: { words: "part of the method, not reported alone" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "difference",
     reproduced: 0.1,
     partly: 0.02,
@@ -139,10 +123,7 @@ const claims = [
     id: "byte-shares",
     text: "Turning shares of pairs into shares of bytes lowers the error (languages, ablation)",
     paper: { words: "part of the method, not reported alone" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "difference",
     reproduced: 0.1,
     partly: 0.02,
@@ -152,10 +133,7 @@ const claims = [
     id: "right-words",
     text: "Cutting text as the tokenizer does matters: error with its own words against text that is not cut into words",
     paper: { words: "required, not reported alone" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "difference",
     reproduced: 1,
     partly: 0.3,
@@ -165,10 +143,7 @@ const claims = [
     id: "shifted-sample",
     text: "Attacked with other books than those trained on (languages): log10 of the mean squared error",
     paper: { words: "robust to shifted samples" },
-    units: "mixtures",
-    control: "the truth of the next mixture",
-    unit: "log10 MSE",
-    direction: "lower",
+    ...errors,
     effect: "value",
     noEffect: -1.8,
     reproduced: -4,
@@ -237,7 +212,7 @@ export const reproduction: Reproduction = defineReproduction({
     const parts = quick ? 3 : 4;
     const bible = await loadBible(context);
 
-    const languages: { experiment: Experiment; answer: InferredMixture; error: number }[] = [];
+    const languages: Attacked[] = [];
     for (let number = 0; number < mixtures; number++) {
       context.progress("languages", number, mixtures);
       const experiment = await sampleExperiment(
@@ -283,7 +258,9 @@ export const reproduction: Reproduction = defineReproduction({
     context.report("uncertainty", { measured, control, details: { parts } });
 
     await compareWithBaselines(context, languages.slice(0, quick ? 2 : 10), bible, merges);
-    await ablate(context, languages.slice(0, quick ? 2 : 8));
+    const ablated = languages.slice(0, quick ? 2 : 8);
+    await ablate(context, ablated);
+    await omitLargest(context, ablated);
     await shiftSamples(context, bible, merges, quick ? 2 : 8);
     await context.part(() => measureProseAndCode(context, merges, mixtures));
     if (!quick) await context.part(() => readPublishedTokenizers(context));
@@ -347,96 +324,26 @@ async function compareWithBaselines(
   });
 }
 
-async function ablate(
+/** Answers to experiments that are drawn one after the other, beside the truth and that of the next one. */
+async function attackMixtures(
   context: Context,
-  languages: readonly {
-    readonly experiment: Experiment;
-    readonly answer: InferredMixture;
-    readonly error: number;
-  }[],
-): Promise<void> {
-  const without: Record<"pair-slack" | "byte-shares" | "right-words", number[]> = {
-    "pair-slack": [],
-    "byte-shares": [],
-    "right-words": [],
-  };
-  const unexplained: Record<"omitted" | "halved", number[]> = { omitted: [], halved: [] };
-  const details: unknown[] = [];
-  const noise: Record<"merge" | "pair", number[]> = { merge: [], pair: [] };
-  const published: number[] = [];
-  for (const [number, { experiment, answer }] of languages.entries()) {
-    context.progress("ablations", number, languages.length);
-    const { truth, samples } = experiment;
-    const errorOf = async (options: InferMixtureOptions, list?: ReadMergeListOptions) =>
-      squaredError(
-        sharesOf(await attack(context, experiment, { parts: 1, ...options }, list)),
-        truth,
-      );
-    without["pair-slack"].push(await errorOf({ pairSlack: false }));
-    without["byte-shares"].push(await errorOf({ byteShares: false }));
-    without["right-words"].push(await errorOf({}, { steps: [] }));
-
-    published.push(await errorOf({ slackPer: "pair" }));
-    const stranger = { name: "noise", documents: sampleNoise(createRandom(context.seed, "noise")) };
-    const more = { ...experiment, samples: [...samples, stranger] };
-    for (const slackPer of ["merge", "pair"] as const) {
-      const found = await attack(context, more, { parts: 1, slackPer });
-      noise[slackPer].push(100 * found.shares.at(-1)!.share);
-    }
-
-    const largest = truth.indexOf(Math.max(...truth));
-    const fewer = { ...experiment, samples: samples.filter((_, i) => i !== largest) };
-    const partial = await attack(context, fewer, { parts: 1 });
-    const halves = samples.map(({ name, documents }) => ({
-      name,
-      documents: documents.filter((_, i) => i % 2 === 0),
-    }));
-    const halved = await attack(context, { ...experiment, samples: halves }, { parts: 1 });
-    const countOf = ({ violatedMerges, missingMerges }: InferredMixture): number =>
-      1 + violatedMerges + missingMerges.length;
-    unexplained.omitted.push(Math.log(countOf(partial) / countOf(answer)));
-    unexplained.halved.push(Math.log(countOf(halved) / countOf(answer)));
-    details.push({
-      omitted: samples[largest]!.name,
-      share: truth[largest],
-      slack: [answer.violation, partial.violation],
-      violatedMerges: [answer.violatedMerges, partial.violatedMerges],
-      missingMerges: [answer.missingMerges.length, partial.missingMerges.length],
-    });
+  stage: string,
+  count: number,
+  draw: (number: number) => Promise<Experiment>,
+): Promise<{ truths: (readonly number[])[]; measured: Sample; control: Sample }> {
+  const answers: number[][] = [];
+  const truths: (readonly number[])[] = [];
+  for (let number = 0; number < count; number++) {
+    context.progress(stage, number, count);
+    const experiment = await draw(number);
+    answers.push(sharesOf(await attack(context, experiment, { parts: 1 })));
+    truths.push(experiment.truth);
   }
-  const measured = logSample(languages.map(({ error }) => error));
-  const control = logSample(
-    errorsOfNext(
-      languages.map(({ answer }) => sharesOf(answer)),
-      languages.map(({ experiment: { truth } }) => truth),
-    ),
-  );
-  const baselineNames = {
-    "pair-slack": "slack of merges alone",
-    "byte-shares": "shares of pairs",
-    "right-words": "text not cut into words",
+  return {
+    truths,
+    measured: logSample(answers.map((answer, i) => squaredError(answer, truths[i]!))),
+    control: logSample(errorsOfNext(answers, truths)),
   };
-  for (const id of ["pair-slack", "byte-shares", "right-words"] as const) {
-    const baseline = logSample(without[id]);
-    context.report(id, { measured, baseline, baselineName: baselineNames[id], control });
-  }
-  const categories = languages[0]!.experiment.samples.length + 1;
-  context.report("noise", {
-    measured: meanOf(noise.merge),
-    baseline: meanOf(noise.pair),
-    baselineName: "as published",
-    control: constantOf(100 / categories, languages.length),
-    details: {
-      "error without noise": { here: wholeValue(measured), "as published": meanLog(published) },
-    },
-  });
-  const multiples = (logs: readonly number[]): Sample =>
-    statisticOf(logs, (some) => Math.exp(mean(some)));
-  context.report("omitted-category", {
-    measured: multiples(unexplained.omitted),
-    control: multiples(unexplained.halved),
-    details: { mixtures: details },
-  });
 }
 
 /** Trains on the first half of each book and attacks with the second: other chapters. */
@@ -446,20 +353,16 @@ async function shiftSamples(
   merges: number,
   mixtures: number,
 ): Promise<void> {
-  const answers: number[][] = [];
-  const truths: (readonly number[])[] = [];
-  for (let number = 0; number < mixtures; number++) {
-    context.progress("shifted samples", number, mixtures);
-    const random = createRandom(context.seed, "shifted", number);
-    const experiment = await sampleExperiment(random, corpora, merges, { shuffled: false });
-    const answer = await attack(context, experiment, { parts: 1 });
-    answers.push(sharesOf(answer));
-    truths.push(experiment.truth);
-  }
-  context.report("shifted-sample", {
-    measured: logSample(answers.map((answer, i) => squaredError(answer, truths[i]!))),
-    control: logSample(errorsOfNext(answers, truths)),
-  });
+  const { measured, control } = await attackMixtures(
+    context,
+    "shifted samples",
+    mixtures,
+    (number) => {
+      const random = createRandom(context.seed, "shifted", number);
+      return sampleExperiment(random, corpora, merges, { shuffled: false });
+    },
+  );
+  context.report("shifted-sample", { measured, control });
 }
 
 async function measureProseAndCode(
@@ -491,20 +394,14 @@ async function measureProseAndCode(
     },
   ] as const;
   for (const { id, corpora, merges, count } of settings) {
-    const answers: number[][] = [];
-    const truths: (readonly number[])[] = [];
-    for (let number = 0; number < count; number++) {
-      context.progress(id, number, count);
-      const random = createRandom(context.seed, id, number);
-      const experiment = await sampleExperiment(random, corpora, merges);
-      answers.push(sharesOf(await attack(context, experiment, { parts: 1 })));
-      truths.push(experiment.truth);
-    }
+    const { truths, measured, control } = await attackMixtures(context, id, count, (number) =>
+      sampleExperiment(createRandom(context.seed, id, number), corpora, merges),
+    );
     context.report(id, {
-      measured: logSample(answers.map((answer, i) => squaredError(answer, truths[i]!))),
+      measured,
       baseline: logSample(truths.map(uniform)),
       baselineName: "a uniform mixture",
-      control: logSample(errorsOfNext(answers, truths)),
+      control,
       details: {
         mixtures: count,
         merges,
@@ -514,60 +411,4 @@ async function measureProseAndCode(
       },
     });
   }
-}
-
-/**
- * The published tokenizers of the data folder, with the categories that it allows. The samples are
- * small and old-fashioned (history for books, biomedicine for academia), so that only large
- * differences mean something.
- */
-async function readPublishedTokenizers(context: Context): Promise<void> {
-  const cutLines = async (name: string): Promise<string[]> =>
-    groupLines(await readFile(await context.data(name), "utf8"));
-  const categories: Corpus[] = [
-    { name: "web (reviews, mail, forums)", documents: await cutLines("text/ud/en-ewt-dev.txt") },
-    { name: "code (Python)", documents: await loadPython(context) },
-    { name: "books (history)", documents: (await loadHistory(context)).slice(0, 4000) },
-    { name: "academic (biomedicine)", documents: await cutLines("retrieval/chunking/pubmed.md") },
-    { name: "encyclopedia", documents: await loadEncyclopedia(context) },
-    { name: "finance", documents: await cutLines("retrieval/chunking/finance.md") },
-  ];
-  for (const language of ["de", "es", "fr", "ru", "zh", "ar", "hi", "ko", "pl", "tr"]) {
-    categories.push({ name: language, documents: await cutLines(`text/pud/${language}.txt`) });
-  }
-  const merges = 1000;
-  const folders = ["gpt2", "gpt-neox", "llama-2", "mistral-v0.2", "claude-1"];
-  const paperCode = [0.7, 15.2, 19.2, 25.8, 57.5];
-  const code: number[] = [];
-  const details: Record<string, unknown> = {};
-  for (const [number, folder] of folders.entries()) {
-    context.progress("published tokenizers", number, folders.length);
-    const path = await context.data(`tokenizers/${folder}/tokenizer.json`);
-    const list = await loadMergeList(path, { maxMerges: merges });
-    const infer = (slackPer: "merge" | "pair"): Promise<InferredMixture> =>
-      inferMixture(
-        list,
-        categories.map(({ name, documents }) => ({ name, texts: documents })),
-        { parts: 1, slackPer, signal: context.signal },
-      );
-    const percentOf = ({ shares }: InferredMixture): Record<string, number> =>
-      Object.fromEntries(shares.map(({ name, share }) => [name, Number((share * 100).toFixed(1))]));
-    const answer = await infer("merge");
-    code.push(100 * answer.shares[1]!.share);
-    details[folder] = {
-      percent: percentOf(answer),
-      asPublished: percentOf(await infer("pair")),
-      slackPerMillion: Math.round(answer.violation),
-      violatedMerges: answer.violatedMerges,
-      missingMerges: answer.missingMerges.length,
-      droppedEntries: answer.droppedEntries,
-    };
-  }
-  context.report("published-tokenizers", {
-    measured: meanOf(code.map((share, i) => Math.abs(share - paperCode[i]!))),
-    control: meanOf(
-      code.map((share, i) => Math.abs(share - paperCode[(i + 1) % paperCode.length]!)),
-    ),
-    details: { merges, ...details },
-  });
 }

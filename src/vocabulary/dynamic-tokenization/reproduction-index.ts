@@ -13,7 +13,7 @@ import {
 import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
 import { spellTokens } from "../hypernetwork.ts";
 import { formOfText } from "../token-forms.ts";
-import { createDirectionIndex, searchExactly } from "./direction-index.ts";
+import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
 import { meanRows, openDynamicModel } from "./dynamic-model.ts";
 import { words } from "./reproduction-lengths.ts";
 
@@ -61,11 +61,7 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
   await using dynamic = await openDynamicModel(model);
   const { vocabulary, tables, config } = dynamic.source;
   const { hiddenSize } = config;
-  const gibbon = await context.data("text/gibbon");
-  const names = (await readdir(gibbon)).sort();
-  const texts: string[] = [];
-  for (const name of names) texts.push(await readFile(join(gibbon, name), "utf8"));
-  const forms = stretchesOf(texts, largeSize);
+  const { forms, prompts } = await readTexts(context);
   context.progress(`predicting rows of ${forms.length} tokens`);
   const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
   const head = { embedding: tables.head ?? tables.embedding };
@@ -75,60 +71,14 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
   const index = await createDirectionIndex(rows, hiddenSize, { seed, signal });
   const buildSeconds = (performance.now() - began) / 1000;
 
-  const prompts = names.flatMap((name, place) => {
-    if (!isHeldOutChapter(name)) return [];
-    const text = texts[place]!.replace(/\s+/g, " ");
-    return Array.from({ length: 32 }, (_, part) =>
-      text.slice(2000 + 200 * part, 2200 + 200 * part),
-    );
-  });
   const queries = await dynamic.lastHidden(prompts.map((prompt) => dynamic.tokenize(prompt)));
-  const product = await openProduct(rows, hiddenSize, shortlist);
-  const exact: Int32Array[] = [];
-  const times: Record<"engine" | "loop", number[]> = { engine: [], loop: [] };
-  try {
-    for (const [place, query] of queries.entries()) {
-      signal.throwIfAborted();
-      context.progress("searching all rows", place + 1, queries.length);
-      times.engine.push(await timed(() => product.search(query)));
-      times.loop.push(
-        await timed(() => exact.push(searchExactly(rows, hiddenSize, query, shortlist).ids)),
-      );
-    }
-  } finally {
-    await product.release();
-  }
+  const { exact, times } = await searchAllRows(context, rows, queries);
+  const { uses, usual } = await searchIndex(context, index, {
+    queries,
+    exact,
+    total: forms.length,
+  });
 
-  const uses: IndexUse[] = [];
-  const usualAnswers: Int32Array[] = [];
-  const usualTimes: number[] = [];
-  for (const share of probedShares) {
-    context.progress(`searching ${100 * share} % of the groups`);
-    const probes = Math.ceil(share * index.partitions);
-    const milliseconds: number[] = [];
-    let [best, shared, scanned] = [0, 0, 0];
-    for (const [place, query] of queries.entries()) {
-      milliseconds.push(
-        await timed(() => {
-          const found = index.search(query, shortlist, { probes });
-          if (share === usualShare) usualAnswers.push(found.ids);
-          if (found.ids.includes(exact[place]![0]!)) best++;
-          shared += exact[place]!.filter((id) => found.ids.includes(id)).length;
-          scanned += found.scanned;
-        }),
-      );
-    }
-    const percent = (count: number, of: number): number => (100 * count) / (queries.length * of);
-    if (share === usualShare) usualTimes.push(...milliseconds);
-    uses.push({
-      groups: 100 * share,
-      rows: percent(scanned, forms.length),
-      best: percent(best, 1),
-      found: percent(shared, shortlist),
-      milliseconds: median(milliseconds),
-    });
-  }
-  const usual = uses[probedShares.indexOf(usualShare)]!;
   // Where the best token is one of the source, the index has nothing to find.
   const isNew = exact.map((ids) => vocabulary.ids.get(forms[ids[0]!]!) === undefined);
   const wanted = [...exact.keys()].filter((place) => isNew[place]);
@@ -136,7 +86,7 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
     meanOf(
       wanted.map((place, at) => {
         const other = wanted[(at + shift) % wanted.length]!;
-        return usualAnswers[place]!.includes(exact[other]![0]!) ? 100 : 0;
+        return usual.answers[place]!.includes(exact[other]![0]!) ? 100 : 0;
       }),
     );
   context.report("index-recall", {
@@ -149,14 +99,105 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
   const medianOf = (list: readonly number[]): Sample => statisticOf(list, median);
   if (context.speed) {
     context.report("index-speed", {
-      measured: medianOf(usualTimes),
+      measured: medianOf(usual.milliseconds),
       baseline: medianOf(fastest),
       baselineName: "all rows",
       control: medianOf(times.loop),
-      details: { "all rows, milliseconds": milliseconds, index: usual.milliseconds, buildSeconds },
+      details: {
+        "all rows, milliseconds": milliseconds,
+        index: median(usual.milliseconds),
+        buildSeconds,
+      },
     });
   }
   return uses;
+}
+
+/** Tokens of a large vocabulary, and prompts out of chapters that the model has not seen. */
+async function readTexts(context: Context): Promise<{ forms: string[]; prompts: string[] }> {
+  const gibbon = await context.data("text/gibbon");
+  const names = (await readdir(gibbon)).sort();
+  const texts: string[] = [];
+  for (const name of names) texts.push(await readFile(join(gibbon, name), "utf8"));
+  const prompts = names.flatMap((name, place) => {
+    if (!isHeldOutChapter(name)) return [];
+    const text = texts[place]!.replace(/\s+/g, " ");
+    return Array.from({ length: 32 }, (_, part) =>
+      text.slice(2000 + 200 * part, 2200 + 200 * part),
+    );
+  });
+  return { forms: stretchesOf(texts, largeSize), prompts };
+}
+
+/** The best rows of each query by products with all of them, and the milliseconds of two ways to get them. */
+async function searchAllRows(
+  context: Context,
+  rows: Float32Array,
+  queries: readonly Float32Array[],
+): Promise<{ exact: Int32Array[]; times: Record<"engine" | "loop", number[]> }> {
+  const hiddenSize = queries[0]!.length;
+  const product = await openProduct(rows, hiddenSize, shortlist);
+  const exact: Int32Array[] = [];
+  const times: Record<"engine" | "loop", number[]> = { engine: [], loop: [] };
+  try {
+    for (const [place, query] of queries.entries()) {
+      context.signal.throwIfAborted();
+      context.progress("searching all rows", place + 1, queries.length);
+      times.engine.push(await timed(() => product.search(query)));
+      times.loop.push(
+        await timed(() => exact.push(searchExactly(rows, hiddenSize, query, shortlist).ids)),
+      );
+    }
+  } finally {
+    await product.release();
+  }
+  return { exact, times };
+}
+
+/** What the index finds with each share of its groups, and its answers with the usual one. */
+async function searchIndex(
+  context: Context,
+  index: DirectionIndex,
+  asked: {
+    readonly queries: readonly Float32Array[];
+    readonly exact: readonly Int32Array[];
+    /** Rows of the index. */
+    readonly total: number;
+  },
+): Promise<{ uses: IndexUse[]; usual: { answers: Int32Array[]; milliseconds: number[] } }> {
+  const { queries, exact, total } = asked;
+  const uses: IndexUse[] = [];
+  const usual: { answers: Int32Array[]; milliseconds: number[] } = {
+    answers: [],
+    milliseconds: [],
+  };
+  for (const share of probedShares) {
+    context.progress(`searching ${100 * share} % of the groups`);
+    const probes = Math.ceil(share * index.partitions);
+    const milliseconds: number[] = [];
+    let [best, shared, scanned] = [0, 0, 0];
+    for (const [place, query] of queries.entries()) {
+      milliseconds.push(
+        await timed(() => {
+          const found = index.search(query, shortlist, { probes });
+          if (share === usualShare) usual.answers.push(found.ids);
+          if (found.ids.includes(exact[place]![0]!)) best++;
+          shared += exact[place]!.filter((id) => found.ids.includes(id)).length;
+          scanned += found.scanned;
+        }),
+      );
+    }
+    const percent = (count: number, of: number): number => (100 * count) / (queries.length * of);
+    if (share === usualShare) usual.milliseconds.push(...milliseconds);
+    uses.push({
+      groups: 100 * share,
+      rows: percent(scanned, total),
+      best: percent(best, 1),
+      found: percent(shared, shortlist),
+      milliseconds: median(milliseconds),
+    });
+  }
+  return { uses, usual };
 }
 
 async function timed(work: () => unknown): Promise<number> {
