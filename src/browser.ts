@@ -27,6 +27,7 @@ import {
   type WeightsFile,
 } from "./model/open-model.ts";
 import type { LoadedModel } from "./model/types.ts";
+import { watchWorker } from "./tensor/page-worker.ts";
 
 export { cacheName } from "./browser-cache.ts";
 export { JetonError } from "./core/error.ts";
@@ -48,8 +49,6 @@ export {
   type WeightsFile,
 } from "./model/open-model.ts";
 export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
-
-import { watchWorker } from "./tensor/page-worker.ts";
 
 export { liveSessions, locateWasm } from "./tensor/runtime.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";

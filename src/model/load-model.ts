@@ -41,7 +41,7 @@ const packedVersion = "4";
  * await using model = await loadModel("path/to/checkpoint", { format: "int8" });
  *
  * @throws JetonError `model-family-unknown`, `model-weights-missing`, … and the errors of resolving and
- *   reading the checkpoint throws
+ *   reading the checkpoint
  */
 export async function loadModel(
   nameOrFolder: string,

@@ -12,7 +12,6 @@ import {
   dimensionNames,
   formatShape,
   isDimensionName,
-  sizeOfShape,
 } from "./dimension.ts";
 import type { Emitter } from "./emit.ts";
 
@@ -282,11 +281,6 @@ export function isParameter(tensor: Tensor): boolean {
   return tensor.node.operator.name === "parameter";
 }
 
-/** True for an input of the graph. */
-export function isInput(tensor: Tensor): boolean {
-  return tensor.node.operator.name === "input";
-}
-
 /** The name of an input or parameter. */
 export function leafName(tensor: Tensor): string {
   return (tensor.node.attributes as { name: string }).name;
@@ -416,10 +410,4 @@ export function reachableNodes(targets: readonly Tensor[], scope?: Scope): Graph
     for (const input of node.inputs) stack.push(input.node);
   }
   return [...seen].sort((a, b) => a.id - b.id);
-}
-
-/** Number of elements, where it does not depend on named sizes. */
-export function elementCount(type: TensorType): number | undefined {
-  const size = sizeOfShape(type.shape);
-  return typeof size === "number" ? size : undefined;
 }

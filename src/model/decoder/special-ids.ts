@@ -22,13 +22,27 @@ export interface SpecialIdSources {
  * chat models end turns with another token than their base model ends texts. The end token that a
  * tokenizer has by convention counts only where no file states one.
  */
-export function endIds({ config, generationConfig, tokenizer }: SpecialIdSources): number[] {
-  const { eosToken } = tokenizer.settings;
-  const stated = eosToken === undefined ? undefined : tokenizer.tokenToId(eosToken);
-  const ids = new Set([...config.eosTokenIds, ...tokenIds(generationConfig?.["eos_token_id"])]);
+export function endIds(sources: SpecialIdSources): number[] {
+  const { tokenizer } = sources;
+  const stated = statedEndId(tokenizer);
+  const ids = new Set(configuredEndIds(sources));
   if (stated !== undefined) ids.add(stated);
   if (ids.size === 0 && tokenizer.eosTokenId !== undefined) ids.add(tokenizer.eosTokenId);
   return [...ids];
+}
+
+/** The end token that the tokenizer's files state, not the one that it has by convention. */
+function statedEndId(tokenizer: Pick<Tokenizer, "settings" | "tokenToId">): number | undefined {
+  const { eosToken } = tokenizer.settings;
+  return eosToken === undefined ? undefined : tokenizer.tokenToId(eosToken);
+}
+
+/** End tokens of the two configs. */
+function configuredEndIds({
+  config,
+  generationConfig,
+}: Pick<SpecialIdSources, "config" | "generationConfig">): number[] {
+  return [...config.eosTokenIds, ...tokenIds(generationConfig?.["eos_token_id"])];
 }
 
 /** The id that begins an empty prompt: the generation config's before the config's, as in transformers. */
@@ -46,18 +60,17 @@ export function beginId({
  * `model-bos-disagrees` and `model-vocabulary-disagrees`.
  */
 export function disagreements(sources: SpecialIdSources): JetonError[] {
-  const { config, generationConfig, tokenizer } = sources;
+  const { config, tokenizer } = sources;
   const found: JetonError[] = [];
   const say = (code: string, message: string, details: Record<string, unknown>): void => {
     found.push(new JetonError(message, { code, details }));
   };
-  const { eosToken } = tokenizer.settings;
-  const eos = eosToken === undefined ? undefined : tokenizer.tokenToId(eosToken);
-  const configured = [...config.eosTokenIds, ...tokenIds(generationConfig?.["eos_token_id"])];
+  const eos = statedEndId(tokenizer);
+  const configured = configuredEndIds(sources);
   if (eos !== undefined && configured.length > 0 && !configured.includes(eos)) {
     say(
       "model-eos-disagrees",
-      `tokenizer_config.json ends texts with ${eosToken} (${eos}), the configs with ${configured.join(", ")}; each of them ends a text`,
+      `tokenizer_config.json ends texts with ${tokenizer.settings.eosToken} (${eos}), the configs with ${configured.join(", ")}; each of them ends a text`,
       { tokenizer: eos, configs: configured },
     );
   }

@@ -71,11 +71,7 @@ export function listForeignFields(kind: GenerationKind): string[] {
   );
 }
 
-const foreignFields: Readonly<Record<GenerationKind, ReadonlySet<string>>> = {
-  completion: new Set(listForeignFields("completion")),
-  chat: new Set(listForeignFields("chat")),
-  responses: new Set(listForeignFields("responses")),
-};
+const foreignFields = new Map(kinds.map((kind) => [kind, new Set(listForeignFields(kind))]));
 
 /** True where a field that only other endpoints obey asks for nothing. */
 export function isNeutralElsewhere(name: string, value: unknown): boolean {
@@ -101,7 +97,7 @@ export function judgeOtherField(
     if (rule.kind === "warn") return ignoredParameter(name, rule.why);
     throw unsupportedParameter(name, `'${name}' is not supported: ${rule.why}.`);
   }
-  if (!foreignFields[kind].has(name)) return "unknown";
+  if (!foreignFields.get(kind)!.has(name)) return "unknown";
   if (isNeutralElsewhere(name, value)) return undefined;
   const hint = Object.hasOwn(hints[kind], name) ? `; use ${hints[kind][name]}` : "";
   throw unsupportedParameter(name, `'${name}' is not a parameter of this endpoint${hint}.`);

@@ -1,6 +1,6 @@
 /** `str(value)` and `repr(value)`. */
 import { Dict, DictView, Namespace, PySet } from "./containers/dict.ts";
-import { typeFailure, valueFailure } from "./failure.ts";
+import { valueFailure } from "./failure.ts";
 import { floatText } from "./numbers/float-text.ts";
 import { isPrintable } from "./strings/letter-case.ts";
 import {
@@ -11,7 +11,6 @@ import {
   type PyObject,
   Range,
   Tuple,
-  typeName,
   Undefined,
   type Value,
 } from "./values.ts";
@@ -131,11 +130,4 @@ function quoteBytes(data: Uint8Array): string {
     );
   });
   return `b${mark}${quoted.join("")}${mark}`;
-}
-
-/** The text of a string argument; throws for anything else. */
-export function expectText(value: Value, what: string): string {
-  if (typeof value === "string") return value;
-  if (value instanceof Markup) return value.text;
-  throw typeFailure(`${what} must be str, not ${typeName(value)}`);
 }

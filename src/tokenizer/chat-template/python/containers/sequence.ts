@@ -1,7 +1,7 @@
 /** Going through values, their length, items, slices and what they contain. */
 import { reserve, spend } from "../budget.ts";
 import { checkDefined, isSameOrEqual } from "../compare.ts";
-import { failure, typeFailure, valueFailure } from "../failure.ts";
+import { typeFailure, valueFailure } from "../failure.ts";
 import { codePointLength, codePoints, isBasic } from "../strings/text.ts";
 import {
   asInteger,
@@ -274,11 +274,4 @@ export function joinTexts(texts: readonly string[], separator: string): string {
   for (const text of texts) length += text.length;
   reserve(length);
   return texts.join(separator);
-}
-
-/** `next(iterator)`. */
-export function takeNext(iterator: PyIterator): Value {
-  const step = iterator.next();
-  if (step.done === true) throw failure("StopIteration", "");
-  return step.value;
 }
