@@ -13,6 +13,8 @@ import {
 import { warn } from "../core/index.ts";
 import { type ParameterBinding, type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
+import { loadWordModel } from "./byte/load-word-model.ts";
+import { isWordModel } from "./byte/word-config.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
@@ -56,7 +58,11 @@ export async function loadModel(
     }),
   });
   signal?.throwIfAborted();
-  const checkpoint = nameTensors(await openCheckpoint(folder));
+  const opened = await openCheckpoint(folder);
+  if (isWordModel(opened.config)) {
+    return loadWordModel(opened, modelName(nameOrFolder, folder), options);
+  }
+  const checkpoint = nameTensors(opened);
   try {
     const config = decoderConfig(checkpoint.config);
     checkWeights(checkpoint.tensors, config);
@@ -67,7 +73,7 @@ export async function loadModel(
     const { generationConfig } = checkpoint;
     return await startDecoderModel(
       {
-        name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+        name: modelName(nameOrFolder, folder),
         folder: checkpoint.folder,
         checkpoint: {
           config: checkpoint.config,
@@ -91,6 +97,10 @@ export async function loadModel(
   } finally {
     await checkpoint.close();
   }
+}
+
+function modelName(nameOrFolder: string, folder: string): string {
+  return basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
 }
 
 const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>
