@@ -34,12 +34,12 @@ export {
   initializeWordModel,
   type ParameterValue,
 } from "./graph/parameters.ts";
+export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 export {
   type WordModelGraphOptions,
   wordModelGraph,
   wordModelInputs,
 } from "./graph/word-model-graph.ts";
-export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 export {
   formatTrainingProgress,
   type TrainedLanguageModel,

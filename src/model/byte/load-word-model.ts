@@ -4,20 +4,20 @@ import type { Checkpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { parameterCount } from "../decoder-model.ts";
+import { defaultFormat } from "../decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "../types.ts";
-import { fileBindings, storedTensor } from "../weights/trace-weights.ts";
+import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
+import { storedTensor } from "../weights/trace-weights.ts";
 import { wordModelConfig } from "./word-config.ts";
 import { WordModel } from "./word-model.ts";
-import { wordParameterShapes } from "./word-parameters.ts";
+import { wordMatrixGroups, wordParameterShapes } from "./word-parameters.ts";
 import type { WordService, WordServiceStart } from "./word-service.ts";
 import * as wordService from "./word-service.ts";
 
 /**
  * Opens a model of words and closes the checkpoint.
  *
- * @throws JetonError `model-format-unsupported` for a quantized format, `model-weights-missing`,
- *   `model-weights-shape`, `model-config-invalid`
+ * @throws JetonError `model-weights-missing`, `model-weights-shape`, `model-config-invalid`
  */
 export async function loadWordModel(
   checkpoint: Checkpoint,
@@ -26,13 +26,8 @@ export async function loadWordModel(
 ): Promise<LoadedModel> {
   try {
     const words = wordModelConfig(checkpoint.config);
-    const { format = "f32", threads = Math.min(8, availableParallelism()), onProgress } = options;
-    if (format !== "f32") {
-      throw new JetonError(`a ${words.family} model runs in the format f32, not ${format}`, {
-        code: "model-format-unsupported",
-        details: { format, expected: ["f32"] },
-      });
-    }
+    const { threads = Math.min(8, availableParallelism()), onProgress } = options;
+    const format = options.format ?? defaultFormat(checkpoint);
     for (const [parameter, expected] of wordParameterShapes(words)) {
       const { shape } = storedTensor(checkpoint.tensors, parameter);
       if (shape.join() === expected.join()) continue;
@@ -42,6 +37,8 @@ export async function loadWordModel(
       );
     }
     const tokenizer = await loadTokenizer(checkpoint.folder);
+    const groups = wordMatrixGroups(words);
+    const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, options);
     onProgress?.({ stage: "load", done: 0, total: 1 });
     const service = await startWords(
       {
@@ -49,7 +46,7 @@ export async function loadWordModel(
         tensors: new Map(
           [...checkpoint.tensors].map(([key, { dtype, shape }]) => [key, { dtype, shape }]),
         ),
-        bindings: fileBindings(checkpoint.tensors),
+        bindings,
         format,
         threads,
       },
@@ -73,7 +70,7 @@ export async function loadWordModel(
       slots: options.slots ?? 16,
       contextLength: options.contextLength,
       service,
-      weightBytes: 4 * parameterCount(checkpoint),
+      weightBytes: packedBytes,
     });
   } finally {
     await checkpoint.close();

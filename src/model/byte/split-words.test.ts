@@ -134,7 +134,8 @@ describe("lossless and stable under prefixes", () => {
   test("bytes that are no text keep their number", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-        for (const options of rules) expect(splitWords(bytes, options).at(-1) ?? 0).toBe(bytes.length);
+        for (const options of rules)
+          expect(splitWords(bytes, options).at(-1) ?? 0).toBe(bytes.length);
       }),
     );
   });
@@ -142,7 +143,10 @@ describe("lossless and stable under prefixes", () => {
   const folder = testData("text/pud");
   for (const language of ["ar", "de", "en", "hi", "ko", "ru", "th", "zh"]) {
     test.skipIf(folder.skip !== undefined)(`${language} of text/pud`, () => {
-      const bytes = new Uint8Array(readFileSync(`${folder.folder}/${language}.txt`)).subarray(0, 20_000);
+      const bytes = new Uint8Array(readFileSync(`${folder.folder}/${language}.txt`)).subarray(
+        0,
+        20_000,
+      );
       const { starts } = decodeKinds(bytes);
       const end = starts.at(-1)!;
       const cuts = [...starts].filter((_, at) => at % 97 === 0).concat(end);

@@ -69,10 +69,7 @@ export class StackCache {
       const larger = new Float32Array(heads * capacity * headDim);
       for (let head = 0; head < heads; head++) {
         const from = head * this.#capacity * headDim;
-        larger.set(
-          array.subarray(from, from + this.#length * headDim),
-          head * capacity * headDim,
-        );
+        larger.set(array.subarray(from, from + this.#length * headDim), head * capacity * headDim);
       }
       return larger;
     });

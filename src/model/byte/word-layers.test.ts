@@ -50,12 +50,21 @@ describe("ragged batches", () => {
   });
 
   test("lengths double up to the longest word", () => {
-    expect([8, 9, 24, 100].map(bucketLengths)).toEqual([[8], [8, 9], [8, 16, 24], [8, 16, 32, 64, 100]]);
+    expect([8, 9, 24, 100].map(bucketLengths)).toEqual([
+      [8],
+      [8, 9],
+      [8, 16, 24],
+      [8, 16, 32, 64, 100],
+    ]);
   });
 });
 
 /** Logits of every word of a batch by the graph that is trained, by bucket. */
-async function predict(config: WordModelConfig, ids: Int32Array, batch: number): Promise<{
+async function predict(
+  config: WordModelConfig,
+  ids: Int32Array,
+  batch: number,
+): Promise<{
   logits: Float32Array[];
   inputs: ReturnType<ReturnType<typeof wordModelInputs>>;
 }> {
@@ -156,11 +165,11 @@ describe.each([
       Int32Array.from([documentId, ...encode("cat sat unbelievably")]),
       1,
     );
-    // Rows of "sat" follow from the vectors of the words before it, whatever stands in the bucket.
+    // Rows of "sat" follow from the vectors of the words before it, in a bucket of any words.
     const size = 2 * (bucketLengths(config.maxWordBytes)[0]! + 1) * byteVocabSize;
-    const differences = alone.logits[0]!
-      .subarray(0, size)
-      .map((value, place) => Math.abs(value - beside.logits[0]![place]!));
+    const differences = alone.logits[0]!.subarray(0, size).map((value, place) =>
+      Math.abs(value - beside.logits[0]![place]!),
+    );
     expect(Math.max(...differences)).toBeLessThan(1e-4);
   });
 });

@@ -18,7 +18,7 @@ import { byteVocabSize } from "./byte-vocabulary.ts";
 import { StackCache } from "./stack-cache.ts";
 import type { WordModelConfig } from "./word-config.ts";
 import { backboneProgram, decoderProgram, encoderProgram } from "./word-programs.ts";
-import { WordSequence, type WordPlan } from "./word-sequence.ts";
+import { type WordPlan, WordSequence } from "./word-sequence.ts";
 
 /** Start data of the service. */
 export interface WordServiceStart {
@@ -41,7 +41,11 @@ export interface WordService extends Service {
    *
    * @returns logits of the next token `[rows, 256]` after each wanted token
    */
-  step(handle: number, ids: readonly number[] | Int32Array, wanted: WantedRows): Promise<Float32Array>;
+  step(
+    handle: number,
+    ids: readonly number[] | Int32Array,
+    wanted: WantedRows,
+  ): Promise<Float32Array>;
   truncate(handle: number, length: number): void;
   release(handle: number): void;
   memory(): { cache: number };
@@ -83,8 +87,10 @@ class WordWorker implements WordService {
   readonly #sessions: WordSessions;
   readonly #sequences: Map<number, OpenWords> = new Map();
   readonly #vectors: Map<string, Float32Array> = new Map();
-  readonly #rotations: Map<DecoderConfig, { length: number; cos: Float32Array; sin: Float32Array }> =
-    new Map();
+  readonly #rotations: Map<
+    DecoderConfig,
+    { length: number; cos: Float32Array; sin: Float32Array }
+  > = new Map();
   #next = 0;
 
   constructor(config: WordModelConfig, sessions: WordSessions) {
@@ -225,7 +231,9 @@ class WordWorker implements WordService {
   ): Promise<Float32Array> {
     const last = segments.length - 1;
     const isWanted = (segment: number, at: number): boolean =>
-      segment === last ? wanted === "all" || (wanted === "last" && at === rows.length - 1) : wanted === "all";
+      segment === last
+        ? wanted === "all" || (wanted === "last" && at === rows.length - 1)
+        : wanted === "all";
     const asked = segments.map(() => [] as number[]);
     for (const [at, { segment, units }] of rows.entries()) {
       if (isWanted(segment, at)) asked[segment]!.push(units);
