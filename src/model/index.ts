@@ -31,6 +31,7 @@ export {
   rotationTypes,
 } from "./decoder/full-sequence.ts";
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+export * from "./encoder/index.ts";
 export {
   type Attention,
   type AttentionInput,
