@@ -24,6 +24,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { Attention } from "../layers/attention.ts";
+import { everyExpert } from "../layers/experts.ts";
 import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -95,6 +96,7 @@ export function decodeFullSequence(
     config,
     weights,
     attend: attendFullSequence,
+    mixExperts: everyExpert,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
     rotations: config.ropes.map((_, index) => ({
       cos: input[`rope.${index}.cos`]!,
