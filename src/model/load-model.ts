@@ -8,7 +8,7 @@ import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors } from "./decoder/stored-names.ts";
+import { nameTensors, type SplitCheckpoint } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
@@ -39,9 +39,10 @@ export async function loadModel(
     }),
   });
   signal?.throwIfAborted();
-  const checkpoint = nameTensors(await openCheckpoint(folder));
+  const opened = await openCheckpoint(folder);
   try {
-    const config = decoderConfig(checkpoint.config);
+    const config = decoderConfig(opened.config);
+    const checkpoint = nameTensors(opened, config);
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(folder);
     const format = options.format ?? defaultFormat(checkpoint);
@@ -73,7 +74,7 @@ export async function loadModel(
       options,
     );
   } finally {
-    await checkpoint.close();
+    await opened.close();
   }
 }
 
