@@ -10,7 +10,7 @@ import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors } from "./decoder/stored-names.ts";
+import { nameTensors, type SplitCheckpoint } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
@@ -45,9 +45,9 @@ export async function loadModel(
   if (isWordModel(opened.config)) {
     return loadWordModel(opened, modelName(nameOrFolder, folder), options);
   }
-  const checkpoint = nameTensors(opened);
   try {
-    const config = decoderConfig(checkpoint.config);
+    const config = decoderConfig(opened.config);
+    const checkpoint = nameTensors(opened, config);
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(folder);
     const format = options.format ?? defaultFormat(checkpoint);
@@ -79,7 +79,7 @@ export async function loadModel(
       options,
     );
   } finally {
-    await checkpoint.close();
+    await opened.close();
   }
 }
 
