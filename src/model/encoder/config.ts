@@ -248,7 +248,7 @@ function describeBlocks(
           }
         : undefined,
     norm: "layer",
-    // DistilBERT's layers say 1e-12 whatever the file says.
+    // DistilBERT's layers say 1e-12, and the file is not read for it.
     normEps: family === "distilbert" ? 1e-12 : positive(fields, "layer_norm_eps", Number.isFinite),
     normBias: isModern ? flag("norm_bias") : true,
     normPlacement: isModern || (isNomic && flag("prenorm")) ? "pre" : "post",
