@@ -14,6 +14,12 @@ export {
 } from "./dyspec/index.ts";
 export { complete, generate } from "./generate.ts";
 export {
+  completeFrom,
+  type GenerateFromOptions,
+  type GenerateFromResult,
+  generateFrom,
+} from "./generate-from.ts";
+export {
   type Branching,
   type BranchOrder,
   createLookaheadDrafter,
