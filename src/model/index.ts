@@ -33,6 +33,7 @@ export {
 } from "./decoder/full-sequence.ts";
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
 export * from "./encoder/index.ts";
+export * from "./hierarchical-transformer/index.ts";
 export {
   type Attention,
   type AttentionInput,
@@ -56,6 +57,7 @@ export type {
   WeightFormat,
 } from "./types.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights/trace-weights.ts";
+export * from "./word-pooled/index.ts";
 export {
   createDecoderService,
   type DecoderService,
