@@ -5,6 +5,7 @@
  */
 
 export * from "./byte/index.ts";
+export * from "./byte2word/index.ts";
 export {
   type DecoderConfig,
   decoderConfig,
