@@ -4,6 +4,7 @@
  * @module model
  */
 
+export * from "./byte/index.ts";
 export {
   type DecoderConfig,
   decoderConfig,
@@ -31,6 +32,7 @@ export {
   rotationTypes,
 } from "./decoder/full-sequence.ts";
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+export * from "./encoder/index.ts";
 export {
   type Attention,
   type AttentionInput,
