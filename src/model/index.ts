@@ -4,6 +4,7 @@
  * @module model
  */
 
+export * from "./byte/index.ts";
 export {
   type DecoderConfig,
   decoderConfig,
