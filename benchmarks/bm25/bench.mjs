@@ -48,7 +48,9 @@ function readCorpora(data) {
       queries: lines("retrieval/scifact/queries-test.jsonl").map((line) => JSON.parse(line).text),
     }),
     names: () => {
-      const names = lines("matching/ror/registry-names.tsv.gz").map((line) => line.split("\t").at(-1));
+      const names = lines("matching/ror/registry-names.tsv.gz").map((line) =>
+        line.split("\t").at(-1),
+      );
       return {
         documents: names.map((text, i) => ({ id: String(i), text })),
         queries: names.filter((_, i) => i % 377 === 0),

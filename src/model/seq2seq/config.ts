@@ -108,6 +108,7 @@ export function decoderView(config: Seq2SeqConfig): DecoderConfig {
     layers: Array.from({ length: config.decoderLayers }, () => ({
       slidingWindow: undefined,
       rope: undefined,
+      sparse: false,
     })),
     ropes: [],
     contextLength: t5ContextLength,
