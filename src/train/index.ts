@@ -5,6 +5,7 @@
  * @module train
  */
 
+export { type Architecture, openArchitecture } from "./architectures.ts";
 export { type Corpus, type DocumentPart, readDocuments } from "./data/corpus.ts";
 export { describeCorpusName, listCorpusFiles } from "./data/corpus-files.ts";
 export {
@@ -30,9 +31,15 @@ export {
   decoderParameterShapes,
   type InitializationOptions,
   initializeDecoder,
+  initializeWordModel,
   type ParameterValue,
 } from "./graph/parameters.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
+export {
+  type WordModelGraphOptions,
+  wordModelGraph,
+  wordModelInputs,
+} from "./graph/word-model-graph.ts";
 export {
   formatTrainingProgress,
   type TrainedLanguageModel,

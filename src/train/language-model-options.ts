@@ -15,7 +15,7 @@ export interface TrainLanguageModelOptions {
    * `eos_token_id` are those of the tokenizer unless they are given.
    */
   config: ModelConfig;
-  /** A checkpoint folder or a tokenizer file. */
+  /** A checkpoint folder or a tokenizer file; `"bytes"`: the byte vocabulary, which models of words need. */
   tokenizer: string;
   corpora: readonly Corpus[];
   /** Text that is only measured. */

@@ -64,12 +64,21 @@ export class StepInputs {
     return {
       ids: session.bind("int32", rows.ids, [pass.batch, pass.time]),
       lengths: session.bind("int32", rows.lengths, [pass.batch]),
+      ...this.#counted(rows),
       ...this.#rotations(pass, rows),
       ...this.#masks(pass, rows),
       ...this.#embeddings(pass),
       ...resultFeeds(session, pass),
       ...this.#past(pass),
     };
+  }
+
+  /** For experts: which rows are those of steps. */
+  #counted({ parents }: Rows): StepFeeds {
+    const { config, session } = this.#parts;
+    if (!config.experts) return {};
+    const counted = Float32Array.from(parents, (parent) => (parent === -2 ? 0 : 1));
+    return { counted: session.bind("float32", counted, [counted.length]) };
   }
 
   #rotations({ batch, time }: Pass, rows: Rows): StepFeeds {

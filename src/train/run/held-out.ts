@@ -1,7 +1,7 @@
 /** Held-out text: the sequences of every evaluation, and their loss. */
 
+import type { Architecture } from "../architectures.ts";
 import { openBatchSource, type TokenStore } from "../data/token-store.ts";
-import type { languageModelInputs } from "../graph/language-model-graph.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import type { Settings } from "./run-settings.ts";
 import type { Trainer } from "./trainer.ts";
@@ -18,7 +18,7 @@ export async function readHeldOut(
   store: TokenStore,
   options: TrainLanguageModelOptions,
   data: Parameters<typeof openBatchSource>[1],
-  toInputs: ReturnType<typeof languageModelInputs>,
+  toInputs: ReturnType<Architecture["inputs"]>,
 ): Promise<HeldOut> {
   const { evaluationSequences = 64 } = options;
   await using source = await openBatchSource([store], { ...data, batch: 1 });

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { formatCount } from "../../core/index.ts";
-import type { DecoderConfig } from "../../model/index.ts";
+import type { Architecture } from "../architectures.ts";
 import { describeCorpusName } from "../data/corpus-files.ts";
 import type { TokenStore } from "../data/token-store.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -23,12 +23,15 @@ const architectures: Readonly<Record<string, string>> = {
 };
 
 /** Other tools ask for the name of a class, and for the tying of embeddings to be said. */
-export function completeConfig(file: ModelConfig, config: DecoderConfig): ModelConfig {
-  const architecture = architectures[config.family];
+export function completeConfig(
+  file: ModelConfig,
+  architecture: Pick<Architecture, "family" | "tieWordEmbeddings">,
+): ModelConfig {
+  const className = architectures[architecture.family];
   return {
-    ...(architecture !== undefined && { architectures: [architecture] }),
+    ...(className !== undefined && { architectures: [className] }),
     ...file,
-    tie_word_embeddings: config.tieWordEmbeddings,
+    tie_word_embeddings: architecture.tieWordEmbeddings,
   } as ModelConfig;
 }
 

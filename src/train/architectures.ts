@@ -1,0 +1,101 @@
+/**
+ * What the trainer asks of an architecture: parameters, the graph of a step, and how batches of ids become
+ * its inputs. One row for each kind of model.
+ */
+import type { ModelConfig } from "../checkpoint/index.ts";
+import { JetonError } from "../core/index.ts";
+import {
+  type DecoderConfig,
+  decoderConfig,
+  decoderParameterShapes,
+  documentId,
+  isWordModel,
+  wordModelConfig,
+  wordParameterShapes,
+} from "../model/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import {
+  type LanguageModelBatch,
+  languageModelGraph,
+  languageModelInputs,
+} from "./graph/language-model-graph.ts";
+import {
+  type InitializationOptions,
+  initializeDecoder,
+  initializeWordModel,
+  type ParameterValue,
+} from "./graph/parameters.ts";
+import type { TrainingGraph } from "./graph/training-graph.ts";
+import { wordModelGraph, wordModelInputs } from "./graph/word-model-graph.ts";
+import type { TrainingInputs } from "./run/training-interface.ts";
+
+/** A model that `trainLanguageModel` can train. */
+export interface Architecture {
+  /** The family that the configuration names. */
+  readonly family: string;
+  /** Rows of the table of embeddings. */
+  readonly vocabSize: number;
+  /** Whether head and table of embeddings are one. */
+  readonly tieWordEmbeddings: boolean;
+  /** Shapes of all parameters by name. */
+  readonly parameters: ReadonlyMap<string, readonly number[]>;
+  /** Whether batches of one size are computed in tensors of one size. */
+  readonly hasFixedSizes: boolean;
+  /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
+  checkTokenizer(tokenizer: Tokenizer): void;
+  graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
+  inputs(options: {
+    sequenceLength: number;
+    documentMask: boolean;
+  }): (batch: LanguageModelBatch) => TrainingInputs;
+  initialize(seed: number, options?: InitializationOptions): Map<string, ParameterValue>;
+}
+
+/**
+ * The architecture of a `config.json`.
+ *
+ * @throws JetonError `model-family-unknown`, `model-config-invalid`, `word-rule-invalid`
+ */
+export function openArchitecture(file: ModelConfig): Architecture {
+  return isWordModel(file) ? wordArchitecture(file) : decoderArchitecture(decoderConfig(file));
+}
+
+function decoderArchitecture(config: DecoderConfig): Architecture {
+  const parameters = decoderParameterShapes(config);
+  return {
+    family: config.family,
+    vocabSize: config.vocabSize,
+    tieWordEmbeddings: config.tieWordEmbeddings,
+    parameters,
+    hasFixedSizes: true,
+    checkTokenizer() {},
+    graph: (options) => languageModelGraph(config, { parameters, ...options }),
+    inputs: (options) => languageModelInputs(config, options),
+    initialize: (seed, options) => initializeDecoder(config, seed, options),
+  };
+}
+
+function wordArchitecture(file: ModelConfig): Architecture {
+  const config = wordModelConfig(file);
+  return {
+    family: config.family,
+    vocabSize: config.backbone.vocabSize,
+    tieWordEmbeddings: false,
+    parameters: wordParameterShapes(config),
+    hasFixedSizes: false,
+    checkTokenizer: (tokenizer) => checkBytes(tokenizer, config.family),
+    graph: (options) => wordModelGraph(config, options),
+    inputs: (options) => wordModelInputs(config, options),
+    initialize: (seed, options) => initializeWordModel(config, seed, options),
+  };
+}
+
+function checkBytes(tokenizer: Tokenizer, family: string): void {
+  const { vocabSize, bosTokenId, eosTokenId } = tokenizer;
+  const isBytes = vocabSize === 256 && bosTokenId === documentId && eosTokenId === documentId;
+  if (isBytes) return;
+  throw new JetonError(
+    `a ${family} model reads bytes, but the tokenizer has ${vocabSize} tokens: give "bytes"`,
+    { code: "train-tokenizer-not-bytes", details: { found: vocabSize, expected: "bytes" } },
+  );
+}
