@@ -8,7 +8,7 @@ import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors, type SplitCheckpoint } from "./decoder/stored-names.ts";
+import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
