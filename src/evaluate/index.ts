@@ -4,3 +4,5 @@
  * @module evaluate
  */
 export * from "./qtok/index.ts";
+export * from "./rag-token-metrics/index.ts";
+export * from "./trec/index.ts";

@@ -6,6 +6,8 @@ import { basename } from "node:path";
 import { openCheckpoint, resolveModel } from "../checkpoint/index.ts";
 import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
+import { loadWordModel } from "./byte/load-word-model.ts";
+import { isWordModel } from "./byte/word-config.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
@@ -40,6 +42,9 @@ export async function loadModel(
   });
   signal?.throwIfAborted();
   const opened = await openCheckpoint(folder);
+  if (isWordModel(opened.config)) {
+    return loadWordModel(opened, modelName(nameOrFolder, folder), options);
+  }
   try {
     const config = decoderConfig(opened.config);
     const checkpoint = nameTensors(opened, config);
@@ -52,7 +57,7 @@ export async function loadModel(
     const { generationConfig } = checkpoint;
     return await startDecoderModel(
       {
-        name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+        name: modelName(nameOrFolder, folder),
         folder: checkpoint.folder,
         checkpoint: {
           config: checkpoint.config,
@@ -76,6 +81,10 @@ export async function loadModel(
   } finally {
     await opened.close();
   }
+}
+
+function modelName(nameOrFolder: string, folder: string): string {
+  return basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
 }
 
 const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>
