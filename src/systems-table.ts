@@ -163,6 +163,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",

@@ -42,6 +42,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/fill.ts")).command,
   },
   {
+    name: "fill-middle",
+    summary: "write the text between a prefix and a suffix",
+    load: async () => (await import("./commands/fill-middle.ts")).command,
+  },
+  {
     name: "tokenize",
     summary: "show a text as tokens, or ids as text",
     load: async () => (await import("./commands/tokenize.ts")).command,
