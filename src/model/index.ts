@@ -46,6 +46,7 @@ export {
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
+export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,
   LoadModelOptions,

@@ -45,9 +45,9 @@ export async function loadModel(
   if (isWordModel(opened.config)) {
     return loadWordModel(opened, modelName(nameOrFolder, folder), options);
   }
-  const checkpoint = nameTensors(opened);
   try {
-    const config = decoderConfig(checkpoint.config);
+    const config = decoderConfig(opened.config);
+    const checkpoint = nameTensors(opened, config);
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(folder);
     const format = options.format ?? defaultFormat(checkpoint);
@@ -79,7 +79,7 @@ export async function loadModel(
       options,
     );
   } finally {
-    await checkpoint.close();
+    await opened.close();
   }
 }
 

@@ -166,11 +166,31 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
       { code: "model-family-unknown", details: { family: config["model_type"], decoderFamilies } },
     );
   }
-  const fields: Fields = { ...sharedDefaults, ...defaults, ...config };
+  const fields: Fields = {
+    ...sharedDefaults,
+    ...defaults,
+    ...defaultScaling(family, config),
+    ...config,
+  };
   if (family.startsWith("gemma") && fields["use_bidirectional_attention"] === true) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
   }
   return { family, fields };
+}
+
+/** gpt-oss extends its context by YaRN unless the file names a rotation. */
+function defaultScaling(family: string, config: Fields): Fields {
+  if (family !== "gpt_oss" || "rope_scaling" in config || "rope_parameters" in config) return {};
+  return {
+    rope_scaling: {
+      rope_type: "yarn",
+      factor: 32,
+      beta_fast: 32,
+      beta_slow: 1,
+      truncate: false,
+      original_max_position_embeddings: 4096,
+    },
+  };
 }
 
 function describeLayers(

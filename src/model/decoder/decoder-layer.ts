@@ -1,8 +1,11 @@
 /** One decoder layer as a traced function: attention and gated feed-forward with norms and residuals. */
+
+import { JetonError } from "../../core/index.ts";
 import {
   add,
   clamp,
   concat,
+  divideDimensions,
   layerNorm,
   multiply,
   multiplyDimensions,
@@ -10,11 +13,13 @@ import {
   rmsNorm,
   rotary,
   scoped,
+  sigmoid,
   split,
+  subtract,
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import type { Attention, JoinedInput } from "../layers/attention.ts";
+import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
 import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
 import { activate } from "./activate.ts";
@@ -154,6 +159,25 @@ function projectHeads(x: Tensor, index: number, context: LayerContext): Projecti
   return { query: normalize(query, "q_norm"), key: normalize(key, "k_norm"), value };
 }
 
+/** What a head's sink leaves of the softmax to the tokens, `[batch, heads, time, 1]`. */
+function shareBesideSink(
+  { logSumExp, output }: AttentionOutput,
+  index: number,
+  { config, weights }: LayerContext,
+): Tensor {
+  const { numAttentionHeads: heads, numKeyValueHeads } = config;
+  const sinks = weights.vector(`${decoderNames.layer(index)}.self_attn.sinks`);
+  if (!logSumExp) {
+    throw new JetonError("attention beside sinks must give the log of its sum", {
+      code: "model-attention-sinks",
+      details: { layer: index },
+    });
+  }
+  const time = divideDimensions(output.shape[2]!, heads / numKeyValueHeads)!;
+  const sums = reshape(logSumExp(), [output.shape[0]!, heads, time, 1]);
+  return sigmoid(subtract(sums, reshape(sinks, [1, heads, 1, 1])));
+}
+
 function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOutput {
   const { config, weights } = context;
   const { numAttentionHeads, numKeyValueHeads, headDim } = config;
@@ -171,7 +195,7 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     key = rotary(key, context.rotationRows, cos, sin);
   }
   const masks = context.masks(layer.slidingWindow);
-  const { output } = context.attend({
+  const attention = context.attend({
     // Query heads that share a kv head are neighbours: their rows become rows of one product.
     query: reshape(query, [batch, numKeyValueHeads, multiplyDimensions(group, time), headDim]),
     key,
@@ -185,10 +209,9 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     cap: config.attnLogitSoftcap,
     layer: index,
   });
-  const attended = transpose(
-    reshape(output, [batch, numAttentionHeads, time, headDim]),
-    [0, 2, 1, 3],
-  );
+  let byHead = reshape(attention.output, [batch, numAttentionHeads, time, headDim]);
+  if (config.attentionSinks) byHead = multiply(byHead, shareBesideSink(attention, index, context));
+  const attended = transpose(byHead, [0, 2, 1, 3]);
   const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   const { attentionOutput } = layerGroups(config, index);
   return {

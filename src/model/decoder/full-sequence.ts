@@ -10,6 +10,7 @@ import {
   concat,
   equal,
   float32,
+  logSumExp,
   matmul,
   multiply,
   or,
@@ -116,7 +117,10 @@ export function decodeFullSequence(
 export const attendFullSequence: Attention = ({ query, key, value, newMask, scale, cap }) => {
   const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
   const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
-  return { output: matmul(softmax(scores), value) };
+  return {
+    output: matmul(softmax(scores), value),
+    logSumExp: () => logSumExp(scores, { axes: [-1] }),
+  };
 };
 
 /** Masks by window, made once: `[batch or 1, 1, group * time, time]`, 0 or -infinity. */
