@@ -85,6 +85,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
+    reproduction: () => import("./model/byte2word/reproduction.ts"),
   },
   {
     slug: "mrt5",
