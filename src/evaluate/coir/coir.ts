@@ -91,7 +91,7 @@ export async function evaluateSet(
     ranker: ranker.name,
     queries: count,
     documents: documents.length,
-    ndcg: values["ndcg@10"],
+    ndcg: values["ndcg@10"]!,
     means: values,
     evaluation,
     indexSeconds: (indexed - started) / 1000,

@@ -181,7 +181,7 @@ function reportWins(
     const scores = names.map((name) => ndcgOf(byRanker.get(name)!));
     return scores[0]!.map((_, query) => ({ set, values: scores.map((list) => list[query]!) }));
   });
-  const share = (ranks: readonly number[]) => (some: typeof units) => {
+  const share = (ranks: readonly number[]) => (some: readonly (typeof units)[number][]) => {
     const wins = ranks.map(() => 0);
     const sets = [...found.keys()];
     let counted = 0;
