@@ -11,6 +11,7 @@ import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { openPrompt } from "../options/opening.ts";
 import { runOne, runSeveral } from "./run-output.ts";
+import { findKind, notGenerating, runSource } from "./run-source.ts";
 
 const options = {
   ...modelOptions,
@@ -46,7 +47,8 @@ export const command: Command = defineCommand({
     "a message, unless --raw is given. With -, or without a prompt if standard input is not a terminal, " +
     'the prompt is read from standard input; without one on a terminal, a chat begins. The prompt "" ' +
     "is the beginning-of-sequence token alone. The bundled model, which is no chat model, reads a short " +
-    "prompt after a sentence of prose that is not printed.",
+    "prompt after a sentence of prose that is not printed. An encoder-decoder (T5, ByT5) reads the " +
+    "prompt and writes another text from it.",
   positionals: [{ name: "prompt|-" }],
   options,
   examples: [
@@ -69,7 +71,16 @@ export const command: Command = defineCommand({
     checkDrafterOptions(values);
     // Before standard input is read, so that a missing model is reported first.
     chooseModel(values.model);
+    const kind = await findKind(context, chooseModel(values.model));
+    if (kind === "encoder") throw notGenerating(values.model!);
+    if (isChat && kind === "seq2seq") {
+      throw new UsageError(
+        "prompt-missing",
+        "no prompt: an encoder-decoder reads a text and does not chat",
+      );
+    }
     const text = isChat ? undefined : await readPrompt(context, argument);
+    if (kind === "seq2seq") return runSource(context, text!, generation, values);
     const { sequences: slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) =>
       withDrafter(context, values, model, async (drafter) => {
