@@ -441,6 +441,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
+    reproduction: () => import("./evaluate/rag-token-metrics/reproduction.ts"),
   },
   {
     slug: "coir",
@@ -449,6 +450,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2407.02883",
     area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
+    reproduction: () => import("./evaluate/coir/reproduction.ts"),
   },
   {
     slug: "klue",

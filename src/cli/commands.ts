@@ -52,6 +52,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/tokenize.ts")).command,
   },
   {
+    name: "index",
+    summary: "index files for jeton search",
+    load: async () => (await import("./commands/index-files.ts")).command,
+  },
+  {
+    name: "search",
+    summary: "find passages in an index",
+    load: async () => (await import("./commands/search.ts")).command,
+  },
+  {
     name: "inspect",
     summary: "describe checkpoints and tokenizers",
     load: async () => (await import("./commands/inspect.ts")).command,

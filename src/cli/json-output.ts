@@ -10,6 +10,7 @@ import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "..
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
+import type { Hit, Snippet } from "../retrieve/index.ts";
 import type { System } from "../systems.ts";
 import type { InferredMixture } from "../tokenizer/index.ts";
 import type {
@@ -69,6 +70,35 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly healed?: string;
   /** With `--show-drafts`: how each token was generated. */
   readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
+}
+
+/** `jeton index`: what was read. */
+export interface IndexDocument {
+  /** The index's folder. */
+  readonly index: string;
+  /** Files that were read, left alone, and without text. */
+  readonly files: number;
+  readonly unchanged: number;
+  readonly skipped: number;
+  /** Passages that were added or replaced, and removed. */
+  readonly records: number;
+  readonly removed: number;
+  /** Of the files that were read. */
+  readonly bytes: number;
+  /** Passages of the index. */
+  readonly total: number;
+  readonly seconds: number;
+}
+
+/** `jeton search`: passages, best first. */
+export interface SearchDocument {
+  readonly query: string;
+  readonly index: string;
+  /** Passages of the index. */
+  readonly records: number;
+  readonly seconds: number;
+  /** With `--explain`, `matches` says which part of the text earned which part of the score. */
+  readonly hits: readonly (Hit & { readonly snippet: Snippet })[];
 }
 
 /** `jeton embed`: one vector for each text, in their order. */
@@ -296,6 +326,8 @@ export type JsonDocument =
   | FillMiddleDocument
   | ScoreDocument
   | EmbedDocument
+  | IndexDocument
+  | SearchDocument
   | EmbedTokensDocument
   | ClassifyDocument
   | FillDocument

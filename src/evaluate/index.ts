@@ -3,6 +3,7 @@
  *
  * @module evaluate
  */
+export * from "./coir/index.ts";
 export * from "./qtok/index.ts";
 export * from "./rag-token-metrics/index.ts";
 export * from "./trec/index.ts";
