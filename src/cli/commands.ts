@@ -53,6 +53,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/transfer.ts")).command,
   },
   {
+    name: "evaluate needle-threading",
+    summary: "how much of its context a model can use",
+    load: async () => (await import("./commands/evaluate-needle-threading.ts")).command,
+  },
+  {
     name: "models list",
     summary: "list the models in the hub's cache",
     load: async () => (await import("./commands/models.ts")).listCommand,

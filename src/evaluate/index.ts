@@ -3,4 +3,6 @@
  *
  * @module evaluate
  */
+export * from "./long-context/index.ts";
+export * from "./needle-threading/index.ts";
 export * from "./qtok/index.ts";
