@@ -27,6 +27,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/score.ts")).command,
   },
   {
+    name: "embed",
+    summary: "vectors of texts, or of their tokens",
+    load: async () => (await import("./commands/embed.ts")).command,
+  },
+  {
+    name: "classify",
+    summary: "classes of texts or of their tokens; spans that answer a question",
+    load: async () => (await import("./commands/classify.ts")).command,
+  },
+  {
+    name: "fill",
+    summary: "predict the masked tokens of a text",
+    load: async () => (await import("./commands/fill.ts")).command,
+  },
+  {
     name: "tokenize",
     summary: "show a text as tokens, or ids as text",
     load: async () => (await import("./commands/tokenize.ts")).command,

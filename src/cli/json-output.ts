@@ -7,6 +7,7 @@ import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
 import type { EvaluationReport, QtokReport } from "../evaluate/index.ts";
 import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
+import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
 import type { System } from "../systems.ts";
@@ -66,6 +67,48 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly drafting?: DraftStatistics;
   /** With `--show-drafts`: how each token was generated. */
   readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
+}
+
+/** `jeton embed`: one vector for each text, in their order. */
+export interface EmbedDocument extends ModelIdentity {
+  /** Tokens of all texts, special ones included. */
+  readonly tokens: number;
+  /** Numbers of a vector. */
+  readonly size: number;
+  readonly embeddings: readonly (readonly number[])[];
+}
+
+/** `jeton embed --tokens`: one vector for each token of each text. */
+export interface EmbedTokensDocument extends ModelIdentity {
+  readonly size: number;
+  readonly texts: readonly {
+    readonly tokens: readonly {
+      readonly id: number;
+      /** Place in the text; both 0 for tokens that are not in it. */
+      readonly start: number;
+      readonly end: number;
+      readonly vector: readonly number[];
+    }[];
+  }[];
+}
+
+/** `jeton classify`. */
+export interface ClassifyDocument extends ModelIdentity {
+  readonly results: readonly {
+    readonly text: string;
+    /** Classes of the text, the most probable first. */
+    readonly classes?: readonly ClassScore[];
+    /** Classes of tokens, or with `--question` what answers it. */
+    readonly spans?: readonly (LabelledSpan | FoundSpan)[];
+  }[];
+}
+
+/** `jeton fill`: for each mask of each text the most probable tokens. */
+export interface FillDocument extends ModelIdentity {
+  readonly results: readonly {
+    readonly text: string;
+    readonly masks: readonly (readonly FilledToken[])[];
+  }[];
 }
 
 /** One of the continuations of `jeton run --sequences N`. */
@@ -209,6 +252,10 @@ export type JsonDocument =
   | RunDocument
   | RunSequencesDocument
   | ScoreDocument
+  | EmbedDocument
+  | EmbedTokensDocument
+  | ClassifyDocument
+  | FillDocument
   | TokenizeDocument
   | TokenizedLine
   | DecodeDocument

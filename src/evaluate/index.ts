@@ -6,3 +6,5 @@
 export * from "./long-context/index.ts";
 export * from "./needle-threading/index.ts";
 export * from "./qtok/index.ts";
+export * from "./rag-token-metrics/index.ts";
+export * from "./trec/index.ts";

@@ -6,9 +6,11 @@ import { basename } from "node:path";
 import { openCheckpoint, resolveModel } from "../checkpoint/index.ts";
 import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
+import { loadWordModel } from "./byte/load-word-model.ts";
+import { isWordModel } from "./byte/word-config.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors } from "./decoder/stored-names.ts";
+import { nameTensors, type SplitCheckpoint } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
@@ -39,9 +41,13 @@ export async function loadModel(
     }),
   });
   signal?.throwIfAborted();
-  const checkpoint = nameTensors(await openCheckpoint(folder));
+  const opened = await openCheckpoint(folder);
+  if (isWordModel(opened.config)) {
+    return loadWordModel(opened, modelName(nameOrFolder, folder), options);
+  }
   try {
-    const config = decoderConfig(checkpoint.config);
+    const config = decoderConfig(opened.config);
+    const checkpoint = nameTensors(opened, config);
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(folder);
     const format = options.format ?? defaultFormat(checkpoint);
@@ -51,7 +57,7 @@ export async function loadModel(
     const { generationConfig } = checkpoint;
     return await startDecoderModel(
       {
-        name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+        name: modelName(nameOrFolder, folder),
         folder: checkpoint.folder,
         checkpoint: {
           config: checkpoint.config,
@@ -73,8 +79,12 @@ export async function loadModel(
       options,
     );
   } finally {
-    await checkpoint.close();
+    await opened.close();
   }
+}
+
+function modelName(nameOrFolder: string, folder: string): string {
+  return basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
 }
 
 const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>

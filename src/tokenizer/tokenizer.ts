@@ -65,6 +65,13 @@ export function assembleTokenizer(parts: TokenizerParts, settings: TokenizerSett
   return new PartsTokenizer(parts, settings);
 }
 
+const partsByTokenizer = new WeakMap<Tokenizer, TokenizerParts>();
+
+/** The parts that a tokenizer was made of; undefined for an object of another making. */
+export function partsOf(tokenizer: Tokenizer): TokenizerParts | undefined {
+  return partsByTokenizer.get(tokenizer);
+}
+
 class PartsTokenizer implements Tokenizer {
   readonly settings: TokenizerSettings;
   readonly kind: WordModel["kind"];
@@ -91,6 +98,7 @@ class PartsTokenizer implements Tokenizer {
   constructor(parts: TokenizerParts, settings: TokenizerSettings) {
     const { model, addedTokens } = parts;
     this.#parts = parts;
+    partsByTokenizer.set(this, parts);
     this.settings = settings;
     this.kind = model.kind;
     this.#pipeline = createTextPipeline(parts);

@@ -5,6 +5,7 @@
  */
 export { lexicalOverlap, meanOfSubtokens, mixtureMethod, randomRows } from "./baselines.ts";
 export * from "./dynamic-tokenization/index.ts";
+export { type FocusOptions, focus } from "./focus.ts";
 export {
   type Hypernetwork,
   type HypernetworkConfig,

@@ -1,5 +1,20 @@
 /** Encoders: texts in, states, vectors, classes and predicted tokens out. */
 export {
+  type ClassifyOptions,
+  type ClassifyTokensOptions,
+  type ClassScore,
+  classify,
+  classifyTokens,
+  type FindSpansOptions,
+  type FoundSpan,
+  findSpans,
+  type LabelledSpan,
+  type RankedDocument,
+  type RerankOptions,
+  rerank,
+  type TextOrPair,
+} from "./classify.ts";
+export {
   type EncoderConfig,
   type EncoderLayerConfig,
   encoderConfig,
@@ -26,6 +41,7 @@ export {
 } from "./encoder.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
+export { type FilledToken, type FillMaskOptions, fillMask, maskTokenOf } from "./fill-mask.ts";
 export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads.ts";
 export type { LateInteraction } from "./late-interaction.ts";
 export { loadEncoder } from "./load-encoder.ts";

@@ -5,7 +5,7 @@
 import type { Random } from "../../core/index.ts";
 import { rotationTables } from "../../model/index.ts";
 import { ignoredTarget, type TrainingInputs } from "../../train/index.ts";
-import { type HypernetworkConfig, packSpellings, spellTokens } from "../hypernetwork.ts";
+import { type HypernetworkConfig, noToken, spellTokens } from "../hypernetwork.ts";
 import type { CutText, TextCutter } from "../text-cutter.ts";
 import type { ModelFiles } from "../whole-model.ts";
 import { SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
@@ -64,24 +64,71 @@ export function transferBatches(
     for (const form of forms) {
       if (!spellings.has(form)) spellings.set(form, spellTokens(vocabulary, [form])[0]);
     }
-    // A byte that the source cannot spell stands for the token that begins texts.
-    const matrix = packSpellings(
+    const {
+      inputs,
+      places,
+      size: table,
+    } = groupSpellings(
       config,
+      // A byte that the source cannot spell stands for the token that begins texts.
       forms.map((form) => spellings.get(form) ?? [start]),
+      start,
     );
-    const cut = { rows, forms: forms.length, longest, continues: cutter.continues ?? false };
-    return [{ spellings: { dtype: "int32", ...matrix }, specials, ...packRows(cut), ...rotations }];
+    const cut = { rows, places, table, longest, continues: cutter.continues ?? false };
+    return [{ ...inputs, specials, ...packRows(cut), ...rotations }];
   };
+}
+
+/**
+ * Lengths of spellings that are read together, ascending: most spellings are short, and padding all of them
+ * to the longest would take most of a step.
+ */
+export function spellingGroups({ longest }: HypernetworkConfig): number[] {
+  return [...[2, 4].filter((length) => length < longest), Math.max(2, longest)];
+}
+
+/** The input of a group of spellings. */
+export const spellingInput = (group: number): string => `spellings.${group}`;
+
+/** Spellings by groups: inputs of the graph, and the row of each in the table that the groups give. */
+function groupSpellings(
+  config: HypernetworkConfig,
+  spellings: readonly (readonly number[])[],
+  filler: number,
+): { inputs: TrainingInputs; places: Int32Array; size: number } {
+  const groups = spellingGroups(config);
+  const places = new Int32Array(spellings.length);
+  const inputs: Record<string, TrainingInputs[string]> = {};
+  let size = 0;
+  for (const [group, length] of groups.entries()) {
+    const shorter = groups[group - 1] ?? 0;
+    const members = [...spellings.keys()].filter((place) => {
+      const own = Math.min(spellings[place]!.length, config.longest);
+      return own > shorter && own <= length;
+    });
+    // A group is never empty: its first row belongs to no token, and is spelt by two, as known ones are not.
+    const data = new Int32Array((members.length + 1) * length).fill(noToken);
+    data.set([filler, filler]);
+    for (const [at, place] of members.entries()) {
+      data.set(spellings[place]!.slice(0, length), (at + 1) * length);
+      places[place] = size + at + 1;
+    }
+    size += members.length + 1;
+    inputs[spellingInput(group)] = { dtype: "int32", shape: [members.length + 1, length], data };
+  }
+  return { inputs, places, size };
 }
 
 /** Ids as the table of the step has them: the special token, the predicted rows, those of the source. */
 function packRows(cut: {
   readonly rows: readonly CutText[];
-  readonly forms: number;
+  /** The predicted row of each form, and the number of predicted rows. */
+  readonly places: Int32Array;
+  readonly table: number;
   readonly longest: number;
   readonly continues: boolean;
 }): TrainingInputs {
-  const { rows, forms, longest, continues } = cut;
+  const { rows, places, table, longest, continues } = cut;
   const lengthOf = ({ predicted, known = [] }: CutText): number =>
     Math.min(longest, predicted.length + (continues ? known.length : 0));
   const time = Math.max(...rows.map(lengthOf));
@@ -92,9 +139,9 @@ function packRows(cut: {
     const { predicted, known = [] } = row;
     for (let at = 0; at < lengthOf(row); at++) {
       const isKnown = at >= predicted.length;
-      const own = isKnown ? known[at - predicted.length]! : predicted[at]! + 1;
+      const own = isKnown ? known[at - predicted.length]! : places[predicted[at]!]! + 1;
       (isKnown ? knownTargets : targets)[place * time + at] = own;
-      if (at + 1 < time) ids[place * time + at + 1] = isKnown ? 1 + forms + own : own;
+      if (at + 1 < time) ids[place * time + at + 1] = isKnown ? 1 + table + own : own;
     }
   }
   const shape = [rows.length, time];

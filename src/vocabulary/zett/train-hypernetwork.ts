@@ -60,7 +60,12 @@ import {
 } from "../hypernetwork.ts";
 import type { TextCutter } from "../text-cutter.ts";
 import { type ModelFiles, readModelFiles } from "../whole-model.ts";
-import { cutBySampledTokenizers, transferBatches } from "./cut-texts.ts";
+import {
+  cutBySampledTokenizers,
+  spellingGroups,
+  spellingInput,
+  transferBatches,
+} from "./cut-texts.ts";
 
 /** Options of `trainHypernetwork`. */
 export interface TrainHypernetworkOptions {
@@ -242,8 +247,11 @@ function transferObjective(
   { auxiliary, continues }: ObjectiveOptions,
 ): TrainingGraph {
   const model = whole.source.config;
+  const groups = spellingGroups(config).map((length, group) => [group, length] as const);
   const types = {
-    spellings: int32(["tokens", "length"]),
+    ...Object.fromEntries(
+      groups.map(([group, length]) => [spellingInput(group), int32([`tokens.${group}`, length])]),
+    ),
     specials: int32(["specials"]),
     ids: int32(["batch", "time"]),
     targets: int32(["batch", "time"]),
@@ -252,17 +260,27 @@ function transferObjective(
   };
   return objectiveGraph(types, shapesOf(values), [...values.keys()].filter(learns), (input) => {
     const source = traceSourceTables(config);
-    const spellings = input["spellings"]!;
-    const predicted = traceHypernetwork(config, spellings, source);
+    const predictions = groups.map(([group]) =>
+      traceHypernetwork(config, input[spellingInput(group)]!, source),
+    );
     // Special tokens come first and keep the rows of the source.
     const withSpecials = (output: "embedding" | "head", ...more: Tensor[]): Tensor =>
-      concat([gather(source[output]!, input["specials"]!), predicted[output]!, ...more], 0);
+      concat(
+        [
+          gather(source[output]!, input["specials"]!),
+          ...predictions.map((predicted) => predicted[output]!),
+          ...more,
+        ],
+        0,
+      );
     const table = withSpecials("embedding", ...(continues ? [source.embedding] : []));
     const head = withSpecials(config.tied ? "embedding" : "head");
     const weights = weightsWith(values, model, { table, head });
     const x = decodeFullSequence(model, weights, embed(model, weights, input["ids"]!), input);
     const own = languageLoss(model, weights, x, input["targets"]!);
-    const lexical = lexicalLoss(config, { spellings, predicted, source }, auxiliary);
+    // Tokens that the source has are spelt by one: they are in the first group.
+    const short = { spellings: input[spellingInput(0)]!, predicted: predictions[0]!, source };
+    const lexical = lexicalLoss(config, short, auxiliary);
     if (!continues) {
       return { loss: add(own.loss, multiply(lexical, own.weight)), weight: own.weight };
     }
@@ -320,8 +338,9 @@ function lexicalLoss(
   },
   auxiliary: number,
 ): Tensor {
-  const own = reshape(slice(spellings, { axis: 1, end: 1 }), ["tokens"]);
-  const second = reshape(slice(spellings, { axis: 1, start: 1, end: 2 }), ["tokens"]);
+  const tokens = spellings.shape[0]!;
+  const own = reshape(slice(spellings, { axis: 1, end: 1 }), [tokens]);
+  const second = reshape(slice(spellings, { axis: 1, start: 1, end: 2 }), [tokens]);
   const isKnown = cast(less(second, 0), "float32");
   const outputs = config.tied ? (["embedding"] as const) : (["embedding", "head"] as const);
   const losses = outputs.map((output) => {
