@@ -21,7 +21,11 @@ export function binomialInterval(successes: number, trials: number): Interval {
   const half =
     (z / (1 + spread / trials)) *
     Math.sqrt((share * (1 - share)) / trials + spread / (4 * trials * trials));
-  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
+  // Rounding must not leave a trace of an end that is exactly there.
+  return {
+    low: successes === 0 ? 0 : Math.max(0, centre - half),
+    high: successes === trials ? 1 : Math.min(1, centre + half),
+  };
 }
 
 /** Accuracy at one length of context. */
