@@ -49,6 +49,8 @@ export interface CellResult extends CellPlace {
   readonly accuracy: number | null;
   /** Wilson's 95 % interval of the accuracy. */
   readonly interval: Interval | null;
+  /** Accuracy of each question, in the order of the repeats; empty for a skipped cell. */
+  readonly scores: readonly number[];
   /** Share of the questions answered with all values and nothing else. */
   readonly exact: number | null;
   /** Mean share of right values among the answered ones, where the task asks for several. */
@@ -157,7 +159,7 @@ function resultOf({ cell, scores, isTooLong }: OpenCell): CellResult {
   const { group, axis, difficulty, characters, questions } = cell;
   const place = { group, axis, difficulty, characters, questions };
   if (isTooLong) {
-    const nothing = { accuracy: null, interval: null, exact: null, precision: null };
+    const nothing = { accuracy: null, interval: null, scores: [], exact: null, precision: null };
     return { ...place, ...nothing, skipped: "context" };
   }
   const mean = (values: readonly number[]): number =>
@@ -170,6 +172,7 @@ function resultOf({ cell, scores, isTooLong }: OpenCell): CellResult {
     ...place,
     accuracy,
     interval: binomialInterval(accuracy * scores.length, scores.length),
+    scores: scores.map((score) => score.accuracy),
     exact: mean(scores.map(({ isExact }) => (isExact ? 1 : 0))),
     precision: precisions.length > 0 ? mean(precisions) : null,
   };

@@ -33,4 +33,5 @@ export {
   evaluateLocally,
 } from "./evaluated-model.ts";
 export { formatEvaluation } from "./format-evaluation.ts";
+export { type EvaluatePasskeyOptions, evaluatePasskey } from "./passkey.ts";
 export { renderContour } from "./render-contour.ts";

@@ -12,6 +12,12 @@ export {
   printHaystack,
 } from "./haystack.ts";
 export {
+  type EvaluateKeyValuesOptions,
+  evaluateKeyValues,
+  type KeyValueRecord,
+  parseKeyValueRecords,
+} from "./kv-retrieval.ts";
+export {
   type MakeNeedleItemOptions,
   makeNeedleItem,
   type NeedleItem,
