@@ -431,6 +431,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
+    reproduction: () => import("./evaluate/needle-threading/reproduction.ts"),
   },
   {
     slug: "rag-token-metrics",

@@ -83,6 +83,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/transfer.ts")).command,
   },
   {
+    name: "evaluate needle-threading",
+    summary: "how much of its context a model can use",
+    load: async () => (await import("./commands/evaluate-needle-threading.ts")).command,
+  },
+  {
+    name: "evaluate passkey",
+    summary: "find one number in a long text",
+    load: async () => (await import("./commands/evaluate-passkey.ts")).command,
+  },
+  {
+    name: "evaluate kv-retrieval",
+    summary: "find one value among many pairs",
+    load: async () => (await import("./commands/evaluate-kv-retrieval.ts")).command,
+  },
+  {
     name: "models list",
     summary: "list the models in the hub's cache",
     load: async () => (await import("./commands/models.ts")).listCommand,

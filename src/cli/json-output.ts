@@ -5,7 +5,7 @@
  */
 import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
-import type { QtokReport } from "../evaluate/qtok/index.ts";
+import type { EvaluationReport, QtokReport } from "../evaluate/index.ts";
 import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
@@ -244,6 +244,9 @@ export type MixtureDocument = NamedMixture | readonly NamedMixture[];
 /** `jeton inspect --qtok`. */
 export type QtokDocument = QtokReport;
 
+/** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
+export type EvaluateDocument = EvaluationReport;
+
 /** `jeton systems`. */
 export type SystemsDocument = readonly Omit<System, "reproduction">[];
 
@@ -338,6 +341,7 @@ export type JsonDocument =
   | InspectDocument
   | MixtureDocument
   | QtokDocument
+  | EvaluateDocument
   | SystemsDocument
   | TransferDocument
   | ServeDocument
