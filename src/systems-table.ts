@@ -64,6 +64,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A language model that reads and writes characters, with a transformer over one vector per word.",
+    reproduction: () => import("./model/word-pooled/reproduction.ts"),
   },
   {
     slug: "hierarchical-transformer",
@@ -74,6 +75,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A generative model without a vocabulary: bytes inside words, a large model over words, robust against typos.",
+    reproduction: () => import("./model/hierarchical-transformer/reproduction.ts"),
   },
   {
     slug: "byte2word",

@@ -171,7 +171,11 @@ const silent: Record<string, string[]> = {
   "qwen2-moe": ["max_window_layers", "sliding_window"],
   "qwen3-moe": ["max_window_layers"],
   phimoe: ["num_experts_per_tok"],
-  "phimoe-longrope": ["num_experts_per_tok", "rope_scaling.short_factor", "rope_scaling.short_mscale"],
+  "phimoe-longrope": [
+    "num_experts_per_tok",
+    "rope_scaling.short_factor",
+    "rope_scaling.short_mscale",
+  ],
   "gpt-oss": ["hidden_act"],
 };
 

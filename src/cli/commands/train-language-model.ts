@@ -100,9 +100,10 @@ function summarize(result: TrainedLanguageModel, seconds: number): string {
     `loss ${loss.toFixed(3)}`,
   ];
   if (heldOutLoss !== undefined) {
-    parts.push(
-      `held out ${heldOutLoss.toFixed(3)}, ${heldOutBitsPerByte!.toFixed(3)} bits per byte`,
-    );
+    parts.push(`held out ${heldOutLoss.toFixed(3)}`);
+  }
+  if (heldOutBitsPerByte !== undefined) {
+    parts.push(`${heldOutBitsPerByte.toFixed(3)} bits per byte`);
   }
   return [...parts, formatDuration(seconds)].join(" · ");
 }

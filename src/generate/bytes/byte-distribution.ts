@@ -48,6 +48,11 @@ export interface ByteDistribution {
    * @throws JetonError `byte-impossible` where its probability is zero
    */
   advance(byte: number): Promise<void>;
+  /**
+   * Tells which bytes will be read next, so that what they need is computed in few forward passes. It
+   * changes no result, and may read only a part of them.
+   */
+  expect?(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Frees what it holds. Safe to call twice; a model that was given stays open. */
   close(): Promise<void>;
 }

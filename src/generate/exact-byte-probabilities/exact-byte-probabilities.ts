@@ -37,11 +37,11 @@ export interface ExactBytesOptions {
   /** What counts as text: legal UTF-8 (default) or any bytes. */
   text?: "utf8" | "bytes";
   /**
-   * Most further sequences of one forward pass, so that the next bytes need none. Default 24; 0: every
+   * Most further sequences of one forward pass, so that the next bytes need none. Default 8; 0: every
    * byte takes a pass of its own.
    */
   maxAhead?: number;
-  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.02. */
+  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.05. */
   minAhead?: number;
   /**
    * True: sequences are followed from the beginning of the text, so that `coverings` reports whole
@@ -64,13 +64,12 @@ export interface Covering {
 export interface ExactBytes extends ByteDistribution {
   /** The coverings of the bytes read so far. */
   coverings(): Promise<Covering[]>;
+  /** Token ids before those of `coverings`: what was put before the text, and its certain beginning. */
+  readonly certainIds: readonly number[];
+  /** Which token sequences are beginnings of encodings. */
+  readonly validity: TokenValidity;
   /** Forward passes so far. */
   readonly passes: number;
-  /**
-   * Tokens that spell the text, where only one sequence can: then generation may go on by tokens.
-   * Undefined where several can or the text ends inside a token.
-   */
-  readonly tokens: readonly number[] | undefined;
 }
 
 /**
@@ -89,14 +88,21 @@ export function createExactBytes(
 
 const tablesByTokenizer = new WeakMap<Tokenizer, Map<string, Tables>>();
 
-interface Tables {
+/** What byte probabilities read of a tokenizer. */
+export interface Tables {
+  /** Which token sequences are beginnings of encodings. */
   readonly validity: TokenValidity;
+  /** All ordinary tokens, also those that no encoding contains. */
   readonly trie: ByteTrie;
+  /** First byte of each token in the order of the trie. */
   readonly firstBytes: Uint8Array;
 }
 
-/** Validity and trie of a tokenizer, made once. */
-function tablesOf(tokenizer: Tokenizer, text: "utf8" | "bytes"): Tables {
+/** Most sequences of one forward pass over a text that is known. */
+const maxExpected = 96;
+
+/** Validity and trie of a tokenizer, made once. @throws JetonError `byte-tokens-unsupported` */
+export function tablesOf(tokenizer: Tokenizer, text: "utf8" | "bytes"): Tables {
   let byText = tablesByTokenizer.get(tokenizer);
   if (byText === undefined) {
     byText = new Map();
@@ -161,10 +167,12 @@ class ExactByteDistribution implements ExactBytes {
     return Math.max(0, this.#rows.contextLength - this.#before.length - deepest - 1);
   }
 
-  get tokens(): readonly number[] | undefined {
-    const { spellings, branches } = this.#coverings;
-    if (spellings.length !== 1 || branches.length > 0) return undefined;
-    return [...this.#before, ...pathTo(spellings[0]!)];
+  get certainIds(): readonly number[] {
+    return this.#before;
+  }
+
+  get validity(): TokenValidity {
+    return this.#tables.validity;
   }
 
   async prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
@@ -228,6 +236,28 @@ class ExactByteDistribution implements ExactBytes {
       });
     }
     return this.#advance(byte);
+  }
+
+  async expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
+    const { spellings, branches } = this.#coverings;
+    const missing = missingRows(
+      new Set([...spellings, ...branches.map(({ spelling }) => spelling)]),
+    );
+    let coverings = this.#coverings;
+    for (const byte of bytes) {
+      if (missing.size >= maxExpected) break;
+      coverings = this.#rules.advance(coverings, byte);
+      for (const spelling of coverings.spellings) {
+        if (spelling.row === undefined) missing.add(spelling);
+      }
+    }
+    if (missing.size === 0) return;
+    const base = this.#base(
+      missing,
+      new Set([...spellings, ...branches.map((one) => one.spelling)]),
+    );
+    await this.#compute(base, [...missing], options.signal);
   }
 
   async coverings(): Promise<Covering[]> {
@@ -320,7 +350,16 @@ class ExactByteDistribution implements ExactBytes {
       resolveLogProbability(spelling);
       this.#weigh(spelling);
     }
-    for (const spelling of this.#holding) if (!live.has(spelling)) this.#drop(spelling, live);
+    const depth = Math.min(...Array.from(live, (spelling) => spelling.depth));
+    for (const spelling of this.#holding) {
+      // A row that was computed ahead waits while the text can still reach its spelling.
+      if (
+        !live.has(spelling) &&
+        !(spelling.weights === undefined && isAhead(spelling, live, depth))
+      ) {
+        this.#drop(spelling);
+      }
+    }
   }
 
   /** The spelling below which everything that is missing lies. */
@@ -374,10 +413,8 @@ class ExactByteDistribution implements ExactBytes {
     spelling.weights = weights;
   }
 
-  /** Frees the row of a spelling whose tokens all coverings have passed. */
-  #drop(spelling: Spelling, live: ReadonlySet<Spelling>): void {
-    // A row that was computed ahead waits while the text can still reach its spelling.
-    if (spelling.weights === undefined && isAhead(spelling, live)) return;
+  /** Frees the row of a spelling that no covering goes on from. */
+  #drop(spelling: Spelling): void {
     spelling.row = undefined;
     spelling.weights = undefined;
     this.#holding.delete(spelling);
@@ -392,9 +429,11 @@ class ExactByteDistribution implements ExactBytes {
   }
 }
 
-/** Whether a spelling goes on from one that is in use. */
-function isAhead(spelling: Spelling, live: ReadonlySet<Spelling>): boolean {
-  for (let at = spelling.parent; at !== undefined; at = at.parent) if (live.has(at)) return true;
+/** Whether a spelling goes on from one that is in use, none of which is shorter than `depth`. */
+function isAhead(spelling: Spelling, live: ReadonlySet<Spelling>, depth: number): boolean {
+  for (let at = spelling.parent; at !== undefined && at.depth >= depth; at = at.parent) {
+    if (live.has(at)) return true;
+  }
   return false;
 }
 
