@@ -5,11 +5,12 @@
  */
 import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
-import type { QtokReport } from "../evaluate/qtok/index.ts";
+import type { EvaluationReport, QtokReport } from "../evaluate/index.ts";
 import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
+import type { Hit, Snippet } from "../retrieve/index.ts";
 import type { System } from "../systems.ts";
 import type { InferredMixture } from "../tokenizer/index.ts";
 import type {
@@ -69,6 +70,35 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly healed?: string;
   /** With `--show-drafts`: how each token was generated. */
   readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
+}
+
+/** `jeton index`: what was read. */
+export interface IndexDocument {
+  /** The index's folder. */
+  readonly index: string;
+  /** Files that were read, left alone, and without text. */
+  readonly files: number;
+  readonly unchanged: number;
+  readonly skipped: number;
+  /** Passages that were added or replaced, and removed. */
+  readonly records: number;
+  readonly removed: number;
+  /** Of the files that were read. */
+  readonly bytes: number;
+  /** Passages of the index. */
+  readonly total: number;
+  readonly seconds: number;
+}
+
+/** `jeton search`: passages, best first. */
+export interface SearchDocument {
+  readonly query: string;
+  readonly index: string;
+  /** Passages of the index. */
+  readonly records: number;
+  readonly seconds: number;
+  /** With `--explain`, `matches` says which part of the text earned which part of the score. */
+  readonly hits: readonly (Hit & { readonly snippet: Snippet })[];
 }
 
 /** `jeton embed`: one vector for each text, in their order. */
@@ -214,6 +244,9 @@ export type MixtureDocument = NamedMixture | readonly NamedMixture[];
 /** `jeton inspect --qtok`. */
 export type QtokDocument = QtokReport;
 
+/** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
+export type EvaluateDocument = EvaluationReport;
+
 /** `jeton systems`. */
 export type SystemsDocument = readonly Omit<System, "reproduction">[];
 
@@ -296,6 +329,8 @@ export type JsonDocument =
   | FillMiddleDocument
   | ScoreDocument
   | EmbedDocument
+  | IndexDocument
+  | SearchDocument
   | EmbedTokensDocument
   | ClassifyDocument
   | FillDocument
@@ -306,6 +341,7 @@ export type JsonDocument =
   | InspectDocument
   | MixtureDocument
   | QtokDocument
+  | EvaluateDocument
   | SystemsDocument
   | TransferDocument
   | ServeDocument

@@ -37,6 +37,12 @@ export {
 export * from "./exact-byte-probabilities/index.ts";
 export { complete, generate } from "./generate.ts";
 export {
+  completeFrom,
+  type GenerateFromOptions,
+  type GenerateFromResult,
+  generateFrom,
+} from "./generate-from.ts";
+export {
   type Branching,
   type BranchOrder,
   createLookaheadDrafter,

@@ -1,5 +1,5 @@
 /** Scores of documents under BM25, term by term over their posting lists. */
-import type { Analyzer } from "./analysis/analyzer.ts";
+import { type Analyzer, analyze } from "./analysis/analyzer.ts";
 import { type Bm25Formula, saturationForm, weightOfTerm } from "./bm25-formula.ts";
 import type { Postings } from "./postings.ts";
 import { grow } from "./term-table.ts";
@@ -10,11 +10,7 @@ export type QueryTerms = ReadonlyMap<string, number>;
 /** The terms of a query, in the order of their first occurrence. */
 export function countQueryTerms(analyzer: Analyzer, query: string): QueryTerms {
   const counts = new Map<string, number>();
-  analyzer.scan(query, (start, end) => {
-    for (const term of analyzer.termsOf(query.slice(start, end))) {
-      counts.set(term, (counts.get(term) ?? 0) + 1);
-    }
-  });
+  for (const { term } of analyze(analyzer, query)) counts.set(term, (counts.get(term) ?? 0) + 1);
   return counts;
 }
 

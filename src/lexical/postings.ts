@@ -1,5 +1,6 @@
 /** Which documents hold a term, and how often: built once, then read without being changed. */
 import type { Analyzer } from "./analysis/analyzer.ts";
+import { toUnits } from "./analysis/character-classes.ts";
 import { grow, TermTable } from "./term-table.ts";
 
 /** The documents that hold a term. */
@@ -32,7 +33,9 @@ export class PostingsBuilder {
   readonly #analyzer: Analyzer;
   /** Words as they are written; their terms are found once. */
   readonly #words: TermTable = new TermTable();
-  readonly #termsOfWord: (number | readonly number[])[] = [];
+  /** Number of a word's term plus one; 0 where it is not known yet, -1 where it has none or several. */
+  #termOfWord: Int32Array = new Int32Array(512);
+  readonly #termsOfWord: Map<number, readonly number[]> = new Map();
   readonly #terms: TermTable = new TermTable();
   #counts: Uint32Array = new Uint32Array(512);
   #touched: Uint32Array = new Uint32Array(512);
@@ -59,27 +62,33 @@ export class PostingsBuilder {
   /** Adds a document, at the next place. */
   add(text: string): void {
     this.#length = 0;
-    this.#analyzer.scan(text, (start, end) => {
-      const word = this.#words.intern(text, start, end);
-      const terms = this.#termsOfWord[word] ?? this.#learn(word);
-      if (typeof terms === "number") this.#count(terms);
-      else for (const term of terms) this.#count(term);
+    const units = toUnits(text);
+    this.#analyzer.scan(units, (start, end) => {
+      const word = this.#words.intern(units, start, end);
+      let term = word < this.#termOfWord.length ? this.#termOfWord[word]! : 0;
+      if (term === 0) term = this.#learn(word);
+      if (term > 0) this.#count(term - 1);
+      else for (const one of this.#termsOfWord.get(word)!) this.#count(one);
     });
     this.#flush();
     this.#postings = undefined;
   }
 
-  /** The terms of a word that is seen for the first time; a number where it is one, as it nearly always is. */
-  #learn(word: number): number | readonly number[] {
-    const terms = this.#analyzer
-      .termsOf(this.#words.word(word))
-      .map((term) => this.#terms.intern(term));
-    const known = terms.length === 1 ? terms[0]! : terms;
-    this.#termsOfWord[word] = known;
+  /** Finds the terms of a word that is seen for the first time; they are nearly always one. */
+  #learn(word: number): number {
+    const terms = this.#analyzer.termsOf(this.#words.word(word)).map((term) => {
+      // Not the shared memory of `toUnits`, which holds the document.
+      const units = Uint16Array.from({ length: term.length }, (_, at) => term.charCodeAt(at));
+      return this.#terms.intern(units, 0, units.length);
+    });
+    while (this.#words.size > this.#termOfWord.length) this.#termOfWord = grow(this.#termOfWord);
     while (this.#terms.size > this.#counts.length) {
       this.#counts = grow(this.#counts);
       this.#touched = grow(this.#touched);
     }
+    const known = terms.length === 1 ? terms[0]! + 1 : -1;
+    if (known < 0) this.#termsOfWord.set(word, terms);
+    this.#termOfWord[word] = known;
     return known;
   }
 

@@ -104,8 +104,12 @@ function describeRun(result: ReproductionResult, claims: readonly Claim[]): stri
   if (quick)
     lines.push("verdicts of a quick run are indicative: few units, thresholds of their own");
   if (withoutSpeed !== undefined) lines.push(`left out (speed): ${withoutSpeed.join(", ")}`);
-  for (const { file, source, licence } of skipped?.files ?? []) {
-    lines.push(`missing: ${file}, from ${source} (${licence}); JETON_DATA names the data folder`);
+  for (const { file, source, licence, derived } of skipped?.files ?? []) {
+    const remedy =
+      derived === undefined
+        ? `jeton data fetch ${file} downloads it, or JETON_DATA names a folder that has it`
+        : `not downloadable (${derived}); JETON_DATA may name a folder that has it`;
+    lines.push(`missing: ${file}, from ${source} (${licence}); ${remedy}`);
   }
   return lines;
 }

@@ -5,15 +5,19 @@
 import type { ModelConfig } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import {
+  byte2WordConfig,
+  byte2WordParameterShapes,
   type DecoderConfig,
   decoderConfig,
   decoderParameterShapes,
   documentId,
+  isByte2Word,
   isWordModel,
   wordModelConfig,
   wordParameterShapes,
 } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { byte2WordGraph, byte2WordInputs } from "./graph/byte2word-graph.ts";
 import {
   type LanguageModelBatch,
   languageModelGraph,
@@ -21,6 +25,7 @@ import {
 } from "./graph/language-model-graph.ts";
 import {
   type InitializationOptions,
+  initializeByte2Word,
   initializeDecoder,
   initializeWordModel,
   type ParameterValue,
@@ -41,12 +46,16 @@ export interface Architecture {
   readonly parameters: ReadonlyMap<string, readonly number[]>;
   /** Whether batches of one size are computed in tensors of one size. */
   readonly hasFixedSizes: boolean;
+  /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
+  readonly predictsText: boolean;
   /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
   checkTokenizer(tokenizer: Tokenizer): void;
   graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
   inputs(options: {
     sequenceLength: number;
     documentMask: boolean;
+    seed: number;
+    tokenizer: Tokenizer;
   }): (batch: LanguageModelBatch) => TrainingInputs;
   initialize(seed: number, options?: InitializationOptions): Map<string, ParameterValue>;
 }
@@ -57,7 +66,8 @@ export interface Architecture {
  * @throws JetonError `model-family-unknown`, `model-config-invalid`, `word-rule-invalid`
  */
 export function openArchitecture(file: ModelConfig): Architecture {
-  return isWordModel(file) ? wordArchitecture(file) : decoderArchitecture(decoderConfig(file));
+  if (isWordModel(file)) return wordArchitecture(file);
+  return isByte2Word(file) ? byte2WordArchitecture(file) : decoderArchitecture(decoderConfig(file));
 }
 
 function decoderArchitecture(config: DecoderConfig): Architecture {
@@ -68,6 +78,7 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     tieWordEmbeddings: config.tieWordEmbeddings,
     parameters,
     hasFixedSizes: true,
+    predictsText: true,
     checkTokenizer() {},
     graph: (options) => languageModelGraph(config, { parameters, ...options }),
     inputs: (options) => languageModelInputs(config, options),
@@ -83,10 +94,30 @@ function wordArchitecture(file: ModelConfig): Architecture {
     tieWordEmbeddings: false,
     parameters: wordParameterShapes(config),
     hasFixedSizes: false,
+    predictsText: true,
     checkTokenizer: (tokenizer) => checkBytes(tokenizer, config.family),
     graph: (options) => wordModelGraph(config, options),
     inputs: (options) => wordModelInputs(config, options),
     initialize: (seed, options) => initializeWordModel(config, seed, options),
+  };
+}
+
+function byte2WordArchitecture(file: ModelConfig): Architecture {
+  const config = byte2WordConfig(file);
+  const parameters = byte2WordParameterShapes(config);
+  // The classes of a head are no part of masked language modelling.
+  for (const name of parameters.keys()) if (name.startsWith("classifier.")) parameters.delete(name);
+  return {
+    family: "byte2word",
+    vocabSize: config.pieceVocabSize,
+    tieWordEmbeddings: false,
+    parameters,
+    hasFixedSizes: false,
+    predictsText: false,
+    checkTokenizer() {},
+    graph: (options) => byte2WordGraph({ ...config, labels: [] }, options),
+    inputs: (options) => byte2WordInputs(config, options),
+    initialize: (seed, options) => initializeByte2Word({ ...config, labels: [] }, seed, options),
   };
 }
 

@@ -20,6 +20,13 @@ export {
   type TokenStore,
 } from "./data/token-store.ts";
 export {
+  type Byte2WordGraphOptions,
+  byte2WordGraph,
+  byte2WordInputs,
+  type ClassifiedText,
+  classifiedInputs,
+} from "./graph/byte2word-graph.ts";
+export {
   ignoredTarget,
   type LanguageModelBatch,
   type LanguageModelGraphOptions,
@@ -30,6 +37,7 @@ export {
 export {
   decoderParameterShapes,
   type InitializationOptions,
+  initializeByte2Word,
   initializeDecoder,
   initializeWordModel,
   type ParameterValue,

@@ -102,7 +102,7 @@ export interface TrainedLanguageModel {
   readonly loss: number;
   /** Loss of the held-out text after the last step, in nats per token; undefined without one. */
   readonly heldOutLoss: number | undefined;
-  /** The same in bits per byte of text. */
+  /** The same in bits per byte of text; undefined for an encoder too, which predicts masked words alone. */
   readonly heldOutBitsPerByte: number | undefined;
   /** Number of parameters. */
   readonly parameters: number;

@@ -20,6 +20,7 @@ import {
   runBytes,
 } from "./run-bytes.ts";
 import { runOne, runSeveral } from "./run-output.ts";
+import { findKind, notGenerating, runSource } from "./run-source.ts";
 
 const options = {
   ...modelOptions,
@@ -62,7 +63,8 @@ export const command: Command = defineCommand({
     "a message, unless --raw is given. With -, or without a prompt if standard input is not a terminal, " +
     'the prompt is read from standard input; without one on a terminal, a chat begins. The prompt "" ' +
     "is the beginning-of-sequence token alone. The bundled model, which is no chat model, reads a short " +
-    "prompt after a sentence of prose that is not printed.",
+    "prompt after a sentence of prose that is not printed. An encoder-decoder (T5, ByT5) reads the " +
+    "prompt and writes another text from it.",
   positionals: [{ name: "prompt|-" }],
   options,
   examples: [
@@ -92,7 +94,11 @@ export const command: Command = defineCommand({
       const prompt = await readPrompt(context, argument);
       return runBytes(context, values, (models) => bytePrompt(models, prompt, values));
     }
+    const kind = await findKind(context, chooseModel(values.model));
+    if (kind === "encoder") throw notGenerating(values.model!);
+    if (kind === "seq2seq") checkSource(values, isChat);
     const text = isChat ? undefined : await readPrompt(context, argument);
+    if (kind === "seq2seq") return runSource(context, text!, generation, values);
     const { sequences: slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) =>
       withDrafter(context, values, model, async (drafter) => {
@@ -121,6 +127,22 @@ export const command: Command = defineCommand({
     );
   },
 });
+
+/** What an encoder-decoder cannot do. Throws `prompt-missing`, `option-misplaced`. */
+function checkSource({ heal }: { readonly heal: string | undefined }, isChat: boolean): void {
+  if (isChat) {
+    throw new UsageError(
+      "prompt-missing",
+      "no prompt: an encoder-decoder reads a text and does not chat",
+    );
+  }
+  if (heal === undefined || heal === "none") return;
+  throw new UsageError(
+    "option-misplaced",
+    "--heal: an encoder-decoder reads a prompt and does not continue it",
+    { option: "--heal" },
+  );
+}
 
 /** Throws `option-misplaced` where `--heal` would be ignored. */
 function checkHealing(

@@ -4,6 +4,9 @@ import "../../testing/code-matchers.ts";
 import { type AnalyzerOptions, analyze, createAnalyzer } from "./analyzer.ts";
 import { stemEnglish } from "./english-stemmer.ts";
 
+const isWord = /^[\p{L}\p{N}\p{M}]+$/u;
+const letter = /[\p{L}\p{N}\p{M}]/gu;
+
 const termsOf = (text: string, options?: AnalyzerOptions) =>
   analyze(createAnalyzer(options), text).map(({ term }) => term);
 
@@ -60,11 +63,10 @@ describe("analyzers", () => {
           found.map(({ start, end }) => text.slice(start, end).toLowerCase()),
         );
         expect(found.every(({ start }, i) => i === 0 || found[i - 1]!.start < start)).toBe(true);
-        const isWord = /^[\p{L}\p{N}\p{M}]+$/u;
         expect(found.every(({ start, end }) => isWord.test(text.slice(start, end)))).toBe(true);
         // No letter is lost.
         const covers = (at: number) => found.some(({ start, end }) => start <= at && at < end);
-        const letters = [...text.matchAll(/[\p{L}\p{N}\p{M}]/gu)].map(({ index }) => index);
+        const letters = [...text.matchAll(letter)].map(({ index }) => index);
         expect(letters.every(covers)).toBe(true);
       }),
     );

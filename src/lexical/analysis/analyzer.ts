@@ -8,6 +8,7 @@ import {
   createAsciiClasses,
   createUnicodeClasses,
   scanWords,
+  toUnits,
 } from "./character-classes.ts";
 import { stemEnglish } from "./english-stemmer.ts";
 import { splitIdentifier } from "./split-identifier.ts";
@@ -43,8 +44,8 @@ export interface TextTerm {
 export interface Analyzer {
   /** What it was made of, as plain data. */
   readonly options: Readonly<AnalyzerOptions>;
-  /** Calls `visit` with the range of each word, in UTF-16 units. */
-  scan(text: string, visit: (start: number, end: number) => void): void;
+  /** Calls `visit` with the range of each word of a text, given as its UTF-16 units. */
+  scan(units: Uint16Array, visit: (start: number, end: number) => void): void;
   /** The terms of a word that `scan` found: none for a stop word, several for an identifier. */
   termsOf(word: string): readonly string[];
 }
@@ -66,7 +67,7 @@ export function createAnalyzer(options: AnalyzerOptions = {}): Analyzer {
   const split = words === "code" ? splitIdentifier : (word: string) => [word];
   return {
     options: { ...options },
-    scan: (text, visit) => scanWords(text, classes, visit),
+    scan: (units, visit) => scanWords(units, classes, visit),
     termsOf(word) {
       const terms: string[] = [];
       for (const part of split(word)) {
@@ -81,7 +82,7 @@ export function createAnalyzer(options: AnalyzerOptions = {}): Analyzer {
 /** The terms of a text with their places, in the order of the text. */
 export function analyze(analyzer: Analyzer, text: string): TextTerm[] {
   const found: TextTerm[] = [];
-  analyzer.scan(text, (start, end) => {
+  analyzer.scan(toUnits(text), (start, end) => {
     for (const term of analyzer.termsOf(text.slice(start, end))) found.push({ term, start, end });
   });
   return found;

@@ -6,6 +6,12 @@ export {
   documentId,
   wordEndId,
 } from "./byte-vocabulary.ts";
+export {
+  type NoiseKind,
+  noiseKinds,
+  type PerturbTextOptions,
+  perturbText,
+} from "./perturb-text.ts";
 export { type SplitWordsOptions, splitWords, type WordRule } from "./split-words.ts";
 export {
   type ByteBatch,

@@ -26,6 +26,7 @@ import {
   decodeFullSequence,
   rotationTables,
 } from "../decoder/full-sequence.ts";
+import { everyExpert } from "../layers/experts.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import { wordEndId } from "./byte-vocabulary.ts";
 import type { WordModelConfig } from "./word-config.ts";
@@ -86,6 +87,7 @@ export function encodeWords(
     config: encoder,
     weights: inner,
     attend: attendFullSequence,
+    mixExperts: everyExpert,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [words, time]),
     rotations: [{ cos: rotations["rope.0.cos"]!, sin: rotations["rope.0.sin"]! }],
     past: () => ({ key: x, value: x }),

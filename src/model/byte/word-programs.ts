@@ -22,6 +22,7 @@ import {
 import type { DecoderConfig } from "../decoder/config.ts";
 import { decoderLayer, type LayerContext } from "../decoder/decoder-layer.ts";
 import { twoPartAttention } from "../layers/attention.ts";
+import { everyExpert } from "../layers/experts.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { WordModelConfig } from "./word-config.ts";
 import { byteLogits, embedUnits, encodeWords, predictiveVectors } from "./word-layers.ts";
@@ -95,6 +96,7 @@ function runCached(
     config,
     weights: stackWeights(weights, stack),
     attend: twoPartAttention,
+    mixExperts: everyExpert,
     rotationRows: reshape(range("batch*time"), [batch, time]),
     rotations: [{ cos: input.cos, sin: input.sin }],
     past: (layer) => ({

@@ -282,7 +282,11 @@ function headState(weights: DecoderWeights, state: PartState, x: Tensor): HeadSt
   const { config } = state;
   const chosen = gather(reshape(x, [-1, config.hiddenSize]), state.rows);
   const normed = finalNorm(config, weights, chosen);
-  const logits = headLogits(config, weights, normed);
+  return logitsState(state, normed, headLogits(config, weights, normed));
+}
+
+/** What parts of the step table read, from final hidden states and logits of the wanted rows. */
+export function logitsState(state: PartState, normed: Tensor, logits: Tensor): HeadState {
   const top = topK(logits, "k");
   // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
   const first = { axis: 1, end: 1 };
@@ -293,10 +297,10 @@ function headState(weights: DecoderWeights, state: PartState, x: Tensor): HeadSt
 }
 
 /** Outputs of parts of the step table, each computed only where its switch is on. */
-function partOutputs<State, Part extends StepPartName>(
+export function partOutputs<State, Part extends StepPartName>(
   parts: PartTable<State, Part>,
   state: State & { readonly config: DecoderConfig },
-  input: Readonly<Record<DecoderInput, Tensor>>,
+  input: Readonly<Record<StepSwitch, Tensor>>,
 ): Record<PartResults[Part], Tensor> {
   const { config } = state;
   const earlier: Record<string, Tensor> = {};

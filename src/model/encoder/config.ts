@@ -11,6 +11,7 @@ import type { RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
+import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, readLabels } from "./tasks.ts";
 
 /** Attention of one layer. */
@@ -103,7 +104,7 @@ export interface HeadOptions {
 const maxLayers = 10_000;
 
 /** Values of `model_type` that `encoderConfig` understands. */
-export const encoderFamilies: readonly string[] = Object.keys(encoderDefaults);
+export const encoderFamilies: readonly string[] = [...Object.keys(encoderDefaults), ...t5Families];
 
 /** Whether a `config.json` describes an encoder that `encoderConfig` reads. */
 export function isEncoderConfig(file: ModelConfig): boolean {
@@ -123,6 +124,10 @@ function familyName(config: Fields): string {
 export function encoderConfig(file: ModelConfig): EncoderConfig {
   const own: Fields = textConfig(file);
   const family = familyName(own);
+  if (t5Families.includes(family)) {
+    const task = encoderTask(file);
+    return { ...t5EncoderConfig(own), ...readLabels(own), task, headOptions: headOptions(own) };
+  }
   const defaults = encoderDefaults[family];
   if (!defaults) {
     throw new JetonError(
@@ -248,7 +253,7 @@ function describeBlocks(
           }
         : undefined,
     norm: "layer",
-    // DistilBERT's layers say 1e-12 whatever the file says.
+    // DistilBERT's layers say 1e-12, and the file is not read for it.
     normEps: family === "distilbert" ? 1e-12 : positive(fields, "layer_norm_eps", Number.isFinite),
     normBias: isModern ? flag("norm_bias") : true,
     normPlacement: isModern || (isNomic && flag("prenorm")) ? "pre" : "post",

@@ -1,6 +1,6 @@
 /**
- * The graph of an encoder's forward pass: states, and whatever of heads, pooled vectors and token vectors
- * is asked for. Parts that are not wanted cost nothing.
+ * The graph of an encoder's forward pass: states, and those of heads, pooled vectors and token vectors
+ * that are asked for. Parts that are not wanted cost nothing.
  */
 import {
   add,

@@ -30,6 +30,8 @@ export interface EncoderContext {
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
   /** What is added to the scores of layers with this window. */
   added(window: number | undefined): readonly Tensor[];
+  /** How scores become weights. Default: softmax. */
+  readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
 }
 
 /** A norm of the config's kind over the last axis. */
@@ -128,6 +130,7 @@ function selfAttention(x: Tensor, index: number, context: EncoderContext): Tenso
     value,
     added: context.added(layer.window),
     scale: config.attentionScale,
+    ...(context.weigh && { weigh: context.weigh }),
   });
   return projectAll(
     weights,

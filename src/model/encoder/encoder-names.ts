@@ -114,6 +114,24 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       outputNorm: `layers.${index}.mlp_norm`,
     }),
   }),
+  t5: ({ gated }) => ({
+    ...bert,
+    tokens: "shared",
+    relativeBias: "encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+    finalNorm: "encoder.final_layer_norm",
+    layer(index) {
+      const [attention, dense] = [0, 1].map((part) => `encoder.block.${index}.layer.${part}`);
+      const up = gated ? ["wi_0", "wi_1"] : ["wi"];
+      return {
+        queryKeyValue: ["q", "k", "v"].map((name) => `${attention}.SelfAttention.${name}`),
+        attentionOutput: `${attention}.SelfAttention.o`,
+        attentionNorm: `${attention}.layer_norm`,
+        up: up.map((name) => `${dense}.DenseReluDense.${name}`),
+        down: `${dense}.DenseReluDense.wo`,
+        outputNorm: `${dense}.layer_norm`,
+      };
+    },
+  }),
   nomic_bert: ({ gated }) => ({
     ...bert,
     embeddingNorm: "emb_ln",

@@ -85,11 +85,27 @@ export function encodeEmbeddings(
     })),
     added: scoreParts(config, weights, input.mask, time),
   };
-  let x = embeddings;
-  for (const index of config.layers.keys()) {
+  return encodeLayers(embeddings, context);
+}
+
+/**
+ * Some of the layers, by default all of them with the final norm if there is one.
+ *
+ * @param from the first layer
+ * @param to the layer behind the last; the final norm stands behind all layers
+ */
+export function encodeLayers(
+  x: Tensor,
+  context: EncoderContext,
+  from = 0,
+  to: number = context.config.layers.length,
+): Tensor {
+  const { config } = context;
+  for (let index = from; index < to; index++) {
     x = scoped(`layers.${index}`, () => encoderLayer(x, index, context));
   }
-  return config.finalNorm ? encoderNorm(context, x, encoderNames(config).finalNorm) : x;
+  const isLast = to === config.layers.length && config.finalNorm;
+  return isLast ? encoderNorm(context, x, encoderNames(config).finalNorm) : x;
 }
 
 /** Hidden states of the last layer, `[batch, time, hiddenSize]`. */

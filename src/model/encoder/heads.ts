@@ -170,7 +170,7 @@ const roberta: Partial<Record<HeadName, Head>> = {
       norm: "lm_head.layer_norm",
       output: "lm_head.decoder",
       bias: ["lm_head.bias", "lm_head.decoder.bias"],
-      // Whatever hidden_act says.
+      // Of any hidden_act.
       activation: "gelu",
     }),
   },

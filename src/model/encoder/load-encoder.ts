@@ -1,16 +1,14 @@
 /** Opens an encoder checkpoint: tokenizer, packed weights, and the encoder in a worker thread. */
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
-import { type Checkpoint, openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
+import { openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
 import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { defaultFormat } from "../decoder-model.ts";
+import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
-import { storedTensor } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
-import { type EncoderConfig, encoderConfig } from "./config.ts";
+import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads.ts";
@@ -48,7 +46,7 @@ export async function loadEncoder(
   try {
     const config = encoderConfig(opened.config);
     const checkpoint = nameEncoderTensors(config, opened);
-    checkEncoderWeights(checkpoint, config);
+    checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(folder);
     const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, tokenizer);
     const tensors = new Map([...checkpoint.tensors, ...own]);
@@ -106,25 +104,4 @@ function startEncoder(start: EncoderStart, inline: boolean): Promise<Remote<Enco
       ),
     },
   );
-}
-
-/**
- * Checks that every parameter of the encoder is there, in the shape that the config asks for.
- *
- * @throws JetonError `model-weights-shape`, `model-weights-missing`
- */
-export function checkEncoderWeights(
-  { tensors }: Pick<Checkpoint, "tensors">,
-  config: EncoderConfig,
-): void {
-  for (const [name, expected] of encoderParameterShapes(config)) {
-    const { shape } = storedTensor(tensors, name);
-    if (shape.length === expected.length && shape.every((size, axis) => size === expected[axis])) {
-      continue;
-    }
-    throw new JetonError(`"${name}" has the shape [${shape}], config.json asks for [${expected}]`, {
-      code: "model-weights-shape",
-      details: { name, shape, expected },
-    });
-  }
 }

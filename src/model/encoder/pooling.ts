@@ -10,7 +10,7 @@ export type PoolingMode =
   | "weightedmean"
   | "lasttoken";
 
-/** In the order in which joined poolings stand, whatever the order of a configuration. */
+/** In the order in which joined poolings stand, not in the order of a configuration. */
 export const poolingModes: readonly PoolingMode[] = [
   "cls",
   "max",

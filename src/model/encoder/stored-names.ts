@@ -14,6 +14,7 @@ export function encoderStoredNames(
   stored: Iterable<string>,
 ): ReadonlyMap<string, string> {
   const names = [...stored];
+  if (config.family === "t5") return t5StoredNames(names);
   const table = weightOf(encoderNames(config).tokens);
   const tables = names.filter((name) => name === table || name.endsWith(`.${table}`));
   const prefix = tables.length === 1 ? tables[0]!.slice(0, -table.length) : "";
@@ -25,9 +26,28 @@ export function encoderStoredNames(
   return own;
 }
 
+/** T5 keeps one table of embeddings, as `shared` or only as its encoder's. */
+function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
+  const own = new Map(names.map((name) => [name, name]));
+  const [table, copy] = ["shared.weight", "encoder.embed_tokens.weight"];
+  if (!own.has(table) && own.has(copy)) own.set(table, copy);
+  return own;
+}
+
 /** A checkpoint's tensors by the encoder's names for them. */
 export function nameEncoderTensors(config: EncoderConfig, checkpoint: Checkpoint): Checkpoint {
-  const own = encoderStoredNames(config, checkpoint.tensors.keys());
+  return renameTensors(checkpoint, encoderStoredNames(config, checkpoint.tensors.keys()));
+}
+
+/**
+ * A checkpoint's tensors by other names.
+ *
+ * @param own the stored name by the new one; tensors that it leaves out are left out
+ */
+export function renameTensors(
+  checkpoint: Checkpoint,
+  own: ReadonlyMap<string, string>,
+): Checkpoint {
   const tensors = new Map(
     Array.from(own, ([name, stored]) => [name, { ...checkpoint.tensors.get(stored)!, name }]),
   );

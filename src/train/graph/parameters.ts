@@ -3,6 +3,8 @@
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import {
+  type Byte2WordConfig,
+  byte2WordParameterShapes,
   type DecoderConfig,
   decoderNames,
   decoderParameterShapes,
@@ -88,12 +90,7 @@ export function initializeWordModel(
 ): Map<string, ParameterValue> {
   const { inductionHeads = false, ...deviations } = options;
   checkDeviations(deviations);
-  if (inductionHeads) {
-    throw new JetonError(`inductionHeads cannot be planted in a ${config.family} model`, {
-      code: "option-invalid",
-      details: { option: "inductionHeads", found: true, expected: "a decoder" },
-    });
-  }
+  if (inductionHeads) throw noInductionHeads(config.family);
   const { deviation = 0.02 } = options;
   const { embeddingDeviation = deviation, headDeviation = deviation } = options;
   const { embedding, prefixes, head } = wordParameterNames;
@@ -107,6 +104,40 @@ export function initializeWordModel(
   });
   for (const [name, { data }] of values) if (name.endsWith("norm.weight")) data.fill(1);
   return values;
+}
+
+/**
+ * First values of a byte2word encoder: matrices normal, norms neutral, biases zero.
+ *
+ * @throws JetonError `option-invalid` for a deviation that is no number of at least 0, and for induction heads
+ */
+export function initializeByte2Word(
+  config: Byte2WordConfig,
+  seed: number,
+  options: InitializationOptions = {},
+): Map<string, ParameterValue> {
+  const { inductionHeads = false, ...deviations } = options;
+  checkDeviations(deviations);
+  if (inductionHeads) throw noInductionHeads("byte2word");
+  const { deviation = 0.02 } = options;
+  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
+  const { outputDeviation = deviation / Math.sqrt(2 * config.encoder.layers.length) } = options;
+  const isNorm = (name: string): boolean => /(^|\.)(LayerNorm|norm)\.weight$/.test(name);
+  const values = sampleValues(byte2WordParameterShapes(config), seed, (name) => {
+    if (name.endsWith(".bias") || isNorm(name)) return undefined;
+    if (/^(byte_|embeddings\.|pooler\.query)/.test(name)) return embeddingDeviation;
+    if (/^(head\.output|classifier)\./.test(name)) return headDeviation;
+    return /\.output\.dense\.weight$/.test(name) ? outputDeviation : deviation;
+  });
+  for (const [name, { data }] of values) if (isNorm(name)) data.fill(1);
+  return values;
+}
+
+function noInductionHeads(family: string): JetonError {
+  return new JetonError(`inductionHeads cannot be planted in a ${family} model`, {
+    code: "option-invalid",
+    details: { option: "inductionHeads", found: true, expected: "a decoder" },
+  });
 }
 
 /** Whether a matrix writes into the residual stream. */

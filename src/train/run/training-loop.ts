@@ -54,8 +54,9 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   const weights = options.corpora.map(({ weight = 1 }) => weight);
   await using source = await openBatchSource(stores, { ...data, weights });
   await using trainer = await openRunTrainer(run, { options, settings, architecture });
-  const toInputs = architecture.inputs(settings);
-  const held = parts.heldOut && (await readHeldOut(parts.heldOut, options, data, toInputs));
+  const toInputs = architecture.inputs({ ...settings, tokenizer: parts.tokenizer });
+  const held =
+    parts.heldOut && (await readHeldOut(parts.heldOut, options, data, { toInputs, architecture }));
 
   const { step, notes } = await resume(run, trainer);
   const state = {
