@@ -164,6 +164,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",
@@ -430,6 +431,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
+    reproduction: () => import("./evaluate/needle-threading/reproduction.ts"),
   },
   {
     slug: "rag-token-metrics",
@@ -440,6 +442,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
+    reproduction: () => import("./evaluate/rag-token-metrics/reproduction.ts"),
   },
   {
     slug: "coir",
@@ -448,6 +451,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2407.02883",
     area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
+    reproduction: () => import("./evaluate/coir/reproduction.ts"),
   },
   {
     slug: "klue",
