@@ -249,13 +249,24 @@ function requestError(
   cause: unknown,
 ): JetonError {
   const root = cause instanceof RequestError && cause.cause !== undefined ? cause.cause : cause;
-  const fail = (code: string, why: string): JetonError =>
-    new JetonError(`${subject}: ${why}`, { code, details: { subject, deadline }, cause });
+  const details = { subject, deadline };
   if (root instanceof TimeoutError) {
-    return fail("transport-deadline", `no answer within ${deadline} seconds`);
+    return new JetonError(`${subject}: no answer within ${deadline} seconds`, {
+      code: "transport-deadline",
+      details,
+      cause,
+    });
   }
   if (root instanceof NoRespondersError) {
-    return fail("transport-no-responder", "nothing answers this subject");
+    return new JetonError(`${subject}: nothing answers this subject`, {
+      code: "transport-no-responder",
+      details,
+      cause,
+    });
   }
-  return fail("transport-closed", "the connection was closed");
+  return new JetonError(`${subject}: the connection was closed`, {
+    code: "transport-closed",
+    details,
+    cause,
+  });
 }

@@ -50,6 +50,10 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/checkpoint/safetensors/safetensors.ts": {
     before: 'import { openSafetensors } from "jeton/checkpoint";\n',
   },
+  "src/evaluate/needle-threading/needle-threading.ts": {
+    before: `import { evaluateLocally, evaluateNeedleThreading } from "jeton/evaluate";\n${model}`,
+    after: close,
+  },
   "src/evaluate/qtok/qtok.ts": {
     before:
       'import { inspectVocabularies } from "jeton/evaluate";\nimport { loadTokenizer } from "jeton/tokenizer";\n',

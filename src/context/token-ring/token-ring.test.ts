@@ -79,10 +79,7 @@ function attendPlainly(
 
 function largestDifference(found: RingArray, expected: readonly number[]): number {
   expect(found).toHaveLength(expected.length);
-  return found.reduce(
-    (most: number, value, i) => Math.max(most, Math.abs(value - expected[i]!)),
-    0,
-  );
+  return Math.max(...expected.map((value, i) => Math.abs(found[i]! - value)));
 }
 
 const mha: RingShape = { heads: 4, kvHeads: 4, headDim: 8 };
