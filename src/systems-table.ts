@@ -85,6 +85,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
+    reproduction: () => import("./model/byte2word/reproduction.ts"),
   },
   {
     slug: "mrt5",
@@ -163,6 +164,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",
@@ -441,6 +443,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
+    reproduction: () => import("./evaluate/rag-token-metrics/reproduction.ts"),
   },
   {
     slug: "coir",
@@ -449,6 +452,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2407.02883",
     area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
+    reproduction: () => import("./evaluate/coir/reproduction.ts"),
   },
   {
     slug: "klue",

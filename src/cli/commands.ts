@@ -42,9 +42,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/fill.ts")).command,
   },
   {
+    name: "fill-middle",
+    summary: "write the text between a prefix and a suffix",
+    load: async () => (await import("./commands/fill-middle.ts")).command,
+  },
+  {
     name: "tokenize",
     summary: "show a text as tokens, or ids as text",
     load: async () => (await import("./commands/tokenize.ts")).command,
+  },
+  {
+    name: "index",
+    summary: "index files for jeton search",
+    load: async () => (await import("./commands/index-files.ts")).command,
+  },
+  {
+    name: "search",
+    summary: "find passages in an index",
+    load: async () => (await import("./commands/search.ts")).command,
   },
   {
     name: "inspect",

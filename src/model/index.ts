@@ -46,6 +46,8 @@ export {
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
+export { type ModelKind, modelKind } from "./model-kind.ts";
+export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,

@@ -10,7 +10,7 @@ import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors, type SplitCheckpoint } from "./decoder/stored-names.ts";
+import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";

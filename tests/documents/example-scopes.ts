@@ -54,6 +54,29 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     before: `import { evaluateLocally, evaluateNeedleThreading } from "jeton/evaluate";\n${model}`,
     after: close,
   },
+  "src/evaluate/coir/coir.ts": {
+    before: 'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
+    notRun: "needs a set of files; coir.test.ts runs the same calls",
+  },
+  "src/evaluate/rag-token-metrics/evaluate-chunking.ts": {
+    before:
+      'import { createSentenceChunker, evaluateChunking, type SpanQuestion } from "jeton/evaluate";\n' +
+      'const corpora = new Map([["x", "One. Two."]]);\nconst questions: SpanQuestion[] = [];\n',
+  },
+  "src/evaluate/trec/evaluate-run.ts": {
+    before: 'import { evaluateRun, parseJudgments, parseRun } from "jeton/evaluate";\n',
+  },
+  "src/lexical/analysis/analyzer.ts": {
+    before: 'import { analyze, createAnalyzer } from "jeton/lexical";\n',
+  },
+  "src/lexical/bm25.ts": { before: 'import { createBm25Index } from "jeton/lexical";\n' },
+  "src/lexical/character-ngrams.ts": {
+    before: 'import { characterNgrams } from "jeton/lexical";\n',
+  },
+  "src/lexical/min-hash.ts": {
+    before: 'import { characterNgrams, createMinHash, estimateJaccard } from "jeton/lexical";\n',
+  },
+  "src/retrieve/open-index.ts": { before: 'import { openIndex } from "jeton/retrieve";\n' },
   "src/evaluate/qtok/qtok.ts": {
     before:
       'import { inspectVocabularies } from "jeton/evaluate";\nimport { loadTokenizer } from "jeton/tokenizer";\n',

@@ -9,12 +9,16 @@ import {
   packedTensors,
   packIntoFile,
   packIntoMemory,
+  type StoredTensors,
 } from "./pack-checkpoint.ts";
 import type { PackedFormat } from "./pack-rows.ts";
 import { fileBindings } from "./trace-weights.ts";
 
 /** Change this when packing gives other bytes. */
 const packedVersion = "4";
+
+/** Files of a checkpoint, and its tensors with stacked experts split. */
+type SplitFiles = StoredTensors & Pick<Checkpoint, "files">;
 
 /** Options of `bindCheckpoint`. */
 export type BindCheckpointOptions = Pick<
@@ -27,12 +31,12 @@ export type BindCheckpointOptions = Pick<
 
 /** Stored tensors where they lie; matrices of a packed format from the disk cache, or from memory. */
 export async function bindCheckpoint(
-  checkpoint: Pick<Checkpoint, "tensors" | "files">,
+  checkpoint: SplitFiles,
   groups: readonly (readonly string[])[],
   format: WeightFormat,
   options: BindCheckpointOptions,
 ): Promise<{ bindings: Map<string, ParameterBinding>; packedBytes: number }> {
-  const bindings = fileBindings(checkpoint.tensors);
+  const bindings = fileBindings(checkpoint.tensors, { decodes: format === "f32" });
   if (format === "f32") return { bindings, packedBytes: 4 * parameterCount(checkpoint) };
   const { onProgress, signal, inline = false } = options;
   const packing = {
@@ -61,7 +65,7 @@ export async function bindCheckpoint(
 
 /** The file of packed matrices, which is written where there is none; undefined where it cannot be. */
 async function openPackedFile(
-  checkpoint: Pick<Checkpoint, "tensors" | "files">,
+  checkpoint: SplitFiles,
   groups: readonly (readonly string[])[],
   format: PackedFormat,
   options: BindCheckpointOptions,
