@@ -3,8 +3,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EvaluateDocument } from "../json-output.ts";
+import type { EvaluateDocument, TokenizerStudyDocument } from "../json-output.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 /** An endpoint that answers with the value of the last key of a prompt, read from its JSON. */
@@ -93,6 +94,17 @@ describe("jeton evaluate", () => {
     const { status, stderr } = await runCommand(["evaluate", ...args]);
     expect(status).toBe(2);
     expect(stderr).toContain(`(${code})`);
+  });
+
+  test("needle-threading --tokenizers: the cost of a pair, without a model", async () => {
+    const path = fileURLToPath(new URL("../../../models/jeton-nano/", import.meta.url));
+    const line = ["evaluate", "needle-threading", "--tokenizers", path];
+    const { stdout } = await runCommand([...line, "--json"]);
+    const [cost] = JSON.parse(stdout) as TokenizerStudyDocument;
+    expect(cost?.contextLength).toBe(1024);
+    // 80 characters a pair, however many tokens.
+    expect(cost!.tokensPerPair * cost!.charactersPerToken).toBeCloseTo(80, 9);
+    expect((await runCommand(line)).stdout).toContain("characters a token");
   });
 
   test("lengths that are too short, and a file that is none, are said", async () => {

@@ -31,7 +31,12 @@ export {
   simulateRingAttention,
   simulateSchedule,
 } from "./simulate-ring.ts";
-export { openThreadRing, type ThreadRing } from "./thread-ring.ts";
+export {
+  type OpenThreadRingOptions,
+  openThreadRing,
+  type ThreadAttention,
+  type ThreadRing,
+} from "./thread-ring.ts";
 export {
   type AttendInRingOptions,
   attendInRing,

@@ -18,6 +18,8 @@ export interface RankTask {
   readonly call: number;
   readonly ranks: number;
   readonly causal: boolean;
+  /** See `PlanTokenRingOptions`. Default true. */
+  readonly overlap?: boolean;
   readonly shape: RingShape;
   readonly shard: RingShard;
 }
@@ -51,9 +53,9 @@ export function createRankHost({ rank, deadline, send }: RankHostOptions): RankH
       // A message that comes after its attention has ended is a copy, or of one that failed.
       if (call > finished) boxOf(call).put(from, tag, arrays);
     },
-    async attend({ call, ranks, causal, shape, shard }) {
+    async attend({ call, ranks, causal, overlap = true, shape, shard }) {
       const box = boxOf(call);
-      const schedule = planTokenRing({ ranks, causal });
+      const schedule = planTokenRing({ ranks, causal, overlap });
       try {
         return await runRank(schedule.operations[rank]!, shard, shape, {
           send: (peer, tag, arrays) => send(peer, { call, from: rank, tag, arrays }),

@@ -33,6 +33,11 @@ export interface RingShard {
   readonly values: RingArray;
 }
 
+interface HeldQueries {
+  readonly queries: RingArray;
+  readonly part: QueryRows;
+}
+
 /**
  * Runs the operations of a rank.
  *
@@ -49,13 +54,14 @@ export async function runRank(
   const rows = shard.queries.length / width;
   const own = createState(shard.queries, rows, shape);
   const firstRow = (part: QueryRows): number => (part === "back" ? rows / 2 : 0);
-  let held = shard.queries;
-  let heldRows: QueryRows = "all";
+  // By step: the next queries may arrive before the present ones were computed with.
+  const held = new Map<number, HeldQueries>([[0, { queries: shard.queries, part: "all" }]]);
   const results = new Map<number, AttentionState>();
   for (const operation of operations) {
     const { rank, step } = operation;
     if (operation.type === "compute") {
-      const state = computeBlock(operation, held, shard, shape);
+      const state = computeBlock(operation, held.get(step)!.queries, shard, shape);
+      held.delete(step);
       if (operation.owner === rank) mergeState(own, state, shape);
       else results.set(step, state);
       continue;
@@ -64,8 +70,9 @@ export async function runRank(
     const count = rows - firstRow(part);
     const tag = messageTag(operation);
     if (type === "send" && kind === "query") {
-      const isCut = part === "back" && heldRows === "all";
-      link.send(peer, tag, [isCut ? held.subarray(firstRow("back") * width) : held]);
+      const { queries, part: whole } = held.get(step)!;
+      const isCut = part === "back" && whole === "all";
+      link.send(peer, tag, [isCut ? queries.subarray(firstRow("back") * width) : queries]);
     } else if (type === "send") {
       const { output, logSumExp } = results.get(step)!;
       results.delete(step);
@@ -74,7 +81,7 @@ export async function runRank(
       const arrays = await link.receive(peer, tag);
       const expected = kind === "query" ? [count * width] : [count * width, count * shape.heads];
       checkMessage(arrays, expected, shard.queries, { rank, step, kind, peer });
-      if (kind === "query") [held, heldRows] = [arrays[0]!, part];
+      if (kind === "query") held.set(step + 1, { queries: arrays[0]!, part });
       else {
         const part_ = { output: arrays[0]!, logSumExp: arrays[1]! };
         mergeState(own, part_, shape, firstRow(part));

@@ -42,6 +42,13 @@ test("three threads", async () => {
   await expectRight(ring);
 });
 
+test("threads over shaped links, with and without overlap", async () => {
+  await using ring = await openThreadRing({ ranks: 3, bytesPerSecond: 1e6 });
+  await expectRight(ring);
+  const { output } = await ring.attend(input, { overlap: false });
+  expectNear(output, whole(true).output);
+});
+
 // Skipped, and shown as skipped, where nats-server is not installed.
 describe.skipIf((await findNatsServer()) === undefined)("processes on NATS", () => {
   let server: NatsServer;

@@ -62,6 +62,11 @@ export interface PlanTokenRingOptions {
    * 2 N - 1 - r (zigzag), so that all ranks compute the same amount. False: everything attends to everything.
    */
   readonly causal: boolean;
+  /**
+   * True (default): messages of a step travel while it computes. False: they are waited for before it computes, for
+   * comparison.
+   */
+  readonly overlap?: boolean;
 }
 
 /**
@@ -70,15 +75,34 @@ export interface PlanTokenRingOptions {
  *
  * @throws JetonError `ring-option-invalid`
  */
-export function planTokenRing({ ranks, causal }: PlanTokenRingOptions): RingSchedule {
+export function planTokenRing(options: PlanTokenRingOptions): RingSchedule {
+  const { ranks, causal, overlap = true } = options;
   if (!Number.isSafeInteger(ranks) || ranks < 1) {
     throw new JetonError(`the number of ranks is ${String(ranks)}, expected an integer from 1`, {
       code: "ring-option-invalid",
       details: { name: "ranks", found: ranks, expected: "an integer from 1" },
     });
   }
-  const operations = Array.from({ length: ranks }, (_, rank) => planRank(rank, ranks, causal));
+  const operations = Array.from({ length: ranks }, (_, rank) => {
+    const own = planRank(rank, ranks, causal);
+    return overlap ? own : waitFirst(own);
+  });
   return { ranks, isCausal: causal, operations };
+}
+
+/** The same operations, with each computation after the receives of its step and before the sends of the next. */
+function waitFirst(operations: readonly RingOperation[]): RingOperation[] {
+  const result: RingOperation[] = [];
+  let waiting: ComputeOperation | undefined;
+  for (const operation of operations) {
+    if (operation.type === "send" && waiting !== undefined) {
+      result.push(waiting);
+      waiting = undefined;
+    }
+    if (operation.type === "compute") waiting = operation;
+    else result.push(operation);
+  }
+  return waiting === undefined ? result : [...result, waiting];
 }
 
 function planRank(rank: number, ranks: number, causal: boolean): RingOperation[] {
