@@ -223,6 +223,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Computes exact attention over a sequence split among workers, with queries and results travelling in opposite directions.",
+    reproduction: () => import("./context/token-ring/reproduction.ts"),
   },
   {
     slug: "xtr",
