@@ -32,7 +32,7 @@ import * as decoderService from "./worker/decoder-service.ts";
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
 /** Change this when packing gives other bytes. */
-const packedVersion = "4";
+const packedVersion = "5";
 
 /**
  * Opens a model: a checkpoint folder, or a name on the hub (`owner/name`).

@@ -45,7 +45,7 @@ export interface LayerContext {
 /** Outputs of one layer; `x` is the residual stream `[batch, time, hiddenSize]`. */
 export interface LayerOutput {
   readonly x: Tensor;
-  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`. */
+  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`, float32 or as the cache holds them. */
   readonly key: Tensor;
   readonly value: Tensor;
   /** Queries `[batch, heads, time, headDim]` and keys before the rotation. */
@@ -170,7 +170,7 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     key = rotary(key, context.rotationRows, cos, sin);
   }
   const masks = context.masks(layer.slidingWindow);
-  const { output } = context.attend({
+  const { output, cached } = context.attend({
     // Query heads that share a kv head are neighbours: their rows become rows of one product.
     query: reshape(query, [batch, numKeyValueHeads, multiplyDimensions(group, time), headDim]),
     key,
@@ -192,8 +192,8 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
   const { attentionOutput } = layerGroups(config, index);
   return {
     x: project(weights, flat, attentionOutput, config.attentionOutputBias),
-    key,
-    value: unrotated.value,
+    key: cached?.key ?? key,
+    value: cached?.value ?? unrotated.value,
     unrotated,
   };
 }
