@@ -9,7 +9,7 @@ const { join } = require("node:path");
 const layers = [
   ["core"],
   ["tensor", "tokenizer", "checkpoint"],
-  ["data"],
+  ["data", "lexical"],
   ["model"],
   ["generate", "train"],
   ["vocabulary", "context", "retrieve", "match", "extract", "prompt", "code", "image", "curate"],

@@ -90,13 +90,30 @@ function shapes(config) {
       [`${prefix}.self_attn.v_proj.weight`, [keyWidth, width]],
       [`${prefix}.self_attn.o_proj.weight`, [width, width]],
       [`${prefix}.post_attention_layernorm.weight`, [width]],
-      [`${prefix}.mlp.gate_proj.weight`, [inner, width]],
-      [`${prefix}.mlp.up_proj.weight`, [inner, width]],
-      [`${prefix}.mlp.down_proj.weight`, [width, inner]],
+    );
+    for (const of of feedForwards(config, `${prefix}.mlp`)) {
+      tensors.push(
+        [`${of}.gate_proj.weight`, [inner, width]],
+        [`${of}.up_proj.weight`, [inner, width]],
+        [`${of}.down_proj.weight`, [width, inner]],
+      );
+    }
+    if (config.num_experts === undefined) continue;
+    tensors.push(
+      [`${prefix}.mlp.gate.weight`, [config.num_experts, width]],
+      [`${prefix}.self_attn.q_norm.weight`, [width]],
+      [`${prefix}.self_attn.k_norm.weight`, [keyWidth]],
     );
   }
   tensors.push(["model.norm.weight", [width]]);
+  if (config.tie_word_embeddings === false) tensors.push(["lm_head.weight", [vocabulary, width]]);
   return tensors;
+}
+
+/** Names of a layer's feed-forwards: one, or those of OLMoE's experts. */
+function feedForwards({ num_experts: experts }, prefix) {
+  if (experts === undefined) return [prefix];
+  return Array.from({ length: experts }, (_, expert) => `${prefix}.experts.${expert}`);
 }
 
 /** One tensor in BF16: matrices of variance 1 / in, norms around one. */
@@ -185,8 +202,8 @@ function syntheticTokenizer(vocabularySize) {
 }
 
 /**
- * Makes a Llama checkpoint of random weights, or finds that of an earlier run.
- * @param {object} config what `config.json` says; its embeddings are tied
+ * Makes a Llama or OLMoE checkpoint of random weights, or finds that of an earlier run.
+ * @param {object} config what `config.json` says
  * @param {{ folder: string, seed?: number }} options
  * @returns {boolean} whether it was made now
  */

@@ -64,6 +64,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A language model that reads and writes characters, with a transformer over one vector per word.",
+    reproduction: () => import("./model/word-pooled/reproduction.ts"),
   },
   {
     slug: "hierarchical-transformer",
@@ -74,6 +75,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A generative model without a vocabulary: bytes inside words, a large model over words, robust against typos.",
+    reproduction: () => import("./model/hierarchical-transformer/reproduction.ts"),
   },
   {
     slug: "byte2word",
@@ -83,6 +85,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
+    reproduction: () => import("./model/byte2word/reproduction.ts"),
   },
   {
     slug: "mrt5",
@@ -161,6 +164,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",
@@ -427,6 +431,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
+    reproduction: () => import("./evaluate/needle-threading/reproduction.ts"),
   },
   {
     slug: "rag-token-metrics",
@@ -437,6 +442,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
+    reproduction: () => import("./evaluate/rag-token-metrics/reproduction.ts"),
   },
   {
     slug: "coir",
@@ -445,6 +451,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2407.02883",
     area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
+    reproduction: () => import("./evaluate/coir/reproduction.ts"),
   },
   {
     slug: "klue",

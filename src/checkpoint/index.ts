@@ -13,7 +13,7 @@ export {
   readJsonObject,
   textConfig,
 } from "./config.ts";
-export { writeFileAtomically } from "./files/atomic-file.ts";
+export { syncFolder, writeFileAtomically } from "./files/atomic-file.ts";
 export { fileError } from "./files/file-error.ts";
 export {
   type AcquireLockOptions,

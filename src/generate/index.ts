@@ -5,6 +5,28 @@
  */
 export { type Adaptation, type AdedOptions, createAdedDrafter } from "./aded/index.ts";
 export {
+  type ByteDistribution,
+  type BytePrefillOptions,
+  byteOutcomes,
+  endOutcome,
+} from "./bytes/byte-distribution.ts";
+export { type ByteEnsembleOptions, createByteEnsemble } from "./bytes/byte-ensemble.ts";
+export { type ByteTrie, createByteTrie, type TrieNode } from "./bytes/byte-trie.ts";
+export {
+  completeBytes,
+  type GenerateBytesOptions,
+  type GenerateBytesResult,
+  type GeneratedByte,
+  generateBytes,
+} from "./bytes/generate-bytes.ts";
+export { type ByteScore, type ScoreBytesOptions, scoreBytes } from "./bytes/score-bytes.ts";
+export {
+  openModelRows,
+  type TokenRow,
+  type TokenRows,
+  type TokenTree,
+} from "./bytes/token-rows.ts";
+export {
   createDyspecDrafter,
   type DraftSource,
   type DyspecOptions,
@@ -12,7 +34,14 @@ export {
   NgramModel,
   type NgramModelOptions,
 } from "./dyspec/index.ts";
+export * from "./exact-byte-probabilities/index.ts";
 export { complete, generate } from "./generate.ts";
+export {
+  completeFrom,
+  type GenerateFromOptions,
+  type GenerateFromResult,
+  generateFrom,
+} from "./generate-from.ts";
 export {
   type Branching,
   type BranchOrder,
@@ -45,6 +74,11 @@ export {
 } from "./sampling/sampler.ts";
 export { createStopText, type StopText, type StopTextResult } from "./sampling/stop-text.ts";
 export { type ScoreOptions, score } from "./score.ts";
+export {
+  type ContinuationScore,
+  type ScoreContinuationsOptions,
+  scoreContinuations,
+} from "./score-continuations.ts";
 export { type AutoDrafterOptions, createAutoDrafter } from "./speculative/auto.ts";
 export { checkTree } from "./speculative/check-tree.ts";
 export { createDraftModelDrafter, type DraftModelOptions } from "./speculative/draft-model.ts";

@@ -148,9 +148,10 @@ async function scoreWindow(
   });
   try {
     // The last token is only a target.
-    for (let from = start; from < end - 1; from += chunk) {
-      const to = Math.min(end - 1, from + chunk);
-      const wanted = to >= scored;
+    for (let from = start, to = start; from < end - 1; from = to) {
+      // Tokens before the scored ones are no targets: a prefix may hold ids that the head does not have.
+      const wanted = from >= scored - 1;
+      to = Math.min(wanted ? end - 1 : scored - 1, from + chunk);
       const result = await sequence.step(
         {
           ids: ids.slice(from, to),

@@ -52,7 +52,19 @@ export function checkWeights(
   tensors: ReadonlyMap<string, StoredShape>,
   config: DecoderConfig,
 ): void {
-  for (const [name, expected] of decoderParameterShapes(config)) {
+  checkShapes(tensors, decoderParameterShapes(config));
+}
+
+/**
+ * Checks that every parameter is stored in the shape that the config asks for.
+ *
+ * @throws JetonError `model-weights-shape`, `model-weights-missing`
+ */
+export function checkShapes(
+  tensors: ReadonlyMap<string, StoredShape>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): void {
+  for (const [name, expected] of shapes) {
     const { shape } = storedTensor(tensors, name);
     if (shape.length === expected.length && shape.every((size, axis) => size === expected[axis])) {
       continue;

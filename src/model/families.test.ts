@@ -8,7 +8,9 @@ import { liveSessions, startInline } from "../tensor/index.ts";
 import { createRandomCheckpoint } from "../testing/random-checkpoint.ts";
 import { referenceGreedy } from "../testing/reference-decoder.ts";
 import { referenceFamilies } from "../testing/tiny-config-variants.ts";
+import { encodedReferenceFamilies } from "../testing/tiny-sparse-configs.ts";
 import { decoderConfig } from "./decoder/config.ts";
+import { nameTensors } from "./decoder/stored-names.ts";
 import { fileBindings } from "./weights/trace-weights.ts";
 import type { DecoderService, HandleStep } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
@@ -21,7 +23,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const dtypes = ["F32", "BF16", "F16"] as const;
 
-describe.each(Object.keys(referenceFamilies).map((family, index) => ({ family, index })))(
+const families = Object.keys({ ...referenceFamilies, ...encodedReferenceFamilies });
+
+describe.each(families.map((family, index) => ({ family, index })))(
   "$family",
   ({ family, index }) => {
     test("logits and greedy ids equal an independent float64 reference", async () => {
@@ -35,10 +39,11 @@ describe.each(Object.keys(referenceFamilies).map((family, index) => ({ family, i
       const random = createRandom(index, "prompt");
       await using checkpoint = await openCheckpoint(path);
       const config = decoderConfig(checkpoint.config);
+      const { tensors } = nameTensors(checkpoint, config);
       const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
         config,
-        tensors: checkpoint.tensors,
-        bindings: fileBindings(checkpoint.tensors),
+        tensors,
+        bindings: fileBindings(tensors),
         format: "f32",
         threads: 1,
         slots: 2,

@@ -4,6 +4,8 @@
  * @module model
  */
 
+export * from "./byte/index.ts";
+export * from "./byte2word/index.ts";
 export {
   type DecoderConfig,
   decoderConfig,
@@ -31,6 +33,8 @@ export {
   rotationTypes,
 } from "./decoder/full-sequence.ts";
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+export * from "./encoder/index.ts";
+export * from "./hierarchical-transformer/index.ts";
 export {
   type Attention,
   type AttentionInput,
@@ -42,6 +46,9 @@ export {
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
+export { type ModelKind, modelKind } from "./model-kind.ts";
+export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
+export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,
   LoadModelOptions,
@@ -54,6 +61,7 @@ export type {
   WeightFormat,
 } from "./types.ts";
 export { type DecoderWeights, fileBindings, traceWeights } from "./weights/trace-weights.ts";
+export * from "./word-pooled/index.ts";
 export {
   createDecoderService,
   type DecoderService,

@@ -21,6 +21,7 @@ import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes, type StoredBytes } from "./weights/bind-bytes.ts";
+import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
 import { startPageDecoder } from "./worker/page-decoder.ts";
@@ -116,7 +117,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       ...(files.chatTemplate !== undefined && { chatTemplate: files.chatTemplate }),
     }),
   );
-  const stored = storedTensors(weights);
+  const stored = splitStored(storedTensors(weights), config);
   const { tensors } = stored;
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
@@ -244,4 +245,31 @@ function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
     ),
     bytes: new Map(Array.from(own, ([name, stored]) => [name, bytes.get(stored)!])),
   };
+}
+
+/** The same with stacked experts as parts of their own, decoded where they are encoded. */
+function splitStored(stored: StoredTensors, config: DecoderConfig): StoredTensors {
+  const tensors = splitExperts(stored.tensors, config);
+  if (tensors === stored.tensors) return stored;
+  const files = new Map(
+    Array.from(stored.tensors, ([name, entry]) => [name, { entry, data: stored.bytes.get(name)! }]),
+  );
+  const read = ({ file, offset, length }: FilePlace): Uint8Array => {
+    for (const { entry, data } of files.values()) {
+      const start = offset - entry.offset;
+      if (entry.file !== file || start < 0 || start + length > data.length) continue;
+      return data.slice(start, start + length);
+    }
+    throw new JetonError(`${file} has no tensor at byte ${offset}`, {
+      code: "model-weights-missing",
+      details: { file, offset },
+    });
+  };
+  const bytes = new Map(
+    Array.from(tensors, ([name, entry]) => [
+      name,
+      stored.bytes.get(name) ?? decodeMatrix(entry, read),
+    ]),
+  );
+  return { tensors, bytes };
 }

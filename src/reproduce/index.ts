@@ -15,6 +15,7 @@ export {
   type Thresholds,
 } from "./define-reproduction.ts";
 export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+export { measuredMarks, measuredTable } from "./measured-table.ts";
 export type { MissingFile } from "./open-context.ts";
 export {
   type Axis,
@@ -31,6 +32,7 @@ export { checkLoad, recordResult } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export {
   type ClaimResult,
+  type IntervalEnd,
   type PaperResult,
   type ReproductionResult,
   type RunReproductionOptions,

@@ -12,6 +12,8 @@ export interface MissingFile {
   /** Where it comes from. */
   readonly source: string;
   readonly licence: string;
+  /** How it was made from its source; absent where `jeton data fetch` downloads it. */
+  readonly derived?: string;
 }
 
 export interface OpenContextOptions {
@@ -106,7 +108,10 @@ function progressOf(
 function missingFilesOf(error: unknown): MissingFile[] {
   if (!JetonError.isInstance(error) || error.code !== "data-missing") throw error;
   return ((error.details["files"] ?? []) as readonly DataFile[]).map(
-    ({ name, address, licence }) => ({ file: name, source: address, licence }),
+    ({ name, address, licence, derived }) => ({
+      ...{ file: name, source: address, licence },
+      ...(derived !== undefined && { derived }),
+    }),
   );
 }
 

@@ -1,6 +1,7 @@
 /** A result as people read it. */
 import { formatDuration, formatTable } from "../core/index.ts";
 import type { Claim } from "./define-reproduction.ts";
+import { describePaper, formatInterval, formatNumber, formatSigned } from "./figures.ts";
 import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -76,7 +77,7 @@ function sentencesOf(claim: Claim, found: ClaimResult | undefined, width: number
     ...further(
       `control: ${control}${found?.control.passes ? ", which passes as well: the claim fails" : ""}`,
     ),
-    ...further(`paper: ${describePaper(claim, found)}`),
+    ...further(`paper: ${describePaper(found?.paper ?? claim.paper)}`),
     ...(found?.original === undefined
       ? []
       : further(
@@ -84,17 +85,6 @@ function sentencesOf(claim: Claim, found: ClaimResult | undefined, width: number
             `measured is ${formatSigned(found.original.distancePercent)} % from it`,
         )),
   ];
-}
-
-function describePaper({ paper }: Claim, found: ClaimResult | undefined): string {
-  if (!("value" in paper)) return paper.words;
-  const setting = paper.setting === undefined ? "" : ` (${paper.setting})`;
-  const own = found?.paper;
-  const distance =
-    own !== undefined && "distance" in own && own.distance !== undefined
-      ? `; ours is ${formatSigned(own.distance)} from it`
-      : "";
-  return `${formatNumber(paper.value)} ${paper.unit}${setting}${distance}`;
 }
 
 function describeRun(result: ReproductionResult, claims: readonly Claim[]): string[] {
@@ -114,28 +104,14 @@ function describeRun(result: ReproductionResult, claims: readonly Claim[]): stri
   if (quick)
     lines.push("verdicts of a quick run are indicative: few units, thresholds of their own");
   if (withoutSpeed !== undefined) lines.push(`left out (speed): ${withoutSpeed.join(", ")}`);
-  for (const { file, source, licence } of skipped?.files ?? []) {
-    lines.push(`missing: ${file}, from ${source} (${licence}); JETON_DATA names the data folder`);
+  for (const { file, source, licence, derived } of skipped?.files ?? []) {
+    const remedy =
+      derived === undefined
+        ? `jeton data fetch ${file} downloads it, or JETON_DATA names a folder that has it`
+        : `not downloadable (${derived}); JETON_DATA may name a folder that has it`;
+    lines.push(`missing: ${file}, from ${source} (${licence}); ${remedy}`);
   }
   return lines;
-}
-
-function formatInterval([low, high]: readonly [number | null, number | null]): string {
-  const end = (value: number | null): string => (value === null ? "inf" : formatNumber(value));
-  return `${end(low)} to ${end(high)}`;
-}
-
-function formatSigned(value: number): string {
-  return `${value > 0 ? "+" : ""}${formatNumber(value)}`;
-}
-
-/** Four significant digits, whole numbers as they are. */
-export function formatNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
-  const size = Math.abs(value);
-  if (size >= 1000 && size < 1e9) return value.toFixed(0);
-  if (size >= 1e-3 && size < 1000) return String(Number(value.toPrecision(4)));
-  return value.toExponential(2);
 }
 
 function describeCondition(

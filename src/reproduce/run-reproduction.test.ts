@@ -97,7 +97,7 @@ describe("runReproduction", () => {
     expect(result.code).toMatch(/^[0-9a-f]{16}$/);
     expect(result.machine.commit).toMatch(/^[0-9a-f]{40}\+?$/);
     expect(result.load).toMatchObject({ loadAverage: expect.any(Number) });
-    expect(Math.abs(result.claims[1]!.effect.interval[0]! - 47)).toBeLessThan(0.2);
+    expect(Math.abs(Number(result.claims[1]!.effect.interval[0]) - 47)).toBeLessThan(0.2);
     const text = formatResult(result, reproduction.claims).replace(/\s+/g, " ");
     expect(text).toMatch(/small 3 12 10 9 points 2 to 2 reproduced/);
     expect(text).toMatch(/large see below 47 - 0 % 46\.\S+ to 47\.\S+ not reproduced/);

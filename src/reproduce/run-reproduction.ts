@@ -22,6 +22,9 @@ export type PaperResult =
     }
   | { readonly words: string };
 
+/** An end of an interval; JSON has no infinite numbers. */
+export type IntervalEnd = number | "inf" | "-inf";
+
 /** A claim with what was found. */
 export interface ClaimResult {
   readonly id: string;
@@ -41,8 +44,8 @@ export interface ClaimResult {
     readonly direction: Claim["direction"];
     /** Null for an infinite ratio: nothing is left of the baseline. */
     readonly value: number | null;
-    /** Ends of the 95 % interval (paired bootstrap over the units); null for an infinite end. */
-    readonly interval: readonly [number | null, number | null];
+    /** Ends of the 95 % interval (paired bootstrap over the units). */
+    readonly interval: readonly [IntervalEnd, IntervalEnd];
     readonly reproduced: number;
     readonly partly: number;
   };
@@ -51,7 +54,7 @@ export interface ClaimResult {
     readonly measured: number;
     readonly effect: number | null;
     /** How far the method is beyond the control, 95 % interval. */
-    readonly margin: readonly [number | null, number | null];
+    readonly margin: readonly [IntervalEnd, IntervalEnd];
     /** A control that passes as well makes the claim fail. */
     readonly passes: boolean;
   };
@@ -185,14 +188,14 @@ function judgeClaim(
     ...(quick && { indicative: true }),
     units: { name: units, count: measurement.measured.count },
     effect: {
-      ...{ kind, direction, value: finite(effect), interval: finiteEnds(interval) },
+      ...{ kind, direction, value: finite(effect), interval: endsOf(interval) },
       ...{ reproduced, partly },
     },
     control: {
       name: claim.control,
       measured: wholeValue(measurement.control),
       effect: finite(control.effect),
-      margin: finiteEnds(control.margin),
+      margin: endsOf(control.margin),
       passes: control.passes,
     },
     ...(measurement.original && { original: besideOriginal(measured, measurement.original) }),
@@ -222,6 +225,10 @@ function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;
 }
 
-function finiteEnds([low, high]: Interval): [number | null, number | null] {
-  return [finite(low), finite(high)];
+function endsOf(interval: Interval): [IntervalEnd, IntervalEnd] {
+  const end = (value: number): IntervalEnd => {
+    if (Number.isFinite(value)) return value;
+    return value > 0 ? "inf" : "-inf";
+  };
+  return [end(interval[0]), end(interval[1])];
 }

@@ -20,6 +20,7 @@ import {
 } from "./reference-checkpoint.ts";
 import { referenceFamilies } from "./tiny-config-variants.ts";
 import type { TinyDimensions } from "./tiny-configs.ts";
+import { encodedReferenceFamilies } from "./tiny-sparse-configs.ts";
 
 const defaultDimensions: TinyDimensions = {
   vocabulary: 512,
@@ -32,7 +33,7 @@ const defaultDimensions: TinyDimensions = {
 };
 
 export interface RandomCheckpointOptions extends Partial<TinyDimensions> {
-  /** A name of `referenceFamilies`. */
+  /** A name of `referenceFamilies` or `encodedReferenceFamilies`. */
   family: string;
   seed: number;
   /** Default F32. */
@@ -65,7 +66,7 @@ export function createRandomCheckpoint(
   options: RandomCheckpointOptions,
 ): RandomCheckpoint {
   const { family, seed, dtype = "F32", shards = 1, tokenizer, ...dimensions } = options;
-  const build = referenceFamilies[family];
+  const build = referenceFamilies[family] ?? encodedReferenceFamilies[family];
   if (build === undefined) {
     throw new JetonError(
       `family ${family} is none of ${Object.keys(referenceFamilies).join(", ")}`,
@@ -81,8 +82,9 @@ export function createRandomCheckpoint(
     ),
   );
   const tensors = new Map<string, ReferenceTensor>();
-  for (const [name, { shape, data }] of randomReferenceTensors(config, seed)) {
-    tensors.set(name, { shape, data: roundToDtype(data, dtype) });
+  for (const [name, { shape, data, isBytes }] of randomReferenceTensors(config, seed)) {
+    if (isBytes) tensors.set(name, { shape, data, isBytes });
+    else tensors.set(name, { shape, data: roundToDtype(data, dtype) });
   }
   mkdirSync(folder, { recursive: true });
   writeReferenceCheckpoint(folder, { config, tensors }, { dtype, shards });

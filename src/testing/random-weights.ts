@@ -16,6 +16,7 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
   };
   const norm = (name: string, size: number): void => {
     shapes.set(`${name}.weight`, [size]);
+    if (plan.layerNorms) shapes.set(`${name}.bias`, [size]);
   };
   const queryWidth = numAttentionHeads * headDim;
   const keyWidth = numKeyValueHeads * headDim;
@@ -29,16 +30,24 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
     if (plan.norms !== "pre") norm(`${name}.post_feedforward_layernorm`, hiddenSize);
     if (plan.fusedProjections) {
       linear(`${attention}.qkv_proj`, queryWidth + 2 * keyWidth, hiddenSize, false);
-      linear(`${name}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, false);
     } else {
       linear(`${attention}.q_proj`, queryWidth, hiddenSize, plan.qkvBias);
       linear(`${attention}.k_proj`, keyWidth, hiddenSize, plan.qkvBias);
       linear(`${attention}.v_proj`, keyWidth, hiddenSize, plan.qkvBias);
-      linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
-      linear(`${name}.mlp.up_proj`, intermediateSize, hiddenSize, plan.mlpBias);
     }
     linear(`${attention}.o_proj`, hiddenSize, queryWidth, plan.outputBias);
-    linear(`${name}.mlp.down_proj`, hiddenSize, intermediateSize, plan.mlpBias);
+    if (plan.sinks) shapes.set(`${attention}.sinks`, [numAttentionHeads]);
+    if (plan.experts?.sparse[layer]) {
+      for (const [key, shape] of expertShapes(plan, layer)) shapes.set(key, shape);
+    } else {
+      if (plan.fusedProjections) {
+        linear(`${name}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, false);
+      } else {
+        linear(`${name}.mlp.gate_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+        linear(`${name}.mlp.up_proj`, intermediateSize, hiddenSize, plan.mlpBias);
+      }
+      linear(`${name}.mlp.down_proj`, hiddenSize, intermediateSize, plan.mlpBias);
+    }
     if (plan.qkNorm !== "none") {
       const whole = plan.qkNorm === "projection";
       norm(`${attention}.q_norm`, whole ? queryWidth : headDim);
@@ -46,8 +55,69 @@ export function referenceParameterShapes(plan: ReferencePlan): Map<string, numbe
     }
   }
   norm("model.norm", hiddenSize);
+  if (plan.headBias) shapes.set("lm_head.bias", [vocabSize]);
   if (!plan.tiedHead) shapes.set("lm_head.weight", [vocabSize, hiddenSize]);
   return shapes;
+}
+
+/** Router, experts and shared expert of a layer, as their family stores them. */
+function expertShapes(plan: ReferencePlan, layer: number): [string, number[]][] {
+  const { count, width, biases, sharedWidth, layout } = plan.experts!;
+  const { hiddenSize: hidden } = plan;
+  const name = `model.layers.${layer}`;
+  const each = Array.from({ length: count }, (_, expert) => expert);
+  switch (layout) {
+    case "w1-w2-w3": {
+      const block = `${name}.block_sparse_moe`;
+      return [
+        [`${block}.gate.weight`, [count, hidden]],
+        ...each.flatMap((expert): [string, number[]][] => [
+          [`${block}.experts.${expert}.w1.weight`, [width, hidden]],
+          [`${block}.experts.${expert}.w2.weight`, [hidden, width]],
+          [`${block}.experts.${expert}.w3.weight`, [width, hidden]],
+        ]),
+      ];
+    }
+    case "projections": {
+      const gated = (of: string, size: number): [string, number[]][] => [
+        [`${of}.gate_proj.weight`, [size, hidden]],
+        [`${of}.up_proj.weight`, [size, hidden]],
+        [`${of}.down_proj.weight`, [hidden, size]],
+      ];
+      const shapes: [string, number[]][] = [
+        [`${name}.mlp.gate.weight`, [count, hidden]],
+        ...each.flatMap((expert) => gated(`${name}.mlp.experts.${expert}`, width)),
+      ];
+      if (sharedWidth !== null) {
+        shapes.push(...gated(`${name}.mlp.shared_expert`, sharedWidth));
+        shapes.push([`${name}.mlp.shared_expert_gate.weight`, [1, hidden]]);
+      }
+      return shapes;
+    }
+    case "stacked": {
+      const block = `${name}.block_sparse_moe`;
+      return [
+        [`${block}.router.layer.weight`, [count, hidden]],
+        [`${block}.input_linear.weight`, [count, 2 * width, hidden]],
+        [`${block}.output_linear.weight`, [count, hidden, width]],
+      ];
+    }
+    default: {
+      const shapes: [string, number[]][] = [[`${name}.mlp.router.weight`, [count, hidden]]];
+      if (biases) shapes.push([`${name}.mlp.router.bias`, [count]]);
+      const projection = (of: string, inputs: number, outputs: number): void => {
+        const key = `${name}.mlp.experts.${of}`;
+        if (layout === "mxfp4") {
+          shapes.push([`${key}_blocks`, [count, outputs, inputs / 32, 16]]);
+          shapes.push([`${key}_scales`, [count, outputs, inputs / 32]]);
+        } else shapes.push([key, [count, inputs, outputs]]);
+        if (biases) shapes.push([`${key}_bias`, [count, outputs]]);
+      };
+      projection("gate_up_proj", hidden, 2 * width);
+      projection("down_proj", width, hidden);
+      return shapes;
+    }
+  }
 }
 
 /**
@@ -63,6 +133,18 @@ export function randomReferenceTensors(
   for (const [name, shape] of referenceParameterShapes(plan)) {
     const random = createRandom(seed, "random-checkpoint", name);
     const inputs = shape.at(-1)!;
+    const elements = shape.reduce((product, size) => product * size, 1);
+    if (/_(blocks|scales)$/.test(name)) {
+      // MXFP4: any codes; scales of 1/32 to 1/8.
+      const draw = (): number =>
+        name.endsWith("_blocks") ? random.integer(256) : 122 + random.integer(3);
+      tensors.set(name, {
+        shape,
+        data: Float64Array.from({ length: elements }, draw),
+        isBytes: true,
+      });
+      continue;
+    }
     let mean = 0;
     let deviation = 1 / Math.sqrt(inputs);
     // Gemma's scaled embeddings would drown the layers, and being the head too, repeat the last token
@@ -74,7 +156,7 @@ export function randomReferenceTensors(
     } else if (name.endsWith("norm.weight")) {
       mean = 1 - plan.normOffset + (/[qk]_norm/.test(name) ? 0.2 : 0);
       deviation = 0.4;
-    } else if (name.endsWith(".bias")) {
+    } else if (/[._]bias$|\.sinks$/.test(name)) {
       deviation = 0.5;
     } else if (name === "lm_head.weight") {
       deviation *= 3;
@@ -84,8 +166,7 @@ export function randomReferenceTensors(
     } else {
       deviation *= 1.4;
     }
-    const count = shape.reduce((product, size) => product * size, 1);
-    const data = Float64Array.from({ length: count }, () => mean + deviation * random.normal());
+    const data = Float64Array.from({ length: elements }, () => mean + deviation * random.normal());
     tensors.set(name, { shape, data });
   }
   return tensors;

@@ -15,6 +15,8 @@ export type ReferenceConfig = Readonly<Record<string, unknown>>;
 export interface ReferenceTensor {
   readonly shape: readonly number[];
   readonly data: Float64Array;
+  /** Stored as unsigned bytes, whatever the dtype of the others. */
+  readonly isBytes?: true;
 }
 
 /** Parameters by checkpoint name, e.g. `model.layers.0.self_attn.q_proj.weight`. */
@@ -144,10 +146,10 @@ export function writeReferenceTensors(
 ): void {
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
   let end = 0;
-  for (const [name, { shape, data }] of tensors) {
+  for (const [name, { shape, data, isBytes }] of tensors) {
     const from = end;
-    end += data.length * bytesPerElement[dtype];
-    header[name] = { dtype, shape, data_offsets: [from, end] };
+    end += data.length * (isBytes ? 1 : bytesPerElement[dtype]);
+    header[name] = { dtype: isBytes ? "U8" : dtype, shape, data_offsets: [from, end] };
   }
   const json = JSON.stringify(header);
   const padded = json.padEnd(
@@ -159,7 +161,12 @@ export function writeReferenceTensors(
   view.setBigUint64(0, BigInt(headerBytes.length), true);
   bytes.set(headerBytes, 8);
   let offset = 8 + headerBytes.length;
-  for (const { data } of tensors.values()) {
+  for (const { data, isBytes } of tensors.values()) {
+    if (isBytes) {
+      bytes.set(data, offset);
+      offset += data.length;
+      continue;
+    }
     for (const value of data) {
       writeElement(view, dtype, offset, value);
       offset += bytesPerElement[dtype];

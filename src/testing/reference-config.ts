@@ -26,6 +26,8 @@ export interface RopeDefaults {
   readonly maxPositions: number;
   /** Default of the attribute `original_max_position_embeddings`, where the class has one. */
   readonly originalPositions?: number;
+  /** The scaling where the file says nothing about the rotation. */
+  readonly scaling?: Fields;
   /** Rope types under other names. */
   readonly renamed?: Readonly<Record<string, string>>;
 }
@@ -109,6 +111,15 @@ export class ConfigReader {
     };
   }
 
+  has(name: string): boolean {
+    return this.#fields[name] !== undefined;
+  }
+
+  /** A list of numbers; none where it is left out. */
+  numbers(name: string): readonly number[] {
+    return (this.#fields[name] ?? []) as number[];
+  }
+
   layerTypes(whenAbsent: (index: number) => string): (index: number) => string {
     return this.list("layer_types", whenAbsent);
   }
@@ -120,7 +131,9 @@ export class ConfigReader {
 
   /** RotaryEmbeddingConfigMixin: convert_rope_params_to_dict, standardize_rope_params. */
   rope(defaults: RopeDefaults): ReferenceRopePlan {
-    return this.#ropePlan(this.#ropeDictionary(), this.#fields["rope_theta"], defaults);
+    const isSaid = this.has("rope_scaling") || this.has("rope_parameters");
+    const dictionary = isSaid ? this.#ropeDictionary() : (defaults.scaling ?? {});
+    return this.#ropePlan(dictionary, this.#fields["rope_theta"], defaults);
   }
 
   /** Gemma3TextConfig.convert_rope_params_to_dict: a dictionary for each layer type. */

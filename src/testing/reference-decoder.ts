@@ -7,7 +7,9 @@
  */
 import { JetonError } from "../core/index.ts";
 import { activate } from "./reference-activation.ts";
+import { add, cap, layerNorm, multiply, rmsNorm, rotate, softmax } from "./reference-arithmetic.ts";
 import type { ReferenceConfig, ReferenceTensors } from "./reference-checkpoint.ts";
+import { referenceExperts } from "./reference-experts.ts";
 import { describeReference } from "./reference-families.ts";
 import type { ReferencePlan } from "./reference-plan.ts";
 import { type ReferenceRope, referenceRope } from "./reference-rope.ts";
@@ -26,6 +28,8 @@ export interface ReferenceLayerRows {
   /** Queries `[heads * headDim]` and keys `[kvHeads * headDim]` before their rotation. */
   readonly queries: Float64Array[];
   readonly keys: Float64Array[];
+  /** Experts of a sparse layer, best first. */
+  readonly choices: number[][];
 }
 
 /** What the layers computed in the last `append`. */
@@ -144,7 +148,9 @@ class Parameters {
   }
 
   norm(x: Float64Array, name: string): Float64Array {
-    return rmsNorm(x, this.get(`${name}.weight`, x.length), this.#plan);
+    const weight = this.get(`${name}.weight`, x.length);
+    if (!this.#plan.layerNorms) return rmsNorm(x, weight, this.#plan);
+    return layerNorm(x, weight, this.get(`${name}.bias`, x.length), this.#plan.rmsNormEps);
   }
 
   /** Norms each head of a projection with one shared weight `[headDim]`. */
@@ -217,7 +223,7 @@ class Sequence implements ReferenceSequence {
     const { vocabSize, layers } = this.#plan;
     this.#trace = {
       embeddings: [],
-      layers: layers.map(() => ({ hidden: [], queries: [], keys: [] })),
+      layers: layers.map(() => ({ hidden: [], queries: [], keys: [], choices: [] })),
     };
     const logits = new Float64Array(ids.length * vocabSize);
     for (const [row, id] of ids.entries()) {
@@ -249,8 +255,10 @@ class Sequence implements ReferenceSequence {
     const { vocabSize, hiddenSize, tiedHead, finalLogitSoftcap } = this.#plan;
     const name = tiedHead ? "model.embed_tokens.weight" : "lm_head.weight";
     const head = this.#parameters.get(name, vocabSize, hiddenSize);
-    const logits = multiply(head, this.#parameters.norm(x, "model.norm"), null);
-    return logits.map((logit) => cap(logit, finalLogitSoftcap));
+    const bias = this.#plan.headBias ? this.#parameters.get("lm_head.bias", vocabSize) : null;
+    const logits = multiply(head, this.#parameters.norm(x, "model.norm"), bias);
+    const divisor = this.#plan.logitDivisor ?? 1; // GraniteMoeForCausalLM: logits / logits_scaling
+    return logits.map((logit) => cap(logit / divisor, finalLogitSoftcap));
   }
 
   #layer(layer: number, x: Float64Array): Float64Array {
@@ -259,8 +267,11 @@ class Sequence implements ReferenceSequence {
       this.#parameters.norm(y, `${name}.${which}`);
     switch (this.#plan.norms) {
       case "pre": {
-        x = add(x, this.#attention(layer, norm(x, "input_layernorm")));
-        return add(x, this.#feedForward(layer, norm(x, "post_attention_layernorm")));
+        // GraniteMoeDecoderLayer: residual + hidden * residual_multiplier
+        const scaled = (y: Float64Array): Float64Array =>
+          y.map((value) => value * (this.#plan.residualScale ?? 1));
+        x = add(x, scaled(this.#attention(layer, norm(x, "input_layernorm"))));
+        return add(x, scaled(this.#feedForward(layer, norm(x, "post_attention_layernorm"))));
       }
       case "post": {
         x = add(x, norm(this.#attention(layer, x), "post_attention_layernorm"));
@@ -277,7 +288,12 @@ class Sequence implements ReferenceSequence {
 
   #attention(layer: number, x: Float64Array): Float64Array {
     const { headDim, hiddenSize, outputBias } = this.#plan;
-    const { query, key, value } = this.#project(layer, x);
+    const projected = Object.values(this.#project(layer, x)) as Float64Array[];
+    // OlmoeAttention: clamp_(min=-clip_qkv, max=clip_qkv)
+    const bound = this.#plan.qkvClip ?? Number.POSITIVE_INFINITY;
+    const [query, key, value] = projected.map((y) =>
+      y.map((e) => Math.max(-bound, Math.min(e, bound))),
+    ) as [Float64Array, Float64Array, Float64Array];
     const trace = this.#trace.layers[layer]!;
     trace.queries.push(query.slice());
     trace.keys.push(key.slice());
@@ -347,7 +363,7 @@ class Sequence implements ReferenceSequence {
         for (let i = 0; i < headDim; i++) sum += ownQuery[i]! * seen[start + i]!;
         scores[at - first] = cap(sum * attentionScale, attnLogitSoftcap);
       }
-      const weights = softmax(scores);
+      const weights = softmax(this.#besideSink(layer, head, scores));
       for (let at = first; at <= position; at++) {
         const seen = this.#values[layer]![at]!;
         const weight = weights[at - first]!;
@@ -357,7 +373,22 @@ class Sequence implements ReferenceSequence {
     return mixed;
   }
 
+  /** eager_attention_forward of gpt-oss: the sink's weight is dropped after the softmax. */
+  #besideSink(layer: number, head: number, scores: Float64Array): Float64Array {
+    if (!this.#plan.sinks) return scores;
+    const name = `model.layers.${layer}.self_attn.sinks`;
+    const sinks = this.#parameters.get(name, this.#plan.numAttentionHeads);
+    return Float64Array.of(...scores, sinks[head]!);
+  }
+
   #feedForward(layer: number, x: Float64Array): Float64Array {
+    if (this.#plan.experts?.sparse[layer]) {
+      const read = (name: string, ...shape: number[]): Float64Array =>
+        this.#parameters.get(name, ...shape);
+      const mixture = referenceExperts(this.#plan, layer, x, read);
+      this.#trace.layers[layer]!.choices.push(mixture.choices);
+      return mixture.output;
+    }
     const { intermediateSize, hiddenSize, fusedProjections, mlpBias, activation } = this.#plan;
     const parameters = this.#parameters;
     const name = `model.layers.${layer}.mlp`;
@@ -374,55 +405,4 @@ class Sequence implements ReferenceSequence {
     const inner = gate.map((g, i) => activate(g, activation) * up[i]!);
     return parameters.linear(inner, `${name}.down_proj`, hiddenSize, mlpBias);
   }
-}
-
-/** `weight` `[out, in]` times x `[in]`, plus bias. */
-function multiply(weight: Float64Array, x: Float64Array, bias: Float64Array | null): Float64Array {
-  const inputs = x.length;
-  const out = new Float64Array(weight.length / inputs);
-  for (let o = 0; o < out.length; o++) {
-    let sum = bias === null ? 0 : bias[o]!;
-    for (let i = 0; i < inputs; i++) sum += weight[o * inputs + i]! * x[i]!;
-    out[o] = sum;
-  }
-  return out;
-}
-
-function add(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value + b[i]!);
-}
-
-function rmsNorm(x: Float64Array, weight: Float64Array, plan: ReferencePlan): Float64Array {
-  let squares = 0;
-  for (const value of x) squares += value * value;
-  const scale = 1 / Math.sqrt(squares / x.length + plan.rmsNormEps);
-  return x.map((value, i) => value * scale * (weight[i]! + plan.normOffset));
-}
-
-/** Rotates every head of x in place; dimension i turns with dimension i + rotaryDim / 2. */
-function rotate(x: Float64Array, headDim: number, rope: ReferenceRope, position: number): void {
-  const half = rope.frequencies.length;
-  for (let start = 0; start < x.length; start += headDim) {
-    for (let i = 0; i < half; i++) {
-      const angle = position * rope.frequencies[i]!;
-      const cosine = Math.cos(angle) * rope.attentionFactor;
-      const sine = Math.sin(angle) * rope.attentionFactor;
-      const a = x[start + i]!;
-      const b = x[start + half + i]!;
-      x[start + i] = a * cosine - b * sine;
-      x[start + half + i] = b * cosine + a * sine;
-    }
-  }
-}
-
-function softmax(scores: Float64Array): Float64Array {
-  const largest = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = scores.map((score) => Math.exp(score - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
-/** cap * tanh(x / cap). */
-function cap(x: number, limit: number | null): number {
-  return limit === null ? x : limit * Math.tanh(x / limit);
 }

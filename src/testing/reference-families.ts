@@ -10,6 +10,7 @@ import { JetonError } from "../core/index.ts";
 import type { ReferenceConfig } from "./reference-checkpoint.ts";
 import { ConfigReader } from "./reference-config.ts";
 import type { ReferencePlan } from "./reference-plan.ts";
+import { sparseFamilies } from "./reference-sparse-families.ts";
 
 const full = "full_attention";
 const sliding = "sliding_attention";
@@ -401,7 +402,7 @@ function windowOf(layerType: string, window: number | null): number | null {
 /** Reads a config. Errors: `reference-family`, `reference-config` (a field is missing or mistyped). */
 export function describeReference(config: ReferenceConfig): ReferencePlan {
   const family = String(config["model_type"]);
-  const describe = families[family];
+  const describe = families[family] ?? sparseFamilies[family];
   if (describe === undefined) {
     throw new JetonError(`model_type ${family} is none of ${Object.keys(families).join(", ")}`, {
       code: "reference-family",

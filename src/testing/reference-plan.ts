@@ -67,4 +67,38 @@ export interface ReferencePlan {
   readonly fusedProjections: boolean;
   /** The head is the embedding table; a stored `lm_head.weight` is ignored. */
   readonly tiedHead: boolean;
+  /** Layer norms with biases in place of root mean square norms (PhiMoE). */
+  readonly layerNorms?: true;
+  /** Bound of queries, keys and values, after their norm (OLMoE). */
+  readonly qkvClip?: number;
+  /** Factor of what attention and feed-forward add (Granite). */
+  readonly residualScale?: number;
+  /** Divisor of the logits (Granite). */
+  readonly logitDivisor?: number;
+  /** The head has a bias (PhiMoE). */
+  readonly headBias?: true;
+  /** Each head has one more score, which no value belongs to (gpt-oss). */
+  readonly sinks?: true;
+  /** Feed-forwards of sparse layers. */
+  readonly experts?: ReferenceExpertsPlan;
+}
+
+/** The experts of a decoder. */
+export interface ReferenceExpertsPlan {
+  readonly count: number;
+  readonly perToken: number;
+  /** Width of an expert. */
+  readonly width: number;
+  /** `softmax`: over all experts, divided by the sum of the chosen where `normalized`. */
+  readonly router: "softmax" | "softmax-of-chosen" | "sparsemixer";
+  readonly normalized: boolean;
+  readonly jitter: number;
+  /** Biases of router and experts. */
+  readonly biases: boolean;
+  /** Width of the expert that all tokens visit; null: there is none. */
+  readonly sharedWidth: number | null;
+  /** How the weights are stored. */
+  readonly layout: "w1-w2-w3" | "projections" | "stacked" | "interleaved" | "mxfp4";
+  /** Which layers have experts. */
+  readonly sparse: readonly boolean[];
 }

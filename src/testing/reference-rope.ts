@@ -91,7 +91,13 @@ const ropeFunctions: Readonly<Record<string, RopeFunction>> = {
     if (factor > 1) attentionFactor = Math.sqrt(1 + Math.log(factor) / Math.log(original));
     attentionFactor = option(plan, "attention_factor") ?? attentionFactor;
     let name = "short_factor";
-    if (sequenceLength > original) name = "long_factor";
+    // PhimoeRotaryEmbedding.forward: mscale replaces the attention scaling.
+    let mscale = option(plan, "short_mscale");
+    if (sequenceLength > original) {
+      name = "long_factor";
+      mscale = option(plan, "long_mscale");
+    }
+    attentionFactor = mscale ?? attentionFactor;
     const factors = plan.scaling[name];
     if (!Array.isArray(factors) || factors.length !== plan.rotaryDim / 2) {
       throw new JetonError(`${name} must list ${plan.rotaryDim / 2} numbers`, {

@@ -14,6 +14,7 @@ import {
   type ReferenceConfigBuilder,
   smollm3,
 } from "./tiny-configs.ts";
+import { sparseReferenceFamilies } from "./tiny-sparse-configs.ts";
 
 const without = (config: Record<string, unknown>, ...keys: string[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(config).filter(([key]) => !keys.includes(key)));
@@ -202,4 +203,5 @@ export const referenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>>
     },
     transformers_version: "5.0.0",
   }),
+  ...sparseReferenceFamilies,
 };

@@ -21,6 +21,11 @@ export interface EncodeIdsOptions extends SpecialTextOptions {
   pair?: string;
   /** Whether truncation and padding apply as the file sets them. Default true. */
   applyLimits?: boolean;
+  /**
+   * Cuts the text to this many tokens, those of the template included; of a pair the longer text first.
+   * Holds in place of the file's truncation. Default: none.
+   */
+  maxLength?: number;
 }
 
 /** Options of `encode`. */

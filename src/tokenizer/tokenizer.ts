@@ -65,6 +65,13 @@ export function assembleTokenizer(parts: TokenizerParts, settings: TokenizerSett
   return new PartsTokenizer(parts, settings);
 }
 
+const partsByTokenizer = new WeakMap<Tokenizer, TokenizerParts>();
+
+/** The parts that a tokenizer was made of; undefined for an object of another making. */
+export function partsOf(tokenizer: Tokenizer): TokenizerParts | undefined {
+  return partsByTokenizer.get(tokenizer);
+}
+
 class PartsTokenizer implements Tokenizer {
   readonly settings: TokenizerSettings;
   readonly kind: WordModel["kind"];
@@ -91,6 +98,7 @@ class PartsTokenizer implements Tokenizer {
   constructor(parts: TokenizerParts, settings: TokenizerSettings) {
     const { model, addedTokens } = parts;
     this.#parts = parts;
+    partsByTokenizer.set(this, parts);
     this.settings = settings;
     this.kind = model.kind;
     this.#pipeline = createTextPipeline(parts);
@@ -144,7 +152,9 @@ class PartsTokenizer implements Tokenizer {
 
   encodeIds(text: string, options: EncodeIdsOptions = {}): Int32Array {
     const { truncation, padding } = this.#parts;
-    const limited = options.applyLimits !== false && (truncation !== null || padding !== null);
+    const limited =
+      options.maxLength !== undefined ||
+      (options.applyLimits !== false && (truncation !== null || padding !== null));
     if (options.pair !== undefined || limited || this.#needsAlignment) {
       return this.encode(text, options).ids;
     }
@@ -175,6 +185,11 @@ class PartsTokenizer implements Tokenizer {
     return padEncodings(encodings, padding);
   }
 
+  #truncation({ maxLength, applyLimits }: EncodeIdsOptions): TokenizerParts["truncation"] {
+    if (maxLength !== undefined) return { maxLength, strategy: "LongestFirst", direction: "Right" };
+    return applyLimits === false ? null : this.#parts.truncation;
+  }
+
   #encodeOne(text: string, options: EncodeOptions): Encoding {
     const addSpecial = options.addSpecialTokens !== false;
     const isPair = options.pair !== undefined;
@@ -187,10 +202,8 @@ class PartsTokenizer implements Tokenizer {
         ? this.#aligned.encode(options.pair!, options)
         : { ids: [], tokens: [], offsets: [] },
     };
-    const { truncation } = this.#parts;
-    if (truncation !== null && options.applyLimits !== false) {
-      truncateTexts(raws, whole, truncation, isPair);
-    }
+    const truncation = this.#truncation(options);
+    if (truncation !== null) truncateTexts(raws, whole, truncation, isPair);
     const { trim } = this.#parts.postProcessor;
     if (trim !== null) {
       for (const [raw, source] of [

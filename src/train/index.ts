@@ -5,6 +5,7 @@
  * @module train
  */
 
+export { type Architecture, openArchitecture } from "./architectures.ts";
 export { type Corpus, type DocumentPart, readDocuments } from "./data/corpus.ts";
 export { describeCorpusName, listCorpusFiles } from "./data/corpus-files.ts";
 export {
@@ -19,6 +20,13 @@ export {
   type TokenStore,
 } from "./data/token-store.ts";
 export {
+  type Byte2WordGraphOptions,
+  byte2WordGraph,
+  byte2WordInputs,
+  type ClassifiedText,
+  classifiedInputs,
+} from "./graph/byte2word-graph.ts";
+export {
   ignoredTarget,
   type LanguageModelBatch,
   type LanguageModelGraphOptions,
@@ -29,10 +37,17 @@ export {
 export {
   decoderParameterShapes,
   type InitializationOptions,
+  initializeByte2Word,
   initializeDecoder,
+  initializeWordModel,
   type ParameterValue,
 } from "./graph/parameters.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
+export {
+  type WordModelGraphOptions,
+  wordModelGraph,
+  wordModelInputs,
+} from "./graph/word-model-graph.ts";
 export {
   formatTrainingProgress,
   type TrainedLanguageModel,

@@ -15,7 +15,7 @@ export interface TrainLanguageModelOptions {
    * `eos_token_id` are those of the tokenizer unless they are given.
    */
   config: ModelConfig;
-  /** A checkpoint folder or a tokenizer file. */
+  /** A checkpoint folder or a tokenizer file; `"bytes"`: the byte vocabulary, which models of words need. */
   tokenizer: string;
   corpora: readonly Corpus[];
   /** Text that is only measured. */
@@ -102,7 +102,7 @@ export interface TrainedLanguageModel {
   readonly loss: number;
   /** Loss of the held-out text after the last step, in nats per token; undefined without one. */
   readonly heldOutLoss: number | undefined;
-  /** The same in bits per byte of text. */
+  /** The same in bits per byte of text; undefined for an encoder too, which predicts masked words alone. */
   readonly heldOutBitsPerByte: number | undefined;
   /** Number of parameters. */
   readonly parameters: number;

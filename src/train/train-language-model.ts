@@ -5,7 +5,8 @@
 
 import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { copyTokenizer, loadTokenizer } from "../tokenizer/index.ts";
+import { copyTokenizer } from "../tokenizer/index.ts";
+import { byteTokenizerName, openTokenizer, writeByteTokenizer } from "./data/byte-tokenizer.ts";
 import type { Corpus } from "./data/corpus.ts";
 import { listCorpusFiles } from "./data/corpus-files.ts";
 import { prepareTokens, type TokenStore } from "./data/token-store.ts";
@@ -50,7 +51,7 @@ export async function trainLanguageModel(
   const { folder, existing = "refuse", signal } = options;
   // A resumed run uses its own copies of the inputs, so it may be moved and the originals may be gone.
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
-  const tokenizer = await loadTokenizer(kept ?? options.tokenizer);
+  const tokenizer = await openTokenizer(kept ?? options.tokenizer);
   const settings = resolveSettings(options, tokenizer);
   const changeable = pickChangeable(options);
   if (existing === "refuse") {
@@ -94,7 +95,8 @@ async function keepTokenizer(folder: string, tokenizer: string): Promise<string>
   const path = join(folder, "data", "tokenizer");
   const partial = `${path}.partial`;
   await rm(partial, { recursive: true, force: true });
-  await copyTokenizer(tokenizer, partial);
+  if (tokenizer === byteTokenizerName) await writeByteTokenizer(partial);
+  else await copyTokenizer(tokenizer, partial);
   await rename(partial, path);
   return path;
 }

@@ -5,6 +5,7 @@
  */
 export { lexicalOverlap, meanOfSubtokens, mixtureMethod, randomRows } from "./baselines.ts";
 export * from "./dynamic-tokenization/index.ts";
+export { type FocusOptions, focus } from "./focus.ts";
 export {
   type Hypernetwork,
   type HypernetworkConfig,
@@ -24,6 +25,7 @@ export {
 export { type NearestTokensOptions, nearestTokens } from "./nearest-tokens.ts";
 export { readParallelText, readTexts, type SentencePair } from "./read-text.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
+export type { CutText, CutTexts, TextCutter } from "./text-cutter.ts";
 export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
 export * from "./trans-tokenization/index.ts";
 export {

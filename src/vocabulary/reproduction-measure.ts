@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createRandom } from "../core/index.ts";
-import type { DecoderConfig } from "../model/index.ts";
+import { type DecoderConfig, decoderNames } from "../model/index.ts";
 import type { RatioParts } from "../reproduce/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import {
@@ -130,6 +130,55 @@ export async function adaptAndMeasure(
     found.push(measured);
   }
   return found;
+}
+
+export interface TuneRowsOptions {
+  readonly texts: readonly string[];
+  readonly steps: number;
+  /** Texts of a step. */
+  readonly batch: number;
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  readonly onStep: (step: number, loss: number) => void;
+}
+
+/**
+ * The model with its own rows trained on texts in its own tokens, the body frozen: what a hypernetwork's
+ * training gives besides the transfer, adaptation to the texts, alone.
+ */
+export async function tuneRows(model: ModelFiles, options: TuneRowsOptions): Promise<ModelFiles> {
+  const { texts, steps, batch, seed, signal, onStep } = options;
+  const { source, parameters } = model;
+  const { tokenizer } = source.vocabulary;
+  const shapes = new Map([...parameters].map(([name, { shape }]) => [name, shape]));
+  const order = createRandom(seed, "order");
+  await using trainer = await openTrainer({
+    graph: languageModelGraph(source.config, {
+      parameters: shapes,
+      trainable: new Set([decoderNames.embedding, decoderNames.head]),
+    }),
+    parameters,
+    // As a hypernetwork is trained.
+    schedule: {
+      ...{ kind: "cosine", peak: 1e-3, final: 1e-4, steps },
+      warmupSteps: Math.ceil(steps / 20),
+    },
+    optimizer: adamW({ beta2: 0.95, maxNorm: 1, weightDecay: 0.01 }),
+    group: decayMatricesOnly,
+    threads: 2,
+    spinning: false,
+  });
+  for (let step = 1; step <= steps; step++) {
+    signal.throwIfAborted();
+    const chosen = Array.from({ length: batch }, () => texts[order.integer(texts.length)]!);
+    const { parts } = prepareTexts(source.config, tokenizer, chosen, { batch });
+    onStep(step, (await trainer.step(parts)).loss);
+  }
+  const trained = new Map([...parameters, ...(await trainer.parameters())]);
+  const embedding = trained.get(decoderNames.embedding)!.data;
+  const head = trained.get(decoderNames.head)?.data;
+  const tables = source.tables.head && head ? { embedding, head } : { embedding };
+  return { source: { ...source, tables }, parameters: trained };
 }
 
 /** Tells weights apart: measurements of one model must not be taken for those of another. */

@@ -1,7 +1,5 @@
-/** Methods that reproductions of this module compare with: a baseline, and the control of predicted rows. */
+/** Methods that reproductions of this module compare with: the control of predicted rows. */
 import { createRandom } from "../core/index.ts";
-import { mixtureMethod } from "./baselines.ts";
-import { nearestMixture } from "./nearest-tokens.ts";
 import type { TransferMethod } from "./transfer.ts";
 
 /** The method's rows, each given to another token. */
@@ -24,23 +22,4 @@ export function shuffleRows(method: TransferMethod): TransferMethod {
       return { embedding: shuffle(embedding), ...(head && { head: shuffle(head) }) };
     },
   };
-}
-
-/**
- * In the manner of FOCUS (Dobler and de Melo, 2023): shared tokens keep their rows, the others are averages of
- * the tokens that occur in the same texts. The static vectors are those of occurrence, not fastText's.
- */
-export function focus(texts: readonly string[]): TransferMethod {
-  const pairs = texts.map((text) => ({ source: text, target: text }));
-  return mixtureMethod(
-    "focus",
-    ({ source, target }) => {
-      const nearest = nearestMixture(source.vocabulary, target, { pairs });
-      return target.forms.map((form, id) => {
-        const same = form === undefined ? undefined : source.vocabulary.ids.get(form);
-        return same === undefined ? nearest[id] : { sources: [same], weights: [1] };
-      });
-    },
-    "mean",
-  );
 }

@@ -2,12 +2,11 @@
  * What the published package holds, and why. Each file must match one line; each line must match files. Sizes are of
  * the files as packed.
  */
-import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, expect, test } from "vitest";
-import { repository } from "./packed-project.ts";
+import { packOnce, repository } from "./packed-project.ts";
 
 /** Part of the package, and what it is for. */
 const parts: readonly (readonly [files: RegExp, reason: string])[] = [
@@ -21,21 +20,9 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];
 
-interface Packed {
-  readonly size: number;
-  readonly files: readonly { readonly path: string; readonly size: number }[];
-}
-
-let packed: Packed;
+let packed: ReturnType<typeof packOnce>["packed"];
 beforeAll(() => {
-  execFileSync(process.execPath, ["scripts/build.mjs", "--if-changed"], { cwd: repository });
-  const args = ["pack", "--dry-run", "--json", "--ignore-scripts"];
-  const output = execFileSync("npm", args, {
-    cwd: repository,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  [packed] = JSON.parse(output) as [Packed];
+  packed = packOnce().packed;
 }, 120_000);
 
 test("every file of the package is there for a reason", () => {

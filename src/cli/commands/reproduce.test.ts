@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { constantOf, defineReproduction } from "../../reproduce/index.ts";
 import { runCommand } from "../testing/run-command.ts";
 
-/** Three systems of the catalogue with small reproductions of their own. */
+/** Four systems of the catalogue with small reproductions of their own. */
 vi.mock("../../systems.ts", async (importOriginal) => {
   const { systems } = await importOriginal<typeof import("../../systems.ts")>();
   const claim = {
@@ -47,6 +47,18 @@ vi.mock("../../systems.ts", async (importOriginal) => {
       async run({ report, data }) {
         report("holds", beside(2.5, 2));
         await data("text/tinyshakespeare.txt");
+      },
+    }),
+    lookahead: defineReproduction({
+      system: "lookahead",
+      module,
+      claims: [
+        { ...claim, id: "holds" },
+        { ...claim, id: "needs-derived-data" },
+      ],
+      async run({ report, data }) {
+        report("holds", beside(3, 2));
+        await data("text/pud/en.txt");
       },
     }),
     zett: defineReproduction({
@@ -135,6 +147,17 @@ describe("jeton reproduce", () => {
     expect(JSON.parse(json.stdout).skipped.claims).toEqual(["needs-data"]);
   });
 
+  test("what is skipped for want of data that cannot be downloaded is named, at exit status 0", async () => {
+    const { status, stdout } = await run("lookahead");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/needs-derived-data .* skipped/);
+    expect(stdout).toMatch(
+      /missing: text\/pud\/en\.txt, from .*not downloadable \(the sentences of/,
+    );
+    vi.spyOn(process, "cwd").mockReturnValue(folder);
+    expect((await run("lookahead", "--record")).status).toBe(1);
+  });
+
   test("--all goes on after a failure and reports it", async () => {
     const { status, stdout, stderr } = await run("--all", "--json");
     expect(status).toBe(1);
@@ -142,7 +165,12 @@ describe("jeton reproduce", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(documents.map(({ system }) => system).sort()).toEqual(["dyspec", "xtr", "zett"]);
+    expect(documents.map(({ system }) => system).sort()).toEqual([
+      "dyspec",
+      "lookahead",
+      "xtr",
+      "zett",
+    ]);
     expect(documents.find(({ system }) => system === "zett").error).toEqual({
       code: "unexpected",
       message: "no apples left",

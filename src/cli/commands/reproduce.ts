@@ -17,7 +17,8 @@ export const command: Command = defineCommand({
     "a verdict for each: reproduced, partly, or not reproduced. Trained models are kept in the cache " +
     "folder, and an interrupted training is resumed. The " +
     "exit status is 0 if every claim was measured, independent of the verdicts, and 1 if something " +
-    "failed or was skipped because data is missing.",
+    "failed or was skipped because data is missing that jeton data fetch downloads. Data that was made " +
+    "from other files and cannot be downloaded is named, and what needs it is skipped.",
   positionals: [{ name: "system", repeatable: true }],
   options: {
     all: { kind: "flag", help: "all systems that are built, one after the other" },
@@ -51,8 +52,8 @@ export const command: Command = defineCommand({
     let status = 0;
     for (const system of chosen) {
       try {
-        const isComplete = await reproduceOne(context, system, values);
-        if (!isComplete) status = 1;
+        const isDone = await reproduceOne(context, system, values);
+        if (!isDone) status = 1;
       } catch (error) {
         // With several systems a failure is reported and the next one runs.
         if (chosen.length === 1 || context.signal.aborted) throw error;
@@ -74,7 +75,7 @@ interface ReproduceValues {
   readonly json: boolean;
 }
 
-/** Runs and reports one system; returns false if a claim was skipped. */
+/** Runs and reports one system; returns false if a claim was skipped for data that can be downloaded, or not recorded. */
 async function reproduceOne(
   context: CommandContext,
   system: System,
@@ -123,8 +124,12 @@ async function reproduceOne(
   if (values.json) await writeJson<ReproduceDocument>(stdout, result);
   else
     await stdout.write(formatForTerminal(stdout.style, result, reproduction, formatResult, system));
-  if (values.record && !isComplete) await stderr.write("not recorded: something was skipped\n");
-  return isComplete;
+  if (isComplete) return true;
+  if (values.record) {
+    await stderr.write("not recorded: something was skipped\n");
+    return false;
+  }
+  return result.skipped!.files.every(({ derived }) => derived !== undefined);
 }
 
 function formatForTerminal(

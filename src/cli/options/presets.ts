@@ -14,21 +14,32 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
   small: { layers: 6, hiddenSize: 384, heads: 6 },
 };
 
+/** Kinds of models that sizes may be given for. */
+export type PresetArchitecture = "llama" | "word-pooled" | "hierarchical-transformer" | "byte2word";
+
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
+  readonly architecture: PresetArchitecture | undefined;
   readonly preset: keyof typeof presets | undefined;
   readonly layers: number | undefined;
   readonly hiddenSize: number | undefined;
   readonly heads: number | undefined;
 }
 
-/** The `config.json` of a Llama model with these sizes; undefined if no size is given. */
+/** The tokenizer that an architecture needs; undefined where any will do. */
+export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
+  const readsBytes = architecture === "word-pooled" || architecture === "hierarchical-transformer";
+  return readsBytes ? "bytes" : undefined;
+}
+
+/** The `config.json` of a model with these sizes; undefined if no size is given. */
 export function presetConfig(
   options: SizeOptions,
   sequenceLength: number | undefined,
 ): ModelConfig | undefined {
-  const { preset, layers, hiddenSize, heads } = options;
-  if ([preset, layers, hiddenSize, heads].every((value) => value === undefined)) return undefined;
+  const { architecture = "llama", preset, layers, hiddenSize, heads } = options;
+  const given = [options.architecture, preset, layers, hiddenSize, heads];
+  if (given.every((value) => value === undefined)) return undefined;
   const base = presets[preset ?? "tiny"];
   const sizes: Sizes = {
     layers: layers ?? base.layers,
@@ -46,12 +57,9 @@ export function presetConfig(
       },
     );
   }
-  return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+  const common = {
     hidden_size: sizes.hiddenSize,
-    // Eight thirds of the hidden size, as in Llama, in whole vectors of 32.
-    intermediate_size: 32 * Math.ceil((8 * sizes.hiddenSize) / 3 / 32),
+    intermediate_size: intermediateSize(sizes.hiddenSize),
     num_hidden_layers: sizes.layers,
     num_attention_heads: sizes.heads,
     num_key_value_heads: sizes.heads,
@@ -59,7 +67,49 @@ export function presetConfig(
     max_position_embeddings: Math.max(1024, sequenceLength ?? 0),
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
+  };
+  if (architecture === "byte2word") {
+    const { hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings } = common;
+    return {
+      model_type: architecture,
+      ...{ hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings },
+      intermediate_size: 4 * hidden_size,
+      max_word_bytes: 32,
+      max_word_pieces: 8,
+    };
+  }
+  if (architecture !== "llama") {
+    return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
+  }
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    ...common,
     tie_word_embeddings: true,
     hidden_act: "silu",
+  };
+}
+
+/** Eight thirds of the hidden size, as in Llama, in whole vectors of 32. */
+function intermediateSize(hiddenSize: number): number {
+  return 32 * Math.ceil((8 * hiddenSize) / 3 / 32);
+}
+
+/** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
+function localSizes(
+  architecture: "word-pooled" | "hierarchical-transformer",
+  { hiddenSize, heads }: Sizes,
+): Record<string, number | string> {
+  const isPooled = architecture === "word-pooled";
+  const width = isPooled || hiddenSize % (4 * heads) !== 0 ? hiddenSize : hiddenSize / 2;
+  return {
+    local_hidden_size: width,
+    local_intermediate_size: intermediateSize(width),
+    local_num_attention_heads: heads,
+    num_encoder_layers: 1,
+    num_decoder_layers: 1,
+    num_word_prefixes: isPooled ? 4 : 1,
+    max_word_bytes: 24,
+    word_rule: "unicode",
   };
 }

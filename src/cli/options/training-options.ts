@@ -7,7 +7,7 @@ import type {
   Transform,
 } from "../../train/index.ts";
 import { defined, toOptionName, UsageError, type Values } from "../command.ts";
-import { presetConfig } from "./presets.ts";
+import { defaultTokenizer, presetConfig } from "./presets.ts";
 
 export const trainingOptions = {
   out: {
@@ -21,11 +21,17 @@ export const trainingOptions = {
     value: "FILE",
     help: "config.json of the model with its family and sizes; default: that of --initial-weights, or --preset",
   },
+  architecture: {
+    kind: "text",
+    value: "NAME",
+    choices: ["llama", "word-pooled", "hierarchical-transformer", "byte2word"],
+    help: "kind of model whose sizes --preset and the like give; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; default: llama",
+  },
   preset: {
     kind: "text",
     value: "SIZE",
     choices: ["tiny", "small"],
-    help: "sizes of a Llama model instead of --config: 4 layers of size 128, or 6 of size 384",
+    help: "sizes of a model instead of --config: 4 layers of size 128, or 6 of size 384",
   },
   layers: {
     kind: "integer",
@@ -48,7 +54,7 @@ export const trainingOptions = {
   tokenizer: {
     kind: "text",
     value: "T",
-    help: "checkpoint folder, or tokenizer.json; default: that of --initial-weights",
+    help: "checkpoint folder, tokenizer.json, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
   },
   corpus: {
     kind: "list",
@@ -192,7 +198,8 @@ export async function readTrainingOptions(values: TrainValues): Promise<TrainLan
   checkSizes(values);
   const known = values.resume && folder !== undefined ? await readKnown(folder, values) : undefined;
   const { corpus, heldOut } = values;
-  const tokenizer = values.tokenizer ?? known?.tokenizer ?? initialWeights;
+  const tokenizer =
+    values.tokenizer ?? known?.tokenizer ?? initialWeights ?? defaultTokenizer(values.architecture);
   const corpora = corpus.length > 0 ? corpus.map(readCorpus) : known?.corpora;
   const steps = values.steps ?? known?.steps;
   const config = (await readConfigFile(values)) ?? known?.config;
@@ -271,7 +278,7 @@ function checkSizes(values: TrainValues): void {
         ? "--initial-weights"
         : undefined;
   if (source === undefined) return;
-  const sizes = ["preset", "layers", "hiddenSize", "heads"] as const;
+  const sizes = ["architecture", "preset", "layers", "hiddenSize", "heads"] as const;
   const given = sizes.find((key) => values[key] !== undefined);
   if (given === undefined) return;
   const option = `--${toOptionName(given)}`;

@@ -252,7 +252,7 @@ describe("filters behind min-p, by hand", () => {
   ];
 
   test("typical-p keeps the tokens whose information is nearest to the entropy", () => {
-    // Entropy 1.28 nats; distances 0.36, 0.11, 0.33 and 1.02: the second is the nearest, then the third.
+    // Entropy 1.28 nats; distances 0.36, 0.08, 0.33 and 1.02: the second is the nearest, then the third.
     expect(kept({ typicalP: 0.2 }, 0.4, 0.3, 0.2, 0.1)).toEqual([1]);
     expect(kept({ typicalP: 0.4 }, 0.4, 0.3, 0.2, 0.1)).toEqual([1, 2]);
     expect(kept({ typicalP: 0.6 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1, 2]);

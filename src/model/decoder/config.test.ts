@@ -40,12 +40,46 @@ describe("the context length", () => {
   });
 });
 
+function expertsInOracleWords(
+  experts: NonNullable<DecoderConfig["experts"]>,
+  layers: DecoderConfig["layers"],
+): unknown {
+  const { intermediateSize, weighting, routerJitter, shared, layout, gate: _, ...rest } = experts;
+  // Probabilities among the chosen are those among all divided by their sum.
+  const isDivided = weighting === "chosen" && (layout === "mixtral" || layout === "qwen");
+  const routers = { all: "softmax", chosen: "softmax-of-chosen", sparsemixer: "sparsemixer" };
+  const layouts = {
+    mixtral: "w1-w2-w3",
+    qwen: "projections",
+    granite: "stacked",
+    "gpt-oss": "interleaved",
+  };
+  return {
+    ...rest,
+    width: intermediateSize,
+    router: isDivided ? "softmax" : routers[weighting],
+    normalized: isDivided,
+    jitter: weighting === "sparsemixer" ? routerJitter : 0,
+    sharedWidth: shared?.intermediateSize ?? null,
+    layout: layouts[layout],
+    sparse: layers.map(({ sparse }) => sparse),
+  };
+}
+
 /** A description in the words of the oracle. */
 function inOracleWords(config: DecoderConfig): unknown {
   const { layers, ropes, normPlacement, attentionOutputBias, tieWordEmbeddings, ...rest } = config;
-  const { contextLength: _, bosTokenId: __, eosTokenIds: ___, ...shared } = rest;
+  const { contextLength: _, bosTokenId: __, eosTokenIds: ___, experts, ...others } = rest;
+  const { norm, qkvClip, residualScale, logitScale, headBias, attentionSinks, ...shared } = others;
   return {
     ...shared,
+    ...(norm === "layer" && { layerNorms: true }),
+    ...(qkvClip !== undefined && { qkvClip }),
+    ...(residualScale !== 1 && { residualScale }),
+    ...(logitScale !== 1 && { logitDivisor: 1 / logitScale }),
+    ...(headBias && { headBias }),
+    ...(attentionSinks && { sinks: true }),
+    ...(experts && { experts: expertsInOracleWords(experts, layers) }),
     attnLogitSoftcap: shared.attnLogitSoftcap ?? null,
     finalLogitSoftcap: shared.finalLogitSoftcap ?? null,
     norms: normPlacement,
@@ -70,7 +104,11 @@ describe("keys that a file leaves out", () => {
     const file = referenceFamilies[name]!(tiny);
     for (const key of Object.keys(file)) {
       // Counts of heads and sizes depend on each other; the others stand alone.
-      if (/model_type|heads|hidden_size|head_dim|num_hidden_layers|rope_|partial/.test(key))
+      if (
+        /model_type|heads|hidden_size|head_dim|num_hidden_layers|experts_per_tok|rope_|partial/.test(
+          key,
+        )
+      )
         continue;
       const { [key]: ____, ...rest } = file;
       expect(inOracleWords(decoderConfig(rest as File)), key).toEqual(

@@ -8,6 +8,7 @@
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type Fields, given, invalid, positive } from "./config-fields.ts";
+import { describeExperts, type ExpertsConfig, isSparseLayer } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
 import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
 import { contextLength, ropeConfig } from "./rope-config.ts";
@@ -32,6 +33,8 @@ export interface LayerConfig {
   readonly slidingWindow: number | undefined;
   /** Index into `DecoderConfig.ropes`; undefined: a layer without positions. */
   readonly rope: number | undefined;
+  /** Whether the feed-forward is made of experts. */
+  readonly sparse: boolean;
 }
 
 /** Everything about a decoder that is not a weight. */
@@ -52,6 +55,8 @@ export interface DecoderConfig {
   readonly headDim: number;
   /** Attention of each layer, first layer first. */
   readonly layers: readonly LayerConfig[];
+  /** The experts of sparse layers; undefined where no layer is sparse. */
+  readonly experts: ExpertsConfig | undefined;
   /** The distinct rotations of the layers. */
   readonly ropes: readonly RopeConfig[];
   /** Longest sequence in tokens. */
@@ -64,11 +69,21 @@ export interface DecoderConfig {
   readonly normPlacement: "pre" | "post" | "sandwich";
   /** Norm of queries and keys before the rotation: of each head, or of the whole projection. */
   readonly qkNorm: "none" | "head" | "projection";
+  /** Whether norms divide by the root mean square, or are layer norms with biases (PhiMoE). */
+  readonly norm: "rms" | "layer";
+  /** Queries, keys and values are cut to this magnitude after their norm (OLMoE); undefined: not. */
+  readonly qkvClip: number | undefined;
   /** Factor of the embeddings. */
   readonly embeddingScale: number;
+  /** Factor of what attention and feed-forward add to the residual stream (Granite). */
+  readonly residualScale: number;
+  /** Factor of the logits (Granite). */
+  readonly logitScale: number;
   readonly activation: "silu" | "gelu" | "gelu-tanh" | "relu";
   /** Factor of the scores. */
   readonly attentionScale: number;
+  /** One more score for each head, a stored number, that takes its share of the softmax (gpt-oss). */
+  readonly attentionSinks: boolean;
   /** cap · tanh(score / cap) before masking. */
   readonly attnLogitSoftcap: number | undefined;
   /** Limit of the logits: limit * tanh(x / limit); undefined: none. */
@@ -79,6 +94,8 @@ export interface DecoderConfig {
   readonly attentionOutputBias: boolean;
   /** Whether the feed-forward has biases. */
   readonly mlpBias: boolean;
+  /** Whether the head has a bias (PhiMoE). */
+  readonly headBias: boolean;
   /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
   readonly fusedProjections: boolean;
   /** The head is the embedding table. */
@@ -121,11 +138,16 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     numKeyValueHeads: kvHeads,
     headDim,
     layers,
+    experts: describeExperts(family, fields),
     ropes,
     contextLength: contextLength(fields, ropes),
     rmsNormEps: positive(fields, "rms_norm_eps", Number.isFinite),
     ...describeBlocks(family, fields, headDim),
-    embeddingScale: family.startsWith("gemma") ? Math.sqrt(hiddenSize) : 1,
+    embeddingScale: family.startsWith("gemma")
+      ? Math.sqrt(hiddenSize)
+      : graniteFactor(family, fields, "embedding_multiplier"),
+    residualScale: graniteFactor(family, fields, "residual_multiplier"),
+    logitScale: 1 / graniteFactor(family, fields, "logits_scaling"),
     tieWordEmbeddings: fields["tie_word_embeddings"] === true,
     bosTokenId: tokenIds(fields["bos_token_id"])[0],
     eosTokenIds: tokenIds(fields["eos_token_id"]),
@@ -144,11 +166,31 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
       { code: "model-family-unknown", details: { family: config["model_type"], decoderFamilies } },
     );
   }
-  const fields: Fields = { ...sharedDefaults, ...defaults, ...config };
+  const fields: Fields = {
+    ...sharedDefaults,
+    ...defaults,
+    ...defaultScaling(family, config),
+    ...config,
+  };
   if (family.startsWith("gemma") && fields["use_bidirectional_attention"] === true) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
   }
   return { family, fields };
+}
+
+/** gpt-oss extends its context by YaRN unless the file names a rotation. */
+function defaultScaling(family: string, config: Fields): Fields {
+  if (family !== "gpt_oss" || "rope_scaling" in config || "rope_parameters" in config) return {};
+  return {
+    rope_scaling: {
+      rope_type: "yarn",
+      factor: 32,
+      beta_fast: 32,
+      beta_slow: 1,
+      truncate: false,
+      original_max_position_embeddings: 4096,
+    },
+  };
 }
 
 function describeLayers(
@@ -163,16 +205,30 @@ function describeLayers(
     const slidingWindow =
       kind === "sliding" ? positive(fields, "sliding_window", Number.isSafeInteger) : undefined;
     if (family === "smollm3" && !rotatesLayer(fields, index)) {
-      return { slidingWindow, rope: undefined };
+      return { slidingWindow, rope: undefined, sparse: false };
     }
     const rope = ropeConfig(family, fields, kind, headDim);
     const same = ropes.findIndex((other) => JSON.stringify(other) === JSON.stringify(rope));
-    return { slidingWindow, rope: same >= 0 ? same : ropes.push(rope) - 1 };
+    return {
+      slidingWindow,
+      rope: same >= 0 ? same : ropes.push(rope) - 1,
+      sparse: isSparseLayer(family, fields, index),
+    };
   });
   return { layers, ropes };
 }
 
+/** A number that Granite's configs state and other families do not have. */
+function graniteFactor(family: string, fields: Fields, name: string): number {
+  if (family !== "granitemoe" || !given(fields[name])) return 1;
+  return positive(fields, name, Number.isFinite);
+}
+
 type BlockFields =
+  | "norm"
+  | "qkvClip"
+  | "attentionSinks"
+  | "headBias"
   | "normOffset"
   | "normPlacement"
   | "qkNorm"
@@ -193,27 +249,57 @@ function describeBlocks(
 ): Pick<DecoderConfig, BlockFields> {
   const isGemma = family.startsWith("gemma");
   const isSandwich = family === "gemma2" || family === "gemma3_text";
-  const biased = fields["attention_bias"] === true && family !== "phi3" && family !== "mistral";
   const number = (name: string): number | undefined =>
     isSandwich && given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
-  const headNorm = family === "qwen3" || family === "gemma3_text";
   // The first Gemma's files say "gelu" although the models were trained with the tanh form.
   const isOldGelu = family === "gemma" && fields["hidden_act"] === "gelu";
   const named = isSandwich ? fields["hidden_activation"] : fields["hidden_act"];
+  const clip = family === "olmoe" && given(fields["clip_qkv"]);
   return {
+    norm: family === "phimoe" ? "layer" : "rms",
     normOffset: isGemma ? 1 : 0,
     normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
-    qkNorm: family === "olmo2" ? "projection" : headNorm ? "head" : "none",
+    qkNorm: qkNormOf(family),
+    qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
     activation: activation(isOldGelu ? "gelu_pytorch_tanh" : named),
-    attentionScale: (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionScale:
+      family === "granitemoe"
+        ? graniteFactor(family, fields, "attention_multiplier")
+        : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionSinks: family === "gpt_oss",
     // Gemma 3's files may state it too; its attention does not read it.
     attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     finalLogitSoftcap: number("final_logit_softcapping"),
-    qkvBias: family === "qwen2" || biased,
-    attentionOutputBias: family !== "qwen2" && biased,
+    ...attentionBiases(family, fields),
     mlpBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
+    headBias: family === "phimoe" && fields["lm_head_bias"] === true,
     fusedProjections: family === "phi3",
   };
+}
+
+function qkNormOf(family: string): DecoderConfig["qkNorm"] {
+  if (family === "olmo2" || family === "olmoe") return "projection";
+  return ["qwen3", "qwen3_moe", "gemma3_text"].includes(family) ? "head" : "none";
+}
+
+function attentionBiases(
+  family: string,
+  fields: Fields,
+): Pick<DecoderConfig, "qkvBias" | "attentionOutputBias"> {
+  switch (family) {
+    case "phi3":
+    case "mistral":
+    case "mixtral":
+      return { qkvBias: false, attentionOutputBias: false };
+    case "qwen2":
+      return { qkvBias: true, attentionOutputBias: false };
+    case "qwen2_moe":
+      return { qkvBias: fields["qkv_bias"] === true, attentionOutputBias: false };
+    default: {
+      const biased = fields["attention_bias"] === true;
+      return { qkvBias: biased, attentionOutputBias: biased };
+    }
+  }
 }
 
 /** An id, a list of ids, or nothing, as configs write special tokens. */

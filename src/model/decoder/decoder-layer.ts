@@ -1,25 +1,31 @@
 /** One decoder layer as a traced function: attention and gated feed-forward with norms and residuals. */
+
+import { JetonError } from "../../core/index.ts";
 import {
   add,
+  clamp,
   concat,
-  gelu,
-  geluTanh,
+  divideDimensions,
+  layerNorm,
   multiply,
   multiplyDimensions,
-  relu,
   reshape,
   rmsNorm,
   rotary,
   scoped,
-  silu,
+  sigmoid,
   split,
+  subtract,
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import type { Attention, JoinedInput } from "../layers/attention.ts";
+import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
+import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
+import { activate } from "./activate.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames, layerGroups } from "./decoder-names.ts";
+import { type RoutedRows, sparseFeedForward } from "./expert-layer.ts";
 
 const biasOf = (names: readonly string[]): string[] =>
   names.map((name) => name.replace(/\.weight$/, ".bias"));
@@ -29,6 +35,8 @@ export interface LayerContext {
   readonly config: DecoderConfig;
   readonly weights: DecoderWeights;
   readonly attend: Attention;
+  /** How sparse layers compute their experts. */
+  readonly mixExperts: MixExperts;
   /** `[batch, time]`: row of each new token in the rotation tables. */
   readonly rotationRows: Tensor;
   /** Cosines and sines of each rotation, `[batch * time, rotated / 2]`. */
@@ -50,6 +58,8 @@ export interface LayerOutput {
   readonly value: Tensor;
   /** Queries `[batch, heads, time, headDim]` and keys before the rotation. */
   readonly unrotated: { readonly query: Tensor; readonly key: Tensor };
+  /** Choices of a sparse layer's router. */
+  readonly routing?: RoutedRows;
 }
 
 /** A norm of the config's kind. */
@@ -59,6 +69,10 @@ export function norm(
   name: string,
 ): Tensor {
   const stored = weights.vector(name);
+  if (config.norm === "layer") {
+    const bias = weights.vector(name.replace(/\.weight$/, ".bias"));
+    return layerNorm(x, stored, bias, { epsilon: config.rmsNormEps });
+  }
   const scale = config.normOffset === 0 ? stored : add(stored, config.normOffset);
   return rmsNorm(x, scale, { epsilon: config.rmsNormEps });
 }
@@ -86,16 +100,20 @@ export function decoderLayer(x: Tensor, index: number, context: LayerContext): L
     selfAttention(before ? normed(x, "input_layernorm") : x, index, context),
   );
   const attended = after ? normed(attention.x, "post_attention_layernorm") : attention.x;
-  const middle = add(x, attended);
+  const scaled = (value: Tensor): Tensor =>
+    config.residualScale === 1 ? value : multiply(value, config.residualScale);
+  const middle = add(x, scaled(attended));
 
   const fed = scoped("feed-forward", () => {
     // "post_attention_layernorm" is the norm before the feed-forward unless there are norms after.
     const name = after ? "pre_feedforward_layernorm" : "post_attention_layernorm";
     const input = before ? normed(middle, name) : middle;
-    return feedForward(input, index, context);
+    if (config.layers[index]!.sparse) return sparseFeedForward(input, index, context);
+    return { x: feedForward(input, index, context), routing: undefined };
   });
-  const output = after ? normed(fed, "post_feedforward_layernorm") : fed;
-  return { ...attention, x: add(middle, output) };
+  const output = after ? normed(fed.x, "post_feedforward_layernorm") : fed.x;
+  const { routing } = fed;
+  return { ...attention, x: add(middle, scaled(output)), ...(routing && { routing }) };
 }
 
 function feedForward(x: Tensor, index: number, { config, weights }: LayerContext): Tensor {
@@ -103,20 +121,7 @@ function feedForward(x: Tensor, index: number, { config, weights }: LayerContext
   const { intermediateSize, mlpBias } = config;
   const both = project(weights, x, groups.gateUp, mlpBias);
   const [gate, up] = split(both, [intermediateSize, intermediateSize], -1);
-  return project(weights, multiply(activate(config, gate!), up!), groups.down, mlpBias);
-}
-
-function activate(config: DecoderConfig, x: Tensor): Tensor {
-  switch (config.activation) {
-    case "silu":
-      return silu(x);
-    case "gelu":
-      return gelu(x);
-    case "gelu-tanh":
-      return geluTanh(x);
-    case "relu":
-      return relu(x);
-  }
+  return project(weights, multiply(activate(config.activation, gate!), up!), groups.down, mlpBias);
 }
 
 interface Projections {
@@ -142,6 +147,7 @@ function projectHeads(x: Tensor, index: number, context: LayerContext): Projecti
     const [q, k, v] = parts as [Tensor, Tensor, Tensor];
     joined = concat([normalize(q, "q_norm"), normalize(k, "k_norm"), v], -1);
   }
+  if (config.qkvClip !== undefined) joined = clamp(joined, -config.qkvClip, config.qkvClip);
   // Heads move before time once for all three: one transposition instead of three.
   const byHead = transpose(
     reshape(joined, [batch, time, numAttentionHeads + 2 * numKeyValueHeads, headDim]),
@@ -151,6 +157,25 @@ function projectHeads(x: Tensor, index: number, context: LayerContext): Projecti
   const [query, key, value] = split(byHead, counts, 1) as [Tensor, Tensor, Tensor];
   if (config.qkNorm !== "head") return { query, key, value };
   return { query: normalize(query, "q_norm"), key: normalize(key, "k_norm"), value };
+}
+
+/** What a head's sink leaves of the softmax to the tokens, `[batch, heads, time, 1]`. */
+function shareBesideSink(
+  { logSumExp, output }: AttentionOutput,
+  index: number,
+  { config, weights }: LayerContext,
+): Tensor {
+  const { numAttentionHeads: heads, numKeyValueHeads } = config;
+  const sinks = weights.vector(`${decoderNames.layer(index)}.self_attn.sinks`);
+  if (!logSumExp) {
+    throw new JetonError("attention beside sinks must give the log of its sum", {
+      code: "model-attention-sinks",
+      details: { layer: index },
+    });
+  }
+  const time = divideDimensions(output.shape[2]!, heads / numKeyValueHeads)!;
+  const sums = reshape(logSumExp(), [output.shape[0]!, heads, time, 1]);
+  return sigmoid(subtract(sums, reshape(sinks, [1, heads, 1, 1])));
 }
 
 function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOutput {
@@ -170,7 +195,7 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     key = rotary(key, context.rotationRows, cos, sin);
   }
   const masks = context.masks(layer.slidingWindow);
-  const { output, cached } = context.attend({
+  const attention = context.attend({
     // Query heads that share a kv head are neighbours: their rows become rows of one product.
     query: reshape(query, [batch, numKeyValueHeads, multiplyDimensions(group, time), headDim]),
     key,
@@ -184,16 +209,15 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     cap: config.attnLogitSoftcap,
     layer: index,
   });
-  const attended = transpose(
-    reshape(output, [batch, numAttentionHeads, time, headDim]),
-    [0, 2, 1, 3],
-  );
+  let byHead = reshape(attention.output, [batch, numAttentionHeads, time, headDim]);
+  if (config.attentionSinks) byHead = multiply(byHead, shareBesideSink(attention, index, context));
+  const attended = transpose(byHead, [0, 2, 1, 3]);
   const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   const { attentionOutput } = layerGroups(config, index);
   return {
     x: project(weights, flat, attentionOutput, config.attentionOutputBias),
-    key: cached?.key ?? key,
-    value: cached?.value ?? unrotated.value,
+    key: attention.cached?.key ?? key,
+    value: attention.cached?.value ?? unrotated.value,
     unrotated,
   };
 }

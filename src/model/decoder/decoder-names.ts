@@ -1,11 +1,13 @@
 /** Names of a decoder's stored weights, and which of them are multiplied together. */
 import type { DecoderConfig } from "./config.ts";
+import { expertGroups } from "./expert-names.ts";
 
 /** Names of the weights of one decoder, as checkpoints spell them. */
 export interface DecoderNames {
   readonly embedding: string;
   readonly finalNorm: string;
   readonly head: string;
+  readonly headBias: string;
   layer(index: number): string;
 }
 
@@ -14,10 +16,11 @@ export const decoderNames: DecoderNames = {
   embedding: "model.embed_tokens.weight",
   finalNorm: "model.norm.weight",
   head: "lm_head.weight",
+  headBias: "lm_head.bias",
   layer: (index) => `model.layers.${index}`,
 };
 
-/** Stored matrices of a layer, grouped as they are multiplied. */
+/** Stored matrices of a dense layer, grouped as they are multiplied. */
 export interface LayerGroups {
   readonly queryKeyValue: readonly string[];
   readonly attentionOutput: readonly string[];
@@ -43,7 +46,11 @@ export function layerGroups(config: DecoderConfig, index: number): LayerGroups {
 
 /** Every group of matrices of a decoder, the head last. */
 export function matrixGroups(config: DecoderConfig): (readonly string[])[] {
-  const groups = config.layers.flatMap((_, index) => Object.values(layerGroups(config, index)));
+  const groups = config.layers.flatMap(({ sparse }, index): (readonly string[])[] => {
+    const { queryKeyValue, attentionOutput, gateUp, down } = layerGroups(config, index);
+    const feedForward = sparse ? expertGroups(config, index) : [gateUp, down];
+    return [queryKeyValue, attentionOutput, ...feedForward];
+  });
   return [...groups, [headName(config)]];
 }
 

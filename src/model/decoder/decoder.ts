@@ -6,6 +6,7 @@
  * graph returns the new keys and values and, for chosen rows, the results of the step table.
  */
 import {
+  add,
   bool,
   broadcastTo,
   cast,
@@ -41,6 +42,7 @@ import {
   sumBlock,
   twoPartAttention,
 } from "../layers/attention.ts";
+import { groupExperts } from "../layers/experts.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -86,7 +88,9 @@ function finalNorm(config: DecoderConfig, weights: DecoderWeights, x: Tensor): T
 }
 
 function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tensor): Tensor {
-  const logits = weights.linear(normed, [headName(config)]);
+  const product = weights.linear(normed, [headName(config)]);
+  const biased = config.headBias ? add(product, weights.vector(decoderNames.headBias)) : product;
+  const logits = config.logitScale === 1 ? biased : multiply(biased, config.logitScale);
   const cap = config.finalLogitSoftcap;
   return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
 }
@@ -118,6 +122,7 @@ export type DecoderInput =
   | `rope.${number}.${"cos" | "sin"}`
   | `past.${number}.${"key" | "value"}`
   | "block.ones"
+  | "counted"
   | MaskName;
 
 /** Outputs of a decoder's graph; see `decoderGraph`. */
@@ -134,6 +139,8 @@ export interface DecoderGraphOptions {
    * of it then, and `block.ones` `[1, capacity / sumBlock]` is an input. Default false.
    */
   sumsInBlocks?: boolean;
+  /** Rows that an expert gets are filled up to a multiple of this. Default 1. */
+  rowTile?: number;
 }
 
 /**
@@ -146,7 +153,8 @@ export interface DecoderGraphOptions {
  * `[rows]`, flat indices of the wanted rows; `candidates` uint8 `[k]`, whose length is the number of
  * most probable tokens to return; the inputs and the switches of the step table. Where the switch
  * `from.ids` is off, the first layer reads `embeddings` `[batch, time, hiddenSize]` in place of rows of
- * the table; where it is on, they may have any size.
+ * the table; where it is on, they may have any size. Sparse decoders read `counted` float32
+ * `[batch * time]`: 1 for rows of steps, 0 for those that only fill up the pass and need no experts.
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headDim]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator),
@@ -157,14 +165,16 @@ export function decoderGraph(
   weights: DecoderWeights,
   options: DecoderGraphOptions = {},
 ): TypedGraph<DecoderInput, DecoderOutput> {
-  const { cacheType = "float32", sumsInBlocks = false } = options;
+  const { cacheType = "float32", sumsInBlocks = false, rowTile = 1 } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
   const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
   const inputs = decoderInputs(config, cacheType, capacity);
   if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
   return trace(inputs, (input): Record<DecoderOutput, Tensor> => {
-    const context = { config, weights, attend, ...sharedInputs(config, input, capacity) };
+    const mixExperts = groupExperts({ rowTile, counted: input.counted });
+    const shared = sharedInputs(config, input, capacity);
+    const context = { config, weights, attend, mixExperts, ...shared };
     const { x: embeddings } = conditional(
       input["from.ids"],
       () => ({ x: embed(config, weights, input.ids) }),
@@ -176,7 +186,7 @@ export function decoderGraph(
       const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context));
       x = layer.x;
       fresh.push(layer.key, layer.value);
-      return { x, ...layer.unrotated };
+      return { x, ...layer.unrotated, ...(layer.routing && { routing: layer.routing }) };
     });
     const state: PartState = { config, rows: input.rows, inputs: input, embeddings, layers: taps };
     const results = optional(input[switchOf("tokens")], () => {
@@ -201,7 +211,7 @@ function decoderInputs(
   const { numKeyValueHeads, headDim } = config;
   const switches = stepParts.map(({ name }) => [switchOf(name), bool([])] as const);
   const values = Object.entries(stepInputs).map(([name, { type }]) => [name, type] as const);
-  type Late = MaskName | "block.ones";
+  type Late = MaskName | "block.ones" | "counted";
   const inputs: Omit<Record<DecoderInput, TensorType>, Late> & Partial<Record<Late, TensorType>> = {
     ids: int32(["batch", "time"]),
     lengths: int32(["batch"]),
@@ -212,6 +222,7 @@ function decoderInputs(
     ...(Object.fromEntries(values) as Record<StepInputName, TensorType>),
     ...(Object.fromEntries(switches) as Record<StepSwitch, TensorType>),
   };
+  if (config.experts) inputs.counted = float32(["batch*time"]);
   for (const [index, rope] of config.ropes.entries()) {
     inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotaryDim / 2]);
     inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotaryDim / 2]);
@@ -234,7 +245,7 @@ function sharedInputs(
   config: DecoderConfig,
   input: Readonly<Record<DecoderInput, Tensor>>,
   capacity: Dimension,
-): Omit<LayerContext, "config" | "weights" | "attend"> {
+): Omit<LayerContext, "config" | "weights" | "attend" | "mixExperts"> {
   const group = config.numAttentionHeads / config.numKeyValueHeads;
   const repeat = (mask: Tensor): Tensor =>
     mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
@@ -271,7 +282,11 @@ function headState(weights: DecoderWeights, state: PartState, x: Tensor): HeadSt
   const { config } = state;
   const chosen = gather(reshape(x, [-1, config.hiddenSize]), state.rows);
   const normed = finalNorm(config, weights, chosen);
-  const logits = headLogits(config, weights, normed);
+  return logitsState(state, normed, headLogits(config, weights, normed));
+}
+
+/** What parts of the step table read, from final hidden states and logits of the wanted rows. */
+export function logitsState(state: PartState, normed: Tensor, logits: Tensor): HeadState {
   const top = topK(logits, "k");
   // log sum exp = logit - log probability of any token: cheaper than a reduction of its own.
   const first = { axis: 1, end: 1 };
@@ -282,14 +297,16 @@ function headState(weights: DecoderWeights, state: PartState, x: Tensor): HeadSt
 }
 
 /** Outputs of parts of the step table, each computed only where its switch is on. */
-function partOutputs<State, Part extends StepPartName>(
+export function partOutputs<State, Part extends StepPartName>(
   parts: PartTable<State, Part>,
-  state: State,
-  input: Readonly<Record<DecoderInput, Tensor>>,
+  state: State & { readonly config: DecoderConfig },
+  input: Readonly<Record<StepSwitch, Tensor>>,
 ): Record<PartResults[Part], Tensor> {
+  const { config } = state;
   const earlier: Record<string, Tensor> = {};
   const names: StepResultName[] = [];
   for (const [name, part] of Object.entries(parts) as [Part, StepPart<State, never>][]) {
+    if (part.exists?.(config) === false) continue;
     const wanted = input[switchOf(name)];
     const condition = part.runsIf?.(wanted, earlier) ?? wanted;
     Object.assign(

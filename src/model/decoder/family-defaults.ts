@@ -1,8 +1,8 @@
 /** What the config classes of transformers 5.18 assume for keys that a `config.json` leaves out. */
 import type { Fields } from "./config-fields.ts";
 
-/** By `model_type`, from `configuration_X.py` of each family. Token ids are left to the files. */
-export const familyDefaults: Readonly<Record<string, Fields>> = {
+/** By `model_type`, from `configuration_X.py` of each dense family. Token ids are left to the files. */
+const denseDefaults: Readonly<Record<string, Fields>> = {
   llama: {
     vocab_size: 32000,
     hidden_size: 4096,
@@ -120,6 +120,111 @@ export const familyDefaults: Readonly<Record<string, Fields>> = {
     rope_local_base_freq: 10000,
     sliding_window_pattern: 6,
   },
+};
+
+/** Families with sparse layers. */
+const sparseDefaults: Readonly<Record<string, Fields>> = {
+  mixtral: {
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 14336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    max_position_embeddings: 131072,
+    rms_norm_eps: 1e-5,
+    rope_theta: 1_000_000,
+    num_experts_per_tok: 2,
+    num_local_experts: 8,
+  },
+  olmoe: {
+    vocab_size: 50304,
+    hidden_size: 2048,
+    intermediate_size: 2048,
+    num_hidden_layers: 16,
+    num_attention_heads: 16,
+    max_position_embeddings: 4096,
+    rms_norm_eps: 1e-5,
+    num_experts_per_tok: 8,
+    num_experts: 64,
+  },
+  qwen2_moe: {
+    vocab_size: 151936,
+    hidden_size: 2048,
+    intermediate_size: 5632,
+    num_hidden_layers: 24,
+    num_attention_heads: 16,
+    num_key_value_heads: 16,
+    max_position_embeddings: 32768,
+    sliding_window: 4096,
+    max_window_layers: 28,
+    decoder_sparse_step: 1,
+    moe_intermediate_size: 1408,
+    shared_expert_intermediate_size: 5632,
+    num_experts_per_tok: 4,
+    num_experts: 60,
+    qkv_bias: true,
+  },
+  qwen3_moe: {
+    vocab_size: 151936,
+    hidden_size: 2048,
+    intermediate_size: 6144,
+    num_hidden_layers: 24,
+    num_attention_heads: 32,
+    num_key_value_heads: 4,
+    max_position_embeddings: 32768,
+    sliding_window: 4096,
+    decoder_sparse_step: 1,
+    moe_intermediate_size: 768,
+    num_experts_per_tok: 8,
+    num_experts: 128,
+  },
+  granitemoe: {
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    max_position_embeddings: 2048,
+    num_experts_per_tok: 2,
+    num_local_experts: 8,
+  },
+  phimoe: {
+    vocab_size: 32064,
+    hidden_size: 4096,
+    intermediate_size: 6400,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    max_position_embeddings: 131072,
+    rms_norm_eps: 1e-5,
+    rope_theta: 1_000_000,
+    num_experts_per_tok: 2,
+    num_local_experts: 16,
+    router_jitter_noise: 0.01,
+  },
+  gpt_oss: {
+    vocab_size: 201088,
+    hidden_size: 2880,
+    intermediate_size: 2880,
+    num_hidden_layers: 36,
+    num_attention_heads: 64,
+    num_key_value_heads: 8,
+    head_dim: 64,
+    max_position_embeddings: 131072,
+    rms_norm_eps: 1e-5,
+    rope_theta: 150_000,
+    sliding_window: 128,
+    attention_bias: true,
+    num_experts_per_tok: 4,
+    num_local_experts: 128,
+  },
+};
+
+/** Defaults of every family by `model_type`. */
+export const familyDefaults: Readonly<Record<string, Fields>> = {
+  ...denseDefaults,
+  ...sparseDefaults,
 };
 
 /** Defaults that all families share. */

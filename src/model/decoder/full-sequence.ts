@@ -10,6 +10,7 @@ import {
   concat,
   equal,
   float32,
+  logSumExp,
   matmul,
   multiply,
   or,
@@ -24,6 +25,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { Attention } from "../layers/attention.ts";
+import { everyExpert } from "../layers/experts.ts";
 import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -95,6 +97,7 @@ export function decodeFullSequence(
     config,
     weights,
     attend: attendFullSequence,
+    mixExperts: everyExpert,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
     rotations: config.ropes.map((_, index) => ({
       cos: input[`rope.${index}.cos`]!,
@@ -114,7 +117,10 @@ export function decodeFullSequence(
 export const attendFullSequence: Attention = ({ query, key, value, newMask, scale, cap }) => {
   const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
   const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
-  return { output: matmul(softmax(scores), value) };
+  return {
+    output: matmul(softmax(scores), value),
+    logSumExp: () => logSumExp(scores, { axes: [-1] }),
+  };
 };
 
 /** Masks by window, made once: `[batch or 1, 1, group * time, time]`, 0 or -infinity. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { unobeyedKeys } from "./generation-keys.ts";
 
 const keysOf = (config: Record<string, unknown>): unknown =>
-  unobeyedKeys(config)?.details["keys"] ?? [];
+  unobeyedKeys(config as never)?.details["keys"] ?? [];
 
 test("keys of a generation config that would change the text and are not obeyed are named once", () => {
   const error = unobeyedKeys({ num_beams: 4, guidance_scale: 1.5, do_sample: true });

@@ -11,13 +11,14 @@ export function rotatesLayer(fields: Fields, index: number): boolean {
 /** Attention of each layer: `layer_types` where the family reads it, else the family's own rule. */
 export function layerKinds(family: string, fields: Fields, layers: number): ("full" | "sliding")[] {
   const window = fields["sliding_window"];
-  const optsIn = ["qwen2", "qwen3", "smollm3"].includes(family);
+  const optsIn = ["qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"].includes(family);
   const allowed =
     typeof window === "number" &&
-    !["llama", "olmo2", "gemma"].includes(family) &&
+    !["llama", "olmo2", "olmoe", "granitemoe", "gemma"].includes(family) &&
     (!optsIn || fields["use_sliding_window"] === true);
   const types = fields["layer_types"];
-  const readsTypes = optsIn || family === "gemma2" || family === "gemma3_text";
+  const readsTypes =
+    (optsIn && family !== "qwen3_moe") || ["gemma2", "gemma3_text", "gpt_oss"].includes(family);
   if (readsTypes && Array.isArray(types) && types.length < layers) {
     throw invalid("layer_types", types, `one entry for each of the ${layers} layers`);
   }
@@ -25,8 +26,16 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
     if (readsTypes && Array.isArray(types)) return types[index] === "sliding_attention";
     switch (family) {
       case "mistral":
+      case "mixtral":
       case "phi3":
+      case "phimoe":
+      case "qwen3_moe":
         return true;
+      // Every second layer below the bound, unlike Qwen2.
+      case "qwen2_moe":
+        return index % 2 === 0 && index < Number(fields["max_window_layers"]);
+      case "gpt_oss":
+        return index % 2 === 0;
       case "qwen2":
       case "qwen3":
         return index >= Number(fields["max_window_layers"]);

@@ -3,6 +3,7 @@
  */
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames } from "./decoder-names.ts";
+import { type ExpertGroups, sparseLayerNames } from "./expert-names.ts";
 
 /** Shapes of all parameters of a decoder by the names that checkpoints use. */
 export function decoderParameterShapes(config: DecoderConfig): Map<string, number[]> {
@@ -12,6 +13,10 @@ export function decoderParameterShapes(config: DecoderConfig): Map<string, numbe
     shapes.set(`${name}.weight`, [outputs, inputs]);
     if (biased) shapes.set(`${name}.bias`, [outputs]);
   };
+  const norm = (name: string): void => {
+    shapes.set(`${name}.weight`, [hiddenSize]);
+    if (config.norm === "layer") shapes.set(`${name}.bias`, [hiddenSize]);
+  };
   shapes.set(decoderNames.embedding, [config.vocabSize, hiddenSize]);
   for (const index of config.layers.keys()) {
     const layer = decoderNames.layer(index);
@@ -20,27 +25,60 @@ export function decoderParameterShapes(config: DecoderConfig): Map<string, numbe
     const keys = numKeyValueHeads * headDim;
     if (config.fusedProjections) {
       linear(`${attention}.qkv_proj`, queries + 2 * keys, hiddenSize, config.qkvBias);
-      linear(`${layer}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, config.mlpBias);
     } else {
       linear(`${attention}.q_proj`, queries, hiddenSize, config.qkvBias);
       linear(`${attention}.k_proj`, keys, hiddenSize, config.qkvBias);
       linear(`${attention}.v_proj`, keys, hiddenSize, config.qkvBias);
-      linear(`${layer}.mlp.gate_proj`, intermediateSize, hiddenSize, config.mlpBias);
-      linear(`${layer}.mlp.up_proj`, intermediateSize, hiddenSize, config.mlpBias);
     }
     linear(`${attention}.o_proj`, hiddenSize, queries, config.attentionOutputBias);
-    linear(`${layer}.mlp.down_proj`, hiddenSize, intermediateSize, config.mlpBias);
+    if (config.layers[index]!.sparse) {
+      for (const [name, shape] of sparseLayerShapes(config, index)) shapes.set(name, shape);
+    } else {
+      const { mlpBias } = config;
+      if (config.fusedProjections) {
+        linear(`${layer}.mlp.gate_up_proj`, 2 * intermediateSize, hiddenSize, mlpBias);
+      } else {
+        linear(`${layer}.mlp.gate_proj`, intermediateSize, hiddenSize, mlpBias);
+        linear(`${layer}.mlp.up_proj`, intermediateSize, hiddenSize, mlpBias);
+      }
+      linear(`${layer}.mlp.down_proj`, hiddenSize, intermediateSize, mlpBias);
+    }
     if (config.qkNorm !== "none") {
       const isWhole = config.qkNorm === "projection";
       shapes.set(`${attention}.q_norm.weight`, [isWhole ? queries : headDim]);
       shapes.set(`${attention}.k_norm.weight`, [isWhole ? keys : headDim]);
     }
     for (const name of layerNorms[config.normPlacement]) {
-      shapes.set(`${layer}.${name}.weight`, [hiddenSize]);
+      norm(`${layer}.${name}`);
     }
+    if (config.attentionSinks) shapes.set(`${attention}.sinks`, [numAttentionHeads]);
   }
-  shapes.set(decoderNames.finalNorm, [hiddenSize]);
+  norm(decoderNames.finalNorm.replace(/\.weight$/, ""));
+  if (config.headBias) shapes.set(decoderNames.headBias, [config.vocabSize]);
   if (!config.tieWordEmbeddings) shapes.set(decoderNames.head, [config.vocabSize, hiddenSize]);
+  return shapes;
+}
+
+/** Router, experts and shared expert of one layer. */
+function sparseLayerShapes(config: DecoderConfig, index: number): Map<string, number[]> {
+  const { hiddenSize } = config;
+  const { count, intermediateSize, biases, shared } = config.experts!;
+  const names = sparseLayerNames(config, index);
+  const shapes = new Map<string, number[]>([[names.router, [count, hiddenSize]]]);
+  if (biases) shapes.set(names.routerBias, [count]);
+  const add = (groups: ExpertGroups, width: number): void => {
+    const rows = (2 * width) / groups.gateUp.length;
+    for (const name of groups.gateUp) shapes.set(name, [rows, hiddenSize]);
+    for (const name of groups.down) shapes.set(name, [hiddenSize, width]);
+    if (!biases) return;
+    shapes.set(groups.gateUpBias, [2 * width]);
+    shapes.set(groups.downBias, [hiddenSize]);
+  };
+  for (let expert = 0; expert < count; expert++) add(names.expert(expert), intermediateSize);
+  if (shared) {
+    add(names.shared, shared.intermediateSize);
+    shapes.set(names.sharedGate, [1, hiddenSize]);
+  }
   return shapes;
 }
 

@@ -65,6 +65,8 @@ export interface StepRequest {
    * after biases and query-key norms, before the rotation.
    */
   readonly queryKeyLayer?: number;
+  /** Which experts every wanted row was sent to. Sparse decoders only. */
+  readonly routing?: boolean;
   /** Log-probabilities of these ids, one for each wanted row. */
   readonly targets?: readonly number[];
 }
@@ -94,6 +96,12 @@ export interface StepResult {
   readonly queries?: Float32Array;
   /** `[rows, numKeyValueHeads, headDim]` where `queryKeyLayer` was given. */
   readonly keys?: Float32Array;
+  /**
+   * `[rows, sparse layers, experts of a token]` where `routing` was asked for: the chosen experts of each
+   * sparse layer, best first, and their weights.
+   */
+  readonly expertChoices?: Int32Array;
+  readonly expertWeights?: Float32Array;
   /** `[rows]`: log-probability of the target where targets were given. */
   readonly targetLogProbabilities?: Float32Array;
 }
@@ -107,6 +115,7 @@ export interface PartResults {
   readonly hidden: "hidden";
   readonly layerHidden: "layerHidden";
   readonly queryKey: "queries" | "keys";
+  readonly routing: "expertChoices" | "expertWeights";
 }
 
 /** Rows of the table. */
@@ -125,6 +134,8 @@ export interface LayerTap {
   /** Before the rotation, `[batch, heads, time, headDim]` and `[batch, kvHeads, time, headDim]`. */
   readonly query: Tensor;
   readonly key: Tensor;
+  /** What the router of a sparse layer decided, `[batch * time, …]`. */
+  readonly routing?: { readonly choices: Tensor; readonly weights: Tensor };
 }
 
 /** Values that the graph of a part may read. */
@@ -183,6 +194,8 @@ export interface StepPart<State, Name extends StepResultName> {
   readonly results: { readonly [Result in Name]: PartResult };
   /** The request for rows `start` to `end` alone of a step that is read in several passes. */
   slice?(step: StepRequest, start: number, end: number): Partial<StepRequest>;
+  /** Whether decoders of this config have the part; default: all have. */
+  exists?(config: DecoderConfig): boolean;
   /** Throws where a request cannot be met. */
   check?(step: StepRequest, config: DecoderConfig): void;
 }
@@ -266,7 +279,7 @@ export const headParts: PartTable<
 };
 
 /** Parts that read the layers, whether or not the head runs. */
-export const layerParts: PartTable<PartState, "layerHidden" | "queryKey"> = {
+export const layerParts: PartTable<PartState, "layerHidden" | "queryKey" | "routing"> = {
   layerHidden: {
     wanted: ({ hiddenLayer }) => hiddenLayer !== undefined,
     graph({ config, rows, inputs, embeddings, layers }) {
@@ -308,6 +321,33 @@ export const layerParts: PartTable<PartState, "layerHidden" | "queryKey"> = {
     },
     check: ({ queryKeyLayer }, { layers }) =>
       checkLayer("queryKeyLayer", queryKeyLayer, layers.length - 1),
+  },
+  routing: {
+    exists: ({ experts }) => experts !== undefined,
+    wanted: ({ routing }) => routing === true,
+    graph({ rows, layers }) {
+      const sparse = layers.flatMap(({ routing }) => routing ?? []);
+      const joined = (of: (layer: (typeof sparse)[number]) => Tensor): Tensor =>
+        concat(
+          sparse.map((layer) => gather(of(layer), rows)),
+          1,
+        );
+      return {
+        expertChoices: joined(({ choices }) => choices),
+        expertWeights: joined(({ weights }) => weights),
+      };
+    },
+    results: {
+      expertChoices: { dtype: "int32", columns: choicesOf },
+      expertWeights: { dtype: "float32", columns: choicesOf },
+    },
+    check({ routing }, { experts, family }) {
+      if (routing !== true || experts !== undefined) return;
+      throw new JetonError(`${family} has no experts whose routing could be asked for`, {
+        code: "model-experts-none",
+        details: { family },
+      });
+    },
   },
 };
 
@@ -387,6 +427,10 @@ export function sliceRequest(step: StepRequest, start: number, end: number): Par
  */
 export function checkRequest(step: StepRequest, config: DecoderConfig): void {
   for (const part of stepParts) part.check?.(step, config);
+}
+
+function choicesOf({ config }: PassSizes): number {
+  return config.layers.filter(({ sparse }) => sparse).length * config.experts!.perToken;
 }
 
 function candidatesOf({ candidates }: PassSizes): number {

@@ -6,6 +6,8 @@
  * and a model saved without its head leaves the `model.` out.
  */
 import type { Checkpoint } from "../../checkpoint/index.ts";
+import { type SplitEntry, splitExperts } from "../weights/split-experts.ts";
+import type { DecoderConfig } from "./config.ts";
 import { decoderNames } from "./decoder-names.ts";
 
 /**
@@ -29,8 +31,21 @@ export function storedNames(stored: Iterable<string>): ReadonlyMap<string, strin
   return own;
 }
 
-/** A checkpoint's tensors by the decoder's names for them; those of other parts are left out. */
-export function nameTensors(checkpoint: Checkpoint): Checkpoint {
+/** A checkpoint whose stacked experts are parts of their own. */
+export interface SplitCheckpoint extends Checkpoint {
+  readonly tensors: ReadonlyMap<string, SplitEntry>;
+}
+
+/**
+ * A checkpoint's tensors by the decoder's names for them; those of other parts are left out, and stacked
+ * experts are split (only `tensors` knows their parts: the reading functions read stored tensors).
+ */
+export function nameTensors(checkpoint: Checkpoint, config: DecoderConfig): SplitCheckpoint {
+  const named = renameTensors(checkpoint);
+  return { ...named, tensors: splitExperts(named.tensors, config) };
+}
+
+function renameTensors(checkpoint: Checkpoint): Checkpoint {
   const own = storedNames(checkpoint.tensors.keys());
   if (!own) return checkpoint;
   const tensors = new Map(

@@ -8,14 +8,16 @@ import {
   add,
   cast,
   concat,
-  logSumExp,
+  log,
   matmul,
+  max,
   multiply,
   multiplyDimensions,
   overwrite,
   reshape,
   softmax,
   split,
+  subtract,
   type Tensor,
   tanh,
   transpose,
@@ -72,6 +74,15 @@ function maskedScores({ query, scale, cap }: AttentionInput, keys: Tensor, mask:
   return add(cap ? multiply(tanh(plain), cap) : plain, mask);
 }
 
+/**
+ * log sum exp(scores) of each row, from its softmax: score minus log weight, at the largest. No sum
+ * besides the softmax's own, so that it is as independent of other rows as that is.
+ */
+function logOfSum(scores: Tensor, weights: Tensor): Tensor {
+  const axes = [-1];
+  return subtract(max(scores, { axes }), log(max(weights, { axes })));
+}
+
 /** Exact attention over cache and new tokens, each read where it lies. */
 export const twoPartAttention: Attention = (input) => {
   const { key, value, pastKey, pastValue, pastMask, newMask } = input;
@@ -81,10 +92,11 @@ export const twoPartAttention: Attention = (input) => {
   );
   const capacity = pastKey.shape[2]!;
   const time = key.shape[2]!;
-  const [onPast, onNew] = split(softmax(all), [capacity, time], -1);
+  const weights = softmax(all);
+  const [onPast, onNew] = split(weights, [capacity, time], -1);
   return {
     output: add(matmul(onPast!, pastValue), matmul(onNew!, value)),
-    logSumExp: () => logSumExp(all, { axes: [-1] }),
+    logSumExp: () => logOfSum(all, weights),
   };
 };
 
@@ -97,9 +109,10 @@ export const joinedAttention: Attention = (input) => {
   const { key, value, pastKey, pastValue, joined } = input;
   if (!joined) return twoPartAttention(input);
   const scores = maskedScores(input, overwrite(pastKey, key, joined.lengths, 2), joined.mask);
+  const weights = softmax(scores);
   return {
-    output: matmul(softmax(scores), overwrite(pastValue, value, joined.lengths, 2)),
-    logSumExp: () => logSumExp(scores, { axes: [-1] }),
+    output: matmul(weights, overwrite(pastValue, value, joined.lengths, 2)),
+    logSumExp: () => logOfSum(scores, weights),
   };
 };
 
@@ -143,9 +156,10 @@ export function exactAttention({ cacheType }: ExactAttentionOptions): Attention 
         : product(overwrite(pastKey, key, joined.lengths, 2));
     const scores = add(cap ? multiply(tanh(plain), cap) : plain, joined.mask);
     const values = overwrite(pastValue, value, joined.lengths, 2);
+    const weights = softmax(scores);
     return {
-      output: weightedSum(softmax(scores), values, isSingleRow, joined.blockOnes),
-      logSumExp: () => logSumExp(scores, { axes: [-1] }),
+      output: weightedSum(weights, values, isSingleRow, joined.blockOnes),
+      logSumExp: () => logOfSum(scores, weights),
       cached,
     };
   };

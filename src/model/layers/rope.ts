@@ -74,6 +74,8 @@ const scalings: Readonly<Record<RopeConfig["kind"], Scaling>> = {
     }
     const ratio = option(rope, "factor") ?? contextRatio(rope);
     const attention =
+      // PhiMoE states the factor of each range.
+      option(rope, sequenceLength > original ? "long_mscale" : "short_mscale") ??
       option(rope, "attention_factor") ??
       (ratio <= 1 ? 1 : Math.sqrt(1 + Math.log(ratio) / Math.log(original)));
     return {

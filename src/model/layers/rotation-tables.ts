@@ -4,7 +4,7 @@
  * `dynamic` and `longrope` scalings depend on how many tokens there are. As in transformers a forward
  * pass uses the length that it reaches: the prompt's for all of the prompt, then one more for each new
  * token; cached keys stay as they are. So a token's rotation is fixed by its position and the length of
- * the prompt, and not by drafts, chunks or the length that a caller asks for. Phi-3 alone computes the
+ * the prompt, and not by drafts, chunks or the length that a caller asks for. Phi-3 and PhiMoE compute the
  * whole cache anew where a text passes the original context (`restartLength`).
  */
 import type { DecoderConfig, RopeConfig } from "../decoder/config.ts";
@@ -12,7 +12,7 @@ import { ropeFrequencies } from "./rope.ts";
 
 /** The length beyond which all cached rows must have been made with the long factors, if there is one. */
 export function restartLength({ family, ropes }: DecoderConfig): number | undefined {
-  if (family !== "phi3") return undefined;
+  if (family !== "phi3" && family !== "phimoe") return undefined;
   return ropes.find(({ kind }) => kind === "longrope")?.originalMaxPositionEmbeddings;
 }
 

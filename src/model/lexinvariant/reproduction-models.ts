@@ -38,17 +38,20 @@ interface TextTraining {
   readonly steps: number;
   readonly permute?: number;
   draw(count: number, time: number, key: number): SymbolBatch;
+  /** Takes the loss of each step. */
+  readonly onTrained?: (losses: readonly number[]) => void;
 }
 
 export async function openTrained(
   reproduce: Context,
-  training: TextTraining,
+  { onTrained, ...training }: TextTraining,
 ): Promise<SymbolModel> {
-  const { config, parameters } = await trainSymbols(reproduce, {
+  const { config, parameters, losses } = await trainSymbols(reproduce, {
     ...training,
     batch: training.size.context > 100 ? 8 : 16,
     learningRate: 0.003,
   });
+  onTrained?.(losses);
   const { embeddings } = training;
   return openSymbolModel({ config, embeddings, parameters, threads: 1, inline: true });
 }

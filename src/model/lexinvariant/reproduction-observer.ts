@@ -53,6 +53,8 @@ export interface ChainResult {
     readonly learned: Float64Array;
     readonly ideal: Float64Array;
     readonly known: Float64Array;
+    readonly unigrams: Float64Array;
+    readonly bigrams: Float64Array;
   };
   /** Nats beyond the exact observer at the positions from 32 on, sequence by sequence. */
   readonly excess: Readonly<Record<"learned" | "unigrams" | "bigrams", readonly number[]>>;
@@ -88,17 +90,21 @@ export async function measureChain(reproduce: Context): Promise<ChainResult> {
   const late = (losses: Float64Array): number => mean(losses.subarray(32, length));
   const excessOf = (windows: readonly Float64Array[]): number[] =>
     windows.map((window, row) => late(window) - late(ideal[row]!));
+  const unigrams = countedLosses(held, symbols, "unigrams");
+  const bigrams = countedLosses(held, symbols, "bigrams");
   return {
     distance: meanByPosition(distance),
     losses: {
       learned: meanByPosition(learned),
       ideal: meanByPosition(ideal),
       known: meanByPosition(known),
+      unigrams: meanByPosition(unigrams),
+      bigrams: meanByPosition(bigrams),
     },
     excess: {
       learned: excessOf(learned),
-      unigrams: excessOf(countedLosses(held, symbols, "unigrams")),
-      bigrams: excessOf(countedLosses(held, symbols, "bigrams")),
+      unigrams: excessOf(unigrams),
+      bigrams: excessOf(bigrams),
     },
   };
 }

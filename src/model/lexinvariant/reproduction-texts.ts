@@ -32,6 +32,11 @@ import {
 } from "./reproduction-training.ts";
 import { openSymbolModel, type SymbolModel } from "./symbol-model.ts";
 
+/** Steps of each training: models that are compared have the same. */
+const steps = { classes: 4000, letters: 1500 } as const;
+
+type TrainOptions = Pick<Parameters<typeof openTrained>[1], "steps" | "permute" | "onTrained">;
+
 /** Trains a model on the first part of a text. */
 function trainOn(
   reproduce: Context,
@@ -41,12 +46,13 @@ function trainOn(
   size: SymbolModelSize,
   text: Int32Array,
   embeddings: SymbolEmbeddings,
-  permute?: number,
+  options: TrainOptions,
 ) => Promise<SymbolModel> {
   const { seed } = reproduce;
-  return (name, size, text, embeddings, permute = 0) =>
+  return (name, size, text, embeddings, options) =>
     openTrained(reproduce, {
-      ...{ name, size, embeddings, steps: 1500, permute },
+      ...{ name, size, embeddings, permute: 0 },
+      ...options,
       draw: (count, time, key) =>
         sampleWindows(text.subarray(0, split), count, time, seed, name, key),
     });
@@ -81,8 +87,16 @@ async function measureClasses(reproduce: Context, text: Text): Promise<Panel[]> 
   const { seed, report } = reproduce;
   const train = trainOn(reproduce, text.split);
   const windows = heldOut(reproduce, text, 256);
-  await using standard = await train("standard-classes", classSize, text.ids, "learned");
-  await using free = await train("lexinvariant-classes", classSize, text.ids, "random");
+  let learning: readonly number[] = [];
+  await using standard = await train("standard-classes", classSize, text.ids, "learned", {
+    steps: steps.classes,
+  });
+  await using free = await train("lexinvariant-classes", classSize, text.ids, "random", {
+    steps: steps.classes,
+    onTrained: (own) => {
+      learning = own;
+    },
+  });
   const vectors = (): Random => createRandom(seed, "vectors", "classes");
   const losses = {
     standard: await lossesByWindow(standard, windows, vectors()),
@@ -124,6 +138,7 @@ async function measureClasses(reproduce: Context, text: Text): Promise<Panel[]> 
         series("counted bigrams", meanByPosition(losses.bigrams), true),
       ],
     },
+    learningPanel(learning, losses),
     {
       title: "Substitution cipher, six symbols: key right",
       kind: "line",
@@ -134,14 +149,48 @@ async function measureClasses(reproduce: Context, text: Text): Promise<Panel[]> 
   ];
 }
 
+/** The loss of training by symbols read, beside what counting reaches over whole windows. */
+function learningPanel(
+  losses: readonly number[],
+  held: Readonly<Record<"unigrams" | "bigrams", Windows>>,
+): Panel {
+  const symbolsOfStep = 8 * context;
+  const smoothed: { x: number; y: number }[] = [];
+  const width = 50;
+  for (let at = 0; at + width <= losses.length; at += width) {
+    const y = mean(Float64Array.from(losses.slice(at, at + width)));
+    smoothed.push({ x: ((at + width / 2) * symbolsOfStep) / 1e6, y });
+  }
+  const level = (name: string, own: Windows): Panel["series"][number] => {
+    const y = mean(meanByPosition(own));
+    const ends = [smoothed[0]!.x, smoothed.at(-1)!.x];
+    return { name, dashed: true, points: ends.map((x) => ({ x, y })) };
+  };
+  return {
+    title: "Learning without names, letter classes: the plateau",
+    kind: "line",
+    x: { title: "million symbols of training" },
+    y: { title: "nats a symbol" },
+    series: [
+      { name: "lexinvariant", points: smoothed },
+      level("counted unigrams", held.unigrams),
+      level("counted bigrams", held.bigrams),
+    ],
+  };
+}
+
 /** The claims about 27 letters: the gap, renaming, and tasks in context. */
 async function measureLetters(reproduce: Context, text: Text): Promise<Panel[]> {
   const { seed, report } = reproduce;
   const train = trainOn(reproduce, text.split);
   const windows = heldOut(reproduce, text, 128);
-  await using plain = await train("standard-letters", letterSize, text.ids, "learned");
-  await using free = await train("lexinvariant-letters", letterSize, text.ids, "random");
-  await using mixed = await train("renamed-letters", letterSize, text.ids, "learned", 0.2);
+  const own = { steps: steps.letters };
+  await using plain = await train("standard-letters", letterSize, text.ids, "learned", own);
+  await using free = await train("lexinvariant-letters", letterSize, text.ids, "random", own);
+  await using mixed = await train("renamed-letters", letterSize, text.ids, "learned", {
+    ...own,
+    permute: 0.2,
+  });
   const vectors = (key: string): Random => createRandom(seed, "vectors", key);
   const losses = {
     standard: await lossesByWindow(plain, windows, vectors("letters")),
@@ -186,6 +235,7 @@ async function measureLetters(reproduce: Context, text: Text): Promise<Panel[]> 
         series("standard", meanByPosition(losses.standard)),
         series("one in five renamed", meanByPosition(losses.renamed)),
         series("lexinvariant", meanByPosition(losses.free)),
+        series("counted unigrams", meanByPosition(losses.unigrams), true),
         series("counted bigrams", meanByPosition(losses.bigrams), true),
       ],
     },

@@ -124,7 +124,7 @@ export const reproduction: Reproduction = defineReproduction({
     },
     {
       id: "lookup",
-      text: "Accuracy on 1,000 tables of six pairs of random letters: the value beside a key.",
+      text: "Accuracy on 1,000 tables of six pairs of random letters: the value beside a key. The circuit for it is planted in both models: half of the input is the symbol before, and what attention fetches begins as a copy of itself; the control has it as well.",
       paper: {
         value: 21.4,
         unit: "%",
@@ -241,6 +241,8 @@ export const reproduction: Reproduction = defineReproduction({
           series("lexinvariant decoder", chain.losses.learned),
           series("ideal observer", chain.losses.ideal, true),
           series("names known", chain.losses.known, true),
+          series("counted unigrams", chain.losses.unigrams, true),
+          series("counted bigrams", chain.losses.bigrams, true),
         ],
       },
     ];

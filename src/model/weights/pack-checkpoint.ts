@@ -5,11 +5,12 @@
  * packed rows to their final place; only jobs pass through the calling thread.
  */
 import { availableParallelism } from "node:os";
-import type { Checkpoint, Dtype, FillSafetensors } from "../../checkpoint/index.ts";
+import type { Dtype, FillSafetensors } from "../../checkpoint/index.ts";
 import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { emptyParts, type PackedFormat, packableDtype } from "./pack-rows.ts";
-import type { PackJob, PackService, StoredRows } from "./pack-service.ts";
+import type { EncodedRows, PackJob, PackService, StoredRows } from "./pack-service.ts";
 import * as packService from "./pack-service.ts";
+import type { SplitEntry } from "./split-experts.ts";
 import { groupShape, packedName, packedParts, storedTensor } from "./trace-weights.ts";
 
 export interface PackCheckpointOptions {
@@ -27,9 +28,14 @@ export interface PackedTensor {
   readonly shape: readonly number[];
 }
 
+/** The tensors of a checkpoint, stacked experts split. */
+export interface StoredTensors {
+  readonly tensors: ReadonlyMap<string, SplitEntry>;
+}
+
 /** What the packed matrices of a checkpoint are called, group by group. */
 export function packedTensors(
-  checkpoint: Pick<Checkpoint, "tensors">,
+  checkpoint: StoredTensors,
   groups: readonly (readonly string[])[],
   format: PackedFormat,
 ): PackedTensor[] {
@@ -45,7 +51,7 @@ export function packedTensors(
 
 /** Packs into a safetensors file that holds space for `packedTensors`. */
 export function packIntoFile(
-  checkpoint: Pick<Checkpoint, "tensors">,
+  checkpoint: StoredTensors,
   groups: readonly (readonly string[])[],
   format: PackedFormat,
   options: PackCheckpointOptions = {},
@@ -67,7 +73,7 @@ export function packIntoFile(
 
 /** Packs into arrays of their own, by the names of `packedTensors`. */
 export async function packIntoMemory(
-  checkpoint: Pick<Checkpoint, "tensors">,
+  checkpoint: StoredTensors,
   groups: readonly (readonly string[])[],
   format: PackedFormat,
   options: PackCheckpointOptions = {},
@@ -108,7 +114,7 @@ type PlannedJob = PackJob & { readonly bytes: number };
 
 /** The jobs of one group. */
 function planJobs(
-  { tensors }: Pick<Checkpoint, "tensors">,
+  { tensors }: StoredTensors,
   names: readonly string[],
   format: PackedFormat,
   limitOf: (format: PackedFormat, columns: number) => number,
@@ -117,7 +123,7 @@ function planJobs(
   const limit = limitOf(format, columns);
   const jobs: PlannedJob[] = [];
   let first = 0;
-  let sources: StoredRows[] = [];
+  let sources: (StoredRows | EncodedRows)[] = [];
   let gathered = 0;
   let bytes = 0;
   const close = (): void => {
@@ -126,13 +132,15 @@ function planJobs(
     [sources, gathered, bytes] = [[], 0, 0];
   };
   for (const name of names) {
-    const { file, offset, length, dtype, shape } = storedTensor(tensors, name);
+    const { file, offset, length, dtype, shape, encoding } = storedTensor(tensors, name);
     const height = shape[0]!;
     const rowBytes = height === 0 ? 0 : length / height;
     for (let at = 0; at < height; ) {
       const count = Math.min(height - at, limit - gathered);
-      const place = { file, offset: offset + at * rowBytes };
-      sources.push({ ...place, dtype: packableDtype(name, dtype), rows: count });
+      const source = { dtype: packableDtype(name, dtype), rows: count };
+      if (encoding) {
+        sources.push({ ...source, file, offset, length, first: at, shape, encoding });
+      } else sources.push({ ...source, file, offset: offset + at * rowBytes });
       gathered += count;
       bytes += count * rowBytes;
       at += count;

@@ -4,6 +4,7 @@ import { fileError } from "../../checkpoint/files/file-error.ts";
 import { JetonError } from "../../core/index.ts";
 import type { Service } from "../../tensor/index.ts";
 import { type PackableDtype, type PackedFormat, RowPacker } from "./pack-rows.ts";
+import { decodeMatrix, type MatrixEncoding } from "./split-experts.ts";
 import type { PackedPartName } from "./trace-weights.ts";
 
 /** Some rows of one group of matrices. */
@@ -15,7 +16,7 @@ export interface PackJob {
   /** The first row of the job. */
   readonly first: number;
   /** Where its rows lie, in order. */
-  readonly sources: readonly StoredRows[];
+  readonly sources: readonly (StoredRows | EncodedRows)[];
   /** The file and, for each packed part, the place of its first byte. Without it the parts are returned. */
   readonly target?: PackTarget;
 }
@@ -25,6 +26,17 @@ export interface StoredRows {
   readonly offset: number;
   readonly dtype: PackableDtype;
   readonly rows: number;
+}
+
+/** Rows of an encoded matrix, which is decoded whole. */
+export interface EncodedRows extends StoredRows {
+  readonly encoding: MatrixEncoding;
+  /** Bytes of the matrix as stored, from `offset` on. */
+  readonly length: number;
+  /** Shape of the matrix. */
+  readonly shape: readonly number[];
+  /** The first of its rows. */
+  readonly first: number;
 }
 
 export interface PackTarget {
@@ -60,10 +72,12 @@ export async function createPackService(): Promise<PackService> {
       const kept: PackedBytes[] = [];
       packer.pack({
         ...job,
-        sources: sources.map(({ file, offset, dtype, rows }) => ({
-          dtype,
-          rows,
-          read: (at, into) => readFully(file, () => handleOf(file, "r"), offset + at, into),
+        sources: sources.map((source) => ({
+          dtype: source.dtype,
+          rows: source.rows,
+          read: readerOf(source, ({ file, offset }, into) =>
+            readFully(file, () => handleOf(file, "r"), offset, into),
+          ),
         })),
         write: (part, offset, bytes) => {
           if (target === undefined) kept.push({ part, offset, bytes: bytes.slice() });
@@ -79,6 +93,27 @@ export async function createPackService(): Promise<PackService> {
       for (const handle of handles.values()) closeSync(handle);
       handles.clear();
     },
+  };
+}
+
+/** Reads bytes of rows, counted from the first one's. */
+function readerOf(
+  source: StoredRows | EncodedRows,
+  readInto: (place: { file: string; offset: number }, into: Uint8Array) => void,
+): (at: number, into: Uint8Array) => void {
+  const { file, offset } = source;
+  if (!("encoding" in source)) {
+    return (at, into) => readInto({ file, offset: offset + at }, into);
+  }
+  let decoded: Uint8Array | undefined;
+  return (at, into) => {
+    decoded ??= decodeMatrix(source, (place) => {
+      const bytes = new Uint8Array(place.length);
+      readInto(place, bytes);
+      return bytes;
+    });
+    const start = (source.first * decoded.length) / source.shape[0]! + at;
+    into.set(decoded.subarray(start, start + into.length));
   };
 }
 

@@ -4,7 +4,7 @@
  * A decoder asks for products by the names of stored matrices; several names make one fused product.
  * The answer depends on the format in which weights are held.
  */
-import type { Checkpoint, TensorEntry } from "../../checkpoint/index.ts";
+import type { TensorEntry } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import {
   add,
@@ -20,6 +20,7 @@ import {
   tensorType,
 } from "../../tensor/index.ts";
 import type { WeightFormat } from "../types.ts";
+import { decodeMatrix, type FilePlace, type SplitEntry } from "./split-experts.ts";
 
 /** Formats whose codes share a scale block by block along the inputs of a matrix. */
 export type BlockFormat = "int4" | "int8";
@@ -189,12 +190,43 @@ export function addBias(weights: DecoderWeights, x: Tensor, names: readonly stri
   );
 }
 
-/** Bindings of stored tensors to the regions of the files that hold them. */
-export function fileBindings(tensors: Checkpoint["tensors"]): Map<string, ParameterBinding> {
-  return new Map(
-    [...tensors].map(([name, { file, offset, length }]) => [
-      name,
-      { kind: "file", file, offset, length },
-    ]),
-  );
+/**
+ * Bindings of stored tensors to the regions of the files that hold them. Encoded matrices are read and
+ * decoded; `decodes: false` leaves them out, for formats in which they are packed.
+ */
+export function fileBindings(
+  tensors: ReadonlyMap<string, SplitEntry>,
+  { decodes = true }: { decodes?: boolean } = {},
+): Map<string, ParameterBinding> {
+  const bindings = new Map<string, ParameterBinding>();
+  for (const [name, entry] of tensors) {
+    const { file, offset, length } = entry;
+    if (!entry.encoding) bindings.set(name, { kind: "file", file, offset, length });
+    else if (decodes) {
+      bindings.set(name, { kind: "data", data: decodeMatrix(entry, readPlace) });
+    }
+  }
+  return bindings;
+}
+
+/** Bytes of a file, read now. Needs Node. */
+function readPlace({ file, offset, length }: FilePlace): Uint8Array {
+  const { closeSync, openSync, readSync } = process.getBuiltinModule("node:fs");
+  const bytes = new Uint8Array(length);
+  const handle = openSync(file, "r");
+  try {
+    for (let done = 0; done < length; ) {
+      const count = readSync(handle, bytes, done, length - done, offset + done);
+      if (count === 0) {
+        throw new JetonError(`${file} ended before byte ${offset + length}; was it replaced?`, {
+          code: "safetensors-truncated",
+          details: { file, found: offset + done, expected: offset + length },
+        });
+      }
+      done += count;
+    }
+  } finally {
+    closeSync(handle);
+  }
+  return bytes;
 }

@@ -1,4 +1,5 @@
 /** What one run of the decoder's graph computes: which slots, how many rows, and which are wanted. */
+import { JetonError } from "../../core/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
 import type { SequenceStep } from "../types.ts";
 
@@ -34,6 +35,7 @@ export function planPass(
   indices: readonly number[],
   tile: number,
 ): Pass {
+  checkTargets(config, steps);
   const first = Math.min(...indices);
   const batch = Math.max(...indices) - first + 1;
   let time = Math.max(...steps.map((step) => step.ids.length));
@@ -52,6 +54,18 @@ export function planPass(
     Math.max(1, ...steps.map((step) => step.topK ?? 1)),
   );
   return { steps, indices, first, batch, time, rows, wantsRows, candidates };
+}
+
+/** Targets are ids of the head, which may have fewer rows than the embeddings (a model of several vocabularies). */
+function checkTargets({ vocabSize }: DecoderConfig, steps: readonly HandleStep[]): void {
+  for (const { targets = [] } of steps) {
+    const unknown = targets.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (unknown === undefined) continue;
+    throw new JetonError(`the head has no token ${unknown}, expected 0 to ${vocabSize - 1}`, {
+      code: "model-token-unknown",
+      details: { id: unknown, vocabulary: vocabSize },
+    });
+  }
 }
 
 /** Number of rows whose results a step wants. */

@@ -68,6 +68,7 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
   const graph = decoderGraph(config, traceWeights(start.tensors, format), {
     cacheType,
     sumsInBlocks,
+    rowTile: rules.rowTile,
     ...(exact && { attention: exactAttention({ cacheType }) }),
   });
   const model = emitModel(graph, start.bindings, {

@@ -4,16 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
-import {
-  type Device,
-  type ParameterBinding,
-  type Remote,
-  startInline,
-} from "../../tensor/index.ts";
+import { type Device, type Remote, startInline } from "../../tensor/index.ts";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import type { TinyDimensions } from "../../testing/tiny-configs.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { matrixGroups } from "../decoder/decoder-names.ts";
+import { nameTensors } from "../decoder/stored-names.ts";
 import type { WeightFormat } from "../types.ts";
 import { packIntoMemory } from "../weights/pack-checkpoint.ts";
 import { fileBindings } from "../weights/trace-weights.ts";
@@ -42,14 +38,17 @@ async function startSubject(
   createRandomCheckpoint(path, { family, seed: 5, dtype: "F32", shards: 1, ...dimensions });
   await using checkpoint = await openCheckpoint(path);
   const config = decoderConfig(checkpoint.config);
-  const bindings = new Map<string, ParameterBinding>(fileBindings(checkpoint.tensors));
+  const { tensors } = nameTensors(checkpoint, config);
+  const bindings = fileBindings(tensors, { decodes: format === "f32" });
   if (format !== "f32") {
-    const packed = await packIntoMemory(checkpoint, matrixGroups(config), format, { inline: true });
+    const packed = await packIntoMemory({ tensors }, matrixGroups(config), format, {
+      inline: true,
+    });
     for (const [name, data] of packed) bindings.set(name, { kind: "data", data });
   }
   const service = await startInline<DecoderService>(decoderService, "createDecoderService", {
     config,
-    tensors: checkpoint.tensors,
+    tensors,
     bindings,
     format,
     ...where,
@@ -114,6 +113,11 @@ const subjects: readonly [string, Partial<TinyDimensions>][] = [
   ["gemma3", { kvHeads: 1, layers: 2 }],
   ["mistral", { width: 60, feedForward: 50, heads: 6, kvHeads: 3, layers: 3 }],
   ["qwen3", {}],
+  // Experts: separate and stacked ones, shared ones, sinks, codes.
+  ["mixtral", {}],
+  ["qwen2-moe", { layers: 2 }],
+  ["granitemoe", { layers: 2 }],
+  ["gpt-oss-mxfp4", { layers: 2 }],
 ];
 
 describe.each(formats)("%s: no row depends on the rows beside it", (format) => {

@@ -64,12 +64,21 @@ export class StepInputs {
     return {
       ids: session.bind("int32", rows.ids, [pass.batch, pass.time]),
       lengths: session.bind("int32", rows.lengths, [pass.batch]),
+      ...this.#counted(rows),
       ...this.#rotations(pass, rows),
       ...this.#masks(pass, rows),
       ...this.#embeddings(pass),
-      ...this.#results(pass),
+      ...resultFeeds(session, pass),
       ...this.#past(pass),
     };
+  }
+
+  /** For experts: which rows are those of steps. */
+  #counted({ parents }: Rows): StepFeeds {
+    const { config, session } = this.#parts;
+    if (!config.experts) return {};
+    const counted = Float32Array.from(parents, (parent) => (parent === -2 ? 0 : 1));
+    return { counted: session.bind("float32", counted, [counted.length]) };
   }
 
   #rotations({ batch, time }: Pass, rows: Rows): StepFeeds {
@@ -139,34 +148,6 @@ export class StepInputs {
     };
   }
 
-  /** Which rows are wanted, and the inputs and switches of the step table. */
-  #results({ steps, rows, candidates, wantsRows }: Pass): StepFeeds {
-    const { session } = this.#parts;
-    const feeds: StepFeeds = {
-      rows: session.bind("int32", Int32Array.from(rows), [rows.length]),
-      candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
-    };
-    for (const [name, input] of Object.entries(stepInputs) as [StepInputName, StepInput][]) {
-      const { dtype, shape } = input.type;
-      const columns = shape.length === 1 ? 1 : (shape[1] as number);
-      const size = rows.length * columns;
-      const data = dtype === "int32" ? new Int32Array(size) : new Float32Array(size);
-      let row = 0;
-      for (const step of steps) {
-        const count = wantedRows(step);
-        for (let at = 0; at < count; at++, row++) {
-          data.set(input.values(step, at, row, rows.length), row * columns);
-        }
-      }
-      feeds[name] = session.bind(dtype, data, [rows.length, ...shape.slice(1)] as number[]);
-    }
-    for (const { name, wanted } of stepParts) {
-      const isOn = wantsRows && steps.some((step) => wanted(step));
-      feeds[switchOf(name)] = session.bind("bool", Uint8Array.of(isOn ? 1 : 0), []);
-    }
-    return feeds;
-  }
-
   /** The cache as inputs: bound once for as long as neither the batch nor the arenas change. */
   #past({ first, batch }: Pass): StepFeeds {
     const { config, session, cache, rules } = this.#parts;
@@ -195,6 +176,36 @@ export class StepInputs {
     this.#boundPast = { key, arena, feeds };
     return feeds;
   }
+}
+
+/** Which rows are wanted, and the inputs and switches of the step table. */
+export function resultFeeds(
+  session: Session,
+  { steps, rows, candidates, wantsRows }: Pass,
+): StepFeeds {
+  const feeds: StepFeeds = {
+    rows: session.bind("int32", Int32Array.from(rows), [rows.length]),
+    candidates: session.bind("uint8", new Uint8Array(candidates), [candidates]),
+  };
+  for (const [name, input] of Object.entries(stepInputs) as [StepInputName, StepInput][]) {
+    const { dtype, shape } = input.type;
+    const columns = shape.length === 1 ? 1 : (shape[1] as number);
+    const size = rows.length * columns;
+    const data = dtype === "int32" ? new Int32Array(size) : new Float32Array(size);
+    let row = 0;
+    for (const step of steps) {
+      const count = wantedRows(step);
+      for (let at = 0; at < count; at++, row++) {
+        data.set(input.values(step, at, row, rows.length), row * columns);
+      }
+    }
+    feeds[name] = session.bind(dtype, data, [rows.length, ...shape.slice(1)] as number[]);
+  }
+  for (const { name, wanted } of stepParts) {
+    const isOn = wantsRows && steps.some((step) => wanted(step));
+    feeds[switchOf(name)] = session.bind("bool", Uint8Array.of(isOn ? 1 : 0), []);
+  }
+  return feeds;
 }
 
 /**

@@ -41,7 +41,7 @@ function capturedTensors(scope: Scope, outputs: readonly Tensor[]): Tensor[] {
 }
 
 /**
- * Computes `whenTrue` only where the scalar bool `condition` holds; otherwise `whenFalse`, whose
+ * Computes `whenTrue` only where the bool `condition` of one element holds; otherwise `whenFalse`, whose
  * results must have the same names, element types and ranks. Shapes are taken from `whenTrue`: where
  * the other branch gives others, nothing that depends on them may be computed from the results.
  * Becomes an ONNX `If`; not differentiable.
@@ -51,8 +51,8 @@ export function conditional<Names extends string>(
   whenTrue: () => Readonly<Record<Names, Tensor>>,
   whenFalse: () => Readonly<Record<Names, Tensor>>,
 ): Readonly<Record<Names, Tensor>> {
-  if (condition.dtype !== "bool" || condition.shape.length !== 0) {
-    throw shapeError("conditional", [condition], "the condition is a bool scalar");
+  if (condition.dtype !== "bool" || condition.shape.some((size) => size !== 1)) {
+    throw shapeError("conditional", [condition], "the condition is one bool");
   }
   const first = inBranch(whenTrue);
   const names = Object.keys(first.result) as Names[];

@@ -254,6 +254,34 @@ export function overwrite(x: Tensor, update: Tensor, starts: Tensor, axis: numbe
   return apply(overwriteOperator, [x, update, starts], { axis: place })[0]!;
 }
 
+const sliceBetweenOperator: OperatorDefinition<{ size: string }> = defineOperator({
+  name: "sliceBetween",
+  infer(inputs, { size }) {
+    const [x, start, end] = inputs;
+    const isBound = ({ dtype, shape }: Tensor) => dtype === "int32" && shapesEqual(shape, [1]);
+    if (x!.shape.length === 0 || !isBound(start!) || !isBound(end!)) {
+      throw shapeError("sliceBetween", inputs, "needs x and two int32 bounds of one element");
+    }
+    return [{ dtype: x!.dtype, shape: x!.shape.with(0, size) }];
+  },
+  emit: (emitter, [x, start, end]) =>
+    emitter.node("Slice", [x!, start!, end!, emitter.constant("int32", [1], Int32Array.of(0))]),
+});
+
+/**
+ * Elements `start` to `end` (exclusive) of the first axis, of a fresh size: bounds that only the running
+ * program knows.
+ *
+ * @param start int32 `[1]`, from 0 to `end`
+ * @param end int32 `[1]`, at most the length of the axis
+ */
+export function sliceBetween(x: Tensor, start: Tensor, end: Tensor): Tensor {
+  const size = freshSize("between");
+  const result = apply(sliceBetweenOperator, [x, start, end], { size })[0]!;
+  nameSize(size, result, 0);
+  return result;
+}
+
 const nonZeroOperator: OperatorDefinition<{ size: string }> = defineOperator({
   name: "nonZero",
   infer: (_inputs, { size }) => [

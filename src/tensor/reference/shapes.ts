@@ -125,6 +125,11 @@ export const shapeReference: Readonly<Record<string, ReferenceOperator>> = {
       return reverse ? summed.reverse() : summed;
     })(x!, axis),
   ]),
+  sliceBetween: ([x, start, end]) => {
+    const from = start!.data[0]!;
+    const shape = x!.shape.with(0, end!.data[0]! - from);
+    return [build(shape, (index) => at(x!, index.with(0, from + index[0]!)))];
+  },
   nonZero: ([x]) => {
     const found = [...x!.data.keys()].filter((flat) => x!.data[flat] !== 0);
     const indices = Float64Array.from(found.length > 0 ? found : [0]);

@@ -57,6 +57,23 @@ export const gatherCases: readonly OperatorCase[] = [
     },
   },
   {
+    operators: ["sliceBetween"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const axes = draw.axes(1, 3);
+      const start = draw.integer(0, axes[0]!.size - 1);
+      const end = draw.integer(start + 1, axes[0]!.size);
+      draw.input("x", axes, { differentiable: false });
+      draw.input("start", [1], { dtype: "int32", value: () => start });
+      draw.input("end", [1], { dtype: "int32", value: () => end });
+      return draw.done(({ x, start: first, end: last }) => {
+        const rows = t.sliceBetween(x!, first!, last!);
+        // The fresh size takes part in what follows.
+        return [rows, t.range(rows.shape[0]!)];
+      });
+    },
+  },
+  {
     operators: ["scatterAdd"],
     example(seed) {
       const draw = new CaseRandom(seed);

@@ -5,6 +5,7 @@
 import { JetonError } from "../../core/error.ts";
 import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
+import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
 import { describeValue } from "./json-reader.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
@@ -29,7 +30,8 @@ export interface LoadTokenizerOptions {
  * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
  * or a tiktoken rank file, told apart by their content.
  *
- * In a folder `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
+ * A folder whose `tokenizer_config.json` names ByT5's tokenizer needs no such file. In a folder
+ * `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
  * `chat_template.jinja` beside the file are read when present.
  *
  * Throws `tokenizer-not-found` when there is nothing to read, `tokenizer-not-json` when a file is
@@ -53,8 +55,13 @@ export async function loadTokenizer(
     const name =
       vocabularyFileNames.find((candidate) => names.includes(candidate)) ??
       names.sort().find((candidate) => candidate.endsWith(".tiktoken"));
-    if (name === undefined)
+    if (name === undefined) {
+      const files = await readSettingsFiles(folder);
+      if (isByT5Config(files.config)) {
+        return createTokenizer(byT5Json(files.config), readTokenizerSettings(files));
+      }
       throw notFound(path, `one of ${vocabularyFileNames.join(", ")} in the folder`);
+    }
     file = join(path, name);
   }
   const bytes = await readBytes(file);

@@ -21,6 +21,8 @@ export interface TokenizerSettings {
   readonly eosToken?: string | undefined;
   readonly padToken?: string | undefined;
   readonly unkToken?: string | undefined;
+  /** The token that stands for one to be predicted, or fills up the queries of a retrieval model. */
+  readonly maskToken?: string | undefined;
   /** Forces the beginning (end) token into the template or out of it. */
   readonly addBosToken?: boolean | undefined;
   readonly addEosToken?: boolean | undefined;
@@ -61,6 +63,7 @@ export function readTokenizerSettings(files: SettingsFiles): TokenizerSettings {
     eosToken: token("eos_token"),
     padToken: token("pad_token"),
     unkToken: token("unk_token"),
+    maskToken: token("mask_token"),
     addBosToken: readSwitch(config, "add_bos_token"),
     addEosToken: readSwitch(config, "add_eos_token"),
     chatTemplates,

@@ -19,7 +19,7 @@ import { TokenHashes } from "./token-hashes.ts";
 import type { TokenSink } from "./token-sink.ts";
 import { byteToken, utf8Bytes, utf8LengthOf, writeUtf8 } from "./utf8.ts";
 import type { Vocabulary } from "./vocabulary.ts";
-import type { WordModel } from "./word-model.ts";
+import type { BytePairRules, WordModel } from "./word-model.ts";
 
 export interface BytePairOptions {
   vocabulary: Vocabulary;
@@ -67,6 +67,7 @@ class BytePairModel implements WordModel {
   readonly unknownId: number | undefined;
   readonly unknownShowsText: boolean;
   readonly cutBefore?: string;
+  readonly bytePairs: BytePairRules;
 
   readonly #pairs: PairTable;
   /** Length of the longest token in UTF-16 units. */
@@ -127,6 +128,13 @@ class BytePairModel implements WordModel {
           })
         : rankByScore(options.scored);
     this.#pairs = pairs;
+    this.bytePairs = {
+      pairs,
+      bytesAsSymbols: options.bytesAsSymbols,
+      byteIds: this.#byteIds,
+      ignoreMerges: this.#ignoreMerges,
+      isPlain: this.#continuingPrefix === "" && this.#endSuffix === "",
+    };
     for (const token of vocabulary.ids.keys()) {
       if (token.length > this.#maxTokenLength) this.#maxTokenLength = token.length;
     }

@@ -2,8 +2,23 @@
  * What the kinds of tokenizer models have in common: they cut one word, a piece of text that
  * the pre-tokenizer has set apart, into tokens of a vocabulary.
  */
+import type { PairTable } from "./pair-table.ts";
 import type { TokenSink } from "./token-sink.ts";
 import type { Vocabulary } from "./vocabulary.ts";
+
+/** How a byte-pair model cuts words, for questions about token sequences. */
+export interface BytePairRules {
+  /** (left id, right id) → rank, merged id. */
+  readonly pairs: PairTable;
+  /** True when the symbols are the bytes of a word, false when they are its characters. */
+  readonly bytesAsSymbols: boolean;
+  /** Id of the token of each single byte, -1 where absent; null where bytes are no symbols. */
+  readonly byteIds: Int32Array | null;
+  /** A word that is a token as a whole is not merged at all. */
+  readonly ignoreMerges: boolean;
+  /** True when symbols are written in the same way at every place of a word. */
+  readonly isPlain: boolean;
+}
 
 export interface WordModel {
   readonly kind: "BPE" | "WordPiece" | "Unigram" | "WordLevel" | "LiB";
@@ -19,4 +34,6 @@ export interface WordModel {
    * character stands before it: no merge crosses that boundary.
    */
   readonly cutBefore?: string;
+  /** The merges of a byte-pair model. */
+  readonly bytePairs?: BytePairRules;
 }

@@ -3,10 +3,16 @@
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import {
+  type Byte2WordConfig,
+  byte2WordParameterShapes,
   type DecoderConfig,
   decoderNames,
   decoderParameterShapes,
   matrixGroups,
+  type WordModelConfig,
+  type WordStack,
+  wordParameterNames,
+  wordParameterShapes,
 } from "../../model/index.ts";
 import { plantInductionHeads } from "./induction-heads.ts";
 
@@ -53,6 +59,93 @@ export function initializeDecoder(
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
   const { inductionHeads = false, ...deviations } = options;
+  checkDeviations(deviations);
+  const { deviation = 0.02 } = options;
+  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
+  const { outputDeviation = deviation / Math.sqrt(2 * config.layers.length) } = options;
+  const matrices = new Set([decoderNames.embedding, ...matrixGroups(config).flat()]);
+  const values = sampleValues(decoderParameterShapes(config), seed, (name) => {
+    if (!matrices.has(name)) return undefined;
+    if (name === decoderNames.embedding) return embeddingDeviation;
+    if (name === decoderNames.head) return headDeviation;
+    return isOutput(name) ? outputDeviation : deviation;
+  });
+  for (const [name, { data }] of values) {
+    if (name.endsWith("norm.weight")) data.fill(1 - config.normOffset);
+  }
+  if (inductionHeads) plantInductionHeads(values, config, seed);
+  return values;
+}
+
+/**
+ * First values of a model of words, as those of a decoder in each of its stacks.
+ *
+ * @throws JetonError `option-invalid` for a deviation that is no number of at least 0, and for induction
+ *   heads, which copy tokens and not words
+ */
+export function initializeWordModel(
+  config: WordModelConfig,
+  seed: number,
+  options: InitializationOptions = {},
+): Map<string, ParameterValue> {
+  const { inductionHeads = false, ...deviations } = options;
+  checkDeviations(deviations);
+  if (inductionHeads) throw noInductionHeads(config.family);
+  const { deviation = 0.02 } = options;
+  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
+  const { embedding, prefixes, head } = wordParameterNames;
+  const values = sampleValues(wordParameterShapes(config), seed, (name) => {
+    if (name.endsWith("norm.weight")) return undefined;
+    if (name === embedding || name === prefixes) return embeddingDeviation;
+    if (name === head) return headDeviation;
+    if (!isOutput(name)) return deviation;
+    const { layers } = config[name.split(".")[0] as WordStack];
+    return options.outputDeviation ?? deviation / Math.sqrt(2 * layers.length);
+  });
+  for (const [name, { data }] of values) if (name.endsWith("norm.weight")) data.fill(1);
+  return values;
+}
+
+/**
+ * First values of a byte2word encoder: matrices normal, norms neutral, biases zero.
+ *
+ * @throws JetonError `option-invalid` for a deviation that is no number of at least 0, and for induction heads
+ */
+export function initializeByte2Word(
+  config: Byte2WordConfig,
+  seed: number,
+  options: InitializationOptions = {},
+): Map<string, ParameterValue> {
+  const { inductionHeads = false, ...deviations } = options;
+  checkDeviations(deviations);
+  if (inductionHeads) throw noInductionHeads("byte2word");
+  const { deviation = 0.02 } = options;
+  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
+  const { outputDeviation = deviation / Math.sqrt(2 * config.encoder.layers.length) } = options;
+  const isNorm = (name: string): boolean => /(^|\.)(LayerNorm|norm)\.weight$/.test(name);
+  const values = sampleValues(byte2WordParameterShapes(config), seed, (name) => {
+    if (name.endsWith(".bias") || isNorm(name)) return undefined;
+    if (/^(byte_|embeddings\.|pooler\.query)/.test(name)) return embeddingDeviation;
+    if (/^(head\.output|classifier)\./.test(name)) return headDeviation;
+    return /\.output\.dense\.weight$/.test(name) ? outputDeviation : deviation;
+  });
+  for (const [name, { data }] of values) if (isNorm(name)) data.fill(1);
+  return values;
+}
+
+function noInductionHeads(family: string): JetonError {
+  return new JetonError(`inductionHeads cannot be planted in a ${family} model`, {
+    code: "option-invalid",
+    details: { option: "inductionHeads", found: true, expected: "a decoder" },
+  });
+}
+
+/** Whether a matrix writes into the residual stream. */
+function isOutput(name: string): boolean {
+  return /\.(o_proj|down_proj)\.weight$/.test(name);
+}
+
+function checkDeviations(deviations: Omit<InitializationOptions, "inductionHeads">): void {
   for (const [option, found] of Object.entries(deviations)) {
     if (found === undefined || (Number.isFinite(found) && found >= 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a number of at least 0`, {
@@ -60,27 +153,23 @@ export function initializeDecoder(
       details: { option, found, expected: "a number of at least 0" },
     });
   }
-  const { deviation = 0.02 } = options;
-  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
-  const { outputDeviation = deviation / Math.sqrt(2 * config.layers.length) } = options;
-  const deviationOf = (name: string): number => {
-    if (name === decoderNames.embedding) return embeddingDeviation;
-    if (name === decoderNames.head) return headDeviation;
-    return /\.(o_proj|down_proj)\.weight$/.test(name) ? outputDeviation : deviation;
-  };
-  const matrices = new Set([decoderNames.embedding, ...matrixGroups(config).flat()]);
+}
+
+/** Normal values of the deviation that belongs to a name; zeros where it has none. */
+function sampleValues(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  seed: number,
+  deviationOf: (name: string) => number | undefined,
+): Map<string, ParameterValue> {
   const values = new Map<string, ParameterValue>();
-  for (const [name, shape] of decoderParameterShapes(config)) {
+  for (const [name, shape] of shapes) {
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    if (matrices.has(name)) {
+    const scale = deviationOf(name);
+    if (scale !== undefined) {
       const random = createRandom(seed, "initialize", name);
-      const scale = deviationOf(name);
       for (let i = 0; i < data.length; i++) data[i] = scale * random.normal();
-    } else if (name.endsWith("norm.weight")) {
-      data.fill(1 - config.normOffset);
     }
     values.set(name, { shape, data });
   }
-  if (inductionHeads) plantInductionHeads(values, config, seed);
   return values;
 }

@@ -1,8 +1,8 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
 import { openCheckpoint } from "../../checkpoint/index.ts";
-import type { DecoderConfig } from "../../model/index.ts";
-import { initializeDecoder, type ParameterValue } from "../graph/parameters.ts";
+import type { Architecture } from "../architectures.ts";
+import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import type { RunFolder } from "./run-folder.ts";
 
@@ -10,13 +10,10 @@ import type { RunFolder } from "./run-folder.ts";
 export async function chooseFirstValues(
   run: RunFolder,
   options: TrainLanguageModelOptions,
-  model: {
-    readonly config: DecoderConfig;
-    readonly shapes: ReadonlyMap<string, readonly number[]>;
-    readonly seed: number;
-  },
+  architecture: Architecture,
+  seed: number,
 ): Promise<Map<string, ParameterValue>> {
-  const { config, shapes, seed } = model;
+  const { parameters: shapes } = architecture;
   if ((await run.checkpoints()).length > 0) {
     const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
     return new Map(
@@ -24,7 +21,7 @@ export async function chooseFirstValues(
     );
   }
   return options.initialWeights === undefined
-    ? initializeDecoder(config, seed, options.initialization)
+    ? architecture.initialize(seed, options.initialization)
     : readWeights(options.initialWeights, shapes);
 }
 

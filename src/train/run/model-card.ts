@@ -3,7 +3,8 @@
 import { basename } from "node:path";
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { formatCount } from "../../core/index.ts";
-import type { DecoderConfig } from "../../model/index.ts";
+import { isWordModel } from "../../model/index.ts";
+import type { Architecture } from "../architectures.ts";
 import { describeCorpusName } from "../data/corpus-files.ts";
 import type { TokenStore } from "../data/token-store.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -23,12 +24,15 @@ const architectures: Readonly<Record<string, string>> = {
 };
 
 /** Other tools ask for the name of a class, and for the tying of embeddings to be said. */
-export function completeConfig(file: ModelConfig, config: DecoderConfig): ModelConfig {
-  const architecture = architectures[config.family];
+export function completeConfig(
+  file: ModelConfig,
+  architecture: Pick<Architecture, "family" | "tieWordEmbeddings">,
+): ModelConfig {
+  const className = architectures[architecture.family];
   return {
-    ...(architecture !== undefined && { architectures: [architecture] }),
+    ...(className !== undefined && { architectures: [className] }),
     ...file,
-    tie_word_embeddings: config.tieWordEmbeddings,
+    tie_word_embeddings: architecture.tieWordEmbeddings,
   } as ModelConfig;
 }
 
@@ -57,16 +61,23 @@ export function modelCard(
       ? []
       : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
   ];
+  const family = settings.config.model_type;
+  const isEncoder = family === "byte2word";
+  const kind = isEncoder ? "An encoder over words" : "A decoder-only language model";
+  const unit = isEncoder ? "masked word" : isWordModel(settings.config) ? "byte" : "token";
+  const use = isEncoder
+    ? 'await loadByte2Word("<this folder>"); // jeton/model'
+    : 'jeton run --model <this folder> "Once upon a time"';
   const held =
     heldOutLoss === undefined
       ? []
       : [
-          `- loss on held-out text (${options.heldOut!.files.map(describeCorpusName).join(", ")}): ${heldOutLoss.toFixed(4)} nats a token, ${heldOutBitsPerByte!.toFixed(4)} bits per byte`,
+          `- loss on held-out text (${options.heldOut!.files.map(describeCorpusName).join(", ")}): ${heldOutLoss.toFixed(4)} nats a ${unit}${heldOutBitsPerByte === undefined ? "" : `, ${heldOutBitsPerByte.toFixed(4)} bits per byte`}`,
         ];
   return [
     `# ${runName(options)}`,
     "",
-    `A decoder-only language model (${settings.config.model_type}) of ${formatCount(result.parameters)} parameters, trained with jeton.`,
+    `${kind} (${settings.config.model_type}) of ${formatCount(result.parameters)} parameters, trained with jeton.`,
     "",
     "## Data",
     "",
@@ -78,13 +89,13 @@ export function modelCard(
     `- schedule: \`${JSON.stringify(settings.schedule)}\``,
     `- optimizer: \`${JSON.stringify(settings.optimizer)}\``,
     ...origin,
-    `- loss over the last steps: ${result.loss.toFixed(4)} nats a token`,
+    `- loss over the last steps: ${result.loss.toFixed(4)} nats a ${unit}`,
     ...held,
     "",
     "## Use",
     "",
-    "```sh",
-    'jeton run --model <this folder> "Once upon a time"',
+    isEncoder ? "```ts" : "```sh",
+    use,
     "```",
     "",
   ].join("\n");

@@ -1,8 +1,8 @@
 /** The configuration of a model to train, and whether it fits its tokenizer. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError, type WarningHandler, warn } from "../../core/index.ts";
-import { decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
+import { openArchitecture } from "../architectures.ts";
 import { documentTokens } from "../data/token-store.ts";
 
 /**
@@ -28,7 +28,8 @@ export function resolveModelConfig(
     ...(end !== undefined && { eos_token_id: end }),
     ...given,
   } as ModelConfig;
-  const { vocabSize } = decoderConfig(config);
+  const { vocabSize, checkTokenizer } = openArchitecture(config);
+  checkTokenizer(tokenizer);
   checkVocabulary(vocabSize, tokenizer, onWarning);
   if (start === undefined) {
     warn(

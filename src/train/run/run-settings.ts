@@ -2,9 +2,8 @@
 
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
-import { decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { decoderParameterShapes } from "../graph/parameters.ts";
+import { openArchitecture } from "../architectures.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import { adamW, checkTransforms, type Transform } from "../optimizer/optimizer.ts";
 import { checkSchedule, type Schedule } from "../optimizer/schedule.ts";
@@ -87,7 +86,7 @@ export function resolveSettings(
   checkTransforms(options.optimizer ?? []);
   const config = resolveModelConfig(options.config, tokenizer, options.onWarning);
   const frozen = options.frozen ?? [];
-  matchParameters(frozen, [...decoderParameterShapes(decoderConfig(config)).keys()]);
+  matchParameters(frozen, [...openArchitecture(config).parameters.keys()]);
   const schedule = options.schedule ?? {
     kind: "cosine",
     peak: 1e-3,

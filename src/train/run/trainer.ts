@@ -51,6 +51,8 @@ export interface TrainerOptions {
   threads?: number;
   /** As in `SessionOptions`. Default true, with several objectives false. */
   spinning?: boolean;
+  /** As in `SessionOptions`: false where the sizes of batches differ. Default true. */
+  sameSizes?: boolean;
   /** Train on the calling thread and block it. Default false. */
   inline?: boolean;
 }
@@ -88,6 +90,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     threads: options.threads ?? Math.min(8, availableParallelism()),
     // Threads of one session that spin take time from those of another.
     spinning: options.spinning ?? objectives.size === 1,
+    ...(options.sameSizes !== undefined && { sameSizes: options.sameSizes }),
   };
   const start: TrainingStart = {
     objectives,

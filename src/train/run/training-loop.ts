@@ -3,8 +3,8 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createProgressMeter, JetonError } from "../../core/index.ts";
-import { type DecoderConfig, decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
+import { type Architecture, openArchitecture } from "../architectures.ts";
 import {
   type BatchSource,
   type DataPosition,
@@ -12,8 +12,6 @@ import {
   openBatchSource,
   type TokenStore,
 } from "../data/token-store.ts";
-import { languageModelGraph, languageModelInputs } from "../graph/language-model-graph.ts";
-import { decoderParameterShapes } from "../graph/parameters.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
 import { decayMatricesOnly } from "../optimizer/optimizer.ts";
 import { exportModel } from "./export-model.ts";
@@ -46,7 +44,7 @@ interface Notes {
 /** Trains to the last step, from the newest checkpoint where there is one, and exports the model. */
 export async function runSteps(run: RunFolder, parts: RunParts): Promise<TrainedLanguageModel> {
   const { options, settings, stores } = parts;
-  const config = decoderConfig(settings.config);
+  const architecture = openArchitecture(settings.config);
   const data = {
     sequenceLength: settings.sequenceLength,
     batch: settings.batch / settings.accumulation,
@@ -55,9 +53,10 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   };
   const weights = options.corpora.map(({ weight = 1 }) => weight);
   await using source = await openBatchSource(stores, { ...data, weights });
-  await using trainer = await openRunTrainer(run, { options, settings, config });
-  const toInputs = languageModelInputs(config, settings);
-  const held = parts.heldOut && (await readHeldOut(parts.heldOut, options, data, toInputs));
+  await using trainer = await openRunTrainer(run, { options, settings, architecture });
+  const toInputs = architecture.inputs({ ...settings, tokenizer: parts.tokenizer });
+  const held =
+    parts.heldOut && (await readHeldOut(parts.heldOut, options, data, { toInputs, architecture }));
 
   const { step, notes } = await resume(run, trainer);
   const state = {
@@ -73,19 +72,19 @@ async function openRunTrainer(
   {
     options,
     settings,
-    config,
-  }: { options: TrainLanguageModelOptions; settings: Settings; config: DecoderConfig },
+    architecture,
+  }: { options: TrainLanguageModelOptions; settings: Settings; architecture: Architecture },
 ): Promise<Trainer> {
-  const shapes = decoderParameterShapes(config);
+  const { parameters: shapes } = architecture;
   const frozen = matchParameters(settings.frozen, [...shapes.keys()]);
   return openTrainer({
-    graph: languageModelGraph(config, {
-      parameters: shapes,
+    graph: architecture.graph({
       trainable: new Set([...shapes.keys()].filter((name) => !frozen.has(name))),
       documentMask: settings.documentMask,
     }),
-    parameters: await chooseFirstValues(run, options, { config, shapes, seed: settings.seed }),
+    parameters: await chooseFirstValues(run, options, architecture, settings.seed),
     moveParameters: true,
+    sameSizes: architecture.hasFixedSizes,
     schedule: settings.schedule,
     optimizer: settings.optimizer,
     group: decayMatricesOnly,
@@ -105,7 +104,7 @@ interface RunState {
 interface LoopParts extends RunParts {
   readonly source: BatchSource;
   readonly trainer: Trainer;
-  readonly toInputs: ReturnType<typeof languageModelInputs>;
+  readonly toInputs: ReturnType<Architecture["inputs"]>;
   readonly held: HeldOut | undefined;
   readonly state: RunState;
 }
@@ -191,7 +190,7 @@ async function exportRun(
     parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
   };
   await exportModel(result.modelFolder, {
-    config: completeConfig(settings.config, decoderConfig(settings.config)),
+    config: completeConfig(settings.config, openArchitecture(settings.config)),
     parameters,
     tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
@@ -205,7 +204,7 @@ async function readStep(
   source: BatchSource,
   position: DataPosition,
   accumulation: number,
-  toInputs: ReturnType<typeof languageModelInputs>,
+  toInputs: ReturnType<Architecture["inputs"]>,
 ): Promise<{ inputs: TrainingInputs[]; next: DataPosition }> {
   const inputs: TrainingInputs[] = [];
   let next = position;

@@ -7,11 +7,23 @@ import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
 import { createRandom } from "../../core/index.ts";
 import { complete, createPromptLookupDrafter, generate, score } from "../../generate/index.ts";
 import { loadModel } from "../../model/index.ts";
-import { formOfText } from "../token-forms.ts";
+import { formOfText, type TokenForms } from "../token-forms.ts";
 import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
 import { openDynamicModel } from "./dynamic-model.ts";
-import { generateLarge, makeLargeVocabulary } from "./large-vocabulary.ts";
-import { type DynamicToken, mergeBatch, mergePair, pairRule } from "./merge-batch.ts";
+import {
+  type GenerateLargeOptions,
+  type GenerateLargeResult,
+  generateLarge,
+} from "./generate-large.ts";
+import { growVocabulary, makeLargeVocabulary } from "./large-vocabulary.ts";
+import {
+  type DynamicToken,
+  mergeBatch,
+  mergePair,
+  mergesForReduction,
+  pairRule,
+} from "./merge-batch.ts";
+import { cutByMerging } from "./merged-texts.ts";
 import { RowCache } from "./row-cache.ts";
 
 describe("mergeBatch", () => {
@@ -259,5 +271,131 @@ describe("a model under dynamic tokenization", () => {
     expect(found).toEqual(expected);
     const larger = await makeLargeVocabulary(dynamic.source, ["the", "Ġcat", "cat"], inline);
     expect(larger.encode("the cat cat")).toEqual(["the", "Ġcat", "Ġcat"]);
+  });
+
+  describe("generation with a large vocabulary", () => {
+    const prompt = "the cat";
+    const collect = async (
+      options: GenerateLargeOptions,
+    ): Promise<[string[], GenerateLargeResult]> => {
+      await using dynamic = await openDynamicModel(folder, inline);
+      const vocabulary = await makeLargeVocabulary(dynamic.source, ["the", "Ġcat"], inline);
+      const forms: string[] = [];
+      const iterator = generateLarge(dynamic, vocabulary, prompt, { probes: 1e6, ...options });
+      for (;;) {
+        const next = await iterator.next();
+        if (next.done) return [forms, next.value];
+        forms.push(next.value.form);
+      }
+    };
+
+    test("ends at the EOS token where a bias makes it the best, and nowhere where it is excluded", async () => {
+      const [forms, result] = await collect({ maxTokens: 4, eosBias: 1000 });
+      expect([forms, result.finishReason, result.text]).toEqual([[], "stop", ""]);
+      const [others, rest] = await collect({ maxTokens: 4, eosBias: -Infinity });
+      expect([others.length, rest.finishReason, rest.tokens]).toEqual([4, "length", 4]);
+    });
+
+    test("a repetition penalty below 1 brings tokens back, one above 1 none", async () => {
+      const options = { maxTokens: 8, eosBias: -Infinity };
+      const [favoured] = await collect({ ...options, repetitionPenalty: 0.01 });
+      const [penalized] = await collect({ ...options, repetitionPenalty: 100 });
+      expect(new Set(favoured).size).toBeLessThan(5);
+      expect(new Set(penalized).size).toBe(8);
+    });
+
+    test("min-p of 1 and top-k of 1 leave the best token at any temperature", async () => {
+      const options = { maxTokens: 6, eosBias: -Infinity };
+      const [greedy] = await collect(options);
+      const sampled = { ...options, temperature: 50, seed: 3 };
+      expect((await collect(sampled))[0]).not.toEqual(greedy);
+      expect((await collect({ ...sampled, minP: 1 }))[0]).toEqual(greedy);
+      expect((await collect({ ...sampled, topK: 1 }))[0]).toEqual(greedy);
+    });
+
+    test("ends before a stop string, which several tokens may spell", async () => {
+      const [forms, whole] = await collect({ maxTokens: 6, eosBias: -Infinity });
+      const middle = whole.text.slice(1, 3);
+      expect(forms.length).toBeGreaterThan(3);
+      const [, cut] = await collect({ maxTokens: 6, eosBias: -Infinity, stop: [middle] });
+      expect(cut).toMatchObject({
+        text: whole.text.slice(0, whole.text.indexOf(middle)),
+        tail: "",
+        finishReason: "stop",
+      });
+    });
+
+    test("refuses options that it cannot keep", async () => {
+      for (const [name, value] of [
+        ["minP", 2],
+        ["shortlist", 0],
+        ["eosBias", Number.NaN],
+        ["repetitionPenalty", 0],
+        ["stop", [""]],
+      ] as const) {
+        const bad = collect({ [name]: value } as GenerateLargeOptions);
+        await expect(bad).rejects.toMatchObject({
+          code: "generate-option-invalid",
+          details: { name },
+        });
+      }
+    });
+  });
+
+  test("grows a vocabulary from the model's own tokens up to the words of a text", async () => {
+    await using dynamic = await openDynamicModel(folder, inline);
+    const { vocabulary } = dynamic.source;
+    const texts = ["the cat sat on the mat", "the cat and the hat"];
+    const grown = growVocabulary(vocabulary, texts);
+    expect(grown.slice(0, vocabulary.ids.size)).toEqual([...vocabulary.ids.keys()]);
+    for (const word of ["the", "Ġthe", "Ġcat", "Ġhat", "Ġsat"]) expect(grown).toContain(word);
+    // By hand: "Ġt", "Ġth" and "Ġthe" are among the merges, and "Ġthe" comes before any rarer word.
+    expect(grown.indexOf("Ġthe")).toBeLessThan(grown.indexOf("Ġhat"));
+    expect(growVocabulary(vocabulary, texts, { size: vocabulary.ids.size + 2 })).toHaveLength(
+      vocabulary.ids.size + 2,
+    );
+  });
+});
+
+describe("texts of a hypernetwork's training", () => {
+  const letters = Array.from("abcdefghijklmnopqrstuvwxyzĠ");
+  const vocabulary = {
+    ids: new Map(letters.map((form, id) => [form, id])),
+    forms: letters,
+    tokenizer: {
+      encodeIds: (text: string) =>
+        Int32Array.from(formOfText(text), (form) => letters.indexOf(form)),
+    },
+  } as unknown as TokenForms;
+  const texts = ["the cat sat on the mat and the hat", "the hat and the cat and the bat"];
+
+  test("are the text: merged in front, then the model's own tokens", () => {
+    const cutter = cutByMerging(vocabulary, { vocabSize: 30 });
+    for (let step = 0; step < 20; step++) {
+      const { forms, rows } = cutter.cut(texts, createRandom(step));
+      expect(new Set(forms).size).toBe(forms.length);
+      for (const [at, { predicted, known }] of rows.entries()) {
+        const [merged, own] = [predicted.map((id) => forms[id]), known!.map((id) => letters[id])];
+        expect([...merged, ...own].join("")).toBe(formOfText(texts[at]!));
+        expect(own[0]).toBe("Ġ");
+      }
+    }
+  });
+
+  test("budgets are drawn over all of the reduction, from no merge to whole words", () => {
+    const cutter = cutByMerging(vocabulary, { prompt: [0.9, 0.9] });
+    const lengths = Array.from({ length: 60 }, (_, step) =>
+      cutter
+        .cut(texts, createRandom(step))
+        .rows.reduce((sum, row) => sum + row.predicted.length, 0),
+    );
+    const all = mergeBatch(
+      texts.map((text) => [...formOfText(text.slice(0, text.lastIndexOf(" ")))]),
+    );
+    const [least, base] = [all.sequences.flat().length, texts.join("").length - 8];
+    expect(Math.min(...lengths)).toBeLessThan(least + 5);
+    expect(Math.max(...lengths)).toBeGreaterThan(base - 10);
+    expect(mergesForReduction(all, 0)).toBe(0);
+    expect(mergesForReduction(all, 100)).toBe(all.merges.length);
   });
 });

@@ -16,8 +16,13 @@ export {
 } from "./dynamic-model.ts";
 export {
   type GenerateLargeOptions,
+  type GenerateLargeResult,
   generateLarge,
   type LargeToken,
+} from "./generate-large.ts";
+export {
+  type GrowVocabularyOptions,
+  growVocabulary,
   type LargeVocabulary,
   type MakeLargeVocabularyOptions,
   makeLargeVocabulary,
@@ -27,5 +32,7 @@ export {
   type MergeBatchOptions,
   type MergedBatch,
   mergeBatch,
+  mergesForReduction,
 } from "./merge-batch.ts";
+export { type CutByMergingOptions, cutByMerging } from "./merged-texts.ts";
 export { type CacheUse, RowCache } from "./row-cache.ts";

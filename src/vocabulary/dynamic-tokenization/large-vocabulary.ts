@@ -1,26 +1,25 @@
 /**
- * Generation with a very large vocabulary: every token's rows are predicted, and the next token is found
- * by an index instead of a product with the whole head.
+ * Very large vocabularies: grown from the model's own tokens over more text, with rows that are predicted for
+ * every token and an index over the head's.
  */
-import { createRandom } from "../../core/index.ts";
-import { fromByteAlphabet } from "../../tokenizer/decoders/byte-alphabet.ts";
+import { trainBytePairs } from "../../tokenizer/training/byte-pair-trainer.ts";
 import { type Hypernetwork, predictRows, spellTokens } from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
-import { cutByLongestTokens, formOfText } from "../token-forms.ts";
+import { cutByLongestTokens, decompose, formOfText, type TokenForms } from "../token-forms.ts";
 import type { SourceModel } from "../transfer.ts";
 import {
   createDirectionIndex,
   type DirectionIndex,
   type DirectionIndexOptions,
-  type SearchOptions,
 } from "./direction-index.ts";
-import { type DynamicModel, meanRows } from "./dynamic-model.ts";
-import type { DynamicToken } from "./merge-batch.ts";
+import { meanRows } from "./dynamic-model.ts";
 
 /** A vocabulary with predicted rows and an index over them. */
 export interface LargeVocabulary {
   /** Byte forms by id. */
   readonly forms: readonly string[];
+  /** The id of each form. */
+  readonly ids: ReadonlyMap<string, number>;
   /** Source id of the token that ends texts, which is the last row; undefined where there is none. */
   readonly endSource: number | undefined;
   readonly tables: VocabularyTables;
@@ -73,6 +72,7 @@ export async function makeLargeVocabulary(
   };
   return {
     forms,
+    ids: known.ids,
     endSource,
     tables: head ? { embedding, head } : { embedding },
     index: await createDirectionIndex(head ?? embedding, hiddenSize, options),
@@ -83,74 +83,57 @@ export async function makeLargeVocabulary(
   };
 }
 
-/** Options of generation with a large vocabulary. */
-export interface GenerateLargeOptions extends SearchOptions {
-  /** Default 32. */
-  maxTokens?: number;
-  /** Tokens among which is chosen. Default 20. */
-  shortlist?: number;
-  /** 0 takes the best of them. Default 0. */
-  temperature?: number;
-  /** Default 0. */
-  seed?: number;
+/** Options of `growVocabulary`. */
+export interface GrowVocabularyOptions {
+  /** Tokens to reach, the model's own included. Default 1,000,000; fewer where the texts hold no more. */
+  size?: number;
+  /** Rarer pairs are not merged. Default 1. */
+  minFrequency?: number;
+  /** Words that no token grows beyond. Default: the pattern of GPT-2. */
+  boundary?: RegExp;
   signal?: AbortSignal;
-}
-
-/** A generated token of a large vocabulary. */
-export interface LargeToken {
-  readonly form: string;
-  /** Text that is final with this token. */
-  readonly text: string;
-  /** Its product with the hidden state, exact. */
-  readonly logit: number;
+  onProgress?: (tokens: number) => void;
 }
 
 /**
- * Generates with a large vocabulary: the hidden state asks the index for a short list, exact products
- * decide among it, and the predicted row of the chosen token is the next input.
+ * Grows a vocabulary: byte-pair encoding goes on over more text from the words as the model's own tokenizer
+ * cuts them, and every old token stays.
+ *
+ * @returns byte forms, those of the model first
+ * @throws JetonError `aborted`
+ *
+ * @example
+ * const vocabulary = await makeLargeVocabulary(model.source, growVocabulary(model.source.vocabulary, texts));
  */
-export async function* generateLarge(
-  model: DynamicModel,
-  vocabulary: LargeVocabulary,
-  prompt: string,
-  options: GenerateLargeOptions = {},
-): AsyncGenerator<LargeToken> {
-  const { maxTokens = 32, shortlist = 20, temperature = 0, seed = 0, signal } = options;
-  const { tokenizer } = model.source.vocabulary;
-  const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
-  let unread: DynamicToken[] = [
-    ...(begin === undefined ? [] : [begin]),
-    ...vocabulary.encode(prompt),
-  ];
-  const decoder = new TextDecoder();
-  const sequence = await model.openSequence();
-  try {
-    for (let step = 0; step < maxTokens; step++) {
-      signal?.throwIfAborted();
-      const hidden = await sequence.append(unread);
-      const { ids, logits } = vocabulary.index.search(hidden, shortlist, options);
-      const chosen = choose(logits, temperature, createRandom(seed, "large", step).uniform());
-      const id = ids[chosen]!;
-      // The row behind the last form is that of the end.
-      const form = vocabulary.forms[id];
-      if (form === undefined) break;
-      unread = [form];
-      const text = decoder.decode(fromByteAlphabet(form) ?? new Uint8Array(0), { stream: true });
-      yield { form, text, logit: logits[chosen]! };
+export function growVocabulary(
+  source: TokenForms,
+  texts: Iterable<string>,
+  options: GrowVocabularyOptions = {},
+): string[] {
+  const { size = 1_000_000, minFrequency = 1, boundary = words, signal, onProgress } = options;
+  const pattern = new RegExp(boundary.source, "gu");
+  const counts = new Map<string, number>();
+  for (const text of texts) {
+    for (const [word] of text.matchAll(pattern)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  const tokens = [...source.ids.keys()];
+  const places = new Map(tokens.map((form, place) => [form, place]));
+  const symbols: number[] = [];
+  const starts: number[] = [0];
+  for (const word of counts.keys()) {
+    for (const id of decompose(source, formOfText(word))) {
+      symbols.push(places.get(source.forms[id]!)!);
     }
-  } finally {
-    await sequence.release();
+    starts.push(symbols.length);
   }
-}
-
-/** The place that a uniform number falls on under the softmax of `logits`, which are sorted. */
-function choose(logits: Float32Array, temperature: number, uniform: number): number {
-  if (temperature === 0) return 0;
-  const shares = Array.from(logits, (logit) => Math.exp((logit - logits[0]!) / temperature));
-  let left = uniform * shares.reduce((sum, share) => sum + share, 0);
-  for (const [place, share] of shares.entries()) {
-    left -= share;
-    if (left < 0) return place;
-  }
-  return shares.length - 1;
+  return trainBytePairs({
+    symbols: Int32Array.from(symbols),
+    starts: Int32Array.from(starts),
+    counts: Float64Array.from(counts.values()),
+    tokens,
+    vocabSize: size,
+    minFrequency,
+    signal,
+    ...(onProgress && { onProgress }),
+  }).tokens;
 }

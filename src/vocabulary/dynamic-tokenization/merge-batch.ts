@@ -23,6 +23,8 @@ export interface MergedBatch {
   readonly sequences: readonly (readonly DynamicToken[])[];
   /** Merges that were made, in order. */
   readonly merges: readonly (readonly [string, string])[];
+  /** Tokens that each merge saved, over all sequences. */
+  readonly saved: readonly number[];
 }
 
 const gpt2Words: RegExp =
@@ -59,6 +61,7 @@ export function mergeBatch(
   for (const number of sequences.keys()) count(number, 1);
 
   const made: [string, string][] = [];
+  const saved: number[] = [];
   while (made.length < budget) {
     let best: Pair | undefined;
     for (const pair of pairs.values()) {
@@ -66,14 +69,32 @@ export function mergeBatch(
       else if (pair.isValid && (best === undefined || isBefore(pair, best))) best = pair;
     }
     if (best === undefined) break;
+    let fewer = 0;
     for (const number of best.holders) {
+      const before = sequences[number]!;
       count(number, -1);
-      sequences[number] = mergePair(sequences[number]!, best.left, best.right);
+      sequences[number] = mergePair(before, best.left, best.right);
       count(number, 1);
+      fewer += before.length - sequences[number]!.length;
     }
     made.push([best.left, best.right]);
+    saved.push(fewer);
   }
-  return { sequences, merges: made };
+  return { sequences, merges: made, saved };
+}
+
+/**
+ * The fewest merges that give a share of the reduction that all merges of a batch give.
+ *
+ * @param merged the batch without a budget
+ * @param share in percent, from 0 to 100
+ */
+export function mergesForReduction({ saved }: MergedBatch, share: number): number {
+  const wanted = (share / 100) * saved.reduce((sum, count) => sum + count, 0);
+  let reached = 0;
+  let merges = 0;
+  while (merges < saved.length && reached < wanted) reached += saved[merges++]!;
+  return merges;
 }
 
 interface Pair {

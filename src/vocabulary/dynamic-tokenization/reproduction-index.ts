@@ -1,8 +1,9 @@
 /** How well and how fast an index finds the next token in a vocabulary of a million. */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import type { LoadedModel } from "../../model/index.ts";
-import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
+import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
 import {
   meanOf,
   type Panel,
@@ -11,10 +12,12 @@ import {
   statisticOf,
 } from "../../reproduce/index.ts";
 import { compile, float32, matmul, topK, trace } from "../../tensor/index.ts";
-import { spellTokens } from "../hypernetwork.ts";
-import { formOfText } from "../token-forms.ts";
-import { createDirectionIndex, type DirectionIndex, searchExactly } from "./direction-index.ts";
-import { meanRows, openDynamicModel } from "./dynamic-model.ts";
+import type { Hypernetwork } from "../hypernetwork.ts";
+import { type DirectionIndex, searchExactly } from "./direction-index.ts";
+import { type DynamicModel, openDynamicModel } from "./dynamic-model.ts";
+import { growVocabulary, type LargeVocabulary, makeLargeVocabulary } from "./large-vocabulary.ts";
+import type { DynamicToken } from "./merge-batch.ts";
+import { readKnownText } from "./reproduction-hypernetwork.ts";
 import { words } from "./reproduction-lengths.ts";
 
 type Context = ReproductionContext<"index-recall" | "index-speed">;
@@ -25,7 +28,7 @@ export function indexPanel(uses: readonly IndexUse[]): Panel {
     points: uses.map((use) => ({ x: use.rows, y: read(use) })),
   });
   return {
-    title: "an index of a million tokens",
+    title: "an index of a large vocabulary",
     kind: "line",
     x: { title: "rows looked at, percent" },
     y: { title: "found, percent" },
@@ -33,8 +36,10 @@ export function indexPanel(uses: readonly IndexUse[]): Panel {
   };
 }
 
-/** Tokens of the large vocabulary. */
+/** Most tokens of the large vocabulary. */
 const largeSize = 1_000_000;
+/** Queries of each held-out chapter. */
+const queriesOfChapter = 64;
 /** Tokens that are asked for. */
 const shortlist = 20;
 /** Shares of the groups that are looked into; the claims are about `usualShare`. */
@@ -56,32 +61,36 @@ export interface IndexUse {
 }
 
 /** How well and how fast an index finds what the whole product finds. */
-export async function measureIndex(context: Context, model: LoadedModel): Promise<IndexUse[]> {
+export async function measureIndex(
+  context: Context,
+  model: LoadedModel,
+  hypernetwork: Hypernetwork,
+): Promise<IndexUse[]> {
   const { seed, signal } = context;
-  await using dynamic = await openDynamicModel(model);
-  const { vocabulary, tables, config } = dynamic.source;
-  const { hiddenSize } = config;
-  const { forms, prompts } = await readTexts(context);
-  context.progress(`predicting rows of ${forms.length} tokens`);
-  const spellings = spellTokens(vocabulary, forms).map((spelling) => spelling ?? [0]);
-  const head = { embedding: tables.head ?? tables.embedding };
-  const rows = meanRows(head, spellings, hiddenSize).embedding;
-  context.progress(`indexing ${forms.length} rows`);
-  const began = performance.now();
-  const index = await createDirectionIndex(rows, hiddenSize, { seed, signal });
-  const buildSeconds = (performance.now() - began) / 1000;
-
-  const queries = await dynamic.lastHidden(prompts.map((prompt) => dynamic.tokenize(prompt)));
-  const { exact, times } = await searchAllRows(context, rows, queries);
-  const { uses, usual } = await searchIndex(context, index, {
-    queries,
-    exact,
-    total: forms.length,
+  await using dynamic = await openDynamicModel(model, { hypernetwork });
+  const { source } = dynamic;
+  const { hiddenSize } = source.config;
+  context.progress("growing the vocabulary");
+  const grown = growVocabulary(source.vocabulary, await readTexts(context), {
+    ...{ size: largeSize, boundary: words, signal },
+    onProgress: (tokens) => context.progress("growing the vocabulary", tokens, largeSize),
   });
+  context.progress(`predicting and indexing rows of ${grown.length} tokens`);
+  const began = performance.now();
+  const vocabulary = await makeLargeVocabulary(source, grown, { hypernetwork, seed, signal });
+  const buildSeconds = (performance.now() - began) / 1000;
+  const { index, forms, tables } = vocabulary;
+  const rows = tables.head ?? tables.embedding;
+
+  const queries = await readQueries(context, dynamic, vocabulary);
+  const { exact, times } = await searchAllRows(context, rows, queries);
+  const total = rows.length / hiddenSize;
+  const { uses, usual } = await searchIndex(context, index, { queries, exact, total });
 
   // Where the best token is one of the source, the index has nothing to find.
-  const isNew = exact.map((ids) => vocabulary.ids.get(forms[ids[0]!]!) === undefined);
-  const wanted = [...exact.keys()].filter((place) => isNew[place]);
+  const known = (id: number): boolean =>
+    source.vocabulary.ids.has(forms[id]!) || id >= forms.length;
+  const wanted = [...exact.keys()].filter((place) => !known(exact[place]![0]!));
   const foundBy = (shift: number): Sample =>
     meanOf(
       wanted.map((place, at) => {
@@ -92,7 +101,7 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
   context.report("index-recall", {
     measured: foundBy(0),
     control: foundBy(1),
-    details: { tokens: forms.length, queries: queries.length, groups: index.partitions, uses },
+    details: { tokens: total, queries: queries.length, groups: index.partitions, uses },
   });
   const milliseconds = { engine: median(times.engine), loop: median(times.loop) };
   const fastest = milliseconds.engine < milliseconds.loop ? times.engine : times.loop;
@@ -113,20 +122,41 @@ export async function measureIndex(context: Context, model: LoadedModel): Promis
   return uses;
 }
 
-/** Tokens of a large vocabulary, and prompts out of chapters that the model has not seen. */
-async function readTexts(context: Context): Promise<{ forms: string[]; prompts: string[] }> {
+/** Texts that the vocabulary grows over: all but held-out chapters. */
+async function readTexts(context: Context): Promise<string[]> {
+  const texts = await readKnownText(context, Number.POSITIVE_INFINITY);
+  texts.push(await readFile(await context.data("text/tinyshakespeare.txt"), "utf8"));
+  for (const language of ["en", "de", "fr"]) {
+    const packed = await readFile(await context.data(`text/multi30k/train.${language}.gz`));
+    texts.push(gunzipSync(packed).toString("utf8"));
+  }
+  for (const name of ["Basque", "Latvian", "Swahili", "Ukrainian", "Zulu"]) {
+    const xml = await readFile(await context.data(`text/bible/${name}-NT.xml`), "utf8");
+    texts.push(xml.replace(/<[^>]*>/g, ""));
+  }
+  return texts;
+}
+
+/** Hidden states after beginnings of sentences that the model has not seen, read in the longest tokens. */
+async function readQueries(
+  context: Context,
+  dynamic: DynamicModel,
+  vocabulary: LargeVocabulary,
+): Promise<Float32Array[]> {
   const gibbon = await context.data("text/gibbon");
-  const names = (await readdir(gibbon)).sort();
-  const texts: string[] = [];
-  for (const name of names) texts.push(await readFile(join(gibbon, name), "utf8"));
-  const prompts = names.flatMap((name, place) => {
-    if (!isHeldOutChapter(name)) return [];
-    const text = texts[place]!.replace(/\s+/g, " ");
-    return Array.from({ length: 32 }, (_, part) =>
-      text.slice(2000 + 200 * part, 2200 + 200 * part),
-    );
-  });
-  return { forms: stretchesOf(texts, largeSize), prompts };
+  const { tokenizer } = dynamic.source.vocabulary;
+  const begin = tokenizer.bosTokenId ?? tokenizer.eosTokenId;
+  const sequences: DynamicToken[][] = [];
+  for (const chapter of heldOutChapters) {
+    const text = gibbonParagraphs(await readFile(join(gibbon, `${chapter}.txt`), "utf8")).join(" ");
+    for (let part = 0; part < queriesOfChapter; part++) {
+      const from = text.indexOf(" ", 2000 + 300 * part) + 1;
+      const to = text.indexOf(" ", from + 200);
+      const forms = vocabulary.encode(text.slice(from, to));
+      sequences.push(begin === undefined ? forms : [begin, ...forms]);
+    }
+  }
+  return dynamic.lastHidden(sequences);
 }
 
 /** The best rows of each query by products with all of them, and the milliseconds of two ways to get them. */
@@ -224,31 +254,4 @@ async function openProduct(rows: Float32Array, width: number, count: number) {
       program.run({ rows: { data: rows, shape }, query: { data: query, shape: [1, width] } }),
     release: () => program.release(),
   };
-}
-
-/**
- * Distinct words of texts, then all stretches of their letters, then the words of two and more that
- * follow one another, until there are enough.
- */
-function stretchesOf(texts: readonly string[], wanted: number): string[] {
-  const pattern = new RegExp(words.source, "gu");
-  const running = texts.map((text) =>
-    Array.from(text.matchAll(pattern), ([word]) => formOfText(word)),
-  );
-  const found = new Set(running.flat());
-  for (const word of [...found]) {
-    for (let start = 0; start < word.length && found.size < wanted; start++) {
-      for (let end = start + 1; end <= word.length && found.size < wanted; end++) {
-        found.add(word.slice(start, end));
-      }
-    }
-  }
-  for (let length = 2; found.size < wanted && length < 10; length++) {
-    for (const list of running) {
-      for (let at = 0; at + length <= list.length && found.size < wanted; at++) {
-        found.add(list.slice(at, at + length).join(""));
-      }
-    }
-  }
-  return [...found];
 }

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createByteCheckpoint } from "../../cli/testing/byte-checkpoint.ts";
-import { generate } from "../../generate/index.ts";
+import { generate, score } from "../../generate/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { randomRows } from "../baselines.ts";
@@ -80,6 +80,26 @@ test("reads the other vocabulary, also mixed with its own", async () => {
   expect(() => hydra.encode("latin", "x")).toThrow(/no vocabulary "latin"/);
 });
 
+test("scores text of its head after a text of the other vocabulary", async () => {
+  await using hydra = await openHydra(at("hydra"), { head: "words", threads: 1 });
+  await using alone = await loadModel(at("words"), { threads: 1, inline: true });
+  const own = hydra.encode("words", "ein Haus");
+  const scored = await score(hydra.model, " und", { prefix: own });
+  const expected = await score(alone, " und", { prefix: own });
+  expect(scored.logProbability).toBeCloseTo(expected.logProbability, 4);
+  const foreign = hydra.encode("bytes", "ein Haus");
+  const after = await score(hydra.model, " und", { prefix: foreign });
+  expect(after.tokens).toEqual(
+    expected.tokens.map(({ id, text }) => expect.objectContaining({ id, text })),
+  );
+  expect(after.logProbability).not.toBeCloseTo(expected.logProbability, 4);
+  const [beyond] = foreign;
+  await expect(score(hydra.model, [beyond!], { prefix: own })).rejects.toMatchObject({
+    code: "model-token-unknown",
+    details: { id: beyond, vocabulary: hydra.model.tokenizer.vocabSize },
+  });
+});
+
 test("is an ordinary checkpoint of its first vocabulary", async () => {
   await using ordinary = await loadModel(at("hydra"), { threads: 1, inline: true });
   await using first = await loadModel(at("bytes"), { threads: 1, inline: true });
@@ -94,6 +114,22 @@ test("joins only models with the same body, under names that can be folders", as
       { name: "b", folder: at("other") },
     ]),
   ).rejects.toMatchObject({ code: "hydra-bodies-differ" });
+  // The same weights, read in another way.
+  for (const [field, value] of [
+    ["rope_theta", 12345],
+    ["rms_norm_eps", 0.01],
+  ] as const) {
+    cpSync(at("words"), at("changed"), { recursive: true });
+    const path = join(at("changed"), "config.json");
+    const config = { ...JSON.parse(readFileSync(path, "utf8")), [field]: value };
+    writeFileSync(path, JSON.stringify(config));
+    await expect(
+      writeHydra(at("odd"), [
+        { name: "a", folder: at("bytes") },
+        { name: "b", folder: at("changed") },
+      ]),
+    ).rejects.toMatchObject({ code: "hydra-bodies-differ", details: { name: "b" } });
+  }
   await expect(
     writeHydra(at("odd"), [
       { name: "a", folder: at("bytes") },

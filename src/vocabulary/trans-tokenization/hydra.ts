@@ -113,7 +113,23 @@ function stored(checkpoint: Checkpoint, from: string, to: string): TensorToWrite
   };
 }
 
+/** What a model is besides its weights and its vocabulary, field by field. */
+function describeBody(checkpoint: Checkpoint): Map<string, unknown> {
+  const body = new Map<string, unknown>(Object.entries(decoderConfig(checkpoint.config)));
+  for (const field of ["vocabSize", "bosTokenId", "eosTokenIds"]) body.delete(field);
+  return body;
+}
+
 async function compareBodies(first: Checkpoint, other: Checkpoint, name: string): Promise<void> {
+  const [own, theirs] = [describeBody(first), describeBody(other)];
+  for (const [field, expected] of own) {
+    const found = theirs.get(field);
+    if (JSON.stringify(found) === JSON.stringify(expected)) continue;
+    throw new JetonError(
+      `the body of "${name}" is another one: ${field} is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`,
+      { code: "hydra-bodies-differ", details: { name, field, found, expected } },
+    );
+  }
   const body = (checkpoint: Checkpoint): string[] =>
     [...checkpoint.tensors.keys()].filter((tensor) => !ownTables.has(tensor)).sort();
   const differ = (tensor: string): JetonError =>

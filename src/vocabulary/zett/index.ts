@@ -1,4 +1,5 @@
 /** ZeTT: a hypernetwork predicts the rows of a tokenizer that the model has never seen. */
+export { cutBySampledTokenizers } from "./cut-texts.ts";
 export {
   cutMostProbably,
   type SampledTokenizer,

@@ -2,10 +2,7 @@
  * Measures zero-shot tokenizer transfer: jeton-nano under tokenizers that neither it nor the
  * hypernetwork has met, with no training of the model, beside means of sub-tokens and shared tokens.
  */
-import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
+import { isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   type Claim,
   defineReproduction,
@@ -18,23 +15,29 @@ import {
   type Sample,
   wholeValue,
 } from "../../reproduce/index.ts";
-import { loadTokenizer, type Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
 import { lexicalOverlap, meanOfSubtokens, randomRows } from "../baselines.ts";
-import type { Hypernetwork, HypernetworkConfig } from "../hypernetwork.ts";
-import { readHypernetwork, writeHypernetwork } from "../hypernetwork-file.ts";
+import { focus } from "../focus.ts";
 import { adaptAndMeasure, fingerprint } from "../reproduction-measure.ts";
-import { focus, shuffleRows } from "../reproduction-methods.ts";
+import { shuffleRows } from "../reproduction-methods.ts";
 import { readTokenForms } from "../token-forms.ts";
 import { predictTables, type TransferMethod } from "../transfer.ts";
 import { type ModelFiles, readModelFiles, withTables } from "../whole-model.ts";
-import { trainHypernetwork } from "./train-hypernetwork.ts";
+import {
+  type Form,
+  hypernetworkOf,
+  makeTargets,
+  readTexts,
+  type Scale,
+  type Target,
+  targets,
+  tunedRowsOf,
+} from "./reproduction-trainings.ts";
 import { zett } from "./zett.ts";
 
 const setting = "jeton-nano, held-out chapters of Gibbon, bits per byte without training the model";
-const against = "against the best of means of sub-tokens, shared tokens and FOCUS";
-
-const targets = ["smaller-bpe", "unigram", "larger-bpe", "other-domain"] as const;
-type Target = (typeof targets)[number];
+const against =
+  "against the best of means of sub-tokens, shared tokens, FOCUS and means of sub-tokens whose rows were trained on the same text for as many steps";
 
 const targetTexts: Readonly<Record<Target, string>> = {
   "smaller-bpe": "An unseen byte-level BPE of 2,000 tokens",
@@ -42,9 +45,6 @@ const targetTexts: Readonly<Record<Target, string>> = {
   "larger-bpe": "An unseen byte-level BPE of 8,000 tokens",
   "other-domain": "The tokenizer of GPT-2, made for the web, 50,257 tokens",
 };
-
-/** Whole rows after a mimic stage, as published, or corrections of the means of sub-tokens. */
-type Form = "rows" | "corrections";
 
 const bits = { unit: "bits/byte", direction: "lower", effect: "ratio", units: "texts" } as const;
 const shuffledRows = "the predicted rows shuffled among the tokens";
@@ -109,17 +109,6 @@ const claims = [
 
 type Context = ReproductionContext<(typeof claims)[number]["id"]>;
 
-interface Scale {
-  readonly steps: number;
-  readonly mimicSteps: number;
-  readonly batch: number;
-  readonly vocabSize: number;
-  readonly chapters: number;
-  /** Texts that are measured. */
-  readonly heldOut: number;
-  readonly targets: readonly Target[];
-}
-
 const full: Scale = {
   steps: 1000,
   mimicSteps: 400,
@@ -166,39 +155,58 @@ export const reproduction: Reproduction = defineReproduction({
       "shared tokens": lexicalOverlap(),
       "shared, others mean": lexicalOverlap({ unknown: "mean" }),
       "mean of sub-tokens": meanOfSubtokens(),
-      FOCUS: focus(texts),
+      FOCUS: focus({ texts }),
     };
-    const measure = measurer(context, model, heldOut, scale);
+    const measure = measurer(context, heldOut, scale);
     const own = model.source.vocabulary.tokenizer;
-    const original = await measure("original", own, "mean of sub-tokens", meanOfSubtokens());
+    const means = meanOfSubtokens();
+    const tunedModel = await tunedRowsOf(context, model, texts, scale);
+    const original = await measure(model, "source", own, "original", means);
+    const tuned = await measure(tunedModel, "source", own, "original, rows trained", means);
+    // What a short training changes for the model's own tokenizer.
+    const itself = await measure(
+      model,
+      "source",
+      own,
+      forms.corrections,
+      zett(networks.corrections),
+    );
+    const beside: Beside = {
+      original,
+      tuned,
+      itself,
+      simple: [...Object.keys(simple), tunedMeans],
+    };
     const results = new Map<Target, Found>();
     for (const [target, tokenizer] of made) {
       const found = new Map<string, Texts>();
-      for (const [name, method] of Object.entries(simple)) {
-        found.set(name, await measure(target, tokenizer, name, method));
-      }
+      const add = async (name: string, method: TransferMethod, from = model): Promise<void> => {
+        found.set(name, await measure(from, target, tokenizer, name, method));
+      };
+      for (const [name, method] of Object.entries(simple)) await add(name, method);
+      await add(tunedMeans, means, tunedModel);
       for (const form of ["rows", "corrections"] as const) {
-        const name = forms[form];
         const method = zett(networks[form]);
-        found.set(name, await measure(target, tokenizer, name, method));
-        const shuffled = shuffleRows(method);
-        found.set(
-          `${name}, shuffled`,
-          await measure(target, tokenizer, `${name}, shuffled`, shuffled),
-        );
+        await add(forms[form], method);
+        await add(`${forms[form]}, shuffled`, shuffleRows(method));
       }
       results.set(target, found);
-      reportTarget(context, target, found, { original, simple: Object.keys(simple) });
+      reportTarget(context, target, found, beside);
     }
-    // What a short training changes for the model's own tokenizer.
-    const itself = await measure("source", own, forms.corrections, zett(networks.corrections));
-    reportGap(context, results, { original, itself, simple: Object.keys(simple) });
+    reportGap(context, results, beside);
     return plotOf(results, original);
   },
 });
 
+/** The baseline that gets the texts and the steps of the hypernetwork. */
+const tunedMeans = "mean of trained sub-tokens";
+
 interface Beside {
   readonly original: Texts;
+  /** The original with its rows trained as long as the hypernetwork. */
+  readonly tuned: Texts;
+  /** The model's own tokenizer under ours. */
+  readonly itself: Texts;
   /** Names of the simple methods. */
   readonly simple: readonly string[];
 }
@@ -238,7 +246,7 @@ function reportTarget(
 function reportGap(
   context: Context,
   results: ReadonlyMap<Target, Found>,
-  { original, itself, simple }: Beside & { readonly itself: Texts },
+  { original, tuned, itself, simple }: Beside,
 ): void {
   const whole = ratioOfSums(original);
   const all = [...results.values()];
@@ -262,6 +270,7 @@ function reportGap(
       control: closed(`${name}, shuffled`),
       details: {
         original: wholeValue(whole),
+        "original, rows trained": wholeValue(ratioOfSums(tuned)),
         "the model's own tokenizer under ours": wholeValue(ratioOfSums(itself)),
       },
     });
@@ -299,84 +308,8 @@ function plotOf(results: ReadonlyMap<Target, Found>, original: Texts): Plot {
   };
 }
 
-/** Pieces of a few hundred bytes, without the notes, which the model was not trained on. */
-async function readTexts(
-  folder: string,
-  isWanted: (name: string) => boolean,
-  chapters: number,
-): Promise<string[]> {
-  const names = (await readdir(folder)).filter(isWanted).sort().slice(0, chapters);
-  const pieces: string[] = [];
-  for (const name of names) {
-    const text = await readFile(join(folder, name), "utf8");
-    for (const line of gibbonParagraphs(text)) {
-      if (line.length > 200) pieces.push(...(line.match(/.{200,400}?[.;,] /g) ?? []));
-    }
-  }
-  return pieces;
-}
-
-async function makeTargets(
-  context: Context,
-  texts: readonly string[],
-  { targets: wanted }: Scale,
-): Promise<Map<Target, Tokenizer>> {
-  const specialTokens = ["<s>", "</s>"];
-  const make = async (target: Target): Promise<Tokenizer> => {
-    context.progress(`tokenizer ${target}`);
-    switch (target) {
-      case "smaller-bpe":
-      case "larger-bpe": {
-        const vocabSize = target === "smaller-bpe" ? 2000 : 8000;
-        const kind = "byte-level-bpe";
-        return (await trainTokenizer({ kind, vocabSize, texts, specialTokens })).tokenizer;
-      }
-      case "unigram":
-        return (await trainTokenizer({ kind: "unigram", vocabSize: 3000, texts })).tokenizer;
-      case "other-domain":
-        return loadTokenizer(await context.data("tokenizers/gpt2/tokenizer.json"));
-    }
-  };
-  const made = new Map<Target, Tokenizer>();
-  for (const target of wanted) made.set(target, await make(target));
-  return made;
-}
-
-/** A hypernetwork for the model, trained once and kept. */
-async function hypernetworkOf(
-  context: Context,
-  model: ModelFiles,
-  texts: readonly string[],
-  scale: Scale,
-  predicts: HypernetworkConfig["predicts"],
-): Promise<Hypernetwork> {
-  const { steps, batch, vocabSize, chapters } = scale;
-  const mimicSteps = predicts === "rows" ? scale.mimicSteps : 0;
-  const training = { steps, mimicSteps, batch, vocabSize };
-  const weights = fingerprint(model);
-  const configuration = { weights, predicts, chapters, ...training };
-  const path = join(
-    await context.folder("hypernetwork", configuration),
-    "hypernetwork.safetensors",
-  );
-  await context.remember("hypernetwork-training", configuration, async () => {
-    const { seed, signal } = context;
-    const trained = await trainHypernetwork(model, {
-      texts,
-      form: { predicts },
-      ...training,
-      seed,
-      signal,
-      onProgress: (stage, done, total, loss) =>
-        context.progress(`${predicts}: ${stage}, loss ${loss.toFixed(3)}`, done, total),
-    });
-    await writeHypernetwork(path, trained);
-    return existsSync(path);
-  });
-  return readHypernetwork(path);
-}
-
 type Measure = (
+  model: ModelFiles,
   target: string,
   tokenizer: Tokenizer,
   name: string,
@@ -384,27 +317,17 @@ type Measure = (
 ) => Promise<Texts>;
 
 /** Bits per byte of the held-out texts under a tokenizer by a method. */
-function measurer(
-  context: Context,
-  model: ModelFiles,
-  heldOut: readonly string[],
-  scale: Scale,
-): Measure {
+function measurer(context: Context, heldOut: readonly string[], scale: Scale): Measure {
   const { seed, signal } = context;
-  const weights = fingerprint(model);
-  return async (target, tokenizer, name, method) => {
+  return async (model, target, tokenizer, name, method) => {
     context.progress(`${target}: ${name}`);
-    const configuration = { weights, target, name, ...scale };
+    const configuration = { weights: fingerprint(model), target, name, ...scale };
     return context.remember("measurement", configuration, async () => {
       const forms = readTokenForms(tokenizer);
       const tables = await predictTables(model.source, forms, method, { seed, signal });
       const { config, parameters } = withTables(model, tables);
-      const [found] = await adaptAndMeasure(config, parameters, {
-        tokenizer,
-        heldOut,
-        seed,
-        signal,
-      });
+      const options = { tokenizer, heldOut, seed, signal };
+      const [found] = await adaptAndMeasure(config, parameters, options);
       return found!;
     });
   };

@@ -2,14 +2,14 @@
  * Trains a hypernetwork: the body of the model is frozen, every step brings another tokenizer, and the
  * loss is that of the language model with the predicted rows.
  */
-import { createRandom, JetonError, type Random } from "../../core/index.ts";
+import { createRandom, JetonError } from "../../core/index.ts";
 import {
+  type DecoderConfig,
   type DecoderWeights,
   decodeFullSequence,
   decoderHead,
   decoderNames,
   embed,
-  rotationTables,
   rotationTypes,
   traceWeights,
 } from "../../model/index.ts";
@@ -55,12 +55,17 @@ import {
   learns,
   packSpellings,
   sourceTableNames,
-  spellTokens,
   traceHypernetwork,
   traceSourceTables,
 } from "../hypernetwork.ts";
+import type { TextCutter } from "../text-cutter.ts";
 import { type ModelFiles, readModelFiles } from "../whole-model.ts";
-import { SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
+import {
+  cutBySampledTokenizers,
+  spellingGroups,
+  spellingInput,
+  transferBatches,
+} from "./cut-texts.ts";
 
 /** Options of `trainHypernetwork`. */
 export interface TrainHypernetworkOptions {
@@ -80,6 +85,11 @@ export interface TrainHypernetworkOptions {
   vocabSize?: number;
   /** Texts from which vocabularies are drawn. Default 256. */
   queue?: number;
+  /**
+   * How the texts of a step are cut, in place of `vocabSize` and `queue`. Default: by a tokenizer that is
+   * sampled for each step.
+   */
+  cutter?: TextCutter;
   /** Default 1e-3. */
   learningRate?: number;
   /** Weight of the loss that holds tokens of the source to their rows. Default 0.5. */
@@ -198,8 +208,12 @@ async function learnToTransfer(
   for (const [name, value] of whole.parameters) {
     if (name !== decoderNames.embedding && name !== decoderNames.head) values.set(name, value);
   }
-  const graph = transferObjective(whole, config, values, options.auxiliary ?? 0.5);
-  const batch = transferBatches(whole, config, options, createRandom(seed, "transfer"));
+  const { texts, batch: size = 8, vocabSize = 1024, longest = 256, queue = 256 } = options;
+  const { auxiliary = 0.5, cutter = cutBySampledTokenizers({ vocabSize, queue }) } = options;
+  const { continues = false } = cutter;
+  const graph = transferObjective(whole, config, values, { auxiliary, continues });
+  const cut = { texts, batch: size, longest, cutter };
+  const batch = transferBatches(whole, config, cut, createRandom(seed, "transfer"));
   const trained = await train(graph, values, batch, {
     steps,
     schedule: {
@@ -215,127 +229,134 @@ async function learnToTransfer(
   return { config, parameters: onlyHypernetwork(config, trained) };
 }
 
+interface ObjectiveOptions {
+  /** Weight of the auxiliary loss. */
+  readonly auxiliary: number;
+  /** Texts end in tokens of the source, with its rows and its head. */
+  readonly continues: boolean;
+}
+
 /**
- * The language model's loss with predicted tables, and the auxiliary loss: the squared distance of
- * tokens that the source has to their rows there, over the mean norm of those rows.
+ * The language model's loss with predicted tables, and the auxiliary loss. Where texts continue in tokens of
+ * the source, those are predicted by its own head.
  */
 function transferObjective(
   whole: ModelFiles,
   config: HypernetworkConfig,
   values: ReadonlyMap<string, ParameterValue>,
-  auxiliary: number,
+  { auxiliary, continues }: ObjectiveOptions,
 ): TrainingGraph {
   const model = whole.source.config;
+  const groups = spellingGroups(config).map((length, group) => [group, length] as const);
   const types = {
-    spellings: int32(["tokens", "length"]),
+    ...Object.fromEntries(
+      groups.map(([group, length]) => [spellingInput(group), int32([`tokens.${group}`, length])]),
+    ),
     specials: int32(["specials"]),
     ids: int32(["batch", "time"]),
     targets: int32(["batch", "time"]),
+    ...(continues && { knownTargets: int32(["batch", "time"]) }),
     ...rotationTypes(model),
   };
   return objectiveGraph(types, shapesOf(values), [...values.keys()].filter(learns), (input) => {
     const source = traceSourceTables(config);
-    const spellings = input["spellings"]!;
-    const predicted = traceHypernetwork(config, spellings, source);
+    const predictions = groups.map(([group]) =>
+      traceHypernetwork(config, input[spellingInput(group)]!, source),
+    );
     // Special tokens come first and keep the rows of the source.
-    const withSpecials = (output: "embedding" | "head"): Tensor =>
-      concat([gather(source[output]!, input["specials"]!), predicted[output]!], 0);
-    const embedding = withSpecials("embedding");
-    const head = config.tied ? embedding : withSpecials("head");
-    const stored = traceWeights(
-      new Map([...values].map(([name, { shape }]) => [name, { dtype: "F32", shape: [...shape] }])),
-      "f32",
-    );
-    const headName = model.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
-    const weights: DecoderWeights = {
-      vector: stored.vector,
-      table: (name) => (name === decoderNames.embedding ? embedding : stored.table(name)),
-      linear: (x, names) =>
-        names[0] === headName ? matmul(x, head, { transposeB: true }) : stored.linear(x, names),
-    };
+    const withSpecials = (output: "embedding" | "head", ...more: Tensor[]): Tensor =>
+      concat(
+        [
+          gather(source[output]!, input["specials"]!),
+          ...predictions.map((predicted) => predicted[output]!),
+          ...more,
+        ],
+        0,
+      );
+    const table = withSpecials("embedding", ...(continues ? [source.embedding] : []));
+    const head = withSpecials(config.tied ? "embedding" : "head");
+    const weights = weightsWith(values, model, { table, head });
     const x = decodeFullSequence(model, weights, embed(model, weights, input["ids"]!), input);
-    const targets = input["targets"]!;
-    const isIgnored = equal(targets, ignoredTarget);
-    const counts = cast(not(isIgnored), "float32");
-    const rows = crossEntropyRows(decoderHead(model, weights, x), where(isIgnored, 0, targets));
-    const weight = sum(counts);
-
-    const own = reshape(slice(spellings, { axis: 1, end: 1 }), ["tokens"]);
-    const second = reshape(slice(spellings, { axis: 1, start: 1, end: 2 }), ["tokens"]);
-    const isKnown = cast(less(second, 0), "float32");
-    const outputs = config.tied ? (["embedding"] as const) : (["embedding", "head"] as const);
-    const losses = outputs.map((output) => {
-      const wanted = stopGradient(gather(source[output]!, own));
-      const known = maximum(sum(isKnown), 1);
-      const norms = sqrt(sum(multiply(wanted, wanted), { axes: [1] }));
-      const norm = divide(sum(multiply(norms, isKnown)), known);
-      return divide(divide(distance(predicted[output]!, wanted, isKnown), known), add(norm, 1e-8));
-    });
-    const lexical = multiply(
-      losses.reduce((a, b) => add(a, b)),
-      auxiliary / losses.length,
-    );
-    return { loss: add(sum(multiply(rows, counts)), multiply(lexical, weight)), weight };
+    const own = languageLoss(model, weights, x, input["targets"]!);
+    // Tokens that the source has are spelt by one: they are in the first group.
+    const short = { spellings: input[spellingInput(0)]!, predicted: predictions[0]!, source };
+    const lexical = lexicalLoss(config, short, auxiliary);
+    if (!continues) {
+      return { loss: add(own.loss, multiply(lexical, own.weight)), weight: own.weight };
+    }
+    const known = weightsWith(values, model, { table, head: source.head ?? source.embedding });
+    const rest = languageLoss(model, known, x, input["knownTargets"]!);
+    const weight = add(own.weight, rest.weight);
+    return { loss: add(add(own.loss, rest.loss), multiply(lexical, weight)), weight };
   });
 }
 
-/** Batches, each in a tokenizer of its own. */
-function transferBatches(
-  whole: ModelFiles,
-  config: HypernetworkConfig,
-  options: TrainHypernetworkOptions,
-  random: Random,
-): () => TrainingInputs[] {
-  const { texts, batch: size = 8, vocabSize = 1024, longest = 256 } = options;
-  const { vocabulary } = whole.source;
-  const { tokenizer } = vocabulary;
-  const start = tokenizer.bosTokenId ?? tokenizer.eosTokenId ?? 0;
-  const specials = { dtype: "int32", data: Int32Array.of(start), shape: [1] } as const;
-  const rotations = rotationTables(whole.source.config, longest);
-  const queue = new SubstringQueue({ texts: options.queue ?? 256 });
-  const order = random.fork("order");
-  const draw = (): string => {
-    const text = texts[order.integer(texts.length)]!;
-    queue.push(text);
-    return text;
-  };
-  for (let text = size; text < (options.queue ?? 256); text++) draw();
-  const spellings = new Map<string, number[] | undefined>();
-  let step = 0;
-  return () => {
-    step++;
-    const chosen = Array.from({ length: size }, draw);
-    const sampled = sampleTokenizer(queue.counts, vocabSize, random.fork("tokenizer", step));
-    for (const form of sampled.forms) {
-      if (!spellings.has(form)) spellings.set(form, spellTokens(vocabulary, [form])[0]);
-    }
-    // A byte that the source cannot spell stands for the token that begins texts.
-    const matrix = packSpellings(
-      config,
-      sampled.forms.map((form) => spellings.get(form) ?? [start]),
-    );
-    const rows = chosen.map((text) => sampled.encode(text).slice(0, longest));
-    const time = Math.max(...rows.map((row) => row.length));
-    const ids = new Int32Array(size * time);
-    const targets = new Int32Array(size * time).fill(ignoredTarget);
-    for (const [place, row] of rows.entries()) {
-      for (const [at, id] of row.entries()) {
-        targets[place * time + at] = id + 1;
-        if (at + 1 < time) ids[place * time + at + 1] = id + 1;
-      }
-    }
-    const shape = [size, time];
-    return [
-      {
-        spellings: { dtype: "int32", ...matrix },
-        specials,
-        ids: { dtype: "int32", shape, data: ids },
-        targets: { dtype: "int32", shape, data: targets },
-        ...rotations,
-      },
-    ];
+/** The body's own weights between other tables. */
+function weightsWith(
+  values: ReadonlyMap<string, ParameterValue>,
+  model: DecoderConfig,
+  { table, head }: { readonly table: Tensor; readonly head: Tensor },
+): DecoderWeights {
+  const stored = traceWeights(
+    new Map([...values].map(([name, { shape }]) => [name, { dtype: "F32", shape: [...shape] }])),
+    "f32",
+  );
+  const headName = model.tieWordEmbeddings ? decoderNames.embedding : decoderNames.head;
+  return {
+    vector: stored.vector,
+    table: (name) => (name === decoderNames.embedding ? table : stored.table(name)),
+    linear: (x, names) =>
+      names[0] === headName ? matmul(x, head, { transposeB: true }) : stored.linear(x, names),
   };
 }
+
+/** Summed cross-entropy of the targets that count, and their number. */
+function languageLoss(
+  model: DecoderConfig,
+  weights: DecoderWeights,
+  x: Tensor,
+  targets: Tensor,
+): { readonly loss: Tensor; readonly weight: Tensor } {
+  const isIgnored = equal(targets, ignoredTarget);
+  const counts = cast(not(isIgnored), "float32");
+  const rows = crossEntropyRows(decoderHead(model, weights, x), where(isIgnored, 0, targets));
+  return { loss: sum(multiply(rows, counts)), weight: sum(counts) };
+}
+
+/**
+ * The auxiliary loss: the squared distance of tokens that the source has to their rows there, over the mean
+ * norm of those rows.
+ */
+function lexicalLoss(
+  config: HypernetworkConfig,
+  {
+    spellings,
+    predicted,
+    source,
+  }: Readonly<Record<"predicted" | "source", TracedTables>> & {
+    readonly spellings: Tensor;
+  },
+  auxiliary: number,
+): Tensor {
+  const tokens = spellings.shape[0]!;
+  const own = reshape(slice(spellings, { axis: 1, end: 1 }), [tokens]);
+  const second = reshape(slice(spellings, { axis: 1, start: 1, end: 2 }), [tokens]);
+  const isKnown = cast(less(second, 0), "float32");
+  const outputs = config.tied ? (["embedding"] as const) : (["embedding", "head"] as const);
+  const losses = outputs.map((output) => {
+    const wanted = stopGradient(gather(source[output]!, own));
+    const known = maximum(sum(isKnown), 1);
+    const norms = sqrt(sum(multiply(wanted, wanted), { axes: [1] }));
+    const norm = divide(sum(multiply(norms, isKnown)), known);
+    return divide(divide(distance(predicted[output]!, wanted, isKnown), known), add(norm, 1e-8));
+  });
+  return multiply(
+    losses.reduce((a, b) => add(a, b)),
+    auxiliary / losses.length,
+  );
+}
+
+type TracedTables = ReturnType<typeof traceSourceTables>;
 
 interface Stage {
   readonly steps: number;

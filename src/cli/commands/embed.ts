@@ -1,0 +1,180 @@
+/** `jeton embed`: texts to vectors. */
+import { formatTable } from "../../core/table.ts";
+import type { PoolingMode } from "../../model/encoder/pooling.ts";
+import { poolingModes } from "../../model/encoder/pooling.ts";
+import type { LoadedEncoder } from "../../model/encoder/types.ts";
+import { type Command, defineCommand, defined, UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type EmbedDocument, type EmbedTokensDocument, writeJson } from "../json-output.ts";
+import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+
+export const command: Command = defineCommand({
+  name: "embed",
+  summary: "vectors of texts, or of their tokens",
+  description:
+    "Computes one vector for each text with an encoder: a folder of sentence-transformers with its " +
+    "pooling, modules and prompts, or any BERT-like checkpoint. Without texts, or with -, each line of " +
+    "standard input is a text. Prints how alike the texts are (cosine); --json prints the vectors.",
+  positionals: [{ name: "text|-", repeatable: true }],
+  options: {
+    ...encoderOptions,
+    pooling: {
+      kind: "list",
+      value: "MODE",
+      help: `${poolingModes.join(", ")}; may be repeated; default: the model's own, otherwise mean`,
+    },
+    normalize: { kind: "flag", help: "give vectors the length 1" },
+    prompt: { kind: "text", value: "TEXT", help: "put this before each text" },
+    promptName: {
+      kind: "text",
+      value: "NAME",
+      help: "put this prompt of the model before each text",
+    },
+    dimensions: {
+      kind: "integer",
+      value: "N",
+      min: 1,
+      help: "keep the first N numbers (Matryoshka models)",
+    },
+    maxTokens: {
+      kind: "integer",
+      short: "n",
+      value: "N",
+      min: 3,
+      help: "cut texts to N tokens; default: what the model takes",
+    },
+    tokens: { kind: "flag", help: "vectors of tokens, with their places in the text" },
+    role: {
+      kind: "text",
+      value: "ROLE",
+      choices: ["query", "document"],
+      help: "with --tokens: how a late-interaction model (ColBERT) reads the texts; default: document",
+    },
+  },
+  examples: [
+    {
+      line: 'jeton embed --model path/to/encoder "The king is dead." "Long live the king!"',
+      shows: "how alike the two sentences are",
+    },
+    {
+      line: "jeton embed --model path/to/encoder --normalize --json --file texts.txt",
+      shows: "one vector for each line of a file, as JSON",
+    },
+  ],
+  async run(context, values, positionals) {
+    if (values.role !== undefined && !values.tokens) {
+      throw new UsageError("option-conflict", "--role needs --tokens", { option: "--role" });
+    }
+    if (values.prompt !== undefined && values.promptName !== undefined) {
+      throw new UsageError("option-conflict", "give --prompt or --prompt-name, not both");
+    }
+    const texts = await readTexts(context, positionals, values.file);
+    return withEncoder(context, values, async (model) => {
+      if (values.tokens) return embedTexts(context, model, texts, values.role, values.json);
+      const { embedCounted } = await import("../../model/encoder/index.ts");
+      const { vectors, tokens } = await embedCounted(model, texts, {
+        ...defined({
+          prompt: values.prompt,
+          promptName: values.promptName,
+          dimensions: values.dimensions,
+          maxLength: values.maxTokens,
+        }),
+        ...(values.pooling.length > 0 && { pooling: values.pooling as readonly PoolingMode[] }),
+        normalize: values.normalize,
+        signal: context.signal,
+      });
+      if (values.json) {
+        await writeJson<EmbedDocument>(context.stdout, {
+          model: model.name,
+          format: model.format,
+          threads: model.threads,
+          tokens,
+          size: vectors[0]!.length,
+          embeddings: vectors.map((vector) => [...vector]),
+        });
+        return;
+      }
+      await context.stdout.write(`${describeVectors(texts, vectors)}\n`);
+    });
+  },
+});
+
+async function embedTexts(
+  context: CommandContext,
+  model: LoadedEncoder,
+  texts: readonly string[],
+  role: "query" | "document" | undefined,
+  json: boolean,
+): Promise<void> {
+  const { embedTokens } = await import("../../model/encoder/index.ts");
+  const found = await embedTokens(model, texts, {
+    ...defined({ role }),
+    signal: context.signal,
+  });
+  if (json) {
+    await writeJson<EmbedTokensDocument>(context.stdout, {
+      model: model.name,
+      format: model.format,
+      threads: model.threads,
+      size: found[0]!.width,
+      texts: found.map(({ ids, spans, vectors, width }) => ({
+        tokens: Array.from(ids, (id, row) => ({
+          id,
+          start: spans[row]![0],
+          end: spans[row]![1],
+          vector: [...vectors.subarray(row * width, (row + 1) * width)],
+        })),
+      })),
+    });
+    return;
+  }
+  const rows = found.flatMap(({ ids, spans, vectors, width }, text) =>
+    Array.from(ids, (id, row) => [
+      String(text + 1),
+      model.tokenizer.idToToken(id) ?? String(id),
+      `${spans[row]![0]}-${spans[row]![1]}`,
+      firstNumbers(vectors.subarray(row * width, (row + 1) * width)),
+    ]),
+  );
+  const columns = [
+    { title: "text", align: "right" },
+    { title: "token" },
+    { title: "place" },
+    { title: "vector" },
+  ] as const;
+  await context.stdout.write(`${formatTable([...columns], rows)}\n`);
+}
+
+/** Numbers of a vector that a line shows. */
+const shownNumbers = 4;
+
+function firstNumbers(vector: Float32Array): string {
+  const shown = Array.from(vector.subarray(0, shownNumbers), (value) => value.toFixed(4));
+  return vector.length > shownNumbers ? `${shown.join(" ")} … (${vector.length})` : shown.join(" ");
+}
+
+function describeVectors(texts: readonly string[], vectors: readonly Float32Array[]): string {
+  const rows = texts.map((text, index) => [
+    String(index + 1),
+    text.length > 40 ? `${text.slice(0, 39)}…` : text,
+    firstNumbers(vectors[index]!),
+    ...vectors.slice(0, 8).map((other) => cosine(vectors[index]!, other).toFixed(3)),
+  ]);
+  const likeness = vectors
+    .slice(0, 8)
+    .map((_, index) => ({ title: `~${index + 1}`, align: "right" as const }));
+  return formatTable(
+    [{ title: "", align: "right" as const }, { title: "text" }, { title: "vector" }, ...likeness],
+    rows,
+  );
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  let [product, squaresA, squaresB] = [0, 0, 0];
+  for (const [at, value] of a.entries()) {
+    product += value * b[at]!;
+    squaresA += value * value;
+    squaresB += b[at]! * b[at]!;
+  }
+  return product / Math.max(Math.sqrt(squaresA * squaresB), 1e-12);
+}

@@ -1,0 +1,110 @@
+/** Options of every command that loads an encoder, the loading itself, and the texts that it reads. */
+import type { LoadedEncoder } from "../../model/encoder/types.ts";
+import { defined, UsageError, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { readStandardInput, readTextFile } from "./input.ts";
+import { createStatusLine, locateModel } from "./locate.ts";
+
+/** The model, how its weights are held, and a file of texts. */
+export const encoderOptions = {
+  model: {
+    kind: "text",
+    short: "m",
+    value: "M",
+    help: "checkpoint folder of an encoder, or owner/name on the hub",
+  },
+  format: {
+    kind: "text",
+    value: "FORMAT",
+    choices: ["f32", "int8", "int8-channel", "int4"],
+    help: "format of the weights in memory; default: f32 below 50 million parameters, otherwise int8",
+  },
+  threads: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "threads of a forward pass; default: the number of cores, at most 8",
+  },
+  file: {
+    kind: "text",
+    short: "f",
+    value: "FILE",
+    help: "read the texts from this file, one on each line",
+  },
+} as const;
+
+type EncoderValues = Values<typeof encoderOptions>;
+
+/** Loads the encoder, calls `use` with it, and closes it in every case. */
+export async function withEncoder<T>(
+  context: CommandContext,
+  values: Pick<EncoderValues, "model" | "format" | "threads">,
+  use: (model: LoadedEncoder) => Promise<T>,
+): Promise<T> {
+  if (values.model === undefined) {
+    throw new UsageError(
+      "model-missing",
+      "no model: give --model a checkpoint folder of an encoder, or a name on the hub, owner/name",
+      { expected: "--model FOLDER or --model owner/name" },
+    );
+  }
+  await locateModel(context, values.model);
+  const { loadEncoder } = await import("../../model/encoder/index.ts");
+  const line = createStatusLine(context);
+  let model: LoadedEncoder;
+  try {
+    model = await loadEncoder(values.model, {
+      ...defined({ format: values.format, threads: values.threads }),
+      signal: context.signal,
+      onProgress: ({ stage, done, total }) => {
+        const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
+        line.show(`${stage === "pack" ? "packing weights" : "loading"}${percent}`);
+      },
+      onWarning: ({ message }) => {
+        line.clear();
+        void context.stderr.write(`jeton: warning: ${message}\n`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
+  try {
+    context.signal.throwIfAborted();
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}
+
+/**
+ * The texts that a command works on: its arguments, or the lines of a file, or those of standard input
+ * (`-` or no argument).
+ *
+ * @throws UsageError `text-missing`, `text-ambiguous`
+ */
+export async function readTexts(
+  context: CommandContext,
+  texts: readonly string[],
+  file: string | undefined,
+): Promise<string[]> {
+  if (file !== undefined) {
+    if (texts.length === 0) return linesOf(await readTextFile(file));
+    throw new UsageError("text-ambiguous", "give texts or --file, not both");
+  }
+  const isPiped = texts.length === 0 || (texts.length === 1 && texts[0] === "-");
+  if (!isPiped) return [...texts];
+  if (texts.length === 0 && context.stdin.isTTY === true) {
+    throw new UsageError(
+      "text-missing",
+      "no text: pass texts as arguments, or - to read one on each line from the terminal",
+    );
+  }
+  return linesOf(await readStandardInput(context));
+}
+
+function linesOf(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length > 0) return lines;
+  throw new UsageError("text-missing", "there are no texts, expected one on each line");
+}

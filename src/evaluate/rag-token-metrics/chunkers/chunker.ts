@@ -1,0 +1,42 @@
+/** What cuts a text into chunks. A chunker gives ranges, never strings, so that offsets are exact. */
+import { JetonError } from "../../../core/index.ts";
+import type { Interval } from "../intervals.ts";
+
+/** Cuts texts; any object of this shape is one. */
+export interface Chunker {
+  /** Short, for tables. */
+  readonly name: string;
+  /** Ranges of UTF-16 units, in the order of their starts; they may overlap and leave parts out. */
+  chunk(text: string): readonly Interval[] | Promise<readonly Interval[]>;
+}
+
+/**
+ * Checks a chunker's ranges.
+ *
+ * @throws JetonError `chunks-invalid` for a range that is empty, outside the text, or before the one
+ *   before it
+ */
+export function checkChunks(name: string, text: string, ranges: readonly Interval[]): void {
+  let last = 0;
+  for (const { start, end } of ranges) {
+    const isInside = Number.isInteger(start) && Number.isInteger(end) && end <= text.length;
+    if (isInside && start >= last && end > start) {
+      last = start;
+      continue;
+    }
+    throw new JetonError(`chunker ${name}: the range ${start} to ${end} cannot be`, {
+      code: "chunks-invalid",
+      details: { found: [start, end], expected: `ranges of 0 to ${text.length} by their starts` },
+    });
+  }
+}
+
+/** An option that must be a whole number from `min`. */
+export function checkCount(chunker: string, option: string, found: number, min = 1): void {
+  if (Number.isInteger(found) && found >= min) return;
+  const expected = `a whole number from ${min}`;
+  throw new JetonError(`${chunker} chunker, ${option}: ${found}; expected ${expected}`, {
+    code: "chunker-option-invalid",
+    details: { chunker, option, found, expected },
+  });
+}

@@ -1,0 +1,173 @@
+/** Log-probabilities of the next token after many token sequences that share a beginning. */
+import { JetonError } from "../../core/index.ts";
+import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
+import { prefill } from "../prefill.ts";
+import { checkFinite } from "../sampling/sampler.ts";
+
+/** One row: the logarithm of token `id`'s probability is `logits[id] - logSumExp`. */
+export interface TokenRow {
+  readonly logits: Float32Array | Float64Array;
+  readonly logSumExp: number;
+}
+
+/** Sequences below a common beginning, as a tree. */
+export interface TokenTree {
+  /** The common beginning; at least one token. */
+  readonly base: readonly number[];
+  /** Further tokens, parents before children. */
+  readonly ids: readonly number[];
+  /** Number of each token's parent among them, -1 for the beginning. */
+  readonly parents: readonly number[];
+}
+
+/** A model of tokens, asked about trees of sequences. */
+export interface TokenRows {
+  readonly name: string;
+  /** Longest sequence. */
+  readonly contextLength: number;
+  /** Ids that end a text. */
+  readonly endIds: readonly number[];
+  /** Tokens before a text; at least one. */
+  readonly beginning: readonly number[];
+  /**
+   * The row after the beginning, then that after each token of the tree.
+   *
+   * @throws JetonError `generate-context-exceeded`
+   */
+  evaluate(tree: TokenTree, options?: { readonly signal?: AbortSignal }): Promise<TokenRow[]>;
+  /** Frees what it holds; safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Options of `openModelRows`. */
+export interface ModelRowsOptions {
+  /** Tokens with which sequences will begin: what the KV cache holds of them is used again. */
+  readonly prefix?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
+/** Rows of an open model: trees are read in one forward pass, and beginnings stay in the KV cache. */
+export async function openModelRows(
+  model: LoadedModel,
+  options: ModelRowsOptions = {},
+): Promise<TokenRows> {
+  const sequence = await model.openSequence(options);
+  return new ModelRows(model, sequence, options.prefix?.slice(0, sequence.reused) ?? []);
+}
+
+class ModelRows implements TokenRows {
+  readonly name: string;
+  readonly contextLength: number;
+  readonly endIds: readonly number[];
+  readonly beginning: readonly number[];
+  readonly #sequence: OpenSequence;
+  readonly #vocabulary: number;
+  /** Tokens in the KV cache. */
+  readonly #cached: number[];
+  /** Tokens of the last pass that wait, below the cached ones. */
+  #waiting: { readonly ids: readonly number[]; readonly parents: readonly number[] } | undefined;
+
+  constructor(model: LoadedModel, sequence: OpenSequence, cached: number[]) {
+    this.#cached = cached;
+    this.name = model.name;
+    this.contextLength = model.contextLength;
+    this.endIds = model.eosTokenIds;
+    this.beginning = beginningOf(model);
+    this.#sequence = sequence;
+    this.#vocabulary = model.config.vocabSize;
+  }
+
+  async evaluate(
+    { base, ids, parents }: TokenTree,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<TokenRow[]> {
+    const { signal } = options;
+    this.#checkLength(base.length + ids.length);
+    await this.#enter(base);
+    const open = base.slice(this.#cached.length);
+    // All but the last token of a long beginning need no rows.
+    if (open.length > 1 && open.length + ids.length > 64) {
+      const read = open.splice(0, open.length - 1);
+      await prefill(this.#sequence, read, { results: "none" }, signal ? { signal } : {});
+      this.#cached.push(...read);
+    }
+    const rows = [...open, ...ids];
+    const chain = open.map((_, at) => at - 1);
+    const below = parents.map((parent) => open.length + parent);
+    const step = { ids: rows, parents: [...chain, ...below], results: "all", topK: 1 } as const;
+    const result = await this.#sequence.step(
+      { ...step, logits: true, commit: false },
+      signal ? { signal } : {},
+    );
+    this.#waiting = step;
+    return rows.slice(open.length - 1).map((_, at) => this.#row(result, open.length - 1 + at));
+  }
+
+  async close(): Promise<void> {
+    await this.#sequence.release();
+  }
+
+  /** Makes the KV cache a beginning of `base` without its last token, as long a one as is known. */
+  async #enter(base: readonly number[]): Promise<void> {
+    const cached = this.#cached;
+    let shared = 0;
+    const end = base.length - 1;
+    while (shared < cached.length && shared < end && cached[shared] === base[shared]) shared++;
+    if (shared < cached.length) {
+      this.#waiting = undefined;
+      await this.#sequence.truncate(shared);
+      cached.length = shared;
+      return;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) return;
+    const rows: number[] = [];
+    let parent = -1;
+    for (let at = shared; at < end; at++) {
+      const row = waiting.ids.findIndex(
+        (id, row) => id === base[at] && waiting.parents[row] === parent,
+      );
+      if (row < 0) break;
+      rows.push(row);
+      parent = row;
+    }
+    if (rows.length === 0) return;
+    await this.#sequence.accept(rows);
+    for (const row of rows) cached.push(waiting.ids[row]!);
+  }
+
+  #row({ logits, logSumExp }: StepResult, row: number): TokenRow {
+    checkFinite(logSumExp[row]!);
+    const from = row * this.#vocabulary;
+    return {
+      logits: logits!.subarray(from, from + this.#vocabulary),
+      logSumExp: logSumExp[row]!,
+    };
+  }
+
+  #checkLength(length: number): void {
+    if (length <= this.contextLength) return;
+    throw new JetonError(`${length} tokens exceed the context of ${this.contextLength} tokens`, {
+      code: "generate-context-exceeded",
+      details: { tokens: length, contextLength: this.contextLength },
+    });
+  }
+}
+
+/** The tokens that a model's tokenizer puts before a text, or its BOS (EOS) token alone. */
+function beginningOf({
+  tokenizer,
+  bosTokenId,
+  eosTokenIds,
+  name,
+}: Pick<LoadedModel, "tokenizer" | "bosTokenId" | "eosTokenIds" | "name">): readonly number[] {
+  const empty = [...tokenizer.encodeIds("", { applyLimits: false })];
+  if (empty.length > 0) return empty;
+  const start = bosTokenId ?? eosTokenIds[0];
+  if (start !== undefined) return [start];
+  throw new JetonError(
+    `${name} has no token that begins texts, so the first byte has no probability`,
+    { code: "generate-prompt-empty", details: { expected: "a BOS or EOS token" } },
+  );
+}

@@ -1,0 +1,501 @@
+/**
+ * Exact byte probabilities of a model of tokens.
+ *
+ * P(x) of a byte string x is the sum of P(t) over its coverings t (the byte-token representation lemma),
+ * so the next byte's probability is a quotient of two such sums. Both are kept up byte by byte.
+ */
+import { JetonError } from "../../core/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import {
+  createTokenValidity,
+  type TokenValidity,
+} from "../../tokenizer/validity/token-validity.ts";
+import {
+  type ByteDistribution,
+  type BytePrefillOptions,
+  byteOutcomes,
+  endOutcome,
+} from "../bytes/byte-distribution.ts";
+import { type ByteTrie, createByteTrie } from "../bytes/byte-trie.ts";
+import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
+import {
+  CoveringRules,
+  type Coverings,
+  commonBeginning,
+  createSpelling,
+  type Spelling,
+} from "./coverings.ts";
+import { predictSpellings } from "./predict-spellings.ts";
+
+/** Options of `createExactBytes`. */
+export interface ExactBytesOptions {
+  /**
+   * `"exact"` (default): tokens that may not follow have no probability. `"fast"`: after the prompt they
+   * have what the model gives them, as in the authors' generation.
+   */
+  mode?: "exact" | "fast";
+  /** What counts as text: legal UTF-8 (default) or any bytes. */
+  text?: "utf8" | "bytes";
+  /**
+   * Most further sequences of one forward pass, so that the next bytes need none. Default 8; 0: every
+   * byte takes a pass of its own.
+   */
+  maxAhead?: number;
+  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.05. */
+  minAhead?: number;
+  /**
+   * True: sequences are followed from the beginning of the text, so that `coverings` reports whole
+   * probabilities. Default false: from the last certain boundary of words, the same conditionals.
+   */
+  whole?: boolean;
+}
+
+/** A covering of the text, for inspection. */
+export interface Covering {
+  /** Tokens from where the sequences are followed. */
+  readonly ids: readonly number[];
+  /** ln P of them. */
+  readonly logProbability: number;
+  /** Bytes beyond the text. */
+  readonly rest: Uint8Array;
+}
+
+/** `ByteDistribution` of a token model, with what it is made of. */
+export interface ExactBytes extends ByteDistribution {
+  expect(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** The coverings of the bytes read so far. */
+  coverings(): Promise<Covering[]>;
+  /** Token ids before those of `coverings`: what was put before the text, and its certain beginning. */
+  readonly certainIds: readonly number[];
+  /** Which token sequences are beginnings of encodings. */
+  readonly validity: TokenValidity;
+  /** Forward passes so far. */
+  readonly passes: number;
+}
+
+/**
+ * The exact byte distribution of a model of tokens.
+ *
+ * @param rows the model; closed with the distribution
+ * @throws JetonError `byte-tokens-unsupported`
+ */
+export function createExactBytes(
+  rows: TokenRows,
+  tokenizer: Tokenizer,
+  options: ExactBytesOptions = {},
+): ExactBytes {
+  return new ExactByteDistribution(rows, tokenizer, options);
+}
+
+const tablesByTokenizer = new WeakMap<Tokenizer, Map<string, Tables>>();
+
+/** What byte probabilities read of a tokenizer. */
+export interface Tables {
+  /** Which token sequences are beginnings of encodings. */
+  readonly validity: TokenValidity;
+  /** All ordinary tokens, also those that no encoding contains. */
+  readonly trie: ByteTrie;
+  /** First byte of each token in the order of the trie. */
+  readonly firstBytes: Uint8Array;
+}
+
+/** Most sequences of one forward pass over a text that is known. */
+const maxExpected = 96;
+
+/** Validity and trie of a tokenizer, made once. @throws JetonError `byte-tokens-unsupported` */
+export function tablesOf(tokenizer: Tokenizer, text: "utf8" | "bytes"): Tables {
+  let byText = tablesByTokenizer.get(tokenizer);
+  if (byText === undefined) {
+    byText = new Map();
+    tablesByTokenizer.set(tokenizer, byText);
+  }
+  let tables = byText.get(text);
+  if (tables === undefined) {
+    const validity = createTokenValidity(tokenizer, { text });
+    // Fast mode counts tokens that no encoding contains.
+    const trie = createByteTrie(validity.tokens.bytesById);
+    const firstBytes = Uint8Array.from(trie.order, (_, at) => trie.bytesAt(at)[0]!);
+    tables = { validity, trie, firstBytes };
+    byText.set(text, tables);
+  }
+  return tables;
+}
+
+class ExactByteDistribution implements ExactBytes {
+  readonly name: string;
+  passes = 0;
+  readonly #rows: TokenRows;
+  readonly #tokenizer: Tokenizer;
+  readonly #options: Required<ExactBytesOptions>;
+  readonly #tables: Tables;
+  readonly #rules: CoveringRules;
+  /** Tokens before the root, special ones included. */
+  #before: readonly number[];
+  #root: Spelling;
+  #coverings: Coverings;
+  /** Spellings whose tokens are masked although the mode is fast: those of the prompt. */
+  #masked: ReadonlySet<Spelling> = new Set();
+  /** Spellings that hold a row. */
+  #holding = new Set<Spelling>();
+  #text: number[] = [];
+  #isRead = false;
+
+  constructor(rows: TokenRows, tokenizer: Tokenizer, options: ExactBytesOptions) {
+    const {
+      mode = "exact",
+      text = "utf8",
+      maxAhead = 24,
+      minAhead = 0.02,
+      whole = false,
+    } = options;
+    this.#options = { mode, text, maxAhead, minAhead, whole };
+    this.name = rows.name;
+    this.#rows = rows;
+    this.#tokenizer = tokenizer;
+    this.#tables = tablesOf(tokenizer, text);
+    this.#rules = new CoveringRules(this.#tables.validity, this.#tables.trie);
+    this.#before = rows.beginning;
+    this.#root = createSpelling(this.#tables.validity.start);
+    this.#coverings = { spellings: [this.#root], branches: [] };
+  }
+
+  get length(): number {
+    return this.#text.length;
+  }
+
+  get remaining(): number {
+    const deepest = this.#coverings.spellings.reduce((most, { depth }) => Math.max(most, depth), 0);
+    return Math.max(0, this.#rows.contextLength - this.#before.length - deepest - 1);
+  }
+
+  get certainIds(): readonly number[] {
+    return this.#before;
+  }
+
+  get validity(): TokenValidity {
+    return this.#tables.validity;
+  }
+
+  async prefill(bytes: Uint8Array, options: BytePrefillOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    const { dummySpace } = this.#tables.validity.tokens;
+    const hasSpace = bytes[0] === 0x20;
+    const isDummy = dummySpace === "always" || (dummySpace === "unless-there" && !hasSpace);
+    const text = isDummy ? Uint8Array.of(0x20, ...bytes) : bytes;
+    const { validity } = this.#tables;
+    const before = options.before ?? this.#rows.beginning;
+    const { ids, length } = this.#options.whole
+      ? { ids: [], length: 0 }
+      : this.#certain(text, bytes);
+    this.#release();
+    this.#before = [...before, ...ids];
+    this.#root = createSpelling(validity.start);
+    this.#coverings = this.#rules.cover(this.#root, text, length, text.length);
+    this.#text = Array.from(bytes);
+    this.#isRead = true;
+    this.#checkPossible(this.#coverings, text.at(-1) ?? 0);
+    const { branches } = this.#coverings;
+    this.#masked = new Set(branches.map(({ spelling }) => spelling));
+    const common = this.#common(this.#coverings);
+    // What all coverings begin with cancels, unless whole probabilities are asked for.
+    if (this.#options.whole) this.#root.logProbability = 0;
+    else common.logProbability = 0;
+  }
+
+  async logProbabilities(options: { readonly signal?: AbortSignal } = {}): Promise<Float64Array> {
+    if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
+    await this.#evaluate(options.signal);
+    const { trie, validity, firstBytes } = this.#tables;
+    const { spellings, branches } = this.#coverings;
+    let largest = Number.NEGATIVE_INFINITY;
+    for (const { logProbability } of spellings) largest = Math.max(largest, logProbability);
+    for (const { spelling } of branches) largest = Math.max(largest, spelling.logProbability);
+    const sums = new Float64Array(byteOutcomes);
+    for (const { spelling, node } of branches) {
+      const scale = Math.exp(spelling.logProbability - largest);
+      const weights = spelling.weights!;
+      for (let at = trie.endOfExact(node); at < node.high; at++) {
+        sums[trie.bytesAt(at)[node.depth]!]! += scale * weights[at]!;
+      }
+    }
+    for (const spelling of spellings) {
+      const scale = Math.exp(spelling.logProbability - largest);
+      const weights = spelling.weights!;
+      for (let at = 0; at < weights.length; at++) sums[firstBytes[at]!]! += scale * weights[at]!;
+      if (this.#options.mode === "exact" && !validity.isWhole(spelling.state)) continue;
+      for (const id of this.#rows.endIds)
+        sums[endOutcome]! += scale * probability(spelling.row!, id);
+    }
+    return logarithms(sums);
+  }
+
+  advance(byte: number): Promise<void> {
+    if (!Number.isInteger(byte) || byte < 0 || byte > 255) {
+      throw new JetonError(`${byte} is no byte, expected an integer from 0 to 255`, {
+        code: "byte-invalid",
+        details: { byte },
+      });
+    }
+    return this.#advance(byte);
+  }
+
+  async expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
+    const { spellings, branches } = this.#coverings;
+    const missing = missingRows(
+      new Set([...spellings, ...branches.map(({ spelling }) => spelling)]),
+    );
+    let coverings = this.#coverings;
+    for (const byte of bytes) {
+      if (missing.size >= maxExpected) break;
+      coverings = this.#rules.advance(coverings, byte);
+      for (const spelling of coverings.spellings) {
+        if (spelling.row === undefined) missing.add(spelling);
+      }
+    }
+    if (missing.size === 0) return;
+    const base = this.#base(
+      missing,
+      new Set([...spellings, ...branches.map((one) => one.spelling)]),
+    );
+    await this.#compute(base, [...missing], options.signal);
+  }
+
+  async coverings(): Promise<Covering[]> {
+    if (!this.#isRead) await this.prefill(new Uint8Array(0));
+    await this.#evaluate(undefined);
+    const { trie } = this.#tables;
+    const { spellings, branches } = this.#coverings;
+    const found: Covering[] = spellings.map((spelling) => ({
+      ids: pathTo(spelling),
+      logProbability: spelling.logProbability,
+      rest: new Uint8Array(0),
+    }));
+    for (const { spelling, node } of branches) {
+      const mask = this.#rules.validity.mask(spelling.state);
+      for (let at = trie.endOfExact(node); at < node.high; at++) {
+        const id = trie.order[at]!;
+        if (mask[id] !== 1) continue;
+        found.push({
+          ids: [...pathTo(spelling), id],
+          logProbability: spelling.logProbability + logProbability(spelling.row!, id),
+          rest: trie.bytesAt(at).slice(node.depth),
+        });
+      }
+    }
+    return found;
+  }
+
+  close(): Promise<void> {
+    this.#release();
+    return this.#rows.close();
+  }
+
+  async #advance(byte: number): Promise<void> {
+    if (!this.#isRead) await this.prefill(new Uint8Array(0));
+    // The rows that a fast step counts without masks are those of its own spellings.
+    const next = this.#rules.advance(this.#coverings, byte);
+    this.#checkPossible(next, byte);
+    this.#coverings = next;
+    this.#text.push(byte);
+  }
+
+  #checkPossible({ spellings, branches }: Coverings, byte: number): void {
+    if (spellings.length > 0 || branches.length > 0) return;
+    throw new JetonError(
+      `no encoding of this tokenizer contains the byte 0x${byte.toString(16).padStart(2, "0")} at this place`,
+      { code: "byte-impossible", details: { byte, length: this.#text.length } },
+    );
+  }
+
+  /** Tokens of a text up to its last certain boundary, and their bytes. */
+  #certain(text: Uint8Array, bytes: Uint8Array): { ids: number[]; length: number } {
+    const whole = wholeCharacters(bytes);
+    const source = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, whole));
+    const ids = this.#tokenizer.encodeIds(source, {
+      addSpecialTokens: false,
+      applyLimits: false,
+      allowedSpecial: "none",
+    });
+    const { validity } = this.#tables;
+    const start = validity.certainStart(ids);
+    if (start === undefined) return { ids: [], length: 0 };
+    const kept = Array.from(ids.subarray(0, start));
+    let length = 0;
+    for (const id of kept) {
+      const token = validity.bytesById[id]!;
+      // A text that is not what its tokens spell is followed from its beginning.
+      if (token.some((byte, at) => text[length + at] !== byte)) return { ids: [], length: 0 };
+      length += token.length;
+    }
+    return { ids: kept, length };
+  }
+
+  #common({ spellings, branches }: Coverings): Spelling {
+    const all = [...spellings, ...branches.map(({ spelling }) => spelling)];
+    return commonBeginning(all) ?? this.#root;
+  }
+
+  /** Computes the rows that the current coverings read, in one forward pass where some are missing. */
+  async #evaluate(signal: AbortSignal | undefined): Promise<void> {
+    const { spellings, branches } = this.#coverings;
+    const live = new Set([...spellings, ...branches.map(({ spelling }) => spelling)]);
+    const missing = missingRows(live);
+    if (missing.size > 0) {
+      const { maxAhead, minAhead } = this.#options;
+      const ahead = predictSpellings(this.#coverings, this.#rules, { maxAhead, minAhead });
+      const base = this.#base(live, missing);
+      await this.#compute(base, [...missing, ...ahead], signal);
+    }
+    for (const spelling of live) {
+      resolveLogProbability(spelling);
+      this.#weigh(spelling);
+    }
+    const depth = Math.min(...Array.from(live, (spelling) => spelling.depth));
+    for (const spelling of this.#holding) {
+      // A row that was computed ahead waits while the text can still reach its spelling.
+      if (
+        !live.has(spelling) &&
+        !(spelling.weights === undefined && isAhead(spelling, live, depth))
+      ) {
+        this.#drop(spelling);
+      }
+    }
+  }
+
+  /** The spelling below which everything that is missing lies. */
+  #base(live: ReadonlySet<Spelling>, missing: ReadonlySet<Spelling>): Spelling {
+    return commonBeginning([...live, ...missing]) ?? this.#root;
+  }
+
+  async #compute(
+    base: Spelling,
+    wanted: readonly Spelling[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const order: Spelling[] = [];
+    const numbers = new Map<Spelling, number>([[base, -1]]);
+    const add = (spelling: Spelling): number => {
+      const known = numbers.get(spelling);
+      if (known !== undefined) return known;
+      add(spelling.parent!);
+      const number = order.push(spelling) - 1;
+      numbers.set(spelling, number);
+      return number;
+    };
+    for (const spelling of wanted) add(spelling);
+    const rows = await this.#rows.evaluate(
+      {
+        base: [...this.#before, ...pathTo(base)],
+        ids: order.map(({ id }) => id),
+        parents: order.map(({ parent }) => numbers.get(parent!)!),
+      },
+      signal ? { signal } : {},
+    );
+    this.passes++;
+    for (const [at, spelling] of [base, ...order].entries()) {
+      spelling.row ??= rows[at]!;
+      this.#holding.add(spelling);
+    }
+  }
+
+  /** P(v | spelling) of every token in the order of the trie. */
+  #weigh(spelling: Spelling): void {
+    if (spelling.weights !== undefined) return;
+    const { trie, validity } = this.#tables;
+    const { logits, logSumExp } = spelling.row!;
+    const weights = new Float64Array(trie.order.length);
+    const isMasked = this.#options.mode === "exact" || this.#masked.has(spelling);
+    const mask = isMasked ? validity.mask(spelling.state) : undefined;
+    for (let at = 0; at < weights.length; at++) {
+      const id = trie.order[at]!;
+      if (mask === undefined || mask[id] === 1) weights[at] = Math.exp(logits[id]! - logSumExp);
+    }
+    spelling.weights = weights;
+  }
+
+  /** Frees the row of a spelling that no covering goes on from. */
+  #drop(spelling: Spelling): void {
+    spelling.row = undefined;
+    spelling.weights = undefined;
+    this.#holding.delete(spelling);
+  }
+
+  #release(): void {
+    for (const spelling of this.#holding) {
+      spelling.row = undefined;
+      spelling.weights = undefined;
+    }
+    this.#holding = new Set();
+  }
+}
+
+/** Whether a spelling goes on from one that is in use, none of which is shorter than `depth`. */
+function isAhead(spelling: Spelling, live: ReadonlySet<Spelling>, depth: number): boolean {
+  for (let at = spelling.parent; at !== undefined && at.depth >= depth; at = at.parent) {
+    if (live.has(at)) return true;
+  }
+  return false;
+}
+
+/** Spellings whose rows the live ones need: their own, and those that give their probability. */
+function missingRows(live: ReadonlySet<Spelling>): Set<Spelling> {
+  const missing = new Set<Spelling>();
+  for (const spelling of live) {
+    if (spelling.row === undefined) missing.add(spelling);
+    for (let at = spelling; Number.isNaN(at.logProbability); at = at.parent!) {
+      if (at.parent === undefined) break;
+      if (at.parent.row === undefined) missing.add(at.parent);
+    }
+  }
+  return missing;
+}
+
+function resolveLogProbability(spelling: Spelling): number {
+  if (!Number.isNaN(spelling.logProbability)) return spelling.logProbability;
+  const { parent, id } = spelling;
+  spelling.logProbability =
+    parent === undefined ? 0 : resolveLogProbability(parent) + logProbability(parent.row!, id);
+  return spelling.logProbability;
+}
+
+function logProbability({ logits, logSumExp }: TokenRow, id: number): number {
+  return logits[id]! - logSumExp;
+}
+
+function probability(row: TokenRow, id: number): number {
+  return Math.exp(logProbability(row, id));
+}
+
+/** Tokens of a spelling below the root. */
+function pathTo(spelling: Spelling): number[] {
+  const ids: number[] = [];
+  for (let at = spelling; at.parent !== undefined; at = at.parent) ids.push(at.id);
+  return ids.reverse();
+}
+
+/** Natural logarithms of weights, normalized; the weights' array is reused. */
+function logarithms(weights: Float64Array): Float64Array {
+  let total = 0;
+  for (const weight of weights) total += weight;
+  if (total === 0) {
+    throw new JetonError("every next byte has the probability 0 under this model", {
+      code: "byte-no-outcome",
+    });
+  }
+  const logTotal = Math.log(total);
+  for (let at = 0; at < weights.length; at++) weights[at] = Math.log(weights[at]!) - logTotal;
+  return weights;
+}
+
+/** Length of the beginning of a text that ends with a whole character. */
+function wholeCharacters(bytes: Uint8Array): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back]!;
+    if (byte < 0x80) break;
+    if (byte < 0xc0) continue;
+    const length = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+    return back < length ? bytes.length - back : bytes.length;
+  }
+  return bytes.length;
+}

@@ -1,0 +1,16 @@
+/** Exact byte probabilities of models of tokens. */
+export {
+  type Covering,
+  createExactBytes,
+  type ExactBytes,
+  type ExactBytesOptions,
+} from "./exact-byte-probabilities.ts";
+export { type FilledMiddle, type FillMiddleOptions, fillMiddle } from "./fill-middle.ts";
+export {
+  type HealedPrompt,
+  type Healing,
+  type HealOptions,
+  healings,
+  healPrompt,
+} from "./heal-prompt.ts";
+export { openByteDistribution } from "./open-byte-distribution.ts";

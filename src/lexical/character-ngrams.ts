@@ -1,0 +1,77 @@
+/** Character n-grams of texts, and how alike two texts are by them. */
+import { JetonError } from "../core/index.ts";
+
+/** Options of `characterNgrams`. */
+export interface CharacterNgramOptions {
+  /** Code points of an n-gram. Default 3. */
+  n?: number;
+  /** Puts n - 1 of these before and after the text, so that its edges count. Default none. */
+  pad?: string;
+}
+
+/**
+ * The n-grams of a text with how often each occurs, in the order of their first occurrence. A text
+ * shorter than n (with its padding) is one n-gram by itself; an empty one has none.
+ *
+ * @throws JetonError `ngram-option-invalid` for an `n` that is no whole number from 1, or a `pad` of
+ *   more than one character
+ *
+ * @example
+ * characterNgrams("anna", { n: 2 }); // Map { "an" => 1, "nn" => 1, "na" => 1 }
+ */
+export function characterNgrams(
+  text: string,
+  options: CharacterNgramOptions = {},
+): Map<string, number> {
+  const { n = 3, pad = "" } = options;
+  if (!(Number.isInteger(n) && n > 0)) throw invalid("n", n, "a whole number from 1");
+  if ([...pad].length > 1) throw invalid("pad", pad, "one character or none");
+  const counts = new Map<string, number>();
+  if (text === "") return counts;
+  const edge = pad.repeat(n - 1);
+  const characters = [...`${edge}${text}${edge}`];
+  for (let at = 0; at === 0 || at + n <= characters.length; at++) {
+    const gram = characters.slice(at, at + n).join("");
+    counts.set(gram, (counts.get(gram) ?? 0) + 1);
+  }
+  return counts;
+}
+
+function invalid(option: string, found: unknown, expected: string): JetonError {
+  return new JetonError(`n-gram option ${option}: ${String(found)}; expected ${expected}`, {
+    code: "ngram-option-invalid",
+    details: { option, found, expected },
+  });
+}
+
+/**
+ * How alike two bags are, 0 to 1; 1 for two empty ones. `jaccard`: common over all; `dice`: twice the
+ * common over the sum of both; both count occurrences. `cosine`: of the vectors of counts.
+ */
+export function compareBags(
+  a: ReadonlyMap<string, number>,
+  b: ReadonlyMap<string, number>,
+  measure: "jaccard" | "dice" | "cosine" = "jaccard",
+): number {
+  if (a.size === 0 && b.size === 0) return 1;
+  let [common, product, sumA, sumB, squareA, squareB] = [0, 0, 0, 0, 0, 0];
+  for (const [key, count] of a) {
+    const other = b.get(key) ?? 0;
+    common += Math.min(count, other);
+    product += count * other;
+    sumA += count;
+    squareA += count * count;
+  }
+  for (const count of b.values()) {
+    sumB += count;
+    squareB += count * count;
+  }
+  switch (measure) {
+    case "jaccard":
+      return common / (sumA + sumB - common);
+    case "dice":
+      return (2 * common) / (sumA + sumB);
+    case "cosine":
+      return product === 0 ? 0 : product / Math.sqrt(squareA * squareB);
+  }
+}

@@ -1,0 +1,89 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import "../testing/code-matchers.ts";
+import { characterNgrams, compareBags } from "./character-ngrams.ts";
+import { createMinHash, createMinHashIndex, estimateJaccard } from "./min-hash.ts";
+
+describe("character n-grams", () => {
+  test("by hand", () => {
+    expect([...characterNgrams("banana", { n: 2 })]).toEqual([
+      ["ba", 1],
+      ["an", 2],
+      ["na", 2],
+    ]);
+    expect([...characterNgrams("ab", { n: 2, pad: "_" }).keys()]).toEqual(["_a", "ab", "b_"]);
+    expect([...characterNgrams("a😀b", { n: 2 }).keys()]).toEqual(["a😀", "😀b"]);
+    expect([...characterNgrams("ab", { n: 3 }).keys()]).toEqual(["ab"]);
+    expect(characterNgrams("").size).toBe(0);
+  });
+
+  test("similarities by hand, symmetric and 1 for equals", () => {
+    const [a, b] = [characterNgrams("anna", { n: 1 }), characterNgrams("nan", { n: 1 })];
+    // a: a 2, n 2; b: n 2, a 1.
+    expect(compareBags(a, b)).toBe(3 / 4);
+    expect(compareBags(a, b, "dice")).toBe(6 / 7);
+    expect(compareBags(a, b, "cosine")).toBeCloseTo(6 / Math.sqrt(8 * 5), 12);
+    const measure = fc.constantFrom("jaccard", "dice", "cosine");
+    fc.assert(
+      fc.property(fc.string(), fc.string(), measure, (x, y, kind) => {
+        const [bagX, bagY] = [characterNgrams(x), characterNgrams(y)];
+        const similarity = compareBags(bagX, bagY, kind);
+        expect(compareBags(bagY, bagX, kind)).toBeCloseTo(similarity, 12);
+        expect(similarity).toBeGreaterThanOrEqual(0);
+        expect(similarity).toBeLessThanOrEqual(1 + 1e-12);
+        expect(compareBags(bagX, bagX, kind)).toBeCloseTo(1, 12);
+      }),
+    );
+  });
+
+  test("options are checked", () => {
+    expect(() => characterNgrams("a", { n: 0 })).toThrowCode("ngram-option-invalid");
+    expect(() => characterNgrams("a", { pad: "ab" })).toThrowCode("ngram-option-invalid");
+  });
+});
+
+describe("MinHash", () => {
+  const numbers = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `element ${from + i}`);
+
+  test("the share of equal numbers estimates the Jaccard similarity", () => {
+    const minHash = createMinHash({ hashes: 1024, seed: 3 });
+    for (const common of [0, 20, 50, 80, 100]) {
+      const a = minHash.signature(numbers(0, 100));
+      const b = minHash.signature(numbers(100 - common, 200 - common));
+      const jaccard = common / (200 - common);
+      // Four standard deviations.
+      const tolerance = 4 * Math.sqrt((jaccard * (1 - jaccard)) / 1024);
+      expect(Math.abs(estimateJaccard(a, b) - jaccard)).toBeLessThanOrEqual(tolerance);
+    }
+  });
+
+  test("order and repetition change nothing; another seed does", () => {
+    const minHash = createMinHash();
+    const one = minHash.signature(["a", "b", "c"]);
+    expect(minHash.signature(["c", "a", "b", "a"])).toEqual(one);
+    expect(createMinHash({ seed: 1 }).signature(["a", "b", "c"])).not.toEqual(one);
+    expect(minHash.signature([])).toEqual(new Uint32Array(128).fill(0xffffffff));
+  });
+
+  test("signatures in a common bucket are candidates", () => {
+    const minHash = createMinHash({ hashes: 64 });
+    const index = createMinHashIndex({ bands: 32, rows: 2 });
+    const sets = [numbers(0, 50), numbers(2, 52), numbers(1000, 1050)];
+    expect(sets.map((set) => index.add(minHash.signature(set)))).toEqual([0, 1, 2]);
+    expect(index.candidates(minHash.signature(sets[0]!))).toEqual([0, 1]);
+    expect(index.candidates(minHash.signature(sets[2]!))).toEqual([2]);
+  });
+
+  test("what does not fit is rejected", () => {
+    expect(() => createMinHash({ hashes: 0 })).toThrowCode("min-hash-option-invalid");
+    expect(() => createMinHashIndex({ bands: 1, rows: 0.5 })).toThrowCode(
+      "min-hash-option-invalid",
+    );
+    const index = createMinHashIndex({ bands: 2, rows: 2 });
+    expect(() => index.add(new Uint32Array(3))).toThrowCode("min-hash-length");
+    expect(() => estimateJaccard(new Uint32Array(3), new Uint32Array(4))).toThrowCode(
+      "min-hash-length",
+    );
+  });
+});

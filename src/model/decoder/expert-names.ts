@@ -1,0 +1,91 @@
+/** Names of a sparse layer's weights: its router, its experts and its shared expert. */
+import type { DecoderConfig } from "./config.ts";
+import type { ExpertLayout } from "./experts-config.ts";
+
+/** Stored matrices of one expert (or of the shared one), grouped as they are multiplied. */
+export interface ExpertGroups {
+  /** Gate and up projection. In gpt-oss one matrix whose rows alternate. */
+  readonly gateUp: readonly string[];
+  readonly down: readonly string[];
+  /** Names of the biases of both products, where the family has biases. */
+  readonly gateUpBias: string;
+  readonly downBias: string;
+}
+
+/** Names of a sparse layer. */
+export interface SparseLayerNames {
+  readonly router: string;
+  readonly routerBias: string;
+  expert(index: number): ExpertGroups;
+  readonly shared: ExpertGroups;
+  /** `[1, hiddenSize]`: its product, through a sigmoid, scales the shared expert. */
+  readonly sharedGate: string;
+}
+
+const routers: Readonly<Record<ExpertLayout, string>> = {
+  mixtral: "block_sparse_moe.gate",
+  qwen: "mlp.gate",
+  granite: "block_sparse_moe.router.layer",
+  "gpt-oss": "mlp.router",
+};
+
+/**
+ * The name of one expert's part of a tensor that holds those of all experts, one after the other. The
+ * decoder's own: `splitExperts` gives the tensors to it.
+ */
+export function expertPart(stacked: string, expert: number): string {
+  return `${stacked}.${expert}`;
+}
+
+/** Names of a sparse layer, as its family's checkpoints spell them. */
+export function sparseLayerNames(config: DecoderConfig, layer: number): SparseLayerNames {
+  const prefix = `model.layers.${layer}`;
+  const { layout } = config.experts!;
+  const router = `${prefix}.${routers[layout]}`;
+  const separate = (of: string, [gate, up, down]: readonly string[]): ExpertGroups => ({
+    gateUp: [`${of}.${gate}.weight`, `${of}.${up}.weight`],
+    down: [`${of}.${down}.weight`],
+    gateUpBias: "",
+    downBias: "",
+  });
+  const stacked = (of: string, gateUp: string, down: string, index: number): ExpertGroups => ({
+    gateUp: [expertPart(`${of}.${gateUp}`, index)],
+    down: [expertPart(`${of}.${down}`, index)],
+    gateUpBias: expertPart(`${of}.${gateUp}_bias`, index),
+    downBias: expertPart(`${of}.${down}_bias`, index),
+  });
+  const projections = ["gate_proj", "up_proj", "down_proj"];
+  const expert = (index: number): ExpertGroups => {
+    switch (layout) {
+      case "mixtral":
+        return separate(`${prefix}.block_sparse_moe.experts.${index}`, ["w1", "w3", "w2"]);
+      case "qwen":
+        return separate(`${prefix}.mlp.experts.${index}`, projections);
+      case "granite":
+        return stacked(
+          `${prefix}.block_sparse_moe`,
+          "input_linear.weight",
+          "output_linear.weight",
+          index,
+        );
+      case "gpt-oss":
+        return stacked(`${prefix}.mlp.experts`, "gate_up_proj", "down_proj", index);
+    }
+  };
+  return {
+    router: `${router}.weight`,
+    routerBias: `${router}.bias`,
+    expert,
+    shared: separate(`${prefix}.mlp.shared_expert`, projections),
+    sharedGate: `${prefix}.mlp.shared_expert_gate.weight`,
+  };
+}
+
+/** Every group of matrices of a sparse layer's feed-forwards. */
+export function expertGroups(config: DecoderConfig, layer: number): (readonly string[])[] {
+  const { count, shared } = config.experts!;
+  const names = sparseLayerNames(config, layer);
+  const groups = Array.from({ length: count }, (_, index) => names.expert(index));
+  if (shared) groups.push(names.shared);
+  return groups.flatMap(({ gateUp, down }) => [gateUp, down]);
+}

@@ -1,0 +1,275 @@
+/** Classes of texts, of pairs of texts, of tokens and of spans, by the heads of an encoder. */
+import { JetonError } from "../../core/index.ts";
+import { encodeText } from "./embed.ts";
+import type { LoadedEncoder } from "./types.ts";
+
+/** A class of a text and how sure the model is of it. */
+export interface ClassScore {
+  readonly label: string;
+  /**
+   * A probability: of classes that exclude each other, all sum to 1; otherwise each by itself. The
+   * number itself of a model that gives a score.
+   */
+  readonly score: number;
+  /** What the head gives. */
+  readonly logit: number;
+}
+
+/** A text, or two texts that are read as a pair. */
+export type TextOrPair = string | readonly [string, string];
+
+/** Options of `classify`. */
+export interface ClassifyOptions {
+  /** Only the so many most probable classes. Default: all. */
+  readonly topK?: number;
+  /** Texts are cut to this many tokens, the longer one of a pair first. Default: what the model takes. */
+  readonly maxLength?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Classes of each text or pair, the most probable first.
+ *
+ * @example
+ * const [classes] = await classify(model, ["The king is dead."]);
+ * console.log(classes[0].label, classes[0].score);
+ *
+ * @throws JetonError `encoder-head-missing` where the checkpoint classifies no sequences,
+ *   `encoder-option-invalid`
+ */
+export async function classify(
+  model: LoadedEncoder,
+  texts: readonly TextOrPair[],
+  options: ClassifyOptions = {},
+): Promise<ClassScore[][]> {
+  const { topK, signal } = options;
+  if (topK !== undefined && !(Number.isSafeInteger(topK) && topK > 0)) {
+    throw new JetonError(`topK is ${topK}, expected a whole number above 0`, {
+      code: "encoder-option-invalid",
+      details: { option: "topK", found: topK },
+    });
+  }
+  const logits = await sequenceLogits(model, texts, { ...options, signal });
+  return logits.map((row) =>
+    scoreClasses(model, row)
+      .sort((a, b) => b.logit - a.logit)
+      .slice(0, topK),
+  );
+}
+
+async function sequenceLogits(
+  model: LoadedEncoder,
+  texts: readonly TextOrPair[],
+  { maxLength, signal }: { readonly maxLength?: number; readonly signal?: AbortSignal | undefined },
+): Promise<Float32Array[]> {
+  const limit = maxLength === undefined ? {} : { maxLength };
+  return Promise.all(
+    texts.map(async (text) => {
+      const { ids, types } =
+        typeof text === "string"
+          ? encodeText(model, text, limit)
+          : encodeText(model, text[0], { ...limit, pair: text[1] });
+      const results = await model.run({ ids, types, outputs: ["sequence"] }, { signal });
+      return results.sequence!.data;
+    }),
+  );
+}
+
+function scoreClasses({ config }: LoadedEncoder, logits: Float32Array): ClassScore[] {
+  const scores = probabilities(logits, config.problemType);
+  return Array.from(logits, (logit, index) => ({
+    label: config.labels[index] ?? `LABEL_${index}`,
+    score: scores[index]!,
+    logit,
+  }));
+}
+
+function probabilities(
+  logits: Float32Array,
+  problem: LoadedEncoder["config"]["problemType"],
+): number[] {
+  if (problem === "regression") return [...logits];
+  if (problem === "multi-label") return Array.from(logits, sigmoid);
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - largest));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  return powers.map((power) => power / total);
+}
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** A document and how well it answers the query. */
+export interface RankedDocument {
+  /** Place among the documents that were given. */
+  readonly index: number;
+  /** Between 0 and 1, the larger the better. */
+  readonly score: number;
+  /** What the head gives. */
+  readonly logit: number;
+}
+
+/** Options of `rerank`. */
+export interface RerankOptions {
+  /** Only the so many best. Default: all. */
+  readonly topN?: number;
+  readonly maxLength?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Documents by how well they answer a query, the best first: a cross encoder (a sequence classifier of one
+ * class, or of two whose second means "relevant") reads each together with the query. Equal scores
+ * keep the order of the documents.
+ *
+ * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-option-invalid`
+ */
+export async function rerank(
+  model: LoadedEncoder,
+  query: string,
+  documents: readonly string[],
+  { topN, ...options }: RerankOptions = {},
+): Promise<RankedDocument[]> {
+  if (topN !== undefined && !(Number.isSafeInteger(topN) && topN > 0)) {
+    throw new JetonError(`topN is ${topN}, expected a whole number above 0`, {
+      code: "encoder-option-invalid",
+      details: { option: "topN", found: topN },
+    });
+  }
+  const { labels } = model.config;
+  if (model.heads.includes("sequence") && labels.length > 2) {
+    throw new JetonError(
+      `${model.name} has the ${labels.length} classes ${labels.slice(0, 5).join(", ")}; a reranker has one, or two`,
+      { code: "encoder-rerank-classes", details: { labels } },
+    );
+  }
+  const pairs = documents.map((document) => [query, document] as const);
+  const logits = await sequenceLogits(model, pairs, options);
+  return logits
+    .map((row, index) => {
+      const logit = row.length === 1 ? row[0]! : row[1]! - row[0]!;
+      return { index, score: sigmoid(logit), logit };
+    })
+    .sort((a, b) => b.logit - a.logit || a.index - b.index)
+    .slice(0, topN);
+}
+
+/** A token's or a group of tokens' class. */
+export interface LabelledSpan {
+  readonly label: string;
+  /** Mean probability of the class over the tokens. */
+  readonly score: number;
+  /** `[start, end)` in the text. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** Options of `classifyTokens`. */
+export interface ClassifyTokensOptions {
+  /**
+   * True (default): neighbours of one class are one span, `B-` begins one anew, and spans of `O` are left
+   * out. False: one span for each token.
+   */
+  readonly group?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Classes of each text's tokens. */
+export async function classifyTokens(
+  model: LoadedEncoder,
+  texts: readonly string[],
+  { group = true, signal }: ClassifyTokensOptions = {},
+): Promise<LabelledSpan[][]> {
+  return Promise.all(
+    texts.map(async (text) => {
+      const { ids, types, offsets } = encodeText(model, text);
+      const results = await model.run({ ids, types, outputs: ["tokens"] }, { signal });
+      const width = model.config.labels.length;
+      const spans = offsets.flatMap(([start, end], place): LabelledSpan[] => {
+        if (start === end) return [];
+        const row = results.tokens!.data.subarray(place * width, (place + 1) * width);
+        const best = scoreClasses(model, row).reduce((a, b) => (b.logit > a.logit ? b : a));
+        const { label, score } = best;
+        return [{ label, score, start, end, text: text.slice(start, end) }];
+      });
+      return group ? groupSpans(spans, text) : spans;
+    }),
+  );
+}
+
+/** Joins neighbours of one class, as the labels' prefixes B- and I- say. */
+function groupSpans(spans: readonly LabelledSpan[], text: string): LabelledSpan[] {
+  const groups: { label: string; scores: number[]; start: number; end: number }[] = [];
+  let open: string | undefined;
+  for (const { label, score, start, end } of spans) {
+    const [, prefix = "", name = label] = /^([BI])-(.*)$/s.exec(label) ?? [];
+    if (name === "O") {
+      open = undefined;
+      continue;
+    }
+    if (open === name && prefix !== "B") {
+      const last = groups.at(-1)!;
+      last.scores.push(score);
+      last.end = end;
+    } else groups.push({ label: name, scores: [score], start, end });
+    open = name;
+  }
+  return groups.map(({ label, scores, start, end }) => ({
+    label,
+    score: scores.reduce((sum, score) => sum + score, 0) / scores.length,
+    start,
+    end,
+    text: text.slice(start, end),
+  }));
+}
+
+/** An answer found in a text. */
+export interface FoundSpan {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+  /** Product of the probabilities of both ends. */
+  readonly score: number;
+}
+
+/** Options of `findSpans`. */
+export interface FindSpansOptions {
+  /** How many. Default 1. */
+  readonly topK?: number;
+  /** Tokens of an answer at most. Default 30. */
+  readonly maxTokens?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Where a text answers a question, by a head for spans: the most probable spans first. */
+export async function findSpans(
+  model: LoadedEncoder,
+  question: string,
+  text: string,
+  { topK = 1, maxTokens = 30, signal }: FindSpansOptions = {},
+): Promise<FoundSpan[]> {
+  const first = encodeText(model, question);
+  const { ids, types, offsets } = encodeText(model, question, { pair: text });
+  const results = await model.run({ ids, types, outputs: ["span"] }, { signal });
+  const { data } = results.span!;
+  // Tokens of the text: those with an offset behind the question's.
+  const from = first.ids.length;
+  const places = Array.from(ids.keys()).filter(
+    (place) => place >= from && offsets[place]![1] > offsets[place]![0],
+  );
+  const ends = [0, 1].map((side) =>
+    probabilities(
+      Float32Array.from(places, (place) => data[2 * place + side]!),
+      "single-label",
+    ),
+  ) as [number[], number[]];
+  const found: FoundSpan[] = [];
+  for (const [a, place] of places.entries()) {
+    for (let b = a; b < Math.min(places.length, a + maxTokens); b++) {
+      const [start, end] = [offsets[place]![0], offsets[places[b]!]![1]];
+      const score = ends[0][a]! * ends[1][b]!;
+      found.push({ text: text.slice(start, end), start, end, score });
+    }
+  }
+  return found.sort((a, b) => b.score - a.score).slice(0, topK);
+}

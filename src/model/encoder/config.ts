@@ -1,0 +1,371 @@
+/**
+ * From a `config.json` to one plain description of an encoder.
+ *
+ * Families differ in names, norms, positions and heads; all of it is resolved here, so that the encoder
+ * itself only reads this description. Keys that a file leaves out take the value that Hugging Face
+ * transformers gives them.
+ */
+import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
+import { JetonError } from "../../core/index.ts";
+import type { RopeConfig } from "../decoder/config.ts";
+import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
+import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
+import { t5EncoderConfig, t5Families } from "./t5-config.ts";
+import { type EncoderTask, encoderTask, readLabels } from "./tasks.ts";
+
+/** Attention of one layer. */
+export interface EncoderLayerConfig {
+  /** A query sees keys at most this many positions away on either side; undefined: all. */
+  readonly window: number | undefined;
+  /** Index into `EncoderConfig.ropes`; undefined: no rotation. */
+  readonly rope: number | undefined;
+  /** False: the attention reads its input without a norm before it (ModernBERT's first layer). */
+  readonly attentionNorm: boolean;
+}
+
+/** A learned bias of the scores for each head and bucket of distances (Raffel et al., 2020). */
+export interface RelativeBiasConfig {
+  readonly buckets: number;
+  readonly maxDistance: number;
+}
+
+/** Everything about an encoder that is not a weight. */
+export interface EncoderConfig {
+  /** Family that the configuration was read as. */
+  readonly family: string;
+  /** Rows of the embedding table. */
+  readonly vocabSize: number;
+  /** Width of the residual stream. */
+  readonly hiddenSize: number;
+  /** Width of the embeddings; projected where it is not `hiddenSize`. */
+  readonly embeddingSize: number;
+  readonly intermediateSize: number;
+  readonly numAttentionHeads: number;
+  readonly headDim: number;
+  /** First layer first. */
+  readonly layers: readonly EncoderLayerConfig[];
+  /** Distinct groups of layers' weights (ALBERT shares them); undefined: each layer has its own. */
+  readonly sharing: { readonly groups: number; readonly inner: number } | undefined;
+  readonly ropes: readonly RopeConfig[];
+  /** Rows of the table of learned positions; 0: none. */
+  readonly positionRows: number;
+  /** Ids of positions: the index, or counted behind the padding id as RoBERTa does. */
+  readonly positionIds: "index" | "behind-padding";
+  /** Rows of the table of token types; 0: none. */
+  readonly typeVocabSize: number;
+  readonly relativeBias: RelativeBiasConfig | undefined;
+  /** Longest sequence in tokens. */
+  readonly contextLength: number;
+  readonly norm: "layer" | "rms";
+  readonly normEps: number;
+  /** Whether norms have biases. */
+  readonly normBias: boolean;
+  /** Norms after a sub-layer and its residual sum (BERT), or before a sub-layer (ModernBERT, T5). */
+  readonly normPlacement: "pre" | "post";
+  /** A norm of the embeddings. */
+  readonly embeddingNorm: boolean;
+  /** A norm behind the last layer. */
+  readonly finalNorm: boolean;
+  readonly activation: Activation;
+  /** act(gate) · up in place of act(up). */
+  readonly gated: boolean;
+  readonly attentionScale: number;
+  readonly qkvBias: boolean;
+  readonly attentionOutputBias: boolean;
+  readonly upBias: boolean;
+  readonly downBias: boolean;
+  /** Id that fills up texts; positions "behind-padding" skip it. */
+  readonly padTokenId: number;
+  /** The masked-language-model head reads the embedding table. */
+  readonly tieWordEmbeddings: boolean;
+  /** What the checkpoint's class was trained to do. */
+  readonly task: EncoderTask;
+  /** Names of the classes of a classification head, by index. */
+  readonly labels: readonly string[];
+  /** Classes exclude each other (softmax), do not (sigmoid), or there is none (a score). */
+  readonly problemType: "single-label" | "multi-label" | "regression";
+  /** Keys that only heads read. */
+  readonly headOptions: HeadOptions;
+}
+
+/** Keys that only the heads of some families read. */
+export interface HeadOptions {
+  /** ModernBERT: which positions a sequence head reads. */
+  readonly classifierPooling: "cls" | "mean";
+  /** ModernBERT: a bias of the prediction head's dense layer. */
+  readonly classifierBias: boolean;
+  readonly classifierActivation: Activation;
+  /** A bias of the masked-language-model head. */
+  readonly decoderBias: boolean;
+}
+
+/** No model has more layers; describing those of a hostile file would only exhaust memory. */
+const maxLayers = 10_000;
+
+/** Values of `model_type` that `encoderConfig` understands. */
+export const encoderFamilies: readonly string[] = [...Object.keys(encoderDefaults), ...t5Families];
+
+/** Whether a `config.json` describes an encoder that `encoderConfig` reads. */
+export function isEncoderConfig(file: ModelConfig): boolean {
+  return encoderFamilies.includes(familyName(textConfig(file)));
+}
+
+function familyName(config: Fields): string {
+  const named = typeof config["model_type"] === "string" ? config["model_type"] : "";
+  return encoderAliases[named] ?? named;
+}
+
+/**
+ * Describes the encoder of a `config.json`.
+ *
+ * @throws JetonError `model-family-unknown`, `model-config-invalid`
+ */
+export function encoderConfig(file: ModelConfig): EncoderConfig {
+  const own: Fields = textConfig(file);
+  const family = familyName(own);
+  if (t5Families.includes(family)) {
+    const task = encoderTask(file);
+    return { ...t5EncoderConfig(own), ...readLabels(own), task, headOptions: headOptions(own) };
+  }
+  const defaults = encoderDefaults[family];
+  if (!defaults) {
+    throw new JetonError(
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}`,
+      { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
+    );
+  }
+  const fields = renameKeys(family, { ...defaults, ...own });
+  const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
+  const hiddenSize = count("hidden_size");
+  const heads = count("num_attention_heads");
+  if (hiddenSize % heads !== 0) {
+    throw invalid("num_attention_heads", heads, `a divisor of the hidden size ${hiddenSize}`);
+  }
+  const headDim = hiddenSize / heads;
+  const { layers, ropes } = describeLayers(family, fields, headDim);
+  return {
+    family,
+    vocabSize: count("vocab_size"),
+    hiddenSize,
+    embeddingSize: given(fields["embedding_size"]) ? count("embedding_size") : hiddenSize,
+    intermediateSize: intermediateSize(family, fields, hiddenSize),
+    numAttentionHeads: heads,
+    headDim,
+    layers,
+    ropes,
+    ...describePositions(family, fields),
+    ...describeBlocks(family, fields, headDim),
+    padTokenId: wholeNumber(fields, "pad_token_id", 0),
+    tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
+    ...readLabels(fields),
+    task: encoderTask(file),
+    headOptions: headOptions(fields),
+  };
+}
+
+/** Fields under the names that BERT uses. */
+function renameKeys(family: string, fields: Fields): Fields {
+  const renamed: Record<string, unknown> = { ...fields };
+  for (const [name, own] of Object.entries(encoderKeys[family] ?? {})) renamed[name] = fields[own];
+  return renamed;
+}
+
+function intermediateSize(family: string, fields: Fields, hiddenSize: number): number {
+  // nomic-bert leaves it out where it is four times the width.
+  if (family === "nomic_bert" && !given(fields["intermediate_size"])) return 4 * hiddenSize;
+  return positive(fields, "intermediate_size", Number.isSafeInteger);
+}
+
+function wholeNumber(fields: Fields, name: string, otherwise: number): number {
+  const value = fields[name];
+  if (!given(value)) return otherwise;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0 || value > 2 ** 31) {
+    throw invalid(name, value, "a whole number from 0");
+  }
+  return value;
+}
+
+function describePositions(
+  family: string,
+  fields: Fields,
+): Pick<
+  EncoderConfig,
+  "positionRows" | "positionIds" | "typeVocabSize" | "relativeBias" | "contextLength"
+> {
+  const rotated = family === "modernbert" || family === "nomic_bert";
+  const behindPadding = ["roberta", "xlm-roberta", "camembert", "mpnet"].includes(family);
+  const max = positive(fields, "max_position_embeddings", Number.isSafeInteger);
+  const kind = fields["position_embedding_type"];
+  if (!rotated && given(kind) && kind !== "absolute") {
+    throw invalid("position_embedding_type", kind, "absolute");
+  }
+  const skipped = behindPadding ? wholeNumber(fields, "pad_token_id", 1) + 1 : 0;
+  return {
+    positionRows: rotated ? 0 : max,
+    positionIds: behindPadding ? "behind-padding" : "index",
+    typeVocabSize: wholeNumber(fields, "type_vocab_size", 0),
+    relativeBias:
+      family === "mpnet"
+        ? {
+            buckets: positive(fields, "relative_attention_num_buckets", Number.isSafeInteger),
+            maxDistance: 128,
+          }
+        : undefined,
+    contextLength: max - skipped,
+  };
+}
+
+type BlockFields =
+  | "sharing"
+  | "norm"
+  | "normEps"
+  | "normBias"
+  | "normPlacement"
+  | "embeddingNorm"
+  | "finalNorm"
+  | "activation"
+  | "gated"
+  | "attentionScale"
+  | "qkvBias"
+  | "attentionOutputBias"
+  | "upBias"
+  | "downBias";
+
+/** Differences of a family in attention, norms and feed-forward. */
+function describeBlocks(
+  family: string,
+  fields: Fields,
+  headDim: number,
+): Pick<EncoderConfig, BlockFields> {
+  const isModern = family === "modernbert";
+  const isNomic = family === "nomic_bert";
+  const { activation, gated } = describeActivation(family, fields);
+  const flag = (name: string): boolean => fields[name] === true;
+  const attentionBias = isModern ? flag("attention_bias") : isNomic ? flag("qkv_proj_bias") : true;
+  if (isNomic && flag("use_rms_norm")) throw invalid("use_rms_norm", true, "false");
+  return {
+    sharing:
+      family === "albert"
+        ? {
+            groups: positive(fields, "num_hidden_groups", Number.isSafeInteger),
+            inner: positive(fields, "inner_group_num", Number.isSafeInteger),
+          }
+        : undefined,
+    norm: "layer",
+    // DistilBERT's layers say 1e-12, and the file is not read for it.
+    normEps: family === "distilbert" ? 1e-12 : positive(fields, "layer_norm_eps", Number.isFinite),
+    normBias: isModern ? flag("norm_bias") : true,
+    normPlacement: isModern || (isNomic && flag("prenorm")) ? "pre" : "post",
+    embeddingNorm: true,
+    finalNorm: isModern,
+    activation,
+    gated,
+    attentionScale: headDim ** -0.5,
+    qkvBias: attentionBias,
+    attentionOutputBias: attentionBias,
+    upBias: isModern ? flag("mlp_bias") : isNomic ? flag("mlp_fc1_bias") : true,
+    downBias: isModern ? flag("mlp_bias") : isNomic ? flag("mlp_fc2_bias") : true,
+  };
+}
+
+function describeActivation(
+  family: string,
+  fields: Fields,
+): { activation: Activation; gated: boolean } {
+  if (family === "nomic_bert") {
+    const name = fields["activation_function"];
+    const gate: Readonly<Record<string, Activation>> = { swiglu: "silu", geglu: "gelu" };
+    const gated = typeof name === "string" ? gate[name] : undefined;
+    if (gated) return { activation: gated, gated: true };
+    return { activation: readActivation("activation_function", name), gated: false };
+  }
+  return {
+    activation: readActivation("hidden_act", fields["hidden_act"]),
+    gated: family === "modernbert",
+  };
+}
+
+function readActivation(key: string, name: unknown): Activation {
+  const activation = activationOf(name);
+  if (activation) return activation;
+  throw invalid(key, name, activationNames.join(", "));
+}
+
+function headOptions(fields: Fields): HeadOptions {
+  const pooling = fields["classifier_pooling"] ?? "cls";
+  if (pooling !== "cls" && pooling !== "mean") {
+    throw invalid("classifier_pooling", pooling, "cls or mean");
+  }
+  return {
+    classifierPooling: pooling,
+    classifierBias: fields["classifier_bias"] === true,
+    classifierActivation: readActivation(
+      "classifier_activation",
+      fields["classifier_activation"] ?? "gelu",
+    ),
+    decoderBias: fields["decoder_bias"] !== false,
+  };
+}
+
+function describeLayers(
+  family: string,
+  fields: Fields,
+  headDim: number,
+): Pick<EncoderConfig, "layers" | "ropes"> {
+  const count = positive(fields, "num_hidden_layers", Number.isSafeInteger);
+  if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
+  const ropes: RopeConfig[] = [];
+  const rotation = (theta: number, rotaryDim: number): number => {
+    const same = ropes.findIndex((rope) => rope.theta === theta && rope.rotaryDim === rotaryDim);
+    if (same >= 0) return same;
+    const max = positive(fields, "max_position_embeddings", Number.isSafeInteger);
+    const positions = { maxPositionEmbeddings: max, originalMaxPositionEmbeddings: max };
+    return ropes.push({ kind: "default", theta, rotaryDim, ...positions, scaling: {} }) - 1;
+  };
+  const layers = Array.from({ length: count }, (_, index): EncoderLayerConfig => {
+    if (family === "modernbert") return modernLayer(fields, index, headDim, rotation);
+    if (family !== "nomic_bert") return { window: undefined, rope: undefined, attentionNorm: true };
+    const rotaryDim = 2 * Math.floor((headDim * nomicFraction(fields)) / 2);
+    const theta = positive(fields, "rotary_emb_base", Number.isFinite);
+    return { window: undefined, rope: rotation(theta, rotaryDim), attentionNorm: true };
+  });
+  return { layers, ropes };
+}
+
+function nomicFraction(fields: Fields): number {
+  const fraction = positive(fields, "rotary_emb_fraction", Number.isFinite);
+  if (given(fields["rotary_scaling_factor"])) {
+    throw invalid("rotary_scaling_factor", fields["rotary_scaling_factor"], "null");
+  }
+  return fraction;
+}
+
+/** ModernBERT: every few layers see all, the others a window with a rotation of their own. */
+function modernLayer(
+  fields: Fields,
+  index: number,
+  headDim: number,
+  rotation: (theta: number, rotaryDim: number) => number,
+): EncoderLayerConfig {
+  const types = fields["layer_types"];
+  const every = positive(fields, "global_attn_every_n_layers", Number.isSafeInteger);
+  const isGlobal = Array.isArray(types) ? types[index] === "full_attention" : index % every === 0;
+  const parameters = fields["rope_parameters"];
+  const own = isFields(parameters)
+    ? parameters[isGlobal ? "full_attention" : "sliding_attention"]
+    : undefined;
+  const theta = isFields(own)
+    ? positive(own, "rope_theta", Number.isFinite)
+    : isGlobal || !given(fields["local_rope_theta"])
+      ? positive(fields, "global_rope_theta", Number.isFinite)
+      : positive(fields, "local_rope_theta", Number.isFinite);
+  return {
+    // Half the stated width on each side, inclusive.
+    window: isGlobal
+      ? undefined
+      : Math.floor(positive(fields, "local_attention", Number.isSafeInteger) / 2),
+    rope: rotation(theta, headDim),
+    attentionNorm: index > 0,
+  };
+}

@@ -1,0 +1,223 @@
+/** Texts to vectors: of the whole text, and of its tokens. */
+import { JetonError } from "../../core/index.ts";
+import { type LateText, prepareLateText } from "./late-interaction.ts";
+import { checkPoolings, type PoolingMode } from "./pooling.ts";
+import type { LoadedEncoder } from "./types.ts";
+
+/** Options of `embed`. */
+export interface EmbedOptions {
+  /**
+   * How states of tokens become one vector; several are joined in the order of `poolingModes`. Default:
+   * what the model's folder says, otherwise `mean`.
+   */
+  readonly pooling?: PoolingMode | readonly PoolingMode[];
+  /** True: vectors of length 1. False: as the model's modules leave them. Default false. */
+  readonly normalize?: boolean;
+  /** What stands before each text. Default: the model's default prompt, if it has one. */
+  readonly prompt?: string;
+  /** Name of one of the model's prompts, e.g. `"query"`. */
+  readonly promptName?: string;
+  /**
+   * Only the first so many numbers of each vector, for models that were trained so (Matryoshka). With
+   * `normalize` the shorter vector has length 1. Default: all.
+   */
+  readonly dimensions?: number;
+  /** Texts are cut to this many tokens. Default and upper bound: what the model takes. */
+  readonly maxLength?: number;
+  readonly signal?: AbortSignal;
+  /** Called as texts are done. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * One vector for each text. Texts are sorted by length and run in batches; the vectors come in the order
+ * of the texts, and none depends on the others.
+ *
+ * @example
+ * const [question, answer] = await embed(model, ["Where is the king?", "In his castle."], { normalize: true });
+ *
+ * @throws JetonError `encoder-pooling-unknown`, `encoder-pooling-count`, `encoder-prompt-unknown`,
+ *   `encoder-dimensions`, `encoder-option-invalid`
+ */
+export async function embed(
+  model: LoadedEncoder,
+  texts: readonly string[],
+  options: EmbedOptions = {},
+): Promise<Float32Array[]> {
+  return (await embedCounted(model, texts, options)).vectors;
+}
+
+/** Vectors of `embed`, and how many tokens the model read. */
+export interface CountedEmbeddings {
+  readonly vectors: Float32Array[];
+  /** Tokens of all texts, special ones included. */
+  readonly tokens: number;
+}
+
+/** `embed`, with the number of tokens. */
+export async function embedCounted(
+  model: LoadedEncoder,
+  texts: readonly string[],
+  options: EmbedOptions = {},
+): Promise<CountedEmbeddings> {
+  const { pooling, normalize = false, signal, onProgress } = options;
+  const poolings =
+    pooling === undefined
+      ? undefined
+      : checkPoolings(typeof pooling === "string" ? [pooling] : pooling);
+  const prompt = choosePrompt(model, options);
+  const size = poolings
+    ? (model.embeddingSize / model.sentence.poolings.length) * poolings.length
+    : model.embeddingSize;
+  checkDimensions(options.dimensions, size);
+  const skipped = model.sentence.includePrompt ? 0 : promptLength(model, prompt);
+  let [done, tokens] = [0, 0];
+  const vectors = await Promise.all(
+    texts.map(async (text) => {
+      const { ids, types } = encodeText(model, prompt + text, options);
+      tokens += ids.length;
+      const results = await model.run(
+        {
+          ids,
+          types,
+          outputs: ["embedding"],
+          ...(poolings && { poolings }),
+          skipped: Math.min(skipped, ids.length - 1),
+        },
+        { signal },
+      );
+      onProgress?.(++done, texts.length);
+      const vector = results.embedding!.data.slice(0, options.dimensions ?? size);
+      return normalize ? toLengthOne(vector) : vector;
+    }),
+  );
+  return { vectors, tokens };
+}
+
+/** Ids and types of a text as the model reads it, cut to its length. */
+export function encodeText(
+  model: LoadedEncoder,
+  text: string,
+  { maxLength, pair }: { readonly maxLength?: number; readonly pair?: string } = {},
+): { ids: Int32Array; types: Int32Array; offsets: [number, number][] } {
+  const { sentence, tokenizer, contextLength } = model;
+  const limit = Math.min(sentence.maxLength, contextLength);
+  if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength > 2)) {
+    throw new JetonError(`maxLength is ${maxLength}, expected a number of tokens above 2`, {
+      code: "encoder-option-invalid",
+      details: { option: "maxLength", found: maxLength },
+    });
+  }
+  const written = sentence.doLowerCase ? text.toLowerCase() : text;
+  const encoding = tokenizer.encode(written, {
+    applyLimits: false,
+    maxLength: Math.min(maxLength ?? limit, limit),
+    ...(pair !== undefined && { pair: sentence.doLowerCase ? pair.toLowerCase() : pair }),
+  });
+  const { ids, typeIds: types, offsets } = encoding;
+  return { ids, types, offsets };
+}
+
+function choosePrompt(model: LoadedEncoder, { prompt, promptName }: EmbedOptions): string {
+  if (prompt !== undefined) return prompt;
+  const { prompts, defaultPrompt } = model.sentence;
+  const name = promptName ?? defaultPrompt;
+  if (name === undefined) return "";
+  if (Object.hasOwn(prompts, name)) return prompts[name]!;
+  const known = Object.keys(prompts);
+  throw new JetonError(
+    `${model.name} has no prompt ${JSON.stringify(name)}, ${known.length > 0 ? `only ${known.join(", ")}` : "nor any other"}`,
+    { code: "encoder-prompt-unknown", details: { name, known } },
+  );
+}
+
+/** Tokens that a prompt takes in front of a text: those of its template, without the one at its end. */
+function promptLength(model: LoadedEncoder, prompt: string): number {
+  if (prompt === "") return 0;
+  const { ids } = encodeText(model, prompt);
+  const last = ids.at(-1);
+  return last !== undefined && model.tokenizer.isSpecial(last) ? ids.length - 1 : ids.length;
+}
+
+function checkDimensions(dimensions: number | undefined, size: number): void {
+  if (dimensions === undefined) return;
+  if (Number.isSafeInteger(dimensions) && dimensions >= 1 && dimensions <= size) return;
+  throw new JetonError(`dimensions is ${dimensions}, expected 1 to ${size}`, {
+    code: "encoder-dimensions",
+    details: { found: dimensions, size },
+  });
+}
+
+/** Divides a vector by its length, in place; zeros stay zeros. */
+export function toLengthOne(vector: Float32Array): Float32Array {
+  let squares = 0;
+  for (const value of vector) squares += value * value;
+  const length = Math.max(Math.sqrt(squares), 1e-12);
+  for (let at = 0; at < vector.length; at++) vector[at] = vector[at]! / length;
+  return vector;
+}
+
+/** Vectors of a text's tokens. */
+export interface TokenVectors {
+  /** `[tokens, width]` */
+  readonly vectors: Float32Array;
+  readonly width: number;
+  readonly ids: Int32Array;
+  /** `[start, end)` of each token in the text; `[0, 0]` for special tokens and filling. */
+  readonly spans: readonly (readonly [number, number])[];
+}
+
+/** Options of `embedTokens`. */
+export interface EmbedTokensOptions {
+  /** How a late-interaction model prepares the texts. Default `"document"`. */
+  readonly role?: "query" | "document";
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * One vector for each token of each text, with its place in the text: of length 1 from a late-interaction
+ * model (ColBERT), whose projection, markers and skipped punctuation apply; from any other encoder the
+ * states of its last layer.
+ */
+export async function embedTokens(
+  model: LoadedEncoder,
+  texts: readonly string[],
+  { role = "document", signal }: EmbedTokensOptions = {},
+): Promise<TokenVectors[]> {
+  const { lateInteraction } = model.sentence;
+  const output = model.sentence.tokenModules ? "vectors" : "states";
+  return Promise.all(
+    texts.map(async (text) => {
+      const late = lateInteraction
+        ? prepareLateText(model.tokenizer, lateInteraction, text, role)
+        : everyToken(model, text);
+      const { ids, types, attended } = late;
+      const results = await model.run({ ids, types, attended, outputs: [output] }, { signal });
+      return keepTokens(late, results[output]!);
+    }),
+  );
+}
+
+function everyToken(model: LoadedEncoder, text: string): LateText {
+  const { ids, types, offsets } = encodeText(model, text);
+  const all = new Uint8Array(ids.length).fill(1);
+  return { ids, types, offsets, attended: all, kept: all };
+}
+
+function keepTokens(
+  { ids, kept, offsets }: LateText,
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Float32Array },
+): TokenVectors {
+  const width = shape.at(-1)!;
+  const places = Array.from(ids.keys()).filter((place) => kept[place] === 1);
+  const vectors = new Float32Array(places.length * width);
+  for (const [row, place] of places.entries()) {
+    vectors.set(data.subarray(place * width, (place + 1) * width), row * width);
+  }
+  return {
+    vectors,
+    width,
+    ids: Int32Array.from(places, (place) => ids[place]!),
+    spans: places.map((place) => offsets[place]!),
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * The graph of an encoder's forward pass: states, and those of heads, pooled vectors and token vectors
+ * that are asked for. Parts that are not wanted cost nothing.
+ */
+import {
+  add,
+  bool,
+  type Dimension,
+  float32,
+  gather,
+  int32,
+  matmul,
+  max,
+  multiply,
+  optional,
+  reshape,
+  subtract,
+  type Tensor,
+  type TensorType,
+  type TypedGraph,
+  trace,
+  where,
+} from "../../tensor/index.ts";
+import { maskedScore } from "../layers/bidirectional-attention.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
+import type { EncoderConfig } from "./config.ts";
+import { encode, encoderRotationTypes } from "./encoder.ts";
+import { encoderHeads, type HeadName } from "./heads.ts";
+import { applyModules, type SentencePipeline } from "./sentence-modules.ts";
+
+/** Results of a forward pass. */
+export type EncoderOutput = "states" | "embedding" | "vectors" | HeadName;
+
+/** The input that says whether a result is wanted. */
+export const wanted = (output: EncoderOutput): string => `want.${output}`;
+
+/** What an encoder's program is made of. */
+export interface EncoderGraphOptions {
+  readonly config: EncoderConfig;
+  readonly weights: DecoderWeights;
+  readonly pipeline: SentencePipeline;
+  /** Whether a tensor is stored. */
+  readonly has: (name: string) => boolean;
+}
+
+/**
+ * The graph of a forward pass.
+ *
+ * Inputs: `ids`, `positions`, `types` int32 `[batch, time]`; `attended` float32 `[batch, time]`, 1 for
+ * tokens that others see; the rotations; `rows` int32 `[rows]`, flat positions whose tokens are predicted;
+ * `pool.weights` float32 `[batch, pools, time]`, by which states are added up; `pool.tokens` float32
+ * `[batch, time]`, 1 for tokens of which the largest numbers are taken where `pool.max` bool `[pools]`
+ * says so, for any of them if `pool.any-max`; a bool `want.NAME` for each output.
+ *
+ * Outputs: `states` `[batch, time, hiddenSize]`, `embedding` `[batch, width]`, `vectors` `[batch, time,
+ * width]` and those of the heads (`HeadName`).
+ */
+export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, EncoderOutput> {
+  const { config, weights, pipeline, has } = options;
+  const heads = encoderHeads(config, has);
+  const outputs: EncoderOutput[] = ["states", "embedding", ...heads.keys()];
+  if (pipeline.tokenModules) outputs.push("vectors");
+  const rotations = encoderRotationTypes(config);
+  const pools = fixedPools(pipeline) ?? "pools";
+  const inputs: Record<string, TensorType> = {
+    ids: int32(["batch", "time"]),
+    positions: int32(["batch", "time"]),
+    types: int32(["batch", "time"]),
+    attended: float32(["batch", "time"]),
+    ...rotations,
+    rows: int32(["rows"]),
+    "pool.weights": float32(["batch", pools, "time"]),
+    "pool.tokens": float32(["batch", "time"]),
+    "pool.max": bool([pools]),
+    "pool.any-max": bool([]),
+    ...Object.fromEntries(outputs.map((output) => [wanted(output), bool([])])),
+  };
+  return trace(inputs, (input): Record<EncoderOutput, Tensor> => {
+    const attended = input["attended"]!;
+    const states = encode(config, weights, {
+      ids: input["ids"]!,
+      positions: input["positions"]!,
+      types: input["types"]!,
+      mask: paddingMask(attended),
+      rotations: input,
+    });
+    const part = (name: EncoderOutput, body: () => Tensor): Record<string, Tensor> =>
+      optional(input[wanted(name)]!, () => ({ [name]: body() }));
+    const context = { config, weights, states, attended, has };
+    const results: Record<string, Tensor> = {
+      ...part("states", () => states),
+      ...part("embedding", () => {
+        const pooled = poolStates(states, input);
+        return applyModules(weights, pooled, pipeline.modules);
+      }),
+    };
+    for (const [name, head] of heads) {
+      const chosen = (): Tensor => gather(reshape(states, [-1, config.hiddenSize]), input["rows"]!);
+      const body = (): Tensor =>
+        head.graph(name === "masked" ? { ...context, states: chosen() } : context);
+      Object.assign(results, part(name, body));
+    }
+    if (pipeline.tokenModules) {
+      const { tokenModules } = pipeline;
+      Object.assign(
+        results,
+        part("vectors", () => applyModules(weights, states, tokenModules)),
+      );
+    }
+    return results as Record<EncoderOutput, Tensor>;
+  });
+}
+
+/** How many poolings a module behind them needs; undefined where it may be any number. */
+export function fixedPools({ modules, poolings }: SentencePipeline): number | undefined {
+  return modules.some(({ kind }) => kind !== "normalize") ? poolings.length : undefined;
+}
+
+/** What is added to scores of keys: `[batch, 1, 1, time]`. */
+export function paddingMask(attended: Tensor): Tensor {
+  const [batch, time] = attended.shape as [Dimension, Dimension];
+  return reshape(multiply(subtract(1, attended), maskedScore), [batch, 1, 1, time]);
+}
+
+/** Poolings of each text side by side, `[batch, pools · hiddenSize]`. */
+function poolStates(states: Tensor, input: Readonly<Record<string, Tensor>>): Tensor {
+  const [batch, time, width] = states.shape as [Dimension, Dimension, number];
+  const added = matmul(input["pool.weights"]!, states);
+  const tokens = reshape(input["pool.tokens"]!, [batch, time, 1]);
+  const hidden = multiply(subtract(1, tokens), maskedScore);
+  const { largest } = optional(input["pool.any-max"]!, () => ({
+    largest: max(add(states, hidden), { axes: [1], keepAxes: true }),
+  }));
+  const pools = added.shape[1]!;
+  const pooled = where(reshape(input["pool.max"]!, [1, pools, 1]), largest, added);
+  return reshape(pooled, [batch, typeof pools === "number" ? pools * width : -1]);
+}

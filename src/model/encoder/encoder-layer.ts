@@ -1,0 +1,141 @@
+/** One encoder layer as a traced function: attention and feed-forward with norms and residual sums. */
+import {
+  add,
+  cast,
+  concat,
+  fill,
+  layerNorm,
+  matmul,
+  multiply,
+  rmsNorm,
+  rotary,
+  scoped,
+  slice,
+  split,
+  type Tensor,
+} from "../../tensor/index.ts";
+import { activate } from "../layers/activation.ts";
+import { attendBidirectionally, joinHeads, splitHeads } from "../layers/bidirectional-attention.ts";
+import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
+import type { EncoderConfig } from "./config.ts";
+import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
+
+/** Values that all layers of one forward pass share. */
+export interface EncoderContext {
+  readonly config: EncoderConfig;
+  readonly weights: DecoderWeights;
+  /** int32 `[batch, time]`: row of each token in the rotation tables. */
+  readonly rotationRows: Tensor | undefined;
+  /** Cosines and sines of each rotation, `[positions, rotated / 2]`. */
+  readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
+  /** What is added to the scores of layers with this window. */
+  added(window: number | undefined): readonly Tensor[];
+  /** How scores become weights. Default: softmax. */
+  readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
+}
+
+/** A norm of the config's kind over the last axis. */
+export function encoderNorm(
+  { config, weights }: Pick<EncoderContext, "config" | "weights">,
+  x: Tensor,
+  name: string,
+): Tensor {
+  const scale = weights.vector(weightOf(name));
+  const epsilon = config.normEps;
+  if (config.norm === "rms") return rmsNorm(x, scale, { epsilon });
+  const bias = config.normBias ? weights.vector(biasOf(name)) : fill(scale.shape, 0);
+  return layerNorm(x, scale, bias, { epsilon });
+}
+
+/** Products with stored matrices side by side, and their biases. */
+export function projectAll(
+  weights: DecoderWeights,
+  x: Tensor,
+  names: readonly string[],
+  biased: boolean,
+): Tensor {
+  const product = weights.linear(x, names.map(weightOf));
+  return biased ? addBias(weights, product, names.map(biasOf)) : product;
+}
+
+/** A row by itself would get another kernel than rows of a batch, and other last bits. */
+function productOfRows(x: Tensor, matrix: Tensor): Tensor {
+  const twice = matmul(concat([x, x], 0), matrix, { transposeB: true });
+  return slice(twice, { axis: 0, end: x.shape[0]! });
+}
+
+/** A product with a small stored matrix of a head, which is never packed. */
+export function projectStored(
+  weights: DecoderWeights,
+  x: Tensor,
+  name: string,
+  biased = true,
+): Tensor {
+  const matrix = cast(weights.table(weightOf(name)), "float32");
+  const product =
+    x.shape.length === 2 ? productOfRows(x, matrix) : matmul(x, matrix, { transposeB: true });
+  return biased ? addBias(weights, product, [biasOf(name)]) : product;
+}
+
+/** One layer: `[batch, time, hiddenSize]` to the same. */
+export function encoderLayer(x: Tensor, index: number, context: EncoderContext): Tensor {
+  const { config } = context;
+  const names = encoderNames(config).layer(index);
+  const isPre = config.normPlacement === "pre";
+  const normed = (value: Tensor, name: string): Tensor => encoderNorm(context, value, name);
+
+  const reads = isPre && config.layers[index]!.attentionNorm;
+  const attended = scoped("attention", () =>
+    selfAttention(reads ? normed(x, names.attentionNorm) : x, index, context),
+  );
+  const sum = add(x, attended);
+  const middle = isPre ? sum : normed(sum, names.attentionNorm);
+
+  const fed = scoped("feed-forward", () =>
+    feedForward(isPre ? normed(middle, names.outputNorm) : middle, index, context),
+  );
+  const output = add(middle, fed);
+  return isPre ? output : normed(output, names.outputNorm);
+}
+
+function feedForward(x: Tensor, index: number, { config, weights }: EncoderContext): Tensor {
+  const { intermediateSize, activation, gated } = config;
+  const names = encoderNames(config).layer(index);
+  const raised = projectAll(weights, x, names.up, config.upBias);
+  if (!gated) {
+    return projectAll(weights, activate(raised, activation), [names.down], config.downBias);
+  }
+  const [gate, up] = split(raised, [intermediateSize, intermediateSize], -1);
+  const product = multiply(activate(gate!, activation), up!);
+  return projectAll(weights, product, [names.down], config.downBias);
+}
+
+function selfAttention(x: Tensor, index: number, context: EncoderContext): Tensor {
+  const { config, weights } = context;
+  const { numAttentionHeads: heads } = config;
+  const names = encoderNames(config).layer(index);
+  const layer = config.layers[index]!;
+  const joined = projectAll(weights, x, names.queryKeyValue, config.qkvBias);
+  // Heads move before time once for all three: one transposition instead of three.
+  const byHead = splitHeads(joined, 3 * heads);
+  let [query, key, value] = split(byHead, [heads, heads, heads], 1) as [Tensor, Tensor, Tensor];
+  if (layer.rope !== undefined) {
+    const { cos, sin } = context.rotations[layer.rope]!;
+    query = rotary(query, context.rotationRows!, cos, sin);
+    key = rotary(key, context.rotationRows!, cos, sin);
+  }
+  const output = attendBidirectionally({
+    query,
+    key,
+    value,
+    added: context.added(layer.window),
+    scale: config.attentionScale,
+    ...(context.weigh && { weigh: context.weigh }),
+  });
+  return projectAll(
+    weights,
+    joinHeads(output),
+    [names.attentionOutput],
+    config.attentionOutputBias,
+  );
+}

@@ -1,0 +1,161 @@
+/** A loaded encoder over a service, wherever its weights came from and wherever it runs. */
+import { JetonError } from "../../core/index.ts";
+import type { Remote } from "../../tensor/index.ts";
+import type { EncoderService } from "../worker/encoder-service.ts";
+import { joinRequests, splitResults } from "./batch-results.ts";
+import { BatchScheduler, type TextResults } from "./batch-scheduler.ts";
+import { moduleWidth } from "./sentence-modules.ts";
+import type { EncoderRequest, LoadedEncoder } from "./types.ts";
+
+/** What an `EncoderModel` is made of. */
+export interface EncoderModelParts
+  extends Pick<
+    LoadedEncoder,
+    | "name"
+    | "folder"
+    | "checkpoint"
+    | "tokenizer"
+    | "config"
+    | "format"
+    | "threads"
+    | "contextLength"
+    | "sentence"
+    | "heads"
+  > {
+  /** The encoder; the model closes it. */
+  readonly service: Remote<EncoderService>;
+}
+
+/** The one implementation of `LoadedEncoder`. */
+export class EncoderModel implements LoadedEncoder {
+  readonly kind = "encoder";
+  readonly name: string;
+  readonly folder: string;
+  readonly checkpoint: LoadedEncoder["checkpoint"];
+  readonly tokenizer: LoadedEncoder["tokenizer"];
+  readonly config: LoadedEncoder["config"];
+  readonly format: LoadedEncoder["format"];
+  readonly threads: number;
+  readonly contextLength: number;
+  readonly sentence: LoadedEncoder["sentence"];
+  readonly heads: LoadedEncoder["heads"];
+  readonly #service: Remote<EncoderService>;
+  readonly #scheduler: BatchScheduler;
+  readonly #closeListeners: (() => void | Promise<void>)[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: EncoderModelParts) {
+    this.name = parts.name;
+    this.folder = parts.folder;
+    this.checkpoint = parts.checkpoint;
+    this.tokenizer = parts.tokenizer;
+    this.config = parts.config;
+    this.format = parts.format;
+    this.threads = parts.threads;
+    this.contextLength = parts.contextLength;
+    this.sentence = parts.sentence;
+    this.heads = parts.heads;
+    this.#service = parts.service;
+    this.#scheduler = new BatchScheduler(async (requests) => {
+      const batch = joinRequests(this.config, requests, this.sentence.poolings);
+      return splitResults(await this.#service.run(batch), requests);
+    });
+  }
+
+  get embeddingSize(): number {
+    const { poolings, modules } = this.sentence;
+    return moduleWidth(modules, poolings.length * this.config.hiddenSize);
+  }
+
+  async run(
+    request: EncoderRequest,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<TextResults> {
+    this.#check(request);
+    return this.#scheduler.add(request, options.signal);
+  }
+
+  /** Rejects what would fail the other texts of a pass too. */
+  #check({
+    ids,
+    types,
+    attended,
+    rows = [],
+    outputs,
+    poolings,
+    skipped = 0,
+  }: EncoderRequest): void {
+    const { contextLength, config, sentence } = this;
+    const invalid = (code: string, message: string, details: Record<string, unknown>): JetonError =>
+      new JetonError(message, { code, details });
+    if (ids.length === 0) {
+      throw invalid("encoder-input-empty", "a text has no tokens, expected at least one", {});
+    }
+    if (ids.length > contextLength) {
+      const message = `a text of ${ids.length} tokens exceeds the context of ${contextLength}`;
+      throw invalid("model-context-exceeded", message, { length: ids.length, contextLength });
+    }
+    const limits = [
+      ["token", ids, config.vocabSize],
+      ["token type", types ?? [], Math.max(1, config.typeVocabSize)],
+      ["position", rows, ids.length],
+    ] as const;
+    for (const [what, values, limit] of limits) {
+      const wrong = Array.from(values).find(
+        (value) => !(Number.isInteger(value) && value >= 0 && value < limit),
+      );
+      if (wrong === undefined) continue;
+      const message = `there is no ${what} ${wrong}, expected 0 to ${limit - 1}`;
+      throw invalid("model-token-unknown", message, { what, found: wrong, limit });
+    }
+    for (const [what, values] of Object.entries({ types, attended })) {
+      if (values === undefined || values.length === ids.length) continue;
+      const message = `${what} has ${values.length} entries, expected ${ids.length}: one a token`;
+      throw invalid("encoder-input-invalid", message, { what, found: values.length });
+    }
+    if (!(Number.isInteger(skipped) && skipped >= 0 && skipped < ids.length)) {
+      const message = `skipped is ${skipped}, expected 0 to ${ids.length - 1}`;
+      throw invalid("encoder-input-invalid", message, { skipped });
+    }
+    for (const output of outputs) this.#checkOutput(output);
+    const count = poolings?.length ?? sentence.poolings.length;
+    const isFixed = sentence.modules.some(({ kind }) => kind !== "normalize");
+    if (isFixed && count !== sentence.poolings.length) {
+      const message = `the model's modules read ${sentence.poolings.length} poolings, not ${count}`;
+      throw invalid("encoder-pooling-count", message, { found: count });
+    }
+  }
+
+  #checkOutput(output: EncoderRequest["outputs"][number]): void {
+    const has =
+      output === "states" ||
+      output === "embedding" ||
+      (output === "vectors" && this.sentence.tokenModules !== undefined) ||
+      (this.heads as readonly string[]).includes(output);
+    if (has) return;
+    const known = ["states", "embedding", ...(this.sentence.tokenModules ? ["vectors"] : [])];
+    throw new JetonError(
+      `${this.name} has no head "${output}", only ${[...known, ...this.heads].join(", ")}`,
+      { code: "encoder-head-missing", details: { output, heads: this.heads } },
+    );
+  }
+
+  onClose(run: () => void | Promise<void>): void {
+    this.#closeListeners.push(run);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#closeListeners.map(async (run) => run()));
+    await this.#scheduler.close();
+    await this.#service.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Encoders as one traced function of named parameters: BERT and its relatives over whole sequences that
+ * attend to themselves in both directions. Padding is masked in every layer, so that the states of a
+ * text do not depend on the texts beside it.
+ */
+import {
+  add,
+  broadcastTo,
+  cast,
+  type Dimension,
+  float32,
+  gather,
+  range,
+  reshape,
+  scoped,
+  type Tensor,
+  type TensorType,
+} from "../../tensor/index.ts";
+import { windowMask } from "../layers/bidirectional-attention.ts";
+import { relativeBias } from "../layers/relative-bias.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
+import type { EncoderConfig } from "./config.ts";
+import { type EncoderContext, encoderLayer, encoderNorm, projectStored } from "./encoder-layer.ts";
+import { encoderNames, weightOf } from "./encoder-names.ts";
+
+/** Tensors that an encoder reads, besides the rotations. */
+export interface EncoderInput {
+  /** int32 `[batch, time]` */
+  readonly ids: Tensor;
+  /** Row of each token in the table of positions, int32 `[batch, time]`. */
+  readonly positions: Tensor;
+  /** Token types, int32 `[batch, time]`; not read where the encoder has none. */
+  readonly types: Tensor;
+  /** Added to the scores of keys: 0, or `maskedScore` where no token may look. `[batch, 1, 1, time]`. */
+  readonly mask: Tensor;
+  /** Cosines and sines by the names of `encoderRotationTypes`. */
+  readonly rotations: Readonly<Record<string, Tensor>>;
+}
+
+/** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that an encoder reads. */
+export function encoderRotationTypes(config: EncoderConfig): Record<string, TensorType> {
+  const types: Record<string, TensorType> = {};
+  for (const [index, rope] of config.ropes.entries()) {
+    types[`rope.${index}.cos`] = float32(["positions", rope.rotaryDim / 2]);
+    types[`rope.${index}.sin`] = float32(["positions", rope.rotaryDim / 2]);
+  }
+  return types;
+}
+
+/** Embeddings of tokens, positions and types, normed and projected: `[batch, time, hiddenSize]`. */
+export function embedEncoderInput(
+  config: EncoderConfig,
+  weights: DecoderWeights,
+  { ids, positions, types }: Pick<EncoderInput, "ids" | "positions" | "types">,
+): Tensor {
+  const names = encoderNames(config);
+  const rows = (name: string, at: Tensor): Tensor =>
+    cast(gather(weights.table(weightOf(name)), at), "float32");
+  let x = rows(names.tokens, ids);
+  if (config.typeVocabSize > 0) x = add(x, rows(names.types, types));
+  if (config.positionRows > 0) x = add(x, rows(names.positions, positions));
+  if (config.embeddingNorm) x = encoderNorm({ config, weights }, x, names.embeddingNorm);
+  const isProjected = config.embeddingSize !== config.hiddenSize || config.family === "albert";
+  return isProjected ? projectStored(weights, x, names.embeddingProjection) : x;
+}
+
+/** All layers over embeddings: states `[batch, time, hiddenSize]`, behind the final norm if there is one. */
+export function encodeEmbeddings(
+  config: EncoderConfig,
+  weights: DecoderWeights,
+  embeddings: Tensor,
+  input: Pick<EncoderInput, "mask" | "rotations">,
+): Tensor {
+  const [batch, time] = embeddings.shape as [Dimension, Dimension];
+  const context: EncoderContext = {
+    config,
+    weights,
+    rotationRows:
+      config.ropes.length > 0
+        ? broadcastTo(reshape(range(time), [1, time]), [batch, time])
+        : undefined,
+    rotations: config.ropes.map((_, index) => ({
+      cos: input.rotations[`rope.${index}.cos`]!,
+      sin: input.rotations[`rope.${index}.sin`]!,
+    })),
+    added: scoreParts(config, weights, input.mask, time),
+  };
+  return encodeLayers(embeddings, context);
+}
+
+/**
+ * Some of the layers, by default all of them with the final norm if there is one.
+ *
+ * @param from the first layer
+ * @param to the layer behind the last; the final norm stands behind all layers
+ */
+export function encodeLayers(
+  x: Tensor,
+  context: EncoderContext,
+  from = 0,
+  to: number = context.config.layers.length,
+): Tensor {
+  const { config } = context;
+  for (let index = from; index < to; index++) {
+    x = scoped(`layers.${index}`, () => encoderLayer(x, index, context));
+  }
+  const isLast = to === config.layers.length && config.finalNorm;
+  return isLast ? encoderNorm(context, x, encoderNames(config).finalNorm) : x;
+}
+
+/** Hidden states of the last layer, `[batch, time, hiddenSize]`. */
+export function encode(
+  config: EncoderConfig,
+  weights: DecoderWeights,
+  input: EncoderInput,
+): Tensor {
+  return encodeEmbeddings(config, weights, embedEncoderInput(config, weights, input), input);
+}
+
+/** Masks and biases by window, made once. */
+function scoreParts(
+  config: EncoderConfig,
+  weights: DecoderWeights,
+  mask: Tensor,
+  time: Dimension,
+): EncoderContext["added"] {
+  const biases: Tensor[] = [];
+  if (config.relativeBias) {
+    const table = weights.table(weightOf(encoderNames(config).relativeBias));
+    const places = range(time);
+    const buckets = { ...config.relativeBias, bidirectional: true };
+    biases.push(relativeBias(cast(table, "float32"), places, places, buckets));
+  }
+  const made = new Map<number | undefined, readonly Tensor[]>();
+  return (window) => {
+    let parts = made.get(window);
+    if (!parts) {
+      const all = window === undefined ? mask : add(mask, windowMask(time, window));
+      // One tensor for all layers: each would add them anew.
+      parts = [biases.reduce((sum, bias) => add(sum, bias), all)];
+      made.set(window, parts);
+    }
+    return parts;
+  };
+}

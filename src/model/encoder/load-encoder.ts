@@ -1,0 +1,107 @@
+/** Opens an encoder checkpoint: tokenizer, packed weights, and the encoder in a worker thread. */
+import { availableParallelism } from "node:os";
+import { basename } from "node:path";
+import { openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
+import { type Remote, startInline, startService } from "../../tensor/index.ts";
+import { loadTokenizer } from "../../tokenizer/index.ts";
+import { checkShapes, defaultFormat } from "../decoder-model.ts";
+import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
+import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
+import * as encoderService from "../worker/encoder-service.ts";
+import { encoderConfig } from "./config.ts";
+import { EncoderModel } from "./encoder-model.ts";
+import { encoderMatrixGroups } from "./encoder-names.ts";
+import { encoderHeads } from "./heads.ts";
+import { encoderParameterShapes } from "./parameter-shapes.ts";
+import { readSentenceFolder } from "./sentence-folder.ts";
+import { nameEncoderTensors } from "./stored-names.ts";
+import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
+
+/**
+ * Opens an encoder: a checkpoint folder, or a name on the hub (`owner/name`). A folder of
+ * sentence-transformers or PyLate is opened with its modules.
+ *
+ * @example
+ * await using model = await loadEncoder("path/to/all-MiniLM-L6-v2");
+ * const [vector] = await embed(model, ["A rose by any other name"]);
+ *
+ * @throws JetonError `model-family-unknown`, `model-config-invalid`, `model-weights-missing`,
+ *   `model-weights-shape`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
+ *   and reading a checkpoint
+ */
+export async function loadEncoder(
+  nameOrFolder: string,
+  options: LoadEncoderOptions = {},
+): Promise<LoadedEncoder> {
+  const { onProgress, signal, inline = false } = options;
+  const folder = await resolveModel(nameOrFolder, {
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: ({ bytes, totalBytes }) =>
+        onProgress({ stage: "download", done: bytes, total: totalBytes ?? bytes }),
+    }),
+  });
+  signal?.throwIfAborted();
+  const opened = await openCheckpoint(folder);
+  try {
+    const config = encoderConfig(opened.config);
+    const checkpoint = nameEncoderTensors(config, opened);
+    checkShapes(checkpoint.tensors, encoderParameterShapes(config));
+    const tokenizer = await loadTokenizer(folder);
+    const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, tokenizer);
+    const tensors = new Map([...checkpoint.tensors, ...own]);
+    const format = options.format ?? defaultFormat(checkpoint);
+    const weights = { tensors, files: checkpoint.files };
+    const packing = { ...options, program: "encoder" };
+    const groups = encoderMatrixGroups(config);
+    const { bindings } = await bindCheckpoint(weights, groups, format, packing);
+    signal?.throwIfAborted();
+    const threads = options.threads ?? Math.min(8, availableParallelism());
+    const shapes = new Map(
+      Array.from(tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]),
+    );
+    const start = { config, pipeline: sentencePipeline(sentence), tensors: shapes, bindings };
+    const service = await startEncoder({ ...start, format, threads }, inline);
+    const { contextLength = config.contextLength } = options;
+    return new EncoderModel({
+      name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+      folder: opened.folder,
+      checkpoint: { config: opened.config, tensors, files: opened.files },
+      tokenizer,
+      config,
+      format,
+      threads,
+      contextLength: Math.min(contextLength, config.contextLength),
+      sentence,
+      heads: [...encoderHeads(config, (name) => tensors.has(name)).keys()],
+      service,
+    });
+  } finally {
+    await opened.close();
+  }
+}
+
+/** What crosses to the worker. */
+function sentencePipeline({
+  poolings,
+  includePrompt,
+  modules,
+  tokenModules,
+}: LoadedEncoder["sentence"]): EncoderStart["pipeline"] {
+  return { poolings, includePrompt, modules, tokenModules };
+}
+
+function startEncoder(start: EncoderStart, inline: boolean): Promise<Remote<EncoderService>> {
+  if (inline) return startInline(encoderService, "createEncoderService", start);
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  return startService(
+    new URL(`../worker/encoder-service.${extension}`, import.meta.url).href,
+    "createEncoderService",
+    start,
+    {
+      transfer: [...start.bindings.values()].flatMap((binding) =>
+        binding.kind === "data" ? [binding.data.buffer as ArrayBuffer] : [],
+      ),
+    },
+  );
+}

@@ -1,0 +1,265 @@
+/**
+ * Reads what sentence-transformers and PyLate put beside an encoder: `modules.json`, the folders that it
+ * names, prompts, and the lengths of queries and documents.
+ */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  openSafetensors,
+  parseJson,
+  readJsonObject,
+  type TensorEntry,
+} from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
+import { type Activation, activationOf } from "../layers/activation.ts";
+import type { EncoderConfig } from "./config.ts";
+import { readLateInteraction } from "./late-settings.ts";
+import { checkPoolings, type PoolingMode } from "./pooling.ts";
+import type { VectorModule } from "./sentence-modules.ts";
+import type { SentenceSettings } from "./types.ts";
+
+/** Settings of a folder, and the stored tensors of its modules by name. */
+export interface SentenceFolder {
+  readonly sentence: SentenceSettings;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+}
+
+/** A line of `modules.json`. */
+interface ModuleEntry {
+  readonly path: string;
+  /** Last part of the class's name. */
+  readonly kind: string;
+  /** All of it. */
+  readonly type: string;
+}
+
+/** Modules that change nothing once a model is trained. */
+const ignored = new Set(["Dropout"]);
+
+/** Reads a folder with or without `modules.json`. */
+export async function readSentenceFolder(
+  folder: string,
+  config: EncoderConfig,
+  tokenizer: Tokenizer,
+): Promise<SentenceFolder> {
+  const entries = await readModules(folder);
+  const settings = await optionalJson(folder, "config_sentence_transformers.json");
+  const transformer = entries?.find(({ kind }) => kind === "Transformer");
+  const own = await optionalJson(
+    join(folder, transformer?.path ?? ""),
+    "sentence_bert_config.json",
+  );
+  const reader = new ModuleReader(folder);
+  const behind = entries?.filter((entry) => entry !== transformer) ?? [];
+  for (const entry of behind) await reader.read(entry);
+  const isLate =
+    entries !== undefined &&
+    reader.poolings === undefined &&
+    settings["query_length"] !== undefined;
+  const modules = isLate ? [] : reader.after;
+  const tokenModules = isLate ? [...reader.before, ...withNormalize(reader.after)] : undefined;
+  const sentence: SentenceSettings = {
+    poolings: reader.poolings ?? ["mean"],
+    includePrompt: reader.includePrompt,
+    modules,
+    tokenModules,
+    maxLength: maxLength(own, config, tokenizer),
+    doLowerCase: own["do_lower_case"] === true,
+    prompts: readPrompts(settings),
+    defaultPrompt: optionalString(settings, "default_prompt_name"),
+    similarity: optionalString(settings, "similarity_fn_name"),
+    lateInteraction: isLate ? readLateInteraction(settings, tokenizer, behind[0]!.type) : undefined,
+  };
+  return { sentence, tensors: reader.tensors };
+}
+
+/** Vectors of tokens have length 1, whether or not a module says so. */
+function withNormalize(modules: readonly VectorModule[]): VectorModule[] {
+  return modules.at(-1)?.kind === "normalize" ? [...modules] : [...modules, { kind: "normalize" }];
+}
+
+function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer): number {
+  const given = own["max_seq_length"];
+  const limit = Math.min(
+    config.contextLength,
+    tokenizer.settings.modelMaxLength ?? config.contextLength,
+  );
+  if (given === undefined || given === null) return limit;
+  if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
+    throw moduleError("sentence_bert_config.json", "max_seq_length", given, "a positive number");
+  }
+  return Math.min(given, config.contextLength);
+}
+
+function readPrompts(settings: JsonObject): Record<string, string> {
+  const prompts = settings["prompts"];
+  if (!isJsonObject(prompts)) return {};
+  return Object.fromEntries(
+    Object.entries(prompts).filter(
+      (entry): entry is [string, string] => typeof entry[1] === "string",
+    ),
+  );
+}
+
+function optionalString(settings: JsonObject, key: string): string | undefined {
+  const value = settings[key];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** `modules.json`; undefined where the folder has none. */
+async function readModules(folder: string): Promise<readonly ModuleEntry[] | undefined> {
+  const path = join(folder, "modules.json");
+  if (!(await exists(path))) return undefined;
+  const { readFile } = await import("node:fs/promises");
+  const list = parseJson(await readFile(path, "utf8"), { source: path, code: "config-invalid" });
+  if (!Array.isArray(list)) {
+    throw moduleError("modules.json", "the file", list, "a list of modules");
+  }
+  return list.map((entry) => {
+    const { path: inner = "", type } = isJsonObject(entry) ? entry : ({} as JsonObject);
+    if (
+      typeof type !== "string" ||
+      typeof inner !== "string" ||
+      /(^|[\\/])\.\.([\\/]|$)|^[\\/]/.test(inner)
+    ) {
+      throw moduleError("modules.json", "a module", entry, "a type and a path inside the folder");
+    }
+    return { path: inner, type, kind: type.split(".").at(-1)! };
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function optionalJson(folder: string, name: string): Promise<JsonObject> {
+  const path = join(folder, name);
+  return (await exists(path)) ? readJsonObject(path) : {};
+}
+
+function moduleError(file: string, key: string, value: unknown, expected: string): JetonError {
+  return new JetonError(`${file}: ${key} is ${JSON.stringify(value)}, expected ${expected}`, {
+    code: "encoder-module-invalid",
+    details: { file, key, value, expected },
+  });
+}
+
+/** Reads the modules behind the encoder, one after the other. */
+class ModuleReader {
+  readonly #folder: string;
+  readonly tensors: Map<string, TensorEntry> = new Map();
+  /** Modules on the states of tokens, and those behind the pooling. */
+  readonly before: VectorModule[] = [];
+  readonly after: VectorModule[] = [];
+  poolings: readonly PoolingMode[] | undefined;
+  includePrompt = true;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async read({ kind, path, type }: ModuleEntry): Promise<void> {
+    if (ignored.has(kind)) return;
+    switch (kind) {
+      case "Pooling":
+        return this.#readPooling(path);
+      case "Dense":
+        this.after.push(await this.#readDense(path));
+        return;
+      case "LayerNorm":
+        this.after.push(await this.#readLayerNorm(path));
+        return;
+      case "Normalize":
+        this.after.push({ kind: "normalize" });
+        return;
+      default:
+        throw new JetonError(
+          `modules.json: there is no module ${JSON.stringify(type)}, expected Transformer, Pooling, Dense, LayerNorm, Dropout or Normalize`,
+          { code: "encoder-module-unknown", details: { type, path } },
+        );
+    }
+  }
+
+  async #readPooling(path: string): Promise<void> {
+    const config = await readJsonObject(join(this.#folder, path, "config.json"));
+    this.poolings = checkPoolings(pooledModes(config));
+    this.includePrompt = config["include_prompt"] !== false;
+    this.before.push(...this.after.splice(0));
+  }
+
+  async #readDense(path: string): Promise<VectorModule> {
+    const config = await readJsonObject(join(this.#folder, path, "config.json"));
+    const name = await this.#readTensors(path, "linear");
+    const [outputs, inputs] = this.tensors.get(`${name}.weight`)?.shape ?? [];
+    if (outputs !== config["out_features"] || inputs !== config["in_features"]) {
+      const { out_features: rows, in_features: columns } = config;
+      throw moduleError(`${path}/config.json`, "shape", [outputs, inputs], `[${rows}, ${columns}]`);
+    }
+    return {
+      kind: "dense",
+      name,
+      inputs: inputs as number,
+      outputs: outputs as number,
+      bias: this.tensors.has(`${name}.bias`),
+      activation: moduleActivation(path, config["activation_function"]),
+    };
+  }
+
+  async #readLayerNorm(path: string): Promise<VectorModule> {
+    const name = await this.#readTensors(path, "norm");
+    const width = this.tensors.get(`${name}.weight`)?.shape[0] ?? 0;
+    return { kind: "layer-norm", name, width };
+  }
+
+  /** Adds the tensors of a module; the name of its one layer among them. */
+  async #readTensors(path: string, layer: string): Promise<string> {
+    await using file = await openSafetensors(join(this.#folder, path, "model.safetensors"));
+    for (const [name, entry] of file.tensors) {
+      this.tensors.set(`${path}.${name}`, { ...entry, name: `${path}.${name}` });
+    }
+    return `${path}.${layer}`;
+  }
+}
+
+/** `pooling_mode_…` flags, or the list that newer files write. */
+function pooledModes(config: JsonObject): string[] {
+  const listed: JsonValue | undefined = config["pooling_mode"];
+  if (typeof listed === "string") return listed.split("+");
+  if (Array.isArray(listed)) return listed.map(String);
+  const flags: Readonly<Record<string, PoolingMode>> = {
+    pooling_mode_cls_token: "cls",
+    pooling_mode_max_tokens: "max",
+    pooling_mode_mean_tokens: "mean",
+    pooling_mode_mean_sqrt_len_tokens: "mean_sqrt_len_tokens",
+    pooling_mode_weightedmean_tokens: "weightedmean",
+    pooling_mode_lasttoken: "lasttoken",
+  };
+  const modes = Object.entries(flags).filter(([flag]) => config[flag] === true);
+  return modes.length > 0 ? modes.map(([, mode]) => mode) : ["mean"];
+}
+
+/** Classes of torch by the last part of their name. */
+const torchActivations: Readonly<Record<string, Activation>> = {
+  Identity: "identity",
+  Tanh: "tanh",
+  ReLU: "relu",
+  GELU: "gelu",
+  SiLU: "silu",
+};
+
+function moduleActivation(path: string, name: JsonValue | undefined): Activation {
+  // The class's default.
+  if (name === undefined || name === null) return "tanh";
+  const last = typeof name === "string" ? name.split(".").at(-1)! : "";
+  const known = torchActivations[last] ?? activationOf(last.toLowerCase());
+  if (known) return known;
+  const expected = Object.keys(torchActivations).join(", ");
+  throw moduleError(`${path}/config.json`, "activation_function", name, expected);
+}

@@ -1,0 +1,74 @@
+/** What sentence-transformers and PyLate folders put behind an encoder: traced, and how it is described. */
+import {
+  divide,
+  layerNorm,
+  maximum,
+  multiply,
+  sqrt,
+  sum,
+  type Tensor,
+} from "../../tensor/index.ts";
+import { type Activation, activate } from "../layers/activation.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
+import { projectStored } from "./encoder-layer.ts";
+import { biasOf, weightOf } from "./encoder-names.ts";
+import type { PoolingMode } from "./pooling.ts";
+
+/** A module that changes vectors: of a text, or of each of its tokens. */
+export type VectorModule =
+  | {
+      readonly kind: "dense";
+      /** Name of the stored matrix, without `.weight`. */
+      readonly name: string;
+      readonly inputs: number;
+      readonly outputs: number;
+      readonly bias: boolean;
+      readonly activation: Activation;
+    }
+  | { readonly kind: "layer-norm"; readonly name: string; readonly width: number }
+  | { readonly kind: "normalize" };
+
+/** What stands behind the encoder. */
+export interface SentencePipeline {
+  /** Poolings, joined where there are several. */
+  readonly poolings: readonly PoolingMode[];
+  /** Whether tokens of a prompt are pooled. */
+  readonly includePrompt: boolean;
+  /** Applied to the pooled vector. */
+  readonly modules: readonly VectorModule[];
+  /** Applied to each token's state, for late interaction; undefined where the model has no such vectors. */
+  readonly tokenModules: readonly VectorModule[] | undefined;
+}
+
+/** Applies modules to vectors `[…, width]`, one after the other. */
+export function applyModules(
+  weights: DecoderWeights,
+  x: Tensor,
+  modules: readonly VectorModule[],
+): Tensor {
+  return modules.reduce((vectors, module) => applyModule(weights, vectors, module), x);
+}
+
+function applyModule(weights: DecoderWeights, x: Tensor, module: VectorModule): Tensor {
+  switch (module.kind) {
+    case "dense":
+      return activate(projectStored(weights, x, module.name, module.bias), module.activation);
+    case "layer-norm": {
+      const scale = weights.vector(weightOf(module.name));
+      return layerNorm(x, scale, weights.vector(biasOf(module.name)), { epsilon: 1e-5 });
+    }
+    case "normalize": {
+      const length = sqrt(sum(multiply(x, x), { axes: [-1], keepAxes: true }));
+      // As torch: a vector of zeros stays one.
+      return divide(x, maximum(length, 1e-12));
+    }
+  }
+}
+
+/** Width of the vectors behind modules, from the width before them. */
+export function moduleWidth(modules: readonly VectorModule[], width: number): number {
+  return modules.reduce(
+    (before, module) => (module.kind === "dense" ? module.outputs : before),
+    width,
+  );
+}

@@ -1,0 +1,62 @@
+/**
+ * Which tensors of a checkpoint are the encoder's, under any prefix of their names.
+ *
+ * A class with a head saves its base model as `bert.embeddings…`, the base model alone saves
+ * `embeddings…`; checkpoints that were converted from TensorFlow call a norm's weights gamma and beta.
+ */
+import type { Checkpoint } from "../../checkpoint/index.ts";
+import type { EncoderConfig } from "./config.ts";
+import { encoderNames, weightOf } from "./encoder-names.ts";
+
+/** The name under which each tensor is stored, by the encoder's own name for it. */
+export function encoderStoredNames(
+  config: EncoderConfig,
+  stored: Iterable<string>,
+): ReadonlyMap<string, string> {
+  const names = [...stored];
+  if (config.family === "t5") return t5StoredNames(names);
+  const table = weightOf(encoderNames(config).tokens);
+  const tables = names.filter((name) => name === table || name.endsWith(`.${table}`));
+  const prefix = tables.length === 1 ? tables[0]!.slice(0, -table.length) : "";
+  const own = new Map<string, string>();
+  for (const name of names) {
+    const inside = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+    own.set(inside.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias"), name);
+  }
+  return own;
+}
+
+/** T5 keeps one table of embeddings, as `shared` or only as its encoder's. */
+function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
+  const own = new Map(names.map((name) => [name, name]));
+  const [table, copy] = ["shared.weight", "encoder.embed_tokens.weight"];
+  if (!own.has(table) && own.has(copy)) own.set(table, copy);
+  return own;
+}
+
+/** A checkpoint's tensors by the encoder's names for them. */
+export function nameEncoderTensors(config: EncoderConfig, checkpoint: Checkpoint): Checkpoint {
+  return renameTensors(checkpoint, encoderStoredNames(config, checkpoint.tensors.keys()));
+}
+
+/**
+ * A checkpoint's tensors by other names.
+ *
+ * @param own the stored name by the new one; tensors that it leaves out are left out
+ */
+export function renameTensors(
+  checkpoint: Checkpoint,
+  own: ReadonlyMap<string, string>,
+): Checkpoint {
+  const tensors = new Map(
+    Array.from(own, ([name, stored]) => [name, { ...checkpoint.tensors.get(stored)!, name }]),
+  );
+  const storedAs = (name: string): string => own.get(name) ?? name;
+  return {
+    ...checkpoint,
+    tensors,
+    read: (name, options) => checkpoint.read(storedAs(name), options),
+    readFloat32: (name, options) => checkpoint.readFloat32(storedAs(name), options),
+    readRows: (name, start, count) => checkpoint.readRows(storedAs(name), start, count),
+  };
+}

@@ -1,0 +1,92 @@
+/** The encoder of T5, mT5 and ByT5: keys of its own, pre-norm, no biases, scores by relative positions. */
+import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
+import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import type { EncoderConfig } from "./config.ts";
+
+/** Values of `model_type` for T5 and models of its shape. */
+export const t5Families: readonly string[] = ["t5", "mt5", "mrt5"];
+
+/** What the configuration class of T5 assumes, from transformers 5.18.0. */
+const defaults: Fields = {
+  vocab_size: 32128,
+  d_model: 512,
+  d_kv: 64,
+  d_ff: 2048,
+  num_layers: 6,
+  num_heads: 8,
+  relative_attention_num_buckets: 32,
+  relative_attention_max_distance: 128,
+  layer_norm_epsilon: 1e-6,
+  feed_forward_proj: "relu",
+  pad_token_id: 0,
+  eos_token_id: 1,
+};
+
+/** Positions are relative and have no end of their own; memory sets one. */
+export const t5ContextLength = 32768;
+
+/** Keys of a T5 `config.json` over the defaults of the class. */
+export function t5Fields(own: Fields): Fields {
+  return { ...defaults, ...own };
+}
+
+/** What the feed-forward of a T5 does: `relu`, `gated-gelu` and the like. */
+export function t5FeedForward(fields: Fields): { activation: Activation; gated: boolean } {
+  const name = fields["feed_forward_proj"];
+  const [, gate, rest = ""] = /^(gated-)?(.+)$/.exec(typeof name === "string" ? name : "") ?? [];
+  const gated = gate !== undefined;
+  // T5 v1.1 was trained with the tanh form.
+  const activation = activationOf(gated && rest === "gelu" ? "gelu_new" : rest);
+  if (activation) return { activation, gated };
+  throw invalid("feed_forward_proj", name, `one of ${activationNames.join(", ")}, or gated-…`);
+}
+
+/** Describes the encoder of a T5 `config.json`; what all families share is left to the caller. */
+export function t5EncoderConfig(
+  own: Fields,
+): Omit<EncoderConfig, "task" | "labels" | "problemType" | "headOptions"> {
+  const fields = t5Fields(own);
+  const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
+  const layers = count("num_layers");
+  if (layers > 10_000) throw invalid("num_layers", layers, "at most 10000");
+  const pad = fields["pad_token_id"];
+  return {
+    family: "t5",
+    vocabSize: count("vocab_size"),
+    hiddenSize: count("d_model"),
+    embeddingSize: count("d_model"),
+    intermediateSize: count("d_ff"),
+    numAttentionHeads: count("num_heads"),
+    headDim: count("d_kv"),
+    layers: Array.from({ length: layers }, () => ({
+      window: undefined,
+      rope: undefined,
+      attentionNorm: true,
+    })),
+    sharing: undefined,
+    ropes: [],
+    positionRows: 0,
+    positionIds: "index",
+    typeVocabSize: 0,
+    relativeBias: {
+      buckets: count("relative_attention_num_buckets"),
+      maxDistance: count("relative_attention_max_distance"),
+    },
+    contextLength: t5ContextLength,
+    norm: "rms",
+    normEps: positive(fields, "layer_norm_epsilon", Number.isFinite),
+    normBias: false,
+    normPlacement: "pre",
+    embeddingNorm: false,
+    finalNorm: true,
+    ...t5FeedForward(fields),
+    // The scale lies in the weights.
+    attentionScale: 1,
+    qkvBias: false,
+    attentionOutputBias: false,
+    upBias: false,
+    downBias: false,
+    padTokenId: given(pad) && Number.isSafeInteger(pad) ? (pad as number) : 0,
+    tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
+  };
+}

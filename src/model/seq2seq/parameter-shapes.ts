@@ -1,0 +1,43 @@
+/** The parameters of an encoder-decoder: names and shapes, as checkpoints store them. */
+import { weightOf } from "../encoder/encoder-names.ts";
+import { encoderParameterShapes } from "../encoder/parameter-shapes.ts";
+import type { Seq2SeqConfig } from "./config.ts";
+import { seq2seqLayerNames, seq2seqNames } from "./decoder-names.ts";
+
+/**
+ * Shapes of all parameters by name, those of a delete gate among them.
+ *
+ * @param ownHead whether there is a head besides the embeddings
+ */
+export function seq2seqParameterShapes(
+  config: Seq2SeqConfig,
+  ownHead: boolean,
+): Map<string, number[]> {
+  const { encoder, decoderLayers, deleteGate } = config;
+  const { hiddenSize, intermediateSize, numAttentionHeads, headDim, relativeBias } = encoder;
+  const heads = numAttentionHeads * headDim;
+  const shapes = encoderParameterShapes(encoder);
+  const matrix = (names: readonly string[], outputs: number, inputs: number): void => {
+    for (const name of names) shapes.set(weightOf(name), [outputs, inputs]);
+  };
+  for (let index = 0; index < decoderLayers; index++) {
+    const names = seq2seqLayerNames(config, index);
+    for (const norm of [names.selfNorm, names.crossNorm, names.feedForwardNorm]) {
+      shapes.set(weightOf(norm), [hiddenSize]);
+    }
+    matrix([...names.queryKeyValue, names.crossQuery, ...names.crossKeyValue], heads, hiddenSize);
+    matrix([names.selfOutput, names.crossOutput], hiddenSize, heads);
+    matrix(names.up, intermediateSize, hiddenSize);
+    matrix([names.down], hiddenSize, intermediateSize);
+  }
+  matrix([seq2seqNames.relativeBias], relativeBias!.buckets, numAttentionHeads);
+  shapes.set(weightOf(seq2seqNames.finalNorm), [hiddenSize]);
+  if (ownHead) matrix([seq2seqNames.head], encoder.vocabSize, hiddenSize);
+  if (deleteGate) {
+    const gate = `encoder.block.${deleteGate.layer}.delete_gate`;
+    if (deleteGate.norm) shapes.set(`${gate}.layer_norm.weight`, [hiddenSize]);
+    shapes.set(`${gate}.feed_forward.weight`, [1, hiddenSize]);
+    shapes.set(`${gate}.feed_forward.bias`, [1]);
+  }
+  return shapes;
+}

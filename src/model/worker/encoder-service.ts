@@ -1,0 +1,165 @@
+/** The worker's side of a loaded encoder: one session, and batches of texts through it. */
+import {
+  type BoundValue,
+  chooseDevice,
+  type Device,
+  emitModel,
+  openSession,
+  type ParameterBinding,
+  type Service,
+  type Session,
+  type TensorValueData,
+} from "../../tensor/index.ts";
+import type { EncoderConfig } from "../encoder/config.ts";
+import { type EncoderOutput, encoderGraph, fixedPools, wanted } from "../encoder/encoder-graph.ts";
+import { encoderHeads } from "../encoder/heads.ts";
+import type { SentencePipeline } from "../encoder/sentence-modules.ts";
+import { RotationTables } from "../layers/rotation-tables.ts";
+import type { WeightFormat } from "../types.ts";
+import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";
+
+/** Start data of an encoder's worker. */
+export interface EncoderStart {
+  readonly config: EncoderConfig;
+  readonly pipeline: SentencePipeline;
+  readonly tensors: ReadonlyMap<string, StoredShape>;
+  readonly bindings: ReadonlyMap<string, ParameterBinding>;
+  readonly format: WeightFormat;
+  readonly threads: number;
+  readonly device?: Device;
+}
+
+/** Texts of one forward pass, filled up to a common length. */
+export interface EncoderBatch {
+  readonly batch: number;
+  readonly time: number;
+  /** `[batch, time]` each. */
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+  readonly types: Int32Array;
+  /** 1 for tokens that others see. */
+  readonly attended: Float32Array;
+  /** Results that are wanted, of all texts. */
+  readonly outputs: readonly EncoderOutput[];
+  /** Flat positions whose tokens are predicted. */
+  readonly rows?: Int32Array;
+  readonly pooling?: PoolingInput;
+}
+
+/** How states are pooled. */
+export interface PoolingInput {
+  /** `[batch, pools, time]` */
+  readonly weights: Float32Array;
+  /** `[batch, time]`: 1 for tokens of which the largest numbers are taken. */
+  readonly tokens: Float32Array;
+  /** `[pools]`: 1 where the largest numbers are taken. */
+  readonly max: Uint8Array;
+}
+
+/** A result: numbers and their shape. */
+export interface EncoderResult {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** The encoder's program. */
+export interface EncoderService extends Service {
+  run(batch: EncoderBatch): Promise<Partial<Record<EncoderOutput, EncoderResult>>>;
+}
+
+/** Opens the encoder's program in the current thread; called in the worker. */
+export async function createEncoderService(start: EncoderStart): Promise<EncoderService> {
+  const { config, pipeline, tensors, format, threads, device } = start;
+  const has = (name: string): boolean => tensors.has(name);
+  const weights = traceWeights(tensors, format);
+  const graph = encoderGraph({ config, weights, pipeline, has });
+  const model = emitModel(graph, start.bindings, { opensFiles: chooseDevice(device) === "cpu" });
+  const session = await openSession(model, {
+    threads,
+    // Texts have many lengths.
+    sameSizes: false,
+    ...(device && { device }),
+  });
+  return new EncoderWorker(start, session);
+}
+
+class EncoderWorker implements EncoderService {
+  readonly #config: EncoderConfig;
+  readonly #session: Session;
+  readonly #outputs: readonly EncoderOutput[];
+  readonly #rotations: RotationTables;
+  readonly #pools: number;
+  /** Rotations of the longest batch so far. */
+  #tables: { readonly time: number; readonly feeds: Record<string, BoundValue> } | undefined;
+
+  constructor({ config, pipeline, tensors }: EncoderStart, session: Session) {
+    this.#config = config;
+    this.#session = session;
+    this.#rotations = new RotationTables(config.ropes);
+    this.#pools = fixedPools(pipeline) ?? 1;
+    const heads = encoderHeads(config, (name) => tensors.has(name));
+    this.#outputs = ["states", "embedding", ...heads.keys()];
+    if (pipeline.tokenModules) this.#outputs = [...this.#outputs, "vectors"];
+  }
+
+  async run(input: EncoderBatch): Promise<Partial<Record<EncoderOutput, EncoderResult>>> {
+    const { batch, time, outputs } = input;
+    const bind = this.#session.bind;
+    const numbers = (data: TensorValueData): BoundValue =>
+      bind(data instanceof Float32Array ? "float32" : "int32", data, [batch, time]);
+    const pooling = input.pooling ?? this.#noPooling(batch, time);
+    const rows = input.rows?.length ? input.rows : Int32Array.of(0);
+    const feeds: Record<string, BoundValue> = {
+      ids: numbers(input.ids),
+      positions: numbers(input.positions),
+      types: numbers(input.types),
+      attended: numbers(input.attended),
+      ...this.#rotationFeeds(time),
+      rows: bind("int32", rows, [rows.length]),
+      "pool.weights": bind("float32", pooling.weights, [batch, pooling.max.length, time]),
+      "pool.tokens": numbers(pooling.tokens),
+      "pool.max": bind("bool", pooling.max, [pooling.max.length]),
+      "pool.any-max": bind("bool", Uint8Array.of(pooling.max.includes(1) ? 1 : 0), []),
+    };
+    for (const output of this.#outputs) {
+      feeds[wanted(output)] = bind("bool", Uint8Array.of(outputs.includes(output) ? 1 : 0), []);
+    }
+    const values = await this.#session.run(feeds, outputs);
+    return Object.fromEntries(
+      outputs.map((name) => {
+        const { shape, data } = values[name]!;
+        return [name, { shape, data: data as Float32Array }];
+      }),
+    );
+  }
+
+  #noPooling(batch: number, time: number): PoolingInput {
+    const pools = this.#pools;
+    return {
+      weights: new Float32Array(batch * pools * time),
+      tokens: new Float32Array(batch * time),
+      max: new Uint8Array(pools),
+    };
+  }
+
+  #rotationFeeds(time: number): Record<string, BoundValue> {
+    if (this.#tables && this.#tables.time >= time) return this.#tables.feeds;
+    const feeds: Record<string, BoundValue> = {};
+    for (const [index, { rotaryDim }] of this.#config.ropes.entries()) {
+      const half = rotaryDim / 2;
+      const [cos, sin] = [new Float32Array(time * half), new Float32Array(time * half)];
+      for (let position = 0; position < time; position++) {
+        const place = { row: position, cos, sin };
+        this.#rotations.write(index, { position, length: time }, place);
+      }
+      feeds[`rope.${index}.cos`] = this.#session.bind("float32", cos, [time, half]);
+      feeds[`rope.${index}.sin`] = this.#session.bind("float32", sin, [time, half]);
+    }
+    this.#tables = { time, feeds };
+    return feeds;
+  }
+
+  close(): Promise<void> {
+    return this.#session.release();
+  }
+}

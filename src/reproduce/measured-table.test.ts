@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { formatInterval } from "./figures.ts";
+import { measuredMarks, measuredTable } from "./measured-table.ts";
+import type { ClaimResult, ReproductionResult } from "./run-reproduction.ts";
+
+const claim: ClaimResult = {
+  ...{ id: "closer", text: "A | B", paper: { value: 4, unit: "times", distance: 1.5 } },
+  ...{ measured: 0.12345, baseline: 1, baselineName: "start", unit: "bits", verdict: "partly" },
+  units: { name: "texts", count: 7 },
+  effect: {
+    ...{ kind: "ratio", direction: "lower", value: null, interval: ["-inf", "inf"] },
+    ...{ reproduced: 2, partly: 1.5 },
+  },
+  control: { name: "nothing", measured: 1234.5, effect: 1, margin: [0, "inf"], passes: true },
+};
+
+describe("measuredTable", () => {
+  const result: Omit<ReproductionResult, "code" | "load" | "seed"> = {
+    ...{ system: "some-system", quick: false, seconds: 61, date: "2026-11-29T10:00:00.000Z" },
+    claims: [claim],
+    withoutSpeed: ["speed"],
+    machine: {
+      ...{ processor: "CPU", cores: 2, memoryGigabytes: 4, system: "linux", node: "20.0.0" },
+      ...{ jeton: "0.1.0", onnxruntime: "1.30.0", commit: null },
+    },
+  };
+
+  test("writes a row for each claim and where the numbers come from", () => {
+    const lines = measuredTable(result).split("\n");
+    expect(lines[3]).toBe(
+      "| A \\| B | 4 times; ours is +1.5 from it | 0.123 bits | 1 (start) | -inf to inf (7 texts) | " +
+        "1235 (nothing): passes as well | partly |",
+    );
+    expect(lines[5]).toBe(
+      "(`reproductions/some-system.json`, 2 minutes on 2 x CPU, 2026-11-29. " +
+        "Not recorded, as the machine was loaded: speed.)",
+    );
+  });
+
+  test("replaces the table that stands between the marks", () => {
+    const page = `a\n${measuredTable(result)}\nb`;
+    expect(page.replace(measuredMarks, () => "c")).toBe("a\nc\nb");
+  });
+});
+
+test("an interval says which way its end is infinite", () => {
+  expect(formatInterval(["-inf", 1.23456])).toBe("-inf to 1.235");
+  expect(formatInterval([1e16, "inf"])).toBe("1.00e+16 to inf");
+});

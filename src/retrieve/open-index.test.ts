@@ -1,0 +1,274 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { createRandom } from "../core/index.ts";
+import "../testing/code-matchers.ts";
+import { createIndex, type IndexSettings, openIndex, type SearchIndex } from "./open-index.ts";
+import type { Hit, IndexRecord, SearchQuery } from "./types.ts";
+
+const folders: string[] = [];
+const makeFolder = async (): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), "jeton-index-"));
+  folders.push(folder);
+  return folder;
+};
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
+const words = "king queen castle horse river stone bread wine sword song".split(" ");
+
+/** Records with every kind of vector. */
+function drawRecords(count: number, seed = 1): IndexRecord[] {
+  const random = createRandom(seed, "records");
+  const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
+  return Array.from({ length: count }, (_, i) => {
+    const chosen = Array.from({ length: 3 + random.integer(8) }, () =>
+      random.integer(words.length),
+    );
+    const text = chosen.map((at) => words[at]!).join(" ");
+    const spans: number[] = [];
+    for (const match of text.matchAll(/\w+/g)) {
+      spans.push(match.index, match.index + match[0].length);
+    }
+    return {
+      id: `r${String(i).padStart(4, "0")}`,
+      text,
+      fields: { part: i % 4, tags: [`t${i % 3}`], even: i % 2 === 0 },
+      dense: vector(6),
+      tokens: { dim: 8, vectors: vector(8 * chosen.length), spans: Uint32Array.from(spans) },
+      sparse: {
+        ids: Uint32Array.from(new Set(chosen)),
+        weights: Float32Array.from(new Set(chosen), () => random.uniform()),
+      },
+    };
+  });
+}
+
+function drawQuery(seed = 9): Required<Pick<SearchQuery, "text" | "dense" | "tokens" | "sparse">> {
+  const random = createRandom(seed, "query");
+  const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
+  return {
+    text: "king river song",
+    dense: vector(6),
+    tokens: { dim: 8, vectors: vector(24) },
+    sparse: { ids: Uint32Array.of(0, 4, 9), weights: Float32Array.of(1, 0.5, 2) },
+  };
+}
+
+const brief = (hits: readonly Hit[]) => hits.map(({ id, score }) => [id, score.toFixed(5)]);
+
+/** Each kind of query by itself, then all together. */
+const queries = (): SearchQuery[] => {
+  const { text, dense, tokens, sparse } = drawQuery();
+  return [
+    { text },
+    { dense },
+    { sparse },
+    { tokens, tokenSearch: { scoring: "exact" } },
+    { tokens, tokenSearch: { candidates: 50 } },
+    { text, dense, tokens, sparse },
+    { text, dense, fusion: { method: "weighted", weights: { bm25: 2 } } },
+    { text, tokens, filter: { eq: ["part", 1] } },
+  ];
+};
+
+async function fill(
+  settings: IndexSettings,
+  records: readonly IndexRecord[],
+): Promise<SearchIndex> {
+  const index = createIndex(settings);
+  await index.put(records);
+  return index;
+}
+
+describe("search by hand", () => {
+  test("text, filter and hit", async () => {
+    const index = createIndex();
+    await index.put([
+      { id: "a", text: "The cat sat on the mat.", fields: { page: 1 } },
+      { id: "b", text: "A dog and a cat.", fields: { page: 2 } },
+      { id: "c", text: "Nothing of that." },
+    ]);
+    const hits = await index.search({ text: "cat mat" });
+    expect(hits.map(({ id }) => id)).toEqual(["a", "b"]);
+    expect(hits[0]).toMatchObject({ text: "The cat sat on the mat.", fields: { page: 1 } });
+    expect(hits[0]!.parts.bm25).toBe(hits[0]!.score);
+    const filtered = await index.search({ text: "cat", filter: { range: ["page", { gt: 1 }] } });
+    expect(filtered.map(({ id }) => id)).toEqual(["b"]);
+    expect(await index.search({ text: "zebra" })).toEqual([]);
+    expect(await index.search({ text: "cat", k: 1000 })).toHaveLength(2);
+  });
+
+  test("an explanation names the term and where it stands", async () => {
+    const index = createIndex();
+    await index.put([{ id: "a", text: "Cat, dog; cat." }]);
+    const [hit] = await index.search({ text: "cat bird dog", explain: true });
+    expect(hit!.matches!.map(({ term, span, queryToken }) => [term, span, queryToken])).toEqual([
+      ["cat", [0, 3], 0],
+      ["cat", [10, 13], 0],
+      ["dog", [5, 8], 2],
+    ]);
+    const [first, , third] = hit!.matches!;
+    expect(first!.score + third!.score).toBeCloseTo(hit!.score, 10);
+  });
+
+  test("token explanations slice to the text, and their mean is the score", async () => {
+    const records = drawRecords(20);
+    const index = await fill({}, records);
+    const { tokens } = drawQuery();
+    for (const candidates of [5, 1000]) {
+      const hits = await index.search({ tokens, explain: true, tokenSearch: { candidates } });
+      for (const { matches, text, score } of hits) {
+        expect(matches).toHaveLength(3);
+        const sum = matches!.reduce((total, match) => total + match.score, 0);
+        expect(sum / 3).toBeCloseTo(score, 5);
+        for (const { span, imputed } of matches!) {
+          expect(imputed).toBe(span === undefined);
+          if (span !== undefined) expect(words).toContain(text.slice(...span));
+        }
+      }
+    }
+  });
+});
+
+describe("one answer, however the records came", () => {
+  const records = drawRecords(120);
+  const answers = async (index: SearchIndex) =>
+    Promise.all(queries().map(async (query) => brief(await index.search(query))));
+
+  test("order, batches, replacing and deleting change nothing", async () => {
+    const expected = await answers(await fill({}, records));
+    expect(expected.every((hits) => hits.length === 10)).toBe(true);
+    const shuffled = createRandom(3).shuffle([...records]);
+    expect(await answers(await fill({}, shuffled))).toEqual(expected);
+    const index = createIndex();
+    await index.put(drawRecords(150, 2));
+    for (let i = 0; i < shuffled.length; i += 7) {
+      await index.put(shuffled.slice(i, i + 7));
+      await index.search({ text: "king" });
+    }
+    const others = index.ids().filter((id) => id >= "r0120");
+    expect(await index.delete([...others, "none", ...others])).toBe(30);
+    expect(index.size).toBe(120);
+    expect(await answers(index)).toEqual(expected);
+  });
+
+  test("a folder: flushed, merged, closed and opened again", async () => {
+    const expected = await answers(await fill({}, records));
+    const folder = await makeFolder();
+    let index = await openIndex(folder, { flushAt: 16 });
+    for (let i = 0; i < 120; i += 10) await index.put(records.slice(i, i + 10));
+    expect(await answers(index)).toEqual(expected);
+    await index.close();
+    index = await openIndex(folder);
+    expect(index.size).toBe(120);
+    expect(await answers(index)).toEqual(expected);
+    await index.merge();
+    expect(index.segments).toBe(1);
+    expect(await answers(index)).toEqual(expected);
+    await index.close();
+    const reader = await openIndex(folder, { readOnly: true });
+    expect(await answers(reader)).toEqual(expected);
+    expect(reader.get("r0007")).toEqual((await fill({}, records)).get("r0007"));
+    await expect(reader.put([])).toRejectWithCode("index-read-only");
+    await reader.close();
+  });
+
+  test("inverted files with exact vectors and all clusters give the same", async () => {
+    const settings = { invertFrom: 50, residuals: "exact" } as const;
+    const folder = await makeFolder();
+    const index = await openIndex(folder, { ...settings, flushAt: 40 });
+    for (let i = 0; i < 120; i += 20) await index.put(records.slice(i, i + 20));
+    await index.flush();
+    const { tokens } = drawQuery();
+    const query: SearchQuery = { tokens, tokenSearch: { scoring: "exact" } };
+    const expected = brief(await (await fill({}, records)).search(query));
+    expect(brief(await index.search(query))).toEqual(expected);
+    await index.merge();
+    expect(brief(await index.search(query))).toEqual(expected);
+    const filtered: SearchQuery = { ...query, filter: { eq: ["part", 2] }, k: 100 };
+    expect(await index.search(filtered)).toHaveLength(30);
+    await index.close();
+  });
+
+  test("64 searches while records come", async () => {
+    const index = createIndex();
+    const { text, tokens } = drawQuery();
+    const searches: Promise<Hit[]>[] = [];
+    for (let i = 0; i < 64; i++) {
+      void index.put(records.slice(i, i + 1));
+      searches.push(index.search({ text, tokens }));
+    }
+    for (const hits of await Promise.all(searches)) {
+      expect(new Set(hits.map(({ id }) => id)).size).toBe(hits.length);
+    }
+    await index.put(records.slice(64));
+    expect(await answers(index)).toEqual(await answers(await fill({}, records)));
+  });
+});
+
+describe("what cannot be is rejected", () => {
+  const record = drawRecords(1)[0]!;
+
+  test("records", async () => {
+    const index = await fill({}, [record]);
+    const put = (change: object) => index.put([{ ...record, id: "x", ...change } as IndexRecord]);
+    const code = "record-invalid";
+    for (const change of [
+      { id: "" },
+      { id: 7 },
+      { text: undefined },
+      { dense: new Float32Array(5) },
+      { dense: Float32Array.of(1, 2, 3, 4, 5, Number.NaN) },
+      { tokens: { dim: 7, vectors: new Float32Array(7) } },
+      { tokens: { dim: 8, vectors: new Float32Array(9) } },
+      { tokens: { dim: 8, vectors: new Float32Array(8), spans: Uint32Array.of(0, 10_000) } },
+      { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
+      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(-1) } },
+      { fields: { id: "y" } },
+      { fields: { a: null } },
+      { fields: { a: Number.NaN } },
+    ]) {
+      await expect(put(change), JSON.stringify(change)).toRejectWithCode(code);
+    }
+    expect(index.size).toBe(1);
+    expect(index.has("x")).toBe(false);
+  });
+
+  test("queries, settings and closed indexes", async () => {
+    const index = await fill({}, [record]);
+    const search = (query: object) => index.search(query as SearchQuery);
+    for (const query of [
+      {},
+      { text: "a", k: 0 },
+      { dense: new Float32Array(5) },
+      { tokens: { dim: 7, vectors: new Float32Array(7) } },
+      { tokens: { dim: 8, vectors: new Float32Array(0) } },
+      { text: "a", tokenSearch: { candidates: 0 } },
+      { text: "a", tokenSearch: { scoring: "some" } },
+    ]) {
+      await expect(search(query), JSON.stringify(query)).toRejectWithCode("search-query-invalid");
+    }
+    await expect(search({ text: "a", filter: { eq: ["a"] } })).toRejectWithCode("filter-invalid");
+    await expect(search({ text: "a", fusion: { method: "best" } })).toRejectWithCode(
+      "fusion-invalid",
+    );
+    expect(() => createIndex({ invertFrom: 0 })).toThrowCode("index-option-invalid");
+    await index.close();
+    await expect(index.search({ text: "a" })).toRejectWithCode("index-closed");
+    await expect(index.put([record])).toRejectWithCode("index-closed");
+  });
+
+  test("folders", async () => {
+    const folder = await makeFolder();
+    await expect(openIndex(folder, { readOnly: true })).toRejectWithCode("index-not-found");
+    const index = await openIndex(folder, { bm25: { variant: "plus" } });
+    await expect(openIndex(folder)).toRejectWithCode("index-locked");
+    await index.close();
+    const other = { bm25: { variant: "l" } } as const;
+    await expect(openIndex(folder, other)).toRejectWithCode("index-settings");
+    const again = await openIndex(folder);
+    expect(again.settings.bm25).toEqual({ variant: "plus" });
+    await again.close();
+  });
+});

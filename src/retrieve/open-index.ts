@@ -1,0 +1,329 @@
+/** An index of records: opened from a folder, or held in memory. */
+import { JetonError } from "../core/index.ts";
+import {
+  type AnalyzerOptions,
+  type Bm25FormulaOptions,
+  createAnalyzer,
+  resolveBm25Formula,
+} from "../lexical/index.ts";
+import { prepareRecord, recordToJson } from "./records.ts";
+import { searchSegments } from "./search/search-segments.ts";
+import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
+import { IndexState, type LiveSegment } from "./store/index-state.ts";
+import type { StoredSettings } from "./store/manifest.ts";
+import type { FieldValue, Hit, IndexRecord, SearchQuery } from "./types.ts";
+
+/** What an index is made with; kept in its folder, and given again only to say so. */
+export interface IndexSettings {
+  /** How text becomes terms. Default letters and digits of all scripts, in lower case. */
+  analyzer?: AnalyzerOptions;
+  /** Default Lucene's. */
+  bm25?: Bm25FormulaOptions;
+  /** From how many token vectors on a segment gets an inverted file. Default 20,000. */
+  invertFrom?: number;
+  /** How inverted files keep vectors: four bits a number (default), or exact. */
+  residuals?: "4-bit" | "exact";
+  /** Texts to remember with the index, e.g. the model that made its vectors. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** Options of `openIndex`. */
+export interface OpenIndexOptions extends IndexSettings {
+  /** True: the folder must hold an index, which is read as it is now; a writer may be at work. Default false. */
+  readOnly?: boolean;
+  /** Records in memory at most, before they are written as a segment. Default 8,192. */
+  flushAt?: number;
+}
+
+/** Records that can be searched. Close it: it holds files and a lock. */
+export interface SearchIndex {
+  /** Number of records. */
+  readonly size: number;
+  readonly settings: Readonly<StoredSettings>;
+  /** Number of parts that a search looks into. */
+  readonly segments: number;
+  has(id: string): boolean;
+  /**
+   * A record as it was added, with vectors of length 1. Token vectors come from four bits where the index keeps
+   * them so.
+   */
+  get(id: string): IndexRecord | undefined;
+  /** The fields of a record; undefined if there is none. Reads no text and no vectors. */
+  fields(id: string): Readonly<Record<string, FieldValue>> | undefined;
+  /** Ids of all records, in no order. */
+  ids(): string[];
+  /**
+   * Adds records; one with the id of another takes its place. When this returns, the change outlives a crash, all
+   * of it or, if it was not acknowledged, perhaps none.
+   *
+   * @throws JetonError `record-invalid`, and nothing is changed; `index-read-only`, `index-closed`
+   */
+  put(records: readonly IndexRecord[]): Promise<void>;
+  /** Deletes records; gives how many there were. */
+  delete(ids: readonly string[]): Promise<number>;
+  /**
+   * Answers a query from all acknowledged changes.
+   *
+   * @throws JetonError `search-query-invalid`, `filter-invalid`, `fusion-invalid`, `index-closed`
+   */
+  search(query: SearchQuery): Promise<Hit[]>;
+  /** Writes what is in memory as a segment. */
+  flush(): Promise<void>;
+  /** Makes all segments one; what was deleted vanishes. */
+  merge(): Promise<void>;
+  /** Waits for changes under way, flushes, and frees files and lock. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Opens the index of a folder, and makes one where there is none.
+ *
+ * @throws JetonError `index-locked`, `index-settings` for settings other than those that it was made with,
+ *   `index-not-found` with `readOnly`, `index-invalid`, `index-log-damaged`, `segment-invalid`,
+ *   `index-option-invalid`
+ *
+ * @example
+ * const index = await openIndex("index");
+ * await index.put([{ id: "a", text: "The cat sat on the mat." }]);
+ * const [hit] = await index.search({ text: "cats and a mat" });
+ * await index.close();
+ */
+export async function openIndex(
+  folder: string,
+  options: OpenIndexOptions = {},
+): Promise<SearchIndex> {
+  const { readOnly = false, flushAt = 8192, ...given } = options;
+  checkCount("flushAt", flushAt);
+  const settings = resolveSettings(given);
+  if (readOnly) {
+    const { state, settings: stored, close } = await readIndexFolder(folder, makeState);
+    checkSettings(given, stored);
+    return new OpenedIndex(state, stored, { readOnly: true, close });
+  }
+  const opened = await IndexFolder.open(folder, settings, makeState);
+  try {
+    checkSettings(given, opened.settings);
+  } catch (error) {
+    await opened.folder.close();
+    throw error;
+  }
+  return new OpenedIndex(opened.state, opened.settings, { folder: opened.folder, flushAt });
+}
+
+/**
+ * Makes an empty index in memory.
+ *
+ * @throws JetonError `index-option-invalid`, `analyzer-option-invalid`, `bm25-option-invalid`
+ */
+export function createIndex(settings: IndexSettings = {}): SearchIndex {
+  const stored = resolveSettings(settings);
+  return new OpenedIndex(makeState(stored), stored, {});
+}
+
+function resolveSettings(settings: IndexSettings): StoredSettings {
+  const { analyzer = {}, bm25 = {}, invertFrom = 20_000 } = settings;
+  const { residuals = "4-bit", metadata = {} } = settings;
+  checkCount("invertFrom", invertFrom);
+  if (residuals !== "4-bit" && residuals !== "exact") {
+    throw invalid("residuals", residuals, "4-bit or exact");
+  }
+  createAnalyzer(analyzer);
+  resolveBm25Formula(bm25);
+  return { analyzer, bm25, invertFrom, residuals, metadata };
+}
+
+function makeState(settings: StoredSettings): IndexState {
+  const { analyzer, invertFrom, residuals } = settings;
+  return new IndexState({ analyzer: createAnalyzer(analyzer), invertFrom, residuals });
+}
+
+function checkSettings(given: IndexSettings, stored: StoredSettings): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    const found = stored[name as keyof StoredSettings];
+    if (JSON.stringify(found) === JSON.stringify(value)) continue;
+    throw new JetonError(`the index was made with another ${name}: ${JSON.stringify(found)}`, {
+      code: "index-settings",
+      details: { setting: name, found: value, expected: found },
+    });
+  }
+}
+
+function checkCount(option: string, found: number): void {
+  const isCount = Number.isInteger(found) || found === Number.POSITIVE_INFINITY;
+  if (!(isCount && found > 0)) throw invalid(option, found, "a whole number from 1");
+}
+
+function invalid(option: string, found: unknown, expected: string): JetonError {
+  return new JetonError(`index option ${option}: ${String(found)}; expected ${expected}`, {
+    code: "index-option-invalid",
+    details: { option, found, expected },
+  });
+}
+
+interface Storage {
+  readonly folder?: IndexFolder;
+  readonly flushAt?: number;
+  readonly readOnly?: boolean;
+  readonly close?: () => void;
+}
+
+class OpenedIndex implements SearchIndex {
+  readonly settings: StoredSettings;
+  readonly #state: IndexState;
+  readonly #storage: Storage;
+  readonly #formula: ReturnType<typeof resolveBm25Formula>;
+  /** Changes come one after the other. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  #unflushed = 0;
+
+  constructor(state: IndexState, settings: StoredSettings, storage: Storage) {
+    this.#state = state;
+    this.settings = settings;
+    this.#storage = storage;
+    this.#formula = resolveBm25Formula(settings.bm25);
+  }
+
+  get size(): number {
+    return this.#state.size;
+  }
+
+  get segments(): number {
+    return this.#state.segments().length;
+  }
+
+  has(id: string): boolean {
+    return this.#state.has(id);
+  }
+
+  get(id: string): IndexRecord | undefined {
+    this.#checkOpen();
+    return this.#state.get(id);
+  }
+
+  fields(id: string): Readonly<Record<string, FieldValue>> | undefined {
+    return this.#state.fields(id);
+  }
+
+  ids(): string[] {
+    return [...this.#state.ids()];
+  }
+
+  put(records: readonly IndexRecord[]): Promise<void> {
+    return this.#change(async () => {
+      const sizes = { ...this.#state.sizes };
+      const prepared = records.map((record) => prepareRecord(record, sizes));
+      if (prepared.length === 0) return;
+      await this.#storage.folder?.append({ put: prepared.map(recordToJson) });
+      Object.assign(this.#state.sizes, sizes);
+      for (const record of prepared) this.#state.put(record);
+      await this.#flushIfFull(prepared.length);
+    });
+  }
+
+  delete(ids: readonly string[]): Promise<number> {
+    return this.#change(async () => {
+      const known = [...new Set(ids)].filter((id) => this.#state.has(id));
+      if (known.length === 0) return 0;
+      await this.#storage.folder?.append({ delete: known });
+      for (const id of known) this.#state.delete(id);
+      await this.#flushIfFull(known.length);
+      return known.length;
+    });
+  }
+
+  async search(query: SearchQuery): Promise<Hit[]> {
+    this.#checkOpen();
+    const { analyzer } = this.#state.settings;
+    const segments = this.#state.segments();
+    return searchSegments(
+      { segments, analyzer, formula: this.#formula, sizes: this.#state.sizes },
+      query,
+    );
+  }
+
+  flush(): Promise<void> {
+    return this.#change(() => this.#flush());
+  }
+
+  merge(): Promise<void> {
+    return this.#change(async () => {
+      await this.#flush();
+      const files = this.#state.segments().filter(({ file }) => file !== undefined);
+      const isClean =
+        files.length < 2 && files.every(({ live, segment }) => live === segment.count);
+      if (!isClean) await this.#storage.folder?.merge(files);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#storage.folder !== undefined) await this.#change(() => this.#flush());
+    this.#isClosed = true;
+    await this.#queue;
+    await this.#storage.folder?.close();
+    this.#storage.close?.();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #change<T>(change: () => Promise<T>): Promise<T> {
+    const run = async (): Promise<T> => {
+      this.#checkOpen();
+      if (this.#storage.readOnly) {
+        throw new JetonError("the index was opened for reading alone", {
+          code: "index-read-only",
+          details: { expected: "an index opened without readOnly" },
+        });
+      }
+      return change();
+    };
+    const done = this.#queue.then(run, run);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+
+  async #flushIfFull(changes: number): Promise<void> {
+    this.#unflushed += changes;
+    const { folder, flushAt = Number.POSITIVE_INFINITY } = this.#storage;
+    if (folder === undefined) return;
+    if (this.#unflushed >= flushAt || folder.logBytes > 256e6) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const { folder } = this.#storage;
+    if (folder === undefined) return;
+    await folder.flush();
+    this.#unflushed = 0;
+    for (;;) {
+      const segments = findMergeable(this.#state.segments());
+      if (segments.length === 0) return;
+      await folder.merge(segments);
+    }
+  }
+
+  #checkOpen(): void {
+    if (!this.#isClosed) return;
+    throw new JetonError("the index is closed", {
+      code: "index-closed",
+      details: { expected: "an open index" },
+    });
+  }
+}
+
+/** Four segments of about one size, or those that are mostly deleted; nothing where there are none. */
+function findMergeable(segments: readonly LiveSegment[]): LiveSegment[] {
+  const files = segments.filter(({ file }) => file !== undefined);
+  const decayed = files.filter(({ live, segment }) => live * 2 < segment.count);
+  if (decayed.length > 0) return decayed;
+  const tiers = new Map<number, LiveSegment[]>();
+  for (const one of files) {
+    const tier = Math.floor(Math.log(Math.max(1, one.live)) / Math.log(4));
+    tiers.set(tier, [...(tiers.get(tier) ?? []), one]);
+  }
+  return [...tiers.values()].find((tier) => tier.length >= 4) ?? [];
+}

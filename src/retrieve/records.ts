@@ -1,0 +1,187 @@
+/** Records checked, and as text for the write-ahead log. */
+import { JetonError } from "../core/index.ts";
+import type { FieldValue, IndexRecord, SparseVector, TokenVectors } from "./types.ts";
+
+/** Lengths of the vectors in an index; undefined until the first one. */
+export interface VectorSizes {
+  dense: number | undefined;
+  tokens: number | undefined;
+}
+
+/**
+ * Checks a record and copies what it holds, with vectors of length 1, so that later changes by the caller
+ * change nothing. `sizes` learns the length of the first vectors.
+ *
+ * @throws JetonError `record-invalid`
+ */
+export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRecord {
+  const { id, text, fields, dense, tokens, sparse } = record;
+  if (typeof id !== "string" || id === "" || loneSurrogate.test(id)) {
+    throw invalid("id", id, "a text that is not empty", id);
+  }
+  if (typeof text !== "string") throw invalid("text", text, "a text", id);
+  const prepared: { -readonly [K in keyof IndexRecord]: IndexRecord[K] } = {
+    id,
+    text: text.replace(loneSurrogates, "\ufffd"),
+  };
+  if (fields !== undefined) prepared.fields = copyFields(fields, id);
+  if (dense !== undefined) {
+    sizes.dense ??= dense.length;
+    if (dense.length !== sizes.dense || dense.length === 0) {
+      throw invalid("dense", dense.length, `a vector of ${sizes.dense} numbers`, id);
+    }
+    prepared.dense = normalizeRows(dense, dense.length, "dense", id);
+  }
+  if (tokens !== undefined) prepared.tokens = prepareTokens(tokens, text, sizes, id);
+  if (sparse !== undefined) prepared.sparse = prepareSparse(sparse, id);
+  return prepared;
+}
+
+/** Halves of characters, which no file can hold. */
+const loneSurrogate = /\p{Surrogate}/u;
+const loneSurrogates = /\p{Surrogate}/gu;
+
+function copyFields(
+  fields: Readonly<Record<string, FieldValue>>,
+  id: string,
+): Record<string, FieldValue> {
+  const copy: Record<string, FieldValue> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
+    const isScalar = typeof value === "string" || typeof value === "boolean";
+    if (!isList && !isScalar && !Number.isFinite(value)) {
+      throw invalid(`fields.${name}`, value, "a text, finite number, boolean or list of texts", id);
+    }
+    if (name === "id")
+      throw invalid("fields.id", value, "another name: filters call the id so", id);
+    copy[name] = Array.isArray(value) ? [...value] : value;
+  }
+  return copy;
+}
+
+function prepareTokens(
+  { dim, vectors, spans }: TokenVectors,
+  text: string,
+  sizes: VectorSizes,
+  id: string,
+): TokenVectors {
+  sizes.tokens ??= dim;
+  const count = vectors.length / dim;
+  if (dim !== sizes.tokens || !Number.isInteger(count)) {
+    throw invalid("tokens", [vectors.length, dim], `vectors of ${sizes.tokens} numbers`, id);
+  }
+  if (spans !== undefined) {
+    if (spans.length !== 2 * count) throw invalid("tokens.spans", spans.length, `${2 * count}`, id);
+    for (let i = 0; i < spans.length; i += 2) {
+      const [start, end] = [spans[i]!, spans[i + 1]!];
+      if (start <= end && end <= text.length) continue;
+      throw invalid("tokens.spans", [start, end], `a range of 0 to ${text.length}`, id);
+    }
+  }
+  return {
+    dim,
+    vectors: normalizeRows(vectors, dim, "tokens", id),
+    spans: spans?.slice() ?? new Uint32Array(2 * count),
+  };
+}
+
+function prepareSparse({ ids, weights }: SparseVector, id: string): SparseVector {
+  if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
+    throw invalid("sparse", [ids.length, weights.length], "as many weights as different ids", id);
+  }
+  if (!weights.every((weight) => weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
+    throw invalid("sparse.weights", weights, "finite numbers from 0", id);
+  }
+  const order = Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! - ids[b]!);
+  return {
+    ids: Uint32Array.from(order, (at) => ids[at]!),
+    weights: Float32Array.from(order, (at) => weights[at]!),
+  };
+}
+
+/** Rows of length 1; rows of zeros stay. */
+export function normalizeRows(
+  values: Float32Array,
+  dim: number,
+  name: string,
+  id: string,
+): Float32Array {
+  const rows = Float32Array.from(values);
+  for (let start = 0; start < rows.length; start += dim) {
+    let square = 0;
+    for (let i = start; i < start + dim; i++) square += rows[i]! * rows[i]!;
+    if (!Number.isFinite(square)) throw invalid(name, square, "finite numbers", id);
+    // A row of length 1 stays as it is, bit by bit, however often it is written and read.
+    if (square === 0 || Math.abs(square - 1) < 1e-6) continue;
+    const length = Math.sqrt(square);
+    for (let i = start; i < start + dim; i++) rows[i] = rows[i]! / length;
+  }
+  return rows;
+}
+
+function invalid(part: string, found: unknown, expected: string, id: unknown): JetonError {
+  return new JetonError(
+    `record ${JSON.stringify(id)}, ${part}: ${JSON.stringify(found)}; expected ${expected}`,
+    { code: "record-invalid", details: { id, part, found, expected } },
+  );
+}
+
+/** A record as JSON; numbers of vectors in base64. */
+export function recordToJson(record: IndexRecord): object {
+  const { id, text, fields, dense, tokens, sparse } = record;
+  return {
+    id,
+    text,
+    ...(fields !== undefined && { fields }),
+    ...(dense !== undefined && { dense: toBase64(dense) }),
+    ...(tokens !== undefined && {
+      tokens: {
+        dim: tokens.dim,
+        vectors: toBase64(tokens.vectors),
+        spans: toBase64(tokens.spans!),
+      },
+    }),
+    ...(sparse !== undefined && {
+      sparse: { ids: toBase64(sparse.ids), weights: toBase64(sparse.weights) },
+    }),
+  };
+}
+
+interface RecordJson extends Pick<IndexRecord, "id" | "text" | "fields"> {
+  dense?: string;
+  tokens?: { dim: number; vectors: string; spans: string };
+  sparse?: { ids: string; weights: string };
+}
+
+/** The record that `recordToJson` wrote. */
+export function recordFromJson(json: object): IndexRecord {
+  const { id, text, fields, dense, tokens, sparse } = json as RecordJson;
+  return {
+    id,
+    text,
+    ...(fields !== undefined && { fields }),
+    ...(dense !== undefined && { dense: new Float32Array(fromBase64(dense)) }),
+    ...(tokens !== undefined && {
+      tokens: {
+        dim: tokens.dim,
+        vectors: new Float32Array(fromBase64(tokens.vectors)),
+        spans: new Uint32Array(fromBase64(tokens.spans)),
+      },
+    }),
+    ...(sparse !== undefined && {
+      sparse: {
+        ids: new Uint32Array(fromBase64(sparse.ids)),
+        weights: new Float32Array(fromBase64(sparse.weights)),
+      },
+    }),
+  };
+}
+
+function toBase64(array: Float32Array | Uint32Array): string {
+  return Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
+}
+
+function fromBase64(text: string): ArrayBuffer {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+}

@@ -1,0 +1,47 @@
+/** Why a record was found: which part of its text earned which part of the score. */
+import {
+  analyze,
+  countQueryTerms,
+  PostingsBuilder,
+  ScoreAccumulator,
+} from "../../lexical/index.ts";
+import type { TokenRows } from "../segment/segment-data.ts";
+import type { TokenCandidate } from "../tokens/token-search.ts";
+import type { TokenMatch } from "../types.ts";
+import { weighQuery } from "./rankings.ts";
+import type { SearchedIndex } from "./search-segments.ts";
+
+/** For each term of the query its places in the text; the term's part of the score stands at each. */
+export function explainLexical(index: SearchedIndex, query: string, text: string): TokenMatch[] {
+  const { terms, meanLength } = weighQuery(index, query);
+  const numbers = new Map(
+    [...countQueryTerms(index.analyzer, query).keys()].map((term, number) => [term, number]),
+  );
+  const builder = new PostingsBuilder(index.analyzer);
+  builder.add(text);
+  const postings = builder.build();
+  const places = analyze(index.analyzer, text);
+  return terms.flatMap((weighted) => {
+    const scores = new ScoreAccumulator();
+    scores.add(postings, [weighted], index.formula, meanLength);
+    return places
+      .filter(({ term }) => term === weighted.term)
+      .map(({ term, start, end }) => ({
+        queryToken: numbers.get(term)!,
+        term,
+        span: [start, end] as const,
+        score: scores.score(0),
+        imputed: false,
+      }));
+  });
+}
+
+/** For each token of the query the record's token that it retrieved, or the bound. */
+export function explainTokens(rows: TokenRows, candidate: TokenCandidate): TokenMatch[] {
+  return Array.from(candidate.scores, (score, queryToken) => {
+    const token = candidate.tokens[queryToken]!;
+    if (token < 0) return { queryToken, score, imputed: true };
+    const span = [rows.spans[2 * token]!, rows.spans[2 * token + 1]!] as const;
+    return { queryToken, span, score, imputed: false };
+  });
+}

@@ -1,0 +1,79 @@
+/** The manifest: which files make an index. It is replaced in one step, which is what a flush is. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileError, isJsonObject, parseJson, writeFileAtomically } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+import type { AnalyzerOptions, Bm25FormulaOptions } from "../../lexical/index.ts";
+
+/** What an index was made with. */
+export interface StoredSettings {
+  readonly analyzer: AnalyzerOptions;
+  readonly bm25: Bm25FormulaOptions;
+  readonly invertFrom: number;
+  readonly residuals: "4-bit" | "exact";
+  /** What the caller wants to remember, e.g. the name of the model that made the vectors. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** An index's files. */
+export interface Manifest {
+  readonly format: "jeton-index";
+  readonly version: 1;
+  readonly settings: StoredSettings;
+  readonly denseDim?: number;
+  readonly tokenDim?: number;
+  readonly segments: readonly {
+    readonly file: string;
+    /** One bit a record, in base64; absent if none is deleted. */
+    readonly deleted?: string;
+  }[];
+  readonly log: string;
+  /** Number for the next file's name. */
+  readonly next: number;
+}
+
+const name = "manifest.json";
+
+/** The manifest of a folder; undefined if the folder has none. */
+export async function readManifest(folder: string): Promise<Manifest | undefined> {
+  const path = join(folder, name);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    throw fileError(error, path);
+  }
+  const manifest = parseJson(text, { source: path, code: "index-invalid" });
+  const isOurs =
+    isJsonObject(manifest) && manifest["format"] === "jeton-index" && manifest["version"] === 1;
+  if (!isOurs) {
+    throw new JetonError(`${path} is no manifest of an index, or one of another version`, {
+      code: "index-invalid",
+      details: { path, expected: "format jeton-index, version 1" },
+    });
+  }
+  return manifest as unknown as Manifest;
+}
+
+/** Replaces the manifest. */
+export async function writeManifest(folder: string, manifest: Manifest): Promise<void> {
+  await writeFileAtomically(join(folder, name), `${JSON.stringify(manifest, null, 1)}\n`);
+}
+
+/** Deletions as bits. */
+export function packDeleted(deleted: Uint8Array): string | undefined {
+  if (!deleted.includes(1)) return undefined;
+  const bits = new Uint8Array(Math.ceil(deleted.length / 8));
+  for (const [place, isDeleted] of deleted.entries()) bits[place >> 3]! |= isDeleted << (place & 7);
+  return Buffer.from(bits).toString("base64");
+}
+
+/** Deletions from bits. */
+export function unpackDeleted(text: string | undefined, count: number): Uint8Array {
+  const bits = Buffer.from(text ?? "", "base64");
+  return Uint8Array.from(
+    { length: count },
+    (_, place) => ((bits[place >> 3] ?? 0) >> (place & 7)) & 1,
+  );
+}

@@ -1,0 +1,211 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { createRandom } from "../../core/index.ts";
+import { normalizeRows } from "../records.ts";
+import {
+  buildInvertedFile,
+  decodeInvertedFile,
+  InvertedScan,
+  joinInvertedFiles,
+} from "./inverted-file.ts";
+import { dotAt } from "./products.ts";
+import { kthLargest, maxSim, searchTokens, type TokenPart } from "./token-search.ts";
+
+/** Rows of length 1, in bunches as those of texts are. */
+function drawRows(count: number, dim: number, seed: number): Float32Array {
+  const random = createRandom(seed, "rows");
+  const centers = Array.from({ length: 8 }, () =>
+    Array.from({ length: dim }, () => random.normal()),
+  );
+  const rows = new Float32Array(count * dim);
+  for (let row = 0; row < count; row++) {
+    const center = centers[random.integer(8)]!;
+    for (let i = 0; i < dim; i++) rows[row * dim + i] = center[i]! + 0.7 * random.normal();
+  }
+  return normalizeRows(rows, dim, "tokens", "test");
+}
+
+/** Records with 0 to 6 tokens each. */
+function drawPart(records: number, dim: number, seed: number): TokenPart {
+  const random = createRandom(seed, "part");
+  const offsets = new Uint32Array(records + 1);
+  for (let i = 0; i < records; i++) offsets[i + 1] = offsets[i]! + random.integer(7);
+  const flat = drawRows(offsets.at(-1)!, dim, seed);
+  const accepted = new Uint8Array(records).fill(1);
+  return { dim, offsets, flat, inverted: undefined, accepted };
+}
+
+function scoreAll({ offsets, flat, dim }: TokenPart, query: Float32Array): number[] {
+  return Array.from({ length: offsets.length - 1 }, (_, i) =>
+    maxSim(query, flat!.subarray(offsets[i]! * dim, offsets[i + 1]! * dim), dim),
+  );
+}
+
+const invert = (part: TokenPart, residuals: "4-bit" | "exact", clusters = 16): TokenPart => ({
+  ...part,
+  flat: undefined,
+  inverted: buildInvertedFile(part.flat!, { dim: part.dim, residuals, clusters }),
+});
+
+const all = { candidates: Number.POSITIVE_INFINITY, probes: 1 };
+
+describe("token retrieval by hand", () => {
+  // Three records on the axes of a plane: A (1,0) (0,1); B (0.8,0.6); C (-1,0).
+  const part: TokenPart = {
+    dim: 2,
+    offsets: Uint32Array.of(0, 2, 3, 4),
+    flat: Float32Array.of(1, 0, 0, 1, 0.8, 0.6, -1, 0),
+    inverted: undefined,
+    accepted: Uint8Array.of(1, 1, 1),
+  };
+  const query = Float32Array.of(1, 0, 0, 1);
+
+  test("two tokens each: the last retrieved score stands for what is missing", () => {
+    // Token 1 retrieves A's first (1) and B's (0.8); token 2 A's second (1) and B's (0.6). C is not found.
+    const found = searchTokens([part], query, 2, { candidates: 2, probes: 1 });
+    expect(found.map(({ place }) => place)).toEqual([0, 1]);
+    expect(found.map(({ score }) => score)).toEqual([1, expect.closeTo(0.7, 6)]);
+    // One token each: A alone, both of its tokens.
+    const one = searchTokens([part], query, 2, { candidates: 1, probes: 1 });
+    expect(one).toHaveLength(1);
+    expect(one[0]!.tokens).toEqual(Int32Array.of(0, 1));
+  });
+
+  test("a record that one query token missed gets that token's last score", () => {
+    const others = { ...part, offsets: Uint32Array.of(0, 1, 3, 4) };
+    // A holds (1,0) alone. Query token 2 retrieves (0,1) of B with 1 and nothing of A.
+    const found = searchTokens([others], query, 2, { candidates: 1, probes: 1 });
+    const a = found.find(({ place }) => place === 0)!;
+    expect(a.tokens).toEqual(Int32Array.of(0, -1));
+    expect(a.scores).toEqual(Float32Array.of(1, 1));
+  });
+});
+
+describe("exactness", () => {
+  const query = drawRows(5, 16, 99);
+
+  test("all tokens as candidates: the best product of each query token, in flat and inverted parts", () => {
+    const part = drawPart(60, 16, 1);
+    const expected = scoreAll(part, query);
+    for (const one of [part, invert(part, "exact")]) {
+      const found = searchTokens([one], query, 16, all);
+      const withTokens = expected.filter((_, i) => part.offsets[i + 1]! > part.offsets[i]!);
+      expect(found).toHaveLength(withTokens.length);
+      for (const { place, score } of found) expect(score).toBeCloseTo(expected[place]!, 6);
+    }
+  });
+
+  test("imputed scores are upper bounds that fall with more candidates", () => {
+    const part = drawPart(80, 16, 2);
+    const exact = scoreAll(part, query);
+    let before: Map<number, number> | undefined;
+    for (const candidates of [1, 4, 16, 64, 256]) {
+      const found = searchTokens([part], query, 16, { candidates, probes: 1 });
+      for (const { place, score } of found) {
+        expect(score).toBeGreaterThanOrEqual(exact[place]! - 1e-6);
+        const earlier = before?.get(place);
+        if (earlier !== undefined) expect(score).toBeLessThanOrEqual(earlier + 1e-6);
+      }
+      before = new Map(found.map(({ place, score }) => [place, score]));
+    }
+  });
+
+  test("records in another order, and in several parts, score the same", () => {
+    const part = drawPart(40, 16, 3);
+    const cut = (from: number, to: number): TokenPart => ({
+      ...part,
+      offsets: part.offsets.slice(from, to + 1).map((at) => at - part.offsets[from]!),
+      flat: part.flat!.slice(part.offsets[from]! * 16, part.offsets[to]! * 16),
+      accepted: new Uint8Array(to - from).fill(1),
+    });
+    const options = { candidates: 12, probes: 1 };
+    const whole = searchTokens([part], query, 16, options).map(({ place, score }) => [
+      place,
+      score,
+    ]);
+    const first = [25, 0];
+    const parts = searchTokens([cut(25, 40), cut(0, 25)], query, 16, options).map(
+      ({ part: number, place, score }) => [first[number]! + place, score],
+    );
+    const sort = (list: (number | undefined)[][]) => list.sort((a, b) => a[0]! - b[0]!);
+    expect(sort(parts)).toEqual(sort(whole));
+  });
+
+  test("only accepted records are found, and as many as without the others", () => {
+    const part = drawPart(50, 16, 4);
+    const accepted = part.accepted.map((_, i) => (i % 5 === 0 ? 1 : 0));
+    for (const one of [part, invert(part, "exact")]) {
+      const options = { candidates: 8, probes: 2 };
+      const found = searchTokens([{ ...one, accepted }], query, 16, options);
+      expect(found.every(({ place }) => place % 5 === 0)).toBe(true);
+      expect(found.length).toBeGreaterThan(4);
+    }
+  });
+});
+
+describe("inverted files", () => {
+  test("the score from bytes is the product with the decoded vector", () => {
+    for (const dim of [16, 7]) {
+      const rows = drawRows(300, dim, 5);
+      const file = buildInvertedFile(rows, { dim, clusters: 8 });
+      const decoded = decodeInvertedFile(file);
+      const query = drawRows(1, dim, 6);
+      const scan = new InvertedScan(file, query);
+      let visited = 0;
+      for (const cluster of scan.order) {
+        scan.visitCluster(
+          cluster,
+          () => true,
+          (token, score) => {
+            visited++;
+            expect(score).toBeCloseTo(dotAt(query, 0, decoded, token * dim, dim), 5);
+          },
+        );
+      }
+      expect(visited).toBe(300);
+    }
+  });
+
+  test("four bits keep the direction", () => {
+    const rows = drawRows(2000, 32, 7);
+    const decoded = decodeInvertedFile(buildInvertedFile(rows, { dim: 32 }));
+    let sum = 0;
+    for (let row = 0; row < 2000; row++) sum += dotAt(rows, row * 32, decoded, row * 32, 32);
+    expect(sum / 2000).toBeGreaterThan(0.97);
+  });
+
+  test("joined files hold the tokens of both as they were, without those that are gone", () => {
+    const [a, b] = [1, 2].map((seed) =>
+      buildInvertedFile(drawRows(100, 8, seed), { dim: 8, clusters: 4 }),
+    ) as [ReturnType<typeof buildInvertedFile>, ReturnType<typeof buildInvertedFile>];
+    const joined = decodeInvertedFile(
+      joinInvertedFiles([
+        { file: a, renumber: (token) => (token % 2 === 0 ? token / 2 : -1) },
+        { file: b, renumber: (token) => 50 + token },
+      ]),
+    );
+    const [rowsA, rowsB] = [decodeInvertedFile(a), decodeInvertedFile(b)];
+    expect(joined.length).toBe(150 * 8);
+    for (let token = 0; token < 50; token++) {
+      expect(joined.slice(token * 8, token * 8 + 8)).toEqual(
+        rowsA.slice(token * 16, token * 16 + 8),
+      );
+    }
+    expect(joined.slice(50 * 8)).toEqual(rowsB);
+  });
+
+  test("the k-th largest of any numbers", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: -5, max: 5 }), { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 50 }),
+        (values, k) => {
+          const sorted = values.toSorted((x, y) => y - x);
+          expect(kthLargest(Float32Array.from(values), k)).toBe(
+            sorted[Math.min(k, sorted.length) - 1],
+          );
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,79 @@
+/**
+ * The tokenizer of ByT5 (Xue et al., 2022), which has no vocabulary file: three special tokens, then one
+ * id for each byte (byte + 3), then the extra ids; `</s>` ends every text.
+ */
+import { byteToCharacter } from "../decoders/byte-alphabet.ts";
+
+/** Ids before those of the bytes. */
+const special = ["<pad>", "</s>", "<unk>"] as const;
+
+/** Where `tokenizer_config.json` names no other number. */
+const defaultExtraIds = 125;
+
+/** Whether a `tokenizer_config.json` describes this tokenizer. */
+export function isByT5Config(config: unknown): boolean {
+  const name = isObject(config) ? config["tokenizer_class"] : undefined;
+  return typeof name === "string" && /^ByT5Tokenizer(Fast)?$/.test(name);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The same tokenizer as a `tokenizer.json`: byte-pair encoding over bytes without a single merge. */
+export function byT5Json(config: unknown): Record<string, unknown> {
+  const given = isObject(config) ? config["extra_ids"] : undefined;
+  const extra =
+    typeof given === "number" && Number.isSafeInteger(given) && given >= 0 && given <= 1e5
+      ? given
+      : defaultExtraIds;
+  const vocabulary: Record<string, number> = {};
+  for (const [id, token] of special.entries()) vocabulary[token] = id;
+  for (const [byte, letter] of byteToCharacter.entries())
+    vocabulary[letter] = special.length + byte;
+  const first = special.length + 256;
+  const added = [
+    ...special.map((content, id) => ({ id, content })),
+    ...Array.from({ length: extra }, (_, index) => ({
+      id: first + index,
+      content: `<extra_id_${index}>`,
+    })),
+  ];
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+  return {
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: added.map((token) => ({ ...token, ...flags, special: true })),
+    normalizer: null,
+    pre_tokenizer: {
+      type: "ByteLevel",
+      add_prefix_space: false,
+      trim_offsets: false,
+      use_regex: true,
+    },
+    post_processor: {
+      type: "TemplateProcessing",
+      single: [{ Sequence: { id: "A", type_id: 0 } }, { SpecialToken: { id: "</s>", type_id: 0 } }],
+      pair: [
+        { Sequence: { id: "A", type_id: 0 } },
+        { SpecialToken: { id: "</s>", type_id: 0 } },
+        { Sequence: { id: "B", type_id: 0 } },
+        { SpecialToken: { id: "</s>", type_id: 0 } },
+      ],
+      special_tokens: { "</s>": { id: "</s>", ids: [1], tokens: ["</s>"] } },
+    },
+    decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: true },
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: "<unk>",
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab: vocabulary,
+      merges: [],
+    },
+  };
+}

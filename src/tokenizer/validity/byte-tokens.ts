@@ -1,0 +1,149 @@
+/**
+ * A tokenizer seen as tokens of bytes: what each token spells, and whether its texts survive the way
+ * through it.
+ */
+import { JetonError } from "../../core/error.ts";
+import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
+import { bytesOfToken, readByteToken } from "../decoders/decoders.ts";
+import { createTextPipeline } from "../encoding/text-pipeline.ts";
+import type { TokenizerParts } from "../formats/tokenizer-json.ts";
+import { metaspace } from "../models/metaspace.ts";
+import type { BytePairRules } from "../models/word-model.ts";
+import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
+import { partsOf } from "../tokenizer.ts";
+import type { Tokenizer } from "../tokenizer-interface.ts";
+
+/** What byte probabilities read of a tokenizer. */
+export interface ByteTokens {
+  readonly size: number;
+  /** Bytes of each ordinary token by id; undefined for special tokens and ids without one. */
+  readonly bytesById: readonly (Uint8Array | undefined)[];
+  /** Symbols that each ordinary token merges from. */
+  symbolsOf(id: number): readonly number[] | undefined;
+  readonly rules: BytePairRules;
+  /** Cuts texts into words, on texts in which a space is written as `space`. */
+  readonly steps: readonly PreTokenizerStep[];
+  readonly space: string;
+  /** Whether the model sees a space before the text: never, always, or where it has none itself. */
+  readonly dummySpace: "never" | "always" | "unless-there";
+  /** Whether single bytes spell characters that have no token; for models of characters. */
+  readonly spellsByBytes: ((codePoint: number) => boolean) | undefined;
+  /** True where the normalizer composes characters (NFC). */
+  readonly composes: boolean;
+}
+
+/**
+ * Reads a tokenizer as tokens of bytes.
+ *
+ * @throws JetonError `byte-tokens-unsupported` for tokenizers that are no byte-pair encoding, or whose
+ *   normalizer, added tokens or pre-tokenizer change texts
+ */
+export function readByteTokens(tokenizer: Tokenizer): ByteTokens {
+  const parts = partsOf(tokenizer);
+  if (parts === undefined) throw unsupported("it is not one of jeton's own", {});
+  const { model, addedTokens } = parts;
+  const rules = model.bytePairs;
+  if (rules === undefined || !rules.isPlain) {
+    throw unsupported(
+      rules === undefined
+        ? `its model is ${model.kind}, and token sequences of that kind are not told valid by neighbours`
+        : "its tokens carry marks of their place in a word",
+      { kind: model.kind },
+    );
+  }
+  const text = addedTokens.find((token) => !token.special && token.content !== "");
+  if (text !== undefined) {
+    throw unsupported(`the added token ${JSON.stringify(text.content)} is ordinary text`, {
+      token: text.content,
+    });
+  }
+  const { steps } = createTextPipeline(parts);
+  const writing = readWriting(parts, rules.bytesAsSymbols);
+  const special = new Set(addedTokens.map(({ id }) => id));
+  const { tokens, ids } = model.vocabulary;
+  const hasBytes = !rules.bytesAsSymbols && rules.byteIds?.every((id) => id >= 0) === true;
+  const byteOf = (id: number): number =>
+    hasBytes && !special.has(id) && rules.byteIds![readByteToken(tokens[id]!)] === id
+      ? readByteToken(tokens[id]!)
+      : -1;
+  const bytesById = Array.from({ length: tokenizer.vocabSize }, (_, id) => {
+    const token = tokens[id];
+    if (token === undefined || token === "" || special.has(id) || id === model.unknownId) {
+      return undefined;
+    }
+    if (rules.bytesAsSymbols) return bytesOfToken(token);
+    const byte = byteOf(id);
+    return byte >= 0 ? Uint8Array.of(byte) : encodeUtf8(token.replaceAll(writing.space, " "));
+  });
+  return {
+    size: tokenizer.vocabSize,
+    bytesById,
+    rules,
+    steps,
+    ...writing,
+    symbolsOf(id) {
+      const bytes = bytesById[id];
+      if (bytes === undefined) return undefined;
+      if (rules.bytesAsSymbols) return symbolsOfBytes(bytes, rules.byteIds!);
+      if (byteOf(id) >= 0) return [id];
+      const symbols = Array.from(tokens[id]!, (character) => ids.get(character) ?? -1);
+      return symbols.includes(-1) ? undefined : symbols;
+    },
+    spellsByBytes: hasBytes
+      ? (codePoint) => {
+          const character = codePoint === 0x20 ? writing.space : String.fromCodePoint(codePoint);
+          return !ids.has(character);
+        }
+      : undefined,
+  };
+}
+
+function symbolsOfBytes(bytes: Uint8Array, byteIds: Int32Array): number[] | undefined {
+  const symbols = Array.from(bytes, (byte) => byteIds[byte]!);
+  return symbols.includes(-1) ? undefined : symbols;
+}
+
+/** How the normalizer and the rewrites before the first split write a text. */
+function readWriting(
+  { normalizer, steps }: TokenizerParts,
+  bytesAsSymbols: boolean,
+): Pick<ByteTokens, "space" | "dummySpace" | "composes"> {
+  const write = (text: string): string =>
+    steps.reduce(
+      (written, step) => (step.kind === "rewrite" ? step.rewrite(written, true) : written),
+      normalizer === null ? text : normalizer.normalize(text),
+    );
+  const bare = write("a");
+  const space = write("a b").includes(metaspace) ? metaspace : " ";
+  const hasDummy = bare === `${space}a`;
+  const dummySpace = !hasDummy ? "never" : write(" a") === `${space}a` ? "unless-there" : "always";
+  for (const sample of samples) {
+    const expected = (hasDummy ? space : "") + sample.replaceAll(" ", space);
+    const found = write(sample);
+    if (found === expected || (bytesAsSymbols && found === sample)) continue;
+    throw unsupported(
+      `its normalizer writes ${JSON.stringify(sample)} as ${JSON.stringify(found)}`,
+      { sample, found, expected },
+    );
+  }
+  return { space, dummySpace, composes: write("e\u0301") !== `${hasDummy ? space : ""}e\u0301` };
+}
+
+/** Texts that a normalizer must leave as they are, but for how spaces are written. */
+const samples: readonly string[] = [
+  "a",
+  "Ab  c ",
+  "a\tb\nc\r\nd",
+  "x!\"#$%&'()*+,-./0123456789:;<=>?@[\\]^_`{|}~",
+  "\u00e9t\u00e9 \u00c5",
+  "a\u00a0b\u3000c",
+  "\ufb01 \uff21 \u00b2",
+  "\u4e2d\u6587 \uac00",
+];
+
+function unsupported(reason: string, details: Record<string, unknown>): JetonError {
+  return new JetonError(
+    `this tokenizer gives no exact byte probabilities: ${reason}; expected byte-pair encoding that keeps texts as they are`,
+    { code: "byte-tokens-unsupported", details },
+  );
+}

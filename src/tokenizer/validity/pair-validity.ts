@@ -1,0 +1,172 @@
+/**
+ * Which tokens may stand beside each other in a word that byte-pair encoding has cut.
+ *
+ * A sequence of tokens is the encoding of its own bytes when every token merges from its symbols alone
+ * and no merge crosses the boundary of two neighbours. The first merge that crosses would join a symbol
+ * at the end of the left token to one at the beginning of the right token, and until then both merge as
+ * they would alone; so the two lists of merges, run side by side by rank, decide.
+ */
+import type { PairTable } from "../models/pair-table.ts";
+
+const noRank = 0x7fffffff;
+
+/** The merges of each token alone, and what they say about neighbours. */
+export class PairValidity {
+  readonly #pairs: PairTable;
+  readonly #size: number;
+  /** Merges of token `id`: ranks in `[starts[id], starts[id + 1])`, one fewer than edges. */
+  readonly #starts: Int32Array;
+  readonly #ranks: Int32Array;
+  /** The symbol at the token's beginning (end) before each of its merges, and after the last one. */
+  readonly #leftEdges: Int32Array;
+  readonly #rightEdges: Int32Array;
+  readonly #isReachable: Uint8Array;
+  /** Right partners of each symbol that is the left one of a pair. */
+  #partners: ReadonlyMap<number, number[]> | undefined;
+  /** Tokens by each symbol at their beginning. */
+  #byLeftEdge: ReadonlyMap<number, number[]> | undefined;
+
+  /**
+   * @param size number of ids
+   * @param symbolsOf symbols from which a token merges; undefined for ids that no merge gives
+   */
+  constructor(
+    pairs: PairTable,
+    size: number,
+    symbolsOf: (id: number) => readonly number[] | undefined,
+  ) {
+    this.#pairs = pairs;
+    this.#size = size;
+    this.#starts = new Int32Array(size + 1);
+    this.#isReachable = new Uint8Array(size);
+    const ranks: number[] = [];
+    const lefts: number[] = [];
+    const rights: number[] = [];
+    for (let id = 0; id < size; id++) {
+      this.#starts[id] = lefts.length;
+      const symbols = symbolsOf(id);
+      if (symbols === undefined || symbols.length === 0) continue;
+      const merged = mergeSymbols(pairs, symbols);
+      if (merged.symbols.length !== 1 || merged.symbols[0] !== id) continue;
+      this.#isReachable[id] = 1;
+      ranks.push(...merged.ranks, noRank);
+      lefts.push(...merged.lefts);
+      rights.push(...merged.rights);
+    }
+    this.#starts[size] = lefts.length;
+    this.#ranks = Int32Array.from(ranks);
+    this.#leftEdges = Int32Array.from(lefts);
+    this.#rightEdges = Int32Array.from(rights);
+  }
+
+  /** Whether merging a token's own symbols gives the token. */
+  isReachable(id: number): boolean {
+    return this.#isReachable[id] === 1;
+  }
+
+  /** Whether two reachable tokens stay apart beside each other in one word. */
+  isValid(left: number, right: number): boolean {
+    const pairs = this.#pairs;
+    let l = this.#starts[left]!;
+    let r = this.#starts[right]!;
+    for (;;) {
+      const nextLeft = this.#ranks[l]!;
+      const nextRight = this.#ranks[r]!;
+      const crossing = pairs.get(this.#rightEdges[l]!, this.#leftEdges[r]!);
+      // Of equal ranks the leftmost merge goes first.
+      if (crossing >= 0 && crossing < nextLeft && crossing <= nextRight) return false;
+      if (nextLeft === noRank && nextRight === noRank) return true;
+      if (nextLeft <= nextRight) l++;
+      else r++;
+    }
+  }
+
+  /**
+   * Marks the tokens that cannot follow `left` in the same word.
+   *
+   * @returns `[ids]`: 1 where a merge would cross the boundary
+   */
+  invalidAfter(left: number): Uint8Array {
+    const invalid = new Uint8Array(this.#size);
+    const seen = new Uint8Array(this.#size);
+    this.#partners ??= this.#collectPartners();
+    this.#byLeftEdge ??= this.#collectLeftEdges();
+    let edge = -1;
+    for (let at = this.#starts[left]!; at < this.#starts[left + 1]!; at++) {
+      if (this.#rightEdges[at] === edge) continue;
+      edge = this.#rightEdges[at]!;
+      for (const partner of this.#partners.get(edge) ?? []) {
+        for (const right of this.#byLeftEdge.get(partner) ?? []) {
+          if (seen[right] === 1) continue;
+          seen[right] = 1;
+          if (!this.isValid(left, right)) invalid[right] = 1;
+        }
+      }
+    }
+    return invalid;
+  }
+
+  #collectPartners(): Map<number, number[]> {
+    const partners = new Map<number, number[]>();
+    const { slots } = this.#pairs;
+    for (let at = 0; at < slots.length; at += 4) {
+      if (slots[at]! >= 0) append(partners, slots[at]!, slots[at + 1]!);
+    }
+    return partners;
+  }
+
+  #collectLeftEdges(): Map<number, number[]> {
+    const tokens = new Map<number, number[]>();
+    for (let id = 0; id < this.#size; id++) {
+      let edge = -1;
+      for (let at = this.#starts[id]!; at < this.#starts[id + 1]!; at++) {
+        if (this.#leftEdges[at] === edge) continue;
+        edge = this.#leftEdges[at]!;
+        append(tokens, edge, id);
+      }
+    }
+    return tokens;
+  }
+}
+
+function append(lists: Map<number, number[]>, key: number, value: number): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
+}
+
+/** What merging a few symbols does, and gives. */
+interface Merged {
+  /** What is left. */
+  readonly symbols: readonly number[];
+  /** Rank of each merge in the order in which they happen. */
+  readonly ranks: readonly number[];
+  /** First (last) symbol before each merge, and after the last one. */
+  readonly lefts: readonly number[];
+  readonly rights: readonly number[];
+}
+
+/** Merges symbols as byte-pair encoding does: the lowest rank first, of equal ones the leftmost. */
+export function mergeSymbols(pairs: PairTable, start: readonly number[]): Merged {
+  const symbols = [...start];
+  const ranks: number[] = [];
+  const lefts = [symbols[0]!];
+  const rights = [symbols.at(-1)!];
+  for (;;) {
+    let best = noRank;
+    let at = -1;
+    let merged = -1;
+    for (let i = 0; i + 1 < symbols.length; i++) {
+      const found = pairs.find(symbols[i]!, symbols[i + 1]!);
+      if (found < 0 || pairs.slots[found + 2]! >= best) continue;
+      best = pairs.slots[found + 2]!;
+      merged = pairs.slots[found + 3]!;
+      at = i;
+    }
+    if (at < 0) return { symbols, ranks, lefts, rights };
+    symbols.splice(at, 2, merged);
+    ranks.push(best);
+    lefts.push(symbols[0]!);
+    rights.push(symbols.at(-1)!);
+  }
+}

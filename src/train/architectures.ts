@@ -1,0 +1,132 @@
+/**
+ * What the trainer asks of an architecture: parameters, the graph of a step, and how batches of ids become
+ * its inputs. One row for each kind of model.
+ */
+import type { ModelConfig } from "../checkpoint/index.ts";
+import { JetonError } from "../core/index.ts";
+import {
+  byte2WordConfig,
+  byte2WordParameterShapes,
+  type DecoderConfig,
+  decoderConfig,
+  decoderParameterShapes,
+  documentId,
+  isByte2Word,
+  isWordModel,
+  wordModelConfig,
+  wordParameterShapes,
+} from "../model/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { byte2WordGraph, byte2WordInputs } from "./graph/byte2word-graph.ts";
+import {
+  type LanguageModelBatch,
+  languageModelGraph,
+  languageModelInputs,
+} from "./graph/language-model-graph.ts";
+import {
+  type InitializationOptions,
+  initializeByte2Word,
+  initializeDecoder,
+  initializeWordModel,
+  type ParameterValue,
+} from "./graph/parameters.ts";
+import type { TrainingGraph } from "./graph/training-graph.ts";
+import { wordModelGraph, wordModelInputs } from "./graph/word-model-graph.ts";
+import type { TrainingInputs } from "./run/training-interface.ts";
+
+/** A model that `trainLanguageModel` can train. */
+export interface Architecture {
+  /** The family that the configuration names. */
+  readonly family: string;
+  /** Rows of the table of embeddings. */
+  readonly vocabSize: number;
+  /** Whether head and table of embeddings are one. */
+  readonly tieWordEmbeddings: boolean;
+  /** Shapes of all parameters by name. */
+  readonly parameters: ReadonlyMap<string, readonly number[]>;
+  /** Whether batches of one size are computed in tensors of one size. */
+  readonly hasFixedSizes: boolean;
+  /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
+  readonly predictsText: boolean;
+  /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
+  checkTokenizer(tokenizer: Tokenizer): void;
+  graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
+  inputs(options: {
+    sequenceLength: number;
+    documentMask: boolean;
+    seed: number;
+    tokenizer: Tokenizer;
+  }): (batch: LanguageModelBatch) => TrainingInputs;
+  initialize(seed: number, options?: InitializationOptions): Map<string, ParameterValue>;
+}
+
+/**
+ * The architecture of a `config.json`.
+ *
+ * @throws JetonError `model-family-unknown`, `model-config-invalid`, `word-rule-invalid`
+ */
+export function openArchitecture(file: ModelConfig): Architecture {
+  if (isWordModel(file)) return wordArchitecture(file);
+  return isByte2Word(file) ? byte2WordArchitecture(file) : decoderArchitecture(decoderConfig(file));
+}
+
+function decoderArchitecture(config: DecoderConfig): Architecture {
+  const parameters = decoderParameterShapes(config);
+  return {
+    family: config.family,
+    vocabSize: config.vocabSize,
+    tieWordEmbeddings: config.tieWordEmbeddings,
+    parameters,
+    hasFixedSizes: true,
+    predictsText: true,
+    checkTokenizer() {},
+    graph: (options) => languageModelGraph(config, { parameters, ...options }),
+    inputs: (options) => languageModelInputs(config, options),
+    initialize: (seed, options) => initializeDecoder(config, seed, options),
+  };
+}
+
+function wordArchitecture(file: ModelConfig): Architecture {
+  const config = wordModelConfig(file);
+  return {
+    family: config.family,
+    vocabSize: config.backbone.vocabSize,
+    tieWordEmbeddings: false,
+    parameters: wordParameterShapes(config),
+    hasFixedSizes: false,
+    predictsText: true,
+    checkTokenizer: (tokenizer) => checkBytes(tokenizer, config.family),
+    graph: (options) => wordModelGraph(config, options),
+    inputs: (options) => wordModelInputs(config, options),
+    initialize: (seed, options) => initializeWordModel(config, seed, options),
+  };
+}
+
+function byte2WordArchitecture(file: ModelConfig): Architecture {
+  const config = byte2WordConfig(file);
+  const parameters = byte2WordParameterShapes(config);
+  // The classes of a head are no part of masked language modelling.
+  for (const name of parameters.keys()) if (name.startsWith("classifier.")) parameters.delete(name);
+  return {
+    family: "byte2word",
+    vocabSize: config.pieceVocabSize,
+    tieWordEmbeddings: false,
+    parameters,
+    hasFixedSizes: false,
+    predictsText: false,
+    checkTokenizer() {},
+    graph: (options) => byte2WordGraph({ ...config, labels: [] }, options),
+    inputs: (options) => byte2WordInputs(config, options),
+    initialize: (seed, options) => initializeByte2Word({ ...config, labels: [] }, seed, options),
+  };
+}
+
+function checkBytes(tokenizer: Tokenizer, family: string): void {
+  const { vocabSize, bosTokenId, eosTokenId } = tokenizer;
+  const isBytes = vocabSize === 256 && bosTokenId === documentId && eosTokenId === documentId;
+  if (isBytes) return;
+  throw new JetonError(
+    `a ${family} model reads bytes, but the tokenizer has ${vocabSize} tokens: give "bytes"`,
+    { code: "train-tokenizer-not-bytes", details: { found: vocabSize, expected: "bytes" } },
+  );
+}
