@@ -71,7 +71,7 @@ describe("keys of the generation config", () => {
     expect(edited(config, { ids: [0, 1, 2, 3, 4] })[5]).toBeCloseTo(-1 + 1.25, 6);
   });
 
-  test("wrong values are refused with the key", () => {
+  test("wrong values end in an error that names the key", () => {
     for (const config of [
       { sequence_bias: { "1": 2 } },
       { encoder_repetition_penalty: 0 },

@@ -132,7 +132,7 @@ describe("auto", () => {
     expect((await simulate(members(0.85), small, 20)).perRequest.at(-1)).toBeGreaterThan(1.5);
   });
 
-  test("a row that would only fill up the pass holds a draft, whatever its chance", async () => {
+  test("a row that would only fill up the pass holds a draft, however improbable", async () => {
     const members = (machine: Machine) => [
       chainDrafter(machine, { name: "rare", chance: () => 0.15 }),
     ];

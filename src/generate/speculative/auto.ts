@@ -183,7 +183,7 @@ class AutoSequence implements DraftSequence {
     };
   }
 
-  /** Draft tokens in rows that would only fill up the pass cost nothing, whatever their chance. */
+  /** Draft tokens in rows that would only fill up the pass cost nothing, however improbable they are. */
   #withFillers(context: DraftContext): DraftContext {
     return this.#records.rowTile > 1 ? { ...context, minAcceptanceProbability: 0 } : context;
   }
