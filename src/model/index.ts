@@ -43,9 +43,16 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
+export {
+  type ExpertMixture,
+  everyExpert,
+  groupExperts,
+  type MixExperts,
+} from "./layers/experts.ts";
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
+export * from "./openmoe/index.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,

@@ -15,7 +15,7 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 };
 
 /** Kinds of models that sizes may be given for. */
-export type PresetArchitecture = "llama" | "word-pooled" | "hierarchical-transformer";
+export type PresetArchitecture = "llama" | "openmoe" | "word-pooled" | "hierarchical-transformer";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -28,7 +28,15 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
-  return architecture === undefined || architecture === "llama" ? undefined : "bytes";
+  return readsWords(architecture) ? "bytes" : undefined;
+}
+
+type WordArchitecture = Exclude<PresetArchitecture, "llama" | "openmoe">;
+
+function readsWords(
+  architecture: PresetArchitecture | undefined,
+): architecture is WordArchitecture {
+  return architecture !== undefined && architecture !== "llama" && architecture !== "openmoe";
 }
 
 /** The `config.json` of a model with these sizes; undefined if no size is given. */
@@ -67,7 +75,9 @@ export function presetConfig(
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
   };
-  if (architecture !== "llama") {
+  if (architecture === "openmoe")
+    return { model_type: architecture, ...common, ...expertSizes(sizes) };
+  if (readsWords(architecture)) {
     return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
   }
   return {
@@ -84,9 +94,22 @@ function intermediateSize(hiddenSize: number): number {
   return 32 * Math.ceil((8 * hiddenSize) / 3 / 32);
 }
 
+/** Eight experts, each half as wide as a dense feed-forward, in every second layer, beside a residual one. */
+function expertSizes({ hiddenSize }: Sizes): Record<string, number | boolean> {
+  const width = 32 * Math.ceil(intermediateSize(hiddenSize) / 64);
+  return {
+    num_experts: 8,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: width,
+    shared_expert_intermediate_size: width,
+    decoder_sparse_step: 2,
+    tie_word_embeddings: true,
+  };
+}
+
 /** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
 function localSizes(
-  architecture: Exclude<PresetArchitecture, "llama">,
+  architecture: WordArchitecture,
   { hiddenSize, heads }: Sizes,
 ): Record<string, number | string> {
   const isPooled = architecture === "word-pooled";
