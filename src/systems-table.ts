@@ -115,6 +115,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A decoder with routed experts, and instruments that show what the router does with every token.",
+    reproduction: () => import("./model/openmoe/reproduction.ts"),
   },
   {
     slug: "token-recycling",

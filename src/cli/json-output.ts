@@ -250,6 +250,39 @@ export type EvaluateDocument = EvaluationReport;
 /** `jeton evaluate needle-threading --tokenizers`. */
 export type TokenizerStudyDocument = readonly TokenizerCost[];
 
+/** What the router of one sparse layer did. */
+export interface LayerRouting {
+  /** Index of the layer in the model. */
+  readonly layer: number;
+  /** `[experts]`: share of the choices that each gets. */
+  readonly loads: readonly number[];
+  /** Experts that got none. */
+  readonly unused: number;
+  /** Share of the information about the first expert that each factor holds, 0 to 1. */
+  readonly information: {
+    readonly token: number;
+    readonly position: number;
+    readonly domain: number;
+  };
+  /** Share of first choices in the second half of the text that a table of its first half predicts. */
+  readonly tableAgreement: number;
+  /** `[experts]`: the tokens that each gets most. */
+  readonly topTokens: readonly (readonly string[])[];
+}
+
+/** `jeton inspect --routing`. */
+export interface RoutingDocument {
+  readonly name: string;
+  /** Tokens read. */
+  readonly tokens: number;
+  readonly experts: number;
+  /** Experts of a token. */
+  readonly perToken: number;
+  /** File names of the texts. */
+  readonly domains: readonly string[];
+  readonly layers: readonly LayerRouting[];
+}
+
 /** `jeton systems`. */
 export type SystemsDocument = readonly Omit<System, "reproduction">[];
 
@@ -346,6 +379,7 @@ export type JsonDocument =
   | QtokDocument
   | EvaluateDocument
   | TokenizerStudyDocument
+  | RoutingDocument
   | SystemsDocument
   | TransferDocument
   | ServeDocument

@@ -43,12 +43,19 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
+export {
+  type ExpertMixture,
+  everyExpert,
+  groupExperts,
+  type MixExperts,
+} from "./layers/experts.ts";
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
 export { type ModelKind, modelKind } from "./model-kind.ts";
 export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
+export * from "./openmoe/index.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,

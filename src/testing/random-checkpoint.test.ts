@@ -129,9 +129,9 @@ function wrongPlans(plan: ReferencePlan): [string, ReferencePlan][] {
 const irrelevant = new Set(
   [
     "_name_or_path architectures attention_dropout auto_map bos_token_id cache_implementation",
-    "embd_pdrop eos_token_id full_attn_mod initializer_range interpolate_factor is_llama_config",
+    "embd_pdrop eos_token_id expert_capacity_factor full_attn_mod initializer_range interpolate_factor is_llama_config",
     "experts_per_token initial_context_length input_jitter_noise output_router_logits pad_token_id",
-    "pretraining_tp resid_pdrop rope_interleaved router_aux_loss_coef swiglu_limit transformers_version",
+    "pretraining_tp resid_pdrop rope_interleaved router_aux_loss_coef router_z_loss_coef swiglu_limit transformers_version",
     "use_bidirectional_attention use_cache use_mrope",
   ]
     .join(" ")

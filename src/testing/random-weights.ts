@@ -90,7 +90,9 @@ function expertShapes(plan: ReferencePlan, layer: number): [string, number[]][] 
       ];
       if (sharedWidth !== null) {
         shapes.push(...gated(`${name}.mlp.shared_expert`, sharedWidth));
-        shapes.push([`${name}.mlp.shared_expert_gate.weight`, [1, hidden]]);
+        if (!plan.experts!.sharedUngated) {
+          shapes.push([`${name}.mlp.shared_expert_gate.weight`, [1, hidden]]);
+        }
       }
       return shapes;
     }

@@ -40,7 +40,9 @@ export function referenceExperts(
   if (experts.sharedWidth !== null) {
     // Qwen2MoeSparseMoeBlock: sigmoid(shared_expert_gate(x)) * shared_expert(x)
     const prefix = `model.layers.${layer}.mlp`;
-    const gate = times(read(`${prefix}.shared_expert_gate.weight`, 1, x.length), x)[0]!;
+    const gate = experts.sharedUngated
+      ? Number.POSITIVE_INFINITY
+      : times(read(`${prefix}.shared_expert_gate.weight`, 1, x.length), x)[0]!;
     const shared = gated(plan, x, {
       gate: read(`${prefix}.shared_expert.gate_proj.weight`, experts.sharedWidth, x.length),
       up: read(`${prefix}.shared_expert.up_proj.weight`, experts.sharedWidth, x.length),

@@ -306,6 +306,56 @@ export const sparseFamilies: Readonly<Record<string, (c: ConfigReader) => Refere
     };
   },
 
+  // OpenMoE, equation 4: x + MHA(norm x), then x + MoE(u) + FFN(u); the defaults are those of its base model
+  openmoe(c) {
+    const heads = c.number("num_attention_heads", 12);
+    const headDim = c.number("head_dim", 64);
+    const rope = c.rope({ theta: 10000, rotaryDim: headDim, maxPositions: 2048 });
+    const layers = c.layers(12, () => ({ slidingWindow: null, rope }));
+    const width = c.number("intermediate_size", 3072);
+    return {
+      family: "openmoe",
+      vocabSize: c.number("vocab_size", 256384),
+      hiddenSize: c.number("hidden_size", 768),
+      intermediateSize: width,
+      numAttentionHeads: heads,
+      numKeyValueHeads: c.number("num_key_value_heads", heads),
+      headDim,
+      layers,
+      restartsBeyond: null,
+      rmsNormEps: c.number("rms_norm_eps", 1e-6),
+      normOffset: 0,
+      norms: "pre",
+      qkNorm: "none",
+      embeddingScale: 1,
+      activation: c.activation("hidden_act", "silu"),
+      attentionScale: headDim ** -0.5,
+      attnLogitSoftcap: null,
+      finalLogitSoftcap: null,
+      qkvBias: false,
+      outputBias: false,
+      mlpBias: false,
+      fusedProjections: false,
+      tiedHead: c.flag("tie_word_embeddings", false),
+      experts: {
+        count: c.number("num_experts", 16),
+        perToken: c.number("num_experts_per_tok", 2),
+        width: c.number("moe_intermediate_size", 3072),
+        router: "softmax",
+        normalized: false,
+        jitter: 0,
+        biases: false,
+        sharedWidth: c.number("shared_expert_intermediate_size", width),
+        sharedUngated: true,
+        layout: "projections",
+        sparse: Array.from(
+          layers,
+          (_, index) => (index + 1) % c.number("decoder_sparse_step", 4) === 0,
+        ),
+      },
+    };
+  },
+
   // models/gpt_oss/configuration_gpt_oss.py: GptOssConfig; modeling_gpt_oss.py
   gpt_oss(c) {
     const headDim = c.number("head_dim", 64);

@@ -131,6 +131,19 @@ const gptOss: ReferenceConfigBuilder = (d) => ({
   swiglu_limit: 7,
 });
 
+const openmoe: ReferenceConfigBuilder = (d) => ({
+  ...shared(d),
+  architectures: ["OpenMoeForCausalLM"],
+  decoder_sparse_step: 2,
+  expert_capacity_factor: 1.25,
+  head_dim: d.headDim,
+  model_type: "openmoe",
+  moe_intermediate_size: d.feedForward / 2,
+  num_experts: 4,
+  num_experts_per_tok: 2,
+  router_z_loss_coef: 0.0001,
+});
+
 /** Config builders of sparse families by name, with the variants of their windows and rotations. */
 export const sparseReferenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>> = {
   mixtral,
@@ -163,6 +176,7 @@ export const sparseReferenceFamilies: Readonly<Record<string, ReferenceConfigBui
     sliding_window: null,
   }),
   "gpt-oss": gptOss,
+  openmoe,
 };
 
 /** Variants whose weights are partly codes, which no test may change by a factor. */

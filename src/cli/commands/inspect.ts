@@ -14,7 +14,8 @@ export const command: Command = defineCommand({
     "tokenizer or a configuration, a tokenizer file, or a name on the hub. --mixture infers from the " +
     "merges of a byte-pair tokenizer the shares of the sampled kinds of text in its training data " +
     "(needs the package highs). --qtok reports the composition of vocabularies: words, pieces, " +
-    "characters, fragments, scripts and letters, and measures them on parallel texts.",
+    "characters, fragments, scripts and letters, and measures them on parallel texts. --routing reads " +
+    "texts with one sparse model and reports which experts their tokens are sent to, and why.",
   positionals: [{ name: "M", repeatable: true }],
   options: {
     configOnly: {
@@ -39,7 +40,16 @@ export const command: Command = defineCommand({
       help: "with --qtok, measure on parallel texts: one file per language (de.txt), one sentence per line",
     },
     csv: { kind: "text", value: "FILE", help: "with --qtok, write all numbers to this CSV file" },
-    svg: { kind: "text", value: "FILE", help: "with --qtok, render the report to this SVG file" },
+    routing: {
+      kind: "list",
+      value: "FILE",
+      help: "read this text with the model and report the choices of its routers; several files are compared",
+    },
+    svg: {
+      kind: "text",
+      value: "FILE",
+      help: "with --qtok or --routing, render the report to this SVG file",
+    },
   },
   examples: [
     { line: "jeton inspect path/to/checkpoint", shows: "the contents of the folder" },
@@ -52,17 +62,33 @@ export const command: Command = defineCommand({
       line: "jeton inspect path/to/one path/to/other --qtok --svg report.svg",
       shows: "the composition of two vocabularies, as tables and as a plot",
     },
+    {
+      line: "jeton inspect path/to/checkpoint --routing prose.txt --routing code.txt",
+      shows: "how a mixture of experts routes both texts, layer by layer",
+    },
   ],
   async run(context, values, names) {
-    const { configOnly, mixture, merges, qtok, texts, csv, svg, json } = values;
-    if (mixture !== undefined && qtok) {
-      throw new UsageError("inspect-ambiguous", "give --mixture or --qtok, not both");
+    const { configOnly, mixture, merges, qtok, texts, csv, svg, routing, json } = values;
+    const asked = [mixture !== undefined, qtok, routing.length > 0].filter(Boolean);
+    if (asked.length > 1) {
+      throw new UsageError("inspect-ambiguous", "give one of --mixture, --qtok and --routing");
     }
-    if (!qtok && (texts ?? csv ?? svg) !== undefined) {
-      throw new UsageError("inspect-without-qtok", "--texts, --csv and --svg belong to --qtok");
+    if (!qtok && (texts ?? csv) !== undefined) {
+      throw new UsageError("inspect-without-qtok", "--texts and --csv belong to --qtok");
+    }
+    if (!qtok && routing.length === 0 && svg !== undefined) {
+      throw new UsageError("inspect-without-qtok", "--svg belongs to --qtok or --routing");
     }
     if (mixture === undefined && merges !== undefined) {
       throw new UsageError("inspect-without-mixture", "--merges belongs to --mixture");
+    }
+    if (routing.length > 0) {
+      const { inspectRouting } = await import("../inspect/routing.ts");
+      if (names.length > 1) {
+        throw new UsageError("inspect-ambiguous", "--routing reports on one model at a time");
+      }
+      const name = names[0] ?? chooseModel(undefined);
+      return inspectRouting(context, name, { texts: routing, svg, json });
     }
     if (qtok) {
       const { inspectQtok } = await import("../inspect/qtok.ts");

@@ -15,7 +15,12 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 };
 
 /** Kinds of models that sizes may be given for. */
-export type PresetArchitecture = "llama" | "word-pooled" | "hierarchical-transformer" | "byte2word";
+export type PresetArchitecture =
+  | "llama"
+  | "openmoe"
+  | "word-pooled"
+  | "hierarchical-transformer"
+  | "byte2word";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -28,8 +33,15 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
-  const readsBytes = architecture === "word-pooled" || architecture === "hierarchical-transformer";
-  return readsBytes ? "bytes" : undefined;
+  return readsWords(architecture) ? "bytes" : undefined;
+}
+
+type WordArchitecture = "word-pooled" | "hierarchical-transformer";
+
+function readsWords(
+  architecture: PresetArchitecture | undefined,
+): architecture is WordArchitecture {
+  return architecture === "word-pooled" || architecture === "hierarchical-transformer";
 }
 
 /** The `config.json` of a model with these sizes; undefined if no size is given. */
@@ -78,7 +90,9 @@ export function presetConfig(
       max_word_pieces: 8,
     };
   }
-  if (architecture !== "llama") {
+  if (architecture === "openmoe")
+    return { model_type: architecture, ...common, ...expertSizes(sizes) };
+  if (readsWords(architecture)) {
     return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
   }
   return {
@@ -95,9 +109,22 @@ function intermediateSize(hiddenSize: number): number {
   return 32 * Math.ceil((8 * hiddenSize) / 3 / 32);
 }
 
+/** Eight experts, each half as wide as a dense feed-forward, in every second layer, beside a residual one. */
+function expertSizes({ hiddenSize }: Sizes): Record<string, number | boolean> {
+  const width = 32 * Math.ceil(intermediateSize(hiddenSize) / 64);
+  return {
+    num_experts: 8,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: width,
+    shared_expert_intermediate_size: width,
+    decoder_sparse_step: 2,
+    tie_word_embeddings: true,
+  };
+}
+
 /** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
 function localSizes(
-  architecture: "word-pooled" | "hierarchical-transformer",
+  architecture: WordArchitecture,
   { hiddenSize, heads }: Sizes,
 ): Record<string, number | string> {
   const isPooled = architecture === "word-pooled";

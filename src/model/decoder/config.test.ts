@@ -44,7 +44,8 @@ function expertsInOracleWords(
   experts: NonNullable<DecoderConfig["experts"]>,
   layers: DecoderConfig["layers"],
 ): unknown {
-  const { intermediateSize, weighting, routerJitter, shared, layout, gate: _, ...rest } = experts;
+  const { intermediateSize, weighting, routerJitter, shared, layout, ...others } = experts;
+  const { gate: _, training: __, ...rest } = others;
   // Probabilities among the chosen are those among all divided by their sum.
   const isDivided = weighting === "chosen" && (layout === "mixtral" || layout === "qwen");
   const routers = { all: "softmax", chosen: "softmax-of-chosen", sparsemixer: "sparsemixer" };
@@ -61,6 +62,7 @@ function expertsInOracleWords(
     normalized: isDivided,
     jitter: weighting === "sparsemixer" ? routerJitter : 0,
     sharedWidth: shared?.intermediateSize ?? null,
+    ...(shared?.gated === false && { sharedUngated: true }),
     layout: layouts[layout],
     sparse: layers.map(({ sparse }) => sparse),
   };

@@ -290,6 +290,7 @@ function attentionBiases(
     case "phi3":
     case "mistral":
     case "mixtral":
+    case "openmoe":
       return { qkvBias: false, attentionOutputBias: false };
     case "qwen2":
       return { qkvBias: true, attentionOutputBias: false };

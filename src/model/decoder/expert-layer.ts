@@ -59,15 +59,16 @@ export function sparseFeedForward(x: Tensor, index: number, context: LayerContex
   return { x: reshape(result, [batch, time, config.hiddenSize]), routing };
 }
 
-/** Qwen2-MoE's expert for all tokens, scaled by the sigmoid of its gate. */
+/** The expert for all tokens; Qwen2-MoE's is scaled by the sigmoid of its gate. */
 function sharedExpert(
   rows: Tensor,
   groups: ExpertGroups,
   gate: string,
   { config, weights }: LayerContext,
 ): Tensor {
-  const width = config.experts!.shared!.intermediateSize;
+  const { intermediateSize: width, gated } = config.experts!.shared!;
   const output = gatedFeedForward(rows, groups, { config, weights, width });
+  if (!gated) return output;
   const scale = sigmoid(matmul(rows, weights.vector(gate), { transposeB: true }));
   return multiply(scale, output);
 }

@@ -28,9 +28,23 @@ export interface ExpertsConfig {
   readonly biases: boolean;
   /** `gated`: activation(gate) · up. `gpt-oss`: (up + 1) · gate · sigmoid(1.702 gate), both clamped at 7. */
   readonly gate: "gated" | "gpt-oss";
-  /** An expert that every token visits besides (Qwen2-MoE), scaled by the sigmoid of a gate of its own. */
-  readonly shared: { readonly intermediateSize: number } | undefined;
+  /**
+   * An expert that every token visits besides: OpenMoE's residual expert, or Qwen2-MoE's, which is scaled by
+   * the sigmoid of a gate of its own.
+   */
+  readonly shared: { readonly intermediateSize: number; readonly gated: boolean } | undefined;
+  /** How OpenMoE trains its router; undefined: the family trains without losses of its own. */
+  readonly training: ExpertsTraining | undefined;
   readonly layout: ExpertLayout;
+}
+
+/** Capacity and losses of training. */
+export interface ExpertsTraining {
+  /** See `mixWithinCapacity`. */
+  readonly capacityFactor: number;
+  /** Weights of the balance loss and of the router's z-loss. */
+  readonly balanceLoss: number;
+  readonly zLoss: number;
 }
 
 const layouts: Readonly<Record<string, ExpertLayout>> = {
@@ -41,6 +55,7 @@ const layouts: Readonly<Record<string, ExpertLayout>> = {
   qwen3_moe: "qwen",
   granitemoe: "granite",
   gpt_oss: "gpt-oss",
+  openmoe: "qwen",
 };
 
 /** Families whose feed-forwards are experts. */
@@ -57,7 +72,8 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
   const layout = layouts[family];
   if (layout === undefined) return undefined;
   const whole = (name: string): number => positive(fields, name, Number.isSafeInteger);
-  const isQwen = family.startsWith("qwen");
+  // Files that name the width of an expert apart from that of a dense layer.
+  const isQwen = mixesDenseLayers(family);
   const count = whole(isQwen || family === "olmoe" ? "num_experts" : "num_local_experts");
   // PhiMoE's router chooses two, whatever the file says.
   const perToken = family === "phimoe" ? 2 : whole("num_experts_per_tok");
@@ -73,18 +89,44 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
     routerJitter: given(fields["router_jitter_noise"]) ? Number(fields["router_jitter_noise"]) : 0,
     biases: family === "gpt_oss",
     gate: family === "gpt_oss" ? "gpt-oss" : "gated",
-    shared:
-      family === "qwen2_moe"
-        ? { intermediateSize: whole("shared_expert_intermediate_size") }
-        : undefined,
+    shared: sharedExpert(family, fields),
+    training: family === "openmoe" ? trainingOf(fields) : undefined,
     layout,
+  };
+}
+
+function mixesDenseLayers(family: string): boolean {
+  return family.startsWith("qwen") || family === "openmoe";
+}
+
+function sharedExpert(family: string, fields: Fields): ExpertsConfig["shared"] {
+  const name = "shared_expert_intermediate_size";
+  if (family === "qwen2_moe") {
+    return { intermediateSize: positive(fields, name, Number.isSafeInteger), gated: true };
+  }
+  // 0: OpenMoE without its residual expert.
+  if (family !== "openmoe" || fields[name] === 0) return undefined;
+  const key = given(fields[name]) ? name : "intermediate_size";
+  return { intermediateSize: positive(fields, key, Number.isSafeInteger), gated: false };
+}
+
+function trainingOf(fields: Fields): ExpertsTraining {
+  const number = (name: string): number => {
+    const value = fields[name];
+    if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
+    throw invalid(name, value, "a number of at least 0");
+  };
+  return {
+    capacityFactor: positive(fields, "expert_capacity_factor", Number.isFinite),
+    balanceLoss: number("router_aux_loss_coef"),
+    zLoss: number("router_z_loss_coef"),
   };
 }
 
 /** Whether the feed-forward of a layer is made of experts: Qwen's families may mix dense layers in. */
 export function isSparseLayer(family: string, fields: Fields, index: number): boolean {
   if (!isSparseFamily(family)) return false;
-  if (!family.startsWith("qwen")) return true;
+  if (!mixesDenseLayers(family)) return true;
   const dense = fields["mlp_only_layers"];
   if (Array.isArray(dense) && dense.includes(index)) return false;
   return (index + 1) % positive(fields, "decoder_sparse_step", Number.isSafeInteger) === 0;

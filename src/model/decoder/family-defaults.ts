@@ -203,6 +203,23 @@ const sparseDefaults: Readonly<Record<string, Fields>> = {
     num_local_experts: 16,
     router_jitter_noise: 0.01,
   },
+  // jeton's own name for OpenMoE's architecture; sizes are those of its base model.
+  openmoe: {
+    vocab_size: 256384,
+    hidden_size: 768,
+    intermediate_size: 3072,
+    num_hidden_layers: 12,
+    num_attention_heads: 12,
+    head_dim: 64,
+    max_position_embeddings: 2048,
+    num_experts: 16,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 3072,
+    decoder_sparse_step: 4,
+    expert_capacity_factor: 1.25,
+    router_aux_loss_coef: 0.01,
+    router_z_loss_coef: 0.0001,
+  },
   gpt_oss: {
     vocab_size: 201088,
     hidden_size: 2880,

@@ -25,7 +25,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { Attention } from "../layers/attention.ts";
-import { everyExpert } from "../layers/experts.ts";
+import { everyExpert, type MixExperts } from "../layers/experts.ts";
 import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -73,6 +73,8 @@ export interface DecodeFullSequenceOptions {
    * those of `everyDocument`. Default: one document.
    */
   segments?: Tensor;
+  /** How sparse layers compute their experts. Default: all of them, without a capacity. */
+  mixExperts?: MixExperts;
 }
 
 /** A document that all others see. */
@@ -97,7 +99,7 @@ export function decodeFullSequence(
     config,
     weights,
     attend: attendFullSequence,
-    mixExperts: everyExpert,
+    mixExperts: options.mixExperts ?? everyExpert,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
     rotations: config.ropes.map((_, index) => ({
       cos: input[`rope.${index}.cos`]!,

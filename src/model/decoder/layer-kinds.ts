@@ -14,7 +14,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const optsIn = ["qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"].includes(family);
   const allowed =
     typeof window === "number" &&
-    !["llama", "olmo2", "olmoe", "granitemoe", "gemma"].includes(family) &&
+    !["llama", "olmo2", "olmoe", "openmoe", "granitemoe", "gemma"].includes(family) &&
     (!optsIn || fields["use_sliding_window"] === true);
   const types = fields["layer_types"];
   const readsTypes =

@@ -77,7 +77,7 @@ function sparseLayerShapes(config: DecoderConfig, index: number): Map<string, nu
   for (let expert = 0; expert < count; expert++) add(names.expert(expert), intermediateSize);
   if (shared) {
     add(names.shared, shared.intermediateSize);
-    shapes.set(names.sharedGate, [1, hiddenSize]);
+    if (shared.gated) shapes.set(names.sharedGate, [1, hiddenSize]);
   }
   return shapes;
 }

@@ -101,6 +101,8 @@ function mixSparsely(logits: Tensor, jitter: number): Routing {
 
 /** Rows and what is to be done with them. */
 export interface ExpertMixture extends Routing {
+  /** `[rows, experts]` of the router. */
+  readonly logits: Tensor;
   /** `[rows, width]` */
   readonly x: Tensor;
   /** Number of experts. */

@@ -7,11 +7,15 @@ import {
   decoderHead,
   embedIds,
   everyDocument,
+  type MixExperts,
+  mixWithinCapacity,
+  type RouterLosses,
   rotationTables,
   rotationTypes,
   traceWeights,
 } from "../../model/index.ts";
 import {
+  add,
   broadcastTo,
   cast,
   concat,
@@ -26,6 +30,7 @@ import {
   scoped,
   slice,
   sum,
+  type Tensor,
   type TensorType,
   type TensorValue,
   where,
@@ -88,7 +93,7 @@ export function languageModelGraph(
   if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.hiddenSize]);
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
 
-  return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
+  return objectiveGraph(inputs, shapes, trainable, (input, learns): Objective => {
     const weights = traceWeights(
       new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
       "f32",
@@ -106,7 +111,11 @@ export function languageModelGraph(
       const prompt = fill(["batch", softPrompt], everyDocument, "int32");
       segments = concat([prompt, segments], 1);
     }
-    x = decodeFullSequence(config, weights, x, input, segments === undefined ? {} : { segments });
+    const routers: RouterLosses[] = [];
+    x = decodeFullSequence(config, weights, x, input, {
+      ...(segments && { segments }),
+      ...routerTraining(config, x, learns, (losses) => routers.push(losses)),
+    });
     if (softPrompt > 0) x = slice(x, { axis: 1, start: softPrompt, end: time });
     return scoped("loss", () => {
       const logits = decoderHead(config, weights, x);
@@ -115,13 +124,43 @@ export function languageModelGraph(
       const counts = cast(not(isIgnored), "float32");
       const rows = crossEntropyRows(logits, where(isIgnored, 0, targets));
       const loss = sum(multiply(rows, counts));
+      const weight = sum(counts);
       return {
         loss,
-        weight: sum(counts),
+        weight,
+        ...(routers.length > 0 && { penalty: multiply(weight, routerPenalty(config, routers)) }),
         ...(embeddingGradients && { sensitive: { embeddings } }),
       };
     });
   });
+}
+
+/** OpenMoE's capacity while it learns, and its losses; nothing where routers train without them. */
+function routerTraining(
+  { experts }: DecoderConfig,
+  x: Tensor,
+  learns: boolean,
+  onLosses: (losses: RouterLosses) => void,
+): { mixExperts?: MixExperts } {
+  if (experts?.training === undefined || !learns) return {};
+  const capacity = { factor: experts.training.capacityFactor, least: leastCapacity };
+  const shape = [x.shape[0]!, x.shape[1]!] as const;
+  return { mixExperts: mixWithinCapacity({ shape, capacity, onLosses }) };
+}
+
+/** Choices that an expert always takes. */
+const leastCapacity = 4;
+
+/** The weighted losses, mean over sparse layers. */
+function routerPenalty({ experts }: DecoderConfig, losses: readonly RouterLosses[]): Tensor {
+  const { balanceLoss, zLoss } = experts!.training!;
+  const terms = losses.map(({ balance, z }) =>
+    add(multiply(balance, balanceLoss), multiply(z, zLoss)),
+  );
+  return multiply(
+    terms.reduce((a, b) => add(a, b)),
+    1 / losses.length,
+  );
 }
 
 /** Sequences of equal length for one run of the graph. */

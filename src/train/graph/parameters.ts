@@ -8,7 +8,6 @@ import {
   type DecoderConfig,
   decoderNames,
   decoderParameterShapes,
-  matrixGroups,
   type WordModelConfig,
   type WordStack,
   wordParameterNames,
@@ -63,9 +62,10 @@ export function initializeDecoder(
   const { deviation = 0.02 } = options;
   const { embeddingDeviation = deviation, headDeviation = deviation } = options;
   const { outputDeviation = deviation / Math.sqrt(2 * config.layers.length) } = options;
-  const matrices = new Set([decoderNames.embedding, ...matrixGroups(config).flat()]);
-  const values = sampleValues(decoderParameterShapes(config), seed, (name) => {
-    if (!matrices.has(name)) return undefined;
+  const shapes = decoderParameterShapes(config);
+  const values = sampleValues(shapes, seed, (name) => {
+    // Routers are matrices too: one of zeros would send all tokens to the same experts.
+    if (shapes.get(name)!.length < 2) return undefined;
     if (name === decoderNames.embedding) return embeddingDeviation;
     if (name === decoderNames.head) return headDeviation;
     return isOutput(name) ? outputDeviation : deviation;

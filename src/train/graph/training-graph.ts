@@ -3,6 +3,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import {
+  add,
   type EmittedModel,
   emitModel,
   gradients,
@@ -18,6 +19,11 @@ export interface Objective {
   readonly loss: Tensor;
   /** Scalar: how much counted. The trainer minimizes the sum of losses over the sum of weights. */
   readonly weight: Tensor;
+  /**
+   * Scalar that is minimized with the loss but is no part of what is reported, e.g. losses that keep experts
+   * balanced; a sum like the loss. Left out of evaluations.
+   */
+  readonly penalty?: Tensor;
   /**
    * Further tensors whose gradients are wanted: inputs, embeddings, any value between a
    * parameter and the loss. Float32; by names of the caller's choice.
@@ -46,6 +52,7 @@ export interface TrainingGraph {
  * @param inputs types of what a batch holds
  * @param shapes parameters that the objective may use, float32; it gets them by `parameter`
  * @param trainable those of them that learn; may be none where something is sensitive
+ * @param body `learns`: whether it is traced for updates, and not for an evaluation
  *
  * @throws JetonError `train-parameter-unused` when the loss does not use a trainable parameter,
  *   `train-nothing-learns`
@@ -54,17 +61,18 @@ export function objectiveGraph(
   inputs: Readonly<Record<string, TensorType>>,
   shapes: ReadonlyMap<string, readonly number[]>,
   trainable: readonly string[],
-  body: (inputs: Readonly<Record<string, Tensor>>) => Objective,
+  body: (inputs: Readonly<Record<string, Tensor>>, learns: boolean) => Objective,
 ): TrainingGraph {
   const bindings = new Map([...shapes.keys()].map((name) => [name, { kind: "input" }] as const));
   const step = trace<string, string>(inputs, (given): Record<string, Tensor> => {
-    const { loss, weight } = body(given);
+    const { loss, weight, penalty } = body(given, true);
     const targets = trainable.map((name) => parameter(name, [...shapes.get(name)!]));
-    return { loss, weight, ...nameGradients(trainable, gradients(loss, targets)) };
+    const minimized = penalty === undefined ? loss : add(loss, penalty);
+    return { loss, weight, ...nameGradients(trainable, gradients(minimized, targets)) };
   });
   let sensitive: readonly string[] = [];
   const evaluation = trace<string, string>(inputs, (given): Record<string, Tensor> => {
-    const { loss, weight, ...objective } = body(given);
+    const { loss, weight, ...objective } = body(given, false);
     sensitive = Object.keys(objective.sensitive ?? {});
     return { loss, weight };
   });
@@ -79,7 +87,7 @@ export function objectiveGraph(
     sensitive.length === 0
       ? undefined
       : trace<string, string>(inputs, (given): Record<string, Tensor> => {
-          const { loss, weight, ...objective } = body(given);
+          const { loss, weight, ...objective } = body(given, false);
           const targets = Object.values(objective.sensitive!);
           return { loss, weight, ...nameGradients(sensitive, gradients(loss, targets)) };
         });
