@@ -95,6 +95,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A byte-level encoder that deletes, after a few layers, the bytes it no longer needs.",
+    reproduction: () => import("./model/mrt5/reproduction.ts"),
   },
   {
     slug: "lexinvariant",

@@ -63,6 +63,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  "rag-token-metrics": {
+    reproduced: 5,
+    partly: 0,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-29",
+  },
   "token-recycling": {
     reproduced: 10,
     partly: 0,
