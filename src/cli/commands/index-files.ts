@@ -160,10 +160,16 @@ function recordsByPath(index: SearchIndex): Map<string, string[]> {
   return known;
 }
 
-/** A file that was half done when indexing was interrupted has fewer records, but they came in one change. */
+/**
+ * Whether all passages are those of the file as it is. Passages of an older version are there too where a run was
+ * killed between adding the new ones and removing the old ones.
+ */
 function isUnchanged(index: SearchIndex, ids: readonly string[], source: SourceFile): boolean {
-  const fields = ids.length === 0 ? undefined : index.fields(ids[0]!);
-  return fields?.["modified"] === source.modified && fields["bytes"] === source.bytes;
+  const isCurrent = (id: string): boolean => {
+    const { modified, bytes } = index.fields(id)!;
+    return modified === source.modified && bytes === source.bytes;
+  };
+  return ids.length > 0 && ids.every(isCurrent);
 }
 
 function progressOf(done: number, total: number, bytes: number, started: number): string {

@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { openIndex } from "../../retrieve/index.ts";
+import { testData } from "../../testing/test-data.ts";
 import type { IndexDocument, SearchDocument } from "../json-output.ts";
 import { runCommand } from "../testing/run-command.ts";
 
@@ -72,6 +74,18 @@ describe("jeton index and jeton search", () => {
     expect((await search("dragon")).hits).toHaveLength(1);
   });
 
+  test("passages that a killed run left behind are removed", async () => {
+    const path = join(notes, "castle.md");
+    const opened = await openIndex(folder);
+    await opened.put([
+      { id: `${path}#9`, text: "An old king", fields: { path, modified: 0, bytes: 1 } },
+    ]);
+    await opened.close();
+    expect((await search("king")).hits).toHaveLength(1);
+    expect(await index(notes)).toMatchObject({ files: 1, removed: 1, total: 3 });
+    expect((await search("king")).hits).toEqual([]);
+  });
+
   test("for people: place, score, marked words, reasons", async () => {
     const { stdout, stderr } = await runCommand(["search", "-i", folder, "dragon", "--explain"]);
     expect(stdout).toContain(`${join(notes, "castle.md")}:1 bm25 `);
@@ -99,5 +113,43 @@ describe("jeton index and jeton search", () => {
     expect(await fail("index", "-i", folder, notes, "--tokens")).toEqual([2, "option-conflict"]);
     expect(await fail("index", "-i", folder, join(root, "none"))).toEqual([1, "file-not-found"]);
     expect(await fail("index", "-i", folder, notes, "--stem")).toEqual([1, "index-settings"]);
+  });
+});
+
+const families = testData("models/families/st-mean");
+
+describe.skipIf(families.skip)("with an encoder", () => {
+  test.each([
+    ["st-mean", []],
+    ["colbert", ["--tokens"]],
+  ])("%s: passages are found without a common word, and by both rankings", async (name, flags) => {
+    const model = join(families.folder, "..", name);
+    const own = join(root, `index-${name}`);
+    const made = await runCommand([
+      "index",
+      "-i",
+      own,
+      notes,
+      "--model",
+      model,
+      "--json",
+      ...flags,
+    ]);
+    expect(made.stderr).not.toContain("error");
+    expect(made.status).toBe(0);
+    const ask = async (...args: string[]) => {
+      const { status, stdout } = await runCommand(["search", "-i", own, "--json", ...args]);
+      expect(status).toBe(0);
+      return (JSON.parse(stdout) as SearchDocument).hits;
+    };
+    const part = flags.length > 0 ? "token" : "dense";
+    const hits = await ask("zebra", "--by", "meaning", "--explain");
+    expect(hits).toHaveLength((JSON.parse(made.stdout) as IndexDocument).total);
+    expect(Object.keys(hits[0]!.parts)).toEqual([part]);
+    const both = await ask("dragon");
+    expect(both[0]!.text).toContain("dragon");
+    expect(Object.keys(both[0]!.parts).sort()).toEqual(["bm25", part].sort());
+    expect(await ask("zebra", "--by", "words")).toEqual([]);
+    if (part === "token") expect(hits[0]!.matches!.length).toBeGreaterThan(1);
   });
 });

@@ -16,11 +16,15 @@ export function removeDocstring(code: string): string {
   return code.replace(docstring, "");
 }
 
+interface CosqaOptions {
+  readonly name?: string;
+  readonly withDocstrings?: boolean;
+  readonly keepCopies?: boolean;
+}
+
 /** Web query to Python function; functions with the same text are one, unless `keepCopies`. */
-export function makeCosqaSet(
-  json: string,
-  { name = "mini-cosqa", withDocstrings = true, keepCopies = false } = {},
-): CoirSet {
+export function makeCosqaSet(json: string, options: CosqaOptions = {}): CoirSet {
+  const { name = "mini-cosqa", withDocstrings = true, keepCopies = false } = options;
   const entries = JSON.parse(json) as CosqaEntry[];
   const first = new Map<string, string>();
   for (const { idx, code } of entries) if (!first.has(code)) first.set(code, idx);

@@ -1,7 +1,7 @@
 /** Accuracies of cells with their intervals, and the context length up to which they hold. */
 
 /** An interval with both ends. */
-export interface Interval {
+export interface BinomialInterval {
   readonly low: number;
   readonly high: number;
 }
@@ -13,7 +13,7 @@ export interface Interval {
  * @param successes from 0 to `trials`, may be fractional
  * @param trials at least 1
  */
-export function binomialInterval(successes: number, trials: number): Interval {
+export function binomialInterval(successes: number, trials: number): BinomialInterval {
   const z = 1.959964;
   const share = successes / trials;
   const spread = z * z;

@@ -1,6 +1,6 @@
 /** Asks a model the questions of a grid of cells, and remembers every answer. */
 import { JetonError } from "../../core/index.ts";
-import { binomialInterval, type Interval } from "./accuracy.ts";
+import { type BinomialInterval, binomialInterval } from "./accuracy.ts";
 import { type AnswerRecord, openAnswers } from "./answers-file.ts";
 import type { EvaluatedModel } from "./evaluated-model.ts";
 
@@ -48,7 +48,7 @@ export interface CellResult extends CellPlace {
   /** Mean over the questions, in [0, 1]; null for a skipped cell. */
   readonly accuracy: number | null;
   /** Wilson's 95 % interval of the accuracy. */
-  readonly interval: Interval | null;
+  readonly interval: BinomialInterval | null;
   /** Accuracy of each question, in the order of the repeats; empty for a skipped cell. */
   readonly scores: readonly number[];
   /** Share of the questions answered with all values and nothing else. */

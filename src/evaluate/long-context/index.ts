@@ -4,10 +4,10 @@
  * @module evaluate/long-context
  */
 export {
+  type BinomialInterval,
   binomialInterval,
   type EffectiveLimit,
   effectiveLimit,
-  type Interval,
   type LengthAccuracy,
 } from "./accuracy.ts";
 export { type EvaluateEndpointOptions, evaluateEndpoint } from "./endpoint-model.ts";
