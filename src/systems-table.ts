@@ -85,6 +85,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
+    reproduction: () => import("./model/byte2word/reproduction.ts"),
   },
   {
     slug: "mrt5",
@@ -163,6 +164,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",
@@ -429,6 +431,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
+    reproduction: () => import("./evaluate/needle-threading/reproduction.ts"),
   },
   {
     slug: "rag-token-metrics",

@@ -77,10 +77,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "points",
   },
   "trans-tokenization": {
-    reproduced: 4,
-    partly: 1,
-    notReproduced: 0,
-    judgedBy: "points",
+    reproduced: 3,
+    partly: 2,
+    notReproduced: 1,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   zett: {
     reproduced: 4,

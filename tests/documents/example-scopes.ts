@@ -185,11 +185,19 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   },
   "src/vocabulary/dynamic-tokenization/large-vocabulary.ts": {
     before:
-      'import { type Hypernetwork, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
+      'import { growVocabulary, type Hypernetwork, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
       "declare const model: Awaited<ReturnType<typeof openDynamicModel>>;\n" +
-      'declare const hypernetwork: Hypernetwork;\nconst frequentWords = ["emperor"];\n',
+      "declare const hypernetwork: Hypernetwork;\n" +
+      'const frequentWords = ["emperor"];\nconst texts = ["The emperor"];\n',
     after: "console.log(vocabulary);",
     notRun: "needs a trained hypernetwork",
+  },
+  "src/vocabulary/dynamic-tokenization/merged-texts.ts": {
+    before:
+      'import { cutByMerging, readModelFiles, trainHypernetwork } from "jeton/vocabulary";\n' +
+      'const texts = ["The emperor"];\n',
+    after: "console.log(hypernetwork);",
+    notRun: "trains for minutes",
   },
   "src/vocabulary/trans-tokenization/hydra.ts": {
     before: 'import { generate } from "jeton";\nimport { openHydra } from "jeton/vocabulary";\n',

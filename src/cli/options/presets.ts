@@ -15,7 +15,7 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 };
 
 /** Kinds of models that sizes may be given for. */
-export type PresetArchitecture = "llama" | "word-pooled" | "hierarchical-transformer";
+export type PresetArchitecture = "llama" | "word-pooled" | "hierarchical-transformer" | "byte2word";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -28,7 +28,8 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
-  return architecture === undefined || architecture === "llama" ? undefined : "bytes";
+  const readsBytes = architecture === "word-pooled" || architecture === "hierarchical-transformer";
+  return readsBytes ? "bytes" : undefined;
 }
 
 /** The `config.json` of a model with these sizes; undefined if no size is given. */
@@ -67,6 +68,16 @@ export function presetConfig(
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
   };
+  if (architecture === "byte2word") {
+    const { hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings } = common;
+    return {
+      model_type: architecture,
+      ...{ hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings },
+      intermediate_size: 4 * hidden_size,
+      max_word_bytes: 32,
+      max_word_pieces: 8,
+    };
+  }
   if (architecture !== "llama") {
     return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
   }
@@ -86,7 +97,7 @@ function intermediateSize(hiddenSize: number): number {
 
 /** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
 function localSizes(
-  architecture: Exclude<PresetArchitecture, "llama">,
+  architecture: "word-pooled" | "hierarchical-transformer",
   { hiddenSize, heads }: Sizes,
 ): Record<string, number | string> {
   const isPooled = architecture === "word-pooled";
