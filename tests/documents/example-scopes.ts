@@ -51,8 +51,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     before: 'import { openSafetensors } from "jeton/checkpoint";\n',
   },
   "src/evaluate/coir/coir.ts": {
-    before:
-      'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
+    before: 'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
     notRun: "needs a set of files; coir.test.ts runs the same calls",
   },
   "src/evaluate/rag-token-metrics/evaluate-chunking.ts": {
