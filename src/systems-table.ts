@@ -95,6 +95,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A byte-level encoder that deletes, after a few layers, the bytes it no longer needs.",
+    reproduction: () => import("./model/mrt5/reproduction.ts"),
   },
   {
     slug: "lexinvariant",
@@ -222,6 +223,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Computes exact attention over a sequence split among workers, with queries and results travelling in opposite directions.",
+    reproduction: () => import("./context/token-ring/reproduction.ts"),
   },
   {
     slug: "xtr",

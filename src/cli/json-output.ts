@@ -5,7 +5,7 @@
  */
 import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
-import type { EvaluationReport, QtokReport } from "../evaluate/index.ts";
+import type { EvaluationReport, QtokReport, TokenizerCost } from "../evaluate/index.ts";
 import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
@@ -247,6 +247,9 @@ export type QtokDocument = QtokReport;
 /** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
 export type EvaluateDocument = EvaluationReport;
 
+/** `jeton evaluate needle-threading --tokenizers`. */
+export type TokenizerStudyDocument = readonly TokenizerCost[];
+
 /** `jeton systems`. */
 export type SystemsDocument = readonly Omit<System, "reproduction">[];
 
@@ -342,6 +345,7 @@ export type JsonDocument =
   | MixtureDocument
   | QtokDocument
   | EvaluateDocument
+  | TokenizerStudyDocument
   | SystemsDocument
   | TransferDocument
   | ServeDocument

@@ -50,6 +50,10 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/checkpoint/safetensors/safetensors.ts": {
     before: 'import { openSafetensors } from "jeton/checkpoint";\n',
   },
+  "src/evaluate/needle-threading/needle-threading.ts": {
+    before: `import { evaluateLocally, evaluateNeedleThreading } from "jeton/evaluate";\n${model}`,
+    after: close,
+  },
   "src/evaluate/coir/coir.ts": {
     before: 'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
     notRun: "needs a set of files; coir.test.ts runs the same calls",

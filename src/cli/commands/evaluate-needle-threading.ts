@@ -58,6 +58,11 @@ export const command: Command = defineCommand({
       choices: ["json", "table"],
       help: "json, the default, as published; table: lines of a table with a short question, for base models that follow no instructions",
     },
+    tokenizers: {
+      kind: "list",
+      value: "M",
+      help: "instead of asking a model, count the tokens of a pair in this tokenizer; may be repeated",
+    },
     paperGrid: { kind: "flag", help: "the cells of the paper, where no list says otherwise" },
   },
   examples: [
@@ -69,8 +74,20 @@ export const command: Command = defineCommand({
       line: "jeton evaluate needle-threading --endpoint http://localhost:8080/v1 --endpoint-model M --answers answers.jsonl --svg contour.svg",
       shows: "the contour of a served model; interrupted, the same line goes on",
     },
+    {
+      line: "jeton evaluate needle-threading --tokenizers path/to/one --tokenizers path/to/other",
+      shows: "what a pair costs in tokens, and how many characters each window holds",
+    },
   ],
   async run(context, values) {
+    if (values.tokenizers.length > 0) {
+      const { printTokenizerStudy } = await import("../evaluate/study-tokenizers.ts");
+      const { seed, codeLength, json } = values;
+      return printTokenizerStudy(context, values.tokenizers, {
+        ...defined({ seed, codeLength }),
+        json,
+      });
+    }
     const { evaluateNeedleThreading, needleTasks, paperGrid } = await import(
       "../../evaluate/needle-threading/index.ts"
     );

@@ -50,7 +50,7 @@ export const command: Command = defineCommand({
   },
   examples: [
     {
-      line: 'jeton fill-middle --greedy "def add(a, b):\\n    ret" "\\n\\nprint(add(1, 2))"',
+      line: 'jeton fill-middle --greedy --max-bytes 16 "The Roman emp" " of the East"',
       shows: "what stands between the two",
     },
   ],

@@ -104,10 +104,9 @@ function summarize(result: TrainedLanguageModel, seconds: number): string {
     `loss ${loss.toFixed(3)}`,
   ];
   if (heldOutLoss !== undefined) {
-    parts.push(`held out ${heldOutLoss.toFixed(3)}`);
-  }
-  if (heldOutBitsPerByte !== undefined) {
-    parts.push(`${heldOutBitsPerByte.toFixed(3)} bits per byte`);
+    const bits =
+      heldOutBitsPerByte === undefined ? "" : `, ${heldOutBitsPerByte.toFixed(3)} bits per byte`;
+    parts.push(`held out ${heldOutLoss.toFixed(3)}${bits}`);
   }
   return [...parts, formatDuration(seconds)].join(" · ");
 }

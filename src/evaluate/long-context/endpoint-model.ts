@@ -157,11 +157,12 @@ async function requestOnce(
     throw new PassingFailure(`status ${status}: ${text.slice(0, 200)}`, retryAfter);
   }
   const isTooLong = /context_length|context length|maximum context|too long|too many tokens/i;
-  const code = isTooLong.test(text) ? "endpoint-context-exceeded" : "endpoint-refused";
-  throw new JetonError(`${address.href} refuses with status ${status}: ${text.slice(0, 500)}`, {
-    code,
-    details: { url: address.href, status },
-  });
+  const message = `${address.href} refuses with status ${status}: ${text.slice(0, 500)}`;
+  const details = { url: address.href, status };
+  if (isTooLong.test(text)) {
+    throw new JetonError(message, { code: "endpoint-context-exceeded", details });
+  }
+  throw new JetonError(message, { code: "endpoint-refused", details });
 }
 
 function parseAnswer(address: URL, text: string): unknown {

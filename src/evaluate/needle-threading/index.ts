@@ -36,3 +36,10 @@ export {
   smallGrid,
 } from "./needle-threading.ts";
 export { type AnswerScore, findCodes, type ScoredItem, scoreAnswer } from "./score-answer.ts";
+export {
+  formatTokenizerStudy,
+  type StudiedTokenizer,
+  type StudyTokenizersOptions,
+  studyTokenizers,
+  type TokenizerCost,
+} from "./tokenizer-study.ts";
