@@ -98,11 +98,12 @@ export const reproduction: Reproduction = defineReproduction({
       },
       units: "texts",
       control: "the model that deletes at random",
-      unit: "%",
-      direction: "higher",
-      effect: "difference",
-      reproduced: -2,
-      partly: -10,
+      unit: "points",
+      direction: "lower",
+      effect: "value",
+      noEffect: 50,
+      reproduced: 2,
+      partly: 10,
       quick: "full-only",
     },
     {
@@ -145,10 +146,8 @@ export const reproduction: Reproduction = defineReproduction({
       details: { deleted: { gate: gate.rate, random: random.rate } },
     });
     report("vowels-loss", {
-      measured: meanOf(gate.right),
-      baseline: meanOf(none.right),
-      baselineName: "no deletion",
-      control: meanOf(random.right),
+      measured: meanOf(none.right.map((right, at) => right - gate.right[at]!)),
+      control: meanOf(none.right.map((right, at) => right - random.right[at]!)),
     });
     report("rate", {
       measured: distanceTo(gate.deleted),
