@@ -14,6 +14,7 @@ import {
   endOutcome,
 } from "../bytes/byte-distribution.ts";
 import type { TokenRows } from "../bytes/token-rows.ts";
+import { type Tables, tablesOf } from "./byte-tables.ts";
 import {
   CoveringRules,
   type Coverings,
