@@ -11,7 +11,7 @@ const marks = /<!-- systems -->[\s\S]*?<!-- \/systems -->/;
 /** `7 reproduced, 1 partly, 2 not` of the recorded measurement. */
 function describeVerdicts(slug) {
   const file = `${root}reproductions/${slug}.json`;
-  if (!existsSync(file)) return "";
+  if (!existsSync(file)) return "none yet";
   const { claims } = JSON.parse(readFileSync(file, "utf8"));
   const count = (verdict) => claims.filter((claim) => claim.verdict === verdict).length;
   const parts = [

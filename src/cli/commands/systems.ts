@@ -6,11 +6,11 @@ import { type SystemsDocument, writeJson } from "../json-output.ts";
 import { suggest } from "../terminal/suggest.ts";
 
 const legend =
-  "recorded claims: reproduced / partly / not; * judged by single numbers, before intervals and controls";
+  "recorded claims: reproduced / partly / not, none: not recorded yet; * judged by single numbers, before intervals and controls";
 
 /** `7/1/2`, with a star for records from before intervals. */
-function describeVerdicts({ verdicts }: System): string {
-  if (verdicts === undefined) return "";
+function describeVerdicts({ built, verdicts }: System): string {
+  if (verdicts === undefined) return built ? "none" : "";
   const { reproduced, partly, notReproduced, judgedBy } = verdicts;
   return `${reproduced}/${partly}/${notReproduced}${judgedBy === "points" ? "*" : ""}`;
 }

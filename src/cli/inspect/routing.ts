@@ -106,7 +106,7 @@ function formatRouting(
   bold: (text: string) => string,
   dim: (text: string) => string,
 ): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const percent = (share: number): string => `${Math.max(0, 100 * share).toFixed(1)} %`;
   const table = formatTable(
     [
       { title: "layer" },
