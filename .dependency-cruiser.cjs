@@ -8,7 +8,7 @@ const { join } = require("node:path");
  */
 const layers = [
   ["core"],
-  ["tensor", "tokenizer", "checkpoint"],
+  ["tensor", "tokenizer", "checkpoint", "transport"],
   ["data", "lexical"],
   ["model"],
   ["generate", "train"],

@@ -85,6 +85,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "An encoder that builds one vector for each word from its bytes, with a tenth of the usual embedding table.",
+    reproduction: () => import("./model/byte2word/reproduction.ts"),
   },
   {
     slug: "mrt5",
@@ -94,6 +95,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "model",
     sentence:
       "A byte-level encoder that deletes, after a few layers, the bytes it no longer needs.",
+    reproduction: () => import("./model/mrt5/reproduction.ts"),
   },
   {
     slug: "lexinvariant",
@@ -164,6 +166,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "generate",
     sentence:
       "Turns any token-level model into an exact next-byte predictor: prompts may stop inside a token, models with different vocabularies combine.",
+    reproduction: () => import("./generate/exact-byte-probabilities/reproduction.ts"),
   },
   {
     slug: "token-select",
@@ -221,6 +224,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Computes exact attention over a sequence split among workers, with queries and results travelling in opposite directions.",
+    reproduction: () => import("./context/token-ring/reproduction.ts"),
   },
   {
     slug: "xtr",
@@ -430,6 +434,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures how much of its context a model can really use, from one lookup to chains of them.",
+    reproduction: () => import("./evaluate/needle-threading/reproduction.ts"),
   },
   {
     slug: "rag-token-metrics",
@@ -440,6 +445,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "evaluate",
     sentence:
       "Measures, token by token, whether retrieval returns exactly the passages that were needed.",
+    reproduction: () => import("./evaluate/rag-token-metrics/reproduction.ts"),
   },
   {
     slug: "coir",
@@ -448,6 +454,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2407.02883",
     area: "evaluate",
     sentence: "Measures which embedder or search engine finds the right code for a kind of query.",
+    reproduction: () => import("./evaluate/coir/reproduction.ts"),
   },
   {
     slug: "klue",

@@ -25,10 +25,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "points",
   },
   "dynamic-tokenization": {
-    reproduced: 7,
-    partly: 0,
-    notReproduced: 0,
-    judgedBy: "points",
+    reproduced: 3,
+    partly: 1,
+    notReproduced: 6,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   dyspec: {
     reproduced: 7,
@@ -62,6 +63,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  "rag-token-metrics": {
+    reproduced: 5,
+    partly: 0,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-29",
+  },
   "token-recycling": {
     reproduced: 10,
     partly: 0,
@@ -69,10 +77,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "points",
   },
   "trans-tokenization": {
-    reproduced: 4,
-    partly: 1,
-    notReproduced: 0,
-    judgedBy: "points",
+    reproduced: 3,
+    partly: 2,
+    notReproduced: 1,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   zett: {
     reproduced: 4,

@@ -115,6 +115,12 @@ const checks: Readonly<Record<string, () => Promise<void>>> = {
     const perplexity = Number(/perplexity: ([\d.]+)/.exec(stdout)![1]);
     expect(Math.exp(-mean) / perplexity).toBeCloseTo(1, 2);
   },
+  "search-notes.ts": async () => {
+    const { stdout } = await run("search-notes.ts", ["speculative decoding"]);
+    const [, id, words] = /^(README\.md#\d+) {2}[\d.]+ {2}(.+)$/m.exec(stdout)!;
+    expect(id).toMatch(/^README/);
+    expect(words).toMatch(/speculative/);
+  },
   "serve-and-call.ts": async () => {
     const { stdout } = await run("serve-and-call.ts");
     expect(stdout).toBe(`${expected.sampled}\n`);

@@ -42,9 +42,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/fill.ts")).command,
   },
   {
+    name: "fill-middle",
+    summary: "write the text between a prefix and a suffix",
+    load: async () => (await import("./commands/fill-middle.ts")).command,
+  },
+  {
     name: "tokenize",
     summary: "show a text as tokens, or ids as text",
     load: async () => (await import("./commands/tokenize.ts")).command,
+  },
+  {
+    name: "index",
+    summary: "index files for jeton search",
+    load: async () => (await import("./commands/index-files.ts")).command,
+  },
+  {
+    name: "search",
+    summary: "find passages in an index",
+    load: async () => (await import("./commands/search.ts")).command,
   },
   {
     name: "inspect",
@@ -66,6 +81,21 @@ export const commands: readonly CommandEntry[] = [
     name: "transfer",
     summary: "move a model to another tokenizer",
     load: async () => (await import("./commands/transfer.ts")).command,
+  },
+  {
+    name: "evaluate needle-threading",
+    summary: "how much of its context a model can use",
+    load: async () => (await import("./commands/evaluate-needle-threading.ts")).command,
+  },
+  {
+    name: "evaluate passkey",
+    summary: "find one number in a long text",
+    load: async () => (await import("./commands/evaluate-passkey.ts")).command,
+  },
+  {
+    name: "evaluate kv-retrieval",
+    summary: "find one value among many pairs",
+    load: async () => (await import("./commands/evaluate-kv-retrieval.ts")).command,
   },
   {
     name: "models list",

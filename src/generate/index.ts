@@ -26,6 +26,7 @@ export {
   type TokenRows,
   type TokenTree,
 } from "./bytes/token-rows.ts";
+export { openWordBytes } from "./bytes/word-bytes.ts";
 export {
   createDyspecDrafter,
   type DraftSource,

@@ -52,6 +52,9 @@ export {
 export { type RopeFrequencies, ropeFrequencies } from "./layers/rope.ts";
 export * from "./lexinvariant/index.ts";
 export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
+export { type ModelKind, modelKind } from "./model-kind.ts";
+export * from "./mrt5/index.ts";
+export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./openmoe/index.ts";
 export * from "./seq2seq/index.ts";
 export type {

@@ -11,7 +11,7 @@ import { searchSegments } from "./search/search-segments.ts";
 import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
 import { IndexState, type LiveSegment } from "./store/index-state.ts";
 import type { StoredSettings } from "./store/manifest.ts";
-import type { Hit, IndexRecord, SearchQuery } from "./types.ts";
+import type { FieldValue, Hit, IndexRecord, SearchQuery } from "./types.ts";
 
 /** What an index is made with; kept in its folder, and given again only to say so. */
 export interface IndexSettings {
@@ -48,6 +48,8 @@ export interface SearchIndex {
    * them so.
    */
   get(id: string): IndexRecord | undefined;
+  /** The fields of a record; undefined if there is none. Reads no text and no vectors. */
+  fields(id: string): Readonly<Record<string, FieldValue>> | undefined;
   /** Ids of all records, in no order. */
   ids(): string[];
   /**
@@ -199,6 +201,10 @@ class OpenedIndex implements SearchIndex {
   get(id: string): IndexRecord | undefined {
     this.#checkOpen();
     return this.#state.get(id);
+  }
+
+  fields(id: string): Readonly<Record<string, FieldValue>> | undefined {
+    return this.#state.fields(id);
   }
 
   ids(): string[] {

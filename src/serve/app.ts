@@ -17,6 +17,7 @@ import { createHostCheck, createKeyCheck } from "./middleware/guards.ts";
 import { metricsContentType } from "./middleware/metrics.ts";
 import { answerChat } from "./routes/chat-route.ts";
 import { answerCompletion } from "./routes/completion-route.ts";
+import { answerEmbeddings, answerRerank } from "./routes/encoder-routes.ts";
 import { answerResponses } from "./routes/responses-route.ts";
 import { answerDetokenize, answerTokenize } from "./routes/tokenize-route.ts";
 
@@ -40,6 +41,8 @@ const routes: readonly (readonly [method: "GET" | "POST", path: string, handler:
   ["POST", "/v1/completions", answerCompletion],
   ["POST", "/v1/chat/completions", answerChat],
   ["POST", "/v1/responses", answerResponses],
+  ["POST", "/v1/embeddings", answerEmbeddings],
+  ["POST", "/v1/rerank", answerRerank],
   ["POST", "/tokenize", answerTokenize],
   ["POST", "/detokenize", answerDetokenize],
 ];

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import type { Generate } from "../generate/types.ts";
+import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import type { Score } from "./answers/generation-run.ts";
 import type { DescribeToken } from "./answers/token-text.ts";
@@ -20,6 +21,8 @@ export interface ServeContext {
   /** Longest body of a request. */
   readonly maxBodyBytes: number;
   readonly model: LoadedModel;
+  /** What answers requests for vectors and relevance, and its name as clients write it. */
+  readonly encoder: { readonly encoder: LoadedEncoder; readonly name: string } | undefined;
   /** The model's name as clients write it. */
   readonly modelName: string;
   /** What every answer says of how it was computed: see `systemFingerprint`. */

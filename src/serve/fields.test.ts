@@ -113,6 +113,13 @@ const samplingCases: Readonly<Record<string, Case>> = {
     expect(document.usage.drafting.drafter).toBe("prompt-lookup");
     await endpoint.refuses({ drafter: "oracle" }, "drafter", "invalid_value");
   },
+  async bytes(endpoint) {
+    const { texts, completionTokens } = await endpoint.ask({ bytes: true });
+    expect([Buffer.byteLength(texts[0]!), completionTokens]).toEqual([12, 12]);
+    expect(texts).toEqual((await endpoint.ask({ bytes: true })).texts);
+    await endpoint.refuses({ bytes: true, logit_bias: { 264: 1 } }, "logit_bias");
+    await endpoint.refuses({ bytes: true, drafter: "prompt-lookup" }, "drafter");
+  },
 };
 
 const completionCases: Readonly<Record<string, Case>> = {

@@ -7,6 +7,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import { JetonError } from "../core/index.ts";
 import type { DrafterChoice } from "../generate/speculative/drafter-names.ts";
 import type { Generate } from "../generate/types.ts";
+import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import type { Score } from "./answers/generation-run.ts";
 import { createTokenTexts } from "./answers/token-text.ts";
@@ -40,6 +41,10 @@ export interface StartServerOptions {
    * address none, so that no web page reaches the server through a name of its own; otherwise any.
    */
   allowedHosts?: readonly string[];
+  /** Answers `/v1/embeddings` and, if it is a cross encoder, `/v1/rerank`. The caller closes it. */
+  encoder?: LoadedEncoder;
+  /** The encoder's name as clients write it. Default: its own. */
+  encoderName?: string;
   /** Drafter of requests that do not name one (`drafter`). Default `"none"`. */
   drafter?: DrafterChoice;
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
@@ -105,6 +110,10 @@ export async function startServerWith(
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
+    encoder: options.encoder && {
+      encoder: options.encoder,
+      name: options.encoderName ?? options.encoder.name,
+    },
     modelName: options.modelName ?? model.name,
     fingerprint: systemFingerprint(model),
     generate,

@@ -50,6 +50,33 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/checkpoint/safetensors/safetensors.ts": {
     before: 'import { openSafetensors } from "jeton/checkpoint";\n',
   },
+  "src/evaluate/needle-threading/needle-threading.ts": {
+    before: `import { evaluateLocally, evaluateNeedleThreading } from "jeton/evaluate";\n${model}`,
+    after: close,
+  },
+  "src/evaluate/coir/coir.ts": {
+    before: 'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
+    notRun: "needs a set of files; coir.test.ts runs the same calls",
+  },
+  "src/evaluate/rag-token-metrics/evaluate-chunking.ts": {
+    before:
+      'import { createSentenceChunker, evaluateChunking, type SpanQuestion } from "jeton/evaluate";\n' +
+      'const corpora = new Map([["x", "One. Two."]]);\nconst questions: SpanQuestion[] = [];\n',
+  },
+  "src/evaluate/trec/evaluate-run.ts": {
+    before: 'import { evaluateRun, parseJudgments, parseRun } from "jeton/evaluate";\n',
+  },
+  "src/lexical/analysis/analyzer.ts": {
+    before: 'import { analyze, createAnalyzer } from "jeton/lexical";\n',
+  },
+  "src/lexical/bm25.ts": { before: 'import { createBm25Index } from "jeton/lexical";\n' },
+  "src/lexical/character-ngrams.ts": {
+    before: 'import { characterNgrams } from "jeton/lexical";\n',
+  },
+  "src/lexical/min-hash.ts": {
+    before: 'import { characterNgrams, createMinHash, estimateJaccard } from "jeton/lexical";\n',
+  },
+  "src/retrieve/open-index.ts": { before: 'import { openIndex } from "jeton/retrieve";\n' },
   "src/evaluate/qtok/qtok.ts": {
     before:
       'import { inspectVocabularies } from "jeton/evaluate";\nimport { loadTokenizer } from "jeton/tokenizer";\n',
@@ -161,11 +188,19 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   },
   "src/vocabulary/dynamic-tokenization/large-vocabulary.ts": {
     before:
-      'import { type Hypernetwork, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
+      'import { growVocabulary, type Hypernetwork, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
       "declare const model: Awaited<ReturnType<typeof openDynamicModel>>;\n" +
-      'declare const hypernetwork: Hypernetwork;\nconst frequentWords = ["emperor"];\n',
+      "declare const hypernetwork: Hypernetwork;\n" +
+      'const frequentWords = ["emperor"];\nconst texts = ["The emperor"];\n',
     after: "console.log(vocabulary);",
     notRun: "needs a trained hypernetwork",
+  },
+  "src/vocabulary/dynamic-tokenization/merged-texts.ts": {
+    before:
+      'import { cutByMerging, readModelFiles, trainHypernetwork } from "jeton/vocabulary";\n' +
+      'const texts = ["The emperor"];\n',
+    after: "console.log(hypernetwork);",
+    notRun: "trains for minutes",
   },
   "src/vocabulary/trans-tokenization/hydra.ts": {
     before: 'import { generate } from "jeton";\nimport { openHydra } from "jeton/vocabulary";\n',

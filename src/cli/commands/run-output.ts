@@ -34,6 +34,8 @@ export async function runOne(
   const line = createStatusLine(context);
   const tokens: GeneratedToken[] = [];
   const painter = showDrafts ? new DraftPainter(stdout) : undefined;
+  const healed = run.healed ?? "";
+  if (!json) await stdout.write(healed);
   const result = await generateText(run, {
     onPrefill: ({ done, total }) => {
       if (done < total) line.show(`reading the prompt: ${done} of ${total} tokens`);
@@ -48,6 +50,7 @@ export async function runOne(
   if (json) {
     await writeJson<RunDocument>(stdout, {
       ...describeResult(result, model, memory),
+      ...(run.healed !== undefined && { text: healed + result.text, healed }),
       ...(logprobs && describeTokens(tokens)),
       ...(showDrafts && {
         origins: tokens.map(({ id, text, origin }) => ({ id, text, ...origin })),

@@ -1,6 +1,8 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
+import type { Healing } from "../../generate/index.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
+import type { ChatMessage } from "../../tokenizer/index.ts";
 import { type Command, defineCommand, defined, type Options, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
@@ -10,7 +12,15 @@ import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { openPrompt } from "../options/opening.ts";
+import {
+  asksForBytes,
+  type BytePrompt,
+  byteOptions,
+  checkByteOptions,
+  runBytes,
+} from "./run-bytes.ts";
 import { runOne, runSeveral } from "./run-output.ts";
+import { findKind, notGenerating, runSource } from "./run-source.ts";
 
 const options = {
   ...modelOptions,
@@ -21,6 +31,13 @@ const options = {
     kind: "flag",
     help: "pass the prompt to the model as it is, without the chat template or an opening",
   },
+  heal: {
+    kind: "text",
+    value: "HOW",
+    choices: ["exact", "token", "none"],
+    help: "a prompt that ends inside a token: exact draws one of its coverings, token takes its last token back, none (default) leaves it",
+  },
+  ...byteOptions,
   sequences: {
     kind: "integer",
     value: "N",
@@ -46,7 +63,8 @@ export const command: Command = defineCommand({
     "a message, unless --raw is given. With -, or without a prompt if standard input is not a terminal, " +
     'the prompt is read from standard input; without one on a terminal, a chat begins. The prompt "" ' +
     "is the beginning-of-sequence token alone. The bundled model, which is no chat model, reads a short " +
-    "prompt after a sentence of prose that is not printed.",
+    "prompt after a sentence of prose that is not printed. An encoder-decoder (T5, ByT5) reads the " +
+    "prompt and writes another text from it.",
   positionals: [{ name: "prompt|-" }],
   options,
   examples: [
@@ -67,9 +85,20 @@ export const command: Command = defineCommand({
     }
     const generation: GenerateOptions = readGenerationOptions(values);
     checkDrafterOptions(values);
+    checkByteOptions(values);
+    checkHealing(values, isChat);
     // Before standard input is read, so that a missing model is reported first.
-    chooseModel(values.model);
+    if (values.ensemble === undefined) chooseModel(values.model);
+    if (asksForBytes(values)) {
+      if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
+      const prompt = await readPrompt(context, argument);
+      return runBytes(context, values, (models) => bytePrompt(models, prompt, values));
+    }
+    const kind = await findKind(context, chooseModel(values.model));
+    if (kind === "encoder") throw notGenerating(values.model!);
+    if (kind === "seq2seq") checkSource(values, isChat);
     const text = isChat ? undefined : await readPrompt(context, argument);
+    if (kind === "seq2seq") return runSource(context, text!, generation, values);
     const { sequences: slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) =>
       withDrafter(context, values, model, async (drafter) => {
@@ -91,13 +120,78 @@ export const command: Command = defineCommand({
           : values.raw
             ? text
             : openPrompt(model, text);
-        const run: Generation = { context, model, prompt, options: generation };
+        const run = await heal({ context, model, prompt, options: generation }, values.heal);
         if (values.sequences > 1) return runSeveral(run, values.sequences, values);
         return runOne(run, values);
       }),
     );
   },
 });
+
+/** What an encoder-decoder cannot do. Throws `prompt-missing`, `option-misplaced`. */
+function checkSource({ heal }: { readonly heal: string | undefined }, isChat: boolean): void {
+  if (isChat) {
+    throw new UsageError(
+      "prompt-missing",
+      "no prompt: an encoder-decoder reads a text and does not chat",
+    );
+  }
+  if (heal === undefined || heal === "none") return;
+  throw new UsageError(
+    "option-misplaced",
+    "--heal: an encoder-decoder reads a prompt and does not continue it",
+    { option: "--heal" },
+  );
+}
+
+/** Throws `option-misplaced` where `--heal` would be ignored. */
+function checkHealing(
+  { heal, sequences, raw }: { heal: string | undefined; sequences: number; raw: boolean },
+  isChat: boolean,
+): void {
+  if (heal === undefined || heal === "none") return;
+  const why = isChat ? "a chat" : sequences > 1 ? "--sequences" : undefined;
+  if (why === undefined) return;
+  throw new UsageError("option-misplaced", `--heal and ${why} exclude each other`, {
+    option: "--heal",
+    raw,
+  });
+}
+
+/** Chooses the last tokens of a prompt of text anew. A rendered template ends at a token. */
+async function heal(run: Generation, healing: Healing | undefined): Promise<Generation> {
+  const { model, prompt, options, context } = run;
+  if (healing === undefined || healing === "none" || typeof prompt !== "string") return run;
+  const { healPrompt, resolveSampling } = await import("../../generate/index.ts");
+  const sampling = resolveSampling(model, options);
+  const { ids, rest } = await healPrompt(model, prompt, {
+    healing,
+    sampling,
+    signal: context.signal,
+  });
+  // The decoder of the generation completes a character that the last token leaves open.
+  const healed = new TextDecoder().decode(rest, { stream: true });
+  return { ...run, prompt: ids, options: { ...options, seed: sampling.seed }, healed };
+}
+
+/** What generation by bytes reads: a rendered template as ids, or the prompt's text. */
+async function bytePrompt(
+  models: readonly LoadedModel[],
+  text: string,
+  values: { readonly raw: boolean; readonly system: string | undefined },
+): Promise<BytePrompt> {
+  const model = models[0]!;
+  if (models.length === 1 && (await checkTemplate(model, values))) {
+    return {
+      before: [...(await encodeMessages(model, messagesOf(text, values.system)))],
+      text: "",
+    };
+  }
+  if (values.system !== undefined) {
+    throw new UsageError("system-unsupported", "--system means nothing for an ensemble");
+  }
+  return { text: values.raw || models.length > 1 ? text : openPrompt(model, text) };
+}
 
 /** The argument, or standard input without its final line break. */
 async function readPrompt(context: CommandContext, argument: string | undefined): Promise<string> {
@@ -130,8 +224,12 @@ function applyTemplate(
   system: string | undefined,
 ): Prompt | Promise<Prompt> {
   if (text === "" && system === undefined) return text;
-  return encodeMessages(model, [
+  return encodeMessages(model, messagesOf(text, system));
+}
+
+function messagesOf(text: string, system: string | undefined): ChatMessage[] {
+  return [
     ...(system === undefined ? [] : [{ role: "system", content: system }]),
     { role: "user", content: text },
-  ]);
+  ];
 }

@@ -1,8 +1,9 @@
 /** `jeton score`: log-probability, perplexity and bits per byte of a text under a model. */
 import { formatRate } from "../../core/progress.ts";
 import { formatTable } from "../../core/table.ts";
-import { type Command, defineCommand, defined } from "../command.ts";
-import { type ScoreDocument, writeJson } from "../json-output.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type ScoreBytesDocument, type ScoreDocument, writeJson } from "../json-output.ts";
 import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
@@ -31,6 +32,10 @@ export const command: Command = defineCommand({
       help: "maximum number of tokens of one forward pass",
     },
     tokens: { kind: "flag", help: "also print each token with its probability" },
+    bytes: {
+      kind: "flag",
+      help: "score byte by byte with exact probabilities: all token sequences count, and --prefix may end anywhere",
+    },
     quiet: { kind: "flag", short: "q", help: "do not print the rate" },
   },
   examples: [
@@ -39,13 +44,23 @@ export const command: Command = defineCommand({
       shows: "the probability of the sentence and of each of its tokens",
     },
     {
+      line: 'jeton score --model path/to/checkpoint --bytes --prefix "The emp" "eror"',
+      shows: "bits per byte of the rest of a word",
+    },
+    {
       line: "jeton score --model path/to/checkpoint --file test.txt --json",
       shows: "perplexity of a file, as JSON",
     },
   ],
   async run(context, values, [argument]) {
     chooseModel(values.model);
+    const { bytes, tokens, chunk } = values;
+    if (bytes && (tokens || chunk !== undefined)) {
+      const option = tokens ? "--tokens" : "--chunk";
+      throw new UsageError("option-misplaced", `${option} means nothing for --bytes`, { option });
+    }
     const text = await readTextArgument(context, argument, values.file);
+    if (bytes) return scoreByBytes(context, values, text);
     return withModel(context, values, { slots: 1 }, async (model) => {
       const { score } = await import("../../generate/index.ts");
       const started = performance.now();
@@ -86,3 +101,48 @@ export const command: Command = defineCommand({
     });
   },
 });
+
+type ByteValues = Values<typeof modelOptions> & {
+  readonly prefix: string | undefined;
+  readonly quiet: boolean;
+};
+
+/** Scores every byte given those before it. */
+function scoreByBytes(context: CommandContext, values: ByteValues, text: string): Promise<void> {
+  const { stdout, stderr, signal } = context;
+  return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
+    const { openByteDistribution, scoreBytes } = await import("../../generate/index.ts");
+    const started = performance.now();
+    const distribution = await openByteDistribution(model, { signal });
+    const prefix = defined({ prefix: values.prefix });
+    const result = await scoreBytes(distribution, text, { ...prefix, signal }).finally(() =>
+      distribution.close(),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    const { bitsPerByte, logProbability, endLogProbability, bytes } = result;
+    if (values.json) {
+      const { name, format, threads } = model;
+      return writeJson<ScoreBytesDocument>(stdout, {
+        bitsPerByte,
+        logProbability,
+        endLogProbability,
+        bytes,
+        seconds,
+        model: name,
+        format,
+        threads,
+        logProbabilities: [...result.logProbabilities],
+      });
+    }
+    const rows = [
+      ["bits per byte", bitsPerByte.toFixed(4)],
+      ["log-probability", logProbability.toFixed(4)],
+      ["log-probability of the end", endLogProbability.toFixed(4)],
+      ["bytes", String(bytes)],
+    ];
+    await stdout.write(`${formatTable([{ title: "" }, { title: "", align: "right" }], rows)}\n`);
+    if (values.quiet) return;
+    const rate = formatRate(bytes / seconds);
+    await stderr.write(stderr.style.dim(`${rate} bytes a second, ${model.format} weights\n`));
+  });
+}

@@ -1,6 +1,8 @@
 /** `jeton serve`: the HTTP server. */
 import { basename } from "node:path";
+import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { type Command, defineCommand, defined } from "../command.ts";
+import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { locateModel } from "../options/locate.ts";
@@ -11,12 +13,17 @@ export const command: Command = defineCommand({
   summary: "answer HTTP requests, OpenAI-compatible",
   description:
     "Serves an OpenAI-compatible HTTP API: /v1/models; /v1/completions, /v1/chat/completions and " +
-    "/v1/responses with streaming; and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
+    "/v1/responses with streaming; with --encoder /v1/embeddings and /v1/rerank; and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
     "finish; a second Ctrl-C ends them at once.",
   positionals: [],
   options: {
     ...modelOptions,
     ...drafterOptions,
+    encoder: {
+      kind: "text",
+      value: "M",
+      help: "also answer /v1/embeddings and /v1/rerank with this encoder: a folder or a name on the hub",
+    },
     port: {
       kind: "integer",
       short: "p",
@@ -87,11 +94,13 @@ export const command: Command = defineCommand({
     return withModel(context, values, { slots, inexact }, async (model) => {
       const name = values.name ?? modelName(model.name);
       const { startServer } = await import("../../serve/index.ts");
+      const encoder = await openEncoder(context, values.encoder);
       const server = await startServer(model, {
         port: values.port,
         host: values.host,
         ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
         modelName: name,
+        ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
         drafter: values.drafter,
         ...defined({
           draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
@@ -123,10 +132,22 @@ export const command: Command = defineCommand({
         await stderr.write("ending; running requests may finish (Ctrl-C ends them now)\n");
       } finally {
         await closeServer(server, values.grace, signal);
+        await encoder?.close();
       }
     });
   },
 });
+
+/** The encoder that `--encoder` names. */
+async function openEncoder(
+  context: CommandContext,
+  name: string | undefined,
+): Promise<LoadedEncoder | undefined> {
+  if (name === undefined) return undefined;
+  await locateModel(context, name);
+  const { loadEncoder } = await import("../../model/encoder/index.ts");
+  return loadEncoder(name, { signal: context.signal });
+}
 
 /** Gives running requests `grace` seconds to finish; an abort meanwhile ends them at once. */
 async function closeServer(

@@ -32,6 +32,10 @@ export const command: Command = defineCommand({
       shows: "a model of your own; try it with jeton run --model runs/prose/model",
     },
     {
+      line: "jeton train lm --architecture hierarchical-transformer --preset tiny --corpus 'prose/*.txt' --steps 2000 --out runs/words",
+      shows: "a model that reads bytes and thinks in words: no tokenizer",
+    },
+    {
       line: "jeton train lm --resume --out runs/prose",
       shows: "resumes the run after an interruption",
     },
@@ -100,10 +104,9 @@ function summarize(result: TrainedLanguageModel, seconds: number): string {
     `loss ${loss.toFixed(3)}`,
   ];
   if (heldOutLoss !== undefined) {
-    parts.push(`held out ${heldOutLoss.toFixed(3)}`);
-  }
-  if (heldOutBitsPerByte !== undefined) {
-    parts.push(`${heldOutBitsPerByte.toFixed(3)} bits per byte`);
+    const bits =
+      heldOutBitsPerByte === undefined ? "" : `, ${heldOutBitsPerByte.toFixed(3)} bits per byte`;
+    parts.push(`held out ${heldOutLoss.toFixed(3)}${bits}`);
   }
   return [...parts, formatDuration(seconds)].join(" · ");
 }

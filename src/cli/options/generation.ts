@@ -16,6 +16,8 @@ export interface Generation {
   readonly model: LoadedModel;
   readonly prompt: Prompt;
   readonly options: GenerateOptions;
+  /** The beginning of the text that the healed prompt holds already. */
+  readonly healed?: string;
 }
 
 /** The ids of a conversation rendered with the chat template; the template writes the special tokens. */

@@ -15,7 +15,12 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 };
 
 /** Kinds of models that sizes may be given for. */
-export type PresetArchitecture = "llama" | "openmoe" | "word-pooled" | "hierarchical-transformer";
+export type PresetArchitecture =
+  | "llama"
+  | "openmoe"
+  | "word-pooled"
+  | "hierarchical-transformer"
+  | "byte2word";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -28,15 +33,8 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
-  return readsWords(architecture) ? "bytes" : undefined;
-}
-
-type WordArchitecture = Exclude<PresetArchitecture, "llama" | "openmoe">;
-
-function readsWords(
-  architecture: PresetArchitecture | undefined,
-): architecture is WordArchitecture {
-  return architecture !== undefined && architecture !== "llama" && architecture !== "openmoe";
+  const readsBytes = architecture === "word-pooled" || architecture === "hierarchical-transformer";
+  return readsBytes ? "bytes" : undefined;
 }
 
 /** The `config.json` of a model with these sizes; undefined if no size is given. */
@@ -75,9 +73,20 @@ export function presetConfig(
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
   };
-  if (architecture === "openmoe")
+  if (architecture === "openmoe") {
     return { model_type: architecture, ...common, ...expertSizes(sizes) };
-  if (readsWords(architecture)) {
+  }
+  if (architecture === "byte2word") {
+    const { hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings } = common;
+    return {
+      model_type: architecture,
+      ...{ hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings },
+      intermediate_size: 4 * hidden_size,
+      max_word_bytes: 32,
+      max_word_pieces: 8,
+    };
+  }
+  if (architecture !== "llama") {
     return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
   }
   return {
@@ -109,7 +118,7 @@ function expertSizes({ hiddenSize }: Sizes): Record<string, number | boolean> {
 
 /** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
 function localSizes(
-  architecture: WordArchitecture,
+  architecture: "word-pooled" | "hierarchical-transformer",
   { hiddenSize, heads }: Sizes,
 ): Record<string, number | string> {
   const isPooled = architecture === "word-pooled";

@@ -48,7 +48,7 @@ export interface EvaluateChunkingOptions {
 
 /** Scores of a question. */
 export interface ChunkingScores extends RangeScores {
-  /** Of the chunker alone, whatever was retrieved. */
+  /** Of the chunker alone: it does not depend on what was retrieved. */
   readonly precisionOmega: number;
 }
 

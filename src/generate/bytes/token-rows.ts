@@ -39,13 +39,20 @@ export interface TokenRows {
   close(): Promise<void>;
 }
 
+/** Options of `openModelRows`. */
+export interface ModelRowsOptions {
+  /** Tokens with which sequences will begin: what the KV cache holds of them is used again. */
+  readonly prefix?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
 /** Rows of an open model: trees are read in one forward pass, and beginnings stay in the KV cache. */
 export async function openModelRows(
   model: LoadedModel,
-  options: { readonly signal?: AbortSignal } = {},
+  options: ModelRowsOptions = {},
 ): Promise<TokenRows> {
-  const sequence = await model.openSequence(options.signal ? { signal: options.signal } : {});
-  return new ModelRows(model, sequence);
+  const sequence = await model.openSequence(options);
+  return new ModelRows(model, sequence, options.prefix?.slice(0, sequence.reused) ?? []);
 }
 
 class ModelRows implements TokenRows {
@@ -56,11 +63,12 @@ class ModelRows implements TokenRows {
   readonly #sequence: OpenSequence;
   readonly #vocabulary: number;
   /** Tokens in the KV cache. */
-  #cached: number[] = [];
+  readonly #cached: number[];
   /** Tokens of the last pass that wait, below the cached ones. */
   #waiting: { readonly ids: readonly number[]; readonly parents: readonly number[] } | undefined;
 
-  constructor(model: LoadedModel, sequence: OpenSequence) {
+  constructor(model: LoadedModel, sequence: OpenSequence, cached: number[]) {
+    this.#cached = cached;
     this.name = model.name;
     this.contextLength = model.contextLength;
     this.endIds = model.eosTokenIds;

@@ -1,7 +1,7 @@
 /** Measures the time of DySpec. */
 import { type ReproductionContext, ratioOfSums, type Sample } from "../../reproduce/index.ts";
-import { round, tasksOf } from "../measure/reproduction-bench.ts";
-import { sumMeasurements } from "../measure/reproduction-drafting.ts";
+import { type DrafterBench, round, tasksOf } from "../measure/reproduction-bench.ts";
+import { type PlannedTask, sumMeasurements } from "../measure/reproduction-drafting.ts";
 import type { Drafter } from "../speculative/drafter.ts";
 import type { DraftSource } from "./draft-source.ts";
 import { createDyspecDrafter } from "./dyspec-drafter.ts";
@@ -50,6 +50,20 @@ export async function measureTime(
       growingMicroseconds: round((1e6 * (1 - passes) * draftSeconds) / forwardPasses),
       draftPassesMicroseconds: round((1e6 * passes * draftSeconds) / forwardPasses),
     },
+  });
+}
+
+/** Speed with a target whose forward passes cost what a larger model's do. */
+export async function measureWideTime(
+  bench: DrafterBench<"speed-135m">,
+  draft: DraftSource,
+  tasks: readonly PlannedTask[],
+): Promise<void> {
+  const drafter = createDyspecDrafter(bench.model, { draft });
+  await bench.reportSpeed("speed-135m", tasks, {
+    "8 nodes": { drafter, maxDraft: 8 },
+    "16 nodes": { drafter, maxDraft: 16 },
+    "32 nodes": { drafter, maxDraft: 32 },
   });
 }
 

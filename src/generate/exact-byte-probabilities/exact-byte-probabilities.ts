@@ -62,6 +62,7 @@ export interface Covering {
 
 /** `ByteDistribution` of a token model, with what it is made of. */
 export interface ExactBytes extends ByteDistribution {
+  expect(bytes: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** The coverings of the bytes read so far. */
   coverings(): Promise<Covering[]>;
   /** Token ids before those of `coverings`: what was put before the text, and its certain beginning. */

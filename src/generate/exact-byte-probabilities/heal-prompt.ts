@@ -5,6 +5,7 @@
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { openModelRows, type TokenRow, type TokenRows } from "../bytes/token-rows.ts";
+import { promptIds } from "../prompt.ts";
 import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
 import { createExactBytes, tablesOf } from "./exact-byte-probabilities.ts";
 
@@ -47,7 +48,8 @@ export async function healPrompt(
   options: HealOptions,
 ): Promise<HealedPrompt> {
   const { signal } = options;
-  const rows = await openModelRows(model, signal ? { signal } : {});
+  const likely = [...(options.before ?? promptIds(model, "")), ...encode(model, prompt)];
+  const rows = await openModelRows(model, { prefix: likely, ...(signal && { signal }) });
   try {
     const before = options.before ?? rows.beginning;
     switch (options.healing) {

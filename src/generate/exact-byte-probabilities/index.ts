@@ -5,6 +5,7 @@ export {
   type ExactBytes,
   type ExactBytesOptions,
 } from "./exact-byte-probabilities.ts";
+export { type FilledMiddle, type FillMiddleOptions, fillMiddle } from "./fill-middle.ts";
 export {
   type HealedPrompt,
   type Healing,

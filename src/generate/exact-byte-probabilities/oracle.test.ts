@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
 import { type FormulaModel, formulaLogit, formulaRows } from "../testing/formula-model.ts";
 import { createExactBytes, type ExactBytesOptions } from "./exact-byte-probabilities.ts";
+import { tokenBaselines } from "./token-baselines.ts";
 
 const data = process.env["JETON_DATA"];
 const folder = data === undefined ? undefined : join(data, "bytes");
@@ -16,6 +17,9 @@ interface Case {
   readonly covers: readonly (readonly [readonly number[], number, string])[];
   readonly exact: readonly (number | null)[];
   readonly fast: readonly (number | null)[];
+  readonly text?: string;
+  readonly naive: readonly (readonly [number, number])[];
+  readonly healing: readonly (readonly [number, number])[];
 }
 
 interface Chain {
@@ -87,6 +91,22 @@ describe.skipIf(!isPresent).each(Object.keys(texts) as (keyof typeof texts)[])("
       }
       await fast.prefill(bytes);
       compare(await fast.logProbabilities(), one.fast, `fast ${one.bytes}`);
+    }
+  });
+
+  test("plain tokens and token healing of every text", async () => {
+    const { tokenizer, model } = await load();
+    const rows = formulaRows(model);
+    for (const { text, naive, healing } of lines<Case>(join(folder!, name, "cases.jsonl"))) {
+      if (text === undefined || text === "") continue;
+      const { plain, healed } = await tokenBaselines(rows, tokenizer, text);
+      for (const [found, expected] of [
+        [plain, naive],
+        [healed, healing],
+      ] as const) {
+        const wrong = expected.filter(([byte, log]) => !(Math.abs(found[byte]! - log) < 1e-8));
+        expect(wrong, text).toEqual([]);
+      }
     }
   });
 

@@ -21,8 +21,9 @@ import {
   type SpeedSetting,
   tasksOf,
 } from "../measure/reproduction-bench.ts";
-import { drafterClaims, lengthRatioClaim } from "../measure/reproduction-claims.ts";
+import { drafterClaims, lengthRatioClaim, wideSpeedClaim } from "../measure/reproduction-claims.ts";
 import { decodingTaskKinds } from "../measure/reproduction-tasks.ts";
+import { onWidened } from "../measure/reproduction-widened.ts";
 import { createPromptLookupDrafter } from "../speculative/prompt-lookup.ts";
 import { createTemplate, type DraftTemplate, publishedTemplate } from "./draft-template.ts";
 import {
@@ -48,6 +49,10 @@ const claims = [
     speed: { value: 2.03, unit: "times", compares: "effect", setting: "7B, A100" },
     speedSetting: "greedy, in turns, jeton-nano in fp32, the best of 2, 3, 4, 8 and 16 nodes",
   }),
+  wideSpeedClaim(
+    { value: 2.03, unit: "times", compares: "effect", setting: "7B, A100" },
+    "greedy, in turns, fp32, the best of 8, 16 and 32 nodes",
+  ),
   lengthRatioClaim(
     "beats-prompt-lookup",
     "Tokens per forward pass on prose and TypeScript, where the prompt does not hold the answer, beside prompt lookup (matches of up to 3 tokens, 10 draft tokens)",
@@ -101,9 +106,24 @@ export const reproduction: Reproduction = defineReproduction({
         bench.reportLength("accepted-length-tinystories", byKind, shuffled);
       }),
     );
+    if (!context.quick && context.speed) {
+      const settings = { count: 4, maxTokens: 48, others: { count: 8, minTokens: 8 } };
+      await context.part(() => onWidened(context, settings, measureWide));
+    }
     return plot;
   },
 });
+
+/** Speed with a target whose forward passes cost what a larger model's do. */
+async function measureWide(bench: DrafterBench<Id>, { measured, others }: Requests): Promise<void> {
+  const settings: Record<string, SpeedSetting> = {};
+  for (const maxDraft of [8, 16, 32]) {
+    const drafter = createTokenRecyclingDrafter(bench.model, {});
+    await bench.measure("filling the table", drafter, 80, others);
+    settings[`${maxDraft} nodes`] = { drafter, maxDraft };
+  }
+  await bench.reportSpeed("speed-135m", tasksOf(measured), settings);
+}
 
 function settingsOf({ quick }: Context): BenchSettings {
   return quick

@@ -45,12 +45,12 @@ export interface ComparisonSizes {
 export function comparisonSizes(quick: boolean): ComparisonSizes {
   return quick
     ? {
-        ...{ width: 64, layers: 1, heads: 2, bytes: 384, batch: 8, steps: 60, seeds: 1 },
+        ...{ width: 64, layers: 1, heads: 2, bytes: 384, batch: 2, steps: 400, seeds: 1 },
         texts: 8,
         vocabSize: 512,
       }
     : {
-        ...{ width: 96, layers: 2, heads: 3, bytes: 512, batch: 8, steps: 300, seeds: 3 },
+        ...{ width: 96, layers: 2, heads: 3, bytes: 512, batch: 4, steps: 800, seeds: 3 },
         texts: 24,
         vocabSize: 1024,
       };
@@ -248,7 +248,7 @@ function rawConfig(kind: ModelKind, { sizes }: Comparison, intermediate: number)
       hidden_size: narrow,
       intermediate_size: intermediate,
       num_word_prefixes: kind === "word-pooled" ? 4 : 1,
-      local_intermediate_size: 2 * narrow,
+      local_intermediate_size: narrow,
       local_num_attention_heads: heads,
     };
   }

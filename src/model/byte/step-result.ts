@@ -35,7 +35,7 @@ export function resultOfLogits(
   const targetLogProbabilities = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
     const own = logits.subarray(row * byteVocabSize, (row + 1) * byteVocabSize);
-    const order = Array.from(own.keys()).sort((a, b) => own[b]! - own[a]! || a - b);
+    const order = mostProbable(own, kept);
     for (let rank = 0; rank < kept; rank++) {
       topIds[row * kept + rank] = order[rank]!;
       topLogits[row * kept + rank] = own[order[rank]!]!;
@@ -59,6 +59,14 @@ export function resultOfLogits(
     ...(sample && { sampledIds, sampledLogits }),
     ...(targets && { targetLogProbabilities }),
   };
+}
+
+/** The `count` ids with the largest logits, ties by lower id; usually one, which needs no sorting. */
+function mostProbable(logits: Float32Array, count: number): ArrayLike<number> {
+  if (count > 1) return Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) if (logits[id]! > logits[best]!) best = id;
+  return [best];
 }
 
 /** The id at which the cumulative distribution passes `uniform`, in ascending order of ids. */

@@ -18,8 +18,8 @@ import { prose } from "../../train/testing/small-run.ts";
 import { byteTokenizerFiles } from "../byte/byte-vocabulary.ts";
 import { reportParameters } from "./byte2word.ts";
 import { byte2WordConfig } from "./config.ts";
-import { type Byte2WordModel, loadByte2Word, targetPieces } from "./load-byte2word.ts";
-import { basicWords, layOutTexts, wordParts } from "./word-texts.ts";
+import { type Byte2WordModel, loadByte2Word } from "./load-byte2word.ts";
+import { basicWords, layOutTexts, targetPieces, wordParts } from "./word-texts.ts";
 
 const file = {
   model_type: "byte2word",
@@ -115,6 +115,16 @@ describe("a model with random weights", () => {
     expect(mean.config.pooling).toBe("mean");
   });
 
+  test("words of pieces, the other baseline, have a table as large as the vocabulary", async () => {
+    const pieces = { ...file, units: "pieces" } as ModelConfig;
+    await using other = await loadByte2Word(await write("pieces", pieces), { inline: true });
+    expect(reportParameters(other.config).input).toBe(reportParameters(model.config).input);
+    const [cat, act] = await other.wordVectors(["cat", "act"]);
+    expect(distance(cat!, act!)).toBeGreaterThan(0.1);
+    const wrong = { ...file, units: "letters" } as ModelConfig;
+    expect((await errorOf(() => byte2WordConfig(wrong))).code).toBe("model-config-invalid");
+  });
+
   test("states depend on the words around, and on nothing behind the text", async () => {
     const alone = await model.encode("the cat sat");
     const other = await model.encode(["the", "cat", "ran"]);
@@ -161,6 +171,7 @@ describe("a model with random weights", () => {
       threads: 1,
       sameSizes: false,
     });
+    const tokenizer = createTokenizer(byteTokenizerFiles().tokenizer);
     const animals = ["cat", "dog"];
     const texts = [
       ["the", "cat", "sat"],
@@ -173,7 +184,10 @@ describe("a model with random weights", () => {
       classes: words.map((word) => (animals.includes(word) ? 0 : 1)),
     }));
     const byText = texts.map((words, index) => ({ words, classes: index < 2 ? 0 : 1 }));
-    const parts = [classifiedInputs(config, byWord), classifiedInputs(config, byText)];
+    const parts = [
+      classifiedInputs(config, byWord, tokenizer),
+      classifiedInputs(config, byText, tokenizer),
+    ];
     let loss = 0;
     for (let step = 0; step < 60; step++) ({ loss } = await trainer.step(parts));
     expect(loss).toBeLessThan(0.1);

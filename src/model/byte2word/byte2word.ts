@@ -27,6 +27,7 @@ import {
   transpose,
   where,
 } from "../../tensor/index.ts";
+import { byteVocabSize } from "../byte/byte-vocabulary.ts";
 import { encodeEmbeddings } from "../encoder/encoder.ts";
 import { encoderNorm, projectStored } from "../encoder/encoder-layer.ts";
 import { encoderNames, weightOf } from "../encoder/encoder-names.ts";
@@ -35,10 +36,13 @@ import { maskedScore } from "../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Byte2WordConfig } from "./config.ts";
 
-/** Ids of the words that are no text, behind the bytes. */
-export const specialWords = { cls: 256, sep: 257, mask: 258 } as const;
-/** Rows of the table of bytes. */
-export const byteRows = 259;
+/** Ids of the words that are no text, counted from behind the bytes (or pieces). */
+export const specialWords = { cls: 0, sep: 1, mask: 2 } as const;
+
+/** Ids of a word's units that are text. */
+export function textUnits({ units, pieceVocabSize }: Byte2WordConfig): number {
+  return units === "bytes" ? byteVocabSize : pieceVocabSize;
+}
 
 const names = {
   bytes: "byte_embeddings.weight",
@@ -61,7 +65,7 @@ export function byte2WordParameterShapes(config: Byte2WordConfig): Map<string, n
   const { encoder, byteSize, maxWordBytes, maxWordPieces, pieceVocabSize, labels } = config;
   const { hiddenSize } = encoder;
   const shapes = new Map<string, number[]>([
-    [names.bytes, [byteRows, byteSize]],
+    [names.bytes, [textUnits(config) + Object.keys(specialWords).length, byteSize]],
     [names.places, [maxWordBytes, byteSize]],
   ]);
   const isAttention = config.pooling === "attention";
@@ -132,7 +136,9 @@ export function poolWords(
   const table = cast(weights.table(names.bytes), "float32");
   const places = cast(weights.table(names.places), "float32");
   // u = E[byte] + P[place]
-  const u = add(gatherByProduct(table, units), slice(places, { axis: 0, end: length }));
+  const isSmall = config.units === "bytes";
+  const rows = isSmall ? gatherByProduct(table, units) : gather(table, units);
+  const u = add(rows, slice(places, { axis: 0, end: length }));
   const seen = less(reshape(range(length), [1, length]), reshape(lengths, [words, 1]));
   const values = weights.linear(u, [names.value]);
   const pooled =

@@ -17,6 +17,8 @@ export interface Byte2WordConfig {
   readonly maxWordPieces: number;
   /** Pieces that masked words are predicted in; needed in training only. */
   readonly pieceVocabSize: number;
+  /** What a word is made of: its bytes, or pieces of the target vocabulary (a baseline). */
+  readonly units: "bytes" | "pieces";
   /** How a word's bytes become its vector: attention of a learned query, or their mean (a baseline). */
   readonly pooling: "attention" | "mean";
   /** Names of the classes of a classification head, by index; empty without one. */
@@ -32,13 +34,19 @@ export function isByte2Word(file: ModelConfig): boolean {
 
 /**
  * Describes the encoder of a `config.json`: BERT's keys, and `byte_size` (default `hidden_size`),
- * `pooling_heads` (default `num_attention_heads`), `max_word_bytes` (32), `max_word_pieces` (8), `pooling`
- * (`"attention"`) and `labels` (none). `vocab_size` is that of the target pieces.
+ * `pooling_heads` (default `num_attention_heads`), `max_word_bytes` (32), `max_word_pieces` (8), `units`
+ * (`"bytes"`), `pooling` (`"attention"`) and `labels` (none). `vocab_size` is that of the target pieces.
  *
  * @throws JetonError `model-config-invalid`
  */
 export function byte2WordConfig(file: ModelConfig): Byte2WordConfig {
-  const fields: Fields = { max_word_bytes: 32, max_word_pieces: 8, pooling: "attention", ...file };
+  const fields: Fields = {
+    max_word_bytes: 32,
+    max_word_pieces: 8,
+    pooling: "attention",
+    units: "bytes",
+    ...file,
+  };
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const encoder = encoderConfig({
     ...file,
@@ -53,7 +61,10 @@ export function byte2WordConfig(file: ModelConfig): Byte2WordConfig {
   if (encoder.hiddenSize % poolingHeads !== 0) {
     throw invalid("pooling_heads", poolingHeads, `a divisor of ${encoder.hiddenSize}`);
   }
-  const { pooling, labels = [] } = fields;
+  const { pooling, units, labels = [] } = fields;
+  if (units !== "bytes" && units !== "pieces") {
+    throw invalid("units", units, '"bytes" or "pieces"');
+  }
   if (pooling !== "attention" && pooling !== "mean") {
     throw invalid("pooling", pooling, '"attention" or "mean"');
   }
@@ -67,6 +78,7 @@ export function byte2WordConfig(file: ModelConfig): Byte2WordConfig {
     maxWordBytes: count("max_word_bytes"),
     maxWordPieces: count("max_word_pieces"),
     pieceVocabSize: count("vocab_size"),
+    units,
     pooling,
     labels: labels as string[],
     contextLength: encoder.contextLength,

@@ -1,7 +1,6 @@
 /** byte2word: an encoder over words that are made of bytes. */
 export {
   byte2WordParameterShapes,
-  byteRows,
   classifyStates,
   encodeWordStates,
   type ParameterReport,
@@ -9,6 +8,7 @@ export {
   predictPieces,
   reportParameters,
   specialWords,
+  textUnits,
   type WordBytes,
 } from "./byte2word.ts";
 export { type Byte2WordConfig, byte2WordConfig, isByte2Word } from "./config.ts";
@@ -18,8 +18,14 @@ export {
   type LoadByte2WordOptions,
   loadByte2Word,
   type PredictedWord,
-  targetPieces,
   wordBuckets,
   wordBucketTypes,
 } from "./load-byte2word.ts";
-export { basicWords, layOutTexts, specialWord, wordParts } from "./word-texts.ts";
+export {
+  basicWords,
+  layOutTexts,
+  targetPieces,
+  type WordUnits,
+  wordParts,
+  wordUnits,
+} from "./word-texts.ts";

@@ -24,7 +24,7 @@ import {
   type WordBytes,
 } from "./byte2word.ts";
 import { type Byte2WordConfig, byte2WordConfig } from "./config.ts";
-import { basicWords, layOutTexts, specialWord, wordParts } from "./word-texts.ts";
+import { basicWords, layOutTexts, targetPieces, type WordUnits, wordUnits } from "./word-texts.ts";
 
 /** Options of `loadByte2Word`. */
 export interface LoadByte2WordOptions {
@@ -157,23 +157,25 @@ function traceModel(config: Byte2WordConfig, weights: DecoderWeights) {
 class OpenByte2Word implements Byte2WordModel {
   readonly config: Byte2WordConfig;
   readonly #tokenizer: Tokenizer;
+  readonly #units: WordUnits;
   readonly #program: Program<string, Output>;
 
   constructor(config: Byte2WordConfig, tokenizer: Tokenizer, program: Program<string, Output>) {
     this.config = config;
     this.#tokenizer = tokenizer;
+    this.#units = wordUnits(config, tokenizer);
     this.#program = program;
   }
 
   async wordVectors(words: readonly string[]): Promise<Float32Array[]> {
     const { maxWordBytes, encoder } = this.config;
-    const parts = words.map((word) => wordParts(word, maxWordBytes));
+    const parts = words.map((word) => this.#units.parts(word));
     const all = parts.flat();
     const bucket = bucketLengths(maxWordBytes).length - 1;
     const units = new Int32Array(Math.max(1, all.length) * maxWordBytes);
     for (const [at, bytes] of all.entries()) units.set(bytes, at * maxWordBytes);
     const lengths = Int32Array.from(all.length > 0 ? all.map((bytes) => bytes.length) : [1]);
-    const values = layOutTexts([[specialWord("cls")]], this.config);
+    const values = layOutTexts([[this.#units.sign("cls")]], this.config);
     values[bucketInput("units", bucket)] = {
       dtype: "int32",
       shape: [lengths.length, maxWordBytes],
@@ -254,14 +256,14 @@ class OpenByte2Word implements Byte2WordModel {
     words: readonly string[],
     hidden?: number,
   ): { rows: number[][]; starts: readonly number[] } {
-    const { maxWordBytes, contextLength } = this.config;
-    const rows: number[][] = [specialWord("cls")];
+    const { contextLength } = this.config;
+    const rows: number[][] = [this.#units.sign("cls")];
     const starts: number[] = [];
     for (const [index, word] of words.entries()) {
       starts.push(rows.length);
-      rows.push(...(index === hidden ? [specialWord("mask")] : wordParts(word, maxWordBytes)));
+      rows.push(...(index === hidden ? [this.#units.sign("mask")] : this.#units.parts(word)));
     }
-    rows.push(specialWord("sep"));
+    rows.push(this.#units.sign("sep"));
     if (rows.length <= contextLength) return { rows, starts };
     throw new JetonError(
       `the text has ${rows.length} words with its signs, the model reads ${contextLength}`,
@@ -324,10 +326,4 @@ class OpenByte2Word implements Byte2WordModel {
       outputs.map((name) => [name, results[name].data as Float32Array]),
     ) as Record<Name, Float32Array>;
   }
-}
-
-/** Pieces of a word as it stands in a text, behind a space. */
-export function targetPieces(tokenizer: Tokenizer, word: string): number[] {
-  const options = { addSpecialTokens: false, allowedSpecial: "none", applyLimits: false } as const;
-  return [...tokenizer.encodeIds(` ${word}`, options)];
 }

@@ -1,8 +1,9 @@
 /** Texts as words of bytes, and batches of them. */
 import type { TensorValue } from "../../tensor/index.ts";
+import type { Tokenizer } from "../../tokenizer/index.ts";
 import { splitWords } from "../byte/split-words.ts";
 import { bucketInput, bucketLengths } from "../byte/word-batch.ts";
-import { specialWords } from "./byte2word.ts";
+import { specialWords, textUnits } from "./byte2word.ts";
 import type { Byte2WordConfig } from "./config.ts";
 
 /**
@@ -28,9 +29,31 @@ export function wordParts(word: string, maxBytes: number): number[][] {
   return parts;
 }
 
-/** The sign that begins or ends a text, or hides a word. */
-export function specialWord(name: keyof typeof specialWords): number[] {
-  return [specialWords[name]];
+/** The units of words and signs, as a model reads them. */
+export interface WordUnits {
+  /** A word, in parts of at most `maxWordBytes` units. */
+  parts(word: string): number[][];
+  /** The sign that begins or ends a text, or hides a word. */
+  sign(name: keyof typeof specialWords): number[];
+}
+
+/** How a model reads words. @param tokenizer the target vocabulary, read where words are made of its pieces */
+export function wordUnits(config: Byte2WordConfig, tokenizer: Tokenizer): WordUnits {
+  const { units, maxWordBytes } = config;
+  const first = textUnits(config);
+  return {
+    parts(word) {
+      if (units === "bytes") return wordParts(word, maxWordBytes);
+      return [targetPieces(tokenizer, word).slice(0, maxWordBytes)];
+    },
+    sign: (name) => [first + specialWords[name]],
+  };
+}
+
+/** Pieces of a word as it stands in a text, behind a space. */
+export function targetPieces(tokenizer: Tokenizer, word: string): number[] {
+  const options = { addSpecialTokens: false, allowedSpecial: "none", applyLimits: false } as const;
+  return [...tokenizer.encodeIds(` ${word}`, options)];
 }
 
 /**

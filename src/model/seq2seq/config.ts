@@ -1,7 +1,7 @@
 /** From a `config.json` of T5, mT5 or ByT5 to one plain description of encoder and decoder. */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
-import { type DecoderConfig, tokenIds } from "../decoder/config.ts";
+import { type DecoderConfig, decoderConfig, tokenIds } from "../decoder/config.ts";
 import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type EncoderConfig, encoderConfig } from "../encoder/config.ts";
 import { t5ContextLength, t5Families, t5Fields } from "../encoder/t5-config.ts";
@@ -93,47 +93,23 @@ function readGate(fields: Fields, layers: number): DeleteGateConfig {
   return { layer, scale, threshold, norm: fields["gate_layer_norm"] !== false };
 }
 
-/** The decoder as the modules above see it: sizes and special ids. */
+/** The decoder as the modules above see it: the sizes and special ids of a dense decoder. */
 export function decoderView(config: Seq2SeqConfig): DecoderConfig {
-  const { encoder } = config;
-  const { activation } = encoder;
-  return {
-    family: config.family,
-    vocabSize: encoder.vocabSize,
-    hiddenSize: encoder.hiddenSize,
-    intermediateSize: encoder.intermediateSize,
-    numAttentionHeads: encoder.numAttentionHeads,
-    numKeyValueHeads: encoder.numAttentionHeads,
-    headDim: encoder.headDim,
-    layers: Array.from({ length: config.decoderLayers }, () => ({
-      slidingWindow: undefined,
-      rope: undefined,
-      sparse: false,
-    })),
-    experts: undefined,
-    ropes: [],
-    contextLength: t5ContextLength,
-    rmsNormEps: encoder.normEps,
-    norm: "rms",
-    normOffset: 0,
-    normPlacement: "pre",
-    qkNorm: "none",
-    qkvClip: undefined,
-    embeddingScale: 1,
-    residualScale: 1,
-    logitScale: 1,
-    activation: activation as DecoderConfig["activation"],
-    attentionScale: encoder.attentionScale,
-    attentionSinks: false,
-    attnLogitSoftcap: undefined,
-    finalLogitSoftcap: undefined,
-    qkvBias: false,
-    attentionOutputBias: false,
-    mlpBias: false,
-    headBias: false,
-    fusedProjections: false,
-    tieWordEmbeddings: encoder.tieWordEmbeddings,
-    bosTokenId: config.decoderStartTokenId,
-    eosTokenIds: config.eosTokenIds,
-  };
+  const { encoder, family } = config;
+  const { hiddenSize, headDim } = encoder;
+  const dense = decoderConfig({
+    model_type: "llama",
+    vocab_size: encoder.vocabSize,
+    hidden_size: hiddenSize,
+    intermediate_size: encoder.intermediateSize,
+    num_hidden_layers: config.decoderLayers,
+    num_attention_heads: encoder.numAttentionHeads,
+    head_dim: headDim + (headDim % 2),
+    max_position_embeddings: t5ContextLength,
+    rms_norm_eps: encoder.normEps,
+    bos_token_id: config.decoderStartTokenId,
+    eos_token_id: [...config.eosTokenIds],
+  });
+  const layers = dense.layers.map((layer) => ({ ...layer, rope: undefined }));
+  return { ...dense, family, headDim, layers, ropes: [], attentionScale: encoder.attentionScale };
 }

@@ -29,7 +29,7 @@ interface LexicalSettings {
   readonly formula: Bm25Formula;
 }
 
-/** Statistics of all records that are not deleted, whatever is filtered. */
+/** Statistics of all records that are not deleted; a filter does not change them. */
 export function weighQuery(
   { segments, analyzer, formula }: LexicalSettings,
   text: string,

@@ -47,7 +47,8 @@ export class IndexFolder {
   #logName: string;
   #next: number;
 
-  private constructor(parts: {
+  /** For `open`. */
+  constructor(parts: {
     folder: string;
     lock: FileLock;
     settings: StoredSettings;

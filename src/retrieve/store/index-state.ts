@@ -68,6 +68,16 @@ export class IndexState {
     return readRecord(segment.segment, place, () => flatVectors(segment.segment.tokens!));
   }
 
+  /** The fields of a record; undefined if there is none. */
+  fields(id: string): IndexRecord["fields"] {
+    const found = this.#locations.get(id);
+    if (found === undefined) return undefined;
+    const { segment, place } = found;
+    return segment === undefined
+      ? (this.#pending[place]!.fields ?? {})
+      : segment.segment.fields[place];
+  }
+
   /** Puts a prepared record, in place of one with its id. */
   put(record: IndexRecord): void {
     this.delete(record.id);

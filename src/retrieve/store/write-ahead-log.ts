@@ -18,7 +18,8 @@ export class WriteAheadLog {
   readonly #handle: FileHandle;
   #bytes: number;
 
-  private constructor(path: string, handle: FileHandle, bytes: number) {
+  /** For `open`. */
+  constructor(path: string, handle: FileHandle, bytes: number) {
     this.#path = path;
     this.#handle = handle;
     this.#bytes = bytes;

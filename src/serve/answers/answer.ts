@@ -24,7 +24,8 @@ export async function answerGeneration(
   writer: AnswerWriter,
   options: AnswerOptions,
 ): Promise<Response> {
-  const drafter = await context.drafters.find(options.drafter);
+  const isDrafted = !plans.some(({ bytes }) => bytes);
+  const drafter = isDrafted ? await context.drafters.find(options.drafter) : undefined;
   const drafted = drafter
     ? plans.map((plan) => ({ ...plan, options: { ...plan.options, drafter } }))
     : plans;

@@ -63,6 +63,7 @@ export function planSequences(
         topLogProbabilities: options.topLogProbabilities,
       },
       promptAlternatives: options.promptAlternatives,
+      bytes: request.bytes === true,
     }));
   });
   const wanted = options.maxTokens ?? -1;

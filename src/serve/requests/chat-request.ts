@@ -5,6 +5,7 @@ import { z } from "zod";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
 import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
 import {
+  checkBytes,
   checkMinTokens,
   checkResponseFormat,
   checkSampling,
@@ -103,6 +104,7 @@ export function readChatRequest(body: unknown): CheckedRequest<ChatRequest> {
   const checked = checkBody("chat", chatSchema, body, { stream_options: streamOptionFields });
   const { body: request } = checked;
   const warnings = [...checked.warnings, ...checkSampling(request)];
+  checkBytes(request, request.logprobs === true ? "logprobs" : undefined);
   checkMinTokens(request, request.max_completion_tokens ?? request.max_tokens);
   checkResponseFormat("response_format", request.response_format);
   checkToolChoice("tool_choice", request.tool_choice);

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
 import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
 import {
+  checkBytes,
   checkMinTokens,
   checkResponseFormat,
   checkSampling,
@@ -68,6 +69,8 @@ export function readCompletionRequest(body: unknown): CheckedRequest<CompletionR
   });
   const { body: request } = checked;
   const warnings = [...checked.warnings, ...checkSampling(request)];
+  const logprobs = request.logprobs != null ? "logprobs" : undefined;
+  checkBytes(request, logprobs);
   checkMinTokens(request, request.max_tokens ?? defaultMaxTokens);
   checkResponseFormat("response_format", request.response_format);
   if ((request.best_of ?? 1) !== 1 && request.best_of !== (request.n ?? 1)) {

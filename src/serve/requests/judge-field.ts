@@ -90,6 +90,7 @@ export function judgeOtherField(
   name: string,
   value: unknown,
 ): RequestWarning | "unknown" | undefined {
+  if (kind === "embeddings" || kind === "rerank") return "unknown";
   if (kind === "tokenize" || kind === "detokenize") return name === "model" ? undefined : "unknown";
   const rule = Object.hasOwn(otherFields, name) ? otherFields[name] : undefined;
   if (rule !== undefined) {

@@ -14,7 +14,14 @@ export type Equal<A, B> =
 export type Expect<T extends true> = T;
 
 /** Endpoints whose fields differ. */
-export type RequestKind = "completion" | "chat" | "responses" | "tokenize" | "detokenize";
+export type RequestKind =
+  | "completion"
+  | "chat"
+  | "responses"
+  | "tokenize"
+  | "detokenize"
+  | "embeddings"
+  | "rerank";
 
 /** A checked body, and what the client should know about it. */
 export interface CheckedRequest<Body> {

@@ -6,6 +6,7 @@ import { invalidValue, unsupportedParameter } from "../middleware/errors.ts";
 import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
 import { adjustedParameter, ignoredParameter, type RequestWarning } from "./request-warning.ts";
 import {
+  checkBytes,
   checkMinTokens,
   checkResponseFormat,
   checkSampling,
@@ -156,6 +157,7 @@ export function readResponsesRequest(body: unknown): CheckedRequest<ResponsesReq
   });
   const { body: request } = checked;
   const warnings = [...checked.warnings, ...checkSampling(request)];
+  checkBytes(request, wantsLogProbabilities(request) ? "top_logprobs" : undefined);
   checkMinTokens(request, request.max_output_tokens);
   checkResponseFormat("text.format", request.text?.format);
   checkToolChoice("tool_choice", request.tool_choice);

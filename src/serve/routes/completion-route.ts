@@ -2,6 +2,7 @@
  * `POST /v1/completions`: continues text or token ids.
  */
 
+import { findFillPrompt } from "../../generate/bytes/fill-prompt.ts";
 import { answerGeneration } from "../answers/answer.ts";
 import { ChunkWriter } from "../answers/chunk-writer.ts";
 import { CompletionChoice } from "../answers/completion-choice.ts";
@@ -15,7 +16,6 @@ import {
   readCompletionRequest,
 } from "../requests/completion-request.ts";
 import { readJson } from "../requests/json-body.ts";
-import { findFillPrompt } from "./fill-in-the-middle.ts";
 
 /** Answers one completion request. */
 export async function answerCompletion(

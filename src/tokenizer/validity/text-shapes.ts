@@ -160,7 +160,7 @@ export function completions(pending: readonly number[], rules: ShapeRules): read
   const key = `${first} ${last}`;
   let found = completionsByRange.get(key);
   if (found === undefined) {
-    found = [...new Set(classesBetween(first, last).values())];
+    found = classesBetween(first, last);
     completionsByRange.set(key, found);
   }
   return rules.text === "bytes" ? [...found, "\ufffd".repeat(pending.length)] : found;
@@ -168,35 +168,44 @@ export function completions(pending: readonly number[], rules: ShapeRules): read
 
 const completionsByRange = new Map<string, readonly string[]>();
 
-/** The first character of each general category, with white space and a few scripts apart. */
-function classesBetween(first: number, last: number): Map<string, string> {
-  const classes = new Map<string, string>();
-  for (let point = first; point <= last; point++) {
-    const character = String.fromCodePoint(point);
-    const name = classOf(character);
-    if (!classes.has(name)) classes.set(name, character);
+/** The first character of each class. */
+function classesBetween(first: number, last: number): string[] {
+  const found = new Map<string, string>();
+  // Native searches over long texts: a range may hold 200,000 characters.
+  for (let from = first; from <= last && found.size < classes.length; from += 0x1000) {
+    const count = Math.min(0x1000, last - from + 1);
+    const points = Array.from({ length: count }, (_, at) => from + at);
+    const text = String.fromCodePoint(...points.filter((at) => at < 0xd800 || at > 0xdfff));
+    for (const [name, expression] of classes) {
+      if (found.has(name)) continue;
+      const match = expression.exec(text);
+      if (match !== null) found.set(name, match[0]);
+    }
   }
-  return classes;
+  return [...found.values()];
 }
 
-const categories: readonly (readonly [string, RegExp])[] = [
+const kana = "[\\p{Script=Hiragana}\\p{Script=Katakana}]";
+/** Classes of characters that patterns of pre-tokenizers tell apart; the first that fits counts. */
+const classes: readonly (readonly [string, RegExp])[] = [
+  ["space", /\p{White_Space}/u],
   ["Lu", /\p{Lu}/u],
   ["Ll", /\p{Ll}/u],
   ["Lt", /\p{Lt}/u],
   ["Lm", /\p{Lm}/u],
   ["Han", /\p{Script=Han}/u],
-  ["Kana", /[\p{Script=Hiragana}\p{Script=Katakana}]/u],
+  ["Kana", new RegExp(kana, "u")],
   ["Hangul", /\p{Script=Hangul}/u],
-  ["Lo", /\p{Lo}/u],
+  ["Lo", new RegExp(`(?!\\p{Script=Han}|${kana}|\\p{Script=Hangul})\\p{Lo}`, "u")],
   ["M", /\p{M}/u],
   ["N", /\p{N}/u],
-  ["space", /\s/u],
   ["P", /\p{P}/u],
   ["S", /\p{S}/u],
+  ["C", /\p{C}/u],
 ];
 
 function classOf(character: string): string {
-  return categories.find(([, expression]) => expression.test(character))?.[0] ?? "C";
+  return classes.find(([, expression]) => expression.test(character))?.[0] ?? "C";
 }
 
 /** Letters that contractions of the known patterns name. */

@@ -8,12 +8,12 @@ import {
   encodeWordStates,
   layOutTexts,
   predictPieces,
-  specialWord,
   targetPieces,
   traceWeights,
+  type WordUnits,
   wordBuckets,
   wordBucketTypes,
-  wordParts,
+  wordUnits,
 } from "../../model/index.ts";
 import {
   cast,
@@ -120,6 +120,7 @@ export function byte2WordInputs(
   options: { tokenizer: Tokenizer; seed: number },
 ): (batch: LanguageModelBatch) => Record<string, TensorValue> {
   const { tokenizer, seed } = options;
+  const units = wordUnits(config, tokenizer);
   return ({ batch, time, ids }) => {
     const texts = Array.from({ length: batch }, (_, row) => {
       const own = ids.subarray(row * time, (row + 1) * time);
@@ -129,7 +130,7 @@ export function byte2WordInputs(
     const pool = texts.flat();
     const masked = texts.map((words, row) => {
       const random = createRandom(seed, "mask", hashOf(ids.subarray(row * time, (row + 1) * time)));
-      return maskText(config, tokenizer, { words, pool, random });
+      return maskText(config, { words, pool, random, tokenizer, units });
     });
     return maskedInputs(config, masked);
   };
@@ -137,21 +138,28 @@ export function byte2WordInputs(
 
 function maskText(
   config: Byte2WordConfig,
-  tokenizer: Tokenizer,
-  { words, pool, random }: { words: readonly string[]; pool: readonly string[]; random: Random },
+  text: {
+    readonly words: readonly string[];
+    /** Words to exchange others for. */
+    readonly pool: readonly string[];
+    readonly random: Random;
+    readonly tokenizer: Tokenizer;
+    readonly units: WordUnits;
+  },
 ): MaskedText {
-  const { maxWordBytes, maxWordPieces, contextLength } = config;
-  const rows: number[][] = [specialWord("cls")];
+  const { maxWordPieces, contextLength } = config;
+  const { words, pool, random, tokenizer, units } = text;
+  const rows: number[][] = [units.sign("cls")];
   const chosen: { at: number; pieces: number[] }[] = [];
   for (const word of words) {
     const isChosen = random.uniform() < masking.rate;
     const kind = random.uniform();
     const other = pool[random.integer(pool.length)]!;
     const pieces = isChosen ? targetPieces(tokenizer, word) : [];
-    let parts = wordParts(word, maxWordBytes);
+    let parts = units.parts(word);
     if (isChosen && pieces.length < maxWordPieces) {
-      if (kind < masking.hidden) parts = [specialWord("mask")];
-      else if (kind < masking.hidden + masking.exchanged) parts = wordParts(other, maxWordBytes);
+      if (kind < masking.hidden) parts = [units.sign("mask")];
+      else if (kind < masking.hidden + masking.exchanged) parts = units.parts(other);
       chosen.push({ at: rows.length, pieces });
     }
     if (rows.length + parts.length > contextLength - 1) {
@@ -160,7 +168,7 @@ function maskText(
     }
     rows.push(...parts);
   }
-  rows.push(specialWord("sep"));
+  rows.push(units.sign("sep"));
   return { rows, chosen };
 }
 
@@ -203,24 +211,27 @@ export interface ClassifiedText {
  * Inputs of the objective `"classes"`: of words, or of texts at `[CLS]`.
  *
  * @param texts words beyond the model's context are left out
+ * @param tokenizer the target vocabulary, read where words are made of its pieces
  */
 export function classifiedInputs(
   config: Byte2WordConfig,
   texts: readonly ClassifiedText[],
+  tokenizer: Tokenizer,
 ): Record<string, TensorValue> {
-  const { maxWordBytes, contextLength } = config;
+  const { contextLength } = config;
+  const units = wordUnits(config, tokenizer);
   const rows: number[] = [];
   const targets: number[] = [];
   const laid = texts.map(({ words }) => {
-    const parts: number[][] = [specialWord("cls")];
+    const parts: number[][] = [units.sign("cls")];
     const starts: number[] = [];
     for (const word of words) {
-      const own = wordParts(word, maxWordBytes);
+      const own = units.parts(word);
       if (parts.length + own.length > contextLength - 1) break;
       starts.push(parts.length);
       parts.push(...own);
     }
-    parts.push(specialWord("sep"));
+    parts.push(units.sign("sep"));
     return { parts, starts };
   });
   const width = Math.max(...laid.map(({ parts }) => parts.length));

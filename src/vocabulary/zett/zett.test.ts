@@ -16,9 +16,11 @@ import {
   predictRows,
 } from "../hypernetwork.ts";
 import { readHypernetwork, writeHypernetwork } from "../hypernetwork-file.ts";
+import type { TextCutter } from "../text-cutter.ts";
 import { formOfText, readTokenForms } from "../token-forms.ts";
 import { predictTables, transfer } from "../transfer.ts";
 import { type ModelFiles, readModelFiles } from "../whole-model.ts";
+import { spellingGroups, spellingInput, transferBatches } from "./cut-texts.ts";
 import { cutMostProbably, SubstringQueue, sampleTokenizer } from "./sample-tokenizers.ts";
 import { trainHypernetwork } from "./train-hypernetwork.ts";
 import { zett } from "./zett.ts";
@@ -171,6 +173,41 @@ describe("the hypernetwork", () => {
     for (const [i, value] of means.embedding.entries()) {
       expect(ours.embedding[i]).toBeCloseTo(value, 5);
     }
+  });
+});
+
+describe("batches of the training", () => {
+  test("spell every token of a text, whatever its group, and continue in the source's own", () => {
+    const config = hypernetworkConfig(model.source.config, form);
+    const { forms } = model.source.vocabulary;
+    // Tokens of one, two, three and six bytes: one in the first group, two and three in the next, …
+    const cutter: TextCutter = {
+      continues: true,
+      cut: (chosen) => ({
+        forms: ["th", "e", "Ġcat", "Ġand", "strong"],
+        rows: chosen.map(() => ({ predicted: [0, 1, 2, 3, 4], known: [101, 102] })),
+      }),
+    };
+    const options = { texts: ["the cat andstrongef"], batch: 2, longest: 50, cutter };
+    const [inputs] = transferBatches(model, config, options, createRandom(1))();
+    const rows: string[] = [""];
+    for (const group of spellingGroups(config).keys()) {
+      const { data, shape } = inputs![spellingInput(group)]!;
+      for (let row = 0; row < shape[0]!; row++) {
+        const ids = [...(data as Int32Array).subarray(row * shape[1]!, (row + 1) * shape[1]!)];
+        rows.push(ids.map((id) => (id < 0 ? "" : (forms[id] ?? ""))).join(""));
+      }
+    }
+    const textOf = (name: string): string[] => {
+      const { data, shape } = inputs![name]!;
+      return [...(data as Int32Array).subarray(0, shape[1]!)].map((id) =>
+        id < rows.length ? (rows[id] ?? "") : forms[id - rows.length]!,
+      );
+    };
+    expect(textOf("ids")).toEqual(["", "th", "e", "Ġcat", "Ġand", "strong", "e"]);
+    expect(textOf("targets").slice(0, 5)).toEqual(["th", "e", "Ġcat", "Ġand", "strong"]);
+    const known = inputs!["knownTargets"]!;
+    expect([...(known.data as Int32Array).subarray(5, 7)]).toEqual([101, 102]);
   });
 });
 

@@ -1,0 +1,191 @@
+/** `jeton index`: makes or updates an index of files. */
+import { formatBytes, formatCount, formatDuration, formatRate } from "../../core/progress.ts";
+import type { LoadedEncoder } from "../../model/encoder/types.ts";
+import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type IndexDocument, writeJson } from "../json-output.ts";
+import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
+import { createStatusLine } from "../options/locate.ts";
+import type { VectorKind } from "../retrieval/encode-records.ts";
+import type { SourceFile } from "../retrieval/read-sources.ts";
+
+/** Where an index is without `--index`. */
+export const defaultIndexFolder = ".jeton-index";
+
+const { model, format, threads } = encoderOptions;
+
+export const command: Command = defineCommand({
+  name: "index",
+  summary: "index files for jeton search",
+  description:
+    "Reads text files and folders, cuts them into passages and writes an index, or brings one up to date: " +
+    "unchanged files are left alone, passages of changed ones replaced, and those of files that vanished " +
+    "from the given paths removed. Lines of .jsonl files are records with a text, an id and fields. Words are " +
+    "indexed always; with --model also one vector for each passage, or with --tokens one for each token.",
+  positionals: [{ name: "path", required: true, repeatable: true }],
+  options: {
+    index: {
+      kind: "text",
+      short: "i",
+      value: "FOLDER",
+      help: `folder of the index; default: ${defaultIndexFolder}`,
+    },
+    model,
+    format,
+    threads,
+    tokens: { kind: "flag", help: "with --model: one vector for each token (late interaction)" },
+    size: {
+      kind: "integer",
+      value: "N",
+      min: 1,
+      help: "characters of a passage at most; a new index remembers it; default: 1200",
+    },
+    stem: { kind: "flag", help: "a new index reduces English words to their stems" },
+  },
+  examples: [
+    { line: "jeton index docs README.md", shows: "what was read, and how large the index is" },
+    {
+      line: "jeton index notes --index notes.index --model path/to/encoder",
+      shows: "the same, with a vector for each passage",
+    },
+  ],
+  async run(context, values, paths) {
+    if (values.tokens && values.model === undefined) {
+      throw new UsageError("option-conflict", "--tokens needs --model", { option: "--tokens" });
+    }
+    const folder = values.index ?? defaultIndexFolder;
+    const kind: VectorKind = values.tokens ? "tokens" : "dense";
+    const { openIndex } = await import("../../retrieve/index.ts");
+    const { readManifest } = await import("../../retrieve/store/manifest.ts");
+    const stored = (await readManifest(folder))?.settings.metadata;
+    const metadata = {
+      size: String(values.size ?? stored?.["size"] ?? 1200),
+      ...(values.model !== undefined && { model: values.model, vectors: kind }),
+    };
+    const options = {
+      // What an index was made with stays; a contradiction is an error.
+      ...(stored === undefined || values.model !== undefined || values.size !== undefined
+        ? { metadata: { ...stored, ...metadata } }
+        : {}),
+      ...(values.stem && { analyzer: { stopWords: "english", stemmer: "english" } as const }),
+    };
+    const index = await openIndex(folder, options);
+    try {
+      const named = index.settings.metadata["model"];
+      const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
+        updateIndex(context, index, { folder, paths, kind: vectorsOf(index), encoder });
+      const result =
+        named === undefined
+          ? await update()
+          : await withEncoder(context, { ...values, model: named }, update);
+      if (values.json) await writeJson<IndexDocument>(context.stdout, result);
+      else await context.stdout.write(`${describe(result)}\n`);
+    } finally {
+      await index.close();
+    }
+  },
+});
+
+function vectorsOf({ settings }: SearchIndex): VectorKind {
+  return settings.metadata["vectors"] === "tokens" ? "tokens" : "dense";
+}
+
+interface UpdateOptions {
+  readonly folder: string;
+  readonly paths: readonly string[];
+  readonly kind: VectorKind;
+  readonly encoder: LoadedEncoder | undefined;
+}
+
+async function updateIndex(
+  context: CommandContext,
+  index: SearchIndex,
+  { folder, paths, kind, encoder }: UpdateOptions,
+): Promise<IndexDocument> {
+  const { listSources, readSource, toShown } = await import("../retrieval/read-sources.ts");
+  const { encodeRecords } = await import("../retrieval/encode-records.ts");
+  const started = performance.now();
+  const line = createStatusLine(context);
+  const sources = await listSources(paths);
+  const known = recordsByPath(index);
+  const size = Number(index.settings.metadata["size"] ?? 1200);
+  const count = { files: 0, unchanged: 0, skipped: 0, records: 0, removed: 0, bytes: 0 };
+  try {
+    for (const [at, source] of sources.entries()) {
+      context.signal.throwIfAborted();
+      line.show(progressOf(at, sources.length, count.bytes, started));
+      const old = known.get(source.path) ?? [];
+      known.delete(source.path);
+      if (isUnchanged(index, old, source)) {
+        count.unchanged++;
+        continue;
+      }
+      const read = await readSource(source, size);
+      const records: IndexRecord[] =
+        encoder === undefined ? read : await encodeRecords(encoder, kind, read, context.signal);
+      if (records.length === 0) count.skipped++;
+      else count.files++;
+      await index.put(records);
+      const fresh = new Set(records.map(({ id }) => id));
+      count.removed += await index.delete(old.filter((id) => !fresh.has(id)));
+      count.records += records.length;
+      count.bytes += source.bytes;
+    }
+    const roots = paths.map(toShown);
+    for (const [path, ids] of known) {
+      const isBelow = roots.some(
+        (root) => path === root || path.startsWith(`${root}/`) || root === ".",
+      );
+      if (isBelow) count.removed += await index.delete(ids);
+    }
+    line.show("writing");
+    await index.flush();
+  } finally {
+    line.clear();
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return { index: folder, ...count, total: index.size, seconds };
+}
+
+function recordsByPath(index: SearchIndex): Map<string, string[]> {
+  const known = new Map<string, string[]>();
+  for (const id of index.ids()) {
+    const path = index.fields(id)!["path"];
+    if (typeof path !== "string") continue;
+    const ids = known.get(path);
+    if (ids === undefined) known.set(path, [id]);
+    else ids.push(id);
+  }
+  return known;
+}
+
+/**
+ * Whether all passages are those of the file as it is. Passages of an older version are there too where a run was
+ * killed between adding the new ones and removing the old ones.
+ */
+function isUnchanged(index: SearchIndex, ids: readonly string[], source: SourceFile): boolean {
+  const isCurrent = (id: string): boolean => {
+    const { modified, bytes } = index.fields(id)!;
+    return modified === source.modified && bytes === source.bytes;
+  };
+  return ids.length > 0 && ids.every(isCurrent);
+}
+
+function progressOf(done: number, total: number, bytes: number, started: number): string {
+  const seconds = (performance.now() - started) / 1000;
+  const left = done > 0 ? `, ${formatDuration((seconds / done) * (total - done))} left` : "";
+  return `indexing ${done}/${total} files, ${formatBytes(bytes)}${left}`;
+}
+
+function describe(result: IndexDocument): string {
+  const { files, unchanged, skipped, removed, records, total, index, seconds, bytes } = result;
+  const parts = [
+    `${formatCount(records)} passages of ${files} files (${formatBytes(bytes)})`,
+    ...(unchanged > 0 ? [`${unchanged} unchanged`] : []),
+    ...(skipped > 0 ? [`${skipped} without text`] : []),
+    ...(removed > 0 ? [`${removed} passages removed`] : []),
+  ];
+  const rate = seconds > 0 ? `, ${formatRate(bytes / 1e6 / seconds)} MB/s` : "";
+  return `${parts.join(", ")}\n${index}: ${total} passages, ${formatDuration(seconds)}${rate}`;
+}

@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
+import { runCommand } from "../testing/run-command.ts";
+
+let root = "";
+let plain = "";
+let other = "";
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "jeton-bytes-"));
+  plain = join(root, "plain");
+  other = join(root, "other");
+  createByteCheckpoint(plain, { contextLength: 256 });
+  createByteCheckpoint(other, { contextLength: 256, layers: 1 });
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+// biome-ignore lint/suspicious/noExplicitAny: documents of several commands
+async function json(...line: string[]): Promise<any> {
+  const { status, stdout, stderr } = await runCommand([...line, "--json"]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
+
+describe("jeton run --bytes", () => {
+  const bytes = ["run", "--bytes", "--max-bytes", "6", "--ignore-eos"];
+
+  test("a model whose tokens are bytes gives the same greedy text either way", async () => {
+    const found = await json(...bytes, "-m", plain, "--greedy", "--prefix", "ab", "hello");
+    expect(found.bytes.slice(0, 2)).toEqual([97, 98]);
+    expect(found).toMatchObject({ promptBytes: 5, finishReason: "length" });
+    expect(found.models).toMatchObject([{ model: plain, format: "f32" }]);
+    const rest = await json(...bytes, "-m", plain, "--greedy", "helloab", "--logprobs");
+    expect(rest.bytes.slice(0, 4)).toEqual(found.bytes.slice(2));
+    expect(rest.logProbabilities).toHaveLength(6);
+    const sum = rest.logProbabilities.reduce((total: number, log: number) => total + log, 0);
+    expect(sum).toBeCloseTo(rest.logProbability, 9);
+  });
+
+  test("the same seed gives the same text; an ensemble has its own", async () => {
+    const seeded = ["--seed", "3", "hello"];
+    const one = await json(...bytes, "-m", plain, ...seeded);
+    expect((await json(...bytes, "-m", plain, ...seeded)).bytes).toEqual(one.bytes);
+    const both = await json("run", "--ensemble", `${plain},${other}`, ...bytes.slice(2), ...seeded);
+    expect(both.models.map(({ model }: { model: string }) => model)).toEqual([plain, other]);
+    expect(both.seed).toBe(3);
+  });
+
+  test.each([
+    ["--max-tokens", "5"],
+    ["--repetition-penalty", "2"],
+    ["--drafter", "lookahead"],
+    ["--heal", "token"],
+    ["--sequences", "2"],
+    ["--show-drafts", ""],
+    ["--stats", ""],
+    ["--ensemble", "a,b"],
+  ])("%s %s is refused", async (option, value) => {
+    const words = value === "" ? [option] : [option, value];
+    const { status, stderr } = await runCommand(["run", "--bytes", "-m", plain, ...words, "a"]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining("option-misplaced")]);
+  });
+
+  test("options of bytes need --bytes; an ensemble has two models at least", async () => {
+    for (const words of [
+      ["--max-bytes", "5"],
+      ["--prefix", "x"],
+    ]) {
+      const { status, stderr } = await runCommand(["run", "-m", plain, ...words, "a"]);
+      expect([status, stderr]).toEqual([2, expect.stringContaining("option-misplaced")]);
+    }
+    const { status, stderr } = await runCommand(["run", "--ensemble", plain, "a"]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining("ensemble-invalid")]);
+  });
+});
+
+test("jeton run --heal: the bundled model ends the word that the prompt begins", async () => {
+  const line = ["run", "--raw", "--greedy", "-n", "4", "The Roman emp"];
+  const exact = await json(...line, "--heal", "exact");
+  expect(exact.healed).toMatch(/^(ire|eror)/);
+  expect(exact.text.startsWith(exact.healed)).toBe(true);
+  const none = await json(...line, "--heal", "none");
+  expect(none).not.toHaveProperty("healed");
+  const shown = await runCommand([...line, "--heal", "exact", "--quiet"]);
+  expect(shown.stdout).toBe(`${exact.text}\n`);
+});
+
+test("jeton score --bytes: a text whose tokens are bytes scores as by tokens", async () => {
+  const exact = await json("score", "--bytes", "-m", plain, "hello");
+  const tokens = await json("score", "-m", plain, "hello");
+  expect(exact.logProbabilities).toHaveLength(5);
+  // The exact one is normalized over bytes and the end: other special tokens have no part in it.
+  expect(Math.abs(exact.bitsPerByte - tokens.bitsPerByte)).toBeLessThan(0.02);
+  const { status, stderr } = await runCommand(["score", "--bytes", "--tokens", "-m", plain, "a"]);
+  expect([status, stderr]).toEqual([2, expect.stringContaining("option-misplaced")]);
+});
+
+test("jeton fill-middle: says how the gap was filled", async () => {
+  const line = ["fill-middle", "-m", plain, "--greedy", "-n", "4", "--candidates", "1", "ab", "cd"];
+  const found = await json(...line);
+  expect(found).toMatchObject({ method: "search", model: plain });
+  const shown = await runCommand(line);
+  expect(shown.stdout).toBe(`${found.middle}\n`);
+  expect(shown.stderr).toContain("no fill-in-the-middle documents");
+});

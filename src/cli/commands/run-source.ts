@@ -1,0 +1,78 @@
+/** `jeton run` with an encoder-decoder: it reads the prompt and writes another text from it. */
+import { JetonError } from "../../core/error.ts";
+import type { GenerateOptions } from "../../generate/types.ts";
+import type { ModelKind } from "../../model/model-kind.ts";
+import { defined, UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { withDrafter } from "../options/drafting.ts";
+import { createStatusLine, locateModel } from "../options/locate.ts";
+import { type RunOutputOptions, runOne, runSeveral } from "./run-output.ts";
+
+/** What a model is by its configuration; a decoder where that cannot be read, so that loading says why. */
+export async function findKind(context: CommandContext, name: string): Promise<ModelKind> {
+  const folder = await locateModel(context, name);
+  const { readConfig } = await import("../../checkpoint/index.ts");
+  const { modelKind } = await import("../../model/model-kind.ts");
+  const config = await readConfig(folder).catch(() => undefined);
+  return config === undefined ? "decoder" : modelKind(config);
+}
+
+/** The error for a model that generates nothing. */
+export function notGenerating(model: string): JetonError {
+  return new JetonError(
+    `${model} is an encoder, which generates no text: use jeton embed, classify or fill`,
+    { code: "model-kind-unsupported", details: { model, kind: "encoder" } },
+  );
+}
+
+/** Options that only decoders have a use for. */
+interface DecoderOnly {
+  readonly system: string | undefined;
+  readonly context: number | undefined;
+  readonly inexact: boolean;
+}
+
+/** Loads an encoder-decoder, reads the text, and prints what is written from it. */
+export async function runSource(
+  context: CommandContext,
+  text: string,
+  generation: GenerateOptions,
+  values: DecoderOnly &
+    RunOutputOptions &
+    Parameters<typeof withDrafter>[1] & {
+      readonly model: string | undefined;
+      readonly format: "f32" | "int8" | "int8-channel" | "int4" | undefined;
+      readonly threads: number | undefined;
+      readonly sequences: number;
+    },
+): Promise<void> {
+  if (values.system !== undefined) {
+    throw new UsageError(
+      "system-unsupported",
+      "--system needs a chat model, not an encoder-decoder",
+    );
+  }
+  const { loadSeq2Seq } = await import("../../model/index.ts");
+  const line = createStatusLine(context);
+  line.show("loading");
+  const model = await loadSeq2Seq(values.model!, {
+    ...defined({ format: values.format, threads: values.threads }),
+    signal: context.signal,
+    onWarning: ({ message }) => {
+      line.clear();
+      void context.stderr.write(`jeton: warning: ${message}\n`);
+    },
+  }).finally(() => line.clear());
+  try {
+    const decoder = await model.read(text, { signal: context.signal });
+    await withDrafter(context, values, decoder, async (drafter) => {
+      const options = drafter ? { ...generation, drafter } : generation;
+      const run = { context, model: decoder, prompt: [decoder.bosTokenId!], options };
+      if (values.sequences > 1) return runSeveral(run, values.sequences, values);
+      return runOne(run, values);
+    });
+    await decoder.close();
+  } finally {
+    await model.close();
+  }
+}

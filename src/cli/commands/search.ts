@@ -1,0 +1,201 @@
+/** `jeton search`: finds passages in an index. */
+import { JetonError } from "../../core/error.ts";
+import { formatDuration } from "../../core/progress.ts";
+import type { Filter, Hit, SearchIndex, SearchQuery, TokenMatch } from "../../retrieve/index.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type SearchDocument, writeJson } from "../json-output.ts";
+import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
+import { defaultIndexFolder } from "./index-files.ts";
+
+const { format, threads } = encoderOptions;
+
+export const command: Command = defineCommand({
+  name: "search",
+  summary: "find passages in an index",
+  description:
+    "Ranks the passages of an index that jeton index made: by words (BM25), and, where the index has vectors, " +
+    "by meaning too, both rankings fused by reciprocal ranks. Matches are shown in their passage.",
+  positionals: [{ name: "query", required: true, repeatable: true }],
+  options: {
+    index: {
+      kind: "text",
+      short: "i",
+      value: "FOLDER",
+      help: `folder of the index; default: ${defaultIndexFolder}`,
+    },
+    k: { kind: "integer", short: "k", value: "N", min: 1, default: 10, help: "passages to show" },
+    filter: {
+      kind: "text",
+      value: "JSON",
+      help: 'only passages whose fields satisfy it, e.g. {"prefix": ["path", "docs/"]}',
+    },
+    by: {
+      kind: "text",
+      value: "RANKING",
+      choices: ["words", "meaning", "both"],
+      help: "what ranks; default: both where the index has vectors, otherwise words",
+    },
+    explain: { kind: "flag", help: "show which part of a passage earned which part of its score" },
+    exact: {
+      kind: "flag",
+      help: "score every passage's token vectors, instead of the retrieved ones",
+    },
+    format,
+    threads,
+  },
+  examples: [
+    { line: 'jeton search "which weights formats are there"', shows: "the ten best passages" },
+    {
+      line: `jeton search "kv cache" -k 3 --explain --filter '{"prefix": ["path", "docs/"]}'`,
+      shows: "three passages below docs/, with the words that were found and their scores",
+    },
+  ],
+  async run(context, values, words) {
+    const text = words.join(" ");
+    const filter = values.filter === undefined ? undefined : parseFilter(values.filter);
+    const folder = values.index ?? defaultIndexFolder;
+    const { openIndex } = await import("../../retrieve/index.ts");
+    const index = await openIndex(folder, { readOnly: true }).catch((error: unknown) => {
+      throw JetonError.isInstance(error) && error.code === "index-not-found"
+        ? missingIndex(folder)
+        : error;
+    });
+    try {
+      const vectors = await encode(context, index, text, values);
+      const started = performance.now();
+      const query: SearchQuery = {
+        ...(values.by !== "meaning" && { text }),
+        ...vectors,
+        ...(filter !== undefined && { filter }),
+        ...(values.exact && { tokenSearch: { scoring: "exact" } }),
+        k: values.k,
+        // Snippets are made around the matches.
+        explain: true,
+      };
+      const hits = await index.search(query);
+      const seconds = (performance.now() - started) / 1000;
+      const { makeSnippet } = await import("../../retrieve/index.ts");
+      const width = values.json ? 240 : Math.max(80, 3 * context.stdout.columns);
+      const shown = hits.map((hit) => ({
+        hit,
+        snippet: makeSnippet(hit.text, hit.matches ?? [], { width }),
+      }));
+      if (values.json) {
+        await writeJson<SearchDocument>(context.stdout, {
+          query: text,
+          index: folder,
+          records: index.size,
+          seconds,
+          hits: shown.map(({ hit: { matches, ...hit }, snippet }) => ({
+            ...hit,
+            snippet,
+            ...(values.explain && { matches: matches ?? [] }),
+          })),
+        });
+        return;
+      }
+      const blocks = shown.map(({ hit, snippet }, at) =>
+        formatHit(context, hit, snippet, at, values.explain),
+      );
+      await context.stdout.write(blocks.map((block) => `${block}\n\n`).join(""));
+      const found = hits.length === 0 ? "nothing found" : `${hits.length} passages`;
+      const { stderr } = context;
+      await stderr.write(
+        stderr.style.dim(`${found} of ${index.size} in ${formatDuration(seconds)}\n`),
+      );
+    } finally {
+      await index.close();
+    }
+  },
+});
+
+async function encode(
+  context: CommandContext,
+  index: SearchIndex,
+  text: string,
+  values: Omit<Parameters<typeof withEncoder>[1], "model"> & { readonly by: string | undefined },
+): Promise<Pick<SearchQuery, "dense" | "tokens">> {
+  const { model, vectors } = index.settings.metadata;
+  if (values.by === "words") return {};
+  if (model === undefined) {
+    if (values.by === undefined) return {};
+    throw new UsageError("option-conflict", `--by ${values.by}: the index has no vectors`, {
+      option: "--by",
+      expected: "an index made with --model",
+    });
+  }
+  const { encodeQuery } = await import("../retrieval/encode-records.ts");
+  const kind = vectors === "tokens" ? "tokens" : "dense";
+  return withEncoder(context, { ...values, model }, (encoder) =>
+    encodeQuery(encoder, kind, text, context.signal),
+  );
+}
+
+function parseFilter(json: string): Filter {
+  try {
+    return JSON.parse(json) as Filter;
+  } catch {
+    throw new UsageError("option-invalid", `--filter is no JSON: ${json}`, {
+      option: "--filter",
+      found: json,
+      expected: 'JSON, e.g. {"eq": ["path", "README.md"]}',
+    });
+  }
+}
+
+function missingIndex(folder: string): JetonError {
+  return new JetonError(`there is no index in ${folder}: make one with jeton index PATH`, {
+    code: "index-not-found",
+    details: { path: folder, expected: "a folder that jeton index wrote" },
+  });
+}
+
+function formatHit(
+  { stdout: { style } }: CommandContext,
+  hit: Hit,
+  snippet: {
+    readonly start: number;
+    readonly end: number;
+    readonly text: string;
+    readonly highlights: readonly (readonly [number, number])[];
+  },
+  at: number,
+  explain: boolean,
+): string {
+  const { path, line } = hit.fields;
+  const skipped = hit.text.slice(0, snippet.start).split("\n").length - 1;
+  const place =
+    typeof line === "number" && typeof path === "string" ? `${path}:${line + skipped}` : hit.id;
+  let [marked, from] = ["", 0];
+  for (const [start, end] of snippet.highlights) {
+    marked +=
+      snippet.text.slice(from, start) + style.bold(style.green(snippet.text.slice(start, end)));
+    from = end;
+  }
+  marked += snippet.text.slice(from);
+  const cut = `${snippet.start > 0 ? "… " : ""}${marked.trim()}${snippet.end < hit.text.length ? " …" : ""}`;
+  const body = cut.replace(/\s*\n\s*/g, "\n   ");
+  const parts = Object.entries(hit.parts).map(([name, score]) => `${name} ${score.toFixed(4)}`);
+  const heading = `${String(at + 1).padStart(2)} ${style.cyan(place)} ${style.dim(parts.join(", "))}`;
+  const reasons = explain ? `\n${formatMatches(hit.text, hit.matches ?? [])}` : "";
+  return `${heading}\n   ${body}${reasons}`;
+}
+
+/** One line for each matched part, best first, equal ones once. */
+function formatMatches(text: string, matches: readonly TokenMatch[]): string {
+  const lines = new Map<string, { score: number; count: number }>();
+  for (const { term, span, score, queryToken, imputed } of matches) {
+    const found = span === undefined ? "" : JSON.stringify(text.slice(...span));
+    const name = term ?? `token ${queryToken + 1}`;
+    const key = imputed ? `${name}: not retrieved, bound` : `${name}: ${found}`;
+    lines.set(key, { score, count: (lines.get(key)?.count ?? 0) + 1 });
+  }
+  return [...lines]
+    .sort(([, a], [, b]) => b.score - a.score)
+    .map(
+      ([key, { score, count }]) =>
+        `     ${score.toFixed(4)} ${key}${count > 1 ? ` (${count} times)` : ""}`,
+    )
+    .join("\n");
+}

@@ -1,0 +1,191 @@
+/**
+ * Options of every command of `jeton evaluate` that asks a model questions, beside `modelOptions`, and the asking
+ * itself.
+ */
+import { writeFileAtomically } from "../../checkpoint/index.ts";
+import { createProgressMeter, formatDuration } from "../../core/progress.ts";
+import type { EvaluatedModel, EvaluationReport } from "../../evaluate/index.ts";
+import { defined, UsageError, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type EvaluateDocument, writeJson } from "../json-output.ts";
+import { createStatusLine, locateModel } from "../options/locate.ts";
+import { type modelOptions, withModel } from "../options/model-options.ts";
+
+export const evaluationOptions = {
+  endpoint: {
+    kind: "text",
+    value: "URL",
+    help: "ask a model behind this OpenAI-compatible address instead, e.g. http://localhost:8080/v1; the key is read from JETON_ENDPOINT_KEY or OPENAI_API_KEY",
+  },
+  endpointModel: { kind: "text", value: "NAME", help: "with --endpoint, the model's name there" },
+  completions: {
+    kind: "flag",
+    help: "with --endpoint, let the prompt be continued as it is, instead of asked as a chat message",
+  },
+  concurrency: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "with --endpoint, requests at the same time; default: 4",
+  },
+  maxTokens: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "with --endpoint, tokens of an answer, for models that think first; default: the characters a plain answer needs",
+  },
+  tokenizer: {
+    kind: "text",
+    value: "M",
+    help: "with --endpoint, the model's tokenizer; with --context, prompts that are too long are skipped without being sent",
+  },
+  repeats: { kind: "integer", value: "N", min: 1, help: "questions of each cell; default: 5" },
+  threshold: {
+    kind: "number",
+    value: "P",
+    min: 0,
+    exclusiveMin: true,
+    max: 1,
+    help: "accuracy at which the effective context ends; default: 0.75",
+  },
+  seed: { kind: "integer", value: "N", help: "seed of the questions; default: 0" },
+  answers: {
+    kind: "text",
+    value: "FILE",
+    help: "keep every answer in this file; a run that finds it goes on where it ended",
+  },
+  svg: { kind: "text", value: "FILE", help: "render accuracies and contour to this SVG file" },
+  quiet: { kind: "flag", short: "q", help: "no progress on standard error" },
+} as const;
+
+type EvaluationValues = Values<typeof evaluationOptions> & Values<typeof modelOptions>;
+
+/** What an evaluation is given besides its own options. */
+export interface EvaluationRun {
+  readonly answers?: string;
+  readonly threshold?: number;
+  readonly seed?: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** Opens the model that the options name, evaluates it, and prints the report. */
+export async function runEvaluation(
+  context: CommandContext,
+  values: EvaluationValues,
+  evaluate: (model: EvaluatedModel, run: EvaluationRun) => Promise<EvaluationReport>,
+): Promise<void> {
+  const { answers, threshold, seed } = values;
+  const line = createStatusLine(context);
+  const meter = createProgressMeter({ window: 60 });
+  const measure = async (model: EvaluatedModel): Promise<EvaluationReport> => {
+    try {
+      return await evaluate(model, {
+        ...defined({ answers, threshold, seed }),
+        signal: context.signal,
+        onProgress: (done, total) => {
+          if (values.quiet) return;
+          const { secondsLeft } = meter.update(done, total);
+          const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
+          line.show(`question ${done} of ${total}${left}`);
+        },
+      });
+    } finally {
+      line.clear();
+    }
+  };
+  const report = await withEvaluatedModel(context, values, measure);
+  const { formatEvaluation, renderContour } = await import("../../evaluate/index.ts");
+  if (values.svg !== undefined) await writeFileAtomically(values.svg, renderContour(report));
+  if (values.json) await writeJson<EvaluateDocument>(context.stdout, report);
+  else await context.stdout.write(`${formatEvaluation(report)}\n`);
+}
+
+async function withEvaluatedModel<T>(
+  context: CommandContext,
+  values: EvaluationValues,
+  use: (model: EvaluatedModel) => Promise<T>,
+): Promise<T> {
+  const { evaluateEndpoint, evaluateLocally } = await import("../../evaluate/index.ts");
+  const { endpoint, endpointModel, completions, concurrency, maxTokens, tokenizer } = values;
+  if (endpoint === undefined) {
+    checkUnused({ endpointModel, concurrency, maxTokens, tokenizer }, "belongs to --endpoint");
+    if (completions) checkUnused({ completions }, "belongs to --endpoint");
+    return withModel(context, values, { slots: 1 }, (model) => use(evaluateLocally(model)));
+  }
+  const { model, format, threads } = values;
+  checkUnused({ model, format, threads }, "is of a local model, not of --endpoint");
+  if (endpointModel === undefined) {
+    throw new UsageError("option-missing", "--endpoint needs --endpoint-model NAME", {
+      expected: "--endpoint-model NAME",
+    });
+  }
+  if ((tokenizer === undefined) !== (values.context === undefined)) {
+    throw new UsageError(
+      "option-missing",
+      "with --endpoint, --tokenizer and --context come together: what is too long is counted in tokens",
+    );
+  }
+  const { environment } = context;
+  const loaded = tokenizer === undefined ? undefined : await openTokenizer(context, tokenizer);
+  return use(
+    evaluateEndpoint({
+      url: endpoint,
+      model: endpointModel,
+      apiKey: environment["JETON_ENDPOINT_KEY"] ?? environment["OPENAI_API_KEY"],
+      api: completions ? "completions" : "chat",
+      ...defined({ concurrency, maxTokens, contextLength: values.context }),
+      ...(loaded && { countTokens: (prompt: string) => loaded.encodeIds(prompt).length }),
+    }),
+  );
+}
+
+async function openTokenizer(context: CommandContext, name: string) {
+  const { loadTokenizer } = await import("../../tokenizer/index.ts");
+  return loadTokenizer(await locateModel(context, name, { weights: false }));
+}
+
+function checkUnused(options: Readonly<Record<string, unknown>>, why: string): void {
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const name = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    throw new UsageError("option-misplaced", `${name} ${why}`, { found: name });
+  }
+}
+
+/**
+ * A comma-separated list of numbers.
+ *
+ * @throws UsageError `option-value-invalid`
+ */
+export function parseNumbers(option: string, text: string | undefined): number[] | undefined {
+  if (text === undefined) return undefined;
+  const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  if (numbers.every((number) => Number.isFinite(number))) return numbers;
+  throw new UsageError(
+    "option-value-invalid",
+    `${option} is ${JSON.stringify(text)}, expected numbers with commas between them`,
+    { option, found: text, expected: "numbers with commas between them, e.g. 25,50,100" },
+  );
+}
+
+/**
+ * A comma-separated list of words out of a few.
+ *
+ * @throws UsageError `option-value-invalid`
+ */
+export function parseChoices<T extends string>(
+  option: string,
+  text: string | undefined,
+  choices: readonly T[],
+): T[] | undefined {
+  if (text === undefined) return undefined;
+  const words = text.split(",").map((word) => word.trim());
+  const unknown = words.find((word) => !(choices as readonly string[]).includes(word));
+  if (unknown === undefined) return words as T[];
+  throw new UsageError(
+    "option-value-invalid",
+    `${option}: ${JSON.stringify(unknown)} is none of ${choices.join(", ")}`,
+    { option, found: unknown, expected: choices },
+  );
+}

@@ -1,0 +1,76 @@
+/** The same attention by threads and by processes on NATS. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createRandom } from "../../core/index.ts";
+import { findNatsServer, type NatsServer, startNatsServer } from "../../transport/index.ts";
+import { attend, type RingArray } from "./attention-state.ts";
+import { openProcessRing, type ProcessRing } from "./process-ring.ts";
+import { openThreadRing } from "./thread-ring.ts";
+import type { RingInput } from "./token-ring.ts";
+
+function sampleInput(tokens: number): RingInput {
+  const random = createRandom(5, "rings");
+  const draw = (heads: number): RingArray =>
+    new Float64Array(tokens * heads * 8).map(() => random.normal());
+  return { heads: 4, kvHeads: 2, headDim: 8, queries: draw(4), keys: draw(2), values: draw(2) };
+}
+
+function expectNear(found: RingArray, expected: RingArray): void {
+  expect(found).toHaveLength(expected.length);
+  for (const [i, value] of found.entries())
+    expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-12);
+}
+
+const input = sampleInput(24);
+const whole = (causal: boolean) => attend(input.queries, input.keys, input.values, input, causal);
+
+async function expectRight(ring: Pick<ProcessRing, "attend">): Promise<void> {
+  const [causal, free] = await Promise.all([
+    ring.attend(input),
+    ring.attend(input, { causal: false }),
+  ]);
+  for (const [found, expected] of [
+    [causal, whole(true)],
+    [free, whole(false)],
+  ] as const) {
+    expectNear(found.output, expected.output);
+    expectNear(found.logSumExp, expected.logSumExp);
+  }
+}
+
+test("three threads", async () => {
+  await using ring = await openThreadRing({ ranks: 3 });
+  await expectRight(ring);
+});
+
+test("threads over shaped links, with and without overlap", async () => {
+  await using ring = await openThreadRing({ ranks: 3, bytesPerSecond: 1e6 });
+  await expectRight(ring);
+  const { output } = await ring.attend(input, { overlap: false });
+  expectNear(output, whole(true).output);
+});
+
+// Skipped, and shown as skipped, where nats-server is not installed.
+describe.skipIf((await findNatsServer()) === undefined)("processes on NATS", () => {
+  let server: NatsServer;
+  beforeAll(async () => {
+    server = await startNatsServer();
+  });
+  afterAll(() => server?.close());
+
+  test("two processes; one that is killed is named, at once", { timeout: 120_000 }, async () => {
+    await using ring = await openProcessRing({ ranks: 2, server });
+    await expectRight(ring);
+    await expect(ring.attend(sampleInput(6))).rejects.toMatchObject({ code: "ring-shape-invalid" });
+    process.kill(ring.pids[1]!, "SIGKILL");
+    await expect(ring.attend(input)).rejects.toMatchObject({
+      code: "ring-rank-lost",
+      details: { rank: 1, reason: "SIGKILL" },
+    });
+  });
+
+  test("processes that do not become ready end in an error", { timeout: 60_000 }, async () => {
+    await expect(openProcessRing({ ranks: 1, server, startDeadline: 0.001 })).rejects.toMatchObject(
+      { code: "ring-start-deadline", details: { ranks: [0] } },
+    );
+  });
+});

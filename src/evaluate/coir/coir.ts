@@ -1,0 +1,154 @@
+/**
+ * CoIR (Li and others, 2024): one protocol for every set. Rankers give their best thousand documents for each
+ * query; trec_eval's measures judge them.
+ */
+import { JetonError } from "../../core/index.ts";
+import { type Evaluation, evaluateRun, type MeasureName } from "../trec/index.ts";
+import type { Ranker } from "./rankers.ts";
+import type { CoirSet, CoirText } from "./tasks.ts";
+
+/** Options of `evaluateSet`. */
+export interface EvaluateSetOptions {
+  /** Documents of each query that are judged. Default 1,000, as the benchmark. */
+  depth?: number;
+  /**
+   * True: a document's title stands before its text, as MTEB has it. Default false, as CoIR has it: the scores of
+   * the two cannot be compared.
+   */
+  useTitle?: boolean;
+  /**
+   * True: documents with the same text are one, relevant where one of them is. Default false: as the benchmark,
+   * where a copy of the right document is wrong.
+   */
+  mergeDuplicates?: boolean;
+}
+
+/** Measures of the benchmark at 1, 3, 5, 10, 100 and 1,000. */
+export type CoirMeasure = MeasureName;
+
+/** What a ranker reached on a set. */
+export interface SetEvaluation {
+  readonly set: string;
+  readonly ranker: string;
+  readonly queries: number;
+  readonly documents: number;
+  /** nDCG@10, the benchmark's figure. */
+  readonly ndcg: number;
+  /** Every measure, the mean over queries. */
+  readonly means: Readonly<Record<CoirMeasure, number>>;
+  readonly evaluation: Evaluation;
+  /** Seconds for all documents, and for a query on average. */
+  readonly indexSeconds: number;
+  readonly querySeconds: number;
+}
+
+const cuts = [1, 3, 5, 10, 100, 1000];
+const measures: readonly MeasureName[] = cuts.flatMap((k): MeasureName[] => [
+  `ndcg@${k}`,
+  `map@${k}`,
+  `recall@${k}`,
+  `precision@${k}`,
+  `mrr@${k}`,
+]);
+
+/**
+ * Evaluates a ranker on a set. A document with the query's own id is left out, as in the benchmark.
+ *
+ * @throws JetonError `coir-ranking-invalid` for a document that is not of the set, or is there twice
+ *
+ * @example
+ * const set = await readCoirSet("cosqa");
+ * const ranker = createBm25Ranker("BM25", { analyzer: { words: "code" } });
+ * const { ndcg } = await evaluateSet(set, ranker);
+ */
+export async function evaluateSet(
+  set: CoirSet,
+  ranker: Ranker,
+  options: EvaluateSetOptions = {},
+): Promise<SetEvaluation> {
+  const { depth = 1000, useTitle = false, mergeDuplicates = false } = options;
+  const titled = useTitle ? withTitles(set) : set;
+  const { documents, queries, judgments } = mergeDuplicates ? mergeDocuments(titled) : titled;
+  const known = new Set(documents.map(({ id }) => id));
+  const started = performance.now();
+  const rank = await ranker.index(documents);
+  const indexed = performance.now();
+  const run = new Map<string, Map<string, number>>();
+  for (const query of queries) {
+    const scores = new Map<string, number>();
+    // One more, in case the query itself is among them.
+    for (const { id, score } of await rank(query, depth + 1)) {
+      if (!known.has(id) || scores.has(id)) throw invalidRanking(ranker.name, query.id, id);
+      if (id !== query.id && scores.size < depth) scores.set(id, Number.isNaN(score) ? -1 : score);
+    }
+    run.set(query.id, scores);
+  }
+  const seconds = (performance.now() - indexed) / 1000;
+  const evaluation = evaluateRun(judgments, run, { measures });
+  const { values, count } = evaluation.means.all;
+  return {
+    set: set.name,
+    ranker: ranker.name,
+    queries: count,
+    documents: documents.length,
+    ndcg: values["ndcg@10"]!,
+    means: values,
+    evaluation,
+    indexSeconds: (indexed - started) / 1000,
+    querySeconds: queries.length === 0 ? 0 : seconds / queries.length,
+  };
+}
+
+/**
+ * The mean nDCG@10 of sets, as the benchmark's overall figure is made. Only over all ten sets is it CoIR's.
+ *
+ * @throws JetonError `coir-sets-none`
+ */
+export function averageNdcg(evaluations: readonly SetEvaluation[]): number {
+  if (evaluations.length === 0) {
+    throw new JetonError("there is no set to average over", {
+      code: "coir-sets-none",
+      details: { found: 0, expected: "at least one set" },
+    });
+  }
+  return evaluations.reduce((sum, { ndcg }) => sum + ndcg, 0) / evaluations.length;
+}
+
+function withTitles(set: CoirSet): CoirSet {
+  const documents = set.documents.map((document): CoirText => {
+    const { id, title, text } = document;
+    return title === undefined ? document : { id, text: `${title} ${text}` };
+  });
+  return { ...set, documents };
+}
+
+/** One document for each text, under the first one's id; its level is the highest of theirs. */
+function mergeDocuments(set: CoirSet): CoirSet {
+  const first = new Map<string, string>();
+  const nameOf = new Map<string, string>();
+  for (const { id, text } of set.documents) {
+    if (!first.has(text)) first.set(text, id);
+    nameOf.set(id, first.get(text)!);
+  }
+  const judgments = new Map<string, Map<string, number>>();
+  for (const [query, levels] of set.judgments) {
+    const merged = new Map<string, number>();
+    for (const [id, level] of levels) {
+      const name = nameOf.get(id) ?? id;
+      merged.set(name, Math.max(level, merged.get(name) ?? level));
+    }
+    judgments.set(query, merged);
+  }
+  const documents = set.documents.filter(({ id }) => nameOf.get(id) === id);
+  return { ...set, documents, judgments };
+}
+
+function invalidRanking(ranker: string, query: string, found: string): JetonError {
+  return new JetonError(
+    `${ranker}, query ${JSON.stringify(query)}: document ${JSON.stringify(found)} is not of the set, or there twice`,
+    {
+      code: "coir-ranking-invalid",
+      details: { ranker, query, found, expected: "documents of the set, once" },
+    },
+  );
+}

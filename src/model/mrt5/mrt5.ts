@@ -1,0 +1,227 @@
+/**
+ * MrT5 in training (Kallini et al., 2025): an encoder that a `Shortener` shortens between two layers, a
+ * decoder with teacher forcing, and the loss with its terms.
+ */
+import {
+  add,
+  causalMask,
+  crossEntropyRows,
+  type Dimension,
+  maximum,
+  mean,
+  multiply,
+  range,
+  reshape,
+  softmax,
+  subtract,
+  sum,
+  type Tensor,
+  where,
+} from "../../tensor/index.ts";
+import { embedEncoderInput, encodeLayers } from "../encoder/encoder.ts";
+import { paddingMask } from "../encoder/encoder-graph.ts";
+import { weightOf } from "../encoder/encoder-names.ts";
+import {
+  attendBidirectionally,
+  maskedScore,
+  softmaxOne,
+} from "../layers/bidirectional-attention.ts";
+import { relativeBias } from "../layers/relative-bias.ts";
+import type { Seq2SeqConfig } from "../seq2seq/config.ts";
+import {
+  crossKeyValue,
+  embedOutputTokens,
+  finalOutputStates,
+  outputLogits,
+  type Seq2SeqContext,
+  seq2seqDecoderLayer,
+} from "../seq2seq/decoder-layer.ts";
+import { seq2seqNames } from "../seq2seq/decoder-names.ts";
+import { columnTerm, sourceBias, sourceContext } from "../seq2seq/encode-source.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
+import type { Shortened, Shortener } from "./shortener.ts";
+
+/** A model in training. */
+export interface ShortenedModel {
+  readonly config: Seq2SeqConfig;
+  readonly weights: DecoderWeights;
+  readonly shortener: Shortener;
+  /** The shortener reads the input of this layer, counted from 0. */
+  readonly layer: number;
+  /** Whether a tensor is stored. */
+  readonly has: (name: string) => boolean;
+}
+
+/** Texts and what should be written from them. */
+export interface TextPairs {
+  /** int32 `[batch, time]` */
+  readonly ids: Tensor;
+  /** float32 `[batch, time]` */
+  readonly attended: Tensor;
+  /** What the decoder reads, int32 `[batch, output]`. */
+  readonly decoderIds: Tensor;
+  /** What it should write, likewise. */
+  readonly targets: Tensor;
+  /** 1 for targets that count, float32 `[batch, output]`. */
+  readonly counted: Tensor;
+  /** Inputs of the shortener. */
+  readonly inputs: Readonly<Record<string, Tensor>>;
+}
+
+/** A forward pass with everything that a loss may read. */
+export interface ShortenedPass {
+  readonly shortened: Shortened;
+  /** States behind the encoder's final norm, `[batch, kept, width]`. */
+  readonly states: Tensor;
+  /** `[batch, output, vocabSize]` */
+  readonly logits: Tensor;
+  /**
+   * Mean over the attentions that the shortener's term acts on of mean(max(score, 5) - 5), scores without
+   * the term: what keeps scores from outgrowing it.
+   */
+  readonly scorePenalty: Tensor;
+}
+
+/** Scores above this are penalized. */
+const scoreLimit = 5;
+
+/** Encodes, shortens, and decodes with teacher forcing. */
+export function runShortened(model: ShortenedModel, pairs: TextPairs): ShortenedPass {
+  const { config, weights, shortener, layer } = model;
+  const { ids, attended } = pairs;
+  const [, time] = ids.shape as [Dimension, Dimension];
+  const embeddings = embedEncoderInput(config.encoder, weights, {
+    ids,
+    positions: ids,
+    types: ids,
+  });
+  const bias = sourceBias(config, weights, range(time));
+  const whole = sourceContext(config, weights, add(paddingMask(attended), bias));
+  const early = encodeLayers(embeddings, whole, 0, layer);
+  const shortened = shortener.shorten({ weights, states: early, attended, inputs: pairs.inputs });
+  const mask = paddingMask(shortened.attended);
+  const term = shortened.term && columnTerm(shortened.term);
+  const places = sourceBias(config, weights, shortened.positions);
+  const late = sourceContext(config, weights, [mask, ...(term ? [term] : []), places].reduce(add));
+  const penalties: Tensor[] = [];
+  const weigh = penalizedWeights(config, term, penalties);
+  const states = encodeLayers(shortened.states, { ...late, weigh }, layer);
+  const crossAdded = term ? [add(mask, term)] : [mask];
+  const context = outputContext(config, weights, { states, crossAdded, weigh });
+  const logits = decodeOutputs(model, context, pairs.decoderIds);
+  const total = penalties.reduce((a, b) => add(a, b));
+  return { shortened, states, logits, scorePenalty: multiply(total, 1 / penalties.length) };
+}
+
+/** The config's softmax, which notes the penalty of the scores that it gets. */
+function penalizedWeights(
+  config: Seq2SeqConfig,
+  term: Tensor | undefined,
+  penalties: Tensor[],
+): (scores: Tensor) => Tensor {
+  const weigh = config.softmaxOne ? softmaxOne : (scores: Tensor): Tensor => softmax(scores);
+  return (scores) => {
+    const own = term ? subtract(scores, term) : scores;
+    penalties.push(mean(subtract(maximum(own, scoreLimit), scoreLimit)));
+    return weigh(scores);
+  };
+}
+
+function outputContext(
+  config: Seq2SeqConfig,
+  weights: DecoderWeights,
+  {
+    states,
+    crossAdded,
+    weigh,
+  }: Pick<Seq2SeqContext, "crossAdded"> & {
+    readonly states: Tensor;
+    readonly weigh: (scores: Tensor) => Tensor;
+  },
+): Omit<Seq2SeqContext, "attendSelf"> {
+  return {
+    config,
+    weights,
+    weigh,
+    crossAdded,
+    cross: (layer) => crossKeyValue(config, weights, states, layer),
+  };
+}
+
+/** Logits of every output position, each of which sees those before it. */
+function decodeOutputs(
+  { config, weights, has }: ShortenedModel,
+  shared: Omit<Seq2SeqContext, "attendSelf">,
+  ids: Tensor,
+): Tensor {
+  const [batch, output] = ids.shape as [Dimension, Dimension];
+  const { relativeBias: buckets, attentionScale: scale, vocabSize } = config.encoder;
+  const table = weights.vector(weightOf(seq2seqNames.relativeBias));
+  const places = range(output);
+  const bias = relativeBias(table, places, places, { ...buckets!, bidirectional: false });
+  const added = [add(bias, where(causalMask(output, output), 0, maskedScore))];
+  // Scores of the decoder's attention to itself are not penalized.
+  const weigh = config.softmaxOne ? softmaxOne : (scores: Tensor): Tensor => softmax(scores);
+  const context: Seq2SeqContext = {
+    ...shared,
+    attendSelf: (query, { key, value }) =>
+      attendBidirectionally({ query, key, value, added, scale, weigh }),
+  };
+  let x = embedOutputTokens(weights, ids);
+  for (let layer = 0; layer < config.decoderLayers; layer++) {
+    x = seq2seqDecoderLayer(x, layer, context).x;
+  }
+  const logits = outputLogits(weights, finalOutputStates(context, x), has);
+  return reshape(logits, [batch, output, vocabSize]);
+}
+
+/** Weights of the terms of the loss. */
+export interface LossWeights {
+  /** alpha: of the shortener's penalty, a scalar tensor that a controller moves. */
+  readonly penalty: Tensor;
+  /** beta: of the scores' penalty. Default 0; from scratch 0.5. */
+  readonly scores?: number;
+}
+
+/** The loss of a batch, as a sum over the targets that count, and their number. */
+export function shortenedLoss(
+  model: ShortenedModel,
+  pairs: TextPairs,
+  { penalty, scores = 0 }: LossWeights,
+): { readonly loss: Tensor; readonly weight: Tensor } {
+  const { logits, shortened, scorePenalty } = runShortened(model, pairs);
+  const rows = reshape(logits, [-1, model.config.encoder.vocabSize]);
+  const losses = crossEntropyRows(rows, reshape(pairs.targets, [-1]));
+  const counted = reshape(pairs.counted, [-1]);
+  const weight = sum(counted);
+  let loss = sum(multiply(losses, counted));
+  if (shortened.penalty) loss = add(loss, multiply(multiply(shortened.penalty, penalty), weight));
+  if (scores > 0) loss = add(loss, multiply(multiply(scorePenalty, scores), weight));
+  return { loss, weight };
+}
+
+/**
+ * Multiplications of encoder and decoder for one text, relative to no deletion: a layer costs 4 n d² + 2 n²
+ * d + 2 n d d_ff (three matrices where it is gated), and attention to the source reads its short form.
+ */
+export function relativeCost(
+  config: Seq2SeqConfig,
+  { source, output, deleted }: { source: number; output: number; deleted: number },
+): number {
+  const { hiddenSize: d, intermediateSize, gated, layers } = config.encoder;
+  const inner = config.encoder.numAttentionHeads * config.encoder.headDim;
+  const fed = (gated ? 3 : 2) * d * intermediateSize;
+  const encoder = (n: number): number => n * (4 * d * inner + fed) + 2 * n * n * inner;
+  const decoder = (n: number): number =>
+    output * (4 * d * inner + fed) +
+    2 * output * output * inner +
+    2 * output * d * inner +
+    2 * n * d * inner +
+    2 * output * n * inner;
+  const at = config.deleteGate?.layer ?? layers.length;
+  const total = (kept: number): number =>
+    at * encoder(source) +
+    (layers.length - at) * encoder(kept) +
+    config.decoderLayers * decoder(kept);
+  return total(source * (1 - deleted)) / total(source);
+}

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { embed, type LoadedEncoder, loadEncoder } from "../model/index.ts";
+import { testData } from "../testing/test-data.ts";
+import { closeServersAfterEach, failureOf, post, start } from "./testing/running-server.ts";
+
+closeServersAfterEach();
+
+const { folder, skip } = testData("models/families/st-mean");
+
+describe.skipIf(skip)("with an encoder", () => {
+  let encoder: LoadedEncoder;
+  beforeAll(async () => {
+    encoder = await loadEncoder(folder, { inline: true, threads: 1 });
+  });
+  afterAll(() => encoder.close());
+
+  test("embeddings in OpenAI's form: floats, base64, dimensions, ids and usage", async () => {
+    const { url, client } = await start(undefined, { encoder, encoderName: "small" });
+    const input = ["the king is dead", "long live the king"];
+    const expected = await embed(encoder, input, { normalize: true });
+    // The client asks for base64 and decodes it.
+    const found = await client.embeddings.create({ model: "small", input });
+    expect(found.data.map(({ embedding }) => embedding)).toEqual(expected.map((row) => [...row]));
+    const tokens = input.reduce((sum, text) => sum + encoder.tokenizer.countTokens(text), 0);
+    expect(found.usage).toEqual({ prompt_tokens: tokens, total_tokens: tokens });
+    const plain = await (
+      await post(`${url}/v1/embeddings`, { input: input[0], encoding_format: "float" })
+    ).json();
+    expect(plain.data[0].embedding).toEqual([...expected[0]!]);
+    const ids = [...encoder.tokenizer.encodeIds(input[0]!)];
+    const short = await (await post(`${url}/v1/embeddings`, { input: ids, dimensions: 4 })).json();
+    const head = [...expected[0]!.slice(0, 4)];
+    for (const [at, value] of head.entries()) {
+      expect(short.data[0].embedding[at]).toBeCloseTo(value / Math.hypot(...head), 5);
+    }
+  });
+
+  test("says what it cannot do", async () => {
+    const { url } = await start(undefined, { encoder, encoderName: "small" });
+    const failures = [
+      [{ input: "a", dimensions: 33 }, 400, "invalid_value"],
+      [{ input: [] }, 400, undefined],
+      [{ input: "a", model: "large" }, 404, "model_not_found"],
+    ] as const;
+    for (const [body, status, code] of failures) {
+      const failure = await failureOf(await post(`${url}/v1/embeddings`, body));
+      expect(failure).toMatchObject({ status, ...(code && { code }) });
+    }
+    const rerank = await post(`${url}/v1/rerank`, { query: "king", documents: ["a"] });
+    expect(await failureOf(rerank)).toMatchObject({ status: 400, code: "model_not_supported" });
+  });
+});
+
+test("without an encoder there are no vectors", async () => {
+  const { url } = await start();
+  const failure = await failureOf(await post(`${url}/v1/embeddings`, { input: "a" }));
+  expect(failure).toMatchObject({ status: 404, code: "model_not_found" });
+});
