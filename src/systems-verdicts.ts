@@ -18,6 +18,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     notReproduced: 1,
     judgedBy: "points",
   },
+  coir: {
+    reproduced: 2,
+    partly: 1,
+    notReproduced: 1,
+    judgedBy: "intervals",
+    date: "2026-11-29",
+  },
   "data-mixture-inference": {
     reproduced: 9,
     partly: 1,

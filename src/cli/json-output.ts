@@ -244,6 +244,12 @@ export type MixtureDocument = NamedMixture | readonly NamedMixture[];
 /** `jeton inspect --qtok`. */
 export type QtokDocument = QtokReport;
 
+/** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
+export type EvaluateDocument = EvaluationReport;
+
+/** `jeton evaluate needle-threading --tokenizers`. */
+export type TokenizerStudyDocument = readonly TokenizerCost[];
+
 /** What the router of one sparse layer did. */
 export interface LayerRouting {
   /** Index of the layer in the model. */
@@ -276,12 +282,6 @@ export interface RoutingDocument {
   readonly domains: readonly string[];
   readonly layers: readonly LayerRouting[];
 }
-
-/** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
-export type EvaluateDocument = EvaluationReport;
-
-/** `jeton evaluate needle-threading --tokenizers`. */
-export type TokenizerStudyDocument = readonly TokenizerCost[];
 
 /** `jeton systems`. */
 export type SystemsDocument = readonly Omit<System, "reproduction">[];
@@ -377,9 +377,9 @@ export type JsonDocument =
   | InspectDocument
   | MixtureDocument
   | QtokDocument
-  | RoutingDocument
   | EvaluateDocument
   | TokenizerStudyDocument
+  | RoutingDocument
   | SystemsDocument
   | TransferDocument
   | ServeDocument

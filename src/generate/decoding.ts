@@ -91,7 +91,8 @@ export class Decoding {
     this.#topK = Math.max(alternatives, topK, drafter?.candidates ?? 0);
     // Exact passes need their rows in the order of the text: a chain.
     const chains = options.model.exact ?? false;
-    const drafting = drafter?.begin({ promptIds, sampling, chains });
+    const { rowTile = 1 } = options.model;
+    const drafting = drafter?.begin({ promptIds, sampling, chains, rowTile });
     this.#drafting = drafting && chains ? onlyChains(drafting) : drafting;
   }
 

@@ -124,6 +124,7 @@ function resolveRequest(
     ...(options.ignoreEos ? [] : model.eosTokenIds),
   ]);
   const promptLength = ids.length;
+  const maxTokens = resolveMaxTokens(model, promptTokens, options.maxTokens);
   return {
     ids,
     embeddings,
@@ -131,9 +132,9 @@ function resolveRequest(
     ends,
     sampling,
     stop: resolveStop(model, options),
-    maxTokens: resolveMaxTokens(model, promptTokens, options.maxTokens),
+    maxTokens,
     minTokens: resolveMinTokens(model, options, promptLength),
-    processors: resolveProcessors(model, options, { sampling, promptLength, ends }),
+    processors: resolveProcessors(model, options, { sampling, promptLength, maxTokens, ends }),
   };
 }
 

@@ -8,8 +8,8 @@ import type { Drafter } from "./speculative/drafter.ts";
 import type { DraftStatistics } from "./speculative/statistics.ts";
 
 /**
- * How the next token is sampled from a row of logits: penalties, temperature, top-k, top-p, min-p, in this
- * order. Every option is optional; defaults come from the checkpoint's `generation_config.json` first.
+ * How the next token is sampled from a row of logits: penalties, temperature, top-k, top-p, min-p, typical-p,
+ * epsilon and eta cutoff, in this order. Every option is optional; defaults come from the checkpoint's `generation_config.json` first.
  */
 export interface SamplingOptions {
   /** 0 means greedy. Default: the generation config's, otherwise 1. */
@@ -20,6 +20,18 @@ export interface SamplingOptions {
   topP?: number;
   /** Keep tokens at least this fraction of the most probable one, in [0, 1]. Default 0. */
   minP?: number;
+  /**
+   * Keep the tokens whose information is nearest to the entropy until they hold this share, in (0, 1]
+   * (locally typical sampling). Default: the generation config's, otherwise 1.
+   */
+  typicalP?: number;
+  /** Keep tokens of at least this probability, in [0, 1). Default: the generation config's, otherwise 0. */
+  epsilonCutoff?: number;
+  /**
+   * Keep tokens of at least this probability, or less where the distribution is flat, in [0, 1) (eta
+   * sampling). Default: the generation config's, otherwise 0.
+   */
+  etaCutoff?: number;
   /**
    * Divides positive and multiplies negative logits of tokens in prompt or text (CTRL). Default: the
    * generation config's, otherwise 1.

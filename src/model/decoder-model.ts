@@ -8,6 +8,7 @@ import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError, warn } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
+import { unobeyedKeys } from "./decoder/generation-keys.ts";
 import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
@@ -87,6 +88,8 @@ export interface DecoderModelParts
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
   readonly service: Remote<DecoderService>;
+  /** Default 1. */
+  readonly rowTile?: number;
   /** Bytes of weights as held. */
   readonly weightBytes: number;
 }
@@ -98,11 +101,13 @@ export interface DecoderModelParts
  * @param start where the decoder lives: in a worker, or on the calling thread
  */
 export async function startDecoderModel(
-  parts: Omit<DecoderModelParts, "service"> & Pick<DecoderStart, "bindings" | "device">,
+  parts: Omit<DecoderModelParts, "service" | "rowTile"> & Pick<DecoderStart, "bindings" | "device">,
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
   { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
 ): Promise<DecoderModel> {
-  for (const warning of disagreements(specialIdSources(parts))) warn(warning, onWarning);
+  const unobeyed = unobeyedKeys(parts.checkpoint.generationConfig);
+  const warnings = [...disagreements(specialIdSources(parts)), ...(unobeyed ? [unobeyed] : [])];
+  for (const warning of warnings) warn(warning, onWarning);
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
@@ -119,7 +124,7 @@ export async function startDecoderModel(
     ...(parts.exact === false && { exact: false }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
-  return new DecoderModel({ ...parts, service });
+  return new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
 }
 
 function specialIdSources({
@@ -140,6 +145,7 @@ export class DecoderModel implements LoadedModel {
   readonly format: WeightFormat;
   readonly threads: number;
   readonly exact: boolean;
+  readonly rowTile: number;
   readonly contextLength: number;
   readonly restartLength: number | undefined;
   readonly eosTokenIds: readonly number[];
@@ -164,6 +170,7 @@ export class DecoderModel implements LoadedModel {
     this.format = parts.format;
     this.threads = parts.threads;
     this.exact = parts.exact ?? true;
+    this.rowTile = parts.rowTile ?? 1;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
     this.restartLength = restartLength(config);
     const sources = specialIdSources(parts);

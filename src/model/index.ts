@@ -19,7 +19,7 @@ export {
   type DecoderOutput,
   decoderGraph,
   decoderHead,
-  embed,
+  embedIds,
   type MaskName,
 } from "./decoder/decoder.ts";
 export { decoderLayer, type LayerContext, type LayerOutput } from "./decoder/decoder-layer.ts";

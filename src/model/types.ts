@@ -97,6 +97,11 @@ export interface LoadedModel {
   readonly threads: number;
   /** True where forward passes give every row the same bits in any company: `LoadModelOptions.exact`. */
   readonly exact?: boolean;
+  /**
+   * Exact forward passes are filled up to a multiple of so many rows, because the kernels of this machine
+   * treat those that are left over differently: the rows that fill up cost as much as draft tokens. Default 1.
+   */
+  readonly rowTile?: number;
   /** Longest sequence, prompt and generated tokens together. */
   readonly contextLength: number;
   /**

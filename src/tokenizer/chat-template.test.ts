@@ -73,6 +73,12 @@ describe("renderChat", () => {
     expect(refused).toThrow(/no system message/);
     const bare = createTokenizer(byteFallbackFile());
     expect(hasChatTemplate(bare)).toBe(false);
+    expect(hasChatTemplate({ tokenizer })).toBe(true);
+    expect(renderChat({ tokenizer }, question)).toBe(renderChat(tokenizer, question));
+    for (const wrong of [undefined, null, {}, "models/jeton-nano", { tokenizer: {} }]) {
+      expect(codeOf(() => hasChatTemplate(wrong as never))).toBe("chat-tokenizer-invalid");
+      expect(codeOf(() => renderChat(wrong as never, question))).toBe("chat-tokenizer-invalid");
+    }
     expect(codeOf(() => renderChat(bare, question))).toBe("chat-template-missing");
     const malformed = withTemplate("{% for x %}");
     expect(codeOf(() => renderChat(malformed, question))).toBe("chat-template-invalid");

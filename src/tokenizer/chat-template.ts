@@ -62,9 +62,29 @@ export type ChatTokenizer = Pick<Tokenizer, "settings" | "idToToken" | "bosToken
 
 const compiled: WeakMap<ChatTokenizer, Map<string, CompiledTemplate>> = new WeakMap();
 
-/** True when the tokenizer came with a chat template. */
-export function hasChatTemplate(tokenizer: ChatTokenizer): boolean {
-  return (tokenizer.settings.chatTemplates?.size ?? 0) > 0;
+/** A tokenizer, or a loaded model, which has one. */
+export type ChatTokenizerHolder = ChatTokenizer | { readonly tokenizer: ChatTokenizer };
+
+/**
+ * True when the tokenizer came with a chat template.
+ *
+ * @throws JetonError `chat-tokenizer-invalid` for what is neither a tokenizer nor a model
+ */
+export function hasChatTemplate(holder: ChatTokenizerHolder): boolean {
+  return (tokenizerOf(holder).settings.chatTemplates?.size ?? 0) > 0;
+}
+
+function tokenizerOf(holder: ChatTokenizerHolder): ChatTokenizer {
+  const { settings, tokenizer } = (holder ?? {}) as Partial<ChatTokenizer> & {
+    readonly tokenizer?: Partial<ChatTokenizer>;
+  };
+  const found = settings ? holder : tokenizer?.settings ? tokenizer : undefined;
+  if (found !== undefined) return found as ChatTokenizer;
+  throw new JetonError(
+    `a chat template belongs to a tokenizer: got ${holder === null ? "null" : typeof holder}, ` +
+      "expected what loadTokenizer or loadModel gives",
+    { code: "chat-tokenizer-invalid", details: { found: typeof holder } },
+  );
 }
 
 /**
@@ -73,11 +93,12 @@ export function hasChatTemplate(tokenizer: ChatTokenizer): boolean {
  *
  * Throws `chat-template-missing` when the model has no (such) template, `chat-template-invalid` when
  * it cannot be parsed, `chat-template-failed` when it refuses the messages (with its own words as
- * `details.message`) or fails, `chat-options-conflict` for options that exclude each other, and
- * `chat-variable-invalid` for variables that no template can use.
+ * `details.message`) or fails, `chat-options-conflict` for options that exclude each other,
+ * `chat-variable-invalid` for variables that no template can use, and `chat-tokenizer-invalid` for what is
+ * neither a tokenizer nor a model.
  */
 export function renderChat(
-  tokenizer: ChatTokenizer,
+  tokenizer: ChatTokenizerHolder,
   messages: readonly ChatMessage[],
   options: RenderChatOptions = {},
 ): string {
@@ -89,10 +110,11 @@ export function renderChat(
  * needs it. Only templates with `{% generation %}` blocks say so.
  */
 export function renderChatWithSpans(
-  tokenizer: ChatTokenizer,
+  holder: ChatTokenizerHolder,
   messages: readonly ChatMessage[],
   options: RenderChatOptions = {},
 ): RenderedChat {
+  const tokenizer = tokenizerOf(holder);
   const template = getTemplate(tokenizer, chooseTemplate(tokenizer, options));
   if (options.continueFinalMessage !== true) {
     return runTemplate(template, makeVariables(tokenizer, messages, options), options);

@@ -30,7 +30,7 @@ export type TransportContent = TransportReply;
 
 /** A connection. Subjects are words with dots between them: `"ring.7.0"`. */
 export interface Transport {
-  /** Sends a message to whoever subscribes to the subject, or to nobody. */
+  /** Sends a message to all that subscribe to the subject; without a subscriber it is lost. */
   publish(subject: string, content?: TransportContent): void;
   /** Calls a handler with each message of a subject, `*` and `>` as NATS has them. @returns ends the subscription */
   subscribe(subject: string, handler: (message: TransportMessage) => void): () => void;
@@ -51,6 +51,8 @@ export interface Transport {
     content?: TransportContent,
     options?: { readonly deadline?: number; readonly signal?: AbortSignal },
   ): Promise<Frame>;
+  /** False once the connection was closed, or its server ended. */
+  isOpen(): boolean;
   /** Resolves when the server has taken everything that was published. */
   flush(): Promise<void>;
   /** Ends the connection; what was published is sent before. */
@@ -154,6 +156,7 @@ function openTransport(client: Client, connection: Connection): Transport {
       });
       return readAnswer(decodeFrame(data.data));
     },
+    isOpen: () => !connection.isClosed() && !connection.isDraining(),
     flush: () => connection.flush(),
     close,
     [Symbol.asyncDispose]: close,

@@ -47,7 +47,7 @@ export interface StartNatsServerOptions {
 export interface NatsServer {
   /** E.g. `"nats://127.0.0.1:41234"`. */
   readonly url: string;
-  /** Without it nobody may connect; a new one for every server. */
+  /** Connections without it are turned away; a new one for every server. */
   readonly token: string;
   /** Process identifier. */
   readonly pid: number;

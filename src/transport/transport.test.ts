@@ -131,12 +131,12 @@ describe.skipIf(found === undefined)("messages on NATS", () => {
     expect(counts[0]! + counts[1]!).toBe(20);
   });
 
-  test("silence, nobody, too much, a wrong subject: each has its code", async () => {
+  test("silence, no responder, too much, a wrong subject: each has its code", async () => {
     other.respond("test.silent", () => new Promise(() => {}));
     await other.flush();
     const silent = one.request("test.silent", {}, { deadline: 0.1 });
     await expect(silent).rejects.toMatchObject({ code: "transport-deadline" });
-    await expect(one.request("test.nobody")).rejects.toMatchObject({
+    await expect(one.request("test.absent")).rejects.toMatchObject({
       code: "transport-no-responder",
     });
     const large = { arrays: [new Uint8Array(2 ** 20)] };
@@ -152,7 +152,7 @@ describe.skipIf(found === undefined)("messages on NATS", () => {
     await expect(one.request("test.silent", {}, { signal: stopped })).rejects.toThrow("stopped");
   });
 
-  test("without the token nobody connects; a server that ended closes its connections", async () => {
+  test("no connection without the token; a server that ended closes its connections", async () => {
     await expect(connectTransport({ url: server.url })).rejects.toMatchObject({
       code: "transport-unreachable",
     });

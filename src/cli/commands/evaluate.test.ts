@@ -45,7 +45,7 @@ describe("jeton evaluate", () => {
     // One lookup is answered; the end of a chain is not, since the program looks up once.
     expect(cells.map(({ group, accuracy }) => `${group} ${accuracy}`)).toEqual([
       ...Array(4).fill("single 1"),
-      ...["forward", "forward", "backward", "backward"].map((way) => `threading, ${way} 0`),
+      ...["forward", "backward", "forward", "backward"].map((way) => `threading, ${way} 0`),
     ]);
     expect(limits[0]?.limits[0]).toMatchObject({ characters: 4000, isLowerBound: true });
     expect(await readFile(svg, "utf8")).toMatch(/^<svg /);

@@ -33,8 +33,15 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
-  const readsBytes = architecture === "word-pooled" || architecture === "hierarchical-transformer";
-  return readsBytes ? "bytes" : undefined;
+  return readsWords(architecture) ? "bytes" : undefined;
+}
+
+type WordArchitecture = "word-pooled" | "hierarchical-transformer";
+
+function readsWords(
+  architecture: PresetArchitecture | undefined,
+): architecture is WordArchitecture {
+  return architecture === "word-pooled" || architecture === "hierarchical-transformer";
 }
 
 /** The `config.json` of a model with these sizes; undefined if no size is given. */
@@ -73,9 +80,6 @@ export function presetConfig(
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
   };
-  if (architecture === "openmoe") {
-    return { model_type: architecture, ...common, ...expertSizes(sizes) };
-  }
   if (architecture === "byte2word") {
     const { hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings } = common;
     return {
@@ -86,7 +90,9 @@ export function presetConfig(
       max_word_pieces: 8,
     };
   }
-  if (architecture !== "llama") {
+  if (architecture === "openmoe")
+    return { model_type: architecture, ...common, ...expertSizes(sizes) };
+  if (readsWords(architecture)) {
     return { model_type: architecture, ...common, ...localSizes(architecture, sizes) };
   }
   return {
@@ -118,7 +124,7 @@ function expertSizes({ hiddenSize }: Sizes): Record<string, number | boolean> {
 
 /** Layers within words: as wide as the backbone where a word is several vectors, otherwise half as wide. */
 function localSizes(
-  architecture: "word-pooled" | "hierarchical-transformer",
+  architecture: WordArchitecture,
   { hiddenSize, heads }: Sizes,
 ): Record<string, number | string> {
   const isPooled = architecture === "word-pooled";

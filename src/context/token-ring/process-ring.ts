@@ -54,10 +54,9 @@ export async function openProcessRing(options: OpenProcessRingOptions): Promise<
   const lost = watchExits(children);
   const close = async (): Promise<void> => {
     lost.ignore();
-    if (transport !== undefined) {
-      transport.publish(`${ring}.stop`);
-      await transport.close();
-    }
+    // With the server gone there is no connection; the processes have ended with theirs.
+    if (transport.isOpen()) transport.publish(`${ring}.stop`);
+    await transport.close();
     const kill = setTimeout(() => {
       for (const child of children) child.kill("SIGKILL");
     }, 5000);
@@ -65,10 +64,12 @@ export async function openProcessRing(options: OpenProcessRingOptions): Promise<
     clearTimeout(kill);
   };
   try {
-    await Promise.race([ready, lost.promise]);
+    await Promise.race([ready.promise, lost.promise]);
   } catch (error) {
     await close();
     throw error;
+  } finally {
+    ready.cancel();
   }
   let [call, last]: [number, Promise<unknown>] = [0, Promise.resolve()];
   const attend: ProcessRing["attend"] = (input, { causal = true } = {}) => {
@@ -153,11 +154,11 @@ function awaitReady(
   ring: string,
   ranks: number,
   seconds: number,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
+): { promise: Promise<void>; cancel(): void } {
+  let cancel = (): void => {};
+  const promise = new Promise<void>((resolve, reject) => {
     const missing = new Set(Array.from({ length: ranks }, (_, rank) => rank));
     const timer = setTimeout(() => {
-      stop();
       reject(
         new JetonError(`ranks ${[...missing].join(", ")} are not ready after ${seconds} seconds`, {
           code: "ring-start-deadline",
@@ -167,10 +168,14 @@ function awaitReady(
     }, seconds * 1000);
     const stop = transport.subscribe(`${ring}.ready.*`, ({ subject }) => {
       missing.delete(Number(subject.split(".").at(-1)));
-      if (missing.size > 0) return;
+      if (missing.size === 0) resolve();
+    });
+    cancel = () => {
       clearTimeout(timer);
       stop();
-      resolve();
-    });
+    };
   });
+  // It may fail before anything waits for it.
+  promise.catch(() => {});
+  return { promise, cancel: () => cancel() };
 }

@@ -184,7 +184,7 @@ async function measureExactness(context: Context): Promise<void> {
   context.report("exact", { measured: meanOf(measured), control: meanOf(averaged) });
 }
 
-/** What comes out if results of parts are averaged: each part counts the same, whatever its scores. */
+/** What comes out if results of parts are averaged: each part counts the same, high or low as its scores are. */
 function averageBlocks(input: RingInput, ranks: number): RingArray {
   const rows = input.keys.length / ranks;
   const tokens = input.queries.length / (input.heads * input.headDim);

@@ -66,7 +66,7 @@ describe.each(["word-pooled", "hierarchical-transformer"])("bytes of a %s model"
     await bytes.close();
   });
 
-  test("a text's bytes are scored, and what no text holds is refused", async () => {
+  test("a text's bytes are scored, and what no text holds is rejected", async () => {
     const bytes = await openWordBytes(model);
     const { bitsPerByte, bytes: count } = await scoreBytes(bytes, "The cat, élan 漢");
     expect(count).toBe(18);

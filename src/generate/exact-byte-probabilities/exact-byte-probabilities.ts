@@ -6,18 +6,14 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import {
-  createTokenValidity,
-  type TokenValidity,
-} from "../../tokenizer/validity/token-validity.ts";
+import type { TokenValidity } from "../../tokenizer/validity/token-validity.ts";
 import {
   type ByteDistribution,
   type BytePrefillOptions,
   byteOutcomes,
   endOutcome,
 } from "../bytes/byte-distribution.ts";
-import { type ByteTrie, createByteTrie } from "../bytes/byte-trie.ts";
-import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
+import type { TokenRows } from "../bytes/token-rows.ts";
 import {
   CoveringRules,
   type Coverings,
@@ -26,6 +22,14 @@ import {
   type Spelling,
 } from "./coverings.ts";
 import { predictSpellings } from "./predict-spellings.ts";
+import {
+  isAhead,
+  logProbability,
+  missingRows,
+  pathTo,
+  probability,
+  resolveLogProbability,
+} from "./spelling-rows.ts";
 
 /** Options of `createExactBytes`. */
 export interface ExactBytesOptions {
@@ -87,39 +91,8 @@ export function createExactBytes(
   return new ExactByteDistribution(rows, tokenizer, options);
 }
 
-const tablesByTokenizer = new WeakMap<Tokenizer, Map<string, Tables>>();
-
-/** What byte probabilities read of a tokenizer. */
-export interface Tables {
-  /** Which token sequences are beginnings of encodings. */
-  readonly validity: TokenValidity;
-  /** All ordinary tokens, also those that no encoding contains. */
-  readonly trie: ByteTrie;
-  /** First byte of each token in the order of the trie. */
-  readonly firstBytes: Uint8Array;
-}
-
 /** Most sequences of one forward pass over a text that is known. */
 const maxExpected = 96;
-
-/** Validity and trie of a tokenizer, made once. @throws JetonError `byte-tokens-unsupported` */
-export function tablesOf(tokenizer: Tokenizer, text: "utf8" | "bytes"): Tables {
-  let byText = tablesByTokenizer.get(tokenizer);
-  if (byText === undefined) {
-    byText = new Map();
-    tablesByTokenizer.set(tokenizer, byText);
-  }
-  let tables = byText.get(text);
-  if (tables === undefined) {
-    const validity = createTokenValidity(tokenizer, { text });
-    // Fast mode counts tokens that no encoding contains.
-    const trie = createByteTrie(validity.tokens.bytesById);
-    const firstBytes = Uint8Array.from(trie.order, (_, at) => trie.bytesAt(at)[0]!);
-    tables = { validity, trie, firstBytes };
-    byText.set(text, tables);
-  }
-  return tables;
-}
 
 class ExactByteDistribution implements ExactBytes {
   readonly name: string;
@@ -428,50 +401,6 @@ class ExactByteDistribution implements ExactBytes {
     }
     this.#holding = new Set();
   }
-}
-
-/** Whether a spelling goes on from one that is in use, none of which is shorter than `depth`. */
-function isAhead(spelling: Spelling, live: ReadonlySet<Spelling>, depth: number): boolean {
-  for (let at = spelling.parent; at !== undefined && at.depth >= depth; at = at.parent) {
-    if (live.has(at)) return true;
-  }
-  return false;
-}
-
-/** Spellings whose rows the live ones need: their own, and those that give their probability. */
-function missingRows(live: ReadonlySet<Spelling>): Set<Spelling> {
-  const missing = new Set<Spelling>();
-  for (const spelling of live) {
-    if (spelling.row === undefined) missing.add(spelling);
-    for (let at = spelling; Number.isNaN(at.logProbability); at = at.parent!) {
-      if (at.parent === undefined) break;
-      if (at.parent.row === undefined) missing.add(at.parent);
-    }
-  }
-  return missing;
-}
-
-function resolveLogProbability(spelling: Spelling): number {
-  if (!Number.isNaN(spelling.logProbability)) return spelling.logProbability;
-  const { parent, id } = spelling;
-  spelling.logProbability =
-    parent === undefined ? 0 : resolveLogProbability(parent) + logProbability(parent.row!, id);
-  return spelling.logProbability;
-}
-
-function logProbability({ logits, logSumExp }: TokenRow, id: number): number {
-  return logits[id]! - logSumExp;
-}
-
-function probability(row: TokenRow, id: number): number {
-  return Math.exp(logProbability(row, id));
-}
-
-/** Tokens of a spelling below the root. */
-function pathTo(spelling: Spelling): number[] {
-  const ids: number[] = [];
-  for (let at = spelling; at.parent !== undefined; at = at.parent) ids.push(at.id);
-  return ids.reverse();
 }
 
 /** Natural logarithms of weights, normalized; the weights' array is reused. */

@@ -7,7 +7,8 @@ import type { LoadedModel } from "../../model/index.ts";
 import { openModelRows, type TokenRow, type TokenRows } from "../bytes/token-rows.ts";
 import { promptIds } from "../prompt.ts";
 import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
-import { createExactBytes, tablesOf } from "./exact-byte-probabilities.ts";
+import { tablesOf } from "./byte-tables.ts";
+import { createExactBytes } from "./exact-byte-probabilities.ts";
 
 /**
  * What is done about a prompt that may end inside a token. `"none"`: it is encoded as it is. `"token"`:

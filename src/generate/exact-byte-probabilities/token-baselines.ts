@@ -5,7 +5,7 @@ import type { Tokenizer } from "../../tokenizer/index.ts";
 import { byteOutcomes, endOutcome } from "../bytes/byte-distribution.ts";
 import type { ByteTrie, TrieNode } from "../bytes/byte-trie.ts";
 import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
-import { tablesOf } from "./exact-byte-probabilities.ts";
+import { tablesOf } from "./byte-tables.ts";
 
 /** Distributions of the next byte after a text, `[257]` natural logarithms each. */
 export interface TokenBaselines {

@@ -2,7 +2,8 @@
 import { JetonError, suggest } from "../../core/index.ts";
 import type { GenerateOptions } from "../types.ts";
 
-interface Rule {
+/** What a value must be. */
+export interface Rule {
   readonly test: (value: unknown) => boolean;
   readonly expected: string;
 }
@@ -23,6 +24,10 @@ const integer = (min: number, max: number): Rule => ({
   test: (v) => isInteger(v) && v >= min && v <= max,
   expected: `an integer from ${min} to ${max}`,
 });
+const cutoff: Rule = {
+  test: (v) => isNumber(v) && v >= 0 && v < 1,
+  expected: "a number from 0 to below 1",
+};
 const count: Rule = { test: isId, expected: "a non-negative integer" };
 const flag: Rule = { test: (v) => typeof v === "boolean", expected: "true or false" };
 const ids: Rule = { test: isListOf(isId), expected: "a list of token ids" };
@@ -34,6 +39,9 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
   topK: count,
   topP: { test: (v) => isNumber(v) && v > 0 && v <= 1, expected: "a number above 0, up to 1" },
   minP: range(0, 1),
+  typicalP: { test: (v) => isNumber(v) && v > 0 && v <= 1, expected: "a number above 0, up to 1" },
+  epsilonCutoff: cutoff,
+  etaCutoff: cutoff,
   repetitionPenalty: {
     test: (v) => isNumber(v) && v > 0 && v <= 100,
     expected: "a positive number up to 100",

@@ -7,6 +7,7 @@ import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { GenerateOptions } from "../types.ts";
 import { biasEntries, invalidOption, optionRules } from "./check-options.ts";
+import { configProcessors, configValue } from "./config-processors.ts";
 import {
   addBias,
   applyPenalties,
@@ -34,16 +35,7 @@ function fromConfig<Name extends keyof GenerateOptions>(
   key: string,
   name: Name,
 ): GenerateOptions[Name] | undefined {
-  const value = model.checkpoint.generationConfig?.[key];
-  if (value === undefined || value === null) return undefined;
-  const { test, expected } = optionRules[name];
-  if (!test(value)) {
-    throw new JetonError(
-      `generation_config.json: ${key} is ${JSON.stringify(value)}, expected ${expected}`,
-      { code: "generation-config-invalid", details: { key, found: value, expected } },
-    );
-  }
-  return value as unknown as GenerateOptions[Name];
+  return configValue(model, key, optionRules[name]) as GenerateOptions[Name] | undefined;
 }
 
 /** Sampling with the generation config's values for options that were not given. */
@@ -62,6 +54,10 @@ export function resolveSampling(
     topK: options.topK ?? fromConfig(model, "top_k", "topK") ?? 0,
     topP: options.topP ?? fromConfig(model, "top_p", "topP") ?? 1,
     minP: options.minP ?? fromConfig(model, "min_p", "minP") ?? 0,
+    typicalP: options.typicalP ?? fromConfig(model, "typical_p", "typicalP") ?? 1,
+    epsilonCutoff:
+      options.epsilonCutoff ?? fromConfig(model, "epsilon_cutoff", "epsilonCutoff") ?? 0,
+    etaCutoff: options.etaCutoff ?? fromConfig(model, "eta_cutoff", "etaCutoff") ?? 0,
     repetitionPenalty:
       options.repetitionPenalty ??
       fromConfig(model, "repetition_penalty", "repetitionPenalty") ??
@@ -77,6 +73,8 @@ export function resolveSampling(
 export interface ProcessorContext {
   readonly sampling: Sampling;
   readonly promptLength: number;
+  /** Tokens that are generated at most. */
+  readonly maxTokens: number;
   /** Tokens that end the text. */
   readonly ends: ReadonlySet<number>;
 }
@@ -85,18 +83,22 @@ export interface ProcessorContext {
 export function resolveProcessors(
   model: OptionsModel,
   options: GenerateOptions,
-  { sampling, promptLength, ends }: ProcessorContext,
+  context: ProcessorContext,
 ): LogitsProcessor[] {
+  const { sampling, promptLength, ends } = context;
   const { vocabSize } = model.config;
   const exists = (id: number): boolean => id < vocabSize;
+  const configured = configProcessors(model, { ...context, vocabSize });
   const processors: LogitsProcessor[] = [];
   const bias = new Map(biasEntries(options.logitBias ?? {}));
   for (const id of bias.keys()) checkId("logitBias", id, vocabSize);
   if (bias.size > 0) processors.push(addBias(bias));
+  processors.push(...configured.first);
   if (hasPenalties(sampling)) processors.push(applyPenalties(sampling));
   const ngram =
     options.noRepeatNgramSize ?? fromConfig(model, "no_repeat_ngram_size", "noRepeatNgramSize");
   if (ngram) processors.push(forbidRepeatedNgrams(ngram));
+  processors.push(...configured.afterNgrams);
   for (const sequence of options.badWordsIds ?? []) {
     for (const id of sequence) checkId("badWordsIds", id, vocabSize);
   }
@@ -109,6 +111,7 @@ export function resolveProcessors(
   if (badWords.length > 0) processors.push(forbidSequences(badWords));
   const minTokens = resolveMinTokens(model, options, promptLength);
   if (minTokens > 0 && ends.size > 0) processors.push(suppressBefore(minTokens, ends));
+  processors.push(...configured.afterLength);
   const suppressed = idList(model, options, "suppressTokens", "suppress_tokens");
   if (suppressed.length > 0) processors.push(suppress(suppressed));
   const atBegin = idList(model, options, "beginSuppressTokens", "begin_suppress_tokens");

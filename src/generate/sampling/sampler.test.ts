@@ -246,6 +246,41 @@ describe("logits processors", () => {
   });
 });
 
+describe("filters behind min-p, by hand", () => {
+  const kept = (options: Partial<Sampling>, ...probabilities: number[]) => [
+    ...distributionById(logitsOf(...probabilities), sampling(options)).ids,
+  ];
+
+  test("typical-p keeps the tokens whose information is nearest to the entropy", () => {
+    // Entropy 1.28 nats; distances 0.36, 0.08, 0.33 and 1.02: the second is the nearest, then the third.
+    expect(kept({ typicalP: 0.2 }, 0.4, 0.3, 0.2, 0.1)).toEqual([1]);
+    expect(kept({ typicalP: 0.4 }, 0.4, 0.3, 0.2, 0.1)).toEqual([1, 2]);
+    expect(kept({ typicalP: 0.6 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1, 2]);
+    expect(kept({ typicalP: 1 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1, 2, 3]);
+  });
+
+  test("epsilon cutoff keeps what is probable enough, and the best token always", () => {
+    expect(kept({ epsilonCutoff: 0.25 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1]);
+    expect(kept({ epsilonCutoff: 0.9 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0]);
+    // Behind top-k: 0.3 of 0.7 is more than 0.4.
+    expect(kept({ topK: 2, epsilonCutoff: 0.42 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1]);
+  });
+
+  test("eta cutoff is lower where the distribution is flat", () => {
+    // sqrt(0.09) exp(-1.28) = 0.083, sqrt(0.25) exp(-1.28) = 0.139.
+    expect(kept({ etaCutoff: 0.09 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1, 2, 3]);
+    expect(kept({ etaCutoff: 0.25 }, 0.4, 0.3, 0.2, 0.1)).toEqual([0, 1, 2]);
+  });
+
+  test("the distribution that is left adds up to one", () => {
+    const { probabilities } = distributionById(
+      logitsOf(0.4, 0.3, 0.2, 0.1),
+      sampling({ typicalP: 0.4 }),
+    );
+    expect([...probabilities].map((p) => Number(p.toFixed(6)))).toEqual([0.6, 0.4]);
+  });
+});
+
 test("stop strings may hold special tokens, whose spelling never comes out", () => {
   const stop = createStopText(["end</s>"]);
   expect(stop.push("the en")).toEqual({ text: "the ", stopped: false });

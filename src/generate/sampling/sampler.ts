@@ -2,12 +2,13 @@
  * Samples the next token from a row of logits.
  *
  * The order is that of transformers: penalties and other logits processors, temperature, top-k, top-p,
- * min-p. Random numbers are keyed by (seed, sequence, position), so the same request gives the same text
+ * min-p, typical sampling, epsilon and eta cutoff. Random numbers are keyed by (seed, sequence, position), so the same request gives the same text
  * whichever requests run beside it.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import { nucleusCandidates } from "../../model/decoder/sample-tokens.ts";
 import type { SequenceStep, StepResult } from "../../model/types.ts";
+import { filterLate, hasLateFilters } from "./late-filters.ts";
 import { hasPenalties, penalize, type TokenCounts } from "./penalties.ts";
 
 /** Sampling options with every default filled in. */
@@ -20,6 +21,12 @@ export interface Sampling {
   readonly topP: number;
   /** Least probability relative to the largest; 0: all. */
   readonly minP: number;
+  /** Share of probability of the locally typical tokens that remain. Default 1: all. */
+  readonly typicalP?: number;
+  /** Least probability. Default 0: all. */
+  readonly epsilonCutoff?: number;
+  /** Least probability, lower where the distribution is flat. Default 0: all. */
+  readonly etaCutoff?: number;
   readonly repetitionPenalty: number;
   readonly frequencyPenalty: number;
   readonly presencePenalty: number;
@@ -62,7 +69,8 @@ export function rowRequest(
 /** True where a step can sample the token itself: from the temperature's distribution, cut at min-p alone. */
 export function isSampledInStep(sampling: Sampling): boolean {
   const { temperature, topK, topP } = sampling;
-  return temperature > 0 && topK === 0 && topP === 1 && !hasPenalties(sampling);
+  if (hasPenalties(sampling) || hasLateFilters(sampling)) return false;
+  return temperature > 0 && topK === 0 && topP === 1;
 }
 
 /** Index of the largest logit, the lowest among equals. */
@@ -125,7 +133,8 @@ export function distributionById(
     total += mass;
   }
   for (let index = 0; index < kept.length; index++) probabilities[index]! /= total;
-  return { ids: ids ? kept.map(idAt) : kept, probabilities };
+  const distribution = { ids: ids ? kept.map(idAt) : kept, probabilities };
+  return hasLateFilters(sampling) ? filterLate(distribution, sampling) : distribution;
 }
 
 /** Sorts indices by their ids. Keys hold both numbers, so that the native numeric sort can be used. */

@@ -42,6 +42,8 @@ export class AutoRecords {
   readonly now: () => number;
   /** Requests that run now: their steps run as batches, which cost more. */
   running = 0;
+  /** Forward passes are filled up to a multiple of so many rows. */
+  rowTile = 1;
   /** Seconds that may be spent on exploration. */
   allowance = 0;
   /** Mean seconds per emitted token. */
@@ -83,7 +85,7 @@ export class AutoRecords {
     const index = Math.ceil(Math.log2(Math.max(1, this.running)));
     let curve = this.#curves[index];
     if (!curve) {
-      curve = new CostCurve();
+      curve = new CostCurve(this.rowTile);
       this.#curves[index] = curve;
     }
     return curve;

@@ -132,6 +132,19 @@ describe("auto", () => {
     expect((await simulate(members(0.85), small, 20)).perRequest.at(-1)).toBeGreaterThan(1.5);
   });
 
+  test("a row that would only fill up the pass holds a draft, however improbable", async () => {
+    const members = (machine: Machine) => [
+      chainDrafter(machine, { name: "rare", chance: () => 0.15 }),
+    ];
+    // Wide passes are so dear that no draft would pay, and a second row is free.
+    const pairs = (rows: number) => linear(0.9)(rows + (rows % 2));
+    const filled = await simulate(members, pairs, 4, 256, { rowTile: 2 });
+    expect(filled.shares.get("none") ?? 0).toBeLessThan(0.1);
+    expect(filled.speed).toBeGreaterThan(1.1);
+    const plain = await simulate(members, linear(0.9), 4, 256);
+    expect(plain.shares.get("none")).toBeGreaterThan(0.85);
+  });
+
   test("several cheap useless drafters cost no more than one", async () => {
     for (const share of [0, 0.03, 0.2, 1]) {
       const { speed } = await simulate(
@@ -190,5 +203,23 @@ describe("CostCurve", () => {
     for (let rows = 2; rows < 200; rows++) {
       expect(curve.seconds(rows)).toBeGreaterThanOrEqual(curve.seconds(rows - 1) - 1e-12);
     }
+  });
+
+  test("passes that are filled up to an even number of rows cost as much as the next even number", () => {
+    const curve = new CostCurve(2);
+    for (let step = 0; step < 8; step++) {
+      curve.observe(1, 0.01);
+      curve.observe(3, 0.013);
+    }
+    for (const [rows, seconds] of [
+      [1, 0.01],
+      [2, 0.01],
+      [3, 0.013],
+      [4, 0.013],
+    ] as const) {
+      expect(curve.seconds(rows)).toBeCloseTo(seconds, 10);
+    }
+    curve.observe(2, 0.01);
+    expect(curve.singleRowPasses).toBe(9);
   });
 });

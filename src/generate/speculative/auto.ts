@@ -110,6 +110,7 @@ class AutoSequence implements DraftSequence {
       return this.#chains ? onlyChains(sequence) : sequence;
     });
     this.#trust = records.members.map(() => new Trust());
+    records.rowTile = request.rowTile ?? 1;
     records.running++;
   }
 
@@ -182,10 +183,16 @@ class AutoSequence implements DraftSequence {
     };
   }
 
+  /** Draft tokens in rows that would only fill up the pass cost nothing, however improbable they are. */
+  #withFillers(context: DraftContext): DraftContext {
+    return this.#records.rowTile > 1 ? { ...context, minAcceptanceProbability: 0 } : context;
+  }
+
   /** Asks the members that are cheap beside a step. @returns places of the others */
   async #askCheap({ context }: StepLimits, search: Search): Promise<number[]> {
     const records = this.#records;
     const slow: number[] = [];
+    const asked = this.#withFillers(context);
     let left = autoPolicy.alwaysDraftFraction * records.curve.seconds(1);
     for (const [place, member] of records.members.entries()) {
       const cost = records.costOf(member);
@@ -194,7 +201,7 @@ class AutoSequence implements DraftSequence {
         continue;
       }
       left -= cost;
-      const proposal = await this.#ask(place, context);
+      const proposal = await this.#ask(place, asked);
       if (proposal) this.#offer(proposal, member, search);
       if (search.isFinal) break;
     }
@@ -244,7 +251,7 @@ class AutoSequence implements DraftSequence {
     const { tokenSecondsRate, learningRate } = autoPolicy;
     const count = rows.ids.length;
     curve.observe(count, seconds);
-    records.sinceBaseline = count === 1 ? 0 : records.sinceBaseline + 1;
+    records.sinceBaseline = count <= records.rowTile ? 0 : records.sinceBaseline + 1;
     records.sinceDraft = count > 1 ? 0 : records.sinceDraft + 1;
     const whole = seconds + this.#proposeSeconds;
     records.allowance = Math.min(records.allowance + records.share * whole, records.maxAllowance);
@@ -335,11 +342,13 @@ class AutoSequence implements DraftSequence {
     const { place, nodes } = proposal;
     const member = records.members[place]!;
     let { tree } = proposal;
-    if (!tree.draftDistributions && nodes < autoPolicy.cutBelow * tree.ids.length) {
+    const cutBelow = records.rowTile > 1 ? 1 : autoPolicy.cutBelow;
+    if (!tree.draftDistributions && nodes < cutBelow * tree.ids.length) {
       const cheap = autoPolicy.alwaysDraftFraction * records.curve.seconds(1);
       if (this.#chains || records.costOf(member) > cheap) tree = firstNodes(tree, nodes);
       else {
-        const again = this.#sequences[place]!.propose({ ...context, maxNodes: nodes });
+        const asked = { ...this.#withFillers(context), maxNodes: nodes };
+        const again = this.#sequences[place]!.propose(asked);
         tree = again instanceof Promise ? await again : again;
       }
     }

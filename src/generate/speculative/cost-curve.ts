@@ -19,9 +19,15 @@ const widthRate = 0.05;
 
 /** Expected seconds of a forward pass by its number of rows. */
 export class CostCurve {
+  readonly #rowTile: number;
   readonly #seconds: Float64Array = new Float64Array(widths.length);
   readonly #count: Uint32Array = new Uint32Array(widths.length);
   #level = 1;
+
+  /** @param rowTile passes are filled up to a multiple of so many rows, and cost the same up to there */
+  constructor(rowTile = 1) {
+    this.#rowTile = rowTile;
+  }
 
   /** True once a forward pass over one row was measured. */
   get isKnown(): boolean {
@@ -35,6 +41,15 @@ export class CostCurve {
 
   /** Expected seconds of a forward pass over `rows` rows; 0 before the first measurement. */
   seconds(rows: number): number {
+    return this.#secondsOf(this.#leastRows(rows));
+  }
+
+  /** The least rows of which a pass costs as much as one of `rows`. */
+  #leastRows(rows: number): number {
+    return rows - ((rows - 1) % this.#rowTile);
+  }
+
+  #secondsOf(rows: number): number {
     if (!this.isKnown) return 0;
     let low = 0;
     let high = -1;
@@ -51,19 +66,20 @@ export class CostCurve {
   }
 
   /** Learns from a forward pass. */
-  observe(rows: number, seconds: number): void {
+  observe(observed: number, seconds: number): void {
     if (!(seconds > 0)) return;
+    const rows = this.#leastRows(observed);
     let index = 0;
     while (index + 1 < widths.length && widths[index + 1]! <= rows) index++;
     if (index + 1 < widths.length && widths[index + 1]! - rows < rows - widths[index]!) index++;
     if (!this.isKnown && index > 0) return;
     const count = this.#count[index]!++;
     if (count === 0) {
-      const scale = this.isKnown ? this.seconds(widths[index]!) / this.seconds(rows) : 1;
+      const scale = this.isKnown ? this.#secondsOf(widths[index]!) / this.#secondsOf(rows) : 1;
       this.#seconds[index] = (seconds * (scale || 1)) / this.#level;
       return;
     }
-    const expected = this.seconds(rows);
+    const expected = this.#secondsOf(rows);
     // The first pass of a width includes the runtime's preparation, and any pass may be interrupted: limit
     // the effect of one measurement.
     const ratio = Math.min(2, Math.max(0.25, seconds / expected));

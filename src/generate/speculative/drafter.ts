@@ -58,6 +58,8 @@ export interface DraftRequest {
   readonly sampling: Sampling;
   /** True where only the most probable path of each tree is verified. Default false. */
   readonly chains?: boolean;
+  /** Forward passes are filled up to a multiple of so many rows: `LoadedModel.rowTile`. Default 1. */
+  readonly rowTile?: number;
 }
 
 /** The state that a proposal starts from. The arrays belong to the decoding loop: read, never keep. */

@@ -86,6 +86,7 @@ export async function simulate(
   forward: (rows: number) => number,
   requests = 4,
   length = 300,
+  { rowTile = 1 }: { rowTile?: number } = {},
 ): Promise<{ speed: number; nodes: number; shares: Map<string, number>; perRequest: number[] }> {
   const machine: Machine = { time: 0 };
   const noise = createRandom(9, "machine");
@@ -98,7 +99,7 @@ export async function simulate(
   for (let request = 0; request < requests; request++) {
     const begin = machine.time;
     const ids = [0, 0];
-    const sequence = drafter.begin({ promptIds: ids.slice(), sampling });
+    const sequence = drafter.begin({ promptIds: ids.slice(), sampling, rowTile });
     while (ids.length < length) {
       const left = length - ids.length;
       const tree = await sequence.propose({

@@ -53,7 +53,7 @@ export interface LayerContext {
 /** Outputs of one layer; `x` is the residual stream `[batch, time, hiddenSize]`. */
 export interface LayerOutput {
   readonly x: Tensor;
-  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`. */
+  /** New keys (rotated) and values, `[batch, kvHeads, time, headDim]`, float32 or as the cache holds them. */
   readonly key: Tensor;
   readonly value: Tensor;
   /** Queries `[batch, heads, time, headDim]` and keys before the rotation. */
@@ -216,8 +216,8 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
   const { attentionOutput } = layerGroups(config, index);
   return {
     x: project(weights, flat, attentionOutput, config.attentionOutputBias),
-    key,
-    value: unrotated.value,
+    key: attention.cached?.key ?? key,
+    value: attention.cached?.value ?? unrotated.value,
     unrotated,
   };
 }

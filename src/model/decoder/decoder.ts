@@ -66,7 +66,7 @@ import {
 } from "./step-outputs.ts";
 
 /** Token embeddings of ids. */
-export function embed(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
+export function embedIds(config: DecoderConfig, weights: DecoderWeights, ids: Tensor): Tensor {
   return scaleEmbeddings(
     config,
     cast(gather(weights.table(decoderNames.embedding), ids), "float32"),
@@ -177,7 +177,7 @@ export function decoderGraph(
     const context = { config, weights, attend, mixExperts, ...shared };
     const { x: embeddings } = conditional(
       input["from.ids"],
-      () => ({ x: embed(config, weights, input.ids) }),
+      () => ({ x: embedIds(config, weights, input.ids) }),
       () => ({ x: scaleEmbeddings(config, input.embeddings) }),
     );
     let x = embeddings;

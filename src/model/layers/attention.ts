@@ -62,6 +62,8 @@ export interface AttentionOutput {
   readonly output: Tensor;
   /** Log of the sum of exp(scores) of each row, for merging partial attention. */
   readonly logSumExp?: () => Tensor;
+  /** New keys and values in the cache's own type, where the attention made them: converted once for both. */
+  readonly cached?: { readonly key: Tensor; readonly value: Tensor };
 }
 
 /** How a layer attends. Context policies and other systems give the decoder their own. */
@@ -136,12 +138,11 @@ export interface ExactAttentionOptions {
  * Values are copied once; keys only where the cache was converted anyway, or heads are wider than a block.
  */
 export function exactAttention({ cacheType }: ExactAttentionOptions): Attention {
-  const asCached = (x: Tensor): Tensor =>
-    cacheType === "float32" ? x : cast(cast(x, cacheType), "float32");
   return (input) => {
     const { query, pastKey, pastValue, scale, cap } = input;
     const joined = input.joined!;
-    const [key, value] = [asCached(input.key), asCached(input.value)];
+    const cached = { key: cast(input.key, cacheType), value: cast(input.value, cacheType) };
+    const [key, value] = [cast(cached.key, "float32"), cast(cached.value, "float32")];
     const isSingleRow = query.shape[2] === key.shape[2];
     const factor = cap ? scale / cap : scale;
     const product = (keys: Tensor): Tensor =>
@@ -159,6 +160,7 @@ export function exactAttention({ cacheType }: ExactAttentionOptions): Attention 
     return {
       output: weightedSum(weights, values, isSingleRow, joined.blockOnes),
       logSumExp: () => logOfSum(scores, weights),
+      cached,
     };
   };
 }

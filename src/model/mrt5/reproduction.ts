@@ -98,11 +98,12 @@ export const reproduction: Reproduction = defineReproduction({
       },
       units: "texts",
       control: "the model that deletes at random",
-      unit: "%",
-      direction: "higher",
-      effect: "difference",
-      reproduced: -2,
-      partly: -10,
+      unit: "points",
+      direction: "lower",
+      effect: "value",
+      noEffect: 50,
+      reproduced: 2,
+      partly: 10,
       quick: "full-only",
     },
     {
@@ -132,7 +133,7 @@ export const reproduction: Reproduction = defineReproduction({
         details: { deleted: times.deleted },
       });
     }
-    if (quick) return {};
+    if (quick) return;
     const gate = await measureVowels(reproduce, "gate");
     const random = await measureVowels(reproduce, "random");
     const none = await measureVowels(reproduce, "none");
@@ -145,16 +146,13 @@ export const reproduction: Reproduction = defineReproduction({
       details: { deleted: { gate: gate.rate, random: random.rate } },
     });
     report("vowels-loss", {
-      measured: meanOf(gate.right),
-      baseline: meanOf(none.right),
-      baselineName: "no deletion",
-      control: meanOf(random.right),
+      measured: meanOf(none.right.map((right, at) => right - gate.right[at]!)),
+      control: meanOf(none.right.map((right, at) => right - random.right[at]!)),
     });
     report("rate", {
       measured: distanceTo(gate.deleted),
       control: distanceTo(gate.deleted.map(() => 0)),
     });
-    return {};
   },
 });
 

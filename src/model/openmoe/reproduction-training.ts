@@ -12,7 +12,7 @@ import {
   type ParameterValue,
 } from "../../train/index.ts";
 import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
-import { embed } from "../decoder/decoder.ts";
+import { embedIds } from "../decoder/decoder.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
 import { decoderParameterShapes } from "../decoder/parameter-shapes.ts";
 import { everyExpert } from "../layers/experts.ts";
@@ -137,7 +137,7 @@ export async function traceSmall(
   const graph = trace<string, string>(types, (input): Record<string, Tensor> => {
     const weights = traceWeights(stored, "f32");
     const results: Record<string, Tensor> = {};
-    decodeFullSequence(config, weights, embed(config, weights, input["ids"]!), input, {
+    decodeFullSequence(config, weights, embedIds(config, weights, input["ids"]!), input, {
       mixExperts(mixture) {
         const layer = Object.keys(results).length / 2;
         results[`choices.${layer}`] = mixture.choices;

@@ -15,7 +15,7 @@ import type { PackedFormat } from "./pack-rows.ts";
 import { fileBindings } from "./trace-weights.ts";
 
 /** Change this when packing gives other bytes. */
-const packedVersion = "4";
+const packedVersion = "5";
 
 /** Files of a checkpoint, and its tensors with stacked experts split. */
 type SplitFiles = StoredTensors & Pick<Checkpoint, "files">;

@@ -52,6 +52,8 @@ export interface DecoderService extends Service {
   truncate(handle: number, length: number): void;
   release(handle: number): void;
   memory(): { cache: number };
+  /** Rows of which every pass has a multiple; see `LoadedModel.rowTile`. */
+  rowTile(): number;
 }
 
 /** Opens the decoder's program and cache in the current thread; called in the model worker. */
@@ -246,6 +248,10 @@ class DecoderWorker implements DecoderService {
 
   memory(): { cache: number } {
     return { cache: this.#cache.bytes };
+  }
+
+  rowTile(): number {
+    return this.#rules.rowTile;
   }
 
   close(): Promise<void> {

@@ -32,6 +32,7 @@ export async function createPageDecoder(
     truncate: (handle, length) => decoder!.truncate(handle, length),
     release: (handle) => decoder!.release(handle),
     memory: () => decoder!.memory(),
+    rowTile: () => decoder!.rowTile(),
     close: () => decoder?.close(),
   };
 }

@@ -5,7 +5,7 @@ import {
   type DecoderConfig,
   decodeFullSequence,
   decoderHead,
-  embed,
+  embedIds,
   everyDocument,
   type MixExperts,
   mixWithinCapacity,
@@ -99,7 +99,7 @@ export function languageModelGraph(
       "f32",
     );
     const embeddings =
-      reads === "ids" ? embed(config, weights, input["ids"]!) : input["embeddings"]!;
+      reads === "ids" ? embedIds(config, weights, input["ids"]!) : input["embeddings"]!;
     let x = embeddings;
     let segments = input["segments"];
     if (softPrompt > 0) {

@@ -9,7 +9,7 @@ import {
   decodeFullSequence,
   decoderHead,
   decoderNames,
-  embed,
+  embedIds,
   rotationTypes,
   traceWeights,
 } from "../../model/index.ts";
@@ -276,7 +276,7 @@ function transferObjective(
     const table = withSpecials("embedding", ...(continues ? [source.embedding] : []));
     const head = withSpecials(config.tied ? "embedding" : "head");
     const weights = weightsWith(values, model, { table, head });
-    const x = decodeFullSequence(model, weights, embed(model, weights, input["ids"]!), input);
+    const x = decodeFullSequence(model, weights, embedIds(model, weights, input["ids"]!), input);
     const own = languageLoss(model, weights, x, input["targets"]!);
     // Tokens that the source has are spelt by one: they are in the first group.
     const short = { spellings: input[spellingInput(0)]!, predicted: predictions[0]!, source };

@@ -177,7 +177,7 @@ describe("the hypernetwork", () => {
 });
 
 describe("batches of the training", () => {
-  test("spell every token of a text, whatever its group, and continue in the source's own", () => {
+  test("spell every token of a text in any group of lengths, and continue in the source's own", () => {
     const config = hypernetworkConfig(model.source.config, form);
     const { forms } = model.source.vocabulary;
     // Tokens of one, two, three and six bytes: one in the first group, two and three in the next, …
