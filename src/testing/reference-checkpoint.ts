@@ -15,7 +15,7 @@ export type ReferenceConfig = Readonly<Record<string, unknown>>;
 export interface ReferenceTensor {
   readonly shape: readonly number[];
   readonly data: Float64Array;
-  /** Stored as unsigned bytes, whatever the dtype of the others. */
+  /** Stored as unsigned bytes, beside others of another dtype. */
   readonly isBytes?: true;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Feed-forwards made of experts in float64, as plain loops: one token, one expert after the other.
+ * The experts of a layer in float64, as plain loops: one token, one expert after the other.
  *
  * Written from the files of Hugging Face transformers 5.18.0 named at each step, in eager mode.
  */

@@ -79,7 +79,7 @@ export interface ReferencePlan {
   readonly headBias?: true;
   /** Each head has one more score, which no value belongs to (gpt-oss). */
   readonly sinks?: true;
-  /** Feed-forwards of sparse layers. */
+  /** The experts of sparse layers. */
   readonly experts?: ReferenceExpertsPlan;
 }
 

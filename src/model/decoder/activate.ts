@@ -1,4 +1,4 @@
-/** Activations of feed-forwards. */
+/** Activations of the feed-forward. */
 import { gelu, geluTanh, relu, silu, type Tensor } from "../../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
 

@@ -81,7 +81,7 @@ export function sparseLayerNames(config: DecoderConfig, layer: number): SparseLa
   };
 }
 
-/** Every group of matrices of a sparse layer's feed-forwards. */
+/** Every group of matrices of a sparse layer's experts. */
 export function expertGroups(config: DecoderConfig, layer: number): (readonly string[])[] {
   const { count, shared } = config.experts!;
   const names = sparseLayerNames(config, layer);

@@ -13,7 +13,7 @@ export type RouterWeighting =
 /** Where a family stores its router and experts, and in which form. */
 export type ExpertLayout = "mixtral" | "qwen" | "granite" | "gpt-oss";
 
-/** Feed-forwards of sparse layers. */
+/** The experts of sparse layers. */
 export interface ExpertsConfig {
   /** Experts of a layer. */
   readonly count: number;
@@ -58,7 +58,7 @@ const layouts: Readonly<Record<string, ExpertLayout>> = {
   openmoe: "qwen",
 };
 
-/** Families whose feed-forwards are experts. */
+/** Families with sparse layers. */
 export function isSparseFamily(family: string): boolean {
   return family in layouts;
 }
@@ -75,7 +75,7 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
   // Files that name the width of an expert apart from that of a dense layer.
   const isQwen = mixesDenseLayers(family);
   const count = whole(isQwen || family === "olmoe" ? "num_experts" : "num_local_experts");
-  // PhiMoE's router chooses two, whatever the file says.
+  // PhiMoE's router chooses two; the file's number is not read.
   const perToken = family === "phimoe" ? 2 : whole("num_experts_per_tok");
   if (perToken > count) {
     throw invalid("num_experts_per_tok", perToken, `at most the ${count} experts`);

@@ -1,5 +1,5 @@
 /**
- * Mixtures of experts: which feed-forwards a token is sent to, and their weighted sum.
+ * Mixtures of experts: which experts a token is sent to, and the weighted sum of their results.
  *
  * Experts are computed in groups: tokens are gathered by expert, and an expert that no token chose is
  * neither computed nor read. A conditional guards each one.

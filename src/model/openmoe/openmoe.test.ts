@@ -142,7 +142,7 @@ describe("a recorded trace", () => {
     ]);
     expect([...recorded.ids.subarray(0, 140)]).toEqual(ids.slice(0, 140));
     const { choices } = recorded;
-    // The same text again gives the same choices, whatever chunk it stands in.
+    // The same text again gives the same choices, in any chunk.
     expect([...choices.subarray(150 * 4, 170 * 4)]).toEqual([...choices.subarray(0, 20 * 4)]);
     expect(referenceForward(made.config, made.tensors, [1]).every(Number.isFinite)).toBe(true);
   });
