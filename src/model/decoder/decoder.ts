@@ -141,6 +141,8 @@ export interface DecoderGraphOptions {
   sumsInBlocks?: boolean;
   /** Rows that an expert gets are filled up to a multiple of this. Default 1. */
   rowTile?: number;
+  /** See `GroupExpertsOptions.perBranch`. Default 1. */
+  expertsPerBranch?: number;
 }
 
 /**
@@ -165,14 +167,23 @@ export function decoderGraph(
   weights: DecoderWeights,
   options: DecoderGraphOptions = {},
 ): TypedGraph<DecoderInput, DecoderOutput> {
-  const { cacheType = "float32", sumsInBlocks = false, rowTile = 1 } = options;
+  const {
+    cacheType = "float32",
+    sumsInBlocks = false,
+    rowTile = 1,
+    expertsPerBranch = 1,
+  } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
   const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
   const inputs = decoderInputs(config, cacheType, capacity);
   if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
   return trace(inputs, (input): Record<DecoderOutput, Tensor> => {
-    const mixExperts = groupExperts({ rowTile, counted: input.counted });
+    const mixExperts = groupExperts({
+      rowTile,
+      counted: input.counted,
+      perBranch: expertsPerBranch,
+    });
     const shared = sharedInputs(config, input, capacity);
     const context = { config, weights, attend, mixExperts, ...shared };
     const { x: embeddings } = conditional(

@@ -69,6 +69,8 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
     cacheType,
     sumsInBlocks,
     rowTile: rules.rowTile,
+    // Integer products refuse to have no rows; of 64 experts with 8 chosen ones, fours do least.
+    expertsPerBranch: format !== "int8-channel" && chooseDevice(device) === "cpu" ? 4 : 1,
     ...(exact && { attention: exactAttention({ cacheType }) }),
   });
   const model = emitModel(graph, start.bindings, {
