@@ -72,7 +72,7 @@ describe("ensembles", () => {
     expect(geometric[98]).toBe(-Infinity);
   });
 
-  test("members and weights that do not fit are refused", async () => {
+  test("members and weights that do not fit end in an error", async () => {
     expect(await codeOf(() => createByteEnsemble([]))).toBe("byte-ensemble-invalid");
     expect(await codeOf(() => createByteEnsemble(members, { weights: [1] }))).toBe(
       "byte-ensemble-invalid",
@@ -107,7 +107,7 @@ describe("generation", () => {
     expect(forced.text).toBe("éba");
   });
 
-  test("options out of range are refused", async () => {
+  test("options out of range end in an error", async () => {
     const bytes = fixedBytes({ 97: 1 });
     for (const options of [{ topP: 0 }, { temperature: -1 }, { maxBytes: 1.5 }]) {
       expect(await codeOf(() => completeBytes(bytes, "", options))).toBe("generate-option-invalid");
@@ -207,8 +207,8 @@ describe("jeton-nano", () => {
     expect(tokens.join("") + next.value.tail).toBe(next.value.text);
     expect(next.value.ids).toHaveLength(8);
     expect(next.value.text).toMatch(/^(eror|ire)/);
-    const refused = generateBytesAsTokens(model, "a", { logitBias: { 5: 1 } });
-    expect(await codeOf(() => refused.next())).toBe("generate-option-invalid");
+    const failing = generateBytesAsTokens(model, "a", { logitBias: { 5: 1 } });
+    expect(await codeOf(() => failing.next())).toBe("generate-option-invalid");
   });
 
   test("fill-in-the-middle of a model without its tokens compares continuations", async () => {

@@ -20,7 +20,7 @@ export interface GenerateBytesOptions
   ignoreEos?: boolean;
   /** Number of the sequence for keyed randomness. Default 0. */
   sequence?: number;
-  /** Bytes that the text begins with, whatever their probability. Default none. */
+  /** Bytes that the text begins with, however improbable they are. Default none. */
   forced?: string | Uint8Array;
   /** Token ids before the prompt: `BytePrefillOptions.before`. */
   before?: readonly number[];

@@ -67,7 +67,7 @@ describe("worked example", () => {
     expect(logs.filter((log) => log > -Infinity)).toHaveLength(2);
   });
 
-  test("a byte that no encoding contains is refused", async () => {
+  test("a byte that no encoding contains ends in an error", async () => {
     const bytes = createExactBytes(rows, tokenizer);
     await bytes.prefill(encoder.encode("A"));
     expect(await codeOf(() => bytes.advance(67))).toBe("byte-impossible");
@@ -142,7 +142,7 @@ describe("random toys", () => {
   });
 });
 
-test("tokenizers of other kinds are refused", async () => {
+test("tokenizers of other kinds end in an error", async () => {
   const tokenizer = createTokenizer({
     model: { type: "WordPiece", vocab: { "[UNK]": 0, a: 1, "##b": 2 }, unk_token: "[UNK]" },
   });
