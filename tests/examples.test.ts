@@ -57,6 +57,15 @@ const lines = (text: string): string[] => text.trimEnd().split("\n");
 
 /** One check for each program. */
 const checks: Readonly<Record<string, () => Promise<void>>> = {
+  "any-prompt-ending.ts": async () => {
+    const { stdout } = await run("any-prompt-ending.ts");
+    const [first, second, third, text] = lines(stdout);
+    const shares = [first, second, third].map((line) => Number(/ ([\d.]+)$/.exec(line!)![1]));
+    // "The Roman emp" goes on as "empire" or "emperor".
+    expect([first!.slice(0, 3), second!.slice(0, 3)]).toEqual(['"i"', '"e"']);
+    expect(shares.reduce((sum, share) => sum + share, 0)).toBeLessThanOrEqual(1);
+    expect(text).toMatch(/^"ire /);
+  },
   "chat-loop.ts": async () => {
     const told = "The code of emperor is 4821. The code of river is 9034.";
     const { stdout, stderr } = await run(

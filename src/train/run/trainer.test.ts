@@ -3,6 +3,7 @@ import { createRandom } from "../../core/index.ts";
 import { decoderConfig } from "../../model/index.ts";
 import { randomReferenceTensors } from "../../testing/random-weights.ts";
 import { type ReferenceAdamWState, referenceAdamW } from "../../testing/reference-adamw.ts";
+import { referenceForward } from "../../testing/reference-decoder.ts";
 import { referenceLossAndGradients } from "../../testing/reference-training.ts";
 import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import {
@@ -66,7 +67,12 @@ function setUp(family: string, seed = 4) {
 }
 
 describe("languageModelGraph", () => {
-  test.each(Object.keys(referenceFamilies))(
+  // Gradients of experts have an oracle of their own below.
+  const isSparse = (family: string): boolean =>
+    decoderConfig(referenceFamilies[family]!(tiny) as never).experts !== undefined;
+  const families = Object.keys(referenceFamilies);
+
+  test.each(families.filter((family) => !isSparse(family)))(
     "%s: loss and gradients are the oracle's",
     async (family) => {
       const { file, config, parameters, reference } = setUp(family);
@@ -102,7 +108,68 @@ describe("languageModelGraph", () => {
       expect(evaluated).toBeCloseTo(loss, 5);
     },
   );
+
+  // OpenMoE trains with capacities and router losses: src/model/openmoe has their tests. Experts that lie stacked in
+  // one tensor are split for inference alone: these families do not train yet.
+  const untrained = ["openmoe", "granitemoe", "gpt-oss"];
+
+  test.each(families.filter((family) => isSparse(family) && !untrained.includes(family)))(
+    "%s: loss and directional derivatives are those of the float64 forward pass",
+    async (family) => {
+      const { file, config, parameters, reference } = setUp(family);
+      const sequence = randomSequences(1, 1, 12)[0]!;
+      const graph = languageModelGraph(config, { parameters: decoderParameterShapes(config) });
+      await using trainer = await openTrainer({
+        graph,
+        parameters,
+        schedule: { kind: "constant", peak: 0 },
+        threads: 2,
+        spinning: false,
+        inline: true,
+      });
+      const inputs = languageModelInputs(config, { sequenceLength: sequence.length - 1 });
+      const { loss, gradients } = await trainer.gradients([inputs(batchOf([sequence]))]);
+      const lossOf = (): number => sequenceLoss(file, reference, sequence);
+      expect(Math.abs(loss / lossOf() - 1)).toBeLessThan(1e-5);
+      const random = createRandom(3, "directions");
+      for (const [name, { data }] of reference) {
+        const direction = Float64Array.from(data, () => random.normal());
+        const move = (step: number): void => {
+          for (const [i, v] of direction.entries()) data[i]! += step * v;
+        };
+        const step = 1e-6;
+        move(step);
+        const above = lossOf();
+        move(-2 * step);
+        const below = lossOf();
+        move(step);
+        const found = gradients.get(name)!;
+        const along = direction.reduce((sum, v, i) => sum + v * found[i]!, 0);
+        const size = Math.hypot(...found);
+        expect(Math.abs((above - below) / (2 * step) - along), name).toBeLessThan(
+          1e-3 * size + 1e-6,
+        );
+      }
+    },
+  );
 });
+
+/** Mean negative log-probability of the next tokens, by the float64 oracle. */
+function sequenceLoss(
+  file: Parameters<typeof referenceForward>[0],
+  tensors: Parameters<typeof referenceForward>[1],
+  sequence: readonly number[],
+): number {
+  const ids = sequence.slice(0, -1);
+  const logits = referenceForward(file, tensors, ids, { ropeLength: ids.length });
+  const losses = ids.map((_, row) => {
+    const own = logits.subarray(row * tiny.vocabulary, (row + 1) * tiny.vocabulary);
+    const largest = Math.max(...own);
+    const total = own.reduce((sum, logit) => sum + Math.exp(logit - largest), 0);
+    return largest + Math.log(total) - own[sequence[row + 1]!]!;
+  });
+  return losses.reduce((a, b) => a + b, 0) / losses.length;
+}
 
 describe("openTrainer", () => {
   test("20 steps fall along the curve of the float64 reference", async () => {
