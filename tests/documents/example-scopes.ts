@@ -20,6 +20,12 @@ const close = "await model.close();";
 const generation = (names: string): string =>
   `import { ${names} } from "jeton/generate";\n${model}${prompt}`;
 
+const noEncoder = "no encoder is bundled; src/model/encoder/families.test.ts runs the same calls";
+const encoderScope = (names: string): ExampleScope => ({
+  before: `import { ${names}, type LoadedEncoder } from "jeton/model";\ndeclare const model: LoadedEncoder;\n`,
+  notRun: noEncoder,
+});
+
 /** By file; its second example has `#2` added. */
 export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/browser.ts": {
@@ -201,6 +207,62 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
       'const texts = ["The emperor"];\n',
     after: "console.log(hypernetwork);",
     notRun: "trains for minutes",
+  },
+  "src/generate/bytes/generate-bytes.ts": {
+    before: generation("generateBytes, openByteDistribution"),
+    after: close,
+  },
+  "src/generate/exact-byte-probabilities/open-byte-distribution.ts": {
+    before: generation("openByteDistribution"),
+    after: `if (logs.length !== 257) throw new Error("not 257 outcomes");\n${close}`,
+  },
+  "src/generate/generate-from.ts": {
+    before:
+      'import { generateFrom } from "jeton/generate";\nimport type { LoadedSeq2Seq } from "jeton/model";\n' +
+      "declare const model: LoadedSeq2Seq;\n",
+    notRun: "no encoder-decoder is bundled; src/model/seq2seq/seq2seq.test.ts runs the same calls",
+  },
+  "src/model/byte/perturb-text.ts": { before: 'import { perturbText } from "jeton/model";\n' },
+  "src/model/byte/split-words.ts": { before: 'import { splitWords } from "jeton/model";\n' },
+  "src/model/byte2word/word-texts.ts": { before: 'import { basicWords } from "jeton/model";\n' },
+  "src/model/encoder/classify.ts": encoderScope("classify"),
+  "src/model/encoder/embed.ts": {
+    ...encoderScope("embed"),
+    after: "console.log(question, answer);",
+  },
+  "src/model/encoder/fill-mask.ts": {
+    ...encoderScope("fillMask, maskTokenOf"),
+    after: "console.log(first);",
+  },
+  "src/model/encoder/load-encoder.ts": {
+    before: 'import { embed, loadEncoder } from "jeton/model";\n',
+    after: "console.log(vector);",
+    notRun: noEncoder,
+  },
+  "src/model/hierarchical-transformer/hierarchical-transformer.ts": {
+    before: 'import { hierarchicalConfig } from "jeton/model";\n',
+    after: "console.log(config);",
+  },
+  "src/model/open-folder.ts": {
+    before: 'import { embed, openModel } from "jeton/model";\n',
+    notRun: noEncoder,
+  },
+  "src/model/seq2seq/load-seq2seq.ts": {
+    before:
+      'import { generateFrom } from "jeton/generate";\nimport { loadSeq2Seq } from "jeton/model";\n',
+    notRun: "no encoder-decoder is bundled; src/model/seq2seq/seq2seq.test.ts runs the same calls",
+  },
+  "src/model/word-pooled/word-pooled.ts": {
+    before: 'import { wordPooledConfig } from "jeton/model";\n',
+    after: "console.log(config);",
+  },
+  "src/vocabulary/dynamic-tokenization/large-vocabulary.ts#2": {
+    before:
+      'import { growVocabulary, makeLargeVocabulary, type openDynamicModel } from "jeton/vocabulary";\n' +
+      "declare const model: Awaited<ReturnType<typeof openDynamicModel>>;\n" +
+      'const texts = ["The emperor"];\n',
+    after: "console.log(vocabulary);",
+    notRun: "needs a trained hypernetwork",
   },
   "src/vocabulary/trans-tokenization/hydra.ts": {
     before: 'import { generate } from "jeton";\nimport { openHydra } from "jeton/vocabulary";\n',

@@ -2,6 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openByteDistribution } from "../../generate/index.ts";
+import { loadModel } from "../../model/index.ts";
 import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { runCommand } from "../testing/run-command.ts";
 
@@ -90,9 +92,23 @@ test("jeton run --heal: the bundled model ends the word that the prompt begins",
 test("jeton score --bytes: a text whose tokens are bytes scores as by tokens", async () => {
   const exact = await json("score", "--bytes", "-m", plain, "hello");
   const tokens = await json("score", "-m", plain, "hello");
+  const byToken = tokens.tokens.map(
+    ({ logProbability }: { logProbability: number }) => logProbability,
+  );
+  // Bytes that no UTF-8 text has here share nothing of the probability, so the others have more.
   expect(exact.logProbabilities).toHaveLength(5);
-  // The exact one is normalized over bytes and the end: other special tokens have no part in it.
-  expect(Math.abs(exact.bitsPerByte - tokens.bitsPerByte)).toBeLessThan(0.02);
+  for (const [at, log] of byToken.entries()) {
+    expect(exact.logProbabilities[at]).toBeGreaterThan(log);
+  }
+  // With any bytes allowed the outcomes are the vocabulary: 256 bytes and the end.
+  await using model = await loadModel(plain);
+  const any = await openByteDistribution(model, { text: "bytes" });
+  await any.prefill(new Uint8Array(0));
+  for (const [at, byte] of new TextEncoder().encode("hello").entries()) {
+    expect((await any.logProbabilities())[byte]!).toBeCloseTo(byToken[at]!, 3);
+    await any.advance(byte);
+  }
+  await any.close();
   const { status, stderr } = await runCommand(["score", "--bytes", "--tokens", "-m", plain, "a"]);
   expect([status, stderr]).toEqual([2, expect.stringContaining("option-misplaced")]);
 });

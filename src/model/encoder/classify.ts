@@ -32,7 +32,7 @@ export interface ClassifyOptions {
  *
  * @example
  * const [classes] = await classify(model, ["The king is dead."]);
- * console.log(classes[0].label, classes[0].score);
+ * console.log(classes?.[0]); // { label, score, … }
  *
  * @throws JetonError `encoder-head-missing` where the checkpoint classifies no sequences,
  *   `encoder-option-invalid`

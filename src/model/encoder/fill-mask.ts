@@ -35,7 +35,7 @@ export function maskTokenOf(tokenizer: Tokenizer): { id: number; token: string }
  * The most probable tokens for each mask of a text, in the order of the masks.
  *
  * @example
- * const [first] = await fillMask(model, `The ${maskTokenOf(model.tokenizer).token} is dead.`);
+ * const [first] = await fillMask(model, `The ${maskTokenOf(model.tokenizer)?.token} is dead.`);
  *
  * @throws JetonError `encoder-head-missing`, `encoder-mask-missing` (the text or the tokenizer has none),
  *   `encoder-option-invalid`
