@@ -21,7 +21,7 @@ import type {
   OpenSequence,
   WeightFormat,
 } from "./types.ts";
-import { type StoredShape, storedTensor } from "./weights/trace-weights.ts";
+import { type StoredShape, storedShapes, storedTensor } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import { releaseHandle } from "./worker/release-handle.ts";
 import { residentBytes } from "./worker/resident-bytes.ts";
@@ -115,10 +115,7 @@ export async function startDecoderModel(
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
-    // Entries know more than may cross to a worker.
-    tensors: new Map(
-      [...checkpoint.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
-    ),
+    tensors: storedShapes(checkpoint.tensors),
     bindings,
     format,
     threads,
