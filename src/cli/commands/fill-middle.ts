@@ -1,6 +1,7 @@
 /** `jeton fill-middle`: text between two others. */
-import { type Command, defineCommand, defined, UsageError } from "../command.ts";
+import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillMiddleDocument, writeJson } from "../json-output.ts";
+import { checkGreedy } from "../options/generation-options.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 
@@ -55,11 +56,7 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values, [prefix, suffix]) {
-    if (values.greedy && (values.temperature ?? 0) !== 0) {
-      throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
-        option: "--temperature",
-      });
-    }
+    checkGreedy(values);
     chooseModel(values.model);
     return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
       const { fillMiddle } = await import("../../generate/index.ts");

@@ -5,7 +5,8 @@ import type { ModelKind } from "../../model/model-kind.ts";
 import { defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { withDrafter } from "../options/drafting.ts";
-import { createStatusLine, locateModel } from "../options/locate.ts";
+import { loadAndUse } from "../options/load-and-use.ts";
+import { locateModel } from "../options/locate.ts";
 import { type RunOutputOptions, runOne, runSeveral } from "./run-output.ts";
 
 /** What a model is by its configuration; a decoder where that cannot be read, so that loading says why. */
@@ -53,26 +54,22 @@ export async function runSource(
     );
   }
   const { loadSeq2Seq } = await import("../../model/index.ts");
-  const line = createStatusLine(context);
-  line.show("loading");
-  const model = await loadSeq2Seq(values.model!, {
-    ...defined({ format: values.format, threads: values.threads }),
-    signal: context.signal,
-    onWarning: ({ message }) => {
-      line.clear();
-      void context.stderr.write(`jeton: warning: ${message}\n`);
+  return loadAndUse(
+    context,
+    (reports) =>
+      loadSeq2Seq(values.model!, {
+        ...defined({ format: values.format, threads: values.threads }),
+        ...reports,
+      }),
+    async (model) => {
+      const decoder = await model.read(text, { signal: context.signal });
+      await withDrafter(context, values, decoder, async (drafter) => {
+        const options = drafter ? { ...generation, drafter } : generation;
+        const run = { context, model: decoder, prompt: [decoder.bosTokenId!], options };
+        if (values.sequences > 1) return runSeveral(run, values.sequences, values);
+        return runOne(run, values);
+      });
+      await decoder.close();
     },
-  }).finally(() => line.clear());
-  try {
-    const decoder = await model.read(text, { signal: context.signal });
-    await withDrafter(context, values, decoder, async (drafter) => {
-      const options = drafter ? { ...generation, drafter } : generation;
-      const run = { context, model: decoder, prompt: [decoder.bosTokenId!], options };
-      if (values.sequences > 1) return runSeveral(run, values.sequences, values);
-      return runOne(run, values);
-    });
-    await decoder.close();
-  } finally {
-    await model.close();
-  }
+  );
 }

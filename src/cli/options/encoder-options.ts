@@ -3,7 +3,8 @@ import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { readStandardInput, readTextFile } from "./input.ts";
-import { createStatusLine, locateModel } from "./locate.ts";
+import { loadAndUse } from "./load-and-use.ts";
+import { locateModel } from "./locate.ts";
 
 /** The model, how its weights are held, and a file of texts. */
 export const encoderOptions = {
@@ -48,32 +49,18 @@ export async function withEncoder<T>(
       { expected: "--model FOLDER or --model owner/name" },
     );
   }
-  await locateModel(context, values.model);
+  const { model: name } = values;
+  await locateModel(context, name);
   const { loadEncoder } = await import("../../model/encoder/index.ts");
-  const line = createStatusLine(context);
-  let model: LoadedEncoder;
-  try {
-    model = await loadEncoder(values.model, {
-      ...defined({ format: values.format, threads: values.threads }),
-      signal: context.signal,
-      onProgress: ({ stage, done, total }) => {
-        const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
-        line.show(`${stage === "pack" ? "packing weights" : "loading"}${percent}`);
-      },
-      onWarning: ({ message }) => {
-        line.clear();
-        void context.stderr.write(`jeton: warning: ${message}\n`);
-      },
-    });
-  } finally {
-    line.clear();
-  }
-  try {
-    context.signal.throwIfAborted();
-    return await use(model);
-  } finally {
-    await model.close();
-  }
+  return loadAndUse(
+    context,
+    (reports) =>
+      loadEncoder(name, {
+        ...defined({ format: values.format, threads: values.threads }),
+        ...reports,
+      }),
+    use,
+  );
 }
 
 /**

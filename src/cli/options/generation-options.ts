@@ -62,17 +62,27 @@ export const generationOptions = {
   },
 } as const;
 
+/** Throws `option-misplaced` where `--greedy` meets a temperature other than 0. */
+export function checkGreedy({
+  greedy,
+  temperature,
+}: {
+  readonly greedy: boolean;
+  readonly temperature: number | undefined;
+}): void {
+  if (!greedy || (temperature ?? 0) === 0) return;
+  throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
+    option: "--temperature",
+  });
+}
+
 /**
  * The options of `generate` that the command line sets.
  *
  * @throws UsageError `option-misplaced` if both `--greedy` and a temperature above 0 are given
  */
 export function readGenerationOptions(values: Values<typeof generationOptions>): GenerateOptions {
-  if (values.greedy && (values.temperature ?? 0) !== 0) {
-    throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
-      option: "--temperature",
-    });
-  }
+  checkGreedy(values);
   return {
     ...defined({
       maxTokens: values.maxTokens,

@@ -1,9 +1,9 @@
 /** Options of every command that loads a model, and the loading itself. */
-import { createProgressMeter, formatDuration } from "../../core/progress.ts";
-import type { LoadedModel, LoadModelOptions } from "../../model/types.ts";
+import type { LoadedModel } from "../../model/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { chooseModel, createStatusLine, locateModel } from "./locate.ts";
+import { loadAndUse } from "./load-and-use.ts";
+import { chooseModel, locateModel } from "./locate.ts";
 
 export const modelOptions = {
   model: {
@@ -32,10 +32,6 @@ export const modelOptions = {
   },
 } as const;
 
-const stages = { download: "downloading", pack: "packing weights", load: "loading" } as const;
-
-type LoadProgress = Parameters<NonNullable<LoadModelOptions["onProgress"]>>[0];
-
 export interface UseModelOptions {
   /** Maximum number of open sequences. Default: that of `loadModel`. */
   readonly slots?: number;
@@ -54,42 +50,21 @@ export async function withModel<T>(
   const folder = await locateModel(context, name);
   if (values.context !== undefined) await checkContext(folder, values.context);
   const { loadModel } = await import("../../model/index.ts");
-  const line = createStatusLine(context);
-  const meter = createProgressMeter();
-  let model: LoadedModel;
-  try {
-    model = await loadModel(name, {
-      ...defined({
-        format: values.format,
-        threads: values.threads,
-        contextLength: values.context,
-        slots: options.slots,
-        exact: options.inexact ? false : undefined,
+  return loadAndUse(
+    context,
+    (reports) =>
+      loadModel(name, {
+        ...defined({
+          format: values.format,
+          threads: values.threads,
+          contextLength: values.context,
+          slots: options.slots,
+          exact: options.inexact ? false : undefined,
+        }),
+        ...reports,
       }),
-      signal: context.signal,
-      onProgress: ({ stage, done, total }: LoadProgress) => {
-        const percent = total > 1 ? ` ${Math.floor((done / total) * 100)} %` : "";
-        const { secondsLeft } = meter.update(done, total);
-        const left =
-          stage === "pack" && secondsLeft !== undefined
-            ? `, ${formatDuration(secondsLeft)} left`
-            : "";
-        line.show(`${stages[stage]}${percent}${left}`);
-      },
-      onWarning: ({ message }) => {
-        line.clear();
-        void context.stderr.write(`jeton: warning: ${message}\n`);
-      },
-    });
-  } finally {
-    line.clear();
-  }
-  try {
-    context.signal.throwIfAborted();
-    return await use(model);
-  } finally {
-    await model.close();
-  }
+    use,
+  );
 }
 
 /** Throws `context-too-long` if the model's configuration allows fewer tokens. */
