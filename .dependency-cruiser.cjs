@@ -32,6 +32,12 @@ const forbidden = [
     from: { pathNot: "^src/systems-table\\.ts$|\\.test\\.ts$|/reproduction[a-z-]*\\.ts$" },
     to: { path: "/reproduction[a-z-]*\\.ts$" },
   },
+  {
+    name: "what-is-packed-imports-nothing-of-tests",
+    severity: "error",
+    from: { pathNot: "\\.test\\.ts$|/testing/" },
+    to: { path: "/testing/" },
+  },
 ];
 
 /** Folders of a module that hold a published system. */

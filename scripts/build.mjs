@@ -1,14 +1,17 @@
 // Builds dist/ with the TypeScript compiler: one JavaScript file and one declaration for each source.
 // With --if-changed, only when a source is other than in the last build: the first `npx jeton` in a clone
 // makes npm prepare the clone once more, which `npm ci` has just done.
+//
+// The build is made in a folder of its own, which takes the place of dist/ when it is whole. dist/ is so a whole
+// build at any time, also with several of these at once, and after one that fails.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -18,24 +21,65 @@ import { fileURLToPath } from "node:url";
 import { copyWasmRuntime } from "./copy-wasm-runtime.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const bin = join(root, "dist/cli/main.js");
-const stampFile = join(root, "node_modules/.cache/jeton-build");
+const dist = join(root, "dist");
+/** In the build itself, so that it cannot be that of another one. It is not packed. */
+const stampName = ".build-stamp";
 
 const stamp = stampOfSources();
-const built = existsSync(bin) && existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp;
-if (!(built && process.argv.includes("--if-changed"))) {
-  rmSync(stampFile, { force: true });
-  rmSync(join(root, "dist"), { recursive: true, force: true });
-  rmSync(join(root, "node_modules/.cache/tsbuildinfo"), { force: true });
-  execFileSync(
-    process.execPath,
-    [join(root, "node_modules/typescript/bin/tsc"), "-p", join(root, "tsconfig.build.json")],
-    { stdio: "inherit" },
-  );
-  copyWasmRuntime(root);
+const isBuilt = () =>
+  process.argv.includes("--if-changed") &&
+  existsSync(join(dist, stampName)) &&
+  readFileSync(join(dist, stampName), "utf8") === stamp;
+if (!isBuilt()) {
+  // As deep as dist/: maps name the sources by their path from there.
+  const made = join(root, `.dist-${process.pid}`);
+  try {
+    build(made);
+    // Another build of the same sources may be done: those that read it are not disturbed.
+    if (!isBuilt()) replaceDist(made);
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+}
+
+/** Builds into an empty folder. */
+function build(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const settings = join(root, "tsconfig.build.json");
+  execFileSync(process.execPath, [compiler, "-p", settings, "--outDir", folder], {
+    stdio: "inherit",
+  });
+  copyWasmRuntime(root, folder);
+  const bin = join(folder, "cli/main.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);
-  mkdirSync(dirname(stampFile), { recursive: true });
-  writeFileSync(stampFile, stamp);
+  writeFileSync(join(folder, stampName), stamp);
+}
+
+/** Puts a whole build in the place of dist/. */
+function replaceDist(made) {
+  const old = `${made}-old`;
+  rmSync(old, { recursive: true, force: true });
+  for (;;) {
+    moveIfThere(dist, old);
+    try {
+      renameSync(made, dist);
+      break;
+    } catch (error) {
+      // Another build put its own there in between: this one is the later.
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+      rmSync(old, { recursive: true, force: true });
+    }
+  }
+  rmSync(old, { recursive: true, force: true });
+}
+
+function moveIfThere(from, to) {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+  }
 }
 
 /** Names, sizes and times of everything that a build reads, as one hash. */

@@ -1,6 +1,6 @@
 /**
- * Puts the files of onnxruntime-web that jeton needs into the built package, so that whoever installs it
- * need not install all builds of that package with their source maps.
+ * Puts the files of onnxruntime-web that jeton needs into the built package, so that its users need
+ * not install all builds of that package with their source maps.
  */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,10 +32,10 @@ IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTI
 THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 `;
 
-/** Copies into `dist/onnxruntime` of the repository `root`, and lets the built module load from there. */
-export function copyWasmRuntime(root) {
+/** Copies into `onnxruntime` of a build of the repository `root`, and lets the built module load from there. */
+export function copyWasmRuntime(root, build) {
   const source = join(root, "node_modules/onnxruntime-web");
-  const target = join(root, "dist/onnxruntime");
+  const target = join(build, "onnxruntime");
   mkdirSync(target, { recursive: true });
   for (const file of files) copyFileSync(join(source, "dist", file), join(target, file));
   for (const entry of Object.values(entries)) {
@@ -52,7 +52,7 @@ export function copyWasmRuntime(root) {
   const description = { name, version, license: licenseName, repository, private: true };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(description, null, 2)}\n`);
 
-  const module = join(root, "dist/tensor/wasm-runtime.js");
+  const module = join(build, "tensor/wasm-runtime.js");
   let text = readFileSync(module, "utf8");
   for (const [name, entry] of Object.entries(entries)) {
     if (text.split(name).length !== 2) throw new Error(`${module} does not name ${name} once`);

@@ -12,25 +12,17 @@
  * the different words of a document as its length, and Orama divides occurrences by the length first:
  * their formulas are others. JETON_DATA must name the data folder.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
+import { importJeton } from "../import-jeton.mjs";
 import { describeMachine, formatTable, makeRow } from "../report.mjs";
 
 export const description = "BM25: indexing and searching beside MiniSearch, Orama and lunr";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const require = createRequire(import.meta.url);
-
-async function importJeton() {
-  const built = join(root, "dist/lexical/index.js");
-  const useSources = process.env.JETON_BENCH_SOURCES !== undefined || !existsSync(built);
-  const path = useSources ? join(root, "src/lexical/index.ts") : built;
-  return import(pathToFileURL(path).href);
-}
 
 const toWords = (text) => text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 
@@ -61,7 +53,7 @@ function readCorpora(data) {
 }
 
 async function listSides() {
-  const { createBm25Index } = await importJeton();
+  const { createBm25Index } = await importJeton("lexical");
   const { default: MiniSearch } = await import("minisearch");
   const orama = await import("@orama/orama");
   const lunr = require("lunr");

@@ -12,11 +12,12 @@
  * library has a call for several texts at once, lines go through it. All sides must give the same
  * ids; a row whose peer differs says so. JETON_DATA must name the data folder.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { importJeton } from "../import-jeton.mjs";
 import { describeMachine, makeRow } from "../report.mjs";
 import { measureTraining } from "./training.mjs";
 
@@ -26,14 +27,6 @@ export const description =
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "..", "..");
 const require = createRequire(import.meta.url);
-
-/** jeton's tokenizer room: the built one, or the sources under a loader of TypeScript. */
-async function importJeton() {
-  const built = join(root, "dist/tokenizer/index.js");
-  const useSources = process.env.JETON_BENCH_SOURCES !== undefined || !existsSync(built);
-  const path = useSources ? join(root, "src/tokenizer/index.ts") : built;
-  return import(pathToFileURL(path).href);
-}
 
 function readTexts(data, size) {
   const read = (path) => readFileSync(join(data, "text", path), "utf8");
@@ -69,7 +62,7 @@ function readTexts(data, size) {
  * `encodeAll(texts) → ids of each` and `decodeAll(ids) → texts`, both possibly asynchronous.
  */
 async function listSides(vocabulary, data) {
-  const jeton = await importJeton();
+  const jeton = await importJeton("tokenizer");
   const folder = join(data, "tokenizers");
   const ranks = { cl100k: "cl100k_base", o200k: "o200k_base" }[vocabulary];
   const tiktokenName = { gpt2: "gpt2", cl100k: "cl100k_base", o200k: "o200k_base" }[vocabulary];
@@ -233,7 +226,7 @@ export async function run({ json = false, args = [] } = {}) {
   if (values.training) {
     const isDefault = !args.some((argument) => argument.startsWith("--texts"));
     const rows = await measureTraining({
-      jeton: await importJeton(),
+      jeton: await importJeton("tokenizer"),
       data,
       kinds: values.kinds.split(","),
       texts: isDefault ? ["gibbon", "pud"] : values.texts.split(","),

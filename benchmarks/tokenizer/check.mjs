@@ -18,12 +18,11 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { importJeton } from "../import-jeton.mjs";
 
 const require = createRequire(import.meta.url);
-const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const data = process.env.JETON_DATA;
 if (data === undefined) throw new Error("JETON_DATA must name the data folder");
 const { values } = parseArgs({
@@ -36,11 +35,7 @@ const { values } = parseArgs({
   },
 });
 
-const built = join(root, "dist/tokenizer/index.js");
-const useSources = process.env.JETON_BENCH_SOURCES !== undefined || !existsSync(built);
-const { loadTokenizer, createTokenizer } = await import(
-  pathToFileURL(useSources ? join(root, "src/tokenizer/index.ts") : built).href
-);
+const { loadTokenizer, createTokenizer } = await importJeton("tokenizer");
 
 const readText = (path) => readFileSync(join(data, "text", path), "utf8");
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);

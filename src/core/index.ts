@@ -1,4 +1,4 @@
-/** What every module uses: errors, seeded random numbers, progress, tables, "did you mean". */
+/** What every module uses: errors, seeded random numbers, quantiles, progress, tables, "did you mean". */
 export { JetonError, type JetonErrorOptions } from "./error.ts";
 export {
   createProgressLine,
@@ -13,6 +13,7 @@ export {
   type ProgressMeterOptions,
   type ProgressState,
 } from "./progress.ts";
+export { quantile } from "./quantile.ts";
 export { createRandom, type Random } from "./random.ts";
 export { editDistance, suggest } from "./suggest.ts";
 export {

@@ -66,11 +66,7 @@ export class TermTable {
   #add(word: Uint16Array, slot: number, hash: number): number {
     const id = this.#words.length;
     const first = id === 0 ? 0 : this.#ends[id - 1]!;
-    while (first + word.length > this.#units.length) {
-      const larger = new Uint16Array(2 * this.#units.length);
-      larger.set(this.#units);
-      this.#units = larger;
-    }
+    while (first + word.length > this.#units.length) this.#units = grow(this.#units);
     if (id === this.#hashes.length) {
       this.#hashes = grow(this.#hashes);
       this.#ends = grow(this.#ends);
@@ -113,7 +109,9 @@ function hashUnits(units: Uint16Array, start: number, end: number): number {
 }
 
 /** The same numbers with space for as many again. */
-export function grow<T extends Uint32Array | Int32Array | Float64Array>(array: T): T {
+export function grow<
+  T extends Uint16Array | Uint32Array | Int32Array | Float32Array | Float64Array,
+>(array: T): T {
   const larger = new (array.constructor as new (length: number) => T)(array.length * 2);
   larger.set(array);
   return larger;

@@ -28,6 +28,7 @@ export {
   type Series,
 } from "./plot.ts";
 export { halfOf } from "./quick-thresholds.ts";
+export { rankCorrelation } from "./rank-correlation.ts";
 export { checkLoad, recordResult } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export {

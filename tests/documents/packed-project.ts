@@ -55,39 +55,64 @@ type Packed = PackedProject["packed"] & { readonly filename: string };
  * @returns what npm says of the package, and the path of the tarball
  */
 export function packOnce(): { packed: Packed; tarball: string } {
-  execFileSync(process.execPath, ["scripts/build.mjs", "--if-changed"], {
-    cwd: repository,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  // The stamp of the build covers the sources; README and models are packed beside them.
   const cache = join(repository, "node_modules/.cache");
-  const key = createHash("sha256").update(readFileSync(join(cache, "jeton-build")));
+  for (;;) {
+    execFileSync(process.execPath, ["scripts/build.mjs", "--if-changed"], {
+      cwd: repository,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const build = readBuildStamp();
+    const folder = join(cache, "jeton-packed", keyOfPackage(build));
+    if (!existsSync(folder)) {
+      const unfinished = mkdtempSync(join(cache, "jeton-packing-"));
+      try {
+        packInto(unfinished);
+        // Another build took the place of this one: the package may hold files of both.
+        if (readBuildStamp() !== build) continue;
+        keepPackage(unfinished, folder);
+      } finally {
+        rmSync(unfinished, { recursive: true, force: true });
+      }
+    }
+    const [packed] = JSON.parse(readFileSync(join(folder, "packed.json"), "utf8")) as [Packed];
+    return { packed, tarball: join(folder, packed.filename) };
+  }
+}
+
+/** What `scripts/build.mjs` wrote into the build when it was whole; undefined while another one takes its place. */
+function readBuildStamp(): string | undefined {
+  const file = join(repository, "dist/.build-stamp");
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+/** The stamp of the build covers the sources; README and models are packed beside them. */
+function keyOfPackage(build: string | undefined): string {
+  const key = createHash("sha256").update(build ?? "");
   for (const name of ["README.md", "LICENSE", ...filesBelow("models"), ...filesBelow("src")]) {
     const { size, mtimeMs } = statSync(join(repository, name));
     key.update(`${name}\0${size}\0${mtimeMs}\n`);
   }
-  const folder = join(cache, "jeton-packed", key.digest("hex").slice(0, 16));
-  if (!existsSync(folder)) {
-    const unfinished = mkdtempSync(join(cache, "jeton-packing-"));
-    const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", unfinished];
-    const output = execFileSync("npm", args, {
-      cwd: repository,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    writeFileSync(join(unfinished, "packed.json"), output);
-    mkdirSync(dirname(folder), { recursive: true });
-    // Another suite may have been faster: its tarball is the same.
-    if (existsSync(folder)) rmSync(unfinished, { recursive: true });
-    else {
-      for (const older of readdirSync(dirname(folder))) {
-        rmSync(join(dirname(folder), older), { recursive: true, force: true });
-      }
-      renameSync(unfinished, folder);
-    }
+  return key.digest("hex").slice(0, 16);
+}
+
+function packInto(folder: string): void {
+  const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
+  const output = execFileSync("npm", args, {
+    cwd: repository,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  writeFileSync(join(folder, "packed.json"), output);
+}
+
+/** Keeps a package in the place of older ones. Another suite may have been faster: its tarball is the same. */
+function keepPackage(unfinished: string, folder: string): void {
+  if (existsSync(folder)) return;
+  mkdirSync(dirname(folder), { recursive: true });
+  for (const older of readdirSync(dirname(folder))) {
+    rmSync(join(dirname(folder), older), { recursive: true, force: true });
   }
-  const [packed] = JSON.parse(readFileSync(join(folder, "packed.json"), "utf8")) as [Packed];
-  return { packed, tarball: join(folder, packed.filename) };
+  renameSync(unfinished, folder);
 }
 
 /** Paths of the files below a folder of the repository, from its root. */

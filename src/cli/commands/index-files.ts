@@ -2,7 +2,7 @@
 import { formatBytes, formatCount, formatDuration, formatRate } from "../../core/progress.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand, type TextOption, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type IndexDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
@@ -12,6 +12,14 @@ import type { SourceFile } from "../retrieval/read-sources.ts";
 
 /** Where an index is without `--index`. */
 export const defaultIndexFolder = ".jeton-index";
+
+/** The option that says where the index is. */
+export const indexOption: TextOption = {
+  kind: "text",
+  short: "i",
+  value: "FOLDER",
+  help: `folder of the index; default: ${defaultIndexFolder}`,
+};
 
 const { model, format, threads } = encoderOptions;
 
@@ -25,12 +33,7 @@ export const command: Command = defineCommand({
     "indexed always; with --model also one vector for each passage, or with --tokens one for each token.",
   positionals: [{ name: "path", required: true, repeatable: true }],
   options: {
-    index: {
-      kind: "text",
-      short: "i",
-      value: "FOLDER",
-      help: `folder of the index; default: ${defaultIndexFolder}`,
-    },
+    index: indexOption,
     model,
     format,
     threads,

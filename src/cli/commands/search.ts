@@ -6,7 +6,7 @@ import { type Command, defineCommand, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type SearchDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
-import { defaultIndexFolder } from "./index-files.ts";
+import { defaultIndexFolder, indexOption } from "./index-files.ts";
 
 const { format, threads } = encoderOptions;
 
@@ -18,12 +18,7 @@ export const command: Command = defineCommand({
     "by meaning too, both rankings fused by reciprocal ranks. Matches are shown in their passage.",
   positionals: [{ name: "query", required: true, repeatable: true }],
   options: {
-    index: {
-      kind: "text",
-      short: "i",
-      value: "FOLDER",
-      help: `folder of the index; default: ${defaultIndexFolder}`,
-    },
+    index: indexOption,
     k: { kind: "integer", short: "k", value: "N", min: 1, default: 10, help: "passages to show" },
     filter: {
       kind: "text",

@@ -1,8 +1,25 @@
 /** A prefill of a Llama checkpoint whose tokens are split among ranks: each computes its own rows, the ring attends. */
-import type { ReferenceCheckpoint } from "../../testing/reference-checkpoint.ts";
+import { openCheckpoint } from "../../checkpoint/index.ts";
 import { createMailbox } from "./mailbox.ts";
 import { type RingLink, type RingShard, runRank } from "./ring-rank.ts";
 import { planTokenRing, zigzagChunks } from "./schedule.ts";
+
+/** A checkpoint in float64. */
+export interface PrefillCheckpoint {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Parameters by checkpoint name. */
+  readonly tensors: ReadonlyMap<string, { readonly data: Float64Array }>;
+}
+
+/** Reads all of a checkpoint. */
+export async function readPrefillCheckpoint(folder: string): Promise<PrefillCheckpoint> {
+  await using checkpoint = await openCheckpoint(folder);
+  const tensors = new Map<string, { data: Float64Array }>();
+  for (const name of checkpoint.tensors.keys()) {
+    tensors.set(name, { data: Float64Array.from(await checkpoint.readFloat32(name)) });
+  }
+  return { config: checkpoint.config, tensors };
+}
 
 interface Sizes {
   readonly hidden: number;
@@ -14,7 +31,7 @@ interface Sizes {
   readonly theta: number;
 }
 
-function sizesOf({ config }: ReferenceCheckpoint): Sizes {
+function sizesOf({ config }: PrefillCheckpoint): Sizes {
   const number = (key: string): number => config[key] as number;
   return {
     hidden: number("hidden_size"),
@@ -27,9 +44,9 @@ function sizesOf({ config }: ReferenceCheckpoint): Sizes {
   };
 }
 
-/** Logits `[ids.length, vocabulary]` in float64; `2 ranks` divides the number of ids. */
+/** Logits `[ids.length, vocabulary]` in float64; `2 ranks` divides the number of ids. One rank attends by itself. */
 export async function prefillInRing(
-  checkpoint: ReferenceCheckpoint,
+  checkpoint: PrefillCheckpoint,
   ids: readonly number[],
   ranks: number,
 ): Promise<Float64Array> {
@@ -73,7 +90,7 @@ interface ShardOptions {
 }
 
 async function runShard(
-  checkpoint: ReferenceCheckpoint,
+  checkpoint: PrefillCheckpoint,
   ids: readonly number[],
   { positions, rank, ranks, linkOf }: ShardOptions,
 ): Promise<Float64Array> {

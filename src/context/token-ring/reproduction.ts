@@ -9,8 +9,6 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { readReferenceCheckpoint } from "../../testing/reference-checkpoint.ts";
-import { startReference } from "../../testing/reference-decoder.ts";
 import {
   attend,
   createState,
@@ -18,7 +16,8 @@ import {
   type RingArray,
   type RingShape,
 } from "./attention-state.ts";
-import { prefillInRing } from "./reproduction-prefill.ts";
+import { drawRingInput } from "./reproduction-input.ts";
+import { prefillInRing, readPrefillCheckpoint } from "./reproduction-prefill.ts";
 import { planTokenRing } from "./schedule.ts";
 import {
   countCosts,
@@ -46,7 +45,7 @@ const claims = [
   },
   {
     id: "prefill",
-    text: "Prefill of jeton-nano with its tokens split among ranks: largest difference of any logit from the float64 reference decoder",
+    text: "Prefill of jeton-nano with its tokens split among ranks: largest difference of any logit from the same prefill on one rank, both in float64",
     paper: { words: "no loss is reported" },
     unit: "largest difference",
     units: "passages",
@@ -145,14 +144,7 @@ export const reproduction: Reproduction = defineReproduction({
 
 function sampleInput(seed: number, tokens: number, shape: RingShape): RingInput {
   const random = createRandom(seed, "token-ring", tokens, shape.kvHeads);
-  const draw = (heads: number): RingArray =>
-    new Float64Array(tokens * heads * shape.headDim).map(() => 2 * random.normal());
-  return {
-    ...shape,
-    queries: draw(shape.heads),
-    keys: draw(shape.kvHeads),
-    values: draw(shape.kvHeads),
-  };
+  return drawRingInput(random, tokens, shape, 2);
 }
 
 function differenceOf(found: RingArray, expected: RingArray): number {
@@ -278,7 +270,7 @@ async function measureOverlap(context: Context): Promise<void> {
 
 async function measurePrefill(context: Context): Promise<void> {
   const folder = await context.model();
-  const checkpoint = readReferenceCheckpoint(folder);
+  const checkpoint = await readPrefillCheckpoint(folder);
   const model = await loadModel(folder, { threads: 1, slots: 1 });
   const passages: number[][] = [];
   try {
@@ -298,7 +290,7 @@ async function measurePrefill(context: Context): Promise<void> {
   const [measured, shifted]: [number[], number[]] = [[], []];
   for (const [i, ids] of passages.entries()) {
     context.progress("prefill in a ring", i, passages.length);
-    const expected = startReference(checkpoint.config, checkpoint.tensors).append(ids);
+    const expected = await prefillInRing(checkpoint, ids, 1);
     const ring = await prefillInRing(checkpoint, ids, [2, 3, 4, 6, 8][i]!);
     const width = expected.length / ids.length;
     measured.push(differenceOf(ring, expected));

@@ -8,6 +8,7 @@ import {
   type RingArray,
   type RingShape,
 } from "./attention-state.ts";
+import { drawRingInput } from "./reproduction-input.ts";
 import { planTokenRing } from "./schedule.ts";
 import {
   countCosts,
@@ -27,16 +28,14 @@ function sampleInput(
   spread = 1,
 ): RingInput {
   const random = createRandom(7, "ring", tokens, shape.kvHeads);
-  const draw = (heads: number): RingArray => {
-    const length = tokens * heads * shape.headDim;
-    const array = precision === "float64" ? new Float64Array(length) : new Float32Array(length);
-    return array.map(() => spread * random.normal()) as RingArray;
-  };
+  const input = drawRingInput(random, tokens, shape, spread);
+  if (precision === "float64") return input;
+  const { queries, keys, values } = input;
   return {
-    ...shape,
-    queries: draw(shape.heads),
-    keys: draw(shape.kvHeads),
-    values: draw(shape.kvHeads),
+    ...input,
+    queries: Float32Array.from(queries),
+    keys: Float32Array.from(keys),
+    values: Float32Array.from(values),
   };
 }
 

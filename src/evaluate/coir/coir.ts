@@ -23,9 +23,6 @@ export interface EvaluateSetOptions {
   mergeDuplicates?: boolean;
 }
 
-/** Measures of the benchmark at 1, 3, 5, 10, 100 and 1,000. */
-export type CoirMeasure = MeasureName;
-
 /** What a ranker reached on a set. */
 export interface SetEvaluation {
   readonly set: string;
@@ -34,8 +31,8 @@ export interface SetEvaluation {
   readonly documents: number;
   /** nDCG@10, the benchmark's figure. */
   readonly ndcg: number;
-  /** Every measure, the mean over queries. */
-  readonly means: Readonly<Record<CoirMeasure, number>>;
+  /** Every measure of the benchmark, at 1, 3, 5, 10, 100 and 1,000: the mean over queries. */
+  readonly means: Readonly<Record<MeasureName, number>>;
   readonly evaluation: Evaluation;
   /** Seconds for all documents, and for a query on average. */
   readonly indexSeconds: number;

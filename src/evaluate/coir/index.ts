@@ -5,7 +5,6 @@
  */
 export {
   averageNdcg,
-  type CoirMeasure,
   type EvaluateSetOptions,
   evaluateSet,
   type SetEvaluation,

@@ -1,9 +1,9 @@
 /** What ranks documents: lexical baselines, and any function from texts to vectors. */
 import { createRandom } from "../../core/index.ts";
 import {
-  analyze,
   type Bm25Options,
   characterNgrams,
+  countQueryTerms,
   createAnalyzer,
   createBm25Index,
   TopSelector,
@@ -97,11 +97,7 @@ function createBagRanker(
 /** Cosine of words, identifiers split, weighted by their rarity. */
 export function createTfIdfRanker(): Ranker {
   const analyzer = createAnalyzer({ words: "code" });
-  return createBagRanker("TF-IDF", (text) => {
-    const counts = new Map<string, number>();
-    for (const { term } of analyze(analyzer, text)) counts.set(term, (counts.get(term) ?? 0) + 1);
-    return counts;
-  });
+  return createBagRanker("TF-IDF", (text) => countQueryTerms(analyzer, text));
 }
 
 /** Cosine of character trigrams, weighted by their rarity. */

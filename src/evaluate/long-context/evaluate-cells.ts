@@ -59,17 +59,22 @@ export interface CellResult extends CellPlace {
   readonly skipped?: "context";
 }
 
-/** Options of `evaluateCells`. */
-export interface EvaluateCellsOptions {
+/** How questions are asked, the same in every evaluation. */
+export interface AskingOptions {
   /**
    * JSON lines to which every answer is added at once; answers that it has already are not asked for again. Default:
    * answers are not kept.
    */
   readonly answers?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each question. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Options of `evaluateCells`. */
+export interface EvaluateCellsOptions extends AskingOptions {
   /** What the questions were made from; answers to other settings are refused. Anything that JSON can hold. */
   readonly settings: unknown;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** What is known of a cell while it is measured. */

@@ -1,7 +1,12 @@
 /** A grid of cells measured, with the effective context limits that follow. */
 import { JetonError } from "../../core/index.ts";
 import { type EffectiveLimit, effectiveLimit } from "./accuracy.ts";
-import { type CellResult, evaluateCells, type PlannedCell } from "./evaluate-cells.ts";
+import {
+  type AskingOptions,
+  type CellResult,
+  evaluateCells,
+  type PlannedCell,
+} from "./evaluate-cells.ts";
 import type { EvaluatedModel } from "./evaluated-model.ts";
 
 /** The effective context at one difficulty. */
@@ -34,16 +39,17 @@ export interface EvaluationReport {
   readonly limits: readonly GroupLimits[];
 }
 
+/** How a grid is measured, the same in every evaluation. */
+export interface MeasureGridOptions extends AskingOptions {
+  /** Accuracy that ends the effective context. Default 0.75. */
+  readonly threshold?: number;
+}
+
 /** Options of `evaluateGrid`. */
-export interface EvaluateGridOptions {
+export interface EvaluateGridOptions extends MeasureGridOptions {
   readonly evaluation: string;
   /** What the questions are made from; kept answers to other settings are refused. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** Default 0.75. */
-  readonly threshold?: number;
-  readonly answers?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /**

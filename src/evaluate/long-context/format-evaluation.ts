@@ -44,7 +44,8 @@ export function formatEvaluation(report: EvaluationReport): string {
   return [...tables, ...(notes.length > 0 ? [notes.join("\n")] : [])].join("\n\n");
 }
 
-function distinct(values: readonly number[]): number[] {
+/** The different values, ascending. */
+export function distinct(values: readonly number[]): number[] {
   return [...new Set(values)].sort((a, b) => a - b);
 }
 

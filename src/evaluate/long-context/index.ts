@@ -12,6 +12,7 @@ export {
 } from "./accuracy.ts";
 export { type EvaluateEndpointOptions, evaluateEndpoint } from "./endpoint-model.ts";
 export type {
+  AskingOptions,
   CellPlace,
   CellResult,
   PlannedCell,
@@ -25,6 +26,7 @@ export {
   evaluateGrid,
   type GroupLimits,
   limitsOf,
+  type MeasureGridOptions,
 } from "./evaluate-grid.ts";
 export {
   type AnswerOptions,

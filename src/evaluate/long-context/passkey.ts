@@ -1,11 +1,11 @@
 /** Passkey retrieval: one number hidden at some depth of a long text that says nothing (Mohtashami and Jaggi, 2023). */
 import { createRandom, JetonError } from "../../core/index.ts";
 import type { PlannedCell, Question } from "./evaluate-cells.ts";
-import { type EvaluationReport, evaluateGrid } from "./evaluate-grid.ts";
+import { type EvaluationReport, evaluateGrid, type MeasureGridOptions } from "./evaluate-grid.ts";
 import type { EvaluatedModel } from "./evaluated-model.ts";
 
 /** Options of `evaluatePasskey`. */
-export interface EvaluatePasskeyOptions {
+export interface EvaluatePasskeyOptions extends MeasureGridOptions {
   /** Characters of the text before the question. Default 1,000, 2,000, 4,000 and 8,000. */
   readonly lengths?: readonly number[] | undefined;
   /** Places of the number in percent of the text. Default 0, 25, 50, 75 and 100. */
@@ -14,11 +14,6 @@ export interface EvaluatePasskeyOptions {
   readonly repeats?: number | undefined;
   /** Default 0. */
   readonly seed?: number | undefined;
-  /** Accuracy that ends the effective context. Default 0.75. */
-  readonly threshold?: number;
-  readonly answers?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 const intro =

@@ -1,8 +1,9 @@
 /** An evaluation's report as a page of SVG: accuracies as colours, the threshold as a line. */
-
+import { escapeText, shadeShare } from "../svg-parts.ts";
 import { findContour } from "./contour-lines.ts";
 import type { CellResult } from "./evaluate-cells.ts";
 import type { EvaluationReport, GroupLimits } from "./evaluate-grid.ts";
+import { distinct } from "./format-evaluation.ts";
 
 const cellWidth = 46;
 const cellHeight = 26;
@@ -82,10 +83,8 @@ function renderCell(cell: CellResult | undefined, x: number, y: number): string 
   const tip =
     `${group}, ${characters} characters, ${difficulty}: ${percent(accuracy)} % ` +
     `(${percent(interval.low)} to ${percent(interval.high)}), ${questions} questions`;
-  const other = Math.round(255 - accuracy * 130);
-  const fill = `rgb(${other},${Math.min(255, other + 40)},255)`;
   return (
-    `<rect x="${x}" y="${y}" ${size} fill="${fill}"><title>${escapeText(tip)}</title></rect>` +
+    `<rect x="${x}" y="${y}" ${size} fill="${shadeShare(accuracy)}"><title>${escapeText(tip)}</title></rect>` +
     `<text ${at}>${percent(accuracy)}</text>`
   );
 }
@@ -124,12 +123,4 @@ function renderLine(
     );
   }
   return parts;
-}
-
-function distinct(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b);
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

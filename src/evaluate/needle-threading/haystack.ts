@@ -46,22 +46,30 @@ export function drawPairs({ pairs, seed, codeLength = uuidLength }: DrawPairsOpt
   return Array.from({ length: pairs }, () => ({ key: draw(), value: draw() }));
 }
 
+/** The error of an option that cannot be. */
+export function needleOptionError(name: string, found: unknown, expected: string): JetonError {
+  const shown = typeof found === "string" ? JSON.stringify(found) : String(found);
+  return new JetonError(`${name} is ${shown}, expected ${expected}`, {
+    code: "needle-option-invalid",
+    details: { name, found, expected },
+  });
+}
+
 function checkOptions(pairs: number, codeLength: number): void {
-  const fail = (name: string, found: number, expected: string): JetonError =>
-    new JetonError(`${name} is ${String(found)}, expected ${expected}`, {
-      code: "needle-option-invalid",
-      details: { name, found, expected },
-    });
   if (!Number.isSafeInteger(pairs) || pairs < 1 || pairs > 1_000_000) {
-    throw fail("pairs", pairs, "an integer from 1 to 1,000,000");
+    throw needleOptionError("pairs", pairs, "an integer from 1 to 1,000,000");
   }
   const isShort = Number.isInteger(codeLength) && codeLength >= 2 && codeLength <= 32;
   if (codeLength !== uuidLength && !isShort) {
-    throw fail("codeLength", codeLength, "36 (UUIDs), or an integer from 2 to 32");
+    throw needleOptionError("codeLength", codeLength, "36 (UUIDs), or an integer from 2 to 32");
   }
   // Half of all codes: drawing anew until one is free stays quick.
   if (isShort && pairs * 4 > 16 ** codeLength) {
-    throw fail("codeLength", codeLength, `more digits for ${pairs} pairs of distinct codes`);
+    throw needleOptionError(
+      "codeLength",
+      codeLength,
+      `more digits for ${pairs} pairs of distinct codes`,
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import {
   type EvaluatedModel,
   type EvaluationReport,
   evaluateGrid,
+  type MeasureGridOptions,
   type PlannedCell,
   type Question,
 } from "../long-context/index.ts";
@@ -18,7 +19,7 @@ export interface KeyValueRecord {
 }
 
 /** Options of `evaluateKeyValues`. */
-export interface EvaluateKeyValuesOptions {
+export interface EvaluateKeyValuesOptions extends MeasureGridOptions {
   /** The objects, e.g. of `parseKeyValueRecords`. Default: drawn for each of `pairs` by the seed. */
   readonly records?: readonly KeyValueRecord[] | undefined;
   /** Numbers of pairs, where there are no `records`. Default 75 and 140, as published. */
@@ -29,11 +30,6 @@ export interface EvaluateKeyValuesOptions {
   readonly repeats?: number | undefined;
   /** Default 0. */
   readonly seed?: number | undefined;
-  /** Accuracy that ends the effective context. Default 0.75. */
-  readonly threshold?: number;
-  readonly answers?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /**

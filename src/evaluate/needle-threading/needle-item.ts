@@ -1,6 +1,13 @@
 /** Items of the benchmark: a haystack with needles or threads in it, a question, and the values that answer it. */
-import { createRandom, JetonError, type Random } from "../../core/index.ts";
-import { drawPairs, type NeedleWording, type Pair, printHaystack, uuidLength } from "./haystack.ts";
+import { createRandom, type Random } from "../../core/index.ts";
+import {
+  drawPairs,
+  type NeedleWording,
+  needleOptionError,
+  type Pair,
+  printHaystack,
+  uuidLength,
+} from "./haystack.ts";
 import { askQuestion } from "./questions.ts";
 
 /** The tasks of the paper, by name. */
@@ -128,29 +135,24 @@ const needed: Readonly<Record<NeedleTask, Readonly<Record<string, number>>>> = {
 };
 
 function checkSettings(settings: NeedleSettings): void {
-  const fail = (name: string, found: unknown, expected: string): never => {
-    throw new JetonError(`${name} is ${String(found)}, expected ${expected}`, {
-      code: "needle-option-invalid",
-      details: { name, found, expected },
-    });
-  };
   const { task, pairs, depth, branches } = settings;
-  if (!needleTasks.includes(task)) fail("task", task, needleTasks.join(", "));
+  if (!needleTasks.includes(task)) throw needleOptionError("task", task, needleTasks.join(", "));
   for (const [name, least] of Object.entries(needed[task])) {
     const found = settings[name as keyof NeedleSettings];
     if (name === "depth") continue;
     if (!Number.isSafeInteger(found) || (found as number) < least) {
-      fail(name, found, `an integer from ${least}`);
+      throw needleOptionError(name, found, `an integer from ${least}`);
     }
   }
   if (task === "single" && !(depth !== undefined && depth >= 0 && depth <= 100)) {
-    fail("depth", depth, "a number from 0 to 100");
+    throw needleOptionError("depth", depth, "a number from 0 to 100");
   }
   if (branches !== undefined && !(Number.isSafeInteger(branches) && branches >= 1)) {
-    fail("branches", branches, "an integer from 1");
+    throw needleOptionError("branches", branches, "an integer from 1");
   }
   const least = pairsNeeded(settings);
-  if (!(pairs >= least)) fail("pairs", pairs, `at least ${least} for the task ${task}`);
+  if (!(pairs >= least))
+    throw needleOptionError("pairs", pairs, `at least ${least} for the task ${task}`);
 }
 
 /** Places of needles or threads, and of the dead ends of branches. */

@@ -2,15 +2,15 @@
  * Needle Threading: how much of its context a model can really use, from one lookup to chains of lookups
  * (Roberts, Han, Albanie, 2025).
  */
-import { JetonError } from "../../core/index.ts";
 import {
   type EvaluatedModel,
   type EvaluationReport,
   evaluateGrid,
+  type MeasureGridOptions,
   type PlannedCell,
   type Question,
 } from "../long-context/index.ts";
-import { haystackLength, type NeedleWording, uuidLength } from "./haystack.ts";
+import { haystackLength, type NeedleWording, needleOptionError, uuidLength } from "./haystack.ts";
 import {
   type MakeNeedleItemOptions,
   makeNeedleItem,
@@ -70,7 +70,7 @@ export const smallGrid: NeedleGrid = {
 };
 
 /** Options of `evaluateNeedleThreading`. */
-export interface EvaluateNeedleThreadingOptions {
+export interface EvaluateNeedleThreadingOptions extends MeasureGridOptions {
   /** Parts of the grid; what is left out is that of `smallGrid`. */
   readonly grid?: Partial<NeedleGrid>;
   /** Default 0. Repeat r draws its haystack as Python does after `random.seed(seed + r)`. */
@@ -79,13 +79,6 @@ export interface EvaluateNeedleThreadingOptions {
   readonly codeLength?: number;
   /** Default `"json"`, as published. */
   readonly wording?: NeedleWording;
-  /** Accuracy that ends the effective context. Default 0.75. */
-  readonly threshold?: number;
-  /** File of answers to begin or to go on with. Default: none. */
-  readonly answers?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called after each question. */
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /**
@@ -133,25 +126,20 @@ export function planNeedleThreading(
 }
 
 function checkGrid(grid: NeedleGrid): void {
-  const fail = (name: string, found: unknown, expected: string): never => {
-    throw new JetonError(`${name} is ${JSON.stringify(found)}, expected ${expected}`, {
-      code: "needle-option-invalid",
-      details: { name, found, expected },
-    });
-  };
   const known = new Set<string>(needleTasks);
   const unknown = grid.tasks.find((task) => !known.has(task));
-  if (unknown !== undefined) fail("task", unknown, needleTasks.join(", "));
+  if (unknown !== undefined) throw needleOptionError("task", unknown, needleTasks.join(", "));
   for (const name of ["repeats", "lookups"] as const) {
-    if (!Number.isSafeInteger(grid[name]) || grid[name] < 1) fail(name, grid[name], "from 1");
+    if (!Number.isSafeInteger(grid[name]) || grid[name] < 1)
+      throw needleOptionError(name, grid[name], "from 1");
   }
   const counts = ["pairs", "needles", "threadLengths", "threads"] as const;
   for (const name of counts) {
     const wrong = grid[name].find((count) => !Number.isSafeInteger(count) || count < 1);
-    if (wrong !== undefined) fail(name, wrong, "integers from 1");
+    if (wrong !== undefined) throw needleOptionError(name, wrong, "integers from 1");
   }
   const depth = grid.depths.find((percent) => !(percent >= 0 && percent <= 100));
-  if (depth !== undefined) fail("depths", depth, "numbers from 0 to 100");
+  if (depth !== undefined) throw needleOptionError("depths", depth, "numbers from 0 to 100");
 }
 
 interface GridPlace {

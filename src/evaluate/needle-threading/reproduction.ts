@@ -21,9 +21,18 @@ import { findCodes } from "./score-answer.ts";
 
 const control = "a program that looks every key up";
 const where = "jeton-nano (1,024 tokens), tables of codes of 4 digits";
+/** Claims that compare accuracies of cells. */
+const compared = {
+  unit: "% of questions",
+  units: "haystacks",
+  control,
+  direction: "higher",
+  effect: "difference",
+} as const;
 
 const claims = [
   {
+    ...compared,
     id: "falls-with-length",
     text: `One value is found less often in the longest context that fits than in the shortest: ${where}`,
     paper: {
@@ -32,11 +41,6 @@ const claims = [
       compares: "effect",
       setting: "Llama-3.1-8B from 1.2K to 128K tokens, mean of five tasks",
     },
-    unit: "% of questions",
-    units: "haystacks",
-    control,
-    direction: "higher",
-    effect: "difference",
     reproduced: 15,
     partly: 5,
     quick: { reproduced: 10, partly: 2 },
@@ -56,43 +60,31 @@ const claims = [
     quick: { reproduced: 0.8, partly: 0.95 },
   },
   {
+    ...compared,
     id: "threads-are-harder",
     text: `One lookup succeeds more often than a chain of two at the same lengths: ${where}`,
     paper: {
       words:
         "threading falls towards 0 with length and lookups; single needles are found by most models",
     },
-    unit: "% of questions",
-    units: "haystacks",
-    control,
-    direction: "higher",
-    effect: "difference",
     reproduced: 25,
     partly: 10,
     quick: { reproduced: 20, partly: 5 },
   },
   {
+    ...compared,
     id: "forward-is-easier",
     text: `Chains that run forward through the text are followed more often than those that run backward: ${where}`,
     paper: { words: "forward above backward for nearly all models" },
-    unit: "% of questions",
-    units: "haystacks",
-    control,
-    direction: "higher",
-    effect: "difference",
     reproduced: 5,
     partly: 1,
     quick: { reproduced: 5, partly: 1 },
   },
   {
+    ...compared,
     id: "lost-in-the-middle",
     text: `One value is found more often at the ends of the context than in its middle half: ${where}`,
     paper: { words: "single-needle accuracy is lowest towards the middle" },
-    unit: "% of questions",
-    units: "haystacks",
-    control,
-    direction: "higher",
-    effect: "difference",
     reproduced: 5,
     partly: 1,
     quick: { reproduced: 5, partly: 1 },

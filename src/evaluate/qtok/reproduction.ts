@@ -8,6 +8,7 @@ import {
   meanOf,
   type Reproduction,
   type ReproductionContext,
+  rankCorrelation,
   ratioOfSums,
   type Sample,
   statisticOf,
@@ -249,7 +250,7 @@ async function inspectAll(context: Context, texts: readonly LanguageText[]): Pro
     details: { families: families.filter((family) => family.length > 1) },
   });
   const correlate = (language: string, i: number): number =>
-    spearman(
+    rankCorrelation(
       vocabularies.map(({ languages }) => languages!.shares[language]!),
       vocabularies.map(({ text }) => text[i]!.bytesPerToken),
     );
@@ -317,8 +318,8 @@ async function trainMixtures(context: Context): Promise<void> {
       });
       const found = shareLanguages(classifyVocabulary(tokenizer), judged).shares;
       const order = languages.map((language) => found[language]!);
-      correlations.push(spearman(order, shares));
-      shuffled.push(spearman(order, mixtures[(number + 1) % mixtures.length]!));
+      correlations.push(rankCorrelation(order, shares));
+      shuffled.push(rankCorrelation(order, mixtures[(number + 1) % mixtures.length]!));
       details.push({ kind, shares, found });
     }
   }
@@ -378,10 +379,6 @@ function round(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 /** Tokens of more than one character. */
 function countLong({ categories }: QtokReport["vocabularies"][number]): number {
   return Object.entries(categories)
@@ -394,26 +391,9 @@ function correlationOf(a: readonly number[], b: readonly number[]): Sample {
   return statisticOf(
     a.map((one, i) => [one, b[i]!] as const),
     (pairs) =>
-      spearman(
+      rankCorrelation(
         pairs.map(([one]) => one),
         pairs.map(([, other]) => other),
       ),
   );
-}
-
-/** Rank correlation; equal values share their mean rank. */
-function spearman(a: readonly number[], b: readonly number[]): number {
-  const ranks = (values: readonly number[]): number[] =>
-    values.map((value) => {
-      const below = values.filter((other) => other < value).length;
-      const equal = values.filter((other) => other === value).length;
-      return below + (equal - 1) / 2;
-    });
-  const [x, y] = [ranks(a), ranks(b)];
-  const [meanX, meanY] = [mean(x), mean(y)];
-  const covariance = mean(x.map((value, i) => (value - meanX) * (y[i]! - meanY)));
-  const spread = (values: readonly number[], middle: number): number =>
-    Math.sqrt(mean(values.map((value) => (value - middle) ** 2)));
-  const product = spread(x, meanX) * spread(y, meanY);
-  return product === 0 ? 0 : covariance / product;
 }

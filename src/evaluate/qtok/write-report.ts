@@ -1,5 +1,6 @@
 /** Qtok's report as tables for a terminal, CSV, and one page of SVG. */
 import { formatTable, type TableColumn } from "../../core/index.ts";
+import { escapeText, shadeShare } from "../svg-parts.ts";
 import { type TokenCategory, tokenCategories } from "./classify-tokens.ts";
 import type { QtokReport, VocabularyReport } from "./qtok.ts";
 
@@ -339,14 +340,4 @@ function shadeCost(times: number): string {
   const strength = Math.min(1, Math.max(0, Math.log2(Math.max(times, 1)) / 2));
   const other = Math.round(255 - strength * 150);
   return `rgb(255,${other},${other})`;
-}
-
-/** From white for nothing to blue for all. */
-function shadeShare(share: number): string {
-  const other = Math.round(255 - Math.min(1, Math.max(0, share)) * 130);
-  return `rgb(${other},${Math.min(255, other + 40)},255)`;
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

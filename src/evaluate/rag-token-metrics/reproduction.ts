@@ -10,6 +10,7 @@ import {
   meanOf,
   type Reproduction,
   type ReproductionContext,
+  rankCorrelation,
   statisticOf,
 } from "../../reproduce/index.ts";
 import type { Chunker } from "./chunkers/chunker.ts";
@@ -287,7 +288,7 @@ function reportCorrelation(context: Context, all: readonly ChunkingEvaluation[])
             questions.reduce((sum, question) => sum + scores[question]![name], 0),
           );
         const iou = meanBy("iou");
-        return spearman(
+        return rankCorrelation(
           meanBy("precisionOmega"),
           iou.map((_, i) => iou[(i + shift) % iou.length]!),
         );
@@ -376,20 +377,4 @@ async function matchChunks(corpora: Inputs["corpora"], chunks: number): Promise<
 
 function round(value: number): number {
   return Math.round(value * 10_000) / 10_000;
-}
-
-/** Rank correlation; equal values share their mean rank. */
-function spearman(a: readonly number[], b: readonly number[]): number {
-  const ranks = (values: readonly number[]): number[] =>
-    values.map(
-      (value) =>
-        values.filter((other) => other < value).length +
-        (values.filter((other) => other === value).length - 1) / 2,
-    );
-  const [x, y] = [ranks(a), ranks(b)];
-  const middle = (a.length - 1) / 2;
-  const product = (one: readonly number[], other: readonly number[]): number =>
-    one.reduce((sum, rank, i) => sum + (rank - middle) * (other[i]! - middle), 0);
-  const spread = Math.sqrt(product(x, x) * product(y, y));
-  return spread === 0 ? 0 : product(x, y) / spread;
 }

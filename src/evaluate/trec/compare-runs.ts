@@ -1,5 +1,5 @@
 /** Whether one run is better than another: paired bootstrap over queries. */
-import { createRandom, JetonError } from "../../core/index.ts";
+import { createRandom, JetonError, quantile } from "../../core/index.ts";
 import type { Evaluation } from "./evaluate-run.ts";
 
 /** Options of `compareRuns`. */
@@ -73,17 +73,12 @@ export function compareRuns<M extends string>(
     for (let i = 0; i < count; i++) sum += differences[random.integer(count)]!;
     return sum / count;
   }).sort();
-  const quantile = (share: number): number => {
-    const at = share * (samples - 1);
-    const below = means[Math.floor(at)]!;
-    return below + (means[Math.ceil(at)]! - below) * (at - Math.floor(at));
-  };
   const opposed = means.filter((mean) => (difference >= 0 ? mean <= 0 : mean >= 0)).length;
   return {
     count,
     difference,
-    low: quantile((1 - confidence) / 2),
-    high: quantile((1 + confidence) / 2),
+    low: quantile(means, (1 - confidence) / 2),
+    high: quantile(means, (1 + confidence) / 2),
     probability: Math.min(1, (2 * opposed) / samples),
   };
 }

@@ -1,29 +1,25 @@
 /** Why a record was found: which part of its text earned which part of the score. */
-import {
-  analyze,
-  countQueryTerms,
-  PostingsBuilder,
-  ScoreAccumulator,
-} from "../../lexical/index.ts";
+import { analyze, PostingsBuilder, ScoreAccumulator } from "../../lexical/index.ts";
 import type { TokenRows } from "../segment/segment-data.ts";
 import type { TokenCandidate } from "../tokens/token-search.ts";
 import type { TokenMatch } from "../types.ts";
-import { weighQuery } from "./rankings.ts";
+import type { WeighedQuery } from "./rankings.ts";
 import type { SearchedIndex } from "./search-segments.ts";
 
 /** For each term of the query its places in the text; the term's part of the score stands at each. */
-export function explainLexical(index: SearchedIndex, query: string, text: string): TokenMatch[] {
-  const { terms, meanLength } = weighQuery(index, query);
-  const numbers = new Map(
-    [...countQueryTerms(index.analyzer, query).keys()].map((term, number) => [term, number]),
-  );
-  const builder = new PostingsBuilder(index.analyzer);
+export function explainLexical(
+  { analyzer, formula }: SearchedIndex,
+  { counts, terms, meanLength }: WeighedQuery,
+  text: string,
+): TokenMatch[] {
+  const numbers = new Map([...counts.keys()].map((term, number) => [term, number]));
+  const builder = new PostingsBuilder(analyzer);
   builder.add(text);
   const postings = builder.build();
-  const places = analyze(index.analyzer, text);
+  const places = analyze(analyzer, text);
   return terms.flatMap((weighted) => {
     const scores = new ScoreAccumulator();
-    scores.add(postings, [weighted], index.formula, meanLength);
+    scores.add(postings, [weighted], formula, meanLength);
     return places
       .filter(({ term }) => term === weighted.term)
       .map(({ term, start, end }) => ({

@@ -3,6 +3,7 @@ import {
   type Analyzer,
   type Bm25Formula,
   countQueryTerms,
+  type QueryTerms,
   ScoreAccumulator,
   type WeightedTerm,
   weighTerms,
@@ -29,17 +30,25 @@ interface LexicalSettings {
   readonly formula: Bm25Formula;
 }
 
-/** Statistics of all records that are not deleted; a filter does not change them. */
+/** A query's terms, weighed by all records that are not deleted; a filter does not change that. */
+export interface WeighedQuery {
+  /** Every term, in the order of their first occurrence. */
+  readonly counts: QueryTerms;
+  /** Those that some record holds. */
+  readonly terms: readonly WeightedTerm[];
+  /** Mean number of terms of a record. */
+  readonly meanLength: number;
+}
+
+/** Weighs a query's terms. */
 export function weighQuery(
   { segments, analyzer, formula }: LexicalSettings,
   text: string,
-): { terms: WeightedTerm[]; meanLength: number } {
+): WeighedQuery {
   let [documents, length] = [0, 0];
-  for (const { segment, deleted, live } of segments) {
+  for (const { live, liveTerms } of segments) {
     documents += live;
-    for (const [place, terms] of segment.postings.lengths.entries()) {
-      if (deleted[place] === 0) length += terms;
-    }
+    length += liveTerms;
   }
   const holding = (term: string): number =>
     segments.reduce((sum, { segment, deleted, live }) => {
@@ -48,23 +57,23 @@ export function weighQuery(
       if (live === segment.count) return sum + list.length;
       return sum + list.reduce((count, place) => count + (deleted[place] === 0 ? 1 : 0), 0);
     }, 0);
-  const terms = weighTerms(countQueryTerms(analyzer, text), formula, documents, holding);
-  return { terms, meanLength: documents === 0 ? 0 : length / documents };
+  const counts = countQueryTerms(analyzer, text);
+  const terms = weighTerms(counts, formula, documents, holding);
+  return { counts, terms, meanLength: documents === 0 ? 0 : length / documents };
 }
 
 /** BM25 of every record that holds one of the query's terms. */
 export function rankLexical(
-  index: LexicalSettings,
+  formula: Bm25Formula,
   segments: readonly SearchedSegment[],
-  text: string,
+  { terms, meanLength }: WeighedQuery,
 ): Score[] {
-  const { terms, meanLength } = weighQuery(index, text);
   const scores: Score[] = [];
   for (const [number, { live, accepted }] of segments.entries()) {
     const { segment } = live;
     const accumulator = accumulators.get(segment) ?? new ScoreAccumulator();
     accumulators.set(segment, accumulator);
-    accumulator.add(segment.postings, terms, index.formula, meanLength, accepted);
+    accumulator.add(segment.postings, terms, formula, meanLength, accepted);
     for (const place of accumulator.touched) {
       scores.push({ segment: number, place, score: accumulator.score(place) });
     }

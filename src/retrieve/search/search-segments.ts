@@ -6,9 +6,16 @@ import { checkFusion, fuseRankings, type RankedRecord, type RankingName } from "
 import { normalizeRows, type VectorSizes } from "../records.ts";
 import type { LiveSegment } from "../store/index-state.ts";
 import { searchTokens, type TokenCandidate, type TokenPart } from "../tokens/token-search.ts";
-import type { Hit, HitParts, SearchQuery, TokenMatch } from "../types.ts";
+import type { Hit, HitParts, SearchQuery } from "../types.ts";
 import { explainLexical, explainTokens } from "./explain.ts";
-import { rankDense, rankLexical, rankSparse, type Score } from "./rankings.ts";
+import {
+  rankDense,
+  rankLexical,
+  rankSparse,
+  type Score,
+  type WeighedQuery,
+  weighQuery,
+} from "./rankings.ts";
 
 /** What a search needs of an index. */
 export interface SearchedIndex {
@@ -42,7 +49,8 @@ export function searchSegments(index: SearchedIndex, query: SearchQuery): Hit[] 
   const segments = acceptRecords(index.segments, query);
   const isSingle = countRankings(query) === 1;
   const depth = isSingle ? k : (fusion.depth ?? Math.max(100, 10 * k));
-  const rankings = rankAll(index, segments, query);
+  const weighed = query.text === undefined ? undefined : weighQuery(index, query.text);
+  const rankings = rankAll(index.formula, segments, query, weighed);
   const best = new Map<RankingName, RankedRecord[]>();
   const places = new Map<string, Score>();
   for (const [name, { scores }] of rankings) {
@@ -74,9 +82,11 @@ export function searchSegments(index: SearchedIndex, query: SearchQuery): Hit[] 
       text,
       fields: live.segment.fields[place]!,
     };
-    return query.explain
-      ? { ...hit, matches: explain(index, segments, query, rankings, hit) }
-      : hit;
+    if (!query.explain) return hit;
+    const matches = weighed === undefined ? [] : explainLexical(index, weighed, text);
+    const candidate = rankings.get("token")?.candidates?.get(`${segment} ${place}`);
+    if (candidate !== undefined) matches.push(...explainTokens(live.segment.tokens!, candidate));
+    return { ...hit, matches };
   });
 }
 
@@ -102,13 +112,14 @@ function acceptRecords(
 }
 
 function rankAll(
-  index: SearchedIndex,
+  formula: Bm25Formula,
   segments: readonly SearchedSegment[],
   query: SearchQuery,
+  weighed: WeighedQuery | undefined,
 ): Map<RankingName, Ranking> {
   const rankings = new Map<RankingName, Ranking>();
-  if (query.text !== undefined) {
-    rankings.set("bm25", { scores: rankLexical(index, segments, query.text) });
+  if (weighed !== undefined) {
+    rankings.set("bm25", { scores: rankLexical(formula, segments, weighed) });
   }
   if (query.dense !== undefined) {
     const vector = normalizeRows(query.dense, query.dense.length, "dense", "(query)");
@@ -158,26 +169,6 @@ function selectTop(
     if (score >= top.threshold) top.offer(at, score);
   }
   return top.ranked().map(({ place }) => ({ id: idOf(scores[place]!), score: scores[place]! }));
-}
-
-function explain(
-  index: SearchedIndex,
-  segments: readonly SearchedSegment[],
-  query: SearchQuery,
-  rankings: ReadonlyMap<RankingName, Ranking>,
-  hit: Hit,
-): TokenMatch[] {
-  const matches: TokenMatch[] = [];
-  if (query.text !== undefined) {
-    matches.push(...explainLexical(index, query.text, hit.text));
-  }
-  for (const [at, { live }] of segments.entries()) {
-    const candidates = rankings.get("token")?.candidates;
-    const place = candidates === undefined ? -1 : live.segment.ids.indexOf(hit.id);
-    const candidate = candidates?.get(`${at} ${place}`);
-    if (candidate !== undefined) matches.push(...explainTokens(live.segment.tokens!, candidate));
-  }
-  return matches;
 }
 
 function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): void {

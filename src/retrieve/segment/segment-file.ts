@@ -36,8 +36,6 @@ interface Header {
 
 /** A segment over its file. */
 export interface SegmentFile extends SegmentData {
-  /** Bytes of the file. */
-  readonly bytes: number;
   close(): void;
 }
 
@@ -122,7 +120,6 @@ function readSegment(path: string, descriptor: number): SegmentFile {
   if (texts === undefined) throw invalid(path, "it has no section texts");
   const denseDim = header.denseDim;
   return {
-    bytes,
     count: header.count,
     ids: strings("ids"),
     fields: strings("fields").map((json) => JSON.parse(json) as Record<string, FieldValue>),

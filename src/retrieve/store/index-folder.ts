@@ -113,11 +113,6 @@ export class IndexFolder {
     return this.#log.bytes;
   }
 
-  /** Bytes of all segments. */
-  get bytes(): number {
-    return [...this.#open.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-  }
-
   /** Writes a change to the log; it is acknowledged when this returns. */
   async append(change: Change): Promise<void> {
     await this.#log.append(change);

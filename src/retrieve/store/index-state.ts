@@ -17,6 +17,8 @@ export interface LiveSegment {
   readonly deleted: Uint8Array;
   /** Number of records that are not. */
   live: number;
+  /** Number of terms of those records: their mean length is wanted for every query. */
+  liveTerms: number;
   /** Name of the segment's file; undefined for a segment that is in memory alone. */
   readonly file: string | undefined;
 }
@@ -96,14 +98,14 @@ export class IndexState {
     else {
       segment.deleted[place] = 1;
       segment.live--;
+      segment.liveTerms -= segment.segment.postings.lengths[place]!;
     }
     return true;
   }
 
   /** Adds a segment of a file. */
   addSegment(segment: SegmentData, deleted: Uint8Array, file: string): void {
-    const live = segment.count - deleted.reduce((sum, isDeleted) => sum + isDeleted, 0);
-    this.#place({ segment, deleted, live, file });
+    this.#place(segment, deleted, file);
   }
 
   /** All segments; pending records become one first. */
@@ -138,11 +140,15 @@ export class IndexState {
     this.addSegment(segment, deleted, file);
   }
 
-  #place(live: LiveSegment): void {
-    this.#segments.push(live);
-    for (const [place, id] of live.segment.ids.entries()) {
-      if (live.deleted[place] === 0) this.#locations.set(id, { segment: live, place });
+  #place(segment: SegmentData, deleted: Uint8Array, file?: string): void {
+    const placed: LiveSegment = { segment, deleted, live: 0, liveTerms: 0, file };
+    for (const [place, id] of segment.ids.entries()) {
+      if (deleted[place] === 1) continue;
+      placed.live++;
+      placed.liveTerms += segment.postings.lengths[place]!;
+      this.#locations.set(id, { segment: placed, place });
     }
+    this.#segments.push(placed);
   }
 
   #seal(): void {
@@ -151,8 +157,7 @@ export class IndexState {
     if (records.length > 0) {
       // An inverted file is for what is written to the disk.
       const segment = buildSegment(records, { analyzer: this.settings.analyzer });
-      const deleted = new Uint8Array(records.length);
-      this.#place({ segment, deleted, live: records.length, file: undefined });
+      this.#place(segment, new Uint8Array(records.length));
     }
     const memory = this.#segments.filter(({ file }) => file === undefined);
     const small = memory.filter(({ live }) => live < 16 * maxPending);
@@ -161,7 +166,6 @@ export class IndexState {
     const gone = new Set<LiveSegment>(small);
     this.#segments = this.#segments.filter((one) => !gone.has(one));
     if (joined.count === 0) return;
-    const deleted = new Uint8Array(joined.count);
-    this.#place({ segment: joined, deleted, live: joined.count, file: undefined });
+    this.#place(joined, new Uint8Array(joined.count));
   }
 }

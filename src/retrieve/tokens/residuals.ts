@@ -1,4 +1,5 @@
 /** Residuals of tokens from their centroids, four bits a number. */
+import { quantile } from "../../core/index.ts";
 
 /** Numbers that a code stands for. */
 export const levels = 16;
@@ -22,15 +23,10 @@ export function bytesPerRow(dim: number): number {
 /** Learns a codebook from numbers of residuals; any order. */
 export function learnCodebook(numbers: Float32Array): Codebook {
   const sorted = numbers.slice().sort();
-  const quantile = (share: number): number => {
-    if (sorted.length === 0) return 0;
-    const at = share * (sorted.length - 1);
-    const below = sorted[Math.floor(at)]!;
-    return below + (sorted[Math.ceil(at)]! - below) * (at - Math.floor(at));
-  };
+  const at = (share: number): number => (sorted.length === 0 ? 0 : quantile(sorted, share));
   return {
-    cutOffs: Float32Array.from({ length: levels - 1 }, (_, i) => quantile((i + 1) / levels)),
-    values: Float32Array.from({ length: levels }, (_, i) => quantile((i + 0.5) / levels)),
+    cutOffs: Float32Array.from({ length: levels - 1 }, (_, i) => at((i + 1) / levels)),
+    values: Float32Array.from({ length: levels }, (_, i) => at((i + 0.5) / levels)),
   };
 }
 

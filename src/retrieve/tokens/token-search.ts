@@ -3,6 +3,7 @@
  * of the index, and a record is scored by what was retrieved of it. A record that a query token retrieved
  * nothing of gets the last retrieved score, an upper bound. No record is gathered and scored again.
  */
+import { grow } from "../../lexical/term-table.ts";
 import { type InvertedFile, InvertedScan } from "./inverted-file.ts";
 import { multiplyRows } from "./products.ts";
 
@@ -47,20 +48,14 @@ class TokenList {
 
   push(part: number, token: number, score: number): void {
     if (this.size === this.tokens.length) {
-      this.parts = doubled(this.parts);
-      this.tokens = doubled(this.tokens);
-      this.scores = doubled(this.scores);
+      this.parts = grow(this.parts);
+      this.tokens = grow(this.tokens);
+      this.scores = grow(this.scores);
     }
     this.parts[this.size] = part;
     this.tokens[this.size] = token;
     this.scores[this.size++] = score;
   }
-}
-
-function doubled<T extends Uint32Array | Float32Array>(array: T): T {
-  const larger = new (array.constructor as new (length: number) => T)(array.length * 2);
-  larger.set(array);
-  return larger;
 }
 
 /**

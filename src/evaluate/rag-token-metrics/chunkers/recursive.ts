@@ -12,7 +12,8 @@ export interface RecursiveChunkerOptions {
   separators?: readonly string[];
 }
 
-const defaultSeparators = ["\n\n", "\n", ".", "?", "!", " "];
+/** Paragraphs, lines, sentences, words. */
+export const defaultSeparators: readonly string[] = ["\n\n", "\n", ".", "?", "!", " "];
 
 /**
  * Cuts at the first separator that occurs, cuts pieces that are too long at the next one, and joins

@@ -4,7 +4,7 @@
  */
 import type { Interval } from "../intervals.ts";
 import { type Chunker, checkCount } from "./chunker.ts";
-import { splitRecursively } from "./recursive.ts";
+import { defaultSeparators, splitRecursively } from "./recursive.ts";
 
 /** Texts to vectors of one length; they need not be of length 1. */
 export type EmbedTexts = (
@@ -22,8 +22,6 @@ export interface SemanticChunkerOptions {
   lengthOf?: (text: string) => number;
 }
 
-const separators = ["\n\n", "\n", ".", "?", "!", " "];
-
 /**
  * Cluster-semantic: cuts the text into small pieces and joins them so that the summed similarity inside the
  * chunks, less the mean similarity of all pairs, is highest; a dynamic program finds the best cut. No chunk
@@ -37,7 +35,7 @@ export function createClusterChunker(options: SemanticChunkerOptions): Chunker {
   return {
     name: `cluster-semantic ${size}`,
     async chunk(text) {
-      const pieces = splitRecursively(text, { size: pieceSize, measure, separators });
+      const pieces = splitPieces(text, pieceSize, measure);
       const vectors = await embedPieces(text, pieces, embed);
       return joinPieces(pieces, cutByReward(vectors, most));
     },
@@ -55,7 +53,7 @@ export function createBreakpointChunker(options: SemanticChunkerOptions): Chunke
   return {
     name: `breakpoint-semantic ${size}`,
     async chunk(text) {
-      const pieces = splitRecursively(text, { size: pieceSize, measure, separators });
+      const pieces = splitPieces(text, pieceSize, measure);
       // Three pieces on each side make a vector, so that one short sentence does not cut.
       const windows = pieces.map((_, i) => ({
         start: pieces[Math.max(0, i - 3)]!.start,
@@ -77,6 +75,10 @@ function readOptions(chunker: string, options: SemanticChunkerOptions) {
   const pieceSize = options.pieceSize ?? Math.max(1, Math.round(size / 8));
   checkCount(chunker, "pieceSize", pieceSize);
   return { embed, size, pieceSize, measure: lengthOf ?? ((text: string) => text.length) };
+}
+
+function splitPieces(text: string, size: number, measure: (text: string) => number): Interval[] {
+  return splitRecursively(text, { size, measure, separators: defaultSeparators });
 }
 
 async function embedPieces(
