@@ -21,9 +21,12 @@ import type {
   OpenSequence,
   WeightFormat,
 } from "./types.ts";
-import { type StoredShape, storedTensor } from "./weights/trace-weights.ts";
+import { type StoredShape, storedShapes, storedTensor } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
+import { releaseHandle } from "./worker/release-handle.ts";
+import { residentBytes } from "./worker/resident-bytes.ts";
 import { StepScheduler } from "./worker/scheduler.ts";
+import { SlotQueue } from "./worker/slot-queue.ts";
 
 /** Models below this many parameters are held as float32 by default: they are fast anyway. */
 const smallModel = 50_000_000;
@@ -112,10 +115,7 @@ export async function startDecoderModel(
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
-    // Entries know more than may cross to a worker.
-    tensors: new Map(
-      [...checkpoint.tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
-    ),
+    tensors: storedShapes(checkpoint.tensors),
     bindings,
     format,
     threads,
@@ -154,9 +154,7 @@ export class DecoderModel implements LoadedModel {
   readonly #service: Remote<DecoderService>;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
-  /** Callers that wait for a free slot, in order. */
-  readonly #queue: (() => void)[] = [];
-  #open = 0;
+  readonly #slotQueue: SlotQueue;
   #closing: Promise<void> | undefined;
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
 
@@ -177,13 +175,14 @@ export class DecoderModel implements LoadedModel {
     this.eosTokenIds = endIds(sources);
     this.bosTokenId = beginId(sources);
     this.slots = parts.slots;
+    this.#slotQueue = new SlotQueue(parts.slots);
     this.#service = parts.service;
     this.#weightBytes = parts.weightBytes;
     this.#scheduler = new StepScheduler((steps) => parts.service.forward(steps));
   }
 
   get openSequences(): number {
-    return this.#open;
+    return this.#slotQueue.taken;
   }
 
   async openSequence(
@@ -191,12 +190,12 @@ export class DecoderModel implements LoadedModel {
   ): Promise<OpenSequence> {
     const { signal, prefix = [], promptLength = prefix.length } = options;
     signal?.throwIfAborted();
-    await this.#takeSlot(signal);
+    await this.#slotQueue.take(signal);
     try {
       const { handle, reused } = await this.#service.open({ prefix, promptLength });
       return this.#sequence(handle, reused);
     } catch (error) {
-      this.#giveSlot();
+      this.#slotQueue.give();
       throw error;
     }
   }
@@ -229,7 +228,7 @@ export class DecoderModel implements LoadedModel {
     const service = this.#service;
     const scheduler = this.#scheduler;
     const { config, contextLength } = this;
-    const giveSlot = () => this.#giveSlot();
+    const slots = this.#slotQueue;
     let length = reused;
     let released = false;
     return {
@@ -284,46 +283,11 @@ export class DecoderModel implements LoadedModel {
         // A step that still waits would name a sequence that is gone, and fail its whole batch.
         scheduler.discard(handle);
         try {
-          await service.release(handle);
-        } catch (error) {
-          // A closed model holds no sequences any more.
-          if (!(JetonError.isInstance(error) && error.code === "service-closed")) throw error;
+          await releaseHandle(service, handle);
         } finally {
-          giveSlot();
+          slots.give();
         }
       },
     };
   }
-
-  #takeSlot(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#open < this.slots) {
-      this.#open++;
-      return Promise.resolve();
-    }
-    return new Promise((resolve, reject) => {
-      const enter = () => {
-        signal?.removeEventListener("abort", leave);
-        resolve();
-      };
-      const leave = () => {
-        const at = this.#queue.indexOf(enter);
-        if (at >= 0) this.#queue.splice(at, 1);
-        reject(signal!.reason);
-      };
-      signal?.addEventListener("abort", leave, { once: true });
-      this.#queue.push(enter);
-    });
-  }
-
-  /** The slot goes to the next in the queue, if there is one. */
-  #giveSlot(): void {
-    const next = this.#queue.shift();
-    if (next) next();
-    else this.#open--;
-  }
-}
-
-/** Resident set of the process; a browser keeps that figure from its pages, where it is 0. */
-function residentBytes(): number {
-  return typeof process === "undefined" ? 0 : (process.memoryUsage?.().rss ?? 0);
 }

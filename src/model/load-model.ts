@@ -2,9 +2,6 @@
  * Opens a checkpoint for generation: tokenizer, packed weights, and a decoder in a worker thread.
  */
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
-import { openCheckpoint, resolveModel } from "../checkpoint/index.ts";
-import { type Remote, startInline, startService } from "../tensor/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
@@ -14,8 +11,10 @@ import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
+import { openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
+import { type ServiceModule, startModelService } from "./worker/start-model-service.ts";
 
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
@@ -32,24 +31,14 @@ export async function loadModel(
   nameOrFolder: string,
   options: LoadModelOptions = {},
 ): Promise<LoadedModel> {
-  const { onProgress, signal } = options;
-  const folder = await resolveModel(nameOrFolder, {
-    ...(signal && { signal }),
-    ...(onProgress && {
-      onProgress: ({ bytes, totalBytes }) =>
-        onProgress({ stage: "download", done: bytes, total: totalBytes ?? bytes }),
-    }),
-  });
-  signal?.throwIfAborted();
-  const opened = await openCheckpoint(folder);
-  if (isWordModel(opened.config)) {
-    return loadWordModel(opened, modelName(nameOrFolder, folder), options);
-  }
+  const { signal, inline = false } = options;
+  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
+    if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
     const config = decoderConfig(opened.config);
     const checkpoint = nameTensors(opened, config);
     checkWeights(checkpoint.tensors, config);
-    const tokenizer = await loadTokenizer(folder);
+    const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);
     const groups = matrixGroups(config);
     const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, options);
@@ -57,7 +46,7 @@ export async function loadModel(
     const { generationConfig } = checkpoint;
     return await startDecoderModel(
       {
-        name: modelName(nameOrFolder, folder),
+        name,
         folder: checkpoint.folder,
         checkpoint: {
           config: checkpoint.config,
@@ -75,7 +64,7 @@ export async function loadModel(
         weightBytes: packedBytes,
         bindings,
       },
-      options.inline ? startHere : startWorker,
+      (start: DecoderStart) => startModelService<DecoderService>(serviceModule, start, inline),
       options,
     );
   } finally {
@@ -83,27 +72,8 @@ export async function loadModel(
   }
 }
 
-function modelName(nameOrFolder: string, folder: string): string {
-  return basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
-}
-
-const startHere = (start: DecoderStart): Promise<Remote<DecoderService>> =>
-  startInline(decoderService, "createDecoderService", start);
-
-const startWorker = (start: DecoderStart): Promise<Remote<DecoderService>> =>
-  startService(
-    new URL(
-      import.meta.url.endsWith(".ts")
-        ? "./worker/decoder-service.ts"
-        : "./worker/decoder-service.js",
-      import.meta.url,
-    ).href,
-    "createDecoderService",
-    start,
-    {
-      // Packed weights in memory are the worker's alone.
-      transfer: [...start.bindings.values()].flatMap((binding) =>
-        binding.kind === "data" ? [binding.data.buffer as ArrayBuffer] : [],
-      ),
-    },
-  );
+const serviceModule: ServiceModule = {
+  module: decoderService,
+  path: "worker/decoder-service",
+  factory: "createDecoderService",
+};

@@ -1,5 +1,5 @@
 /** Opens any checkpoint folder and says what it is. */
-import { readConfig, resolveModel } from "../checkpoint/index.ts";
+import { readConfig } from "../checkpoint/index.ts";
 import { loadEncoder } from "./encoder/load-encoder.ts";
 import type { LoadedEncoder } from "./encoder/types.ts";
 import { loadModel } from "./load-model.ts";
@@ -7,6 +7,7 @@ import { modelKind } from "./model-kind.ts";
 import { loadSeq2Seq } from "./seq2seq/load-seq2seq.ts";
 import type { LoadedSeq2Seq } from "./seq2seq/types.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
+import { resolveModelFolder } from "./weights/open-named-checkpoint.ts";
 
 /** An open model and what it is. */
 export type OpenedModel =
@@ -34,9 +35,7 @@ export async function openModel(
   nameOrFolder: string,
   options: OpenFolderOptions = {},
 ): Promise<OpenedModel> {
-  const folder = await resolveModel(nameOrFolder, {
-    ...(options.signal && { signal: options.signal }),
-  });
+  const folder = await resolveModelFolder(nameOrFolder, options);
   const kind = modelKind(await readConfig(folder));
   switch (kind) {
     case "decoder":

@@ -22,6 +22,7 @@ import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes, type StoredBytes } from "./weights/bind-bytes.ts";
 import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
+import { storedShapes } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
 import { startPageDecoder } from "./worker/page-decoder.ts";
@@ -172,10 +173,7 @@ async function startOf(
       startInline<DecoderService>(decoderService, "createDecoderService", { ...parts, bindings });
     return { start, weightBytes };
   }
-  // Entries know more than may cross to a worker.
-  const tensors = new Map(
-    Array.from(stored.tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]),
-  );
+  const tensors = storedShapes(stored.tensors);
   const remote = await startPageDecoder(worker, { tensors, bytes, groups, format }, options);
   const start = async (parts: DecoderStart) => {
     try {

@@ -1,13 +1,12 @@
 /** Opens the checkpoint folder of a model of words. */
 import { availableParallelism } from "node:os";
 import type { Checkpoint } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
-import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { defaultFormat } from "../decoder-model.ts";
+import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
-import { storedTensor } from "../weights/trace-weights.ts";
+import { storedShapes } from "../weights/trace-weights.ts";
+import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
 import { wordModelConfig } from "./word-config.ts";
 import { WordModel } from "./word-model.ts";
 import { wordMatrixGroups, wordParameterShapes } from "./word-parameters.ts";
@@ -15,7 +14,7 @@ import type { WordService, WordServiceStart } from "./word-service.ts";
 import * as wordService from "./word-service.ts";
 
 /**
- * Opens a model of words and closes the checkpoint.
+ * Opens a model of words; the checkpoint stays open.
  *
  * @throws JetonError `model-weights-missing`, `model-weights-shape`, `model-config-invalid`
  */
@@ -24,67 +23,42 @@ export async function loadWordModel(
   name: string,
   options: LoadModelOptions,
 ): Promise<LoadedModel> {
-  try {
-    const words = wordModelConfig(checkpoint.config);
-    const { threads = Math.min(8, availableParallelism()), onProgress } = options;
-    const format = options.format ?? defaultFormat(checkpoint);
-    for (const [parameter, expected] of wordParameterShapes(words)) {
-      const { shape } = storedTensor(checkpoint.tensors, parameter);
-      if (shape.join() === expected.join()) continue;
-      throw new JetonError(
-        `"${parameter}" has the shape [${shape}], config.json asks for [${expected}]`,
-        { code: "model-weights-shape", details: { name: parameter, shape, expected } },
-      );
-    }
-    const tokenizer = await loadTokenizer(checkpoint.folder);
-    const groups = wordMatrixGroups(words);
-    const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, options);
-    onProgress?.({ stage: "load", done: 0, total: 1 });
-    const service = await startWords(
-      {
-        config: words,
-        tensors: new Map(
-          [...checkpoint.tensors].map(([key, { dtype, shape }]) => [key, { dtype, shape }]),
-        ),
-        bindings,
-        format,
-        threads,
-      },
-      options.inline ?? false,
-    );
-    onProgress?.({ stage: "load", done: 1, total: 1 });
-    const { generationConfig } = checkpoint;
-    return new WordModel({
-      name,
-      folder: checkpoint.folder,
-      checkpoint: {
-        config: checkpoint.config,
-        tensors: checkpoint.tensors,
-        files: checkpoint.files,
-        ...(generationConfig && { generationConfig }),
-      },
-      words,
-      tokenizer,
-      format,
-      threads,
-      slots: options.slots ?? 16,
-      contextLength: options.contextLength,
-      service,
-      weightBytes: packedBytes,
-    });
-  } finally {
-    await checkpoint.close();
-  }
+  const words = wordModelConfig(checkpoint.config);
+  const { threads = Math.min(8, availableParallelism()), onProgress } = options;
+  const format = options.format ?? defaultFormat(checkpoint);
+  checkShapes(checkpoint.tensors, wordParameterShapes(words));
+  const tokenizer = await loadTokenizer(checkpoint.folder);
+  const groups = wordMatrixGroups(words);
+  const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, options);
+  onProgress?.({ stage: "load", done: 0, total: 1 });
+  const tensors = storedShapes(checkpoint.tensors);
+  const start: WordServiceStart = { config: words, tensors, bindings, format, threads };
+  const inline = options.inline ?? false;
+  const service = await startModelService<WordService>(serviceModule, start, inline);
+  onProgress?.({ stage: "load", done: 1, total: 1 });
+  const { generationConfig } = checkpoint;
+  return new WordModel({
+    name,
+    folder: checkpoint.folder,
+    checkpoint: {
+      config: checkpoint.config,
+      tensors: checkpoint.tensors,
+      files: checkpoint.files,
+      ...(generationConfig && { generationConfig }),
+    },
+    words,
+    tokenizer,
+    format,
+    threads,
+    slots: options.slots ?? 16,
+    contextLength: options.contextLength,
+    service,
+    weightBytes: packedBytes,
+  });
 }
 
-function startWords(start: WordServiceStart, inline: boolean): Promise<Remote<WordService>> {
-  if (inline) return startInline<WordService>(wordService, "createWordService", start);
-  return startService<WordService>(
-    new URL(
-      import.meta.url.endsWith(".ts") ? "./word-service.ts" : "./word-service.js",
-      import.meta.url,
-    ).href,
-    "createWordService",
-    start,
-  );
-}
+const serviceModule: ServiceModule = {
+  module: wordService,
+  path: "byte/word-service",
+  factory: "createWordService",
+};

@@ -14,6 +14,9 @@ import type {
   StepResult,
   WeightFormat,
 } from "../types.ts";
+import { releaseHandle } from "../worker/release-handle.ts";
+import { residentBytes } from "../worker/resident-bytes.ts";
+import { SlotQueue } from "../worker/slot-queue.ts";
 import { byteVocabSize, documentId } from "./byte-vocabulary.ts";
 import { checkWordStep, resultOfLogits } from "./step-result.ts";
 import type { WordModelConfig } from "./word-config.ts";
@@ -53,8 +56,7 @@ export class WordModel implements LoadedModel {
   readonly slots: number;
   readonly #service: Remote<WordService>;
   readonly #weightBytes: number;
-  readonly #queue: (() => void)[] = [];
-  #open = 0;
+  readonly #slotQueue: SlotQueue;
   #closing: Promise<void> | undefined;
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
 
@@ -70,31 +72,31 @@ export class WordModel implements LoadedModel {
     this.threads = parts.threads;
     this.contextLength = Math.min(contextLength ?? words.contextLength, words.contextLength);
     this.slots = parts.slots;
+    this.#slotQueue = new SlotQueue(parts.slots);
     this.#service = parts.service;
     this.#weightBytes = parts.weightBytes;
   }
 
   get openSequences(): number {
-    return this.#open;
+    return this.#slotQueue.taken;
   }
 
   async openSequence(options: { signal?: AbortSignal } = {}): Promise<OpenSequence> {
     const { signal } = options;
     signal?.throwIfAborted();
-    await this.#takeSlot(signal);
+    await this.#slotQueue.take(signal);
     try {
       const handle = await this.#service.open();
-      return new WordModelSequence(this, this.#service, handle, () => this.#giveSlot());
+      return new WordModelSequence(this, this.#service, handle, () => this.#slotQueue.give());
     } catch (error) {
-      this.#giveSlot();
+      this.#slotQueue.give();
       throw error;
     }
   }
 
   async memory(): Promise<ModelMemory> {
     const { cache } = await this.#service.memory();
-    const resident = typeof process === "undefined" ? 0 : (process.memoryUsage?.().rss ?? 0);
-    return { weights: this.#weightBytes, cache, resident };
+    return { weights: this.#weightBytes, cache, resident: residentBytes() };
   }
 
   onClose(run: () => void | Promise<void>): void {
@@ -111,32 +113,6 @@ export class WordModel implements LoadedModel {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #takeSlot(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#open < this.slots) {
-      this.#open++;
-      return Promise.resolve();
-    }
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        const at = this.#queue.indexOf(enter);
-        if (at >= 0) this.#queue.splice(at, 1);
-        reject(signal!.reason);
-      };
-      const enter = () => {
-        signal?.removeEventListener("abort", leave);
-        resolve();
-      };
-      signal?.addEventListener("abort", leave, { once: true });
-      this.#queue.push(enter);
-    });
-  }
-
-  #giveSlot(): void {
-    const next = this.#queue.shift();
-    if (next) next();
-    else this.#open--;
   }
 }
 
@@ -214,10 +190,7 @@ class WordModelSequence implements OpenSequence {
     if (this.#released) return;
     this.#released = true;
     try {
-      await this.#service.release(this.#handle);
-    } catch (error) {
-      // A closed model holds no sequences any more.
-      if (!(JetonError.isInstance(error) && error.code === "service-closed")) throw error;
+      await releaseHandle(this.#service, this.#handle);
     } finally {
       this.#giveSlot();
     }

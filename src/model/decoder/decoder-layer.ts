@@ -19,10 +19,10 @@ import {
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
+import { activate } from "../layers/activation.ts";
 import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
 import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
-import { activate } from "./activate.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames, layerGroups } from "./decoder-names.ts";
 import { type RoutedRows, sparseFeedForward } from "./expert-layer.ts";
@@ -121,7 +121,7 @@ function feedForward(x: Tensor, index: number, { config, weights }: LayerContext
   const { intermediateSize, mlpBias } = config;
   const both = project(weights, x, groups.gateUp, mlpBias);
   const [gate, up] = split(both, [intermediateSize, intermediateSize], -1);
-  return project(weights, multiply(activate(config.activation, gate!), up!), groups.down, mlpBias);
+  return project(weights, multiply(activate(gate!, config.activation), up!), groups.down, mlpBias);
 }
 
 interface Projections {

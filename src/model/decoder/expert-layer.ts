@@ -12,9 +12,9 @@ import {
   split,
   type Tensor,
 } from "../../tensor/index.ts";
+import { activate } from "../layers/activation.ts";
 import { type Routing, routeRows } from "../layers/experts.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { activate } from "./activate.ts";
 import type { DecoderConfig } from "./config.ts";
 import type { LayerContext } from "./decoder-layer.ts";
 import { type ExpertGroups, sparseLayerNames } from "./expert-names.ts";
@@ -90,7 +90,7 @@ function gatedFeedForward(
   if (kind === "gpt-oss") inner = clampedGate(both, width);
   else {
     const [gate, up] = split(both, [width, width], -1);
-    inner = multiply(activate(config.activation, gate!), up!);
+    inner = multiply(activate(gate!, config.activation), up!);
   }
   const down = weights.linear(inner, groups.down);
   return biases ? add(down, weights.vector(groups.downBias)) : down;

@@ -6,6 +6,7 @@
  * and a model saved without its head leaves the `model.` out.
  */
 import type { Checkpoint } from "../../checkpoint/index.ts";
+import { renameTensors } from "../weights/rename-tensors.ts";
 import { type SplitEntry, splitExperts } from "../weights/split-experts.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames } from "./decoder-names.ts";
@@ -41,22 +42,7 @@ export interface SplitCheckpoint extends Checkpoint {
  * experts are split (only `tensors` knows their parts: the reading functions read stored tensors).
  */
 export function nameTensors(checkpoint: Checkpoint, config: DecoderConfig): SplitCheckpoint {
-  const named = renameTensors(checkpoint);
-  return { ...named, tensors: splitExperts(named.tensors, config) };
-}
-
-function renameTensors(checkpoint: Checkpoint): Checkpoint {
   const own = storedNames(checkpoint.tensors.keys());
-  if (!own) return checkpoint;
-  const tensors = new Map(
-    Array.from(own, ([name, stored]) => [name, { ...checkpoint.tensors.get(stored)!, name }]),
-  );
-  const storedAs = (name: string): string => own.get(name) ?? name;
-  return {
-    ...checkpoint,
-    tensors,
-    read: (name, options) => checkpoint.read(storedAs(name), options),
-    readFloat32: (name, options) => checkpoint.readFloat32(storedAs(name), options),
-    readRows: (name, start, count) => checkpoint.readRows(storedAs(name), start, count),
-  };
+  const named = own ? renameTensors(checkpoint, own) : checkpoint;
+  return { ...named, tensors: splitExperts(named.tensors, config) };
 }

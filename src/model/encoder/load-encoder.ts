@@ -1,13 +1,13 @@
 /** Opens an encoder checkpoint: tokenizer, packed weights, and the encoder in a worker thread. */
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
-import { openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
-import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
+import { openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
+import { storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
+import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
@@ -33,21 +33,13 @@ export async function loadEncoder(
   nameOrFolder: string,
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
-  const { onProgress, signal, inline = false } = options;
-  const folder = await resolveModel(nameOrFolder, {
-    ...(signal && { signal }),
-    ...(onProgress && {
-      onProgress: ({ bytes, totalBytes }) =>
-        onProgress({ stage: "download", done: bytes, total: totalBytes ?? bytes }),
-    }),
-  });
-  signal?.throwIfAborted();
-  const opened = await openCheckpoint(folder);
+  const { signal, inline = false } = options;
+  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
     const config = encoderConfig(opened.config);
     const checkpoint = nameEncoderTensors(config, opened);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
-    const tokenizer = await loadTokenizer(folder);
+    const tokenizer = await loadTokenizer(opened.folder);
     const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, tokenizer);
     const tensors = new Map([...checkpoint.tensors, ...own]);
     const format = options.format ?? defaultFormat(checkpoint);
@@ -57,14 +49,14 @@ export async function loadEncoder(
     const { bindings } = await bindCheckpoint(weights, groups, format, packing);
     signal?.throwIfAborted();
     const threads = options.threads ?? Math.min(8, availableParallelism());
-    const shapes = new Map(
-      Array.from(tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]),
-    );
-    const start = { config, pipeline: sentencePipeline(sentence), tensors: shapes, bindings };
-    const service = await startEncoder({ ...start, format, threads }, inline);
+    const start = {
+      ...{ config, pipeline: sentencePipeline(sentence), tensors: storedShapes(tensors) },
+      ...{ bindings, format, threads },
+    } satisfies EncoderStart;
+    const service = await startModelService<EncoderService>(serviceModule, start, inline);
     const { contextLength = config.contextLength } = options;
     return new EncoderModel({
-      name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+      name,
       folder: opened.folder,
       checkpoint: { config: opened.config, tensors, files: opened.files },
       tokenizer,
@@ -91,17 +83,8 @@ function sentencePipeline({
   return { poolings, includePrompt, modules, tokenModules };
 }
 
-function startEncoder(start: EncoderStart, inline: boolean): Promise<Remote<EncoderService>> {
-  if (inline) return startInline(encoderService, "createEncoderService", start);
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return startService(
-    new URL(`../worker/encoder-service.${extension}`, import.meta.url).href,
-    "createEncoderService",
-    start,
-    {
-      transfer: [...start.bindings.values()].flatMap((binding) =>
-        binding.kind === "data" ? [binding.data.buffer as ArrayBuffer] : [],
-      ),
-    },
-  );
-}
+const serviceModule: ServiceModule = {
+  module: encoderService,
+  path: "worker/encoder-service",
+  factory: "createEncoderService",
+};

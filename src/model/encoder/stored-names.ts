@@ -5,6 +5,7 @@
  * `embeddings…`; checkpoints that were converted from TensorFlow call a norm's weights gamma and beta.
  */
 import type { Checkpoint } from "../../checkpoint/index.ts";
+import { renameTensors } from "../weights/rename-tensors.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
 
@@ -37,26 +38,4 @@ function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
 /** A checkpoint's tensors by the encoder's names for them. */
 export function nameEncoderTensors(config: EncoderConfig, checkpoint: Checkpoint): Checkpoint {
   return renameTensors(checkpoint, encoderStoredNames(config, checkpoint.tensors.keys()));
-}
-
-/**
- * A checkpoint's tensors by other names.
- *
- * @param own the stored name by the new one; tensors that it leaves out are left out
- */
-export function renameTensors(
-  checkpoint: Checkpoint,
-  own: ReadonlyMap<string, string>,
-): Checkpoint {
-  const tensors = new Map(
-    Array.from(own, ([name, stored]) => [name, { ...checkpoint.tensors.get(stored)!, name }]),
-  );
-  const storedAs = (name: string): string => own.get(name) ?? name;
-  return {
-    ...checkpoint,
-    tensors,
-    read: (name, options) => checkpoint.read(storedAs(name), options),
-    readFloat32: (name, options) => checkpoint.readFloat32(storedAs(name), options),
-    readRows: (name, start, count) => checkpoint.readRows(storedAs(name), start, count),
-  };
 }

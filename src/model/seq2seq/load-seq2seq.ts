@@ -1,15 +1,16 @@
 /** Opens an encoder-decoder checkpoint: tokenizer, packed weights, and both programs in a worker thread. */
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
-import { openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
-import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
-import { encoderStoredNames, renameTensors } from "../encoder/stored-names.ts";
+import { encoderStoredNames } from "../encoder/stored-names.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
+import { openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
+import { renameTensors } from "../weights/rename-tensors.ts";
+import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
 import * as seq2seqService from "../worker/seq2seq-service.ts";
+import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
 import { seq2seqConfig } from "./config.ts";
 import { seq2seqMatrixGroups, seq2seqNames } from "./decoder-names.ts";
 import { seq2seqParameterShapes } from "./parameter-shapes.ts";
@@ -38,16 +39,8 @@ export async function loadSeq2Seq(
   nameOrFolder: string,
   options: LoadSeq2SeqOptions = {},
 ): Promise<LoadedSeq2Seq> {
-  const { onProgress, signal, inline = false } = options;
-  const folder = await resolveModel(nameOrFolder, {
-    ...(signal && { signal }),
-    ...(onProgress && {
-      onProgress: ({ bytes, totalBytes }) =>
-        onProgress({ stage: "download", done: bytes, total: totalBytes ?? bytes }),
-    }),
-  });
-  signal?.throwIfAborted();
-  const opened = await openCheckpoint(folder);
+  const { signal, inline = false } = options;
+  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
     const config = seq2seqConfig(opened.config);
     const names = encoderStoredNames(config.encoder, opened.tensors.keys());
@@ -55,21 +48,19 @@ export async function loadSeq2Seq(
     const { tensors } = checkpoint;
     const has = (name: string): boolean => tensors.has(name);
     checkShapes(tensors, seq2seqParameterShapes(config, has(`${seq2seqNames.head}.weight`)));
-    const tokenizer = await loadTokenizer(folder);
+    const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);
     const groups = seq2seqMatrixGroups(config, has);
     const packing = { ...options, program: "seq2seq" };
     const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, packing);
     signal?.throwIfAborted();
     const threads = options.threads ?? Math.min(8, availableParallelism());
-    const shapes = new Map(
-      Array.from(tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]),
-    );
-    const start = { config, tensors: shapes, bindings, format, threads };
-    const service = await startSeq2Seq(start, inline);
+    const shapes = storedShapes(tensors);
+    const start: Seq2SeqStart = { config, tensors: shapes, bindings, format, threads };
+    const service = await startModelService<Seq2SeqService>(serviceModule, start, inline);
     const { generationConfig } = opened;
     return new Seq2SeqModel({
-      name: basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, ""),
+      name,
       folder: opened.folder,
       checkpoint: {
         config: opened.config,
@@ -89,17 +80,8 @@ export async function loadSeq2Seq(
   }
 }
 
-function startSeq2Seq(start: Seq2SeqStart, inline: boolean): Promise<Remote<Seq2SeqService>> {
-  if (inline) return startInline(seq2seqService, "createSeq2SeqService", start);
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return startService(
-    new URL(`../worker/seq2seq-service.${extension}`, import.meta.url).href,
-    "createSeq2SeqService",
-    start,
-    {
-      transfer: [...start.bindings.values()].flatMap((binding) =>
-        binding.kind === "data" ? [binding.data.buffer as ArrayBuffer] : [],
-      ),
-    },
-  );
-}
+const serviceModule: ServiceModule = {
+  module: seq2seqService,
+  path: "worker/seq2seq-service",
+  factory: "createSeq2SeqService",
+};

@@ -5,6 +5,8 @@ import type { DecoderConfig } from "../decoder/config.ts";
 import { endIds } from "../decoder/special-ids.ts";
 import { checkRequest } from "../decoder/step-outputs.ts";
 import type { ModelMemory, OpenSequence } from "../types.ts";
+import { releaseHandle } from "../worker/release-handle.ts";
+import { residentBytes } from "../worker/resident-bytes.ts";
 import type { ReadSource, Seq2SeqService, SourceBatch } from "../worker/seq2seq-service.ts";
 import { decoderView } from "./config.ts";
 import type { ConditionedModel, LoadedSeq2Seq, ReadOptions } from "./types.ts";
@@ -127,8 +129,7 @@ export class Seq2SeqModel implements LoadedSeq2Seq {
 
   async memory(): Promise<ModelMemory> {
     const { cache } = await this.#service.memory();
-    const resident = typeof process === "undefined" ? 0 : (process.memoryUsage?.().rss ?? 0);
-    return { weights: this.#weightBytes, cache, resident };
+    return { weights: this.#weightBytes, cache, resident: residentBytes() };
   }
 
   close(): Promise<void> {
@@ -244,12 +245,7 @@ class SourceDecoder implements ConditionedModel {
         if (released) return;
         released = true;
         closed();
-        try {
-          await service.release(handle);
-        } catch (error) {
-          // A closed model holds no sequences any more.
-          if (!(JetonError.isInstance(error) && error.code === "service-closed")) throw error;
-        }
+        await releaseHandle(service, handle);
       },
     };
   }

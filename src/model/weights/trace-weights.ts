@@ -92,6 +92,13 @@ export interface DecoderWeights {
 /** What is known of a stored tensor without reading it. */
 export type StoredShape = Pick<TensorEntry, "dtype" | "shape">;
 
+/** What of the entries may cross to a worker: they know more than that. */
+export function storedShapes(
+  tensors: ReadonlyMap<string, StoredShape>,
+): ReadonlyMap<string, StoredShape> {
+  return new Map(Array.from(tensors, ([name, { dtype, shape }]) => [name, { dtype, shape }]));
+}
+
 const dtypes: Readonly<Record<string, DataType>> = {
   F32: "float32",
   F16: "float16",

@@ -1,0 +1,37 @@
+/** What every loader of a model begins with: from a folder or a name on the hub to an open checkpoint. */
+import { basename } from "node:path";
+import { type Checkpoint, openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
+import type { LoadModelOptions } from "../types.ts";
+
+/** The options that concern finding a checkpoint. */
+export type FindOptions = Pick<LoadModelOptions, "onProgress" | "signal">;
+
+/** The folder of a model; a hub name is downloaded where it is not in the cache. */
+export async function resolveModelFolder(
+  nameOrFolder: string,
+  { onProgress, signal }: FindOptions,
+): Promise<string> {
+  const folder = await resolveModel(nameOrFolder, {
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: ({ bytes, totalBytes }) =>
+        onProgress({ stage: "download", done: bytes, total: totalBytes ?? bytes }),
+    }),
+  });
+  signal?.throwIfAborted();
+  return folder;
+}
+
+/**
+ * Opens the checkpoint; the caller closes it.
+ *
+ * @returns the checkpoint, and the name of the model: as it was asked for, without slashes at the end
+ */
+export async function openNamedCheckpoint(
+  nameOrFolder: string,
+  options: FindOptions,
+): Promise<{ name: string; checkpoint: Checkpoint }> {
+  const folder = await resolveModelFolder(nameOrFolder, options);
+  const name = basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
+  return { name, checkpoint: await openCheckpoint(folder) };
+}
