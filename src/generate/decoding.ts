@@ -70,8 +70,10 @@ export class Decoding {
   readonly #counter: DraftCounter;
   /** True where processors edit whole rows of logits. */
   readonly #editsLogits: boolean;
-  /** Candidates of every row. */
-  readonly #topK: number;
+  /** What every row must return where steps do not sample. */
+  readonly #rowRequest: ReturnType<typeof rowRequest>;
+  /** True where a step over a tree without distributions samples the tokens itself. */
+  readonly #samplesInStep: boolean;
   /** Prompt and emitted tokens. */
   readonly #ids: number[];
   readonly #stepOptions: { signal?: AbortSignal };
@@ -87,8 +89,10 @@ export class Decoding {
     this.#ids = [...promptIds];
     this.#stepOptions = signal ? { signal } : {};
     this.#editsLogits = processors.length > 0;
-    const { topK } = rowRequest(sampling, this.#editsLogits);
-    this.#topK = Math.max(alternatives, topK, drafter?.candidates ?? 0);
+    const request = rowRequest(sampling, this.#editsLogits);
+    const topK = Math.max(alternatives, request.topK, drafter?.candidates ?? 0);
+    this.#rowRequest = { ...request, topK };
+    this.#samplesInStep = !this.#editsLogits && isSampledInStep(sampling);
     // Exact passes need their rows in the order of the text: a chain.
     const chains = options.model.exact ?? false;
     const { rowTile = 1 } = options.model;
@@ -100,11 +104,9 @@ export class Decoding {
   request(
     tree: DraftTree = emptyTree,
   ): Pick<SequenceStep, "topK" | "logits" | "nucleus" | "sample"> {
-    const { sampling } = this.#options;
-    const topK = this.#topK;
     // A sampled tree is verified by whole distributions.
-    if (tree.draftDistributions || this.#editsLogits || !isSampledInStep(sampling))
-      return { ...rowRequest(sampling, this.#editsLogits), topK };
+    if (tree.draftDistributions || !this.#samplesInStep) return this.#rowRequest;
+    const { sampling } = this.#options;
     const base = this.#ids.length;
     const byDepth: number[] = [];
     const uniform = rowDepths(tree).map((depth) => {
@@ -112,7 +114,7 @@ export class Decoding {
       return byDepth[depth];
     });
     const { temperature, minP } = sampling;
-    return { topK, sample: { temperature, minP, uniform } };
+    return { topK: this.#rowRequest.topK, sample: { temperature, minP, uniform } };
   }
 
   /** The first token, from the result of the prompt's last row. */
@@ -279,7 +281,7 @@ export class Decoding {
     this.#drafting.observe({
       emitted,
       ids: this.#ids,
-      rows: { ids, candidates: this.#topK, topIds, topLogits, logSumExp },
+      rows: { ids, candidates: this.#rowRequest.topK, topIds, topLogits, logSumExp },
       seconds,
       ...(ids.length > 1 && { verdict: { tree, accepted, rejected } }),
     });

@@ -125,6 +125,7 @@ function resolveRequest(
   ]);
   const promptLength = ids.length;
   const maxTokens = resolveMaxTokens(model, promptTokens, options.maxTokens);
+  const minTokens = resolveMinTokens(model, options, promptLength);
   return {
     ids,
     embeddings,
@@ -133,8 +134,14 @@ function resolveRequest(
     sampling,
     stop: resolveStop(model, options),
     maxTokens,
-    minTokens: resolveMinTokens(model, options, promptLength),
-    processors: resolveProcessors(model, options, { sampling, promptLength, maxTokens, ends }),
+    minTokens,
+    processors: resolveProcessors(model, options, {
+      sampling,
+      promptLength,
+      minTokens,
+      maxTokens,
+      ends,
+    }),
   };
 }
 

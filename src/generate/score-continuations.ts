@@ -6,7 +6,7 @@ import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence } from "../model/index.ts";
 import { prefill } from "./prefill.ts";
 import { promptIds } from "./prompt.ts";
-import { checkFinite } from "./sampling/sampler.ts";
+import { checkFinite, logitsOfRow } from "./sampling/sampler.ts";
 import type { Conversation, Prompt } from "./types.ts";
 
 /** Options of `scoreContinuations`. */
@@ -88,8 +88,7 @@ function encodeAfter(
     return [...tokenizer.encodeIds(text, { ...options, addSpecialTokens: false })];
   }
   const ids = [...tokenizer.encodeIds(prompt + text, options)];
-  const start = ids.length - before.length >= 0 && before.every((id, at) => ids[at] === id);
-  if (start) return ids.slice(before.length);
+  if (before.every((id, at) => ids[at] === id)) return ids.slice(before.length);
   throw new JetonError(
     `the continuation ${JSON.stringify(text)} changes the tokens of the prompt's end; give ids, or end the prompt at a word`,
     { code: "score-continuation-joins", details: { continuation: text } },
@@ -157,13 +156,14 @@ async function scoreNodes(
       },
       signal ? { signal } : {},
     );
-    const vocabulary = result.logits!.length / rows.length;
     for (const number of wanted) {
       const row = rowOf.get(number)!;
-      checkFinite(result.logSumExp[row]!);
+      const logSumExp = result.logSumExp[row]!;
+      checkFinite(logSumExp);
+      const logits = logitsOfRow(result, row);
       for (const child of children.get(number)!) {
         const node = nodes[child]!;
-        node.logProbability = result.logits![row * vocabulary + node.id]! - result.logSumExp[row]!;
+        node.logProbability = logits[node.id]! - logSumExp;
       }
     }
   }

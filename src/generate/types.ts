@@ -9,7 +9,8 @@ import type { DraftStatistics } from "./speculative/statistics.ts";
 
 /**
  * How the next token is sampled from a row of logits: penalties, temperature, top-k, top-p, min-p, typical-p,
- * epsilon and eta cutoff, in this order. Every option is optional; defaults come from the checkpoint's `generation_config.json` first.
+ * epsilon and eta cutoff, in this order. Every option is optional; defaults come from the checkpoint's
+ * `generation_config.json` first.
  */
 export interface SamplingOptions {
   /** 0 means greedy. Default: the generation config's, otherwise 1. */

@@ -11,7 +11,7 @@ export type { CloseServerOptions, RunningServer, StartServerOptions } from "./se
 
 /**
  * Serves a loaded model: `/v1/completions`, `/v1/chat/completions`, `/v1/responses`, `/v1/models`, `/tokenize`,
- * `/detokenize`, `/health`, `/metrics`.
+ * `/detokenize`, `/health`, `/metrics`; with an encoder also `/v1/embeddings` and `/v1/rerank`.
  *
  * @example
  * const server = await startServer(model, { port: 8080, host: "127.0.0.1" });

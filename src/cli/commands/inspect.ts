@@ -82,28 +82,26 @@ export const command: Command = defineCommand({
     if (mixture === undefined && merges !== undefined) {
       throw new UsageError("inspect-without-mixture", "--merges belongs to --mixture");
     }
+    const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
     if (routing.length > 0) {
-      const { inspectRouting } = await import("../inspect/routing.ts");
-      if (names.length > 1) {
+      if (chosen.length > 1) {
         throw new UsageError("inspect-ambiguous", "--routing reports on one model at a time");
       }
-      const name = names[0] ?? chooseModel(undefined);
-      return inspectRouting(context, name, { texts: routing, svg, json });
+      const { inspectRouting } = await import("../inspect/routing.ts");
+      return inspectRouting(context, chosen[0]!, { texts: routing, svg, json });
     }
     if (qtok) {
       const { inspectQtok } = await import("../inspect/qtok.ts");
-      const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
       return inspectQtok(context, chosen, { texts, csv, svg, json });
     }
     if (mixture !== undefined) {
       const { inspectMixture } = await import("../inspect/mixture.ts");
-      const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
       return inspectMixture(context, chosen, { samples: mixture, merges: merges ?? 3000, json });
     }
     const { describeModel } = await import("../inspect/description.ts");
     const { describeRows } = await import("../inspect/description-table.ts");
     const descriptions = [];
-    for (const name of names.length === 0 ? [chooseModel(undefined)] : names) {
+    for (const name of chosen) {
       const path = await locateModel(context, name, { weights: !configOnly });
       descriptions.push(await describeModel(name, path));
       context.signal.throwIfAborted();

@@ -95,7 +95,7 @@ export interface BytePrompt {
 }
 
 /** Opens the models of the command line, and calls `use` with their distribution. */
-export async function withByteDistribution<T>(
+async function withByteDistribution<T>(
   context: CommandContext,
   values: RunBytesValues,
   use: (distribution: ByteDistribution, models: readonly LoadedModel[]) => Promise<T>,

@@ -87,15 +87,16 @@ export const command: Command = defineCommand({
     checkDrafterOptions(values);
     checkByteOptions(values);
     checkHealing(values, isChat);
-    // Before standard input is read, so that a missing model is reported first.
-    if (values.ensemble === undefined) chooseModel(values.model);
+    // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
+      if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
       return runBytes(context, values, (models) => bytePrompt(models, prompt, values));
     }
-    const kind = await findKind(context, chooseModel(values.model));
-    if (kind === "encoder") throw notGenerating(values.model!);
+    const name = chooseModel(values.model);
+    const kind = await findKind(context, name);
+    if (kind === "encoder") throw notGenerating(name);
     if (kind === "seq2seq") checkSource(values, isChat);
     const text = isChat ? undefined : await readPrompt(context, argument);
     if (kind === "seq2seq") return runSource(context, text!, generation, values);

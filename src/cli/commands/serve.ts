@@ -1,12 +1,79 @@
 /** `jeton serve`: the HTTP server. */
 import { basename } from "node:path";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
-import { type Command, defineCommand, defined } from "../command.ts";
+import type { LoadedModel } from "../../model/types.ts";
+import { type Command, defineCommand, defined, type Options, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
+import { withEncoder } from "../options/encoder-options.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
+
+const options = {
+  ...modelOptions,
+  ...drafterOptions,
+  encoder: {
+    kind: "text",
+    value: "M",
+    help: "also answer /v1/embeddings and /v1/rerank with this encoder: a folder or a name on the hub",
+  },
+  port: {
+    kind: "integer",
+    short: "p",
+    value: "PORT",
+    max: 65535,
+    default: 8080,
+    help: "port to listen on; 0 chooses a free port",
+  },
+  host: {
+    kind: "text",
+    value: "ADDRESS",
+    default: "127.0.0.1",
+    help: "address to listen on; 0.0.0.0 accepts connections from other machines",
+  },
+  apiKey: {
+    kind: "text",
+    value: "KEY",
+    help: "require this API key; the environment variable JETON_API_KEY does the same and is not visible in the process list",
+  },
+  name: {
+    kind: "text",
+    value: "NAME",
+    help: "name of the model in requests; default: its folder's name or hub name",
+  },
+  cors: {
+    kind: "list",
+    value: "ORIGIN",
+    help: "allow web pages of this origin to use the server; * allows all",
+  },
+  allowHost: {
+    kind: "list",
+    value: "NAME",
+    help: "accept requests for this host name too, besides IP addresses and localhost",
+  },
+  slots: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    default: 16,
+    help: "maximum number of sequences that are generated at once",
+  },
+  queue: {
+    kind: "integer",
+    value: "N",
+    help: "maximum number of waiting requests; further ones get status 429",
+  },
+  maxBody: { kind: "integer", value: "BYTES", min: 1, help: "maximum size of a request body" },
+  grace: {
+    kind: "number",
+    value: "SECONDS",
+    min: 0,
+    default: 30,
+    help: "time that running requests have to finish after Ctrl-C",
+  },
+  quiet: { kind: "flag", short: "q", help: "do not log requests on standard error" },
+} as const satisfies Options;
 
 export const command: Command = defineCommand({
   name: "serve",
@@ -16,70 +83,7 @@ export const command: Command = defineCommand({
     "/v1/responses with streaming; with --encoder /v1/embeddings and /v1/rerank; and /tokenize, /detokenize, /health and /metrics. After Ctrl-C running requests may " +
     "finish; a second Ctrl-C ends them at once.",
   positionals: [],
-  options: {
-    ...modelOptions,
-    ...drafterOptions,
-    encoder: {
-      kind: "text",
-      value: "M",
-      help: "also answer /v1/embeddings and /v1/rerank with this encoder: a folder or a name on the hub",
-    },
-    port: {
-      kind: "integer",
-      short: "p",
-      value: "PORT",
-      max: 65535,
-      default: 8080,
-      help: "port to listen on; 0 chooses a free port",
-    },
-    host: {
-      kind: "text",
-      value: "ADDRESS",
-      default: "127.0.0.1",
-      help: "address to listen on; 0.0.0.0 accepts connections from other machines",
-    },
-    apiKey: {
-      kind: "text",
-      value: "KEY",
-      help: "require this API key; the environment variable JETON_API_KEY does the same and is not visible in the process list",
-    },
-    name: {
-      kind: "text",
-      value: "NAME",
-      help: "name of the model in requests; default: its folder's name or hub name",
-    },
-    cors: {
-      kind: "list",
-      value: "ORIGIN",
-      help: "allow web pages of this origin to use the server; * allows all",
-    },
-    allowHost: {
-      kind: "list",
-      value: "NAME",
-      help: "accept requests for this host name too, besides IP addresses and localhost",
-    },
-    slots: {
-      kind: "integer",
-      value: "N",
-      min: 1,
-      default: 16,
-      help: "maximum number of sequences that are generated at once",
-    },
-    queue: {
-      kind: "integer",
-      value: "N",
-      help: "maximum number of waiting requests; further ones get status 429",
-    },
-    maxBody: { kind: "integer", value: "BYTES", min: 1, help: "maximum size of a request body" },
-    grace: {
-      kind: "number",
-      value: "SECONDS",
-      min: 0,
-      default: 30,
-      help: "time that running requests have to finish after Ctrl-C",
-    },
-    quiet: { kind: "flag", short: "q", help: "do not log requests on standard error" },
-  },
+  options,
   examples: [
     {
       line: "jeton serve --model path/to/checkpoint --port 8080",
@@ -87,66 +91,65 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values) {
-    const { stderr, stdout, environment, signal } = context;
-    const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
     checkDrafterOptions(values);
     const { slots, inexact } = values;
-    return withModel(context, values, { slots, inexact }, async (model) => {
-      const name = values.name ?? modelName(model.name);
-      const { startServer } = await import("../../serve/index.ts");
-      const encoder = await openEncoder(context, values.encoder);
-      const server = await startServer(model, {
-        port: values.port,
-        host: values.host,
-        ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
-        modelName: name,
-        ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
-        drafter: values.drafter,
-        ...defined({
-          draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
-        }),
-        ...(values.cors.length > 0 && {
-          corsOrigin: values.cors.includes("*") ? "*" : values.cors,
-        }),
-        ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
-        ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
-      });
-      const interrupted = new Promise<void>((resolve) => {
-        const release = context.handleInterrupts(() => {
-          release();
-          resolve();
-        });
-      });
-      try {
-        if (values.json) {
-          const { url, port } = server;
-          await writeJson<ServeDocument>(stdout, { url, port, model: name });
-        }
-        await stderr.write(`${name} answers at ${server.url} (Ctrl-C ends)\n`);
-        if (apiKey === undefined && !isLoopback(values.host)) {
-          await stderr.write(
-            `${stderr.style.red("warning:")} other machines can reach the server, and no API key is required\n`,
-          );
-        }
-        await interrupted;
-        await stderr.write("ending; running requests may finish (Ctrl-C ends them now)\n");
-      } finally {
-        await closeServer(server, values.grace, signal);
-        await encoder?.close();
-      }
+    return withModel(context, values, { slots, inexact }, (model) => {
+      if (values.encoder === undefined) return serve(context, values, model);
+      const encoder = { model: values.encoder, format: undefined, threads: undefined };
+      return withEncoder(context, encoder, (opened) => serve(context, values, model, opened));
     });
   },
 });
 
-/** The encoder that `--encoder` names. */
-async function openEncoder(
+/** Serves until the first interrupt, and then lets running requests finish. */
+async function serve(
   context: CommandContext,
-  name: string | undefined,
-): Promise<LoadedEncoder | undefined> {
-  if (name === undefined) return undefined;
-  await locateModel(context, name);
-  const { loadEncoder } = await import("../../model/encoder/index.ts");
-  return loadEncoder(name, { signal: context.signal });
+  values: Values<typeof options>,
+  model: LoadedModel,
+  encoder?: LoadedEncoder,
+): Promise<void> {
+  const { stderr, stdout, environment, signal } = context;
+  const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
+  const name = values.name ?? modelName(model.name);
+  const { startServer } = await import("../../serve/index.ts");
+  const server = await startServer(model, {
+    port: values.port,
+    host: values.host,
+    ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
+    modelName: name,
+    ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
+    drafter: values.drafter,
+    ...defined({
+      draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
+    }),
+    ...(values.cors.length > 0 && {
+      corsOrigin: values.cors.includes("*") ? "*" : values.cors,
+    }),
+    ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
+    ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
+  });
+  const interrupted = new Promise<void>((resolve) => {
+    const release = context.handleInterrupts(() => {
+      release();
+      resolve();
+    });
+  });
+  try {
+    if (values.json) {
+      const { url, port } = server;
+      await writeJson<ServeDocument>(stdout, { url, port, model: name });
+    }
+    await stderr.write(`${name} answers at ${server.url} (Ctrl-C ends)\n`);
+    if (apiKey === undefined && !isLoopback(values.host)) {
+      await stderr.write(
+        `${stderr.style.red("warning:")} other machines can reach the server, and no API key is required\n`,
+      );
+    }
+    await interrupted;
+    await stderr.write("ending; running requests may finish (Ctrl-C ends them now)\n");
+  } finally {
+    await closeServer(server, values.grace, signal);
+  }
 }
 
 /** Gives running requests `grace` seconds to finish; an abort meanwhile ends them at once. */

@@ -2,7 +2,6 @@
  * Options of every command of `jeton evaluate` that asks a model questions, beside `modelOptions`, and the asking
  * itself.
  */
-import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createProgressMeter, formatDuration } from "../../core/progress.ts";
 import type { EvaluatedModel, EvaluationReport } from "../../evaluate/index.ts";
 import { defined, UsageError, type Values } from "../command.ts";
@@ -96,7 +95,10 @@ export async function runEvaluation(
   };
   const report = await withEvaluatedModel(context, values, measure);
   const { formatEvaluation, renderContour } = await import("../../evaluate/index.ts");
-  if (values.svg !== undefined) await writeFileAtomically(values.svg, renderContour(report));
+  if (values.svg !== undefined) {
+    const { writeFileAtomically } = await import("../../checkpoint/index.ts");
+    await writeFileAtomically(values.svg, renderContour(report));
+  }
   if (values.json) await writeJson<EvaluateDocument>(context.stdout, report);
   else await context.stdout.write(`${formatEvaluation(report)}\n`);
 }

@@ -1,10 +1,11 @@
 /** Generation byte by byte. */
 import { invalidOption, optionRules } from "../sampling/check-options.ts";
+import { randomSeed } from "../sampling/options.ts";
 import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
 import { createStopText } from "../sampling/stop-text.ts";
 import type { FinishReason, SamplingOptions } from "../types.ts";
 import { type ByteDistribution, endOutcome } from "./byte-distribution.ts";
-import { toBytes } from "./score-bytes.ts";
+import { toBytes } from "./utf8-places.ts";
 
 /**
  * Options of `generateBytes`. Temperature, top-k, top-p and min-p apply to the distribution of the next
@@ -136,7 +137,7 @@ export async function completeBytes(
 }
 
 /** Sampling of bytes with every default filled in. @throws JetonError `generate-option-invalid` */
-export function resolveByteSampling(options: GenerateBytesOptions): Sampling {
+function resolveByteSampling(options: GenerateBytesOptions): Sampling {
   for (const name of samplingNames) {
     const value = options[name];
     const rule = optionRules[name];
@@ -154,7 +155,7 @@ export function resolveByteSampling(options: GenerateBytesOptions): Sampling {
     repetitionPenalty: 1,
     frequencyPenalty: 0,
     presencePenalty: 0,
-    seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
+    seed: options.seed ?? randomSeed(),
     sequence: options.sequence ?? 0,
   };
 }

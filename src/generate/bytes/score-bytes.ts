@@ -1,6 +1,7 @@
 /** How probable a distribution of bytes finds a text, byte by byte. */
 import { JetonError } from "../../core/index.ts";
 import { type ByteDistribution, endOutcome } from "./byte-distribution.ts";
+import { characterStart, toBytes } from "./utf8-places.ts";
 
 /** Options of `scoreBytes`. */
 export interface ScoreBytesOptions {
@@ -81,16 +82,4 @@ export async function scoreBytes(
     bitsPerByte: -logProbability / (Math.LN2 * bytes.length),
     bytes: bytes.length,
   };
-}
-
-/** The next place from `at` on at which a character begins. */
-function characterStart(bytes: Uint8Array, at: number): number {
-  let place = at;
-  while (place < bytes.length && (bytes[place]! & 0xc0) === 0x80) place++;
-  return place;
-}
-
-/** A text's UTF-8, or the bytes themselves. */
-export function toBytes(text: string | Uint8Array): Uint8Array {
-  return typeof text === "string" ? new TextEncoder().encode(text) : text;
 }

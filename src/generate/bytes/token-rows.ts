@@ -2,7 +2,8 @@
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
 import { prefill } from "../prefill.ts";
-import { checkFinite } from "../sampling/sampler.ts";
+import { promptIds } from "../prompt.ts";
+import { checkFinite, logitsOfRow } from "../sampling/sampler.ts";
 
 /** One row: the logarithm of token `id`'s probability is `logits[id] - logSumExp`. */
 export interface TokenRow {
@@ -61,7 +62,6 @@ class ModelRows implements TokenRows {
   readonly endIds: readonly number[];
   readonly beginning: readonly number[];
   readonly #sequence: OpenSequence;
-  readonly #vocabulary: number;
   /** Tokens in the KV cache. */
   readonly #cached: number[];
   /** Tokens of the last pass that wait, below the cached ones. */
@@ -72,9 +72,8 @@ class ModelRows implements TokenRows {
     this.name = model.name;
     this.contextLength = model.contextLength;
     this.endIds = model.eosTokenIds;
-    this.beginning = beginningOf(model);
+    this.beginning = promptIds(model, "");
     this.#sequence = sequence;
-    this.#vocabulary = model.config.vocabSize;
   }
 
   async evaluate(
@@ -100,7 +99,7 @@ class ModelRows implements TokenRows {
       signal ? { signal } : {},
     );
     this.#waiting = step;
-    return rows.slice(open.length - 1).map((_, at) => this.#row(result, open.length - 1 + at));
+    return rows.slice(open.length - 1).map((_, at) => rowOf(result, open.length - 1 + at));
   }
 
   async close(): Promise<void> {
@@ -137,15 +136,6 @@ class ModelRows implements TokenRows {
     for (const row of rows) cached.push(waiting.ids[row]!);
   }
 
-  #row({ logits, logSumExp }: StepResult, row: number): TokenRow {
-    checkFinite(logSumExp[row]!);
-    const from = row * this.#vocabulary;
-    return {
-      logits: logits!.subarray(from, from + this.#vocabulary),
-      logSumExp: logSumExp[row]!,
-    };
-  }
-
   #checkLength(length: number): void {
     if (length <= this.contextLength) return;
     throw new JetonError(`${length} tokens exceed the context of ${this.contextLength} tokens`, {
@@ -155,19 +145,8 @@ class ModelRows implements TokenRows {
   }
 }
 
-/** The tokens that a model's tokenizer puts before a text, or its BOS (EOS) token alone. */
-function beginningOf({
-  tokenizer,
-  bosTokenId,
-  eosTokenIds,
-  name,
-}: Pick<LoadedModel, "tokenizer" | "bosTokenId" | "eosTokenIds" | "name">): readonly number[] {
-  const empty = [...tokenizer.encodeIds("", { applyLimits: false })];
-  if (empty.length > 0) return empty;
-  const start = bosTokenId ?? eosTokenIds[0];
-  if (start !== undefined) return [start];
-  throw new JetonError(
-    `${name} has no token that begins texts, so the first byte has no probability`,
-    { code: "generate-prompt-empty", details: { expected: "a BOS or EOS token" } },
-  );
+function rowOf(result: StepResult, row: number): TokenRow {
+  const logSumExp = result.logSumExp[row]!;
+  checkFinite(logSumExp);
+  return { logits: logitsOfRow(result, row), logSumExp };
 }

@@ -8,7 +8,6 @@ import {
   type LoadedModel,
   type OpenSequence,
   placeWords,
-  sequenceLength,
   type WordModelConfig,
   wordEndId,
   wordModelConfig,
@@ -19,6 +18,7 @@ import {
   byteOutcomes,
   endOutcome,
 } from "./byte-distribution.ts";
+import { wholeCharacters } from "./utf8-places.ts";
 
 /**
  * Opens the byte distribution of a model of words. It takes one of the model's sequences until it is closed.
@@ -82,7 +82,7 @@ class WordBytes implements ByteDistribution {
     await this.#sequence?.release();
     this.#sequence = await this.#model.openSequence(signal ? { signal } : {});
     const { rule, maxWordBytes } = this.#config;
-    const whole = completeCharacters(bytes);
+    const whole = wholeCharacters(bytes);
     const ids: number[] = [documentId];
     const words = placeWords(Int32Array.from(bytes.subarray(0, whole)), {
       rule,
@@ -158,18 +158,6 @@ class WordBytes implements ByteDistribution {
 
 function isSignByte(byte: number): boolean {
   return byte === documentId || byte === wordEndId;
-}
-
-/** Bytes before a character that the end of the text cuts. */
-function completeCharacters(bytes: Uint8Array): number {
-  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
-    const at = bytes.length - back;
-    const first = bytes[at]!;
-    if ((first & 0xc0) === 0x80) continue;
-    const wanted = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
-    return wanted > back && sequenceLength(bytes, at) === 0 ? at : bytes.length;
-  }
-  return bytes.length;
 }
 
 function addLogs(a: number, b: number): number {

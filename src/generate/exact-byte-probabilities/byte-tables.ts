@@ -6,6 +6,15 @@ import {
 } from "../../tokenizer/validity/token-validity.ts";
 import { type ByteTrie, createByteTrie } from "../bytes/byte-trie.ts";
 
+/** Ids of a text as ordinary text, without special tokens. */
+export function encodePlain(tokenizer: Tokenizer, text: string): Int32Array {
+  return tokenizer.encodeIds(text, {
+    addSpecialTokens: false,
+    applyLimits: false,
+    allowedSpecial: "none",
+  });
+}
+
 const tablesByTokenizer = new WeakMap<Tokenizer, Map<string, Tables>>();
 
 /** What byte probabilities read of a tokenizer. */

@@ -39,6 +39,31 @@ export interface Coverings {
   readonly branches: readonly Branch[];
 }
 
+/** The spellings of coverings and those that their branches go on from, each once. */
+export function spellingsOf({ spellings, branches }: Coverings): ReadonlySet<Spelling> {
+  return new Set([...spellings, ...branches.map(({ spelling }) => spelling)]);
+}
+
+/**
+ * Adds the probabilities of the tokens of branches, divided by `exp(largest)`, to sums by the byte that they
+ * put after the text. Spellings whose weights are not known add nothing.
+ */
+export function addNextBytes(
+  sums: Float64Array,
+  branches: readonly Branch[],
+  trie: ByteTrie,
+  largest: number,
+): void {
+  for (const { spelling, node } of branches) {
+    const { weights, logProbability } = spelling;
+    if (weights === undefined) continue;
+    const scale = Math.exp(logProbability - largest);
+    for (let at = trie.endOfExact(node); at < node.high; at++) {
+      sums[trie.bytesAt(at)[node.depth]!]! += scale * weights[at]!;
+    }
+  }
+}
+
 export function createSpelling(state: ValidState, parent?: Spelling, id = -1): Spelling {
   const depth = parent === undefined ? 0 : parent.depth + 1;
   const children = new Map<number, Spelling>();

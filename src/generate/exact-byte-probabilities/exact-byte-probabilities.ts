@@ -14,13 +14,16 @@ import {
   endOutcome,
 } from "../bytes/byte-distribution.ts";
 import type { TokenRows } from "../bytes/token-rows.ts";
-import { type Tables, tablesOf } from "./byte-tables.ts";
+import { wholeCharacters } from "../bytes/utf8-places.ts";
+import { encodePlain, type Tables, tablesOf } from "./byte-tables.ts";
 import {
+  addNextBytes,
   CoveringRules,
   type Coverings,
   commonBeginning,
   createSpelling,
   type Spelling,
+  spellingsOf,
 } from "./coverings.ts";
 import { predictSpellings } from "./predict-spellings.ts";
 import {
@@ -42,11 +45,11 @@ export interface ExactBytesOptions {
   /** What counts as text: legal UTF-8 (default) or any bytes. */
   text?: "utf8" | "bytes";
   /**
-   * Most further sequences of one forward pass, so that the next bytes need none. Default 8; 0: every
+   * Most further sequences of one forward pass, so that the next bytes need none. Default 24; 0: every
    * byte takes a pass of its own.
    */
   maxAhead?: number;
-  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.05. */
+  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.02. */
   minAhead?: number;
   /**
    * True: sequences are followed from the beginning of the text, so that `coverings` reports whole
@@ -110,7 +113,7 @@ class ExactByteDistribution implements ExactBytes {
   /** Spellings whose tokens are masked although the mode is fast: those of the prompt. */
   #masked: ReadonlySet<Spelling> = new Set();
   /** Spellings that hold a row. */
-  #holding = new Set<Spelling>();
+  readonly #holding = new Set<Spelling>();
   #text: number[] = [];
   #isRead = false;
 
@@ -170,7 +173,7 @@ class ExactByteDistribution implements ExactBytes {
     this.#checkPossible(this.#coverings, text.at(-1) ?? 0);
     const { branches } = this.#coverings;
     this.#masked = new Set(branches.map(({ spelling }) => spelling));
-    const common = this.#common(this.#coverings);
+    const common = this.#common(spellingsOf(this.#coverings));
     // What all coverings begin with cancels, unless whole probabilities are asked for.
     if (this.#options.whole) this.#root.logProbability = 0;
     else common.logProbability = 0;
@@ -182,16 +185,11 @@ class ExactByteDistribution implements ExactBytes {
     const { trie, validity, firstBytes } = this.#tables;
     const { spellings, branches } = this.#coverings;
     let largest = Number.NEGATIVE_INFINITY;
-    for (const { logProbability } of spellings) largest = Math.max(largest, logProbability);
-    for (const { spelling } of branches) largest = Math.max(largest, spelling.logProbability);
-    const sums = new Float64Array(byteOutcomes);
-    for (const { spelling, node } of branches) {
-      const scale = Math.exp(spelling.logProbability - largest);
-      const weights = spelling.weights!;
-      for (let at = trie.endOfExact(node); at < node.high; at++) {
-        sums[trie.bytesAt(at)[node.depth]!]! += scale * weights[at]!;
-      }
+    for (const { logProbability } of spellingsOf(this.#coverings)) {
+      largest = Math.max(largest, logProbability);
     }
+    const sums = new Float64Array(byteOutcomes);
+    addNextBytes(sums, branches, trie, largest);
     for (const spelling of spellings) {
       const scale = Math.exp(spelling.logProbability - largest);
       const weights = spelling.weights!;
@@ -215,10 +213,8 @@ class ExactByteDistribution implements ExactBytes {
 
   async expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
-    const { spellings, branches } = this.#coverings;
-    const missing = missingRows(
-      new Set([...spellings, ...branches.map(({ spelling }) => spelling)]),
-    );
+    const live = spellingsOf(this.#coverings);
+    const missing = missingRows(live);
     let coverings = this.#coverings;
     for (const byte of bytes) {
       if (missing.size >= maxExpected) break;
@@ -228,11 +224,7 @@ class ExactByteDistribution implements ExactBytes {
       }
     }
     if (missing.size === 0) return;
-    const base = this.#base(
-      missing,
-      new Set([...spellings, ...branches.map((one) => one.spelling)]),
-    );
-    await this.#compute(base, [...missing], options.signal);
+    await this.#compute(this.#common([...live, ...missing]), [...missing], options.signal);
   }
 
   async coverings(): Promise<Covering[]> {
@@ -286,11 +278,7 @@ class ExactByteDistribution implements ExactBytes {
   #certain(text: Uint8Array, bytes: Uint8Array): { ids: number[]; length: number } {
     const whole = wholeCharacters(bytes);
     const source = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(0, whole));
-    const ids = this.#tokenizer.encodeIds(source, {
-      addSpecialTokens: false,
-      applyLimits: false,
-      allowedSpecial: "none",
-    });
+    const ids = encodePlain(this.#tokenizer, source);
     const { validity } = this.#tables;
     const start = validity.certainStart(ids);
     if (start === undefined) return { ids: [], length: 0 };
@@ -305,20 +293,19 @@ class ExactByteDistribution implements ExactBytes {
     return { ids: kept, length };
   }
 
-  #common({ spellings, branches }: Coverings): Spelling {
-    const all = [...spellings, ...branches.map(({ spelling }) => spelling)];
-    return commonBeginning(all) ?? this.#root;
+  /** The spelling below which all of these lie. */
+  #common(spellings: Iterable<Spelling>): Spelling {
+    return commonBeginning(spellings) ?? this.#root;
   }
 
   /** Computes the rows that the current coverings read, in one forward pass where some are missing. */
   async #evaluate(signal: AbortSignal | undefined): Promise<void> {
-    const { spellings, branches } = this.#coverings;
-    const live = new Set([...spellings, ...branches.map(({ spelling }) => spelling)]);
+    const live = spellingsOf(this.#coverings);
     const missing = missingRows(live);
     if (missing.size > 0) {
       const { maxAhead, minAhead } = this.#options;
       const ahead = predictSpellings(this.#coverings, this.#rules, { maxAhead, minAhead });
-      const base = this.#base(live, missing);
+      const base = this.#common([...live, ...missing]);
       await this.#compute(base, [...missing, ...ahead], signal);
     }
     for (const spelling of live) {
@@ -335,11 +322,6 @@ class ExactByteDistribution implements ExactBytes {
         this.#drop(spelling);
       }
     }
-  }
-
-  /** The spelling below which everything that is missing lies. */
-  #base(live: ReadonlySet<Spelling>, missing: ReadonlySet<Spelling>): Spelling {
-    return commonBeginning([...live, ...missing]) ?? this.#root;
   }
 
   async #compute(
@@ -396,11 +378,7 @@ class ExactByteDistribution implements ExactBytes {
   }
 
   #release(): void {
-    for (const spelling of this.#holding) {
-      spelling.row = undefined;
-      spelling.weights = undefined;
-    }
-    this.#holding = new Set();
+    for (const spelling of this.#holding) this.#drop(spelling);
   }
 }
 
@@ -416,16 +394,4 @@ function logarithms(weights: Float64Array): Float64Array {
   const logTotal = Math.log(total);
   for (let at = 0; at < weights.length; at++) weights[at] = Math.log(weights[at]!) - logTotal;
   return weights;
-}
-
-/** Length of the beginning of a text that ends with a whole character. */
-function wholeCharacters(bytes: Uint8Array): number {
-  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
-    const byte = bytes[bytes.length - back]!;
-    if (byte < 0x80) break;
-    if (byte < 0xc0) continue;
-    const length = byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
-    return back < length ? bytes.length - back : bytes.length;
-  }
-  return bytes.length;
 }

@@ -6,7 +6,8 @@
 import type { LoadedModel } from "../../model/index.ts";
 import { findFillPrompt } from "../bytes/fill-prompt.ts";
 import { completeBytes, type GenerateBytesOptions } from "../bytes/generate-bytes.ts";
-import { toBytes } from "../bytes/score-bytes.ts";
+import { toBytes } from "../bytes/utf8-places.ts";
+import { randomSeed } from "../sampling/options.ts";
 import type { FinishReason } from "../types.ts";
 import type { ExactBytes } from "./exact-byte-probabilities.ts";
 import { openByteDistribution } from "./open-byte-distribution.ts";
@@ -48,7 +49,7 @@ export async function fillMiddle(
   const distribution = await openByteDistribution(model, signal ? { signal } : {});
   const asked: GenerateBytesOptions = {
     ...generation,
-    seed: generation.seed ?? Math.floor(Math.random() * 2 ** 32),
+    seed: generation.seed ?? randomSeed(),
     maxBytes: generation.maxBytes ?? defaultBytes,
     ...(signal && { signal }),
   };

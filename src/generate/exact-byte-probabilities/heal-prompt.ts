@@ -6,8 +6,8 @@ import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { openModelRows, type TokenRow, type TokenRows } from "../bytes/token-rows.ts";
 import { promptIds } from "../prompt.ts";
-import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
-import { tablesOf } from "./byte-tables.ts";
+import { distributionById, isGreedy, type Sampling, sampleFrom } from "../sampling/sampler.ts";
+import { encodePlain, tablesOf } from "./byte-tables.ts";
 import { createExactBytes } from "./exact-byte-probabilities.ts";
 
 /**
@@ -48,19 +48,16 @@ export async function healPrompt(
   prompt: string,
   options: HealOptions,
 ): Promise<HealedPrompt> {
-  const { signal } = options;
-  const likely = [...(options.before ?? promptIds(model, "")), ...encode(model, prompt)];
-  const rows = await openModelRows(model, { prefix: likely, ...(signal && { signal }) });
+  const { healing, signal } = options;
+  const before = options.before ?? promptIds(model, "");
+  const encoded = [...encodePlain(model.tokenizer, prompt)];
+  const prefix = [...before, ...encoded];
+  if (healing === "none") return { ids: prefix, rest: new Uint8Array(0) };
+  const rows = await openModelRows(model, { prefix, ...(signal && { signal }) });
   try {
-    const before = options.before ?? rows.beginning;
-    switch (options.healing) {
-      case "none":
-        return { ids: [...before, ...encode(model, prompt)], rest: new Uint8Array(0) };
-      case "token":
-        return await healLastToken(model, rows, prompt, { ...options, before });
-      default:
-        return await drawCovering(model, rows, prompt, { ...options, before });
-    }
+    return healing === "token"
+      ? await healLastToken(model, rows, encoded, { ...options, before })
+      : await drawCovering(model, rows, prompt, { ...options, before });
   } finally {
     await rows.close();
   }
@@ -68,24 +65,14 @@ export async function healPrompt(
 
 type Choice = HealOptions & { readonly before: readonly number[] };
 
-function encode({ tokenizer }: Pick<LoadedModel, "tokenizer">, text: string): number[] {
-  return [
-    ...tokenizer.encodeIds(text, {
-      addSpecialTokens: false,
-      applyLimits: false,
-      allowedSpecial: "none",
-    }),
-  ];
-}
-
 async function healLastToken(
   model: LoadedModel,
   rows: TokenRows,
-  prompt: string,
+  encoded: readonly number[],
   { sampling, before, signal }: Choice,
 ): Promise<HealedPrompt> {
-  const ids = encode(model, prompt);
-  const last = ids.pop();
+  const ids = encoded.slice(0, -1);
+  const last = encoded.at(-1);
   if (last === undefined) return { ids: before, rest: new Uint8Array(0) };
   const { trie, validity } = tablesOf(model.tokenizer, "utf8");
   const { bytesById } = validity.tokens;
@@ -114,7 +101,7 @@ async function drawCovering(
   const bytes = createExactBytes(rows, model.tokenizer);
   await bytes.prefill(new TextEncoder().encode(prompt), { before, ...(signal && { signal }) });
   let coverings = await bytes.coverings();
-  if (sampling.temperature === 0 || sampling.topK === 1) {
+  if (isGreedy(sampling)) {
     const logs = await bytes.logProbabilities(signal ? { signal } : {});
     const best = logs.reduce((top, log, outcome) => (log > logs[top]! ? outcome : top), 0);
     // A covering without rest goes on by itself: it competes with its own probability.

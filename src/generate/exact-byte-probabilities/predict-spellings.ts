@@ -3,7 +3,7 @@
  * the spellings of the byte prefixes of the likely tokens.
  */
 import { MaxHeap } from "../speculative/max-heap.ts";
-import type { CoveringRules, Coverings, Spelling } from "./coverings.ts";
+import { addNextBytes, type CoveringRules, type Coverings, type Spelling } from "./coverings.ts";
 
 /**
  * Spellings without rows of the likely continuations of a text, as far as the tokens that it is inside
@@ -49,13 +49,6 @@ function massByByte(
   largest: number,
 ): Float64Array {
   const masses = new Float64Array(256);
-  for (const { spelling, node } of branches) {
-    const { weights, logProbability } = spelling;
-    if (weights === undefined) continue;
-    const scale = Math.exp(logProbability - largest);
-    for (let at = trie.endOfExact(node); at < node.high; at++) {
-      masses[trie.bytesAt(at)[node.depth]!]! += scale * weights[at]!;
-    }
-  }
+  addNextBytes(masses, branches, trie, largest);
   return masses;
 }

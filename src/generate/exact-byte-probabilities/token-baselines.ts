@@ -5,7 +5,8 @@ import type { Tokenizer } from "../../tokenizer/index.ts";
 import { byteOutcomes, endOutcome } from "../bytes/byte-distribution.ts";
 import type { ByteTrie, TrieNode } from "../bytes/byte-trie.ts";
 import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
-import { tablesOf } from "./byte-tables.ts";
+import { encodePlain, tablesOf } from "./byte-tables.ts";
+import { probability } from "./spelling-rows.ts";
 
 /** Distributions of the next byte after a text, `[257]` natural logarithms each. */
 export interface TokenBaselines {
@@ -22,17 +23,11 @@ export async function tokenBaselines(
   text: string,
 ): Promise<TokenBaselines> {
   const { trie, validity } = tablesOf(tokenizer, "utf8");
-  const ids = [
-    ...tokenizer.encodeIds(text, {
-      addSpecialTokens: false,
-      applyLimits: false,
-      allowedSpecial: "none",
-    }),
-  ];
+  const ids = [...encodePlain(tokenizer, text)];
   const whole = await lastRow(rows, [...rows.beginning, ...ids]);
   const plain = new Float64Array(byteOutcomes);
   addNextBytes(plain, { trie, row: whole, node: trie.root });
-  for (const id of rows.endIds) plain[endOutcome]! += probabilityOf(whole, id);
+  for (const id of rows.endIds) plain[endOutcome]! += probability(whole, id);
   const last = ids.pop();
   const bytes = last === undefined ? undefined : validity.tokens.bytesById[last];
   if (last === undefined || bytes === undefined) {
@@ -42,7 +37,7 @@ export async function tokenBaselines(
   const before = await lastRow(rows, [...rows.beginning, ...ids]);
   const healed = new Float64Array(byteOutcomes);
   addNextBytes(healed, { trie, row: before, node: trie.find(bytes)! });
-  const kept = probabilityOf(before, last);
+  const kept = probability(before, last);
   for (let outcome = 0; outcome < byteOutcomes; outcome++) {
     healed[outcome]! += kept * plain[outcome]!;
   }
@@ -61,12 +56,8 @@ function addNextBytes(
 ): void {
   for (let at = trie.endOfExact(node); at < node.high; at++) {
     const byte = trie.bytesAt(at)[node.depth]!;
-    weights[byte]! += probabilityOf(row, trie.order[at]!);
+    weights[byte]! += probability(row, trie.order[at]!);
   }
-}
-
-function probabilityOf({ logits, logSumExp }: TokenRow, id: number): number {
-  return Math.exp(logits[id]! - logSumExp);
 }
 
 function logarithms(weights: Float64Array): Float64Array {

@@ -10,7 +10,8 @@ export interface Rule {
 
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
 const isNumber = (value: unknown): value is number => typeof value === "number";
-const isId = (value: unknown): boolean => isInteger(value) && value >= 0;
+/** Whether a value may be the id of a token, or a count. */
+export const isId = (value: unknown): value is number => isInteger(value) && value >= 0;
 const isListOf =
   (test: (item: unknown) => boolean) =>
   (value: unknown): boolean =>

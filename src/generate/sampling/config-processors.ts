@@ -4,8 +4,8 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import type { Rule } from "./check-options.ts";
-import type { LogitsProcessor } from "./logits-processors.ts";
+import { isId, optionRules, type Rule } from "./check-options.ts";
+import { forbidRepeatedNgrams, isBegunAtEnd, type LogitsProcessor } from "./logits-processors.ts";
 import { penalizeRepetition } from "./penalties.ts";
 
 /** What configs are read from. */
@@ -24,37 +24,6 @@ export function configValue(model: ConfigModel, key: string, { test, expected }:
     { code: "generation-config-invalid", details: { key, found: value, expected } },
   );
 }
-
-const isId = (value: unknown): value is number =>
-  Number.isSafeInteger(value) && (value as number) >= 0;
-const isIds = (value: unknown): boolean =>
-  Array.isArray(value) && value.length > 0 && value.every(isId);
-
-type SequenceBias = readonly (readonly [readonly number[], number])[];
-
-const rules = {
-  sequenceBias: {
-    test: (value) =>
-      Array.isArray(value) &&
-      value.every((pair) => Array.isArray(pair) && isIds(pair[0]) && Number.isFinite(pair[1])),
-    expected: "a list of pairs of a list of ids and a number",
-  },
-  penalty: {
-    test: (value) => typeof value === "number" && value > 0 && value <= 100,
-    expected: "a positive number up to 100",
-  },
-  count: { test: isId, expected: "a non-negative integer" },
-  ids: { test: (value) => isId(value) || isIds(value), expected: "a token id or a list of them" },
-  decay: {
-    test: (value) =>
-      Array.isArray(value) &&
-      value.length === 2 &&
-      isId(value[0]) &&
-      typeof value[1] === "number" &&
-      value[1] > 0,
-    expected: "a number of tokens and a positive factor",
-  },
-} as const satisfies Record<string, Rule>;
 
 /** What the processors depend on besides the config. */
 export interface ConfigProcessorContext {
@@ -76,51 +45,111 @@ export interface ConfigProcessors {
   readonly afterLength: readonly LogitsProcessor[];
 }
 
+type SequenceBias = readonly (readonly [readonly number[], number])[];
+
+const isIds = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every(isId);
+
+const sequenceBias: Rule = {
+  test: (value) =>
+    Array.isArray(value) &&
+    value.every((pair) => Array.isArray(pair) && isIds(pair[0]) && Number.isFinite(pair[1])),
+  expected: "a list of pairs of a list of ids and a number",
+};
+const idOrIds: Rule = {
+  test: (value) => isId(value) || isIds(value),
+  expected: "a token id or a list of them",
+};
+const lengthDecay: Rule = {
+  test: (value) =>
+    Array.isArray(value) &&
+    value.length === 2 &&
+    isId(value[0]) &&
+    typeof value[1] === "number" &&
+    value[1] > 0,
+  expected: "a number of tokens and a positive factor",
+};
+
+/** A key that asks for a processor. */
+interface ProcessorKey {
+  readonly place: keyof ConfigProcessors;
+  readonly rule: Rule;
+  /** Undefined where the value changes nothing. */
+  readonly create: (value: unknown, context: ConfigProcessorContext) => LogitsProcessor | undefined;
+}
+
+/** @param create takes what passes the rule */
+function processorKey<Value>(
+  place: ProcessorKey["place"],
+  rule: Rule,
+  create: (value: Value, context: ConfigProcessorContext) => LogitsProcessor | undefined,
+): ProcessorKey {
+  return { place, rule, create: (value, context) => create(value as Value, context) };
+}
+
+/** Keys without an option of their own; those of one place in the order in which they apply. */
+const processorKeys: Readonly<Record<string, ProcessorKey>> = {
+  sequence_bias: processorKey<SequenceBias>("first", sequenceBias, (bias, { vocabSize }) => {
+    const known = bias.filter(([sequence]) => sequence.every((id) => id < vocabSize));
+    return known.length > 0 ? biasSequences(known) : undefined;
+  }),
+  encoder_repetition_penalty: processorKey<number>(
+    "first",
+    optionRules.repetitionPenalty,
+    (penalty) => (penalty === 1 ? undefined : favourPrompt(penalty)),
+  ),
+  encoder_no_repeat_ngram_size: processorKey<number>(
+    "afterNgrams",
+    optionRules.noRepeatNgramSize,
+    (size) => (size > 0 ? forbidRepeatedNgrams(size, "prompt") : undefined),
+  ),
+  forced_bos_token_id: processorKey<number | number[]>(
+    "afterLength",
+    idOrIds,
+    (ids, { vocabSize }) => forceAt(1, existingIds(ids, vocabSize).slice(0, 1)),
+  ),
+  forced_eos_token_id: processorKey<number | number[]>(
+    "afterLength",
+    idOrIds,
+    (ids, { vocabSize, promptLength, maxTokens }) =>
+      forceAt(promptLength + maxTokens - 1, existingIds(ids, vocabSize)),
+  ),
+  exponential_decay_length_penalty: processorKey<[number, number]>(
+    "afterLength",
+    lengthDecay,
+    ([start, factor], { ends }) => favourEnds(start, factor, ends),
+  ),
+};
+
 /** The processors that the generation config asks for by keys without an option of their own. */
 export function configProcessors(
   model: ConfigModel,
-  { promptLength, maxTokens, ends, vocabSize }: ConfigProcessorContext,
+  context: ConfigProcessorContext,
 ): ConfigProcessors {
-  const exists = (id: number): boolean => id < vocabSize;
-  const idsOf = (key: string): number[] =>
-    [(configValue(model, key, rules.ids) as number | number[] | undefined) ?? []]
-      .flat()
-      .filter(exists);
-  const first: LogitsProcessor[] = [];
-  const bias = (configValue(model, "sequence_bias", rules.sequenceBias) ?? []) as SequenceBias;
-  const known = bias.filter(([sequence]) => sequence.every(exists));
-  if (known.length > 0) first.push(biasSequences(known));
-  const penalty = configValue(model, "encoder_repetition_penalty", rules.penalty) as
-    | number
-    | undefined;
-  if (penalty !== undefined && penalty !== 1) first.push(favourPrompt(penalty));
-  const ngram = configValue(model, "encoder_no_repeat_ngram_size", rules.count) as
-    | number
-    | undefined;
-  const afterLength: LogitsProcessor[] = [];
-  const [begin] = idsOf("forced_bos_token_id");
-  if (begin !== undefined) afterLength.push(forceAt(1, [begin]));
-  const end = idsOf("forced_eos_token_id");
-  if (end.length > 0) afterLength.push(forceAt(promptLength + maxTokens - 1, end));
-  const decay = configValue(model, "exponential_decay_length_penalty", rules.decay);
-  if (decay !== undefined) {
-    const [start, factor] = decay as [number, number];
-    afterLength.push(favourEnds(start, factor, ends));
+  const found: Record<keyof ConfigProcessors, LogitsProcessor[]> = {
+    first: [],
+    afterNgrams: [],
+    afterLength: [],
+  };
+  for (const [key, { place, rule, create }] of Object.entries(processorKeys)) {
+    const value = configValue(model, key, rule);
+    const processor = value === undefined ? undefined : create(value, context);
+    if (processor) found[place].push(processor);
   }
-  return { first, afterNgrams: ngram ? [forbidPromptNgrams(ngram)] : [], afterLength };
+  return found;
+}
+
+function existingIds(ids: number | number[], vocabSize: number): number[] {
+  return [ids].flat().filter((id) => id < vocabSize);
 }
 
 /** Adds a number to the last token of each sequence wherever the tokens before it end the text. */
 function biasSequences(bias: SequenceBias): LogitsProcessor {
   return ({ ids, logits }) => {
     for (const [sequence, value] of bias) {
-      const before = sequence.length - 1;
-      const from = ids.length - before;
       // As in transformers, a sequence longer than the text is left out.
-      if (from < 0 || (before > 0 && sequence.length > ids.length)) continue;
-      if (sequence.every((id, at) => at === before || ids[from + at] === id)) {
-        logits[sequence[before]!]! += value;
-      }
+      if (sequence.length > Math.max(1, ids.length)) continue;
+      if (isBegunAtEnd(ids, sequence)) logits[sequence.at(-1)!]! += value;
     }
   };
 }
@@ -134,20 +163,9 @@ function favourPrompt(penalty: number): LogitsProcessor {
   };
 }
 
-/** Excludes tokens that would complete an n-gram of the prompt. */
-function forbidPromptNgrams(size: number): LogitsProcessor {
-  return ({ ids, promptLength, logits }) => {
-    const from = ids.length - size + 1;
-    for (let start = 0; start + size <= promptLength; start++) {
-      let at = 0;
-      while (at < size - 1 && ids[start + at] === ids[from + at]) at++;
-      if (at === size - 1) logits[ids[start + at]!] = -Infinity;
-    }
-  };
-}
-
 /** Leaves only some tokens, equally probable, where prompt and text have so many. */
-function forceAt(length: number, tokens: readonly number[]): LogitsProcessor {
+function forceAt(length: number, tokens: readonly number[]): LogitsProcessor | undefined {
+  if (tokens.length === 0) return undefined;
   return ({ ids, logits }) => {
     if (ids.length !== length) return;
     logits.fill(-Infinity);

@@ -51,11 +51,15 @@ export function applyPenalties(sampling: Sampling): LogitsProcessor {
   };
 }
 
-/** Excludes tokens that would complete an n-gram which stands in prompt or text already. */
-export function forbidRepeatedNgrams(size: number): LogitsProcessor {
-  return ({ ids, logits }) => {
+/** Excludes tokens that would complete an n-gram which stands in the prompt, or in prompt or text, already. */
+export function forbidRepeatedNgrams(
+  size: number,
+  within: "prompt" | "text" = "text",
+): LogitsProcessor {
+  return ({ ids, promptLength, logits }) => {
     const from = ids.length - size + 1;
-    for (let start = 0; start < from; start++) {
+    const end = within === "prompt" ? promptLength : ids.length;
+    for (let start = 0; start + size <= end; start++) {
       let at = 0;
       while (at < size - 1 && ids[start + at] === ids[from + at]) at++;
       if (at === size - 1) logits[ids[start + at]!] = -Infinity;
@@ -67,14 +71,16 @@ export function forbidRepeatedNgrams(size: number): LogitsProcessor {
 export function forbidSequences(sequences: readonly (readonly number[])[]): LogitsProcessor {
   return ({ ids, logits }) => {
     for (const sequence of sequences) {
-      const before = sequence.length - 1;
-      const from = ids.length - before;
-      if (from < 0) continue;
-      if (sequence.every((id, at) => at === before || ids[from + at] === id)) {
-        logits[sequence[before]!] = -Infinity;
-      }
+      if (isBegunAtEnd(ids, sequence)) logits[sequence.at(-1)!] = -Infinity;
     }
   };
+}
+
+/** Whether all but the last token of a sequence stand at the end of a text. */
+export function isBegunAtEnd(ids: readonly number[], sequence: readonly number[]): boolean {
+  const before = sequence.length - 1;
+  const from = ids.length - before;
+  return from >= 0 && sequence.every((id, at) => at === before || ids[from + at] === id);
 }
 
 /** Excludes tokens at every position. */

@@ -6,7 +6,7 @@
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { GenerateOptions } from "../types.ts";
-import { biasEntries, invalidOption, optionRules } from "./check-options.ts";
+import { biasEntries, invalidOption, isId, optionRules } from "./check-options.ts";
 import { configProcessors, configValue } from "./config-processors.ts";
 import {
   addBias,
@@ -25,15 +25,35 @@ export { checkOptions } from "./check-options.ts";
 /** Parts of a model that options depend on. */
 type OptionsModel = Pick<LoadedModel, "checkpoint" | "contextLength" | "config">;
 
+/** The key of the generation config that has an option's meaning. */
+const configKeys = {
+  temperature: "temperature",
+  topK: "top_k",
+  topP: "top_p",
+  minP: "min_p",
+  typicalP: "typical_p",
+  epsilonCutoff: "epsilon_cutoff",
+  etaCutoff: "eta_cutoff",
+  repetitionPenalty: "repetition_penalty",
+  noRepeatNgramSize: "no_repeat_ngram_size",
+  badWordsIds: "bad_words_ids",
+  suppressTokens: "suppress_tokens",
+  beginSuppressTokens: "begin_suppress_tokens",
+  minTokens: "min_new_tokens",
+  maxTokens: "max_new_tokens",
+  stop: "stop_strings",
+} as const satisfies Partial<Record<keyof GenerateOptions, string>>;
+
 /**
- * A key of the generation config in the place of an option that was not given.
+ * The generation config's value for an option that was not given.
  *
+ * @param key Default: the one of the same meaning
  * @throws JetonError `generation-config-invalid`
  */
-function fromConfig<Name extends keyof GenerateOptions>(
+function fromConfig<Name extends keyof typeof configKeys>(
   model: Pick<OptionsModel, "checkpoint">,
-  key: string,
   name: Name,
+  key: string = configKeys[name],
 ): GenerateOptions[Name] | undefined {
   return configValue(model, key, optionRules[name]) as GenerateOptions[Name] | undefined;
 }
@@ -47,32 +67,35 @@ export function resolveSampling(
   // Configs often lack `do_sample` and were made for sampling: only an explicit false means greedy.
   const configIsGreedy = options.temperature === undefined && config["do_sample"] === false;
   const greedy = options.greedy ?? configIsGreedy;
+  const read = (name: keyof typeof configKeys & keyof Sampling, otherwise: number): number =>
+    options[name] ?? fromConfig(model, name) ?? otherwise;
   return {
-    temperature: greedy
-      ? 0
-      : (options.temperature ?? fromConfig(model, "temperature", "temperature") ?? 1),
-    topK: options.topK ?? fromConfig(model, "top_k", "topK") ?? 0,
-    topP: options.topP ?? fromConfig(model, "top_p", "topP") ?? 1,
-    minP: options.minP ?? fromConfig(model, "min_p", "minP") ?? 0,
-    typicalP: options.typicalP ?? fromConfig(model, "typical_p", "typicalP") ?? 1,
-    epsilonCutoff:
-      options.epsilonCutoff ?? fromConfig(model, "epsilon_cutoff", "epsilonCutoff") ?? 0,
-    etaCutoff: options.etaCutoff ?? fromConfig(model, "eta_cutoff", "etaCutoff") ?? 0,
-    repetitionPenalty:
-      options.repetitionPenalty ??
-      fromConfig(model, "repetition_penalty", "repetitionPenalty") ??
-      1,
+    temperature: greedy ? 0 : read("temperature", 1),
+    topK: read("topK", 0),
+    topP: read("topP", 1),
+    minP: read("minP", 0),
+    typicalP: read("typicalP", 1),
+    epsilonCutoff: read("epsilonCutoff", 0),
+    etaCutoff: read("etaCutoff", 0),
+    repetitionPenalty: read("repetitionPenalty", 1),
     frequencyPenalty: options.frequencyPenalty ?? 0,
     presencePenalty: options.presencePenalty ?? 0,
-    seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
+    seed: options.seed ?? randomSeed(),
     sequence: options.sequence ?? 0,
   };
+}
+
+/** A seed for a request that names none. */
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
 }
 
 /** What the logits processors of a request depend on besides its options. */
 export interface ProcessorContext {
   readonly sampling: Sampling;
   readonly promptLength: number;
+  /** Tokens before which no end token ends the text. */
+  readonly minTokens: number;
   /** Tokens that are generated at most. */
   readonly maxTokens: number;
   /** Tokens that end the text. */
@@ -85,7 +108,7 @@ export function resolveProcessors(
   options: GenerateOptions,
   context: ProcessorContext,
 ): LogitsProcessor[] {
-  const { sampling, promptLength, ends } = context;
+  const { sampling, minTokens, ends } = context;
   const { vocabSize } = model.config;
   const exists = (id: number): boolean => id < vocabSize;
   const configured = configProcessors(model, { ...context, vocabSize });
@@ -95,26 +118,22 @@ export function resolveProcessors(
   if (bias.size > 0) processors.push(addBias(bias));
   processors.push(...configured.first);
   if (hasPenalties(sampling)) processors.push(applyPenalties(sampling));
-  const ngram =
-    options.noRepeatNgramSize ?? fromConfig(model, "no_repeat_ngram_size", "noRepeatNgramSize");
+  const ngram = options.noRepeatNgramSize ?? fromConfig(model, "noRepeatNgramSize");
   if (ngram) processors.push(forbidRepeatedNgrams(ngram));
   processors.push(...configured.afterNgrams);
   for (const sequence of options.badWordsIds ?? []) {
     for (const id of sequence) checkId("badWordsIds", id, vocabSize);
   }
   // A lone end token among the bad words is no bad word, as in transformers: the text could not end.
-  const badWords = (
-    options.badWordsIds ??
-    fromConfig(model, "bad_words_ids", "badWordsIds") ??
-    []
-  ).filter((word) => word.every(exists) && !(word.length === 1 && ends.has(word[0]!)));
+  const badWords = (options.badWordsIds ?? fromConfig(model, "badWordsIds") ?? []).filter(
+    (word) => word.every(exists) && !(word.length === 1 && ends.has(word[0]!)),
+  );
   if (badWords.length > 0) processors.push(forbidSequences(badWords));
-  const minTokens = resolveMinTokens(model, options, promptLength);
   if (minTokens > 0 && ends.size > 0) processors.push(suppressBefore(minTokens, ends));
   processors.push(...configured.afterLength);
-  const suppressed = idList(model, options, "suppressTokens", "suppress_tokens");
+  const suppressed = idList(model, options, "suppressTokens");
   if (suppressed.length > 0) processors.push(suppress(suppressed));
-  const atBegin = idList(model, options, "beginSuppressTokens", "begin_suppress_tokens");
+  const atBegin = idList(model, options, "beginSuppressTokens");
   if (atBegin.length > 0) processors.push(suppressBefore(1, atBegin));
   processors.push(...(options.logitsProcessors ?? []));
   return processors;
@@ -125,7 +144,6 @@ function idList(
   model: OptionsModel,
   options: GenerateOptions,
   name: "suppressTokens" | "beginSuppressTokens",
-  key: string,
 ): readonly number[] {
   const { vocabSize } = model.config;
   const given = options[name];
@@ -134,12 +152,9 @@ function idList(
     return given;
   }
   // Configs of speech models hold -1 for "the default list".
-  const found = model.checkpoint.generationConfig?.[key];
-  if (Array.isArray(found))
-    return found.filter(
-      (id) => optionRules.stopIds.test([id]) && (id as number) < vocabSize,
-    ) as number[];
-  return fromConfig(model, key, name) ?? [];
+  const found = model.checkpoint.generationConfig?.[configKeys[name]];
+  if (Array.isArray(found)) return found.filter(isId).filter((id) => id < vocabSize);
+  return fromConfig(model, name) ?? [];
 }
 
 function checkId(name: string, id: number, vocabSize: number): void {
@@ -153,11 +168,9 @@ export function resolveMinTokens(
   options: GenerateOptions,
   promptLength: number,
 ): number {
-  const minLength = fromConfig(model, "min_length", "minTokens") ?? 0;
+  const minLength = fromConfig(model, "minTokens", "min_length") ?? 0;
   return (
-    options.minTokens ??
-    fromConfig(model, "min_new_tokens", "minTokens") ??
-    Math.max(0, minLength - promptLength)
+    options.minTokens ?? fromConfig(model, "minTokens") ?? Math.max(0, minLength - promptLength)
   );
 }
 
@@ -167,9 +180,9 @@ export function resolveStop(
   options: GenerateOptions,
 ): readonly string[] {
   if (options.stop) return options.stop;
-  const single = model.checkpoint.generationConfig?.["stop_strings"];
+  const single = model.checkpoint.generationConfig?.[configKeys.stop];
   if (typeof single === "string" && single !== "") return [single];
-  return fromConfig(model, "stop_strings", "stop") ?? [];
+  return fromConfig(model, "stop") ?? [];
 }
 
 /** Tokens to generate where the caller sets no limit and neither does the generation config. */
@@ -201,8 +214,8 @@ export function resolveMaxTokens(
     );
   }
   if (asked !== undefined) return asked;
-  const maxLength = fromConfig(model, "max_length", "maxTokens");
+  const maxLength = fromConfig(model, "maxTokens", "max_length");
   const fallback =
     maxLength === undefined ? defaultMaxTokens : Math.max(1, maxLength - promptLength);
-  return Math.min(fromConfig(model, "max_new_tokens", "maxTokens") ?? fallback, free);
+  return Math.min(fromConfig(model, "maxTokens") ?? fallback, free);
 }

@@ -2,8 +2,8 @@
  * Samples the next token from a row of logits.
  *
  * The order is that of transformers: penalties and other logits processors, temperature, top-k, top-p,
- * min-p, typical sampling, epsilon and eta cutoff. Random numbers are keyed by (seed, sequence, position), so the same request gives the same text
- * whichever requests run beside it.
+ * min-p, typical sampling, epsilon and eta cutoff. Random numbers are keyed by (seed, sequence, position), so
+ * the same request gives the same text whichever requests run beside it.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import { nucleusCandidates } from "../../model/decoder/sample-tokens.ts";

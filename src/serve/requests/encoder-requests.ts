@@ -2,14 +2,21 @@
  * Bodies of `POST /v1/embeddings` (OpenAI's) and `POST /v1/rerank` (as TEI, vLLM and llama.cpp share it).
  */
 import { z } from "zod";
-import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
+import {
+  type CheckedRequest,
+  checkBody,
+  type Equal,
+  type Expect,
+  renameField,
+} from "./request-schema.ts";
+import { tokenId } from "./sampling-fields.ts";
 
 const embeddingsSchema = z.object({
   input: z.union([
     z.string(),
     z.array(z.string()).min(1),
-    z.array(z.number().int().min(0)).min(1),
-    z.array(z.array(z.number().int().min(0)).min(1)).min(1),
+    z.array(tokenId).min(1),
+    z.array(z.array(tokenId).min(1)).min(1),
   ]),
   model: z.string().nullish(),
   encoding_format: z.enum(["float", "base64"]).nullish(),
@@ -53,9 +60,5 @@ export function readEmbeddingsRequest(body: unknown): CheckedRequest<EmbeddingsR
 
 /** Checks a body of `POST /v1/rerank`; `texts` is TEI's name of `documents`. @throws ApiError 400. */
 export function readRerankRequest(body: unknown): CheckedRequest<RerankRequest> {
-  const isOther =
-    typeof body === "object" && body !== null && !("documents" in body) && "texts" in body;
-  if (!isOther) return checkBody("rerank", rerankSchema, body);
-  const { texts, ...rest } = body as Record<string, unknown>;
-  return checkBody("rerank", rerankSchema, { ...rest, documents: texts });
+  return checkBody("rerank", rerankSchema, renameField(body, "documents", ["texts"]));
 }

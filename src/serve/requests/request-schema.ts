@@ -65,6 +65,15 @@ export function checkBody<Shape extends z.ZodRawShape>(
   return { body: result.data, warnings: [...warnings, ...warnOfUnknown(unknown)] };
 }
 
+/** The same body with a field under our name where it has one that other servers use. */
+export function renameField(body: unknown, name: string, others: readonly string[]): unknown {
+  if (typeof body !== "object" || body === null || name in body) return body;
+  const other = others.find((field) => field in body);
+  if (other === undefined) return body;
+  const { [other]: value, ...rest } = body as Record<string, unknown>;
+  return { ...rest, [name]: value };
+}
+
 function warnOfUnknown(names: readonly string[]): RequestWarning[] {
   const warnings = names.slice(0, maxUnknownFields).map((name) => ({
     code: "unknown_parameter",

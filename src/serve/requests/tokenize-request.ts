@@ -2,7 +2,13 @@
  * Bodies of `POST /tokenize` and `POST /detokenize`.
  */
 import { z } from "zod";
-import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
+import {
+  type CheckedRequest,
+  checkBody,
+  type Equal,
+  type Expect,
+  renameField,
+} from "./request-schema.ts";
 import { tokenId } from "./sampling-fields.ts";
 
 const tokenizeSchema = z.object({
@@ -38,13 +44,4 @@ export function readTokenizeRequest(body: unknown): CheckedRequest<TokenizeReque
 /** Checks a body of `POST /detokenize`. @throws ApiError 400 that names the parameter. */
 export function readDetokenizeRequest(body: unknown): CheckedRequest<DetokenizeRequest> {
   return checkBody("detokenize", detokenizeSchema, renameField(body, "ids", ["tokens"]));
-}
-
-/** The same body with a field under our name where it has one that other servers use. */
-function renameField(body: unknown, name: string, others: readonly string[]): unknown {
-  if (typeof body !== "object" || body === null || name in body) return body;
-  const other = others.find((field) => field in body);
-  if (other === undefined) return body;
-  const { [other]: value, ...rest } = body as Record<string, unknown>;
-  return { ...rest, [name]: value };
 }

@@ -3,7 +3,7 @@
  * requests that wait share its forward passes.
  */
 import { toLengthOne } from "../../model/encoder/embed.ts";
-import { embedCounted, type LoadedEncoder, rerank } from "../../model/encoder/index.ts";
+import { embedCounted, type LoadedEncoder, rerank } from "../../model/index.ts";
 import { logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";
 import {

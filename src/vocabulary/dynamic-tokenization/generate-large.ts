@@ -2,7 +2,6 @@
  * Generation with a very large vocabulary: the next token is found by an index instead of a product with the
  * whole head. The numbers are those of step 5 of the method.
  */
-import { JetonError } from "../../core/index.ts";
 import {
   checkOptions,
   createStopText,
@@ -13,6 +12,7 @@ import {
   tokenDistribution,
   uniformFor,
 } from "../../generate/index.ts";
+import { invalidOption } from "../../generate/sampling/check-options.ts";
 import { fromByteAlphabet } from "../../tokenizer/decoders/byte-alphabet.ts";
 import type { SearchOptions } from "./direction-index.ts";
 import type { DynamicModel } from "./dynamic-model.ts";
@@ -132,10 +132,10 @@ function resolveLarge(options: GenerateLargeOptions): Sampling {
   const { maxTokens, temperature = 0, topK = 10, minP = 0, repetitionPenalty = 1 } = options;
   const { stop, seed = 0, signal, shortlist = 20, eosBias = 0 } = options;
   if (!Number.isSafeInteger(shortlist) || shortlist < 1) {
-    throw invalid("shortlist", shortlist, "a positive integer");
+    throw invalidOption("shortlist", shortlist, "a positive integer");
   }
   if (typeof eosBias !== "number" || !(eosBias < Number.POSITIVE_INFINITY)) {
-    throw invalid("eosBias", eosBias, "a number, or -Infinity");
+    throw invalidOption("eosBias", eosBias, "a number, or -Infinity");
   }
   checkOptions({
     ...{ temperature, topK, minP, repetitionPenalty, seed },
@@ -147,13 +147,6 @@ function resolveLarge(options: GenerateLargeOptions): Sampling {
     ...{ temperature, topK, topP: 1, minP, repetitionPenalty },
     ...{ frequencyPenalty: 0, presencePenalty: 0, seed, sequence: 0 },
   };
-}
-
-function invalid(name: string, value: unknown, expected: string): JetonError {
-  return new JetonError(`${name} is ${String(value)}, expected ${expected}`, {
-    code: "generate-option-invalid",
-    details: { name, value, expected },
-  });
 }
 
 interface Choice extends GenerateLargeOptions {
