@@ -68,7 +68,12 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
-export { type DecoderWeights, fileBindings, traceWeights } from "./weights/trace-weights.ts";
+export {
+  type DecoderWeights,
+  fileBindings,
+  traceFloat32Weights,
+  traceWeights,
+} from "./weights/trace-weights.ts";
 export * from "./word-pooled/index.ts";
 export {
   createDecoderService,

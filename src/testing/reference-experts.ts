@@ -3,8 +3,8 @@
  *
  * Written from the files of Hugging Face transformers 5.18.0 named at each step, in eager mode.
  */
-import { JetonError } from "../core/index.ts";
 import { activate } from "./reference-activation.ts";
+import { multiply, softmax } from "./reference-arithmetic.ts";
 import type { ReferencePlan } from "./reference-plan.ts";
 
 /** What the experts of one token gave. */
@@ -30,8 +30,8 @@ export function referenceExperts(
   const experts = plan.experts!;
   const names = namesOf(experts, `model.layers.${layer}`);
   const router = read(`${names.router}.weight`, experts.count, x.length);
-  const logits = times(router, x);
-  if (experts.biases) addInto(logits, read(`${names.router}.bias`, experts.count), 1);
+  const bias = experts.biases ? read(`${names.router}.bias`, experts.count) : null;
+  const logits = multiply(router, x, bias);
   const { choices, weights } = route(experts, logits);
   const output = new Float64Array(x.length);
   for (const [rank, expert] of choices.entries()) {
@@ -42,7 +42,7 @@ export function referenceExperts(
     const prefix = `model.layers.${layer}.mlp`;
     const gate = experts.sharedUngated
       ? Number.POSITIVE_INFINITY
-      : times(read(`${prefix}.shared_expert_gate.weight`, 1, x.length), x)[0]!;
+      : multiply(read(`${prefix}.shared_expert_gate.weight`, 1, x.length), x, null)[0]!;
     const shared = gated(plan, x, {
       gate: read(`${prefix}.shared_expert.gate_proj.weight`, experts.sharedWidth, x.length),
       up: read(`${prefix}.shared_expert.up_proj.weight`, experts.sharedWidth, x.length),
@@ -76,26 +76,26 @@ function route(experts: Experts, logits: Float64Array): { choices: number[]; wei
   switch (experts.router) {
     case "softmax": {
       // OlmoeTopKRouter, Qwen3MoeTopKRouter: softmax over all; norm_topk_prob divides by their sum.
-      const all = softmax(Array.from(logits));
+      const all = softmax(logits);
       const chosen = choices.map((expert) => all[expert]!);
       const total = experts.normalized ? chosen.reduce((a, b) => a + b, 0) : 1;
       return { choices, weights: chosen.map((weight) => weight / total) };
     }
     case "softmax-of-chosen":
       // GraniteMoeTopKGating, GptOssTopKRouter
-      return { choices, weights: softmax(choices.map((expert) => logits[expert]!)) };
+      return { choices, weights: [...softmax(Float64Array.from(choices, (at) => logits[at]!))] };
     case "sparsemixer":
-      return sparsemixer(Array.from(logits), experts.jitter);
+      return sparsemixer(logits, experts.jitter);
   }
 }
 
 /** modeling_phimoe.py: sparsemixer in evaluation mode. */
 function sparsemixer(
-  scores: readonly number[],
+  scores: Float64Array,
   jitter: number,
 ): { choices: number[]; weights: number[] } {
-  const best = (values: readonly number[]): number => values.indexOf(Math.max(...values));
-  const kept = (values: readonly number[], threshold: number): number[] =>
+  const best = (values: Float64Array): number => values.indexOf(Math.max(...values));
+  const kept = (values: Float64Array, threshold: number): Float64Array =>
     values.map((value, expert) => {
       const score = scores[expert]!;
       const factor = Math.max(Math.abs(score), threshold);
@@ -203,32 +203,12 @@ function gated(
   x: Float64Array,
   of: { gate: Float64Array; up: Float64Array; down: Float64Array },
 ): Float64Array {
-  const up = times(of.up, x);
-  const inner = times(of.gate, x).map((value, i) => activate(value, plan.activation) * up[i]!);
-  return times(of.down, inner);
-}
-
-/** `weight` `[out, in]` times x `[in]`. */
-function times(weight: Float64Array, x: Float64Array): Float64Array {
-  if (weight.length % x.length !== 0) {
-    throw new JetonError(`a weight of ${weight.length} numbers for ${x.length} inputs`, {
-      code: "reference-tensor",
-    });
-  }
-  const out = new Float64Array(weight.length / x.length);
-  for (let o = 0; o < out.length; o++) {
-    for (let i = 0; i < x.length; i++) out[o]! += weight[o * x.length + i]! * x[i]!;
-  }
-  return out;
+  const up = multiply(of.up, x, null);
+  const gate = multiply(of.gate, x, null);
+  const inner = gate.map((value, i) => activate(value, plan.activation) * up[i]!);
+  return multiply(of.down, inner, null);
 }
 
 function addInto(target: Float64Array, x: Float64Array, factor: number): void {
   for (let i = 0; i < target.length; i++) target[i]! += factor * x[i]!;
-}
-
-function softmax(values: readonly number[]): number[] {
-  const largest = Math.max(...values);
-  const powers = values.map((value) => Math.exp(value - largest));
-  const total = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / total);
 }

@@ -48,6 +48,8 @@ export interface Architecture {
   readonly hasFixedSizes: boolean;
   /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
   readonly predictsText: boolean;
+  /** What the loss is a mean over, in nats. */
+  readonly lossUnit: "token" | "byte" | "masked word";
   /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
   checkTokenizer(tokenizer: Tokenizer): void;
   graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
@@ -79,6 +81,7 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     parameters,
     hasFixedSizes: true,
     predictsText: true,
+    lossUnit: "token",
     checkTokenizer() {},
     graph: (options) => languageModelGraph(config, { parameters, ...options }),
     inputs: (options) => languageModelInputs(config, options),
@@ -95,6 +98,7 @@ function wordArchitecture(file: ModelConfig): Architecture {
     parameters: wordParameterShapes(config),
     hasFixedSizes: false,
     predictsText: true,
+    lossUnit: "byte",
     checkTokenizer: (tokenizer) => checkBytes(tokenizer, config.family),
     graph: (options) => wordModelGraph(config, options),
     inputs: (options) => wordModelInputs(config, options),
@@ -103,21 +107,20 @@ function wordArchitecture(file: ModelConfig): Architecture {
 }
 
 function byte2WordArchitecture(file: ModelConfig): Architecture {
-  const config = byte2WordConfig(file);
-  const parameters = byte2WordParameterShapes(config);
   // The classes of a head are no part of masked language modelling.
-  for (const name of parameters.keys()) if (name.startsWith("classifier.")) parameters.delete(name);
+  const config = { ...byte2WordConfig(file), labels: [] };
   return {
     family: "byte2word",
     vocabSize: config.pieceVocabSize,
     tieWordEmbeddings: false,
-    parameters,
+    parameters: byte2WordParameterShapes(config),
     hasFixedSizes: false,
     predictsText: false,
+    lossUnit: "masked word",
     checkTokenizer() {},
-    graph: (options) => byte2WordGraph({ ...config, labels: [] }, options),
+    graph: (options) => byte2WordGraph(config, options),
     inputs: (options) => byte2WordInputs(config, options),
-    initialize: (seed, options) => initializeByte2Word({ ...config, labels: [] }, seed, options),
+    initialize: (seed, options) => initializeByte2Word(config, seed, options),
   };
 }
 

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { ModelConfig } from "../checkpoint/index.ts";
@@ -35,6 +35,9 @@ describe.each(["word-pooled", "hierarchical-transformer"])("%s", (family) => {
     const losses = readLog(`whole-${family}`).map(({ loss }) => loss);
     expect(losses[0]).toBeGreaterThan(4);
     expect(losses.at(-1)!).toBeLessThan(0.75 * losses[0]!);
+    for (const file of ["loss.svg", "model/README.md"]) {
+      expect(readFileSync(join(root, `whole-${family}`, file), "utf8")).toContain(" nats a byte");
+    }
     const stop = new AbortController();
     const broken = trainLanguageModel({
       ...options("broken"),

@@ -209,7 +209,7 @@ describe("a model with random weights", () => {
 test("masked words are learned by the one trainer, and predicted", async () => {
   const root = mkdtempSync(join(tmpdir(), "jeton-byte2word-"));
   try {
-    const { writeFile } = await import("node:fs/promises");
+    const { readFile, writeFile } = await import("node:fs/promises");
     const text = join(root, "text.txt");
     await writeFile(text, prose(1, 300));
     const folder = join(root, "run");
@@ -229,6 +229,9 @@ test("masked words are learned by the one trainer, and predicted", async () => {
       onProgress: ({ loss }) => loss !== undefined && losses.push(loss),
     });
     expect(trained.heldOutBitsPerByte).toBeUndefined();
+    for (const name of ["loss.svg", "model/README.md"]) {
+      expect(await readFile(join(folder, name), "utf8")).toContain(" nats a masked word");
+    }
     expect(trained.heldOutLoss).toBeLessThan(0.7 * losses[0]!);
     await using model = await loadByte2Word(trained.modelFolder, { inline: true });
     const words = basicWords("the cat sat on a mat and then");

@@ -152,6 +152,17 @@ export function storedTensor<Entry extends StoredShape>(
   return entry;
 }
 
+/** Weights for tracing of which nothing but shapes is known: float32, as a training reads them. */
+export function traceFloat32Weights(
+  shapes: ReadonlyMap<string, readonly number[]>,
+): DecoderWeights {
+  const stored = Array.from(shapes, ([name, shape]): [string, StoredShape] => [
+    name,
+    { dtype: "F32", shape: [...shape] },
+  ]);
+  return traceWeights(new Map(stored), "f32");
+}
+
 /** Weights for tracing: stored ones by dtype and shape, matrices in `format`. */
 export function traceWeights(
   tensors: ReadonlyMap<string, StoredShape>,

@@ -9,7 +9,7 @@ import {
   layOutTexts,
   predictPieces,
   targetPieces,
-  traceWeights,
+  traceFloat32Weights,
   type WordUnits,
   wordBuckets,
   wordBucketTypes,
@@ -74,10 +74,7 @@ export function byte2WordGraph(
     targets: int32(isMasked ? ["rows", config.maxWordPieces] : ["rows"]),
   };
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
-    const weights = traceWeights(
-      new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
-      "f32",
-    );
+    const weights = traceFloat32Weights(shapes);
     const [order, counts] = [input["order"]!, input["counts"]!];
     const states = encodeWordStates(config, weights, wordBuckets(config, input), { order, counts });
     const chosen = gather(reshape(states, [-1, config.encoder.hiddenSize]), input["rows"]!);

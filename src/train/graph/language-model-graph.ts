@@ -12,7 +12,7 @@ import {
   type RouterLosses,
   rotationTables,
   rotationTypes,
-  traceWeights,
+  traceFloat32Weights,
 } from "../../model/index.ts";
 import {
   add,
@@ -94,10 +94,7 @@ export function languageModelGraph(
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
 
   return objectiveGraph(inputs, shapes, trainable, (input, learns): Objective => {
-    const weights = traceWeights(
-      new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
-      "f32",
-    );
+    const weights = traceFloat32Weights(shapes);
     const embeddings =
       reads === "ids" ? embedIds(config, weights, input["ids"]!) : input["embeddings"]!;
     let x = embeddings;

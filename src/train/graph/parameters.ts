@@ -1,5 +1,5 @@
 /**
- * The parameters of a decoder that starts from nothing: names, shapes and first values.
+ * The parameters of a model that starts from nothing: names, shapes and first values.
  */
 import { createRandom, JetonError } from "../../core/index.ts";
 import {
@@ -57,18 +57,14 @@ export function initializeDecoder(
   seed: number,
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
-  const { inductionHeads = false, ...deviations } = options;
-  checkDeviations(deviations);
-  const { deviation = 0.02 } = options;
-  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
-  const { outputDeviation = deviation / Math.sqrt(2 * config.layers.length) } = options;
+  const { inductionHeads, matrix, embedding, head, outputOf } = readDeviations(options);
   const shapes = decoderParameterShapes(config);
   const values = sampleValues(shapes, seed, (name) => {
     // Routers are matrices too: one of zeros would send all tokens to the same experts.
     if (shapes.get(name)!.length < 2) return undefined;
-    if (name === decoderNames.embedding) return embeddingDeviation;
-    if (name === decoderNames.head) return headDeviation;
-    return isOutput(name) ? outputDeviation : deviation;
+    if (name === decoderNames.embedding) return embedding;
+    if (name === decoderNames.head) return head;
+    return isOutput(name) ? outputOf(config.layers) : matrix;
   });
   for (const [name, { data }] of values) {
     if (name.endsWith("norm.weight")) data.fill(1 - config.normOffset);
@@ -88,19 +84,14 @@ export function initializeWordModel(
   seed: number,
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
-  const { inductionHeads = false, ...deviations } = options;
-  checkDeviations(deviations);
+  const { inductionHeads, matrix, embedding, head, outputOf } = readDeviations(options);
   if (inductionHeads) throw noInductionHeads(config.family);
-  const { deviation = 0.02 } = options;
-  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
-  const { embedding, prefixes, head } = wordParameterNames;
+  const names = wordParameterNames;
   const values = sampleValues(wordParameterShapes(config), seed, (name) => {
     if (name.endsWith("norm.weight")) return undefined;
-    if (name === embedding || name === prefixes) return embeddingDeviation;
-    if (name === head) return headDeviation;
-    if (!isOutput(name)) return deviation;
-    const { layers } = config[name.split(".")[0] as WordStack];
-    return options.outputDeviation ?? deviation / Math.sqrt(2 * layers.length);
+    if (name === names.embedding || name === names.prefixes) return embedding;
+    if (name === names.head) return head;
+    return isOutput(name) ? outputOf(config[name.split(".")[0] as WordStack].layers) : matrix;
   });
   for (const [name, { data }] of values) if (name.endsWith("norm.weight")) data.fill(1);
   return values;
@@ -116,18 +107,14 @@ export function initializeByte2Word(
   seed: number,
   options: InitializationOptions = {},
 ): Map<string, ParameterValue> {
-  const { inductionHeads = false, ...deviations } = options;
-  checkDeviations(deviations);
+  const { inductionHeads, matrix, embedding, head, outputOf } = readDeviations(options);
   if (inductionHeads) throw noInductionHeads("byte2word");
-  const { deviation = 0.02 } = options;
-  const { embeddingDeviation = deviation, headDeviation = deviation } = options;
-  const { outputDeviation = deviation / Math.sqrt(2 * config.encoder.layers.length) } = options;
   const isNorm = (name: string): boolean => /(^|\.)(LayerNorm|norm)\.weight$/.test(name);
   const values = sampleValues(byte2WordParameterShapes(config), seed, (name) => {
     if (name.endsWith(".bias") || isNorm(name)) return undefined;
-    if (/^(byte_|embeddings\.|pooler\.query)/.test(name)) return embeddingDeviation;
-    if (/^(head\.output|classifier)\./.test(name)) return headDeviation;
-    return /\.output\.dense\.weight$/.test(name) ? outputDeviation : deviation;
+    if (/^(byte_|embeddings\.|pooler\.query)/.test(name)) return embedding;
+    if (/^(head\.output|classifier)\./.test(name)) return head;
+    return /\.output\.dense\.weight$/.test(name) ? outputOf(config.encoder.layers) : matrix;
   });
   for (const [name, { data }] of values) if (isNorm(name)) data.fill(1);
   return values;
@@ -145,7 +132,19 @@ function isOutput(name: string): boolean {
   return /\.(o_proj|down_proj)\.weight$/.test(name);
 }
 
-function checkDeviations(deviations: Omit<InitializationOptions, "inductionHeads">): void {
+/** `InitializationOptions` with their defaults. */
+interface Deviations {
+  readonly inductionHeads: boolean;
+  readonly matrix: number;
+  readonly embedding: number;
+  readonly head: number;
+  /** Of the matrices of some layers that write into their residual stream. */
+  readonly outputOf: (layers: { readonly length: number }) => number;
+}
+
+/** @throws JetonError `option-invalid` for a deviation that is no number of at least 0 */
+function readDeviations(options: InitializationOptions): Deviations {
+  const { inductionHeads = false, ...deviations } = options;
   for (const [option, found] of Object.entries(deviations)) {
     if (found === undefined || (Number.isFinite(found) && found >= 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a number of at least 0`, {
@@ -153,6 +152,14 @@ function checkDeviations(deviations: Omit<InitializationOptions, "inductionHeads
       details: { option, found, expected: "a number of at least 0" },
     });
   }
+  const { deviation: matrix = 0.02, outputDeviation } = deviations;
+  return {
+    inductionHeads,
+    matrix,
+    embedding: deviations.embeddingDeviation ?? matrix,
+    head: deviations.headDeviation ?? matrix,
+    outputOf: ({ length }) => outputDeviation ?? matrix / Math.sqrt(2 * length),
+  };
 }
 
 /** Normal values of the deviation that belongs to a name; zeros where it has none. */

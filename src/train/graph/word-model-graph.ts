@@ -8,7 +8,7 @@ import {
   predictWords,
   rotationTables,
   rotationTypes,
-  traceWeights,
+  traceFloat32Weights,
   type WordBucketTensors,
   type WordModelConfig,
   wordEndId,
@@ -67,10 +67,7 @@ export function wordModelGraph(
     inputs[bucketInput("targets", bucket)] = int32([words, length + 1]);
   }
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
-    const weights = traceWeights(
-      new Map([...shapes].map(([name, shape]) => [name, { dtype: "F32", shape: [...shape] }])),
-      "f32",
-    );
+    const weights = traceFloat32Weights(shapes);
     const buckets = lengths.map(
       (_, bucket): WordBucketTensors => ({
         units: input[bucketInput("units", bucket)]!,

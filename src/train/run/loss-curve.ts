@@ -1,12 +1,21 @@
 /** The loss curve of a run as SVG. */
+import type { Architecture } from "../architectures.ts";
 import type { LogEntry } from "./run-folder.ts";
 
 const width = 720;
 const height = 360;
 const margin = { left: 56, right: 16, top: 28, bottom: 40 };
 
-/** Draws the losses of training and of held-out text over the steps. */
-export function renderLossCurve(entries: readonly LogEntry[], title: string): string {
+/**
+ * Draws the losses of training and of held-out text over the steps.
+ *
+ * @param unit what the loss is a mean over. Default `"token"`
+ */
+export function renderLossCurve(
+  entries: readonly LogEntry[],
+  title: string,
+  unit: Architecture["lossUnit"] = "token",
+): string {
   const training = average(entries.map(({ step, loss }) => ({ step, loss })));
   const heldOut = entries.flatMap(({ step, heldOutLoss }) =>
     heldOutLoss === undefined ? [] : [{ step, loss: heldOutLoss }],
@@ -43,7 +52,7 @@ export function renderLossCurve(entries: readonly LogEntry[], title: string): st
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="${margin.left}" y="18">${escapeText(title)}: loss in nats a token (blue training, orange held out)</text>`,
+    `<text x="${margin.left}" y="18">${escapeText(title)}: loss in nats a ${unit} (blue training, orange held out)</text>`,
     ...rows,
     ...columns,
     line(training, "#2563eb"),

@@ -3,7 +3,6 @@
 import { basename } from "node:path";
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { formatCount } from "../../core/index.ts";
-import { isWordModel } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import { describeCorpusName } from "../data/corpus-files.ts";
 import type { TokenStore } from "../data/token-store.ts";
@@ -41,10 +40,18 @@ export function runName(options: TrainLanguageModelOptions): string {
 }
 
 export function modelCard(
-  options: TrainLanguageModelOptions,
-  settings: Settings,
-  stores: readonly TokenStore[],
   result: TrainedLanguageModel,
+  {
+    options,
+    settings,
+    stores,
+    architecture,
+  }: {
+    readonly options: TrainLanguageModelOptions;
+    readonly settings: Settings;
+    readonly stores: readonly TokenStore[];
+    readonly architecture: Pick<Architecture, "predictsText" | "lossUnit">;
+  },
 ): string {
   const data = stores.map(({ tokens, documents, bytes }, index) => {
     const files = options.corpora[index]!.files.map(describeCorpusName).join(", ");
@@ -61,13 +68,11 @@ export function modelCard(
       ? []
       : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
   ];
-  const family = settings.config.model_type;
-  const isEncoder = family === "byte2word";
-  const kind = isEncoder ? "An encoder over words" : "A decoder-only language model";
-  const unit = isEncoder ? "masked word" : isWordModel(settings.config) ? "byte" : "token";
-  const use = isEncoder
-    ? 'await loadByte2Word("<this folder>"); // jeton/model'
-    : 'jeton run --model <this folder> "Once upon a time"';
+  const { predictsText, lossUnit: unit } = architecture;
+  const kind = predictsText ? "A decoder-only language model" : "An encoder over words";
+  const use = predictsText
+    ? 'jeton run --model <this folder> "Once upon a time"'
+    : 'await loadByte2Word("<this folder>"); // jeton/model';
   const held =
     heldOutLoss === undefined
       ? []
@@ -94,7 +99,7 @@ export function modelCard(
     "",
     "## Use",
     "",
-    isEncoder ? "```ts" : "```sh",
+    predictsText ? "```sh" : "```ts",
     use,
     "```",
     "",

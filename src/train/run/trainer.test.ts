@@ -14,6 +14,7 @@ import {
   softPromptName,
 } from "../graph/language-model-graph.ts";
 import { decoderParameterShapes, type ParameterValue } from "../graph/parameters.ts";
+import type { TrainingGraph } from "../graph/training-graph.ts";
 import { adamW, decayMatricesOnly } from "../optimizer/optimizer.ts";
 import { openTrainer } from "./trainer.ts";
 
@@ -66,6 +67,17 @@ function setUp(family: string, seed = 4) {
   return { file, config, parameters, reference };
 }
 
+/** A trainer that is asked for losses and gradients, not for steps. */
+const openForGradients = (graph: TrainingGraph, parameters: Map<string, ParameterValue>) =>
+  openTrainer({
+    graph,
+    parameters,
+    schedule: { kind: "constant", peak: 0 },
+    threads: 2,
+    spinning: false,
+    inline: true,
+  });
+
 describe("languageModelGraph", () => {
   // Gradients of experts have an oracle of their own below.
   const isSparse = (family: string): boolean =>
@@ -86,14 +98,7 @@ describe("languageModelGraph", () => {
       // Sequences of different lengths: the rest of the short one does not count.
       const sequences = [...randomSequences(1, 1, 17), ...randomSequences(2, 1, 9)];
       const graph = languageModelGraph(config, { parameters: decoderParameterShapes(config) });
-      await using trainer = await openTrainer({
-        graph,
-        parameters,
-        schedule: { kind: "constant", peak: 0 },
-        threads: 2,
-        spinning: false,
-        inline: true,
-      });
+      await using trainer = await openForGradients(graph, parameters);
       const inputs = languageModelInputs(config, { sequenceLength });
       const { loss, gradients } = await trainer.gradients([inputs(batchOf(sequences))]);
       const expected = referenceLossAndGradients(file, reference, sequences, { sequenceLength });
@@ -119,14 +124,7 @@ describe("languageModelGraph", () => {
       const { file, config, parameters, reference } = setUp(family);
       const sequence = randomSequences(1, 1, 12)[0]!;
       const graph = languageModelGraph(config, { parameters: decoderParameterShapes(config) });
-      await using trainer = await openTrainer({
-        graph,
-        parameters,
-        schedule: { kind: "constant", peak: 0 },
-        threads: 2,
-        spinning: false,
-        inline: true,
-      });
+      await using trainer = await openForGradients(graph, parameters);
       const inputs = languageModelInputs(config, { sequenceLength: sequence.length - 1 });
       const { loss, gradients } = await trainer.gradients([inputs(batchOf([sequence]))]);
       const lossOf = (): number => sequenceLoss(file, reference, sequence);

@@ -63,8 +63,9 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
     ...(notes ?? { position: source.start, tokens: 0 }),
     entries: await run.openLog(step),
   };
-  await trainSteps(run, step, { ...parts, source, trainer, toInputs, held, state });
-  return await exportRun(run, trainer, { ...parts, state });
+  const shared = { ...parts, architecture, trainer, state };
+  await trainSteps(run, step, { ...shared, source, toInputs, held });
+  return await exportRun(run, shared);
 }
 
 async function openRunTrainer(
@@ -101,12 +102,16 @@ interface RunState {
   readonly entries: LogEntry[];
 }
 
-interface LoopParts extends RunParts {
-  readonly source: BatchSource;
+interface TrainedParts extends RunParts {
+  readonly architecture: Architecture;
   readonly trainer: Trainer;
+  readonly state: RunState;
+}
+
+interface LoopParts extends TrainedParts {
+  readonly source: BatchSource;
   readonly toInputs: ReturnType<Architecture["inputs"]>;
   readonly held: HeldOut | undefined;
-  readonly state: RunState;
 }
 
 async function trainSteps(run: RunFolder, done: number, parts: LoopParts): Promise<void> {
@@ -154,7 +159,7 @@ async function trainSteps(run: RunFolder, done: number, parts: LoopParts): Promi
 }
 
 async function saveStep(run: RunFolder, step: number, parts: LoopParts): Promise<void> {
-  const { options, settings, trainer, state } = parts;
+  const { options, settings, architecture, trainer, state } = parts;
   const { position, tokens } = state;
   const saved: Notes = { position, tokens, seed: settings.seed };
   const path = run.checkpointPath(step);
@@ -162,16 +167,13 @@ async function saveStep(run: RunFolder, step: number, parts: LoopParts): Promise
   await trainer.save(path, JSON.stringify(saved));
   options.onCheckpoint?.({ step, path });
   await run.prune(options.keepCheckpoints ?? 2);
-  const curve = renderLossCurve(state.entries, runName(options));
+  const curve = renderLossCurve(state.entries, runName(options), architecture.lossUnit);
   await writeFileAtomically(join(run.path, "loss.svg"), curve);
 }
 
 /** Writes the trained model as a checkpoint folder. */
-async function exportRun(
-  run: RunFolder,
-  trainer: Trainer,
-  { options, settings, stores, tokenizerFolder, state }: RunParts & { readonly state: RunState },
-): Promise<TrainedLanguageModel> {
+async function exportRun(run: RunFolder, parts: TrainedParts): Promise<TrainedLanguageModel> {
+  const { options, settings, tokenizerFolder, architecture, trainer, state } = parts;
   const { steps } = settings;
   const { tokens, entries } = state;
   const rest = { tokensPerSecond: 0, secondsLeft: undefined };
@@ -190,11 +192,11 @@ async function exportRun(
     parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
   };
   await exportModel(result.modelFolder, {
-    config: completeConfig(settings.config, openArchitecture(settings.config)),
+    config: completeConfig(settings.config, architecture),
     parameters,
     tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
-    card: modelCard(options, settings, stores, result),
+    card: modelCard(result, parts),
   });
   return result;
 }
