@@ -1,13 +1,11 @@
 /** Opens the checkpoint folder of a model of words. */
 import { availableParallelism } from "node:os";
 import type { Checkpoint } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
 import { type Remote, startInline, startService } from "../../tensor/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { defaultFormat } from "../decoder-model.ts";
+import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
-import { storedTensor } from "../weights/trace-weights.ts";
 import { wordModelConfig } from "./word-config.ts";
 import { WordModel } from "./word-model.ts";
 import { wordMatrixGroups, wordParameterShapes } from "./word-parameters.ts";
@@ -28,14 +26,7 @@ export async function loadWordModel(
     const words = wordModelConfig(checkpoint.config);
     const { threads = Math.min(8, availableParallelism()), onProgress } = options;
     const format = options.format ?? defaultFormat(checkpoint);
-    for (const [parameter, expected] of wordParameterShapes(words)) {
-      const { shape } = storedTensor(checkpoint.tensors, parameter);
-      if (shape.join() === expected.join()) continue;
-      throw new JetonError(
-        `"${parameter}" has the shape [${shape}], config.json asks for [${expected}]`,
-        { code: "model-weights-shape", details: { name: parameter, shape, expected } },
-      );
-    }
+    checkShapes(checkpoint.tensors, wordParameterShapes(words));
     const tokenizer = await loadTokenizer(checkpoint.folder);
     const groups = wordMatrixGroups(words);
     const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, options);
