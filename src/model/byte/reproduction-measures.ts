@@ -1,5 +1,6 @@
 /** What models of words and their baselines are measured by: bits per byte, words right, noise. */
 import { score } from "../../generate/index.ts";
+import { ratioOfSums, type Sample } from "../../reproduce/index.ts";
 import type { LoadedModel } from "../types.ts";
 import { splitWords } from "./split-words.ts";
 
@@ -9,10 +10,19 @@ export interface TextScore {
   readonly bytes: number;
 }
 
-/** Scores a text from its document's start. */
-export async function scoreText(model: LoadedModel, text: string): Promise<TextScore> {
-  const { logProbability, bytes } = await score(model, text);
-  return { nats: -logProbability, bytes };
+/** Scores texts, each from its document's start. */
+export async function scoreTexts(
+  model: LoadedModel,
+  texts: readonly string[],
+  signal: AbortSignal,
+): Promise<TextScore[]> {
+  const scores: TextScore[] = [];
+  for (const text of texts) {
+    signal.throwIfAborted();
+    const { logProbability, bytes } = await score(model, text);
+    scores.push({ nats: -logProbability, bytes });
+  }
+  return scores;
 }
 
 /** Bits per byte of several texts together. */
@@ -20,6 +30,16 @@ export function bitsPerByte(scores: readonly TextScore[]): number {
   const nats = scores.reduce((sum, one) => sum + one.nats, 0);
   const bytes = scores.reduce((sum, one) => sum + one.bytes, 0);
   return nats / Math.LN2 / bytes;
+}
+
+/** Bits per byte of texts, all seeds together: scores by seed, then text. */
+export function sampleBits(bySeed: readonly (readonly TextScore[])[]): Sample {
+  return ratioOfSums(
+    bySeed[0]!.map((_, text) => ({
+      sum: bySeed.reduce((sum, scores) => sum + scores[text]!.nats / Math.LN2, 0),
+      weight: bySeed.reduce((sum, scores) => sum + scores[text]!.bytes, 0),
+    })),
+  );
 }
 
 /** A word of a text and whether a model would have written it. */

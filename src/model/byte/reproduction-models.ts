@@ -59,7 +59,6 @@ export function comparisonSizes(quick: boolean): ComparisonSizes {
 /** Texts to learn from, and held-out texts of each language. */
 export interface Comparison {
   readonly sizes: ComparisonSizes;
-  readonly folder: string;
   readonly corpora: readonly string[];
   readonly tokenizer: string;
   readonly heldOut: Readonly<Record<Language, readonly string[]>>;
@@ -122,7 +121,6 @@ export async function prepareComparison(context: Context): Promise<Comparison> {
   const subwords = createTokenizer(trained.json);
   return {
     sizes,
-    folder,
     corpora,
     tokenizer,
     heldOut,
@@ -225,14 +223,14 @@ function rawConfig(kind: ModelKind, { sizes }: Comparison, intermediate: number)
     num_decoder_layers: 1,
     vocab_size: 256,
   };
+  // What runs at every byte is half as wide, in heads of whole vectors of 4.
+  const narrow = heads * Math.floor(width / 2 / heads / 4) * 4;
   if (kind === "subwords" || kind === "bytes") {
     const isBytes = kind === "bytes";
-    // A byte decoder runs at every byte, so it is narrower.
-    const hidden = isBytes ? heads * Math.floor(width / 2 / heads / 4) * 4 : width;
     return {
       model_type: "llama",
       ...common,
-      hidden_size: hidden,
+      hidden_size: isBytes ? narrow : width,
       intermediate_size: intermediate,
       vocab_size: isBytes ? 256 : vocabSize,
       hidden_act: "silu",
@@ -240,7 +238,6 @@ function rawConfig(kind: ModelKind, { sizes }: Comparison, intermediate: number)
     };
   }
   if (kind === "word-pooled" || kind === "word-pooled-1") {
-    const narrow = heads * Math.floor(width / 2 / heads / 4) * 4;
     return {
       model_type: "word-pooled",
       ...common,
@@ -252,15 +249,14 @@ function rawConfig(kind: ModelKind, { sizes }: Comparison, intermediate: number)
       local_num_attention_heads: heads,
     };
   }
-  const local = heads * Math.floor(width / 2 / heads / 4) * 4;
   return {
     model_type: "hierarchical-transformer",
     ...common,
     ...words,
     hidden_size: width,
     intermediate_size: intermediate === 0 ? 3 * width : intermediate,
-    local_hidden_size: local,
-    local_intermediate_size: 3 * local,
+    local_hidden_size: narrow,
+    local_intermediate_size: 3 * narrow,
     local_num_attention_heads: heads,
     word_rule: kind === "hierarchical-fixed" ? { fixed: 6 } : "unicode",
   };
@@ -272,8 +268,6 @@ export interface TrainedKind {
   readonly parameters: number;
   /** Seconds of all steps. */
   readonly seconds: number;
-  /** Bytes of text that were learned from. */
-  readonly bytes: number;
 }
 
 /** Trains one model on the comparison's texts; an interrupted run goes on where it was. */
@@ -283,45 +277,72 @@ export async function trainKind(
   kind: ModelKind,
   seed: number,
 ): Promise<TrainedKind> {
+  return trainOnTexts(context, comparison, {
+    name: `model-${kind}-${seed}`,
+    config: configOf(kind, comparison),
+    tokens: kind === "subwords" ? "subwords" : "bytes",
+    batch: comparison.sizes.batch,
+    peak: 4e-3,
+    warmup: 1 / 20,
+    embeddingDeviation: 0.5,
+    seed,
+  });
+}
+
+/** What differs between the trainings of a comparison. */
+export interface TextTraining {
+  /** Of its folder. */
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly tokens: "subwords" | "bytes";
+  readonly batch: number;
+  /** Highest learning rate; it falls to a tenth. */
+  readonly peak: number;
+  /** Share of the steps in which the learning rate rises. */
+  readonly warmup: number;
+  readonly embeddingDeviation: number;
+  readonly seed: number;
+}
+
+/** Trains on the comparison's texts; an interrupted run goes on where it was. */
+export async function trainOnTexts(
+  context: Context,
+  comparison: Comparison,
+  training: TextTraining,
+): Promise<TrainedKind> {
   const { sizes, corpora, tokensPerByte } = comparison;
-  const config = configOf(kind, comparison);
-  const { steps, batch, bytes } = sizes;
-  const folder = await context.folder(`model-${kind}-${seed}`, { config, sizes });
+  const { name, config, tokens, peak } = training;
+  const { steps, bytes } = sizes;
+  const folder = await context.folder(name, { config, sizes });
   const known = await secondsOf(folder);
-  if (known > 0)
-    context.notice(`${kind} ${seed}: ${Math.round(known)} s of training are remembered`);
+  if (known > 0) context.notice(`${name}: ${Math.round(known)} s of training are remembered`);
   context.charge(known);
   const { modelFolder, parameters } = await trainLanguageModel({
     folder,
     config,
-    tokenizer: kind === "subwords" ? comparison.tokenizer : "bytes",
+    tokenizer: tokens === "subwords" ? comparison.tokenizer : "bytes",
     corpora: corpora.map((file) => ({ files: [file] })),
     steps,
-    batch,
+    batch: training.batch,
     // As many bytes in every step for each model.
-    sequenceLength: kind === "subwords" ? Math.round(bytes * tokensPerByte) : bytes,
+    sequenceLength: tokens === "subwords" ? Math.round(bytes * tokensPerByte) : bytes,
     schedule: {
       kind: "cosine",
-      peak: 4e-3,
-      final: 4e-4,
+      peak,
+      final: peak / 10,
       steps,
-      warmupSteps: Math.ceil(steps / 20),
+      warmupSteps: Math.ceil(steps * training.warmup),
     },
-    initialization: { deviation: 0.05, embeddingDeviation: 0.5 },
-    seed: context.seed + seed,
+    initialization: { deviation: 0.05, embeddingDeviation: training.embeddingDeviation },
+    seed: context.seed + training.seed,
     threads: 2,
     dtype: "F32",
     checkpointEvery: 50,
     existing: "resume",
     signal: context.signal,
-    onProgress: ({ step }) => context.progress(`training ${kind}, seed ${seed}`, step, steps),
+    onProgress: ({ step }) => context.progress(`training ${name}`, step, steps),
   });
-  return {
-    folder: modelFolder,
-    parameters,
-    seconds: await secondsOf(folder),
-    bytes: steps * batch * bytes,
-  };
+  return { folder: modelFolder, parameters, seconds: await secondsOf(folder) };
 }
 
 /** Seconds of the steps that a run's log holds. */

@@ -77,10 +77,36 @@ export function bucketInput(
   return `${name}.${bucket}`;
 }
 
+/**
+ * Inputs `units` and `lengths` of a bucket. No bucket is empty, since the runtime takes no tensors without
+ * elements: one word of one byte stands for none, so that its softmax has a term.
+ *
+ * @param words bytes of each, at most `length`
+ */
+export function bucketUnits(
+  words: readonly ArrayLike<number>[],
+  bucket: number,
+  length: number,
+): Record<string, TensorValue> {
+  const count = Math.max(1, words.length);
+  const units = new Int32Array(count * length);
+  const sizes = new Int32Array(count).fill(1);
+  for (const [at, word] of words.entries()) {
+    units.set(word, at * length);
+    sizes[at] = word.length;
+  }
+  return {
+    [bucketInput("units", bucket)]: { dtype: "int32", shape: [count, length], data: units },
+    [bucketInput("lengths", bucket)]: { dtype: "int32", shape: [count], data: sizes },
+  };
+}
+
 interface Entry {
-  readonly row: number;
-  readonly index: number;
-  readonly word: PlacedWord;
+  /** Its place, `sequence * words + word`. */
+  readonly place: number;
+  readonly isFirst: boolean;
+  readonly bytes: Int32Array;
+  readonly isComplete: boolean;
 }
 
 /**
@@ -100,28 +126,23 @@ export function layOutWords(
   );
   const width = Math.max(...rows.map((words) => words.length));
   const buckets: Entry[][] = lengths.map(() => []);
-  for (const [row, words] of rows.entries()) {
-    for (const [index, word] of words.entries()) {
-      const size = word.end - word.start;
-      buckets[lengths.findIndex((length) => size <= length)]!.push({ row, index, word });
-    }
-  }
   const order = new Int32Array(batch * width);
   const documents = new Int32Array(batch * width);
+  for (const [row, words] of rows.entries()) {
+    for (const [index, word] of words.entries()) {
+      const bytes = ids.subarray(row * time + word.start, row * time + word.end);
+      const bucket = lengths.findIndex((length) => bytes.length <= length);
+      const place = row * width + index;
+      buckets[bucket]!.push({ place, isFirst: index === 0, bytes, isComplete: word.isComplete });
+      documents[place] = segments?.[row * time + word.start] ?? 0;
+    }
+  }
   const values: Record<string, TensorValue> = {};
   let first = 0;
   for (const [bucket, entries] of buckets.entries()) {
-    for (const [at, { row, index, word }] of entries.entries()) {
-      order[row * width + index] = first + at;
-      documents[row * width + index] = segments?.[row * time + word.start] ?? 0;
-    }
-    // No bucket is empty: the runtime takes no tensors without elements.
-    const count = Math.max(1, entries.length);
-    first += count;
-    const sized = { count, length: lengths[bucket]!, width };
-    for (const [name, value] of fillBucket(entries, sized, (row) => row * time, ids)) {
-      values[bucketInput(name, bucket)] = value;
-    }
+    for (const [at, { place }] of entries.entries()) order[place] = first + at;
+    first += Math.max(1, entries.length);
+    Object.assign(values, fillBucket(entries, bucket, lengths[bucket]!));
   }
   const shape = [batch, width];
   values["order"] = { dtype: "int32", shape, data: order };
@@ -131,29 +152,27 @@ export function layOutWords(
 
 function fillBucket(
   entries: readonly Entry[],
-  { count, length, width }: { count: number; length: number; width: number },
-  firstOf: (row: number) => number,
-  ids: Int32Array,
-): ["units" | "lengths" | "previous" | "targets", TensorValue][] {
-  const units = new Int32Array(count * length);
-  const sizes = new Int32Array(count);
+  bucket: number,
+  length: number,
+): Record<string, TensorValue> {
+  const words = entries.map(({ bytes }) => bytes);
+  const count = Math.max(1, entries.length);
   const previous = new Int32Array(count);
   const targets = new Int32Array(count * (length + 1)).fill(ignoredByte);
-  for (const [at, { row, index, word }] of entries.entries()) {
-    const from = firstOf(row);
-    const bytes = ids.subarray(from + word.start, from + word.end);
-    units.set(bytes, at * length);
-    sizes[at] = bytes.length;
-    if (index === 0) continue;
-    previous[at] = row * width + index - 1;
+  for (const [at, { place, isFirst, bytes, isComplete }] of entries.entries()) {
+    if (isFirst) continue;
+    previous[at] = place - 1;
     targets.set(bytes, at * (length + 1));
     const isDocument = bytes[0] === documentId;
-    if (word.isComplete && !isDocument) targets[at * (length + 1) + bytes.length] = wordEndId;
+    if (isComplete && !isDocument) targets[at * (length + 1) + bytes.length] = wordEndId;
   }
-  return [
-    ["units", { dtype: "int32", shape: [count, length], data: units }],
-    ["lengths", { dtype: "int32", shape: [count], data: sizes }],
-    ["previous", { dtype: "int32", shape: [count], data: previous }],
-    ["targets", { dtype: "int32", shape: [count, length + 1], data: targets }],
-  ];
+  return {
+    ...bucketUnits(words, bucket, length),
+    [bucketInput("previous", bucket)]: { dtype: "int32", shape: [count], data: previous },
+    [bucketInput("targets", bucket)]: {
+      dtype: "int32",
+      shape: [count, length + 1],
+      data: targets,
+    },
+  };
 }

@@ -89,7 +89,7 @@ export function wordModelConfig(file: ModelConfig): WordModelConfig {
         : backbone.numAttentionHeads,
       intermediate_size: given(fields["local_intermediate_size"])
         ? count("local_intermediate_size")
-        : 32 * Math.ceil((8 * width) / 3 / 32),
+        : feedForwardSize(width),
     });
   const prefixes = count("num_word_prefixes");
   if (!isPooled && prefixes !== 1) throw invalid("num_word_prefixes", prefixes, "1");
@@ -108,6 +108,60 @@ export function wordModelConfig(file: ModelConfig): WordModelConfig {
     maxWordBytes,
     rule,
     contextLength: backbone.contextLength,
+  };
+}
+
+/** Eight thirds of a width, as in Llama, in whole vectors of 32. */
+function feedForwardSize(width: number): number {
+  return 32 * Math.ceil((8 * width) / 3 / 32);
+}
+
+/** Sizes of a model of words, as its `config.json` is made from them. */
+export interface WordModelSizes {
+  /** Width of the backbone. */
+  readonly hiddenSize: number;
+  /** Width within words. */
+  readonly localSize: number;
+  /** Layers of the backbone. */
+  readonly layers: number;
+  /** Layers of the encoder and of the decoder. */
+  readonly localLayers: number;
+  readonly heads: number;
+  /** Heads within words. Default: `heads`. */
+  readonly localHeads?: number | undefined;
+  /** Vectors of a word. */
+  readonly prefixes: number;
+  /** Default `"unicode"`. */
+  readonly rule?: WordRule | undefined;
+  /** Default 24. */
+  readonly maxWordBytes?: number | undefined;
+  /** Default 2048. */
+  readonly contextLength?: number | undefined;
+}
+
+/** The `config.json` of a model of words, which `wordModelConfig` reads. */
+export function wordModelFile(family: WordFamily, sizes: WordModelSizes): ModelConfig {
+  const { hiddenSize, localSize, layers, localLayers, heads, prefixes } = sizes;
+  const { localHeads = heads, rule = "unicode", maxWordBytes = 24, contextLength = 2048 } = sizes;
+  return {
+    model_type: family,
+    vocab_size: byteVocabSize,
+    hidden_size: hiddenSize,
+    intermediate_size: feedForwardSize(hiddenSize),
+    num_hidden_layers: layers,
+    num_attention_heads: heads,
+    num_key_value_heads: heads,
+    max_position_embeddings: contextLength,
+    local_hidden_size: localSize,
+    local_intermediate_size: feedForwardSize(localSize),
+    local_num_attention_heads: localHeads,
+    num_encoder_layers: localLayers,
+    num_decoder_layers: localLayers,
+    num_word_prefixes: prefixes,
+    max_word_bytes: maxWordBytes,
+    word_rule: typeof rule === "string" ? rule : { ...rule },
+    bos_token_id: documentId,
+    eos_token_id: documentId,
   };
 }
 

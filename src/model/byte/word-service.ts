@@ -14,7 +14,6 @@ import type { DecoderConfig } from "../decoder/config.ts";
 import { rotationTables } from "../decoder/full-sequence.ts";
 import type { WeightFormat } from "../types.ts";
 import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";
-import { byteVocabSize } from "./byte-vocabulary.ts";
 import { StackCache } from "./stack-cache.ts";
 import type { WordModelConfig } from "./word-config.ts";
 import { backboneProgram, decoderProgram, encoderProgram } from "./word-programs.ts";
@@ -116,8 +115,7 @@ class WordWorker implements WordService {
   ): Promise<Float32Array> {
     const sequence = this.#sequence(handle);
     const { words, backbone, predictive } = sequence;
-    const length = words.length;
-    const before = { words: words.words, rows: backbone.length };
+    const { length } = words;
     const open = sequence.local === undefined ? [...words.open] : [];
     try {
       const plan = words.push(ids);
@@ -126,18 +124,19 @@ class WordWorker implements WordService {
       }
       return await this.#decode(sequence, plan, open, wanted);
     } catch (error) {
-      words.truncate(length);
-      backbone.truncate(before.rows);
-      predictive.length = Math.min(predictive.length, before.words);
-      sequence.local = undefined;
+      this.#cut(sequence, length);
       throw error;
     }
   }
 
   truncate(handle: number, length: number): void {
     const sequence = this.#sequence(handle);
+    if (length < sequence.words.length) this.#cut(sequence, length);
+  }
+
+  /** Forgets the tokens from `length` on, and what was computed of them. */
+  #cut(sequence: OpenWords, length: number): void {
     const { words, backbone, predictive } = sequence;
-    if (length >= words.length) return;
     words.truncate(length);
     backbone.truncate(words.words * this.#config.prefixes);
     predictive.length = words.words;
@@ -405,9 +404,4 @@ function joinArrays(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return joined;
-}
-
-/** Rows of logits in what `step` returns. */
-export function logitRows(logits: Float32Array): number {
-  return logits.length / byteVocabSize;
 }

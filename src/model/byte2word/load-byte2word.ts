@@ -13,7 +13,8 @@ import {
   trace,
 } from "../../tensor/index.ts";
 import { loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
-import { bucketInput, bucketLengths } from "../byte/word-batch.ts";
+import { bucketInput, bucketLengths, bucketUnits } from "../byte/word-batch.ts";
+import { checkShapes } from "../decoder-model.ts";
 import { type DecoderWeights, fileBindings, traceWeights } from "../weights/trace-weights.ts";
 import {
   byte2WordParameterShapes,
@@ -77,7 +78,7 @@ export interface Byte2WordModel extends AsyncDisposable {
 /**
  * Opens a byte2word encoder: a folder, or a name on the hub.
  *
- * @throws JetonError `model-config-invalid`, `model-weights-missing`
+ * @throws JetonError `model-config-invalid`, `model-weights-missing`, `model-weights-shape`
  */
 export async function loadByte2Word(
   nameOrFolder: string,
@@ -87,13 +88,7 @@ export async function loadByte2Word(
   const checkpoint = await openCheckpoint(folder);
   try {
     const config = byte2WordConfig(checkpoint.config);
-    for (const name of byte2WordParameterShapes(config).keys()) {
-      if (checkpoint.tensors.has(name)) continue;
-      throw new JetonError(`the checkpoint has no tensor "${name}"`, {
-        code: "model-weights-missing",
-        details: { name },
-      });
-    }
+    checkShapes(checkpoint.tensors, byte2WordParameterShapes(config));
     const tokenizer = await loadTokenizer(folder);
     const graph = traceModel(config, traceWeights(checkpoint.tensors, "f32"));
     const program = await compile(graph, {
@@ -172,19 +167,9 @@ class OpenByte2Word implements Byte2WordModel {
     const parts = words.map((word) => this.#units.parts(word));
     const all = parts.flat();
     const bucket = bucketLengths(maxWordBytes).length - 1;
-    const units = new Int32Array(Math.max(1, all.length) * maxWordBytes);
-    for (const [at, bytes] of all.entries()) units.set(bytes, at * maxWordBytes);
-    const lengths = Int32Array.from(all.length > 0 ? all.map((bytes) => bytes.length) : [1]);
-    const values = layOutTexts([[this.#units.sign("cls")]], this.config);
-    values[bucketInput("units", bucket)] = {
-      dtype: "int32",
-      shape: [lengths.length, maxWordBytes],
-      data: units,
-    };
-    values[bucketInput("lengths", bucket)] = {
-      dtype: "int32",
-      shape: [lengths.length],
-      data: lengths,
+    const values = {
+      ...layOutTexts([[this.#units.sign("cls")]], this.config),
+      ...bucketUnits(all, bucket, maxWordBytes),
     };
     const { vectors } = await this.#run(values, [0], ["vectors"]);
     let at = 0;

@@ -9,9 +9,9 @@ import {
   ratioOfSums,
   type Sample,
 } from "../../reproduce/index.ts";
-import { trainLanguageModel } from "../../train/index.ts";
 import { noiseKinds, perturbText } from "../byte/perturb-text.ts";
-import { type Comparison, languages, prepareComparison } from "../byte/reproduction-models.ts";
+import { heldOutTexts } from "../byte/reproduction-kinds.ts";
+import { type Comparison, prepareComparison, trainOnTexts } from "../byte/reproduction-models.ts";
 import { reportParameters } from "./byte2word.ts";
 import { byte2WordConfig } from "./config.ts";
 import { type Byte2WordModel, loadByte2Word } from "./load-byte2word.ts";
@@ -94,7 +94,7 @@ export const reproduction: Reproduction = defineReproduction({
       details: { widths: publishedWidths, shares },
     });
     const comparison = await prepareComparison(reproduce);
-    const texts = languages.flatMap((language) => comparison.heldOut[language]);
+    const texts = heldOutTexts(comparison);
     const wanted = reproduce.quick ? (["bytes", "pieces"] as const) : kinds;
     const measured = {} as Record<Kind, KindScores>;
     for (const kind of wanted)
@@ -233,8 +233,7 @@ async function trainEncoder(
   kind: Kind,
   seed: number,
 ): Promise<string> {
-  const { sizes, corpora, tokenizer, tokensPerByte } = comparison;
-  const { width, heads, layers, steps, bytes } = sizes;
+  const { width, heads, layers, batch } = comparison.sizes;
   const config = {
     model_type: "byte2word",
     hidden_size: width,
@@ -247,31 +246,17 @@ async function trainEncoder(
     units: kind === "pieces" ? "pieces" : "bytes",
     pooling: kind === "mean" ? "mean" : "attention",
   };
-  const folder = await reproduce.folder(`encoder-${kind}-${seed}`, { config, sizes });
-  const { modelFolder } = await trainLanguageModel({
-    folder,
+  const { folder } = await trainOnTexts(reproduce, comparison, {
+    name: `encoder-${kind}-${seed}`,
     config: config as never,
-    tokenizer,
-    corpora: corpora.map((file) => ({ files: [file] })),
-    steps,
-    batch: 2 * sizes.batch,
-    sequenceLength: Math.round(bytes * tokensPerByte),
-    schedule: {
-      kind: "cosine",
-      peak: 3e-3,
-      final: 3e-4,
-      steps,
-      warmupSteps: Math.ceil(steps / 10),
-    },
-    initialization: { deviation: 0.05, embeddingDeviation: 0.3 },
-    seed: reproduce.seed + seed,
-    threads: 2,
-    dtype: "F32",
-    existing: "resume",
-    signal: reproduce.signal,
-    onProgress: ({ step }) => reproduce.progress(`training ${kind}, seed ${seed}`, step, steps),
+    tokens: "subwords",
+    batch: 2 * batch,
+    peak: 3e-3,
+    warmup: 1 / 10,
+    embeddingDeviation: 0.3,
+    seed,
   });
-  return modelFolder;
+  return folder;
 }
 
 function nats(scores: readonly MaskedScore[]): Sample {

@@ -2,7 +2,7 @@
 import type { TensorValue } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { splitWords } from "../byte/split-words.ts";
-import { bucketInput, bucketLengths } from "../byte/word-batch.ts";
+import { bucketLengths, bucketUnits } from "../byte/word-batch.ts";
 import { specialWords, textUnits } from "./byte2word.ts";
 import type { Byte2WordConfig } from "./config.ts";
 
@@ -80,19 +80,9 @@ export function layOutTexts(
   const firsts: number[] = [];
   let first = 0;
   for (const [bucket, words] of buckets.entries()) {
-    const count = Math.max(1, words.length);
-    const length = lengths[bucket]!;
-    const units = new Int32Array(count * length);
-    // A word that fills an empty bucket has one byte, so that its softmax has a term.
-    const sizes = new Int32Array(count).fill(1);
-    for (const [at, word] of words.entries()) {
-      units.set(word, at * length);
-      sizes[at] = word.length;
-    }
-    values[bucketInput("units", bucket)] = { dtype: "int32", shape: [count, length], data: units };
-    values[bucketInput("lengths", bucket)] = { dtype: "int32", shape: [count], data: sizes };
+    Object.assign(values, bucketUnits(words, bucket, lengths[bucket]!));
     firsts.push(first);
-    first += count;
+    first += Math.max(1, words.length);
   }
   const order = new Int32Array(texts.length * width);
   for (const [row, words] of texts.entries()) {

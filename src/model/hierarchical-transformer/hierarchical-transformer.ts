@@ -5,8 +5,8 @@
  * word writes the next word behind the predictive vector.
  */
 import type { ModelConfig } from "../../checkpoint/text-config.ts";
-import { documentId } from "../byte/byte-vocabulary.ts";
 import type { WordRule } from "../byte/split-words.ts";
+import { wordModelFile } from "../byte/word-config.ts";
 
 /** Sizes of a hierarchical transformer. */
 export interface HierarchicalOptions {
@@ -36,28 +36,11 @@ export interface HierarchicalOptions {
  * const config = hierarchicalConfig({ hiddenSize: 128, layers: 4, heads: 4 });
  */
 export function hierarchicalConfig(options: HierarchicalOptions): ModelConfig {
-  const { hiddenSize, layers, heads, localSize = hiddenSize / 2 } = options;
-  const { localHeads = heads, localLayers = 1 } = options;
-  const { rule = "unicode", maxWordBytes = 24, contextLength = 2048 } = options;
-  const feedForward = (width: number): number => 32 * Math.ceil((8 * width) / 3 / 32);
-  return {
-    model_type: "hierarchical-transformer",
-    vocab_size: 256,
-    hidden_size: hiddenSize,
-    intermediate_size: feedForward(hiddenSize),
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    num_key_value_heads: heads,
-    max_position_embeddings: contextLength,
-    local_hidden_size: localSize,
-    local_intermediate_size: feedForward(localSize),
-    local_num_attention_heads: localHeads,
-    num_encoder_layers: localLayers,
-    num_decoder_layers: localLayers,
-    num_word_prefixes: 1,
-    max_word_bytes: maxWordBytes,
-    word_rule: typeof rule === "string" ? rule : { ...rule },
-    bos_token_id: documentId,
-    eos_token_id: documentId,
-  };
+  const { localSize = options.hiddenSize / 2, localLayers = 1 } = options;
+  return wordModelFile("hierarchical-transformer", {
+    ...options,
+    localSize,
+    localLayers,
+    prefixes: 1,
+  });
 }

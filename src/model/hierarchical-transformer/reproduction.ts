@@ -3,7 +3,6 @@
  * byte beside a sub-word decoder, a plain byte decoder and the same hierarchy with fixed pieces, all with
  * the same bytes of training text and the same multiplications a byte.
  */
-import { readFile } from "node:fs/promises";
 import {
   defineReproduction,
   type Reproduction,
@@ -12,22 +11,26 @@ import {
 } from "../../reproduce/index.ts";
 import { noiseKinds, perturbText } from "../byte/perturb-text.ts";
 import {
+  describeKind,
+  describeTexts,
+  heldOutTexts,
+  type KindScores,
+  measureKind,
+  sampleBigrams,
+} from "../byte/reproduction-kinds.ts";
+import {
   bitsPerByte,
-  scoreByBigrams,
-  scoreText,
+  sampleBits,
+  scoreTexts,
   type TextScore,
 } from "../byte/reproduction-measures.ts";
 import {
   type Comparison,
   configOf,
-  languages,
   type ModelKind,
   parametersOf,
   prepareComparison,
-  productsPerByte,
-  trainKind,
 } from "../byte/reproduction-models.ts";
-import { loadModel } from "../load-model.ts";
 
 const kinds: readonly ModelKind[] = ["hierarchical", "subwords", "bytes", "hierarchical-fixed"];
 const setting =
@@ -100,12 +103,9 @@ export const reproduction: Reproduction = defineReproduction({
   ],
   async run(reproduce) {
     const comparison = await prepareComparison(reproduce);
-    const texts = languages.flatMap((language) => comparison.heldOut[language]);
-    const measured = {} as Record<ModelKind, KindScores>;
-    for (const kind of kinds)
-      measured[kind] = await measureKind(reproduce, comparison, kind, texts);
-    const training = await Promise.all(comparison.corpora.map((file) => readFile(file, "utf8")));
-    const bigrams = sampleOf([scoreByBigrams(training.join(""), texts)]);
+    const measured = {} as Record<ModelKind, NoisyScores>;
+    for (const kind of kinds) measured[kind] = await measureNoisy(reproduce, comparison, kind);
+    const bigrams = await sampleBigrams(comparison);
     const details = describeKinds(comparison, measured);
     const report = (
       id: "parity-with-subwords" | "beyond-bytes" | "word-boundaries-matter",
@@ -113,8 +113,8 @@ export const reproduction: Reproduction = defineReproduction({
       baselineName: string,
     ): void =>
       reproduce.report(id, {
-        measured: sampleOf(measured.hierarchical.clean),
-        baseline: sampleOf(measured[baseline].clean),
+        measured: sampleBits(measured.hierarchical.scores),
+        baseline: sampleBits(measured[baseline].scores),
         baselineName,
         control: bigrams,
         details,
@@ -132,64 +132,33 @@ export const reproduction: Reproduction = defineReproduction({
   },
 });
 
-interface KindScores {
-  /** By seed, then text. */
-  readonly clean: readonly (readonly TextScore[])[];
+interface NoisyScores extends KindScores {
   /** By seed, kind of noise, then text. */
   readonly noisy: readonly (readonly (readonly TextScore[])[])[];
-  readonly parameters: number;
-  readonly secondsOfTraining: number;
-  readonly secondsOfScoring: number;
 }
 
-async function measureKind(
+async function measureNoisy(
   reproduce: Parameters<Reproduction["run"]>[0],
   comparison: Comparison,
   kind: ModelKind,
-  texts: readonly string[],
-): Promise<KindScores> {
-  const clean: TextScore[][] = [];
+): Promise<NoisyScores> {
+  const texts = heldOutTexts(comparison);
   const noisy: TextScore[][][] = [];
-  let [parameters, secondsOfTraining, secondsOfScoring] = [0, 0, 0];
-  for (let seed = 0; seed < comparison.sizes.seeds; seed++) {
-    const trained = await trainKind(reproduce, comparison, kind, seed);
-    parameters = trained.parameters;
-    secondsOfTraining += trained.seconds;
-    await using model = await loadModel(trained.folder, { threads: 2 });
-    const scoreAll = async (all: readonly string[]): Promise<TextScore[]> => {
-      const scores: TextScore[] = [];
-      for (const text of all) {
-        reproduce.signal.throwIfAborted();
-        scores.push(await scoreText(model, text));
-      }
-      return scores;
-    };
-    const began = performance.now();
-    clean.push(await scoreAll(texts));
-    secondsOfScoring += (performance.now() - began) / 1000;
-    if (reproduce.quick) continue;
+  const scores = await measureKind(reproduce, comparison, kind, async (model) => {
+    if (reproduce.quick) return;
     const ofSeed: TextScore[][] = [];
     for (const noise of noiseKinds) {
       const options = { kind: noise, seed: reproduce.seed } as const;
-      ofSeed.push(await scoreAll(texts.map((text) => perturbText(text, options))));
+      const changed = texts.map((text) => perturbText(text, options));
+      ofSeed.push(await scoreTexts(model, changed, reproduce.signal));
     }
     noisy.push(ofSeed);
-  }
-  return { clean, noisy, parameters, secondsOfTraining, secondsOfScoring };
-}
-
-/** Bits per byte of the texts, all seeds together. */
-function sampleOf(bySeed: readonly (readonly TextScore[])[]): Sample {
-  return ratioOfSums(
-    bySeed[0]!.map((_, text) => ({
-      sum: bySeed.reduce((sum, scores) => sum + scores[text]!.nats / Math.LN2, 0),
-      weight: bySeed.reduce((sum, scores) => sum + scores[text]!.bytes, 0),
-    })),
-  );
+  });
+  return { ...scores, noisy };
 }
 
 /** What noise adds to each text's bits per byte, the mean of all kinds of noise and seeds. */
-function addedOf({ clean, noisy }: KindScores): Sample {
+function addedOf({ scores: clean, noisy }: NoisyScores): Sample {
   return ratioOfSums(
     clean[0]!.map((_, text) => {
       let sum = 0;
@@ -205,20 +174,13 @@ function addedOf({ clean, noisy }: KindScores): Sample {
   );
 }
 
-/** Numbers behind the claims: each language, each seed, lengths, time. */
+/** Numbers behind the claims: each language, each seed, noise, lengths, time. */
 function describeKinds(
   comparison: Comparison,
-  measured: Readonly<Record<ModelKind, KindScores>>,
+  measured: Readonly<Record<ModelKind, NoisyScores>>,
 ): Record<string, unknown> {
-  const count = comparison.sizes.texts;
   const rows = kinds.map((kind) => {
-    const { clean, noisy, parameters, secondsOfTraining, secondsOfScoring } = measured[kind];
-    const config = configOf(kind, comparison);
-    const bytes = clean.flat().reduce((sum, one) => sum + one.bytes, 0);
-    const byLanguage = languages.map((language, index) => [
-      language,
-      bitsPerByte(clean.flatMap((scores) => scores.slice(index * count, (index + 1) * count))),
-    ]);
+    const { noisy, parameters } = measured[kind];
     const byNoise = noiseKinds.map((noise, index) => [
       noise,
       noisy.length === 0 ? undefined : bitsPerByte(noisy.flatMap((one) => one[index]!)),
@@ -226,22 +188,11 @@ function describeKinds(
     return [
       kind,
       {
-        parameters,
-        sameParameters: parametersOf(config) === parameters,
-        productsPerByte: Math.round(productsPerByte(config, comparison)),
-        bitsPerByte: Object.fromEntries(byLanguage),
+        ...describeKind(kind, measured[kind], comparison),
+        sameParameters: parametersOf(configOf(kind, comparison)) === parameters,
         noisy: Object.fromEntries(byNoise),
-        bySeed: clean.map((scores) => bitsPerByte(scores)),
-        trainingSeconds: secondsOfTraining,
-        microsecondsPerByte: (1e6 * secondsOfScoring) / bytes,
       },
     ];
   });
-  const { wordsPerByte, tokensPerByte, sizes } = comparison;
-  return {
-    ...Object.fromEntries(rows),
-    bytesPerWord: 1 / wordsPerByte,
-    bytesPerSubword: 1 / tokensPerByte,
-    trainingBytes: sizes.steps * sizes.batch * sizes.bytes,
-  };
+  return { ...Object.fromEntries(rows), ...describeTexts(comparison) };
 }

@@ -12,7 +12,6 @@ import {
   cast,
   concat,
   conditional,
-  constant,
   cumulativeSum,
   type Dimension,
   divide,
@@ -83,16 +82,7 @@ function mixSparsely(logits: Tensor, jitter: number): Routing {
     return { index, weight: gatherElements(softmax(close), index, 1) };
   };
   const first = choose(logits);
-  const isFirst = equal(
-    first.index,
-    constant(
-      Array.from({ length: experts }, (_, e) => e),
-      {
-        shape: [1, experts],
-        dtype: "int32",
-      },
-    ),
-  );
+  const isFirst = equal(first.index, reshape(range(experts), [1, experts]));
   const second = choose(where(isFirst, Number.NEGATIVE_INFINITY, logits));
   return {
     choices: concat([first.index, second.index], 1),

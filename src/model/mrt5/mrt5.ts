@@ -12,7 +12,6 @@ import {
   multiply,
   range,
   reshape,
-  softmax,
   subtract,
   sum,
   type Tensor,
@@ -20,23 +19,18 @@ import {
 } from "../../tensor/index.ts";
 import { embedEncoderInput, encodeLayers } from "../encoder/encoder.ts";
 import { paddingMask } from "../encoder/encoder-graph.ts";
-import { weightOf } from "../encoder/encoder-names.ts";
-import {
-  attendBidirectionally,
-  maskedScore,
-  softmaxOne,
-} from "../layers/bidirectional-attention.ts";
-import { relativeBias } from "../layers/relative-bias.ts";
+import { attendBidirectionally, maskedScore } from "../layers/bidirectional-attention.ts";
 import type { Seq2SeqConfig } from "../seq2seq/config.ts";
 import {
   crossKeyValue,
   embedOutputTokens,
   finalOutputStates,
+  outputBias,
   outputLogits,
   type Seq2SeqContext,
+  scoreWeights,
   seq2seqDecoderLayer,
 } from "../seq2seq/decoder-layer.ts";
-import { seq2seqNames } from "../seq2seq/decoder-names.ts";
 import { columnTerm, sourceBias, sourceContext } from "../seq2seq/encode-source.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Shortened, Shortener } from "./shortener.ts";
@@ -107,7 +101,13 @@ export function runShortened(model: ShortenedModel, pairs: TextPairs): Shortened
   const weigh = penalizedWeights(config, term, penalties);
   const states = encodeLayers(shortened.states, { ...late, weigh }, layer);
   const crossAdded = term ? [add(mask, term)] : [mask];
-  const context = outputContext(config, weights, { states, crossAdded, weigh });
+  const context = {
+    config,
+    weights,
+    weigh,
+    crossAdded,
+    cross: (layer: number) => crossKeyValue(config, weights, states, layer),
+  };
   const logits = decodeOutputs(model, context, pairs.decoderIds);
   const total = penalties.reduce((a, b) => add(a, b));
   return { shortened, states, logits, scorePenalty: multiply(total, 1 / penalties.length) };
@@ -119,32 +119,11 @@ function penalizedWeights(
   term: Tensor | undefined,
   penalties: Tensor[],
 ): (scores: Tensor) => Tensor {
-  const weigh = config.softmaxOne ? softmaxOne : (scores: Tensor): Tensor => softmax(scores);
+  const weigh = scoreWeights(config);
   return (scores) => {
     const own = term ? subtract(scores, term) : scores;
     penalties.push(mean(subtract(maximum(own, scoreLimit), scoreLimit)));
     return weigh(scores);
-  };
-}
-
-function outputContext(
-  config: Seq2SeqConfig,
-  weights: DecoderWeights,
-  {
-    states,
-    crossAdded,
-    weigh,
-  }: Pick<Seq2SeqContext, "crossAdded"> & {
-    readonly states: Tensor;
-    readonly weigh: (scores: Tensor) => Tensor;
-  },
-): Omit<Seq2SeqContext, "attendSelf"> {
-  return {
-    config,
-    weights,
-    weigh,
-    crossAdded,
-    cross: (layer) => crossKeyValue(config, weights, states, layer),
   };
 }
 
@@ -155,13 +134,12 @@ function decodeOutputs(
   ids: Tensor,
 ): Tensor {
   const [batch, output] = ids.shape as [Dimension, Dimension];
-  const { relativeBias: buckets, attentionScale: scale, vocabSize } = config.encoder;
-  const table = weights.vector(weightOf(seq2seqNames.relativeBias));
+  const { attentionScale: scale, vocabSize } = config.encoder;
   const places = range(output);
-  const bias = relativeBias(table, places, places, { ...buckets!, bidirectional: false });
+  const bias = outputBias(config, weights, places, places);
   const added = [add(bias, where(causalMask(output, output), 0, maskedScore))];
   // Scores of the decoder's attention to itself are not penalized.
-  const weigh = config.softmaxOne ? softmaxOne : (scores: Tensor): Tensor => softmax(scores);
+  const weigh = scoreWeights(config);
   const context: Seq2SeqContext = {
     ...shared,
     attendSelf: (query, { key, value }) =>

@@ -21,7 +21,7 @@ import {
 } from "../../train/index.ts";
 import { type Seq2SeqConfig, seq2seqConfig } from "../seq2seq/config.ts";
 import { seq2seqParameterShapes } from "../seq2seq/parameter-shapes.ts";
-import { traceWeights } from "../weights/trace-weights.ts";
+import { traceFloat32Weights } from "../weights/trace-weights.ts";
 import { createDeletionController } from "./deletion-controller.ts";
 import { keepRandomly } from "./keep-masks.ts";
 import { runShortened, type ShortenedModel, shortenedLoss, type TextPairs } from "./mrt5.ts";
@@ -107,12 +107,9 @@ function shapesOf(config: Seq2SeqConfig, way: Way): Map<string, readonly number[
 
 function openModel(config: Seq2SeqConfig, way: Way, hard: boolean): ShortenedModel {
   const shapes = shapesOf(config, way);
-  const stored = new Map(
-    [...shapes].map(([name, shape]) => [name, { dtype: "F32" as const, shape: [...shape] }]),
-  );
   return {
     config,
-    weights: traceWeights(stored, "f32"),
+    weights: traceFloat32Weights(shapes),
     shortener: shortenerOf(config, way, hard),
     layer: config.deleteGate!.layer,
     has: (name) => shapes.has(name),
@@ -226,6 +223,7 @@ export async function trainPairs(
     inline: true,
     sameSizes: false,
   });
+  await using evaluation = way === "gate" ? await openEvaluation(config, way, false) : undefined;
   const losses: number[] = [];
   const rates: number[] = [];
   for (let step = 1; step <= steps; step++) {
@@ -236,8 +234,8 @@ export async function trainPairs(
     const keep = keepMask(joined, way, target, random);
     const inputs = inputsOf(joined, keep, controller.weight);
     // Every few steps: a second pass through the first layers for the share that is deleted.
-    if (way === "gate" && step % rateEvery === 0) {
-      const rate = await deletedShare(config, await trainer.parameters(), inputs);
+    if (evaluation && step % rateEvery === 0) {
+      const rate = await deletedShare(evaluation, await trainer.parameters(), inputs);
       rates.push(rate);
       for (let times = 0; times < rateEvery; times++) controller.update(rate);
     }
@@ -257,17 +255,12 @@ const rateEvery = 5;
 
 type EvaluationOutput = "predicted" | "kept" | "counts" | "deletedShare" | "logits";
 
-const programs: WeakMap<Seq2SeqConfig, Promise<Program<string, EvaluationOutput>>> = new WeakMap();
-
 async function deletedShare(
-  config: Seq2SeqConfig,
+  program: Program<string, EvaluationOutput>,
   parameters: ReadonlyMap<string, ParameterValue>,
   inputs: ReturnType<typeof inputsOf>,
 ): Promise<number> {
-  let program = programs.get(config);
-  program ??= openEvaluation(config, "gate", false);
-  programs.set(config, program);
-  const { deletedShare: share } = await (await program).run(
+  const { deletedShare: share } = await program.run(
     { ...inputs, ...Object.fromEntries(parameters) } as never,
     ["deletedShare"],
   );

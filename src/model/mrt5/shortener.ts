@@ -5,11 +5,11 @@
 import {
   add,
   and,
+  broadcastTo,
   cast,
   cumulativeSum,
   type Dimension,
   divide,
-  equal,
   float32,
   greater,
   less,
@@ -17,6 +17,7 @@ import {
   matmul,
   max,
   maximum,
+  mean,
   minimum,
   multiply,
   nonZero,
@@ -29,9 +30,10 @@ import {
   sum,
   type Tensor,
   type TensorType,
+  unsqueeze,
 } from "../../tensor/index.ts";
 import type { DeleteGateConfig } from "../seq2seq/config.ts";
-import { deleteGate, keepPositions } from "../seq2seq/delete-gate.ts";
+import { deleteGate, deleteGateShapes, keepPositions, keptByGate } from "../seq2seq/delete-gate.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 
 /** States before the shortening. */
@@ -73,8 +75,7 @@ export interface Shortener {
 
 const everyPosition = (attended: Tensor): Tensor => {
   const [batch, time] = attended.shape as [Dimension, Dimension];
-  const row = reshape(range(time), [1, time]);
-  return add(row, multiply(cast(reshape(range(batch), [batch, 1]), "int32"), 0));
+  return broadcastTo(reshape(range(time), [1, time]), [batch, time]);
 };
 
 /** Share of attended positions at which `deleted` is 1. */
@@ -108,15 +109,9 @@ export function gateShortener(
   width: number,
   { hard = false }: { readonly hard?: boolean } = {},
 ): Shortener {
-  const name = `encoder.block.${gate.layer}.delete_gate`;
-  const parameters = new Map<string, readonly number[]>([
-    ...(gate.norm ? [[`${name}.layer_norm.weight`, [width]] as const] : []),
-    [`${name}.feed_forward.weight`, [1, width]],
-    [`${name}.feed_forward.bias`, [1]],
-  ]);
   return {
     name: hard ? "gate (hard)" : "gate",
-    parameters,
+    parameters: deleteGateShapes(gate, width),
     inputs: {},
     shorten({ weights, states, attended }) {
       const { values } = deleteGate(gate, weights, states, attended);
@@ -127,7 +122,7 @@ export function gateShortener(
         const positions = everyPosition(attended);
         return { states, positions, attended, term: values, penalty, deletedShare };
       }
-      const kept = keepPositions(and(greater(attended, 0), isAbove));
+      const kept = keepPositions(keptByGate(values, attended, gate.threshold));
       return {
         states: kept.take(states),
         positions: kept.positions,
@@ -173,7 +168,7 @@ export function convolutionShortener(prefix: string, rate: number, width: number
     shorten({ weights, states, attended }) {
       const [batch] = states.shape as [Dimension, Dimension, number];
       // Texts are filled up to a multiple of the step.
-      const blocks = reshape(multiply(states, unsqueezeLast(attended)), [batch, -1, rate * width]);
+      const blocks = reshape(multiply(states, unsqueeze(attended, 2)), [batch, -1, rate * width]);
       const products = weights.linear(blocks, [`${prefix}.conv.weight`]);
       const counts = sum(reshape(attended, [batch, -1, rate]), { axes: [2] });
       const own = cast(greater(counts, 0), "float32");
@@ -237,8 +232,6 @@ export function boundaryShortener(prefix: string, width: number): Shortener {
   };
 }
 
-const unsqueezeLast = (x: Tensor): Tensor => reshape(x, [...x.shape, 1]);
-
 /** Means of the states between boundaries; gradients reach the boundaries through the weights of the means. */
 function poolSegments(
   states: Tensor,
@@ -270,5 +263,5 @@ function binomialPenalty(boundary: Tensor, attended: Tensor): Tensor {
   const exponent = add(share(k, boundaryPrior), share(rest, 1 - boundaryPrior));
   const spread = multiply(log(multiply(divide(multiply(k, rest), n), 2 * Math.PI)), 0.5);
   const penalties = divide(add(exponent, spread), n);
-  return divide(sum(penalties), sum(multiply(cast(equal(n, n), "float32"), 1)));
+  return mean(penalties);
 }

@@ -4,6 +4,7 @@
  * 258, which stands for a byte that UTF-8 never contains.
  */
 import type { Random } from "../../core/index.ts";
+import { roundHalfEven } from "../round-half-even.ts";
 
 /** Settings of span corruption. */
 export interface SpanCorruptionOptions {
@@ -17,12 +18,6 @@ export interface SpanCorruptionOptions {
 export const firstSentinel = 258;
 /** `</s>` of ByT5. */
 export const endId = 1;
-
-/** Halves go to the even neighbour, as numpy rounds. */
-function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
-}
 
 /** How many bytes of a text are removed, in how many spans. */
 export function spanCounts(

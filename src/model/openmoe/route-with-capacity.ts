@@ -6,6 +6,7 @@
  * an earlier token's second one: training with a capacity is not causal, inference without one is.
  */
 import { JetonError } from "../../core/index.ts";
+import { roundHalfEven } from "../round-half-even.ts";
 
 /** How many choices an expert takes from a group of S tokens, E experts and k choices a token. */
 export type CapacityRule =
@@ -148,19 +149,27 @@ function queueGroup(
   const capacity = capacityOf(rule, { tokens, experts, perToken });
   const best = (token: number): number => Math.max(...probabilities[token]!);
   const order = byProbability ? real.toSorted((a, b) => best(b) - best(a) || a - b) : real;
-  const queued = new Array<number>(experts).fill(0);
   const used = new Array<number>(experts).fill(0);
-  for (let rank = 0; rank < perToken; rank++) {
-    for (const token of order) {
-      const expert = choices[token]![rank]!;
-      const place = queued[expert]!++;
-      positions[token]![rank] = place;
-      if (capacity !== undefined && place >= capacity) continue;
-      kept[token]![rank] = true;
-      used[expert]!++;
-    }
+  const choiceOf = (token: number, rank: number): number => choices[token]![rank]!;
+  for (const { token, rank, place } of queueChoices(order, choiceOf, { experts, perToken })) {
+    positions[token]![rank] = place;
+    if (capacity !== undefined && place >= capacity) continue;
+    kept[token]![rank] = true;
+    used[choiceOf(token, rank)]!++;
   }
   return { capacity, used };
+}
+
+/** Choices of some tokens in the order in which they queue, and the place of each with its expert, from 0. */
+export function* queueChoices(
+  tokens: readonly number[],
+  choiceOf: (token: number, rank: number) => number,
+  { experts, perToken }: { readonly experts: number; readonly perToken: number },
+): Generator<{ readonly token: number; readonly rank: number; readonly place: number }> {
+  const queued = new Int32Array(experts);
+  for (let rank = 0; rank < perToken; rank++) {
+    for (const token of tokens) yield { token, rank, place: queued[choiceOf(token, rank)]!++ };
+  }
 }
 
 function groupTokens(
@@ -201,10 +210,4 @@ function softmax(row: readonly number[]): number[] {
 
 function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length;
-}
-
-function roundHalfEven(value: number): number {
-  const down = Math.floor(value);
-  if (value - down !== 0.5) return Math.round(value);
-  return down % 2 === 0 ? down : down + 1;
 }

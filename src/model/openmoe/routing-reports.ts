@@ -1,4 +1,5 @@
 /** What a router does: specialization, agreement with a table of tokens, similarity, drops. */
+import { queueChoices } from "./route-with-capacity.ts";
 import type { RoutingTrace } from "./routing-trace.ts";
 
 /** By what routing is explained. */
@@ -238,17 +239,15 @@ export function dropByPosition(
     let end = start;
     while (end < positions.length && sequences[end] === sequences[start]) end++;
     const limit = capacity(end - start);
-    const queued = new Int32Array(trace.experts);
+    const tokens = Array.from({ length: end - start }, (_, at) => start + at);
+    const choiceOf = (token: number, rank: number): number => choicesAt(trace, token, layer)[rank]!;
     const lost = new Int32Array(end - start);
-    for (let rank = 0; rank < perToken; rank++) {
-      for (let token = start; token < end; token++) {
-        const expert = choicesAt(trace, token, layer)[rank]!;
-        if (queued[expert]!++ < limit) continue;
-        lost[token - start]!++;
-        ranges[Math.floor(positions[token]! / size)]!.dropped[rank]!++;
-      }
+    for (const { token, rank, place } of queueChoices(tokens, choiceOf, trace)) {
+      if (place < limit) continue;
+      lost[token - start]!++;
+      ranges[Math.floor(positions[token]! / size)]!.dropped[rank]!++;
     }
-    for (let token = start; token < end; token++) {
+    for (const token of tokens) {
       const range = ranges[Math.floor(positions[token]! / size)]!;
       range.tokens++;
       if (lost[token - start] === perToken) range.whole++;

@@ -6,12 +6,19 @@ import {
   multiply,
   rmsNorm,
   scoped,
+  softmax,
   split,
   type Tensor,
 } from "../../tensor/index.ts";
 import { weightOf } from "../encoder/encoder-names.ts";
 import { activate } from "../layers/activation.ts";
-import { attendBidirectionally, joinHeads, splitHeads } from "../layers/bidirectional-attention.ts";
+import {
+  attendBidirectionally,
+  joinHeads,
+  softmaxOne,
+  splitHeads,
+} from "../layers/bidirectional-attention.ts";
+import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Seq2SeqConfig } from "./config.ts";
 import { seq2seqHead, seq2seqLayerNames, seq2seqNames } from "./decoder-names.ts";
@@ -32,8 +39,8 @@ export interface Seq2SeqContext {
   cross(layer: number): KeyValue;
   /** What is added to scores over the encoder's states. */
   readonly crossAdded: readonly Tensor[];
-  /** How scores become weights. Default: softmax. */
-  readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
+  /** How scores over the encoder's states become weights. */
+  weigh(scores: Tensor): Tensor;
 }
 
 function norm({ config, weights }: Seq2SeqContext, x: Tensor, name: string): Tensor {
@@ -42,6 +49,23 @@ function norm({ config, weights }: Seq2SeqContext, x: Tensor, name: string): Ten
 
 const product = (weights: DecoderWeights, x: Tensor, names: readonly string[]): Tensor =>
   weights.linear(x, names.map(weightOf));
+
+/** How scores become weights, in every attention of encoder and decoder. */
+export function scoreWeights({ softmaxOne: isOne }: Seq2SeqConfig): (scores: Tensor) => Tensor {
+  return isOne ? softmaxOne : (scores) => softmax(scores);
+}
+
+/** Scores of the decoder by the positions of queries and keys. */
+export function outputBias(
+  config: Seq2SeqConfig,
+  weights: DecoderWeights,
+  queries: Tensor,
+  keys: Tensor,
+): Tensor {
+  const table = weights.vector(weightOf(seq2seqNames.relativeBias));
+  const buckets = { ...config.encoder.relativeBias!, bidirectional: false };
+  return relativeBias(table, queries, keys, buckets);
+}
 
 /** Keys and values of the encoder's states `[batch, source, hiddenSize]` for one layer. */
 export function crossKeyValue(
@@ -88,7 +112,7 @@ export function seq2seqDecoderLayer(
       ...context.cross(index),
       added: context.crossAdded,
       scale: config.encoder.attentionScale,
-      ...(context.weigh && { weigh: context.weigh }),
+      weigh: context.weigh,
     });
     return product(weights, joinHeads(output), [names.crossOutput]);
   });

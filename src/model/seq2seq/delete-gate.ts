@@ -41,6 +41,24 @@ export interface GateOutput {
   readonly values: Tensor;
 }
 
+/** Names of the gate's parameters. */
+function gateNames({ layer }: DeleteGateConfig): Record<"norm" | "weight" | "bias", string> {
+  const name = `encoder.block.${layer}.delete_gate`;
+  return {
+    norm: `${name}.layer_norm.weight`,
+    weight: `${name}.feed_forward.weight`,
+    bias: `${name}.feed_forward.bias`,
+  };
+}
+
+/** Shapes of the gate's parameters by name, for states of `width`. */
+export function deleteGateShapes(gate: DeleteGateConfig, width: number): Map<string, number[]> {
+  const names = gateNames(gate);
+  const shapes = new Map<string, number[]>();
+  if (gate.norm) shapes.set(names.norm, [width]);
+  return shapes.set(names.weight, [1, width]).set(names.bias, [1]);
+}
+
 /** Applies the gate to states `[batch, time, hiddenSize]`. */
 export function deleteGate(
   gate: DeleteGateConfig,
@@ -48,12 +66,12 @@ export function deleteGate(
   states: Tensor,
   attended: Tensor,
 ): GateOutput {
-  const name = `encoder.block.${gate.layer}.delete_gate`;
-  const scale = gate.norm ? weights.vector(`${name}.layer_norm.weight`) : undefined;
+  const names = gateNames(gate);
+  const scale = gate.norm ? weights.vector(names.norm) : undefined;
   const normed = scale ? rmsNorm(states, scale, { epsilon: gateEpsilon }) : states;
-  const matrix = cast(weights.table(`${name}.feed_forward.weight`), "float32");
+  const matrix = cast(weights.table(names.weight), "float32");
   const product = squeeze(matmul(normed, matrix, { transposeB: true }), 2);
-  const logits = add(product, weights.vector(`${name}.feed_forward.bias`));
+  const logits = add(product, weights.vector(names.bias));
   const values = multiply(sigmoid(negate(logits)), gate.scale);
   return { logits, values: where(greater(attended, 0), values, gate.scale) };
 }
@@ -98,6 +116,6 @@ export function keepPositions(keep: Tensor): Kept {
 }
 
 /** Positions that are kept: attended, and with a gate value above the threshold. */
-export function keptByGate(values: Tensor, attended: Tensor, threshold: Tensor): Tensor {
+export function keptByGate(values: Tensor, attended: Tensor, threshold: Tensor | number): Tensor {
   return and(greater(attended, 0), greater(values, threshold));
 }

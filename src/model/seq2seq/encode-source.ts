@@ -12,10 +12,10 @@ import { embedEncoderInput, encodeLayers } from "../encoder/encoder.ts";
 import { paddingMask } from "../encoder/encoder-graph.ts";
 import type { EncoderContext } from "../encoder/encoder-layer.ts";
 import { encoderNames, weightOf } from "../encoder/encoder-names.ts";
-import { softmaxOne } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Seq2SeqConfig } from "./config.ts";
+import { scoreWeights } from "./decoder-layer.ts";
 import {
   deleteGate,
   type GateOutput,
@@ -70,7 +70,7 @@ export function sourceContext(
     rotationRows: undefined,
     rotations: [],
     added: () => parts,
-    weigh: config.softmaxOne ? softmaxOne : undefined,
+    weigh: scoreWeights(config),
   };
 }
 

@@ -3,6 +3,7 @@ import { weightOf } from "../encoder/encoder-names.ts";
 import { encoderParameterShapes } from "../encoder/parameter-shapes.ts";
 import type { Seq2SeqConfig } from "./config.ts";
 import { seq2seqLayerNames, seq2seqNames } from "./decoder-names.ts";
+import { deleteGateShapes } from "./delete-gate.ts";
 
 /**
  * Shapes of all parameters by name, those of a delete gate among them.
@@ -34,10 +35,7 @@ export function seq2seqParameterShapes(
   shapes.set(weightOf(seq2seqNames.finalNorm), [hiddenSize]);
   if (ownHead) matrix([seq2seqNames.head], encoder.vocabSize, hiddenSize);
   if (deleteGate) {
-    const gate = `encoder.block.${deleteGate.layer}.delete_gate`;
-    if (deleteGate.norm) shapes.set(`${gate}.layer_norm.weight`, [hiddenSize]);
-    shapes.set(`${gate}.feed_forward.weight`, [1, hiddenSize]);
-    shapes.set(`${gate}.feed_forward.bias`, [1]);
+    for (const [name, shape] of deleteGateShapes(deleteGate, hiddenSize)) shapes.set(name, shape);
   }
   return shapes;
 }

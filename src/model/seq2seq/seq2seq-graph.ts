@@ -10,7 +10,6 @@ import {
   optional,
   range,
   reshape,
-  softmax,
   split,
   type Tensor,
   type TensorType,
@@ -28,20 +27,18 @@ import {
   stepParts,
   switchOf,
 } from "../decoder/step-outputs.ts";
-import { weightOf } from "../encoder/encoder-names.ts";
-import { softmaxOne } from "../layers/bidirectional-attention.ts";
-import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import { decoderView, type Seq2SeqConfig } from "./config.ts";
 import {
   crossKeyValue,
   embedOutputTokens,
   finalOutputStates,
+  outputBias,
   outputLogits,
   type Seq2SeqContext,
+  scoreWeights,
   seq2seqDecoderLayer,
 } from "./decoder-layer.ts";
-import { seq2seqNames } from "./decoder-names.ts";
 import { encodeSource } from "./encode-source.ts";
 
 /**
@@ -164,14 +161,12 @@ function outputContext(
   weights: DecoderWeights,
   input: Readonly<Record<string, Tensor>>,
 ): Seq2SeqContext {
-  const { relativeBias: buckets, attentionScale: scale } = config.encoder;
-  const table = weights.vector(weightOf(seq2seqNames.relativeBias));
+  const { attentionScale: scale } = config.encoder;
   const places = input["places"]!;
-  const bias = (keys: Tensor): Tensor =>
-    relativeBias(table, places, keys, { ...buckets!, bidirectional: false });
+  const bias = (keys: Tensor): Tensor => outputBias(config, weights, places, keys);
   const onPast = add(bias(range("capacity")), input["mask.past"]!);
   const onNew = add(bias(places), input["mask.new"]!);
-  const weigh = config.softmaxOne ? softmaxOne : softmax;
+  const weigh = scoreWeights(config);
   return {
     config,
     weights,

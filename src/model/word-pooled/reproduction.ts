@@ -3,7 +3,6 @@
  * decoder over bytes, as the paper counts (equal numbers of units before the word) and with equal text before
  * it; several vectors for a word beside one.
  */
-import { readFile } from "node:fs/promises";
 import {
   defineReproduction,
   type Reproduction,
@@ -11,23 +10,15 @@ import {
   type Sample,
 } from "../../reproduce/index.ts";
 import {
-  bitsPerByte,
-  type JudgedWord,
-  judgeWords,
-  scoreByBigrams,
-  scoreText,
-  type TextScore,
-} from "../byte/reproduction-measures.ts";
-import {
-  type Comparison,
-  configOf,
-  languages,
-  type ModelKind,
-  prepareComparison,
-  productsPerByte,
-  trainKind,
-} from "../byte/reproduction-models.ts";
-import { loadModel } from "../load-model.ts";
+  describeKind,
+  describeTexts,
+  heldOutTexts,
+  type KindScores,
+  measureKind,
+  sampleBigrams,
+} from "../byte/reproduction-kinds.ts";
+import { type JudgedWord, judgeWords, sampleBits } from "../byte/reproduction-measures.ts";
+import { type Comparison, type ModelKind, prepareComparison } from "../byte/reproduction-models.ts";
 
 const kinds = ["word-pooled", "word-pooled-1", "bytes", "subwords"] as const;
 type Kind = (typeof kinds)[number] & ModelKind;
@@ -108,14 +99,11 @@ export const reproduction: Reproduction = defineReproduction({
   ],
   async run(reproduce) {
     const comparison = await prepareComparison(reproduce);
-    const texts = languages.flatMap((language) => comparison.heldOut[language]);
-    const measured = {} as Record<Kind, KindScores>;
-    for (const kind of kinds)
-      measured[kind] = await measureKind(reproduce, comparison, kind, texts);
-    const training = await Promise.all(comparison.corpora.map((file) => readFile(file, "utf8")));
-    const bigrams = bitsOf([scoreByBigrams(training.join(""), texts)]);
+    const measured = {} as Record<Kind, JudgedScores>;
+    for (const kind of kinds) measured[kind] = await measureWords(reproduce, comparison, kind);
+    const bigrams = await sampleBigrams(comparison);
     const details = describeKinds(comparison, measured);
-    const bits = (kind: Kind): Sample => bitsOf(measured[kind].scores);
+    const bits = (kind: Kind): Sample => sampleBits(measured[kind].scores);
     const common = { measured: bits("word-pooled"), control: bigrams, details };
     reproduce.report("beyond-bytes", {
       ...common,
@@ -155,40 +143,23 @@ export const reproduction: Reproduction = defineReproduction({
   },
 });
 
-interface KindScores {
-  /** By seed, then text. */
-  readonly scores: readonly (readonly TextScore[])[];
+interface JudgedScores extends KindScores {
   /** By seed, then text: words with all of the text before them, and with `paperUnits` tokens. */
   readonly words: readonly (readonly (readonly JudgedWord[])[])[];
   readonly shortWords: readonly (readonly (readonly JudgedWord[])[])[];
-  readonly parameters: number;
-  readonly trainingSeconds: number;
-  readonly scoringSeconds: number;
 }
 
-async function measureKind(
+async function measureWords(
   reproduce: Parameters<Reproduction["run"]>[0],
   comparison: Comparison,
   kind: Kind,
-  texts: readonly string[],
-): Promise<KindScores> {
-  const all: TextScore[][] = [];
+): Promise<JudgedScores> {
   const words: JudgedWord[][][] = [];
   const shortWords: JudgedWord[][][] = [];
-  let [parameters, trainingSeconds, scoringSeconds] = [0, 0, 0];
-  for (let seed = 0; seed < comparison.sizes.seeds; seed++) {
-    const trained = await trainKind(reproduce, comparison, kind, seed);
-    parameters = trained.parameters;
-    trainingSeconds += trained.seconds;
-    await using model = await loadModel(trained.folder, { threads: 2 });
-    const began = performance.now();
-    const scores: TextScore[] = [];
-    for (const text of texts) scores.push(await scoreText(model, text));
-    all.push(scores);
-    scoringSeconds += (performance.now() - began) / 1000;
-    if (reproduce.quick) continue;
+  const scores = await measureKind(reproduce, comparison, kind, async (model) => {
+    if (reproduce.quick) return;
     const [whole, short]: [JudgedWord[][], JudgedWord[][]] = [[], []];
-    for (const text of texts) {
+    for (const text of heldOutTexts(comparison)) {
       reproduce.signal.throwIfAborted();
       whole.push(await judgeWords(model, text));
       // Texts hold fewer than 90 words, so only a decoder over bytes reads less than all of one.
@@ -196,18 +167,8 @@ async function measureKind(
     }
     words.push(whole);
     shortWords.push(short);
-  }
-  return { scores: all, words, shortWords, parameters, trainingSeconds, scoringSeconds };
-}
-
-/** Bits per byte of the texts, all seeds together. */
-function bitsOf(bySeed: readonly (readonly TextScore[])[]): Sample {
-  return ratioOfSums(
-    bySeed[0]!.map((_, text) => ({
-      sum: bySeed.reduce((sum, scores) => sum + scores[text]!.nats / Math.LN2, 0),
-      weight: bySeed.reduce((sum, scores) => sum + scores[text]!.bytes, 0),
-    })),
-  );
+  });
+  return { ...scores, words, shortWords };
 }
 
 /** Words right in %, all seeds together. */
@@ -250,34 +211,14 @@ function accuracyByCount(
 /** Numbers behind the claims: each language and seed, words by frequency, lengths, time. */
 function describeKinds(
   comparison: Comparison,
-  measured: Readonly<Record<Kind, KindScores>>,
+  measured: Readonly<Record<Kind, JudgedScores>>,
 ): Record<string, unknown> {
-  const count = comparison.sizes.texts;
-  const rows = kinds.map((kind) => {
-    const { scores, words, parameters, trainingSeconds, scoringSeconds } = measured[kind];
-    const bytes = scores.flat().reduce((sum, one) => sum + one.bytes, 0);
-    const byLanguage = languages.map((language, index) => [
-      language,
-      bitsPerByte(scores.flatMap((texts) => texts.slice(index * count, (index + 1) * count))),
-    ]);
-    return [
-      kind,
-      {
-        parameters,
-        productsPerByte: Math.round(productsPerByte(configOf(kind, comparison), comparison)),
-        bitsPerByte: Object.fromEntries(byLanguage),
-        bySeed: scores.map((texts) => bitsPerByte(texts)),
-        wordsRightByCount: accuracyByCount(words.flat(2), comparison.counts),
-        trainingSeconds,
-        microsecondsPerByte: (1e6 * scoringSeconds) / bytes,
-      },
-    ];
-  });
-  const { wordsPerByte, tokensPerByte, sizes } = comparison;
-  return {
-    ...Object.fromEntries(rows),
-    bytesPerWord: 1 / wordsPerByte,
-    bytesPerSubword: 1 / tokensPerByte,
-    trainingBytes: sizes.steps * sizes.batch * sizes.bytes,
-  };
+  const rows = kinds.map((kind) => [
+    kind,
+    {
+      ...describeKind(kind, measured[kind], comparison),
+      wordsRightByCount: accuracyByCount(measured[kind].words.flat(2), comparison.counts),
+    },
+  ]);
+  return { ...Object.fromEntries(rows), ...describeTexts(comparison) };
 }

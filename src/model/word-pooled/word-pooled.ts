@@ -5,8 +5,8 @@
  * is a hierarchical transformer whose widths are equal and whose projections are left out.
  */
 import type { ModelConfig } from "../../checkpoint/text-config.ts";
-import { documentId } from "../byte/byte-vocabulary.ts";
 import type { WordRule } from "../byte/split-words.ts";
+import { wordModelFile } from "../byte/word-config.ts";
 
 /** Sizes of a word-pooled model. */
 export interface WordPooledOptions {
@@ -36,27 +36,6 @@ export interface WordPooledOptions {
  * const config = wordPooledConfig({ hiddenSize: 128, layers: 4, heads: 4, prefixes: 2 });
  */
 export function wordPooledConfig(options: WordPooledOptions): ModelConfig {
-  const { hiddenSize, layers, heads, prefixes = 4, localLayers = 2, localHeads = heads } = options;
-  const { rule = "unicode", maxWordBytes = 24, contextLength = 2048 } = options;
-  const feedForward = 32 * Math.ceil((8 * hiddenSize) / 3 / 32);
-  return {
-    model_type: "word-pooled",
-    vocab_size: 256,
-    hidden_size: hiddenSize,
-    intermediate_size: feedForward,
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    num_key_value_heads: heads,
-    max_position_embeddings: contextLength,
-    local_hidden_size: hiddenSize,
-    local_intermediate_size: feedForward,
-    local_num_attention_heads: localHeads,
-    num_encoder_layers: localLayers,
-    num_decoder_layers: localLayers,
-    num_word_prefixes: prefixes,
-    max_word_bytes: maxWordBytes,
-    word_rule: typeof rule === "string" ? rule : { ...rule },
-    bos_token_id: documentId,
-    eos_token_id: documentId,
-  };
+  const { hiddenSize: localSize, prefixes = 4, localLayers = 2 } = options;
+  return wordModelFile("word-pooled", { ...options, localSize, localLayers, prefixes });
 }
