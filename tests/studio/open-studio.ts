@@ -93,10 +93,13 @@ export async function openStudio(): Promise<Studio> {
     context,
     async openTab() {
       const page = await context.newPage();
+      page.setDefaultTimeout(90_000);
       const problems: string[] = [];
       page.on("pageerror", (error) => problems.push(error.message));
       page.on("console", (message) => {
-        if (message.type() === "error") problems.push(message.text());
+        // A model's folder is asked for files that it need not have.
+        if (message.type() !== "error" || /models\//.test(message.location().url)) return;
+        problems.push(message.text());
       });
       page.on("request", (request) => {
         const { protocol, host } = new URL(request.url());

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { complete, systems } from "../../src/index.ts";
 import { hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
-describe.skipIf(!hasBrowser)("studio", { timeout: 60_000 }, () => {
+describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
   let studio: Studio;
   beforeAll(async () => {
     studio = await openStudio();
@@ -43,8 +43,8 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 60_000 }, () => {
       await page.locator('[data-place="2"]').click();
       await page.locator(".alternatives button").first().click();
       await page.waitForSelector(".pane-figures");
-      const then = new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("then");
-      const branch = then!.split(",").map(Number);
+      const taken = new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("branch");
+      const branch = taken!.split(",").map(Number);
       expect(branch.slice(0, 2)).toEqual(wanted.ids.slice(0, 2));
       expect(branch[2]).not.toBe(wanted.ids[2]);
       const ids = [...studio.model.tokenizer.encodeIds("The emperor"), ...branch];

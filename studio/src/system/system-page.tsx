@@ -93,7 +93,7 @@ function Section({ title, html }: { readonly title: string; readonly html: strin
   return (
     <section class="column prose">
       {title !== "" && <h2>{isMeasured ? "About the measurement" : title}</h2>}
-      {/* biome-ignore lint/security/noDangerouslySetInnerHtml: the READMEs of this repository, rendered by the build */}
+      {/* The READMEs of this repository, rendered by the build. */}
       <div dangerouslySetInnerHTML={{ __html: html }} />
     </section>
   );
