@@ -26,10 +26,16 @@ export function bundledTokenizer(base: string): Promise<Tokenizer> {
   return bundled;
 }
 
-/** The text's pieces: what each token covers. */
+/**
+ * The text's pieces: what each token adds to those before it. Of tokens that share a place (bytes of one
+ * character, the mark of a word's beginning) only the last has its text.
+ */
 function piecesOf(tokenizer: Tokenizer, text: string): string[] {
   const { offsets } = tokenizer.encode(text, { addSpecialTokens: false, applyLimits: false });
-  return offsets.map(([start, end]) => text.slice(start, end));
+  return offsets.map(([start, end], at) => {
+    const next = offsets[at + 1]?.[0] ?? end;
+    return text.slice(start, Math.min(end, Math.max(start, next)));
+  });
 }
 
 /** The four kinds that are learned from the corpus, and the bundled one. */
