@@ -14,7 +14,7 @@ export {
   type ReproductionContext,
   type Thresholds,
 } from "./define-reproduction.ts";
-export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+export { describeMachine, type Machine, type MachineLoad, sampleLoad } from "./machine.ts";
 export { measuredMarks, measuredTable } from "./measured-table.ts";
 export type { MissingFile } from "./open-context.ts";
 export {

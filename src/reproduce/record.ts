@@ -25,7 +25,7 @@ export function checkLoad(
       "or give --skip-speed to record the other claims",
     {
       code: "reproduction-machine-loaded",
-      details: { claims: speed, found: load, expected: "at most 0.25 of either" },
+      details: { claims: speed, found: load, expected: "at most 0.25 cores busy elsewhere" },
     },
   );
 }

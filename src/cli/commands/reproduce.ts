@@ -90,7 +90,7 @@ async function reproduceOne(
     renderClaims,
     renderPlot,
     runReproduction,
-    watchLoad,
+    sampleLoad,
   } = await import("../../reproduce/index.ts");
   // A result of hours is not lost for want of a package.
   if (values.record) await checkPlotPackages();
@@ -100,7 +100,7 @@ async function reproduceOne(
     isTerminal: stderr.isTerminal,
   });
   // Before hours of measuring, and again for the load during them.
-  if (values.record) checkLoad(reproduction, watchLoad()(), values.skipSpeed);
+  if (values.record) checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
   const { result, plot } = await runReproduction(reproduction, {
     seed: values.seed,
     quick: values.quick,
