@@ -85,6 +85,7 @@ const contextFaults: ReadonlySet<string> = new Set([
 
 /** Errors of lower modules that the client caused otherwise. */
 const clientFaults: ReadonlySet<string> = new Set([
+  "generate-no-token-left",
   "generate-option-invalid",
   "generate-prompt-empty",
   "generate-prompt-invalid",
