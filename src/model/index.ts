@@ -56,6 +56,7 @@ export { type ModelKind, modelKind } from "./model-kind.ts";
 export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./openmoe/index.ts";
+export * from "./policy/index.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,
