@@ -43,6 +43,7 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
+export { maskedScore } from "./layers/bidirectional-attention.ts";
 export {
   type ExpertMixture,
   everyExpert,
