@@ -1,6 +1,7 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
 import { openCheckpoint } from "../../checkpoint/index.ts";
+import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -32,7 +33,7 @@ async function readWeights(
   await using checkpoint = await openCheckpoint(folder);
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of shapes) {
-    values.set(name, { shape, data: await checkpoint.readFloat32(name) });
+    values.set(name, { shape, data: await readParameter(checkpoint, name) });
   }
   return values;
 }
