@@ -70,6 +70,8 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
+export { readParameter } from "./weights/read-parameter.ts";
+export { traceStoredWeights } from "./weights/stacked-weights.ts";
 export {
   type DecoderWeights,
   fileBindings,
