@@ -78,6 +78,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/train-language-model.ts")).command,
   },
   {
+    name: "train encoder",
+    summary: "train an encoder for search or classes from examples",
+    load: async () => (await import("./commands/train-encoder.ts")).command,
+  },
+  {
     name: "train tokenizer",
     summary: "learn a vocabulary from your own text",
     load: async () => (await import("./commands/train-tokenizer.ts")).command,

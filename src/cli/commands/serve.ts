@@ -99,7 +99,8 @@ export const command: Command = defineCommand({
     const { slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) => {
       if (values.encoder === undefined) return serve(context, values, model);
-      const encoder = { model: values.encoder, format: undefined, threads: undefined };
+      // `--format` is the writing model's; threads are the machine's.
+      const encoder = { model: values.encoder, format: undefined, threads: values.threads };
       return withEncoder(context, encoder, (opened) => serve(context, values, model, opened));
     });
   },
