@@ -4,6 +4,7 @@ import type { WarningHandler } from "../core/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import type { StepRequest, StepResult } from "./decoder/step-outputs.ts";
+import type { ContextPolicy } from "./policy/context-policy.ts";
 
 export type { SampleRequest, StepRequest, StepResult } from "./decoder/step-outputs.ts";
 
@@ -129,6 +130,13 @@ export interface LoadedModel {
   }): Promise<OpenSequence>;
   /** Sequences open now. */
   readonly openSequences: number;
+  /** The policy under which sequences of this view of a model are opened. */
+  readonly contextPolicy?: ContextPolicy;
+  /**
+   * The same model, whose sequences attend as a context policy says. Its program is opened in the worker
+   * with the first of them, beside the model's own; texts may be longer than the trained context.
+   */
+  withContextPolicy?(policy: ContextPolicy): LoadedModel;
   /** Bytes of the weights and of the key-value cache. */
   memory(): Promise<ModelMemory>;
   /** Has `run` called before the model is closed; what belongs to the model is freed there. */

@@ -25,8 +25,8 @@ export const trainingOptions = {
   architecture: {
     kind: "text",
     value: "NAME",
-    choices: ["llama", "openmoe", "word-pooled", "hierarchical-transformer", "byte2word"],
-    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; default: llama",
+    choices: ["llama", "openmoe", "word-pooled", "hierarchical-transformer", "byte2word", "bert"],
+    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; default: llama",
   },
   preset: {
     kind: "text",

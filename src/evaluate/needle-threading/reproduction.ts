@@ -99,9 +99,9 @@ const claims = [
     direction: "lower",
     effect: "value",
     noEffect: 25,
-    reproduced: 3,
-    partly: 6,
-    quick: { reproduced: 3, partly: 6 },
+    reproduced: 1,
+    partly: 2,
+    quick: { reproduced: 1, partly: 2 },
   },
 ] as const;
 

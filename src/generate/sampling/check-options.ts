@@ -76,6 +76,10 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
     test: (v) => typeof (v as { begin?: unknown } | null)?.begin === "function",
     expected: "a drafter, such as `openDrafter` gives for a name",
   },
+  contextPolicy: {
+    test: (v) => typeof (v as { module?: unknown } | null)?.module === "string",
+    expected: "a context policy, such as `tokenSelect()` or `parseContextPolicy(text)` gives",
+  },
   maxDraft: integer(1, 1024),
   sequence: count,
   topLogProbabilities: integer(0, 20),

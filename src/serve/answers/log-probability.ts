@@ -2,7 +2,7 @@
  * Log-probabilities in answers.
  */
 import type { GeneratedToken, GenerateResult } from "../../generate/types.ts";
-import type { DescribeToken } from "./token-text.ts";
+import type { DescribeToken } from "../../tokenizer/token-text.ts";
 
 /** What OpenAI writes for a probability of zero, whose logarithm JSON cannot hold. */
 const impossible = -9999;

@@ -85,6 +85,7 @@ const contextFaults: ReadonlySet<string> = new Set([
 
 /** Errors of lower modules that the client caused otherwise. */
 const clientFaults: ReadonlySet<string> = new Set([
+  "byte-tokens-unsupported",
   "generate-no-token-left",
   "generate-option-invalid",
   "generate-prompt-empty",
@@ -92,6 +93,7 @@ const clientFaults: ReadonlySet<string> = new Set([
   "chat-template-failed",
   "chat-template-missing",
   "chat-variable-invalid",
+  "lens-request-invalid",
 ]);
 
 /**
