@@ -9,6 +9,7 @@ import type { generationOptions } from "../options/generation-options.ts";
 import { createStatusLine } from "../options/locate.ts";
 import { type modelOptions, withModel } from "../options/model-options.ts";
 import { rate } from "../options/statistics.ts";
+import { checkHasBytes } from "./run-source.ts";
 
 export const byteOptions = {
   bytes: {
@@ -105,6 +106,7 @@ async function withByteDistribution<T>(
   const open = async (models: readonly LoadedModel[]): Promise<T> => {
     const name = names[models.length];
     if (models.length < names.length) {
+      await checkHasBytes(context, name);
       return withModel(context, { ...values, model: name }, { slots: 1, inexact: true }, (model) =>
         open([...models, model]),
       );

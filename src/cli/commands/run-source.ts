@@ -6,7 +6,7 @@ import { defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { withDrafter } from "../options/drafting.ts";
 import { loadAndUse } from "../options/load-and-use.ts";
-import { locateModel } from "../options/locate.ts";
+import { chooseModel, locateModel } from "../options/locate.ts";
 import { type RunOutputOptions, runOne, runSeveral } from "./run-output.ts";
 
 /** What a model is by its configuration; a decoder where that cannot be read, so that loading says why. */
@@ -23,6 +23,26 @@ export function notGenerating(model: string): JetonError {
   return new JetonError(
     `${model} is an encoder, which generates no text: use jeton embed, classify or fill`,
     { code: "model-kind-unsupported", details: { model, kind: "encoder" } },
+  );
+}
+
+/**
+ * Checks that a model goes on with a text, so that it has a distribution of the text's next byte.
+ *
+ * @throws JetonError `model-kind-unsupported`
+ */
+export async function checkHasBytes(
+  context: CommandContext,
+  name: string | undefined,
+): Promise<void> {
+  const model = chooseModel(name);
+  const kind = await findKind(context, model);
+  if (kind === "encoder") throw notGenerating(model);
+  if (kind === "decoder") return;
+  throw new JetonError(
+    `${model} is an encoder-decoder, which writes another text and has no next byte of this one: ` +
+      "expected a decoder or a model of words",
+    { code: "model-kind-unsupported", details: { model, kind } },
   );
 }
 
