@@ -103,7 +103,7 @@ export async function writeData(library, target, { base, server }) {
   for (const { sections, ...page } of pages) {
     const html = sections.map(({ title, markdown }) => ({
       title,
-      html: withoutLocalLinks(marked.parse(markdown, { async: false, gfm: true })),
+      html: forThePage(marked.parse(markdown, { async: false, gfm: true })),
     }));
     write(`systems/${page.slug}.json`, { ...page, sections: html });
     const plot = catalogue.plotFile(page.slug);
@@ -123,9 +123,16 @@ function plainText(markdown) {
     .replace(/[*`#>]/g, "");
 }
 
-/** Links to files of the repository lead nowhere on the page: their text stays. Others open as they are. */
-function withoutLocalLinks(html) {
-  return html.replace(/<a href="(?!https?:)[^"]*"[^>]*>([\s\S]*?)<\/a>/g, "<span>$1</span>");
+/**
+ * HTML of a README as the page shows it: links to files of the repository lead nowhere there, so only their text
+ * stays; code and tables can be scrolled by keys.
+ */
+function forThePage(html) {
+  return html
+    .replace(/<a href="(?!https?:)[^"]*"[^>]*>([\s\S]*?)<\/a>/g, "<span>$1</span>")
+    .replace(/<th([^>]*)><\/th>/g, "<td$1></td>")
+    .replace(/<pre>/g, '<pre tabindex="0">')
+    .replace(/<table>[\s\S]*?<\/table>/g, '<div class="scroll" tabindex="0">$&</div>');
 }
 
 /** The service worker with the list of files that it keeps at the first visit. */

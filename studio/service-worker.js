@@ -56,7 +56,8 @@ async function keepLarge(request, path) {
   const cache = await caches.open(modelCache);
   try {
     const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
+    // Also that a folder lacks a file: it need not have all of them.
+    if (response.ok || response.status === 404) await cache.put(request, response.clone());
     return isolate(response);
   } catch (error) {
     const kept = await cache.match(request);

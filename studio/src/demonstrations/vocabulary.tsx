@@ -29,7 +29,7 @@ export function VocabularyDemonstration(): JSX.Element {
       {output && (
         <DataTable
           caption="Tokens by category, and measures on the text"
-          head={["", ...output.map(({ name }) => name)]}
+          head={["measure", ...output.map(({ name }) => name)]}
           rows={[
             ["types", ...output.map(({ size }) => size)],
             ...categories.map((name) => [

@@ -23,9 +23,9 @@ export function TokenPanel({ token, onBranch, panel }: TokenPanelProps): JSX.Ele
   const { text, id, logProbability, entropy, origin, alternatives = [] } = token;
   return (
     <section class="token-panel" ref={panel} aria-label="Chosen token">
-      <h3>
+      <h2>
         <code class="chosen">{visible(text)}</code> <span class="label">id {id}</span>
-      </h3>
+      </h2>
       <dl class="figures">
         {logProbability !== undefined && (
           <>
@@ -84,11 +84,8 @@ function Alternatives({ chosen, alternatives, onBranch }: AlternativesProps): JS
         return (
           <li key={id} class={id === chosen ? "taken" : undefined}>
             {onBranch && id !== chosen ? (
-              <button
-                type="button"
-                onClick={() => onBranch(id)}
-                aria-label={`Continue with ${visible(text)}, ${percent(probability)}`}
-              >
+              <button type="button" onClick={() => onBranch(id)}>
+                <span class="hidden">Continue with </span>
                 {row}
               </button>
             ) : (
