@@ -5,6 +5,13 @@ import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
 import { type Command, defineCommand, defined, type Options, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import {
+  contextPolicyOptions,
+  drafterUnder,
+  readContextPolicy,
+  refuseContextPolicy,
+  viewUnder,
+} from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
 import { encodeMessages, type Generation } from "../options/generation.ts";
 import { generationOptions, readGenerationOptions } from "../options/generation-options.ts";
@@ -26,6 +33,12 @@ const options = {
   ...modelOptions,
   ...drafterOptions,
   ...generationOptions,
+  ...contextPolicyOptions,
+  showContext: {
+    kind: "flag",
+    help: "print which tokens the first generated one attends to, as text with the gaps marked",
+  },
+  contextLayers: { kind: "flag", help: "with --show-context, each layer by itself" },
   system: { kind: "text", value: "TEXT", help: "system message of the chat template" },
   raw: {
     kind: "flag",
@@ -87,8 +100,11 @@ export const command: Command = defineCommand({
     checkDrafterOptions(values);
     checkByteOptions(values);
     checkHealing(values, isChat);
+    checkContext(values, isChat);
+    const policy = await readContextPolicy(values.contextPolicy);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
+      refuseContextPolicy(values.contextPolicy, "--bytes and --ensemble");
       if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
@@ -97,13 +113,19 @@ export const command: Command = defineCommand({
     const name = chooseModel(values.model);
     const kind = await findKind(context, name);
     if (kind === "encoder") throw notGenerating(name);
-    if (kind === "seq2seq") checkSource(values, isChat);
+    if (kind === "seq2seq") {
+      checkSource(values, isChat);
+      refuseContextPolicy(values.contextPolicy, "an encoder-decoder");
+    }
     const text = isChat ? undefined : await readPrompt(context, argument);
     if (kind === "seq2seq") return runSource(context, text!, generation, values);
     const { sequences: slots, inexact } = values;
-    return withModel(context, values, { slots, inexact }, (model) =>
-      withDrafter(context, values, model, async (drafter) => {
+    const drafting = { ...values, drafter: drafterUnder(policy, values.drafter) };
+    return withModel(context, values, { slots, inexact }, (loaded) =>
+      withDrafter(context, drafting, loaded, async (drafter) => {
+        const model = await viewUnder(loaded, policy);
         if (drafter) generation.drafter = drafter;
+        if (values.showContext) generation.reportContext = true;
         const usesTemplate = await checkTemplate(model, values);
         if (text === undefined) {
           const { chat } = await import("../terminal/chat.ts");
@@ -128,6 +150,27 @@ export const command: Command = defineCommand({
     );
   },
 });
+
+/** Throws `option-misplaced` where `--show-context` would be ignored. */
+function checkContext(
+  values: {
+    readonly showContext: boolean;
+    readonly contextLayers: boolean;
+    readonly contextPolicy: string | undefined;
+    readonly sequences: number;
+  },
+  isChat: boolean,
+): void {
+  const { showContext, contextLayers, contextPolicy, sequences } = values;
+  const refuse = (option: string, why: string): never => {
+    throw new UsageError("option-misplaced", `${option} ${why}`, { option });
+  };
+  if (contextLayers && !showContext) refuse("--context-layers", "belongs to --show-context");
+  if (!showContext) return;
+  if (contextPolicy === undefined) refuse("--show-context", "needs --context-policy");
+  if (isChat) refuse("--show-context", "is of one text, not of a chat");
+  if (sequences > 1) refuse("--show-context", "is of one text, not of --sequences");
+}
 
 /** What an encoder-decoder cannot do. Throws `prompt-missing`, `option-misplaced`. */
 function checkSource({ heal }: { readonly heal: string | undefined }, isChat: boolean): void {

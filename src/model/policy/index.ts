@@ -39,4 +39,5 @@ export {
   seenTokens,
   sortAscending,
 } from "./pass-tensors.ts";
+export { underContextPolicy } from "./policy-view.ts";
 export { refuseScaledRotations } from "./scaled-rotations.ts";

@@ -8,6 +8,7 @@ import type { ServeContext } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";
 import { adjustedParameter, type RequestWarning } from "../requests/request-warning.ts";
 import type { SamplingRequest } from "../requests/sampling-fields.ts";
+import { checkPolicy, contextLengthUnder, findPolicy } from "./context-policies.ts";
 import type { SequencePlan } from "./generation-run.ts";
 
 export interface PlanOptions {
@@ -44,9 +45,14 @@ export function planSequences(
   options: PlanOptions,
 ): SequencePlans {
   const seed = request.seed == null ? randomInt(2 ** 31) : mapSeed(request.seed);
-  const sampling = readSampling(context, request);
+  const contextPolicy = findPolicy(context, request);
+  checkPolicy(contextPolicy, request, options.promptAlternatives !== undefined);
+  const sampling = {
+    ...readSampling(context, request),
+    ...(contextPolicy && { contextPolicy }),
+  };
   const choices = options.choices ?? 1;
-  const { contextLength } = context.model;
+  const contextLength = contextLengthUnder(context, contextPolicy);
   let smallestLimit = Infinity;
   const plans = prompts.flatMap((ids, promptNumber) => {
     const maxTokens = limitTokens(contextLength, ids.length, options);
