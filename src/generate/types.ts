@@ -62,6 +62,8 @@ export interface TokenConstraints {
   minTokens?: number;
   /** Ids that are never generated. */
   suppressTokens?: readonly number[];
+  /** The only ids that are generated, at least one; an end token among them may end the text. Default: all. */
+  allowedTokens?: readonly number[];
   /** Ids that are not the first generated token. */
   beginSuppressTokens?: readonly number[];
   /** Sequences of ids that are never completed. */

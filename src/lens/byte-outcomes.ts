@@ -14,7 +14,7 @@ export async function byteOutcomes(
   signal?: AbortSignal,
 ): Promise<BytesEvent> {
   const given = signal ? { signal } : {};
-  const bytes = await openByteDistribution(host.model, { whole: true, ...given });
+  const bytes = await openByteDistribution(host.model, given);
   try {
     await bytes.prefill(new TextEncoder().encode(text), given);
     const logs = await bytes.logProbabilities(given);

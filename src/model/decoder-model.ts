@@ -9,7 +9,7 @@ import { JetonError, warn } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import { unobeyedKeys } from "./decoder/generation-keys.ts";
-import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
@@ -63,7 +63,7 @@ export function checkWeights(
   tensors: ReadonlyMap<string, StoredShape>,
   config: DecoderConfig,
 ): void {
-  checkShapes(tensors, decoderParameterShapes(config));
+  checkShapes(tensors, splitParameterShapes(config));
 }
 
 /**

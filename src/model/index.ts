@@ -43,6 +43,7 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
+export { maskedScore } from "./layers/bidirectional-attention.ts";
 export {
   type ExpertMixture,
   everyExpert,
@@ -69,6 +70,8 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
+export { readParameter } from "./weights/read-parameter.ts";
+export { traceStoredWeights } from "./weights/stacked-weights.ts";
 export {
   type DecoderWeights,
   fileBindings,

@@ -26,7 +26,7 @@ export interface LoadModelOptions {
    * forward pass. So the same seed gives the same text with any drafter, beside any other requests, in
    * any chunks and every format; draft trees are cut to their best path. False: whole trees are
    * verified and passes have any size, which is sometimes faster; the last bits of a row, and with
-   * them the text, may depend on both.
+   * them the text, may depend on both. Models of words are never exact: they refuse an explicit true.
    */
   exact?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */

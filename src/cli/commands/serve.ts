@@ -9,7 +9,11 @@ import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { withEncoder } from "../options/encoder-options.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
-import { isLoopback, modelName, serveUntilInterrupted } from "../options/serving.ts";
+import {
+  isLoopback,
+  modelName,
+  serveUntilInterrupted,
+} from "../serving/serve-until-interrupted.ts";
 
 const options = {
   ...modelOptions,
@@ -102,7 +106,8 @@ export const command: Command = defineCommand({
     const { slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) => {
       if (values.encoder === undefined) return serve(context, values, model);
-      const encoder = { model: values.encoder, format: undefined, threads: undefined };
+      // `--format` is the writing model's; threads are the machine's.
+      const encoder = { model: values.encoder, format: undefined, threads: values.threads };
       return withEncoder(context, encoder, (opened) => serve(context, values, model, opened));
     });
   },

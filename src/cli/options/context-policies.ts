@@ -36,6 +36,25 @@ export function refuseContextPolicy(text: string | undefined, why: string): void
   });
 }
 
+/** Throws `option-misplaced` where `--show-context` or `--context-layers` would be ignored. */
+export function checkContextOptions({
+  showContext,
+  contextLayers,
+  contextPolicy,
+}: {
+  readonly showContext: boolean;
+  readonly contextLayers: boolean;
+  readonly contextPolicy: string | undefined;
+}): void {
+  const refuse = (option: string, why: string): never => {
+    throw new UsageError("option-misplaced", `${option} ${why}`, { option });
+  };
+  if (contextLayers && !showContext) refuse("--context-layers", "belongs to --show-context");
+  if (showContext && contextPolicy === undefined) {
+    refuse("--show-context", "needs --context-policy");
+  }
+}
+
 /** The model as the policy sees it. */
 export async function viewUnder(
   model: LoadedModel,

@@ -54,6 +54,10 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
   logitBias: { test: isLogitBias, expected: "numbers by token id; -Infinity excludes a token" },
   minTokens: count,
   suppressTokens: ids,
+  allowedTokens: {
+    test: (v) => ids.test(v) && (v as readonly number[]).length > 0,
+    expected: "a list of at least one token id",
+  },
   beginSuppressTokens: ids,
   badWordsIds: {
     test: isListOf((item) => Array.isArray(item) && item.length > 0 && item.every(isId)),

@@ -1,6 +1,7 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
 import { openCheckpoint } from "../../checkpoint/index.ts";
+import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -22,17 +23,18 @@ export async function chooseFirstValues(
   }
   return options.initialWeights === undefined
     ? architecture.initialize(seed, options.initialization)
-    : readWeights(options.initialWeights, shapes);
+    : readWeights(options.initialWeights, architecture);
 }
 
 async function readWeights(
   folder: string,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  { parameters, rename }: Architecture,
 ): Promise<Map<string, ParameterValue>> {
-  await using checkpoint = await openCheckpoint(folder);
+  await using opened = await openCheckpoint(folder);
+  const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
-  for (const [name, shape] of shapes) {
-    values.set(name, { shape, data: await checkpoint.readFloat32(name) });
+  for (const [name, shape] of parameters) {
+    values.set(name, { shape, data: await readParameter(checkpoint, name) });
   }
   return values;
 }
