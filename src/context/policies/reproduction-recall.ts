@@ -40,7 +40,8 @@ export async function passkeyPrompts(
   for (let at = 0; prompts.length < count; at++) {
     const length = Math.round((tokens - 30) * perToken);
     const task = makeRecallTask(random.fork(at), { kind: "passkey", words: [], filler, length });
-    const { prompt, answer } = task.questions[0]!;
+    const { prompt, answer: told } = task.questions[0]!;
+    const answer = told.trim();
     const ids = [...tokenizer.encodeIds(prompt, { applyLimits: false })];
     const before = tokenizer.encodeIds(prompt.slice(0, prompt.indexOf(answer)), {
       applyLimits: false,
