@@ -26,6 +26,7 @@ export type {
   PolicyState,
 } from "./context-policy.ts";
 export {
+  asCached,
   forGroups,
   inGroups,
   isWithin,
