@@ -122,8 +122,8 @@ async function measure(context: Context): Promise<Plot> {
   await using model = await loadModel(await context.model(), { format: "f32" });
   const asked = { tokens, margin: 110 };
   const sets = await Promise.all([
-    passkeyPrompts(context, model, { ...asked, count: quick ? 4 : 20, purpose: "calibration" }),
-    passkeyPrompts(context, model, { ...asked, count: quick ? 10 : 200, purpose: "measured" }),
+    passkeyPrompts(context, model, { ...asked, count: quick ? 3 : 20, purpose: "calibration" }),
+    passkeyPrompts(context, model, { ...asked, count: quick ? 6 : 200, purpose: "measured" }),
   ]);
   const [calibration, prompts] = sets;
   const { layer, curve } = await calibrate(context, model, calibration);

@@ -84,8 +84,8 @@ async function measure(context: Context): Promise<Plot> {
   const { quick } = context;
   const judged = quick ? 1536 : 3072;
   const lengths = quick
-    ? [{ tokens: judged, count: 6 }]
-    : [900, 1536, judged].map((tokens) => ({ tokens, count: tokens === judged ? 120 : 40 }));
+    ? [{ tokens: judged, count: 5 }]
+    : [900, 1536, judged].map((tokens) => ({ tokens, count: tokens === judged ? 80 : 24 }));
   const measured = { lengths, judged, margin: 120 };
   const {
     judged: found,

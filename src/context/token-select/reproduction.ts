@@ -119,10 +119,10 @@ const policies: Readonly<Record<string, ContextPolicy>> = {
 async function measure(context: Context): Promise<Plot> {
   await using model = await loadModel(await context.model(), { format: "f32" });
   const { quick } = context;
-  const judged = quick ? 2048 : 4096;
+  const judged = quick ? 1536 : 4096;
   const lengths = quick
-    ? [{ tokens: judged, count: 8 }]
-    : [900, 2048, judged, 8192].map((tokens) => ({ tokens, count: tokens === judged ? 200 : 40 }));
+    ? [{ tokens: judged, count: 5 }]
+    : [900, 2048, judged].map((tokens) => ({ tokens, count: tokens === judged ? 120 : 40 }));
   const measured = { lengths, judged, margin: 120 };
   const {
     judged: found,
