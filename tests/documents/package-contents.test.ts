@@ -12,13 +12,9 @@ import { packOnce, repository } from "./packed-project.ts";
 const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   [/^(?:package\.json|README\.md|LICENSE)$/, "npm always packs them"],
   [/^dist\/onnxruntime\//, "the WebAssembly runtime: browsers, and Node without the native one"],
-<<<<<<< HEAD
-  [/^dist\/.*\.js$/, "the library and the command, reproductions included, with their comments"],
-=======
   [/^dist\/studio\//, "the page of `jeton studio`"],
   [/^reproductions\/[\w-]+\.json$/, "recorded results: `jeton systems --digest`"],
-  [/^dist\/.*\.js$/, "the library and the command, reproductions included"],
->>>>>>> page
+  [/^dist\/.*\.js$/, "the library and the command, reproductions included, with their comments"],
   [/^dist\/.*\.d\.ts$/, "its types"],
   [/^src\/.*README\.md$/, "each system's idea, example and measurement"],
   [/^models\/jeton-nano\//, "the bundled model, with its card and the list of its sources"],
