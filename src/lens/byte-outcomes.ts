@@ -1,5 +1,5 @@
 /** The next byte after a text that may end inside a token, beside what the text's own encoding predicts. */
-import { openByteDistribution, promptIds } from "../generate/index.ts";
+import { openExactBytes, promptIds } from "../generate/index.ts";
 import { describeAlternatives, type LensHost, plainToken } from "./lens-host.ts";
 import type { BytesEvent, BytesRequest } from "./types.ts";
 
@@ -14,7 +14,7 @@ export async function byteOutcomes(
   signal?: AbortSignal,
 ): Promise<BytesEvent> {
   const given = signal ? { signal } : {};
-  const bytes = await openByteDistribution(host.model, { whole: true, ...given });
+  const bytes = await openExactBytes(host.model, given);
   try {
     await bytes.prefill(new TextEncoder().encode(text), given);
     const logs = await bytes.logProbabilities(given);
@@ -39,7 +39,7 @@ export async function byteOutcomes(
 
 async function describeCoverings(
   host: LensHost,
-  bytes: Awaited<ReturnType<typeof openByteDistribution>>,
+  bytes: Awaited<ReturnType<typeof openExactBytes>>,
   count: number,
 ): Promise<BytesEvent["coverings"]> {
   const coverings = await bytes.coverings();

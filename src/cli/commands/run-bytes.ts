@@ -8,8 +8,9 @@ import { type RunBytesDocument, writeJson } from "../json-output.ts";
 import type { generationOptions } from "../options/generation-options.ts";
 import { createStatusLine } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
-import { type modelOptions, withModel } from "../options/model-options.ts";
+import type { modelOptions } from "../options/model-options.ts";
 import { rate } from "../options/statistics.ts";
+import { withByteModel } from "./byte-model.ts";
 
 export const byteOptions = {
   bytes: {
@@ -108,7 +109,7 @@ async function withByteDistribution<T>(
   const open = async (models: readonly LoadedModel[]): Promise<T> => {
     const name = names[models.length];
     if (models.length < names.length) {
-      return withModel(context, { ...values, model: name }, { slots: 1, inexact: true }, (model) =>
+      return withByteModel(context, { ...values, model: name }, (model) =>
         open([...models, model]),
       );
     }

@@ -8,7 +8,11 @@ import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { withEncoder } from "../options/encoder-options.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
-import { isLoopback, modelName, serveUntilInterrupted } from "../options/serving.ts";
+import {
+  isLoopback,
+  modelName,
+  serveUntilInterrupted,
+} from "../serving/serve-until-interrupted.ts";
 
 const options = {
   ...modelOptions,

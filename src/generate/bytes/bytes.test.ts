@@ -4,7 +4,10 @@ import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { codeOf } from "../../testing/code-of.ts";
 import { fillMiddle } from "../exact-byte-probabilities/fill-middle.ts";
 import { healPrompt } from "../exact-byte-probabilities/heal-prompt.ts";
-import { openByteDistribution } from "../exact-byte-probabilities/open-byte-distribution.ts";
+import {
+  openByteDistribution,
+  openExactBytes,
+} from "../exact-byte-probabilities/open-byte-distribution.ts";
 import { resolveSampling } from "../sampling/options.ts";
 import { score } from "../score.ts";
 import { scoreContinuations } from "../score-continuations.ts";
@@ -177,7 +180,7 @@ describe("jeton-nano", () => {
   });
 
   test("sampled coverings follow their probabilities", async () => {
-    const bytes = await openByteDistribution(model);
+    const bytes = await openExactBytes(model);
     const prompt = "The empe";
     await bytes.prefill(encoder.encode(prompt));
     const coverings = await bytes.coverings();

@@ -2,14 +2,16 @@
  * Generation by bytes in the form of generation by tokens, for callers that know only that: each byte is
  * a "token" whose id is its value.
  */
-import type { LoadedModel } from "../../model/index.ts";
+import { documentId, type LoadedModel } from "../../model/index.ts";
 import { openByteDistribution } from "../exact-byte-probabilities/open-byte-distribution.ts";
 import { promptIds } from "../prompt.ts";
 import { checkOptions, invalidOption } from "../sampling/check-options.ts";
 import { resolveSampling } from "../sampling/options.ts";
 import type { GeneratedToken, GenerateOptions, GenerateResult, Prompt } from "../types.ts";
 import { generateBytes } from "./generate-bytes.ts";
-import { readByteContext } from "./read-byte-context.ts";
+import { type ByteContext, readByteContext } from "./read-byte-context.ts";
+import { toBytes } from "./utf8-places.ts";
+import { readsWords } from "./word-bytes.ts";
 
 /** Options that mean the same for bytes; all others speak of tokens or of their forward passes. */
 const byteOptions: ReadonlySet<string> = new Set([
@@ -30,6 +32,13 @@ const byteOptions: ReadonlySet<string> = new Set([
 /** Whether an option of a generation by tokens means the same for bytes. */
 export function isByteOption(name: string): boolean {
   return byteOptions.has(name);
+}
+
+/** A prompt as tokens before its text and the text; a model of words has no tokens but those of its words. */
+function readContext(model: LoadedModel, ids: readonly number[]): ByteContext {
+  if (!readsWords(model)) return readByteContext(model.tokenizer, ids);
+  const own = ids.slice(ids.lastIndexOf(documentId) + 1);
+  return { before: [], text: toBytes(model.tokenizer.decode(own)) };
 }
 
 /**
@@ -55,7 +64,7 @@ export async function* generateBytesAsTokens(
   const { signal } = options;
   const { temperature, topK, topP, minP, seed, sequence } = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
-  const { before, text } = readByteContext(model.tokenizer, ids);
+  const { before, text } = readContext(model, ids);
   const distribution = await openByteDistribution(model, signal ? { signal } : {});
   try {
     const generation = generateBytes(distribution, text, {

@@ -4,13 +4,13 @@
  * compared by how probable they make the suffix.
  */
 import type { LoadedModel } from "../../model/index.ts";
+import type { ByteDistribution } from "../bytes/byte-distribution.ts";
 import { findFillPrompt } from "../bytes/fill-prompt.ts";
 import { completeBytes, type GenerateBytesOptions } from "../bytes/generate-bytes.ts";
 import { toBytes } from "../bytes/utf8-places.ts";
 import { invalidOption } from "../sampling/check-options.ts";
 import { randomSeed } from "../sampling/options.ts";
 import type { FinishReason } from "../types.ts";
-import type { ExactBytes } from "./exact-byte-probabilities.ts";
 import { openByteDistribution } from "./open-byte-distribution.ts";
 
 /** Options of `fillMiddle`. */
@@ -77,7 +77,7 @@ export async function fillMiddle(
 
 /** The beginning of a continuation after which the suffix is most probable. */
 async function search(
-  distribution: ExactBytes,
+  distribution: ByteDistribution,
   prefix: string,
   suffix: string,
   options: GenerateBytesOptions,
@@ -111,14 +111,14 @@ function beginningsOf(text: string): string[] {
 }
 
 async function logProbabilityOf(
-  distribution: ExactBytes,
+  distribution: ByteDistribution,
   prefix: string,
   target: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const passed = signal ? { signal } : {};
   await distribution.prefill(toBytes(prefix), passed);
-  await distribution.expect(target, passed);
+  await distribution.expect?.(target, passed);
   let sum = 0;
   for (const byte of target) {
     const logs = await distribution.logProbabilities(passed);

@@ -2,13 +2,11 @@
 import type { EncoderBatch, EncoderResult, PoolingInput } from "../worker/encoder-service.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
+import { timeUnit } from "../layers/time-unit.ts";
 import { type PoolingMode, writePoolingWeights } from "./pooling.ts";
 import type { EncoderRequest } from "./types.ts";
 
 type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;
-
-/** Lengths are filled up to a multiple of this: sums over few and many keys then run in one order. */
-const timeUnit = 16;
 
 /** Texts of one pass, filled up to a common length: `[batch, time]` each. */
 export type EncoderTexts = Pick<

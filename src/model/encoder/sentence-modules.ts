@@ -10,7 +10,7 @@ import {
 } from "../../tensor/index.ts";
 import { type Activation, activate } from "../layers/activation.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { projectStored } from "./encoder-layer.ts";
+import { projectStored } from "./project-stored.ts";
 import { biasOf, weightOf } from "./encoder-names.ts";
 import type { PoolingMode } from "./pooling.ts";
 
