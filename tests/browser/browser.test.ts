@@ -305,6 +305,7 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     const config = JSON.parse(readFileSync(configFile, "utf8")) as object;
     const special = { bos_token_id: 0, eos_token_id: 1 };
     writeFileSync(configFile, JSON.stringify({ ...config, ...special }));
+    writeFileSync(join(written, "sharded", "generation_config.json"), JSON.stringify(special));
     await using model = await loadModel(join(written, "sharded"), { format: "f32", slots: 1 });
     const asked = { greedy: true, maxTokens: 8, ignoreEos: true };
     const { ids } = await complete(model, prompt, asked);
