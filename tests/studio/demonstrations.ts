@@ -39,9 +39,11 @@ export const toolChecks: readonly ToolCheck[] = [
     slug: "dynamic-tokenization",
     async expect([text], { tokenizer }) {
       const { forms } = readTokenForms(tokenizer);
-      const batch = text!.split("\n").map((line) =>
-        Array.from(tokenizer.encodeIds(line, { addSpecialTokens: false }), (id) => forms[id]!),
-      );
+      const batch = text!
+        .split("\n")
+        .map((line) =>
+          Array.from(tokenizer.encodeIds(line, { addSpecialTokens: false }), (id) => forms[id]!),
+        );
       const count = (all: readonly (readonly unknown[])[]): number =>
         all.reduce((sum, sequence) => sum + sequence.length, 0);
       const after = count(mergeBatch(batch, { merges: 8 }).sequences);
@@ -104,11 +106,18 @@ export const toolChecks: readonly ToolCheck[] = [
       return [documents[Number(best!.id)]!.text.slice(0, 40), best!.score.toFixed(2)];
     },
   },
-  { slug: "token-ring", expect: async () => ["64 tokens on 4 ranks took", "attention in one place is"] },
+  {
+    slug: "token-ring",
+    expect: async () => ["64 tokens on 4 ranks took", "attention in one place is"],
+  },
 ];
 
 /** The text that every lane of a race must show. */
-export async function raceText(model: LoadedModel, prompt: string, maxTokens: number): Promise<string> {
+export async function raceText(
+  model: LoadedModel,
+  prompt: string,
+  maxTokens: number,
+): Promise<string> {
   const { text } = await complete(model, prompt, { greedy: true, maxTokens });
   return joined([text]);
 }
