@@ -22,6 +22,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/serve.ts")).command,
   },
   {
+    name: "studio",
+    summary: "a page: the published systems, and a lens on every token",
+    load: async () => (await import("./commands/studio.ts")).command,
+  },
+  {
     name: "score",
     summary: "log-probability, perplexity and bits per byte of a text",
     load: async () => (await import("./commands/score.ts")).command,
@@ -71,6 +76,11 @@ export const commands: readonly CommandEntry[] = [
     summary: "train a language model on your own text",
     knownBy: "--resume",
     load: async () => (await import("./commands/train-language-model.ts")).command,
+  },
+  {
+    name: "train encoder",
+    summary: "train an encoder for search or classes from examples",
+    load: async () => (await import("./commands/train-encoder.ts")).command,
   },
   {
     name: "train tokenizer",

@@ -15,6 +15,7 @@ import type { System } from "../systems.ts";
 import type { InferredMixture } from "../tokenizer/index.ts";
 import type {
   TokenizerTrainingProgress,
+  TrainedEncoder,
   TrainedLanguageModel,
   TrainedTokenizerFolder,
   TrainingProgress,
@@ -299,6 +300,12 @@ export interface ServeDocument {
 /** `jeton train lm`. */
 export type TrainLanguageModelDocument = TrainedLanguageModel;
 
+/** `jeton train encoder`. */
+export type TrainEncoderDocument = TrainedEncoder;
+
+/** `jeton train encoder`, a line on standard error for each report. */
+export type TrainEncoderProgress = TrainingProgress;
+
 /** `jeton train lm`, a line on standard error for each report; the last after an interruption. */
 export type TrainLanguageModelProgress =
   | TrainingProgress
@@ -383,6 +390,7 @@ export type JsonDocument =
   | SystemsDocument
   | TransferDocument
   | ServeDocument
+  | TrainEncoderDocument
   | TrainLanguageModelDocument
   | TrainLanguageModelProgress
   | TrainTokenizerDocument

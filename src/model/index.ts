@@ -43,6 +43,7 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
+export { maskedScore } from "./layers/bidirectional-attention.ts";
 export {
   type ExpertMixture,
   everyExpert,
@@ -56,6 +57,7 @@ export { type ModelKind, modelKind } from "./model-kind.ts";
 export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./openmoe/index.ts";
+export * from "./policy/index.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,

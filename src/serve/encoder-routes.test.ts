@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { embed, type LoadedEncoder, loadEncoder } from "../model/index.ts";
+import { embed, type LoadedEncoder, loadEncoder, rerank } from "../model/index.ts";
 import { testData } from "../testing/test-data.ts";
 import { closeServersAfterEach, failureOf, post, start } from "./testing/running-server.ts";
 
@@ -50,6 +50,34 @@ describe.skipIf(skip)("with an encoder", () => {
     expect(await failureOf(rerank)).toMatchObject({ status: 400, code: "model_not_supported" });
   });
 });
+
+const late = testData("models/families/colbert");
+
+test.skipIf(late.skip)(
+  "reranks: best first, top_n, documents as texts and as objects",
+  async () => {
+    await using encoder = await loadEncoder(late.folder, { inline: true, threads: 1 });
+    const { url } = await start(undefined, { encoder, encoderName: "late" });
+    const query = "Where is the king?";
+    const documents = ["A river of stones.", "The king is in his castle.", "On Tuesday."];
+    const expected = await rerank(encoder, query, documents);
+    const ask = async (more: object) =>
+      (await post(`${url}/v1/rerank`, { query, documents, ...more })).json();
+    const all = await ask({});
+    expect(all).toMatchObject({ object: "list", model: "late" });
+    expect(all.results).toEqual(
+      expected.map(({ index, score }) => ({ index, relevance_score: score })),
+    );
+    expect(all.results[0].relevance_score).toBeGreaterThan(all.results[2].relevance_score);
+    const best = await ask({
+      documents: documents.map((text) => ({ text })),
+      top_n: 1,
+      return_documents: true,
+    });
+    const { index } = expected[0]!;
+    expect(best.results).toEqual([{ ...all.results[0], document: { text: documents[index] } }]);
+  },
+);
 
 test("without an encoder there are no vectors", async () => {
   const { url } = await start();

@@ -9,8 +9,8 @@ import type { DrafterChoice } from "../generate/speculative/drafter-names.ts";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
+import { createTokenTexts } from "../tokenizer/token-text.ts";
 import type { Score } from "./answers/generation-run.ts";
-import { createTokenTexts } from "./answers/token-text.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
@@ -19,6 +19,8 @@ import { shuttingDown } from "./middleware/errors.ts";
 import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
 import { AdmissionQueue } from "./middleware/queue.ts";
+import { createServerLens } from "./studio/lens-route.ts";
+import { builtPage } from "./studio/page-files.ts";
 
 /** Options of `startServer`. */
 export interface StartServerOptions {
@@ -49,6 +51,8 @@ export interface StartServerOptions {
   drafter?: DrafterChoice;
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
   draftModel?: string | LoadedModel;
+  /** True: the page of `jeton studio` is at `/`, with a lens on the model. Default false. */
+  studio?: boolean;
   /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
   stallMs?: number;
   /** One line for each finished request, and for every error inside the server. */
@@ -88,8 +92,8 @@ export interface Generator {
 /**
  * Starts the server on a loaded model with the given generator (see `startServer`).
  *
- * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, and those of `openDrafter`
- *   where the default drafter cannot be had.
+ * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, `studio-page-missing`, and those of
+ *   `openDrafter` where the default drafter cannot be had.
  */
 export async function startServerWith(
   { generate, score }: Generator,
@@ -101,6 +105,7 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
+  const folders = options.studio ? builtPage() : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
@@ -138,6 +143,7 @@ export async function startServerWith(
     apiKey: options.apiKey,
     corsOrigin: options.corsOrigin,
     allowedHosts: options.allowedHosts ?? (isLoopback(options.host) ? [] : undefined),
+    studio: folders && { folders, lens: createServerLens(context, await drafters.available()) },
     track: (state) => active.add(state),
   });
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;

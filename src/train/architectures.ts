@@ -2,7 +2,7 @@
  * What the trainer asks of an architecture: parameters, the graph of a step, and how batches of ids become
  * its inputs. One row for each kind of model.
  */
-import type { ModelConfig } from "../checkpoint/index.ts";
+import type { Checkpoint, ModelConfig } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import {
   byte2WordConfig,
@@ -11,12 +11,23 @@ import {
   decoderConfig,
   decoderParameterShapes,
   documentId,
+  encoderClassName,
+  encoderConfig,
   isByte2Word,
+  isEncoderConfig,
   isWordModel,
+  nameEncoderTensors,
+  prefixEncoderName,
   wordModelConfig,
   wordParameterShapes,
 } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { initializeEncoder } from "./encoder/encoder-parameters.ts";
+import {
+  maskedLanguageModelGraph,
+  maskedLanguageModelInputs,
+  maskedLanguageModelShapes,
+} from "./encoder/masked-language-model.ts";
 import { byte2WordGraph, byte2WordInputs } from "./graph/byte2word-graph.ts";
 import {
   type LanguageModelBatch,
@@ -40,6 +51,12 @@ export interface Architecture {
   readonly family: string;
   /** Rows of the table of embeddings. */
   readonly vocabSize: number;
+  /** Class that other tools load an export by; undefined: the family's own, if it has one. */
+  readonly className?: string | undefined;
+  /** A parameter's name in an export. Default: its own. */
+  readonly storedName?: (name: string) => string;
+  /** A checkpoint's tensors by the names of the parameters. Default: as they are stored. */
+  readonly rename?: (checkpoint: Checkpoint) => Checkpoint;
   /** Whether head and table of embeddings are one. */
   readonly tieWordEmbeddings: boolean;
   /** Shapes of all parameters by name. */
@@ -49,7 +66,7 @@ export interface Architecture {
   /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
   readonly predictsText: boolean;
   /** What the loss is a mean over, in nats. */
-  readonly lossUnit: "token" | "byte" | "masked word";
+  readonly lossUnit: "token" | "byte" | "masked word" | "masked token" | "query" | "text";
   /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
   checkTokenizer(tokenizer: Tokenizer): void;
   graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
@@ -69,7 +86,37 @@ export interface Architecture {
  */
 export function openArchitecture(file: ModelConfig): Architecture {
   if (isWordModel(file)) return wordArchitecture(file);
-  return isByte2Word(file) ? byte2WordArchitecture(file) : decoderArchitecture(decoderConfig(file));
+  if (isByte2Word(file)) return byte2WordArchitecture(file);
+  return isEncoderConfig(file) && !isT5(file)
+    ? encoderArchitecture(file)
+    : decoderArchitecture(decoderConfig(file));
+}
+
+/** T5 encoders have no head for masked tokens. */
+function isT5(file: ModelConfig): boolean {
+  return encoderConfig(file).family === "t5";
+}
+
+function encoderArchitecture(file: ModelConfig): Architecture {
+  const config = encoderConfig(file);
+  const { family } = config;
+  const parameters = maskedLanguageModelShapes(config);
+  return {
+    family,
+    className: encoderClassName(family, "masked"),
+    storedName: (name) => prefixEncoderName(family, name),
+    rename: (checkpoint) => nameEncoderTensors(config, checkpoint),
+    vocabSize: config.vocabSize,
+    tieWordEmbeddings: config.tieWordEmbeddings,
+    parameters,
+    hasFixedSizes: false,
+    predictsText: false,
+    lossUnit: "masked token",
+    checkTokenizer() {},
+    graph: (options) => maskedLanguageModelGraph(config, options),
+    inputs: (options) => maskedLanguageModelInputs(config, options),
+    initialize: (seed, options) => initializeEncoder(config, parameters, seed, options),
+  };
 }
 
 function decoderArchitecture(config: DecoderConfig): Architecture {

@@ -19,6 +19,12 @@ export {
   prepareTokens,
   type TokenStore,
 } from "./data/token-store.ts";
+export type {
+  EncoderObjective,
+  TrainEncoderOptions,
+  TrainedEncoder,
+} from "./encoder/encoder-options.ts";
+export { readEncoderRunOptions, trainEncoder } from "./encoder/train-encoder.ts";
 export {
   type Byte2WordGraphOptions,
   byte2WordGraph,

@@ -2,11 +2,8 @@
  * Trains a decoder from a configuration and corpora to a checkpoint folder, in a run that survives
  * being killed.
  */
-
-import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { copyTokenizer } from "../tokenizer/index.ts";
-import { byteTokenizerName, openTokenizer, writeByteTokenizer } from "./data/byte-tokenizer.ts";
+import { openTokenizer } from "./data/byte-tokenizer.ts";
 import type { Corpus } from "./data/corpus.ts";
 import { listCorpusFiles } from "./data/corpus-files.ts";
 import { prepareTokens, type TokenStore } from "./data/token-store.ts";
@@ -15,6 +12,7 @@ import type {
   TrainingProgress,
   TrainLanguageModelOptions,
 } from "./language-model-options.ts";
+import { findKeptTokenizer, keepTokenizer } from "./run/kept-tokenizer.ts";
 import { openRunFolder } from "./run/run-folder.ts";
 import { pickChangeable, resolveSettings } from "./run/run-settings.ts";
 import { runSteps } from "./run/training-loop.ts";
@@ -81,22 +79,4 @@ export async function trainLanguageModel(
 function tokenizing(steps: number, tokens: number): TrainingProgress {
   const rest = { tokensPerSecond: 0, secondsLeft: undefined };
   return { stage: "tokenize", step: 0, steps, tokens, ...rest };
-}
-
-/** The tokenizer's copy in the folder of the run; undefined while there is none. */
-async function findKeptTokenizer(folder: string): Promise<string | undefined> {
-  const path = join(folder, "data", "tokenizer");
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() ? path : undefined;
-}
-
-/** Copies the tokenizer into the folder of the run, whole or not at all. */
-async function keepTokenizer(folder: string, tokenizer: string): Promise<string> {
-  const path = join(folder, "data", "tokenizer");
-  const partial = `${path}.partial`;
-  await rm(partial, { recursive: true, force: true });
-  if (tokenizer === byteTokenizerName) await writeByteTokenizer(partial);
-  else await copyTokenizer(tokenizer, partial);
-  await rename(partial, path);
-  return path;
 }

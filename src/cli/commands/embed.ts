@@ -7,6 +7,7 @@ import { type Command, defineCommand, defined, UsageError } from "../command.ts"
 import type { CommandContext } from "../context.ts";
 import { type EmbedDocument, type EmbedTokensDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
   name: "embed",
@@ -64,6 +65,13 @@ export const command: Command = defineCommand({
   async run(context, values, positionals) {
     if (values.role !== undefined && !values.tokens) {
       throw new UsageError("option-conflict", "--role needs --tokens", { option: "--role" });
+    }
+    if (values.tokens) {
+      refuseMisplaced(
+        values,
+        ["pooling", "normalize", "prompt", "promptName", "dimensions", "maxTokens"],
+        "means nothing for --tokens",
+      );
     }
     if (values.prompt !== undefined && values.promptName !== undefined) {
       throw new UsageError("option-conflict", "give --prompt or --prompt-name, not both");

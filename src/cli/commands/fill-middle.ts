@@ -1,9 +1,9 @@
 /** `jeton fill-middle`: text between two others. */
 import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillMiddleDocument, writeJson } from "../json-output.ts";
+import { withByteModel } from "../options/byte-model.ts";
 import { checkGreedy } from "../options/generation-options.ts";
-import { modelOptions, withModel } from "../options/model-options.ts";
-import { checkHasBytes } from "./run-source.ts";
+import { modelOptions } from "../options/model-options.ts";
 
 export const command: Command = defineCommand({
   name: "fill-middle",
@@ -57,8 +57,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values, [prefix, suffix]) {
     checkGreedy(values);
-    await checkHasBytes(context, values.model);
-    return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
+    return withByteModel(context, values, async (model) => {
       const { fillMiddle } = await import("../../generate/index.ts");
       const { stdout, stderr, signal } = context;
       const started = performance.now();

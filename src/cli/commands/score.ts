@@ -4,11 +4,11 @@ import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ScoreBytesDocument, type ScoreDocument, writeJson } from "../json-output.ts";
+import { withByteModel } from "../options/byte-model.ts";
 import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { formatTokens } from "../terminal/token-table.ts";
-import { checkHasBytes } from "./run-source.ts";
 
 export const command: Command = defineCommand({
   name: "score",
@@ -115,8 +115,7 @@ async function scoreByBytes(
   text: string,
 ): Promise<void> {
   const { stdout, stderr, signal } = context;
-  await checkHasBytes(context, values.model);
-  return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
+  return withByteModel(context, values, async (model) => {
     const { openByteDistribution, scoreBytes } = await import("../../generate/index.ts");
     const started = performance.now();
     const distribution = await openByteDistribution(model, { signal });

@@ -8,6 +8,7 @@ import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type EvaluateDocument, writeJson } from "../json-output.ts";
 import { createStatusLine, locateModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { type modelOptions, withModel } from "../options/model-options.ts";
 
 export const evaluationOptions = {
@@ -111,12 +112,14 @@ async function withEvaluatedModel<T>(
   const { evaluateEndpoint, evaluateLocally } = await import("../../evaluate/index.ts");
   const { endpoint, endpointModel, completions, concurrency, maxTokens, tokenizer } = values;
   if (endpoint === undefined) {
-    checkUnused({ endpointModel, concurrency, maxTokens, tokenizer }, "belongs to --endpoint");
-    if (completions) checkUnused({ completions }, "belongs to --endpoint");
+    refuseMisplaced(
+      values,
+      ["endpointModel", "completions", "concurrency", "maxTokens", "tokenizer"],
+      "belongs to --endpoint",
+    );
     return withModel(context, values, { slots: 1 }, (model) => use(evaluateLocally(model)));
   }
-  const { model, format, threads } = values;
-  checkUnused({ model, format, threads }, "is of a local model, not of --endpoint");
+  refuseMisplaced(values, ["model", "format", "threads"], "is of a local model, not of --endpoint");
   if (endpointModel === undefined) {
     throw new UsageError("option-missing", "--endpoint needs --endpoint-model NAME", {
       expected: "--endpoint-model NAME",
@@ -145,14 +148,6 @@ async function withEvaluatedModel<T>(
 async function openTokenizer(context: CommandContext, name: string) {
   const { loadTokenizer } = await import("../../tokenizer/index.ts");
   return loadTokenizer(await locateModel(context, name, { weights: false }));
-}
-
-function checkUnused(options: Readonly<Record<string, unknown>>, why: string): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    const name = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    throw new UsageError("option-misplaced", `${name} ${why}`, { found: name });
-  }
 }
 
 /**

@@ -20,7 +20,8 @@ export type PresetArchitecture =
   | "openmoe"
   | "word-pooled"
   | "hierarchical-transformer"
-  | "byte2word";
+  | "byte2word"
+  | "bert";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -80,14 +81,13 @@ export function presetConfig(
     rms_norm_eps: 1e-5,
     rope_theta: 10_000,
   };
-  if (architecture === "byte2word") {
+  if (architecture === "byte2word" || architecture === "bert") {
     const { hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings } = common;
     return {
       model_type: architecture,
       ...{ hidden_size, num_hidden_layers, num_attention_heads, max_position_embeddings },
       intermediate_size: 4 * hidden_size,
-      max_word_bytes: 32,
-      max_word_pieces: 8,
+      ...(architecture === "byte2word" && { max_word_bytes: 32, max_word_pieces: 8 }),
     };
   }
   if (architecture === "openmoe")

@@ -210,8 +210,18 @@ describe("jeton-nano", () => {
     expect(tokens.join("") + next.value.tail).toBe(next.value.text);
     expect(next.value.ids).toHaveLength(8);
     expect(next.value.text).toMatch(/^(eror|ire)/);
-    const failing = generateBytesAsTokens(model, "a", { logitBias: { 5: 1 } });
-    expect(await codeOf(() => failing.next())).toBe("generate-option-invalid");
+    const misplaced = [
+      { logitBias: { 5: 1 } },
+      { typicalP: 0.5 },
+      { etaCutoff: 0.1 },
+      { maxDraft: 4 },
+    ];
+    for (const options of misplaced) {
+      const failing = generateBytesAsTokens(model, "a", options);
+      expect(await codeOf(() => failing.next())).toBe("generate-option-invalid");
+    }
+    const unknown = generateBytesAsTokens(model, "a", { maxBytes: 8 } as object);
+    expect(await codeOf(() => unknown.next())).toBe("generate-option-unknown");
   });
 
   test("fill-in-the-middle of a model without its tokens compares continuations", async () => {

@@ -45,7 +45,10 @@ export function rotationTypes(config: DecoderConfig): Record<string, TensorType>
  * Values of these inputs for sequences of up to `length` tokens; scalings that depend on a length use
  * this one.
  */
-export function rotationTables(config: DecoderConfig, length: number): Record<string, TensorValue> {
+export function rotationTables(
+  config: Pick<DecoderConfig, "ropes">,
+  length: number,
+): Record<string, TensorValue> {
   const tables: Record<string, TensorValue> = {};
   for (const [index, rope] of config.ropes.entries()) {
     const { frequencies, factor } = ropeFrequencies(rope, length);

@@ -10,20 +10,25 @@ type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;
 /** Lengths are filled up to a multiple of this: sums over few and many keys then run in one order. */
 const timeUnit = 16;
 
-/** Inputs of one pass over texts that want the same results. */
-export function joinRequests(
+/** Texts of one pass, filled up to a common length: `[batch, time]` each. */
+export type EncoderTexts = Pick<
+  EncoderBatch,
+  "batch" | "time" | "ids" | "positions" | "types" | "attended"
+>;
+
+/** Lays texts side by side. */
+export function layOutEncoderTexts(
   config: EncoderConfig,
-  requests: readonly EncoderRequest[],
-  ownPoolings: readonly PoolingMode[],
-): EncoderBatch {
-  const batch = requests.length;
-  const longest = Math.max(...requests.map(({ ids }) => ids.length));
+  texts: readonly Pick<EncoderRequest, "ids" | "types" | "attended">[],
+): EncoderTexts {
+  const batch = texts.length;
+  const longest = texts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const time = Math.ceil(longest / timeUnit) * timeUnit;
   const ids = new Int32Array(batch * time).fill(Math.min(config.padTokenId, config.vocabSize - 1));
   const positions = new Int32Array(batch * time);
   const types = new Int32Array(batch * time);
   const attended = new Float32Array(batch * time);
-  for (const [index, request] of requests.entries()) {
+  for (const [index, request] of texts.entries()) {
     const start = index * time;
     ids.set(Array.from(request.ids), start);
     if (request.types) types.set(Array.from(request.types), start);
@@ -31,15 +36,21 @@ export function joinRequests(
     else attended.fill(1, start, start + request.ids.length);
     writePositions(config, ids.subarray(start, start + time), positions.subarray(start));
   }
+  return { batch, time, ids, positions, types, attended };
+}
+
+/** Inputs of one pass over texts that want the same results. */
+export function joinRequests(
+  config: EncoderConfig,
+  requests: readonly EncoderRequest[],
+  ownPoolings: readonly PoolingMode[],
+): EncoderBatch {
+  const texts = layOutEncoderTexts(config, requests);
+  const { time } = texts;
   const { outputs, poolings = ownPoolings } = requests[0]!;
   const rows = requests.flatMap(({ rows = [] }, index) => rows.map((row) => index * time + row));
   return {
-    batch,
-    time,
-    ids,
-    positions,
-    types,
-    attended,
+    ...texts,
     outputs,
     ...(rows.length > 0 && { rows: Int32Array.from(rows) }),
     ...(outputs.includes("embedding") && { pooling: poolingInput(requests, poolings, time) }),

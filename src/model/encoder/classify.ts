@@ -57,7 +57,8 @@ export async function classify(
   );
 }
 
-async function sequenceLogits(
+/** What the head of classes gives for each text or pair. */
+export async function sequenceLogits(
   model: LoadedEncoder,
   texts: readonly TextOrPair[],
   { maxLength, signal }: { readonly maxLength?: number; readonly signal?: AbortSignal | undefined },
@@ -96,62 +97,7 @@ function probabilities(
   return powers.map((power) => power / total);
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-
-/** A document and how well it answers the query. */
-export interface RankedDocument {
-  /** Place among the documents that were given. */
-  readonly index: number;
-  /** Between 0 and 1, the larger the better. */
-  readonly score: number;
-  /** What the head gives. */
-  readonly logit: number;
-}
-
-/** Options of `rerank`. */
-export interface RerankOptions {
-  /** Only the so many best. Default: all. */
-  readonly topN?: number;
-  readonly maxLength?: number;
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Documents by how well they answer a query, the best first: a cross encoder (a sequence classifier of one
- * class, or of two whose second means "relevant") reads each together with the query. Equal scores
- * keep the order of the documents.
- *
- * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-option-invalid`
- */
-export async function rerank(
-  model: LoadedEncoder,
-  query: string,
-  documents: readonly string[],
-  { topN, ...options }: RerankOptions = {},
-): Promise<RankedDocument[]> {
-  if (topN !== undefined && !(Number.isSafeInteger(topN) && topN > 0)) {
-    throw new JetonError(`topN is ${topN}, expected a whole number above 0`, {
-      code: "encoder-option-invalid",
-      details: { option: "topN", found: topN },
-    });
-  }
-  const { labels } = model.config;
-  if (model.heads.includes("sequence") && labels.length > 2) {
-    throw new JetonError(
-      `${model.name} has the ${labels.length} classes ${labels.slice(0, 5).join(", ")}; a reranker has one, or two`,
-      { code: "encoder-rerank-classes", details: { labels } },
-    );
-  }
-  const pairs = documents.map((document) => [query, document] as const);
-  const logits = await sequenceLogits(model, pairs, options);
-  return logits
-    .map((row, index) => {
-      const logit = row.length === 1 ? row[0]! : row[1]! - row[0]!;
-      return { index, score: sigmoid(logit), logit };
-    })
-    .sort((a, b) => b.logit - a.logit || a.index - b.index)
-    .slice(0, topN);
-}
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** A token's or a group of tokens' class. */
 export interface LabelledSpan {

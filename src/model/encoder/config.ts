@@ -10,6 +10,7 @@ import { JetonError } from "../../core/index.ts";
 import type { RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, readLabels } from "./tasks.ts";
@@ -55,6 +56,8 @@ export interface EncoderConfig {
   /** Rows of the table of token types; 0: none. */
   readonly typeVocabSize: number;
   readonly relativeBias: RelativeBiasConfig | undefined;
+  /** DeBERTa's scores of positions. */
+  readonly disentangled?: DisentangledConfig | undefined;
   /** Longest sequence in tokens. */
   readonly contextLength: number;
   readonly norm: "layer" | "rms";
@@ -91,6 +94,8 @@ export interface EncoderConfig {
 
 /** Keys that only the heads of some families read. */
 export interface HeadOptions {
+  /** DeBERTa: of the pooler. */
+  readonly poolerActivation: Activation;
   /** ModernBERT: which positions a sequence head reads. */
   readonly classifierPooling: "cls" | "mean";
   /** ModernBERT: a bias of the prediction head's dense layer. */
@@ -156,6 +161,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
     ropes,
     ...describePositions(family, fields),
     ...describeBlocks(family, fields, headDim),
+    ...(family === "deberta-v2" && describeDisentangled(fields, headDim)),
     padTokenId: wholeNumber(fields, "pad_token_id", 0),
     tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
     ...readLabels(fields),
@@ -202,7 +208,8 @@ function describePositions(
   }
   const skipped = behindPadding ? wholeNumber(fields, "pad_token_id", 1) + 1 : 0;
   return {
-    positionRows: rotated ? 0 : max,
+    // DeBERTa may learn no positions beside distances.
+    positionRows: rotated || fields["position_biased_input"] === false ? 0 : max,
     positionIds: behindPadding ? "behind-padding" : "index",
     typeVocabSize: wholeNumber(fields, "type_vocab_size", 0),
     relativeBias:
@@ -298,6 +305,7 @@ function headOptions(fields: Fields): HeadOptions {
     throw invalid("classifier_pooling", pooling, "cls or mean");
   }
   return {
+    poolerActivation: readActivation("pooler_hidden_act", fields["pooler_hidden_act"] ?? "gelu"),
     classifierPooling: pooling,
     classifierBias: fields["classifier_bias"] === true,
     classifierActivation: readActivation(

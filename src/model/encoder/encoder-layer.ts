@@ -18,6 +18,7 @@ import { activate } from "../layers/activation.ts";
 import { attendBidirectionally, joinHeads, splitHeads } from "../layers/bidirectional-attention.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
+import { disentangledScores } from "./disentangled-attention.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
 
 /** Values that all layers of one forward pass share. */
@@ -128,7 +129,10 @@ function selfAttention(x: Tensor, index: number, context: EncoderContext): Tenso
     query,
     key,
     value,
-    added: context.added(layer.window),
+    added: [
+      ...context.added(layer.window),
+      ...(config.disentangled ? disentangledScores(config, weights, index, { query, key }) : []),
+    ],
     scale: config.attentionScale,
     ...(context.weigh && { weigh: context.weigh }),
   });

@@ -16,6 +16,9 @@ export interface EncoderNames {
   /** Table of relative positions, `[buckets, heads]`. */
   readonly relativeBias: string;
   readonly finalNorm: string;
+  /** Table of distances of DeBERTa, `[2 · span, hiddenSize]`, and its norm. */
+  readonly distances: string;
+  readonly distanceNorm: string;
   layer(index: number): EncoderLayerNames;
 }
 
@@ -23,6 +26,9 @@ export interface EncoderNames {
 export interface EncoderLayerNames {
   /** Queries, keys and values, or one matrix that holds all three. */
   readonly queryKeyValue: readonly string[];
+  /** From the table of distances to vectors that keys and queries are compared with (DeBERTa). */
+  readonly positionQuery: string;
+  readonly positionKey: string;
   readonly attentionOutput: string;
   readonly attentionNorm: string;
   /** The matrix before the activation; where gated, the gate and then the factor, or both in one. */
@@ -32,6 +38,8 @@ export interface EncoderLayerNames {
 }
 
 const bertLayer = (layer: string): EncoderLayerNames => ({
+  positionQuery: `${layer}.attention.self.pos_query_proj`,
+  positionKey: `${layer}.attention.self.pos_key_proj`,
   queryKeyValue: ["query", "key", "value"].map((name) => `${layer}.attention.self.${name}`),
   attentionOutput: `${layer}.attention.output.dense`,
   attentionNorm: `${layer}.attention.output.LayerNorm`,
@@ -48,6 +56,8 @@ const bert: EncoderNames = {
   embeddingProjection: "embeddings_project",
   relativeBias: "encoder.relative_attention_bias",
   finalNorm: "encoder.final_norm",
+  distances: "encoder.rel_embeddings",
+  distanceNorm: "encoder.LayerNorm",
   layer: (index) => bertLayer(`encoder.layer.${index}`),
 };
 
@@ -69,11 +79,24 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       };
     },
   }),
+  "deberta-v2": () => ({
+    ...bert,
+    embeddingProjection: "embeddings.embed_proj",
+    layer(index) {
+      const layer = `encoder.layer.${index}`;
+      const own = ["query_proj", "key_proj", "value_proj"];
+      return {
+        ...bertLayer(layer),
+        queryKeyValue: own.map((name) => `${layer}.attention.self.${name}`),
+      };
+    },
+  }),
   distilbert: () => ({
     ...bert,
     layer(index) {
       const layer = `transformer.layer.${index}`;
       return {
+        ...bertLayer(layer),
         queryKeyValue: ["q_lin", "k_lin", "v_lin"].map((name) => `${layer}.attention.${name}`),
         attentionOutput: `${layer}.attention.out_lin`,
         attentionNorm: `${layer}.sa_layer_norm`,
@@ -91,6 +114,7 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       const group = Math.floor(index / inner / (layers.length / inner / groups));
       const layer = `encoder.albert_layer_groups.${group}.albert_layers.${index % inner}`;
       return {
+        ...bertLayer(layer),
         queryKeyValue: ["query", "key", "value"].map((name) => `${layer}.attention.${name}`),
         attentionOutput: `${layer}.attention.dense`,
         attentionNorm: `${layer}.attention.LayerNorm`,
@@ -106,6 +130,7 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
     embeddingNorm: "embeddings.norm",
     finalNorm: "final_norm",
     layer: (index) => ({
+      ...bertLayer(`layers.${index}`),
       queryKeyValue: [`layers.${index}.attn.Wqkv`],
       attentionOutput: `layers.${index}.attn.Wo`,
       attentionNorm: `layers.${index}.attn_norm`,
@@ -123,6 +148,7 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       const [attention, dense] = [0, 1].map((part) => `encoder.block.${index}.layer.${part}`);
       const up = gated ? ["wi_0", "wi_1"] : ["wi"];
       return {
+        ...bertLayer(`encoder.block.${index}`),
         queryKeyValue: ["q", "k", "v"].map((name) => `${attention}.SelfAttention.${name}`),
         attentionOutput: `${attention}.SelfAttention.o`,
         attentionNorm: `${attention}.layer_norm`,
@@ -136,6 +162,7 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
     ...bert,
     embeddingNorm: "emb_ln",
     layer: (index) => ({
+      ...bertLayer(`encoder.layers.${index}`),
       queryKeyValue: [`encoder.layers.${index}.attn.Wqkv`],
       attentionOutput: `encoder.layers.${index}.attn.out_proj`,
       attentionNorm: `encoder.layers.${index}.norm1`,

@@ -59,9 +59,12 @@ export function embedEncoderInput(
   let x = rows(names.tokens, ids);
   if (config.typeVocabSize > 0) x = add(x, rows(names.types, types));
   if (config.positionRows > 0) x = add(x, rows(names.positions, positions));
-  if (config.embeddingNorm) x = encoderNorm({ config, weights }, x, names.embeddingNorm);
   const isProjected = config.embeddingSize !== config.hiddenSize || config.family === "albert";
-  return isProjected ? projectStored(weights, x, names.embeddingProjection) : x;
+  // DeBERTa projects first, and without a bias.
+  const isFirst = config.family === "deberta-v2";
+  if (isProjected && isFirst) x = projectStored(weights, x, names.embeddingProjection, false);
+  if (config.embeddingNorm) x = encoderNorm({ config, weights }, x, names.embeddingNorm);
+  return isProjected && !isFirst ? projectStored(weights, x, names.embeddingProjection) : x;
 }
 
 /** All layers over embeddings: states `[batch, time, hiddenSize]`, behind the final norm if there is one. */

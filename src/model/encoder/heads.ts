@@ -161,6 +161,10 @@ const bert: Partial<Record<HeadName, Head>> = {
   },
 };
 
+/** DeBERTa's pooler has an activation of its own. */
+const debertaPooled = (context: HeadContext): Tensor =>
+  pooler("pooler.dense", context.config.headOptions.poolerActivation)(context);
+
 const roberta: Partial<Record<HeadName, Head>> = {
   pooled: bertPooled,
   masked: {
@@ -188,6 +192,11 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   "xlm-roberta": roberta,
   camembert: roberta,
   mpnet: roberta,
+  "deberta-v2": {
+    ...bert,
+    pooled: { marker: "pooler.dense.weight", graph: debertaPooled },
+    sequence: { marker: "classifier.weight", graph: linear("classifier", debertaPooled) },
+  },
   distilbert: {
     masked: {
       marker: "vocab_transform.weight",

@@ -1,4 +1,6 @@
 /** Encoders: texts in, states, vectors, classes and predicted tokens out. */
+export { type EncoderTexts, layOutEncoderTexts } from "./batch-results.ts";
+export { encoderClassName, prefixEncoderName } from "./class-names.ts";
 export {
   type ClassifyOptions,
   type ClassifyTokensOptions,
@@ -9,9 +11,6 @@ export {
   type FoundSpan,
   findSpans,
   type LabelledSpan,
-  type RankedDocument,
-  type RerankOptions,
-  rerank,
   type TextOrPair,
 } from "./classify.ts";
 export {
@@ -39,15 +38,19 @@ export {
   encodeEmbeddings,
   encoderRotationTypes,
 } from "./encoder.ts";
+export { paddingMask } from "./encoder-graph.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
 export { type FilledToken, type FillMaskOptions, fillMask, maskTokenOf } from "./fill-mask.ts";
+export { encoderHeadShapes, type TrainableHead } from "./head-shapes.ts";
 export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads.ts";
 export type { LateInteraction } from "./late-interaction.ts";
 export { loadEncoder } from "./load-encoder.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
-export { type PoolingMode, poolingModes } from "./pooling.ts";
-export type { SentencePipeline, VectorModule } from "./sentence-modules.ts";
+export { type PoolingMode, poolingModes, writePoolingWeights } from "./pooling.ts";
+export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./rerank.ts";
+export { applyModules, type SentencePipeline, type VectorModule } from "./sentence-modules.ts";
+export { nameEncoderTensors } from "./stored-names.ts";
 export type { EncoderTask } from "./tasks.ts";
 export type {
   EncoderOutput,

@@ -62,3 +62,20 @@ function skippedIds(tokenizer: Tokenizer, words: unknown, unknownCounts: boolean
   }
   return ids;
 }
+
+/** Tokens of a query that XTR's search engine reads. */
+const xtrQueryLength = 32;
+
+/** XTR's way (Lee et al., 2023): lower case, no markers, nothing filled up, and every token counts. */
+export function xtrLateInteraction(documentLength: number): LateInteraction {
+  return {
+    queryMarker: undefined,
+    documentMarker: undefined,
+    queryLength: Math.min(xtrQueryLength, documentLength),
+    documentLength,
+    expansionId: undefined,
+    attendToExpansion: false,
+    skippedIds: new Set(),
+    lowerCase: true,
+  };
+}

@@ -18,13 +18,19 @@ export function encoderParameterShapes(config: EncoderConfig): Map<string, numbe
   if (config.typeVocabSize > 0) {
     shapes.set(weightOf(names.types), [config.typeVocabSize, embeddingSize]);
   }
-  if (config.embeddingNorm) norm(names.embeddingNorm, embeddingSize);
+  // DeBERTa's norm stands behind the projection.
+  const normed = config.family === "deberta-v2" ? hiddenSize : embeddingSize;
+  if (config.embeddingNorm) norm(names.embeddingNorm, normed);
   if (embeddingSize !== hiddenSize || config.family === "albert") {
     shapes.set(weightOf(names.embeddingProjection), [hiddenSize, embeddingSize]);
-    shapes.set(biasOf(names.embeddingProjection), [hiddenSize]);
+    if (config.family !== "deberta-v2") shapes.set(biasOf(names.embeddingProjection), [hiddenSize]);
   }
   if (config.relativeBias) {
     shapes.set(weightOf(names.relativeBias), [config.relativeBias.buckets, numAttentionHeads]);
+  }
+  if (config.disentangled) {
+    shapes.set(weightOf(names.distances), [2 * config.disentangled.span, hiddenSize]);
+    if (config.disentangled.norm) norm(names.distanceNorm, hiddenSize);
   }
   for (const index of config.layers.keys()) addLayer(config, index, shapes, norm);
   if (config.finalNorm) norm(names.finalNorm, hiddenSize);
@@ -52,6 +58,11 @@ function addLayer(
     }
   };
   linear(layer.queryKeyValue, 3 * heads, hiddenSize, config.qkvBias);
+  const { disentangled } = config;
+  if (disentangled && !disentangled.sharesKey) {
+    if (disentangled.contentToPosition) linear([layer.positionKey], heads, hiddenSize, true);
+    if (disentangled.positionToContent) linear([layer.positionQuery], heads, hiddenSize, true);
+  }
   linear([layer.attentionOutput], hiddenSize, heads, config.attentionOutputBias);
   linear(layer.up, (gated ? 2 : 1) * intermediateSize, hiddenSize, config.upBias);
   linear([layer.down], hiddenSize, intermediateSize, config.downBias);

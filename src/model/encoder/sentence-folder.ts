@@ -17,7 +17,7 @@ import { JetonError } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { type Activation, activationOf } from "../layers/activation.ts";
 import type { EncoderConfig } from "./config.ts";
-import { readLateInteraction } from "./late-settings.ts";
+import { readLateInteraction, xtrLateInteraction } from "./late-settings.ts";
 import { checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
 import type { SentenceSettings } from "./types.ts";
@@ -46,7 +46,7 @@ export async function readSentenceFolder(
   config: EncoderConfig,
   tokenizer: Tokenizer,
 ): Promise<SentenceFolder> {
-  const entries = await readModules(folder);
+  const entries = (await readModules(folder)) ?? (await findProjection(folder, config));
   const settings = await optionalJson(folder, "config_sentence_transformers.json");
   const transformer = entries?.find(({ kind }) => kind === "Transformer");
   const own = await optionalJson(
@@ -60,8 +60,10 @@ export async function readSentenceFolder(
     entries !== undefined &&
     reader.poolings === undefined &&
     settings["query_length"] !== undefined;
+  const isXtr = !isLate && isXtrProjection(config, reader.after);
   const modules = isLate ? [] : reader.after;
-  const tokenModules = isLate ? [...reader.before, ...withNormalize(reader.after)] : undefined;
+  const tokenModules =
+    isLate || isXtr ? [...reader.before, ...withNormalize(reader.after)] : undefined;
   const sentence: SentenceSettings = {
     poolings: reader.poolings ?? ["mean"],
     includePrompt: reader.includePrompt,
@@ -72,9 +74,40 @@ export async function readSentenceFolder(
     prompts: readPrompts(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
     similarity: optionalString(settings, "similarity_fn_name"),
-    lateInteraction: isLate ? readLateInteraction(settings, tokenizer, behind[0]!.type) : undefined,
+    lateInteraction: isLate
+      ? readLateInteraction(settings, tokenizer, behind[0]!.type)
+      : isXtr
+        ? xtrLateInteraction(Math.min(xtrDocumentLength, maxLength(own, config, tokenizer)))
+        : undefined,
   };
   return { sentence, tensors: reader.tensors };
+}
+
+/** Where XTR's projection lies, also in a folder without `modules.json`. */
+const xtrPath = "2_Dense";
+const xtrDocumentLength = 512;
+
+async function findProjection(
+  folder: string,
+  { family }: EncoderConfig,
+): Promise<readonly ModuleEntry[] | undefined> {
+  if (family !== "t5" || !(await exists(join(folder, xtrPath, "config.json")))) return undefined;
+  const module = (path: string, kind: string): ModuleEntry => ({ path, kind, type: kind });
+  return [module("", "Transformer"), module(xtrPath, "Dense")];
+}
+
+/**
+ * Whether modules are XTR's: one plain matrix behind a T5 encoder that makes vectors shorter. Models of whole texts with
+ * such a matrix (GTR, sentence-T5) keep the width.
+ */
+function isXtrProjection(
+  { family, hiddenSize }: EncoderConfig,
+  modules: readonly VectorModule[],
+): boolean {
+  const [dense, ...others] = modules;
+  if (family !== "t5" || dense?.kind !== "dense") return false;
+  const isPlain = !dense.bias && dense.activation === "identity" && dense.outputs < hiddenSize;
+  return isPlain && others.every(({ kind }) => kind === "normalize");
 }
 
 /** Vectors of tokens have length 1, whether or not a module says so. */

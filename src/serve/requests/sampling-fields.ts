@@ -11,8 +11,10 @@ import { describeName, ignoredParameter, type RequestWarning } from "./request-w
 const maxStops = 16;
 /** Most characters of one stop string: the generator withholds text that might become one. */
 const maxStopLength = 1000;
-/** Most tokens in `stop_token_ids` and `logit_bias`. */
+/** Most tokens in `stop_token_ids`. */
 const maxListedTokens = 4096;
+/** Most entries of `bad_words`. */
+const maxBadWords = 1024;
 
 const int64Error = { error: "expected an integer of 64 bits" };
 
@@ -45,6 +47,7 @@ const samplingShape = {
   top_p: z.number().min(0).max(1).nullish(),
   top_k: z.number().int().min(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
+  typical_p: z.number().gt(0).max(1).nullish(),
   repetition_penalty: z.number().positive().max(100).nullish(),
   repeat_penalty: z.number().positive().max(100).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
@@ -54,6 +57,9 @@ const samplingShape = {
     z.number().min(-100).max(100),
     { error: "expected an object with numbers from -100 to 100 by token id" },
   ).nullish(),
+  allowed_token_ids: z.array(tokenId).min(1).nullish(),
+  bad_words: z.array(stopString).max(maxBadWords).nullish(),
+  no_repeat_ngram_size: z.number().int().min(0).nullish(),
   seed: z.union([
     z.number().int(int64Error),
     z.bigint().min(-(2n ** 63n), int64Error).max(2n ** 63n - 1n, int64Error),
@@ -81,6 +87,8 @@ export interface SamplingRequest {
   top_p?: number | null | undefined;
   top_k?: number | null | undefined;
   min_p?: number | null | undefined;
+  /** llama.cpp's and Text Generation Inference's: locally typical sampling. */
+  typical_p?: number | null | undefined;
   repetition_penalty?: number | null | undefined;
   /** llama.cpp's name of `repetition_penalty`. */
   repeat_penalty?: number | null | undefined;
@@ -88,6 +96,12 @@ export interface SamplingRequest {
   presence_penalty?: number | null | undefined;
   /** Added to logits, by token id. */
   logit_bias?: Record<string, number> | null | undefined;
+  /** vLLM's: the only tokens that are generated. */
+  allowed_token_ids?: number[] | null | undefined;
+  /** vLLM's: texts whose tokens are never generated one after another. */
+  bad_words?: string[] | null | undefined;
+  /** transformers' and Text Generation Inference's: no n-gram of so many tokens comes twice. */
+  no_repeat_ngram_size?: number | null | undefined;
   /** Any integer of 64 bits; a bigint beyond what a double holds exactly. */
   seed?: number | bigint | null | undefined;
   stop?: string | string[] | null | undefined;
@@ -143,6 +157,8 @@ export function checkSampling(request: SamplingRequest): RequestWarning[] {
 
 /** Fields that speak of tokens, with the value that asks for nothing. */
 const fieldsOfTokens = {
+  typical_p: 1,
+  no_repeat_ngram_size: 0,
   repetition_penalty: 1,
   repeat_penalty: 1,
   frequency_penalty: 0,
@@ -150,6 +166,14 @@ const fieldsOfTokens = {
   min_tokens: 0,
   drafter: "none",
 } as const satisfies { readonly [Name in keyof SamplingRequest]?: number | string };
+
+/** Fields that list tokens; an empty list asks for nothing. */
+const listsOfTokens = [
+  "logit_bias",
+  "stop_token_ids",
+  "allowed_token_ids",
+  "bad_words",
+] as const satisfies readonly (keyof SamplingRequest)[];
 
 /**
  * Fields that mean nothing where bytes are generated.
@@ -164,12 +188,7 @@ export function checkBytes(request: SamplingRequest, logprobs: string | undefine
     const value = request[name];
     return value != null && value !== fieldsOfTokens[name];
   });
-  const listed =
-    Object.keys(request.logit_bias ?? {}).length > 0
-      ? "logit_bias"
-      : (request.stop_token_ids ?? []).length > 0
-        ? "stop_token_ids"
-        : undefined;
+  const listed = listsOfTokens.find((name) => Object.keys(request[name] ?? {}).length > 0);
   const wrong = set ?? listed ?? logprobs;
   if (wrong === undefined) return;
   throw unsupportedParameter(wrong, `'${wrong}' is about tokens, and 'bytes' is true.`);

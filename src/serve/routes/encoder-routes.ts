@@ -3,7 +3,7 @@
  * requests that wait share its forward passes.
  */
 import { toLengthOne } from "../../model/encoder/embed.ts";
-import { embedCounted, type LoadedEncoder, rerank } from "../../model/index.ts";
+import { canRerank, embedCounted, type LoadedEncoder, rerank } from "../../model/index.ts";
 import { logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";
 import {
@@ -87,12 +87,15 @@ export async function answerRerank(
   const { body, warnings } = readRerankRequest(await readJson(context, request));
   logWarnings(context, request, warnings);
   const { encoder, name } = encoderOf(context, body.model);
-  if (!encoder.heads.includes("sequence") || encoder.config.labels.length > 2) {
-    throw new ApiError(`The model '${name}' is no cross encoder and cannot rerank.`, {
-      status: 400,
-      code: "model_not_supported",
-      param: "model",
-    });
+  if (!canRerank(encoder)) {
+    throw new ApiError(
+      `The model '${name}' is neither a cross encoder nor a late-interaction model and cannot rerank.`,
+      {
+        status: 400,
+        code: "model_not_supported",
+        param: "model",
+      },
+    );
   }
   const documents = body.documents.map((document) =>
     typeof document === "string" ? document : document.text,

@@ -191,6 +191,7 @@ function compileItem(
   context: ExpressionContext,
 ): Evaluator {
   const object = compileExpression(objectSyntax, context);
+  if (key.kind === "constant" && typeof key.value === "string") return readKey(object, key.value);
   if (key.kind !== "slice") {
     const evaluateKey = compileExpression(key, context);
     return (frame) => getItem(object(frame), evaluateKey(frame));
@@ -211,6 +212,19 @@ function compileItem(
       if (isFailure(error, "TypeError")) return new Undefined(() => "no such slice");
       throw error;
     }
+  };
+}
+
+/**
+ * `object["key"]`. Many templates ask each part of a message for its type, and a message of text has its
+ * characters for parts: what a text lacks is found out once, not for each of them.
+ */
+function readKey(object: Evaluator, key: string): Evaluator {
+  const ofText = getItem("", key);
+  if (!(ofText instanceof Undefined)) return (frame) => getItem(object(frame), key);
+  return (frame) => {
+    const value = object(frame);
+    return typeof value === "string" ? ofText : getItem(value, key);
   };
 }
 
@@ -348,6 +362,8 @@ function compileCompare(
   context: ExpressionContext,
 ): Evaluator {
   const start = compileExpression(first, context);
+  const [single] = rest;
+  if (rest.length === 1) return compileComparison(start, single![0], single![1], context);
   const steps = rest.map(
     ([operator, operand]) => [operator, compileExpression(operand, context)] as const,
   );
@@ -359,6 +375,32 @@ function compileCompare(
       left = right;
     }
     return true;
+  };
+}
+
+/** One comparison, as nearly all are. */
+function compileComparison(
+  left: Evaluator,
+  operator: CompareOperator,
+  operand: Expression,
+  context: ExpressionContext,
+): Evaluator {
+  const right = compileExpression(operand, context);
+  if ((operator !== "==" && operator !== "!=") || operand.kind !== "constant") {
+    return (frame) => compare(operator, left(frame), right(frame));
+  }
+  const { value: constant } = operand;
+  const ifEqual = operator === "==";
+  if (typeof constant !== "string") {
+    return (frame) => equals(left(frame), constant) === ifEqual;
+  }
+  return (frame) => {
+    const value = left(frame);
+    const isEqual =
+      typeof value === "string"
+        ? value === constant
+        : !(value instanceof Undefined) && equals(value, constant);
+    return isEqual === ifEqual;
   };
 }
 

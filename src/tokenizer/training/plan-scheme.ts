@@ -160,6 +160,7 @@ function planWordPiece(options: TrainTokenizerOptions): Scheme {
         pad_token: specialTokens.includes("[PAD]") ? "[PAD]" : undefined,
         cls_token: classified ? "[CLS]" : undefined,
         sep_token: classified ? "[SEP]" : undefined,
+        mask_token: specialTokens.includes("[MASK]") ? "[MASK]" : undefined,
       }),
       do_lower_case: lowercase,
     },

@@ -24,12 +24,16 @@ export interface DocumentTokens {
 
 /**
  * The tokens that a tokenizer puts around documents: beginning and end of sequence; a tokenizer that
- * has only one of them separates documents with it, and it both ends and begins them.
+ * has only one of them separates documents with it, and it both ends and begins them. One that names neither
+ * (BERT's) has those of its template, `[CLS]` and `[SEP]`.
  */
 export function documentTokens(tokenizer: Tokenizer): DocumentTokens {
   const { bosTokenId, eosTokenId } = tokenizer;
-  const start = bosTokenId ?? eosTokenId;
-  return { start, end: eosTokenId === start ? undefined : eosTokenId };
+  const isNamed = bosTokenId !== undefined || eosTokenId !== undefined;
+  const signs = isNamed ? [] : Array.from(tokenizer.encodeIds(""));
+  const end = eosTokenId ?? signs.at(-1);
+  const start = bosTokenId ?? signs[0] ?? end;
+  return { start, end: end === start ? undefined : end };
 }
 
 /** A tokenized corpus. */

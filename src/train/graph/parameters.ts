@@ -120,7 +120,8 @@ export function initializeByte2Word(
   return values;
 }
 
-function noInductionHeads(family: string): JetonError {
+/** The error for induction heads in a model that has none. */
+export function noInductionHeads(family: string): JetonError {
   return new JetonError(`inductionHeads cannot be planted in a ${family} model`, {
     code: "option-invalid",
     details: { option: "inductionHeads", found: true, expected: "a decoder" },
@@ -133,7 +134,7 @@ function isOutput(name: string): boolean {
 }
 
 /** `InitializationOptions` with their defaults. */
-interface Deviations {
+export interface Deviations {
   readonly inductionHeads: boolean;
   readonly matrix: number;
   readonly embedding: number;
@@ -143,7 +144,7 @@ interface Deviations {
 }
 
 /** @throws JetonError `option-invalid` for a deviation that is no number of at least 0 */
-function readDeviations(options: InitializationOptions): Deviations {
+export function readDeviations(options: InitializationOptions): Deviations {
   const { inductionHeads = false, ...deviations } = options;
   for (const [option, found] of Object.entries(deviations)) {
     if (found === undefined || (Number.isFinite(found) && found >= 0)) continue;
@@ -163,7 +164,7 @@ function readDeviations(options: InitializationOptions): Deviations {
 }
 
 /** Normal values of the deviation that belongs to a name; zeros where it has none. */
-function sampleValues(
+export function sampleValues(
   shapes: ReadonlyMap<string, readonly number[]>,
   seed: number,
   deviationOf: (name: string) => number | undefined,

@@ -29,18 +29,22 @@ export interface Objective {
    * parameter and the loss. Float32; by names of the caller's choice.
    */
   readonly sensitive?: Readonly<Record<string, Tensor>>;
+  /** Tensors that can be read without an update, e.g. vectors; float32, by names of the caller's choice. */
+  readonly values?: Readonly<Record<string, Tensor>>;
 }
 
 /** A traced objective, ready to be sent to the thread that trains. */
 export interface TrainingGraph {
   /** Outputs `loss`, `weight` and `gradient.NAME` of every trainable parameter. */
   readonly step: EmittedModel;
-  /** Outputs `loss` and `weight` alone. */
+  /** Outputs `loss`, `weight` and `value.NAME` of every value. */
   readonly evaluation: EmittedModel;
   /** Outputs `loss`, `weight` and `gradient.NAME` of every sensitive tensor, where there are any. */
   readonly inputGradient?: EmittedModel;
   /** Names of the sensitive tensors. */
   readonly sensitive: readonly string[];
+  /** Names of the values. */
+  readonly values: readonly string[];
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Names of the parameters that have gradients. */
   readonly trainable: readonly string[];
@@ -71,10 +75,16 @@ export function objectiveGraph(
     return { loss, weight, ...nameGradients(trainable, gradients(minimized, targets)) };
   });
   let sensitive: readonly string[] = [];
+  let values: readonly string[] = [];
   const evaluation = trace<string, string>(inputs, (given): Record<string, Tensor> => {
     const { loss, weight, ...objective } = body(given, false);
     sensitive = Object.keys(objective.sensitive ?? {});
-    return { loss, weight };
+    values = Object.keys(objective.values ?? {});
+    const named = Object.entries(objective.values ?? {}).map(([name, value]) => [
+      valueOutput(name),
+      value,
+    ]);
+    return { loss, weight, ...Object.fromEntries(named) };
   });
   if (trainable.length === 0 && sensitive.length === 0) {
     throw new JetonError("no parameter is left to train: all are frozen", {
@@ -103,10 +113,14 @@ export function objectiveGraph(
     evaluation: emitModel(evaluation, bindings),
     ...(inputGradient !== undefined && { inputGradient: emitModel(inputGradient, bindings) }),
     sensitive,
+    values,
     shapes,
     trainable,
   };
 }
+
+/** The output of an evaluation that holds a value. */
+export const valueOutput = (name: string): string => `value.${name}`;
 
 function nameGradients(
   names: readonly string[],

@@ -23,16 +23,17 @@ export async function chooseFirstValues(
   }
   return options.initialWeights === undefined
     ? architecture.initialize(seed, options.initialization)
-    : readWeights(options.initialWeights, shapes);
+    : readWeights(options.initialWeights, architecture);
 }
 
 async function readWeights(
   folder: string,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  { parameters, rename }: Architecture,
 ): Promise<Map<string, ParameterValue>> {
-  await using checkpoint = await openCheckpoint(folder);
+  await using opened = await openCheckpoint(folder);
+  const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
-  for (const [name, shape] of shapes) {
+  for (const [name, shape] of parameters) {
     values.set(name, { shape, data: await readParameter(checkpoint, name) });
   }
   return values;

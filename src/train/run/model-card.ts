@@ -25,15 +25,47 @@ const architectures: Readonly<Record<string, string>> = {
 /** Other tools ask for the name of a class, and for the tying of embeddings to be said. */
 export function completeConfig(
   file: ModelConfig,
-  architecture: Pick<Architecture, "family" | "tieWordEmbeddings">,
+  architecture: Pick<Architecture, "family" | "className" | "tieWordEmbeddings">,
 ): ModelConfig {
-  const className = architectures[architecture.family];
+  const className = architecture.className ?? architectures[architecture.family];
   return {
     ...(className !== undefined && { architectures: [className] }),
     ...file,
     tie_word_embeddings: architecture.tieWordEmbeddings,
   } as ModelConfig;
 }
+
+interface Use {
+  readonly kind: string;
+  readonly language: "sh" | "ts";
+  readonly use: string;
+}
+
+const decoder: Use = {
+  kind: "A decoder-only language model",
+  language: "sh",
+  use: 'jeton run --model <this folder> "Once upon a time"',
+};
+
+const encoder: Use = {
+  kind: "An encoder",
+  language: "sh",
+  use: 'jeton fill --model <this folder> "The [MASK] is dead."',
+};
+
+/** What a model is and how it is used, by what its loss is a mean over. */
+const uses: Readonly<Record<Architecture["lossUnit"], Use>> = {
+  token: decoder,
+  byte: decoder,
+  "masked token": encoder,
+  query: encoder,
+  text: encoder,
+  "masked word": {
+    kind: "An encoder over words",
+    language: "ts",
+    use: 'await loadByte2Word("<this folder>"); // jeton/model',
+  },
+};
 
 export function runName(options: TrainLanguageModelOptions): string {
   return options.name ?? basename(options.folder);
@@ -69,10 +101,7 @@ export function modelCard(
       : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
   ];
   const { predictsText, lossUnit: unit } = architecture;
-  const kind = predictsText ? "A decoder-only language model" : "An encoder over words";
-  const use = predictsText
-    ? 'jeton run --model <this folder> "Once upon a time"'
-    : 'await loadByte2Word("<this folder>"); // jeton/model';
+  const { kind, language, use } = uses[predictsText ? "token" : unit];
   const held =
     heldOutLoss === undefined
       ? []
@@ -99,7 +128,7 @@ export function modelCard(
     "",
     "## Use",
     "",
-    predictsText ? "```sh" : "```ts",
+    `\`\`\`${language}`,
     use,
     "```",
     "",

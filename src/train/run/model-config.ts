@@ -1,6 +1,7 @@
 /** The configuration of a model to train, and whether it fits its tokenizer. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError, type WarningHandler, warn } from "../../core/index.ts";
+import { isEncoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openArchitecture } from "../architectures.ts";
 import { documentTokens } from "../data/token-store.ts";
@@ -24,6 +25,8 @@ export function resolveModelConfig(
   const { start, end = start } = documentTokens(tokenizer);
   const config = {
     vocab_size: tokenizer.vocabSize,
+    ...(isEncoderConfig(given) &&
+      tokenizer.padTokenId !== undefined && { pad_token_id: tokenizer.padTokenId }),
     ...(start !== undefined && { bos_token_id: start }),
     ...(end !== undefined && { eos_token_id: end }),
     ...given,

@@ -120,6 +120,7 @@ export async function openTrainer(options: TrainerOptions): Promise<Trainer> {
     gradients: (parts) => service.gradients(parts),
     inputGradients: (parts) => service.inputGradients(parts),
     evaluate: (parts, evaluation) => service.evaluate(parts, evaluation),
+    values: (parts, which) => service.values(parts, which),
     parameters: (which) => service.parameters(which),
     save: (path, notes) => service.save(path, notes),
     load: (path) => service.load(path),

@@ -68,6 +68,12 @@ export interface InputGradients {
   readonly parts: readonly ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>[];
 }
 
+/** Tensors of one part of a batch by the names of the objective. */
+export type PartValues = ReadonlyMap<
+  string,
+  { readonly shape: readonly number[]; readonly data: Float32Array }
+>;
+
 /** The training worker: parameters, gradients and the optimizer's state. */
 export interface TrainingService extends Service {
   /**
@@ -91,6 +97,15 @@ export interface TrainingService extends Service {
     parts: TrainingParts,
     options?: { averaged?: boolean },
   ): Promise<Pick<StepReport, "loss" | "losses" | "weight">>;
+  /**
+   * The objective's values (see `Objective`) for each part, without gradients. Needs a single objective.
+   *
+   * @throws JetonError `train-nothing-to-read`
+   */
+  values(
+    parts: readonly TrainingInputs[],
+    options?: { averaged?: boolean },
+  ): Promise<readonly PartValues[]>;
   /** Copies of all parameters, or of their averages. */
   parameters(options?: { averaged?: boolean }): Map<string, ParameterValue>;
   /** Writes everything that the next step depends on into one file, whole or not at all. */

@@ -1,8 +1,6 @@
 /** The steps of a run: batches, updates, checkpoints, evaluations and the exported model. */
 
 import { join } from "node:path";
-import { writeFileAtomically } from "../../checkpoint/index.ts";
-import { createProgressMeter, JetonError } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { type Architecture, openArchitecture } from "../architectures.ts";
 import {
@@ -16,11 +14,11 @@ import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../languag
 import { decayMatricesOnly } from "../optimizer/optimizer.ts";
 import { exportModel } from "./export-model.ts";
 import { chooseFirstValues } from "./first-values.ts";
-import { evaluate, type HeldOut, readHeldOut } from "./held-out.ts";
-import { renderLossCurve } from "./loss-curve.ts";
+import { evaluate, readHeldOut } from "./held-out.ts";
 import { completeConfig, modelCard, runName } from "./model-card.ts";
-import type { LogEntry, RunFolder } from "./run-folder.ts";
+import type { RunFolder } from "./run-folder.ts";
 import { matchParameters, type Settings } from "./run-settings.ts";
+import { type RunState, runStepLoop } from "./step-loop.ts";
 import { openTrainer, type Trainer } from "./trainer.ts";
 import type { TrainingInputs } from "./training-interface.ts";
 
@@ -32,13 +30,6 @@ interface RunParts {
   readonly tokenizerFolder: string;
   readonly stores: readonly TokenStore[];
   readonly heldOut: TokenStore | undefined;
-}
-
-/** What a checkpoint notes beside the arrays. Every random choice is keyed by seed and position. */
-interface Notes {
-  readonly position: DataPosition;
-  readonly tokens: number;
-  readonly seed: number;
 }
 
 /** Trains to the last step, from the newest checkpoint where there is one, and exports the model. */
@@ -58,14 +49,18 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   const held =
     parts.heldOut && (await readHeldOut(parts.heldOut, options, data, { toInputs, architecture }));
 
-  const { step, notes } = await resume(run, trainer);
-  const state = {
-    ...(notes ?? { position: source.start, tokens: 0 }),
-    entries: await run.openLog(step),
-  };
-  const shared = { ...parts, architecture, trainer, state };
-  await trainSteps(run, step, { ...shared, source, toInputs, held });
-  return await exportRun(run, shared);
+  const state = await runStepLoop(run, trainer, {
+    steps: settings.steps,
+    seed: settings.seed,
+    name: runName(options),
+    lossUnit: architecture.lossUnit,
+    start: source.start,
+    read: (position) => readStep(source, position, settings.accumulation, toInputs),
+    learn: (inputs) => trainer.step(inputs),
+    evaluate: held && (() => evaluate(trainer, held, settings)),
+    options,
+  });
+  return await exportRun(run, { ...parts, architecture, trainer, state });
 }
 
 async function openRunTrainer(
@@ -94,81 +89,10 @@ async function openRunTrainer(
   });
 }
 
-/** How far a run has come. */
-interface RunState {
-  position: DataPosition;
-  /** Tokens that counted, of all steps so far. */
-  tokens: number;
-  readonly entries: LogEntry[];
-}
-
 interface TrainedParts extends RunParts {
   readonly architecture: Architecture;
   readonly trainer: Trainer;
-  readonly state: RunState;
-}
-
-interface LoopParts extends TrainedParts {
-  readonly source: BatchSource;
-  readonly toInputs: ReturnType<Architecture["inputs"]>;
-  readonly held: HeldOut | undefined;
-}
-
-async function trainSteps(run: RunFolder, done: number, parts: LoopParts): Promise<void> {
-  const { options, settings, source, trainer, toInputs, held, state } = parts;
-  const { steps, accumulation } = settings;
-  const { signal, checkpointEvery = 100, evaluateEvery = 100 } = options;
-  const meter = createProgressMeter({ window: 20 });
-  meter.update(state.tokens);
-  let pending = done < steps ? readStep(source, state.position, accumulation, toInputs) : undefined;
-  for (let step = done + 1; step <= steps; step++) {
-    if (signal?.aborted) {
-      await pending;
-      if (step > 1) await saveStep(run, step - 1, parts);
-      signal.throwIfAborted();
-    }
-    const began = performance.now();
-    const { inputs, next } = await pending!;
-    // The next batch is read while this one is computed.
-    pending = step < steps ? readStep(source, next, accumulation, toInputs) : undefined;
-    pending?.catch(() => {}); // Its failure is reported when it is awaited.
-    const { loss, gradientNorm, learningRate, weight } = await trainer.step(inputs);
-    state.position = next;
-    state.tokens += weight;
-    const isEvaluated = held && (step % evaluateEvery === 0 || step === steps);
-    const evaluation = isEvaluated ? await evaluate(trainer, held, settings) : {};
-    const { tokens } = state;
-    const seconds = (performance.now() - began) / 1000;
-    const entry = { step, loss, gradientNorm, learningRate, tokens, seconds, ...evaluation };
-    state.entries.push(entry);
-    await run.log(entry);
-    if (step % checkpointEvery === 0 || step === steps) await saveStep(run, step, parts);
-    const { rate, secondsLeft } = meter.update(tokens, (tokens / step) * steps);
-    options.onProgress?.({
-      stage: "train",
-      step,
-      steps,
-      tokens,
-      loss,
-      learningRate,
-      ...evaluation,
-      tokensPerSecond: rate,
-      secondsLeft,
-    });
-  }
-}
-
-async function saveStep(run: RunFolder, step: number, parts: LoopParts): Promise<void> {
-  const { options, settings, architecture, trainer, state } = parts;
-  const { position, tokens } = state;
-  const saved: Notes = { position, tokens, seed: settings.seed };
-  const path = run.checkpointPath(step);
-  await run.checkOwned();
-  await trainer.save(path, JSON.stringify(saved));
-  options.onCheckpoint?.({ step, path });
-  await run.prune(options.keepCheckpoints ?? 2);
-  const curve = renderLossCurve(state.entries, runName(options), architecture.lossUnit);
-  await writeFileAtomically(join(run.path, "loss.svg"), curve);
+  readonly state: RunState<DataPosition>;
 }
 
 /** Writes the trained model as a checkpoint folder. */
@@ -193,7 +117,9 @@ async function exportRun(run: RunFolder, parts: TrainedParts): Promise<TrainedLa
   };
   await exportModel(result.modelFolder, {
     config: completeConfig(settings.config, architecture),
-    parameters,
+    parameters: new Map(
+      [...parameters].map(([name, value]) => [architecture.storedName?.(name) ?? name, value]),
+    ),
     tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
     card: modelCard(result, parts),
@@ -216,34 +142,4 @@ async function readStep(
     next = read.next;
   }
   return { inputs, next };
-}
-
-/**
- * Goes to the newest checkpoint.
- *
- * @throws JetonError `train-checkpoint-damaged`; nothing is removed or overwritten
- */
-async function resume(
-  run: RunFolder,
-  trainer: Trainer,
-): Promise<{ step: number; notes: Notes | undefined }> {
-  const steps = await run.checkpoints();
-  const newest = steps.at(-1);
-  if (newest === undefined) return { step: 0, notes: undefined };
-  const path = run.checkpointPath(newest);
-  try {
-    const { step, notes } = await trainer.load(path);
-    return { step, notes: JSON.parse(notes) as Notes };
-  } catch (cause) {
-    const earlier = steps.at(-2);
-    const advice =
-      earlier === undefined
-        ? "remove it to begin anew"
-        : `remove it to go on from step ${earlier}, whose checkpoint is still there`;
-    throw new JetonError(`${path} is damaged (${(cause as Error).message}): ${advice}`, {
-      code: "train-checkpoint-damaged",
-      cause,
-      details: { path, step: newest, earlier },
-    });
-  }
 }

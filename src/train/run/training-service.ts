@@ -9,6 +9,7 @@ import { openSafetensors, type TensorToWrite, writeSafetensors } from "../../che
 import { JetonError } from "../../core/index.ts";
 import { type BoundValue, openSession, type Session } from "../../tensor/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
+import { valueOutput } from "../graph/training-graph.ts";
 import { createOptimizer, type Optimizer, type TrainedParameter } from "../optimizer/optimizer.ts";
 import { learningRateAt } from "../optimizer/schedule.ts";
 import {
@@ -23,6 +24,7 @@ import {
 import {
   type InputGradients,
   onlyObjective,
+  type PartValues,
   type StepReport,
   type TrainingInputs,
   type TrainingParts,
@@ -194,6 +196,38 @@ class GraphTrainer implements TrainingService {
       totals.weight += weight;
     }
     return totals;
+  }
+
+  async values(
+    parts: readonly TrainingInputs[],
+    options: { averaged?: boolean } = {},
+  ): Promise<PartValues[]> {
+    const [assigned] = this.#assign(parts);
+    const [, objective, inputs] = assigned!;
+    const { graph } = objective;
+    if (graph.values.length === 0) {
+      throw new JetonError("the objective names no values to read", {
+        code: "train-nothing-to-read",
+        details: { expected: "an objective with `values`" },
+      });
+    }
+    objective.evaluation ??= await openSession(graph.evaluation, this.#start.session);
+    const { evaluation } = objective;
+    const bound = this.#bind(evaluation, this.#view(options.averaged));
+    const found: PartValues[] = [];
+    for (const part of inputs) {
+      const feeds = feedsOf(evaluation, graph.evaluation.parameterInputs, part, bound);
+      const values = await evaluation.run(feeds, graph.values.map(valueOutput));
+      found.push(
+        new Map(
+          graph.values.map((name) => {
+            const { shape, data } = values[valueOutput(name)]!;
+            return [name, { shape, data: data as Float32Array }];
+          }),
+        ),
+      );
+    }
+    return found;
   }
 
   parameters(options: { averaged?: boolean } = {}): Map<string, ParameterValue> {

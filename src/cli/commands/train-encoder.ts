@@ -1,0 +1,358 @@
+/** `jeton train encoder`: trains an encoder from examples, in a resumable run. */
+import { formatCount, formatDuration } from "../../core/progress.ts";
+import type { EncoderObjective, TrainEncoderOptions } from "../../train/index.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import type { CommandContext } from "../context.ts";
+import { type TrainEncoderDocument, type TrainEncoderProgress, writeJson } from "../json-output.ts";
+import { createStatusLine } from "../options/locate.ts";
+
+const options = {
+  out: {
+    kind: "text",
+    short: "o",
+    value: "FOLDER",
+    help: "folder of the run; the model is exported to its subfolder model/",
+  },
+  examples: {
+    kind: "list",
+    short: "e",
+    value: "FILE",
+    help: "JSON lines, also .gz: {query, document, negatives?}; with distillation {query, documents, scores}; with classes {text, pair?, label}; with token-classes {text, spans: [[start, end, label]]}",
+  },
+  heldOut: { kind: "list", value: "FILE", help: "examples for evaluation only" },
+  objective: {
+    kind: "text",
+    value: "NAME",
+    choices: ["contrastive", "token-contrastive", "distillation", "classes", "token-classes"],
+    help: "contrastive (default): a vector for each text; token-contrastive: one for each token (XTR, ColBERT); distillation: from a teacher's scores; classes of texts or of tokens",
+  },
+  initialWeights: {
+    kind: "text",
+    short: "m",
+    value: "FOLDER",
+    help: "begin with this encoder; jeton train lm --architecture bert makes one",
+  },
+  config: {
+    kind: "text",
+    value: "FILE",
+    help: "config.json of an encoder that begins with random weights",
+  },
+  tokenizer: {
+    kind: "text",
+    value: "T",
+    help: "checkpoint folder or tokenizer.json; default: that of --initial-weights",
+  },
+  label: { kind: "list", value: "NAME", help: "a class; all of them, in the order of their ids" },
+  problem: {
+    kind: "text",
+    value: "KIND",
+    choices: ["single-label", "multi-label", "regression"],
+    help: "how classes relate; default: single-label, regression for one label",
+  },
+  scoring: {
+    kind: "text",
+    value: "NAME",
+    choices: ["xtr", "max-sim"],
+    help: "with token-contrastive: xtr (default) counts only tokens retrieved from the batch; max-sim is ColBERT's",
+  },
+  candidates: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "with xtr: tokens of the batch that each token of a query retrieves; default: 128",
+  },
+  width: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "with token-contrastive: length of the vectors; default: 128",
+  },
+  negatives: { kind: "integer", value: "N", help: "hard negatives of each example; default: 1" },
+  temperature: {
+    kind: "number",
+    value: "T",
+    min: 0,
+    exclusiveMin: true,
+    help: "scores are divided by it; default: 0.05",
+  },
+  chunk: {
+    kind: "integer",
+    value: "TEXTS",
+    min: 1,
+    help: "with contrastive: texts of one pass (gradient caching), for batches beyond the memory; default: all",
+  },
+  pooling: {
+    kind: "text",
+    value: "MODE",
+    choices: ["mean", "cls", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"],
+    help: "how tokens become the vector of a text; default: mean",
+  },
+  steps: { kind: "integer", value: "N", min: 1, help: "number of optimizer steps" },
+  batch: { kind: "integer", value: "N", min: 1, help: "examples per step; default: 32" },
+  queryLength: {
+    kind: "integer",
+    value: "TOKENS",
+    min: 3,
+    help: "tokens of a query at most; default: 32",
+  },
+  documentLength: {
+    kind: "integer",
+    value: "TOKENS",
+    min: 3,
+    help: "tokens of a document or text at most; default: 128",
+  },
+  learningRate: {
+    kind: "number",
+    value: "RATE",
+    min: 0,
+    help: "peak learning rate, falling linearly to 0; default: 0.0003",
+  },
+  averageDecay: {
+    kind: "number",
+    value: "SHARE",
+    min: 0,
+    max: 1,
+    help: "export an exponential moving average with this decay, below 1",
+  },
+  freeze: {
+    kind: "list",
+    value: "PARAMETER",
+    help: "parameters that are not trained; '*' matches any characters",
+  },
+  dtype: {
+    kind: "text",
+    value: "TYPE",
+    choices: ["F32", "F16", "BF16"],
+    help: "type of the exported weights; default: F16",
+  },
+  name: {
+    kind: "text",
+    value: "NAME",
+    help: "title of the model card; default: the folder's name",
+  },
+  seed: { kind: "integer", value: "N", help: "seed of initial weights and data order; default: 0" },
+  threads: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
+  },
+  checkpointEvery: {
+    kind: "integer",
+    value: "STEPS",
+    min: 1,
+    help: "steps between checkpoints; default: 100",
+  },
+  evaluateEvery: {
+    kind: "integer",
+    value: "STEPS",
+    min: 1,
+    help: "steps between evaluations; default: 100",
+  },
+  resume: { kind: "flag", help: "go on with the run in --out; begins it if there is none" },
+} as const;
+
+type EncoderValues = Values<typeof options>;
+
+export const command: Command = defineCommand({
+  name: "train encoder",
+  summary: "train an encoder for search or classes from examples",
+  description:
+    "Trains an encoder from lines of JSON and exports it as a checkpoint folder that jeton embed, index, search and " +
+    "classify read, and other tools too: vectors of texts in the layout of sentence-transformers, of tokens in PyLate's. " +
+    "An interrupted run goes on with --resume and ends with the same weights, bit for bit.",
+  positionals: [],
+  options,
+  examples: [
+    {
+      line: "jeton train encoder --initial-weights path/to/encoder --examples pairs.jsonl --steps 500 --out runs/search",
+      shows:
+        "an encoder that finds the documents of its queries; use it with jeton index --model runs/search/model",
+    },
+    {
+      line: "jeton train encoder --objective classes --label bad --label good --initial-weights path/to/encoder --examples reviews.jsonl --steps 200 --out runs/mood",
+      shows: "a classifier; try it with jeton classify --model runs/mood/model",
+    },
+    {
+      line: "jeton train encoder --resume --out runs/search",
+      shows: "resumes the run after an interruption",
+    },
+  ],
+  async run(context, values) {
+    const { stdout, stderr } = context;
+    const { formatTrainingProgress, trainEncoder } = await import("../../train/index.ts");
+    const settings = await readOptions(values);
+    const line = createStatusLine(context);
+    const began = performance.now();
+    let savedStep: number | undefined;
+    try {
+      const result = await trainEncoder({
+        ...settings,
+        signal: context.signal,
+        onCheckpoint: ({ step }) => {
+          savedStep = step;
+        },
+        onProgress: (progress) => {
+          if (context.signal.aborted) return;
+          if (values.json) void writeJson<TrainEncoderProgress>(stderr, progress);
+          else line.show(formatTrainingProgress(progress));
+        },
+      });
+      line.clear();
+      if (values.json) {
+        await writeJson<TrainEncoderDocument>(stdout, result);
+        return;
+      }
+      await stdout.write(`${result.modelFolder}\n`);
+      const held =
+        result.heldOutLoss === undefined ? "" : ` · held out ${result.heldOutLoss.toFixed(3)}`;
+      await stderr.write(
+        `${formatCount(result.parameters)} parameters · ${result.steps} steps · loss ${result.loss.toFixed(3)}${held} · ${formatDuration((performance.now() - began) / 1000)}\n`,
+      );
+    } catch (error) {
+      line.clear();
+      if (context.signal.aborted) await reportInterruption(context, settings.folder, savedStep);
+      throw error;
+    } finally {
+      line.clear();
+    }
+  },
+});
+
+async function reportInterruption(
+  { stderr }: CommandContext,
+  folder: string,
+  step: number | undefined,
+): Promise<void> {
+  const saved = step === undefined ? "no step was finished" : `saved at step ${step}`;
+  await stderr.write(`${saved}; resume with: jeton train encoder --resume --out ${folder}\n`);
+}
+
+async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> {
+  const { out: folder, resume } = values;
+  if (folder === undefined) throw missing(["--out"]);
+  const known = resume ? await readKnown(folder, values) : undefined;
+  const steps = values.steps ?? known?.steps;
+  const examples = values.examples.length > 0 ? values.examples : known?.examples;
+  const isGiven = values.initialWeights ?? values.config ?? known?.initialWeights ?? known?.config;
+  const absent = [
+    ...(steps === undefined ? ["--steps"] : []),
+    ...(examples === undefined ? ["--examples"] : []),
+    ...(isGiven === undefined ? ["--initial-weights"] : []),
+  ];
+  if (steps === undefined || examples === undefined || absent.length > 0) throw missing(absent);
+  const { readJsonObject } = await import("../../checkpoint/index.ts");
+  const warmupSteps = Math.ceil(steps / 20);
+  const { learningRate: peak } = values;
+  return {
+    ...known,
+    folder,
+    steps,
+    examples,
+    objective: readObjective(values, known?.objective),
+    existing: resume ? "resume" : "refuse",
+    ...(values.heldOut.length > 0 && { heldOut: values.heldOut }),
+    ...(values.freeze.length > 0 && { frozen: values.freeze }),
+    ...(values.config !== undefined && { config: (await readJsonObject(values.config)) as never }),
+    ...(peak !== undefined && { schedule: { kind: "linear", peak, final: 0, steps, warmupSteps } }),
+    ...defined({
+      initialWeights: values.initialWeights,
+      tokenizer: values.tokenizer,
+      pooling: values.pooling,
+      batch: values.batch,
+      queryLength: values.queryLength,
+      documentLength: values.documentLength,
+      averageDecay: values.averageDecay,
+      dtype: values.dtype,
+      name: values.name,
+      seed: values.seed,
+      threads: values.threads,
+      checkpointEvery: values.checkpointEvery,
+      evaluateEvery: values.evaluateEvery,
+    }),
+  };
+}
+
+/** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */
+async function readKnown(
+  folder: string,
+  values: EncoderValues,
+): Promise<TrainEncoderOptions | undefined> {
+  const { readEncoderRunOptions } = await import("../../train/index.ts");
+  try {
+    return await readEncoderRunOptions(folder);
+  } catch (error) {
+    const isAbsent = (error as { code?: string }).code === "train-run-missing";
+    if (isAbsent && values.examples.length > 0) return undefined;
+    throw error;
+  }
+}
+
+/** Options that some objectives read. */
+const readBy = {
+  scoring: ["token-contrastive"],
+  candidates: ["token-contrastive"],
+  width: ["token-contrastive"],
+  negatives: ["contrastive", "token-contrastive"],
+  temperature: ["contrastive", "token-contrastive", "distillation"],
+  chunk: ["contrastive"],
+  label: ["classes", "token-classes"],
+  problem: ["classes"],
+  pooling: ["contrastive", "distillation"],
+} as const satisfies Partial<Record<keyof EncoderValues, readonly string[]>>;
+
+/** The objective that the options say; that of the known run where they say none. */
+function readObjective(
+  values: EncoderValues,
+  known: EncoderObjective | undefined,
+): EncoderObjective {
+  const kind = values.objective ?? known?.kind ?? "contrastive";
+  const given = (Object.keys(readBy) as (keyof typeof readBy)[]).filter((key) => {
+    const value = values[key];
+    return value !== undefined && !(Array.isArray(value) && value.length === 0);
+  });
+  for (const key of given) {
+    const kinds: readonly string[] = readBy[key];
+    if (kinds.includes(kind)) continue;
+    throw new UsageError("option-conflict", `--${key} means nothing for the objective ${kind}`, {
+      option: `--${key}`,
+      expected: kinds,
+    });
+  }
+  const isNew = values.objective !== undefined || given.some((key) => key !== "pooling");
+  if (known !== undefined && !isNew) return known;
+  const {
+    scoring,
+    candidates,
+    width,
+    negatives,
+    temperature,
+    chunk,
+    problem,
+    label: labels,
+  } = values;
+  switch (kind) {
+    case "contrastive":
+      return { kind, ...defined({ temperature, negatives, chunk }) };
+    case "token-contrastive":
+      return { kind, ...defined({ scoring, candidates, width, negatives, temperature }) };
+    case "distillation":
+      return { kind, ...defined({ temperature }) };
+    case "classes":
+      return { kind, labels: checkLabels(labels), ...defined({ problem }) };
+    case "token-classes":
+      return { kind, labels: checkLabels(labels) };
+  }
+}
+
+function checkLabels(labels: readonly string[]): readonly string[] {
+  if (labels.length > 0) return labels;
+  throw missing(["--label"]);
+}
+
+function missing(absent: readonly string[]): UsageError {
+  return new UsageError("option-missing", `jeton train encoder needs ${absent.join(" and ")}`, {
+    option: absent[0],
+    options: absent,
+  });
+}

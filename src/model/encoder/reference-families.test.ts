@@ -1,0 +1,149 @@
+/** Families without files of expected values, against the float64 program of `testing/reference-encoder.ts`. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { writeShardedSafetensors } from "../../checkpoint/index.ts";
+import { createRandom } from "../../core/index.ts";
+import { activate } from "../../testing/reference-activation.ts";
+import {
+  encodeReference,
+  linear,
+  norm,
+  ReferenceWeights,
+} from "../../testing/reference-encoder.ts";
+import { referenceEncoders } from "../../testing/reference-encoder-families.ts";
+import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import type { WeightFormat } from "../types.ts";
+import { loadEncoder } from "./load-encoder.ts";
+
+const made: string[] = [];
+afterAll(() => {
+  for (const folder of made) rmSync(folder, { recursive: true, force: true });
+});
+
+const texts = [9, 23, 2].map((length) => {
+  const random = createRandom(length, "text");
+  return Array.from({ length }, () => 5 + random.integer(90));
+});
+
+async function writeFolder(
+  config: Record<string, unknown>,
+  weights: ReferenceWeights,
+  rename: (name: string) => string = (name) => name,
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "jeton-family-"));
+  made.push(folder);
+  const tensors = [...weights.tensors].map(([name, { shape, data }]) => ({
+    name: rename(name),
+    dtype: "F32" as const,
+    shape,
+    data,
+  }));
+  await writeShardedSafetensors(folder, tensors);
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  await saveTokenizer(
+    folder,
+    await trainTokenizer({ kind: "wordpiece", texts: ["a b c"], vocabSize: 20 }),
+  );
+  return folder;
+}
+
+function difference(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(found.length).toBe(expected.length);
+  return Array.from(expected).reduce(
+    (most, value, at) => Math.max(most, Math.abs(value - found[at]!)),
+    0,
+  );
+}
+
+describe.each(Object.keys(referenceEncoders))("%s", (name) => {
+  test("states equal those of the float64 program, alone and beside others", async () => {
+    const { config, plan } = referenceEncoders[name]!();
+    const weights = new ReferenceWeights(7);
+    const expected = texts.map((ids) => encodeReference(plan, weights, ids));
+    const folder = await writeFolder(config, weights);
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const run = (ids: number[]) => model.run({ ids, outputs: ["states"] });
+    const together = await Promise.all(texts.map(run));
+    for (const [index, ids] of texts.entries()) {
+      const wanted = expected[index]!.flatMap((x) => [...x]);
+      expect(difference(together[index]!.states!.data, wanted)).toBeLessThan(1e-4);
+      expect(await run(ids)).toEqual(together[index]);
+    }
+  });
+
+  test.each<WeightFormat>(["int8", "int8-channel", "int4"])(
+    "%s: neighbours change nothing",
+    async (format) => {
+      const { config, plan } = referenceEncoders[name]!();
+      const weights = new ReferenceWeights(8);
+      encodeReference(plan, weights, texts[1]!);
+      const folder = await writeFolder(config, weights);
+      await using model = await loadEncoder(folder, { inline: true, threads: 1, format });
+      const run = (ids: number[]) => model.run({ ids, outputs: ["states"] });
+      const together = await Promise.all(texts.map(run));
+      for (const [index, ids] of texts.entries()) expect(await run(ids)).toEqual(together[index]);
+    },
+  );
+});
+
+describe("heads", () => {
+  const classes = ["O", "B-X", "I-X"];
+  const id2label = Object.fromEntries(classes.map((label, id) => [id, label]));
+
+  test("classes of tokens under names of TensorFlow, gamma and beta", async () => {
+    const { plan, config } = referenceEncoders["roberta"]!();
+    const weights = new ReferenceWeights(9);
+    const [ids] = texts;
+    const states = encodeReference(plan, weights, ids!);
+    const expected = states.flatMap((x) => [...linear(weights, "classifier", x, 3, true)]);
+    const architectures = ["RobertaForTokenClassification"];
+    const folder = await writeFolder({ ...config, architectures, id2label }, weights, (stored) =>
+      stored
+        .replace(/LayerNorm\.weight$/, "LayerNorm.gamma")
+        .replace(/LayerNorm\.bias$/, "LayerNorm.beta"),
+    );
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const { tokens } = await model.run({ ids: ids!, outputs: ["tokens"] });
+    expect(difference(tokens!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("DeBERTa's pooler and classes, and spans", async () => {
+    const { plan, config } = referenceEncoders["deberta-v2 with buckets"]!();
+    const weights = new ReferenceWeights(10);
+    const [ids] = texts;
+    const states = encodeReference(plan, weights, ids!);
+    const dense = linear(weights, "deberta.pooler.dense", states[0]!, 32, true);
+    const pooled = dense.map((value) => activate(value, "gelu"));
+    // ContextPooler belongs to the class with the head, whose names have no prefix.
+    const own = new ReferenceWeights(10);
+    for (const [name, tensor] of weights.tensors)
+      own.tensors.set(name.replace("deberta.pooler", "pooler"), tensor);
+    const expected = linear(own, "classifier", pooled, 3, true);
+    const architectures = ["DebertaV2ForSequenceClassification"];
+    const folder = await writeFolder({ ...config, architectures, id2label }, own);
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const { sequence } = await model.run({ ids: ids!, outputs: ["sequence"] });
+    expect(difference(sequence!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("ALBERT's masked tokens read the narrow table", async () => {
+    const { plan, config } = referenceEncoders["albert"]!();
+    const weights = new ReferenceWeights(11);
+    const [ids] = texts;
+    const states = encodeReference(plan, weights, ids!);
+    const dense = linear(weights, "predictions.dense", states[3]!, 16, true);
+    const active = dense.map((value) => activate(value, "gelu-tanh"));
+    const x = norm(weights, "predictions.LayerNorm", active, 1e-12);
+    const table = weights.get("albert.embeddings.word_embeddings.weight", 96, 16);
+    const bias = weights.get("predictions.bias", 96);
+    const expected = Float64Array.from(bias, (shift, id) =>
+      x.reduce((sum, value, at) => sum + value * table[id * 16 + at]!, shift),
+    );
+    const folder = await writeFolder({ ...config, architectures: ["AlbertForMaskedLM"] }, weights);
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const { masked } = await model.run({ ids: ids!, outputs: ["masked"], rows: [3] });
+    expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
+  });
+});

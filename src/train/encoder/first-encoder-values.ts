@@ -1,0 +1,69 @@
+/** First values of an encoder that learns: random ones, or those of a checkpoint with random heads. */
+import { openCheckpoint } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
+import {
+  type EncoderConfig,
+  encoderParameterShapes,
+  nameEncoderTensors,
+} from "../../model/index.ts";
+import type { ParameterValue } from "../graph/parameters.ts";
+import type { RunFolder } from "../run/run-folder.ts";
+import type { TrainEncoderOptions } from "./encoder-options.ts";
+import { initializeEncoder } from "./encoder-parameters.ts";
+
+/**
+ * First values of all parameters. What a checkpoint lacks of heads and modules is random; what it lacks of the
+ * encoder, or has in another shape, is an error.
+ *
+ * @throws JetonError `model-weights-missing`, `model-weights-shape`
+ */
+export async function firstEncoderValues(
+  run: Pick<RunFolder, "checkpoints">,
+  parts: {
+    readonly options: Pick<TrainEncoderOptions, "initialWeights" | "initialization">;
+    readonly config: EncoderConfig;
+    readonly plan: { readonly shapes: ReadonlyMap<string, readonly number[]> };
+    readonly seed: number;
+  },
+): Promise<Map<string, ParameterValue>> {
+  const { options, config, plan, seed } = parts;
+  const values = initializeEncoder(config, plan.shapes, seed, options.initialization);
+  const isResumed = (await run.checkpoints()).length > 0;
+  if (options.initialWeights === undefined || isResumed) return values;
+  return new Map([
+    ...values,
+    ...(await readEncoderValues(options.initialWeights, config, plan.shapes)),
+  ]);
+}
+
+/** The stored values among some parameters of an encoder's checkpoint; all of the encoder's own must be there. */
+export async function readEncoderValues(
+  folder: string,
+  config: EncoderConfig,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): Promise<Map<string, ParameterValue>> {
+  await using opened = await openCheckpoint(folder);
+  const checkpoint = nameEncoderTensors(config, opened);
+  const own = encoderParameterShapes(config);
+  const values = new Map<string, ParameterValue>();
+  for (const [name, shape] of shapes) {
+    const entry = checkpoint.tensors.get(name);
+    if (entry === undefined && !own.has(name)) continue;
+    if (entry === undefined) {
+      throw new JetonError(`${folder} has no tensor "${name}"`, {
+        code: "model-weights-missing",
+        details: { folder, name },
+      });
+    }
+    if (entry.shape.join() !== shape.join()) {
+      // A head of other classes begins anew.
+      if (!own.has(name)) continue;
+      throw new JetonError(`"${name}" is [${entry.shape}], expected [${shape}]`, {
+        code: "model-weights-shape",
+        details: { folder, name, found: entry.shape, expected: shape },
+      });
+    }
+    values.set(name, { shape, data: await checkpoint.readFloat32(name) });
+  }
+  return values;
+}
