@@ -8,8 +8,8 @@ import { writeFileAtomically, writeShardedSafetensors } from "../../src/checkpoi
 import { createRandom } from "../../src/core/index.ts";
 import { encoderConfig, encoderParameterShapes } from "../../src/model/index.ts";
 import { createTokenizer, saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
-import { projectionName } from "../../src/train/encoder/encoder-plans.ts";
 import { initializeEncoder } from "../../src/train/encoder/encoder-parameters.ts";
+import { projectionName } from "../../src/train/encoder/encoder-plans.ts";
 
 const sizes = {
   model_type: "bert",
