@@ -18,6 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildStudio } from "./build-studio.mjs";
 import { copyWasmRuntime } from "./copy-wasm-runtime.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -34,7 +35,7 @@ if (!isBuilt()) {
   // As deep as dist/: maps name the sources by their path from there.
   const made = join(root, `.dist-${process.pid}`);
   try {
-    build(made);
+    await build(made);
     // Another build of the same sources may be done: those that read it are not disturbed.
     if (!isBuilt()) replaceDist(made);
   } finally {
@@ -43,7 +44,7 @@ if (!isBuilt()) {
 }
 
 /** Builds into an empty folder. */
-function build(folder) {
+async function build(folder) {
   rmSync(folder, { recursive: true, force: true });
   const compiler = join(root, "node_modules/typescript/bin/tsc");
   const settings = join(root, "tsconfig.build.json");
@@ -51,6 +52,7 @@ function build(folder) {
     stdio: "inherit",
   });
   copyWasmRuntime(root, folder);
+  await buildStudio(root, folder);
   const bin = join(folder, "cli/main.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);
   writeFileSync(join(folder, stampName), stamp);
@@ -84,15 +86,18 @@ function moveIfThere(from, to) {
 
 /** Names, sizes and times of everything that a build reads, as one hash. */
 function stampOfSources() {
-  const files = readdirSync(join(root, "src"), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const files = ["src", "studio", "reproductions"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name)),
+  );
   const settings = [
     "package.json",
     "package-lock.json",
     "tsconfig.json",
     "tsconfig.build.json",
     "scripts/build.mjs",
+    "scripts/build-studio.mjs",
     "scripts/copy-wasm-runtime.mjs",
   ];
   const hash = createHash("sha256");

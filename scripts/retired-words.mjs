@@ -33,6 +33,7 @@ const rules = [
   { find: /^\s*private (?:static |readonly |async |get |set )*\w/, write: "#private", in: /\.ts$/ },
   { find: /\b(?:copy heads?|copyHeads)\b/i, write: "induction heads" },
   { find: /\bsensitivit(?:y|ies)\b/i, write: "input gradients" },
+  { find: /\bdraw[A-Z]\w*\b/, write: "sample… from a distribution, render… of plots" },
 ];
 
 /** Titles of papers, citations, data and the glossary's earlier words may hold any word. */

@@ -46,9 +46,10 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   },
   lexinvariant: {
     reproduced: 4,
-    partly: 1,
-    notReproduced: 5,
-    judgedBy: "points",
+    partly: 2,
+    notReproduced: 4,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   "lib-tokenizer": {
     reproduced: 5,
@@ -62,6 +63,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     partly: 0,
     notReproduced: 0,
     judgedBy: "points",
+  },
+  openmoe: {
+    reproduced: 2,
+    partly: 2,
+    notReproduced: 1,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   qtok: {
     reproduced: 1,

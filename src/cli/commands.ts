@@ -22,6 +22,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/serve.ts")).command,
   },
   {
+    name: "studio",
+    summary: "a page: the published systems, and a lens on every token",
+    load: async () => (await import("./serving/studio.ts")).command,
+  },
+  {
     name: "score",
     summary: "log-probability, perplexity and bits per byte of a text",
     load: async () => (await import("./commands/score.ts")).command,

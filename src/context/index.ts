@@ -3,4 +3,8 @@
  *
  * @module context
  */
+export * from "./gemfilter/index.ts";
+export * from "./longheads/index.ts";
+export * from "./policies/index.ts";
 export * from "./token-ring/index.ts";
+export * from "./token-select/index.ts";

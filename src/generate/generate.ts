@@ -1,7 +1,8 @@
 /**
  * The decoding loop: an async iterator of tokens.
  */
-import type { LoadedModel, OpenSequence } from "../model/index.ts";
+import type { ContextPolicy, LoadedModel, OpenSequence } from "../model/index.ts";
+import { modelUnderPolicy, promptChunkOf } from "./context-policy.ts";
 import { Decoding } from "./decoding.ts";
 import { GeneratedText } from "./generated-text.ts";
 import { prefill } from "./prefill.ts";
@@ -17,6 +18,7 @@ import {
 } from "./sampling/options.ts";
 import type { Sampling } from "./sampling/sampler.ts";
 import type {
+  AttendedContext,
   Conversation,
   GeneratedToken,
   GenerateOptions,
@@ -39,24 +41,35 @@ import type {
  *   of `renderChat`, before anything runs; `generate-no-token-left` and `generate-logits-not-finite` later
  */
 export async function* generate(
-  model: LoadedModel,
+  given: LoadedModel,
   prompt: Prompt | Conversation,
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
+  checkOptions(options);
+  const model = modelUnderPolicy(given, options);
   const request = resolveRequest(model, prompt, options);
   const { ids, embeddings, promptTokens, maxTokens } = request;
   const { signal } = options;
   const output = new GeneratedText(model.tokenizer, { promptIds: ids, ...request });
+  const started = performance.now();
+  const chosen = await choosePrompt(model, request, options);
+  const filtering = chosen ? performance.now() - started : 0;
+  const read: ReadRequest = chosen
+    ? { ...request, read: chosen.map((at) => ids[at]!), rows: chosen.length }
+    : { ...request, read: ids, rows: promptTokens };
   const sequence = await model.openSequence({
-    prefix: embeddings ? [] : ids,
-    promptLength: promptTokens,
+    prefix: embeddings ? [] : read.read,
+    promptLength: read.rows,
     ...(signal && { signal }),
   });
-  const begin = performance.now();
+  const begin = performance.now() - filtering;
   let decoding: Decoding | undefined;
   try {
-    decoding = openDecoding(sequence, model, request, options);
-    const result = await readPrompt(sequence, decoding, request, options);
+    decoding = openDecoding(sequence, model, read, options);
+    const result = await readPrompt(sequence, decoding, read, {
+      ...options,
+      contextPolicy: model.contextPolicy,
+    });
     const prefilled = performance.now();
     let pending = maxTokens > 0 ? decoding.first(result) : undefined;
     while (pending) {
@@ -85,6 +98,7 @@ export async function* generate(
       decodeSeconds: (performance.now() - prefilled) / 1000,
       ...(output.endToken && { endToken: output.endToken }),
       ...(options.drafter && { drafting: decoding.statistics }),
+      ...describeContext(model.contextPolicy, { chosen, attended: decoding.attended }),
     };
   } finally {
     try {
@@ -109,12 +123,47 @@ interface Request {
   readonly processors: readonly LogitsProcessor[];
 }
 
+/** A request, and what of its prompt is read. */
+interface ReadRequest extends Request {
+  /** Ids of the tokens that are read in place of the prompt. */
+  readonly read: readonly number[];
+  /** Rows that they take in the cache. */
+  readonly rows: number;
+}
+
+/** Places of the prompt's tokens that a filtering policy chooses. */
+async function choosePrompt(
+  model: LoadedModel,
+  { ids, promptTokens }: Request,
+  { signal, onPrefill }: GenerateOptions,
+): Promise<number[] | undefined> {
+  return model.contextPolicy?.choosePrompt?.(model, ids, {
+    ...(signal && { signal }),
+    onProgress: (done) => onPrefill?.({ done, total: promptTokens, reused: 0 }),
+  });
+}
+
+function describeContext(
+  policy: ContextPolicy | undefined,
+  {
+    chosen,
+    attended,
+  }: {
+    readonly chosen: readonly number[] | undefined;
+    readonly attended: AttendedContext | undefined;
+  },
+): Pick<GenerateResult, "context"> {
+  if (!policy) return {};
+  const { name, options } = policy;
+  const kept = { ...(chosen && { chosen }), ...(attended && { attended }) };
+  return { context: { policy: name, options, ...kept } };
+}
+
 function resolveRequest(
   model: LoadedModel,
   prompt: Prompt | Conversation,
   options: GenerateOptions,
 ): Request {
-  checkOptions(options);
   const sampling = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
   const embeddings = promptEmbeddings(model, options);
@@ -148,7 +197,7 @@ function resolveRequest(
 function openDecoding(
   sequence: OpenSequence,
   model: LoadedModel,
-  { ids, promptTokens, sampling, processors, ends }: Request,
+  { ids, rows, sampling, processors, ends }: ReadRequest,
   options: GenerateOptions,
 ): Decoding {
   return new Decoding(sequence, {
@@ -156,29 +205,41 @@ function openDecoding(
     sampling,
     processors,
     promptIds: ids,
-    promptRows: promptTokens,
+    promptRows: rows,
     ends,
     alternatives: options.topLogProbabilities ?? 0,
     drafter: options.drafter,
     maxNodes: options.maxDraft ?? 64,
+    reportsContext: options.reportContext === true && model.contextPolicy?.showsAttended === true,
     signal: options.signal,
   });
+}
+
+/** Options with the policy of the model's view. */
+interface ReadOptions extends Omit<GenerateOptions, "contextPolicy"> {
+  readonly contextPolicy: ContextPolicy | undefined;
 }
 
 /** Takes the prompt into the cache. @returns the result of its last row */
 function readPrompt(
   sequence: OpenSequence,
   decoding: Decoding,
-  { ids, embeddings, promptTokens }: Request,
-  options: GenerateOptions,
+  { read, rows, embeddings, promptTokens }: ReadRequest,
+  options: ReadOptions,
 ): ReturnType<typeof prefill> {
   const { reused } = sequence;
-  const unread = embeddings ? new Array<number>(promptTokens).fill(-1) : ids.slice(reused);
+  const unread = embeddings ? new Array<number>(rows).fill(-1) : read.slice(reused);
+  // Where a policy chose the tokens, their pass was the reading of the prompt.
+  const onProgress =
+    rows === promptTokens
+      ? (done: number) => options.onPrefill?.({ done: reused + done, total: promptTokens, reused })
+      : undefined;
   return prefill(sequence, unread, decoding.request(), {
     embeddings,
     chunk: options.prefillChunk,
+    multiple: promptChunkOf(options.contextPolicy),
     signal: options.signal,
-    onProgress: (done) => options.onPrefill?.({ done: reused + done, total: promptTokens, reused }),
+    onProgress,
   });
 }
 

@@ -9,6 +9,8 @@ const maxChunk = 1024;
 export interface PrefillOptions {
   /** Fixed chunk size in tokens. Default: by the measured speed of the chunks before. */
   readonly chunk?: number | undefined;
+  /** Chunks are multiples of this many tokens. Default 1. */
+  readonly multiple?: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((done: number) => void) | undefined;
   /** `[ids, hiddenSize]`, read in place of the ids. */
@@ -26,9 +28,10 @@ export async function prefill(
   last: Pick<SequenceStep, "results" | "topK" | "logits" | "nucleus" | "sample" | "targets">,
   options: PrefillOptions = {},
 ): Promise<StepResult> {
-  const { embeddings } = options;
+  const { embeddings, multiple = 1 } = options;
+  const whole = (tokens: number): number => Math.ceil(tokens / multiple) * multiple;
   const width = embeddings ? embeddings.length / ids.length : 0;
-  let size = options.chunk ?? firstChunk;
+  let size = options.chunk ?? whole(firstChunk);
   let done = 0;
   for (;;) {
     const part = ids.slice(done, done + size);
@@ -50,7 +53,7 @@ export async function prefill(
     if (options.chunk === undefined) {
       const rate = (part.length / (performance.now() - begin)) * 1000;
       const fits = Math.floor((rate * maxChunkSeconds) / 64) * 64;
-      size = Math.min(maxChunk, Math.max(64, fits));
+      size = whole(Math.min(maxChunk, Math.max(64, fits)));
     }
   }
 }

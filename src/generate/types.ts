@@ -1,7 +1,7 @@
 /**
  * Options and results of a generation.
  */
-import type { LoadedModel } from "../model/index.ts";
+import type { ContextPolicy, LoadedModel, PolicyOptions } from "../model/index.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 import type { LogitsProcessor } from "./sampling/logits-processors.ts";
 import type { Drafter } from "./speculative/drafter.ts";
@@ -62,6 +62,8 @@ export interface TokenConstraints {
   minTokens?: number;
   /** Ids that are never generated. */
   suppressTokens?: readonly number[];
+  /** The only ids that are generated, at least one; an end token among them may end the text. Default: all. */
+  allowedTokens?: readonly number[];
   /** Ids that are not the first generated token. */
   beginSuppressTokens?: readonly number[];
   /** Sequences of ids that are never completed. */
@@ -106,6 +108,16 @@ export interface GenerateOptions extends SamplingOptions, TokenConstraints {
    * only. Default: the embeddings of the prompt's tokens.
    */
   promptEmbeddings?: Float32Array;
+  /**
+   * Which tokens of the text each layer attends to, e.g. `tokenSelect()`. The text may then be longer than the
+   * trained context. Default: that of the model, which is all tokens unless it is a view under a policy.
+   */
+  contextPolicy?: ContextPolicy;
+  /**
+   * True: the result lists which tokens the first decoded token attends to, where the policy chooses them. Nothing
+   * is drafted before that token. Default false.
+   */
+  reportContext?: boolean;
   /** Most prompt tokens of one forward pass. Default: chosen so that a chunk stays under 0.5 s. */
   prefillChunk?: number;
   /** Called after each chunk of the prompt. */
@@ -170,6 +182,27 @@ export interface GenerateResult {
   readonly decodeSeconds: number;
   /** Statistics of speculative decoding, where a drafter was given. */
   readonly drafting?: DraftStatistics;
+  /** The context policy, where there was one. */
+  readonly context?: GeneratedContext;
+}
+
+/** What a generation tells of its context policy. */
+export interface GeneratedContext {
+  readonly policy: string;
+  /** Every option of the policy. */
+  readonly options: PolicyOptions;
+  /** Places of the prompt's tokens from which the text was generated, where the policy filters the prompt. */
+  readonly chosen?: readonly number[];
+  /** Where `reportContext` asked for it and layers choose. */
+  readonly attended?: AttendedContext;
+}
+
+/** Which tokens of a sequence one of them attends to. */
+export interface AttendedContext {
+  /** Tokens of the sequence, that one included: it is the last. */
+  readonly tokens: number;
+  /** Of each layer, the places of the tokens that any of its heads attends to, ascending. */
+  readonly layers: readonly (readonly number[])[];
 }
 
 /**

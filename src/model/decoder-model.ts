@@ -9,11 +9,19 @@ import { JetonError, warn } from "../core/index.ts";
 import type { Remote } from "../tensor/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import { unobeyedKeys } from "./decoder/generation-keys.ts";
-import { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
+import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { restartLength } from "./layers/rotation-tables.ts";
+import type { ContextPolicy } from "./policy/context-policy.ts";
+import {
+  checkPolicyRequest,
+  longestSequence,
+  policyReference,
+  type SequenceOptions,
+  viewUnderPolicy,
+} from "./policy/policy-view.ts";
 import type {
   LoadedModel,
   LoadModelOptions,
@@ -55,7 +63,7 @@ export function checkWeights(
   tensors: ReadonlyMap<string, StoredShape>,
   config: DecoderConfig,
 ): void {
-  checkShapes(tensors, decoderParameterShapes(config));
+  checkShapes(tensors, splitParameterShapes(config));
 }
 
 /**
@@ -185,15 +193,25 @@ export class DecoderModel implements LoadedModel {
     return this.#slotQueue.taken;
   }
 
-  async openSequence(
-    options: { prefix?: readonly number[]; promptLength?: number; signal?: AbortSignal } = {},
-  ): Promise<OpenSequence> {
+  openSequence(options: SequenceOptions = {}): Promise<OpenSequence> {
+    return this.#openSequence(options);
+  }
+
+  withContextPolicy(policy: ContextPolicy): LoadedModel {
+    return viewUnderPolicy(this, policy, (options) => this.#openSequence(options, policy));
+  }
+
+  async #openSequence(options: SequenceOptions, policy?: ContextPolicy): Promise<OpenSequence> {
     const { signal, prefix = [], promptLength = prefix.length } = options;
     signal?.throwIfAborted();
     await this.#slotQueue.take(signal);
     try {
-      const { handle, reused } = await this.#service.open({ prefix, promptLength });
-      return this.#sequence(handle, reused);
+      const { handle, reused } = await this.#service.open({
+        prefix,
+        promptLength,
+        ...(policy && { policy: policyReference(policy) }),
+      });
+      return this.#sequence(handle, reused, policy);
     } catch (error) {
       this.#slotQueue.give();
       throw error;
@@ -224,10 +242,11 @@ export class DecoderModel implements LoadedModel {
     return this.close();
   }
 
-  #sequence(handle: number, reused: number): OpenSequence {
+  #sequence(handle: number, reused: number, policy: ContextPolicy | undefined): OpenSequence {
     const service = this.#service;
     const scheduler = this.#scheduler;
-    const { config, contextLength } = this;
+    const { config } = this;
+    const contextLength = policy ? longestSequence : this.contextLength;
     const slots = this.#slotQueue;
     let length = reused;
     let released = false;
@@ -251,6 +270,7 @@ export class DecoderModel implements LoadedModel {
           );
         }
         checkRequest(step, config);
+        checkPolicyRequest(step, policy);
         const expected = step.ids.length * config.hiddenSize;
         if (step.embeddings && step.embeddings.length !== expected) {
           throw new JetonError(

@@ -57,6 +57,7 @@ export { type ModelKind, modelKind } from "./model-kind.ts";
 export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./openmoe/index.ts";
+export * from "./policy/index.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,
@@ -69,6 +70,8 @@ export type {
   StepResult,
   WeightFormat,
 } from "./types.ts";
+export { readParameter } from "./weights/read-parameter.ts";
+export { traceStoredWeights } from "./weights/stacked-weights.ts";
 export {
   type DecoderWeights,
   fileBindings,

@@ -11,7 +11,7 @@ import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
-import { openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
+import { type NamedCheckpoint, openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
 import { type ServiceModule, startModelService } from "./worker/start-model-service.ts";
@@ -31,8 +31,15 @@ export async function loadModel(
   nameOrFolder: string,
   options: LoadModelOptions = {},
 ): Promise<LoadedModel> {
+  return loadNamedModel(await openNamedCheckpoint(nameOrFolder, options), options);
+}
+
+/** Loads an open checkpoint, and closes it. @throws JetonError those of `loadModel` */
+export async function loadNamedModel(
+  { name, checkpoint: opened }: NamedCheckpoint,
+  options: LoadModelOptions = {},
+): Promise<LoadedModel> {
   const { signal, inline = false } = options;
-  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
     if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
     const config = decoderConfig(opened.config);

@@ -1,13 +1,12 @@
 /** Opens any checkpoint folder and says what it is. */
-import { readConfig } from "../checkpoint/index.ts";
-import { loadEncoder } from "./encoder/load-encoder.ts";
+import { loadNamedEncoder } from "./encoder/load-encoder.ts";
 import type { LoadedEncoder } from "./encoder/types.ts";
-import { loadModel } from "./load-model.ts";
-import { modelKind } from "./model-kind.ts";
-import { loadSeq2Seq } from "./seq2seq/load-seq2seq.ts";
+import { loadNamedModel } from "./load-model.ts";
+import { type ModelKind, modelKind } from "./model-kind.ts";
+import { loadNamedSeq2Seq } from "./seq2seq/load-seq2seq.ts";
 import type { LoadedSeq2Seq } from "./seq2seq/types.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
-import { resolveModelFolder } from "./weights/open-named-checkpoint.ts";
+import { type NamedCheckpoint, openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
 
 /** An open model and what it is. */
 export type OpenedModel =
@@ -35,14 +34,23 @@ export async function openModel(
   nameOrFolder: string,
   options: OpenFolderOptions = {},
 ): Promise<OpenedModel> {
-  const folder = await resolveModelFolder(nameOrFolder, options);
-  const kind = modelKind(await readConfig(folder));
+  const named = await openNamedCheckpoint(nameOrFolder, options);
+  const kind = await readKind(named);
   switch (kind) {
     case "decoder":
-      return { kind, model: await loadModel(nameOrFolder, options) };
+      return { kind, model: await loadNamedModel(named, options) };
     case "encoder":
-      return { kind, model: await loadEncoder(nameOrFolder, options) };
+      return { kind, model: await loadNamedEncoder(named, options) };
     case "seq2seq":
-      return { kind, model: await loadSeq2Seq(nameOrFolder, options) };
+      return { kind, model: await loadNamedSeq2Seq(named, options) };
+  }
+}
+
+async function readKind({ checkpoint }: NamedCheckpoint): Promise<ModelKind> {
+  try {
+    return modelKind(checkpoint.config);
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
   }
 }

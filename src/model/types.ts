@@ -4,6 +4,7 @@ import type { WarningHandler } from "../core/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import type { StepRequest, StepResult } from "./decoder/step-outputs.ts";
+import type { ContextPolicy } from "./policy/context-policy.ts";
 
 export type { SampleRequest, StepRequest, StepResult } from "./decoder/step-outputs.ts";
 
@@ -25,7 +26,7 @@ export interface LoadModelOptions {
    * forward pass. So the same seed gives the same text with any drafter, beside any other requests, in
    * any chunks and every format; draft trees are cut to their best path. False: whole trees are
    * verified and passes have any size, which is sometimes faster; the last bits of a row, and with
-   * them the text, may depend on both.
+   * them the text, may depend on both. Models of words are never exact: they refuse an explicit true.
    */
   exact?: boolean;
   /** True: the model runs on the calling thread (a browser's page, tests). Default false. */
@@ -129,6 +130,13 @@ export interface LoadedModel {
   }): Promise<OpenSequence>;
   /** Sequences open now. */
   readonly openSequences: number;
+  /** The policy under which sequences of this view of a model are opened. */
+  readonly contextPolicy?: ContextPolicy;
+  /**
+   * The same model, whose sequences attend as a context policy says. Its program is opened in the worker
+   * with the first of them, beside the model's own; texts may be longer than the trained context.
+   */
+  withContextPolicy?(policy: ContextPolicy): LoadedModel;
   /** Bytes of the weights and of the key-value cache. */
   memory(): Promise<ModelMemory>;
   /** Has `run` called before the model is closed; what belongs to the model is freed there. */

@@ -14,7 +14,7 @@ export {
   type ReproductionContext,
   type Thresholds,
 } from "./define-reproduction.ts";
-export { describeMachine, type Machine, type MachineLoad, watchLoad } from "./machine.ts";
+export { describeMachine, type Machine, type MachineLoad, sampleLoad } from "./machine.ts";
 export { measuredMarks, measuredTable } from "./measured-table.ts";
 export type { MissingFile } from "./open-context.ts";
 export {
@@ -29,7 +29,7 @@ export {
 } from "./plot.ts";
 export { halfOf } from "./quick-thresholds.ts";
 export { rankCorrelation } from "./rank-correlation.ts";
-export { checkLoad, recordResult } from "./record.ts";
+export { checkLoad, recordResult, withoutLoadedSpeed } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export {
   type ClaimResult,

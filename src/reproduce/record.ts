@@ -25,9 +25,27 @@ export function checkLoad(
       "or give --skip-speed to record the other claims",
     {
       code: "reproduction-machine-loaded",
-      details: { claims: speed, found: load, expected: "at most 0.25 of either" },
+      details: { claims: speed, found: load, expected: "at most 0.25 cores busy elsewhere" },
     },
   );
+}
+
+/**
+ * The result without its claims about speed where the machine was loaded meanwhile: hours of other
+ * measurements are not lost for them.
+ */
+export function withoutLoadedSpeed(
+  result: ReproductionResult,
+  { claims }: Pick<Reproduction, "claims">,
+): ReproductionResult {
+  const speed = claims.filter((claim) => claim.speed).map(({ id }) => id);
+  const measured = result.claims.filter(({ id }) => speed.includes(id));
+  if (result.load.quiet || measured.length === 0) return result;
+  return {
+    ...result,
+    claims: result.claims.filter(({ id }) => !speed.includes(id)),
+    withoutSpeed: speed,
+  };
 }
 
 /** Writes `<system>.json` and `<system>.svg` into the folder, each whole or not at all. */

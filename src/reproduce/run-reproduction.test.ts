@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
 import { renderClaims, renderPlot } from "./plot.ts";
-import { checkLoad, recordResult } from "./record.ts";
+import { checkLoad, recordResult, withoutLoadedSpeed } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
 import { meanOf, type Sample } from "./sample.ts";
@@ -263,6 +263,20 @@ describe("claims about speed", () => {
     expect(() => checkLoad(reproduction, busy, true)).not.toThrow();
     expect(() => checkLoad({ ...reproduction, claims: [small] }, busy)).not.toThrow();
     expect(() => checkLoad(reproduction, { ...busy, quiet: true })).not.toThrow();
+  });
+
+  test("are left out of a record when the machine became loaded while they were measured", async () => {
+    const reproduction = reproductionOf(async ({ report }) => {
+      report("small", beside(12, 10));
+      report("large", of(95));
+    });
+    const { result } = await runReproduction(reproduction, { environment: environment() });
+    const load = { loadAverage: 4.3, coresBusyElsewhere: 1.9, quiet: false };
+    const { claims, withoutSpeed } = withoutLoadedSpeed({ ...result, load }, reproduction);
+    expect(claims.map(({ id }) => id)).toEqual(["small"]);
+    expect(withoutSpeed).toEqual(["large"]);
+    const quiet = { ...result, load: { ...load, quiet: true } };
+    expect(withoutLoadedSpeed(quiet, reproduction)).toBe(quiet);
   });
 });
 

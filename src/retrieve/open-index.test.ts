@@ -18,7 +18,7 @@ afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true 
 const words = "king queen castle horse river stone bread wine sword song".split(" ");
 
 /** Records with every kind of vector. */
-function drawRecords(count: number, seed = 1): IndexRecord[] {
+function sampleRecords(count: number, seed = 1): IndexRecord[] {
   const random = createRandom(seed, "records");
   const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
   return Array.from({ length: count }, (_, i) => {
@@ -44,7 +44,9 @@ function drawRecords(count: number, seed = 1): IndexRecord[] {
   });
 }
 
-function drawQuery(seed = 9): Required<Pick<SearchQuery, "text" | "dense" | "tokens" | "sparse">> {
+function sampleQuery(
+  seed = 9,
+): Required<Pick<SearchQuery, "text" | "dense" | "tokens" | "sparse">> {
   const random = createRandom(seed, "query");
   const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
   return {
@@ -59,7 +61,7 @@ const brief = (hits: readonly Hit[]) => hits.map(({ id, score }) => [id, score.t
 
 /** Each kind of query by itself, then all together. */
 const queries = (): SearchQuery[] => {
-  const { text, dense, tokens, sparse } = drawQuery();
+  const { text, dense, tokens, sparse } = sampleQuery();
   return [
     { text },
     { dense },
@@ -113,9 +115,9 @@ describe("search by hand", () => {
   });
 
   test("token explanations slice to the text, and their mean is the score", async () => {
-    const records = drawRecords(20);
+    const records = sampleRecords(20);
     const index = await fill({}, records);
-    const { tokens } = drawQuery();
+    const { tokens } = sampleQuery();
     for (const candidates of [5, 1000]) {
       const hits = await index.search({ tokens, explain: true, tokenSearch: { candidates } });
       for (const { matches, text, score } of hits) {
@@ -132,7 +134,7 @@ describe("search by hand", () => {
 });
 
 describe("one answer, however the records came", () => {
-  const records = drawRecords(120);
+  const records = sampleRecords(120);
   const answers = async (index: SearchIndex) =>
     Promise.all(queries().map(async (query) => brief(await index.search(query))));
 
@@ -142,7 +144,7 @@ describe("one answer, however the records came", () => {
     const shuffled = createRandom(3).shuffle([...records]);
     expect(await answers(await fill({}, shuffled))).toEqual(expected);
     const index = createIndex();
-    await index.put(drawRecords(150, 2));
+    await index.put(sampleRecords(150, 2));
     for (let i = 0; i < shuffled.length; i += 7) {
       await index.put(shuffled.slice(i, i + 7));
       await index.search({ text: "king" });
@@ -180,7 +182,7 @@ describe("one answer, however the records came", () => {
     const index = await openIndex(folder, { ...settings, flushAt: 40 });
     for (let i = 0; i < 120; i += 20) await index.put(records.slice(i, i + 20));
     await index.flush();
-    const { tokens } = drawQuery();
+    const { tokens } = sampleQuery();
     const query: SearchQuery = { tokens, tokenSearch: { scoring: "exact" } };
     const expected = brief(await (await fill({}, records)).search(query));
     expect(brief(await index.search(query))).toEqual(expected);
@@ -193,7 +195,7 @@ describe("one answer, however the records came", () => {
 
   test("64 searches while records come", async () => {
     const index = createIndex();
-    const { text, tokens } = drawQuery();
+    const { text, tokens } = sampleQuery();
     const searches: Promise<Hit[]>[] = [];
     for (let i = 0; i < 64; i++) {
       void index.put(records.slice(i, i + 1));
@@ -208,7 +210,7 @@ describe("one answer, however the records came", () => {
 });
 
 describe("what cannot be is rejected", () => {
-  const record = drawRecords(1)[0]!;
+  const record = sampleRecords(1)[0]!;
 
   test("records", async () => {
     const index = await fill({}, [record]);

@@ -4,6 +4,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import type { LensHost } from "../lens/index.ts";
 import {
   createId,
   logFailure,
@@ -20,12 +21,16 @@ import { answerCompletion } from "./routes/completion-route.ts";
 import { answerEmbeddings, answerRerank } from "./routes/encoder-routes.ts";
 import { answerResponses } from "./routes/responses-route.ts";
 import { answerDetokenize, answerTokenize } from "./routes/tokenize-route.ts";
+import { answerLens } from "./studio/lens-route.ts";
+import { answerPageFile, type PageFolders } from "./studio/page-files.ts";
 
 export interface AppOptions {
   readonly apiKey: string | undefined;
   readonly corsOrigin: string | readonly string[] | undefined;
   /** Host names that requests may be for; undefined: any. */
   readonly allowedHosts: readonly string[] | undefined;
+  /** The page of `jeton studio`: its files, and the lens on the model. */
+  readonly studio: { readonly folders: PageFolders; readonly lens: LensHost } | undefined;
   /** Called with every request; `done` is to be called when its connection has ended. */
   readonly track: (state: RequestState) => { done: () => void };
 }
@@ -46,7 +51,7 @@ const routes: readonly (readonly [method: "GET" | "POST", path: string, handler:
   ["POST", "/tokenize", answerTokenize],
   ["POST", "/detokenize", answerDetokenize],
 ];
-const labels: ReadonlySet<string> = new Set(routes.map(([, path]) => path));
+const labels: ReadonlySet<string> = new Set([...routes.map(([, path]) => path), "/studio/lens"]);
 
 /** A status that no answer has: the client left before one. */
 const clientGoneStatus = 499;
@@ -78,7 +83,14 @@ export function createApp(context: ServeContext, options: AppOptions): Hono<Serv
     if (context.isClosing && path !== "/health" && path !== "/metrics") throw shuttingDown();
     await next();
   });
-  for (const [method, path, handler] of routes) {
+  const { studio } = options;
+  const served: typeof routes = studio
+    ? [
+        ...routes,
+        ["POST", "/studio/lens", (_, request) => answerLens(context, studio.lens, request)],
+      ]
+    : routes;
+  for (const [method, path, handler] of served) {
     app.on(method, path, (request) => handler(context, request));
     app.all(path, (request) => {
       request.header("allow", method);
@@ -88,8 +100,12 @@ export function createApp(context: ServeContext, options: AppOptions): Hono<Serv
       });
     });
   }
-  app.notFound((request) => {
+  app.notFound(async (request) => {
     const { method, path } = request.req;
+    if (studio && (method === "GET" || method === "HEAD")) {
+      const file = await answerPageFile(studio.folders, request);
+      if (file) return file;
+    }
     throw new ApiError(`There is nothing at ${method} ${path.slice(0, 200)}.`, {
       status: 404,
       code: "not_found",

@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complete, score } from "../generate/index.ts";
+import { complete, fillMiddle, score } from "../generate/index.ts";
 import { type NanoServer, startNanoServer } from "./testing/nano-server.ts";
 
 let nano: NanoServer;
@@ -374,5 +374,9 @@ describe("suffix", () => {
     ];
     const filled = await ask("The emperor", { suffix: " of Rome" });
     expect(filled.document.choices[0]).toEqual((await ask(ids, {})).document.choices[0]);
+    // Such a model is asked once: there are no continuations to compare.
+    await expect(fillMiddle(fills.model, "a", "b", { candidates: 2 })).toRejectWithCode(
+      "generate-option-invalid",
+    );
   });
 });

@@ -4,7 +4,11 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { Drafter } from "../generate/speculative/drafter.ts";
-import type { DrafterChoice, DrafterName } from "../generate/speculative/drafter-names.ts";
+import {
+  type DrafterChoice,
+  type DrafterName,
+  drafterChoices,
+} from "../generate/speculative/drafter-names.ts";
 import type { OpenDrafterOptions } from "../generate/speculative/open-drafter.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { ApiError } from "./middleware/errors.ts";
@@ -48,6 +52,17 @@ export class DrafterPool {
         param: "drafter",
       });
     }
+  }
+
+  /** The drafters that this server can have, `none` among them: without a draft model two fewer. */
+  async available(): Promise<DrafterChoice[]> {
+    const hasDraft = await this.find("draft-model").then(
+      () => true,
+      () => false,
+    );
+    return drafterChoices.filter(
+      (name) => hasDraft || (name !== "draft-model" && name !== "dyspec"),
+    );
   }
 
   /** Ends all drafters. */

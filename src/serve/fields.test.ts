@@ -1,13 +1,15 @@
-/** Every field of a request that docs/server.md lists, on a server over the bundled model. */
+/**
+ * Every field of a request that docs/server.md lists, on a server over the bundled model; those that all
+ * endpoints share are in sampling-fields.test.ts.
+ */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { GenerateOptions } from "../generate/index.ts";
 import { fieldNotes, type GenerationKind } from "./requests/field-notes.ts";
 import { isNeutralElsewhere, listForeignFields } from "./requests/judge-field.ts";
 import { otherFields } from "./requests/other-fields.ts";
-import { Endpoint, type Fields, limitNames, prompt } from "./testing/endpoint.ts";
+import { samplingFields } from "./requests/sampling-fields.ts";
+import { Endpoint, type Fields, generationKinds, limitNames, prompt } from "./testing/endpoint.ts";
 import { type NanoServer, startNanoServer } from "./testing/nano-server.ts";
 
-const kinds: readonly GenerationKind[] = ["completion", "chat", "responses"];
 const template =
   "{{ mood }}{{ reasoning_effort }}{% if documents %}{{ documents[0].text }}{% endif %}{% for tool in tools or [] %}{{ tool.function.name }} {% endfor %}" +
   "{% for m in messages %}{{ m.content }}{% if not loop.last %}; {% endif %}{% endfor %}" +
@@ -20,107 +22,6 @@ beforeAll(async () => {
 afterAll(() => nano[Symbol.asyncDispose]());
 
 type Case = (endpoint: Endpoint) => Promise<void>;
-
-/** The text is what the library generates with these options, and not what it is without the field. */
-function like(options: GenerateOptions, fields: Fields, base: Fields = {}): Case {
-  return async (endpoint) => {
-    const [text] = (await endpoint.ask({ ...base, ...fields })).texts;
-    expect(text).toBe(await endpoint.expected(options));
-    expect(text).not.toBe((await endpoint.ask(base)).texts[0]);
-  };
-}
-
-const sampled = { temperature: 1.5, seed: 5 };
-const hot = { greedy: false, ...sampled };
-
-/** As `like`, on 48 tokens, among which some come again. */
-function repeated(options: GenerateOptions, fields: Fields): Case {
-  return (endpoint) => {
-    const base = { [limitNames[endpoint.kind]]: 48 };
-    return like({ maxTokens: 48, ...options }, fields, base)(endpoint);
-  };
-}
-
-const endToken = 1;
-const sure = { logit_bias: { [endToken]: 100 } };
-
-const samplingCases: Readonly<Record<string, Case>> = {
-  async model(endpoint) {
-    expect((await endpoint.ask({ model: "nano" })).status).toBe(200);
-    const { status, code } = await endpoint.ask({ model: "other" });
-    expect([status, code]).toEqual([404, "model_not_found"]);
-  },
-  temperature: like(hot, sampled),
-  top_p: like({ ...hot, topP: 0.3 }, { top_p: 0.3 }, sampled),
-  top_k: like({ ...hot, topK: 3 }, { top_k: 3 }, sampled),
-  min_p: like({ ...hot, minP: 0.2 }, { min_p: 0.2 }, sampled),
-  repetition_penalty: repeated({ repetitionPenalty: 1.8 }, { repetition_penalty: 1.8 }),
-  repeat_penalty: repeated({ repetitionPenalty: 1.8 }, { repeat_penalty: 1.8 }),
-  frequency_penalty: repeated({ frequencyPenalty: 2 }, { frequency_penalty: 2 }),
-  presence_penalty: repeated({ presencePenalty: 2 }, { presence_penalty: 2 }),
-  logit_bias: like({ logitBias: { 264: 100 } }, { logit_bias: { 264: 100 } }),
-  async seed(endpoint) {
-    const ask = async (seed: number): Promise<string> =>
-      (await endpoint.ask({ ...sampled, seed })).texts[0]!;
-    expect(await ask(7)).toBe(await endpoint.expected({ ...hot, seed: 7 }));
-    expect(await ask(7)).toBe(await ask(7));
-    expect(await ask(8)).not.toBe(await ask(7));
-  },
-  async stop(endpoint) {
-    const [text] = (await endpoint.ask({})).texts;
-    const stop = text!.slice(3, 6);
-    for (const given of [stop, [stop, "nothing like it"]]) {
-      const { texts, finishReasons } = await endpoint.ask({ stop: given });
-      expect([texts[0], finishReasons[0]]).toEqual([text!.slice(0, text!.indexOf(stop)), "stop"]);
-    }
-  },
-  async stop_token_ids(endpoint) {
-    const { finishReasons, texts } = await endpoint.ask({
-      logit_bias: { 264: 100 },
-      stop_token_ids: [264],
-    });
-    expect([texts, finishReasons]).toEqual([[""], ["stop"]]);
-  },
-  async min_tokens(endpoint) {
-    expect((await endpoint.ask(sure)).completionTokens).toBe(0);
-    const seen = await endpoint.ask({ ...sure, min_tokens: 5 });
-    expect([seen.completionTokens, seen.finishReasons]).toEqual([5, ["stop"]]);
-    await endpoint.refuses({ min_tokens: 13 }, "min_tokens", "invalid_value");
-  },
-  async ignore_eos(endpoint) {
-    expect((await endpoint.ask(sure)).finishReasons).toEqual(["stop"]);
-    const seen = await endpoint.ask({ ...sure, ignore_eos: true });
-    expect([seen.completionTokens, seen.finishReasons]).toEqual([12, ["length"]]);
-  },
-  // `ask` compares each answer with its stream.
-  async stream(endpoint) {
-    expect((await endpoint.ask({})).completionTokens).toBe(12);
-  },
-  async stream_options(endpoint) {
-    await endpoint.refuses(
-      { stream: false, stream_options: {} },
-      "stream_options",
-      "invalid_value",
-    );
-    const options = { include_usage: true, continuous_usage_stats: true };
-    // A response counts its tokens once, in its last event.
-    const once = endpoint.kind === "responses" ? ["stream_options.continuous_usage_stats"] : [];
-    expect((await endpoint.ask({ stream_options: options })).warned).toEqual(once);
-  },
-  async drafter(endpoint) {
-    const { texts, document } = await endpoint.ask({ drafter: "prompt-lookup", stream: false });
-    expect(texts).toEqual((await endpoint.ask({})).texts);
-    expect(document.usage.drafting.drafter).toBe("prompt-lookup");
-    await endpoint.refuses({ drafter: "oracle" }, "drafter", "invalid_value");
-  },
-  async bytes(endpoint) {
-    const { texts, completionTokens } = await endpoint.ask({ bytes: true });
-    expect([Buffer.byteLength(texts[0]!), completionTokens]).toEqual([12, 12]);
-    expect(texts).toEqual((await endpoint.ask({ bytes: true })).texts);
-    await endpoint.refuses({ bytes: true, logit_bias: { 264: 1 } }, "logit_bias");
-    await endpoint.refuses({ bytes: true, drafter: "prompt-lookup" }, "drafter");
-  },
-};
 
 const completionCases: Readonly<Record<string, Case>> = {
   async prompt(endpoint) {
@@ -323,10 +224,11 @@ const responsesCases: Readonly<Record<string, Case>> = {
 };
 
 async function severalChoices(endpoint: Endpoint): Promise<void> {
+  const sampled = { temperature: 1.5, seed: 5 };
   const { texts } = await endpoint.ask({ ...sampled, n: 3 });
   expect(texts).toHaveLength(3);
   for (const [sequence, text] of texts.entries()) {
-    expect(text).toBe(await endpoint.expected({ ...hot, sequence }));
+    expect(text).toBe(await endpoint.expected({ greedy: false, ...sampled, sequence }));
   }
 }
 
@@ -360,14 +262,17 @@ async function adds(endpoint: Endpoint, fields: Fields): Promise<void> {
 }
 
 const cases: Readonly<Record<GenerationKind, Readonly<Record<string, Case>>>> = {
-  completion: { ...samplingCases, ...completionCases },
-  chat: { ...samplingCases, ...chatCases },
-  responses: { ...samplingCases, ...responsesCases },
+  completion: completionCases,
+  chat: chatCases,
+  responses: responsesCases,
 };
 
-describe.each(kinds)("%s obeys", (kind) => {
+describe.each(generationKinds)("%s obeys", (kind) => {
   test("every field that has a case, and no other", () => {
-    expect(Object.keys(cases[kind]).sort()).toEqual(Object.keys(fieldNotes[kind]).sort());
+    const own = Object.keys(fieldNotes[kind]).filter(
+      (name) => !Object.hasOwn(samplingFields, name),
+    );
+    expect(Object.keys(cases[kind]).sort()).toEqual(own.sort());
   });
 
   test.each(Object.entries(cases[kind]))("%s", async (_name, check) => {
@@ -375,7 +280,7 @@ describe.each(kinds)("%s obeys", (kind) => {
   });
 });
 
-describe.each(kinds)("%s does not obey", (kind) => {
+describe.each(generationKinds)("%s does not obey", (kind) => {
   /** Status, parameter at fault and warnings of a request with one more field. */
   async function tell(name: string, value: unknown): Promise<unknown[]> {
     const { status, param, warned } = await new Endpoint(nano, kind).ask({

@@ -16,7 +16,7 @@ export type { CloseServerOptions, RunningServer, StartServerOptions } from "./se
  * @example
  * const server = await startServer(model, { port: 8080, host: "127.0.0.1" });
  *
- * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`
+ * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, `studio-page-missing`
  */
 export function startServer(
   model: LoadedModel,

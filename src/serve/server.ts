@@ -9,8 +9,9 @@ import type { DrafterChoice } from "../generate/speculative/drafter-names.ts";
 import type { Generate } from "../generate/types.ts";
 import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
+import { createTokenTexts } from "../tokenizer/token-text.ts";
+import { servePolicies } from "./answers/context-policies.ts";
 import type { Score } from "./answers/generation-run.ts";
-import { createTokenTexts } from "./answers/token-text.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
@@ -19,6 +20,8 @@ import { shuttingDown } from "./middleware/errors.ts";
 import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
 import { AdmissionQueue } from "./middleware/queue.ts";
+import { createServerLens } from "./studio/lens-route.ts";
+import { builtPage } from "./studio/page-files.ts";
 
 /** Options of `startServer`. */
 export interface StartServerOptions {
@@ -47,8 +50,15 @@ export interface StartServerOptions {
   encoderName?: string;
   /** Drafter of requests that do not name one (`drafter`). Default `"none"`. */
   drafter?: DrafterChoice;
+  /**
+   * Context policies that requests may name in `context_policy`, e.g. `"token-select:k=512"`, as
+   * `parseContextPolicy` reads them. Each takes memory of its own once it is used. Default none.
+   */
+  contextPolicies?: readonly string[];
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
   draftModel?: string | LoadedModel;
+  /** True: the page of `jeton studio` is at `/`, with a lens on the model; without `apiKey`. Default false. */
+  studio?: boolean;
   /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
   stallMs?: number;
   /** One line for each finished request, and for every error inside the server. */
@@ -88,8 +98,8 @@ export interface Generator {
 /**
  * Starts the server on a loaded model with the given generator (see `startServer`).
  *
- * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, and those of `openDrafter`
- *   where the default drafter cannot be had.
+ * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, `studio-page-missing`, and those of
+ *   `openDrafter` where the default drafter cannot be had.
  */
 export async function startServerWith(
   { generate, score }: Generator,
@@ -101,12 +111,20 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
+  if (options.studio && options.apiKey !== undefined) {
+    throw new JetonError("studio and apiKey exclude each other: a browser sends no key for a page", {
+      code: "serve-invalid-option",
+      details: { name: "apiKey", expected: "none, where studio is true" },
+    });
+  }
+  const folders = options.studio ? builtPage() : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
   });
-  // A default drafter that cannot be opened must stop the start, not every request.
+  // What cannot be opened must stop the start, not every request.
   await drafters.openDefault();
+  const contextPolicies = await servePolicies(model, options.contextPolicies);
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
@@ -119,6 +137,7 @@ export async function startServerWith(
     generate,
     score,
     drafters,
+    contextPolicies,
     queue,
     metrics: createServerMetrics({
       running: () => queue.running,
@@ -138,6 +157,7 @@ export async function startServerWith(
     apiKey: options.apiKey,
     corsOrigin: options.corsOrigin,
     allowedHosts: options.allowedHosts ?? (isLoopback(options.host) ? [] : undefined),
+    studio: folders && { folders, lens: createServerLens(context, await drafters.available()) },
     track: (state) => active.add(state),
   });
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;

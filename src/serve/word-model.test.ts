@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { complete, score } from "../generate/index.ts";
+import { complete, completeBytes, openByteDistribution, score } from "../generate/index.ts";
 import { smallWordConfig, writeSmallWordModel } from "../model/byte/testing/small-word-model.ts";
 import { type LoadedModel, loadModel } from "../model/index.ts";
 import { type RunningServer, startServer } from "./index.ts";
@@ -44,6 +44,18 @@ test("completes, several requests at a time, as generation does", async () => {
     const [choice] = document["choices"] as unknown as [{ text: string }];
     expect(choice.text).toBe(own.text);
     expect(document["usage"]).toMatchObject({ prompt_tokens: own.promptTokens });
+  }
+});
+
+test("the field bytes: the most probable bytes, however the prompt ends", async () => {
+  for (const prompt of ["Once upon", "The cat, él", "x "]) {
+    const answer = await post({ prompt, bytes: true, max_tokens: 8, temperature: 0 });
+    expect(answer.status).toBe(200);
+    const bytes = await openByteDistribution(model);
+    const own = await completeBytes(bytes, prompt, { greedy: true, maxBytes: 8 });
+    await bytes.close();
+    const [choice] = answer.document["choices"] as unknown as [{ text: string }];
+    expect([prompt, choice.text]).toEqual([prompt, own.text]);
   }
 });
 

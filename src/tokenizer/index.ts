@@ -51,6 +51,7 @@ export {
   type TokenizerPoolOptions,
 } from "./pool/tokenizer-pool.ts";
 export { type KnownPattern, knownPatterns } from "./pre-tokenizers/scanners.ts";
+export { createTokenTexts, type DescribeToken, type TokenText } from "./token-text.ts";
 export { assembleTokenizer, createTokenizer } from "./tokenizer.ts";
 export type {
   DecodeOptions,

@@ -122,7 +122,7 @@ class SkipGram {
     for (const context of around) {
       this.#distinguish(context, 1, rate);
       for (let other = 0; other < this.#negatives; other++) {
-        const drawn = this.#drawNoise(random);
+        const drawn = this.#sampleNoise(random);
         if (drawn !== context) this.#distinguish(drawn, 0, rate);
       }
     }
@@ -146,7 +146,7 @@ class SkipGram {
     }
   }
 
-  #drawNoise(random: Random): number {
+  #sampleNoise(random: Random): number {
     const noise = this.#noise;
     const wanted = random.uniform() * noise.at(-1)!;
     let [low, high] = [0, noise.length - 1];

@@ -1,6 +1,6 @@
 /** A model with all its weights in memory, for what trains with it or trains it. */
 import { openCheckpoint } from "../checkpoint/index.ts";
-import { type DecoderConfig, decoderNames } from "../model/index.ts";
+import { type DecoderConfig, decoderNames, readParameter } from "../model/index.ts";
 import { decoderParameterShapes, type ParameterValue } from "../train/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
 import { readSource, type SourceModel } from "./transfer.ts";
@@ -17,7 +17,7 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
   const source = await readSource(checkpoint);
   const parameters = new Map<string, ParameterValue>();
   for (const [name, shape] of decoderParameterShapes(source.config)) {
-    parameters.set(name, { shape, data: await checkpoint.readFloat32(name) });
+    parameters.set(name, { shape, data: await readParameter(checkpoint, name) });
   }
   return { source, parameters };
 }

@@ -5,6 +5,7 @@ import { type Command, defineCommand, defined, UsageError } from "../command.ts"
 import type { CommandContext } from "../context.ts";
 import { type ClassifyDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
   name: "classify",
@@ -39,6 +40,9 @@ export const command: Command = defineCommand({
   async run(context, values, positionals) {
     if (values.pair !== undefined && values.question !== undefined) {
       throw new UsageError("option-conflict", "give --pair or --question, not both");
+    }
+    if (values.question !== undefined) {
+      refuseMisplaced(values, ["every"], "means nothing for --question, which finds spans");
     }
     const texts = await readTexts(context, positionals, values.file);
     return withEncoder(context, values, async (model) => {
@@ -82,9 +86,12 @@ async function classifyTexts(
     );
   }
   if (model.heads.includes("tokens")) {
+    const why = `means nothing for ${model.name}, which classifies tokens`;
+    refuseMisplaced(values, ["pair", "topK"], why);
     const found = await classifyTokens(model, texts, { group: !values.every, signal });
     return found.map((spans) => ({ spans }));
   }
+  refuseMisplaced(values, ["every"], `means nothing for ${model.name}, which classifies texts`);
   const pairs = pair === undefined ? texts : texts.map((text) => [text, pair] as const);
   const found = await classify(model, pairs, { ...limit, signal });
   return found.map((classes) => ({ classes }));

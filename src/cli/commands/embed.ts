@@ -8,6 +8,7 @@ import type { CommandContext } from "../context.ts";
 import { type EmbedDocument, type EmbedTokensDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
   name: "embed",
@@ -65,6 +66,13 @@ export const command: Command = defineCommand({
   async run(context, values, positionals) {
     if (values.role !== undefined && !values.tokens) {
       throw new UsageError("option-conflict", "--role needs --tokens", { option: "--role" });
+    }
+    if (values.tokens) {
+      refuseMisplaced(
+        values,
+        ["pooling", "normalize", "prompt", "promptName", "dimensions", "maxTokens"],
+        "means nothing for --tokens",
+      );
     }
     if (values.prompt !== undefined && values.promptName !== undefined) {
       throw new UsageError("option-conflict", "give --prompt or --prompt-name, not both");

@@ -6,6 +6,7 @@ import {
   parseNumbers,
   runEvaluation,
 } from "../evaluate/evaluation-options.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions } from "../options/model-options.ts";
 
 export const command: Command = defineCommand({
@@ -81,6 +82,9 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     if (values.tokenizers.length > 0) {
+      const read = ["tokenizers", "seed", "codeLength", "json", "help"];
+      const others = Object.keys(values).filter((key) => !read.includes(key));
+      refuseMisplaced(values, others, "means nothing for --tokenizers, which asks no model");
       const { printTokenizerStudy } = await import("../evaluate/study-tokenizers.ts");
       const { seed, codeLength, json } = values;
       return printTokenizerStudy(context, values.tokenizers, {

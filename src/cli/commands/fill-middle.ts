@@ -2,8 +2,8 @@
 import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillMiddleDocument, writeJson } from "../json-output.ts";
 import { checkGreedy } from "../options/generation-options.ts";
-import { chooseModel } from "../options/locate.ts";
-import { modelOptions, withModel } from "../options/model-options.ts";
+import { modelOptions } from "../options/model-options.ts";
+import { withByteModel } from "./byte-model.ts";
 
 export const command: Command = defineCommand({
   name: "fill-middle",
@@ -57,8 +57,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values, [prefix, suffix]) {
     checkGreedy(values);
-    chooseModel(values.model);
-    return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
+    return withByteModel(context, values, async (model) => {
       const { fillMiddle } = await import("../../generate/index.ts");
       const { stdout, stderr, signal } = context;
       const started = performance.now();

@@ -7,6 +7,7 @@ import type { CommandContext } from "../context.ts";
 import { type IndexDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName, createStatusLine } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import type { VectorKind } from "../retrieval/encode-records.ts";
 import type { SourceFile } from "../retrieval/read-sources.ts";
 
@@ -89,6 +90,9 @@ export const command: Command = defineCommand({
     const index = await openIndex(folder, options);
     try {
       const named = index.settings.metadata["model"];
+      if (named === undefined) {
+        refuseMisplaced(values, ["format", "threads"], "needs --model: words need no encoder");
+      }
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
         updateIndex(context, index, { folder, paths, kind: vectorsOf(index), encoder });
       const result =

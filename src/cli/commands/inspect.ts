@@ -3,6 +3,7 @@ import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { type InspectDocument, writeJson } from "../json-output.ts";
 import { chooseModel, locateModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
   name: "inspect",
@@ -81,6 +82,10 @@ export const command: Command = defineCommand({
     }
     if (mixture === undefined && merges !== undefined) {
       throw new UsageError("inspect-without-mixture", "--merges belongs to --mixture");
+    }
+    if (asked.length > 0) {
+      const why = "means nothing here: --mixture and --qtok read no weights, --routing needs them";
+      refuseMisplaced(values, ["configOnly"], why);
     }
     const chosen = names.length === 0 ? [chooseModel(undefined)] : names;
     if (routing.length > 0) {

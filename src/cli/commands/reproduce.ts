@@ -90,7 +90,8 @@ async function reproduceOne(
     renderClaims,
     renderPlot,
     runReproduction,
-    watchLoad,
+    sampleLoad,
+    withoutLoadedSpeed,
   } = await import("../../reproduce/index.ts");
   // A result of hours is not lost for want of a package.
   if (values.record) await checkPlotPackages();
@@ -99,8 +100,8 @@ async function reproduceOne(
     write: (text) => void stderr.write(text),
     isTerminal: stderr.isTerminal,
   });
-  // Before hours of measuring, and again for the load during them.
-  if (values.record) checkLoad(reproduction, watchLoad()(), values.skipSpeed);
+  // Before hours of measuring; what loads the machine during them costs the claims about speed.
+  if (values.record) checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
   const { result, plot } = await runReproduction(reproduction, {
     seed: values.seed,
     quick: values.quick,
@@ -116,9 +117,16 @@ async function reproduceOne(
   }).finally(() => line.clear());
   const isComplete = result.skipped === undefined;
   if (values.record && isComplete) {
-    checkLoad(reproduction, result.load, values.skipSpeed);
-    const svg = await (plot === undefined ? renderClaims(result) : renderPlot(plot));
-    const paths = await recordResult(join(process.cwd(), "reproductions"), result, svg);
+    const recorded = withoutLoadedSpeed(result, reproduction);
+    if (recorded !== result) {
+      const { loadAverage, coresBusyElsewhere } = result.load;
+      await stderr.write(
+        `jeton: warning: the machine was loaded (load average ${loadAverage}, ${coresBusyElsewhere} cores busy ` +
+          `elsewhere): the claims about speed are not recorded (${recorded.withoutSpeed!.join(", ")})\n`,
+      );
+    }
+    const svg = await (plot === undefined ? renderClaims(recorded) : renderPlot(plot));
+    const paths = await recordResult(join(process.cwd(), "reproductions"), recorded, svg);
     await stderr.write(`written: ${paths.json}, ${paths.svg}\n`);
   }
   if (values.json) await writeJson<ReproduceDocument>(stdout, result);

@@ -1,8 +1,10 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openByteDistribution } from "../../generate/index.ts";
+import { smallWordConfig, writeSmallWordModel } from "../../model/byte/testing/small-word-model.ts";
 import { loadModel } from "../../model/index.ts";
 import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { runCommand } from "../testing/run-command.ts";
@@ -10,12 +12,22 @@ import { runCommand } from "../testing/run-command.ts";
 let root = "";
 let plain = "";
 let other = "";
+let words = "";
+let pooled = "";
+let source = "";
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "jeton-bytes-"));
   plain = join(root, "plain");
   other = join(root, "other");
   createByteCheckpoint(plain, { contextLength: 256 });
   createByteCheckpoint(other, { contextLength: 256, layers: 1 });
+  const wordModel = (family: string): Promise<string> =>
+    writeSmallWordModel(join(root, family), smallWordConfig(family), 5);
+  words = await wordModel("hierarchical-transformer");
+  pooled = await wordModel("word-pooled");
+  source = join(root, "source");
+  mkdirSync(source);
+  writeFileSync(join(source, "config.json"), JSON.stringify({ model_type: "t5" }));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -48,6 +60,61 @@ describe("jeton run --bytes", () => {
     const both = await json("run", "--ensemble", `${plain},${other}`, ...bytes.slice(2), ...seeded);
     expect(both.models.map(({ model }: { model: string }) => model)).toEqual([plain, other]);
     expect(both.seed).toBe(3);
+  });
+
+  test("models of words generate bytes, alone and beside models of tokens", async () => {
+    for (const model of [words, pooled]) {
+      const line = ["-m", model, "--greedy", "--prefix", "of", "The élan "];
+      const found = await json(...bytes, ...line);
+      expect([found.promptBytes, found.bytes.slice(0, 2)]).toEqual([10, [0x6f, 0x66]]);
+      // What it writes is what its distribution finds most probable.
+      await using loaded = await loadModel(model);
+      const distribution = await openByteDistribution(loaded);
+      await distribution.prefill(new TextEncoder().encode("The élan of"));
+      for (const byte of found.bytes.slice(2)) {
+        const logs = (await distribution.logProbabilities()).subarray(0, 256);
+        expect(logs.indexOf(Math.max(...logs))).toBe(byte);
+        await distribution.advance(byte);
+      }
+      await distribution.close();
+      const filled = await json(
+        ...["fill-middle", "-m", model, "--greedy", "-n", "4", "--candidates", "1", "ab", "cd"],
+      );
+      expect(filled).toMatchObject({ method: "search", model });
+      const scored = await json("score", "--bytes", "-m", model, "The élan");
+      expect(scored.logProbabilities).toHaveLength(9);
+    }
+    const mixed = ["--greedy", "--logprobs", "the"];
+    const line = ["run", "--ensemble", `${plain},${words},${pooled}`, ...bytes.slice(2), ...mixed];
+    const three = await json(...line);
+    expect(three.models.map(({ model }: { model: string }) => model)).toEqual([
+      plain,
+      words,
+      pooled,
+    ]);
+    // The first byte has the mean of its probabilities in the three.
+    let sum = 0;
+    for (const model of [plain, words, pooled]) {
+      await using loaded = await loadModel(model);
+      const distribution = await openByteDistribution(loaded);
+      await distribution.prefill(new TextEncoder().encode("the"));
+      sum += Math.exp((await distribution.logProbabilities())[three.bytes[0]]!);
+      await distribution.close();
+    }
+    expect(three.logProbabilities[0]).toBeCloseTo(Math.log(sum / 3), 4);
+  });
+
+  test("models that go on with no text are refused by name", async () => {
+    for (const line of [
+      ["run", "--bytes", "-m", source, "a"],
+      ["run", "--ensemble", `${plain},${source}`, "a"],
+      ["score", "--bytes", "-m", source, "a"],
+      ["fill-middle", "-m", source, "a", "b"],
+    ]) {
+      const { status, stderr } = await runCommand(line);
+      expect([status, stderr]).toEqual([1, expect.stringContaining("encoder-decoder")]);
+      expect(stderr).toContain(source);
+    }
   });
 
   test.each([

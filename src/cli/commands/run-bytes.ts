@@ -7,8 +7,10 @@ import type { CommandContext } from "../context.ts";
 import { type RunBytesDocument, writeJson } from "../json-output.ts";
 import type { generationOptions } from "../options/generation-options.ts";
 import { createStatusLine } from "../options/locate.ts";
-import { type modelOptions, withModel } from "../options/model-options.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
+import type { modelOptions } from "../options/model-options.ts";
 import { rate } from "../options/statistics.ts";
+import { withByteModel } from "./byte-model.ts";
 
 export const byteOptions = {
   bytes: {
@@ -40,6 +42,7 @@ export type RunBytesValues = Values<typeof byteOptions> &
     readonly quiet: boolean;
     readonly drafter: string;
     readonly draftModel: string | undefined;
+    readonly inexact: boolean;
     readonly sequences: number;
     readonly heal: string | undefined;
     readonly logprobs: boolean;
@@ -54,25 +57,26 @@ export function asksForBytes({ bytes, ensemble }: Values<typeof byteOptions>): b
 
 /** Throws `option-misplaced` for options that generation by bytes, or that by tokens, would ignore. */
 export function checkByteOptions(values: RunBytesValues): void {
-  const misplaced = (option: string, why: string): UsageError =>
-    new UsageError("option-misplaced", `${option} ${why}`, { option });
   if (!asksForBytes(values)) {
-    if (values.maxBytes !== undefined) throw misplaced("--max-bytes", "needs --bytes");
-    if (values.prefix !== undefined) throw misplaced("--prefix", "needs --bytes");
+    refuseMisplaced(values, ["maxBytes", "prefix"], "needs --bytes");
     return;
   }
   const why = "means nothing where bytes are generated";
-  if (values.maxTokens !== undefined) throw misplaced("--max-tokens", `${why}: use --max-bytes`);
-  if (values.repetitionPenalty !== undefined) throw misplaced("--repetition-penalty", why);
-  if (values.prefillChunk !== undefined) throw misplaced("--prefill-chunk", why);
-  if (values.drafter !== "auto" && values.drafter !== "none") throw misplaced("--drafter", why);
-  if (values.draftModel !== undefined) throw misplaced("--draft-model", why);
-  if (values.heal !== undefined) throw misplaced("--heal", `${why}: bytes are exact`);
-  if (values.sequences > 1) throw misplaced("--sequences", why);
-  if (values.showDrafts) throw misplaced("--show-drafts", why);
-  if (values.stats) throw misplaced("--stats", why);
-  if (values.ensemble !== undefined && values.model !== undefined) {
-    throw misplaced("--ensemble", "names all models: leave --model out");
+  refuseMisplaced(values, ["maxTokens"], `${why}: use --max-bytes`);
+  refuseMisplaced(values, ["heal"], `${why}: bytes are exact`);
+  // Their defaults ask for nothing here.
+  const others = {
+    drafter: values.drafter === "auto" || values.drafter === "none" ? undefined : values.drafter,
+    sequences: values.sequences > 1 ? values.sequences : undefined,
+  };
+  refuseMisplaced(others, ["drafter", "sequences"], why);
+  refuseMisplaced(
+    values,
+    ["repetitionPenalty", "prefillChunk", "draftModel", "inexact", "showDrafts", "stats"],
+    why,
+  );
+  if (values.ensemble !== undefined) {
+    refuseMisplaced(values, ["model"], "stands beside --ensemble, which names all models");
   }
 }
 
@@ -105,7 +109,7 @@ async function withByteDistribution<T>(
   const open = async (models: readonly LoadedModel[]): Promise<T> => {
     const name = names[models.length];
     if (models.length < names.length) {
-      return withModel(context, { ...values, model: name }, { slots: 1, inexact: true }, (model) =>
+      return withByteModel(context, { ...values, model: name }, (model) =>
         open([...models, model]),
       );
     }

@@ -1,22 +1,14 @@
 /** `jeton run` with an encoder-decoder: it reads the prompt and writes another text from it. */
 import { JetonError } from "../../core/error.ts";
 import type { GenerateOptions } from "../../generate/types.ts";
-import type { ModelKind } from "../../model/model-kind.ts";
+import type { NamedCheckpoint } from "../../model/weights/open-named-checkpoint.ts";
 import { defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { withDrafter } from "../options/drafting.ts";
 import { loadAndUse } from "../options/load-and-use.ts";
-import { locateModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
+import type { ModelValues } from "../options/model-options.ts";
 import { type RunOutputOptions, runOne, runSeveral } from "./run-output.ts";
-
-/** What a model is by its configuration; a decoder where that cannot be read, so that loading says why. */
-export async function findKind(context: CommandContext, name: string): Promise<ModelKind> {
-  const folder = await locateModel(context, name);
-  const { readConfig } = await import("../../checkpoint/index.ts");
-  const { modelKind } = await import("../../model/model-kind.ts");
-  const config = await readConfig(folder).catch(() => undefined);
-  return config === undefined ? "decoder" : modelKind(config);
-}
 
 /** The error for a model that generates nothing. */
 export function notGenerating(model: string): JetonError {
@@ -31,33 +23,55 @@ interface DecoderOnly {
   readonly system: string | undefined;
   readonly context: number | undefined;
   readonly inexact: boolean;
+  readonly prefillChunk: number | undefined;
+  readonly heal: string | undefined;
 }
 
-/** Loads an encoder-decoder, reads the text, and prints what is written from it. */
-export async function runSource(
-  context: CommandContext,
-  text: string,
-  generation: GenerateOptions,
-  values: DecoderOnly &
-    RunOutputOptions &
-    Parameters<typeof withDrafter>[1] & {
-      readonly model: string | undefined;
-      readonly format: "f32" | "int8" | "int8-channel" | "int4" | undefined;
-      readonly threads: number | undefined;
-      readonly sequences: number;
-    },
-): Promise<void> {
+/**
+ * Refuses what an encoder-decoder cannot do, and options that it would ignore.
+ *
+ * @throws UsageError `prompt-missing`, `option-misplaced`, `system-unsupported`
+ */
+export function checkSource(values: DecoderOnly, isChat: boolean): void {
+  if (isChat) {
+    throw new UsageError(
+      "prompt-missing",
+      "no prompt: an encoder-decoder reads a text and does not chat",
+    );
+  }
   if (values.system !== undefined) {
     throw new UsageError(
       "system-unsupported",
       "--system needs a chat model, not an encoder-decoder",
     );
   }
-  const { loadSeq2Seq } = await import("../../model/index.ts");
+  const heal = values.heal === "none" ? undefined : values.heal;
+  refuseMisplaced(
+    { heal },
+    ["heal"],
+    "means nothing for an encoder-decoder, which reads a prompt and does not continue it",
+  );
+  const why = "means nothing for an encoder-decoder";
+  refuseMisplaced(values, ["context"], `${why}: --max-tokens limits what it writes`);
+  refuseMisplaced(values, ["inexact"], `${why}, whose passes are never exact`);
+  refuseMisplaced(values, ["prefillChunk"], `${why}, which reads its prompt in one pass`);
+}
+
+/** Loads an encoder-decoder, reads the text, and prints what is written from it. */
+export async function runSource(
+  context: CommandContext,
+  found: NamedCheckpoint,
+  text: string,
+  generation: GenerateOptions,
+  values: Pick<ModelValues, "format" | "threads"> &
+    RunOutputOptions &
+    Parameters<typeof withDrafter>[1] & { readonly sequences: number },
+): Promise<void> {
+  const { loadNamedSeq2Seq } = await import("../../model/seq2seq/load-seq2seq.ts");
   return loadAndUse(
     context,
     (reports) =>
-      loadSeq2Seq(values.model!, {
+      loadNamedSeq2Seq(found, {
         ...defined({ format: values.format, threads: values.threads }),
         ...reports,
       }),

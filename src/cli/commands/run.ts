@@ -1,16 +1,33 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
 import type { Healing } from "../../generate/index.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
+import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
-import { type Command, defineCommand, defined, type Options, UsageError } from "../command.ts";
+import {
+  type Command,
+  defineCommand,
+  defined,
+  type Options,
+  UsageError,
+  type Values,
+} from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import {
+  checkContextOptions,
+  contextPolicyOptions,
+  drafterUnder,
+  readContextPolicy,
+  refuseContextPolicy,
+  viewUnder,
+} from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
 import { encodeMessages, type Generation } from "../options/generation.ts";
 import { generationOptions, readGenerationOptions } from "../options/generation-options.ts";
 import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
-import { modelOptions, withModel } from "../options/model-options.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
+import { modelOptions, withCheckpoint, withFoundModel } from "../options/model-options.ts";
 import { openPrompt } from "../options/opening.ts";
 import {
   asksForBytes,
@@ -20,12 +37,18 @@ import {
   runBytes,
 } from "./run-bytes.ts";
 import { runOne, runSeveral } from "./run-output.ts";
-import { findKind, notGenerating, runSource } from "./run-source.ts";
+import { checkSource, notGenerating, runSource } from "./run-source.ts";
 
-const options = {
+const runOptions = {
   ...modelOptions,
   ...drafterOptions,
   ...generationOptions,
+  ...contextPolicyOptions,
+  showContext: {
+    kind: "flag",
+    help: "print which tokens the first generated one attends to, as text with the gaps marked",
+  },
+  contextLayers: { kind: "flag", help: "with --show-context, each layer by itself" },
   system: { kind: "text", value: "TEXT", help: "system message of the chat template" },
   raw: {
     kind: "flag",
@@ -66,7 +89,7 @@ export const command: Command = defineCommand({
     "prompt after a sentence of prose that is not printed. An encoder-decoder (T5, ByT5) reads the " +
     "prompt and writes another text from it.",
   positionals: [{ name: "prompt|-" }],
-  options,
+  options: runOptions,
   examples: [
     {
       line: 'jeton run --model path/to/checkpoint "Once upon a time"',
@@ -87,62 +110,92 @@ export const command: Command = defineCommand({
     checkDrafterOptions(values);
     checkByteOptions(values);
     checkHealing(values, isChat);
+    checkOutput(values, isChat);
+    checkContextOptions(values);
+    const policy = await readContextPolicy(values.contextPolicy);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
+      refuseContextPolicy(values.contextPolicy, "--bytes and --ensemble");
       if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
       return runBytes(context, values, (models) => bytePrompt(models, prompt, values));
     }
-    const name = chooseModel(values.model);
-    const kind = await findKind(context, name);
-    if (kind === "encoder") throw notGenerating(name);
-    if (kind === "seq2seq") checkSource(values, isChat);
-    const text = isChat ? undefined : await readPrompt(context, argument);
-    if (kind === "seq2seq") return runSource(context, text!, generation, values);
-    const { sequences: slots, inexact } = values;
-    return withModel(context, values, { slots, inexact }, (model) =>
-      withDrafter(context, values, model, async (drafter) => {
-        if (drafter) generation.drafter = drafter;
-        const usesTemplate = await checkTemplate(model, values);
-        if (text === undefined) {
-          const { chat } = await import("../terminal/chat.ts");
-          return chat(context, model, {
-            generation,
-            usesTemplate,
-            raw: values.raw,
-            quiet: values.quiet,
-            stats: values.stats,
-            ...defined({ system: values.system }),
-          });
-        }
-        const prompt = usesTemplate
-          ? await applyTemplate(model, text, values.system)
-          : values.raw
-            ? text
-            : openPrompt(model, text);
-        const run = await heal({ context, model, prompt, options: generation }, values.heal);
-        if (values.sequences > 1) return runSeveral(run, values.sequences, values);
-        return runOne(run, values);
-      }),
-    );
+    return withCheckpoint(context, values.model, async (found) => {
+      const { modelKind } = await import("../../model/model-kind.ts");
+      const kind = modelKind(found.checkpoint.config);
+      if (kind === "encoder") throw notGenerating(found.name);
+      if (kind === "seq2seq") {
+        checkSource(values, isChat);
+        refuseContextPolicy(values.contextPolicy, "an encoder-decoder");
+      }
+      const text = isChat ? undefined : await readPrompt(context, argument);
+      if (kind === "seq2seq") return runSource(context, found, text!, generation, values);
+      const { sequences: slots, inexact } = values;
+      return withFoundModel(context, found, values, { slots, inexact }, (model) =>
+        runDecoder(context, model, text, { generation, policy }, values),
+      );
+    });
   },
 });
 
-/** What an encoder-decoder cannot do. Throws `prompt-missing`, `option-misplaced`. */
-function checkSource({ heal }: { readonly heal: string | undefined }, isChat: boolean): void {
-  if (isChat) {
-    throw new UsageError(
-      "prompt-missing",
-      "no prompt: an encoder-decoder reads a text and does not chat",
+/** Continues or answers a text; without one, chats. */
+function runDecoder(
+  context: CommandContext,
+  loaded: LoadedModel,
+  text: string | undefined,
+  {
+    generation: options,
+    policy,
+  }: { readonly generation: GenerateOptions; readonly policy: ContextPolicy | undefined },
+  values: Values<typeof runOptions>,
+): Promise<void> {
+  const drafting = { ...values, drafter: drafterUnder(policy, values.drafter) };
+  return withDrafter(context, drafting, loaded, async (drafter) => {
+    const model = await viewUnder(loaded, policy);
+    const generation = {
+      ...options,
+      ...(drafter && { drafter }),
+      ...(values.showContext && { reportContext: true }),
+    };
+    const usesTemplate = await checkTemplate(model, values);
+    if (text === undefined) {
+      const { chat } = await import("../terminal/chat.ts");
+      return chat(context, model, {
+        generation,
+        usesTemplate,
+        raw: values.raw,
+        quiet: values.quiet,
+        stats: values.stats,
+        ...defined({ system: values.system }),
+      });
+    }
+    const prompt = usesTemplate
+      ? await applyTemplate(model, text, values.system)
+      : values.raw
+        ? text
+        : openPrompt(model, text);
+    const run = await heal({ context, model, prompt, options: generation }, values.heal);
+    if (values.sequences > 1) return runSeveral(run, values.sequences, values);
+    return runOne(run, values);
+  });
+}
+
+/** Refuses forms of output that a chat or a list of continuations has no place for. */
+function checkOutput(values: Values<typeof runOptions>, isChat: boolean): void {
+  if (isChat)
+    refuseMisplaced(
+      values,
+      ["logprobs", "showDrafts", "showContext"],
+      "needs a prompt: a chat shows none",
+    );
+  if (values.sequences > 1) {
+    refuseMisplaced(
+      values,
+      ["showDrafts", "showContext", "stats"],
+      "means nothing for --sequences",
     );
   }
-  if (heal === undefined || heal === "none") return;
-  throw new UsageError(
-    "option-misplaced",
-    "--heal: an encoder-decoder reads a prompt and does not continue it",
-    { option: "--heal" },
-  );
 }
 
 /** Throws `option-misplaced` where `--heal` would be ignored. */

@@ -8,6 +8,7 @@ import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { formatTokens } from "../terminal/token-table.ts";
+import { withByteModel } from "./byte-model.ts";
 
 export const command: Command = defineCommand({
   name: "score",
@@ -108,9 +109,13 @@ type ByteValues = Values<typeof modelOptions> & {
 };
 
 /** Scores every byte given those before it. */
-function scoreByBytes(context: CommandContext, values: ByteValues, text: string): Promise<void> {
+async function scoreByBytes(
+  context: CommandContext,
+  values: ByteValues,
+  text: string,
+): Promise<void> {
   const { stdout, stderr, signal } = context;
-  return withModel(context, values, { slots: 1, inexact: true }, async (model) => {
+  return withByteModel(context, values, async (model) => {
     const { openByteDistribution, scoreBytes } = await import("../../generate/index.ts");
     const started = performance.now();
     const distribution = await openByteDistribution(model, { signal });

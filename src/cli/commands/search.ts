@@ -7,6 +7,7 @@ import type { CommandContext } from "../context.ts";
 import { type SearchDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { defaultIndexFolder, indexOption } from "./index-files.ts";
 
 const { format, threads } = encoderOptions;
@@ -111,12 +112,20 @@ async function encode(
   context: CommandContext,
   index: SearchIndex,
   text: string,
-  values: Omit<Parameters<typeof withEncoder>[1], "model"> & { readonly by: string | undefined },
+  values: Omit<Parameters<typeof withEncoder>[1], "model"> & {
+    readonly by: string | undefined;
+    readonly exact: boolean;
+  },
 ): Promise<Pick<SearchQuery, "dense" | "tokens">> {
   const { model, vectors } = index.settings.metadata;
-  if (values.by === "words") return {};
+  if (vectors !== "tokens") {
+    refuseMisplaced(values, ["exact"], "means nothing for an index without vectors of tokens");
+  }
+  if (values.by === "words" || (model === undefined && values.by === undefined)) {
+    refuseMisplaced(values, ["exact", "format", "threads"], "means nothing where words rank alone");
+    return {};
+  }
   if (model === undefined) {
-    if (values.by === undefined) return {};
     throw new UsageError("option-conflict", `--by ${values.by}: the index has no vectors`, {
       option: "--by",
       expected: "an index made with --model",

@@ -1,18 +1,28 @@
 /** `jeton serve`: the HTTP server. */
-import { basename } from "node:path";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import { type Command, defineCommand, defined, type Options, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
+import { readContextPolicy } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { withEncoder } from "../options/encoder-options.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
+import {
+  isLoopback,
+  modelName,
+  serveUntilInterrupted,
+} from "../serving/serve-until-interrupted.ts";
 
 const options = {
   ...modelOptions,
   ...drafterOptions,
+  contextPolicy: {
+    kind: "list",
+    value: "POLICY",
+    help: "let requests name this context policy in context_policy, written as in jeton run",
+  },
   encoder: {
     kind: "text",
     value: "M",
@@ -92,10 +102,12 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     checkDrafterOptions(values);
+    for (const text of values.contextPolicy) await readContextPolicy(text);
     const { slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) => {
       if (values.encoder === undefined) return serve(context, values, model);
-      const encoder = { model: values.encoder, format: undefined, threads: undefined };
+      // `--format` is the writing model's; threads are the machine's.
+      const encoder = { model: values.encoder, format: undefined, threads: values.threads };
       return withEncoder(context, encoder, (opened) => serve(context, values, model, opened));
     });
   },
@@ -108,7 +120,7 @@ async function serve(
   model: LoadedModel,
   encoder?: LoadedEncoder,
 ): Promise<void> {
-  const { stderr, stdout, environment, signal } = context;
+  const { stderr, stdout, environment } = context;
   const apiKey = values.apiKey ?? (environment["JETON_API_KEY"] || undefined);
   const name = values.name ?? modelName(model.name);
   const { startServer } = await import("../../serve/index.ts");
@@ -119,6 +131,7 @@ async function serve(
     modelName: name,
     ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
     drafter: values.drafter,
+    ...(values.contextPolicy.length > 0 && { contextPolicies: values.contextPolicy }),
     ...defined({
       draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
     }),
@@ -128,13 +141,7 @@ async function serve(
     ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
     ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
   });
-  const interrupted = new Promise<void>((resolve) => {
-    const release = context.handleInterrupts(() => {
-      release();
-      resolve();
-    });
-  });
-  try {
+  await serveUntilInterrupted(context, server, values.grace, async () => {
     if (values.json) {
       const { url, port } = server;
       await writeJson<ServeDocument>(stdout, { url, port, model: name });
@@ -145,34 +152,5 @@ async function serve(
         `${stderr.style.red("warning:")} other machines can reach the server, and no API key is required\n`,
       );
     }
-    await interrupted;
-    await stderr.write("ending; running requests may finish (Ctrl-C ends them now)\n");
-  } finally {
-    await closeServer(server, values.grace, signal);
-  }
-}
-
-/** Gives running requests `grace` seconds to finish; an abort meanwhile ends them at once. */
-async function closeServer(
-  server: { close(options?: { graceMs?: number }): Promise<void> },
-  grace: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const stop = (): void => void server.close({ graceMs: 0 });
-  if (signal.aborted) return server.close({ graceMs: 0 });
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    await server.close({ graceMs: grace * 1000 });
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
-}
-
-/** A hub name unchanged; of a path its last part, so that clients learn nothing about the machine. */
-function modelName(name: string): string {
-  return /^[\w.-]+\/[\w.-]+$/.test(name) && !name.startsWith(".") ? name : basename(name);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  });
 }

@@ -13,6 +13,7 @@ import {
 } from "../json-output.ts";
 import { decodeText, readLines, readTextArgument } from "../options/input.ts";
 import { locateModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { showPieces } from "../terminal/text-chunks.ts";
 
 export const command: Command = defineCommand({
@@ -32,8 +33,7 @@ export const command: Command = defineCommand({
       kind: "text",
       value: "UNIT",
       choices: ["utf16", "codepoint"],
-      default: "utf16",
-      help: "unit of the offsets",
+      help: "unit of the offsets; default: utf16",
     },
     whole: { kind: "flag", help: "ignore the truncation and padding settings of the tokenizer" },
     ids: { kind: "flag", help: "print only the ids, separated by spaces" },
@@ -60,13 +60,16 @@ export const command: Command = defineCommand({
     if (jsonl && text !== undefined && text !== "-") {
       throw new UsageError("text-unexpected", "--jsonl reads from standard input; give no text");
     }
+    if (decode) refuseMisplaced(values, ["offsets", "whole", "ids"], "means nothing for --decode");
+    if (jsonl) refuseMisplaced(values, ["ids"], "means nothing for --jsonl, whose lines have ids");
+    if (idsOnly) refuseMisplaced(values, ["offsets"], "means nothing for --ids");
     const { loadTokenizer } = await import("../../tokenizer/index.ts");
     const folder = await locateModel(context, model!, { weights: false });
     const tokenizer = await loadTokenizer(folder);
     const encodeOptions: EncodeOptions = {
       addSpecialTokens: special,
       applyLimits: !whole,
-      offsetUnit: values.offsets,
+      offsetUnit: values.offsets ?? "utf16",
     };
     if (jsonl) {
       const convert = decode

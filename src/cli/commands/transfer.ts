@@ -1,15 +1,9 @@
 /** `jeton transfer`: moves a model to another tokenizer. */
 import type { TransferMethod } from "../../vocabulary/index.ts";
-import {
-  type Command,
-  defineCommand,
-  defined,
-  toOptionName,
-  UsageError,
-  type Values,
-} from "../command.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
 import { type TransferDocument, writeJson } from "../json-output.ts";
 import { chooseModel, createStatusLine, locateModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 
 const options = {
   model: {
@@ -150,8 +144,17 @@ export const command: Command = defineCommand({
 
 const parallelMethods: readonly string[] = ["wechsel", "trans-tokenization"];
 
+type MethodOption =
+  | "sourceText"
+  | "targetText"
+  | "directions"
+  | "minCount"
+  | "hypernetwork"
+  | "text"
+  | "steps";
+
 /** The methods that read an option. */
-const methodsOf = {
+const methodsOf: Readonly<Record<MethodOption, readonly string[]>> = {
   sourceText: parallelMethods,
   targetText: parallelMethods,
   directions: ["trans-tokenization"],
@@ -159,23 +162,17 @@ const methodsOf = {
   hypernetwork: ["zett"],
   text: ["zett"],
   steps: ["zett"],
-} satisfies { [K in keyof Values<typeof options>]?: readonly string[] };
+};
 
 /** Throws if the chosen method would ignore an option. */
 function checkMethod(values: Values<typeof options>): void {
-  const { method, text, steps } = values;
-  for (const [key, methods] of Object.entries(methodsOf)) {
-    const value = values[key as keyof typeof methodsOf];
-    const isGiven = typeof value === "object" ? value.length > 0 : value !== undefined;
-    if (isGiven && !methods.includes(method)) throwMisplaced(key, `for --method ${method}`);
+  const { method, text } = values;
+  const keys = Object.keys(methodsOf) as MethodOption[];
+  const unread = keys.filter((key) => !methodsOf[key].includes(method));
+  refuseMisplaced(values, unread, `means nothing for --method ${method}`);
+  if (text.length === 0) {
+    refuseMisplaced(values, ["steps"], "means nothing without --text to train on");
   }
-  if (steps !== undefined && text.length === 0)
-    throwMisplaced("steps", "without --text to train on");
-}
-
-function throwMisplaced(key: string, where: string): never {
-  const option = `--${toOptionName(key)}`;
-  throw new UsageError("option-misplaced", `${option} means nothing ${where}`, { option });
 }
 
 type MakeMethod = (model: string, progress: (stage: string) => void) => Promise<TransferMethod>;

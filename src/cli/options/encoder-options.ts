@@ -50,12 +50,13 @@ export async function withEncoder<T>(
     );
   }
   const name = chooseEncoder(values.model);
-  await locateModel(context, name);
-  const { loadEncoder } = await import("../../model/encoder/index.ts");
+  const folder = await locateModel(context, name);
+  const { openLocatedCheckpoint } = await import("../../model/weights/open-named-checkpoint.ts");
+  const { loadNamedEncoder } = await import("../../model/encoder/load-encoder.ts");
   return loadAndUse(
     context,
-    (reports) =>
-      loadEncoder(name, {
+    async (reports) =>
+      loadNamedEncoder(await openLocatedCheckpoint(name, folder), {
         ...defined({ format: values.format, threads: values.threads }),
         ...reports,
       }),

@@ -1,9 +1,11 @@
 /** Options of every command that loads a model, and the loading itself. */
 import type { LoadedModel } from "../../model/types.ts";
+import type { NamedCheckpoint } from "../../model/weights/open-named-checkpoint.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { loadAndUse } from "./load-and-use.ts";
 import { chooseModel, locateModel } from "./locate.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 
 export const modelOptions = {
   model: {
@@ -39,21 +41,58 @@ export interface UseModelOptions {
   readonly inexact?: boolean;
 }
 
+/** What the command line says of loading a decoder. */
+export type ModelValues = Pick<
+  Values<typeof modelOptions>,
+  "model" | "format" | "threads" | "context"
+> & {
+  /** `--inexact`, of the commands that have it. */
+  readonly inexact?: boolean;
+};
+
 /** Loads the model, calls `use` with it, and closes it in every case. */
 export async function withModel<T>(
   context: CommandContext,
-  values: Pick<Values<typeof modelOptions>, "model" | "format" | "threads" | "context">,
+  values: ModelValues,
   options: UseModelOptions,
   use: (model: LoadedModel) => Promise<T>,
 ): Promise<T> {
-  const name = chooseModel(values.model);
+  return withCheckpoint(context, values.model, (found) =>
+    withFoundModel(context, found, values, options, use),
+  );
+}
+
+/** Finds and opens a checkpoint, calls `use` with it, and closes it in every case. Reads no weights. */
+export async function withCheckpoint<T>(
+  context: CommandContext,
+  model: string | undefined,
+  use: (found: NamedCheckpoint) => Promise<T>,
+): Promise<T> {
+  const name = chooseModel(model);
   const folder = await locateModel(context, name);
-  if (values.context !== undefined) await checkContext(folder, values.context);
-  const { loadModel } = await import("../../model/index.ts");
+  const { openLocatedCheckpoint } = await import("../../model/weights/open-named-checkpoint.ts");
+  const found = await openLocatedCheckpoint(name, folder);
+  try {
+    return await use(found);
+  } finally {
+    await found.checkpoint.close();
+  }
+}
+
+/** As `withModel`, with a checkpoint that is open already; loading closes it. */
+export async function withFoundModel<T>(
+  context: CommandContext,
+  found: NamedCheckpoint,
+  values: ModelValues,
+  options: UseModelOptions,
+  use: (model: LoadedModel) => Promise<T>,
+): Promise<T> {
+  await checkModelValues(found, values);
+  const { loadNamedModel } = await import("../../model/load-model.ts");
   return loadAndUse(
     context,
     (reports) =>
-      loadModel(name, {
+      loadNamedModel(found, {
         ...defined({
           format: values.format,
           threads: values.threads,
@@ -67,14 +106,27 @@ export async function withModel<T>(
   );
 }
 
-/** Throws `context-too-long` if the model's configuration allows fewer tokens. */
-async function checkContext(folder: string, asked: number): Promise<void> {
-  const { readConfig } = await import("../../checkpoint/index.ts");
-  const { decoderConfig } = await import("../../model/index.ts");
-  // Errors of the configuration are reported when the model is loaded.
-  const config = await readConfig(folder).catch(() => undefined);
-  if (config === undefined) return;
-  const { contextLength } = decoderConfig(config);
+/**
+ * Throws `option-misplaced` for what the kind of model has no use for, `context-too-long` if its configuration
+ * allows fewer tokens.
+ */
+async function checkModelValues(
+  { checkpoint: { config } }: NamedCheckpoint,
+  values: ModelValues,
+): Promise<void> {
+  const { isWordModel, wordModelConfig } = await import("../../model/byte/word-config.ts");
+  const isWords = isWordModel(config);
+  if (isWords) {
+    refuseMisplaced(
+      values,
+      ["inexact"],
+      "means nothing for a model of words, whose passes are never exact",
+    );
+  }
+  const { context: asked } = values;
+  if (asked === undefined) return;
+  const { decoderConfig } = await import("../../model/decoder/config.ts");
+  const { contextLength } = isWords ? wordModelConfig(config) : decoderConfig(config);
   if (asked <= contextLength) return;
   throw new UsageError(
     "context-too-long",

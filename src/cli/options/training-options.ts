@@ -6,7 +6,8 @@ import type {
   TrainLanguageModelOptions,
   Transform,
 } from "../../train/index.ts";
-import { defined, toOptionName, UsageError, type Values } from "../command.ts";
+import { defined, UsageError, type Values } from "../command.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 import { defaultTokenizer, presetConfig } from "./presets.ts";
 
 export const trainingOptions = {
@@ -196,6 +197,7 @@ export type TrainValues = Values<typeof trainingOptions>;
 export async function readTrainingOptions(values: TrainValues): Promise<TrainLanguageModelOptions> {
   const { out: folder, initialWeights } = values;
   checkSizes(values);
+  checkDependent(values);
   const known = values.resume && folder !== undefined ? await readKnown(folder, values) : undefined;
   const { corpus, heldOut } = values;
   const tokenizer =
@@ -269,6 +271,23 @@ function missing(
   });
 }
 
+/** Options that only others give a meaning. A run that is resumed may hold those. */
+function checkDependent(values: TrainValues): void {
+  const { schedule = "cosine", resume } = values;
+  if (values.schedule !== undefined || !resume) {
+    const what = `for --schedule ${schedule}`;
+    if (schedule !== "warmup-stable-decay") {
+      refuseMisplaced(values, ["decay"], `means nothing ${what}`);
+    }
+    if (schedule === "constant") {
+      refuseMisplaced(values, ["finalLearningRate"], `means nothing ${what}`);
+    }
+  }
+  if (values.heldOut.length === 0 && !resume) {
+    refuseMisplaced(values, ["evaluateEvery"], "needs --held-out, a text to evaluate on");
+  }
+}
+
 /** Sizes that a configuration or a checkpoint already sets cannot be given. */
 function checkSizes(values: TrainValues): void {
   const source =
@@ -279,10 +298,7 @@ function checkSizes(values: TrainValues): void {
         : undefined;
   if (source === undefined) return;
   const sizes = ["architecture", "preset", "layers", "hiddenSize", "heads"] as const;
-  const given = sizes.find((key) => values[key] !== undefined);
-  if (given === undefined) return;
-  const option = `--${toOptionName(given)}`;
-  throw new UsageError("option-misplaced", `${option} means nothing beside ${source}`, { option });
+  refuseMisplaced(values, sizes, `means nothing beside ${source}`);
 }
 
 /** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */

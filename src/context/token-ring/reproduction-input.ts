@@ -4,7 +4,7 @@ import type { RingShape } from "./attention-state.ts";
 import type { RingInput } from "./token-ring.ts";
 
 /** Queries, keys and values of normal elements times `spread`, drawn in this order, in float64. */
-export function drawRingInput(
+export function sampleRingInput(
   random: Random,
   tokens: number,
   shape: RingShape,

@@ -16,7 +16,7 @@ import {
   type RingArray,
   type RingShape,
 } from "./attention-state.ts";
-import { drawRingInput } from "./reproduction-input.ts";
+import { sampleRingInput } from "./reproduction-input.ts";
 import { prefillInRing, readPrefillCheckpoint } from "./reproduction-prefill.ts";
 import { planTokenRing } from "./schedule.ts";
 import {
@@ -144,7 +144,7 @@ export const reproduction: Reproduction = defineReproduction({
 
 function sampleInput(seed: number, tokens: number, shape: RingShape): RingInput {
   const random = createRandom(seed, "token-ring", tokens, shape.kvHeads);
-  return drawRingInput(random, tokens, shape, 2);
+  return sampleRingInput(random, tokens, shape, 2);
 }
 
 function differenceOf(found: RingArray, expected: RingArray): number {

@@ -4,12 +4,12 @@ import { createRandom } from "../../core/index.ts";
 import { findNatsServer, type NatsServer, startNatsServer } from "../../transport/index.ts";
 import { attend, type RingArray } from "./attention-state.ts";
 import { openProcessRing, type ProcessRing } from "./process-ring.ts";
-import { drawRingInput } from "./reproduction-input.ts";
+import { sampleRingInput } from "./reproduction-input.ts";
 import { openThreadRing } from "./thread-ring.ts";
 import type { RingInput } from "./token-ring.ts";
 
 function sampleInput(tokens: number): RingInput {
-  return drawRingInput(createRandom(5, "rings"), tokens, { heads: 4, kvHeads: 2, headDim: 8 });
+  return sampleRingInput(createRandom(5, "rings"), tokens, { heads: 4, kvHeads: 2, headDim: 8 });
 }
 
 function expectNear(found: RingArray, expected: RingArray): void {

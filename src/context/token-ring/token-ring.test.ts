@@ -8,7 +8,7 @@ import {
   type RingArray,
   type RingShape,
 } from "./attention-state.ts";
-import { drawRingInput } from "./reproduction-input.ts";
+import { sampleRingInput } from "./reproduction-input.ts";
 import { planTokenRing } from "./schedule.ts";
 import {
   countCosts,
@@ -28,7 +28,7 @@ function sampleInput(
   spread = 1,
 ): RingInput {
   const random = createRandom(7, "ring", tokens, shape.kvHeads);
-  const input = drawRingInput(random, tokens, shape, spread);
+  const input = sampleRingInput(random, tokens, shape, spread);
   if (precision === "float64") return input;
   const { queries, keys, values } = input;
   return {

@@ -11,8 +11,8 @@ export interface Pair {
 /** Characters of a UUID as it is printed. */
 export const uuidLength = 36;
 
-/** Options of `drawPairs`. */
-export interface DrawPairsOptions {
+/** Options of `samplePairs`. */
+export interface SamplePairsOptions {
   /** Number of pairs. */
   readonly pairs: number;
   /** `random.seed` of Python. */
@@ -30,7 +30,7 @@ export interface DrawPairsOptions {
  *
  * @throws JetonError `needle-option-invalid`, `needle-seed-invalid`
  */
-export function drawPairs({ pairs, seed, codeLength = uuidLength }: DrawPairsOptions): Pair[] {
+export function samplePairs({ pairs, seed, codeLength = uuidLength }: SamplePairsOptions): Pair[] {
   checkOptions(pairs, codeLength);
   const random = createPythonRandom(seed);
   const taken = new Set<string>();

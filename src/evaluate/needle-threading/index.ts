@@ -4,12 +4,12 @@
  * @module evaluate/needle-threading
  */
 export {
-  type DrawPairsOptions,
-  drawPairs,
   haystackLength,
   type NeedleWording,
   type Pair,
   printHaystack,
+  type SamplePairsOptions,
+  samplePairs,
 } from "./haystack.ts";
 export {
   type EvaluateKeyValuesOptions,

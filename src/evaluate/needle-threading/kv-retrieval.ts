@@ -8,7 +8,7 @@ import {
   type PlannedCell,
   type Question,
 } from "../long-context/index.ts";
-import { drawPairs, type Pair } from "./haystack.ts";
+import { type Pair, samplePairs } from "./haystack.ts";
 import { isAnswered, scoreAnswer } from "./score-answer.ts";
 
 /** An object of pairs and the one that is asked for. */
@@ -112,7 +112,7 @@ function sizesOf(
   if (records === undefined) {
     return pairs.map((count) =>
       Array.from({ length: repeats }, (_, i) => ({
-        pairs: drawPairs({ pairs: count, seed: seed + i }),
+        pairs: samplePairs({ pairs: count, seed: seed + i }),
         asked: 0,
       })),
     );

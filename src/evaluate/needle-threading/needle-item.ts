@@ -1,11 +1,11 @@
 /** Items of the benchmark: a haystack with needles or threads in it, a question, and the values that answer it. */
 import { createRandom, type Random } from "../../core/index.ts";
 import {
-  drawPairs,
   type NeedleWording,
   needleOptionError,
   type Pair,
   printHaystack,
+  samplePairs,
   uuidLength,
 } from "./haystack.ts";
 import { askQuestion } from "./questions.ts";
@@ -72,7 +72,7 @@ export interface MakeNeedleItemOptions {
   readonly seed?: number;
   /** Default 0. */
   readonly repeat?: number;
-  /** Characters of a code, see `drawPairs`. Default 36, a UUID. */
+  /** Characters of a code, see `samplePairs`. Default 36, a UUID. */
   readonly codeLength?: number;
   /** Default `"json"`, as published. */
   readonly wording?: NeedleWording;
@@ -90,7 +90,7 @@ export function makeNeedleItem(
 ): NeedleItem {
   const { seed = 0, repeat = 0, codeLength = uuidLength, wording = "json" } = options;
   checkSettings(settings);
-  const drawn = drawPairs({ pairs: settings.pairs, seed: seed + repeat, codeLength });
+  const drawn = samplePairs({ pairs: settings.pairs, seed: seed + repeat, codeLength });
   const random = createRandom(seed, "needle-threading", repeat, JSON.stringify(describe(settings)));
   const places = choosePlaces(settings, random);
   const { pairs, keys, values } = buryNeedles(drawn, places, settings, random);
@@ -173,13 +173,13 @@ function choosePlaces(settings: NeedleSettings, random: Random): Places {
     const places =
       placement === "clustered"
         ? Array.from({ length: needles }, (_, i) => first + i)
-        : drawDistinct(random, pairs, needles).sort((a, b) => a - b);
+        : sampleDistinct(random, pairs, needles).sort((a, b) => a - b);
     // The question names the keys in an order of its own.
     if (task === "multiple") random.shuffle(places);
     return { needles: places.map((place) => [place]), deadEnds: [] };
   }
   const count = task === "multi-threading" ? threads : 1;
-  const drawn = drawDistinct(random, pairs, pairsNeeded(settings));
+  const drawn = sampleDistinct(random, pairs, pairsNeeded(settings));
   const split = Array.from({ length: count }, (_, i) =>
     order(drawn.slice(i * threadLength, (i + 1) * threadLength), settings.direction),
   );
@@ -192,7 +192,7 @@ function choosePlaces(settings: NeedleSettings, random: Random): Places {
 }
 
 /** Distinct places in random order, without a list of all places. */
-function drawDistinct(random: Random, pairs: number, count: number): number[] {
+function sampleDistinct(random: Random, pairs: number, count: number): number[] {
   const places = new Set<number>();
   // Floyd's method draws each subset with the same probability.
   for (let last = pairs - count; last < pairs; last++) {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EvaluatedModel } from "../long-context/index.ts";
-import { drawPairs, haystackLength, printHaystack } from "./haystack.ts";
+import { haystackLength, printHaystack, samplePairs } from "./haystack.ts";
 import { makeNeedleItem, type NeedleSettings, pairsNeeded } from "./needle-item.ts";
 import { evaluateNeedleThreading, paperGrid, planNeedleThreading } from "./needle-threading.ts";
 import { createPythonRandom } from "./python-random.ts";
@@ -41,7 +41,7 @@ describe("haystacks", () => {
   });
 
   test("seed 0 begins with the published UUIDs, also after the state was renewed", () => {
-    const pairs = drawPairs({ pairs: 200, seed: 0 });
+    const pairs = samplePairs({ pairs: 200, seed: 0 });
     expect(pairs[0]).toEqual({
       key: "e3e70682-c209-4cac-629f-6fbed82c07cd",
       value: "f728b4fa-4248-5e3a-0a5d-2f346baa9455",
@@ -52,7 +52,7 @@ describe("haystacks", () => {
   });
 
   test("25 pairs are 2,000 characters", () => {
-    expect(printHaystack(drawPairs({ pairs: 25, seed: 3 }))).toHaveLength(2000);
+    expect(printHaystack(samplePairs({ pairs: 25, seed: 3 }))).toHaveLength(2000);
   });
 
   test("any size and code length: as long as said, all codes distinct", () => {
@@ -64,7 +64,7 @@ describe("haystacks", () => {
     });
     fc.assert(
       fc.property(shape, ({ wording, ...options }) => {
-        const pairs = drawPairs(options);
+        const pairs = samplePairs(options);
         const codes = pairs.flatMap(({ key, value }) => [key, value]);
         expect(new Set(codes).size).toBe(2 * options.pairs);
         const length = haystackLength(options.pairs, options.codeLength, wording);
@@ -79,7 +79,7 @@ describe("haystacks", () => {
     [{ pairs: 5, seed: 0, codeLength: 33 }, "needle-option-invalid"],
     [{ pairs: 100, seed: 0, codeLength: 2 }, "needle-option-invalid"],
   ])("%j is refused", (options, code) => {
-    expect(() => drawPairs(options)).toThrow(expect.objectContaining({ code }));
+    expect(() => samplePairs(options)).toThrow(expect.objectContaining({ code }));
   });
 });
 
@@ -164,7 +164,7 @@ function expectPlaces(places: readonly (readonly number[])[], cell: NeedleSettin
 }
 
 describe("scores", () => {
-  const [a, b, c, d] = drawPairs({ pairs: 2, seed: 7 }).flatMap(({ key, value }) => [key, value]);
+  const [a, b, c, d] = samplePairs({ pairs: 2, seed: 7 }).flatMap(({ key, value }) => [key, value]);
   const single = { keys: [a!], values: [b!], settings: { task: "single" } } as const;
   const many = { keys: [a!, c!], values: [b!, d!], settings: { task: "multiple" } } as const;
 
@@ -180,7 +180,7 @@ describe("scores", () => {
   });
 
   test("an answer that repeats the haystack finds one of two, not both by chance of length", () => {
-    const wrong = drawPairs({ pairs: 3, seed: 9 }).map(({ key }) => key);
+    const wrong = samplePairs({ pairs: 3, seed: 9 }).map(({ key }) => key);
     expect(scoreAnswer([...wrong, b, d].join(" "), many)).toEqual({
       accuracy: 0,
       precision: 2 / 5,

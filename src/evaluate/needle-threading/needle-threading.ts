@@ -75,7 +75,7 @@ export interface EvaluateNeedleThreadingOptions extends MeasureGridOptions {
   readonly grid?: Partial<NeedleGrid>;
   /** Default 0. Repeat r draws its haystack as Python does after `random.seed(seed + r)`. */
   readonly seed?: number;
-  /** Characters of a code, see `drawPairs`. Default 36, UUIDs, as published. */
+  /** Characters of a code, see `samplePairs`. Default 36, UUIDs, as published. */
   readonly codeLength?: number;
   /** Default `"json"`, as published. */
   readonly wording?: NeedleWording;

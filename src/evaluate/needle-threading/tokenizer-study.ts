@@ -1,7 +1,7 @@
 /** What the same haystack costs in the tokens of several tokenizers: windows compared in characters. */
 import { formatTable, JetonError } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { drawPairs, printHaystack } from "./haystack.ts";
+import { printHaystack, samplePairs } from "./haystack.ts";
 
 /** A tokenizer with its name and, where it is known, the window of its model. */
 export interface StudiedTokenizer {
@@ -28,7 +28,7 @@ export interface StudyTokenizersOptions {
   readonly pairs?: number;
   /** Seed of the haystack. Default 0. */
   readonly seed?: number;
-  /** Characters of a code, see `drawPairs`. Default 36. */
+  /** Characters of a code, see `samplePairs`. Default 36. */
   readonly codeLength?: number;
 }
 
@@ -47,7 +47,7 @@ export function studyTokenizers(
       details: { found: 0, expected: "at least one tokenizer" },
     });
   }
-  const drawn = drawPairs({ pairs, seed, ...(codeLength !== undefined && { codeLength }) });
+  const drawn = samplePairs({ pairs, seed, ...(codeLength !== undefined && { codeLength }) });
   const haystack = printHaystack(drawn);
   return tokenizers.map(({ name, tokenizer, contextLength }) => {
     const options = { addSpecialTokens: false, applyLimits: false };

@@ -158,7 +158,7 @@ export const reproduction: Reproduction = defineReproduction({
     ];
     const five = await evaluate(small);
     const twenty = await evaluate(large);
-    const draw = drawAtRandom(context.seed);
+    const draw = sampleAtRandom(context.seed);
     const [randomFive, randomTwenty] = [await evaluate(small, draw), await evaluate(large, draw)];
     const details = { five: five.summary, twenty: twenty.summary };
     context.report("smaller-chunks-raise-iou", {
@@ -250,7 +250,7 @@ function byCorpus(five: ChunkingEvaluation, twenty: ChunkingEvaluation) {
   );
 }
 
-function drawAtRandom(seed: number): ChunkRetriever {
+function sampleAtRandom(seed: number): ChunkRetriever {
   return {
     name: "random",
     index: (chunks) => (question, k) => {

@@ -4,7 +4,10 @@ import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { codeOf } from "../../testing/code-of.ts";
 import { fillMiddle } from "../exact-byte-probabilities/fill-middle.ts";
 import { healPrompt } from "../exact-byte-probabilities/heal-prompt.ts";
-import { openByteDistribution } from "../exact-byte-probabilities/open-byte-distribution.ts";
+import {
+  openByteDistribution,
+  openExactBytes,
+} from "../exact-byte-probabilities/open-byte-distribution.ts";
 import { resolveSampling } from "../sampling/options.ts";
 import { score } from "../score.ts";
 import { scoreContinuations } from "../score-continuations.ts";
@@ -177,7 +180,7 @@ describe("jeton-nano", () => {
   });
 
   test("sampled coverings follow their probabilities", async () => {
-    const bytes = await openByteDistribution(model);
+    const bytes = await openExactBytes(model);
     const prompt = "The empe";
     await bytes.prefill(encoder.encode(prompt));
     const coverings = await bytes.coverings();
@@ -207,8 +210,18 @@ describe("jeton-nano", () => {
     expect(tokens.join("") + next.value.tail).toBe(next.value.text);
     expect(next.value.ids).toHaveLength(8);
     expect(next.value.text).toMatch(/^(eror|ire)/);
-    const failing = generateBytesAsTokens(model, "a", { logitBias: { 5: 1 } });
-    expect(await codeOf(() => failing.next())).toBe("generate-option-invalid");
+    const misplaced = [
+      { logitBias: { 5: 1 } },
+      { typicalP: 0.5 },
+      { etaCutoff: 0.1 },
+      { maxDraft: 4 },
+    ];
+    for (const options of misplaced) {
+      const failing = generateBytesAsTokens(model, "a", options);
+      expect(await codeOf(() => failing.next())).toBe("generate-option-invalid");
+    }
+    const unknown = generateBytesAsTokens(model, "a", { maxBytes: 8 } as object);
+    expect(await codeOf(() => unknown.next())).toBe("generate-option-unknown");
   });
 
   test("fill-in-the-middle of a model without its tokens compares continuations", async () => {

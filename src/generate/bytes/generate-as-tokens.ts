@@ -2,46 +2,61 @@
  * Generation by bytes in the form of generation by tokens, for callers that know only that: each byte is
  * a "token" whose id is its value.
  */
-import type { LoadedModel } from "../../model/index.ts";
+import { documentId, type LoadedModel } from "../../model/index.ts";
 import { openByteDistribution } from "../exact-byte-probabilities/open-byte-distribution.ts";
 import { promptIds } from "../prompt.ts";
-import { invalidOption } from "../sampling/check-options.ts";
+import { checkOptions, invalidOption } from "../sampling/check-options.ts";
 import { resolveSampling } from "../sampling/options.ts";
 import type { GeneratedToken, GenerateOptions, GenerateResult, Prompt } from "../types.ts";
 import { generateBytes } from "./generate-bytes.ts";
-import { readByteContext } from "./read-byte-context.ts";
+import { type ByteContext, readByteContext } from "./read-byte-context.ts";
+import { toBytes } from "./utf8-places.ts";
+import { readsWords } from "./word-bytes.ts";
 
-/** Options of generation by tokens that have no meaning for bytes. */
-const tokenOptions = [
-  "repetitionPenalty",
-  "frequencyPenalty",
-  "presencePenalty",
-  "logitBias",
-  "minTokens",
-  "suppressTokens",
-  "beginSuppressTokens",
-  "badWordsIds",
-  "noRepeatNgramSize",
-  "logitsProcessors",
-  "stopIds",
-  "drafter",
-  "promptEmbeddings",
-] as const satisfies readonly (keyof GenerateOptions)[];
+/** Options that mean the same for bytes; all others speak of tokens or of their forward passes. */
+const byteOptions: ReadonlySet<string> = new Set([
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "greedy",
+  "seed",
+  "sequence",
+  "maxTokens",
+  "stop",
+  "ignoreEos",
+  "topLogProbabilities",
+  "signal",
+] as const satisfies readonly (keyof GenerateOptions)[]);
+
+/** Whether an option of a generation by tokens means the same for bytes. */
+export function isByteOption(name: string): boolean {
+  return byteOptions.has(name);
+}
+
+/** A prompt as tokens before its text and the text; a model of words has no tokens but those of its words. */
+function readContext(model: LoadedModel, ids: readonly number[]): ByteContext {
+  if (!readsWords(model)) return readByteContext(model.tokenizer, ids);
+  const own = ids.slice(ids.lastIndexOf(documentId) + 1);
+  return { before: [], text: toBytes(model.tokenizer.decode(own)) };
+}
 
 /**
  * Generates byte by byte. `maxTokens` counts bytes; temperature, top-k, top-p and min-p apply to bytes.
  * Special tokens of the prompt stay tokens; the text after the last of them is read as bytes.
  *
- * @throws JetonError `generate-option-invalid` for options that speak of tokens
+ * @throws JetonError `generate-option-invalid` for options that speak of tokens;
+ *   `generate-option-unknown`
  */
 export async function* generateBytesAsTokens(
   model: LoadedModel,
   prompt: Prompt,
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
-  const misplaced = tokenOptions.find((name) => options[name] !== undefined);
-  if (misplaced !== undefined) {
-    throw invalidOption(misplaced, options[misplaced], "no such option where bytes are generated");
+  checkOptions(options);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || isByteOption(name)) continue;
+    throw invalidOption(name, value, "no such option where bytes are generated");
   }
   if ((options.topLogProbabilities ?? 0) > 0) {
     throw invalidOption("topLogProbabilities", options.topLogProbabilities, "0 for bytes");
@@ -49,7 +64,7 @@ export async function* generateBytesAsTokens(
   const { signal } = options;
   const { temperature, topK, topP, minP, seed, sequence } = resolveSampling(model, options);
   const ids = promptIds(model, prompt);
-  const { before, text } = readByteContext(model.tokenizer, ids);
+  const { before, text } = readContext(model, ids);
   const distribution = await openByteDistribution(model, signal ? { signal } : {});
   try {
     const generation = generateBytes(distribution, text, {

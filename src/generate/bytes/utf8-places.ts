@@ -22,3 +22,32 @@ export function wholeCharacters(bytes: Uint8Array): number {
   }
   return bytes.length;
 }
+
+/** Whether bytes are characters of UTF-8 and nothing else. */
+export function isWholeText(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether one character of UTF-8 begins with these bytes, or is made of them. */
+export function isCharacterBeginning(bytes: readonly number[]): boolean {
+  const [first = 0, second, ...others] = bytes;
+  const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  const isLead = first < 0x80 || (first >= 0xc2 && first < 0xf5);
+  if (!isLead || bytes.length > length) return false;
+  // No overlong forms, no surrogates, nothing beyond U+10FFFF.
+  const [low, high] = secondByteRanges[first] ?? [0x80, 0xbf];
+  const fits = second === undefined || (second >= low && second <= high);
+  return fits && others.every((byte) => byte >= 0x80 && byte <= 0xbf);
+}
+
+const secondByteRanges: Readonly<Record<number, readonly [number, number]>> = {
+  224: [0xa0, 0xbf],
+  237: [0x80, 0x9f],
+  240: [0x90, 0xbf],
+  244: [0x80, 0x8f],
+};

@@ -6,7 +6,7 @@ import { codeOf } from "../../testing/code-of.ts";
 import { createTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
 import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
 import { createExactBytes } from "./exact-byte-probabilities.ts";
-import { openByteDistribution } from "./open-byte-distribution.ts";
+import { openExactBytes } from "./open-byte-distribution.ts";
 
 const nano = fileURLToPath(new URL("../../../models/jeton-nano", import.meta.url));
 const encoder = new TextEncoder();
@@ -161,9 +161,9 @@ describe("jeton-nano", () => {
     await using model = await loadModel(nano, { exact: false });
     const text = "of the Roman  empire,\n\té 12345";
     const bytes = encoder.encode(text);
-    const ahead = await openByteDistribution(model);
-    const single = await openByteDistribution(model, { maxAhead: 0 });
-    const whole = await openByteDistribution(model, { whole: true });
+    const ahead = await openExactBytes(model);
+    const single = await openExactBytes(model, { maxAhead: 0 });
+    const whole = await openExactBytes(model, { whole: true });
     let chain = 0;
     for (const [at, byte] of bytes.entries()) {
       const logs = await ahead.logProbabilities();

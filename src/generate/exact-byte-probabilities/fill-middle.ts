@@ -4,17 +4,18 @@
  * compared by how probable they make the suffix.
  */
 import type { LoadedModel } from "../../model/index.ts";
+import type { ByteDistribution } from "../bytes/byte-distribution.ts";
 import { findFillPrompt } from "../bytes/fill-prompt.ts";
 import { completeBytes, type GenerateBytesOptions } from "../bytes/generate-bytes.ts";
 import { toBytes } from "../bytes/utf8-places.ts";
+import { invalidOption } from "../sampling/check-options.ts";
 import { randomSeed } from "../sampling/options.ts";
 import type { FinishReason } from "../types.ts";
-import type { ExactBytes } from "./exact-byte-probabilities.ts";
 import { openByteDistribution } from "./open-byte-distribution.ts";
 
 /** Options of `fillMiddle`. */
 export interface FillMiddleOptions extends Omit<GenerateBytesOptions, "before" | "forced"> {
-  /** Continuations that are compared where the model has no fill-in-the-middle tokens. Default 4. */
+  /** Continuations that are compared; only for a model without fill-in-the-middle tokens. Default 4. */
   candidates?: number;
 }
 
@@ -37,7 +38,8 @@ const maxPlaces = 16;
 /**
  * Fills the gap between a prefix and a suffix.
  *
- * @throws JetonError `byte-tokens-unsupported`, `byte-impossible`, `generate-context-exceeded`
+ * @throws JetonError `byte-tokens-unsupported`, `byte-impossible`, `generate-context-exceeded`,
+ *   `generate-option-invalid` for `candidates` where the model has the tokens
  */
 export async function fillMiddle(
   model: LoadedModel,
@@ -45,7 +47,12 @@ export async function fillMiddle(
   suffix: string,
   options: FillMiddleOptions = {},
 ): Promise<FilledMiddle> {
-  const { signal, candidates = 4, ...generation } = options;
+  const { signal, candidates, ...generation } = options;
+  const fill = findFillPrompt(model.tokenizer);
+  if (fill !== undefined && candidates !== undefined) {
+    const expected = "none: the model has fill-in-the-middle tokens, and compares no continuations";
+    throw invalidOption("candidates", candidates, expected);
+  }
   const distribution = await openByteDistribution(model, signal ? { signal } : {});
   const asked: GenerateBytesOptions = {
     ...generation,
@@ -54,8 +61,9 @@ export async function fillMiddle(
     ...(signal && { signal }),
   };
   try {
-    const fill = findFillPrompt(model.tokenizer);
-    if (fill === undefined) return await search(distribution, prefix, suffix, asked, candidates);
+    if (fill === undefined) {
+      return await search(distribution, prefix, suffix, asked, candidates ?? 4);
+    }
     const before = [...fill("", suffix)];
     const { text, finishReason, seed } = await completeBytes(distribution, prefix, {
       ...asked,
@@ -69,7 +77,7 @@ export async function fillMiddle(
 
 /** The beginning of a continuation after which the suffix is most probable. */
 async function search(
-  distribution: ExactBytes,
+  distribution: ByteDistribution,
   prefix: string,
   suffix: string,
   options: GenerateBytesOptions,
@@ -103,14 +111,14 @@ function beginningsOf(text: string): string[] {
 }
 
 async function logProbabilityOf(
-  distribution: ExactBytes,
+  distribution: ByteDistribution,
   prefix: string,
   target: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const passed = signal ? { signal } : {};
   await distribution.prefill(toBytes(prefix), passed);
-  await distribution.expect(target, passed);
+  await distribution.expect?.(target, passed);
   let sum = 0;
   for (const byte of target) {
     const logs = await distribution.logProbabilities(passed);

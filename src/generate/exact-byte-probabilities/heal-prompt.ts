@@ -57,7 +57,7 @@ export async function healPrompt(
   try {
     return healing === "token"
       ? await healLastToken(model, rows, encoded, { ...options, before })
-      : await drawCovering(model, rows, prompt, { ...options, before });
+      : await sampleCovering(model, rows, prompt, { ...options, before });
   } finally {
     await rows.close();
   }
@@ -92,7 +92,7 @@ function choose(row: TokenRow, ids: Int32Array, sampling: Sampling, position: nu
   return sampleFrom(distributionById(logits, sampling, ids), sampling, position);
 }
 
-async function drawCovering(
+async function sampleCovering(
   model: LoadedModel,
   rows: TokenRows,
   prompt: string,

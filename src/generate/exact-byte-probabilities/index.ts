@@ -13,4 +13,8 @@ export {
   healings,
   healPrompt,
 } from "./heal-prompt.ts";
-export { openByteDistribution } from "./open-byte-distribution.ts";
+export {
+  type OpenBytesOptions,
+  openByteDistribution,
+  openExactBytes,
+} from "./open-byte-distribution.ts";

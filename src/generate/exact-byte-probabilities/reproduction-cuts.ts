@@ -98,10 +98,17 @@ export function partsOf(
   return { hits: { sum: 100 * hits, weight }, bits: { sum: bits, weight } };
 }
 
-/** Whether the rest of a word is written as it stands, for each way of healing. */
+/** What is written greedily at a cut within a word, for each way of healing. */
 export interface WordCut {
   readonly isInside: boolean;
-  readonly hits: Readonly<Record<Healing | "other", boolean>>;
+  /** The rest of the word as it stands. */
+  readonly word: string;
+  readonly texts: Readonly<Record<Healing, string>>;
+}
+
+/** Whether a text begins with a whole word. */
+export function beginsWithWord(text: string, word: string): boolean {
+  return text.startsWith(word) && !/^\w/.test(text.slice(word.length));
 }
 
 /** Continues a problem's middle greedily at cuts within words. */
@@ -115,7 +122,7 @@ export async function measureWords(
     .filter((at) => /^\w/.test(middle.slice(at)))
     .slice(0, limit);
   const sampling = { ...resolveSampling(model, { greedy: true }), seed };
-  const found: { at: number; texts: Record<Healing, string> }[] = [];
+  const found: WordCut[] = [];
   for (const at of places) {
     const text = prompt + middle.slice(0, at);
     const write = async (healing: Healing): Promise<string> => {
@@ -123,28 +130,17 @@ export async function measureWords(
       const result = await complete(model, ids, { greedy: true, maxTokens: 6 });
       return new TextDecoder().decode(rest) + result.text;
     };
-    const texts = {
-      exact: await write("exact"),
-      token: await write("token"),
-      none: await write("none"),
-    };
-    found.push({ at, texts });
-  }
-  return found.map(({ at, texts }, number) => {
-    const word = /^\w+/.exec(middle.slice(at) + suffix)![0];
-    const isHit = (text: string): boolean =>
-      text.startsWith(word) && !/^\w/.test(text.slice(word.length));
-    const other = found[(number + Math.ceil(found.length / 2)) % found.length]!.texts.exact;
-    return {
+    found.push({
       isInside: !edges.has(prompt.length + at),
-      hits: {
-        exact: isHit(texts.exact),
-        token: isHit(texts.token),
-        none: isHit(texts.none),
-        other: found.length > 1 && isHit(other),
+      word: /^\w+/.exec(middle.slice(at) + suffix)![0],
+      texts: {
+        exact: await write("exact"),
+        token: await write("token"),
+        none: await write("none"),
       },
-    };
-  });
+    });
+  }
+  return found;
 }
 
 /** Places of a text's characters, drawn by the seed where there are more than `limit`, ascending. */

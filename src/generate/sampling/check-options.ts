@@ -54,6 +54,10 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
   logitBias: { test: isLogitBias, expected: "numbers by token id; -Infinity excludes a token" },
   minTokens: count,
   suppressTokens: ids,
+  allowedTokens: {
+    test: (v) => ids.test(v) && (v as readonly number[]).length > 0,
+    expected: "a list of at least one token id",
+  },
   beginSuppressTokens: ids,
   badWordsIds: {
     test: isListOf((item) => Array.isArray(item) && item.length > 0 && item.every(isId)),
@@ -72,6 +76,11 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
     test: (v) => typeof (v as { begin?: unknown } | null)?.begin === "function",
     expected: "a drafter, such as `openDrafter` gives for a name",
   },
+  contextPolicy: {
+    test: (v) => typeof (v as { module?: unknown } | null)?.module === "string",
+    expected: "a context policy, such as `tokenSelect()` or `parseContextPolicy(text)` gives",
+  },
+  reportContext: flag,
   maxDraft: integer(1, 1024),
   sequence: count,
   topLogProbabilities: integer(0, 20),

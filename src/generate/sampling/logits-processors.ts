@@ -90,6 +90,19 @@ export function suppress(tokens: readonly number[]): LogitsProcessor {
   };
 }
 
+/** Excludes all other tokens at every position. */
+export function allowOnly(tokens: readonly number[]): LogitsProcessor {
+  const allowed = Int32Array.from(new Set(tokens)).sort();
+  return ({ logits }) => {
+    let from = 0;
+    for (const id of allowed) {
+      logits.fill(-Infinity, from, id);
+      from = id + 1;
+    }
+    logits.fill(-Infinity, from);
+  };
+}
+
 /** Excludes tokens while fewer than `count` tokens were generated. */
 export function suppressBefore(count: number, tokens: Iterable<number>): LogitsProcessor {
   return ({ ids, promptLength, logits }) => {

@@ -10,6 +10,7 @@ import { biasEntries, invalidOption, isId, optionRules } from "./check-options.t
 import { configProcessors, configValue } from "./config-processors.ts";
 import {
   addBias,
+  allowOnly,
   applyPenalties,
   forbidRepeatedNgrams,
   forbidSequences,
@@ -133,6 +134,10 @@ export function resolveProcessors(
   processors.push(...configured.afterLength);
   const suppressed = idList(model, options, "suppressTokens");
   if (suppressed.length > 0) processors.push(suppress(suppressed));
+  if (options.allowedTokens) {
+    for (const id of options.allowedTokens) checkId("allowedTokens", id, vocabSize);
+    processors.push(allowOnly(options.allowedTokens));
+  }
   const atBegin = idList(model, options, "beginSuppressTokens");
   if (atBegin.length > 0) processors.push(suppressBefore(1, atBegin));
   processors.push(...(options.logitsProcessors ?? []));

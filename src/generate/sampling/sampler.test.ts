@@ -231,6 +231,23 @@ describe("logits processors", () => {
     await expect(complete(model, [1, 2])).toRejectWithCode("generation-config-invalid");
   });
 
+  test("only allowed tokens come, also against a bias, and no list is empty", async () => {
+    const model = createDistributionModel();
+    const options = { seed: 4, allowedTokens: [5, 1, 5], logitBias: { 2: 50 }, maxTokens: 60 };
+    const { ids } = await complete(model, [1, 2], options);
+    expect(ids).toHaveLength(60);
+    expect([...new Set(ids)].sort()).toEqual([1, 5]);
+    const invalid = [[], [model.config.vocabSize], [-1]];
+    for (const allowedTokens of invalid) {
+      await expect(complete(model, [1, 2], { allowedTokens })).toRejectWithCode(
+        "generate-option-invalid",
+      );
+    }
+    await expect(
+      complete(model, [1, 2], { allowedTokens: [1], suppressTokens: [1] }),
+    ).toRejectWithCode("generate-no-token-left");
+  });
+
   test("an end token comes no earlier than the least number of tokens, and is reported", async () => {
     const model = createDistributionModel();
     const options = { seed: 2, stopIds: [0, 1, 2, 3, 4], maxTokens: 20 };

@@ -6,7 +6,7 @@ export {
   documentId,
   wordEndId,
 } from "./byte-vocabulary.ts";
-export { sequenceLength } from "./decode-kinds.ts";
+export { type DecodedKinds, decodeKinds, sequenceLength } from "./decode-kinds.ts";
 export {
   type NoiseKind,
   noiseKinds,

@@ -1,6 +1,7 @@
 /** Opens the checkpoint folder of a model of words. */
 import { availableParallelism } from "node:os";
 import type { Checkpoint } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import type { LoadedModel, LoadModelOptions } from "../types.ts";
@@ -16,7 +17,8 @@ import * as wordService from "./word-service.ts";
 /**
  * Opens a model of words; the checkpoint stays open.
  *
- * @throws JetonError `model-weights-missing`, `model-weights-shape`, `model-config-invalid`
+ * @throws JetonError `model-weights-missing`, `model-weights-shape`, `model-config-invalid`,
+ *   `model-exact-unsupported` where `exact` is asked for
  */
 export async function loadWordModel(
   checkpoint: Checkpoint,
@@ -24,6 +26,12 @@ export async function loadWordModel(
   options: LoadModelOptions,
 ): Promise<LoadedModel> {
   const words = wordModelConfig(checkpoint.config);
+  if (options.exact === true) {
+    throw new JetonError(
+      `${name} is a model of words, whose rows depend on their neighbours in the last bits: exact cannot be true`,
+      { code: "model-exact-unsupported", details: { model: name, family: words.family } },
+    );
+  }
   const { threads = Math.min(8, availableParallelism()), onProgress } = options;
   const format = options.format ?? defaultFormat(checkpoint);
   checkShapes(checkpoint.tensors, wordParameterShapes(words));

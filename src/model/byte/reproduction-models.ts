@@ -27,7 +27,7 @@ export type Language = (typeof languages)[number];
 
 /** Sizes of a comparison. */
 export interface ComparisonSizes {
-  /** Width of what runs over words or sub-words. */
+  /** Hidden size of what runs over words or sub-words. */
   readonly width: number;
   readonly layers: number;
   readonly heads: number;

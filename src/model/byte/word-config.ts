@@ -25,7 +25,7 @@ export interface WordModelConfig {
   readonly decoder: DecoderConfig;
   /** Vectors that stand for a word in the backbone: p of word-pooled, 1 of the hierarchical transformer. */
   readonly prefixes: number;
-  /** Whether matrices lead from the local width to the backbone's and back. */
+  /** Whether matrices lead from the local hidden size to the backbone's and back. */
   readonly isProjected: boolean;
   /** Longer words are cut. */
   readonly maxWordBytes: number;
@@ -111,16 +111,16 @@ export function wordModelConfig(file: ModelConfig): WordModelConfig {
   };
 }
 
-/** Eight thirds of a width, as in Llama, in whole vectors of 32. */
+/** Eight thirds of a hidden size, as in Llama, in whole vectors of 32. */
 function feedForwardSize(width: number): number {
   return 32 * Math.ceil((8 * width) / 3 / 32);
 }
 
 /** Sizes of a model of words, as its `config.json` is made from them. */
 export interface WordModelSizes {
-  /** Width of the backbone. */
+  /** Hidden size of the backbone. */
   readonly hiddenSize: number;
-  /** Width within words. */
+  /** Hidden size within words. */
   readonly localSize: number;
   /** Layers of the backbone. */
   readonly layers: number;

@@ -66,7 +66,7 @@ export function stackNorm(config: DecoderConfig, weights: DecoderWeights, x: Ten
  *
  * @param embedded `[words, length, width]`, `embedUnits` of the words
  * @param lengths int32 `[words]`, bytes of each; what stands behind them is not seen
- * @returns `[words, prefixes, backbone width]`: a word's vectors
+ * @returns `[words, prefixes, backbone hidden size]`: a word's vectors
  */
 export function encodeWords(
   config: WordModelConfig,
@@ -103,11 +103,11 @@ export function encodeWords(
 /**
  * The backbone over sequences of words.
  *
- * @param x `[batch, words * prefixes, backbone width]`
+ * @param x `[batch, words * prefixes, backbone hidden size]`
  * @param input rotations by the names of `rotationTypes(config.backbone)`
  * @param segments int32 `[batch, words * prefixes]`, the number of each word's document, where documents
  *   do not see each other
- * @returns predictive vectors `[batch, words * prefixes, local width]`
+ * @returns predictive vectors `[batch, words * prefixes, local hidden size]`
  */
 export function runBackbone(
   config: WordModelConfig,
@@ -136,8 +136,8 @@ export function predictiveVectors(
 /**
  * The local decoder: each word behind the predictive vectors of the word before it.
  *
- * @param predictive `[words, prefixes, local width]`
- * @param embedded `[words, length, local width]`, `embedUnits` of the words
+ * @param predictive `[words, prefixes, local hidden size]`
+ * @param embedded `[words, length, local hidden size]`, `embedUnits` of the words
  * @returns logits `[words, length + 1, 256]`: of each byte and of the word's end
  */
 export function decodeWords(

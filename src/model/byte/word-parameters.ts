@@ -14,15 +14,15 @@ export type WordStack = (typeof wordStacks)[number];
 
 /** Names of the parameters outside the stacks. */
 export const wordParameterNames = {
-  /** Embeddings of bytes, `[256, local width]`. */
+  /** Embeddings of bytes, `[256, local hidden size]`. */
   embedding: "embed_bytes.weight",
-  /** Further vectors that stand before a word, `[prefixes - 1, local width]`; the first is `<|word|>`'s. */
+  /** Further vectors that stand before a word, `[prefixes - 1, local hidden size]`; the first is `<|word|>`'s. */
   prefixes: "word_prefixes.weight",
-  /** From the local width to the backbone's. */
+  /** From the local hidden size to the backbone's. */
   toBackbone: "encoder_projection.weight",
-  /** From the backbone's width to the local one. */
+  /** From that of the backbone to the local one. */
   toLocal: "decoder_projection.weight",
-  /** Logits of bytes, `[256, local width]`. */
+  /** Logits of bytes, `[256, local hidden size]`. */
   head: "lm_head.weight",
 } as const;
 

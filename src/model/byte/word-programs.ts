@@ -30,7 +30,7 @@ import { stackWeights, type WordStack } from "./word-parameters.ts";
 
 /**
  * Makes vectors of words. Inputs: `units` int32 `[words, length]`, `lengths` int32 `[words]`. Output
- * `vectors` `[words, prefixes, backbone width]`.
+ * `vectors` `[words, prefixes, backbone hidden size]`.
  */
 export function encoderProgram(
   config: WordModelConfig,
@@ -126,7 +126,7 @@ function wantedRows(x: Tensor, rows: Tensor): Tensor {
 }
 
 /**
- * The backbone over new words of one sequence. Outputs: `predictive` `[rows, local width]`, and `fresh`
+ * The backbone over new words of one sequence. Outputs: `predictive` `[rows, local hidden size]`, and `fresh`
  * `[2 * layers, kvHeads, time, headDim]`, the new keys and values of one layer after the other.
  */
 export function backboneProgram(

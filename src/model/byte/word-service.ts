@@ -73,7 +73,7 @@ const keptVectors = 4096;
 interface OpenWords {
   readonly words: WordSequence;
   readonly backbone: StackCache;
-  /** Predictive vectors of each complete word, `[prefixes * local width]`. */
+  /** Predictive vectors of each complete word, `[prefixes * local hidden size]`. */
   readonly predictive: Float32Array[];
   /** Rows of the open word behind its predictive vectors; undefined: to be computed. */
   local: StackCache | undefined;
@@ -166,7 +166,7 @@ class WordWorker implements WordService {
     throw new JetonError("the sequence was released", { code: "model-sequence-released" });
   }
 
-  /** Vectors of words, `[prefixes * backbone width]` each; known words are looked up by their bytes. */
+  /** Vectors of words, `[prefixes * backbone hidden size]` each; known words are looked up by their bytes. */
   async #encode(closed: readonly (readonly number[])[]): Promise<Float32Array[]> {
     const keys = closed.map((word) => String.fromCharCode(...word));
     const fresh = [...new Set(keys)].filter((key) => !this.#vectors.has(key));
@@ -203,7 +203,7 @@ class WordWorker implements WordService {
     return keys.map((key) => found.get(key)!);
   }
 
-  /** Appends words to the backbone. @returns predictive vectors of each, `[prefixes * local width]` */
+  /** Appends words to the backbone. @returns predictive vectors of each, `[prefixes * local hidden size]` */
   async #runBackbone(cache: StackCache, vectors: readonly Float32Array[]): Promise<Float32Array[]> {
     const { backbone, decoder, prefixes } = this.#config;
     const time = vectors.length * prefixes;

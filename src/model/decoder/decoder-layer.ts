@@ -30,6 +30,12 @@ import { type RoutedRows, sparseFeedForward } from "./expert-layer.ts";
 const biasOf = (names: readonly string[]): string[] =>
   names.map((name) => name.replace(/\.weight$/, ".bias"));
 
+/** Keys and values of a layer's cache, `[batch, kvHeads, capacity, headDim]`. */
+export interface CachedRows {
+  readonly key: Tensor;
+  readonly value: Tensor;
+}
+
 /** Values that all layers of one forward pass share. */
 export interface LayerContext {
   readonly config: DecoderConfig;
@@ -41,7 +47,13 @@ export interface LayerContext {
   readonly rotationRows: Tensor;
   /** Cosines and sines of each rotation, `[batch * time, rotated / 2]`. */
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
-  past(layer: number): { readonly key: Tensor; readonly value: Tensor };
+  past(layer: number): CachedRows;
+  /** Attention of a context policy, which takes queries and keys before the rotation. Default: none. */
+  readonly attendUnrotated?: (
+    layer: number,
+    rows: Projections,
+    past: CachedRows,
+  ) => AttentionOutput;
   /** Masks by window (undefined: none), already repeated for the heads of a group. */
   masks(window: number | undefined): {
     readonly past: Tensor;
@@ -124,7 +136,8 @@ function feedForward(x: Tensor, index: number, { config, weights }: LayerContext
   return project(weights, multiply(activate(gate!, config.activation), up!), groups.down, mlpBias);
 }
 
-interface Projections {
+/** Queries, keys and values of the new tokens before the rotation. */
+export interface Projections {
   /** `[batch, heads, time, headDim]` */
   readonly query: Tensor;
   /** `[batch, kvHeads, time, headDim]` */
@@ -178,16 +191,18 @@ function shareBesideSink(
   return sigmoid(subtract(sums, reshape(sinks, [1, heads, 1, 1])));
 }
 
-function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOutput {
-  const { config, weights } = context;
+/** Attention at true positions to the cache and the new tokens. */
+function attendRotated(
+  unrotated: Projections,
+  past: CachedRows,
+  index: number,
+  context: LayerContext,
+): AttentionOutput {
+  const { config } = context;
   const { numAttentionHeads, numKeyValueHeads, headDim } = config;
-  const [batch, time] = x.shape as [string, string];
-  const group = numAttentionHeads / numKeyValueHeads;
-  // ONNX Runtime runs nodes in reverse trace order. Trace the conversion of the cache first; otherwise
-  // those of all layers run before layer 0, and every cache is read from memory twice.
-  const past = context.past(index);
-  const unrotated = projectHeads(x, index, context);
   let { query, key } = unrotated;
+  const [batch, , time] = query.shape as [string, number, string];
+  const group = numAttentionHeads / numKeyValueHeads;
   const layer = config.layers[index]!;
   if (layer.rope !== undefined) {
     const { cos, sin } = context.rotations[layer.rope]!;
@@ -209,15 +224,30 @@ function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOu
     cap: config.attnLogitSoftcap,
     layer: index,
   });
+  return { ...attention, cached: attention.cached ?? { key, value: unrotated.value } };
+}
+
+function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOutput {
+  const { config, weights } = context;
+  const { numAttentionHeads, headDim } = config;
+  const [batch, time] = x.shape as [string, string];
+  // ONNX Runtime runs nodes in reverse trace order. Trace the conversion of the cache first; otherwise
+  // those of all layers run before layer 0, and every cache is read from memory twice.
+  const past = context.past(index);
+  const unrotated = projectHeads(x, index, context);
+  const attention = context.attendUnrotated
+    ? context.attendUnrotated(index, unrotated, past)
+    : attendRotated(unrotated, past, index, context);
   let byHead = reshape(attention.output, [batch, numAttentionHeads, time, headDim]);
   if (config.attentionSinks) byHead = multiply(byHead, shareBesideSink(attention, index, context));
   const attended = transpose(byHead, [0, 2, 1, 3]);
   const flat = reshape(attended, [batch, time, numAttentionHeads * headDim]);
   const { attentionOutput } = layerGroups(config, index);
+  const { key, value } = attention.cached!;
   return {
     x: project(weights, flat, attentionOutput, config.attentionOutputBias),
-    key: attention.cached?.key ?? key,
-    value: attention.cached?.value ?? unrotated.value,
+    key,
+    value,
     unrotated,
   };
 }

@@ -8,33 +8,30 @@
 import {
   add,
   bool,
-  broadcastTo,
   cast,
   concat,
   conditional,
-  type Dimension,
+  fill,
   float32,
   gather,
   gatherElements,
-  int32,
   logSoftmax,
+  matmul,
   multiply,
   multiplyDimensions,
   optional,
   overwrite,
-  range,
   reshape,
+  rotary,
   scoped,
   slice,
   subtract,
+  sum,
   type Tensor,
-  type TensorType,
   type TypedGraph,
   tanh,
-  tensorType,
   topK,
   trace,
-  uint8,
 } from "../../tensor/index.ts";
 import {
   type Attention,
@@ -43,25 +40,26 @@ import {
   twoPartAttention,
 } from "../layers/attention.ts";
 import { groupExperts } from "../layers/experts.ts";
+import type { PolicyAttention } from "../policy/context-policy.ts";
+import { policyGraph, type StateName } from "../policy/policy-graph.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 import type { DecoderConfig } from "./config.ts";
+import { type DecoderInput, decoderInputs, policyInputs, sharedInputs } from "./decoder-inputs.ts";
 import { decoderLayer, type LayerContext, norm } from "./decoder-layer.ts";
 import { decoderNames, headName } from "./decoder-names.ts";
 import {
   type HeadState,
   headParts,
+  type LayerTap,
   layerParts,
   type PartResults,
   type PartState,
   type PartTable,
-  type StepInputName,
   type StepPart,
   type StepPartName,
   type StepResultName,
   type StepSwitch,
-  stepInputs,
-  stepParts,
   switchOf,
 } from "./step-outputs.ts";
 
@@ -95,38 +93,10 @@ function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tens
   return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
 }
 
-/** Distinct windows of a decoder's layers, full attention as `undefined`. */
-export function decoderWindows(config: DecoderConfig): (number | undefined)[] {
-  return [...new Set(config.layers.map((layer) => layer.slidingWindow))];
-}
-
-/** Mask of the cache or of the new tokens, for one window. */
-export type MaskName = `mask.${"past" | "new"}${"" | `.window${number}`}`;
-
-/** Names of the mask inputs of a window. */
-export function maskNames(window: number | undefined): { past: MaskName; fresh: MaskName } {
-  const suffix = window === undefined ? "" : (`.window${window}` as const);
-  return { past: `mask.past${suffix}`, fresh: `mask.new${suffix}` };
-}
-
-/** Inputs of a decoder's graph; see `decoderGraph`. */
-export type DecoderInput =
-  | "ids"
-  | "lengths"
-  | "rows"
-  | "candidates"
-  | "from.ids"
-  | "embeddings"
-  | StepInputName
-  | StepSwitch
-  | `rope.${number}.${"cos" | "sin"}`
-  | `past.${number}.${"key" | "value"}`
-  | "block.ones"
-  | "counted"
-  | MaskName;
+export { type DecoderInput, decoderWindows, type MaskName, maskNames } from "./decoder-inputs.ts";
 
 /** Outputs of a decoder's graph; see `decoderGraph`. */
-export type DecoderOutput = "new" | StepResultName;
+export type DecoderOutput = "new" | "new.rest" | StateName | StepResultName;
 
 /** Options of `decoderGraph`. */
 export interface DecoderGraphOptions {
@@ -143,6 +113,10 @@ export interface DecoderGraphOptions {
   rowTile?: number;
   /** See `GroupExpertsOptions.perBranch`. Default 1. */
   expertsPerBranch?: number;
+  /** Attention of a context policy: one sequence a pass, see `policyInputTypes`. Default: none. */
+  policy?: PolicyAttention;
+  /** See `PolicyProgram.filterLayer`. Default: all layers always run. */
+  filterLayer?: number;
 }
 
 /**
@@ -160,7 +134,9 @@ export interface DecoderGraphOptions {
  *
  * Outputs: `new` `[2 * layers * batch, kvHeads, time, headDim]`, the new keys and values of one layer
  * after the other (one output, because each costs the runtime's interface as much as a small operator),
- * and the results of the step table.
+ * and the results of the step table. With `filterLayer`, those of later layers are `new.rest`, and the
+ * switch `want.rest` says whether these layers run. Under a policy with token arenas, `new` ends with their
+ * new rows.
  */
 export function decoderGraph(
   config: DecoderConfig,
@@ -175,117 +151,104 @@ export function decoderGraph(
   } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
+  const { policy } = options;
   const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
-  const inputs = decoderInputs(config, cacheType, capacity);
+  const inputs = decoderInputs(config, { cacheType, capacity, policy });
   if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
+  if (options.filterLayer !== undefined) inputs["want.rest"] = bool([]);
   return trace(inputs, (input): Record<DecoderOutput, Tensor> => {
     const mixExperts = groupExperts({
       rowTile,
       counted: input.counted,
       perBranch: expertsPerBranch,
     });
-    const shared = sharedInputs(config, input, capacity);
-    const context = { config, weights, attend, mixExperts, ...shared };
+    const traced = policy && policyGraph(config, policy, input, capacity);
+    const shared = traced
+      ? { ...policyInputs(config, input), ...traced.context }
+      : sharedInputs(config, input, capacity);
+    const context: LayerContext = { config, weights, attend, mixExperts, ...shared };
     const { x: embeddings } = conditional(
       input["from.ids"],
       () => ({ x: embedIds(config, weights, input.ids) }),
       () => ({ x: scaleEmbeddings(config, input.embeddings) }),
     );
-    let x = embeddings;
-    const fresh: Tensor[] = [];
-    const taps = [...config.layers.keys()].map((index) => {
-      const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context));
-      x = layer.x;
-      fresh.push(layer.key, layer.value);
-      return { x, ...layer.unrotated, ...(layer.routing && { routing: layer.routing }) };
-    });
-    const state: PartState = { config, rows: input.rows, inputs: input, embeddings, layers: taps };
-    const results = optional(input[switchOf("tokens")], () => {
-      const head = headState(weights, state, x);
-      const { tokens, ...behind } = headParts;
-      return { ...tokens.graph(head), ...partOutputs(behind, head, input) };
-    });
+    const { filterLayer = config.layers.length - 1 } = options;
+    const first = runLayers(embeddings, { start: 0, end: filterLayer + 1 }, context);
+    const state: PartState = {
+      config,
+      rows: input.rows,
+      inputs: input,
+      embeddings,
+      layers: first.taps,
+      ...(traced && { policy: traced.tap }),
+      ...(options.filterLayer !== undefined && {
+        scoreSequence: () => scoreSequence(first.taps[filterLayer]!, filterLayer, context, input),
+      }),
+    };
+    const behind = (x: Tensor): Record<PartResults["tokens"], Tensor> =>
+      optional(input[switchOf("tokens")], () => {
+        const head = headState(weights, state, x);
+        const { tokens, ...parts } = headParts;
+        return { ...tokens.graph(head), ...partOutputs(parts, head, input) };
+      });
+    const rest = { start: filterLayer + 1, end: config.layers.length };
+    const results =
+      options.filterLayer === undefined
+        ? behind(first.x)
+        : optional(input["want.rest"], () => {
+            const last = runLayers(first.x, rest, context);
+            const fresh = last.fresh.length > 0 ? concat(last.fresh, 0) : fill([1, 1, 1, 1], 0);
+            return { ...behind(last.x), "new.rest": cast(fresh, cacheType) };
+          });
+    const policyOutputs = traced?.outputs();
     return {
-      new: cast(concat(fresh, 0), cacheType),
+      new: cast(concat([...first.fresh, ...(policyOutputs?.rows ?? [])], 0), cacheType),
+      ...policyOutputs?.states,
       ...results,
       ...partOutputs(layerParts, state, input),
-    };
+    } as Record<DecoderOutput, Tensor>;
   });
 }
 
-/** Types of all inputs by name. */
-function decoderInputs(
-  config: DecoderConfig,
-  cacheType: CacheType,
-  capacity: Dimension,
-): Record<DecoderInput, TensorType> {
-  const { numKeyValueHeads, headDim } = config;
-  const switches = stepParts.map(({ name }) => [switchOf(name), bool([])] as const);
-  const values = Object.entries(stepInputs).map(([name, { type }]) => [name, type] as const);
-  type Late = MaskName | "block.ones" | "counted";
-  const inputs: Omit<Record<DecoderInput, TensorType>, Late> & Partial<Record<Late, TensorType>> = {
-    ids: int32(["batch", "time"]),
-    lengths: int32(["batch"]),
-    rows: int32(["rows"]),
-    candidates: uint8(["k"]),
-    "from.ids": bool([]),
-    embeddings: float32(["given.batch", "given.time", config.hiddenSize]),
-    ...(Object.fromEntries(values) as Record<StepInputName, TensorType>),
-    ...(Object.fromEntries(switches) as Record<StepSwitch, TensorType>),
-  };
-  if (config.experts) inputs.counted = float32(["batch*time"]);
-  for (const [index, rope] of config.ropes.entries()) {
-    inputs[`rope.${index}.cos`] = float32(["batch*time", rope.rotaryDim / 2]);
-    inputs[`rope.${index}.sin`] = float32(["batch*time", rope.rotaryDim / 2]);
+/** Layers `start` to before `end`, with their new keys and values and what parts of the step table may read. */
+function runLayers(
+  x: Tensor,
+  { start, end }: { readonly start: number; readonly end: number },
+  context: LayerContext,
+): { readonly x: Tensor; readonly fresh: readonly Tensor[]; readonly taps: readonly LayerTap[] } {
+  const fresh: Tensor[] = [];
+  const taps: LayerTap[] = [];
+  for (let index = start; index < end; index++) {
+    const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context));
+    x = layer.x;
+    fresh.push(layer.key, layer.value);
+    taps.push({ x, ...layer.unrotated, ...(layer.routing && { routing: layer.routing }) });
   }
-  for (const index of config.layers.keys()) {
-    const shape = ["batch", numKeyValueHeads, capacity, headDim] as const;
-    inputs[`past.${index}.key`] = tensorType(cacheType, shape);
-    inputs[`past.${index}.value`] = tensorType(cacheType, shape);
-  }
-  for (const window of decoderWindows(config)) {
-    const names = maskNames(window);
-    inputs[names.past] = float32(["batch", 1, window === undefined ? 1 : "time", capacity]);
-    inputs[names.fresh] = float32(["batch", 1, "time", "time"]);
-  }
-  return inputs as Record<DecoderInput, TensorType>;
+  return { x, fresh, taps };
 }
 
-/** Rotations, cached rows and masks of the layers, from the inputs. */
-function sharedInputs(
-  config: DecoderConfig,
-  input: Readonly<Record<DecoderInput, Tensor>>,
-  capacity: Dimension,
-): Omit<LayerContext, "config" | "weights" | "attend" | "mixExperts"> {
-  const group = config.numAttentionHeads / config.numKeyValueHeads;
-  const repeat = (mask: Tensor): Tensor =>
-    mask.shape[2] === 1 ? mask : concat(new Array<Tensor>(group).fill(mask), 2);
-  const { lengths } = input;
-  const masks = new Map(
-    decoderWindows(config).map((window) => {
-      const names = maskNames(window);
-      const [past, fresh] = [input[names.past]!, input[names.fresh]!];
-      const everyRow = broadcastTo(past, ["batch", 1, "time", capacity]);
-      const joined = {
-        lengths,
-        mask: repeat(overwrite(everyRow, fresh, lengths, 3)),
-        ...(input["block.ones"] && { blockOnes: input["block.ones"] }),
-      };
-      return [window, { past: repeat(past), fresh: repeat(fresh), joined }] as const;
-    }),
-  );
-  return {
-    rotationRows: reshape(range("batch*time"), ["batch", "time"]),
-    rotations: config.ropes.map((_, index) => ({
-      cos: input[`rope.${index}.cos`]!,
-      sin: input[`rope.${index}.sin`]!,
-    })),
-    past: (layer) => ({
-      key: cast(input[`past.${layer}.key`]!, "float32"),
-      value: cast(input[`past.${layer}.value`]!, "float32"),
-    }),
-    masks: (window) => masks.get(window)!,
-  };
+/**
+ * Inner products of the new rows' queries with all keys of a layer, rotated, summed over heads:
+ * `[batch * time, capacity]`.
+ */
+function scoreSequence(
+  { query, key }: LayerTap,
+  index: number,
+  { config, rotationRows, rotations, past }: LayerContext,
+  { lengths }: Readonly<Record<DecoderInput, Tensor>>,
+): Tensor {
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, layers } = config;
+  const [batch, , time] = query.shape as [string, number, string];
+  const { rope } = layers[index]!;
+  const turn = (x: Tensor): Tensor =>
+    rope === undefined ? x : rotary(x, rotationRows, rotations[rope]!.cos, rotations[rope]!.sin);
+  // The sum over the heads of a group is that of their queries.
+  const shape = [batch, kvHeads, heads / kvHeads, time, headDim];
+  const summed = sum(reshape(turn(query), shape), { axes: [2] });
+  const product = (keys: Tensor): Tensor => matmul(summed, keys, { transposeB: true });
+  const scores = overwrite(product(past(index).key), product(turn(key)), lengths!, 3);
+  const capacity = scores.shape[3]!;
+  return reshape(sum(scores, { axes: [1] }), [multiplyDimensions(batch, time), capacity]);
 }
 
 /** Logits of the wanted rows and what is derived from them. */
@@ -313,11 +276,10 @@ export function partOutputs<State, Part extends StepPartName>(
   state: State & { readonly config: DecoderConfig },
   input: Readonly<Record<StepSwitch, Tensor>>,
 ): Record<PartResults[Part], Tensor> {
-  const { config } = state;
   const earlier: Record<string, Tensor> = {};
   const names: StepResultName[] = [];
   for (const [name, part] of Object.entries(parts) as [Part, StepPart<State, never>][]) {
-    if (part.exists?.(config) === false) continue;
+    if (part.exists?.(state as never) === false) continue;
     const wanted = input[switchOf(name)];
     const condition = part.runsIf?.(wanted, earlier) ?? wanted;
     Object.assign(

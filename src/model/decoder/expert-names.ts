@@ -81,6 +81,28 @@ export function sparseLayerNames(config: DecoderConfig, layer: number): SparseLa
   };
 }
 
+/** A stored tensor that holds a part of every expert of a layer, one after the other. */
+export interface ExpertStack {
+  readonly name: string;
+  /** Whether each expert's matrix is stored as `[in, out]` (gpt-oss). */
+  readonly isTransposed: boolean;
+}
+
+/** The stacked tensors of a sparse layer; none where every expert has tensors of its own. */
+export function expertStacks(config: DecoderConfig, layer: number): ExpertStack[] {
+  const { layout } = config.experts!;
+  if (layout !== "granite" && layout !== "gpt-oss") return [];
+  const { gateUp, down, gateUpBias, downBias } = sparseLayerNames(config, layer).expert(0);
+  // Names of parts end in the number of the expert.
+  const stackOf = (part: string): string => part.replace(/\.0$/, "");
+  const matrices = [...gateUp, ...down].map(stackOf);
+  if (layout === "granite") return matrices.map((name) => ({ name, isTransposed: false }));
+  return [
+    ...matrices.map((name) => ({ name, isTransposed: true })),
+    ...[gateUpBias, downBias].map((part) => ({ name: stackOf(part), isTransposed: false })),
+  ];
+}
+
 /** Every group of matrices of a sparse layer's experts. */
 export function expertGroups(config: DecoderConfig, layer: number): (readonly string[])[] {
   const { count, shared } = config.experts!;

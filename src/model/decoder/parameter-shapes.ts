@@ -1,12 +1,30 @@
 /**
- * The parameters of a decoder: names and shapes, as checkpoints store them.
+ * The parameters of a decoder: names and shapes, as checkpoints store them and as its layers read them.
  */
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames } from "./decoder-names.ts";
-import { type ExpertGroups, sparseLayerNames } from "./expert-names.ts";
+import { type ExpertGroups, expertPart, expertStacks, sparseLayerNames } from "./expert-names.ts";
 
-/** Shapes of all parameters of a decoder by the names that checkpoints use. */
+/**
+ * Shapes of all parameters of a decoder by the names that checkpoints use. Experts that a family stores as
+ * one tensor are one parameter, in the layout of that tensor.
+ */
 export function decoderParameterShapes(config: DecoderConfig): Map<string, number[]> {
+  const shapes = splitParameterShapes(config);
+  for (const [layer, { sparse }] of config.layers.entries()) {
+    if (!sparse) continue;
+    const { count } = config.experts!;
+    for (const { name, isTransposed } of expertStacks(config, layer)) {
+      const part = shapes.get(expertPart(name, 0))!;
+      for (let expert = 0; expert < count; expert++) shapes.delete(expertPart(name, expert));
+      shapes.set(name, [count, ...(isTransposed ? part.toReversed() : part)]);
+    }
+  }
+  return shapes;
+}
+
+/** Shapes of the parameters that the decoder's layers read: each expert has tensors of its own. */
+export function splitParameterShapes(config: DecoderConfig): Map<string, number[]> {
   const { hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads, headDim } = config;
   const shapes = new Map<string, number[]>();
   const linear = (name: string, outputs: number, inputs: number, biased: boolean): void => {

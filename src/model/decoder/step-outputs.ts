@@ -4,11 +4,12 @@
  * One row is one optional part: when a step asks for it, its graph, and the size of its results. The
  * graph of the decoder, the types, switches, feeds and outputs of a pass, and how results are split
  * among the steps of a batch and joined from the passes of a long step follow from these rows. A new
- * output is: its fields in `StepRequest` and `StepResult`, its names in `PartResults`, its row.
+ * output is: its fields in `StepRequest` and `StepResult` (`step-types.ts`), its names in `PartResults`, its row.
  */
 import { JetonError } from "../../core/index.ts";
 import {
   add,
+  broadcastTo,
   cast,
   concat,
   float32,
@@ -24,87 +25,9 @@ import {
 } from "../../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
 import { nucleusMass, sampleColumns, sampleTokens } from "./sample-tokens.ts";
+import type { StepRequest, StepResult } from "./step-types.ts";
 
-/** How a token is sampled from the distribution at a temperature, cut at min-p. */
-export interface SampleRequest {
-  /** Above 0. */
-  readonly temperature: number;
-  /** Tokens below this share of the most probable one's probability are left out; 0: none. */
-  readonly minP: number;
-  /**
-   * A number in [0, 1) for each wanted row: sampled is the token at which the cumulative distribution,
-   * in ascending order of ids, passes it.
-   */
-  readonly uniform: readonly number[];
-}
-
-/** The optional results that a step may ask for. */
-export interface StepRequest {
-  /** Number of most probable tokens for every wanted row; at least 1. */
-  readonly topK?: number;
-  /** Whole logits of every wanted row. */
-  readonly logits?: boolean;
-  /** Samples a token for each wanted row inside the graph, so that whole logits need not leave it. */
-  readonly sample?: SampleRequest;
-  /**
-   * Asks for the normalizer of the distribution at a temperature; and for whole logits where the
-   * `nucleusCandidates` most probable tokens of some row hold less than `topP` of it. `topK` should be at
-   * least as many.
-   */
-  readonly nucleus?: { readonly temperature: number; readonly topP: number };
-  /** Final hidden states of every wanted row, after the final norm: what the head multiplies. */
-  readonly hidden?: boolean;
-  /**
-   * Hidden states of every wanted row after this many layers, 0 (embeddings as the first layer reads
-   * them) to the number of layers (before the final norm): transformers' `hidden_states[n]`, except that
-   * its last one is normed.
-   */
-  readonly hiddenLayer?: number;
-  /**
-   * Queries and keys of this layer (from 0) of every wanted row, as its rotary embedding gets them:
-   * after biases and query-key norms, before the rotation.
-   */
-  readonly queryKeyLayer?: number;
-  /** Which experts every wanted row was sent to. Sparse decoders only. */
-  readonly routing?: boolean;
-  /** Log-probabilities of these ids, one for each wanted row. */
-  readonly targets?: readonly number[];
-}
-
-/** What a step gives for its wanted rows, one after the other. */
-export interface StepResult {
-  /** `[rows, topK]` ids and logits, most probable first. */
-  readonly topIds: Int32Array;
-  readonly topLogits: Float32Array;
-  /** `[rows]`: log of the sum of exp(logits). */
-  readonly logSumExp: Float32Array;
-  /** `[rows, vocabulary]` where asked for, and where a nucleus needs them. */
-  readonly logits?: Float32Array;
-  /**
-   * `[rows]` where a nucleus was asked for: sum over all tokens of exp((logit - largest) / temperature);
-   * negative where the row's `nucleusCandidates` most probable tokens hold less than `topP` of it.
-   */
-  readonly nucleusMass?: Float32Array;
-  /** `[rows]` where asked for: tokens sampled after each wanted row, and their logits. */
-  readonly sampledIds?: Int32Array;
-  readonly sampledLogits?: Float32Array;
-  /** `[rows, hiddenSize]` where asked for. */
-  readonly hidden?: Float32Array;
-  /** `[rows, hiddenSize]` where `hiddenLayer` was given. */
-  readonly layerHidden?: Float32Array;
-  /** `[rows, numAttentionHeads, headDim]` where `queryKeyLayer` was given. */
-  readonly queries?: Float32Array;
-  /** `[rows, numKeyValueHeads, headDim]` where `queryKeyLayer` was given. */
-  readonly keys?: Float32Array;
-  /**
-   * `[rows, sparse layers, experts of a token]` where `routing` was asked for: the chosen experts of each
-   * sparse layer, best first, and their weights.
-   */
-  readonly expertChoices?: Int32Array;
-  readonly expertWeights?: Float32Array;
-  /** `[rows]`: log-probability of the target where targets were given. */
-  readonly targetLogProbabilities?: Float32Array;
-}
+export type { SampleRequest, StepRequest, StepResult } from "./step-types.ts";
 
 /** Which results each part of the table gives. */
 export interface PartResults {
@@ -116,6 +39,8 @@ export interface PartResults {
   readonly layerHidden: "layerHidden";
   readonly queryKey: "queries" | "keys";
   readonly routing: "expertChoices" | "expertWeights";
+  readonly attended: "attended" | "policyReport";
+  readonly promptScores: "promptScores";
 }
 
 /** Rows of the table. */
@@ -147,6 +72,18 @@ export interface PartState {
   /** What the first layer reads, `[batch, time, hiddenSize]`. */
   readonly embeddings: Tensor;
   readonly layers: readonly LayerTap[];
+  /** Marks of the tokens attended to and numbers of each layer, under a context policy. */
+  readonly policy?: PolicyTap;
+  /** Scores of the whole sequence by the filter layer for each new row, `[batch * time, capacity]`. */
+  readonly scoreSequence?: () => Tensor;
+}
+
+/** What a context policy tells of a pass. */
+export interface PolicyTap {
+  /** float32 `[layers, heads, capacity]` */
+  attended(): Tensor;
+  /** float32 `[layers, n]` */
+  report(): Tensor;
 }
 
 /** Further values for parts that follow the head. */
@@ -173,8 +110,8 @@ export interface PassSizes {
 /** One result of a part. */
 export interface PartResult {
   readonly dtype: "float32" | "int32";
-  /** Numbers of a row. */
-  columns(sizes: PassSizes): number;
+  /** Numbers of a row; default: as many as there are. */
+  columns?(sizes: PassSizes): number;
   /** How many of them a step gets; default all. */
   kept?(step: StepRequest, sizes: PassSizes): number;
   /** Whether a step gets it; default: where the part is wanted. */
@@ -194,8 +131,8 @@ export interface StepPart<State, Name extends StepResultName> {
   readonly results: { readonly [Result in Name]: PartResult };
   /** The request for rows `start` to `end` alone of a step that is read in several passes. */
   slice?(step: StepRequest, start: number, end: number): Partial<StepRequest>;
-  /** Whether decoders of this config have the part; default: all have. */
-  exists?(config: DecoderConfig): boolean;
+  /** Whether a decoder has the part; default: all have. */
+  exists?(state: PartState): boolean;
   /** Throws where a request cannot be met. */
   check?(step: StepRequest, config: DecoderConfig): void;
 }
@@ -213,7 +150,7 @@ export const headParts: PartTable<
   "tokens" | "sample" | "nucleus" | "logits" | "hidden"
 > = {
   tokens: {
-    wanted: () => true,
+    wanted: ({ promptScores }) => promptScores !== true,
     graph({ inputs, logits, top, logSumExp }) {
       const targets = reshape(inputs.targets, ["rows", 1]);
       const targeted = reshape(gatherElements(logits, targets, 1), ["rows"]);
@@ -279,7 +216,10 @@ export const headParts: PartTable<
 };
 
 /** Parts that read the layers, whether or not the head runs. */
-export const layerParts: PartTable<PartState, "layerHidden" | "queryKey" | "routing"> = {
+export const layerParts: PartTable<
+  PartState,
+  "layerHidden" | "queryKey" | "routing" | "attended" | "promptScores"
+> = {
   layerHidden: {
     wanted: ({ hiddenLayer }) => hiddenLayer !== undefined,
     graph({ config, rows, inputs, embeddings, layers }) {
@@ -323,7 +263,7 @@ export const layerParts: PartTable<PartState, "layerHidden" | "queryKey" | "rout
       checkLayer("queryKeyLayer", queryKeyLayer, layers.length - 1),
   },
   routing: {
-    exists: ({ experts }) => experts !== undefined,
+    exists: ({ config }) => config.experts !== undefined,
     wanted: ({ routing }) => routing === true,
     graph({ rows, layers }) {
       const sparse = layers.flatMap(({ routing }) => routing ?? []);
@@ -349,7 +289,28 @@ export const layerParts: PartTable<PartState, "layerHidden" | "queryKey" | "rout
       });
     },
   },
+  attended: {
+    exists: ({ policy }) => policy !== undefined,
+    wanted: ({ attended }) => attended === true,
+    graph: ({ policy }) => ({
+      attended: forEveryRow(policy!.attended()),
+      policyReport: forEveryRow(policy!.report()),
+    }),
+    results: { attended: { dtype: "float32" }, policyReport: { dtype: "float32" } },
+  },
+  promptScores: {
+    exists: ({ scoreSequence }) => scoreSequence !== undefined,
+    wanted: ({ promptScores }) => promptScores === true,
+    graph: ({ rows, scoreSequence }) => ({ promptScores: gather(scoreSequence!(), rows) }),
+    results: { promptScores: { dtype: "float32" } },
+  },
 };
+
+/** Numbers of a whole pass, repeated for each wanted row. */
+function forEveryRow(x: Tensor): Tensor {
+  const [first, ...rest] = x.shape;
+  return broadcastTo(reshape(x, [1, first!, ...rest]), ["rows", first!, ...rest]);
+}
 
 /** An input with numbers for each wanted row. */
 export interface StepInput {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
-import { openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
+import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
@@ -33,8 +33,15 @@ export async function loadEncoder(
   nameOrFolder: string,
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
+  return loadNamedEncoder(await openNamedCheckpoint(nameOrFolder, options), options);
+}
+
+/** Loads an open checkpoint, and closes it. @throws JetonError those of `loadEncoder` */
+export async function loadNamedEncoder(
+  { name, checkpoint: opened }: NamedCheckpoint,
+  options: LoadEncoderOptions = {},
+): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
-  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
     const config = encoderConfig(opened.config);
     const checkpoint = nameEncoderTensors(config, opened);

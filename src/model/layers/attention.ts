@@ -78,7 +78,7 @@ function maskedScores({ query, scale, cap }: AttentionInput, keys: Tensor, mask:
  * log sum exp(scores) of each row, from its softmax: score minus log weight, at the largest. No sum
  * besides the softmax's own, so that it is as independent of other rows as that is.
  */
-function logOfSum(scores: Tensor, weights: Tensor): Tensor {
+export function logOfSum(scores: Tensor, weights: Tensor): Tensor {
   const axes = [-1];
   return subtract(max(scores, { axes }), log(max(weights, { axes })));
 }

@@ -10,9 +10,11 @@ import {
   languageModelInputs,
   openTrainer,
   type ParameterValue,
+  type Trainer,
 } from "../../train/index.ts";
 import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
 import { embedIds } from "../decoder/decoder.ts";
+import { sparseLayerNames } from "../decoder/expert-names.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
 import { decoderParameterShapes } from "../decoder/parameter-shapes.ts";
 import { everyExpert } from "../layers/experts.ts";
@@ -73,21 +75,7 @@ export async function trainSmall(
 ): Promise<Map<string, ParameterValue>> {
   const inputs = languageModelInputs(config, { sequenceLength: context });
   const folder = await reproduce.folder(name, { config, steps, seed });
-  await using trainer = await openTrainer({
-    graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
-    parameters: initialize(config, seed),
-    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maxNorm: 1 }),
-    group: decayMatricesOnly,
-    schedule: {
-      kind: "cosine",
-      peak: 3e-3,
-      warmupSteps: Math.ceil(steps / 20),
-      steps,
-      final: 3e-4,
-    },
-    threads: 1,
-    inline: true,
-  });
+  await using trainer = await openSmall(config, initialize(config, seed), steps);
   const { earlierSeconds } = await trainResumably(trainer, {
     folder,
     steps,
@@ -109,6 +97,65 @@ export async function trainSmall(
   });
   reproduce.charge(earlierSeconds);
   return await trainer.parameters();
+}
+
+function openSmall(
+  config: DecoderConfig,
+  parameters: ReadonlyMap<string, ParameterValue>,
+  steps: number,
+): Promise<Trainer> {
+  return openTrainer({
+    graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
+    parameters,
+    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maxNorm: 1 }),
+    group: decayMatricesOnly,
+    schedule: {
+      kind: "cosine",
+      peak: 3e-3,
+      warmupSteps: Math.ceil(steps / 20),
+      steps,
+      final: 3e-4,
+    },
+    threads: 1,
+    inline: true,
+  });
+}
+
+/** Nats a token of each sequence, without a capacity. */
+export async function lossesOf(
+  config: DecoderConfig,
+  parameters: ReadonlyMap<string, ParameterValue>,
+  sequences: readonly Int32Array[],
+): Promise<number[]> {
+  await using trainer = await openSmall(config, parameters, 1);
+  const inputs = languageModelInputs(config, { sequenceLength: context });
+  const losses: number[] = [];
+  for (const sequence of sequences) {
+    const time = sequence.length - 1;
+    const [ids, targets] = [sequence.slice(0, time), sequence.slice(1)];
+    const { loss } = await trainer.evaluate([inputs({ batch: 1, time, ids, targets })]);
+    losses.push(loss);
+  }
+  return losses;
+}
+
+/** The same model, whose router sends to each expert what was meant for the next one. */
+export function exchangeExperts(
+  config: DecoderConfig,
+  parameters: ReadonlyMap<string, ParameterValue>,
+): Map<string, ParameterValue> {
+  const exchanged = new Map(parameters);
+  for (const [layer, { sparse }] of config.layers.entries()) {
+    if (!sparse) continue;
+    const { router } = sparseLayerNames(config, layer);
+    const { shape, data } = parameters.get(router)!;
+    const [, row] = shape as [number, number];
+    const rows = new Float32Array(data.length);
+    rows.set(data.subarray(row));
+    rows.set(data.subarray(0, row), data.length - row);
+    exchanged.set(router, { shape, data: rows });
+  }
+  return exchanged;
 }
 
 /** First weights: those that a training with this seed begins with. */

@@ -5,7 +5,7 @@ import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { encoderStoredNames } from "../encoder/stored-names.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
-import { openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
+import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
@@ -39,8 +39,15 @@ export async function loadSeq2Seq(
   nameOrFolder: string,
   options: LoadSeq2SeqOptions = {},
 ): Promise<LoadedSeq2Seq> {
+  return loadNamedSeq2Seq(await openNamedCheckpoint(nameOrFolder, options), options);
+}
+
+/** Loads an open checkpoint, and closes it. @throws JetonError those of `loadSeq2Seq` */
+export async function loadNamedSeq2Seq(
+  { name, checkpoint: opened }: NamedCheckpoint,
+  options: LoadSeq2SeqOptions = {},
+): Promise<LoadedSeq2Seq> {
   const { signal, inline = false } = options;
-  const { name, checkpoint: opened } = await openNamedCheckpoint(nameOrFolder, options);
   try {
     const config = seq2seqConfig(opened.config);
     const names = encoderStoredNames(config.encoder, opened.tensors.keys());

@@ -7,7 +7,7 @@ import type { LoadModelOptions } from "../types.ts";
 export type FindOptions = Pick<LoadModelOptions, "onProgress" | "signal">;
 
 /** The folder of a model; a hub name is downloaded where it is not in the cache. */
-export async function resolveModelFolder(
+async function resolveModelFolder(
   nameOrFolder: string,
   { onProgress, signal }: FindOptions,
 ): Promise<string> {
@@ -22,16 +22,25 @@ export async function resolveModelFolder(
   return folder;
 }
 
-/**
- * Opens the checkpoint; the caller closes it.
- *
- * @returns the checkpoint, and the name of the model: as it was asked for, without slashes at the end
- */
+/** An open checkpoint and the name of its model: as it was asked for, without slashes at the end. */
+export interface NamedCheckpoint {
+  readonly name: string;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Opens the checkpoint of a folder or a name on the hub; the caller closes it. */
 export async function openNamedCheckpoint(
   nameOrFolder: string,
   options: FindOptions,
-): Promise<{ name: string; checkpoint: Checkpoint }> {
-  const folder = await resolveModelFolder(nameOrFolder, options);
+): Promise<NamedCheckpoint> {
+  return openLocatedCheckpoint(nameOrFolder, await resolveModelFolder(nameOrFolder, options));
+}
+
+/** Opens the checkpoint of a model whose folder is known; the caller closes it. */
+export async function openLocatedCheckpoint(
+  nameOrFolder: string,
+  folder: string,
+): Promise<NamedCheckpoint> {
   const name = basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
   return { name, checkpoint: await openCheckpoint(folder) };
 }

@@ -5,7 +5,7 @@
 import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../core/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
-import { expertPart, sparseLayerNames } from "../decoder/expert-names.ts";
+import { type ExpertStack, expertPart, expertStacks } from "../decoder/expert-names.ts";
 
 /** Bytes of a file. */
 export interface FilePlace {
@@ -35,23 +35,21 @@ export function splitExperts(
   tensors: ReadonlyMap<string, TensorEntry>,
   config: DecoderConfig,
 ): ReadonlyMap<string, SplitEntry> {
-  const layout = config.experts?.layout;
-  if (layout !== "granite" && layout !== "gpt-oss") return tensors;
   const split = new Map<string, SplitEntry>(tensors);
   for (const [layer, { sparse }] of config.layers.entries()) {
     if (!sparse) continue;
-    const { gateUp, down, gateUpBias, downBias } = sparseLayerNames(config, layer).expert(0);
-    for (const part of [...gateUp, ...down, gateUpBias, downBias]) {
-      // Names of parts end in the number of the expert.
-      const name = part.replace(/\.0$/, "");
-      if (part !== "") splitTensor(split, name, config);
+    for (const stack of expertStacks(config, layer)) {
+      splitTensor(split, stack, config.experts!.count);
     }
   }
   return split;
 }
 
-function splitTensor(split: Map<string, SplitEntry>, name: string, config: DecoderConfig): void {
-  const { count, layout } = config.experts!;
+function splitTensor(
+  split: Map<string, SplitEntry>,
+  { name, isTransposed }: ExpertStack,
+  count: number,
+): void {
   const blocks = split.get(`${name}_blocks`);
   const scales = split.get(`${name}_scales`);
   const stored = split.get(name) ?? blocks;
@@ -63,7 +61,6 @@ function splitTensor(split: Map<string, SplitEntry>, name: string, config: Decod
       { code: "model-weights-shape", details: { name: stored.name, shape: stored.shape, count } },
     );
   }
-  const isTransposed = layout === "gpt-oss" && stored.shape.length === 3;
   for (let expert = 0; expert < count; expert++) {
     const place = partOf(stored, expert, count);
     const own = { ...place, name: expertPart(name, expert), dtype: stored.dtype };
@@ -86,8 +83,8 @@ function splitTensor(split: Map<string, SplitEntry>, name: string, config: Decod
   if (stored === blocks) split.delete(scales!.name);
 }
 
-/** Blocks uint8 `[experts, rows, blocks, 16]` and scales uint8 `[experts, rows, blocks]`. */
-function hasBlocks(blocks: TensorEntry, scales: TensorEntry): boolean {
+/** Whether these are blocks uint8 `[experts, rows, blocks, 16]` and scales uint8 `[experts, rows, blocks]`. */
+export function hasBlocks(blocks: TensorEntry, scales: TensorEntry): boolean {
   return (
     blocks.dtype === "U8" &&
     scales.dtype === "U8" &&
@@ -136,8 +133,11 @@ const codeValues: readonly number[] = [0, 0.5, 1, 1.5, 2, 3, 4, 6].flatMap((valu
   value === 0 ? [...all, ...all.map((x) => -x)] : [],
 );
 
-/** Every value of MXFP4 is a bfloat16, except below 2^-126: those become zero or lose bits. */
-function decodeMxfp4(codes: Uint8Array, scales: Uint8Array): Uint8Array {
+/**
+ * Values of MXFP4 as bytes of BF16, row by row. Each is a bfloat16, except below 2^-126: those become zero or
+ * lose bits.
+ */
+export function decodeMxfp4(codes: Uint8Array, scales: Uint8Array): Uint8Array {
   const decoded = new Uint16Array(2 * codes.length);
   const word = new Float32Array(1);
   const bits = new Uint32Array(word.buffer);

@@ -73,9 +73,12 @@ export function wantedRows({ results, ids }: HandleStep): number {
   return results === "none" ? 0 : results === "all" ? ids.length : 1;
 }
 
-/** Ids by which cached rows are found again; rows made from embeddings have none. */
+/**
+ * Ids by which cached rows are found again; rows made from embeddings have none, nor have those that lack
+ * the later layers.
+ */
 export function knownIds(step: HandleStep): number[] {
-  return step.embeddings
+  return step.embeddings || step.promptScores
     ? new Array<number>(step.ids.length).fill(Number.NaN)
     : Array.from(step.ids);
 }

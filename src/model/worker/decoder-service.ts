@@ -1,51 +1,28 @@
-/** The worker's side of a loaded model: one session, the cache that it reads, and the sequences in it. */
-import {
-  type BoundValue,
-  chooseDevice,
-  type Device,
-  emitModel,
-  openSession,
-  type ParameterBinding,
-  type Service,
-  type Session,
-} from "../../tensor/index.ts";
-import type { DecoderConfig } from "../decoder/config.ts";
-import { type DecoderInput, decoderGraph } from "../decoder/decoder.ts";
-import { decoderNames } from "../decoder/decoder-names.ts";
-import { sliceRequest } from "../decoder/step-outputs.ts";
-import { exactAttention, sumBlock } from "../layers/attention.ts";
-import { RotationTables, restartLength } from "../layers/rotation-tables.ts";
-import type { StepResult, WeightFormat } from "../types.ts";
-import { type StoredShape, storedTensor, traceWeights } from "../weights/trace-weights.ts";
-import { type HandleStep, type Pass, planPass } from "./decoder-pass.ts";
-import { EmbeddingFile } from "./embedding-file.ts";
-import { type CacheArray, type CacheType, KeyValueCache } from "./key-value-cache.ts";
-import { findRowRules, type RowRules } from "./row-independence.ts";
-import { type SequenceStart, SlotTable } from "./slot-table.ts";
-import { StepInputs } from "./step-inputs.ts";
-import { joinResults, splitResults, wantedOutputs } from "./step-results.ts";
+/**
+ * The worker's side of a loaded model: its program, and further programs over the same weights for sequences
+ * under context policies, each opened when the first sequence asks for it.
+ */
+import { JetonError } from "../../core/index.ts";
+import type { Service } from "../../tensor/index.ts";
+import type { PolicyProgram, PolicyReference } from "../policy/context-policy.ts";
+import { refuseScaledRotations } from "../policy/scaled-rotations.ts";
+import type { StepResult } from "../types.ts";
+import type { HandleStep } from "./decoder-pass.ts";
+import { type DecoderStart, type DecoderWorker, openDecoderWorker } from "./decoder-worker.ts";
+import type { SequenceStart } from "./slot-table.ts";
 
 export type { HandleStep } from "./decoder-pass.ts";
+export type { DecoderStart } from "./decoder-worker.ts";
 
-/** Start data of the model worker: configuration, weights, threads and slots. */
-export interface DecoderStart {
-  readonly config: DecoderConfig;
-  readonly tensors: ReadonlyMap<string, StoredShape>;
-  readonly bindings: ReadonlyMap<string, ParameterBinding>;
-  readonly format: WeightFormat;
-  readonly threads: number;
-  readonly slots: number;
-  readonly device?: Device;
-  /** How keys and values are held. Default: float32 beside float32 weights, otherwise float16. */
-  readonly cacheType?: CacheType;
-  /** See `LoadModelOptions.exact`. Default true. */
-  readonly exact?: boolean;
+/** How a sequence begins, and under which policy. */
+export interface PolicySequenceStart extends SequenceStart {
+  readonly policy?: PolicyReference;
 }
 
-/** The model worker: the decoder's program and its key-value cache. Sequences are addressed by handles. */
+/** The model worker: the decoder's programs and their key-value caches. Sequences are addressed by handles. */
 export interface DecoderService extends Service {
   /** Opens a sequence that begins with the cached rows of the longest known prefix. */
-  open(options: SequenceStart): { handle: number; reused: number };
+  open(options: PolicySequenceStart): Promise<{ handle: number; reused: number }>;
   /** One forward pass over several sequences. */
   forward(steps: readonly HandleStep[]): Promise<StepResult[]>;
   accept(handle: number, rows: readonly number[]): void;
@@ -58,206 +35,156 @@ export interface DecoderService extends Service {
 
 /** Opens the decoder's program and cache in the current thread; called in the model worker. */
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
-  const { config, format, threads, device, exact = true } = start;
-  const cacheType = cacheTypeOf(start);
-  const { numKeyValueHeads: kvHeads, headDim } = config;
-  const rules = exact
-    ? await findRowRules({ format, kvHeads, headDim, threads, ...(device && { device }) })
-    : anyRows;
-  const { sumsInBlocks } = rules;
-  const graph = decoderGraph(config, traceWeights(start.tensors, format), {
-    cacheType,
-    sumsInBlocks,
-    rowTile: rules.rowTile,
-    // Integer products refuse to have no rows; of 64 experts with 8 chosen ones, fours do least.
-    expertsPerBranch: format !== "int8-channel" && chooseDevice(device) === "cpu" ? 4 : 1,
-    ...(exact && { attention: exactAttention({ cacheType }) }),
-  });
-  const model = emitModel(graph, start.bindings, {
-    opensFiles: chooseDevice(device) === "cpu",
-  });
-  const session = await openSession(model, {
-    threads,
-    // The cache grows, and prompts have many lengths.
-    sameSizes: false,
-    ...(device && { device }),
-  });
-  return new DecoderWorker(start, session, rules);
+  return new DecoderPrograms(await openDecoderWorker(start), start);
 }
 
-/** Passes of any size, where rows may depend on their neighbours. */
-const anyRows: RowRules = { rowTile: 1, sumsInBlocks: false };
+/** Handles of one program begin at a multiple of this; the model's own program has the first ones. */
+const handlesOfProgram = 2 ** 32;
+/** Programs of context policies that are kept though no sequence uses them. */
+const keptPrograms = 4;
+/** Weights in memory that are kept for further programs; larger ones are the first program's alone. */
+const keptBytes = 32_000_000;
 
-/** The embedding table where it lies in a file; one in memory is a part of the graph. */
-function openEmbeddings({ bindings, tensors }: DecoderStart): EmbeddingFile | undefined {
-  const binding = bindings.get(decoderNames.embedding);
-  if (binding?.kind !== "file") return undefined;
-  return new EmbeddingFile(binding, storedTensor(tensors, decoderNames.embedding));
+interface OpenedProgram {
+  readonly key: string;
+  readonly worker: DecoderWorker;
+  lastUse: number;
 }
 
-/** Reading half the bytes of a long cache saves more than widening them costs (measured). */
-function cacheTypeOf(start: DecoderStart): CacheType {
-  return start.cacheType ?? (start.format === "f32" ? "float32" : "float16");
-}
+class DecoderPrograms implements DecoderService {
+  readonly #plain: DecoderWorker;
+  /** Absent where the weights were handed over to the runtime. */
+  readonly #start: DecoderStart | undefined;
+  /** By number, from 1 on; numbers are not used again. */
+  readonly #programs: Map<number, OpenedProgram> = new Map();
+  #next = 1;
+  #clock = 0;
 
-/**
- * Rows of one pass over a prompt behind `length` tokens. More are not faster (measured up to 512 in every
- * format; blocks need fewest), but scores take memory for each row and each token of the cache: behind
- * many tokens half the rows are as fast in blocks of 4 bits, and 3 % slower in 8 bits. In single
- * precision the weights outweigh the scores.
- */
-function rowsOfPass(format: WeightFormat, length: number): number {
-  if (format === "f32") return 128;
-  return (format === "int8-channel" ? 128 : 64) / (length < 2048 ? 1 : 2);
-}
-
-class DecoderWorker implements DecoderService {
-  readonly #config: DecoderConfig;
-  readonly #session: Session;
-  readonly #embeddings: EmbeddingFile | undefined;
-  readonly #format: WeightFormat;
-  readonly #rules: RowRules;
-  /** Rows of the cache below which sums over it would run in another order. */
-  readonly #minCapacity: number;
-  readonly #cache: KeyValueCache;
-  readonly #slots: SlotTable;
-  readonly #inputs: StepInputs;
-
-  constructor(start: DecoderStart, session: Session, rules: RowRules) {
-    const { config, exact = true, threads } = start;
-    const embeddings = openEmbeddings(start);
-    this.#config = config;
-    this.#session = session;
-    this.#embeddings = embeddings;
-    this.#format = start.format;
-    this.#rules = rules;
-    this.#minCapacity = exact && config.headDim > sumBlock ? sumBlock * Math.max(2, threads) : 1;
-    const cache = new KeyValueCache({
-      layers: config.layers.length,
-      kvHeads: config.numKeyValueHeads,
-      headDim: config.headDim,
-      dtype: cacheTypeOf(start),
-      ...(rules.sumsInBlocks && { unit: sumBlock }),
-    });
-    const rotations = new RotationTables(config.ropes);
-    this.#cache = cache;
-    const slots = new SlotTable(cache, {
-      limit: start.slots,
-      rotations,
-      restartLength: restartLength(config),
-    });
-    this.#slots = slots;
-    this.#inputs = new StepInputs({ config, session, cache, slots, rotations, embeddings, rules });
+  constructor(plain: DecoderWorker, start: DecoderStart) {
+    this.#plain = plain;
+    let bytes = 0;
+    for (const binding of start.bindings.values()) {
+      if (binding.kind === "data") bytes += binding.data.byteLength;
+    }
+    this.#start = bytes <= keptBytes ? start : undefined;
   }
 
-  open(options: SequenceStart): { handle: number; reused: number } {
-    return this.#slots.open(options);
+  async open({
+    policy,
+    ...options
+  }: PolicySequenceStart): Promise<{ handle: number; reused: number }> {
+    if (!policy) return this.#plain.open(options);
+    const number = await this.#programOf(policy);
+    const { handle, reused } = this.#worker(number).open(options);
+    return { handle: number * handlesOfProgram + handle, reused };
+  }
+
+  /** The number of a policy's program, which is opened where it is not yet. */
+  async #programOf(policy: PolicyReference): Promise<number> {
+    const key = JSON.stringify(policy);
+    for (const [number, program] of this.#programs) {
+      if (program.key !== key) continue;
+      program.lastUse = ++this.#clock;
+      return number;
+    }
+    const program = await makeProgram(policy);
+    const { attention, filterLayer, adapt } = program;
+    if (!attention && filterLayer === undefined && !adapt) return 0;
+    if (!this.#start) {
+      throw new JetonError(
+        "this model's weights lie in memory that its own program holds: context policies need weights in files",
+        { code: "context-policy-unavailable", details: { module: policy.module } },
+      );
+    }
+    const { config } = this.#start;
+    if (attention) refuseScaledRotations("a context policy that renumbers tokens", config);
+    await this.#closeIdle();
+    const start = { ...this.#start, config: adapt?.(config) ?? config };
+    const worker = await openDecoderWorker(start, { program, reuse: policy.reuse });
+    const number = this.#next++;
+    this.#programs.set(number, { key, worker, lastUse: ++this.#clock });
+    return number;
+  }
+
+  /** Closes programs that no sequence uses, the least recently used first, so that one more may be opened. */
+  async #closeIdle(): Promise<void> {
+    const idle = [...this.#programs]
+      .filter(([, { worker }]) => worker.openSequences === 0)
+      .sort(([, a], [, b]) => a.lastUse - b.lastUse);
+    for (const [number, { worker }] of idle) {
+      if (this.#programs.size < keptPrograms) return;
+      this.#programs.delete(number);
+      await worker.close();
+    }
+  }
+
+  #worker(number: number): DecoderWorker {
+    const worker = number === 0 ? this.#plain : this.#programs.get(number)?.worker;
+    if (worker) return worker;
+    throw new JetonError("the sequence was released", { code: "model-sequence-released" });
+  }
+
+  /** The program of a handle, and the handle there. */
+  #locate(handle: number): { worker: DecoderWorker; local: number } {
+    const number = Math.floor(handle / handlesOfProgram);
+    return { worker: this.#worker(number), local: handle % handlesOfProgram };
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
-    this.#slots.reserveRows(steps, this.#plan(steps).time, this.#minCapacity);
-    for (const step of steps) await this.#restart(step);
-    if (steps.length > 1 && !steps.some((step) => this.#crossesRestart(step))) {
-      return this.#run(steps);
-    }
+    if (steps.every(({ handle }) => handle < handlesOfProgram)) return this.#plain.forward(steps);
     const results: StepResult[] = [];
-    for (const step of steps) results.push(await this.#runAlone(step));
+    const numbers = steps.map(({ handle }) => Math.floor(handle / handlesOfProgram));
+    for (const number of new Set(numbers)) {
+      const places = [...steps.keys()].filter((at) => numbers[at] === number);
+      const own = places.map((at) => ({
+        ...steps[at]!,
+        handle: steps[at]!.handle % handlesOfProgram,
+      }));
+      const found = await this.#worker(number).forward(own);
+      for (const [index, at] of places.entries()) results[at] = found[index]!;
+    }
     return results;
   }
 
-  async #runAlone(step: HandleStep): Promise<StepResult> {
-    const isLong = step.ids.length > this.#rowsOfPass(step) || this.#crossesRestart(step);
-    // Draft tokens stay in one pass: their rows descend from each other and wait for `accept`.
-    if (isLong && !step.parents && step.commit !== false) return this.#runInPasses(step);
-    return (await this.#run([step]))[0]!;
-  }
-
-  #crossesRestart({ handle, ids }: HandleStep): boolean {
-    const rows = this.#slots.rowsUntilRestart(handle);
-    return rows > 0 && rows < ids.length;
-  }
-
-  /** Computes all rows of a sequence anew where it reaches the length at which the cache restarts. */
-  async #restart({ handle }: HandleStep): Promise<void> {
-    if (this.#slots.rowsUntilRestart(handle) > 0) return;
-    for (const run of this.#slots.restart(handle)) {
-      await this.#runInPasses({ handle, ...run, results: "none" });
-    }
-  }
-
-  #rowsOfPass({ handle }: HandleStep): number {
-    return rowsOfPass(this.#format, this.#slots.slot(handle).tokens.length);
-  }
-
-  /** A long chain in several passes. All of it enters the cache, or nothing. */
-  async #runInPasses(step: HandleStep): Promise<StepResult> {
-    const { length } = this.#slots.slot(step.handle).tokens;
-    const { hiddenSize } = this.#config;
-    const { embeddings, results = "last" } = step;
-    const parts: StepResult[] = [];
-    try {
-      for (let start = 0, end = 0; start < step.ids.length; start = end) {
-        await this.#restart(step);
-        const rows = Math.min(this.#rowsOfPass(step), this.#slots.rowsUntilRestart(step.handle));
-        end = Math.min(step.ids.length, start + rows);
-        const isLast = end === step.ids.length;
-        const part: HandleStep = {
-          ...step,
-          ids: step.ids.slice(start, end),
-          ...(embeddings && {
-            embeddings: embeddings.subarray(start * hiddenSize, end * hiddenSize),
-          }),
-          results: results === "all" || isLast ? results : "none",
-          ...(results === "all" && sliceRequest(step, start, end)),
-        };
-        parts.push(...(await this.#run([part])));
-      }
-    } catch (error) {
-      this.#slots.truncate(step.handle, length);
-      throw error;
-    }
-    return results === "all" ? joinResults(parts) : parts.at(-1)!;
-  }
-
-  #plan(steps: readonly HandleStep[]): Pass {
-    const indices = steps.map((step) => this.#slots.indexOf(step.handle));
-    return planPass(this.#config, steps, indices, this.#rules.rowTile);
-  }
-
-  /** One run of the graph. */
-  async #run(steps: readonly HandleStep[]): Promise<StepResult[]> {
-    const pass = this.#plan(steps);
-    const feeds = this.#inputs.feeds(pass);
-    const values = await this.#session.run(
-      feeds as Record<DecoderInput, BoundValue>,
-      wantedOutputs(pass),
-    );
-    this.#slots.keepRows(pass, values["new"]!.data as CacheArray);
-    return splitResults(this.#config, pass, values);
-  }
-
   accept(handle: number, rows: readonly number[]): void {
-    this.#slots.accept(handle, rows);
+    const { worker, local } = this.#locate(handle);
+    worker.accept(local, rows);
   }
 
   truncate(handle: number, length: number): void {
-    this.#slots.truncate(handle, length);
+    const { worker, local } = this.#locate(handle);
+    worker.truncate(local, length);
   }
 
   release(handle: number): void {
-    this.#slots.release(handle);
+    if (!this.#has(handle)) return;
+    const { worker, local } = this.#locate(handle);
+    worker.release(local);
+  }
+
+  #has(handle: number): boolean {
+    return handle < handlesOfProgram || this.#programs.has(Math.floor(handle / handlesOfProgram));
   }
 
   memory(): { cache: number } {
-    return { cache: this.#cache.bytes };
+    const workers = [this.#plain, ...[...this.#programs.values()].map(({ worker }) => worker)];
+    return { cache: workers.reduce((sum, worker) => sum + worker.memory().cache, 0) };
   }
 
   rowTile(): number {
-    return this.#rules.rowTile;
+    return this.#plain.rowTile();
   }
 
-  close(): Promise<void> {
-    this.#embeddings?.close();
-    return this.#session.release();
+  async close(): Promise<void> {
+    for (const { worker } of this.#programs.values()) await worker.close();
+    await this.#plain.close();
   }
+}
+
+/** Imports a policy's module and makes its program. */
+async function makeProgram({ module, options }: PolicyReference): Promise<PolicyProgram> {
+  const { createPolicy } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ module)) as {
+    createPolicy(options: PolicyReference["options"]): PolicyProgram;
+  };
+  return createPolicy(options);
 }

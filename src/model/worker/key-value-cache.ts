@@ -19,6 +19,8 @@ export interface CacheShape {
   readonly dtype?: CacheType;
   /** Capacities are multiples of this many rows. Default 32. */
   readonly unit?: number;
+  /** Arenas behind those of keys and values, e.g. a context policy's. Default 0. */
+  readonly extra?: number;
 }
 
 const defaultUnit = 32;
@@ -40,7 +42,7 @@ function viewOf(arena: CacheArray, buffer: ArrayBuffer): CacheArray {
  */
 export class KeyValueCache {
   readonly shape: CacheShape;
-  /** Two arrays per layer: keys, then values. */
+  /** Two arrays per layer: keys, then values; then the extra ones. */
   readonly arenas: CacheArray[];
   readonly #unit: number;
   #slots = 0;
@@ -49,7 +51,8 @@ export class KeyValueCache {
   constructor(shape: CacheShape) {
     this.shape = shape;
     this.#unit = shape.unit ?? defaultUnit;
-    this.arenas = Array.from({ length: 2 * shape.layers }, () => this.#allocate(0));
+    const count = 2 * shape.layers + (shape.extra ?? 0);
+    this.arenas = Array.from({ length: count }, () => this.#allocate(0));
   }
 
   /** Slots that have memory. */

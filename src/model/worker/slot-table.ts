@@ -6,6 +6,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { RotationTables } from "../layers/rotation-tables.ts";
+import type { ContextPolicy } from "../policy/context-policy.ts";
 import { type HandleStep, knownIds, type Pass } from "./decoder-pass.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
 
@@ -22,6 +23,8 @@ export interface Slot {
   promptLength: number;
   /** Rows of the last step that wait for `accept`. */
   pending: PendingRows | undefined;
+  /** Rows from here on depend on more than the tokens before them. */
+  reusable: number;
   lastUse: number;
 }
 
@@ -50,6 +53,8 @@ export interface SlotTableOptions {
   readonly rotations: RotationTables;
   /** See `restartLength` of the rotation tables. */
   readonly restartLength: number | undefined;
+  /** See `ContextPolicy.reuse`. Default any. */
+  readonly reuse?: ContextPolicy["reuse"];
 }
 
 export class SlotTable {
@@ -57,6 +62,7 @@ export class SlotTable {
   readonly #limit: number;
   readonly #rotations: RotationTables;
   readonly #restartLength: number | undefined;
+  readonly #reuse: ContextPolicy["reuse"];
   readonly #slots: Slot[] = [];
   readonly #byHandle: Map<number, number> = new Map();
   /** Slots of open sequences. */
@@ -69,10 +75,15 @@ export class SlotTable {
     this.#limit = options.limit;
     this.#rotations = options.rotations;
     this.#restartLength = options.restartLength;
+    this.#reuse = options.reuse ?? "any";
   }
 
   get slots(): readonly Slot[] {
     return this.#slots;
+  }
+
+  get openSequences(): number {
+    return this.#active;
   }
 
   /** The slot of an open sequence. */
@@ -117,6 +128,7 @@ export class SlotTable {
       slot.rotations = this.#slots[best]!.rotations.slice(0, reused);
     }
     cut(slot, reused);
+    slot.reusable = Number.POSITIVE_INFINITY;
     slot.promptLength = options.promptLength;
     slot.handle = this.#nextHandle++;
     slot.lastUse = ++this.#clock;
@@ -129,10 +141,13 @@ export class SlotTable {
   #findPrefix({ prefix, promptLength }: SequenceStart): { best: number; reused: number } {
     const rotation = this.#rotations.key(promptLength);
     // The last token of the prompt must run again: its logits are wanted.
-    const usable = Math.max(0, prefix.length - 1);
+    const usable = this.#reuse === "none" ? 0 : Math.max(0, prefix.length - 1);
     let best = -1;
     let reused = 0;
-    for (const [index, { tokens, rotations }] of this.#slots.entries()) {
+    for (const [
+      index,
+      { tokens, rotations, reusable, promptLength: read },
+    ] of this.#slots.entries()) {
       let common = 0;
       while (
         common < usable &&
@@ -140,6 +155,10 @@ export class SlotTable {
         rotations[common] === rotation
       ) {
         common++;
+      }
+      if (typeof this.#reuse === "object") {
+        const { chunk } = this.#reuse;
+        common = Math.floor(Math.min(common, reusable, read) / chunk) * chunk;
       }
       // Among equals a released slot is better, because its rows need not be copied.
       if (common > reused || (common > 0 && common === reused && index >= this.#active)) {
@@ -313,6 +332,7 @@ export class SlotTable {
       handle: undefined,
       promptLength: 0,
       pending: undefined,
+      reusable: Number.POSITIVE_INFINITY,
       lastUse: 0,
     });
     this.#cache.reserve(this.#slots.length, this.#cache.capacity);

@@ -15,6 +15,7 @@ import type { RotationTables } from "../layers/rotation-tables.ts";
 import { type Pass, wantedRows } from "./decoder-pass.ts";
 import type { EmbeddingFile } from "./embedding-file.ts";
 import type { CacheArray, KeyValueCache } from "./key-value-cache.ts";
+import type { PolicyPasses } from "./policy-passes.ts";
 import type { RowRules } from "./row-independence.ts";
 import type { SlotTable } from "./slot-table.ts";
 
@@ -43,6 +44,10 @@ export interface StepInputsParts {
   /** The embedding table where it lies in a file; one in memory is a part of the graph. */
   readonly embeddings: EmbeddingFile | undefined;
   readonly rules: RowRules;
+  /** Of a context policy, which numbers positions and masks rows itself. */
+  readonly policy?: PolicyPasses | undefined;
+  /** True: layers behind a filter layer run on request. */
+  readonly hasFilter?: boolean;
 }
 
 /** Makes the inputs of passes. */
@@ -65,12 +70,21 @@ export class StepInputs {
       ids: session.bind("int32", rows.ids, [pass.batch, pass.time]),
       lengths: session.bind("int32", rows.lengths, [pass.batch]),
       ...this.#counted(rows),
-      ...this.#rotations(pass, rows),
-      ...this.#masks(pass, rows),
+      ...this.#attention(pass, rows),
       ...this.#embeddings(pass),
       ...resultFeeds(session, pass),
       ...this.#past(pass),
     };
+  }
+
+  /** Positions and masks, or what a context policy makes them from. */
+  #attention(pass: Pass, rows: Rows): StepFeeds {
+    const { policy, slots, session, hasFilter } = this.#parts;
+    if (policy) return policy.feeds(pass, slots.slots[pass.first]!);
+    const feeds = { ...this.#rotations(pass, rows), ...this.#masks(pass, rows) };
+    if (!hasFilter) return feeds;
+    const runsAll = Uint8Array.of(pass.steps[0]!.promptScores ? 0 : 1);
+    return { ...feeds, "want.rest": session.bind("bool", runsAll, []) };
   }
 
   /** For experts: which rows are those of steps. */
@@ -167,6 +181,13 @@ export class StepInputs {
       ];
       feeds[`past.${layer}.key`] = session.bind(dtype, keys, shape);
       feeds[`past.${layer}.value`] = session.bind(dtype, values, shape);
+    }
+    const own = 2 * config.layers.length;
+    const arenas = (cache.arenas.length - own) / config.layers.length;
+    for (let index = own; index < cache.arenas.length; index++) {
+      const layer = Math.floor((index - own) / arenas);
+      const name = `token.${layer}.${(index - own) % arenas}` as const;
+      feeds[name] = session.bind(dtype, cache.view(index, first, batch), shape);
     }
     if (rules.sumsInBlocks) {
       const blocks = capacity / sumBlock;

@@ -9,11 +9,18 @@ import { type Pass, wantedRows } from "./decoder-pass.ts";
 type ResultData = Float32Array | Int32Array;
 
 /** Results that every step has, without elements where it wants no rows. */
-const always: ReadonlySet<StepResultName> = new Set(["topIds", "topLogits", "logSumExp"]);
+const everyStep: ReadonlySet<StepResultName> = new Set(["topIds", "topLogits", "logSumExp"]);
 
-/** Names of the outputs that a pass must compute. */
-export function wantedOutputs({ steps, wantsRows }: Pass): DecoderOutput[] {
-  const outputs: DecoderOutput[] = ["new"];
+/**
+ * Names of the outputs that a pass must compute.
+ *
+ * @param always further ones that this decoder has
+ */
+export function wantedOutputs(
+  { steps, wantsRows }: Pass,
+  always: readonly DecoderOutput[] = [],
+): DecoderOutput[] {
+  const outputs: DecoderOutput[] = ["new", ...always];
   if (!wantsRows) return outputs;
   for (const part of stepParts) {
     for (const result of part.results) {
@@ -40,11 +47,11 @@ export function splitResults(
       for (const result of part.results) {
         const isWanted = count > 0 && getsResult(part, result, step);
         if (!isWanted) {
-          if (always.has(result.name)) given[result.name] = newArray(result.dtype, 0);
+          if (everyStep.has(result.name)) given[result.name] = newArray(result.dtype, 0);
           continue;
         }
-        const columns = result.columns(sizes);
         const data = values[result.name]!.data as ResultData;
+        const columns = result.columns?.(sizes) ?? data.length / pass.rows.length;
         // A part that did not run left one number in place of the rows.
         if (data.length !== pass.rows.length * columns) continue;
         const kept = result.kept?.(step, sizes) ?? columns;

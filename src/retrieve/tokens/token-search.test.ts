@@ -12,7 +12,7 @@ import { dotAt } from "./products.ts";
 import { kthLargest, maxSim, searchTokens, type TokenPart } from "./token-search.ts";
 
 /** Rows of length 1, in bunches as those of texts are. */
-function drawRows(count: number, dim: number, seed: number): Float32Array {
+function sampleRows(count: number, dim: number, seed: number): Float32Array {
   const random = createRandom(seed, "rows");
   const centers = Array.from({ length: 8 }, () =>
     Array.from({ length: dim }, () => random.normal()),
@@ -26,11 +26,11 @@ function drawRows(count: number, dim: number, seed: number): Float32Array {
 }
 
 /** Records with 0 to 6 tokens each. */
-function drawPart(records: number, dim: number, seed: number): TokenPart {
+function samplePart(records: number, dim: number, seed: number): TokenPart {
   const random = createRandom(seed, "part");
   const offsets = new Uint32Array(records + 1);
   for (let i = 0; i < records; i++) offsets[i + 1] = offsets[i]! + random.integer(7);
-  const flat = drawRows(offsets.at(-1)!, dim, seed);
+  const flat = sampleRows(offsets.at(-1)!, dim, seed);
   const accepted = new Uint8Array(records).fill(1);
   return { dim, offsets, flat, inverted: undefined, accepted };
 }
@@ -82,10 +82,10 @@ describe("token retrieval by hand", () => {
 });
 
 describe("exactness", () => {
-  const query = drawRows(5, 16, 99);
+  const query = sampleRows(5, 16, 99);
 
   test("all tokens as candidates: the best product of each query token, in flat and inverted parts", () => {
-    const part = drawPart(60, 16, 1);
+    const part = samplePart(60, 16, 1);
     const expected = scoreAll(part, query);
     for (const one of [part, invert(part, "exact")]) {
       const found = searchTokens([one], query, 16, all);
@@ -96,7 +96,7 @@ describe("exactness", () => {
   });
 
   test("imputed scores are upper bounds that fall with more candidates", () => {
-    const part = drawPart(80, 16, 2);
+    const part = samplePart(80, 16, 2);
     const exact = scoreAll(part, query);
     let before: Map<number, number> | undefined;
     for (const candidates of [1, 4, 16, 64, 256]) {
@@ -111,7 +111,7 @@ describe("exactness", () => {
   });
 
   test("records in another order, and in several parts, score the same", () => {
-    const part = drawPart(40, 16, 3);
+    const part = samplePart(40, 16, 3);
     const cut = (from: number, to: number): TokenPart => ({
       ...part,
       offsets: part.offsets.slice(from, to + 1).map((at) => at - part.offsets[from]!),
@@ -132,7 +132,7 @@ describe("exactness", () => {
   });
 
   test("only accepted records are found, and as many as without the others", () => {
-    const part = drawPart(50, 16, 4);
+    const part = samplePart(50, 16, 4);
     const accepted = part.accepted.map((_, i) => (i % 5 === 0 ? 1 : 0));
     for (const one of [part, invert(part, "exact")]) {
       const options = { candidates: 8, probes: 2 };
@@ -146,10 +146,10 @@ describe("exactness", () => {
 describe("inverted files", () => {
   test("the score from bytes is the product with the decoded vector", () => {
     for (const dim of [16, 7]) {
-      const rows = drawRows(300, dim, 5);
+      const rows = sampleRows(300, dim, 5);
       const file = buildInvertedFile(rows, { dim, clusters: 8 });
       const decoded = decodeInvertedFile(file);
-      const query = drawRows(1, dim, 6);
+      const query = sampleRows(1, dim, 6);
       const scan = new InvertedScan(file, query);
       let visited = 0;
       for (const cluster of scan.order) {
@@ -167,7 +167,7 @@ describe("inverted files", () => {
   });
 
   test("four bits keep the direction", () => {
-    const rows = drawRows(2000, 32, 7);
+    const rows = sampleRows(2000, 32, 7);
     const decoded = decodeInvertedFile(buildInvertedFile(rows, { dim: 32 }));
     let sum = 0;
     for (let row = 0; row < 2000; row++) sum += dotAt(rows, row * 32, decoded, row * 32, 32);
@@ -176,7 +176,7 @@ describe("inverted files", () => {
 
   test("joined files hold the tokens of both as they were, without those that are gone", () => {
     const [a, b] = [1, 2].map((seed) =>
-      buildInvertedFile(drawRows(100, 8, seed), { dim: 8, clusters: 4 }),
+      buildInvertedFile(sampleRows(100, 8, seed), { dim: 8, clusters: 4 }),
     ) as [ReturnType<typeof buildInvertedFile>, ReturnType<typeof buildInvertedFile>];
     const joined = decodeInvertedFile(
       joinInvertedFiles([

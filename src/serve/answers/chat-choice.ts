@@ -5,7 +5,11 @@ import type { GeneratedToken, GenerateResult } from "../../generate/types.ts";
 import type { ServeContext } from "../context.ts";
 import type { ChoiceOutcome } from "./answer-writer.ts";
 import type { ChoiceWriter } from "./chunk-writer.ts";
-import { writeTokenLogProbabilities } from "./log-probability.ts";
+import {
+  type ReportedToken,
+  reportedTokens,
+  writeTokenLogProbabilities,
+} from "./log-probability.ts";
 
 /** Writes one choice. */
 export class ChatChoice implements ChoiceWriter {
@@ -30,14 +34,16 @@ export class ChatChoice implements ChoiceWriter {
 
   end(result: GenerateResult): object {
     const delta = result.tail === "" ? {} : { content: result.tail };
-    return this.#chunk(delta, null, result.finishReason);
+    const ending = reportedTokens([], result);
+    const logprobs = ending.length > 0 ? this.#logProbabilities(ending) : null;
+    return this.#chunk(delta, logprobs, result.finishReason);
   }
 
   whole({ tokens, result }: ChoiceOutcome): object {
     return {
       index: this.#index,
       message: { role: "assistant", content: result.text, refusal: null },
-      logprobs: this.#logProbabilities(tokens),
+      logprobs: this.#logProbabilities(reportedTokens(tokens, result)),
       finish_reason: result.finishReason,
     };
   }
@@ -46,7 +52,7 @@ export class ChatChoice implements ChoiceWriter {
     return { index: this.#index, delta, logprobs, finish_reason: finishReason };
   }
 
-  #logProbabilities(tokens: readonly GeneratedToken[]): object | null {
+  #logProbabilities(tokens: readonly ReportedToken[]): object | null {
     if (!this.#withLogProbabilities) return null;
     const { describeToken } = this.#context;
     return { content: writeTokenLogProbabilities(tokens, describeToken), refusal: null };

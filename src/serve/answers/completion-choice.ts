@@ -6,7 +6,7 @@ import type { ServeContext } from "../context.ts";
 import type { ChoiceOutcome } from "./answer-writer.ts";
 import type { ChoiceWriter } from "./chunk-writer.ts";
 import type { SequencePlan } from "./generation-run.ts";
-import { writeLogProbability } from "./log-probability.ts";
+import { type ReportedToken, reportedTokens, writeLogProbability } from "./log-probability.ts";
 import { writePromptLogProbabilities } from "./prompt-log-probabilities.ts";
 import { countCodePoints, TextOffsets } from "./text-offsets.ts";
 
@@ -17,9 +17,6 @@ interface CompletionLogProbabilities {
   top_logprobs: (Record<string, number> | null)[] | null;
   text_offset: number[];
 }
-
-/** What one token's entry is made of. */
-type Reported = Pick<GeneratedToken, "id" | "logProbability" | "topLogProbabilities">;
 
 export interface CompletionChoiceOptions {
   readonly context: ServeContext;
@@ -62,14 +59,15 @@ export class CompletionChoice implements ChoiceWriter {
   }
 
   end(result: GenerateResult): object {
-    return this.#write(result.tail, this.#endLists(result), result.finishReason);
+    const ending = reportedTokens([], result);
+    const lists = ending.length > 0 ? this.#tokenLists(ending) : null;
+    return this.#write(result.tail, lists, result.finishReason);
   }
 
   whole({ scores, tokens, result }: ChoiceOutcome): object {
     const { echo, promptOffsets, context } = this.#options;
     const prompt = scores && promptOffsets ? this.#promptLists(scores, promptOffsets()) : null;
-    const answer = joinLists(this.#tokenLists(tokens), this.#endLists(result));
-    const lists = joinLists(prompt, answer);
+    const lists = joinLists(prompt, this.#tokenLists(reportedTokens(tokens, result)));
     return {
       ...this.#write(echo + result.text, lists, result.finishReason),
       ...(scores &&
@@ -102,19 +100,11 @@ export class CompletionChoice implements ChoiceWriter {
     return lists;
   }
 
-  #tokenLists(tokens: readonly Reported[]): CompletionLogProbabilities | null {
+  #tokenLists(tokens: readonly ReportedToken[]): CompletionLogProbabilities | null {
     if (this.#options.alternatives === undefined) return null;
     const lists = this.#emptyLists();
     for (const token of tokens) this.#add(lists, token, this.#offsets.next(token.id));
     return lists;
-  }
-
-  /**
-   * The entry of the token that ended the text, as vLLM and OpenAI write it: lm-evaluation-harness counts
-   * on one entry beyond the prompt, also where the model would end the text.
-   */
-  #endLists({ endToken }: GenerateResult): CompletionLogProbabilities | null {
-    return endToken === undefined ? null : this.#tokenLists([endToken]);
   }
 
   #emptyLists(): CompletionLogProbabilities {
@@ -122,7 +112,7 @@ export class CompletionChoice implements ChoiceWriter {
     return { tokens: [], token_logprobs: [], top_logprobs: top, text_offset: [] };
   }
 
-  #add(lists: CompletionLogProbabilities, token: Reported, offset: number): void {
+  #add(lists: CompletionLogProbabilities, token: ReportedToken, offset: number): void {
     const { context, alternatives = 0 } = this.#options;
     const { name } = context.describeToken(token.id);
     lists.tokens.push(name);

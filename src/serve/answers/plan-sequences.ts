@@ -3,12 +3,13 @@
  */
 import { randomInt } from "node:crypto";
 import { createRandom } from "../../core/index.ts";
-import type { GenerateOptions } from "../../generate/types.ts";
 import type { ServeContext } from "../context.ts";
-import { ApiError, invalidValue } from "../middleware/errors.ts";
+import { ApiError } from "../middleware/errors.ts";
 import { adjustedParameter, type RequestWarning } from "../requests/request-warning.ts";
 import type { SamplingRequest } from "../requests/sampling-fields.ts";
+import { checkPolicy, contextLengthUnder, findPolicy } from "./context-policies.ts";
 import type { SequencePlan } from "./generation-run.ts";
+import { readSampling } from "./read-sampling.ts";
 
 export interface PlanOptions {
   /** Choices of each prompt. Default 1. */
@@ -44,9 +45,14 @@ export function planSequences(
   options: PlanOptions,
 ): SequencePlans {
   const seed = request.seed == null ? randomInt(2 ** 31) : mapSeed(request.seed);
-  const sampling = readSampling(context, request);
+  const contextPolicy = findPolicy(context, request);
+  checkPolicy(contextPolicy, request, options.promptAlternatives !== undefined);
+  const sampling = {
+    ...readSampling(context.model, request),
+    ...(contextPolicy && { contextPolicy }),
+  };
   const choices = options.choices ?? 1;
-  const { contextLength } = context.model;
+  const contextLength = contextLengthUnder(context, contextPolicy);
   let smallestLimit = Infinity;
   const plans = prompts.flatMap((ids, promptNumber) => {
     const maxTokens = limitTokens(contextLength, ids.length, options);
@@ -93,44 +99,4 @@ export function mapSeed(seed: number | bigint): number {
   const bits = BigInt.asUintN(64, seed);
   const random = createRandom("int64", Number(bits >> 32n), Number(bits & 0xffff_ffffn));
   return random.uniform() * 2 ** 53;
-}
-
-function readSampling(context: ServeContext, request: SamplingRequest): GenerateOptions {
-  const { temperature, top_p: topP, top_k: topK, min_p: minP, stop } = request;
-  const repetitionPenalty = request.repetition_penalty ?? request.repeat_penalty;
-  const { frequency_penalty: frequencyPenalty, presence_penalty: presencePenalty } = request;
-  const { min_tokens: minTokens, ignore_eos: ignoreEos } = request;
-  checkTokens(context, "stop_token_ids", request.stop_token_ids ?? []);
-  const biased = Object.entries(request.logit_bias ?? {}).map(([id, bias]) => [Number(id), bias]);
-  checkTokens(
-    context,
-    "logit_bias",
-    biased.map(([id]) => id!),
-  );
-  return {
-    ...(temperature != null && { temperature }),
-    // OpenAI accepts an empty nucleus: the most probable token remains.
-    ...(topP != null && (topP === 0 ? { greedy: true } : { topP })),
-    ...(topK != null && { topK: Math.max(0, topK) }),
-    ...(minP != null && { minP }),
-    ...(repetitionPenalty != null && { repetitionPenalty }),
-    ...(frequencyPenalty != null && { frequencyPenalty }),
-    ...(presencePenalty != null && { presencePenalty }),
-    ...(biased.length > 0 && { logitBias: Object.fromEntries(biased) as Record<number, number> }),
-    ...(stop != null && { stop: typeof stop === "string" ? [stop] : stop }),
-    ...(request.stop_token_ids != null && { stopIds: request.stop_token_ids }),
-    ...(minTokens != null && { minTokens }),
-    ...(ignoreEos != null && { ignoreEos }),
-  };
-}
-
-/** @throws ApiError 400 for ids beyond the vocabulary */
-function checkTokens({ model }: ServeContext, param: string, ids: readonly number[]): void {
-  const { vocabSize } = model.config;
-  const wrong = ids.find((id) => id >= vocabSize);
-  if (wrong === undefined) return;
-  throw invalidValue(
-    param,
-    `Invalid token id in '${param}': ${wrong}; the vocabulary has ${vocabSize} tokens.`,
-  );
 }

@@ -2,8 +2,8 @@
  * vLLM's `prompt_logprobs`: for each token of a prompt the token and its alternatives, by id.
  */
 import type { ScoredToken } from "../../generate/types.ts";
+import type { DescribeToken } from "../../tokenizer/token-text.ts";
 import { writeLogProbability } from "./log-probability.ts";
-import type { DescribeToken } from "./token-text.ts";
 
 interface PromptEntry {
   readonly logprob: number;

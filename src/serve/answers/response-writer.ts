@@ -8,7 +8,11 @@ import type { RequestWarning } from "../requests/request-warning.ts";
 import { type ResponsesRequest, wantsLogProbabilities } from "../requests/responses-request.ts";
 import type { AnswerWriter, ChoiceOutcome } from "./answer-writer.ts";
 import type { ServerEvent } from "./event-stream.ts";
-import { writeTokenLogProbabilities } from "./log-probability.ts";
+import {
+  type ReportedToken,
+  reportedTokens,
+  writeTokenLogProbabilities,
+} from "./log-probability.ts";
 import type { TokenUsage } from "./usage.ts";
 
 export interface ResponseWriterOptions {
@@ -47,7 +51,7 @@ export class ResponseWriter implements AnswerWriter {
 
   document([outcome]: readonly ChoiceOutcome[], usage: TokenUsage): object {
     const { tokens, result } = outcome!;
-    this.#take(tokens, result.text);
+    this.#take(reportedTokens(tokens, result), result.text);
     this.#result = result;
     const status = this.#finalStatus();
     return this.#response(status, [this.#message(status)], writeResponseUsage(usage));
@@ -73,7 +77,7 @@ export class ResponseWriter implements AnswerWriter {
 
   end(_index: number, result: GenerateResult): readonly ServerEvent[] {
     this.#result = result;
-    return this.#delta([], result.tail);
+    return this.#delta(reportedTokens([], result), result.tail);
   }
 
   finish(usage: TokenUsage): readonly ServerEvent[] {
@@ -105,14 +109,14 @@ export class ResponseWriter implements AnswerWriter {
     ];
   }
 
-  #delta(tokens: readonly GeneratedToken[], text: string): readonly ServerEvent[] {
+  #delta(tokens: readonly ReportedToken[], text: string): readonly ServerEvent[] {
     const logprobs = this.#take(tokens, text);
     if (text === "" && logprobs.length === 0) return [];
     return [this.#event("response.output_text.delta", { ...this.#place(), delta: text, logprobs })];
   }
 
   /** Adds tokens and their text to the message; returns their log-probabilities. */
-  #take(tokens: readonly GeneratedToken[], text: string): object[] {
+  #take(tokens: readonly ReportedToken[], text: string): object[] {
     this.#text += text;
     if (!this.#withLogProbabilities) return [];
     const added = writeTokenLogProbabilities(tokens, this.#context.describeToken);

@@ -2,7 +2,7 @@
  * Where tokens begin in a text, in code points.
  */
 import type { StreamDecoder, Tokenizer } from "../../tokenizer/index.ts";
-import type { DescribeToken } from "./token-text.ts";
+import type { DescribeToken } from "../../tokenizer/token-text.ts";
 
 /** Tokens of the prompt that a decoder reads first, as `generate` does. */
 const contextTokens = 8;

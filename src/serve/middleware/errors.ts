@@ -85,12 +85,15 @@ const contextFaults: ReadonlySet<string> = new Set([
 
 /** Errors of lower modules that the client caused otherwise. */
 const clientFaults: ReadonlySet<string> = new Set([
+  "byte-tokens-unsupported",
+  "generate-no-token-left",
   "generate-option-invalid",
   "generate-prompt-empty",
   "generate-prompt-invalid",
   "chat-template-failed",
   "chat-template-missing",
   "chat-variable-invalid",
+  "lens-request-invalid",
 ]);
 
 /**

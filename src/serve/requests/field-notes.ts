@@ -17,11 +17,19 @@ const notesOfSampling: { readonly [Name in keyof SamplingRequest]-?: string } = 
   top_p: "0 to 1; 0 is greedy. Default: the checkpoint's, otherwise 1",
   top_k: "The k most probable tokens; 0 and -1 keep all",
   min_p: "0 to 1; drops tokens below this share of the most probable one",
+  typical_p:
+    "Above 0 to 1; keeps the tokens whose information is nearest to the entropy until they hold this share (locally typical sampling). Default: the checkpoint's, otherwise 1",
   repetition_penalty: "Above 0 to 100; tokens of prompt and text (CTRL)",
   repeat_penalty: "llama.cpp's name of `repetition_penalty`",
   frequency_penalty: "-2 to 2, for each time that a token was generated",
   presence_penalty: "-2 to 2, once for each token that was generated",
   logit_bias: "Token id to -100…100, added to the logit",
+  allowed_token_ids:
+    "vLLM's: the only tokens that are generated, at least one id; a text ends before its limit only where an end token is among them",
+  bad_words:
+    "vLLM's: up to 1,024 texts whose tokens, in the tokenizer's spelling with and without a space before, are never completed; replaces the checkpoint's",
+  no_repeat_ngram_size:
+    "No n-gram of this many tokens comes twice in prompt and text; 0: any may. Default: the checkpoint's, otherwise 0",
   seed: "Any integer of 64 bits. The same request with the same seed gives the same text",
   stop: "A text or up to 16; spellings of special tokens count. The text ends before it",
   stop_token_ids: "Ids that end the text, besides the model's own",
@@ -30,6 +38,8 @@ const notesOfSampling: { readonly [Name in keyof SamplingRequest]-?: string } = 
   stream: "Server-sent events",
   stream_options: "`include_usage`, `continuous_usage_stats`; needs `stream`",
   drafter: "jeton's own: which drafter proposes tokens; the distribution is the same",
+  context_policy:
+    "jeton's own: which tokens each layer attends to; one of those of `jeton serve --context-policy`",
   bytes:
     "jeton's own: generates byte by byte with exact probabilities, so that a prompt may end anywhere; limits and usage count bytes",
 };

@@ -44,7 +44,6 @@ export function isNeutral(value: unknown, neutral: NeutralValues): boolean {
 
 const constrained = "constrained decoding is not available";
 const sampler = "this sampler is not available";
-const notRequested = "generation_config.json may ask for it, requests cannot";
 const stateless = "this server keeps no conversations";
 const textOnly = "answers are plain text";
 const bookkeeping = "names the request for its sender; nothing is kept";
@@ -82,8 +81,6 @@ export const otherFields: Readonly<Record<string, FieldRule>> = {
   skip_special_tokens: refuse("special tokens are left out of the text", true),
   spaces_between_special_tokens: warn("special tokens are left out of the text", true),
   truncate_prompt_tokens: refuse("prompts are not truncated"),
-  allowed_token_ids: refuse("'logit_bias' can exclude tokens"),
-  bad_words: refuseUnlessEmpty("'logit_bias' can exclude tokens"),
   logits_processors: refuseUnlessEmpty("requests cannot bring code"),
   prompt_embeds: refuse("prompts are texts or token ids"),
   chat_template: refuse("the model's own template is used"),
@@ -124,7 +121,6 @@ export const otherFields: Readonly<Record<string, FieldRule>> = {
   grammar_triggers: refuseUnlessEmpty(constrained),
   samplers: refuse("the order of the filters is fixed"),
   min_keep: refuse(sampler, 0, 1),
-  typical_p: refuse(notRequested, 1),
   top_n_sigma: refuse(sampler, -1, 0),
   mirostat: refuse(sampler, 0),
   mirostat_tau: warn("'mirostat' is not available"),
@@ -187,7 +183,6 @@ export const otherFields: Readonly<Record<string, FieldRule>> = {
   max_new_tokens: otherName("max_tokens"),
   max_length: otherName("max_tokens"),
   do_sample: refuse("use 'temperature'", true),
-  no_repeat_ngram_size: refuse(notRequested, 0),
   num_beams: refuse("beam search is not available", 1),
   num_return_sequences: otherName("n"),
   // gateways and other front ends

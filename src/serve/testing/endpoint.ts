@@ -27,6 +27,9 @@ const paths: Readonly<Record<GenerationKind, string>> = {
   responses: "v1/responses",
 };
 
+/** Every endpoint that generates. */
+export const generationKinds: readonly GenerationKind[] = ["completion", "chat", "responses"];
+
 /** Fields of a request. */
 export type Fields = Readonly<Record<string, unknown>>;
 

@@ -348,6 +348,8 @@ function compileCompare(
   context: ExpressionContext,
 ): Evaluator {
   const start = compileExpression(first, context);
+  const [single] = rest;
+  if (rest.length === 1) return compileComparison(start, single![0], single![1], context);
   const steps = rest.map(
     ([operator, operand]) => [operator, compileExpression(operand, context)] as const,
   );
@@ -359,6 +361,32 @@ function compileCompare(
       left = right;
     }
     return true;
+  };
+}
+
+/** One comparison, as nearly all are. */
+function compileComparison(
+  left: Evaluator,
+  operator: CompareOperator,
+  operand: Expression,
+  context: ExpressionContext,
+): Evaluator {
+  const right = compileExpression(operand, context);
+  if ((operator !== "==" && operator !== "!=") || operand.kind !== "constant") {
+    return (frame) => compare(operator, left(frame), right(frame));
+  }
+  const { value: constant } = operand;
+  const ifEqual = operator === "==";
+  if (typeof constant !== "string") {
+    return (frame) => equals(left(frame), constant) === ifEqual;
+  }
+  return (frame) => {
+    const value = left(frame);
+    const isEqual =
+      typeof value === "string"
+        ? value === constant
+        : !(value instanceof Undefined) && equals(value, constant);
+    return isEqual === ifEqual;
   };
 }
 

@@ -17,6 +17,8 @@ import type { ForSyntax } from "./syntax.ts";
 
 interface CompiledLoop {
   readonly assign: Assignment;
+  /** Names that each iteration sets first: 1 for a single target, 0 where that is not known. */
+  readonly names: 0 | 1;
   readonly test: Evaluator | undefined;
   readonly body: Executor;
   readonly otherwise: Executor | undefined;
@@ -40,6 +42,7 @@ export function compileLoop(syntax: ForSyntax, context: StatementContext): Execu
   const inside = { ...context, lenient: false };
   const loop: CompiledLoop = {
     assign: compileTarget(syntax.target),
+    names: syntax.target.kind === "name" ? 1 : 0,
     test: syntax.test === undefined ? undefined : compileExpression(syntax.test, inside),
     body: context.compileBody(syntax.body, { ...inside, inLoop: true }),
     // The statements of `else` may leave the loop around this one.
@@ -110,7 +113,7 @@ function runPlain(loop: CompiledLoop, frame: Frame, scope: Scope, source: Value)
   let completed = false;
   for (let step = iterator.next(); step.done !== true; step = iterator.next()) {
     spend();
-    scope.clear();
+    scope.clear(loop.names);
     loop.assign(frame, step.value);
     const completion = loop.body(frame);
     if (completion === "break") break;
@@ -128,7 +131,7 @@ function runWithContext(
   let completed = false;
   for (let item = context.next(); item !== undefined; item = context.next()) {
     spend();
-    scope.clear();
+    scope.clear(loop.names === 1 ? 2 : 0);
     scope.set("loop", context);
     loop.assign(frame, item);
     const completion = loop.body(frame);

@@ -32,6 +32,7 @@ export function compileStatements(
   const executors = statements.map((statement) => compileStatement(statement, context));
   const [only] = executors;
   if (executors.length === 1) return only!;
+  if (executors.length === 0) return () => "done";
   return (frame) => {
     for (const execute of executors) {
       const completion = execute(frame);
@@ -120,9 +121,13 @@ function compileIf({ branches, otherwise, line }: Kind<"if">, context: Statement
     ([test, body]) => [compileExpression(test, inside), compileStatements(body, inside)] as const,
   );
   const last = compileStatements(otherwise, inside);
+  const tests = compiled.map(([test]) => test);
+  const bodies = compiled.map(([, body]) => body);
   return (frame) => {
     frame.rendering.line = line;
-    for (const [test, body] of compiled) if (isTrue(test(frame))) return body(frame);
+    for (let i = 0; i < tests.length; i++) {
+      if (isTrue(tests[i]!(frame))) return bodies[i]!(frame);
+    }
     return last(frame);
   };
 }

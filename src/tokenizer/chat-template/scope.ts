@@ -24,8 +24,13 @@ export class Scope {
     this.#values.set(name, value);
   }
 
-  /** Forgets the names of this scope, as each iteration of a loop does. */
-  clear(): void {
-    this.#values.clear();
+  /**
+   * Forgets the names of this scope, as each iteration of a loop does.
+   *
+   * @param kept how many names of the last iteration the next one sets again. Default 0
+   */
+  clear(kept = 0): void {
+    // Emptying a map makes a new table, which costs more than a short iteration.
+    if (this.#values.size > kept) this.#values.clear();
   }
 }

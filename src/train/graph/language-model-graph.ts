@@ -12,7 +12,7 @@ import {
   type RouterLosses,
   rotationTables,
   rotationTypes,
-  traceFloat32Weights,
+  traceStoredWeights,
 } from "../../model/index.ts";
 import {
   add,
@@ -94,7 +94,7 @@ export function languageModelGraph(
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
 
   return objectiveGraph(inputs, shapes, trainable, (input, learns): Objective => {
-    const weights = traceFloat32Weights(shapes);
+    const weights = traceStoredWeights(config, shapes);
     const embeddings =
       reads === "ids" ? embedIds(config, weights, input["ids"]!) : input["embeddings"]!;
     let x = embeddings;

@@ -61,7 +61,7 @@ export function initializeDecoder(
   const shapes = decoderParameterShapes(config);
   const values = sampleValues(shapes, seed, (name) => {
     // Routers are matrices too: one of zeros would send all tokens to the same experts.
-    if (shapes.get(name)!.length < 2) return undefined;
+    if (shapes.get(name)!.length < 2 || /_bias$/.test(name)) return undefined;
     if (name === decoderNames.embedding) return embedding;
     if (name === decoderNames.head) return head;
     return isOutput(name) ? outputOf(config.layers) : matrix;
@@ -130,7 +130,7 @@ export function noInductionHeads(family: string): JetonError {
 
 /** Whether a matrix writes into the residual stream. */
 function isOutput(name: string): boolean {
-  return /\.(o_proj|down_proj)\.weight$/.test(name);
+  return /\.(o_proj|down_proj|w2|output_linear)(\.weight)?$/.test(name);
 }
 
 /** `InitializationOptions` with their defaults. */

@@ -14,7 +14,7 @@ import type { ParameterValue } from "../graph/parameters.ts";
 
 /** Options of `exportModel`. */
 export interface ExportModelOptions {
-  /** `config.json` without its dtype. */
+  /** `config.json` without its dtype. How weights were quantized is left out: these are not. */
   config: ModelConfig;
   parameters: ReadonlyMap<string, ParameterValue>;
   /** A checkpoint folder or tokenizer file whose tokenizer the model was trained with. */
@@ -34,7 +34,8 @@ const dtypeNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const
  * @throws JetonError `train-weights-overflow` (a value that F16 cannot hold), and those of writing
  */
 export async function exportModel(folder: string, options: ExportModelOptions): Promise<void> {
-  const { config, parameters, tokenizer, dtype = "F16", card } = options;
+  const { parameters, tokenizer, dtype = "F16", card } = options;
+  const { quantization_config: _, ...config } = options.config;
   await mkdir(folder, { recursive: true });
   if (dtype === "F16") checkRange(parameters);
   await writeShardedSafetensors(

@@ -1,6 +1,7 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
 import { openCheckpoint } from "../../checkpoint/index.ts";
+import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
@@ -33,7 +34,7 @@ async function readWeights(
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of parameters) {
-    values.set(name, { shape, data: await checkpoint.readFloat32(name) });
+    values.set(name, { shape, data: await readParameter(checkpoint, name) });
   }
   return values;
 }

@@ -44,6 +44,7 @@ export function isTrue(value: Value): boolean {
 /** `a == b`. */
 export function equals(a: Value, b: Value): boolean {
   if (a === b) return !(a instanceof Float && Number.isNaN(a.value));
+  if (typeof a === "string" && typeof b === "string") return false;
   const textA = asText(a);
   if (textA !== undefined) return textA === asText(b);
   const numberA = asNumber(a);

@@ -273,5 +273,9 @@ export function joinTexts(texts: readonly string[], separator: string): string {
   let length = separator.length * Math.max(0, texts.length - 1);
   for (const text of texts) length += text.length;
   reserve(length);
-  return texts.join(separator);
+  // Templates append to one text again and again: adding copies nothing, joining copies all of it.
+  if (separator !== "" || texts.length > 16) return texts.join(separator);
+  let joined = "";
+  for (const text of texts) joined += text;
+  return joined;
 }

@@ -1,7 +1,8 @@
 /**
  * Single tokens as clients see them in log-probabilities: the text that a token adds and its bytes.
  */
-import { bytesOfToken, readByteToken, type Tokenizer } from "../../tokenizer/index.ts";
+import { bytesOfToken, readByteToken } from "./decoders/decoders.ts";
+import type { Tokenizer } from "./tokenizer-interface.ts";
 
 /** One token on its own. */
 export interface TokenText {

@@ -1,0 +1,38 @@
+/**
+ * Builds the page as a static site: `npm run site [-- --out FOLDER] [--base URL]`. Any server of files can hold
+ * it, in any folder. `--base` is the address at which it will be, for the links in its feeds.
+ */
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { writeData, writeServiceWorker } from "./build-studio.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+/** Copies the built page with the runtime and the bundled models into a folder. */
+export async function buildSite(target, base = "./") {
+  const library = join(root, "dist");
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  cpSync(join(library, "studio"), target, { recursive: true });
+  const runtime = join(target, "onnxruntime");
+  mkdirSync(runtime);
+  for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "LICENSE"]) {
+    cpSync(join(library, "onnxruntime", name), join(runtime, name));
+  }
+  for (const name of ["jeton-nano", "jeton-nano-draft"]) {
+    cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
+  }
+  await writeData(library, target, { base, server: false });
+  writeServiceWorker(root, target);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: { out: { type: "string", default: "site" }, base: { type: "string", default: "./" } },
+  });
+  const base = values.base.endsWith("/") ? values.base : `${values.base}/`;
+  await buildSite(resolve(values.out), base);
+  console.log(`${resolve(values.out)} holds the site`);
+}

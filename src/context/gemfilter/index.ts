@@ -1,0 +1,13 @@
+export {
+  type CalibrateOptions,
+  type CalibrationPrompt,
+  calibrateFilterLayer,
+  type LayerCalibration,
+} from "./calibrate.ts";
+export { largestScores, type PoolScoresOptions, poolScores } from "./choose-tokens.ts";
+export {
+  type GemFilterOptions,
+  gemFilter,
+  gemFilterPolicy,
+  scorePrompt,
+} from "./gemfilter.ts";

@@ -1,0 +1,1 @@
+export { type LongHeadsOptions, longHeads, longHeadsPolicy } from "./longheads.ts";

@@ -1,0 +1,179 @@
+/**
+ * LongHeads (Lu et al., 2024): the cache is cut into chunks, and every head of every token picks its own best
+ * ones, as many as the model was trained for, at renumbered positions.
+ */
+import {
+  attendChosen,
+  type ChosenRows,
+  type ContextPolicy,
+  largestPlaces,
+  nowhere,
+  type PolicyInput,
+  type PolicyOptions,
+  type PolicyOutput,
+  type PolicyProgram,
+} from "../../model/index.ts";
+import {
+  add,
+  and,
+  broadcastTo,
+  concat,
+  divide,
+  greaterOrEqual,
+  less,
+  lessOrEqual,
+  matmul,
+  minimum,
+  multiply,
+  range,
+  reshape,
+  sizeValue,
+  subtract,
+  sum,
+  type Tensor,
+  transpose,
+} from "../../tensor/index.ts";
+import {
+  definePolicy,
+  type NamedPolicy,
+  optionError,
+  type PolicyOptionValues,
+} from "../policies/define-policy.ts";
+import { attendWithin, rowByRow, rowsWithin } from "../policies/row-by-row.ts";
+import { chunkVectors } from "./chunk-vectors.ts";
+
+const options = {
+  // w, L and B of the paper.
+  chunk: { kind: "integer", default: 256, min: 1, help: "tokens of a chunk" },
+  length: {
+    kind: "integer",
+    default: 2048,
+    min: 1,
+    help: "tokens that a head attends to, a multiple of `chunk`, well below the trained window",
+  },
+  begin: {
+    kind: "integer",
+    default: 0,
+    min: 0,
+    help: "tokens up to which all are attended to, at most `length`, which 0 stands for",
+  },
+  perHead: {
+    kind: "flag",
+    default: true,
+    help: "each head picks its own chunks; else the heads of a layer share the best of their summed scores",
+  },
+  representation: {
+    kind: "choice",
+    default: "perHead",
+    choices: ["perHead", "groupMean"],
+    help: "a chunk's vector for each query head, or one for the heads that share keys",
+  },
+} as const;
+
+type Options = PolicyOptionValues<typeof options>;
+/** Options of `longHeads`. */
+export type LongHeadsOptions = Partial<Options>;
+
+/** The policy by its name. */
+export const longHeadsPolicy: NamedPolicy = definePolicy({
+  name: "longheads",
+  summary: "chunks that every head of every token picks for itself",
+  module: import.meta.url,
+  options,
+  check({ chunk, length, begin }) {
+    if (length % chunk !== 0 || length < 3 * chunk) {
+      const expected = `a multiple of chunk (${chunk}), at least three of them`;
+      throw optionError("longheads", "length", length, expected);
+    }
+    // All chunks fit up to `length` tokens: any beginning of the selection below gives the same result.
+    if (begin > length) throw optionError("longheads", "begin", begin, `at most ${length}`);
+  },
+});
+
+/** Attention of each head to the chunks that it picks. */
+export function longHeads(given: LongHeadsOptions = {}): ContextPolicy {
+  return longHeadsPolicy.create(given as PolicyOptions);
+}
+
+/** The policy's program; called in the model worker. */
+export function createPolicy(given: PolicyOptions): PolicyProgram {
+  const settings = given as Options;
+  const { chunk, length } = settings;
+  return {
+    attention: {
+      keys: "raw",
+      positions: length,
+      maxRows: () => rowsWithin(length),
+      // Of each query head, a row for each token: its query, or where a chunk ends the chunk's vector.
+      tokenArenas: ({ numAttentionHeads, numKeyValueHeads }) =>
+        numAttentionHeads / numKeyValueHeads,
+      passSizes: ({ length: past, time, capacity }) => ({
+        chunks: Math.ceil(capacity / chunk),
+        free: Math.max(1, Math.min(length / chunk - 3, Math.ceil(capacity / chunk))),
+        completed: Math.max(1, Math.floor(((past % chunk) + time) / chunk)),
+      }),
+      attend: (input) => attendPicked(rowByRow(input), settings),
+    },
+  };
+}
+
+function attendPicked(input: PolicyInput, settings: Options): PolicyOutput {
+  const vectors = chunkVectors(input, settings);
+  const attended =
+    input.window === undefined
+      ? attendChosen(input, pickChunks(input, vectors.all, settings))
+      : attendWithin(input);
+  return { ...attended, tokenArenas: vectors.rows };
+}
+
+/** Chunks of each row and head as places, int32 `[time, heads, length]`. */
+function pickChunks(
+  { config, query, pass }: PolicyInput,
+  vectors: Tensor,
+  { chunk, length, perHead }: Options,
+): ChosenRows {
+  const { numAttentionHeads: heads, headDim } = config;
+  const { time } = pass;
+  const count = length / chunk;
+  const at = reshape(pass.places, [time, 1, 1]);
+  const ownChunk = divide(at, chunk);
+  const listed: { chunk: Tensor; valid: Tensor }[] = [];
+  const list = (id: Tensor, valid: Tensor): void => {
+    const size = id.shape[2]!;
+    const shape = [time, heads, size] as const;
+    listed.push({ chunk: broadcastTo(id, shape), valid: broadcastTo(valid, shape) });
+  };
+  // The first chunk, where it is neither the own one nor the one before.
+  list(multiply(ownChunk, 0), greaterOrEqual(ownChunk, 2));
+  if (count > 3) {
+    const rows = reshape(query, [heads, time, headDim]);
+    const own = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
+    const summed = perHead ? own : sum(own, { axes: [1], keepAxes: true });
+    const scores = broadcastTo(summed, [time, heads, "chunks"]);
+    const id = reshape(range("chunks"), [1, 1, "chunks"]);
+    const isFree = and(greaterOrEqual(id, 1), lessOrEqual(id, subtract(ownChunk, 2)));
+    const allowed = broadcastTo(isFree, [time, heads, "chunks"]);
+    const best = largestPlaces(scores, allowed, "free");
+    list(best, less(best, nowhere));
+  }
+  list(subtract(ownChunk, 1), greaterOrEqual(ownChunk, 1));
+  list(ownChunk, greaterOrEqual(ownChunk, 0));
+  const ids = concat(
+    listed.map((part) => part.chunk),
+    2,
+  );
+  const valid = concat(
+    listed.map((part) => part.valid),
+    2,
+  );
+  const chunks = ids.shape[2]!;
+  const bounded = minimum(ids, sizeValue(pass.capacity));
+  const starts = reshape(multiply(bounded, chunk), [time, heads, chunks, 1]);
+  const places = add(starts, reshape(range(chunk), [1, 1, 1, chunk]));
+  const seen = and(
+    reshape(valid, [time, heads, chunks, 1]),
+    lessOrEqual(places, reshape(at, [time, 1, 1, 1])),
+  );
+  const flat = [time, heads, -1] as const;
+  return { places: reshape(places, flat), valid: reshape(seen, flat) };
+}

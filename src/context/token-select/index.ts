@@ -1,0 +1,1 @@
+export { type TokenSelectOptions, tokenSelect, tokenSelectPolicy } from "./token-select.ts";

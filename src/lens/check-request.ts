@@ -1,0 +1,103 @@
+/** Requests that come from outside, checked field by field. */
+import { JetonError } from "../core/index.ts";
+import { drafterChoices } from "../generate/index.ts";
+import type { LensRequest } from "./types.ts";
+
+type Rule = readonly [isValid: (value: unknown) => boolean, expected: string];
+
+const integer = (min: number, max: number): Rule => [
+  (value) => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  `a whole number from ${min} to ${max}`,
+];
+const text: Rule = [(value) => typeof value === "string", "a string"];
+const flag: Rule = [(value) => typeof value === "boolean", "true or false"];
+const prompt: Rule = [
+  (value) =>
+    typeof value === "string" ||
+    (Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id >= 0)),
+  "a string or token ids",
+];
+const samplingNames = new Set([
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "typicalP",
+  "epsilonCutoff",
+  "etaCutoff",
+  "repetitionPenalty",
+  "frequencyPenalty",
+  "presencePenalty",
+  "greedy",
+  "seed",
+]);
+// `generate` checks the values.
+const sampling: Rule = [
+  (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    Object.keys(value).every((name) => samplingNames.has(name)),
+  `an object with ${[...samplingNames].join(", ")}`,
+];
+const drafter: Rule = [
+  (value) => (drafterChoices as readonly unknown[]).includes(value),
+  drafterChoices.join(", "),
+];
+const detail = { alternatives: integer(0, 20), entropy: flag };
+
+/** Fields by kind of request; those with a star must be there. */
+const rules: { readonly [K in LensRequest["kind"]]: Readonly<Record<string, Rule>> } = {
+  describe: {},
+  generate: {
+    "*prompt": prompt,
+    sampling,
+    maxTokens: integer(0, 1_000_000),
+    drafter,
+    ignoreEos: flag,
+    ...detail,
+  },
+  read: { "*prompt": prompt, ...detail },
+  stages: {
+    "*prompt": prompt,
+    generated: integer(0, 10_000_000),
+    sampling,
+    tokens: integer(1, 64),
+  },
+  bytes: { "*text": text, outcomes: integer(1, 64) },
+  tokenize: { "*text": text },
+};
+
+/**
+ * Checks that a value is a request of a lens: its kind, its fields and no others.
+ *
+ * @throws JetonError `lens-request-invalid`
+ */
+export function checkLensRequest(value: unknown): LensRequest {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalid("request", value, "an object");
+  }
+  const { kind, ...fields } = value as { readonly kind?: unknown };
+  const known = typeof kind === "string" && Object.hasOwn(rules, kind);
+  if (!known) throw invalid("kind", kind, Object.keys(rules).join(", "));
+  const own = rules[kind as LensRequest["kind"]];
+  for (const [name, field] of Object.entries(fields)) {
+    const rule = own[name] ?? own[`*${name}`];
+    if (!rule) throw invalid(name, field, `no such field in a request of kind ${kind}`);
+    const [isValid, expected] = rule;
+    if (field !== undefined && !isValid(field)) throw invalid(name, field, expected);
+  }
+  for (const name of Object.keys(own)) {
+    if (name.startsWith("*") && (fields as Record<string, unknown>)[name.slice(1)] === undefined) {
+      throw invalid(name.slice(1), undefined, own[name]![1]);
+    }
+  }
+  return value as LensRequest;
+}
+
+function invalid(name: string, found: unknown, expected: string): JetonError {
+  const shown = JSON.stringify(found)?.slice(0, 100) ?? "missing";
+  return new JetonError(`${name} of a lens request: ${shown}; expected ${expected}`, {
+    code: "lens-request-invalid",
+    details: { name, found, expected },
+  });
+}

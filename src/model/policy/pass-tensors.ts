@@ -1,0 +1,159 @@
+/** Small traced functions about the rows of a pass and of the cache. */
+import {
+  add,
+  and,
+  broadcastTo,
+  cast,
+  constant,
+  type Dimension,
+  divide,
+  fill,
+  gather,
+  greaterOrEqual,
+  less,
+  matmul,
+  maximum,
+  minimum,
+  multiply,
+  multiplyDimensions,
+  negate,
+  overwrite,
+  range,
+  reshape,
+  scatterAdd,
+  sizeValue,
+  subtract,
+  type Tensor,
+  topK,
+  transpose,
+  unsqueeze,
+  where,
+} from "../../tensor/index.ts";
+import type { PassTensors, PolicyInput } from "./context-policy.ts";
+
+/** Rows of the cache and of a pass as one list, by place in the sequence. */
+export interface RowSource {
+  /** `[1, heads, capacity, width]` */
+  readonly past: Tensor;
+  /** `[1, heads, time, width]`, of the same heads */
+  readonly fresh: Tensor;
+}
+
+/**
+ * Rows of some heads at given places, float32.
+ *
+ * @param places int32 `[groups, heads, slots]`; places outside of the sequence give any row
+ * @param headOf head of `source` for each of the heads
+ * @returns `[groups, heads, slots, width]`
+ */
+export function pickRows(
+  { past, fresh }: RowSource,
+  places: Tensor,
+  headOf: readonly number[],
+  { length }: Pick<PassTensors, "length">,
+): Tensor {
+  const firstOf = (rows: Dimension): Tensor =>
+    reshape(multiply(constant(headOf, { dtype: "int32" }), sizeValue(rows)), [1, headOf.length, 1]);
+  const rowsOf = (source: Tensor, at: Tensor): Tensor => {
+    const [, heads, rows, width] = source.shape as [number, number, Dimension, number];
+    const flat = reshape(source, [multiplyDimensions(heads, rows), width]);
+    const last = subtract(sizeValue(rows), 1);
+    const inside = minimum(maximum(at, 0), last);
+    return cast(gather(flat, add(inside, firstOf(rows))), "float32");
+  };
+  const isFresh = greaterOrEqual(places, length);
+  return where(
+    unsqueeze(isFresh, 3),
+    rowsOf(fresh, subtract(places, length)),
+    rowsOf(past, places),
+  );
+}
+
+/** Rows of a pass in groups: `[heads, time, width]` as `[groups, heads, span, width]`. */
+export function inGroups(x: Tensor, { groups, span }: PassTensors): Tensor {
+  const [heads, , width] = x.shape as [number, Dimension, number];
+  return transpose(reshape(x, [heads, groups, span, width]), [1, 0, 2, 3]);
+}
+
+/**
+ * New rows as they will look once they are cached: rounded as the cache rounds them, so that a token is the same
+ * whether it is new or not, and draft tokens are verified as decoded ones are computed.
+ *
+ * @param past the arena that will hold them
+ */
+export function asCached(fresh: Tensor, past: Tensor): Tensor {
+  return cast(cast(fresh, past.dtype), "float32");
+}
+
+/** Tokens of the sequence up to the last real row of each group, int32 `[groups]`. */
+export function seenTokens({ length, count, groups, span }: PassTensors): Tensor {
+  const ends = multiply(add(range(groups), 1), sizeValue(span));
+  return add(length, minimum(ends, count));
+}
+
+/**
+ * The places of the `count` largest votes in ascending order; places that may not be chosen come last, as
+ * `nowhere`.
+ *
+ * @param votes float32 `[…, places]`, at least 0 where allowed
+ * @param allowed bool, as `votes`
+ * @returns int32 `[…, count]`
+ */
+export function largestPlaces(votes: Tensor, allowed: Tensor, count: Dimension): Tensor {
+  const { indices, values } = topK(where(allowed, votes, never), count);
+  return sortAscending(where(less(values, 0.5 * never), nowhere, cast(indices, "float32")));
+}
+
+/** Below every vote and score. */
+const never = -1e30;
+/** A place beyond every sequence, exact in float32. */
+export const nowhere = 1e9;
+
+/** float32 places in ascending order, as int32. */
+export function sortAscending(places: Tensor): Tensor {
+  const { values } = topK(negate(places), places.shape.at(-1)!);
+  return cast(negate(values), "int32");
+}
+
+/**
+ * Scores of queries with the unrotated keys of the whole sequence.
+ *
+ * @param queries `[1, kvHeads, rows, headDim]`
+ * @returns `[1, kvHeads, rows, capacity]`, arbitrary behind the new rows
+ */
+export function scoreKeys(
+  { pastKey, key, pass }: Pick<PolicyInput, "pastKey" | "key" | "pass">,
+  queries: Tensor,
+): Tensor {
+  const onPast = matmul(queries, cast(pastKey, "float32"), { transposeB: true });
+  const onFresh = matmul(queries, key, { transposeB: true });
+  return overwrite(onPast, onFresh, pass.length, 3);
+}
+
+/** Whether places lie from `start` to before `end`. */
+export function isWithin(places: Tensor, start: Tensor | number, end: Tensor | number): Tensor {
+  return and(greaterOrEqual(places, start), less(places, end));
+}
+
+/** The group of the last real row, int32 `[1]`. */
+export function lastGroup({ count, span }: PassTensors): Tensor {
+  return divide(subtract(count, 1), sizeValue(span));
+}
+
+/**
+ * A row of marks over the sequence.
+ *
+ * @param places int32 `[sets, slots]`
+ * @param valid bool, as `places`
+ * @returns float32 `[sets, capacity]`: how often each place is listed
+ */
+export function markPlaces(places: Tensor, valid: Tensor, { capacity }: PassTensors): Tensor {
+  const [sets] = places.shape as [number];
+  const at = where(valid, places, 0);
+  return scatterAdd(fill([sets, capacity], 0), at, cast(valid, "float32"), 1);
+}
+
+/** A list of places for each group, from one that all of them share. */
+export function forGroups(x: Tensor, groups: Dimension): Tensor {
+  return broadcastTo(reshape(x, [1, x.shape[0]!]), [groups, x.shape[0]!]);
+}

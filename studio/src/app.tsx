@@ -1,0 +1,84 @@
+/** The frame of the page: its head, the view that the address names, its foot. */
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { FeedPage } from "./feed/feed-page.tsx";
+import { LensPage } from "./lens/lens-page.tsx";
+import { useRoute } from "./route.ts";
+import { SystemPage } from "./system/system-page.tsx";
+
+export function App(): JSX.Element {
+  const { path, query } = useRoute();
+  const [view = "feed", name = ""] = path;
+  const main = useFocusOnChange(`${view}/${name}`);
+  return (
+    <>
+      {/* biome-ignore lint/a11y/useValidAnchor: the address after # is the view; the link moves the focus */}
+      <a class="skip" href="#main" onClick={(event) => skipTo(event, main.current)}>
+        Skip to the content
+      </a>
+      <header class="masthead">
+        <a class="wordmark" href="#/">
+          jeton
+        </a>
+        <nav aria-label="Views">
+          <a href="#/" aria-current={view === "feed" ? "page" : undefined}>
+            Systems
+          </a>
+          <a href="#/lens" aria-current={view === "lens" ? "page" : undefined}>
+            Lens
+          </a>
+          <a href="./feed.xml" type="application/atom+xml">
+            Subscribe
+          </a>
+        </nav>
+      </header>
+      <main id="main" tabIndex={-1} ref={main}>
+        {view === "systems" ? (
+          <SystemPage key={name} slug={name} />
+        ) : view === "lens" ? (
+          <LensPage key={query.toString()} query={query} />
+        ) : view === "feed" ? (
+          <FeedPage query={query} />
+        ) : (
+          <NotFound />
+        )}
+      </main>
+      <footer class="colophon">
+        <p>
+          Everything on this page runs on your machine; it asks no other host. Figures are recorded
+          measurements of the commands shown.
+        </p>
+      </footer>
+    </>
+  );
+}
+
+function NotFound(): JSX.Element {
+  return (
+    <div class="column">
+      <h1>Nothing is here</h1>
+      <p>
+        This address names no view. <a href="#/">All systems</a>
+      </p>
+    </div>
+  );
+}
+
+/** A new view is read from its beginning, also by a screen reader; the first one keeps the focus where it is. */
+function useFocusOnChange(view: string): { current: HTMLElement | null } {
+  const main = useRef<HTMLElement>(null);
+  const last = useRef(view);
+  useEffect(() => {
+    if (last.current === view) return;
+    last.current = view;
+    main.current?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }, [view]);
+  return main;
+}
+
+/** The address holds the route, so the link to the content must not change it. */
+function skipTo(event: Event, target: HTMLElement | null): void {
+  event.preventDefault();
+  target?.focus();
+}

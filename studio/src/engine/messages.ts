@@ -1,0 +1,33 @@
+/** What the page and the model's worker tell each other. */
+import type { WeightFormat } from "jeton/browser";
+import type { LensAnswers, LensRequest, ModelEvent } from "jeton/lens";
+import type { OpeningProgress } from "./engine.ts";
+
+/** Page to worker. */
+export type ToWorker =
+  | {
+      readonly kind: "open";
+      /** Address of the page's folder, with a slash at its end. */
+      readonly base: string;
+      readonly format: WeightFormat;
+    }
+  | { readonly kind: "ask"; readonly id: number; readonly request: LensRequest }
+  | { readonly kind: "stop"; readonly id: number };
+
+/** Worker to page. */
+export type FromWorker =
+  | ({ readonly kind: "progress" } & OpeningProgress)
+  | { readonly kind: "open"; readonly model: ModelEvent }
+  | { readonly kind: "open-failed"; readonly error: WorkerFailure }
+  | {
+      readonly kind: "event";
+      readonly id: number;
+      readonly event: LensAnswers[LensRequest["kind"]];
+    }
+  | { readonly kind: "end"; readonly id: number; readonly error?: WorkerFailure };
+
+/** An error that crossed. */
+export interface WorkerFailure {
+  readonly message: string;
+  readonly code: string;
+}

@@ -1,0 +1,158 @@
+/** The lens: a text token by token, as a model writes or reads it. */
+import type { GenerateRequest } from "jeton/lens";
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { fetchPlace, useLoaded } from "../data.ts";
+import type { EngineName } from "../engine/engines.ts";
+import { Failure, Waiting } from "../parts/states.tsx";
+import { writeRoute } from "../route.ts";
+import "../styles/lens.css";
+import { LensForm } from "./lens-form.tsx";
+import {
+  type LensSettings,
+  type PaneSettings,
+  readSettings,
+  samplingOf,
+  writeSettings,
+} from "./lens-settings.ts";
+import { Pane } from "./pane.tsx";
+import { StagesTable } from "./stages-table.tsx";
+import { TokenPanel } from "./token-panel.tsx";
+import { type GenerationControl, useGeneration } from "./use-generation.ts";
+
+export function LensPage({ query }: { readonly query: URLSearchParams }): JSX.Element {
+  const place = useLoaded(fetchPlace, "place");
+  useEffect(() => {
+    document.title = "Lens · jeton";
+  }, []);
+  if (place.state === "waiting") return <Waiting what="the lens" />;
+  if (place.state === "failed") return <Failure message={place.message} />;
+  return <Lens query={query} hasServer={place.value.server} />;
+}
+
+interface Chosen {
+  readonly pane: number;
+  readonly place: number;
+}
+
+function Lens({
+  query,
+  hasServer,
+}: {
+  readonly query: URLSearchParams;
+  readonly hasServer: boolean;
+}): JSX.Element {
+  const [settings, setSettings] = useState(() => readSettings(query));
+  const [chosen, setChosen] = useState<Chosen>();
+  const controls = [useGeneration(), useGeneration()];
+  const panel = useRef<HTMLElement>(null);
+  const engineOf = ({ engine }: PaneSettings): EngineName =>
+    engine && (hasServer || engine !== "server") ? engine : hasServer ? "server" : "f32";
+  const start = (next: LensSettings): void => {
+    setSettings(next);
+    setChosen(undefined);
+    history.replaceState(null, "", writeRoute(["lens"], writeSettings(next)));
+    for (const [at, pane] of next.panes.entries()) {
+      const engine = engineOf(pane);
+      const control = controls[at]!;
+      void (next.mode === "read"
+        ? control.read(engine, next.prompt)
+        : control.write(engine, requestOf(next, pane), next.branch));
+    }
+  };
+  // A shared address shows its text at once.
+  const isShared = useRef(query.has("prompt"));
+  useEffect(() => {
+    if (isShared.current) start(settings);
+  }, []);
+  const changePane = (at: number, pane: PaneSettings): void =>
+    setSettings({
+      ...settings,
+      panes: settings.panes.map((other, index) => (index === at ? pane : other)),
+    });
+  const shown = chosen && controls[chosen.pane]!.generation;
+  const token = chosen && shown?.tokens[chosen.place];
+  const busy = controls.some(({ generation: { status } }) => isBusy(status));
+  const branch = (id: number): void => {
+    const before = shown!.tokens.slice(0, chosen!.place).map((earlier) => earlier.id);
+    start({ ...settings, branch: [...settings.branch, ...before, id] });
+  };
+  return (
+    <div class="lens">
+      <h1>Lens</h1>
+      <LensForm
+        settings={settings}
+        busy={busy}
+        onChange={setSettings}
+        onStart={start}
+        onStop={() => {
+          for (const control of controls) control.stop();
+        }}
+      />
+      <div class={`panes panes-${settings.panes.length}`}>
+        {settings.panes.map((pane, at) => (
+          <Pane
+            key={at}
+            name={String(at + 1)}
+            settings={pane}
+            engine={engineOf(pane)}
+            hasServer={hasServer}
+            generation={controls[at]!.generation}
+            colouring={settings.colouring}
+            writes={settings.mode === "write"}
+            chosen={chosen?.pane === at ? chosen.place : undefined}
+            onChoose={(place) => setChosen({ pane: at, place })}
+            onOpen={() => panel.current?.querySelector("button")?.focus()}
+            onChange={(next) => changePane(at, next)}
+            onMeasure={() =>
+              void controls[at]!.measure(engineOf(pane), requestOf(settings, pane), settings.branch)
+            }
+          />
+        ))}
+      </div>
+      <div class="details">
+        <TokenPanel
+          token={token}
+          panel={panel}
+          {...(settings.mode === "write" && { onBranch: branch })}
+        />
+        {settings.mode === "write" && chosen && (
+          <PlaceStages control={controls[chosen.pane]!} place={chosen.place} settings={settings} />
+        )}
+      </div>
+    </div>
+  );
+}
+
+const isBusy = (status: string): boolean => status === "running" || status === "opening";
+
+/** The sampler at the chosen token's place. */
+function PlaceStages({
+  control: { generation },
+  place,
+  settings,
+}: {
+  readonly control: GenerationControl;
+  readonly place: number;
+  readonly settings: LensSettings;
+}): JSX.Element {
+  const { prompt, tokens, engine, status } = generation;
+  const before = tokens.slice(0, place);
+  return (
+    <StagesTable
+      engine={engine}
+      ids={[...prompt, ...before].map(({ id }) => id)}
+      generated={settings.branch.length + before.length}
+      sampling={samplingOf(settings)}
+      ready={!isBusy(status)}
+    />
+  );
+}
+
+function requestOf(
+  settings: LensSettings,
+  { drafter }: PaneSettings,
+): Omit<GenerateRequest, "kind"> {
+  const { prompt, maxTokens } = settings;
+  return { prompt, maxTokens, drafter, sampling: samplingOf(settings) };
+}

@@ -1,0 +1,145 @@
+/** One generation: its text, its curve, its figures. Two of them stand side by side to compare. */
+import type { JSX } from "preact";
+import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
+import { type Colouring, drafters, type PaneSettings } from "./lens-settings.ts";
+import { SurpriseCurve } from "./surprise-curve.tsx";
+import { TokenText } from "./token-text.tsx";
+import type { Generation } from "./use-generation.ts";
+
+export interface PaneProps {
+  readonly name: string;
+  readonly settings: PaneSettings;
+  readonly engine: EngineName;
+  readonly hasServer: boolean;
+  readonly generation: Generation;
+  readonly colouring: Colouring;
+  readonly writes: boolean;
+  readonly chosen: number | undefined;
+  readonly onChoose: (place: number) => void;
+  readonly onOpen: () => void;
+  readonly onChange: (settings: PaneSettings) => void;
+  readonly onMeasure: () => void;
+}
+
+export function Pane(props: PaneProps): JSX.Element {
+  const { name, generation, colouring, chosen, writes } = props;
+  const { status, message } = generation;
+  const isBusy = status === "running" || status === "opening";
+  return (
+    <section class="pane" aria-label={`Text ${name}`}>
+      <PaneHead {...props} />
+      <Opening generation={generation} />
+      {status === "failed" && (
+        <p class="failure" role="alert">
+          {message}
+        </p>
+      )}
+      <TokenText
+        name={name}
+        label={writes ? "Generated tokens" : "Tokens of the text"}
+        prompt={writes ? generation.prompt : []}
+        tokens={generation.tokens}
+        colouring={colouring}
+        chosen={chosen}
+        onChoose={props.onChoose}
+        onOpen={props.onOpen}
+        running={isBusy}
+      />
+      <SurpriseCurve tokens={generation.tokens} chosen={chosen} onChoose={props.onChoose} />
+      {writes && <Figures {...props} />}
+    </section>
+  );
+}
+
+function PaneHead({ name, settings, engine, hasServer, onChange, writes }: PaneProps): JSX.Element {
+  return (
+    <div class="pane-head">
+      <label>
+        <span class="label">model</span>
+        <select
+          value={engine}
+          onChange={({ currentTarget }) =>
+            onChange({ ...settings, engine: currentTarget.value as EngineName })
+          }
+        >
+          {engineNames
+            .filter((option) => hasServer || option !== "server")
+            .map((option) => (
+              <option key={option} value={option}>
+                {engineLabel(option)}
+              </option>
+            ))}
+        </select>
+      </label>
+      {writes && (
+        <label>
+          <span class="label">drafter</span>
+          <select
+            value={settings.drafter}
+            aria-label={`Drafter of text ${name}`}
+            onChange={({ currentTarget }) =>
+              onChange({ ...settings, drafter: currentTarget.value as PaneSettings["drafter"] })
+            }
+          >
+            {drafters.map((option) => (
+              <option key={option} value={option}>
+                {option === "none" ? "none: autoregressive" : option}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+    </div>
+  );
+}
+
+/** How far the model's download is. */
+function Opening({ generation }: { readonly generation: Generation }): JSX.Element | null {
+  const { status, progress } = generation;
+  if (status !== "opening") return null;
+  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  return (
+    <p class="note opening" role="status">
+      {progress && progress.total > 0 ? (
+        <>
+          <progress max={progress.total} value={progress.done} aria-label="Opening the model" />{" "}
+          {progress.stage === "download"
+            ? `${megabytes(progress.done)} of ${megabytes(progress.total)} MB`
+            : progress.stage}
+        </>
+      ) : (
+        "Opening the model …"
+      )}
+    </p>
+  );
+}
+
+function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | null {
+  const { end, speed, status } = generation;
+  if (!end && !speed) return null;
+  const drafting = end?.drafting;
+  return (
+    <div class="pane-figures">
+      {end && (
+        <p>
+          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"}
+          {drafting &&
+            drafting.forwardPasses > 0 &&
+            `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
+          .
+        </p>
+      )}
+      {speed && (
+        <p role="status">
+          {speed.drafted.toFixed(0)} tokens a second with {settings.drafter},{" "}
+          {speed.autoregressive.toFixed(0)} autoregressive:{" "}
+          <b>{(speed.drafted / speed.autoregressive).toFixed(2)} times</b> (medians of three, in
+          turns).
+        </p>
+      )}
+      <button type="button" onClick={onMeasure} disabled={status === "running"}>
+        {status === "running" ? "Measuring …" : "Measure the speed"}
+      </button>
+    </div>
+  );
+}

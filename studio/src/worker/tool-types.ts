@@ -1,0 +1,179 @@
+/** What demonstrations ask of the tools' worker, and what they get: plain data. */
+
+export interface CompareTokenizersInput {
+  /** What vocabularies are learned from. */
+  readonly corpus: string;
+  /** Types of each learned vocabulary, bytes and special tokens included. */
+  readonly vocabSize: number;
+  /** What is cut into tokens. */
+  readonly text: string;
+}
+
+/** A text under one tokenizer. */
+export interface TokenizedText {
+  readonly name: string;
+  /** Types of the vocabulary. */
+  readonly types: number;
+  /** The text's pieces, as they stand in it. */
+  readonly pieces: readonly string[];
+}
+
+export interface MergeTokensInput {
+  readonly texts: readonly string[];
+  readonly merges: number;
+}
+
+export interface MergeTokensOutput {
+  readonly before: readonly (readonly string[])[];
+  readonly after: readonly (readonly string[])[];
+  /** Merges that were made, with the tokens that each saved. */
+  readonly merges: readonly { readonly text: string; readonly saved: number }[];
+  /** Merges that are possible until whole words. */
+  readonly possible: number;
+}
+
+export interface TranslateTokensInput {
+  /** A sentence a line, the same number in both. */
+  readonly source: string;
+  readonly target: string;
+  /** Types of the target language's tokenizer, learned from its lines. */
+  readonly vocabSize: number;
+}
+
+export interface TranslatedToken {
+  readonly token: string;
+  /** Tokens of the model that it is an average of, heaviest first. */
+  readonly sources: readonly { readonly token: string; readonly weight: number }[];
+  /** False where it has no evidence of its own and borrows from its neighbours. */
+  readonly mapped: boolean;
+}
+
+export interface SplitWordsInput {
+  readonly text: string;
+  readonly rule: "unicode" | "whitespace" | "four-bytes";
+}
+
+export interface SplitWordsOutput {
+  readonly words: readonly { readonly text: string; readonly bytes: number }[];
+  readonly bytes: number;
+  /** Tokens of the same text under the bundled model's tokenizer. */
+  readonly tokens: number;
+}
+
+export interface VocabularyOfText {
+  readonly name: string;
+  readonly size: number;
+  readonly categories: Readonly<Record<string, number>>;
+  /** Tokens for each word of the text. */
+  readonly fertility: number;
+  readonly bytesPerToken: number;
+  /** Share of the words that take more than one token. */
+  readonly continuedWords: number;
+}
+
+export interface InspectVocabularyInput {
+  readonly text: string;
+  /** Types of the vocabulary that is learned from the text. */
+  readonly vocabSize: number;
+}
+
+export interface MakeNeedleInput {
+  readonly pairs: number;
+  readonly depth: number;
+  readonly seed: number;
+}
+
+export interface MadeNeedle {
+  readonly prompt: string;
+  readonly keys: readonly string[];
+  readonly values: readonly string[];
+}
+
+export interface ScoreNeedleInput extends Pick<MadeNeedle, "keys" | "values"> {
+  readonly answer: string;
+}
+
+export interface ChunkingRow {
+  readonly chunker: string;
+  readonly chunks: number;
+  readonly recall: number;
+  readonly precision: number;
+  readonly iou: number;
+  readonly precisionOmega: number;
+}
+
+export interface EvaluateChunksInput {
+  readonly text: string;
+  readonly question: string;
+  /** A stretch of the text, word for word. */
+  readonly answer: string;
+  /** Chunks that are retrieved. */
+  readonly k: number;
+}
+
+export interface RankCodeInput {
+  readonly query: string;
+  /** Snippets, apart by lines of `---`. */
+  readonly snippets: string;
+}
+
+export interface CodeRanking {
+  readonly ranker: string;
+  /** Numbers of snippets, best first, with scores; snippets that are not found are left out. */
+  readonly found: readonly { readonly snippet: number; readonly score: number }[];
+  /** Terms of the query. */
+  readonly terms: readonly string[];
+}
+
+export interface AttendInRingInput {
+  readonly ranks: number;
+  readonly tokens: number;
+  readonly causal: boolean;
+}
+
+export interface AttendInRingOutput {
+  /** Largest difference from attention in one place. */
+  readonly difference: number;
+  /** Messages in the order in which they were sent. */
+  readonly messages: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly bytes: number;
+  }[];
+  readonly traffic: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly kind: "query" | "result";
+    readonly bytes: number;
+  }[];
+}
+
+/** Each tool: its input and its output. */
+export interface Tools {
+  readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
+  readonly mergeTokens: readonly [MergeTokensInput, MergeTokensOutput];
+  readonly translateTokens: readonly [TranslateTokensInput, readonly TranslatedToken[]];
+  readonly splitWords: readonly [SplitWordsInput, SplitWordsOutput];
+  readonly inspectVocabulary: readonly [InspectVocabularyInput, readonly VocabularyOfText[]];
+  readonly makeNeedle: readonly [MakeNeedleInput, MadeNeedle];
+  readonly scoreNeedle: readonly [ScoreNeedleInput, { readonly accuracy: number }];
+  readonly evaluateChunks: readonly [EvaluateChunksInput, readonly ChunkingRow[]];
+  readonly rankCode: readonly [RankCodeInput, readonly CodeRanking[]];
+  readonly attendInRing: readonly [AttendInRingInput, AttendInRingOutput];
+}
+
+export type ToolName = keyof Tools;
+
+/** Page to worker. */
+export interface ToolRequest {
+  readonly id: number;
+  readonly name: ToolName;
+  readonly input: unknown;
+  /** Address of the page's folder, with a slash at its end. */
+  readonly base: string;
+}
+
+/** Worker to page. */
+export type ToolAnswer =
+  | { readonly id: number; readonly output: unknown }
+  | { readonly id: number; readonly error: { readonly message: string; readonly code: string } };
