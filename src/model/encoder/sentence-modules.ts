@@ -58,9 +58,9 @@ function applyModule(weights: DecoderWeights, x: Tensor, module: VectorModule): 
       return layerNorm(x, scale, weights.vector(biasOf(module.name)), { epsilon: 1e-5 });
     }
     case "normalize": {
-      const length = sqrt(sum(multiply(x, x), { axes: [-1], keepAxes: true }));
-      // As torch: a vector of zeros stays one.
-      return divide(x, maximum(length, 1e-12));
+      const squares = sum(multiply(x, x), { axes: [-1], keepAxes: true });
+      // As torch: a vector of zeros stays one. Below the root, whose slope at 0 is infinite.
+      return divide(x, sqrt(maximum(squares, 1e-24)));
     }
   }
 }
