@@ -21,7 +21,7 @@ import { isLoopback } from "./middleware/guards.ts";
 import { createServerMetrics } from "./middleware/metrics.ts";
 import { AdmissionQueue } from "./middleware/queue.ts";
 import { createServerLens } from "./studio/lens-route.ts";
-import { builtPage } from "./studio/page-files.ts";
+import { builtPage, type PageFolders } from "./studio/page-files.ts";
 
 /** Options of `startServer`. */
 export interface StartServerOptions {
@@ -111,16 +111,7 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
-  if (options.studio && options.apiKey !== undefined) {
-    throw new JetonError(
-      "studio and apiKey exclude each other: a browser sends no key for a page",
-      {
-        code: "serve-invalid-option",
-        details: { name: "apiKey", expected: "none, where studio is true" },
-      },
-    );
-  }
-  const folders = options.studio ? builtPage() : undefined;
+  const folders = options.studio ? openPage(options) : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
@@ -156,22 +147,23 @@ export async function startServerWith(
   };
 
   const active = new ActiveRequests();
+  const { apiKey, corsOrigin, host } = options;
   const app = createApp(context, {
-    apiKey: options.apiKey,
-    corsOrigin: options.corsOrigin,
-    allowedHosts: options.allowedHosts ?? (isLoopback(options.host) ? [] : undefined),
+    apiKey,
+    corsOrigin,
+    allowedHosts: options.allowedHosts ?? (isLoopback(host) ? [] : undefined),
     studio: folders && { folders, lens: createServerLens(context, await drafters.available()) },
     track: (state) => active.add(state),
   });
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
-  const port = await listen(server, options.port, options.host).catch(async (error: unknown) => {
+  const port = await listen(server, options.port, host).catch(async (error: unknown) => {
     await drafters.close();
     throw error;
   });
 
   let closed: Promise<void> | undefined;
   return {
-    url: `http://${writeHost(options.host)}:${port}`,
+    url: `http://${writeHost(host)}:${port}`,
     port,
     close({ graceMs = 10_000 } = {}) {
       context.isClosing = true;
@@ -188,6 +180,15 @@ export async function startServerWith(
       });
     },
   };
+}
+
+/** The page's folders. A browser sends no key for a page. */
+function openPage({ apiKey }: StartServerOptions): PageFolders {
+  if (apiKey === undefined) return builtPage();
+  throw new JetonError("studio and apiKey exclude each other: a browser sends no key for a page", {
+    code: "serve-invalid-option",
+    details: { name: "apiKey", expected: "none, where studio is true" },
+  });
 }
 
 /** The requests that have arrived and are not through. */
