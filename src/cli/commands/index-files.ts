@@ -70,6 +70,9 @@ export const command: Command = defineCommand({
     const stored = (await readManifest(folder))?.settings.metadata;
     const isNew = stored === undefined;
     const model = values.model ?? (isNew && !values.words ? bundledEncoderName : undefined);
+    if ((model ?? stored?.["model"]) === undefined) {
+      refuseMisplaced(values, ["format", "threads"], "means nothing for an index of words alone");
+    }
     const metadata = {
       size: String(values.size ?? stored?.["size"] ?? 1200),
       ...(model !== undefined && { model, vectors: kind }),
@@ -84,9 +87,6 @@ export const command: Command = defineCommand({
     const index = await openIndex(folder, options);
     try {
       const named = index.settings.metadata["model"];
-      if (named === undefined) {
-        refuseMisplaced(values, ["format", "threads"], "needs --model: words need no encoder");
-      }
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
         updateIndex(context, index, { folder, paths, kind: vectorsOf(index), encoder });
       const result =
