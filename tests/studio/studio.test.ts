@@ -44,6 +44,27 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(bytes.reduce((a, b) => a + b, 0)).toBeLessThan(150_000);
   });
 
+  test("the server's lens refuses what is no request, and requests that other pages could send", async () => {
+    const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${studio.server}studio/lens`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body,
+      });
+    const wrong = await ask('{"kind":"generate","prompt":"x","promptEmbeddings":[1]}');
+    expect(wrong.status).toBe(400);
+    expect(await wrong.json()).toMatchObject({ error: { code: "lens_request_invalid" } });
+    expect((await ask('{"kind":"describe"}', { "content-type": "text/plain" })).status).toBe(415);
+    const lines = (await (await ask('{"kind":"tokenize","text":"a b"}')).text()).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ kind: "text" }]);
+    const page = await fetch(studio.server);
+    expect(page.headers.get("cross-origin-opener-policy")).toBe("same-origin");
+    const again = { "if-none-match": page.headers.get("etag")! };
+    expect((await fetch(studio.server, { headers: again })).status).toBe(304);
+    const outside = await fetch(`${studio.server}..%2fpackage.json`);
+    expect(outside.status).toBe(404);
+  });
+
   describe.each(["server", "site"] as const)("%s", (build) => {
     test("the feed shows every system, and narrows to what is asked for", async () => {
       await page.goto(studio[build]);
