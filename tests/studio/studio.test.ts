@@ -8,7 +8,10 @@ import { complete, systems } from "../../src/index.ts";
 import { raceText, toolChecks } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
-const axeScript = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const axeScript = readFileSync(
+  createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
+  "utf8",
+);
 
 /** What axe finds wrong: rule and first place. */
 async function violations(page: Page): Promise<string[]> {
@@ -152,13 +155,16 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     );
     const wanted = await check.expect(values, studio.model);
     for (const text of wanted) {
-      await page.waitForFunction(
-        (part) => document.querySelector(".demonstration")!.textContent !== null &&
-          (document.querySelector(".demonstration") as HTMLElement).innerText.includes(part),
-        text,
-      ).catch(async () => {
-        expect(await demonstration().innerText()).toContain(text);
-      });
+      await page
+        .waitForFunction(
+          (part) =>
+            document.querySelector(".demonstration")!.textContent !== null &&
+            (document.querySelector(".demonstration") as HTMLElement).innerText.includes(part),
+          text,
+        )
+        .catch(async () => {
+          expect(await demonstration().innerText()).toContain(text);
+        });
     }
     expect(await violations(page)).toEqual([]);
     expect(problems).toEqual([]);
@@ -168,11 +174,15 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     await page.goto(`${studio.server}#/systems/exact-byte-probabilities`);
     await page.getByRole("button", { name: "What comes next" }).click();
     await page.waitForSelector(".demonstration .data");
-    expect(await demonstration().innerText()).toMatch(/Next byte, exactly\s+byte\s+probability\s+i\t9\d %/);
+    expect(await demonstration().innerText()).toMatch(
+      /Next byte, exactly\s+byte\s+probability\s+i\t9\d %/,
+    );
     await page.goto(`${studio.server}#/systems/needle-threading`);
     await page.getByRole("button", { name: "Ask for the needle" }).click();
     await page.waitForSelector(".haystack");
-    expect(await demonstration().innerText()).toMatch(/Asked for \w{4}, wanted \w{4}: (not )?found\./);
+    expect(await demonstration().innerText()).toMatch(
+      /Asked for \w{4}, wanted \w{4}: (not )?found\./,
+    );
     expect(problems).toEqual([]);
   });
 
