@@ -76,6 +76,9 @@ export const command: Command = defineCommand({
       });
     }
     const model = values.model ?? (isNew && !values.words ? bundledEncoderName : undefined);
+    if ((model ?? stored?.["model"]) === undefined) {
+      refuseMisplaced(values, ["format", "threads"], "means nothing for an index of words alone");
+    }
     const metadata = {
       size: String(values.size ?? stored?.["size"] ?? 1200),
       ...(model !== undefined && { model, vectors: kind }),
@@ -90,9 +93,6 @@ export const command: Command = defineCommand({
     const index = await openIndex(folder, options);
     try {
       const named = index.settings.metadata["model"];
-      if (named === undefined) {
-        refuseMisplaced(values, ["format", "threads"], "needs --model: words need no encoder");
-      }
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
         updateIndex(context, index, { folder, paths, kind: vectorsOf(index), encoder });
       const result =

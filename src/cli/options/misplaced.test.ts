@@ -80,7 +80,7 @@ describe("options that belong to others", () => {
     ),
     ["--normalize", [...embed, "--normalize"]],
     ["--every", ["classify", "-m", decoder, "--question", "who?", "--every", "a"]],
-    ["--threads=1", ["index", root, "--index", join(root, "index"), "--threads=1"]],
+    ["--threads=1", ["index", root, "--index", join(root, "index"), "--words", "--threads=1"]],
     ["--offsets=utf16", [...decode, "--offsets=utf16"]],
     ["--whole", [...decode, "--whole"]],
     ["--ids", [...decode, "--ids"]],
@@ -104,7 +104,7 @@ describe("options that belong to others", () => {
 test("search: options of vectors in an index of words", async () => {
   const index = ["--index", join(root, "words-index")];
   writeFileSync(join(root, "note.txt"), "A rose by any other name.");
-  expect((await runCommand(["index", join(root, "note.txt"), ...index])).status).toBe(0);
+  expect((await runCommand(["index", join(root, "note.txt"), "--words", ...index])).status).toBe(0);
   for (const option of ["--exact", "--format=int8", "--threads=1"]) {
     await refuses(option.replace(/=.*/, ""), "search", "rose", ...index, option);
   }
