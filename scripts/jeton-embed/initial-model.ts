@@ -9,6 +9,7 @@ import { createRandom } from "../../src/core/index.ts";
 import { encoderConfig, encoderParameterShapes } from "../../src/model/index.ts";
 import { createTokenizer, saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
 import { initializeEncoder } from "../../src/train/encoder/encoder-parameters.ts";
+import { projectionName } from "../../src/train/encoder/encoder-plans.ts";
 
 const sizes = {
   model_type: "bert",
@@ -76,6 +77,12 @@ export async function writeInitialModel(
   }
   // The last norm shrinks the numbers that only fill up the length.
   values.get("encoder.layer.1.output.LayerNorm.weight")!.data.fill(0.05, wordWidth);
+  // The projection of tokens begins as the identity.
+  const width = sizes.hidden_size;
+  const identity = Float32Array.from({ length: width * width }, (_, at) =>
+    at % (width + 1) === 0 ? 1 : 0,
+  );
+  values.set(`${projectionName}.weight`, { shape: [width, width], data: identity });
   await writeShardedSafetensors(
     folder,
     [...values].map(([name, { shape, data }]) => ({ name, dtype: "F32" as const, shape, data })),

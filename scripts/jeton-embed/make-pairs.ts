@@ -97,7 +97,7 @@ function pairsOf(
       pairs.push({ query, document });
     }
   }
-  if (name !== undefined && name.includes(" ")) pairs.push({ query: name, document: text });
+  if (name?.includes(" ")) pairs.push({ query: name, document: text });
   if (code !== undefined && first !== undefined && code.length > 80 && random.uniform() < 0.4) {
     pairs.push({ query: first.slice(0, 200), document: code, isCode: true });
   }

@@ -66,6 +66,9 @@ test("the catalogue holds every system; records come first, planned systems last
       ).toBe(true);
     }
   }
+  // Every record is an entry of the feed.
+  const recorded = pages.filter(({ record }) => record);
+  expect(feedEntries(pages)).toHaveLength(recorded.length);
   const verdicts = new Map(systems.map((system) => [system.slug, system.verdicts]));
   for (const { slug, record } of pages) {
     expect(record?.verdicts.reproduced, slug).toBe(verdicts.get(slug)?.reproduced);

@@ -14,7 +14,7 @@ export async function byteOutcomes(
   signal?: AbortSignal,
 ): Promise<BytesEvent> {
   const given = signal ? { signal } : {};
-  const bytes = await openExactBytes(host.model, given);
+  const bytes = await openExactBytes(host.model, { whole: true, ...given });
   try {
     await bytes.prefill(new TextEncoder().encode(text), given);
     const logs = await bytes.logProbabilities(given);

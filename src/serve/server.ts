@@ -57,7 +57,7 @@ export interface StartServerOptions {
   contextPolicies?: readonly string[];
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
   draftModel?: string | LoadedModel;
-  /** True: the page of `jeton studio` is at `/`, with a lens on the model. Default false. */
+  /** True: the page of `jeton studio` is at `/`, with a lens on the model; without `apiKey`. Default false. */
   studio?: boolean;
   /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
   stallMs?: number;
@@ -111,6 +111,15 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
+  if (options.studio && options.apiKey !== undefined) {
+    throw new JetonError(
+      "studio and apiKey exclude each other: a browser sends no key for a page",
+      {
+        code: "serve-invalid-option",
+        details: { name: "apiKey", expected: "none, where studio is true" },
+      },
+    );
+  }
   const folders = options.studio ? builtPage() : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",

@@ -39,9 +39,11 @@ export const toolChecks: readonly ToolCheck[] = [
     slug: "dynamic-tokenization",
     async expect([text], { tokenizer }) {
       const { forms } = readTokenForms(tokenizer);
-      const batch = text!.split("\n").map((line) =>
-        Array.from(tokenizer.encodeIds(line, { addSpecialTokens: false }), (id) => forms[id]!),
-      );
+      const batch = text!
+        .split("\n")
+        .map((line) =>
+          Array.from(tokenizer.encodeIds(line, { addSpecialTokens: false }), (id) => forms[id]!),
+        );
       const count = (all: readonly (readonly unknown[])[]): number =>
         all.reduce((sum, sequence) => sum + sequence.length, 0);
       const after = count(mergeBatch(batch, { merges: 8 }).sequences);
@@ -108,7 +110,11 @@ export const toolChecks: readonly ToolCheck[] = [
 ];
 
 /** The text that every lane of a race must show. */
-export async function raceText(model: LoadedModel, prompt: string, maxTokens: number): Promise<string> {
+export async function raceText(
+  model: LoadedModel,
+  prompt: string,
+  maxTokens: number,
+): Promise<string> {
   const { text } = await complete(model, prompt, { greedy: true, maxTokens });
   return joined([text]);
 }

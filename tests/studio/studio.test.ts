@@ -8,7 +8,10 @@ import { complete, systems } from "../../src/index.ts";
 import { raceText, toolChecks } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
-const axeScript = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const axeScript = readFileSync(
+  createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
+  "utf8",
+);
 
 /** What axe finds wrong: rule and first place. */
 async function violations(page: Page): Promise<string[]> {
@@ -42,6 +45,27 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(scripts.length).toBeGreaterThan(0);
     const bytes = scripts.map(([, name]) => gzipSync(readFileSync(`${builtPage}/${name}`)).length);
     expect(bytes.reduce((a, b) => a + b, 0)).toBeLessThan(150_000);
+  });
+
+  test("the server's lens refuses what is no request, and requests that other pages could send", async () => {
+    const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${studio.server}studio/lens`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body,
+      });
+    const wrong = await ask('{"kind":"generate","prompt":"x","promptEmbeddings":[1]}');
+    expect(wrong.status).toBe(400);
+    expect(await wrong.json()).toMatchObject({ error: { code: "lens_request_invalid" } });
+    expect((await ask('{"kind":"describe"}', { "content-type": "text/plain" })).status).toBe(415);
+    const lines = (await (await ask('{"kind":"tokenize","text":"a b"}')).text()).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ kind: "text" }]);
+    const page = await fetch(studio.server);
+    expect(page.headers.get("cross-origin-opener-policy")).toBe("same-origin");
+    const again = { "if-none-match": page.headers.get("etag")! };
+    expect((await fetch(studio.server, { headers: again })).status).toBe(304);
+    const outside = await fetch(`${studio.server}..%2fpackage.json`);
+    expect(outside.status).toBe(404);
   });
 
   describe.each(["server", "site"] as const)("%s", (build) => {
@@ -131,13 +155,16 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     );
     const wanted = await check.expect(values, studio.model);
     for (const text of wanted) {
-      await page.waitForFunction(
-        (part) => document.querySelector(".demonstration")!.textContent !== null &&
-          (document.querySelector(".demonstration") as HTMLElement).innerText.includes(part),
-        text,
-      ).catch(async () => {
-        expect(await demonstration().innerText()).toContain(text);
-      });
+      await page
+        .waitForFunction(
+          (part) =>
+            document.querySelector(".demonstration")!.textContent !== null &&
+            (document.querySelector(".demonstration") as HTMLElement).innerText.includes(part),
+          text,
+        )
+        .catch(async () => {
+          expect(await demonstration().innerText()).toContain(text);
+        });
     }
     expect(await violations(page)).toEqual([]);
     expect(problems).toEqual([]);
@@ -147,11 +174,15 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     await page.goto(`${studio.server}#/systems/exact-byte-probabilities`);
     await page.getByRole("button", { name: "What comes next" }).click();
     await page.waitForSelector(".demonstration .data");
-    expect(await demonstration().innerText()).toMatch(/Next byte, exactly\s+byte\s+probability\s+i\t9\d %/);
+    expect(await demonstration().innerText()).toMatch(
+      /Next byte, exactly\s+byte\s+probability\s+i\t9\d %/,
+    );
     await page.goto(`${studio.server}#/systems/needle-threading`);
     await page.getByRole("button", { name: "Ask for the needle" }).click();
     await page.waitForSelector(".haystack");
-    expect(await demonstration().innerText()).toMatch(/Asked for \w{4}, wanted \w{4}: (not )?found\./);
+    expect(await demonstration().innerText()).toMatch(
+      /Asked for \w{4}, wanted \w{4}: (not )?found\./,
+    );
     expect(problems).toEqual([]);
   });
 

@@ -1,9 +1,9 @@
 /** `jeton fill-middle`: text between two others. */
 import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillMiddleDocument, writeJson } from "../json-output.ts";
+import { withByteModel } from "../options/byte-model.ts";
 import { checkGreedy } from "../options/generation-options.ts";
 import { modelOptions } from "../options/model-options.ts";
-import { withByteModel } from "./byte-model.ts";
 
 export const command: Command = defineCommand({
   name: "fill-middle",

@@ -69,6 +69,12 @@ export const command: Command = defineCommand({
     const { readManifest } = await import("../../retrieve/store/manifest.ts");
     const stored = (await readManifest(folder))?.settings.metadata;
     const isNew = stored === undefined;
+    if (values.words && stored?.["model"] !== undefined) {
+      throw new UsageError("option-conflict", `--words: the index in ${folder} has vectors`, {
+        option: "--words",
+        expected: "a new index",
+      });
+    }
     const model = values.model ?? (isNew && !values.words ? bundledEncoderName : undefined);
     const metadata = {
       size: String(values.size ?? stored?.["size"] ?? 1200),

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ beforeAll(async () => {
   words = await wordModel("hierarchical-transformer");
   pooled = await wordModel("word-pooled");
   source = join(root, "source");
-  mkdirSync(source);
+  createByteCheckpoint(source);
   writeFileSync(join(source, "config.json"), JSON.stringify({ model_type: "t5" }));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));

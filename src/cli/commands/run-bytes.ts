@@ -5,12 +5,12 @@ import type { LoadedModel } from "../../model/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type RunBytesDocument, writeJson } from "../json-output.ts";
+import { withByteModel } from "../options/byte-model.ts";
 import type { generationOptions } from "../options/generation-options.ts";
 import { createStatusLine } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { modelOptions } from "../options/model-options.ts";
 import { rate } from "../options/statistics.ts";
-import { withByteModel } from "./byte-model.ts";
 
 export const byteOptions = {
   bytes: {

@@ -4,11 +4,11 @@ import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ScoreBytesDocument, type ScoreDocument, writeJson } from "../json-output.ts";
+import { withByteModel } from "../options/byte-model.ts";
 import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { formatTokens } from "../terminal/token-table.ts";
-import { withByteModel } from "./byte-model.ts";
 
 export const command: Command = defineCommand({
   name: "score",

@@ -29,6 +29,7 @@ const index = async (...args: string[]) => {
     "--index",
     folder,
     "--json",
+    "--words",
     ...args,
   ]);
   expect(stderr).toBe("");
@@ -110,10 +111,24 @@ describe("jeton index and jeton search", () => {
       2,
       "option-conflict",
     ]);
-    expect(await fail("index", "-i", folder, notes, "--tokens")).toEqual([2, "option-conflict"]);
+    expect(await fail("index", "-i", folder, notes, "--tokens")).toEqual([1, "index-settings"]);
+    expect(await fail("index", notes, "--tokens", "--words")).toEqual([2, "option-conflict"]);
     expect(await fail("index", "-i", folder, join(root, "none"))).toEqual([1, "file-not-found"]);
     expect(await fail("index", "-i", folder, notes, "--stem")).toEqual([1, "index-settings"]);
   });
+});
+
+test("without a model, passages have vectors of the bundled encoder, too", async () => {
+  const own = join(root, "index-bundled");
+  const made = await runCommand(["index", "-i", own, notes, "--json"]);
+  expect(made.status).toBe(0);
+  const { total } = JSON.parse(made.stdout) as IndexDocument;
+  const found = await runCommand(["search", "-i", own, "monster", "--by", "meaning", "--json"]);
+  const { hits } = JSON.parse(found.stdout) as SearchDocument;
+  expect(hits).toHaveLength(total);
+  expect(hits[0]!.text).toContain("dragon");
+  const conflict = await runCommand(["index", "-i", own, notes, "--words"]);
+  expect(conflict.stderr).toContain("(option-conflict)");
 });
 
 const families = testData("models/families/st-mean");

@@ -6,6 +6,7 @@ import { type Command, defineCommand, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type SearchDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
+import { bundledEncoderName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { defaultIndexFolder, indexOption } from "./index-files.ts";
 
@@ -63,6 +64,7 @@ export const command: Command = defineCommand({
       const query: SearchQuery = {
         ...(values.by !== "meaning" && { text }),
         ...vectors,
+        ...fusionFor(index),
         ...(filter !== undefined && { filter }),
         ...(values.exact && { tokenSearch: { scoring: "exact" } }),
         k: values.k,
@@ -134,6 +136,17 @@ async function encode(
   return withEncoder(context, { ...values, model }, (encoder) =>
     encodeQuery(encoder, kind, text, context.signal),
   );
+}
+
+/**
+ * The bundled encoder alone ranks far worse than words; as a tenth of the sum it adds a little to them (its card has the
+ * numbers). Other encoders' rankings are fused by reciprocal ranks.
+ */
+function fusionFor({ settings }: SearchIndex): Pick<SearchQuery, "fusion"> {
+  const { model, vectors } = settings.metadata;
+  if (model !== bundledEncoderName || vectors === "tokens") return {};
+  // The depth that the weight was measured with.
+  return { fusion: { method: "weighted", weights: { dense: 0.1 }, depth: 1000 } };
 }
 
 function parseFilter(json: string): Filter {

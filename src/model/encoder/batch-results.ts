@@ -1,8 +1,9 @@
 /** From the texts of a pass to its inputs, and from its outputs to each text's results. */
+
+import { timeUnit } from "../layers/time-unit.ts";
 import type { EncoderBatch, EncoderResult, PoolingInput } from "../worker/encoder-service.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
-import { timeUnit } from "../layers/time-unit.ts";
 import { type PoolingMode, writePoolingWeights } from "./pooling.ts";
 import type { EncoderRequest } from "./types.ts";
 

@@ -22,8 +22,8 @@ import {
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { DisentangledConfig } from "./disentangled-config.ts";
-import { projectStored } from "./project-stored.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
+import { projectStored } from "./project-stored.ts";
 
 /**
  * Bucket of each distance from 0 on: distances to the middle one by one, farther ones by their logarithm.

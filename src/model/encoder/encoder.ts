@@ -21,8 +21,8 @@ import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
-import { projectStored } from "./project-stored.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
+import { projectStored } from "./project-stored.ts";
 
 /** Tensors that an encoder reads, besides the rotations. */
 export interface EncoderInput {

@@ -20,8 +20,8 @@ import { type Activation, activate } from "../layers/activation.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encoderNorm } from "./encoder-layer.ts";
-import { projectStored } from "./project-stored.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
+import { projectStored } from "./project-stored.ts";
 
 /** Results that a head gives. */
 export type HeadName =

@@ -10,9 +10,9 @@ import {
 } from "../../tensor/index.ts";
 import { type Activation, activate } from "../layers/activation.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { projectStored } from "./project-stored.ts";
 import { biasOf, weightOf } from "./encoder-names.ts";
 import type { PoolingMode } from "./pooling.ts";
+import { projectStored } from "./project-stored.ts";
 
 /** A module that changes vectors: of a text, or of each of its tokens. */
 export type VectorModule =
@@ -58,9 +58,9 @@ function applyModule(weights: DecoderWeights, x: Tensor, module: VectorModule): 
       return layerNorm(x, scale, weights.vector(biasOf(module.name)), { epsilon: 1e-5 });
     }
     case "normalize": {
-      const length = sqrt(sum(multiply(x, x), { axes: [-1], keepAxes: true }));
-      // As torch: a vector of zeros stays one.
-      return divide(x, maximum(length, 1e-12));
+      const squares = sum(multiply(x, x), { axes: [-1], keepAxes: true });
+      // As torch: a vector of zeros stays one. Below the root, whose slope at 0 is infinite.
+      return divide(x, sqrt(maximum(squares, 1e-24)));
     }
   }
 }

@@ -12,15 +12,10 @@ import {
   writePoolingWeights,
 } from "../../model/index.ts";
 import {
-  divide,
   float32,
   int32,
   matmul,
-  maximum,
-  multiply,
-  sqrt,
   squeeze,
-  sum,
   type Tensor,
   type TensorType,
   type TensorValue,
@@ -122,10 +117,4 @@ export function sideVectors(
 ): Tensor {
   const states = encodeSide(side, config, weights, input);
   return applyModules(weights, squeeze(matmul(input[`${side}.pool`]!, states), 1), modules);
-}
-
-/** Rows of length 1. */
-export function unitRows(x: Tensor): Tensor {
-  const length = sqrt(sum(multiply(x, x), { axes: [-1], keepAxes: true }));
-  return divide(x, maximum(length, 1e-12));
 }

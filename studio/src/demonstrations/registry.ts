@@ -60,10 +60,10 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "hierarchical-transformer": words("hierarchical-transformer"),
   byte2word: words("byte2word"),
   mrt5: {
-    why: "What it deletes is decided by a trained gate; no checkpoint with one comes with the package. The command above trains small ones and measures them.",
+    why: "What it deletes is decided by a trained gate; no checkpoint with one comes with the package. The command below trains small ones and measures them.",
   },
   lexinvariant: {
-    why: "It is a way to train; no checkpoint trained so comes with the package. The command above trains small ones and measures them.",
+    why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",
   },
   openmoe: {
     why: "It shows the routers of sparse models, and the bundled model is dense. The command shows the routing of a sparse checkpoint of yours.",
