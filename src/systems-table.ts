@@ -177,6 +177,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Attends at every layer to a few thousand selected tokens of a long cache, without training.",
+    reproduction: () => import("./context/token-select/reproduction.ts"),
   },
   {
     slug: "longheads",
@@ -186,6 +187,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Lets every attention head read other chunks of a long text, each no longer than the model was trained for.",
+    reproduction: () => import("./context/longheads/reproduction.ts"),
   },
   {
     slug: "landmark-attention",
@@ -205,6 +207,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Chooses with the early layers the prompt tokens that matter and answers from these alone.",
+    reproduction: () => import("./context/gemfilter/reproduction.ts"),
   },
   {
     slug: "extensible-tokenization",

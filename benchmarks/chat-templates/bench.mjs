@@ -1,6 +1,7 @@
 /**
- * Rendering of long chats: milliseconds per 1,000 tokens of the rendered text, for each published template of the
- * data folder, beside the limit of 1 ms that we set ourselves or, with `--beside`, beside another build.
+ * Rendering of long chats: processor time, in milliseconds per 1,000 tokens of the messages, for each published
+ * template of the data folder, beside the limit of 1 ms that we set ourselves or, with `--beside`, beside another
+ * build.
  *
  *     npm run bench -- chat-templates [--json] [--beside FOLDER] [--runs 7] [--show 12]
  *
@@ -47,17 +48,17 @@ function makeChat(turns, sentences) {
 
 const chats = { "64 turns": makeChat(64, 6), "6 turns": makeChat(6, 64) };
 
-/** Milliseconds of each of several renderings; undefined for a template that refuses the chat. */
+/** Milliseconds of processor time of each of several renderings; undefined for a template that refuses the chat. */
 function measure(renderChat, tokenizer, messages, runs) {
   const options = { addGenerationPrompt: false, now: new Date(2026, 2, 5) };
   try {
-    const text = renderChat(tokenizer, messages, options);
-    const times = Array.from({ length: runs }, () => {
-      const started = performance.now();
+    renderChat(tokenizer, messages, options);
+    return Array.from({ length: runs }, () => {
+      const started = process.cpuUsage();
       renderChat(tokenizer, messages, options);
-      return performance.now() - started;
+      const { user, system } = process.cpuUsage(started);
+      return (user + system) / 1000;
     });
-    return { text, times };
   } catch {
     return undefined;
   }
@@ -82,6 +83,12 @@ export async function run({ json, args }) {
       : await import(pathToFileURL(join(resolve(values.beside), "dist/tokenizer/index.js")).href);
   const counter = await loadTokenizer(join(root, "models/jeton-nano"));
   const lines = readFileSync(join(data, "chat-templates/templates.jsonl"), "utf8");
+  const perThousand = Object.fromEntries(
+    Object.entries(chats).map(([name, messages]) => {
+      const tokens = messages.map(({ content }) => counter.countTokens(content));
+      return [name, 1000 / tokens.reduce((sum, count) => sum + count, 0)];
+    }),
+  );
   const rows = [];
   for (const line of lines.trimEnd().split("\n")) {
     const template = JSON.parse(line);
@@ -89,15 +96,11 @@ export async function run({ json, args }) {
     let slowest;
     for (const [name, messages] of Object.entries(chats)) {
       const runs = Number(values.runs);
-      const found = measure(renderChat, tokenizer, messages, runs);
-      if (found === undefined) continue;
-      const perThousand = 1000 / counter.countTokens(found.text);
-      const ours = found.times.map((time) => time * perThousand);
-      const peer = other
-        ? (measure(other.renderChat, tokenizer, messages, runs)?.times ?? []).map(
-            (time) => time * perThousand,
-          )
-        : [1];
+      const times = (render) =>
+        measure(render, tokenizer, messages, runs)?.map((time) => time * perThousand[name]);
+      const ours = times(renderChat);
+      if (ours === undefined) continue;
+      const peer = other ? (times(other.renderChat) ?? []) : [1];
       if (slowest === undefined || median(ours) > median(slowest.ours))
         slowest = { name, ours, peer };
     }

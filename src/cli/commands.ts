@@ -24,7 +24,7 @@ export const commands: readonly CommandEntry[] = [
   {
     name: "studio",
     summary: "a page: the published systems, and a lens on every token",
-    load: async () => (await import("./commands/studio.ts")).command,
+    load: async () => (await import("./serving/studio.ts")).command,
   },
   {
     name: "score",

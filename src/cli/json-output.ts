@@ -6,7 +6,13 @@
 import type { CachedModel } from "../checkpoint/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
 import type { EvaluationReport, QtokReport, TokenizerCost } from "../evaluate/index.ts";
-import type { DraftStatistics, FinishReason, ScoredToken, TokenOrigin } from "../generate/index.ts";
+import type {
+  DraftStatistics,
+  FinishReason,
+  GeneratedContext,
+  ScoredToken,
+  TokenOrigin,
+} from "../generate/index.ts";
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
@@ -67,6 +73,8 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly memory: ModelMemory;
   /** Present with a drafter. */
   readonly drafting?: DraftStatistics;
+  /** Present under `--context-policy`; with `--show-context`, which tokens were attended to. */
+  readonly context?: GeneratedContext;
   /** With `--heal`: the beginning of `text`, bytes of the prompt's last token beyond the prompt. */
   readonly healed?: string;
   /** With `--show-drafts`: how each token was generated. */
@@ -248,6 +256,11 @@ export type QtokDocument = QtokReport;
 /** `jeton evaluate needle-threading` and the other evaluations that ask questions about long contexts. */
 export type EvaluateDocument = EvaluationReport;
 
+/** `jeton evaluate needle-threading`, `passkey`, `kv-retrieval` with `--policies`: one report for each. */
+export interface EvaluatePoliciesDocument {
+  readonly policies: readonly EvaluationReport[];
+}
+
 /** `jeton evaluate needle-threading --tokenizers`. */
 export type TokenizerStudyDocument = readonly TokenizerCost[];
 
@@ -385,6 +398,7 @@ export type JsonDocument =
   | MixtureDocument
   | QtokDocument
   | EvaluateDocument
+  | EvaluatePoliciesDocument
   | TokenizerStudyDocument
   | RoutingDocument
   | SystemsDocument

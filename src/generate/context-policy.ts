@@ -1,8 +1,8 @@
 /** A generation under a context policy. */
 import { JetonError } from "../core/index.ts";
-import type { ContextPolicy, LoadedModel } from "../model/index.ts";
+import { type ContextPolicy, type LoadedModel, underContextPolicy } from "../model/index.ts";
 import { invalidOption } from "./sampling/check-options.ts";
-import type { GenerateOptions } from "./types.ts";
+import type { AttendedContext, GenerateOptions } from "./types.ts";
 
 /**
  * The model as a request's context policy sees it, or as it is.
@@ -14,19 +14,14 @@ export function modelUnderPolicy(model: LoadedModel, options: GenerateOptions): 
   if (!policy) return model;
   checkPolicyOptions(policy, options);
   if (options.contextPolicy === undefined) return model;
-  const view = model.withContextPolicy?.(policy);
-  if (view) return view;
-  throw new JetonError(
-    `${model.name} has no attention that the context policy ${policy.name} could change`,
-    { code: "context-policy-unavailable", details: { model: model.name, policy: policy.name } },
-  );
+  return underContextPolicy(model, policy);
 }
 
 function checkPolicyOptions(
   policy: ContextPolicy,
   { drafter, promptEmbeddings, prefillChunk }: GenerateOptions,
 ): void {
-  if (drafter && policy.drafting.kind === "refused") {
+  if (drafter && policy.drafting.kind === "excluded") {
     throw new JetonError(
       `${policy.name} cannot be combined with the drafter ${drafter.name}: ${policy.drafting.why}`,
       {
@@ -46,6 +41,34 @@ function checkPolicyOptions(
       `a multiple of ${chunk}, the tokens that share a choice under ${policy.name}`,
     );
   }
+}
+
+/**
+ * Which tokens a step's last one attends to.
+ *
+ * @param marks `[layers, heads, capacity]` of `StepResult.attended`
+ */
+export function readAttended(
+  marks: Float32Array,
+  {
+    layers,
+    heads,
+    tokens,
+  }: { readonly layers: number; readonly heads: number; readonly tokens: number },
+): AttendedContext {
+  const capacity = marks.length / (layers * heads);
+  const placesOf = (layer: number): number[] => {
+    const places: number[] = [];
+    for (let place = 0; place < tokens; place++) {
+      for (let head = 0; head < heads; head++) {
+        if (marks[(layer * heads + head) * capacity + place] === 0) continue;
+        places.push(place);
+        break;
+      }
+    }
+    return places;
+  };
+  return { tokens, layers: Array.from({ length: layers }, (_, layer) => placesOf(layer)) };
 }
 
 /** Tokens of a prompt that a policy treats together. */

@@ -4,6 +4,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, OpenSequence, SequenceStep, StepResult } from "../model/index.ts";
+import { readAttended } from "./context-policy.ts";
 import { type LogitsProcessor, processLogits } from "./sampling/logits-processors.ts";
 import {
   checkFinite,
@@ -34,7 +35,7 @@ import {
   verifyExactMatch,
   verifyRejectionSampling,
 } from "./speculative/verify.ts";
-import type { GeneratedToken, TokenOrigin } from "./types.ts";
+import type { AttendedContext, GeneratedToken, TokenOrigin } from "./types.ts";
 
 /** A token that a forward pass emitted, as the model sees it. */
 export type EmittedToken = Omit<GeneratedToken, "text">;
@@ -54,6 +55,8 @@ export interface DecodingOptions {
   readonly drafter: Drafter | undefined;
   /** Most nodes of a tree. */
   readonly maxNodes: number;
+  /** The first step after the prompt says which tokens it attends to. */
+  readonly reportsContext: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -80,10 +83,14 @@ export class Decoding {
   /** Accepted rows of the last tree on their way into the cache. */
   #accepting: Promise<void> | undefined;
   #ended = false;
+  /** True until the step that reports its context has run. */
+  #isReportDue: boolean;
+  #attended: AttendedContext | undefined;
 
   constructor(sequence: OpenSequence, options: DecodingOptions) {
     const { sampling, processors, alternatives, drafter, promptIds, signal } = options;
     this.#options = options;
+    this.#isReportDue = options.reportsContext;
     this.#sequence = sequence;
     this.#counter = new DraftCounter(drafter?.name ?? "none");
     this.#ids = [...promptIds];
@@ -142,12 +149,13 @@ export class Decoding {
     const nodes = tree.ids.length;
     const ids = rowIds(root, tree);
     await this.#accepting;
-    const request = this.request(tree);
+    const request = { ...this.request(tree), ...(this.#isReportDue && { attended: true }) };
     const step: Omit<SequenceStep, "slot"> =
       nodes === 0
         ? { ids, ...request }
         : { ids, parents: rowParents(tree), ...request, results: "all", commit: false };
     const result = await this.#sequence.step(step, this.#stepOptions);
+    this.#noteAttended(result);
     const forwarded = performance.now();
     counter.forwardTime += forwarded - drafted;
 
@@ -167,6 +175,19 @@ export class Decoding {
     return this.#describe(result, tree, walk);
   }
 
+  /** Which tokens the first step after the prompt attended to, where asked for. */
+  get attended(): AttendedContext | undefined {
+    return this.#attended;
+  }
+
+  #noteAttended({ attended }: StepResult): void {
+    if (!this.#isReportDue || !attended) return;
+    const { numAttentionHeads: heads, layers } = this.#options.model.config;
+    const tokens = this.#sequence.length;
+    this.#attended = readAttended(attended, { heads, layers: layers.length, tokens });
+    this.#isReportDue = false;
+  }
+
   get statistics(): ReturnType<DraftCounter["result"]> {
     return this.#counter.result();
   }
@@ -180,7 +201,7 @@ export class Decoding {
 
   #propose(remaining: number): DraftTree | Promise<DraftTree> {
     const drafting = this.#drafting;
-    if (!drafting) return emptyTree;
+    if (!drafting || this.#isReportDue) return emptyTree;
     const { model, promptRows, promptIds } = this.#options;
     // All but the last token are in the cache; its row is the root's.
     const rows = promptRows + this.#ids.length - promptIds.length;

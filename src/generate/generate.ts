@@ -18,6 +18,7 @@ import {
 } from "./sampling/options.ts";
 import type { Sampling } from "./sampling/sampler.ts";
 import type {
+  AttendedContext,
   Conversation,
   GeneratedToken,
   GenerateOptions,
@@ -97,7 +98,7 @@ export async function* generate(
       decodeSeconds: (performance.now() - prefilled) / 1000,
       ...(output.endToken && { endToken: output.endToken }),
       ...(options.drafter && { drafting: decoding.statistics }),
-      ...describeContext(model.contextPolicy, chosen),
+      ...describeContext(model.contextPolicy, { chosen, attended: decoding.attended }),
     };
   } finally {
     try {
@@ -144,11 +145,18 @@ async function choosePrompt(
 
 function describeContext(
   policy: ContextPolicy | undefined,
-  chosen: readonly number[] | undefined,
+  {
+    chosen,
+    attended,
+  }: {
+    readonly chosen: readonly number[] | undefined;
+    readonly attended: AttendedContext | undefined;
+  },
 ): Pick<GenerateResult, "context"> {
   if (!policy) return {};
   const { name, options } = policy;
-  return { context: { policy: name, options, ...(chosen && { chosen }) } };
+  const kept = { ...(chosen && { chosen }), ...(attended && { attended }) };
+  return { context: { policy: name, options, ...kept } };
 }
 
 function resolveRequest(
@@ -202,6 +210,7 @@ function openDecoding(
     alternatives: options.topLogProbabilities ?? 0,
     drafter: options.drafter,
     maxNodes: options.maxDraft ?? 64,
+    reportsContext: options.reportContext === true && model.contextPolicy?.showsAttended === true,
     signal: options.signal,
   });
 }

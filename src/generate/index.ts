@@ -123,9 +123,11 @@ export {
   type TokenRecyclingOptions,
 } from "./token-recycling/index.ts";
 export type {
+  AttendedContext,
   Conversation,
   FinishReason,
   Generate,
+  GeneratedContext,
   GeneratedToken,
   GenerateOptions,
   GenerateResult,

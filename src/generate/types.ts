@@ -113,6 +113,11 @@ export interface GenerateOptions extends SamplingOptions, TokenConstraints {
    * trained context. Default: that of the model, which is all tokens unless it is a view under a policy.
    */
   contextPolicy?: ContextPolicy;
+  /**
+   * True: the result lists which tokens the first decoded token attends to, where the policy chooses them. Nothing
+   * is drafted before that token. Default false.
+   */
+  reportContext?: boolean;
   /** Most prompt tokens of one forward pass. Default: chosen so that a chunk stays under 0.5 s. */
   prefillChunk?: number;
   /** Called after each chunk of the prompt. */
@@ -188,6 +193,16 @@ export interface GeneratedContext {
   readonly options: PolicyOptions;
   /** Places of the prompt's tokens from which the text was generated, where the policy filters the prompt. */
   readonly chosen?: readonly number[];
+  /** Where `reportContext` asked for it and layers choose. */
+  readonly attended?: AttendedContext;
+}
+
+/** Which tokens of a sequence one of them attends to. */
+export interface AttendedContext {
+  /** Tokens of the sequence, that one included: it is the last. */
+  readonly tokens: number;
+  /** Of each layer, the places of the tokens that any of its heads attends to, ascending. */
+  readonly layers: readonly (readonly number[])[];
 }
 
 /**

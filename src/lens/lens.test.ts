@@ -1,5 +1,6 @@
 /** Lens: one worked example, then what it tells beside what the library computes otherwise. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { endOutcome, openByteDistribution } from "../generate/index.ts";
 import { complete, loadModel, score } from "../index.ts";
 import type { LoadedModel } from "../model/index.ts";
 import {
@@ -128,11 +129,25 @@ describe("stages", () => {
 });
 
 test("bytes: a prompt that ends inside a word goes on with the word, which its own tokens do not", async () => {
-  const [event] = await all<"bytes">({ kind: "bytes", text: "The Roman emp" });
-  const [first] = event!.outcomes;
-  expect(String.fromCharCode(first!.byte)).toBe("e");
-  expect(sum(event!.coverings.map(({ probability }) => probability))).toBeLessThan(1 + 1e-9);
-  expect(event!.coverings[0]!.rest).toMatch(/^e/);
+  const text = "The Roman emp";
+  const [event] = await all<"bytes">({ kind: "bytes", text, outcomes: 64 });
+  const bytes = await openByteDistribution(model);
+  await bytes.prefill(new TextEncoder().encode(text));
+  const logs = await bytes.logProbabilities();
+  await bytes.close();
+  for (const { byte, probability } of event!.outcomes) {
+    expect(probability).toBeCloseTo(Math.exp(logs[byte < 0 ? endOutcome : byte]!), 9);
+  }
+  expect(event!.outcomes[0]!.probability).toBe(Math.max(...Array.from(logs, Math.exp)));
+  // The coverings' bytes beyond the text have the probabilities of the next byte, until they end with the text.
+  const beyond = (letter: string): number =>
+    sum(
+      event!.coverings.map(({ rest, probability }) => (rest.startsWith(letter) ? probability : 0)),
+    );
+  const ofByte = (letter: string): number => Math.exp(logs[letter.charCodeAt(0)]!);
+  for (const letter of ["e", "i"])
+    expect(beyond(letter)).toBeLessThanOrEqual(ofByte(letter) + 1e-6);
+  expect(beyond("i")).toBeGreaterThan(beyond("e"));
   expect(model.openSequences).toBe(0);
 });
 

@@ -9,6 +9,7 @@ import type { Generate } from "../generate/types.ts";
 import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import type { DescribeToken } from "../tokenizer/token-text.ts";
+import type { ServedPolicy } from "./answers/context-policies.ts";
 import type { Score } from "./answers/generation-run.ts";
 import type { DrafterPool } from "./drafters.ts";
 import { ApiError, toApiError } from "./middleware/errors.ts";
@@ -30,6 +31,8 @@ export interface ServeContext {
   readonly generate: Generate;
   readonly score: Score;
   readonly drafters: DrafterPool;
+  /** Policies that requests may name. */
+  readonly contextPolicies: readonly ServedPolicy[];
   readonly queue: AdmissionQueue;
   readonly metrics: ServerMetrics;
   readonly describeToken: DescribeToken;

@@ -10,6 +10,7 @@ import type { Generate } from "../generate/types.ts";
 import type { LoadedEncoder } from "../model/encoder/types.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { createTokenTexts } from "../tokenizer/token-text.ts";
+import { servePolicies } from "./answers/context-policies.ts";
 import type { Score } from "./answers/generation-run.ts";
 import { createApp } from "./app.ts";
 import type { RequestState, ServeContext } from "./context.ts";
@@ -49,9 +50,14 @@ export interface StartServerOptions {
   encoderName?: string;
   /** Drafter of requests that do not name one (`drafter`). Default `"none"`. */
   drafter?: DrafterChoice;
+  /**
+   * Context policies that requests may name in `context_policy`, e.g. `"token-select:k=512"`, as
+   * `parseContextPolicy` reads them. Each takes memory of its own once it is used. Default none.
+   */
+  contextPolicies?: readonly string[];
   /** A smaller model with the same tokenizer for drafters that need one; see `OpenDrafterOptions`. */
   draftModel?: string | LoadedModel;
-  /** True: the page of `jeton studio` is at `/`, with a lens on the model. Default false. */
+  /** True: the page of `jeton studio` is at `/`, with a lens on the model; without `apiKey`. Default false. */
   studio?: boolean;
   /** Milliseconds that a client may leave a stream unread before it is cut. Default 60,000. */
   stallMs?: number;
@@ -105,13 +111,23 @@ export async function startServerWith(
   const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
+  if (options.studio && options.apiKey !== undefined) {
+    throw new JetonError(
+      "studio and apiKey exclude each other: a browser sends no key for a page",
+      {
+        code: "serve-invalid-option",
+        details: { name: "apiKey", expected: "none, where studio is true" },
+      },
+    );
+  }
   const folders = options.studio ? builtPage() : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",
     ...(options.draftModel !== undefined && { draftModel: options.draftModel }),
   });
-  // A default drafter that cannot be opened must stop the start, not every request.
+  // What cannot be opened must stop the start, not every request.
   await drafters.openDefault();
+  const contextPolicies = await servePolicies(model, options.contextPolicies);
   const queue = new AdmissionQueue({ places: model.slots, maxWaiting });
   const context: ServeContext = {
     model,
@@ -124,6 +140,7 @@ export async function startServerWith(
     generate,
     score,
     drafters,
+    contextPolicies,
     queue,
     metrics: createServerMetrics({
       running: () => queue.running,

@@ -12,6 +12,7 @@ export function App(): JSX.Element {
   const main = useFocusOnChange(`${view}/${name}`);
   return (
     <>
+      {/* biome-ignore lint/a11y/useValidAnchor: the address after # is the view; the link moves the focus */}
       <a class="skip" href="#main" onClick={(event) => skipTo(event, main.current)}>
         Skip to the content
       </a>

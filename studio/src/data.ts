@@ -50,10 +50,9 @@ export type Loaded<T> =
   | { readonly state: "there"; readonly value: T }
   | { readonly state: "failed"; readonly message: string };
 
-/** Fetches when the component is shown, and again where the key changes. */
+/** Fetches when the component is shown, and again where the key changes: it stands for `load`. */
 export function useLoaded<T>(load: () => Promise<T>, key: string): Loaded<T> {
   const [loaded, setLoaded] = useState<Loaded<T>>({ state: "waiting" });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for `load`
   useEffect(() => {
     let isCurrent = true;
     setLoaded({ state: "waiting" });

@@ -4,7 +4,15 @@
  *
  * Chromium is that of the system; the environment variable CHROMIUM names another one.
  */
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -14,7 +22,9 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { type BrowserContext, chromium, type Page as Tab } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cacheName } from "../../src/browser-cache.ts";
 import { complete, loadModel } from "../../src/index.ts";
+import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
 import { bundledModel, testData } from "../../src/testing/test-data.ts";
 import type { Page, PageRequest } from "./page.ts";
 
@@ -79,9 +89,8 @@ function startServer(
       return;
     }
     const [, root, ...rest] = path.split("/");
-    const folder = { onnxruntime: runtime, models, bundled, broken: bundled, visited: bundled }[
-      root!
-    ];
+    const folders = { onnxruntime: runtime, models, bundled, broken: bundled, visited: bundled };
+    const folder = { ...folders, written }[root!];
     const file = folder && !rest.includes("..") ? join(folder, ...rest) : undefined;
     if (changed && path === "/visited/jeton-nano/config.json") {
       response.writeHead(200, headers);
@@ -127,6 +136,8 @@ interface Expected {
 
 /** Whether a folder's files are others than at the first visit. */
 let changed = false;
+/** Checkpoints that tests write. */
+let written = "";
 
 const readJson = <T>(...path: string[]): T =>
   JSON.parse(readFileSync(join(models, ...path), "utf8")) as T;
@@ -149,6 +160,7 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     server = await startServer({ "/page.js": bundle, "/worker.js": worker }, requested);
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     profile = mkdtempSync(join(tmpdir(), "jeton-chromium-"));
+    written = mkdtempSync(join(tmpdir(), "jeton-browser-"));
     browser = await chromium.launchPersistentContext(profile, {
       executablePath: executable,
       headless: true,
@@ -168,6 +180,7 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     server?.closeAllConnections();
     server?.close();
     if (profile) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    if (written) rmSync(written, { recursive: true, force: true });
   });
 
   async function withPage<T>(query: string, use: (tab: Tab) => Promise<T>): Promise<T> {
@@ -281,6 +294,41 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     changed = true;
     await run(request as PageRequest);
     expect(weights()).toBe(1);
+  });
+
+  test("a second visit to a sharded checkpoint asks for no shard that was kept, nor for its index", async () => {
+    const tokenizer = join(bundledModel, "tokenizer.json");
+    const options = { family: "llama", seed: 4, vocabulary: 4096, shards: 3, tokenizer };
+    createRandomCheckpoint(join(written, "sharded"), options);
+    // The special tokens of the tokenizer, so that nothing is warned of.
+    const configFile = join(written, "sharded", "config.json");
+    const config = JSON.parse(readFileSync(configFile, "utf8")) as object;
+    const special = { bos_token_id: 0, eos_token_id: 1 };
+    writeFileSync(configFile, JSON.stringify({ ...config, ...special }));
+    writeFileSync(join(written, "sharded", "generation_config.json"), JSON.stringify(special));
+    await using model = await loadModel(join(written, "sharded"), { format: "f32", slots: 1 });
+    const asked = { greedy: true, maxTokens: 8, ignoreEos: true };
+    const { ids } = await complete(model, prompt, asked);
+    const folder = "/written/sharded";
+    const visit = async (worker: boolean): Promise<string[]> => {
+      requested.length = 0;
+      const request = { folder, format: "f32", prompts: [prompt], maxTokens: 8, worker } as const;
+      expect((await run(request)).ids).toEqual([[...ids]]);
+      const weights = requested.filter((path) => path.includes("model"));
+      return weights.map((path) => path.slice(folder.length + 1)).sort();
+    };
+    const shards = [1, 2, 3].map((shard) => `model-0000${shard}-of-00003.safetensors`);
+    const index = "model.safetensors.index.json";
+    expect(await visit(false)).toEqual([...shards, "model.safetensors", index].sort());
+    expect(await visit(true)).toEqual([]);
+    // What the browser gave up meanwhile is fetched alone.
+    await withPage("", (tab) =>
+      tab.evaluate(async ([name, url]) => (await caches.open(name)).delete(url), [
+        cacheName,
+        `${origin}${folder}/${shards[1]}`,
+      ] as const),
+    );
+    expect(await visit(false)).toEqual([shards[1]]);
   });
 
   test("a text is scored, and a tokenizer stands alone", async () => {

@@ -148,6 +148,10 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     after: close,
   },
   "src/index.ts": { before: "" },
+  "src/lens/run-lens.ts": {
+    before: `import { createLensHost, runLens } from "jeton/lens";\n${model}`,
+    after: close,
+  },
   "src/model/load-model.ts": { before: 'import { loadModel } from "jeton/model";\n' },
   "src/model/open-model.ts": {
     before:

@@ -12,6 +12,8 @@ import { packOnce, repository } from "./packed-project.ts";
 const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   [/^(?:package\.json|README\.md|LICENSE)$/, "npm always packs them"],
   [/^dist\/onnxruntime\//, "the WebAssembly runtime: browsers, and Node without the native one"],
+  [/^dist\/studio\//, "the page of `jeton studio`"],
+  [/^reproductions\/[\w-]+\.json$/, "recorded results: `jeton systems --digest`"],
   [/^dist\/.*\.js$/, "the library and the command, reproductions included, with their comments"],
   [/^dist\/.*\.d\.ts$/, "its types"],
   [/^src\/.*README\.md$/, "each system's idea, example and measurement"],

@@ -18,6 +18,9 @@ import { type RunningServer, startServer } from "../../src/serve/index.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
+/** Folder of the built page. */
+export const builtPage: string = join(root, "dist/studio");
+
 /** Whether there is a browser; says so where there is none. */
 export const hasBrowser: boolean = existsSync(executable);
 if (!hasBrowser)
@@ -33,6 +36,8 @@ export interface Studio {
   readonly context: BrowserContext;
   /** A new tab; `problems` gathers its errors and requests to other hosts. */
   openTab(): Promise<{ page: Page; problems: string[] }>;
+  /** Ends the server of the static site. */
+  disconnectSite(): void;
   close(): Promise<void>;
 }
 
@@ -93,10 +98,13 @@ export async function openStudio(): Promise<Studio> {
     context,
     async openTab() {
       const page = await context.newPage();
+      page.setDefaultTimeout(90_000);
       const problems: string[] = [];
       page.on("pageerror", (error) => problems.push(error.message));
       page.on("console", (message) => {
-        if (message.type() === "error") problems.push(message.text());
+        // A model's folder is asked for files that it need not have.
+        if (message.type() !== "error" || /models\//.test(message.location().url)) return;
+        problems.push(message.text());
       });
       page.on("request", (request) => {
         const { protocol, host } = new URL(request.url());
@@ -105,10 +113,14 @@ export async function openStudio(): Promise<Studio> {
       });
       return { page, problems };
     },
+    disconnectSite() {
+      files.close();
+      files.closeAllConnections();
+    },
     async close() {
       await context.close();
-      files.closeAllConnections();
       files.close();
+      files.closeAllConnections();
       await server.close({ graceMs: 0 });
       await model.close();
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

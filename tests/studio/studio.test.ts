@@ -1,22 +1,81 @@
 /** The page of `jeton studio` and the static site in headless Chromium. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { complete, systems } from "../../src/index.ts";
-import { hasBrowser, openStudio, type Studio } from "./open-studio.ts";
+import { raceText, toolChecks } from "./demonstrations.ts";
+import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
-describe.skipIf(!hasBrowser)("studio", { timeout: 60_000 }, () => {
+const axeScript = readFileSync(
+  createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
+  "utf8",
+);
+
+/** What axe finds wrong: rule and first place. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axeScript);
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+    };
+    const found = await axe.run();
+    return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
+  });
+}
+
+describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
   let studio: Studio;
+  let page: Page;
+  let problems: string[];
   beforeAll(async () => {
     studio = await openStudio();
+    ({ page, problems } = await studio.openTab());
   }, 240_000);
   afterAll(() => studio?.close());
 
+  const tokens = (): Promise<string> => page.locator(".tokens").innerText();
+  const written = (): Promise<unknown> => page.waitForSelector(".pane-figures");
+  const demonstration = (): ReturnType<Page["locator"]> => page.locator(".demonstration");
+
+  test("the first view takes less than 150 kB of compressed script", () => {
+    const html = readFileSync(`${builtPage}/index.html`, "utf8");
+    const scripts = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+\.js)"/g)];
+    expect(scripts.length).toBeGreaterThan(0);
+    const bytes = scripts.map(([, name]) => gzipSync(readFileSync(`${builtPage}/${name}`)).length);
+    expect(bytes.reduce((a, b) => a + b, 0)).toBeLessThan(150_000);
+  });
+
+  test("the server's lens refuses what is no request, and requests that other pages could send", async () => {
+    const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`${studio.server}studio/lens`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body,
+      });
+    const wrong = await ask('{"kind":"generate","prompt":"x","promptEmbeddings":[1]}');
+    expect(wrong.status).toBe(400);
+    expect(await wrong.json()).toMatchObject({ error: { code: "lens_request_invalid" } });
+    expect((await ask('{"kind":"describe"}', { "content-type": "text/plain" })).status).toBe(415);
+    const lines = (await (await ask('{"kind":"tokenize","text":"a b"}')).text()).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ kind: "text" }]);
+    const page = await fetch(studio.server);
+    expect(page.headers.get("cross-origin-opener-policy")).toBe("same-origin");
+    const again = { "if-none-match": page.headers.get("etag")! };
+    expect((await fetch(studio.server, { headers: again })).status).toBe(304);
+    const outside = await fetch(`${studio.server}..%2fpackage.json`);
+    expect(outside.status).toBe(404);
+  });
+
   describe.each(["server", "site"] as const)("%s", (build) => {
     test("the feed shows every system, and narrows to what is asked for", async () => {
-      const { page, problems } = await studio.openTab();
       await page.goto(studio[build]);
       await page.waitForSelector(".card");
       expect(await page.locator(".card").count()).toBe(systems.length);
-      await page.getByRole("searchbox").fill("shortens image tokens");
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press("/");
+      await page.keyboard.type("shortens image tokens");
       await page.waitForFunction(() => document.querySelectorAll(".card mark").length > 0);
       const first = page.locator(".card").first();
       expect(await first.locator("h2").innerText()).toBe("Correlation-guided compression");
@@ -26,31 +85,135 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 60_000 }, () => {
       const shown = systems.filter(({ area }) => area === "generate");
       expect(await page.locator(".card").count()).toBe(shown.length);
       expect(page.url()).toContain("area=generate");
+      // From card to card and into one, by keys alone.
+      await page.keyboard.press("j");
+      await page.keyboard.press("j");
+      await page.keyboard.press("k");
+      const name = await page.locator(".card h2").first().innerText();
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(".system");
+      expect(await page.locator("h1").innerText()).toBe(name);
       expect(problems).toEqual([]);
-      await page.close();
     });
 
     test("the lens writes what the library writes, and a branch goes on from the chosen token", async () => {
-      const { page, problems } = await studio.openTab();
       const query = "prompt=The+emperor&t=0&p=1&n=12&seed=1&d=auto";
       await page.goto(`${studio[build]}#/lens?${query}`);
-      const text = (): Promise<string> => page.locator(".tokens").innerText();
-      await page.waitForSelector(".pane-figures");
+      await page.reload();
+      await written();
       const options = { greedy: true, maxTokens: 12 };
       const wanted = await complete(studio.model, "The emperor", options);
-      expect(await text()).toBe(wanted.text);
-      // The second most probable token of the third place.
-      await page.locator('[data-place="2"]').click();
-      await page.locator(".alternatives button").first().click();
-      await page.waitForSelector(".pane-figures");
-      const then = new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("then");
-      const branch = then!.split(",").map(Number);
+      expect(await tokens()).toBe(wanted.text);
+      // The second most probable token of the third place, by keys alone.
+      await page.locator(".tokens").focus();
+      for (let at = 0; at < 3; at++) await page.keyboard.press("ArrowRight");
+      await page.waitForSelector(".stages");
+      expect(await violations(page)).toEqual([]);
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => location.hash.includes("branch="));
+      await written();
+      const taken = new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("branch");
+      const branch = taken!.split(",").map(Number);
       expect(branch.slice(0, 2)).toEqual(wanted.ids.slice(0, 2));
       expect(branch[2]).not.toBe(wanted.ids[2]);
       const ids = [...studio.model.tokenizer.encodeIds("The emperor"), ...branch];
-      expect(await text()).toBe((await complete(studio.model, ids, options)).text);
+      expect(await tokens()).toBe((await complete(studio.model, ids, options)).text);
+      // The address alone gives the same again.
+      const shown = await tokens();
+      await page.reload();
+      await written();
+      expect(await tokens()).toBe(shown);
       expect(problems).toEqual([]);
-      await page.close();
     });
+
+    test("drafters race to the same text", async () => {
+      await page.goto(`${studio[build]}#/systems/lookahead`);
+      await page.waitForSelector(".demonstration textarea");
+      const prompt = await page.locator(".demonstration textarea").inputValue();
+      await page.locator('.demonstration input[type="range"]').fill("24");
+      await page.getByRole("button", { name: "Race" }).click();
+      await page.waitForSelector('[data-drafter="prompt-lookup"]');
+      const wanted = await raceText(studio.model, prompt, 24);
+      const text = await page.locator('[data-drafter="none"]').innerText();
+      expect(text.replace(/\s+/g, " ").trim()).toBe(wanted);
+      expect(await demonstration().getByText("the same", { exact: true }).count()).toBe(6);
+      expect(await violations(page)).toEqual([]);
+      expect(problems).toEqual([]);
+    });
+  });
+
+  test.each(toolChecks)("$slug computes what the library computes", async (check) => {
+    await page.goto(`${studio.site}#/systems/${check.slug}`);
+    await page.waitForSelector(`.demonstration`);
+    const fields = demonstration().locator("textarea");
+    await page.waitForSelector(".demonstration .note");
+    const wait = check.slug === "token-ring" ? ".demonstration .data" : ".demonstration textarea";
+    await page.waitForSelector(wait);
+    const values = await fields.evaluateAll((all) =>
+      all.map((field) => (field as HTMLTextAreaElement).value),
+    );
+    const wanted = await check.expect(values, studio.model);
+    for (const text of wanted) {
+      await page
+        .waitForFunction(
+          (part) =>
+            document.querySelector(".demonstration")!.textContent !== null &&
+            (document.querySelector(".demonstration") as HTMLElement).innerText.includes(part),
+          text,
+        )
+        .catch(async () => {
+          expect(await demonstration().innerText()).toContain(text);
+        });
+    }
+    expect(await violations(page)).toEqual([]);
+    expect(problems).toEqual([]);
+  });
+
+  test("the next byte after half a word, and the needle of a haystack", async () => {
+    await page.goto(`${studio.server}#/systems/exact-byte-probabilities`);
+    await page.getByRole("button", { name: "What comes next" }).click();
+    await page.waitForSelector(".demonstration .data");
+    expect(await demonstration().innerText()).toMatch(
+      /Next byte, exactly\s+byte\s+probability\s+i\t9\d %/,
+    );
+    await page.goto(`${studio.server}#/systems/needle-threading`);
+    await page.getByRole("button", { name: "Ask for the needle" }).click();
+    await page.waitForSelector(".haystack");
+    expect(await demonstration().innerText()).toMatch(
+      /Asked for \w{4}, wanted \w{4}: (not )?found\./,
+    );
+    expect(problems).toEqual([]);
+  });
+
+  test("a system that is not built says so; what cannot be tried says why", async () => {
+    const planned = systems.find(({ built }) => !built)!;
+    await page.goto(`${studio.site}#/systems/${planned.slug}`);
+    await page.waitForSelector(".system .status");
+    expect(await page.locator(".system .status").innerText()).toContain("not built yet");
+    expect(await violations(page)).toEqual([]);
+    await page.goto(`${studio.site}#/systems/zett`);
+    await page.waitForSelector(".demonstration");
+    expect(await demonstration().innerText()).toContain("It cannot be tried on this page.");
+    expect(problems).toEqual([]);
+  });
+
+  test("the static site works without a network after it was used once", async () => {
+    await page.goto(studio.site);
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    await page.reload();
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    await page.goto(`${studio.site}#/lens?prompt=The+emperor&t=0&p=1&n=8`);
+    await page.reload();
+    await written();
+    const online = await tokens();
+    studio.disconnectSite();
+    await page.reload();
+    await written();
+    expect(await tokens()).toBe(online);
+    await page.goto(`${studio.site}#/`);
+    await page.waitForSelector(".card");
+    expect(await page.locator(".card").count()).toBe(systems.length);
   });
 });

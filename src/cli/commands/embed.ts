@@ -7,13 +7,14 @@ import { type Command, defineCommand, defined, UsageError } from "../command.ts"
 import type { CommandContext } from "../context.ts";
 import { type EmbedDocument, type EmbedTokensDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+import { bundledEncoderName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
   name: "embed",
   summary: "vectors of texts, or of their tokens",
   description:
-    "Computes one vector for each text with an encoder: a folder of sentence-transformers with its " +
+    "Computes one vector for each text with an encoder, by default the bundled one: a folder of sentence-transformers with its " +
     "pooling, modules and prompts, or any BERT-like checkpoint. Without texts, or with -, each line of " +
     "standard input is a text. Prints how alike the texts are (cosine); --json prints the vectors.",
   positionals: [{ name: "text|-", repeatable: true }],
@@ -77,7 +78,8 @@ export const command: Command = defineCommand({
       throw new UsageError("option-conflict", "give --prompt or --prompt-name, not both");
     }
     const texts = await readTexts(context, positionals, values.file);
-    return withEncoder(context, values, async (model) => {
+    const { model: name = bundledEncoderName } = values;
+    return withEncoder(context, { ...values, model: name }, async (model) => {
       if (values.tokens) return embedTexts(context, model, texts, values.role, values.json);
       const { embedCounted } = await import("../../model/encoder/index.ts");
       const { vectors, tokens } = await embedCounted(model, texts, {

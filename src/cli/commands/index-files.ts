@@ -6,7 +6,7 @@ import { type Command, defineCommand, type TextOption, UsageError } from "../com
 import type { CommandContext } from "../context.ts";
 import { type IndexDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
-import { createStatusLine } from "../options/locate.ts";
+import { bundledEncoderName, createStatusLine } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { VectorKind } from "../retrieval/encode-records.ts";
 import type { SourceFile } from "../retrieval/read-sources.ts";
@@ -31,14 +31,16 @@ export const command: Command = defineCommand({
     "Reads text files and folders, cuts them into passages and writes an index, or brings one up to date: " +
     "unchanged files are left alone, passages of changed ones replaced, and those of files that vanished " +
     "from the given paths removed. Lines of .jsonl files are records with a text, an id and fields. Words are " +
-    "indexed always; with --model also one vector for each passage, or with --tokens one for each token.",
+    "indexed always, and one vector for each passage, by which passages are found by meaning: of the bundled encoder, or of " +
+    "--model; with --tokens one for each token, with --words none.",
   positionals: [{ name: "path", required: true, repeatable: true }],
   options: {
     index: indexOption,
     model,
     format,
     threads,
-    tokens: { kind: "flag", help: "with --model: one vector for each token (late interaction)" },
+    tokens: { kind: "flag", help: "one vector for each token (late interaction)" },
+    words: { kind: "flag", help: "a new index holds words alone" },
     size: {
       kind: "integer",
       value: "N",
@@ -51,27 +53,32 @@ export const command: Command = defineCommand({
     { line: "jeton index docs README.md", shows: "what was read, and how large the index is" },
     {
       line: "jeton index notes --index notes.index --model path/to/encoder",
-      shows: "the same, with a vector for each passage",
+      shows: "the same, with the vectors of another encoder",
     },
   ],
   async run(context, values, paths) {
-    if (values.tokens && values.model === undefined) {
-      throw new UsageError("option-conflict", "--tokens needs --model", { option: "--tokens" });
+    if (values.words && (values.tokens || values.model !== undefined)) {
+      const option = values.tokens ? "--tokens" : "--model";
+      throw new UsageError("option-conflict", `--words means no vectors, but ${option} some`, {
+        option,
+      });
     }
     const folder = values.index ?? defaultIndexFolder;
     const kind: VectorKind = values.tokens ? "tokens" : "dense";
     const { openIndex } = await import("../../retrieve/index.ts");
     const { readManifest } = await import("../../retrieve/store/manifest.ts");
     const stored = (await readManifest(folder))?.settings.metadata;
+    const isNew = stored === undefined;
+    const model = values.model ?? (isNew && !values.words ? bundledEncoderName : undefined);
     const metadata = {
       size: String(values.size ?? stored?.["size"] ?? 1200),
-      ...(values.model !== undefined && { model: values.model, vectors: kind }),
+      ...(model !== undefined && { model, vectors: kind }),
+      ...(values.tokens && { vectors: kind }),
     };
+    const isSaid = values.model !== undefined || values.size !== undefined || values.tokens;
     const options = {
       // What an index was made with stays; a contradiction is an error.
-      ...(stored === undefined || values.model !== undefined || values.size !== undefined
-        ? { metadata: { ...stored, ...metadata } }
-        : {}),
+      ...(isNew || isSaid ? { metadata: { ...stored, ...metadata } } : {}),
       ...(values.stem && { analyzer: { stopWords: "english", stemmer: "english" } as const }),
     };
     const index = await openIndex(folder, options);

@@ -8,6 +8,7 @@ import {
   type TokenProbabilities,
   writeJson,
 } from "../json-output.ts";
+import { describeKept } from "../options/context-policies.ts";
 import { DraftPainter } from "../options/drafting.ts";
 import { type Generation, generateText } from "../options/generation.ts";
 import { createStatusLine } from "../options/locate.ts";
@@ -22,12 +23,15 @@ export interface RunOutputOptions {
   readonly quiet: boolean;
   /** All statistics instead of one line. */
   readonly stats: boolean;
+  /** Which tokens were kept under a context policy, and whether each layer by itself. */
+  readonly showContext: boolean;
+  readonly contextLayers: boolean;
 }
 
 /** Generates one continuation and prints it while it arrives. */
 export async function runOne(
   run: Generation,
-  { json, logprobs, showDrafts, quiet, stats }: RunOutputOptions,
+  { json, logprobs, showDrafts, quiet, stats, ...kept }: RunOutputOptions,
 ): Promise<void> {
   const { context, model } = run;
   const { stdout, stderr } = context;
@@ -61,6 +65,7 @@ export async function runOne(
   await stdout.write(`${result.tail}\n`);
   if (logprobs) await stderr.write(`\n${formatTokens(tokens)}\n\n`);
   if (painter) await stderr.write(`${painter.legend()}\n`);
+  if (kept.showContext) await writeKept(run, result, kept.contextLayers);
   if (quiet && !stats) return;
   // A text that the default length ended says so: it may look complete.
   const isCut = result.finishReason === "length" && run.options.maxTokens === undefined;
@@ -69,11 +74,23 @@ export async function runOne(
   await stderr.write(stderr.style.dim(`${end}${describe(result, memory)}\n`));
 }
 
+/** Which tokens were kept, as text with gaps. */
+async function writeKept(
+  { context: { stderr }, model, prompt }: Generation,
+  result: GenerateResult,
+  perLayer: boolean,
+): Promise<void> {
+  const { promptIds } = await import("../../generate/index.ts");
+  const ids = [...promptIds(model, prompt), result.ids[0] ?? result.endToken?.id ?? 0];
+  const text = describeKept({ context: result.context!, ids, model, perLayer });
+  await stderr.write(`\n${text}\n\n`);
+}
+
 /** Generates `count` continuations of the same prompt at once and prints them in order. */
 export async function runSeveral(
   run: Generation,
   count: number,
-  { json, logprobs, quiet }: RunOutputOptions,
+  { json, logprobs, quiet }: Pick<RunOutputOptions, "json" | "logprobs" | "quiet">,
 ): Promise<void> {
   const { context, model } = run;
   const { stdout, stderr } = context;
@@ -142,6 +159,7 @@ function describeResult(
     threads: model.threads,
     memory,
     ...(result.drafting && { drafting: result.drafting }),
+    ...(result.context && { context: result.context }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
 import type { Healing } from "../../generate/index.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
+import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
 import {
@@ -12,6 +13,14 @@ import {
   type Values,
 } from "../command.ts";
 import type { CommandContext } from "../context.ts";
+import {
+  checkContextOptions,
+  contextPolicyOptions,
+  drafterUnder,
+  readContextPolicy,
+  refuseContextPolicy,
+  viewUnder,
+} from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
 import { encodeMessages, type Generation } from "../options/generation.ts";
 import { generationOptions, readGenerationOptions } from "../options/generation-options.ts";
@@ -34,6 +43,12 @@ const runOptions = {
   ...modelOptions,
   ...drafterOptions,
   ...generationOptions,
+  ...contextPolicyOptions,
+  showContext: {
+    kind: "flag",
+    help: "print which tokens the first generated one attends to, as text with the gaps marked",
+  },
+  contextLayers: { kind: "flag", help: "with --show-context, each layer by itself" },
   system: { kind: "text", value: "TEXT", help: "system message of the chat template" },
   raw: {
     kind: "flag",
@@ -96,8 +111,11 @@ export const command: Command = defineCommand({
     checkByteOptions(values);
     checkHealing(values, isChat);
     checkOutput(values, isChat);
+    checkContextOptions(values);
+    const policy = await readContextPolicy(values.contextPolicy);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
+      refuseContextPolicy(values.contextPolicy, "--bytes and --ensemble");
       if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
@@ -107,12 +125,15 @@ export const command: Command = defineCommand({
       const { modelKind } = await import("../../model/model-kind.ts");
       const kind = modelKind(found.checkpoint.config);
       if (kind === "encoder") throw notGenerating(found.name);
-      if (kind === "seq2seq") checkSource(values, isChat);
+      if (kind === "seq2seq") {
+        checkSource(values, isChat);
+        refuseContextPolicy(values.contextPolicy, "an encoder-decoder");
+      }
       const text = isChat ? undefined : await readPrompt(context, argument);
       if (kind === "seq2seq") return runSource(context, found, text!, generation, values);
       const { sequences: slots, inexact } = values;
       return withFoundModel(context, found, values, { slots, inexact }, (model) =>
-        runDecoder(context, model, text, generation, values),
+        runDecoder(context, model, text, { generation, policy }, values),
       );
     });
   },
@@ -121,13 +142,22 @@ export const command: Command = defineCommand({
 /** Continues or answers a text; without one, chats. */
 function runDecoder(
   context: CommandContext,
-  model: LoadedModel,
+  loaded: LoadedModel,
   text: string | undefined,
-  options: GenerateOptions,
+  {
+    generation: options,
+    policy,
+  }: { readonly generation: GenerateOptions; readonly policy: ContextPolicy | undefined },
   values: Values<typeof runOptions>,
 ): Promise<void> {
-  return withDrafter(context, values, model, async (drafter) => {
-    const generation = drafter ? { ...options, drafter } : options;
+  const drafting = { ...values, drafter: drafterUnder(policy, values.drafter) };
+  return withDrafter(context, drafting, loaded, async (drafter) => {
+    const model = await viewUnder(loaded, policy);
+    const generation = {
+      ...options,
+      ...(drafter && { drafter }),
+      ...(values.showContext && { reportContext: true }),
+    };
     const usesTemplate = await checkTemplate(model, values);
     if (text === undefined) {
       const { chat } = await import("../terminal/chat.ts");
@@ -154,9 +184,17 @@ function runDecoder(
 /** Refuses forms of output that a chat or a list of continuations has no place for. */
 function checkOutput(values: Values<typeof runOptions>, isChat: boolean): void {
   if (isChat)
-    refuseMisplaced(values, ["logprobs", "showDrafts"], "needs a prompt: a chat shows none");
+    refuseMisplaced(
+      values,
+      ["logprobs", "showDrafts", "showContext"],
+      "needs a prompt: a chat shows none",
+    );
   if (values.sequences > 1) {
-    refuseMisplaced(values, ["showDrafts", "stats"], "means nothing for --sequences");
+    refuseMisplaced(
+      values,
+      ["showDrafts", "showContext", "stats"],
+      "means nothing for --sequences",
+    );
   }
 }
 

@@ -4,15 +4,25 @@ import type { LoadedModel } from "../../model/types.ts";
 import { type Command, defineCommand, defined, type Options, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
+import { readContextPolicy } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { withEncoder } from "../options/encoder-options.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
-import { isLoopback, modelName, serveUntilInterrupted } from "../options/serving.ts";
+import {
+  isLoopback,
+  modelName,
+  serveUntilInterrupted,
+} from "../serving/serve-until-interrupted.ts";
 
 const options = {
   ...modelOptions,
   ...drafterOptions,
+  contextPolicy: {
+    kind: "list",
+    value: "POLICY",
+    help: "let requests name this context policy in context_policy, written as in jeton run",
+  },
   encoder: {
     kind: "text",
     value: "M",
@@ -92,6 +102,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     checkDrafterOptions(values);
+    for (const text of values.contextPolicy) await readContextPolicy(text);
     const { slots, inexact } = values;
     return withModel(context, values, { slots, inexact }, (model) => {
       if (values.encoder === undefined) return serve(context, values, model);
@@ -120,6 +131,7 @@ async function serve(
     modelName: name,
     ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
     drafter: values.drafter,
+    ...(values.contextPolicy.length > 0 && { contextPolicies: values.contextPolicy }),
     ...defined({
       draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
     }),

@@ -25,9 +25,37 @@ export const command: Command = defineCommand({
   options: {
     area: { kind: "text", value: "AREA", help: "only the systems of one area, e.g. generate" },
     built: { kind: "flag", help: "only systems that are built" },
+    digest: {
+      kind: "flag",
+      help: "print an HTML page of what was recorded in the last week instead",
+    },
+    days: { kind: "integer", value: "N", min: 1, help: "days of the digest; default: 7" },
   },
-  examples: [{ line: "jeton systems --area generate", shows: "the systems for faster generation" }],
-  async run({ stdout }, { area, built, json }) {
+  examples: [
+    { line: "jeton systems --area generate", shows: "the systems for faster generation" },
+    {
+      line: "jeton systems --digest > week.html",
+      shows: "what was recorded in the last week, as a page",
+    },
+  ],
+  async run({ stdout }, { area, built, digest, days, json }) {
+    if (days !== undefined && !digest) {
+      throw new UsageError("option-misplaced", "--days means nothing without --digest", {
+        option: "--days",
+      });
+    }
+    if (digest) {
+      if (json || area !== undefined || built) {
+        throw new UsageError(
+          "option-misplaced",
+          "--digest is a page of all records: it takes no --json, --area or --built",
+          { option: "--digest" },
+        );
+      }
+      const { readCatalogue, writeDigest } = await import("../../catalogue/index.ts");
+      await stdout.write(writeDigest(await readCatalogue(), days === undefined ? {} : { days }));
+      return;
+    }
     const areas: readonly string[] = [...new Set(systems.map((system) => system.area))];
     if (area !== undefined && !areas.includes(area)) {
       const near = suggest(area, areas);

@@ -6,7 +6,8 @@ import { createProgressMeter, formatDuration } from "../../core/progress.ts";
 import type { EvaluatedModel, EvaluationReport } from "../../evaluate/index.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { type EvaluateDocument, writeJson } from "../json-output.ts";
+import { type EvaluateDocument, type EvaluatePoliciesDocument, writeJson } from "../json-output.ts";
+import { readContextPolicy, viewUnder } from "../options/context-policies.ts";
 import { createStatusLine, locateModel } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { type modelOptions, withModel } from "../options/model-options.ts";
@@ -49,12 +50,21 @@ export const evaluationOptions = {
     help: "accuracy at which the effective context ends; default: 0.75",
   },
   seed: { kind: "integer", value: "N", help: "seed of the questions; default: 0" },
+  policies: {
+    kind: "list",
+    value: "POLICY",
+    help: "measure a local model under this context policy (NAME or NAME:option=value,…), also beyond its trained context; several with ; between them, or the option again",
+  },
   answers: {
     kind: "text",
     value: "FILE",
-    help: "keep every answer in this file; a run that finds it goes on where it ended",
+    help: "keep every answer in this file; a run that finds it goes on where it ended. With --policies, one file for each: FILE.1, FILE.2, …",
   },
-  svg: { kind: "text", value: "FILE", help: "render accuracies and contour to this SVG file" },
+  svg: {
+    kind: "text",
+    value: "FILE",
+    help: "render accuracies and contour to this SVG file; with --policies, one for each: FILE.1.svg, …",
+  },
   quiet: { kind: "flag", short: "q", help: "no progress on standard error" },
 } as const;
 
@@ -69,16 +79,17 @@ export interface EvaluationRun {
   readonly onProgress: (done: number, total: number) => void;
 }
 
-/** Opens the model that the options name, evaluates it, and prints the report. */
+/** Opens the model that the options name, evaluates it, and prints the report, or one for each policy. */
 export async function runEvaluation(
   context: CommandContext,
   values: EvaluationValues,
   evaluate: (model: EvaluatedModel, run: EvaluationRun) => Promise<EvaluationReport>,
 ): Promise<void> {
-  const { answers, threshold, seed } = values;
+  const { threshold, seed } = values;
   const line = createStatusLine(context);
-  const meter = createProgressMeter({ window: 60 });
-  const measure = async (model: EvaluatedModel): Promise<EvaluationReport> => {
+  const measure = async (model: EvaluatedModel, at?: number): Promise<EvaluationReport> => {
+    const meter = createProgressMeter({ window: 60 });
+    const answers = fileOf(values.answers, at);
     try {
       return await evaluate(model, {
         ...defined({ answers, threshold, seed }),
@@ -87,21 +98,70 @@ export async function runEvaluation(
           if (values.quiet) return;
           const { secondsLeft } = meter.update(done, total);
           const left = secondsLeft === undefined ? "" : `, ${formatDuration(secondsLeft)} left`;
-          line.show(`question ${done} of ${total}${left}`);
+          const name = at === undefined ? "" : `${model.name}: `;
+          line.show(`${name}question ${done} of ${total}${left}`);
         },
       });
     } finally {
       line.clear();
     }
   };
-  const report = await withEvaluatedModel(context, values, measure);
-  const { formatEvaluation, renderContour } = await import("../../evaluate/index.ts");
-  if (values.svg !== undefined) {
+  const policies = values.policies.flatMap((text) => text.split(";")).filter((text) => text !== "");
+  const reports =
+    policies.length === 0
+      ? [await withEvaluatedModel(context, values, (model) => measure(model))]
+      : await measureUnderPolicies(context, values, policies, measure);
+  const { formatEvaluation, formatPolicies, renderContour } = await import(
+    "../../evaluate/index.ts"
+  );
+  for (const [at, report] of reports.entries()) {
+    const file = fileOf(values.svg, policies.length === 0 ? undefined : at, ".svg");
+    if (file === undefined) continue;
     const { writeFileAtomically } = await import("../../checkpoint/index.ts");
-    await writeFileAtomically(values.svg, renderContour(report));
+    await writeFileAtomically(file, renderContour(report));
   }
-  if (values.json) await writeJson<EvaluateDocument>(context.stdout, report);
-  else await context.stdout.write(`${formatEvaluation(report)}\n`);
+  const { stdout } = context;
+  if (policies.length === 0) {
+    if (values.json) await writeJson<EvaluateDocument>(stdout, reports[0]!);
+    else await stdout.write(`${formatEvaluation(reports[0]!)}\n`);
+    return;
+  }
+  if (values.json) await writeJson<EvaluatePoliciesDocument>(stdout, { policies: reports });
+  else await stdout.write(`${formatPolicies(reports)}\n`);
+}
+
+/** The file of a policy's own where there are several: `FILE.1`, `FILE.2`, … */
+function fileOf(file: string | undefined, at: number | undefined, ending = ""): string | undefined {
+  return file === undefined || at === undefined ? file : `${file}.${at + 1}${ending}`;
+}
+
+/** One report for each policy, all of one loaded model. */
+async function measureUnderPolicies(
+  context: CommandContext,
+  values: EvaluationValues,
+  texts: readonly string[],
+  measure: (model: EvaluatedModel, at: number) => Promise<EvaluationReport>,
+): Promise<EvaluationReport[]> {
+  if (values.endpoint !== undefined) {
+    throw new UsageError("option-misplaced", "--policies is of a local model, not of --endpoint", {
+      option: "--policies",
+    });
+  }
+  const policies = await Promise.all(
+    texts.map(async (text) => ({
+      text: text.trim(),
+      policy: await readContextPolicy(text.trim(), "--policies"),
+    })),
+  );
+  const { evaluateLocally } = await import("../../evaluate/index.ts");
+  return withModel(context, values, { slots: 1 }, async (model) => {
+    const reports: EvaluationReport[] = [];
+    for (const [at, { text, policy }] of policies.entries()) {
+      const view = await viewUnder(model, policy);
+      reports.push(await measure(evaluateLocally(view, { name: `${model.name}, ${text}` }), at));
+    }
+    return reports;
+  });
 }
 
 async function withEvaluatedModel<T>(

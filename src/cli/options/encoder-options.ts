@@ -4,7 +4,7 @@ import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { readStandardInput, readTextFile } from "./input.ts";
 import { loadAndUse } from "./load-and-use.ts";
-import { locateModel } from "./locate.ts";
+import { chooseEncoder, locateModel } from "./locate.ts";
 
 /** The model, how its weights are held, and a file of texts. */
 export const encoderOptions = {
@@ -12,7 +12,7 @@ export const encoderOptions = {
     kind: "text",
     short: "m",
     value: "M",
-    help: "checkpoint folder of an encoder, or owner/name on the hub",
+    help: "checkpoint folder of an encoder, or owner/name on the hub; jeton-embed is the bundled one",
   },
   format: {
     kind: "text",
@@ -49,7 +49,7 @@ export async function withEncoder<T>(
       { expected: "--model FOLDER or --model owner/name" },
     );
   }
-  const { model: name } = values;
+  const name = chooseEncoder(values.model);
   const folder = await locateModel(context, name);
   const { openLocatedCheckpoint } = await import("../../model/weights/open-named-checkpoint.ts");
   const { loadNamedEncoder } = await import("../../model/encoder/load-encoder.ts");

@@ -14,6 +14,19 @@ export const bundledModelFolder: string = fileURLToPath(
 
 const bundledName = "jeton-nano";
 
+/** The bundled encoder, as indexes name it: its folder is elsewhere on every machine. */
+export const bundledEncoderName = "jeton-embed";
+
+/** Folder of the bundled encoder. */
+export const bundledEncoderFolder: string = fileURLToPath(
+  new URL("../../../models/jeton-embed/", import.meta.url),
+);
+
+/** The folder that an encoder's name stands for: the bundled one's for its own name, unless a folder is called so. */
+export function chooseEncoder(name: string): string {
+  return name === bundledEncoderName && !existsSync(name) ? bundledEncoderFolder : name;
+}
+
 /**
  * The given name; without one, or for the bundled model's own name, the folder of the bundled model.
  *

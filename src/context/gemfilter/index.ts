@@ -1,3 +1,9 @@
+export {
+  type CalibrateOptions,
+  type CalibrationPrompt,
+  calibrateFilterLayer,
+  type LayerCalibration,
+} from "./calibrate.ts";
 export { largestScores, type PoolScoresOptions, poolScores } from "./choose-tokens.ts";
 export {
   type GemFilterOptions,

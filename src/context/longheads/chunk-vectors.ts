@@ -2,7 +2,7 @@
  * Vectors of chunks in key space: a mix of a chunk's keys, weighted towards tokens that the chunk itself finds
  * important. They depend on nothing but the chunk.
  */
-import { type PolicyInput, pickRows } from "../../model/index.ts";
+import { asCached, type PolicyInput, pickRows } from "../../model/index.ts";
 import {
   add,
   broadcastTo,
@@ -65,7 +65,7 @@ export function chunkVectors(
       constant([at], { dtype: "int32" }),
       1,
     );
-    return reshape(byKey, [1, kvHeads, time, headDim]);
+    return asCached(reshape(byKey, [1, kvHeads, time, headDim]), tokenArenas[at]!);
   });
   const ends = add(multiply(range("chunks"), chunk), chunk - 1);
   const places = broadcastTo(reshape(ends, [1, 1, "chunks"]), [1, kvHeads, "chunks"]);
@@ -115,7 +115,7 @@ function representChunks(
         time,
         headDim,
       ]);
-      return turn(pick(arena, fresh));
+      return turn(pick(arena, asCached(fresh, arena)));
     }),
     1,
   );

@@ -29,6 +29,7 @@ import {
   reshape,
   sizeValue,
   subtract,
+  sum,
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
@@ -55,6 +56,11 @@ const options = {
     default: 0,
     min: 0,
     help: "tokens up to which all are attended to, at most `length`, which 0 stands for",
+  },
+  perHead: {
+    kind: "flag",
+    default: true,
+    help: "each head picks its own chunks; else the heads of a layer share the best of their summed scores",
   },
   representation: {
     kind: "choice",
@@ -124,13 +130,13 @@ function attendPicked(input: PolicyInput, settings: Options): PolicyOutput {
 function pickChunks(
   { config, query, pass }: PolicyInput,
   vectors: Tensor,
-  { chunk, length }: Options,
+  { chunk, length, perHead }: Options,
 ): ChosenRows {
   const { numAttentionHeads: heads, headDim } = config;
   const { time } = pass;
   const count = length / chunk;
   const at = reshape(pass.places, [time, 1, 1]);
-  const own = divide(at, chunk);
+  const ownChunk = divide(at, chunk);
   const listed: { chunk: Tensor; valid: Tensor }[] = [];
   const list = (id: Tensor, valid: Tensor): void => {
     const size = id.shape[2]!;
@@ -138,18 +144,20 @@ function pickChunks(
     listed.push({ chunk: broadcastTo(id, shape), valid: broadcastTo(valid, shape) });
   };
   // The first chunk, where it is neither the own one nor the one before.
-  list(multiply(own, 0), greaterOrEqual(own, 2));
+  list(multiply(ownChunk, 0), greaterOrEqual(ownChunk, 2));
   if (count > 3) {
     const rows = reshape(query, [heads, time, headDim]);
-    const scores = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
+    const own = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
+    const summed = perHead ? own : sum(own, { axes: [1], keepAxes: true });
+    const scores = broadcastTo(summed, [time, heads, "chunks"]);
     const id = reshape(range("chunks"), [1, 1, "chunks"]);
-    const isFree = and(greaterOrEqual(id, 1), lessOrEqual(id, subtract(own, 2)));
+    const isFree = and(greaterOrEqual(id, 1), lessOrEqual(id, subtract(ownChunk, 2)));
     const allowed = broadcastTo(isFree, [time, heads, "chunks"]);
     const best = largestPlaces(scores, allowed, "free");
     list(best, less(best, nowhere));
   }
-  list(subtract(own, 1), greaterOrEqual(own, 1));
-  list(own, greaterOrEqual(own, 0));
+  list(subtract(ownChunk, 1), greaterOrEqual(ownChunk, 1));
+  list(ownChunk, greaterOrEqual(ownChunk, 0));
   const ids = concat(
     listed.map((part) => part.chunk),
     2,

@@ -34,7 +34,7 @@ export const h2oPolicy: NamedPolicy = definePolicy({
   },
   drafting: ({ evict }) =>
     evict === "everyStep"
-      ? { kind: "refused", why: "every token changes which keys the next one sees" }
+      ? { kind: "excluded", why: "every token changes which keys the next one sees" }
       : { kind: "lossless" },
   reuse: () => "none",
 });

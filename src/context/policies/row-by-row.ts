@@ -17,7 +17,7 @@ export function rowByRow(input: PolicyInput): PolicyInput {
   return { ...input, pass: { ...input.pass, groups: input.pass.time, span: 1 } };
 }
 
-/** A layer with a window of its own attends to all tokens within it at true positions, whatever the policy. */
+/** A layer with a window of its own attends to all tokens within it at true positions under every policy. */
 export function attendWithin(input: PolicyInput): Pick<PolicyOutput, "attention" | "attended"> {
   const { key, value, pass } = input;
   const { capacity } = pass;

@@ -99,7 +99,10 @@ export const tokenSelectPolicy: NamedPolicy = definePolicy({
   },
   drafting: ({ cache }) =>
     cache > 0
-      ? { kind: "refused", why: "with its selection cache each token's choice depends on the last" }
+      ? {
+          kind: "excluded",
+          why: "with its selection cache each token's choice depends on the last",
+        }
       : { kind: "lossless" },
   reuse: (given) => ({ chunk: chunkOf(given) }),
 });

@@ -87,7 +87,7 @@ export async function evaluateGrid(
     model: model.name,
     settings,
     threshold,
-    contextLength: model.contextLength ?? null,
+    contextLength: model.trainedLength ?? model.contextLength ?? null,
     windowCharacters,
     cells: results,
     limits: limitsOf(results, threshold, windowCharacters),
@@ -96,7 +96,8 @@ export async function evaluateGrid(
 
 /** Characters that a model's window holds of such prompts, counted on one of at least a few thousand if there is one. */
 function measureWindow(model: EvaluatedModel, cells: readonly PlannedCell[]): number | null {
-  const { contextLength, countTokens } = model;
+  const { countTokens } = model;
+  const contextLength = model.trainedLength ?? model.contextLength;
   if (contextLength === undefined || countTokens === undefined) return null;
   const bySize = [...cells].sort((a, b) => a.characters - b.characters);
   const cell = bySize.find(({ characters }) => characters >= 4000) ?? bySize.at(-1)!;

@@ -16,6 +16,8 @@ export interface EvaluatedModel {
   readonly name: string;
   /** Longest sequence in tokens, prompt and answer together; undefined where it is not known. */
   readonly contextLength: number | undefined;
+  /** Context that the model was trained for, where sequences may be longer, as under a context policy. */
+  readonly trainedLength?: number;
   /** Tokens that a prompt takes; undefined where the tokenizer is not known. */
   readonly countTokens: ((prompt: string) => number) | undefined;
   /** Questions that may be under way at the same time. */
@@ -40,6 +42,7 @@ export function evaluateLocally(
   return {
     name,
     contextLength: model.contextLength,
+    ...(model.contextPolicy && { trainedLength: model.config.contextLength }),
     countTokens: (prompt) => model.tokenizer.encodeIds(prompt, { applyLimits: false }).length,
     concurrency: 1,
     async answer(prompt, { maxCharacters, isComplete, signal }) {

@@ -35,5 +35,6 @@ export {
   evaluateLocally,
 } from "./evaluated-model.ts";
 export { formatEvaluation } from "./format-evaluation.ts";
+export { formatPolicies } from "./format-policies.ts";
 export { type EvaluatePasskeyOptions, evaluatePasskey } from "./passkey.ts";
 export { renderContour } from "./render-contour.ts";

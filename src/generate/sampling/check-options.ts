@@ -80,6 +80,7 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
     test: (v) => typeof (v as { module?: unknown } | null)?.module === "string",
     expected: "a context policy, such as `tokenSelect()` or `parseContextPolicy(text)` gives",
   },
+  reportContext: flag,
   maxDraft: integer(1, 1024),
   sequence: count,
   topLogProbabilities: integer(0, 20),

@@ -1,4 +1,6 @@
 /** From the texts of a pass to its inputs, and from its outputs to each text's results. */
+
+import { timeUnit } from "../layers/time-unit.ts";
 import type { EncoderBatch, EncoderResult, PoolingInput } from "../worker/encoder-service.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
@@ -6,9 +8,6 @@ import { type PoolingMode, writePoolingWeights } from "./pooling.ts";
 import type { EncoderRequest } from "./types.ts";
 
 type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;
-
-/** Lengths are filled up to a multiple of this: sums over few and many keys then run in one order. */
-const timeUnit = 16;
 
 /** Texts of one pass, filled up to a common length: `[batch, time]` each. */
 export type EncoderTexts = Pick<

@@ -19,10 +19,11 @@ import {
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
+import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { DisentangledConfig } from "./disentangled-config.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
+import { projectStored } from "./project-stored.ts";
 
 /**
  * Bucket of each distance from 0 on: distances to the middle one by one, farther ones by their logarithm.
@@ -76,7 +77,8 @@ function distanceVectors(config: EncoderConfig, weights: DecoderWeights, name: s
       epsilon: config.normEps,
     });
   }
-  const projected = addBias(weights, weights.linear(table, [weightOf(name)]), [biasOf(name)]);
+  // A small product once for all texts: from the stored matrix, whatever the format of the others.
+  const projected = projectStored(weights, table, name);
   return transpose(reshape(projected, [1, 2 * span, heads, headDim]), [0, 2, 1, 3]);
 }
 

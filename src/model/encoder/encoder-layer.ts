@@ -1,16 +1,12 @@
 /** One encoder layer as a traced function: attention and feed-forward with norms and residual sums. */
 import {
   add,
-  cast,
-  concat,
   fill,
   layerNorm,
-  matmul,
   multiply,
   rmsNorm,
   rotary,
   scoped,
-  slice,
   split,
   type Tensor,
 } from "../../tensor/index.ts";
@@ -57,25 +53,6 @@ export function projectAll(
 ): Tensor {
   const product = weights.linear(x, names.map(weightOf));
   return biased ? addBias(weights, product, names.map(biasOf)) : product;
-}
-
-/** A row by itself would get another kernel than rows of a batch, and other last bits. */
-function productOfRows(x: Tensor, matrix: Tensor): Tensor {
-  const twice = matmul(concat([x, x], 0), matrix, { transposeB: true });
-  return slice(twice, { axis: 0, end: x.shape[0]! });
-}
-
-/** A product with a small stored matrix of a head, which is never packed. */
-export function projectStored(
-  weights: DecoderWeights,
-  x: Tensor,
-  name: string,
-  biased = true,
-): Tensor {
-  const matrix = cast(weights.table(weightOf(name)), "float32");
-  const product =
-    x.shape.length === 2 ? productOfRows(x, matrix) : matmul(x, matrix, { transposeB: true });
-  return biased ? addBias(weights, product, [biasOf(name)]) : product;
 }
 
 /** One layer: `[batch, time, hiddenSize]` to the same. */

@@ -20,8 +20,9 @@ import { windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
-import { type EncoderContext, encoderLayer, encoderNorm, projectStored } from "./encoder-layer.ts";
+import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
+import { projectStored } from "./project-stored.ts";
 
 /** Tensors that an encoder reads, besides the rotations. */
 export interface EncoderInput {

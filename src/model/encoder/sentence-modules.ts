@@ -10,9 +10,9 @@ import {
 } from "../../tensor/index.ts";
 import { type Activation, activate } from "../layers/activation.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { projectStored } from "./encoder-layer.ts";
 import { biasOf, weightOf } from "./encoder-names.ts";
 import type { PoolingMode } from "./pooling.ts";
+import { projectStored } from "./project-stored.ts";
 
 /** A module that changes vectors: of a text, or of each of its tokens. */
 export type VectorModule =

@@ -22,6 +22,7 @@ import {
 } from "../../tensor/index.ts";
 import { logOfSum } from "../layers/attention.ts";
 import type { PolicyInput, PolicyOutput } from "./context-policy.ts";
+import { asCached } from "./pass-tensors.ts";
 
 /** Attention in which all rows are scored. */
 export interface MaskedAttention extends Pick<PolicyOutput, "attention" | "attended"> {
@@ -46,7 +47,7 @@ export function scoreRotated(input: PolicyInput): ScoredRows {
   const { time, capacity, places, length } = pass;
   const rows = multiplyDimensions(heads / kvHeads, time);
   const positions = reshape(places, [1, time]);
-  const key = input.rotate(input.key, positions);
+  const key = asCached(input.rotate(input.key, positions), pastKey);
   const queries = reshape(input.rotate(query, positions), [1, kvHeads, rows, headDim]);
   const { attentionScale: scale, attnLogitSoftcap: cap } = config;
   const options = { transposeB: true, alpha: cap ? scale / cap : scale };

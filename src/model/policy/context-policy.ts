@@ -16,7 +16,7 @@ export type PolicyOptions = Readonly<Record<string, string | number | boolean>>;
 /** Whether draft tokens may be verified under a policy, and why not. */
 export type PolicyDrafting =
   | { readonly kind: "lossless" }
-  | { readonly kind: "refused"; readonly why: string };
+  | { readonly kind: "excluded"; readonly why: string };
 
 /** A context policy as callers hold it. Made by functions such as `tokenSelect()`. */
 export interface ContextPolicy {

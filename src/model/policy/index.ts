@@ -26,6 +26,7 @@ export type {
   PolicyState,
 } from "./context-policy.ts";
 export {
+  asCached,
   forGroups,
   inGroups,
   isWithin,
@@ -39,4 +40,5 @@ export {
   seenTokens,
   sortAscending,
 } from "./pass-tensors.ts";
+export { underContextPolicy } from "./policy-view.ts";
 export { refuseScaledRotations } from "./scaled-rotations.ts";

@@ -75,6 +75,16 @@ export function inGroups(x: Tensor, { groups, span }: PassTensors): Tensor {
   return transpose(reshape(x, [heads, groups, span, width]), [1, 0, 2, 3]);
 }
 
+/**
+ * New rows as they will look once they are cached: rounded as the cache rounds them, so that a token is the same
+ * whether it is new or not, and draft tokens are verified as decoded ones are computed.
+ *
+ * @param past the arena that will hold them
+ */
+export function asCached(fresh: Tensor, past: Tensor): Tensor {
+  return cast(cast(fresh, past.dtype), "float32");
+}
+
 /** Tokens of the sequence up to the last real row of each group, int32 `[groups]`. */
 export function seenTokens({ length, count, groups, span }: PassTensors): Tensor {
   const ends = multiply(add(range(groups), 1), sizeValue(span));

@@ -22,6 +22,7 @@ import type { LayerContext } from "../decoder/decoder-layer.ts";
 import type { PolicyTap } from "../decoder/step-outputs.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 import type { PolicyAttention, PolicyInput, PolicyOutput, PolicyState } from "./context-policy.ts";
+import { asCached } from "./pass-tensors.ts";
 
 /** Inputs of a policy's graph besides the decoder's own. */
 export type PolicyInputName =
@@ -111,8 +112,14 @@ export function policyGraph(
       attendUnrotated(layer, rows, past) {
         const { rope, slidingWindow } = config.layers[layer]!;
         const [cos, sin] = [input[`rope.${rope}.cos`], input[`rope.${rope}.sin`]];
+        const { query } = rows;
+        const value = asCached(rows.value, past.value);
+        // Rotated keys are rounded after their rotation.
+        const key = attention.keys === "raw" ? asCached(rows.key, past.key) : rows.key;
         const output = attention.attend({
-          ...rows,
+          query,
+          key,
+          value,
           config,
           layer,
           pastKey: past.key,

@@ -45,6 +45,20 @@ export function viewUnderPolicy(
 }
 
 /**
+ * The model under a policy.
+ *
+ * @throws JetonError `context-policy-unavailable` where a model has no attention that a policy could change
+ */
+export function underContextPolicy(model: LoadedModel, policy: ContextPolicy): LoadedModel {
+  const view = model.withContextPolicy?.(policy);
+  if (view) return view;
+  throw new JetonError(
+    `${model.name} has no attention that the context policy ${policy.name} could change`,
+    { code: "context-policy-unavailable", details: { model: model.name, policy: policy.name } },
+  );
+}
+
+/**
  * Checks what only sequences under some policies give.
  *
  * @throws JetonError `context-policy-output`

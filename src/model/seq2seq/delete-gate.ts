@@ -7,6 +7,8 @@ import {
   and,
   cast,
   type Dimension,
+  divide,
+  floor,
   gather,
   greater,
   less,
@@ -27,6 +29,7 @@ import {
   topK,
   where,
 } from "../../tensor/index.ts";
+import { timeUnit } from "../layers/time-unit.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { DeleteGateConfig } from "./config.ts";
 
@@ -100,7 +103,9 @@ export function keepPositions(keep: Tensor): Kept {
   // Kept ones first, each group in its order.
   const order = topK(subtract(where(keep, 1 << 24, 0), places), time).indices;
   const counts = sum(cast(keep, "int32"), { axes: [1] });
-  const { indices: front } = nonZero(less(range(time), max(counts)));
+  // Up to a whole unit: sums over few and many keys then run in one order.
+  const units = floor(divide(add(cast(max(counts), "float32"), timeUnit - 1), timeUnit));
+  const { indices: front } = nonZero(less(places, multiply(units, timeUnit)));
   const positions = gather(order, front, 1);
   const starts = multiply(range(batch), sizeValue(time));
   const flat = add(positions, reshape(starts, [batch, 1]));

@@ -41,7 +41,7 @@ export async function createDecoderService(start: DecoderStart): Promise<Decoder
 /** Handles of one program begin at a multiple of this; the model's own program has the first ones. */
 const handlesOfProgram = 2 ** 32;
 /** Programs of context policies that are kept though no sequence uses them. */
-const keptPrograms = 2;
+const keptPrograms = 4;
 /** Weights in memory that are kept for further programs; larger ones are the first program's alone. */
 const keptBytes = 32_000_000;
 

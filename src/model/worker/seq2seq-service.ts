@@ -14,6 +14,7 @@ import {
   type Session,
   type TensorValue,
 } from "../../tensor/index.ts";
+import { timeUnit } from "../layers/time-unit.ts";
 import { decoderView, type Seq2SeqConfig } from "../seq2seq/config.ts";
 import { outputGraph, sourceGraph } from "../seq2seq/seq2seq-graph.ts";
 import type { StepResult, WeightFormat } from "../types.ts";
@@ -112,7 +113,8 @@ class Seq2SeqWorker implements Seq2SeqService {
   async read(input: SourceBatch): Promise<ReadSource[]> {
     const { texts, details = false } = input;
     const batch = texts.length;
-    const time = Math.max(...texts.map(({ length }) => length));
+    const longest = texts.reduce((most, { length }) => Math.max(most, length), 1);
+    const time = Math.ceil(longest / timeUnit) * timeUnit;
     const ids = new Int32Array(batch * time).fill(this.#config.encoder.padTokenId);
     const attended = new Float32Array(batch * time);
     for (const [row, text] of texts.entries()) {

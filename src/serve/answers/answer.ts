@@ -24,7 +24,9 @@ export async function answerGeneration(
   writer: AnswerWriter,
   options: AnswerOptions,
 ): Promise<Response> {
-  const isDrafted = !plans.some(({ bytes }) => bytes);
+  const isDrafted = !plans.some(
+    ({ bytes, options: { contextPolicy } }) => bytes || contextPolicy?.drafting.kind === "excluded",
+  );
   const drafter = isDrafted ? await context.drafters.find(options.drafter) : undefined;
   const drafted = drafter
     ? plans.map((plan) => ({ ...plan, options: { ...plan.options, drafter } }))

@@ -7,6 +7,7 @@ import type { ServeContext } from "../context.ts";
 import { ApiError } from "../middleware/errors.ts";
 import { adjustedParameter, type RequestWarning } from "../requests/request-warning.ts";
 import type { SamplingRequest } from "../requests/sampling-fields.ts";
+import { checkPolicy, contextLengthUnder, findPolicy } from "./context-policies.ts";
 import type { SequencePlan } from "./generation-run.ts";
 import { readSampling } from "./read-sampling.ts";
 
@@ -44,9 +45,14 @@ export function planSequences(
   options: PlanOptions,
 ): SequencePlans {
   const seed = request.seed == null ? randomInt(2 ** 31) : mapSeed(request.seed);
-  const sampling = readSampling(context.model, request);
+  const contextPolicy = findPolicy(context, request);
+  checkPolicy(contextPolicy, request, options.promptAlternatives !== undefined);
+  const sampling = {
+    ...readSampling(context.model, request),
+    ...(contextPolicy && { contextPolicy }),
+  };
   const choices = options.choices ?? 1;
-  const { contextLength } = context.model;
+  const contextLength = contextLengthUnder(context, contextPolicy);
   let smallestLimit = Infinity;
   const plans = prompts.flatMap((ids, promptNumber) => {
     const maxTokens = limitTokens(contextLength, ids.length, options);

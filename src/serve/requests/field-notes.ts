@@ -38,6 +38,8 @@ const notesOfSampling: { readonly [Name in keyof SamplingRequest]-?: string } = 
   stream: "Server-sent events",
   stream_options: "`include_usage`, `continuous_usage_stats`; needs `stream`",
   drafter: "jeton's own: which drafter proposes tokens; the distribution is the same",
+  context_policy:
+    "jeton's own: which tokens each layer attends to; one of those of `jeton serve --context-policy`",
   bytes:
     "jeton's own: generates byte by byte with exact probabilities, so that a prompt may end anywhere; limits and usage count bytes",
 };

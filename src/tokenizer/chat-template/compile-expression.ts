@@ -191,7 +191,6 @@ function compileItem(
   context: ExpressionContext,
 ): Evaluator {
   const object = compileExpression(objectSyntax, context);
-  if (key.kind === "constant" && typeof key.value === "string") return readKey(object, key.value);
   if (key.kind !== "slice") {
     const evaluateKey = compileExpression(key, context);
     return (frame) => getItem(object(frame), evaluateKey(frame));
@@ -212,19 +211,6 @@ function compileItem(
       if (isFailure(error, "TypeError")) return new Undefined(() => "no such slice");
       throw error;
     }
-  };
-}
-
-/**
- * `object["key"]`. Many templates ask each part of a message for its type, and a message of text has its
- * characters for parts: what a text lacks is found out once, not for each of them.
- */
-function readKey(object: Evaluator, key: string): Evaluator {
-  const ofText = getItem("", key);
-  if (!(ofText instanceof Undefined)) return (frame) => getItem(object(frame), key);
-  return (frame) => {
-    const value = object(frame);
-    return typeof value === "string" ? ofText : getItem(value, key);
   };
 }
 

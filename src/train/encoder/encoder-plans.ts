@@ -93,11 +93,10 @@ export function planEncoder(
   return plan as EncoderPlan<unknown>;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each plan reads examples of its own and is given no others
 function choosePlan(
   config: EncoderConfig,
   { objective, pooling = "mean" }: Pick<TrainEncoderOptions, "objective" | "pooling">,
-): EncoderPlan<any> {
+): AnyPlan {
   const pipeline: VectorPipeline = { pooling, modules: [{ kind: "normalize" }] };
   switch (objective.kind) {
     case "contrastive":
@@ -111,6 +110,9 @@ function choosePlan(
       return classPlan(config, objective);
   }
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: each plan reads examples of its own and is given no others
+type AnyPlan = EncoderPlan<any>;
 
 function checkObjective(objective: EncoderObjective): void {
   const invalid = (option: string, found: unknown, expected: string): JetonError =>

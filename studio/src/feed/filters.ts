@@ -34,9 +34,8 @@ export function readFilters(query: URLSearchParams): Filters {
 export function passes(entry: CatalogueEntry, { area, verdict }: Filters): boolean {
   if (area !== undefined && entry.area !== area) return false;
   const verdicts = entry.record?.verdicts;
+  if (verdict === undefined) return true;
   switch (verdict) {
-    case undefined:
-      return true;
     case "recorded":
       return verdicts !== undefined;
     case "reproduced":
@@ -45,7 +44,7 @@ export function passes(entry: CatalogueEntry, { area, verdict }: Filters): boole
       return verdicts !== undefined && verdicts.notReproduced > 0;
     case "unrecorded":
       return entry.built && verdicts === undefined;
-    case "planned":
+    default:
       return !entry.built;
   }
 }

@@ -57,9 +57,9 @@ export function SystemCard({ entry, mark, excerpt }: SystemCardProps): JSX.Eleme
         )}
       </div>
       {record && (
-        <a class="thumbnail" href={`#/systems/${slug}`} tabIndex={-1} aria-hidden="true">
+        <div class="thumbnail">
           <img src={plotAddress(slug)} alt="" loading="lazy" width="200" height="150" />
-        </a>
+        </div>
       )}
     </article>
   );

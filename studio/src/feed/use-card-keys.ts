@@ -3,8 +3,8 @@ import type { RefObject } from "preact";
 import { useEffect } from "preact/hooks";
 
 export function useCardKeys(
-  list: RefObject<HTMLElement>,
-  field: RefObject<HTMLInputElement>,
+  list: RefObject<HTMLElement | null>,
+  field: RefObject<HTMLInputElement | null>,
 ): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {

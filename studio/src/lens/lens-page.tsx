@@ -62,7 +62,6 @@ function Lens({
   };
   // A shared address shows its text at once.
   const isShared = useRef(query.has("prompt"));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, when the view opens
   useEffect(() => {
     if (isShared.current) start(settings);
   }, []);
@@ -93,7 +92,6 @@ function Lens({
       <div class={`panes panes-${settings.panes.length}`}>
         {settings.panes.map((pane, at) => (
           <Pane
-            // biome-ignore lint/suspicious/noArrayIndexKey: a pane is its place
             key={at}
             name={String(at + 1)}
             settings={pane}

@@ -113,7 +113,7 @@ export function readSettings(query: URLSearchParams): LensSettings {
   return {
     mode: query.get("mode") === "read" ? "read" : "write",
     prompt: query.get("prompt") ?? defaultSettings.prompt,
-    branch: (query.get("then") ?? "")
+    branch: (query.get("branch") ?? "")
       .split(",")
       .map(Number)
       .filter((id) => Number.isSafeInteger(id) && id > 0),
@@ -146,7 +146,7 @@ export function writeSettings(settings: LensSettings): Record<string, string | u
   const query: Record<string, string | undefined> = {
     prompt,
     mode: mode === "read" ? "read" : undefined,
-    then: branch.join(","),
+    branch: branch.join(","),
     n: String(maxTokens),
     seed: String(seed),
     c: colouring === defaultSettings.colouring ? undefined : colouring,

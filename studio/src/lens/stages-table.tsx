@@ -21,7 +21,6 @@ export function StagesTable(props: StagesTableProps): JSX.Element | null {
   const [event, setEvent] = useState<StagesEvent>();
   const [failure, setFailure] = useState<string>();
   const key = JSON.stringify([ids, generated, sampling]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` stands for ids, generated and sampling
   useEffect(() => {
     if (!engine || !ready || ids.length === 0) return;
     const controller = new AbortController();

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { fetchSystem, type SystemPage as Page, plotAddress, useLoaded } from "../data.ts";
+import { DemonstrationFrame } from "../demonstrations/demonstration-frame.tsx";
 import { Verdicts } from "../feed/verdicts.tsx";
 import { CopyBlock } from "../parts/copy-block.tsx";
 import { Failure, Waiting } from "../parts/states.tsx";
@@ -41,6 +42,7 @@ function System({ page }: { readonly page: Page }): JSX.Element {
         <>
           {section("")}
           {section("The idea")}
+          <DemonstrationFrame slug={page.slug} />
           <Recorded page={page} />
           {rest.map(({ title, html }) => (
             <Section key={title} title={title} html={html} />
@@ -93,7 +95,7 @@ function Section({ title, html }: { readonly title: string; readonly html: strin
   return (
     <section class="column prose">
       {title !== "" && <h2>{isMeasured ? "About the measurement" : title}</h2>}
-      {/* biome-ignore lint/security/noDangerouslySetInnerHtml: the READMEs of this repository, rendered by the build */}
+      {/* The READMEs of this repository, rendered by the build. */}
       <div dangerouslySetInnerHTML={{ __html: html }} />
     </section>
   );

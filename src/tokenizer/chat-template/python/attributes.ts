@@ -95,8 +95,29 @@ function missing(object: Value, key: Value): Undefined {
   );
 }
 
+/** What texts lack, by name: an undefined value that any text may give, since it names the type alone. */
+const missingOfTexts = new Map<string, Undefined>();
+/** Names come from templates, but also from their data. */
+const maxMissing = 1000;
+
+/**
+ * `text.name` and `text["name"]`. Many templates ask each part of a message for its type, and a message of text
+ * has its characters for parts: what they lack is found out once.
+ */
+function attributeOfText(text: string, name: string): Value {
+  const known = missingOfTexts.get(name);
+  if (known !== undefined) return known;
+  const found = findAttribute(text, name);
+  if (found !== undefined && !(found instanceof Undefined)) return found;
+  // Of the empty text, so that no long one is held.
+  const absent = found === undefined ? missing("", name) : withheld("", name);
+  if (missingOfTexts.size < maxMissing) missingOfTexts.set(name, absent);
+  return absent;
+}
+
 /** `object.name`: an attribute first, then an item. Throws for undefined objects. */
 export function getAttribute(object: Value, name: string): Value {
+  if (typeof object === "string") return attributeOfText(object, name);
   if (object instanceof Undefined) {
     if (!/^__.*__$/.test(name)) checkDefined(object);
     return missing(object, name);
@@ -109,6 +130,7 @@ export function getAttribute(object: Value, name: string): Value {
 
 /** `object[key]`: an item first, then an attribute. Throws for undefined objects. */
 export function getItem(object: Value, key: Value): Value {
+  if (typeof object === "string" && typeof key === "string") return attributeOfText(object, key);
   checkDefined(object);
   const item = object instanceof Dict ? getKey(object, key) : itemAt(object, key);
   if (item !== undefined) return item;

@@ -5,7 +5,7 @@ import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
 import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
-import { isLoopback, modelName, serveUntilInterrupted } from "../options/serving.ts";
+import { isLoopback, modelName, serveUntilInterrupted } from "./serve-until-interrupted.ts";
 
 const options = {
   ...modelOptions,

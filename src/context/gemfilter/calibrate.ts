@@ -1,0 +1,54 @@
+/** Finds the filter layer of a model with needle prompts, which need no labels besides the needles' places. */
+import type { LoadedModel } from "../../model/index.ts";
+import { type GemFilterOptions, gemFilter } from "./gemfilter.ts";
+
+/** A prompt and where its needle stands. */
+export interface CalibrationPrompt {
+  readonly ids: readonly number[];
+  /** Place of the needle's first token. */
+  readonly needle: number;
+}
+
+/** What was found of one layer. */
+export interface LayerCalibration {
+  readonly layer: number;
+  /** Tokens from the needle to the nearest chosen token, by prompt. */
+  readonly distances: readonly number[];
+}
+
+/** Options of `calibrateFilterLayer`. */
+export interface CalibrateOptions extends Omit<GemFilterOptions, "layer"> {
+  /** Share of the prompts whose needle must be chosen. Default 0.9. */
+  readonly reached?: number;
+  readonly onProgress?: (layer: number, layers: number) => void;
+}
+
+/**
+ * Measures every layer and takes the first one that reliably chooses the needle; where none does, the one that
+ * does most often.
+ *
+ * @param prompts of a set of their own, not those that are measured later
+ */
+export async function calibrateFilterLayer(
+  model: LoadedModel,
+  prompts: readonly CalibrationPrompt[],
+  { reached = 0.9, onProgress, ...options }: CalibrateOptions = {},
+): Promise<{ readonly layer: number; readonly curve: readonly LayerCalibration[] }> {
+  const curve: LayerCalibration[] = [];
+  for (const layer of model.config.layers.keys()) {
+    onProgress?.(layer, model.config.layers.length);
+    const policy = gemFilter({ ...options, layer });
+    const view = model.withContextPolicy!(policy);
+    const distances: number[] = [];
+    for (const { ids, needle } of prompts) {
+      const chosen = await policy.choosePrompt!(view, ids);
+      distances.push(Math.min(...chosen.map((place) => Math.abs(place - needle))));
+    }
+    curve.push({ layer, distances });
+  }
+  const hits = ({ distances }: LayerCalibration): number =>
+    distances.filter((distance) => distance === 0).length / distances.length;
+  const first = curve.find((found) => hits(found) >= reached);
+  const best = curve.reduce((a, b) => (hits(b) > hits(a) ? b : a));
+  return { layer: (first ?? best).layer, curve };
+}

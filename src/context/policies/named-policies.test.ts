@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import {
+  contextPolicies,
+  createContextPolicy,
+  formatContextPolicy,
+  parseContextPolicy,
+} from "./index.ts";
+
+test("a policy is written on one line, and read again", () => {
+  const policy = parseContextPolicy("token-select:k=512,cache=0.9,vote=hard");
+  expect(policy.options).toMatchObject({ init: 128, k: 512, cache: 0.9, vote: "hard" });
+  expect(formatContextPolicy(policy)).toBe("token-select:k=512,cache=0.9,vote=hard");
+  expect(formatContextPolicy(parseContextPolicy("sinks-window:selfInWindow=false"))).toBe(
+    "sinks-window:selfInWindow=false",
+  );
+  for (const { name, create } of contextPolicies) {
+    expect(formatContextPolicy(create({}))).toBe(name);
+  }
+});
+
+test.each([
+  ["tokenselect", "context-policy-unknown", '"token-select"'],
+  ["token-select:k", "context-policy-option", "option=value"],
+  ["token-select:kk=3", "context-policy-option", '"k"'],
+  ["token-select:k=0", "context-policy-option", "an integer from 1"],
+  ["token-select:k=2.5", "context-policy-option", "an integer from 1"],
+  ["token-select:pool=2", "context-policy-option", "an odd integer"],
+  ["token-select:vote=loud", "context-policy-option", "soft or hard or sum"],
+  ["sinks-window:selfInWindow=1", "context-policy-option", "true or false"],
+  ["longheads:chunk=64,length=100", "context-policy-option", "a multiple of chunk (64)"],
+  ["longheads:chunk=16,length=64,begin=65", "context-policy-option", "at most 64"],
+  ["snapkv:k=8,window=9", "context-policy-option", "at most k (8)"],
+  ["gemfilter:k=4,keepFirst=5", "context-policy-option", "at most k (4)"],
+])("%s is refused", (text, code, expected) => {
+  expect(() => parseContextPolicy(text)).toThrow(expect.objectContaining({ code }));
+  expect(() => parseContextPolicy(text)).toThrow(expected);
+});
+
+test("options of the wrong type are refused", () => {
+  expect(() => createContextPolicy("h2o", { k: "many" })).toThrow(
+    expect.objectContaining({ code: "context-policy-option" }),
+  );
+});

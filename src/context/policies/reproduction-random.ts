@@ -1,0 +1,75 @@
+/** A control: the same number of tokens as token-select keeps, chosen without a look at them. */
+import {
+  attendChosen,
+  type ContextPolicy,
+  isWithin,
+  largestPlaces,
+  type PolicyOptions,
+  type PolicyProgram,
+  seenTokens,
+} from "../../model/index.ts";
+import {
+  add,
+  broadcastTo,
+  cast,
+  floor,
+  multiply,
+  range,
+  reshape,
+  sine,
+  subtract,
+} from "../../tensor/index.ts";
+import { definePolicy, type PolicyOptionValues } from "./define-policy.ts";
+import { addAlways, chunkOf, refuseLongChunk } from "./group-query.ts";
+
+const options = {
+  init: { kind: "integer", default: 128, min: 0, help: "first tokens" },
+  local: { kind: "integer", default: 512, min: 1, help: "latest tokens" },
+  k: { kind: "integer", default: 2048, min: 1, help: "random tokens between them" },
+  chunk: { kind: "integer", default: 0, min: 0, help: "prompt tokens of one pass" },
+} as const;
+type Options = PolicyOptionValues<typeof options>;
+
+const randomTokensPolicy = definePolicy({
+  name: "random-tokens",
+  summary: "random tokens, the same for all heads of a layer",
+  module: import.meta.url,
+  options,
+  reuse: (given) => ({ chunk: chunkOf(given) }),
+});
+
+/** Attention to the first tokens, the latest ones, and random ones between them. */
+export function randomTokens(given: Partial<Options>): ContextPolicy {
+  return randomTokensPolicy.create(given as PolicyOptions);
+}
+
+/** The policy's program; called in the model worker. */
+export function createPolicy(given: PolicyOptions): PolicyProgram {
+  const settings = given as Options;
+  const { init, local, k } = settings;
+  const chunk = chunkOf(settings);
+  return {
+    attention: {
+      keys: "raw",
+      promptChunk: chunk,
+      positions: init + k + local + chunk,
+      sizes: { chosen: k },
+      check: (pass) => refuseLongChunk("random-tokens", pass, { local, budget: init + k + local }),
+      attend(input) {
+        const { capacity, groups } = input.pass;
+        const seen = reshape(seenTokens(input.pass), [groups, 1]);
+        const at = reshape(range(capacity), [1, capacity]);
+        const candidates = broadcastTo(isWithin(at, init, subtract(seen, local)), [
+          groups,
+          capacity,
+        ]);
+        // The usual hash of shaders: places of one layer in a random order.
+        const angle = add(multiply(cast(at, "float32"), 12.9898), 78.233 * (input.layer + 1));
+        const wide = multiply(sine(angle), 43_758.547);
+        const votes = broadcastTo(subtract(wide, floor(wide)), [groups, capacity]);
+        const chosen = largestPlaces(votes, candidates, "chosen");
+        return attendChosen(input, addAlways(input, chosen, settings));
+      },
+    },
+  };
+}

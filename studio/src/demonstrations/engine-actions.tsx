@@ -1,0 +1,34 @@
+/** The button that starts a demonstration with the model, and what is said meanwhile. */
+import type { JSX } from "preact";
+import type { EngineTask } from "./use-engine.ts";
+
+export interface EngineActionsProps {
+  readonly task: EngineTask;
+  readonly label: string;
+  readonly onStart: () => void;
+}
+
+export function EngineActions({ task, label, onStart }: EngineActionsProps): JSX.Element {
+  const { running, message, progress, label: engine } = task;
+  return (
+    <div class="actions">
+      {running ? (
+        <button type="button" class="primary" onClick={task.stop}>
+          Stop
+        </button>
+      ) : (
+        <button type="button" class="primary" onClick={onStart}>
+          {label}
+        </button>
+      )}
+      <span class="note" role="status">
+        {running ? (progress ?? "Running …") : engine ? `by ${engine}` : ""}
+      </span>
+      {message !== undefined && (
+        <p class="failure" role="alert">
+          {message}
+        </p>
+      )}
+    </div>
+  );
+}

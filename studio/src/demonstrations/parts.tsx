@@ -1,0 +1,140 @@
+/** Parts that demonstrations share. */
+import type { ComponentChildren, JSX } from "preact";
+import { visible } from "../lens/token-colours.ts";
+
+export interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly rows?: number;
+  readonly onChange: (value: string) => void;
+}
+
+export function TextField({ label, value, rows = 3, onChange }: TextFieldProps): JSX.Element {
+  return (
+    <label class="field">
+      <span class="label">{label}</span>
+      <textarea
+        rows={rows}
+        value={value}
+        onInput={({ currentTarget }) => onChange(currentTarget.value)}
+      />
+    </label>
+  );
+}
+
+export interface RangeFieldProps {
+  readonly label: string;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly step?: number;
+  readonly onChange: (value: number) => void;
+}
+
+export function RangeField({
+  label,
+  value,
+  min,
+  max,
+  step = 1,
+  onChange,
+}: RangeFieldProps): JSX.Element {
+  return (
+    <label class="field range">
+      <span class="label">{label}</span>
+      <input
+        type="range"
+        min={min}
+        max={max}
+        step={step}
+        value={value}
+        onInput={({ currentTarget }) => onChange(Number(currentTarget.value))}
+      />
+      <output>{value}</output>
+    </label>
+  );
+}
+
+/** A text cut into pieces, each in its own tint. */
+export function Pieces({
+  pieces,
+  label,
+}: {
+  readonly pieces: readonly string[];
+  readonly label: string;
+}): JSX.Element {
+  return (
+    <p
+      class="pieces"
+      role="img"
+      aria-label={`${label}: ${pieces.map((piece) => visible(piece)).join(" | ")}`}
+    >
+      {pieces.map((piece, at) => (
+        <span key={at} class={`piece piece-${at % 4}`}>
+          {piece === "" ? "·" : piece}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+export interface StateProps {
+  readonly running: boolean;
+  readonly message: string | undefined;
+  readonly children?: ComponentChildren;
+}
+
+/** Says that something runs, or why it failed. */
+export function CallState({ running, message }: StateProps): JSX.Element {
+  return (
+    <>
+      {message !== undefined && (
+        <p class="failure" role="alert">
+          {message}
+        </p>
+      )}
+      <p class="note" role="status">
+        {running ? "Computing …" : ""}
+      </p>
+    </>
+  );
+}
+
+/** A table that scrolls where it is wider than the screen. */
+export function DataTable({
+  caption,
+  head,
+  rows,
+}: {
+  readonly caption: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly ComponentChildren[])[];
+}): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the table is wider than the screen
+    <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+      <table class="data">
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([first, ...cells], row) => (
+            <tr key={row}>
+              <th scope="row">{first}</th>
+              {cells.map((cell, at) => (
+                <td key={at}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,137 @@
+/** Drafters on the same prompt, one after the other: what each drafted, what was accepted, how fast. */
+import type { DrafterChoice } from "jeton/generate";
+import type { EndEvent, LensToken } from "jeton/lens";
+import type { ComponentType, JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Engine } from "../engine/engine.ts";
+import { tokenClass } from "../lens/token-colours.ts";
+import { EngineActions } from "./engine-actions.tsx";
+import { DataTable, RangeField, TextField } from "./parts.tsx";
+import { story } from "./samples.ts";
+import { useEngine } from "./use-engine.ts";
+
+interface Lap {
+  readonly drafter: DrafterChoice;
+  readonly tokens: readonly LensToken[];
+  readonly end?: EndEvent;
+}
+
+const runners: readonly DrafterChoice[] = [
+  "none",
+  "token-recycling",
+  "lookahead",
+  "dyspec",
+  "aded",
+  "prompt-lookup",
+];
+
+/** A race with this drafter on the first lane after autoregressive decoding. */
+export function raceOf(drafter: DrafterChoice): ComponentType {
+  const order = ["none", drafter, ...runners.filter((name) => name !== "none" && name !== drafter)];
+  return () => <RaceDemonstration runners={order as readonly DrafterChoice[]} />;
+}
+
+function RaceDemonstration({
+  runners: names,
+}: {
+  readonly runners: readonly DrafterChoice[];
+}): JSX.Element {
+  const [prompt, setPrompt] = useState(
+    `${story.split("\n").slice(0, 3).join("\n")}\nThe keeper of`,
+  );
+  const [maxTokens, setMaxTokens] = useState(48);
+  const [laps, setLaps] = useState<readonly Lap[]>([]);
+  const task = useEngine();
+  const start = (): void => {
+    setLaps([]);
+    task.start(async (engine, signal) => {
+      for (const drafter of names) {
+        if (!engine.model.drafters.includes(drafter)) continue;
+        const lap = await runLap(engine, { prompt, maxTokens, drafter }, signal);
+        setLaps((before) => [...before, lap]);
+      }
+    });
+  };
+  return (
+    <>
+      <TextField label="Prompt" rows={5} value={prompt} onChange={setPrompt} />
+      <RangeField
+        label="tokens"
+        value={maxTokens}
+        min={8}
+        max={160}
+        step={8}
+        onChange={setMaxTokens}
+      />
+      <EngineActions task={task} label="Race" onStart={start} />
+      {laps.map((lap) => (
+        <div key={lap.drafter} class="row-of">
+          <h3>{nameOf(lap.drafter)}</h3>
+          <LapText lap={lap} />
+        </div>
+      ))}
+      {laps.length > 0 && <LapTable laps={laps} />}
+      <p class="note">
+        Greedy decoding: every lane must write the same text. A tint marks accepted draft tokens; a
+        number is their depth in the draft. Drafters remember earlier races.
+      </p>
+    </>
+  );
+}
+
+const nameOf = (drafter: DrafterChoice): string =>
+  drafter === "none" ? "autoregressive" : drafter;
+
+async function runLap(
+  engine: Engine,
+  request: { prompt: string; maxTokens: number; drafter: DrafterChoice },
+  signal: AbortSignal,
+): Promise<Lap> {
+  const tokens: LensToken[] = [];
+  let end: EndEvent | undefined;
+  const asked = { kind: "generate", ...request, sampling: { greedy: true } } as const;
+  for await (const event of engine.ask<"generate">(asked, signal)) {
+    if (event.kind === "token") tokens.push(event.token);
+    else if (event.kind === "end") end = event;
+  }
+  return { drafter: request.drafter, tokens, ...(end && { end }) };
+}
+
+function LapText({ lap: { tokens, drafter } }: { readonly lap: Lap }): JSX.Element {
+  return (
+    <p class="pieces" data-drafter={drafter}>
+      {tokens.map((token, at) => {
+        const { origin } = token;
+        const isDraft = origin?.kind === "accepted";
+        return (
+          <span key={at} class={`token ${tokenClass(token, "origin")}`}>
+            {token.text}
+            {isDraft && origin.depth > 1 && <sup>{origin.depth}</sup>}
+          </span>
+        );
+      })}
+    </p>
+  );
+}
+
+function LapTable({ laps }: { readonly laps: readonly Lap[] }): JSX.Element {
+  const textOf = ({ tokens }: Lap): string => tokens.map(({ text }) => text).join("");
+  const first = textOf(laps[0]!);
+  return (
+    <DataTable
+      caption="Lanes"
+      head={["drafter", "tokens a forward pass", "accepted of drafted", "tokens a second", "text"]}
+      rows={laps.map((lap) => {
+        const { end, drafter } = lap;
+        const drafting = end?.drafting;
+        return [
+          nameOf(drafter),
+          drafting ? drafting.meanAcceptanceLength.toFixed(2) : "1",
+          drafting ? `${drafting.accepted} of ${drafting.drafted}` : "",
+          end && end.decodeSeconds > 0 ? (end.tokens / end.decodeSeconds).toFixed(0) : "",
+          textOf(lap) === first ? "the same" : "another",
+        ];
+      })}
+    />
+  );
+}

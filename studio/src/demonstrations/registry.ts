@@ -1,0 +1,100 @@
+/** Which system is shown how: a demonstration over editable input, or why there is none. */
+import type { ComponentType } from "preact";
+
+/** Loads a demonstration when its page is opened. */
+export interface LiveDemonstration {
+  /** What is done, in a few words. */
+  readonly title: string;
+  readonly load: () => Promise<ComponentType>;
+}
+
+/** Why a system cannot be tried here. */
+export interface NoDemonstration {
+  readonly why: string;
+  /** Commands with which it can be tried elsewhere. */
+  readonly commands?: readonly string[];
+}
+
+export type Demonstration = LiveDemonstration | NoDemonstration;
+
+const race = (drafter: "token-recycling" | "lookahead" | "dyspec" | "aded"): LiveDemonstration => ({
+  title: "Drafters racing on one prompt",
+  load: async () => (await import("./race.tsx")).raceOf(drafter),
+});
+
+const words = (
+  system: "word-pooled" | "hierarchical-transformer" | "byte2word",
+): LiveDemonstration => ({
+  title: "How it reads a text: bytes in words",
+  load: async () => (await import("./words.tsx")).wordsOf(system),
+});
+
+/** By the system's slug. */
+export const demonstrations: Readonly<Record<string, Demonstration>> = {
+  "lib-tokenizer": {
+    title: "Vocabularies side by side",
+    load: async () => (await import("./tokenizers.tsx")).TokenizersDemonstration,
+  },
+  "data-mixture-inference": {
+    why: "It solves linear programs with HiGHS, an optional package that the page does not bring, and needs samples of each language or domain in question.",
+    commands: [
+      "npm install highs",
+      "npx jeton inspect path/to/tokenizer.json --mixture samples/ --merges 1000",
+    ],
+  },
+  "dynamic-tokenization": {
+    title: "Merging tokens of a batch",
+    load: async () => (await import("./merges.tsx")).MergesDemonstration,
+  },
+  zett: {
+    why: "It needs a hypernetwork trained for the model at hand, which takes minutes to hours; none comes with the package.",
+    commands: [
+      "npx jeton transfer --method zett --text corpus.txt --steps 300 --hypernetwork h.safetensors --tokenizer another -o moved",
+    ],
+  },
+  "trans-tokenization": {
+    title: "Tokens of another language as averages of the model's own",
+    load: async () => (await import("./translations.tsx")).TranslationsDemonstration,
+  },
+  "word-pooled": words("word-pooled"),
+  "hierarchical-transformer": words("hierarchical-transformer"),
+  byte2word: words("byte2word"),
+  mrt5: {
+    why: "What it deletes is decided by a trained gate; no checkpoint with one comes with the package. The command below trains small ones and measures them.",
+  },
+  lexinvariant: {
+    why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",
+  },
+  openmoe: {
+    why: "It shows the routers of sparse models, and the bundled model is dense. The command shows the routing of a sparse checkpoint of yours.",
+    commands: ["npx jeton inspect path/to/sparse-checkpoint --routing text.txt"],
+  },
+  "token-recycling": race("token-recycling"),
+  lookahead: race("lookahead"),
+  dyspec: race("dyspec"),
+  aded: race("aded"),
+  "exact-byte-probabilities": {
+    title: "The next byte after a text that ends anywhere",
+    load: async () => (await import("./bytes.tsx")).BytesDemonstration,
+  },
+  "token-ring": {
+    title: "Exact attention in a ring",
+    load: async () => (await import("./ring.tsx")).RingDemonstration,
+  },
+  qtok: {
+    title: "What two vocabularies are made of",
+    load: async () => (await import("./vocabulary.tsx")).VocabularyDemonstration,
+  },
+  "needle-threading": {
+    title: "One needle in a haystack",
+    load: async () => (await import("./needle.tsx")).NeedleDemonstration,
+  },
+  "rag-token-metrics": {
+    title: "Chunkers on your own text",
+    load: async () => (await import("./chunks.tsx")).ChunksDemonstration,
+  },
+  coir: {
+    title: "Rankers of code on your own snippets",
+    load: async () => (await import("./code-search.tsx")).CodeSearchDemonstration,
+  },
+};

@@ -1,0 +1,48 @@
+/** The worker in which demonstrations call functions of the library that need no language model. */
+import { JetonError } from "jeton/core";
+import {
+  evaluateChunks,
+  makeNeedle,
+  rankCode,
+  ringAttention,
+  scoreNeedle,
+} from "./retrieval-tools.ts";
+import {
+  compareTokenizers,
+  inspectVocabulary,
+  mergeTokens,
+  splitText,
+  type Tool,
+  translateVocabulary,
+} from "./tokenizer-tools.ts";
+import type { ToolAnswer, ToolName, ToolRequest } from "./tool-types.ts";
+
+const tools: { readonly [Name in ToolName]: Tool<Name> } = {
+  compareTokenizers,
+  mergeTokens,
+  translateTokens: translateVocabulary,
+  splitWords: splitText,
+  inspectVocabulary,
+  makeNeedle,
+  scoreNeedle,
+  evaluateChunks,
+  rankCode,
+  attendInRing: ringAttention,
+};
+
+addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {
+  const { id, name, input, base } = data;
+  const run = tools[name] as (input: unknown, base: string) => unknown;
+  const send = (answer: ToolAnswer): void => postMessage(answer);
+  (async () => run(input, base))().then(
+    (output) => send({ id, output }),
+    (error: unknown) =>
+      send({
+        id,
+        error: {
+          message: error instanceof Error ? error.message : String(error),
+          code: JetonError.isInstance(error) ? error.code : "unexpected",
+        },
+      }),
+  );
+});

@@ -1,0 +1,120 @@
+/** What each demonstration must show, computed by the library here. */
+import {
+  createBm25Ranker,
+  createSentenceChunker,
+  evaluateChunking,
+  inspectVocabularies,
+} from "../../src/evaluate/index.ts";
+import { complete, type LoadedModel } from "../../src/index.ts";
+import { splitWords } from "../../src/model/index.ts";
+import { trainLibTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
+
+/** A system whose page computes without a language model: what its text holds, given its fields' values. */
+export interface ToolCheck {
+  readonly slug: string;
+  /** Texts that the demonstration's own text must hold. */
+  expect(fields: readonly string[], model: LoadedModel): Promise<string[]>;
+}
+
+const joined = (pieces: readonly string[]): string => pieces.join("").replace(/\s+/g, " ").trim();
+
+export const toolChecks: readonly ToolCheck[] = [
+  {
+    slug: "lib-tokenizer",
+    async expect([corpus, text]) {
+      const texts = [corpus!];
+      const { tokenizer } = await trainLibTokenizer({ texts, vocabSize: 400, steps: 60 });
+      const options = { kind: "unigram", texts, vocabSize: 400 } as const;
+      const unigram = (await trainTokenizer(options)).tokenizer;
+      const count = (of: typeof tokenizer): number =>
+        of.encodeIds(text!, { addSpecialTokens: false }).length;
+      return [
+        `LiB\t${tokenizer.vocabSize}\t${count(tokenizer)}\t`,
+        `Unigram within words\t${unigram.vocabSize}\t${count(unigram)}\t`,
+      ];
+    },
+  },
+  {
+    slug: "dynamic-tokenization",
+    async expect([text], { tokenizer }) {
+      const { forms } = readTokenForms(tokenizer);
+      const batch = text!
+        .split("\n")
+        .map((line) =>
+          Array.from(tokenizer.encodeIds(line, { addSpecialTokens: false }), (id) => forms[id]!),
+        );
+      const count = (all: readonly (readonly unknown[])[]): number =>
+        all.reduce((sum, sequence) => sum + sequence.length, 0);
+      const after = count(mergeBatch(batch, { merges: 8 }).sequences);
+      return [`${count(batch)} tokens of jeton-nano become ${after};`];
+    },
+  },
+  {
+    slug: "trans-tokenization",
+    expect: async () => ["tokens of a tokenizer that was learned from the translations"],
+  },
+  {
+    slug: "hierarchical-transformer",
+    async expect([text], { tokenizer }) {
+      const words = splitWords(text!).length;
+      const tokens = tokenizer.encodeIds(text!, { addSpecialTokens: false }).length;
+      const bytes = Buffer.byteLength(text!);
+      return [`${bytes} bytes in ${words} words`, `jeton-nano's tokenizer takes ${tokens}.`];
+    },
+  },
+  {
+    slug: "qtok",
+    async expect([text], { tokenizer }) {
+      const sentences = text!.split("\n");
+      const { vocabularies } = inspectVocabularies([{ name: "nano", tokenizer }], {
+        texts: [{ language: "en", sentences }],
+      });
+      const { categories, text: measures } = vocabularies[0]!;
+      return [
+        `spaced word\t${categories["spaced word"]}\t`,
+        `tokens a word\t${measures[0]!.fertility.toFixed(2)}\t`,
+      ];
+    },
+  },
+  {
+    slug: "rag-token-metrics",
+    async expect([text, question, answer]) {
+      const start = text!.indexOf(answer!);
+      const reference = { corpus: "text", start, end: start + answer!.length, content: answer! };
+      const { questions } = await evaluateChunking({
+        corpora: new Map([["text", text!]]),
+        questions: [{ question: question!, corpus: "text", references: [reference] }],
+        chunker: createSentenceChunker({ size: 3 }),
+        k: 1,
+      });
+      const { recall, precision, iou } = questions[0]!;
+      return [`3 sentences`, [recall, precision, iou].map((value) => value.toFixed(3)).join("\t")];
+    },
+  },
+  {
+    slug: "coir",
+    async expect([query, snippets]) {
+      const documents = snippets!
+        .split("\n---\n")
+        .map((found, at) => ({ id: String(at), text: found.trim() }));
+      const ranker = createBm25Ranker("split", { analyzer: { words: "code" } });
+      const [best] = (await ranker.index(documents))({ id: "q", text: query! }, 1) as {
+        id: string;
+        score: number;
+      }[];
+      return [documents[Number(best!.id)]!.text.slice(0, 40), best!.score.toFixed(2)];
+    },
+  },
+  { slug: "token-ring", expect: async () => ["64 tokens on 4 ranks took", "e-16"] },
+];
+
+/** The text that every lane of a race must show. */
+export async function raceText(
+  model: LoadedModel,
+  prompt: string,
+  maxTokens: number,
+): Promise<string> {
+  const { text } = await complete(model, prompt, { greedy: true, maxTokens });
+  return joined([text]);
+}
