@@ -177,6 +177,34 @@ describe.each(["word-pooled", "hierarchical-transformer"])("%s", (family) => {
     }
   });
 
+  test.each(["int8", "int8-channel", "int4"] as const)(
+    "%s: cached equals computed anew, and a token changes nothing before it",
+    async (format) => {
+      const options = { format, inline: true, threads: 1, cacheFolder: join(root, "cache") };
+      await using packed = await loadModel(join(root, "model"), options);
+      expect(packed.format).toBe(format);
+      const ids = [...packed.tokenizer.encodeIds(text)].slice(0, 48);
+      const whole = await read(packed, ids);
+      for (const sizes of [[1], [5, 1, 30]]) {
+        expect(largestDifference(whole, await read(packed, ids, sizes))).toBeLessThan(2e-4);
+      }
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 1, max: ids.length - 2 }),
+          fc.integer({ min: 0, max: 191 }),
+          async (at, byte) => {
+            fc.pre(byte !== ids[at]);
+            const changed = await read(packed, ids.with(at, byte));
+            const place = at * byteVocabSize;
+            expect(largestDifference(whole, changed, 0, place)).toBeLessThan(1e-4);
+            expect(largestDifference(whole, changed, place)).toBeGreaterThan(1e-3);
+          },
+        ),
+        { numRuns: 8 },
+      );
+    },
+  );
+
   test("weights of eight bits predict nearly the same", async () => {
     const ids = [...model.tokenizer.encodeIds(text)].slice(0, 40);
     const cacheFolder = join(root, "cache");

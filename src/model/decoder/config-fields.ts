@@ -28,6 +28,18 @@ export function positive(fields: Fields, name: string, check: (value: unknown) =
   return value;
 }
 
+/**
+ * A field that is true or false; what it is where the file has none, or null.
+ *
+ * @throws JetonError `model-config-invalid` for other values, which would read as false
+ */
+export function flag(fields: Fields, name: string, absent = false): boolean {
+  const value = fields[name];
+  if (!given(value)) return absent;
+  if (typeof value !== "boolean") throw invalid(name, value, "true or false");
+  return value;
+}
+
 /** Whether a value is a JSON object. */
 export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -148,6 +148,66 @@ describe("keys that a file leaves out", () => {
   });
 });
 
+describe("unusual values of sparse families", () => {
+  const full = ["full_attention", "full_attention"];
+  test.each<[string, object]>([
+    ["mixtral", { tie_word_embeddings: true, head_dim: 24, hidden_act: "gelu" }],
+    ["mixtral", { num_experts_per_tok: 1, sliding_window: 7 }],
+    ["mixtral", { num_experts_per_tok: 5, num_key_value_heads: 1 }],
+    ["olmoe", { norm_topk_prob: true, clip_qkv: null, attention_bias: true }],
+    ["olmoe", { num_key_value_heads: 4, num_experts_per_tok: 6, tie_word_embeddings: true }],
+    ["qwen2-moe", { mlp_only_layers: [0, 1], decoder_sparse_step: 1 }],
+    ["qwen2-moe", { mlp_only_layers: null, decoder_sparse_step: 3 }],
+    ["qwen2-moe", { qkv_bias: false, norm_topk_prob: true, num_experts_per_tok: 4 }],
+    ["qwen2-moe", { use_sliding_window: true, layer_types: full, decoder_sparse_step: 1 }],
+    ["qwen2-moe", { use_sliding_window: true, max_window_layers: 1, sliding_window: 3 }],
+    ["qwen3-moe", { attention_bias: true, norm_topk_prob: false, mlp_only_layers: [] }],
+    ["qwen3-moe", { decoder_sparse_step: 2, use_sliding_window: false, head_dim: 8 }],
+    ["granitemoe", { attention_bias: true, tie_word_embeddings: false, logits_scaling: 3 }],
+    ["granitemoe", { attention_multiplier: 0.01, residual_multiplier: 1, num_local_experts: 2 }],
+    ["phimoe", { router_jitter_noise: 0, lm_head_bias: false, attention_bias: false }],
+    ["phimoe", { sliding_window: null, num_local_experts: 2, tie_word_embeddings: true }],
+    ["gpt-oss", { attention_bias: false, sliding_window: null, tie_word_embeddings: true }],
+    ["gpt-oss", { layer_types: full, num_experts_per_tok: 1, experts_per_token: 1 }],
+  ])("%s %o", (name, changes) => {
+    const file = { ...referenceFamilies[name]!(tiny), ...changes } as File;
+    expect(inOracleWords(decoderConfig(file))).toEqual(describeReference(file));
+  });
+
+  test.each<[string, string, unknown]>([
+    ["mixtral", "num_experts_per_tok", 6],
+    ["mixtral", "num_local_experts", 0],
+    ["mixtral", "tie_word_embeddings", 1],
+    ["olmoe", "norm_topk_prob", "true"],
+    ["olmoe", "clip_qkv", -1],
+    ["olmoe", "attention_bias", "no"],
+    ["qwen2-moe", "mlp_only_layers", "1"],
+    ["qwen2-moe", "mlp_only_layers", ["1"]],
+    ["qwen2-moe", "decoder_sparse_step", 0],
+    ["qwen2-moe", "qkv_bias", 0],
+    ["qwen2-moe", "use_sliding_window", "yes"],
+    ["qwen2-moe", "shared_expert_intermediate_size", 0],
+    ["qwen3-moe", "moe_intermediate_size", 1.5],
+    ["granitemoe", "logits_scaling", 0],
+    ["granitemoe", "residual_multiplier", "1"],
+    ["phimoe", "num_experts_per_tok", 1],
+    ["phimoe", "router_jitter_noise", "0.01"],
+    ["phimoe", "lm_head_bias", 1],
+    ["gpt-oss", "swiglu_limit", 5],
+    ["gpt-oss", "hidden_act", "gelu"],
+    ["gpt-oss", "experts_per_token", 3],
+    ["gpt-oss", "layer_types", ["full_attention"]],
+  ])("%s: %s %o is refused by name", (name, key, value) => {
+    const file = { ...referenceFamilies[name]!(tiny), [key]: value } as File;
+    expect(() => decoderConfig(file)).toThrow(
+      expect.objectContaining({
+        code: "model-config-invalid",
+        details: expect.objectContaining({ name: key }),
+      }),
+    );
+  });
+});
+
 describe("fields that a family does not read", () => {
   const headDims = (file: File): number[] => decoderConfig(file).ropes.map((r) => r.rotaryDim);
   test("only Phi-3 rotates a part of each head", () => {

@@ -7,7 +7,7 @@
  */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
-import { type Fields, given, invalid, positive } from "./config-fields.ts";
+import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
 import { describeExperts, type ExpertsConfig, isSparseLayer } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
 import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
@@ -148,7 +148,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
       : graniteFactor(family, fields, "embedding_multiplier"),
     residualScale: graniteFactor(family, fields, "residual_multiplier"),
     logitScale: 1 / graniteFactor(family, fields, "logits_scaling"),
-    tieWordEmbeddings: fields["tie_word_embeddings"] === true,
+    tieWordEmbeddings: flag(fields, "tie_word_embeddings"),
     bosTokenId: tokenIds(fields["bos_token_id"])[0],
     eosTokenIds: tokenIds(fields["eos_token_id"]),
   };
@@ -172,7 +172,7 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
     ...defaultScaling(family, config),
     ...config,
   };
-  if (family.startsWith("gemma") && fields["use_bidirectional_attention"] === true) {
+  if (family.startsWith("gemma") && flag(fields, "use_bidirectional_attention")) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
   }
   return { family, fields };
@@ -271,8 +271,8 @@ function describeBlocks(
     attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,
     finalLogitSoftcap: number("final_logit_softcapping"),
     ...attentionBiases(family, fields),
-    mlpBias: fields["mlp_bias"] === true && (family === "llama" || family === "smollm3"),
-    headBias: family === "phimoe" && fields["lm_head_bias"] === true,
+    mlpBias: (family === "llama" || family === "smollm3") && flag(fields, "mlp_bias"),
+    headBias: family === "phimoe" && flag(fields, "lm_head_bias"),
     fusedProjections: family === "phi3",
   };
 }
@@ -295,9 +295,9 @@ function attentionBiases(
     case "qwen2":
       return { qkvBias: true, attentionOutputBias: false };
     case "qwen2_moe":
-      return { qkvBias: fields["qkv_bias"] === true, attentionOutputBias: false };
+      return { qkvBias: flag(fields, "qkv_bias"), attentionOutputBias: false };
     default: {
-      const biased = fields["attention_bias"] === true;
+      const biased = flag(fields, "attention_bias");
       return { qkvBias: biased, attentionOutputBias: biased };
     }
   }

@@ -1,5 +1,5 @@
 /** The experts of a sparse decoder, from the fields of its `config.json`. */
-import { type Fields, given, invalid, positive } from "./config-fields.ts";
+import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
 
 /** How a router's logits become the weights of the chosen experts. */
 export type RouterWeighting =
@@ -75,24 +75,54 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
   // Files that name the width of an expert apart from that of a dense layer.
   const isQwen = mixesDenseLayers(family);
   const count = whole(isQwen || family === "olmoe" ? "num_experts" : "num_local_experts");
-  // PhiMoE's router chooses two; the file's number is not read.
-  const perToken = family === "phimoe" ? 2 : whole("num_experts_per_tok");
+  const perToken = whole("num_experts_per_tok");
+  checkFixed(family, fields);
   if (perToken > count) {
     throw invalid("num_experts_per_tok", perToken, `at most the ${count} experts`);
   }
-  const normalizes = layout !== "qwen" || fields["norm_topk_prob"] === true;
+  const normalizes = layout !== "qwen" || flag(fields, "norm_topk_prob");
   return {
     count,
     perToken,
     intermediateSize: whole(isQwen ? "moe_intermediate_size" : "intermediate_size"),
     weighting: family === "phimoe" ? "sparsemixer" : normalizes ? "chosen" : "all",
-    routerJitter: given(fields["router_jitter_noise"]) ? Number(fields["router_jitter_noise"]) : 0,
+    routerJitter: family === "phimoe" ? notNegative(fields, "router_jitter_noise") : 0,
     biases: family === "gpt_oss",
     gate: family === "gpt_oss" ? "gpt-oss" : "gated",
     shared: sharedExpert(family, fields),
     training: family === "openmoe" ? trainingOf(fields) : undefined,
     layout,
   };
+}
+
+/**
+ * Refuses other values than those that a family's code has built in: no weights were trained with them, and
+ * the reference implementation reads them as if they were not there.
+ */
+function checkFixed(family: string, fields: Fields): void {
+  const fixed: Readonly<Record<string, unknown>> = fixedValues[family] ?? {};
+  for (const [name, expected] of Object.entries(fixed)) {
+    const found = fields[name];
+    if (given(found) && found !== expected) throw invalid(name, found, JSON.stringify(expected));
+  }
+  // Published files of gpt-oss say it twice.
+  const [own, other] = [fields["num_experts_per_tok"], fields["experts_per_token"]];
+  if (family === "gpt_oss" && given(other) && other !== own) {
+    throw invalid("experts_per_token", other, `num_experts_per_tok, ${String(own)}`);
+  }
+}
+
+const fixedValues: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  // The router of SparseMixer chooses two.
+  phimoe: { num_experts_per_tok: 2 },
+  gpt_oss: { hidden_act: "silu", swiglu_limit: 7 },
+};
+
+/** A number that may be 0; absent: 0. */
+function notNegative(fields: Fields, name: string): number {
+  const value = fields[name] ?? 0;
+  if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
+  throw invalid(name, value, "a number of at least 0");
 }
 
 function mixesDenseLayers(family: string): boolean {
@@ -111,15 +141,10 @@ function sharedExpert(family: string, fields: Fields): ExpertsConfig["shared"] {
 }
 
 function trainingOf(fields: Fields): ExpertsTraining {
-  const number = (name: string): number => {
-    const value = fields[name];
-    if (typeof value === "number" && Number.isFinite(value) && value >= 0) return value;
-    throw invalid(name, value, "a number of at least 0");
-  };
   return {
     capacityFactor: positive(fields, "expert_capacity_factor", Number.isFinite),
-    balanceLoss: number("router_aux_loss_coef"),
-    zLoss: number("router_z_loss_coef"),
+    balanceLoss: notNegative(fields, "router_aux_loss_coef"),
+    zLoss: notNegative(fields, "router_z_loss_coef"),
   };
 }
 
@@ -127,7 +152,10 @@ function trainingOf(fields: Fields): ExpertsTraining {
 export function isSparseLayer(family: string, fields: Fields, index: number): boolean {
   if (!isSparseFamily(family)) return false;
   if (!mixesDenseLayers(family)) return true;
-  const dense = fields["mlp_only_layers"];
-  if (Array.isArray(dense) && dense.includes(index)) return false;
+  const dense = fields["mlp_only_layers"] ?? [];
+  if (!Array.isArray(dense) || !dense.every((layer) => Number.isSafeInteger(layer))) {
+    throw invalid("mlp_only_layers", dense, "a list of layer numbers");
+  }
+  if (dense.includes(index)) return false;
   return (index + 1) % positive(fields, "decoder_sparse_step", Number.isSafeInteger) === 0;
 }

@@ -1,5 +1,5 @@
 /** Which layers of a family attend within a window, and which rotate. */
-import { type Fields, invalid } from "./config-fields.ts";
+import { type Fields, flag, invalid } from "./config-fields.ts";
 
 /** SmolLM3 lists a 1 under `no_rope_layers` for a layer that does rotate. */
 export function rotatesLayer(fields: Fields, index: number): boolean {
@@ -15,7 +15,7 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const allowed =
     typeof window === "number" &&
     !["llama", "olmo2", "olmoe", "openmoe", "granitemoe", "gemma"].includes(family) &&
-    (!optsIn || fields["use_sliding_window"] === true);
+    (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =
     (optsIn && family !== "qwen3_moe") || ["gemma2", "gemma3_text", "gpt_oss"].includes(family);

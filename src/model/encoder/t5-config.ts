@@ -1,5 +1,5 @@
 /** The encoder of T5, mT5 and ByT5: keys of its own, pre-norm, no biases, scores by relative positions. */
-import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
+import { type Fields, flag, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import type { EncoderConfig } from "./config.ts";
 
@@ -37,8 +37,18 @@ export function t5FeedForward(fields: Fields): { activation: Activation; gated: 
   const gated = gate !== undefined;
   // T5 v1.1 was trained with the tanh form.
   const activation = activationOf(gated && rest === "gelu" ? "gelu_new" : rest);
-  if (activation) return { activation, gated };
-  throw invalid("feed_forward_proj", name, `one of ${activationNames.join(", ")}, or gated-…`);
+  if (!activation) {
+    throw invalid("feed_forward_proj", name, `one of ${activationNames.join(", ")}, or gated-…`);
+  }
+  // Files of newer versions say the same in keys of their own, and those would win.
+  if (flag(fields, "is_gated_act", gated) !== gated) {
+    throw invalid("is_gated_act", fields["is_gated_act"], `${gated}, as feed_forward_proj says`);
+  }
+  const named = fields["dense_act_fn"];
+  if (given(named) && (typeof named !== "string" || activationOf(named) !== activation)) {
+    throw invalid("dense_act_fn", named, `that of feed_forward_proj, ${String(name)}`);
+  }
+  return { activation, gated };
 }
 
 /** Describes the encoder of a T5 `config.json`; what all families share is left to the caller. */
@@ -87,6 +97,6 @@ export function t5EncoderConfig(
     upBias: false,
     downBias: false,
     padTokenId: given(pad) && Number.isSafeInteger(pad) ? (pad as number) : 0,
-    tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
+    tieWordEmbeddings: flag(fields, "tie_word_embeddings", true),
   };
 }

@@ -2,7 +2,7 @@
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type DecoderConfig, decoderConfig, tokenIds } from "../decoder/config.ts";
-import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
+import { type Fields, flag, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type EncoderConfig, encoderConfig } from "../encoder/config.ts";
 import { t5ContextLength, t5Families, t5Fields } from "../encoder/t5-config.ts";
 
@@ -67,10 +67,10 @@ export function seq2seqConfig(file: ModelConfig): Seq2SeqConfig {
     encoder,
     decoderLayers: layers,
     // Whether or not a head of its own is stored.
-    outputScale: fields["tie_word_embeddings"] === false ? 1 : encoder.hiddenSize ** -0.5,
+    outputScale: flag(fields, "tie_word_embeddings", true) ? encoder.hiddenSize ** -0.5 : 1,
     decoderStartTokenId: start,
     eosTokenIds: tokenIds(fields["eos_token_id"]),
-    softmaxOne: family === "mrt5" && fields["use_softmax1"] === true,
+    softmaxOne: family === "mrt5" && flag(fields, "use_softmax1"),
     deleteGate: family === "mrt5" ? readGate(fields, encoder.layers.length) : undefined,
   };
 }
@@ -90,7 +90,7 @@ function readGate(fields: Fields, layers: number): DeleteGateConfig {
   if (typeof threshold !== "number" || !(threshold > scale && threshold < 0)) {
     throw invalid("deletion_threshold", threshold, `a number between ${scale} and 0`);
   }
-  return { layer, scale, threshold, norm: fields["gate_layer_norm"] !== false };
+  return { layer, scale, threshold, norm: flag(fields, "gate_layer_norm", true) };
 }
 
 /** The decoder as the modules above see it: the sizes and special ids of a dense decoder. */
