@@ -112,10 +112,13 @@ export async function startServerWith(
   const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
 
   if (options.studio && options.apiKey !== undefined) {
-    throw new JetonError("studio and apiKey exclude each other: a browser sends no key for a page", {
-      code: "serve-invalid-option",
-      details: { name: "apiKey", expected: "none, where studio is true" },
-    });
+    throw new JetonError(
+      "studio and apiKey exclude each other: a browser sends no key for a page",
+      {
+        code: "serve-invalid-option",
+        details: { name: "apiKey", expected: "none, where studio is true" },
+      },
+    );
   }
   const folders = options.studio ? builtPage() : undefined;
   const drafters = new DrafterPool(model, {

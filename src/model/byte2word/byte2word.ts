@@ -30,9 +30,9 @@ import {
 import { byteVocabSize } from "../byte/byte-vocabulary.ts";
 import { encodeEmbeddings } from "../encoder/encoder.ts";
 import { encoderNorm } from "../encoder/encoder-layer.ts";
-import { projectStored } from "../encoder/project-stored.ts";
 import { encoderNames, weightOf } from "../encoder/encoder-names.ts";
 import { encoderParameterShapes } from "../encoder/parameter-shapes.ts";
+import { projectStored } from "../encoder/project-stored.ts";
 import { maskedScore } from "../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { Byte2WordConfig } from "./config.ts";
