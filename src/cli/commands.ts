@@ -75,17 +75,17 @@ export const commands: readonly CommandEntry[] = [
     name: "train lm",
     summary: "train a language model on your own text",
     knownBy: "--resume",
-    load: async () => (await import("./commands/train-language-model.ts")).command,
+    load: async () => (await import("./commands/train/train-language-model.ts")).command,
   },
   {
     name: "train encoder",
     summary: "train an encoder for search or classes from examples",
-    load: async () => (await import("./commands/train-encoder.ts")).command,
+    load: async () => (await import("./commands/train/train-encoder.ts")).command,
   },
   {
     name: "train tokenizer",
     summary: "learn a vocabulary from your own text",
-    load: async () => (await import("./commands/train-tokenizer.ts")).command,
+    load: async () => (await import("./commands/train/train-tokenizer.ts")).command,
   },
   {
     name: "transfer",

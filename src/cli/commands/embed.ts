@@ -1,7 +1,7 @@
 /** `jeton embed`: texts to vectors. */
 import { formatTable } from "../../core/table.ts";
-import type { PoolingMode } from "../../model/encoder/pooling.ts";
-import { poolingModes } from "../../model/encoder/pooling.ts";
+import type { PoolingMode } from "../../model/encoder/sentence/pooling.ts";
+import { poolingModes } from "../../model/encoder/sentence/pooling.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { type Command, defineCommand, defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";

@@ -4,7 +4,7 @@ import { timeUnit } from "../layers/time-unit.ts";
 import type { EncoderBatch, EncoderResult, PoolingInput } from "../worker/encoder-service.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
-import { type PoolingMode, writePoolingWeights } from "./pooling.ts";
+import { type PoolingMode, writePoolingWeights } from "./sentence/pooling.ts";
 import type { EncoderRequest } from "./types.ts";
 
 type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;

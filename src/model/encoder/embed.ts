@@ -1,7 +1,7 @@
 /** Texts to vectors: of the whole text, and of its tokens. */
 import { JetonError } from "../../core/index.ts";
-import { type LateText, prepareLateText } from "./late-interaction.ts";
-import { checkPoolings, type PoolingMode } from "./pooling.ts";
+import { type LateText, prepareLateText } from "./sentence/late-interaction.ts";
+import { checkPoolings, type PoolingMode } from "./sentence/pooling.ts";
 import type { LoadedEncoder } from "./types.ts";
 
 /** Options of `embed`. */

@@ -25,8 +25,8 @@ import { maskedScore } from "../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encode, encoderRotationTypes } from "./encoder.ts";
-import { encoderHeads, type HeadName } from "./heads.ts";
-import { applyModules, type SentencePipeline } from "./sentence-modules.ts";
+import { encoderHeads, type HeadName } from "./heads/heads.ts";
+import { applyModules, type SentencePipeline } from "./sentence/sentence-modules.ts";
 
 /** Results of a forward pass. */
 export type EncoderOutput = "states" | "embedding" | "vectors" | HeadName;

@@ -4,7 +4,7 @@ import type { Remote } from "../../tensor/index.ts";
 import type { EncoderService } from "../worker/encoder-service.ts";
 import { joinRequests, splitResults } from "./batch-results.ts";
 import { BatchScheduler, type TextResults } from "./batch-scheduler.ts";
-import { moduleWidth } from "./sentence-modules.ts";
+import { moduleWidth } from "./sentence/sentence-modules.ts";
 import type { EncoderRequest, LoadedEncoder } from "./types.ts";
 
 /** What an `EncoderModel` is made of. */

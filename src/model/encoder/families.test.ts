@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { testData } from "../../testing/test-data.ts";
 import { embed, embedTokens } from "./embed.ts";
-import type { HeadName } from "./heads.ts";
+import type { HeadName } from "./heads/heads.ts";
 import { loadEncoder } from "./load-encoder.ts";
 
 interface ExpectedText {

@@ -42,14 +42,18 @@ export { paddingMask } from "./encoder-graph.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
 export { type FilledToken, type FillMaskOptions, fillMask, maskTokenOf } from "./fill-mask.ts";
-export { encoderHeadShapes, type TrainableHead } from "./head-shapes.ts";
-export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads.ts";
-export type { LateInteraction } from "./late-interaction.ts";
+export { encoderHeadShapes, type TrainableHead } from "./heads/head-shapes.ts";
+export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads/heads.ts";
 export { loadEncoder } from "./load-encoder.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
-export { type PoolingMode, poolingModes, writePoolingWeights } from "./pooling.ts";
 export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./rerank.ts";
-export { applyModules, type SentencePipeline, type VectorModule } from "./sentence-modules.ts";
+export type { LateInteraction } from "./sentence/late-interaction.ts";
+export { type PoolingMode, poolingModes, writePoolingWeights } from "./sentence/pooling.ts";
+export {
+  applyModules,
+  type SentencePipeline,
+  type VectorModule,
+} from "./sentence/sentence-modules.ts";
 export { nameEncoderTensors } from "./stored-names.ts";
 export type { EncoderTask } from "./tasks.ts";
 export type {

@@ -11,9 +11,9 @@ import { type ServiceModule, startModelService } from "../worker/start-model-ser
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads } from "./heads.ts";
+import { encoderHeads } from "./heads/heads.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
-import { readSentenceFolder } from "./sentence-folder.ts";
+import { readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 

@@ -11,8 +11,8 @@ import {
   linear,
   norm,
   ReferenceWeights,
-} from "../../testing/reference-encoder.ts";
-import { referenceEncoders } from "../../testing/reference-encoder-families.ts";
+} from "../../testing/reference-encoder/reference-encoder.ts";
+import { referenceEncoders } from "../../testing/reference-encoder/reference-encoder-families.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import type { WeightFormat } from "../types.ts";
 import { loadEncoder } from "./load-encoder.ts";

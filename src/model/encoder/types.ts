@@ -5,10 +5,10 @@ import type { LoadModelOptions, WeightFormat } from "../types.ts";
 import type { EncoderResult } from "../worker/encoder-service.ts";
 import type { EncoderConfig } from "./config.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
-import type { HeadName } from "./heads.ts";
-import type { LateInteraction } from "./late-interaction.ts";
-import type { PoolingMode } from "./pooling.ts";
-import type { SentencePipeline } from "./sentence-modules.ts";
+import type { HeadName } from "./heads/heads.ts";
+import type { LateInteraction } from "./sentence/late-interaction.ts";
+import type { PoolingMode } from "./sentence/pooling.ts";
+import type { SentencePipeline } from "./sentence/sentence-modules.ts";
 
 export type { EncoderResult } from "../worker/encoder-service.ts";
 export type { EncoderOutput } from "./encoder-graph.ts";

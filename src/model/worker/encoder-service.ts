@@ -12,8 +12,8 @@ import {
 } from "../../tensor/index.ts";
 import type { EncoderConfig } from "../encoder/config.ts";
 import { type EncoderOutput, encoderGraph, fixedPools, wanted } from "../encoder/encoder-graph.ts";
-import { encoderHeads } from "../encoder/heads.ts";
-import type { SentencePipeline } from "../encoder/sentence-modules.ts";
+import { encoderHeads } from "../encoder/heads/heads.ts";
+import type { SentencePipeline } from "../encoder/sentence/sentence-modules.ts";
 import { RotationTables } from "../layers/rotation-tables.ts";
 import type { WeightFormat } from "../types.ts";
 import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";

@@ -12,15 +12,15 @@ import {
   parseJson,
   readJsonObject,
   type TensorEntry,
-} from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
-import type { Tokenizer } from "../../tokenizer/index.ts";
-import { type Activation, activationOf } from "../layers/activation.ts";
-import type { EncoderConfig } from "./config.ts";
+} from "../../../checkpoint/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import { type Activation, activationOf } from "../../layers/activation.ts";
+import type { EncoderConfig } from "../config.ts";
+import type { SentenceSettings } from "../types.ts";
 import { readLateInteraction, xtrLateInteraction } from "./late-settings.ts";
 import { checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
-import type { SentenceSettings } from "./types.ts";
 
 /** Settings of a folder, and the stored tensors of its modules by name. */
 export interface SentenceFolder {

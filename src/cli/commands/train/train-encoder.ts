@@ -1,10 +1,14 @@
 /** `jeton train encoder`: trains an encoder from examples, in a resumable run. */
-import { formatCount, formatDuration } from "../../core/progress.ts";
-import type { EncoderObjective, TrainEncoderOptions } from "../../train/index.ts";
-import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
-import type { CommandContext } from "../context.ts";
-import { type TrainEncoderDocument, type TrainEncoderProgress, writeJson } from "../json-output.ts";
-import { createStatusLine } from "../options/locate.ts";
+import { formatCount, formatDuration } from "../../../core/progress.ts";
+import type { EncoderObjective, TrainEncoderOptions } from "../../../train/index.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
+import type { CommandContext } from "../../context.ts";
+import {
+  type TrainEncoderDocument,
+  type TrainEncoderProgress,
+  writeJson,
+} from "../../json-output.ts";
+import { createStatusLine } from "../../options/locate.ts";
 
 const options = {
   out: {
@@ -180,7 +184,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     const { stdout, stderr } = context;
-    const { formatTrainingProgress, trainEncoder } = await import("../../train/index.ts");
+    const { formatTrainingProgress, trainEncoder } = await import("../../../train/index.ts");
     const settings = await readOptions(values);
     const line = createStatusLine(context);
     const began = performance.now();
@@ -241,7 +245,7 @@ async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> 
     ...(isGiven === undefined ? ["--initial-weights"] : []),
   ];
   if (steps === undefined || examples === undefined || absent.length > 0) throw missing(absent);
-  const { readJsonObject } = await import("../../checkpoint/index.ts");
+  const { readJsonObject } = await import("../../../checkpoint/index.ts");
   const warmupSteps = Math.ceil(steps / 20);
   const { learningRate: peak } = values;
   return {
@@ -278,7 +282,7 @@ async function readKnown(
   folder: string,
   values: EncoderValues,
 ): Promise<TrainEncoderOptions | undefined> {
-  const { readEncoderRunOptions } = await import("../../train/index.ts");
+  const { readEncoderRunOptions } = await import("../../../train/index.ts");
   try {
     return await readEncoderRunOptions(folder);
   } catch (error) {

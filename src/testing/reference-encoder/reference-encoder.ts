@@ -2,9 +2,9 @@
  * Encoders in float64, plainly, as oracles: each family written from its `modeling_*.py` in transformers 5.18.0. A
  * weight comes into being when the program first asks for it, so names and shapes are the program's own.
  */
-import { createRandom } from "../core/index.ts";
-import { activate } from "./reference-activation.ts";
-import { add, layerNorm, multiply, softmax } from "./reference-arithmetic.ts";
+import { createRandom } from "../../core/index.ts";
+import { activate } from "../reference-activation.ts";
+import { add, layerNorm, multiply, softmax } from "../reference-arithmetic.ts";
 
 type Vector = Float64Array;
 type Activation = Parameters<typeof activate>[1];

@@ -7,12 +7,12 @@ import {
   sqrt,
   sum,
   type Tensor,
-} from "../../tensor/index.ts";
-import { type Activation, activate } from "../layers/activation.ts";
-import type { DecoderWeights } from "../weights/trace-weights.ts";
-import { biasOf, weightOf } from "./encoder-names.ts";
+} from "../../../tensor/index.ts";
+import { type Activation, activate } from "../../layers/activation.ts";
+import type { DecoderWeights } from "../../weights/trace-weights.ts";
+import { biasOf, weightOf } from "../encoder-names.ts";
+import { projectStored } from "../project-stored.ts";
 import type { PoolingMode } from "./pooling.ts";
-import { projectStored } from "./project-stored.ts";
 
 /** A module that changes vectors: of a text, or of each of its tokens. */
 export type VectorModule =

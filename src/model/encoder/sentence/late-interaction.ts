@@ -2,8 +2,8 @@
  * Texts of late-interaction models (ColBERT; Khattab and Zaharia, 2020): a marker behind the first token,
  * queries filled up with mask tokens, and which tokens of a document give vectors.
  */
-import { JetonError } from "../../core/index.ts";
-import type { Tokenizer } from "../../tokenizer/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
 
 /** How queries and documents of a late-interaction model are prepared. */
 export interface LateInteraction {

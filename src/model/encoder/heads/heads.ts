@@ -15,13 +15,13 @@ import {
   squeeze,
   sum,
   type Tensor,
-} from "../../tensor/index.ts";
-import { type Activation, activate } from "../layers/activation.ts";
-import type { DecoderWeights } from "../weights/trace-weights.ts";
-import type { EncoderConfig } from "./config.ts";
-import { encoderNorm } from "./encoder-layer.ts";
-import { encoderNames, weightOf } from "./encoder-names.ts";
-import { projectStored } from "./project-stored.ts";
+} from "../../../tensor/index.ts";
+import { type Activation, activate } from "../../layers/activation.ts";
+import type { DecoderWeights } from "../../weights/trace-weights.ts";
+import type { EncoderConfig } from "../config.ts";
+import { encoderNorm } from "../encoder-layer.ts";
+import { encoderNames, weightOf } from "../encoder-names.ts";
+import { projectStored } from "../project-stored.ts";
 
 /** Results that a head gives. */
 export type HeadName =

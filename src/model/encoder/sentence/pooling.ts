@@ -1,5 +1,5 @@
 /** From the states of a text's tokens to one vector: the poolings of sentence-transformers. */
-import { JetonError } from "../../core/index.ts";
+import { JetonError } from "../../../core/index.ts";
 
 /** A way to pool, as sentence-transformers names them. */
 export type PoolingMode =

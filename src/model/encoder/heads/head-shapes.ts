@@ -1,7 +1,7 @@
 /** The parameters of heads: names and shapes, for encoders that learn a head from nothing. */
-import { JetonError } from "../../core/index.ts";
-import type { EncoderConfig } from "./config.ts";
-import { biasOf, weightOf } from "./encoder-names.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { EncoderConfig } from "../config.ts";
+import { biasOf, weightOf } from "../encoder-names.ts";
 import type { HeadName } from "./heads.ts";
 
 /** Heads that can be made anew. */

@@ -1,7 +1,7 @@
 /** Reads how a PyLate folder prepares queries and documents. */
-import type { JsonObject } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
-import type { Tokenizer } from "../../tokenizer/index.ts";
+import type { JsonObject } from "../../../checkpoint/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 
 /**

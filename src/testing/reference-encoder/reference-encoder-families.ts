@@ -3,7 +3,7 @@
  * program, written from the modeling file that stands above each.
  */
 
-import { add } from "./reference-arithmetic.ts";
+import { add } from "../reference-arithmetic.ts";
 import {
   type EncoderPlan,
   embedding,

@@ -1,12 +1,12 @@
 /** `jeton train tokenizer`: trains a tokenizer on your own text. */
-import { formatBytes, formatCount, formatDuration } from "../../core/progress.ts";
-import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import { formatBytes, formatCount, formatDuration } from "../../../core/progress.ts";
+import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
 import {
   type TrainTokenizerDocument,
   type TrainTokenizerProgressLine,
   writeJson,
-} from "../json-output.ts";
-import { createStatusLine } from "../options/locate.ts";
+} from "../../json-output.ts";
+import { createStatusLine } from "../../options/locate.ts";
 
 const options = {
   out: {
@@ -147,7 +147,7 @@ export const command: Command = defineCommand({
     }
     checkKind(values);
     const { formatTokenizerTrainingProgress, trainTokenizerFolder } = await import(
-      "../../train/index.ts"
+      "../../../train/index.ts"
     );
     const { stdout, stderr } = context;
     const line = createStatusLine(context);

@@ -1,19 +1,19 @@
 /** `jeton train lm`: trains a decoder from a configuration and corpora, in a resumable run. */
-import { formatCount, formatDuration } from "../../core/progress.ts";
-import type { TrainedLanguageModel } from "../../train/index.ts";
-import { type Command, defineCommand } from "../command.ts";
-import type { CommandContext } from "../context.ts";
+import { formatCount, formatDuration } from "../../../core/progress.ts";
+import type { TrainedLanguageModel } from "../../../train/index.ts";
+import { type Command, defineCommand } from "../../command.ts";
+import type { CommandContext } from "../../context.ts";
 import {
   type TrainLanguageModelDocument,
   type TrainLanguageModelProgress,
   writeJson,
-} from "../json-output.ts";
-import { createStatusLine } from "../options/locate.ts";
+} from "../../json-output.ts";
+import { createStatusLine } from "../../options/locate.ts";
 import {
   readTrainingOptions,
   type TrainValues,
   trainingOptions,
-} from "../options/training-options.ts";
+} from "../../options/training-options.ts";
 
 export const command: Command = defineCommand({
   name: "train lm",
@@ -46,7 +46,7 @@ export const command: Command = defineCommand({
   ],
   async run(context, values) {
     const { stdout, stderr } = context;
-    const { formatTrainingProgress, trainLanguageModel } = await import("../../train/index.ts");
+    const { formatTrainingProgress, trainLanguageModel } = await import("../../../train/index.ts");
     const settings = await readTrainingOptions(values);
     const line = createStatusLine(context);
     const began = performance.now();
