@@ -77,7 +77,7 @@ function distanceVectors(config: EncoderConfig, weights: DecoderWeights, name: s
       epsilon: config.normEps,
     });
   }
-  // A small product once for all texts: from the stored matrix, whatever the format of the others.
+  // A small product once for all texts: from the stored matrix, for any format of the others.
   const projected = projectStored(weights, table, name);
   return transpose(reshape(projected, [1, 2 * span, heads, headDim]), [0, 2, 1, 3]);
 }

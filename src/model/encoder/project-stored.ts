@@ -1,4 +1,4 @@
-/** Products with stored matrices, whatever the format of the others. */
+/** Products with stored matrices, for any format of the others. */
 import { cast, concat, matmul, slice, type Tensor } from "../../tensor/index.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
 import { biasOf, weightOf } from "./encoder-names.ts";
