@@ -64,7 +64,7 @@ const cases: Readonly<Record<string, Case>> = {
         .split(" ")
         .every((word) => ["the", "of", "a"].includes(word)),
     ).toBe(true);
-    // The end token is none of them, whatever its logit; alone it ends the text at once.
+    // The end token is none of them, for any logit; alone it ends the text at once.
     expect((await endpoint.ask({ ...fields, ...sure })).completionTokens).toBe(12);
     const ended = await endpoint.ask({ ...sampled, allowed_token_ids: [endToken] });
     expect([ended.texts, ended.finishReasons]).toEqual([[""], ["stop"]]);
