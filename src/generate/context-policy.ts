@@ -1,6 +1,7 @@
 /** A generation under a context policy. */
 import { JetonError } from "../core/index.ts";
-import { type ContextPolicy, type LoadedModel, underContextPolicy } from "../model/index.ts";
+import type { ContextPolicy, LoadedModel } from "../model/index.ts";
+import { underContextPolicy } from "../model/policy/policy-view.ts";
 import { invalidOption } from "./sampling/check-options.ts";
 import type { AttendedContext, GenerateOptions } from "./types.ts";
 

@@ -165,7 +165,9 @@ function onlyId({ nano }: Endpoint, text: string): number {
 }
 
 test("every shared field has a case, and no other", () => {
-  expect(Object.keys(cases).sort()).toEqual(Object.keys(samplingFields).sort());
+  // A policy has to be named when the server starts: `context-policies.test.ts`.
+  const others = Object.keys(samplingFields).filter((field) => field !== "context_policy");
+  expect(Object.keys(cases).sort()).toEqual(others.sort());
 });
 
 describe.each(generationKinds)("%s obeys", (kind) => {

@@ -81,8 +81,13 @@ describe("jeton embed", () => {
     expect(found.texts[0]!.tokens[4]).toMatchObject({ id: 92, start: 9 });
   });
 
+  test("without a model: the bundled encoder", async () => {
+    const { embeddings } = await json<Embedded>("embed", "a rose");
+    expect(embeddings.map((vector) => vector.length)).toEqual([128]);
+  });
+
   test("says what is missing or wrong", async () => {
-    const none = await runCommand(["embed", "a rose"]);
+    const none = await runCommand(["classify", "a rose"]);
     expect(none.status).toBe(2);
     expect(none.stderr).toContain("(model-missing)");
     const role = await runCommand(["embed", "-m", "x", "--role", "query", "a rose"]);

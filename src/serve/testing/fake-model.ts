@@ -57,6 +57,7 @@ export function createFakeModel(options: FakeModelOptions = {}): FakeModel {
     format: "f32",
     config: { vocabSize: tokenizer.vocabSize } as LoadedModel["config"],
     bosTokenId: tokenizer.tokenToId("<|end|>"),
+    eosTokenIds: [],
     get openSequences() {
       return open;
     },

@@ -187,10 +187,14 @@ describe("openBatchSource", () => {
   });
 
   test("what stands around documents follows from the special tokens", () => {
-    const given = (ids: Partial<Tokenizer>) => documentTokens(ids as Tokenizer);
+    const given = (ids: Partial<Tokenizer>, template: number[] = []) =>
+      documentTokens({ encodeIds: () => Uint32Array.from(template), ...ids } as Tokenizer);
     expect(documentTokens(tokenizer)).toEqual({ start: separator, end: undefined });
     expect(given({ bosTokenId: 1, eosTokenId: 2 })).toEqual({ start: 1, end: 2 });
     expect(given({ eosTokenId: 2 })).toEqual({ start: 2, end: undefined });
     expect(given({})).toEqual({ start: undefined, end: undefined });
+    // [CLS] and [SEP] of a template count where no token is named.
+    expect(given({}, [7, 8])).toEqual({ start: 7, end: 8 });
+    expect(given({ eosTokenId: 2 }, [7, 8])).toEqual({ start: 2, end: undefined });
   });
 });
