@@ -188,6 +188,11 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     after: "console.log(losses);",
     notRun: "the graphs are the caller's; src/train/run/trainer.test.ts has real ones",
   },
+  "src/train/encoder/train-encoder.ts": {
+    before: 'import { trainEncoder } from "jeton/train";\n',
+    after: "console.log(modelFolder);",
+    notRun: "needs pairs of texts; src/train/encoder has the same calls under test",
+  },
   "src/train/train-language-model.ts": {
     before: 'import { formatTrainingProgress, trainLanguageModel } from "jeton/train";\n',
     after: "console.log(modelFolder);",
@@ -238,6 +243,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     ...encoderScope("fillMask, maskTokenOf"),
     after: "console.log(first);",
   },
+  "src/model/encoder/rerank.ts": encoderScope("rerank"),
   "src/model/encoder/load-encoder.ts": {
     before: 'import { embed, loadEncoder } from "jeton/model";\n',
     after: "console.log(vector);",

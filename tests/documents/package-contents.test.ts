@@ -18,6 +18,10 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   [/^dist\/.*\.d\.ts$/, "its types"],
   [/^src\/.*README\.md$/, "each system's idea, example and measurement"],
   [/^models\/jeton-nano\//, "the bundled model, with its card and the list of its sources"],
+  [
+    /^models\/jeton-embed\//,
+    "the bundled encoder, for `index`, `search` and `embed`, with its card and its sources",
+  ],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];
 

@@ -58,6 +58,9 @@ beforeEach(() => {
   for (const name of ["scripts/build.mjs", "scripts/copy-wasm-runtime.mjs"]) {
     cpSync(join(repository, name), join(root, name));
   }
+  // The page has a bundler of its own, which this repository has no need of.
+  writeFileSync(join(root, "scripts/build-studio.mjs"), "export async function buildStudio() {}\n");
+  for (const name of ["studio", "reproductions"]) mkdirSync(join(root, name));
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
