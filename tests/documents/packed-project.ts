@@ -56,6 +56,8 @@ type Packed = PackedProject["packed"] & { readonly filename: string };
  */
 export function packOnce(): { packed: Packed; tarball: string } {
   const cache = join(repository, "node_modules/.cache");
+  // A fresh clone has none.
+  mkdirSync(cache, { recursive: true });
   for (;;) {
     execFileSync(process.execPath, ["scripts/build.mjs", "--if-changed"], {
       cwd: repository,
