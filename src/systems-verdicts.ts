@@ -64,6 +64,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     notReproduced: 0,
     judgedBy: "points",
   },
+  "needle-threading": {
+    reproduced: 4,
+    partly: 0,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-29",
+  },
   openmoe: {
     reproduced: 2,
     partly: 2,
