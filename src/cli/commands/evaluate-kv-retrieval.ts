@@ -2,9 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { JetonError } from "../../core/error.ts";
-import { type Command, defineCommand, defined, UsageError } from "../command.ts";
+import { type Command, defineCommand, defined } from "../command.ts";
 import { evaluationOptions, parseNumbers, runEvaluation } from "../evaluate/evaluation-options.ts";
 import { decodeText } from "../options/input.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions } from "../options/model-options.ts";
 
 export const command: Command = defineCommand({
@@ -33,11 +34,8 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values) {
-    if (values.file !== undefined && values.pairs !== undefined) {
-      throw new UsageError("option-misplaced", "--pairs is of drawn objects, not of --file");
-    }
-    if (values.file !== undefined && values.seed !== undefined) {
-      throw new UsageError("option-misplaced", "--seed is of drawn objects, not of --file");
+    if (values.file !== undefined) {
+      refuseMisplaced(values, ["pairs", "seed"], "is of drawn objects, not of --file");
     }
     const { evaluateKeyValues, parseKeyValueRecords } = await import("../../evaluate/index.ts");
     const own = defined({

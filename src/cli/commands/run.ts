@@ -18,7 +18,6 @@ import {
   contextPolicyOptions,
   drafterUnder,
   readContextPolicy,
-  refuseContextPolicy,
   viewUnder,
 } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
@@ -115,7 +114,7 @@ export const command: Command = defineCommand({
     const policy = await readContextPolicy(values.contextPolicy);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
-      refuseContextPolicy(values.contextPolicy, "--bytes and --ensemble");
+      refuseMisplaced(values, ["contextPolicy"], "means nothing for --bytes and --ensemble");
       if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
@@ -127,7 +126,7 @@ export const command: Command = defineCommand({
       if (kind === "encoder") throw notGenerating(found.name);
       if (kind === "seq2seq") {
         checkSource(values, isChat);
-        refuseContextPolicy(values.contextPolicy, "an encoder-decoder");
+        refuseMisplaced(values, ["contextPolicy"], "means nothing for an encoder-decoder");
       }
       const text = isChat ? undefined : await readPrompt(context, argument);
       if (kind === "seq2seq") return runSource(context, found, text!, generation, values);

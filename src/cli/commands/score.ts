@@ -1,12 +1,13 @@
 /** `jeton score`: log-probability, perplexity and bits per byte of a text under a model. */
 import { formatRate } from "../../core/progress.ts";
 import { formatTable } from "../../core/table.ts";
-import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
+import { type Command, defineCommand, defined, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ScoreBytesDocument, type ScoreDocument, writeJson } from "../json-output.ts";
 import { withByteModel } from "../options/byte-model.ts";
 import { readTextArgument } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { formatTokens } from "../terminal/token-table.ts";
 
@@ -55,11 +56,8 @@ export const command: Command = defineCommand({
   ],
   async run(context, values, [argument]) {
     chooseModel(values.model);
-    const { bytes, tokens, chunk } = values;
-    if (bytes && (tokens || chunk !== undefined)) {
-      const option = tokens ? "--tokens" : "--chunk";
-      throw new UsageError("option-misplaced", `${option} means nothing for --bytes`, { option });
-    }
+    const { bytes } = values;
+    if (bytes) refuseMisplaced(values, ["tokens", "chunk"], "means nothing for --bytes");
     const text = await readTextArgument(context, argument, values.file);
     if (bytes) return scoreByBytes(context, values, text);
     return withModel(context, values, { slots: 1 }, async (model) => {

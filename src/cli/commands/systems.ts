@@ -3,6 +3,7 @@ import { formatTable } from "../../core/table.ts";
 import { type System, systems } from "../../systems.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import { type SystemsDocument, writeJson } from "../json-output.ts";
+import { refuseMisplaced } from "../options/misplaced.ts";
 import { suggest } from "../terminal/suggest.ts";
 
 const legend =
@@ -38,12 +39,9 @@ export const command: Command = defineCommand({
       shows: "what was recorded in the last week, as a page",
     },
   ],
-  async run({ stdout }, { area, built, digest, days, json }) {
-    if (days !== undefined && !digest) {
-      throw new UsageError("option-misplaced", "--days means nothing without --digest", {
-        option: "--days",
-      });
-    }
+  async run({ stdout }, values) {
+    const { area, built, digest, days, json } = values;
+    if (!digest) refuseMisplaced(values, ["days"], "means nothing without --digest");
     if (digest) {
       if (json || area !== undefined || built) {
         throw new UsageError(

@@ -143,9 +143,7 @@ async function measureUnderPolicies(
   measure: (model: EvaluatedModel, at: number) => Promise<EvaluationReport>,
 ): Promise<EvaluationReport[]> {
   if (values.endpoint !== undefined) {
-    throw new UsageError("option-misplaced", "--policies is of a local model, not of --endpoint", {
-      option: "--policies",
-    });
+    refuseMisplaced(values, ["policies"], "is of a local model, not of --endpoint");
   }
   const policies = await Promise.all(
     texts.map(async (text) => ({

@@ -4,6 +4,7 @@ import type { GeneratedContext } from "../../generate/types.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import { UsageError } from "../command.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 
 export const contextPolicyOptions = {
   contextPolicy: {
@@ -28,30 +29,17 @@ export async function readContextPolicy(
   }
 }
 
-/** Throws `option-misplaced` where the policy would be ignored. */
-export function refuseContextPolicy(text: string | undefined, why: string): void {
-  if (text === undefined) return;
-  throw new UsageError("option-misplaced", `--context-policy means nothing for ${why}`, {
-    option: "--context-policy",
-  });
-}
-
 /** Throws `option-misplaced` where `--show-context` or `--context-layers` would be ignored. */
-export function checkContextOptions({
-  showContext,
-  contextLayers,
-  contextPolicy,
-}: {
+export function checkContextOptions(values: {
   readonly showContext: boolean;
   readonly contextLayers: boolean;
   readonly contextPolicy: string | undefined;
 }): void {
-  const refuse = (option: string, why: string): never => {
-    throw new UsageError("option-misplaced", `${option} ${why}`, { option });
-  };
-  if (contextLayers && !showContext) refuse("--context-layers", "belongs to --show-context");
-  if (showContext && contextPolicy === undefined) {
-    refuse("--show-context", "needs --context-policy");
+  if (!values.showContext) {
+    refuseMisplaced(values, ["contextLayers"], "belongs to --show-context");
+  }
+  if (values.contextPolicy === undefined) {
+    refuseMisplaced(values, ["showContext"], "needs --context-policy");
   }
 }
 
