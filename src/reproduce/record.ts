@@ -6,17 +6,23 @@ import type { Reproduction } from "./define-reproduction.ts";
 import type { MachineLoad } from "./machine.ts";
 import type { ReproductionResult } from "./run-reproduction.ts";
 
+/** Names of the claims about speed. */
+function speedClaims({ claims }: Pick<Reproduction, "claims">): string[] {
+  return claims.filter((claim) => claim.speed).map(({ id }) => id);
+}
+
 /**
  * Refuses to record claims about speed that were measured on a loaded machine.
  *
  * @throws JetonError `reproduction-machine-loaded`
  */
 export function checkLoad(
-  { system, claims }: Pick<Reproduction, "system" | "claims">,
+  reproduction: Pick<Reproduction, "system" | "claims">,
   load: MachineLoad,
   skipSpeed = false,
 ): void {
-  const speed = claims.filter((claim) => claim.speed).map(({ id }) => id);
+  const { system } = reproduction;
+  const speed = speedClaims(reproduction);
   if (load.quiet || skipSpeed || speed.length === 0) return;
   const { loadAverage, coresBusyElsewhere } = load;
   throw new JetonError(
@@ -36,9 +42,9 @@ export function checkLoad(
  */
 export function withoutLoadedSpeed(
   result: ReproductionResult,
-  { claims }: Pick<Reproduction, "claims">,
+  reproduction: Pick<Reproduction, "claims">,
 ): ReproductionResult {
-  const speed = claims.filter((claim) => claim.speed).map(({ id }) => id);
+  const speed = speedClaims(reproduction);
   const measured = result.claims.filter(({ id }) => speed.includes(id));
   if (result.load.quiet || measured.length === 0) return result;
   return {
