@@ -39,7 +39,6 @@ import {
 } from "../../tensor/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
 import { chunkOf, groupQuery, refuseLongChunk, scoreHeads } from "./group-query.ts";
-import { attendWithin } from "./row-by-row.ts";
 
 const options = {
   init: { kind: "integer", default: 128, min: 0, help: "first tokens that are always kept" },
@@ -91,10 +90,7 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
           local,
           budget: init + block * blocks + local,
         }),
-      attend(input) {
-        if (input.window !== undefined) return attendWithin(input);
-        return attendChosen(input, chooseBlocks(input, settings));
-      },
+      attend: (input) => attendChosen(input, chooseBlocks(input, settings)),
     },
   };
 }

@@ -70,9 +70,6 @@ function attendKept(input: PolicyInput, options: KeepOptions): PolicyOutput {
   const { pass, states } = input;
   const { time, capacity, places, count, promptLength, length } = pass;
   const mass = states["mass"]!;
-  if (input.window !== undefined) {
-    return { ...attendMasked(input, scoreRotated(input)), states: { mass } };
-  }
   const isDecoding = greaterOrEqual(length, promptLength);
   const kept = or(keptPlaces(mass, input, options), less(cast(isDecoding, "float32"), 0.5));
   const heads = input.config.numAttentionHeads;

@@ -41,7 +41,6 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
       sizes: { best: k },
       attend(input) {
         const scored = scoreRotated(input);
-        if (input.window !== undefined) return attendMasked(input, scored);
         const { values, indices } = topK(where(scored.visible, scored.scores, never), "best");
         const marks = cast(greater(values, 0.5 * never), "float32");
         const listed = scatterAdd(fill(scored.scores.shape, 0), indices, marks, 2);

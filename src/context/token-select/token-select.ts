@@ -49,7 +49,6 @@ import {
   refuseLongChunk,
   scoreHeads,
 } from "../policies/group-query.ts";
-import { attendWithin } from "../policies/row-by-row.ts";
 import { countVotes } from "./votes.ts";
 
 const options = {
@@ -140,7 +139,6 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
 }
 
 function attendVoted(input: PolicyInput, settings: Options): PolicyOutput {
-  if (input.window !== undefined) return { ...attendWithin(input), states: input.states };
   const query = groupQuery(input, settings.local);
   const fresh = (): Tensor => choosePlaces(input, query, settings);
   const cached = settings.cache > 0 ? chooseCached(input, query, { settings, fresh }) : undefined;
