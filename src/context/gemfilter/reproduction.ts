@@ -7,15 +7,15 @@ import {
   type Plot,
   type Reproduction,
   type ReproductionContext,
-  type Sample,
 } from "../../reproduce/index.ts";
 import { fullAttention, sinksWindow, snapKv } from "../policies/index.ts";
 import {
   type PasskeyPrompt,
   passkeyAccuracy,
   passkeyPrompts,
-  percent,
+  reportPairs,
   share,
+  compared as shared,
 } from "../policies/reproduction-recall.ts";
 import { calibrateFilterLayer, type LayerCalibration } from "./calibrate.ts";
 import { gemFilter } from "./gemfilter.ts";
@@ -23,13 +23,7 @@ import { gemFilter } from "./gemfilter.ts";
 const k = 96;
 const where = "passkeys in held-out prose (jeton-nano, 96 of 960 tokens)";
 
-const compared = {
-  unit: "% of questions",
-  units: "questions",
-  control: "as many random tokens of the prompt",
-  direction: "higher",
-  effect: "difference",
-} as const;
+const compared = { ...shared, control: "as many random tokens of the prompt" } as const;
 
 const claims = [
   {
@@ -149,29 +143,15 @@ async function measure(context: Context): Promise<Plot> {
   for (const [name, policy] of Object.entries(policies)) {
     found.set(name, await passkeyAccuracy(context, model, prompts, { name, policy, tokens }));
   }
-  const sample = (name: string): Sample => meanOf(percent(found.get(name)!));
-  const pairs: readonly (readonly [Id, string])[] = [
-    ["as-good-as-full", "the whole prompt"],
-    ["beats-snapkv", "snapkv"],
-    ["beats-window", "sinks and window"],
-    ["layer-matters", "the first layer"],
-  ];
-  for (const [id, baseline] of pairs) {
-    context.report(id, {
-      measured: sample("gemfilter"),
-      baseline: sample(baseline),
-      baselineName: baseline,
-      control: sample("random tokens"),
-      details: { filterLayer: layer, distances: distancesOf(curve) },
-    });
-  }
-  context.report("whole-needles", {
-    measured: sample("ours"),
-    baseline: sample("gemfilter"),
-    baselineName: "the paper's pooling",
-    control: sample("random tokens"),
-    details: { filterLayer: layer },
-  });
+  const pairs = [
+    ["as-good-as-full", "gemfilter", "the whole prompt"],
+    ["beats-snapkv", "gemfilter", "snapkv"],
+    ["beats-window", "gemfilter", "sinks and window"],
+    ["layer-matters", "gemfilter", "the first layer"],
+  ] as const;
+  reportPairs(context, found, pairs, { filterLayer: layer, distances: distancesOf(curve) });
+  const pooling = [["whole-needles", "ours", "gemfilter", "the paper's pooling"]] as const;
+  reportPairs(context, found, pooling, { filterLayer: layer });
   if (!quick && context.speed) await measureTime(context, model, prompts.slice(0, 20), layer);
   return plotOf(found, curve);
 }

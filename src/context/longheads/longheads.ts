@@ -39,7 +39,7 @@ import {
   optionError,
   type PolicyOptionValues,
 } from "../policies/define-policy.ts";
-import { attendWithin, rowByRow, rowsWithin } from "../policies/row-by-row.ts";
+import { rowByRow, rowsWithin } from "../policies/row-by-row.ts";
 import { chunkVectors } from "./chunk-vectors.ts";
 
 const options = {
@@ -119,11 +119,8 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
 
 function attendPicked(input: PolicyInput, settings: Options): PolicyOutput {
   const vectors = chunkVectors(input, settings);
-  const attended =
-    input.window === undefined
-      ? attendChosen(input, pickChunks(input, vectors.all, settings))
-      : attendWithin(input);
-  return { ...attended, tokenArenas: vectors.rows };
+  const chosen = pickChunks(input, vectors.all, settings);
+  return { ...attendChosen(input, chosen), tokenArenas: vectors.rows };
 }
 
 /** Chunks of each row and head as places, int32 `[time, heads, length]`. */

@@ -1,30 +1,15 @@
 /** Measures longheads on the bundled model beyond its trained window, beside baselines of the same budget. */
-import { type ContextPolicy, loadModel } from "../../model/index.ts";
-import {
-  defineReproduction,
-  meanOf,
-  type Plot,
-  type Reproduction,
-  type ReproductionContext,
-  type Sample,
-} from "../../reproduce/index.ts";
+import type { ContextPolicy } from "../../model/index.ts";
+import { defineReproduction, type Reproduction } from "../../reproduce/index.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
 import { randomTokens } from "../policies/reproduction-random.ts";
-import { measureLengths, percent } from "../policies/reproduction-recall.ts";
+import { compared, comparePolicies } from "../policies/reproduction-recall.ts";
 import { longHeads } from "./longheads.ts";
 
 /** 384 attended tokens of each head, in chunks of 16; the model was trained on 1,024. */
 const budget = { chunk: 16, length: 384 };
 const where =
   "passkeys in held-out prose at three times the trained window (jeton-nano, 384 of 3,072 tokens a head)";
-
-const compared = {
-  unit: "% of questions",
-  units: "questions",
-  control: "as many random tokens in each layer",
-  direction: "higher",
-  effect: "difference",
-} as const;
 
 const claims = [
   {
@@ -61,9 +46,6 @@ const claims = [
   },
 ] as const;
 
-type Id = (typeof claims)[number]["id"];
-type Context = ReproductionContext<Id>;
-
 const policies: Readonly<Record<string, ContextPolicy>> = {
   longheads: longHeads(budget),
   "one choice for all heads": longHeads({ ...budget, perHead: false }),
@@ -76,36 +58,13 @@ export const reproduction: Reproduction = defineReproduction({
   system: "longheads",
   module: import.meta.url,
   claims,
-  run: (context) => context.part(() => measure(context)),
+  run: (context) =>
+    context.part(() => {
+      const lengths = { shorter: [900, 1536], judged: 3072, counts: [24, 80] } as const;
+      return comparePolicies(context, policies, lengths, [
+        ["beats-full", "longheads", "all tokens"],
+        ["beats-window", "longheads", "sinks and window"],
+        ["heads-choose", "longheads", "one choice for all heads"],
+      ]);
+    }),
 });
-
-async function measure(context: Context): Promise<Plot> {
-  await using model = await loadModel(await context.model(), { format: "f32" });
-  const { quick } = context;
-  const judged = quick ? 1536 : 3072;
-  const lengths = quick
-    ? [{ tokens: judged, count: 5 }]
-    : [900, 1536, judged].map((tokens) => ({ tokens, count: tokens === judged ? 80 : 24 }));
-  const measured = { lengths, judged, margin: 120 };
-  const {
-    judged: found,
-    byLength,
-    plot,
-  } = await measureLengths(context, model, policies, measured);
-  const sample = (name: string): Sample => meanOf(percent(found.get(name)!));
-  const pairs: readonly (readonly [Id, string])[] = [
-    ["beats-full", "all tokens"],
-    ["beats-window", "sinks and window"],
-    ["heads-choose", "one choice for all heads"],
-  ];
-  for (const [id, baseline] of pairs) {
-    context.report(id, {
-      measured: sample("longheads"),
-      baseline: sample(baseline),
-      baselineName: baseline,
-      control: sample("random tokens"),
-      details: { tokens: judged, byLength },
-    });
-  }
-  return plot;
-}

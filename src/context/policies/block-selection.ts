@@ -6,11 +6,8 @@ import {
   attendChosen,
   type ChosenRows,
   type ContextPolicy,
-  forGroups,
-  isWithin,
   largestPlaces,
   nowhere,
-  type PassPlace,
   type PolicyInput,
   type PolicyOptions,
   type PolicyProgram,
@@ -18,12 +15,8 @@ import {
 } from "../../model/index.ts";
 import {
   add,
-  and,
-  concat,
-  type Dimension,
   divide,
   gather,
-  greaterOrEqual,
   less,
   maximum,
   mean,
@@ -35,11 +28,10 @@ import {
   sizeValue,
   subtract,
   sum,
-  type Tensor,
+  where,
 } from "../../tensor/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
-import { chunkOf, groupQuery, refuseLongChunk, scoreHeads } from "./group-query.ts";
-import { attendWithin } from "./row-by-row.ts";
+import { addAlways, chunkOf, groupAttention, groupQuery, scoreHeads } from "./group-query.ts";
 
 const options = {
   init: { kind: "integer", default: 128, min: 0, help: "first tokens that are always kept" },
@@ -75,26 +67,16 @@ export function blockSelection(given: BlockSelectionOptions = {}): ContextPolicy
 /** The policy's program; called in the model worker. */
 export function createPolicy(given: PolicyOptions): PolicyProgram {
   const settings = given as Options;
-  const { init, local, block, blocks } = settings;
-  const chunk = chunkOf(settings);
+  const { block, blocks } = settings;
   return {
     attention: {
-      keys: "raw",
-      promptChunk: chunk,
-      positions: init + block * (blocks + 1) + local + chunk,
+      // The incomplete last block is kept besides.
+      ...groupAttention("block-selection", settings, { chosen: block * blocks, more: block }),
       passSizes({ capacity }) {
         const all = Math.ceil(capacity / block);
         return { blocks: all, chosen: Math.min(blocks, all) };
       },
-      check: (pass: PassPlace) =>
-        refuseLongChunk("block-selection", pass, {
-          local,
-          budget: init + block * blocks + local,
-        }),
-      attend(input) {
-        if (input.window !== undefined) return attendWithin(input);
-        return attendChosen(input, chooseBlocks(input, settings));
-      },
+      attend: (input) => attendChosen(input, chooseBlocks(input, settings)),
     },
   };
 }
@@ -114,22 +96,14 @@ function chooseBlocks(input: PolicyInput, { init, local, block }: Options): Chos
   const isWhole = less(reshape(range("blocks"), [1, "blocks"]), whole);
   const best = reshape(largestPlaces(means, isWhole, "chosen"), [groups, "chosen", 1]);
   const flat = [groups, multiplyDimensions("chosen", block)] as const;
-  const isFound = less(best, nowhere);
   const offsets = reshape(add(range(block), init), [1, 1, block]);
   const bounded = minimum(best, sizeValue(capacity));
-  const tokens = reshape(add(multiply(bounded, block), offsets), flat);
-  const areFound = reshape(and(isFound, greaterOrEqual(offsets, 0)), flat);
+  const tokens = where(less(best, nowhere), add(multiply(bounded, block), offsets), nowhere);
   // The incomplete last block stays visible with the latest tokens.
   const rest = add(
     add(multiply(whole, block), init),
     reshape(range(local + block - 1), [1, local + block - 1]),
   );
-  const first: Tensor[] = init > 0 ? [forGroups(range(init), groups)] : [];
-  const places = concat([...first, tokens, rest], 1);
-  const valid = concat(
-    [...first.map((x) => less(x, seen)), areFound, isWithin(rest, init, seen)],
-    1,
-  );
-  const shape = [groups, 1, places.shape[1] as Dimension] as const;
-  return { places: reshape(places, shape), valid: reshape(valid, shape) };
+  const latest = { places: rest, valid: less(rest, seen) };
+  return addAlways(input.pass, reshape(tokens, flat), { init, local, latest });
 }

@@ -4,8 +4,10 @@ import {
   type ChosenRows,
   forGroups,
   inGroups,
+  isWithin,
   nowhere,
   type PassPlace,
+  type PolicyAttention,
   type PolicyInput,
   scoreKeys,
   seenTokens,
@@ -27,15 +29,41 @@ import {
   transpose,
 } from "../../tensor/index.ts";
 
-/** Prompt tokens that share a choice: as said, otherwise 512 and at most the latest tokens that are kept. */
-export function chunkOf({
-  chunk,
-  local,
-}: {
-  readonly chunk: number;
+/** Options that such policies share. */
+export interface GroupOptions {
+  /** First tokens that are always kept. */
+  readonly init: number;
+  /** Latest tokens that are always kept. */
   readonly local: number;
-}): number {
+  /** Prompt tokens that share a choice; 0: 512, at most `local`. */
+  readonly chunk: number;
+}
+
+/** Prompt tokens that share a choice: as said, otherwise 512 and at most the latest tokens that are kept. */
+export function chunkOf({ chunk, local }: Pick<GroupOptions, "chunk" | "local">): number {
   return chunk > 0 ? chunk : Math.min(512, local);
+}
+
+/**
+ * What the programs of such policies have in common.
+ *
+ * @param chosen tokens that are chosen at most, besides the first and the latest ones
+ * @param more tokens that may be kept besides. Default 0.
+ */
+export function groupAttention(
+  policy: string,
+  settings: GroupOptions,
+  { chosen, more = 0 }: { readonly chosen: number; readonly more?: number },
+): Pick<PolicyAttention, "keys" | "promptChunk" | "positions" | "check"> {
+  const { init, local } = settings;
+  const promptChunk = chunkOf(settings);
+  const budget = init + chosen + local;
+  return {
+    keys: "raw",
+    promptChunk,
+    positions: budget + more + promptChunk,
+    check: (pass) => refuseLongChunk(policy, pass, { local, budget }),
+  };
 }
 
 /**
@@ -43,7 +71,7 @@ export function chunkOf({
  *
  * @throws JetonError `context-policy-chunk`
  */
-export function refuseLongChunk(
+function refuseLongChunk(
   policy: string,
   { length, count, promptLength }: PassPlace,
   { local, budget }: { readonly local: number; readonly budget: number },
@@ -91,21 +119,49 @@ export function scoreHeads(input: PolicyInput, query: Tensor, isModulo = false):
   return reshape(transpose(scores, [1, 0, 2, 3]), [groups, heads, capacity]);
 }
 
-/** The chosen places between the first and the latest tokens, all ascending. */
+/** Whether each place lies between the first and the latest tokens of each group, bool `[groups, capacity]`. */
+export function isBetween(
+  pass: PolicyInput["pass"],
+  { init, local }: Pick<GroupOptions, "init" | "local">,
+): Tensor {
+  const seen = reshape(seenTokens(pass), [pass.groups, 1]);
+  const at = reshape(range(pass.capacity), [1, pass.capacity]);
+  return isWithin(at, init, subtract(seen, local));
+}
+
+/** Places `[groups, slots]`, int32, and whether each is one. */
+export interface GroupPlaces {
+  readonly places: Tensor;
+  readonly valid: Tensor;
+}
+
+/**
+ * The chosen places between the first and the latest tokens, all ascending.
+ *
+ * @param chosen int32 `[groups, slots]`, `nowhere` where fewer were chosen
+ * @param latest Default: the `local` latest ones behind the first
+ */
 export function addAlways(
-  { pass }: Pick<PolicyInput, "pass">,
+  pass: PolicyInput["pass"],
   chosen: Tensor,
-  { init, local }: { readonly init: number; readonly local: number },
+  { init, local, latest }: Pick<GroupOptions, "init" | "local"> & { readonly latest?: GroupPlaces },
 ): ChosenRows {
   const { groups } = pass;
   const seen = reshape(seenTokens(pass), [groups, 1]);
-  const latest = add(subtract(seen, local), reshape(range(local), [1, local]));
-  const first = init > 0 ? [forGroups(range(init), groups)] : [];
-  const places = concat([...first, chosen, latest], 1);
-  const valid = concat(
-    [...first.map((x) => less(x, seen)), less(chosen, nowhere), greaterOrEqual(latest, init)],
-    1,
-  );
+  const parts: GroupPlaces[] = [{ places: chosen, valid: less(chosen, nowhere) }];
+  if (init > 0) {
+    const first = forGroups(range(init), groups);
+    parts.unshift({ places: first, valid: less(first, seen) });
+  }
+  if (latest) {
+    parts.push(latest);
+  } else {
+    const last = add(subtract(seen, local), reshape(range(local), [1, local]));
+    parts.push({ places: last, valid: greaterOrEqual(last, init) });
+  }
+  const joined = (of: (part: GroupPlaces) => Tensor): Tensor => concat(parts.map(of), 1);
+  const places = joined((part) => part.places);
+  const valid = joined((part) => part.valid);
   const shape = [groups, 1, places.shape[1] as Dimension] as const;
   return { places: reshape(places, shape), valid: reshape(valid, shape) };
 }

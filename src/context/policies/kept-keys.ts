@@ -4,6 +4,8 @@
  */
 import {
   attendMasked,
+  markLargest,
+  never,
   type PolicyAttention,
   type PolicyInput,
   type PolicyOutput,
@@ -13,9 +15,7 @@ import {
   add,
   and,
   cast,
-  type Dimension,
   equal,
-  fill,
   gather,
   greater,
   greaterOrEqual,
@@ -26,12 +26,10 @@ import {
   or,
   range,
   reshape,
-  scatterAdd,
   sizeValue,
   subtract,
   sum,
   type Tensor,
-  topK,
   where,
 } from "../../tensor/index.ts";
 
@@ -70,9 +68,6 @@ function attendKept(input: PolicyInput, options: KeepOptions): PolicyOutput {
   const { pass, states } = input;
   const { time, capacity, places, count, promptLength, length } = pass;
   const mass = states["mass"]!;
-  if (input.window !== undefined) {
-    return { ...attendMasked(input, scoreRotated(input)), states: { mass } };
-  }
   const isDecoding = greaterOrEqual(length, promptLength);
   const kept = or(keptPlaces(mass, input, options), less(cast(isDecoding, "float32"), 0.5));
   const heads = input.config.numAttentionHeads;
@@ -110,17 +105,10 @@ function keptPlaces(mass: Tensor, { pass }: PolicyInput, options: KeepOptions): 
   const isCandidate = and(isAlive, less(at, subtract(end, recent)));
   const pooled = poolMass(where(isCandidate, mass, 0), isCandidate, options);
   const isChosen =
-    k > recent ? markLargest(where(isCandidate, pooled, never), mass.shape) : less(mass, never);
+    k > recent
+      ? greater(markLargest(where(isCandidate, pooled, never), "best"), 0.5)
+      : less(mass, never);
   return and(or(isRecent, isChosen), isAlive);
-}
-
-const never = -1e30;
-
-/** True at the largest of each row that are allowed. */
-function markLargest(scores: Tensor, shape: readonly Dimension[]): Tensor {
-  const { values, indices } = topK(scores, "best");
-  const marks = cast(greater(values, 0.5 * never), "float32");
-  return greater(scatterAdd(fill(shape, 0), indices, marks, 1), 0.5);
 }
 
 /** Sums of attention pooled over neighbours; where they end, zeros count in the average and nothing in the maximum. */

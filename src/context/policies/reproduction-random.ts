@@ -2,11 +2,9 @@
 import {
   attendChosen,
   type ContextPolicy,
-  isWithin,
   largestPlaces,
   type PolicyOptions,
   type PolicyProgram,
-  seenTokens,
 } from "../../model/index.ts";
 import {
   add,
@@ -20,7 +18,7 @@ import {
   subtract,
 } from "../../tensor/index.ts";
 import { definePolicy, type PolicyOptionValues } from "./define-policy.ts";
-import { addAlways, chunkOf, refuseLongChunk } from "./group-query.ts";
+import { addAlways, chunkOf, groupAttention, isBetween } from "./group-query.ts";
 
 const options = {
   init: { kind: "integer", default: 128, min: 0, help: "first tokens" },
@@ -46,29 +44,20 @@ export function randomTokens(given: Partial<Options>): ContextPolicy {
 /** The policy's program; called in the model worker. */
 export function createPolicy(given: PolicyOptions): PolicyProgram {
   const settings = given as Options;
-  const { init, local, k } = settings;
-  const chunk = chunkOf(settings);
   return {
     attention: {
-      keys: "raw",
-      promptChunk: chunk,
-      positions: init + k + local + chunk,
-      sizes: { chosen: k },
-      check: (pass) => refuseLongChunk("random-tokens", pass, { local, budget: init + k + local }),
+      ...groupAttention("random-tokens", settings, { chosen: settings.k }),
+      sizes: { chosen: settings.k },
       attend(input) {
         const { capacity, groups } = input.pass;
-        const seen = reshape(seenTokens(input.pass), [groups, 1]);
         const at = reshape(range(capacity), [1, capacity]);
-        const candidates = broadcastTo(isWithin(at, init, subtract(seen, local)), [
-          groups,
-          capacity,
-        ]);
+        const candidates = isBetween(input.pass, settings);
         // The usual hash of shaders: places of one layer in a random order.
         const angle = add(multiply(cast(at, "float32"), 12.9898), 78.233 * (input.layer + 1));
         const wide = multiply(sine(angle), 43_758.547);
         const votes = broadcastTo(subtract(wide, floor(wide)), [groups, capacity]);
         const chosen = largestPlaces(votes, candidates, "chosen");
-        return attendChosen(input, addAlways(input, chosen, settings));
+        return attendChosen(input, addAlways(input.pass, chosen, settings));
       },
     },
   };

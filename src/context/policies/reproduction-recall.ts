@@ -2,10 +2,41 @@
 import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
 import { complete } from "../../generate/index.ts";
-import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
+import { type ContextPolicy, type LoadedModel, loadModel } from "../../model/index.ts";
 import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
 import { makeRecallTask } from "../../reproduce/data/recall-tasks.ts";
-import type { Plot, ReproductionContext } from "../../reproduce/index.ts";
+import { meanOf, type Plot, type ReproductionContext, type Sample } from "../../reproduce/index.ts";
+
+/** What claims about passkeys have in common. */
+export const compared = {
+  unit: "% of questions",
+  units: "questions",
+  control: "as many random tokens in each layer",
+  direction: "higher",
+  effect: "difference",
+} as const;
+
+/** A claim, the policy that it is about, and the one that it is compared with, by its name or called otherwise. */
+export type ComparedPair<Id extends string> = readonly [Id, string, string, string?];
+
+/** Reports how many passkeys policies found, beside `"random tokens"`. */
+export function reportPairs<Id extends string>(
+  context: Pick<ReproductionContext<Id>, "report">,
+  found: ReadonlyMap<string, readonly number[]>,
+  pairs: readonly ComparedPair<Id>[],
+  details: Readonly<Record<string, unknown>>,
+): void {
+  const sample = (name: string): Sample => meanOf(found.get(name)!.map((value) => 100 * value));
+  for (const [id, method, baseline, baselineName = baseline] of pairs) {
+    context.report(id, {
+      measured: sample(method),
+      baseline: sample(baseline),
+      baselineName,
+      control: sample("random tokens"),
+      details,
+    });
+  }
+}
 
 /** A text that tells a number of five digits somewhere, and asks for it at its end. */
 export interface PasskeyPrompt {
@@ -91,44 +122,39 @@ export async function passkeyAccuracy(
   });
 }
 
-/** What several policies find, by length. */
-export interface FoundByLength {
-  /** At the length that is judged, by policy. */
-  readonly judged: ReadonlyMap<string, readonly number[]>;
-  /** Percent by policy: pairs of tokens and share. */
-  readonly byLength: Readonly<Record<string, readonly (readonly [number, number])[]>>;
-  readonly plot: Plot;
-}
-
-/** Which lengths are measured. */
+/** Which lengths are measured, in tokens; a quick run asks five questions of 1,536 tokens. */
 export interface LengthsOptions {
-  /** Tokens, and questions of each length. */
-  readonly lengths: readonly { readonly tokens: number; readonly count: number }[];
+  /** Shorter ones, for the plot. */
+  readonly shorter: readonly number[];
   /** The length that claims are about. */
   readonly judged: number;
-  /** See `PasskeyOptions.margin`. */
-  readonly margin: number;
+  /** Questions of each shorter length, and of the judged one. */
+  readonly counts: readonly [number, number];
 }
 
-/** Measures policies on the same questions. */
-export async function measureLengths(
-  context: ReproductionContext,
-  model: LoadedModel,
+/** Measures policies on the same questions with the bundled model, and reports the claims. */
+export async function comparePolicies<Id extends string>(
+  context: ReproductionContext<Id>,
   policies: Readonly<Record<string, ContextPolicy>>,
-  { lengths, judged, margin }: LengthsOptions,
-): Promise<FoundByLength> {
+  { shorter, judged, counts }: LengthsOptions,
+  pairs: readonly ComparedPair<Id>[],
+): Promise<Plot> {
+  await using model = await loadModel(await context.model(), { format: "f32" });
+  const last = context.quick ? { tokens: 1536, count: 5 } : { tokens: judged, count: counts[1] };
+  const before = context.quick ? [] : shorter.map((tokens) => ({ tokens, count: counts[0] }));
   const found = new Map<string, readonly number[]>();
   const byLength: Record<string, [number, number][]> = {};
-  for (const { tokens, count } of lengths) {
-    const asked = { tokens, count, margin, purpose: "measured" };
+  for (const { tokens, count } of [...before, last]) {
+    const asked = { tokens, count, margin: 120, purpose: "measured" };
     const prompts = await passkeyPrompts(context, model, asked);
     for (const [name, policy] of Object.entries(policies)) {
       const own = await passkeyAccuracy(context, model, prompts, { name, policy, tokens });
-      if (tokens === judged) found.set(name, own);
+      if (tokens === last.tokens) found.set(name, own);
       byLength[name] ??= [];
       byLength[name].push([tokens, share(own)]);
     }
   }
+  reportPairs(context, found, pairs, { tokens: last.tokens, byLength });
   const series = Object.entries(byLength).map(([name, points]) => ({
     name,
     points: points.map(([x, y]) => ({ x, y })),
@@ -136,15 +162,8 @@ export async function measureLengths(
   const x = { title: "tokens of the text", scale: "log" } as const;
   const y = { title: "found, %", zero: true };
   const title = "Passkeys found by length; the model was trained on 1,024 tokens";
-  return {
-    judged: found,
-    byLength,
-    plot: { title, panels: [{ title: "", kind: "line", x, y, series }] },
-  };
+  return { title, panels: [{ title: "", kind: "line", x, y, series }] };
 }
-
-/** Percent. */
-export const percent = (found: readonly number[]): number[] => found.map((value) => 100 * value);
 
 /** The mean, rounded to a tenth, for details. */
 export function share(found: readonly number[]): number {

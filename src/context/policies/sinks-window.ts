@@ -20,7 +20,7 @@ import {
   subtract,
 } from "../../tensor/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
-import { attendWithin, rowByRow, rowsWithin } from "./row-by-row.ts";
+import { rowByRow, rowsWithin } from "./row-by-row.ts";
 
 const options = {
   sinks: { kind: "integer", default: 4, min: 0, help: "first tokens that stay visible" },
@@ -59,7 +59,6 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
       positions: budget,
       maxRows: () => rowsWithin(budget),
       attend(input) {
-        if (input.window !== undefined) return attendWithin(input);
         const { places: own, time } = input.pass;
         const shape = [time, 1, budget] as const;
         const at = reshape(own, [time, 1]);

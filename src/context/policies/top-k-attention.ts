@@ -5,11 +5,13 @@
 import {
   attendMasked,
   type ContextPolicy,
+  markLargest,
+  never,
   type PolicyOptions,
   type PolicyProgram,
   scoreRotated,
 } from "../../model/index.ts";
-import { cast, fill, greater, scatterAdd, topK, where } from "../../tensor/index.ts";
+import { greater, where } from "../../tensor/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
 
 const options = {
@@ -41,14 +43,9 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
       sizes: { best: k },
       attend(input) {
         const scored = scoreRotated(input);
-        if (input.window !== undefined) return attendMasked(input, scored);
-        const { values, indices } = topK(where(scored.visible, scored.scores, never), "best");
-        const marks = cast(greater(values, 0.5 * never), "float32");
-        const listed = scatterAdd(fill(scored.scores.shape, 0), indices, marks, 2);
+        const listed = markLargest(where(scored.visible, scored.scores, never), "best");
         return attendMasked(input, scored, greater(listed, 0.5));
       },
     },
   };
 }
-
-const never = -1e30;

@@ -1,30 +1,15 @@
 /** Measures token-select on the bundled model beyond its trained window, beside baselines of the same budget. */
-import { type ContextPolicy, loadModel } from "../../model/index.ts";
-import {
-  defineReproduction,
-  meanOf,
-  type Plot,
-  type Reproduction,
-  type ReproductionContext,
-  type Sample,
-} from "../../reproduce/index.ts";
+import type { ContextPolicy } from "../../model/index.ts";
+import { defineReproduction, type Reproduction } from "../../reproduce/index.ts";
 import { blockSelection, fullAttention, sinksWindow } from "../policies/index.ts";
 import { randomTokens } from "../policies/reproduction-random.ts";
-import { measureLengths, percent } from "../policies/reproduction-recall.ts";
+import { compared, comparePolicies } from "../policies/reproduction-recall.ts";
 import { tokenSelect } from "./token-select.ts";
 
 /** 384 attended tokens, of 1,024 trained ones. */
 const budget = { init: 16, local: 112, k: 256 };
 const where =
   "passkeys in held-out prose at four times the trained window (jeton-nano, 384 of 4,096 tokens)";
-
-const compared = {
-  unit: "% of questions",
-  units: "questions",
-  control: "as many random tokens in each layer",
-  direction: "higher",
-  effect: "difference",
-} as const;
 
 const claims = [
   {
@@ -95,16 +80,6 @@ const claims = [
   },
 ] as const;
 
-type Id = (typeof claims)[number]["id"];
-type Context = ReproductionContext<Id>;
-
-export const reproduction: Reproduction = defineReproduction({
-  system: "token-select",
-  module: import.meta.url,
-  claims,
-  run: (context) => context.part(() => measure(context)),
-});
-
 const policies: Readonly<Record<string, ContextPolicy>> = {
   "token-select": tokenSelect(budget),
   "sinks and window": sinksWindow({ sinks: 16, window: 368 }),
@@ -116,35 +91,19 @@ const policies: Readonly<Record<string, ContextPolicy>> = {
   "random tokens": randomTokens(budget),
 };
 
-async function measure(context: Context): Promise<Plot> {
-  await using model = await loadModel(await context.model(), { format: "f32" });
-  const { quick } = context;
-  const judged = quick ? 1536 : 4096;
-  const lengths = quick
-    ? [{ tokens: judged, count: 5 }]
-    : [900, 2048, judged].map((tokens) => ({ tokens, count: tokens === judged ? 120 : 40 }));
-  const measured = { lengths, judged, margin: 120 };
-  const {
-    judged: found,
-    byLength,
-    plot,
-  } = await measureLengths(context, model, policies, measured);
-  const sample = (name: string): Sample => meanOf(percent(found.get(name)!));
-  const pairs: readonly (readonly [Id, string, string])[] = [
-    ["beats-window", "token-select", "sinks and window"],
-    ["beats-blocks", "token-select", "blocks of 16"],
-    ["beats-full", "token-select", "all tokens"],
-    ["soft-vote", "token-select", "sum of scores"],
-    ["cache-as-good", "with the cache", "token-select"],
-  ];
-  for (const [id, method, baseline] of pairs) {
-    context.report(id, {
-      measured: sample(method),
-      baseline: sample(baseline),
-      baselineName: baseline,
-      control: sample("random tokens"),
-      details: { tokens: judged, byLength },
-    });
-  }
-  return plot;
-}
+export const reproduction: Reproduction = defineReproduction({
+  system: "token-select",
+  module: import.meta.url,
+  claims,
+  run: (context) =>
+    context.part(() => {
+      const lengths = { shorter: [900, 2048], judged: 4096, counts: [40, 120] } as const;
+      return comparePolicies(context, policies, lengths, [
+        ["beats-window", "token-select", "sinks and window"],
+        ["beats-blocks", "token-select", "blocks of 16"],
+        ["beats-full", "token-select", "all tokens"],
+        ["soft-vote", "token-select", "sum of scores"],
+        ["cache-as-good", "with the cache", "token-select"],
+      ]);
+    }),
+});

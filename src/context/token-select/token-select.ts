@@ -5,15 +5,12 @@
 import {
   attendChosen,
   type ContextPolicy,
-  isWithin,
   largestPlaces,
   nowhere,
-  type PassPlace,
   type PolicyInput,
   type PolicyOptions,
   type PolicyOutput,
   type PolicyProgram,
-  seenTokens,
 } from "../../model/index.ts";
 import {
   add,
@@ -27,11 +24,9 @@ import {
   greaterOrEqual,
   less,
   multiply,
-  range,
   reshape,
   slice,
   sqrt,
-  subtract,
   sum,
   type Tensor,
   where,
@@ -45,11 +40,11 @@ import {
 import {
   addAlways,
   chunkOf,
+  groupAttention,
   groupQuery,
-  refuseLongChunk,
+  isBetween,
   scoreHeads,
 } from "../policies/group-query.ts";
-import { attendWithin } from "../policies/row-by-row.ts";
 import { countVotes } from "./votes.ts";
 
 const options = {
@@ -115,17 +110,12 @@ export function tokenSelect(given: TokenSelectOptions = {}): ContextPolicy {
 /** The policy's program; called in the model worker. */
 export function createPolicy(given: PolicyOptions): PolicyProgram {
   const settings = given as Options;
-  const { init, local, k, cache } = settings;
-  const chunk = chunkOf(settings);
+  const { k, cache } = settings;
   return {
     attention: {
-      keys: "raw",
-      promptChunk: chunk,
-      positions: init + k + local + chunk,
+      ...groupAttention("token-select", settings, { chosen: k }),
       isSequential: cache > 0,
       sizes: { chosen: k },
-      check: (pass: PassPlace) =>
-        refuseLongChunk("token-select", pass, { local, budget: init + k + local }),
       states: ({ numAttentionHeads, headDim }) =>
         cache > 0
           ? [
@@ -140,27 +130,19 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
 }
 
 function attendVoted(input: PolicyInput, settings: Options): PolicyOutput {
-  if (input.window !== undefined) return { ...attendWithin(input), states: input.states };
   const query = groupQuery(input, settings.local);
   const fresh = (): Tensor => choosePlaces(input, query, settings);
   const cached = settings.cache > 0 ? chooseCached(input, query, { settings, fresh }) : undefined;
   const { groups } = input.pass;
   const chosen = cached ? broadcastTo(cached.places, [groups, "chosen"]) : fresh();
-  const rows = addAlways(input, chosen, settings);
+  const rows = addAlways(input.pass, chosen, settings);
   return { ...attendChosen(input, rows), ...cached?.output };
 }
 
 /** Places of the `k` candidates with most votes, ascending: int32 `[groups, chosen]`, `nowhere` where fewer. */
-function choosePlaces(
-  input: PolicyInput,
-  query: Tensor,
-  { init, local, scoreHeads: pairing, ...settings }: Options,
-): Tensor {
-  const { capacity, groups } = input.pass;
-  const seen = reshape(seenTokens(input.pass), [groups, 1]);
-  const at = reshape(range(capacity), [1, capacity]);
-  const candidates = isWithin(at, init, subtract(seen, local));
-  const scores = scoreHeads(input, query, pairing === "modulo");
+function choosePlaces(input: PolicyInput, query: Tensor, settings: Options): Tensor {
+  const candidates = isBetween(input.pass, settings);
+  const scores = scoreHeads(input, query, settings.scoreHeads === "modulo");
   const votes = countVotes(scores, candidates, settings);
   return largestPlaces(votes, candidates, "chosen");
 }

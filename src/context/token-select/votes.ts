@@ -1,24 +1,18 @@
 /** Votes of heads for tokens. */
+import { markLargest, never } from "../../model/index.ts";
 import {
-  cast,
   type Dimension,
-  fill,
-  greater,
   maxPool2d,
   reshape,
-  scatterAdd,
   softmax,
   sum,
   type Tensor,
-  topK,
   where,
 } from "../../tensor/index.ts";
 
 /** How heads vote. */
 export interface VoteOptions {
-  /** Tokens that a head marks where `vote` is `"hard"`. */
-  readonly k: number;
-  /** `"soft"`, `"hard"` or `"sum"`. */
+  /** `"soft"`, `"hard"` (each head marks as many as are chosen) or `"sum"`. */
   readonly vote: string;
   /** Odd width of the max-pooling. */
   readonly pool: number;
@@ -38,19 +32,10 @@ export function countVotes(
 ): Tensor {
   const [groups, , tokens] = scores.shape as [Dimension, number, Dimension];
   const masked = where(reshape(candidates, [groups, 1, tokens]), scores, never);
-  const votes = vote === "hard" ? markBest(masked) : vote === "sum" ? masked : softmax(masked);
+  const votes =
+    vote === "hard" ? markLargest(masked, "chosen") : vote === "sum" ? masked : softmax(masked);
   const summed = sum(votes, { axes: [1] });
   return pool === 1 ? summed : poolVotes(where(candidates, summed, never), pool);
-}
-
-/** Finite, so that a group without candidates gives numbers. */
-const never = -1e30;
-
-/** 1 for each of a head's `k` best candidates. */
-function markBest(scores: Tensor): Tensor {
-  const { values, indices } = topK(scores, "chosen");
-  const marks = cast(greater(values, 0.5 * never), "float32");
-  return scatterAdd(fill(scores.shape, 0), indices, marks, 2);
 }
 
 /** The largest vote of each token and its neighbours. */

@@ -21,7 +21,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import { logOfSum } from "../layers/attention.ts";
-import type { PolicyInput, PolicyOutput } from "./context-policy.ts";
+import type { PolicyAttention, PolicyInput, PolicyOutput } from "./context-policy.ts";
 import { asCached } from "./pass-tensors.ts";
 
 /** Attention in which all rows are scored. */
@@ -34,14 +34,18 @@ export interface MaskedAttention extends Pick<PolicyOutput, "attention" | "atten
 export interface ScoredRows {
   /** `[heads, time, capacity]`, capped and scaled, not masked. */
   readonly scores: Tensor;
-  /** bool `[1, time, capacity]`: rows that are not in the future, within the layer's window. */
+  /** bool `[1, time, capacity]`: rows that are not in the future, within the window. */
   readonly visible: Tensor;
   /** New keys, rotated. */
   readonly key: Tensor;
 }
 
-/** Scores of the new rows with all rows, at true positions. */
-export function scoreRotated(input: PolicyInput): ScoredRows {
+/**
+ * Scores of the new rows with all rows, at true positions.
+ *
+ * @param window rows that each sees, itself included. Default: all.
+ */
+export function scoreRotated(input: PolicyInput, window?: number): ScoredRows {
   const { config, pass, query, pastKey } = input;
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
   const { time, capacity, places, length } = pass;
@@ -61,7 +65,6 @@ export function scoreRotated(input: PolicyInput): ScoredRows {
   const at = reshape(range(capacity), [1, 1, capacity]);
   const own = reshape(places, [1, time, 1]);
   const past = lessOrEqual(at, own);
-  const { window } = input;
   const visible = window === undefined ? past : and(past, greater(at, subtract(own, window)));
   return { scores, visible, key };
 }
@@ -97,4 +100,22 @@ export function attendMasked(
       return reshape(gather(every, subtract(count, 1), 1), [heads, capacity]);
     },
   };
+}
+
+/**
+ * Attention of a layer with a window of its own under every policy: to all tokens within it, at true positions.
+ * States stay as they are; nothing reads its token arenas, whose new rows may be any.
+ */
+export function attendWindow(
+  input: PolicyInput,
+  window: number,
+  keys: PolicyAttention["keys"],
+): PolicyOutput {
+  const { key, value, pass, pastKey, tokenArenas, states } = input;
+  const rest = { tokenArenas: tokenArenas.map(() => key), states };
+  if (keys === "rotated") return { ...attendMasked(input, scoreRotated(input, window)), ...rest };
+  const positions = reshape(range(pass.capacity), [1, pass.capacity]);
+  const rotated = { ...input, pastKey: input.rotate(cast(pastKey, "float32"), positions) };
+  const { attention, attended } = attendMasked(rotated, scoreRotated(rotated, window));
+  return { attention: { ...attention, cached: { key, value } }, attended, ...rest };
 }

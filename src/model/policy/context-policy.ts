@@ -126,7 +126,10 @@ export interface PassPlace {
   readonly promptLength: number;
 }
 
-/** What a policy sees of one layer and pass. One sequence a pass: its new rows follow its cached ones. */
+/**
+ * What a policy sees of one layer and pass. One sequence a pass: its new rows follow its cached ones. Layers with
+ * a window of their own attend to all tokens within it, and no policy sees them.
+ */
 export interface PolicyInput {
   readonly config: DecoderConfig;
   readonly layer: number;
@@ -144,8 +147,6 @@ export interface PolicyInput {
   readonly pass: PassTensors;
   /** The layer's rotation at int32 `[batch, time]` positions; the identity where the layer has none. */
   rotate(x: Tensor, positions: Tensor): Tensor;
-  /** Window of the layer; such layers attend to all tokens within it. */
-  readonly window: number | undefined;
 }
 
 /** Where rows stand, as tensors. */

@@ -31,14 +31,13 @@ export {
   inGroups,
   isWithin,
   largestPlaces,
-  lastGroup,
-  markPlaces,
+  markLargest,
+  never,
   nowhere,
   pickRows,
   type RowSource,
   scoreKeys,
   seenTokens,
-  sortAscending,
 } from "./pass-tensors.ts";
 export { underContextPolicy } from "./policy-view.ts";
 export { refuseScaledRotations } from "./scaled-rotations.ts";

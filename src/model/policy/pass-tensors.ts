@@ -9,6 +9,7 @@ import {
   divide,
   fill,
   gather,
+  greater,
   greaterOrEqual,
   less,
   matmul,
@@ -104,8 +105,20 @@ export function largestPlaces(votes: Tensor, allowed: Tensor, count: Dimension):
   return sortAscending(where(less(values, 0.5 * never), nowhere, cast(indices, "float32")));
 }
 
-/** Below every vote and score. */
-const never = -1e30;
+/**
+ * Marks the `count` largest scores.
+ *
+ * @param scores float32 `[…, places]`, `never` where a place may not be marked
+ * @returns float32 as `scores`: 1 or 0
+ */
+export function markLargest(scores: Tensor, count: Dimension): Tensor {
+  const { values, indices } = topK(scores, count);
+  const marks = cast(greater(values, 0.5 * never), "float32");
+  return scatterAdd(fill(scores.shape, 0), indices, marks, scores.shape.length - 1);
+}
+
+/** Below every vote and score, and finite, so that rows without candidates give numbers. */
+export const never = -1e30;
 /** A place beyond every sequence, exact in float32. */
 export const nowhere = 1e9;
 

@@ -21,6 +21,7 @@ import type { DecoderConfig } from "../decoder/config.ts";
 import type { LayerContext } from "../decoder/decoder-layer.ts";
 import type { PolicyTap } from "../decoder/step-outputs.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
+import { attendWindow } from "./attend-masked.ts";
 import type { PolicyAttention, PolicyInput, PolicyOutput, PolicyState } from "./context-policy.ts";
 import { asCached } from "./pass-tensors.ts";
 
@@ -116,7 +117,7 @@ export function policyGraph(
         const value = asCached(rows.value, past.value);
         // Rotated keys are rounded after their rotation.
         const key = attention.keys === "raw" ? asCached(rows.key, past.key) : rows.key;
-        const output = attention.attend({
+        const given: PolicyInput = {
           query,
           key,
           value,
@@ -129,9 +130,12 @@ export function policyGraph(
             states.map((state) => [state.name, input[stateName(layer, state)]!]),
           ),
           pass,
-          window: slidingWindow,
           rotate: (x, positions) => (rope === undefined ? x : rotary(x, positions, cos!, sin!)),
-        });
+        };
+        const output =
+          slidingWindow === undefined
+            ? attention.attend(given)
+            : attendWindow(given, slidingWindow, attention.keys);
         traced[layer] = output;
         return output.attention;
       },

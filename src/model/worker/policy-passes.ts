@@ -174,12 +174,13 @@ export class PolicyPasses {
   }
 }
 
-/** A state in another shape: what it has is copied along the last axis, the rest begins anew. */
+/** A state in this shape, itself or else copied: what it has along the last axis, the rest begins anew. */
 function fitState(
   held: TensorValue | undefined,
   shape: readonly number[],
   initial: number,
 ): Float32Array {
+  if (held?.shape.every((length, axis) => length === shape[axis])) return held.data as Float32Array;
   const size = shape.reduce((a, b) => a * b, 1);
   const data = new Float32Array(size).fill(initial);
   if (!held) return data;
