@@ -191,7 +191,7 @@ function contrastivePlan(
       return cache ? cachedVectorGraph(options, width) : contrastiveGraph(options);
     },
     prepare(examples, options) {
-      const batch = encodeRanked(examples, { ...options, negatives });
+      const batch = encodeRanked(examples, options, negatives);
       const tokens = tokensOf(batch);
       if (cache) return { inputs: {}, cached: batch, tokens };
       return { inputs: contrastiveInputs(batch, config, pipeline), tokens };
@@ -267,7 +267,7 @@ function tokenPlan(
     graph: (_, trainable) =>
       tokenContrastGraph({ config, shapes, trainable, modules, scoring, temperature }),
     prepare(examples, options) {
-      const batch = encodeRanked(examples, { ...options, negatives });
+      const batch = encodeRanked(examples, options, negatives);
       const retrieved = scoring === "xtr" ? candidates : undefined;
       return { inputs: tokenContrastInputs(batch, config, retrieved), tokens: tokensOf(batch) };
     },

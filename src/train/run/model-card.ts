@@ -67,7 +67,8 @@ const uses: Readonly<Record<Architecture["lossUnit"], Use>> = {
   },
 };
 
-export function runName(options: TrainLanguageModelOptions): string {
+/** Title of a run: its folder's name unless it has one. */
+export function runName(options: Pick<TrainLanguageModelOptions, "name" | "folder">): string {
   return options.name ?? basename(options.folder);
 }
 
