@@ -11,7 +11,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { targetFolder } from "../../src/data/index.ts";
-import { evaluateRun, type Run } from "../../src/evaluate/index.ts";
+import { evaluateRun, type Run, readSpanQuestions } from "../../src/evaluate/index.ts";
 import { embed, loadEncoder } from "../../src/model/index.ts";
 import { createIndex, type SearchIndex, type SearchQuery } from "../../src/retrieve/index.ts";
 
@@ -106,54 +106,27 @@ async function readSciFact(): Promise<Task> {
 async function readChunking(): Promise<Task> {
   const width = 400;
   const documents: { id: string; text: string }[] = [];
+  const corpora = new Map<string, string>();
   for (const name of ["chatlogs", "finance", "pubmed", "state_of_the_union", "wikitexts"]) {
     const text = await readFile(join(data, `chunking/${name}.md`), "utf8");
+    corpora.set(name, text);
     for (let at = 0; at < text.length; at += width) {
       documents.push({ id: `${name}#${at}`, text: text.slice(at, at + width) });
     }
   }
   const queries = new Map<string, string>();
   const judgments = new Map<string, Map<string, number>>();
-  const rows = parseCsv(await readFile(join(data, "chunking/questions.csv"), "utf8")).slice(1);
-  for (const [at, [question, references, corpus]] of rows.entries()) {
+  const csv = await readFile(join(data, "chunking/questions.csv"), "utf8");
+  for (const [at, { question, references }] of readSpanQuestions(csv, corpora).entries()) {
     const id = `q${at}`;
     const right = new Map<string, number>();
-    for (const { start_index: start, end_index: end } of JSON.parse(references!) as {
-      start_index: number;
-      end_index: number;
-    }[]) {
+    for (const { corpus, start, end } of references) {
       for (let window = Math.floor(start / width) * width; window < end; window += width) {
         right.set(`${corpus}#${window}`, 1);
       }
     }
-    queries.set(id, question!);
+    queries.set(id, question);
     judgments.set(id, right);
   }
   return { name: "Chroma's questions", documents, queries, judgments };
-}
-
-/** Rows of a CSV file with quotes. */
-function parseCsv(text: string): string[][] {
-  const rows: string[][] = [];
-  let [row, cell, quoted] = [[] as string[], "", false];
-  for (let at = 0; at < text.length; at++) {
-    const sign = text[at]!;
-    if (quoted) {
-      if (sign !== '"') cell += sign;
-      else if (text[at + 1] === '"') {
-        cell += '"';
-        at++;
-      } else quoted = false;
-    } else if (sign === '"') quoted = true;
-    else if (sign === ",") {
-      row.push(cell);
-      cell = "";
-    } else if (sign === "\n") {
-      row.push(cell.replace(/\r$/, ""));
-      rows.push(row);
-      [row, cell] = [[], ""];
-    } else cell += sign;
-  }
-  if (cell !== "" || row.length > 0) rows.push([...row, cell]);
-  return rows;
 }

@@ -316,8 +316,8 @@ export type TrainLanguageModelDocument = TrainedLanguageModel;
 /** `jeton train encoder`. */
 export type TrainEncoderDocument = TrainedEncoder;
 
-/** `jeton train encoder`, a line on standard error for each report. */
-export type TrainEncoderProgress = TrainingProgress;
+/** `jeton train encoder`, a line on standard error for each report; the last after an interruption. */
+export type TrainEncoderProgress = TrainLanguageModelProgress;
 
 /** `jeton train lm`, a line on standard error for each report; the last after an interruption. */
 export type TrainLanguageModelProgress =

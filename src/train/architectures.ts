@@ -66,7 +66,7 @@ export interface Architecture {
   /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
   readonly predictsText: boolean;
   /** What the loss is a mean over, in nats. */
-  readonly lossUnit: "token" | "byte" | "masked word" | "masked token" | "query" | "text";
+  readonly lossUnit: "token" | "byte" | "masked word" | "masked token";
   /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
   checkTokenizer(tokenizer: Tokenizer): void;
   graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;

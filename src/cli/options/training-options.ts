@@ -10,6 +10,38 @@ import { defined, UsageError, type Values } from "../command.ts";
 import { refuseMisplaced } from "./misplaced.ts";
 import { defaultTokenizer, presetConfig } from "./presets.ts";
 
+/** Options of every resumable training. */
+export const runOptions = {
+  dtype: {
+    kind: "text",
+    value: "TYPE",
+    choices: ["F32", "F16", "BF16"],
+    help: "type of the exported weights; default: F16",
+  },
+  name: {
+    kind: "text",
+    value: "NAME",
+    help: "title of the model card; default: the folder's name",
+  },
+  seed: {
+    kind: "integer",
+    value: "N",
+    help: "seed of initial weights and data order; default: 0",
+  },
+  threads: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
+  },
+  checkpointEvery: {
+    kind: "integer",
+    value: "STEPS",
+    min: 1,
+    help: "steps between checkpoints; default: 100",
+  },
+} as const;
+
 export const trainingOptions = {
   out: {
     kind: "text",
@@ -145,34 +177,7 @@ export const trainingOptions = {
     value: "PART=DEVIATION",
     help: "standard deviation of initial weights: of matrices (default 0.02), embedding, head, or outputs (the matrices that write to the residual stream); 'induction-heads' initializes heads that copy the token after an earlier occurrence of the current one",
   },
-  dtype: {
-    kind: "text",
-    value: "TYPE",
-    choices: ["F32", "F16", "BF16"],
-    help: "type of the exported weights; default: F16",
-  },
-  name: {
-    kind: "text",
-    value: "NAME",
-    help: "title of the model card; default: the folder's name",
-  },
-  seed: {
-    kind: "integer",
-    value: "N",
-    help: "seed of initial weights and data order; default: 0",
-  },
-  threads: {
-    kind: "integer",
-    value: "N",
-    min: 1,
-    help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
-  },
-  checkpointEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between checkpoints; default: 100",
-  },
+  ...runOptions,
   evaluateEvery: {
     kind: "integer",
     value: "STEPS",

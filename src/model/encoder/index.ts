@@ -55,7 +55,7 @@ export {
   type VectorModule,
 } from "./sentence/sentence-modules.ts";
 export { nameEncoderTensors } from "./stored-names.ts";
-export type { EncoderTask } from "./tasks.ts";
+export { type EncoderTask, problemName } from "./tasks.ts";
 export type {
   EncoderOutput,
   EncoderRequest,

@@ -42,6 +42,11 @@ const problems: Readonly<Record<string, Labels["problemType"]>> = {
   regression: "regression",
 };
 
+/** A `problem_type`, as `readLabels` reads it. */
+export function problemName(problemType: Labels["problemType"]): string {
+  return Object.keys(problems).find((name) => problems[name] === problemType)!;
+}
+
 /** More classes than any published head has. */
 const maxLabels = 1_000_000;
 

@@ -1,5 +1,10 @@
 /** The graph that trains an encoder's head of classes: of texts, or of tokens. */
-import { type EncoderConfig, encoderHeads, traceFloat32Weights } from "../../model/index.ts";
+import {
+  type EncoderConfig,
+  encoderHeads,
+  encoderRotationTypes,
+  traceFloat32Weights,
+} from "../../model/index.ts";
 import {
   abs,
   add,
@@ -22,7 +27,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
-import { encodeSide, sharedTypes, textTypes } from "./encoder-inputs.ts";
+import { encodeSide, textTypes } from "./encoder-inputs.ts";
 
 /** A token whose class is not asked for. */
 export const ignoredClass = -1;
@@ -46,7 +51,7 @@ export function classGraph(options: ClassGraphOptions): TrainingGraph {
   const { labels, problemType } = config;
   const isTokens = head === "tokens";
   const inputs = {
-    ...sharedTypes(config),
+    ...encoderRotationTypes(config),
     ...textTypes("text"),
     targets: isTokens
       ? int32(["text", "textTime"])

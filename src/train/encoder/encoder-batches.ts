@@ -15,8 +15,6 @@ export interface BatchOptions {
   /** Texts are cut to so many tokens. */
   readonly queryLength: number;
   readonly documentLength: number;
-  /** Hard negatives of each example at most. */
-  readonly negatives: number;
 }
 
 type Values = Record<string, TensorValue>;
@@ -43,10 +41,15 @@ export interface RankedBatch extends ContrastTargets {
   readonly documents: readonly EncodedText[];
 }
 
-/** Encodes a batch; a document that stands for two queries is a negative of neither. */
+/**
+ * Encodes a batch; a document that stands for two queries is a negative of neither.
+ *
+ * @param negatives hard negatives of each example at most
+ */
 export function encodeRanked(
   examples: readonly RankedExample[],
-  { tokenizer, queryLength, documentLength, negatives }: BatchOptions,
+  { tokenizer, queryLength, documentLength }: BatchOptions,
+  negatives: number,
 ): RankedBatch {
   const texts: string[] = [];
   const targets = new Int32Array(examples.length);
@@ -117,10 +120,7 @@ export function distillationInputs(
   pipeline: VectorPipeline,
 ): Values {
   const { config } = options;
-  const { queries, documents } = encodeRanked(examples, {
-    ...options,
-    negatives: Number.POSITIVE_INFINITY,
-  });
+  const { queries, documents } = encodeRanked(examples, options, Number.POSITIVE_INFINITY);
   const scores = examples.map((example) => example.scores!);
   const shape = [examples.length, scores[0]!.length];
   return withRotations(config, {

@@ -4,7 +4,6 @@ import {
   type DecoderWeights,
   type EncoderConfig,
   encode,
-  encoderRotationTypes,
   layOutEncoderTexts,
   type PoolingMode,
   paddingMask,
@@ -48,11 +47,6 @@ export function textTypes(side: string): Record<string, TensorType> {
     [`${side}.types`]: int32(shape),
     [`${side}.attended`]: float32(shape),
   };
-}
-
-/** Types of the inputs that all texts share. */
-export function sharedTypes(config: EncoderConfig): Record<string, TensorType> {
-  return encoderRotationTypes(config);
 }
 
 /** Tensors of the texts of one side. */

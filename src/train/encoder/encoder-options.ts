@@ -123,5 +123,7 @@ export interface EncoderSettings extends Record<string, unknown> {
   readonly pooling: NonNullable<TrainEncoderOptions["pooling"]>;
   readonly schedule: NonNullable<TrainEncoderOptions["schedule"]>;
   readonly optimizer: NonNullable<TrainEncoderOptions["optimizer"]>;
+  readonly averageDecay: number | undefined;
+  readonly frozen: readonly string[] | undefined;
   readonly seed: number;
 }

@@ -7,7 +7,6 @@ import {
   encoderParameterShapes,
   type VectorModule,
 } from "../../model/index.ts";
-import type { Architecture } from "../architectures.ts";
 import type { TrainingGraph } from "../graph/training-graph.ts";
 import type { Trainer } from "../run/trainer.ts";
 import type { StepReport, TrainingInputs } from "../run/training-interface.ts";
@@ -46,7 +45,8 @@ export interface PreparedBatch {
 export interface EncoderPlan<Example> {
   /** Shapes of all parameters: the encoder's, and those of heads and modules. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  readonly lossUnit: Architecture["lossUnit"];
+  /** What the loss is a mean over, in nats. */
+  readonly lossUnit: "query" | "text" | "token";
   readonly pipeline: VectorPipeline | undefined;
   /** Applied to the states of tokens, where tokens have vectors. */
   readonly tokenModules: readonly VectorModule[] | undefined;
@@ -191,7 +191,7 @@ function contrastivePlan(
       return cache ? cachedVectorGraph(options, width) : contrastiveGraph(options);
     },
     prepare(examples, options) {
-      const batch = encodeRanked(examples, { ...options, negatives });
+      const batch = encodeRanked(examples, options, negatives);
       const tokens = tokensOf(batch);
       if (cache) return { inputs: {}, cached: batch, tokens };
       return { inputs: contrastiveInputs(batch, config, pipeline), tokens };
@@ -267,7 +267,7 @@ function tokenPlan(
     graph: (_, trainable) =>
       tokenContrastGraph({ config, shapes, trainable, modules, scoring, temperature }),
     prepare(examples, options) {
-      const batch = encodeRanked(examples, { ...options, negatives });
+      const batch = encodeRanked(examples, options, negatives);
       const retrieved = scoring === "xtr" ? candidates : undefined;
       return { inputs: tokenContrastInputs(batch, config, retrieved), tokens: tokensOf(batch) };
     },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -381,5 +381,27 @@ describe("what a caller gets wrong", () => {
       "option-invalid",
     );
     expect(await code({ frozen: ["nothing.*"] })).toBe("option-invalid");
+    // No run is begun with them.
+    const early = (more: Partial<TrainEncoderOptions>) =>
+      codeOf(trainEncoder(optionsFor("early", more)));
+    expect(await early({ checkpointEvery: 0 })).toBe("option-invalid");
+    expect(await early({ evaluateEvery: 0.5 })).toBe("option-invalid");
+    expect(await early({ averageDecay: 1 })).toBe("option-invalid");
+    expect(await early({ schedule: { kind: "constant", peak: -1 } })).toBe("option-invalid");
+    expect(await early({ frozen: ["nothing.*"] })).toBe("option-invalid");
+    expect(await early({ heldOut: [join(root, "nowhere.jsonl")] })).toBe("corpus-file-unreadable");
+    expect(existsSync(join(root, "early"))).toBe(false);
+  });
+
+  test("rows of the table that no token reaches are a warning", async () => {
+    const warnings: string[] = [];
+    await trainEncoder(
+      optionsFor("rows", {
+        config: { ...config, vocab_size: 512 } as never,
+        steps: 1,
+        onWarning: ({ code }) => warnings.push(code),
+      }),
+    );
+    expect(warnings).toEqual(["train-rows-unused"]);
   });
 });

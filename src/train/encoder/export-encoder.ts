@@ -7,7 +7,12 @@ import {
   writeShardedSafetensors,
 } from "../../checkpoint/index.ts";
 import { formatCount } from "../../core/index.ts";
-import { type EncoderConfig, encoderClassName, prefixEncoderName } from "../../model/index.ts";
+import {
+  type EncoderConfig,
+  encoderClassName,
+  prefixEncoderName,
+  problemName,
+} from "../../model/index.ts";
 import { describeCorpusName } from "../data/corpus-files.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import { exportModel } from "../run/export-model.ts";
@@ -60,11 +65,6 @@ function exportedConfig(
   { family, task, labels, problemType }: EncoderConfig,
 ): ModelConfig {
   const className = encoderClassName(family, task);
-  const problem = {
-    "single-label": "single_label_classification",
-    "multi-label": "multi_label_classification",
-    regression: "regression",
-  }[problemType];
   const { architectures: _, ...own } = file as Record<string, unknown>;
   return {
     ...(className !== undefined && { architectures: [className] }),
@@ -73,7 +73,7 @@ function exportedConfig(
       id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
     }),
-    ...(task === "sequence" && { problem_type: problem }),
+    ...(task === "sequence" && { problem_type: problemName(problemType) }),
   } as ModelConfig;
 }
 

@@ -7,7 +7,6 @@ import {
   nameEncoderTensors,
 } from "../../model/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
-import type { RunFolder } from "../run/run-folder.ts";
 import type { TrainEncoderOptions } from "./encoder-options.ts";
 import { initializeEncoder } from "./encoder-parameters.ts";
 
@@ -17,27 +16,25 @@ import { initializeEncoder } from "./encoder-parameters.ts";
  *
  * @throws JetonError `model-weights-missing`, `model-weights-shape`
  */
-export async function firstEncoderValues(
-  run: Pick<RunFolder, "checkpoints">,
-  parts: {
-    readonly options: Pick<TrainEncoderOptions, "initialWeights" | "initialization">;
-    readonly config: EncoderConfig;
-    readonly plan: { readonly shapes: ReadonlyMap<string, readonly number[]> };
-    readonly seed: number;
-  },
-): Promise<Map<string, ParameterValue>> {
-  const { options, config, plan, seed } = parts;
-  const values = initializeEncoder(config, plan.shapes, seed, options.initialization);
-  const isResumed = (await run.checkpoints()).length > 0;
-  if (options.initialWeights === undefined || isResumed) return values;
-  return new Map([
-    ...values,
-    ...(await readEncoderValues(options.initialWeights, config, plan.shapes)),
-  ]);
+export async function firstEncoderValues(parts: {
+  readonly options: Pick<TrainEncoderOptions, "initialWeights" | "initialization">;
+  readonly config: EncoderConfig;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly seed: number;
+}): Promise<Map<string, ParameterValue>> {
+  const { options, config, shapes, seed } = parts;
+  const { initialWeights } = options;
+  const stored =
+    initialWeights === undefined
+      ? new Map<string, ParameterValue>()
+      : await readEncoderValues(initialWeights, config, shapes);
+  const absent = new Map([...shapes].filter(([name]) => !stored.has(name)));
+  const random = initializeEncoder(config, absent, seed, options.initialization);
+  return new Map([...shapes.keys()].map((name) => [name, (stored.get(name) ?? random.get(name))!]));
 }
 
 /** The stored values among some parameters of an encoder's checkpoint; all of the encoder's own must be there. */
-export async function readEncoderValues(
+async function readEncoderValues(
   folder: string,
   config: EncoderConfig,
   shapes: ReadonlyMap<string, readonly number[]>,

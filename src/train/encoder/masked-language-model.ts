@@ -1,5 +1,5 @@
 /** Masked language modelling of an encoder (Devlin et al., 2019): the graph of a step, and its inputs. */
-import { createRandom, JetonError } from "../../core/index.ts";
+import { JetonError } from "../../core/index.ts";
 import {
   type EncoderConfig,
   encode,
@@ -31,6 +31,7 @@ import {
 } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { LanguageModelBatch } from "../graph/language-model-graph.ts";
+import { maskRandom } from "../graph/mask-random.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
 
 /**
@@ -187,7 +188,7 @@ function maskTokens(
   },
 ): MaskedTokens {
   const { isSpecial, mask, seed, vocabSize } = options;
-  const random = createRandom(seed, "mask", hashOf(ids));
+  const random = maskRandom(seed, ids);
   const places: { at: number; id: number }[] = [];
   const masked = ids.slice();
   for (const [at, id] of ids.entries()) {
@@ -198,11 +199,4 @@ function maskTokens(
     else if (kind < masking.hidden + masking.exchanged) masked[at] = random.integer(vocabSize);
   }
   return { ids: masked, places };
-}
-
-/** A number that differs for different sequences of ids (FNV-1a). */
-function hashOf(ids: Int32Array): number {
-  let hash = 0x811c9dc5;
-  for (const id of ids) hash = Math.imul(hash ^ id, 0x01000193) >>> 0;
-  return hash;
 }

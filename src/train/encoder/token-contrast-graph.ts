@@ -2,6 +2,7 @@
 import {
   applyModules,
   type EncoderConfig,
+  encoderRotationTypes,
   maskedScore,
   traceFloat32Weights,
   type VectorModule,
@@ -33,7 +34,7 @@ import {
 } from "../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
 import { contrastFromScores } from "./contrast-loss.ts";
-import { type EncodedText, encodeSide, sharedTypes, textTypes } from "./encoder-inputs.ts";
+import { type EncodedText, encodeSide, textTypes } from "./encoder-inputs.ts";
 
 /** What the graph is made of. */
 export interface TokenContrastOptions {
@@ -61,7 +62,7 @@ const sides = ["query", "document"] as const;
 export function tokenContrastGraph(options: TokenContrastOptions): TrainingGraph {
   const { config, shapes, trainable, modules, scoring, temperature } = options;
   const inputs: Record<string, TensorType> = {
-    ...sharedTypes(config),
+    ...encoderRotationTypes(config),
     ...Object.assign({}, ...sides.map((side) => ({ ...textTypes(side), ...keptTypes(side) }))),
     ...(scoring === "xtr" && { candidates: int32(["candidates"]) }),
     targets: int32(["query"]),

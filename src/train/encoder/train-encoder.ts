@@ -5,15 +5,25 @@ import { type EncoderConfig, encoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../data/byte-tokenizer.ts";
 import { listCorpusFiles } from "../data/corpus-files.ts";
-import { adamW, decayMatricesOnly } from "../optimizer/optimizer.ts";
+import { adamW, checkTransforms } from "../optimizer/optimizer.ts";
+import { checkSchedule } from "../optimizer/schedule.ts";
+import { chooseFirstValues } from "../run/first-values.ts";
 import { findKeptTokenizer, keepTokenizer } from "../run/kept-tokenizer.ts";
+import { runName } from "../run/model-card.ts";
+import { checkVocabulary } from "../run/model-config.ts";
 import { openRunFolder, type RunFolder, readRunConfiguration } from "../run/run-folder.ts";
-import { matchParameters } from "../run/run-settings.ts";
+import { checkCounts, matchParameters, pickChangeable } from "../run/run-settings.ts";
+import { finishRun, openRunTrainer } from "../run/run-trainer.ts";
 import { runStepLoop } from "../run/step-loop.ts";
-import { openTrainer, type Trainer } from "../run/trainer.ts";
+import { checkAverageDecay, type Trainer } from "../run/trainer.ts";
 import type { BatchOptions } from "./encoder-batches.ts";
 import type { EncoderSettings, TrainEncoderOptions, TrainedEncoder } from "./encoder-options.ts";
-import { configWithLabels, type EncoderPlan, planEncoder } from "./encoder-plans.ts";
+import {
+  configWithLabels,
+  type EncoderPlan,
+  type PreparedBatch,
+  planEncoder,
+} from "./encoder-plans.ts";
 import { ExampleOrder } from "./example-order.ts";
 import { exportEncoder } from "./export-encoder.ts";
 import { firstEncoderValues } from "./first-encoder-values.ts";
@@ -43,12 +53,11 @@ export async function trainEncoder(options: TrainEncoderOptions): Promise<Traine
   const tokenizer = await openTokenizer(kept ?? given);
   const settings = await resolveEncoderSettings(options, tokenizer);
   const config = configWithLabels(encoderConfig(settings.config), settings.objective);
-  checkLengths(settings, config);
   const plan = planEncoder(config, settings);
-  await listCorpusFiles(options.examples);
-  const changeable = Object.fromEntries(
-    changeableOptions.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
-  );
+  matchParameters(settings.frozen ?? [], [...plan.shapes.keys()]);
+  // A misspelt name is said before the run's folder is made.
+  for (const files of [options.examples, options.heldOut ?? []]) await listCorpusFiles(files);
+  const changeable = pickChangeable(options);
   const run = await openRunFolder(folder, settings, { existing, changeable });
   try {
     const tokenizerFolder = kept ?? (await keepTokenizer(folder, given));
@@ -77,15 +86,6 @@ export async function readEncoderRunOptions(folder: string): Promise<TrainEncode
   return { ...known.configuration, ...known.changeable, folder } as unknown as TrainEncoderOptions;
 }
 
-/** Options that say nothing about the weights: a resumed run may have others. */
-const changeableOptions = [
-  "checkpointEvery",
-  "keepCheckpoints",
-  "evaluateEvery",
-  "dtype",
-  "name",
-] as const;
-
 interface RunParts {
   readonly options: TrainEncoderOptions;
   readonly settings: EncoderSettings;
@@ -101,8 +101,10 @@ async function learn(run: RunFolder, parts: RunParts): Promise<TrainedEncoder> {
   const { options, settings, config, plan, tokenizer, examples } = parts;
   const order = new ExampleOrder(examples, settings);
   const { queryLength, documentLength } = settings;
-  const batches: BatchOptions = { config, tokenizer, queryLength, documentLength, negatives: 1 };
+  const batches: BatchOptions = { config, tokenizer, queryLength, documentLength };
+  const held = parts.heldOut && prepareHeldOut(parts.heldOut, settings.batch, plan, batches);
   await using trainer = await openEncoderTrainer(run, parts);
+  const averaged = settings.averageDecay !== undefined;
   const state = await runStepLoop(run, trainer, {
     steps: settings.steps,
     seed: settings.seed,
@@ -115,70 +117,57 @@ async function learn(run: RunFolder, parts: RunParts): Promise<TrainedEncoder> {
     },
     learn: (batch) => plan.learn(trainer, batch),
     countTokens: ({ tokens }) => tokens,
-    evaluate: heldOutEvaluation(trainer, parts, batches),
+    evaluate:
+      held &&
+      (async () => {
+        let loss = 0;
+        for (const batch of held) loss += await plan.evaluate(trainer, batch, averaged);
+        return { heldOutLoss: loss / held.length };
+      }),
     options,
   });
-  const rest = { tokensPerSecond: 0, secondsLeft: undefined };
-  const { steps } = settings;
-  options.onProgress?.({ stage: "export", step: steps, steps, tokens: state.tokens, ...rest });
-  const averaged = options.averageDecay !== undefined;
-  const parameters = await trainer.parameters({ averaged });
-  const tail = state.entries.slice(-Math.ceil(steps / 20));
+  const { steps, averageDecay } = settings;
+  const { onProgress } = options;
+  const { parameters, summary } = await finishRun(trainer, state, {
+    ...{ steps, averageDecay, onProgress },
+  });
+  const { heldOutBitsPerByte: _, ...result } = summary;
   return exportEncoder(run.path, {
-    ...{ options, settings, config, plan, tokenizer: parts.tokenizerFolder, parameters },
+    ...{ options, settings, config, plan, tokenizer: parts.tokenizerFolder, parameters, result },
     ...{ examples: examples.length, name: runName(options) },
-    result: {
-      steps,
-      tokens: state.tokens,
-      loss: tail.reduce((sum, { loss }) => sum + loss, 0) / tail.length,
-      heldOutLoss: state.entries.at(-1)?.heldOutLoss,
-      parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
-    },
   });
 }
 
-/** The loss over whole batches of the held-out examples, in their order. */
-function heldOutEvaluation(
-  trainer: Trainer,
-  { options, settings, plan, heldOut }: RunParts,
-  batches: BatchOptions,
-): (() => Promise<{ heldOutLoss: number }>) | undefined {
-  if (heldOut === undefined) return undefined;
-  if (heldOut.length < settings.batch) {
+/** Whole batches of the held-out examples, in their order: the same ones at every evaluation. */
+function prepareHeldOut(
+  examples: readonly unknown[],
+  size: number,
+  plan: EncoderPlan<unknown>,
+  options: BatchOptions,
+): PreparedBatch[] {
+  if (examples.length < size) {
     throw new JetonError(
-      `${heldOut.length} held-out examples are fewer than the ${settings.batch} of a batch`,
-      { code: "option-invalid", details: { option: "heldOut", found: heldOut.length } },
+      `${examples.length} held-out examples are fewer than the ${size} of a batch`,
+      { code: "option-invalid", details: { option: "heldOut", found: examples.length } },
     );
   }
-  const averaged = options.averageDecay !== undefined;
-  return async () => {
-    let [loss, count] = [0, 0];
-    for (let at = 0; at + settings.batch <= heldOut.length; at += settings.batch) {
-      const batch = plan.prepare(heldOut.slice(at, at + settings.batch), batches);
-      loss += await plan.evaluate(trainer, batch, averaged);
-      count++;
-    }
-    return { heldOutLoss: loss / count };
-  };
+  return Array.from({ length: Math.floor(examples.length / size) }, (_, number) =>
+    plan.prepare(examples.slice(number * size, (number + 1) * size), options),
+  );
 }
 
 async function openEncoderTrainer(run: RunFolder, parts: RunParts): Promise<Trainer> {
   const { options, settings, config, plan, examples } = parts;
-  const names = [...plan.shapes.keys()];
-  const frozen = matchParameters(options.frozen ?? [], names);
-  return openTrainer({
-    graph: plan.graph(
-      examples,
-      names.filter((name) => !frozen.has(name)),
+  const { shapes } = plan;
+  return openRunTrainer({
+    names: [...shapes.keys()],
+    frozen: settings.frozen ?? [],
+    graph: (trainable) => plan.graph(examples, trainable),
+    parameters: await chooseFirstValues(run, shapes, () =>
+      firstEncoderValues({ options, config, shapes, seed: settings.seed }),
     ),
-    parameters: await firstEncoderValues(run, { options, config, plan, seed: settings.seed }),
-    moveParameters: true,
     sameSizes: false,
-    schedule: settings.schedule,
-    optimizer: settings.optimizer,
-    group: decayMatricesOnly,
-    ...(options.averageDecay !== undefined && { averageDecay: options.averageDecay }),
-    ...(options.threads !== undefined && { threads: options.threads }),
+    ...{ settings, threads: options.threads },
   });
 }
 
@@ -192,21 +181,27 @@ async function resolveEncoderSettings(
   const { contextLength } = encoderConfig(config);
   const { queryLength = Math.min(32, contextLength) } = options;
   const { documentLength = Math.min(128, contextLength) } = options;
-  for (const [option, found] of Object.entries({ steps, batch, queryLength, documentLength })) {
-    if (Number.isSafeInteger(found) && found > 0) continue;
-    throw new JetonError(`${option} is ${found}, expected a positive integer`, {
-      code: "option-invalid",
-      details: { option, found },
-    });
-  }
+  const { checkpointEvery, keepCheckpoints, evaluateEvery } = options;
+  checkCounts({
+    ...{ steps, batch, queryLength, documentLength },
+    ...{ checkpointEvery, keepCheckpoints, evaluateEvery },
+  });
+  checkLengths({ queryLength, documentLength }, contextLength);
+  checkAverageDecay(options.averageDecay);
+  const optimizer = options.optimizer ?? adamW({ weightDecay: 0.01, maxNorm: 1 });
+  checkTransforms(optimizer);
   const warmupSteps = Math.ceil(steps / 20);
+  const schedule = options.schedule ?? {
+    ...{ kind: "linear", peak: 3e-4, final: 0, steps, warmupSteps },
+  };
+  checkSchedule(schedule);
   return {
     objective: options.objective,
     config,
     ...{ steps, batch, queryLength, documentLength, seed },
     pooling: options.pooling ?? "mean",
-    schedule: options.schedule ?? { kind: "linear", peak: 3e-4, final: 0, steps, warmupSteps },
-    optimizer: options.optimizer ?? adamW({ weightDecay: 0.01, maxNorm: 1 }),
+    schedule,
+    optimizer,
     averageDecay: options.averageDecay,
     initialization: options.initialization,
     initialWeights: options.initialWeights,
@@ -233,22 +228,12 @@ async function resolveConfig(
     ...(padTokenId !== undefined && { pad_token_id: padTokenId }),
     ...file,
   } as EncoderSettings["config"];
-  const { vocabSize } = encoderConfig(config);
-  if (vocabSize >= tokenizer.vocabSize) return config;
-  throw new JetonError(
-    `vocab_size is ${vocabSize}, the tokenizer has ${tokenizer.vocabSize} tokens`,
-    {
-      code: "train-vocabulary-too-small",
-      details: { found: vocabSize, expected: tokenizer.vocabSize },
-    },
-  );
+  checkVocabulary(encoderConfig(config).vocabSize, tokenizer, options.onWarning);
+  return config;
 }
 
-function checkLengths(
-  { queryLength, documentLength }: EncoderSettings,
-  { contextLength }: EncoderConfig,
-): void {
-  for (const [option, found] of Object.entries({ queryLength, documentLength })) {
+function checkLengths(lengths: Readonly<Record<string, number>>, contextLength: number): void {
+  for (const [option, found] of Object.entries(lengths)) {
     if (found >= 3 && found <= contextLength) continue;
     throw new JetonError(`${option} is ${found}, expected 3 to ${contextLength}`, {
       code: "option-invalid",
@@ -262,9 +247,4 @@ function missing(option: string, expected: string): JetonError {
     code: "option-invalid",
     details: { option, expected },
   });
-}
-
-/** Title of the run: its folder's name unless it has one. */
-function runName({ name, folder }: TrainEncoderOptions): string {
-  return name ?? folder.split(/[\\/]/).findLast((part) => part !== "") ?? folder;
 }

@@ -1,5 +1,10 @@
 /** Graphs that train an encoder's vectors of texts: contrast, distillation, and contrast over cached vectors. */
-import { type DecoderWeights, type EncoderConfig, traceFloat32Weights } from "../../model/index.ts";
+import {
+  type DecoderWeights,
+  type EncoderConfig,
+  encoderRotationTypes,
+  traceFloat32Weights,
+} from "../../model/index.ts";
 import {
   add,
   cast,
@@ -20,13 +25,7 @@ import {
 } from "../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
 import { contrastFromVectors } from "./contrast-loss.ts";
-import {
-  poolTypes,
-  sharedTypes,
-  sideVectors,
-  textTypes,
-  type VectorPipeline,
-} from "./encoder-inputs.ts";
+import { poolTypes, sideVectors, textTypes, type VectorPipeline } from "./encoder-inputs.ts";
 
 /** What the graphs of vectors are made of. */
 export interface VectorGraphOptions {
@@ -44,7 +43,7 @@ const sides = ["query", "document"] as const;
 
 function pairTypes(config: EncoderConfig): Record<string, TensorType> {
   return {
-    ...sharedTypes(config),
+    ...encoderRotationTypes(config),
     ...Object.assign({}, ...sides.map((side) => ({ ...textTypes(side), ...poolTypes(side) }))),
   };
 }
@@ -121,7 +120,7 @@ export function distillationGraph(options: VectorGraphOptions, group: number): T
 export function cachedVectorGraph(options: VectorGraphOptions, width: number): TrainingGraph {
   const { config, shapes, trainable, pipeline } = options;
   const inputs = {
-    ...sharedTypes(config),
+    ...encoderRotationTypes(config),
     ...textTypes("text"),
     ...poolTypes("text"),
     slope: float32(["text", width]),

@@ -1,5 +1,5 @@
 /** The graph of a training step of a byte2word encoder: masked words, or classes. */
-import { createRandom, type Random } from "../../core/index.ts";
+import type { Random } from "../../core/index.ts";
 import {
   type Byte2WordConfig,
   basicWords,
@@ -32,6 +32,7 @@ import {
 } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { LanguageModelBatch } from "./language-model-graph.ts";
+import { maskRandom } from "./mask-random.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
 
 /** Target that does not count. */
@@ -126,7 +127,7 @@ export function byte2WordInputs(
     });
     const pool = texts.flat();
     const masked = texts.map((words, row) => {
-      const random = createRandom(seed, "mask", hashOf(ids.subarray(row * time, (row + 1) * time)));
+      const random = maskRandom(seed, ids.subarray(row * time, (row + 1) * time));
       return maskText(config, { words, pool, random, tokenizer, units });
     });
     return maskedInputs(config, masked);
@@ -251,11 +252,4 @@ export function classifiedInputs(
     rows: { dtype: "int32", shape: [rows.length], data: Int32Array.from(rows) },
     targets: { dtype: "int32", shape: [targets.length], data: Int32Array.from(targets) },
   };
-}
-
-/** A number that differs for different sequences of ids (FNV-1a). */
-function hashOf(ids: Int32Array): number {
-  let hash = 0x811c9dc5;
-  for (const id of ids) hash = Math.imul(hash ^ id, 0x01000193) >>> 0;
-  return hash;
 }

@@ -13,6 +13,7 @@ import {
   wordParameterNames,
   wordParameterShapes,
 } from "../../model/index.ts";
+import { isMatrix } from "../optimizer/optimizer.ts";
 import { plantInductionHeads } from "./induction-heads.ts";
 
 export { decoderParameterShapes };
@@ -61,7 +62,7 @@ export function initializeDecoder(
   const shapes = decoderParameterShapes(config);
   const values = sampleValues(shapes, seed, (name) => {
     // Routers are matrices too: one of zeros would send all tokens to the same experts.
-    if (shapes.get(name)!.length < 2 || /_bias$/.test(name)) return undefined;
+    if (!isMatrix(name, shapes.get(name)!)) return undefined;
     if (name === decoderNames.embedding) return embedding;
     if (name === decoderNames.head) return head;
     return isOutput(name) ? outputOf(config.layers) : matrix;

@@ -7,6 +7,7 @@ import {
   adamW,
   clipByGlobalNorm,
   createOptimizer,
+  decayMatricesOnly,
   globalNorm,
   sgd,
   type TrainedParameter,
@@ -55,6 +56,14 @@ describe("createOptimizer", () => {
         expect(data[i]!).toBeCloseTo(value, 5);
       }
     }
+  });
+
+  test("matrices decay, and biases do not, those of stacked experts among them", () => {
+    const decays = (name: string, shape: number[]) => decayMatricesOnly(name, shape).decayFactor;
+    expect(decays("model.layers.0.mlp.experts.gate_up_proj", [4, 16, 64])).toBe(1);
+    expect(decays("model.layers.0.mlp.experts.gate_up_proj_bias", [4, 64])).toBe(0);
+    expect(decays("decoder.SelfAttention.relative_attention_bias.weight", [32, 4])).toBe(1);
+    expect(decays("model.layers.0.self_attn.q_proj.bias", [64])).toBe(0);
   });
 
   test("clipping bounds the norm and keeps the direction", () => {

@@ -101,9 +101,14 @@ export interface ParameterGroup {
   readonly decayFactor?: number;
 }
 
+/** Whether a parameter is a matrix or a stack of some; a stack of biases, one for each expert, is not. */
+export function isMatrix(name: string, shape: readonly number[]): boolean {
+  return shape.length >= 2 && !/_bias$/.test(name);
+}
+
 /** Usual practice: matrices decay, vectors (norms, biases) do not. */
-export function decayMatricesOnly(_name: string, shape: readonly number[]): ParameterGroup {
-  return { decayFactor: shape.length >= 2 ? 1 : 0 };
+export function decayMatricesOnly(name: string, shape: readonly number[]): ParameterGroup {
+  return { decayFactor: isMatrix(name, shape) ? 1 : 0 };
 }
 
 /** A parameter under training. */

@@ -4,29 +4,27 @@ import { openCheckpoint } from "../../checkpoint/index.ts";
 import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
-import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import type { RunFolder } from "./run-folder.ts";
 
-/** First values; those of a run that goes on come from its checkpoint, and the originals may be gone. */
+/**
+ * First values; those of a run that goes on come from its checkpoint, and the originals may be gone.
+ *
+ * @param begin called for a run that begins
+ */
 export async function chooseFirstValues(
-  run: RunFolder,
-  options: TrainLanguageModelOptions,
-  architecture: Architecture,
-  seed: number,
+  run: Pick<RunFolder, "checkpoints">,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  begin: () => Promise<Map<string, ParameterValue>>,
 ): Promise<Map<string, ParameterValue>> {
-  const { parameters: shapes } = architecture;
-  if ((await run.checkpoints()).length > 0) {
-    const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-    return new Map(
-      [...shapes].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
-    );
-  }
-  return options.initialWeights === undefined
-    ? architecture.initialize(seed, options.initialization)
-    : readWeights(options.initialWeights, architecture);
+  if ((await run.checkpoints()).length === 0) return begin();
+  const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+  return new Map(
+    [...shapes].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
+  );
 }
 
-async function readWeights(
+/** All parameters of an architecture from a checkpoint folder. */
+export async function readWeights(
   folder: string,
   { parameters, rename }: Architecture,
 ): Promise<Map<string, ParameterValue>> {

@@ -1,5 +1,4 @@
 /** The loss curve of a run as SVG. */
-import type { Architecture } from "../architectures.ts";
 import type { LogEntry } from "./run-folder.ts";
 
 const width = 720;
@@ -14,7 +13,7 @@ const margin = { left: 56, right: 16, top: 28, bottom: 40 };
 export function renderLossCurve(
   entries: readonly LogEntry[],
   title: string,
-  unit: Architecture["lossUnit"] = "token",
+  unit = "token",
 ): string {
   const training = average(entries.map(({ step, loss }) => ({ step, loss })));
   const heldOut = entries.flatMap(({ step, heldOutLoss }) =>

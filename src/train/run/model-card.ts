@@ -58,8 +58,6 @@ const uses: Readonly<Record<Architecture["lossUnit"], Use>> = {
   token: decoder,
   byte: decoder,
   "masked token": encoder,
-  query: encoder,
-  text: encoder,
   "masked word": {
     kind: "An encoder over words",
     language: "ts",
@@ -67,7 +65,8 @@ const uses: Readonly<Record<Architecture["lossUnit"], Use>> = {
   },
 };
 
-export function runName(options: TrainLanguageModelOptions): string {
+/** Title of a run: its folder's name unless it has one. */
+export function runName(options: Pick<TrainLanguageModelOptions, "name" | "folder">): string {
   return options.name ?? basename(options.folder);
 }
 
@@ -82,7 +81,7 @@ export function modelCard(
     readonly options: TrainLanguageModelOptions;
     readonly settings: Settings;
     readonly stores: readonly TokenStore[];
-    readonly architecture: Pick<Architecture, "predictsText" | "lossUnit">;
+    readonly architecture: Pick<Architecture, "lossUnit">;
   },
 ): string {
   const data = stores.map(({ tokens, documents, bytes }, index) => {
@@ -100,8 +99,8 @@ export function modelCard(
       ? []
       : [`- these are exponential moving averages of the weights, decay ${averageDecay}`]),
   ];
-  const { predictsText, lossUnit: unit } = architecture;
-  const { kind, language, use } = uses[predictsText ? "token" : unit];
+  const { lossUnit: unit } = architecture;
+  const { kind, language, use } = uses[unit];
   const held =
     heldOutLoss === undefined
       ? []

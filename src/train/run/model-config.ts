@@ -49,7 +49,12 @@ export function resolveModelConfig(
   return config;
 }
 
-function checkVocabulary(
+/**
+ * Whether each token has a row, and each row a token.
+ *
+ * @throws JetonError `train-vocabulary-too-small`
+ */
+export function checkVocabulary(
   vocabSize: number,
   tokenizer: Tokenizer,
   onWarning: WarningHandler | undefined,

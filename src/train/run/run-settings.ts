@@ -27,7 +27,7 @@ type ChangeableOption = keyof Pick<
 >;
 
 export function pickChangeable(
-  options: Partial<TrainLanguageModelOptions>,
+  options: Partial<Pick<TrainLanguageModelOptions, ChangeableOption>>,
 ): Pick<TrainLanguageModelOptions, ChangeableOption> {
   return Object.fromEntries(
     changeableOptions.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])),
@@ -80,7 +80,17 @@ export function resolveSettings(
   tokenizer: Tokenizer,
 ): Settings {
   const { steps, batch = 16, accumulation = 1, sequenceLength = 256, seed = 0 } = options;
-  checkCounts({ ...options, batch, accumulation, sequenceLength });
+  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
+  checkCounts({
+    ...{ steps, batch, accumulation, sequenceLength },
+    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
+  });
+  if (batch % accumulation !== 0) {
+    throw new JetonError(`a batch of ${batch} cannot be divided into ${accumulation} equal parts`, {
+      code: "option-invalid",
+      details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
+    });
+  }
   checkCorpora(options.corpora);
   checkAverageDecay(options.averageDecay);
   checkTransforms(options.optimizer ?? []);
@@ -116,26 +126,13 @@ export function resolveSettings(
   };
 }
 
-function checkCounts(
-  options: TrainLanguageModelOptions & { readonly batch: number; readonly accumulation: number },
-): void {
-  const { steps, batch, accumulation, sequenceLength } = options;
-  const { checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences } = options;
-  const counts = {
-    ...{ steps, batch, accumulation, sequenceLength },
-    ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
-  };
+/** @throws JetonError `option-invalid` for a count that is no positive integer */
+export function checkCounts(counts: Readonly<Record<string, number | undefined>>): void {
   for (const [option, found] of Object.entries(counts)) {
     if (found === undefined || (Number.isSafeInteger(found) && found > 0)) continue;
     throw new JetonError(`${option} is ${found}, expected a positive integer`, {
       code: "option-invalid",
       details: { option, found },
-    });
-  }
-  if (batch % accumulation !== 0) {
-    throw new JetonError(`a batch of ${batch} cannot be divided into ${accumulation} equal parts`, {
-      code: "option-invalid",
-      details: { option: "accumulation", found: accumulation, expected: `a divisor of ${batch}` },
     });
   }
 }

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createProgressMeter, JetonError } from "../../core/index.ts";
-import type { Architecture } from "../architectures.ts";
 import type { TrainingProgress } from "../language-model-options.ts";
 import { renderLossCurve } from "./loss-curve.ts";
 import type { LogEntry, RunFolder } from "./run-folder.ts";
@@ -27,7 +26,7 @@ export interface StepLoop<Batch, Position> {
   readonly seed: number;
   /** Title of the loss curve, and what the loss is a mean over. */
   readonly name: string;
-  readonly lossUnit: Architecture["lossUnit"];
+  readonly lossUnit: string;
   /** Where the data of the first step begins; plain JSON, as checkpoints note it. */
   readonly start: Position;
   read(position: Position): Promise<StepData<Batch, Position>>;

@@ -11,15 +11,15 @@ import {
   type TokenStore,
 } from "../data/token-store.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
-import { decayMatricesOnly } from "../optimizer/optimizer.ts";
 import { exportModel } from "./export-model.ts";
-import { chooseFirstValues } from "./first-values.ts";
+import { chooseFirstValues, readWeights } from "./first-values.ts";
 import { evaluate, readHeldOut } from "./held-out.ts";
 import { completeConfig, modelCard, runName } from "./model-card.ts";
 import type { RunFolder } from "./run-folder.ts";
-import { matchParameters, type Settings } from "./run-settings.ts";
+import type { Settings } from "./run-settings.ts";
+import { finishRun, openRunTrainer } from "./run-trainer.ts";
 import { type RunState, runStepLoop } from "./step-loop.ts";
-import { openTrainer, type Trainer } from "./trainer.ts";
+import type { Trainer } from "./trainer.ts";
 import type { TrainingInputs } from "./training-interface.ts";
 
 interface RunParts {
@@ -44,7 +44,7 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   };
   const weights = options.corpora.map(({ weight = 1 }) => weight);
   await using source = await openBatchSource(stores, { ...data, weights });
-  await using trainer = await openRunTrainer(run, { options, settings, architecture });
+  await using trainer = await openLanguageModelTrainer(run, { options, settings, architecture });
   const toInputs = architecture.inputs({ ...settings, tokenizer: parts.tokenizer });
   const held =
     parts.heldOut && (await readHeldOut(parts.heldOut, options, data, { toInputs, architecture }));
@@ -63,7 +63,7 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   return await exportRun(run, { ...parts, architecture, trainer, state });
 }
 
-async function openRunTrainer(
+async function openLanguageModelTrainer(
   run: RunFolder,
   {
     options,
@@ -72,20 +72,22 @@ async function openRunTrainer(
   }: { options: TrainLanguageModelOptions; settings: Settings; architecture: Architecture },
 ): Promise<Trainer> {
   const { parameters: shapes } = architecture;
-  const frozen = matchParameters(settings.frozen, [...shapes.keys()]);
-  return openTrainer({
-    graph: architecture.graph({
-      trainable: new Set([...shapes.keys()].filter((name) => !frozen.has(name))),
-      documentMask: settings.documentMask,
-    }),
-    parameters: await chooseFirstValues(run, options, architecture, settings.seed),
-    moveParameters: true,
+  const { initialWeights, initialization, threads } = options;
+  return openRunTrainer({
+    names: [...shapes.keys()],
+    frozen: settings.frozen,
+    graph: (trainable) =>
+      architecture.graph({
+        trainable: new Set(trainable),
+        documentMask: settings.documentMask,
+      }),
+    parameters: await chooseFirstValues(run, shapes, async () =>
+      initialWeights === undefined
+        ? architecture.initialize(settings.seed, initialization)
+        : readWeights(initialWeights, architecture),
+    ),
     sameSizes: architecture.hasFixedSizes,
-    schedule: settings.schedule,
-    optimizer: settings.optimizer,
-    group: decayMatricesOnly,
-    ...(settings.averageDecay !== undefined && { averageDecay: settings.averageDecay }),
-    ...(options.threads !== undefined && { threads: options.threads }),
+    ...{ settings, threads },
   });
 }
 
@@ -98,23 +100,12 @@ interface TrainedParts extends RunParts {
 /** Writes the trained model as a checkpoint folder. */
 async function exportRun(run: RunFolder, parts: TrainedParts): Promise<TrainedLanguageModel> {
   const { options, settings, tokenizerFolder, architecture, trainer, state } = parts;
-  const { steps } = settings;
-  const { tokens, entries } = state;
-  const rest = { tokensPerSecond: 0, secondsLeft: undefined };
-  options.onProgress?.({ stage: "export", step: steps, steps, tokens, ...rest });
-  const averaged = settings.averageDecay !== undefined;
-  const parameters = await trainer.parameters({ averaged });
-  const tail = entries.slice(-Math.ceil(steps / 20));
-  const last = entries.at(-1);
-  const result: TrainedLanguageModel = {
-    modelFolder: join(run.path, "model"),
-    steps,
-    tokens,
-    loss: tail.reduce((sum, { loss }) => sum + loss, 0) / tail.length,
-    heldOutLoss: last?.heldOutLoss,
-    heldOutBitsPerByte: last?.heldOutBitsPerByte,
-    parameters: [...parameters.values()].reduce((sum, { data }) => sum + data.length, 0),
-  };
+  const { steps, averageDecay } = settings;
+  const { onProgress } = options;
+  const { parameters, summary } = await finishRun(trainer, state, {
+    ...{ steps, averageDecay, onProgress },
+  });
+  const result: TrainedLanguageModel = { modelFolder: join(run.path, "model"), ...summary };
   await exportModel(result.modelFolder, {
     config: completeConfig(settings.config, architecture),
     parameters: new Map(

@@ -2,13 +2,14 @@
 import { formatCount, formatDuration } from "../../../core/progress.ts";
 import type { EncoderObjective, TrainEncoderOptions } from "../../../train/index.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
-import type { CommandContext } from "../../context.ts";
 import {
   type TrainEncoderDocument,
   type TrainEncoderProgress,
   writeJson,
 } from "../../json-output.ts";
+import { reportInterruption } from "../../options/interrupted-training.ts";
 import { createStatusLine } from "../../options/locate.ts";
+import { runOptions } from "../../options/training-options.ts";
 
 const options = {
   out: {
@@ -123,30 +124,7 @@ const options = {
     value: "PARAMETER",
     help: "parameters that are not trained; '*' matches any characters",
   },
-  dtype: {
-    kind: "text",
-    value: "TYPE",
-    choices: ["F32", "F16", "BF16"],
-    help: "type of the exported weights; default: F16",
-  },
-  name: {
-    kind: "text",
-    value: "NAME",
-    help: "title of the model card; default: the folder's name",
-  },
-  seed: { kind: "integer", value: "N", help: "seed of initial weights and data order; default: 0" },
-  threads: {
-    kind: "integer",
-    value: "N",
-    min: 1,
-    help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
-  },
-  checkpointEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between checkpoints; default: 100",
-  },
+  ...runOptions,
   evaluateEvery: {
     kind: "integer",
     value: "STEPS",
@@ -196,6 +174,10 @@ export const command: Command = defineCommand({
         onCheckpoint: ({ step }) => {
           savedStep = step;
         },
+        onWarning: ({ message }) => {
+          line.clear();
+          void stderr.write(`jeton: warning: ${message}\n`);
+        },
         onProgress: (progress) => {
           if (context.signal.aborted) return;
           if (values.json) void writeJson<TrainEncoderProgress>(stderr, progress);
@@ -215,22 +197,14 @@ export const command: Command = defineCommand({
       );
     } catch (error) {
       line.clear();
-      if (context.signal.aborted) await reportInterruption(context, settings.folder, savedStep);
+      if (context.signal.aborted)
+        await reportInterruption(context, "encoder", values.json, settings.folder, savedStep);
       throw error;
     } finally {
       line.clear();
     }
   },
 });
-
-async function reportInterruption(
-  { stderr }: CommandContext,
-  folder: string,
-  step: number | undefined,
-): Promise<void> {
-  const saved = step === undefined ? "no step was finished" : `saved at step ${step}`;
-  await stderr.write(`${saved}; resume with: jeton train encoder --resume --out ${folder}\n`);
-}
 
 async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> {
   const { out: folder, resume } = values;

@@ -2,18 +2,14 @@
 import { formatCount, formatDuration } from "../../../core/progress.ts";
 import type { TrainedLanguageModel } from "../../../train/index.ts";
 import { type Command, defineCommand } from "../../command.ts";
-import type { CommandContext } from "../../context.ts";
 import {
   type TrainLanguageModelDocument,
   type TrainLanguageModelProgress,
   writeJson,
 } from "../../json-output.ts";
+import { reportInterruption } from "../../options/interrupted-training.ts";
 import { createStatusLine } from "../../options/locate.ts";
-import {
-  readTrainingOptions,
-  type TrainValues,
-  trainingOptions,
-} from "../../options/training-options.ts";
+import { readTrainingOptions, trainingOptions } from "../../options/training-options.ts";
 
 export const command: Command = defineCommand({
   name: "train lm",
@@ -81,7 +77,7 @@ export const command: Command = defineCommand({
     } catch (error) {
       line.clear();
       if (context.signal.aborted)
-        await reportInterruption(context, values, settings.folder, savedStep);
+        await reportInterruption(context, "lm", values.json, settings.folder, savedStep);
       throw error;
     } finally {
       context.signal.removeEventListener("abort", reportStopping);
@@ -109,25 +105,4 @@ function summarize(result: TrainedLanguageModel, seconds: number): string {
     parts.push(`held out ${heldOutLoss.toFixed(3)}${bits}`);
   }
   return [...parts, formatDuration(seconds)].join(" · ");
-}
-
-/** After an interruption: the saved step, and the command that resumes. */
-async function reportInterruption(
-  { stderr }: CommandContext,
-  values: TrainValues,
-  folder: string,
-  step: number | undefined,
-): Promise<void> {
-  const command = ["jeton", "train", "lm", "--resume", "--out", folder];
-  if (values.json) {
-    await writeJson<TrainLanguageModelProgress>(stderr, {
-      stage: "interrupted",
-      step: step ?? 0,
-      command,
-    });
-    return;
-  }
-  const quoted = command.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`));
-  const saved = step === undefined ? "no step was finished" : `saved at step ${step}`;
-  await stderr.write(`${saved}; resume with: ${quoted.join(" ")}\n`);
 }
