@@ -35,6 +35,7 @@ import {
   verifyExactMatch,
   verifyRejectionSampling,
 } from "./speculative/verify.ts";
+import { topTokens } from "./top-tokens.ts";
 import type { AttendedContext, GeneratedToken, TokenOrigin } from "./types.ts";
 
 /** A token that a forward pass emitted, as the model sees it. */
@@ -343,17 +344,4 @@ function logProbability(result: StepResult, row: number, id: number): number {
     });
   }
   return logit - logSumExp[row]!;
-}
-
-function topTokens(
-  { topIds, topLogits, logSumExp }: StepResult,
-  row: number,
-  count: number,
-): NonNullable<GeneratedToken["topLogProbabilities"]> {
-  const candidates = topIds.length / logSumExp.length;
-  const from = row * candidates;
-  return Array.from(topIds.subarray(from, from + Math.min(count, candidates)), (id, index) => ({
-    id,
-    logProbability: topLogits[from + index]! - logSumExp[row]!,
-  }));
 }

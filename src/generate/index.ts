@@ -82,6 +82,7 @@ export {
 } from "./score-continuations.ts";
 export { type AutoDrafterOptions, createAutoDrafter } from "./speculative/auto.ts";
 export { checkTree } from "./speculative/check-tree.ts";
+export { createDrafter } from "./speculative/create-drafter.ts";
 export { createDraftModelDrafter, type DraftModelOptions } from "./speculative/draft-model.ts";
 export {
   type DraftContext,
@@ -101,6 +102,7 @@ export {
   type DrafterName,
   drafterChoices,
   drafterNames,
+  usesDraftModel,
 } from "./speculative/drafter-names.ts";
 export { type OpenDrafterOptions, openDrafter } from "./speculative/open-drafter.ts";
 export {

@@ -5,6 +5,7 @@ import { JetonError } from "../core/index.ts";
 import type { LoadedModel, StepResult } from "../model/index.ts";
 import { promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
+import { topTokens } from "./top-tokens.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
 
 /** Options of `score`. */
@@ -178,14 +179,7 @@ async function scoreWindow(
 function readPlace(result: StepResult, row: number, id: number, alternatives: number): PlaceScore {
   const logProbability = result.targetLogProbabilities![row]!;
   if (alternatives === 0) return { logProbability };
-  const kept = result.topIds.length / result.logSumExp.length;
-  const topLogProbabilities = Array.from({ length: kept }, (_, rank) => {
-    const at = row * kept + rank;
-    return {
-      id: result.topIds[at]!,
-      logProbability: result.topLogits[at]! - result.logSumExp[row]!,
-    };
-  });
+  const topLogProbabilities = topTokens(result, row);
   // One token has one number, to the last bit, wherever it is reported.
   const own = topLogProbabilities.find((top) => top.id === id);
   return { logProbability: own?.logProbability ?? logProbability, topLogProbabilities };

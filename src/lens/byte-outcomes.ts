@@ -1,6 +1,8 @@
 /** The next byte after a text that may end inside a token, beside what the text's own encoding predicts. */
 import { openExactBytes, promptIds } from "../generate/index.ts";
-import { describeAlternatives, type LensHost, plainToken } from "./lens-host.ts";
+import { topTokens } from "../generate/top-tokens.ts";
+import { nameOfBytes } from "../tokenizer/token-text.ts";
+import { describeAlternatives, type LensHost, plainToken, stepAfter } from "./lens-host.ts";
 import type { BytesEvent, BytesRequest } from "./types.ts";
 
 /**
@@ -62,7 +64,7 @@ function describeBytes(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return `bytes:${Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("")}`;
+    return nameOfBytes(bytes);
   }
 }
 
@@ -72,18 +74,6 @@ async function nextTokens(
   text: string,
   { count, signal }: { readonly count: number; readonly signal: AbortSignal | undefined },
 ): Promise<BytesEvent["byTokens"]> {
-  const given = signal ? { signal } : {};
-  const ids = promptIds(host.model, text);
-  const sequence = await host.model.openSequence({ prefix: ids, ...given });
-  try {
-    const step = { ids: ids.slice(sequence.reused), topK: count };
-    const { topIds, topLogits, logSumExp } = await sequence.step(step, given);
-    const top = Array.from(topIds, (id, at) => ({
-      id,
-      logProbability: topLogits[at]! - logSumExp[0]!,
-    }));
-    return describeAlternatives(host, top);
-  } finally {
-    await sequence.release();
-  }
+  const row = await stepAfter(host, promptIds(host.model, text), { topK: count }, signal);
+  return describeAlternatives(host, topTokens(row, 0));
 }

@@ -1,7 +1,7 @@
 /** Requests that come from outside, checked field by field. */
 import { JetonError } from "../core/index.ts";
 import { drafterChoices } from "../generate/index.ts";
-import type { LensRequest } from "./types.ts";
+import type { LensRequest, LensSampling } from "./types.ts";
 
 type Rule = readonly [isValid: (value: unknown) => boolean, expected: string];
 
@@ -17,27 +17,28 @@ const prompt: Rule = [
     (Array.isArray(value) && value.every((id) => Number.isSafeInteger(id) && id >= 0)),
   "a string or token ids",
 ];
-const samplingNames = new Set([
-  "temperature",
-  "topK",
-  "topP",
-  "minP",
-  "typicalP",
-  "epsilonCutoff",
-  "etaCutoff",
-  "repetitionPenalty",
-  "frequencyPenalty",
-  "presencePenalty",
-  "greedy",
-  "seed",
-]);
+/** The type names each option once: a new one must be added. */
+const samplingNames = Object.keys({
+  temperature: true,
+  topK: true,
+  topP: true,
+  minP: true,
+  typicalP: true,
+  epsilonCutoff: true,
+  etaCutoff: true,
+  repetitionPenalty: true,
+  frequencyPenalty: true,
+  presencePenalty: true,
+  greedy: true,
+  seed: true,
+} satisfies Readonly<Record<keyof LensSampling, true>>);
 // `generate` checks the values.
 const sampling: Rule = [
   (value) =>
     typeof value === "object" &&
     value !== null &&
-    Object.keys(value).every((name) => samplingNames.has(name)),
-  `an object with ${[...samplingNames].join(", ")}`,
+    Object.keys(value).every((name) => samplingNames.includes(name)),
+  `an object with ${samplingNames.join(", ")}`,
 ];
 const drafter: Rule = [
   (value) => (drafterChoices as readonly unknown[]).includes(value),

@@ -1,10 +1,11 @@
 /** What a lens looks through: a model, its drafters and the texts of its tokens. */
 import type { Drafter, DrafterChoice } from "../generate/index.ts";
-import type { LoadedModel } from "../model/index.ts";
+import type { TopToken } from "../generate/top-tokens.ts";
+import type { LoadedModel, SequenceStep, StepResult } from "../model/index.ts";
 import { createTokenTexts, type DescribeToken } from "../tokenizer/index.ts";
 import type { LensAlternative, LensToken } from "./types.ts";
 
-/** Options of `createLens`. */
+/** Options of `createLensHost`. */
 export interface LensOptions {
   readonly model: LoadedModel;
   /** Opens a drafter by name, or gives the open one; undefined for `none`. The caller closes it. */
@@ -31,15 +32,28 @@ export function plainToken({ model, describeToken }: LensHost, id: number): Lens
 }
 
 /** Alternatives with their texts. */
-export function describeAlternatives(
-  host: LensHost,
-  top: readonly { readonly id: number; readonly logProbability: number }[],
-): LensAlternative[] {
+export function describeAlternatives(host: LensHost, top: readonly TopToken[]): LensAlternative[] {
   return top.map(({ id, logProbability }) => ({
     id,
     text: plainToken(host, id).text,
     logProbability,
   }));
+}
+
+/** The row after a text: one forward pass over what of it no kept sequence has read. */
+export async function stepAfter(
+  { model }: LensHost,
+  ids: readonly number[],
+  wanted: Pick<SequenceStep, "topK" | "logits">,
+  signal: AbortSignal | undefined,
+): Promise<StepResult> {
+  const given = signal ? { signal } : {};
+  const sequence = await model.openSequence({ prefix: ids, ...given });
+  try {
+    return await sequence.step({ ids: ids.slice(sequence.reused), ...wanted }, given);
+  } finally {
+    await sequence.release();
+  }
 }
 
 /** Entropy in nats of the distribution that a row of logits gives. */

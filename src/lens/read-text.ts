@@ -1,5 +1,6 @@
 /** The probability of each token of a given text. */
 import { promptIds } from "../generate/index.ts";
+import { topTokens } from "../generate/top-tokens.ts";
 import type { StepResult } from "../model/index.ts";
 import { describeAlternatives, entropyOf, type LensHost, plainToken } from "./lens-host.ts";
 import type { LensToken, ReadRequest, TextEvent } from "./types.ts";
@@ -64,23 +65,14 @@ function describeRow(
     alternatives,
   }: { readonly result: StepResult; readonly row: number; readonly alternatives: number },
 ): LensToken {
-  const { topIds, topLogits, logSumExp, logits, targetLogProbabilities } = result;
-  const rows = logSumExp.length;
-  const candidates = topIds.length / rows;
-  const from = row * candidates;
-  const vocabulary = logits ? logits.length / rows : 0;
+  const { logits, logSumExp, targetLogProbabilities } = result;
+  const vocabulary = logits ? logits.length / logSumExp.length : 0;
   return {
     ...plainToken(host, id),
     logProbability: targetLogProbabilities![row]!,
     ...(logits && { entropy: entropyOf(logits, row * vocabulary, (row + 1) * vocabulary) }),
     ...(alternatives > 0 && {
-      alternatives: describeAlternatives(
-        host,
-        Array.from(topIds.subarray(from, from + candidates), (top, at) => ({
-          id: top,
-          logProbability: topLogits[from + at]! - logSumExp[row]!,
-        })),
-      ),
+      alternatives: describeAlternatives(host, topTokens(result, row)),
     }),
   };
 }

@@ -7,7 +7,7 @@ import {
   tokenDistribution,
 } from "../generate/index.ts";
 import { hasPenalties, penalize, TokenCounter } from "../generate/sampling/penalties.ts";
-import { type LensHost, plainToken } from "./lens-host.ts";
+import { type LensHost, plainToken, stepAfter } from "./lens-host.ts";
 import type { SamplingStage, StagesEvent, StagesRequest } from "./types.ts";
 
 /** The sampler's steps after the penalties, in its order. */
@@ -52,32 +52,16 @@ export async function samplingStages(
   const { generated = 0, tokens: listed = 12 } = request;
   const ids = promptIds(model, request.prompt);
   const sampling = resolveSampling(model, request.sampling ?? {});
-  const logits = await nextLogits(host, ids, signal);
+  const { logits } = await stepAfter(host, ids, { logits: true }, signal);
   const split = Math.max(0, ids.length - generated);
   const counter = new TokenCounter(ids.slice(0, split)).after(ids.slice(split));
-  const stages = stagesOf(logits, sampling, counter);
+  const stages = stagesOf(logits!, sampling, counter);
   const shown = listTokens(stages, listed);
   return {
     kind: "stages",
     tokens: shown.map((id) => ({ id, text: plainToken(host, id).text })),
     stages: stages.map((stage) => describeStage(stage, shown)),
   };
-}
-
-async function nextLogits(
-  { model }: LensHost,
-  ids: readonly number[],
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  const given = signal ? { signal } : {};
-  const sequence = await model.openSequence({ prefix: ids, ...given });
-  try {
-    const unread = ids.slice(sequence.reused);
-    const { logits } = await sequence.step({ ids: unread, logits: true }, given);
-    return logits!;
-  } finally {
-    await sequence.release();
-  }
 }
 
 function stagesOf(logits: Float32Array, sampling: Sampling, counter: TokenCounter): Stage[] {

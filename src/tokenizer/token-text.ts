@@ -50,6 +50,11 @@ function findAnchor(tokenizer: Tokenizer, decode: (ids: readonly number[]) => st
 function describeBytes(token: string, text: string): TokenText {
   const byte = readByteToken(token);
   const bytes = byte >= 0 ? [byte] : [...bytesOfToken(token)];
-  const hex = bytes.map((value) => `\\x${value.toString(16).padStart(2, "0")}`);
-  return { text, bytes, name: `bytes:${hex.join("")}`, isWhole: false };
+  return { text, bytes, name: nameOfBytes(bytes), isWhole: false };
+}
+
+/** Bytes that are no whole characters as text: `bytes:\xe2\x80`. */
+export function nameOfBytes(bytes: Iterable<number>): string {
+  const hex = Array.from(bytes, (value) => `\\x${value.toString(16).padStart(2, "0")}`);
+  return `bytes:${hex.join("")}`;
 }

@@ -7,13 +7,13 @@ import { type ServeDocument, writeJson } from "../json-output.ts";
 import { readContextPolicy } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions } from "../options/drafting.ts";
 import { withEncoder } from "../options/encoder-options.ts";
-import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import {
   isLoopback,
   modelName,
   serveUntilInterrupted,
 } from "../serving/serve-until-interrupted.ts";
+import { readServerOptions, serverOptions } from "../serving/server-options.ts";
 
 const options = {
   ...modelOptions,
@@ -28,14 +28,7 @@ const options = {
     value: "M",
     help: "also answer /v1/embeddings and /v1/rerank with this encoder: a folder or a name on the hub",
   },
-  port: {
-    kind: "integer",
-    short: "p",
-    value: "PORT",
-    max: 65535,
-    default: 8080,
-    help: "port to listen on; 0 chooses a free port",
-  },
+  port: { ...serverOptions.port, default: 8080 },
   host: {
     kind: "text",
     value: "ADDRESS",
@@ -57,18 +50,8 @@ const options = {
     value: "ORIGIN",
     help: "allow web pages of this origin to use the server; * allows all",
   },
-  allowHost: {
-    kind: "list",
-    value: "NAME",
-    help: "accept requests for this host name too, besides IP addresses and localhost",
-  },
-  slots: {
-    kind: "integer",
-    value: "N",
-    min: 1,
-    default: 16,
-    help: "maximum number of sequences that are generated at once",
-  },
+  allowHost: serverOptions.allowHost,
+  slots: { ...serverOptions.slots, default: 16 },
   queue: {
     kind: "integer",
     value: "N",
@@ -82,7 +65,7 @@ const options = {
     default: 30,
     help: "time that running requests have to finish after Ctrl-C",
   },
-  quiet: { kind: "flag", short: "q", help: "do not log requests on standard error" },
+  quiet: serverOptions.quiet,
 } as const satisfies Options;
 
 export const command: Command = defineCommand({
@@ -125,21 +108,15 @@ async function serve(
   const name = values.name ?? modelName(model.name);
   const { startServer } = await import("../../serve/index.ts");
   const server = await startServer(model, {
-    port: values.port,
-    host: values.host,
+    ...(await readServerOptions(context, values)),
     ...defined({ apiKey, maxQueue: values.queue, maxBodyBytes: values.maxBody }),
     modelName: name,
     ...(encoder && { encoder, encoderName: modelName(encoder.name) }),
     drafter: values.drafter,
     ...(values.contextPolicy.length > 0 && { contextPolicies: values.contextPolicy }),
-    ...defined({
-      draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
-    }),
     ...(values.cors.length > 0 && {
       corsOrigin: values.cors.includes("*") ? "*" : values.cors,
     }),
-    ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
-    ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
   });
   await serveUntilInterrupted(context, server, values.grace, async () => {
     if (values.json) {

@@ -1,7 +1,7 @@
 /** Speculative decoding for the commands that generate: options, the drafter and its statistics. */
 import type { DraftStatistics, GeneratedToken } from "../../generate/index.ts";
 import type { Drafter } from "../../generate/speculative/drafter.ts";
-import { drafterChoices } from "../../generate/speculative/drafter-names.ts";
+import { drafterChoices, usesDraftModel } from "../../generate/speculative/drafter-names.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext, Output } from "../context.ts";
@@ -31,7 +31,7 @@ export function checkDrafterOptions({
   drafter,
   draftModel,
 }: Pick<Values<typeof drafterOptions>, "drafter" | "draftModel">): void {
-  if (draftModel === undefined || ["auto", "dyspec", "draft-model"].includes(drafter)) return;
+  if (draftModel === undefined || usesDraftModel(drafter)) return;
   throw new UsageError("option-misplaced", `--draft-model means nothing for --drafter ${drafter}`, {
     option: "--draft-model",
     drafter,

@@ -1,11 +1,11 @@
 /** `jeton studio`: the page with the published systems and a lens on every token. */
 import type { LoadedModel } from "../../model/types.ts";
-import { type Command, defineCommand, defined, type Options, type Values } from "../command.ts";
+import { type Command, defineCommand, type Options, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ServeDocument, writeJson } from "../json-output.ts";
-import { locateModel } from "../options/locate.ts";
 import { modelOptions, withModel } from "../options/model-options.ts";
 import { isLoopback, modelName, serveUntilInterrupted } from "./serve-until-interrupted.ts";
+import { readServerOptions, serverOptions } from "./server-options.ts";
 
 const options = {
   ...modelOptions,
@@ -14,33 +14,16 @@ const options = {
     value: "M",
     help: "a smaller model with the same tokenizer for the drafters that need one; default: the folder M-draft beside the model M, if it exists",
   },
-  port: {
-    kind: "integer",
-    short: "p",
-    value: "PORT",
-    max: 65535,
-    default: 8700,
-    help: "port to listen on; 0 chooses a free port",
-  },
+  port: { ...serverOptions.port, default: 8700 },
   host: {
     kind: "text",
     value: "ADDRESS",
     default: "127.0.0.1",
     help: "address to listen on; other machines reach the page at 0.0.0.0",
   },
-  allowHost: {
-    kind: "list",
-    value: "NAME",
-    help: "accept requests for this host name too, besides IP addresses and localhost",
-  },
-  slots: {
-    kind: "integer",
-    value: "N",
-    min: 1,
-    default: 4,
-    help: "maximum number of sequences that are generated at once",
-  },
-  quiet: { kind: "flag", short: "q", help: "do not log requests on standard error" },
+  allowHost: serverOptions.allowHost,
+  slots: { ...serverOptions.slots, default: 4 },
+  quiet: serverOptions.quiet,
 } as const satisfies Options;
 
 export const command: Command = defineCommand({
@@ -71,15 +54,9 @@ async function serve(
   const name = modelName(model.name);
   const { startServer } = await import("../../serve/index.ts");
   const server = await startServer(model, {
-    port: values.port,
-    host: values.host,
+    ...(await readServerOptions(context, values)),
     modelName: name,
     studio: true,
-    ...defined({
-      draftModel: values.draftModel && (await locateModel(context, values.draftModel)),
-    }),
-    ...(values.allowHost.length > 0 && { allowedHosts: values.allowHost }),
-    ...(!values.quiet && { onLog: (line: string) => void stderr.write(`${line}\n`) }),
   });
   await serveUntilInterrupted(context, server, 0, async () => {
     const { url, port } = server;

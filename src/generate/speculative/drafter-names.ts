@@ -19,3 +19,8 @@ export const drafterChoices: readonly [...typeof drafterNames, "none"] = [...dra
 
 /** A drafter's name, or `"none"`: autoregressive decoding. */
 export type DrafterChoice = (typeof drafterChoices)[number];
+
+/** True for drafters that have a use for a draft model; `auto` does without one too. */
+export function usesDraftModel(name: DrafterChoice): boolean {
+  return name === "auto" || name === "dyspec" || name === "draft-model";
+}

@@ -7,12 +7,9 @@ import { join } from "node:path";
 import { singleWeightsName } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import { createDyspecDrafter } from "../dyspec/index.ts";
-import { createAutoDrafter } from "./auto.ts";
-import { createDraftModelDrafter } from "./draft-model.ts";
+import { createDrafter } from "./create-drafter.ts";
 import type { Drafter } from "./drafter.ts";
-import { type DrafterName, drafterNames } from "./drafter-names.ts";
-import { createTableMembers, openTableDrafter } from "./table-drafters.ts";
+import { type DrafterName, drafterNames, usesDraftModel } from "./drafter-names.ts";
 
 /** Options of `openDrafter`. */
 export interface OpenDrafterOptions {
@@ -47,36 +44,9 @@ export async function openDrafter(
       details: { name, expected: drafterNames },
     });
   }
-  switch (name) {
-    case "dyspec":
-    case "draft-model": {
-      const draft = await openDraft(model, options);
-      if (!draft) {
-        throw new JetonError(`${name} needs a draft model: a smaller one with the same tokenizer`, {
-          code: "draft-model-missing",
-          details: { drafter: name },
-        });
-      }
-      return withDraft(draft, () =>
-        name === "dyspec"
-          ? createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" })
-          : createDraftModelDrafter(model, draft.model, { tokens: "best" }),
-      );
-    }
-    case "auto": {
-      const members = createTableMembers(model);
-      const draft = await openDraft(model, options);
-      if (!draft) return createAutoDrafter(members);
-      return withDraft(draft, () =>
-        createAutoDrafter([
-          ...members,
-          createDyspecDrafter(model, { draft: draft.model, calibrate: true, children: "best" }),
-        ]),
-      );
-    }
-    default:
-      return openTableDrafter(name, model)!;
-  }
+  const draft = usesDraftModel(name) ? await openDraft(model, options) : undefined;
+  if (!draft) return createDrafter(name, model);
+  return withDraft(draft, () => createDrafter(name, model, draft.model));
 }
 
 /** Draft models up to this many bytes run on the calling thread: a message to a worker costs as much. */

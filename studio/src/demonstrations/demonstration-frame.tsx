@@ -2,6 +2,7 @@
 import type { ComponentType, JSX } from "preact";
 import { useLoaded } from "../data.ts";
 import { CopyBlock } from "../parts/copy-block.tsx";
+import { Problem } from "../parts/states.tsx";
 import { type Demonstration, demonstrations, type LiveDemonstration } from "./registry.ts";
 import "../styles/demonstrations.css";
 import "../styles/lens.css";
@@ -47,9 +48,7 @@ function Live({
       {loaded.state === "there" ? (
         <loaded.value.View />
       ) : loaded.state === "failed" ? (
-        <p class="failure" role="alert">
-          {loaded.message}
-        </p>
+        <Problem message={loaded.message} />
       ) : (
         <p class="note">Loading …</p>
       )}

@@ -1,5 +1,6 @@
 /** The button that starts a demonstration with the model, and what is said meanwhile. */
 import type { JSX } from "preact";
+import { Problem } from "../parts/states.tsx";
 import type { EngineTask } from "./use-engine.ts";
 
 export interface EngineActionsProps {
@@ -24,11 +25,7 @@ export function EngineActions({ task, label, onStart }: EngineActionsProps): JSX
       <span class="note" role="status">
         {running ? (progress ?? "Running …") : engine ? `by ${engine}` : ""}
       </span>
-      {message !== undefined && (
-        <p class="failure" role="alert">
-          {message}
-        </p>
-      )}
+      <Problem message={message} />
     </div>
   );
 }

@@ -1,6 +1,9 @@
 /** Parts that demonstrations share. */
 import type { ComponentChildren, JSX } from "preact";
 import { visible } from "../lens/token-colours.ts";
+import { Problem } from "../parts/states.tsx";
+import type { ToolName } from "../worker/tool-types.ts";
+import type { ToolCall } from "./use-tool.ts";
 
 export interface TextFieldProps {
   readonly label: string;
@@ -78,21 +81,14 @@ export function Pieces({
   );
 }
 
-export interface StateProps {
-  readonly running: boolean;
-  readonly message: string | undefined;
-  readonly children?: ComponentChildren;
-}
-
-/** Says that something runs, or why it failed. */
-export function CallState({ running, message }: StateProps): JSX.Element {
+/** Says that a call of a tool runs, or why it failed. */
+export function CallState({
+  running,
+  message,
+}: Pick<ToolCall<ToolName>, "running" | "message">): JSX.Element {
   return (
     <>
-      {message !== undefined && (
-        <p class="failure" role="alert">
-          {message}
-        </p>
-      )}
+      <Problem message={message} />
       <p class="note" role="status">
         {running ? "Computing …" : ""}
       </p>

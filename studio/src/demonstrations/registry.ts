@@ -29,6 +29,11 @@ const words = (
   load: async () => (await import("./words.tsx")).wordsOf(system),
 });
 
+const policy = (name: string): NoDemonstration => ({
+  why: "It chooses what a model reads of a long text, and the page's model runs without such policies. The first command shows the chosen tokens.",
+  commands: [`npx jeton run --context-policy ${name} --show-context "$(cat long-text.txt)"`],
+});
+
 /** By the system's slug. */
 export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "lib-tokenizer": {
@@ -77,6 +82,9 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     title: "The next byte after a text that ends anywhere",
     load: async () => (await import("./bytes.tsx")).BytesDemonstration,
   },
+  "token-select": policy("token-select:init=8,local=64,k=64"),
+  longheads: policy("longheads:chunk=64,length=512"),
+  gemfilter: policy("gemfilter:layer=2,k=64"),
   "token-ring": {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,

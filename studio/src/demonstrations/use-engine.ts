@@ -1,6 +1,6 @@
 /** The page's first engine, opened when a demonstration asks for it. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Engine, EngineError } from "../engine/engine.ts";
+import { describeError, type Engine } from "../engine/engine.ts";
 import { defaultEngine, engineLabel, openEngine } from "../engine/engines.ts";
 
 export interface EngineTask {
@@ -39,9 +39,9 @@ export function useEngine(): EngineTask {
       controller.signal.throwIfAborted();
       await body(engine, controller.signal);
     })()
-      .catch((error: Error) => {
+      .catch((error: unknown) => {
         if (!isCurrent() || controller.signal.aborted) return;
-        setMessage(error instanceof EngineError ? error.message : String(error));
+        setMessage(describeError(error));
       })
       .finally(() => isCurrent() && setRunning(false));
   };

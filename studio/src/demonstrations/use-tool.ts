@@ -4,49 +4,44 @@ import { callTool } from "../engine/tools.ts";
 import type { ToolName, Tools } from "../worker/tool-types.ts";
 
 export interface ToolCall<Name extends ToolName> {
+  /** That of the last call which succeeded: it stays until the next one is there. */
   readonly output: Tools[Name][1] | undefined;
+  /** Why the last call failed. */
   readonly message: string | undefined;
   readonly running: boolean;
-  run(input: Tools[Name][0]): void;
 }
 
-/** Calls a tool; the last call's output stays until the next one is there. */
-export function useTool<Name extends ToolName>(name: Name): ToolCall<Name> {
-  const [output, setOutput] = useState<Tools[Name][1]>();
-  const [message, setMessage] = useState<string>();
-  const [running, setRunning] = useState(false);
-  const last = useRef(0);
-  const run = (input: Tools[Name][0]): void => {
-    const call = ++last.current;
-    setRunning(true);
-    callTool(name, input)
-      .then(
-        (found) => {
-          if (call !== last.current) return;
-          setOutput(() => found);
-          setMessage(undefined);
-        },
-        (error: Error) => call === last.current && setMessage(error.message),
-      )
-      .finally(() => call === last.current && setRunning(false));
-  };
-  return { output, message, running, run };
-}
-
-/** Calls a tool again, a moment after its input was last changed, and at once at the beginning. */
+/** Calls a tool at once, and again a moment after its input was last changed. */
 export function useLiveTool<Name extends ToolName>(
   name: Name,
   input: Tools[Name][0],
   delay = 350,
 ): ToolCall<Name> {
-  const call = useTool(name);
+  const [call, setCall] = useState<ToolCall<Name>>({
+    output: undefined,
+    message: undefined,
+    running: false,
+  });
   const isFirst = useRef(true);
   const key = JSON.stringify(input);
   useEffect(() => {
     const wait = isFirst.current ? 0 : delay;
     isFirst.current = false;
-    const timer = setTimeout(() => call.run(input), wait);
-    return () => clearTimeout(timer);
+    let isCurrent = true;
+    const change = (next: Partial<ToolCall<Name>>): void => {
+      if (isCurrent) setCall((last) => ({ ...last, ...next }));
+    };
+    const timer = setTimeout(() => {
+      change({ running: true });
+      callTool(name, input).then(
+        (output) => change({ output, message: undefined, running: false }),
+        ({ message }: Error) => change({ message, running: false }),
+      );
+    }, wait);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
   }, [key]);
   return call;
 }

@@ -26,6 +26,11 @@ export class EngineError extends Error {
   }
 }
 
+/** What a person reads of an error. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** How far the opening of a model is. */
 export interface OpeningProgress {
   readonly stage: "download" | "pack" | "load";

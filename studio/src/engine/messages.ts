@@ -26,7 +26,7 @@ export type FromWorker =
     }
   | { readonly kind: "end"; readonly id: number; readonly error?: WorkerFailure };
 
-/** An error that crossed. */
+/** An error that crosses from a worker to the page. */
 export interface WorkerFailure {
   readonly message: string;
   readonly code: string;

@@ -1,5 +1,5 @@
 /** What the lens is set to; the address holds all of it, so that a link shows the same again. */
-import type { DrafterChoice } from "jeton/generate";
+import { type DrafterChoice, drafterChoices } from "jeton/generate";
 import type { LensSampling } from "jeton/lens";
 import { type EngineName, engineNames } from "../engine/engines.ts";
 
@@ -82,17 +82,6 @@ export const samplerLimits = {
   { min: number; max: number; step: number; label: string }
 >;
 
-export const drafters: readonly DrafterChoice[] = [
-  "auto",
-  "none",
-  "prompt-lookup",
-  "token-recycling",
-  "lookahead",
-  "aded",
-  "dyspec",
-  "draft-model",
-];
-
 /** Settings of an address; what it does not name, or names wrongly, has its default. */
 export function readSettings(query: URLSearchParams): LensSettings {
   const number = (name: string, otherwise: number, min: number, max: number): number => {
@@ -132,7 +121,7 @@ function readPanes(query: URLSearchParams): PaneSettings[] {
     const engine = query.get(`e${at}`);
     const drafter = query.get(`d${at}`);
     const isEngine = (engineNames as readonly (string | null)[]).includes(engine);
-    const isDrafter = (drafters as readonly (string | null)[]).includes(drafter);
+    const isDrafter = (drafterChoices as readonly (string | null)[]).includes(drafter);
     return {
       ...(isEngine && { engine: engine as EngineName }),
       drafter: isDrafter ? (drafter as DrafterChoice) : "auto",

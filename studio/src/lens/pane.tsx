@@ -1,7 +1,9 @@
 /** One generation: its text, its curve, its figures. Two of them stand side by side to compare. */
+import { drafterChoices } from "jeton/generate";
 import type { JSX } from "preact";
 import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
-import { type Colouring, drafters, type PaneSettings } from "./lens-settings.ts";
+import { Problem } from "../parts/states.tsx";
+import type { Colouring, PaneSettings } from "./lens-settings.ts";
 import { SurpriseCurve } from "./surprise-curve.tsx";
 import { TokenText } from "./token-text.tsx";
 import type { Generation } from "./use-generation.ts";
@@ -29,11 +31,7 @@ export function Pane(props: PaneProps): JSX.Element {
     <section class="pane" aria-label={`Text ${name}`}>
       <PaneHead {...props} />
       <Opening generation={generation} />
-      {status === "failed" && (
-        <p class="failure" role="alert">
-          {message}
-        </p>
-      )}
+      {status === "failed" && <Problem message={message} />}
       <TokenText
         name={name}
         label={writes ? "Generated tokens" : "Tokens of the text"}
@@ -81,7 +79,7 @@ function PaneHead({ name, settings, engine, hasServer, onChange, writes }: PaneP
               onChange({ ...settings, drafter: currentTarget.value as PaneSettings["drafter"] })
             }
           >
-            {drafters.map((option) => (
+            {drafterChoices.map((option) => (
               <option key={option} value={option}>
                 {option === "none" ? "none: autoregressive" : option}
               </option>

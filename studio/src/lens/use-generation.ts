@@ -1,7 +1,7 @@
 /** A running generation, or reading, as a component shows it. */
 import type { EndEvent, GenerateRequest, LensPrompt, LensToken } from "jeton/lens";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { askOne, type Engine, EngineError, type OpeningProgress } from "../engine/engine.ts";
+import { askOne, describeError, type Engine, type OpeningProgress } from "../engine/engine.ts";
 import { type EngineName, openEngine } from "../engine/engines.ts";
 
 /** What there is of a generation. */
@@ -87,7 +87,7 @@ function createControl(
       change({ ...(await body(engine, controller.signal)), status: "done" });
     } catch (error) {
       if (controller.signal.aborted) change({ status: "stopped" });
-      else change({ status: "failed", message: messageOf(error) });
+      else change({ status: "failed", message: describeError(error) });
     }
   };
   return {
@@ -206,9 +206,4 @@ async function measureSpeed(
   const median = (values: number[]): number =>
     [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
   return { drafted: median(rates.drafted), autoregressive: median(rates.autoregressive) };
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof EngineError) return error.message;
-  return error instanceof Error ? error.message : String(error);
 }

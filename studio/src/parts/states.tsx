@@ -9,6 +9,16 @@ export function Waiting({ what }: { readonly what: string }): JSX.Element {
   );
 }
 
+/** Why the part of the page around it did not work. */
+export function Problem({ message }: { readonly message: string | undefined }): JSX.Element | null {
+  if (message === undefined) return null;
+  return (
+    <p class="failure" role="alert">
+      {message}
+    </p>
+  );
+}
+
 export interface FailureProps {
   readonly message: string;
   /** What to do about it. Default: reload. */

@@ -1,23 +1,15 @@
 /** The worker in which the bundled model lives and generates. */
+import { fetchModel, JetonError, type LoadedModel, locateWasm } from "jeton/browser";
 import {
-  createDraftModelDrafter,
-  fetchModel,
-  JetonError,
-  type LoadedModel,
-  locateWasm,
-} from "jeton/browser";
-import {
-  createAdedDrafter,
-  createAutoDrafter,
-  createDyspecDrafter,
-  createLookaheadDrafter,
-  createPromptLookupDrafter,
-  createTokenRecyclingDrafter,
+  createDrafter,
   type Drafter,
   type DrafterChoice,
+  drafterChoices,
+  usesDraftModel,
 } from "jeton/generate";
 import { createLensHost, type LensHost, runLens } from "jeton/lens";
-import type { FromWorker, ToWorker, WorkerFailure } from "../engine/messages.ts";
+import type { FromWorker, ToWorker } from "../engine/messages.ts";
+import { failureOf } from "./failure.ts";
 
 const send = (message: FromWorker): void => postMessage(message);
 const running = new Map<number, AbortController>();
@@ -47,16 +39,7 @@ async function open(
   });
   return createLensHost({
     model,
-    drafters: [
-      "auto",
-      "prompt-lookup",
-      "token-recycling",
-      "lookahead",
-      "aded",
-      "dyspec",
-      "draft-model",
-      "none",
-    ],
+    drafters: drafterChoices,
     drafter: createDrafters(model, new URL("models/jeton-nano-draft/", base)),
   });
 }
@@ -68,34 +51,10 @@ function createDrafters(
 ): (name: DrafterChoice) => Promise<Drafter | undefined> {
   const opened = new Map<DrafterChoice, Promise<Drafter>>();
   let draft: Promise<LoadedModel> | undefined;
-  const draftModel = (): Promise<LoadedModel> => {
-    draft ??= fetchModel(draftFolder, { threads: 1 });
-    return draft;
-  };
-  const dyspec = async (): Promise<Drafter> =>
-    createDyspecDrafter(model, { draft: await draftModel(), calibrate: true, children: "best" });
   const create = async (name: Exclude<DrafterChoice, "none">): Promise<Drafter> => {
-    switch (name) {
-      case "prompt-lookup":
-        return createPromptLookupDrafter();
-      case "token-recycling":
-        return createTokenRecyclingDrafter(model);
-      case "lookahead":
-        return createLookaheadDrafter(model);
-      case "aded":
-        return createAdedDrafter(model);
-      case "dyspec":
-        return dyspec();
-      case "draft-model":
-        return createDraftModelDrafter(model, await draftModel(), { tokens: "best" });
-      case "auto":
-        return createAutoDrafter([
-          createPromptLookupDrafter(),
-          createLookaheadDrafter(model),
-          createTokenRecyclingDrafter(model),
-          await dyspec(),
-        ]);
-    }
+    if (!usesDraftModel(name)) return createDrafter(name, model);
+    draft ??= fetchModel(draftFolder, { threads: 1 });
+    return createDrafter(name, model, await draft);
   };
   return async (name) => {
     if (name === "none") return undefined;
@@ -136,9 +95,4 @@ function nextTask(): Promise<void> {
     tasks.push(resolve);
     port2.postMessage(undefined);
   });
-}
-
-function failureOf(error: unknown): WorkerFailure {
-  if (JetonError.isInstance(error)) return { message: error.message, code: error.code };
-  return { message: error instanceof Error ? error.message : String(error), code: "unexpected" };
 }

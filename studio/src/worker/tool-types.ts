@@ -1,4 +1,5 @@
 /** What demonstrations ask of the tools' worker, and what they get: plain data. */
+import type { WorkerFailure } from "../engine/messages.ts";
 
 export interface CompareTokenizersInput {
   /** What vocabularies are learned from. */
@@ -176,4 +177,4 @@ export interface ToolRequest {
 /** Worker to page. */
 export type ToolAnswer =
   | { readonly id: number; readonly output: unknown }
-  | { readonly id: number; readonly error: { readonly message: string; readonly code: string } };
+  | { readonly id: number; readonly error: WorkerFailure };

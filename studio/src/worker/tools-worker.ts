@@ -1,5 +1,5 @@
 /** The worker in which demonstrations call functions of the library that need no language model. */
-import { JetonError } from "jeton/core";
+import { failureOf } from "./failure.ts";
 import {
   evaluateChunks,
   makeNeedle,
@@ -36,13 +36,6 @@ addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {
   const send = (answer: ToolAnswer): void => postMessage(answer);
   (async () => run(input, base))().then(
     (output) => send({ id, output }),
-    (error: unknown) =>
-      send({
-        id,
-        error: {
-          message: error instanceof Error ? error.message : String(error),
-          code: JetonError.isInstance(error) ? error.code : "unexpected",
-        },
-      }),
+    (error: unknown) => send({ id, error: failureOf(error) }),
   );
 });
