@@ -177,7 +177,6 @@ export const trainingOptions = {
     value: "PART=DEVIATION",
     help: "standard deviation of initial weights: of matrices (default 0.02), embedding, head, or outputs (the matrices that write to the residual stream); 'induction-heads' initializes heads that copy the token after an earlier occurrence of the current one",
   },
-  ...runOptions,
   evaluateEvery: {
     kind: "integer",
     value: "STEPS",
@@ -191,7 +190,7 @@ export const trainingOptions = {
 } as const;
 
 /** The parsed options of `jeton train lm`. */
-export type TrainValues = Values<typeof trainingOptions>;
+export type TrainValues = Values<typeof trainingOptions & typeof runOptions>;
 
 /**
  * The options of `trainLanguageModel`. With `--resume` the run in the folder supplies those that the

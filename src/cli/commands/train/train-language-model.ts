@@ -9,7 +9,11 @@ import {
 } from "../../json-output.ts";
 import { reportInterruption } from "../../options/interrupted-training.ts";
 import { createStatusLine } from "../../options/locate.ts";
-import { readTrainingOptions, trainingOptions } from "../../options/training-options.ts";
+import {
+  readTrainingOptions,
+  runOptions,
+  trainingOptions,
+} from "../../options/training-options.ts";
 
 export const command: Command = defineCommand({
   name: "train lm",
@@ -21,7 +25,7 @@ export const command: Command = defineCommand({
     "log line per step (log.jsonl) and the loss curve (loss.svg). With --json each step is a JSON line " +
     "on standard error, and the result is one document on standard output.",
   positionals: [],
-  options: trainingOptions,
+  options: { ...trainingOptions, ...runOptions },
   examples: [
     {
       line: "jeton train lm --preset tiny --tokenizer my-tokenizer --corpus 'prose/*.txt' --steps 2000 --out runs/prose",
