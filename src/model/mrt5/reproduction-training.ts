@@ -79,6 +79,8 @@ export interface PairTraining {
   /** First steps without the gate's term, so that the task is learned first. */
   readonly delay: number;
   readonly draw: (random: Random) => IdPair;
+  /** Values from another training; what it lacks begins anew. */
+  readonly start?: ReadonlyMap<string, ParameterValue>;
 }
 
 const inputTypes = {
@@ -150,6 +152,17 @@ export function initialValues(
   return values;
 }
 
+/** First values with those of another training in their place; both keep theirs. */
+function startValues(
+  values: Map<string, ParameterValue>,
+  start: ReadonlyMap<string, ParameterValue> | undefined,
+): Map<string, ParameterValue> {
+  for (const [name, { shape, data }] of start ?? []) {
+    if (values.has(name)) values.set(name, { shape, data: data.slice() });
+  }
+  return values;
+}
+
 /** Inputs of one batch. */
 function inputsOf(batch: PairBatch, keep: Float32Array, weight: number) {
   const value = (data: Int32Array | Float32Array, shape: readonly number[]) => ({
@@ -209,7 +222,7 @@ export async function trainPairs(
   const controller = createDeletionController({ target, delay, integral: 1e-4 });
   await using trainer = await openTrainer({
     graph: objective,
-    parameters: initialValues(config, way, seed),
+    parameters: startValues(initialValues(config, way, seed), training.start),
     optimizer: adamW({ beta2: 0.98, weightDecay: 0.01, maxNorm: 1 }),
     group: decayMatricesOnly,
     schedule: {
