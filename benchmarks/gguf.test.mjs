@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
-import { startHalf } from "./decode/half.mjs";
 import { makeRandomCheckpoint } from "./checkpoint-135m.mjs";
+import { startHalf } from "./decode/half.mjs";
 import {
   interleaveRotaryRows,
   planTensors,
@@ -224,4 +224,5 @@ test("llama.cpp and jeton choose the same ids from one OLMoE checkpoint", { skip
     } finally {
       for (const half of halves) await half.stop();
     }
-  }));
+  }),
+);

@@ -121,7 +121,12 @@ async function startHalves([format, type], { threads, tokens, hasPeer }, models)
       for (const flashAttention of [true, false]) {
         const options = { path: paths[type], threads, capacity, flashAttention };
         const half = await startHalf(join(decode, "llama.mjs"), options, llamaEnvironment);
-        halves.push({ ...half, side: "llama", model: name, attention: flashAttention ? "flash" : "plain" });
+        halves.push({
+          ...half,
+          side: "llama",
+          model: name,
+          attention: flashAttention ? "flash" : "plain",
+        });
       }
     }
     return halves;

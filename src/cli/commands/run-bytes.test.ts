@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openByteDistribution } from "../../generate/index.ts";
 import { smallWordConfig, writeSmallWordModel } from "../../model/byte/testing/small-word-model.ts";
 import { loadModel } from "../../model/index.ts";
-import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { healingOptions } from "../options/healing.ts";
+import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 let root = "";

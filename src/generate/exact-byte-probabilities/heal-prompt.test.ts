@@ -93,7 +93,8 @@ describe("jeton-nano", () => {
 
   test("a prompt at the end of a word stays as it is; one that ends with a space takes it back", async () => {
     const ends = ["they were sold", "In the mean"];
-    for (const prompt of ends) expect(await write(prompt, "exact")).toBe(await write(prompt, "none"));
+    for (const prompt of ends)
+      expect(await write(prompt, "exact")).toBe(await write(prompt, "none"));
     const sampling = resolveSampling(model, { greedy: true });
     const spaced = await healPrompt(model, "The emperor ", { healing: "exact", sampling });
     expect(model.tokenizer.idToToken(spaced.ids.at(-1)!)).toMatch(/^Ġ\w/);
@@ -139,7 +140,12 @@ describe("jeton-nano", () => {
     expect(whole.text.startsWith(begunText)).toBe(true);
     expect(whole.tokens[0]!.text.startsWith(begunText)).toBe(true);
     const early = await complete(model, ids, { ...asked, stop: [begunText.slice(1)] });
-    expect(early).toMatchObject({ text: begunText[0], tail: begunText[0], ids: [], finishReason: "stop" });
+    expect(early).toMatchObject({
+      text: begunText[0],
+      tail: begunText[0],
+      ids: [],
+      finishReason: "stop",
+    });
     // A stop string that begins in the prompt's last token and ends behind it.
     const across = whole.text.slice(begunText.length - 1, begunText.length + 2);
     const stopped = await complete(model, ids, { ...asked, stop: [across] });

@@ -175,11 +175,14 @@ async function findNextTokens(
   if (spelt === undefined || node === undefined) return { all: [], greedy: [] };
   const base = kept.length > 0 ? kept : rows.beginning;
   const [row] = await rows.evaluate({ base, ids: [], parents: [] }, signal ? { signal } : {});
-  const all = Array.from(trie.order.slice(node.low, node.high).sort(), (id): Candidate => ({
-    ids: [...kept, id],
-    rest: bytesById[id]!.slice(spelt.length),
-    logProbability: row!.logits[id]! - row!.logSumExp,
-  }));
+  const all = Array.from(
+    trie.order.slice(node.low, node.high).sort(),
+    (id): Candidate => ({
+      ids: [...kept, id],
+      rest: bytesById[id]!.slice(spelt.length),
+      logProbability: row!.logits[id]! - row!.logSumExp,
+    }),
+  );
   return { all, greedy: all };
 }
 
@@ -217,7 +220,11 @@ async function readCoverings(
   const logs = await bytes.logProbabilities(asked);
   const best = logs.reduce((top, log, outcome) => (log > logs[top]! ? outcome : top), 0);
   const all = (await bytes.coverings()).map(
-    ({ ids, rest, logProbability }): Candidate => ({ ids: [...start, ...ids], rest, logProbability }),
+    ({ ids, rest, logProbability }): Candidate => ({
+      ids: [...start, ...ids],
+      rest,
+      logProbability,
+    }),
   );
   if (all.length === 0) {
     throw new JetonError("the prompt has no covering", { code: "byte-no-outcome" });

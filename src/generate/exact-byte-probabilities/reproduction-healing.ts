@@ -1,12 +1,7 @@
 /** What `jeton run` does by default about the end of a prompt: held-out prose, cut where prompts end. */
 import { createRandom } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import {
-  type RatioParts,
-  ratioOfSums,
-  type Sample,
-  wholeValue,
-} from "../../reproduce/index.ts";
+import { type RatioParts, ratioOfSums, type Sample, wholeValue } from "../../reproduce/index.ts";
 import { complete } from "../generate.ts";
 import { resolveSampling } from "../sampling/options.ts";
 import { type Healing, healings, healPrompt } from "./heal-prompt.ts";

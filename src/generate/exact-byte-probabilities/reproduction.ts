@@ -74,13 +74,13 @@ async function measureHumanEval(context: Context, model: LoadedModel): Promise<P
   const path = await context.data("code/humaneval-infilling-random-span-light.jsonl.gz");
   const problems = (await readProblems(path))
     .filter(({ prompt }) => model.tokenizer.countTokens(prompt) < model.contextLength - 128)
-    .slice(0, quick ? 6 : 120);
+    .slice(0, quick ? 6 : 80);
   const cuts: Cut[][] = [];
   const words: WordCut[][] = [];
   for (const [at, problem] of problems.entries()) {
     context.signal.throwIfAborted();
     context.progress("cuts of HumanEval", at, problems.length);
-    cuts.push(await measureCuts(model, problem, { limit: quick ? 8 : 16, seed }));
+    cuts.push(await measureCuts(model, problem, { limit: quick ? 8 : 12, seed }));
     if (!quick) words.push(await measureWords(model, problem, { limit: 4, seed }));
   }
   const inside = cuts
@@ -158,7 +158,7 @@ async function heldOutParagraphs(context: Context): Promise<string[]> {
 /** What is written at the ends of prompts of prose, which decides what `jeton run` does. */
 async function measurePrompts(context: Context, model: LoadedModel): Promise<void> {
   const { quick, seed } = context;
-  const paragraphs = (await heldOutParagraphs(context)).slice(0, quick ? 10 : 60);
+  const paragraphs = (await heldOutParagraphs(context)).slice(0, quick ? 10 : 40);
   const texts: HealedCut[][] = [];
   for (const [at, text] of paragraphs.entries()) {
     context.signal.throwIfAborted();
@@ -192,7 +192,7 @@ async function measurePrompts(context: Context, model: LoadedModel): Promise<voi
 async function measureTexts(context: Context, model: LoadedModel): Promise<void> {
   const texts = (await heldOutParagraphs(context))
     .map((text) => text.slice(0, context.quick ? 60 : 200))
-    .slice(0, context.quick ? 3 : 20);
+    .slice(0, context.quick ? 3 : 12);
   const distribution = await openByteDistribution(model);
   const rows = await openModelRows(model);
   const parts: Record<"exact" | "tokens" | "plain", RatioParts[]> = {
@@ -231,7 +231,7 @@ async function plainBits(model: LoadedModel, rows: TokenRows, text: string): Pro
 }
 
 async function reportEnsemble(context: Context): Promise<void> {
-  const { byMember, ensemble, control, parameters } = await measureEnsemble(context, { texts: 40 });
+  const { byMember, ensemble, control, parameters } = await measureEnsemble(context, { texts: 24 });
   const samples = Object.values(byMember).map((parts) => ratioOfSums(parts));
   const better = samples.reduce((best, one) => (wholeValue(one) < wholeValue(best) ? one : best));
   const mean = statisticOf(

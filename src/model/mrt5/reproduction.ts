@@ -10,8 +10,8 @@ import {
   statisticOf,
   wholeValue,
 } from "../../reproduce/index.ts";
-import { timeReading } from "./reproduction-speed.ts";
 import { measureSpans, type SpanResults, spanTarget } from "./reproduction-spans.ts";
+import { timeReading } from "./reproduction-speed.ts";
 import {
   type Evaluated,
   evaluatePairs,
@@ -35,7 +35,8 @@ const vowelSize: SmallSize = {
 /** Share of vowels among random letters, a "#" and an end. */
 const vowelShare = 0.18;
 const textLength = 26;
-const spanText = "15 % hidden in spans of about 20 bytes, target 40 % deleted, 160 bytes, three seeds";
+const spanText =
+  "15 % hidden in spans of about 20 bytes, target 40 % deleted, 160 bytes, three seeds";
 
 export const reproduction: Reproduction = defineReproduction({
   system: "mrt5",
@@ -219,7 +220,10 @@ async function reportSpans(context: ReproductionContext): Promise<void> {
     details: {
       bySeed: results.map((seed) =>
         Object.fromEntries(
-          Object.entries(seed).map(([way, { bits: parts }]) => [way, wholeValue(ratioOfSums(parts))]),
+          Object.entries(seed).map(([way, { bits: parts }]) => [
+            way,
+            wholeValue(ratioOfSums(parts)),
+          ]),
         ),
       ),
     },

@@ -8,14 +8,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import {
-  compile,
-  float32,
-  int32,
-  parameter,
-  type Tensor,
-  trace,
-} from "../../tensor/index.ts";
+import { compile, float32, int32, parameter, type Tensor, trace } from "../../tensor/index.ts";
 import { writeReferenceCheckpoint } from "../../testing/reference-checkpoint.ts";
 import { byteTokenizerFiles } from "../byte/byte-vocabulary.ts";
 import { runShortened } from "../mrt5/mrt5.ts";
@@ -217,7 +210,13 @@ describe("training's forward pass", () => {
       for (const [name, shape] of shapes) parameter(name, [...shape]);
       const inputs = input as Readonly<Record<string, Tensor>>;
       const weights = traceFloat32Weights(shapes);
-      const model = { config, weights, shortener, layer: gate.layer, has: (name: string) => shapes.has(name) };
+      const model = {
+        config,
+        weights,
+        shortener,
+        layer: gate.layer,
+        has: (name: string) => shapes.has(name),
+      };
       const { logits } = runShortened(model, {
         ids: inputs["ids"]!,
         attended: inputs["attended"]!,

@@ -5,15 +5,14 @@ export * from "./image.ts";
 export * from "./index-operators.ts";
 export * from "./loss.ts";
 export * from "./matmul.ts";
+export { layerNorm, rmsNorm } from "./norms.ts";
 export {
-  layerNorm,
   logSoftmax,
   logSumExp,
   max,
   mean,
   min,
   type ReduceOptions,
-  rmsNorm,
   softmax,
   sum,
 } from "./reduce.ts";
@@ -31,3 +30,4 @@ export {
   transpose,
   unsqueeze,
 } from "./shape.ts";
+export { softmaxProduct } from "./softmax-product.ts";

@@ -95,6 +95,17 @@ function poolCase(kind: "max" | "average"): OperatorCase {
 export const productCases: readonly OperatorCase[] = [
   matmulCase,
   {
+    operators: ["softmaxProduct"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const stack = draw.axes(0, 2);
+      const [rows, columns] = [draw.axis(), draw.axis()];
+      draw.input("scores", [...stack, rows, columns]);
+      draw.input("values", [...stack, columns, draw.integer(1, 4)]);
+      return draw.done(({ scores, values }) => [t.softmaxProduct(scores!, values!)]);
+    },
+  },
+  {
     operators: ["rotary"],
     example(seed) {
       const draw = new CaseRandom(seed);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { loadTokenizer } from "../tokenizer.ts";
+import { loadTokenizer } from "../index.ts";
 import { createTokenValidity } from "./token-validity.ts";
 
 const bundled = fileURLToPath(

@@ -66,7 +66,10 @@ describe("createOptimizer", () => {
     ["without decay", [scaleByAdam({ epsilon: 1e-6 })]],
   ])("AdamW in one pass equals its links one after the other, to the bit: %s", (_, transforms) => {
     const groups = { rateFactor: 0.7, decayFactor: 0.5 };
-    const [whole, parts] = [parametersOf(randomArrays(1), groups), parametersOf(randomArrays(1), groups)];
+    const [whole, parts] = [
+      parametersOf(randomArrays(1), groups),
+      parametersOf(randomArrays(1), groups),
+    ];
     const fused = createOptimizer(transforms, whole);
     const chain = createOptimizer(transforms, parts, { fuse: false });
     for (let step = 1; step <= 6; step++) {
