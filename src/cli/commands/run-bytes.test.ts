@@ -172,11 +172,12 @@ describe("jeton run --heal", () => {
 
   test("several continuations draw their own endings, the same ones for a seed", async () => {
     const several = ["run", "--raw", "-n", "3", "-t", "1", "--top-p", "1", "--seed", "4"];
-    const { sequences } = await json(...several, "--sequences", "6", prompt);
+    const open = "The p";
+    const { sequences } = await json(...several, "--sequences", "6", open);
     const healed = sequences.map((one: { healed?: string }) => one.healed ?? "");
     expect(new Set(healed).size).toBeGreaterThan(1);
     for (const [at, one] of sequences.entries()) expect(one.text.startsWith(healed[at])).toBe(true);
-    const alone = await json(...several, prompt);
+    const alone = await json(...several, open);
     expect([alone.text, alone.ids]).toEqual([sequences[0].text, sequences[0].ids]);
   });
 

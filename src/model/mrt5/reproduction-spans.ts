@@ -80,7 +80,7 @@ async function measureSeed(
   heldOut: Uint8Array,
 ): Promise<SpanResults> {
   const random = createRandom(seed, "held-out spans");
-  const pairs = Array.from({ length: heldOutTexts }, () => drawSpans(heldOut, random));
+  const pairs = Array.from({ length: heldOutTexts }, () => hideSpans(heldOut, random));
   const train = (
     way: Way,
     target: number,
@@ -88,7 +88,7 @@ async function measureSeed(
   ): Promise<TrainedPairs> =>
     trainPairs(context, {
       ...{ ...settings, ...more, way, target, seed, name: `spans, ${way}, seed ${seed}` },
-      draw: (own) => drawSpans(learned, own),
+      draw: (own) => hideSpans(learned, own),
     });
   const { parameters: start } = await train("none", spanTarget, first);
   const go = { ...further, start };
@@ -118,7 +118,7 @@ async function measureSeed(
 }
 
 /** A window of text with its spans taken out, as ids of ByT5. */
-function drawSpans(text: Uint8Array, random: Random): IdPair {
+function hideSpans(text: Uint8Array, random: Random): IdPair {
   const start = random.integer(text.length - textBytes);
   const ids = Array.from(text.subarray(start, start + textBytes), (byte) => byte + 3);
   const { input, labels } = corruptSpans(ids, partitionSpans(textBytes, random));

@@ -1,5 +1,5 @@
 /** Norms over the last axis. */
-import { multiplyDimensions, shapesEqual } from "../dimension.ts";
+import { shapesEqual } from "../dimension.ts";
 import {
   apply,
   defineOperator,
@@ -10,8 +10,8 @@ import {
 import { sizeValue } from "./constant.ts";
 import { add, cast, divide, multiply, sqrt, subtract } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { mean, sumTo } from "./reduce.ts";
-import { reshape } from "./shape.ts";
+import { mean, sum, sumTo } from "./reduce.ts";
+import { reshape, squeeze, unsqueeze } from "./shape.ts";
 
 /** x / sqrt(mean(x²) + epsilon) · scale over the last axis (Zhang and Sennrich, 2019). */
 export function rmsNorm(x: Tensor, scale: Tensor, options: { epsilon: number }): Tensor {
@@ -32,18 +32,19 @@ const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator(
     // y = x·r·s with r = (mean(x²) + ε)^(-1/2):  dx = g·s·r - x·r³·mean(g·x·s),  ds = sum(g·x·r). Both sums are
     // products with a vector over g·x, so that few passes read whole arrays.
     const width = x!.shape.at(-1)!;
-    const rows = [multiplyDimensions(...x!.shape.slice(0, -1)), width];
-    const [flatX, flatG] = [reshape(x!, rows), reshape(g!, rows)];
-    const squares = mean(multiply(flatX, flatX), { axes: [-1], keepAxes: true });
-    const inverse = divide(1, sqrt(add(squares, epsilon)));
-    const product = multiply(flatG, flatX);
-    const projection = matmul(product, reshape(scale!, [width, 1]));
-    const cube = multiply(inverse, multiply(inverse, inverse));
+    const isRow = x!.shape.length === 1;
+    const [rows, gradient] = isRow ? [unsqueeze(x!, 0), unsqueeze(g!, 0)] : [x!, g!];
     const count = typeof width === "number" ? width : cast(sizeValue(width), x!.dtype);
-    const along = divide(multiply(projection, cube), count);
-    const forX = subtract(multiply(multiply(flatG, scale!), inverse), multiply(flatX, along));
+    const least = typeof count === "number" ? count * epsilon : multiply(count, epsilon);
+    const squares = sum(multiply(rows, rows), { axes: [-1], keepAxes: true });
+    const raised = add(squares, least);
+    const inverse = sqrt(divide(count, raised));
+    const product = multiply(gradient, rows);
+    const projection = matmul(product, reshape(scale!, [width, 1]));
+    const along = multiply(projection, divide(inverse, raised));
+    const forX = subtract(multiply(multiply(gradient, scale!), inverse), multiply(rows, along));
     const forScale = matmul(inverse, product, { transposeA: true });
-    return [reshape(forX, x!.shape), reshape(forScale, scale!.shape)];
+    return [isRow ? squeeze(forX, 0) : forX, sumTo(forScale, scale!.shape)];
   },
 });
 
