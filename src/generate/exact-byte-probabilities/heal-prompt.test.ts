@@ -1,5 +1,5 @@
 /** Prompts that end inside a token: an example by hand in which healing misses, and the bundled model. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
@@ -153,9 +153,10 @@ describe("jeton-nano", () => {
   });
 });
 
-test("the default is what the recorded measurement says", () => {
-  const path = new URL("../../../reproductions/exact-byte-probabilities.json", import.meta.url);
-  const { claims } = JSON.parse(readFileSync(path, "utf8")) as {
+const record = new URL("../../../reproductions/exact-byte-probabilities.json", import.meta.url);
+
+test.skipIf(!existsSync(record))("the default is what the recorded measurement says", () => {
+  const { claims } = JSON.parse(readFileSync(record, "utf8")) as {
     claims: { id: string; verdict: string; details?: { words?: Record<Healing, number> } }[];
   };
   const { verdict, details } = claims.find(({ id }) => id === "default-healing")!;

@@ -1,5 +1,5 @@
 /** What is claimed of exact byte probabilities, and when it counts as reproduced. */
-import { halfOf } from "../../reproduce/index.ts";
+import { type Claim, halfOf } from "../../reproduce/index.ts";
 
 const cutsInside = "HumanEval infilling (random spans), jeton-nano, prompts cut inside a token";
 const otherCut = "the distribution after another cut of the same problem";
@@ -38,7 +38,22 @@ const beyondHealing = { reproduced: 0.5, partly: 0.05 };
 const fewerBits = { reproduced: 1.02, partly: 1.001 };
 const together = { reproduced: 1.005, partly: 1.0005 };
 
-export const claims = [
+/** Identifier of a claim. */
+export type ClaimId =
+  | "next-byte-beside-plain"
+  | "next-byte-beside-healing"
+  | "surprise-beside-healing"
+  | "words-beside-plain"
+  | "words-beside-healing"
+  | "default-healing"
+  | "default-healing-beside-token"
+  | "default-healing-at-word-ends"
+  | "whole-texts"
+  | "ensemble-beside-mean"
+  | "ensemble-beside-better"
+  | "cost";
+
+export const claims: readonly Claim<ClaimId>[] = [
   {
     id: "next-byte-beside-plain",
     text: `Share of cuts at which the most probable next byte is the true one, beside the first byte of the next token: ${cutsInside}`,
@@ -156,7 +171,4 @@ export const claims = [
     quick: "full-only",
     speed: true,
   },
-] as const;
-
-/** Identifier of a claim. */
-export type ClaimId = (typeof claims)[number]["id"];
+];

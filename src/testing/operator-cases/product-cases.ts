@@ -106,6 +106,16 @@ export const productCases: readonly OperatorCase[] = [
     },
   },
   {
+    operators: ["siluGate"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const axes = draw.axes(0, 3);
+      draw.input("gate", axes);
+      draw.input("x", axes);
+      return draw.done(({ gate, x }) => [t.siluGate(gate!, x!)]);
+    },
+  },
+  {
     operators: ["rotary"],
     example(seed) {
       const draw = new CaseRandom(seed);
