@@ -115,9 +115,10 @@ describe("any drafter, policy and weight format", () => {
     const plain = await complete(model, given.prompt, options);
     expect(plain.promptTokens).toBe(given.promptEmbeddings.length / 256);
     for (const name of ["prompt-lookup", "token-recycling", "auto"] as const) {
-      await using drafter = await openDrafter(name, model);
+      const drafter = await openDrafter(name, model);
       const drafted = await complete(model, given.prompt, { ...options, drafter });
       expect(drafted.ids, name).toEqual(plain.ids);
+      await drafter.close();
     }
     const whole = await complete(model, given.prompt, {
       ...options,
