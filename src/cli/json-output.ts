@@ -4,7 +4,6 @@
  * are in the unit that their name says; seconds otherwise.
  */
 import type { CachedModel } from "../checkpoint/index.ts";
-import type { TrainedCompressor } from "../context/index.ts";
 import type { DataFile, FetchedFile } from "../data/index.ts";
 import type { EvaluationReport, QtokReport, TokenizerCost } from "../evaluate/index.ts";
 import type {
@@ -30,6 +29,11 @@ import type {
 import type { Transferred } from "../vocabulary/index.ts";
 import type { Output } from "./context.ts";
 import type { ModelDescription } from "./inspect/description.ts";
+import type {
+  ContextCalibrateDocument,
+  ContextPackDocument,
+  TrainCompressorDocument,
+} from "./json-context.ts";
 
 /** Every command, on standard error: why it failed. */
 export interface ErrorDocument {
@@ -319,41 +323,6 @@ export type TrainEncoderDocument = TrainedEncoder;
 
 /** `jeton train encoder`, a line on standard error for each report; the last after an interruption. */
 export type TrainEncoderProgress = TrainLanguageModelProgress;
-
-/** `jeton train compressor`. */
-export type TrainCompressorDocument = TrainedCompressor;
-
-/** `jeton train compressor`, a line on standard error for each report; the last after an interruption. */
-export type TrainCompressorProgress = TrainLanguageModelProgress;
-
-/** `jeton context calibrate`. */
-export interface ContextCalibrateDocument {
-  readonly model: string;
-  /** The filter layer, from 0. */
-  readonly layer: number;
-  /** Tokens that a layer chose, of prompts of so many tokens. */
-  readonly k: number;
-  readonly tokens: number;
-  /** For each layer the share of the prompts whose hidden number it chose, in [0, 1]. */
-  readonly layers: readonly { readonly layer: number; readonly chosen: number }[];
-  /** Whether the layer was written into the model's folder. */
-  readonly saved: boolean;
-}
-
-/** `jeton context pack`. */
-export interface ContextPackDocument {
-  /** The packed text. */
-  readonly file: string;
-  /** Tokens of the text. */
-  readonly tokens: number;
-  /** Embeddings that are held. */
-  readonly embeddings: number;
-  /** Tokens for each of them. */
-  readonly factor: number;
-  /** Of the file. */
-  readonly bytes: number;
-  readonly seconds: number;
-}
 
 /** `jeton train lm`, a line on standard error for each report; the last after an interruption. */
 export type TrainLanguageModelProgress =

@@ -56,7 +56,7 @@ export interface ExtensibleSession {
   /**
    * Continues the text, which has at least one token; what is written is a part of it.
    *
-   * @param options `maxTokens`: default 256, whatever the context holds
+   * @param options `maxTokens`: default 256, more than the context holds or not
    */
   generate(options?: SessionGenerateOptions): AsyncGenerator<GeneratedToken, SessionEnd, void>;
 }

@@ -146,7 +146,7 @@ async function learn(run: RunFolder, parts: RunParts): Promise<TrainedCompressor
     ...{ steps, seed, name: runName(options), lossUnit: "token", start: source.start },
     read: async (position) => {
       const { batch, next } = await source.read(position);
-      return { inputs: toParts(batch, drawFactors(position, settings)), next };
+      return { inputs: toParts(batch, sampleFactors(position, settings)), next };
     },
     learn: (inputs) => trainer.step(inputs),
     evaluate:
@@ -193,8 +193,8 @@ function partsMaker(model: DecoderConfig, settings: CompressorSettings): ToParts
   };
 }
 
-/** The factor of each sample of a step: drawn, and raised where its embeddings would not fit. */
-function drawFactors(position: DataPosition, settings: CompressorSettings): number[] {
+/** The factor of each sample of a step, raised where its embeddings would not fit. */
+function sampleFactors(position: DataPosition, settings: CompressorSettings): number[] {
   const taken = position.reduce((sum, count) => sum + count, 0);
   const random = createRandom(settings.seed, "factors", taken);
   const fitting = fittingFactors(settings);

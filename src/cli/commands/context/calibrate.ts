@@ -1,7 +1,8 @@
 /** `jeton context calibrate`: finds the filter layer of a model for gemfilter, and saves it with the model. */
 import { formatTable } from "../../../core/table.ts";
 import { type Command, defineCommand } from "../../command.ts";
-import { type ContextCalibrateDocument, writeJson } from "../../json-output.ts";
+import type { ContextCalibrateDocument } from "../../json-context.ts";
+import { writeJson } from "../../json-output.ts";
 import { createStatusLine } from "../../options/locate.ts";
 import { modelOptions, withModel } from "../../options/model-options.ts";
 

@@ -44,7 +44,7 @@ beforeAll(async () => {
   const rest = ["--steps", "3", "--batch", "2", "--threads", "1", "--out", join(root, "run")];
   const { stdout } = await run(...trained, ...rest);
   expect(stdout).toBe(`${compressor}\n`);
-  writeFileSync(join(root, "short.txt"), prose(3, 6));
+  writeFileSync(join(root, "short.txt"), prose(3, 20));
 });
 
 describe("jeton context pack", () => {

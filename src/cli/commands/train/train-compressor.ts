@@ -3,11 +3,8 @@ import type { TrainCompressorOptions } from "../../../context/index.ts";
 import { formatCount, formatDuration } from "../../../core/progress.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
 import type { CommandContext } from "../../context.ts";
-import {
-  type TrainCompressorDocument,
-  type TrainCompressorProgress,
-  writeJson,
-} from "../../json-output.ts";
+import type { TrainCompressorDocument, TrainCompressorProgress } from "../../json-context.ts";
+import { writeJson } from "../../json-output.ts";
 import { reportInterruption } from "../../options/interrupted-training.ts";
 import { chooseModel, createStatusLine, locateModel } from "../../options/locate.ts";
 import { readCorpus, runOptions } from "../../options/training-options.ts";
