@@ -8,7 +8,7 @@ export const healingOptions = {
     kind: "text",
     value: "HOW",
     choices: ["exact", "token", "none"],
-    help: "a prompt that ends inside a token: exact (default, where the vocabulary is of byte pairs and no --context-policy is given) draws one of its coverings, token takes its last token back, none leaves it",
+    help: "a prompt that ends inside a token: exact (default, where the vocabulary is of byte pairs and no context policy or packed context is given) draws one of its coverings, token takes its last token back, none leaves it",
   },
 } as const;
 
@@ -39,7 +39,13 @@ export async function heal(
     count > 1 ? { ...run, options: { ...options, ...shared, sequence } } : run,
   );
   const isAsked = healing !== undefined;
-  if (healing === "none" || typeof prompt !== "string") return plain;
+  if (healing === "none") return plain;
+  if (isAsked && options.promptEmbeddings) {
+    throw new UsageError("option-misplaced", "--heal means nothing behind --packed-context", {
+      option: "--heal",
+    });
+  }
+  if (typeof prompt !== "string" || options.promptEmbeddings) return plain;
   if (!isAsked && model.contextPolicy) return plain;
   const { defaultHealing, healPrompts, isHealingUnavailable, resolveSampling } = await import(
     "../../generate/index.ts"
