@@ -32,7 +32,10 @@ const size: SmallSize = {
 const textBytes = 160;
 export const spanTarget = 0.4;
 const heldOutTexts = 150;
-const settings = { size, batch: 16, target: spanTarget, scores: 0, delay: 0, textBytes };
+const settings = {
+  ...{ size, batch: 16, target: spanTarget, textBytes },
+  ...{ proportional: 0.05, scores: 0, delay: 0 },
+};
 const first = { steps: 900, learningRate: 3e-3 };
 const further = { steps: 400, learningRate: 1e-3 };
 

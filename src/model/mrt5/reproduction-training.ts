@@ -74,6 +74,8 @@ export interface PairTraining {
   readonly learningRate: number;
   /** Share of positions to be deleted. */
   readonly target: number;
+  /** k_p of the controller: how hard the gate is pushed to the target. */
+  readonly proportional: number;
   /** Weight of the scores' penalty. */
   readonly scores: number;
   /** First steps without the gate's term, so that the task is learned first. */
@@ -219,7 +221,8 @@ export async function trainPairs(
       scores,
     }),
   );
-  const controller = createDeletionController({ target, delay, integral: 1e-4 });
+  const { proportional } = training;
+  const controller = createDeletionController({ target, delay, proportional, integral: 1e-5 });
   await using trainer = await openTrainer({
     graph: objective,
     parameters: startValues(initialValues(config, way, seed), training.start),
