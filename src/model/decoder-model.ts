@@ -99,6 +99,8 @@ export interface DecoderModelParts
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
   readonly service: Remote<DecoderService>;
+  /** Whether the decoder runs on the calling thread. Default false. */
+  readonly inline?: boolean;
   /** Default 1. */
   readonly rowTile?: number;
   /** Bytes of weights as held. */
@@ -160,6 +162,7 @@ export class DecoderModel implements LoadedModel {
   readonly bosTokenId: number | undefined;
   readonly slots: number;
   readonly #service: Remote<DecoderService>;
+  readonly #inline: boolean;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
   readonly #slotQueue: SlotQueue;
@@ -185,6 +188,7 @@ export class DecoderModel implements LoadedModel {
     this.slots = parts.slots;
     this.#slotQueue = new SlotQueue(parts.slots);
     this.#service = parts.service;
+    this.#inline = parts.inline ?? false;
     this.#weightBytes = parts.weightBytes;
     this.#scheduler = new StepScheduler((steps) => parts.service.forward(steps));
   }
@@ -209,7 +213,7 @@ export class DecoderModel implements LoadedModel {
       const { handle, reused } = await this.#service.open({
         prefix,
         promptLength,
-        ...(policy && { policy: policyReference(policy) }),
+        ...(policy && { policy: policyReference(policy, this.#inline) }),
       });
       return this.#sequence(handle, reused, policy);
     } catch (error) {

@@ -143,6 +143,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       weightBytes,
       bindings: new Map(),
       ...(options.device && { device: options.device }),
+      inline: options.worker === undefined,
     },
     start,
     options,

@@ -3,6 +3,7 @@ import { JetonError, suggest } from "../../core/index.ts";
 import type {
   ChoosePrompt,
   ContextPolicy,
+  CreatePolicyProgram,
   PolicyDrafting,
   PolicyOptions,
 } from "../../model/index.ts";
@@ -57,6 +58,8 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
   readonly summary: string;
   /** `import.meta.url` of the module that exports `createPolicy`. */
   readonly module: string;
+  /** That `createPolicy`. */
+  readonly createProgram: CreatePolicyProgram;
   readonly options: Table;
   /** Throws, through `optionError`, where options contradict each other. */
   check?(options: PolicyOptionValues<Table>): void;
@@ -73,7 +76,8 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
 export function definePolicy<Table extends PolicyOptionTable>(
   definition: PolicyDefinition<Table>,
 ): NamedPolicy {
-  const { name, summary, module, options: table, showsAttended = true } = definition;
+  const { name, summary, module, createProgram, showsAttended = true } = definition;
+  const { options: table } = definition;
   return {
     name,
     summary,
@@ -86,6 +90,7 @@ export function definePolicy<Table extends PolicyOptionTable>(
         name,
         options: options as PolicyOptions,
         module,
+        createProgram,
         drafting: definition.drafting?.(options) ?? { kind: "lossless" },
         reuse: definition.reuse?.(options) ?? "any",
         showsAttended,

@@ -13,6 +13,7 @@ export {
 export type {
   ChoosePrompt,
   ContextPolicy,
+  CreatePolicyProgram,
   PassPlace,
   PassTensors,
   PolicyAttention,

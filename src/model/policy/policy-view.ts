@@ -10,9 +10,16 @@ export const longestSequence: number = 2 ** 20;
 /** Options of `LoadedModel.openSequence`. */
 export type SequenceOptions = NonNullable<Parameters<LoadedModel["openSequence"]>[0]>;
 
-/** What of a policy crosses to the worker. */
-export function policyReference({ module, options, reuse }: ContextPolicy): PolicyReference {
-  return { module, options, reuse };
+/**
+ * What the model's service is told of a policy.
+ *
+ * @param inline whether the service runs on the caller's thread
+ */
+export function policyReference(
+  { name, module, options, reuse, createProgram }: ContextPolicy,
+  inline: boolean,
+): PolicyReference {
+  return { name, module, options, reuse, ...(inline && { createProgram }) };
 }
 
 /** The view of `model` that `LoadedModel.withContextPolicy` gives. */

@@ -4,7 +4,11 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { Service } from "../../tensor/index.ts";
-import type { PolicyProgram, PolicyReference } from "../policy/context-policy.ts";
+import type {
+  CreatePolicyProgram,
+  PolicyProgram,
+  PolicyReference,
+} from "../policy/context-policy.ts";
 import { refuseScaledRotations } from "../policy/scaled-rotations.ts";
 import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-pass.ts";
@@ -181,10 +185,24 @@ class DecoderPrograms implements DecoderService {
   }
 }
 
-/** Imports a policy's module and makes its program. */
-async function makeProgram({ module, options }: PolicyReference): Promise<PolicyProgram> {
-  const { createPolicy } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ module)) as {
-    createPolicy(options: PolicyReference["options"]): PolicyProgram;
-  };
-  return createPolicy(options);
+/**
+ * Makes a policy's program; in a worker, with its module's function.
+ *
+ * @throws JetonError `context-policy-unavailable` where a bundler left no such module
+ */
+async function makeProgram({
+  name,
+  module,
+  options,
+  createProgram,
+}: PolicyReference): Promise<PolicyProgram> {
+  if (createProgram) return createProgram(options);
+  const { createPolicy } = (await import(
+    /* @vite-ignore */ /* webpackIgnore: true */ module
+  )) as { readonly createPolicy?: CreatePolicyProgram };
+  if (createPolicy) return createPolicy(options);
+  throw new JetonError(
+    `${name}: ${module} exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,
+    { code: "context-policy-unavailable", details: { policy: name, module } },
+  );
 }

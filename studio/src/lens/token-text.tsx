@@ -2,6 +2,7 @@
 import type { LensToken } from "jeton/lens";
 import { Component, type JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { type Kept, type KeptLayer, KeptText } from "./kept-tokens.tsx";
 import type { Colouring } from "./lens-settings.ts";
 import { describeToken, tokenClass } from "./token-colours.ts";
 
@@ -10,6 +11,9 @@ export interface TokenTextProps {
   readonly name: string;
   readonly label: string;
   readonly prompt: readonly LensToken[];
+  /** What a context policy kept of the prompt, and by which layer. */
+  readonly context: Kept | undefined;
+  readonly layer: KeptLayer;
   readonly tokens: readonly LensToken[];
   readonly colouring: Colouring;
   /** Place of the chosen token among `tokens`. */
@@ -24,7 +28,7 @@ export interface TokenTextProps {
 const partSize = 32;
 
 export function TokenText(props: TokenTextProps): JSX.Element {
-  const { name, label, prompt, tokens, colouring, chosen, onChoose, onOpen, running } = props;
+  const { name, label, prompt, context, layer, tokens, colouring, chosen, onChoose, onOpen, running } = props;
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (chosen === undefined) return;
@@ -49,15 +53,7 @@ export function TokenText(props: TokenTextProps): JSX.Element {
     <div class="token-text" data-running={running}>
       {prompt.length > 0 && (
         <span class="prompt">
-          {prompt.map(({ text, special }, at) =>
-            special ? (
-              <span key={at} class="special">
-                {text}
-              </span>
-            ) : (
-              text
-            ),
-          )}
+          <KeptText tokens={prompt} context={context} layer={layer} />
         </span>
       )}
       <div
