@@ -157,11 +157,13 @@ function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | 
   const { end, speed, status } = generation;
   if (!end && !speed) return null;
   const drafting = end?.drafting;
+  const rate = end && end.decodeSeconds > 0 ? end.tokens / end.decodeSeconds : 0;
   return (
     <div class="pane-figures">
       {end && (
         <p>
-          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"}
+          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"};{" "}
+          <span data-rate={rate}>{rate.toFixed(0)} tokens a second</span> with what is shown of each
           {drafting &&
             drafting.forwardPasses > 0 &&
             `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
