@@ -90,6 +90,10 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,
   },
+  xtr: {
+    title: "Search with the tokens that matched",
+    load: async () => (await import("./search.tsx")).SearchDemonstration,
+  },
   qtok: {
     title: "What two vocabularies are made of",
     load: async () => (await import("./vocabulary.tsx")).VocabularyDemonstration,
