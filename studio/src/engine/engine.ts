@@ -4,6 +4,8 @@ import type { LensAnswers, LensRequest, ModelEvent } from "jeton/lens";
 /** Answers requests of a lens, several at once. */
 export interface Engine {
   readonly model: ModelEvent;
+  /** Where the model runs. */
+  readonly place: "server" | "browser";
   /**
    * Events, one after another. Leaving the loop or aborting the signal stops what runs.
    *

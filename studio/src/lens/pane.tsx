@@ -2,6 +2,7 @@
 import { drafterChoices } from "jeton/generate";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import type { Engine } from "../engine/engine.ts";
 import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
 import { Problem } from "../parts/states.tsx";
 import { CacheView, type KeptLayer } from "./kept-tokens.tsx";
@@ -153,8 +154,16 @@ function Opening({ generation }: { readonly generation: Generation }): JSX.Eleme
   );
 }
 
+/** What computes. */
+function runsOn({ model: { name, format, threads }, place }: Engine): string {
+  const count = `${threads} thread${threads === 1 ? "" : "s"}`;
+  if (place === "server") return `${name}, ${format}, ${count}.`;
+  const why = threads === 1 && !crossOriginIsolated ? " (the page is not isolated)" : "";
+  return `${name}, ${format}, WebAssembly, ${count}${why}.`;
+}
+
 function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | null {
-  const { end, speed, status } = generation;
+  const { end, speed, status, engine } = generation;
   if (!end && !speed) return null;
   const drafting = end?.drafting;
   const rate = end && end.decodeSeconds > 0 ? end.tokens / end.decodeSeconds : 0;
@@ -163,11 +172,11 @@ function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | 
       {end && (
         <p>
           {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"};{" "}
-          <span data-rate={rate}>{rate.toFixed(0)} tokens a second</span> with what is shown of each
+          <span data-rate={rate}>{rate.toFixed(0)} tokens a second</span>, alternatives included
           {drafting &&
             drafting.forwardPasses > 0 &&
             `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
-          .
+          .{engine && ` ${runsOn(engine)}`}
         </p>
       )}
       {speed && (
