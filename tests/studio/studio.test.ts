@@ -89,6 +89,9 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       const first = page.locator(".card").first();
       expect(await first.locator("h2").innerText()).toBe("Correlation-guided compression");
       expect(await first.locator("mark").allInnerTexts()).toContain("Shortens");
+      // What someone asks who knows no system by name.
+      await page.getByRole("searchbox").fill("which system shortens prompts");
+      await page.waitForFunction(() => document.querySelector(".card h2")?.textContent === "GemFilter");
       await page.getByRole("searchbox").fill("");
       await page.getByRole("button", { name: /^generate/ }).click();
       const shown = systems.filter(({ area }) => area === "generate");
