@@ -86,6 +86,14 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "token-select": policy("token-select"),
   longheads: policy("longheads"),
   gemfilter: policy("gemfilter"),
+  "extensible-tokenization": {
+    why: "It needs a compressor that was trained for the model at hand; none comes with the package.",
+    commands: [
+      "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
+      "npx jeton context pack --compressor runs/compressor/compressor.safetensors manual.txt -o manual.packed",
+      'npx jeton run --packed-context manual.packed "How is it cleaned?"',
+    ],
+  },
   "token-ring": {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,

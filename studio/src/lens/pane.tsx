@@ -162,6 +162,11 @@ function runsOn({ model: { name, format, threads }, place }: Engine): string {
   return `${name}, ${format}, WebAssembly, ${count}${why}.`;
 }
 
+/** What the key-value cache holds without a policy. */
+function fullCache({ model: { layers } }: Engine, tokens: number): string {
+  return `Each of ${layers} layers keeps all ${tokens} tokens in its KV cache.`;
+}
+
 function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | null {
   const { end, speed, status, engine } = generation;
   if (!end && !speed) return null;
@@ -177,6 +182,7 @@ function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | 
             drafting.forwardPasses > 0 &&
             `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
           .{engine && ` ${runsOn(engine)}`}
+          {engine && !end.context && ` ${fullCache(engine, end.promptTokens + end.tokens)}`}
         </p>
       )}
       {speed && (
