@@ -10,7 +10,9 @@ async function openSite(folder) {
   const site = join(folder, "site");
   await buildSite(site);
   const server = await serveFolders({ "/": site }, { "/empty.html": "<!doctype html>" });
-  const worker = readdirSync(join(site, "assets")).find((name) => /^model-worker-.*\.js$/.test(name));
+  const worker = readdirSync(join(site, "assets")).find((name) =>
+    /^model-worker-.*\.js$/.test(name),
+  );
   return { server, worker: `${server.url}/assets/${worker}` };
 }
 

@@ -18,7 +18,8 @@ export async function measurePeer(browser, { root, folder, threads, tokens, roun
   await bundle(join(folder, "scripts"));
   const require = createRequire(import.meta.url);
   const peerRuntime = dirname(require.resolve("onnxruntime-web/wasm"));
-  const page = '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>';
+  const page =
+    '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>';
   const server = await serveFolders(
     {
       "/": join(folder, "scripts"),

@@ -73,8 +73,11 @@ class DecoderWriter {
   }
 
   #headDim() {
-    const { hidden_size, num_attention_heads, head_dim = hidden_size / num_attention_heads } =
-      this.#config;
+    const {
+      hidden_size,
+      num_attention_heads,
+      head_dim = hidden_size / num_attention_heads,
+    } = this.#config;
     return head_dim;
   }
 
@@ -208,7 +211,14 @@ class DecoderWriter {
         ? { name, type: 1, f: number }
         : { name, type: 2, i: number },
     );
-    this.#nodes.push({ op_type: type, name: `${type}/${output[0]}`, input, output, attribute, domain });
+    this.#nodes.push({
+      op_type: type,
+      name: `${type}/${output[0]}`,
+      input,
+      output,
+      attribute,
+      domain,
+    });
   }
 }
 

@@ -1,6 +1,12 @@
 /** A generation as events: the prompt's tokens, each generated token, the end. */
 import { drafterUnder, generate, type LogitsProcessor, promptIds } from "../generate/index.ts";
-import { describeAlternatives, entropyOf, type LensHost, plainToken, policyOf } from "./lens-host.ts";
+import {
+  describeAlternatives,
+  entropyOf,
+  type LensHost,
+  plainToken,
+  policyOf,
+} from "./lens-host.ts";
 import type { EndEvent, GenerateRequest, TextEvent, TokenEvent } from "./types.ts";
 
 /**

@@ -6,7 +6,6 @@
  */
 
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
-import type { TensorEntry } from "../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../core/index.ts";
 import { type Device, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";

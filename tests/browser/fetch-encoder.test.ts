@@ -48,19 +48,22 @@ const send: typeof fetch = async (address) => {
 test.each([
   ["plain", 128],
   ["dense", 16],
-] as const)("%s: vectors of texts and tokens are those of the folder on disk", async (name, size) => {
-  const options = { format: "f32", threads: 1 } as const;
-  await using loaded = await loadEncoder(join(root, name), { ...options, inline: true });
-  await using fetched = await fetchEncoder(`http://models.example/${name}`, {
-    ...options,
-    fetch: send,
-  });
-  expect(fetched.name).toBe(name);
-  expect(fetched.embeddingSize).toBe(size);
-  expect(fetched.sentence).toEqual(loaded.sentence);
-  expect(await embed(fetched, texts)).toEqual(await embed(loaded, texts));
-  expect(await embedTokens(fetched, texts)).toEqual(await embedTokens(loaded, texts));
-});
+] as const)(
+  "%s: vectors of texts and tokens are those of the folder on disk",
+  async (name, size) => {
+    const options = { format: "f32", threads: 1 } as const;
+    await using loaded = await loadEncoder(join(root, name), { ...options, inline: true });
+    await using fetched = await fetchEncoder(`http://models.example/${name}`, {
+      ...options,
+      fetch: send,
+    });
+    expect(fetched.name).toBe(name);
+    expect(fetched.embeddingSize).toBe(size);
+    expect(fetched.sentence).toEqual(loaded.sentence);
+    expect(await embed(fetched, texts)).toEqual(await embed(loaded, texts));
+    expect(await embedTokens(fetched, texts)).toEqual(await embedTokens(loaded, texts));
+  },
+);
 
 test("a folder of a module is asked for by its path", () => {
   expect(requested).toContain("/plain/1_Pooling/config.json");

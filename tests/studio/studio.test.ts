@@ -91,7 +91,9 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       expect(await first.locator("mark").allInnerTexts()).toContain("Shortens");
       // What someone asks who knows no system by name.
       await page.getByRole("searchbox").fill("which system shortens prompts");
-      await page.waitForFunction(() => document.querySelector(".card h2")?.textContent === "GemFilter");
+      await page.waitForFunction(
+        () => document.querySelector(".card h2")?.textContent === "GemFilter",
+      );
       await page.getByRole("searchbox").fill("");
       await page.getByRole("button", { name: /^generate/ }).click();
       const shown = systems.filter(({ area }) => area === "generate");

@@ -32,10 +32,7 @@ export interface OpenEncoderOptions
   readonly name?: string;
   /** Where the files came from: what `LoadedEncoder.folder` says. Default: empty. */
   readonly folder?: string;
-  readonly files: Pick<
-    ModelFiles,
-    "config" | "tokenizer" | "tokenizerConfig" | "specialTokensMap"
-  >;
+  readonly files: Pick<ModelFiles, "config" | "tokenizer" | "tokenizerConfig" | "specialTokensMap">;
   /** One file, or all shards. Their memory is viewed, not copied. */
   readonly weights: readonly WeightsFile[];
   /**

@@ -197,9 +197,9 @@ async function makeProgram({
   createProgram,
 }: PolicyReference): Promise<PolicyProgram> {
   if (createProgram) return createProgram(options);
-  const { createPolicy } = (await import(
-    /* @vite-ignore */ /* webpackIgnore: true */ module
-  )) as { readonly createPolicy?: CreatePolicyProgram };
+  const { createPolicy } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ module)) as {
+    readonly createPolicy?: CreatePolicyProgram;
+  };
   if (createPolicy) return createPolicy(options);
   throw new JetonError(
     `${name}: ${module} exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,

@@ -78,11 +78,13 @@ function Routing({ event }: { readonly event: RoutingEvent }): JSX.Element {
       <DataTable
         caption={`Experts of layer ${layer} by their share of the choices; ${percent(1 / experts)} each would be uniform`}
         head={["expert", "share", "its tokens"]}
-        rows={order.slice(0, 16).map((expert) => [
-          expert,
-          percent(counts[expert]! / total),
-          <code>{tokensOf(event, choices, expert)}</code>,
-        ])}
+        rows={order
+          .slice(0, 16)
+          .map((expert) => [
+            expert,
+            percent(counts[expert]! / total),
+            <code>{tokensOf(event, choices, expert)}</code>,
+          ])}
       />
     </>
   );

@@ -62,7 +62,11 @@ function Rankings({ output }: { readonly output: SearchLinesOutput }): JSX.Eleme
           head={["token of the query", "best token", "score"]}
           rows={best.matches.map(({ queryToken, span, score, imputed }) => [
             <code>{queryTokens[queryToken]}</code>,
-            imputed || !span ? "none retrieved: the bound" : <code>{best.text.slice(...span)}</code>,
+            imputed || !span ? (
+              "none retrieved: the bound"
+            ) : (
+              <code>{best.text.slice(...span)}</code>
+            ),
             score.toFixed(3),
           ])}
         />
@@ -73,9 +77,7 @@ function Rankings({ output }: { readonly output: SearchLinesOutput }): JSX.Eleme
 
 /** A record with the parts marked that a token of the query retrieved. */
 function MarkedHit({ hit: { text, matches } }: { readonly hit: SearchHit }): JSX.Element {
-  const spans = matches
-    .flatMap(({ span }) => (span ? [span] : []))
-    .sort(([a], [b]) => a - b);
+  const spans = matches.flatMap(({ span }) => (span ? [span] : [])).sort(([a], [b]) => a - b);
   const parts: (JSX.Element | string)[] = [];
   let end = 0;
   for (const [from, to] of spans) {

@@ -122,7 +122,9 @@ function PolicyField({ name, settings, onChange }: PaneProps): JSX.Element {
         spellcheck={false}
         autocomplete="off"
         aria-label={`Context policy of text ${name}`}
-        onInput={({ currentTarget }) => onChange({ ...settings, policy: currentTarget.value.trim() })}
+        onInput={({ currentTarget }) =>
+          onChange({ ...settings, policy: currentTarget.value.trim() })
+        }
       />
       <datalist id={list}>
         {policyExamples.map((example) => (

@@ -28,7 +28,19 @@ export interface TokenTextProps {
 const partSize = 32;
 
 export function TokenText(props: TokenTextProps): JSX.Element {
-  const { name, label, prompt, context, layer, tokens, colouring, chosen, onChoose, onOpen, running } = props;
+  const {
+    name,
+    label,
+    prompt,
+    context,
+    layer,
+    tokens,
+    colouring,
+    chosen,
+    onChoose,
+    onOpen,
+    running,
+  } = props;
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (chosen === undefined) return;

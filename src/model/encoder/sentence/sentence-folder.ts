@@ -163,7 +163,8 @@ async function readModules(files: FolderFiles): Promise<readonly ModuleEntry[] |
   });
 }
 
-const pathOf = (folder: string, name: string): string => (folder === "" ? name : `${folder}/${name}`);
+const pathOf = (folder: string, name: string): string =>
+  folder === "" ? name : `${folder}/${name}`;
 
 async function optionalJson(files: FolderFiles, path: string): Promise<JsonObject> {
   const value = await files.json(path);
