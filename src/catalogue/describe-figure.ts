@@ -4,7 +4,11 @@ import { formatNumber } from "../reproduce/figures.ts";
 const digits = 3;
 
 /** What stands below the stroke of a rate, in full. */
-const divisors: Readonly<Record<string, string>> = { forward: "forward pass", s: "second" };
+const divisors: Readonly<Record<string, string>> = {
+  forward: "forward pass",
+  pass: "forward pass",
+  s: "second",
+};
 
 /** Measures by name stand before their value; counts and units behind it. */
 const measures: ReadonlySet<string> = new Set([

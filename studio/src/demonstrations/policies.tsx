@@ -4,7 +4,7 @@ import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Engine } from "../engine/engine.ts";
 import { callTool } from "../engine/tools.ts";
-import { CacheView, type KeptLayer, KeptText } from "../lens/kept-tokens.tsx";
+import { CacheView, type KeptLayer, KeptText, keptPlaces } from "../lens/kept-tokens.tsx";
 import { EngineActions } from "./engine-actions.tsx";
 import { DataTable, RangeField, TextField } from "./parts.tsx";
 import { type PolicyName, policySettings } from "./policy-settings.ts";
@@ -122,12 +122,12 @@ function Continuations({ found }: { readonly found: readonly Continuation[] }): 
   return (
     <DataTable
       caption="What the model writes"
-      head={["context", "continuation", "tokens of the prompt", "prompt, ms"]}
+      head={["context", "continuation", "tokens kept", "of"]}
       rows={found.map(({ policy, text, end }) => [
         policy === "full" ? "full attention" : policy,
         <code>{text}</code>,
+        (end.context && keptPlaces(end.context, "any")?.length) ?? end.promptTokens,
         end.promptTokens,
-        Math.round(1000 * end.prefillSeconds),
       ])}
     />
   );

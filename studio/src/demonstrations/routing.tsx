@@ -2,7 +2,7 @@
 import type { RoutingEvent } from "jeton/lens";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { askOne } from "../engine/engine.ts";
+import { askOne, modelName } from "../engine/engine.ts";
 import { percent, visible } from "../lens/token-colours.ts";
 import { CopyBlock } from "../parts/copy-block.tsx";
 import { EngineActions } from "./engine-actions.tsx";
@@ -17,8 +17,8 @@ export function RoutingDemonstration(): JSX.Element {
   const task = useEngine();
   const start = (): void =>
     task.start(async (engine, signal) => {
-      const { name, experts } = engine.model;
-      setDense(experts ? undefined : name);
+      const { experts } = engine.model;
+      setDense(experts ? undefined : modelName(engine.model));
       if (experts) setEvent(await askOne(engine, { kind: "routing", text }, signal));
     });
   return (

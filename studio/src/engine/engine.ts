@@ -28,6 +28,11 @@ export class EngineError extends Error {
   }
 }
 
+/** What a model is called: of a folder's path its last part. */
+export function modelName({ name }: ModelEvent): string {
+  return name.split(/[\\/]/).findLast((part) => part !== "") ?? name;
+}
+
 /** What a person reads of an error. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

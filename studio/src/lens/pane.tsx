@@ -2,7 +2,7 @@
 import { drafterChoices } from "jeton/generate";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Engine } from "../engine/engine.ts";
+import { type Engine, modelName } from "../engine/engine.ts";
 import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
 import { Problem } from "../parts/states.tsx";
 import { CacheView, type KeptLayer } from "./kept-tokens.tsx";
@@ -157,7 +157,9 @@ function Opening({ generation }: { readonly generation: Generation }): JSX.Eleme
 }
 
 /** What computes. */
-function runsOn({ model: { name, format, threads }, place }: Engine): string {
+function runsOn({ model, place }: Engine): string {
+  const { format, threads } = model;
+  const name = modelName(model);
   const count = `${threads} thread${threads === 1 ? "" : "s"}`;
   if (place === "server") return `${name}, ${format}, ${count}.`;
   const why = threads === 1 && !crossOriginIsolated ? " (the page is not isolated)" : "";

@@ -42,6 +42,7 @@ export function TokenText(props: TokenTextProps): JSX.Element {
     running,
   } = props;
   const list = useRef<HTMLDivElement>(null);
+  const box = useFollowing(tokens.length, running);
   useEffect(() => {
     if (chosen === undefined) return;
     document.getElementById(idOf(name, chosen))?.scrollIntoView({ block: "nearest" });
@@ -62,7 +63,7 @@ export function TokenText(props: TokenTextProps): JSX.Element {
   };
   const parts = Math.ceil(tokens.length / partSize);
   return (
-    <div class="token-text" data-running={running}>
+    <div class="token-text" data-running={running} ref={box}>
       {prompt.length > 0 && (
         <span class="prompt">
           <KeptText tokens={prompt} context={context} layer={layer} />
@@ -101,6 +102,27 @@ export function TokenText(props: TokenTextProps): JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Keeps the end of a growing text in view, until someone scrolls. */
+function useFollowing(length: number, running: boolean): { current: HTMLDivElement | null } {
+  const box = useRef<HTMLDivElement>(null);
+  const follows = useRef(true);
+  useEffect(() => {
+    const leave = (): void => {
+      follows.current = false;
+    };
+    const scrolls = ["wheel", "touchmove", "pointerdown"] as const;
+    for (const event of scrolls) box.current?.addEventListener(event, leave, { passive: true });
+    return () => {
+      for (const event of scrolls) box.current?.removeEventListener(event, leave);
+    };
+  }, []);
+  useEffect(() => {
+    if (length === 0) follows.current = true;
+    else if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [length, running]);
+  return box;
 }
 
 const idOf = (name: string, place: number): string => `${name}-token-${place}`;
