@@ -18,7 +18,8 @@ import { describeMachine, formatTable, makeRow, median } from "../report.mjs";
 import { openExactScan } from "./exact-scan.mjs";
 import { dim, readTokenCorpus } from "./token-corpus.mjs";
 
-export const description = "search by token vectors, beside an exact scan and LanceDB's multivectors";
+export const description =
+  "search by token vectors, beside an exact scan and LanceDB's multivectors";
 
 const depth = 10;
 const wantedRecall = 0.95;
@@ -174,9 +175,13 @@ async function tune(side, queries, truths, log) {
     const one = { setting, recall, ms: median(times) };
     const isEnough = recall >= wantedRecall;
     const wasEnough = best !== undefined && best.recall >= wantedRecall;
-    const isBetter = wasEnough ? isEnough && one.ms < best.ms : isEnough || one.recall > (best?.recall ?? -1);
+    const isBetter = wasEnough
+      ? isEnough && one.ms < best.ms
+      : isEnough || one.recall > (best?.recall ?? -1);
     if (isBetter) best = one;
-    log(`${side.name}: ${JSON.stringify(setting)} recall ${recall.toFixed(3)}, ${one.ms.toFixed(1)} ms`);
+    log(
+      `${side.name}: ${JSON.stringify(setting)} recall ${recall.toFixed(3)}, ${one.ms.toFixed(1)} ms`,
+    );
   }
   return best.setting;
 }

@@ -10,7 +10,7 @@ import { dim, queryTokens } from "./token-corpus.mjs";
  * @returns {Promise<{ scan: (query: Float32Array) => Promise<Float32Array>, close: () => Promise<void> }>}
  */
 export async function openExactScan({ offsets, vectors, threads, blockTokens = 16_384 }) {
-  const { compile, float32, matmul, max, mean, reshape, trace } = await importJeton("tensor");
+  const { compile, float32, matmul, max, mean, trace } = await importJeton("tensor");
   const order = Array.from({ length: offsets.length - 1 }, (_, at) => at)
     .filter((at) => offsets[at + 1] > offsets[at])
     .sort((a, b) => offsets[a + 1] - offsets[a] - (offsets[b + 1] - offsets[b]));
@@ -48,7 +48,8 @@ export async function openExactScan({ offsets, vectors, threads, blockTokens = 1
           rows: { data: rows, shape },
           query: { data: query, shape: [queryTokens, dim] },
         });
-        for (const [slot, document] of documents.entries()) scores[document] = found.scores.data[slot];
+        for (const [slot, document] of documents.entries())
+          scores[document] = found.scores.data[slot];
       }
       return scores;
     },

@@ -1,6 +1,13 @@
 /** Token vectors of the bundled encoder over SciFact's abstracts and other texts of the data folder, kept in a temporary folder. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,11 +27,16 @@ function readTexts(data) {
   const lines = (name) => {
     const bytes = readFileSync(join(data, "retrieval/scifact", name));
     const text = (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-    return text.trim().split("\n").map((line) => JSON.parse(line));
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
   };
   const documents = lines("corpus.jsonl.gz").map(({ title, text }) => `${title} ${text}`);
   const chunking = join(data, "retrieval/chunking");
-  for (const name of readdirSync(chunking).filter((one) => one.endsWith(".md")).sort()) {
+  for (const name of readdirSync(chunking)
+    .filter((one) => one.endsWith(".md"))
+    .sort()) {
     const text = readFileSync(join(chunking, name), "utf8");
     for (let at = 0; at < text.length; at += 1200) documents.push(text.slice(at, at + 1200));
   }
@@ -51,7 +63,10 @@ export async function readTokenCorpus({ data, tokens, queries, log }) {
     mkdirSync(folder, { recursive: true });
     const made = await embedTexts(texts, { tokens, queries, log });
     for (const [at, array] of made.entries()) {
-      writeFileSync(`${files[at]}.part`, new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+      writeFileSync(
+        `${files[at]}.part`,
+        new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+      );
       renameSync(`${files[at]}.part`, files[at]);
     }
   }

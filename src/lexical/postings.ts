@@ -37,6 +37,7 @@ export class PostingsBuilder {
   #termOfWord: Int32Array = new Int32Array(512);
   readonly #termsOfWord: Map<number, readonly number[]> = new Map();
   readonly #terms: TermTable = new TermTable();
+  #termUnits: Uint16Array = new Uint16Array(64);
   #counts: Uint32Array = new Uint32Array(512);
   #touched: Uint32Array = new Uint32Array(512);
   #touchedCount = 0;
@@ -78,8 +79,10 @@ export class PostingsBuilder {
   #learn(word: number): number {
     const terms = this.#analyzer.termsOf(this.#words.word(word)).map((term) => {
       // Not the shared memory of `toUnits`, which holds the document.
-      const units = Uint16Array.from({ length: term.length }, (_, at) => term.charCodeAt(at));
-      return this.#terms.intern(units, 0, units.length);
+      while (term.length > this.#termUnits.length) this.#termUnits = grow(this.#termUnits);
+      const units = this.#termUnits;
+      for (let at = 0; at < term.length; at++) units[at] = term.charCodeAt(at);
+      return this.#terms.intern(units, 0, term.length);
     });
     while (this.#words.size > this.#termOfWord.length) this.#termOfWord = grow(this.#termOfWord);
     while (this.#terms.size > this.#counts.length) {

@@ -5,7 +5,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import "../testing/code-matchers.ts";
 import { createIndex, type IndexSettings, openIndex, type SearchIndex } from "./open-index.ts";
-import { brief, sampleQueries, sampleQuery, sampleRecords, words } from "./testing/sample-records.ts";
+import {
+  brief,
+  sampleQueries,
+  sampleQuery,
+  sampleRecords,
+  words,
+} from "./testing/sample-records.ts";
 import type { Hit, IndexRecord, SearchQuery } from "./types.ts";
 
 const folders: string[] = [];

@@ -12,16 +12,19 @@ import { afterAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../src/core/index.ts";
 import {
   createIndex,
+  type Filter,
   openIndex,
   openLanceStore,
   openQdrantStore,
   type RecordStore,
+  type RecordStoreOptions,
   type SearchIndex,
 } from "../../src/retrieve/index.ts";
 import { sampleRecords } from "../../src/retrieve/testing/sample-records.ts";
 import { describeStore } from "../../src/retrieve/testing/store-conformance.ts";
 import "../../src/testing/code-matchers.ts";
 import { reportSkip } from "../../src/testing/test-data.ts";
+import { startStandIn } from "./qdrant-stand-in.ts";
 
 interface Packages {
   readonly lancedb: unknown;
@@ -73,20 +76,41 @@ describeStore({
     openLanceStore(await makeFolder(), { ...options, packages: await load() }),
 });
 
+const qdrantStore = async (address: string, options: RecordStoreOptions): Promise<RecordStore> => {
+  const { qdrant } = await load();
+  const collection = `jeton-${randomBytes(6).toString("hex")}`;
+  return openQdrantStore({ ...options, url: address, collection, qdrant });
+};
+const unsupported: readonly Filter[] = [
+  { range: ["name", { gte: "it's 5" }] },
+  { prefix: ["name", "it's 1"] },
+  { prefix: ["tags", "t"] },
+  { prefix: ["id", "r00"] },
+];
+
 describeStore({
   name: "Qdrant",
   skipped: noServer,
-  unsupported: [
-    { range: ["name", { gte: "it's 5" }] },
-    { prefix: ["name", "it's 1"] },
-    { prefix: ["tags", "t"] },
-    { prefix: ["id", "r00"] },
-  ],
-  open: async (options) => {
-    const { qdrant } = await load();
-    const collection = `jeton-${randomBytes(6).toString("hex")}`;
-    return openQdrantStore({ ...options, url: url!, collection, qdrant });
-  },
+  unsupported,
+  open: (options) => qdrantStore(url!, options),
+});
+
+const standIn = missing === undefined ? await startStandIn() : undefined;
+afterAll(() => standIn?.close());
+
+describeStore({
+  name: "Qdrant's client and a stand-in for its server",
+  skipped: missing,
+  unsupported,
+  open: (options) => qdrantStore(standIn!.url, options),
+});
+
+test.skipIf(missing !== undefined)("a collection of other vectors is refused", async () => {
+  const { qdrant } = await load();
+  const options = { url: standIn!.url, collection: "other", dense: 4, qdrant };
+  await (await openQdrantStore(options)).close();
+  await expect(openQdrantStore({ ...options, dense: 5 })).toRejectWithCode("store-option-invalid");
+  await expect(openQdrantStore({ ...options, tokens: 8 })).toRejectWithCode("store-option-invalid");
 });
 
 describe.skipIf(missing !== undefined)("LanceDB", () => {

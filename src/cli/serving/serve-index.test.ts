@@ -65,7 +65,18 @@ describe.skipIf(found === undefined)("on a server", () => {
   async function serve(place: string, ...args: string[]): Promise<ChildProcess> {
     const child = spawn(
       process.execPath,
-      ["--import", "tsx", main, "serve-index", "--json", "-i", place, "--nats", server.url, ...args],
+      [
+        "--import",
+        "tsx",
+        main,
+        "serve-index",
+        "--json",
+        "-i",
+        place,
+        "--nats",
+        server.url,
+        ...args,
+      ],
       {
         env: { ...process.env, JETON_NATS_TOKEN: server.token },
         stdio: ["ignore", "pipe", "inherit"],

@@ -3,8 +3,8 @@ import { analyze, PostingsBuilder, ScoreAccumulator } from "../../lexical/index.
 import type { TokenRows } from "../segment/segment-data.ts";
 import type { TokenScores } from "../tokens/token-search.ts";
 import type { TokenMatch } from "../types.ts";
-import type { WeighedQuery } from "./rankings.ts";
 import type { SearchedIndex } from "./query-run.ts";
+import type { WeighedQuery } from "./rankings.ts";
 
 /** For each term of the query its places in the text; the term's part of the score stands at each. */
 export function explainLexical(

@@ -8,7 +8,12 @@ import { compileFilter } from "../filter.ts";
 import type { RankingName } from "../fusion.ts";
 import { normalizeRows, type VectorSizes } from "../records.ts";
 import type { LiveSegment } from "../store/index-state.ts";
-import { lastScores, type TokenPart, TokenSearch, type TokenScores } from "../tokens/token-search.ts";
+import {
+  lastScores,
+  type TokenPart,
+  type TokenScores,
+  TokenSearch,
+} from "../tokens/token-search.ts";
 import type { Hit, SearchQuery } from "../types.ts";
 import { checkQuery, type QuerySettings, settingsOf } from "./check-query.ts";
 import { explainLexical, explainTokens } from "./explain.ts";
@@ -120,7 +125,10 @@ export class QueryRun {
       add("bm25", rankLexical(this.#index.formula, this.#segments, collection.weighed));
     }
     if (dense !== undefined) {
-      add("dense", rankDense(this.#segments, normalizeRows(dense, dense.length, "dense", "(query)")));
+      add(
+        "dense",
+        rankDense(this.#segments, normalizeRows(dense, dense.length, "dense", "(query)")),
+      );
     }
     if (sparse !== undefined) add("sparse", rankSparse(this.#segments, sparse));
     if (this.#tokens !== undefined) rankings.set("token", this.#rankTokens(this.#tokens));
@@ -232,7 +240,12 @@ class TokenRun {
     for (const scores of this.#scored) {
       const slot = scores.records.indexOf(record);
       if (slot < 0) continue;
-      return explainTokens(this.#segments[segment]!.live.segment.tokens!, scores, slot, this.#count);
+      return explainTokens(
+        this.#segments[segment]!.live.segment.tokens!,
+        scores,
+        slot,
+        this.#count,
+      );
     }
     return [];
   }

@@ -204,7 +204,8 @@ class ShardReplica {
   #part(ticket: string, part: number): TransportReply {
     const held = this.#parts.get(ticket);
     const bytes = held?.parts[part];
-    if (held === undefined || bytes === undefined) throw unknownTicket({ step: "part", ticket, part });
+    if (held === undefined || bytes === undefined)
+      throw unknownTicket({ step: "part", ticket, part });
     held.touched = performance.now();
     if (part === held.parts.length - 1) this.#parts.delete(ticket);
     this.#settle();

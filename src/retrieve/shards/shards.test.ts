@@ -224,7 +224,8 @@ describe.skipIf(found === undefined)("shards on NATS", () => {
     const index = await connectShards(client, { name, deadline: 0.15 });
     const query = { text: "king" };
     const expected = await (await fill(records)).search(query);
-    while (asked < 3) expect(await index.search(query)).toEqual({ hits: expected, records: 120, lost: [] });
+    while (asked < 3)
+      expect(await index.search(query)).toEqual({ hits: expected, records: 120, lost: [] });
     await replica.transport.close();
     const { lost, hits } = await index.search(query);
     expect(lost.map(({ shard, code }) => [shard, code])).toEqual([[1, "transport-deadline"]]);
@@ -264,7 +265,11 @@ describe.skipIf(found === undefined)("shards on NATS", () => {
     await service.replace(fresh);
     await old.close();
     const expected = [
-      { hits: await (await fill(records.slice(0, 60))).search({ text: "king" }), records: 60, lost: [] },
+      {
+        hits: await (await fill(records.slice(0, 60))).search({ text: "king" }),
+        records: 60,
+        lost: [],
+      },
       { hits: await fresh.search({ text: "king" }), records: 120, lost: [] },
     ];
     for (const answer of await Promise.all(searches)) expect(expected).toContainEqual(answer);

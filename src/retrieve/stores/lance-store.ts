@@ -158,11 +158,7 @@ function makeStore(
       const prepared = prepareRecords(records, options);
       if (prepared.length === 0) return;
       const rows = prepared.map((record) => toRow(record, options));
-      await table
-        .mergeInsert("id")
-        .whenMatchedUpdateAll()
-        .whenNotMatchedInsertAll()
-        .execute(rows);
+      await table.mergeInsert("id").whenMatchedUpdateAll().whenNotMatchedInsertAll().execute(rows);
     },
     async delete(ids) {
       if (ids.length === 0) return 0;
@@ -220,7 +216,10 @@ async function rank(
   }
   const found = await search.toArray();
   // A distance is the sum over the query's tokens of 1 less the best cosine.
-  return found.map((row) => ({ id: String(row["id"]), score: 1 - Number(row["_distance"]) / rows.length }));
+  return found.map((row) => ({
+    id: String(row["id"]),
+    score: 1 - Number(row["_distance"]) / rows.length,
+  }));
 }
 
 function queryRows({ dense, tokens }: SearchQuery, name: RankingName): Float32Array[] {

@@ -49,11 +49,7 @@ function anyOf(conditions: readonly Condition[]): Condition {
   return conditions.length === 0 ? nothing : { should: conditions };
 }
 
-function convertEqual(
-  field: string,
-  value: string | number | boolean,
-  fields: Fields,
-): Condition {
+function convertEqual(field: string, value: string | number | boolean, fields: Fields): Condition {
   const { key, kind } = keyOf(field, fields);
   const isText = kind === "text" || kind === "texts";
   if (typeof value !== (isText ? "string" : kind)) return nothing;

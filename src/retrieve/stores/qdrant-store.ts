@@ -73,7 +73,9 @@ interface Client {
   query(
     name: string,
     options: object,
-  ): Promise<{ readonly points: readonly { readonly score: number; readonly payload?: unknown }[] }>;
+  ): Promise<{
+    readonly points: readonly { readonly score: number; readonly payload?: unknown }[];
+  }>;
 }
 
 /** Records of one request at most. */

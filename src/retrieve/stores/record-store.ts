@@ -7,7 +7,14 @@ import { normalizeRows, prepareRecord, type VectorSizes } from "../records.ts";
 import { checkQuery, settingsOf } from "../search/check-query.ts";
 import { joinRankings } from "../search/join-rankings.ts";
 import { dotAt } from "../tokens/products.ts";
-import type { FieldValue, Hit, IndexRecord, SearchQuery, TokenMatch, TokenVectors } from "../types.ts";
+import type {
+  FieldValue,
+  Hit,
+  IndexRecord,
+  SearchQuery,
+  TokenMatch,
+  TokenVectors,
+} from "../types.ts";
 
 /** Records in another system that are put, deleted and searched as those of an index are. */
 export interface RecordStore extends Pick<SearchIndex, "put" | "delete" | "search" | "close"> {
@@ -138,7 +145,12 @@ export async function searchStore(
   const hits = joinRankings([ranked], query);
   const explains = query.explain === true && query.tokens !== undefined;
   const stored = new Map(
-    (await answers.read(hits.map(({ id }) => id), explains)).map((record) => [record.id, record]),
+    (
+      await answers.read(
+        hits.map(({ id }) => id),
+        explains,
+      )
+    ).map((record) => [record.id, record]),
   );
   return hits.flatMap((hit) => {
     const record = stored.get(hit.id);

@@ -53,7 +53,10 @@ function writeAll(
 
 type Comparison = Exclude<
   Filter,
-  { readonly and: unknown } | { readonly or: unknown } | { readonly not: unknown } | { readonly exists: unknown }
+  | { readonly and: unknown }
+  | { readonly or: unknown }
+  | { readonly not: unknown }
+  | { readonly exists: unknown }
 >;
 
 function writeComparison(

@@ -2,7 +2,8 @@
 import { createRandom } from "../../core/index.ts";
 import type { Hit, IndexRecord, SearchQuery } from "../types.ts";
 
-export const words: readonly string[] = "king queen castle horse river stone bread wine sword song".split(" ");
+export const words: readonly string[] =
+  "king queen castle horse river stone bread wine sword song".split(" ");
 
 /** Random records of a few words. */
 export function sampleRecords(count: number, seed = 1): IndexRecord[] {

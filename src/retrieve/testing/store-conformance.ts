@@ -132,7 +132,11 @@ export function describeStore(tested: TestedStore): void {
 
     test("explanations slice to the text, and their mean is the score", async () => {
       const { tokens } = queries()[1]!;
-      const query: SearchQuery = { tokens: tokens!, tokenSearch: { scoring: "exact" }, explain: true };
+      const query: SearchQuery = {
+        tokens: tokens!,
+        tokenSearch: { scoring: "exact" },
+        explain: true,
+      };
       const [found, expected] = [await store.search(query), await index.search(query)];
       for (const [at, { matches, text, score }] of found.entries()) {
         expect(matches!.map(({ span }) => text.slice(...span!))).toEqual(
@@ -147,7 +151,11 @@ export function describeStore(tested: TestedStore): void {
       const changed: IndexRecord[] = [
         { ...records[5]!, text: "another text", dense: records[6]!.dense!, fields: { part: 9 } },
         { id: "empty", text: "", tokens: { dim: 8, vectors: new Float32Array(0) } },
-        { id: "one", text: "x", tokens: { dim: 8, vectors: records[0]!.tokens!.vectors.slice(0, 8) } },
+        {
+          id: "one",
+          text: "x",
+          tokens: { dim: 8, vectors: records[0]!.tokens!.vectors.slice(0, 8) },
+        },
         { id: "plain", text: "no vector", fields: { even: true } },
         { id: "o'clock", text: "quotes", dense: records[9]!.dense!, fields: { name: "a'b" } },
       ];

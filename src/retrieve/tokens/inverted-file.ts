@@ -4,15 +4,7 @@
  */
 import { createRandom } from "../../core/index.ts";
 import { assignRows, clusterRows } from "./k-means.ts";
-import { dotAt } from "./products.ts";
-import {
-  byteProducts,
-  bytesPerRow,
-  decodeResidual,
-  encodeResidual,
-  learnCodebook,
-  levels,
-} from "./residuals.ts";
+import { bytesPerRow, decodeResidual, encodeResidual, learnCodebook, levels } from "./residuals.ts";
 
 /** Tokens by cluster. A token's number is its place among all tokens of its segment. */
 export interface InvertedFile {

@@ -1,5 +1,6 @@
 /** Products of one query vector with the tokens of an inverted file, from their codes. */
 import type { InvertedFile } from "./inverted-file.ts";
+import { type CentroidGroups, groupCentroids, groupFrom } from "./k-means.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
 import { byteProducts, bytesPerRow, levels } from "./residuals.ts";
@@ -30,20 +31,47 @@ function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
   return places;
 }
 
+const knownGroups: WeakMap<Float32Array, CentroidGroups> = new WeakMap();
+
+/** Groups of a file's centroids; one group of all where they are few. */
+function groupsOf({ centroids, dim }: InvertedFile): CentroidGroups {
+  let groups = knownGroups.get(centroids);
+  if (groups === undefined) {
+    const count = centroids.length / dim;
+    const all = Uint32Array.from({ length: count }, (_, centroid) => centroid);
+    groups =
+      count < groupFrom
+        ? { centers: new Float32Array(dim), members: [all] }
+        : groupCentroids(centroids, dim);
+    knownGroups.set(centroids, groups);
+  }
+  return groups;
+}
+
+/** Centroids that are compared for each one that is wanted, so that the nearest are among them. */
+const comparedForWanted = 6;
+
 /** Scores tokens for one query vector. A token has one score, whichever way it is come by. */
 export class InvertedScan {
   readonly #file: InvertedFile;
   readonly #query: Float32Array;
   readonly #tables: (Float32Array | undefined)[] = [];
-  /** The product with each centroid. */
+  readonly #groups: CentroidGroups;
+  /** The product with each centroid; NaN where it was not wanted yet. */
   readonly #centroidScores: Float32Array;
-  #order: Uint32Array = new Uint32Array(0);
+  /** Products with the groups' centers; minus infinity where a group's centroids were compared. */
+  readonly #groupScores: Float32Array;
+  /** Centroids that were compared and are not in the order yet. */
+  #compared: number[] = [];
+  #order: number[] = [];
 
   constructor(file: InvertedFile, query: Float32Array) {
     this.#file = file;
     this.#query = query;
-    this.#centroidScores = new Float32Array(file.starts.length - 1);
-    multiplyRows(query, file.centroids, file.dim, this.#centroidScores);
+    this.#groups = groupsOf(file);
+    this.#centroidScores = new Float32Array(file.starts.length - 1).fill(Number.NaN);
+    this.#groupScores = new Float32Array(this.#groups.members.length);
+    multiplyRows(query, this.#groups.centers, file.dim, this.#groupScores);
   }
 
   /** Number of clusters. */
@@ -51,19 +79,58 @@ export class InvertedScan {
     return this.#centroidScores.length;
   }
 
-  /** Clusters by product downwards, then by number: all of them, or at least `count`. */
-  nearest(count: number): Uint32Array {
-    const scores = this.#centroidScores;
-    if (this.#order.length < Math.min(count, scores.length)) {
-      // Only those at the front are sorted: a query looks into few.
-      const bound = kthLargest(scores.slice(), 2 * count);
-      const chosen: number[] = [];
-      for (let cluster = 0; cluster < scores.length; cluster++) {
-        if (scores[cluster]! >= bound) chosen.push(cluster);
-      }
-      this.#order = Uint32Array.from(chosen.sort((a, b) => scores[b]! - scores[a]! || a - b));
+  /**
+   * Clusters by product downwards, then by number: all of them, or at least `count`. Of many clusters those of the nearest
+   * groups are compared. What was given once stays in front.
+   */
+  nearest(count: number): readonly number[] {
+    const wanted = Math.min(count, this.clusters);
+    while (this.#order.length < wanted) {
+      const more = Math.max(count, 2 * (wanted - this.#order.length));
+      this.#compareGroups(comparedForWanted * more);
+      this.#appendBest(more);
     }
     return this.#order;
+  }
+
+  /** Compares the centroids of the nearest groups, until this many wait for their place in the order. */
+  #compareGroups(count: number): void {
+    const [scores, compared] = [this.#groupScores, this.#compared];
+    while (compared.length < count) {
+      let group = 0;
+      for (let other = 1; other < scores.length; other++) {
+        if (scores[other]! > scores[group]!) group = other;
+      }
+      if (scores[group] === Number.NEGATIVE_INFINITY) return;
+      scores[group] = Number.NEGATIVE_INFINITY;
+      const members = this.#groups.members[group]!;
+      for (let i = 0; i < members.length; i++) {
+        this.#scoreOf(members[i]!);
+        compared.push(members[i]!);
+      }
+    }
+  }
+
+  #appendBest(count: number): void {
+    const scores = this.#centroidScores;
+    const compared = this.#compared;
+    const bound = kthLargest(
+      Float32Array.from(compared, (cluster) => scores[cluster]!),
+      count,
+    );
+    const best = compared.filter((cluster) => scores[cluster]! >= bound);
+    this.#compared = compared.filter((cluster) => scores[cluster]! < bound);
+    best.sort((a, b) => scores[b]! - scores[a]! || a - b);
+    for (const cluster of best) this.#order.push(cluster);
+  }
+
+  /** The product with a centroid. */
+  #scoreOf(cluster: number): number {
+    const known = this.#centroidScores[cluster]!;
+    if (!Number.isNaN(known)) return known;
+    const { centroids, dim } = this.#file;
+    this.#centroidScores[cluster] = dotAt(this.#query, 0, centroids, cluster * dim, dim);
+    return this.#centroidScores[cluster]!;
   }
 
   /**
@@ -82,7 +149,7 @@ export class InvertedScan {
       return end - start;
     }
     const table = this.#tableOf(codebookOf[cluster]!);
-    const base = this.#centroidScores[cluster]!;
+    const base = this.#scoreOf(cluster);
     const bytes = bytesPerRow(dim);
     for (let at = start; at < end; at++) {
       into[at - start] = base + sumProducts(table, codes, at * bytes, bytes);
@@ -104,7 +171,7 @@ export class InvertedScan {
       else {
         const cluster = clusterOf[token]!;
         const table = this.#tableOf(codebookOf[cluster]!);
-        score = this.#centroidScores[cluster]! + sumProducts(table, codes, place * bytes, bytes);
+        score = this.#scoreOf(cluster) + sumProducts(table, codes, place * bytes, bytes);
       }
       // Scores are kept in single precision everywhere.
       score = Math.fround(score);

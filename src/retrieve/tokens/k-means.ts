@@ -12,7 +12,7 @@ export interface ClusterOptions {
 }
 
 /** From how many centroids on a row is compared with those of the nearest groups alone. */
-const groupFrom = 512;
+export const groupFrom = 512;
 /** How many groups of centroids a row looks into. */
 const groupsOfRow = 5;
 
@@ -59,8 +59,7 @@ function nearestOf(
   known: number,
 ): number {
   let found = known;
-  let best =
-    known < 0 ? Number.NEGATIVE_INFINITY : dotAt(rows, at, centroids, known * dim, dim);
+  let best = known < 0 ? Number.NEGATIVE_INFINITY : dotAt(rows, at, centroids, known * dim, dim);
   for (let i = 0; i < some.length; i++) {
     const product = dotAt(rows, at, centroids, some[i]! * dim, dim);
     if (product > best) {
@@ -71,11 +70,16 @@ function nearestOf(
   return found;
 }
 
-/** Centroids that are near to each other. */
-function groupCentroids(
-  centroids: Float32Array,
-  dim: number,
-): { centers: Float32Array; members: readonly Uint32Array[] } {
+/** Centroids in groups of those that are near to each other. */
+export interface CentroidGroups {
+  /** `[groups, dim]`, of length 1. */
+  readonly centers: Float32Array;
+  /** Numbers of the centroids of each group. */
+  readonly members: readonly Uint32Array[];
+}
+
+/** Groups centroids, about as many groups as centroids in each. */
+export function groupCentroids(centroids: Float32Array, dim: number): CentroidGroups {
   const count = Math.min(groupFrom - 1, Math.ceil(Math.sqrt(centroids.length / dim)));
   const centers = clusterRows(centroids, { centroids: count, dim });
   const groupOf = assignRows(centroids, centers, dim);

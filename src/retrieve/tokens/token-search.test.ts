@@ -11,8 +11,8 @@ import {
   maxSim,
   type TokenPart,
   type TokenRetrievalOptions,
-  TokenSearch,
   type TokenScores,
+  TokenSearch,
 } from "./token-search.ts";
 
 /** Rows of length 1, in bunches as those of texts are. */
@@ -231,7 +231,7 @@ describe("inverted files", () => {
       const scan = new InvertedScan(file, query);
       let visited = 0;
       const scores = new Float32Array(300);
-      const nearest = scan.nearest(3);
+      const nearest = [...scan.nearest(3)];
       expect(scan.nearest(8).slice(0, nearest.length)).toEqual(nearest);
       for (const cluster of scan.nearest(8)) {
         const count = scan.scoreCluster(cluster, scores);

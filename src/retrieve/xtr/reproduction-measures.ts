@@ -75,9 +75,7 @@ export function measureQuestions(corpus: Corpus, embedded: EmbeddedCorpus): Ques
     const retrieved = retrieveTokens(products, fewCandidates);
     const next = corpus.queries[(at + 1) % corpus.queries.length]!;
     const ofDocuments = (relevant: ReadonlySet<string>): number =>
-      shareOf(retrieved, (token) =>
-        relevant.has(corpus.documents[joined.documentOf[token]!]!.id),
-      );
+      shareOf(retrieved, (token) => relevant.has(corpus.documents[joined.documentOf[token]!]!.id));
     shares.gold.push(ofDocuments(corpus.queries[at]!.relevant));
     shares.goldOfNext.push(ofDocuments(next.relevant));
     shares.copies.push(shareOf(retrieved, (token, row) => joined.ids[token] === query.ids[row]));

@@ -110,7 +110,11 @@ export async function trainAndEmbed(
   context: Pick<ReproductionContext, "folder" | "progress" | "signal">,
   corpus: Corpus,
   scale: Scale,
-  { scoring, seed, weights }: { readonly scoring: Scoring; readonly seed: number; readonly weights: string },
+  {
+    scoring,
+    seed,
+    weights,
+  }: { readonly scoring: Scoring; readonly seed: number; readonly weights: string },
 ): Promise<EmbeddedCorpus> {
   const settings = { scoring, seed, scale, weights };
   const folder = await context.folder(`training-${scoring}-${seed}`, settings);

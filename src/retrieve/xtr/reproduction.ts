@@ -19,7 +19,13 @@ import {
   moreCandidates,
   type QuestionMeasures,
 } from "./reproduction-measures.ts";
-import { digestFirstWeights, readCorpus, type Scale, type Scoring, trainAndEmbed } from "./reproduction-training.ts";
+import {
+  digestFirstWeights,
+  readCorpus,
+  type Scale,
+  type Scoring,
+  trainAndEmbed,
+} from "./reproduction-training.ts";
 
 const common = { units: "questions", unit: "nDCG@10", effect: "difference" } as const;
 const setting = "SciFact's test questions over 1,000 abstracts, mean of three seeds";
@@ -45,7 +51,8 @@ const claims = [
     paper: {
       value: 8,
       unit: "%",
-      setting: "one example: 8 % of XTR's top 100 tokens equal the query's token, 100 % of ColBERT's",
+      setting:
+        "one example: 8 % of XTR's top 100 tokens equal the query's token, 100 % of ColBERT's",
     },
     unit: "%",
     direction: "lower",
@@ -123,8 +130,22 @@ const claims = [
 
 type Context = ReproductionContext<(typeof claims)[number]["id"]>;
 
-const full: Scale = { seeds: 3, steps: 300, batch: 32, candidates: 64, documents: 1000, queries: 300 };
-const quick: Scale = { seeds: 1, steps: 30, batch: 12, candidates: 32, documents: 150, queries: 40 };
+const full: Scale = {
+  seeds: 3,
+  steps: 300,
+  batch: 32,
+  candidates: 64,
+  documents: 1000,
+  queries: 300,
+};
+const quick: Scale = {
+  seeds: 1,
+  steps: 30,
+  batch: 12,
+  candidates: 32,
+  documents: 150,
+  queries: 40,
+};
 
 export const reproduction: Reproduction = defineReproduction({
   system: "xtr",
@@ -171,18 +192,15 @@ async function measureSeeds(
 /** Mean over seeds, question by question. */
 function overSeeds(
   seeds: readonly QuestionMeasures[],
-  valueOf: (measures: QuestionMeasures, question: number) => number,
+  measure: (measures: QuestionMeasures, question: number) => number,
 ): number[] {
   return seeds[0]!.exact.map(
     (_, question) =>
-      seeds.reduce((sum, measures) => sum + valueOf(measures, question), 0) / seeds.length,
+      seeds.reduce((sum, measures) => sum + measure(measures, question), 0) / seeds.length,
   );
 }
 
-function sampleOf(
-  seeds: readonly QuestionMeasures[],
-  name: keyof QuestionMeasures,
-): Sample {
+function sampleOf(seeds: readonly QuestionMeasures[], name: keyof QuestionMeasures): Sample {
   return meanOf(overSeeds(seeds, (measures, question) => measures[name][question]!));
 }
 
