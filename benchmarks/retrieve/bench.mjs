@@ -99,7 +99,7 @@ async function openOurs(corpus, log) {
 }
 
 async function openLance(corpus, log) {
-  const lancedb = (await import("@lancedb/lancedb")).default;
+  const lancedb = await import("@lancedb/lancedb");
   const arrow = await import("apache-arrow");
   const { openLanceStore } = await importJeton("retrieve");
   const folder = join(corpus.folder, "lance");

@@ -64,8 +64,8 @@ export class PostingsBuilder {
   add(text: string): void {
     this.#length = 0;
     const units = toUnits(text);
-    this.#analyzer.scan(units, (start, end) => {
-      const word = this.#words.intern(units, start, end);
+    this.#analyzer.scan(units, (start, end, hash) => {
+      const word = this.#words.intern(units, start, end, hash);
       let term = word < this.#termOfWord.length ? this.#termOfWord[word]! : 0;
       if (term === 0) term = this.#learn(word);
       if (term > 0) this.#count(term - 1);

@@ -15,7 +15,7 @@ export const natsOptions = {
   name: {
     kind: "text",
     value: "NAME",
-    help: `name of the index on the server; default: ${defaultIndexName}`,
+    help: "name of the index on the server; default: index",
   },
 } as const;
 

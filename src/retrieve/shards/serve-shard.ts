@@ -62,7 +62,7 @@ interface HeldRun {
 }
 
 /**
- * Answers searches of a shard. Several processes may serve one shard: each search asks one of them. The records of an index
+ * Answers searches of a shard, once `transport.flush()` has resolved. Several processes may serve one shard: each search asks one of them. The records of an index
  * are divided among its shards as you like, no record in two of them; all need the same analyzer, BM25 settings and metadata.
  *
  * @throws JetonError `shard-option-invalid`, `transport-closed`

@@ -119,6 +119,7 @@ describe.skipIf(found === undefined)("shards on NATS", () => {
     const own = await connectTransport(small);
     const other = await connectTransport(small);
     const service = serveShard(own, await fill(texts), { name: "large" });
+    await own.flush();
     const index = await connectShards(other, { name: "large" });
     const { hits } = await index.search({ text: "king" });
     expect(hits).toEqual(await (await fill(texts)).search({ text: "king" }));

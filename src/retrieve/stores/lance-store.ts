@@ -215,10 +215,10 @@ async function rank(
     if (refine !== undefined) search = search.refineFactor(Math.ceil(refine / depth));
   }
   const found = await search.toArray();
-  // A distance is the sum over the query's tokens of 1 less the best cosine.
+  // A distance is 1 less the sum over the query's tokens of the best cosine.
   return found.map((row) => ({
     id: String(row["id"]),
-    score: 1 - Number(row["_distance"]) / rows.length,
+    score: (1 - Number(row["_distance"])) / rows.length,
   }));
 }
 

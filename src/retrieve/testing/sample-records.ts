@@ -58,7 +58,7 @@ export function sampleQueries(): SearchQuery[] {
     { sparse },
     { tokens, tokenSearch: { scoring: "exact" } },
     { tokens, tokenSearch: { candidates: 50 } },
-    { tokens, tokenSearch: { candidates: 50, scoring: "refined", refine: 20 } },
+    { tokens, tokenSearch: { candidates: 50, scoring: "refined", refine: 30 } },
     { text, dense, tokens, sparse },
     { text, dense, fusion: { method: "weighted", weights: { bm25: 2 } } },
     { text, tokens, filter: { eq: ["part", 1] } },

@@ -149,7 +149,12 @@ export function describeStore(tested: TestedStore): void {
 
     test("replaced and deleted records, empty texts and single tokens", async () => {
       const changed: IndexRecord[] = [
-        { ...records[5]!, text: "another text", dense: records[6]!.dense!, fields: { part: 9 } },
+        {
+          ...records[5]!,
+          text: "another text ".repeat(9),
+          dense: records[6]!.dense!,
+          fields: { part: 9 },
+        },
         { id: "empty", text: "", tokens: { dim: 8, vectors: new Float32Array(0) } },
         {
           id: "one",
