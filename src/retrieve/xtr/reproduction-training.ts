@@ -1,7 +1,7 @@
 /** Small token encoders trained alike but for their score, and the vectors that they give. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
@@ -36,7 +36,7 @@ export interface Corpus {
     readonly text: string;
     readonly relevant: ReadonlySet<string>;
   }[];
-  /** Titles with their abstracts, which the encoders learn from. */
+  /** What the encoders learn from: titles with their abstracts, and claims of the training set with theirs. */
   readonly pairs: readonly { readonly query: string; readonly document: string }[];
 }
 
@@ -45,7 +45,15 @@ export async function readCorpus(
   context: Pick<ReproductionContext, "data" | "seed">,
   { documents: size, queries: count }: Scale,
 ): Promise<Corpus> {
-  const folder = await context.data("retrieval/scifact");
+  const folder = dirname(await context.data("retrieval/scifact/corpus.jsonl.gz"));
+  for (const name of [
+    "qrels-test.tsv",
+    "qrels-train.tsv",
+    "queries-test.jsonl",
+    "queries-train.jsonl",
+  ]) {
+    await context.data(`retrieval/scifact/${name}`);
+  }
   const lines = async (name: string): Promise<Record<string, string>[]> => {
     const bytes = await readFile(join(folder, name));
     const text = (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
@@ -60,14 +68,17 @@ export async function readCorpus(
     body: text!,
     text: `${title} ${text}`,
   }));
-  const relevant = new Map<string, Set<string>>();
-  const table = (await readFile(join(folder, "qrels-test.tsv"), "utf8")).trim().split("\n");
-  for (const line of table.slice(1)) {
-    const [query, document, score] = line.split("\t") as [string, string, string];
-    if (Number(score) > 0) {
-      relevant.set(query, (relevant.get(query) ?? new Set<string>()).add(document));
+  const judged = async (name: string): Promise<Map<string, Set<string>>> => {
+    const found = new Map<string, Set<string>>();
+    const table = (await readFile(join(folder, name), "utf8")).trim().split("\n");
+    for (const line of table.slice(1)) {
+      const [query, document, score] = line.split("\t") as [string, string, string];
+      if (Number(score) > 0)
+        found.set(query, (found.get(query) ?? new Set<string>()).add(document));
     }
-  }
+    return found;
+  };
+  const relevant = await judged("qrels-test.tsv");
   const random = createRandom(context.seed, "xtr corpus");
   const questions = (await lines("queries-test.jsonl")).filter(({ _id }) => relevant.has(_id!));
   const queries = random
@@ -80,7 +91,12 @@ export async function readCorpus(
     ...all.filter(({ id }) => wanted.has(id)),
     ...others.slice(0, Math.max(0, size - wanted.size)),
   ].map(({ id, text }) => ({ id, text }));
-  const pairs = all.map(({ title, body }) => ({ query: title, document: body }));
+  const textOf = new Map(all.map(({ id, text }) => [id, text]));
+  const learned = await judged("qrels-train.tsv");
+  const claims = (await lines("queries-train.jsonl")).flatMap(({ _id, text }) =>
+    [...(learned.get(_id!) ?? [])].map((id) => ({ query: text!, document: textOf.get(id)! })),
+  );
+  const pairs = [...all.map(({ title, body }) => ({ query: title, document: body })), ...claims];
   return { documents, queries, pairs };
 }
 

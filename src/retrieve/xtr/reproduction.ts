@@ -1,6 +1,6 @@
 /**
  * Measures what XTR claims of its training and of its scores from retrieved tokens, on encoders of two layers that
- * learn from titles and abstracts of SciFact: trained by XTR's score and by ColBERT's, from the same weights, on the same
+ * learn from titles, abstracts and training claims of SciFact: trained by XTR's score and by ColBERT's, from the same weights, on the same
  * batches.
  */
 import {
