@@ -87,11 +87,11 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   longheads: policy("longheads"),
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
-    why: "It needs a compressor that was trained for the model at hand; none comes with the package.",
+    why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
     commands: [
       "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
-      "npx jeton context pack --compressor runs/compressor/compressor.safetensors manual.txt -o manual.packed",
-      'npx jeton run --packed-context manual.packed "How is it cleaned?"',
+      "npx jeton context pack --compressor runs/compressor/compressor.safetensors book.txt -o book.packed",
+      'npx jeton run --packed-context book.packed "The emperor"',
     ],
   },
   "token-ring": {
@@ -113,6 +113,13 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "rag-token-metrics": {
     title: "Chunkers on your own text",
     load: async () => (await import("./chunks.tsx")).ChunksDemonstration,
+  },
+  xtr: {
+    why: "It searches an index of token vectors in a folder, which the page has none of. The commands show which token earned which part of a score.",
+    commands: [
+      "npx jeton index docs --tokens",
+      'npx jeton search "which formats are there" --explain',
+    ],
   },
   coir: {
     title: "Rankers of code on your own snippets",
