@@ -30,8 +30,8 @@ export const policySettings: Readonly<Record<PolicyName, PolicySettings>> = {
   },
   longheads: {
     controls: [
-      { name: "chunk", label: "tokens a chunk", min: 4, max: 64, step: 4, value: 16 },
-      { name: "chunks", label: "chunks a head reads", min: 3, max: 16, value: 5 },
+      { name: "chunk", label: "tokens a chunk", min: 4, max: 64, step: 4, value: 8 },
+      { name: "chunks", label: "chunks a head reads", min: 3, max: 32, value: 10 },
     ],
     write: ({ chunk, chunks }) => `longheads:chunk=${chunk},length=${chunk! * chunks!}`,
   },
