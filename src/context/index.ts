@@ -4,6 +4,7 @@
  * @module context
  */
 export * from "./gemfilter/index.ts";
+export * from "./landmark-attention/index.ts";
 export * from "./longheads/index.ts";
 export * from "./policies/index.ts";
 export * from "./token-ring/index.ts";

@@ -13,6 +13,7 @@ import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
+import { ownPolicy } from "./landmark/landmark-policy.ts";
 import { restartLength } from "./layers/rotation-tables.ts";
 import type { ContextPolicy } from "./policy/context-policy.ts";
 import {
@@ -115,11 +116,12 @@ export async function startDecoderModel(
   parts: Omit<DecoderModelParts, "service" | "rowTile"> & Pick<DecoderStart, "bindings" | "device">,
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
   { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
-): Promise<DecoderModel> {
+): Promise<LoadedModel> {
   const unobeyed = unobeyedKeys(parts.checkpoint.generationConfig);
   const warnings = [...disagreements(specialIdSources(parts)), ...(unobeyed ? [unobeyed] : [])];
   for (const warning of warnings) warn(warning, onWarning);
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
+  const own = ownPolicy(config);
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
@@ -130,9 +132,11 @@ export async function startDecoderModel(
     slots,
     ...(device && { device }),
     ...(parts.exact === false && { exact: false }),
+    ...(own && { policy: policyReference(own) }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
-  return new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
+  const model = new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
+  return own ? model.withContextPolicy(own) : model;
 }
 
 function specialIdSources({
@@ -162,6 +166,8 @@ export class DecoderModel implements LoadedModel {
   readonly #service: Remote<DecoderService>;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
+  /** Longest sequence under a policy. */
+  readonly #longest: number;
   readonly #slotQueue: SlotQueue;
   #closing: Promise<void> | undefined;
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
@@ -178,6 +184,9 @@ export class DecoderModel implements LoadedModel {
     this.exact = parts.exact ?? true;
     this.rowTile = parts.rowTile ?? 1;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
+    // Under its own policy a model reads texts of any length, but for what its caller set.
+    const isLimited = config.landmark !== undefined && contextLength !== undefined;
+    this.#longest = isLimited ? contextLength : longestSequence;
     this.restartLength = restartLength(config);
     const sources = specialIdSources(parts);
     this.eosTokenIds = endIds(sources);
@@ -197,8 +206,12 @@ export class DecoderModel implements LoadedModel {
     return this.#openSequence(options);
   }
 
-  withContextPolicy(policy: ContextPolicy): LoadedModel {
-    return viewUnderPolicy(this, policy, (options) => this.#openSequence(options, policy));
+  withContextPolicy(asked: ContextPolicy): LoadedModel {
+    const policy = asked.forModel?.(this.config) ?? asked;
+    return viewUnderPolicy(this, policy, {
+      contextLength: this.#longest,
+      openSequence: (options) => this.#openSequence(options, policy),
+    });
   }
 
   async #openSequence(options: SequenceOptions, policy?: ContextPolicy): Promise<OpenSequence> {
@@ -246,7 +259,7 @@ export class DecoderModel implements LoadedModel {
     const service = this.#service;
     const scheduler = this.#scheduler;
     const { config } = this;
-    const contextLength = policy ? longestSequence : this.contextLength;
+    const contextLength = policy ? this.#longest : this.contextLength;
     const slots = this.#slotQueue;
     let length = reused;
     let released = false;

@@ -76,6 +76,8 @@ export interface DecodeFullSequenceOptions {
    * those of `everyDocument`. Default: one document.
    */
   segments?: Tensor;
+  /** Attention of every layer, which may read the masks or have its own. Default: to all tokens before. */
+  attend?: Attention;
   /** How sparse layers compute their experts. Default: all of them, without a capacity. */
   mixExperts?: MixExperts;
 }
@@ -101,7 +103,7 @@ export function decodeFullSequence(
   const context: LayerContext = {
     config,
     weights,
-    attend: attendFullSequence,
+    attend: options.attend ?? attendFullSequence,
     mixExperts: options.mixExperts ?? everyExpert,
     rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
     rotations: config.ropes.map((_, index) => ({

@@ -24,7 +24,7 @@ export interface ContextPolicy {
   readonly name: string;
   /** Every option, defaults filled in. */
   readonly options: PolicyOptions;
-  /** URL of the module whose export `createPolicy(options)` makes the `PolicyProgram`. */
+  /** URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram`. */
   readonly module: string;
   readonly drafting: PolicyDrafting;
   /** Whether steps may ask which tokens are attended to: true where layers choose. */
@@ -34,11 +34,25 @@ export interface ContextPolicy {
    * tokens, or none because results depend on where a prompt ends.
    */
   readonly reuse: "any" | "none" | { readonly chunk: number };
+  /** A token that is read behind every so many tokens of a text, which callers neither give nor get. */
+  readonly inserts?: InsertedToken;
+  /**
+   * The policy of one model, with what depends on it filled in. Default: itself.
+   *
+   * @throws where the model cannot run it
+   */
+  forModel?(config: DecoderConfig): ContextPolicy;
   /**
    * A first pass over the prompt that chooses the tokens to answer from. Those, in this order, are the prompt
    * that is then read and generated from.
    */
   readonly choosePrompt?: ChoosePrompt;
+}
+
+/** A token that is read behind every so many tokens. */
+export interface InsertedToken {
+  readonly id: number;
+  readonly every: number;
 }
 
 /**
@@ -58,6 +72,7 @@ export interface PolicyReference {
   readonly module: string;
   readonly options: PolicyOptions;
   readonly reuse: ContextPolicy["reuse"];
+  readonly inserts?: InsertedToken;
 }
 
 /** Named sizes of a policy's graph: at most so many, and at most as many as the cache has rows. */
@@ -104,6 +119,11 @@ export interface PolicyAttention {
   /** Prompt tokens that share one choice, from multiples of it on. Default: each token chooses its own. */
   readonly promptChunk?: number;
   /**
+   * How passes are cut where prompt chunks are no fixed number of rows. Default: by `promptChunk`, `maxRows` and
+   * `isSequential`.
+   */
+  readonly passes?: PolicyPassRules;
+  /**
    * Tokens of one pass behind `length` tokens; the worker cuts longer steps. Default: those of the ordinary
    * decoder.
    */
@@ -113,6 +133,16 @@ export interface PolicyAttention {
   /** Throws where a pass cannot be computed as the method says. */
   check?(pass: PassPlace): void;
   attend(input: PolicyInput): PolicyOutput;
+}
+
+/** Rules of a policy that cuts passes itself. */
+export interface PolicyPassRules {
+  /** Row at which the next pass ends, which begins at `length`. `usual`: rows of the ordinary decoder. */
+  end(place: Pick<PassPlace, "length" | "promptLength">, usual: number): number;
+  /** Whether the rows of a pass are one group. */
+  isGroup(place: Pick<PassPlace, "length" | "promptLength">): boolean;
+  /** Whether prompt chunks begin at a row. Default: prompt rows do not depend on where passes end. */
+  isBoundary?(row: number): boolean;
 }
 
 /** Where the new rows of a pass stand. */

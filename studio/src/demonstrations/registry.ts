@@ -84,6 +84,9 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   },
   "token-select": policy("token-select:init=8,local=64,k=64"),
   longheads: policy("longheads:chunk=64,length=512"),
+  "landmark-attention": {
+    why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
+  },
   gemfilter: policy("gemfilter:layer=2,k=64"),
   "token-ring": {
     title: "Exact attention in a ring",
