@@ -29,6 +29,11 @@ import type {
 import type { Transferred } from "../vocabulary/index.ts";
 import type { Output } from "./context.ts";
 import type { ModelDescription } from "./inspect/description.ts";
+import type {
+  ContextCalibrateDocument,
+  ContextPackDocument,
+  TrainCompressorDocument,
+} from "./json-context.ts";
 
 /** Every command, on standard error: why it failed. */
 export interface ErrorDocument {
@@ -405,6 +410,9 @@ export type JsonDocument =
   | TransferDocument
   | ServeDocument
   | TrainEncoderDocument
+  | TrainCompressorDocument
+  | ContextPackDocument
+  | ContextCalibrateDocument
   | TrainLanguageModelDocument
   | TrainLanguageModelProgress
   | TrainTokenizerDocument

@@ -207,7 +207,7 @@ export class DecoderModel implements LoadedModel {
   }
 
   withContextPolicy(asked: ContextPolicy): LoadedModel {
-    const policy = asked.forModel?.(this.config) ?? asked;
+    const policy = asked.forModel?.(this) ?? asked;
     return viewUnderPolicy(this, policy, {
       contextLength: this.#longest,
       openSequence: (options) => this.#openSequence(options, policy),

@@ -28,7 +28,7 @@ export function randomBlocks(given: Partial<LandmarkOptions>): ContextPolicy {
   return {
     ...policy,
     ...own,
-    forModel: (config) => ({ ...policy.forModel!(config), ...own }),
+    forModel: (model) => ({ ...policy.forModel!(model)!, ...own }),
   };
 }
 

@@ -48,13 +48,15 @@ const module = new URL(
 export function createLandmarkPolicy(options: LandmarkOptions): ContextPolicy {
   return {
     ...policyOf(options),
-    forModel(config) {
-      const landmark = needLandmarks(config);
-      const chunk = options.chunk || trainedChunk(landmark, options.blocks);
-      const inserts = { id: landmark.id, every: landmark.block };
-      return { ...policyOf({ ...options, chunk }), inserts };
-    },
+    forModel: ({ config }) => policyFor(options, config),
   };
+}
+
+function policyFor(options: LandmarkOptions, config: DecoderConfig): ContextPolicy {
+  const landmark = needLandmarks(config);
+  const chunk = options.chunk || trainedChunk(landmark, options.blocks);
+  const inserts = { id: landmark.id, every: landmark.block };
+  return { ...policyOf({ ...options, chunk }), inserts };
 }
 
 function policyOf(options: LandmarkOptions): ContextPolicy {
@@ -77,7 +79,7 @@ export function ownPolicy(config: DecoderConfig): ContextPolicy | undefined {
   if (!config.landmark) return undefined;
   const whole = Math.floor(config.landmark.trainLength / rowsOfBlock(config.landmark));
   const blocks = Math.min(landmarkDefaults.blocks, whole - 2);
-  return createLandmarkPolicy({ ...landmarkDefaults, blocks }).forModel!(config);
+  return policyFor({ ...landmarkDefaults, blocks }, config);
 }
 
 /**

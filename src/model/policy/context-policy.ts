@@ -37,16 +37,17 @@ export interface ContextPolicy {
   /** A token that is read behind every so many tokens of a text, which callers neither give nor get. */
   readonly inserts?: InsertedToken;
   /**
-   * The policy of one model, with what depends on it filled in. Default: itself.
-   *
-   * @throws where the model cannot run it
-   */
-  forModel?(config: DecoderConfig): ContextPolicy;
-  /**
    * A first pass over the prompt that chooses the tokens to answer from. Those, in this order, are the prompt
    * that is then read and generated from.
    */
   readonly choosePrompt?: ChoosePrompt;
+  /**
+   * The policy with what a model's own files say of it (`context_policies` of `generation_config.json`, or how it was
+   * trained), where the caller left that open; undefined: it is complete.
+   *
+   * @throws where the model cannot run it
+   */
+  forModel?(model: Pick<LoadedModel, "name" | "config" | "checkpoint">): ContextPolicy | undefined;
 }
 
 /** A token that is read behind every so many tokens. */

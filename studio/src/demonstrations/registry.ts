@@ -88,6 +88,14 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
   },
   gemfilter: policy("gemfilter:layer=2,k=64"),
+  "extensible-tokenization": {
+    why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
+    commands: [
+      "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
+      "npx jeton context pack --compressor runs/compressor/compressor.safetensors book.txt -o book.packed",
+      'npx jeton run --packed-context book.packed "The emperor"',
+    ],
+  },
   "token-ring": {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,
