@@ -82,19 +82,19 @@ export function tellKey(tokenizer: Tokenizer, key: string): { told: number[]; as
 }
 
 /** Five digits. */
-export function drawKey(random: Random): string {
+export function sampleKey(random: Random): string {
   return String(10_000 + random.integer(90_000));
 }
 
 /** Prose in which a number is told several times; half of the windows are plain prose. */
-function drawWindow({ tokenizer, learned }: Texts, random: Random): Int32Array {
+function sampleWindow({ tokenizer, learned }: Texts, random: Random): Int32Array {
   const length = window + 1;
   const prose = (): Int32Array => {
     const start = random.integer(learned.length - length);
     return learned.slice(start, start + length);
   };
   if (random.uniform() < 0.5) return prose();
-  const { told } = tellKey(tokenizer, drawKey(random));
+  const { told } = tellKey(tokenizer, sampleKey(random));
   const times = 4;
   const free = length - times * told.length;
   const cuts = Array.from({ length: times }, () => random.integer(free)).sort((a, b) => a - b);
@@ -159,9 +159,9 @@ export async function trainSmall(
       const ids = new Int32Array(batch * window);
       const targets = new Int32Array(batch * window);
       for (let row = 0; row < batch; row++) {
-        const drawn = drawWindow(texts, random);
-        ids.set(drawn.subarray(0, window), row * window);
-        targets.set(drawn.subarray(1), row * window);
+        const sampled = sampleWindow(texts, random);
+        ids.set(sampled.subarray(0, window), row * window);
+        targets.set(sampled.subarray(1), row * window);
       }
       return [inputs({ batch, time: window, ids, targets })];
     },

@@ -16,9 +16,9 @@ import { fullAttention, sinksWindow } from "../policies/index.ts";
 import { landmarkAttention } from "./landmark-attention.ts";
 import { randomBlocks } from "./reproduction-random.ts";
 import {
-  drawKey,
   type Kind,
   readTexts,
+  sampleKey,
   type Texts,
   tellKey,
   trainSmall,
@@ -228,7 +228,7 @@ function askedKeys(
 ): Question[] {
   return Array.from({ length: count }, (_, at) => {
     const random = createRandom(seed, "question", tokens, at);
-    const answer = drawKey(random);
+    const answer = sampleKey(random);
     const { told, asked } = tellKey(tokenizer, answer);
     const free = tokens - told.length - asked.length;
     const start = random.integer(heldOut.length - free);
@@ -296,7 +296,7 @@ function lossesOf(
     for (let at = 0; at < count; at++) {
       context.signal.throwIfAborted();
       context.progress(title, at, count);
-      // The same last tokens, whatever stands before them.
+      // The same last tokens behind more or less text.
       const end = Math.floor(((at + 1) * heldOut.length) / (count + 1));
       const ids = [...heldOut.subarray(end - windows * window, end)];
       const { tokens } = await score(model, ids);
