@@ -238,6 +238,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Searches with one vector for each token and scores documents from the retrieved tokens alone.",
+    reproduction: () => import("./retrieve/xtr/reproduction.ts"),
   },
   {
     slug: "m2-bert-loco",

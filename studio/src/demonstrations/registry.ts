@@ -109,6 +109,13 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     title: "Chunkers on your own text",
     load: async () => (await import("./chunks.tsx")).ChunksDemonstration,
   },
+  xtr: {
+    why: "It searches an index of token vectors in a folder, which the page has none of. The commands show which token earned which part of a score.",
+    commands: [
+      "npx jeton index docs --tokens",
+      'npx jeton search "which formats are there" --explain',
+    ],
+  },
   coir: {
     title: "Rankers of code on your own snippets",
     load: async () => (await import("./code-search.tsx")).CodeSearchDemonstration,
