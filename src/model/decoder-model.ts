@@ -134,7 +134,7 @@ export async function startDecoderModel(
     slots,
     ...(device && { device }),
     ...(parts.exact === false && { exact: false }),
-    ...(own && { policy: policyReference(own) }),
+    ...(own && { policy: policyReference(own, parts.inline ?? false) }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   const model = new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
