@@ -43,7 +43,12 @@ export {
   joinedAttention,
   twoPartAttention,
 } from "./layers/attention.ts";
-export { maskedScore } from "./layers/bidirectional-attention.ts";
+export {
+  attendBidirectionally,
+  joinHeads,
+  maskedScore,
+  splitHeads,
+} from "./layers/bidirectional-attention.ts";
 export {
   type ExpertMixture,
   everyExpert,

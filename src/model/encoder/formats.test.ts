@@ -36,7 +36,14 @@ interface Texts {
   texts: { ids: number[]; types?: number[]; lastHiddenState: number[][] }[];
 }
 
-const encoders = ["bert", "bert-sequence-classification", "modernbert", "t5-v1-1"];
+const encoders = [
+  "bert",
+  "bert-sequence-classification",
+  "modernbert",
+  "t5-v1-1",
+  "m2-bert",
+  "m2-bert/options",
+];
 
 describe.each(encoders)("%s", (name) => {
   const { folder, skip } = testData(`models/families/${name}`);

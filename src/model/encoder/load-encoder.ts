@@ -4,14 +4,15 @@ import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
-import { storedShapes } from "../weights/trace-weights.ts";
+import { type StoredShape, storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
 import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
-import { encoderConfig } from "./config.ts";
+import { type EncoderConfig, encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
-import { encoderMatrixGroups } from "./encoder-names.ts";
+import { encoderMatrixGroups, encoderNames, weightOf } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
+import { addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
@@ -43,12 +44,16 @@ export async function loadNamedEncoder(
 ): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
   try {
-    const config = encoderConfig(opened.config);
-    const checkpoint = nameEncoderTensors(config, opened);
+    const described = encoderConfig(opened.config);
+    const checkpoint = nameEncoderTensors(described, opened);
+    const config = withStoredRows(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, tokenizer);
-    const tensors = new Map([...checkpoint.tensors, ...own]);
+    const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, {
+      tokenizer,
+      has: (name) => checkpoint.tensors.has(name),
+    });
+    const tensors = addBlocks(config, new Map([...checkpoint.tensors, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };
     const packing = { ...options, program: "encoder" };
@@ -78,6 +83,16 @@ export async function loadNamedEncoder(
   } finally {
     await opened.close();
   }
+}
+
+/** The authors of M2-BERT fill the table of tokens up to a multiple of eight and leave `vocab_size` as it was. */
+function withStoredRows(
+  config: EncoderConfig,
+  tensors: ReadonlyMap<string, StoredShape>,
+): EncoderConfig {
+  const rows = tensors.get(weightOf(encoderNames(config).tokens))?.shape[0];
+  const filled = Math.ceil(config.vocabSize / 8) * 8;
+  return config.mixer && rows === filled ? { ...config, vocabSize: filled } : config;
 }
 
 /** What crosses to the worker. */

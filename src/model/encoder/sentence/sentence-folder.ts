@@ -40,11 +40,18 @@ interface ModuleEntry {
 /** Modules that change nothing once a model is trained. */
 const ignored = new Set(["Dropout"]);
 
+/** What is known of a checkpoint beside its folder. */
+export interface SentenceContext {
+  readonly tokenizer: Tokenizer;
+  /** Whether a tensor is stored, by the encoder's own name. */
+  has(name: string): boolean;
+}
+
 /** Reads a folder with or without `modules.json`. */
 export async function readSentenceFolder(
   folder: string,
   config: EncoderConfig,
-  tokenizer: Tokenizer,
+  { tokenizer, has }: SentenceContext,
 ): Promise<SentenceFolder> {
   const entries = (await readModules(folder)) ?? (await findProjection(folder, config));
   const settings = await optionalJson(folder, "config_sentence_transformers.json");
@@ -61,11 +68,12 @@ export async function readSentenceFolder(
     reader.poolings === undefined &&
     settings["query_length"] !== undefined;
   const isXtr = !isLate && isXtrProjection(config, reader.after);
-  const modules = isLate ? [] : reader.after;
+  const plain = entries === undefined ? plainPipeline(config, has) : undefined;
+  const modules = plain?.modules ?? (isLate ? [] : reader.after);
   const tokenModules =
     isLate || isXtr ? [...reader.before, ...withNormalize(reader.after)] : undefined;
   const sentence: SentenceSettings = {
-    poolings: reader.poolings ?? ["mean"],
+    poolings: reader.poolings ?? plain?.poolings ?? ["mean"],
     includePrompt: reader.includePrompt,
     modules,
     tokenModules,
@@ -73,7 +81,7 @@ export async function readSentenceFolder(
     doLowerCase: own["do_lower_case"] === true,
     prompts: readPrompts(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
-    similarity: optionalString(settings, "similarity_fn_name"),
+    similarity: optionalString(settings, "similarity_fn_name") ?? (plain && "cosine"),
     lateInteraction: isLate
       ? readLateInteraction(settings, tokenizer, behind[0]!.type)
       : isXtr
@@ -81,6 +89,19 @@ export async function readSentenceFolder(
         : undefined,
   };
   return { sentence, tensors: reader.tensors };
+}
+
+/** How a folder without modules makes vectors, where its family says so: M2-BERT's by the pooler, for cosines. */
+function plainPipeline(
+  { mixer, hiddenSize }: EncoderConfig,
+  has: (name: string) => boolean,
+): Pick<SentenceSettings, "poolings" | "modules"> | undefined {
+  if (mixer === undefined) return undefined;
+  const size = { inputs: hiddenSize, outputs: hiddenSize };
+  const modules: VectorModule[] = has("pooler.dense.weight")
+    ? [{ kind: "dense", name: "pooler.dense", ...size, bias: true, activation: "tanh" }]
+    : [];
+  return { poolings: [mixer.poolsAll ? "mean" : "cls"], modules };
 }
 
 /** Where XTR's projection lies, also in a folder without `modules.json`. */
