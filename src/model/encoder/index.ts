@@ -31,8 +31,6 @@ export {
   embedTokens,
   type TokenVectors,
 } from "./embed.ts";
-export { type EmbedHybridOptions, embedHybrid, type HybridVector } from "./embed-hybrid.ts";
-export { encodeEncoderText, type TextInput } from "./encode-text.ts";
 export {
   type EncoderInput,
   embedEncoderInput,
@@ -51,6 +49,12 @@ export { isMixerConfig, type MixerConfig, type MixerTraining } from "./mixer/mix
 export { fixedMixerParameters } from "./mixer/mixer-names.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
 export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./rerank.ts";
+export {
+  type EmbedHybridOptions,
+  embedHybrid,
+  type HybridVector,
+} from "./sentence/embed-hybrid.ts";
+export { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
 export type { LateInteraction } from "./sentence/late-interaction.ts";
 export { type PoolingMode, poolingModes, writePoolingWeights } from "./sentence/pooling.ts";
 export {

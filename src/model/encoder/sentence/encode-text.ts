@@ -1,6 +1,6 @@
 /** From a text to the ids that an encoder reads: cut to a length, and filled up where the model was trained so. */
-import type { Tokenizer } from "../../tokenizer/index.ts";
-import type { EncoderConfig } from "./config.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import type { EncoderConfig } from "../config.ts";
 
 /** A text as a model reads it. */
 export interface TextInput {
