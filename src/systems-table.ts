@@ -217,6 +217,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Replaces most token embeddings of a long context by few learned ones, with a factor chosen at run time.",
+    reproduction: () => import("./context/extensible-tokenization/reproduction.ts"),
   },
   {
     slug: "token-ring",
@@ -237,6 +238,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Searches with one vector for each token and scores documents from the retrieved tokens alone.",
+    reproduction: () => import("./retrieve/xtr/reproduction.ts"),
   },
   {
     slug: "m2-bert-loco",

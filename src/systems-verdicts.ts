@@ -13,10 +13,11 @@ export interface VerdictCounts {
 
 export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   aded: {
-    reproduced: 7,
-    partly: 5,
-    notReproduced: 1,
-    judgedBy: "points",
+    reproduced: 8,
+    partly: 2,
+    notReproduced: 3,
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   coir: {
     reproduced: 2,
@@ -59,10 +60,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-29",
   },
   lookahead: {
-    reproduced: 13,
-    partly: 0,
+    reproduced: 10,
+    partly: 3,
     notReproduced: 0,
-    judgedBy: "points",
+    judgedBy: "intervals",
+    date: "2026-11-29",
   },
   "needle-threading": {
     reproduced: 4,

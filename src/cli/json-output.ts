@@ -16,7 +16,7 @@ import type {
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
-import type { Hit, Snippet } from "../retrieve/index.ts";
+import type { Hit, LostShard, Snippet } from "../retrieve/index.ts";
 import type { System } from "../systems.ts";
 import type { InferredMixture } from "../tokenizer/index.ts";
 import type {
@@ -29,6 +29,11 @@ import type {
 import type { Transferred } from "../vocabulary/index.ts";
 import type { Output } from "./context.ts";
 import type { ModelDescription } from "./inspect/description.ts";
+import type {
+  ContextCalibrateDocument,
+  ContextPackDocument,
+  TrainCompressorDocument,
+} from "./json-context.ts";
 
 /** Every command, on standard error: why it failed. */
 export interface ErrorDocument {
@@ -99,12 +104,29 @@ export interface IndexDocument {
   readonly seconds: number;
 }
 
+/** `jeton serve-index`: what is answered from. */
+export interface ServeIndexDocument {
+  /** The index's folder. */
+  readonly index: string;
+  /** Name under which `jeton search --nats` finds it. */
+  readonly name: string;
+  readonly shard: number;
+  readonly shards: number;
+  /** Passages of the shard. */
+  readonly records: number;
+  /** This process among those that serve the shard. */
+  readonly replica: string;
+}
+
 /** `jeton search`: passages, best first. */
 export interface SearchDocument {
   readonly query: string;
+  /** Folder of the index; with `--nats` its name. */
   readonly index: string;
-  /** Passages of the index. */
+  /** Passages that were searched: those of the index, without those of lost shards. */
   readonly records: number;
+  /** With `--nats`: shards that gave no answer. */
+  readonly lost?: readonly LostShard[];
   readonly seconds: number;
   /** With `--explain`, `matches` says which part of the text earned which part of the score. */
   readonly hits: readonly (Hit & { readonly snippet: Snippet })[];
@@ -404,7 +426,11 @@ export type JsonDocument =
   | SystemsDocument
   | TransferDocument
   | ServeDocument
+  | ServeIndexDocument
   | TrainEncoderDocument
+  | TrainCompressorDocument
+  | ContextPackDocument
+  | ContextCalibrateDocument
   | TrainLanguageModelDocument
   | TrainLanguageModelProgress
   | TrainTokenizerDocument

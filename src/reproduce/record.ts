@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import type { Reproduction } from "./define-reproduction.ts";
 import type { MachineLoad } from "./machine.ts";
-import type { ReproductionResult } from "./run-reproduction.ts";
+import type { IntervalEnd, ReproductionResult } from "./run-reproduction.ts";
+import { verdictOf } from "./verdict.ts";
 
 /** Names of the claims about speed. */
 function speedClaims({ claims }: Pick<Reproduction, "claims">): string[] {
@@ -52,6 +53,36 @@ export function withoutLoadedSpeed(
     claims: result.claims.filter(({ id }) => !speed.includes(id)),
     withoutSpeed: speed,
   };
+}
+
+/**
+ * The record with the verdicts that its numbers have by the levels of the claims as they are now. Claims
+ * whose levels are the same are the same objects.
+ */
+export function rejudge(
+  record: ReproductionResult,
+  { claims }: Pick<Reproduction, "claims">,
+): ReproductionResult {
+  const numberOf = (end: IntervalEnd): number =>
+    typeof end === "number" ? end : end === "inf" ? Infinity : -Infinity;
+  const judged = record.claims.map((found) => {
+    const claim = claims.find(({ id }) => id === found.id);
+    if (claim === undefined) return found;
+    const { reproduced, partly } = claim;
+    const { effect, control } = found;
+    if (effect.reproduced === reproduced && effect.partly === partly) return found;
+    const [low, high] = effect.interval;
+    const interval = [numberOf(low), numberOf(high)] as const;
+    const margin = [numberOf(control.margin[0]), numberOf(control.margin[1])] as const;
+    const controlEffect = control.effect ?? Number.NaN;
+    const { verdict, passes } = verdictOf(claim, { interval, controlEffect, margin }, claim);
+    return {
+      ...{ ...found, verdict },
+      effect: { ...effect, reproduced, partly },
+      control: { ...control, passes },
+    };
+  });
+  return { ...record, claims: judged };
 }
 
 /** Writes `<system>.json` and `<system>.svg` into the folder, each whole or not at all. */

@@ -71,6 +71,8 @@ export interface ReproductionResult {
   readonly quick: boolean;
   /** When the run ended, ISO 8601. */
   readonly date: string;
+  /** When verdicts were taken anew by other levels of the claims (`scripts/rejudge-records.mjs`). */
+  readonly judged?: string;
   /** Digest of the code that measured. */
   readonly code: string;
   /** Time that all of it took, trainings that earlier runs did included. */

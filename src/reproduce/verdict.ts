@@ -106,20 +106,34 @@ export function judge(
   }
   const [low, high] = percentiles(effects);
   const margin = percentiles(margins);
+  const ends = [scoreOf(condition, low), scoreOf(condition, high)].sort((a, b) => a - b);
+  const interval: Interval = [ends[0]!, ends[1]!];
+  const found = { interval, controlEffect, margin };
+  const { verdict, passes } = verdictOf(condition, found, thresholds);
+  return { verdict, effect, interval, control: { effect: controlEffect, passes, margin } };
+}
+
+/** What a verdict rests on, of a measurement or of its record. */
+export interface JudgedNumbers {
+  /** See `Judgement.interval`. */
+  readonly interval: Interval;
+  readonly controlEffect: number;
+  /** See `Judgement.control.margin`. */
+  readonly margin: Interval;
+}
+
+/** The verdict on an interval, and whether the control passes as well. */
+export function verdictOf(
+  condition: Pick<Claim, "effect" | "direction">,
+  { interval, controlEffect, margin }: JudgedNumbers,
+  thresholds: Thresholds,
+): Pick<Judgement, "verdict"> & Pick<Judgement["control"], "passes"> {
+  const low = Math.min(...interval.map((end) => scoreOf(condition, end)));
   const reaches = (score: number, threshold: number): boolean =>
     score >= scoreOf(condition, threshold);
   const passes = reaches(scoreOf(condition, controlEffect), thresholds.partly) || !(margin[0] > 0);
-  const verdict = (): Verdict => {
-    if (passes || !reaches(low, thresholds.partly)) return "not reproduced";
-    return reaches(low, thresholds.reproduced) ? "reproduced" : "partly";
-  };
-  const ends = [scoreOf(condition, low), scoreOf(condition, high)].sort((a, b) => a - b);
-  return {
-    verdict: verdict(),
-    effect,
-    interval: [ends[0]!, ends[1]!],
-    control: { effect: controlEffect, passes, margin },
-  };
+  if (passes || !reaches(low, thresholds.partly)) return { verdict: "not reproduced", passes };
+  return { verdict: reaches(low, thresholds.reproduced) ? "reproduced" : "partly", passes };
 }
 
 /** The 2.5th and the 97.5th percentile. */

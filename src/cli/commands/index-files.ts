@@ -10,9 +10,7 @@ import { bundledEncoderName, createStatusLine } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { VectorKind } from "../retrieval/encode-records.ts";
 import type { SourceFile } from "../retrieval/read-sources.ts";
-
-/** Where an index is without `--index`. */
-export const defaultIndexFolder = ".jeton-index";
+import { defaultIndexFolder } from "../retrieval/searched-index.ts";
 
 /** The option that says where the index is. */
 export const indexOption: TextOption = {
