@@ -84,7 +84,7 @@ export interface Architecture {
   readonly masksDocuments?: boolean;
   /** Patterns of parameters that are constants. Default: none. */
   readonly fixed?: readonly string[];
-  /** Parameters that an export stores in F32 whatever is asked for. Default: none. */
+  /** Parameters that an export stores in F32 with any `dtype`. Default: none. */
   readonly isExact?: (name: string) => boolean;
   /** A stored value in the shape that the parameter has here. Default: as it is. */
   readonly adapt?: (name: string, value: ParameterValue) => ParameterValue;
@@ -131,7 +131,7 @@ function encoderArchitecture(file: ModelConfig): Architecture {
     graph: (options) => maskedLanguageModelGraph(config, options),
     inputs: (options) => maskedLanguageModelInputs(config, options),
     initialize: (seed, options) => initializeEncoder(config, parameters, seed, options),
-    // Convolutions run over whatever stands in a sequence.
+    // Convolutions run over all documents of a sequence.
     masksDocuments: config.mixer === undefined,
     fixed: withFixedParameters(config, []),
     group: (settings) => encoderGroups(config, settings),

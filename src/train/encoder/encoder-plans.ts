@@ -35,7 +35,7 @@ import {
   readRankedExamples,
 } from "./example-files.ts";
 import { evaluateWithCache, type GradientCacheOptions, stepWithCache } from "./gradient-cache.ts";
-import { drawNegatives } from "./random-negatives.ts";
+import { sampleNegatives } from "./random-negatives.ts";
 import { tokenContrastGraph } from "./token-contrast-graph.ts";
 import {
   cachedVectorGraph,
@@ -273,7 +273,7 @@ function projectionPlan(
     pipeline,
     tokenModules: undefined,
     head: undefined,
-    read: (files) => drawNegatives(files, { negatives, seed }),
+    read: (files) => sampleNegatives(files, { negatives, seed }),
     graph: (examples, trainable) =>
       orthogonalProjectionGraph(
         { config, shapes, trainable, pipeline, temperature: 1 },

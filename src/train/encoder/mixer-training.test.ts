@@ -18,7 +18,7 @@ import {
   stretchMixerValue,
   times,
 } from "./mixer-training.ts";
-import { drawNegatives } from "./random-negatives.ts";
+import { sampleNegatives } from "./random-negatives.ts";
 import { trainEncoder } from "./train-encoder.ts";
 
 const words = "cat dog tree hill sun moon river stone bread wine".split(" ");
@@ -108,7 +108,7 @@ describe("first values, by hand", () => {
     expect(rates[1]).toBeCloseTo((rates[0]! + rates[2]!) / 2, 5);
   });
 
-  test("kernels' networks learn at their own rates whatever the others' is", () => {
+  test("kernels' networks learn at rates of their own", () => {
     const groups = encoderGroups(encoderConfig({ vocab_size: 120, ...config } as never), {
       schedule: { kind: "constant", peak: 5e-4 },
       optimizer: adamW({ weightDecay: 0.01 }),
@@ -137,7 +137,7 @@ describe("orthogonal projection", () => {
       }),
     );
     await using model = await open(modelFolder);
-    const examples = await drawNegatives(held, { negatives: 4, seed: 0 });
+    const examples = await sampleNegatives(held, { negatives: 4, seed: 0 });
     let expected = 0;
     for (const { query, documents } of examples) {
       const [own, ...others] = await embed(model, [query, ...documents]);
@@ -175,15 +175,17 @@ describe("orthogonal projection", () => {
       { query: "c", document: "4", negatives: ["4", "x"] },
     ];
     const file = writeLines("drawn.jsonl", lines);
-    const drawn = await drawNegatives([file], { negatives: undefined, seed: 1 });
+    const drawn = await sampleNegatives([file], { negatives: undefined, seed: 1 });
     expect(drawn.map(({ documents }) => documents.length)).toEqual([3, 3, 3, 3]);
     expect(drawn[0]!.documents.slice(0, 2)).toEqual(["1", "x"]);
     expect(drawn[0]!.documents).not.toContain("2");
     expect([...drawn[1]!.documents].sort()).toEqual(["2", "3", "4"]);
     expect(drawn[3]!.documents.slice(0, 2)).toEqual(["4", "x"]);
     // The same every time, and only as many as there are.
-    expect(await drawNegatives([file], { negatives: undefined, seed: 1 })).toEqual(drawn);
-    expect(await codeOf(drawNegatives([file], { negatives: 3, seed: 1 }))).toBe("example-invalid");
+    expect(await sampleNegatives([file], { negatives: undefined, seed: 1 })).toEqual(drawn);
+    expect(await codeOf(sampleNegatives([file], { negatives: 3, seed: 1 }))).toBe(
+      "example-invalid",
+    );
   });
 
   test("what a mixer cannot do is refused", async () => {

@@ -13,7 +13,7 @@ const defaultNegatives = 32;
  * @param options `negatives`: default 32, or as many as every example can have
  * @throws JetonError `example-invalid` where an example has fewer, and those of `readRankedExamples`
  */
-export async function drawNegatives(
+export async function sampleNegatives(
   files: readonly string[],
   { negatives, seed }: { readonly negatives: number | undefined; readonly seed: number },
 ): Promise<RankedExample[]> {

@@ -21,7 +21,7 @@ export interface ExportModelOptions {
   tokenizer: string;
   /** How weights are stored. Default F16. */
   dtype?: "F32" | "F16" | "BF16";
-  /** Parameters that are stored in F32 whatever `dtype` says. Default: none. */
+  /** Parameters that are stored in F32 with any `dtype`. Default: none. */
   isExact?: (name: string) => boolean;
   /** The text of the model card, Markdown. */
   card: string;

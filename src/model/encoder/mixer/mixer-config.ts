@@ -125,7 +125,7 @@ export function mixerEncoderConfig(
     downBias: true,
     padTokenId:
       given(pad) && Number.isSafeInteger(pad) && (pad as number) >= 0 ? (pad as number) : 0,
-    // Head and table are one, whatever a file says.
+    // Head and table are one, also where a file says otherwise.
     tieWordEmbeddings: true,
     mixer,
   };

@@ -92,7 +92,7 @@ function difference(found: ArrayLike<number>, expected: readonly Float64Array[])
 }
 
 /** Weights as large as a network of sines bears: two of its layers amplify single precision otherwise. */
-function drawWeights(config: ReferenceMixerConfig, seed: number): ReferenceWeights {
+function randomWeights(config: ReferenceMixerConfig, seed: number): ReferenceWeights {
   const weights = new ReferenceWeights(seed);
   encodeMixerReference(config, weights, texts[1]!);
   return weights;
@@ -102,7 +102,7 @@ describe.each(Object.entries(variants))("%s", (_, variant) => {
   const config = { ...base, ...variant };
 
   test("states equal those of the float64 program, alone and beside others", async () => {
-    const weights = drawWeights(config, 7);
+    const weights = randomWeights(config, 7);
     const expected = texts.map((ids) => encodeMixerReference(config, weights, ids));
     const folder = await writeFolder(config, weights);
     await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
@@ -117,7 +117,7 @@ describe.each(Object.entries(variants))("%s", (_, variant) => {
   test.each<WeightFormat>(["int8", "int8-channel", "int4"])(
     "%s: neighbours change nothing",
     async (format) => {
-      const folder = await writeFolder(config, drawWeights(config, 8));
+      const folder = await writeFolder(config, randomWeights(config, 8));
       await using model = await loadEncoder(folder, { inline: true, threads: 1, format });
       const run = (ids: number[]) => model.run({ ids, outputs: ["states"] });
       const together = await Promise.all(texts.map(run));
@@ -128,7 +128,7 @@ describe.each(Object.entries(variants))("%s", (_, variant) => {
 
 describe("what files may hold", () => {
   test("a prefix in front of all names, any of the six names of the frequencies, more rows", async () => {
-    const weights = drawWeights(base, 9);
+    const weights = randomWeights(base, 9);
     const expected = encodeMixerReference(base, weights, texts[0]!);
     const folder = await writeFolder(base, weights, {
       rename: (name) =>
@@ -143,10 +143,12 @@ describe("what files may hold", () => {
   });
 
   test("texts stay as they are where padding is masked", async () => {
-    const folder = await writeFolder(base, drawWeights(base, 10), { more: { mask_padding: true } });
+    const folder = await writeFolder(base, randomWeights(base, 10), {
+      more: { mask_padding: true },
+    });
     await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
     const [bare] = await embedTokens(model, ["a b"]);
-    const published = await writeFolder(base, drawWeights(base, 10));
+    const published = await writeFolder(base, randomWeights(base, 10));
     await using other = await loadEncoder(published, { inline: true, threads: 1, format: "f32" });
     const [filled] = await embedTokens(other, ["a b"]);
     // Padding takes part in the one and has no vectors in either.

@@ -6,7 +6,7 @@ import type { TensorValue } from "../../../tensor/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
-import { chooseWords, drawVisibility, numberWords } from "./duplex-masks.ts";
+import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
 
 /** How much is hidden. */
 export interface DuplexRates {
@@ -102,7 +102,7 @@ function prepareText(text: string, mask: number, options: DuplexInputOptions): D
     ...rest,
     masked,
     own,
-    visible: drawVisibility(words, rates.hidden, random),
+    visible: sampleVisibility(words, rates.hidden, random),
   };
 }
 

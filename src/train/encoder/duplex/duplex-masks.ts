@@ -62,7 +62,11 @@ export function chooseWords(words: ArrayLike<number>, rate: number, random: Rand
  *
  * @param rate share of the tokens that a row does not see
  */
-export function drawVisibility(words: ArrayLike<number>, rate: number, random: Random): Uint8Array {
+export function sampleVisibility(
+  words: ArrayLike<number>,
+  rate: number,
+  random: Random,
+): Uint8Array {
   const time = words.length;
   const masks = Array.from({ length: Math.min(time, maxMasks) }, () =>
     chooseWords(words, rate, random),

@@ -28,7 +28,7 @@ import type { TrainEncoderOptions } from "../encoder-options.ts";
 import { trainEncoder } from "../train-encoder.ts";
 import { decodeSentence, duplexDecoderShapes } from "./duplex-decoder.ts";
 import { duplexInputs } from "./duplex-inputs.ts";
-import { chooseWords, drawVisibility, numberWords } from "./duplex-masks.ts";
+import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
 
 const words = "cat dog tree hill sun moon river stone bread wine".split(" ");
 const file = {
@@ -114,7 +114,7 @@ describe("masks", () => {
         const numbers = Array.from({ length: time }, (_, at) =>
           at === 0 || at === time - 1 ? -1 : at,
         );
-        const visible = drawVisibility(numbers, 0.5, createRandom(seed));
+        const visible = sampleVisibility(numbers, 0.5, createRandom(seed));
         let seen = 0;
         for (let row = 0; row < time; row++) {
           expect(visible[row * time + row]).toBe(0);
@@ -165,7 +165,7 @@ function openDecoder(time: number) {
 describe("the decoder", () => {
   const time = 6;
   const width = config.hiddenSize;
-  const visible = drawVisibility([-1, 0, 1, 2, 3, -1], 0.5, createRandom(5));
+  const visible = sampleVisibility([-1, 0, 1, 2, 3, -1], 0.5, createRandom(5));
 
   test("tells a token from the sentence and visible tokens, and never from itself", () => {
     const { types, body, parameters, input } = openDecoder(time);
@@ -189,7 +189,7 @@ describe("the decoder", () => {
         Array.from({ length: time }, (_, row) => visible[row * time + token] === 1),
       );
     }
-    // The first position of the context is the sentence vector, whatever stands there.
+    // The first position of the context is the sentence vector; what is given there is not read.
     const first = input.context.data.slice();
     first[0]! += 1;
     expect(changesOf({ context: { shape: [1, time, width], data: first } })).not.toContain(true);
