@@ -31,7 +31,7 @@ export const policySettings: Readonly<Record<PolicyName, PolicySettings>> = {
   longheads: {
     controls: [
       { name: "chunk", label: "tokens a chunk", min: 4, max: 64, step: 4, value: 8 },
-      { name: "chunks", label: "chunks a head reads", min: 3, max: 32, value: 10 },
+      { name: "chunks", label: "chunks a head reads", min: 3, max: 32, value: 6 },
     ],
     write: ({ chunk, chunks }) => `longheads:chunk=${chunk},length=${chunk! * chunks!}`,
   },
