@@ -197,6 +197,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Trains a model to look up past blocks through a landmark token, then runs it at any length.",
+    reproduction: () => import("./context/landmark-attention/reproduction.ts"),
   },
   {
     slug: "gemfilter",

@@ -12,6 +12,8 @@ import {
   type PolicyOptions,
   type PolicyOutput,
   type PolicyProgram,
+  rowByRow,
+  rowsWithin,
 } from "../../model/index.ts";
 import {
   add,
@@ -39,7 +41,6 @@ import {
   optionError,
   type PolicyOptionValues,
 } from "../policies/define-policy.ts";
-import { rowByRow, rowsWithin } from "../policies/row-by-row.ts";
 import { chunkVectors } from "./chunk-vectors.ts";
 
 const options = {

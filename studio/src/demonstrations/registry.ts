@@ -85,6 +85,9 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   },
   "token-select": policy("token-select"),
   longheads: policy("longheads"),
+  "landmark-attention": {
+    why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
+  },
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
     why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",

@@ -1,0 +1,23 @@
+/** Landmark attention: a decoder whose blocks are opened through a token of their own. */
+export {
+  attendLandmarks,
+  fillerDocument,
+  type LandmarkRows,
+  landmarkTime,
+} from "./attend-landmarks.ts";
+export { type GroupedScores, type GroupedWeights, groupedSoftmax } from "./grouped-softmax.ts";
+export {
+  type LandmarkConfig,
+  needLandmarks,
+  rowsOfBlock,
+  rowsOfTokens,
+  tokensOfRows,
+} from "./landmark-config.ts";
+export {
+  createLandmarkPolicy,
+  type LandmarkMode,
+  type LandmarkOptions,
+  type LandmarkSettings,
+  landmarkDefaults,
+} from "./landmark-policy.ts";
+export { createPolicy as createLandmarkProgram, decodeLandmarks } from "./landmark-program.ts";
