@@ -61,6 +61,9 @@ export function needLandmarks({
   if (landmark) return landmark;
   throw new JetonError(
     `landmark: this ${family} model was not trained with landmark tokens (config.json has no mem_freq)`,
-    { code: "context-policy-unavailable", details: { policy: "landmark", family, expected: "mem_freq" } },
+    {
+      code: "context-policy-unavailable",
+      details: { policy: "landmark", family, expected: "mem_freq" },
+    },
   );
 }
