@@ -24,9 +24,7 @@ export interface ContextPolicy {
   readonly name: string;
   /** Every option, defaults filled in. */
   readonly options: PolicyOptions;
-  /**
-   * URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram` in a worker thread.
-   */
+  /** URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram` in a worker thread. */
   readonly module: string;
   /** That function itself, for models on the caller's thread: a bundler leaves no module to import. */
   readonly createProgram: CreatePolicyProgram;
@@ -80,9 +78,10 @@ export type CreatePolicyProgram = (
 
 /** What the model's service is told of a policy. */
 export interface PolicyReference
-  extends Pick<ContextPolicy, "name" | "module" | "options" | "reuse" | "inserts"> {
+  extends Pick<ContextPolicy, "name" | "module" | "options" | "reuse"> {
   /** Only on the caller's thread: functions do not cross to workers. */
   readonly createProgram?: CreatePolicyProgram;
+  readonly inserts?: InsertedToken;
 }
 
 /** Named sizes of a policy's graph: at most so many, and at most as many as the cache has rows. */

@@ -16,7 +16,7 @@ export type SequenceOptions = NonNullable<Parameters<LoadedModel["openSequence"]
  * @param inline whether the service runs on the caller's thread
  */
 export function policyReference(
-  { name, module, options, reuse, inserts, createProgram }: ContextPolicy,
+  { name, module, options, reuse, createProgram, inserts }: ContextPolicy,
   inline: boolean,
 ): PolicyReference {
   return {
