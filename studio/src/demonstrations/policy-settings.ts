@@ -38,7 +38,7 @@ export const policySettings: Readonly<Record<PolicyName, PolicySettings>> = {
   gemfilter: {
     controls: [
       { name: "k", label: "tokens chosen", min: 8, max: 256, step: 8, value: 80 },
-      { name: "layer", label: "filter layer", min: 0, max: 5, value: 3 },
+      { name: "layer", label: "filter layer", min: 0, max: 5, value: 1 },
     ],
     write: ({ k, layer }) => `gemfilter:layer=${layer},k=${k}`,
   },
