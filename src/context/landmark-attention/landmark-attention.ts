@@ -5,7 +5,6 @@
 import {
   type ContextPolicy,
   createLandmarkPolicy,
-  createLandmarkProgram,
   type LandmarkOptions,
   landmarkDefaults,
 } from "../../model/index.ts";
@@ -43,7 +42,7 @@ const defined = definePolicy({
   name: "landmark",
   summary: "blocks that a model trained with landmark tokens opens through them",
   module: import.meta.url,
-  createProgram: createLandmarkProgram,
+  createProgram: createLandmarkPolicy(landmarkDefaults).createProgram,
   options,
 });
 

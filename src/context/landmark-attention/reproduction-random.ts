@@ -24,11 +24,7 @@ import { landmarkAttention } from "./landmark-attention.ts";
 /** Attention to random blocks of the cache, the same ones for all rows and heads of a layer. */
 export function randomBlocks(given: Partial<LandmarkOptions>): ContextPolicy {
   const policy = landmarkAttention(given);
-  const own = {
-    name: "random-blocks",
-    module: import.meta.url,
-    createProgram: createPolicy,
-  };
+  const own = { name: "random-blocks", module: import.meta.url, createProgram: createPolicy };
   return {
     ...policy,
     ...own,

@@ -6,18 +6,13 @@ export {
   landmarkTime,
 } from "./attend-landmarks.ts";
 export { type GroupedScores, type GroupedWeights, groupedSoftmax } from "./grouped-softmax.ts";
+export { type LandmarkConfig, rowsOfBlock, rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
 export {
-  type LandmarkConfig,
-  needLandmarks,
-  rowsOfBlock,
-  rowsOfTokens,
-  tokensOfRows,
-} from "./landmark-config.ts";
-export {
-  createLandmarkPolicy,
   type LandmarkMode,
   type LandmarkOptions,
   type LandmarkSettings,
   landmarkDefaults,
-} from "./landmark-policy.ts";
-export { createPolicy as createLandmarkProgram, decodeLandmarks } from "./landmark-program.ts";
+  needLandmarks,
+} from "./landmark-options.ts";
+export { createLandmarkPolicy } from "./landmark-policy.ts";
+export { decodeLandmarks } from "./landmark-program.ts";

@@ -1,6 +1,4 @@
 /** What makes a decoder one with landmark attention, and how its rows are counted. */
-import { JetonError } from "../../core/index.ts";
-import type { DecoderConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
 
 /** Landmark attention of a decoder: keys of `config.json` as the authors' LLaMA models have them. */
@@ -47,23 +45,4 @@ export function rowsOfTokens(tokens: number, block: number): number {
 /** Tokens among the first `rows` rows of a text. */
 export function tokensOfRows(rows: number, block: number): number {
   return rows - Math.floor(rows / (block + 1));
-}
-
-/**
- * Landmark attention of a model.
- *
- * @throws JetonError `context-policy-unavailable`
- */
-export function needLandmarks({
-  landmark,
-  family,
-}: Pick<DecoderConfig, "landmark" | "family">): LandmarkConfig {
-  if (landmark) return landmark;
-  throw new JetonError(
-    `landmark: this ${family} model was not trained with landmark tokens (config.json has no mem_freq)`,
-    {
-      code: "context-policy-unavailable",
-      details: { policy: "landmark", family, expected: "mem_freq" },
-    },
-  );
 }

@@ -1,45 +1,16 @@
 /** Landmark attention as a context policy: what a caller names, and how a model with landmarks is run by default. */
 import { JetonError } from "../../core/index.ts";
-import type { Tensor } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
 import type { ContextPolicy, PolicyOptions } from "../policy/context-policy.ts";
-import { type LandmarkConfig, needLandmarks, rowsOfBlock } from "./landmark-config.ts";
+import { type LandmarkConfig, rowsOfBlock } from "./landmark-config.ts";
+import {
+  type LandmarkOptions,
+  landmarkDefaults,
+  landmarkName,
+  needLandmarks,
+} from "./landmark-options.ts";
 import { createPolicy } from "./landmark-program.ts";
 
-/** Which rows retrieve the same blocks. */
-export type LandmarkMode = "perTokenAndHead" | "maxOverHeads" | "maxOverTokens";
-
-/** Options of landmark attention, all of them. */
-export interface LandmarkOptions {
-  /** Blocks that are retrieved. */
-  readonly blocks: number;
-  readonly mode: LandmarkMode;
-  /** Latest complete blocks that may be retrieved; 0: all. */
-  readonly capacity: number;
-  /** Prompt tokens that see each other besides what they retrieve; 0: as many as the trained window holds. */
-  readonly chunk: number;
-}
-
-/** Options with the block of the model. */
-export interface LandmarkSettings extends LandmarkOptions {
-  /** Normal tokens of a block. */
-  readonly block: number;
-  /**
-   * What decides instead of the scores of landmarks, `[heads, time, candidates]`: for controls that choose blocks
-   * otherwise. Default: the scores.
-   */
-  rescore?(scores: Tensor, layer: number): Tensor;
-}
-
-/** Options of `landmark` that are not given. */
-export const landmarkDefaults: LandmarkOptions = {
-  blocks: 4,
-  mode: "perTokenAndHead",
-  capacity: 0,
-  chunk: 0,
-};
-
-const name = "landmark";
 const module = new URL(
   import.meta.url.endsWith(".ts") ? "./landmark-program.ts" : "./landmark-program.js",
   import.meta.url,
@@ -63,7 +34,7 @@ function policyFor(options: LandmarkOptions, config: DecoderConfig): ContextPoli
 function policyOf(options: LandmarkOptions): ContextPolicy {
   const isShared = options.mode === "maxOverTokens";
   return {
-    name,
+    name: landmarkName,
     options: { ...options } as PolicyOptions,
     module,
     createProgram: createPolicy,
@@ -90,8 +61,8 @@ function trainedChunk(landmark: LandmarkConfig, blocks: number): number {
   const left = whole - (blocks + 1);
   if (left > 0) return left * landmark.block;
   const expected = `at most ${whole - 2} of ${landmark.block} tokens, as the model was trained on ${landmark.trainLength} rows, or a chunk`;
-  throw new JetonError(`${name}: the option blocks is ${blocks}, expected ${expected}`, {
+  throw new JetonError(`${landmarkName}: the option blocks is ${blocks}, expected ${expected}`, {
     code: "context-policy-option",
-    details: { policy: name, option: "blocks", found: blocks, expected },
+    details: { policy: landmarkName, option: "blocks", found: blocks, expected },
   });
 }

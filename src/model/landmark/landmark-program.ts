@@ -42,8 +42,8 @@ import type {
 import { inGroups, markPlaces, never, pickRows } from "../policy/pass-tensors.ts";
 import { rowsWithin } from "../policy/row-by-row.ts";
 import { groupedSoftmax } from "./grouped-softmax.ts";
-import { needLandmarks, rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
-import type { LandmarkOptions, LandmarkSettings } from "./landmark-policy.ts";
+import { rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
+import { type LandmarkOptions, type LandmarkSettings, needLandmarks } from "./landmark-options.ts";
 import { type RetrievedBlocks, retrieveBlocks, scoreRows } from "./retrieve-blocks.ts";
 import { placeRows, type RowPlaces } from "./row-places.ts";
 
