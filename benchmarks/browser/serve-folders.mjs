@@ -21,13 +21,13 @@ const contentTypes = {
 export async function serveFolders(folders, documents = {}) {
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
-    const headers = {
-      "content-type": contentTypes[extname(pathname)] ?? "text/html; charset=utf-8",
+    const headersOf = (name) => ({
+      "content-type": contentTypes[extname(name)] ?? "application/octet-stream",
       "cross-origin-opener-policy": "same-origin",
       "cross-origin-embedder-policy": "require-corp",
-    };
+    });
     if (documents[pathname] !== undefined) {
-      response.writeHead(200, headers).end(documents[pathname]);
+      response.writeHead(200, headersOf(pathname)).end(documents[pathname]);
       return;
     }
     const prefix = Object.keys(folders)
@@ -39,7 +39,7 @@ export async function serveFolders(folders, documents = {}) {
       response.writeHead(404, { "content-type": "text/plain" }).end("not found");
       return;
     }
-    response.writeHead(200, { ...headers, "content-length": statSync(file).size });
+    response.writeHead(200, { ...headersOf(file), "content-length": statSync(file).size });
     createReadStream(file).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -213,7 +213,9 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
         const wanted = places.filter((place) => place < ids.length);
         const marks = await demonstration().locator("mark.kept").allTextContents();
         expect(marks.join("")).toBe(wanted.map((place) => describe(ids[place]!).name).join(""));
-        expect(wanted.length).toBeLessThan(ids.length);
+        // All layers together may well attend to all tokens.
+        const least = chosen ?? attended!.layers.toSorted((a, b) => a.length - b.length)[0]!;
+        expect(least.length).toBeLessThan(ids.length);
         expect(await violations(page)).toEqual([]);
         expect(problems).toEqual([]);
       },

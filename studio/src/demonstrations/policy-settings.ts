@@ -31,14 +31,14 @@ export const policySettings: Readonly<Record<PolicyName, PolicySettings>> = {
   longheads: {
     controls: [
       { name: "chunk", label: "tokens a chunk", min: 4, max: 64, step: 4, value: 8 },
-      { name: "chunks", label: "chunks a head reads", min: 3, max: 32, value: 10 },
+      { name: "chunks", label: "chunks a head reads", min: 3, max: 32, value: 6 },
     ],
     write: ({ chunk, chunks }) => `longheads:chunk=${chunk},length=${chunk! * chunks!}`,
   },
   gemfilter: {
     controls: [
       { name: "k", label: "tokens chosen", min: 8, max: 256, step: 8, value: 80 },
-      { name: "layer", label: "filter layer", min: 0, max: 5, value: 3 },
+      { name: "layer", label: "filter layer", min: 0, max: 5, value: 1 },
     ],
     write: ({ k, layer }) => `gemfilter:layer=${layer},k=${k}`,
   },
