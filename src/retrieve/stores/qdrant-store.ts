@@ -83,7 +83,7 @@ const batchSize = 64;
 
 /**
  * Opens a collection. Dense vectors are searched through Qdrant's graph; token vectors by `max_sim` over all records that a
- * filter leaves (their graph is switched off, as Qdrant advises), so that scoring is exact whatever the query says of it.
+ * filter leaves (their graph is switched off, as Qdrant advises), so that scoring is exact with every `tokenSearch`.
  * Words (BM25) do not rank here. Ranges of texts and prefixes cannot be filtered by.
  *
  * @throws JetonError `store-packages-missing`, `store-option-invalid`, and the client's errors
