@@ -217,6 +217,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Replaces most token embeddings of a long context by few learned ones, with a factor chosen at run time.",
+    reproduction: () => import("./context/extensible-tokenization/reproduction.ts"),
   },
   {
     slug: "token-ring",

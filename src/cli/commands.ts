@@ -88,9 +88,24 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/train/train-encoder.ts")).command,
   },
   {
+    name: "train compressor",
+    summary: "train a compressor of long texts for a model",
+    load: async () => (await import("./commands/train/train-compressor.ts")).command,
+  },
+  {
     name: "train tokenizer",
     summary: "learn a vocabulary from your own text",
     load: async () => (await import("./commands/train/train-tokenizer.ts")).command,
+  },
+  {
+    name: "context calibrate",
+    summary: "find the layer with which gemfilter chooses tokens",
+    load: async () => (await import("./commands/context/calibrate.ts")).command,
+  },
+  {
+    name: "context pack",
+    summary: "compress a text for jeton run --packed-context",
+    load: async () => (await import("./commands/context/pack.ts")).command,
   },
   {
     name: "transfer",

@@ -28,6 +28,11 @@ import type {
 import type { Transferred } from "../vocabulary/index.ts";
 import type { Output } from "./context.ts";
 import type { ModelDescription } from "./inspect/description.ts";
+import type {
+  ContextCalibrateDocument,
+  ContextPackDocument,
+  TrainCompressorDocument,
+} from "./json-context.ts";
 import type { IndexDocument, SearchDocument, ServeIndexDocument } from "./retrieval/documents.ts";
 
 export type { IndexDocument, SearchDocument, ServeIndexDocument };
@@ -379,6 +384,9 @@ export type JsonDocument =
   | ServeDocument
   | ServeIndexDocument
   | TrainEncoderDocument
+  | TrainCompressorDocument
+  | ContextPackDocument
+  | ContextCalibrateDocument
   | TrainLanguageModelDocument
   | TrainLanguageModelProgress
   | TrainTokenizerDocument

@@ -3,6 +3,7 @@
  *
  * @module context
  */
+export * from "./extensible-tokenization/index.ts";
 export * from "./gemfilter/index.ts";
 export * from "./longheads/index.ts";
 export * from "./policies/index.ts";

@@ -198,7 +198,8 @@ export class DecoderModel implements LoadedModel {
   }
 
   withContextPolicy(policy: ContextPolicy): LoadedModel {
-    return viewUnderPolicy(this, policy, (options) => this.#openSequence(options, policy));
+    const own = policy.forModel?.(this) ?? policy;
+    return viewUnderPolicy(this, own, (options) => this.#openSequence(options, own));
   }
 
   async #openSequence(options: SequenceOptions, policy?: ContextPolicy): Promise<OpenSequence> {

@@ -56,6 +56,16 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/checkpoint/safetensors/safetensors.ts": {
     before: 'import { openSafetensors } from "jeton/checkpoint";\n',
   },
+  "src/context/extensible-tokenization/prompt-with-context.ts": {
+    before:
+      'import { promptWithContext, readPackedContext } from "jeton/context";\n' +
+      `import { generate } from "jeton/generate";\n${model}`,
+    notRun: "needs a packed text; packed-context.test.ts runs the same calls",
+  },
+  "src/context/extensible-tokenization/train-compressor.ts": {
+    before: 'import { trainCompressor } from "jeton/context";\n',
+    notRun: "takes minutes; the README beside it trains two steps",
+  },
   "src/evaluate/needle-threading/needle-threading.ts": {
     before: `import { evaluateLocally, evaluateNeedleThreading } from "jeton/evaluate";\n${model}`,
     after: close,

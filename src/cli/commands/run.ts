@@ -1,4 +1,5 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
+import type { PackedContext } from "../../context/index.ts";
 import type { Healing } from "../../generate/index.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
@@ -29,6 +30,12 @@ import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions, withCheckpoint, withFoundModel } from "../options/model-options.ts";
 import { openPrompt } from "../options/opening.ts";
 import {
+  checkPackedContexts,
+  packedContextOptions,
+  putBehind,
+  readPackedContexts,
+} from "../options/packed-contexts.ts";
+import {
   asksForBytes,
   type BytePrompt,
   byteOptions,
@@ -43,6 +50,7 @@ const runOptions = {
   ...drafterOptions,
   ...generationOptions,
   ...contextPolicyOptions,
+  ...packedContextOptions,
   showContext: {
     kind: "flag",
     help: "print which tokens the first generated one attends to, as text with the gaps marked",
@@ -111,10 +119,13 @@ export const command: Command = defineCommand({
     checkHealing(values, isChat);
     checkOutput(values, isChat);
     checkContextOptions(values);
+    checkPackedContexts(values, isChat);
     const policy = await readContextPolicy(values.contextPolicy);
+    const packed = await readPackedContexts(values.packedContext);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {
-      refuseMisplaced(values, ["contextPolicy"], "means nothing for --bytes and --ensemble");
+      const own = ["contextPolicy", "packedContext"] as const;
+      refuseMisplaced(values, own, "means nothing for --bytes and --ensemble");
       if (values.ensemble === undefined) chooseModel(values.model);
       if (isChat) throw new UsageError("prompt-missing", "no prompt: --bytes does not chat");
       const prompt = await readPrompt(context, argument);
@@ -126,13 +137,14 @@ export const command: Command = defineCommand({
       if (kind === "encoder") throw notGenerating(found.name);
       if (kind === "seq2seq") {
         checkSource(values, isChat);
-        refuseMisplaced(values, ["contextPolicy"], "means nothing for an encoder-decoder");
+        const own = ["contextPolicy", "packedContext"] as const;
+        refuseMisplaced(values, own, "means nothing for an encoder-decoder");
       }
       const text = isChat ? undefined : await readPrompt(context, argument);
       if (kind === "seq2seq") return runSource(context, found, text!, generation, values);
       const { sequences: slots, inexact } = values;
       return withFoundModel(context, found, values, { slots, inexact }, (model) =>
-        runDecoder(context, model, text, { generation, policy }, values),
+        runDecoder(context, model, text, { generation, policy, packed }, values),
       );
     });
   },
@@ -146,7 +158,12 @@ function runDecoder(
   {
     generation: options,
     policy,
-  }: { readonly generation: GenerateOptions; readonly policy: ContextPolicy | undefined },
+    packed,
+  }: {
+    readonly generation: GenerateOptions;
+    readonly policy: ContextPolicy | undefined;
+    readonly packed: readonly PackedContext[];
+  },
   values: Values<typeof runOptions>,
 ): Promise<void> {
   const drafting = { ...values, drafter: drafterUnder(policy, values.drafter) };
@@ -171,10 +188,16 @@ function runDecoder(
     }
     const prompt = usesTemplate
       ? await applyTemplate(model, text, values.system)
-      : values.raw
+      : values.raw || packed.length > 0
         ? text
         : openPrompt(model, text);
-    const run = await heal({ context, model, prompt, options: generation }, values.heal);
+    const behind = await putBehind(
+      packed,
+      model,
+      { prompt, options: generation },
+      values.packedFactor,
+    );
+    const run = await heal({ context, model, ...behind }, values.heal);
     if (values.sequences > 1) return runSeveral(run, values.sequences, values);
     return runOne(run, values);
   });

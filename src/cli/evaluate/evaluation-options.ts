@@ -53,7 +53,18 @@ export const evaluationOptions = {
   policies: {
     kind: "list",
     value: "POLICY",
-    help: "measure a local model under this context policy (NAME or NAME:option=value,…), also beyond its trained context; several with ; between them, or the option again",
+    help: "measure a local model under this context policy (NAME or NAME:option=value,…), also beyond its trained context; several with ; between them, or the option again; all: every policy, at one budget",
+  },
+  budget: {
+    kind: "integer",
+    value: "TOKENS",
+    min: 64,
+    help: "with --policies all, tokens that each policy attends to, a multiple of 16; default: 256",
+  },
+  compressor: {
+    kind: "text",
+    value: "FILE",
+    help: "with --policies, the model behind this compressor too: prompts in as many rows as --budget says",
   },
   answers: {
     kind: "text",
@@ -107,6 +118,7 @@ export async function runEvaluation(
     }
   };
   const policies = values.policies.flatMap((text) => text.split(";")).filter((text) => text !== "");
+  checkBudget(values, policies);
   const reports =
     policies.length === 0
       ? [await withEvaluatedModel(context, values, (model) => measure(model))]
@@ -145,21 +157,48 @@ async function measureUnderPolicies(
   if (values.endpoint !== undefined) {
     refuseMisplaced(values, ["policies"], "is of a local model, not of --endpoint");
   }
+  const { budget = defaultBudget } = values;
   const policies = await Promise.all(
-    texts.map(async (text) => ({
+    (await expandAll(texts, budget)).map(async (text) => ({
       text: text.trim(),
       policy: await readContextPolicy(text.trim(), "--policies"),
     })),
   );
-  const { evaluateLocally } = await import("../../evaluate/index.ts");
+  const { evaluateCompressed, evaluateLocally } = await import("../../evaluate/index.ts");
   return withModel(context, values, { slots: 1 }, async (model) => {
     const reports: EvaluationReport[] = [];
-    for (const [at, { text, policy }] of policies.entries()) {
+    for (const { text, policy } of policies) {
       const view = await viewUnder(model, policy);
-      reports.push(await measure(evaluateLocally(view, { name: `${model.name}, ${text}` }), at));
+      const name = `${model.name}, ${text}`;
+      reports.push(await measure(evaluateLocally(view, { name }), reports.length));
     }
+    if (values.compressor === undefined) return reports;
+    const { openCompressor } = await import("../../context/index.ts");
+    await using compressor = await openCompressor(model, values.compressor);
+    const name = `${model.name}, extensible:rows=${budget}`;
+    const compressed = evaluateCompressed(model, compressor, { rows: budget, name });
+    reports.push(await measure(compressed, reports.length));
     return reports;
   });
+}
+
+const defaultBudget = 256;
+
+/** The policies that are asked for; `all` stands for every one at the budget. */
+async function expandAll(texts: readonly string[], budget: number): Promise<string[]> {
+  if (!texts.some((text) => text.trim() === "all")) return [...texts];
+  const { policiesOfBudget } = await import("../../context/index.ts");
+  return texts.flatMap((text) => (text.trim() === "all" ? policiesOfBudget(budget) : [text]));
+}
+
+/** Throws `option-misplaced` for a budget or a compressor that nothing would read. */
+function checkBudget(values: EvaluationValues, policies: readonly string[]): void {
+  if (policies.length === 0) {
+    refuseMisplaced(values, ["budget", "compressor"], "belongs to --policies");
+    return;
+  }
+  const isRead = policies.some((text) => text.trim() === "all") || values.compressor !== undefined;
+  if (!isRead) refuseMisplaced(values, ["budget"], "belongs to --policies all and --compressor");
 }
 
 async function withEvaluatedModel<T>(

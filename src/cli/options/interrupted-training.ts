@@ -5,12 +5,12 @@ import { type TrainLanguageModelProgress, writeJson } from "../json-output.ts";
 /**
  * Writes the saved step, and the command that resumes the run.
  *
- * @param kind the command's second word: `lm`, `encoder`
+ * @param kind the command's second word
  * @param step undefined where none was saved
  */
 export async function reportInterruption(
   { stderr }: Pick<CommandContext, "stderr">,
-  kind: "lm" | "encoder",
+  kind: "lm" | "encoder" | "compressor",
   json: boolean,
   folder: string,
   step: number | undefined,

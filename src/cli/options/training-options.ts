@@ -363,7 +363,7 @@ function readInitialization(written: readonly string[]): InitializationOptions |
 }
 
 /** Parses `prose.txt@3`: a name and its weight. */
-function readCorpus(written: string): Corpus {
+export function readCorpus(written: string): Corpus {
   const share = /^(.+)@(\d+(?:\.\d+)?)$/.exec(written);
   return share === null
     ? { files: [written], weight: 1 }

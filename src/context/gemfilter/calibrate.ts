@@ -1,4 +1,5 @@
 /** Finds the filter layer of a model with needle prompts, which need no labels besides the needles' places. */
+import { createRandom } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { type GemFilterOptions, gemFilter } from "./gemfilter.ts";
 
@@ -7,6 +8,48 @@ export interface CalibrationPrompt {
   readonly ids: readonly number[];
   /** Place of the needle's first token. */
   readonly needle: number;
+}
+
+/** Options of `needlePrompts`. */
+export interface NeedlePromptsOptions {
+  /** Tokens of a prompt, met within a sentence. */
+  readonly tokens: number;
+  readonly count: number;
+  /** Default 0. */
+  readonly seed?: number;
+}
+
+const fillers = [
+  "Rain fell on the hills. ",
+  "The river is wide and slow. ",
+  "Birds cross the valley at dawn. ",
+  "A cart stands by the road. ",
+  "Nothing else is to be seen. ",
+];
+
+/** Prompts that tell a number of five digits somewhere in their first nine tenths, and ask for it at their end. */
+export function needlePrompts(
+  tokenizer: Pick<LoadedModel["tokenizer"], "encodeIds">,
+  { tokens, count, seed = 0 }: NeedlePromptsOptions,
+): CalibrationPrompt[] {
+  const encode = (text: string): number[] => [...tokenizer.encodeIds(text, { applyLimits: false })];
+  const perSentence = encode(fillers.join("")).length / fillers.length;
+  const sentences = Math.max(2, Math.floor((tokens - 40) / perSentence));
+  return Array.from({ length: count }, (_, at) => {
+    const random = createRandom(seed, "needle prompts", tokens, at);
+    const key = String(10_000 + random.integer(90_000));
+    const place = 1 + random.integer(Math.max(1, Math.floor(0.9 * sentences)));
+    const first = random.integer(fillers.length);
+    const text = (from: number, to: number): string =>
+      Array.from(
+        { length: to - from },
+        (_, i) => fillers[(first + from + i) % fillers.length],
+      ).join("");
+    const before = `${text(0, place)}The pass key is `;
+    const after = `${key}. Remember it. ${text(place, sentences)}`;
+    const asked = "What is the pass key? The pass key is";
+    return { ids: encode(`${before}${after}${asked}`), needle: encode(before.trimEnd()).length };
+  });
 }
 
 /** What was found of one layer. */

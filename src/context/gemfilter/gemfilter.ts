@@ -16,14 +16,15 @@ import {
   type PolicyOptionValues,
 } from "../policies/define-policy.ts";
 import { largestScores, poolScores } from "./choose-tokens.ts";
+import { savedFilterLayer } from "./saved-layer.ts";
 
 const options = {
   // r and k of the paper.
   layer: {
     kind: "integer",
-    default: 0,
-    min: 0,
-    help: "filter layer, from 0; find it with `calibrateFilterLayer`: a wrong one ruins it",
+    default: -1,
+    min: -1,
+    help: "filter layer, from 0: a wrong one ruins it; -1: the one saved with the model, which jeton context calibrate finds",
   },
   k: { kind: "integer", default: 1024, min: 1, help: "prompt tokens that are chosen" },
   kernel: { kind: "integer", default: 5, min: 1, help: "scores are pooled over so many tokens" },
@@ -65,6 +66,13 @@ export const gemFilterPolicy: NamedPolicy = definePolicy({
     }
   },
   choosePrompt: (settings) => createFilter(settings),
+  complete(settings, model) {
+    if (settings.layer >= 0) return settings;
+    const layer = savedFilterLayer(model);
+    if (layer !== undefined) return { ...settings, layer };
+    const expected = `a layer: ${model.name} has none saved, and jeton context calibrate finds it`;
+    throw optionError("gemfilter", "layer", settings.layer, expected);
+  },
 });
 
 /** Answers from the tokens of the prompt that the filter layer chooses. */

@@ -3,6 +3,8 @@ export {
   type CalibrationPrompt,
   calibrateFilterLayer,
   type LayerCalibration,
+  type NeedlePromptsOptions,
+  needlePrompts,
 } from "./calibrate.ts";
 export { largestScores, type PoolScoresOptions, poolScores } from "./choose-tokens.ts";
 export {
@@ -11,3 +13,4 @@ export {
   gemFilterPolicy,
   scorePrompt,
 } from "./gemfilter.ts";
+export { savedFilterLayer, saveFilterLayer } from "./saved-layer.ts";

@@ -3,6 +3,7 @@ import { JetonError, suggest } from "../../core/index.ts";
 import type {
   ChoosePrompt,
   ContextPolicy,
+  LoadedModel,
   PolicyDrafting,
   PolicyOptions,
 } from "../../model/index.ts";
@@ -67,6 +68,11 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
   /** Default true. */
   readonly showsAttended?: boolean;
   choosePrompt?(options: PolicyOptionValues<Table>): ChoosePrompt;
+  /** Options that a model's own files complete; the same object where they are complete. */
+  complete?(
+    options: PolicyOptionValues<Table>,
+    model: Pick<LoadedModel, "name" | "config" | "checkpoint">,
+  ): PolicyOptionValues<Table>;
 }
 
 /** Declares a policy. */
@@ -74,24 +80,30 @@ export function definePolicy<Table extends PolicyOptionTable>(
   definition: PolicyDefinition<Table>,
 ): NamedPolicy {
   const { name, summary, module, options: table, showsAttended = true } = definition;
+  const make = (options: PolicyOptionValues<Table>): ContextPolicy => {
+    definition.check?.(options);
+    const choosePrompt = definition.choosePrompt?.(options);
+    return {
+      name,
+      options: options as PolicyOptions,
+      module,
+      drafting: definition.drafting?.(options) ?? { kind: "lossless" },
+      reuse: definition.reuse?.(options) ?? "any",
+      showsAttended,
+      ...(choosePrompt && { choosePrompt }),
+      ...(definition.complete && {
+        forModel: (model) => {
+          const completed = definition.complete!(options, model);
+          return completed === options ? undefined : make(completed);
+        },
+      }),
+    };
+  };
   return {
     name,
     summary,
     options: table,
-    create(given) {
-      const options = resolveOptions(name, table, given);
-      definition.check?.(options);
-      const choosePrompt = definition.choosePrompt?.(options);
-      return {
-        name,
-        options: options as PolicyOptions,
-        module,
-        drafting: definition.drafting?.(options) ?? { kind: "lossless" },
-        reuse: definition.reuse?.(options) ?? "any",
-        showsAttended,
-        ...(choosePrompt && { choosePrompt }),
-      };
-    },
+    create: (given) => make(resolveOptions(name, table, given)),
   };
 }
 

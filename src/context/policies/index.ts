@@ -17,6 +17,7 @@ export {
   type PolicyOptionTable,
   type PolicyOptionValues,
 } from "./define-policy.ts";
+export { policiesOfBudget } from "./equal-budget.ts";
 export { fullAttention, fullAttentionPolicy } from "./full-attention.ts";
 export { type H2oOptions, h2o, h2oPolicy } from "./h2o.ts";
 export {
@@ -33,3 +34,4 @@ export {
   topKAttention,
   topKAttentionPolicy,
 } from "./top-k-attention.ts";
+export { type TruncateOptions, truncate, truncatePolicy } from "./truncate.ts";

@@ -12,6 +12,7 @@ import { ntkRopePolicy } from "./ntk-rope.ts";
 import { sinksWindowPolicy } from "./sinks-window.ts";
 import { snapKvPolicy } from "./snapkv.ts";
 import { topKAttentionPolicy } from "./top-k-attention.ts";
+import { truncatePolicy } from "./truncate.ts";
 
 /** Every context policy that has a name. */
 export const contextPolicies: readonly NamedPolicy[] = [
@@ -19,6 +20,7 @@ export const contextPolicies: readonly NamedPolicy[] = [
   tokenSelectPolicy,
   longHeadsPolicy,
   gemFilterPolicy,
+  truncatePolicy,
   sinksWindowPolicy,
   blockSelectionPolicy,
   snapKvPolicy,

@@ -7,9 +7,11 @@ import {
   sinksWindow,
   snapKv,
   topKAttention,
+  truncate,
 } from "./index.ts";
 
 describePolicy({ name: "full", small: fullAttention() });
+describePolicy({ name: "truncate", small: truncate({ k: 40 }), large: truncate({ k: 200 }) });
 describePolicy({ name: "ntk", small: ntkRope({ scale: 2 }), large: ntkRope({ scale: 1 }) });
 describePolicy({
   name: "sinks-window",

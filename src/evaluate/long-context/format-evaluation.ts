@@ -1,7 +1,8 @@
 /** An evaluation's report as tables for a terminal. */
 import { formatCount, formatTable } from "../../core/index.ts";
+import type { EffectiveLimit } from "./accuracy.ts";
 import type { CellResult } from "./evaluate-cells.ts";
-import type { DifficultyLimit, EvaluationReport } from "./evaluate-grid.ts";
+import type { EvaluationReport } from "./evaluate-grid.ts";
 
 /**
  * A table for each group: accuracies in percent with their 95 % intervals by length and difficulty, and below them the
@@ -56,7 +57,8 @@ function formatCell(cell: CellResult | undefined): string {
   return `${percent(cell.accuracy)} (${percent(low)}-${percent(high)})`;
 }
 
-function formatLimit(limit: DifficultyLimit | undefined): string {
+/** A limit in characters: with ≥ where no measured length ends it, with * where accuracy rises again behind it. */
+export function formatLimit(limit: EffectiveLimit | undefined): string {
   if (limit === undefined) return "-";
   const more = limit.isLowerBound ? "≥ " : "";
   return `${more}${Math.round(limit.characters)}${limit.isCrossedAgain ? " *" : ""}`;

@@ -10,6 +10,7 @@ export {
   effectiveLimit,
   type LengthAccuracy,
 } from "./accuracy.ts";
+export { type EvaluateCompressedOptions, evaluateCompressed } from "./compressed-model.ts";
 export { type EvaluateEndpointOptions, evaluateEndpoint } from "./endpoint-model.ts";
 export type {
   AskingOptions,

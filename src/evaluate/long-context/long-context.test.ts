@@ -5,12 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { codeOf } from "../../testing/code-of.ts";
 import { binomialInterval, effectiveLimit } from "./accuracy.ts";
 import { findContour } from "./contour-lines.ts";
 import { evaluateEndpoint } from "./endpoint-model.ts";
 import { type EvaluateGridOptions, evaluateGrid } from "./evaluate-grid.ts";
 import type { EvaluatedModel } from "./evaluated-model.ts";
 import { formatEvaluation } from "./format-evaluation.ts";
+import { evaluatePasskey } from "./passkey.ts";
 import { renderContour } from "./render-contour.ts";
 
 describe("intervals and limits", () => {
@@ -270,6 +272,74 @@ describe("an endpoint", () => {
   test("an address that is none", () => {
     expect(() => open({ url: "localhost" })).toThrow(
       expect.objectContaining({ code: "endpoint-url-invalid" }),
+    );
+  });
+});
+
+describe("passkeys", () => {
+  /** Reads all of a prompt; a token is four characters, and the context has 500. */
+  const reader: EvaluatedModel = {
+    name: "reader",
+    contextLength: 500,
+    countTokens: (prompt) => Math.ceil(prompt.length / 4),
+    concurrency: 1,
+    answer: async (prompt) => /pass key is (\d+)/.exec(prompt)![1]!,
+  };
+
+  test("lengths in windows fit, and depths are drawn within their bins", async () => {
+    const depths = new Map<number, number[]>();
+    let longest = 0;
+    const asked: EvaluatedModel = {
+      ...reader,
+      async answer(prompt) {
+        longest = Math.max(longest, reader.countTokens!(prompt));
+        const depth = (100 * prompt.indexOf("The pass key is")) / prompt.lastIndexOf("\n");
+        const bin = 20 * Math.floor(depth / 20);
+        depths.set(bin, [...(depths.get(bin) ?? []), depth]);
+        return reader.answer(prompt, { maxCharacters: 80 });
+      },
+    };
+    const how = { windows: [0.5, 1], depthBins: 5, repeats: 10 };
+    const report = await evaluatePasskey(asked, how);
+    expect(report.cells.map(({ accuracy, difficulty }) => [accuracy, difficulty])).toEqual(
+      [...Array(2)].flatMap(() => [10, 30, 50, 70, 90].map((middle) => [1, middle])),
+    );
+    expect(longest).toBeGreaterThan(440);
+    expect(longest).toBeLessThan(500);
+    expect(depths.size).toBeGreaterThanOrEqual(4);
+    // Drawn, not the same for every question.
+    for (const drawn of depths.values()) expect(new Set(drawn).size).toBeGreaterThan(3);
+    const { settings } = report;
+    expect(settings).toEqual({ seed: 0, depthBins: 5 });
+  });
+
+  test("sentences of a text stand around the number", async () => {
+    const text = "The first sentence is this one. A second one follows it here. ".repeat(4);
+    const asked: string[] = [];
+    const asking: EvaluatedModel = {
+      ...reader,
+      async answer(prompt) {
+        asked.push(prompt);
+        return "1";
+      },
+    };
+    await evaluatePasskey(asking, { lengths: [600], depths: [50], repeats: 1, text });
+    expect(asked[0]).toMatch(/A second one follows it here\. .*The pass key is \d{5}\./s);
+    expect(asked[0]).not.toContain("Rain fell");
+  });
+
+  test.each([
+    { windows: [1], lengths: [1000] },
+    { windows: [0] },
+    { depthBins: 0 },
+    { depthBins: 5, depths: [50] },
+    { text: "One sentence." },
+    { repeats: 0 },
+  ])("%j is refused", async (options) => {
+    expect(await codeOf(() => evaluatePasskey(reader, options))).toBe("passkey-option-invalid");
+    const unknown = { ...reader, contextLength: undefined };
+    expect(await codeOf(() => evaluatePasskey(unknown, { windows: [1] }))).toBe(
+      "passkey-option-invalid",
     );
   });
 });

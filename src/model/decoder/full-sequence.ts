@@ -10,6 +10,7 @@ import {
   concat,
   equal,
   float32,
+  less,
   logSumExp,
   matmul,
   multiply,
@@ -18,6 +19,7 @@ import {
   reshape,
   scoped,
   softmax,
+  subtract,
   type Tensor,
   type TensorType,
   type TensorValue,
@@ -76,6 +78,13 @@ export interface DecodeFullSequenceOptions {
    * those of `everyDocument`. Default: one document.
    */
   segments?: Tensor;
+  /** Row of the rotation tables of each token, int32 `[batch, time]`. Default 0, 1, 2, … */
+  positions?: Tensor;
+  /**
+   * Which tokens (columns) each token (row) sees, bool `[time, time]`, itself among them; layers with a window
+   * see those of them whose position lies within it. Default: itself and all before it.
+   */
+  visible?: Tensor;
   /** How sparse layers compute their experts. Default: all of them, without a capacity. */
   mixExperts?: MixExperts;
 }
@@ -98,19 +107,21 @@ export function decodeFullSequence(
   options: DecodeFullSequenceOptions = {},
 ): Tensor {
   const [batch, time] = x.shape as [Tensor["shape"][number], Tensor["shape"][number]];
+  const positions =
+    options.positions ?? broadcastTo(reshape(range(time), [1, time]), [batch, time]);
   const context: LayerContext = {
     config,
     weights,
     attend: attendFullSequence,
     mixExperts: options.mixExperts ?? everyExpert,
-    rotationRows: broadcastTo(reshape(range(time), [1, time]), [batch, time]),
+    rotationRows: positions,
     rotations: config.ropes.map((_, index) => ({
       cos: input[`rope.${index}.cos`]!,
       sin: input[`rope.${index}.sin`]!,
     })),
     // `attendFullSequence` uses no cache, so there are no past rows.
     past: () => ({ key: x, value: x }),
-    masks: maskMaker(config, [batch, time], options.segments),
+    masks: maskMaker(config, [batch, time], options),
   };
   for (const index of config.layers.keys()) {
     x = scoped(`layers.${index}`, () => decoderLayer(x, index, context)).x;
@@ -132,19 +143,21 @@ export const attendFullSequence: Attention = ({ query, key, value, newMask, scal
 function maskMaker(
   config: DecoderConfig,
   [batch, time]: readonly [Tensor["shape"][number], Tensor["shape"][number]],
-  segments: Tensor | undefined,
+  { segments, positions, visible }: DecodeFullSequenceOptions,
 ): LayerContext["masks"] {
   const group = config.numAttentionHeads / config.numKeyValueHeads;
   const made = new Map<number | undefined, { past: Tensor; fresh: Tensor }>();
   return (window) => {
     let masks = made.get(window);
     if (!masks) {
-      let seen = reshape(causalMask(time, time, window === undefined ? {} : { window }), [
-        1,
-        1,
-        time,
-        time,
-      ]);
+      let seen = visible
+        ? visibleWithin(window, visible, positions)
+        : reshape(causalMask(time, time, window === undefined ? {} : { window }), [
+            1,
+            1,
+            time,
+            time,
+          ]);
       if (segments) {
         const own = reshape(segments, [batch, 1, time, 1]);
         const others = reshape(segments, [batch, 1, 1, time]);
@@ -158,4 +171,20 @@ function maskMaker(
     }
     return masks;
   };
+}
+
+/** What of the given mask a layer sees: all of it, or tokens at less than `window` positions before the own one. */
+function visibleWithin(
+  window: number | undefined,
+  visible: Tensor,
+  positions: Tensor | undefined,
+): Tensor {
+  const [time] = visible.shape as [Tensor["shape"][number]];
+  const seen = reshape(visible, [1, 1, time, time]);
+  if (window === undefined) return seen;
+  const [batch] = positions ? (positions.shape as [Tensor["shape"][number]]) : [1];
+  const at = positions ?? reshape(range(time), [1, time]);
+  const own = reshape(at, [batch, 1, time, 1]);
+  const others = reshape(at, [batch, 1, 1, time]);
+  return and(seen, less(subtract(own, others), window));
 }

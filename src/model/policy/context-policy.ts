@@ -39,6 +39,11 @@ export interface ContextPolicy {
    * that is then read and generated from.
    */
   readonly choosePrompt?: ChoosePrompt;
+  /**
+   * The policy with what a model's own files say of it (`context_policies` of `generation_config.json`), where the
+   * caller left that open; undefined: it is complete.
+   */
+  forModel?(model: Pick<LoadedModel, "name" | "config" | "checkpoint">): ContextPolicy | undefined;
 }
 
 /**

@@ -11,12 +11,14 @@ import { type DecoderWeights, traceFloat32Weights } from "./trace-weights.ts";
  * Weights for tracing of which nothing but shapes is known, float32.
  *
  * @param shapes of the parameters, as `decoderParameterShapes` gives them
+ * @param prefix the graph's parameters have these names behind it, so that one graph may hold two decoders
  */
 export function traceStoredWeights(
   config: DecoderConfig,
   shapes: ReadonlyMap<string, readonly number[]>,
+  prefix = "",
 ): DecoderWeights {
-  const weights = traceFloat32Weights(shapes);
+  const weights = tracePrefixedWeights(shapes, prefix);
   const stacks = stackByPart(config);
   if (stacks.size === 0) return weights;
   const parts = new Map<string, readonly Tensor[]>();
@@ -45,6 +47,25 @@ export function traceStoredWeights(
       const stack = stacks.get(name!)!;
       return matmul(x, partOf(stack), { transposeB: !stack.isTransposed });
     },
+  };
+}
+
+/** Float32 weights whose parameters have other names in the graph. */
+function tracePrefixedWeights(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  prefix: string,
+): DecoderWeights {
+  if (prefix === "") return traceFloat32Weights(shapes);
+  const named = new Map(Array.from(shapes, ([name, shape]) => [`${prefix}${name}`, shape]));
+  const weights = traceFloat32Weights(named);
+  return {
+    vector: (name) => weights.vector(`${prefix}${name}`),
+    table: (name) => weights.table(`${prefix}${name}`),
+    linear: (x, names) =>
+      weights.linear(
+        x,
+        names.map((name) => `${prefix}${name}`),
+      ),
   };
 }
 

@@ -85,6 +85,14 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "token-select": policy("token-select:init=8,local=64,k=64"),
   longheads: policy("longheads:chunk=64,length=512"),
   gemfilter: policy("gemfilter:layer=2,k=64"),
+  "extensible-tokenization": {
+    why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
+    commands: [
+      "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
+      "npx jeton context pack --compressor runs/compressor/compressor.safetensors book.txt -o book.packed",
+      'npx jeton run --packed-context book.packed "The emperor"',
+    ],
+  },
   "token-ring": {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,

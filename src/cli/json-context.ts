@@ -1,0 +1,38 @@
+/** The documents of commands that compress long texts or choose what is read of them. */
+import type { TrainedCompressor } from "../context/index.ts";
+import type { TrainLanguageModelProgress } from "./json-output.ts";
+
+/** `jeton train compressor`. */
+export type TrainCompressorDocument = TrainedCompressor;
+
+/** `jeton train compressor`, a line on standard error for each report; the last after an interruption. */
+export type TrainCompressorProgress = TrainLanguageModelProgress;
+
+/** `jeton context calibrate`. */
+export interface ContextCalibrateDocument {
+  readonly model: string;
+  /** The filter layer, from 0. */
+  readonly layer: number;
+  /** Tokens that a layer chose, of prompts of so many tokens. */
+  readonly k: number;
+  readonly tokens: number;
+  /** For each layer the share of the prompts whose hidden number it chose, in [0, 1]. */
+  readonly layers: readonly { readonly layer: number; readonly chosen: number }[];
+  /** Whether the layer was written into the model's folder. */
+  readonly saved: boolean;
+}
+
+/** `jeton context pack`. */
+export interface ContextPackDocument {
+  /** The packed text. */
+  readonly file: string;
+  /** Tokens of the text. */
+  readonly tokens: number;
+  /** Embeddings that are held. */
+  readonly embeddings: number;
+  /** Tokens for each of them. */
+  readonly factor: number;
+  /** Of the file. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
