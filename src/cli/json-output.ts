@@ -80,7 +80,10 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly drafting?: DraftStatistics;
   /** Present under `--context-policy`; with `--show-context`, which tokens were attended to. */
   readonly context?: GeneratedContext;
-  /** With `--heal`: the beginning of `text`, bytes of the prompt's last token beyond the prompt. */
+  /**
+   * The beginning of `text` that the prompt's last token holds beyond the prompt (`--heal`); absent where it ends
+   * with the prompt.
+   */
   readonly healed?: string;
   /** With `--show-drafts`: how each token was generated. */
   readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
@@ -180,6 +183,8 @@ export interface RunSequence extends TokenProbabilities {
   readonly ids: readonly number[];
   readonly tokens: number;
   readonly finishReason: FinishReason;
+  /** As in `RunDocument`. */
+  readonly healed?: string;
 }
 
 /** `jeton run --sequences N`: the fields of the first continuation, and all of them. */

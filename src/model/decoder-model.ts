@@ -100,6 +100,8 @@ export interface DecoderModelParts
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
   readonly service: Remote<DecoderService>;
+  /** Whether the decoder runs on the calling thread. Default false. */
+  readonly inline?: boolean;
   /** Default 1. */
   readonly rowTile?: number;
   /** Bytes of weights as held. */
@@ -132,7 +134,7 @@ export async function startDecoderModel(
     slots,
     ...(device && { device }),
     ...(parts.exact === false && { exact: false }),
-    ...(own && { policy: policyReference(own) }),
+    ...(own && { policy: policyReference(own, parts.inline ?? false) }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
   const model = new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
@@ -164,6 +166,7 @@ export class DecoderModel implements LoadedModel {
   readonly bosTokenId: number | undefined;
   readonly slots: number;
   readonly #service: Remote<DecoderService>;
+  readonly #inline: boolean;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
   /** Longest sequence under a policy. */
@@ -194,6 +197,7 @@ export class DecoderModel implements LoadedModel {
     this.slots = parts.slots;
     this.#slotQueue = new SlotQueue(parts.slots);
     this.#service = parts.service;
+    this.#inline = parts.inline ?? false;
     this.#weightBytes = parts.weightBytes;
     this.#scheduler = new StepScheduler((steps) => parts.service.forward(steps));
   }
@@ -222,7 +226,7 @@ export class DecoderModel implements LoadedModel {
       const { handle, reused } = await this.#service.open({
         prefix,
         promptLength,
-        ...(policy && { policy: policyReference(policy) }),
+        ...(policy && { policy: policyReference(policy, this.#inline) }),
       });
       return this.#sequence(handle, reused, policy);
     } catch (error) {

@@ -42,6 +42,7 @@ const defined = definePolicy({
   name: "landmark",
   summary: "blocks that a model trained with landmark tokens opens through them",
   module: import.meta.url,
+  createProgram: createLandmarkPolicy(landmarkDefaults).createProgram,
   options,
 });
 

@@ -24,7 +24,7 @@ import { landmarkAttention } from "./landmark-attention.ts";
 /** Attention to random blocks of the cache, the same ones for all rows and heads of a layer. */
 export function randomBlocks(given: Partial<LandmarkOptions>): ContextPolicy {
   const policy = landmarkAttention(given);
-  const own = { name: "random-blocks", module: import.meta.url };
+  const own = { name: "random-blocks", module: import.meta.url, createProgram: createPolicy };
   return {
     ...policy,
     ...own,
@@ -33,8 +33,11 @@ export function randomBlocks(given: Partial<LandmarkOptions>): ContextPolicy {
 }
 
 /** The control's program; called in the model worker. */
-export function createPolicy(given: PolicyOptions, config: DecoderConfig): PolicyProgram {
-  const { block } = needLandmarks(config);
+export function createPolicy(
+  given: PolicyOptions,
+  config: DecoderConfig | undefined,
+): PolicyProgram {
+  const { block } = needLandmarks(config!);
   return {
     attention: decodeLandmarks({
       ...(given as unknown as LandmarkOptions),

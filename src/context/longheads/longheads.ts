@@ -80,6 +80,7 @@ export const longHeadsPolicy: NamedPolicy = definePolicy({
   name: "longheads",
   summary: "chunks that every head of every token picks for itself",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   check({ chunk, length, begin }) {
     if (length % chunk !== 0 || length < 3 * chunk) {

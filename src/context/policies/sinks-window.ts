@@ -63,6 +63,7 @@ export const sinksWindowPolicy: NamedPolicy = definePolicy({
   name: "sinks-window",
   summary: "the first tokens and the latest ones, renumbered",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   reuse: () => ({ chunk: promptChunk }),
 });

@@ -40,6 +40,12 @@ export interface TokenRows {
   close(): Promise<void>;
 }
 
+/** Rows of an open model. */
+export interface ModelTokenRows extends TokenRows {
+  /** Tokens of the prefix that were in the KV cache when it was opened. */
+  readonly reused: number;
+}
+
 /** Options of `openModelRows`. */
 export interface ModelRowsOptions {
   /** Tokens with which sequences will begin: what the KV cache holds of them is used again. */
@@ -51,13 +57,14 @@ export interface ModelRowsOptions {
 export async function openModelRows(
   model: LoadedModel,
   options: ModelRowsOptions = {},
-): Promise<TokenRows> {
+): Promise<ModelTokenRows> {
   const sequence = await model.openSequence(options);
   return new ModelRows(model, sequence, options.prefix?.slice(0, sequence.reused) ?? []);
 }
 
-class ModelRows implements TokenRows {
+class ModelRows implements ModelTokenRows {
   readonly name: string;
+  readonly reused: number;
   readonly contextLength: number;
   readonly endIds: readonly number[];
   readonly beginning: readonly number[];
@@ -69,6 +76,7 @@ class ModelRows implements TokenRows {
 
   constructor(model: LoadedModel, sequence: OpenSequence, cached: number[]) {
     this.#cached = cached;
+    this.reused = sequence.reused;
     this.name = model.name;
     this.contextLength = model.contextLength;
     this.endIds = model.eosTokenIds;

@@ -18,7 +18,7 @@ import {
   range,
   reshape,
   scoped,
-  softmax,
+  softmaxProduct,
   subtract,
   type Tensor,
   type TensorType,
@@ -136,7 +136,7 @@ export const attendFullSequence: Attention = ({ query, key, value, newMask, scal
   const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
   const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
   return {
-    output: matmul(softmax(scores), value),
+    output: softmaxProduct(scores, value),
     logSumExp: () => logSumExp(scores, { axes: [-1] }),
   };
 };

@@ -8,11 +8,11 @@ export {
 export { type GroupedScores, type GroupedWeights, groupedSoftmax } from "./grouped-softmax.ts";
 export { type LandmarkConfig, rowsOfBlock, rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
 export {
-  createLandmarkPolicy,
   type LandmarkMode,
   type LandmarkOptions,
   type LandmarkSettings,
   landmarkDefaults,
   needLandmarks,
-} from "./landmark-policy.ts";
+} from "./landmark-options.ts";
+export { createLandmarkPolicy } from "./landmark-policy.ts";
 export { decodeLandmarks } from "./landmark-program.ts";

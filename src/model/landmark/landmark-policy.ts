@@ -1,44 +1,16 @@
 /** Landmark attention as a context policy: what a caller names, and how a model with landmarks is run by default. */
 import { JetonError } from "../../core/index.ts";
-import type { Tensor } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
 import type { ContextPolicy, PolicyOptions } from "../policy/context-policy.ts";
 import { type LandmarkConfig, rowsOfBlock } from "./landmark-config.ts";
+import {
+  type LandmarkOptions,
+  landmarkDefaults,
+  landmarkName,
+  needLandmarks,
+} from "./landmark-options.ts";
+import { createPolicy } from "./landmark-program.ts";
 
-/** Which rows retrieve the same blocks. */
-export type LandmarkMode = "perTokenAndHead" | "maxOverHeads" | "maxOverTokens";
-
-/** Options of landmark attention, all of them. */
-export interface LandmarkOptions {
-  /** Blocks that are retrieved. */
-  readonly blocks: number;
-  readonly mode: LandmarkMode;
-  /** Latest complete blocks that may be retrieved; 0: all. */
-  readonly capacity: number;
-  /** Prompt tokens that see each other besides what they retrieve; 0: as many as the trained window holds. */
-  readonly chunk: number;
-}
-
-/** Options with the block of the model. */
-export interface LandmarkSettings extends LandmarkOptions {
-  /** Normal tokens of a block. */
-  readonly block: number;
-  /**
-   * What decides instead of the scores of landmarks, `[heads, time, candidates]`: for controls that choose blocks
-   * otherwise. Default: the scores.
-   */
-  rescore?(scores: Tensor, layer: number): Tensor;
-}
-
-/** Options of `landmark` that are not given. */
-export const landmarkDefaults: LandmarkOptions = {
-  blocks: 4,
-  mode: "perTokenAndHead",
-  capacity: 0,
-  chunk: 0,
-};
-
-const name = "landmark";
 const module = new URL(
   import.meta.url.endsWith(".ts") ? "./landmark-program.ts" : "./landmark-program.js",
   import.meta.url,
@@ -62,9 +34,10 @@ function policyFor(options: LandmarkOptions, config: DecoderConfig): ContextPoli
 function policyOf(options: LandmarkOptions): ContextPolicy {
   const isShared = options.mode === "maxOverTokens";
   return {
-    name,
+    name: landmarkName,
     options: { ...options } as PolicyOptions,
     module,
+    createProgram: createPolicy,
     drafting: isShared
       ? { kind: "excluded", why: "with maxOverTokens the tokens of a pass retrieve together" }
       : { kind: "lossless" },
@@ -82,30 +55,14 @@ export function ownPolicy(config: DecoderConfig): ContextPolicy | undefined {
   return policyFor({ ...landmarkDefaults, blocks }, config);
 }
 
-/**
- * Landmark attention of a model.
- *
- * @throws JetonError `context-policy-unavailable`
- */
-export function needLandmarks({
-  landmark,
-  family,
-}: Pick<DecoderConfig, "landmark" | "family">): LandmarkConfig {
-  if (landmark) return landmark;
-  throw new JetonError(
-    `${name}: this ${family} model was not trained with landmark tokens (config.json has no mem_freq)`,
-    { code: "context-policy-unavailable", details: { policy: name, family, expected: "mem_freq" } },
-  );
-}
-
 /** Tokens of whole blocks that, with the slots of retrieved ones, stay within the trained positions. */
 function trainedChunk(landmark: LandmarkConfig, blocks: number): number {
   const whole = Math.floor(landmark.trainLength / rowsOfBlock(landmark));
   const left = whole - (blocks + 1);
   if (left > 0) return left * landmark.block;
   const expected = `at most ${whole - 2} of ${landmark.block} tokens, as the model was trained on ${landmark.trainLength} rows, or a chunk`;
-  throw new JetonError(`${name}: the option blocks is ${blocks}, expected ${expected}`, {
+  throw new JetonError(`${landmarkName}: the option blocks is ${blocks}, expected ${expected}`, {
     code: "context-policy-option",
-    details: { policy: name, option: "blocks", found: blocks, expected },
+    details: { policy: landmarkName, option: "blocks", found: blocks, expected },
   });
 }

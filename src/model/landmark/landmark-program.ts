@@ -43,7 +43,7 @@ import { inGroups, markPlaces, never, pickRows } from "../policy/pass-tensors.ts
 import { rowsWithin } from "../policy/row-by-row.ts";
 import { groupedSoftmax } from "./grouped-softmax.ts";
 import { rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
-import { type LandmarkOptions, type LandmarkSettings, needLandmarks } from "./landmark-policy.ts";
+import { type LandmarkOptions, type LandmarkSettings, needLandmarks } from "./landmark-options.ts";
 import { type RetrievedBlocks, retrieveBlocks, scoreRows } from "./retrieve-blocks.ts";
 import { placeRows, type RowPlaces } from "./row-places.ts";
 

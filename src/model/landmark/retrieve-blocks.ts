@@ -28,7 +28,7 @@ import {
 } from "../../tensor/index.ts";
 import type { PolicyInput } from "../policy/context-policy.ts";
 import { largestPlaces, never, pickRows } from "../policy/pass-tensors.ts";
-import type { LandmarkSettings } from "./landmark-policy.ts";
+import type { LandmarkSettings } from "./landmark-options.ts";
 import { ofRows, type RowPlaces } from "./row-places.ts";
 
 /** Blocks that rows retrieved, in the order of the text. */

@@ -13,7 +13,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { PassTensors } from "../policy/context-policy.ts";
-import type { LandmarkSettings } from "./landmark-policy.ts";
+import type { LandmarkSettings } from "./landmark-options.ts";
 
 /** Places of a pass, all int32. A group is a prompt chunk or its part, or a decoded row. */
 export interface RowPlaces {

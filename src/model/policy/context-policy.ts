@@ -24,8 +24,10 @@ export interface ContextPolicy {
   readonly name: string;
   /** Every option, defaults filled in. */
   readonly options: PolicyOptions;
-  /** URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram`. */
+  /** URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram` in a worker thread. */
   readonly module: string;
+  /** That function itself, for models on the caller's thread: a bundler leaves no module to import. */
+  readonly createProgram: CreatePolicyProgram;
   readonly drafting: PolicyDrafting;
   /** Whether steps may ask which tokens are attended to: true where layers choose. */
   readonly showsAttended: boolean;
@@ -68,11 +70,17 @@ export type ChoosePrompt = (
   options?: { readonly signal?: AbortSignal; readonly onProgress?: (done: number) => void },
 ) => Promise<number[]>;
 
-/** What crosses to the model worker. */
-export interface PolicyReference {
-  readonly module: string;
-  readonly options: PolicyOptions;
-  readonly reuse: ContextPolicy["reuse"];
+/** Makes a policy's program from its options, where the model lives. */
+export type CreatePolicyProgram = (
+  options: PolicyOptions,
+  config: DecoderConfig | undefined,
+) => PolicyProgram;
+
+/** What the model's service is told of a policy. */
+export interface PolicyReference
+  extends Pick<ContextPolicy, "name" | "module" | "options" | "reuse"> {
+  /** Only on the caller's thread: functions do not cross to workers. */
+  readonly createProgram?: CreatePolicyProgram;
   readonly inserts?: InsertedToken;
 }
 

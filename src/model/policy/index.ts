@@ -13,6 +13,7 @@ export {
 export type {
   ChoosePrompt,
   ContextPolicy,
+  CreatePolicyProgram,
   InsertedToken,
   PassPlace,
   PassTensors,

@@ -10,14 +10,20 @@ export const longestSequence: number = 2 ** 20;
 /** Options of `LoadedModel.openSequence`. */
 export type SequenceOptions = NonNullable<Parameters<LoadedModel["openSequence"]>[0]>;
 
-/** What of a policy crosses to the worker. */
-export function policyReference({
-  module,
-  options,
-  reuse,
-  inserts,
-}: ContextPolicy): PolicyReference {
-  return { module, options, reuse, ...(inserts && { inserts }) };
+/**
+ * What the model's service is told of a policy.
+ *
+ * @param inline whether the service runs on the caller's thread
+ */
+export function policyReference(
+  { name, module, options, reuse, createProgram, inserts }: ContextPolicy,
+  inline: boolean,
+): PolicyReference {
+  return {
+    ...{ name, module, options, reuse },
+    ...(inserts && { inserts }),
+    ...(inline && { createProgram }),
+  };
 }
 
 /** The view of `model` that `LoadedModel.withContextPolicy` gives. */

@@ -5,7 +5,11 @@
 import { JetonError } from "../../core/index.ts";
 import type { Service } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
-import type { PolicyProgram, PolicyReference } from "../policy/context-policy.ts";
+import type {
+  CreatePolicyProgram,
+  PolicyProgram,
+  PolicyReference,
+} from "../policy/context-policy.ts";
 import { refuseScaledRotations } from "../policy/scaled-rotations.ts";
 import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-pass.ts";
@@ -230,16 +234,22 @@ async function runSteps(
   return results.map((result) => inserts.results(result, worker.capacity));
 }
 
-/** Imports a policy's module and makes its program. */
+/**
+ * Makes a policy's program; in a worker, with its module's function.
+ *
+ * @throws JetonError `context-policy-unavailable` where a bundler left no such module
+ */
 async function makeProgram(
-  { module, options }: PolicyReference,
+  { name, module, options, createProgram }: PolicyReference,
   config: DecoderConfig | undefined,
 ): Promise<PolicyProgram> {
+  if (createProgram) return createProgram(options, config);
   const { createPolicy } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ module)) as {
-    createPolicy(
-      options: PolicyReference["options"],
-      config: DecoderConfig | undefined,
-    ): PolicyProgram;
+    readonly createPolicy?: CreatePolicyProgram;
   };
-  return createPolicy(options, config);
+  if (createPolicy) return createPolicy(options, config);
+  throw new JetonError(
+    `${name}: ${module} exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,
+    { code: "context-policy-unavailable", details: { policy: name, module } },
+  );
 }
