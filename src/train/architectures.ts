@@ -9,6 +9,7 @@ import {
   byte2WordParameterShapes,
   type DecoderConfig,
   decoderConfig,
+  decoderNames,
   decoderParameterShapes,
   documentId,
   encoderClassName,
@@ -57,6 +58,8 @@ export interface Architecture {
   readonly storedName?: (name: string) => string;
   /** A checkpoint's tensors by the names of the parameters. Default: as they are stored. */
   readonly rename?: (checkpoint: Checkpoint) => Checkpoint;
+  /** Tables with a row for a token that is inserted into texts: a checkpoint to go on from may lack it. */
+  readonly insertedRow?: ReadonlySet<string>;
   /** Whether head and table of embeddings are one. */
   readonly tieWordEmbeddings: boolean;
   /** Shapes of all parameters by name. */
@@ -126,6 +129,7 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     vocabSize: config.vocabSize,
     tieWordEmbeddings: config.tieWordEmbeddings,
     parameters,
+    ...(config.landmark && { insertedRow: new Set([decoderNames.embedding, decoderNames.head]) }),
     hasFixedSizes: true,
     predictsText: true,
     lossUnit: "token",

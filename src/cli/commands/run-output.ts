@@ -12,6 +12,7 @@ import { describeKept } from "../options/context-policies.ts";
 import { DraftPainter } from "../options/drafting.ts";
 import { type Generation, generateText } from "../options/generation.ts";
 import { createStatusLine } from "../options/locate.ts";
+import { statePromptMemory } from "../options/prompt-memory.ts";
 import { describeMemory, describeRates, describeStatistics, rate } from "../options/statistics.ts";
 import { formatTokens } from "../terminal/token-table.ts";
 
@@ -39,6 +40,7 @@ export async function runOne(
   const tokens: GeneratedToken[] = [];
   const painter = showDrafts ? new DraftPainter(stdout) : undefined;
   const healed = run.healed ?? "";
+  await statePromptMemory(run, { isQuiet: json || quiet });
   if (!json) await stdout.write(healed);
   const result = await generateText(run, {
     onPrefill: ({ done, total }) => {
@@ -94,6 +96,7 @@ export async function runSeveral(
 ): Promise<void> {
   const { context, model } = run;
   const { stdout, stderr } = context;
+  await statePromptMemory(run, { isQuiet: json || quiet, sequences: count });
   const started = performance.now();
   // All sequences share one seed; their random numbers differ by the number of the sequence.
   const seed = run.options.seed ?? Math.floor(Math.random() * 2 ** 32);

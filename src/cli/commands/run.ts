@@ -1,6 +1,7 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
 import type { PackedContext } from "../../context/index.ts";
 import type { Healing } from "../../generate/index.ts";
+import { drafterUnder } from "../../generate/speculative/drafter-names.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
@@ -17,7 +18,6 @@ import type { CommandContext } from "../context.ts";
 import {
   checkContextOptions,
   contextPolicyOptions,
-  drafterUnder,
   readContextPolicy,
   viewUnder,
 } from "../options/context-policies.ts";

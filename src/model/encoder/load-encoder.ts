@@ -13,7 +13,9 @@ import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
+import { diskFolder } from "./sentence/disk-folder.ts";
 import { readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { sentencePipeline } from "./sentence/sentence-modules.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
@@ -47,7 +49,8 @@ export async function loadNamedEncoder(
     const checkpoint = nameEncoderTensors(config, opened);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, tokenizer);
+    const files = diskFolder(opened.folder);
+    const { sentence, tensors: own } = await readSentenceFolder(files, config, tokenizer);
     const tensors = new Map([...checkpoint.tensors, ...own]);
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };
@@ -78,16 +81,6 @@ export async function loadNamedEncoder(
   } finally {
     await opened.close();
   }
-}
-
-/** What crosses to the worker. */
-function sentencePipeline({
-  poolings,
-  includePrompt,
-  modules,
-  tokenModules,
-}: LoadedEncoder["sentence"]): EncoderStart["pipeline"] {
-  return { poolings, includePrompt, modules, tokenModules };
 }
 
 const serviceModule: ServiceModule = {

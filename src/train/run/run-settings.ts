@@ -94,7 +94,10 @@ export function resolveSettings(
   checkCorpora(options.corpora);
   checkAverageDecay(options.averageDecay);
   checkTransforms(options.optimizer ?? []);
-  const config = resolveModelConfig(options.config, tokenizer, options.onWarning);
+  const config = resolveModelConfig(options.config, tokenizer, {
+    sequenceLength,
+    onWarning: options.onWarning,
+  });
   const frozen = options.frozen ?? [];
   matchParameters(frozen, [...openArchitecture(config).parameters.keys()]);
   const schedule = options.schedule ?? {
