@@ -197,6 +197,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Trains a model to look up past blocks through a landmark token, then runs it at any length.",
+    reproduction: () => import("./context/landmark-attention/reproduction.ts"),
   },
   {
     slug: "gemfilter",
@@ -206,7 +207,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2409.17422",
     area: "context",
     sentence:
-      "Chooses with the early layers the prompt tokens that matter and answers from these alone.",
+      "Shortens prompts: early layers choose the tokens that matter, and the model answers from these alone.",
     reproduction: () => import("./context/gemfilter/reproduction.ts"),
   },
   {
@@ -238,6 +239,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Searches with one vector for each token and scores documents from the retrieved tokens alone.",
+    reproduction: () => import("./retrieve/xtr/reproduction.ts"),
   },
   {
     slug: "m2-bert-loco",
@@ -247,6 +249,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Embeds a whole long document as one vector, and a benchmark of retrieval among long documents.",
+    reproduction: () => import("./retrieve/m2-bert-loco/reproduction.ts"),
   },
   {
     slug: "dupmae",
@@ -257,6 +260,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Trains an encoder so that its summary vector and its ordinary tokens both carry the whole text, for retrieval.",
+    reproduction: () => import("./retrieve/dupmae/reproduction.ts"),
   },
   {
     slug: "tdmatch",

@@ -67,6 +67,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/search.ts")).command,
   },
   {
+    name: "serve-index",
+    summary: "answer searches of an index, or of a shard, on NATS",
+    load: async () => (await import("./serving/serve-index.ts")).command,
+  },
+  {
     name: "inspect",
     summary: "describe checkpoints and tokenizers",
     load: async () => (await import("./commands/inspect.ts")).command,

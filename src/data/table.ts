@@ -72,6 +72,16 @@ c8183fd8c2a5cc4a9a1c56548d7c6410a8b71ed7843df9ef1f0a05cd7cf2fb3e prompts/trec-tr
 # github.com/Yale-LILY/QMSum 83d7768c1f2b4dfeb091385d3dc7e239b8e5bb7e | MIT
 6bcd428211260ad2efae3af76cbaf6a7f5ae4bb5e1e59c45a4b8e89539cb9208 retrieval/qmsum/test.jsonl data/ALL/jsonl/test.jsonl
 fc7444e241bdbe6997c01720d07f1a58b7357284acb73f909766e5a4700db49f retrieval/qmsum/val.jsonl data/ALL/jsonl/val.jsonl
+# github.com/sumithra-p-v/claimverifier b42f1c3444b28884ddcfadffafbfe223646c6c37 | ODC-By 1.0 (abstracts, S2ORC) | 5,183 abstracts; turned here from CSV into {_id,title,text}, sentences joined by a space; names before @ masked
+b5f7c7a498d9b2424bfec6e3abc7eff971ef8dcee0ceb28259e8be4429972b62 retrieval/scifact/corpus.jsonl.gz data/scifact.zip:corpus_train.csv
+# github.com/castorini/anserini-tools 5b819c1a45c8a0a3ec9426f476694f44a29dfaf3 | CC BY 4.0 (claims) | BEIR's test judgements, turned here from TREC form
+68c0ac63f1c24b9e8ce497649694f09b2d0850bab7ec2b103cc66996f5f8b3a3 retrieval/scifact/qrels-test.tsv qrels/qrels.beir-v1.0.0-scifact.test.txt
+# github.com/sumithra-p-v/claimverifier b42f1c3444b28884ddcfadffafbfe223646c6c37 | CC BY 4.0 (claims) | cited documents of each claim, as BEIR builds them
+4da2bae808e23316834044eb14db1674f9496190e49a57693f6f13b23d428272 retrieval/scifact/qrels-train.tsv data/scifact.zip:claims_train.csv
+# github.com/castorini/anserini-tools 5b819c1a45c8a0a3ec9426f476694f44a29dfaf3 | CC BY 4.0 (claims) | the 300 test queries of BEIR, turned here from TSV
+d3161c84e70775b287de2665f3ef4e45abfb64ba39f5fd80465deb17745b7b22 retrieval/scifact/queries-test.jsonl topics/topics.beir-v1.0.0-scifact.test.tsv.gz
+# github.com/sumithra-p-v/claimverifier b42f1c3444b28884ddcfadffafbfe223646c6c37 | CC BY 4.0 (claims) | distinct claims of the training set
+01fa68f7e054518367db21c04bbece91d2e51dcfa5589012284dd04c500e5411 retrieval/scifact/queries-train.jsonl data/scifact.zip:claims_train.csv
 # github.com/christos-c/bible-corpus 44e5fca1bfb369a5da2ee23ebc6f421c88489c5c | CC0 1.0
 6bf07062402cdb47c97db84926f5d80b26a87ee8cd448f72f52d4f91f0c0cbc0 text/bible/Basque-NT.xml bibles/Basque-NT.xml
 8560d7ff45cdf3e50737b4f48ba173ed4003a69141143a5e380c89287656c83a text/bible/Latvian-NT.xml bibles/Latvian-NT.xml

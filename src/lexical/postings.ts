@@ -37,6 +37,7 @@ export class PostingsBuilder {
   #termOfWord: Int32Array = new Int32Array(512);
   readonly #termsOfWord: Map<number, readonly number[]> = new Map();
   readonly #terms: TermTable = new TermTable();
+  #termUnits: Uint16Array = new Uint16Array(64);
   #counts: Uint32Array = new Uint32Array(512);
   #touched: Uint32Array = new Uint32Array(512);
   #touchedCount = 0;
@@ -63,8 +64,8 @@ export class PostingsBuilder {
   add(text: string): void {
     this.#length = 0;
     const units = toUnits(text);
-    this.#analyzer.scan(units, (start, end) => {
-      const word = this.#words.intern(units, start, end);
+    this.#analyzer.scan(units, (start, end, hash) => {
+      const word = this.#words.intern(units, start, end, hash);
       let term = word < this.#termOfWord.length ? this.#termOfWord[word]! : 0;
       if (term === 0) term = this.#learn(word);
       if (term > 0) this.#count(term - 1);
@@ -78,8 +79,10 @@ export class PostingsBuilder {
   #learn(word: number): number {
     const terms = this.#analyzer.termsOf(this.#words.word(word)).map((term) => {
       // Not the shared memory of `toUnits`, which holds the document.
-      const units = Uint16Array.from({ length: term.length }, (_, at) => term.charCodeAt(at));
-      return this.#terms.intern(units, 0, units.length);
+      while (term.length > this.#termUnits.length) this.#termUnits = grow(this.#termUnits);
+      const units = this.#termUnits;
+      for (let at = 0; at < term.length; at++) units[at] = term.charCodeAt(at);
+      return this.#terms.intern(units, 0, term.length);
     });
     while (this.#words.size > this.#termOfWord.length) this.#termOfWord = grow(this.#termOfWord);
     while (this.#terms.size > this.#counts.length) {

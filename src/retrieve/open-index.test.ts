@@ -5,6 +5,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import "../testing/code-matchers.ts";
 import { createIndex, type IndexSettings, openIndex, type SearchIndex } from "./open-index.ts";
+import {
+  brief,
+  sampleQueries,
+  sampleQuery,
+  sampleRecords,
+  words,
+} from "./testing/sample-records.ts";
 import type { Hit, IndexRecord, SearchQuery } from "./types.ts";
 
 const folders: string[] = [];
@@ -14,65 +21,6 @@ const makeFolder = async (): Promise<string> => {
   return folder;
 };
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
-
-const words = "king queen castle horse river stone bread wine sword song".split(" ");
-
-/** Records with every kind of vector. */
-function sampleRecords(count: number, seed = 1): IndexRecord[] {
-  const random = createRandom(seed, "records");
-  const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
-  return Array.from({ length: count }, (_, i) => {
-    const chosen = Array.from({ length: 3 + random.integer(8) }, () =>
-      random.integer(words.length),
-    );
-    const text = chosen.map((at) => words[at]!).join(" ");
-    const spans: number[] = [];
-    for (const match of text.matchAll(/\w+/g)) {
-      spans.push(match.index, match.index + match[0].length);
-    }
-    return {
-      id: `r${String(i).padStart(4, "0")}`,
-      text,
-      fields: { part: i % 4, tags: [`t${i % 3}`], even: i % 2 === 0 },
-      dense: vector(6),
-      tokens: { dim: 8, vectors: vector(8 * chosen.length), spans: Uint32Array.from(spans) },
-      sparse: {
-        ids: Uint32Array.from(new Set(chosen)),
-        weights: Float32Array.from(new Set(chosen), () => random.uniform()),
-      },
-    };
-  });
-}
-
-function sampleQuery(
-  seed = 9,
-): Required<Pick<SearchQuery, "text" | "dense" | "tokens" | "sparse">> {
-  const random = createRandom(seed, "query");
-  const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
-  return {
-    text: "king river song",
-    dense: vector(6),
-    tokens: { dim: 8, vectors: vector(24) },
-    sparse: { ids: Uint32Array.of(0, 4, 9), weights: Float32Array.of(1, 0.5, 2) },
-  };
-}
-
-const brief = (hits: readonly Hit[]) => hits.map(({ id, score }) => [id, score.toFixed(5)]);
-
-/** Each kind of query by itself, then all together. */
-const queries = (): SearchQuery[] => {
-  const { text, dense, tokens, sparse } = sampleQuery();
-  return [
-    { text },
-    { dense },
-    { sparse },
-    { tokens, tokenSearch: { scoring: "exact" } },
-    { tokens, tokenSearch: { candidates: 50 } },
-    { text, dense, tokens, sparse },
-    { text, dense, fusion: { method: "weighted", weights: { bm25: 2 } } },
-    { text, tokens, filter: { eq: ["part", 1] } },
-  ];
-};
 
 async function fill(
   settings: IndexSettings,
@@ -136,7 +84,7 @@ describe("search by hand", () => {
 describe("one answer, however the records came", () => {
   const records = sampleRecords(120);
   const answers = async (index: SearchIndex) =>
-    Promise.all(queries().map(async (query) => brief(await index.search(query))));
+    Promise.all(sampleQueries().map(async (query) => brief(await index.search(query))));
 
   test("order, batches, replacing and deleting change nothing", async () => {
     const expected = await answers(await fill({}, records));
@@ -226,7 +174,7 @@ describe("what cannot be is rejected", () => {
       { tokens: { dim: 8, vectors: new Float32Array(9) } },
       { tokens: { dim: 8, vectors: new Float32Array(8), spans: Uint32Array.of(0, 10_000) } },
       { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
-      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(-1) } },
+      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(Number.NaN) } },
       { fields: { id: "y" } },
       { fields: { a: null } },
       { fields: { a: Number.NaN } },
@@ -248,6 +196,7 @@ describe("what cannot be is rejected", () => {
       { tokens: { dim: 8, vectors: new Float32Array(0) } },
       { text: "a", tokenSearch: { candidates: 0 } },
       { text: "a", tokenSearch: { scoring: "some" } },
+      { text: "a", tokenSearch: { scoring: "refined", refine: 9 } },
     ]) {
       await expect(search(query), JSON.stringify(query)).toRejectWithCode("search-query-invalid");
     }

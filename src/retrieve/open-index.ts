@@ -7,6 +7,7 @@ import {
   resolveBm25Formula,
 } from "../lexical/index.ts";
 import { prepareRecord, recordToJson } from "./records.ts";
+import { QueryRun, type SearchedIndex } from "./search/query-run.ts";
 import { searchSegments } from "./search/search-segments.ts";
 import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
 import { IndexState, type LiveSegment } from "./store/index-state.ts";
@@ -236,12 +237,20 @@ class OpenedIndex implements SearchIndex {
 
   async search(query: SearchQuery): Promise<Hit[]> {
     this.#checkOpen();
+    return searchSegments(this.#searched(), query);
+  }
+
+  /** A query whose steps the caller takes; `release` when it needs no more of them. */
+  startRun(query: SearchQuery): { readonly run: QueryRun; readonly release: () => void } {
+    this.#checkOpen();
+    const run = new QueryRun(this.#searched(), query);
+    return { run, release: this.#storage.folder?.keepOpen() ?? (() => {}) };
+  }
+
+  #searched(): SearchedIndex {
     const { analyzer } = this.#state.settings;
     const segments = this.#state.segments();
-    return searchSegments(
-      { segments, analyzer, formula: this.#formula, sizes: this.#state.sizes },
-      query,
-    );
+    return { segments, analyzer, formula: this.#formula, sizes: this.#state.sizes };
   }
 
   flush(): Promise<void> {
@@ -313,6 +322,19 @@ class OpenedIndex implements SearchIndex {
       details: { expected: "an open index" },
     });
   }
+}
+
+/**
+ * Begins a query step by step: for shards, which take each step together.
+ *
+ * @throws JetonError those of `search`
+ */
+export function startQueryRun(
+  index: SearchIndex,
+  query: SearchQuery,
+): ReturnType<OpenedIndex["startRun"]> {
+  if (index instanceof OpenedIndex) return index.startRun(query);
+  throw invalid("index", index, "an index of openIndex or createIndex");
 }
 
 /** Four segments of about one size, or those that are mostly deleted; nothing where there are none. */

@@ -30,6 +30,8 @@ export type TransportContent = TransportReply;
 
 /** A connection. Subjects are words with dots between them: `"ring.7.0"`. */
 export interface Transport {
+  /** Bytes of a message at most, as the server says. */
+  readonly maxMessageBytes: number;
   /** Sends a message to all that subscribe to the subject; without a subscriber it is lost. */
   publish(subject: string, content?: TransportContent): void;
   /** Calls a handler with each message of a subject, `*` and `>` as NATS has them. @returns ends the subscription */
@@ -53,6 +55,8 @@ export interface Transport {
   ): Promise<Frame>;
   /** False once the connection was closed, or its server ended. */
   isOpen(): boolean;
+  /** Resolves when the connection was closed, or its server ended. */
+  closed(): Promise<void>;
   /** Resolves when the server has taken everything that was published. */
   flush(): Promise<void>;
   /** Ends the connection; what was published is sent before. */
@@ -135,6 +139,7 @@ function openTransport(client: Client, connection: Connection): Transport {
     if (!connection.isClosed()) await connection.drain().catch(() => connection.close());
   };
   return {
+    maxMessageBytes: maxMessageBytes(connection),
     publish(subject, content = {}) {
       connection.publish(subject, send(subject, content));
     },
@@ -157,6 +162,7 @@ function openTransport(client: Client, connection: Connection): Transport {
       return readAnswer(decodeFrame(data.data));
     },
     isOpen: () => !connection.isClosed() && !connection.isDraining(),
+    closed: async () => void (await connection.closed()),
     flush: () => connection.flush(),
     close,
     [Symbol.asyncDispose]: close,
@@ -181,12 +187,16 @@ function checkSubject(subject: string, withWildcards = false): void {
   });
 }
 
+function maxMessageBytes(connection: Connection): number {
+  return connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+}
+
 function encodeChecked(
   connection: Connection,
   { head, arrays = [] }: TransportContent,
 ): Uint8Array {
   const bytes = encodeFrame({ head, arrays });
-  const most = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+  const most = maxMessageBytes(connection);
   if (bytes.byteLength <= most) return bytes;
   throw new JetonError(`a message of ${bytes.byteLength} bytes is too large for the server`, {
     code: "transport-message-too-large",

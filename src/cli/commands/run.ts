@@ -1,5 +1,6 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
 import type { PackedContext } from "../../context/index.ts";
+import { drafterUnder } from "../../generate/speculative/drafter-names.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
@@ -16,7 +17,6 @@ import type { CommandContext } from "../context.ts";
 import {
   checkContextOptions,
   contextPolicyOptions,
-  drafterUnder,
   readContextPolicy,
   viewUnder,
 } from "../options/context-policies.ts";

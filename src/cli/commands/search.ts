@@ -1,14 +1,15 @@
 /** `jeton search`: finds passages in an index. */
-import { JetonError } from "../../core/error.ts";
 import { formatDuration } from "../../core/progress.ts";
-import type { Filter, Hit, SearchIndex, SearchQuery, TokenMatch } from "../../retrieve/index.ts";
+import type { Filter, Hit, SearchQuery, TokenMatch } from "../../retrieve/index.ts";
 import { type Command, defineCommand, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type SearchDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
-import { defaultIndexFolder, indexOption } from "./index-files.ts";
+import { natsOptions } from "../retrieval/nats-options.ts";
+import { openSearched, type SearchedIndex } from "../retrieval/searched-index.ts";
+import { indexOption } from "./index-files.ts";
 
 const { format, threads } = encoderOptions;
 
@@ -17,7 +18,9 @@ export const command: Command = defineCommand({
   summary: "find passages in an index",
   description:
     "Ranks the passages of an index that jeton index made: by words (BM25), and, where the index has vectors, " +
-    "by meaning too, both rankings fused by reciprocal ranks. Matches are shown in their passage.",
+    "by meaning too, both rankings fused by reciprocal ranks. Matches are shown in their passage. With --nats the " +
+    "passages of all shards that jeton serve-index answers from are ranked as those of one index; shards that give no " +
+    "answer are named.",
   positionals: [{ name: "query", required: true, repeatable: true }],
   options: {
     index: indexOption,
@@ -38,6 +41,18 @@ export const command: Command = defineCommand({
       kind: "flag",
       help: "score every passage's token vectors, instead of the retrieved ones",
     },
+    nats: {
+      kind: "text",
+      value: "URL",
+      help: "search an index that jeton serve-index serves on this NATS server",
+    },
+    ...natsOptions,
+    deadline: {
+      kind: "number",
+      value: "SECONDS",
+      min: 0.001,
+      help: "time that a shard has for each step of a search; default: 10",
+    },
     format,
     threads,
   },
@@ -51,13 +66,7 @@ export const command: Command = defineCommand({
   async run(context, values, words) {
     const text = words.join(" ");
     const filter = values.filter === undefined ? undefined : parseFilter(values.filter);
-    const folder = values.index ?? defaultIndexFolder;
-    const { openIndex } = await import("../../retrieve/index.ts");
-    const index = await openIndex(folder, { readOnly: true }).catch((error: unknown) => {
-      throw JetonError.isInstance(error) && error.code === "index-not-found"
-        ? missingIndex(folder)
-        : error;
-    });
+    const index = await openSearched(context, values);
     try {
       const vectors = await encode(context, index, text, values);
       const started = performance.now();
@@ -71,7 +80,7 @@ export const command: Command = defineCommand({
         // Snippets are made around the matches.
         explain: true,
       };
-      const hits = await index.search(query);
+      const { hits, records, lost } = await index.search(query);
       const seconds = (performance.now() - started) / 1000;
       const { makeSnippet } = await import("../../retrieve/index.ts");
       const width = values.json ? 240 : Math.max(80, 3 * context.stdout.columns);
@@ -82,8 +91,9 @@ export const command: Command = defineCommand({
       if (values.json) {
         await writeJson<SearchDocument>(context.stdout, {
           query: text,
-          index: folder,
-          records: index.size,
+          index: index.name,
+          records,
+          ...(values.nats !== undefined && { lost }),
           seconds,
           hits: shown.map(({ hit: { matches, ...hit }, snippet }) => ({
             ...hit,
@@ -100,8 +110,13 @@ export const command: Command = defineCommand({
       const found = hits.length === 0 ? "nothing found" : `${hits.length} passages`;
       const { stderr } = context;
       await stderr.write(
-        stderr.style.dim(`${found} of ${index.size} in ${formatDuration(seconds)}\n`),
+        stderr.style.dim(`${found} of ${records} in ${formatDuration(seconds)}\n`),
       );
+      for (const { shard, reason } of lost) {
+        await stderr.write(
+          `${stderr.style.red("warning:")} shard ${shard} is missing from this answer: ${reason}\n`,
+        );
+      }
     } finally {
       await index.close();
     }
@@ -110,13 +125,13 @@ export const command: Command = defineCommand({
 
 async function encode(
   context: CommandContext,
-  index: SearchIndex,
+  index: SearchedIndex,
   text: string,
   values: Omit<Parameters<typeof withEncoder>[1], "model"> & {
     readonly by: string | undefined;
     readonly exact: boolean;
   },
-): Promise<Pick<SearchQuery, "dense" | "tokens">> {
+): Promise<Pick<SearchQuery, "dense" | "tokens" | "sparse">> {
   const { model, vectors } = index.settings.metadata;
   if (vectors !== "tokens") {
     refuseMisplaced(values, ["exact"], "means nothing for an index without vectors of tokens");
@@ -131,8 +146,8 @@ async function encode(
       expected: "an index made with --model",
     });
   }
-  const { encodeQuery } = await import("../retrieval/encode-records.ts");
-  const kind = vectors === "tokens" ? "tokens" : "dense";
+  const { encodeQuery, vectorKindOf } = await import("../retrieval/encode-records.ts");
+  const kind = vectorKindOf(vectors);
   return withEncoder(context, { ...values, model }, (encoder) =>
     encodeQuery(encoder, kind, text, context.signal),
   );
@@ -142,9 +157,9 @@ async function encode(
  * The bundled encoder alone ranks far worse than words; as a tenth of the sum it adds a little to them (its card has the
  * numbers). Other encoders' rankings are fused by reciprocal ranks.
  */
-function fusionFor({ settings }: SearchIndex): Pick<SearchQuery, "fusion"> {
+function fusionFor({ settings }: SearchedIndex): Pick<SearchQuery, "fusion"> {
   const { model, vectors } = settings.metadata;
-  if (model !== bundledEncoderName || vectors === "tokens") return {};
+  if (model !== bundledEncoderName || (vectors !== undefined && vectors !== "dense")) return {};
   // The depth that the weight was measured with.
   return { fusion: { method: "weighted", weights: { dense: 0.1 }, depth: 1000 } };
 }
@@ -159,13 +174,6 @@ function parseFilter(json: string): Filter {
       expected: 'JSON, e.g. {"eq": ["path", "README.md"]}',
     });
   }
-}
-
-function missingIndex(folder: string): JetonError {
-  return new JetonError(`there is no index in ${folder}: make one with jeton index PATH`, {
-    code: "index-not-found",
-    details: { path: folder, expected: "a folder that jeton index wrote" },
-  });
 }
 
 function formatHit(

@@ -1,5 +1,6 @@
 /** Sizes of models for `jeton train lm` without a configuration file. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
+import { longEncoderConfig } from "../../retrieve/m2-bert-loco/index.ts";
 import { UsageError } from "../command.ts";
 
 interface Sizes {
@@ -18,10 +19,12 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 export type PresetArchitecture =
   | "llama"
   | "openmoe"
+  | "landmark"
   | "word-pooled"
   | "hierarchical-transformer"
   | "byte2word"
-  | "bert";
+  | "bert"
+  | "m2-bert";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -30,6 +33,8 @@ export interface SizeOptions {
   readonly layers: number | undefined;
   readonly hiddenSize: number | undefined;
   readonly heads: number | undefined;
+  /** Tokens of a block of a model with landmarks. */
+  readonly landmarkBlock?: number | undefined;
 }
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
@@ -90,6 +95,9 @@ export function presetConfig(
       ...(architecture === "byte2word" && { max_word_bytes: 32, max_word_pieces: 8 }),
     };
   }
+  if (architecture === "m2-bert") {
+    return longEncoderConfig({ ...sizes, length: common.max_position_embeddings });
+  }
   if (architecture === "openmoe")
     return { model_type: architecture, ...common, ...expertSizes(sizes) };
   if (readsWords(architecture)) {
@@ -101,6 +109,7 @@ export function presetConfig(
     ...common,
     tie_word_embeddings: true,
     hidden_act: "silu",
+    ...(architecture === "landmark" && { mem_freq: options.landmarkBlock ?? 15 }),
   };
 }
 

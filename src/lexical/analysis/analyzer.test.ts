@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import "../../testing/code-matchers.ts";
 import { type AnalyzerOptions, analyze, createAnalyzer } from "./analyzer.ts";
 import { stemEnglish } from "./english-stemmer.ts";
+import { hashUnits } from "./hash-units.ts";
 
 const isWord = /^[\p{L}\p{N}\p{M}]+$/u;
 const letter = /[\p{L}\p{N}\p{M}]/gu;
@@ -103,4 +104,22 @@ describe("Porter's stemmer", () => {
     }
     expect(["is", "Über", "x9s", "yes"].map(stemEnglish)).toEqual(["is", "Über", "x9s", "ye"]);
   });
+});
+
+test("a scan gives the hash of each word, of every script", () => {
+  const texts = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constant("Ärger 東京都 a1 \u{1d400}b x"),
+  );
+  for (const words of ["unicode", "ascii", "code"] as const) {
+    const analyzer = createAnalyzer({ words });
+    fc.assert(
+      fc.property(texts, (text) => {
+        const units = Uint16Array.from({ length: text.length }, (_, at) => text.charCodeAt(at));
+        analyzer.scan(units, (start, end, hash) => {
+          expect(hash).toBe(hashUnits(units, start, end));
+        });
+      }),
+    );
+  }
 });

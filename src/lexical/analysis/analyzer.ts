@@ -44,8 +44,11 @@ export interface TextTerm {
 export interface Analyzer {
   /** What it was made of, as plain data. */
   readonly options: Readonly<AnalyzerOptions>;
-  /** Calls `visit` with the range of each word of a text, given as its UTF-16 units. */
-  scan(units: Uint16Array, visit: (start: number, end: number) => void): void;
+  /**
+   * Calls `visit` with the range of each word of a text, given as its UTF-16 units, and with the word's hash where it is
+   * known: that of `hashUnits` and no other.
+   */
+  scan(units: Uint16Array, visit: (start: number, end: number, hash?: number) => void): void;
   /** The terms of a word that `scan` found: none for a stop word, several for an identifier. */
   termsOf(word: string): readonly string[];
 }

@@ -1,5 +1,7 @@
 /** What kind of character a UTF-16 unit is, as a table that fills while texts are read. */
 
+import { hashEnd, hashStart, hashStep, hashUnits } from "./hash-units.ts";
+
 /** Separates words. */
 export const separator = 1;
 /** Belongs to a word: letters, digits and the marks on them. */
@@ -55,15 +57,15 @@ export function toUnits(text: string): Uint16Array {
   return units.subarray(0, length);
 }
 
-/** Calls `visit` with the range of each word. */
-export function scanWords(
-  text: Uint16Array,
-  classes: CharacterClasses,
-  visit: (start: number, end: number) => void,
-): void {
+/** Takes the range of a word, and its hash as `hashUnits` gives it. */
+export type VisitWord = (start: number, end: number, hash: number) => void;
+
+/** Calls `visit` with each word. */
+export function scanWords(text: Uint16Array, classes: CharacterClasses, visit: VisitWord): void {
   const { units } = classes;
   const { length } = text;
   let start = -1;
+  let hash = hashStart;
   for (let at = 0; at < length; at++) {
     const unit = text[at]!;
     let found = units[unit]!;
@@ -75,9 +77,12 @@ export function scanWords(
     }
     if (found === wordCharacter) {
       if (start < 0) start = at;
+      hash = hashStep(hash, unit);
+      if (width === 2) hash = hashStep(hash, text[at + 1]!);
     } else {
-      if (start >= 0) visit(start, at);
+      if (start >= 0) visit(start, at, hashEnd(hash));
       start = -1;
+      hash = hashStart;
       if (found === unspacedCharacter) {
         at = scanUnspaced(text, at, classes, visit) - 1;
         continue;
@@ -85,7 +90,7 @@ export function scanWords(
     }
     at += width - 1;
   }
-  if (start >= 0) visit(start, length);
+  if (start >= 0) visit(start, length, hashEnd(hash));
 }
 
 function codePointAt(text: Uint16Array, at: number): number {
@@ -100,7 +105,7 @@ function scanUnspaced(
   text: Uint16Array,
   from: number,
   classes: CharacterClasses,
-  visit: (start: number, end: number) => void,
+  visit: VisitWord,
 ): number {
   let before = -1;
   let at = from;
@@ -109,11 +114,11 @@ function scanUnspaced(
     const codePoint = codePointAt(text, at);
     if (classes.classOf(codePoint) !== unspacedCharacter) break;
     const end = at + (codePoint > 0xffff ? 2 : 1);
-    if (before >= 0) visit(before, end);
+    if (before >= 0) visit(before, end, hashUnits(text, before, end));
     before = at;
     at = end;
     count++;
   }
-  if (count === 1) visit(from, at);
+  if (count === 1) visit(from, at, hashUnits(text, from, at));
   return at;
 }

@@ -85,6 +85,8 @@ export interface DecodeFullSequenceOptions {
    * see those of them whose position lies within it. Default: itself and all before it.
    */
   visible?: Tensor;
+  /** Attention of every layer, which may read the masks or have its own. Default: to all tokens before. */
+  attend?: Attention;
   /** How sparse layers compute their experts. Default: all of them, without a capacity. */
   mixExperts?: MixExperts;
 }
@@ -112,7 +114,7 @@ export function decodeFullSequence(
   const context: LayerContext = {
     config,
     weights,
-    attend: attendFullSequence,
+    attend: options.attend ?? attendFullSequence,
     mixExperts: options.mixExperts ?? everyExpert,
     rotationRows: positions,
     rotations: config.ropes.map((_, index) => ({

@@ -1,10 +1,10 @@
 /** Why a record was found: which part of its text earned which part of the score. */
 import { analyze, PostingsBuilder, ScoreAccumulator } from "../../lexical/index.ts";
 import type { TokenRows } from "../segment/segment-data.ts";
-import type { TokenCandidate } from "../tokens/token-search.ts";
+import type { TokenScores } from "../tokens/token-search.ts";
 import type { TokenMatch } from "../types.ts";
+import type { SearchedIndex } from "./query-run.ts";
 import type { WeighedQuery } from "./rankings.ts";
-import type { SearchedIndex } from "./search-segments.ts";
 
 /** For each term of the query its places in the text; the term's part of the score stands at each. */
 export function explainLexical(
@@ -32,12 +32,18 @@ export function explainLexical(
   });
 }
 
-/** For each token of the query the record's token that it retrieved, or the bound. */
-export function explainTokens(rows: TokenRows, candidate: TokenCandidate): TokenMatch[] {
-  return Array.from(candidate.scores, (score, queryToken) => {
-    const token = candidate.tokens[queryToken]!;
+/** For each token of the query the record's token that earned its score, or the bound. */
+export function explainTokens(
+  { spans }: TokenRows,
+  { scores, tokens }: TokenScores,
+  slot: number,
+  count: number,
+): TokenMatch[] {
+  return Array.from({ length: count }, (_, queryToken) => {
+    const score = scores[slot * count + queryToken]!;
+    const token = tokens[slot * count + queryToken]!;
     if (token < 0) return { queryToken, score, imputed: true };
-    const span = [rows.spans[2 * token]!, rows.spans[2 * token + 1]!] as const;
+    const span = [spans[2 * token]!, spans[2 * token + 1]!] as const;
     return { queryToken, span, score, imputed: false };
   });
 }

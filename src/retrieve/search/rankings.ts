@@ -12,7 +12,7 @@ import type { SegmentData } from "../segment/segment-data.ts";
 import type { LiveSegment } from "../store/index-state.ts";
 import { dotAt } from "../tokens/products.ts";
 import type { SparseVector } from "../types.ts";
-import type { SearchedSegment } from "./search-segments.ts";
+import type { SearchedSegment } from "./query-run.ts";
 
 /** A record's score. */
 export interface Score {
@@ -27,24 +27,26 @@ const accumulators: WeakMap<SegmentData, ScoreAccumulator> = new WeakMap();
 interface LexicalSettings {
   readonly segments: readonly LiveSegment[];
   readonly analyzer: Analyzer;
-  readonly formula: Bm25Formula;
 }
 
-/** A query's terms, weighed by all records that are not deleted; a filter does not change that. */
-export interface WeighedQuery {
-  /** Every term, in the order of their first occurrence. */
-  readonly counts: QueryTerms;
-  /** Those that some record holds. */
-  readonly terms: readonly WeightedTerm[];
-  /** Mean number of terms of a record. */
-  readonly meanLength: number;
+/** What a set of records knows of a text's terms; a filter does not change that, deletions do. */
+export interface LexicalStatistics {
+  readonly documents: number;
+  /** Terms of all documents. */
+  readonly length: number;
+  /** Every term of the query in the order of its first occurrence: how often there, and how many documents hold it. */
+  readonly terms: readonly {
+    readonly term: string;
+    readonly count: number;
+    readonly holding: number;
+  }[];
 }
 
-/** Weighs a query's terms. */
-export function weighQuery(
-  { segments, analyzer, formula }: LexicalSettings,
+/** Counts the records that hold a query's terms. */
+export function countTerms(
+  { segments, analyzer }: LexicalSettings,
   text: string,
-): WeighedQuery {
+): LexicalStatistics {
   let [documents, length] = [0, 0];
   for (const { live, liveTerms } of segments) {
     documents += live;
@@ -57,8 +59,40 @@ export function weighQuery(
       if (live === segment.count) return sum + list.length;
       return sum + list.reduce((count, place) => count + (deleted[place] === 0 ? 1 : 0), 0);
     }, 0);
-  const counts = countQueryTerms(analyzer, text);
-  const terms = weighTerms(counts, formula, documents, holding);
+  const terms = [...countQueryTerms(analyzer, text)].map(([term, count]) => ({
+    term,
+    count,
+    holding: holding(term),
+  }));
+  return { documents, length, terms };
+}
+
+/** A query's terms, weighed by all records of a collection. */
+export interface WeighedQuery {
+  /** Every term, in the order of their first occurrence. */
+  readonly counts: QueryTerms;
+  /** Those that some record holds. */
+  readonly terms: readonly WeightedTerm[];
+  /** Mean number of terms of a record. */
+  readonly meanLength: number;
+}
+
+/** Weighs a query's terms by what the parts of a collection counted. */
+export function weighQuery(
+  formula: Bm25Formula,
+  parts: readonly LexicalStatistics[],
+): WeighedQuery {
+  let [documents, length] = [0, 0];
+  const holding = new Map<string, number>();
+  for (const part of parts) {
+    documents += part.documents;
+    length += part.length;
+    for (const { term, holding: found } of part.terms) {
+      holding.set(term, (holding.get(term) ?? 0) + found);
+    }
+  }
+  const counts = new Map((parts[0]?.terms ?? []).map(({ term, count }) => [term, count]));
+  const terms = weighTerms(counts, formula, documents, (term) => holding.get(term) ?? 0);
   return { counts, terms, meanLength: documents === 0 ? 0 : length / documents };
 }
 

@@ -46,6 +46,9 @@ export class IndexFolder {
   #log: WriteAheadLog;
   #logName: string;
   #next: number;
+  #readers = 0;
+  /** Files that were replaced while a reader may still want their texts. */
+  #retired: SegmentFile[] = [];
 
   /** For `open`. */
   constructor(parts: {
@@ -131,6 +134,22 @@ export class IndexFolder {
     await this.#swap(olds, joined.count === 0 ? undefined : joined);
   }
 
+  /** Keeps the files of all segments open, replaced ones too, until the function that it returns is called. */
+  keepOpen(): () => void {
+    this.#readers++;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#readers--;
+      isHeld = false;
+      if (this.#readers === 0) this.#closeRetired();
+    };
+  }
+
+  #closeRetired(): void {
+    for (const file of this.#retired) file.close();
+    this.#retired = [];
+  }
+
   /** Writes a segment in the place of others, then the manifest, then removes what it no longer names. */
   async #swap(olds: readonly LiveSegment[], segment: SegmentData | undefined): Promise<void> {
     const file = `segment-${this.#next++}.jeton`;
@@ -152,10 +171,12 @@ export class IndexFolder {
     this.#log = log;
     if (oldLog !== log) await oldLog.close();
     for (const old of olds) {
-      if (old.file === undefined) continue;
-      this.#open.get(old.file)?.close();
-      this.#open.delete(old.file);
+      const file = old.file === undefined ? undefined : this.#open.get(old.file);
+      if (file === undefined) continue;
+      this.#retired.push(file);
+      this.#open.delete(old.file!);
     }
+    if (this.#readers === 0) this.#closeRetired();
     await removeOthers(this.#folder, this.#describe(this.#logName));
   }
 
@@ -181,6 +202,7 @@ export class IndexFolder {
 
   async close(): Promise<void> {
     await this.#log.close();
+    this.#closeRetired();
     for (const file of this.#open.values()) file.close();
     await this.#lock.release();
   }

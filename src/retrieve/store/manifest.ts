@@ -1,5 +1,5 @@
 /** The manifest: which files make an index. It is replaced in one step, which is what a flush is. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileError, isJsonObject, parseJson, writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
@@ -54,6 +54,15 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     });
   }
   return manifest as unknown as Manifest;
+}
+
+/** A text that is another one after each acknowledged change of an index; undefined for a folder without an index. */
+export async function readIndexVersion(folder: string): Promise<string | undefined> {
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) return undefined;
+  // A flush between both reads removes the log, and has changed the manifest.
+  const log = await stat(join(folder, manifest.log)).catch(() => undefined);
+  return `${JSON.stringify(manifest)} ${log?.size}`;
 }
 
 /** Replaces the manifest. */

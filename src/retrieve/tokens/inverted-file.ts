@@ -4,15 +4,7 @@
  */
 import { createRandom } from "../../core/index.ts";
 import { assignRows, clusterRows } from "./k-means.ts";
-import { dotAt } from "./products.ts";
-import {
-  byteProducts,
-  bytesPerRow,
-  decodeResidual,
-  encodeResidual,
-  learnCodebook,
-  levels,
-} from "./residuals.ts";
+import { bytesPerRow, decodeResidual, encodeResidual, learnCodebook, levels } from "./residuals.ts";
 
 /** Tokens by cluster. A token's number is its place among all tokens of its segment. */
 export interface InvertedFile {
@@ -190,64 +182,4 @@ export function decodeInvertedFile(file: InvertedFile): Float32Array {
     }
   }
   return rows;
-}
-
-/** Takes the tokens that a scan comes by. */
-export type VisitToken = (token: number, score: number) => void;
-
-/** Scans runs for one query vector. */
-export class InvertedScan {
-  readonly #file: InvertedFile;
-  readonly #query: Float32Array;
-  readonly #tables: (Float32Array | undefined)[] = [];
-  /** The product with each centroid. */
-  readonly scores: Float32Array;
-  /** Clusters by product downwards. */
-  readonly order: Uint32Array;
-
-  constructor(file: InvertedFile, query: Float32Array) {
-    this.#file = file;
-    this.#query = query;
-    const { dim, centroids } = file;
-    const clusters = file.starts.length - 1;
-    this.scores = new Float32Array(clusters);
-    for (let cluster = 0; cluster < clusters; cluster++) {
-      this.scores[cluster] = dotAt(query, 0, centroids, cluster * dim, dim);
-    }
-    this.order = Uint32Array.from({ length: clusters }, (_, cluster) => cluster).sort(
-      (a, b) => this.scores[b]! - this.scores[a]! || a - b,
-    );
-  }
-
-  /** Visits the tokens of a cluster that `accepts` takes. */
-  visitCluster(cluster: number, accepts: (token: number) => boolean, visit: VisitToken): void {
-    const { dim, starts, tokens, codes, exact, codebookOf } = this.#file;
-    const isExact = exact.length > 0;
-    const bytes = bytesPerRow(dim);
-    const table = isExact ? undefined : this.#tableOf(codebookOf[cluster]!);
-    const base = this.scores[cluster]!;
-    for (let at = starts[cluster]!; at < starts[cluster + 1]!; at++) {
-      const token = tokens[at]!;
-      if (!accepts(token)) continue;
-      if (table === undefined) {
-        visit(token, dotAt(this.#query, 0, exact, at * dim, dim));
-        continue;
-      }
-      let score = base;
-      const first = at * bytes;
-      for (let byte = 0; byte < bytes; byte++) {
-        score += table[(byte << 8) + codes[first + byte]!]!;
-      }
-      visit(token, score);
-    }
-  }
-
-  #tableOf(codebook: number): Float32Array {
-    const { codebooks } = this.#file;
-    this.#tables[codebook] ??= byteProducts(
-      this.#query,
-      codebooks.subarray(codebook * levels, (codebook + 1) * levels),
-    );
-    return this.#tables[codebook]!;
-  }
 }

@@ -2,14 +2,18 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { normalizeRows } from "../records.ts";
-import {
-  buildInvertedFile,
-  decodeInvertedFile,
-  InvertedScan,
-  joinInvertedFiles,
-} from "./inverted-file.ts";
+import { buildInvertedFile, decodeInvertedFile, joinInvertedFiles } from "./inverted-file.ts";
+import { InvertedScan } from "./inverted-scan.ts";
+import { kthLargest } from "./kth-largest.ts";
 import { dotAt } from "./products.ts";
-import { kthLargest, maxSim, searchTokens, type TokenPart } from "./token-search.ts";
+import {
+  lastScores,
+  maxSim,
+  type TokenPart,
+  type TokenRetrievalOptions,
+  type TokenScores,
+  TokenSearch,
+} from "./token-search.ts";
 
 /** Rows of length 1, in bunches as those of texts are. */
 function sampleRows(count: number, dim: number, seed: number): Float32Array {
@@ -48,6 +52,37 @@ const invert = (part: TokenPart, residuals: "4-bit" | "exact", clusters = 16): T
 });
 
 const all = { candidates: Number.POSITIVE_INFINITY, probes: 1 };
+
+interface Found {
+  readonly part: number;
+  readonly place: number;
+  readonly score: number;
+  readonly tokens: Int32Array;
+  readonly scores: Float32Array;
+}
+
+/** Scores record by record. */
+function listScores(search: TokenSearch, found: TokenScores): Found[] {
+  const count = found.scores.length / found.records.length;
+  return Array.from(found.records, (record, slot) => ({
+    ...search.locate(record),
+    score: found.means[slot]!,
+    tokens: found.tokens.slice(slot * count, (slot + 1) * count),
+    scores: found.scores.slice(slot * count, (slot + 1) * count),
+  }));
+}
+
+/** Both steps over one index. */
+function searchTokens(
+  parts: readonly TokenPart[],
+  query: Float32Array,
+  dim: number,
+  options: TokenRetrievalOptions,
+): Found[] {
+  const search = new TokenSearch(parts, query, dim);
+  const bounds = lastScores([search.retrieve(options)], options.candidates);
+  return listScores(search, search.impute(bounds));
+}
 
 describe("token retrieval by hand", () => {
   // Three records on the axes of a plane: A (1,0) (0,1); B (0.8,0.6); C (-1,0).
@@ -131,6 +166,49 @@ describe("exactness", () => {
     expect(sort(parts)).toEqual(sort(whole));
   });
 
+  test("scored again by all of their tokens: MaxSim, in flat and inverted parts, in any order", () => {
+    const part = samplePart(60, 16, 8);
+    const expected = scoreAll(part, query);
+    for (const one of [part, invert(part, "exact")]) {
+      const search = new TokenSearch([one], query, 16);
+      const records = search.allRecords();
+      const found = listScores(search, search.scoreExactly(records.toReversed()));
+      expect(found.map(({ place }) => place)).toEqual([...records].reverse());
+      for (const { place, score, tokens } of found) {
+        expect(score).toBeCloseTo(expected[place]!, 6);
+        for (const token of tokens) {
+          expect(token).toBeGreaterThanOrEqual(part.offsets[place]!);
+          expect(token).toBeLessThan(part.offsets[place + 1]!);
+        }
+      }
+    }
+  });
+
+  test("a token has one score: retrieved from four bits, or when its record is scored again", () => {
+    const part = invert(samplePart(80, 16, 9), "4-bit");
+    const search = new TokenSearch([part], query, 16);
+    const retrieved = search.impute(lastScores([search.retrieve(all)], all.candidates));
+    const again = search.scoreExactly(retrieved.records);
+    expect(again).toEqual(retrieved);
+  });
+
+  test("two shards with their last scores joined give what one index gives", () => {
+    const [a, b] = [samplePart(30, 16, 10), invert(samplePart(40, 16, 11), "4-bit")];
+    for (const candidates of [3, 20, 1000]) {
+      const options = { candidates, probes: 2 };
+      const whole = searchTokens([a, b], query, 16, options);
+      const shards = [a, b].map((part) => new TokenSearch([part], query, 16));
+      const best = shards.map((shard) => shard.retrieve(options));
+      for (const scores of best.flat()) expect(scores.length).toBeLessThanOrEqual(candidates);
+      const bounds = lastScores(best, candidates);
+      const parts = shards.flatMap((shard, part) =>
+        listScores(shard, shard.impute(bounds)).map((found) => ({ ...found, part })),
+      );
+      const sort = (list: Found[]) => list.sort((x, y) => x.part - y.part || x.place - y.place);
+      expect(sort(parts)).toEqual(sort(whole));
+    }
+  });
+
   test("only accepted records are found, and as many as without the others", () => {
     const part = samplePart(50, 16, 4);
     const accepted = part.accepted.map((_, i) => (i % 5 === 0 ? 1 : 0));
@@ -152,15 +230,17 @@ describe("inverted files", () => {
       const query = sampleRows(1, dim, 6);
       const scan = new InvertedScan(file, query);
       let visited = 0;
-      for (const cluster of scan.order) {
-        scan.visitCluster(
-          cluster,
-          () => true,
-          (token, score) => {
-            visited++;
-            expect(score).toBeCloseTo(dotAt(query, 0, decoded, token * dim, dim), 5);
-          },
-        );
+      const scores = new Float32Array(300);
+      const nearest = [...scan.nearest(3)];
+      expect(scan.nearest(8).slice(0, nearest.length)).toEqual(nearest);
+      for (const cluster of scan.nearest(8)) {
+        const count = scan.scoreCluster(cluster, scores);
+        visited += count;
+        for (let i = 0; i < count; i++) {
+          const token = file.tokens[file.starts[cluster]! + i]!;
+          expect(scores[i]).toBeCloseTo(dotAt(query, 0, decoded, token * dim, dim), 5);
+          expect(scan.bestOf(token, token + 1)).toEqual({ token, score: scores[i] });
+        }
       }
       expect(visited).toBe(300);
     }

@@ -1,11 +1,13 @@
 /**
  * Token retrieval with imputed scores (XTR, Lee and others, 2023): each query token retrieves the best tokens
  * of the index, and a record is scored by what was retrieved of it. A record that a query token retrieved
- * nothing of gets the last retrieved score, an upper bound. No record is gathered and scored again.
+ * nothing of gets the last retrieved score, an upper bound. Records may be scored again by all of their tokens.
  */
 import { grow } from "../../lexical/term-table.ts";
-import { type InvertedFile, InvertedScan } from "./inverted-file.ts";
-import { multiplyRows } from "./products.ts";
+import type { InvertedFile } from "./inverted-file.ts";
+import { InvertedScan } from "./inverted-scan.ts";
+import { kthLargest } from "./kth-largest.ts";
+import { dotAt, multiplyRows } from "./products.ts";
 
 /** The tokens of a part of an index. */
 export interface TokenPart {
@@ -19,157 +21,258 @@ export interface TokenPart {
   readonly accepted: Uint8Array;
 }
 
-/** Options of `searchTokens`. */
-export interface SearchTokensOptions {
-  /** k' of the paper: how many tokens each query token retrieves. Infinity: all, which is exact. */
+/** Options of `TokenSearch`. */
+export interface TokenRetrievalOptions {
+  /** k' of the paper: how many tokens each query token retrieves. */
   readonly candidates: number;
   /** Clusters that each query token looks into at least, in each part. */
   readonly probes: number;
 }
 
-/** A record's score. */
-export interface TokenCandidate {
-  readonly part: number;
-  readonly place: number;
-  /** Mean over the query's tokens. */
-  readonly score: number;
-  /** For each query token its best retrieved token's number in the part, or -1. */
-  readonly tokens: Int32Array;
-  /** For each query token the score, retrieved or imputed. */
+/** Scores of records, and which of their tokens earned them. */
+export interface TokenScores {
+  /** Numbers of the records over all parts, as `TokenSearch` counts them. */
+  readonly records: Uint32Array;
+  /** Mean over the query's tokens, by record. */
+  readonly means: Float64Array;
+  /** `[records, query tokens]`: retrieved or imputed. */
   readonly scores: Float32Array;
+  /** `[records, query tokens]`: the token's number in its part, or -1 where the score is imputed. */
+  readonly tokens: Int32Array;
 }
 
 /** Tokens that a query token came by. */
 class TokenList {
-  parts: Uint32Array = new Uint32Array(1024);
+  records: Uint32Array = new Uint32Array(1024);
   tokens: Uint32Array = new Uint32Array(1024);
   scores: Float32Array = new Float32Array(1024);
   size = 0;
 
-  push(part: number, token: number, score: number): void {
+  push(record: number, token: number, score: number): void {
     if (this.size === this.tokens.length) {
-      this.parts = grow(this.parts);
+      this.records = grow(this.records);
       this.tokens = grow(this.tokens);
       this.scores = grow(this.scores);
     }
-    this.parts[this.size] = part;
+    this.records[this.size] = record;
     this.tokens[this.size] = token;
     this.scores[this.size++] = score;
+  }
+
+  /** Keeps those of at least `bound`, in their order. */
+  keepFrom(bound: number): void {
+    let kept = 0;
+    for (let i = 0; i < this.size; i++) {
+      if (this.scores[i]! < bound) continue;
+      this.records[kept] = this.records[i]!;
+      this.tokens[kept] = this.tokens[i]!;
+      this.scores[kept++] = this.scores[i]!;
+    }
+    this.size = kept;
   }
 }
 
 /**
- * Scores every record of which some query token retrieved a token, in no order. With all tokens as
- * candidates the score is the mean over query tokens of the best product (MaxSim).
- *
- * @param query `[tokens, dim]`, of length 1
+ * One query over the parts of an index. `retrieve` and `impute` are two steps, since the last retrieved scores are those
+ * of the whole index, of which this may be one shard.
  */
-export function searchTokens(
-  parts: readonly TokenPart[],
-  query: Float32Array,
-  dim: number,
-  options: SearchTokensOptions,
-): TokenCandidate[] {
-  const count = query.length / dim;
-  const records = new RecordTable(parts);
-  const candidates: { place: number; tokens: Int32Array; scores: Float32Array }[] = [];
-  const bounds = new Float32Array(count);
-  for (let at = 0; at < count; at++) {
-    const row = query.subarray(at * dim, (at + 1) * dim);
-    const list = collectTokens(parts, records, row, options);
-    const last = kthLargest(list.scores.slice(0, list.size), options.candidates);
-    bounds[at] = last;
-    for (let i = 0; i < list.size; i++) {
-      const score = list.scores[i]!;
-      // All tokens with the last score are in: it is the imputed score as well, so none of them gains.
-      if (score < last) continue;
-      const record = records.recordOf(list.parts[i]!, list.tokens[i]!);
-      let found = candidates[records.candidate[record]! - 1];
-      if (found === undefined) {
-        found = {
-          place: record,
-          tokens: new Int32Array(count).fill(-1),
-          scores: new Float32Array(count).fill(Number.NEGATIVE_INFINITY),
-        };
-        records.candidate[record] = candidates.push(found);
-      }
-      if (score > found.scores[at]!) {
-        found.scores[at] = score;
-        found.tokens[at] = list.tokens[i]!;
-      }
-    }
-  }
-  return candidates.map(({ place, tokens, scores }) => {
-    let sum = 0;
-    for (let at = 0; at < count; at++) {
-      if (tokens[at]! < 0) scores[at] = bounds[at]!;
-      sum += scores[at]!;
-    }
-    return { ...records.locate(place), score: sum / count, tokens, scores };
-  });
-}
-
-function collectTokens(
-  parts: readonly TokenPart[],
-  records: RecordTable,
-  row: Float32Array,
-  { candidates, probes }: SearchTokensOptions,
-): TokenList {
-  const list = new TokenList();
-  for (const [number, part] of parts.entries()) {
-    const accepts = (token: number): boolean => records.accepts(number, token);
-    if (part.inverted !== undefined) {
-      const scan = new InvertedScan(part.inverted, row);
-      const before = list.size;
-      for (let i = 0; i < scan.order.length; i++) {
-        if (i >= probes && list.size - before >= candidates) break;
-        scan.visitCluster(scan.order[i]!, accepts, (token, score) =>
-          list.push(number, token, score),
-        );
-      }
-    } else if (part.flat !== undefined) {
-      const products = new Float32Array(part.flat.length / part.dim);
-      multiplyRows(row, part.flat, part.dim, products);
-      for (let token = 0; token < products.length; token++) {
-        if (accepts(token)) list.push(number, token, products[token]!);
-      }
-    }
-  }
-  return list;
-}
-
-/** Which record each token belongs to, over all parts. */
-class RecordTable {
-  readonly #first: number[] = [];
-  readonly #recordOf: Uint32Array[] = [];
+export class TokenSearch {
   readonly #parts: readonly TokenPart[];
-  /** Number of each record's candidate plus one. */
-  readonly candidate: Uint32Array;
+  readonly #query: Float32Array;
+  readonly #dim: number;
+  readonly #count: number;
+  readonly #first: readonly number[];
+  readonly #recordOf: readonly Uint32Array[];
+  /** By query token, then by part. */
+  readonly #scans: (InvertedScan | undefined)[][];
+  #lists: TokenList[] = [];
 
-  constructor(parts: readonly TokenPart[]) {
+  /** @param query `[tokens, dim]`, of length 1 */
+  constructor(parts: readonly TokenPart[], query: Float32Array, dim: number) {
     this.#parts = parts;
-    let count = 0;
-    for (const { offsets } of parts) {
-      this.#first.push(count);
-      this.#recordOf.push(recordsOfTokens(offsets));
-      count += offsets.length - 1;
-    }
-    this.candidate = new Uint32Array(count);
+    this.#query = query;
+    this.#dim = dim;
+    this.#count = query.length / dim;
+    const first = [0];
+    for (const { offsets } of parts) first.push(first.at(-1)! + offsets.length - 1);
+    this.#first = first;
+    this.#recordOf = parts.map(({ offsets }) => recordsOfTokens(offsets));
+    this.#scans = Array.from({ length: this.#count }, () => []);
   }
 
-  accepts(part: number, token: number): boolean {
-    return this.#parts[part]!.accepted[this.#recordOf[part]![token]!] === 1;
-  }
-
-  recordOf(part: number, token: number): number {
-    return this.#first[part]! + this.#recordOf[part]![token]!;
-  }
-
+  /** The part and the place there of a record's number. */
   locate(record: number): { part: number; place: number } {
-    let part = this.#first.length - 1;
+    let part = this.#parts.length - 1;
     while (this.#first[part]! > record) part--;
     return { part, place: record - this.#first[part]! };
   }
+
+  /** A record's number. */
+  numberOf(part: number, place: number): number {
+    return this.#first[part]! + place;
+  }
+
+  /**
+   * Retrieves tokens.
+   *
+   * @returns for each query token its best scores, at most `candidates` and in no order
+   */
+  retrieve(options: TokenRetrievalOptions): Float32Array[] {
+    this.#lists = [];
+    const best: Float32Array[] = [];
+    for (let at = 0; at < this.#count; at++) {
+      const list = new TokenList();
+      for (let part = 0; part < this.#parts.length; part++) this.#collect(at, part, options, list);
+      const scores = list.scores.slice(0, list.size);
+      list.keepFrom(kthLargest(scores, options.candidates));
+      this.#lists.push(list);
+      // The selection left the best in front.
+      best.push(scores.slice(0, Math.min(scores.length, options.candidates)));
+    }
+    return best;
+  }
+
+  /**
+   * Scores every record of which some query token retrieved a token, in no order.
+   *
+   * @param bounds for each query token the last score that it retrieved in the whole index
+   */
+  impute(bounds: Float32Array): TokenScores {
+    const slots = new Uint32Array(this.#first.at(-1)!);
+    const records: number[] = [];
+    for (const [at, { records: found, scores, size }] of this.#lists.entries()) {
+      for (let i = 0; i < size; i++) {
+        // All tokens with the last score are in: it is the imputed score as well, so none of them gains.
+        if (scores[i]! < bounds[at]! || slots[found[i]!] !== 0) continue;
+        slots[found[i]!] = records.push(found[i]!);
+      }
+    }
+    const result = this.#makeScores(Uint32Array.from(records));
+    for (let at = 0; at < this.#count; at++) {
+      for (let slot = 0; slot < records.length; slot++) {
+        result.scores[slot * this.#count + at] = bounds[at]!;
+      }
+      const { records: found, tokens, scores, size } = this.#lists[at]!;
+      for (let i = 0; i < size; i++) {
+        const score = scores[i]!;
+        if (score < bounds[at]!) continue;
+        const entry = (slots[found[i]!]! - 1) * this.#count + at;
+        if (result.tokens[entry]! >= 0 && score <= result.scores[entry]!) continue;
+        result.scores[entry] = score;
+        result.tokens[entry] = tokens[i]!;
+      }
+    }
+    return this.#average(result);
+  }
+
+  /** Numbers of all accepted records that have tokens. */
+  allRecords(): Uint32Array {
+    const all: number[] = [];
+    for (const [part, { offsets, accepted }] of this.#parts.entries()) {
+      for (let place = 0; place + 1 < offsets.length; place++) {
+        const isFound = accepted[place] === 1 && offsets[place + 1]! > offsets[place]!;
+        if (isFound) all.push(this.#first[part]! + place);
+      }
+    }
+    return Uint32Array.from(all);
+  }
+
+  /** Scores records by the best of all their tokens for each query token (MaxSim). */
+  scoreExactly(records: Uint32Array): TokenScores {
+    const result = this.#makeScores(records);
+    // Blocks, so that the codes of their tokens stay in the processor's cache from query token to query token.
+    for (let start = 0; start < records.length; start += 128) {
+      const end = Math.min(records.length, start + 128);
+      for (let at = 0; at < this.#count; at++) {
+        for (let slot = start; slot < end; slot++) {
+          const { token, score } = this.#bestToken(at, records[slot]!);
+          result.scores[slot * this.#count + at] = score;
+          result.tokens[slot * this.#count + at] = token;
+        }
+      }
+    }
+    return this.#average(result);
+  }
+
+  #collect(at: number, part: number, options: TokenRetrievalOptions, list: TokenList): void {
+    const { inverted, flat, accepted, dim } = this.#parts[part]!;
+    const recordOf = this.#recordOf[part]!;
+    const first = this.#first[part]!;
+    if (inverted === undefined) {
+      if (flat === undefined) return;
+      const products = new Float32Array(flat.length / dim);
+      multiplyRows(this.#row(at), flat, dim, products);
+      for (let token = 0; token < products.length; token++) {
+        const place = recordOf[token]!;
+        if (accepted[place] === 1) list.push(first + place, token, products[token]!);
+      }
+      return;
+    }
+    const scan = this.#scanOf(at, part);
+    const { starts, tokens } = inverted;
+    const before = list.size;
+    for (let i = 0; i < scan.clusters; i++) {
+      if (i >= options.probes && list.size - before >= options.candidates) break;
+      const cluster = scan.nearest(i < options.probes ? options.probes : i + 1)[i]!;
+      const start = starts[cluster]!;
+      const scores = scratchOf(starts[cluster + 1]! - start);
+      const count = scan.scoreCluster(cluster, scores);
+      for (let j = 0; j < count; j++) {
+        const token = tokens[start + j]!;
+        const place = recordOf[token]!;
+        if (accepted[place] === 1) list.push(first + place, token, scores[j]!);
+      }
+    }
+  }
+
+  #bestToken(at: number, record: number): { token: number; score: number } {
+    const { part, place } = this.locate(record);
+    const { inverted, flat, offsets, dim } = this.#parts[part]!;
+    const [start, end] = [offsets[place]!, offsets[place + 1]!];
+    if (inverted !== undefined) return this.#scanOf(at, part).bestOf(start, end);
+    let [best, found] = [Number.NEGATIVE_INFINITY, -1];
+    for (let token = start; token < end; token++) {
+      const score = Math.fround(dotAt(this.#query, at * dim, flat!, token * dim, dim));
+      if (score > best) [best, found] = [score, token];
+    }
+    return { token: found, score: best };
+  }
+
+  #row(at: number): Float32Array {
+    return this.#query.subarray(at * this.#dim, (at + 1) * this.#dim);
+  }
+
+  #scanOf(at: number, part: number): InvertedScan {
+    const scans = this.#scans[at]!;
+    scans[part] ??= new InvertedScan(this.#parts[part]!.inverted!, this.#row(at));
+    return scans[part];
+  }
+
+  #makeScores(records: Uint32Array): TokenScores {
+    const size = records.length * this.#count;
+    return {
+      records,
+      means: new Float64Array(records.length),
+      scores: new Float32Array(size),
+      tokens: new Int32Array(size).fill(-1),
+    };
+  }
+
+  #average(result: TokenScores): TokenScores {
+    for (let slot = 0; slot < result.records.length; slot++) {
+      let sum = 0;
+      for (let at = 0; at < this.#count; at++) sum += result.scores[slot * this.#count + at]!;
+      result.means[slot] = sum / this.#count;
+    }
+    return result;
+  }
+}
+
+let scratch: Float32Array = new Float32Array(4096);
+
+function scratchOf(length: number): Float32Array {
+  if (length > scratch.length) scratch = new Float32Array(2 * length);
+  return scratch;
 }
 
 const known: WeakMap<Uint32Array, Uint32Array> = new WeakMap();
@@ -186,28 +289,20 @@ function recordsOfTokens(offsets: Uint32Array): Uint32Array {
   return records;
 }
 
-/** The k-th largest value, or the smallest where there are fewer; changes the order of the values. */
-export function kthLargest(values: Float32Array, k: number): number {
-  if (values.length === 0) return Number.NEGATIVE_INFINITY;
-  if (k >= values.length) return values.reduce((least, value) => Math.min(least, value));
-  let [low, high] = [0, values.length - 1];
-  while (low < high) {
-    const pivot = values[(low + high) >> 1]!;
-    let [i, j] = [low, high];
-    while (i <= j) {
-      while (values[i]! > pivot) i++;
-      while (values[j]! < pivot) j--;
-      if (i <= j) {
-        const held = values[i]!;
-        values[i++] = values[j]!;
-        values[j--] = held;
-      }
+/** For each query token the last score that it retrieved over all parts of a collection. */
+export function lastScores(
+  parts: readonly (readonly Float32Array[])[],
+  candidates: number,
+): Float32Array {
+  return Float32Array.from(parts[0] ?? [], (_, at) => {
+    const all = new Float32Array(parts.reduce((sum, lists) => sum + lists[at]!.length, 0));
+    let size = 0;
+    for (const lists of parts) {
+      all.set(lists[at]!, size);
+      size += lists[at]!.length;
     }
-    if (k - 1 <= j) high = j;
-    else if (k - 1 >= i) low = i;
-    else break;
-  }
-  return values[k - 1]!;
+    return kthLargest(all, candidates);
+  });
 }
 
 /** The mean over query tokens of the best product with a record's tokens; 0 without tokens. */

@@ -26,13 +26,15 @@ export async function chooseFirstValues(
 /** All parameters of an architecture from a checkpoint folder. */
 export async function readWeights(
   folder: string,
-  { parameters, rename }: Architecture,
+  { parameters, rename, adapt }: Architecture,
 ): Promise<Map<string, ParameterValue>> {
   await using opened = await openCheckpoint(folder);
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of parameters) {
-    values.set(name, { shape, data: await readParameter(checkpoint, name) });
+    const stored = { shape, data: await readParameter(checkpoint, name) };
+    const own = checkpoint.tensors.get(name)?.shape ?? shape;
+    values.set(name, adapt?.(name, { ...stored, shape: own }) ?? stored);
   }
   return values;
 }

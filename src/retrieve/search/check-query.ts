@@ -1,0 +1,85 @@
+/** What a query must be. */
+import { JetonError } from "../../core/index.ts";
+import { checkFusion } from "../fusion.ts";
+import type { VectorSizes } from "../records.ts";
+import type { SearchQuery, TokenSearchOptions } from "../types.ts";
+
+/** A query's options with their defaults. */
+export interface QuerySettings {
+  readonly k: number;
+  /** How many records of each ranking take part. */
+  readonly depth: number;
+  readonly isSingle: boolean;
+  readonly scoring: NonNullable<TokenSearchOptions["scoring"]>;
+  readonly candidates: number;
+  readonly probes: number;
+  readonly refine: number;
+}
+
+/** The settings of a query that was checked. */
+export function settingsOf(query: SearchQuery): QuerySettings {
+  const { k = 10, fusion = {}, tokenSearch = {} } = query;
+  const isSingle = countRankings(query) === 1;
+  const depth = isSingle ? k : (fusion.depth ?? Math.max(100, 10 * k));
+  const { scoring = "imputed", candidates = 1000, probes = 32 } = tokenSearch;
+  const refine = tokenSearch.refine ?? Math.max(100, depth);
+  return { k, depth, isSingle, scoring, candidates, probes, refine };
+}
+
+function countRankings({ text, dense, tokens, sparse }: SearchQuery): number {
+  return [text, dense, tokens, sparse].filter((one) => one !== undefined).length;
+}
+
+const scorings = ["imputed", "refined", "exact"];
+
+/**
+ * Checks a query.
+ *
+ * @throws JetonError `search-query-invalid`, `fusion-invalid`
+ */
+export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): void {
+  const { k = 10, tokenSearch = {}, fusion = {} } = query;
+  const { candidates = 1, probes = 1, refine = 1, scoring = "imputed" } = tokenSearch;
+  for (const [name, value] of Object.entries({ k, candidates, probes, refine })) {
+    if (!(Number.isInteger(value) && value > 0))
+      throw invalid(name, value, "a whole number from 1");
+  }
+  if (!scorings.includes(scoring)) throw invalid("scoring", scoring, scorings.join(", "));
+  if (countRankings(query) === 0) {
+    throw invalid("query", Object.keys(query), "text, dense, tokens or sparse");
+  }
+  checkFusion(fusion);
+  const { depth } = settingsOf(query);
+  if (scoring === "refined" && tokenSearch.refine !== undefined && refine < depth) {
+    throw invalid("refine", refine, `at least the ${depth} records that the ranking gives`);
+  }
+  checkVectors(query, sizes);
+}
+
+function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<VectorSizes>): void {
+  if (dense !== undefined && dense.length !== (sizes.dense ?? dense.length)) {
+    throw invalid("dense", dense.length, `a vector of ${sizes.dense} numbers`);
+  }
+  if (tokens !== undefined) {
+    const { dim, vectors } = tokens;
+    const isWhole = dim > 0 && vectors.length > 0 && vectors.length % dim === 0;
+    if (!isWhole || dim !== (sizes.tokens ?? dim)) {
+      throw invalid(
+        "tokens",
+        [vectors.length, dim],
+        `vectors of ${sizes.tokens ?? "some"} numbers`,
+      );
+    }
+  }
+  const { ids, weights } = sparse ?? {};
+  if (ids?.length !== weights?.length) {
+    throw invalid("sparse", [ids?.length, weights?.length], "as many weights as ids");
+  }
+}
+
+function invalid(option: string, found: unknown, expected: string): JetonError {
+  return new JetonError(`search, ${option}: ${JSON.stringify(found)}; expected ${expected}`, {
+    code: "search-query-invalid",
+    details: { option, found, expected },
+  });
+}

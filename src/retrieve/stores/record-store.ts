@@ -1,0 +1,200 @@
+/** What stores of records outside of this process have in common: one record, one query, one hit for all. */
+import { JetonError } from "../../core/index.ts";
+import { compareUtf8 } from "../../lexical/index.ts";
+import type { RankedRecord, RankingName } from "../fusion.ts";
+import type { SearchIndex } from "../open-index.ts";
+import { normalizeRows, prepareRecord, type VectorSizes } from "../records.ts";
+import { checkQuery, settingsOf } from "../search/check-query.ts";
+import { joinRankings } from "../search/join-rankings.ts";
+import { dotAt } from "../tokens/products.ts";
+import type {
+  FieldValue,
+  Hit,
+  IndexRecord,
+  SearchQuery,
+  TokenMatch,
+  TokenVectors,
+} from "../types.ts";
+
+/** Records in another system that are put, deleted and searched as those of an index are. */
+export interface RecordStore extends Pick<SearchIndex, "put" | "delete" | "search" | "close"> {
+  /** What can rank. */
+  readonly rankings: readonly RankingName[];
+  /** Number of records. */
+  count(): Promise<number>;
+}
+
+/** What kind of value a field has: only declared fields can be filtered by. */
+export type FieldKind = "text" | "number" | "boolean" | "texts";
+
+/** What every store is told of its records. */
+export interface RecordStoreOptions {
+  /** Length of the dense vectors; without it there are none. */
+  readonly dense?: number;
+  /** Length of the token vectors; without it there are none. */
+  readonly tokens?: number;
+  /** Fields that filters may name. Others are kept, and come back with hits. */
+  readonly fields?: Readonly<Record<string, FieldKind>>;
+}
+
+/** Checks options, and that each declared field has a name. @throws JetonError `store-option-invalid` */
+export function checkStoreOptions({ dense, tokens, fields = {} }: RecordStoreOptions): void {
+  for (const [option, found] of Object.entries({ dense, tokens })) {
+    if (found === undefined || (Number.isInteger(found) && found > 0)) continue;
+    throw invalidOption(option, found, "a whole number from 1");
+  }
+  for (const [name, kind] of Object.entries(fields)) {
+    if (!["text", "number", "boolean", "texts"].includes(kind)) {
+      throw invalidOption(`fields.${name}`, kind, "text, number, boolean or texts");
+    }
+    if (!/^[A-Za-z]\w*$/.test(name) || name === "id") {
+      throw invalidOption("fields", name, "a letter, then letters, digits and _; not id");
+    }
+  }
+}
+
+/** The error of an option. */
+export function invalidOption(option: string, found: unknown, expected: string): JetonError {
+  return new JetonError(`store option ${option}: ${JSON.stringify(found)}; expected ${expected}`, {
+    code: "store-option-invalid",
+    details: { option, found, expected },
+  });
+}
+
+/** Records checked, with vectors of length 1; fields of the declared kinds. @throws JetonError `record-invalid` */
+export function prepareRecords(
+  records: readonly IndexRecord[],
+  options: RecordStoreOptions,
+): IndexRecord[] {
+  const sizes: VectorSizes = { dense: options.dense, tokens: options.tokens };
+  // The last record of an id takes the place of those before it.
+  const prepared = new Map<string, IndexRecord>();
+  for (const record of records) {
+    for (const kind of ["dense", "tokens", "sparse"] as const) {
+      if (record[kind] === undefined || kind === "sparse" || options[kind] !== undefined) continue;
+      throw invalidRecord(record.id, kind, "vectors", `a store that was opened with ${kind}`);
+    }
+    const own = prepareRecord(record, { ...sizes });
+    for (const [name, kind] of Object.entries(options.fields ?? {})) {
+      const value = own.fields?.[name];
+      if (value === undefined || kindOf(value) === kind) continue;
+      throw invalidRecord(record.id, `fields.${name}`, value, kind);
+    }
+    prepared.delete(own.id);
+    prepared.set(own.id, own);
+  }
+  return [...prepared.values()];
+}
+
+function kindOf(value: FieldValue): FieldKind {
+  if (typeof value === "string") return "text";
+  if (typeof value === "number") return "number";
+  return typeof value === "boolean" ? "boolean" : "texts";
+}
+
+function invalidRecord(id: string, part: string, found: unknown, expected: string): JetonError {
+  return new JetonError(
+    `record ${JSON.stringify(id)}, ${part}: ${JSON.stringify(found)}; expected ${expected}`,
+    { code: "record-invalid", details: { id, part, found, expected } },
+  );
+}
+
+/** A record as a store gives it back. */
+export interface StoredRecord {
+  readonly id: string;
+  readonly text: string;
+  readonly fields: Readonly<Record<string, FieldValue>>;
+  readonly tokens?: TokenVectors | undefined;
+}
+
+/** What a search asks a store for. */
+export interface StoreAnswers {
+  /** The best `depth` records of a ranking, equal scores in any order. */
+  rank(name: RankingName, depth: number): Promise<RankedRecord[]>;
+  /** Records of these ids, in any order. */
+  read(ids: readonly string[], withTokens: boolean): Promise<StoredRecord[]>;
+}
+
+/**
+ * Searches a store: each ranking is asked for, fused as an index fuses them, and what the hits hold is read.
+ *
+ * @throws JetonError `search-query-invalid`, `fusion-invalid`, `store-ranking-missing`
+ */
+export async function searchStore(
+  query: SearchQuery,
+  options: RecordStoreOptions,
+  rankings: readonly RankingName[],
+  answers: StoreAnswers,
+): Promise<Hit[]> {
+  checkQuery(query, { dense: options.dense, tokens: options.tokens });
+  const { depth } = settingsOf(query);
+  const asked = rankingsOf(query);
+  for (const name of asked) {
+    if (rankings.includes(name)) continue;
+    throw new JetonError(`this store does not rank by ${name}`, {
+      code: "store-ranking-missing",
+      details: { found: name, expected: rankings },
+    });
+  }
+  const ranked = new Map<RankingName, RankedRecord[]>();
+  for (const name of asked) {
+    const found = await answers.rank(name, depth);
+    found.sort((a, b) => b.score - a.score || compareUtf8(b.id, a.id));
+    ranked.set(name, found);
+  }
+  const hits = joinRankings([ranked], query);
+  const explains = query.explain === true && query.tokens !== undefined;
+  const stored = new Map(
+    (
+      await answers.read(
+        hits.map(({ id }) => id),
+        explains,
+      )
+    ).map((record) => [record.id, record]),
+  );
+  return hits.flatMap((hit) => {
+    const record = stored.get(hit.id);
+    // It was deleted between both questions.
+    if (record === undefined) return [];
+    const { text, fields, tokens } = record;
+    const found = { ...hit, text, fields };
+    if (!query.explain) return [found];
+    const matches = explains && tokens !== undefined ? matchTokens(query.tokens!, tokens) : [];
+    return [{ ...found, matches }];
+  });
+}
+
+function rankingsOf({ text, dense, tokens, sparse }: SearchQuery): RankingName[] {
+  const given: Record<RankingName, unknown> = { bm25: text, dense, token: tokens, sparse };
+  return (Object.keys(given) as RankingName[]).filter((name) => given[name] !== undefined);
+}
+
+/** For each token of a query a record's best, the first of equals. */
+function matchTokens(
+  { dim, vectors }: NonNullable<SearchQuery["tokens"]>,
+  tokens: TokenVectors,
+): TokenMatch[] {
+  const rows = normalizeRows(vectors, dim, "tokens", "(query)");
+  return Array.from({ length: rows.length / dim }, (_, queryToken) => {
+    let [best, score] = [-1, Number.NEGATIVE_INFINITY];
+    for (let token = 0; token * dim < tokens.vectors.length; token++) {
+      const product = dotAt(rows, queryToken * dim, tokens.vectors, token * dim, dim);
+      if (product > score) [best, score] = [token, product];
+    }
+    const [start, end] = [tokens.spans![2 * best]!, tokens.spans![2 * best + 1]!];
+    return { queryToken, span: [start, end] as const, score, imputed: false };
+  });
+}
+
+/** Loads an optional package. @throws JetonError `store-packages-missing` */
+export async function loadPackage<T>(name: string, install: string): Promise<T> {
+  try {
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as T;
+  } catch (cause) {
+    throw new JetonError(`this store needs the package ${name}: npm install ${install}`, {
+      code: "store-packages-missing",
+      details: { expected: [name] },
+      cause,
+    });
+  }
+}

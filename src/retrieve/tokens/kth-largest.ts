@@ -1,0 +1,25 @@
+/** Selection without sorting. */
+
+/** The k-th largest value, or the smallest where there are fewer; changes the order of the values. */
+export function kthLargest(values: Float32Array, k: number): number {
+  if (values.length === 0) return Number.NEGATIVE_INFINITY;
+  if (k >= values.length) return values.reduce((least, value) => Math.min(least, value));
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const pivot = values[(low + high) >> 1]!;
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (values[i]! > pivot) i++;
+      while (values[j]! < pivot) j--;
+      if (i <= j) {
+        const held = values[i]!;
+        values[i++] = values[j]!;
+        values[j--] = held;
+      }
+    }
+    if (k - 1 <= j) high = j;
+    else if (k - 1 >= i) low = i;
+    else break;
+  }
+  return values[k - 1]!;
+}
