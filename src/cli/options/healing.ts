@@ -1,7 +1,8 @@
 /** Prompts that end inside a token, for the commands that continue them. */
 import type { Healing } from "../../generate/index.ts";
-import { UsageError } from "../command.ts";
+import { defined, UsageError } from "../command.ts";
 import type { Generation } from "./generation.ts";
+import { createStatusLine } from "./locate.ts";
 
 export const healingOptions = {
   heal: {
@@ -51,12 +52,15 @@ export async function heal(
     "../../generate/index.ts"
   );
   const started = performance.now();
+  const line = createStatusLine(context);
   const samplings = plain.map((one) => resolveSampling(model, one.options));
   try {
     const { prompts, reusedTokens } = await healPrompts(model, prompt, {
       healing: healing ?? defaultHealing,
       samplings,
       signal: context.signal,
+      ...defined({ prefillChunk: options.prefillChunk }),
+      onPrefill: ({ done, total }) => line.show(`reading the prompt: ${done} of ${total} tokens`),
     });
     const seconds = (performance.now() - started) / 1000;
     return prompts.map(({ ids, rest }, at) => {
@@ -69,5 +73,7 @@ export async function heal(
   } catch (error) {
     if (!isAsked && isHealingUnavailable(error)) return plain;
     throw error;
+  } finally {
+    line.clear();
   }
 }

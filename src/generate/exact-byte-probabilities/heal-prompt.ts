@@ -5,7 +5,7 @@
 import { createRandom, JetonError } from "../../core/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { readByteContext } from "../bytes/read-byte-context.ts";
-import { openModelRows, type TokenRows } from "../bytes/token-rows.ts";
+import { type ModelRowsOptions, openModelRows, type TokenRows } from "../bytes/token-rows.ts";
 import { promptIds } from "../prompt.ts";
 import { distributionById, isGreedy, pickToken, type Sampling } from "../sampling/sampler.ts";
 import { encodePlain, tablesOf } from "./byte-tables.ts";
@@ -27,8 +27,8 @@ export const healings: readonly ["exact", "token", "none"] = ["exact", "token", 
  */
 export const defaultHealing: Healing = "exact";
 
-/** Options of `healPrompt`. */
-export interface HealOptions {
+/** Options of `healPrompt`; the prompt is read as those of `generate` say. */
+export interface HealOptions extends Pick<ModelRowsOptions, "prefillChunk" | "onPrefill"> {
   readonly healing: Healing;
   /** How the last token is chosen; a greedy one is the best with the most probable next byte. */
   readonly sampling: Sampling;
@@ -77,13 +77,18 @@ export async function healPrompts(
     ...options
   }: Omit<HealOptions, "sampling"> & { readonly samplings: readonly Sampling[] },
 ): Promise<HealedPrompts> {
-  const { healing, signal } = options;
+  const { healing, signal, prefillChunk, onPrefill } = options;
   const { before, encoded, text } = splitPrompt(model, prompt, options.before);
   const whole = { ids: [...before, ...encoded], rest: new Uint8Array(0) };
   if (healing === "none" || text === "") {
     return { prompts: samplings.map(() => whole), reusedTokens: 0 };
   }
-  const rows = await openModelRows(model, { prefix: whole.ids, ...(signal && { signal }) });
+  const rows = await openModelRows(model, {
+    prefix: whole.ids,
+    ...(prefillChunk !== undefined && { prefillChunk }),
+    ...(onPrefill && { onPrefill }),
+    ...(signal && { signal }),
+  });
   try {
     const find = healing === "token" ? findNextTokens : findCoverings;
     const candidates = await find(model, rows, { before, encoded, text, signal });
