@@ -249,6 +249,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Embeds a whole long document as one vector, and a benchmark of retrieval among long documents.",
+    reproduction: () => import("./retrieve/m2-bert-loco/reproduction.ts"),
   },
   {
     slug: "dupmae",
@@ -259,6 +260,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "retrieve",
     sentence:
       "Trains an encoder so that its summary vector and its ordinary tokens both carry the whole text, for retrieval.",
+    reproduction: () => import("./retrieve/dupmae/reproduction.ts"),
   },
   {
     slug: "tdmatch",

@@ -4,6 +4,7 @@
  * @module evaluate
  */
 export * from "./coir/index.ts";
+export * from "./loco/index.ts";
 export * from "./long-context/index.ts";
 export * from "./needle-threading/index.ts";
 export * from "./qtok/index.ts";

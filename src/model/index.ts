@@ -45,7 +45,12 @@ export {
   logOfSum,
   twoPartAttention,
 } from "./layers/attention.ts";
-export { maskedScore } from "./layers/bidirectional-attention.ts";
+export {
+  attendBidirectionally,
+  joinHeads,
+  maskedScore,
+  splitHeads,
+} from "./layers/bidirectional-attention.ts";
 export {
   type ExpertMixture,
   everyExpert,

@@ -3,8 +3,10 @@
  *
  * @module retrieve
  */
+export * from "./dupmae/index.ts";
 export type { Filter, RangeBounds } from "./filter.ts";
 export { type FusionOptions, fuseRankings, type RankedRecord, type RankingName } from "./fusion.ts";
+export * from "./m2-bert-loco/index.ts";
 export {
   createIndex,
   type IndexSettings,

@@ -174,7 +174,7 @@ describe("what cannot be is rejected", () => {
       { tokens: { dim: 8, vectors: new Float32Array(9) } },
       { tokens: { dim: 8, vectors: new Float32Array(8), spans: Uint32Array.of(0, 10_000) } },
       { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
-      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(-1) } },
+      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(Number.NaN) } },
       { fields: { id: "y" } },
       { fields: { a: null } },
       { fields: { a: Number.NaN } },

@@ -89,8 +89,8 @@ function prepareSparse({ ids, weights }: SparseVector, id: string): SparseVector
   if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
     throw invalid("sparse", [ids.length, weights.length], "as many weights as different ids", id);
   }
-  if (!weights.every((weight) => weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
-    throw invalid("sparse.weights", weights, "finite numbers from 0", id);
+  if (!weights.every(Number.isFinite)) {
+    throw invalid("sparse.weights", weights, "finite numbers", id);
   }
   const order = Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! - ids[b]!);
   return {

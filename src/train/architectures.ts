@@ -9,7 +9,6 @@ import {
   byte2WordParameterShapes,
   type DecoderConfig,
   decoderConfig,
-  decoderNames,
   decoderParameterShapes,
   documentId,
   encoderClassName,
@@ -23,12 +22,13 @@ import {
   wordParameterShapes,
 } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { initializeEncoder } from "./encoder/encoder-parameters.ts";
+import { initializeEncoder, withFixedParameters } from "./encoder/encoder-parameters.ts";
 import {
   maskedLanguageModelGraph,
   maskedLanguageModelInputs,
   maskedLanguageModelShapes,
 } from "./encoder/masked-language-model.ts";
+import { encoderGroups, isKernelParameter, stretchMixerValue } from "./encoder/mixer-training.ts";
 import { byte2WordGraph, byte2WordInputs } from "./graph/byte2word-graph.ts";
 import {
   type LanguageModelBatch,
@@ -44,6 +44,9 @@ import {
 } from "./graph/parameters.ts";
 import type { TrainingGraph } from "./graph/training-graph.ts";
 import { wordModelGraph, wordModelInputs } from "./graph/word-model-graph.ts";
+import type { ParameterGroup } from "./optimizer/optimizer.ts";
+import { addLandmarkRow } from "./run/landmark-row.ts";
+import type { Settings } from "./run/run-settings.ts";
 import type { TrainingInputs } from "./run/training-interface.ts";
 
 /** A model that `trainLanguageModel` can train. */
@@ -58,8 +61,6 @@ export interface Architecture {
   readonly storedName?: (name: string) => string;
   /** A checkpoint's tensors by the names of the parameters. Default: as they are stored. */
   readonly rename?: (checkpoint: Checkpoint) => Checkpoint;
-  /** Tables with a row for a token that is inserted into texts: a checkpoint to go on from may lack it. */
-  readonly insertedRow?: ReadonlySet<string>;
   /** Whether head and table of embeddings are one. */
   readonly tieWordEmbeddings: boolean;
   /** Shapes of all parameters by name. */
@@ -80,6 +81,18 @@ export interface Architecture {
     tokenizer: Tokenizer;
   }): (batch: LanguageModelBatch) => TrainingInputs;
   initialize(seed: number, options?: InitializationOptions): Map<string, ParameterValue>;
+  /** Whether tokens may see only their own document. Default true. */
+  readonly masksDocuments?: boolean;
+  /** Patterns of parameters that are constants. Default: none. */
+  readonly fixed?: readonly string[];
+  /** Parameters that an export stores in F32 with any `dtype`. Default: none. */
+  readonly isExact?: (name: string) => boolean;
+  /** A stored value in the shape that the parameter has here. Default: as it is. */
+  readonly adapt?: (name: string, value: ParameterValue) => ParameterValue;
+  /** Optimizer settings by parameter. Default: matrices decay, vectors do not. */
+  group?(
+    settings: Pick<Settings, "schedule" | "optimizer">,
+  ): (name: string, shape: readonly number[]) => ParameterGroup;
 }
 
 /**
@@ -119,6 +132,14 @@ function encoderArchitecture(file: ModelConfig): Architecture {
     graph: (options) => maskedLanguageModelGraph(config, options),
     inputs: (options) => maskedLanguageModelInputs(config, options),
     initialize: (seed, options) => initializeEncoder(config, parameters, seed, options),
+    // Convolutions run over all documents of a sequence.
+    masksDocuments: config.mixer === undefined,
+    fixed: withFixedParameters(config, []),
+    group: (settings) => encoderGroups(config, settings),
+    ...(config.mixer && {
+      isExact: isKernelParameter,
+      adapt: (name, value) => stretchMixerValue(name, value, parameters.get(name)!),
+    }),
   };
 }
 
@@ -129,7 +150,9 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     vocabSize: config.vocabSize,
     tieWordEmbeddings: config.tieWordEmbeddings,
     parameters,
-    ...(config.landmark && { insertedRow: new Set([decoderNames.embedding, decoderNames.head]) }),
+    ...(config.landmark && {
+      adapt: (name, value) => addLandmarkRow(name, value, parameters.get(name)!),
+    }),
     hasFixedSizes: true,
     predictsText: true,
     lossUnit: "token",

@@ -34,7 +34,7 @@ export interface TrainLanguageModelOptions {
   optimizer?: readonly Transform[];
   /** Decay of an exponential moving average; the export then holds the averages. Default: none. */
   averageDecay?: number;
-  /** Tokens see only their own document. Default true. */
+  /** Tokens see only their own document. Default true; false for a Monarch Mixer, which cannot. */
   documentMask?: boolean;
   /** How random first weights are drawn. */
   initialization?: InitializationOptions;

@@ -74,6 +74,14 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     before: 'import { createBm25Ranker, evaluateSet, readCoirSet } from "jeton/evaluate";\n',
     notRun: "needs a set of files; coir.test.ts runs the same calls",
   },
+  "src/evaluate/loco/loco.ts": {
+    before: 'import { createBm25Ranker, evaluateLocoTask, readLocoTasks } from "jeton/evaluate";\n',
+    notRun: "needs files of tasks; loco.test.ts runs the same calls",
+  },
+  "src/model/encoder/sentence/embed-hybrid.ts": encoderScope("embedHybrid"),
+  "src/retrieve/m2-bert-loco/m2-bert-loco.ts": {
+    before: 'import { longEncoderConfig } from "jeton/retrieve";\n',
+  },
   "src/evaluate/rag-token-metrics/evaluate-chunking.ts": {
     before:
       'import { createSentenceChunker, evaluateChunking, type SpanQuestion } from "jeton/evaluate";\n' +

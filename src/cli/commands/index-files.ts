@@ -38,6 +38,10 @@ export const command: Command = defineCommand({
     format,
     threads,
     tokens: { kind: "flag", help: "one vector for each token (late interaction)" },
+    hybrid: {
+      kind: "flag",
+      help: "the words and one vector of each passage in one, of a model that jeton train encoder --objective dupmae or hybrid-contrastive made",
+    },
     words: { kind: "flag", help: "a new index holds words alone" },
     size: {
       kind: "integer",
@@ -55,15 +59,21 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values, paths) {
-    if (values.words && (values.tokens || values.model !== undefined)) {
-      const option = values.tokens ? "--tokens" : "--model";
+    if (values.tokens && values.hybrid) {
+      throw new UsageError("option-conflict", "--tokens and --hybrid are two kinds of vectors", {
+        option: "--hybrid",
+      });
+    }
+    if (values.words && (values.tokens || values.hybrid || values.model !== undefined)) {
+      const option = values.tokens ? "--tokens" : values.hybrid ? "--hybrid" : "--model";
       throw new UsageError("option-conflict", `--words means no vectors, but ${option} some`, {
         option,
       });
     }
     const folder = values.index ?? defaultIndexFolder;
-    const kind: VectorKind = values.tokens ? "tokens" : "dense";
+    const kind: VectorKind = values.tokens ? "tokens" : values.hybrid ? "hybrid" : "dense";
     const { openIndex } = await import("../../retrieve/index.ts");
+    const { vectorKindOf } = await import("../retrieval/encode-records.ts");
     const { readManifest } = await import("../../retrieve/store/manifest.ts");
     const stored = (await readManifest(folder))?.settings.metadata;
     const isNew = stored === undefined;
@@ -80,9 +90,10 @@ export const command: Command = defineCommand({
     const metadata = {
       size: String(values.size ?? stored?.["size"] ?? 1200),
       ...(model !== undefined && { model, vectors: kind }),
-      ...(values.tokens && { vectors: kind }),
+      ...((values.tokens || values.hybrid) && { vectors: kind }),
     };
-    const isSaid = values.model !== undefined || values.size !== undefined || values.tokens;
+    const isSaid =
+      values.model !== undefined || values.size !== undefined || values.tokens || values.hybrid;
     const options = {
       // What an index was made with stays; a contradiction is an error.
       ...(isNew || isSaid ? { metadata: { ...stored, ...metadata } } : {}),
@@ -92,7 +103,10 @@ export const command: Command = defineCommand({
     try {
       const named = index.settings.metadata["model"];
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
-        updateIndex(context, index, { folder, paths, kind: vectorsOf(index), encoder });
+        updateIndex(context, index, {
+          ...{ folder, paths, encoder },
+          kind: vectorKindOf(index.settings.metadata["vectors"]),
+        });
       const result =
         named === undefined
           ? await update()
@@ -104,10 +118,6 @@ export const command: Command = defineCommand({
     }
   },
 });
-
-function vectorsOf({ settings }: SearchIndex): VectorKind {
-  return settings.metadata["vectors"] === "tokens" ? "tokens" : "dense";
-}
 
 interface UpdateOptions {
   readonly folder: string;

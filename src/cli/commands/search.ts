@@ -131,7 +131,7 @@ async function encode(
     readonly by: string | undefined;
     readonly exact: boolean;
   },
-): Promise<Pick<SearchQuery, "dense" | "tokens">> {
+): Promise<Pick<SearchQuery, "dense" | "tokens" | "sparse">> {
   const { model, vectors } = index.settings.metadata;
   if (vectors !== "tokens") {
     refuseMisplaced(values, ["exact"], "means nothing for an index without vectors of tokens");
@@ -146,8 +146,8 @@ async function encode(
       expected: "an index made with --model",
     });
   }
-  const { encodeQuery } = await import("../retrieval/encode-records.ts");
-  const kind = vectors === "tokens" ? "tokens" : "dense";
+  const { encodeQuery, vectorKindOf } = await import("../retrieval/encode-records.ts");
+  const kind = vectorKindOf(vectors);
   return withEncoder(context, { ...values, model }, (encoder) =>
     encodeQuery(encoder, kind, text, context.signal),
   );
@@ -159,7 +159,7 @@ async function encode(
  */
 function fusionFor({ settings }: SearchedIndex): Pick<SearchQuery, "fusion"> {
   const { model, vectors } = settings.metadata;
-  if (model !== bundledEncoderName || vectors === "tokens") return {};
+  if (model !== bundledEncoderName || (vectors !== undefined && vectors !== "dense")) return {};
   // The depth that the weight was measured with.
   return { fusion: { method: "weighted", weights: { dense: 0.1 }, depth: 1000 } };
 }

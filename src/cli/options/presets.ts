@@ -1,5 +1,6 @@
 /** Sizes of models for `jeton train lm` without a configuration file. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
+import { longEncoderConfig } from "../../retrieve/m2-bert-loco/index.ts";
 import { UsageError } from "../command.ts";
 
 interface Sizes {
@@ -22,7 +23,8 @@ export type PresetArchitecture =
   | "word-pooled"
   | "hierarchical-transformer"
   | "byte2word"
-  | "bert";
+  | "bert"
+  | "m2-bert";
 
 /** The options that choose sizes; undefined where not given. */
 export interface SizeOptions {
@@ -92,6 +94,9 @@ export function presetConfig(
       intermediate_size: 4 * hidden_size,
       ...(architecture === "byte2word" && { max_word_bytes: 32, max_word_pieces: 8 }),
     };
+  }
+  if (architecture === "m2-bert") {
+    return longEncoderConfig({ ...sizes, length: common.max_position_embeddings });
   }
   if (architecture === "openmoe")
     return { model_type: architecture, ...common, ...expertSizes(sizes) };

@@ -65,8 +65,9 @@ export const trainingOptions = {
       "hierarchical-transformer",
       "byte2word",
       "bert",
+      "m2-bert",
     ],
-    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; landmark is a llama with landmark attention, which looks up blocks of texts longer than its window; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; default: llama",
+    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; landmark is a llama with landmark attention, which looks up blocks of texts longer than its window; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; m2-bert is one for long texts, with convolutions in the place of attention; default: llama",
   },
   preset: {
     kind: "text",
@@ -312,6 +313,9 @@ function checkDependent(values: TrainValues): void {
 
 /** Sizes that a configuration or a checkpoint already sets cannot be given. */
 function checkSizes(values: TrainValues): void {
+  if (values.architecture === "m2-bert") {
+    refuseMisplaced(values, ["heads"], "means nothing for --architecture m2-bert, which has none");
+  }
   const source =
     values.config !== undefined
       ? "--config"

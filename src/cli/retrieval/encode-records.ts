@@ -1,9 +1,18 @@
 /** Vectors of texts for an index, by the model that the index names. */
-import { embed, embedTokens, type LoadedEncoder } from "../../model/encoder/index.ts";
+import { embed, embedHybrid, embedTokens, type LoadedEncoder } from "../../model/encoder/index.ts";
+import { hybridTerms } from "../../retrieve/dupmae/index.ts";
 import type { IndexRecord, SearchQuery, TokenVectors } from "../../retrieve/index.ts";
 
 /** What an index keeps of each text. */
-export type VectorKind = "dense" | "tokens";
+export type VectorKind = "dense" | "tokens" | "hybrid";
+
+/** Words that a passage keeps of a hybrid representation. */
+const terms = 384;
+
+/** The kind that an index's metadata names. */
+export function vectorKindOf(name: string | undefined): VectorKind {
+  return name === "tokens" || name === "hybrid" ? name : "dense";
+}
 
 /** Adds vectors to records. */
 export async function encodeRecords(
@@ -20,6 +29,11 @@ export async function encodeRecords(
       signal,
     });
     return records.map((record, i) => ({ ...record, dense: vectors[i]! }));
+  }
+  if (kind === "hybrid") {
+    const vectors = await embedHybrid(model, texts, { terms, signal });
+    const { vocabSize } = model.config;
+    return records.map((record, i) => ({ ...record, sparse: hybridTerms(vectors[i]!, vocabSize) }));
   }
   const found = await embedTokens(model, texts, { role: "document", signal });
   return records.map((record, i) => {
@@ -39,10 +53,14 @@ export async function encodeQuery(
   kind: VectorKind,
   text: string,
   signal: AbortSignal,
-): Promise<Pick<SearchQuery, "dense" | "tokens">> {
+): Promise<Pick<SearchQuery, "dense" | "tokens" | "sparse">> {
   if (kind === "dense") {
     const options = { ...promptFor(model, "query"), normalize: true, signal };
     return { dense: (await embed(model, [text], options))[0]! };
+  }
+  if (kind === "hybrid") {
+    const [vector] = await embedHybrid(model, [text], { signal });
+    return { sparse: hybridTerms(vector!, model.config.vocabSize) };
   }
   const [found] = await embedTokens(model, [text], { role: "query", signal });
   const { vectors, width } = found!;

@@ -5,7 +5,6 @@ import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { testData } from "../../testing/test-data.ts";
 import "../../testing/code-matchers.ts";
-import { averageNdcg, evaluateSet } from "./coir.ts";
 import {
   createBm25Ranker,
   createRandomRanker,
@@ -13,7 +12,8 @@ import {
   createTrigramRanker,
   createVectorRanker,
   type Ranker,
-} from "./rankers.ts";
+} from "../ranking/rankers.ts";
+import { averageNdcg, evaluateSet } from "./coir.ts";
 import { readCoirSet } from "./read-set.ts";
 import {
   makeConcodeSet,

@@ -3,8 +3,9 @@
  * query; trec_eval's measures judge them.
  */
 import { JetonError } from "../../core/index.ts";
+import { rankQueries } from "../ranking/rank-queries.ts";
+import type { Ranker } from "../ranking/rankers.ts";
 import { type Evaluation, evaluateRun, type MeasureName } from "../trec/index.ts";
-import type { Ranker } from "./rankers.ts";
 import type { CoirSet, CoirText } from "./tasks.ts";
 
 /** Options of `evaluateSet`. */
@@ -66,21 +67,10 @@ export async function evaluateSet(
   const { depth = 1000, useTitle = false, mergeDuplicates = false } = options;
   const titled = useTitle ? withTitles(set) : set;
   const { documents, queries, judgments } = mergeDuplicates ? mergeDocuments(titled) : titled;
-  const known = new Set(documents.map(({ id }) => id));
-  const started = performance.now();
-  const rank = await ranker.index(documents);
-  const indexed = performance.now();
-  const run = new Map<string, Map<string, number>>();
-  for (const query of queries) {
-    const scores = new Map<string, number>();
-    // One more, in case the query itself is among them.
-    for (const { id, score } of await rank(query, depth + 1)) {
-      if (!known.has(id) || scores.has(id)) throw invalidRanking(ranker.name, query.id, id);
-      if (id !== query.id && scores.size < depth) scores.set(id, Number.isNaN(score) ? -1 : score);
-    }
-    run.set(query.id, scores);
-  }
-  const seconds = (performance.now() - indexed) / 1000;
+  const { run, indexSeconds, querySeconds } = await rankQueries({ documents, queries }, ranker, {
+    depth,
+    code: "coir-ranking-invalid",
+  });
   const evaluation = evaluateRun(judgments, run, { measures });
   const { values, count } = evaluation.means.all;
   return {
@@ -91,8 +81,8 @@ export async function evaluateSet(
     ndcg: values["ndcg@10"]!,
     means: values,
     evaluation,
-    indexSeconds: (indexed - started) / 1000,
-    querySeconds: queries.length === 0 ? 0 : seconds / queries.length,
+    indexSeconds,
+    querySeconds,
   };
 }
 
@@ -138,14 +128,4 @@ function mergeDocuments(set: CoirSet): CoirSet {
   }
   const documents = set.documents.filter(({ id }) => nameOf.get(id) === id);
   return { ...set, documents, judgments };
-}
-
-function invalidRanking(ranker: string, query: string, found: string): JetonError {
-  return new JetonError(
-    `${ranker}, query ${JSON.stringify(query)}: document ${JSON.stringify(found)} is not of the set, or there twice`,
-    {
-      code: "coir-ranking-invalid",
-      details: { ranker, query, found, expected: "documents of the set, once" },
-    },
-  );
 }

@@ -3,12 +3,7 @@
  *
  * @module evaluate/coir
  */
-export {
-  averageNdcg,
-  type EvaluateSetOptions,
-  evaluateSet,
-  type SetEvaluation,
-} from "./coir.ts";
+
 export {
   createBm25Ranker,
   createRandomRanker,
@@ -18,6 +13,12 @@ export {
   type RankDocuments,
   type RankedDocument,
   type Ranker,
-} from "./rankers.ts";
+} from "../ranking/rankers.ts";
+export {
+  averageNdcg,
+  type EvaluateSetOptions,
+  evaluateSet,
+  type SetEvaluation,
+} from "./coir.ts";
 export { type ReadCoirSetOptions, readCoirSet } from "./read-set.ts";
 export { type CoirGroup, type CoirSet, type CoirTask, type CoirText, coirTasks } from "./tasks.ts";

@@ -12,14 +12,14 @@ import {
   type Sample,
   statisticOf,
 } from "../../reproduce/index.ts";
-import { type EvaluateSetOptions, evaluateSet, type SetEvaluation } from "./coir.ts";
 import {
   createBm25Ranker,
   createRandomRanker,
   createTfIdfRanker,
   createTrigramRanker,
   type Ranker,
-} from "./rankers.ts";
+} from "../ranking/rankers.ts";
+import { type EvaluateSetOptions, evaluateSet, type SetEvaluation } from "./coir.ts";
 import {
   makeCommentSet,
   makeConcodeSet,

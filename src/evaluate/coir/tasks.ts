@@ -1,5 +1,7 @@
 /** The benchmark's ten sets in their four groups, and the schema that each set has. */
 
+import type { RankedText } from "../ranking/rankers.ts";
+
 /** What is looked for with what. */
 export type CoirGroup = "text-to-code" | "code-to-text" | "code-to-code" | "hybrid";
 
@@ -50,13 +52,8 @@ function makeTask(
   return { name, group, sentence, parts, queries, documents };
 }
 
-/** A text with its id. */
-export interface CoirText {
-  readonly id: string;
-  readonly text: string;
-  /** Of documents, where the set has them. */
-  readonly title?: string;
-}
+/** A text with its id; documents have titles where the set has them. */
+export type CoirText = RankedText;
 
 /** A set: the same schema for all, that of BEIR and MTEB. */
 export interface CoirSet {

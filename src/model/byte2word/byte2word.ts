@@ -221,7 +221,7 @@ export function encodeWordStates(
     encoder,
     weights,
     encoderNorm({ config: encoder, weights }, x, stored.embeddingNorm),
-    { mask: where(seen, 0, maskedScore), rotations: {} },
+    { mask: where(seen, 0, maskedScore), tables: {} },
   );
 }
 

@@ -12,7 +12,7 @@ type TextResults = Partial<Record<EncoderOutput, EncoderResult>>;
 /** Texts of one pass, filled up to a common length: `[batch, time]` each. */
 export type EncoderTexts = Pick<
   EncoderBatch,
-  "batch" | "time" | "ids" | "positions" | "types" | "attended"
+  "batch" | "time" | "ids" | "positions" | "types" | "attended" | "present"
 >;
 
 /** Lays texts side by side. */
@@ -27,15 +27,17 @@ export function layOutEncoderTexts(
   const positions = new Int32Array(batch * time);
   const types = new Int32Array(batch * time);
   const attended = new Float32Array(batch * time);
+  const present = new Float32Array(batch * time);
   for (const [index, request] of texts.entries()) {
     const start = index * time;
     ids.set(Array.from(request.ids), start);
     if (request.types) types.set(Array.from(request.types), start);
     if (request.attended) attended.set(Array.from(request.attended), start);
     else attended.fill(1, start, start + request.ids.length);
+    present.fill(1, start, start + request.ids.length);
     writePositions(config, ids.subarray(start, start + time), positions.subarray(start));
   }
-  return { batch, time, ids, positions, types, attended };
+  return { batch, time, ids, positions, types, attended, present };
 }
 
 /** Inputs of one pass over texts that want the same results. */
@@ -68,6 +70,13 @@ function writePositions(config: EncoderConfig, ids: Int32Array, target: Int32Arr
   }
 }
 
+/** Place of the last token that others see; 0 where there is none. */
+function lastAttended({ ids, attended }: EncoderRequest): number {
+  let at = ids.length - 1;
+  if (attended !== undefined) while (at > 0 && attended[at] !== 1) at--;
+  return at;
+}
+
 function poolingInput(
   requests: readonly EncoderRequest[],
   modes: readonly PoolingMode[],
@@ -75,8 +84,10 @@ function poolingInput(
 ): PoolingInput {
   const weights = new Float32Array(requests.length * modes.length * time);
   const tokens = new Float32Array(requests.length * time);
-  for (const [index, { ids, skipped = 0 }] of requests.entries()) {
-    const { length } = ids;
+  for (const [index, request] of requests.entries()) {
+    const { skipped = 0 } = request;
+    // Padding that is a part of the text, as some models want it, is not pooled.
+    const length = lastAttended(request) + 1;
     tokens.fill(1, index * time + skipped, index * time + length);
     for (const [pool, mode] of modes.entries()) {
       const start = (index * modes.length + pool) * time;

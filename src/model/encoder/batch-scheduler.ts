@@ -2,6 +2,7 @@
  * Gathers texts into forward passes: what waits when a pass ends is sorted by length, and neighbours run
  * together, filled up to the longest. Texts of different callers share passes.
  */
+import { timeUnit } from "../layers/time-unit.ts";
 import { PassQueue } from "../worker/pass-queue.ts";
 import type { EncoderOutput } from "./encoder-graph.ts";
 import type { EncoderRequest, EncoderResult } from "./types.ts";
@@ -21,19 +22,40 @@ const maxTokens = 4096;
 /** Most scores of one head over a pass: they are the largest intermediate result. */
 const maxScores = 1 << 21;
 
-/** How many texts of this length share a pass. */
-function textsOfPass(length: number): number {
-  return Math.max(1, Math.floor(Math.min(maxTokens / length, maxScores / (length * length))));
+/** How texts are put together. */
+export interface BatchSchedulerOptions {
+  /**
+   * Whether tokens are mixed by convolutions: those of a length sum in an order of its own, so that only texts of one
+   * length share a pass, and there are no scores.
+   */
+  readonly convolves: boolean;
+}
+
+/** How many texts like this one share a pass. */
+function textsOfPass(
+  { ids, outputs }: EncoderRequest,
+  { convolves }: BatchSchedulerOptions,
+): number {
+  const { length } = ids;
+  const scores = convolves ? Number.POSITIVE_INFINITY : maxScores / (length * length);
+  // Every token has as many logits as the vocabulary has tokens.
+  const tokens = outputs.includes("lexical") ? maxTokens / 8 : maxTokens;
+  return Math.max(1, Math.floor(Math.min(tokens / length, scores)));
 }
 
 /** Runs texts as soon as their turn comes. */
 export class BatchScheduler {
   readonly #queue: PassQueue<Text, TextResults>;
+  readonly #options: BatchSchedulerOptions;
 
-  constructor(run: (requests: readonly EncoderRequest[]) => Promise<TextResults[]>) {
+  constructor(
+    run: (requests: readonly EncoderRequest[]) => Promise<TextResults[]>,
+    options: BatchSchedulerOptions,
+  ) {
+    this.#options = options;
     this.#queue = new PassQueue({
       run: (texts) => run(texts.map(({ request }) => request)),
-      choose: chooseTexts,
+      choose: (waiting) => chooseTexts(waiting, options),
       // The longest first, so that memory is asked for once.
       order: (a, b) => b.request.ids.length - a.request.ids.length,
     });
@@ -41,7 +63,7 @@ export class BatchScheduler {
 
   /** Runs a text as soon as its turn comes. A text whose pass has begun is not interrupted. */
   add(request: EncoderRequest, signal?: AbortSignal): Promise<TextResults> {
-    return this.#queue.add({ request, key: keyOf(request) }, signal);
+    return this.#queue.add({ request, key: keyOf(request, this.#options) }, signal);
   }
 
   /** Rejects what waits, and resolves when the running pass has ended. */
@@ -51,14 +73,19 @@ export class BatchScheduler {
 }
 
 /** The longest texts that wait; all of them want the same. */
-function chooseTexts(waiting: readonly Text[]): number[] {
+function chooseTexts(waiting: readonly Text[], options: BatchSchedulerOptions): number[] {
   const head = waiting[0]!;
   return [...waiting.keys()]
     .filter((at) => waiting[at]!.key === head.key)
-    .slice(0, textsOfPass(head.request.ids.length));
+    .slice(0, textsOfPass(head.request, options));
 }
 
 /** Texts with equal keys may share a pass. */
-function keyOf({ outputs, poolings }: EncoderRequest): string {
-  return JSON.stringify([outputs, outputs.includes("embedding") ? (poolings ?? null) : null]);
+function keyOf(
+  { ids, outputs, poolings }: EncoderRequest,
+  { convolves }: BatchSchedulerOptions,
+): string {
+  const length = convolves ? Math.ceil(ids.length / timeUnit) : 0;
+  const pooled = outputs.includes("embedding") ? (poolings ?? null) : null;
+  return JSON.stringify([outputs, pooled, length]);
 }

@@ -1,5 +1,6 @@
 /** What other tools call an encoder: the class of a checkpoint, and the prefix of its base model's tensors. */
 import type { EncoderConfig } from "./config.ts";
+import { mixerFamily } from "./mixer/mixer-config.ts";
 import type { EncoderTask } from "./tasks.ts";
 
 /** First part of the class's name, and the prefix of the base model inside a class with a head. */
@@ -15,6 +16,7 @@ const families: Readonly<Record<string, readonly [className: string, prefix: str
   electra: ["Electra", "electra"],
   modernbert: ["ModernBert", "model"],
   nomic_bert: ["NomicBert", "bert"],
+  [mixerFamily]: ["Bert", "bert"],
 };
 
 const suffixes: Readonly<Partial<Record<EncoderTask, string>>> = {

@@ -66,11 +66,11 @@ export async function sequenceLogits(
   const limit = maxLength === undefined ? {} : { maxLength };
   return Promise.all(
     texts.map(async (text) => {
-      const { ids, types } =
+      const input =
         typeof text === "string"
           ? encodeText(model, text, limit)
           : encodeText(model, text[0], { ...limit, pair: text[1] });
-      const results = await model.run({ ids, types, outputs: ["sequence"] }, { signal });
+      const results = await model.run({ ...input, outputs: ["sequence"] }, { signal });
       return results.sequence!.data;
     }),
   );
@@ -128,8 +128,8 @@ export async function classifyTokens(
 ): Promise<LabelledSpan[][]> {
   return Promise.all(
     texts.map(async (text) => {
-      const { ids, types, offsets } = encodeText(model, text);
-      const results = await model.run({ ids, types, outputs: ["tokens"] }, { signal });
+      const { offsets, ...input } = encodeText(model, text);
+      const results = await model.run({ ...input, outputs: ["tokens"] }, { signal });
       const width = model.config.labels.length;
       const spans = offsets.flatMap(([start, end], place): LabelledSpan[] => {
         if (start === end) return [];
@@ -195,11 +195,12 @@ export async function findSpans(
   { topK = 1, maxTokens = 30, signal }: FindSpansOptions = {},
 ): Promise<FoundSpan[]> {
   const first = encodeText(model, question);
-  const { ids, types, offsets } = encodeText(model, question, { pair: text });
-  const results = await model.run({ ids, types, outputs: ["span"] }, { signal });
+  const { offsets, ...input } = encodeText(model, question, { pair: text });
+  const { ids } = input;
+  const results = await model.run({ ...input, outputs: ["span"] }, { signal });
   const { data } = results.span!;
   // Tokens of the text: those with an offset behind the question's.
-  const from = first.ids.length;
+  const from = first.length;
   const places = Array.from(ids.keys()).filter(
     (place) => place >= from && offsets[place]![1] > offsets[place]![0],
   );

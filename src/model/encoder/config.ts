@@ -12,6 +12,12 @@ import { type Fields, given, invalid, isFields, positive } from "../decoder/conf
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
+import {
+  isMixerConfig,
+  type MixerConfig,
+  mixerEncoderConfig,
+  mixerFamily,
+} from "./mixer/mixer-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, readLabels } from "./tasks.ts";
 
@@ -58,6 +64,8 @@ export interface EncoderConfig {
   readonly relativeBias: RelativeBiasConfig | undefined;
   /** DeBERTa's scores of positions. */
   readonly disentangled?: DisentangledConfig | undefined;
+  /** Long convolutions in the place of attention. */
+  readonly mixer?: MixerConfig | undefined;
   /** Longest sequence in tokens. */
   readonly contextLength: number;
   readonly norm: "layer" | "rms";
@@ -109,7 +117,11 @@ export interface HeadOptions {
 const maxLayers = 10_000;
 
 /** Values of `model_type` that `encoderConfig` understands. */
-export const encoderFamilies: readonly string[] = [...Object.keys(encoderDefaults), ...t5Families];
+export const encoderFamilies: readonly string[] = [
+  ...Object.keys(encoderDefaults),
+  ...t5Families,
+  mixerFamily,
+];
 
 /** Whether a `config.json` describes an encoder that `encoderConfig` reads. */
 export function isEncoderConfig(file: ModelConfig): boolean {
@@ -117,6 +129,8 @@ export function isEncoderConfig(file: ModelConfig): boolean {
 }
 
 function familyName(config: Fields): string {
+  // Files call it "bert", or by a name of their own.
+  if (isMixerConfig(config)) return mixerFamily;
   const named = typeof config["model_type"] === "string" ? config["model_type"] : "";
   return encoderAliases[named] ?? named;
 }
@@ -132,6 +146,14 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   if (t5Families.includes(family)) {
     const task = encoderTask(file);
     return { ...t5EncoderConfig(own), ...readLabels(own), task, headOptions: headOptions(own) };
+  }
+  if (family === mixerFamily) {
+    if (!isMixerConfig(own)) {
+      const key = "monarch_mixer_sequence_mixing";
+      throw invalid(key, own[key], "true: layers of attention have no weights here");
+    }
+    const task = encoderTask(file);
+    return { ...mixerEncoderConfig(own), ...readLabels(own), task, headOptions: headOptions(own) };
   }
   const defaults = encoderDefaults[family];
   if (!defaults) {

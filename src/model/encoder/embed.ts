@@ -1,5 +1,6 @@
 /** Texts to vectors: of the whole text, and of its tokens. */
 import { JetonError } from "../../core/index.ts";
+import { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
 import { type LateText, prepareLateText } from "./sentence/late-interaction.ts";
 import { checkPoolings, type PoolingMode } from "./sentence/pooling.ts";
 import type { LoadedEncoder } from "./types.ts";
@@ -74,15 +75,14 @@ export async function embedCounted(
   let [done, tokens] = [0, 0];
   const vectors = await Promise.all(
     texts.map(async (text) => {
-      const { ids, types } = encodeText(model, prompt + text, options);
-      tokens += ids.length;
+      const { length, ...input } = encodeText(model, prompt + text, options);
+      tokens += length;
       const results = await model.run(
         {
-          ids,
-          types,
+          ...input,
           outputs: ["embedding"],
           ...(poolings && { poolings }),
-          skipped: Math.min(skipped, ids.length - 1),
+          skipped: Math.min(skipped, length - 1),
         },
         { signal },
       );
@@ -99,8 +99,8 @@ export function encodeText(
   model: LoadedEncoder,
   text: string,
   { maxLength, pair }: { readonly maxLength?: number; readonly pair?: string } = {},
-): { ids: Int32Array; types: Int32Array; offsets: [number, number][] } {
-  const { sentence, tokenizer, contextLength } = model;
+): TextInput {
+  const { sentence, tokenizer, contextLength, config } = model;
   const limit = Math.min(sentence.maxLength, contextLength);
   if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength > 2)) {
     throw new JetonError(`maxLength is ${maxLength}, expected a number of tokens above 2`, {
@@ -109,13 +109,9 @@ export function encodeText(
     });
   }
   const written = sentence.doLowerCase ? text.toLowerCase() : text;
-  const encoding = tokenizer.encode(written, {
-    applyLimits: false,
-    maxLength: Math.min(maxLength ?? limit, limit),
-    ...(pair !== undefined && { pair: sentence.doLowerCase ? pair.toLowerCase() : pair }),
-  });
-  const { ids, typeIds: types, offsets } = encoding;
-  return { ids, types, offsets };
+  const second = pair !== undefined && sentence.doLowerCase ? pair.toLowerCase() : pair;
+  const options = { maxLength: Math.min(maxLength ?? limit, limit), pair: second };
+  return encodeEncoderText(tokenizer, config, written, options);
 }
 
 function choosePrompt(model: LoadedEncoder, { prompt, promptName }: EmbedOptions): string {
@@ -134,9 +130,9 @@ function choosePrompt(model: LoadedEncoder, { prompt, promptName }: EmbedOptions
 /** Tokens that a prompt takes in front of a text: those of its template, without the one at its end. */
 function promptLength(model: LoadedEncoder, prompt: string): number {
   if (prompt === "") return 0;
-  const { ids } = encodeText(model, prompt);
-  const last = ids.at(-1);
-  return last !== undefined && model.tokenizer.isSpecial(last) ? ids.length - 1 : ids.length;
+  const { ids, length } = encodeText(model, prompt);
+  const last = ids[length - 1];
+  return last !== undefined && model.tokenizer.isSpecial(last) ? length - 1 : length;
 }
 
 function checkDimensions(dimensions: number | undefined, size: number): void {
@@ -199,8 +195,8 @@ export async function embedTokens(
 }
 
 function everyToken(model: LoadedEncoder, text: string): LateText {
-  const { ids, types, offsets } = encodeText(model, text);
-  const all = new Uint8Array(ids.length).fill(1);
+  const { ids, types, offsets, attended } = encodeText(model, text);
+  const all = attended ?? new Uint8Array(ids.length).fill(1);
   return { ids, types, offsets, attended: all, kept: all };
 }
 

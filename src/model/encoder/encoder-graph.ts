@@ -24,7 +24,8 @@ import {
 import { maskedScore } from "../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
-import { encode, encoderRotationTypes } from "./encoder.ts";
+import { encode } from "./encoder.ts";
+import { encoderTableTypes } from "./encoder-tables.ts";
 import { encoderHeads, type HeadName } from "./heads/heads.ts";
 import { applyModules, type SentencePipeline } from "./sentence/sentence-modules.ts";
 
@@ -47,7 +48,7 @@ export interface EncoderGraphOptions {
  * The graph of a forward pass.
  *
  * Inputs: `ids`, `positions`, `types` int32 `[batch, time]`; `attended` float32 `[batch, time]`, 1 for
- * tokens that others see; the rotations; `rows` int32 `[rows]`, flat positions whose tokens are predicted;
+ * tokens that others see, and of a Monarch Mixer `present` likewise, 1 for positions of a text; the tables; `rows` int32 `[rows]`, flat positions whose tokens are predicted;
  * `pool.weights` float32 `[batch, pools, time]`, by which states are added up; `pool.tokens` float32
  * `[batch, time]`, 1 for tokens of which the largest numbers are taken where `pool.max` bool `[pools]`
  * says so, for any of them if `pool.any-max`; a bool `want.NAME` for each output.
@@ -60,14 +61,14 @@ export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, E
   const heads = encoderHeads(config, has);
   const outputs: EncoderOutput[] = ["states", "embedding", ...heads.keys()];
   if (pipeline.tokenModules) outputs.push("vectors");
-  const rotations = encoderRotationTypes(config);
   const pools = fixedPools(pipeline) ?? "pools";
   const inputs: Record<string, TensorType> = {
     ids: int32(["batch", "time"]),
     positions: int32(["batch", "time"]),
     types: int32(["batch", "time"]),
     attended: float32(["batch", "time"]),
-    ...rotations,
+    ...(config.mixer && { present: float32(["batch", "time"]) }),
+    ...encoderTableTypes(config),
     rows: int32(["rows"]),
     "pool.weights": float32(["batch", pools, "time"]),
     "pool.tokens": float32(["batch", "time"]),
@@ -82,7 +83,9 @@ export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, E
       positions: input["positions"]!,
       types: input["types"]!,
       mask: paddingMask(attended),
-      rotations: input,
+      present: input["present"],
+      kernelType: "float64",
+      tables: input,
     });
     const part = (name: EncoderOutput, body: () => Tensor): Record<string, Tensor> =>
       optional(input[wanted(name)]!, () => ({ [name]: body() }));

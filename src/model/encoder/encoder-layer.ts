@@ -16,6 +16,7 @@ import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { disentangledScores } from "./disentangled-attention.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
+import type { MixerContext } from "./mixer/mixer-layer.ts";
 
 /** Values that all layers of one forward pass share. */
 export interface EncoderContext {
@@ -29,6 +30,8 @@ export interface EncoderContext {
   added(window: number | undefined): readonly Tensor[];
   /** How scores become weights. Default: softmax. */
   readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
+  /** What a Monarch Mixer's layers read in the place of scores. */
+  readonly mixer?: Pick<MixerContext, "tables" | "present" | "kernelType">;
 }
 
 /** A norm of the config's kind over the last axis. */

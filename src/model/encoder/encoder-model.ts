@@ -56,10 +56,13 @@ export class EncoderModel implements LoadedEncoder {
     this.sentence = parts.sentence;
     this.heads = parts.heads;
     this.#service = parts.service;
-    this.#scheduler = new BatchScheduler(async (requests) => {
-      const batch = joinRequests(this.config, requests, this.sentence.poolings);
-      return splitResults(await this.#service.run(batch), requests);
-    });
+    this.#scheduler = new BatchScheduler(
+      async (requests) => {
+        const batch = joinRequests(this.config, requests, this.sentence.poolings);
+        return splitResults(await this.#service.run(batch), requests);
+      },
+      { convolves: this.config.mixer !== undefined },
+    );
   }
 
   get embeddingSize(): number {

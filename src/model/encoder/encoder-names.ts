@@ -4,6 +4,8 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { EncoderConfig } from "./config.ts";
+import { mixerFamily } from "./mixer/mixer-config.ts";
+import { mixerMatrixGroups } from "./mixer/mixer-names.ts";
 
 /** Names of the weights in front of the layers and behind them. */
 export interface EncoderNames {
@@ -158,6 +160,8 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
       };
     },
   }),
+  // Only what stands around the layers: theirs have names of their own (`mixer-names.ts`).
+  [mixerFamily]: () => bert,
   nomic_bert: ({ gated }) => ({
     ...bert,
     embeddingNorm: "emb_ln",
@@ -192,6 +196,9 @@ export const biasOf = (name: string): string => `${name}.bias`;
 
 /** Matrices of the layers as they are multiplied: what a packed weight format packs. */
 export function encoderMatrixGroups(config: EncoderConfig): (readonly string[])[] {
+  if (config.mixer) {
+    return [...config.layers.keys()].flatMap((index) => mixerMatrixGroups(config, index));
+  }
   const names = encoderNames(config);
   const groups = new Map<string, readonly string[]>();
   for (const index of config.layers.keys()) {

@@ -8,13 +8,11 @@ import {
   broadcastTo,
   cast,
   type Dimension,
-  float32,
   gather,
   range,
   reshape,
   scoped,
   type Tensor,
-  type TensorType,
 } from "../../tensor/index.ts";
 import { windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
@@ -22,9 +20,11 @@ import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
+import { mixerLayer } from "./mixer/mixer-layer.ts";
+import { mixerTables } from "./mixer/mixer-tables.ts";
 import { projectStored } from "./project-stored.ts";
 
-/** Tensors that an encoder reads, besides the rotations. */
+/** Tensors that an encoder reads. */
 export interface EncoderInput {
   /** int32 `[batch, time]` */
   readonly ids: Tensor;
@@ -34,18 +34,15 @@ export interface EncoderInput {
   readonly types: Tensor;
   /** Added to the scores of keys: 0, or `maskedScore` where no token may look. `[batch, 1, 1, time]`. */
   readonly mask: Tensor;
-  /** Cosines and sines by the names of `encoderRotationTypes`. */
-  readonly rotations: Readonly<Record<string, Tensor>>;
-}
-
-/** Types of the inputs `rope.N.cos` and `.sin` `[positions, half]` that an encoder reads. */
-export function encoderRotationTypes(config: EncoderConfig): Record<string, TensorType> {
-  const types: Record<string, TensorType> = {};
-  for (const [index, rope] of config.ropes.entries()) {
-    types[`rope.${index}.cos`] = float32(["positions", rope.rotaryDim / 2]);
-    types[`rope.${index}.sin`] = float32(["positions", rope.rotaryDim / 2]);
-  }
-  return types;
+  /**
+   * 1 for the positions of a text and 0 behind it, float32 `[batch, time]`: only a Monarch Mixer reads it, whose
+   * convolutions know no mask.
+   */
+  readonly present?: Tensor | undefined;
+  /** How a Monarch Mixer computes its kernels. Default `"float32"`, as trainings do. */
+  readonly kernelType?: "float32" | "float64";
+  /** Tables by the names of `encoderTableTypes`. */
+  readonly tables: Readonly<Record<string, Tensor>>;
 }
 
 /** Embeddings of tokens, positions and types, normed and projected: `[batch, time, hiddenSize]`. */
@@ -73,7 +70,7 @@ export function encodeEmbeddings(
   config: EncoderConfig,
   weights: DecoderWeights,
   embeddings: Tensor,
-  input: Pick<EncoderInput, "mask" | "rotations">,
+  input: Pick<EncoderInput, "mask" | "present" | "kernelType" | "tables">,
 ): Tensor {
   const [batch, time] = embeddings.shape as [Dimension, Dimension];
   const context: EncoderContext = {
@@ -84,10 +81,17 @@ export function encodeEmbeddings(
         ? broadcastTo(reshape(range(time), [1, time]), [batch, time])
         : undefined,
     rotations: config.ropes.map((_, index) => ({
-      cos: input.rotations[`rope.${index}.cos`]!,
-      sin: input.rotations[`rope.${index}.sin`]!,
+      cos: input.tables[`rope.${index}.cos`]!,
+      sin: input.tables[`rope.${index}.sin`]!,
     })),
     added: scoreParts(config, weights, input.mask, time),
+    ...(config.mixer && {
+      mixer: {
+        tables: mixerTables(input.tables),
+        present: input.present!,
+        kernelType: input.kernelType ?? "float32",
+      },
+    }),
   };
   return encodeLayers(embeddings, context);
 }
@@ -106,7 +110,12 @@ export function encodeLayers(
 ): Tensor {
   const { config } = context;
   for (let index = from; index < to; index++) {
-    x = scoped(`layers.${index}`, () => encoderLayer(x, index, context));
+    x = scoped(`layers.${index}`, () => {
+      const { mixer } = context;
+      return mixer
+        ? mixerLayer(x, index, { ...context, ...mixer })
+        : encoderLayer(x, index, context);
+    });
   }
   const isLast = to === config.layers.length && config.finalNorm;
   return isLast ? encoderNorm(context, x, encoderNames(config).finalNorm) : x;

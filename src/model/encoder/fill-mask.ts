@@ -60,7 +60,8 @@ export async function fillMask(
     });
   }
   const written = mask === undefined || mask === "" ? text : text.split(mask).join(own.token);
-  const { ids, types } = encodeText(model, written);
+  const input = encodeText(model, written);
+  const { ids } = input;
   const rows = Array.from(ids.keys()).filter((place) => ids[place] === own.id);
   if (rows.length === 0) {
     throw new JetonError(`the text has no ${mask ?? own.token} to fill`, {
@@ -68,7 +69,7 @@ export async function fillMask(
       details: { text, expected: mask ?? own.token },
     });
   }
-  const results = await model.run({ ids, types, outputs: ["masked"], rows }, { signal });
+  const results = await model.run({ ...input, outputs: ["masked"], rows }, { signal });
   const { data } = results.masked!;
   return rows.map((_, row) =>
     mostProbable(data.subarray(row * config.vocabSize, (row + 1) * config.vocabSize), topK).map(

@@ -36,17 +36,25 @@ export {
   embedEncoderInput,
   encode,
   encodeEmbeddings,
-  encoderRotationTypes,
 } from "./encoder.ts";
 export { paddingMask } from "./encoder-graph.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
+export { encoderTables, encoderTableTypes } from "./encoder-tables.ts";
 export { type FilledToken, type FillMaskOptions, fillMask, maskTokenOf } from "./fill-mask.ts";
 export { encoderHeadShapes, type TrainableHead } from "./heads/head-shapes.ts";
 export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads/heads.ts";
 export { loadEncoder } from "./load-encoder.ts";
+export { isMixerConfig, type MixerConfig, type MixerTraining } from "./mixer/mixer-config.ts";
+export { fixedMixerParameters } from "./mixer/mixer-names.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
 export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./rerank.ts";
+export {
+  type EmbedHybridOptions,
+  embedHybrid,
+  type HybridVector,
+} from "./sentence/embed-hybrid.ts";
+export { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
 export type { LateInteraction } from "./sentence/late-interaction.ts";
 export { type PoolingMode, poolingModes, writePoolingWeights } from "./sentence/pooling.ts";
 export {

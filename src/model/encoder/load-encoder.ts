@@ -12,6 +12,8 @@ import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
+import { addBlocks } from "./mixer/mixer-names.ts";
+import { withStoredRows } from "./mixer/stored-rows.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
 import { readSentenceFolder } from "./sentence/sentence-folder.ts";
@@ -45,13 +47,16 @@ export async function loadNamedEncoder(
 ): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
   try {
-    const config = encoderConfig(opened.config);
-    const checkpoint = nameEncoderTensors(config, opened);
+    const described = encoderConfig(opened.config);
+    const checkpoint = nameEncoderTensors(described, opened);
+    const config = withStoredRows(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const files = diskFolder(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(files, config, tokenizer);
-    const tensors = new Map([...checkpoint.tensors, ...own]);
+    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
+      tokenizer,
+      has: (name) => checkpoint.tensors.has(name),
+    });
+    const tensors = addBlocks(config, new Map([...checkpoint.tensors, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };
     const packing = { ...options, program: "encoder" };

@@ -19,6 +19,8 @@ import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
+import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
+import { withStoredRows } from "./mixer/stored-rows.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { type FolderFiles, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
@@ -57,7 +59,7 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const { files, weights, signal, device, onProgress, threads = defaultThreads() } = options;
   signal?.throwIfAborted();
   const configFile = jsonObject(files.config, "config.json");
-  const config = encoderConfig(configFile);
+  const described = encoderConfig(configFile);
   const tokenizer = createTokenizer(
     files.tokenizer,
     readTokenizerSettings({
@@ -66,21 +68,23 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     }),
   );
   const stored = parseWeights(weights);
-  const names = encoderStoredNames(config, stored.tensors.keys());
+  const named = new Map<string, TensorEntry>();
+  const ownBytes = new Map<string, Uint8Array>();
+  for (const [name, source] of encoderStoredNames(described, stored.tensors.keys())) {
+    named.set(name, { ...stored.tensors.get(source)!, name });
+    ownBytes.set(name, stored.bytes.get(source)!);
+  }
+  const config = withStoredRows(described, named);
+  checkShapes(named, encoderParameterShapes(config));
+  const format = options.format ?? defaultFormat({ tensors: named });
   const modules = new MemoryFolder(options.readFile);
-  const { sentence, tensors: own } = await readSentenceFolder(modules, config, tokenizer);
-  const tensors = new Map<string, TensorEntry>();
-  const bytes = new Map<string, Uint8Array>();
-  for (const [name, source] of names) {
-    tensors.set(name, { ...stored.tensors.get(source)!, name });
-    bytes.set(name, stored.bytes.get(source)!);
-  }
-  checkShapes(tensors, encoderParameterShapes(config));
-  const format = options.format ?? defaultFormat({ tensors });
-  for (const [name, entry] of own) {
-    tensors.set(name, entry);
-    bytes.set(name, modules.bytes.get(name)!);
-  }
+  const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
+    tokenizer,
+    has: (name) => named.has(name),
+  });
+  for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
+  const tensors = addBlocks(config, new Map([...named, ...own]));
+  const bytes = addBlockBytes(config, ownBytes);
   const bindings = await bindBytes({ tensors, bytes }, encoderMatrixGroups(config), format, {
     onProgress: (done, total) => onProgress?.({ stage: "pack", done, total }),
     signal,

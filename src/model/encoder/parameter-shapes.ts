@@ -1,6 +1,7 @@
 /** The parameters of an encoder: names and shapes, as checkpoints store them behind the base prefix. */
 import type { EncoderConfig } from "./config.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
+import { addMixerLayerShapes } from "./mixer/mixer-names.ts";
 
 /** Shapes of all parameters of an encoder without its heads, by name. */
 export function encoderParameterShapes(config: EncoderConfig): Map<string, number[]> {
@@ -32,7 +33,10 @@ export function encoderParameterShapes(config: EncoderConfig): Map<string, numbe
     shapes.set(weightOf(names.distances), [2 * config.disentangled.span, hiddenSize]);
     if (config.disentangled.norm) norm(names.distanceNorm, hiddenSize);
   }
-  for (const index of config.layers.keys()) addLayer(config, index, shapes, norm);
+  for (const index of config.layers.keys()) {
+    if (config.mixer) addMixerLayerShapes(config, index, shapes);
+    else addLayer(config, index, shapes, norm);
+  }
   if (config.finalNorm) norm(names.finalNorm, hiddenSize);
   return shapes;
 }

@@ -8,6 +8,7 @@ import type { Checkpoint } from "../../checkpoint/index.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
+import { frequencyAliases, frequencyName, mixerLayerNames } from "./mixer/mixer-names.ts";
 
 /** The name under which each tensor is stored, by the encoder's own name for it. */
 export function encoderStoredNames(
@@ -19,12 +20,26 @@ export function encoderStoredNames(
   const table = weightOf(encoderNames(config).tokens);
   const tables = names.filter((name) => name === table || name.endsWith(`.${table}`));
   const prefix = tables.length === 1 ? tables[0]!.slice(0, -table.length) : "";
+  // What trained a model may have put a name in front of all of it: `model.bert.…` beside `model.cls.…`.
+  const [outer = ""] = /^((?:model|module)\.)+(?=bert\.$)/.exec(prefix) ?? [];
   const own = new Map<string, string>();
   for (const name of names) {
-    const inside = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+    const front = [prefix, outer].find((part) => name.startsWith(part)) ?? "";
+    const inside = name.slice(front.length);
     own.set(inside.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias"), name);
   }
+  if (config.mixer) addFrequencies(config, own);
   return own;
+}
+
+/** One tensor of frequencies has six names, of which a file may keep any. */
+function addFrequencies({ layers, mixer }: EncoderConfig, own: Map<string, string>): void {
+  for (const index of layers.keys()) {
+    for (const filter of mixerLayerNames(mixer!, index).filters) {
+      const stored = frequencyAliases(filter).find((name) => own.has(name));
+      if (stored !== undefined) own.set(frequencyName(filter), own.get(stored)!);
+    }
+  }
 }
 
 /** T5 keeps one table of embeddings, as `shared` or only as its encoder's. */

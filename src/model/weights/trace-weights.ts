@@ -16,6 +16,8 @@ import {
   matmulChannelQuantized,
   type ParameterBinding,
   parameter,
+  reshape,
+  slice,
   type Tensor,
   tensorType,
 } from "../../tensor/index.ts";
@@ -168,12 +170,28 @@ export function traceFloat32Weights(
   return { ...traceWeights(new Map(stored), "f32"), joins: false };
 }
 
+/** Where `NAME.3` is no tensor of its own but the fourth of those that are stored as one, `NAME`. */
+function stackOf(
+  tensors: ReadonlyMap<string, StoredShape>,
+  name: string,
+): { readonly name: string; readonly at: number } | undefined {
+  const [, whole, number] = /^(.+)\.(\d+)$/.exec(name) ?? [];
+  if (whole === undefined || !tensors.has(whole)) return undefined;
+  return { name: whole, at: Number(number) };
+}
+
 /** Weights for tracing: stored ones by dtype and shape, matrices in `format`. */
 export function traceWeights(
   tensors: ReadonlyMap<string, StoredShape>,
   format: WeightFormat,
 ): DecoderWeights {
   const stored = (name: string): Tensor => {
+    const stack = tensors.has(name) ? undefined : stackOf(tensors, name);
+    if (stack !== undefined) {
+      const whole = stored(stack.name);
+      const part = slice(whole, { axis: 0, start: stack.at, end: stack.at + 1 });
+      return reshape(part, whole.shape.slice(1));
+    }
     const { dtype, shape } = storedTensor(tensors, name);
     const type = dtypes[dtype];
     if (!type) {

@@ -12,9 +12,9 @@ import {
 } from "../../tensor/index.ts";
 import type { EncoderConfig } from "../encoder/config.ts";
 import { type EncoderOutput, encoderGraph, fixedPools, wanted } from "../encoder/encoder-graph.ts";
+import { encoderTables } from "../encoder/encoder-tables.ts";
 import { encoderHeads } from "../encoder/heads/heads.ts";
 import type { SentencePipeline } from "../encoder/sentence/sentence-modules.ts";
-import { RotationTables } from "../layers/rotation-tables.ts";
 import type { WeightFormat } from "../types.ts";
 import { type StoredShape, traceWeights } from "../weights/trace-weights.ts";
 
@@ -39,6 +39,8 @@ export interface EncoderBatch {
   readonly types: Int32Array;
   /** 1 for tokens that others see. */
   readonly attended: Float32Array;
+  /** 1 for positions of a text, also of padding that is a part of it. */
+  readonly present: Float32Array;
   /** Results that are wanted, of all texts. */
   readonly outputs: readonly EncoderOutput[];
   /** Flat positions whose tokens are predicted. */
@@ -87,15 +89,13 @@ class EncoderWorker implements EncoderService {
   readonly #config: EncoderConfig;
   readonly #session: Session;
   readonly #outputs: readonly EncoderOutput[];
-  readonly #rotations: RotationTables;
   readonly #pools: number;
-  /** Rotations of the longest batch so far. */
+  /** Tables of the longest batch so far; of a Monarch Mixer, of the last length. */
   #tables: { readonly time: number; readonly feeds: Record<string, BoundValue> } | undefined;
 
   constructor({ config, pipeline, tensors }: EncoderStart, session: Session) {
     this.#config = config;
     this.#session = session;
-    this.#rotations = new RotationTables(config.ropes);
     this.#pools = fixedPools(pipeline) ?? 1;
     const heads = encoderHeads(config, (name) => tensors.has(name));
     this.#outputs = ["states", "embedding", ...heads.keys()];
@@ -114,7 +114,8 @@ class EncoderWorker implements EncoderService {
       positions: numbers(input.positions),
       types: numbers(input.types),
       attended: numbers(input.attended),
-      ...this.#rotationFeeds(time),
+      ...(this.#config.mixer && { present: numbers(input.present) }),
+      ...this.#tableFeeds(time),
       rows: bind("int32", rows, [rows.length]),
       "pool.weights": bind("float32", pooling.weights, [batch, pooling.max.length, time]),
       "pool.tokens": numbers(pooling.tokens),
@@ -142,19 +143,18 @@ class EncoderWorker implements EncoderService {
     };
   }
 
-  #rotationFeeds(time: number): Record<string, BoundValue> {
-    if (this.#tables && this.#tables.time >= time) return this.#tables.feeds;
-    const feeds: Record<string, BoundValue> = {};
-    for (const [index, { rotaryDim }] of this.#config.ropes.entries()) {
-      const half = rotaryDim / 2;
-      const [cos, sin] = [new Float32Array(time * half), new Float32Array(time * half)];
-      for (let position = 0; position < time; position++) {
-        const place = { row: position, cos, sin };
-        this.#rotations.write(index, { position, length: time }, place);
-      }
-      feeds[`rope.${index}.cos`] = this.#session.bind("float32", cos, [time, half]);
-      feeds[`rope.${index}.sin`] = this.#session.bind("float32", sin, [time, half]);
-    }
+  #tableFeeds(time: number): Record<string, BoundValue> {
+    const known = this.#tables;
+    // Longer tables of convolutions would be right too, but sum in another order.
+    const serves = this.#config.mixer ? known?.time === time : known && known.time >= time;
+    if (known && serves) return known.feeds;
+    const values = Object.entries(encoderTables(this.#config, time));
+    const feeds = Object.fromEntries(
+      values.map(([name, { dtype, data, shape }]) => [
+        name,
+        this.#session.bind(dtype, data, shape),
+      ]),
+    );
     this.#tables = { time, feeds };
     return feeds;
   }

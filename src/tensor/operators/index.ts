@@ -1,6 +1,7 @@
 export * from "./conditional.ts";
 export { constant, fill, range, sizeValue } from "./constant.ts";
 export * from "./elementwise.ts";
+export * from "./fourier.ts";
 export { siluGate } from "./gate.ts";
 export * from "./image.ts";
 export * from "./index-operators.ts";

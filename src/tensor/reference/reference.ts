@@ -9,6 +9,7 @@ import { JetonError } from "../../core/index.ts";
 import { type Dimension, evaluateDimension, formatShape } from "../dimension.ts";
 import { type Graph, leafName, reachableNodes, type Scope, type Tensor } from "../graph.ts";
 import { elementwiseReference } from "./elementwise.ts";
+import { fourierReference } from "./fourier.ts";
 import { imageReference } from "./images.ts";
 import { productReference } from "./products.ts";
 import { reductionReference } from "./reductions.ts";
@@ -32,6 +33,7 @@ const referenceOperators: Readonly<Record<string, ReferenceOperator>> = {
   ...shapeReference,
   ...productReference,
   ...imageReference,
+  ...fourierReference,
 };
 
 /**

@@ -1,6 +1,7 @@
 /** Cases of every operator: run through the reference, ONNX Runtime and finite differences. */
 import { type Dimension, evaluateDimension, type TensorValueData } from "../../tensor/index.ts";
 import { elementwiseCases } from "./elementwise-cases.ts";
+import { fourierCases } from "./fourier-cases.ts";
 import { gatherCases } from "./gather-cases.ts";
 import { productCases } from "./product-cases.ts";
 import type { OperatorCase, OperatorExample } from "./random-example.ts";
@@ -14,6 +15,7 @@ export const operatorCases: readonly OperatorCase[] = [
   ...shapeCases,
   ...gatherCases,
   ...productCases,
+  ...fourierCases,
 ];
 
 const arrays = {

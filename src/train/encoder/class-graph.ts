@@ -2,7 +2,7 @@
 import {
   type EncoderConfig,
   encoderHeads,
-  encoderRotationTypes,
+  encoderTableTypes,
   traceFloat32Weights,
 } from "../../model/index.ts";
 import {
@@ -51,8 +51,8 @@ export function classGraph(options: ClassGraphOptions): TrainingGraph {
   const { labels, problemType } = config;
   const isTokens = head === "tokens";
   const inputs = {
-    ...encoderRotationTypes(config),
-    ...textTypes("text"),
+    ...encoderTableTypes(config),
+    ...textTypes("text", config),
     targets: isTokens
       ? int32(["text", "textTime"])
       : problemType === "single-label"

@@ -1,5 +1,10 @@
 /** From examples to the inputs of an encoder's training graphs. */
-import { type EncoderConfig, rotationTables } from "../../model/index.ts";
+import {
+  type EncoderConfig,
+  encodeEncoderText,
+  encoderTables,
+  type TextInput,
+} from "../../model/index.ts";
 import type { TensorValue } from "../../tensor/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { ignoredClass } from "./class-graph.ts";
@@ -15,23 +20,20 @@ export interface BatchOptions {
   /** Texts are cut to so many tokens. */
   readonly queryLength: number;
   readonly documentLength: number;
+  /** Number of the pass over the examples; 0 for held-out ones. */
+  readonly pass: number;
 }
 
 type Values = Record<string, TensorValue>;
 
 /** Ids of a text or a pair, cut to a length. */
 export function encodeExample(
-  tokenizer: Tokenizer,
+  { tokenizer, config }: Pick<BatchOptions, "tokenizer" | "config">,
   text: string,
   maxLength: number,
   pair?: string,
-): EncodedText & { readonly offsets: readonly (readonly [number, number])[] } {
-  const { ids, typeIds, offsets } = tokenizer.encode(text, {
-    applyLimits: false,
-    maxLength,
-    ...(pair !== undefined && { pair }),
-  });
-  return { ids, types: typeIds, offsets };
+): TextInput {
+  return encodeEncoderText(tokenizer, config, text, { maxLength, pair });
 }
 
 /** The texts of a batch, and which document answers which query. */
@@ -48,9 +50,10 @@ export interface RankedBatch extends ContrastTargets {
  */
 export function encodeRanked(
   examples: readonly RankedExample[],
-  { tokenizer, queryLength, documentLength }: BatchOptions,
+  options: BatchOptions,
   negatives: number,
 ): RankedBatch {
+  const { queryLength, documentLength } = options;
   const texts: string[] = [];
   const targets = new Int32Array(examples.length);
   for (const [row, { documents }] of examples.entries()) {
@@ -69,8 +72,8 @@ export function encodeRanked(
     }
   }
   return {
-    queries: examples.map(({ query }) => encodeExample(tokenizer, query, queryLength)),
-    documents: texts.map((text) => encodeExample(tokenizer, text, documentLength)),
+    queries: examples.map(({ query }) => encodeExample(options, query, queryLength)),
+    documents: texts.map((text) => encodeExample(options, text, documentLength)),
     targets,
     excluded,
   };
@@ -88,16 +91,16 @@ function pooledValues(
   return { ...values, ...poolValues(side, texts, timeOf(values, side), pipeline) };
 }
 
-/** Cosines and sines up to the longest text of a batch. */
-export function rotationValues(config: EncoderConfig, values: Values): Values {
+/** Tables for the longest text of a batch. */
+export function tableValues(config: EncoderConfig, values: Values): Values {
   const times = Object.entries(values).map(([name, { shape }]) =>
     name.endsWith(".ids") ? shape[1]! : 0,
   );
-  return rotationTables(config, Math.max(...times));
+  return encoderTables(config, Math.max(...times));
 }
 
-function withRotations(config: EncoderConfig, values: Values): Values {
-  return { ...values, ...rotationValues(config, values) };
+function withTables(config: EncoderConfig, values: Values): Values {
+  return { ...values, ...tableValues(config, values) };
 }
 
 /** Inputs of `contrastiveGraph`. */
@@ -106,7 +109,7 @@ export function contrastiveInputs(
   config: EncoderConfig,
   pipeline: VectorPipeline,
 ): Values {
-  return withRotations(config, {
+  return withTables(config, {
     ...pooledValues("query", config, batch.queries, pipeline),
     ...pooledValues("document", config, batch.documents, pipeline),
     ...contrastValues(batch, batch.documents.length),
@@ -123,7 +126,7 @@ export function distillationInputs(
   const { queries, documents } = encodeRanked(examples, options, Number.POSITIVE_INFINITY);
   const scores = examples.map((example) => example.scores!);
   const shape = [examples.length, scores[0]!.length];
-  return withRotations(config, {
+  return withTables(config, {
     ...pooledValues("query", config, queries, pipeline),
     ...pooledValues("document", config, documents, pipeline),
     own: { dtype: "int32", shape, data: Int32Array.from(documents.keys()) },
@@ -135,13 +138,33 @@ export function distillationInputs(
   });
 }
 
+/** Inputs of `orthogonalProjectionGraph`. */
+export function orthogonalProjectionInputs(
+  examples: readonly RankedExample[],
+  options: BatchOptions,
+  pipeline: VectorPipeline,
+): Values {
+  const { config } = options;
+  const { queries, documents } = encodeRanked(examples, options, Number.POSITIVE_INFINITY);
+  const group = examples[0]!.documents.length;
+  return withTables(config, {
+    ...pooledValues("query", config, queries, pipeline),
+    ...pooledValues("document", config, documents, pipeline),
+    own: {
+      dtype: "int32",
+      shape: [examples.length, group],
+      data: Int32Array.from(documents.keys()),
+    },
+  });
+}
+
 /** Inputs of `cachedVectorGraph` for a chunk of texts, without slopes. */
 export function vectorInputs(
   texts: readonly EncodedText[],
   config: EncoderConfig,
   pipeline: VectorPipeline,
 ): Values {
-  return withRotations(config, pooledValues("text", config, texts, pipeline));
+  return withTables(config, pooledValues("text", config, texts, pipeline));
 }
 
 /** Inputs of `tokenContrastGraph`. */
@@ -161,7 +184,7 @@ export function tokenContrastInputs(
   };
   const pool = batch.documents.reduce((sum, { ids }) => sum + ids.length, 0);
   const count = Math.min(candidates ?? pool, pool);
-  return withRotations(config, {
+  return withTables(config, {
     ...values,
     ...kept,
     ...(candidates !== undefined && {
@@ -171,18 +194,25 @@ export function tokenContrastInputs(
   });
 }
 
+/** Inputs of `hybridContrastGraph`. */
+export function hybridInputs(batch: RankedBatch, config: EncoderConfig): Values {
+  return withTables(config, {
+    ...textValues("query", config, batch.queries),
+    ...textValues("document", config, batch.documents),
+    ...contrastValues(batch, batch.documents.length),
+  });
+}
+
 /** Inputs of `classGraph` for texts. */
-export function classInputs(
-  examples: readonly ClassifiedExample[],
-  { config, tokenizer, documentLength }: BatchOptions,
-): Values {
+export function classInputs(examples: readonly ClassifiedExample[], options: BatchOptions): Values {
+  const { config, documentLength } = options;
   const texts = examples.map(({ text, pair }) =>
-    encodeExample(tokenizer, text, documentLength, pair),
+    encodeExample(options, text, documentLength, pair),
   );
   const targets = examples.map(({ target }) => target);
   const rows = examples.length;
   const isExclusive = config.problemType === "single-label";
-  return withRotations(config, {
+  return withTables(config, {
     ...textValues("text", config, texts),
     targets: isExclusive
       ? { dtype: "int32", shape: [rows], data: Int32Array.from(targets as number[]) }
@@ -197,10 +227,11 @@ export function classInputs(
 /** Inputs of `classGraph` for tokens: a token belongs to the span that holds its first character, or to `O`. */
 export function tokenClassInputs(
   examples: readonly LabelledExample[],
-  { config, tokenizer, documentLength }: BatchOptions,
+  options: BatchOptions,
 ): Values {
+  const { config, documentLength } = options;
   const outside = config.labels.indexOf("O");
-  const texts = examples.map(({ text }) => encodeExample(tokenizer, text, documentLength));
+  const texts = examples.map(({ text }) => encodeExample(options, text, documentLength));
   const values = textValues("text", config, texts);
   const time = timeOf(values, "text");
   const targets = new Int32Array(examples.length * time).fill(ignoredClass);
@@ -211,7 +242,7 @@ export function tokenClassInputs(
       targets[row * time + place] = span?.[2] ?? outside;
     }
   }
-  return withRotations(config, {
+  return withTables(config, {
     ...values,
     targets: { dtype: "int32", shape: [examples.length, time], data: targets },
   });

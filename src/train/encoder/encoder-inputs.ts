@@ -24,6 +24,8 @@ import {
 export interface EncodedText {
   readonly ids: Int32Array;
   readonly types?: Int32Array;
+  /** Tokens, where padding that is a part of the text follows them. Default: all ids. */
+  readonly length?: number;
   /** 1 for tokens that others see. Default: all 1. */
   readonly attended?: Uint8Array;
   /** 1 for tokens whose vectors count in late interaction. Default: all 1. */
@@ -38,14 +40,17 @@ export interface VectorPipeline {
   readonly modules: readonly VectorModule[];
 }
 
-/** Types of the tensors that hold the texts of one side, named `SIDE.NAME`. */
-export function textTypes(side: string): Record<string, TensorType> {
+/**
+ * Types of the tensors that hold the texts of one side, named `SIDE.NAME`; `present` of a Monarch Mixer only.
+ */
+export function textTypes(side: string, config: EncoderConfig): Record<string, TensorType> {
   const shape = [side, `${side}Time`];
   return {
     [`${side}.ids`]: int32(shape),
     [`${side}.positions`]: int32(shape),
     [`${side}.types`]: int32(shape),
     [`${side}.attended`]: float32(shape),
+    ...(config.mixer && { [`${side}.present`]: float32(shape) }),
   };
 }
 
@@ -62,6 +67,9 @@ export function textValues(
     [`${side}.positions`]: { dtype: "int32", shape, data: laid.positions },
     [`${side}.types`]: { dtype: "int32", shape, data: laid.types },
     [`${side}.attended`]: { dtype: "float32", shape, data: laid.attended },
+    ...(config.mixer && {
+      [`${side}.present`]: { dtype: "float32" as const, shape, data: laid.present },
+    }),
   };
 }
 
@@ -77,7 +85,8 @@ export function encodeSide(
     positions: input[`${side}.positions`]!,
     types: input[`${side}.types`]!,
     mask: paddingMask(input[`${side}.attended`]!),
-    rotations: input,
+    present: input[`${side}.present`],
+    tables: input,
   });
 }
 
@@ -94,9 +103,9 @@ export function poolValues(
   { pooling }: VectorPipeline,
 ): Record<string, TensorValue> {
   const data = new Float32Array(texts.length * time);
-  for (const [row, { ids }] of texts.entries()) {
+  for (const [row, { ids, length = ids.length }] of texts.entries()) {
     const target = data.subarray(row * time, (row + 1) * time);
-    writePoolingWeights(pooling, { length: ids.length, skipped: 0 }, target);
+    writePoolingWeights(pooling, { length, skipped: 0 }, target);
   }
   return { [`${side}.pool`]: { dtype: "float32", shape: [texts.length, 1, time], data } };
 }

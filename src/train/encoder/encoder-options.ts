@@ -38,6 +38,45 @@ export type EncoderObjective =
       readonly temperature?: number;
     }
   | {
+      /**
+       * A vector for each text: its cosine with the query's is 1 for the right document and 0 for others, which needs
+       * no batch (orthogonal projection loss of LoCo).
+       */
+      readonly kind: "orthogonal-projection";
+      /**
+       * Negatives of each example: its own, and others drawn from the documents of the same file, each once for an
+       * example. Default 32, or as many as the file has.
+       */
+      readonly negatives?: number;
+    }
+  | {
+      /**
+       * Plain texts: the first state learns to carry a text so that a weak decoder rebuilds it, the others its words
+       * (DupMAE). Each weight is a factor of a mean over tokens, beside that of the masked ones; 0 leaves a part out.
+       */
+      readonly kind: "dupmae";
+      /** Default 1. */
+      readonly decodingWeight?: number;
+      /** Default 1. */
+      readonly lexicalWeight?: number;
+      /** Share of the tokens that are hidden from the encoder, in whole words. Default 0.3. */
+      readonly masking?: number;
+      /** Share that each row of the decoder does not see. Default 0.5. */
+      readonly hiding?: number;
+    }
+  | {
+      /** A dense vector and the weights of words together: the score is one inner product (DupMAE). */
+      readonly kind: "hybrid-contrastive";
+      /** Length of the dense part. Default: half of the hidden size. */
+      readonly width?: number;
+      /** Words that a document keeps. Default 384. */
+      readonly terms?: number;
+      /** Default 1. */
+      readonly temperature?: number;
+      /** Default 1. */
+      readonly negatives?: number;
+    }
+  | {
       /** Classes of texts or of pairs. */
       readonly kind: "classes";
       readonly labels: readonly string[];
@@ -83,7 +122,7 @@ export interface TrainEncoderOptions
   tokenizer?: string;
   /**
    * Lines of JSON, as `listCorpusFiles` finds them: `{"query", "document", "negatives"?}`, for distillation
-   * `{"query", "documents", "scores"}`, for classes `{"text", "pair"?, "label"}`, for classes of tokens
+   * `{"query", "documents", "scores"}`, for plain texts `{"text"}`, for classes `{"text", "pair"?, "label"}`, for classes of tokens
    * `{"text", "spans": [[start, end, label]]}`.
    */
   examples: readonly string[];
@@ -95,7 +134,7 @@ export interface TrainEncoderOptions
   queryLength?: number;
   /** Tokens of a document, or of a text, at most. Default 128, or the encoder's context. */
   documentLength?: number;
-  /** Of vectors of texts. Default `"mean"`. */
+  /** Of vectors of texts. Default `"mean"`; a Monarch Mixer has `"cls"` or `"mean"`, by default its configuration's. */
   pooling?: Exclude<PoolingMode, "max">;
 }
 

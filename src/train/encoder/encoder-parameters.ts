@@ -1,5 +1,5 @@
 /** First values of an encoder's parameters. */
-import type { EncoderConfig } from "../../model/index.ts";
+import { type EncoderConfig, fixedMixerParameters } from "../../model/index.ts";
 import {
   type InitializationOptions,
   noInductionHeads,
@@ -7,6 +7,7 @@ import {
   readDeviations,
   sampleValues,
 } from "../graph/parameters.ts";
+import { initializeMixer } from "./mixer-training.ts";
 
 /**
  * First values: matrices normal, norms neutral, biases zero. Each parameter's values depend on the seed and its own
@@ -32,7 +33,20 @@ export function initializeEncoder(
     return isOutput(name) ? outputOf(config.layers) : matrix;
   });
   for (const [name, { data }] of values) if (isNorm(name)) data.fill(1);
+  if (config.mixer) initializeMixer(config, values, seed);
   return values;
+}
+
+/**
+ * Patterns of the parameters that no training changes: constants that checkpoints store.
+ *
+ * @param frozen patterns of a caller
+ */
+export function withFixedParameters(
+  config: EncoderConfig,
+  frozen: readonly string[],
+): readonly string[] {
+  return config.mixer ? [...frozen, ...fixedMixerParameters] : frozen;
 }
 
 /** Whether a matrix writes into the residual stream. */

@@ -7,22 +7,27 @@ import {
   encoderParameterShapes,
   type VectorModule,
 } from "../../model/index.ts";
-import type { TrainingGraph } from "../graph/training-graph.ts";
-import type { Trainer } from "../run/trainer.ts";
-import type { StepReport, TrainingInputs } from "../run/training-interface.ts";
 import { classGraph } from "./class-graph.ts";
+import { duplexPlan, hybridPlan } from "./duplex/duplex-plan.ts";
 import {
-  type BatchOptions,
   classInputs,
   contrastiveInputs,
   distillationInputs,
   encodeRanked,
-  type RankedBatch,
+  orthogonalProjectionInputs,
   tokenClassInputs,
   tokenContrastInputs,
 } from "./encoder-batches.ts";
 import type { VectorPipeline } from "./encoder-inputs.ts";
 import type { EncoderObjective, TrainEncoderOptions } from "./encoder-options.ts";
+import {
+  attendedTokens,
+  defaultTemperature,
+  type EncoderPlan,
+  evaluateBatch as evaluate,
+  learnBatch as step,
+  tokensOf,
+} from "./encoder-plan.ts";
 import {
   type RankedExample,
   readClassifiedExamples,
@@ -30,37 +35,14 @@ import {
   readRankedExamples,
 } from "./example-files.ts";
 import { evaluateWithCache, type GradientCacheOptions, stepWithCache } from "./gradient-cache.ts";
+import { sampleNegatives } from "./random-negatives.ts";
 import { tokenContrastGraph } from "./token-contrast-graph.ts";
-import { cachedVectorGraph, contrastiveGraph, distillationGraph } from "./vector-graphs.ts";
-
-/** A batch as it is learned from. */
-export interface PreparedBatch {
-  readonly inputs: TrainingInputs;
-  /** Where the update computes its gradients over cached vectors. */
-  readonly cached?: RankedBatch;
-  readonly tokens: number;
-}
-
-/** An objective with all that a run needs of it. */
-export interface EncoderPlan<Example> {
-  /** Shapes of all parameters: the encoder's, and those of heads and modules. */
-  readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** What the loss is a mean over, in nats. */
-  readonly lossUnit: "query" | "text" | "token";
-  readonly pipeline: VectorPipeline | undefined;
-  /** Applied to the states of tokens, where tokens have vectors. */
-  readonly tokenModules: readonly VectorModule[] | undefined;
-  readonly head: "sequence" | "tokens" | undefined;
-  read(files: readonly string[]): Promise<Example[]>;
-  /** Called when the examples are known. */
-  graph(examples: readonly Example[], trainable: readonly string[]): TrainingGraph;
-  prepare(examples: readonly Example[], options: BatchOptions): PreparedBatch;
-  learn(trainer: Trainer, batch: PreparedBatch): Promise<StepReport>;
-  /** The loss of a batch without an update. */
-  evaluate(trainer: Trainer, batch: PreparedBatch, averaged: boolean): Promise<number>;
-}
-
-const defaultTemperature = 0.05;
+import {
+  cachedVectorGraph,
+  contrastiveGraph,
+  distillationGraph,
+  orthogonalProjectionGraph,
+} from "./vector-graphs.ts";
 
 /** Name of the stored layer that projects the states of tokens. */
 export const projectionName = "1_Dense.linear";
@@ -72,6 +54,9 @@ export function configWithLabels(
 ): EncoderConfig {
   if (objective.kind === "token-classes") {
     return { ...config, task: "tokens", labels: objective.labels, problemType: "single-label" };
+  }
+  if (objective.kind === "dupmae" || objective.kind === "hybrid-contrastive") {
+    return { ...config, task: "masked" };
   }
   if (objective.kind !== "classes") return { ...config, task: "states" };
   const { labels, problem = labels.length === 1 ? "regression" : "single-label" } = objective;
@@ -86,7 +71,7 @@ export function configWithLabels(
  */
 export function planEncoder(
   config: EncoderConfig,
-  options: Pick<TrainEncoderOptions, "objective" | "pooling">,
+  options: Pick<TrainEncoderOptions, "objective" | "pooling" | "seed">,
 ): EncoderPlan<unknown> {
   checkObjective(options.objective);
   const plan = choosePlan(config, options);
@@ -95,10 +80,17 @@ export function planEncoder(
 
 function choosePlan(
   config: EncoderConfig,
-  { objective, pooling = "mean" }: Pick<TrainEncoderOptions, "objective" | "pooling">,
+  options: Pick<TrainEncoderOptions, "objective" | "pooling" | "seed">,
 ): AnyPlan {
-  const pipeline: VectorPipeline = { pooling, modules: [{ kind: "normalize" }] };
+  const { objective, pooling = defaultPooling(config, options.objective), seed = 0 } = options;
+  const pipeline = vectorPipeline(config, pooling);
   switch (objective.kind) {
+    case "orthogonal-projection":
+      return projectionPlan(config, objective, pipeline, seed);
+    case "dupmae":
+      return duplexPlan(config, objective, seed);
+    case "hybrid-contrastive":
+      return hybridPlan(config, objective);
     case "contrastive":
       return contrastivePlan(config, objective, pipeline);
     case "distillation":
@@ -109,6 +101,52 @@ function choosePlan(
     case "token-classes":
       return classPlan(config, objective);
   }
+}
+
+/** How a family pools where nothing else is said. */
+export function defaultPooling(
+  { mixer }: EncoderConfig,
+  { kind }: EncoderObjective,
+): VectorPipeline["pooling"] {
+  if (kind === "dupmae" || kind === "hybrid-contrastive") return "cls";
+  return mixer !== undefined && !mixer.poolsAll ? "cls" : "mean";
+}
+
+/** The vectors that a family's texts have: a Monarch Mixer's go through its pooler. */
+function vectorPipeline(
+  { mixer, hiddenSize }: EncoderConfig,
+  pooling: VectorPipeline["pooling"],
+): VectorPipeline {
+  const normalize = { kind: "normalize" } as const;
+  if (mixer === undefined) return { pooling, modules: [normalize] };
+  if (pooling !== "cls" && pooling !== "mean") {
+    throw new JetonError(`pooling is ${pooling}, but a Monarch Mixer has cls or mean`, {
+      code: "option-invalid",
+      details: { option: "pooling", found: pooling, expected: ["cls", "mean"] },
+    });
+  }
+  const size = { inputs: hiddenSize, outputs: hiddenSize };
+  return {
+    pooling,
+    modules: [
+      { kind: "dense", name: "pooler.dense", ...size, bias: true, activation: "tanh" },
+      normalize,
+    ],
+  };
+}
+
+/** The encoder's parameters and those of a pipeline. */
+function vectorShapes(
+  config: EncoderConfig,
+  { modules }: VectorPipeline,
+): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>(encoderParameterShapes(config));
+  for (const module of modules) {
+    if (module.kind !== "dense") continue;
+    shapes.set(`${module.name}.weight`, [module.outputs, module.inputs]);
+    if (module.bias) shapes.set(`${module.name}.bias`, [module.outputs]);
+  }
+  return shapes;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each plan reads examples of its own and is given no others
@@ -129,16 +167,17 @@ function checkObjective(objective: EncoderObjective): void {
     if (isTokens && !labels.includes("O")) throw invalid("labels", labels, "O among them");
     return;
   }
-  const { temperature = defaultTemperature } = objective;
+  const { temperature = defaultTemperature } = objective as { readonly temperature?: number };
   if (!(Number.isFinite(temperature) && temperature > 0)) {
     throw invalid("temperature", temperature, "a number above 0");
   }
   const counts: Record<string, number | undefined> = { ...objective } as never;
   for (const [option, least] of [
-    ["negatives", 0],
+    ["negatives", objective.kind === "orthogonal-projection" ? 1 : 0],
     ["chunk", 1],
     ["candidates", 1],
     ["width", 1],
+    ["terms", 1],
   ] as const) {
     const found = counts[option];
     if (found === undefined || (Number.isSafeInteger(found) && found >= least)) continue;
@@ -146,35 +185,12 @@ function checkObjective(objective: EncoderObjective): void {
   }
 }
 
-const step = (trainer: Trainer, { inputs }: PreparedBatch): Promise<StepReport> =>
-  trainer.step([inputs]);
-
-async function evaluate(
-  trainer: Trainer,
-  { inputs }: PreparedBatch,
-  averaged: boolean,
-): Promise<number> {
-  return (await trainer.evaluate([inputs], { averaged })).loss;
-}
-
-const tokensOf = ({ queries, documents }: RankedBatch): number =>
-  [...queries, ...documents].reduce((sum, { ids }) => sum + ids.length, 0);
-
-/** Tokens of inputs, filled ones left out. */
-function attendedTokens(inputs: TrainingInputs): number {
-  let count = 0;
-  for (const [name, { data }] of Object.entries(inputs)) {
-    if (name.endsWith(".attended")) for (const value of data as Float32Array) count += value;
-  }
-  return count;
-}
-
 function contrastivePlan(
   config: EncoderConfig,
   objective: Extract<EncoderObjective, { kind: "contrastive" }>,
   pipeline: VectorPipeline,
 ): EncoderPlan<RankedExample> {
-  const shapes = encoderParameterShapes(config);
+  const shapes = vectorShapes(config, pipeline);
   const { temperature = defaultTemperature, negatives = 1, chunk } = objective;
   const width = config.hiddenSize;
   const cache: GradientCacheOptions | undefined =
@@ -210,7 +226,7 @@ function distillationPlan(
   { temperature = defaultTemperature }: Extract<EncoderObjective, { kind: "distillation" }>,
   pipeline: VectorPipeline,
 ): EncoderPlan<RankedExample> {
-  const shapes = encoderParameterShapes(config);
+  const shapes = vectorShapes(config, pipeline);
   return {
     shapes,
     lossUnit: "query",
@@ -237,6 +253,34 @@ function distillationPlan(
       ),
     prepare(examples, options) {
       const inputs = distillationInputs(examples, options, pipeline);
+      return { inputs, tokens: attendedTokens(inputs) };
+    },
+    learn: step,
+    evaluate,
+  };
+}
+
+function projectionPlan(
+  config: EncoderConfig,
+  { negatives }: Extract<EncoderObjective, { kind: "orthogonal-projection" }>,
+  pipeline: VectorPipeline,
+  seed: number,
+): EncoderPlan<RankedExample> {
+  const shapes = vectorShapes(config, pipeline);
+  return {
+    shapes,
+    lossUnit: "query",
+    pipeline,
+    tokenModules: undefined,
+    head: undefined,
+    read: (files) => sampleNegatives(files, { negatives, seed }),
+    graph: (examples, trainable) =>
+      orthogonalProjectionGraph(
+        { config, shapes, trainable, pipeline, temperature: 1 },
+        examples[0]!.documents.length,
+      ),
+    prepare(examples, options) {
+      const inputs = orthogonalProjectionInputs(examples, options, pipeline);
       return { inputs, tokens: attendedTokens(inputs) };
     },
     learn: step,

@@ -47,6 +47,11 @@ export async function readRankedExamples(files: readonly string[]): Promise<Rank
   });
 }
 
+/** Lines of `{"text"}`. @throws JetonError `example-invalid` */
+export async function readTexts(files: readonly string[]): Promise<string[]> {
+  return readLines(files, '{"text"}', ({ text }) => (typeof text === "string" ? text : undefined));
+}
+
 /**
  * Lines of `{"text", "pair"?, "label"}`: the name of a class, a list of names where classes do not exclude each
  * other, or a number where `labels` has one entry.

@@ -16,8 +16,13 @@ import {
 import { describeCorpusName } from "../data/corpus-files.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import { exportModel } from "../run/export-model.ts";
+import { isDuplexParameter } from "./duplex/duplex-decoder.ts";
+import { densePartName } from "./duplex/duplex-plan.ts";
+import type { VectorPipeline } from "./encoder-inputs.ts";
 import type { EncoderSettings, TrainEncoderOptions, TrainedEncoder } from "./encoder-options.ts";
-import { type EncoderPlan, projectionName } from "./encoder-plans.ts";
+import type { EncoderPlan } from "./encoder-plan.ts";
+import { projectionName } from "./encoder-plans.ts";
+import { isKernelParameter } from "./mixer-training.ts";
 
 /** What an export is made of. */
 export interface ExportEncoderParts {
@@ -41,16 +46,25 @@ export async function exportEncoder(
 ): Promise<TrainedEncoder> {
   const { options, settings, config, plan, parameters } = parts;
   const folder = join(runFolder, "model");
-  const isModule = (name: string): boolean => name.startsWith(`${projectionName}.`);
-  const isHeaded = plan.head !== undefined;
-  const own = [...parameters].filter(([name]) => !isModule(name));
+  const dense = [projectionName, densePartName].filter((name) => parameters.has(`${name}.weight`));
+  const isElsewhere = (name: string): boolean =>
+    isDuplexParameter(name) || dense.some((module) => name === `${module}.weight`);
+  // The base model's names stand behind its prefix where a head stands beside it.
+  const isPrefixed = plan.head !== undefined || config.mixer !== undefined;
+  const own = [...parameters].filter(([name]) => !isElsewhere(name));
   await mkdir(folder, { recursive: true });
-  if (plan.tokenModules) await writeProjection(folder, parts);
-  if (!isHeaded) await writeModules(folder, parts);
+  for (const name of dense) await writeDense(folder, name, parts);
+  if (plan.tokenModules) await writeTokenModules(folder, parts);
+  // The authors' mixers have no modules: the configuration says how a text becomes a vector.
+  else if (plan.pipeline && !config.mixer) await writeModules(folder, parts, plan.pipeline);
   await exportModel(folder, {
-    config: exportedConfig(settings.config, config),
+    config: exportedConfig(settings, config),
+    ...(config.mixer && { isExact: isKernelParameter }),
     parameters: new Map(
-      own.map(([name, value]) => [isHeaded ? prefixEncoderName(config.family, name) : name, value]),
+      own.map(([name, value]) => [
+        isPrefixed ? prefixEncoderName(config.family, name) : name,
+        value,
+      ]),
     ),
     tokenizer: parts.tokenizer,
     ...(options.dtype && { dtype: options.dtype }),
@@ -61,15 +75,16 @@ export async function exportEncoder(
 
 /** `config.json` with the class that other tools ask for, and the names of classes. */
 function exportedConfig(
-  file: ModelConfig,
-  { family, task, labels, problemType }: EncoderConfig,
+  { config: file, pooling }: Pick<EncoderSettings, "config" | "pooling">,
+  { family, task, labels, problemType, mixer }: EncoderConfig,
 ): ModelConfig {
   const className = encoderClassName(family, task);
   const { architectures: _, ...own } = file as Record<string, unknown>;
   return {
     ...(className !== undefined && { architectures: [className] }),
     ...own,
-    ...(task !== "states" && {
+    ...(mixer && { pool_all: pooling === "mean" }),
+    ...((task === "sequence" || task === "tokens") && {
       id2label: Object.fromEntries(labels.map((label, id) => [id, label])),
       label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
     }),
@@ -80,13 +95,14 @@ function exportedConfig(
 const writeJson = (path: string, value: unknown): Promise<void> =>
   writeFileAtomically(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** The matrix behind the states of tokens, as PyLate stores it. */
-async function writeProjection(
+/** A matrix without a bias in a folder of its own, as sentence-transformers and PyLate store it. */
+async function writeDense(
   folder: string,
+  name: string,
   { parameters, options }: ExportEncoderParts,
 ): Promise<void> {
-  const { shape, data } = parameters.get(`${projectionName}.weight`)!;
-  const path = join(folder, "1_Dense");
+  const { shape, data } = parameters.get(`${name}.weight`)!;
+  const path = join(folder, name.split(".")[0]!);
   await mkdir(path, { recursive: true });
   await writeShardedSafetensors(path, [
     { name: "linear.weight", dtype: options.dtype ?? "F16", shape, data },
@@ -99,41 +115,54 @@ async function writeProjection(
   });
 }
 
-async function writeModules(folder: string, parts: ExportEncoderParts): Promise<void> {
-  const { settings, config, plan } = parts;
-  const { queryLength, documentLength } = settings;
-  const module = (idx: number, path: string, type: string) => ({
-    idx,
-    name: String(idx),
-    path,
-    type,
-  });
-  const isTokens = plan.tokenModules !== undefined;
-  const common = { prompts: {}, default_prompt_name: null };
-  const transformer = module(0, "", "sentence_transformers.models.Transformer");
+interface ModuleLine {
+  readonly idx: number;
+  readonly name: string;
+  readonly path: string;
+  readonly type: string;
+}
+
+const moduleLine = (idx: number, path: string, type: string): ModuleLine => ({
+  ...{ idx, name: String(idx), path, type },
+});
+
+const transformer: ModuleLine = moduleLine(0, "", "sentence_transformers.models.Transformer");
+
+async function writeLengths(folder: string, length: number): Promise<void> {
   await writeJson(join(folder, "sentence_bert_config.json"), {
-    max_seq_length: isTokens ? Math.max(queryLength, documentLength) : documentLength,
+    max_seq_length: length,
     do_lower_case: false,
   });
-  if (isTokens) {
-    await writeJson(join(folder, "modules.json"), [
-      transformer,
-      module(1, "1_Dense", "pylate.models.Dense.Dense"),
-    ]);
-    await writeJson(join(folder, "config_sentence_transformers.json"), {
-      ...common,
-      similarity_fn_name: "MaxSim",
-      query_prefix: "",
-      document_prefix: "",
-      query_length: queryLength,
-      document_length: documentLength,
-      attend_to_expansion_tokens: false,
-      skiplist_words: [],
-      do_query_expansion: false,
-    });
-    return;
-  }
-  const pooling = plan.pipeline!.pooling;
+}
+
+/** PyLate's files. */
+async function writeTokenModules(folder: string, { settings }: ExportEncoderParts): Promise<void> {
+  const { queryLength, documentLength } = settings;
+  await writeLengths(folder, Math.max(queryLength, documentLength));
+  await writeJson(join(folder, "modules.json"), [
+    transformer,
+    moduleLine(1, "1_Dense", "pylate.models.Dense.Dense"),
+  ]);
+  await writeJson(join(folder, "config_sentence_transformers.json"), {
+    ...{ prompts: {}, default_prompt_name: null },
+    similarity_fn_name: "MaxSim",
+    query_prefix: "",
+    document_prefix: "",
+    query_length: queryLength,
+    document_length: documentLength,
+    attend_to_expansion_tokens: false,
+    skiplist_words: [],
+    do_query_expansion: false,
+  });
+}
+
+/** The files of sentence-transformers. */
+async function writeModules(
+  folder: string,
+  { settings, config }: ExportEncoderParts,
+  { pooling, modules }: VectorPipeline,
+): Promise<void> {
+  await writeLengths(folder, settings.documentLength);
   await mkdir(join(folder, "1_Pooling"), { recursive: true });
   await writeJson(join(folder, "1_Pooling", "config.json"), {
     word_embedding_dimension: config.hiddenSize,
@@ -145,18 +174,25 @@ async function writeModules(folder: string, parts: ExportEncoderParts): Promise<
     pooling_mode_lasttoken: pooling === "lasttoken",
     include_prompt: true,
   });
+  const kinds = { dense: "Dense", normalize: "Normalize", "layer-norm": "LayerNorm" } as const;
   await writeJson(join(folder, "modules.json"), [
     transformer,
-    module(1, "1_Pooling", "sentence_transformers.models.Pooling"),
-    module(2, "2_Normalize", "sentence_transformers.models.Normalize"),
+    moduleLine(1, "1_Pooling", "sentence_transformers.models.Pooling"),
+    ...modules.map(({ kind }, at) =>
+      moduleLine(at + 2, `${at + 2}_${kinds[kind]}`, `sentence_transformers.models.${kinds[kind]}`),
+    ),
   ]);
   await writeJson(join(folder, "config_sentence_transformers.json"), {
-    ...common,
-    similarity_fn_name: "cosine",
+    ...{ prompts: {}, default_prompt_name: null },
+    // Vectors of any length are compared by products.
+    similarity_fn_name: modules.at(-1)?.kind === "normalize" ? "cosine" : "dot",
   });
 }
 
 const purposes = {
+  dupmae: "the words and one vector of each text",
+  "hybrid-contrastive": "the words and one vector of each text",
+  "orthogonal-projection": "one vector for each text",
   contrastive: "one vector for each text",
   distillation: "one vector for each text",
   "token-contrastive": "one vector for each token",
@@ -182,7 +218,8 @@ function encoderCard({
     options.initialWeights === undefined
       ? []
       : [`- began with the weights of ${describeCorpusName(options.initialWeights)}`];
-  const command = plan.head === undefined ? "embed" : "classify";
+  const isClasses = plan.head === "sequence" || plan.head === "tokens";
+  const command = isClasses ? "classify" : "embed";
   return [
     `# ${name}`,
     "",

@@ -9,6 +9,7 @@ import {
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainEncoderOptions } from "./encoder-options.ts";
 import { initializeEncoder } from "./encoder-parameters.ts";
+import { stretchMixerValue } from "./mixer-training.ts";
 
 /**
  * First values of all parameters. What a checkpoint lacks of heads and modules is random; what it lacks of the
@@ -53,6 +54,13 @@ async function readEncoderValues(
       });
     }
     if (entry.shape.join() !== shape.join()) {
+      const data = await checkpoint.readFloat32(name);
+      const stretched =
+        config.mixer && stretchMixerValue(name, { shape: entry.shape, data }, shape);
+      if (stretched && stretched.shape.join() === shape.join()) {
+        values.set(name, stretched);
+        continue;
+      }
       // A head of other classes begins anew.
       if (!own.has(name)) continue;
       throw new JetonError(`"${name}" is [${entry.shape}], expected [${shape}]`, {

@@ -6,19 +6,21 @@ import {
   encoderHeadShapes,
   encoderHeads,
   encoderParameterShapes,
-  encoderRotationTypes,
+  encoderTables,
+  encoderTableTypes,
   layOutEncoderTexts,
   maskedScore,
   maskTokenOf,
-  rotationTables,
   traceFloat32Weights,
 } from "../../model/index.ts";
 import {
+  cast,
   crossEntropyRows,
   type Dimension,
   equal,
   float32,
   gather,
+  greaterOrEqual,
   int32,
   multiply,
   reshape,
@@ -65,7 +67,7 @@ export function maskedLanguageModelGraph(
     rows: int32(["rows"]),
     targets: int32(["rows"]),
     counts: float32(["rows"]),
-    ...encoderRotationTypes(config),
+    ...encoderTableTypes(config),
   };
   const has = (name: string): boolean => shapes.has(name);
   const head = encoderHeads({ ...config, task: "masked" }, has).get("masked")!;
@@ -76,7 +78,8 @@ export function maskedLanguageModelGraph(
       Tensor
     >;
     const mask = documentsMask(segments);
-    const all = encode(config, weights, { ids, positions, types, mask, rotations: input });
+    const present = cast(greaterOrEqual(segments, 0), "float32");
+    const all = encode(config, weights, { ids, positions, types, mask, tables: input, present });
     const states = gather(reshape(all, [-1, config.hiddenSize]), input["rows"]!);
     return scoped("loss", () => {
       // Every token of a packed sequence is one of a text.
@@ -121,7 +124,8 @@ export function maskedLanguageModelInputs(
     });
   }
   const signs = tokenizer.encodeIds("");
-  const tables = rotationTables(config, options.sequenceLength + 16);
+  const longest = config.mixer?.fillsTexts ? config.contextLength : options.sequenceLength;
+  const tables = encoderTables(config, longest + 16);
   const isSpecial = new Set(
     Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter((id) =>
       tokenizer.isSpecial(id),
@@ -134,7 +138,10 @@ export function maskedLanguageModelInputs(
       if (signs.length > 1) ids[ids.length - 1] = signs.at(-1)!;
       return maskTokens(ids, { isSpecial, mask: mask.id, seed, vocabSize: tokenizer.vocabSize });
     });
-    const laid = layOutEncoderTexts(config, texts);
+    const laid = layOutEncoderTexts(
+      config,
+      texts.map(({ ids }) => ({ ids: fillText(config, ids) })),
+    );
     const { time } = laid;
     const chosen = texts.flatMap(({ places }, row) =>
       places.map(({ at, id }) => ({ row: row * time + at, id })),
@@ -148,17 +155,32 @@ export function maskedLanguageModelInputs(
       counts[index] = 1;
     }
     const shape = [batch.batch, time];
+    // Padding that is a part of a sequence is mixed like its tokens.
+    const segments = config.mixer
+      ? Int32Array.from(laid.present, (present) => present - 1)
+      : segmentsOf(batch, time, documentMask);
     return {
       ids: { dtype: "int32", shape, data: laid.ids },
       positions: { dtype: "int32", shape, data: laid.positions },
       types: { dtype: "int32", shape, data: laid.types },
-      segments: { dtype: "int32", shape, data: segmentsOf(batch, time, documentMask) },
+      segments: { dtype: "int32", shape, data: segments },
       rows: { dtype: "int32", shape: [count], data: rows },
       targets: { dtype: "int32", shape: [count], data: targets },
       counts: { dtype: "float32", shape: [count], data: counts },
       ...tables,
     };
   };
+}
+
+/** A sequence as the encoder reads texts: filled up with padding where its family does so. */
+function fillText(
+  { mixer, contextLength, padTokenId }: EncoderConfig,
+  ids: Int32Array,
+): Int32Array {
+  if (!mixer?.fillsTexts || ids.length >= contextLength) return ids;
+  const filled = new Int32Array(contextLength).fill(padTokenId);
+  filled.set(ids);
+  return filled;
 }
 
 /** Documents of each token; what a sequence was filled up with is one of its own. */

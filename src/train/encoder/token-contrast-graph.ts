@@ -2,7 +2,7 @@
 import {
   applyModules,
   type EncoderConfig,
-  encoderRotationTypes,
+  encoderTableTypes,
   maskedScore,
   traceFloat32Weights,
   type VectorModule,
@@ -62,8 +62,11 @@ const sides = ["query", "document"] as const;
 export function tokenContrastGraph(options: TokenContrastOptions): TrainingGraph {
   const { config, shapes, trainable, modules, scoring, temperature } = options;
   const inputs: Record<string, TensorType> = {
-    ...encoderRotationTypes(config),
-    ...Object.assign({}, ...sides.map((side) => ({ ...textTypes(side), ...keptTypes(side) }))),
+    ...encoderTableTypes(config),
+    ...Object.assign(
+      {},
+      ...sides.map((side) => ({ ...textTypes(side, config), ...keptTypes(side) })),
+    ),
     ...(scoring === "xtr" && { candidates: int32(["candidates"]) }),
     targets: int32(["query"]),
     excluded: float32(["query", "document"]),
@@ -96,7 +99,7 @@ export function keptValues(
   time: number,
 ): Record<string, TensorValue> {
   const data = new Float32Array(texts.length * time);
-  for (const [row, { ids, kept }] of texts.entries()) {
+  for (const [row, { ids, attended, kept = attended }] of texts.entries()) {
     if (kept) data.set(kept, row * time);
     else data.fill(1, row * time, row * time + ids.length);
   }

@@ -18,15 +18,13 @@ import { runStepLoop } from "../run/step-loop.ts";
 import { checkAverageDecay, type Trainer } from "../run/trainer.ts";
 import type { BatchOptions } from "./encoder-batches.ts";
 import type { EncoderSettings, TrainEncoderOptions, TrainedEncoder } from "./encoder-options.ts";
-import {
-  configWithLabels,
-  type EncoderPlan,
-  type PreparedBatch,
-  planEncoder,
-} from "./encoder-plans.ts";
+import { withFixedParameters } from "./encoder-parameters.ts";
+import type { EncoderPlan, PreparedBatch } from "./encoder-plan.ts";
+import { configWithLabels, defaultPooling, planEncoder } from "./encoder-plans.ts";
 import { ExampleOrder } from "./example-order.ts";
 import { exportEncoder } from "./export-encoder.ts";
 import { firstEncoderValues } from "./first-encoder-values.ts";
+import { encoderGroups } from "./mixer-training.ts";
 
 /**
  * Trains an encoder and exports it as a checkpoint folder that other tools load: vectors of texts in the layout of
@@ -101,7 +99,7 @@ async function learn(run: RunFolder, parts: RunParts): Promise<TrainedEncoder> {
   const { options, settings, config, plan, tokenizer, examples } = parts;
   const order = new ExampleOrder(examples, settings);
   const { queryLength, documentLength } = settings;
-  const batches: BatchOptions = { config, tokenizer, queryLength, documentLength };
+  const batches: BatchOptions = { config, tokenizer, queryLength, documentLength, pass: 0 };
   const held = parts.heldOut && prepareHeldOut(parts.heldOut, settings.batch, plan, batches);
   await using trainer = await openEncoderTrainer(run, parts);
   const averaged = settings.averageDecay !== undefined;
@@ -113,7 +111,7 @@ async function learn(run: RunFolder, parts: RunParts): Promise<TrainedEncoder> {
     start: order.start,
     async read(position) {
       const { examples: batch, next } = order.read(position);
-      return { inputs: plan.prepare(batch, batches), next };
+      return { inputs: plan.prepare(batch, { ...batches, pass: next.pass }), next };
     },
     learn: (batch) => plan.learn(trainer, batch),
     countTokens: ({ tokens }) => tokens,
@@ -161,7 +159,8 @@ async function openEncoderTrainer(run: RunFolder, parts: RunParts): Promise<Trai
   const { shapes } = plan;
   return openRunTrainer({
     names: [...shapes.keys()],
-    frozen: settings.frozen ?? [],
+    frozen: withFixedParameters(config, settings.frozen ?? []),
+    group: encoderGroups(config, settings),
     graph: (trainable) => plan.graph(examples, trainable),
     parameters: await chooseFirstValues(run, shapes, () =>
       firstEncoderValues({ options, config, shapes, seed: settings.seed }),
@@ -199,7 +198,7 @@ async function resolveEncoderSettings(
     objective: options.objective,
     config,
     ...{ steps, batch, queryLength, documentLength, seed },
-    pooling: options.pooling ?? "mean",
+    pooling: options.pooling ?? defaultPooling(encoderConfig(config), options.objective),
     schedule,
     optimizer,
     averageDecay: options.averageDecay,

@@ -2,7 +2,7 @@
 import {
   type DecoderWeights,
   type EncoderConfig,
-  encoderRotationTypes,
+  encoderTableTypes,
   traceFloat32Weights,
 } from "../../model/index.ts";
 import {
@@ -17,6 +17,7 @@ import {
   negate,
   sizeValue,
   softmax,
+  split,
   stopGradient,
   subtract,
   sum,
@@ -43,8 +44,11 @@ const sides = ["query", "document"] as const;
 
 function pairTypes(config: EncoderConfig): Record<string, TensorType> {
   return {
-    ...encoderRotationTypes(config),
-    ...Object.assign({}, ...sides.map((side) => ({ ...textTypes(side), ...poolTypes(side) }))),
+    ...encoderTableTypes(config),
+    ...Object.assign(
+      {},
+      ...sides.map((side) => ({ ...textTypes(side, config), ...poolTypes(side) })),
+    ),
   };
 }
 
@@ -112,6 +116,37 @@ export function distillationGraph(options: VectorGraphOptions, group: number): T
 }
 
 /**
+ * Orthogonal projection (Saad-Falcon et al., 2024): the cosine of a query and its document is pulled to 1, those with
+ * negatives to 0, by their squared distances. A document stands once beside each negative, so both halves weigh the
+ * same; no other query of the batch counts. Inputs: the texts of both sides; `own` int32 `[query, group]`, the numbers of
+ * each query's documents, the right one first. The loss is a sum over queries of means over their pairs.
+ *
+ * @param options its pipeline ends in vectors of length 1; its temperature is not read
+ * @param group documents of each query, at least 2
+ */
+export function orthogonalProjectionGraph(
+  options: VectorGraphOptions,
+  group: number,
+): TrainingGraph {
+  const { config, shapes, trainable } = options;
+  const inputs = { ...pairTypes(config), own: int32(["query", group]) };
+  return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
+    const weights = traceFloat32Weights(shapes);
+    const [queries, documents] = pairVectors(options, weights, input);
+    const cosines = gatherElements(
+      matmul(queries, documents, { transposeB: true }),
+      input["own"]!,
+      1,
+    );
+    const [right, wrong] = split(cosines, [1, group - 1], 1) as [Tensor, Tensor];
+    const missed = subtract(1, right);
+    const positive = multiply(sum(multiply(missed, missed)), 0.5);
+    const negative = multiply(sum(multiply(wrong, wrong)), 0.5 / (group - 1));
+    return { loss: add(positive, negative), weight: countOf("query") };
+  });
+}
+
+/**
  * Vectors of one chunk of texts, and a loss whose gradients are those of a batch of many chunks (gradient caching;
  * Gao et al., 2021). Inputs: the texts of the side `text`; `slope` float32 `[text, width]`, how the batch's loss changes
  * with each vector; `share` and `count`, float32 scalars: the chunk's share of the loss and of what counts. The value
@@ -120,8 +155,8 @@ export function distillationGraph(options: VectorGraphOptions, group: number): T
 export function cachedVectorGraph(options: VectorGraphOptions, width: number): TrainingGraph {
   const { config, shapes, trainable, pipeline } = options;
   const inputs = {
-    ...encoderRotationTypes(config),
-    ...textTypes("text"),
+    ...encoderTableTypes(config),
+    ...textTypes("text", config),
     ...poolTypes("text"),
     slope: float32(["text", width]),
     share: float32([]),

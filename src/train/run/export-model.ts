@@ -21,6 +21,8 @@ export interface ExportModelOptions {
   tokenizer: string;
   /** How weights are stored. Default F16. */
   dtype?: "F32" | "F16" | "BF16";
+  /** Parameters that are stored in F32 with any `dtype`. Default: none. */
+  isExact?: (name: string) => boolean;
   /** The text of the model card, Markdown. */
   card: string;
 }
@@ -34,13 +36,16 @@ const dtypeNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const
  * @throws JetonError `train-weights-overflow` (a value that F16 cannot hold), and those of writing
  */
 export async function exportModel(folder: string, options: ExportModelOptions): Promise<void> {
-  const { parameters, tokenizer, dtype = "F16", card } = options;
+  const { parameters, tokenizer, dtype = "F16", isExact = () => false, card } = options;
   const { quantization_config: _, ...config } = options.config;
   await mkdir(folder, { recursive: true });
   if (dtype === "F16") checkRange(parameters);
   await writeShardedSafetensors(
     folder,
-    [...parameters].map(([name, { shape, data }]) => ({ name, dtype, shape, data })),
+    [...parameters].map(([name, { shape, data }]) => ({
+      ...{ name, shape, data },
+      dtype: isExact(name) ? "F32" : dtype,
+    })),
   );
   await copyTokenizer(tokenizer, folder);
   const generation: Record<string, unknown> = { _from_model_config: true };

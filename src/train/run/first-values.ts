@@ -23,28 +23,18 @@ export async function chooseFirstValues(
   );
 }
 
-/** All parameters of an architecture from a checkpoint folder; a row for a landmark may be missing there. */
+/** All parameters of an architecture from a checkpoint folder. */
 export async function readWeights(
   folder: string,
-  { parameters, rename, insertedRow }: Architecture,
+  { parameters, rename, adapt }: Architecture,
 ): Promise<Map<string, ParameterValue>> {
   await using opened = await openCheckpoint(folder);
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of parameters) {
-    const data = await readParameter(checkpoint, name);
-    const lacksRow = insertedRow?.has(name) && data.length === (shape[0]! - 1) * shape[1]!;
-    values.set(name, { shape, data: lacksRow ? appendMeanRow(data, shape[1]!) : data });
+    const stored = { shape, data: await readParameter(checkpoint, name) };
+    const own = checkpoint.tensors.get(name)?.shape ?? shape;
+    values.set(name, adapt?.(name, { ...stored, shape: own }) ?? stored);
   }
   return values;
-}
-
-/** A table with one more row, the mean of the others. */
-function appendMeanRow(table: Float32Array, width: number): Float32Array {
-  const grown = new Float32Array(table.length + width);
-  grown.set(table);
-  const rows = table.length / width;
-  const mean = grown.subarray(table.length);
-  for (const [at, value] of table.entries()) mean[at % width]! += value / rows;
-  return grown;
 }

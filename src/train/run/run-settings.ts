@@ -99,7 +99,14 @@ export function resolveSettings(
     onWarning: options.onWarning,
   });
   const frozen = options.frozen ?? [];
-  matchParameters(frozen, [...openArchitecture(config).parameters.keys()]);
+  const { parameters, masksDocuments = true, family } = openArchitecture(config);
+  matchParameters(frozen, [...parameters.keys()]);
+  if (options.documentMask === true && !masksDocuments) {
+    throw new JetonError(`documentMask is true, but a ${family} model mixes what stands together`, {
+      code: "option-invalid",
+      details: { option: "documentMask", found: true, expected: false },
+    });
+  }
   const schedule = options.schedule ?? {
     kind: "cosine",
     peak: 1e-3,
@@ -117,7 +124,7 @@ export function resolveSettings(
     schedule,
     optimizer: options.optimizer ?? adamW({ beta2: 0.95, maxNorm: 1 }),
     averageDecay: options.averageDecay,
-    documentMask: options.documentMask ?? true,
+    documentMask: options.documentMask ?? masksDocuments,
     frozen,
     seed,
     threads: options.threads,

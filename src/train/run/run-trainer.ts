@@ -3,7 +3,7 @@
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainingGraph } from "../graph/training-graph.ts";
 import type { TrainingProgress } from "../language-model-options.ts";
-import { decayMatricesOnly } from "../optimizer/optimizer.ts";
+import { decayMatricesOnly, type ParameterGroup } from "../optimizer/optimizer.ts";
 import { matchParameters, type Settings } from "./run-settings.ts";
 import type { RunState } from "./step-loop.ts";
 import { openTrainer, type Trainer } from "./trainer.ts";
@@ -21,6 +21,8 @@ export interface RunTrainerOptions {
   readonly sameSizes: boolean;
   readonly settings: Pick<Settings, "schedule" | "optimizer" | "averageDecay">;
   readonly threads: number | undefined;
+  /** Optimizer settings of some parameters. Default: matrices decay, vectors do not. */
+  readonly group?: (name: string, shape: readonly number[]) => ParameterGroup;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function openRunTrainer(options: RunTrainerOptions): Promise<Traine
     sameSizes: options.sameSizes,
     schedule: settings.schedule,
     optimizer: settings.optimizer,
-    group: decayMatricesOnly,
+    group: options.group ?? decayMatricesOnly,
     ...(settings.averageDecay !== undefined && { averageDecay: settings.averageDecay }),
     ...(threads !== undefined && { threads }),
   });

@@ -75,7 +75,8 @@ async function openLanguageModelTrainer(
   const { initialWeights, initialization, threads } = options;
   return openRunTrainer({
     names: [...shapes.keys()],
-    frozen: settings.frozen,
+    frozen: [...settings.frozen, ...(architecture.fixed ?? [])],
+    ...(architecture.group && { group: architecture.group(settings) }),
     graph: (trainable) =>
       architecture.graph({
         trainable: new Set(trainable),
@@ -113,6 +114,7 @@ async function exportRun(run: RunFolder, parts: TrainedParts): Promise<TrainedLa
     ),
     tokenizer: tokenizerFolder,
     ...(options.dtype && { dtype: options.dtype }),
+    ...(architecture.isExact && { isExact: architecture.isExact }),
     card: modelCard(result, parts),
   });
   return result;

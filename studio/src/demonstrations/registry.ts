@@ -117,6 +117,12 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     title: "Chunkers on your own text",
     load: async () => (await import("./chunks.tsx")).ChunksDemonstration,
   },
+  "m2-bert-loco": {
+    why: "No encoder for long texts comes with the package. The command below trains small ones and measures them beside BM25.",
+  },
+  dupmae: {
+    why: "It is a way to train encoders; none trained so comes with the package. The command below trains small ones and measures them beside BM25.",
+  },
   coir: {
     title: "Rankers of code on your own snippets",
     load: async () => (await import("./code-search.tsx")).CodeSearchDemonstration,

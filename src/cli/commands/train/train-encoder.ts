@@ -1,7 +1,14 @@
 /** `jeton train encoder`: trains an encoder from examples, in a resumable run. */
 import { formatCount, formatDuration } from "../../../core/progress.ts";
 import type { EncoderObjective, TrainEncoderOptions } from "../../../train/index.ts";
-import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
+import {
+  type Command,
+  defineCommand,
+  defined,
+  toOptionName,
+  UsageError,
+  type Values,
+} from "../../command.ts";
 import {
   type TrainEncoderDocument,
   type TrainEncoderProgress,
@@ -22,14 +29,23 @@ const options = {
     kind: "list",
     short: "e",
     value: "FILE",
-    help: "JSON lines, also .gz: {query, document, negatives?}; with distillation {query, documents, scores}; with classes {text, pair?, label}; with token-classes {text, spans: [[start, end, label]]}",
+    help: "JSON lines, also .gz: {query, document, negatives?}; with distillation {query, documents, scores}; with dupmae {text}; with classes {text, pair?, label}; with token-classes {text, spans: [[start, end, label]]}",
   },
   heldOut: { kind: "list", value: "FILE", help: "examples for evaluation only" },
   objective: {
     kind: "text",
     value: "NAME",
-    choices: ["contrastive", "token-contrastive", "distillation", "classes", "token-classes"],
-    help: "contrastive (default): a vector for each text; token-contrastive: one for each token (XTR, ColBERT); distillation: from a teacher's scores; classes of texts or of tokens",
+    choices: [
+      "contrastive",
+      "orthogonal-projection",
+      "token-contrastive",
+      "dupmae",
+      "hybrid-contrastive",
+      "distillation",
+      "classes",
+      "token-classes",
+    ],
+    help: "contrastive (default): a vector for each text; orthogonal-projection: the same from pairs alone, for long texts whose batches are small (LoCo); token-contrastive: one for each token (XTR, ColBERT); dupmae: pre-training on plain texts, so that a vector carries a text and the other states its words; hybrid-contrastive: both of them by pairs; distillation: from a teacher's scores; classes of texts or of tokens",
   },
   initialWeights: {
     kind: "text",
@@ -70,15 +86,51 @@ const options = {
     kind: "integer",
     value: "N",
     min: 1,
-    help: "with token-contrastive: length of the vectors; default: 128",
+    help: "length of the vectors: with token-contrastive 128, with hybrid-contrastive half of the hidden size",
   },
-  negatives: { kind: "integer", value: "N", help: "hard negatives of each example; default: 1" },
+  terms: {
+    kind: "integer",
+    value: "N",
+    min: 1,
+    help: "with hybrid-contrastive: words that a document keeps; default: 384",
+  },
+  decodingWeight: {
+    kind: "number",
+    value: "FACTOR",
+    min: 0,
+    help: "with dupmae: of rebuilding a text from its vector; default: 1",
+  },
+  lexicalWeight: {
+    kind: "number",
+    value: "FACTOR",
+    min: 0,
+    help: "with dupmae: of telling a text's words; default: 1",
+  },
+  masking: {
+    kind: "number",
+    value: "SHARE",
+    min: 0,
+    max: 1,
+    help: "with dupmae: share of the tokens that the encoder does not see; default: 0.3",
+  },
+  hiding: {
+    kind: "number",
+    value: "SHARE",
+    min: 0,
+    max: 1,
+    help: "with dupmae: share that each row of the decoder does not see; default: 0.5",
+  },
+  negatives: {
+    kind: "integer",
+    value: "N",
+    help: "hard negatives of each example; default: 1; with orthogonal-projection its own and others drawn from the file, default: 32",
+  },
   temperature: {
     kind: "number",
     value: "T",
     min: 0,
     exclusiveMin: true,
-    help: "scores are divided by it; default: 0.05",
+    help: "scores are divided by it; default: 0.05, with hybrid-contrastive 1",
   },
   chunk: {
     kind: "integer",
@@ -270,13 +322,18 @@ async function readKnown(
 const readBy = {
   scoring: ["token-contrastive"],
   candidates: ["token-contrastive"],
-  width: ["token-contrastive"],
-  negatives: ["contrastive", "token-contrastive"],
-  temperature: ["contrastive", "token-contrastive", "distillation"],
+  width: ["token-contrastive", "hybrid-contrastive"],
+  terms: ["hybrid-contrastive"],
+  decodingWeight: ["dupmae"],
+  lexicalWeight: ["dupmae"],
+  masking: ["dupmae"],
+  hiding: ["dupmae"],
+  negatives: ["contrastive", "orthogonal-projection", "token-contrastive", "hybrid-contrastive"],
+  temperature: ["contrastive", "token-contrastive", "hybrid-contrastive", "distillation"],
   chunk: ["contrastive"],
   label: ["classes", "token-classes"],
   problem: ["classes"],
-  pooling: ["contrastive", "distillation"],
+  pooling: ["contrastive", "orthogonal-projection", "distillation"],
 } as const satisfies Partial<Record<keyof EncoderValues, readonly string[]>>;
 
 /** The objective that the options say; that of the known run where they say none. */
@@ -292,28 +349,30 @@ function readObjective(
   for (const key of given) {
     const kinds: readonly string[] = readBy[key];
     if (kinds.includes(kind)) continue;
-    throw new UsageError("option-conflict", `--${key} means nothing for the objective ${kind}`, {
-      option: `--${key}`,
-      expected: kinds,
-    });
+    throw new UsageError(
+      "option-conflict",
+      `--${toOptionName(key)} means nothing for the objective ${kind}`,
+      {
+        option: `--${toOptionName(key)}`,
+        expected: kinds,
+      },
+    );
   }
   const isNew = values.objective !== undefined || given.some((key) => key !== "pooling");
   if (known !== undefined && !isNew) return known;
-  const {
-    scoring,
-    candidates,
-    width,
-    negatives,
-    temperature,
-    chunk,
-    problem,
-    label: labels,
-  } = values;
+  const { scoring, candidates, width, negatives, temperature, chunk, problem } = values;
+  const { label: labels, terms, decodingWeight, lexicalWeight, masking, hiding } = values;
   switch (kind) {
     case "contrastive":
       return { kind, ...defined({ temperature, negatives, chunk }) };
+    case "orthogonal-projection":
+      return { kind, ...defined({ negatives }) };
     case "token-contrastive":
       return { kind, ...defined({ scoring, candidates, width, negatives, temperature }) };
+    case "dupmae":
+      return { kind, ...defined({ decodingWeight, lexicalWeight, masking, hiding }) };
+    case "hybrid-contrastive":
+      return { kind, ...defined({ width, terms, temperature, negatives }) };
     case "distillation":
       return { kind, ...defined({ temperature }) };
     case "classes":

@@ -2,6 +2,7 @@
 import { JetonError } from "../../../core/index.ts";
 import type { EncoderConfig } from "../config.ts";
 import { biasOf, weightOf } from "../encoder-names.ts";
+import { mixerFamily } from "../mixer/mixer-config.ts";
 import type { HeadName } from "./heads.ts";
 
 /** Heads that can be made anew. */
@@ -74,6 +75,15 @@ const roberta: FamilyHeads = {
 const families: Readonly<Record<string, FamilyHeads>> = {
   bert,
   nomic_bert: bert,
+  [mixerFamily]: {
+    ...bert,
+    masked: masked({
+      dense: "cls.predictions.transform.dense",
+      norm: "cls.predictions.transform.LayerNorm",
+      output: "cls.predictions.decoder",
+      bias: "cls.predictions.decoder.bias",
+    }),
+  },
   "deberta-v2": bert,
   roberta,
   "xlm-roberta": roberta,

@@ -9,18 +9,26 @@ import {
   cast,
   type Dimension,
   divide,
+  equal,
   matmul,
+  max,
+  multiply,
+  range,
   reshape,
   slice,
   squeeze,
+  subtract,
   sum,
   type Tensor,
+  where,
 } from "../../../tensor/index.ts";
 import { type Activation, activate } from "../../layers/activation.ts";
+import { maskedScore } from "../../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import type { EncoderConfig } from "../config.ts";
 import { encoderNorm } from "../encoder-layer.ts";
 import { encoderNames, weightOf } from "../encoder-names.ts";
+import { mixerFamily } from "../mixer/mixer-config.ts";
 import { projectStored } from "../project-stored.ts";
 
 /** Results that a head gives. */
@@ -29,6 +37,8 @@ export type HeadName =
   | "pooled"
   /** Logits of chosen positions `[rows, vocabSize]`. */
   | "masked"
+  /** For every token of the vocabulary its largest logit at any place of the text but the first: `[batch, vocabSize]`. */
+  | "lexical"
   /** Logits of the text's classes `[batch, labels]`. */
   | "sequence"
   /** Logits of each token's classes `[batch, time, labels]`. */
@@ -187,6 +197,12 @@ const roberta: Partial<Record<HeadName, Head>> = {
   span: spanHead,
 };
 
+/** BERT's pooler, over the mean of a text's tokens where the configuration says so. */
+const mixerPooled = (context: HeadContext): Tensor => {
+  const state = context.config.mixer?.poolsAll ? meanState(context) : firstState(context);
+  return activate(projectStored(context.weights, state, "pooler.dense"), "tanh");
+};
+
 const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   bert,
   roberta,
@@ -293,13 +309,41 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   nomic_bert: {
     ...bert,
   },
+  [mixerFamily]: {
+    ...bert,
+    pooled: { marker: "pooler.dense.weight", graph: mixerPooled },
+    masked: {
+      marker: "cls.predictions.transform.dense.weight",
+      graph: (context) =>
+        bert.masked!.graph({ ...context, config: { ...context.config, normEps: 1e-12 } }),
+    },
+    sequence: { marker: "classifier.weight", graph: linear("classifier", mixerPooled) },
+  },
 };
+
+/**
+ * How strongly a text stands for each token of the vocabulary (Xiao et al., 2023): the largest logit that the head for
+ * masked tokens gives it at a position of the text, the first one and padding left out.
+ */
+function lexicalHead({ marker, graph }: Head): Head {
+  return {
+    marker,
+    graph(context) {
+      const { states, attended } = context;
+      const [batch, time] = states.shape as [Dimension, Dimension];
+      const isFirst = equal(reshape(range(time), [1, time]), 0);
+      const counts = where(isFirst, 0, attended);
+      const hidden = reshape(multiply(subtract(1, counts), maskedScore), [batch, time, 1]);
+      return max(add(graph(context), hidden), { axes: [1] });
+    },
+  };
+}
 
 /** Results that each task of a checkpoint gives; the pooled state wherever it is stored. */
 const results: Readonly<Record<EncoderConfig["task"], readonly HeadName[]>> = {
   states: [],
-  masked: ["masked"],
-  pretraining: ["masked", "nextSentence", "sentenceOrder", "replaced"],
+  masked: ["masked", "lexical"],
+  pretraining: ["masked", "lexical", "nextSentence", "sentenceOrder", "replaced"],
   sequence: ["sequence"],
   tokens: ["tokens"],
   span: ["span"],
@@ -315,7 +359,7 @@ export function encoderHeads(
   const names: readonly HeadName[] = ["pooled", ...results[config.task]];
   return new Map(
     names.flatMap((name) => {
-      const head = own[name];
+      const head = name === "lexical" ? own.masked && lexicalHead(own.masked) : own[name];
       return head && has(head.marker) ? [[name, head] as const] : [];
     }),
   );

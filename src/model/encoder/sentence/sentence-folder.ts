@@ -39,11 +39,18 @@ interface ModuleEntry {
 /** Modules that change nothing once a model is trained. */
 const ignored = new Set(["Dropout"]);
 
+/** What is known of a checkpoint beside its folder. */
+export interface SentenceContext {
+  readonly tokenizer: Tokenizer;
+  /** Whether a tensor is stored, by the encoder's own name. */
+  has(name: string): boolean;
+}
+
 /** Reads a folder with or without `modules.json`. */
 export async function readSentenceFolder(
   files: FolderFiles,
   config: EncoderConfig,
-  tokenizer: Tokenizer,
+  { tokenizer, has }: SentenceContext,
 ): Promise<SentenceFolder> {
   const entries = (await readModules(files)) ?? (await findProjection(files, config));
   const settings = await optionalJson(files, "config_sentence_transformers.json");
@@ -60,11 +67,12 @@ export async function readSentenceFolder(
     reader.poolings === undefined &&
     settings["query_length"] !== undefined;
   const isXtr = !isLate && isXtrProjection(config, reader.after);
-  const modules = isLate ? [] : reader.after;
+  const plain = entries === undefined ? plainPipeline(config, has) : undefined;
+  const modules = plain?.modules ?? (isLate ? [] : reader.after);
   const tokenModules =
     isLate || isXtr ? [...reader.before, ...withNormalize(reader.after)] : undefined;
   const sentence: SentenceSettings = {
-    poolings: reader.poolings ?? ["mean"],
+    poolings: reader.poolings ?? plain?.poolings ?? ["mean"],
     includePrompt: reader.includePrompt,
     modules,
     tokenModules,
@@ -72,7 +80,7 @@ export async function readSentenceFolder(
     doLowerCase: own["do_lower_case"] === true,
     prompts: readPrompts(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
-    similarity: optionalString(settings, "similarity_fn_name"),
+    similarity: optionalString(settings, "similarity_fn_name") ?? (plain && "cosine"),
     lateInteraction: isLate
       ? readLateInteraction(settings, tokenizer, behind[0]!.type)
       : isXtr
@@ -80,6 +88,19 @@ export async function readSentenceFolder(
         : undefined,
   };
   return { sentence, tensors: reader.tensors };
+}
+
+/** How a folder without modules makes vectors, where its family says so: M2-BERT's by the pooler, for cosines. */
+function plainPipeline(
+  { mixer, hiddenSize }: EncoderConfig,
+  has: (name: string) => boolean,
+): Pick<SentenceSettings, "poolings" | "modules"> | undefined {
+  if (mixer === undefined) return undefined;
+  const size = { inputs: hiddenSize, outputs: hiddenSize };
+  const modules: VectorModule[] = has("pooler.dense.weight")
+    ? [{ kind: "dense", name: "pooler.dense", ...size, bias: true, activation: "tanh" }]
+    : [];
+  return { poolings: [mixer.poolsAll ? "mean" : "cls"], modules };
 }
 
 /** Where XTR's projection lies, also in a folder without `modules.json`. */

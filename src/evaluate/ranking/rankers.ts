@@ -8,7 +8,13 @@ import {
   createBm25Index,
   TopSelector,
 } from "../../lexical/index.ts";
-import type { CoirText } from "./tasks.ts";
+
+/** A document or a query of a benchmark. */
+export interface RankedText {
+  readonly id: string;
+  readonly text: string;
+  readonly title?: string;
+}
 
 /** A document with its score. */
 export interface RankedDocument {
@@ -21,12 +27,12 @@ export interface Ranker {
   /** Short, for tables. */
   readonly name: string;
   /** Makes what it needs of all documents once. The function gives at most `k` documents, best first. */
-  index(documents: readonly CoirText[]): RankDocuments | Promise<RankDocuments>;
+  index(documents: readonly RankedText[]): RankDocuments | Promise<RankDocuments>;
 }
 
 /** The best `k` documents for a query. */
 export type RankDocuments = (
-  query: CoirText,
+  query: RankedText,
   k: number,
 ) => readonly RankedDocument[] | Promise<readonly RankedDocument[]>;
 
@@ -138,7 +144,7 @@ export function createVectorRanker(
 }
 
 function selectBest(
-  documents: readonly CoirText[],
+  documents: readonly RankedText[],
   scores: Float64Array,
   k: number,
 ): RankedDocument[] {

@@ -1,0 +1,169 @@
+/** From texts to the inputs of DupMAE's pre-training graph. */
+
+import { createRandom, JetonError } from "../../../core/index.ts";
+import { type EncoderConfig, maskedScore, maskTokenOf } from "../../../model/index.ts";
+import type { TensorValue } from "../../../tensor/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
+import { textValues } from "../encoder-inputs.ts";
+import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
+
+/** How much is hidden. */
+export interface DuplexRates {
+  /** Share of the tokens that the encoder has to tell. */
+  readonly masked: number;
+  /** Share of the tokens that a row of the decoder does not see. */
+  readonly hidden: number;
+}
+
+/** Of the masked tokens, how many are hidden and how many exchanged; the others stay as they are. */
+const masking = { hidden: 0.8, exchanged: 0.1 } as const;
+
+/** Options of `duplexInputs`. */
+export interface DuplexInputOptions extends BatchOptions {
+  readonly seed: number;
+  readonly rates: DuplexRates;
+}
+
+/** A text masked for the encoder, and what its decoder sees. */
+interface DuplexText {
+  readonly ids: Int32Array;
+  readonly original: Int32Array;
+  readonly types: Int32Array;
+  readonly attended?: Uint8Array;
+  readonly length: number;
+  /** Places that the encoder has to tell. */
+  readonly masked: readonly number[];
+  /** Places of all tokens that are no special ones. */
+  readonly own: readonly number[];
+  /** `[length, length]` */
+  readonly visible: Uint8Array;
+}
+
+/**
+ * Inputs of `duplexGraph`. What is masked depends on the seed, the pass over the examples and the text: another sample
+ * in each pass.
+ *
+ * @throws JetonError `encoder-mask-missing` where the tokenizer has no mask token
+ */
+export function duplexInputs(
+  texts: readonly string[],
+  options: DuplexInputOptions,
+): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
+  const { config } = options;
+  const mask = requireMask(options.tokenizer);
+  const prepared = texts.map((text) => prepareText(text, mask, options));
+  const values = textValues("text", config, prepared);
+  const [batch, time] = values["text.ids"]!.shape as [number, number];
+  const original = new Int32Array(batch * time).fill(config.padTokenId);
+  for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
+  const inputs = {
+    ...values,
+    ...partValues("masked", prepared, time, ({ masked }) => masked),
+    ...partValues("decoded", prepared, time, ({ own }) => own),
+    ...bagValues(prepared, config),
+    original: { dtype: "int32" as const, shape: [batch, time], data: original },
+    hidden: hiddenScores(prepared, time),
+  };
+  return {
+    inputs: { ...inputs, ...tableValues(config, inputs) },
+    tokens: prepared.reduce((sum, { length }) => sum + length, 0),
+  };
+}
+
+function requireMask(tokenizer: Tokenizer): number {
+  const mask = maskTokenOf(tokenizer);
+  if (mask) return mask.id;
+  throw new JetonError("the tokenizer has no mask token, expected [MASK] or <mask>", {
+    code: "encoder-mask-missing",
+    details: { expected: "[MASK] or <mask>" },
+  });
+}
+
+function prepareText(text: string, mask: number, options: DuplexInputOptions): DuplexText {
+  const { tokenizer, documentLength, seed, pass, rates } = options;
+  const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
+  const words = numberWords(text, offsets.slice(0, rest.length));
+  const random = createRandom(seed, "duplex", pass, text);
+  const own = Array.from(words.keys()).filter((at) => words[at]! >= 0);
+  const chosen = chooseWords(words, rates.masked, random);
+  const ids = original.slice();
+  const masked = own.filter((at) => chosen[at] === 1);
+  for (const at of masked) {
+    const kind = random.uniform();
+    if (kind < masking.hidden) ids[at] = mask;
+    else if (kind < masking.hidden + masking.exchanged) {
+      ids[at] = random.integer(tokenizer.vocabSize);
+    }
+  }
+  return {
+    ids,
+    original,
+    ...rest,
+    masked,
+    own,
+    visible: sampleVisibility(words, rates.hidden, random),
+  };
+}
+
+/** Rows, targets and shares of some places of each text; one row that counts for nothing where there are none. */
+function partValues(
+  part: string,
+  texts: readonly DuplexText[],
+  time: number,
+  placesOf: (text: DuplexText) => readonly number[],
+): Record<string, TensorValue> {
+  const entries = texts.flatMap((text, row) => {
+    const places = placesOf(text);
+    return places.map((at) => [row * time + at, text.original[at]!, 1 / places.length] as const);
+  });
+  if (entries.length === 0) entries.push([0, 0, 0]);
+  const shape = [entries.length];
+  const column = (index: 0 | 1): TensorValue => ({
+    dtype: "int32",
+    shape,
+    data: Int32Array.from(entries, (entry) => entry[index]),
+  });
+  return {
+    [`${part}.rows`]: column(0),
+    [`${part}.targets`]: column(1),
+    [`${part}.shares`]: {
+      dtype: "float32",
+      shape,
+      data: Float32Array.from(entries, (entry) => entry[2]),
+    },
+  };
+}
+
+/** The different words of each unmasked text. */
+function bagValues(
+  texts: readonly DuplexText[],
+  { vocabSize }: EncoderConfig,
+): Record<string, TensorValue> {
+  const entries = texts.flatMap(({ original, own }, row) => {
+    const bag = [...new Set(own.map((at) => original[at]!))];
+    return bag.map((id) => [row * vocabSize + id, 1 / bag.length] as const);
+  });
+  if (entries.length === 0) entries.push([0, 0]);
+  const shape = [entries.length];
+  return {
+    "bag.places": { dtype: "int32", shape, data: Int32Array.from(entries, ([place]) => place) },
+    "bag.shares": {
+      dtype: "float32",
+      shape,
+      data: Float32Array.from(entries, ([, share]) => share),
+    },
+  };
+}
+
+function hiddenScores(texts: readonly DuplexText[], time: number): TensorValue {
+  const data = new Float32Array(texts.length * time * time).fill(maskedScore);
+  for (const [text, { visible, length }] of texts.entries()) {
+    for (let row = 0; row < length; row++) {
+      for (let at = 0; at < length; at++) {
+        if (visible[row * length + at] === 1) data[(text * time + row) * time + at] = 0;
+      }
+    }
+  }
+  return { dtype: "float32", shape: [texts.length, time, time], data };
+}
