@@ -1,4 +1,4 @@
-/** The gate of gated feed-forwards as one operator, whose gradient is cheaper than those of its two steps. */
+/** The gate of a gated feed-forward layer as one operator, whose gradient is cheaper than those of its two steps. */
 import { shapesEqual } from "../dimension.ts";
 import {
   apply,
