@@ -110,7 +110,8 @@ function runBare(tab, request) {
 /**
  * Records a trace of a generation during which the page is typed into and scrolled.
  *
- * @returns the longest task of the page's thread in ms, how many there were, and the five longest in words
+ * @returns the longest task of the page's thread in ms, by the clock and by the processor's time, how many there
+ *   were, and the five longest in words
  */
 export async function traceLongestTask(browser, { folder, tokens }) {
   const { server } = await openSite(folder);
@@ -155,7 +156,8 @@ function longestTask({ traceEvents }) {
   };
   return {
     tasks: tasks.length,
-    busiest: sorted[0].dur / 1000,
+    clock: sorted[0].dur / 1000,
+    processor: Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1000,
     longest: sorted.slice(0, 5).map(describe).join(", "),
   };
 }

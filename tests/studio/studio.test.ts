@@ -67,6 +67,14 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(wrong.status).toBe(400);
     expect(await wrong.json()).toMatchObject({ error: { code: "lens_request_invalid" } });
     expect((await ask('{"kind":"describe"}', { "content-type": "text/plain" })).status).toBe(415);
+    for (const [policy, code] of [
+      ["token-selekt", "context_policy_unknown"],
+      ["top-k:k=0", "context_policy_option"],
+    ]) {
+      const refused = await ask(`{"kind":"generate","prompt":"x","contextPolicy":"${policy}"}`);
+      expect(refused.status).toBe(400);
+      expect(await refused.json()).toMatchObject({ error: { code } });
+    }
     const lines = (await (await ask('{"kind":"tokenize","text":"a b"}')).text()).trim().split("\n");
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ kind: "text" }]);
     const page = await fetch(studio.server);

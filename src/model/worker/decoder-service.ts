@@ -249,7 +249,7 @@ async function makeProgram(
   };
   if (createPolicy) return createPolicy(options, config);
   throw new JetonError(
-    `${name}: ${module} exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,
+    `${name}: its module exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,
     { code: "context-policy-unavailable", details: { policy: name, module } },
   );
 }

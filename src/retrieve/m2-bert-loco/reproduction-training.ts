@@ -67,7 +67,7 @@ export async function prepareTrainings(
   const cut = Math.floor(pairs.length * 0.9);
   await writeFile(paths.texts, lines(texts.map((text) => ({ text }))));
   await writeFile(paths.pairs, lines(pairs.slice(0, cut)));
-  await writeFile(paths.heldOut, lines(pairs.slice(cut)));
+  await writeFile(paths.heldOut, lines(pairs.slice(cut, cut + 64)));
   const tokenizer = join(folder, "tokenizer");
   const { vocabSize } = sizes;
   await saveTokenizer(tokenizer, await trainTokenizer({ kind: "wordpiece", texts, vocabSize }));
