@@ -114,8 +114,8 @@ export const claims: readonly Claim<ClaimId>[] = [
     text: "Ours: the same beside none where a prompt ends with a whole word, so that nothing is to be healed, no worse",
     ...prose,
     noWorse: true,
-    reproduced: -2,
-    partly: -5,
+    reproduced: -0.5,
+    partly: -2,
     quick: "full-only",
   },
   {
