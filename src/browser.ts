@@ -32,14 +32,14 @@ export type {
   ScoredToken,
   ScoreResult,
 } from "./generate/types.ts";
+export { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encoder.ts";
 export {
   type EmbedOptions,
   type EmbedTokensOptions,
   embed,
   embedTokens,
   type TokenVectors,
-} from "./model/encoder/embed.ts";
-export { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encoder.ts";
+} from "./model/encoder/tasks/embed.ts";
 export type { LoadedEncoder } from "./model/encoder/types.ts";
 export {
   type ModelFiles,
