@@ -42,11 +42,18 @@ export function hybridTerms(
  * @param query with all tokens of the vocabulary, or as many as it keeps: others count nothing
  */
 export function scoreHybrid(query: HybridVector, document: HybridVector): number {
-  let score = 0;
-  for (const [at, value] of query.dense.entries()) score += value * document.dense[at]!;
-  const weights = new Map(Array.from(query.ids, (id, at) => [id, query.weights[at]!]));
-  for (const [at, id] of document.ids.entries()) {
-    score += (weights.get(id) ?? 0) * document.weights[at]!;
-  }
-  return score;
+  return hybridScorer(query)(document);
+}
+
+/** The scores of many documents for one query, as `scoreHybrid` gives each. */
+export function hybridScorer(query: HybridVector): (document: HybridVector) => number {
+  const last = query.ids.reduce((most, id) => Math.max(most, id), 0);
+  const weights = new Float32Array(last + 1);
+  for (const [at, id] of query.ids.entries()) weights[id] = query.weights[at]!;
+  return ({ dense, ids, weights: own }) => {
+    let score = 0;
+    for (let at = 0; at < dense.length; at++) score += query.dense[at]! * dense[at]!;
+    for (let at = 0; at < ids.length; at++) score += (weights[ids[at]!] ?? 0) * own[at]!;
+    return score;
+  };
 }

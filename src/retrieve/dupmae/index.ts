@@ -1,2 +1,2 @@
 /** DupMAE: a dense vector and the words of a text, scored by one inner product. */
-export { hybridTerms, scoreHybrid } from "./dupmae.ts";
+export { hybridScorer, hybridTerms, scoreHybrid } from "./dupmae.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../reproduce/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { trainEncoder } from "../../train/index.ts";
-import { scoreHybrid } from "./dupmae.ts";
+import { hybridScorer } from "./dupmae.ts";
 import {
   cutWindows,
   makeWindowTask,
@@ -318,8 +318,8 @@ const partOf = (vector: HybridVector, part: Part): HybridVector => ({
 function scoreParts(task: WindowTask, { questions, windows }: Represented, part: Part): number[] {
   const documents = windows.map((window) => partOf(window, part));
   const scores = questions.map((question) => {
-    const query = partOf(question, part);
-    return documents.map((document) => scoreHybrid(query, document));
+    const score = hybridScorer(partOf(question, part));
+    return documents.map(score);
   });
   return reciprocalRanks(task, scores);
 }

@@ -164,7 +164,8 @@ export async function scoreEncoder(
   const ranker = createVectorRanker("M2-BERT", (texts, role) =>
     embed(model, texts, { maxLength: role === "query" ? 64 : length, signal: context.signal }),
   );
-  return scoresOf(task, ranker);
+  // The model is closed when this function ends.
+  return await scoresOf(task, ranker);
 }
 
 /** nDCG@10 of each query, in the task's order. */
