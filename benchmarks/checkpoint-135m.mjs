@@ -242,6 +242,17 @@ export function makeRandomCheckpoint(config, { folder, seed = 0 }) {
  */
 export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] } = {}) {
   folder ??= join(tmpdir(), `jeton-random-135m-${seed}`);
+  const paths = makeRandomGguf(config, { folder, seed, gguf });
+  return { folder, gguf: paths, vocabSize: config.vocab_size };
+}
+
+/**
+ * Makes a checkpoint of random weights and the asked GGUF files, or finds those of an earlier run.
+ * @param {object} config what `config.json` says
+ * @param {{ folder: string, seed?: number, gguf: string[] }} options GGUF types
+ * @returns {Record<string, string>} paths by type
+ */
+export function makeRandomGguf(config, { folder, seed = 0, gguf }) {
   if (makeRandomCheckpoint(config, { folder, seed }))
     for (const file of readdirSync(folder))
       if (/^model-\w+\.gguf$/.test(file)) rmSync(join(folder, file)); // of other weights
@@ -250,7 +261,7 @@ export function makeCheckpoint135m({ folder, seed = 0, gguf = ["Q4_0", "Q8_0"] }
     paths[type] = join(folder, `model-${type}.gguf`);
     if (!existsSync(paths[type])) writeGguf(folder, paths[type], { type });
   }
-  return { folder, gguf: paths, vocabSize: config.vocab_size };
+  return paths;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,11 +1,12 @@
 /**
- * Writes a Llama-family checkpoint folder (`config.json`, safetensors, `tokenizer.json`) as GGUF v3,
- * the format of llama.cpp, so that the peer of a benchmark runs the very weights that jeton runs.
+ * Writes a checkpoint folder (`config.json`, safetensors, `tokenizer.json`) of the Llama family or of OLMoE as
+ * GGUF v3, the format of llama.cpp, so that the peer of a benchmark runs the very weights that jeton runs.
  *
  *     node benchmarks/gguf.mjs <checkpoint folder> <out.gguf> [F32|F16|Q8_0|Q4_0]
  *
  * Layout after the GGUF specification of ggml; names of keys and tensors as llama.cpp reads them for
- * its `llama` architecture. Matrices whose rows are no multiple of 32 stay F16 in the block formats,
+ * its `llama` and `olmoe` architectures. The experts of a layer are one tensor `[experts, out, in]`; routers stay
+ * F32, as llama.cpp's own converter keeps them. Matrices whose rows are no multiple of 32 stay F16 in the block formats,
  * norms are always F32. Unlike llama.cpp's own `quantize`, which keeps a tied embedding table in more
  * bits (Q6_K, or Q8_0 where rows are no multiple of 256), Q4_0 here means *every* matrix: that is the
  * fastest choice for the peer, and `tableType` selects the other.
@@ -318,27 +319,36 @@ function tokenizerMetadata(tokenizer, config) {
 function modelMetadata(config, headDim, type) {
   const scaling = config.rope_scaling ?? {};
   const scalingType = scaling.rope_type ?? scaling.type;
+  const own = config.model_type;
   const metadata = {
-    "general.architecture": text("llama"),
+    "general.architecture": text(own),
     "general.name": text(config._name_or_path || "checkpoint"),
     "general.file_type": u32(types[type].fileType),
     "general.quantization_version": u32(2),
-    "llama.block_count": u32(config.num_hidden_layers),
-    "llama.context_length": u32(config.max_position_embeddings),
-    "llama.embedding_length": u32(config.hidden_size),
-    "llama.feed_forward_length": u32(config.intermediate_size),
-    "llama.attention.head_count": u32(config.num_attention_heads),
-    "llama.attention.head_count_kv": u32(config.num_key_value_heads ?? config.num_attention_heads),
-    "llama.attention.key_length": u32(headDim),
-    "llama.attention.value_length": u32(headDim),
-    "llama.attention.layer_norm_rms_epsilon": f32(config.rms_norm_eps),
-    "llama.rope.freq_base": f32(config.rope_theta ?? 10000),
-    "llama.rope.dimension_count": u32(headDim),
-    "llama.vocab_size": u32(config.vocab_size),
+    [`${own}.block_count`]: u32(config.num_hidden_layers),
+    [`${own}.context_length`]: u32(config.max_position_embeddings),
+    [`${own}.embedding_length`]: u32(config.hidden_size),
+    [`${own}.feed_forward_length`]: u32(config.intermediate_size),
+    [`${own}.attention.head_count`]: u32(config.num_attention_heads),
+    [`${own}.attention.head_count_kv`]: u32(
+      config.num_key_value_heads ?? config.num_attention_heads,
+    ),
+    [`${own}.attention.key_length`]: u32(headDim),
+    [`${own}.attention.value_length`]: u32(headDim),
+    [`${own}.attention.layer_norm_rms_epsilon`]: f32(config.rms_norm_eps),
+    [`${own}.rope.freq_base`]: f32(config.rope_theta ?? 10000),
+    [`${own}.rope.dimension_count`]: u32(headDim),
+    [`${own}.vocab_size`]: u32(config.vocab_size),
   };
+  if (own === "olmoe") {
+    if (config.norm_topk_prob === true)
+      throw new Error("norm_topk_prob true; llama.cpp's olmoe knows false");
+    metadata["olmoe.expert_count"] = u32(config.num_experts);
+    metadata["olmoe.expert_used_count"] = u32(config.num_experts_per_tok);
+  }
   if (scalingType === "linear") {
-    metadata["llama.rope.scaling.type"] = text("linear");
-    metadata["llama.rope.scaling.factor"] = f32(scaling.factor);
+    metadata[`${own}.rope.scaling.type`] = text("linear");
+    metadata[`${own}.rope.scaling.factor`] = f32(scaling.factor);
   } else if (scalingType !== undefined && !["default", "llama3"].includes(scalingType)) {
     throw new Error(`rope scaling ${scalingType}; the writer knows default, linear and llama3`);
   }
@@ -347,11 +357,22 @@ function modelMetadata(config, headDim, type) {
 
 // ----------------------------------------------------------------------------------------- tensors
 
+/** Matrices of equal shape, one after the other. */
+function stack(matrices) {
+  const size = matrices[0].length;
+  const all = new Float32Array(matrices.length * size);
+  for (const [index, matrix] of matrices.entries()) all.set(matrix, index * size);
+  return all;
+}
+
 /**
- * The tensors of the file in order, each with a function that reads and rearranges its values.
- * `matrix` says whether the file's type applies; vectors stay F32.
+ * The tensors of the file in order, each with a function that reads and rearranges its values; vectors stay F32.
+ * @param {Record<string, any>} config
+ * @param {number} headDim
+ * @param {Pick<ReturnType<typeof openSafetensors>, "names" | "shape" | "read">} source
+ * @returns {{ target: string, shape: number[], read: () => Float32Array }[]}
  */
-function planTensors(config, headDim, source) {
+export function planTensors(config, headDim, source) {
   const heads = config.num_attention_heads;
   const keyHeads = config.num_key_value_heads ?? heads;
   const plan = [];
@@ -377,16 +398,37 @@ function planTensors(config, headDim, source) {
     add(`${to}.attn_norm.weight`, `${from}.input_layernorm.weight`);
     for (const part of ["weight", "bias"]) {
       if (part === "bias" && !has.has(`${from}.self_attn.q_proj.bias`)) continue;
-      const rotate = (count) => (values) => interleaveRotaryRows(values, count, headDim);
+      // llama.cpp rotates the halves of olmoe's heads against each other, as the checkpoint does.
+      const rotate = (count) =>
+        config.model_type === "olmoe"
+          ? undefined
+          : (values) => interleaveRotaryRows(values, count, headDim);
       add(`${to}.attn_q.${part}`, `${from}.self_attn.q_proj.${part}`, rotate(heads));
       add(`${to}.attn_k.${part}`, `${from}.self_attn.k_proj.${part}`, rotate(keyHeads));
       add(`${to}.attn_v.${part}`, `${from}.self_attn.v_proj.${part}`);
     }
     add(`${to}.attn_output.weight`, `${from}.self_attn.o_proj.weight`);
     add(`${to}.ffn_norm.weight`, `${from}.post_attention_layernorm.weight`);
-    add(`${to}.ffn_gate.weight`, `${from}.mlp.gate_proj.weight`);
-    add(`${to}.ffn_up.weight`, `${from}.mlp.up_proj.weight`);
-    add(`${to}.ffn_down.weight`, `${from}.mlp.down_proj.weight`);
+    if (config.model_type === "olmoe") {
+      add(`${to}.attn_q_norm.weight`, `${from}.self_attn.q_norm.weight`);
+      add(`${to}.attn_k_norm.weight`, `${from}.self_attn.k_norm.weight`);
+      add(`${to}.ffn_gate_inp.weight`, `${from}.mlp.gate.weight`);
+    }
+    for (const part of ["gate", "up", "down"]) {
+      if (config.model_type !== "olmoe") {
+        add(`${to}.ffn_${part}.weight`, `${from}.mlp.${part}_proj.weight`);
+        continue;
+      }
+      const names = Array.from(
+        { length: config.num_experts },
+        (_, expert) => `${from}.mlp.experts.${expert}.${part}_proj.weight`,
+      );
+      plan.push({
+        target: `${to}.ffn_${part}_exps.weight`,
+        shape: [names.length, ...source.shape(names[0])],
+        read: () => stack(names.map((name) => source.read(name))),
+      });
+    }
   }
   add("output_norm.weight", "model.norm.weight");
   if (!config.tie_word_embeddings) add("output.weight", "lm_head.weight");
@@ -394,9 +436,9 @@ function planTensors(config, headDim, source) {
 }
 
 /** The type in which one tensor is stored when the file's type is `wanted`. */
-function storedType(shape, wanted) {
-  if (shape.length < 2 || wanted === "F32") return "F32";
-  return wanted !== "F16" && shape[1] % blockSize !== 0 ? "F16" : wanted;
+function storedType({ target, shape }, wanted) {
+  if (shape.length < 2 || wanted === "F32" || target.endsWith("ffn_gate_inp.weight")) return "F32";
+  return wanted !== "F16" && shape.at(-1) % blockSize !== 0 ? "F16" : wanted;
 }
 
 /**
@@ -412,8 +454,8 @@ export function writeGguf(folder, path, { type = "F32", tableType = type } = {})
     if (types[name] === undefined)
       throw new Error(`type ${name}; expected one of ${Object.keys(types).join(", ")}`);
   const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
-  if (config.model_type !== "llama")
-    throw new Error(`model_type ${config.model_type}; the writer knows llama`);
+  if (!["llama", "olmoe"].includes(config.model_type))
+    throw new Error(`model_type ${config.model_type}; the writer knows llama and olmoe`);
   const headDim = config.head_dim ?? config.hidden_size / config.num_attention_heads;
   const tokenizer = JSON.parse(readFileSync(join(folder, "tokenizer.json"), "utf8"));
   const source = openSafetensors(folder);
@@ -426,7 +468,7 @@ export function writeGguf(folder, path, { type = "F32", tableType = type } = {})
     };
     const plan = planTensors(config, headDim, source).map((tensor) => {
       const isTable = ["token_embd.weight", "output.weight"].includes(tensor.target);
-      const stored = storedType(tensor.shape, isTable ? tableType : type);
+      const stored = storedType(tensor, isTable ? tableType : type);
       const count = tensor.shape.reduce((product, size) => product * size, 1);
       return { ...tensor, stored, bytes: types[stored].bytes(count) };
     });

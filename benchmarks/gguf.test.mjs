@@ -8,9 +8,17 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
+import { makeRandomCheckpoint } from "./checkpoint-135m.mjs";
 import { startHalf } from "./decode/half.mjs";
-import { interleaveRotaryRows, quantizeQ4, quantizeQ8, toHalfBits, writeGguf } from "./gguf.mjs";
-import { widenHalf } from "./safetensors.mjs";
+import {
+  interleaveRotaryRows,
+  planTensors,
+  quantizeQ4,
+  quantizeQ8,
+  toHalfBits,
+  writeGguf,
+} from "./gguf.mjs";
+import { openSafetensors, widenHalf } from "./safetensors.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -92,6 +100,64 @@ test("the rows of a head are interleaved: first half and second half alternate",
   );
 });
 
+/** An OLMoE of 4 experts, of which 2 compute each token. */
+const sparse = {
+  architectures: ["OlmoeForCausalLM"],
+  model_type: "olmoe",
+  attention_bias: false,
+  bos_token_id: 0,
+  eos_token_id: 0,
+  hidden_act: "silu",
+  hidden_size: 64,
+  intermediate_size: 32,
+  max_position_embeddings: 256,
+  norm_topk_prob: false,
+  num_attention_heads: 2,
+  num_experts: 4,
+  num_experts_per_tok: 2,
+  num_hidden_layers: 2,
+  num_key_value_heads: 2,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: false,
+  torch_dtype: "bfloat16",
+  vocab_size: 512,
+};
+
+/** Makes the checkpoint in a folder that is gone afterwards. */
+async function withSparse(use) {
+  const folder = mkdtempSync(join(tmpdir(), "jeton-gguf-"));
+  try {
+    makeRandomCheckpoint(sparse, { folder });
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("OLMoE: the experts of a layer are one tensor in their order, heads keep their rows", () =>
+  withSparse((folder) => {
+    const source = openSafetensors(folder);
+    try {
+      const plan = new Map(
+        planTensors(sparse, 32, source).map((tensor) => [tensor.target, tensor]),
+      );
+      const down = plan.get("blk.1.ffn_down_exps.weight");
+      assert.deepEqual(down.shape, [4, 64, 32]);
+      const third = source.read("model.layers.1.mlp.experts.2.down_proj.weight");
+      assert.deepEqual(down.read().subarray(2 * 64 * 32, 3 * 64 * 32), third);
+      assert.deepEqual(plan.get("blk.0.ffn_gate_inp.weight").shape, [4, 64]);
+      assert.deepEqual(
+        plan.get("blk.0.attn_q.weight").read(),
+        source.read("model.layers.0.self_attn.q_proj.weight"),
+      );
+      assert.deepEqual(plan.get("blk.0.attn_q_norm.weight").shape, [64]);
+      assert.equal(plan.has("blk.0.ffn_gate.weight"), false);
+    } finally {
+      source.close();
+    }
+  }));
+
 const data = process.env.JETON_DATA;
 const missing =
   data === undefined
@@ -127,3 +193,36 @@ test("llama.cpp writes the reference's text from the exported checkpoint", {
     rmSync(scratch, { recursive: true, force: true });
   }
 });
+
+const unbuilt = existsSync(join(here, "..", "dist", "model", "index.js"))
+  ? missing === "JETON_DATA is not set"
+    ? false
+    : missing
+  : "dist/ does not exist (npm run build)";
+
+test("llama.cpp and jeton choose the same ids from one OLMoE checkpoint", { skip: unbuilt }, () =>
+  withSparse(async (folder) => {
+    const path = join(folder, "F32.gguf");
+    writeGguf(folder, path, { type: "F32" });
+    const options = { threads: 1, capacity: 128 };
+    const halves = [
+      await startHalf(join(here, "decode", "jeton.mjs"), { ...options, folder, format: "f32" }),
+      await startHalf(join(here, "decode", "llama.mjs"), {
+        ...options,
+        path,
+        flashAttention: false,
+      }),
+    ];
+    try {
+      const chosen = [];
+      for (const half of halves) {
+        const { value: first } = await half.call("prefill", [1, 70, 300, 5, 8, 41, 260, 9]);
+        const { value: rest } = await half.call("decode", 23);
+        chosen.push([first, ...rest]);
+      }
+      assert.deepEqual(chosen[1], chosen[0]);
+    } finally {
+      for (const half of halves) await half.stop();
+    }
+  }),
+);

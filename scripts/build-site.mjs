@@ -21,7 +21,7 @@ export async function buildSite(target, base = "./") {
   for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "LICENSE"]) {
     cpSync(join(library, "onnxruntime", name), join(runtime, name));
   }
-  for (const name of ["jeton-nano", "jeton-nano-draft"]) {
+  for (const name of ["jeton-nano", "jeton-nano-draft", "jeton-embed"]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }
   await writeData(library, target, { base, server: false });

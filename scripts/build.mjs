@@ -51,11 +51,29 @@ async function build(folder) {
   execFileSync(process.execPath, [compiler, "-p", settings, "--outDir", folder], {
     stdio: "inherit",
   });
+  checkImports(folder);
   copyWasmRuntime(root, folder);
   await buildStudio(root, folder);
   const bin = join(folder, "cli/main.js");
   if (existsSync(bin)) chmodSync(bin, 0o755);
   writeFileSync(join(folder, stampName), stamp);
+}
+
+/**
+ * Fails where a module asks for a source in place of what was built from it: the compiler leaves a dynamic import as it
+ * is in a function that declares with `using` (findings/typescript-using-dynamic-import.sh).
+ */
+function checkImports(folder) {
+  const wrong = readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith(".js"))
+    .filter((name) => {
+      const text = readFileSync(join(folder, name), "utf8");
+      return /(?:\bfrom|\bimport)\s*\(?\s*"\.{1,2}\/[^"]*(?<!\.d)\.ts"/.test(text);
+    });
+  if (wrong.length === 0) return;
+  throw new Error(
+    `${wrong.join(", ")}: imports a .ts file; keep dynamic imports out of functions that declare with "using"`,
+  );
 }
 
 /** Puts a whole build in the place of dist/. */

@@ -9,23 +9,13 @@
  * @module browser
  */
 
-import {
-  digestOfFiles,
-  keepWhileReading,
-  keptResponse,
-  openWeightCache,
-  type WeightCache,
-} from "./browser-cache.ts";
-import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
+import { fetchFolder } from "./browser-fetch.ts";
 import { JetonError } from "./core/error.ts";
 import { type NamedGeneration, withNamedDrafters } from "./generate/named-drafters.ts";
 import { openTableDrafter } from "./generate/speculative/table-drafters.ts";
-import {
-  type ModelFiles,
-  type OpenModelOptions,
-  openModel,
-  type WeightsFile,
-} from "./model/open-model.ts";
+import { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encoder.ts";
+import type { LoadedEncoder } from "./model/encoder/types.ts";
+import { type OpenModelOptions, openModel } from "./model/open-model.ts";
 import type { LoadedModel } from "./model/types.ts";
 import { watchWorker } from "./tensor/page-worker.ts";
 
@@ -42,6 +32,15 @@ export type {
   ScoredToken,
   ScoreResult,
 } from "./generate/types.ts";
+export { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encoder.ts";
+export {
+  type EmbedOptions,
+  type EmbedTokensOptions,
+  embed,
+  embedTokens,
+  type TokenVectors,
+} from "./model/encoder/tasks/embed.ts";
+export type { LoadedEncoder } from "./model/encoder/types.ts";
 export {
   type ModelFiles,
   type OpenModelOptions,
@@ -108,274 +107,35 @@ export async function fetchModel(
   baseUrl: string | URL,
   options: FetchModelOptions = {},
 ): Promise<LoadedModel> {
-  const { fetch: send = globalThis.fetch, cache: keeps = true, ...openOptions } = options;
-  const { signal, onProgress } = options;
+  const { fetch: _, cache: _c, ...openOptions } = options;
   if (options.worker) watchWorker(options.worker);
-  const base = new URL(baseUrl, globalThis.location?.href);
-  if (!base.pathname.endsWith("/")) base.pathname += "/";
-  // The first failure stops the other downloads.
-  const stop = new AbortController();
-  const source: Source = {
-    base,
-    send,
-    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-  };
   try {
-    const { files, texts } = await fetchFiles(source);
-    const cache = keeps ? await openWeightCache() : undefined;
-    const kept = cache && { cache, digest: await digestOfFiles(texts), writes: [] };
-    const weights = await fetchWeights({ ...source, ...(kept && { kept }) }, (done, total) =>
-      onProgress?.({ stage: "download", done, total }),
-    );
-    await Promise.all(kept?.writes ?? []);
-    const name = base.pathname.split("/").at(-2) || base.host;
-    return await openModel({ name, ...openOptions, folder: base.href, files, weights });
+    const { name, folder, files, weights } = await fetchFolder(baseUrl, options);
+    return await openModel({ name, ...openOptions, folder, files, weights });
   } catch (error) {
-    stop.abort(error);
     options.worker?.terminate();
     throw error;
   }
 }
 
-/** Where files come from, and how. */
-interface Source {
-  /** Address of the folder, with a slash at its end. */
-  readonly base: URL;
-  readonly send: typeof fetch;
-  readonly signal: AbortSignal;
-  readonly kept?: KeptWeights;
-}
+/** How an encoder is fetched and opened. Progress of `download` counts bytes of weights. */
+export interface FetchEncoderOptions
+  extends Omit<OpenEncoderOptions, "files" | "weights" | "readFile" | "folder">,
+    Pick<FetchModelOptions, "fetch" | "cache"> {}
 
-/** Weights of earlier visits, and of this one. */
-interface KeptWeights {
-  readonly cache: WeightCache;
-  readonly digest: string;
-  /** Copies that are being written. */
-  readonly writes: Promise<void>[];
-}
-
-const addressOf = ({ base }: Source, name: string): string =>
-  new URL(encodeURIComponent(name), base).href;
-
-async function keptWeights(source: Source, name: string): Promise<Response | undefined> {
-  const { kept } = source;
-  return kept && (await keptResponse(kept.cache, addressOf(source, name), kept.digest));
-}
-
-/** A file of weights, kept from an earlier visit or fetched and kept. */
-async function requestWeights(source: Source, name: string): Promise<Response> {
-  const { kept } = source;
-  const known = await keptWeights(source, name);
-  if (known) return known;
-  const fetched = await request(source, name);
-  if (kept === undefined || isMissing(fetched)) return fetched;
-  const url = addressOf(source, name);
-  const { response, kept: write } = keepWhileReading(kept.cache, url, kept.digest, fetched);
-  kept.writes.push(write);
-  return response;
-}
-
-async function request(source: Source, name: string): Promise<Response> {
-  const { send, signal } = source;
-  const url = addressOf(source, name);
-  try {
-    return await send(url, { signal });
-  } catch (cause) {
-    signal.throwIfAborted();
-    throw new JetonError(`${url} could not be fetched: ${(cause as Error).message}`, {
-      code: "fetch-failed",
-      cause,
-      details: { url },
-    });
-  }
-}
-
-async function fetchFiles(
-  source: Source,
-): Promise<{ files: ModelFiles; texts: (string | undefined)[] }> {
-  const [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap, chatTemplate] =
-    await Promise.all([
-      textOf(source, "config.json"),
-      textOf(source, "tokenizer.json"),
-      optionalTextOf(source, "generation_config.json"),
-      optionalTextOf(source, "tokenizer_config.json"),
-      optionalTextOf(source, "special_tokens_map.json"),
-      optionalTextOf(source, "chat_template.jinja"),
-    ]);
-  const files: ModelFiles = {
-    config: configOf(config, "config.json"),
-    tokenizer: tokenizerFileOf(tokenizer, "tokenizer.json"),
-    ...(generationConfig !== undefined && {
-      generationConfig: configOf(generationConfig, "generation_config.json"),
-    }),
-    ...(tokenizerConfig !== undefined && {
-      tokenizerConfig: tokenizerFileOf(tokenizerConfig, "tokenizer_config.json"),
-    }),
-    ...(specialTokensMap !== undefined && {
-      specialTokensMap: tokenizerFileOf(specialTokensMap, "special_tokens_map.json"),
-    }),
-    ...(chatTemplate !== undefined && { chatTemplate }),
-  };
-  const texts = [config, tokenizer, generationConfig, tokenizerConfig, specialTokensMap];
-  return { files, texts: [...texts, chatTemplate] };
-}
-
-/** Python writes `NaN` and `Infinity` into configurations. */
-function configOf(text: string, source: string): JsonValue {
-  return parseJson(text, { source, code: "config-invalid", allowNonFinite: true });
-}
-
-/** These may hold millions of values: the quick parser of the platform reads them. */
-function tokenizerFileOf(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new JetonError(`${path} is not JSON: ${(cause as Error).message}`, {
-      code: "tokenizer-not-json",
-      cause,
-      details: { path },
-    });
-  }
-}
-
-async function textOf(source: Source, name: string, given?: Response): Promise<string> {
-  const response = given ?? (await request(source, name));
-  if (isMissing(response)) throw statusError(response, name);
-  return new TextDecoder().decode(await bytesOf(source, response, name));
-}
-
-async function optionalTextOf(source: Source, name: string): Promise<string | undefined> {
-  const response = await request(source, name);
-  if (!isMissing(response)) {
-    return new TextDecoder().decode(await bytesOf(source, response, name));
-  }
-  await response.body?.cancel();
-  return undefined;
-}
-
-/** Servers of single-page applications answer with their page where there is no file. */
-function isMissing(response: Response): boolean {
-  if (response.status === 404 || response.status === 410) return true;
-  return response.ok && /^text\/html\b/.test(response.headers.get("content-type") ?? "");
-}
-
-function statusError(response: Response, name: string): JetonError {
-  const { status, url } = response;
-  const type = response.headers.get("content-type") ?? "no content type";
-  return new JetonError(`${url || name} was answered with status ${status} and ${type}`, {
-    code: "fetch-failed",
-    details: { url, name, status, type, expected: "the file, with status 200" },
-  });
-}
-
-type OnBytes = (done: number, total: number) => void;
-
-/** `model.safetensors`, or the shards that `model.safetensors.index.json` names. */
-async function fetchWeights(source: Source, onBytes: OnBytes): Promise<WeightsFile[]> {
-  const single = "model.safetensors";
-  const index = "model.safetensors.index.json";
-  // A kept index says that there is no single file to ask for.
-  let indexFile = await keptWeights(source, index);
-  if (!indexFile) {
-    const response = await requestWeights(source, single);
-    if (!isMissing(response)) {
-      return [{ name: single, data: await bytesOf(source, response, single, onBytes) }];
-    }
-    await response.body?.cancel();
-    indexFile = await requestWeights(source, index);
-  }
-  const shards = shardNames(configOf(await textOf(source, index, indexFile), index), index);
-  const responses = await Promise.all(shards.map((name) => requestWeights(source, name)));
-  const totals = responses.map(contentLength);
-  const done = shards.map(() => 0);
-  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-  return Promise.all(
-    shards.map(async (name, at) => ({
-      name,
-      data: await bytesOf(source, responses[at]!, name, (bytes, total) => {
-        done[at] = bytes;
-        totals[at] = total;
-        onBytes(sum(done), sum(totals));
-      }),
-    })),
-  );
-}
-
-function shardNames(index: JsonValue, source: string): string[] {
-  const weightMap = isJsonObject(index) ? index["weight_map"] : undefined;
-  if (!isJsonObject(weightMap)) {
-    throw new JetonError(`${source} has no weight_map object`, {
-      code: "checkpoint-index-invalid",
-      details: { path: source, found: weightMap, expected: "{ tensor: shard }" },
-    });
-  }
-  const names = new Set<string>();
-  for (const [tensor, shard] of Object.entries(weightMap)) {
-    // A plain file name beside the index: nothing that leads out of the folder.
-    if (typeof shard !== "string" || !/^[^/\\:\0]+\.safetensors$/.test(shard)) {
-      throw new JetonError(
-        `${source} maps ${JSON.stringify(tensor)} to ${JSON.stringify(shard)?.slice(0, 200)}; ` +
-          "expected the name of a .safetensors file in the same folder",
-        { code: "checkpoint-shard-name-invalid", details: { path: source, tensor, found: shard } },
-      );
-    }
-    names.add(shard);
-  }
-  return [...names].sort();
-}
-
-/** Bytes that a response announces; 0 where it does not, or where they count compressed ones. */
-function contentLength({ headers }: Response): number {
-  if (headers.has("content-encoding")) return 0;
-  const length = Number(headers.get("content-length"));
-  return Number.isSafeInteger(length) && length > 0 ? length : 0;
-}
-
-function allocate(bytes: number, name: string): Uint8Array {
-  try {
-    return new Uint8Array(bytes);
-  } catch (cause) {
-    throw new JetonError(`${name}: ${bytes} bytes cannot be held in one array`, {
-      code: "fetch-too-large",
-      cause,
-      details: { name, bytes },
-    });
-  }
-}
-
-/** The body of a response in one array, which grows where the response did not say how long it is. */
-async function bytesOf(
-  { signal }: Source,
-  response: Response,
-  name: string,
-  onBytes?: OnBytes,
-): Promise<Uint8Array> {
-  if (!response.ok || !response.body) throw statusError(response, name);
-  const announced = contentLength(response);
-  let bytes = allocate(announced || 1 << 16, name);
-  let length = 0;
-  const reader = response.body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      if (length + value.length > bytes.length) {
-        const grown = allocate(Math.max(length + value.length, 2 * bytes.length), name);
-        grown.set(bytes.subarray(0, length));
-        bytes = grown;
-      }
-      bytes.set(value, length);
-      length += value.length;
-      onBytes?.(length, Math.max(announced, length));
-    }
-  } catch (cause) {
-    signal.throwIfAborted();
-    if (JetonError.isInstance(cause)) throw cause;
-    throw new JetonError(`${response.url || name} broke off after ${length} bytes`, {
-      code: "fetch-truncated",
-      cause,
-      details: { url: response.url, name, found: length, expected: announced || undefined },
-    });
-  }
-  return bytes.subarray(0, length);
+/**
+ * Fetches an encoder's folder from a server and opens it, with the modules of sentence-transformers: `embed` and
+ * `embedTokens` then give vectors. It lives on the calling thread and blocks it during a forward pass.
+ *
+ * @param baseUrl as of `fetchModel`
+ *
+ * @throws JetonError those of `fetchModel` and of `openEncoder`
+ */
+export async function fetchEncoder(
+  baseUrl: string | URL,
+  options: FetchEncoderOptions = {},
+): Promise<LoadedEncoder> {
+  const { fetch: _, cache: _c, ...openOptions } = options;
+  const { name, ...fetched } = await fetchFolder(baseUrl, options);
+  return openEncoder({ name, ...openOptions, ...fetched });
 }

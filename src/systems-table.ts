@@ -197,6 +197,7 @@ export const systemEntries: readonly SystemEntry[] = [
     area: "context",
     sentence:
       "Trains a model to look up past blocks through a landmark token, then runs it at any length.",
+    reproduction: () => import("./context/landmark-attention/reproduction.ts"),
   },
   {
     slug: "gemfilter",
@@ -206,7 +207,7 @@ export const systemEntries: readonly SystemEntry[] = [
     arxiv: "2409.17422",
     area: "context",
     sentence:
-      "Chooses with the early layers the prompt tokens that matter and answers from these alone.",
+      "Shortens prompts: early layers choose the tokens that matter, and the model answers from these alone.",
     reproduction: () => import("./context/gemfilter/reproduction.ts"),
   },
   {

@@ -61,7 +61,7 @@ export async function readTokenCorpus({ data, tokens, queries, log }) {
   const texts = readTexts(data);
   if (!files.every((file) => existsSync(file))) {
     mkdirSync(folder, { recursive: true });
-    const made = await embedTexts(texts, { tokens, queries, log });
+    const made = await embedTexts(texts, { tokens, queries, log, folder });
     for (const [at, array] of made.entries()) {
       writeFileSync(
         `${files[at]}.part`,
@@ -89,27 +89,38 @@ export async function readTokenCorpus({ data, tokens, queries, log }) {
   };
 }
 
-async function embedTexts(texts, { tokens, queries, log }) {
+/** Documents of a part, which is kept as soon as it is embedded. */
+const partSize = 512;
+
+async function embedTexts(texts, { tokens, queries, log, folder }) {
   const { embedTokens, loadEncoder } = await importJeton("model");
   const encoder = await loadEncoder(encoderFolder);
   try {
-    const offsets = [0];
+    const lengths = [];
     const parts = [];
-    for (let at = 0; at < texts.documents.length && offsets.at(-1) < tokens; at += 128) {
-      const some = await embedTokens(encoder, texts.documents.slice(at, at + 128));
-      for (const { vectors, spans } of some) {
-        if (offsets.at(-1) >= tokens) break;
-        parts.push({ vectors, spans: spans.flat() });
-        offsets.push(offsets.at(-1) + vectors.length / dim);
+    let total = 0;
+    for (let at = 0; at < texts.documents.length && total < tokens; at += partSize) {
+      const path = join(folder, `part-${at}`);
+      if (!existsSync(path)) {
+        const some = await embedTokens(encoder, texts.documents.slice(at, at + partSize));
+        keepPart(path, some);
       }
-      log(`embedding: ${offsets.at(-1)} of ${tokens} tokens`);
+      const part = readPart(path);
+      for (let i = 0; i < part.lengths.length && total < tokens; i++) {
+        lengths.push(part.lengths[i]);
+        total += part.lengths[i];
+      }
+      parts.push(part);
+      log(`embedding: ${total} of ${tokens} tokens`);
     }
-    const total = offsets.at(-1);
     const vectors = new Float32Array(total * dim);
     const spans = new Uint32Array(total * 2);
-    for (const [at, part] of parts.entries()) {
-      vectors.set(part.vectors, offsets[at] * dim);
-      spans.set(part.spans, offsets[at] * 2);
+    let done = 0;
+    for (const part of parts) {
+      const count = Math.min(part.spans.length / 2, total - done);
+      vectors.set(part.vectors.subarray(0, count * dim), done * dim);
+      spans.set(part.spans.subarray(0, count * 2), done * 2);
+      done += count;
     }
     const asked = await embedTokens(encoder, texts.queries.slice(0, queries), { role: "query" });
     const rows = new Float32Array(asked.length * queryTokens * dim);
@@ -118,10 +129,34 @@ async function embedTexts(texts, { tokens, queries, log }) {
     }
     normalize(vectors);
     normalize(rows);
-    return [Uint32Array.from(offsets), spans, vectors, rows];
+    const offsets = new Uint32Array(lengths.length + 1);
+    for (const [at, length] of lengths.entries()) offsets[at + 1] = offsets[at] + length;
+    return [offsets, spans, vectors, rows];
   } finally {
     await encoder.close();
   }
+}
+
+/** Lengths, spans and vectors of some documents as one file. */
+function keepPart(path, documents) {
+  const lengths = Uint32Array.from(documents, ({ vectors }) => vectors.length / dim);
+  const spans = Uint32Array.from(documents.flatMap((one) => one.spans.flat()));
+  const head = Uint32Array.of(lengths.length, spans.length);
+  const arrays = [head, lengths, spans, ...documents.map(({ vectors }) => vectors)];
+  const bytes = arrays.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength));
+  writeFileSync(`${path}.new`, Buffer.concat(bytes));
+  renameSync(`${path}.new`, path);
+}
+
+function readPart(path) {
+  const { buffer, byteOffset, byteLength } = readFileSync(path);
+  const bytes = buffer.slice(byteOffset, byteOffset + byteLength);
+  const [count, places] = new Uint32Array(bytes, 0, 2);
+  return {
+    lengths: new Uint32Array(bytes, 8, count),
+    spans: new Uint32Array(bytes, 8 + 4 * count, places),
+    vectors: new Float32Array(bytes, 8 + 4 * (count + places)),
+  };
 }
 
 function normalize(rows) {

@@ -10,7 +10,9 @@
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeFileAtomically } from "../../src/checkpoint/index.ts";
+import { calibrateFilterLayer, needlePrompts, saveFilterLayer } from "../../src/context/index.ts";
 import { formatCount } from "../../src/core/index.ts";
+import { loadModel } from "../../src/model/index.ts";
 import { type LogEntry, renderLossCurve } from "../../src/train/index.ts";
 
 interface Report {
@@ -91,6 +93,16 @@ await copyFile(join(data, "sources.json"), join(out, "sources.json"));
 await writeFileAtomically(join(out, curve), renderLossCurve(joinStages(), name));
 await writeFileAtomically(trainingFile, `${JSON.stringify(training, null, 2)}\n`);
 await writeFileAtomically(join(out, "README.md"), await writeCard());
+if (looksUp()) await calibrate();
+
+/** The filter layer of gemfilter is a property of these weights. */
+async function calibrate(): Promise<void> {
+  await using loaded = await loadModel(out!);
+  const tokens = Math.min(1024, loaded.contextLength);
+  const prompts = needlePrompts(loaded.tokenizer, { tokens, count: 20 });
+  const { layer } = await calibrateFilterLayer(loaded, prompts, { k: 96 });
+  await saveFilterLayer(out!, layer);
+}
 
 async function readStage(run: string): Promise<Stage> {
   const log = await readFile(join(run, "log.jsonl"), "utf8");
@@ -112,9 +124,12 @@ function joinStages(): LogEntry[] {
 }
 
 /** Whether the model looks things up, which its training meant it to. */
+function looksUp(): boolean {
+  return Math.max(...Object.values(report.recall["key-value"]!)) >= 0.5;
+}
+
 function recallNote(): string {
-  const shares = Object.values(report.recall["key-value"]!);
-  return Math.max(...shares) >= 0.5
+  return looksUp()
     ? "It looks up\nnames and numbers that stand in its context (below, by how they are told and asked for)."
     : "It does\n**not** look up names and numbers that stand in its context (below).";
 }

@@ -1,6 +1,7 @@
 /** The catalogue with its records, its feeds and the digest. */
 import { expect, test } from "vitest";
 import { systems } from "../systems.ts";
+import { describeFigure } from "./describe-figure.ts";
 import {
   type CataloguePage,
   feedEntries,
@@ -127,6 +128,20 @@ test("the digest holds the days that it names", () => {
   expect(writeDigest(pages, { until: "2025-01-01" })).toContain("Nothing was recorded");
   expect(() => writeDigest(pages, { days: 0 })).toThrowCode("digest-option-invalid");
   expect(() => writeDigest(pages, { until: "soon" })).toThrowCode("digest-option-invalid");
+});
+
+test.each([
+  [0.4, "share of sets", "40 % of sets"],
+  [0.11428, "of the longest context", "11.4 % of the longest context"],
+  [2.238, "tokens/forward", "2.24 tokens a forward pass"],
+  [1665.6, "tokens/s", "1666 tokens a second"],
+  [2.4758, "bits/byte", "2.48 bits a byte"],
+  [0.9362, "recall", "recall 0.936"],
+  [82, "% of questions", "82 % of questions"],
+  [1.312, "MB", "1.31 MB"],
+  [2, "", "2"],
+])("%s in %j is written as %j", (value, unit, text) => {
+  expect(describeFigure(value, unit)).toBe(text);
 });
 
 test("records of both kinds are read; what is no record is refused", () => {

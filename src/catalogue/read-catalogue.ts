@@ -22,7 +22,7 @@ export interface RecordSummary {
   readonly judgedBy: SystemRecord["judgedBy"];
   readonly verdicts: Verdicts;
   /** The record's first claim. */
-  readonly leading: Pick<RecordedClaim, "text" | "paper" | "measured" | "verdict">;
+  readonly leading: Pick<RecordedClaim, "text" | "paper" | "measured" | "baseline" | "verdict">;
 }
 
 /** A system in the feed. Plain data. */
@@ -125,7 +125,7 @@ async function readReadme({
 function summarize({ recorded, judgedBy, claims }: SystemRecord): RecordSummary {
   const count = (verdict: RecordedClaim["verdict"]): number =>
     claims.filter((claim) => claim.verdict === verdict).length;
-  const { text, paper, measured, verdict } = claims[0]!;
+  const { text, paper, measured, baseline, verdict } = claims[0]!;
   return {
     ...(recorded !== undefined && { recorded }),
     judgedBy,
@@ -134,7 +134,7 @@ function summarize({ recorded, judgedBy, claims }: SystemRecord): RecordSummary 
       partly: count("partly"),
       notReproduced: count("not reproduced"),
     },
-    leading: { text, paper, measured, verdict },
+    leading: { text, paper, measured, ...(baseline !== undefined && { baseline }), verdict },
   };
 }
 

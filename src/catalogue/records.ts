@@ -4,6 +4,7 @@ import { isJsonObject, type JsonValue, parseJson } from "../checkpoint/json.ts";
 import { JetonError } from "../core/index.ts";
 import { describePaper, formatInterval, formatNumber } from "../reproduce/figures.ts";
 import type { ClaimResult, IntervalEnd } from "../reproduce/run-reproduction.ts";
+import { describeFigure } from "./describe-figure.ts";
 
 /** Folder of the records; the same relative path from `src` and `dist`. */
 const recordsFolder = new URL("../../reproductions/", import.meta.url);
@@ -105,7 +106,7 @@ function describeClaim(claim: StoredClaim): RecordedClaim {
     id,
     text,
     paper: paperText(claim),
-    measured: `${number(measured)} ${unit}`.trim(),
+    measured: describeFigure(measured, unit),
     ...(baseline !== null && { baseline: `${number(baseline)} (${baselineName ?? "baseline"})` }),
     ...(interval !== undefined &&
       units !== undefined && {
@@ -121,6 +122,6 @@ function describeClaim(claim: StoredClaim): RecordedClaim {
 function paperText({ paper, unit }: StoredClaim): string {
   if (paper === null || paper === undefined) return "not reported";
   if (typeof paper === "string") return paper;
-  if (typeof paper === "number") return `${formatNumber(paper, digits)} ${unit}`;
-  return describePaper(paper, digits);
+  if (typeof paper === "number") return describeFigure(paper, unit);
+  return describePaper(paper, { digits, writeFigure: describeFigure });
 }

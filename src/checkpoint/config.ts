@@ -22,13 +22,22 @@ const maxConfigBytes = 16 * 1024 * 1024;
  * @throws JetonError `file-not-found` and its like, `config-invalid`, `config-too-large`.
  */
 export async function readJsonObject(path: string): Promise<JsonObject> {
-  const text = await readText(path);
-  const value = parseJson(text, { source: path, code: "config-invalid", allowNonFinite: true });
+  const value = await readJson(path);
   if (isJsonObject(value)) return value;
   throw new JetonError(`${path} must hold a JSON object`, {
     code: "config-invalid",
     details: { path, found: Array.isArray(value) ? "array" : typeof value, expected: "object" },
   });
+}
+
+/**
+ * Reads a JSON file of any kind.
+ *
+ * @throws JetonError `file-not-found` and its like, `config-invalid`, `config-too-large`.
+ */
+export async function readJson(path: string): Promise<JsonValue> {
+  const text = await readText(path);
+  return parseJson(text, { source: path, code: "config-invalid", allowNonFinite: true });
 }
 
 async function readText(path: string): Promise<string> {

@@ -10,6 +10,7 @@ export {
   type ModelConfig,
   readConfig,
   readGenerationConfig,
+  readJson,
   readJsonObject,
   textConfig,
 } from "./config.ts";

@@ -16,7 +16,6 @@ import type {
 import type { ClassScore, FilledToken, FoundSpan, LabelledSpan } from "../model/encoder/index.ts";
 import type { ModelMemory, WeightFormat } from "../model/types.ts";
 import type { ReproductionResult } from "../reproduce/index.ts";
-import type { Hit, LostShard, Snippet } from "../retrieve/index.ts";
 import type { System } from "../systems.ts";
 import type { InferredMixture } from "../tokenizer/index.ts";
 import type {
@@ -34,6 +33,9 @@ import type {
   ContextPackDocument,
   TrainCompressorDocument,
 } from "./json-context.ts";
+import type { IndexDocument, SearchDocument, ServeIndexDocument } from "./retrieval/documents.ts";
+
+export type { IndexDocument, SearchDocument, ServeIndexDocument };
 
 /** Every command, on standard error: why it failed. */
 export interface ErrorDocument {
@@ -80,56 +82,13 @@ export interface RunDocument extends ModelIdentity, TokenProbabilities {
   readonly drafting?: DraftStatistics;
   /** Present under `--context-policy`; with `--show-context`, which tokens were attended to. */
   readonly context?: GeneratedContext;
-  /** With `--heal`: the beginning of `text`, bytes of the prompt's last token beyond the prompt. */
+  /**
+   * The beginning of `text` that the prompt's last token holds beyond the prompt (`--heal`); absent where it ends
+   * with the prompt.
+   */
   readonly healed?: string;
   /** With `--show-drafts`: how each token was generated. */
   readonly origins?: readonly (TokenOrigin & { readonly id: number; readonly text: string })[];
-}
-
-/** `jeton index`: what was read. */
-export interface IndexDocument {
-  /** The index's folder. */
-  readonly index: string;
-  /** Files that were read, left alone, and without text. */
-  readonly files: number;
-  readonly unchanged: number;
-  readonly skipped: number;
-  /** Passages that were added or replaced, and removed. */
-  readonly records: number;
-  readonly removed: number;
-  /** Of the files that were read. */
-  readonly bytes: number;
-  /** Passages of the index. */
-  readonly total: number;
-  readonly seconds: number;
-}
-
-/** `jeton serve-index`: what is answered from. */
-export interface ServeIndexDocument {
-  /** The index's folder. */
-  readonly index: string;
-  /** Name under which `jeton search --nats` finds it. */
-  readonly name: string;
-  readonly shard: number;
-  readonly shards: number;
-  /** Passages of the shard. */
-  readonly records: number;
-  /** This process among those that serve the shard. */
-  readonly replica: string;
-}
-
-/** `jeton search`: passages, best first. */
-export interface SearchDocument {
-  readonly query: string;
-  /** Folder of the index; with `--nats` its name. */
-  readonly index: string;
-  /** Passages that were searched: those of the index, without those of lost shards. */
-  readonly records: number;
-  /** With `--nats`: shards that gave no answer. */
-  readonly lost?: readonly LostShard[];
-  readonly seconds: number;
-  /** With `--explain`, `matches` says which part of the text earned which part of the score. */
-  readonly hits: readonly (Hit & { readonly snippet: Snippet })[];
 }
 
 /** `jeton embed`: one vector for each text, in their order. */
@@ -180,6 +139,8 @@ export interface RunSequence extends TokenProbabilities {
   readonly ids: readonly number[];
   readonly tokens: number;
   readonly finishReason: FinishReason;
+  /** As in `RunDocument`. */
+  readonly healed?: string;
 }
 
 /** `jeton run --sequences N`: the fields of the first continuation, and all of them. */

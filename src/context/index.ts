@@ -5,6 +5,7 @@
  */
 export * from "./extensible-tokenization/index.ts";
 export * from "./gemfilter/index.ts";
+export * from "./landmark-attention/index.ts";
 export * from "./longheads/index.ts";
 export * from "./policies/index.ts";
 export * from "./token-ring/index.ts";

@@ -11,11 +11,11 @@ import type { AttendedContext, GenerateOptions } from "./types.ts";
  * @throws JetonError `context-policy-unavailable`, `context-policy-drafts`, `generate-option-invalid`
  */
 export function modelUnderPolicy(model: LoadedModel, options: GenerateOptions): LoadedModel {
-  const policy = options.contextPolicy ?? model.contextPolicy;
-  if (!policy) return model;
-  checkPolicyOptions(policy, options);
-  if (options.contextPolicy === undefined) return model;
-  return underContextPolicy(model, policy);
+  const { contextPolicy: asked } = options;
+  const view = asked ? underContextPolicy(model, asked) : model;
+  // A view's policy knows its model.
+  if (view.contextPolicy) checkPolicyOptions(view.contextPolicy, options);
+  return view;
 }
 
 function checkPolicyOptions(
@@ -31,8 +31,9 @@ function checkPolicyOptions(
       },
     );
   }
-  if (promptEmbeddings && policy.choosePrompt) {
-    throw invalidOption("promptEmbeddings", "given", `none: ${policy.name} chooses tokens by id`);
+  if (promptEmbeddings && (policy.choosePrompt || policy.inserts)) {
+    const why = policy.inserts ? "inserts tokens" : "chooses tokens by id";
+    throw invalidOption("promptEmbeddings", "given", `none: ${policy.name} ${why}`);
   }
   const chunk = promptChunkOf(policy);
   if (prefillChunk !== undefined && prefillChunk % chunk !== 0) {

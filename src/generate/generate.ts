@@ -50,7 +50,8 @@ export async function* generate(
   const request = resolveRequest(model, prompt, options);
   const { ids, embeddings, promptTokens, maxTokens } = request;
   const { signal } = options;
-  const output = new GeneratedText(model.tokenizer, { promptIds: ids, ...request });
+  const { begunText = "" } = options;
+  const output = new GeneratedText(model.tokenizer, { promptIds: ids, ...request, begunText });
   const started = performance.now();
   const chosen = await choosePrompt(model, request, options);
   const filtering = chosen ? performance.now() - started : 0;
@@ -71,7 +72,7 @@ export async function* generate(
       contextPolicy: model.contextPolicy,
     });
     const prefilled = performance.now();
-    let pending = maxTokens > 0 ? decoding.first(result) : undefined;
+    let pending = maxTokens > 0 && !output.isFinished ? decoding.first(result) : undefined;
     while (pending) {
       signal?.throwIfAborted();
       const tokens = output.push(await pending);

@@ -11,6 +11,8 @@ export interface GeneratedTextOptions {
   readonly ends: ReadonlySet<number>;
   /** Stop strings do not end the text before this many tokens. */
   readonly minTokens: number;
+  /** Text of the prompt's last token that belongs to the generated text. */
+  readonly begunText: string;
 }
 
 /** Prompt tokens that the streaming decoder reads before the text. */
@@ -30,6 +32,8 @@ export class GeneratedText {
   readonly #decoder: ReturnType<LoadedModel["tokenizer"]["streamDecoder"]>;
   readonly #stopText: StopText;
   #hitStopString = false;
+  /** What waits to go out with the first token, or at the end. */
+  #begun: string;
 
   constructor(tokenizer: LoadedModel["tokenizer"], options: GeneratedTextOptions) {
     this.#options = options;
@@ -39,6 +43,12 @@ export class GeneratedText {
     // Some decoders drop the space before a text's first word. The prompt's end tells them that this text is
     // no beginning, and completes a character that the prompt left open.
     for (const id of options.promptIds.slice(-contextTokens)) this.#decoder.push(id);
+    const begun = this.#stopText.push(options.begunText, this.#mayStop);
+    this.#begun = begun.text;
+    if (begun.stopped) {
+      this.#finish();
+      this.#hitStopString = true;
+    }
   }
 
   /** Takes the tokens of one forward pass, up to the one that ends the text. */
@@ -52,8 +62,9 @@ export class GeneratedText {
       }
       this.ids.push(token.id);
       const piece = this.#pushText(token.id);
-      this.text += piece.text;
-      tokens.push({ ...token, text: piece.text });
+      const text = this.#takeBegun() + piece.text;
+      this.text += text;
+      tokens.push({ ...token, text });
       if (piece.stopped) {
         this.#finish();
         this.#hitStopString = true;
@@ -65,12 +76,20 @@ export class GeneratedText {
 
   /** Ends the text. @returns withheld text that belongs to no token */
   end(): string {
-    if (this.#hitStopString) return "";
-    const rest = this.#stopText.push(this.#decoder.end(), this.#mayStop);
-    if (rest.stopped) this.#finish();
-    const tail = rest.stopped ? rest.text : rest.text + this.#stopText.flush();
+    let tail = this.#takeBegun();
+    if (!this.#hitStopString) {
+      const rest = this.#stopText.push(this.#decoder.end(), this.#mayStop);
+      if (rest.stopped) this.#finish();
+      tail += rest.stopped ? rest.text : rest.text + this.#stopText.flush();
+    }
     this.text += tail;
     return tail;
+  }
+
+  #takeBegun(): string {
+    const begun = this.#begun;
+    this.#begun = "";
+    return begun;
   }
 
   get #mayStop(): boolean {

@@ -102,6 +102,7 @@ export {
   type DrafterName,
   drafterChoices,
   drafterNames,
+  drafterUnder,
   usesDraftModel,
 } from "./speculative/drafter-names.ts";
 export { type OpenDrafterOptions, openDrafter } from "./speculative/open-drafter.ts";

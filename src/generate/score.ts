@@ -3,6 +3,7 @@
  */
 import { JetonError } from "../core/index.ts";
 import type { LoadedModel, StepResult } from "../model/index.ts";
+import { promptChunkOf } from "./context-policy.ts";
 import { promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import { topTokens } from "./top-tokens.ts";
@@ -15,7 +16,7 @@ export interface ScoreOptions {
    * one into the other is scored. Default: the BOS token, if any.
    */
   prefix?: Prompt;
-  /** Tokens of one forward pass. Default 256. */
+  /** Tokens of one forward pass; under a context policy rounded up to its whole prompt chunks. Default 256. */
   chunk?: number;
   /** Also report this many of the most probable tokens at every scored place, at most 20. Default 0. */
   topLogProbabilities?: number;
@@ -36,7 +37,9 @@ export async function score(
   text: Prompt,
   options: ScoreOptions = {},
 ): Promise<ScoreResult> {
-  const { signal, chunk = 256, topLogProbabilities: alternatives = 0 } = options;
+  const { signal, topLogProbabilities: alternatives = 0 } = options;
+  const multiple = promptChunkOf(model.contextPolicy);
+  const chunk = multiple * Math.ceil((options.chunk ?? 256) / multiple);
   if (!Number.isSafeInteger(alternatives) || alternatives < 0 || alternatives > 20) {
     throw new JetonError(
       `topLogProbabilities is ${String(alternatives)}, expected an integer from 0 to 20`,

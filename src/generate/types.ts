@@ -86,6 +86,11 @@ export interface GenerateOptions extends SamplingOptions, TokenConstraints {
    * tokens count, although the text leaves them out. Default: the generation config's `stop_strings`.
    */
   stop?: readonly string[];
+  /**
+   * Text that the prompt's last token holds beyond the prompt, as `healPrompt` reports it: the generated text and
+   * that of its first token begin with it, and stop strings count it. Default: none.
+   */
+  begunText?: string;
   /** Generation ends at these ids besides the model's own EOS ids. */
   stopIds?: readonly number[];
   /** True: EOS ids are generated like any other token. Default false. */

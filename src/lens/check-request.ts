@@ -44,6 +44,11 @@ const drafter: Rule = [
   (value) => (drafterChoices as readonly unknown[]).includes(value),
   drafterChoices.join(", "),
 ];
+/** As long as the server's own field. */
+const contextPolicy: Rule = [
+  (value) => typeof value === "string" && value.length > 0 && value.length <= 200,
+  "NAME or NAME:option=value,…",
+];
 const detail = { alternatives: integer(0, 20), entropy: flag };
 
 /** Fields by kind of request; those with a star must be there. */
@@ -55,6 +60,7 @@ const rules: { readonly [K in LensRequest["kind"]]: Readonly<Record<string, Rule
     maxTokens: integer(0, 1_000_000),
     drafter,
     ignoreEos: flag,
+    contextPolicy,
     ...detail,
   },
   read: { "*prompt": prompt, ...detail },
@@ -66,6 +72,7 @@ const rules: { readonly [K in LensRequest["kind"]]: Readonly<Record<string, Rule
   },
   bytes: { "*text": text, outcomes: integer(1, 64) },
   tokenize: { "*text": text },
+  routing: { "*text": text },
 };
 
 /**

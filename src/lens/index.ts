@@ -23,6 +23,8 @@ export type {
   LensToken,
   ModelEvent,
   ReadRequest,
+  RoutingEvent,
+  RoutingRequest,
   SamplingStage,
   StagesEvent,
   StagesRequest,

@@ -1,7 +1,8 @@
 /** What a lens looks through: a model, its drafters and the texts of its tokens. */
+import { JetonError } from "../core/index.ts";
 import type { Drafter, DrafterChoice } from "../generate/index.ts";
 import type { TopToken } from "../generate/top-tokens.ts";
-import type { LoadedModel, SequenceStep, StepResult } from "../model/index.ts";
+import type { ContextPolicy, LoadedModel, SequenceStep, StepResult } from "../model/index.ts";
 import { createTokenTexts, type DescribeToken } from "../tokenizer/index.ts";
 import type { LensAlternative, LensToken } from "./types.ts";
 
@@ -12,6 +13,8 @@ export interface LensOptions {
   readonly drafter: (name: DrafterChoice) => Promise<Drafter | undefined>;
   /** Drafters that `drafter` can open, `none` among them. */
   readonly drafters: readonly DrafterChoice[];
+  /** Reads a context policy, as `parseContextPolicy` does. Default: none can be asked for. */
+  readonly contextPolicy?: (text: string) => ContextPolicy;
 }
 
 /** A model with what its tokens look like. */
@@ -22,6 +25,19 @@ export interface LensHost extends LensOptions {
 /** Makes the host of a lens. */
 export function createLensHost(options: LensOptions): LensHost {
   return { ...options, describeToken: createTokenTexts(options.model.tokenizer) };
+}
+
+/** The policy that a request names. @throws JetonError `lens-request-invalid` where the lens has none */
+export function policyOf(
+  { contextPolicy }: LensHost,
+  text: string | undefined,
+): ContextPolicy | undefined {
+  if (text === undefined) return undefined;
+  if (contextPolicy) return contextPolicy(text);
+  throw new JetonError(`contextPolicy ${JSON.stringify(text)}: this lens has no context policies`, {
+    code: "lens-request-invalid",
+    details: { name: "contextPolicy", found: text, expected: "none" },
+  });
 }
 
 /** A token without probabilities. */

@@ -164,6 +164,7 @@ test("requests from outside are checked", () => {
     { kind: "generate", prompt: "x", sampling: { logitsProcessors: [] } },
     { kind: "generate", prompt: "x", drafter: "lookahed" },
     { kind: "generate", prompt: "x", alternatives: 21 },
+    { kind: "generate", prompt: "x", contextPolicy: "" },
     { kind: "bytes", text: 3 },
     { kind: "toString" },
   ]) {

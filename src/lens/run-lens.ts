@@ -3,6 +3,7 @@ import { promptIds } from "../generate/index.ts";
 import { byteOutcomes } from "./byte-outcomes.ts";
 import { type LensHost, plainToken } from "./lens-host.ts";
 import { readText } from "./read-text.ts";
+import { routeTokens } from "./route-tokens.ts";
 import { samplingStages } from "./sampling-stages.ts";
 import type { LensAnswers, LensEvent, LensRequest, ModelEvent, TextEvent } from "./types.ts";
 import { watchGeneration } from "./watch-generation.ts";
@@ -50,11 +51,15 @@ async function* answer(
       return;
     case "tokenize":
       yield tokenize(host, request.text);
+      return;
+    case "routing":
+      yield await routeTokens(host, request, signal);
   }
 }
 
 function describeModel({ model, drafters }: LensHost): ModelEvent {
   const { name, format, threads, contextLength, config } = model;
+  const { experts } = config;
   return {
     kind: "model",
     name,
@@ -65,6 +70,7 @@ function describeModel({ model, drafters }: LensHost): ModelEvent {
     layers: config.layers.length,
     hiddenSize: config.hiddenSize,
     drafters,
+    ...(experts && { experts: { count: experts.count, perToken: experts.perToken } }),
   };
 }
 

@@ -3,6 +3,7 @@ import type {
   DrafterChoice,
   DraftStatistics,
   FinishReason,
+  GeneratedContext,
   SamplingOptions,
   TokenOrigin,
 } from "../generate/index.ts";
@@ -64,6 +65,11 @@ export interface GenerateRequest extends LensDetail {
   readonly drafter?: DrafterChoice;
   /** True: end tokens are generated like others. Default false. */
   readonly ignoreEos?: boolean;
+  /**
+   * Which tokens each layer attends to, `NAME` or `NAME:option=value,…` as `parseContextPolicy` reads it. The end
+   * then says what was kept, and the text may be longer than the trained context. Default: all tokens.
+   */
+  readonly contextPolicy?: string;
 }
 
 /** Asks for the probability of each token of a text. */
@@ -98,6 +104,12 @@ export interface TokenizeRequest {
   readonly text: string;
 }
 
+/** Asks which experts each token of a text is sent to. */
+export interface RoutingRequest {
+  readonly kind: "routing";
+  readonly text: string;
+}
+
 /** What a lens can be asked. */
 export type LensRequest =
   | DescribeRequest
@@ -105,7 +117,8 @@ export type LensRequest =
   | ReadRequest
   | StagesRequest
   | BytesRequest
-  | TokenizeRequest;
+  | TokenizeRequest
+  | RoutingRequest;
 
 /** The model that a lens looks at. */
 export interface ModelEvent {
@@ -119,6 +132,8 @@ export interface ModelEvent {
   readonly hiddenSize: number;
   /** Drafters that may be asked for, `none` among them. */
   readonly drafters: readonly DrafterChoice[];
+  /** Present where layers have experts. */
+  readonly experts?: { readonly count: number; readonly perToken: number };
 }
 
 /** Tokens of the prompt, or of a text that is read. */
@@ -145,6 +160,11 @@ export interface EndEvent {
   /** Number of generated tokens. */
   readonly tokens: number;
   readonly drafting?: DraftStatistics;
+  /**
+   * What was kept under a context policy: the prompt's tokens that were read, or what each layer attends to at the
+   * first generated token, which is the last of `attended`. Without the latter where one token was generated.
+   */
+  readonly context?: GeneratedContext;
 }
 
 /** One step of the sampler. */
@@ -187,8 +207,30 @@ export interface BytesEvent {
   readonly passes: number;
 }
 
+/** Which experts tokens are sent to. */
+export interface RoutingEvent {
+  readonly kind: "routing";
+  /** Experts of a layer. */
+  readonly experts: number;
+  readonly tokens: readonly LensToken[];
+  /** Layers with experts: for each token its experts, the best first, and their weights. */
+  readonly layers: readonly {
+    /** Number of the layer in the model, from 0. */
+    readonly layer: number;
+    readonly choices: readonly (readonly number[])[];
+    readonly weights: readonly (readonly number[])[];
+  }[];
+}
+
 /** What a lens tells. */
-export type LensEvent = ModelEvent | TextEvent | TokenEvent | EndEvent | StagesEvent | BytesEvent;
+export type LensEvent =
+  | ModelEvent
+  | TextEvent
+  | TokenEvent
+  | EndEvent
+  | StagesEvent
+  | BytesEvent
+  | RoutingEvent;
 
 /** Events by the request that they answer. */
 export interface LensAnswers {
@@ -198,4 +240,5 @@ export interface LensAnswers {
   readonly stages: StagesEvent;
   readonly bytes: BytesEvent;
   readonly tokenize: TextEvent;
+  readonly routing: RoutingEvent;
 }

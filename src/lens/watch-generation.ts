@@ -1,6 +1,12 @@
 /** A generation as events: the prompt's tokens, each generated token, the end. */
-import { generate, type LogitsProcessor, promptIds } from "../generate/index.ts";
-import { describeAlternatives, entropyOf, type LensHost, plainToken } from "./lens-host.ts";
+import { drafterUnder, generate, type LogitsProcessor, promptIds } from "../generate/index.ts";
+import {
+  describeAlternatives,
+  entropyOf,
+  type LensHost,
+  plainToken,
+  policyOf,
+} from "./lens-host.ts";
 import type { EndEvent, GenerateRequest, TextEvent, TokenEvent } from "./types.ts";
 
 /**
@@ -15,7 +21,8 @@ export async function* watchGeneration(
 ): AsyncGenerator<TextEvent | TokenEvent | EndEvent, void, void> {
   const { model } = host;
   const { prompt, sampling = {}, maxTokens = 64, alternatives = 0, ignoreEos = false } = request;
-  const drafter = await host.drafter(request.drafter ?? "none");
+  const policy = policyOf(host, request.contextPolicy);
+  const drafter = await host.drafter(drafterUnder(policy, request.drafter ?? "none"));
   const ids = promptIds(model, prompt);
   yield { kind: "text", tokens: ids.map((id) => plainToken(host, id)) };
   const entropies: number[] = [];
@@ -28,6 +35,7 @@ export async function* watchGeneration(
     ...(alternatives > 0 && { topLogProbabilities: alternatives }),
     ...(request.entropy && { logitsProcessors: [observe] }),
     ...(drafter && { drafter }),
+    ...(policy && { contextPolicy: policy, reportContext: true }),
     ...(signal && { signal }),
   });
   let count = 0;
@@ -61,6 +69,7 @@ export async function* watchGeneration(
     prefillSeconds,
     decodeSeconds,
     drafting,
+    context,
   } = step.value;
   yield {
     kind: "end",
@@ -72,5 +81,6 @@ export async function* watchGeneration(
     decodeSeconds,
     tokens: count,
     ...(drafting && { drafting }),
+    ...(context && { context }),
   };
 }

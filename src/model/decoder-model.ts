@@ -13,6 +13,7 @@ import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
 import { checkRequest } from "./decoder/step-outputs.ts";
 import { storedNames } from "./decoder/stored-names.ts";
+import { ownPolicy } from "./landmark/landmark-policy.ts";
 import { restartLength } from "./layers/rotation-tables.ts";
 import type { ContextPolicy } from "./policy/context-policy.ts";
 import {
@@ -99,6 +100,8 @@ export interface DecoderModelParts
   readonly contextLength: number | undefined;
   /** The decoder; the model closes it. */
   readonly service: Remote<DecoderService>;
+  /** Whether the decoder runs on the calling thread. Default false. */
+  readonly inline?: boolean;
   /** Default 1. */
   readonly rowTile?: number;
   /** Bytes of weights as held. */
@@ -115,11 +118,12 @@ export async function startDecoderModel(
   parts: Omit<DecoderModelParts, "service" | "rowTile"> & Pick<DecoderStart, "bindings" | "device">,
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
   { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
-): Promise<DecoderModel> {
+): Promise<LoadedModel> {
   const unobeyed = unobeyedKeys(parts.checkpoint.generationConfig);
   const warnings = [...disagreements(specialIdSources(parts)), ...(unobeyed ? [unobeyed] : [])];
   for (const warning of warnings) warn(warning, onWarning);
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
+  const own = ownPolicy(config);
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
@@ -130,9 +134,11 @@ export async function startDecoderModel(
     slots,
     ...(device && { device }),
     ...(parts.exact === false && { exact: false }),
+    ...(own && { policy: policyReference(own, parts.inline ?? false) }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
-  return new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
+  const model = new DecoderModel({ ...parts, service, rowTile: await service.rowTile() });
+  return own ? model.withContextPolicy(own) : model;
 }
 
 function specialIdSources({
@@ -160,8 +166,11 @@ export class DecoderModel implements LoadedModel {
   readonly bosTokenId: number | undefined;
   readonly slots: number;
   readonly #service: Remote<DecoderService>;
+  readonly #inline: boolean;
   readonly #scheduler: StepScheduler;
   readonly #weightBytes: number;
+  /** Longest sequence under a policy. */
+  readonly #longest: number;
   readonly #slotQueue: SlotQueue;
   #closing: Promise<void> | undefined;
   readonly #closeListeners: (() => void | Promise<void>)[] = [];
@@ -178,6 +187,9 @@ export class DecoderModel implements LoadedModel {
     this.exact = parts.exact ?? true;
     this.rowTile = parts.rowTile ?? 1;
     this.contextLength = Math.min(contextLength ?? config.contextLength, config.contextLength);
+    // Under its own policy a model reads texts of any length, but for what its caller set.
+    const isLimited = config.landmark !== undefined && contextLength !== undefined;
+    this.#longest = isLimited ? contextLength : longestSequence;
     this.restartLength = restartLength(config);
     const sources = specialIdSources(parts);
     this.eosTokenIds = endIds(sources);
@@ -185,6 +197,7 @@ export class DecoderModel implements LoadedModel {
     this.slots = parts.slots;
     this.#slotQueue = new SlotQueue(parts.slots);
     this.#service = parts.service;
+    this.#inline = parts.inline ?? false;
     this.#weightBytes = parts.weightBytes;
     this.#scheduler = new StepScheduler((steps) => parts.service.forward(steps));
   }
@@ -197,9 +210,12 @@ export class DecoderModel implements LoadedModel {
     return this.#openSequence(options);
   }
 
-  withContextPolicy(policy: ContextPolicy): LoadedModel {
-    const own = policy.forModel?.(this) ?? policy;
-    return viewUnderPolicy(this, own, (options) => this.#openSequence(options, own));
+  withContextPolicy(asked: ContextPolicy): LoadedModel {
+    const policy = asked.forModel?.(this) ?? asked;
+    return viewUnderPolicy(this, policy, {
+      contextLength: this.#longest,
+      openSequence: (options) => this.#openSequence(options, policy),
+    });
   }
 
   async #openSequence(options: SequenceOptions, policy?: ContextPolicy): Promise<OpenSequence> {
@@ -210,7 +226,7 @@ export class DecoderModel implements LoadedModel {
       const { handle, reused } = await this.#service.open({
         prefix,
         promptLength,
-        ...(policy && { policy: policyReference(policy) }),
+        ...(policy && { policy: policyReference(policy, this.#inline) }),
       });
       return this.#sequence(handle, reused, policy);
     } catch (error) {
@@ -247,7 +263,7 @@ export class DecoderModel implements LoadedModel {
     const service = this.#service;
     const scheduler = this.#scheduler;
     const { config } = this;
-    const contextLength = policy ? longestSequence : this.contextLength;
+    const contextLength = policy ? this.#longest : this.contextLength;
     const slots = this.#slotQueue;
     let length = reused;
     let released = false;

@@ -35,12 +35,14 @@ export {
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
 export * from "./encoder/index.ts";
 export * from "./hierarchical-transformer/index.ts";
+export * from "./landmark/index.ts";
 export {
   type Attention,
   type AttentionInput,
   type AttentionOutput,
   type JoinedInput,
   joinedAttention,
+  logOfSum,
   twoPartAttention,
 } from "./layers/attention.ts";
 export {
@@ -63,6 +65,7 @@ export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
 export * from "./openmoe/index.ts";
 export * from "./policy/index.ts";
+export { type PromptMemory, promptMemory } from "./prompt-memory.ts";
 export * from "./seq2seq/index.ts";
 export type {
   LoadedModel,

@@ -70,6 +70,7 @@ export async function loadNamedModel(
         contextLength: options.contextLength,
         weightBytes: packedBytes,
         bindings,
+        inline,
       },
       (start: DecoderStart) => startModelService<DecoderService>(serviceModule, start, inline),
       options,

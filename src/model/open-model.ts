@@ -6,11 +6,6 @@
  */
 
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
-import {
-  parseHeaderLength,
-  parseSafetensorsHeader,
-  type TensorEntry,
-} from "../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../core/index.ts";
 import { type Device, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
@@ -20,12 +15,15 @@ import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
-import { bindBytes, packedBytes, type StoredBytes } from "./weights/bind-bytes.ts";
+import { bindBytes, packedBytes } from "./weights/bind-bytes.ts";
+import { parseWeights, type StoredTensors, type WeightsFile } from "./weights/parse-weights.ts";
 import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
 import { storedShapes } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
 import { startPageDecoder } from "./worker/page-decoder.ts";
+
+export type { WeightsFile } from "./weights/parse-weights.ts";
 
 /** Parsed contents of the small files of a checkpoint folder. */
 export interface ModelFiles {
@@ -41,13 +39,6 @@ export interface ModelFiles {
   readonly specialTokensMap?: unknown;
   /** Text of `chat_template.jinja`, where the folder has one. */
   readonly chatTemplate?: string;
-}
-
-/** A whole `.safetensors` file in memory. */
-export interface WeightsFile {
-  /** File name, for errors. */
-  readonly name: string;
-  readonly data: Uint8Array;
 }
 
 /** Options of `openModel`. */
@@ -143,6 +134,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       weightBytes,
       bindings: new Map(),
       ...(options.device && { device: options.device }),
+      inline: options.worker === undefined,
     },
     start,
     options,
@@ -187,14 +179,16 @@ async function startOf(
   return { start, weightBytes };
 }
 
-function defaultThreads(): number {
+/** Threads of a pass where the caller names none. */
+export function defaultThreads(): number {
   const { crossOriginIsolated, navigator } = globalThis;
   return crossOriginIsolated === true
     ? Math.min(4, Math.ceil(navigator.hardwareConcurrency / 2))
     : 1;
 }
 
-function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["config"] {
+/** A parsed configuration file. @throws JetonError `config-invalid` for one that holds no object */
+export function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["config"] {
   if (isJsonObject(value as JsonValue)) return value as LoadedModel["checkpoint"]["config"];
   throw new JetonError(`${file} must hold a JSON object`, {
     code: "config-invalid",
@@ -206,35 +200,9 @@ function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["co
   });
 }
 
-/** The tensors of a checkpoint and, by the same names, the bytes that hold them. */
-interface StoredTensors extends StoredBytes {
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-}
-
 /** The decoder's tensors of all files, by its own names; a name may occur in one of them only. */
 function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
-  if (weights.length === 0) {
-    throw new JetonError("no weights were given, expected the bytes of .safetensors files", {
-      code: "checkpoint-weights-missing",
-    });
-  }
-  const tensors = new Map<string, TensorEntry>();
-  const bytes = new Map<string, Uint8Array>();
-  for (const { name: file, data } of weights) {
-    const length = parseHeaderLength(data.subarray(0, 8), data.length, file);
-    const header = parseSafetensorsHeader(data.subarray(8, 8 + length), data.length, file);
-    for (const [name, entry] of header.tensors) {
-      const known = tensors.get(name);
-      if (known) {
-        throw new JetonError(`tensor "${name}" is in ${known.file} and in ${file}`, {
-          code: "checkpoint-tensor-ambiguous",
-          details: { name, found: [known.file, file] },
-        });
-      }
-      tensors.set(name, entry);
-      bytes.set(name, data.subarray(entry.offset, entry.offset + entry.length));
-    }
-  }
+  const { tensors, bytes } = parseWeights(weights);
   const own = storedNames(tensors.keys());
   if (!own) return { tensors, bytes };
   return {

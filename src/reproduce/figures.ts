@@ -25,11 +25,21 @@ export function formatInterval(
   return `${end(low)} to ${end(high)}`;
 }
 
+/** Options of `describePaper`. */
+export interface DescribePaperOptions {
+  /** As of `formatNumber`. */
+  readonly digits?: number;
+  /** Writes the paper's figure. Default: the number, then its unit. */
+  readonly writeFigure?: (value: number, unit: string) => string;
+}
+
 /** What the paper reports, with ours beside it where both are the same quantity. */
-export function describePaper(paper: PaperResult, digits?: number): string {
+export function describePaper(paper: PaperResult, options: DescribePaperOptions = {}): string {
+  const { digits } = options;
+  const { writeFigure = (value, unit) => `${formatNumber(value, digits)} ${unit}` } = options;
   if (!("value" in paper)) return paper.words;
   const setting = paper.setting === undefined ? "" : ` (${paper.setting})`;
   const distance =
     paper.distance === undefined ? "" : `; ours is ${formatSigned(paper.distance)} from it`;
-  return `${formatNumber(paper.value, digits)} ${paper.unit}${setting}${distance}`;
+  return `${writeFigure(paper.value, paper.unit)}${setting}${distance}`;
 }

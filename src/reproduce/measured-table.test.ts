@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { describe, expect, test } from "vitest";
 import { formatInterval } from "./figures.ts";
 import { measuredMarks, measuredTable } from "./measured-table.ts";
@@ -41,6 +43,18 @@ describe("measuredTable", () => {
     const page = `a\n${measuredTable(result)}\nb`;
     expect(page.replace(measuredMarks, () => "c")).toBe("a\nc\nb");
   });
+});
+
+test("the README of every system that is measured has a place for its table", () => {
+  const src = new URL("../", import.meta.url);
+  const folders = readdirSync(src, { recursive: true, encoding: "utf8" })
+    .filter((path) => basename(path) === "reproduction.ts")
+    .map((path) => dirname(path));
+  expect(folders.length).toBeGreaterThan(20);
+  const without = folders.filter(
+    (folder) => !measuredMarks.test(readFileSync(new URL(`${folder}/README.md`, src), "utf8")),
+  );
+  expect(without).toEqual([]);
 });
 
 test("an interval says which way its end is infinite", () => {

@@ -44,7 +44,7 @@ function cellsOf(claim: ClaimResult): string[] {
   const number = (value: number): string => formatNumber(value, digits);
   return [
     text,
-    describePaper(paper, digits),
+    describePaper(paper, { digits }),
     `${number(measured)} ${unit}`,
     baseline === null ? "" : `${number(baseline)} (${baselineName ?? "baseline"})`,
     `${formatInterval(effect.interval, digits)} (${units.count} ${units.name})`,

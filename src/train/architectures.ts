@@ -45,6 +45,7 @@ import {
 import type { TrainingGraph } from "./graph/training-graph.ts";
 import { wordModelGraph, wordModelInputs } from "./graph/word-model-graph.ts";
 import type { ParameterGroup } from "./optimizer/optimizer.ts";
+import { addLandmarkRow } from "./run/landmark-row.ts";
 import type { Settings } from "./run/run-settings.ts";
 import type { TrainingInputs } from "./run/training-interface.ts";
 
@@ -149,6 +150,9 @@ function decoderArchitecture(config: DecoderConfig): Architecture {
     vocabSize: config.vocabSize,
     tieWordEmbeddings: config.tieWordEmbeddings,
     parameters,
+    ...(config.landmark && {
+      adapt: (name, value) => addLandmarkRow(name, value, parameters.get(name)!),
+    }),
     hasFixedSizes: true,
     predictsText: true,
     lossUnit: "token",

@@ -252,16 +252,16 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
   "src/model/byte/perturb-text.ts": { before: 'import { perturbText } from "jeton/model";\n' },
   "src/model/byte/split-words.ts": { before: 'import { splitWords } from "jeton/model";\n' },
   "src/model/byte2word/word-texts.ts": { before: 'import { basicWords } from "jeton/model";\n' },
-  "src/model/encoder/classify.ts": encoderScope("classify"),
-  "src/model/encoder/embed.ts": {
+  "src/model/encoder/tasks/classify.ts": encoderScope("classify"),
+  "src/model/encoder/tasks/embed.ts": {
     ...encoderScope("embed"),
     after: "console.log(question, answer);",
   },
-  "src/model/encoder/fill-mask.ts": {
+  "src/model/encoder/tasks/fill-mask.ts": {
     ...encoderScope("fillMask, maskTokenOf"),
     after: "console.log(first);",
   },
-  "src/model/encoder/rerank.ts": encoderScope("rerank"),
+  "src/model/encoder/tasks/rerank.ts": encoderScope("rerank"),
   "src/model/encoder/load-encoder.ts": {
     before: 'import { embed, loadEncoder } from "jeton/model";\n',
     after: "console.log(vector);",

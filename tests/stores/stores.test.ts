@@ -79,7 +79,7 @@ describeStore({
 const qdrantStore = async (address: string, options: RecordStoreOptions): Promise<RecordStore> => {
   const { qdrant } = await load();
   const collection = `jeton-${randomBytes(6).toString("hex")}`;
-  return openQdrantStore({ ...options, url: address, collection, qdrant });
+  return openQdrantStore({ ...options, url: address, collection, exact: true, qdrant });
 };
 const unsupported: readonly Filter[] = [
   { range: ["name", { gte: "it's 5" }] },

@@ -1,4 +1,5 @@
 /** What each demonstration must show, computed by the library here. */
+import { dirname, join } from "node:path";
 import {
   createBm25Ranker,
   createSentenceChunker,
@@ -6,7 +7,9 @@ import {
   inspectVocabularies,
 } from "../../src/evaluate/index.ts";
 import { complete, type LoadedModel } from "../../src/index.ts";
-import { splitWords } from "../../src/model/index.ts";
+import { embedTokens, loadEncoder, splitWords, type TokenVectors } from "../../src/model/index.ts";
+import { createIndex } from "../../src/retrieve/index.ts";
+import { bundledModel } from "../../src/testing/test-data.ts";
 import { trainLibTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
 import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
 
@@ -104,6 +107,27 @@ export const toolChecks: readonly ToolCheck[] = [
         score: number;
       }[];
       return [documents[Number(best!.id)]!.text.slice(0, 40), best!.score.toFixed(2)];
+    },
+  },
+  {
+    slug: "xtr",
+    async expect([query, text]) {
+      const folder = join(dirname(bundledModel), "jeton-embed");
+      await using encoder = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+      /** Vectors of the tokens that stand in a text. */
+      const vectorsOf = async (of: string) => {
+        const [{ vectors, width, spans }] = (await embedTokens(encoder, [of])) as [TokenVectors];
+        const own = [...spans.keys()].filter((at) => spans[at]![1] > spans[at]![0]);
+        const rows = own.flatMap((at) => [...vectors.subarray(at * width, (at + 1) * width)]);
+        return { dim: width, vectors: Float32Array.from(rows) };
+      };
+      await using index = createIndex();
+      for (const line of text!.split("\n")) {
+        await index.put([{ id: line, text: line, tokens: await vectorsOf(line) }]);
+      }
+      const tokens = await vectorsOf(query!);
+      const [best] = await index.search({ tokens, tokenSearch: { candidates: 24 }, k: 1 });
+      return [`What each token of the query found in “${best!.text}”`, best!.score.toFixed(3)];
     },
   },
   {

@@ -1,10 +1,19 @@
 /** The page of `jeton studio` and the static site in headless Chromium. */
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complete, systems } from "../../src/index.ts";
+import { cacheName } from "../../src/browser-cache.ts";
+import { parseContextPolicy } from "../../src/context/index.ts";
+import { complete, loadModel, systems } from "../../src/index.ts";
+import { recordRouting } from "../../src/model/index.ts";
+import { startServer } from "../../src/serve/index.ts";
+import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
+import { bundledModel } from "../../src/testing/test-data.ts";
+import { createTokenTexts } from "../../src/tokenizer/index.ts";
 import { raceText, toolChecks } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
@@ -58,6 +67,14 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(wrong.status).toBe(400);
     expect(await wrong.json()).toMatchObject({ error: { code: "lens_request_invalid" } });
     expect((await ask('{"kind":"describe"}', { "content-type": "text/plain" })).status).toBe(415);
+    for (const [policy, code] of [
+      ["token-selekt", "context_policy_unknown"],
+      ["top-k:k=0", "context_policy_option"],
+    ]) {
+      const refused = await ask(`{"kind":"generate","prompt":"x","contextPolicy":"${policy}"}`);
+      expect(refused.status).toBe(400);
+      expect(await refused.json()).toMatchObject({ error: { code } });
+    }
     const lines = (await (await ask('{"kind":"tokenize","text":"a b"}')).text()).trim().split("\n");
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([{ kind: "text" }]);
     const page = await fetch(studio.server);
@@ -80,6 +97,11 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       const first = page.locator(".card").first();
       expect(await first.locator("h2").innerText()).toBe("Correlation-guided compression");
       expect(await first.locator("mark").allInnerTexts()).toContain("Shortens");
+      // What someone asks who knows no system by name.
+      await page.getByRole("searchbox").fill("which system shortens prompts");
+      await page.waitForFunction(
+        () => document.querySelector(".card h2")?.textContent === "GemFilter",
+      );
       await page.getByRole("searchbox").fill("");
       await page.getByRole("button", { name: /^generate/ }).click();
       const shown = systems.filter(({ area }) => area === "generate");
@@ -126,6 +148,86 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       expect(await tokens()).toBe(shown);
       expect(problems).toEqual([]);
     });
+
+    test("two panes side by side: a context policy with its kept tokens, and full attention", async () => {
+      const prompt =
+        "The emperor was a soldier of the old guard, and his army knew it. The king and";
+      const policy = "top-k:k=5";
+      const query = new URLSearchParams({ prompt, t: "0", p: "1", n: "10", d: "none", x: policy });
+      await page.goto(`${studio[build]}#/lens?${query}&d2=none`);
+      await page.reload();
+      await page.locator(".pane-figures").nth(1).waitFor();
+      await page.waitForSelector(".cache");
+      const options = { greedy: true, maxTokens: 10 } as const;
+      const contextPolicy = parseContextPolicy(policy);
+      const kept = await complete(studio.model, prompt, {
+        ...options,
+        ...{ contextPolicy, reportContext: true },
+      });
+      const texts = await page.locator(".tokens").allInnerTexts();
+      expect(texts).toEqual([kept.text, (await complete(studio.model, prompt, options)).text]);
+      const describe = createTokenTexts(studio.model.tokenizer);
+      const ids = studio.model.tokenizer.encodeIds(prompt);
+      const { layers } = kept.context!.attended!;
+      const marked = async (): Promise<string> =>
+        (await page.locator(".pane .prompt mark.kept").allTextContents()).join("");
+      const textOf = (places: readonly number[]): string =>
+        [...new Set(places)]
+          .sort((a, b) => a - b)
+          .filter((place) => place < ids.length)
+          .map((place) => describe(ids[place]!).name)
+          .join("");
+      expect(await marked()).toBe(textOf(layers.flat()));
+      expect(await page.locator(".cache .number").allInnerTexts()).toEqual(
+        layers.map(({ length }) => expect.stringContaining(String(length)) as string),
+      );
+      await page.getByRole("button", { name: /^layer 3/ }).click();
+      expect(await marked()).toBe(textOf(layers[3]!));
+      expect(await violations(page)).toEqual([]);
+      // A misspelt policy says what there is.
+      await page.getByLabel("Context policy of text 1").fill("top-kk");
+      await page.getByRole("button", { name: "Write", exact: true }).click();
+      await page.waitForSelector('.pane [role="alert"]');
+      expect(await page.locator('.pane [role="alert"]').innerText()).toContain("top-k");
+      expect(problems.filter((text) => !/status of 400/.test(text))).toEqual([]);
+      problems.length = 0;
+    });
+
+    test.each(["token-select", "longheads", "gemfilter"])(
+      "%s marks what it keeps and writes what the library writes",
+      async (slug) => {
+        await page.goto(`${studio[build]}#/systems/${slug}`);
+        const field = demonstration().locator("textarea");
+        await page.waitForFunction(
+          () => document.querySelector<HTMLTextAreaElement>(".demonstration textarea")?.value,
+        );
+        const prompt = await field.inputValue();
+        await page.getByRole("button", { name: "Read and continue" }).click();
+        await page.locator(".demonstration .data tbody tr").nth(1).waitFor();
+        const command = await demonstration().locator(".note code").innerText();
+        const policy = /--context-policy (\S+)/.exec(command)![1]!;
+        const shown = await demonstration().locator(".data tbody td code").allTextContents();
+        const options = { greedy: true, maxTokens: 16 } as const;
+        const contextPolicy = parseContextPolicy(policy);
+        const kept = await complete(studio.model, prompt, {
+          ...options,
+          ...{ contextPolicy, reportContext: true },
+        });
+        expect(shown).toEqual([kept.text, (await complete(studio.model, prompt, options)).text]);
+        const { chosen, attended } = kept.context!;
+        const places = (chosen ?? [...new Set(attended!.layers.flat())]).toSorted((a, b) => a - b);
+        const ids = studio.model.tokenizer.encodeIds(prompt);
+        const describe = createTokenTexts(studio.model.tokenizer);
+        const wanted = places.filter((place) => place < ids.length);
+        const marks = await demonstration().locator("mark.kept").allTextContents();
+        expect(marks.join("")).toBe(wanted.map((place) => describe(ids[place]!).name).join(""));
+        // All layers together may well attend to all tokens.
+        const least = chosen ?? attended!.layers.toSorted((a, b) => a.length - b.length)[0]!;
+        expect(least.length).toBeLessThan(ids.length);
+        expect(await violations(page)).toEqual([]);
+        expect(problems).toEqual([]);
+      },
+    );
 
     test("drafters race to the same text", async () => {
       await page.goto(`${studio[build]}#/systems/lookahead`);
@@ -184,6 +286,67 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       /Asked for \w{4}, wanted \w{4}: (not )?found\./,
     );
     expect(problems).toEqual([]);
+  });
+
+  test("routing: a dense model says that it has no experts, a sparse one shows its routers' choices", async () => {
+    await page.goto(`${studio.server}#/systems/openmoe`);
+    await page.getByRole("button", { name: "Show the routing" }).click();
+    await page.getByText("jeton-nano has no experts").waitFor();
+    const folder = mkdtempSync(join(tmpdir(), "jeton-studio-experts-"));
+    const tokenizer = join(bundledModel, "tokenizer.json");
+    createRandomCheckpoint(folder, { family: "olmoe", seed: 6, vocabulary: 4096, tokenizer });
+    const sparse = await loadModel(folder, { ...{ format: "f32", threads: 1 }, onWarning() {} });
+    const server = await startServer(sparse, { port: 0, host: "127.0.0.1", studio: true });
+    const tab = await studio.context.newPage();
+    try {
+      await tab.goto(`${server.url}/#/systems/openmoe`);
+      await tab.getByRole("button", { name: "Show the routing" }).click();
+      await tab.waitForSelector(".routed sub");
+      const text = await tab.locator(".demonstration textarea").inputValue();
+      const layer = Number(await tab.locator(".routed").getAttribute("data-layer"));
+      const { choices, perToken, layers } = await recordRouting(sparse, [{ text }]);
+      const first = Array.from(
+        { length: choices.length / perToken / layers },
+        (_, token) => choices[(token * layers + layer) * perToken]!,
+      );
+      expect(await tab.locator(".routed sub").allInnerTexts()).toEqual(first.map(String));
+      expect(await violations(tab)).toEqual([]);
+    } finally {
+      await tab.close();
+      await server.close({ graceMs: 0 });
+      await sparse.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("the model's download shows its progress and is kept for the next visit", async () => {
+    const tab = await studio.context.newPage();
+    const asked: string[] = [];
+    studio.context.on("request", (request) => asked.push(request.url()));
+    await tab.addInitScript(() => {
+      const seen: string[] = [];
+      Object.assign(globalThis, { seen });
+      new MutationObserver(() => {
+        const opening = document.querySelector<HTMLElement>(".opening");
+        if (opening) seen.push(opening.textContent);
+      }).observe(document, { childList: true, subtree: true, characterData: true });
+    });
+    const address = `${studio.site}#/lens?prompt=The+emperor&t=0&p=1&n=4&d=none`;
+    await tab.goto(studio.site);
+    await tab.evaluate((name) => caches.delete(name), cacheName);
+    const visit = async (): Promise<string[]> => {
+      await tab.goto(address);
+      await tab.reload();
+      await tab.waitForSelector(".pane-figures");
+      return tab.evaluate(() => (globalThis as unknown as { seen: string[] }).seen);
+    };
+    const weights = (): number => asked.filter((url) => url.endsWith(".safetensors")).length;
+    expect((await visit()).some((text) => /^\s*\d+\.\d of 11\.3 MB$/.test(text))).toBe(true);
+    expect(weights()).toBeGreaterThan(0);
+    asked.length = 0;
+    await visit();
+    expect(weights()).toBe(0);
+    await tab.close();
   });
 
   test("a system that is not built says so; what cannot be tried says why", async () => {

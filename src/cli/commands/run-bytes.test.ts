@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openByteDistribution } from "../../generate/index.ts";
 import { smallWordConfig, writeSmallWordModel } from "../../model/byte/testing/small-word-model.ts";
 import { loadModel } from "../../model/index.ts";
+import { healingOptions } from "../options/healing.ts";
 import { createByteCheckpoint } from "../testing/byte-checkpoint.ts";
 import { runCommand } from "../testing/run-command.ts";
 
@@ -139,15 +140,63 @@ describe("jeton run --bytes", () => {
   });
 });
 
-test("jeton run --heal: the bundled model ends the word that the prompt begins", async () => {
-  const line = ["run", "--raw", "--greedy", "-n", "4", "The Roman emp"];
-  const exact = await json(...line, "--heal", "exact");
-  expect(exact.healed).toMatch(/^(ire|eror)/);
-  expect(exact.text.startsWith(exact.healed)).toBe(true);
-  const none = await json(...line, "--heal", "none");
-  expect(none).not.toHaveProperty("healed");
-  const shown = await runCommand([...line, "--heal", "exact", "--quiet"]);
-  expect(shown.stdout).toBe(`${exact.text}\n`);
+describe("jeton run --heal", () => {
+  const line = ["run", "--raw", "--greedy", "-n", "4"];
+  const prompt = "The Roman emp";
+
+  test("the bundled model ends the word that the prompt begins, by default", async () => {
+    const exact = await json(...line, "--heal", "exact", prompt);
+    expect(exact.healed).toMatch(/^(ire|eror)/);
+    expect(exact.text.startsWith(exact.healed)).toBe(true);
+    const { text, ids, healed, promptTokens, reusedTokens } = await json(...line, prompt);
+    expect([text, ids, healed]).toEqual([exact.text, exact.ids, exact.healed]);
+    // Healing reads the prompt: what the generation takes from its cache was read for it.
+    expect([promptTokens, reusedTokens]).toEqual([4, 0]);
+    const none = await json(...line, "--heal", "none", prompt);
+    expect(none).not.toHaveProperty("healed");
+    expect(none.text).not.toBe(exact.text);
+    const shown = await runCommand([...line, "--quiet", prompt]);
+    expect(shown.stdout).toBe(`${exact.text}\n`);
+  });
+
+  test("drafting changes nothing, stop strings may begin in the healed token", async () => {
+    const plain = await json(...line, "--drafter", "none", prompt);
+    for (const drafter of ["auto", "prompt-lookup", "lookahead"]) {
+      const drafted = await json(...line, "--drafter", drafter, prompt);
+      expect([drafted.text, drafted.ids]).toEqual([plain.text, plain.ids]);
+    }
+    const stop = plain.text.slice(1, plain.healed.length + 2);
+    const stopped = await json(...line, "--stop", stop, prompt);
+    expect([stopped.text, stopped.finishReason]).toEqual([plain.text[0], "stop"]);
+  });
+
+  test("several continuations draw their own endings, the same ones for a seed", async () => {
+    const several = ["run", "--raw", "-n", "3", "-t", "1", "--top-p", "1", "--seed", "4"];
+    const open = "The p";
+    const { sequences } = await json(...several, "--sequences", "6", open);
+    const healed = sequences.map((one: { healed?: string }) => one.healed ?? "");
+    expect(new Set(healed).size).toBeGreaterThan(1);
+    for (const [at, one] of sequences.entries()) expect(one.text.startsWith(healed[at])).toBe(true);
+    const alone = await json(...several, open);
+    expect([alone.text, alone.ids]).toEqual([sequences[0].text, sequences[0].ids]);
+  });
+
+  test("special tokens of a raw prompt stay tokens", async () => {
+    const marked = await json(...line, "<|user|>The Roman emp");
+    expect(marked.promptTokens).toBe(5);
+  });
+
+  test("prompts of models without byte pairs are left alone, and refused where healing is asked for", async () => {
+    const found = await json(...line, "-m", words, "--ignore-eos", "The él");
+    expect(found).not.toHaveProperty("healed");
+    const { status, stderr } = await runCommand([...line, "--heal", "exact", "-m", words, "The"]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("byte-tokens-unsupported")]);
+  });
+
+  test("the help names the default", async () => {
+    const { defaultHealing } = await import("../../generate/index.ts");
+    expect(healingOptions.heal.help).toContain(`${defaultHealing} (default`);
+  });
 });
 
 test("jeton score --bytes: a text whose tokens are bytes scores as by tokens", async () => {

@@ -12,6 +12,7 @@ import { describeKept } from "../options/context-policies.ts";
 import { DraftPainter } from "../options/drafting.ts";
 import { type Generation, generateText } from "../options/generation.ts";
 import { createStatusLine } from "../options/locate.ts";
+import { statePromptMemory } from "../options/prompt-memory.ts";
 import { describeMemory, describeRates, describeStatistics, rate } from "../options/statistics.ts";
 import { formatTokens } from "../terminal/token-table.ts";
 
@@ -38,8 +39,7 @@ export async function runOne(
   const line = createStatusLine(context);
   const tokens: GeneratedToken[] = [];
   const painter = showDrafts ? new DraftPainter(stdout) : undefined;
-  const healed = run.healed ?? "";
-  if (!json) await stdout.write(healed);
+  await statePromptMemory(run, { isQuiet: json || quiet });
   const result = await generateText(run, {
     onPrefill: ({ done, total }) => {
       if (done < total) line.show(`reading the prompt: ${done} of ${total} tokens`);
@@ -54,7 +54,7 @@ export async function runOne(
   if (json) {
     await writeJson<RunDocument>(stdout, {
       ...describeResult(result, model, memory),
-      ...(run.healed !== undefined && { text: healed + result.text, healed }),
+      ...healedOf(run),
       ...(logprobs && describeTokens(tokens)),
       ...(showDrafts && {
         origins: tokens.map(({ id, text, origin }) => ({ id, text, ...origin })),
@@ -86,24 +86,20 @@ async function writeKept(
   await stderr.write(`\n${text}\n\n`);
 }
 
-/** Generates `count` continuations of the same prompt at once and prints them in order. */
+/** Generates several continuations at once and prints them in order. */
 export async function runSeveral(
-  run: Generation,
-  count: number,
+  runs: readonly Generation[],
   { json, logprobs, quiet }: Pick<RunOutputOptions, "json" | "logprobs" | "quiet">,
 ): Promise<void> {
-  const { context, model } = run;
+  const { context, model } = runs[0]!;
   const { stdout, stderr } = context;
+  await statePromptMemory(runs[0]!, { isQuiet: json || quiet, sequences: runs.length });
   const started = performance.now();
-  // All sequences share one seed; their random numbers differ by the number of the sequence.
-  const seed = run.options.seed ?? Math.floor(Math.random() * 2 ** 32);
   const all = await Promise.all(
-    Array.from({ length: count }, async (_, sequence) => {
+    runs.map(async (run) => {
       const tokens: GeneratedToken[] = [];
-      const result = await generateText(
-        { ...run, options: { ...run.options, seed, sequence } },
-        { onToken: (token) => void (logprobs && tokens.push(token)) },
-      );
+      const onToken = (token: GeneratedToken) => void (logprobs && tokens.push(token));
+      const result = await generateText(run, { onToken });
       return { result, tokens };
     }),
   );
@@ -117,8 +113,10 @@ export async function runSeveral(
       ...describeTokens(tokens),
       totalTokens: total,
       totalSeconds: seconds,
-      sequences: all.map((one) => ({
+      ...healedOf(runs[0]!),
+      sequences: all.map((one, at) => ({
         text: one.result.text,
+        ...healedOf(runs[at]!),
         ids: one.result.ids,
         tokens: one.result.ids.length,
         finishReason: one.result.finishReason,
@@ -132,8 +130,13 @@ export async function runSeveral(
     if (logprobs) await stderr.write(`${formatTokens(tokens)}\n\n`);
   }
   if (quiet) return;
-  const rates = `${count} sequences, ${total} tokens in all at ${formatRate(total / seconds)} tokens a second`;
+  const rates = `${runs.length} sequences, ${total} tokens in all at ${formatRate(total / seconds)} tokens a second`;
   await stderr.write(stderr.style.dim(`${rates}; ${describeMemory(memory)}\n`));
+}
+
+/** The text that the prompt's last token holds of the answer. */
+function healedOf({ options: { begunText } }: Generation): { readonly healed?: string } {
+  return begunText === undefined ? {} : { healed: begunText };
 }
 
 function describeResult(

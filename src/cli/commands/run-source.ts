@@ -5,6 +5,7 @@ import type { NamedCheckpoint } from "../../model/weights/open-named-checkpoint.
 import { defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { withDrafter } from "../options/drafting.ts";
+import { heal } from "../options/healing.ts";
 import { loadAndUse } from "../options/load-and-use.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { ModelValues } from "../options/model-options.ts";
@@ -80,8 +81,8 @@ export async function runSource(
       await withDrafter(context, values, decoder, async (drafter) => {
         const options = drafter ? { ...generation, drafter } : generation;
         const run = { context, model: decoder, prompt: [decoder.bosTokenId!], options };
-        if (values.sequences > 1) return runSeveral(run, values.sequences, values);
-        return runOne(run, values);
+        if (values.sequences === 1) return runOne(run, values);
+        return runSeveral(await heal(run, "none", values.sequences), values);
       });
       await decoder.close();
     },

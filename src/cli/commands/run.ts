@@ -1,6 +1,6 @@
 /** `jeton run`: generates text from a prompt, streaming; without a prompt on a terminal it is a chat. */
 import type { PackedContext } from "../../context/index.ts";
-import type { Healing } from "../../generate/index.ts";
+import { drafterUnder } from "../../generate/speculative/drafter-names.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { ContextPolicy } from "../../model/policy/context-policy.ts";
 import type { LoadedModel } from "../../model/types.ts";
@@ -17,13 +17,13 @@ import type { CommandContext } from "../context.ts";
 import {
   checkContextOptions,
   contextPolicyOptions,
-  drafterUnder,
   readContextPolicy,
   viewUnder,
 } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
-import { encodeMessages, type Generation } from "../options/generation.ts";
+import { encodeMessages } from "../options/generation.ts";
 import { generationOptions, readGenerationOptions } from "../options/generation-options.ts";
+import { checkHealing, heal, healingOptions } from "../options/healing.ts";
 import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
@@ -61,12 +61,7 @@ const runOptions = {
     kind: "flag",
     help: "pass the prompt to the model as it is, without the chat template or an opening",
   },
-  heal: {
-    kind: "text",
-    value: "HOW",
-    choices: ["exact", "token", "none"],
-    help: "a prompt that ends inside a token: exact draws one of its coverings, token takes its last token back, none (default) leaves it",
-  },
+  ...healingOptions,
   ...byteOptions,
   sequences: {
     kind: "integer",
@@ -197,9 +192,9 @@ function runDecoder(
       { prompt, options: generation },
       values.packedFactor,
     );
-    const run = await heal({ context, model, ...behind }, values.heal);
-    if (values.sequences > 1) return runSeveral(run, values.sequences, values);
-    return runOne(run, values);
+    const { heal: healing, sequences } = values;
+    const runs = await heal({ context, model, ...behind }, healing, sequences);
+    return sequences > 1 ? runSeveral(runs, values) : runOne(runs[0]!, values);
   });
 }
 
@@ -218,36 +213,6 @@ function checkOutput(values: Values<typeof runOptions>, isChat: boolean): void {
       "means nothing for --sequences",
     );
   }
-}
-
-/** Throws `option-misplaced` where `--heal` would be ignored. */
-function checkHealing(
-  { heal, sequences, raw }: { heal: string | undefined; sequences: number; raw: boolean },
-  isChat: boolean,
-): void {
-  if (heal === undefined || heal === "none") return;
-  const why = isChat ? "a chat" : sequences > 1 ? "--sequences" : undefined;
-  if (why === undefined) return;
-  throw new UsageError("option-misplaced", `--heal and ${why} exclude each other`, {
-    option: "--heal",
-    raw,
-  });
-}
-
-/** Chooses the last tokens of a prompt of text anew. A rendered template ends at a token. */
-async function heal(run: Generation, healing: Healing | undefined): Promise<Generation> {
-  const { model, prompt, options, context } = run;
-  if (healing === undefined || healing === "none" || typeof prompt !== "string") return run;
-  const { healPrompt, resolveSampling } = await import("../../generate/index.ts");
-  const sampling = resolveSampling(model, options);
-  const { ids, rest } = await healPrompt(model, prompt, {
-    healing,
-    sampling,
-    signal: context.signal,
-  });
-  // The decoder of the generation completes a character that the last token leaves open.
-  const healed = new TextDecoder().decode(rest, { stream: true });
-  return { ...run, prompt: ids, options: { ...options, seed: sampling.seed }, healed };
 }
 
 /** What generation by bytes reads: a rendered template as ids, or the prompt's text. */

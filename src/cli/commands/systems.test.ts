@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { readCatalogue } from "../../catalogue/index.ts";
 import { type System, systems } from "../../systems.ts";
 import { runCommand } from "../testing/run-command.ts";
 
@@ -82,6 +83,34 @@ describe("jeton systems", () => {
   test("--built leaves out what is planned", async () => {
     const { stdout } = await runCommand(["systems", "--built", "--json"]);
     expect(JSON.parse(stdout)).toHaveLength(systems.filter((system) => system.built).length);
+  });
+
+  test("--digest prints the records of the last days as one page, newest first", async () => {
+    const dated = (await readCatalogue())
+      .flatMap(({ name, record }) => (record?.recorded ? [{ name, at: record.recorded }] : []))
+      .sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+    const titles = (html: string): string[] =>
+      [...html.matchAll(/<h2>(.*?): \d/g)].map(([, name]) => name!.replaceAll("&#39;", "'"));
+    const all = await runCommand(["systems", "--digest", "--days", "4000"]);
+    expect({ status: all.status, stderr: all.stderr }).toEqual({ status: 0, stderr: "" });
+    expect(all.stdout).toMatch(/^<!doctype html>\n[\s\S]*<\/html>\n$/);
+    expect(titles(all.stdout).sort()).toEqual(dated.map(({ name }) => name).sort());
+    expect(titles(all.stdout)[0]).toBe(dated[0]!.name);
+    const week = await runCommand(["systems", "--digest"]);
+    const first = Date.parse(dated[0]!.at) - 7 * 86_400_000;
+    const recent = dated.filter(({ at }) => Date.parse(at) > first);
+    expect(titles(week.stdout).sort()).toEqual(recent.map(({ name }) => name).sort());
+  });
+
+  test.each([
+    [["--days", "3"], "--digest"],
+    [["--digest", "--json"], "--json"],
+    [["--digest", "--area", "generate"], "--area"],
+    [["--digest", "--days", "0"], "--days"],
+  ])("%s is bad usage", async (options, named) => {
+    const { status, stdout, stderr } = await runCommand(["systems", ...options]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toContain(named);
   });
 
   test("an unknown area is bad usage", async () => {

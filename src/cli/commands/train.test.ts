@@ -223,6 +223,21 @@ describe("train lm", { timeout: 240_000 }, () => {
     });
   });
 
+  test("--architecture landmark: the block of its landmarks, which belongs to nothing else", async () => {
+    const out = join(root, "landmark");
+    const args = ["train", "lm", "--tokenizer", tokenizer, "--corpus", books, "--out", out];
+    const run = ["--steps", "1", "--batch", "1", "--sequence-length", "24", "--threads", "2"];
+    const sizes = ["--layers", "1", "--hidden-size", "32", "--heads", "2"];
+    const own = ["--architecture", "landmark", "--landmark-block", "5"];
+    const odd = await runCommand([...args, ...run, "--landmark-block", "5", "--json"]);
+    expect([odd.status, JSON.parse(odd.stderr).error.code]).toEqual([2, "option-misplaced"]);
+    expect((await runCommand([...args, ...run, ...own, ...sizes])).status).toBe(0);
+    const config = JSON.parse(readFileSync(join(out, "model", "config.json"), "utf8"));
+    expect(config).toMatchObject({ model_type: "llama", mem_freq: 5 });
+    const spoken = await runCommand(["run", "-m", join(out, "model"), "-n", "3", "--json", "the"]);
+    expect(JSON.parse(spoken.stdout)).toMatchObject({ context: { policy: "landmark" } });
+  });
+
   test("--json: a line for every step, one document in the end", async () => {
     const { status, stdout, stderr } = await runCommand(
       optionsFor("json", "--steps", "6", "--evaluate-every", "3", "--json"),

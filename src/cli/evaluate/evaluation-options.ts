@@ -174,10 +174,14 @@ async function measureUnderPolicies(
     }
     if (values.compressor === undefined) return reports;
     const { openCompressor } = await import("../../context/index.ts");
-    await using compressor = await openCompressor(model, values.compressor);
-    const name = `${model.name}, extensible:rows=${budget}`;
-    const compressed = evaluateCompressed(model, compressor, { rows: budget, name });
-    reports.push(await measure(compressed, reports.length));
+    const compressor = await openCompressor(model, values.compressor);
+    try {
+      const name = `${model.name}, extensible:rows=${budget}`;
+      const compressed = evaluateCompressed(model, compressor, { rows: budget, name });
+      reports.push(await measure(compressed, reports.length));
+    } finally {
+      await compressor[Symbol.asyncDispose]();
+    }
     return reports;
   });
 }

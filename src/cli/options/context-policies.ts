@@ -53,14 +53,6 @@ export async function viewUnder(
   return underContextPolicy(model, policy);
 }
 
-/** The drafter under a policy: `auto` drafts nothing where nothing that is drafted can be verified. */
-export function drafterUnder<Name extends string>(
-  policy: ContextPolicy | undefined,
-  drafter: Name,
-): Name | "none" {
-  return policy?.drafting.kind === "excluded" && drafter === "auto" ? "none" : drafter;
-}
-
 /** What a context is described by. */
 export interface ContextText {
   readonly context: GeneratedContext;

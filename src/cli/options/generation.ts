@@ -16,8 +16,8 @@ export interface Generation {
   readonly model: LoadedModel;
   readonly prompt: Prompt;
   readonly options: GenerateOptions;
-  /** The beginning of the text that the healed prompt holds already. */
-  readonly healed?: string;
+  /** What it took to choose the prompt's last tokens: part of the prompt's time. */
+  readonly healing?: { readonly seconds: number; readonly reusedTokens: number };
 }
 
 /** The ids of a conversation rendered with the chat template; the template writes the special tokens. */
@@ -34,7 +34,7 @@ export async function encodeMessages(
 
 /** Generates to the end and calls `onToken` for each token as it arrives. */
 export async function generateText(
-  { context, model, prompt, options }: Generation,
+  { context, model, prompt, options, healing }: Generation,
   handlers: {
     onToken: (token: GeneratedToken) => Promise<void> | void;
     onPrefill?: NonNullable<GenerateOptions["onPrefill"]>;
@@ -48,7 +48,13 @@ export async function generateText(
   });
   for (;;) {
     const next = await tokens.next();
-    if (next.done === true) return next.value;
+    if (next.done === true) {
+      const result = next.value;
+      if (!healing) return result;
+      // Healing has read the prompt into the cache from which the generation took it.
+      const prefillSeconds = result.prefillSeconds + healing.seconds;
+      return { ...result, prefillSeconds, reusedTokens: healing.reusedTokens };
+    }
     await handlers.onToken(next.value);
   }
 }

@@ -19,6 +19,7 @@ export const presets: Readonly<Record<"tiny" | "small", Sizes>> = {
 export type PresetArchitecture =
   | "llama"
   | "openmoe"
+  | "landmark"
   | "word-pooled"
   | "hierarchical-transformer"
   | "byte2word"
@@ -32,6 +33,8 @@ export interface SizeOptions {
   readonly layers: number | undefined;
   readonly hiddenSize: number | undefined;
   readonly heads: number | undefined;
+  /** Tokens of a block of a model with landmarks. */
+  readonly landmarkBlock?: number | undefined;
 }
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
@@ -106,6 +109,7 @@ export function presetConfig(
     ...common,
     tie_word_embeddings: true,
     hidden_act: "silu",
+    ...(architecture === "landmark" && { mem_freq: options.landmarkBlock ?? 15 }),
   };
 }
 

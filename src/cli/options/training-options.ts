@@ -60,13 +60,14 @@ export const trainingOptions = {
     choices: [
       "llama",
       "openmoe",
+      "landmark",
       "word-pooled",
       "hierarchical-transformer",
       "byte2word",
       "bert",
       "m2-bert",
     ],
-    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; m2-bert is one for long texts, with convolutions in the place of attention; default: llama",
+    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; landmark is a llama with landmark attention, which looks up blocks of texts longer than its window; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; m2-bert is one for long texts, with convolutions in the place of attention; default: llama",
   },
   preset: {
     kind: "text",
@@ -91,6 +92,12 @@ export const trainingOptions = {
     value: "N",
     min: 1,
     help: "number of attention heads, instead of the preset's",
+  },
+  landmarkBlock: {
+    kind: "integer",
+    value: "TOKENS",
+    min: 1,
+    help: "tokens of a block of --architecture landmark (default: 15), or of a checkpoint that is to learn landmarks",
   },
   tokenizer: {
     kind: "text",
@@ -210,6 +217,10 @@ export async function readTrainingOptions(values: TrainValues): Promise<TrainLan
   const { out: folder, initialWeights } = values;
   checkSizes(values);
   checkDependent(values);
+  if (values.architecture !== "landmark" && values.initialWeights === undefined) {
+    const why = "needs --architecture landmark, or --initial-weights to teach a model landmarks";
+    refuseMisplaced(values, ["landmarkBlock"], why);
+  }
   const known = values.resume && folder !== undefined ? await readKnown(folder, values) : undefined;
   const { corpus, heldOut } = values;
   const tokenizer =
@@ -337,7 +348,11 @@ async function readConfigFile(
 ): Promise<TrainLanguageModelOptions["config"] | undefined> {
   const { readConfig, readJsonObject } = await import("../../checkpoint/index.ts");
   if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
-  if (values.initialWeights !== undefined) return readConfig(values.initialWeights);
+  if (values.initialWeights !== undefined) {
+    const { landmarkBlock } = values;
+    const config = await readConfig(values.initialWeights);
+    return landmarkBlock === undefined ? config : { ...config, mem_freq: landmarkBlock };
+  }
   return presetConfig(values, values.sequenceLength);
 }
 

@@ -145,8 +145,9 @@ export async function findPasskeys(
   compressor: Compressor,
   count: number,
 ): Promise<FoundPasskeys> {
-  const asked = { tokens: compressedTokens + questionTokens + 10, count, purpose: "compressed" };
-  const prompts = await passkeyPrompts(context, model, { ...asked, margin: questionTokens + 20 });
+  // Somewhat longer than what is read of them, and the number is in none of the tokens beside that.
+  const asked = { tokens: compressedTokens + questionTokens + 60, count, purpose: "compressed" };
+  const prompts = await passkeyPrompts(context, model, { ...asked, margin: questionTokens + 70 });
   await using maker = await openRowMaker(model, compressor, "strided");
   const found = { compressed: [], truncated: [], another: [], whole: [] } as Record<
     keyof FoundPasskeys,

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readConfig } from "../../checkpoint/index.ts";
-import { createRandom } from "../../core/index.ts";
+import { createRandom, JetonError } from "../../core/index.ts";
 import { decoderConfig, type LoadedModel } from "../../model/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import { makeRecallTask } from "../../reproduce/data/recall-tasks.ts";
@@ -191,6 +191,12 @@ export function membersOf(
   { factor, seed }: { readonly factor: number; readonly seed: number },
 ): number[][] {
   const { window } = sizes;
+  if (tokens % window !== 0) {
+    throw new JetonError(`${tokens} tokens are not whole windows of ${window}`, {
+      code: "option-invalid",
+      details: { option: "tokens", found: tokens, expected: `a multiple of ${window}` },
+    });
+  }
   const members: number[][] = [];
   for (let start = 0; start < tokens; start += window) {
     const count = window / factor;

@@ -1,4 +1,5 @@
 /** Measures extensible tokenization on the bundled model: held-out prose and passkeys behind compressed texts. */
+import { readConfig } from "../../checkpoint/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import {
   defineReproduction,
@@ -250,7 +251,6 @@ async function measureTransfer(
   compressor: Compressor,
   { passages, lengths, scale }: Pick<OtherParts, "passages" | "lengths" | "scale">,
 ): Promise<void> {
-  const { readConfig } = await import("../../checkpoint/index.ts");
   const settings = { steps: 60, batch: 4, sequenceLength: 512 };
   const { modelFolder } = await trainLanguageModel({
     folder: await context.folder("fine-tuned", settings),

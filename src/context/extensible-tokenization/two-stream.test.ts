@@ -21,12 +21,15 @@ import {
   compressorShapes,
   contextRows,
   initializeCompressor,
+  keptPlaces,
   layOutSample,
   openCompressor,
+  type TwoStreamLayout,
   twoStreamGraph,
   twoStreamInputs,
 } from "./index.ts";
 import { joinRows, readEmbeddings } from "./prompt-with-context.ts";
+import { type DownScaling, membersOf } from "./reproduction-training.ts";
 import { logitsAfter, openSmallModel, type SmallModel, someIds } from "./testing/small-model.ts";
 
 const inline = { inline: true, threads: 1 } as const;
@@ -114,6 +117,43 @@ describe.each(["llama", "gemma2", "mistral", "mixtral"])("a random %s", (family)
       expect(row * vocabulary).toBe(logits.length);
     }
   });
+});
+
+test("outputs as products with a matrix: that of the kept places gives what the places give", async () => {
+  await using small = await openSmallModel("llama");
+  const { config } = small.model;
+  const sample = someIds(40, 8);
+  const batch = { samples: [sample], targets: [nextOf(sample)], factor: 4 };
+  const oneHot = ({ kept }: TwoStreamLayout, tokens: number): Float32Array => {
+    const matrix = new Float32Array(kept.length * tokens);
+    for (const [row, place] of kept.entries()) matrix[row * tokens + place] = 1;
+    return matrix;
+  };
+  const sizes = { window: 16, chunk: 8 };
+  const found: Float32Array[] = [];
+  for (const downScaling of ["places", "matrix"] as const) {
+    await using trainer = await openTrainer({
+      graph: twoStreamGraph({ model: config, compressor: small.compressor.config, downScaling }),
+      parameters: joinValues(small.values, small.compressor.parameters),
+      schedule: { kind: "constant", peak: 0 },
+      ...inline,
+    });
+    const matrix = downScaling === "matrix" ? oneHot : undefined;
+    const inputs = twoStreamInputs(config, sizes, matrix)(batch);
+    found.push((await trainer.values([inputs]))[0]!.get("logits")!.data);
+  }
+  expect(largestDifference(found[0]!, found[1]!)).toBeLessThan(1e-5);
+});
+
+test("ways of keeping outputs: as many of each window, terminal ones last, strided ones as the method keeps them", () => {
+  const how = { factor: 8, seed: 3 };
+  const places = (way: DownScaling): number[] => membersOf(way, 256, how).flat();
+  expect(places("strided")).toEqual(keptPlaces(256, { window: 128, factor: 8 }));
+  expect(places("terminal").slice(0, 16)).toEqual([...Array(16).keys()].map((at) => 112 + at));
+  expect(membersOf("mean", 256, how)[1]).toEqual([8, 9, 10, 11, 12, 13, 14, 15]);
+  const random = places("random");
+  expect(random).toEqual([...new Set(random)].sort((a, b) => a - b));
+  expect(random.filter((at) => at < 128)).toHaveLength(16);
 });
 
 describe("gradients", () => {

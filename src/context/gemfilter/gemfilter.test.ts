@@ -90,6 +90,19 @@ describe("the filter layer saved with a model", () => {
       expect(tokenizer.decode(ids.slice(0, needle))).toMatch(/The pass key is$/);
     }
   });
+
+  test("that of the bundled model chooses the number of most prompts", async () => {
+    await using model = await loadModel(bundledModel, { inline: true, threads: 1 });
+    const policy = gemFilter({ k: 60 });
+    const view = model.withContextPolicy!(policy);
+    const prompts = needlePrompts(model.tokenizer, { tokens: 400, count: 6, seed: 1 });
+    let chosen = 0;
+    for (const { ids, needle } of prompts) {
+      const places = await view.contextPolicy!.choosePrompt!(view, ids);
+      if (places.includes(needle)) chosen++;
+    }
+    expect(chosen).toBeGreaterThanOrEqual(5);
+  });
 });
 
 describe.skipIf(!hasPolicyOracle)("equals an independent float64 program", () => {

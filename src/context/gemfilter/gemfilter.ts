@@ -57,6 +57,7 @@ export const gemFilterPolicy: NamedPolicy = definePolicy({
   name: "gemfilter",
   summary: "the prompt's tokens that an early layer chooses, read again by themselves",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   showsAttended: false,
   check({ kernel, keepFirst, keepLast, k }) {

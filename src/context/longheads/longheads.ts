@@ -12,6 +12,8 @@ import {
   type PolicyOptions,
   type PolicyOutput,
   type PolicyProgram,
+  rowByRow,
+  rowsWithin,
 } from "../../model/index.ts";
 import {
   add,
@@ -39,7 +41,6 @@ import {
   optionError,
   type PolicyOptionValues,
 } from "../policies/define-policy.ts";
-import { rowByRow, rowsWithin } from "../policies/row-by-row.ts";
 import { chunkVectors } from "./chunk-vectors.ts";
 
 const options = {
@@ -79,6 +80,7 @@ export const longHeadsPolicy: NamedPolicy = definePolicy({
   name: "longheads",
   summary: "chunks that every head of every token picks for itself",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   check({ chunk, length, begin }) {
     if (length % chunk !== 0 || length < 3 * chunk) {

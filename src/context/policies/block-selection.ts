@@ -55,6 +55,7 @@ export const blockSelectionPolicy: NamedPolicy = definePolicy({
   name: "block-selection",
   summary: "whole blocks by the mean of their keys, one set a layer",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   reuse: (given) => ({ chunk: chunkOf(given) }),
 });

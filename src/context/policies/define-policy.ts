@@ -3,6 +3,7 @@ import { JetonError, suggest } from "../../core/index.ts";
 import type {
   ChoosePrompt,
   ContextPolicy,
+  CreatePolicyProgram,
   LoadedModel,
   PolicyDrafting,
   PolicyOptions,
@@ -58,6 +59,8 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
   readonly summary: string;
   /** `import.meta.url` of the module that exports `createPolicy`. */
   readonly module: string;
+  /** That `createPolicy`. */
+  readonly createProgram: CreatePolicyProgram;
   readonly options: Table;
   /** Throws, through `optionError`, where options contradict each other. */
   check?(options: PolicyOptionValues<Table>): void;
@@ -79,7 +82,8 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
 export function definePolicy<Table extends PolicyOptionTable>(
   definition: PolicyDefinition<Table>,
 ): NamedPolicy {
-  const { name, summary, module, options: table, showsAttended = true } = definition;
+  const { name, summary, module, createProgram, showsAttended = true } = definition;
+  const { options: table } = definition;
   const make = (options: PolicyOptionValues<Table>): ContextPolicy => {
     definition.check?.(options);
     const choosePrompt = definition.choosePrompt?.(options);
@@ -87,6 +91,7 @@ export function definePolicy<Table extends PolicyOptionTable>(
       name,
       options: options as PolicyOptions,
       module,
+      createProgram,
       drafting: definition.drafting?.(options) ?? { kind: "lossless" },
       reuse: definition.reuse?.(options) ?? "any",
       showsAttended,

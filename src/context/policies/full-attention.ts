@@ -7,6 +7,7 @@ export const fullAttentionPolicy: NamedPolicy = definePolicy({
   name: "full",
   summary: "all tokens at true positions, as without a policy",
   module: import.meta.url,
+  createProgram: createPolicy,
   options: {},
   showsAttended: false,
 });

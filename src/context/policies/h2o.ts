@@ -28,6 +28,7 @@ export const h2oPolicy: NamedPolicy = definePolicy({
   name: "h2o",
   summary: "keys that got most attention so far, per head (the prompt is read in full)",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   check({ k, recent }) {
     if (recent > k) throw optionError("h2o", "recent", recent, `at most k (${k})`);

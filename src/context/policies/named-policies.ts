@@ -2,6 +2,7 @@
 import { JetonError, suggest } from "../../core/index.ts";
 import type { ContextPolicy, PolicyOptions } from "../../model/index.ts";
 import { gemFilterPolicy } from "../gemfilter/gemfilter.ts";
+import { landmarkPolicy } from "../landmark-attention/landmark-attention.ts";
 import { longHeadsPolicy } from "../longheads/longheads.ts";
 import { tokenSelectPolicy } from "../token-select/token-select.ts";
 import { blockSelectionPolicy } from "./block-selection.ts";
@@ -20,6 +21,7 @@ export const contextPolicies: readonly NamedPolicy[] = [
   tokenSelectPolicy,
   longHeadsPolicy,
   gemFilterPolicy,
+  landmarkPolicy,
   truncatePolicy,
   sinksWindowPolicy,
   blockSelectionPolicy,

@@ -26,6 +26,7 @@ export const ntkRopePolicy: NamedPolicy = definePolicy({
   name: "ntk",
   summary: "all tokens, with rotary positions stretched by a larger base",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   showsAttended: false,
 });

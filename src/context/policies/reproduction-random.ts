@@ -32,6 +32,7 @@ const randomTokensPolicy = definePolicy({
   name: "random-tokens",
   summary: "random tokens, the same for all heads of a layer",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   reuse: (given) => ({ chunk: chunkOf(given) }),
 });

@@ -3,24 +3,44 @@
  * latest ones, at positions that are renumbered for each.
  */
 import {
-  attendChosen,
   type ContextPolicy,
+  inGroups,
+  lastGroup,
+  logOfSum,
+  markPlaces,
+  type PolicyInput,
   type PolicyOptions,
+  type PolicyOutput,
   type PolicyProgram,
+  pickRows,
+  rowsWithin,
 } from "../../model/index.ts";
 import {
   add,
+  addDimensions,
   and,
   broadcastTo,
   concat,
+  gather,
+  greater,
   greaterOrEqual,
   lessOrEqual,
+  matmul,
+  minimum,
+  multiply,
+  multiplyDimensions,
   range,
   reshape,
+  slice,
+  softmax,
   subtract,
+  type Tensor,
+  tanh,
+  transpose,
+  unsqueeze,
+  where,
 } from "../../tensor/index.ts";
 import { definePolicy, type NamedPolicy, type PolicyOptionValues } from "./define-policy.ts";
-import { rowByRow, rowsWithin } from "./row-by-row.ts";
 
 const options = {
   sinks: { kind: "integer", default: 4, min: 0, help: "first tokens that stay visible" },
@@ -32,6 +52,9 @@ const options = {
   },
 } as const;
 
+/** Prompt tokens that gather the rows of their windows together. */
+const promptChunk = 64;
+
 /** Options of `sinksWindow`. */
 export type SinksWindowOptions = Partial<PolicyOptionValues<typeof options>>;
 
@@ -40,7 +63,9 @@ export const sinksWindowPolicy: NamedPolicy = definePolicy({
   name: "sinks-window",
   summary: "the first tokens and the latest ones, renumbered",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
+  reuse: () => ({ chunk: promptChunk }),
 });
 
 /** Attention to `sinks` first tokens (default 4) and the `window` latest ones (default 512). */
@@ -56,24 +81,111 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
   return {
     attention: {
       keys: "raw",
-      positions: budget,
+      promptChunk,
+      positions: budget + promptChunk,
       maxRows: () => rowsWithin(budget),
-      attend(input) {
-        const { places: own, time } = input.pass;
-        const shape = [time, 1, budget] as const;
-        const at = reshape(own, [time, 1]);
-        const first = broadcastTo(reshape(range(sinks), [1, sinks]), [time, sinks]);
-        const last = add(subtract(at, latest - 1), reshape(range(latest), [1, latest]));
-        const places = sinks === 0 ? last : concat([first, last], 1);
-        // Sinks that the window holds already are listed there.
-        const isSink = lessOrEqual(first, subtract(at, latest));
-        const valid = greaterOrEqual(last, 0);
-        const all = sinks === 0 ? valid : concat([isSink, valid], 1);
-        return attendChosen(rowByRow(input), {
-          places: reshape(places, shape),
-          valid: reshape(and(all, lessOrEqual(places, at)), shape),
-        });
-      },
+      attend: (input) => attendWithin(input, sinks, latest),
     },
+  };
+}
+
+/** Rows of the cache that the new rows of a group share, and which of them each sees. */
+interface SharedRows {
+  /** int32 `[groups, slots]`: places in the sequence, some of them before it. */
+  readonly places: Tensor;
+  /** bool `[groups, span, slots]` */
+  readonly visible: Tensor;
+  /** int32 `[groups, slots]` and `[groups, span]`: positions whose differences are the distances. */
+  readonly positions: Tensor;
+  readonly queryPositions: Tensor;
+}
+
+/**
+ * New rows follow each other, and so do their windows: keys of a group of rows are gathered and rotated once. Sinks
+ * are at one distance from all rows that lie beyond them.
+ */
+function attendWithin(input: PolicyInput, sinks: number, latest: number): PolicyOutput {
+  const { places: rows, groups, span, count, capacity } = input.pass;
+  const own = reshape(rows, [groups, span]);
+  const begin = subtract(slice(own, { axis: 1, end: 1 }), latest - 1);
+  const slots = addDimensions(span, latest - 1);
+  const frame = broadcastTo(reshape(range(slots), [1, slots]), [groups, slots]);
+  const at = reshape(own, [groups, span, 1]);
+  const places = add(frame, begin);
+  const recent = reshape(places, [groups, 1, slots]);
+  const isRecent = and(
+    greaterOrEqual(recent, 0),
+    and(greater(recent, subtract(at, latest)), lessOrEqual(recent, at)),
+  );
+  const queryPositions = subtract(own, begin);
+  const lists: SharedRows[] = [{ places, visible: isRecent, positions: frame, queryPositions }];
+  if (sinks > 0) {
+    const first = broadcastTo(reshape(range(sinks), [1, sinks]), [groups, sinks]);
+    lists.unshift({
+      places: first,
+      // Sinks that the window holds already are listed there.
+      visible: lessOrEqual(reshape(first, [groups, 1, sinks]), subtract(at, latest)),
+      positions: first,
+      queryPositions: minimum(own, sinks + latest - 1),
+    });
+  }
+  return {
+    attention: attendShared(input, lists),
+    attended: () => {
+      const last = subtract(count, 1);
+      const group = lastGroup(input.pass);
+      const marks = lists.map((list) => {
+        const width = list.places.shape[1]!;
+        const seen = gather(reshape(list.visible, [input.pass.time, width]), last);
+        return markPlaces(gather(list.places, group), seen, { capacity });
+      });
+      return marks.reduce((a, b) => add(a, b));
+    },
+  };
+}
+
+/** Attention to the rows of several lists under one softmax. */
+function attendShared(input: PolicyInput, lists: readonly SharedRows[]): PolicyOutput["attention"] {
+  const { config, query, key, value, pass } = input;
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
+  const { time, groups, span } = pass;
+  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
+  const rows = multiplyDimensions(heads / kvHeads, span);
+  const everyKey = Array.from({ length: kvHeads }, (_, at) => at);
+  const pick = (past: Tensor, fresh: Tensor, places: Tensor): Tensor => {
+    const slots = places.shape[1]!;
+    const listed = broadcastTo(reshape(places, [groups, 1, slots]), [groups, kvHeads, slots]);
+    return pickRows({ past, fresh }, listed, everyKey, pass);
+  };
+  const queries = inGroups(reshape(query, [heads, time, headDim]), pass);
+  const scored = lists.map(({ places, visible, positions, queryPositions }) => {
+    const slots = places.shape[1]!;
+    const keys = input.rotate(pick(input.pastKey, key, places), positions);
+    const turned = input.rotate(queries, queryPositions);
+    const plain = matmul(reshape(turned, [groups, kvHeads, rows, headDim]), keys, {
+      transposeB: true,
+      alpha: cap ? scale / cap : scale,
+    });
+    const capped = reshape(cap ? multiply(tanh(plain), cap) : plain, [groups, heads, span, slots]);
+    return add(capped, unsqueeze(where(visible, 0, Number.NEGATIVE_INFINITY), 1));
+  });
+  const scores = concat(scored, 3);
+  const weights = softmax(scores);
+  const values = lists.map(({ places }) => pick(input.pastValue, value, places));
+  const mixed = matmul(
+    reshape(weights, [groups, kvHeads, rows, scores.shape[3]!]),
+    concat(values, 2),
+  );
+  const inOrder = (x: Tensor, width: number): Tensor =>
+    reshape(transpose(reshape(x, [groups, heads, span, width]), [1, 0, 2, 3]), [
+      1,
+      kvHeads,
+      multiplyDimensions(heads / kvHeads, time),
+      width,
+    ]);
+  return {
+    output: inOrder(mixed, headDim),
+    logSumExp: () => inOrder(logOfSum(scores, weights), 1),
+    cached: { key, value },
   };
 }

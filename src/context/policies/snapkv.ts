@@ -34,6 +34,7 @@ export const snapKvPolicy: NamedPolicy = definePolicy({
   name: "snapkv",
   summary: "keys that the prompt's end attended to, per head (the prompt is read in full)",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   check({ k, window, kernel }) {
     if (window > k) throw optionError("snapkv", "window", window, `at most k (${k})`);

@@ -26,6 +26,7 @@ export const topKAttentionPolicy: NamedPolicy = definePolicy({
   name: "top-k",
   summary: "the keys of largest weight, per head and token: an upper bound that saves nothing",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
 });
 

@@ -15,6 +15,7 @@ export const truncatePolicy: NamedPolicy = definePolicy({
   name: "truncate",
   summary: "the last tokens of the prompt alone",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   showsAttended: false,
   choosePrompt:

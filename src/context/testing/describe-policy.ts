@@ -1,5 +1,5 @@
 /** The conformance suite of context policies. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -21,6 +21,10 @@ export interface PolicySubject {
   readonly budget?: number;
   /** True: a token may leave itself out. Default false. */
   readonly missesItself?: boolean;
+  /** Keys of the model's `config.json`, of a vocabulary of 512. Default: those of a plain Llama. */
+  readonly config?: Readonly<Record<string, number>>;
+  /** What `large` equals. Default: attention to all tokens. */
+  readonly whole?: ContextPolicy;
 }
 
 const ids = Array.from({ length: 120 }, (_, at) => 5 + ((at * at * 7 + 11 * at) % 480));
@@ -29,12 +33,20 @@ const promptLength = 90;
 /** A small random model whose heads share keys, opened before the tests of a suite and closed after them. */
 class Subject {
   #folder = "";
+  readonly #config: Readonly<Record<string, number>>;
   model!: LoadedModel;
+
+  constructor({ config = {} }: PolicySubject) {
+    this.#config = config;
+  }
 
   async open(): Promise<void> {
     this.#folder = mkdtempSync(join(tmpdir(), "jeton-policy-"));
     const tokenizer = join(bundledModel, "tokenizer.json");
     createRandomCheckpoint(this.#folder, { family: "llama", seed: 3, layers: 2, tokenizer });
+    const path = join(this.#folder, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8")) as object;
+    writeFileSync(path, JSON.stringify({ ...config, ...this.#config }));
     const quiet = { onWarning: () => undefined };
     const how = { inline: true, threads: 1, format: "f32" } as const;
     this.model = await loadModel(this.#folder, { ...how, ...quiet });
@@ -76,7 +88,7 @@ const oneByOne = (tokens: readonly number[]): number[][] => tokens.map((id) => [
 /** Runs the suite on a small random model. */
 export function describePolicy(policy: PolicySubject): void {
   describe(`context policy ${policy.name}`, () => {
-    const subject = new Subject();
+    const subject = new Subject(policy);
     beforeAll(() => subject.open());
     afterAll(() => subject.close());
     describeChoices(subject, policy);
@@ -87,10 +99,10 @@ export function describePolicy(policy: PolicySubject): void {
 
 function describeChoices(
   subject: Subject,
-  { small, large, budget, missesItself = false }: PolicySubject,
+  { small, large, budget, missesItself = false, whole: all = fullAttention() }: PolicySubject,
 ): void {
   test.runIf(large)("equals full attention where everything fits", async () => {
-    const whole = await subject.read(fullAttention(), 8);
+    const whole = await subject.read(all, 8);
     const own = await subject.read(large!, 8);
     expect(own.greedyIds).toEqual(whole.greedyIds);
     expect(largestDifference(own.logitsAfterPrompt, whole.logitsAfterPrompt)).toBeLessThan(1e-5);
@@ -99,11 +111,11 @@ function describeChoices(
 
   test.runIf(small.showsAttended)("chooses each token once, none of the future", async () => {
     const run = await subject.read(small, 6, true);
-    const { numAttentionHeads: heads, layers: all } = subject.model.config;
+    const { numAttentionHeads: heads, layers } = subject.model.config;
     for (const step of run.steps.slice(1)) {
-      for (let at = 0; at < all.length * heads; at++) {
+      for (let at = 0; at < layers.length * heads; at++) {
         const layer = Math.floor(at / heads);
-        const own = { layer, head: at % heads, heads, layers: all.length };
+        const own = { layer, head: at % heads, heads, layers: layers.length };
         const places = attendedPlaces(step, own);
         expect(places[0]).toBeGreaterThanOrEqual(0);
         if (missesItself) expect(places.at(-1)).toBeLessThan(step.tokens);

@@ -39,6 +39,13 @@ export interface OracleResults {
     readonly query: number;
     readonly chunks: readonly (readonly number[])[];
   }[];
+  readonly largestPosition?: number;
+  readonly retrieved?: readonly {
+    readonly layer: number;
+    readonly firstQuery: number;
+    readonly cachedBlocks: number;
+    readonly chosen: readonly (readonly (readonly number[])[])[];
+  }[];
   readonly kept?: readonly { readonly kept: readonly (readonly number[])[] }[];
   readonly keptAtTheEnd?: readonly { readonly kept: readonly (readonly number[])[] }[];
   readonly hits?: readonly string[];

@@ -88,6 +88,7 @@ export const tokenSelectPolicy: NamedPolicy = definePolicy({
   name: "token-select",
   summary: "single tokens by a soft vote of the heads, one set a layer",
   module: import.meta.url,
+  createProgram: createPolicy,
   options,
   check({ pool }) {
     if (pool % 2 === 0) throw optionError("token-select", "pool", pool, "an odd integer");

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openCompressor } from "../../context/index.ts";
 import { codeOf } from "../../testing/code-of.ts";
 import { binomialInterval, effectiveLimit } from "./accuracy.ts";
+import { evaluateCompressed } from "./compressed-model.ts";
 import { findContour } from "./contour-lines.ts";
 import { evaluateEndpoint } from "./endpoint-model.ts";
 import { type EvaluateGridOptions, evaluateGrid } from "./evaluate-grid.ts";
@@ -342,4 +344,42 @@ describe("passkeys", () => {
       "passkey-option-invalid",
     );
   });
+});
+
+test("behind a compressor, prompts of any length are read in a fixed number of rows", async () => {
+  const { openSmallModel } = await import(
+    "../../context/extensible-tokenization/testing/small-model.ts"
+  );
+  await using small = await openSmallModel("llama");
+  const { model } = small;
+  const how = { inline: true, threads: 1 };
+  await using compressor = await openCompressor(model, small.compressor, how);
+  const read: number[] = [];
+  const counted: typeof model = {
+    ...model,
+    folder: model.folder,
+    config: model.config,
+    contextLength: model.contextLength,
+    tokenizer: {
+      ...model.tokenizer,
+      // Ids that the small vocabulary has.
+      encodeIds: (text: string) => Int32Array.from(text, (letter) => letter.charCodeAt(0)),
+      decode: () => "",
+      streamDecoder: () => model.tokenizer.streamDecoder(),
+      isSpecial: () => false,
+      idToToken: () => undefined,
+    } as never,
+    openSequence: async (options) => {
+      read.push(options?.promptLength ?? 0);
+      return model.openSequence(options);
+    },
+  };
+  const evaluated = evaluateCompressed(counted, compressor, { rows: 32 });
+  expect(evaluated.name).toMatch(/, extensible$/);
+  for (const length of [20, 100, 200, 900]) {
+    await evaluated.answer("x".repeat(length), { maxCharacters: 2 });
+  }
+  expect(read[0]).toBe(20);
+  // 100 tokens at factor 4: 92 / 4 = 23 embeddings and 8 tokens; longer ones fill the rows at factor 8.
+  expect(read.slice(1).every((rows) => rows > 24 && rows <= 32)).toBe(true);
 });

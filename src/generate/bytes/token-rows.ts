@@ -40,10 +40,20 @@ export interface TokenRows {
   close(): Promise<void>;
 }
 
+/** Rows of an open model. */
+export interface ModelTokenRows extends TokenRows {
+  /** Tokens of the prefix that were in the KV cache when it was opened. */
+  readonly reused: number;
+}
+
 /** Options of `openModelRows`. */
 export interface ModelRowsOptions {
   /** Tokens with which sequences will begin: what the KV cache holds of them is used again. */
   readonly prefix?: readonly number[];
+  /** Most tokens of one forward pass over a long beginning. Default: as `generate` chooses. */
+  readonly prefillChunk?: number;
+  /** Called after each chunk of a long beginning. */
+  readonly onPrefill?: (progress: { done: number; total: number; reused: number }) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -51,24 +61,32 @@ export interface ModelRowsOptions {
 export async function openModelRows(
   model: LoadedModel,
   options: ModelRowsOptions = {},
-): Promise<TokenRows> {
-  const sequence = await model.openSequence(options);
-  return new ModelRows(model, sequence, options.prefix?.slice(0, sequence.reused) ?? []);
+): Promise<ModelTokenRows> {
+  const { prefix, signal } = options;
+  const sequence = await model.openSequence({
+    ...(prefix && { prefix }),
+    ...(signal && { signal }),
+  });
+  return new ModelRows(model, sequence, options);
 }
 
-class ModelRows implements TokenRows {
+class ModelRows implements ModelTokenRows {
   readonly name: string;
+  readonly reused: number;
   readonly contextLength: number;
   readonly endIds: readonly number[];
   readonly beginning: readonly number[];
   readonly #sequence: OpenSequence;
+  readonly #options: ModelRowsOptions;
   /** Tokens in the KV cache. */
   readonly #cached: number[];
   /** Tokens of the last pass that wait, below the cached ones. */
   #waiting: { readonly ids: readonly number[]; readonly parents: readonly number[] } | undefined;
 
-  constructor(model: LoadedModel, sequence: OpenSequence, cached: number[]) {
-    this.#cached = cached;
+  constructor(model: LoadedModel, sequence: OpenSequence, options: ModelRowsOptions) {
+    this.#cached = options.prefix?.slice(0, sequence.reused) ?? [];
+    this.#options = options;
+    this.reused = sequence.reused;
     this.name = model.name;
     this.contextLength = model.contextLength;
     this.endIds = model.eosTokenIds;
@@ -87,7 +105,11 @@ class ModelRows implements TokenRows {
     // All but the last token of a long beginning need no rows.
     if (open.length > 1 && open.length + ids.length > 64) {
       const read = open.splice(0, open.length - 1);
-      await prefill(this.#sequence, read, { results: "none" }, signal ? { signal } : {});
+      const { prefillChunk: chunk, onPrefill } = this.#options;
+      const reused = this.#cached.length;
+      const onProgress = (done: number): void =>
+        onPrefill?.({ done: reused + done, total: base.length, reused });
+      await prefill(this.#sequence, read, { results: "none" }, { chunk, signal, onProgress });
       this.#cached.push(...read);
     }
     const rows = [...open, ...ids];

@@ -52,6 +52,11 @@ export interface ExactBytesOptions {
   /** A sequence is computed ahead where the text reaches it with this probability. Default 0.02. */
   minAhead?: number;
   /**
+   * A token with less probability than this after a sequence counts as one that may not follow: then few tokens
+   * are looked at. Default 0, exact.
+   */
+  minProbability?: number;
+  /**
    * True: sequences are followed from the beginning of the text, so that `coverings` reports whole
    * probabilities. Default false: from the last certain boundary of words, the same conditionals.
    */
@@ -123,9 +128,10 @@ class ExactByteDistribution implements ExactBytes {
       text = "utf8",
       maxAhead = 24,
       minAhead = 0.02,
+      minProbability = 0,
       whole = false,
     } = options;
-    this.#options = { mode, text, maxAhead, minAhead, whole };
+    this.#options = { mode, text, maxAhead, minAhead, minProbability, whole };
     this.name = rows.name;
     this.#rows = rows;
     this.#tokenizer = tokenizer;
@@ -238,10 +244,10 @@ class ExactByteDistribution implements ExactBytes {
       rest: new Uint8Array(0),
     }));
     for (const { spelling, node } of branches) {
-      const mask = this.#rules.validity.mask(spelling.state);
+      const mayFollow = this.#maskOf(spelling);
       for (let at = trie.endOfExact(node); at < node.high; at++) {
         const id = trie.order[at]!;
-        if (mask[id] !== 1) continue;
+        if (!mayFollow(id)) continue;
         found.push({
           ids: [...pathTo(spelling), id],
           logProbability: spelling.logProbability + logProbability(spelling.row!, id),
@@ -285,7 +291,7 @@ class ExactByteDistribution implements ExactBytes {
     const kept = Array.from(ids.subarray(0, start));
     let length = 0;
     for (const id of kept) {
-      const token = validity.bytesById[id]!;
+      const token = validity.bytesOf(id)!;
       // A text that is not what its tokens spell is followed from its beginning.
       if (token.some((byte, at) => text[length + at] !== byte)) return { ids: [], length: 0 };
       length += token.length;
@@ -358,16 +364,28 @@ class ExactByteDistribution implements ExactBytes {
   /** P(v | spelling) of every token in the order of the trie. */
   #weigh(spelling: Spelling): void {
     if (spelling.weights !== undefined) return;
-    const { trie, validity } = this.#tables;
+    const { trie } = this.#tables;
     const { logits, logSumExp } = spelling.row!;
     const weights = new Float64Array(trie.order.length);
     const isMasked = this.#options.mode === "exact" || this.#masked.has(spelling);
-    const mask = isMasked ? validity.mask(spelling.state) : undefined;
+    const mayFollow = isMasked ? this.#maskOf(spelling) : undefined;
     for (let at = 0; at < weights.length; at++) {
       const id = trie.order[at]!;
-      if (mask === undefined || mask[id] === 1) weights[at] = Math.exp(logits[id]! - logSumExp);
+      if (mayFollow === undefined || mayFollow(id)) weights[at] = Math.exp(logits[id]! - logSumExp);
     }
     spelling.weights = weights;
+  }
+
+  /** Which tokens may follow a spelling that has a row. */
+  #maskOf({ state, row }: Spelling): (id: number) => boolean {
+    const { validity } = this.#tables;
+    const { minProbability } = this.#options;
+    if (minProbability > 0) {
+      const least = Math.log(minProbability) + row!.logSumExp;
+      return (id) => row!.logits[id]! >= least && validity.mayFollow(state, id);
+    }
+    const mask = validity.mask(state);
+    return (id) => mask[id] === 1;
   }
 
   /** Frees the row of a spelling that no covering goes on from. */

@@ -7,11 +7,15 @@ export {
 } from "./exact-byte-probabilities.ts";
 export { type FilledMiddle, type FillMiddleOptions, fillMiddle } from "./fill-middle.ts";
 export {
+  defaultHealing,
   type HealedPrompt,
+  type HealedPrompts,
   type Healing,
   type HealOptions,
   healings,
   healPrompt,
+  healPrompts,
+  isHealingUnavailable,
 } from "./heal-prompt.ts";
 export {
   type OpenBytesOptions,

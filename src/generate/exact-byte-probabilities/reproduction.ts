@@ -8,7 +8,6 @@ import { type LoadedModel, loadModel } from "../../model/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import {
   defineReproduction,
-  halfOf,
   meanOf,
   type Plot,
   type RatioParts,
@@ -25,6 +24,7 @@ import { complete } from "../generate.ts";
 import { score } from "../score.ts";
 import type { Healing } from "./heal-prompt.ts";
 import { openByteDistribution } from "./open-byte-distribution.ts";
+import { type ClaimId, claims } from "./reproduction-claims.ts";
 import {
   beginsWithWord,
   type Cut,
@@ -36,142 +36,16 @@ import {
   type WordCut,
 } from "./reproduction-cuts.ts";
 import { measureEnsemble } from "./reproduction-ensemble.ts";
+import {
+  type CutKind,
+  describeHealing,
+  type HealedCut,
+  measureHealing,
+  shareOfWords,
+} from "./reproduction-healing.ts";
 import { tokenBaselines } from "./token-baselines.ts";
 
-const cutsInside = "HumanEval infilling (random spans), jeton-nano, prompts cut inside a token";
-const otherCut = "the distribution after another cut of the same problem";
-// A problem's own words repeat, so that another cut of it is often continued by the right word.
-const otherProblem = "what is written, after exact healing, at a cut of another problem";
-const rates = {
-  paper: {
-    value: 63.9,
-    unit: "%",
-    setting: "pass rate of code infilling, 7B; 45.0 % by tokens, healing in between",
-  },
-  unit: "%",
-  units: "problems",
-  control: otherCut,
-  direction: "higher",
-  effect: "difference",
-} as const;
-const surprise = {
-  paper: { words: "not reported alone" },
-  unit: "bits",
-  units: "problems",
-  control: otherCut,
-  direction: "lower",
-} as const;
-const beyondPlain = { reproduced: 10, partly: 2 };
-const beyondHealing = { reproduced: 0.5, partly: 0.05 };
-const fewerBits = { reproduced: 1.02, partly: 1.001 };
-const together = { reproduced: 1.005, partly: 1.0005 };
-
-const claims = [
-  {
-    id: "next-byte-beside-plain",
-    text: `Share of cuts at which the most probable next byte is the true one, beside the first byte of the next token: ${cutsInside}`,
-    ...rates,
-    ...beyondPlain,
-    quick: halfOf(beyondPlain, 0),
-  },
-  {
-    id: "next-byte-beside-healing",
-    text: `The same beside token healing: ${cutsInside}`,
-    ...rates,
-    ...beyondHealing,
-    quick: "full-only",
-  },
-  {
-    id: "surprise-beside-healing",
-    text: `Bits of the true next byte (at most 20) beside token healing: ${cutsInside}`,
-    ...surprise,
-    effect: "ratio",
-    ...fewerBits,
-    quick: "full-only",
-  },
-  {
-    id: "words-beside-plain",
-    text: `Words whose rest is written as it stands, greedy generation after exact healing beside none: ${cutsInside} and before or within a word`,
-    ...rates,
-    control: otherProblem,
-    ...beyondPlain,
-    quick: halfOf(beyondPlain, 0),
-  },
-  {
-    id: "words-beside-healing",
-    text: "The same beside token healing",
-    ...rates,
-    control: otherProblem,
-    ...beyondHealing,
-    quick: "full-only",
-  },
-  {
-    id: "default-healing",
-    text: "Ours: over all cuts before or within a word, also those between tokens, exact healing loses nothing beside none: what `jeton run` does by default rests on it",
-    ...rates,
-    paper: { words: "not in the paper" },
-    control: otherProblem,
-    noWorse: true,
-    reproduced: 0,
-    partly: -1,
-    quick: { reproduced: -5, partly: -10 },
-  },
-  {
-    id: "whole-texts",
-    text: "Bits per byte of held-out chapters of Gibbon are no more than those of their one encoding, jeton-nano: other coverings only add",
-    paper: { words: "follows from the lemma" },
-    unit: "bits/byte",
-    units: "texts",
-    control: "bytes by the first byte of the next token, at most 20 bits each",
-    direction: "lower",
-    effect: "ratio",
-    noWorse: true,
-    reproduced: 1,
-    partly: 0.999,
-    quick: { reproduced: 0.999, partly: 0.99 },
-  },
-  {
-    id: "ensemble-beside-mean",
-    text: "The mean of two models of 1.2 million parameters with 768 and 3,072 tokens, trained on the same chapters, beside the mean of their bits per byte, held-out chapters",
-    paper: { value: 3.7, unit: "%", setting: "best gain over the better member, tasks, 7B" },
-    unit: "bits/byte",
-    units: "texts",
-    control: "the better member and uniform bytes",
-    direction: "lower",
-    effect: "ratio",
-    ...together,
-    quick: "full-only",
-  },
-  {
-    id: "ensemble-beside-better",
-    text: "The same beside the better member",
-    paper: { value: 3.7, unit: "%", setting: "best gain over the better member, tasks, 7B" },
-    unit: "bits/byte",
-    units: "texts",
-    control: "the better member and uniform bytes",
-    direction: "lower",
-    effect: "ratio",
-    ...together,
-    quick: "full-only",
-  },
-  {
-    id: "cost",
-    text: "Time per byte of generation by bytes beside that of ordinary generation, jeton-nano, one pass over the likely tokens' prefixes",
-    paper: { words: "one pass for each byte" },
-    unit: "ms/byte",
-    units: "requests",
-    control: "a pass for each byte",
-    direction: "lower",
-    effect: "ratio",
-    noWorse: true,
-    reproduced: 0.4,
-    partly: 0.33,
-    quick: "full-only",
-    speed: true,
-  },
-] as const;
-
-type Context = ReproductionContext<(typeof claims)[number]["id"]>;
+type Context = ReproductionContext<ClaimId>;
 
 export const reproduction: Reproduction = defineReproduction({
   system: "exact-byte-probabilities",
@@ -184,6 +58,7 @@ export const reproduction: Reproduction = defineReproduction({
       await context.part(async () => {
         plot = await measureHumanEval(context, model);
       });
+      await context.part(() => measurePrompts(context, model));
       await context.part(() => measureTexts(context, model));
       if (!context.quick && context.speed) await context.part(() => measureCost(context, model));
     } finally {
@@ -199,14 +74,14 @@ async function measureHumanEval(context: Context, model: LoadedModel): Promise<P
   const path = await context.data("code/humaneval-infilling-random-span-light.jsonl.gz");
   const problems = (await readProblems(path))
     .filter(({ prompt }) => model.tokenizer.countTokens(prompt) < model.contextLength - 128)
-    .slice(0, quick ? 6 : 120);
+    .slice(0, quick ? 6 : 80);
   const cuts: Cut[][] = [];
   const words: WordCut[][] = [];
   for (const [at, problem] of problems.entries()) {
     context.signal.throwIfAborted();
     context.progress("cuts of HumanEval", at, problems.length);
-    cuts.push(await measureCuts(model, problem, { limit: quick ? 8 : 16, seed }));
-    words.push(await measureWords(model, problem, { limit: quick ? 2 : 4, seed }));
+    cuts.push(await measureCuts(model, problem, { limit: quick ? 8 : 12, seed }));
+    if (!quick) words.push(await measureWords(model, problem, { limit: 4, seed }));
   }
   const inside = cuts
     .map((some) => some.filter((cut) => cut.isInside))
@@ -237,8 +112,8 @@ async function measureHumanEval(context: Context, model: LoadedModel): Promise<P
       control: bits("other"),
       details: { plainTokens: wholeValue(bits("plain")) },
     });
+    reportWords(context, words);
   }
-  reportWords(context, words);
   return plotOf(cuts.flat(), words.flat());
 }
 
@@ -254,7 +129,6 @@ function reportWords(context: Context, words: readonly (readonly WordCut[])[]): 
         return { sum: 100 * hits, weight: some.length };
       }),
     );
-  const all = words.filter((some) => some.length > 0);
   const inside = words
     .map((some) => some.filter((cut) => cut.isInside))
     .filter((some) => some.length > 0);
@@ -266,30 +140,59 @@ function reportWords(context: Context, words: readonly (readonly WordCut[])[]): 
     baselineName: "no healing",
     details,
   });
-  if (!context.quick) {
-    const baselineName = "token healing";
-    context.report("words-beside-healing", {
-      ...measured,
-      baseline: share(inside, "token"),
-      baselineName,
-    });
+  context.report("words-beside-healing", {
+    ...measured,
+    baseline: share(inside, "token"),
+    baselineName: "token healing",
+  });
+}
+
+/** Paragraphs of a held-out chapter. */
+async function heldOutParagraphs(context: Context): Promise<string[]> {
+  const gibbon = await context.data("text/gibbon");
+  const file = (await readdir(gibbon)).filter(isHeldOutChapter).sort()[0]!;
+  const texts = gibbonParagraphs(await readFile(join(gibbon, file), "utf8"));
+  return texts.filter((text) => text.length > 300);
+}
+
+/** What is written at the ends of prompts of prose, which decides what `jeton run` does. */
+async function measurePrompts(context: Context, model: LoadedModel): Promise<void> {
+  const { quick, seed } = context;
+  const paragraphs = (await heldOutParagraphs(context)).slice(0, quick ? 10 : 40);
+  const texts: HealedCut[][] = [];
+  for (const [at, text] of paragraphs.entries()) {
+    context.signal.throwIfAborted();
+    context.progress("ends of prompts", at, paragraphs.length);
+    texts.push(await measureHealing(model, text, { count: quick ? 2 : 6, seed }));
   }
+  const share = (method: Healing | "other", kinds?: readonly CutKind[]): Sample =>
+    shareOfWords(texts, method, kinds);
+  const all = { measured: share("exact"), control: share("other") };
   context.report("default-healing", {
-    measured: share(all, "exact"),
-    baseline: share(all, "none"),
+    ...all,
+    baseline: share("none"),
     baselineName: "no healing",
-    control: share(all, "other"),
-    details: { tokenHealing: wholeValue(share(all, "token")), cuts: all.flat().length },
+    details: describeHealing(texts),
+  });
+  if (quick) return;
+  context.report("default-healing-beside-token", {
+    ...all,
+    baseline: share("token"),
+    baselineName: "token healing",
+  });
+  const ends = ["at a word's end"] as const;
+  context.report("default-healing-at-word-ends", {
+    measured: share("exact", ends),
+    control: share("other", ends),
+    baseline: share("none", ends),
+    baselineName: "no healing",
   });
 }
 
 async function measureTexts(context: Context, model: LoadedModel): Promise<void> {
-  const gibbon = await context.data("text/gibbon");
-  const file = (await readdir(gibbon)).filter(isHeldOutChapter).sort()[0]!;
-  const texts = gibbonParagraphs(await readFile(join(gibbon, file), "utf8"))
-    .filter((text) => text.length > 300)
+  const texts = (await heldOutParagraphs(context))
     .map((text) => text.slice(0, context.quick ? 60 : 200))
-    .slice(0, context.quick ? 3 : 20);
+    .slice(0, context.quick ? 3 : 12);
   const distribution = await openByteDistribution(model);
   const rows = await openModelRows(model);
   const parts: Record<"exact" | "tokens" | "plain", RatioParts[]> = {
@@ -328,7 +231,7 @@ async function plainBits(model: LoadedModel, rows: TokenRows, text: string): Pro
 }
 
 async function reportEnsemble(context: Context): Promise<void> {
-  const { byMember, ensemble, control, parameters } = await measureEnsemble(context, { texts: 40 });
+  const { byMember, ensemble, control, parameters } = await measureEnsemble(context, { texts: 24 });
   const samples = Object.values(byMember).map((parts) => ratioOfSums(parts));
   const better = samples.reduce((best, one) => (wholeValue(one) < wholeValue(best) ? one : best));
   const mean = statisticOf(

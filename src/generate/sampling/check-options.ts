@@ -70,6 +70,7 @@ export const optionRules: Readonly<Record<keyof GenerateOptions, Rule>> = {
     test: isListOf((text) => typeof text === "string" && text !== ""),
     expected: "a list of non-empty strings",
   },
+  begunText: { test: (v) => typeof v === "string", expected: "a text" },
   stopIds: ids,
   ignoreEos: flag,
   drafter: {

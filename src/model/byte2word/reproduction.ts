@@ -9,13 +9,14 @@ import {
   ratioOfSums,
   type Sample,
 } from "../../reproduce/index.ts";
+import { loadTokenizer } from "../../tokenizer/index.ts";
 import { noiseKinds, perturbText } from "../byte/perturb-text.ts";
 import { heldOutTexts } from "../byte/reproduction-kinds.ts";
 import { type Comparison, prepareComparison, trainOnTexts } from "../byte/reproduction-models.ts";
 import { reportParameters } from "./byte2word.ts";
 import { byte2WordConfig } from "./config.ts";
-import { type Byte2WordModel, loadByte2Word } from "./load-byte2word.ts";
-import { basicWords } from "./word-texts.ts";
+import { loadByte2Word } from "./load-byte2word.ts";
+import { basicWords, targetPieces } from "./word-texts.ts";
 
 const kinds = ["bytes", "pieces", "mean"] as const;
 type Kind = (typeof kinds)[number];
@@ -50,7 +51,7 @@ export const reproduction: Reproduction = defineReproduction({
       text: "Nats of a masked word (all of its pieces and its end) in held-out text, no worse than with words made of the pieces of a trained vocabulary (PUD in English, German and Russian; equal layers, head and text; mean of all seeds).",
       paper: { words: "on par with BERT" },
       units: "texts",
-      control: "the same encoder asked with the words around in random order and place",
+      control: "an encoder that has learned nothing: every piece equally probable",
       unit: "nats per word",
       direction: "lower",
       effect: "ratio",
@@ -64,7 +65,7 @@ export const reproduction: Reproduction = defineReproduction({
       text: "The same, better than with the mean of a word's bytes in place of the learned query.",
       paper: { words: "not reported" },
       units: "texts",
-      control: "the same encoder asked with the words around in random order and place",
+      control: "an encoder that has learned nothing: every piece equally probable",
       unit: "nats per word",
       direction: "lower",
       effect: "ratio",
@@ -77,7 +78,8 @@ export const reproduction: Reproduction = defineReproduction({
       text: "What noise in a tenth of the letters around a masked word and ALL CAPS add to its nats, beside what they add with words made of pieces (the difference, so that smaller is better).",
       paper: { words: "competitive under synthetic noise" },
       units: "texts",
-      control: "the words around in random order and place",
+      // Noise adds to every text; which text it is must not make the difference.
+      control: "what noise adds with words made of pieces, in the next text",
       unit: "nats per word",
       direction: "lower",
       effect: "difference",
@@ -99,12 +101,12 @@ export const reproduction: Reproduction = defineReproduction({
     const measured = {} as Record<Kind, KindScores>;
     for (const kind of wanted)
       measured[kind] = await measureKind(reproduce, comparison, kind, texts);
-    const shuffled = nats(measured.bytes.shuffled);
+    const untrained = nats(measured.bytes.uniform);
     reproduce.report("parity-with-pieces", {
       measured: nats(measured.bytes.clean),
       baseline: nats(measured.pieces.clean),
       baselineName: "words made of pieces",
-      control: shuffled,
+      control: untrained,
       details: describe(measured, wanted),
     });
     if (reproduce.quick) return;
@@ -112,14 +114,14 @@ export const reproduction: Reproduction = defineReproduction({
       measured: nats(measured.bytes.clean),
       baseline: nats(measured.mean.clean),
       baselineName: "mean of the bytes",
-      control: shuffled,
+      control: untrained,
     });
     const added = (kind: Kind): Sample => addedOf(measured[kind]);
     reproduce.report("robust-to-noise", {
       measured: added("bytes"),
       baseline: added("pieces"),
       baselineName: "words made of pieces",
-      control: addedOf({ ...measured.bytes, noisy: [measured.bytes.shuffled] }),
+      control: addedOf(nextTexts(measured.pieces)),
     });
   },
 });
@@ -147,7 +149,10 @@ interface MaskedScore {
 interface KindScores {
   /** Of each text, all seeds together. */
   readonly clean: readonly MaskedScore[];
+  /** With the words around in another order. */
   readonly shuffled: readonly MaskedScore[];
+  /** By an encoder to which every piece is equally probable. */
+  readonly uniform: readonly MaskedScore[];
   /** By kind of noise, then text. */
   readonly noisy: readonly (readonly MaskedScore[])[];
   readonly input: number;
@@ -163,19 +168,36 @@ async function measureKind(
   const clean: MaskedScore[][] = [];
   const shuffled: MaskedScore[][] = [];
   const noisy: MaskedScore[][][] = [];
+  const uniform: MaskedScore[][] = [];
   let input = 0;
   for (let seed = 0; seed < comparison.sizes.seeds; seed++) {
     const folder = await trainEncoder(reproduce, comparison, kind, seed);
     await using model = await loadByte2Word(folder, { threads: 2 });
     input = reportParameters(model.config).input;
-    const all = async (change: (words: readonly string[]) => readonly string[]) => {
+    const all = async (
+      change: (words: readonly string[]) => readonly string[],
+      scoreOf: ScoreWord = (words, index) => model.scoreMasked(words, index),
+    ) => {
       const scores: MaskedScore[] = [];
       for (const text of texts) {
         reproduce.signal.throwIfAborted();
-        scores.push(await scoreWords(model, basicWords(text), change));
+        const limit = (model.config.contextLength - 2) / 2;
+        scores.push(await scoreWords(basicWords(text).slice(0, limit), change, scoreOf));
       }
       return scores;
     };
+    const tokenizer = await loadTokenizer(folder);
+    const { pieceVocabSize, maxWordPieces } = model.config;
+    uniform.push(
+      await all(
+        (words) => words,
+        async (words, index) => {
+          const { length } = targetPieces(tokenizer, words[index]!);
+          const each = Math.log(pieceVocabSize + 1);
+          return length >= maxWordPieces ? undefined : -(length + 1) * each;
+        },
+      ),
+    );
     clean.push(await all((words) => words));
     shuffled.push(await all(reverseHalves));
     if (reproduce.quick) continue;
@@ -194,6 +216,7 @@ async function measureKind(
   return {
     clean: join(clean),
     shuffled: join(shuffled),
+    uniform: join(uniform),
     noisy: reproduce.quick
       ? []
       : noiseKinds.map((_, index) => join(noisy.map((one) => one[index]!))),
@@ -208,18 +231,19 @@ function reverseHalves(words: readonly string[]): readonly string[] {
   return [...words.slice(half).reverse(), ...words.slice(0, half)];
 }
 
+/** Log-probability of a hidden word; undefined where it has too many pieces. */
+type ScoreWord = (words: readonly string[], index: number) => Promise<number | undefined>;
+
 /** Scores every `askedEvery`-th word, hidden among the changed others. */
 async function scoreWords(
-  model: Byte2WordModel,
   words: readonly string[],
   change: (words: readonly string[]) => readonly string[],
+  scoreOf: ScoreWord,
 ): Promise<MaskedScore> {
-  const limit = model.config.contextLength - 2;
-  const own = words.slice(0, limit / 2);
-  const changed = change(own);
+  const changed = change(words);
   let [nats, count] = [0, 0];
-  for (let index = askedEvery - 1; index < own.length; index += askedEvery) {
-    const score = await model.scoreMasked(changed.with(index, own[index]!), index);
+  for (let index = askedEvery - 1; index < words.length; index += askedEvery) {
+    const score = await scoreOf(changed.with(index, words[index]!), index);
     if (score === undefined) continue;
     nats -= score;
     count++;
@@ -268,6 +292,15 @@ function perWord(scores: readonly MaskedScore[]): number {
   return scores.reduce((sum, one) => sum + one.nats, 0) / words;
 }
 
+/** The same scores, those of each text in the place of the text before it. */
+function nextTexts({
+  clean,
+  noisy,
+}: Pick<KindScores, "clean" | "noisy">): Pick<KindScores, "clean" | "noisy"> {
+  const turn = <Item>(list: readonly Item[]): Item[] => [...list.slice(1), ...list.slice(0, 1)];
+  return { clean: turn(clean), noisy: noisy.map(turn) };
+}
+
 /** What noise adds to each text's masked words, the mean of its kinds. */
 function addedOf({ clean, noisy }: Pick<KindScores, "clean" | "noisy">): Sample {
   return ratioOfSums(
@@ -284,13 +317,14 @@ function describe(
 ): Record<string, unknown> {
   return Object.fromEntries(
     wanted.map((kind) => {
-      const { clean, noisy, input, bySeed } = measured[kind];
+      const { clean, shuffled, noisy, input, bySeed } = measured[kind];
       const byNoise = noisy.map((scores, index) => [noiseKinds[index]!, perWord(scores)] as const);
       return [
         kind,
         {
           inputParameters: input,
           natsPerWord: perWord(clean),
+          natsInAnotherOrder: perWord(shuffled),
           bySeed,
           noisy: Object.fromEntries(byNoise),
         },

@@ -7,6 +7,7 @@
  */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
+import { type LandmarkConfig, landmarkConfig } from "../landmark/landmark-config.ts";
 import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
 import { describeExperts, type ExpertsConfig, isSparseLayer } from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
@@ -98,6 +99,8 @@ export interface DecoderConfig {
   readonly headBias: boolean;
   /** Stored as `qkv_proj` and `gate_up_proj` (Phi-3). */
   readonly fusedProjections: boolean;
+  /** Landmark attention: a token closes every block and opens it again for later ones; absent: none. */
+  readonly landmark?: LandmarkConfig;
   /** The head is the embedding table. */
   readonly tieWordEmbeddings: boolean;
   /** Id that begins a text. */
@@ -129,9 +132,12 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     throw invalid("num_key_value_heads", kvHeads, `a divisor of the ${heads} attention heads`);
   }
   const { layers, ropes } = describeLayers(family, fields, headDim);
+  const vocabSize = count("vocab_size");
+  const landmark = landmarkConfig(fields, vocabSize);
+  if (landmark) checkLandmarks(family, { layers, ropes });
   return {
     family,
-    vocabSize: count("vocab_size"),
+    vocabSize,
     hiddenSize,
     intermediateSize: count("intermediate_size"),
     numAttentionHeads: heads,
@@ -148,10 +154,24 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
       : graniteFactor(family, fields, "embedding_multiplier"),
     residualScale: graniteFactor(family, fields, "residual_multiplier"),
     logitScale: 1 / graniteFactor(family, fields, "logits_scaling"),
+    ...(landmark && { landmark }),
     tieWordEmbeddings: flag(fields, "tie_word_embeddings"),
     bosTokenId: tokenIds(fields["bos_token_id"])[0],
     eosTokenIds: tokenIds(fields["eos_token_id"]),
   };
+}
+
+/** Blocks are at renumbered positions, and every layer may open any of them. */
+function checkLandmarks(
+  family: string,
+  { layers, ropes }: Pick<DecoderConfig, "layers" | "ropes">,
+): void {
+  const expected = "no landmarks beside";
+  if (family === "gpt_oss") throw invalid("mem_freq", family, `${expected} attention sinks`);
+  const layer = layers.findIndex(({ slidingWindow }) => slidingWindow !== undefined);
+  if (layer >= 0) throw invalid("mem_freq", `layer ${layer}`, `${expected} sliding windows`);
+  const scaled = ropes.find(({ kind }) => kind === "dynamic" || kind === "longrope");
+  if (scaled) throw invalid("mem_freq", scaled.kind, `${expected} rotations scaled by the length`);
 }
 
 /** The family, and the fields of the file over the family's defaults. */

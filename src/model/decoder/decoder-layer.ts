@@ -19,7 +19,7 @@ import {
   type Tensor,
   transpose,
 } from "../../tensor/index.ts";
-import { activate } from "../layers/activation.ts";
+import { gateBy } from "../layers/activation.ts";
 import type { Attention, AttentionOutput, JoinedInput } from "../layers/attention.ts";
 import type { MixExperts } from "../layers/experts.ts";
 import { addBias, type DecoderWeights } from "../weights/trace-weights.ts";
@@ -131,9 +131,11 @@ export function decoderLayer(x: Tensor, index: number, context: LayerContext): L
 function feedForward(x: Tensor, index: number, { config, weights }: LayerContext): Tensor {
   const groups = layerGroups(config, index);
   const { intermediateSize, mlpBias } = config;
-  const both = project(weights, x, groups.gateUp, mlpBias);
-  const [gate, up] = split(both, [intermediateSize, intermediateSize], -1);
-  return project(weights, multiply(activate(gate!, config.activation), up!), groups.down, mlpBias);
+  const isApart = weights.joins === false && groups.gateUp.length === 2;
+  const [gate, up] = isApart
+    ? groups.gateUp.map((name) => project(weights, x, [name], mlpBias))
+    : split(project(weights, x, groups.gateUp, mlpBias), [intermediateSize, intermediateSize], -1);
+  return project(weights, gateBy(gate!, up!, config.activation), groups.down, mlpBias);
 }
 
 /** Queries, keys and values of the new tokens before the rotation. */

@@ -11,6 +11,7 @@ import {
   cast,
   concat,
   conditional,
+  equal,
   fill,
   float32,
   gather,
@@ -21,6 +22,7 @@ import {
   multiplyDimensions,
   optional,
   overwrite,
+  range,
   reshape,
   rotary,
   scoped,
@@ -32,6 +34,7 @@ import {
   tanh,
   topK,
   trace,
+  where,
 } from "../../tensor/index.ts";
 import {
   type Attention,
@@ -41,6 +44,7 @@ import {
 } from "../layers/attention.ts";
 import { groupExperts } from "../layers/experts.ts";
 import type { PolicyAttention } from "../policy/context-policy.ts";
+import { never } from "../policy/pass-tensors.ts";
 import { policyGraph, type StateName } from "../policy/policy-graph.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
@@ -90,7 +94,11 @@ function headLogits(config: DecoderConfig, weights: DecoderWeights, normed: Tens
   const biased = config.headBias ? add(product, weights.vector(decoderNames.headBias)) : product;
   const logits = config.logitScale === 1 ? biased : multiply(biased, config.logitScale);
   const cap = config.finalLogitSoftcap;
-  return cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
+  const capped = cap === undefined ? logits : multiply(tanh(multiply(logits, 1 / cap)), cap);
+  if (!config.landmark) return capped;
+  // A landmark is inserted, never predicted.
+  const isLandmark = equal(range(config.vocabSize), config.landmark.id);
+  return where(isLandmark, never, capped);
 }
 
 export { type DecoderInput, decoderWindows, type MaskName, maskNames } from "./decoder-inputs.ts";

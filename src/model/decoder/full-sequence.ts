@@ -18,7 +18,7 @@ import {
   range,
   reshape,
   scoped,
-  softmax,
+  softmaxProduct,
   subtract,
   type Tensor,
   type TensorType,
@@ -85,6 +85,8 @@ export interface DecodeFullSequenceOptions {
    * see those of them whose position lies within it. Default: itself and all before it.
    */
   visible?: Tensor;
+  /** Attention of every layer, which may read the masks or have its own. Default: to all tokens before. */
+  attend?: Attention;
   /** How sparse layers compute their experts. Default: all of them, without a capacity. */
   mixExperts?: MixExperts;
 }
@@ -112,7 +114,7 @@ export function decodeFullSequence(
   const context: LayerContext = {
     config,
     weights,
-    attend: attendFullSequence,
+    attend: options.attend ?? attendFullSequence,
     mixExperts: options.mixExperts ?? everyExpert,
     rotationRows: positions,
     rotations: config.ropes.map((_, index) => ({
@@ -134,7 +136,7 @@ export const attendFullSequence: Attention = ({ query, key, value, newMask, scal
   const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
   const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
   return {
-    output: matmul(softmax(scores), value),
+    output: softmaxProduct(scores, value),
     logSumExp: () => logSumExp(scores, { axes: [-1] }),
   };
 };

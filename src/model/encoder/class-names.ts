@@ -1,7 +1,7 @@
 /** What other tools call an encoder: the class of a checkpoint, and the prefix of its base model's tensors. */
 import type { EncoderConfig } from "./config.ts";
 import { mixerFamily } from "./mixer/mixer-config.ts";
-import type { EncoderTask } from "./tasks.ts";
+import type { EncoderTask } from "./tasks/encoder-task.ts";
 
 /** First part of the class's name, and the prefix of the base model inside a class with a head. */
 const families: Readonly<Record<string, readonly [className: string, prefix: string]>> = {

@@ -19,7 +19,7 @@ import {
   mixerFamily,
 } from "./mixer/mixer-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
-import { type EncoderTask, encoderTask, readLabels } from "./tasks.ts";
+import { type EncoderTask, encoderTask, readLabels } from "./tasks/encoder-task.ts";
 
 /** Attention of one layer. */
 export interface EncoderLayerConfig {

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { testData } from "../../testing/test-data.ts";
-import { embed, embedTokens } from "./embed.ts";
 import type { HeadName } from "./heads/heads.ts";
 import { loadEncoder } from "./load-encoder.ts";
+import { embed, embedTokens } from "./tasks/embed.ts";
 
 interface ExpectedText {
   text: string;

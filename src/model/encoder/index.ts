@@ -2,18 +2,6 @@
 export { type EncoderTexts, layOutEncoderTexts } from "./batch-results.ts";
 export { encoderClassName, prefixEncoderName } from "./class-names.ts";
 export {
-  type ClassifyOptions,
-  type ClassifyTokensOptions,
-  type ClassScore,
-  classify,
-  classifyTokens,
-  type FindSpansOptions,
-  type FoundSpan,
-  findSpans,
-  type LabelledSpan,
-  type TextOrPair,
-} from "./classify.ts";
-export {
   type EncoderConfig,
   type EncoderLayerConfig,
   encoderConfig,
@@ -22,15 +10,6 @@ export {
   isEncoderConfig,
   type RelativeBiasConfig,
 } from "./config.ts";
-export {
-  type CountedEmbeddings,
-  type EmbedOptions,
-  type EmbedTokensOptions,
-  embed,
-  embedCounted,
-  embedTokens,
-  type TokenVectors,
-} from "./embed.ts";
 export {
   type EncoderInput,
   embedEncoderInput,
@@ -41,14 +20,12 @@ export { paddingMask } from "./encoder-graph.ts";
 export { type EncoderContext, encoderLayer } from "./encoder-layer.ts";
 export { encoderMatrixGroups, encoderNames } from "./encoder-names.ts";
 export { encoderTables, encoderTableTypes } from "./encoder-tables.ts";
-export { type FilledToken, type FillMaskOptions, fillMask, maskTokenOf } from "./fill-mask.ts";
 export { encoderHeadShapes, type TrainableHead } from "./heads/head-shapes.ts";
 export { encoderHeads, type Head, type HeadContext, type HeadName } from "./heads/heads.ts";
 export { loadEncoder } from "./load-encoder.ts";
 export { isMixerConfig, type MixerConfig, type MixerTraining } from "./mixer/mixer-config.ts";
 export { fixedMixerParameters } from "./mixer/mixer-names.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
-export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./rerank.ts";
 export {
   type EmbedHybridOptions,
   embedHybrid,
@@ -63,7 +40,35 @@ export {
   type VectorModule,
 } from "./sentence/sentence-modules.ts";
 export { nameEncoderTensors } from "./stored-names.ts";
-export { type EncoderTask, problemName } from "./tasks.ts";
+export {
+  type ClassifyOptions,
+  type ClassifyTokensOptions,
+  type ClassScore,
+  classify,
+  classifyTokens,
+  type FindSpansOptions,
+  type FoundSpan,
+  findSpans,
+  type LabelledSpan,
+  type TextOrPair,
+} from "./tasks/classify.ts";
+export {
+  type CountedEmbeddings,
+  type EmbedOptions,
+  type EmbedTokensOptions,
+  embed,
+  embedCounted,
+  embedTokens,
+  type TokenVectors,
+} from "./tasks/embed.ts";
+export { type EncoderTask, problemName } from "./tasks/encoder-task.ts";
+export {
+  type FilledToken,
+  type FillMaskOptions,
+  fillMask,
+  maskTokenOf,
+} from "./tasks/fill-mask.ts";
+export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./tasks/rerank.ts";
 export type {
   EncoderOutput,
   EncoderRequest,

@@ -4,17 +4,20 @@ import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
-import { type StoredShape, storedShapes } from "../weights/trace-weights.ts";
+import { storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
 import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
-import { type EncoderConfig, encoderConfig } from "./config.ts";
+import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
-import { encoderMatrixGroups, encoderNames, weightOf } from "./encoder-names.ts";
+import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
+import { withStoredRows } from "./mixer/stored-rows.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
+import { diskFolder } from "./sentence/disk-folder.ts";
 import { readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { sentencePipeline } from "./sentence/sentence-modules.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
@@ -49,7 +52,7 @@ export async function loadNamedEncoder(
     const config = withStoredRows(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(opened.folder, config, {
+    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
       tokenizer,
       has: (name) => checkpoint.tensors.has(name),
     });
@@ -83,26 +86,6 @@ export async function loadNamedEncoder(
   } finally {
     await opened.close();
   }
-}
-
-/** The authors of M2-BERT fill the table of tokens up to a multiple of eight and leave `vocab_size` as it was. */
-function withStoredRows(
-  config: EncoderConfig,
-  tensors: ReadonlyMap<string, StoredShape>,
-): EncoderConfig {
-  const rows = tensors.get(weightOf(encoderNames(config).tokens))?.shape[0];
-  const filled = Math.ceil(config.vocabSize / 8) * 8;
-  return config.mixer && rows === filled ? { ...config, vocabSize: filled } : config;
-}
-
-/** What crosses to the worker. */
-function sentencePipeline({
-  poolings,
-  includePrompt,
-  modules,
-  tokenModules,
-}: LoadedEncoder["sentence"]): EncoderStart["pipeline"] {
-  return { poolings, includePrompt, modules, tokenModules };
 }
 
 const serviceModule: ServiceModule = {

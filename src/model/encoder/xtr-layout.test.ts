@@ -5,8 +5,8 @@ import { afterAll, describe, expect, test } from "vitest";
 import { writeShardedSafetensors } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
 import { testData } from "../../testing/test-data.ts";
-import { embedTokens } from "./embed.ts";
 import { loadEncoder } from "./load-encoder.ts";
+import { embedTokens } from "./tasks/embed.ts";
 
 const { folder, skip } = testData("models/families/t5-v1-1");
 const made: string[] = [];

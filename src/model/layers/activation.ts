@@ -6,6 +6,7 @@ import {
   relu,
   sigmoid,
   silu,
+  siluGate,
   type Tensor,
   tanh,
 } from "../../tensor/index.ts";
@@ -41,6 +42,11 @@ export const activationNames: readonly string[] = Object.keys(names);
 /** The activation that a configuration names; undefined for an unknown name. */
 export function activationOf(name: unknown): Activation | undefined {
   return typeof name === "string" && Object.hasOwn(names, name) ? names[name] : undefined;
+}
+
+/** `x` times an activation of its gate. */
+export function gateBy(gate: Tensor, x: Tensor, activation: Activation): Tensor {
+  return activation === "silu" ? siluGate(gate, x) : multiply(activate(gate, activation), x);
 }
 
 /** Applies an activation. */

@@ -74,11 +74,15 @@ export interface PairTraining {
   readonly learningRate: number;
   /** Share of positions to be deleted. */
   readonly target: number;
+  /** k_p of the controller: how hard the gate is pushed to the target. */
+  readonly proportional: number;
   /** Weight of the scores' penalty. */
   readonly scores: number;
   /** First steps without the gate's term, so that the task is learned first. */
   readonly delay: number;
   readonly draw: (random: Random) => IdPair;
+  /** Values from another training; what it lacks begins anew. */
+  readonly start?: ReadonlyMap<string, ParameterValue>;
 }
 
 const inputTypes = {
@@ -150,6 +154,17 @@ export function initialValues(
   return values;
 }
 
+/** First values with those of another training in their place; both keep theirs. */
+function startValues(
+  values: Map<string, ParameterValue>,
+  start: ReadonlyMap<string, ParameterValue> | undefined,
+): Map<string, ParameterValue> {
+  for (const [name, { shape, data }] of start ?? []) {
+    if (values.has(name)) values.set(name, { shape, data: data.slice() });
+  }
+  return values;
+}
+
 /** Inputs of one batch. */
 function inputsOf(batch: PairBatch, keep: Float32Array, weight: number) {
   const value = (data: Int32Array | Float32Array, shape: readonly number[]) => ({
@@ -206,10 +221,11 @@ export async function trainPairs(
       scores,
     }),
   );
-  const controller = createDeletionController({ target, delay, integral: 1e-4 });
+  const { proportional } = training;
+  const controller = createDeletionController({ target, delay, proportional, integral: 1e-5 });
   await using trainer = await openTrainer({
     graph: objective,
-    parameters: initialValues(config, way, seed),
+    parameters: startValues(initialValues(config, way, seed), training.start),
     optimizer: adamW({ beta2: 0.98, weightDecay: 0.01, maxNorm: 1 }),
     group: decayMatricesOnly,
     schedule: {

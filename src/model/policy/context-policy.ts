@@ -24,8 +24,10 @@ export interface ContextPolicy {
   readonly name: string;
   /** Every option, defaults filled in. */
   readonly options: PolicyOptions;
-  /** URL of the module whose export `createPolicy(options)` makes the `PolicyProgram`. */
+  /** URL of the module whose export `createPolicy(options, config)` makes the `PolicyProgram` in a worker thread. */
   readonly module: string;
+  /** That function itself, for models on the caller's thread: a bundler leaves no module to import. */
+  readonly createProgram: CreatePolicyProgram;
   readonly drafting: PolicyDrafting;
   /** Whether steps may ask which tokens are attended to: true where layers choose. */
   readonly showsAttended: boolean;
@@ -34,16 +36,26 @@ export interface ContextPolicy {
    * tokens, or none because results depend on where a prompt ends.
    */
   readonly reuse: "any" | "none" | { readonly chunk: number };
+  /** A token that is read behind every so many tokens of a text, which callers neither give nor get. */
+  readonly inserts?: InsertedToken;
   /**
    * A first pass over the prompt that chooses the tokens to answer from. Those, in this order, are the prompt
    * that is then read and generated from.
    */
   readonly choosePrompt?: ChoosePrompt;
   /**
-   * The policy with what a model's own files say of it (`context_policies` of `generation_config.json`), where the
-   * caller left that open; undefined: it is complete.
+   * The policy with what a model's own files say of it (`context_policies` of `generation_config.json`, or how it was
+   * trained), where the caller left that open; undefined: it is complete.
+   *
+   * @throws where the model cannot run it
    */
   forModel?(model: Pick<LoadedModel, "name" | "config" | "checkpoint">): ContextPolicy | undefined;
+}
+
+/** A token that is read behind every so many tokens. */
+export interface InsertedToken {
+  readonly id: number;
+  readonly every: number;
 }
 
 /**
@@ -58,11 +70,18 @@ export type ChoosePrompt = (
   options?: { readonly signal?: AbortSignal; readonly onProgress?: (done: number) => void },
 ) => Promise<number[]>;
 
-/** What crosses to the model worker. */
-export interface PolicyReference {
-  readonly module: string;
-  readonly options: PolicyOptions;
-  readonly reuse: ContextPolicy["reuse"];
+/** Makes a policy's program from its options, where the model lives. */
+export type CreatePolicyProgram = (
+  options: PolicyOptions,
+  config: DecoderConfig | undefined,
+) => PolicyProgram;
+
+/** What the model's service is told of a policy. */
+export interface PolicyReference
+  extends Pick<ContextPolicy, "name" | "module" | "options" | "reuse"> {
+  /** Only on the caller's thread: functions do not cross to workers. */
+  readonly createProgram?: CreatePolicyProgram;
+  readonly inserts?: InsertedToken;
 }
 
 /** Named sizes of a policy's graph: at most so many, and at most as many as the cache has rows. */
@@ -109,6 +128,11 @@ export interface PolicyAttention {
   /** Prompt tokens that share one choice, from multiples of it on. Default: each token chooses its own. */
   readonly promptChunk?: number;
   /**
+   * How passes are cut where prompt chunks are no fixed number of rows. Default: by `promptChunk`, `maxRows` and
+   * `isSequential`.
+   */
+  readonly passes?: PolicyPassRules;
+  /**
    * Tokens of one pass behind `length` tokens; the worker cuts longer steps. Default: those of the ordinary
    * decoder.
    */
@@ -118,6 +142,16 @@ export interface PolicyAttention {
   /** Throws where a pass cannot be computed as the method says. */
   check?(pass: PassPlace): void;
   attend(input: PolicyInput): PolicyOutput;
+}
+
+/** Rules of a policy that cuts passes itself. */
+export interface PolicyPassRules {
+  /** Row at which the next pass ends, which begins at `length`. `usual`: rows of the ordinary decoder. */
+  end(place: Pick<PassPlace, "length" | "promptLength">, usual: number): number;
+  /** Whether the rows of a pass are one group. */
+  isGroup(place: Pick<PassPlace, "length" | "promptLength">): boolean;
+  /** Whether prompt chunks begin at a row. Default: prompt rows do not depend on where passes end. */
+  isBoundary?(row: number): boolean;
 }
 
 /** Where the new rows of a pass stand. */

@@ -13,6 +13,8 @@ export {
 export type {
   ChoosePrompt,
   ContextPolicy,
+  CreatePolicyProgram,
+  InsertedToken,
   PassPlace,
   PassTensors,
   PolicyAttention,
@@ -20,6 +22,7 @@ export type {
   PolicyInput,
   PolicyOptions,
   PolicyOutput,
+  PolicyPassRules,
   PolicyProgram,
   PolicyReference,
   PolicySizes,
@@ -31,7 +34,9 @@ export {
   inGroups,
   isWithin,
   largestPlaces,
+  lastGroup,
   markLargest,
+  markPlaces,
   never,
   nowhere,
   pickRows,
@@ -40,4 +45,5 @@ export {
   seenTokens,
 } from "./pass-tensors.ts";
 export { underContextPolicy } from "./policy-view.ts";
+export { rowByRow, rowsWithin } from "./row-by-row.ts";
 export { refuseScaledRotations } from "./scaled-rotations.ts";

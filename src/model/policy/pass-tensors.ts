@@ -160,7 +160,11 @@ export function lastGroup({ count, span }: PassTensors): Tensor {
  * @param valid bool, as `places`
  * @returns float32 `[sets, capacity]`: how often each place is listed
  */
-export function markPlaces(places: Tensor, valid: Tensor, { capacity }: PassTensors): Tensor {
+export function markPlaces(
+  places: Tensor,
+  valid: Tensor,
+  { capacity }: Pick<PassTensors, "capacity">,
+): Tensor {
   const [sets] = places.shape as [number];
   const at = where(valid, places, 0);
   return scatterAdd(fill([sets, capacity], 0), at, cast(valid, "float32"), 1);

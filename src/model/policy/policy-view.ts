@@ -1,8 +1,8 @@
 /** A loaded model under a context policy: the same model, whose sequences attend as the policy says. */
 import { JetonError } from "../../core/index.ts";
 import type { StepRequest } from "../decoder/step-outputs.ts";
-import type { LoadedModel, OpenSequence } from "../types.ts";
-import type { ContextPolicy, PolicyReference } from "./context-policy.ts";
+import type { LoadedModel, OpenSequence, SequenceStep } from "../types.ts";
+import type { ContextPolicy, InsertedToken, PolicyReference } from "./context-policy.ts";
 
 /** Longest sequence under a policy in tokens: policies are for texts beyond the trained context. */
 export const longestSequence: number = 2 ** 20;
@@ -10,16 +10,34 @@ export const longestSequence: number = 2 ** 20;
 /** Options of `LoadedModel.openSequence`. */
 export type SequenceOptions = NonNullable<Parameters<LoadedModel["openSequence"]>[0]>;
 
-/** What of a policy crosses to the worker. */
-export function policyReference({ module, options, reuse }: ContextPolicy): PolicyReference {
-  return { module, options, reuse };
+/**
+ * What the model's service is told of a policy.
+ *
+ * @param inline whether the service runs on the caller's thread
+ */
+export function policyReference(
+  { name, module, options, reuse, createProgram, inserts }: ContextPolicy,
+  inline: boolean,
+): PolicyReference {
+  return {
+    ...{ name, module, options, reuse },
+    ...(inserts && { inserts }),
+    ...(inline && { createProgram }),
+  };
 }
 
 /** The view of `model` that `LoadedModel.withContextPolicy` gives. */
 export function viewUnderPolicy(
   model: LoadedModel,
   policy: ContextPolicy,
-  openSequence: (options: SequenceOptions) => Promise<OpenSequence>,
+  {
+    contextLength,
+    openSequence,
+  }: {
+    /** Longest sequence. */
+    readonly contextLength: number;
+    openSequence(options: SequenceOptions): Promise<OpenSequence>;
+  },
 ): LoadedModel {
   const { name, folder, checkpoint, tokenizer, config, format, threads } = model;
   return {
@@ -30,7 +48,7 @@ export function viewUnderPolicy(
     eosTokenIds: model.eosTokenIds,
     bosTokenId: model.bosTokenId,
     slots: model.slots,
-    contextLength: longestSequence,
+    contextLength,
     contextPolicy: policy,
     openSequence: (options = {}) => openSequence(options),
     get openSequences() {
@@ -61,15 +79,19 @@ export function underContextPolicy(model: LoadedModel, policy: ContextPolicy): L
 /**
  * Checks what only sequences under some policies give.
  *
- * @throws JetonError `context-policy-output`
+ * @throws JetonError `context-policy-output`, `context-policy-inserted`
  */
-export function checkPolicyRequest(step: StepRequest, policy: ContextPolicy | undefined): void {
+export function checkPolicyRequest(
+  step: StepRequest & Pick<SequenceStep, "ids" | "embeddings">,
+  policy: ContextPolicy | undefined,
+): void {
   const fail = (asked: string, expected: string): never => {
     throw new JetonError(`"${asked}" is asked of a sequence ${policyOf(policy)}, ${expected}`, {
       code: "context-policy-output",
       details: { asked, policy: policy?.name, expected },
     });
   };
+  if (policy?.inserts) checkInserted(step, policy.inserts, policy.name);
   if (step.attended && !policy?.showsAttended) fail("attended", "expected a policy that selects");
   if (step.promptScores && !policy?.choosePrompt) {
     fail("promptScores", "expected a policy that filters the prompt");
@@ -77,6 +99,25 @@ export function checkPolicyRequest(step: StepRequest, policy: ContextPolicy | un
   if (!policy?.choosePrompt) return;
   if (step.hiddenLayer !== undefined) fail("hiddenLayer", "whose later layers are optional");
   if (step.queryKeyLayer !== undefined) fail("queryKeyLayer", "whose later layers are optional");
+}
+
+/** A token that a policy inserts comes from nowhere else, and has no place between given embeddings. */
+function checkInserted(
+  { ids, embeddings }: Pick<SequenceStep, "ids" | "embeddings">,
+  { id }: InsertedToken,
+  policy: string,
+): void {
+  const isGiven = ids.includes(id);
+  if (!isGiven && embeddings === undefined) return;
+  throw new JetonError(
+    isGiven
+      ? `${policy} inserts token ${id} itself: a text cannot hold it`
+      : `${policy} inserts tokens, which has no place between embeddings`,
+    {
+      code: "context-policy-inserted",
+      details: { policy, id, found: isGiven ? id : "embeddings" },
+    },
+  );
 }
 
 function policyOf(policy: ContextPolicy | undefined): string {

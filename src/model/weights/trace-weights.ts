@@ -89,6 +89,11 @@ export interface DecoderWeights {
   table(name: string): Tensor;
   /** x · Wᵀ for stored `[out, in]` matrices; outputs of several names side by side. */
   linear(x: Tensor, names: readonly string[]): Tensor;
+  /**
+   * False where the outputs of several names are cheaper one by one: in training, whose gradients would be cut and
+   * joined again. Default true.
+   */
+  readonly joins?: boolean;
 }
 
 /** What is known of a stored tensor without reading it. */
@@ -162,7 +167,7 @@ export function traceFloat32Weights(
     name,
     { dtype: "F32", shape: [...shape] },
   ]);
-  return traceWeights(new Map(stored), "f32");
+  return { ...traceWeights(new Map(stored), "f32"), joins: false };
 }
 
 /** Where `NAME.3` is no tensor of its own but the fourth of those that are stored as one, `NAME`. */

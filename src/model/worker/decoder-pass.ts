@@ -6,6 +6,8 @@ import type { SequenceStep } from "../types.ts";
 /** A step of one sequence, named by its handle. */
 export interface HandleStep extends Omit<SequenceStep, "slot"> {
   readonly handle: number;
+  /** Which of `ids` the caller did not give: they have no results. Default: none. */
+  readonly inserted?: ReadonlySet<number>;
 }
 
 /** One run of the graph: slots `first` to `first + batch`, `time` rows each. */
@@ -42,9 +44,9 @@ export function planPass(
   while ((batch * time) % tile > 0) time++;
   const rows = steps.flatMap((step, order) => {
     const start = (indices[order]! - first) * time;
-    const last = start + step.ids.length - 1;
     if (step.results === "none") return [];
-    return step.results === "all" ? Array.from(step.ids, (_, at) => start + at) : [last];
+    const own = [...step.ids.keys()].filter((at) => !step.inserted?.has(at));
+    return (step.results === "all" ? own : own.slice(-1)).map((at) => start + at);
   });
   const wantsRows = rows.length > 0;
   if (!wantsRows) rows.push(0);
@@ -69,8 +71,25 @@ function checkTargets({ vocabSize }: DecoderConfig, steps: readonly HandleStep[]
 }
 
 /** Number of rows whose results a step wants. */
-export function wantedRows({ results, ids }: HandleStep): number {
-  return results === "none" ? 0 : results === "all" ? ids.length : 1;
+export function wantedRows(step: HandleStep): number {
+  const { results, ids } = step;
+  return results === "none" ? 0 : results === "all" ? wantedBefore(step, ids.length) : 1;
+}
+
+/** Rows before `end` that a step gets results of, where it wants all. */
+export function wantedBefore({ inserted }: HandleStep, end: number): number {
+  return end - [...(inserted ?? [])].filter((at) => at < end).length;
+}
+
+/** Which of the ids from `start` to before `end` are inserted ones. */
+export function cutInserted(
+  { inserted }: HandleStep,
+  start: number,
+  end: number,
+): Pick<HandleStep, "inserted"> {
+  if (!inserted) return {};
+  const own = [...inserted].filter((at) => at >= start && at < end);
+  return { inserted: new Set(own.map((at) => at - start)) };
 }
 
 /**

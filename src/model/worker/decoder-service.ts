@@ -4,11 +4,17 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { Service } from "../../tensor/index.ts";
-import type { PolicyProgram, PolicyReference } from "../policy/context-policy.ts";
+import type { DecoderConfig } from "../decoder/config.ts";
+import type {
+  CreatePolicyProgram,
+  PolicyProgram,
+  PolicyReference,
+} from "../policy/context-policy.ts";
 import { refuseScaledRotations } from "../policy/scaled-rotations.ts";
 import type { StepResult } from "../types.ts";
 import type { HandleStep } from "./decoder-pass.ts";
 import { type DecoderStart, type DecoderWorker, openDecoderWorker } from "./decoder-worker.ts";
+import { InsertedRows, reusableRows } from "./inserted-rows.ts";
 import type { SequenceStart } from "./slot-table.ts";
 
 export type { HandleStep } from "./decoder-pass.ts";
@@ -35,7 +41,13 @@ export interface DecoderService extends Service {
 
 /** Opens the decoder's program and cache in the current thread; called in the model worker. */
 export async function createDecoderService(start: DecoderStart): Promise<DecoderService> {
-  return new DecoderPrograms(await openDecoderWorker(start), start);
+  const { policy, config } = start;
+  if (!policy) {
+    const worker = await openDecoderWorker(start);
+    return new DecoderPrograms({ key: "", worker, inserts: undefined, lastUse: 0 }, start);
+  }
+  const program = await makeProgram(policy, config);
+  return new DecoderPrograms(await openProgram(start, policy, program), start);
 }
 
 /** Handles of one program begin at a multiple of this; the model's own program has the first ones. */
@@ -46,13 +58,34 @@ const keptPrograms = 4;
 const keptBytes = 32_000_000;
 
 interface OpenedProgram {
+  /** The policy; empty: none. */
   readonly key: string;
   readonly worker: DecoderWorker;
+  /** Of a policy that inserts tokens into texts. */
+  readonly inserts: InsertedRows | undefined;
   lastUse: number;
 }
 
+async function openProgram(
+  start: DecoderStart,
+  policy: PolicyReference,
+  program: PolicyProgram,
+): Promise<OpenedProgram> {
+  const { inserts } = policy;
+  const config = program.adapt?.(start.config) ?? start.config;
+  const reuse = reusableRows(policy.reuse, inserts);
+  const worker = await openDecoderWorker({ ...start, config }, { program, reuse });
+  return {
+    key: JSON.stringify(policy),
+    worker,
+    inserts: inserts && new InsertedRows(inserts),
+    lastUse: 0,
+  };
+}
+
 class DecoderPrograms implements DecoderService {
-  readonly #plain: DecoderWorker;
+  /** The model's own program, which is never closed before the others. */
+  readonly #own: OpenedProgram;
   /** Absent where the weights were handed over to the runtime. */
   readonly #start: DecoderStart | undefined;
   /** By number, from 1 on; numbers are not used again. */
@@ -60,8 +93,8 @@ class DecoderPrograms implements DecoderService {
   #next = 1;
   #clock = 0;
 
-  constructor(plain: DecoderWorker, start: DecoderStart) {
-    this.#plain = plain;
+  constructor(own: OpenedProgram, start: DecoderStart) {
+    this.#own = own;
     let bytes = 0;
     for (const binding of start.bindings.values()) {
       if (binding.kind === "data") bytes += binding.data.byteLength;
@@ -73,36 +106,42 @@ class DecoderPrograms implements DecoderService {
     policy,
     ...options
   }: PolicySequenceStart): Promise<{ handle: number; reused: number }> {
-    if (!policy) return this.#plain.open(options);
-    const number = await this.#programOf(policy);
-    const { handle, reused } = this.#worker(number).open(options);
-    return { handle: number * handlesOfProgram + handle, reused };
+    const number = policy ? await this.#programOf(policy) : 0;
+    const { worker, inserts } = this.#program(number);
+    const { handle, reused } = worker.open(inserts?.start(options) ?? options);
+    return {
+      handle: number * handlesOfProgram + handle,
+      reused: inserts?.tokens(reused) ?? reused,
+    };
   }
 
   /** The number of a policy's program, which is opened where it is not yet. */
   async #programOf(policy: PolicyReference): Promise<number> {
     const key = JSON.stringify(policy);
+    if (key === this.#own.key) return 0;
     for (const [number, program] of this.#programs) {
       if (program.key !== key) continue;
       program.lastUse = ++this.#clock;
       return number;
     }
-    const program = await makeProgram(policy);
+    const { config } = this.#start ?? {};
+    const program = await makeProgram(policy, config);
     const { attention, filterLayer, adapt } = program;
-    if (!attention && filterLayer === undefined && !adapt) return 0;
+    const isPlain = !attention && filterLayer === undefined && !adapt;
+    if (isPlain && this.#own.key === "") return 0;
     if (!this.#start) {
       throw new JetonError(
         "this model's weights lie in memory that its own program holds: context policies need weights in files",
         { code: "context-policy-unavailable", details: { module: policy.module } },
       );
     }
-    const { config } = this.#start;
-    if (attention) refuseScaledRotations("a context policy that renumbers tokens", config);
+    if (attention)
+      refuseScaledRotations("a context policy that renumbers tokens", this.#start.config);
     await this.#closeIdle();
-    const start = { ...this.#start, config: adapt?.(config) ?? config };
-    const worker = await openDecoderWorker(start, { program, reuse: policy.reuse });
+    const opened = await openProgram(this.#start, policy, program);
+    opened.lastUse = ++this.#clock;
     const number = this.#next++;
-    this.#programs.set(number, { key, worker, lastUse: ++this.#clock });
+    this.#programs.set(number, opened);
     return number;
   }
 
@@ -118,20 +157,22 @@ class DecoderPrograms implements DecoderService {
     }
   }
 
-  #worker(number: number): DecoderWorker {
-    const worker = number === 0 ? this.#plain : this.#programs.get(number)?.worker;
-    if (worker) return worker;
+  #program(number: number): OpenedProgram {
+    const program = number === 0 ? this.#own : this.#programs.get(number);
+    if (program) return program;
     throw new JetonError("the sequence was released", { code: "model-sequence-released" });
   }
 
   /** The program of a handle, and the handle there. */
-  #locate(handle: number): { worker: DecoderWorker; local: number } {
-    const number = Math.floor(handle / handlesOfProgram);
-    return { worker: this.#worker(number), local: handle % handlesOfProgram };
+  #locate(handle: number): Pick<OpenedProgram, "worker" | "inserts"> & { local: number } {
+    const { worker, inserts } = this.#program(Math.floor(handle / handlesOfProgram));
+    return { worker, inserts, local: handle % handlesOfProgram };
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
-    if (steps.every(({ handle }) => handle < handlesOfProgram)) return this.#plain.forward(steps);
+    if (steps.every(({ handle }) => handle < handlesOfProgram)) {
+      return runSteps(this.#own, steps);
+    }
     const results: StepResult[] = [];
     const numbers = steps.map(({ handle }) => Math.floor(handle / handlesOfProgram));
     for (const number of new Set(numbers)) {
@@ -140,25 +181,26 @@ class DecoderPrograms implements DecoderService {
         ...steps[at]!,
         handle: steps[at]!.handle % handlesOfProgram,
       }));
-      const found = await this.#worker(number).forward(own);
+      const found = await runSteps(this.#program(number), own);
       for (const [index, at] of places.entries()) results[at] = found[index]!;
     }
     return results;
   }
 
   accept(handle: number, rows: readonly number[]): void {
-    const { worker, local } = this.#locate(handle);
-    worker.accept(local, rows);
+    const { worker, inserts, local } = this.#locate(handle);
+    worker.accept(local, inserts?.accepted(local, rows) ?? rows);
   }
 
   truncate(handle: number, length: number): void {
-    const { worker, local } = this.#locate(handle);
-    worker.truncate(local, length);
+    const { worker, inserts, local } = this.#locate(handle);
+    worker.truncate(local, inserts?.rows(length) ?? length);
   }
 
   release(handle: number): void {
     if (!this.#has(handle)) return;
-    const { worker, local } = this.#locate(handle);
+    const { worker, inserts, local } = this.#locate(handle);
+    inserts?.release(local);
     worker.release(local);
   }
 
@@ -167,24 +209,47 @@ class DecoderPrograms implements DecoderService {
   }
 
   memory(): { cache: number } {
-    const workers = [this.#plain, ...[...this.#programs.values()].map(({ worker }) => worker)];
-    return { cache: workers.reduce((sum, worker) => sum + worker.memory().cache, 0) };
+    const programs = [this.#own, ...this.#programs.values()];
+    return { cache: programs.reduce((sum, { worker }) => sum + worker.memory().cache, 0) };
   }
 
   rowTile(): number {
-    return this.#plain.rowTile();
+    return this.#own.worker.rowTile();
   }
 
   async close(): Promise<void> {
     for (const { worker } of this.#programs.values()) await worker.close();
-    await this.#plain.close();
+    await this.#own.worker.close();
   }
 }
 
-/** Imports a policy's module and makes its program. */
-async function makeProgram({ module, options }: PolicyReference): Promise<PolicyProgram> {
+/** Steps of sequences of one program. */
+async function runSteps(
+  { worker, inserts }: OpenedProgram,
+  steps: readonly HandleStep[],
+): Promise<StepResult[]> {
+  if (!inserts) return worker.forward(steps);
+  const rows = steps.map((step) => inserts.expand(step, worker.rowsOf(step.handle)));
+  const results = await worker.forward(rows);
+  return results.map((result) => inserts.results(result, worker.capacity));
+}
+
+/**
+ * Makes a policy's program; in a worker, with its module's function.
+ *
+ * @throws JetonError `context-policy-unavailable` where a bundler left no such module
+ */
+async function makeProgram(
+  { name, module, options, createProgram }: PolicyReference,
+  config: DecoderConfig | undefined,
+): Promise<PolicyProgram> {
+  if (createProgram) return createProgram(options, config);
   const { createPolicy } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ module)) as {
-    createPolicy(options: PolicyReference["options"]): PolicyProgram;
+    readonly createPolicy?: CreatePolicyProgram;
   };
-  return createPolicy(options);
+  if (createPolicy) return createPolicy(options, config);
+  throw new JetonError(
+    `${name}: its module exports no createPolicy, which a bundler removes; open the model without a worker, in a worker of your own`,
+    { code: "context-policy-unavailable", details: { policy: name, module } },
+  );
 }

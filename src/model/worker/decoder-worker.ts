@@ -16,12 +16,13 @@ import { decoderNames } from "../decoder/decoder-names.ts";
 import { sliceRequest } from "../decoder/step-outputs.ts";
 import { exactAttention, sumBlock } from "../layers/attention.ts";
 import { RotationTables, restartLength } from "../layers/rotation-tables.ts";
-import type { ContextPolicy, PolicyProgram } from "../policy/context-policy.ts";
+import type { ContextPolicy, PolicyProgram, PolicyReference } from "../policy/context-policy.ts";
 import type { StepResult, WeightFormat } from "../types.ts";
 import { type StoredShape, storedTensor, traceWeights } from "../weights/trace-weights.ts";
-import { type HandleStep, type Pass, planPass } from "./decoder-pass.ts";
+import { cutInserted, type HandleStep, type Pass, planPass, wantedBefore } from "./decoder-pass.ts";
 import { EmbeddingFile } from "./embedding-file.ts";
 import { type CacheArray, type CacheType, KeyValueCache } from "./key-value-cache.ts";
+import { defaultCacheType, rowsOfPass } from "./pass-sizes.ts";
 import { PolicyPasses } from "./policy-passes.ts";
 import { findRowRules, type RowRules } from "./row-independence.ts";
 import { type SequenceStart, SlotTable } from "./slot-table.ts";
@@ -41,6 +42,8 @@ export interface DecoderStart {
   readonly cacheType?: CacheType;
   /** See `LoadModelOptions.exact`. Default true. */
   readonly exact?: boolean;
+  /** The policy of the model itself, under which it was trained. Default: none. */
+  readonly policy?: PolicyReference;
 }
 
 /** How a context policy changes the program. */
@@ -93,20 +96,8 @@ function openEmbeddings({ bindings, tensors }: DecoderStart): EmbeddingFile | un
   return new EmbeddingFile(binding, storedTensor(tensors, decoderNames.embedding));
 }
 
-/** Reading half the bytes of a long cache saves more than widening them costs (measured). */
-function cacheTypeOf(start: DecoderStart): CacheType {
-  return start.cacheType ?? (start.format === "f32" ? "float32" : "float16");
-}
-
-/**
- * Rows of one pass over a prompt behind `length` tokens. More are not faster (measured up to 512 in every
- * format; blocks need fewest), but scores take memory for each row and each token of the cache: behind
- * many tokens half the rows are as fast in blocks of 4 bits, and 3 % slower in 8 bits. In single
- * precision the weights outweigh the scores.
- */
-function rowsOfPass(format: WeightFormat, length: number): number {
-  if (format === "f32") return 128;
-  return (format === "int8-channel" ? 128 : 64) / (length < 2048 ? 1 : 2);
+function cacheTypeOf({ cacheType, format }: DecoderStart): CacheType {
+  return cacheType ?? defaultCacheType(format);
 }
 
 /** What a worker runs with. */
@@ -130,7 +121,8 @@ export class DecoderWorker {
   readonly #policy: PolicyPasses | undefined;
   /** Outputs besides new rows that every pass of this program has. */
   readonly #outputs: readonly DecoderOutput[];
-  readonly #promptChunk: number | undefined;
+  /** Whether a prompt chunk begins at a row; undefined: rows do not depend on where passes end. */
+  readonly #isBoundary: ((row: number) => boolean) | undefined;
 
   constructor(start: DecoderStart, session: Session, { rules: found, policy }: WorkerParts) {
     const { config, exact = true, threads } = start;
@@ -163,7 +155,7 @@ export class DecoderWorker {
     });
     this.#slots = slots;
     this.#policy = attention && new PolicyPasses({ config, attention, session, cache, rotations });
-    this.#promptChunk = attention?.promptChunk;
+    this.#isBoundary = chunkBoundaries(attention);
     this.#outputs = this.#policy?.outputs ?? (hasFilter ? ["new.rest"] : []);
     const parts = { config, session, cache, slots, rotations, embeddings, rules };
     this.#inputs = new StepInputs({ ...parts, policy: this.#policy, hasFilter });
@@ -232,8 +224,10 @@ export class DecoderWorker {
           ...(embeddings && {
             embeddings: embeddings.subarray(start * hiddenSize, end * hiddenSize),
           }),
+          ...cutInserted(step, start, end),
           results: results === "all" || isLast ? results : "none",
-          ...(results === "all" && sliceRequest(step, start, end)),
+          ...(results === "all" &&
+            sliceRequest(step, wantedBefore(step, start), wantedBefore(step, end))),
         };
         parts.push(...(await this.#run([part])));
       }
@@ -266,12 +260,12 @@ export class DecoderWorker {
 
   /** Rows of a prompt chunk that begins or ends elsewhere than usual are like those of no other prompt. */
   #noteChunk({ steps: [step] }: Pass): void {
-    if (this.#promptChunk === undefined) return;
+    const isBoundary = this.#isBoundary;
+    if (!isBoundary) return;
     const slot = this.#slots.slot(step!.handle);
     const { length } = slot.tokens;
     const end = length + step!.ids.length;
-    const isWhole = length % this.#promptChunk === 0 && end % this.#promptChunk === 0;
-    if (!isWhole) slot.reusable = Math.min(slot.reusable, length);
+    if (!isBoundary(length) || !isBoundary(end)) slot.reusable = Math.min(slot.reusable, length);
   }
 
   accept(handle: number, rows: readonly number[]): void {
@@ -298,6 +292,16 @@ export class DecoderWorker {
     this.#slots.release(handle);
   }
 
+  /** Rows that the cache has for each sequence. */
+  get capacity(): number {
+    return this.#cache.capacity;
+  }
+
+  /** Rows of a sequence in the cache. */
+  rowsOf(handle: number): number {
+    return this.#slots.slot(handle).tokens.length;
+  }
+
   /** Open sequences. */
   get openSequences(): number {
     return this.#slots.openSequences;
@@ -315,6 +319,15 @@ export class DecoderWorker {
     this.#embeddings?.close();
     return this.#session.release();
   }
+}
+
+/** Where prompt chunks of rows that choose together begin. */
+function chunkBoundaries(
+  attention: PolicyProgram["attention"],
+): ((row: number) => boolean) | undefined {
+  const { promptChunk, passes } = attention ?? {};
+  if (passes) return passes.isBoundary;
+  return promptChunk === undefined ? undefined : (row) => row % promptChunk === 0;
 }
 
 /** New rows of all layers that ran, one layer after the other. */

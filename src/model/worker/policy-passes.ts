@@ -34,8 +34,9 @@ export class PolicyPasses {
 
   /** Rows of the next pass of a step, at most `usual` where the policy does not say. */
   rowsOfPass({ tokens, promptLength }: Slot, usual: number): number {
-    const { promptChunk, isSequential, maxRows } = this.#parts.attention;
+    const { promptChunk, isSequential, maxRows, passes } = this.#parts.attention;
     const { length } = tokens;
+    if (passes) return passes.end({ length, promptLength }, usual) - length;
     const most = maxRows?.(length) ?? usual;
     if (length >= promptLength) return isSequential ? 1 : most;
     const rows = promptChunk === undefined ? most : promptChunk - (length % promptChunk);
@@ -82,7 +83,9 @@ export class PolicyPasses {
 
   #groups({ length, count, time, promptLength }: PassPlace): BoundValue {
     const { attention, session } = this.#parts;
-    const isShared = attention.promptChunk !== undefined && length < promptLength;
+    const isShared =
+      attention.passes?.isGroup({ length, promptLength }) ??
+      (attention.promptChunk !== undefined && length < promptLength);
     const weights = new Float32Array(time).fill(isShared ? 0 : 1);
     if (isShared) weights.fill(1 / count, 0, count);
     return session.bind("float32", weights, isShared ? [1, time] : [time, 1]);

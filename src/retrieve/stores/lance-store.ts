@@ -54,11 +54,6 @@ export interface LanceStore extends RecordStore {
  * `indexTokens` is called. Words (BM25) and sparse vectors do not rank here.
  *
  * @throws JetonError `store-packages-missing`, `store-option-invalid`, and LanceDB's errors
- *
- * @example
- * const store = await openLanceStore("notes.lance", { dense: 384, fields: { page: "number" } });
- * await store.put([{ id: "a", text: "The cat sat.", dense: vector, fields: { page: 3 } }]);
- * const hits = await store.search({ dense: query, filter: { eq: ["page", 3] } });
  */
 export async function openLanceStore(
   folder: string,

@@ -24,6 +24,8 @@ export interface OpenQdrantStoreOptions extends RecordStoreOptions {
   readonly apiKey?: string;
   /** Name of the collection; it is made where it does not exist. */
   readonly collection: string;
+  /** True: dense vectors are compared with those of all records; false (default): through Qdrant's graph, approximately. */
+  readonly exact?: boolean;
   /** The package `@qdrant/js-client-rest`, where it cannot be imported by its name. */
   readonly qdrant?: unknown;
 }
@@ -82,16 +84,11 @@ interface Client {
 const batchSize = 64;
 
 /**
- * Opens a collection. Dense vectors are searched through Qdrant's graph; token vectors by `max_sim` over all records that a
- * filter leaves (their graph is switched off, as Qdrant advises), so that scoring is exact whatever the query says of it.
+ * Opens a collection. Dense vectors are searched through Qdrant's graph unless `exact` is set; token vectors by `max_sim` over all records that a
+ * filter leaves (their graph is switched off, as Qdrant advises), so that scoring is exact with every `tokenSearch`.
  * Words (BM25) do not rank here. Ranges of texts and prefixes cannot be filtered by.
  *
  * @throws JetonError `store-packages-missing`, `store-option-invalid`, and the client's errors
- *
- * @example
- * const store = await openQdrantStore({ url: "http://127.0.0.1:6333", collection: "notes", dense: 384 });
- * await store.put([{ id: "a", text: "The cat sat.", dense: vector }]);
- * const hits = await store.search({ dense: query, k: 3 });
  */
 export async function openQdrantStore(options: OpenQdrantStoreOptions): Promise<RecordStore> {
   checkStoreOptions(options);
@@ -196,7 +193,7 @@ function makeStore(client: Client, options: OpenQdrantStoreOptions): RecordStore
 
 async function rank(
   client: Client,
-  { collection, fields = {} }: OpenQdrantStoreOptions,
+  { collection, fields = {}, exact = false }: OpenQdrantStoreOptions,
   query: SearchQuery,
   name: RankingName,
   depth: number,
@@ -207,7 +204,7 @@ async function rank(
     using: name === "token" ? "tokens" : name,
     limit: depth,
     with_payload: ["id"],
-    params: { exact: true },
+    ...((exact || name === "token") && { params: { exact: true } }),
     ...(query.filter && { filter: toQdrantFilter(query.filter as Filter, fields) }),
   });
   // max_sim is a sum over the query's tokens.

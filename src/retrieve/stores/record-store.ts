@@ -189,7 +189,7 @@ function matchTokens(
 /** Loads an optional package. @throws JetonError `store-packages-missing` */
 export async function loadPackage<T>(name: string, install: string): Promise<T> {
   try {
-    return (await import(name)) as T;
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as T;
   } catch (cause) {
     throw new JetonError(`this store needs the package ${name}: npm install ${install}`, {
       code: "store-packages-missing",

@@ -65,137 +65,134 @@ function manyRecords(): IndexRecord[] {
 
 const ids = (hits: readonly Hit[]): string[] => hits.map(({ id }) => id);
 
+/** A store beside an index in memory that holds the same. */
+interface Compared {
+  readonly store: RecordStore;
+  readonly index: SearchIndex;
+  readonly records: readonly IndexRecord[];
+}
+
+async function compare({ store, index }: Compared, query: SearchQuery): Promise<void> {
+  const [found, expected] = [await store.search(query), await index.search(query)];
+  expect(ids(found), JSON.stringify(query.filter)).toEqual(ids(expected));
+  for (const [at, { score, parts, text, fields }] of found.entries()) {
+    const other = expected[at]!;
+    expect(score).toBeCloseTo(other.score, 4);
+    expect(Object.keys(parts)).toEqual(Object.keys(other.parts));
+    expect({ text, fields }).toEqual({ text: other.text, fields: other.fields });
+  }
+}
+
+function sampleSearches(seed = 9): [dense: SearchQuery, tokens: SearchQuery, ...SearchQuery[]] {
+  const random = createRandom(seed, "store query");
+  const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
+  const [dense, tokens] = [vector(6), { dim: 8, vectors: vector(24) }];
+  const exact = { tokenSearch: { scoring: "exact" } } as const;
+  return [
+    { dense },
+    { tokens, ...exact },
+    { tokens: { dim: 8, vectors: tokens.vectors.slice(0, 8) }, ...exact },
+    { dense, tokens, ...exact },
+    { dense, tokens, ...exact, fusion: { method: "weighted", weights: { dense: 2 } } },
+  ];
+}
+
 /** The tests. Every answer is compared with that of an index in memory. */
 export function describeStore(tested: TestedStore): void {
-  const { name, open, unsupported = [], isIndex = false, skipped } = tested;
-  describe.skipIf(skipped !== undefined)(name, () => {
+  describe.skipIf(tested.skipped !== undefined)(tested.name, () => {
     const records = manyRecords();
-    let store: RecordStore;
-    let index: SearchIndex;
+    let both: Compared;
     beforeAll(async () => {
-      store = await open(storeOptions);
-      index = createIndex();
+      both = { store: await tested.open(storeOptions), index: createIndex(), records };
       for (let at = 0; at < records.length; at += 250) {
-        await store.put(records.slice(at, at + 250));
-        await index.put(records.slice(at, at + 250));
+        await both.store.put(records.slice(at, at + 250));
+        await both.index.put(records.slice(at, at + 250));
       }
     });
-    afterAll(() => store?.close());
-
-    const queries = (seed = 9): SearchQuery[] => {
-      const random = createRandom(seed, "store query");
-      const vector = (length: number) => Float32Array.from({ length }, () => random.normal());
-      const [dense, tokens] = [vector(6), { dim: 8, vectors: vector(24) }];
-      const exact = { tokenSearch: { scoring: "exact" } } as const;
-      return [
-        { dense },
-        { tokens, ...exact },
-        { tokens: { dim: 8, vectors: tokens.vectors.slice(0, 8) }, ...exact },
-        { dense, tokens, ...exact },
-        { dense, tokens, ...exact, fusion: { method: "weighted", weights: { dense: 2 } } },
-      ];
-    };
-
-    async function compare(query: SearchQuery): Promise<void> {
-      const [found, expected] = [await store.search(query), await index.search(query)];
-      expect(ids(found), JSON.stringify(query.filter)).toEqual(ids(expected));
-      for (const [at, { score, parts, text, fields }] of found.entries()) {
-        const other = expected[at]!;
-        expect(score).toBeCloseTo(other.score, 4);
-        expect(Object.keys(parts)).toEqual(Object.keys(other.parts));
-        expect({ text, fields }).toEqual({ text: other.text, fields: other.fields });
-      }
-    }
+    afterAll(() => both?.store.close());
 
     test("the same records in the same order, with the same scores, texts and fields", async () => {
-      expect(await store.count()).toBe(1000);
-      for (const query of queries()) await compare({ ...query, k: 20 });
+      expect(await both.store.count()).toBe(1000);
+      for (const query of sampleSearches()) await compare(both, { ...query, k: 20 });
     });
-
-    test("filters leave the same, and never fewer than there are", async () => {
-      const [query] = queries();
-      for (const filter of filters) {
-        const isUnsupported = unsupported.some(
-          (one) => JSON.stringify(one) === JSON.stringify(filter),
-        );
-        if (isUnsupported) {
-          await expect(store.search({ ...query!, filter })).toRejectWithCode("filter-unsupported");
-        } else await compare({ ...query!, filter, k: 12 });
-      }
-      for (const own of queries(10)) await compare({ ...own, filter: { eq: ["part", 2] } });
-    });
-
+    test("filters leave the same, and never fewer than there are", () =>
+      checkFilters(both, tested.unsupported ?? []));
     test("more asked for than there are", async () => {
       const filter = { in: ["id", ["r0001", "r0002", "r0003"]] } as const;
-      for (const query of queries()) await compare({ ...query, filter, k: 50 });
+      for (const query of sampleSearches()) await compare(both, { ...query, filter, k: 50 });
     });
-
-    test("explanations slice to the text, and their mean is the score", async () => {
-      const { tokens } = queries()[1]!;
-      const query: SearchQuery = {
-        tokens: tokens!,
-        tokenSearch: { scoring: "exact" },
-        explain: true,
-      };
-      const [found, expected] = [await store.search(query), await index.search(query)];
-      for (const [at, { matches, text, score }] of found.entries()) {
-        expect(matches!.map(({ span }) => text.slice(...span!))).toEqual(
-          expected[at]!.matches!.map(({ span }) => text.slice(...span!)),
-        );
-        const sum = matches!.reduce((total, match) => total + match.score, 0);
-        expect(sum / matches!.length).toBeCloseTo(score, 4);
-      }
-    });
-
-    test("replaced and deleted records, empty texts and single tokens", async () => {
-      const changed: IndexRecord[] = [
-        {
-          ...records[5]!,
-          text: "another text ".repeat(9),
-          dense: records[6]!.dense!,
-          fields: { part: 9 },
-        },
-        { id: "empty", text: "", tokens: { dim: 8, vectors: new Float32Array(0) } },
-        {
-          id: "one",
-          text: "x",
-          tokens: { dim: 8, vectors: records[0]!.tokens!.vectors.slice(0, 8) },
-        },
-        { id: "plain", text: "no vector", fields: { even: true } },
-        { id: "o'clock", text: "quotes", dense: records[9]!.dense!, fields: { name: "a'b" } },
-      ];
-      for (const one of [store, index]) {
-        await one.put(changed);
-        expect(await one.delete(["r0007", "none", "r0007", "r0008"])).toBe(2);
-        expect(await one.delete([])).toBe(0);
-        expect(await one.delete(["none"])).toBe(0);
-      }
-      expect(await store.count()).toBe(1002);
-      for (const query of queries(11)) await compare({ ...query, k: 30 });
-      const [dense] = queries(12);
-      await compare({ ...dense!, filter: { eq: ["part", 9] } });
-      await compare({ ...dense!, filter: { eq: ["id", "o'clock"] } });
-      const [own] = [{ tokens: changed[2]!.tokens!, tokenSearch: { scoring: "exact" } } as const];
-      await compare({ ...own, k: 3 });
-      expect(await store.delete(["empty", "one", "plain", "o'clock"])).toBe(4);
-    });
-
-    test("what cannot be is rejected", async () => {
-      const record = records[0]!;
-      const code = "record-invalid";
-      await expect(store.put([{ ...record, dense: new Float32Array(5) }])).toRejectWithCode(code);
-      await expect(store.put([{ ...record, id: "" }])).toRejectWithCode(code);
-      const [query] = queries();
-      await expect(store.search({})).toRejectWithCode("search-query-invalid");
-      await expect(store.search({ dense: new Float32Array(5) })).toRejectWithCode(
-        "search-query-invalid",
-      );
-      const filtered = (filter: unknown) => store.search({ ...query!, filter: filter as Filter });
-      await expect(filtered({ eq: ["part"] })).toRejectWithCode("filter-invalid");
-      if (isIndex) return;
-      await expect(store.put([{ ...record, fields: { part: "one" } }])).toRejectWithCode(code);
-      await expect(store.search({ text: "word" })).toRejectWithCode("store-ranking-missing");
-      await expect(filtered({ eq: ["other", 1] })).toRejectWithCode("store-field-undeclared");
-    });
+    test("explanations slice to the text, and their mean is the score", () =>
+      checkExplanations(both));
+    test("replaced and deleted records, empty texts and single tokens", () => checkChanges(both));
+    test("what cannot be is rejected", () => checkRejected(both, tested.isIndex ?? false));
   });
+}
+
+async function checkFilters(both: Compared, unsupported: readonly Filter[]): Promise<void> {
+  const [query] = sampleSearches();
+  for (const filter of filters) {
+    const text = JSON.stringify(filter);
+    if (unsupported.some((one) => JSON.stringify(one) === text)) {
+      const found = both.store.search({ ...query, filter });
+      await expect(found).toRejectWithCode("filter-unsupported");
+    } else await compare(both, { ...query, filter, k: 12 });
+  }
+  for (const own of sampleSearches(10))
+    await compare(both, { ...own, filter: { eq: ["part", 2] } });
+}
+
+async function checkExplanations({ store, index }: Compared): Promise<void> {
+  const [, tokens] = sampleSearches();
+  const query: SearchQuery = { ...tokens, explain: true };
+  const [found, expected] = [await store.search(query), await index.search(query)];
+  const slices = ({ text, matches }: Hit): string[] =>
+    matches!.map(({ span }) => text.slice(...span!));
+  for (const [at, hit] of found.entries()) {
+    expect(slices(hit)).toEqual(slices(expected[at]!));
+    const sum = hit.matches!.reduce((total, match) => total + match.score, 0);
+    expect(sum / hit.matches!.length).toBeCloseTo(hit.score, 4);
+  }
+}
+
+async function checkChanges(both: Compared): Promise<void> {
+  const { store, index, records } = both;
+  const own = { dim: 8, vectors: records[0]!.tokens!.vectors.slice(0, 8) };
+  const text = "another text ".repeat(9);
+  const changed: IndexRecord[] = [
+    { ...records[5]!, text, dense: records[6]!.dense!, fields: { part: 9 } },
+    { id: "empty", text: "", tokens: { dim: 8, vectors: new Float32Array(0) } },
+    { id: "one", text: "x", tokens: own },
+    { id: "plain", text: "no vector", fields: { even: true } },
+    { id: "o'clock", text: "quotes", dense: records[9]!.dense!, fields: { name: "a'b" } },
+  ];
+  for (const one of [store, index]) {
+    await one.put(changed);
+    expect(await one.delete(["r0007", "none", "r0007", "r0008"])).toBe(2);
+    expect(await one.delete([])).toBe(0);
+    expect(await one.delete(["none"])).toBe(0);
+  }
+  expect(await store.count()).toBe(1002);
+  for (const query of sampleSearches(11)) await compare(both, { ...query, k: 30 });
+  const [dense] = sampleSearches(12);
+  await compare(both, { ...dense, filter: { eq: ["part", 9] } });
+  await compare(both, { ...dense, filter: { eq: ["id", "o'clock"] } });
+  await compare(both, { tokens: own, tokenSearch: { scoring: "exact" }, k: 3 });
+  expect(await store.delete(["empty", "one", "plain", "o'clock"])).toBe(4);
+}
+
+async function checkRejected({ store, records }: Compared, isIndex: boolean): Promise<void> {
+  const record = records[0]!;
+  const code = "record-invalid";
+  await expect(store.put([{ ...record, dense: new Float32Array(5) }])).toRejectWithCode(code);
+  await expect(store.put([{ ...record, id: "" }])).toRejectWithCode(code);
+  const [query] = sampleSearches();
+  await expect(store.search({})).toRejectWithCode("search-query-invalid");
+  const short = store.search({ dense: new Float32Array(5) });
+  await expect(short).toRejectWithCode("search-query-invalid");
+  const filtered = (filter: unknown) => store.search({ ...query, filter: filter as Filter });
+  await expect(filtered({ eq: ["part"] })).toRejectWithCode("filter-invalid");
+  if (isIndex) return;
+  await expect(store.put([{ ...record, fields: { part: "one" } }])).toRejectWithCode(code);
+  await expect(store.search({ text: "word" })).toRejectWithCode("store-ranking-missing");
+  await expect(filtered({ eq: ["other", 1] })).toRejectWithCode("store-field-undeclared");
 }

@@ -93,7 +93,13 @@ const clientFaults: ReadonlySet<string> = new Set([
   "chat-template-failed",
   "chat-template-missing",
   "chat-variable-invalid",
+  // Of requests to the lens: other ones name policies that the server was started with.
+  "context-policy-drafts",
+  "context-policy-option",
+  "context-policy-unavailable",
+  "context-policy-unknown",
   "lens-request-invalid",
+  "model-experts-none",
 ]);
 
 /**

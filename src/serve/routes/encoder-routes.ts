@@ -2,7 +2,7 @@
  * `POST /v1/embeddings` and `POST /v1/rerank`: vectors and relevance from the server's encoder. Texts of all
  * requests that wait share its forward passes.
  */
-import { toLengthOne } from "../../model/encoder/embed.ts";
+import { toLengthOne } from "../../model/encoder/tasks/embed.ts";
 import { canRerank, embedCounted, type LoadedEncoder, rerank } from "../../model/index.ts";
 import { logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";

@@ -1,6 +1,7 @@
 /**
  * `POST /studio/lens`: requests of the page's lens, answered as JSON lines.
  */
+import { parseContextPolicy } from "../../context/policies/named-policies.ts";
 import type { DrafterChoice } from "../../generate/speculative/drafter-names.ts";
 import { checkLensRequest, createLensHost, type LensHost, runLens } from "../../lens/index.ts";
 import { logFailure, type ServeContext, type ServeRequest } from "../context.ts";
@@ -16,6 +17,7 @@ export function createServerLens(
     model: context.model,
     drafters,
     drafter: (name) => context.drafters.find(name),
+    contextPolicy: parseContextPolicy,
   });
 }
 

@@ -14,7 +14,7 @@ const packageFolder = fileURLToPath(new URL("../../../", import.meta.url));
 export type PageFolders = Readonly<Record<string, string>>;
 
 /**
- * The folders of the built page: the page, the WebAssembly runtime, the bundled model and its draft model.
+ * The folders of the built page: the page, the WebAssembly runtime, the bundled model, its draft model and the encoder.
  *
  * @throws JetonError `studio-page-missing` where the page is not built
  */
@@ -30,6 +30,7 @@ export function builtPage(): PageFolders {
     "/onnxruntime/": join(packageFolder, "dist/onnxruntime"),
     "/models/jeton-nano/": join(packageFolder, "models/jeton-nano"),
     "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
+    "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
     "/": page,
   };
 }

@@ -2,19 +2,19 @@ export * from "./conditional.ts";
 export { constant, fill, range, sizeValue } from "./constant.ts";
 export * from "./elementwise.ts";
 export * from "./fourier.ts";
+export { siluGate } from "./gate.ts";
 export * from "./image.ts";
 export * from "./index-operators.ts";
 export * from "./loss.ts";
 export * from "./matmul.ts";
+export { layerNorm, rmsNorm } from "./norms.ts";
 export {
-  layerNorm,
   logSoftmax,
   logSumExp,
   max,
   mean,
   min,
   type ReduceOptions,
-  rmsNorm,
   softmax,
   sum,
 } from "./reduce.ts";
@@ -32,3 +32,4 @@ export {
   transpose,
   unsqueeze,
 } from "./shape.ts";
+export { softmaxProduct } from "./softmax-product.ts";

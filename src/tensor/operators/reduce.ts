@@ -8,7 +8,7 @@ import {
   type Tensor,
 } from "../graph.ts";
 import { sizeValue } from "./constant.ts";
-import { add, cast, divide, equal, exp, multiply, sqrt, subtract } from "./elementwise.ts";
+import { cast, divide, equal, exp, multiply, subtract } from "./elementwise.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 
 /** What is reduced. */
@@ -157,73 +157,3 @@ const logSoftmaxOperator: OperatorDefinition<{ axis: number }> = defineOperator(
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return apply(logSoftmaxOperator, [x], { axis: normalizeAxis("logSoftmax", x, axis) })[0]!;
 }
-
-/** x / sqrt(mean(x²) + epsilon) · scale over the last axis (Zhang and Sennrich, 2019). */
-export function rmsNorm(x: Tensor, scale: Tensor, options: { epsilon: number }): Tensor {
-  if (scale.shape.length !== 1 || scale.shape[0] !== x.shape.at(-1)) {
-    throw shapeError("rmsNorm", [x, scale], "the scale is a vector as long as the last axis");
-  }
-  return apply(rmsNormOperator, [x, scale], options)[0]!;
-}
-
-const rmsNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator({
-  name: "rmsNorm",
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
-  emit: (emitter, inputs, { epsilon }) =>
-    emitter.node("SimplifiedLayerNormalization", inputs, {
-      attributes: { axis: -1, epsilon: { float: epsilon }, stash_type: 1 },
-    }),
-  vjp({ inputs: [x, scale] }, [g], { epsilon }) {
-    // y = x·r·s with r = (mean(x²) + ε)^(-1/2):  dx = r·(g·s - x̂·mean(g·s·x̂)),  x̂ = x·r.
-    const squares = mean(multiply(x!, x!), { axes: [-1], keepAxes: true });
-    const inverse = divide(1, sqrt(add(squares, epsilon)));
-    const normal = multiply(x!, inverse);
-    const scaled = multiply(g!, scale!);
-    const projection = mean(multiply(scaled, normal), { axes: [-1], keepAxes: true });
-    return [
-      multiply(inverse, subtract(scaled, multiply(normal, projection))),
-      sumTo(multiply(g!, normal), scale!.shape),
-    ];
-  },
-});
-
-/** (x - mean) / sqrt(variance + epsilon) · scale + bias over the last axis (Ba et al., 2016). */
-export function layerNorm(
-  x: Tensor,
-  scale: Tensor,
-  bias: Tensor,
-  options: { epsilon: number },
-): Tensor {
-  const width = x.shape.at(-1);
-  if (
-    scale.shape.length !== 1 ||
-    scale.shape[0] !== width ||
-    !shapesEqual(scale.shape, bias.shape)
-  ) {
-    throw shapeError("layerNorm", [x, scale, bias], "scale and bias are as long as the last axis");
-  }
-  return apply(layerNormOperator, [x, scale, bias], options)[0]!;
-}
-
-const layerNormOperator: OperatorDefinition<{ epsilon: number }> = defineOperator({
-  name: "layerNorm",
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
-  emit: (emitter, inputs, { epsilon }) =>
-    emitter.node("LayerNormalization", inputs, {
-      attributes: { axis: -1, epsilon: { float: epsilon } },
-    }),
-  vjp({ inputs: [x, scale, bias] }, [g], { epsilon }) {
-    const centred = subtract(x!, mean(x!, { axes: [-1], keepAxes: true }));
-    const variance = mean(multiply(centred, centred), { axes: [-1], keepAxes: true });
-    const inverse = divide(1, sqrt(add(variance, epsilon)));
-    const normal = multiply(centred, inverse);
-    const scaled = multiply(g!, scale!);
-    const average = mean(scaled, { axes: [-1], keepAxes: true });
-    const projection = mean(multiply(scaled, normal), { axes: [-1], keepAxes: true });
-    return [
-      multiply(inverse, subtract(subtract(scaled, average), multiply(normal, projection))),
-      sumTo(multiply(g!, normal), scale!.shape),
-      sumTo(g!, bias!.shape),
-    ];
-  },
-});

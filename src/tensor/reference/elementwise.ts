@@ -99,6 +99,14 @@ export const elementwiseReference: Readonly<Record<string, ReferenceOperator>> =
   floor: map(Math.floor),
   not: map((x) => (x === 0 ? 1 : 0)),
   silu: map((x) => x * sigmoid(x)),
+  siluGate: ([gate, x]) => {
+    const open = gate!.data.map((value) => value * sigmoid(value));
+    const { shape } = gate!;
+    return [
+      { shape, data: open.map((value, i) => value * x!.data[i]!) },
+      { shape, data: open },
+    ];
+  },
   stopGradient: map((x) => x),
   cast: typed<{ dtype: DataType }>(([x], { dtype }) => [
     { shape: x!.shape, data: x!.data.map((value) => castTo(value, dtype)) },

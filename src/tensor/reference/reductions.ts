@@ -57,6 +57,24 @@ export const reductionReference: Readonly<Record<string, ReferenceOperator>> = {
       return vector.map((value, i) => ((value - centre) / root) * scale!.data[i]! + bias!.data[i]!);
     })(x!, x!.shape.length - 1),
   ]),
+  softmaxProduct: ([scores, values]) => {
+    const weights = along((vector) => {
+      const bound = logSumExp(vector);
+      return vector.map((value) => Math.exp(value - bound));
+    })(scores!, scores!.shape.length - 1);
+    const width = values!.shape.at(-1)!;
+    const mixed = build([...scores!.shape.slice(0, -1), width], (index) => {
+      const [rows, column] = [index.slice(0, -1), index.at(-1)!];
+      const columns = Array.from({ length: scores!.shape.at(-1)! }, (_, place) => place);
+      return total(
+        columns.map(
+          (place) =>
+            at(weights, [...rows, place]) * at(values!, [...rows.slice(0, -1), place, column]),
+        ),
+      );
+    });
+    return [mixed, weights];
+  },
   crossEntropyRows: ([logits, targets]) => {
     const axis = logits!.shape.length - 1;
     const logProbabilities = along((vector) => {

@@ -95,6 +95,27 @@ function poolCase(kind: "max" | "average"): OperatorCase {
 export const productCases: readonly OperatorCase[] = [
   matmulCase,
   {
+    operators: ["softmaxProduct"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const stack = draw.axes(0, 2);
+      const [rows, columns] = [draw.axis(), draw.axis()];
+      draw.input("scores", [...stack, rows, columns]);
+      draw.input("values", [...stack, columns, draw.integer(1, 4)]);
+      return draw.done(({ scores, values }) => [t.softmaxProduct(scores!, values!)]);
+    },
+  },
+  {
+    operators: ["siluGate"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const axes = draw.axes(0, 3);
+      draw.input("gate", axes);
+      draw.input("x", axes);
+      return draw.done(({ gate, x }) => [t.siluGate(gate!, x!)]);
+    },
+  },
+  {
     operators: ["rotary"],
     example(seed) {
       const draw = new CaseRandom(seed);

@@ -8,6 +8,7 @@
  */
 
 import { isPunctuation, isWhitespace } from "./character-classes.ts";
+import { charactersBetween } from "./characters-between.ts";
 
 /** The end of the piece that starts at `at` in `units[0, length)`, UTF-16 without lone surrogates. */
 export type Scanner = (units: Uint16Array, at: number, length: number) => number;
@@ -30,20 +31,15 @@ const classes: readonly (readonly [string, number])[] = [
   ["[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]", lower],
 ];
 
-/** Class bits of the characters of one plane of 65,536. */
+const anyClass = new RegExp(classes.map(([source]) => source).join("|"), "u");
+
+/** Class bits of the characters of one plane of 65,536. Surrogates have none. */
 function classifyPlane(plane: number): Uint8Array {
   const table = new Uint8Array(0x10000);
-  const parts: string[] = [];
-  // Chunks keep the argument lists short. Surrogates have no class.
-  for (let from = 0; from < 0x10000; from += 0x1000) {
-    const points: number[] = [];
-    for (let i = from; i < from + 0x1000; i++) {
-      points.push(plane === 0 && i >= 0xd800 && i < 0xe000 ? 0xfffd : plane * 0x10000 + i);
-    }
-    parts.push(String.fromCodePoint(...points));
-  }
+  const text = charactersBetween(plane * 0x10000, plane * 0x10000 + 0xffff);
+  // Most planes hold no character of any class.
+  if (!anyClass.test(text)) return table;
   const width = plane === 0 ? 1 : 2;
-  const text = parts.join("");
   for (const [source, bit] of classes) {
     for (const match of text.matchAll(new RegExp(`${source}+`, "gu"))) {
       const start = match.index / width;

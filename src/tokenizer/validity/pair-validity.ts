@@ -10,17 +10,13 @@ import type { PairTable } from "../models/pair-table.ts";
 
 const noRank = 0x7fffffff;
 
-/** The merges of each token alone, and what they say about neighbours. */
+/** The merges of each token alone, and what they say about neighbours. Tokens are merged when they are asked for. */
 export class PairValidity {
   readonly #pairs: PairTable;
   readonly #size: number;
-  /** Merges of token `id`: ranks in `[starts[id], starts[id + 1])`, one fewer than edges. */
-  readonly #starts: Int32Array;
-  readonly #ranks: Int32Array;
-  /** The symbol at the token's beginning (end) before each of its merges, and after the last one. */
-  readonly #leftEdges: Int32Array;
-  readonly #rightEdges: Int32Array;
-  readonly #isReachable: Uint8Array;
+  readonly #symbolsOf: (id: number) => readonly number[] | undefined;
+  /** Merges by token; null for those that no merge gives. */
+  readonly #merges: (Merged | null | undefined)[] = [];
   /** Right partners of each symbol that is the left one of a pair. */
   #partners: ReadonlyMap<number, number[]> | undefined;
   /** Tokens by each symbol at their beginning. */
@@ -37,42 +33,36 @@ export class PairValidity {
   ) {
     this.#pairs = pairs;
     this.#size = size;
-    this.#starts = new Int32Array(size + 1);
-    this.#isReachable = new Uint8Array(size);
-    const ranks: number[] = [];
-    const lefts: number[] = [];
-    const rights: number[] = [];
-    for (let id = 0; id < size; id++) {
-      this.#starts[id] = lefts.length;
-      const symbols = symbolsOf(id);
-      if (symbols === undefined || symbols.length === 0) continue;
-      const merged = mergeSymbols(pairs, symbols);
-      if (merged.symbols.length !== 1 || merged.symbols[0] !== id) continue;
-      this.#isReachable[id] = 1;
-      ranks.push(...merged.ranks, noRank);
-      lefts.push(...merged.lefts);
-      rights.push(...merged.rights);
+    this.#symbolsOf = symbolsOf;
+  }
+
+  #mergesOf(id: number): Merged | null {
+    let merges = this.#merges[id];
+    if (merges === undefined) {
+      const symbols = this.#symbolsOf(id);
+      const merged =
+        symbols === undefined || symbols.length === 0 ? null : mergeSymbols(this.#pairs, symbols);
+      merges = merged?.symbols.length === 1 && merged.symbols[0] === id ? merged : null;
+      this.#merges[id] = merges;
     }
-    this.#starts[size] = lefts.length;
-    this.#ranks = Int32Array.from(ranks);
-    this.#leftEdges = Int32Array.from(lefts);
-    this.#rightEdges = Int32Array.from(rights);
+    return merges;
   }
 
   /** Whether merging a token's own symbols gives the token. */
   isReachable(id: number): boolean {
-    return this.#isReachable[id] === 1;
+    return this.#mergesOf(id) !== null;
   }
 
   /** Whether two reachable tokens stay apart beside each other in one word. */
   isValid(left: number, right: number): boolean {
     const pairs = this.#pairs;
-    let l = this.#starts[left]!;
-    let r = this.#starts[right]!;
+    const { ranks: leftRanks, rights } = this.#mergesOf(left)!;
+    const { ranks: rightRanks, lefts } = this.#mergesOf(right)!;
+    let [l, r] = [0, 0];
     for (;;) {
-      const nextLeft = this.#ranks[l]!;
-      const nextRight = this.#ranks[r]!;
-      const crossing = pairs.get(this.#rightEdges[l]!, this.#leftEdges[r]!);
+      const nextLeft = leftRanks[l] ?? noRank;
+      const nextRight = rightRanks[r] ?? noRank;
+      const crossing = pairs.get(rights[l]!, lefts[r]!);
       // Of equal ranks the leftmost merge goes first.
       if (crossing >= 0 && crossing < nextLeft && crossing <= nextRight) return false;
       if (nextLeft === noRank && nextRight === noRank) return true;
@@ -92,9 +82,9 @@ export class PairValidity {
     this.#partners ??= this.#collectPartners();
     this.#byLeftEdge ??= this.#collectLeftEdges();
     let edge = -1;
-    for (let at = this.#starts[left]!; at < this.#starts[left + 1]!; at++) {
-      if (this.#rightEdges[at] === edge) continue;
-      edge = this.#rightEdges[at]!;
+    for (const right of this.#mergesOf(left)!.rights) {
+      if (right === edge) continue;
+      edge = right;
       for (const partner of this.#partners.get(edge) ?? []) {
         for (const right of this.#byLeftEdge.get(partner) ?? []) {
           if (seen[right] === 1) continue;
@@ -119,9 +109,9 @@ export class PairValidity {
     const tokens = new Map<number, number[]>();
     for (let id = 0; id < this.#size; id++) {
       let edge = -1;
-      for (let at = this.#starts[id]!; at < this.#starts[id + 1]!; at++) {
-        if (this.#leftEdges[at] === edge) continue;
-        edge = this.#leftEdges[at]!;
+      for (const left of this.#mergesOf(id)?.lefts ?? []) {
+        if (left === edge) continue;
+        edge = left;
         append(tokens, edge, id);
       }
     }

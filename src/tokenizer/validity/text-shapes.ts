@@ -7,6 +7,7 @@
  * pre-tokenizer's pattern is one that depends on classes of characters alone, each character stands for
  * its class and long runs of one class are shortened.
  */
+import { charactersBetween } from "../pre-tokenizers/characters-between.ts";
 import { codePointOf, codePointsAfter, stepUtf8 } from "./utf8-steps.ts";
 
 /** A boundary between two words. */
@@ -137,6 +138,18 @@ function hasByte(unit: number): boolean {
   return unit >= byteUnit && unit < byteUnit + 256;
 }
 
+/** True where a shape begins with a byte that no character begins with. */
+export function beginsInCharacter(shape: string): boolean {
+  const unit = shape.charCodeAt(0) - byteUnit;
+  return unit >= 0x80 && unit < 0xc0;
+}
+
+/** True where a shape ends with a byte of an incomplete character. */
+export function endsInCharacter(shape: string): boolean {
+  const last = shape.length - 1;
+  return hasByte(shape.charCodeAt(last)) && !isHighSurrogate(shape.charCodeAt(last - 1));
+}
+
 /** True where a shape holds bytes that are no whole character. */
 function hasBytes(shape: string): boolean {
   for (let at = 0; at < shape.length; at++) {
@@ -153,36 +166,56 @@ function someCharacter(open: readonly number[], test: (codePoint: number) => boo
   return false;
 }
 
-/** A character of each class that completes an incomplete one; in mode `"bytes"` also none at all. */
+/**
+ * A character of each class that completes an incomplete one; in mode `"bytes"` also none at all. Where characters
+ * stand for their classes, those that classes are written as.
+ */
 export function completions(pending: readonly number[], rules: ShapeRules): readonly string[] {
   if (pending.length === 0) return [""];
   const [first, last] = codePointsAfter(pending);
-  const key = `${first} ${last}`;
+  const key = `${first} ${last} ${rules.reduces}`;
   let found = completionsByRange.get(key);
   if (found === undefined) {
-    found = classesBetween(first, last);
+    found = [...classesBetween(first, last).values()];
+    if (rules.reduces) {
+      found = [...new Set(found.map((one) => reduceCharacter(one.codePointAt(0)!, rules)))];
+    }
     completionsByRange.set(key, found);
   }
   return rules.text === "bytes" ? [...found, "\ufffd".repeat(pending.length)] : found;
 }
 
 const completionsByRange = new Map<string, readonly string[]>();
+const chunksByRange = new Map<string, ReadonlyMap<string, string>>();
 
 /** The first character of each class. */
-function classesBetween(first: number, last: number): string[] {
+function classesBetween(first: number, last: number): Map<string, string> {
   const found = new Map<string, string>();
-  // Native searches over long texts: a range may hold 200,000 characters.
+  // A range may hold 200,000 characters, and ranges lie in each other.
   for (let from = first; from <= last && found.size < classes.length; from += 0x1000) {
-    const count = Math.min(0x1000, last - from + 1);
-    const points = Array.from({ length: count }, (_, at) => from + at);
-    const text = String.fromCodePoint(...points.filter((at) => at < 0xd800 || at > 0xdfff));
-    for (const [name, expression] of classes) {
-      if (found.has(name)) continue;
-      const match = expression.exec(text);
-      if (match !== null) found.set(name, match[0]);
+    for (const [name, character] of classesOfChunk(from, Math.min(last, from + 0xfff))) {
+      if (!found.has(name)) found.set(name, character);
     }
   }
-  return [...found.values()];
+  return found;
+}
+
+/** The same for at most 4,096 characters, by native searches. */
+function classesOfChunk(first: number, last: number): ReadonlyMap<string, string> {
+  const key = `${first} ${last}`;
+  let found = chunksByRange.get(key);
+  if (found === undefined) {
+    const text = charactersBetween(first, last);
+    const all = hasClass.test(text) ? classes : unassigned;
+    found = new Map(
+      all.flatMap(([name, expression]) => {
+        const match = expression.exec(text);
+        return match === null ? [] : [[name, match[0]]];
+      }),
+    );
+    chunksByRange.set(key, found);
+  }
+  return found;
 }
 
 const kana = "[\\p{Script=Hiragana}\\p{Script=Katakana}]";
@@ -203,6 +236,10 @@ const classes: readonly (readonly [string, RegExp])[] = [
   ["S", /\p{S}/u],
   ["C", /\p{C}/u],
 ];
+
+/** Some other class than C. */
+const hasClass = /\P{C}/u;
+const unassigned = classes.filter(([name]) => name === "C");
 
 function classOf(character: string): string {
   return classes.find(([, expression]) => expression.test(character))?.[0] ?? "C";

@@ -9,9 +9,11 @@ import type { Tokenizer } from "../tokenizer-interface.ts";
 import { type ByteTokens, readByteTokens } from "./byte-tokens.ts";
 import { PairValidity } from "./pair-validity.ts";
 import {
+  beginsInCharacter,
   boundary,
   byteShape,
   closeShape,
+  endsInCharacter,
   joinShapes,
   readShape,
   type ShapeRules,
@@ -38,12 +40,14 @@ export interface TokenValidityOptions {
 /** Answers for one tokenizer. Answers are remembered, up to a limit of memory. */
 export interface TokenValidity {
   readonly tokens: ByteTokens;
-  /** Bytes of each token that some encoding contains, by id. */
-  readonly bytesById: readonly (Uint8Array | undefined)[];
+  /** Bytes of a token that some encoding contains; undefined for others. */
+  bytesOf(id: number): Uint8Array | undefined;
   /** The state before the first token of a text. */
   readonly start: ValidState;
   /** `[size]`: 1 for each token that may follow. The array is shared. */
   mask(state: ValidState): Uint8Array;
+  /** One entry of the mask: for a few tokens, faster than all. */
+  mayFollow(state: ValidState, id: number): boolean;
   /** The state after a token; undefined where it may not follow. */
   after(state: ValidState, id: number): ValidState | undefined;
   /** Whether a text may end here with this encoding. */
@@ -85,18 +89,30 @@ const beginsNewWord = 2;
 /** The same, if some further token can follow that. */
 const continuesOpen = 4;
 const beginsOpen = 8;
+/** Set where the others are known. */
+const isKnown = 16;
+
+/** What may follow an end, by the shape of the token. */
+interface Followers {
+  readonly end: string;
+  readonly isFirst: boolean;
+  /** `[shapes]`, filled as they are asked for. */
+  readonly flags: Uint8Array;
+}
 
 class Validity implements TokenValidity {
   readonly tokens: ByteTokens;
-  readonly bytesById: readonly (Uint8Array | undefined)[];
   readonly start: ValidState;
   readonly #rules: ShapeRules;
   readonly #pairs: PairValidity;
   readonly #cuts: WordCuts;
-  /** Shapes of tokens, and which one each token has; -1 for tokens that no encoding contains. */
+  /** Shapes of tokens, and which one each token has; -1 for ids without bytes. */
   readonly #shapes: string[] = [];
   readonly #shapeOf: Int32Array;
-  readonly #flags = new Map<string, Uint8Array>();
+  /** Tokens with bytes, and those of them that begin with a byte that begins no character. */
+  #spelt: readonly number[] | undefined;
+  #continuing: readonly number[] | undefined;
+  readonly #follow = new Map<string, Followers>();
   readonly #states = new Map<string, ValidState>();
   readonly #masks = new Map<ValidState, Uint8Array>();
   readonly #open = new Map<string, boolean>();
@@ -111,11 +127,8 @@ class Validity implements TokenValidity {
       ...(tokens.spellsByBytes && { spellsByBytes: tokens.spellsByBytes }),
     };
     this.#cuts = new WordCuts(tokens.steps, this.#rules, tokens.space);
-    this.bytesById = tokens.bytesById.map((bytes, id) =>
-      this.#pairs.isReachable(id) ? bytes : undefined,
-    );
     const numbers = new Map<string, number>();
-    this.#shapeOf = Int32Array.from(this.bytesById, (bytes, id) => {
+    this.#shapeOf = Int32Array.from(tokens.bytesById, (bytes, id) => {
       if (bytes === undefined) return -1;
       const shape = this.#isByteToken(id) ? byteShape(bytes[0]!) : shapeOfBytes(bytes, this.#rules);
       let number = numbers.get(shape);
@@ -128,6 +141,10 @@ class Validity implements TokenValidity {
     this.start = this.#intern(-1, [""]);
   }
 
+  bytesOf(id: number): Uint8Array | undefined {
+    return this.#pairs.isReachable(id) ? this.tokens.bytesById[id] : undefined;
+  }
+
   mask(state: ValidState): Uint8Array {
     let mask = this.#masks.get(state);
     if (mask === undefined) {
@@ -138,8 +155,17 @@ class Validity implements TokenValidity {
     return mask;
   }
 
+  mayFollow(state: ValidState, id: number): boolean {
+    const known = this.#masks.get(state);
+    if (known) return known[id] === 1;
+    if (!(this.#shapeOf[id]! >= 0) || !this.#pairs.isReachable(id)) return false;
+    const { last, ends } = state;
+    const isApart = last < 0 || this.#pairs.isValid(last, id);
+    return ends.some((end) => this.#fits(this.#followers(end, last < 0), id, isApart));
+  }
+
   after(state: ValidState, id: number): ValidState | undefined {
-    if (this.mask(state)[id] !== 1) return undefined;
+    if (!this.mayFollow(state, id)) return undefined;
     const shape = this.#shapes[this.#shapeOf[id]!]!;
     const isFirst = state.last < 0;
     const mayContinue = !isFirst && this.#pairs.isValid(state.last, id);
@@ -226,43 +252,49 @@ class Validity implements TokenValidity {
     const mask = new Uint8Array(this.tokens.size);
     const invalid = last < 0 ? undefined : this.#pairs.invalidAfter(last);
     for (const end of ends) {
-      const flags = this.#flagsAfter(end, last < 0);
+      const follow = this.#followers(end, last < 0);
       for (let id = 0; id < mask.length; id++) {
-        const shape = this.#shapeOf[id]!;
-        if (shape < 0 || mask[id] === 1) continue;
-        const flag = flags[shape]!;
-        if (flag === 0) continue;
-        const isApart = invalid?.[id] !== 1;
-        if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) mask[id] = 1;
-        else if ((flag & continuesOpen) !== 0 && isApart) {
-          if (this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!)) mask[id] = 1;
-        } else if ((flag & beginsOpen) !== 0) {
-          const joined = this.#cutAndJoin(end, this.#shapes[shape]!)!;
-          if (this.#canGoOn(id, joined)) mask[id] = 1;
-        }
+        if (mask[id] === 1 || this.#shapeOf[id]! < 0) continue;
+        if (!this.#pairs.isReachable(id)) continue;
+        if (this.#fits(follow, id, invalid?.[id] !== 1)) mask[id] = 1;
       }
     }
     return mask;
   }
 
-  /** `[shapes]`: what may happen where a token of each shape follows an end. */
-  #flagsAfter(end: string, isFirst: boolean): Uint8Array {
-    const key = isFirst ? "" : `-${end}`;
-    let flags = this.#flags.get(key);
-    if (flags !== undefined) return flags;
-    if (this.#flags.size * this.#shapes.length > maxMaskBytes) this.#flags.clear();
-    flags = new Uint8Array(this.#shapes.length);
-    for (const [number, shape] of this.#shapes.entries()) {
-      flags[number] = this.#judge(
-        joinShapes(end, shape, this.#rules),
-        continuesWord,
-        continuesOpen,
-      );
-      if (isFirst) continue;
-      flags[number] |= this.#judge(this.#cutAndJoin(end, shape), beginsNewWord, beginsOpen);
+  /** Whether a token may follow an end. @param isApart no merge joins it to the token before */
+  #fits(follow: Followers, id: number, isApart: boolean): boolean {
+    const { end } = follow;
+    const shape = this.#shapeOf[id]!;
+    const flag = this.#flagOf(follow, shape);
+    if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) return true;
+    if ((flag & continuesOpen) !== 0 && isApart) {
+      return this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!);
     }
-    this.#flags.set(key, flags);
-    return flags;
+    if ((flag & beginsOpen) === 0) return false;
+    return this.#canGoOn(id, this.#cutAndJoin(end, this.#shapes[shape]!)!);
+  }
+
+  #followers(end: string, isFirst: boolean): Followers {
+    const key = isFirst ? "" : `-${end}`;
+    let follow = this.#follow.get(key);
+    if (follow === undefined) {
+      if (this.#follow.size * this.#shapes.length > maxMaskBytes) this.#follow.clear();
+      follow = { end, isFirst, flags: new Uint8Array(this.#shapes.length) };
+      this.#follow.set(key, follow);
+    }
+    return follow;
+  }
+
+  /** What may happen where a token of a shape follows an end. */
+  #flagOf({ end, isFirst, flags }: Followers, number: number): number {
+    if (flags[number] !== 0) return flags[number]!;
+    const shape = this.#shapes[number]!;
+    const joined = joinShapes(end, shape, this.#rules);
+    let flag = isKnown | this.#judge(joined, continuesWord, continuesOpen);
+    if (!isFirst) flag |= this.#judge(this.#cutAndJoin(end, shape), beginsNewWord, beginsOpen);
+    flags[number] = flag;
+    return flag;
   }
 
   /** An end with a token after it that begins a new word; undefined where none can begin. */
@@ -291,21 +323,43 @@ class Validity implements TokenValidity {
     return found;
   }
 
-  #findNext(last: number, end: string): boolean {
-    const flags = this.#flagsAfter(end, false);
-    const invalid = this.#pairs.invalidAfter(last);
-    const apart = (id: number): boolean => invalid[id] !== 1;
-    for (let pass = 0; pass < 2; pass++) {
-      for (let id = 0; id < this.#shapeOf.length; id++) {
-        const shape = this.#shapeOf[id]!;
-        if (shape < 0) continue;
-        const flag = flags[shape]!;
-        if ((flag & beginsNewWord) !== 0) return true;
-        if ((flag & continuesWord) !== 0 && apart(id)) return true;
-        if (pass === 0 || (flag & continuesOpen) === 0 || !apart(id)) continue;
-        if (this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!)) return true;
-      }
+  /** Tokens that may follow a text's end as far as its last character goes, unreachable ones among them. */
+  #candidatesAfter(isInCharacter: boolean): readonly number[] {
+    if (!isInCharacter) {
+      this.#spelt ??= Array.from(this.#shapeOf.keys()).filter((id) => this.#shapeOf[id]! >= 0);
+      return this.#spelt;
     }
-    return false;
+    this.#continuing ??= this.#candidatesAfter(false).filter((id) =>
+      beginsInCharacter(this.#shapes[this.#shapeOf[id]!]!),
+    );
+    return this.#continuing;
+  }
+
+  #findNext(last: number, end: string): boolean {
+    const follow = this.#followers(end, false);
+    const isUtf8 = this.#rules.text === "utf8";
+    const isApart = (id: number): boolean =>
+      this.#pairs.isReachable(id) && this.#pairs.isValid(last, id);
+    const open: number[] = [];
+    for (const id of this.#candidatesAfter(isUtf8 && endsInCharacter(end))) {
+      const shape = this.#shapeOf[id]!;
+      // What ends with a whole character comes first.
+      if (isUtf8 && follow.flags[shape] === 0) {
+        const joined = joinShapes(end, this.#shapes[shape]!, this.#rules);
+        if (joined !== undefined && endsInCharacter(joined)) {
+          open.push(id);
+          continue;
+        }
+      }
+      const flag = this.#flagOf(follow, shape);
+      if ((flag & beginsNewWord) !== 0 && this.#pairs.isReachable(id)) return true;
+      if ((flag & continuesWord) !== 0 && isApart(id)) return true;
+      if ((flag & continuesOpen) !== 0) open.push(id);
+    }
+    return open.some((id) => {
+      const shape = this.#shapeOf[id]!;
+      if ((this.#flagOf(follow, shape) & continuesOpen) === 0 || !isApart(id)) return false;
+      return this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!);
+    });
   }
 }

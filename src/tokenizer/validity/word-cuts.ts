@@ -5,7 +5,14 @@
  * word). So a text's end is tried with continuations of every class of characters.
  */
 import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
-import { boundary, completions, readShape, type ShapeRules, settleShape } from "./text-shapes.ts";
+import {
+  boundary,
+  completions,
+  readShape,
+  type ShapeParts,
+  type ShapeRules,
+  settleShape,
+} from "./text-shapes.ts";
 
 /** What is known of a text's end with its chosen boundaries. */
 export interface EndFacts {
@@ -44,6 +51,15 @@ const probes: readonly string[] = [
   "\r\n",
 ];
 
+/** Stands where an incomplete character begins: no shape holds it. */
+const openMark = "\ude00";
+
+/** What trying continuations says of an end. */
+type Tried = Pick<EndFacts, "isPossible" | "endsWord" | "isWhole"> & {
+  /** How many boundaries no continuation moves. */
+  readonly certain: number;
+};
+
 const impossible: EndFacts = {
   isPossible: false,
   endsWord: false,
@@ -58,6 +74,7 @@ export class WordCuts {
   readonly #rules: ShapeRules;
   readonly #space: string;
   readonly #facts = new Map<string, EndFacts>();
+  readonly #tried = new Map<string, Tried>();
   #units: Uint16Array = new Uint16Array(256);
 
   /**
@@ -87,29 +104,45 @@ export class WordCuts {
   }
 
   #probe(shape: string): EndFacts {
-    const { text, cuts, pending } = readShape(shape);
-    // Before an incomplete character there may be a boundary, too.
-    const limit = pending.length > 0 ? text.length : text.length - 1;
-    let isPossible = false;
-    let endsWord = false;
-    let isWhole = false;
-    let certain = cuts.length;
+    const parts = readShape(shape);
+    const { cuts, pending } = parts;
+    const whole = shape.slice(0, shape.length - pending.length);
+    let [isPossible, endsWord, isWhole, certain] = [false, false, false, cuts.length];
+    // What an incomplete character is tried as decides, not its bytes.
     for (const completion of completions(pending, this.#rules)) {
-      for (const probe of probes) {
-        const found = this.split(text + completion + probe);
-        const inside = found.filter((cut) => cut <= limit);
-        let shared = 0;
-        while (shared < certain && inside[shared] === cuts[shared]) shared++;
-        certain = shared;
-        if (inside.length !== cuts.length || !inside.every((cut, i) => cut === cuts[i])) continue;
-        isPossible = true;
-        endsWord ||= pending.length > 0 || probe === "" || found.includes(text.length);
-        isWhole ||= probe === "" && (pending.length === 0 || this.#rules.text === "bytes");
+      const key = pending.length > 0 ? `${whole}${openMark}${completion}` : whole;
+      let tried = this.#tried.get(key);
+      if (tried === undefined) {
+        if (this.#tried.size > 200_000) this.#tried.clear();
+        tried = this.#tryContinuations(parts, completion);
+        this.#tried.set(key, tried);
       }
+      isPossible ||= tried.isPossible;
+      endsWord ||= tried.endsWord;
+      isWhole ||= tried.isWhole;
+      certain = Math.min(certain, tried.certain);
     }
     if (!isPossible) return impossible;
     const end = settleShape(afterCuts(shape, certain), this.#rules);
     return { isPossible, endsWord, isWhole, end, dropped: certain };
+  }
+
+  #tryContinuations({ text, cuts, pending }: ShapeParts, completion: string): Tried {
+    // Before an incomplete character there may be a boundary, too.
+    const limit = pending.length > 0 ? text.length : text.length - 1;
+    let [isPossible, endsWord, isWhole, certain] = [false, false, false, cuts.length];
+    for (const probe of probes) {
+      const found = this.split(text + completion + probe);
+      const inside = found.filter((cut) => cut <= limit);
+      let shared = 0;
+      while (shared < certain && inside[shared] === cuts[shared]) shared++;
+      certain = shared;
+      if (inside.length !== cuts.length || !inside.every((cut, i) => cut === cuts[i])) continue;
+      isPossible = true;
+      endsWord ||= pending.length > 0 || probe === "" || found.includes(text.length);
+      isWhole ||= probe === "" && (pending.length === 0 || this.#rules.text === "bytes");
+    }
+    return { isPossible, endsWord, isWhole, certain };
   }
 
   /** Boundaries between the words of a text, ascending; not its beginning and end. */

@@ -1,17 +1,22 @@
 /**
  * The graph of a training step of a decoder: whole sequences attend to themselves, without a cache.
  */
+import { JetonError } from "../../core/index.ts";
 import {
+  attendLandmarks,
   type DecoderConfig,
   decodeFullSequence,
   decoderHead,
   embedIds,
   everyDocument,
+  type LandmarkConfig,
+  landmarkTime,
   type MixExperts,
   mixWithinCapacity,
   type RouterLosses,
   rotationTables,
   rotationTypes,
+  rowsOfBlock,
   traceStoredWeights,
 } from "../../model/index.ts";
 import {
@@ -27,6 +32,7 @@ import {
   multiply,
   not,
   parameter,
+  reshape,
   scoped,
   slice,
   sum,
@@ -35,10 +41,15 @@ import {
   type TensorValue,
   where,
 } from "../../tensor/index.ts";
-import { type Objective, objectiveGraph, type TrainingGraph } from "./training-graph.ts";
+import { insertLandmarks, landmarkRowCount } from "./landmark-rows.ts";
+import {
+  ignoredTarget,
+  type Objective,
+  objectiveGraph,
+  type TrainingGraph,
+} from "./training-graph.ts";
 
-/** A target that does not count. */
-export const ignoredTarget = -1;
+export { ignoredTarget } from "./training-graph.ts";
 
 /** Options of `languageModelGraph`. */
 export interface LanguageModelGraphOptions {
@@ -71,7 +82,8 @@ export const softPromptName = "prompt.embeddings";
 /**
  * Traces next-token prediction with all gradients.
  *
- * Inputs: `ids` and `targets` int32 `[batch, time]`, a target of `ignoredTarget` does not count;
+ * Inputs: `ids` and `targets` int32 `[batch, time]` (`[batch, blocks, rows of a block]` of a model with
+ * landmarks), a target of `ignoredTarget` does not count;
  * `segments` int32 `[batch, time]` with `documentMask`: the number of each token's document;
  * `rope.N.cos` and `.sin` `[positions, half]`. `languageModelInputs` makes all of them.
  * The loss is the sum of cross-entropies in nats, its weight the number of targets that count.
@@ -82,18 +94,22 @@ export function languageModelGraph(
 ): TrainingGraph {
   const { parameters, documentMask = false, softPrompt = 0, reads = "ids" } = options;
   const { embeddingGradients = reads === "embeddings" } = options;
+  const { landmark } = config;
+  if (landmark && softPrompt > 0) throw noSoftPrompt(softPrompt);
+  const rows = landmark ? ["batch", "blocks", rowsOfBlock(landmark)] : ["batch", "time"];
   const inputs: Record<string, TensorType> = {
-    [reads]:
-      reads === "ids" ? int32(["batch", "time"]) : float32(["batch", "time", config.hiddenSize]),
-    targets: int32(["batch", "time"]),
+    [reads]: reads === "ids" ? int32(rows) : float32([...rows, config.hiddenSize]),
+    targets: int32(rows),
   };
-  if (documentMask) inputs["segments"] = int32(["batch", "time"]);
+  // Rows that fill up blocks are told from others by their document.
+  if (documentMask || landmark) inputs["segments"] = int32(rows);
   Object.assign(inputs, rotationTypes(config));
   const shapes = new Map(parameters);
   if (softPrompt > 0) shapes.set(softPromptName, [softPrompt, config.hiddenSize]);
   const trainable = [...shapes.keys()].filter((name) => options.trainable?.has(name) ?? true);
 
-  return objectiveGraph(inputs, shapes, trainable, (input, learns): Objective => {
+  return objectiveGraph(inputs, shapes, trainable, (given, learns): Objective => {
+    const input = landmark ? joinBlocks(given, landmark) : given;
     const weights = traceStoredWeights(config, shapes);
     const embeddings =
       reads === "ids" ? embedIds(config, weights, input["ids"]!) : input["embeddings"]!;
@@ -111,6 +127,9 @@ export function languageModelGraph(
     const routers: RouterLosses[] = [];
     x = decodeFullSequence(config, weights, x, input, {
       ...(segments && { segments }),
+      ...(landmark && {
+        attend: attendLandmarks(landmark, { segments: segments!, blocks: "blocks" }),
+      }),
       ...routerTraining(config, x, learns, (losses) => routers.push(losses)),
     });
     if (softPrompt > 0) x = slice(x, { axis: 1, start: softPrompt, end: time });
@@ -129,6 +148,26 @@ export function languageModelGraph(
         ...(embeddingGradients && { sensitive: { embeddings } }),
       };
     });
+  });
+}
+
+/** Inputs `[batch, blocks, rows, …]` as `[batch, time, …]`; rotations stay as they are. */
+function joinBlocks(
+  inputs: Readonly<Record<string, Tensor>>,
+  landmark: LandmarkConfig,
+): Record<string, Tensor> {
+  const joined = Object.entries(inputs).map(([name, x]) => {
+    const [batch, blocks, , ...rest] = x.shape;
+    const isRows = blocks === "blocks";
+    return [name, isRows ? reshape(x, [batch!, landmarkTime(landmark, blocks), ...rest]) : x];
+  });
+  return Object.fromEntries(joined) as Record<string, Tensor>;
+}
+
+function noSoftPrompt(found: number): JetonError {
+  return new JetonError("a model with landmark attention cannot learn a soft prompt", {
+    code: "option-invalid",
+    details: { option: "softPrompt", found, expected: 0 },
   });
 }
 
@@ -180,16 +219,27 @@ export interface LanguageModelBatch {
  * Makes the function that turns batches into inputs of `languageModelGraph`.
  *
  * @param options `sequenceLength`: the length for which scalings of rotations that depend on one are
- *   computed, and the longest sequence that comes (soft prompt included)
+ *   computed, and the longest sequence that comes (soft prompt included); `seed`: decides, with the ids, where
+ *   the first block of a sequence ends under landmark attention, default 0
  */
 export function languageModelInputs(
   config: DecoderConfig,
-  options: { sequenceLength: number; documentMask?: boolean },
+  options: { sequenceLength: number; documentMask?: boolean; seed?: number },
 ): (batch: LanguageModelBatch) => Record<string, TensorValue> {
-  const { sequenceLength, documentMask = false } = options;
-  const tables = rotationTables(config, sequenceLength);
-  return ({ batch, time, ids, embeddings, targets, segments }) => {
-    const shape = [batch, time];
+  const { sequenceLength, documentMask = false, seed = 0 } = options;
+  const { landmark } = config;
+  const tables = rotationTables(
+    config,
+    landmark ? landmarkRowCount(landmark, sequenceLength) : sequenceLength,
+  );
+  return (given) => {
+    const { embeddings } = given;
+    const inserts = landmark && embeddings === undefined;
+    const { batch, time, ids, targets, segments } = inserts
+      ? insertLandmarks(landmark, given, { seed, documentMask })
+      : given;
+    const period = landmark && rowsOfBlock(landmark);
+    const shape = period === undefined ? [batch, time] : [batch, time / period, period];
     return {
       ...(embeddings === undefined
         ? { ids: { dtype: "int32", shape, data: ids } }
@@ -201,7 +251,7 @@ export function languageModelInputs(
             },
           }),
       targets: { dtype: "int32", shape, data: targets },
-      ...(documentMask && {
+      ...((documentMask || landmark) && {
         segments: { dtype: "int32", shape, data: segments ?? new Int32Array(batch * time) },
       }),
       ...tables,

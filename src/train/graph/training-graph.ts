@@ -13,6 +13,9 @@ import {
   trace,
 } from "../../tensor/index.ts";
 
+/** A target that does not count. */
+export const ignoredTarget = -1;
+
 /** What an objective computes. */
 export interface Objective {
   /** Scalar: a sum over the counted units (tokens, pairs), so that parts of a batch can be added. */

@@ -9,6 +9,8 @@ import {
   createOptimizer,
   decayMatricesOnly,
   globalNorm,
+  scaleAndSquare,
+  scaleByAdam,
   sgd,
   type TrainedParameter,
   type Transform,
@@ -56,6 +58,34 @@ describe("createOptimizer", () => {
         expect(data[i]!).toBeCloseTo(value, 5);
       }
     }
+  });
+
+  test.each([
+    ["as usual", adamW({ maxNorm: 0.5 })],
+    ["without clipping", adamW({ weightDecay: 0.3, beta2: 0.95 })],
+    ["without decay", [scaleByAdam({ epsilon: 1e-6 })]],
+  ])("AdamW in one pass equals its links one after the other, to the bit: %s", (_, transforms) => {
+    const groups = { rateFactor: 0.7, decayFactor: 0.5 };
+    const [whole, parts] = [
+      parametersOf(randomArrays(1), groups),
+      parametersOf(randomArrays(1), groups),
+    ];
+    const fused = createOptimizer(transforms, whole);
+    const chain = createOptimizer(transforms, parts, { fuse: false });
+    for (let step = 1; step <= 6; step++) {
+      const size = step % 3 === 0 ? 0.01 : 1;
+      const norm = fused.update(randomArrays(step + 10, size), step, 0.02);
+      expect(chain.update(randomArrays(step + 10, size), step, 0.02)).toBe(norm);
+    }
+    expect(whole).toEqual(parts);
+    expect(fused.state).toEqual(chain.state);
+  });
+
+  test("scaling gives the squares of what is left", () => {
+    const array = Float32Array.of(0.1, -3, 1e20);
+    const squares = scaleAndSquare(array, 1 / 3);
+    expect(array).toEqual(Float32Array.of(0.1, -3, 1e20).map((value) => value / 3));
+    expect(squares).toBe(scaleAndSquare(array, 1));
   });
 
   test("matrices decay, and biases do not, those of stacked experts among them", () => {

@@ -7,6 +7,7 @@
  * record them) and carried out by loops over float32 arrays.
  */
 import { JetonError } from "../../core/index.ts";
+import { stepByAdamW } from "./adamw-step.ts";
 
 /** A link of the chain. */
 export type Transform =
@@ -127,9 +128,15 @@ export interface Optimizer {
    * used up.
    *
    * @param step from 1 on
+   * @param norm of all gradients, where it is known. Default: computed here
    * @returns the Euclidean norm of all gradients as they came
    */
-  update(gradients: ReadonlyMap<string, Float32Array>, step: number, learningRate: number): number;
+  update(
+    gradients: ReadonlyMap<string, Float32Array>,
+    step: number,
+    learningRate: number,
+    norm?: number,
+  ): number;
 }
 
 interface Link {
@@ -138,10 +145,15 @@ interface Link {
   apply(gradient: Float32Array, parameter: TrainedParameter, step: number): void;
 }
 
-/** Makes the arrays and loops of a chain. */
+/**
+ * Makes the arrays and loops of a chain.
+ *
+ * @param options `fuse`: false carries out AdamW by a loop for each link too, with the same results. Default true
+ */
 export function createOptimizer(
   transforms: readonly Transform[],
   parameters: readonly TrainedParameter[],
+  { fuse = true }: { readonly fuse?: boolean } = {},
 ): Optimizer {
   const state = new Map<string, Float32Array>();
   checkTransforms(transforms);
@@ -156,18 +168,29 @@ export function createOptimizer(
     }
     return createLink(transform, (parameter, name) => state.get(key(parameter, name))!);
   });
+  const fused = fuse ? readAdamW(transforms) : undefined;
   return {
     state,
-    update(gradients, step, learningRate) {
-      const norm = globalNorm(gradients);
+    update(gradients, step, learningRate, norm = globalNorm(gradients)) {
       // One such gradient would spoil everything that it touches, beyond the next checkpoint.
       if (!Number.isFinite(norm)) return norm;
       for (const link of links) link.prepare?.(gradients, norm);
       for (const parameter of parameters) {
         const gradient = gradients.get(parameter.name)!;
+        const { data, rateFactor = 1, decayFactor = 1 } = parameter;
+        const rate = learningRate * rateFactor;
+        if (fused) {
+          const { clip, adam, decay } = fused;
+          const [first, second] = ["first", "second"].map(
+            (name) => state.get(`${transforms.indexOf(adam)}.${name}/${parameter.name}`)!,
+          );
+          stepByAdamW(data, gradient, first!, second!, {
+            ...adam,
+            ...{ rate, step, decay: decay * decayFactor, shrink: shrinkOf(clip, norm) },
+          });
+          continue;
+        }
         for (const link of links) link.apply(gradient, parameter, step);
-        const { data } = parameter;
-        const rate = learningRate * (parameter.rateFactor ?? 1);
         for (let i = 0; i < data.length; i++) data[i]! -= rate * gradient[i]!;
       }
       return norm;
@@ -175,15 +198,47 @@ export function createOptimizer(
   };
 }
 
+/** AdamW as it is written: clipping or none, Adam, decay or none; undefined for other chains. */
+function readAdamW(transforms: readonly Transform[]):
+  | {
+      readonly clip: number;
+      readonly adam: Extract<Transform, { kind: "scale-by-adam" }>;
+      readonly decay: number;
+    }
+  | undefined {
+  const rest = [...transforms];
+  const clip = rest[0]?.kind === "clip-by-global-norm" ? rest.shift() : undefined;
+  const [adam, decay, ...more] = rest;
+  if (adam?.kind !== "scale-by-adam" || more.length > 0) return undefined;
+  if (decay !== undefined && decay.kind !== "add-weight-decay") return undefined;
+  const maximum = clip?.kind === "clip-by-global-norm" ? clip.maximum : Number.POSITIVE_INFINITY;
+  return { clip: maximum, adam, decay: decay?.decay ?? 0 };
+}
+
+/** Factor that brings a norm down to a maximum. */
+function shrinkOf(maximum: number, norm: number): number {
+  return norm > maximum ? maximum / norm : 1;
+}
+
 /** Euclidean norm of several arrays together. */
 export function globalNorm(gradients: ReadonlyMap<string, Float32Array>): number {
   let total = 0;
-  for (const gradient of gradients.values()) {
-    let squares = 0;
-    for (let i = 0; i < gradient.length; i++) squares += gradient[i]! * gradient[i]!;
-    total += squares;
-  }
+  for (const gradient of gradients.values()) total += scaleAndSquare(gradient, 1);
   return Math.sqrt(total);
+}
+
+/** Multiplies an array by a factor, in place. @returns the sum of the squares of what it holds then */
+export function scaleAndSquare(array: Float32Array, factor: number): number {
+  let squares = 0;
+  if (factor === 1) for (let i = 0; i < array.length; i++) squares += array[i]! * array[i]!;
+  else {
+    for (let i = 0; i < array.length; i++) {
+      const scaled = Math.fround(array[i]! * factor);
+      array[i] = scaled;
+      squares += scaled * scaled;
+    }
+  }
+  return squares;
 }
 
 /** The numbers that each transform needs, and what they must be below. */
@@ -262,7 +317,7 @@ function createLink(transform: Transform, slot: Slot): Link {
       let shrink = 1;
       return {
         prepare(_gradients, norm) {
-          shrink = norm > transform.maximum ? transform.maximum / norm : 1;
+          shrink = shrinkOf(transform.maximum, norm);
         },
         apply(gradient) {
           if (shrink === 1) return;

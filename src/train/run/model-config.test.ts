@@ -17,8 +17,8 @@ const tokenizer = await loadTokenizer(bundledModel);
 
 function resolve(fields: object, of: Tokenizer = tokenizer) {
   const warnings: JetonError[] = [];
-  const config = resolveModelConfig({ ...sizes, ...fields }, of, (warning) => {
-    warnings.push(warning);
+  const config = resolveModelConfig({ ...sizes, ...fields }, of, {
+    onWarning: (warning) => warnings.push(warning),
   });
   return { config, warnings: warnings.map(({ code, details }) => ({ code, ...details })) };
 }

@@ -5,10 +5,20 @@ import { isEncoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openArchitecture } from "../architectures.ts";
 import { documentTokens } from "../data/token-store.ts";
+import { landmarkRowCount } from "../graph/landmark-rows.ts";
+
+/** Options of `resolveModelConfig`. */
+export interface ResolveModelOptions {
+  /** Tokens of a training sequence. */
+  readonly sequenceLength?: number;
+  readonly onWarning?: WarningHandler | undefined;
+}
 
 /**
  * Completes `config.json` by the tokenizer's facts: `vocab_size`, `bos_token_id` and `eos_token_id`
- * are the tokenizer's unless they are given; `null` stands for none.
+ * are the tokenizer's unless they are given; `null` stands for none. A model with landmark attention
+ * (`mem_freq`) gets `mem_id`, the id behind the tokenizer's unless it knows `<landmark>`, and
+ * `train_context_length`, the rows of a training window.
  *
  * Warns of rows of the embedding that no token reaches (`train-rows-unused`), of BOS or EOS other than
  * the tokens that separate documents in training (`train-special-token-unused`), and of a tokenizer
@@ -20,9 +30,10 @@ import { documentTokens } from "../data/token-store.ts";
 export function resolveModelConfig(
   given: ModelConfig,
   tokenizer: Tokenizer,
-  onWarning?: WarningHandler,
+  { sequenceLength, onWarning }: ResolveModelOptions = {},
 ): ModelConfig {
   const { start, end = start } = documentTokens(tokenizer);
+  const landmarks = landmarkKeys(given, tokenizer, sequenceLength);
   const config = {
     vocab_size: tokenizer.vocabSize,
     ...(isEncoderConfig(given) &&
@@ -30,10 +41,16 @@ export function resolveModelConfig(
     ...(start !== undefined && { bos_token_id: start }),
     ...(end !== undefined && { eos_token_id: end }),
     ...given,
+    ...landmarks,
+    // An id that was given must have a row already.
+    ...(landmarks &&
+      typeof given["mem_id"] !== "number" && {
+        vocab_size: rowsWith(landmarks.mem_id, given, tokenizer),
+      }),
   } as ModelConfig;
   const { vocabSize, checkTokenizer } = openArchitecture(config);
   checkTokenizer(tokenizer);
-  checkVocabulary(vocabSize, tokenizer, onWarning);
+  checkVocabulary(vocabSize, tokenizer, onWarning, landmarks?.mem_id);
   if (start === undefined) {
     warn(
       new JetonError(
@@ -49,15 +66,44 @@ export function resolveModelConfig(
   return config;
 }
 
+/** Keys of landmark attention that follow from the tokenizer and the training; undefined without `mem_freq`. */
+function landmarkKeys(
+  { mem_freq: block, mem_id: id }: ModelConfig,
+  tokenizer: Tokenizer,
+  sequenceLength: number | undefined,
+): { mem_id: number; train_context_length?: number } | undefined {
+  if (block === undefined || block === null) return undefined;
+  const isBlock = typeof block === "number" && Number.isSafeInteger(block) && block > 0;
+  const own = typeof id === "number" ? id : tokenizer.tokenToId(landmarkToken);
+  return {
+    mem_id: own ?? tokenizer.vocabSize,
+    ...(isBlock &&
+      sequenceLength !== undefined && {
+        train_context_length: landmarkRowCount({ block }, sequenceLength),
+      }),
+  };
+}
+
+/** Rows of the embedding with one for the landmark, which a checkpoint that learns landmarks lacks. */
+function rowsWith(id: number, { vocab_size: given }: ModelConfig, tokenizer: Tokenizer): unknown {
+  if (given !== undefined && typeof given !== "number") return given;
+  return Math.max(given ?? tokenizer.vocabSize, id + 1);
+}
+
+/** How tokenizers spell the landmark, where they know it. */
+const landmarkToken = "<landmark>";
+
 /**
  * Whether each token has a row, and each row a token.
  *
+ * @param inserted an id without a token that is inserted, not read
  * @throws JetonError `train-vocabulary-too-small`
  */
 export function checkVocabulary(
   vocabSize: number,
   tokenizer: Tokenizer,
   onWarning: WarningHandler | undefined,
+  inserted?: number,
 ): void {
   if (vocabSize < tokenizer.vocabSize) {
     throw new JetonError(
@@ -70,7 +116,7 @@ export function checkVocabulary(
   }
   const unused: number[] = [];
   for (let id = 0; id < vocabSize; id++) {
-    if (tokenizer.idToToken(id) === undefined) unused.push(id);
+    if (id !== inserted && tokenizer.idToToken(id) === undefined) unused.push(id);
   }
   if (unused.length === 0) return;
   warn(

@@ -94,7 +94,10 @@ export function resolveSettings(
   checkCorpora(options.corpora);
   checkAverageDecay(options.averageDecay);
   checkTransforms(options.optimizer ?? []);
-  const config = resolveModelConfig(options.config, tokenizer, options.onWarning);
+  const config = resolveModelConfig(options.config, tokenizer, {
+    sequenceLength,
+    onWarning: options.onWarning,
+  });
   const frozen = options.frozen ?? [];
   const { parameters, masksDocuments = true, family } = openArchitecture(config);
   matchParameters(frozen, [...parameters.keys()]);

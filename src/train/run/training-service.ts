@@ -10,7 +10,12 @@ import { JetonError } from "../../core/index.ts";
 import { type BoundValue, openSession, type Session } from "../../tensor/index.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
 import { valueOutput } from "../graph/training-graph.ts";
-import { createOptimizer, type Optimizer, type TrainedParameter } from "../optimizer/optimizer.ts";
+import {
+  createOptimizer,
+  type Optimizer,
+  scaleAndSquare,
+  type TrainedParameter,
+} from "../optimizer/optimizer.ts";
 import { learningRateAt } from "../optimizer/schedule.ts";
 import {
   accumulate,
@@ -94,7 +99,7 @@ class GraphTrainer implements TrainingService {
       });
     }
     const began = performance.now();
-    const { loss, losses, weight, gradients } = await this.#accumulate(parts);
+    const { loss, losses, weight, gradients, norm } = await this.#accumulate(parts);
     const computed = performance.now();
     const learningRate = learningRateAt(this.#start.schedule, this.#steps + 1);
     if (!Number.isFinite(loss)) {
@@ -103,7 +108,7 @@ class GraphTrainer implements TrainingService {
         { code: "train-loss-not-finite", details: { step: this.#steps + 1, loss, learningRate } },
       );
     }
-    const gradientNorm = this.#optimizer.update(gradients, this.#steps + 1, learningRate);
+    const gradientNorm = this.#optimizer.update(gradients, this.#steps + 1, learningRate, norm);
     if (!Number.isFinite(gradientNorm)) {
       throw new JetonError(
         `the gradients of step ${this.#steps + 1} are not finite, though its loss is ${loss}: nothing was changed`,
@@ -342,17 +347,20 @@ class GraphTrainer implements TrainingService {
     });
   }
 
-  async #accumulate(parts: TrainingParts): Promise<Totals> {
+  /** @returns `norm`: of all gradients, where one objective gave them */
+  async #accumulate(parts: TrainingParts): Promise<Totals & { readonly norm?: number }> {
     const totals: Totals = { loss: 0, losses: {}, weight: 0, gradients: new Map() };
-    for (const [name, objective, inputs] of this.#assign(parts)) {
+    const squares = new Map<string, number>();
+    const assigned = this.#assign(parts);
+    for (const [name, objective, inputs] of assigned) {
       const { loss, weight, gradients } = await accumulate(name, objective, inputs);
       totals.losses[name] = loss / weight;
       totals.weight += weight;
       const share = objective.weight / weight;
       totals.loss += loss * share;
       for (const [parameter, gradient] of gradients) {
+        squares.set(parameter, scaleAndSquare(gradient, share));
         const sum = totals.gradients.get(parameter);
-        for (let i = 0; i < gradient.length; i++) gradient[i]! *= share;
         if (!sum) totals.gradients.set(parameter, gradient);
         else for (let i = 0; i < sum.length; i++) sum[i]! += gradient[i]!;
       }
@@ -364,7 +372,10 @@ class GraphTrainer implements TrainingService {
         totals.gradients.get(name) ?? new Float32Array(this.#values.get(name)!.data.length),
       ]),
     );
-    return { ...totals, gradients };
+    if (assigned.length > 1) return { ...totals, gradients };
+    let total = 0;
+    for (const name of this.#trainable) total += squares.get(name) ?? 0;
+    return { ...totals, gradients, norm: Math.sqrt(total) };
   }
 
   #bind(session: Session, values: ReadonlyMap<string, ParameterValue>): Record<string, BoundValue> {

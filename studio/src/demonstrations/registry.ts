@@ -1,5 +1,6 @@
 /** Which system is shown how: a demonstration over editable input, or why there is none. */
 import type { ComponentType } from "preact";
+import type { PolicyName } from "./policy-settings.ts";
 
 /** Loads a demonstration when its page is opened. */
 export interface LiveDemonstration {
@@ -29,9 +30,9 @@ const words = (
   load: async () => (await import("./words.tsx")).wordsOf(system),
 });
 
-const policy = (name: string): NoDemonstration => ({
-  why: "It chooses what a model reads of a long text, and the page's model runs without such policies. The first command shows the chosen tokens.",
-  commands: [`npx jeton run --context-policy ${name} --show-context "$(cat long-text.txt)"`],
+const policy = (name: PolicyName): LiveDemonstration => ({
+  title: "Which tokens of a prompt it keeps",
+  load: async () => (await import("./policies.tsx")).policyOf(name),
 });
 
 /** By the system's slug. */
@@ -71,8 +72,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",
   },
   openmoe: {
-    why: "It shows the routers of sparse models, and the bundled model is dense. The command shows the routing of a sparse checkpoint of yours.",
-    commands: ["npx jeton inspect path/to/sparse-checkpoint --routing text.txt"],
+    title: "Which experts each token of a text is sent to",
+    load: async () => (await import("./routing.tsx")).RoutingDemonstration,
   },
   "token-recycling": race("token-recycling"),
   lookahead: race("lookahead"),
@@ -82,9 +83,12 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     title: "The next byte after a text that ends anywhere",
     load: async () => (await import("./bytes.tsx")).BytesDemonstration,
   },
-  "token-select": policy("token-select:init=8,local=64,k=64"),
-  longheads: policy("longheads:chunk=64,length=512"),
-  gemfilter: policy("gemfilter:layer=2,k=64"),
+  "token-select": policy("token-select"),
+  longheads: policy("longheads"),
+  "landmark-attention": {
+    why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
+  },
+  gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
     why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
     commands: [
@@ -96,6 +100,10 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "token-ring": {
     title: "Exact attention in a ring",
     load: async () => (await import("./ring.tsx")).RingDemonstration,
+  },
+  xtr: {
+    title: "Search with the tokens that matched",
+    load: async () => (await import("./search.tsx")).SearchDemonstration,
   },
   qtok: {
     title: "What two vocabularies are made of",
@@ -114,13 +122,6 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   },
   dupmae: {
     why: "It is a way to train encoders; none trained so comes with the package. The command below trains small ones and measures them beside BM25.",
-  },
-  xtr: {
-    why: "It searches an index of token vectors in a folder, which the page has none of. The commands show which token earned which part of a score.",
-    commands: [
-      "npx jeton index docs --tokens",
-      'npx jeton search "which formats are there" --explain',
-    ],
   },
   coir: {
     title: "Rankers of code on your own snippets",

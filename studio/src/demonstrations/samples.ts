@@ -36,3 +36,12 @@ def parse_html_page(text): return BeautifulSoup(text, "html.parser")
 const isPrime = (n) => n > 1 && ![...Array(n).keys()].slice(2).some((d) => n % d === 0);
 ---
 class HttpRetryPolicy { nextDelay(attempt) { return Math.min(30_000, 2 ** attempt * 100); } }`;
+
+export const facts = `The keeper of the lighthouse counts the vessels every evening.
+A harbour master assigns berths and collects fees.
+Bread is baked before the sun rises.
+The captain steers by the stars when the compass fails.
+Fishing boats return with the tide.
+The library lends books for three weeks.
+A physician visits the crew after a long voyage.
+Grain is stored in dry towers near the river.`;

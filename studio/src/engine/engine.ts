@@ -4,6 +4,8 @@ import type { LensAnswers, LensRequest, ModelEvent } from "jeton/lens";
 /** Answers requests of a lens, several at once. */
 export interface Engine {
   readonly model: ModelEvent;
+  /** Where the model runs. */
+  readonly place: "server" | "browser";
   /**
    * Events, one after another. Leaving the loop or aborting the signal stops what runs.
    *
@@ -24,6 +26,11 @@ export class EngineError extends Error {
     this.name = "EngineError";
     this.code = code;
   }
+}
+
+/** What a model is called: of a folder's path its last part. */
+export function modelName({ name }: ModelEvent): string {
+  return name.split(/[\\/]/).findLast((part) => part !== "") ?? name;
 }
 
 /** What a person reads of an error. */

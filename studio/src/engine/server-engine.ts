@@ -5,7 +5,7 @@ import { type Engine, EngineError } from "./engine.ts";
 /** Connects to the server that the page came from. @throws EngineError */
 export async function openServerEngine(signal?: AbortSignal): Promise<Engine> {
   for await (const event of ask({ kind: "describe" }, signal)) {
-    return { model: event as ModelEvent, ask: ask as Engine["ask"] };
+    return { model: event as ModelEvent, place: "server", ask: ask as Engine["ask"] };
   }
   throw new EngineError("The server says nothing of its model.", "no-answer");
 }

@@ -21,7 +21,11 @@ export function openWorkerEngine(
     worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
       if (data.kind === "progress") onProgress(data);
       else if (data.kind === "open")
-        resolve({ model: data.model, ask: createAsk(send, open) as Engine["ask"] });
+        resolve({
+          model: data.model,
+          place: "browser",
+          ask: createAsk(send, open) as Engine["ask"],
+        });
       else if (data.kind === "open-failed") {
         worker.terminate();
         reject(errorOf(data.error));

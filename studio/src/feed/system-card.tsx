@@ -38,11 +38,18 @@ export function SystemCard({ entry, mark, excerpt }: SystemCardProps): JSX.Eleme
         )}
         {record ? (
           <>
+            <p class="claim-text">{record.leading.text}</p>
             <dl class="leading">
               <div>
                 <dt>measured</dt>
                 <dd>{record.leading.measured}</dd>
               </div>
+              {record.leading.baseline !== undefined && (
+                <div>
+                  <dt>beside</dt>
+                  <dd>{record.leading.baseline}</dd>
+                </div>
+              )}
               <div>
                 <dt>paper</dt>
                 <dd>{record.leading.paper}</dd>

@@ -136,7 +136,10 @@ function PlaceStages({
   readonly place: number;
   readonly settings: LensSettings;
 }): JSX.Element {
-  const { prompt, tokens, engine, status } = generation;
+  const { prompt, tokens, engine, status, end } = generation;
+  if (end?.context) {
+    return <p class="note">The sampler's steps are shown for texts without a context policy.</p>;
+  }
   const before = tokens.slice(0, place);
   return (
     <StagesTable
@@ -151,8 +154,9 @@ function PlaceStages({
 
 function requestOf(
   settings: LensSettings,
-  { drafter }: PaneSettings,
+  { drafter, policy }: PaneSettings,
 ): Omit<GenerateRequest, "kind"> {
   const { prompt, maxTokens } = settings;
-  return { prompt, maxTokens, drafter, sampling: samplingOf(settings) };
+  const sampling = samplingOf(settings);
+  return { prompt, maxTokens, drafter, sampling, ...(policy !== "" && { contextPolicy: policy }) };
 }

@@ -17,7 +17,21 @@ export interface PaneSettings {
   /** Default: the server's model, where there is one. */
   readonly engine?: EngineName;
   readonly drafter: DrafterChoice;
+  /** Context policy as `parseContextPolicy` reads it; empty: layers attend to all tokens. */
+  readonly policy: string;
 }
+
+/** Policies to begin with, at sizes for texts of some hundred tokens. */
+export const policyExamples: readonly string[] = [
+  "token-select:init=4,local=32,k=32",
+  "longheads:chunk=16,length=64",
+  "gemfilter:layer=2,k=64",
+  "sinks-window:sinks=4,window=60",
+  "snapkv:k=64,window=16",
+  "h2o:k=64,recent=16",
+  "top-k:k=32",
+  "block-selection:init=4,local=32,block=8,blocks=4",
+];
 
 /** Sampling options that the page has controls for. */
 export interface SamplerSettings {
@@ -58,7 +72,7 @@ export const defaultSettings: LensSettings = {
   seed: 1,
   sampler: { ...neutralSampler, temperature: 0.8, topP: 0.95 },
   colouring: "probability",
-  panes: [{ drafter: "auto" }],
+  panes: [{ drafter: "auto", policy: "" }],
 };
 
 /** Short names of the address. */
@@ -125,6 +139,7 @@ function readPanes(query: URLSearchParams): PaneSettings[] {
     return {
       ...(isEngine && { engine: engine as EngineName }),
       drafter: isDrafter ? (drafter as DrafterChoice) : "auto",
+      policy: query.get(`x${at}`)?.slice(0, 200) ?? "",
     };
   });
 }
@@ -143,10 +158,11 @@ export function writeSettings(settings: LensSettings): Record<string, string | u
   for (const [option, name] of Object.entries(samplerNames)) {
     query[name] = String(sampler[option as keyof SamplerSettings]);
   }
-  for (const [at, { engine, drafter }] of panes.entries()) {
+  for (const [at, { engine, drafter, policy }] of panes.entries()) {
     const suffix = at === 0 ? "" : "2";
     query[`e${suffix}`] = engine;
     query[`d${suffix}`] = drafter;
+    query[`x${suffix}`] = policy;
   }
   return query;
 }

@@ -1,9 +1,12 @@
 /** One generation: its text, its curve, its figures. Two of them stand side by side to compare. */
 import { drafterChoices } from "jeton/generate";
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { type Engine, modelName } from "../engine/engine.ts";
 import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
 import { Problem } from "../parts/states.tsx";
-import type { Colouring, PaneSettings } from "./lens-settings.ts";
+import { CacheView, type KeptLayer } from "./kept-tokens.tsx";
+import { type Colouring, type PaneSettings, policyExamples } from "./lens-settings.ts";
 import { SurpriseCurve } from "./surprise-curve.tsx";
 import { TokenText } from "./token-text.tsx";
 import type { Generation } from "./use-generation.ts";
@@ -25,7 +28,8 @@ export interface PaneProps {
 
 export function Pane(props: PaneProps): JSX.Element {
   const { name, generation, colouring, chosen, writes } = props;
-  const { status, message } = generation;
+  const { status, message, end } = generation;
+  const [layer, setLayer] = useState<KeptLayer>("any");
   const isBusy = status === "running" || status === "opening";
   return (
     <section class="pane" aria-label={`Text ${name}`}>
@@ -36,6 +40,8 @@ export function Pane(props: PaneProps): JSX.Element {
         name={name}
         label={writes ? "Generated tokens" : "Tokens of the text"}
         prompt={writes ? generation.prompt : []}
+        context={end?.context}
+        layer={layer}
         tokens={generation.tokens}
         colouring={colouring}
         chosen={chosen}
@@ -44,12 +50,21 @@ export function Pane(props: PaneProps): JSX.Element {
         running={isBusy}
       />
       <SurpriseCurve tokens={generation.tokens} chosen={chosen} onChoose={props.onChoose} />
+      {writes && end?.context && (
+        <CacheView
+          context={end.context}
+          promptTokens={end.promptTokens}
+          layer={layer}
+          onChoose={setLayer}
+        />
+      )}
       {writes && <Figures {...props} />}
     </section>
   );
 }
 
-function PaneHead({ name, settings, engine, hasServer, onChange, writes }: PaneProps): JSX.Element {
+function PaneHead(props: PaneProps): JSX.Element {
+  const { name, settings, engine, hasServer, onChange, writes } = props;
   return (
     <div class="pane-head">
       <label>
@@ -87,7 +102,36 @@ function PaneHead({ name, settings, engine, hasServer, onChange, writes }: PaneP
           </select>
         </label>
       )}
+      {writes && <PolicyField {...props} />}
     </div>
+  );
+}
+
+/** A policy is written as on the command line; examples to begin with. */
+function PolicyField({ name, settings, onChange }: PaneProps): JSX.Element {
+  const list = `policies-${name}`;
+  return (
+    <label class="policy">
+      <span class="label">context</span>
+      <input
+        type="text"
+        list={list}
+        value={settings.policy}
+        placeholder="all tokens"
+        maxLength={200}
+        spellcheck={false}
+        autocomplete="off"
+        aria-label={`Context policy of text ${name}`}
+        onInput={({ currentTarget }) =>
+          onChange({ ...settings, policy: currentTarget.value.trim() })
+        }
+      />
+      <datalist id={list}>
+        {policyExamples.map((example) => (
+          <option key={example} value={example} />
+        ))}
+      </datalist>
+    </label>
   );
 }
 
@@ -112,19 +156,37 @@ function Opening({ generation }: { readonly generation: Generation }): JSX.Eleme
   );
 }
 
+/** What computes. */
+function runsOn({ model, place }: Engine): string {
+  const { format, threads } = model;
+  const name = modelName(model);
+  const count = `${threads} thread${threads === 1 ? "" : "s"}`;
+  if (place === "server") return `${name}, ${format}, ${count}.`;
+  const why = threads === 1 && !crossOriginIsolated ? " (the page is not isolated)" : "";
+  return `${name}, ${format}, WebAssembly, ${count}${why}.`;
+}
+
+/** What the key-value cache holds without a policy. */
+function fullCache({ model: { layers } }: Engine, tokens: number): string {
+  return `Each of ${layers} layers keeps all ${tokens} tokens in its KV cache.`;
+}
+
 function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | null {
-  const { end, speed, status } = generation;
+  const { end, speed, status, engine } = generation;
   if (!end && !speed) return null;
   const drafting = end?.drafting;
+  const rate = end && end.decodeSeconds > 0 ? end.tokens / end.decodeSeconds : 0;
   return (
     <div class="pane-figures">
       {end && (
         <p>
-          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"}
+          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"};{" "}
+          <span data-rate={rate}>{rate.toFixed(0)} tokens a second</span>, alternatives included
           {drafting &&
             drafting.forwardPasses > 0 &&
             `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
-          .
+          .{engine && ` ${runsOn(engine)}`}
+          {engine && !end.context && ` ${fullCache(engine, end.promptTokens + end.tokens)}`}
         </p>
       )}
       {speed && (

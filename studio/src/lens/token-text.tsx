@@ -2,6 +2,7 @@
 import type { LensToken } from "jeton/lens";
 import { Component, type JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { type Kept, type KeptLayer, KeptText } from "./kept-tokens.tsx";
 import type { Colouring } from "./lens-settings.ts";
 import { describeToken, tokenClass } from "./token-colours.ts";
 
@@ -10,6 +11,9 @@ export interface TokenTextProps {
   readonly name: string;
   readonly label: string;
   readonly prompt: readonly LensToken[];
+  /** What a context policy kept of the prompt, and by which layer. */
+  readonly context: Kept | undefined;
+  readonly layer: KeptLayer;
   readonly tokens: readonly LensToken[];
   readonly colouring: Colouring;
   /** Place of the chosen token among `tokens`. */
@@ -24,8 +28,21 @@ export interface TokenTextProps {
 const partSize = 32;
 
 export function TokenText(props: TokenTextProps): JSX.Element {
-  const { name, label, prompt, tokens, colouring, chosen, onChoose, onOpen, running } = props;
+  const {
+    name,
+    label,
+    prompt,
+    context,
+    layer,
+    tokens,
+    colouring,
+    chosen,
+    onChoose,
+    onOpen,
+    running,
+  } = props;
   const list = useRef<HTMLDivElement>(null);
+  const box = useFollowing(tokens.length, running);
   useEffect(() => {
     if (chosen === undefined) return;
     document.getElementById(idOf(name, chosen))?.scrollIntoView({ block: "nearest" });
@@ -46,18 +63,10 @@ export function TokenText(props: TokenTextProps): JSX.Element {
   };
   const parts = Math.ceil(tokens.length / partSize);
   return (
-    <div class="token-text" data-running={running}>
+    <div class="token-text" data-running={running} ref={box}>
       {prompt.length > 0 && (
         <span class="prompt">
-          {prompt.map(({ text, special }, at) =>
-            special ? (
-              <span key={at} class="special">
-                {text}
-              </span>
-            ) : (
-              text
-            ),
-          )}
+          <KeptText tokens={prompt} context={context} layer={layer} />
         </span>
       )}
       <div
@@ -93,6 +102,27 @@ export function TokenText(props: TokenTextProps): JSX.Element {
       </div>
     </div>
   );
+}
+
+/** Keeps the end of a growing text in view, until someone scrolls. */
+function useFollowing(length: number, running: boolean): { current: HTMLDivElement | null } {
+  const box = useRef<HTMLDivElement>(null);
+  const follows = useRef(true);
+  useEffect(() => {
+    const leave = (): void => {
+      follows.current = false;
+    };
+    const scrolls = ["wheel", "touchmove", "pointerdown"] as const;
+    for (const event of scrolls) box.current?.addEventListener(event, leave, { passive: true });
+    return () => {
+      for (const event of scrolls) box.current?.removeEventListener(event, leave);
+    };
+  }, []);
+  useEffect(() => {
+    if (length === 0) follows.current = true;
+    else if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [length, running]);
+  return box;
 }
 
 const idOf = (name: string, place: number): string => `${name}-token-${place}`;

@@ -85,7 +85,17 @@ function Head({ page }: { readonly page: Page }): JSX.Element {
           </span>
         )}
       </p>
-      {built && <p class="sentence">{sentence}</p>}
+      {built && (
+        <>
+          <p class="sentence">{sentence}</p>
+          <button
+            type="button"
+            onClick={() => document.getElementById("demonstration")?.scrollIntoView()}
+          >
+            Try it
+          </button>
+        </>
+      )}
     </header>
   );
 }

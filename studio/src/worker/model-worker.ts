@@ -1,5 +1,6 @@
 /** The worker in which the bundled model lives and generates. */
 import { fetchModel, JetonError, type LoadedModel, locateWasm } from "jeton/browser";
+import { parseContextPolicy } from "jeton/context";
 import {
   createDrafter,
   type Drafter,
@@ -41,6 +42,7 @@ async function open(
     model,
     drafters: drafterChoices,
     drafter: createDrafters(model, new URL("models/jeton-nano-draft/", base)),
+    contextPolicy: parseContextPolicy,
   });
 }
 

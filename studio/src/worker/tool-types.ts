@@ -149,6 +149,37 @@ export interface AttendInRingOutput {
   }[];
 }
 
+export interface SearchLinesInput {
+  readonly query: string;
+  /** A record a line. */
+  readonly text: string;
+  /** Tokens of the index that each token of the query retrieves. */
+  readonly candidates: number;
+}
+
+/** What one ranker found. */
+export interface SearchRanking {
+  readonly ranker: string;
+  readonly hits: readonly {
+    readonly text: string;
+    readonly score: number;
+    /** Which part of the text earned which part of the score. */
+    readonly matches: readonly {
+      readonly queryToken: number;
+      readonly score: number;
+      /** No token of the text was retrieved: the score is a bound. */
+      readonly imputed: boolean;
+      readonly term?: string;
+      readonly span?: readonly [number, number];
+    }[];
+  }[];
+}
+
+export interface SearchLinesOutput {
+  readonly queryTokens: readonly string[];
+  readonly rankings: readonly SearchRanking[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -160,6 +191,7 @@ export interface Tools {
   readonly scoreNeedle: readonly [ScoreNeedleInput, { readonly accuracy: number }];
   readonly evaluateChunks: readonly [EvaluateChunksInput, readonly ChunkingRow[]];
   readonly rankCode: readonly [RankCodeInput, readonly CodeRanking[]];
+  readonly searchLines: readonly [SearchLinesInput, SearchLinesOutput];
   readonly attendInRing: readonly [AttendInRingInput, AttendInRingOutput];
 }
 

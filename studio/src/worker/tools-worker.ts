@@ -27,6 +27,8 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   scoreNeedle,
   evaluateChunks,
   rankCode,
+  // The encoder and its runtime come with the first search.
+  searchLines: async (input, base) => (await import("./search-tool.ts")).searchLines(input, base),
   attendInRing: ringAttention,
 };
 

@@ -115,7 +115,6 @@ async function pack(
   text: string,
   { compressor, factor, threads, acceptOtherModel, ...run }: PackOptions,
 ): Promise<PackedContext> {
-  const { openCompressor, thinContext } = await import("../../../context/index.ts");
   const { decoderConfig } = await import("../../../model/decoder/config.ts");
   const { loadTokenizer } = await import("../../../tokenizer/index.ts");
   if (text.trim() === "") {
@@ -127,12 +126,17 @@ async function pack(
   const { folder } = checkpoint;
   const model = { name, folder, config: decoderConfig(checkpoint.config) };
   const tokenizer = await loadTokenizer(folder);
-  await using open = await openCompressor(
+  // Text that spells a special token is text.
+  const ids = tokenizer.encodeIds(text, { applyLimits: false, allowedSpecial: "none" });
+  const { openCompressor, thinContext } = await import("../../../context/index.ts");
+  const open = await openCompressor(
     { ...model, threads: threads ?? Math.min(8, availableParallelism()) },
     compressor,
     { acceptOtherModel },
   );
-  // Text that spells a special token is text.
-  const ids = tokenizer.encodeIds(text, { applyLimits: false, allowedSpecial: "none" });
-  return thinContext(await open.compress(ids, run), factor);
+  try {
+    return thinContext(await open.compress(ids, run), factor);
+  } finally {
+    await open[Symbol.asyncDispose]();
+  }
 }

@@ -127,26 +127,43 @@ export function addBlocks<Entry extends TensorEntry>(
   config: EncoderConfig,
   tensors: ReadonlyMap<string, Entry>,
 ): ReadonlyMap<string, Entry> {
-  const { mixer, layers } = config;
-  if (mixer?.blocks === undefined) return tensors;
   const all = new Map(tensors);
-  for (const index of layers.keys()) {
-    const { up, down } = mixerLayerNames(mixer, index);
-    for (const name of [`${up}.weight`, `${down}.weight`]) {
-      const stored = tensors.get(name);
-      if (stored === undefined) continue;
-      const length = stored.length / mixer.blocks;
-      for (let at = 0; at < mixer.blocks; at++) {
-        const place = { offset: stored.offset + at * length, length };
-        const own = {
-          ...stored,
-          ...place,
-          name: blockName(name, at),
-          shape: stored.shape.slice(1),
-        };
-        all.set(own.name, own);
-      }
-    }
+  for (const { of, name, at, count } of mixerBlocks(config)) {
+    const stored = tensors.get(of);
+    if (stored === undefined) continue;
+    const length = stored.length / count;
+    const place = { offset: stored.offset + at * length, length };
+    all.set(name, { ...stored, ...place, name, shape: stored.shape.slice(1) });
   }
   return all;
+}
+
+/** The bytes of a folder's tensors with those of the blocks, as views. */
+export function addBlockBytes(
+  config: EncoderConfig,
+  bytes: ReadonlyMap<string, Uint8Array>,
+): Map<string, Uint8Array> {
+  const all = new Map(bytes);
+  for (const { of, name, at, count } of mixerBlocks(config)) {
+    const stored = bytes.get(of);
+    if (stored === undefined) continue;
+    const length = stored.length / count;
+    all.set(name, stored.subarray(at * length, (at + 1) * length));
+  }
+  return all;
+}
+
+/** The blocks of all stored block-diagonal matrices: the matrix, the block's own name, its place. */
+function mixerBlocks({
+  mixer,
+  layers,
+}: EncoderConfig): { of: string; name: string; at: number; count: number }[] {
+  const count = mixer?.blocks;
+  if (mixer === undefined || count === undefined) return [];
+  return [...layers.keys()].flatMap((index) => {
+    const { up, down } = mixerLayerNames(mixer, index);
+    return [`${up}.weight`, `${down}.weight`].flatMap((of) =>
+      Array.from({ length: count }, (_, at) => ({ of, name: blockName(of, at), at, count })),
+    );
+  });
 }

@@ -14,8 +14,8 @@ import {
 import { saveTokenizer, trainTokenizer } from "../../../tokenizer/index.ts";
 import type { WeightFormat } from "../../types.ts";
 import { encoderConfig } from "../config.ts";
-import { embedTokens } from "../embed.ts";
 import { loadEncoder } from "../load-encoder.ts";
+import { embedTokens } from "../tasks/embed.ts";
 
 const made: string[] = [];
 afterAll(() => {

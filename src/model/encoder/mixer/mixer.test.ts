@@ -3,9 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { testData } from "../../../testing/test-data.ts";
-import { embedCounted } from "../embed.ts";
-import { fillMask } from "../fill-mask.ts";
 import { loadEncoder } from "../load-encoder.ts";
+import { embedCounted } from "../tasks/embed.ts";
+import { fillMask } from "../tasks/fill-mask.ts";
 
 interface ExpectedText {
   readonly text: string;

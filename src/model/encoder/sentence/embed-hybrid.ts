@@ -1,6 +1,6 @@
 /** Texts as a dense vector and the weights of words (DupMAE; Xiao et al., 2023). */
 import { JetonError } from "../../../core/index.ts";
-import { encodeText } from "../embed.ts";
+import { encodeText } from "../tasks/embed.ts";
 import type { LoadedEncoder } from "../types.ts";
 
 /** The two parts of a text's representation. */

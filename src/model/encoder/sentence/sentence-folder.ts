@@ -2,17 +2,8 @@
  * Reads what sentence-transformers and PyLate put beside an encoder: `modules.json`, the folders that it
  * names, prompts, and the lengths of queries and documents.
  */
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import {
-  isJsonObject,
-  type JsonObject,
-  type JsonValue,
-  openSafetensors,
-  parseJson,
-  readJsonObject,
-  type TensorEntry,
-} from "../../../checkpoint/index.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json.ts";
+import type { TensorEntry } from "../../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../../core/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 import { type Activation, activationOf } from "../../layers/activation.ts";
@@ -21,6 +12,14 @@ import type { SentenceSettings } from "../types.ts";
 import { readLateInteraction, xtrLateInteraction } from "./late-settings.ts";
 import { checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
+
+/** The files of a model's folder, wherever it is. Paths have slashes. */
+export interface FolderFiles {
+  /** What a JSON file holds; undefined where the folder has none. */
+  json(path: string): Promise<JsonValue | undefined>;
+  /** Tensors of a safetensors file, by their names there. */
+  tensors(path: string): Promise<ReadonlyMap<string, TensorEntry>>;
+}
 
 /** Settings of a folder, and the stored tensors of its modules by name. */
 export interface SentenceFolder {
@@ -49,18 +48,18 @@ export interface SentenceContext {
 
 /** Reads a folder with or without `modules.json`. */
 export async function readSentenceFolder(
-  folder: string,
+  files: FolderFiles,
   config: EncoderConfig,
   { tokenizer, has }: SentenceContext,
 ): Promise<SentenceFolder> {
-  const entries = (await readModules(folder)) ?? (await findProjection(folder, config));
-  const settings = await optionalJson(folder, "config_sentence_transformers.json");
+  const entries = (await readModules(files)) ?? (await findProjection(files, config));
+  const settings = await optionalJson(files, "config_sentence_transformers.json");
   const transformer = entries?.find(({ kind }) => kind === "Transformer");
   const own = await optionalJson(
-    join(folder, transformer?.path ?? ""),
-    "sentence_bert_config.json",
+    files,
+    pathOf(transformer?.path ?? "", "sentence_bert_config.json"),
   );
-  const reader = new ModuleReader(folder);
+  const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
   for (const entry of behind) await reader.read(entry);
   const isLate =
@@ -109,10 +108,11 @@ const xtrPath = "2_Dense";
 const xtrDocumentLength = 512;
 
 async function findProjection(
-  folder: string,
+  files: FolderFiles,
   { family }: EncoderConfig,
 ): Promise<readonly ModuleEntry[] | undefined> {
-  if (family !== "t5" || !(await exists(join(folder, xtrPath, "config.json")))) return undefined;
+  if (family !== "t5") return undefined;
+  if ((await files.json(pathOf(xtrPath, "config.json"))) === undefined) return undefined;
   const module = (path: string, kind: string): ModuleEntry => ({ path, kind, type: kind });
   return [module("", "Transformer"), module(xtrPath, "Dense")];
 }
@@ -165,11 +165,9 @@ function optionalString(settings: JsonObject, key: string): string | undefined {
 }
 
 /** `modules.json`; undefined where the folder has none. */
-async function readModules(folder: string): Promise<readonly ModuleEntry[] | undefined> {
-  const path = join(folder, "modules.json");
-  if (!(await exists(path))) return undefined;
-  const { readFile } = await import("node:fs/promises");
-  const list = parseJson(await readFile(path, "utf8"), { source: path, code: "config-invalid" });
+async function readModules(files: FolderFiles): Promise<readonly ModuleEntry[] | undefined> {
+  const list = await files.json("modules.json");
+  if (list === undefined) return undefined;
   if (!Array.isArray(list)) {
     throw moduleError("modules.json", "the file", list, "a list of modules");
   }
@@ -186,16 +184,23 @@ async function readModules(folder: string): Promise<readonly ModuleEntry[] | und
   });
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+const pathOf = (folder: string, name: string): string =>
+  folder === "" ? name : `${folder}/${name}`;
+
+async function optionalJson(files: FolderFiles, path: string): Promise<JsonObject> {
+  const value = await files.json(path);
+  return value === undefined ? {} : objectOf(value, path);
 }
 
-async function optionalJson(folder: string, name: string): Promise<JsonObject> {
-  const path = join(folder, name);
-  return (await exists(path)) ? readJsonObject(path) : {};
+/** A module's own configuration, which it must have. */
+async function moduleConfig(files: FolderFiles, folder: string): Promise<JsonObject> {
+  const path = pathOf(folder, "config.json");
+  return objectOf(await files.json(path), path);
+}
+
+function objectOf(value: JsonValue | undefined, path: string): JsonObject {
+  if (isJsonObject(value)) return value;
+  throw moduleError(path, "the file", value, "a JSON object");
 }
 
 function moduleError(file: string, key: string, value: unknown, expected: string): JetonError {
@@ -207,7 +212,7 @@ function moduleError(file: string, key: string, value: unknown, expected: string
 
 /** Reads the modules behind the encoder, one after the other. */
 class ModuleReader {
-  readonly #folder: string;
+  readonly #files: FolderFiles;
   readonly tensors: Map<string, TensorEntry> = new Map();
   /** Modules on the states of tokens, and those behind the pooling. */
   readonly before: VectorModule[] = [];
@@ -215,8 +220,8 @@ class ModuleReader {
   poolings: readonly PoolingMode[] | undefined;
   includePrompt = true;
 
-  constructor(folder: string) {
-    this.#folder = folder;
+  constructor(files: FolderFiles) {
+    this.#files = files;
   }
 
   async read({ kind, path, type }: ModuleEntry): Promise<void> {
@@ -242,14 +247,14 @@ class ModuleReader {
   }
 
   async #readPooling(path: string): Promise<void> {
-    const config = await readJsonObject(join(this.#folder, path, "config.json"));
+    const config = await moduleConfig(this.#files, path);
     this.poolings = checkPoolings(pooledModes(config));
     this.includePrompt = config["include_prompt"] !== false;
     this.before.push(...this.after.splice(0));
   }
 
   async #readDense(path: string): Promise<VectorModule> {
-    const config = await readJsonObject(join(this.#folder, path, "config.json"));
+    const config = await moduleConfig(this.#files, path);
     const name = await this.#readTensors(path, "linear");
     const [outputs, inputs] = this.tensors.get(`${name}.weight`)?.shape ?? [];
     if (outputs !== config["out_features"] || inputs !== config["in_features"]) {
@@ -274,8 +279,7 @@ class ModuleReader {
 
   /** Adds the tensors of a module; the name of its one layer among them. */
   async #readTensors(path: string, layer: string): Promise<string> {
-    await using file = await openSafetensors(join(this.#folder, path, "model.safetensors"));
-    for (const [name, entry] of file.tensors) {
+    for (const [name, entry] of await this.#files.tensors(pathOf(path, "model.safetensors"))) {
       this.tensors.set(`${path}.${name}`, { ...entry, name: `${path}.${name}` });
     }
     return `${path}.${layer}`;

@@ -40,6 +40,16 @@ export interface SentencePipeline {
   readonly tokenModules: readonly VectorModule[] | undefined;
 }
 
+/** The part of a folder's settings that crosses to a worker. */
+export function sentencePipeline({
+  poolings,
+  includePrompt,
+  modules,
+  tokenModules,
+}: SentencePipeline): SentencePipeline {
+  return { poolings, includePrompt, modules, tokenModules };
+}
+
 /** Applies modules to vectors `[…, width]`, one after the other. */
 export function applyModules(
   weights: DecoderWeights,

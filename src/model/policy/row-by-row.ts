@@ -1,5 +1,5 @@
 /** What policies share in which every new row chooses for itself. */
-import type { PolicyInput } from "../../model/index.ts";
+import type { PolicyInput } from "./context-policy.ts";
 
 /** Rows of a pass in which each row gathers `budget` keys and values of its own: memory bounds them. */
 export function rowsWithin(budget: number): number {

@@ -1,6 +1,6 @@
 /** What an encoder checkpoint was trained to do, and the names of its classes. */
-import type { ModelConfig } from "../../checkpoint/text-config.ts";
-import { type Fields, given, invalid, isFields } from "../decoder/config-fields.ts";
+import type { ModelConfig } from "../../../checkpoint/text-config.ts";
+import { type Fields, given, invalid, isFields } from "../../decoder/config-fields.ts";
 
 /** What the class of a checkpoint does, by the end of its name in `architectures`. */
 export type EncoderTask =

@@ -1,7 +1,7 @@
 /** Classes of texts, of pairs of texts, of tokens and of spans, by the heads of an encoder. */
-import { JetonError } from "../../core/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { LoadedEncoder } from "../types.ts";
 import { encodeText } from "./embed.ts";
-import type { LoadedEncoder } from "./types.ts";
 
 /** A class of a text and how sure the model is of it. */
 export interface ClassScore {

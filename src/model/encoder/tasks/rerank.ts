@@ -1,8 +1,8 @@
 /** Documents in the order of how well they answer a query. */
-import { JetonError } from "../../core/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { LoadedEncoder } from "../types.ts";
 import { sequenceLogits, sigmoid } from "./classify.ts";
 import { embedTokens, type TokenVectors } from "./embed.ts";
-import type { LoadedEncoder } from "./types.ts";
 
 /** A document and how well it answers the query. */
 export interface RankedDocument {

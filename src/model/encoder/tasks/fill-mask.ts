@@ -1,8 +1,8 @@
 /** Predicts masked tokens of a text. */
-import { JetonError } from "../../core/index.ts";
-import type { Tokenizer } from "../../tokenizer/index.ts";
+import { JetonError } from "../../../core/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import type { LoadedEncoder } from "../types.ts";
 import { encodeText } from "./embed.ts";
-import type { LoadedEncoder } from "./types.ts";
 
 /** A token that a model expects in place of a mask. */
 export interface FilledToken {

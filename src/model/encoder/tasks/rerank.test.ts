@@ -2,10 +2,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { openCheckpoint, writeShardedSafetensors } from "../../checkpoint/index.ts";
-import { codeOf } from "../../testing/code-of.ts";
-import { testData } from "../../testing/test-data.ts";
-import { loadEncoder } from "./load-encoder.ts";
+import { openCheckpoint, writeShardedSafetensors } from "../../../checkpoint/index.ts";
+import { codeOf } from "../../../testing/code-of.ts";
+import { testData } from "../../../testing/test-data.ts";
+import { loadEncoder } from "../load-encoder.ts";
 import { rerank } from "./rerank.ts";
 
 const made: string[] = [];

@@ -1,9 +1,9 @@
 /** Texts to vectors: of the whole text, and of its tokens. */
-import { JetonError } from "../../core/index.ts";
-import { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
-import { type LateText, prepareLateText } from "./sentence/late-interaction.ts";
-import { checkPoolings, type PoolingMode } from "./sentence/pooling.ts";
-import type { LoadedEncoder } from "./types.ts";
+import { JetonError } from "../../../core/index.ts";
+import { encodeEncoderText, type TextInput } from "../sentence/encode-text.ts";
+import { type LateText, prepareLateText } from "../sentence/late-interaction.ts";
+import { checkPoolings, type PoolingMode } from "../sentence/pooling.ts";
+import type { LoadedEncoder } from "../types.ts";
 
 /** Options of `embed`. */
 export interface EmbedOptions {

@@ -1,0 +1,1 @@
+export { landmarkAttention, landmarkPolicy } from "./landmark-attention.ts";

@@ -1,0 +1,361 @@
+/**
+ * Measures landmark attention on models of two layers, trained from nothing on windows of 180 tokens, on texts
+ * of up to sixteen windows.
+ */
+import { createRandom } from "../../core/index.ts";
+import { complete, score } from "../../generate/index.ts";
+import { type ContextPolicy, type LoadedModel, loadModel } from "../../model/index.ts";
+import {
+  defineReproduction,
+  meanOf,
+  type Reproduction,
+  type ReproductionContext,
+} from "../../reproduce/index.ts";
+import { loadTokenizer } from "../../tokenizer/index.ts";
+import { fullAttention, sinksWindow } from "../policies/index.ts";
+import { landmarkAttention } from "./landmark-attention.ts";
+import { randomBlocks } from "./reproduction-random.ts";
+import {
+  type Kind,
+  readTexts,
+  sampleKey,
+  type Texts,
+  tellKey,
+  trainSmall,
+  window,
+} from "./reproduction-training.ts";
+
+const tokenizerName = "models/tinystories-260k";
+/** Retrieved blocks, and prompt tokens that see each other. */
+const retrieved = { blocks: 2, chunk: 150 };
+/** What the plain model sees with a window: as many tokens as it was trained on. */
+const attended = { sinks: 4, window: window - 4 };
+const lengths = { quick: 4 * window, judged: 16 * window };
+
+const passkeys = {
+  unit: "% of questions",
+  units: "questions",
+  direction: "higher",
+  effect: "difference",
+  control: "as many random blocks",
+} as const;
+const losses = {
+  unit: "nats/token",
+  units: "texts",
+  direction: "lower",
+  effect: "difference",
+} as const;
+/** Reads far beyond the positions of its training. */
+const beyond = "a plain model that attends to all tokens of four windows";
+const trained = "models of two layers, three seeds";
+
+const claims = [
+  {
+    ...passkeys,
+    id: "passkey-beats-plain",
+    text: `More passkeys found at sixteen training windows, two blocks retrieved, than by a plain model of the same size and training that attends to all tokens (${trained})`,
+    paper: {
+      value: 98,
+      unit: "%",
+      compares: "measured",
+      setting: "LLaMA-7B, 32,070 tokens; the base model fails beyond about 2,000",
+    },
+    reproduced: 40,
+    partly: 10,
+    quick: { reproduced: 20, partly: 2 },
+  },
+  {
+    ...passkeys,
+    id: "passkey-beats-window",
+    text: `More found than by the plain model with sinks and a window of the trained length (${trained})`,
+    paper: { words: "a window does not hold the passkey" },
+    reproduced: 40,
+    partly: 10,
+    quick: { reproduced: 20, partly: 2 },
+  },
+  {
+    ...passkeys,
+    id: "passkey-beats-all-blocks",
+    text: `More found than by the same landmark model attending to all blocks at true positions (${trained})`,
+    paper: { words: "positions beyond those of training are never used" },
+    reproduced: 20,
+    partly: 5,
+    quick: "full-only",
+  },
+  {
+    ...losses,
+    id: "retrieval-lowers-loss",
+    control: "as many random blocks",
+    text: `Loss of the last tokens of held-out prose of four windows with two retrieved blocks, beside none and the same chunk (${trained})`,
+    paper: {
+      value: 0.104,
+      unit: "nats/token",
+      compares: "effect",
+      setting: "PG19, 2,048 tokens: perplexity 15.14 with k = 2 and 16.80 of a baseline of 360",
+    },
+    reproduced: 0.02,
+    partly: 0.002,
+    quick: { reproduced: 0.005, partly: 0.0005 },
+  },
+  {
+    ...losses,
+    id: "longer-is-no-worse",
+    control: beyond,
+    text: `Loss of the same last tokens read in four windows of text, beside one (${trained})`,
+    paper: {
+      value: 0.07,
+      unit: "nats/token",
+      compares: "effect",
+      setting: "PG19: perplexity 16.24 at 512, 15.14 at 2,048",
+    },
+    noWorse: true,
+    reproduced: -0.01,
+    partly: -0.05,
+    quick: { reproduced: -0.05, partly: -0.2 },
+  },
+  {
+    ...losses,
+    id: "sharing-costs-little",
+    control: beyond,
+    text: `Loss where the tokens of a chunk retrieve together, beside each token and head for itself (${trained})`,
+    paper: {
+      value: -0.022,
+      unit: "nats/token",
+      compares: "effect",
+      setting: "PG19, 2,048 tokens, k = 2: perplexity 15.48 and 15.14",
+    },
+    noWorse: true,
+    reproduced: -0.02,
+    partly: -0.05,
+    quick: "full-only",
+  },
+] as const;
+
+type Id = (typeof claims)[number]["id"];
+type Context = ReproductionContext<Id>;
+
+export const reproduction: Reproduction = defineReproduction({
+  system: "landmark-attention",
+  module: import.meta.url,
+  claims,
+  run: (context) => context.part(() => measure(context)),
+});
+
+/** A way to read: which model, under which policy. */
+interface Way {
+  readonly kind: Kind;
+  readonly policy: ContextPolicy;
+}
+
+const ways = {
+  landmark: { kind: "landmark", policy: landmarkAttention(retrieved) },
+  "all tokens": { kind: "plain", policy: fullAttention() },
+  "sinks and window": { kind: "plain", policy: sinksWindow(attended) },
+  "all blocks": {
+    kind: "landmark",
+    policy: landmarkAttention({ blocks: 1000, chunk: retrieved.chunk }),
+  },
+  "no blocks": { kind: "landmark", policy: landmarkAttention({ ...retrieved, blocks: 0 }) },
+  together: {
+    kind: "landmark",
+    policy: landmarkAttention({ ...retrieved, mode: "maxOverTokens" }),
+  },
+  "random blocks": { kind: "landmark", policy: randomBlocks(retrieved) },
+} as const satisfies Record<string, Way>;
+type WayName = keyof typeof ways;
+
+async function measure(context: Context): Promise<void> {
+  const { quick, seed } = context;
+  const folder = await context.data(tokenizerName);
+  const texts = await readTexts(context, await loadTokenizer(folder));
+  const found = new Map<WayName, number[][]>();
+  const lost = new Map<string, number[][]>();
+  const tokens = quick ? lengths.quick : lengths.judged;
+  for (let own = seed; own < seed + (quick ? 1 : 3); own++) {
+    const models = {} as Record<Kind, LoadedModel>;
+    for (const kind of ["landmark", "plain"] as const) {
+      const training = { kind, steps: quick ? 100 : 1500, seed: own, texts, tokenizer: folder };
+      const trainedFolder = await trainSmall(context, training);
+      models[kind] = await loadModel(trainedFolder, { format: "f32", threads: 1 });
+    }
+    try {
+      const questions = askedKeys(texts, { seed, tokens, count: quick ? 8 : 40 });
+      for (const name of passkeyWays(quick)) {
+        add(found, name, await findKeys(context, models, { name, own, questions, tokens }));
+      }
+      for (const name of lossWays(quick)) {
+        add(lost, name, await lossesOf(context, models, texts, { name, own, windows: 4 }));
+      }
+      add(
+        lost,
+        "one window",
+        await lossesOf(context, models, texts, { name: "landmark", own, windows: 1 }),
+      );
+    } finally {
+      for (const model of Object.values(models)) await model.close();
+    }
+  }
+  reportKeys(context, found, tokens);
+  reportLosses(context, lost);
+}
+
+const passkeyWays = (quick: boolean): WayName[] =>
+  quick
+    ? ["landmark", "all tokens", "sinks and window", "random blocks"]
+    : ["landmark", "all tokens", "sinks and window", "all blocks", "no blocks", "random blocks"];
+const lossWays = (quick: boolean): WayName[] =>
+  quick
+    ? ["landmark", "no blocks", "random blocks", "all tokens"]
+    : ["landmark", "no blocks", "random blocks", "together", "all tokens", "sinks and window"];
+
+function add<Name>(into: Map<Name, number[][]>, name: Name, values: number[]): void {
+  into.set(name, [...(into.get(name) ?? []), values]);
+}
+
+interface Question {
+  readonly ids: readonly number[];
+  readonly answer: string;
+}
+
+/** Held-out prose that tells a number once, before its last window, and asks for it at its end. */
+function askedKeys(
+  { tokenizer, heldOut }: Texts,
+  {
+    seed,
+    tokens,
+    count,
+  }: { readonly seed: number; readonly tokens: number; readonly count: number },
+): Question[] {
+  return Array.from({ length: count }, (_, at) => {
+    const random = createRandom(seed, "question", tokens, at);
+    const answer = sampleKey(random);
+    const { told, asked } = tellKey(tokenizer, answer);
+    const free = tokens - told.length - asked.length;
+    const start = random.integer(heldOut.length - free);
+    const prose = heldOut.subarray(start, start + free);
+    const depth = random.integer(free - 2 * window);
+    const ids = [1, ...prose.subarray(0, depth), ...told, ...prose.subarray(depth), ...asked];
+    return { ids, answer };
+  });
+}
+
+/** 1 where the first number of the answer is the one, else 0; remembered. */
+function findKeys(
+  context: Context,
+  models: Record<Kind, LoadedModel>,
+  {
+    name,
+    own,
+    questions,
+    tokens,
+  }: {
+    readonly name: WayName;
+    readonly own: number;
+    readonly questions: readonly Question[];
+    readonly tokens: number;
+  },
+): Promise<number[]> {
+  const { kind, policy: contextPolicy } = ways[name];
+  const title = `passkeys, ${name}, seed ${own}`;
+  const settings = { tokens, count: questions.length, options: contextPolicy.options };
+  return context.remember(title, settings, async () => {
+    const found: number[] = [];
+    for (const [at, { ids, answer }] of questions.entries()) {
+      context.signal.throwIfAborted();
+      context.progress(title, at, questions.length);
+      const { text } = await complete(models[kind], ids, {
+        contextPolicy,
+        greedy: true,
+        maxTokens: 8,
+        signal: context.signal,
+      });
+      found.push(/\d+/.exec(text)?.[0] === answer ? 1 : 0);
+    }
+    return found;
+  });
+}
+
+/** Mean loss of the last 120 tokens of held-out texts that are read in so many windows; remembered. */
+function lossesOf(
+  context: Context,
+  models: Record<Kind, LoadedModel>,
+  { heldOut }: Texts,
+  {
+    name,
+    own,
+    windows,
+  }: { readonly name: WayName; readonly own: number; readonly windows: number },
+): Promise<number[]> {
+  const { kind, policy } = ways[name];
+  const title = `loss of ${windows} windows, ${name}, seed ${own}`;
+  const count = context.quick ? 8 : 40;
+  const settings = { count, options: policy.options };
+  return context.remember(title, settings, async () => {
+    const model = models[kind].withContextPolicy!(policy);
+    const read: number[] = [];
+    for (let at = 0; at < count; at++) {
+      context.signal.throwIfAborted();
+      context.progress(title, at, count);
+      // The same last tokens behind more or less text.
+      const end = Math.floor(((at + 1) * heldOut.length) / (count + 1));
+      const ids = [...heldOut.subarray(end - windows * window, end)];
+      const { tokens } = await score(model, ids);
+      const last = tokens.slice(-120).map(({ logProbability }) => -logProbability);
+      read.push(mean(last));
+    }
+    return read;
+  });
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** One number for each question or text: its mean over the seeds. */
+function overSeeds(bySeed: readonly (readonly number[])[] | undefined): number[] {
+  return bySeed![0]!.map((_, at) => mean(bySeed!.map((values) => values[at]!)));
+}
+
+function reportKeys(context: Context, found: Map<WayName, number[][]>, tokens: number): void {
+  const sample = (name: WayName) => meanOf(overSeeds(found.get(name)).map((value) => 100 * value));
+  const details = {
+    tokens,
+    found: Object.fromEntries([...found].map(([name, bySeed]) => [name, bySeed.map(mean)])),
+  };
+  const pairs: readonly (readonly [Id, WayName])[] = [
+    ["passkey-beats-plain", "all tokens"],
+    ["passkey-beats-window", "sinks and window"],
+    ...(context.quick ? [] : ([["passkey-beats-all-blocks", "all blocks"]] as const)),
+  ];
+  for (const [id, baseline] of pairs) {
+    context.report(id, {
+      measured: sample("landmark"),
+      baseline: sample(baseline),
+      baselineName: baseline,
+      control: sample("random blocks"),
+      details,
+    });
+  }
+}
+
+function reportLosses(context: Context, lost: Map<string, number[][]>): void {
+  const sample = (name: string) => meanOf(overSeeds(lost.get(name)));
+  const details = {
+    losses: Object.fromEntries([...lost].map(([name, bySeed]) => [name, bySeed.map(mean)])),
+  };
+  const pairs: readonly (readonly [Id, string, string, string])[] = [
+    ["retrieval-lowers-loss", "landmark", "no blocks", "random blocks"],
+    ["longer-is-no-worse", "landmark", "one window", "all tokens"],
+    ...(context.quick
+      ? []
+      : ([["sharing-costs-little", "together", "landmark", "all tokens"]] as const)),
+  ];
+  for (const [id, measured, baselineName, control] of pairs) {
+    context.report(id, {
+      measured: sample(measured),
+      baseline: sample(baselineName),
+      baselineName,
+      control: sample(control),
+      details,
+    });
+  }
+}

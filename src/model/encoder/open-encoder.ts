@@ -1,0 +1,138 @@
+/**
+ * Opens an encoder from bytes in memory: in a browser, in its workers, and in Node.
+ *
+ * Needs nothing of Node. The encoder lives on the calling thread and blocks it during a forward pass.
+ */
+import { type JsonValue, parseJson } from "../../checkpoint/json.ts";
+import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
+import { type Device, startInline } from "../../tensor/index.ts";
+import { readTokenizerSettings } from "../../tokenizer/formats/tokenizer-settings.ts";
+import { createTokenizer } from "../../tokenizer/tokenizer.ts";
+import { checkShapes, defaultFormat } from "../decoder-model.ts";
+import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
+import { bindBytes } from "../weights/bind-bytes.ts";
+import { parseWeights, type StoredTensors, type WeightsFile } from "../weights/parse-weights.ts";
+import { storedShapes } from "../weights/trace-weights.ts";
+import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
+import * as encoderService from "../worker/encoder-service.ts";
+import { encoderConfig } from "./config.ts";
+import { EncoderModel } from "./encoder-model.ts";
+import { encoderMatrixGroups } from "./encoder-names.ts";
+import { encoderHeads } from "./heads/heads.ts";
+import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
+import { withStoredRows } from "./mixer/stored-rows.ts";
+import { encoderParameterShapes } from "./parameter-shapes.ts";
+import { type FolderFiles, readSentenceFolder } from "./sentence/sentence-folder.ts";
+import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { encoderStoredNames } from "./stored-names.ts";
+import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
+
+/** Options of `openEncoder`. */
+export interface OpenEncoderOptions
+  extends Pick<LoadEncoderOptions, "format" | "contextLength" | "onProgress" | "signal"> {
+  /** What the model is called. Default `"model"`. */
+  readonly name?: string;
+  /** Where the files came from: what `LoadedEncoder.folder` says. Default: empty. */
+  readonly folder?: string;
+  readonly files: Pick<ModelFiles, "config" | "tokenizer" | "tokenizerConfig" | "specialTokensMap">;
+  /** One file, or all shards. Their memory is viewed, not copied. */
+  readonly weights: readonly WeightsFile[];
+  /**
+   * Reads further files of the folder, which sentence-transformers puts there: `modules.json` and what it names.
+   * Undefined for a file that is not there. Default: there are none.
+   */
+  readonly readFile?: (path: string) => Promise<Uint8Array | undefined>;
+  /** Default: `cpu` in Node, `wasm` elsewhere. */
+  readonly device?: Device;
+  /** Threads of one forward pass. Default: as `openModel`. */
+  readonly threads?: number;
+}
+
+/**
+ * Opens an encoder from bytes in memory, with the modules of its folder.
+ *
+ * @throws JetonError `config-invalid`, `checkpoint-weights-missing`, `checkpoint-tensor-ambiguous`,
+ *   `model-family-unknown`, `model-config-invalid`, `model-weights-missing`, `model-weights-shape`,
+ *   `encoder-module-unknown`, `encoder-module-invalid`
+ */
+export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEncoder> {
+  const { files, weights, signal, device, onProgress, threads = defaultThreads() } = options;
+  signal?.throwIfAborted();
+  const configFile = jsonObject(files.config, "config.json");
+  const described = encoderConfig(configFile);
+  const tokenizer = createTokenizer(
+    files.tokenizer,
+    readTokenizerSettings({
+      config: files.tokenizerConfig,
+      specialTokensMap: files.specialTokensMap,
+    }),
+  );
+  const stored = parseWeights(weights);
+  const named = new Map<string, TensorEntry>();
+  const ownBytes = new Map<string, Uint8Array>();
+  for (const [name, source] of encoderStoredNames(described, stored.tensors.keys())) {
+    named.set(name, { ...stored.tensors.get(source)!, name });
+    ownBytes.set(name, stored.bytes.get(source)!);
+  }
+  const config = withStoredRows(described, named);
+  checkShapes(named, encoderParameterShapes(config));
+  const format = options.format ?? defaultFormat({ tensors: named });
+  const modules = new MemoryFolder(options.readFile);
+  const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
+    tokenizer,
+    has: (name) => named.has(name),
+  });
+  for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
+  const tensors = addBlocks(config, new Map([...named, ...own]));
+  const bytes = addBlockBytes(config, ownBytes);
+  const bindings = await bindBytes({ tensors, bytes }, encoderMatrixGroups(config), format, {
+    onProgress: (done, total) => onProgress?.({ stage: "pack", done, total }),
+    signal,
+  });
+  const start = {
+    ...{ config, pipeline: sentencePipeline(sentence), tensors: storedShapes(tensors) },
+    ...{ bindings, format, threads },
+    ...(device && { device }),
+  } satisfies EncoderStart;
+  const service = await startInline<EncoderService>(encoderService, "createEncoderService", start);
+  const { contextLength = config.contextLength } = options;
+  return new EncoderModel({
+    name: options.name ?? "model",
+    folder: options.folder ?? "",
+    checkpoint: { config: configFile, tensors, files: weights.map(({ name }) => name) },
+    tokenizer,
+    config,
+    format,
+    threads,
+    contextLength: Math.min(contextLength, config.contextLength),
+    sentence,
+    heads: [...encoderHeads(config, (name) => tensors.has(name)).keys()],
+    service,
+  });
+}
+
+/** A folder whose files are read into memory. */
+class MemoryFolder implements FolderFiles {
+  readonly #readFile: (path: string) => Promise<Uint8Array | undefined>;
+  /** Of the modules' tensors, by `<folder>.<name>`. */
+  readonly bytes: Map<string, Uint8Array> = new Map();
+
+  constructor(readFile: OpenEncoderOptions["readFile"] = async () => undefined) {
+    this.#readFile = readFile;
+  }
+
+  async json(path: string): Promise<JsonValue | undefined> {
+    const file = await this.#readFile(path);
+    if (file === undefined) return undefined;
+    const text = new TextDecoder().decode(file);
+    return parseJson(text, { source: path, code: "config-invalid", allowNonFinite: true });
+  }
+
+  async tensors(path: string): Promise<StoredTensors["tensors"]> {
+    const data = await this.#readFile(path);
+    const { tensors, bytes } = parseWeights(data ? [{ name: path, data }] : []);
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    for (const [name, own] of bytes) this.bytes.set(`${folder}.${name}`, own);
+    return tensors;
+  }
+}
