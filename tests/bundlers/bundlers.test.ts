@@ -199,7 +199,10 @@ const webpack: Bundler = async (project) => {
     run(configuration, (error, result) => (error ? reject(error) : resolve(result)));
   });
   const { errors, warnings } = stats.toJson();
-  expect([...errors, ...warnings].map(({ message }) => message)).toEqual([]);
+  const told = [...errors, ...warnings].map(
+    ({ message, moduleName }) => `${moduleName}: ${message}`,
+  );
+  expect(told).toEqual([]);
   copyFileSync(join(project, "index.html"), join(project, "site/index.html"));
   return join(project, "site");
 };

@@ -9,12 +9,7 @@ import {
   landmarkName,
   needLandmarks,
 } from "./landmark-options.ts";
-import { createPolicy } from "./landmark-program.ts";
-
-const module = new URL(
-  import.meta.url.endsWith(".ts") ? "./landmark-program.ts" : "./landmark-program.js",
-  import.meta.url,
-).href;
+import { createPolicy, programModule } from "./landmark-program.ts";
 
 /** The policy with these options. */
 export function createLandmarkPolicy(options: LandmarkOptions): ContextPolicy {
@@ -36,7 +31,7 @@ function policyOf(options: LandmarkOptions): ContextPolicy {
   return {
     name: landmarkName,
     options: { ...options } as PolicyOptions,
-    module,
+    module: programModule,
     createProgram: createPolicy,
     drafting: isShared
       ? { kind: "excluded", why: "with maxOverTokens the tokens of a pass retrieve together" }

@@ -47,6 +47,9 @@ import { type LandmarkOptions, type LandmarkSettings, needLandmarks } from "./la
 import { type RetrievedBlocks, retrieveBlocks, scoreRows } from "./retrieve-blocks.ts";
 import { placeRows, type RowPlaces } from "./row-places.ts";
 
+/** This module, for workers. A bundler takes `new URL` with a name that it cannot read for a fault. */
+export const programModule: string = import.meta.url;
+
 /**
  * The policy's program; called in the model worker.
  *
