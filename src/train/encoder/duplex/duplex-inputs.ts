@@ -1,11 +1,11 @@
 /** From texts to the inputs of DupMAE's pre-training graph. */
 
-import { createRandom, JetonError } from "../../../core/index.ts";
-import { type EncoderConfig, maskedScore, maskTokenOf } from "../../../model/index.ts";
+import { createRandom } from "../../../core/index.ts";
+import { type EncoderConfig, maskedScore } from "../../../model/index.ts";
 import type { TensorValue } from "../../../tensor/index.ts";
-import type { Tokenizer } from "../../../tokenizer/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
+import { hideToken, type MaskVocabulary, requireMask } from "../mask-tokens.ts";
 import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
 
 /** How much is hidden. */
@@ -15,9 +15,6 @@ export interface DuplexRates {
   /** Share of the tokens that a row of the decoder does not see. */
   readonly hidden: number;
 }
-
-/** Of the masked tokens, how many are hidden and how many exchanged; the others stay as they are. */
-const masking = { hidden: 0.8, exchanged: 0.1 } as const;
 
 /** Options of `duplexInputs`. */
 export interface DuplexInputOptions extends BatchOptions {
@@ -51,8 +48,8 @@ export function duplexInputs(
   options: DuplexInputOptions,
 ): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
   const { config } = options;
-  const mask = requireMask(options.tokenizer);
-  const prepared = texts.map((text) => prepareText(text, mask, options));
+  const vocabulary = requireMask(options.tokenizer);
+  const prepared = texts.map((text) => prepareText(text, vocabulary, options));
   const values = textValues("text", config, prepared);
   const [batch, time] = values["text.ids"]!.shape as [number, number];
   const original = new Int32Array(batch * time).fill(config.padTokenId);
@@ -71,17 +68,12 @@ export function duplexInputs(
   };
 }
 
-function requireMask(tokenizer: Tokenizer): number {
-  const mask = maskTokenOf(tokenizer);
-  if (mask) return mask.id;
-  throw new JetonError("the tokenizer has no mask token, expected [MASK] or <mask>", {
-    code: "encoder-mask-missing",
-    details: { expected: "[MASK] or <mask>" },
-  });
-}
-
-function prepareText(text: string, mask: number, options: DuplexInputOptions): DuplexText {
-  const { tokenizer, documentLength, seed, pass, rates } = options;
+function prepareText(
+  text: string,
+  vocabulary: MaskVocabulary,
+  options: DuplexInputOptions,
+): DuplexText {
+  const { documentLength, seed, pass, rates } = options;
   const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
   const words = numberWords(text, offsets.slice(0, rest.length));
   const random = createRandom(seed, "duplex", pass, text);
@@ -89,13 +81,7 @@ function prepareText(text: string, mask: number, options: DuplexInputOptions): D
   const chosen = chooseWords(words, rates.masked, random);
   const ids = original.slice();
   const masked = own.filter((at) => chosen[at] === 1);
-  for (const at of masked) {
-    const kind = random.uniform();
-    if (kind < masking.hidden) ids[at] = mask;
-    else if (kind < masking.hidden + masking.exchanged) {
-      ids[at] = random.integer(tokenizer.vocabSize);
-    }
-  }
+  for (const at of masked) ids[at] = hideToken(original[at]!, vocabulary, random);
   return {
     ids,
     original,
