@@ -136,7 +136,7 @@ const lengths = (context: Context) =>
   ({
     shorter: [900, 2048],
     judged: 4096,
-    counts: [20, 60],
+    counts: [12, 40],
     async detail(model: LoadedModel, prompts: readonly PasskeyPrompt[]) {
       const asked = prompts.slice(0, context.quick ? 3 : 20);
       const used = await measureCache(context, model, policies["with the cache"]!, asked);
