@@ -12,6 +12,7 @@ import {
   type EncoderPlan,
   evaluateBatch as evaluate,
   learnBatch as learn,
+  moduleShapes,
   tokensOf,
 } from "../encoder-plan.ts";
 import { type RankedExample, readRankedExamples, readTexts } from "../example-files.ts";
@@ -85,7 +86,7 @@ export function hybridPlan(
   const shapes = new Map<string, readonly number[]>([
     ...encoderParameterShapes(config),
     ...encoderHeadShapes(config, "masked"),
-    [`${densePartName}.weight`, [width, hiddenSize]],
+    ...moduleShapes(modules),
   ]);
   return {
     shapes,
