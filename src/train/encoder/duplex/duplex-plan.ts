@@ -58,13 +58,7 @@ export function duplexPlan(
     graph: (_, trainable) => duplexGraph({ config, shapes, trainable, factors }),
     prepare(texts, options) {
       const rates = { masked: masking, hidden: hiding };
-      const { inputs, tokens } = duplexInputs(texts, { ...options, seed, rates });
-      const used = Object.entries(inputs).filter(
-        ([name]) =>
-          (factors.decoding > 0 || !/^(decoded\.|original$|hidden$)/.test(name)) &&
-          (factors.lexical > 0 || !name.startsWith("bag.")),
-      );
-      return { inputs: Object.fromEntries(used), tokens };
+      return duplexInputs(texts, { ...options, seed, rates, factors });
     },
     learn,
     evaluate,
