@@ -1,4 +1,5 @@
 /** jeton beside transformers.js: workers of one page, in turns. */
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -79,7 +80,6 @@ async function interleave(call, requests, maxTokens) {
 
 /** Token ids of `rounds + 1` texts. */
 async function prompts(checkpoint, rounds) {
-  const { readFileSync } = await import("node:fs");
   const tokenizer = createTokenizer(
     JSON.parse(readFileSync(join(checkpoint, "tokenizer.json"), "utf8")),
   );

@@ -16,9 +16,4 @@ function call(name, method, argument) {
   });
 }
 
-function end() {
-  for (const worker of workers.values()) worker.terminate();
-  workers.clear();
-}
-
-Object.assign(globalThis, { bench: { call, end } });
+Object.assign(globalThis, { bench: { call } });

@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { makeCheckpoint135m } from "../checkpoint-135m.mjs";
 import { startHalf } from "../decode/half.mjs";
-import { describeMachine, formatTable, makeRow } from "../report.mjs";
+import { describeMachine, formatTable, makeRow, median } from "../report.mjs";
 import { measureHitRate } from "./hit-rate.mjs";
 
 export const description =
@@ -177,7 +177,6 @@ function makeRows(halves, taken, { tokens, generated, formats, layer, k }) {
   const whole = ({ prompt, decode }) => (prompt + decode) / 1000;
   const promptRate = ({ prompt }) => (1000 * tokens) / prompt;
   const decodeRate = ({ decode }) => (1000 * generated) / decode;
-  const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
   const peers = halves.filter(({ kind }) => kind === "llama");
   /** The peer's better kind of attention for this value. */
   const bestPeer = (value, isLower) =>

@@ -29,6 +29,16 @@ function makePrompt(tokenizer, tokens, at) {
   return [...tokenizer.encodeIds(`${parts.join("")}What is the pass key? The pass key is`)];
 }
 
+/** Layers of a step that chose positions, and those among them that kept an earlier choice. */
+export function countChoices(report, layers) {
+  const width = report.length / layers;
+  const kinds = Array.from({ length: layers }, (_, layer) => report[layer * width]);
+  return {
+    hits: kinds.filter((kind) => kind === 2).length,
+    all: kinds.filter((kind) => kind > 0).length,
+  };
+}
+
 /**
  * The share of layers and decoded tokens that keep an earlier choice.
  *
@@ -49,12 +59,9 @@ export async function measureHitRate({ theta, tokens, prompts, generated }) {
       for (let step = 0; step < generated; step++) {
         const result = await sequence.step({ ids: [topIds[0]], attended: true });
         topIds = result.topIds;
-        const width = result.policyReport.length / layers;
-        for (let layer = 0; layer < layers; layer++) {
-          const kind = result.policyReport[layer * width];
-          if (kind === 2) hits++;
-          if (kind > 0) all++;
-        }
+        const counted = countChoices(result.policyReport, layers);
+        hits += counted.hits;
+        all += counted.all;
       }
       await sequence.release();
     }

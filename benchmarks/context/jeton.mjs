@@ -6,6 +6,7 @@
 import { parseContextPolicy } from "../../dist/context/index.js";
 import { loadModel } from "../../dist/index.js";
 import { serveHalf } from "../decode/half.mjs";
+import { countChoices } from "./hit-rate.mjs";
 
 /** Tokens of one step over a prompt: a multiple of every policy's prompt chunk here. */
 const chunk = 512;
@@ -30,7 +31,6 @@ async function createJetonModel({ folder, format, threads, policy }) {
   };
   const watch = setInterval(notePeak, 50);
   const read = async (ids) => {
-    await sequence?.release();
     sequence = await view.openSequence({ promptLength: ids.length });
     let result;
     for (let at = 0; at < ids.length; at += chunk) {
@@ -65,13 +65,9 @@ async function createJetonModel({ folder, format, threads, policy }) {
       for (const id of ids) {
         const result = await sequence.step({ ids: [id], ...(asksHits && { attended: true }) });
         if (!asksHits) continue;
-        const layers = model.config.layers.length;
-        const width = result.policyReport.length / layers;
-        for (let layer = 0; layer < layers; layer++) {
-          const kind = result.policyReport[layer * width];
-          if (kind === 2) hits++;
-          if (kind > 0) all++;
-        }
+        const counted = countChoices(result.policyReport, model.config.layers.length);
+        hits += counted.hits;
+        all += counted.all;
       }
       return all === 0 ? undefined : hits / all;
     },

@@ -2,7 +2,7 @@
  * Search by token vectors beside an exact scan by our own engine and beside LanceDB's multivectors.
  *
  *     npm run build
- *     npm ci --prefix benchmarks/retrieve                  # LanceDB; without it the scan is the only peer
+ *     npm ci --prefix benchmarks/retrieve                  # LanceDB; not needed with --peers scan
  *     npm run bench -- retrieve [--tokens 1000000] [--queries 60] [--runs 3] [--threads 2] [--peers scan,LanceDB] [--json]
  *
  * Vectors are those of the bundled encoder over SciFact's abstracts and Chroma's texts (128 numbers a token), queries have
@@ -10,7 +10,7 @@
  * scan's ten best documents, and measured on the others, in turns. JETON_DATA must name the data folder; what was embedded
  * and indexed is kept in the temporary folder.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { importJeton } from "../import-jeton.mjs";
@@ -75,7 +75,6 @@ async function openOurs(corpus, log) {
     await index.merge();
     await index.close();
     seconds = (performance.now() - started) / 1000;
-    const { writeFileSync } = await import("node:fs");
     writeFileSync(join(folder, "done"), "");
   }
   const index = await openIndex(folder, { readOnly: true });
@@ -118,7 +117,6 @@ async function openLance(corpus, log) {
     log("LanceDB: indexing");
     await store.indexTokens({ subVectors: 32 });
     seconds = (performance.now() - started) / 1000;
-    const { writeFileSync } = await import("node:fs");
     writeFileSync(join(folder, "done"), "");
   }
   // The table itself: what our store reads of each hit beyond its id is not measured.

@@ -46,7 +46,7 @@ export type EncoderObjective =
       readonly kind: "orthogonal-projection";
       /**
        * Negatives of each example: its own, and others drawn from the documents of the same file, each once for an
-       * example. Default 32, or as many as the file has.
+       * example. Default 32, or as many as every example can have.
        */
       readonly negatives?: number;
     }

@@ -1,5 +1,4 @@
 /** Masked language modelling of an encoder (Devlin et al., 2019): the graph of a step, and its inputs. */
-import { JetonError } from "../../core/index.ts";
 import {
   type EncoderConfig,
   encode,
@@ -10,7 +9,6 @@ import {
   encoderTableTypes,
   layOutEncoderTexts,
   maskedScore,
-  maskTokenOf,
   traceFloat32Weights,
 } from "../../model/index.ts";
 import {
@@ -35,12 +33,10 @@ import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { LanguageModelBatch } from "../graph/language-model-graph.ts";
 import { maskRandom } from "../graph/mask-random.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
+import { hideToken, type MaskVocabulary, requireMask } from "./mask-tokens.ts";
 
-/**
- * Share of the tokens that are asked for (Wettig et al., 2023, find more than BERT's 15 % better), and of
- * those how many are hidden and how many exchanged; the others stay as they are.
- */
-const masking = { rate: 0.3, hidden: 0.8, exchanged: 0.1 } as const;
+/** Share of the tokens that are asked for (Wettig et al., 2023, find more than BERT's 15 % better). */
+const maskingRate = 0.3;
 
 /** Shapes of the parameters of masked language modelling by name. */
 export function maskedLanguageModelShapes(config: EncoderConfig): Map<string, number[]> {
@@ -116,13 +112,7 @@ export function maskedLanguageModelInputs(
   },
 ): (batch: LanguageModelBatch) => Record<string, TensorValue> {
   const { tokenizer, seed, documentMask = false } = options;
-  const mask = maskTokenOf(tokenizer);
-  if (!mask) {
-    throw new JetonError("the tokenizer has no mask token, expected [MASK] or <mask>", {
-      code: "encoder-mask-missing",
-      details: { expected: "[MASK] or <mask>" },
-    });
-  }
+  const vocabulary = requireMask(tokenizer);
   const signs = tokenizer.encodeIds("");
   const longest = config.mixer?.fillsTexts ? config.contextLength : options.sequenceLength;
   const tables = encoderTables(config, longest + 16);
@@ -136,7 +126,7 @@ export function maskedLanguageModelInputs(
       const ids = batch.ids.slice(row * batch.time, (row + 1) * batch.time);
       if (signs.length > 0) ids[0] = signs[0]!;
       if (signs.length > 1) ids[ids.length - 1] = signs.at(-1)!;
-      return maskTokens(ids, { isSpecial, mask: mask.id, seed, vocabSize: tokenizer.vocabSize });
+      return maskTokens(ids, { isSpecial, seed, vocabulary });
     });
     const laid = layOutEncoderTexts(
       config,
@@ -204,21 +194,18 @@ function maskTokens(
   ids: Int32Array,
   options: {
     readonly isSpecial: ReadonlySet<number>;
-    readonly mask: number;
     readonly seed: number;
-    readonly vocabSize: number;
+    readonly vocabulary: MaskVocabulary;
   },
 ): MaskedTokens {
-  const { isSpecial, mask, seed, vocabSize } = options;
+  const { isSpecial, seed, vocabulary } = options;
   const random = maskRandom(seed, ids);
   const places: { at: number; id: number }[] = [];
   const masked = ids.slice();
   for (const [at, id] of ids.entries()) {
-    if (isSpecial.has(id) || random.uniform() >= masking.rate) continue;
+    if (isSpecial.has(id) || random.uniform() >= maskingRate) continue;
     places.push({ at, id });
-    const kind = random.uniform();
-    if (kind < masking.hidden) masked[at] = mask;
-    else if (kind < masking.hidden + masking.exchanged) masked[at] = random.integer(vocabSize);
+    masked[at] = hideToken(id, vocabulary, random);
   }
   return { ids: masked, places };
 }

@@ -1,11 +1,12 @@
 /** From texts to the inputs of DupMAE's pre-training graph. */
 
-import { createRandom, JetonError } from "../../../core/index.ts";
-import { type EncoderConfig, maskedScore, maskTokenOf } from "../../../model/index.ts";
+import { createRandom } from "../../../core/index.ts";
+import { type EncoderConfig, maskedScore } from "../../../model/index.ts";
 import type { TensorValue } from "../../../tensor/index.ts";
-import type { Tokenizer } from "../../../tokenizer/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
+import { hideToken, type MaskVocabulary, requireMask } from "../mask-tokens.ts";
+import type { DuplexWeights } from "./duplex-graph.ts";
 import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
 
 /** How much is hidden. */
@@ -16,13 +17,12 @@ export interface DuplexRates {
   readonly hidden: number;
 }
 
-/** Of the masked tokens, how many are hidden and how many exchanged; the others stay as they are. */
-const masking = { hidden: 0.8, exchanged: 0.1 } as const;
-
 /** Options of `duplexInputs`. */
 export interface DuplexInputOptions extends BatchOptions {
   readonly seed: number;
   readonly rates: DuplexRates;
+  /** Of the graph, which has no inputs for a part of 0. */
+  readonly factors: DuplexWeights;
 }
 
 /** A text masked for the encoder, and what its decoder sees. */
@@ -36,8 +36,8 @@ interface DuplexText {
   readonly masked: readonly number[];
   /** Places of all tokens that are no special ones. */
   readonly own: readonly number[];
-  /** `[length, length]` */
-  readonly visible: Uint8Array;
+  /** `[length, length]`; undefined where nothing is decoded. */
+  readonly visible: Uint8Array | undefined;
 }
 
 /**
@@ -50,38 +50,37 @@ export function duplexInputs(
   texts: readonly string[],
   options: DuplexInputOptions,
 ): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
-  const { config } = options;
-  const mask = requireMask(options.tokenizer);
-  const prepared = texts.map((text) => prepareText(text, mask, options));
+  const { config, factors } = options;
+  const vocabulary = requireMask(options.tokenizer);
+  const prepared = texts.map((text) => prepareText(text, vocabulary, options));
   const values = textValues("text", config, prepared);
   const [batch, time] = values["text.ids"]!.shape as [number, number];
-  const original = new Int32Array(batch * time).fill(config.padTokenId);
-  for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
-  const inputs = {
+  const inputs: Record<string, TensorValue> = {
     ...values,
     ...partValues("masked", prepared, time, ({ masked }) => masked),
-    ...partValues("decoded", prepared, time, ({ own }) => own),
-    ...bagValues(prepared, config),
-    original: { dtype: "int32" as const, shape: [batch, time], data: original },
-    hidden: hiddenScores(prepared, time),
+    ...(factors.lexical > 0 && bagValues(prepared, config)),
   };
+  if (factors.decoding > 0) {
+    const original = new Int32Array(batch * time).fill(config.padTokenId);
+    for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
+    Object.assign(inputs, {
+      ...partValues("decoded", prepared, time, ({ own }) => own),
+      original: { dtype: "int32", shape: [batch, time], data: original },
+      hidden: hiddenScores(prepared, time),
+    });
+  }
   return {
     inputs: { ...inputs, ...tableValues(config, inputs) },
     tokens: prepared.reduce((sum, { length }) => sum + length, 0),
   };
 }
 
-function requireMask(tokenizer: Tokenizer): number {
-  const mask = maskTokenOf(tokenizer);
-  if (mask) return mask.id;
-  throw new JetonError("the tokenizer has no mask token, expected [MASK] or <mask>", {
-    code: "encoder-mask-missing",
-    details: { expected: "[MASK] or <mask>" },
-  });
-}
-
-function prepareText(text: string, mask: number, options: DuplexInputOptions): DuplexText {
-  const { tokenizer, documentLength, seed, pass, rates } = options;
+function prepareText(
+  text: string,
+  vocabulary: MaskVocabulary,
+  options: DuplexInputOptions,
+): DuplexText {
+  const { documentLength, seed, pass, rates, factors } = options;
   const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
   const words = numberWords(text, offsets.slice(0, rest.length));
   const random = createRandom(seed, "duplex", pass, text);
@@ -89,20 +88,14 @@ function prepareText(text: string, mask: number, options: DuplexInputOptions): D
   const chosen = chooseWords(words, rates.masked, random);
   const ids = original.slice();
   const masked = own.filter((at) => chosen[at] === 1);
-  for (const at of masked) {
-    const kind = random.uniform();
-    if (kind < masking.hidden) ids[at] = mask;
-    else if (kind < masking.hidden + masking.exchanged) {
-      ids[at] = random.integer(tokenizer.vocabSize);
-    }
-  }
+  for (const at of masked) ids[at] = hideToken(original[at]!, vocabulary, random);
   return {
     ids,
     original,
     ...rest,
     masked,
     own,
-    visible: sampleVisibility(words, rates.hidden, random),
+    visible: factors.decoding > 0 ? sampleVisibility(words, rates.hidden, random) : undefined,
   };
 }
 
@@ -161,7 +154,7 @@ function hiddenScores(texts: readonly DuplexText[], time: number): TensorValue {
   for (const [text, { visible, length }] of texts.entries()) {
     for (let row = 0; row < length; row++) {
       for (let at = 0; at < length; at++) {
-        if (visible[row * length + at] === 1) data[(text * time + row) * time + at] = 0;
+        if (visible![row * length + at] === 1) data[(text * time + row) * time + at] = 0;
       }
     }
   }
