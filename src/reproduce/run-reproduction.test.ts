@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
 import { renderClaims, renderPlot } from "./plot.ts";
-import { checkLoad, recordResult, withoutLoadedSpeed } from "./record.ts";
+import { checkLoad, recordResult, speedClaims, withoutLoadedSpeed } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
 import { meanOf, type Sample } from "./sample.ts";
@@ -262,6 +262,10 @@ describe("claims about speed", () => {
     );
     expect(() => checkLoad(reproduction, busy, true)).not.toThrow();
     expect(() => checkLoad({ ...reproduction, claims: [small] }, busy)).not.toThrow();
+    // The load is sampled for these alone.
+    expect(speedClaims(reproduction)).not.toEqual([]);
+    expect(speedClaims(reproduction, true)).toEqual([]);
+    expect(speedClaims({ claims: [small] })).toEqual([]);
     expect(() => checkLoad(reproduction, { ...busy, quiet: true })).not.toThrow();
   });
 

@@ -91,6 +91,7 @@ async function reproduceOne(
     renderPlot,
     runReproduction,
     sampleLoad,
+    speedClaims,
     withoutLoadedSpeed,
   } = await import("../../reproduce/index.ts");
   // A result of hours is not lost for want of a package.
@@ -101,7 +102,9 @@ async function reproduceOne(
     isTerminal: stderr.isTerminal,
   });
   // Before hours of measuring; what loads the machine during them costs the claims about speed.
-  if (values.record) checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
+  if (values.record && speedClaims(reproduction, values.skipSpeed).length > 0) {
+    checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
+  }
   const { result, plot } = await runReproduction(reproduction, {
     seed: values.seed,
     quick: values.quick,
