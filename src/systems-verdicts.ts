@@ -107,6 +107,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-30",
   },
+  "token-select": {
+    reproduced: 5,
+    partly: 0,
+    notReproduced: 1,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   "trans-tokenization": {
     reproduced: 3,
     partly: 2,
