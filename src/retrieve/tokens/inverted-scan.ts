@@ -6,7 +6,7 @@ import { dotAt, multiplyRows } from "./products.ts";
 import { byteProducts, bytesPerRow, levels } from "./residuals.ts";
 
 /** Where each token of an inverted file is. */
-interface TokenPlaces {
+export interface TokenPlaces {
   /** Place among the runs, by the token's number. */
   readonly placeOf: Uint32Array;
   /** Cluster, by the token's number. */
@@ -15,7 +15,8 @@ interface TokenPlaces {
 
 const known: WeakMap<Uint32Array, TokenPlaces> = new WeakMap();
 
-function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
+/** Where the tokens of a file are; remembered with it. */
+export function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
   let places = known.get(tokens);
   if (places === undefined) {
     const [placeOf, clusterOf] = [new Uint32Array(tokens.length), new Uint32Array(tokens.length)];
