@@ -3,7 +3,7 @@ import type { InvertedFile } from "./inverted-file.ts";
 import { type CentroidGroups, groupCentroids, groupFrom } from "./k-means.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
-import { byteProducts, bytesPerRow, levels } from "./residuals.ts";
+import { byteProducts, bytesPerRow, levels, scaleOf } from "./residuals.ts";
 
 /** Where each token of an inverted file is. */
 export interface TokenPlaces {
@@ -141,7 +141,7 @@ export class InvertedScan {
    * @returns how many there are
    */
   scoreCluster(cluster: number, into: Float32Array): number {
-    const { dim, starts, codes, exact, codebookOf } = this.#file;
+    const { dim, starts, codes, scales, exact, codebookOf } = this.#file;
     const [start, end] = [starts[cluster]!, starts[cluster + 1]!];
     if (exact.length > 0) {
       for (let at = start; at < end; at++) {
@@ -153,14 +153,15 @@ export class InvertedScan {
     const base = this.#scoreOf(cluster);
     const bytes = bytesPerRow(dim);
     for (let at = start; at < end; at++) {
-      into[at - start] = base + sumProducts(table, codes, at * bytes, bytes);
+      into[at - start] =
+        base + scaleOf[scales[at]!]! * sumProducts(table, codes, at * bytes, bytes);
     }
     return end - start;
   }
 
   /** The score of the best token of a range of numbers, and which it is; the first of equals. */
   bestOf(first: number, end: number): { token: number; score: number } {
-    const { dim, codes, exact, codebookOf } = this.#file;
+    const { dim, codes, scales, exact, codebookOf } = this.#file;
     const { placeOf, clusterOf } = placesOf(this.#file);
     const bytes = bytesPerRow(dim);
     const isExact = exact.length > 0;
@@ -172,7 +173,8 @@ export class InvertedScan {
       else {
         const cluster = clusterOf[token]!;
         const table = this.#tableOf(codebookOf[cluster]!);
-        score = this.#scoreOf(cluster) + sumProducts(table, codes, place * bytes, bytes);
+        const sum = sumProducts(table, codes, place * bytes, bytes);
+        score = this.#scoreOf(cluster) + scaleOf[scales[place]!]! * sum;
       }
       // Scores are kept in single precision everywhere.
       score = Math.fround(score);

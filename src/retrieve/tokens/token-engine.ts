@@ -10,12 +10,13 @@ import {
   int32,
   matmul,
   max,
+  multiply,
   type Program,
   trace,
 } from "../../tensor/index.ts";
 import type { InvertedFile } from "./inverted-file.ts";
 import { placesOf, type TokenPlaces } from "./inverted-scan.ts";
-import { bytesPerRow, levels } from "./residuals.ts";
+import { bytesPerRow, levels, scaleOf } from "./residuals.ts";
 
 /** Tokens whose maximum the graph takes: a record's tokens are filled up to a multiple with its last one. */
 const groupSize = 16;
@@ -89,7 +90,7 @@ export class TokenEngine {
 
 interface Programs {
   readonly centroids: Program<"centroids" | "query", "scores">;
-  readonly codes: Program<"rows" | "query" | "bases" | "clusters", "best">;
+  readonly codes: Program<"rows" | "scales" | "query" | "bases" | "clusters", "best">;
   readonly exact: Program<"rows" | "query", "best">;
 }
 
@@ -103,12 +104,14 @@ async function compilePrograms(threads: number): Promise<Programs> {
   const codes = trace(
     {
       ...{ rows, query },
+      scales: float32(["groups", groupSize, 1]),
       bases: float32(["clusters", "query"]),
       clusters: int32(["groups", groupSize]),
     },
     (inputs) => {
       const residuals = matmul(inputs.rows, inputs.query, { transposeB: true });
-      const products = add(residuals, gather(inputs.bases, inputs.clusters));
+      const scaled = multiply(residuals, inputs.scales);
+      const products = add(scaled, gather(inputs.bases, inputs.clusters));
       return { best: max(products, { axes: [1] }) };
     },
   );
@@ -133,6 +136,7 @@ class BlockRun {
   readonly #query: Float32Array;
   readonly #rows: Float32Array;
   readonly #clusterOf: Int32Array = new Int32Array(blockGroups * groupSize);
+  readonly #scales: Float32Array = new Float32Array(blockGroups * groupSize);
   /** Which record each group of the block belongs to. */
   readonly #slotOf: Uint32Array = new Uint32Array(blockGroups);
   readonly #best: Float32Array;
@@ -182,6 +186,9 @@ class BlockRun {
       }
       return;
     }
+    for (let i = 0; i < groupSize; i++) {
+      this.#scales[at + i] = scaleOf[file.scales[placeOf[Math.min(first + i, end - 1)]!]!]!;
+    }
     decodeGroup(file, this.#places, this.#rows, { at, first, end });
   }
 
@@ -198,6 +205,10 @@ class BlockRun {
         ? await this.#programs.exact.run({ rows, query })
         : await this.#programs.codes.run({
             ...{ rows, query },
+            scales: {
+              data: this.#scales.subarray(0, groups * groupSize),
+              shape: [groups, groupSize, 1],
+            },
             bases: { data: this.#records.centroidScores, shape: [this.#clusters, count] },
             clusters: {
               data: this.#clusterOf.subarray(0, groups * groupSize),
