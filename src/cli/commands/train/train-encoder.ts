@@ -15,7 +15,7 @@ import {
   writeJson,
 } from "../../json-output.ts";
 import { reportInterruption } from "../../options/interrupted-training.ts";
-import { createStatusLine } from "../../options/locate.ts";
+import { createStatusLine, withBundledPaths } from "../../options/locate.ts";
 import { runOptions } from "../../options/training-options.ts";
 
 const options = {
@@ -51,7 +51,7 @@ const options = {
     kind: "text",
     short: "m",
     value: "FOLDER",
-    help: "begin with this encoder; jeton train lm --architecture bert makes one",
+    help: "begin with this encoder: a folder, as jeton train lm --architecture bert makes one, or the bundled jeton-embed",
   },
   config: {
     kind: "text",
@@ -258,7 +258,8 @@ export const command: Command = defineCommand({
   },
 });
 
-async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> {
+async function readOptions(given: EncoderValues): Promise<TrainEncoderOptions> {
+  const values = withBundledPaths(given);
   const { out: folder, resume } = values;
   if (folder === undefined) throw missing(["--out"]);
   const known = resume ? await readKnown(folder, values) : undefined;
