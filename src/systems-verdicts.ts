@@ -100,6 +100,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     notReproduced: 1,
     judgedBy: "points",
   },
+  "token-ring": {
+    reproduced: 4,
+    partly: 1,
+    notReproduced: 0,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   "trans-tokenization": {
     reproduced: 3,
     partly: 2,

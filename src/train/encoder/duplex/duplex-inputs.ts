@@ -6,6 +6,7 @@ import type { TensorValue } from "../../../tensor/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
 import { hideToken, type MaskVocabulary, requireMask } from "../mask-tokens.ts";
+import type { DuplexWeights } from "./duplex-graph.ts";
 import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
 
 /** How much is hidden. */
@@ -20,6 +21,8 @@ export interface DuplexRates {
 export interface DuplexInputOptions extends BatchOptions {
   readonly seed: number;
   readonly rates: DuplexRates;
+  /** Of the graph, which has no inputs for a part of 0. */
+  readonly factors: DuplexWeights;
 }
 
 /** A text masked for the encoder, and what its decoder sees. */
@@ -33,8 +36,8 @@ interface DuplexText {
   readonly masked: readonly number[];
   /** Places of all tokens that are no special ones. */
   readonly own: readonly number[];
-  /** `[length, length]` */
-  readonly visible: Uint8Array;
+  /** `[length, length]`; undefined where nothing is decoded. */
+  readonly visible: Uint8Array | undefined;
 }
 
 /**
@@ -47,21 +50,25 @@ export function duplexInputs(
   texts: readonly string[],
   options: DuplexInputOptions,
 ): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
-  const { config } = options;
+  const { config, factors } = options;
   const vocabulary = requireMask(options.tokenizer);
   const prepared = texts.map((text) => prepareText(text, vocabulary, options));
   const values = textValues("text", config, prepared);
   const [batch, time] = values["text.ids"]!.shape as [number, number];
-  const original = new Int32Array(batch * time).fill(config.padTokenId);
-  for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
-  const inputs = {
+  const inputs: Record<string, TensorValue> = {
     ...values,
     ...partValues("masked", prepared, time, ({ masked }) => masked),
-    ...partValues("decoded", prepared, time, ({ own }) => own),
-    ...bagValues(prepared, config),
-    original: { dtype: "int32" as const, shape: [batch, time], data: original },
-    hidden: hiddenScores(prepared, time),
+    ...(factors.lexical > 0 && bagValues(prepared, config)),
   };
+  if (factors.decoding > 0) {
+    const original = new Int32Array(batch * time).fill(config.padTokenId);
+    for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
+    Object.assign(inputs, {
+      ...partValues("decoded", prepared, time, ({ own }) => own),
+      original: { dtype: "int32", shape: [batch, time], data: original },
+      hidden: hiddenScores(prepared, time),
+    });
+  }
   return {
     inputs: { ...inputs, ...tableValues(config, inputs) },
     tokens: prepared.reduce((sum, { length }) => sum + length, 0),
@@ -73,7 +80,7 @@ function prepareText(
   vocabulary: MaskVocabulary,
   options: DuplexInputOptions,
 ): DuplexText {
-  const { documentLength, seed, pass, rates } = options;
+  const { documentLength, seed, pass, rates, factors } = options;
   const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
   const words = numberWords(text, offsets.slice(0, rest.length));
   const random = createRandom(seed, "duplex", pass, text);
@@ -88,7 +95,7 @@ function prepareText(
     ...rest,
     masked,
     own,
-    visible: sampleVisibility(words, rates.hidden, random),
+    visible: factors.decoding > 0 ? sampleVisibility(words, rates.hidden, random) : undefined,
   };
 }
 
@@ -147,7 +154,7 @@ function hiddenScores(texts: readonly DuplexText[], time: number): TensorValue {
   for (const [text, { visible, length }] of texts.entries()) {
     for (let row = 0; row < length; row++) {
       for (let at = 0; at < length; at++) {
-        if (visible[row * length + at] === 1) data[(text * time + row) * time + at] = 0;
+        if (visible![row * length + at] === 1) data[(text * time + row) * time + at] = 0;
       }
     }
   }

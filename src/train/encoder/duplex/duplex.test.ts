@@ -281,6 +281,7 @@ describe("pre-training", () => {
     const { inputs } = duplexInputs(texts.slice(0, 16), {
       ...{ config, tokenizer: opened, queryLength: 16, documentLength: 16 },
       ...{ pass: 0, seed: 0, rates: { masked: 0.3, hidden: 0.5 } },
+      factors: { decoding: 1, lexical: 1 },
     });
     await using model = await open(both.modelFolder);
     const { data: ids, shape } = inputs["text.ids"]!;
@@ -323,6 +324,7 @@ describe("pre-training", () => {
     const options = {
       ...{ config, tokenizer: model.tokenizer, queryLength: 16, documentLength: 16 },
       ...{ seed: 0, rates: { masked: 0.3, hidden: 0.5 } },
+      factors: { decoding: 1, lexical: 1 },
     };
     const first = duplexInputs([texts[0]!], { ...options, pass: 0 }).inputs;
     expect(duplexInputs([texts[0]!], { ...options, pass: 0 }).inputs).toEqual(first);
