@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import type { Reproduction } from "./define-reproduction.ts";
 import type { MachineLoad } from "./machine.ts";
-import type { IntervalEnd, ReproductionResult } from "./run-reproduction.ts";
+import type { ClaimResult, IntervalEnd, ReproductionResult } from "./run-reproduction.ts";
 import { verdictOf } from "./verdict.ts";
 
 /** Names of the claims about speed that are measured: without them the load of the machine does not matter. */
@@ -39,7 +39,7 @@ export function checkLoad(
 }
 
 /**
- * The result without its claims about speed where the machine was loaded meanwhile: hours of other
+ * The result without the claims about speed that were measured while the machine was loaded: hours of other
  * measurements are not lost for them.
  */
 export function withoutLoadedSpeed(
@@ -47,12 +47,14 @@ export function withoutLoadedSpeed(
   reproduction: Pick<Reproduction, "claims">,
 ): ReproductionResult {
   const speed = speedClaims(reproduction);
-  const measured = result.claims.filter(({ id }) => speed.includes(id));
-  if (result.load.quiet || measured.length === 0) return result;
+  const isLost = ({ id, load = result.load }: ClaimResult): boolean =>
+    speed.includes(id) && !load.quiet;
+  const lost = result.claims.filter(isLost).map(({ id }) => id);
+  if (lost.length === 0) return result;
   return {
     ...result,
-    claims: result.claims.filter(({ id }) => !speed.includes(id)),
-    withoutSpeed: speed,
+    claims: result.claims.filter((claim) => !isLost(claim)),
+    withoutSpeed: [...(result.withoutSpeed ?? []), ...lost],
   };
 }
 

@@ -78,7 +78,10 @@ async function measure(context: Context): Promise<Plot> {
   await reportPasskeys(context, model, compressor, scale);
   if (!quick) {
     await measureTransfer(context, folder, compressor, { passages, lengths, scale });
-    if (context.speed) await measureTime(context, model, compressor, passages.slice(0, 12));
+    if (context.speed) {
+      const some = passages.slice(0, 12);
+      await context.timed(() => measureTime(context, model, compressor, some));
+    }
   }
   return plotOf(losses, lengths);
 }

@@ -152,7 +152,9 @@ async function measure(context: Context): Promise<Plot> {
   reportPairs(context, found, pairs, { filterLayer: layer, distances: distancesOf(curve) });
   const pooling = [["whole-needles", "ours", "gemfilter", "the paper's pooling"]] as const;
   reportPairs(context, found, pooling, { filterLayer: layer });
-  if (!quick && context.speed) await measureTime(context, model, prompts.slice(0, 20), layer);
+  if (!quick && context.speed) {
+    await context.timed(() => measureTime(context, model, prompts.slice(0, 20), layer));
+  }
   return plotOf(found, curve);
 }
 

@@ -136,7 +136,7 @@ export const reproduction: Reproduction = defineReproduction({
     await measureExactness(context);
     measureBalance(context);
     await measureBytes(context);
-    if (context.speed && !context.quick) await measureOverlap(context);
+    if (context.speed && !context.quick) await context.timed(() => measureOverlap(context));
     await context.part(() => measurePrefill(context));
     return simulate(context);
   },
