@@ -13,19 +13,16 @@ import {
 } from "../../reproduce/index.ts";
 import { trainLanguageModel } from "../../train/index.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
+import {
+  heldOutPassages,
+  lossBehindTokens,
+  type Passage,
+  predictedTokens,
+} from "../policies/reproduction-prose.ts";
 import type { Compressor } from "./compressor.ts";
 import { joinRows } from "./prompt-with-context.ts";
 import { claims, type Id } from "./reproduction-claims.ts";
-import {
-  findPasskeys,
-  heldOutPassages,
-  lossBehind,
-  lossBehindTokens,
-  openRowMaker,
-  type Passage,
-  predictedTokens,
-  type RowMaker,
-} from "./reproduction-measure.ts";
+import { findPasskeys, lossBehind, openRowMaker, type RowMaker } from "./reproduction-measure.ts";
 import {
   type DownScaling,
   type Scale,
@@ -64,7 +61,7 @@ async function measure(context: Context): Promise<Plot> {
     ? { short: 256, middle: 512, long: 1024, passages: 6 }
     : { short: 512, middle: 2048, long: 4096, passages: 60 };
   const compressor = await trainedCompressor(context, folder, "strided", scale);
-  await using model = await loadModel(folder, { format: "f32", threads: 2 });
+  await using model = await loadModel(folder, { format: "f32", threads: 1 });
   const { long: before, passages: count } = lengths;
   const passages = await heldOutPassages(context, model, { before, count });
   const settings = { scale, lengths };
@@ -261,10 +258,10 @@ async function measureTransfer(
     ...{ config: await readConfig(folder), tokenizer: folder, initialWeights: folder },
     corpora: [{ files: [await context.data("text/botchan.txt")] }],
     schedule: { kind: "linear", peak: 3e-4, final: 0, steps: settings.steps, warmupSteps: 3 },
-    ...{ seed: context.seed, threads: 2, existing: "resume", signal: context.signal },
+    ...{ seed: context.seed, threads: 1, existing: "resume", signal: context.signal },
     onProgress: ({ step, steps }) => context.progress("fine-tuned copy", step, steps),
   });
-  await using model = await loadModel(modelFolder, { format: "f32", threads: 2 });
+  await using model = await loadModel(modelFolder, { format: "f32", threads: 1 });
   await using maker = await openRowMaker(model, compressor, "strided", true);
   const { middle } = lengths;
   const losses = await context.remember("transfer", { scale, lengths, settings }, async () => {
