@@ -46,7 +46,7 @@ export class TokenEngine {
   readonly #programs: Programs;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(programs: Programs) {
+  constructor(programs: Programs) {
     this.#programs = programs;
   }
 
