@@ -40,6 +40,7 @@ export {
   runReproduction,
 } from "./run-reproduction.ts";
 export {
+  averageSeeds,
   constantOf,
   meanOf,
   type RatioParts,

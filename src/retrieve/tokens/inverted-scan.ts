@@ -1,12 +1,12 @@
 /** Products of one query vector with the tokens of an inverted file, from their codes. */
 import type { InvertedFile } from "./inverted-file.ts";
-import { type CentroidGroups, groupCentroids, groupFrom } from "./k-means.ts";
+import { type CentroidGroups, groupCentroids, takeLargest } from "./k-means.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
-import { byteProducts, bytesPerRow, levels } from "./residuals.ts";
+import { byteProducts, bytesPerRow, levels, scaleOf } from "./residuals.ts";
 
 /** Where each token of an inverted file is. */
-interface TokenPlaces {
+export interface TokenPlaces {
   /** Place among the runs, by the token's number. */
   readonly placeOf: Uint32Array;
   /** Cluster, by the token's number. */
@@ -15,7 +15,8 @@ interface TokenPlaces {
 
 const known: WeakMap<Uint32Array, TokenPlaces> = new WeakMap();
 
-function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
+/** Where the tokens of a file are; remembered with it. */
+export function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
   let places = known.get(tokens);
   if (places === undefined) {
     const [placeOf, clusterOf] = [new Uint32Array(tokens.length), new Uint32Array(tokens.length)];
@@ -33,18 +34,10 @@ function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
 
 const knownGroups: WeakMap<Float32Array, CentroidGroups> = new WeakMap();
 
-/** Groups of a file's centroids; one group of all where they are few. */
+/** Groups of a file's centroids. */
 function groupsOf({ centroids, dim }: InvertedFile): CentroidGroups {
-  let groups = knownGroups.get(centroids);
-  if (groups === undefined) {
-    const count = centroids.length / dim;
-    const all = Uint32Array.from({ length: count }, (_, centroid) => centroid);
-    groups =
-      count < groupFrom
-        ? { centers: new Float32Array(dim), members: [all] }
-        : groupCentroids(centroids, dim);
-    knownGroups.set(centroids, groups);
-  }
+  const groups = knownGroups.get(centroids) ?? groupCentroids(centroids, dim);
+  knownGroups.set(centroids, groups);
   return groups;
 }
 
@@ -61,6 +54,8 @@ export class InvertedScan {
   readonly #centroidScores: Float32Array;
   /** Products with the groups' centers; minus infinity where a group's centroids were compared. */
   readonly #groupScores: Float32Array;
+  /** Groups whose centroids were not compared yet. */
+  #groupsLeft: number;
   /** Centroids that were compared and are not in the order yet. */
   #compared: number[] = [];
   #order: number[] = [];
@@ -70,7 +65,8 @@ export class InvertedScan {
     this.#query = query;
     this.#groups = groupsOf(file);
     this.#centroidScores = new Float32Array(file.starts.length - 1).fill(Number.NaN);
-    this.#groupScores = new Float32Array(this.#groups.members.length);
+    this.#groupsLeft = this.#groups.members.length;
+    this.#groupScores = new Float32Array(this.#groupsLeft);
     multiplyRows(query, this.#groups.centers, file.dim, this.#groupScores);
   }
 
@@ -95,15 +91,9 @@ export class InvertedScan {
 
   /** Compares the centroids of the nearest groups, until this many wait for their place in the order. */
   #compareGroups(count: number): void {
-    const [scores, compared] = [this.#groupScores, this.#compared];
-    while (compared.length < count) {
-      let group = 0;
-      for (let other = 1; other < scores.length; other++) {
-        if (scores[other]! > scores[group]!) group = other;
-      }
-      if (scores[group] === Number.NEGATIVE_INFINITY) return;
-      scores[group] = Number.NEGATIVE_INFINITY;
-      const members = this.#groups.members[group]!;
+    const compared = this.#compared;
+    for (; compared.length < count && this.#groupsLeft > 0; this.#groupsLeft--) {
+      const members = this.#groups.members[takeLargest(this.#groupScores)]!;
       for (let i = 0; i < members.length; i++) {
         this.#scoreOf(members[i]!);
         compared.push(members[i]!);
@@ -140,7 +130,7 @@ export class InvertedScan {
    * @returns how many there are
    */
   scoreCluster(cluster: number, into: Float32Array): number {
-    const { dim, starts, codes, exact, codebookOf } = this.#file;
+    const { dim, starts, codes, scales, exact, codebookOf } = this.#file;
     const [start, end] = [starts[cluster]!, starts[cluster + 1]!];
     if (exact.length > 0) {
       for (let at = start; at < end; at++) {
@@ -152,14 +142,15 @@ export class InvertedScan {
     const base = this.#scoreOf(cluster);
     const bytes = bytesPerRow(dim);
     for (let at = start; at < end; at++) {
-      into[at - start] = base + sumProducts(table, codes, at * bytes, bytes);
+      into[at - start] =
+        base + scaleOf[scales[at]!]! * sumProducts(table, codes, at * bytes, bytes);
     }
     return end - start;
   }
 
   /** The score of the best token of a range of numbers, and which it is; the first of equals. */
   bestOf(first: number, end: number): { token: number; score: number } {
-    const { dim, codes, exact, codebookOf } = this.#file;
+    const { dim, codes, scales, exact, codebookOf } = this.#file;
     const { placeOf, clusterOf } = placesOf(this.#file);
     const bytes = bytesPerRow(dim);
     const isExact = exact.length > 0;
@@ -171,7 +162,8 @@ export class InvertedScan {
       else {
         const cluster = clusterOf[token]!;
         const table = this.#tableOf(codebookOf[cluster]!);
-        score = this.#scoreOf(cluster) + sumProducts(table, codes, place * bytes, bytes);
+        const sum = sumProducts(table, codes, place * bytes, bytes);
+        score = this.#scoreOf(cluster) + scaleOf[scales[place]!]! * sum;
       }
       // Scores are kept in single precision everywhere.
       score = Math.fround(score);
