@@ -8,14 +8,15 @@ cat > package.json <<'JSON'
 {
   "private": true,
   "type": "module",
-  "dependencies": { "@lancedb/lancedb": "0.31.0", "apache-arrow": "18.1.0" },
   "overrides": { "@huggingface/transformers": "file:../../../absent", "openai": "file:../../../absent" }
 }
 JSON
 # The package's optional ones for embeddings are not wanted.
 mkdir absent
 printf '{"name": "absent", "version": "9.9.9"}\n' > absent/package.json
-npm install --silent --ignore-scripts --no-audit --no-fund --prefer-offline
+npm install --silent --ignore-scripts --no-audit --no-fund --prefer-offline \
+  @lancedb/lancedb@0.31.0 \
+  apache-arrow@18.1.0
 
 echo "version:   @lancedb/lancedb 0.31.0"
 cat <<'TEXT'
