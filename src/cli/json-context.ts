@@ -1,12 +1,8 @@
 /** The documents of commands that compress long texts or choose what is read of them. */
 import type { TrainedCompressor } from "../context/index.ts";
-import type { TrainLanguageModelProgress } from "./json-output.ts";
 
 /** `jeton train compressor`. */
 export type TrainCompressorDocument = TrainedCompressor;
-
-/** `jeton train compressor`, a line on standard error for each report; the last after an interruption. */
-export type TrainCompressorProgress = TrainLanguageModelProgress;
 
 /** `jeton context calibrate`. */
 export interface ContextCalibrateDocument {

@@ -299,11 +299,8 @@ export type TrainLanguageModelDocument = TrainedLanguageModel;
 /** `jeton train encoder`. */
 export type TrainEncoderDocument = TrainedEncoder;
 
-/** `jeton train encoder`, a line on standard error for each report; the last after an interruption. */
-export type TrainEncoderProgress = TrainLanguageModelProgress;
-
-/** `jeton train lm`, a line on standard error for each report; the last after an interruption. */
-export type TrainLanguageModelProgress =
+/** `jeton train lm`, `encoder` and `compressor`, a line on standard error for each report; the last after an interruption. */
+export type ResumableTrainingProgress =
   | TrainingProgress
   | {
       readonly stage: "interrupted";
@@ -393,7 +390,7 @@ export type JsonDocument =
   | ContextPackDocument
   | ContextCalibrateDocument
   | TrainLanguageModelDocument
-  | TrainLanguageModelProgress
+  | ResumableTrainingProgress
   | TrainTokenizerDocument
   | TrainTokenizerProgressLine
   | ReproduceDocument

@@ -29,7 +29,7 @@ export {
 } from "./plot.ts";
 export { halfOf } from "./quick-thresholds.ts";
 export { rankCorrelation } from "./rank-correlation.ts";
-export { checkLoad, recordResult, withoutLoadedSpeed } from "./record.ts";
+export { checkLoad, recordResult, speedClaims, withoutLoadedSpeed } from "./record.ts";
 export { type FormatResultOptions, formatResult } from "./report.ts";
 export {
   type ClaimResult,
@@ -40,6 +40,7 @@ export {
   runReproduction,
 } from "./run-reproduction.ts";
 export {
+  averageSeeds,
   constantOf,
   meanOf,
   type RatioParts,

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createProgressMeter, formatDuration, JetonError } from "../core/index.ts";
 import { type DataFile, locateData } from "../data/index.ts";
 import type { Measurement, Reproduction, ReproductionContext } from "./define-reproduction.ts";
+import { type MachineLoad, sampleLoad, watchLoad } from "./machine.ts";
 import { openFolders, openMemory } from "./remember.ts";
 
 /** A file that was not there. */
@@ -20,6 +21,8 @@ export interface OpenContextOptions {
   readonly seed: number;
   readonly quick: boolean;
   readonly speed: boolean;
+  /** Minutes that a measurement of time waits for a quiet machine. */
+  readonly waitQuiet: number;
   readonly signal: AbortSignal;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Folder of what is kept between runs of the system. */
@@ -35,6 +38,8 @@ export interface OpenedContext {
   readonly context: ReproductionContext;
   readonly measurements: ReadonlyMap<string, Measurement>;
   readonly missing: ReadonlyMap<string, MissingFile>;
+  /** How busy the machine was while a claim was timed, by claim. */
+  readonly loads: ReadonlyMap<string, MachineLoad>;
   chargedSeconds(): number;
 }
 
@@ -48,6 +53,9 @@ export function openContext(
   const { seed, quick, speed, signal, environment, onNotice } = options;
   const measurements = new Map<string, Measurement>();
   const missing = new Map<string, MissingFile>();
+  const loads = new Map<string, MachineLoad>();
+  /** Claims that the measurement of time reported, while one goes on. */
+  let timed: string[] | undefined;
   let charged = 0;
   const kept = {
     folder: openFolders(options),
@@ -56,13 +64,14 @@ export function openContext(
     },
     notice: (line: string): void => onNotice?.(`${system}: ${line}`),
   };
+  const progress = progressOf(system, options.onProgress);
   const context: ReproductionContext = {
     seed,
     quick,
     speed,
     signal,
     ...kept,
-    progress: progressOf(system, options.onProgress),
+    progress,
     remember: openMemory(kept),
     data: (name) => locateData(name, { environment }),
     model: locateBundledModel,
@@ -74,6 +83,19 @@ export function openContext(
         return undefined;
       }
     },
+    async timed(body) {
+      // Waiting is not work: the run's seconds go on without it.
+      kept.charge(-(await waitUntilQuiet({ minutes: options.waitQuiet, signal, progress })));
+      const end = watchLoad();
+      timed = [];
+      try {
+        return await body();
+      } finally {
+        const load = end();
+        for (const id of timed) loads.set(id, load);
+        timed = undefined;
+      }
+    },
     report(id, measurement) {
       if (!reproduction.claims.some((claim) => claim.id === id)) {
         throw new JetonError(`${system} makes no claim ${JSON.stringify(id)}`, {
@@ -82,9 +104,31 @@ export function openContext(
         });
       }
       measurements.set(id, measurement);
+      timed?.push(id);
     },
   };
-  return { context, measurements, missing, chargedSeconds: () => charged };
+  return { context, measurements, missing, loads, chargedSeconds: () => charged };
+}
+
+/** Waits until the machine is quiet, or the time is up; returns the seconds that it took. */
+async function waitUntilQuiet({
+  minutes,
+  signal,
+  progress,
+}: {
+  readonly minutes: number;
+  readonly signal: AbortSignal;
+  readonly progress: ReproductionContext["progress"];
+}): Promise<number> {
+  const began = performance.now();
+  const seconds = (): number => (performance.now() - began) / 1000;
+  while (seconds() < 60 * minutes) {
+    signal.throwIfAborted();
+    const { quiet, coresBusyElsewhere } = await sampleLoad();
+    if (quiet) break;
+    progress(`waiting for a quiet machine (${coresBusyElsewhere} cores busy elsewhere)`);
+  }
+  return seconds();
 }
 
 function progressOf(

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { JetonError } from "../core/index.ts";
 import type { Reproduction } from "./define-reproduction.ts";
 import type { MachineLoad } from "./machine.ts";
-import type { IntervalEnd, ReproductionResult } from "./run-reproduction.ts";
+import type { ClaimResult, IntervalEnd, ReproductionResult } from "./run-reproduction.ts";
 import { verdictOf } from "./verdict.ts";
 
-/** Names of the claims about speed. */
-function speedClaims({ claims }: Pick<Reproduction, "claims">): string[] {
+/** Names of the claims about speed that are measured: without them the load of the machine does not matter. */
+export function speedClaims({ claims }: Pick<Reproduction, "claims">, skipSpeed = false): string[] {
+  if (skipSpeed) return [];
   return claims.filter((claim) => claim.speed).map(({ id }) => id);
 }
 
@@ -23,8 +24,8 @@ export function checkLoad(
   skipSpeed = false,
 ): void {
   const { system } = reproduction;
-  const speed = speedClaims(reproduction);
-  if (load.quiet || skipSpeed || speed.length === 0) return;
+  const speed = speedClaims(reproduction, skipSpeed);
+  if (load.quiet || speed.length === 0) return;
   const { loadAverage, coresBusyElsewhere } = load;
   throw new JetonError(
     `${system} measures speed (${speed.join(", ")}) and this machine is loaded ` +
@@ -38,7 +39,7 @@ export function checkLoad(
 }
 
 /**
- * The result without its claims about speed where the machine was loaded meanwhile: hours of other
+ * The result without the claims about speed that were measured while the machine was loaded: hours of other
  * measurements are not lost for them.
  */
 export function withoutLoadedSpeed(
@@ -46,12 +47,14 @@ export function withoutLoadedSpeed(
   reproduction: Pick<Reproduction, "claims">,
 ): ReproductionResult {
   const speed = speedClaims(reproduction);
-  const measured = result.claims.filter(({ id }) => speed.includes(id));
-  if (result.load.quiet || measured.length === 0) return result;
+  const isLost = ({ id, load = result.load }: ClaimResult): boolean =>
+    speed.includes(id) && !load.quiet;
+  const lost = result.claims.filter(isLost).map(({ id }) => id);
+  if (lost.length === 0) return result;
   return {
     ...result,
-    claims: result.claims.filter(({ id }) => !speed.includes(id)),
-    withoutSpeed: speed,
+    claims: result.claims.filter((claim) => !isLost(claim)),
+    withoutSpeed: [...(result.withoutSpeed ?? []), ...lost],
   };
 }
 

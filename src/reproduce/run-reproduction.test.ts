@@ -1,11 +1,12 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
+import * as machine from "./machine.ts";
 import { renderClaims, renderPlot } from "./plot.ts";
-import { checkLoad, recordResult, withoutLoadedSpeed } from "./record.ts";
+import { checkLoad, recordResult, speedClaims, withoutLoadedSpeed } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
 import { meanOf, type Sample } from "./sample.ts";
@@ -262,6 +263,10 @@ describe("claims about speed", () => {
     );
     expect(() => checkLoad(reproduction, busy, true)).not.toThrow();
     expect(() => checkLoad({ ...reproduction, claims: [small] }, busy)).not.toThrow();
+    // The load is sampled for these alone.
+    expect(speedClaims(reproduction)).not.toEqual([]);
+    expect(speedClaims(reproduction, true)).toEqual([]);
+    expect(speedClaims({ claims: [small] })).toEqual([]);
     expect(() => checkLoad(reproduction, { ...busy, quiet: true })).not.toThrow();
   });
 
@@ -277,6 +282,65 @@ describe("claims about speed", () => {
     expect(withoutSpeed).toEqual(["large"]);
     const quiet = { ...result, load: { ...load, quiet: true } };
     expect(withoutLoadedSpeed(quiet, reproduction)).toBe(quiet);
+  });
+});
+
+describe("measurements of time", () => {
+  const quiet = { loadAverage: 0.1, coresBusyElsewhere: 0.02, quiet: true };
+  const busy = { loadAverage: 4.3, coresBusyElsewhere: 1.9, quiet: false };
+
+  test("claims about speed carry the load of their own measurement, others none", async () => {
+    const reproduction = reproductionOf(async ({ report, timed }) => {
+      await timed(async () => {
+        report("small", beside(12, 10));
+        report("large", of(95));
+      });
+    });
+    const { result } = await runReproduction(reproduction, { environment: environment() });
+    const loads = Object.fromEntries(result.claims.map(({ id, load }) => [id, load]));
+    expect(loads).toEqual({
+      small: undefined,
+      large: expect.objectContaining({ quiet: expect.any(Boolean) }),
+    });
+  });
+
+  test("a record keeps what was timed on a quiet machine, whatever came before", async () => {
+    const reproduction = reproductionOf(async ({ report }) => {
+      report("small", beside(12, 10));
+      report("large", of(95));
+    });
+    const { result } = await runReproduction(reproduction, { environment: environment() });
+    const timedAt = (load: typeof quiet, run: typeof quiet): typeof result => ({
+      ...result,
+      claims: result.claims.map((claim) => (claim.id === "large" ? { ...claim, load } : claim)),
+      load: run,
+    });
+    const kept = timedAt(quiet, busy);
+    expect(withoutLoadedSpeed(kept, reproduction)).toBe(kept);
+    const lost = withoutLoadedSpeed(timedAt(busy, quiet), reproduction);
+    expect(lost.claims.map(({ id }) => id)).toEqual(["small"]);
+    expect(lost.withoutSpeed).toEqual(["large"]);
+  });
+
+  test("wait for a quiet machine where that is asked for, and say so", async () => {
+    const samples = [busy, busy, quiet];
+    vi.spyOn(machine, "sampleLoad").mockImplementation(async () => samples.shift()!);
+    const lines: string[] = [];
+    const reproduction = reproductionOf(async ({ report, timed }) => {
+      report("small", beside(12, 10));
+      await timed(async () => {
+        expect(samples).toEqual([]);
+        report("large", of(95));
+      });
+    });
+    await runReproduction(reproduction, {
+      ...{ environment: environment(), waitQuiet: 1 },
+      onProgress: (line) => lines.push(line),
+    });
+    expect(lines).toEqual(
+      new Array(2).fill("some-system: waiting for a quiet machine (1.9 cores busy elsewhere)"),
+    );
+    vi.restoreAllMocks();
   });
 });
 

@@ -61,6 +61,8 @@ export interface ClaimResult {
   /** The original, and how much larger than it the measured number is, in percent. */
   readonly original?: { readonly value: number; readonly distancePercent: number };
   readonly baselineName?: string;
+  /** How busy the machine was while a claim about speed was measured. */
+  readonly load?: MachineLoad;
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
@@ -94,6 +96,8 @@ export interface RunReproductionOptions {
   quick?: boolean;
   /** Leave out the claims about speed. Default false. */
   skipSpeed?: boolean;
+  /** Minutes that each measurement of time waits for a quiet machine before it begins. Default 0. */
+  waitQuiet?: number;
   /** Forget what earlier runs left in the folders of this system. Default false. */
   fresh?: boolean;
   signal?: AbortSignal;
@@ -115,7 +119,7 @@ export async function runReproduction(
   reproduction: Reproduction,
   options: RunReproductionOptions = {},
 ): Promise<{ result: ReproductionResult; plot: Plot | undefined }> {
-  const { seed = 0, quick = false, skipSpeed = false, fresh = false } = options;
+  const { seed = 0, quick = false, skipSpeed = false, fresh = false, waitQuiet = 0 } = options;
   const { environment = process.env, signal = new AbortController().signal } = options;
   const { system, module } = reproduction;
   const cache = environment["JETON_CACHE"] || join(homedir(), ".cache", "jeton");
@@ -131,8 +135,8 @@ export async function runReproduction(
   const began = performance.now();
   const endLoad = watchLoad();
   const { onProgress, onNotice } = options;
-  const { context, measurements, missing, chargedSeconds } = openContext(reproduction, {
-    ...{ seed, quick, speed: !skipSpeed, signal, environment, root, code },
+  const { context, measurements, missing, loads, chargedSeconds } = openContext(reproduction, {
+    ...{ seed, quick, speed: !skipSpeed, waitQuiet, signal, environment, root, code },
     ...{ onProgress, onNotice },
   });
   const plot = (await context.part(() => reproduction.run(context))) ?? undefined;
@@ -151,7 +155,10 @@ export async function runReproduction(
   const seconds = (performance.now() - began) / 1000 + chargedSeconds();
   const claims = asked.flatMap((claim) => {
     const measurement = measurements.get(claim.id);
-    return measurement === undefined ? [] : [judgeClaim(claim, measurement, { seed, quick })];
+    if (measurement === undefined) return [];
+    const judged = judgeClaim(claim, measurement, { seed, quick });
+    const timedLoad = claim.speed ? loads.get(claim.id) : undefined;
+    return [timedLoad ? { ...judged, load: timedLoad } : judged];
   });
   const left = reproduction.claims.filter(({ speed }) => skipSpeed && speed).map(({ id }) => id);
   const result: ReproductionResult = {

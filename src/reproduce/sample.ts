@@ -52,6 +52,11 @@ export function statisticOf<T>(
   return { count: units.length, over: (places) => compute(places.map((place) => units[place]!)) };
 }
 
+/** The mean over seeds of each unit, of numbers by seed and unit. */
+export function averageSeeds(bySeed: readonly (readonly number[])[]): number[] {
+  return bySeed[0]!.map((_, unit) => wholeValue(meanOf(bySeed.map((values) => values[unit]!))));
+}
+
 /** A sample's value that is the same for every unit, e.g. a bound from the literature. */
 export function constantOf(value: number, count: number): Sample {
   return { count, over: () => value };

@@ -2,7 +2,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../core/index.ts";
 import type { Measurement, Thresholds } from "./define-reproduction.ts";
-import { constantOf, meanOf, ratioOfSums, type Sample, statisticOf, wholeValue } from "./sample.ts";
+import {
+  averageSeeds,
+  constantOf,
+  meanOf,
+  ratioOfSums,
+  type Sample,
+  statisticOf,
+  wholeValue,
+} from "./sample.ts";
 import { type Condition, effectOf, judge, type Verdict } from "./verdict.ts";
 
 type Shape = Partial<Pick<Condition, "direction" | "effect">>;
@@ -165,6 +173,13 @@ describe("samples", () => {
     expect(wholeValue(ratioOfSums(parts))).toBe(2);
     expect(ratioOfSums(parts).over([0, 0, 1])).toBe(14 / 6);
     expect(wholeValue(meanOf([1, 2, 6]))).toBe(3);
+    expect(
+      averageSeeds([
+        [1, 4],
+        [2, 4],
+        [6, 1],
+      ]),
+    ).toEqual([3, 3]);
     expect(wholeValue(statisticOf([3, 1, 2], (some) => Math.max(...some)))).toBe(3);
     expect(() => meanOf([])).toThrow(expect.objectContaining({ code: "reproduction-units-few" }));
   });

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** An index of records: opened from a folder, or held in memory. */
 import { availableParallelism } from "node:os";
 import { JetonError } from "../core/index.ts";

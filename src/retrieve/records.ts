@@ -17,9 +17,9 @@ export interface VectorSizes {
 export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRecord {
   const { id, text, fields, dense, tokens, sparse } = record;
   if (typeof id !== "string" || id === "" || loneSurrogate.test(id)) {
-    throw invalid("id", id, "a text that is not empty", id);
+    throw invalidRecord("id", id, "a text that is not empty", id);
   }
-  if (typeof text !== "string") throw invalid("text", text, "a text", id);
+  if (typeof text !== "string") throw invalidRecord("text", text, "a text", id);
   const prepared: { -readonly [K in keyof IndexRecord]: IndexRecord[K] } = {
     id,
     text: text.replace(loneSurrogates, "\ufffd"),
@@ -28,7 +28,7 @@ export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRec
   if (dense !== undefined) {
     sizes.dense ??= dense.length;
     if (dense.length !== sizes.dense || dense.length === 0) {
-      throw invalid("dense", dense.length, `a vector of ${sizes.dense} numbers`, id);
+      throw invalidRecord("dense", dense.length, `a vector of ${sizes.dense} numbers`, id);
     }
     prepared.dense = normalizeRows(dense, dense.length, "dense", id);
   }
@@ -50,10 +50,15 @@ function copyFields(
     const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
     const isScalar = typeof value === "string" || typeof value === "boolean";
     if (!isList && !isScalar && !Number.isFinite(value)) {
-      throw invalid(`fields.${name}`, value, "a text, finite number, boolean or list of texts", id);
+      throw invalidRecord(
+        `fields.${name}`,
+        value,
+        "a text, finite number, boolean or list of texts",
+        id,
+      );
     }
     if (name === "id")
-      throw invalid("fields.id", value, "another name: filters call the id so", id);
+      throw invalidRecord("fields.id", value, "another name: filters call the id so", id);
     copy[name] = Array.isArray(value) ? [...value] : value;
   }
   return copy;
@@ -68,14 +73,15 @@ function prepareTokens(
   sizes.tokens ??= dim;
   const count = vectors.length / dim;
   if (dim !== sizes.tokens || !Number.isInteger(count)) {
-    throw invalid("tokens", [vectors.length, dim], `vectors of ${sizes.tokens} numbers`, id);
+    throw invalidRecord("tokens", [vectors.length, dim], `vectors of ${sizes.tokens} numbers`, id);
   }
   if (spans !== undefined) {
-    if (spans.length !== 2 * count) throw invalid("tokens.spans", spans.length, `${2 * count}`, id);
+    if (spans.length !== 2 * count)
+      throw invalidRecord("tokens.spans", spans.length, `${2 * count}`, id);
     for (let i = 0; i < spans.length; i += 2) {
       const [start, end] = [spans[i]!, spans[i + 1]!];
       if (start <= end && end <= text.length) continue;
-      throw invalid("tokens.spans", [start, end], `a range of 0 to ${text.length}`, id);
+      throw invalidRecord("tokens.spans", [start, end], `a range of 0 to ${text.length}`, id);
     }
   }
   return {
@@ -87,10 +93,15 @@ function prepareTokens(
 
 function prepareSparse({ ids, weights }: SparseVector, id: string): SparseVector {
   if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
-    throw invalid("sparse", [ids.length, weights.length], "as many weights as different ids", id);
+    throw invalidRecord(
+      "sparse",
+      [ids.length, weights.length],
+      "as many weights as different ids",
+      id,
+    );
   }
   if (!weights.every(Number.isFinite)) {
-    throw invalid("sparse.weights", weights, "finite numbers", id);
+    throw invalidRecord("sparse.weights", weights, "finite numbers", id);
   }
   const order = Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! - ids[b]!);
   return {
@@ -110,7 +121,7 @@ export function normalizeRows(
   for (let start = 0; start < rows.length; start += dim) {
     let square = 0;
     for (let i = start; i < start + dim; i++) square += rows[i]! * rows[i]!;
-    if (!Number.isFinite(square)) throw invalid(name, square, "finite numbers", id);
+    if (!Number.isFinite(square)) throw invalidRecord(name, square, "finite numbers", id);
     // A row of length 1 stays as it is, bit by bit, however often it is written and read.
     if (square === 0 || Math.abs(square - 1) < 1e-6) continue;
     const length = Math.sqrt(square);
@@ -119,7 +130,13 @@ export function normalizeRows(
   return rows;
 }
 
-function invalid(part: string, found: unknown, expected: string, id: unknown): JetonError {
+/** The error of a part of a record. */
+export function invalidRecord(
+  part: string,
+  found: unknown,
+  expected: string,
+  id: unknown,
+): JetonError {
   return new JetonError(
     `record ${JSON.stringify(id)}, ${part}: ${JSON.stringify(found)}; expected ${expected}`,
     { code: "record-invalid", details: { id, part, found, expected } },

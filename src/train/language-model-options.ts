@@ -72,6 +72,27 @@ export interface TrainLanguageModelOptions {
   signal?: AbortSignal;
 }
 
+/** Options that every kind of run has. */
+export type RunOptions = Pick<
+  TrainLanguageModelOptions,
+  | "folder"
+  | "steps"
+  | "schedule"
+  | "optimizer"
+  | "averageDecay"
+  | "seed"
+  | "threads"
+  | "checkpointEvery"
+  | "keepCheckpoints"
+  | "evaluateEvery"
+  | "existing"
+  | "name"
+  | "onProgress"
+  | "onCheckpoint"
+  | "onWarning"
+  | "signal"
+>;
+
 /** Where a run stands. */
 export interface TrainingProgress {
   readonly stage: "tokenize" | "train" | "export";

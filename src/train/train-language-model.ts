@@ -2,17 +2,10 @@
  * Trains a decoder from a configuration and corpora to a checkpoint folder, in a run that survives
  * being killed.
  */
-import { join } from "node:path";
 import { openTokenizer } from "./data/byte-tokenizer.ts";
-import type { Corpus } from "./data/corpus.ts";
-import { listCorpusFiles } from "./data/corpus-files.ts";
-import { prepareTokens, type TokenStore } from "./data/token-store.ts";
-import type {
-  TrainedLanguageModel,
-  TrainingProgress,
-  TrainLanguageModelOptions,
-} from "./language-model-options.ts";
+import type { TrainedLanguageModel, TrainLanguageModelOptions } from "./language-model-options.ts";
 import { findKeptTokenizer, keepTokenizer } from "./run/kept-tokenizer.ts";
+import { findCorpora, prepareCorpora } from "./run/run-corpora.ts";
 import { openRunFolder } from "./run/run-folder.ts";
 import { pickChangeable, resolveSettings } from "./run/run-settings.ts";
 import { runSteps } from "./run/training-loop.ts";
@@ -46,37 +39,19 @@ import { runSteps } from "./run/training-loop.ts";
 export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
 ): Promise<TrainedLanguageModel> {
-  const { folder, existing = "refuse", signal } = options;
+  const { folder, existing = "refuse" } = options;
   // A resumed run uses its own copies of the inputs, so it may be moved and the originals may be gone.
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const tokenizer = await openTokenizer(kept ?? options.tokenizer);
   const settings = resolveSettings(options, tokenizer);
   const changeable = pickChangeable(options);
-  if (existing === "refuse") {
-    // A misspelt name is said before hours are spent on what precedes it.
-    const all = options.heldOut ? [...options.corpora, options.heldOut] : options.corpora;
-    for (const { files } of all) await listCorpusFiles(files);
-  }
+  if (existing === "refuse") await findCorpora(options);
   const run = await openRunFolder(folder, settings, { existing, changeable });
   try {
     const tokenizerFolder = kept ?? (await keepTokenizer(folder, options.tokenizer));
-    const stores: TokenStore[] = [];
-    const prepare = (name: string, corpus: Corpus): Promise<TokenStore> =>
-      prepareTokens(join(folder, "data", name), corpus, tokenizer, {
-        ...(signal && { signal }),
-        onProgress: (tokens) => options.onProgress?.(tokenizing(settings.steps, tokens)),
-      });
-    for (const [index, corpus] of options.corpora.entries()) {
-      stores.push(await prepare(`corpus-${index}.tokens`, corpus));
-    }
-    const heldOut = options.heldOut && (await prepare("held-out.tokens", options.heldOut));
-    return await runSteps(run, { options, settings, tokenizer, tokenizerFolder, stores, heldOut });
+    const corpora = await prepareCorpora(options, tokenizer);
+    return await runSteps(run, { options, settings, tokenizer, tokenizerFolder, ...corpora });
   } finally {
     await run.close();
   }
-}
-
-function tokenizing(steps: number, tokens: number): TrainingProgress {
-  const rest = { tokensPerSecond: 0, secondsLeft: undefined };
-  return { stage: "tokenize", step: 0, steps, tokens, ...rest };
 }

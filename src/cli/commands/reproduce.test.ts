@@ -198,6 +198,8 @@ describe("jeton reproduce", () => {
     [["lexinvariant"], "not built yet", "system-not-built"],
     [[], "give --all", "system-missing"],
     [["dyspec", "--all"], "not both", "system-missing"],
+    [["dyspec", "--skip-speed", "--wait-quiet", "3"], "leave one out", "wait-quiet-unused"],
+    [["dyspec", "--wait-quiet", "-1"], "at least 0", "option-value-invalid"],
   ])("%j is bad usage", async (args, message, code) => {
     const { status, stdout, stderr } = await run(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });

@@ -24,6 +24,12 @@ export const command: Command = defineCommand({
     all: { kind: "flag", help: "all systems that are built, one after the other" },
     quick: { kind: "flag", help: "a small run, about half a minute; its verdicts only indicate" },
     skipSpeed: { kind: "flag", help: "leave out the claims about speed" },
+    waitQuiet: {
+      kind: "integer",
+      value: "MINUTES",
+      help: "wait so long before each measurement of time until other programs leave the machine quiet",
+      default: 0,
+    },
     seed: { kind: "integer", value: "N", help: "seed of all random numbers", default: 0 },
     fresh: { kind: "flag", help: "train and measure again what earlier runs left in the cache" },
     record: {
@@ -49,6 +55,13 @@ export const command: Command = defineCommand({
         found: "--quick",
       });
     }
+    if (values.waitQuiet !== 0 && values.skipSpeed) {
+      throw new UsageError(
+        "wait-quiet-unused",
+        "--wait-quiet waits before measurements of time, which --skip-speed leaves out: leave one out",
+        { found: "--wait-quiet" },
+      );
+    }
     let status = 0;
     for (const system of chosen) {
       try {
@@ -71,6 +84,7 @@ interface ReproduceValues {
   readonly fresh: boolean;
   readonly record: boolean;
   readonly skipSpeed: boolean;
+  readonly waitQuiet: number;
   readonly quiet: boolean;
   readonly json: boolean;
 }
@@ -91,6 +105,7 @@ async function reproduceOne(
     renderPlot,
     runReproduction,
     sampleLoad,
+    speedClaims,
     withoutLoadedSpeed,
   } = await import("../../reproduce/index.ts");
   // A result of hours is not lost for want of a package.
@@ -100,12 +115,16 @@ async function reproduceOne(
     write: (text) => void stderr.write(text),
     isTerminal: stderr.isTerminal,
   });
-  // Before hours of measuring; what loads the machine during them costs the claims about speed.
-  if (values.record) checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
+  // Before hours of measuring. A measurement that waits for a quiet machine may begin on a loaded one.
+  const isChecked = values.record && values.waitQuiet === 0;
+  if (isChecked && speedClaims(reproduction, values.skipSpeed).length > 0) {
+    checkLoad(reproduction, await sampleLoad(), values.skipSpeed);
+  }
   const { result, plot } = await runReproduction(reproduction, {
     seed: values.seed,
     quick: values.quick,
     skipSpeed: values.skipSpeed,
+    waitQuiet: values.waitQuiet,
     fresh: values.fresh || values.record,
     signal,
     environment,
@@ -119,10 +138,11 @@ async function reproduceOne(
   if (values.record && isComplete) {
     const recorded = withoutLoadedSpeed(result, reproduction);
     if (recorded !== result) {
-      const { loadAverage, coresBusyElsewhere } = result.load;
+      const lost = result.claims.filter((claim) => !recorded.claims.includes(claim));
+      const { loadAverage, coresBusyElsewhere } = lost[0]!.load ?? result.load;
       await stderr.write(
         `jeton: warning: the machine was loaded (load average ${loadAverage}, ${coresBusyElsewhere} cores busy ` +
-          `elsewhere): the claims about speed are not recorded (${recorded.withoutSpeed!.join(", ")})\n`,
+          `elsewhere): claims about speed are not recorded (${lost.map(({ id }) => id).join(", ")})\n`,
       );
     }
     const svg = await (plot === undefined ? renderClaims(recorded) : renderPlot(plot));

@@ -12,7 +12,6 @@ import { describeKept } from "../options/context-policies.ts";
 import { DraftPainter } from "../options/drafting.ts";
 import { type Generation, generateText } from "../options/generation.ts";
 import { createStatusLine } from "../options/locate.ts";
-import { statePromptMemory } from "../options/prompt-memory.ts";
 import { describeMemory, describeRates, describeStatistics, rate } from "../options/statistics.ts";
 import { formatTokens } from "../terminal/token-table.ts";
 
@@ -39,7 +38,6 @@ export async function runOne(
   const line = createStatusLine(context);
   const tokens: GeneratedToken[] = [];
   const painter = showDrafts ? new DraftPainter(stdout) : undefined;
-  await statePromptMemory(run, { isQuiet: json || quiet });
   const result = await generateText(run, {
     onPrefill: ({ done, total }) => {
       if (done < total) line.show(`reading the prompt: ${done} of ${total} tokens`);
@@ -93,7 +91,6 @@ export async function runSeveral(
 ): Promise<void> {
   const { context, model } = runs[0]!;
   const { stdout, stderr } = context;
-  await statePromptMemory(runs[0]!, { isQuiet: json || quiet, sequences: runs.length });
   const started = performance.now();
   const all = await Promise.all(
     runs.map(async (run) => {

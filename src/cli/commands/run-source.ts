@@ -5,7 +5,8 @@ import type { NamedCheckpoint } from "../../model/weights/open-named-checkpoint.
 import { defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { withDrafter } from "../options/drafting.ts";
-import { heal } from "../options/healing.ts";
+import { severalOf } from "../options/generation.ts";
+import { refuseHealing } from "../options/healing.ts";
 import { loadAndUse } from "../options/load-and-use.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import type { ModelValues } from "../options/model-options.ts";
@@ -46,13 +47,8 @@ export function checkSource(values: DecoderOnly, isChat: boolean): void {
       "--system needs a chat model, not an encoder-decoder",
     );
   }
-  const heal = values.heal === "none" ? undefined : values.heal;
-  refuseMisplaced(
-    { heal },
-    ["heal"],
-    "means nothing for an encoder-decoder, which reads a prompt and does not continue it",
-  );
   const why = "means nothing for an encoder-decoder";
+  refuseHealing(values, `${why}, which reads a prompt and does not continue it`);
   refuseMisplaced(values, ["context"], `${why}: --max-tokens limits what it writes`);
   refuseMisplaced(values, ["inexact"], `${why}, whose passes are never exact`);
   refuseMisplaced(values, ["prefillChunk"], `${why}, which reads its prompt in one pass`);
@@ -82,7 +78,7 @@ export async function runSource(
         const options = drafter ? { ...generation, drafter } : generation;
         const run = { context, model: decoder, prompt: [decoder.bosTokenId!], options };
         if (values.sequences === 1) return runOne(run, values);
-        return runSeveral(await heal(run, "none", values.sequences), values);
+        return runSeveral(severalOf(run, values.sequences), values);
       });
       await decoder.close();
     },

@@ -21,9 +21,9 @@ import {
   viewUnder,
 } from "../options/context-policies.ts";
 import { checkDrafterOptions, drafterOptions, withDrafter } from "../options/drafting.ts";
-import { encodeMessages } from "../options/generation.ts";
+import { encodeMessages, severalOf } from "../options/generation.ts";
 import { generationOptions, readGenerationOptions } from "../options/generation-options.ts";
-import { checkHealing, heal, healingOptions } from "../options/healing.ts";
+import { heal, healingOptions, refuseHealing } from "../options/healing.ts";
 import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
@@ -35,6 +35,7 @@ import {
   putBehind,
   readPackedContexts,
 } from "../options/packed-contexts.ts";
+import { statePromptMemory } from "../options/prompt-memory.ts";
 import {
   asksForBytes,
   type BytePrompt,
@@ -111,7 +112,7 @@ export const command: Command = defineCommand({
     const generation: GenerateOptions = readGenerationOptions(values);
     checkDrafterOptions(values);
     checkByteOptions(values);
-    checkHealing(values, isChat);
+    if (isChat) refuseHealing(values, "and a chat exclude each other");
     checkOutput(values, isChat);
     checkContextOptions(values);
     checkPackedContexts(values, isChat);
@@ -192,8 +193,11 @@ function runDecoder(
       { prompt, options: generation },
       values.packedFactor,
     );
-    const { heal: healing, sequences } = values;
-    const runs = await heal({ context, model, ...behind }, healing, sequences);
+    const { sequences } = values;
+    const run = { context, model, ...behind };
+    // Healing reads the prompt already.
+    await statePromptMemory(run, { isQuiet: values.json || values.quiet, sequences });
+    const runs = await heal(severalOf(run, sequences), values.heal);
     return sequences > 1 ? runSeveral(runs, values) : runOne(runs[0]!, values);
   });
 }

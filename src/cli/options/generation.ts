@@ -32,6 +32,16 @@ export async function encodeMessages(
   });
 }
 
+/** A generation as often as asked: continuations share one seed, and differ by the number of the sequence. */
+export function severalOf(run: Generation, count: number): readonly Generation[] {
+  if (count === 1) return [run];
+  const seed = run.options.seed ?? Math.floor(Math.random() * 2 ** 32);
+  return Array.from({ length: count }, (_, sequence) => ({
+    ...run,
+    options: { ...run.options, seed, sequence },
+  }));
+}
+
 /** Generates to the end and calls `onToken` for each token as it arrives. */
 export async function generateText(
   { context, model, prompt, options, healing }: Generation,

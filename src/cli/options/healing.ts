@@ -1,8 +1,9 @@
 /** Prompts that end inside a token, for the commands that continue them. */
 import type { Healing } from "../../generate/index.ts";
-import { defined, UsageError } from "../command.ts";
+import { defined } from "../command.ts";
 import type { Generation } from "./generation.ts";
 import { createStatusLine } from "./locate.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 
 export const healingOptions = {
   heal: {
@@ -13,40 +14,29 @@ export const healingOptions = {
   },
 } as const;
 
-/** Throws `option-misplaced` where `--heal` would be ignored. */
-export function checkHealing({ heal }: { heal: string | undefined }, isChat: boolean): void {
-  if (heal === undefined || heal === "none" || !isChat) return;
-  throw new UsageError("option-misplaced", "--heal and a chat exclude each other", {
-    option: "--heal",
-  });
+/**
+ * Throws `option-misplaced` where `--heal` would be ignored.
+ *
+ * @param why follows the option's name
+ */
+export function refuseHealing({ heal }: { readonly heal: string | undefined }, why: string): void {
+  if (heal !== "none") refuseMisplaced({ heal }, ["heal"], why);
 }
 
 /**
- * Chooses the last tokens of a prompt of text anew, for each of several continuations. A rendered template ends
- * at a token.
+ * Chooses the last tokens of a prompt of text anew, for each continuation of it. A rendered template ends at a
+ * token, and a prompt behind packed texts is left alone.
  *
+ * @param plain continuations of one prompt: all of `severalOf`, or one
  * @param healing Default: `defaultHealing`, and none where the model's prompts cannot be healed
  */
 export async function heal(
-  run: Generation,
+  plain: readonly Generation[],
   healing: Healing | undefined,
-  count = 1,
 ): Promise<readonly Generation[]> {
-  const { model, prompt, options, context } = run;
-  const { seed } = options;
-  // Continuations share one seed; their random numbers differ by the number of the sequence.
-  const shared = count > 1 ? { seed: seed ?? Math.floor(Math.random() * 2 ** 32) } : {};
-  const plain = Array.from({ length: count }, (_, sequence) =>
-    count > 1 ? { ...run, options: { ...options, ...shared, sequence } } : run,
-  );
+  const { model, prompt, options, context } = plain[0]!;
   const isAsked = healing !== undefined;
-  if (healing === "none") return plain;
-  if (isAsked && options.promptEmbeddings) {
-    throw new UsageError("option-misplaced", "--heal means nothing behind --packed-context", {
-      option: "--heal",
-    });
-  }
-  if (typeof prompt !== "string" || options.promptEmbeddings) return plain;
+  if (healing === "none" || typeof prompt !== "string" || options.promptEmbeddings) return plain;
   if (!isAsked && model.contextPolicy) return plain;
   const { defaultHealing, healPrompts, isHealingUnavailable, resolveSampling } = await import(
     "../../generate/index.ts"
@@ -68,7 +58,7 @@ export async function heal(
       const begunText = new TextDecoder().decode(rest, { stream: true });
       const { seed } = samplings[at]!;
       const own = { ...plain[at]!.options, seed, ...(begunText !== "" && { begunText }) };
-      return { ...run, prompt: ids, options: own, healing: { seconds, reusedTokens } };
+      return { ...plain[at]!, prompt: ids, options: own, healing: { seconds, reusedTokens } };
     });
   } catch (error) {
     if (!isAsked && isHealingUnavailable(error)) return plain;

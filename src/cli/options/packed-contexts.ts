@@ -3,13 +3,14 @@ import type { PackedContext } from "../../context/index.ts";
 import type { GenerateOptions, Prompt } from "../../generate/types.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import { defined } from "../command.ts";
+import { refuseHealing } from "./healing.ts";
 import { refuseMisplaced } from "./misplaced.ts";
 
 export const packedContextOptions = {
   packedContext: {
     kind: "list",
     value: "FILE",
-    help: "read this text before the prompt, as jeton context pack wrote it (repeatable, in order)",
+    help: "read this text before the prompt, as jeton context pack wrote it; several are read in order",
   },
   packedFactor: {
     kind: "integer",
@@ -37,8 +38,7 @@ export function checkPackedContexts(
     refuseMisplaced(values, ["packedContext"], "needs a prompt: a chat has no place for it");
   const why = "means nothing beside --packed-context, whose tokens are not read one by one";
   refuseMisplaced(values, ["showContext"], why);
-  const heal = values.heal === "none" ? undefined : values.heal;
-  refuseMisplaced({ heal }, ["heal"], "and --packed-context exclude each other");
+  refuseHealing(values, "and --packed-context exclude each other");
 }
 
 /** The packed texts. Throws `packed-context-invalid`, `packed-context-damaged`. */

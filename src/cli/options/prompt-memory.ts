@@ -17,13 +17,13 @@ export interface MachineMemory {
 /**
  * States the memory of a prompt on standard error where it is large, and warns where less is free.
  *
- * @param options `isQuiet`: nothing is said unless it is a warning; `sequences`: continuations at once, default 1
+ * @param options `isQuiet`: nothing is said unless it is a warning; `sequences`: continuations at once
  *
  * @throws JetonError `prompt-memory-exceeded` where the machine has less
  */
 export async function statePromptMemory(
   { context: { stderr }, model, prompt }: Pick<Generation, "context" | "model" | "prompt">,
-  { isQuiet, sequences = 1 }: { readonly isQuiet: boolean; readonly sequences?: number },
+  { isQuiet, sequences }: { readonly isQuiet: boolean; readonly sequences: number },
 ): Promise<void> {
   const { promptIds } = await import("../../generate/index.ts");
   const { promptMemory } = await import("../../model/prompt-memory.ts");

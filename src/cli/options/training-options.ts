@@ -1,46 +1,21 @@
 /** Options of `jeton train lm` and their translation into those of `trainLanguageModel`. */
 import type {
-  Corpus,
   InitializationOptions,
   Schedule,
   TrainLanguageModelOptions,
   Transform,
 } from "../../train/index.ts";
 import { defined, UsageError, type Values } from "../command.ts";
+import { withBundledPaths } from "./locate.ts";
 import { refuseMisplaced } from "./misplaced.ts";
 import { defaultTokenizer, presetConfig } from "./presets.ts";
-
-/** Options of every resumable training. */
-export const runOptions = {
-  dtype: {
-    kind: "text",
-    value: "TYPE",
-    choices: ["F32", "F16", "BF16"],
-    help: "type of the exported weights; default: F16",
-  },
-  name: {
-    kind: "text",
-    value: "NAME",
-    help: "title of the model card; default: the folder's name",
-  },
-  seed: {
-    kind: "integer",
-    value: "N",
-    help: "seed of initial weights and data order; default: 0",
-  },
-  threads: {
-    kind: "integer",
-    value: "N",
-    min: 1,
-    help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
-  },
-  checkpointEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between checkpoints; default: 100",
-  },
-} as const;
+import {
+  pickRunSettings,
+  readCorpus,
+  readKnownRun,
+  type runOptions,
+  stepOptions,
+} from "./run-options.ts";
 
 export const trainingOptions = {
   out: {
@@ -102,7 +77,7 @@ export const trainingOptions = {
   tokenizer: {
     kind: "text",
     value: "T",
-    help: "checkpoint folder, tokenizer.json, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
+    help: "checkpoint folder, tokenizer.json, a bundled model such as jeton-nano, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
   },
   corpus: {
     kind: "list",
@@ -110,7 +85,7 @@ export const trainingOptions = {
     help: "text or JSON lines, also .gz: a file, a folder, a pattern such as 'prose/**/*.txt', or data:NAME of the data registry; SHARE is its weight among the training sequences (default 1)",
   },
   heldOut: { kind: "list", value: "NAME", help: "held-out text for evaluation only" },
-  steps: { kind: "integer", value: "N", min: 1, help: "number of optimizer steps" },
+  steps: stepOptions.steps as typeof stepOptions.steps,
   batch: { kind: "integer", value: "N", min: 1, help: "sequences per step; default: 16" },
   accumulation: {
     kind: "integer",
@@ -170,13 +145,7 @@ export const trainingOptions = {
     min: 0,
     help: "maximum global gradient norm; 0 turns clipping off; default: 1",
   },
-  averageDecay: {
-    kind: "number",
-    value: "SHARE",
-    min: 0,
-    max: 1,
-    help: "export an exponential moving average with this decay, below 1",
-  },
+  averageDecay: stepOptions.averageDecay as typeof stepOptions.averageDecay,
   freeze: {
     kind: "list",
     value: "PARAMETER",
@@ -185,19 +154,14 @@ export const trainingOptions = {
   initialWeights: {
     kind: "text",
     value: "FOLDER",
-    help: "start from the weights of this checkpoint folder",
+    help: "start from the weights of this checkpoint folder, or of a bundled model such as jeton-nano",
   },
   initialize: {
     kind: "list",
     value: "PART=DEVIATION",
     help: "standard deviation of initial weights: of matrices (default 0.02), embedding, head, or outputs (the matrices that write to the residual stream); 'induction-heads' initializes heads that copy the token after an earlier occurrence of the current one",
   },
-  evaluateEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between evaluations of the held-out text; default: 100",
-  },
+  evaluateEvery: stepOptions.evaluateEvery as typeof stepOptions.evaluateEvery,
   resume: {
     kind: "flag",
     help: "resume the run in the folder; its options need not be repeated",
@@ -213,7 +177,8 @@ export type TrainValues = Values<typeof trainingOptions & typeof runOptions>;
  *
  * @throws UsageError `option-missing`, `option-value-invalid`
  */
-export async function readTrainingOptions(values: TrainValues): Promise<TrainLanguageModelOptions> {
+export async function readTrainingOptions(given: TrainValues): Promise<TrainLanguageModelOptions> {
+  const values = withBundledPaths(given);
   const { out: folder, initialWeights } = values;
   checkSizes(values);
   checkDependent(values);
@@ -221,7 +186,11 @@ export async function readTrainingOptions(values: TrainValues): Promise<TrainLan
     const why = "needs --architecture landmark, or --initial-weights to teach a model landmarks";
     refuseMisplaced(values, ["landmarkBlock"], why);
   }
-  const known = values.resume && folder !== undefined ? await readKnown(folder, values) : undefined;
+  const { readRunOptions } = await import("../../train/index.ts");
+  const known =
+    values.resume && folder !== undefined
+      ? await readKnownRun(() => readRunOptions(folder), values.corpus.length > 0)
+      : undefined;
   const { corpus, heldOut } = values;
   const tokenizer =
     values.tokenizer ?? known?.tokenizer ?? initialWeights ?? defaultTokenizer(values.architecture);
@@ -251,19 +220,13 @@ export async function readTrainingOptions(values: TrainValues): Promise<TrainLan
     ...(values.freeze.length > 0 && { frozen: values.freeze }),
     ...defined({
       optimizer,
-      batch: values.batch,
       accumulation: values.accumulation,
       sequenceLength: values.sequenceLength,
-      averageDecay: values.averageDecay,
       initialWeights,
       initialization: readInitialization(values.initialize),
       dtype: values.dtype,
-      name: values.name,
-      seed: values.seed,
-      threads: values.threads,
-      checkpointEvery: values.checkpointEvery,
-      evaluateEvery: values.evaluateEvery,
     }),
+    ...pickRunSettings(values),
   };
 }
 
@@ -327,22 +290,6 @@ function checkSizes(values: TrainValues): void {
   refuseMisplaced(values, sizes, `means nothing beside ${source}`);
 }
 
-/** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */
-async function readKnown(
-  folder: string,
-  values: TrainValues,
-): Promise<TrainLanguageModelOptions | undefined> {
-  const { readRunOptions } = await import("../../train/index.ts");
-  try {
-    return await readRunOptions(folder);
-  } catch (error) {
-    const isAbsent = (error as { code?: string }).code === "train-run-missing";
-    // Without any corpus the command line can only mean an existing run.
-    if (isAbsent && values.corpus.length > 0) return undefined;
-    throw error;
-  }
-}
-
 async function readConfigFile(
   values: TrainValues,
 ): Promise<TrainLanguageModelOptions["config"] | undefined> {
@@ -386,14 +333,6 @@ function readInitialization(written: readonly string[]): InitializationOptions |
     options[key] = Number(deviation);
   }
   return options;
-}
-
-/** Parses `prose.txt@3`: a name and its weight. */
-export function readCorpus(written: string): Corpus {
-  const share = /^(.+)@(\d+(?:\.\d+)?)$/.exec(written);
-  return share === null
-    ? { files: [written], weight: 1 }
-    : { files: [share[1]!], weight: Number(share[2]) };
 }
 
 /** The optimizer; undefined if a resumed run supplies it. */

@@ -16,12 +16,12 @@ export interface SourceFile {
   readonly bytes: number;
 }
 
-/** Larger files are left out. */
-const maxBytes = 64e6;
+/** Larger files are not read. */
+export const maxSourceBytes = 64e6;
 const skippedFolders = new Set(["node_modules", "dist", "__pycache__"]);
 
 /**
- * Files of the paths and below them, in the order of their names. Hidden files and folders below a path are left
+ * Files of the paths and below them, in the order of their names, also those beyond `maxSourceBytes`. Hidden files and folders below a path are left
  * out, and so are `node_modules`, `dist` and symbolic links.
  *
  * @throws JetonError `file-not-found` and its like
@@ -38,7 +38,7 @@ async function listBelow(location: string, found: Map<string, SourceFile>): Prom
   });
   if (!entry.isDirectory()) {
     const path = toShown(location);
-    if (entry.isFile() && entry.size <= maxBytes) {
+    if (entry.isFile()) {
       found.set(path, { path, location, modified: entry.mtimeMs, bytes: entry.size });
     }
     return;

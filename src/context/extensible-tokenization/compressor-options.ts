@@ -1,32 +1,14 @@
 /** What the training of a compressor is asked for, and what it returns. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
-import type { Schedule, TrainLanguageModelOptions, Transform } from "../../train/index.ts";
+import type { TrainLanguageModelOptions } from "../../train/index.ts";
+import type { RunOptions } from "../../train/language-model-options.ts";
+import type { Settings } from "../../train/run/run-settings.ts";
 import type { CompressorConfig } from "./compressor.ts";
 
 /** Options of `trainCompressor`; those of `trainLanguageModel` mean the same. */
 export interface TrainCompressorOptions
-  extends Pick<
-    TrainLanguageModelOptions,
-    | "folder"
-    | "corpora"
-    | "heldOut"
-    | "steps"
-    | "schedule"
-    | "optimizer"
-    | "averageDecay"
-    | "seed"
-    | "threads"
-    | "checkpointEvery"
-    | "keepCheckpoints"
-    | "evaluateEvery"
-    | "evaluationSequences"
-    | "existing"
-    | "name"
-    | "onProgress"
-    | "onCheckpoint"
-    | "onWarning"
-    | "signal"
-  > {
+  extends RunOptions,
+    Pick<TrainLanguageModelOptions, "corpora" | "heldOut" | "evaluationSequences"> {
   /** A checkpoint folder: the decoder whose embeddings are replaced. It does not change. */
   model: string;
   /** A file to go on from, of the same form. Default: the decoder's first layers. */
@@ -64,17 +46,14 @@ export interface TrainedCompressor {
 }
 
 /** What determines the compressor in the end; recorded in `run.json`. */
-export interface CompressorSettings extends CompressorConfig, Record<string, unknown> {
+export interface CompressorSettings
+  extends CompressorConfig,
+    Pick<Settings, "steps" | "batch" | "schedule" | "optimizer" | "averageDecay" | "seed">,
+    Record<string, unknown> {
   /** `config.json` of the frozen model. */
   readonly config: ModelConfig;
   /** Digest of the frozen model. */
   readonly modelDigest: string;
   readonly windows: number;
   readonly chunk: number;
-  readonly steps: number;
-  readonly batch: number;
-  readonly schedule: Schedule;
-  readonly optimizer: readonly Transform[];
-  readonly averageDecay: number | undefined;
-  readonly seed: number;
 }

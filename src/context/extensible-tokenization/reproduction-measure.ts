@@ -1,46 +1,13 @@
-/** What a frozen model makes of texts before it: as embeddings, as tokens, or not at all. */
-import { readFile } from "node:fs/promises";
-import { createRandom } from "../../core/index.ts";
+/** What a frozen model makes of texts before it: as embeddings, or as tokens. */
 import { complete } from "../../generate/index.ts";
-import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
-import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
+import type { LoadedModel } from "../../model/index.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
+import { lossOf, type Passage } from "../policies/reproduction-prose.ts";
 import { passkeyPrompts } from "../policies/reproduction-recall.ts";
 import type { Compressor } from "./compressor.ts";
 import { openCompressor } from "./open-compressor.ts";
 import { joinRows, readEmbeddings } from "./prompt-with-context.ts";
 import { type DownScaling, membersOf } from "./reproduction-training.ts";
-
-/** A passage whose last tokens are predicted. */
-export interface Passage {
-  /** Everything before those. */
-  readonly before: readonly number[];
-  readonly predicted: readonly number[];
-}
-
-/** Tokens that are predicted of each passage; the first of them is given. */
-export const predictedTokens = 128;
-
-/** Passages of chapters that no model was trained on; what is predicted of them does not overlap. */
-export async function heldOutPassages(
-  context: Pick<ReproductionContext, "data">,
-  { tokenizer }: Pick<LoadedModel, "tokenizer">,
-  { before, count }: { readonly before: number; readonly count: number },
-): Promise<Passage[]> {
-  const chapters: Passage[][] = [];
-  for (const chapter of heldOutChapters) {
-    const text = await readFile(await context.data(`text/gibbon/${chapter}.txt`), "utf8");
-    const ids = [...tokenizer.encodeIds(gibbonParagraphs(text).join("\n"), { applyLimits: false })];
-    const own: Passage[] = [];
-    for (let end = before; end + predictedTokens <= ids.length; end += 512) {
-      const predicted = ids.slice(end, end + predictedTokens);
-      own.push({ before: ids.slice(end - before, end), predicted });
-    }
-    chapters.push(own);
-  }
-  const passages = chapters.flat();
-  return createRandom(0, "passages").shuffle(passages).slice(0, count);
-}
 
 /** Nats for all predicted tokens but the first, behind rows of embeddings. */
 export async function lossBehind(
@@ -60,38 +27,6 @@ export async function lossBehind(
   }
 }
 
-/** The same behind tokens, under a context policy where one is given. */
-export async function lossBehindTokens(
-  model: LoadedModel,
-  before: readonly number[],
-  { predicted }: Passage,
-  policy?: ContextPolicy,
-): Promise<number> {
-  const view = policy ? model.withContextPolicy!(policy) : model;
-  const promptLength = before.length + predicted.length;
-  const sequence = await view.openSequence({ promptLength });
-  try {
-    if (before.length > 0) await sequence.step({ ids: before, results: "none" });
-    return await lossOf(sequence, predicted);
-  } finally {
-    await sequence.release();
-  }
-}
-
-async function lossOf(
-  sequence: Awaited<ReturnType<LoadedModel["openSequence"]>>,
-  predicted: readonly number[],
-): Promise<number> {
-  const { targetLogProbabilities } = await sequence.step({
-    ids: predicted.slice(0, -1),
-    results: "all",
-    targets: predicted.slice(1),
-  });
-  let loss = 0;
-  for (const value of targetLogProbabilities!) loss -= value;
-  return loss;
-}
-
 /** Makes the rows that stand for texts. */
 export interface RowMaker extends AsyncDisposable {
   /** @param ids whole windows */
@@ -105,7 +40,7 @@ export async function openRowMaker(
   downScaling: DownScaling,
   acceptOtherModel = false,
 ): Promise<RowMaker> {
-  const open = await openCompressor(model, compressor, { threads: 2, acceptOtherModel });
+  const open = await openCompressor(model, compressor, { threads: 1, acceptOtherModel });
   const width = model.config.hiddenSize;
   return {
     async rows(ids, factor) {

@@ -135,7 +135,7 @@ export async function trainedCompressor(
     optimizer: adamW({ beta2: 0.95, maxNorm: 1 }),
     group: decayMatricesOnly,
     sameSizes: false,
-    threads: 2,
+    threads: 1,
   });
   const trained = await trainResumably(trainer, {
     ...{ folder, steps, signal: context.signal, notice: context.notice },

@@ -13,19 +13,16 @@ import {
 } from "../../reproduce/index.ts";
 import { trainLanguageModel } from "../../train/index.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
+import {
+  heldOutPassages,
+  lossBehindTokens,
+  type Passage,
+  predictedTokens,
+} from "../policies/reproduction-prose.ts";
 import type { Compressor } from "./compressor.ts";
 import { joinRows } from "./prompt-with-context.ts";
 import { claims, type Id } from "./reproduction-claims.ts";
-import {
-  findPasskeys,
-  heldOutPassages,
-  lossBehind,
-  lossBehindTokens,
-  openRowMaker,
-  type Passage,
-  predictedTokens,
-  type RowMaker,
-} from "./reproduction-measure.ts";
+import { findPasskeys, lossBehind, openRowMaker, type RowMaker } from "./reproduction-measure.ts";
 import {
   type DownScaling,
   type Scale,
@@ -42,7 +39,7 @@ export const reproduction: Reproduction = defineReproduction({
   run: (context) => context.part(() => measure(context)),
 });
 
-const fullScale: Scale = { steps: 240, batch: 4, chapters: 60, windows: 8 };
+const fullScale: Scale = { steps: 80, batch: 2, chapters: 60, windows: 4 };
 const quickScale: Scale = { steps: 8, batch: 2, chapters: 3, windows: 4 };
 
 /** Tokens of text before what is predicted. */
@@ -62,9 +59,9 @@ async function measure(context: Context): Promise<Plot> {
   const scale = quick ? quickScale : fullScale;
   const lengths: Lengths = quick
     ? { short: 256, middle: 512, long: 1024, passages: 6 }
-    : { short: 512, middle: 2048, long: 4096, passages: 60 };
+    : { short: 512, middle: 2048, long: 4096, passages: 24 };
   const compressor = await trainedCompressor(context, folder, "strided", scale);
-  await using model = await loadModel(folder, { format: "f32", threads: 2 });
+  await using model = await loadModel(folder, { format: "f32", threads: 1 });
   const { long: before, passages: count } = lengths;
   const passages = await heldOutPassages(context, model, { before, count });
   const settings = { scale, lengths };
@@ -78,7 +75,10 @@ async function measure(context: Context): Promise<Plot> {
   await reportPasskeys(context, model, compressor, scale);
   if (!quick) {
     await measureTransfer(context, folder, compressor, { passages, lengths, scale });
-    if (context.speed) await measureTime(context, model, compressor, passages.slice(0, 12));
+    if (context.speed) {
+      const some = passages.slice(0, 12);
+      await context.timed(() => measureTime(context, model, compressor, some));
+    }
   }
   return plotOf(losses, lengths);
 }
@@ -232,7 +232,7 @@ async function reportPasskeys(
   scale: Scale,
 ): Promise<void> {
   const found = await context.remember("passkeys", { scale }, () =>
-    findPasskeys(context, model, compressor, context.quick ? 6 : 100),
+    findPasskeys(context, model, compressor, context.quick ? 6 : 60),
   );
   const sample = (values: readonly number[]): Sample => meanOf(values.map((value) => 100 * value));
   context.report("finds-passkeys", {
@@ -251,17 +251,17 @@ async function measureTransfer(
   compressor: Compressor,
   { passages, lengths, scale }: Pick<OtherParts, "passages" | "lengths" | "scale">,
 ): Promise<void> {
-  const settings = { steps: 60, batch: 4, sequenceLength: 512 };
+  const settings = { steps: 30, batch: 2, sequenceLength: 512 };
   const { modelFolder } = await trainLanguageModel({
     folder: await context.folder("fine-tuned", settings),
     ...settings,
     ...{ config: await readConfig(folder), tokenizer: folder, initialWeights: folder },
     corpora: [{ files: [await context.data("text/botchan.txt")] }],
     schedule: { kind: "linear", peak: 3e-4, final: 0, steps: settings.steps, warmupSteps: 3 },
-    ...{ seed: context.seed, threads: 2, existing: "resume", signal: context.signal },
+    ...{ seed: context.seed, threads: 1, existing: "resume", signal: context.signal },
     onProgress: ({ step, steps }) => context.progress("fine-tuned copy", step, steps),
   });
-  await using model = await loadModel(modelFolder, { format: "f32", threads: 2 });
+  await using model = await loadModel(modelFolder, { format: "f32", threads: 1 });
   await using maker = await openRowMaker(model, compressor, "strided", true);
   const { middle } = lengths;
   const losses = await context.remember("transfer", { scale, lengths, settings }, async () => {

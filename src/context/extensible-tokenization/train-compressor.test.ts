@@ -111,7 +111,7 @@ describe("training a compressor", () => {
     expect(await codeOf(trainCompressor(other))).toBe("compressor-invalid");
   });
 
-  test("sizes that would let an embedding hold what it helps to predict are refused", async () => {
+  test("sizes that would let an embedding hold what it helps to predict, and corpora without a share, are refused", async () => {
     const wrong: Partial<TrainCompressorOptions>[] = [
       { factors: [2, 3] },
       { chunk: 6 },
@@ -121,6 +121,8 @@ describe("training a compressor", () => {
       { layers: 3 },
       { windows: 40, factors: [2] },
       { steps: 0 },
+      { corpora: [] },
+      { corpora: optionsFor("").corpora.map((corpus) => ({ ...corpus, weight: 0 })) },
     ];
     for (const [at, more] of wrong.entries()) {
       expect(await codeOf(trainCompressor(optionsFor(`wrong-${at}`, more)))).toBe("option-invalid");

@@ -7,31 +7,34 @@ import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../../train/data/byte-tokenizer.ts";
 import {
   adamW,
-  type BatchSource,
+  type BatchSourceOptions,
   type DataPosition,
   documentTokens,
   type LanguageModelBatch,
-  listCorpusFiles,
   openArchitecture,
   openBatchSource,
   openRunFolder,
   type ParameterValue,
-  prepareTokens,
   type RunFolder,
   readRunConfiguration,
   type TokenStore,
   type Trainer,
   type TrainingInputs,
 } from "../../train/index.ts";
-import { checkTransforms } from "../../train/optimizer/optimizer.ts";
-import { checkSchedule } from "../../train/optimizer/schedule.ts";
 import { chooseFirstValues, readWeights } from "../../train/run/first-values.ts";
+import { readSequences } from "../../train/run/held-out.ts";
 import { findKeptTokenizer, keepTokenizer } from "../../train/run/kept-tokenizer.ts";
 import { runName } from "../../train/run/model-card.ts";
-import { checkCounts, pickChangeable } from "../../train/run/run-settings.ts";
+import { findCorpora, prepareCorpora, type RunCorpora } from "../../train/run/run-corpora.ts";
+import {
+  checkCorpora,
+  checkCounts,
+  pickChangeable,
+  readRunOfKind,
+  resolveUpdates,
+} from "../../train/run/run-settings.ts";
 import { finishRun, openRunTrainer } from "../../train/run/run-trainer.ts";
 import { runStepLoop } from "../../train/run/step-loop.ts";
-import { checkAverageDecay } from "../../train/run/trainer.ts";
 import {
   type CompressorConfig,
   checkCompressorConfig,
@@ -66,36 +69,17 @@ import { twoStreamGraph, twoStreamInputs, twoStreamShapes } from "./two-stream-g
  *   and corpora
  */
 export async function trainCompressor(options: TrainCompressorOptions): Promise<TrainedCompressor> {
-  const { folder, existing = "refuse", signal } = options;
+  const { folder, existing = "refuse" } = options;
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const tokenizer = await openTokenizer(kept ?? options.model);
   const settings = await resolveCompressorSettings(options);
   const changeable = pickChangeable(options);
-  const corpora = options.heldOut ? [...options.corpora, options.heldOut] : options.corpora;
-  // A misspelt name is said before the run's folder is made.
-  if (existing === "refuse") for (const { files } of corpora) await listCorpusFiles(files);
+  if (existing === "refuse") await findCorpora(options);
   const run = await openRunFolder(folder, settings, { existing, changeable });
   try {
     if (!kept) await keepTokenizer(folder, options.model);
-    const prepare = (name: string, corpus: (typeof corpora)[number]): Promise<TokenStore> =>
-      prepareTokens(join(folder, "data", name), corpus, tokenizer, {
-        ...(signal && { signal }),
-        onProgress: (tokens) =>
-          options.onProgress?.({
-            stage: "tokenize",
-            step: 0,
-            steps: settings.steps,
-            tokens,
-            tokensPerSecond: 0,
-            secondsLeft: undefined,
-          }),
-      });
-    const stores: TokenStore[] = [];
-    for (const [index, corpus] of options.corpora.entries()) {
-      stores.push(await prepare(`corpus-${index}.tokens`, corpus));
-    }
-    const heldOut = options.heldOut && (await prepare("held-out.tokens", options.heldOut));
-    return await learn(run, { options, settings, tokenizer, stores, heldOut });
+    const corpora = await prepareCorpora(options, tokenizer);
+    return await learn(run, { options, settings, tokenizer, ...corpora });
   } finally {
     await run.close();
   }
@@ -107,23 +91,15 @@ export async function trainCompressor(options: TrainCompressorOptions): Promise<
  * @throws JetonError `train-run-missing`
  */
 export async function readCompressorRunOptions(folder: string): Promise<TrainCompressorOptions> {
-  const known = await readRunConfiguration(folder);
-  if (known?.configuration["modelDigest"] === undefined) {
-    throw new JetonError(`${folder} holds no run of a compressor's training`, {
-      code: "train-run-missing",
-      details: { folder },
-    });
-  }
+  const known = await readRunOfKind(folder, "a compressor's training", "modelDigest");
   const { config: _, modelDigest: __, ...configuration } = known.configuration;
   return { ...configuration, ...known.changeable, folder } as unknown as TrainCompressorOptions;
 }
 
-interface RunParts {
+interface RunParts extends RunCorpora {
   readonly options: TrainCompressorOptions;
   readonly settings: CompressorSettings;
   readonly tokenizer: Tokenizer;
-  readonly stores: readonly TokenStore[];
-  readonly heldOut: TokenStore | undefined;
 }
 
 async function learn(run: RunFolder, parts: RunParts): Promise<TrainedCompressor> {
@@ -222,19 +198,11 @@ function fittingFactors({
 async function readHeldOut(
   store: TokenStore,
   { evaluationSequences = 16 }: TrainCompressorOptions,
-  data: Omit<Parameters<typeof openBatchSource>[1], "batch">,
+  data: Omit<BatchSourceOptions, "batch">,
   { toParts, factors }: { readonly toParts: ToParts; readonly factors: readonly number[] },
 ): Promise<TrainingInputs[]> {
-  await using source: BatchSource = await openBatchSource([store], { ...data, batch: 1 });
-  const count = Math.min(evaluationSequences, source.sequences[0]!);
-  const parts: TrainingInputs[] = [];
-  let position = source.start;
-  for (let at = 0; at < count; at++) {
-    const { batch, next } = await source.read(position);
-    parts.push(...toParts(batch, [factors[at % factors.length]!]));
-    position = next;
-  }
-  return parts;
+  const samples = await readSequences(store, data, evaluationSequences);
+  return samples.flatMap((batch, at) => toParts(batch, [factors[at % factors.length]!]));
 }
 
 async function openCompressorTrainer(
@@ -298,21 +266,18 @@ async function resolveCompressorSettings(
     ...{ checkpointEvery, keepCheckpoints, evaluateEvery, evaluationSequences },
   });
   const form = { layers, window, factors, norm, projection };
+  checkCorpora(options.corpora);
   checkCompressorConfig(model, form);
   checkSizes({ ...form, config, windows, chunk });
-  checkAverageDecay(options.averageDecay);
-  const optimizer = options.optimizer ?? adamW({ beta2: 0.95, maxNorm: 1 });
-  checkTransforms(optimizer);
-  const warmupSteps = Math.ceil(steps / 20);
-  const schedule = options.schedule ?? {
-    ...{ kind: "linear", peak: 3e-4, final: 0, steps, warmupSteps },
-  };
-  checkSchedule(schedule);
+  const updates = resolveUpdates(options, {
+    optimizer: adamW({ beta2: 0.95, maxNorm: 1 }),
+    schedule: { kind: "linear", peak: 3e-4, final: 0 },
+  });
   return {
     ...{ config, modelDigest, model: options.model },
     ...{ initialCompressor: options.initialCompressor },
-    ...{ layers, window, factors, norm, projection, windows, chunk },
-    ...{ steps, batch, schedule, optimizer, averageDecay: options.averageDecay, seed },
+    ...{ ...form, windows, chunk, steps, batch, seed },
+    ...updates,
     ...{ corpora: options.corpora, heldOut: options.heldOut, threads: options.threads },
   };
 }

@@ -8,7 +8,7 @@ import {
   type Reproduction,
   type ReproductionContext,
 } from "../../reproduce/index.ts";
-import { fullAttention, sinksWindow, snapKv } from "../policies/index.ts";
+import { fullAttention, sinksWindow, snapKv, truncate } from "../policies/index.ts";
 import {
   type PasskeyPrompt,
   passkeyAccuracy,
@@ -19,8 +19,11 @@ import {
 } from "../policies/reproduction-recall.ts";
 import { calibrateFilterLayer, type LayerCalibration } from "./calibrate.ts";
 import { gemFilter } from "./gemfilter.ts";
+import { bm25Prompt } from "./reproduction-bm25.ts";
 
 const k = 96;
+/** Further budgets, for the plot. */
+const budgets = [32, 64, 192] as const;
 const where = "passkeys in held-out prose (jeton-nano, 96 of 960 tokens)";
 
 const compared = { ...shared, control: "as many random tokens of the prompt" } as const;
@@ -80,6 +83,16 @@ const claims = [
   },
   {
     ...compared,
+    id: "as-good-as-bm25",
+    text: `No fewer found than from the sentences that BM25 ranks highest by the question, of the same budget: ${where}`,
+    paper: { words: "not compared: selection by the model itself needs no retriever" },
+    noWorse: true,
+    reproduced: -5,
+    partly: -20,
+    quick: { reproduced: -20, partly: -40 },
+  },
+  {
+    ...compared,
     id: "whole-needles",
     text: `Ours: with max pooling over 9 tokens and the last 24 tokens kept, more found than with the paper's average over 5: ${where}`,
     paper: { words: "the paper's prose says max pooling, its program averages; nothing is kept" },
@@ -122,11 +135,11 @@ const tokens = 960;
 
 async function measure(context: Context): Promise<Plot> {
   const { quick } = context;
-  await using model = await loadModel(await context.model(), { format: "f32" });
+  await using model = await loadModel(await context.model(), { format: "f32", threads: 1 });
   const asked = { tokens, margin: 110 };
   const sets = await Promise.all([
-    passkeyPrompts(context, model, { ...asked, count: quick ? 3 : 20, purpose: "calibration" }),
-    passkeyPrompts(context, model, { ...asked, count: quick ? 6 : 200, purpose: "measured" }),
+    passkeyPrompts(context, model, { ...asked, count: quick ? 3 : 16, purpose: "calibration" }),
+    passkeyPrompts(context, model, { ...asked, count: quick ? 6 : 72, purpose: "measured" }),
   ]);
   const [calibration, prompts] = sets;
   const { layer, curve } = await calibrate(context, model, calibration);
@@ -136,24 +149,56 @@ async function measure(context: Context): Promise<Plot> {
     "the whole prompt": fullAttention(),
     snapkv: snapKv({ k, window: 32 }),
     "sinks and window": sinksWindow({ sinks: 16, window: k - 16 }),
+    "the last tokens": truncate({ k }),
+    bm25: bm25Prompt(k),
     "the first layer": gemFilter({ layer: 0, k }),
-    "random tokens": randomPrompt(context.seed),
+    "random tokens": randomPrompt(context.seed, k),
   };
   const found = new Map<string, number[]>();
   for (const [name, policy] of Object.entries(policies)) {
     found.set(name, await passkeyAccuracy(context, model, prompts, { name, policy, tokens }));
   }
+  const byBudget = await measureBudgets(context, model, prompts.slice(0, 36), { layer, found });
   const pairs = [
     ["as-good-as-full", "gemfilter", "the whole prompt"],
     ["beats-snapkv", "gemfilter", "snapkv"],
     ["beats-window", "gemfilter", "sinks and window"],
     ["layer-matters", "gemfilter", "the first layer"],
+    ["as-good-as-bm25", "gemfilter", "bm25"],
   ] as const;
-  reportPairs(context, found, pairs, { filterLayer: layer, distances: distancesOf(curve) });
+  const details = { filterLayer: layer, distances: distancesOf(curve), byBudget };
+  reportPairs(context, found, pairs, details);
   const pooling = [["whole-needles", "ours", "gemfilter", "the paper's pooling"]] as const;
   reportPairs(context, found, pooling, { filterLayer: layer });
-  if (!quick && context.speed) await measureTime(context, model, prompts.slice(0, 20), layer);
-  return plotOf(found, curve);
+  if (!quick && context.speed) {
+    await context.timed(() => measureTime(context, model, prompts.slice(0, 20), layer));
+  }
+  return plotOf(found, curve, byBudget);
+}
+
+/** Percent found by budget, of the methods that read the chosen tokens as a prompt. */
+async function measureBudgets(
+  context: Context,
+  model: LoadedModel,
+  prompts: readonly PasskeyPrompt[],
+  { layer, found }: { readonly layer: number; readonly found: ReadonlyMap<string, number[]> },
+): Promise<Record<string, [number, number][]>> {
+  const ways = {
+    gemfilter: (own: number) => gemFilter({ layer, k: own }),
+    ours: (own: number) => gemFilter({ layer, k: own, pooling: "max", kernel: 9, keepLast: 24 }),
+    bm25: bm25Prompt,
+    "random tokens": (own: number) => randomPrompt(context.seed, own),
+  };
+  const byBudget: Record<string, [number, number][]> = {};
+  for (const [name, make] of Object.entries(ways)) {
+    const points: [number, number][] = [[k, share(found.get(name)!.slice(0, prompts.length))]];
+    for (const own of context.quick ? [] : budgets) {
+      const run = { name: `${name}, ${own} kept`, policy: make(own), tokens };
+      points.push([own, share(await passkeyAccuracy(context, model, prompts, run))]);
+    }
+    byBudget[name] = points.sort(([a], [b]) => a - b);
+  }
+  return byBudget;
 }
 
 function calibrate(
@@ -171,7 +216,7 @@ function calibrate(
 }
 
 /** The control: tokens of the prompt that are chosen without a look at them. */
-function randomPrompt(seed: number): ContextPolicy {
+function randomPrompt(seed: number, k: number): ContextPolicy {
   const policy = gemFilter({ layer: 0, k });
   return {
     ...policy,
@@ -222,7 +267,11 @@ function distancesOf(curve: readonly LayerCalibration[]): Record<string, number>
   return Object.fromEntries(curve.map(({ layer, distances }) => [layer, median(distances)]));
 }
 
-function plotOf(found: ReadonlyMap<string, number[]>, curve: readonly LayerCalibration[]): Plot {
+function plotOf(
+  found: ReadonlyMap<string, number[]>,
+  curve: readonly LayerCalibration[],
+  byBudget: Readonly<Record<string, readonly (readonly [number, number])[]>>,
+): Plot {
   const bars = [...found].map(([name, own]) => ({ x: name, y: share(own) }));
   const line = Object.entries(distancesOf(curve)).map(([x, y]) => ({ x: Number(x), y }));
   return {
@@ -241,6 +290,16 @@ function plotOf(found: ReadonlyMap<string, number[]>, curve: readonly LayerCalib
         x: { title: "filter layer" },
         y: { title: "tokens, median", zero: true },
         series: [{ name: "distance", points: line }],
+      },
+      {
+        title: "found by budget",
+        kind: "line",
+        x: { title: "tokens kept", scale: "log" },
+        y: { title: "%", zero: true },
+        series: Object.entries(byBudget).map(([name, points]) => ({
+          name,
+          points: points.map(([x, y]) => ({ x, y })),
+        })),
       },
     ],
   };

@@ -47,7 +47,9 @@ const losses = {
 } as const;
 /** Reads far beyond the positions of its training. */
 const beyond = "a plain model that attends to all tokens of four windows";
-const trained = "models of two layers, three seeds";
+const seeds = 1;
+const trained = "models of two layers, one seed";
+const steps = { quick: 100, full: 400 };
 
 const claims = [
   {
@@ -171,10 +173,16 @@ async function measure(context: Context): Promise<void> {
   const found = new Map<WayName, number[][]>();
   const lost = new Map<string, number[][]>();
   const tokens = quick ? lengths.quick : lengths.judged;
-  for (let own = seed; own < seed + (quick ? 1 : 3); own++) {
+  for (let own = seed; own < seed + (quick ? 1 : seeds); own++) {
     const models = {} as Record<Kind, LoadedModel>;
     for (const kind of ["landmark", "plain"] as const) {
-      const training = { kind, steps: quick ? 100 : 1500, seed: own, texts, tokenizer: folder };
+      const training = {
+        kind,
+        steps: quick ? steps.quick : steps.full,
+        seed: own,
+        texts,
+        tokenizer: folder,
+      };
       const trainedFolder = await trainSmall(context, training);
       models[kind] = await loadModel(trainedFolder, { format: "f32", threads: 1 });
     }

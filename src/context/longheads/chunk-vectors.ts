@@ -37,10 +37,23 @@ export interface ChunkVectors {
   readonly rows: readonly Tensor[];
 }
 
+/**
+ * How a chunk is represented: the method's way for each query head, or for the heads that share keys; by the plain mean of
+ * its keys, or by keys rotated at their places in the text (ablations).
+ */
+export type Representation = "perHead" | "groupMean" | "meanKey" | "rotatedKeys";
+
+/** How vectors are made. */
+export interface ChunkVectorOptions {
+  /** Tokens of a chunk. */
+  readonly chunk: number;
+  readonly representation: Representation;
+}
+
 /** The vectors of all chunks: new ones are computed where their last token is new, others lie in the cache. */
 export function chunkVectors(
   input: PolicyInput,
-  { chunk, representation }: { readonly chunk: number; readonly representation: string },
+  { chunk, representation }: ChunkVectorOptions,
 ): ChunkVectors {
   const { config, query, pass, tokenArenas } = input;
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
@@ -48,7 +61,7 @@ export function chunkVectors(
   const group = heads / kvHeads;
   const first = divide(pass.length, chunk);
   const ids = add(range("completed"), first);
-  const fresh = representChunks(input, ids, { chunk, isShared: representation === "groupMean" });
+  const fresh = representChunks(input, ids, { chunk, representation });
   // Where a new token ends a chunk, its row holds the chunk's vector in place of its query.
   const own = divide(pass.places, chunk);
   const isEnd = equal(subtract(add(pass.places, 1), multiply(add(own, 1), chunk)), 0);
@@ -87,7 +100,7 @@ export function chunkVectors(
 function representChunks(
   { config, query, key, value, pastKey, pastValue, tokenArenas, pass, rotate }: PolicyInput,
   ids: Tensor,
-  { chunk, isShared }: { readonly chunk: number; readonly isShared: boolean },
+  { chunk, representation }: ChunkVectorOptions,
 ): Tensor {
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, attentionScale } = config;
   const { time } = pass;
@@ -102,9 +115,10 @@ function representChunks(
     reshape(pickRows({ past, fresh }, places, everyKey, pass), [kvHeads, count, chunk, headDim]);
   const inChunk = broadcastTo(offsets, [count, chunk]);
   // Positions count within the chunk: [count, heads, chunk, headDim] and back.
-  const turn = (x: Tensor): Tensor =>
-    transpose(rotate(transpose(x, [1, 0, 2, 3]), inChunk), [1, 0, 2, 3]);
-  const keys = unsqueeze(turn(pick(pastKey, key)), 1);
+  const turn = (x: Tensor, positions = inChunk): Tensor =>
+    transpose(rotate(transpose(x, [1, 0, 2, 3]), positions), [1, 0, 2, 3]);
+  const rawKeys = pick(pastKey, key);
+  const keys = unsqueeze(turn(rawKeys), 1);
   const values = unsqueeze(pick(pastValue, value), 1);
   const ownQueries = reshape(query, [kvHeads, group, time, headDim]);
   const queries = stack(
@@ -126,11 +140,16 @@ function representChunks(
     softmax(matmul(queries, spread(keys), { transposeB: true, alpha })),
     spread(values),
   );
+  if (representation === "meanKey") {
+    return reshape(mean(spread(keys), { axes: [3] }), [heads, count, headDim]);
+  }
   let chunkQuery = mean(mixed, { axes: [3], keepAxes: true });
-  if (isShared) {
+  if (representation === "groupMean") {
     const shared = mean(chunkQuery, { axes: [1], keepAxes: true });
     chunkQuery = broadcastTo(shared, [kvHeads, group, count, 1, headDim]);
   }
   const weights = softmax(matmul(chunkQuery, spread(keys), { transposeB: true, alpha }));
-  return reshape(matmul(weights, spread(keys)), [heads, count, headDim]);
+  const inText = reshape(flat, [count, chunk]);
+  const combined = representation === "rotatedKeys" ? unsqueeze(turn(rawKeys, inText), 1) : keys;
+  return reshape(matmul(weights, spread(combined)), [heads, count, headDim]);
 }

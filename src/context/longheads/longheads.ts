@@ -41,7 +41,7 @@ import {
   optionError,
   type PolicyOptionValues,
 } from "../policies/define-policy.ts";
-import { chunkVectors } from "./chunk-vectors.ts";
+import { chunkVectors, type Representation } from "./chunk-vectors.ts";
 
 const options = {
   // w, L and B of the paper.
@@ -99,7 +99,18 @@ export function longHeads(given: LongHeadsOptions = {}): ContextPolicy {
 
 /** The policy's program; called in the model worker. */
 export function createPolicy(given: PolicyOptions): PolicyProgram {
-  const settings = given as Options;
+  return longHeadsProgram(given as Options & { representation: Representation });
+}
+
+/** What the program is made from. */
+export interface LongHeadsSettings extends Pick<Options, "chunk" | "length" | "perHead"> {
+  readonly representation: Representation;
+  /** What decides instead of the scores of chunks, `[time, heads, chunks]`. Default: the scores. */
+  rescore?(scores: Tensor, input: PolicyInput): Tensor;
+}
+
+/** The policy's program, or that of an ablation. */
+export function longHeadsProgram(settings: LongHeadsSettings): PolicyProgram {
   const { chunk, length } = settings;
   return {
     attention: {
@@ -119,7 +130,7 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
   };
 }
 
-function attendPicked(input: PolicyInput, settings: Options): PolicyOutput {
+function attendPicked(input: PolicyInput, settings: LongHeadsSettings): PolicyOutput {
   const vectors = chunkVectors(input, settings);
   const chosen = pickChunks(input, vectors.all, settings);
   return { ...attendChosen(input, chosen), tokenArenas: vectors.rows };
@@ -127,10 +138,11 @@ function attendPicked(input: PolicyInput, settings: Options): PolicyOutput {
 
 /** Chunks of each row and head as places, int32 `[time, heads, length]`. */
 function pickChunks(
-  { config, query, pass }: PolicyInput,
+  input: PolicyInput,
   vectors: Tensor,
-  { chunk, length, perHead }: Options,
+  { chunk, length, perHead, rescore }: LongHeadsSettings,
 ): ChosenRows {
+  const { config, query, pass } = input;
   const { numAttentionHeads: heads, headDim } = config;
   const { time } = pass;
   const count = length / chunk;
@@ -148,7 +160,8 @@ function pickChunks(
     const rows = reshape(query, [heads, time, headDim]);
     const own = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
     const summed = perHead ? own : sum(own, { axes: [1], keepAxes: true });
-    const scores = broadcastTo(summed, [time, heads, "chunks"]);
+    const shared = broadcastTo(summed, [time, heads, "chunks"]);
+    const scores = rescore ? rescore(shared, input) : shared;
     const id = reshape(range("chunks"), [1, 1, "chunks"]);
     const isFree = and(greaterOrEqual(id, 1), lessOrEqual(id, subtract(ownChunk, 2)));
     const allowed = broadcastTo(isFree, [time, heads, "chunks"]);

@@ -82,7 +82,16 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
   };
 }
 
-function chooseBlocks(input: PolicyInput, { init, local, block }: Options): ChosenRows {
+/**
+ * The first tokens, the latest ones, and the best whole blocks between them, of each group.
+ *
+ * @param count name of the size that says how many blocks are chosen; `"blocks"` says how many there are
+ */
+export function chooseBlocks(
+  input: PolicyInput,
+  { init, local, block }: Pick<Options, "init" | "local" | "block">,
+  count = "chosen",
+): ChosenRows {
   const { groups, capacity } = input.pass;
   const votes = sum(scoreHeads(input, groupQuery(input, local)), { axes: [1] });
   const seen = reshape(seenTokens(input.pass), [groups, 1]);
@@ -95,8 +104,8 @@ function chooseBlocks(input: PolicyInput, { init, local, block }: Options): Chos
   const inside = minimum(inBlocks, subtract(sizeValue(capacity), 1));
   const means = mean(gather(votes, inside, 1), { axes: [2] });
   const isWhole = less(reshape(range("blocks"), [1, "blocks"]), whole);
-  const best = reshape(largestPlaces(means, isWhole, "chosen"), [groups, "chosen", 1]);
-  const flat = [groups, multiplyDimensions("chosen", block)] as const;
+  const best = reshape(largestPlaces(means, isWhole, count), [groups, count, 1]);
+  const flat = [groups, multiplyDimensions(count, block)] as const;
   const offsets = reshape(add(range(block), init), [1, 1, block]);
   const bounded = minimum(best, sizeValue(capacity));
   const tokens = where(less(best, nowhere), add(multiply(bounded, block), offsets), nowhere);

@@ -1,8 +1,10 @@
 /** A control: the same number of tokens as token-select keeps, chosen without a look at them. */
 import {
   attendChosen,
+  type ChosenRows,
   type ContextPolicy,
   largestPlaces,
+  type PolicyInput,
   type PolicyOptions,
   type PolicyProgram,
 } from "../../model/index.ts";
@@ -49,17 +51,22 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
     attention: {
       ...groupAttention("random-tokens", settings, { chosen: settings.k }),
       sizes: { chosen: settings.k },
-      attend(input) {
-        const { capacity, groups } = input.pass;
-        const at = reshape(range(capacity), [1, capacity]);
-        const candidates = isBetween(input.pass, settings);
-        // The usual hash of shaders: places of one layer in a random order.
-        const angle = add(multiply(cast(at, "float32"), 12.9898), 78.233 * (input.layer + 1));
-        const wide = multiply(sine(angle), 43_758.547);
-        const votes = broadcastTo(subtract(wide, floor(wide)), [groups, capacity]);
-        const chosen = largestPlaces(votes, candidates, "chosen");
-        return attendChosen(input, addAlways(input.pass, chosen, settings));
-      },
+      attend: (input) => attendChosen(input, chooseRandom(input, settings)),
     },
   };
+}
+
+/** The first tokens, the latest ones, and `chosen` random ones between them, of each group. */
+export function chooseRandom(
+  input: Pick<PolicyInput, "pass" | "layer">,
+  settings: Pick<Options, "init" | "local">,
+): ChosenRows {
+  const { capacity, groups } = input.pass;
+  const at = reshape(range(capacity), [1, capacity]);
+  const candidates = isBetween(input.pass, settings);
+  // The usual hash of shaders: places of one layer in a random order.
+  const angle = add(multiply(cast(at, "float32"), 12.9898), 78.233 * (input.layer + 1));
+  const wide = multiply(sine(angle), 43_758.547);
+  const votes = broadcastTo(subtract(wide, floor(wide)), [groups, capacity]);
+  return addAlways(input.pass, largestPlaces(votes, candidates, "chosen"), settings);
 }

@@ -19,12 +19,19 @@ export const compared = {
 /** A claim, the policy that it is about, and the one that it is compared with, by its name or called otherwise. */
 export type ComparedPair<Id extends string> = readonly [Id, string, string, string?];
 
-/** Reports how many passkeys policies found, beside `"random tokens"`. */
+/**
+ * Reports how many passkeys policies found.
+ *
+ * @param control name of the policy that is the control. Default `"random tokens"`.
+ */
 export function reportPairs<Id extends string>(
   context: Pick<ReproductionContext<Id>, "report">,
   found: ReadonlyMap<string, readonly number[]>,
   pairs: readonly ComparedPair<Id>[],
-  details: Readonly<Record<string, unknown>>,
+  {
+    control = "random tokens",
+    ...details
+  }: { readonly control?: string; readonly [name: string]: unknown },
 ): void {
   const sample = (name: string): Sample => meanOf(found.get(name)!.map((value) => 100 * value));
   for (const [id, method, baseline, baselineName = baseline] of pairs) {
@@ -32,7 +39,7 @@ export function reportPairs<Id extends string>(
       measured: sample(method),
       baseline: sample(baseline),
       baselineName,
-      control: sample("random tokens"),
+      control: sample(control),
       details,
     });
   }
@@ -130,20 +137,25 @@ export interface LengthsOptions {
   readonly judged: number;
   /** Questions of each shorter length, and of the judged one. */
   readonly counts: readonly [number, number];
+  /** Name of the policy that is the control. Default `"random tokens"`. */
+  readonly control?: string;
+  /** More details of each claim, from the questions of the judged length. */
+  detail?(model: LoadedModel, prompts: readonly PasskeyPrompt[]): Promise<Record<string, unknown>>;
 }
 
 /** Measures policies on the same questions with the bundled model, and reports the claims. */
 export async function comparePolicies<Id extends string>(
   context: ReproductionContext<Id>,
   policies: Readonly<Record<string, ContextPolicy>>,
-  { shorter, judged, counts }: LengthsOptions,
+  { shorter, judged, counts, control, detail }: LengthsOptions,
   pairs: readonly ComparedPair<Id>[],
 ): Promise<Plot> {
-  await using model = await loadModel(await context.model(), { format: "f32" });
+  await using model = await loadModel(await context.model(), { format: "f32", threads: 1 });
   const last = context.quick ? { tokens: 1536, count: 5 } : { tokens: judged, count: counts[1] };
   const before = context.quick ? [] : shorter.map((tokens) => ({ tokens, count: counts[0] }));
   const found = new Map<string, readonly number[]>();
   const byLength: Record<string, [number, number][]> = {};
+  let more: Record<string, unknown> = {};
   for (const { tokens, count } of [...before, last]) {
     const asked = { tokens, count, margin: 120, purpose: "measured" };
     const prompts = await passkeyPrompts(context, model, asked);
@@ -153,8 +165,10 @@ export async function comparePolicies<Id extends string>(
       byLength[name] ??= [];
       byLength[name].push([tokens, share(own)]);
     }
+    if (tokens === last.tokens) more = (await detail?.(model, prompts)) ?? {};
   }
-  reportPairs(context, found, pairs, { tokens: last.tokens, byLength });
+  const named = control === undefined ? {} : { control };
+  reportPairs(context, found, pairs, { ...named, tokens: last.tokens, byLength, ...more });
   const series = Object.entries(byLength).map(([name, points]) => ({
     name,
     points: points.map(([x, y]) => ({ x, y })),

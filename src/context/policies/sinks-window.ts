@@ -4,6 +4,7 @@
  */
 import {
   type ContextPolicy,
+  cappedScores,
   inGroups,
   lastGroup,
   logOfSum,
@@ -27,7 +28,6 @@ import {
   lessOrEqual,
   matmul,
   minimum,
-  multiply,
   multiplyDimensions,
   range,
   reshape,
@@ -35,7 +35,6 @@ import {
   softmax,
   subtract,
   type Tensor,
-  tanh,
   transpose,
   unsqueeze,
   where,
@@ -149,7 +148,6 @@ function attendShared(input: PolicyInput, lists: readonly SharedRows[]): PolicyO
   const { config, query, key, value, pass } = input;
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
   const { time, groups, span } = pass;
-  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
   const rows = multiplyDimensions(heads / kvHeads, span);
   const everyKey = Array.from({ length: kvHeads }, (_, at) => at);
   const pick = (past: Tensor, fresh: Tensor, places: Tensor): Tensor => {
@@ -162,11 +160,8 @@ function attendShared(input: PolicyInput, lists: readonly SharedRows[]): PolicyO
     const slots = places.shape[1]!;
     const keys = input.rotate(pick(input.pastKey, key, places), positions);
     const turned = input.rotate(queries, queryPositions);
-    const plain = matmul(reshape(turned, [groups, kvHeads, rows, headDim]), keys, {
-      transposeB: true,
-      alpha: cap ? scale / cap : scale,
-    });
-    const capped = reshape(cap ? multiply(tanh(plain), cap) : plain, [groups, heads, span, slots]);
+    const scores = cappedScores(input, reshape(turned, [groups, kvHeads, rows, headDim]), keys);
+    const capped = reshape(scores, [groups, heads, span, slots]);
     return add(capped, unsqueeze(where(visible, 0, Number.NEGATIVE_INFINITY), 1));
   });
   const scores = concat(scored, 3);

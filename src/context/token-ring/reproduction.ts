@@ -118,8 +118,9 @@ const claims = [
     direction: "lower",
     effect: "ratio",
     reproduced: 1.4,
-    partly: 1.1,
-    quick: { reproduced: 1.4, partly: 1.1 },
+    // Above what one port reaches, 1.12: its last results travel while others still compute.
+    partly: 1.2,
+    quick: { reproduced: 1.4, partly: 1.2 },
   },
 ] as const;
 
@@ -136,7 +137,7 @@ export const reproduction: Reproduction = defineReproduction({
     await measureExactness(context);
     measureBalance(context);
     await measureBytes(context);
-    if (context.speed && !context.quick) await measureOverlap(context);
+    if (context.speed && !context.quick) await context.timed(() => measureOverlap(context));
     await context.part(() => measurePrefill(context));
     return simulate(context);
   },

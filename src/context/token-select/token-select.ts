@@ -141,7 +141,11 @@ function attendVoted(input: PolicyInput, settings: Options): PolicyOutput {
 }
 
 /** Places of the `k` candidates with most votes, ascending: int32 `[groups, chosen]`, `nowhere` where fewer. */
-function choosePlaces(input: PolicyInput, query: Tensor, settings: Options): Tensor {
+export function choosePlaces(
+  input: PolicyInput,
+  query: Tensor,
+  settings: Pick<Options, "init" | "local" | "vote" | "pool" | "scoreHeads">,
+): Tensor {
   const candidates = isBetween(input.pass, settings);
   const scores = scoreHeads(input, query, settings.scoreHeads === "modulo");
   const votes = countVotes(scores, candidates, settings);

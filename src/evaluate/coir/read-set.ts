@@ -1,8 +1,7 @@
 /** Sets from local files, as BEIR and MTEB lay them out. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { readText } from "../../checkpoint/files/read-text.ts";
 import { fileError } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { CoirSet, CoirText } from "./tasks.ts";
@@ -63,9 +62,7 @@ async function readFirst(folder: string, names: readonly string[]): Promise<Name
   for (const name of names.flatMap((one) => [one, `${one}.gz`])) {
     const path = join(folder, name);
     try {
-      const bytes = await readFile(path);
-      const whole = name.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes;
-      return { path, text: whole.toString("utf8") };
+      return { path, text: await readText(path) };
     } catch (error) {
       if ((error as { code?: string }).code !== "ENOENT") throw fileError(error, path);
     }

@@ -10,15 +10,33 @@ export interface MeetingTaskOptions {
   readonly queries: "questions" | "summaries";
 }
 
-interface Meeting {
-  readonly meeting_transcripts: readonly { readonly speaker: string; readonly content: string }[];
-  readonly specific_query_list: readonly Question[];
+/** A meeting as QMSum writes it. */
+export interface Meeting {
+  readonly meeting_transcripts: readonly Turn[];
+  readonly specific_query_list: readonly {
+    readonly query: string;
+    /** The reference summary. */
+    readonly answer: string;
+    /** First and last turns that answer, both included, as numbers in digits. */
+    readonly relevant_text_span: readonly (readonly [first: string, last: string])[];
+  }[];
 }
 
-interface Question {
-  readonly query: string;
-  readonly answer: string;
+interface Turn {
+  readonly speaker: string;
+  readonly content: string;
 }
+
+/** The meetings of a file, one on each line. */
+export function parseMeetings(text: string): Meeting[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => JSON.parse(line) as Meeting);
+}
+
+/** What was said, with the speaker's name in front. */
+export const formatTurn = ({ speaker, content }: Turn): string => `${speaker}: ${content}`;
 
 /**
  * Makes the task of the texts of QMSum's files. In SCROLLS the question stands in front of each copy of a meeting; here
@@ -31,13 +49,12 @@ export function makeMeetingTask(files: readonly string[], options: MeetingTaskOp
   const queries: RankedText[] = [];
   const answers = new Map<string, Set<string>>();
   for (const [number, text] of files.entries()) {
-    for (const line of text.split("\n")) {
-      if (line.trim() === "") continue;
-      const meeting = JSON.parse(line) as Meeting;
+    for (const { meeting_transcripts: turns, specific_query_list: questions } of parseMeetings(
+      text,
+    )) {
       const id = `meeting-${documents.length}`;
-      documents.push({ id, text: meetingText(meeting) });
+      documents.push({ id, text: turns.map(formatTurn).join("\n") });
       if (number >= options.asked) continue;
-      const questions = meeting.specific_query_list;
       for (const [at, { query, answer }] of questions.entries()) {
         const name = `${id}-${at}`;
         queries.push({ id: name, text: options.queries === "questions" ? query : answer });
@@ -46,9 +63,4 @@ export function makeMeetingTask(files: readonly string[], options: MeetingTaskOp
     }
   }
   return { name: `meetings by ${options.queries}`, queries, documents, answers };
-}
-
-/** What was said, by line, with the speaker's name in front. */
-function meetingText({ meeting_transcripts: turns }: Meeting): string {
-  return turns.map(({ speaker, content }) => `${speaker}: ${content}`).join("\n");
 }

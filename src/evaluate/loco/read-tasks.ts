@@ -1,8 +1,7 @@
 /** LoCoV1's records from local files: lines of JSON, as the benchmark publishes them. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
+import { readText } from "../../checkpoint/files/read-text.ts";
 import { fileError } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { RankedText } from "../ranking/rankers.ts";
@@ -72,9 +71,7 @@ async function readFolder(folder: string): Promise<Line[]> {
   const lines: Line[] = [];
   for (const name of names) {
     const path = join(folder, name);
-    const bytes = await readFile(path);
-    const text = (name.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes).toString("utf8");
-    for (const [at, line] of text.split("\n").entries()) {
+    for (const [at, line] of (await readText(path)).split("\n").entries()) {
       if (line.trim() === "") continue;
       lines.push({ path, number: at + 1, record: parseRecord(path, at + 1, line) });
     }

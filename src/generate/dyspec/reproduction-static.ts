@@ -93,14 +93,16 @@ export async function measureRanks<Id extends string>({
   return accepted.map((count) => count / Math.max(1, trees));
 }
 
-/** Every fixed shape of a size on the same requests, and the name of the best. */
+/** Fixed shapes of a size, all or those named, on the same requests, and the name of the best. */
 export async function measureStatic<Id extends string>(
   { bench, source, requests }: StaticBench<Id>,
   nodes: number,
   rankAcceptance: readonly number[],
+  names?: readonly string[],
 ): Promise<{ readonly best: string; readonly byShape: Readonly<Record<string, ByKind>> }> {
   const byShape: Record<string, ByKind> = {};
   for (const [name, shape] of Object.entries(staticShapes(nodes, rankAcceptance))) {
+    if (names && !names.includes(name)) continue;
     const drafter = staticDrafter(name, source, shape);
     byShape[name] = await bench.measure(name, drafter, nodes, requests.measured);
   }

@@ -60,7 +60,9 @@ export const reproduction: Reproduction = defineReproduction({
       });
       await context.part(() => measurePrompts(context, model));
       await context.part(() => measureTexts(context, model));
-      if (!context.quick && context.speed) await context.part(() => measureCost(context, model));
+      if (!context.quick && context.speed) {
+        await context.part(() => context.timed(() => measureCost(context, model)));
+      }
     } finally {
       await model.close();
     }

@@ -219,8 +219,10 @@ async function measureNano(context: Context): Promise<Plot> {
   bench.reportLength("temperature", atTemperature, sampledControl);
   bench.reportIdentity("identical-text");
   if (!quick) bench.compare("learned-chances", tree, ["counts", hierarchical], shuffled);
-  if (!quick && context.speed)
-    await measureTime(context, bench, measured, () => warm(bench, others));
+  if (!quick && context.speed) {
+    const warmed = (): ReturnType<typeof warm> => warm(bench, others);
+    await context.timed(() => measureTime(context, bench, measured, warmed));
+  }
   return {
     title: "Lookahead on jeton-nano, greedy",
     panels: [

@@ -277,6 +277,13 @@ export function tasksOf(
   return kinds.flatMap((kind) => requests[kind]);
 }
 
+/** The first requests of each kind; drafters learn from the same others. */
+export function firstOf({ measured, others }: Requests, count: number): Requests {
+  const first: Partial<Record<DecodingTaskKind, readonly PlannedTask[]>> = {};
+  for (const kind of decodingTaskKinds) first[kind] = measured[kind].slice(0, count);
+  return { measured: first as PlannedKinds, others };
+}
+
 /** Prompts with their autoregressive answers. */
 export function textsOf(requests: PlannedKinds): number[][] {
   return tasksOf(requests).map(({ promptIds, autoregressiveIds }) => [

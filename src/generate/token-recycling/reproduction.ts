@@ -108,7 +108,11 @@ export const reproduction: Reproduction = defineReproduction({
     );
     if (!context.quick && context.speed) {
       const settings = { count: 4, maxTokens: 48, others: { count: 8, minTokens: 8 } };
-      await context.part(() => onWidened(context, settings, measureWide));
+      await context.part(() =>
+        onWidened(context, settings, (bench, requests) =>
+          context.timed(() => measureWide(bench, requests)),
+        ),
+      );
     }
     return plot;
   },
@@ -194,8 +198,10 @@ async function measureNano(context: Context): Promise<Plot> {
     for (const maxDraft of speedSizes) {
       settings[`${maxDraft} nodes`] = { drafter: await warm({}), maxDraft };
     }
-    const found = await bench.reportSpeed("speed", tasksOf(measured), settings);
-    bench.reportDraftingTime("drafting-time", found["16 nodes"]!);
+    await context.timed(async () => {
+      const found = await bench.reportSpeed("speed", tasksOf(measured), settings);
+      bench.reportDraftingTime("drafting-time", found["16 nodes"]!);
+    });
   }
   return plotOf(bySize, lookup);
 }

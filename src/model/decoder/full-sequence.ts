@@ -12,8 +12,6 @@ import {
   float32,
   less,
   logSumExp,
-  matmul,
-  multiply,
   or,
   range,
   reshape,
@@ -23,10 +21,9 @@ import {
   type Tensor,
   type TensorType,
   type TensorValue,
-  tanh,
   where,
 } from "../../tensor/index.ts";
-import type { Attention } from "../layers/attention.ts";
+import { type Attention, scoreQueries } from "../layers/attention.ts";
 import { everyExpert, type MixExperts } from "../layers/experts.ts";
 import { ropeFrequencies } from "../layers/rope.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
@@ -132,9 +129,9 @@ export function decodeFullSequence(
 }
 
 /** Exact attention of a sequence to itself. */
-export const attendFullSequence: Attention = ({ query, key, value, newMask, scale, cap }) => {
-  const plain = matmul(query, key, { transposeB: true, alpha: cap ? scale / cap : scale });
-  const scores = add(cap ? multiply(tanh(plain), cap) : plain, newMask);
+export const attendFullSequence: Attention = (input) => {
+  const { query, key, value, newMask } = input;
+  const scores = add(scoreQueries(query, key, input), newMask);
   return {
     output: softmaxProduct(scores, value),
     logSumExp: () => logSumExp(scores, { axes: [-1] }),

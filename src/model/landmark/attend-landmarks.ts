@@ -21,10 +21,9 @@ import {
   reshape,
   slice,
   type Tensor,
-  tanh,
   where,
 } from "../../tensor/index.ts";
-import type { Attention, AttentionInput } from "../layers/attention.ts";
+import { type Attention, type AttentionInput, scoreQueries } from "../layers/attention.ts";
 import { never } from "../policy/pass-tensors.ts";
 import { type GroupedWeights, groupedSoftmax } from "./grouped-softmax.ts";
 import { type LandmarkConfig, rowsOfBlock } from "./landmark-config.ts";
@@ -141,11 +140,8 @@ function weighRows(
     blocks,
     input,
   );
-  const { query, key, scale, cap } = input;
-  const score = (queries: Tensor, keys: Tensor): Tensor => {
-    const plain = matmul(queries, keys, { transposeB: true, alpha: cap ? scale / cap : scale });
-    return cap ? multiply(tanh(plain), cap) : plain;
-  };
+  const { query, key } = input;
+  const score = (queries: Tensor, keys: Tensor): Tensor => scoreQueries(queries, keys, input);
   const tokens = tokensOf(key);
   const landmarks = slice(inBlocks(key), { axis: 3, start: block });
   const queryBlocks = reshape(query, [batch, kvHeads, group, blocks, block + 1, headDim]);

@@ -39,12 +39,12 @@ import type {
   PolicyPassRules,
   PolicyProgram,
 } from "../policy/context-policy.ts";
-import { inGroups, markPlaces, never, pickRows } from "../policy/pass-tensors.ts";
+import { cappedScores, inGroups, markPlaces, never, pickRows } from "../policy/pass-tensors.ts";
 import { rowsWithin } from "../policy/row-by-row.ts";
 import { groupedSoftmax } from "./grouped-softmax.ts";
 import { rowsOfTokens, tokensOfRows } from "./landmark-config.ts";
 import { type LandmarkOptions, type LandmarkSettings, needLandmarks } from "./landmark-options.ts";
-import { type RetrievedBlocks, retrieveBlocks, scoreRows } from "./retrieve-blocks.ts";
+import { type RetrievedBlocks, retrieveBlocks } from "./retrieve-blocks.ts";
 import { placeRows, type RowPlaces } from "./row-places.ts";
 
 /** This module, for workers. A bundler takes `new URL` with a name that it cannot read for a fault. */
@@ -187,7 +187,7 @@ function attendLocal(
   const keys = input.rotate(pick(input.pastKey, input.key), add(places.base, offsets));
   const values = tokensOf(pick(input.pastValue, input.value), "local", block);
   const scores = reshape(
-    scoreRows(input, reshape(query, [groups, kvHeads, rowsOfKv, headDim]), keys),
+    cappedScores(input, reshape(query, [groups, kvHeads, rowsOfKv, headDim]), keys),
     [groups, heads, span, "local", period],
   );
   const tokens = slice(scores, { axis: 4, end: block });
@@ -277,7 +277,7 @@ function attendRetrieved(
     isByRow
       ? transpose(reshape(x, [groups, span, heads, width]), [0, 2, 1, 3])
       : reshape(x, [groups, heads, span, width]);
-  const scores = reshape(fromUnits(scoreRows(input, toUnits(query, headDim), keys), slots), [
+  const scores = reshape(fromUnits(cappedScores(input, toUnits(query, headDim), keys), slots), [
     groups,
     heads,
     span,

@@ -12,7 +12,6 @@ import {
   greaterOrEqual,
   less,
   lessOrEqual,
-  matmul,
   max,
   multiply,
   multiplyDimensions,
@@ -22,12 +21,11 @@ import {
   softmax,
   subtract,
   type Tensor,
-  tanh,
   transpose,
   where,
 } from "../../tensor/index.ts";
 import type { PolicyInput } from "../policy/context-policy.ts";
-import { largestPlaces, never, pickRows } from "../policy/pass-tensors.ts";
+import { cappedScores, largestPlaces, never, pickRows } from "../policy/pass-tensors.ts";
 import type { LandmarkSettings } from "./landmark-options.ts";
 import { ofRows, type RowPlaces } from "./row-places.ts";
 
@@ -139,7 +137,7 @@ function scoreLandmarks(
     multiplyDimensions(heads / kvHeads, span),
     headDim,
   ]);
-  const latest = reshape(scoreRows(input, queries, input.rotate(recent, positions)), [
+  const latest = reshape(cappedScores(input, queries, input.rotate(recent, positions)), [
     groups,
     heads,
     span,
@@ -147,18 +145,11 @@ function scoreLandmarks(
   ]);
   return concat(
     [
-      reshape(scoreRows(input, byHead, old), [heads, time, "blocks"]),
+      reshape(cappedScores(input, byHead, old), [heads, time, "blocks"]),
       reshape(transpose(latest, [1, 0, 2, 3]), [heads, time, blocks]),
     ],
     2,
   );
-}
-
-/** Scores as the model caps and scales them. */
-export function scoreRows({ config }: PolicyInput, queries: Tensor, keys: Tensor): Tensor {
-  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
-  const plain = matmul(queries, keys, { transposeB: true, alpha: cap ? scale / cap : scale });
-  return cap ? multiply(tanh(plain), cap) : plain;
 }
 
 /** What decides between candidates, `[units, sets, listed]`. */

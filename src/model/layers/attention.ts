@@ -69,9 +69,18 @@ export interface AttentionOutput {
 /** How a layer attends. Context policies and other systems give the decoder their own. */
 export type Attention = (input: AttentionInput) => AttentionOutput;
 
-function maskedScores({ query, scale, cap }: AttentionInput, keys: Tensor, mask: Tensor): Tensor {
+/** Scores of queries with keys, scaled and, with `cap`, cap · tanh(score / cap); not masked. */
+export function scoreQueries(
+  query: Tensor,
+  keys: Tensor,
+  { scale, cap }: Pick<AttentionInput, "scale" | "cap">,
+): Tensor {
   const plain = matmul(query, keys, { transposeB: true, alpha: cap ? scale / cap : scale });
-  return add(cap ? multiply(tanh(plain), cap) : plain, mask);
+  return cap ? multiply(tanh(plain), cap) : plain;
+}
+
+function maskedScores(input: AttentionInput, keys: Tensor, mask: Tensor): Tensor {
+  return add(scoreQueries(input.query, keys, input), mask);
 }
 
 /**

@@ -11,20 +11,26 @@ import {
   lessOrEqual,
   matmul,
   maximum,
-  multiply,
   multiplyDimensions,
   reshape,
   softmax,
   subtract,
   sum,
   type Tensor,
-  tanh,
   transpose,
   where,
 } from "../../tensor/index.ts";
 import { logOfSum } from "../layers/attention.ts";
 import type { PolicyInput, PolicyOutput } from "./context-policy.ts";
-import { inGroups, isWithin, lastGroup, markPlaces, pickRows, seenTokens } from "./pass-tensors.ts";
+import {
+  cappedScores,
+  inGroups,
+  isWithin,
+  lastGroup,
+  markPlaces,
+  pickRows,
+  seenTokens,
+} from "./pass-tensors.ts";
 
 /** Rows that each group of new rows attends to. */
 export interface ChosenRows {
@@ -80,13 +86,8 @@ export function attendChosen(
   const queries = perSet(inGroups(reshape(query, [heads, time, headDim]), pass), queryPositions);
 
   const rowsOfCopy = multiplyDimensions(queriesPerCopy, span);
-  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
-  const plain = matmul(reshape(queries, [groups, copies, rowsOfCopy, headDim]), keys, {
-    transposeB: true,
-    alpha: cap ? scale / cap : scale,
-  });
+  const capped = cappedScores(input, reshape(queries, [groups, copies, rowsOfCopy, headDim]), keys);
   const mask = reshape(where(visible, 0, Number.NEGATIVE_INFINITY), [groups, sets, 1, span, slots]);
-  const capped = cap ? multiply(tanh(plain), cap) : plain;
   const scores = reshape(
     add(reshape(capped, [groups, copies, queriesPerCopy, span, slots]), mask),
     [groups, copies, rowsOfCopy, slots],

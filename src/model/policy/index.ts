@@ -30,6 +30,7 @@ export type {
 } from "./context-policy.ts";
 export {
   asCached,
+  cappedScores,
   forGroups,
   inGroups,
   isWithin,

@@ -30,6 +30,7 @@ import {
   unsqueeze,
   where,
 } from "../../tensor/index.ts";
+import { scoreQueries } from "../layers/attention.ts";
 import type { PassTensors, PolicyInput } from "./context-policy.ts";
 
 /** Rows of the cache and of a pass as one list, by place in the sequence. */
@@ -115,6 +116,16 @@ export function markLargest(scores: Tensor, count: Dimension): Tensor {
   const { values, indices } = topK(scores, count);
   const marks = cast(greater(values, 0.5 * never), "float32");
   return scatterAdd(fill(scores.shape, 0), indices, marks, scores.shape.length - 1);
+}
+
+/** Scores of queries with keys, capped and scaled as the model's own, not masked. */
+export function cappedScores(
+  { config }: Pick<PolicyInput, "config">,
+  queries: Tensor,
+  keys: Tensor,
+): Tensor {
+  const { attentionScale: scale, attnLogitSoftcap: cap } = config;
+  return scoreQueries(queries, keys, { scale, cap });
 }
 
 /** Below every vote and score, and finite, so that rows without candidates give numbers. */

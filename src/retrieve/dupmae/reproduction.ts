@@ -9,10 +9,12 @@ import { readSpanQuestions } from "../../evaluate/rag-token-metrics/read-questio
 import { createBm25Ranker, type Ranker } from "../../evaluate/ranking/rankers.ts";
 import { embedHybrid, type HybridVector, loadEncoder } from "../../model/index.ts";
 import {
+  averageSeeds,
   defineReproduction,
   meanOf,
   type Reproduction,
   type ReproductionContext,
+  wholeValue,
 } from "../../reproduce/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { trainEncoder } from "../../train/index.ts";
@@ -382,12 +384,7 @@ class Collected<Name extends string> {
   }
 
   means(): Map<Name, number[]> {
-    return new Map(
-      [...this.#scores].map(([name, all]) => [
-        name,
-        all[0]!.map((_, at) => mean(all.map((scores) => scores[at]!))),
-      ]),
-    );
+    return new Map([...this.#scores].map(([name, all]) => [name, averageSeeds(all)]));
   }
 }
 
@@ -427,6 +424,4 @@ function reportClaims(
   });
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
+const mean = (values: readonly number[]): number => wholeValue(meanOf(values));

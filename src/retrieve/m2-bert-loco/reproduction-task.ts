@@ -1,9 +1,7 @@
 /** QMSum's meetings cut into long documents, some to learn from and some to search among. */
-import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { createRandom } from "../../core/index.ts";
 import type { LocoTask } from "../../evaluate/loco/loco.ts";
+import { formatTurn, type Meeting, parseMeetings } from "../../evaluate/loco/meetings.ts";
 
 /** Files of QMSum: meetings that are asked about, and those that are learned from. */
 export const askedFiles: readonly string[] = [
@@ -14,27 +12,6 @@ export const learnedFiles: readonly string[] = [
   "retrieval/qmsum/academic-train.jsonl.gz",
   "retrieval/qmsum/committee-train.jsonl.gz",
 ];
-
-/** What a file holds. */
-export async function readText(path: string): Promise<string> {
-  const bytes = await readFile(path);
-  return (path.endsWith(".gz") ? await promisify(gunzip)(bytes) : bytes).toString("utf8");
-}
-
-interface Meeting {
-  readonly meeting_transcripts: readonly { readonly speaker: string; readonly content: string }[];
-  readonly specific_query_list: readonly {
-    readonly query: string;
-    readonly answer: string;
-    readonly relevant_text_span: readonly (readonly [string, string])[];
-  }[];
-}
-
-const parseMeetings = (text: string): Meeting[] =>
-  text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => JSON.parse(line) as Meeting);
 
 /** Consecutive turns of a meeting, together about so many words. */
 interface Segment {
@@ -48,9 +25,9 @@ function cutMeeting({ meeting_transcripts: all }: Meeting, words: number): Segme
   const segments: Segment[] = [];
   let turns: string[] = [];
   let count = 0;
-  for (const [at, { speaker, content }] of all.entries()) {
-    turns.push(`${speaker}: ${content}`);
-    count += content.split(/\s+/).length;
+  for (const [at, turn] of all.entries()) {
+    turns.push(formatTurn(turn));
+    count += turn.content.split(/\s+/).length;
     if (count < words && at + 1 < all.length) continue;
     segments.push({ from: at + 1 - turns.length, to: at + 1, turns });
     [turns, count] = [[], 0];

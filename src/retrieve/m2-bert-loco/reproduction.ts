@@ -2,17 +2,20 @@
  * What the M2-BERT paper claims, at the scale of encoders that train in minutes: how much truncation costs, what a long
  * context adds, and which loss bears small batches; on QMSum's meetings, beside BM25.
  */
+import { readText } from "../../checkpoint/files/read-text.ts";
 import { createRandom } from "../../core/index.ts";
 import { truncateDocuments } from "../../evaluate/loco/loco.ts";
 import { makeMeetingTask } from "../../evaluate/loco/meetings.ts";
 import { createBm25Ranker } from "../../evaluate/ranking/rankers.ts";
 import {
+  averageSeeds,
   defineReproduction,
   meanOf,
   type Reproduction,
   type ReproductionContext,
+  wholeValue,
 } from "../../reproduce/index.ts";
-import { askedFiles, learnedFiles, makeSegmentTask, readText } from "./reproduction-task.ts";
+import { askedFiles, learnedFiles, makeSegmentTask } from "./reproduction-task.ts";
 import {
   type Arm,
   type Prepared,
@@ -254,7 +257,7 @@ async function measureArms(
     [...collected].map(([name, { scores, rates }]) => [
       name,
       {
-        scores: scores[0]!.map((_, at) => mean(scores.map((own) => own[at]!))),
+        scores: averageSeeds(scores),
         bySeed: scores.map(mean),
         rates,
       },
@@ -284,31 +287,22 @@ function reportArms(
     ),
   };
   const beside = (
-    name: "short" | "softmax",
     id: Parameters<Context["report"]>[0],
-    what: string,
-  ) => {
-    const other = measured.get(name);
-    if (other === undefined) return;
+    scores: readonly number[] | undefined,
+    baselineName: string,
+  ): void => {
+    // A quick run has neither of the arms.
+    if (scores === undefined) return;
     context.report(id, {
       measured: meanOf(long.scores),
-      baseline: meanOf(other.scores),
-      baselineName: what,
-      control,
-      details,
+      baseline: meanOf(scores),
+      ...{ baselineName, control, details },
     });
   };
-  beside("short", "long-context-helps", "the first 64 tokens");
-  beside("softmax", "projection-loss-small-batches", "softmax over two documents");
-  context.report("better-than-bm25", {
-    measured: meanOf(long.scores),
-    baseline: meanOf(lexical),
-    baselineName: "BM25",
-    control,
-    details,
-  });
+  beside("long-context-helps", measured.get("short")?.scores, "the first 64 tokens");
+  const softmax = measured.get("softmax")?.scores;
+  beside("projection-loss-small-batches", softmax, "softmax over two documents");
+  beside("better-than-bm25", lexical, "BM25");
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
+const mean = (values: readonly number[]): number => wholeValue(meanOf(values));

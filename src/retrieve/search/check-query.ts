@@ -1,7 +1,7 @@
 /** What a query must be. */
 import { JetonError } from "../../core/index.ts";
-import { checkFusion } from "../fusion.ts";
-import type { VectorSizes } from "../records.ts";
+import { checkFusion, type RankingName } from "../fusion.ts";
+import { normalizeRows, type VectorSizes } from "../records.ts";
 import type { SearchQuery, TokenSearchOptions } from "../types.ts";
 
 /** A query's options with their defaults. */
@@ -19,15 +19,27 @@ export interface QuerySettings {
 /** The settings of a query that was checked. */
 export function settingsOf(query: SearchQuery): QuerySettings {
   const { k = 10, fusion = {}, tokenSearch = {} } = query;
-  const isSingle = countRankings(query) === 1;
+  const isSingle = rankingsOf(query).length === 1;
   const depth = isSingle ? k : (fusion.depth ?? Math.max(100, 10 * k));
   const { scoring = "imputed", candidates = 1000, probes = 32 } = tokenSearch;
   const refine = tokenSearch.refine ?? Math.max(100, depth);
   return { k, depth, isSingle, scoring, candidates, probes, refine };
 }
 
-function countRankings({ text, dense, tokens, sparse }: SearchQuery): number {
-  return [text, dense, tokens, sparse].filter((one) => one !== undefined).length;
+/** What a query asks to be ranked by. */
+export function rankingsOf({ text, dense, tokens, sparse }: SearchQuery): RankingName[] {
+  const given: Record<RankingName, unknown> = { bm25: text, dense, token: tokens, sparse };
+  return (Object.keys(given) as RankingName[]).filter((name) => given[name] !== undefined);
+}
+
+/** A query's dense vector, of length 1. */
+export function denseRow(dense: Float32Array): Float32Array {
+  return normalizeRows(dense, dense.length, "dense", "(query)");
+}
+
+/** A query's token vectors, each of length 1. */
+export function tokenRows({ dim, vectors }: NonNullable<SearchQuery["tokens"]>): Float32Array {
+  return normalizeRows(vectors, dim, "tokens", "(query)");
 }
 
 const scorings = ["imputed", "refined", "exact"];
@@ -45,7 +57,7 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
       throw invalid(name, value, "a whole number from 1");
   }
   if (!scorings.includes(scoring)) throw invalid("scoring", scoring, scorings.join(", "));
-  if (countRankings(query) === 0) {
+  if (rankingsOf(query).length === 0) {
     throw invalid("query", Object.keys(query), "text, dense, tokens or sparse");
   }
   checkFusion(fusion);

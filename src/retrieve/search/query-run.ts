@@ -6,7 +6,7 @@
 import { type Analyzer, type Bm25Formula, compareUtf8, TopSelector } from "../../lexical/index.ts";
 import { compileFilter } from "../filter.ts";
 import type { RankingName } from "../fusion.ts";
-import { normalizeRows, type VectorSizes } from "../records.ts";
+import type { VectorSizes } from "../records.ts";
 import type { LiveSegment } from "../store/index-state.ts";
 import type { TokenEngine } from "../tokens/token-engine.ts";
 import {
@@ -17,7 +17,7 @@ import {
   TokenSearch,
 } from "../tokens/token-search.ts";
 import type { Hit, SearchQuery } from "../types.ts";
-import { checkQuery, type QuerySettings, settingsOf } from "./check-query.ts";
+import { checkQuery, denseRow, type QuerySettings, settingsOf, tokenRows } from "./check-query.ts";
 import { explainLexical, explainTokens } from "./explain.ts";
 import {
   countTerms,
@@ -129,12 +129,7 @@ export class QueryRun {
     if (collection.weighed !== undefined) {
       add("bm25", rankLexical(this.#index.formula, this.#segments, collection.weighed));
     }
-    if (dense !== undefined) {
-      add(
-        "dense",
-        rankDense(this.#segments, normalizeRows(dense, dense.length, "dense", "(query)")),
-      );
-    }
+    if (dense !== undefined) add("dense", rankDense(this.#segments, denseRow(dense)));
     if (sparse !== undefined) add("sparse", rankSparse(this.#segments, sparse));
     if (this.#tokens !== undefined) rankings.set("token", await this.#rankTokens(this.#tokens));
     return rankings;
@@ -194,13 +189,14 @@ class TokenRun {
 
   constructor(
     segments: readonly SearchedSegment[],
-    { dim, vectors }: NonNullable<SearchQuery["tokens"]>,
+    tokens: NonNullable<SearchQuery["tokens"]>,
     settings: QuerySettings,
     openEngine: () => Promise<TokenEngine>,
   ) {
+    const { dim } = tokens;
     this.#segments = segments;
     this.#settings = settings;
-    this.#count = vectors.length / dim;
+    this.#count = tokens.vectors.length / dim;
     this.#segmentOf = [...segments.keys()].filter(
       (number) => segments[number]!.live.segment.tokens !== undefined,
     );
@@ -210,8 +206,7 @@ class TokenRun {
       const all = accepted ?? new Uint8Array(live.segment.count).fill(1);
       return { dim, offsets, flat, inverted, accepted: all };
     });
-    const rows = normalizeRows(vectors, dim, "tokens", "(query)");
-    this.#search = new TokenSearch(parts, rows, dim, openEngine);
+    this.#search = new TokenSearch(parts, tokenRows(tokens), dim, openEngine);
   }
 
   /** Best scores of each query token; undefined where no bound is wanted of them. */

@@ -1,10 +1,8 @@
 /** Records in an embedded LanceDB table: files in a folder, or on an object store. */
 import { JetonError } from "../../core/index.ts";
 import type { RankedRecord, RankingName } from "../fusion.ts";
-import { normalizeRows } from "../records.ts";
 import type { FieldValue, IndexRecord, SearchQuery } from "../types.ts";
 import type {
-  ArrowField,
   ArrowPackage,
   LanceConnection,
   LancePackage,
@@ -13,14 +11,17 @@ import type {
 } from "./lance-package.ts";
 import {
   checkStoreOptions,
+  cutRows,
   type FieldKind,
   invalidOption,
   loadPackage,
   prepareRecords,
+  queryRows,
   type RecordStore,
   type RecordStoreOptions,
   type StoredRecord,
   searchStore,
+  vectorRankings,
 } from "./record-store.ts";
 import { columnOf, joinTexts, literal, toSql } from "./sql-filter.ts";
 
@@ -117,7 +118,7 @@ async function openChecked(
   const found = new Map((await table.schema()).fields.map((field) => [field.name, field]));
   const sizes = {
     dense: found.get("dense")?.type.listSize,
-    tokens: (found.get("tokens") as ArrowField | undefined)?.type.children?.[0]?.type.listSize,
+    tokens: found.get("tokens")?.type.children?.[0]?.type.listSize,
   };
   for (const [option, expected] of Object.entries({ dense, tokens })) {
     const size = sizes[option as keyof typeof sizes];
@@ -135,11 +136,8 @@ function makeStore(
   table: LanceTable,
   options: OpenLanceStoreOptions,
 ): LanceStore {
-  const { dense, tokens } = options;
-  const rankings: readonly RankingName[] = [
-    ...(dense === undefined ? [] : (["dense"] as const)),
-    ...(tokens === undefined ? [] : (["token"] as const)),
-  ];
+  const { tokens } = options;
+  const rankings = vectorRankings(options);
   const read = async (ids: readonly string[], withTokens: boolean): Promise<StoredRecord[]> => {
     if (ids.length === 0) return [];
     const columns = ["id", "text", "fields", ...(withTokens ? ["tokens", "spans"] : [])];
@@ -193,8 +191,9 @@ async function rank(
   name: RankingName,
   depth: number,
 ): Promise<RankedRecord[]> {
-  const column = name === "token" ? "tokens" : "dense";
-  const rows = queryRows(query, name);
+  const isTokens = name === "token";
+  const column = isTokens ? "tokens" : "dense";
+  const rows = queryRows(query, isTokens ? "token" : "dense");
   const { scoring, probes, refine } = query.tokenSearch ?? {};
   const condition = query.filter === undefined ? "" : ` AND ${toSql(query.filter, fields)}`;
   let search = table
@@ -204,7 +203,7 @@ async function rank(
     .where(`${column} IS NOT NULL${condition}`)
     .select(["id", "_distance"])
     .limit(depth);
-  if (name === "dense" || scoring === "exact") search = search.bypassVectorIndex();
+  if (!isTokens || scoring === "exact") search = search.bypassVectorIndex();
   else {
     if (probes !== undefined) search = search.nprobes(probes);
     if (refine !== undefined) search = search.refineFactor(Math.ceil(refine / depth));
@@ -215,19 +214,6 @@ async function rank(
     id: String(row["id"]),
     score: (1 - Number(row["_distance"])) / rows.length,
   }));
-}
-
-function queryRows({ dense, tokens }: SearchQuery, name: RankingName): Float32Array[] {
-  if (name === "dense") return [normalizeRows(dense!, dense!.length, "dense", "(query)")];
-  const { dim, vectors } = tokens!;
-  const rows = normalizeRows(vectors, dim, "tokens", "(query)");
-  return cutRows(rows, dim);
-}
-
-function cutRows(vectors: Float32Array, dim: number): Float32Array[] {
-  return Array.from({ length: vectors.length / dim }, (_, row) =>
-    vectors.slice(row * dim, (row + 1) * dim),
-  );
 }
 
 function toRow(record: IndexRecord, options: RecordStoreOptions): LanceRow {

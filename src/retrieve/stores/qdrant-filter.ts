@@ -1,8 +1,7 @@
 /** Filters as Qdrant's conditions on payloads. */
 import { JetonError } from "../../core/index.ts";
 import { compileFilter, type Filter } from "../filter.ts";
-import type { FieldKind } from "./record-store.ts";
-import { undeclaredField } from "./sql-filter.ts";
+import { canHold, declaredKind, type FieldKind } from "./record-store.ts";
 
 type Condition = Readonly<Record<string, unknown>>;
 type Fields = Readonly<Record<string, FieldKind>>;
@@ -51,18 +50,15 @@ function anyOf(conditions: readonly Condition[]): Condition {
 
 function convertEqual(field: string, value: string | number | boolean, fields: Fields): Condition {
   const { key, kind } = keyOf(field, fields);
-  const isText = kind === "text" || kind === "texts";
-  if (typeof value !== (isText ? "string" : kind)) return nothing;
+  if (!canHold(kind, value)) return nothing;
   // Numbers may be fractions, which match no value.
   if (typeof value === "number") return { key, range: { gte: value, lte: value } };
   return { key, match: { value } };
 }
 
 function keyOf(field: string, fields: Fields): { key: string; kind: FieldKind } {
-  if (field === "id") return { key: "id", kind: "text" };
-  const kind = Object.hasOwn(fields, field) ? fields[field] : undefined;
-  if (kind === undefined) throw undeclaredField(field, fields);
-  return { key: `fields.${field}`, kind };
+  const kind = declaredKind(field, fields);
+  return { key: field === "id" ? "id" : `fields.${field}`, kind };
 }
 
 function unsupported(found: Filter, expected: string): JetonError {

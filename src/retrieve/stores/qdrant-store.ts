@@ -3,17 +3,19 @@ import { createHash } from "node:crypto";
 import { JetonError } from "../../core/index.ts";
 import type { Filter } from "../filter.ts";
 import type { RankedRecord, RankingName } from "../fusion.ts";
-import { normalizeRows } from "../records.ts";
 import type { FieldValue, IndexRecord, SearchQuery } from "../types.ts";
 import { toQdrantFilter } from "./qdrant-filter.ts";
 import {
   checkStoreOptions,
+  cutRows,
   loadPackage,
   prepareRecords,
+  queryRows,
   type RecordStore,
   type RecordStoreOptions,
   type StoredRecord,
   searchStore,
+  vectorRankings,
 } from "./record-store.ts";
 
 /** Options of `openQdrantStore`. */
@@ -135,12 +137,8 @@ async function checkCollection(
 }
 
 function makeStore(client: Client, options: OpenQdrantStoreOptions): RecordStore {
-  const { collection, dense, tokens } = options;
-  const rankings: readonly RankingName[] = [
-    ...(dense === undefined ? [] : (["dense"] as const)),
-    ...(tokens === undefined ? [] : (["token"] as const)),
-    "sparse",
-  ];
+  const { collection, tokens } = options;
+  const rankings: readonly RankingName[] = [...vectorRankings(options), "sparse"];
   const read = async (ids: readonly string[], withTokens: boolean): Promise<StoredRecord[]> => {
     if (ids.length === 0) return [];
     const points = await client.retrieve(collection, {
@@ -219,19 +217,9 @@ function vectorOf(query: SearchQuery, name: RankingName): { vector: unknown; cou
     const { ids, weights } = query.sparse!;
     return { vector: { indices: [...ids], values: [...weights] }, count: 1 };
   }
-  if (name === "dense") {
-    const dense = query.dense!;
-    return { vector: [...normalizeRows(dense, dense.length, "dense", "(query)")], count: 1 };
-  }
-  const { dim, vectors } = query.tokens!;
-  const rows = rowsOf(normalizeRows(vectors, dim, "tokens", "(query)"), dim);
-  return { vector: rows, count: rows.length };
-}
-
-function rowsOf(vectors: Float32Array, dim: number): number[][] {
-  return Array.from({ length: vectors.length / dim }, (_, row) => [
-    ...vectors.subarray(row * dim, (row + 1) * dim),
-  ]);
+  const isTokens = name === "token";
+  const rows = queryRows(query, isTokens ? "token" : "dense").map((row) => [...row]);
+  return { vector: isTokens ? rows : rows[0]!, count: rows.length };
 }
 
 function toPoint({ id, text, fields = {}, dense, tokens, sparse }: IndexRecord): Point {
@@ -242,7 +230,9 @@ function toPoint({ id, text, fields = {}, dense, tokens, sparse }: IndexRecord):
     vector: {
       ...(dense && { dense: [...dense] }),
       // A list of vectors cannot be empty.
-      ...(hasTokens && { tokens: rowsOf(tokens.vectors, tokens.dim) }),
+      ...(hasTokens && {
+        tokens: cutRows(tokens.vectors, tokens.dim).map((row) => [...row]),
+      }),
       ...(hasSparse && { sparse: { indices: [...sparse.ids], values: [...sparse.weights] } }),
     },
     payload: {

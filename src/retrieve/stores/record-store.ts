@@ -3,8 +3,8 @@ import { JetonError } from "../../core/index.ts";
 import { compareUtf8 } from "../../lexical/index.ts";
 import type { RankedRecord, RankingName } from "../fusion.ts";
 import type { SearchIndex } from "../open-index.ts";
-import { normalizeRows, prepareRecord, type VectorSizes } from "../records.ts";
-import { checkQuery, settingsOf } from "../search/check-query.ts";
+import { invalidRecord, prepareRecord } from "../records.ts";
+import { checkQuery, denseRow, rankingsOf, settingsOf, tokenRows } from "../search/check-query.ts";
 import { joinRankings } from "../search/join-rankings.ts";
 import { dotAt } from "../tokens/products.ts";
 import type {
@@ -66,19 +66,19 @@ export function prepareRecords(
   records: readonly IndexRecord[],
   options: RecordStoreOptions,
 ): IndexRecord[] {
-  const sizes: VectorSizes = { dense: options.dense, tokens: options.tokens };
+  const { dense, tokens } = options;
   // The last record of an id takes the place of those before it.
   const prepared = new Map<string, IndexRecord>();
   for (const record of records) {
-    for (const kind of ["dense", "tokens", "sparse"] as const) {
-      if (record[kind] === undefined || kind === "sparse" || options[kind] !== undefined) continue;
-      throw invalidRecord(record.id, kind, "vectors", `a store that was opened with ${kind}`);
+    for (const kind of ["dense", "tokens"] as const) {
+      if (record[kind] === undefined || options[kind] !== undefined) continue;
+      throw invalidRecord(kind, "vectors", `a store that was opened with ${kind}`, record.id);
     }
-    const own = prepareRecord(record, { ...sizes });
+    const own = prepareRecord(record, { dense, tokens });
     for (const [name, kind] of Object.entries(options.fields ?? {})) {
       const value = own.fields?.[name];
       if (value === undefined || kindOf(value) === kind) continue;
-      throw invalidRecord(record.id, `fields.${name}`, value, kind);
+      throw invalidRecord(`fields.${name}`, value, kind, record.id);
     }
     prepared.delete(own.id);
     prepared.set(own.id, own);
@@ -92,10 +92,39 @@ function kindOf(value: FieldValue): FieldKind {
   return typeof value === "boolean" ? "boolean" : "texts";
 }
 
-function invalidRecord(id: string, part: string, found: unknown, expected: string): JetonError {
-  return new JetonError(
-    `record ${JSON.stringify(id)}, ${part}: ${JSON.stringify(found)}; expected ${expected}`,
-    { code: "record-invalid", details: { id, part, found, expected } },
+/** The kind of a field that a filter names; the id is a text. @throws JetonError `store-field-undeclared` */
+export function declaredKind(
+  field: string,
+  fields: Readonly<Record<string, FieldKind>>,
+): FieldKind {
+  if (field === "id") return "text";
+  const kind = Object.hasOwn(fields, field) ? fields[field] : undefined;
+  if (kind !== undefined) return kind;
+  throw new JetonError(`the store was opened without the field ${JSON.stringify(field)}`, {
+    code: "store-field-undeclared",
+    details: { found: field, expected: ["id", ...Object.keys(fields)] },
+  });
+}
+
+/** Whether a field of a kind can hold a value, or have it in its list. */
+export function canHold(kind: FieldKind, value: string | number | boolean): boolean {
+  return typeof value === (kind === "text" || kind === "texts" ? "string" : kind);
+}
+
+/** The rankings by dense and token vectors that a store has. */
+export function vectorRankings({ dense, tokens }: RecordStoreOptions): RankingName[] {
+  return [...(dense ? (["dense"] as const) : []), ...(tokens ? (["token"] as const) : [])];
+}
+
+/** A query's vectors of length 1: its dense one, or one for each token. */
+export function queryRows({ dense, tokens }: SearchQuery, name: "dense" | "token"): Float32Array[] {
+  return name === "dense" ? [denseRow(dense!)] : cutRows(tokenRows(tokens!), tokens!.dim);
+}
+
+/** Vectors that stand one behind the other, one by one. */
+export function cutRows(vectors: Float32Array, dim: number): Float32Array[] {
+  return Array.from({ length: vectors.length / dim }, (_, row) =>
+    vectors.slice(row * dim, (row + 1) * dim),
   );
 }
 
@@ -164,17 +193,13 @@ export async function searchStore(
   });
 }
 
-function rankingsOf({ text, dense, tokens, sparse }: SearchQuery): RankingName[] {
-  const given: Record<RankingName, unknown> = { bm25: text, dense, token: tokens, sparse };
-  return (Object.keys(given) as RankingName[]).filter((name) => given[name] !== undefined);
-}
-
 /** For each token of a query a record's best, the first of equals. */
 function matchTokens(
-  { dim, vectors }: NonNullable<SearchQuery["tokens"]>,
+  asked: NonNullable<SearchQuery["tokens"]>,
   tokens: TokenVectors,
 ): TokenMatch[] {
-  const rows = normalizeRows(vectors, dim, "tokens", "(query)");
+  const { dim } = asked;
+  const rows = tokenRows(asked);
   return Array.from({ length: rows.length / dim }, (_, queryToken) => {
     let [best, score] = [-1, Number.NEGATIVE_INFINITY];
     for (let token = 0; token * dim < tokens.vectors.length; token++) {

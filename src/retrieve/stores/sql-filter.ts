@@ -1,7 +1,7 @@
 /** Filters as SQL conditions over the columns of declared fields, for LanceDB. */
 import { JetonError } from "../../core/index.ts";
 import { compileFilter, type Filter, type RangeBounds } from "../filter.ts";
-import type { FieldKind } from "./record-store.ts";
+import { canHold, declaredKind, type FieldKind } from "./record-store.ts";
 
 /** Stands around each text of a list, which a column holds as one text. */
 const mark = "\u001f";
@@ -89,13 +89,10 @@ function writeEqual(
   fields: Readonly<Record<string, FieldKind>>,
 ): string {
   const { column, kind } = columnFor(field, fields);
-  if (kind === "texts") {
-    if (typeof value !== "string") return "FALSE";
-    return `strpos(${column}, ${literal(mark + escapeMark(value) + mark)}) > 0`;
-  }
   // A value of another type is no field's value.
-  const isSame = typeof value === (kind === "text" ? "string" : kind);
-  return isSame ? `${column} = ${literal(value)}` : "FALSE";
+  if (!canHold(kind, value)) return "FALSE";
+  if (kind !== "texts") return `${column} = ${literal(value)}`;
+  return `strpos(${column}, ${literal(mark + escapeMark(String(value)) + mark)}) > 0`;
 }
 
 const operators = { gt: ">", gte: ">=", lt: "<", lte: "<=" } as const;
@@ -113,8 +110,8 @@ function writeRange(
     });
   }
   const conditions = Object.entries(bounds).map(([name, bound]) => {
-    const isSame = typeof bound === (kind === "text" ? "string" : kind);
-    return isSame ? `${column} ${operators[name as keyof RangeBounds]} ${literal(bound)}` : "FALSE";
+    if (!canHold(kind, bound)) return "FALSE";
+    return `${column} ${operators[name as keyof RangeBounds]} ${literal(bound)}`;
   });
   return `(${conditions.join(" AND ")})`;
 }
@@ -123,21 +120,8 @@ function columnFor(
   field: string,
   fields: Readonly<Record<string, FieldKind>>,
 ): { column: string; kind: FieldKind } {
-  if (field === "id") return { column: "id", kind: "text" };
-  const kind = Object.hasOwn(fields, field) ? fields[field] : undefined;
-  if (kind !== undefined) return { column: columnOf(field), kind };
-  throw undeclaredField(field, fields);
-}
-
-/** The error for a filter that names a field of which a store knows nothing. */
-export function undeclaredField(
-  field: string,
-  fields: Readonly<Record<string, FieldKind>>,
-): JetonError {
-  return new JetonError(`the store was opened without the field ${JSON.stringify(field)}`, {
-    code: "store-field-undeclared",
-    details: { found: field, expected: ["id", ...Object.keys(fields)] },
-  });
+  const kind = declaredKind(field, fields);
+  return { column: field === "id" ? "id" : columnOf(field), kind };
 }
 
 /** A value in SQL. */

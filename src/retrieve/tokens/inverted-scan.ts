@@ -1,6 +1,6 @@
 /** Products of one query vector with the tokens of an inverted file, from their codes. */
 import type { InvertedFile } from "./inverted-file.ts";
-import { type CentroidGroups, groupCentroids, groupFrom } from "./k-means.ts";
+import { type CentroidGroups, groupCentroids, takeLargest } from "./k-means.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
 import { byteProducts, bytesPerRow, levels, scaleOf } from "./residuals.ts";
@@ -34,18 +34,10 @@ export function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
 
 const knownGroups: WeakMap<Float32Array, CentroidGroups> = new WeakMap();
 
-/** Groups of a file's centroids; one group of all where they are few. */
+/** Groups of a file's centroids. */
 function groupsOf({ centroids, dim }: InvertedFile): CentroidGroups {
-  let groups = knownGroups.get(centroids);
-  if (groups === undefined) {
-    const count = centroids.length / dim;
-    const all = Uint32Array.from({ length: count }, (_, centroid) => centroid);
-    groups =
-      count < groupFrom
-        ? { centers: new Float32Array(dim), members: [all] }
-        : groupCentroids(centroids, dim);
-    knownGroups.set(centroids, groups);
-  }
+  const groups = knownGroups.get(centroids) ?? groupCentroids(centroids, dim);
+  knownGroups.set(centroids, groups);
   return groups;
 }
 
@@ -62,6 +54,8 @@ export class InvertedScan {
   readonly #centroidScores: Float32Array;
   /** Products with the groups' centers; minus infinity where a group's centroids were compared. */
   readonly #groupScores: Float32Array;
+  /** Groups whose centroids were not compared yet. */
+  #groupsLeft: number;
   /** Centroids that were compared and are not in the order yet. */
   #compared: number[] = [];
   #order: number[] = [];
@@ -71,7 +65,8 @@ export class InvertedScan {
     this.#query = query;
     this.#groups = groupsOf(file);
     this.#centroidScores = new Float32Array(file.starts.length - 1).fill(Number.NaN);
-    this.#groupScores = new Float32Array(this.#groups.members.length);
+    this.#groupsLeft = this.#groups.members.length;
+    this.#groupScores = new Float32Array(this.#groupsLeft);
     multiplyRows(query, this.#groups.centers, file.dim, this.#groupScores);
   }
 
@@ -96,15 +91,9 @@ export class InvertedScan {
 
   /** Compares the centroids of the nearest groups, until this many wait for their place in the order. */
   #compareGroups(count: number): void {
-    const [scores, compared] = [this.#groupScores, this.#compared];
-    while (compared.length < count) {
-      let group = 0;
-      for (let other = 1; other < scores.length; other++) {
-        if (scores[other]! > scores[group]!) group = other;
-      }
-      if (scores[group] === Number.NEGATIVE_INFINITY) return;
-      scores[group] = Number.NEGATIVE_INFINITY;
-      const members = this.#groups.members[group]!;
+    const compared = this.#compared;
+    for (; compared.length < count && this.#groupsLeft > 0; this.#groupsLeft--) {
+      const members = this.#groups.members[takeLargest(this.#groupScores)]!;
       for (let i = 0; i < members.length; i++) {
         this.#scoreOf(members[i]!);
         compared.push(members[i]!);

@@ -36,13 +36,8 @@ interface Nearest {
  */
 export function assignRows(rows: Float32Array, centroids: Float32Array, dim: number): Uint32Array {
   const count = rows.length / dim;
-  const clusters = centroids.length / dim;
   const nearest = new Uint32Array(count);
-  const isGrouped = clusters >= groupFrom;
-  const all = Uint32Array.from({ length: clusters }, (_, cluster) => cluster);
-  const { centers, members } = isGrouped
-    ? groupCentroids(centroids, dim)
-    : { centers: new Float32Array(dim), members: [all] };
+  const { centers, members } = groupCentroids(centroids, dim);
   const blocks = members.map((places) => makeBlock(centroids, places, dim));
   const scores = new Float32Array(blocks.length);
   const row = new Float64Array(dim);
@@ -50,18 +45,23 @@ export function assignRows(rows: Float32Array, centroids: Float32Array, dim: num
   for (let at = 0; at < count; at++) {
     row.set(rows.subarray(at * dim, (at + 1) * dim));
     best.product = Number.NEGATIVE_INFINITY;
-    if (isGrouped) multiplyRows(rows.subarray(at * dim, (at + 1) * dim), centers, dim, scores);
+    multiplyRows(rows.subarray(at * dim, (at + 1) * dim), centers, dim, scores);
     for (let look = 0; look < Math.min(groupsOfRow, blocks.length); look++) {
-      let group = 0;
-      for (let other = 1; other < scores.length; other++) {
-        if (scores[other]! > scores[group]!) group = other;
-      }
-      scores[group] = Number.NEGATIVE_INFINITY;
-      compareRow(row, blocks[group]!, best);
+      compareRow(row, blocks[takeLargest(scores)]!, best);
     }
     nearest[at] = best.centroid;
   }
   return nearest;
+}
+
+/** The place of the largest score, which becomes minus infinity, so that the next call finds the next one. */
+export function takeLargest(scores: Float32Array): number {
+  let largest = 0;
+  for (let other = 1; other < scores.length; other++) {
+    if (scores[other]! > scores[largest]!) largest = other;
+  }
+  scores[largest] = Number.NEGATIVE_INFINITY;
+  return largest;
 }
 
 function makeBlock(centroids: Float32Array, places: Uint32Array, dim: number): CentroidBlock {
@@ -113,8 +113,12 @@ export interface CentroidGroups {
   readonly members: readonly Uint32Array[];
 }
 
-/** Groups centroids, about as many groups as centroids in each. */
+/** Groups centroids, about as many groups as centroids in each; few of them are one group. */
 export function groupCentroids(centroids: Float32Array, dim: number): CentroidGroups {
+  if (centroids.length / dim < groupFrom) {
+    const all = Uint32Array.from({ length: centroids.length / dim }, (_, centroid) => centroid);
+    return { centers: new Float32Array(dim), members: [all] };
+  }
   const count = Math.min(groupFrom - 1, Math.ceil(Math.sqrt(centroids.length / dim)));
   const centers = clusterRows(centroids, { centroids: count, dim });
   const groupOf = assignRows(centroids, centers, dim);

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
+import { readText } from "../../checkpoint/files/read-text.ts";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
 import { embedTokens, loadEncoder } from "../../model/index.ts";
@@ -55,8 +55,7 @@ export async function readCorpus(
     await context.data(`retrieval/scifact/${name}`);
   }
   const lines = async (name: string): Promise<Record<string, string>[]> => {
-    const bytes = await readFile(join(folder, name));
-    const text = (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
+    const text = await readText(join(folder, name));
     return text
       .trim()
       .split("\n")

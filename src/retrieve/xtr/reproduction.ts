@@ -4,6 +4,7 @@
  * batches.
  */
 import {
+  averageSeeds,
   defineReproduction,
   meanOf,
   type Plot,
@@ -194,10 +195,10 @@ function overSeeds(
   seeds: readonly QuestionMeasures[],
   measure: (measures: QuestionMeasures, question: number) => number,
 ): number[] {
-  return seeds[0]!.exact.map(
-    (_, question) =>
-      seeds.reduce((sum, measures) => sum + measure(measures, question), 0) / seeds.length,
+  const bySeed = seeds.map((measures) =>
+    measures.exact.map((_, question) => measure(measures, question)),
   );
+  return averageSeeds(bySeed);
 }
 
 function sampleOf(seeds: readonly QuestionMeasures[], name: keyof QuestionMeasures): Sample {

@@ -3,10 +3,13 @@ import { maskedScore } from "../../model/index.ts";
 import {
   add,
   crossEntropyRows,
+  float32,
+  int32,
   matmul,
   multiply,
   sum,
   type Tensor,
+  type TensorType,
   type TensorValue,
 } from "../../tensor/index.ts";
 
@@ -17,6 +20,12 @@ export interface ContrastTargets {
   /** `[queries, documents]`: 1 where a document is no negative of a query, because it is the same text. */
   readonly excluded: Uint8Array;
 }
+
+/** Types of the inputs of the loss. */
+export const contrastTypes: Readonly<Record<"targets" | "excluded", TensorType>> = {
+  targets: int32(["query"]),
+  excluded: float32(["query", "document"]),
+};
 
 /** Inputs of the loss. */
 export function contrastValues(

@@ -1,6 +1,7 @@
 /** What the training of an encoder is asked for, and what it returns. */
 import type { PoolingMode } from "../../model/index.ts";
-import type { TrainLanguageModelOptions } from "../language-model-options.ts";
+import type { RunOptions, TrainLanguageModelOptions } from "../language-model-options.ts";
+import type { Settings } from "../run/run-settings.ts";
 
 /** What an encoder learns. */
 export type EncoderObjective =
@@ -91,28 +92,8 @@ export type EncoderObjective =
 
 /** Options of `trainEncoder`; those of `trainLanguageModel` mean the same. */
 export interface TrainEncoderOptions
-  extends Pick<
-    TrainLanguageModelOptions,
-    | "folder"
-    | "steps"
-    | "schedule"
-    | "optimizer"
-    | "averageDecay"
-    | "initialization"
-    | "frozen"
-    | "seed"
-    | "threads"
-    | "checkpointEvery"
-    | "keepCheckpoints"
-    | "evaluateEvery"
-    | "existing"
-    | "dtype"
-    | "name"
-    | "onProgress"
-    | "onCheckpoint"
-    | "onWarning"
-    | "signal"
-  > {
+  extends RunOptions,
+    Pick<TrainLanguageModelOptions, "initialization" | "frozen" | "dtype"> {
   objective: EncoderObjective;
   /** A checkpoint folder to begin with; heads that it lacks begin with random weights. */
   initialWeights?: string;
@@ -152,17 +133,13 @@ export interface TrainedEncoder {
 }
 
 /** What determines the weights in the end; recorded in `run.json`. */
-export interface EncoderSettings extends Record<string, unknown> {
+export interface EncoderSettings
+  extends Pick<Settings, "steps" | "batch" | "schedule" | "optimizer" | "averageDecay" | "seed">,
+    Record<string, unknown> {
   readonly objective: TrainEncoderOptions["objective"];
   readonly config: TrainLanguageModelOptions["config"];
-  readonly steps: number;
-  readonly batch: number;
   readonly queryLength: number;
   readonly documentLength: number;
   readonly pooling: NonNullable<TrainEncoderOptions["pooling"]>;
-  readonly schedule: NonNullable<TrainEncoderOptions["schedule"]>;
-  readonly optimizer: NonNullable<TrainEncoderOptions["optimizer"]>;
-  readonly averageDecay: number | undefined;
   readonly frozen: readonly string[] | undefined;
-  readonly seed: number;
 }

@@ -34,6 +34,17 @@ export interface EncoderPlan<Example> {
   evaluate(trainer: Trainer, batch: PreparedBatch, averaged: boolean): Promise<number>;
 }
 
+/** Shapes of the parameters that the modules behind an encoder have, by name. */
+export function moduleShapes(modules: readonly VectorModule[]): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const module of modules) {
+    if (module.kind !== "dense") continue;
+    shapes.set(`${module.name}.weight`, [module.outputs, module.inputs]);
+    if (module.bias) shapes.set(`${module.name}.bias`, [module.outputs]);
+  }
+  return shapes;
+}
+
 /** What scores are divided by where nothing else is said. */
 export const defaultTemperature = 0.05;
 

@@ -25,6 +25,7 @@ import {
   defaultTemperature,
   type EncoderPlan,
   evaluateBatch as evaluate,
+  moduleShapes,
   learnBatch as step,
   tokensOf,
 } from "./encoder-plan.ts";
@@ -135,18 +136,25 @@ function vectorPipeline(
   };
 }
 
-/** The encoder's parameters and those of a pipeline. */
+/** The encoder's parameters and those of the modules behind it. */
 function vectorShapes(
   config: EncoderConfig,
-  { modules }: VectorPipeline,
+  modules: readonly VectorModule[],
 ): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>(encoderParameterShapes(config));
-  for (const module of modules) {
-    if (module.kind !== "dense") continue;
-    shapes.set(`${module.name}.weight`, [module.outputs, module.inputs]);
-    if (module.bias) shapes.set(`${module.name}.bias`, [module.outputs]);
-  }
-  return shapes;
+  return new Map([...encoderParameterShapes(config), ...moduleShapes(modules)]);
+}
+
+/** What the objectives over vectors of texts have in common. */
+function vectorPlan(config: EncoderConfig, pipeline: VectorPipeline) {
+  return {
+    shapes: vectorShapes(config, pipeline.modules),
+    lossUnit: "query",
+    pipeline,
+    tokenModules: undefined,
+    head: undefined,
+    learn: step,
+    evaluate,
+  } as const;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each plan reads examples of its own and is given no others
@@ -190,17 +198,14 @@ function contrastivePlan(
   objective: Extract<EncoderObjective, { kind: "contrastive" }>,
   pipeline: VectorPipeline,
 ): EncoderPlan<RankedExample> {
-  const shapes = vectorShapes(config, pipeline);
+  const plan = vectorPlan(config, pipeline);
+  const { shapes } = plan;
   const { temperature = defaultTemperature, negatives = 1, chunk } = objective;
   const width = config.hiddenSize;
   const cache: GradientCacheOptions | undefined =
     chunk === undefined ? undefined : { config, pipeline, temperature, width, chunk };
   return {
-    shapes,
-    lossUnit: "query",
-    pipeline,
-    tokenModules: undefined,
-    head: undefined,
+    ...plan,
     read: readRankedExamples,
     graph: (_, trainable) => {
       const options = { config, shapes, trainable, pipeline, temperature };
@@ -226,13 +231,10 @@ function distillationPlan(
   { temperature = defaultTemperature }: Extract<EncoderObjective, { kind: "distillation" }>,
   pipeline: VectorPipeline,
 ): EncoderPlan<RankedExample> {
-  const shapes = vectorShapes(config, pipeline);
+  const plan = vectorPlan(config, pipeline);
+  const { shapes } = plan;
   return {
-    shapes,
-    lossUnit: "query",
-    pipeline,
-    tokenModules: undefined,
-    head: undefined,
+    ...plan,
     async read(files) {
       const examples = await readRankedExamples(files);
       const group = examples[0]?.scores?.length;
@@ -255,8 +257,6 @@ function distillationPlan(
       const inputs = distillationInputs(examples, options, pipeline);
       return { inputs, tokens: attendedTokens(inputs) };
     },
-    learn: step,
-    evaluate,
   };
 }
 
@@ -266,13 +266,10 @@ function projectionPlan(
   pipeline: VectorPipeline,
   seed: number,
 ): EncoderPlan<RankedExample> {
-  const shapes = vectorShapes(config, pipeline);
+  const plan = vectorPlan(config, pipeline);
+  const { shapes } = plan;
   return {
-    shapes,
-    lossUnit: "query",
-    pipeline,
-    tokenModules: undefined,
-    head: undefined,
+    ...plan,
     read: (files) => sampleNegatives(files, { negatives, seed }),
     graph: (examples, trainable) =>
       orthogonalProjectionGraph(
@@ -283,8 +280,6 @@ function projectionPlan(
       const inputs = orthogonalProjectionInputs(examples, options, pipeline);
       return { inputs, tokens: attendedTokens(inputs) };
     },
-    learn: step,
-    evaluate,
   };
 }
 
@@ -294,13 +289,12 @@ function tokenPlan(
 ): EncoderPlan<RankedExample> {
   const { scoring = "xtr", candidates = 128, width = 128, negatives = 1 } = objective;
   const { temperature = defaultTemperature } = objective;
-  const shapes = new Map<string, readonly number[]>(encoderParameterShapes(config));
-  shapes.set(`${projectionName}.weight`, [width, config.hiddenSize]);
   const size = { inputs: config.hiddenSize, outputs: width };
   const modules: VectorModule[] = [
     { kind: "dense", name: projectionName, ...size, bias: false, activation: "identity" },
     { kind: "normalize" },
   ];
+  const shapes = vectorShapes(config, modules);
   return {
     shapes,
     lossUnit: "query",

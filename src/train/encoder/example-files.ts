@@ -1,6 +1,5 @@
 /** Examples that an encoder learns from, as lines of JSON. */
-import { readFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
+import { readText } from "../../checkpoint/files/read-text.ts";
 import { JetonError } from "../../core/index.ts";
 import { listCorpusFiles } from "../data/corpus-files.ts";
 
@@ -124,9 +123,7 @@ async function readLines<T>(
 ): Promise<T[]> {
   const examples: T[] = [];
   for (const file of await listCorpusFiles(names)) {
-    const bytes = await readFile(file);
-    const text = (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-    for (const [at, line] of text.split("\n").entries()) {
+    for (const [at, line] of (await readText(file)).split("\n").entries()) {
       if (line.trim() === "") continue;
       const example = read(parseLine(line));
       if (example === undefined) throw invalidLine(file, at + 1, line, expected);

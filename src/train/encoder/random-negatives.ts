@@ -20,7 +20,9 @@ export async function sampleNegatives(
   const sets: RankedExample[][] = [];
   for (const file of await listCorpusFiles(files)) sets.push(await readRankedExamples([file]));
   const pools = sets.map(collectNegatives);
-  const least = Math.min(...pools.flatMap((pool) => pool.map(({ others }) => others.length)));
+  const least = pools
+    .flatMap(({ candidates }) => candidates)
+    .reduce((fewest, { count }) => Math.min(fewest, count), Number.POSITIVE_INFINITY);
   const count = negatives ?? Math.min(defaultNegatives, least);
   if (!(count >= 1 && count <= least)) {
     const expected = negatives ?? 1;
@@ -29,15 +31,11 @@ export async function sampleNegatives(
       { code: "example-invalid", details: { found: least, expected } },
     );
   }
-  return pools.flatMap((pool, set) =>
-    pool.map(({ query, document, own, others }, at) => {
-      const random = createRandom(seed, "negatives", set, at);
-      const drawn = others.slice(own);
-      random.shuffle(drawn);
-      return {
-        query,
-        documents: [document, ...others.slice(0, own), ...drawn].slice(0, count + 1),
-      };
+  return pools.flatMap(({ all, candidates }, set) =>
+    candidates.map(({ query, document, own, right }, at) => {
+      const others = [...all].filter((text) => !right.has(text) && !own.has(text));
+      const drawn = createRandom(seed, "negatives", set, at).shuffle(others);
+      return { query, documents: [document, ...own, ...drawn].slice(0, count + 1) };
     }),
   );
 }
@@ -45,24 +43,33 @@ export async function sampleNegatives(
 interface Candidates {
   readonly query: string;
   readonly document: string;
-  /** How many of the others are the example's own negatives: they stand first. */
-  readonly own: number;
-  /** Documents that do not answer the query, each once. */
-  readonly others: readonly string[];
+  /** Documents that answer the query. */
+  readonly right: ReadonlySet<string>;
+  /** The example's own negatives that do not. */
+  readonly own: ReadonlySet<string>;
+  /** How many documents of the file and own negatives do not answer the query, each once. */
+  readonly count: number;
 }
 
-function collectNegatives(examples: readonly RankedExample[]): Candidates[] {
+/** Documents of a file, and what each example may not or must have of them. */
+interface Pool {
+  readonly all: ReadonlySet<string>;
+  readonly candidates: readonly Candidates[];
+}
+
+function collectNegatives(examples: readonly RankedExample[]): Pool {
   const answers = new Map<string, Set<string>>();
   for (const { query, documents } of examples) {
     const known = answers.get(query) ?? new Set();
     answers.set(query, known.add(documents[0]!));
   }
   const all = new Set(examples.map(({ documents }) => documents[0]!));
-  return examples.map(({ query, documents: [document, ...negatives] }) => {
+  const candidates = examples.map(({ query, documents: [document, ...negatives] }) => {
     const right = answers.get(query)!;
-    const own = [...new Set(negatives)].filter((text) => !right.has(text));
-    const known = new Set(own);
-    const others = [...all].filter((text) => !right.has(text) && !known.has(text));
-    return { query, document: document!, own: own.length, others: [...own, ...others] };
+    const own = new Set(negatives.filter((text) => !right.has(text)));
+    // Every right document is one of all; an own negative may be another one.
+    const outside = [...own].filter((text) => !all.has(text)).length;
+    return { query, document: document!, right, own, count: all.size - right.size + outside };
   });
+  return { all, candidates };
 }

@@ -33,7 +33,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
-import { contrastFromScores } from "./contrast-loss.ts";
+import { contrastFromScores, contrastTypes } from "./contrast-loss.ts";
 import { type EncodedText, encodeSide, textTypes } from "./encoder-inputs.ts";
 
 /** What the graph is made of. */
@@ -68,8 +68,7 @@ export function tokenContrastGraph(options: TokenContrastOptions): TrainingGraph
       ...sides.map((side) => ({ ...textTypes(side, config), ...keptTypes(side) })),
     ),
     ...(scoring === "xtr" && { candidates: int32(["candidates"]) }),
-    targets: int32(["query"]),
-    excluded: float32(["query", "document"]),
+    ...contrastTypes,
   };
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
     const weights = traceFloat32Weights(shapes);

@@ -5,17 +5,22 @@ import { type EncoderConfig, encoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../data/byte-tokenizer.ts";
 import { listCorpusFiles } from "../data/corpus-files.ts";
-import { adamW, checkTransforms } from "../optimizer/optimizer.ts";
-import { checkSchedule } from "../optimizer/schedule.ts";
+import { adamW } from "../optimizer/optimizer.ts";
 import { chooseFirstValues } from "../run/first-values.ts";
 import { findKeptTokenizer, keepTokenizer } from "../run/kept-tokenizer.ts";
 import { runName } from "../run/model-card.ts";
 import { checkVocabulary } from "../run/model-config.ts";
-import { openRunFolder, type RunFolder, readRunConfiguration } from "../run/run-folder.ts";
-import { checkCounts, matchParameters, pickChangeable } from "../run/run-settings.ts";
+import { openRunFolder, type RunFolder } from "../run/run-folder.ts";
+import {
+  checkCounts,
+  matchParameters,
+  pickChangeable,
+  readRunOfKind,
+  resolveUpdates,
+} from "../run/run-settings.ts";
 import { finishRun, openRunTrainer } from "../run/run-trainer.ts";
 import { runStepLoop } from "../run/step-loop.ts";
-import { checkAverageDecay, type Trainer } from "../run/trainer.ts";
+import type { Trainer } from "../run/trainer.ts";
 import type { BatchOptions } from "./encoder-batches.ts";
 import type { EncoderSettings, TrainEncoderOptions, TrainedEncoder } from "./encoder-options.ts";
 import { withFixedParameters } from "./encoder-parameters.ts";
@@ -74,13 +79,7 @@ export async function trainEncoder(options: TrainEncoderOptions): Promise<Traine
  * @throws JetonError `train-run-missing`
  */
 export async function readEncoderRunOptions(folder: string): Promise<TrainEncoderOptions> {
-  const known = await readRunConfiguration(folder);
-  if (known?.configuration["objective"] === undefined) {
-    throw new JetonError(`${folder} holds no run of an encoder's training`, {
-      code: "train-run-missing",
-      details: { folder },
-    });
-  }
+  const known = await readRunOfKind(folder, "an encoder's training", "objective");
   return { ...known.configuration, ...known.changeable, folder } as unknown as TrainEncoderOptions;
 }
 
@@ -186,22 +185,16 @@ async function resolveEncoderSettings(
     ...{ checkpointEvery, keepCheckpoints, evaluateEvery },
   });
   checkLengths({ queryLength, documentLength }, contextLength);
-  checkAverageDecay(options.averageDecay);
-  const optimizer = options.optimizer ?? adamW({ weightDecay: 0.01, maxNorm: 1 });
-  checkTransforms(optimizer);
-  const warmupSteps = Math.ceil(steps / 20);
-  const schedule = options.schedule ?? {
-    ...{ kind: "linear", peak: 3e-4, final: 0, steps, warmupSteps },
-  };
-  checkSchedule(schedule);
+  const updates = resolveUpdates(options, {
+    optimizer: adamW({ weightDecay: 0.01, maxNorm: 1 }),
+    schedule: { kind: "linear", peak: 3e-4, final: 0 },
+  });
   return {
     objective: options.objective,
     config,
     ...{ steps, batch, queryLength, documentLength, seed },
     pooling: options.pooling ?? defaultPooling(encoderConfig(config), options.objective),
-    schedule,
-    optimizer,
-    averageDecay: options.averageDecay,
+    ...updates,
     initialization: options.initialization,
     initialWeights: options.initialWeights,
     tokenizer: options.tokenizer,

@@ -25,7 +25,7 @@ import {
   type TensorType,
 } from "../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../graph/training-graph.ts";
-import { contrastFromVectors } from "./contrast-loss.ts";
+import { contrastFromVectors, contrastTypes } from "./contrast-loss.ts";
 import { poolTypes, sideVectors, textTypes, type VectorPipeline } from "./encoder-inputs.ts";
 
 /** What the graphs of vectors are made of. */
@@ -72,8 +72,7 @@ export function contrastiveGraph(options: VectorGraphOptions): TrainingGraph {
   const { config, shapes, trainable, temperature } = options;
   const inputs = {
     ...pairTypes(config),
-    targets: int32(["query"]),
-    excluded: float32(["query", "document"]),
+    ...contrastTypes,
   };
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
     const weights = traceFloat32Weights(shapes);

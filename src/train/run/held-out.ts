@@ -1,7 +1,8 @@
 /** Held-out text: the sequences of every evaluation, and their loss. */
 
 import type { Architecture } from "../architectures.ts";
-import { openBatchSource, type TokenStore } from "../data/token-store.ts";
+import { type BatchSourceOptions, openBatchSource, type TokenStore } from "../data/token-store.ts";
+import type { LanguageModelBatch } from "../graph/language-model-graph.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import type { Settings } from "./run-settings.ts";
 import type { Trainer } from "./trainer.ts";
@@ -18,7 +19,7 @@ export interface HeldOut {
 export async function readHeldOut(
   store: TokenStore,
   options: TrainLanguageModelOptions,
-  data: Parameters<typeof openBatchSource>[1],
+  data: Omit<BatchSourceOptions, "batch">,
   {
     toInputs,
     architecture,
@@ -28,17 +29,28 @@ export async function readHeldOut(
   },
 ): Promise<HeldOut> {
   const { evaluationSequences = 64 } = options;
+  const sequences = await readSequences(store, data, evaluationSequences);
+  const inputs = sequences.map((batch) => toInputs(batch));
+  const bytesPerToken = architecture.predictsText ? store.bytes / store.tokens : undefined;
+  return { inputs, bytesPerToken };
+}
+
+/** At most so many sequences of a store, one a batch, from its first on: the same ones every time. */
+export async function readSequences(
+  store: TokenStore,
+  data: Omit<BatchSourceOptions, "batch">,
+  most: number,
+): Promise<LanguageModelBatch[]> {
   await using source = await openBatchSource([store], { ...data, batch: 1 });
-  const count = Math.min(evaluationSequences, source.sequences[0]!);
-  const inputs: TrainingInputs[] = [];
+  const count = Math.min(most, source.sequences[0]!);
+  const sequences: LanguageModelBatch[] = [];
   let position = source.start;
   for (let index = 0; index < count; index++) {
     const { batch, next } = await source.read(position);
-    inputs.push(toInputs(batch));
+    sequences.push(batch);
     position = next;
   }
-  const bytesPerToken = architecture.predictsText ? store.bytes / store.tokens : undefined;
-  return { inputs, bytesPerToken };
+  return sequences;
 }
 
 export async function evaluate(

@@ -55,6 +55,26 @@ export async function readRunOptions(folder: string): Promise<TrainLanguageModel
   };
 }
 
+/**
+ * What a run of a kind was begun with; it is one where its configuration has a key that only this kind records.
+ *
+ * @param kind as in `an encoder's training`
+ *
+ * @throws JetonError `train-run-missing`
+ */
+export async function readRunOfKind(
+  folder: string,
+  kind: string,
+  key: string,
+): Promise<NonNullable<Awaited<ReturnType<typeof readRunConfiguration>>>> {
+  const known = await readRunConfiguration(folder);
+  if (known?.configuration[key] !== undefined) return known;
+  throw new JetonError(`${folder} holds no run of ${kind}`, {
+    code: "train-run-missing",
+    details: { folder },
+  });
+}
+
 /** What determines the weights in the end; recorded in `run.json`. */
 export interface Settings extends Record<string, unknown> {
   readonly config: ModelConfig;
@@ -92,8 +112,10 @@ export function resolveSettings(
     });
   }
   checkCorpora(options.corpora);
-  checkAverageDecay(options.averageDecay);
-  checkTransforms(options.optimizer ?? []);
+  const { schedule, optimizer, averageDecay } = resolveUpdates(options, {
+    optimizer: adamW({ beta2: 0.95, maxNorm: 1 }),
+    schedule: { kind: "cosine", peak: 1e-3, final: 1e-4 },
+  });
   const config = resolveModelConfig(options.config, tokenizer, {
     sequenceLength,
     onWarning: options.onWarning,
@@ -107,14 +129,6 @@ export function resolveSettings(
       details: { option: "documentMask", found: true, expected: false },
     });
   }
-  const schedule = options.schedule ?? {
-    kind: "cosine",
-    peak: 1e-3,
-    final: 1e-4,
-    steps,
-    warmupSteps: Math.ceil(steps / 20),
-  };
-  checkSchedule(schedule);
   return {
     config,
     steps,
@@ -122,8 +136,8 @@ export function resolveSettings(
     accumulation,
     sequenceLength,
     schedule,
-    optimizer: options.optimizer ?? adamW({ beta2: 0.95, maxNorm: 1 }),
-    averageDecay: options.averageDecay,
+    optimizer,
+    averageDecay,
     documentMask: options.documentMask ?? masksDocuments,
     frozen,
     seed,
@@ -134,6 +148,32 @@ export function resolveSettings(
     initialWeights: options.initialWeights,
     initialization: options.initialization,
   };
+}
+
+/**
+ * How parameters are updated: what a run asks for, otherwise the default of its kind, whose schedule warms up over a
+ * twentieth of the steps.
+ *
+ * @throws JetonError `option-invalid`
+ */
+export function resolveUpdates(
+  options: Pick<TrainLanguageModelOptions, "steps" | "schedule" | "optimizer" | "averageDecay">,
+  defaults: {
+    readonly optimizer: readonly Transform[];
+    readonly schedule: {
+      readonly kind: "linear" | "cosine";
+      readonly peak: number;
+      readonly final: number;
+    };
+  },
+): Pick<Settings, "schedule" | "optimizer" | "averageDecay"> {
+  const { steps, averageDecay, optimizer = defaults.optimizer } = options;
+  const warmupSteps = Math.ceil(steps / 20);
+  const schedule = options.schedule ?? { ...defaults.schedule, steps, warmupSteps };
+  checkAverageDecay(averageDecay);
+  checkTransforms(optimizer);
+  checkSchedule(schedule);
+  return { schedule, optimizer, averageDecay };
 }
 
 /** @throws JetonError `option-invalid` for a count that is no positive integer */
@@ -147,7 +187,8 @@ export function checkCounts(counts: Readonly<Record<string, number | undefined>>
   }
 }
 
-function checkCorpora(corpora: TrainLanguageModelOptions["corpora"]): void {
+/** @throws JetonError `option-invalid` for no corpus, and for a share that is no number above 0 */
+export function checkCorpora(corpora: TrainLanguageModelOptions["corpora"]): void {
   if (corpora.length === 0) {
     throw new JetonError("there is no corpus to learn from", {
       code: "option-invalid",

@@ -2,7 +2,7 @@
 
 import type { ParameterValue } from "../graph/parameters.ts";
 import type { TrainingGraph } from "../graph/training-graph.ts";
-import type { TrainingProgress } from "../language-model-options.ts";
+import type { TrainedLanguageModel, TrainingProgress } from "../language-model-options.ts";
 import { decayMatricesOnly, type ParameterGroup } from "../optimizer/optimizer.ts";
 import { matchParameters, type Settings } from "./run-settings.ts";
 import type { RunState } from "./step-loop.ts";
@@ -47,16 +47,7 @@ export async function openRunTrainer(options: RunTrainerOptions): Promise<Traine
 }
 
 /** How a run ended. */
-export interface RunSummary {
-  readonly steps: number;
-  readonly tokens: number;
-  /** Mean over the last twentieth of the steps. */
-  readonly loss: number;
-  readonly heldOutLoss: number | undefined;
-  readonly heldOutBitsPerByte: number | undefined;
-  /** Number of values of all parameters. */
-  readonly parameters: number;
-}
+export type RunSummary = Omit<TrainedLanguageModel, "modelFolder">;
 
 /** Says that the export begins; returns the trained parameters, averages where there are any, and the summary. */
 export async function finishRun(

@@ -8,13 +8,13 @@ import {
   type DataPosition,
   documentTokens,
   openBatchSource,
-  type TokenStore,
 } from "../data/token-store.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "../language-model-options.ts";
 import { exportModel } from "./export-model.ts";
 import { chooseFirstValues, readWeights } from "./first-values.ts";
 import { evaluate, readHeldOut } from "./held-out.ts";
 import { completeConfig, modelCard, runName } from "./model-card.ts";
+import type { RunCorpora } from "./run-corpora.ts";
 import type { RunFolder } from "./run-folder.ts";
 import type { Settings } from "./run-settings.ts";
 import { finishRun, openRunTrainer } from "./run-trainer.ts";
@@ -22,14 +22,12 @@ import { type RunState, runStepLoop } from "./step-loop.ts";
 import type { Trainer } from "./trainer.ts";
 import type { TrainingInputs } from "./training-interface.ts";
 
-interface RunParts {
+interface RunParts extends RunCorpora {
   readonly options: TrainLanguageModelOptions;
   readonly settings: Settings;
   readonly tokenizer: Tokenizer;
   /** Where it lies within the folder of the run. */
   readonly tokenizerFolder: string;
-  readonly stores: readonly TokenStore[];
-  readonly heldOut: TokenStore | undefined;
 }
 
 /** Trains to the last step, from the newest checkpoint where there is one, and exports the model. */

@@ -69,7 +69,6 @@ export async function measureIndex(
   const { seed, signal } = context;
   await using dynamic = await openDynamicModel(model, { hypernetwork });
   const { source } = dynamic;
-  const { hiddenSize } = source.config;
   context.progress("growing the vocabulary");
   const grown = growVocabulary(source.vocabulary, await readTexts(context), {
     ...{ size: largeSize, boundary: words, signal },
@@ -79,10 +78,29 @@ export async function measureIndex(
   const began = performance.now();
   const vocabulary = await makeLargeVocabulary(source, grown, { hypernetwork, seed, signal });
   const buildSeconds = (performance.now() - began) / 1000;
+  const queries = await readQueries(context, dynamic, vocabulary);
+  const parts = { source, vocabulary, queries, buildSeconds };
+  return context.timed(() => searchBoth(context, parts));
+}
+
+/** Searches all rows and the index, and reports what the index finds and how fast. */
+async function searchBoth(
+  context: Context,
+  {
+    source,
+    vocabulary,
+    queries,
+    buildSeconds,
+  }: {
+    readonly source: DynamicModel["source"];
+    readonly vocabulary: LargeVocabulary;
+    readonly queries: readonly Float32Array[];
+    readonly buildSeconds: number;
+  },
+): Promise<IndexUse[]> {
+  const { hiddenSize } = source.config;
   const { index, forms, tables } = vocabulary;
   const rows = tables.head ?? tables.embedding;
-
-  const queries = await readQueries(context, dynamic, vocabulary);
   const { exact, times } = await searchAllRows(context, rows, queries);
   const total = rows.length / hiddenSize;
   const { uses, usual } = await searchIndex(context, index, { queries, exact, total });

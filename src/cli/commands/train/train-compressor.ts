@@ -1,13 +1,18 @@
 /** `jeton train compressor`: trains a compressor of long texts under a frozen decoder, in a resumable run. */
 import type { TrainCompressorOptions } from "../../../context/index.ts";
-import { formatCount, formatDuration } from "../../../core/progress.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
 import type { CommandContext } from "../../context.ts";
-import type { TrainCompressorDocument, TrainCompressorProgress } from "../../json-context.ts";
-import { writeJson } from "../../json-output.ts";
-import { reportInterruption } from "../../options/interrupted-training.ts";
-import { chooseModel, createStatusLine, locateModel } from "../../options/locate.ts";
-import { readCorpus, runOptions } from "../../options/training-options.ts";
+import { chooseModel, locateModel } from "../../options/locate.ts";
+import {
+  linearSchedule,
+  missingOptions,
+  pickRunSettings,
+  readCorpus,
+  readKnownRun,
+  runOptions,
+  stepOptions,
+} from "../../options/run-options.ts";
+import { runTraining } from "./run-training.ts";
 
 const { dtype: _, ...resumable } = runOptions;
 
@@ -72,29 +77,16 @@ const options = {
     help: "norm behind the layers; default: final",
   },
   noProjection: { kind: "flag", help: "no matrix behind the layers" },
-  steps: { kind: "integer", value: "N", min: 1, help: "number of optimizer steps" },
+  steps: stepOptions.steps,
   batch: { kind: "integer", value: "N", min: 1, help: "samples per step; default: 8" },
-  learningRate: {
-    kind: "number",
-    value: "RATE",
-    min: 0,
-    help: "peak learning rate, falling linearly to 0; default: 0.0003",
-  },
+  learningRate: stepOptions.learningRate,
   averageDecay: {
-    kind: "number",
-    value: "SHARE",
-    min: 0,
-    max: 1,
+    ...stepOptions.averageDecay,
     help: "write an exponential moving average with this decay, below 1",
   },
   ...resumable,
-  evaluateEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between evaluations of the held-out text; default: 100",
-  },
-  resume: { kind: "flag", help: "go on with the run in --out; begins it if there is none" },
+  evaluateEvery: stepOptions.evaluateEvery,
+  resume: stepOptions.resume,
 } as const;
 
 type CompressorValues = Values<typeof options>;
@@ -120,45 +112,15 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values) {
-    const { stdout, stderr } = context;
     const { trainCompressor } = await import("../../../context/index.ts");
-    const { formatTrainingProgress } = await import("../../../train/index.ts");
     const settings = await readOptions(context, values);
-    const line = createStatusLine(context);
-    const began = performance.now();
-    let savedStep: number | undefined;
-    try {
-      const result = await trainCompressor({
-        ...settings,
-        signal: context.signal,
-        onCheckpoint: ({ step }) => {
-          savedStep = step;
-        },
-        onProgress: (progress) => {
-          if (context.signal.aborted) return;
-          if (values.json) void writeJson<TrainCompressorProgress>(stderr, progress);
-          else line.show(formatTrainingProgress(progress));
-        },
-      });
-      line.clear();
-      if (values.json) {
-        await writeJson<TrainCompressorDocument>(stdout, result);
-        return;
-      }
-      await stdout.write(`${result.file}\n`);
-      const held =
-        result.heldOutLoss === undefined ? "" : ` · held out ${result.heldOutLoss.toFixed(3)}`;
-      await stderr.write(
-        `${formatCount(result.parameters)} parameters · ${result.steps} steps · loss ${result.loss.toFixed(3)}${held} · ${formatDuration((performance.now() - began) / 1000)}\n`,
-      );
-    } catch (error) {
-      line.clear();
-      if (context.signal.aborted)
-        await reportInterruption(context, "compressor", values.json, settings.folder, savedStep);
-      throw error;
-    } finally {
-      line.clear();
-    }
+    const { folder } = settings;
+    await runTraining(
+      context,
+      { kind: "compressor", folder, json: values.json },
+      (reports) => trainCompressor({ ...settings, ...reports }),
+      ({ file }) => file,
+    );
   },
 });
 
@@ -167,19 +129,21 @@ async function readOptions(
   values: CompressorValues,
 ): Promise<TrainCompressorOptions> {
   const { out: folder, resume } = values;
-  if (folder === undefined) throw missing(["--out"]);
-  const known = resume ? await readKnown(folder, values) : undefined;
+  if (folder === undefined) throw missingOptions("train compressor", ["--out"]);
+  const { readCompressorRunOptions } = await import("../../../context/index.ts");
+  const known = resume
+    ? await readKnownRun(() => readCompressorRunOptions(folder), values.corpus.length > 0)
+    : undefined;
   const steps = values.steps ?? known?.steps;
   const corpora = values.corpus.length > 0 ? values.corpus.map(readCorpus) : known?.corpora;
   const absent = [
     ...(steps === undefined ? ["--steps"] : []),
     ...(corpora === undefined ? ["--corpus"] : []),
   ];
-  if (steps === undefined || corpora === undefined) throw missing(absent);
+  if (steps === undefined || corpora === undefined)
+    throw missingOptions("train compressor", absent);
   const isKnown = known !== undefined && values.model === undefined;
   const model = isKnown ? known.model : await locateModel(context, chooseModel(values.model));
-  const warmupSteps = Math.ceil(steps / 20);
-  const { learningRate: peak } = values;
   return {
     ...known,
     ...{ folder, steps, corpora, model },
@@ -187,7 +151,7 @@ async function readOptions(
     ...(values.heldOut.length > 0 && { heldOut: { files: values.heldOut } }),
     ...(values.factors !== undefined && { factors: readFactors(values.factors) }),
     ...(values.noProjection && { projection: false }),
-    ...(peak !== undefined && { schedule: { kind: "linear", peak, final: 0, steps, warmupSteps } }),
+    ...linearSchedule(values.learningRate, steps),
     ...defined({
       initialCompressor: values.initialCompressor,
       layers: values.layers,
@@ -195,30 +159,9 @@ async function readOptions(
       windows: values.windows,
       chunk: values.chunk,
       norm: values.norm,
-      batch: values.batch,
-      averageDecay: values.averageDecay,
-      name: values.name,
-      seed: values.seed,
-      threads: values.threads,
-      checkpointEvery: values.checkpointEvery,
-      evaluateEvery: values.evaluateEvery,
     }),
+    ...pickRunSettings(values),
   };
-}
-
-/** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */
-async function readKnown(
-  folder: string,
-  values: CompressorValues,
-): Promise<TrainCompressorOptions | undefined> {
-  const { readCompressorRunOptions } = await import("../../../context/index.ts");
-  try {
-    return await readCompressorRunOptions(folder);
-  } catch (error) {
-    const isAbsent = (error as { code?: string }).code === "train-run-missing";
-    if (isAbsent && values.corpus.length > 0) return undefined;
-    throw error;
-  }
 }
 
 /** Parses `2,4,8`. */
@@ -230,11 +173,4 @@ function readFactors(written: string): number[] {
     `--factors must be whole numbers from 1 with commas between them, not ${JSON.stringify(written)}`,
     { option: "--factors", found: written, expected: "2,4,8" },
   );
-}
-
-function missing(absent: readonly string[]): UsageError {
-  return new UsageError("option-missing", `jeton train compressor needs ${absent.join(" and ")}`, {
-    option: absent[0],
-    options: absent,
-  });
 }

@@ -1,5 +1,4 @@
 /** `jeton train encoder`: trains an encoder from examples, in a resumable run. */
-import { formatCount, formatDuration } from "../../../core/progress.ts";
 import type { EncoderObjective, TrainEncoderOptions } from "../../../train/index.ts";
 import {
   type Command,
@@ -9,14 +8,16 @@ import {
   UsageError,
   type Values,
 } from "../../command.ts";
+import { withBundledPaths } from "../../options/locate.ts";
 import {
-  type TrainEncoderDocument,
-  type TrainEncoderProgress,
-  writeJson,
-} from "../../json-output.ts";
-import { reportInterruption } from "../../options/interrupted-training.ts";
-import { createStatusLine } from "../../options/locate.ts";
-import { runOptions } from "../../options/training-options.ts";
+  linearSchedule,
+  missingOptions,
+  pickRunSettings,
+  readKnownRun,
+  runOptions,
+  stepOptions,
+} from "../../options/run-options.ts";
+import { runTraining } from "./run-training.ts";
 
 const options = {
   out: {
@@ -51,7 +52,7 @@ const options = {
     kind: "text",
     short: "m",
     value: "FOLDER",
-    help: "begin with this encoder; jeton train lm --architecture bert makes one",
+    help: "begin with this encoder: a folder, as jeton train lm --architecture bert makes one, or the bundled jeton-embed",
   },
   config: {
     kind: "text",
@@ -144,7 +145,7 @@ const options = {
     choices: ["mean", "cls", "lasttoken", "weightedmean", "mean_sqrt_len_tokens"],
     help: "how tokens become the vector of a text; default: mean",
   },
-  steps: { kind: "integer", value: "N", min: 1, help: "number of optimizer steps" },
+  steps: stepOptions.steps,
   batch: { kind: "integer", value: "N", min: 1, help: "examples per step; default: 32" },
   queryLength: {
     kind: "integer",
@@ -158,32 +159,16 @@ const options = {
     min: 3,
     help: "tokens of a document or text at most; default: 128",
   },
-  learningRate: {
-    kind: "number",
-    value: "RATE",
-    min: 0,
-    help: "peak learning rate, falling linearly to 0; default: 0.0003",
-  },
-  averageDecay: {
-    kind: "number",
-    value: "SHARE",
-    min: 0,
-    max: 1,
-    help: "export an exponential moving average with this decay, below 1",
-  },
+  learningRate: stepOptions.learningRate,
+  averageDecay: stepOptions.averageDecay,
   freeze: {
     kind: "list",
     value: "PARAMETER",
     help: "parameters that are not trained; '*' matches any characters",
   },
   ...runOptions,
-  evaluateEvery: {
-    kind: "integer",
-    value: "STEPS",
-    min: 1,
-    help: "steps between evaluations; default: 100",
-  },
-  resume: { kind: "flag", help: "go on with the run in --out; begins it if there is none" },
+  evaluateEvery: { ...stepOptions.evaluateEvery, help: "steps between evaluations; default: 100" },
+  resume: stepOptions.resume,
 } as const;
 
 type EncoderValues = Values<typeof options>;
@@ -213,55 +198,26 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values) {
-    const { stdout, stderr } = context;
-    const { formatTrainingProgress, trainEncoder } = await import("../../../train/index.ts");
+    const { trainEncoder } = await import("../../../train/index.ts");
     const settings = await readOptions(values);
-    const line = createStatusLine(context);
-    const began = performance.now();
-    let savedStep: number | undefined;
-    try {
-      const result = await trainEncoder({
-        ...settings,
-        signal: context.signal,
-        onCheckpoint: ({ step }) => {
-          savedStep = step;
-        },
-        onWarning: ({ message }) => {
-          line.clear();
-          void stderr.write(`jeton: warning: ${message}\n`);
-        },
-        onProgress: (progress) => {
-          if (context.signal.aborted) return;
-          if (values.json) void writeJson<TrainEncoderProgress>(stderr, progress);
-          else line.show(formatTrainingProgress(progress));
-        },
-      });
-      line.clear();
-      if (values.json) {
-        await writeJson<TrainEncoderDocument>(stdout, result);
-        return;
-      }
-      await stdout.write(`${result.modelFolder}\n`);
-      const held =
-        result.heldOutLoss === undefined ? "" : ` · held out ${result.heldOutLoss.toFixed(3)}`;
-      await stderr.write(
-        `${formatCount(result.parameters)} parameters · ${result.steps} steps · loss ${result.loss.toFixed(3)}${held} · ${formatDuration((performance.now() - began) / 1000)}\n`,
-      );
-    } catch (error) {
-      line.clear();
-      if (context.signal.aborted)
-        await reportInterruption(context, "encoder", values.json, settings.folder, savedStep);
-      throw error;
-    } finally {
-      line.clear();
-    }
+    const { folder } = settings;
+    await runTraining(
+      context,
+      { kind: "encoder", folder, json: values.json },
+      (reports) => trainEncoder({ ...settings, ...reports }),
+      ({ modelFolder }) => modelFolder,
+    );
   },
 });
 
-async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> {
+async function readOptions(given: EncoderValues): Promise<TrainEncoderOptions> {
+  const values = withBundledPaths(given);
   const { out: folder, resume } = values;
-  if (folder === undefined) throw missing(["--out"]);
-  const known = resume ? await readKnown(folder, values) : undefined;
+  if (folder === undefined) throw missingOptions("train encoder", ["--out"]);
+  const { readEncoderRunOptions } = await import("../../../train/index.ts");
+  const known = resume
+    ? await readKnownRun(() => readEncoderRunOptions(folder), values.examples.length > 0)
+    : undefined;
   const steps = values.steps ?? known?.steps;
   const examples = values.examples.length > 0 ? values.examples : known?.examples;
   const isGiven = values.initialWeights ?? values.config ?? known?.initialWeights ?? known?.config;
@@ -270,10 +226,9 @@ async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> 
     ...(examples === undefined ? ["--examples"] : []),
     ...(isGiven === undefined ? ["--initial-weights"] : []),
   ];
-  if (steps === undefined || examples === undefined || absent.length > 0) throw missing(absent);
+  if (steps === undefined || examples === undefined || absent.length > 0)
+    throw missingOptions("train encoder", absent);
   const { readJsonObject } = await import("../../../checkpoint/index.ts");
-  const warmupSteps = Math.ceil(steps / 20);
-  const { learningRate: peak } = values;
   return {
     ...known,
     folder,
@@ -284,38 +239,17 @@ async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> 
     ...(values.heldOut.length > 0 && { heldOut: values.heldOut }),
     ...(values.freeze.length > 0 && { frozen: values.freeze }),
     ...(values.config !== undefined && { config: (await readJsonObject(values.config)) as never }),
-    ...(peak !== undefined && { schedule: { kind: "linear", peak, final: 0, steps, warmupSteps } }),
+    ...linearSchedule(values.learningRate, steps),
     ...defined({
       initialWeights: values.initialWeights,
       tokenizer: values.tokenizer,
       pooling: values.pooling,
-      batch: values.batch,
       queryLength: values.queryLength,
       documentLength: values.documentLength,
-      averageDecay: values.averageDecay,
       dtype: values.dtype,
-      name: values.name,
-      seed: values.seed,
-      threads: values.threads,
-      checkpointEvery: values.checkpointEvery,
-      evaluateEvery: values.evaluateEvery,
     }),
+    ...pickRunSettings(values),
   };
-}
-
-/** The options of the run in the folder; undefined if there is none, as `--resume` may start one. */
-async function readKnown(
-  folder: string,
-  values: EncoderValues,
-): Promise<TrainEncoderOptions | undefined> {
-  const { readEncoderRunOptions } = await import("../../../train/index.ts");
-  try {
-    return await readEncoderRunOptions(folder);
-  } catch (error) {
-    const isAbsent = (error as { code?: string }).code === "train-run-missing";
-    if (isAbsent && values.examples.length > 0) return undefined;
-    throw error;
-  }
 }
 
 /** Options that some objectives read. */
@@ -384,12 +318,5 @@ function readObjective(
 
 function checkLabels(labels: readonly string[]): readonly string[] {
   if (labels.length > 0) return labels;
-  throw missing(["--label"]);
-}
-
-function missing(absent: readonly string[]): UsageError {
-  return new UsageError("option-missing", `jeton train encoder needs ${absent.join(" and ")}`, {
-    option: absent[0],
-    options: absent,
-  });
+  throw missingOptions("train encoder", ["--label"]);
 }

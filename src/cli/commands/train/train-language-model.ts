@@ -1,19 +1,8 @@
 /** `jeton train lm`: trains a decoder from a configuration and corpora, in a resumable run. */
-import { formatCount, formatDuration } from "../../../core/progress.ts";
-import type { TrainedLanguageModel } from "../../../train/index.ts";
 import { type Command, defineCommand } from "../../command.ts";
-import {
-  type TrainLanguageModelDocument,
-  type TrainLanguageModelProgress,
-  writeJson,
-} from "../../json-output.ts";
-import { reportInterruption } from "../../options/interrupted-training.ts";
-import { createStatusLine } from "../../options/locate.ts";
-import {
-  readTrainingOptions,
-  runOptions,
-  trainingOptions,
-} from "../../options/training-options.ts";
+import { runOptions } from "../../options/run-options.ts";
+import { readTrainingOptions, trainingOptions } from "../../options/training-options.ts";
+import { runTraining } from "./run-training.ts";
 
 export const command: Command = defineCommand({
   name: "train lm",
@@ -45,68 +34,14 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values) {
-    const { stdout, stderr } = context;
-    const { formatTrainingProgress, trainLanguageModel } = await import("../../../train/index.ts");
+    const { trainLanguageModel } = await import("../../../train/index.ts");
     const settings = await readTrainingOptions(values);
-    const line = createStatusLine(context);
-    const began = performance.now();
-    let savedStep: number | undefined;
-    const reportStopping = (): void => {
-      line.clear();
-      if (!values.json)
-        void stderr.write("finishing the current step and saving (Ctrl-C again ends at once)\n");
-    };
-    context.signal.addEventListener("abort", reportStopping, { once: true });
-    let result: TrainedLanguageModel;
-    try {
-      result = await trainLanguageModel({
-        ...settings,
-        signal: context.signal,
-        onCheckpoint: ({ step }) => {
-          savedStep = step;
-        },
-        onWarning: ({ message }) => {
-          line.clear();
-          void stderr.write(`jeton: warning: ${message}\n`);
-        },
-        onProgress: (progress) => {
-          if (context.signal.aborted) return;
-          if (!values.json) line.show(formatTrainingProgress(progress));
-          // Tokenization reports too often to be useful as JSON lines.
-          else if (progress.stage !== "tokenize") {
-            void writeJson<TrainLanguageModelProgress>(stderr, progress);
-          }
-        },
-      });
-    } catch (error) {
-      line.clear();
-      if (context.signal.aborted)
-        await reportInterruption(context, "lm", values.json, settings.folder, savedStep);
-      throw error;
-    } finally {
-      context.signal.removeEventListener("abort", reportStopping);
-      line.clear();
-    }
-    if (values.json) {
-      await writeJson<TrainLanguageModelDocument>(stdout, result);
-      return;
-    }
-    await stdout.write(`${result.modelFolder}\n`);
-    await stderr.write(`${summarize(result, (performance.now() - began) / 1000)}\n`);
+    const { folder } = settings;
+    await runTraining(
+      context,
+      { kind: "lm", folder, json: values.json },
+      (reports) => trainLanguageModel({ ...settings, ...reports }),
+      ({ modelFolder }) => modelFolder,
+    );
   },
 });
-
-function summarize(result: TrainedLanguageModel, seconds: number): string {
-  const { steps, tokens, loss, heldOutLoss, heldOutBitsPerByte, parameters } = result;
-  const parts = [
-    `${formatCount(parameters)} parameters`,
-    `${steps} steps, ${formatCount(tokens)} tokens`,
-    `loss ${loss.toFixed(3)}`,
-  ];
-  if (heldOutLoss !== undefined) {
-    const bits =
-      heldOutBitsPerByte === undefined ? "" : `, ${heldOutBitsPerByte.toFixed(3)} bits per byte`;
-    parts.push(`held out ${heldOutLoss.toFixed(3)}${bits}`);
-  }
-  return [...parts, formatDuration(seconds)].join(" · ");
-}

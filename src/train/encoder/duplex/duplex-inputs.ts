@@ -1,12 +1,11 @@
 /** From texts to the inputs of DupMAE's pre-training graph. */
 
-import { createRandom } from "../../../core/index.ts";
 import { type EncoderConfig, maskedScore } from "../../../model/index.ts";
 import type { TensorValue } from "../../../tensor/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
-import { hideToken, type MaskVocabulary, requireMask } from "../mask-tokens.ts";
-import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
+import type { DuplexWeights } from "./duplex-graph.ts";
+import { type DuplexMasks, sampleDuplexMasks } from "./duplex-masks.ts";
 
 /** How much is hidden. */
 export interface DuplexRates {
@@ -20,21 +19,16 @@ export interface DuplexRates {
 export interface DuplexInputOptions extends BatchOptions {
   readonly seed: number;
   readonly rates: DuplexRates;
+  /** Of the graph, which has no inputs for a part of 0. */
+  readonly factors: DuplexWeights;
 }
 
 /** A text masked for the encoder, and what its decoder sees. */
-interface DuplexText {
-  readonly ids: Int32Array;
+interface DuplexText extends DuplexMasks {
   readonly original: Int32Array;
   readonly types: Int32Array;
   readonly attended?: Uint8Array;
   readonly length: number;
-  /** Places that the encoder has to tell. */
-  readonly masked: readonly number[];
-  /** Places of all tokens that are no special ones. */
-  readonly own: readonly number[];
-  /** `[length, length]` */
-  readonly visible: Uint8Array;
 }
 
 /**
@@ -47,49 +41,39 @@ export function duplexInputs(
   texts: readonly string[],
   options: DuplexInputOptions,
 ): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
-  const { config } = options;
-  const vocabulary = requireMask(options.tokenizer);
-  const prepared = texts.map((text) => prepareText(text, vocabulary, options));
+  const { config, factors } = options;
+  const prepared = texts.map((text) => prepareText(text, options));
   const values = textValues("text", config, prepared);
   const [batch, time] = values["text.ids"]!.shape as [number, number];
-  const original = new Int32Array(batch * time).fill(config.padTokenId);
-  for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
-  const inputs = {
+  const inputs: Record<string, TensorValue> = {
     ...values,
     ...partValues("masked", prepared, time, ({ masked }) => masked),
-    ...partValues("decoded", prepared, time, ({ own }) => own),
-    ...bagValues(prepared, config),
-    original: { dtype: "int32" as const, shape: [batch, time], data: original },
-    hidden: hiddenScores(prepared, time),
+    ...(factors.lexical > 0 && bagValues(prepared, config)),
   };
+  if (factors.decoding > 0) {
+    const original = new Int32Array(batch * time).fill(config.padTokenId);
+    for (const [row, text] of prepared.entries()) original.set(text.original, row * time);
+    Object.assign(inputs, {
+      ...partValues("decoded", prepared, time, ({ own }) => own),
+      original: { dtype: "int32", shape: [batch, time], data: original },
+      hidden: hiddenScores(prepared, time),
+    });
+  }
   return {
     inputs: { ...inputs, ...tableValues(config, inputs) },
     tokens: prepared.reduce((sum, { length }) => sum + length, 0),
   };
 }
 
-function prepareText(
-  text: string,
-  vocabulary: MaskVocabulary,
-  options: DuplexInputOptions,
-): DuplexText {
-  const { documentLength, seed, pass, rates } = options;
+function prepareText(text: string, options: DuplexInputOptions): DuplexText {
+  const { tokenizer, documentLength, seed, pass, rates, factors } = options;
   const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
-  const words = numberWords(text, offsets.slice(0, rest.length));
-  const random = createRandom(seed, "duplex", pass, text);
-  const own = Array.from(words.keys()).filter((at) => words[at]! >= 0);
-  const chosen = chooseWords(words, rates.masked, random);
-  const ids = original.slice();
-  const masked = own.filter((at) => chosen[at] === 1);
-  for (const at of masked) ids[at] = hideToken(original[at]!, vocabulary, random);
-  return {
-    ids,
-    original,
-    ...rest,
-    masked,
-    own,
-    visible: sampleVisibility(words, rates.hidden, random),
-  };
+  const encoded = { ids: original, offsets: offsets.slice(0, rest.length) };
+  const hiding = factors.decoding > 0 ? rates.hidden : undefined;
+  const masks = sampleDuplexMasks(tokenizer, text, encoded, {
+    ...{ masking: rates.masked, hiding, seed, pass },
+  });
+  return { original, ...rest, ...masks };
 }
 
 /** Rows, targets and shares of some places of each text; one row that counts for nothing where there are none. */
@@ -147,7 +131,7 @@ function hiddenScores(texts: readonly DuplexText[], time: number): TensorValue {
   for (const [text, { visible, length }] of texts.entries()) {
     for (let row = 0; row < length; row++) {
       for (let at = 0; at < length; at++) {
-        if (visible[row * length + at] === 1) data[(text * time + row) * time + at] = 0;
+        if (visible![row * length + at] === 1) data[(text * time + row) * time + at] = 0;
       }
     }
   }

@@ -12,6 +12,7 @@ import {
   type EncoderPlan,
   evaluateBatch as evaluate,
   learnBatch as learn,
+  moduleShapes,
   tokensOf,
 } from "../encoder-plan.ts";
 import { type RankedExample, readRankedExamples, readTexts } from "../example-files.ts";
@@ -57,13 +58,7 @@ export function duplexPlan(
     graph: (_, trainable) => duplexGraph({ config, shapes, trainable, factors }),
     prepare(texts, options) {
       const rates = { masked: masking, hidden: hiding };
-      const { inputs, tokens } = duplexInputs(texts, { ...options, seed, rates });
-      const used = Object.entries(inputs).filter(
-        ([name]) =>
-          (factors.decoding > 0 || !/^(decoded\.|original$|hidden$)/.test(name)) &&
-          (factors.lexical > 0 || !name.startsWith("bag.")),
-      );
-      return { inputs: Object.fromEntries(used), tokens };
+      return duplexInputs(texts, { ...options, seed, rates, factors });
     },
     learn,
     evaluate,
@@ -85,7 +80,7 @@ export function hybridPlan(
   const shapes = new Map<string, readonly number[]>([
     ...encoderParameterShapes(config),
     ...encoderHeadShapes(config, "masked"),
-    [`${densePartName}.weight`, [width, hiddenSize]],
+    ...moduleShapes(modules),
   ]);
   return {
     shapes,

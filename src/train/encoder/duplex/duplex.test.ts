@@ -28,7 +28,7 @@ import type { TrainEncoderOptions } from "../encoder-options.ts";
 import { trainEncoder } from "../train-encoder.ts";
 import { decodeSentence, duplexDecoderShapes } from "./duplex-decoder.ts";
 import { duplexInputs } from "./duplex-inputs.ts";
-import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
+import { chooseWords, numberWords, sampleDuplexMasks, sampleVisibility } from "./duplex-masks.ts";
 
 const words = "cat dog tree hill sun moon river stone bread wine".split(" ");
 const file = {
@@ -281,6 +281,7 @@ describe("pre-training", () => {
     const { inputs } = duplexInputs(texts.slice(0, 16), {
       ...{ config, tokenizer: opened, queryLength: 16, documentLength: 16 },
       ...{ pass: 0, seed: 0, rates: { masked: 0.3, hidden: 0.5 } },
+      factors: { decoding: 1, lexical: 1 },
     });
     await using model = await open(both.modelFolder);
     const { data: ids, shape } = inputs["text.ids"]!;
@@ -323,12 +324,18 @@ describe("pre-training", () => {
     const options = {
       ...{ config, tokenizer: model.tokenizer, queryLength: 16, documentLength: 16 },
       ...{ seed: 0, rates: { masked: 0.3, hidden: 0.5 } },
+      factors: { decoding: 1, lexical: 1 },
     };
     const first = duplexInputs([texts[0]!], { ...options, pass: 0 }).inputs;
     expect(duplexInputs([texts[0]!], { ...options, pass: 0 }).inputs).toEqual(first);
     expect(duplexInputs([texts[0]!], { ...options, pass: 1 }).inputs["hidden"]).not.toEqual(
       first["hidden"],
     );
+    const alone = { masking: 0.3, hiding: 0.5, seed: 0, pass: 0 };
+    const encoded = model.tokenizer.encode(texts[0]!);
+    const masks = sampleDuplexMasks(model.tokenizer, texts[0]!, encoded, alone);
+    expect(masks.ids).toEqual(first["text.ids"]!.data);
+    expect(Int32Array.from(masks.masked)).toEqual(first["masked.rows"]!.data);
     const [document] = await embedHybrid(model, ["the cat sees a dog"], { terms: 7 });
     expect(document!.ids).toHaveLength(7);
     expect(document!.dense).toHaveLength(16);

@@ -11,8 +11,6 @@ import {
 import {
   add,
   cast,
-  float32,
-  int32,
   less,
   matmul,
   sizeValue,
@@ -24,7 +22,7 @@ import {
   where,
 } from "../../../tensor/index.ts";
 import { type Objective, objectiveGraph, type TrainingGraph } from "../../graph/training-graph.ts";
-import { contrastFromScores } from "../contrast-loss.ts";
+import { contrastFromScores, contrastTypes } from "../contrast-loss.ts";
 import { encodeSide, textTypes } from "../encoder-inputs.ts";
 
 /** What the graph is made of. */
@@ -50,8 +48,7 @@ export function hybridContrastGraph(options: HybridContrastOptions): TrainingGra
     ...encoderTableTypes(config),
     ...textTypes("query", config),
     ...textTypes("document", config),
-    targets: int32(["query"]),
-    excluded: float32(["query", "document"]),
+    ...contrastTypes,
   };
   return objectiveGraph(inputs, shapes, trainable, (input): Objective => {
     const weights = traceFloat32Weights(shapes);

@@ -1,0 +1,70 @@
+/** Held-out prose for reproductions: passages whose last tokens are predicted, behind more or less text. */
+import { readFile } from "node:fs/promises";
+import { createRandom } from "../../core/index.ts";
+import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
+import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
+import type { ReproductionContext } from "../../reproduce/index.ts";
+
+/** A passage whose last tokens are predicted. */
+export interface Passage {
+  /** Everything before those. */
+  readonly before: readonly number[];
+  readonly predicted: readonly number[];
+}
+
+/** Tokens that are predicted of each passage; the first of them is given. */
+export const predictedTokens = 128;
+
+/** Passages of chapters that no model was trained on; what is predicted of them does not overlap. */
+export async function heldOutPassages(
+  context: Pick<ReproductionContext, "data">,
+  { tokenizer }: Pick<LoadedModel, "tokenizer">,
+  { before, count }: { readonly before: number; readonly count: number },
+): Promise<Passage[]> {
+  const chapters: Passage[][] = [];
+  for (const chapter of heldOutChapters) {
+    const text = await readFile(await context.data(`text/gibbon/${chapter}.txt`), "utf8");
+    const ids = [...tokenizer.encodeIds(gibbonParagraphs(text).join("\n"), { applyLimits: false })];
+    const own: Passage[] = [];
+    for (let end = before; end + predictedTokens <= ids.length; end += 512) {
+      const predicted = ids.slice(end, end + predictedTokens);
+      own.push({ before: ids.slice(end - before, end), predicted });
+    }
+    chapters.push(own);
+  }
+  const passages = chapters.flat();
+  return createRandom(0, "passages").shuffle(passages).slice(0, count);
+}
+
+/** The same behind tokens, under a context policy where one is given. */
+export async function lossBehindTokens(
+  model: LoadedModel,
+  before: readonly number[],
+  { predicted }: Passage,
+  policy?: ContextPolicy,
+): Promise<number> {
+  const view = policy ? model.withContextPolicy!(policy) : model;
+  const promptLength = before.length + predicted.length;
+  const sequence = await view.openSequence({ promptLength });
+  try {
+    if (before.length > 0) await sequence.step({ ids: before, results: "none" });
+    return await lossOf(sequence, predicted);
+  } finally {
+    await sequence.release();
+  }
+}
+
+/** Nats for all predicted tokens but the first, behind what the sequence holds. */
+export async function lossOf(
+  sequence: Awaited<ReturnType<LoadedModel["openSequence"]>>,
+  predicted: readonly number[],
+): Promise<number> {
+  const { targetLogProbabilities } = await sequence.step({
+    ids: predicted.slice(0, -1),
+    results: "all",
+    targets: predicted.slice(1),
+  });
+  let loss = 0;
+  for (const value of targetLogProbabilities!) loss -= value;
+  return loss;
+}
