@@ -79,8 +79,8 @@ async function openOurs(corpus, { log, threads }) {
   }
   const index = await openIndex(folder, { readOnly: true, threads });
   const settings = [];
-  for (const probes of [16, 32, 64, 128, 256]) {
-    for (const refine of [20, 40, 60, 80, 100, 150, 200, 300]) {
+  for (const probes of [16, 32, 64, 128]) {
+    for (const refine of [20, 40, 60, 100, 200]) {
       settings.push({ scoring: "refined", probes, candidates: 1000, refine });
     }
   }

@@ -44,6 +44,8 @@ export interface ScoredRecords {
 /** Programs of the tensor engine for token search. Close it: they are not collected. */
 export class TokenEngine {
   readonly #programs: Programs;
+  /** Rows of a block, used again by the next query: fresh memory costs as much as what is written to it. */
+  #rows: Float32Array = new Float32Array(0);
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(programs: Programs) {
@@ -69,7 +71,11 @@ export class TokenEngine {
 
   /** For each record the best product of its tokens with each query token: `[records, query tokens]`. */
   bestProducts(query: QueryRows, records: ScoredRecords): Promise<Float32Array> {
-    return this.#inTurn(() => new BlockRun(this.#programs, query, records).run());
+    return this.#inTurn(() => {
+      const size = blockGroups * groupSize * widthOf(records.file);
+      if (this.#rows.length !== size) this.#rows = new Float32Array(size);
+      return new BlockRun(this.#programs, this.#rows, query, records).run();
+    });
   }
 
   /** Waits for what is under way. */
@@ -135,24 +141,27 @@ class BlockRun {
   readonly #width: number;
   readonly #query: Float32Array;
   readonly #rows: Float32Array;
+  /** The same memory, two numbers at a time. */
+  readonly #pairs: Float64Array;
   readonly #clusterOf: Int32Array = new Int32Array(blockGroups * groupSize);
   readonly #scales: Float32Array = new Float32Array(blockGroups * groupSize);
+  readonly #tokens: Uint32Array = new Uint32Array(groupSize);
   /** Which record each group of the block belongs to. */
   readonly #slotOf: Uint32Array = new Uint32Array(blockGroups);
   readonly #best: Float32Array;
   readonly #places: TokenPlaces;
   #groups = 0;
 
-  constructor(programs: Programs, query: QueryRows, records: ScoredRecords) {
+  constructor(programs: Programs, rows: Float32Array, query: QueryRows, records: ScoredRecords) {
     const { file, places } = records;
     this.#programs = programs;
     this.#records = records;
     this.#count = query.count;
     this.#clusters = file.starts.length - 1;
-    const isExact = file.exact.length > 0;
-    this.#width = isExact ? file.dim : 2 * bytesPerRow(file.dim);
+    this.#width = widthOf(file);
     this.#query = padRows(query.rows, file.dim, this.#width);
-    this.#rows = new Float32Array(blockGroups * groupSize * this.#width);
+    this.#rows = rows;
+    this.#pairs = new Float64Array(rows.buffer);
     this.#best = new Float32Array(places.length * query.count).fill(Number.NEGATIVE_INFINITY);
     this.#places = placesOf(file);
   }
@@ -174,22 +183,17 @@ class BlockRun {
   /** Lays out a group of tokens; the last of the record fills it up, which changes no maximum. */
   #fill(first: number, end: number): void {
     const { file } = this.#records;
-    const { placeOf, clusterOf } = this.#places;
     const at = this.#groups * groupSize;
-    for (let i = 0; i < groupSize; i++) {
-      this.#clusterOf[at + i] = clusterOf[Math.min(first + i, end - 1)]!;
-    }
+    for (let i = 0; i < groupSize; i++) this.#tokens[i] = Math.min(first + i, end - 1);
     if (file.exact.length > 0) {
       for (let i = 0; i < groupSize; i++) {
-        const place = placeOf[Math.min(first + i, end - 1)]! * file.dim;
+        const place = this.#places.placeOf[this.#tokens[i]!]! * file.dim;
         this.#rows.set(file.exact.subarray(place, place + file.dim), (at + i) * file.dim);
       }
       return;
     }
-    for (let i = 0; i < groupSize; i++) {
-      this.#scales[at + i] = scaleOf[file.scales[placeOf[Math.min(first + i, end - 1)]!]!]!;
-    }
-    decodeGroup(file, this.#places, this.#rows, { at, first, end });
+    const block = { pairs: this.#pairs, clusters: this.#clusterOf, scales: this.#scales };
+    decodeTokens(file, this.#places, this.#tokens, block, at);
   }
 
   async #score(): Promise<void> {
@@ -226,6 +230,11 @@ class BlockRun {
   }
 }
 
+/** Numbers of a row of a block; an odd dimension has one more where rows come from bytes. */
+function widthOf({ dim, exact }: InvertedFile): number {
+  return exact.length > 0 ? dim : 2 * bytesPerRow(dim);
+}
+
 /** Rows with zeros behind them up to a width. */
 function padRows(rows: Float32Array, dim: number, width: number): Float32Array {
   if (dim === width) return rows;
@@ -257,23 +266,40 @@ function pairsOf(codebooks: Float32Array): Float64Array {
   return pairs;
 }
 
-/** Residuals of the tokens `first` to `first + groupSize`, at most `end`, as rows from `at` on. */
-function decodeGroup(
-  { codes, codebooks, codebookOf, dim }: InvertedFile,
+/** Where decoded tokens go. */
+interface DecodedRows {
+  readonly pairs: Float64Array;
+  readonly clusters: Int32Array;
+  readonly scales: Float32Array;
+}
+
+/** Residuals, clusters and scales of some tokens, as rows from `at` on. */
+function decodeTokens(
+  { codes, codebooks, codebookOf, dim, scales }: InvertedFile,
   { placeOf, clusterOf }: TokenPlaces,
-  rows: Float32Array,
-  { at, first, end }: { at: number; first: number; end: number },
+  tokens: Uint32Array,
+  into: DecodedRows,
+  at: number,
 ): void {
   const pairs = pairsOf(codebooks);
-  const into = new Float64Array(rows.buffer);
+  const rows = into.pairs;
   const bytes = bytesPerRow(dim);
-  for (let i = 0; i < groupSize; i++) {
-    const token = Math.min(first + i, end - 1);
-    const table = codebookOf[clusterOf[token]!]! << 8;
-    const from = placeOf[token]! * bytes;
-    const to = (at + i) * bytes;
-    for (let byte = 0; byte < bytes; byte++) {
-      into[to + byte] = pairs[table + codes[from + byte]!]!;
+  const whole = bytes - (bytes & 3);
+  for (let i = 0; i < tokens.length; i++) {
+    const place = placeOf[tokens[i]!]!;
+    const cluster = clusterOf[tokens[i]!]!;
+    into.clusters[at + i] = cluster;
+    into.scales[at + i] = scaleOf[scales[place]!]!;
+    const table = codebookOf[cluster]! << 8;
+    let from = place * bytes;
+    let to = (at + i) * bytes;
+    const end = to + whole;
+    for (; to < end; to += 4, from += 4) {
+      rows[to] = pairs[table + codes[from]!]!;
+      rows[to + 1] = pairs[table + codes[from + 1]!]!;
+      rows[to + 2] = pairs[table + codes[from + 2]!]!;
+      rows[to + 3] = pairs[table + codes[from + 3]!]!;
     }
+    for (let byte = whole; byte < bytes; byte++) rows[to++] = pairs[table + codes[from++]!]!;
   }
 }
