@@ -4,7 +4,12 @@ import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { type Command, defineCommand, defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ClassifyDocument, writeJson } from "../json-output.ts";
-import { encoderOptions, headedModelOption, readTexts, withEncoder } from "../options/encoder-options.ts";
+import {
+  encoderOptions,
+  headedModelOption,
+  readTexts,
+  withEncoder,
+} from "../options/encoder-options.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({

@@ -2,7 +2,12 @@
 import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillDocument, writeJson } from "../json-output.ts";
-import { encoderOptions, headedModelOption, readTexts, withEncoder } from "../options/encoder-options.ts";
+import {
+  encoderOptions,
+  headedModelOption,
+  readTexts,
+  withEncoder,
+} from "../options/encoder-options.ts";
 
 export const command: Command = defineCommand({
   name: "fill",
