@@ -39,7 +39,7 @@ export const reproduction: Reproduction = defineReproduction({
   run: (context) => context.part(() => measure(context)),
 });
 
-const fullScale: Scale = { steps: 240, batch: 4, chapters: 60, windows: 8 };
+const fullScale: Scale = { steps: 80, batch: 2, chapters: 60, windows: 4 };
 const quickScale: Scale = { steps: 8, batch: 2, chapters: 3, windows: 4 };
 
 /** Tokens of text before what is predicted. */
@@ -59,7 +59,7 @@ async function measure(context: Context): Promise<Plot> {
   const scale = quick ? quickScale : fullScale;
   const lengths: Lengths = quick
     ? { short: 256, middle: 512, long: 1024, passages: 6 }
-    : { short: 512, middle: 2048, long: 4096, passages: 60 };
+    : { short: 512, middle: 2048, long: 4096, passages: 24 };
   const compressor = await trainedCompressor(context, folder, "strided", scale);
   await using model = await loadModel(folder, { format: "f32", threads: 1 });
   const { long: before, passages: count } = lengths;
@@ -232,7 +232,7 @@ async function reportPasskeys(
   scale: Scale,
 ): Promise<void> {
   const found = await context.remember("passkeys", { scale }, () =>
-    findPasskeys(context, model, compressor, context.quick ? 6 : 100),
+    findPasskeys(context, model, compressor, context.quick ? 6 : 60),
   );
   const sample = (values: readonly number[]): Sample => meanOf(values.map((value) => 100 * value));
   context.report("finds-passkeys", {
@@ -251,7 +251,7 @@ async function measureTransfer(
   compressor: Compressor,
   { passages, lengths, scale }: Pick<OtherParts, "passages" | "lengths" | "scale">,
 ): Promise<void> {
-  const settings = { steps: 60, batch: 4, sequenceLength: 512 };
+  const settings = { steps: 30, batch: 2, sequenceLength: 512 };
   const { modelFolder } = await trainLanguageModel({
     folder: await context.folder("fine-tuned", settings),
     ...settings,

@@ -21,7 +21,7 @@ import { tokenSelect } from "./token-select.ts";
 /** 384 attended tokens, of 1,024 trained ones. */
 const budget = { init: 16, local: 112, k: 256 };
 const where =
-  "passkeys in held-out prose at four times the trained window (jeton-nano, 384 of 4,096 tokens)";
+  "passkeys in held-out prose at three times the trained window (jeton-nano, 384 of 3,072 tokens)";
 
 const claims = [
   {
@@ -134,9 +134,9 @@ export const reproduction: Reproduction = defineReproduction({
 
 const lengths = (context: Context) =>
   ({
-    shorter: [900, 2048],
-    judged: 4096,
-    counts: [12, 40],
+    shorter: [900, 1536],
+    judged: 3072,
+    counts: [12, 24],
     async detail(model: LoadedModel, prompts: readonly PasskeyPrompt[]) {
       const asked = prompts.slice(0, context.quick ? 3 : 20);
       const used = await measureCache(context, model, policies["with the cache"]!, asked);
