@@ -57,7 +57,9 @@ function visitCodes(file, exported, note) {
       takers.set(name, exported.get(name));
   });
   visitAll(file, (node) => {
-    if (ts.isPropertyAssignment(node) && /^(?:code|\w+Code)$/.test(node.name.getText(file))) {
+    const isNamed =
+      ts.isPropertyAssignment(node) || (ts.isVariableDeclaration(node) && node.initializer);
+    if (isNamed && /^(?:code|\w+Code)$/.test(node.name.getText(file))) {
       note(literalsOf(node.initializer), false);
     } else if (
       ts.isBinaryExpression(node) &&

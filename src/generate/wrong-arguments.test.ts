@@ -6,6 +6,7 @@ import type { LoadedModel } from "../model/index.ts";
 import { loadEncoder } from "../model/index.ts";
 import { startServer } from "../serve/index.ts";
 import { codeOf, errorOf } from "../testing/code-of.ts";
+import { completeBytes, openByteDistribution } from "./index.ts";
 import { score } from "./score.ts";
 import type { Drafter, DraftTree } from "./speculative/drafter.ts";
 
@@ -99,6 +100,28 @@ describe("options", () => {
     expect(server.url).toBe(`http://127.0.0.1:${server.port}`);
     await server.close();
   });
+});
+
+test("a tokenizer's text, ids and unit of offsets", async () => {
+  const { tokenizer } = model;
+  for (const value of [5, undefined, null, ["a"]]) {
+    expect(await codeOf(() => tokenizer.encode(wrong(value)))).toBe("tokenizer-input-invalid");
+    expect(await codeOf(() => tokenizer.encodeIds(wrong(value)))).toBe("tokenizer-input-invalid");
+  }
+  for (const value of [5, undefined, "1 2"]) {
+    expect(await codeOf(() => tokenizer.decode(wrong(value)))).toBe("tokenizer-input-invalid");
+  }
+  const unit = wrong({ offsetUnit: "bytes" });
+  expect(await codeOf(() => tokenizer.encode("a", unit))).toBe("tokenizer-input-invalid");
+});
+
+test("options of a generation by bytes", async () => {
+  const bytes = await openByteDistribution(model);
+  const run = (given: object) => codeOf(() => completeBytes(bytes, "The emp", wrong(given)));
+  expect(await run({ maxByte: 3 })).toBe("generate-option-unknown");
+  expect(await run({ maxBytes: "3" })).toBe("generate-option-invalid");
+  expect(await run({ maxBytes: 3, greedy: true, forced: "er", before: [1] })).toBe("accepted");
+  await bytes.close();
 });
 
 test.each([[5], [undefined], [{ text: "x" }], [[1, 2, 1e9]], [[{ role: "user" }]]])(

@@ -1,4 +1,6 @@
 /** `jeton index`: makes or updates an index of files. */
+import { resolve } from "node:path";
+import { JetonError } from "../../core/error.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "../../core/progress.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
@@ -77,8 +79,15 @@ export const command: Command = defineCommand({
     const folder = values.index ?? defaultIndexFolder;
     const kind: VectorKind = values.tokens ? "tokens" : values.hybrid ? "hybrid" : "dense";
     const { listSources } = await import("../retrieval/read-sources.ts");
+    if (paths.some((path) => resolve(path) === resolve(folder))) {
+      throw new UsageError("option-conflict", `--index ${folder} is a folder that is indexed`, {
+        option: "--index",
+        found: folder,
+        expected: "a folder of its own",
+      });
+    }
     // Before the index is opened: a mistyped path makes none.
-    const sources = await listSources(paths);
+    const sources = await listSources(paths, folder);
     const { openIndex } = await import("../../retrieve/index.ts");
     const { vectorKindOf } = await import("../retrieval/encode-records.ts");
     const { readManifest } = await import("../../retrieve/store/manifest.ts");
@@ -106,7 +115,9 @@ export const command: Command = defineCommand({
       ...(isNew || isSaid ? { metadata: { ...stored, ...metadata } } : {}),
       ...(values.stem && { analyzer: { stopWords: "english", stemmer: "english" } as const }),
     };
-    const index = await openIndex(folder, options);
+    const index = await openIndex(folder, options).catch((error: unknown) => {
+      throw describeSettings(error, folder);
+    });
     try {
       const named = index.settings.metadata["model"];
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
@@ -125,6 +136,14 @@ export const command: Command = defineCommand({
     }
   },
 });
+
+/** Says what to do where an index was made with other options. */
+function describeSettings(error: unknown, folder: string): unknown {
+  if (!JetonError.isInstance(error) || error.code !== "index-settings") return error;
+  const { message, code, details } = error;
+  const advice = `what an index was made with stays; leave the option out, or make another with --index`;
+  return new JetonError(`${folder}: ${message}; ${advice}`, { code, details, cause: error });
+}
 
 interface UpdateOptions {
   readonly folder: string;

@@ -26,6 +26,13 @@ test("tokenize and inspect", async () => {
   }
 });
 
+test("a file of weights is told its folder", async () => {
+  const folder = bundledModelFolder("jeton-nano");
+  const { status, stderr } = await runCommand(["inspect", join(folder, "model.safetensors")]);
+  expect(status).toBe(1);
+  expect(stderr).toContain(`holds weights alone, expected the folder: ${folder} (model-not-found)`);
+});
+
 test("score, run with a draft model, an ensemble, embed", async () => {
   const draft = await json("score", "-m", "jeton-nano-draft", "--threads=1", "The emperor");
   expect(draft).toMatchObject({ model: "jeton-nano-draft" });

@@ -1,12 +1,13 @@
 /** Resolves `M` and `--model`: a folder, a name on the hub, or a bundled model. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import {
   type BundledModelName,
   bundledModelFolder,
   findBundledModel,
 } from "../../checkpoint/bundled-models.ts";
+import { JetonError } from "../../core/error.ts";
 import { createProgressLine, formatBytes, formatDuration } from "../../core/progress.ts";
 import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
@@ -69,6 +70,13 @@ export async function locateModel(
   if (found?.isFile()) {
     const error = foreignFormatError(name, [basename(name)]);
     if (error !== undefined) throw error;
+    if (/\.safetensors$/i.test(name)) {
+      const folder = dirname(name);
+      throw new JetonError(`${name} holds weights alone, expected the folder: ${folder}`, {
+        code: "model-not-found",
+        details: { found: name, expected: folder },
+      });
+    }
     return name;
   }
   const line = createStatusLine(context);
