@@ -115,6 +115,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  "word-pooled": {
+    reproduced: 2,
+    partly: 1,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   zett: {
     reproduced: 4,
     partly: 2,
