@@ -19,6 +19,9 @@ const rowBuffers = 4;
 /**
  * Memory of a prompt of `tokens` tokens, an upper estimate for attention to all of them: policies that choose tokens
  * compute fewer scores. What a policy keeps of each token besides is not counted.
+ *
+ * Measured: 8,192 tokens through six layers of SmolLM2-135M's width (int8-channel, one thread) took 128 MB of resident
+ * memory, 120 MB by this estimate.
  */
 export function promptMemory(
   { config, format, contextPolicy }: Pick<LoadedModel, "config" | "format" | "contextPolicy">,
