@@ -1,7 +1,6 @@
 // A drafter of your own: it proposes the token that followed the last occurrence of the present one.
 // Verification keeps the text the same; `drafting` says what was accepted.
-import { complete, loadModel } from "jeton";
-import type { Drafter } from "jeton/generate";
+import { complete, type Drafter, loadModel } from "jeton";
 
 const bigramDrafter: Drafter = {
   name: "bigram",

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -61,5 +62,23 @@ describe("doc comments", () => {
     const entries = listEntries();
     expect(entries.length).toBeGreaterThan(10);
     expect(findUndocumented(entries)).toEqual([]);
+  });
+
+  test("every error code that a comment names is in docs/errors.md", () => {
+    const document = readFileSync(`${root}docs/errors.md`, "utf8");
+    const files = execFileSync("git", ["ls-files", "--", "src"], { cwd: root, encoding: "utf8" })
+      .split("\n")
+      .filter((path) => /\.ts$/.test(path) && !/\.test\.ts$|\/reproduction-[^/]*$/.test(path));
+    const unlisted = files.flatMap((path) =>
+      [...readFileSync(`${root}${path}`, "utf8").matchAll(/\/\*\*.*?\*\//gs)]
+        .flatMap(([comment]) =>
+          comment.split(/(?=@[a-z])/).filter((tag) => tag.startsWith("@throws")),
+        )
+        .flatMap((tag) => [...tag.matchAll(/`([a-z0-9]+(?:-[a-z0-9]+)+)`/g)])
+        .filter(([, code]) => !document.includes(`| \`${code}\` |`))
+        .map(([, code]) => `${path} ${code}`),
+    );
+    expect(files.length).toBeGreaterThan(500);
+    expect(unlisted).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 /** Functions of the entry `jeton`: models and tokenizers by path, URL or hub name, drafters by name. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { resolveModel } from "./checkpoint/index.ts";
+import { bundledModelFolder, findBundledModel, resolveModel } from "./checkpoint/index.ts";
 import { JetonError } from "./core/index.ts";
 import { type NamedGeneration, openDrafter, withNamedDrafters } from "./generate/index.ts";
 import { type LoadedModel, type LoadModelOptions, loadModel as loadFrom } from "./model/index.ts";
@@ -11,11 +11,9 @@ import {
   type Tokenizer,
 } from "./tokenizer/index.ts";
 
-/** Folder of the bundled model; the same relative path from `src` and `dist`. */
-const bundledModel = new URL("../models/jeton-nano/", import.meta.url);
-
 /**
- * Opens a model: a checkpoint folder (path or file URL), or a name on the hub (`owner/name`).
+ * Opens a model: a checkpoint folder (path or file URL), the name of a bundled model, or one on the hub
+ * (`owner/name`).
  *
  * @param source default: the bundled model, jeton-nano
  * @example
@@ -24,28 +22,28 @@ const bundledModel = new URL("../models/jeton-nano/", import.meta.url);
  * @throws JetonError `model-not-found`, `model-source-invalid`, and those of `loadModel` in `jeton/model`
  */
 export async function loadModel(
-  source: string | URL = bundledModel,
+  source: string | URL = bundledModelFolder("jeton-nano"),
   options: LoadModelOptions = {},
 ): Promise<LoadedModel> {
   return loadFrom(pathOf(source), options);
 }
 
 /**
- * Loads a tokenizer: a file or folder (path or file URL), or a name on the hub (`owner/name`), of which
- * only configuration and tokenizer are downloaded.
+ * Loads a tokenizer: a file or folder (path or file URL), or the name of a bundled model or of one on the hub
+ * (`owner/name`), of which only configuration and tokenizer are downloaded.
  *
  * @param source default: the tokenizer of the bundled model
  * @throws JetonError `model-source-invalid`, and those of `resolveModel` and `loadTokenizer` in
  *   `jeton/tokenizer`
  */
 export async function loadTokenizer(
-  source: string | URL = bundledModel,
+  source: string | URL = bundledModelFolder("jeton-nano"),
   options: LoadTokenizerOptions = {},
 ): Promise<Tokenizer> {
   const path = pathOf(source);
   const isHubName = !existsSync(path) && /^[\w.-]+\/[\w.-]+(@.+)?$/.test(path);
   return loadTokenizerFrom(
-    isHubName ? await resolveModel(path, { weights: false }) : path,
+    isHubName ? await resolveModel(path, { weights: false }) : (findBundledModel(path) ?? path),
     options,
   );
 }

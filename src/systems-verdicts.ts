@@ -95,10 +95,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-29",
   },
   "token-recycling": {
-    reproduced: 10,
-    partly: 0,
+    reproduced: 6,
+    partly: 1,
     notReproduced: 1,
-    judgedBy: "points",
+    judgedBy: "intervals",
+    date: "2026-11-30",
   },
   "token-ring": {
     reproduced: 4,
@@ -120,6 +121,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     notReproduced: 1,
     judgedBy: "intervals",
     date: "2026-11-29",
+  },
+  "word-pooled": {
+    reproduced: 2,
+    partly: 1,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-30",
   },
   zett: {
     reproduced: 4,

@@ -7,10 +7,10 @@
  *
  * Vectors are those of the bundled encoder over SciFact's abstracts and Chroma's texts (128 numbers a token), queries have
  * 32 tokens. Both indexes are tuned on the first third of the queries, to the quickest setting that finds 95 % of the exact
- * scan's ten best documents, and measured on the others, in turns. JETON_DATA must name the data folder; what was embedded
- * and indexed is kept in the temporary folder.
+ * scan's ten best documents, and measured on the others, in turns. JETON_DATA must name the data folder; what was embedded,
+ * indexed and tuned is kept in the temporary folder, so that `--runs 0` prepares a measurement.
  */
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { importJeton } from "../import-jeton.mjs";
@@ -59,7 +59,7 @@ function* recordsOf({ offsets, vectors, spans, texts }, size) {
   }
 }
 
-async function openOurs(corpus, log) {
+async function openOurs(corpus, { log, threads }) {
   const { openIndex } = await importJeton("retrieve");
   const folder = join(corpus.folder, "index");
   let seconds;
@@ -77,13 +77,11 @@ async function openOurs(corpus, log) {
     seconds = (performance.now() - started) / 1000;
     writeFileSync(join(folder, "done"), "");
   }
-  const index = await openIndex(folder, { readOnly: true });
+  const index = await openIndex(folder, { readOnly: true, threads });
   const settings = [];
-  for (const probes of [2, 4, 8, 16, 32]) {
-    for (const candidates of [100, 400, 1000, 4000]) {
-      for (const refine of [30, 60, 100, 200, 400]) {
-        settings.push({ scoring: "refined", probes, candidates, refine });
-      }
+  for (const probes of [16, 32, 64, 128]) {
+    for (const refine of [20, 40, 60, 100, 200]) {
+      settings.push({ scoring: "refined", probes, candidates: 1000, refine });
     }
   }
   return {
@@ -97,7 +95,7 @@ async function openOurs(corpus, log) {
   };
 }
 
-async function openLance(corpus, log) {
+async function openLance(corpus, { log }) {
   const lancedb = await import("@lancedb/lancedb");
   const arrow = await import("apache-arrow");
   const { openLanceStore } = await importJeton("retrieve");
@@ -123,8 +121,8 @@ async function openLance(corpus, log) {
   const connection = await lancedb.connect(folder);
   const table = await connection.openTable("records");
   const settings = [];
-  for (const probes of [5, 10, 20, 50, 100]) {
-    for (const refine of [1, 2, 5, 10, 20, 50]) settings.push({ probes, refine });
+  for (const probes of [5, 20, 50, 100]) {
+    for (const refine of [1, 5, 20, 50]) settings.push({ probes, refine });
   }
   return {
     name: "LanceDB",
@@ -157,6 +155,15 @@ async function timeOf(run) {
   const started = performance.now();
   const found = await run();
   return { ms: performance.now() - started, found };
+}
+
+/** The setting that `tune` found, by an earlier run where there was one. */
+async function tunedSetting(side, { folder, queries, truths, log }) {
+  const path = join(folder, `tuned-${side.name}-${queries.length}.json`);
+  if (!existsSync(path)) {
+    writeFileSync(path, JSON.stringify(await tune(side, queries, truths, log)));
+  }
+  return JSON.parse(readFileSync(path, "utf8"));
 }
 
 /** The quickest setting that finds enough on some queries; the one that finds most where none does. */
@@ -205,12 +212,19 @@ export async function run({ json = false, args = [] } = {}) {
   const scan = await openExactScan({ ...corpus, threads: Number(values.threads) });
   const truths = [];
   for (const query of corpus.queries) truths.push(bestOf(await scan.scan(query)));
-  const sides = [await openOurs(corpus, log)];
-  if (values.peers.split(",").includes("LanceDB")) sides.push(await openLance(corpus, log));
+  const options = { log, threads: Number(values.threads) };
+  const sides = [await openOurs(corpus, options)];
+  if (values.peers.split(",").includes("LanceDB")) sides.push(await openLance(corpus, options));
   const tuned = Math.ceil(corpus.queries.length / 3);
   for (const side of sides) {
-    side.setting = await tune(side, corpus.queries.slice(0, tuned), truths.slice(0, tuned), log);
+    const queries = corpus.queries.slice(0, tuned);
+    side.setting = await tunedSetting(side, { folder: corpus.folder, queries, truths, log });
     log(`${side.name}: ${JSON.stringify(side.setting)}`);
+  }
+  if (Number(values.runs) === 0) {
+    await scan.close();
+    for (const side of sides) await side.close();
+    return [];
   }
   const times = new Map([["scan", []], ...sides.map(({ name }) => [name, []])]);
   const recalls = new Map(sides.map(({ name }) => [name, []]));
@@ -228,7 +242,7 @@ export async function run({ json = false, args = [] } = {}) {
     }
   }
   const total = corpus.offsets.at(-1);
-  const what = `${total} token vectors, query of 32 tokens`;
+  const what = `${total} token vectors of ${corpus.texts.length} texts, query of 32 tokens`;
   const mean = (list) => list.reduce((sum, value) => sum + value, 0) / list.length;
   const recall = (name) => mean(recalls.get(name)).toFixed(3);
   const [ours, ...others] = sides;

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Opens a checkpoint folder in the ecosystem's format: `config.json`, and weights either in one
  * `model.safetensors` or in shards that `model.safetensors.index.json` lists.

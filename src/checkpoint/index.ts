@@ -1,6 +1,12 @@
 /** Checkpoints: bytes on disk as named arrays, configuration, the hub's cache. */
 
 export {
+  type BundledModelName,
+  bundledModelFolder,
+  bundledModelNames,
+  findBundledModel,
+} from "./bundled-models.ts";
+export {
   type Checkpoint,
   openCheckpoint,
   singleWeightsName,

@@ -3,6 +3,7 @@
  * `createProcessContext` wraps the current process; tests provide their own.
  */
 import type { Readable, Writable } from "node:stream";
+import { JetonError } from "../core/error.ts";
 import { createStyle, hasColors, type Style } from "./terminal/style.ts";
 
 /** An output stream of a command. */
@@ -11,7 +12,7 @@ export interface Output {
   /** Width of the terminal; 80 where there is none. */
   readonly columns: number;
   readonly style: Style;
-  /** Writes and waits for the stream to drain. Never rejects: a closed pipe aborts the command instead. */
+  /** Writes and waits for the stream to drain. Never rejects: a stream that fails aborts the command instead. */
   write(text: string): Promise<void>;
 }
 
@@ -21,7 +22,7 @@ export interface CommandContext {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Aborted by SIGINT, by SIGTERM, or when the reader of standard output closes the pipe. */
+  /** Aborted by SIGINT, by SIGTERM, or when standard output cannot be written: a closed pipe, a full disk. */
   readonly signal: AbortSignal;
   /**
    * Until the returned function is called, SIGINT and SIGTERM call `handler` instead of aborting.
@@ -40,19 +41,25 @@ export class Interruption extends Error {
   }
 }
 
-/** Wraps a stream as an `Output`; `onClosed` is called when the other end closes the pipe. */
+/** Whether a stream failed because its reader has gone. */
+function isClosedPipe({ code }: NodeJS.ErrnoException): boolean {
+  return code === "EPIPE" || code === "ERR_STREAM_DESTROYED";
+}
+
+/** Wraps a stream as an `Output`; `onFailed` is called once, when a write fails or the other end closes the pipe. */
 export function createOutput(
   stream: Writable & { readonly isTTY?: boolean; readonly columns?: number },
   environment: Readonly<Record<string, string | undefined>>,
-  onClosed: () => void = () => {},
+  onFailed: (error: NodeJS.ErrnoException) => void = () => {},
 ): Output {
   const isTerminal = stream.isTTY === true;
   let isClosed = false;
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") throw error;
+  const fail = (error: NodeJS.ErrnoException): void => {
+    if (isClosed) return;
     isClosed = true;
-    onClosed();
-  });
+    onFailed(error);
+  };
+  stream.on("error", fail);
   return {
     isTerminal,
     get columns() {
@@ -61,8 +68,13 @@ export function createOutput(
     style: createStyle(hasColors(isTerminal, environment)),
     write(text) {
       if (isClosed || text === "") return Promise.resolve();
-      // The callback runs after the write, or with the error that the "error" listener also receives.
-      return new Promise((resolve) => stream.write(text, () => resolve()));
+      return new Promise((resolve) => {
+        stream.write(text, (error) => {
+          // The "error" listener receives it too, but possibly after the command has ended.
+          if (error) fail(error);
+          resolve();
+        });
+      });
     },
   };
 }
@@ -88,9 +100,13 @@ export function createProcessContext(): CommandContext {
   const environment = process.env;
   return {
     stdin: process.stdin,
-    stdout: createOutput(process.stdout, environment, () =>
-      controller.abort(new Interruption("standard output is closed", 0)),
-    ),
+    stdout: createOutput(process.stdout, environment, (error) => {
+      if (isClosedPipe(error)) {
+        return controller.abort(new Interruption("standard output is closed", 0));
+      }
+      const message = `standard output cannot be written: ${error.message}`;
+      controller.abort(new JetonError(message, { code: "output-failed", cause: error }));
+    }),
     stderr: createOutput(process.stderr, environment),
     environment,
     signal: controller.signal,

@@ -1,7 +1,7 @@
 /** The command as a process of its own: signals, pipes, downloads that are broken off. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -150,6 +150,26 @@ describe("pipes", () => {
     child.stdout!.destroy();
     expect(await ended).toMatchObject({ status: 0, stderr: "" });
   });
+
+  test.skipIf(!existsSync("/dev/full"))(
+    "a full disk behind standard output is an error of one line",
+    async () => {
+      const child = spawn(process.execPath, ["--import", "tsx", main, "systems"], {
+        stdio: ["ignore", openSync("/dev/full", "w"), "pipe"],
+      });
+      let stderr = "";
+      child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+        stderr += chunk;
+      });
+      const status = await new Promise((resolve) => child.on("close", resolve));
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: expect.stringMatching(
+          /^error: standard output cannot be written: ENOSPC[^\n]*\(output-failed\)\n$/,
+        ),
+      });
+    },
+  );
 
   test("a slow reader gets every line", async () => {
     const { child, ended } = start(["tokenize", model, "--jsonl"]);

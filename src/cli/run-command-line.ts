@@ -19,9 +19,9 @@ export async function runCommandLine(
 ): Promise<number> {
   try {
     const status = await dispatch(args, context);
-    return interruptionStatus(context) ?? status;
+    return (await interruptionStatus(args, context)) ?? status;
   } catch (error) {
-    const interrupted = interruptionStatus(context);
+    const interrupted = await interruptionStatus(args, context);
     if (interrupted !== undefined) return interrupted;
     await context.stderr.write(formatError(error, args, context));
     return UsageError.isInstance(error) && error.name === "UsageError" ? 2 : 1;
@@ -124,10 +124,19 @@ function findKind(
   );
 }
 
-/** The exit status of an interrupted command; undefined if it was not interrupted. */
-function interruptionStatus({ signal }: CommandContext): number | undefined {
-  if (!signal.aborted) return undefined;
-  return signal.reason instanceof Interruption ? signal.reason.status : 1;
+/**
+ * The exit status of an interrupted command; undefined if it was not interrupted. What else than a signal ended it, such
+ * as a full disk, is reported.
+ */
+async function interruptionStatus(
+  args: readonly string[],
+  context: CommandContext,
+): Promise<number | undefined> {
+  const { aborted, reason } = context.signal;
+  if (!aborted) return undefined;
+  if (reason instanceof Interruption) return reason.status;
+  await context.stderr.write(formatError(reason, args, context));
+  return 1;
 }
 
 /** The error as one line of text, or as one JSON document with `--json`; with a stack if `JETON_DEBUG` is set. */

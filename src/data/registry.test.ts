@@ -115,6 +115,12 @@ describe("locateData", () => {
     );
   });
 
+  test("a mistyped name is told the nearest file or folder", async () => {
+    const near = async (name: string) => (await errorOf(locateData(name))).details["expected"];
+    expect(await near("text/tinyshakespear.txt")).toBe("text/tinyshakespeare.txt");
+    expect(await near("text/gibon")).toBe("text/gibbon");
+  });
+
   test("a name that is not in the registry, even if the folder contains it", async () => {
     await writeFile(join(root, "other.txt"), "");
     for (const name of [

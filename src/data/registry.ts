@@ -10,7 +10,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileError } from "../checkpoint/files/file-error.ts";
 import type { Environment } from "../checkpoint/hub/hub-settings.ts";
-import { JetonError } from "../core/index.ts";
+import { JetonError, suggest } from "../core/index.ts";
 import { dataTable } from "./table.ts";
 
 /** A file of the registry. */
@@ -92,9 +92,16 @@ export function findDataFiles(names: readonly string[]): DataFile[] {
 }
 
 function unknownData(name: string): JetonError {
-  return new JetonError(`${JSON.stringify(name)} is not in the data registry`, {
+  const files = [...dataFiles().keys()];
+  const folders = files.flatMap((file) => {
+    const parts = file.split("/");
+    return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
+  });
+  const near = suggest(name, [...new Set([...folders, ...files])]);
+  const hint = near === undefined ? "jeton data list shows it" : `did you mean ${near}?`;
+  return new JetonError(`${JSON.stringify(name)} is not in the data registry; ${hint}`, {
     code: "data-unknown",
-    details: { found: name, expected: "a file or folder of the registry" },
+    details: { found: name, expected: near ?? "a file or folder of the registry" },
   });
 }
 

@@ -21,7 +21,7 @@ import {
   uniformFor,
 } from "./sampling/sampler.ts";
 import { onlyChains } from "./speculative/chains.ts";
-import { checkTree } from "./speculative/check-tree.ts";
+import { beginDrafting } from "./speculative/check-drafter.ts";
 import {
   type Drafter,
   type DraftSequence,
@@ -97,14 +97,16 @@ export class Decoding {
     this.#ids = [...promptIds];
     this.#stepOptions = signal ? { signal } : {};
     this.#editsLogits = processors.length > 0;
-    const request = rowRequest(sampling, this.#editsLogits);
-    const topK = Math.max(alternatives, request.topK, drafter?.candidates ?? 0);
-    this.#rowRequest = { ...request, topK };
+    const rows = rowRequest(sampling, this.#editsLogits);
+    const topK = Math.max(alternatives, rows.topK, drafter?.candidates ?? 0);
+    this.#rowRequest = { ...rows, topK };
     this.#samplesInStep = !this.#editsLogits && isSampledInStep(sampling);
     // Exact passes need their rows in the order of the text: a chain.
     const chains = options.model.exact ?? false;
     const { rowTile = 1 } = options.model;
-    const drafting = drafter?.begin({ promptIds, sampling, chains, rowTile });
+    const { vocabSize } = options.model.config;
+    const request = { promptIds, sampling, chains, rowTile };
+    const drafting = drafter && beginDrafting(drafter, request, { vocabSize });
     this.#drafting = drafting && chains ? onlyChains(drafting) : drafting;
   }
 
@@ -214,12 +216,7 @@ export class Decoding {
       maxDepth: Math.min(remaining - 1, free),
     };
     if (limits.maxNodes < 1 || limits.maxDepth < 1) return emptyTree;
-    const check = (tree: DraftTree): DraftTree => {
-      checkTree(tree, { ...limits, vocabSize: model.config.vocabSize });
-      return tree;
-    };
-    const proposed = drafting.propose({ ids: this.#ids, ...limits, minAcceptanceProbability: 0 });
-    return proposed instanceof Promise ? proposed.then(check) : check(proposed);
+    return drafting.propose({ ids: this.#ids, ...limits, minAcceptanceProbability: 0 });
   }
 
   /** Verifies a tree and appends the emitted tokens to the text. */

@@ -1,6 +1,7 @@
 /**
  * The decoding loop: an async iterator of tokens.
  */
+import { checkDecoder } from "../model/check-loaded.ts";
 import type { ContextPolicy, LoadedModel, OpenSequence } from "../model/index.ts";
 import { modelUnderPolicy, promptChunkOf } from "./context-policy.ts";
 import { Decoding } from "./decoding.ts";
@@ -36,7 +37,7 @@ import type {
  * @example
  * for await (const token of generate(model, "Once upon a time")) process.stdout.write(token.text);
  *
- * @throws JetonError `generate-option-invalid`, `generate-option-unknown`, `generation-config-invalid`,
+ * @throws JetonError `model-not-loaded`, `generate-option-invalid`, `generate-option-unknown`, `generation-config-invalid`,
  *   `generate-prompt-invalid`, `generate-prompt-empty`, `generate-context-exceeded`, and for messages those
  *   of `renderChat`, before anything runs; `generate-no-token-left` and `generate-logits-not-finite` later
  */
@@ -45,6 +46,7 @@ export async function* generate(
   prompt: Prompt | Conversation,
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken, GenerateResult, void> {
+  checkDecoder(given);
   checkOptions(options);
   const model = modelUnderPolicy(given, options);
   const request = resolveRequest(model, prompt, options);

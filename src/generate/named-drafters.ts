@@ -1,5 +1,6 @@
 /** `generate` and `complete` with drafters by name, for the entries `jeton` and `jeton/browser`. */
 import { JetonError, suggest } from "../core/index.ts";
+import { checkDecoder } from "../model/check-loaded.ts";
 import type { LoadedModel } from "../model/types.ts";
 import { complete as completeWith, generate as generateWith } from "./generate.ts";
 import type { Drafter } from "./speculative/drafter.ts";
@@ -70,6 +71,8 @@ export function withNamedDrafters(open: DrafterOpener): NamedGeneration {
     model: LoadedModel,
     options: GenerateOptions = {},
   ): Promise<GenerateWithOptions> => {
+    checkDecoder(model);
+    if (typeof options !== "object" || options === null) return options;
     const { drafter, ...rest } = options;
     if (typeof drafter !== "string") return drafter === undefined ? rest : { ...rest, drafter };
     checkName(drafter);

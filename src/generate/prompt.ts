@@ -1,5 +1,6 @@
 /** Prompts as token ids. */
 import { JetonError } from "../core/index.ts";
+import { describeValue } from "../core/option-rules.ts";
 import type { LoadedModel } from "../model/index.ts";
 import { renderChat } from "../tokenizer/chat-template.ts";
 import { invalidOption } from "./sampling/check-options.ts";
@@ -15,14 +16,7 @@ type PromptModel = Pick<LoadedModel, "tokenizer" | "config" | "bosTokenId" | "eo
  */
 export function promptIds(model: PromptModel, prompt: Prompt | Conversation): number[] {
   const ids = encodePrompt(model, prompt);
-  const vocabulary = model.config.vocabSize;
-  const wrong = ids.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary);
-  if (wrong !== undefined) {
-    throw new JetonError(`the prompt holds the id ${wrong}, the model has ${vocabulary} tokens`, {
-      code: "generate-prompt-invalid",
-      details: { id: wrong, vocabulary },
-    });
-  }
+  checkIds(model, ids);
   if (ids.length > 0) return ids;
   const start = model.bosTokenId ?? model.eosTokenIds[0];
   if (start === undefined || typeof prompt !== "string") {
@@ -31,6 +25,26 @@ export function promptIds(model: PromptModel, prompt: Prompt | Conversation): nu
     });
   }
   return [start];
+}
+
+/** Throws `generate-prompt-invalid` for an id that the model does not have. */
+export function checkIds(
+  { config }: Pick<LoadedModel, "config">,
+  ids: readonly number[] | Int32Array,
+): void {
+  const vocabulary = config.vocabSize;
+  const at = ids.findIndex((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabulary);
+  if (at < 0) return;
+  const id: unknown = ids[at];
+  throw new JetonError(
+    `the prompt holds ${describeValue(id)}, expected ids: the model has ${vocabulary} tokens`,
+    { code: "generate-prompt-invalid", details: { id, vocabulary } },
+  );
+}
+
+/** Whether a value is a text or a list that may be of ids. */
+export function isPrompt(value: unknown): value is Prompt {
+  return typeof value === "string" || value instanceof Int32Array || Array.isArray(value);
 }
 
 function encodePrompt(model: PromptModel, prompt: Prompt | Conversation): number[] {

@@ -2,9 +2,19 @@
  * How probable a model finds a text: log-probabilities, perplexity, bits per byte.
  */
 import { JetonError } from "../core/index.ts";
+import {
+  checkOptionRules,
+  describeValue,
+  functionRule,
+  integerRule,
+  type OptionRule,
+  positiveRule,
+  signalRule,
+} from "../core/option-rules.ts";
+import { checkDecoder } from "../model/check-loaded.ts";
 import type { LoadedModel, StepResult } from "../model/index.ts";
 import { promptChunkOf } from "./context-policy.ts";
-import { promptIds } from "./prompt.ts";
+import { checkIds, isPrompt, promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import { topTokens } from "./top-tokens.ts";
 import type { Prompt, ScoredToken, ScoreResult } from "./types.ts";
@@ -26,26 +36,35 @@ export interface ScoreOptions {
   signal?: AbortSignal;
 }
 
+const scoreRules: Readonly<Record<keyof ScoreOptions, OptionRule>> = {
+  prefix: { test: isPrompt, expected: "a text or token ids" },
+  chunk: positiveRule,
+  topLogProbabilities: integerRule(0, 20),
+  onProgress: functionRule,
+  signal: signalRule,
+};
+
 /**
  * Scores every token of a text given those before it. A text longer than the context is scored in
  * windows that overlap by half of it, so that a token is never judged from less than that.
  *
- * @throws JetonError `score-text-empty`, `generate-logits-not-finite`
+ * @throws JetonError `model-not-loaded`, `generate-prompt-invalid`, `generate-option-unknown`, `generate-option-invalid`,
+ *   `score-text-empty`, `generate-logits-not-finite`
  */
 export async function score(
   model: LoadedModel,
   text: Prompt,
   options: ScoreOptions = {},
 ): Promise<ScoreResult> {
+  checkDecoder(model);
+  checkOptionRules(options, scoreRules, {
+    what: "a scoring",
+    unknownCode: "generate-option-unknown",
+    invalidCode: "generate-option-invalid",
+  });
   const { signal, topLogProbabilities: alternatives = 0 } = options;
   const multiple = promptChunkOf(model.contextPolicy);
   const chunk = multiple * Math.ceil((options.chunk ?? 256) / multiple);
-  if (!Number.isSafeInteger(alternatives) || alternatives < 0 || alternatives > 20) {
-    throw new JetonError(
-      `topLogProbabilities is ${String(alternatives)}, expected an integer from 0 to 20`,
-      { code: "generate-option-invalid", details: { name: "topLogProbabilities" } },
-    );
-  }
   const { ids, firstScored, content } = layOut(model, text, options.prefix);
   const total = ids.length - firstScored;
   if (total < 1) {
@@ -93,6 +112,12 @@ function layOut(
   prefix: Prompt | undefined,
 ): { ids: number[]; firstScored: number; content: string } {
   const { tokenizer } = model;
+  if (!isPrompt(text)) {
+    throw new JetonError("the text to score is neither text nor token ids", {
+      code: "generate-prompt-invalid",
+      details: { found: describeValue(text), expected: "a string, or ids" },
+    });
+  }
   const options = { addSpecialTokens: false, applyLimits: false } as const;
   if (typeof text === "string" && typeof prefix === "string") {
     // Read as one text: on its own, many tokenizers would put another space before the second part.
@@ -109,6 +134,7 @@ function layOut(
     const content = tokenizer.decode(before.length > 0 ? text : text.slice(1), {
       skipSpecialTokens: false,
     });
+    checkIds(model, text);
     return { ids: [...before, ...text], firstScored: Math.max(1, before.length), content };
   }
   if (before.length > 0) {

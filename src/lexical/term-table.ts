@@ -114,7 +114,7 @@ function toText(word: Uint16Array): string {
 
 /** The same numbers with space for as many again. */
 export function grow<
-  T extends Uint16Array | Uint32Array | Int32Array | Float32Array | Float64Array,
+  T extends Uint8Array | Uint16Array | Uint32Array | Int32Array | Float32Array | Float64Array,
 >(array: T): T {
   const larger = new (array.constructor as new (length: number) => T)(array.length * 2);
   larger.set(array);

@@ -9,6 +9,7 @@ import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
+import { checkLoadOptions } from "./load-options.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
@@ -19,18 +20,19 @@ import { type ServiceModule, startModelService } from "./worker/start-model-serv
 export { defaultFormat, parameterCount } from "./decoder-model.ts";
 
 /**
- * Opens a model: a checkpoint folder, or a name on the hub (`owner/name`).
+ * Opens a model: a checkpoint folder, the name of a bundled model, or one on the hub (`owner/name`).
  *
  * @example
  * await using model = await loadModel("path/to/checkpoint", { format: "int8" });
  *
- * @throws JetonError `model-family-unknown`, `model-weights-missing`, … and the errors of resolving and
+ * @throws JetonError `model-option-unknown`, `model-option-invalid`, `model-family-unknown`, `model-weights-missing`, … and the errors of resolving and
  *   reading the checkpoint
  */
 export async function loadModel(
   nameOrFolder: string,
   options: LoadModelOptions = {},
 ): Promise<LoadedModel> {
+  checkLoadOptions(options);
   return loadNamedModel(await openNamedCheckpoint(nameOrFolder, options), options);
 }
 

@@ -2,6 +2,7 @@
 import { loadNamedEncoder } from "./encoder/load-encoder.ts";
 import type { LoadedEncoder } from "./encoder/types.ts";
 import { loadNamedModel } from "./load-model.ts";
+import { checkLoadOptions } from "./load-options.ts";
 import { type ModelKind, modelKind } from "./model-kind.ts";
 import { loadNamedSeq2Seq } from "./seq2seq/load-seq2seq.ts";
 import type { LoadedSeq2Seq } from "./seq2seq/types.ts";
@@ -34,6 +35,7 @@ export async function openModel(
   nameOrFolder: string,
   options: OpenFolderOptions = {},
 ): Promise<OpenedModel> {
+  checkLoadOptions(options, ["slots", "contextLength", "exact"]);
   const named = await openNamedCheckpoint(nameOrFolder, options);
   const kind = await readKind(named);
   switch (kind) {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A loaded model as the modules above see it. */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import type { WarningHandler } from "../core/index.ts";

@@ -126,7 +126,7 @@ export interface ReproductionContext<Id extends string = string> {
   remember<T>(name: string, configuration: unknown, measure: () => Promise<T>): Promise<T>;
   /**
    * A measurement of time. The load of the machine meanwhile decides whether the claims about speed that are
-   * reported in it can be recorded, whatever came before. With `waitQuiet` it begins when the machine is quiet.
+   * reported in it can be recorded, and no load before or after it. With `waitQuiet` it begins when the machine is quiet.
    */
   timed<T>(body: () => Promise<T>): Promise<T>;
   /** Adds time that an earlier run spent on what this one takes from a folder. */

@@ -304,7 +304,7 @@ describe("measurements of time", () => {
     });
   });
 
-  test("a record keeps what was timed on a quiet machine, whatever came before", async () => {
+  test("a record keeps what was timed on a quiet machine, also after loaded hours", async () => {
     const reproduction = reproductionOf(async ({ report }) => {
       report("small", beside(12, 10));
       report("large", of(95));

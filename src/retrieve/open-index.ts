@@ -1,4 +1,6 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** An index of records: opened from a folder, or held in memory. */
+import { availableParallelism } from "node:os";
 import { JetonError } from "../core/index.ts";
 import {
   type AnalyzerOptions,
@@ -12,6 +14,7 @@ import { searchSegments } from "./search/search-segments.ts";
 import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
 import { IndexState, type LiveSegment } from "./store/index-state.ts";
 import type { StoredSettings } from "./store/manifest.ts";
+import { TokenEngine } from "./tokens/token-engine.ts";
 import type { FieldValue, Hit, IndexRecord, SearchQuery } from "./types.ts";
 
 /** What an index is made with; kept in its folder, and given again only to say so. */
@@ -34,6 +37,8 @@ export interface OpenIndexOptions extends IndexSettings {
   readOnly?: boolean;
   /** Records in memory at most, before they are written as a segment. Default 8,192. */
   flushAt?: number;
+  /** Threads of the engine that scores records by all of their tokens. Default one for each processor, at most 8. */
+  threads?: number;
 }
 
 /** Records that can be searched. Close it: it holds files and a lock. */
@@ -94,13 +99,15 @@ export async function openIndex(
   folder: string,
   options: OpenIndexOptions = {},
 ): Promise<SearchIndex> {
-  const { readOnly = false, flushAt = 8192, ...given } = options;
+  const { readOnly = false, flushAt = 8192, threads, ...given } = options;
   checkCount("flushAt", flushAt);
+  if (threads !== undefined) checkCount("threads", threads);
+  const storage = { ...(threads !== undefined && { threads }) };
   const settings = resolveSettings(given);
   if (readOnly) {
     const { state, settings: stored, close } = await readIndexFolder(folder, makeState);
     checkSettings(given, stored);
-    return new OpenedIndex(state, stored, { readOnly: true, close });
+    return new OpenedIndex(state, stored, { ...storage, readOnly: true, close });
   }
   const opened = await IndexFolder.open(folder, settings, makeState);
   try {
@@ -109,7 +116,11 @@ export async function openIndex(
     await opened.folder.close();
     throw error;
   }
-  return new OpenedIndex(opened.state, opened.settings, { folder: opened.folder, flushAt });
+  return new OpenedIndex(opened.state, opened.settings, {
+    ...storage,
+    folder: opened.folder,
+    flushAt,
+  });
 }
 
 /**
@@ -167,6 +178,7 @@ interface Storage {
   readonly folder?: IndexFolder;
   readonly flushAt?: number;
   readonly readOnly?: boolean;
+  readonly threads?: number;
   readonly close?: () => void;
 }
 
@@ -177,6 +189,9 @@ class OpenedIndex implements SearchIndex {
   readonly #formula: ReturnType<typeof resolveBm25Formula>;
   /** Changes come one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** Opened by the first search that wants it. */
+  #engine: Promise<TokenEngine> | undefined;
+  readonly #searches: Set<Promise<unknown>> = new Set();
   #isClosed = false;
   #unflushed = 0;
 
@@ -237,7 +252,15 @@ class OpenedIndex implements SearchIndex {
 
   async search(query: SearchQuery): Promise<Hit[]> {
     this.#checkOpen();
-    return searchSegments(this.#searched(), query);
+    const release = this.#storage.folder?.keepOpen();
+    const search = searchSegments(this.#searched(), query);
+    this.#searches.add(search);
+    try {
+      return await search;
+    } finally {
+      this.#searches.delete(search);
+      release?.();
+    }
   }
 
   /** A query whose steps the caller takes; `release` when it needs no more of them. */
@@ -250,7 +273,18 @@ class OpenedIndex implements SearchIndex {
   #searched(): SearchedIndex {
     const { analyzer } = this.#state.settings;
     const segments = this.#state.segments();
-    return { segments, analyzer, formula: this.#formula, sizes: this.#state.sizes };
+    const openEngine = (): Promise<TokenEngine> => this.#openEngine();
+    return { segments, analyzer, formula: this.#formula, sizes: this.#state.sizes, openEngine };
+  }
+
+  #openEngine(): Promise<TokenEngine> {
+    const { threads = Math.min(8, availableParallelism()) } = this.#storage;
+    this.#engine ??= TokenEngine.open({ threads });
+    // The next search tries again.
+    this.#engine.catch(() => {
+      this.#engine = undefined;
+    });
+    return this.#engine;
   }
 
   flush(): Promise<void> {
@@ -272,6 +306,9 @@ class OpenedIndex implements SearchIndex {
     if (this.#storage.folder !== undefined) await this.#change(() => this.#flush());
     this.#isClosed = true;
     await this.#queue;
+    // They read texts from the files that are closed next.
+    await Promise.allSettled(this.#searches);
+    await (await this.#engine?.catch(() => undefined))?.close();
     await this.#storage.folder?.close();
     this.#storage.close?.();
   }

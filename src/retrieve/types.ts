@@ -55,14 +55,17 @@ export interface SearchQuery {
 export interface TokenSearchOptions {
   /**
    * `"imputed"` (default): XTR's. Each query token retrieves the best tokens of the index; a record without a
-   * retrieved token gets the last retrieved score. `"refined"`: the best records of that ranking are scored again by all
-   * of their tokens, and no others are found. `"exact"`: every record is scored with its best token for each query token
-   * (MaxSim).
+   * retrieved token gets the last retrieved score. `"refined"`: records are estimated by the clusters of their tokens
+   * (PLAID's centroid interaction), and the best estimates are scored by all of their tokens. `"exact"`: every record is
+   * scored with its best token for each query token (MaxSim).
    */
   readonly scoring?: "imputed" | "refined" | "exact";
-  /** How many tokens each query token retrieves. Default 1,000. Not for exact scoring. */
+  /**
+   * How many tokens each query token retrieves. Default 1,000. In `"refined"` scoring: how many records the clusters that it
+   * looks into name together at least, one in several clusters counted in each. Not for exact scoring.
+   */
   readonly candidates?: number;
-  /** How many records are scored again in `"refined"` scoring. Default 100, or as many as the ranking gives. */
+  /** How many records are scored by all of their tokens in `"refined"` scoring. Default 100, or as many as the ranking gives. */
   readonly refine?: number;
   /** How many of an index's clusters each query token looks into at least. Default 32. */
   readonly probes?: number;

@@ -4,6 +4,7 @@
  * @module serve
  */
 import { generate, score } from "../generate/index.ts";
+import { checkDecoder } from "../model/check-loaded.ts";
 import type { LoadedModel } from "../model/index.ts";
 import { type RunningServer, type StartServerOptions, startServerWith } from "./server.ts";
 
@@ -16,11 +17,12 @@ export type { CloseServerOptions, RunningServer, StartServerOptions } from "./se
  * @example
  * const server = await startServer(model, { port: 8080, host: "127.0.0.1" });
  *
- * @throws JetonError `serve-invalid-option`, `serve-address-unavailable`, `studio-page-missing`
+ * @throws JetonError `model-not-loaded`, `serve-invalid-option`, `serve-address-unavailable`, `studio-page-missing`
  */
-export function startServer(
+export async function startServer(
   model: LoadedModel,
   options: StartServerOptions,
 ): Promise<RunningServer> {
+  checkDecoder(model);
   return startServerWith({ generate, score }, model, options);
 }

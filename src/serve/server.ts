@@ -13,6 +13,7 @@ import { createTokenTexts } from "../tokenizer/token-text.ts";
 import { servePolicies } from "./answers/context-policies.ts";
 import type { Score } from "./answers/generation-run.ts";
 import { createApp } from "./app.ts";
+import { checkServerOptions } from "./check-options.ts";
 import type { RequestState, ServeContext } from "./context.ts";
 import { DrafterPool } from "./drafters.ts";
 import { systemFingerprint } from "./fingerprint.ts";
@@ -27,8 +28,8 @@ import { builtPage, type PageFolders } from "./studio/page-files.ts";
 export interface StartServerOptions {
   /** 0 takes any free port. */
   port: number;
-  /** Address to bind to; `127.0.0.1` keeps the server to this machine. */
-  host: string;
+  /** Address to bind to. Default `127.0.0.1`, which keeps the server to this machine. */
+  host?: string;
   /** Clients must send it as `Authorization: Bearer KEY`, except to `/health`. Default: no key. */
   apiKey?: string;
   /** Sequences that may wait beyond the model's slots before requests get a 429. Default 64. */
@@ -106,11 +107,8 @@ export async function startServerWith(
   model: LoadedModel,
   options: StartServerOptions,
 ): Promise<RunningServer> {
-  checkInteger("port", options.port, 0, 65_535);
-  const maxWaiting = checkInteger("maxQueue", options.maxQueue ?? 64, 0);
-  const maxBodyBytes = checkInteger("maxBodyBytes", options.maxBodyBytes ?? 2 ** 20, 1);
-  const stallMs = checkInteger("stallMs", options.stallMs ?? 60_000, 1, 2 ** 31 - 1);
-
+  checkServerOptions(options);
+  const { maxQueue: maxWaiting = 64, maxBodyBytes = 2 ** 20, stallMs = 60_000 } = options;
   const folders = options.studio ? openPage(options) : undefined;
   const drafters = new DrafterPool(model, {
     defaultDrafter: options.drafter ?? "none",
@@ -147,7 +145,7 @@ export async function startServerWith(
   };
 
   const active = new ActiveRequests();
-  const { apiKey, corsOrigin, host } = options;
+  const { apiKey, corsOrigin, host = "127.0.0.1" } = options;
   const app = createApp(context, {
     apiKey,
     corsOrigin,
@@ -247,17 +245,4 @@ function writeHost(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-function checkInteger(
-  name: string,
-  value: number,
-  least: number,
-  most: number = Number.MAX_SAFE_INTEGER,
-): number {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new JetonError(`${name} is ${value}; expected an integer from ${least} to ${most}`, {
-    code: "serve-invalid-option",
-    details: { name, value, least, most },
-  });
 }

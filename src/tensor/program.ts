@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Compiled graphs: `compile(graph)` gives a program that runs in a worker thread of its own.
  */

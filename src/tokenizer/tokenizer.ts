@@ -6,6 +6,7 @@
  * step, for offsets. They share every decision (splits, models, added tokens) and give the same ids.
  */
 import type { AddedToken } from "./added-tokens.ts";
+import { checkIds, checkOffsetUnit, checkText } from "./check-input.ts";
 import { toWellFormed } from "./decoders/byte-alphabet.ts";
 import { cleanUpSpaces, createDecoding } from "./decoders/decoders.ts";
 import { createQuickDecoder, type QuickDecoder } from "./decoders/quick-decoder.ts";
@@ -151,6 +152,7 @@ class PartsTokenizer implements Tokenizer {
   }
 
   encodeIds(text: string, options: EncodeIdsOptions = {}): Int32Array {
+    checkText(text);
     const { truncation, padding } = this.#parts;
     const limited =
       options.maxLength !== undefined ||
@@ -191,6 +193,9 @@ class PartsTokenizer implements Tokenizer {
   }
 
   #encodeOne(text: string, options: EncodeOptions): Encoding {
+    checkText(text);
+    if (options.pair !== undefined) checkText(options.pair, "pair");
+    checkOffsetUnit(options.offsetUnit);
     const addSpecial = options.addSpecialTokens !== false;
     const isPair = options.pair !== undefined;
     const template = isPair ? this.#pair : this.#single;
@@ -225,6 +230,7 @@ class PartsTokenizer implements Tokenizer {
   // Ids to text.
 
   decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    checkIds(ids);
     const skip = options.skipSpecialTokens ?? true;
     const text = this.#quick?.decode(ids, skip) ?? this.#decodeTokens(ids, skip);
     return options.cleanUp === true ? cleanUpSpaces(text) : text;

@@ -19,6 +19,11 @@ export {
   prepareTokens,
   type TokenStore,
 } from "./data/token-store.ts";
+export {
+  type DuplexMaskOptions,
+  type DuplexMasks,
+  sampleDuplexMasks,
+} from "./encoder/duplex/duplex-masks.ts";
 export type {
   EncoderObjective,
   TrainEncoderOptions,

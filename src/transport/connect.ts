@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Messages between processes on NATS: publish, subscribe, requests with a deadline. */
 import { JetonError } from "../core/index.ts";
 import { decodeFrame, encodeFrame, type Frame, type FrameArray } from "./array-frames.ts";

@@ -105,13 +105,9 @@ test("an application compiles against its types without the optional packages", 
     process.execPath,
     [
       join(root, "node_modules/typescript/bin/tsc"),
-      ...["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2023"],
-      ...[
-        "--module",
-        "nodenext",
-        "--lib",
-        "es2023,dom,dom.iterable,dom.asynciterable,esnext.disposable",
-      ],
+      // The target's own library: what the types need beyond it they bring themselves.
+      ...["--noEmit", "--strict", "--skipLibCheck", "false", "--target", "es2022"],
+      ...["--module", "nodenext"],
       ...["--types", "node", file],
     ],
     { cwd: folder, encoding: "utf8" },

@@ -3,14 +3,26 @@ import { dirname, join } from "node:path";
 import {
   createBm25Ranker,
   createSentenceChunker,
+  createVectorRanker,
   evaluateChunking,
+  evaluateLocoTask,
   inspectVocabularies,
+  type LocoTask,
+  type Ranker,
+  truncateDocuments,
 } from "../../src/evaluate/index.ts";
 import { complete, type LoadedModel } from "../../src/index.ts";
-import { embedTokens, loadEncoder, splitWords, type TokenVectors } from "../../src/model/index.ts";
+import {
+  embed,
+  embedTokens,
+  loadEncoder,
+  splitWords,
+  type TokenVectors,
+} from "../../src/model/index.ts";
 import { createIndex } from "../../src/retrieve/index.ts";
 import { bundledModel } from "../../src/testing/test-data.ts";
-import { trainLibTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { loadTokenizer, trainLibTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { sampleDuplexMasks } from "../../src/train/index.ts";
 import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
 
 /** A system whose page computes without a language model: what its text holds, given its fields' values. */
@@ -21,6 +33,8 @@ export interface ToolCheck {
 }
 
 const joined = (pieces: readonly string[]): string => pieces.join("").replace(/\s+/g, " ").trim();
+
+const bundledEncoder = join(dirname(bundledModel), "jeton-embed");
 
 export const toolChecks: readonly ToolCheck[] = [
   {
@@ -112,8 +126,11 @@ export const toolChecks: readonly ToolCheck[] = [
   {
     slug: "xtr",
     async expect([query, text]) {
-      const folder = join(dirname(bundledModel), "jeton-embed");
-      await using encoder = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+      await using encoder = await loadEncoder(bundledEncoder, {
+        inline: true,
+        threads: 1,
+        format: "f32",
+      });
       /** Vectors of the tokens that stand in a text. */
       const vectorsOf = async (of: string) => {
         const [{ vectors, width, spans }] = (await embedTokens(encoder, [of])) as [TokenVectors];
@@ -128,6 +145,52 @@ export const toolChecks: readonly ToolCheck[] = [
       const tokens = await vectorsOf(query!);
       const [best] = await index.search({ tokens, tokenSearch: { candidates: 24 }, k: 1 });
       return [`What each token of the query found in “${best!.text}”`, best!.score.toFixed(3)];
+    },
+  },
+  {
+    slug: "m2-bert-loco",
+    async expect([documents, questions]) {
+      const asked = questions!.split("\n").map((line) => line.split(": ") as [string, string]);
+      const task: LocoTask = {
+        name: "own",
+        documents: documents!.split("\n---\n").map((text, at) => ({ id: `${at + 1}`, text })),
+        queries: asked.map(([, text], at) => ({ id: `q${at}`, text })),
+        answers: new Map(asked.map(([right], at) => [`q${at}`, new Set([right])])),
+      };
+      await using encoder = await loadEncoder(bundledEncoder, { inline: true, threads: 1 });
+      const vectors = createVectorRanker("vectors", (texts) => embed(encoder, texts));
+      const figures = async (of: LocoTask, ranker: Ranker): Promise<string> => {
+        const { ndcg, evaluation } = await evaluateLocoTask(of, ranker);
+        const places = asked.map(
+          ([right], at) => evaluation.queries.get(`q${at}`)!.order.indexOf(right) + 1 || "–",
+        );
+        return `${ndcg.toFixed(3)}\t${places.join(", ")}`;
+      };
+      const cut = truncateDocuments(task, 32);
+      return [
+        `all\t100 %\t${await figures(task, createBm25Ranker("BM25"))}\t${await figures(task, vectors)}`,
+        `%\t${await figures(cut, createBm25Ranker("BM25"))}\t${await figures(cut, vectors)}`,
+      ];
+    },
+  },
+  {
+    slug: "dupmae",
+    async expect([text]) {
+      const tokenizer = await loadTokenizer(bundledEncoder);
+      const encoded = tokenizer.encode(text!);
+      const options = { masking: 0.3, hiding: 0.5, seed: 1, pass: 0 };
+      const { ids, masked, own, visible } = sampleDuplexMasks(tokenizer, text!, encoded, options);
+      const nameOf = (at: number): string =>
+        ids[at] === encoded.ids[at]
+          ? text!.slice(...encoded.offsets[at]!)
+          : tokenizer.idToToken(ids[at]!)!;
+      const row = visible!.subarray(own[3]! * ids.length, (own[3]! + 1) * ids.length);
+      const seen = own.filter((at) => row[at] === 1).length;
+      return [
+        `The encoder tells ${masked.length} tokens`,
+        own.map(nameOf).join(" "),
+        `${seen} of ${own.length} tokens`,
+      ];
     },
   },
   {

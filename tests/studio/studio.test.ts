@@ -349,6 +349,15 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     await tab.close();
   });
 
+  test("every built system has a demonstration, or the reason why there is none", async () => {
+    for (const { slug, built } of systems) {
+      if (!built) continue;
+      await page.goto(`${studio.site}#/systems/${slug}`);
+      await page.waitForSelector(`[data-slug="${slug}"] .demonstration`);
+      expect(await demonstration().innerText()).not.toContain("No demonstration of it is written");
+    }
+  });
+
   test("a system that is not built says so; what cannot be tried says why", async () => {
     const planned = systems.find(({ built }) => !built)!;
     await page.goto(`${studio.site}#/systems/${planned.slug}`);
@@ -358,6 +367,34 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     await page.goto(`${studio.site}#/systems/zett`);
     await page.waitForSelector(".demonstration");
     expect(await demonstration().innerText()).toContain("It cannot be tried on this page.");
+    expect(problems).toEqual([]);
+  });
+
+  test("Chromium installs the static site: its manifest has no fault, and icons of the sizes that it names", async () => {
+    await page.goto(studio.site);
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    const session = await studio.context.newCDPSession(page);
+    const { url, errors, data } = await session.send("Page.getAppManifest");
+    expect(errors).toEqual([]);
+    const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
+    expect(installabilityErrors).toEqual([]);
+    await session.detach();
+    const { icons } = JSON.parse(data!) as { icons: { src: string; sizes: string }[] };
+    const sizes = await page.evaluate(
+      (addresses) =>
+        Promise.all(
+          addresses.map(async (address) => {
+            const image = new Image();
+            image.src = address;
+            await image.decode();
+            return `${image.naturalWidth}x${image.naturalHeight}`;
+          }),
+        ),
+      icons.map(({ src }) => new URL(src, url).href),
+    );
+    for (const [at, { sizes: named }] of icons.entries()) {
+      if (named !== "any") expect(sizes[at]).toBe(named);
+    }
     expect(problems).toEqual([]);
   });
 

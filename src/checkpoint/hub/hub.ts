@@ -10,7 +10,6 @@ import {
   copyFile,
   link,
   mkdir,
-  readdir,
   readFile,
   readlink,
   realpath,
@@ -19,13 +18,13 @@ import {
   symlink,
   unlink,
 } from "node:fs/promises";
-import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { JetonError, suggest } from "../../core/index.ts";
+import { dirname, join, relative } from "node:path";
+import { JetonError } from "../../core/index.ts";
 import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoint.ts";
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
-import { foreignFormatError } from "../foreign-formats.ts";
+import { findFolder } from "./find-folder.ts";
 import {
   createHubClient,
   type HubClient,
@@ -61,8 +60,8 @@ export interface ResolveModelOptions extends HubOptions {
 }
 
 /**
- * Gives the folder of a model: a folder as it is, or a hub name from the cache, downloaded first if
- * it is not there. A model in the cache is used without asking the hub, unless `update` is set.
+ * Gives the folder of a model: a folder as it is, that of a bundled model by its name (`jeton-nano`), or a hub
+ * name from the cache, downloaded first if it is not there. A model in the cache is used without asking the hub, unless `update` is set.
  *
  * @example
  * const folder = await resolveModel("HuggingFaceTB/SmolLM2-135M", {
@@ -119,49 +118,6 @@ function mentionFolder(name: string, error: unknown): unknown {
   if (!JetonError.isInstance(error) || !codes.includes(error.code)) return error;
   const { code, details, message, cause } = error;
   return new JetonError(`there is no folder ${name}, and ${message}`, { code, details, cause });
-}
-
-/** The folder of that path, or undefined when the name may be meant for the hub. */
-async function findFolder(nameOrPath: string): Promise<string | undefined> {
-  const found = await stat(nameOrPath).catch(() => undefined);
-  if (found?.isDirectory()) return resolve(nameOrPath);
-  if (found) {
-    const error = foreignFormatError(nameOrPath, [basename(nameOrPath)]);
-    if (error !== undefined) throw error;
-    throw notFound(nameOrPath, "is a file; expected a checkpoint folder");
-  }
-  if (await isPath(nameOrPath)) {
-    const near = await nearestFolder(nameOrPath);
-    const hint = near === undefined ? "" : `; did you mean ${near}?`;
-    throw notFound(nameOrPath, `does not exist${hint}`);
-  }
-  return undefined;
-}
-
-/** True for names that cannot be or are not meant as `owner/name`; `owner/name@revision` always is. */
-async function isPath(name: string): Promise<boolean> {
-  if (isAbsolute(name) || /^\.{0,2}[/\\]|^~|^\.{1,2}$|\\|\/$/.test(name)) return true;
-  if (name.includes("@")) return false;
-  if (/\.(gguf|onnx|bin|pth?|safetensors|json|model|tiktoken)$/i.test(name)) return true;
-  const [first, ...rest] = name.split("/");
-  const parent = rest.length > 0 ? await stat(first!).catch(() => undefined) : undefined;
-  return parent?.isDirectory() === true;
-}
-
-/** The folder beside a mistyped one whose name is nearest. */
-async function nearestFolder(path: string): Promise<string | undefined> {
-  const parent = dirname(path);
-  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-  const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
-  const near = suggest(basename(path), names);
-  return near === undefined ? undefined : join(parent, near);
-}
-
-function notFound(nameOrPath: string, problem: string): JetonError {
-  return new JetonError(`${nameOrPath} ${problem}`, {
-    code: "model-not-found",
-    details: { found: nameOrPath, expected: "a folder, or owner/name on the hub" },
-  });
 }
 
 interface Repository {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Opens one safetensors file: its header is read and checked at once, its tensors when asked for. */
 import { type FileHandle, open, realpath } from "node:fs/promises";
 import { JetonError } from "../../core/index.ts";

@@ -4,7 +4,12 @@ import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { type Command, defineCommand, defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ClassifyDocument, writeJson } from "../json-output.ts";
-import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+import {
+  encoderOptions,
+  headedModelOption,
+  readTexts,
+  withEncoder,
+} from "../options/encoder-options.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 
 export const command: Command = defineCommand({
@@ -17,6 +22,7 @@ export const command: Command = defineCommand({
   positionals: [{ name: "text|-", repeatable: true }],
   options: {
     ...encoderOptions,
+    model: headedModelOption,
     pair: { kind: "text", value: "TEXT", help: "the second text of each pair" },
     question: { kind: "text", value: "TEXT", help: "find the span that answers this" },
     topK: {

@@ -23,7 +23,7 @@ export const command: Command = defineCommand({
     pooling: {
       kind: "list",
       value: "MODE",
-      help: `${poolingModes.join(", ")}; may be repeated; default: the model's own, otherwise mean`,
+      help: `${poolingModes.join(", ")}; several are joined; default: the model's own, otherwise mean`,
     },
     normalize: { kind: "flag", help: "give vectors the length 1" },
     prompt: { kind: "text", value: "TEXT", help: "put this before each text" },

@@ -62,7 +62,7 @@ export const command: Command = defineCommand({
     tokenizers: {
       kind: "list",
       value: "M",
-      help: "instead of asking a model, count the tokens of a pair in this tokenizer; may be repeated",
+      help: "instead of asking a model, count the tokens of a pair in this tokenizer",
     },
     paperGrid: { kind: "flag", help: "the cells of the paper, where no list says otherwise" },
   },

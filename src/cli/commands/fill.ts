@@ -2,7 +2,12 @@
 import { formatTable } from "../../core/table.ts";
 import { type Command, defineCommand, defined } from "../command.ts";
 import { type FillDocument, writeJson } from "../json-output.ts";
-import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
+import {
+  encoderOptions,
+  headedModelOption,
+  readTexts,
+  withEncoder,
+} from "../options/encoder-options.ts";
 
 export const command: Command = defineCommand({
   name: "fill",
@@ -13,6 +18,7 @@ export const command: Command = defineCommand({
   positionals: [{ name: "text|-", repeatable: true }],
   options: {
     ...encoderOptions,
+    model: headedModelOption,
     topK: { kind: "integer", value: "N", min: 1, default: 5, help: "tokens for each mask" },
     mask: {
       kind: "text",

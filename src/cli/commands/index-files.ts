@@ -1,4 +1,6 @@
 /** `jeton index`: makes or updates an index of files. */
+import { resolve } from "node:path";
+import { JetonError } from "../../core/error.ts";
 import { formatBytes, formatCount, formatDuration, formatRate } from "../../core/progress.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
@@ -20,7 +22,11 @@ export const indexOption: TextOption = {
   help: `folder of the index; default: ${defaultIndexFolder}`,
 };
 
-const { model, format, threads } = encoderOptions;
+const { format, threads } = encoderOptions;
+const model = {
+  ...encoderOptions.model,
+  help: "checkpoint folder of an encoder, or owner/name on the hub; default: the index's, for a new one the bundled jeton-embed",
+} as const;
 
 export const command: Command = defineCommand({
   name: "index",
@@ -72,6 +78,16 @@ export const command: Command = defineCommand({
     }
     const folder = values.index ?? defaultIndexFolder;
     const kind: VectorKind = values.tokens ? "tokens" : values.hybrid ? "hybrid" : "dense";
+    const { listSources } = await import("../retrieval/read-sources.ts");
+    if (paths.some((path) => resolve(path) === resolve(folder))) {
+      throw new UsageError("option-conflict", `--index ${folder} is a folder that is indexed`, {
+        option: "--index",
+        found: folder,
+        expected: "a folder of its own",
+      });
+    }
+    // Before the index is opened: a mistyped path makes none.
+    const sources = await listSources(paths, folder);
     const { openIndex } = await import("../../retrieve/index.ts");
     const { vectorKindOf } = await import("../retrieval/encode-records.ts");
     const { readManifest } = await import("../../retrieve/store/manifest.ts");
@@ -99,12 +115,14 @@ export const command: Command = defineCommand({
       ...(isNew || isSaid ? { metadata: { ...stored, ...metadata } } : {}),
       ...(values.stem && { analyzer: { stopWords: "english", stemmer: "english" } as const }),
     };
-    const index = await openIndex(folder, options);
+    const index = await openIndex(folder, options).catch((error: unknown) => {
+      throw describeSettings(error, folder);
+    });
     try {
       const named = index.settings.metadata["model"];
       const update = (encoder?: LoadedEncoder): Promise<IndexDocument> =>
         updateIndex(context, index, {
-          ...{ folder, paths, encoder },
+          ...{ folder, paths, sources, encoder },
           kind: vectorKindOf(index.settings.metadata["vectors"]),
         });
       const result =
@@ -119,9 +137,18 @@ export const command: Command = defineCommand({
   },
 });
 
+/** Says what to do where an index was made with other options. */
+function describeSettings(error: unknown, folder: string): unknown {
+  if (!JetonError.isInstance(error) || error.code !== "index-settings") return error;
+  const { message, code, details } = error;
+  const advice = `what an index was made with stays; leave the option out, or make another with --index`;
+  return new JetonError(`${folder}: ${message}; ${advice}`, { code, details, cause: error });
+}
+
 interface UpdateOptions {
   readonly folder: string;
   readonly paths: readonly string[];
+  readonly sources: readonly SourceFile[];
   readonly kind: VectorKind;
   readonly encoder: LoadedEncoder | undefined;
 }
@@ -129,13 +156,12 @@ interface UpdateOptions {
 async function updateIndex(
   context: CommandContext,
   index: SearchIndex,
-  { folder, paths, kind, encoder }: UpdateOptions,
+  { folder, paths, sources, kind, encoder }: UpdateOptions,
 ): Promise<IndexDocument> {
-  const { listSources, readSource, toShown } = await import("../retrieval/read-sources.ts");
+  const { maxSourceBytes, readSource, toShown } = await import("../retrieval/read-sources.ts");
   const { encodeRecords } = await import("../retrieval/encode-records.ts");
   const started = performance.now();
   const line = createStatusLine(context);
-  const sources = await listSources(paths);
   const known = recordsByPath(index);
   const size = Number(index.settings.metadata["size"] ?? 1200);
   const count = { files: 0, unchanged: 0, skipped: 0, records: 0, removed: 0, bytes: 0 };
@@ -143,6 +169,12 @@ async function updateIndex(
     for (const [at, source] of sources.entries()) {
       context.signal.throwIfAborted();
       line.show(progressOf(at, sources.length, count.bytes, started));
+      if (source.bytes > maxSourceBytes) {
+        line.clear();
+        const limit = `larger than ${formatBytes(maxSourceBytes)}`;
+        await context.stderr.write(`jeton: warning: ${source.path} is left out: ${limit}\n`);
+        continue;
+      }
       const old = known.get(source.path) ?? [];
       known.delete(source.path);
       if (isUnchanged(index, old, source)) {

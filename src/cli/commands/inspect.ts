@@ -12,7 +12,7 @@ export const command: Command = defineCommand({
     "Describes checkpoints and tokenizers: architecture, parameters, types and sizes of the weights, " +
     "context length, tokenizer, and the default format of the weights in memory. No weights are read. " +
     "Several models are compared side by side. M is a checkpoint folder, a folder with only a " +
-    "tokenizer or a configuration, a tokenizer file, or a name on the hub. --mixture infers from the " +
+    "tokenizer or a configuration, a tokenizer file, a bundled model, or a name on the hub; default: jeton-nano. --mixture infers from the " +
     "merges of a byte-pair tokenizer the shares of the sampled kinds of text in its training data " +
     "(needs the package highs). --qtok reports the composition of vocabularies: words, pieces, " +
     "characters, fragments, scripts and letters, and measures them on parallel texts. --routing reads " +

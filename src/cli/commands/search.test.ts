@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -94,6 +94,36 @@ describe("jeton index and jeton search", () => {
     expect(stderr).toContain("1 passages of 3");
     const colours = await runCommand(["search", "-i", folder, "dragon"], { isTerminal: true });
     expect(colours.stdout).toContain("\u001b[1m\u001b[32mdragon\u001b[39m\u001b[22m");
+  });
+
+  test("a mistyped path makes no index", async () => {
+    const place = join(root, "unmade");
+    const line = ["index", "--words", "-i", place, join(root, "ntoes")];
+    expect(await runCommand(line)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("(file-not-found)"),
+    });
+    expect(existsSync(place)).toBe(false);
+  });
+
+  test("an index among its files reads itself never, and cannot be the folder that it reads", async () => {
+    const place = join(root, "around");
+    mkdirSync(place);
+    writeFileSync(join(place, "one.txt"), "A dragon.\n");
+    const line = ["index", "--words", "--json", place, "-i"];
+    for (const unchanged of [0, 1]) {
+      const { stdout } = await runCommand([...line, join(place, "own.index")]);
+      expect(JSON.parse(stdout)).toMatchObject({ unchanged, skipped: 0, total: 1 });
+    }
+    const { status, stderr } = await runCommand([...line, place]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("option-conflict");
+  });
+
+  test("what an index was made with stays, and the error says what to do", async () => {
+    const { status, stderr } = await runCommand(["index", "-i", folder, "--size", "50", notes]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/"size":"40".*leave the option out.*\(index-settings\)/);
   });
 
   test("mistakes are named", async () => {

@@ -21,8 +21,8 @@ export const command: Command = defineCommand({
   summary: "show a text as tokens, or ids as text",
   description:
     "Splits a text into the tokens of a model and shows them with their ids and offsets. M is a " +
-    "checkpoint folder, a folder with only a tokenizer, a tokenizer file, or a name on the hub. Without " +
-    "a text, or with -, the text is read from standard input.",
+    "checkpoint folder, a folder with only a tokenizer, a tokenizer file, a bundled model such as jeton-nano, or a " +
+    "name on the hub. Without a text, or with -, the text is read from standard input.",
   positionals: [{ name: "M", required: true }, { name: "text|-" }],
   options: {
     special: {
@@ -47,7 +47,7 @@ export const command: Command = defineCommand({
   },
   examples: [
     {
-      line: 'jeton tokenize path/to/checkpoint "tokenization"',
+      line: 'jeton tokenize jeton-nano "tokenization"',
       shows: "the tokens of the text with their ids and offsets",
     },
     {

@@ -1,10 +1,13 @@
 /** `jeton train encoder`: options that are refused, what it prints, and a run that is broken off and goes on. */
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { embedHybrid, loadEncoder } from "../../model/index.ts";
+import { scoreHybrid } from "../../retrieve/index.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import type { IndexDocument, SearchDocument } from "../json-output.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 let root = "";
@@ -131,5 +134,71 @@ describe("a run", () => {
     expect(changed.stderr).toContain("(train-configuration-changed)");
     const again = await begin("broken");
     expect(again.stderr).toContain("(train-run-exists)");
+  });
+});
+
+describe("jeton index --hybrid", () => {
+  const folder = (): string => join(root, "hybrid-index");
+  const model = (): string => join(root, "hybrid", "model");
+  const notes = ["cat.md", "sun.md", "hill.md"];
+  const texts = ["the cat sees a dog", "the sun sees a moon and a tree", "the hill sees a cat"];
+  beforeAll(async () => {
+    const { status } = await begin("hybrid", "--objective", "hybrid-contrastive", "--width", "8");
+    expect(status).toBe(0);
+    mkdirSync(join(root, "notes"));
+    for (const [at, name] of notes.entries()) {
+      writeFileSync(join(root, "notes", name), `${texts[at]!}\n`);
+    }
+  });
+  const index = (...more: string[]) =>
+    runCommand(["index", "--index", folder(), "--json", ...more, join(root, "notes")]);
+  const search = async (...args: string[]): Promise<SearchDocument> => {
+    const { status, stdout } = await runCommand(["search", "-i", folder(), "--json", ...args]);
+    expect(status).toBe(0);
+    return JSON.parse(stdout) as SearchDocument;
+  };
+
+  test("keeps both parts of each passage: searches rank by their product, and beside the words", async () => {
+    const made = await index("--hybrid", "--model", model());
+    expect(made.status).toBe(0);
+    expect(JSON.parse(made.stdout) as IndexDocument).toMatchObject({ files: 3, total: 3 });
+    const { hits } = await search("cat moon", "--by", "meaning");
+    await using encoder = await loadEncoder(model());
+    const [query] = await embedHybrid(encoder, ["cat moon"]);
+    const documents = await embedHybrid(encoder, texts, { terms: 384 });
+    const expected = documents
+      .map((document, at) => ({ score: scoreHybrid(query!, document), text: texts[at]! }))
+      .sort((a, b) => b.score - a.score);
+    expect(hits.map(({ text }) => text.trim())).toEqual(expected.map(({ text }) => text));
+    for (const [at, { parts }] of hits.entries()) {
+      expect(Object.keys(parts)).toEqual(["sparse"]);
+      expect(parts.sparse).toBeCloseTo(expected[at]!.score, 4);
+    }
+    const both = await search("moon");
+    expect(Object.keys(both.hits[0]!.parts).sort()).toEqual(["bm25", "sparse"]);
+    expect(both.hits[0]!.text).toContain("moon");
+  });
+
+  test("remembers the kind: a changed file gets it without a flag, another kind is refused", async () => {
+    writeFileSync(join(root, "notes", "cat.md"), "the moon and the moon\n");
+    const again = await index();
+    expect(again.status).toBe(0);
+    expect(JSON.parse(again.stdout)).toMatchObject({ files: 1, unchanged: 2, total: 3 });
+    const { hits } = await search("moon", "--by", "meaning");
+    expect(hits).toHaveLength(3);
+    for (const { parts } of hits) expect(Object.keys(parts)).toEqual(["sparse"]);
+    const tokens = await index("--tokens");
+    expect([tokens.status, tokens.stderr]).toEqual([1, expect.stringContaining("index-settings")]);
+    const two = await index("--tokens", "--hybrid");
+    expect([two.status, two.stderr]).toEqual([2, expect.stringContaining("option-conflict")]);
+  });
+
+  test("a model without the words' part is refused, and nothing is indexed", async () => {
+    expect((await begin("plain")).status).toBe(0);
+    const own = join(root, "plain-index");
+    const args = ["index", "-i", own, "--hybrid", "--model", join(root, "plain", "model")];
+    const { status, stderr } = await runCommand([...args, join(root, "notes")]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/\(encoder-[a-z-]+\)/);
   });
 });

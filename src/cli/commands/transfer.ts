@@ -2,7 +2,7 @@
 import type { TransferMethod } from "../../vocabulary/index.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../command.ts";
 import { type TransferDocument, writeJson } from "../json-output.ts";
-import { chooseModel, createStatusLine, locateModel } from "../options/locate.ts";
+import { chooseModel, createStatusLine, locateModel, pathOfName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 
 const options = {
@@ -16,7 +16,7 @@ const options = {
     kind: "text",
     short: "t",
     value: "T",
-    help: "the new tokenizer: a folder, tokenizer.json, a SentencePiece model or a .tiktoken file",
+    help: "the new tokenizer: a folder, tokenizer.json, a SentencePiece model, a .tiktoken file, or a bundled model such as jeton-nano",
   },
   method: {
     kind: "text",
@@ -124,7 +124,7 @@ export const command: Command = defineCommand({
           return made.predict(task);
         },
       };
-      const result = await transfer(model, tokenizer, method, {
+      const result = await transfer(model, pathOfName(tokenizer), method, {
         out,
         seed: values.seed,
         ...defined({ dtype: values.dtype }),

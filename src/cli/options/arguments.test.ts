@@ -79,6 +79,8 @@ describe("parseArguments", () => {
     [["white", "--loavse", "2"], "option-unknown", "did you mean --loaves?"],
     [["white", "--xyzzy"], "option-unknown", "no option --xyzzy"],
     [["white", "-z"], "option-unknown", "no option -z"],
+    [["-5 degrees"], "option-unknown", "write -- before a text that begins with a dash"],
+    [["-- a list"], "option-unknown", "write -- before a text that begins with a dash"],
     [["white", "--shape"], "option-value-missing", "--shape SHAPE"],
     [["white", "--shape", "--json"], "option-value-missing", "--shape=--json"],
     [["white", "--quiet=yes"], "option-value-unexpected", "takes no value"],

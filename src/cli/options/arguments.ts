@@ -49,7 +49,9 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
     const known = byName.get(token.name);
-    if (known === undefined) throw unknownOption(command, token.rawName, [...byName.keys()]);
+    if (known === undefined) {
+      throw unknownOption(command, token.rawName, [...byName.keys()], args[token.index]!);
+    }
     const { key, option } = known;
     if (option.kind === "flag") {
       if (token.value !== undefined) {
@@ -156,13 +158,22 @@ function readNumber(
   );
 }
 
-function unknownOption(command: Command, written: string, names: readonly string[]): UsageError {
+/** @param argument the whole argument that the option was read from */
+function unknownOption(
+  command: Command,
+  written: string,
+  names: readonly string[],
+  argument: string,
+): UsageError {
   const isLong = written.startsWith("--");
   const near = isLong ? suggest(written.slice(2), names) : undefined;
+  // Not an option but a text: "-5 degrees".
+  const isText = command.positionals.length > 0 && /\s|^-\d/.test(argument);
+  const hint = isText ? "; write -- before a text that begins with a dash" : "";
   return new UsageError(
     "option-unknown",
     `jeton ${command.name} has no option ${written}` +
-      (near === undefined ? "" : `; did you mean --${near}?`),
+      (near === undefined ? hint : `; did you mean --${near}?`),
     { option: written, ...(near !== undefined && { suggestion: `--${near}` }) },
   );
 }

@@ -4,7 +4,7 @@ import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { readStandardInput, readTextFile } from "./input.ts";
 import { loadAndUse } from "./load-and-use.ts";
-import { chooseEncoder, locateModel } from "./locate.ts";
+import { locateModel } from "./locate.ts";
 
 /** The model, how its weights are held, and a file of texts. */
 export const encoderOptions = {
@@ -12,7 +12,7 @@ export const encoderOptions = {
     kind: "text",
     short: "m",
     value: "M",
-    help: "checkpoint folder of an encoder, or owner/name on the hub; jeton-embed is the bundled one",
+    help: "checkpoint folder of an encoder, or owner/name on the hub; default: the bundled encoder jeton-embed",
   },
   format: {
     kind: "text",
@@ -34,6 +34,14 @@ export const encoderOptions = {
   },
 } as const;
 
+/** `--model` for a head that the bundled encoder lacks. */
+export const headedModelOption = {
+  kind: "text",
+  short: "m",
+  value: "M",
+  help: "checkpoint folder of an encoder with such a head, or owner/name on the hub; the bundled encoder has none",
+} as const;
+
 type EncoderValues = Values<typeof encoderOptions>;
 
 /** Loads the encoder, calls `use` with it, and closes it in every case. */
@@ -49,7 +57,7 @@ export async function withEncoder<T>(
       { expected: "--model FOLDER or --model owner/name" },
     );
   }
-  const name = chooseEncoder(values.model);
+  const { model: name } = values;
   const folder = await locateModel(context, name);
   const { openLocatedCheckpoint } = await import("../../model/weights/open-named-checkpoint.ts");
   const { loadNamedEncoder } = await import("../../model/encoder/load-encoder.ts");

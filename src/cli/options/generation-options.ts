@@ -1,6 +1,7 @@
 /** Options of sampling and length, for the commands that generate. */
 import type { GenerateOptions } from "../../generate/types.ts";
 import { defined, UsageError, type Values } from "../command.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 
 export const generationOptions = {
   maxTokens: {
@@ -62,24 +63,30 @@ export const generationOptions = {
   },
 } as const;
 
-/** Throws `option-misplaced` where `--greedy` meets a temperature other than 0. */
-export function checkGreedy({
-  greedy,
-  temperature,
-}: {
+/** Throws `option-misplaced` where `--greedy` meets a temperature other than 0, or either an option of sampling. */
+export function checkGreedy(values: {
   readonly greedy: boolean;
   readonly temperature: number | undefined;
+  readonly topK?: number | undefined;
+  readonly topP?: number | undefined;
+  readonly minP?: number | undefined;
 }): void {
-  if (!greedy || (temperature ?? 0) === 0) return;
-  throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
-    option: "--temperature",
-  });
+  const { greedy, temperature } = values;
+  if (greedy && (temperature ?? 0) !== 0) {
+    throw new UsageError("option-misplaced", "--greedy and --temperature exclude each other", {
+      option: "--temperature",
+    });
+  }
+  if (!greedy && temperature !== 0) return;
+  const why = `means nothing for ${greedy ? "--greedy" : "--temperature 0"}, which samples nothing`;
+  refuseMisplaced(values, ["topK", "topP", "minP"], why);
 }
 
 /**
  * The options of `generate` that the command line sets.
  *
- * @throws UsageError `option-misplaced` if both `--greedy` and a temperature above 0 are given
+ * @throws UsageError `option-misplaced` if both `--greedy` and a temperature above 0 are given, or with either an option
+ *   that only sampling reads
  */
 export function readGenerationOptions(values: Values<typeof generationOptions>): GenerateOptions {
   checkGreedy(values);

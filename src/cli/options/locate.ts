@@ -1,46 +1,55 @@
-/** Resolves `M` and `--model`: a folder, a name on the hub, or the bundled model. */
+/** Resolves `M` and `--model`: a folder, a name on the hub, or a bundled model. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, dirname } from "node:path";
+import {
+  type BundledModelName,
+  bundledModelFolder,
+  findBundledModel,
+} from "../../checkpoint/bundled-models.ts";
+import { JetonError } from "../../core/error.ts";
 import { createProgressLine, formatBytes, formatDuration } from "../../core/progress.ts";
 import { UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 
-/** Folder of the bundled model; the same relative path from `src/cli/options` and `dist/cli/options`. */
-export const bundledModelFolder: string = fileURLToPath(
-  new URL("../../../models/jeton-nano/", import.meta.url),
-);
-
-const bundledName = "jeton-nano";
-
 /** The bundled encoder, as indexes name it: its folder is elsewhere on every machine. */
-export const bundledEncoderName = "jeton-embed";
-
-/** Folder of the bundled encoder. */
-export const bundledEncoderFolder: string = fileURLToPath(
-  new URL("../../../models/jeton-embed/", import.meta.url),
-);
-
-/** The folder that an encoder's name stands for: the bundled one's for its own name, unless a folder is called so. */
-export function chooseEncoder(name: string): string {
-  return name === bundledEncoderName && !existsSync(name) ? bundledEncoderFolder : name;
-}
+export const bundledEncoderName: BundledModelName = "jeton-embed";
 
 /**
- * The given name; without one, or for the bundled model's own name, the folder of the bundled model.
+ * The given name; without one the folder of the bundled model.
  *
  * @throws UsageError `model-missing` if no name is given and no model is bundled
  */
 export function chooseModel(name: string | undefined): string {
-  if (name !== undefined && !(name === bundledName && !existsSync(name))) return name;
-  if (existsSync(bundledModelFolder)) return bundledModelFolder;
+  if (name !== undefined) return name;
+  const bundled = bundledModelFolder("jeton-nano");
+  if (existsSync(bundled)) return bundled;
   throw new UsageError(
     "model-missing",
     "no model: this version of jeton comes without one; give --model a checkpoint folder " +
       "(config.json, *.safetensors, tokenizer.json) or a name on the hub, owner/name",
     { expected: "--model FOLDER or --model owner/name" },
   );
+}
+
+/** A path as it is; for the name of a bundled model its folder. */
+export function pathOfName(name: string): string {
+  return findBundledModel(name) ?? name;
+}
+
+/** Values of a training in whose paths the names of bundled models are replaced by their folders. */
+export function withBundledPaths<
+  Values extends {
+    readonly initialWeights: string | undefined;
+    readonly tokenizer: string | undefined;
+  },
+>(values: Values): Values {
+  const { initialWeights, tokenizer } = values;
+  return {
+    ...values,
+    initialWeights: initialWeights === undefined ? undefined : pathOfName(initialWeights),
+    tokenizer: tokenizer === undefined ? undefined : pathOfName(tokenizer),
+  };
 }
 
 export interface LocateOptions {
@@ -61,6 +70,13 @@ export async function locateModel(
   if (found?.isFile()) {
     const error = foreignFormatError(name, [basename(name)]);
     if (error !== undefined) throw error;
+    if (/\.safetensors$/i.test(name)) {
+      const folder = dirname(name);
+      throw new JetonError(`${name} holds weights alone, expected the folder: ${folder}`, {
+        code: "model-not-found",
+        details: { found: name, expected: folder },
+      });
+    }
     return name;
   }
   const line = createStatusLine(context);

@@ -58,6 +58,14 @@ test("run, serve: --inexact with a model of words; the library refuses exactness
   );
 });
 
+test("run: options of sampling where nothing is sampled", async () => {
+  for (const option of ["--top-k=5", "--top-p=0.5", "--min-p=0.1"]) {
+    const name = option.split("=")[0]!;
+    await refuses(name, "run", "-m", decoder, "--greedy", option, "a");
+    await refuses(name, "run", "-m", decoder, "--temperature", "0", option, "a");
+  }
+});
+
 test("run: forms of output that a chat or a list of continuations has no place for", async () => {
   for (const option of ["--show-drafts", "--stats"]) {
     await refuses(option, "run", "-m", decoder, "--sequences", "2", option, "a");

@@ -4,8 +4,8 @@
  * seeds each) 32 were such tasks without the opening, and 1 with it.
  */
 import { realpathSync } from "node:fs";
+import { bundledModelFolder } from "../../checkpoint/bundled-models.ts";
 import type { LoadedModel } from "../../model/types.ts";
-import { bundledModelFolder } from "./locate.ts";
 
 /** Prompts with more tokens get no opening. */
 const maxPromptTokens = 16;
@@ -23,7 +23,7 @@ export function openPrompt(model: LoadedModel, prompt: string): string {
 
 function isBundled(folder: string): boolean {
   try {
-    return realpathSync(folder) === realpathSync(bundledModelFolder);
+    return realpathSync(folder) === realpathSync(bundledModelFolder("jeton-nano"));
   } catch {
     return false;
   }

@@ -10,7 +10,7 @@ export const packedContextOptions = {
   packedContext: {
     kind: "list",
     value: "FILE",
-    help: "read this text before the prompt, as jeton context pack wrote it (repeatable, in order)",
+    help: "read this text before the prompt, as jeton context pack wrote it; several are read in order",
   },
   packedFactor: {
     kind: "integer",

@@ -6,6 +6,7 @@ import type {
   Transform,
 } from "../../train/index.ts";
 import { defined, UsageError, type Values } from "../command.ts";
+import { withBundledPaths } from "./locate.ts";
 import { refuseMisplaced } from "./misplaced.ts";
 import { defaultTokenizer, presetConfig } from "./presets.ts";
 import {
@@ -76,7 +77,7 @@ export const trainingOptions = {
   tokenizer: {
     kind: "text",
     value: "T",
-    help: "checkpoint folder, tokenizer.json, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
+    help: "checkpoint folder, tokenizer.json, a bundled model such as jeton-nano, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
   },
   corpus: {
     kind: "list",
@@ -153,7 +154,7 @@ export const trainingOptions = {
   initialWeights: {
     kind: "text",
     value: "FOLDER",
-    help: "start from the weights of this checkpoint folder",
+    help: "start from the weights of this checkpoint folder, or of a bundled model such as jeton-nano",
   },
   initialize: {
     kind: "list",
@@ -176,7 +177,8 @@ export type TrainValues = Values<typeof trainingOptions & typeof runOptions>;
  *
  * @throws UsageError `option-missing`, `option-value-invalid`
  */
-export async function readTrainingOptions(values: TrainValues): Promise<TrainLanguageModelOptions> {
+export async function readTrainingOptions(given: TrainValues): Promise<TrainLanguageModelOptions> {
+  const values = withBundledPaths(given);
   const { out: folder, initialWeights } = values;
   checkSizes(values);
   checkDependent(values);

@@ -1,6 +1,6 @@
 /** What `jeton index` reads: texts of files and folders, cut into passages, and records of JSON lines. */
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { fileError } from "../../checkpoint/files/file-error.ts";
 import { JetonError } from "../../core/error.ts";
 import { createRecursiveChunker } from "../../evaluate/rag-token-metrics/chunkers/recursive.ts";
@@ -16,29 +16,38 @@ export interface SourceFile {
   readonly bytes: number;
 }
 
-/** Larger files are left out. */
-const maxBytes = 64e6;
+/** Larger files are not read. */
+export const maxSourceBytes = 64e6;
 const skippedFolders = new Set(["node_modules", "dist", "__pycache__"]);
 
 /**
- * Files of the paths and below them, in the order of their names. Hidden files and folders below a path are left
+ * Files of the paths and below them, in the order of their names, also those beyond `maxSourceBytes`. Hidden files and folders below a path are left
  * out, and so are `node_modules`, `dist` and symbolic links.
  *
+ * @param without a folder that is left out: the index's own
  * @throws JetonError `file-not-found` and its like
  */
-export async function listSources(paths: readonly string[]): Promise<SourceFile[]> {
+export async function listSources(
+  paths: readonly string[],
+  without: string,
+): Promise<SourceFile[]> {
   const found = new Map<string, SourceFile>();
-  for (const path of paths) await listBelow(path, found);
+  for (const path of paths) await listBelow(path, found, resolve(without));
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function listBelow(location: string, found: Map<string, SourceFile>): Promise<void> {
+async function listBelow(
+  location: string,
+  found: Map<string, SourceFile>,
+  without: string,
+): Promise<void> {
+  if (resolve(location) === without) return;
   const entry = await stat(location).catch((error: unknown) => {
     throw fileError(error, location);
   });
   if (!entry.isDirectory()) {
     const path = toShown(location);
-    if (entry.isFile() && entry.size <= maxBytes) {
+    if (entry.isFile()) {
       found.set(path, { path, location, modified: entry.mtimeMs, bytes: entry.size });
     }
     return;
@@ -46,7 +55,8 @@ async function listBelow(location: string, found: Map<string, SourceFile>): Prom
   const entries = await readdir(location, { withFileTypes: true });
   for (const one of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (one.name.startsWith(".") || skippedFolders.has(one.name) || one.isSymbolicLink()) continue;
-    if (one.isDirectory() || one.isFile()) await listBelow(join(location, one.name), found);
+    if (one.isDirectory() || one.isFile())
+      await listBelow(join(location, one.name), found, without);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Help texts, generated from the declarations of the commands. */
 
+import { bundledModelNames } from "../../checkpoint/bundled-models.ts";
 import {
   type Command,
   type Option,
@@ -33,11 +34,15 @@ export function formatHelp(
     "  --version   show the version",
     "",
     style.bold("examples"),
+    '  jeton run "The emperor"',
     '  jeton run --model path/to/checkpoint "Once upon a time"',
-    '  jeton tokenize path/to/checkpoint "tokenization"',
+    '  jeton tokenize jeton-nano "tokenization"',
     "",
-    "A checkpoint is a folder with config.json, *.safetensors and tokenizer.json, or owner/name on",
-    "the hub.",
+    ...wrap(
+      "A model is a checkpoint folder (config.json, *.safetensors, tokenizer.json), owner/name on the hub, or one " +
+        `that jeton brings: ${bundledModelNames.join(", ")}.`,
+      lineWidth,
+    ),
     "",
   ].join("\n");
 }

@@ -1,5 +1,6 @@
 /** Generation byte by byte. */
-import { invalidOption, optionRules } from "../sampling/check-options.ts";
+import { checkOptionRules, countRule, type OptionRule } from "../../core/option-rules.ts";
+import { optionRules } from "../sampling/check-options.ts";
 import { randomSeed } from "../sampling/options.ts";
 import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
 import { createStopText } from "../sampling/stop-text.ts";
@@ -53,7 +54,18 @@ export interface GenerateBytesResult {
   readonly decodeSeconds: number;
 }
 
-const samplingNames = ["temperature", "topK", "topP", "minP", "seed", "sequence"] as const;
+const { temperature, topK, topP, minP, greedy, seed, sequence, stop, ignoreEos, signal } =
+  optionRules;
+
+const byteRules: Readonly<Record<keyof GenerateBytesOptions, OptionRule>> = {
+  ...{ temperature, topK, topP, minP, greedy, seed, sequence, stop, ignoreEos, signal },
+  maxBytes: countRule,
+  forced: {
+    test: (value) => typeof value === "string" || value instanceof Uint8Array,
+    expected: "a text or bytes",
+  },
+  before: optionRules.stopIds,
+};
 
 /**
  * Continues a prompt byte by byte; it may end anywhere.
@@ -62,7 +74,7 @@ const samplingNames = ["temperature", "topK", "topP", "minP", "seed", "sequence"
  * const bytes = await openByteDistribution(model);
  * for await (const { text } of generateBytes(bytes, "The emp")) process.stdout.write(text);
  *
- * @throws JetonError `generate-option-invalid`, `byte-impossible`
+ * @throws JetonError `generate-option-unknown`, `generate-option-invalid`, `byte-impossible`
  */
 export async function* generateBytes(
   distribution: ByteDistribution,
@@ -138,15 +150,11 @@ export async function completeBytes(
 
 /** Sampling of bytes with every default filled in. @throws JetonError `generate-option-invalid` */
 function resolveByteSampling(options: GenerateBytesOptions): Sampling {
-  for (const name of samplingNames) {
-    const value = options[name];
-    const rule = optionRules[name];
-    if (value !== undefined && !rule.test(value)) throw invalidOption(name, value, rule.expected);
-  }
-  const { maxBytes } = options;
-  if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
-    throw invalidOption("maxBytes", maxBytes, "an integer from 0 on");
-  }
+  checkOptionRules(options, byteRules, {
+    what: "a generation by bytes",
+    unknownCode: "generate-option-unknown",
+    invalidCode: "generate-option-invalid",
+  });
   return {
     temperature: options.greedy === true ? 0 : (options.temperature ?? 1),
     topK: options.topK ?? 0,

@@ -3,8 +3,9 @@
  * transformers for decoders.
  */
 import { JetonError } from "../../core/index.ts";
+import type { OptionRule } from "../../core/option-rules.ts";
 import type { LoadedModel } from "../../model/index.ts";
-import { isId, optionRules, type Rule } from "./check-options.ts";
+import { isId, optionRules } from "./check-options.ts";
 import { forbidRepeatedNgrams, isBegunAtEnd, type LogitsProcessor } from "./logits-processors.ts";
 import { penalizeRepetition } from "./penalties.ts";
 
@@ -16,7 +17,11 @@ export type ConfigModel = Pick<LoadedModel, "checkpoint">;
  *
  * @throws JetonError `generation-config-invalid`
  */
-export function configValue(model: ConfigModel, key: string, { test, expected }: Rule): unknown {
+export function configValue(
+  model: ConfigModel,
+  key: string,
+  { test, expected }: OptionRule,
+): unknown {
   const value = model.checkpoint.generationConfig?.[key] ?? undefined;
   if (value === undefined || test(value)) return value;
   throw new JetonError(
@@ -50,17 +55,17 @@ type SequenceBias = readonly (readonly [readonly number[], number])[];
 const isIds = (value: unknown): boolean =>
   Array.isArray(value) && value.length > 0 && value.every(isId);
 
-const sequenceBias: Rule = {
+const sequenceBias: OptionRule = {
   test: (value) =>
     Array.isArray(value) &&
     value.every((pair) => Array.isArray(pair) && isIds(pair[0]) && Number.isFinite(pair[1])),
   expected: "a list of pairs of a list of ids and a number",
 };
-const idOrIds: Rule = {
+const idOrIds: OptionRule = {
   test: (value) => isId(value) || isIds(value),
   expected: "a token id or a list of them",
 };
-const lengthDecay: Rule = {
+const lengthDecay: OptionRule = {
   test: (value) =>
     Array.isArray(value) &&
     value.length === 2 &&
@@ -73,7 +78,7 @@ const lengthDecay: Rule = {
 /** A key that asks for a processor. */
 interface ProcessorKey {
   readonly place: keyof ConfigProcessors;
-  readonly rule: Rule;
+  readonly rule: OptionRule;
   /** Undefined where the value changes nothing. */
   readonly create: (value: unknown, context: ConfigProcessorContext) => LogitsProcessor | undefined;
 }
@@ -81,7 +86,7 @@ interface ProcessorKey {
 /** @param create takes what passes the rule */
 function processorKey<Value>(
   place: ProcessorKey["place"],
-  rule: Rule,
+  rule: OptionRule,
   create: (value: Value, context: ConfigProcessorContext) => LogitsProcessor | undefined,
 ): ProcessorKey {
   return { place, rule, create: (value, context) => create(value as Value, context) };

@@ -1,18 +1,22 @@
 /** Checks of draft trees. */
 import { JetonError } from "../../core/index.ts";
+import { describeValue } from "../../core/option-rules.ts";
 import type { DraftTree } from "./drafter.ts";
 
 /**
  * Checks the tree that a drafter proposed.
  *
- * @throws JetonError `drafter-proposal-invalid`: lengths that differ, a parent that does not come
+ * @throws JetonError `drafter-proposal-invalid`: no lists, lengths that differ, a parent that does not come
  *   before its child, an id outside the vocabulary, too many nodes or too long a path
  */
 export function checkTree(
   tree: DraftTree,
   limits: { vocabSize: number; maxNodes: number; maxDepth: number },
 ): void {
-  const { ids, parents, acceptanceProbabilities, draftDistributions } = tree;
+  const { ids, parents, acceptanceProbabilities, draftDistributions } = (tree ?? {}) as DraftTree;
+  if (!isList(ids) || !isList(parents)) {
+    throw proposalInvalid(`${describeValue(tree)}, expected { ids, parents }, two lists`, { tree });
+  }
   const nodes = ids.length;
   if (
     parents.length !== nodes ||
@@ -32,6 +36,10 @@ export function checkTree(
       `${draftDistributions.length} distributions, expected one for the root and each node`,
       { distributions: draftDistributions.length, nodes },
     );
+  }
+  const chance = Array.from(acceptanceProbabilities ?? []).find((one) => !(one >= 0));
+  if (chance !== undefined) {
+    throw proposalInvalid(`the acceptance probability ${describeValue(chance)}`, { chance });
   }
   const depths = new Uint32Array(nodes);
   for (let node = 0; node < nodes; node++) {
@@ -54,6 +62,10 @@ export function checkTree(
       });
     }
   }
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) || value instanceof Int32Array;
 }
 
 /** An error of a drafter's proposal. */

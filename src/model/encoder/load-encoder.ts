@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
+import { checkLoadOptions } from "../load-options.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
@@ -22,21 +23,22 @@ import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
 /**
- * Opens an encoder: a checkpoint folder, or a name on the hub (`owner/name`). A folder of
+ * Opens an encoder: a checkpoint folder, the name of a bundled one (`jeton-embed`), or one on the hub (`owner/name`). A folder of
  * sentence-transformers or PyLate is opened with its modules.
  *
  * @example
  * await using model = await loadEncoder("path/to/all-MiniLM-L6-v2");
  * const [vector] = await embed(model, ["A rose by any other name"]);
  *
- * @throws JetonError `model-family-unknown`, `model-config-invalid`, `model-weights-missing`,
- *   `model-weights-shape`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
+ * @throws JetonError `model-option-unknown`, `model-option-invalid`, `model-family-unknown`, `model-config-invalid`,
+ *   `model-weights-missing`, `model-weights-shape`, `encoder-module-unknown`, `encoder-module-invalid`, and the errors of resolving
  *   and reading a checkpoint
  */
 export async function loadEncoder(
   nameOrFolder: string,
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
+  checkLoadOptions(options, ["slots", "exact"]);
   return loadNamedEncoder(await openNamedCheckpoint(nameOrFolder, options), options);
 }
 

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { encoderStoredNames } from "../encoder/stored-names.ts";
+import { checkLoadOptions } from "../load-options.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
@@ -39,6 +40,7 @@ export async function loadSeq2Seq(
   nameOrFolder: string,
   options: LoadSeq2SeqOptions = {},
 ): Promise<LoadedSeq2Seq> {
+  checkLoadOptions(options, ["slots", "contextLength", "exact"]);
   return loadNamedSeq2Seq(await openNamedCheckpoint(nameOrFolder, options), options);
 }
 

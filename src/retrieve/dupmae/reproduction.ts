@@ -107,12 +107,12 @@ const fullSizes: Sizes = {
   seeds: 3,
   hiddenSize: 128,
   layers: 2,
-  vocabSize: 3000,
-  length: 96,
-  steps: 300,
+  vocabSize: 2000,
+  length: 64,
+  steps: 120,
   batch: 16,
-  tuningSteps: 60,
-  windows: 1200,
+  tuningSteps: 40,
+  windows: 500,
   terms: 64,
 };
 

@@ -17,9 +17,9 @@ export function joinRankings(
   const best = new Map<RankingName, RankedRecord[]>();
   for (const name of parts[0]?.keys() ?? []) {
     let entries = parts.flatMap((part) => part.get(name) ?? []);
-    // Which records are scored again is decided by all imputed scores.
-    if (entries.some(({ imputed }) => imputed !== undefined)) {
-      entries = takeBest(entries, refine, ({ imputed }) => imputed!);
+    // Which records are scored again is decided by all estimates.
+    if (entries.some(({ estimate }) => estimate !== undefined)) {
+      entries = takeBest(entries, refine, ({ estimate }) => estimate!);
     }
     const taken = takeBest(entries, depth, ({ score }) => score);
     best.set(

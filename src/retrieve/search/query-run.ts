@@ -8,8 +8,10 @@ import { compileFilter } from "../filter.ts";
 import type { RankingName } from "../fusion.ts";
 import type { VectorSizes } from "../records.ts";
 import type { LiveSegment } from "../store/index-state.ts";
+import type { TokenEngine } from "../tokens/token-engine.ts";
 import {
   lastScores,
+  type RecordScores,
   type TokenPart,
   type TokenScores,
   TokenSearch,
@@ -34,6 +36,8 @@ export interface SearchedIndex {
   readonly analyzer: Analyzer;
   readonly formula: Bm25Formula;
   readonly sizes: Readonly<VectorSizes>;
+  /** The programs that score records of inverted files; opened when first wanted. */
+  readonly openEngine: () => Promise<TokenEngine>;
 }
 
 /** A segment with the records that a query may find. */
@@ -47,7 +51,7 @@ export interface SearchedSegment {
 export interface QueryStatistics {
   /** Of a query with a text. */
   readonly lexical?: LexicalStatistics;
-  /** Of a query whose tokens retrieve: for each its best scores, at most `candidates`, in no order. */
+  /** Of a query whose tokens retrieve (imputed scoring): for each its best scores, at most `candidates`, in no order. */
   readonly tokenScores?: readonly Float32Array[];
 }
 
@@ -62,8 +66,8 @@ export interface CollectionStatistics {
 export interface RankedEntry {
   readonly id: string;
   readonly score: number;
-  /** The imputed score of a record that was scored again. */
-  readonly imputed?: number;
+  /** The estimate of a record that was scored again. */
+  readonly estimate?: number;
 }
 
 /** What a hit holds beside its score. */
@@ -100,7 +104,8 @@ export class QueryRun {
     this.#query = query;
     this.#settings = settingsOf(query);
     this.#segments = acceptRecords(index.segments, query);
-    this.#tokens = query.tokens && new TokenRun(this.#segments, query.tokens, this.#settings);
+    this.#tokens =
+      query.tokens && new TokenRun(this.#segments, query.tokens, this.#settings, index.openEngine);
   }
 
   /** The first step. */
@@ -114,7 +119,7 @@ export class QueryRun {
   }
 
   /** The second step: this index's part of each ranking, best first. */
-  rank(collection: CollectionStatistics): Map<RankingName, RankedEntry[]> {
+  async rank(collection: CollectionStatistics): Promise<Map<RankingName, RankedEntry[]>> {
     this.#collection = collection;
     const { dense, sparse } = this.#query;
     const rankings = new Map<RankingName, RankedEntry[]>();
@@ -126,7 +131,7 @@ export class QueryRun {
     }
     if (dense !== undefined) add("dense", rankDense(this.#segments, denseRow(dense)));
     if (sparse !== undefined) add("sparse", rankSparse(this.#segments, sparse));
-    if (this.#tokens !== undefined) rankings.set("token", this.#rankTokens(this.#tokens));
+    if (this.#tokens !== undefined) rankings.set("token", await this.#rankTokens(this.#tokens));
     return rankings;
   }
 
@@ -145,14 +150,13 @@ export class QueryRun {
     });
   }
 
-  #rankTokens(tokens: TokenRun): RankedEntry[] {
+  async #rankTokens(tokens: TokenRun): Promise<RankedEntry[]> {
     const { scoring, depth, refine } = this.#settings;
-    if (scoring === "exact") return this.#select(tokens.scoreAll(), depth);
-    const imputed = tokens.impute(this.#collection.bounds!);
-    if (scoring === "imputed") return this.#select(imputed, depth);
-    const first = this.#select(imputed, refine);
-    const exact = tokens.refine(first.map(({ id }) => this.#places.get(id)!));
-    return first.map(({ id, score }, at) => ({ id, score: exact[at]!, imputed: score }));
+    if (scoring === "exact") return this.#select(await tokens.scoreAll(), depth);
+    if (scoring === "imputed") return this.#select(tokens.impute(this.#collection.bounds!), depth);
+    const first = this.#select(await tokens.estimate(), refine);
+    const exact = await tokens.refine(first.map(({ id }) => this.#places.get(id)!));
+    return first.map(({ id, score }, at) => ({ id, score: exact[at]!, estimate: score }));
   }
 
   #select(scores: readonly Score[], depth: number): RankedEntry[] {
@@ -181,13 +185,13 @@ class TokenRun {
   /** Numbers of the segments that have token vectors, by part, and the other way round. */
   readonly #segmentOf: readonly number[];
   readonly #segments: readonly SearchedSegment[];
-  /** Newest first. */
-  #scored: TokenScores[] = [];
+  #imputed: TokenScores | undefined;
 
   constructor(
     segments: readonly SearchedSegment[],
     tokens: NonNullable<SearchQuery["tokens"]>,
     settings: QuerySettings,
+    openEngine: () => Promise<TokenEngine>,
   ) {
     const { dim } = tokens;
     this.#segments = segments;
@@ -202,54 +206,60 @@ class TokenRun {
       const all = accepted ?? new Uint8Array(live.segment.count).fill(1);
       return { dim, offsets, flat, inverted, accepted: all };
     });
-    this.#search = new TokenSearch(parts, tokenRows(tokens), dim);
+    this.#search = new TokenSearch(parts, tokenRows(tokens), dim, openEngine);
   }
 
-  /** Best scores of each query token; undefined where all records are scored anyway. */
+  /** Best scores of each query token; undefined where no bound is wanted of them. */
   retrieve(): Float32Array[] | undefined {
     const { scoring, candidates, probes } = this.#settings;
-    return scoring === "exact" ? undefined : this.#search.retrieve({ candidates, probes });
+    return scoring === "imputed" ? this.#search.retrieve({ candidates, probes }) : undefined;
   }
 
   impute(bounds: Float32Array): Score[] {
-    return this.#keep(this.#search.impute(bounds));
+    this.#imputed = this.#search.impute(bounds);
+    return this.#place(this.#imputed);
   }
 
-  scoreAll(): Score[] {
-    return this.#keep(this.#search.scoreExactly(this.#search.allRecords()));
+  /** The best records by estimate, as many as are scored again; more where some are equal. */
+  async estimate(): Promise<Score[]> {
+    const { candidates, probes, refine } = this.#settings;
+    return this.#place(await this.#search.estimate({ candidates, probes }, refine));
+  }
+
+  async scoreAll(): Promise<Score[]> {
+    return this.#place(await this.#search.scoreExactly(this.#search.allRecords()));
   }
 
   /** Exact scores of some records, in their order. */
-  refine(places: readonly Score[]): number[] {
-    const partOf = new Map(this.#segmentOf.map((segment, part) => [segment, part]));
+  async refine(places: readonly Score[]): Promise<number[]> {
     const records = Uint32Array.from(places, ({ segment, place }) =>
-      this.#search.numberOf(partOf.get(segment)!, place),
+      this.#numberOf(segment, place),
     );
-    return this.#keep(this.#search.scoreExactly(records)).map(({ score }) => score);
+    return [...(await this.#search.scoreExactly(records)).means];
   }
 
   explain(segment: number, place: number): ReturnType<typeof explainTokens> {
-    const part = this.#segmentOf.indexOf(segment);
-    if (part < 0) return [];
-    const record = this.#search.numberOf(part, place);
-    for (const scores of this.#scored) {
-      const slot = scores.records.indexOf(record);
-      if (slot < 0) continue;
-      return explainTokens(
-        this.#segments[segment]!.live.segment.tokens!,
-        scores,
-        slot,
-        this.#count,
-      );
+    if (!this.#segmentOf.includes(segment)) return [];
+    const { tokens } = this.#segments[segment]!.live.segment;
+    const record = this.#numberOf(segment, place);
+    const imputed = this.#imputed;
+    if (imputed === undefined) {
+      // A record without tokens was found by another ranking.
+      if (tokens!.offsets[place + 1] === tokens!.offsets[place]) return [];
+      return explainTokens(tokens!, this.#search.matchTokens(record), 0, this.#count);
     }
-    return [];
+    const slot = imputed.records.indexOf(record);
+    return slot < 0 ? [] : explainTokens(tokens!, imputed, slot, this.#count);
   }
 
-  #keep(scores: TokenScores): Score[] {
-    this.#scored.unshift(scores);
-    return Array.from(scores.records, (record, slot) => {
+  #numberOf(segment: number, place: number): number {
+    return this.#search.numberOf(this.#segmentOf.indexOf(segment), place);
+  }
+
+  #place({ records, means }: RecordScores): Score[] {
+    return Array.from(records, (record, slot) => {
       const { part, place } = this.#search.locate(record);
-      return { segment: this.#segmentOf[part]!, place, score: scores.means[slot]! };
+      return { segment: this.#segmentOf[part]!, place, score: means[slot]! };
     });
   }
 }

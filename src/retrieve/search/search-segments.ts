@@ -8,10 +8,10 @@ import { joinStatistics, QueryRun, type SearchedIndex } from "./query-run.ts";
  *
  * @throws JetonError `search-query-invalid`, `filter-invalid`, `fusion-invalid`
  */
-export function searchSegments(index: SearchedIndex, query: SearchQuery): Hit[] {
+export async function searchSegments(index: SearchedIndex, query: SearchQuery): Promise<Hit[]> {
   const run = new QueryRun(index, query);
   const collection = joinStatistics(index.formula, [run.count()], query);
-  const hits = joinRankings([run.rank(collection)], query);
+  const hits = joinRankings([await run.rank(collection)], query);
   const contents = run.read(hits.map(({ id }) => id));
   return hits.map((hit, at) => ({ ...hit, ...contents[at]! }));
 }

@@ -1,17 +1,26 @@
 /**
  * A segment as one file: a magic number, a header in JSON that names the sections, then the sections,
  * each at a multiple of 8 bytes. All but the texts are read when the file is opened; a text is read where it lies
- * when it is wanted. Spans are kept as differences in variable-length numbers.
+ * when it is wanted. Spans and lists of documents are kept as differences in variable-length numbers.
  */
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { fileError, writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { FieldValue } from "../types.ts";
+import {
+  decodeLists,
+  decodeRuns,
+  decodeSpans,
+  encodeLists,
+  encodeRuns,
+  encodeSpans,
+} from "./compact-arrays.ts";
 import { openPostings, type SegmentData, type TokenRows } from "./segment-data.ts";
 
 const magic = "JETONSG1";
-const version = 1;
+/** Version 1 held lists and clusters in 32 bits each, and residuals without scales. */
+const version = 2;
 
 type Section = Uint8Array | Uint16Array | Uint32Array | Float32Array;
 
@@ -116,6 +125,7 @@ function readSegment(path: string, descriptor: number): SegmentFile {
   const strings = (name: string): string[] =>
     cutStrings(section(name, "u8"), section(`${name}.ends`, "u32"));
   const textEnds = section("texts.ends", "u32");
+  const listOffsets = section("postings.offsets", "u32");
   const texts = header.sections["texts"];
   if (texts === undefined) throw invalid(path, "it has no section texts");
   const denseDim = header.denseDim;
@@ -129,9 +139,8 @@ function readSegment(path: string, descriptor: number): SegmentFile {
     },
     postings: openPostings({
       terms: strings("terms"),
-      offsets: section("postings.offsets", "u32"),
-      documents: section("postings.documents", "u32"),
-      frequencies: section("postings.frequencies", "u32"),
+      offsets: listOffsets,
+      ...decodeLists(section("postings", "u8"), listOffsets),
       lengths: section("lengths", "u32"),
     }),
     dense:
@@ -170,7 +179,10 @@ function readHeader(
   const json = read(16, length);
   if (crc32(json) !== lead.readUInt32LE(12)) throw invalid(path, "its header is damaged");
   const header = JSON.parse(decoder.decode(json)) as Header;
-  if (header.version !== version) throw invalid(path, `it is of version ${header.version}`);
+  if (header.version !== version) {
+    const why = `it is of version ${header.version}, and this release reads ${version}: index the texts again`;
+    throw invalid(path, why);
+  }
   return { header, start: align(16 + length) };
 }
 
@@ -184,12 +196,13 @@ function readTokens(header: Header, section: ReadSection): TokenRows | undefined
   if (header.sections["tokens.flat"] !== undefined) {
     return { dim, offsets, spans, flat: section("tokens.flat", "f32"), inverted: undefined };
   }
+  const centroids = section("tokens.centroids", "f32");
+  const width = header.sections["tokens.clusters"]?.type === "u16" ? "u16" : "u32";
   const inverted = {
-    dim,
-    centroids: section("tokens.centroids", "f32"),
-    starts: section("tokens.starts", "u32"),
-    tokens: section("tokens.numbers", "u32"),
+    ...{ dim, centroids },
+    ...decodeRuns(section("tokens.clusters", width), centroids.length / dim),
     codes: section("tokens.codes", "u8"),
+    scales: section("tokens.scales", "u8"),
     exact: section("tokens.exact", "f32"),
     codebooks: section("tokens.codebooks", "f32"),
     codebookOf: section("tokens.codebookOf", "u16"),
@@ -215,12 +228,11 @@ function collectSections(segment: SegmentData): Map<string, Section> {
     "texts",
     Array.from({ length: segment.count }, (_, place) => segment.text(place)),
   );
-  const { terms, offsets, documents, frequencies, lengths } = segment.postings.arrays;
+  const { terms, ...lists } = segment.postings.arrays;
   addStrings("terms", terms);
-  sections.set("postings.offsets", offsets);
-  sections.set("postings.documents", documents);
-  sections.set("postings.frequencies", frequencies);
-  sections.set("lengths", lengths);
+  sections.set("postings.offsets", lists.offsets);
+  sections.set("postings", encodeLists(lists));
+  sections.set("lengths", lists.lengths);
   const { dense, sparse, tokens } = segment;
   if (dense !== undefined) {
     sections.set("dense.places", dense.places);
@@ -245,56 +257,12 @@ function addTokens(
   if (flat !== undefined) sections.set("tokens.flat", flat);
   if (inverted === undefined) return;
   sections.set("tokens.centroids", inverted.centroids);
-  sections.set("tokens.starts", inverted.starts);
-  sections.set("tokens.numbers", inverted.tokens);
+  sections.set("tokens.clusters", encodeRuns(inverted));
   sections.set("tokens.codes", inverted.codes);
+  sections.set("tokens.scales", inverted.scales);
   sections.set("tokens.exact", inverted.exact);
   sections.set("tokens.codebooks", inverted.codebooks);
   sections.set("tokens.codebookOf", inverted.codebookOf);
-}
-
-/** Each span as its start's difference from the end before it in its record (zigzag), and its length. */
-export function encodeSpans(spans: Uint32Array, offsets: Uint32Array): Uint8Array {
-  const bytes: number[] = [];
-  const write = (value: number): void => {
-    for (; value >= 128; value = Math.floor(value / 128)) bytes.push((value % 128) | 128);
-    bytes.push(value);
-  };
-  for (let place = 0; place + 1 < offsets.length; place++) {
-    let last = 0;
-    for (let token = offsets[place]!; token < offsets[place + 1]!; token++) {
-      const [start, end] = [spans[2 * token]!, spans[2 * token + 1]!];
-      const step = start - last;
-      write(step < 0 ? -2 * step - 1 : 2 * step);
-      write(end - start);
-      last = end;
-    }
-  }
-  return Uint8Array.from(bytes);
-}
-
-/** The spans that `encodeSpans` wrote. */
-export function decodeSpans(bytes: Uint8Array, offsets: Uint32Array): Uint32Array {
-  const spans = new Uint32Array(2 * offsets.at(-1)!);
-  let at = 0;
-  const read = (): number => {
-    let value = 0;
-    for (let factor = 1; ; factor *= 128) {
-      const byte = bytes[at++]!;
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-    }
-  };
-  for (let place = 0; place + 1 < offsets.length; place++) {
-    let last = 0;
-    for (let token = offsets[place]!; token < offsets[place + 1]!; token++) {
-      const step = read();
-      spans[2 * token] = last + (step % 2 === 1 ? -(step + 1) / 2 : step / 2);
-      spans[2 * token + 1] = spans[2 * token]! + read();
-      last = spans[2 * token + 1]!;
-    }
-  }
-  return spans;
 }
 
 const encoder = new TextEncoder();

@@ -66,10 +66,10 @@ export type RunRequest =
   | { readonly step: "end"; readonly ticket: string }
   | { readonly step: "part"; readonly ticket: string; readonly part: number };
 
-/** Rankings as they cross: imputed scores only where records were scored again. */
+/** Rankings as they cross: estimates only where records were scored again. */
 export type RankingEntries = readonly (readonly [
   name: RankingName,
-  entries: readonly (readonly [id: string, score: number, imputed?: number])[],
+  entries: readonly (readonly [id: string, score: number, estimate?: number])[],
 ])[];
 
 /** A query as a message. */
@@ -176,8 +176,8 @@ interface WeighedHead {
 export function encodeRankings(rankings: ReadonlyMap<RankingName, readonly RankedEntry[]>): Frame {
   const head: RankingEntries = [...rankings].map(([name, entries]) => [
     name,
-    entries.map(({ id, score, imputed }) =>
-      imputed === undefined ? ([id, score] as const) : ([id, score, imputed] as const),
+    entries.map(({ id, score, estimate }) =>
+      estimate === undefined ? ([id, score] as const) : ([id, score, estimate] as const),
     ),
   ]);
   return { head, arrays: [] };
@@ -188,10 +188,10 @@ export function decodeRankings({ head }: Frame): Map<RankingName, RankedEntry[]>
   return new Map(
     (head as RankingEntries).map(([name, entries]) => [
       name,
-      entries.map(([id, score, imputed]) => ({
+      entries.map(([id, score, estimate]) => ({
         id,
         score,
-        ...(imputed !== undefined && { imputed }),
+        ...(estimate !== undefined && { estimate }),
       })),
     ]),
   );

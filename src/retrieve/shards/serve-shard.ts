@@ -182,7 +182,7 @@ class ShardReplica {
     return this.#wrap(encodeBegun(begun));
   }
 
-  #step(message: TransportMessage): TransportReply {
+  async #step(message: TransportMessage): Promise<TransportReply> {
     const request = decodeRunRequest(message);
     if (request.step === "part") return this.#part(request.ticket, request.part);
     const held = this.#runs.get(request.ticket);
@@ -193,7 +193,7 @@ class ShardReplica {
     if (held === undefined) throw unknownTicket(request);
     held.touched = performance.now();
     if (request.step === "rank") {
-      return this.#wrap(encodeRankings(held.run.rank(request.collection)));
+      return this.#wrap(encodeRankings(await held.run.rank(request.collection)));
     }
     const contents = held.run.read(request.ids);
     this.#end(request.ticket);

@@ -4,7 +4,15 @@
  */
 import { createRandom } from "../../core/index.ts";
 import { assignRows, clusterRows } from "./k-means.ts";
-import { bytesPerRow, decodeResidual, encodeResidual, learnCodebook, levels } from "./residuals.ts";
+import {
+  bytesPerRow,
+  decodeResidual,
+  encodeResidual,
+  learnCodebook,
+  lengthOf,
+  levels,
+  scaleOf,
+} from "./residuals.ts";
 
 /** Tokens by cluster. A token's number is its place among all tokens of its segment. */
 export interface InvertedFile {
@@ -17,6 +25,8 @@ export interface InvertedFile {
   readonly tokens: Uint32Array;
   /** Residuals, run by run, of `bytesPerRow(dim)` bytes each; empty where vectors are exact. */
   readonly codes: Uint8Array;
+  /** The byte of each residual's scale, run by run; empty where vectors are exact. */
+  readonly scales: Uint8Array;
   /** Exact vectors, run by run; empty where there are residuals. */
   readonly exact: Float32Array;
   /** `[codebooks, 16]` */
@@ -61,7 +71,8 @@ export function buildInvertedFile(rows: Float32Array, options: InvertedFileOptio
     for (const [at, token] of tokens.entries()) {
       exact.set(rows.subarray(token * dim, (token + 1) * dim), at * dim);
     }
-    return { ...base, codes: new Uint8Array(0), exact, codebooks: new Float32Array(0) };
+    const none = new Uint8Array(0);
+    return { ...base, codes: none, scales: none, exact, codebooks: new Float32Array(0) };
   }
   const coded = encodeRows(rows, nearest, base);
   return { ...base, ...coded, exact: new Float32Array(0) };
@@ -82,7 +93,7 @@ function encodeRows(
   rows: Float32Array,
   nearest: Uint32Array,
   { dim, centroids, tokens }: Pick<InvertedFile, "dim" | "centroids" | "tokens">,
-): Pick<InvertedFile, "codes" | "codebooks"> {
+): Pick<InvertedFile, "codes" | "scales" | "codebooks"> {
   const residual = new Float32Array(dim);
   const subtract = (token: number): Float32Array => {
     const [from, center] = [token * dim, nearest[token]! * dim];
@@ -93,14 +104,16 @@ function encodeRows(
   const step = Math.max(1, Math.floor(tokens.length / 8192));
   const sampled: Float32Array = new Float32Array(Math.ceil(tokens.length / step) * dim);
   for (let token = 0, at = 0; token < tokens.length; token += step, at += dim) {
-    sampled.set(subtract(token), at);
+    const length = lengthOf(subtract(token)) || 1;
+    for (let i = 0; i < dim; i++) sampled[at + i] = residual[i]! / length;
   }
   const codebook = learnCodebook(sampled);
   const codes = new Uint8Array(tokens.length * bytesPerRow(dim));
+  const scales = new Uint8Array(tokens.length);
   for (const [at, token] of tokens.entries()) {
-    encodeResidual(subtract(token), codebook, codes, at * bytesPerRow(dim));
+    scales[at] = encodeResidual(subtract(token), codebook, codes, at * bytesPerRow(dim));
   }
-  return { codes, codebooks: codebook.values };
+  return { codes, scales, codebooks: codebook.values };
 }
 
 /** One file of the tokens of several, each with the numbers of its tokens moved. Nothing is encoded anew. */
@@ -135,6 +148,7 @@ export function joinInvertedFiles(
     starts: new Uint32Array(kept.length + 1),
     tokens: new Uint32Array(count),
     codes: new Uint8Array(isExact ? 0 : count * bytes),
+    scales: new Uint8Array(isExact ? 0 : count),
     exact: new Float32Array(isExact ? count * dim : 0),
     codebooks: Float32Array.from(parts.flatMap(({ file: one }) => [...one.codebooks])),
     codebookOf: new Uint16Array(kept.length),
@@ -151,7 +165,10 @@ export function joinInvertedFiles(
     for (const [i, place] of run.places.entries()) {
       file.tokens[at] = run.tokens[i]!;
       if (isExact) file.exact.set(from.exact.subarray(place * dim, (place + 1) * dim), at * dim);
-      else file.codes.set(from.codes.subarray(place * bytes, (place + 1) * bytes), at * bytes);
+      else {
+        file.codes.set(from.codes.subarray(place * bytes, (place + 1) * bytes), at * bytes);
+        file.scales[at] = from.scales[place]!;
+      }
       at++;
     }
     file.starts[cluster + 1] = at;
@@ -161,7 +178,7 @@ export function joinInvertedFiles(
 
 /** The vectors of all tokens by number, as well as the file knows them. */
 export function decodeInvertedFile(file: InvertedFile): Float32Array {
-  const { dim, centroids, starts, tokens, codes, exact, codebooks, codebookOf } = file;
+  const { dim, centroids, starts, tokens, codes, scales, exact, codebooks, codebookOf } = file;
   const rows = new Float32Array(tokens.length * dim);
   const residual = new Float32Array(dim);
   for (let cluster = 0; cluster + 1 < starts.length; cluster++) {
@@ -178,7 +195,10 @@ export function decodeInvertedFile(file: InvertedFile): Float32Array {
         codebooks.subarray(first, first + levels),
         residual,
       );
-      for (let i = 0; i < dim; i++) rows[to + i] = centroids[cluster * dim + i]! + residual[i]!;
+      const scale = scaleOf[scales[at]!]!;
+      for (let i = 0; i < dim; i++) {
+        rows[to + i] = centroids[cluster * dim + i]! + scale * residual[i]!;
+      }
     }
   }
   return rows;

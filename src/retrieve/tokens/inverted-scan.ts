@@ -3,10 +3,10 @@ import type { InvertedFile } from "./inverted-file.ts";
 import { type CentroidGroups, groupCentroids, takeLargest } from "./k-means.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
-import { byteProducts, bytesPerRow, levels } from "./residuals.ts";
+import { byteProducts, bytesPerRow, levels, scaleOf } from "./residuals.ts";
 
 /** Where each token of an inverted file is. */
-interface TokenPlaces {
+export interface TokenPlaces {
   /** Place among the runs, by the token's number. */
   readonly placeOf: Uint32Array;
   /** Cluster, by the token's number. */
@@ -15,7 +15,8 @@ interface TokenPlaces {
 
 const known: WeakMap<Uint32Array, TokenPlaces> = new WeakMap();
 
-function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
+/** Where the tokens of a file are; remembered with it. */
+export function placesOf({ tokens, starts }: InvertedFile): TokenPlaces {
   let places = known.get(tokens);
   if (places === undefined) {
     const [placeOf, clusterOf] = [new Uint32Array(tokens.length), new Uint32Array(tokens.length)];
@@ -129,7 +130,7 @@ export class InvertedScan {
    * @returns how many there are
    */
   scoreCluster(cluster: number, into: Float32Array): number {
-    const { dim, starts, codes, exact, codebookOf } = this.#file;
+    const { dim, starts, codes, scales, exact, codebookOf } = this.#file;
     const [start, end] = [starts[cluster]!, starts[cluster + 1]!];
     if (exact.length > 0) {
       for (let at = start; at < end; at++) {
@@ -141,14 +142,15 @@ export class InvertedScan {
     const base = this.#scoreOf(cluster);
     const bytes = bytesPerRow(dim);
     for (let at = start; at < end; at++) {
-      into[at - start] = base + sumProducts(table, codes, at * bytes, bytes);
+      into[at - start] =
+        base + scaleOf[scales[at]!]! * sumProducts(table, codes, at * bytes, bytes);
     }
     return end - start;
   }
 
   /** The score of the best token of a range of numbers, and which it is; the first of equals. */
   bestOf(first: number, end: number): { token: number; score: number } {
-    const { dim, codes, exact, codebookOf } = this.#file;
+    const { dim, codes, scales, exact, codebookOf } = this.#file;
     const { placeOf, clusterOf } = placesOf(this.#file);
     const bytes = bytesPerRow(dim);
     const isExact = exact.length > 0;
@@ -160,7 +162,8 @@ export class InvertedScan {
       else {
         const cluster = clusterOf[token]!;
         const table = this.#tableOf(codebookOf[cluster]!);
-        score = this.#scoreOf(cluster) + sumProducts(table, codes, place * bytes, bytes);
+        const sum = sumProducts(table, codes, place * bytes, bytes);
+        score = this.#scoreOf(cluster) + scaleOf[scales[place]!]! * sum;
       }
       // Scores are kept in single precision everywhere.
       score = Math.fround(score);

@@ -1,9 +1,13 @@
 /** Selection without sorting. */
 
 /** The k-th largest value, or the smallest where there are fewer; changes the order of the values. */
-export function kthLargest(values: Float32Array, k: number): number {
+export function kthLargest(values: Float32Array | Float64Array, k: number): number {
   if (values.length === 0) return Number.NEGATIVE_INFINITY;
-  if (k >= values.length) return values.reduce((least, value) => Math.min(least, value));
+  if (k >= values.length) {
+    let least = values[0]!;
+    for (const value of values) if (value < least) least = value;
+    return least;
+  }
   let [low, high] = [0, values.length - 1];
   while (low < high) {
     const pivot = values[(low + high) >> 1]!;

@@ -1,19 +1,30 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { normalizeRows } from "../records.ts";
 import { buildInvertedFile, decodeInvertedFile, joinInvertedFiles } from "./inverted-file.ts";
 import { InvertedScan } from "./inverted-scan.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt } from "./products.ts";
+import { TokenEngine } from "./token-engine.ts";
 import {
   lastScores,
   maxSim,
+  type RecordScores,
   type TokenPart,
   type TokenRetrievalOptions,
   type TokenScores,
   TokenSearch,
 } from "./token-search.ts";
+
+let engine: TokenEngine;
+beforeAll(async () => {
+  engine = await TokenEngine.open();
+});
+afterAll(() => engine.close());
+
+const startSearch = (parts: readonly TokenPart[], query: Float32Array, dim: number): TokenSearch =>
+  new TokenSearch(parts, query, dim, async () => engine);
 
 /** Rows of length 1, in bunches as those of texts are. */
 function sampleRows(count: number, dim: number, seed: number): Float32Array {
@@ -79,7 +90,7 @@ function searchTokens(
   dim: number,
   options: TokenRetrievalOptions,
 ): Found[] {
-  const search = new TokenSearch(parts, query, dim);
+  const search = startSearch(parts, query, dim);
   const bounds = lastScores([search.retrieve(options)], options.candidates);
   return listScores(search, search.impute(bounds));
 }
@@ -166,30 +177,55 @@ describe("exactness", () => {
     expect(sort(parts)).toEqual(sort(whole));
   });
 
-  test("scored again by all of their tokens: MaxSim, in flat and inverted parts, in any order", () => {
-    const part = samplePart(60, 16, 8);
-    const expected = scoreAll(part, query);
-    for (const one of [part, invert(part, "exact")]) {
-      const search = new TokenSearch([one], query, 16);
-      const records = search.allRecords();
-      const found = listScores(search, search.scoreExactly(records.toReversed()));
-      expect(found.map(({ place }) => place)).toEqual([...records].reverse());
-      for (const { place, score, tokens } of found) {
-        expect(score).toBeCloseTo(expected[place]!, 6);
-        for (const token of tokens) {
-          expect(token).toBeGreaterThanOrEqual(part.offsets[place]!);
-          expect(token).toBeLessThan(part.offsets[place + 1]!);
+  test("scored by all of their tokens: MaxSim, in flat and inverted parts, in any order", async () => {
+    for (const dim of [16, 7]) {
+      const part = samplePart(60, dim, 8);
+      const asked = sampleRows(5, dim, 99);
+      const expected = scoreAll(part, asked);
+      const decoded = decodeInvertedFile(invert(part, "4-bit").inverted!);
+      const fromCodes = scoreAll({ ...part, flat: decoded }, asked);
+      for (const [one, wanted] of [
+        [part, expected],
+        [invert(part, "exact"), expected],
+        [invert(part, "4-bit"), fromCodes],
+      ] as const) {
+        const search = startSearch([one], asked, dim);
+        const records = search.allRecords().toReversed();
+        const found = await search.scoreExactly(records);
+        expect(found.records).toEqual(records);
+        for (const [slot, record] of records.entries()) {
+          expect(found.means[slot]).toBeCloseTo(wanted[record]!, 6);
+          const { means, tokens } = search.matchTokens(record);
+          expect(means[0]).toBeCloseTo(wanted[record]!, 6);
+          for (const token of tokens) {
+            expect(token).toBeGreaterThanOrEqual(part.offsets[record]!);
+            expect(token).toBeLessThan(part.offsets[record + 1]!);
+          }
         }
       }
     }
   });
 
-  test("a token has one score: retrieved from four bits, or when its record is scored again", () => {
+  test("records of many blocks score as each by itself", async () => {
+    const part = invert(samplePart(1200, 16, 12), "4-bit");
+    const search = startSearch([part], query, 16);
+    const { records, means } = await search.scoreExactly(search.allRecords());
+    for (const slot of [0, 1, records.length >> 1, records.length - 1]) {
+      expect(search.matchTokens(records[slot]!).means[0]).toBeCloseTo(means[slot]!, 6);
+      const alone = await search.scoreExactly(records.subarray(slot, slot + 1));
+      expect(alone.means[0]).toBe(means[slot]);
+    }
+  });
+
+  test("a token has one score: retrieved from four bits, or found again in its record", () => {
     const part = invert(samplePart(80, 16, 9), "4-bit");
-    const search = new TokenSearch([part], query, 16);
+    const search = startSearch([part], query, 16);
     const retrieved = search.impute(lastScores([search.retrieve(all)], all.candidates));
-    const again = search.scoreExactly(retrieved.records);
-    expect(again).toEqual(retrieved);
+    for (const [slot, record] of retrieved.records.entries()) {
+      const again = search.matchTokens(record);
+      expect(again.scores).toEqual(retrieved.scores.subarray(5 * slot, 5 * slot + 5));
+      expect(again.tokens).toEqual(retrieved.tokens.subarray(5 * slot, 5 * slot + 5));
+    }
   });
 
   test("two shards with their last scores joined give what one index gives", () => {
@@ -197,7 +233,7 @@ describe("exactness", () => {
     for (const candidates of [3, 20, 1000]) {
       const options = { candidates, probes: 2 };
       const whole = searchTokens([a, b], query, 16, options);
-      const shards = [a, b].map((part) => new TokenSearch([part], query, 16));
+      const shards = [a, b].map((part) => startSearch([part], query, 16));
       const best = shards.map((shard) => shard.retrieve(options));
       for (const scores of best.flat()) expect(scores.length).toBeLessThanOrEqual(candidates);
       const bounds = lastScores(best, candidates);
@@ -217,6 +253,91 @@ describe("exactness", () => {
       const found = searchTokens([{ ...one, accepted }], query, 16, options);
       expect(found.every(({ place }) => place % 5 === 0)).toBe(true);
       expect(found.length).toBeGreaterThan(4);
+    }
+  });
+});
+
+describe("estimates by clusters", () => {
+  const query = sampleRows(5, 16, 99);
+  const every = { probes: 1, candidates: Number.POSITIVE_INFINITY };
+  const pairs = ({ records, means }: RecordScores): [number, number][] =>
+    Array.from(records, (record, slot): [number, number] => [record, means[slot]!]).sort(
+      (a, b) => a[0] - b[0],
+    );
+
+  test("by hand: the best centroid of a record's tokens, or the next one that was not looked into", async () => {
+    // Centroids (1,0) and (0,1); record 0 has a token in each, record 1 in the first, record 2 in the second.
+    const inverted = {
+      ...{ dim: 2, codes: new Uint8Array(0), scales: new Uint8Array(0) },
+      codebooks: new Float32Array(0),
+      centroids: Float32Array.of(1, 0, 0, 1),
+      starts: Uint32Array.of(0, 2, 4),
+      tokens: Uint32Array.of(0, 2, 1, 3),
+      exact: Float32Array.of(1, 0, 0.8, 0.6, 0, 1, -0.6, 0.8),
+      codebookOf: Uint16Array.of(0, 0),
+    };
+    const part: TokenPart = {
+      ...{ dim: 2, offsets: Uint32Array.of(0, 2, 3, 4), flat: undefined, inverted },
+      accepted: Uint8Array.of(1, 1, 1),
+    };
+    const asked = Float32Array.of(0.8, 0.6, 0, 1);
+    const search = startSearch([part], asked, 2);
+    // Token 1 looks into (1,0) and imputes 0.6, token 2 into (0,1) and imputes 0.
+    const found = pairs(await search.estimate({ probes: 1, candidates: 1 }, 3));
+    const expected = [(0.8 + 1) / 2, (0.8 + 0) / 2, (0.6 + 1) / 2];
+    expect(found.map(([record]) => record)).toEqual([0, 1, 2]);
+    for (const [record, mean] of found) expect(mean).toBeCloseTo(expected[record]!, 6);
+    const exact = await search.scoreExactly(Uint32Array.of(0, 1, 2));
+    for (const [record, mean] of [0.9, (1 + 0.6) / 2, (0 + 0.8) / 2].entries()) {
+      expect(exact.means[record]).toBeCloseTo(mean, 6);
+    }
+  });
+
+  test("all clusters: MaxSim of the centroids; the best are given, and all that equal the last", async () => {
+    const part = invert(samplePart(80, 16, 13), "4-bit");
+    const { centroids, codebooks } = part.inverted!;
+    const bare = { ...part.inverted!, codebooks: codebooks.map(() => 0) };
+    const expected = scoreAll({ ...part, flat: decodeInvertedFile(bare) }, query);
+    const search = startSearch([part], query, 16);
+    expect(centroids.length).toBe(16 * 16);
+    const found = pairs(await search.estimate(every, Number.POSITIVE_INFINITY));
+    expect(found.map(([record]) => record)).toEqual([...search.allRecords()]);
+    for (const [record, mean] of found) expect(mean).toBeCloseTo(expected[record]!, 6);
+    const best = pairs(await search.estimate(every, 7));
+    const sorted = found.map(([, mean]) => mean).sort((a, b) => b - a);
+    expect(best).toEqual(found.filter(([, mean]) => mean >= sorted[6]!));
+  });
+
+  test("with few clusters no record is lost, and estimates are upper bounds of those from all", async () => {
+    const part = invert(samplePart(80, 16, 14), "4-bit");
+    const search = startSearch([part], query, 16);
+    const full = new Map(pairs(await search.estimate(every, 1000)));
+    for (const probes of [1, 3, 8]) {
+      const found = pairs(await search.estimate({ probes, candidates: 1 }, 1000));
+      expect(found).toHaveLength(full.size);
+      for (const [record, mean] of found) {
+        expect(mean).toBeGreaterThanOrEqual(full.get(record)! - 1e-9);
+      }
+    }
+  });
+
+  test("records that are not accepted take no place of those that are", async () => {
+    const part = invert(samplePart(90, 16, 15), "4-bit");
+    const accepted = part.accepted.map((_, i) => (i % 9 === 0 ? 1 : 0));
+    const search = startSearch([{ ...part, accepted }], query, 16);
+    const found = await search.estimate({ probes: 1, candidates: 4 }, 5);
+    expect([...found.records].every((record) => record % 9 === 0)).toBe(true);
+    expect(found.records.length).toBeGreaterThanOrEqual(5);
+  });
+
+  test("flat and inverted parts together: every record once, flat ones exactly", async () => {
+    const [flat, other] = [samplePart(30, 16, 16), samplePart(40, 16, 17)];
+    const search = startSearch([flat, invert(other, "4-bit")], query, 16);
+    const found = pairs(await search.estimate(every, 1000));
+    expect(found.map(([record]) => record)).toEqual([...search.allRecords()]);
+    const exact = scoreAll(flat, query);
+    for (const [record, mean] of found) {
+      if (record < 30) expect(mean).toBeCloseTo(exact[record]!, 6);
     }
   });
 });
@@ -251,7 +372,30 @@ describe("inverted files", () => {
     const decoded = decodeInvertedFile(buildInvertedFile(rows, { dim: 32 }));
     let sum = 0;
     for (let row = 0; row < 2000; row++) sum += dotAt(rows, row * 32, decoded, row * 32, 32);
-    expect(sum / 2000).toBeGreaterThan(0.97);
+    expect(sum / 2000).toBeGreaterThan(0.98);
+  });
+
+  test("the error is a share of each residual, of short ones too", () => {
+    // Two vectors out of three lie near a common one, at a hundredth of the distance of the others.
+    const [far, random] = [sampleRows(900, 32, 18), createRandom(18, "near")];
+    const rows = far.map((number, at) => {
+      const row = Math.floor(at / 32);
+      return row % 3 === 0 ? number : far[at % 32]! + 0.003 * random.normal();
+    });
+    const file = buildInvertedFile(rows, { dim: 32, clusters: 12 });
+    const decoded = decodeInvertedFile(file);
+    for (let cluster = 0; cluster < 12; cluster++) {
+      for (let at = file.starts[cluster]!; at < file.starts[cluster + 1]!; at++) {
+        const token = file.tokens[at]! * 32;
+        let [error, length] = [0, 0];
+        for (let i = 0; i < 32; i++) {
+          error += (rows[token + i]! - decoded[token + i]!) ** 2;
+          length += (rows[token + i]! - file.centroids[cluster * 32 + i]!) ** 2;
+        }
+        // A residual below the least scale is taken for it.
+        expect(Math.sqrt(error)).toBeLessThan(0.35 * Math.sqrt(length) + 0.002);
+      }
+    }
   });
 
   test("joined files hold the tokens of both as they were, without those that are gone", () => {

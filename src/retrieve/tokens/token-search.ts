@@ -1,13 +1,16 @@
 /**
  * Token retrieval with imputed scores (XTR, Lee and others, 2023): each query token retrieves the best tokens
  * of the index, and a record is scored by what was retrieved of it. A record that a query token retrieved
- * nothing of gets the last retrieved score, an upper bound. Records may be scored again by all of their tokens.
+ * nothing of gets the last retrieved score, an upper bound. Or records are estimated by the clusters of their tokens, and
+ * the best of them scored by all of their tokens, as matrix products where the tokens are in an inverted file.
  */
 import { grow } from "../../lexical/term-table.ts";
+import { rankByClusters, recordsOfClusters } from "./cluster-ranking.ts";
 import type { InvertedFile } from "./inverted-file.ts";
 import { InvertedScan } from "./inverted-scan.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
+import type { TokenEngine } from "./token-engine.ts";
 
 /** The tokens of a part of an index. */
 export interface TokenPart {
@@ -29,12 +32,16 @@ export interface TokenRetrievalOptions {
   readonly probes: number;
 }
 
-/** Scores of records, and which of their tokens earned them. */
-export interface TokenScores {
+/** Scores of records. */
+export interface RecordScores {
   /** Numbers of the records over all parts, as `TokenSearch` counts them. */
   readonly records: Uint32Array;
   /** Mean over the query's tokens, by record. */
   readonly means: Float64Array;
+}
+
+/** Scores of records, and which of their tokens earned them. */
+export interface TokenScores extends RecordScores {
   /** `[records, query tokens]`: retrieved or imputed. */
   readonly scores: Float32Array;
   /** `[records, query tokens]`: the token's number in its part, or -1 where the score is imputed. */
@@ -85,11 +92,23 @@ export class TokenSearch {
   readonly #recordOf: readonly Uint32Array[];
   /** By query token, then by part. */
   readonly #scans: (InvertedScan | undefined)[][];
+  readonly #openEngine: () => Promise<TokenEngine>;
+  /** By part. */
+  readonly #centroidScores: Promise<Float32Array>[] = [];
   #lists: TokenList[] = [];
 
-  /** @param query `[tokens, dim]`, of length 1 */
-  constructor(parts: readonly TokenPart[], query: Float32Array, dim: number) {
+  /**
+   * @param query `[tokens, dim]`, of length 1
+   * @param openEngine called where records of an inverted file are estimated or scored by all of their tokens
+   */
+  constructor(
+    parts: readonly TokenPart[],
+    query: Float32Array,
+    dim: number,
+    openEngine: () => Promise<TokenEngine>,
+  ) {
     this.#parts = parts;
+    this.#openEngine = openEngine;
     this.#query = query;
     this.#dim = dim;
     this.#count = query.length / dim;
@@ -177,21 +196,95 @@ export class TokenSearch {
     return Uint32Array.from(all);
   }
 
+  /**
+   * Estimates every accepted record that has tokens: by the clusters of its tokens, or exactly where there are none.
+   *
+   * @param wanted how many of the best are given; more where some are equal
+   */
+  async estimate(options: TokenRetrievalOptions, wanted: number): Promise<RecordScores> {
+    const all = this.allRecords();
+    const means = new Float64Array(all.length);
+    for (const { part, slots, places } of this.#divide(all)) {
+      const { inverted, offsets, accepted } = this.#parts[part]!;
+      const scores =
+        inverted === undefined
+          ? this.#scoreFlat(part, places)
+          : rankByClusters({
+              ...options,
+              lists: recordsOfClusters(inverted, recordsOfTokens(offsets)),
+              centroidScores: await this.#centroidScoresOf(part),
+              count: this.#count,
+              accepted,
+            });
+      const isByPlace = inverted !== undefined;
+      for (const [i, slot] of slots.entries()) means[slot] = scores[isByPlace ? places[i]! : i]!;
+    }
+    const bound = kthLargest(means.slice(), wanted);
+    const slots = Uint32Array.from(all.keys()).filter((slot) => means[slot]! >= bound);
+    return {
+      records: slots.map((slot) => all[slot]!),
+      means: Float64Array.from(slots, (slot) => means[slot]!),
+    };
+  }
+
   /** Scores records by the best of all their tokens for each query token (MaxSim). */
-  scoreExactly(records: Uint32Array): TokenScores {
-    const result = this.#makeScores(records);
-    // Blocks, so that the codes of their tokens stay in the processor's cache from query token to query token.
-    for (let start = 0; start < records.length; start += 128) {
-      const end = Math.min(records.length, start + 128);
-      for (let at = 0; at < this.#count; at++) {
-        for (let slot = start; slot < end; slot++) {
-          const { token, score } = this.#bestToken(at, records[slot]!);
-          result.scores[slot * this.#count + at] = score;
-          result.tokens[slot * this.#count + at] = token;
-        }
+  async scoreExactly(records: Uint32Array): Promise<RecordScores> {
+    const means = new Float64Array(records.length);
+    for (const { part, slots, places } of this.#divide(records)) {
+      const { inverted, offsets } = this.#parts[part]!;
+      if (inverted === undefined) {
+        const scores = this.#scoreFlat(part, places);
+        for (const [i, slot] of slots.entries()) means[slot] = scores[i]!;
+        continue;
       }
+      const centroidScores = await this.#centroidScoresOf(part);
+      const query = { rows: this.#query, count: this.#count };
+      const scored = { file: inverted, offsets, places, centroidScores };
+      const best = await (await this.#openEngine()).bestProducts(query, scored);
+      for (const [i, slot] of slots.entries()) means[slot] = this.#meanOf(best, i);
+    }
+    return { records, means };
+  }
+
+  /** The best token of a record for each query token, all of its tokens compared. */
+  matchTokens(record: number): TokenScores {
+    const { part, place } = this.locate(record);
+    const result = this.#makeScores(Uint32Array.of(record));
+    for (let at = 0; at < this.#count; at++) {
+      const { token, score } = this.#bestToken(at, part, place);
+      result.scores[at] = score;
+      result.tokens[at] = token;
     }
     return this.#average(result);
+  }
+
+  /** Records by part, with their slots among those that were given. */
+  #divide(records: Uint32Array): { part: number; slots: number[]; places: Uint32Array }[] {
+    const slotsOf = this.#parts.map((): number[] => []);
+    for (const [slot, record] of records.entries()) slotsOf[this.locate(record).part]!.push(slot);
+    return slotsOf.flatMap((slots, part) => {
+      if (slots.length === 0) return [];
+      const first = this.#first[part]!;
+      return { part, slots, places: Uint32Array.from(slots, (slot) => records[slot]! - first) };
+    });
+  }
+
+  #centroidScoresOf(part: number): Promise<Float32Array> {
+    this.#centroidScores[part] ??= this.#openEngine().then((engine) => {
+      const query = { rows: this.#query, count: this.#count };
+      return engine.centroidScores(this.#parts[part]!.inverted!, query);
+    });
+    return this.#centroidScores[part];
+  }
+
+  #scoreFlat(part: number, places: Uint32Array): Float64Array {
+    const best = new Float32Array(places.length * this.#count);
+    for (let at = 0; at < this.#count; at++) {
+      for (const [slot, place] of places.entries()) {
+        best[slot * this.#count + at] = this.#bestToken(at, part, place).score;
+      }
+    }
+    return Float64Array.from(places, (_, slot) => this.#meanOf(best, slot));
   }
 
   #collect(at: number, part: number, options: TokenRetrievalOptions, list: TokenList): void {
@@ -225,8 +318,7 @@ export class TokenSearch {
     }
   }
 
-  #bestToken(at: number, record: number): { token: number; score: number } {
-    const { part, place } = this.locate(record);
+  #bestToken(at: number, part: number, place: number): { token: number; score: number } {
     const { inverted, flat, offsets, dim } = this.#parts[part]!;
     const [start, end] = [offsets[place]!, offsets[place + 1]!];
     if (inverted !== undefined) return this.#scanOf(at, part).bestOf(start, end);
@@ -260,11 +352,15 @@ export class TokenSearch {
 
   #average(result: TokenScores): TokenScores {
     for (let slot = 0; slot < result.records.length; slot++) {
-      let sum = 0;
-      for (let at = 0; at < this.#count; at++) sum += result.scores[slot * this.#count + at]!;
-      result.means[slot] = sum / this.#count;
+      result.means[slot] = this.#meanOf(result.scores, slot);
     }
     return result;
+  }
+
+  #meanOf(scores: Float32Array, slot: number): number {
+    let sum = 0;
+    for (let at = 0; at < this.#count; at++) sum += scores[slot * this.#count + at]!;
+    return sum / this.#count;
   }
 }
 

@@ -29,7 +29,7 @@ import {
 } from "./reproduction-training.ts";
 
 const common = { units: "questions", unit: "nDCG@10", effect: "difference" } as const;
-const setting = "SciFact's test questions over 1,000 abstracts, mean of three seeds";
+const setting = "200 of SciFact's test questions over 500 abstracts, mean of three seeds";
 const nextQuestion = "the ranking of the next question";
 
 const claims = [
@@ -133,11 +133,11 @@ type Context = ReproductionContext<(typeof claims)[number]["id"]>;
 
 const full: Scale = {
   seeds: 3,
-  steps: 300,
-  batch: 32,
+  steps: 150,
+  batch: 24,
   candidates: 64,
-  documents: 1000,
-  queries: 300,
+  documents: 500,
+  queries: 200,
 };
 const quick: Scale = {
   seeds: 1,

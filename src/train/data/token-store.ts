@@ -160,7 +160,8 @@ export async function openBatchSource(
     const count = Math.floor((tokens - 1) / sequenceLength);
     if (count >= 1) return count;
     throw new JetonError(
-      `${path} holds ${tokens} tokens; a sequence of ${sequenceLength} needs ${sequenceLength + 1}`,
+      `a corpus has ${tokens} tokens (${path}), and a sequence of ${sequenceLength} needs ${sequenceLength + 1}: ` +
+        "give more text, or shorter sequences",
       { code: "corpus-too-short", details: { path, tokens, sequenceLength } },
     );
   });

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A trainer: an objective, parameters and an optimizer in a worker thread.
  */

@@ -113,8 +113,8 @@ export function DataTable({
         <caption>{caption}</caption>
         <thead>
           <tr>
-            {head.map((name) => (
-              <th key={name} scope="col">
+            {head.map((name, at) => (
+              <th key={at} scope="col">
                 {name}
               </th>
             ))}

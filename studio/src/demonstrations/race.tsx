@@ -103,10 +103,13 @@ function LapText({ lap: { tokens, drafter } }: { readonly lap: Lap }): JSX.Eleme
       {tokens.map((token, at) => {
         const { origin } = token;
         const isDraft = origin?.kind === "accepted";
+        // A depth stands on the line of its token, also where the token ends the line.
+        const [, text, breaks] = /^([\s\S]*?)(\n*)$/.exec(token.text)!;
         return (
           <span key={at} class={`token ${tokenClass(token, "origin")}`}>
-            {token.text}
+            {text}
             {isDraft && origin.depth > 1 && <sup>{origin.depth}</sup>}
+            {breaks}
           </span>
         );
       })}

@@ -118,10 +118,12 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     load: async () => (await import("./chunks.tsx")).ChunksDemonstration,
   },
   "m2-bert-loco": {
-    why: "No encoder for long texts comes with the package. The command below trains small ones and measures them beside BM25.",
+    title: "What is lost when long documents are cut",
+    load: async () => (await import("./long-documents.tsx")).LongDocumentsDemonstration,
   },
   dupmae: {
-    why: "It is a way to train encoders; none trained so comes with the package. The command below trains small ones and measures them beside BM25.",
+    title: "What it learns from a text",
+    load: async () => (await import("./hidden-words.tsx")).HiddenWordsDemonstration,
   },
   coir: {
     title: "Rankers of code on your own snippets",

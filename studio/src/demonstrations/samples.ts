@@ -45,3 +45,14 @@ Fishing boats return with the tide.
 The library lends books for three weeks.
 A physician visits the crew after a long voyage.
 Grain is stored in dry towers near the river.`;
+
+export const minutes = `Minutes of the harbour council, first of March. Present were the harbour master, the pilot, the keeper of the lighthouse and two captains. The council heard the reports of the winter, which was mild, and thanked the crews that had cleared the quay of ice. The accounts were read and found to be in order. The fees for moorings stay as they were last year. A captain asked for better ropes at the eastern berths, and the harbour master promised to look at them before Easter. At the end the keeper of the lighthouse said that the second lamp smokes, and the council granted her forty crowns for new glass and a hundred litres of oil.
+---
+Minutes of the harbour council, third of June. Present were the harbour master, the pilot, the keeper of the lighthouse and two captains. The council heard the reports of the spring, which was stormy, and thanked the crews that had searched for the missing boats. The accounts were read and found to be in order. The fees for moorings stay as they were last year. A captain asked when the crane will be repaired, and the harbour master answered that the chain is ordered. At the end the pilot told of a sandbank that grew across the northern channel, and the council decided that two red buoys are laid there before the herring season.
+---
+Minutes of the harbour council, ninth of September. Present were the harbour master, the pilot, the keeper of the lighthouse and two captains. The council heard the reports of the summer, which was dry, and thanked the crews that had painted the sheds. The accounts were read and found to be in order. The fees for moorings stay as they were last year. A captain asked for a place where nets can be dried, and the meadow behind the chapel was named. At the end the council heard of a quarrel about a stolen dinghy, and the boy who had taken it was told to scrub the market stalls for a month.`;
+
+export const minutesQuestions = `1: money for glass and oil
+2: buoys at the sandbank in the channel
+3: punishment for the stolen dinghy
+3: where can nets be dried`;

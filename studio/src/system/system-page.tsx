@@ -36,7 +36,7 @@ function System({ page }: { readonly page: Page }): JSX.Element {
   };
   const rest = sections.filter(({ title, html }) => !early.includes(title) && html !== "");
   return (
-    <article class="system">
+    <article class="system" data-slug={page.slug}>
       <Head page={page} />
       {built ? (
         <>

@@ -5,7 +5,8 @@ import type { SearchRanking, Tools } from "./tool-types.ts";
 
 let encoder: Promise<LoadedEncoder> | undefined;
 
-function bundledEncoder(base: string): Promise<LoadedEncoder> {
+/** The bundled encoder; it comes with the first call. */
+export function bundledEncoder(base: string): Promise<LoadedEncoder> {
   if (!encoder) {
     locateWasm(new URL("onnxruntime/", base).href);
     encoder = fetchEncoder(new URL("models/jeton-embed/", base), { threads: 1 });

@@ -180,6 +180,49 @@ export interface SearchLinesOutput {
   readonly rankings: readonly SearchRanking[];
 }
 
+export interface CutDocumentsInput {
+  /** Documents, apart by lines of `---`. */
+  readonly documents: string;
+  /** A question a line, behind the number of the document that answers it: `2: when was it lit`. */
+  readonly questions: string;
+}
+
+/** How rankers find the documents of which only the first words are left. */
+export interface CutDocuments {
+  /** Words that are left of each document; undefined: all. */
+  readonly words: number | undefined;
+  /** Share of the documents' characters. */
+  readonly share: number;
+  readonly rankings: readonly {
+    readonly ranker: string;
+    readonly ndcg: number;
+    /** For each question the place of the document that answers it; undefined where it is not found. */
+    readonly places: readonly (number | undefined)[];
+  }[];
+}
+
+export interface HideWordsInput {
+  readonly text: string;
+  /** Shares of the tokens that are hidden: from the encoder, and from a row of the decoder. */
+  readonly masking: number;
+  readonly hiding: number;
+  readonly seed: number;
+}
+
+/** What one pass of a pre-training hides of a text. */
+export interface HiddenWords {
+  /** The tokens of the text, without special ones. */
+  readonly tokens: readonly string[];
+  /** What the encoder reads in their places. */
+  readonly read: readonly string[];
+  /** Places that the encoder has to tell. */
+  readonly masked: readonly number[];
+  /** For each token the places that the decoder sees while it tells it. */
+  readonly visible: readonly (readonly number[])[];
+  /** The different words that the other states have to tell. */
+  readonly bag: readonly string[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -193,6 +236,8 @@ export interface Tools {
   readonly rankCode: readonly [RankCodeInput, readonly CodeRanking[]];
   readonly searchLines: readonly [SearchLinesInput, SearchLinesOutput];
   readonly attendInRing: readonly [AttendInRingInput, AttendInRingOutput];
+  readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
+  readonly hideWords: readonly [HideWordsInput, HiddenWords];
 }
 
 export type ToolName = keyof Tools;

@@ -30,6 +30,9 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   // The encoder and its runtime come with the first search.
   searchLines: async (input, base) => (await import("./search-tool.ts")).searchLines(input, base),
   attendInRing: ringAttention,
+  cutDocuments: async (input, base) =>
+    (await import("./long-documents-tool.ts")).cutDocuments(input, base),
+  hideWords: async (input, base) => (await import("./hide-words-tool.ts")).hideWords(input, base),
 };
 
 addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {

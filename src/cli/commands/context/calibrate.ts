@@ -58,7 +58,13 @@ export const command: Command = defineCommand({
         const { layer, curve } = await calibrateFilterLayer(
           model,
           needlePrompts(model.tokenizer, { tokens, count, seed }),
-          { k, onProgress: (at, layers) => line.show(`layer ${at} of ${layers}`) },
+          {
+            k,
+            onProgress: (at, layers) => {
+              context.signal.throwIfAborted();
+              line.show(`layer ${at} of ${layers}`);
+            },
+          },
         );
         line.clear();
         if (save) await saveFilterLayer(model.folder, layer);

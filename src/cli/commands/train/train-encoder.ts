@@ -8,6 +8,7 @@ import {
   UsageError,
   type Values,
 } from "../../command.ts";
+import { withBundledPaths } from "../../options/locate.ts";
 import {
   linearSchedule,
   missingOptions,
@@ -51,7 +52,7 @@ const options = {
     kind: "text",
     short: "m",
     value: "FOLDER",
-    help: "begin with this encoder; jeton train lm --architecture bert makes one",
+    help: "begin with this encoder: a folder, as jeton train lm --architecture bert makes one, or the bundled jeton-embed",
   },
   config: {
     kind: "text",
@@ -209,7 +210,8 @@ export const command: Command = defineCommand({
   },
 });
 
-async function readOptions(values: EncoderValues): Promise<TrainEncoderOptions> {
+async function readOptions(given: EncoderValues): Promise<TrainEncoderOptions> {
+  const values = withBundledPaths(given);
   const { out: folder, resume } = values;
   if (folder === undefined) throw missingOptions("train encoder", ["--out"]);
   const { readEncoderRunOptions } = await import("../../../train/index.ts");

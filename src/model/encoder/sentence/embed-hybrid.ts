@@ -1,5 +1,6 @@
 /** Texts as a dense vector and the weights of words (DupMAE; Xiao et al., 2023). */
 import { JetonError } from "../../../core/index.ts";
+import { checkTask } from "../tasks/check-task.ts";
 import { encodeText } from "../tasks/embed.ts";
 import type { LoadedEncoder } from "../types.ts";
 
@@ -39,6 +40,7 @@ export async function embedHybrid(
   texts: readonly string[],
   options: EmbedHybridOptions = {},
 ): Promise<HybridVector[]> {
+  checkTask("embedHybrid", model, texts, options);
   const { vocabSize } = model.config;
   const { terms = vocabSize, maxLength, signal, onProgress } = options;
   if (!(Number.isSafeInteger(terms) && terms >= 1)) {

@@ -1,6 +1,7 @@
 /** Classes of texts, of pairs of texts, of tokens and of spans, by the heads of an encoder. */
 import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { checkTask } from "./check-task.ts";
 import { encodeText } from "./embed.ts";
 
 /** A class of a text and how sure the model is of it. */
@@ -42,6 +43,7 @@ export async function classify(
   texts: readonly TextOrPair[],
   options: ClassifyOptions = {},
 ): Promise<ClassScore[][]> {
+  checkTask("classify", model, texts, options);
   const { topK, signal } = options;
   if (topK !== undefined && !(Number.isSafeInteger(topK) && topK > 0)) {
     throw new JetonError(`topK is ${topK}, expected a whole number above 0`, {
@@ -124,8 +126,10 @@ export interface ClassifyTokensOptions {
 export async function classifyTokens(
   model: LoadedEncoder,
   texts: readonly string[],
-  { group = true, signal }: ClassifyTokensOptions = {},
+  options: ClassifyTokensOptions = {},
 ): Promise<LabelledSpan[][]> {
+  checkTask("classifyTokens", model, texts, options);
+  const { group = true, signal } = options;
   return Promise.all(
     texts.map(async (text) => {
       const { offsets, ...input } = encodeText(model, text);
@@ -192,8 +196,10 @@ export async function findSpans(
   model: LoadedEncoder,
   question: string,
   text: string,
-  { topK = 1, maxTokens = 30, signal }: FindSpansOptions = {},
+  options: FindSpansOptions = {},
 ): Promise<FoundSpan[]> {
+  checkTask("findSpans", model, [question, text], options);
+  const { topK = 1, maxTokens = 30, signal } = options;
   const first = encodeText(model, question);
   const { offsets, ...input } = encodeText(model, question, { pair: text });
   const { ids } = input;

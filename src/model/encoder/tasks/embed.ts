@@ -4,6 +4,7 @@ import { encodeEncoderText, type TextInput } from "../sentence/encode-text.ts";
 import { type LateText, prepareLateText } from "../sentence/late-interaction.ts";
 import { checkPoolings, type PoolingMode } from "../sentence/pooling.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { checkTask } from "./check-task.ts";
 
 /** Options of `embed`. */
 export interface EmbedOptions {
@@ -37,8 +38,8 @@ export interface EmbedOptions {
  * @example
  * const [question, answer] = await embed(model, ["Where is the king?", "In his castle."], { normalize: true });
  *
- * @throws JetonError `encoder-pooling-unknown`, `encoder-pooling-count`, `encoder-prompt-unknown`,
- *   `encoder-dimensions`, `encoder-option-invalid`
+ * @throws JetonError `model-not-loaded`, `encoder-text-invalid`, `encoder-pooling-unknown`, `encoder-pooling-count`,
+ *   `encoder-prompt-unknown`, `encoder-dimensions`, `encoder-option-unknown`, `encoder-option-invalid`
  */
 export async function embed(
   model: LoadedEncoder,
@@ -61,6 +62,7 @@ export async function embedCounted(
   texts: readonly string[],
   options: EmbedOptions = {},
 ): Promise<CountedEmbeddings> {
+  checkTask("embed", model, texts, options);
   const { pooling, normalize = false, signal, onProgress } = options;
   const poolings =
     pooling === undefined
@@ -178,8 +180,10 @@ export interface EmbedTokensOptions {
 export async function embedTokens(
   model: LoadedEncoder,
   texts: readonly string[],
-  { role = "document", signal }: EmbedTokensOptions = {},
+  options: EmbedTokensOptions = {},
 ): Promise<TokenVectors[]> {
+  checkTask("embedTokens", model, texts, options);
+  const { role = "document", signal } = options;
   const { lateInteraction } = model.sentence;
   const output = model.sentence.tokenModules ? "vectors" : "states";
   return Promise.all(

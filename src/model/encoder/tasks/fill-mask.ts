@@ -2,6 +2,7 @@
 import { JetonError } from "../../../core/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { checkTask } from "./check-task.ts";
 import { encodeText } from "./embed.ts";
 
 /** A token that a model expects in place of a mask. */
@@ -43,8 +44,10 @@ export function maskTokenOf(tokenizer: Tokenizer): { id: number; token: string }
 export async function fillMask(
   model: LoadedEncoder,
   text: string,
-  { topK = 5, mask, signal }: FillMaskOptions = {},
+  options: FillMaskOptions = {},
 ): Promise<FilledToken[][]> {
+  checkTask("fillMask", model, [text], options);
+  const { topK = 5, mask, signal } = options;
   const { tokenizer, config } = model;
   if (!(Number.isSafeInteger(topK) && topK > 0 && topK <= config.vocabSize)) {
     throw new JetonError(`topK is ${topK}, expected 1 to ${config.vocabSize}`, {

@@ -1,6 +1,7 @@
 /** Documents in the order of how well they answer a query. */
 import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { checkTask } from "./check-task.ts";
 import { sequenceLogits, sigmoid } from "./classify.ts";
 import { embedTokens, type TokenVectors } from "./embed.ts";
 
@@ -46,8 +47,10 @@ export async function rerank(
   model: LoadedEncoder,
   query: string,
   documents: readonly string[],
-  { topN, ...options }: RerankOptions = {},
+  given: RerankOptions = {},
 ): Promise<RankedDocument[]> {
+  checkTask("rerank", model, Array.isArray(documents) ? [query, ...documents] : documents, given);
+  const { topN, ...options } = given;
   if (topN !== undefined && !(Number.isSafeInteger(topN) && topN > 0)) {
     throw new JetonError(`topN is ${topN}, expected a whole number above 0`, {
       code: "encoder-option-invalid",

@@ -1,13 +1,11 @@
 /** From texts to the inputs of DupMAE's pre-training graph. */
 
-import { createRandom } from "../../../core/index.ts";
 import { type EncoderConfig, maskedScore } from "../../../model/index.ts";
 import type { TensorValue } from "../../../tensor/index.ts";
 import { type BatchOptions, encodeExample, tableValues } from "../encoder-batches.ts";
 import { textValues } from "../encoder-inputs.ts";
-import { hideToken, type MaskVocabulary, requireMask } from "../mask-tokens.ts";
 import type { DuplexWeights } from "./duplex-graph.ts";
-import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
+import { type DuplexMasks, sampleDuplexMasks } from "./duplex-masks.ts";
 
 /** How much is hidden. */
 export interface DuplexRates {
@@ -26,18 +24,11 @@ export interface DuplexInputOptions extends BatchOptions {
 }
 
 /** A text masked for the encoder, and what its decoder sees. */
-interface DuplexText {
-  readonly ids: Int32Array;
+interface DuplexText extends DuplexMasks {
   readonly original: Int32Array;
   readonly types: Int32Array;
   readonly attended?: Uint8Array;
   readonly length: number;
-  /** Places that the encoder has to tell. */
-  readonly masked: readonly number[];
-  /** Places of all tokens that are no special ones. */
-  readonly own: readonly number[];
-  /** `[length, length]`; undefined where nothing is decoded. */
-  readonly visible: Uint8Array | undefined;
 }
 
 /**
@@ -51,8 +42,7 @@ export function duplexInputs(
   options: DuplexInputOptions,
 ): { readonly inputs: Record<string, TensorValue>; readonly tokens: number } {
   const { config, factors } = options;
-  const vocabulary = requireMask(options.tokenizer);
-  const prepared = texts.map((text) => prepareText(text, vocabulary, options));
+  const prepared = texts.map((text) => prepareText(text, options));
   const values = textValues("text", config, prepared);
   const [batch, time] = values["text.ids"]!.shape as [number, number];
   const inputs: Record<string, TensorValue> = {
@@ -75,28 +65,15 @@ export function duplexInputs(
   };
 }
 
-function prepareText(
-  text: string,
-  vocabulary: MaskVocabulary,
-  options: DuplexInputOptions,
-): DuplexText {
-  const { documentLength, seed, pass, rates, factors } = options;
+function prepareText(text: string, options: DuplexInputOptions): DuplexText {
+  const { tokenizer, documentLength, seed, pass, rates, factors } = options;
   const { ids: original, offsets, ...rest } = encodeExample(options, text, documentLength);
-  const words = numberWords(text, offsets.slice(0, rest.length));
-  const random = createRandom(seed, "duplex", pass, text);
-  const own = Array.from(words.keys()).filter((at) => words[at]! >= 0);
-  const chosen = chooseWords(words, rates.masked, random);
-  const ids = original.slice();
-  const masked = own.filter((at) => chosen[at] === 1);
-  for (const at of masked) ids[at] = hideToken(original[at]!, vocabulary, random);
-  return {
-    ids,
-    original,
-    ...rest,
-    masked,
-    own,
-    visible: factors.decoding > 0 ? sampleVisibility(words, rates.hidden, random) : undefined,
-  };
+  const encoded = { ids: original, offsets: offsets.slice(0, rest.length) };
+  const hiding = factors.decoding > 0 ? rates.hidden : undefined;
+  const masks = sampleDuplexMasks(tokenizer, text, encoded, {
+    ...{ masking: rates.masked, hiding, seed, pass },
+  });
+  return { original, ...rest, ...masks };
 }
 
 /** Rows, targets and shares of some places of each text; one row that counts for nothing where there are none. */

@@ -1,5 +1,57 @@
 /** Which tokens DupMAE hides: from the encoder, whole words of a text; from the decoder, others in every row. */
-import type { Random } from "../../../core/index.ts";
+import { createRandom, type Random } from "../../../core/index.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import { hideToken, requireMask } from "../mask-tokens.ts";
+
+/** Options of `sampleDuplexMasks`. */
+export interface DuplexMaskOptions {
+  /** Share of the tokens that the encoder has to tell. */
+  readonly masking: number;
+  /** Share of the tokens that a row of the decoder does not see; undefined where nothing is decoded. */
+  readonly hiding: number | undefined;
+  readonly seed: number;
+  /** Number of the pass over the texts. */
+  readonly pass: number;
+}
+
+/** What one pass of the pre-training hides of a text. */
+export interface DuplexMasks {
+  /** What the encoder reads: mask tokens, and a few exchanged ones, in the place of some ids. */
+  readonly ids: Int32Array;
+  /** Places that the encoder has to tell. */
+  readonly masked: readonly number[];
+  /** Places of all tokens that are no special ones: those that the decoder has to tell. */
+  readonly own: readonly number[];
+  /** `[tokens, tokens]`: 1 where a row of the decoder sees a token. */
+  readonly visible: Uint8Array | undefined;
+}
+
+/**
+ * Samples what is hidden of a text: another sample for each seed, pass and text.
+ *
+ * @param encoded ids of the text, special tokens included, and the `[start, end)` of each; equal for special tokens
+ * @throws JetonError `encoder-mask-missing` where the tokenizer has no mask token
+ */
+export function sampleDuplexMasks(
+  tokenizer: Tokenizer,
+  text: string,
+  encoded: {
+    readonly ids: ArrayLike<number>;
+    readonly offsets: readonly (readonly [number, number])[];
+  },
+  { masking, hiding, seed, pass }: DuplexMaskOptions,
+): DuplexMasks {
+  const vocabulary = requireMask(tokenizer);
+  const words = numberWords(text, encoded.offsets);
+  const random = createRandom(seed, "duplex", pass, text);
+  const own = Array.from(words.keys()).filter((at) => words[at]! >= 0);
+  const chosen = chooseWords(words, masking, random);
+  const ids = Int32Array.from(encoded.ids);
+  const masked = own.filter((at) => chosen[at] === 1);
+  for (const at of masked) ids[at] = hideToken(ids[at]!, vocabulary, random);
+  const visible = hiding === undefined ? undefined : sampleVisibility(words, hiding, random);
+  return { ids, masked, own, visible };
+}
 
 /** Masks that the rows of a text share at most: each row takes one of them. */
 const maxMasks = 256;

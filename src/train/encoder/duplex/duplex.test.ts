@@ -28,7 +28,7 @@ import type { TrainEncoderOptions } from "../encoder-options.ts";
 import { trainEncoder } from "../train-encoder.ts";
 import { decodeSentence, duplexDecoderShapes } from "./duplex-decoder.ts";
 import { duplexInputs } from "./duplex-inputs.ts";
-import { chooseWords, numberWords, sampleVisibility } from "./duplex-masks.ts";
+import { chooseWords, numberWords, sampleDuplexMasks, sampleVisibility } from "./duplex-masks.ts";
 
 const words = "cat dog tree hill sun moon river stone bread wine".split(" ");
 const file = {
@@ -331,6 +331,11 @@ describe("pre-training", () => {
     expect(duplexInputs([texts[0]!], { ...options, pass: 1 }).inputs["hidden"]).not.toEqual(
       first["hidden"],
     );
+    const alone = { masking: 0.3, hiding: 0.5, seed: 0, pass: 0 };
+    const encoded = model.tokenizer.encode(texts[0]!);
+    const masks = sampleDuplexMasks(model.tokenizer, texts[0]!, encoded, alone);
+    expect(masks.ids).toEqual(first["text.ids"]!.data);
+    expect(Int32Array.from(masks.masked)).toEqual(first["masked.rows"]!.data);
     const [document] = await embedHybrid(model, ["the cat sees a dog"], { terms: 7 });
     expect(document!.ids).toHaveLength(7);
     expect(document!.dense).toHaveLength(16);

@@ -1,0 +1,42 @@
+import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { loadTokenizer } from "../front.ts";
+import { errorOf } from "../testing/code-of.ts";
+import { bundledModelFolder, bundledModelNames, findBundledModel } from "./bundled-models.ts";
+import { resolveModel } from "./hub/hub.ts";
+
+const models = fileURLToPath(new URL("../../models", import.meta.url));
+const workplace = realpathSync(mkdtempSync(join(tmpdir(), "jeton-bundled-")));
+const before = process.cwd();
+afterAll(() => {
+  process.chdir(before);
+  rmSync(workplace, { recursive: true });
+});
+
+test("every bundled model has its name, and every loader takes it", async () => {
+  expect([...bundledModelNames].sort()).toEqual(readdirSync(models).sort());
+  for (const name of bundledModelNames) {
+    expect(bundledModelFolder(name)).toBe(join(models, name));
+    expect(await resolveModel(name)).toBe(join(models, name));
+  }
+  const tokenizer = await loadTokenizer("jeton-embed");
+  expect(tokenizer.vocabSize).toBe((await loadTokenizer(join(models, "jeton-embed"))).vocabSize);
+});
+
+test("another single word is an error that names them, and the nearest", async () => {
+  const { code, message } = await errorOf(resolveModel("jeton-nan"));
+  expect(code).toBe("model-name-invalid");
+  expect(message).toMatch(/jeton-embed.*owner\/name.*did you mean jeton-nano\?/);
+});
+
+test("a folder that is called so goes first", async () => {
+  await mkdir(join(workplace, "jeton-nano"));
+  process.chdir(workplace);
+  expect(findBundledModel("jeton-nano")).toBeUndefined();
+  expect(await resolveModel("jeton-nano")).toBe(join(workplace, "jeton-nano"));
+  expect(findBundledModel("jeton-embed")).toBe(join(models, "jeton-embed"));
+});

@@ -1,0 +1,125 @@
+/** What the options of a function must be: names, types and ranges, each checked before anything runs. */
+import { JetonError } from "./error.ts";
+import { suggest } from "./suggest.ts";
+
+/** What a value must be. */
+export interface OptionRule {
+  readonly test: (value: unknown) => boolean;
+  readonly expected: string;
+}
+
+/** Whether a value may be the id of a token, or a count. */
+export const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** A number in a closed range. */
+export const numberRule = (min: number, max: number): OptionRule => ({
+  test: (value) => typeof value === "number" && value >= min && value <= max,
+  expected: `a number from ${min} to ${max}`,
+});
+
+/** An integer in a closed range. */
+export const integerRule = (min: number, max: number): OptionRule => ({
+  test: (value) =>
+    Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max,
+  expected: `an integer from ${min} to ${max}`,
+});
+
+/** One of a few texts. */
+export const choiceRule = (choices: readonly string[]): OptionRule => ({
+  test: (value) => choices.includes(value as string),
+  expected: `one of ${choices.join(", ")}`,
+});
+
+/** A count. */
+export const countRule: OptionRule = { test: isCount, expected: "a non-negative integer" };
+/** A count above 0. */
+export const positiveRule: OptionRule = {
+  test: (value) => isCount(value) && value > 0,
+  expected: "a positive integer",
+};
+/** True or false. */
+export const flagRule: OptionRule = {
+  test: (value) => typeof value === "boolean",
+  expected: "true or false",
+};
+/** A text, which may be empty. */
+export const textRule: OptionRule = {
+  test: (value) => typeof value === "string",
+  expected: "a text",
+};
+/** A function. */
+export const functionRule: OptionRule = {
+  test: (value) => typeof value === "function",
+  expected: "a function",
+};
+/** An `AbortSignal` of any realm. */
+export const signalRule: OptionRule = {
+  test: (value) =>
+    typeof (value as { throwIfAborted?: unknown } | null)?.throwIfAborted === "function",
+  expected: "an AbortSignal",
+};
+
+/** How the errors about a function's options read. */
+export interface OptionErrors {
+  /** What the options belong to, with its article: `a generation`. */
+  readonly what: string;
+  readonly unknownCode: string;
+  readonly invalidCode: string;
+}
+
+/**
+ * Checks names, types and ranges; `undefined` counts as absent.
+ *
+ * @throws JetonError `unknownCode` with the nearest known name; `invalidCode` with the option, its value and what was
+ *   expected
+ */
+export function checkOptionRules(
+  options: unknown,
+  rules: Readonly<Record<string, OptionRule>>,
+  { what, unknownCode, invalidCode }: OptionErrors,
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw invalidValue("options", options, "an object", invalidCode);
+  }
+  const names = Object.keys(rules);
+  for (const [name, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+    if (!rule) {
+      const near = suggest(name, names);
+      throw new JetonError(
+        `${name} is no option of ${what}` +
+          (near === undefined ? `; there are ${names.join(", ")}` : `; did you mean ${near}?`),
+        { code: unknownCode, details: { name, expected: near ?? names } },
+      );
+    }
+    if (value !== undefined && !rule.test(value)) {
+      throw invalidValue(name, value, rule.expected, invalidCode);
+    }
+  }
+}
+
+/** Names an option, its value and what was expected. */
+export function invalidValue(
+  name: string,
+  value: unknown,
+  expected: unknown,
+  code: string,
+): JetonError {
+  return new JetonError(`${name} is ${describeValue(value)}, expected ${expected}`, {
+    code,
+    details: { name, value, expected },
+  });
+}
+
+/** A value as an error shows it, cut to 200 characters. */
+export function describeValue(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  try {
+    const text = JSON.stringify(value) ?? String(value);
+    return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  } catch {
+    return String(value);
+  }
+}
