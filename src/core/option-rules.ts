@@ -79,23 +79,36 @@ export function checkOptionRules(
   rules: Readonly<Record<string, OptionRule>>,
   { what, unknownCode, invalidCode }: OptionErrors,
 ): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw invalidValue("options", options, "an object", invalidCode);
-  }
-  const names = Object.keys(rules);
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-    if (!rule) {
-      const near = suggest(name, names);
-      throw new JetonError(
-        `${name} is no option of ${what}` +
-          (near === undefined ? `; there are ${names.join(", ")}` : `; did you mean ${near}?`),
-        { code: unknownCode, details: { name, expected: near ?? names } },
-      );
-    }
+  checkOptionNames(options, Object.keys(rules), { what, unknownCode, invalidCode });
+  for (const [name, value] of Object.entries(options as object)) {
+    const rule = rules[name]!;
     if (value !== undefined && !rule.test(value)) {
       throw invalidValue(name, value, rule.expected, invalidCode);
     }
+  }
+}
+
+/**
+ * Checks that options are an object of known names; their values are checked elsewhere.
+ *
+ * @throws JetonError as `checkOptionRules`
+ */
+export function checkOptionNames(
+  options: unknown,
+  names: readonly string[],
+  { what, unknownCode, invalidCode }: OptionErrors,
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw invalidValue("options", options, "an object", invalidCode);
+  }
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue;
+    const near = suggest(name, names);
+    throw new JetonError(
+      `${name} is no option of ${what}` +
+        (near === undefined ? `; there are ${names.join(", ")}` : `; did you mean ${near}?`),
+      { code: unknownCode, details: { name, expected: near ?? names } },
+    );
   }
 }
 

@@ -3,6 +3,7 @@
  * hold it, and how its occurrences in a document count.
  */
 import { JetonError } from "../core/index.ts";
+import { checkOptionNames } from "../core/option-rules.ts";
 
 /**
  * Weight of a term that n of N documents hold.
@@ -73,6 +74,7 @@ export interface Bm25FormulaOptions {
  * @throws JetonError `bm25-option-invalid` for an unknown variant, or a parameter out of its range
  */
 export function resolveBm25Formula(options: Bm25FormulaOptions = {}): Bm25Formula {
+  checkOptionNames(options, ["variant", "k1", "b", "delta"], { what: "BM25", ...bm25Codes });
   const { variant = "lucene" } = options;
   const base = typeof variant === "string" ? bm25Variants[variant] : { ...lucene, ...variant };
   if (base === undefined || !isOneOf(weights, base.weight)) {
@@ -91,6 +93,12 @@ export function resolveBm25Formula(options: Bm25FormulaOptions = {}): Bm25Formul
   }
   return { ...base, k1, b, delta };
 }
+
+/** Codes of the errors about BM25's options. */
+export const bm25Codes = {
+  unknownCode: "bm25-option-invalid",
+  invalidCode: "bm25-option-invalid",
+} as const;
 
 const weights: readonly string[] = ["lucene", "robertson", "atire", "plus", "l"];
 const saturations: readonly string[] = ["plain", "scaled", "plus", "l"];

@@ -18,6 +18,15 @@ function createSmall(options: Bm25Options = {}) {
   return index;
 }
 
+test.each<[string, () => unknown]>([
+  ["an unknown option", () => createBm25Index({ k: 3 } as Bm25Options)],
+  ["an unknown option of a search", () => createSmall().search("cat", { limit: 1 } as object)],
+  ["a query that is no text", () => createSmall().search(5 as unknown as string)],
+  ["a document that is no text", () => createSmall().add("z", 5 as unknown as string)],
+])("%s ends in bm25-option-invalid", (_, act) => {
+  expect(act).toThrow(expect.objectContaining({ code: "bm25-option-invalid" }));
+});
+
 describe("BM25", () => {
   test("two terms by hand", () => {
     // N = 4, L = 9/4; "cat" is in one document, "dog" in three.

@@ -1,7 +1,13 @@
 /** An index in memory that ranks texts by BM25. */
 import { JetonError } from "../core/index.ts";
+import { checkOptionNames } from "../core/option-rules.ts";
 import { type Analyzer, type AnalyzerOptions, createAnalyzer } from "./analysis/analyzer.ts";
-import { type Bm25Formula, type Bm25FormulaOptions, resolveBm25Formula } from "./bm25-formula.ts";
+import {
+  type Bm25Formula,
+  type Bm25FormulaOptions,
+  bm25Codes,
+  resolveBm25Formula,
+} from "./bm25-formula.ts";
 import { countQueryTerms, ScoreAccumulator, weighTerms } from "./bm25-scoring.ts";
 import { PostingsBuilder } from "./postings.ts";
 import { compareUtf8, TopSelector } from "./ranking.ts";
@@ -40,14 +46,14 @@ export interface Bm25Index {
   /**
    * Adds a document.
    *
-   * @throws JetonError `bm25-document-repeated` for an id that is there already
+   * @throws JetonError `bm25-document-repeated` for an id that is there already, `bm25-option-invalid` for what is no text
    */
   add(id: string, text: string): void;
   /**
    * The documents with the highest scores. A query's term counts as often as it stands there; documents
    * without any of its terms are not found.
    *
-   * @throws JetonError `bm25-option-invalid` for a `k` that is no whole number from 1
+   * @throws JetonError `bm25-option-invalid` for a `k` that is no whole number from 1, an unknown option, or no text
    */
   search(query: string, options?: Bm25SearchOptions): Bm25Hit[];
 }
@@ -64,12 +70,12 @@ export interface Bm25Index {
  * index.search("cat"); // [{ id: "a", score: 0.31… }]
  */
 export function createBm25Index(options: Bm25Options = {}): Bm25Index {
-  const { analyzer: given = {}, ties = "id" } = options;
+  const { analyzer: given = {}, ties = "id", ...formulaOptions } = options;
   if (ties !== "id" && ties !== "position") {
     throw invalid("ties", ties, '"id" or "position"');
   }
   const analyzer = "termsOf" in given ? given : createAnalyzer(given);
-  const formula = resolveBm25Formula(options);
+  const formula = resolveBm25Formula(formulaOptions);
   const builder = new PostingsBuilder(analyzer);
   const scores = new ScoreAccumulator();
   const ids: string[] = [];
@@ -84,6 +90,9 @@ export function createBm25Index(options: Bm25Options = {}): Bm25Index {
       return ids.length;
     },
     add(id, text) {
+      for (const [name, value] of Object.entries({ id, text })) {
+        if (typeof value !== "string") throw invalid(name, value, "a text");
+      }
       if (known.has(id)) {
         throw new JetonError(`document ${JSON.stringify(id)} is in the index already`, {
           code: "bm25-document-repeated",
@@ -94,7 +103,10 @@ export function createBm25Index(options: Bm25Options = {}): Bm25Index {
       ids.push(id);
       builder.add(text);
     },
-    search(query, { k = 10, accept } = {}) {
+    search(query, options = {}) {
+      if (typeof query !== "string") throw invalid("query", query, "a text");
+      checkOptionNames(options, ["k", "accept"], { what: "a search", ...bm25Codes });
+      const { k = 10, accept } = options;
       if (!(Number.isInteger(k) && k > 0)) throw invalid("k", k, "a whole number from 1");
       const postings = builder.build();
       for (; counted < ids.length; counted++) totalLength += postings.lengths[counted]!;

@@ -2,13 +2,14 @@
 /** An index of records: opened from a folder, or held in memory. */
 import { availableParallelism } from "node:os";
 import { JetonError } from "../core/index.ts";
+import { checkOptionNames } from "../core/option-rules.ts";
 import {
   type AnalyzerOptions,
   type Bm25FormulaOptions,
   createAnalyzer,
   resolveBm25Formula,
 } from "../lexical/index.ts";
-import { prepareRecord, recordToJson } from "./records.ts";
+import { invalidRecord, prepareRecord, recordToJson } from "./records.ts";
 import { QueryRun, type SearchedIndex } from "./search/query-run.ts";
 import { searchSegments } from "./search/search-segments.ts";
 import { IndexFolder, readIndexFolder } from "./store/index-folder.ts";
@@ -99,6 +100,8 @@ export async function openIndex(
   folder: string,
   options: OpenIndexOptions = {},
 ): Promise<SearchIndex> {
+  if (typeof folder !== "string" || folder === "") throw invalid("folder", folder, "a path");
+  checkNames(options, [...settingNames, "readOnly", "flushAt", "threads"]);
   const { readOnly = false, flushAt = 8192, threads, ...given } = options;
   checkCount("flushAt", flushAt);
   if (threads !== undefined) checkCount("threads", threads);
@@ -129,8 +132,16 @@ export async function openIndex(
  * @throws JetonError `index-option-invalid`, `analyzer-option-invalid`, `bm25-option-invalid`
  */
 export function createIndex(settings: IndexSettings = {}): SearchIndex {
+  checkNames(settings, settingNames);
   const stored = resolveSettings(settings);
   return new OpenedIndex(makeState(stored), stored, {});
+}
+
+const settingNames = ["analyzer", "bm25", "invertFrom", "residuals", "metadata"];
+
+function checkNames(options: unknown, names: readonly string[]): void {
+  const code = "index-option-invalid";
+  checkOptionNames(options, names, { what: "an index", unknownCode: code, invalidCode: code });
 }
 
 function resolveSettings(settings: IndexSettings): StoredSettings {
@@ -229,6 +240,9 @@ class OpenedIndex implements SearchIndex {
 
   put(records: readonly IndexRecord[]): Promise<void> {
     return this.#change(async () => {
+      if (!Array.isArray(records)) {
+        throw invalidRecord("records", records, "a list of records", undefined);
+      }
       const sizes = { ...this.#state.sizes };
       const prepared = records.map((record) => prepareRecord(record, sizes));
       if (prepared.length === 0) return;

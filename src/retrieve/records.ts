@@ -1,5 +1,5 @@
 /** Records checked, and as text for the write-ahead log. */
-import { JetonError } from "../core/index.ts";
+import { JetonError, suggest } from "../core/index.ts";
 import type { FieldValue, IndexRecord, SparseVector, TokenVectors } from "./types.ts";
 
 /** Lengths of the vectors in an index; undefined until the first one. */
@@ -15,6 +15,7 @@ export interface VectorSizes {
  * @throws JetonError `record-invalid`
  */
 export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRecord {
+  checkParts(record);
   const { id, text, fields, dense, tokens, sparse } = record;
   if (typeof id !== "string" || id === "" || loneSurrogate.test(id)) {
     throw invalidRecord("id", id, "a text that is not empty", id);
@@ -35,6 +36,27 @@ export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRec
   if (tokens !== undefined) prepared.tokens = prepareTokens(tokens, text, sizes, id);
   if (sparse !== undefined) prepared.sparse = prepareSparse(sparse, id);
   return prepared;
+}
+
+const parts: readonly string[] = ["id", "text", "fields", "dense", "tokens", "sparse"];
+
+/** A mistyped part would be lost without a word. */
+function checkParts(record: unknown): void {
+  if (typeof record !== "object" || record === null || Array.isArray(record)) {
+    throw invalidRecord("record", record, "an object with id and text", undefined);
+  }
+  const { id } = record as Partial<IndexRecord>;
+  for (const [name, value] of Object.entries(record)) {
+    if (parts.includes(name)) continue;
+    const near = suggest(name, parts);
+    const expected = near === undefined ? `one of ${parts.join(", ")}` : `did you mean ${near}?`;
+    throw invalidRecord(
+      name,
+      value,
+      `${expected}; what records are filtered by stands in fields`,
+      id,
+    );
+  }
 }
 
 /** Halves of characters, which no file can hold. */

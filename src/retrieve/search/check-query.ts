@@ -1,5 +1,6 @@
 /** What a query must be. */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames } from "../../core/option-rules.ts";
 import { checkFusion, type RankingName } from "../fusion.ts";
 import { normalizeRows, type VectorSizes } from "../records.ts";
 import type { SearchQuery, TokenSearchOptions } from "../types.ts";
@@ -42,6 +43,16 @@ export function tokenRows({ dim, vectors }: NonNullable<SearchQuery["tokens"]>):
   return normalizeRows(vectors, dim, "tokens", "(query)");
 }
 
+const queryNames: readonly (keyof SearchQuery)[] = [
+  ...(["text", "dense", "tokens", "sparse", "filter"] as const),
+  ...(["k", "fusion", "tokenSearch", "explain"] as const),
+];
+
+function checkNames(options: unknown, names: readonly string[], what: string): void {
+  const code = "search-query-invalid";
+  checkOptionNames(options, names, { what, unknownCode: code, invalidCode: code });
+}
+
 const scorings = ["imputed", "refined", "exact"];
 
 /**
@@ -50,7 +61,12 @@ const scorings = ["imputed", "refined", "exact"];
  * @throws JetonError `search-query-invalid`, `fusion-invalid`
  */
 export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): void {
+  checkNames(query, queryNames, "a search");
   const { k = 10, tokenSearch = {}, fusion = {} } = query;
+  checkNames(tokenSearch, ["scoring", "candidates", "refine", "probes"], "a search's tokenSearch");
+  if (query.text !== undefined && typeof query.text !== "string") {
+    throw invalid("text", query.text, "a text");
+  }
   const { candidates = 1, probes = 1, refine = 1, scoring = "imputed" } = tokenSearch;
   for (const [name, value] of Object.entries({ k, candidates, probes, refine })) {
     if (!(Number.isInteger(value) && value > 0))

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { createIndex, type IndexSettings, type OpenIndexOptions, openIndex } from "./open-index.ts";
+import type { IndexRecord, SearchQuery } from "./types.ts";
+
+describe("mistyped parts and options", () => {
+  test.each<[string, unknown, string]>([
+    ["a record's part", [{ id: "a", text: "b", field: { year: 1 } }], "did you mean fields?"],
+    ["a part of its own", [{ id: "a", text: "b", year: 1 }], "stands in fields"],
+    ["a record alone", { id: "a", text: "b" }, "a list of records"],
+    ["no record", ["a"], "an object with id and text"],
+  ])("%s is refused, and nothing is added", async (_, records, message) => {
+    await using index = createIndex();
+    await expect(index.put(records as IndexRecord[])).rejects.toThrow(
+      expect.objectContaining({
+        code: "record-invalid",
+        message: expect.stringContaining(message),
+      }),
+    );
+    expect(index.size).toBe(0);
+  });
+
+  test.each<[unknown, string]>([
+    [{ text: "b", limit: 3 }, "limit is no option of a search"],
+    [{ text: "b", tokenSearch: { probe: 3 } }, "did you mean probes?"],
+    [{ text: 5 }, "a text"],
+    ["b", "an object"],
+  ])("the query %j is refused", async (query, message) => {
+    await using index = createIndex();
+    await index.put([{ id: "a", text: "b" }]);
+    await expect(index.search(query as SearchQuery)).rejects.toThrow(
+      expect.objectContaining({
+        code: "search-query-invalid",
+        message: expect.stringContaining(message),
+      }),
+    );
+  });
+
+  test("settings and the folder", async () => {
+    expect(() => createIndex({ residual: "exact" } as IndexSettings)).toThrow(/mean residuals/);
+    await expect(openIndex(5 as unknown as string)).rejects.toThrow(
+      expect.objectContaining({ code: "index-option-invalid" }),
+    );
+    await expect(openIndex("unused", { readonly: true } as OpenIndexOptions)).rejects.toThrow(
+      /mean readOnly/,
+    );
+  });
+});
