@@ -1,5 +1,13 @@
 /** Opening a folder: packed weights on disk, and in memory where the disk takes none. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,6 +50,25 @@ test.each(["int8", "int8-channel", "int4"] as const)(
     expect(warnings.map(({ code }) => code)).toEqual(["packed-cache-unwritable"]);
   },
 );
+
+test("models of other depths over the same weight file do not share packed matrices", async () => {
+  const shallow = join(root, "shallow");
+  mkdirSync(shallow);
+  for (const name of readdirSync(bundled)) {
+    if (name !== "config.json") symlinkSync(join(bundled, name), join(shallow, name));
+  }
+  const config = JSON.parse(readFileSync(join(bundled, "config.json"), "utf8")) as object;
+  writeFileSync(join(shallow, "config.json"), JSON.stringify({ ...config, num_hidden_layers: 2 }));
+  const open = async (folder: string, cache: string): Promise<Float32Array> => {
+    const cacheFolder = join(root, cache);
+    await using model = await loadModel(folder, { format: "int8", threads: 1, cacheFolder });
+    return await logitsOf(model);
+  };
+  const few = await open(shallow, "depths");
+  const all = await open(bundled, "depths");
+  expect(all).toEqual(await open(bundled, "cache"));
+  expect(few).not.toEqual(all);
+});
 
 test("without a handler, the warning is one of the process", async () => {
   const warned = new Promise<Error & { code?: string }>((resolve) => {

@@ -1,4 +1,5 @@
 /** Weights of an open checkpoint as a program takes them: where they lie on disk, or packed. */
+import { createHash } from "node:crypto";
 import { type Checkpoint, openPackedCache, openSafetensors } from "../../checkpoint/index.ts";
 import { warn } from "../../core/index.ts";
 import type { ParameterBinding } from "../../tensor/index.ts";
@@ -63,6 +64,16 @@ export async function bindCheckpoint(
   return { bindings, packedBytes };
 }
 
+/** Two models may share their weight files and read other parts of them, e.g. fewer layers. */
+function packedKey(
+  format: PackedFormat,
+  program: string | undefined,
+  groups: readonly (readonly string[])[],
+): string {
+  const digest = createHash("sha256").update(JSON.stringify(groups)).digest("hex").slice(0, 12);
+  return program === undefined ? `${format}-${digest}` : `${format}-${program}-${digest}`;
+}
+
 /** The file of packed matrices, which is written where there is none; undefined where it cannot be. */
 async function openPackedFile(
   checkpoint: SplitFiles,
@@ -74,7 +85,7 @@ async function openPackedFile(
   const entry = await openPackedCache({
     files: checkpoint.files,
     version: packedVersion,
-    key: options.program === undefined ? format : `${format}-${options.program}`,
+    key: packedKey(format, options.program, groups),
     ...(options.cacheFolder !== undefined && { folder: options.cacheFolder }),
   });
   if (entry.state === "found") return entry.path;
