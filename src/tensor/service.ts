@@ -99,7 +99,7 @@ export async function startInline<T extends Service>(
 }
 
 export function closedError(): JetonError {
-  return new JetonError("the service was closed", { code: "service-closed" });
+  return new JetonError("the model or program was closed", { code: "service-closed" });
 }
 
 async function startWorker<T extends Service>(
