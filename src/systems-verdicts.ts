@@ -45,6 +45,20 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     notReproduced: 1,
     judgedBy: "points",
   },
+  gemfilter: {
+    reproduced: 1,
+    partly: 0,
+    notReproduced: 5,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
+  "hierarchical-transformer": {
+    reproduced: 2,
+    partly: 0,
+    notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   lexinvariant: {
     reproduced: 4,
     partly: 2,
