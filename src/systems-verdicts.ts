@@ -19,6 +19,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  "byte2word": {
+    reproduced: 3,
+    partly: 1,
+    notReproduced: 0,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   coir: {
     reproduced: 2,
     partly: 1,
