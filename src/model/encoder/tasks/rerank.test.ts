@@ -39,7 +39,7 @@ async function withClasses(folder: string, count: number): Promise<string> {
 
 interface Pair {
   text: string;
-  pair: string | null;
+  pair?: string | null;
   classes: number[];
 }
 
@@ -54,7 +54,7 @@ describe("a cross encoder", () => {
       threads: 1,
       format: "f32",
     });
-    const pairs = read().filter(({ pair }) => pair !== null);
+    const pairs = read().filter(({ pair }) => typeof pair === "string");
     expect(pairs.length).toBeGreaterThan(0);
     for (const { text, pair, classes } of pairs) {
       const ranked = await rerank(model, text, ["something else", pair!]);
