@@ -23,7 +23,7 @@ export function formatVerdicts() {
         `judgedBy: ${claims.every(({ control }) => control) ? '"intervals"' : '"points"'}`,
         ...(date === undefined ? [] : [`date: "${date.slice(0, 10)}"`]),
       ];
-      const key = /^[a-z]+$/.test(system) ? system : `"${system}"`;
+      const key = /^[a-z][a-z0-9]*$/.test(system) ? system : `"${system}"`;
       return `  ${key}: {\n    ${fields.join(",\n    ")},\n  },\n`;
     });
   return `/** Counts of recorded verdicts. Written by \`node scripts/systems-verdicts.mjs\` from reproductions/*.json. */

@@ -19,7 +19,7 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
-  "byte2word": {
+  byte2word: {
     reproduced: 3,
     partly: 1,
     notReproduced: 0,
