@@ -64,8 +64,9 @@ export const signalRule: OptionRule = {
 export interface OptionErrors {
   /** What the options belong to, with its article: `a generation`. */
   readonly what: string;
-  readonly unknownCode: string;
   readonly invalidCode: string;
+  /** Default `invalidCode`. */
+  readonly unknownCode?: string;
 }
 
 /**
@@ -77,13 +78,13 @@ export interface OptionErrors {
 export function checkOptionRules(
   options: unknown,
   rules: Readonly<Record<string, OptionRule>>,
-  { what, unknownCode, invalidCode }: OptionErrors,
+  errors: OptionErrors,
 ): void {
-  checkOptionNames(options, Object.keys(rules), { what, unknownCode, invalidCode });
+  checkOptionNames(options, Object.keys(rules), errors);
   for (const [name, value] of Object.entries(options as object)) {
     const rule = rules[name]!;
     if (value !== undefined && !rule.test(value)) {
-      throw invalidValue(name, value, rule.expected, invalidCode);
+      throw invalidValue(name, value, rule.expected, errors.invalidCode);
     }
   }
 }
@@ -96,7 +97,7 @@ export function checkOptionRules(
 export function checkOptionNames(
   options: unknown,
   names: readonly string[],
-  { what, unknownCode, invalidCode }: OptionErrors,
+  { what, invalidCode, unknownCode = invalidCode }: OptionErrors,
 ): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw invalidValue("options", options, "an object", invalidCode);

@@ -74,7 +74,10 @@ export interface Bm25FormulaOptions {
  * @throws JetonError `bm25-option-invalid` for an unknown variant, or a parameter out of its range
  */
 export function resolveBm25Formula(options: Bm25FormulaOptions = {}): Bm25Formula {
-  checkOptionNames(options, ["variant", "k1", "b", "delta"], { what: "BM25", ...bm25Codes });
+  checkOptionNames(options, ["variant", "k1", "b", "delta"], {
+    what: "BM25",
+    invalidCode: "bm25-option-invalid",
+  });
   const { variant = "lucene" } = options;
   const base = typeof variant === "string" ? bm25Variants[variant] : { ...lucene, ...variant };
   if (base === undefined || !isOneOf(weights, base.weight)) {
@@ -93,12 +96,6 @@ export function resolveBm25Formula(options: Bm25FormulaOptions = {}): Bm25Formul
   }
   return { ...base, k1, b, delta };
 }
-
-/** Codes of the errors about BM25's options. */
-export const bm25Codes = {
-  unknownCode: "bm25-option-invalid",
-  invalidCode: "bm25-option-invalid",
-} as const;
 
 const weights: readonly string[] = ["lucene", "robertson", "atire", "plus", "l"];
 const saturations: readonly string[] = ["plain", "scaled", "plus", "l"];

@@ -2,12 +2,7 @@
 import { JetonError } from "../core/index.ts";
 import { checkOptionNames } from "../core/option-rules.ts";
 import { type Analyzer, type AnalyzerOptions, createAnalyzer } from "./analysis/analyzer.ts";
-import {
-  type Bm25Formula,
-  type Bm25FormulaOptions,
-  bm25Codes,
-  resolveBm25Formula,
-} from "./bm25-formula.ts";
+import { type Bm25Formula, type Bm25FormulaOptions, resolveBm25Formula } from "./bm25-formula.ts";
 import { countQueryTerms, ScoreAccumulator, weighTerms } from "./bm25-scoring.ts";
 import { PostingsBuilder } from "./postings.ts";
 import { compareUtf8, TopSelector } from "./ranking.ts";
@@ -105,7 +100,10 @@ export function createBm25Index(options: Bm25Options = {}): Bm25Index {
     },
     search(query, options = {}) {
       if (typeof query !== "string") throw invalid("query", query, "a text");
-      checkOptionNames(options, ["k", "accept"], { what: "a search", ...bm25Codes });
+      checkOptionNames(options, ["k", "accept"], {
+        what: "a search",
+        invalidCode: "bm25-option-invalid",
+      });
       const { k = 10, accept } = options;
       if (!(Number.isInteger(k) && k > 0)) throw invalid("k", k, "a whole number from 1");
       const postings = builder.build();

@@ -140,8 +140,7 @@ export function createIndex(settings: IndexSettings = {}): SearchIndex {
 const settingNames = ["analyzer", "bm25", "invertFrom", "residuals", "metadata"];
 
 function checkNames(options: unknown, names: readonly string[]): void {
-  const code = "index-option-invalid";
-  checkOptionNames(options, names, { what: "an index", unknownCode: code, invalidCode: code });
+  checkOptionNames(options, names, { what: "an index", invalidCode: "index-option-invalid" });
 }
 
 function resolveSettings(settings: IndexSettings): StoredSettings {
@@ -292,13 +291,15 @@ class OpenedIndex implements SearchIndex {
   }
 
   #openEngine(): Promise<TokenEngine> {
+    if (this.#engine) return this.#engine;
     const { threads = Math.min(8, availableParallelism()) } = this.#storage;
-    this.#engine ??= TokenEngine.open({ threads });
+    const engine = TokenEngine.open({ threads });
+    this.#engine = engine;
     // The next search tries again.
-    this.#engine.catch(() => {
+    engine.catch(() => {
       this.#engine = undefined;
     });
-    return this.#engine;
+    return engine;
   }
 
   flush(): Promise<void> {

@@ -49,7 +49,7 @@ const rules: Readonly<Record<keyof StartServerOptions, OptionRule>> = {
 
 /** @throws JetonError `serve-invalid-option`, `model-not-loaded` for an encoder that is none */
 export function checkServerOptions(options: StartServerOptions): void {
-  checkOptionRules(options, rules, { what: "a server", unknownCode: code, invalidCode: code });
+  checkOptionRules(options, rules, { what: "a server", invalidCode: code });
   if (options.port === undefined) throw invalidValue("port", undefined, port.expected, code);
   if (options.encoder !== undefined) checkEncoder(options.encoder);
 }

@@ -49,8 +49,7 @@ const queryNames: readonly (keyof SearchQuery)[] = [
 ];
 
 function checkNames(options: unknown, names: readonly string[], what: string): void {
-  const code = "search-query-invalid";
-  checkOptionNames(options, names, { what, unknownCode: code, invalidCode: code });
+  checkOptionNames(options, names, { what, invalidCode: "search-query-invalid" });
 }
 
 const scorings = ["imputed", "refined", "exact"];
