@@ -8,17 +8,8 @@ import {
   type PolicyOptions,
   type PolicyProgram,
 } from "../../model/index.ts";
-import {
-  add,
-  cast,
-  floor,
-  multiply,
-  range,
-  reshape,
-  sine,
-  subtract,
-  type Tensor,
-} from "../../tensor/index.ts";
+import { add, cast, multiply, range, reshape, type Tensor } from "../../tensor/index.ts";
+import { scatterAngles } from "../policies/reproduction-random.ts";
 import { landmarkAttention } from "./landmark-attention.ts";
 
 /** Attention to random blocks of the cache, the same ones for all rows and heads of a layer. */
@@ -47,10 +38,10 @@ export function createPolicy(
   };
 }
 
-/** Numbers in place of scores that depend on a candidate's place alone: the usual hash of shaders. */
+/** Numbers in place of scores that depend on a candidate's place alone. */
 function scatter(scores: Tensor, layer: number): Tensor {
   const count = scores.shape[2]!;
   const at = cast(reshape(range(count), [1, 1, count]), "float32");
-  const wide = multiply(sine(add(multiply(at, 12.9898), 78.233 * (layer + 1))), 43_758.547);
-  return add(multiply(scores, 0), subtract(wide, floor(wide)));
+  const angles = add(multiply(at, 12.9898), 78.233 * (layer + 1));
+  return add(multiply(scores, 0), scatterAngles(angles));
 }

@@ -9,14 +9,12 @@ import {
   add,
   cast,
   type Dimension,
-  floor,
   multiply,
   range,
   reshape,
-  sine,
-  subtract,
   type Tensor,
 } from "../../tensor/index.ts";
+import { scatterAngles } from "../policies/reproduction-random.ts";
 import { type LongHeadsOptions, longHeads, longHeadsProgram } from "./longheads.ts";
 
 /** An ablation: another vector of a chunk, or chunks picked without a look at them. */
@@ -44,7 +42,7 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
     : longHeadsProgram({ ...sizes, representation });
 }
 
-/** Numbers in place of scores that depend on token, layer, head and chunk alone: the usual hash of shaders. */
+/** Numbers in place of scores that depend on token, layer, head and chunk alone. */
 function scatter(scores: Tensor, { layer, pass }: PolicyInput): Tensor {
   const [time, heads, chunks] = scores.shape as [Dimension, number, Dimension];
   const scaled = (x: Tensor, factor: number, shape: readonly Dimension[]): Tensor =>
@@ -56,6 +54,5 @@ function scatter(scores: Tensor, { layer, pass }: PolicyInput): Tensor {
     ),
     add(scaled(pass.places, 4.1414, [time, 1, 1]), 78.233 * (layer + 1)),
   );
-  const wide = multiply(sine(angle), 43_758.547);
-  return subtract(wide, floor(wide));
+  return scatterAngles(angle);
 }

@@ -1,7 +1,7 @@
 /** Which heads read the chunk of the passkey where the answer begins. */
 import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
-import type { PasskeyPrompt } from "../policies/reproduction-recall.ts";
+import { type PasskeyPrompt, stepLast } from "../policies/reproduction-recall.ts";
 
 /** What the heads of all layers read of one question's text, at its last token. */
 export interface ChunksRead {
@@ -32,7 +32,8 @@ export function measureChunks(
       context.signal.throwIfAborted();
       context.progress(`chunks of ${name}`, at, prompts.length);
       const { ids } = prompt;
-      const attended = await readLast(view, ids);
+      // [layers, heads, capacity]
+      const attended = (await stepLast(view, ids)).attended!;
       const capacity = attended.length / units;
       const chunks = Math.ceil(ids.length / chunk);
       const readers = (of: number): number => {
@@ -53,17 +54,4 @@ export function measureChunks(
     }
     return found;
   });
-}
-
-/** Rows that the last token attends to, `[layers, heads, capacity]`. */
-async function readLast(view: LoadedModel, ids: readonly number[]): Promise<Float32Array> {
-  const promptLength = ids.length - 1;
-  const sequence = await view.openSequence({ promptLength });
-  try {
-    await sequence.step({ ids: ids.slice(0, -1), results: "none" });
-    const { attended } = await sequence.step({ ids: ids.slice(-1), attended: true });
-    return attended!;
-  } finally {
-    await sequence.release();
-  }
 }

@@ -36,7 +36,7 @@ export async function heldOutPassages(
   return createRandom(0, "passages").shuffle(passages).slice(0, count);
 }
 
-/** The same behind tokens, under a context policy where one is given. */
+/** Nats for all predicted tokens but the first, behind tokens, under a context policy where one is given. */
 export async function lossBehindTokens(
   model: LoadedModel,
   before: readonly number[],

@@ -18,6 +18,7 @@ import {
   reshape,
   sine,
   subtract,
+  type Tensor,
 } from "../../tensor/index.ts";
 import { definePolicy, type PolicyOptionValues } from "./define-policy.ts";
 import { addAlways, chunkOf, groupAttention, isBetween } from "./group-query.ts";
@@ -64,9 +65,14 @@ export function chooseRandom(
   const { capacity, groups } = input.pass;
   const at = reshape(range(capacity), [1, capacity]);
   const candidates = isBetween(input.pass, settings);
-  // The usual hash of shaders: places of one layer in a random order.
+  // Places of one layer in a random order.
   const angle = add(multiply(cast(at, "float32"), 12.9898), 78.233 * (input.layer + 1));
-  const wide = multiply(sine(angle), 43_758.547);
-  const votes = broadcastTo(subtract(wide, floor(wide)), [groups, capacity]);
+  const votes = broadcastTo(scatterAngles(angle), [groups, capacity]);
   return addAlways(input.pass, largestPlaces(votes, candidates, "chosen"), settings);
+}
+
+/** Numbers from 0 to 1 that look random beside each other: the usual hash of shaders. */
+export function scatterAngles(angles: Tensor): Tensor {
+  const wide = multiply(sine(angles), 43_758.547);
+  return subtract(wide, floor(wide));
 }

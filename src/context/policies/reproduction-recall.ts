@@ -2,7 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { createRandom } from "../../core/index.ts";
 import { complete } from "../../generate/index.ts";
-import { type ContextPolicy, type LoadedModel, loadModel } from "../../model/index.ts";
+import {
+  type ContextPolicy,
+  type LoadedModel,
+  loadModel,
+  type StepResult,
+} from "../../model/index.ts";
 import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
 import { makeRecallTask } from "../../reproduce/data/recall-tasks.ts";
 import { meanOf, type Plot, type ReproductionContext, type Sample } from "../../reproduce/index.ts";
@@ -127,6 +132,18 @@ export async function passkeyAccuracy(
     }
     return found;
   });
+}
+
+/** What a step of the last token of a text gives, the tokens that it attended to and the policy's report included. */
+export async function stepLast(view: LoadedModel, ids: readonly number[]): Promise<StepResult> {
+  const promptLength = ids.length - 1;
+  const sequence = await view.openSequence({ promptLength });
+  try {
+    await sequence.step({ ids: ids.slice(0, -1), results: "none" });
+    return await sequence.step({ ids: ids.slice(-1), attended: true });
+  } finally {
+    await sequence.release();
+  }
 }
 
 /** Which lengths are measured, in tokens; a quick run asks five questions of 1,536 tokens. */

@@ -33,7 +33,7 @@ import { chooseBlocks } from "../policies/block-selection.ts";
 import { definePolicy, type PolicyOptionValues } from "../policies/define-policy.ts";
 import { addAlways, groupQuery, isBetween } from "../policies/group-query.ts";
 import { chooseRandom } from "../policies/reproduction-random.ts";
-import type { PasskeyPrompt } from "../policies/reproduction-recall.ts";
+import { type PasskeyPrompt, stepLast } from "../policies/reproduction-recall.ts";
 import { choosePlaces } from "./token-select.ts";
 
 const options = {
@@ -128,7 +128,8 @@ export function measureMass(
     for (const [at, { ids }] of prompts.entries()) {
       context.signal.throwIfAborted();
       context.progress("attention mass", at, prompts.length);
-      const report = await readLast(view, ids);
+      // [layers, 4]
+      const report = (await stepLast(view, ids)).policyReport!;
       const [tokens, blocks, random, always] = [0, 1, 2, 3].map((column) => {
         let total = 0;
         for (let layer = 0; layer < layers; layer++) total += report[layer * 4 + column]!;
@@ -138,17 +139,4 @@ export function measureMass(
     }
     return found;
   });
-}
-
-/** The policy's numbers of the last token, `[layers, 4]`. */
-async function readLast(view: LoadedModel, ids: readonly number[]): Promise<Float32Array> {
-  const promptLength = ids.length - 1;
-  const sequence = await view.openSequence({ promptLength });
-  try {
-    await sequence.step({ ids: ids.slice(0, -1), results: "none" });
-    const { policyReport } = await sequence.step({ ids: ids.slice(-1), attended: true });
-    return policyReport!;
-  } finally {
-    await sequence.release();
-  }
 }
