@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeLists, decodeRuns, encodeLists, encodeRuns } from "./compact-arrays.ts";
+import { runsOf } from "../tokens/inverted-file.ts";
+import { decodeLists, encodeClusters, encodeLists } from "./compact-arrays.ts";
 
 describe("lists of documents", () => {
   test("by hand: differences and frequencies, two bytes from 128 on", () => {
@@ -34,18 +35,18 @@ describe("lists of documents", () => {
 describe("runs of clusters", () => {
   test("by hand: empty clusters stay, numbers ascend", () => {
     const runs = { starts: Uint32Array.of(0, 2, 2, 4), tokens: Uint32Array.of(1, 3, 0, 2) };
-    const clusters = encodeRuns(runs);
+    const clusters = encodeClusters(runs);
     expect(clusters).toEqual(Uint16Array.of(2, 0, 2, 0));
-    expect(decodeRuns(clusters, 3)).toEqual(runs);
+    expect(runsOf(clusters, 3)).toEqual(runs);
   });
 
   test("more clusters than two bytes count take four", () => {
     const count = 2 ** 16;
     // Cluster c holds token c alone.
     const starts = Uint32Array.from({ length: count + 1 }, (_, at) => at);
-    const clusters = encodeRuns({ starts, tokens: starts.slice(0, count) });
+    const clusters = encodeClusters({ starts, tokens: starts.slice(0, count) });
     expect(clusters).toBeInstanceOf(Uint32Array);
-    const found = decodeRuns(clusters, count);
+    const found = runsOf(clusters, count);
     expect(found.starts.every((start, at) => start === at)).toBe(true);
     expect(found.tokens.every((token, at) => token === at)).toBe(true);
     expect([found.starts.length, found.tokens.length]).toEqual([count + 1, count]);

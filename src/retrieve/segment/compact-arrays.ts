@@ -1,5 +1,6 @@
 /** Arrays of a segment in few bytes: numbers of seven bits a byte, the last byte of each below 128. */
 import { grow } from "../../lexical/term-table.ts";
+import type { InvertedFile } from "../tokens/inverted-file.ts";
 
 /** Writes numbers one after the other. */
 class NumberWriter {
@@ -107,15 +108,11 @@ export function decodeLists(
   return { documents, frequencies };
 }
 
-/** Members of clusters: their numbers run by run, ascending in each run. */
-export interface ClusterRuns {
-  /** `[clusters + 1]` */
-  readonly starts: Uint32Array;
-  readonly tokens: Uint32Array;
-}
-
-/** The cluster of each token by number, in two bytes where they suffice. */
-export function encodeRuns({ starts, tokens }: ClusterRuns): Uint16Array | Uint32Array {
+/** The cluster of each token by number, in two bytes where they suffice; `runsOf` gives the runs back. */
+export function encodeClusters({
+  starts,
+  tokens,
+}: Pick<InvertedFile, "starts" | "tokens">): Uint16Array | Uint32Array {
   const isShort = starts.length <= 2 ** 16;
   const clusters = isShort ? new Uint16Array(tokens.length) : new Uint32Array(tokens.length);
   for (let cluster = 0; cluster + 1 < starts.length; cluster++) {
@@ -123,15 +120,4 @@ export function encodeRuns({ starts, tokens }: ClusterRuns): Uint16Array | Uint3
       clusters[tokens[at]!] = cluster;
   }
   return clusters;
-}
-
-/** The runs that `encodeRuns` wrote. */
-export function decodeRuns(clusters: Uint16Array | Uint32Array, count: number): ClusterRuns {
-  const starts = new Uint32Array(count + 1);
-  for (const cluster of clusters) starts[cluster + 1]!++;
-  for (let cluster = 0; cluster < count; cluster++) starts[cluster + 1]! += starts[cluster]!;
-  const next = starts.slice();
-  const tokens = new Uint32Array(clusters.length);
-  for (let token = 0; token < clusters.length; token++) tokens[next[clusters[token]!]!++] = token;
-  return { starts, tokens };
 }

@@ -7,13 +7,13 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { fileError, writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
+import { runsOf } from "../tokens/inverted-file.ts";
 import type { FieldValue } from "../types.ts";
 import {
   decodeLists,
-  decodeRuns,
   decodeSpans,
+  encodeClusters,
   encodeLists,
-  encodeRuns,
   encodeSpans,
 } from "./compact-arrays.ts";
 import { openPostings, type SegmentData, type TokenRows } from "./segment-data.ts";
@@ -200,7 +200,7 @@ function readTokens(header: Header, section: ReadSection): TokenRows | undefined
   const width = header.sections["tokens.clusters"]?.type === "u16" ? "u16" : "u32";
   const inverted = {
     ...{ dim, centroids },
-    ...decodeRuns(section("tokens.clusters", width), centroids.length / dim),
+    ...runsOf(section("tokens.clusters", width), centroids.length / dim),
     codes: section("tokens.codes", "u8"),
     scales: section("tokens.scales", "u8"),
     exact: section("tokens.exact", "f32"),
@@ -257,7 +257,7 @@ function addTokens(
   if (flat !== undefined) sections.set("tokens.flat", flat);
   if (inverted === undefined) return;
   sections.set("tokens.centroids", inverted.centroids);
-  sections.set("tokens.clusters", encodeRuns(inverted));
+  sections.set("tokens.clusters", encodeClusters(inverted));
   sections.set("tokens.codes", inverted.codes);
   sections.set("tokens.scales", inverted.scales);
   sections.set("tokens.exact", inverted.exact);

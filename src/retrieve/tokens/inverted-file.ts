@@ -59,12 +59,7 @@ export function buildInvertedFile(rows: Float32Array, options: InvertedFileOptio
   const centroids = clusterRows(sample, { centroids: clusters, dim, seed });
   const nearest = assignRows(rows, centroids, dim);
   const found = centroids.length / dim;
-  const starts = new Uint32Array(found + 1);
-  for (const cluster of nearest) starts[cluster + 1]!++;
-  for (let cluster = 0; cluster < found; cluster++) starts[cluster + 1]! += starts[cluster]!;
-  const next = starts.slice();
-  const tokens = new Uint32Array(count);
-  for (let token = 0; token < count; token++) tokens[next[nearest[token]!]!++] = token;
+  const { starts, tokens } = runsOf(nearest, found);
   const base = { dim, centroids, starts, tokens, codebookOf: new Uint16Array(found) };
   if (residuals === "exact") {
     const exact = new Float32Array(rows.length);
@@ -76,6 +71,20 @@ export function buildInvertedFile(rows: Float32Array, options: InvertedFileOptio
   }
   const coded = encodeRows(rows, nearest, base);
   return { ...base, ...coded, exact: new Float32Array(0) };
+}
+
+/** Tokens by cluster, ascending in each run, from the cluster of each. */
+export function runsOf(
+  clusters: Uint16Array | Uint32Array,
+  count: number,
+): Pick<InvertedFile, "starts" | "tokens"> {
+  const starts = new Uint32Array(count + 1);
+  for (const cluster of clusters) starts[cluster + 1]!++;
+  for (let cluster = 0; cluster < count; cluster++) starts[cluster + 1]! += starts[cluster]!;
+  const next = starts.slice();
+  const tokens = new Uint32Array(clusters.length);
+  for (let token = 0; token < clusters.length; token++) tokens[next[clusters[token]!]!++] = token;
+  return { starts, tokens };
 }
 
 function sampleRows(rows: Float32Array, dim: number, most: number, seed: number): Float32Array {
