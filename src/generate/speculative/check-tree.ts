@@ -37,12 +37,12 @@ export function checkTree(
       { distributions: draftDistributions.length, nodes },
     );
   }
-  const chance = Array.from(acceptanceProbabilities ?? []).find((one) => !(one >= 0));
-  if (chance !== undefined) {
-    throw proposalInvalid(`the acceptance probability ${describeValue(chance)}`, { chance });
-  }
   const depths = new Uint32Array(nodes);
   for (let node = 0; node < nodes; node++) {
+    const chance = acceptanceProbabilities?.[node] ?? 1;
+    if (!(chance >= 0)) {
+      throw proposalInvalid(`the acceptance probability ${describeValue(chance)}`, { chance });
+    }
     const id = ids[node]!;
     if (!(Number.isInteger(id) && id >= 0 && id < limits.vocabSize)) {
       throw proposalInvalid(`node ${node} is the token ${id}, which does not exist`, { node, id });
