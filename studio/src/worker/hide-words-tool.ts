@@ -1,22 +1,7 @@
 /** What a pass of DupMAE's pre-training hides of a text, under the bundled encoder's tokenizer. */
-import { createTokenizer, type Tokenizer } from "jeton/tokenizer";
 import { sampleDuplexMasks } from "jeton/train";
+import { encoderTokenizer } from "./bundled-tokenizers.ts";
 import type { Tools } from "./tool-types.ts";
-
-let tokenizer: Promise<Tokenizer> | undefined;
-
-function bundledTokenizer(base: string): Promise<Tokenizer> {
-  if (!tokenizer) {
-    tokenizer = fetch(new URL("models/jeton-embed/tokenizer.json", base)).then(async (response) =>
-      createTokenizer(await response.json()),
-    );
-    // The next call tries again.
-    tokenizer.catch(() => {
-      tokenizer = undefined;
-    });
-  }
-  return tokenizer;
-}
 
 /** Tokens of a text at most, as in the training of jeton-embed. */
 const maxLength = 256;
@@ -26,7 +11,7 @@ export async function hideWords(
   { text, masking, hiding, seed }: Tools["hideWords"][0],
   base: string,
 ): Promise<Tools["hideWords"][1]> {
-  const encoder = await bundledTokenizer(base);
+  const encoder = await encoderTokenizer(base);
   const encoded = encoder.encode(text, { applyLimits: false, maxLength });
   const masks = sampleDuplexMasks(encoder, text, encoded, { masking, hiding, seed, pass: 0 });
   const { own, visible } = masks;

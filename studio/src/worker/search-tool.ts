@@ -1,22 +1,14 @@
 /** Search with token vectors of the bundled encoder, BM25 and vectors of whole texts: calls the library. */
 import { embed, embedTokens, fetchEncoder, type LoadedEncoder, locateWasm } from "jeton/browser";
 import { createIndex, type Hit, type SearchIndex } from "jeton/retrieve";
+import { openOnce } from "./open-once.ts";
 import type { SearchRanking, Tools } from "./tool-types.ts";
 
-let encoder: Promise<LoadedEncoder> | undefined;
-
-/** The bundled encoder; it comes with the first call. */
-export function bundledEncoder(base: string): Promise<LoadedEncoder> {
-  if (!encoder) {
-    locateWasm(new URL("onnxruntime/", base).href);
-    encoder = fetchEncoder(new URL("models/jeton-embed/", base), { threads: 1 });
-    // The next call tries again.
-    encoder.catch(() => {
-      encoder = undefined;
-    });
-  }
-  return encoder;
-}
+/** The bundled encoder, by the address of the page. */
+export const bundledEncoder: (base: string) => Promise<LoadedEncoder> = openOnce((base) => {
+  locateWasm(new URL("onnxruntime/", base).href);
+  return fetchEncoder(new URL("models/jeton-embed/", base), { threads: 1 });
+});
 
 /** The index of the last texts. */
 let indexed: { readonly key: string; readonly index: Promise<SearchIndex> } | undefined;

@@ -1,13 +1,9 @@
 /** Tools about tokenizers and vocabularies: each calls the library. */
 import { inspectVocabularies } from "jeton/evaluate";
 import { splitWords } from "jeton/model";
-import {
-  createTokenizer,
-  type Tokenizer,
-  trainLibTokenizer,
-  trainTokenizer,
-} from "jeton/tokenizer";
+import { type Tokenizer, trainLibTokenizer, trainTokenizer } from "jeton/tokenizer";
 import { mergeBatch, readTokenForms, translateTokens } from "jeton/vocabulary";
+import { bundledTokenizer } from "./bundled-tokenizers.ts";
 import type { ToolName, Tools } from "./tool-types.ts";
 
 /** A tool: from its input to its output. `base` is the address of the page's folder. */
@@ -15,16 +11,6 @@ export type Tool<Name extends ToolName> = (
   input: Tools[Name][0],
   base: string,
 ) => Promise<Tools[Name][1]> | Tools[Name][1];
-
-let bundled: Promise<Tokenizer> | undefined;
-
-/** The bundled model's tokenizer. */
-export function bundledTokenizer(base: string): Promise<Tokenizer> {
-  bundled ??= fetch(new URL("models/jeton-nano/tokenizer.json", base)).then(async (response) =>
-    createTokenizer(await response.json()),
-  );
-  return bundled;
-}
 
 /**
  * The text's pieces: what each token adds to those before it. Of tokens that share a place (bytes of one
