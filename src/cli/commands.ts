@@ -108,6 +108,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./commands/context/pack.ts")).command,
   },
   {
+    name: "context policies",
+    summary: "list the context policies, or the options of one",
+    load: async () => (await import("./commands/context/policies.ts")).command,
+  },
+  {
     name: "transfer",
     summary: "move a model to another tokenizer",
     load: async () => (await import("./commands/transfer.ts")).command,

@@ -32,3 +32,22 @@ export interface ContextPackDocument {
   readonly bytes: number;
   readonly seconds: number;
 }
+
+/** `jeton context policies`: the policies, or the one that was named. */
+export type ContextPoliciesDocument = readonly {
+  readonly name: string;
+  /** What a layer attends to, in one line. */
+  readonly summary: string;
+  /** `lossless`, or `refused: ` and why, with the default options. */
+  readonly drafters: string;
+  readonly options: readonly {
+    readonly name: string;
+    readonly kind: "integer" | "number" | "flag" | "choice";
+    readonly default: string | number | boolean;
+    readonly help: string;
+    readonly choices?: readonly string[];
+    /** Smallest and largest values, where there are such. */
+    readonly min?: number;
+    readonly max?: number;
+  }[];
+}[];

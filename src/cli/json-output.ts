@@ -31,6 +31,7 @@ import type { ModelDescription } from "./inspect/description.ts";
 import type {
   ContextCalibrateDocument,
   ContextPackDocument,
+  ContextPoliciesDocument,
   TrainCompressorDocument,
 } from "./json-context.ts";
 import type { IndexDocument, SearchDocument, ServeIndexDocument } from "./retrieval/documents.ts";
@@ -389,6 +390,7 @@ export type JsonDocument =
   | TrainCompressorDocument
   | ContextPackDocument
   | ContextCalibrateDocument
+  | ContextPoliciesDocument
   | TrainLanguageModelDocument
   | ResumableTrainingProgress
   | TrainTokenizerDocument

@@ -10,7 +10,7 @@ export const contextPolicyOptions = {
   contextPolicy: {
     kind: "text",
     value: "POLICY",
-    help: "which tokens each layer attends to, NAME or NAME:option=value,…, e.g. token-select:k=512,cache=0.9; texts may then be longer than the trained context",
+    help: "which tokens each layer attends to, NAME or NAME:option=value,…, e.g. token-select:k=512,cache=0.9 (jeton context policies lists them); texts may then be longer than the trained context",
   },
 } as const;
 
