@@ -48,6 +48,20 @@ export const textRule: OptionRule = {
   test: (value) => typeof value === "string",
   expected: "a text",
 };
+/** Where a file or folder lies. */
+export const pathRule: OptionRule = {
+  test: (value) => typeof value === "string" && value !== "",
+  expected: "a path",
+};
+/** A list of anything. */
+export const listRule: OptionRule = { test: Array.isArray, expected: "a list" };
+/** Fields by name. */
+export const objectRule: OptionRule = {
+  test: (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  expected: "an object",
+};
+/** Threads of a forward pass: more are a mistyped number, with which a machine would stand still. */
+export const threadsRule: OptionRule = integerRule(1, 256);
 /** A function. */
 export const functionRule: OptionRule = {
   test: (value) => typeof value === "function",
@@ -110,6 +124,22 @@ export function checkOptionNames(
         (near === undefined ? `; there are ${names.join(", ")}` : `; did you mean ${near}?`),
       { code: unknownCode, details: { name, expected: near ?? names } },
     );
+  }
+}
+
+/**
+ * Checks options that must be there.
+ *
+ * @throws JetonError `code` with the option, its value and what was expected
+ */
+export function checkRequired(
+  options: unknown,
+  rules: Readonly<Record<string, OptionRule>>,
+  code: string,
+): void {
+  for (const [name, rule] of Object.entries(rules)) {
+    const value = (options as Readonly<Record<string, unknown>> | null | undefined)?.[name];
+    if (!rule.test(value)) throw invalidValue(name, value, rule.expected, code);
   }
 }
 

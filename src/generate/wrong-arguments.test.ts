@@ -64,6 +64,7 @@ describe("options", () => {
   test.each([
     [{ thread: 1 }, "model-option-unknown"],
     [{ threads: 0 }, "model-option-invalid"],
+    [{ threads: 999 }, "model-option-invalid"],
     [{ threads: "2" }, "model-option-invalid"],
     [{ format: "int5" }, "model-option-invalid"],
     [{ contextLength: 1.5 }, "model-option-invalid"],
@@ -111,6 +112,10 @@ test("a tokenizer's text, ids and unit of offsets", async () => {
   for (const value of [5, undefined, "1 2"]) {
     expect(await codeOf(() => tokenizer.decode(wrong(value)))).toBe("tokenizer-input-invalid");
   }
+  const mistyped = wrong({ addSpecial: true });
+  expect(await codeOf(() => tokenizer.encode("a", mistyped))).toBe("tokenizer-input-invalid");
+  expect(await codeOf(() => tokenizer.encodeIds("a", mistyped))).toBe("tokenizer-input-invalid");
+  expect(await codeOf(() => tokenizer.decode([1], mistyped))).toBe("tokenizer-input-invalid");
   const unit = wrong({ offsetUnit: "bytes" });
   expect(await codeOf(() => tokenizer.encode("a", unit))).toBe("tokenizer-input-invalid");
 });

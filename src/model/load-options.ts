@@ -8,12 +8,13 @@ import {
   positiveRule,
   signalRule,
   textRule,
+  threadsRule,
 } from "../core/option-rules.ts";
 import type { LoadModelOptions } from "./types.ts";
 
 const rules: Readonly<Record<keyof LoadModelOptions, OptionRule>> = {
   format: choiceRule(["f32", "int8", "int8-channel", "int4"]),
-  threads: positiveRule,
+  threads: threadsRule,
   slots: positiveRule,
   contextLength: positiveRule,
   exact: flagRule,

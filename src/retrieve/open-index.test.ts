@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -213,6 +213,11 @@ describe("what cannot be is rejected", () => {
   test("folders", async () => {
     const folder = await makeFolder();
     await expect(openIndex(folder, { readOnly: true })).toRejectWithCode("index-not-found");
+    const file = join(await makeFolder(), "a-file");
+    await writeFile(file, "text");
+    for (const readOnly of [true, false]) {
+      await expect(openIndex(file, { readOnly })).toRejectWithCode("index-not-found");
+    }
     const index = await openIndex(folder, { bm25: { variant: "plus" } });
     await expect(openIndex(folder)).toRejectWithCode("index-locked");
     await index.close();

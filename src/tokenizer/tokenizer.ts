@@ -6,7 +6,13 @@
  * step, for offsets. They share every decision (splits, models, added tokens) and give the same ids.
  */
 import type { AddedToken } from "./added-tokens.ts";
-import { checkIds, checkOffsetUnit, checkText } from "./check-input.ts";
+import {
+  checkDecodeNames,
+  checkEncodeNames,
+  checkIds,
+  checkOffsetUnit,
+  checkText,
+} from "./check-input.ts";
 import { toWellFormed } from "./decoders/byte-alphabet.ts";
 import { cleanUpSpaces, createDecoding } from "./decoders/decoders.ts";
 import { createQuickDecoder, type QuickDecoder } from "./decoders/quick-decoder.ts";
@@ -72,6 +78,9 @@ const partsByTokenizer = new WeakMap<Tokenizer, TokenizerParts>();
 export function partsOf(tokenizer: Tokenizer): TokenizerParts | undefined {
   return partsByTokenizer.get(tokenizer);
 }
+
+/** Marks a call without options, whose names need no check. */
+const noOptions = {};
 
 class PartsTokenizer implements Tokenizer {
   readonly settings: TokenizerSettings;
@@ -151,8 +160,9 @@ class PartsTokenizer implements Tokenizer {
     return { kind: "special", ids: [id], tokens: [this.idToToken(id) ?? ""], typeId: 0 };
   }
 
-  encodeIds(text: string, options: EncodeIdsOptions = {}): Int32Array {
+  encodeIds(text: string, options: EncodeIdsOptions = noOptions): Int32Array {
     checkText(text);
+    if (options !== noOptions) checkEncodeNames(options);
     const { truncation, padding } = this.#parts;
     const limited =
       options.maxLength !== undefined ||
@@ -181,6 +191,7 @@ class PartsTokenizer implements Tokenizer {
   }
 
   encodeBatch(texts: readonly string[], options: EncodeOptions = {}): Encoding[] {
+    checkEncodeNames(options);
     const encodings = texts.map((text) => this.#encodeOne(text, options));
     const { padding } = this.#parts;
     if (padding === null || options.applyLimits === false) return encodings;
@@ -229,8 +240,9 @@ class PartsTokenizer implements Tokenizer {
 
   // Ids to text.
 
-  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+  decode(ids: ArrayLike<number>, options: DecodeOptions = noOptions): string {
     checkIds(ids);
+    if (options !== noOptions) checkDecodeNames(options);
     const skip = options.skipSpecialTokens ?? true;
     const text = this.#quick?.decode(ids, skip) ?? this.#decodeTokens(ids, skip);
     return options.cleanUp === true ? cleanUpSpaces(text) : text;

@@ -2,13 +2,31 @@
  * Trains a decoder from a configuration and corpora to a checkpoint folder, in a run that survives
  * being killed.
  */
+import { objectRule, pathRule } from "../core/option-rules.ts";
 import { openTokenizer } from "./data/byte-tokenizer.ts";
 import type { TrainedLanguageModel, TrainLanguageModelOptions } from "./language-model-options.ts";
+import { checkTrainingOptions, type OwnOptions } from "./run/check-options.ts";
 import { findKeptTokenizer, keepTokenizer } from "./run/kept-tokenizer.ts";
 import { findCorpora, prepareCorpora } from "./run/run-corpora.ts";
 import { openRunFolder } from "./run/run-folder.ts";
 import { pickChangeable, resolveSettings } from "./run/run-settings.ts";
 import { runSteps } from "./run/training-loop.ts";
+
+const ownOptions: OwnOptions<TrainLanguageModelOptions> = {
+  config: true,
+  tokenizer: true,
+  corpora: true,
+  heldOut: true,
+  batch: true,
+  accumulation: true,
+  sequenceLength: true,
+  documentMask: true,
+  initialization: true,
+  initialWeights: true,
+  frozen: true,
+  evaluationSequences: true,
+  dtype: true,
+};
 
 /**
  * Trains a decoder and exports it as a checkpoint folder. Broken off at any moment, even by a kill, the
@@ -39,6 +57,7 @@ import { runSteps } from "./run/training-loop.ts";
 export async function trainLanguageModel(
   options: TrainLanguageModelOptions,
 ): Promise<TrainedLanguageModel> {
+  checkTrainingOptions(options, ownOptions, { config: objectRule, tokenizer: pathRule });
   const { folder, existing = "refuse" } = options;
   // A resumed run uses its own copies of the inputs, so it may be moved and the originals may be gone.
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;

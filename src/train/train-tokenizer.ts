@@ -5,7 +5,9 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { formatBytes, JetonError } from "../core/index.ts";
+import { checkRequired, objectRule, pathRule } from "../core/option-rules.ts";
 import { saveTokenizer, type TrainTokenizerOptions } from "../tokenizer/index.ts";
+import { checkTrainingKind } from "../tokenizer/training/option-kinds.ts";
 import type { Corpus } from "./data/corpus.ts";
 
 /** How a tokenizer is trained; `trainTokenizer` of the tokenizer module says what each option means. */
@@ -95,7 +97,9 @@ export function formatTokenizerTrainingProgress(progress: TokenizerTrainingProgr
 export async function trainTokenizerFolder(
   options: TrainTokenizerFolderOptions,
 ): Promise<TrainedTokenizerFolder> {
+  checkRequired(options, { folder: pathRule, corpus: objectRule }, "tokenizer-training-option");
   const { folder, corpus, overwrite = false, onProgress, signal, ...training } = options;
+  checkTrainingKind(training);
   signal?.throwIfAborted();
   const path = join(folder, "tokenizer.json");
   const isThere = await access(path).then(

@@ -19,6 +19,12 @@ import {
 } from "../checkpoint/index.ts";
 import { textConfigKeys } from "../checkpoint/text-config.ts";
 import { JetonError } from "../core/index.ts";
+import {
+  checkOptionNames,
+  checkRequired,
+  type OptionRule,
+  pathRule,
+} from "../core/option-rules.ts";
 import { type DecoderConfig, decoderConfig, decoderNames } from "../model/index.ts";
 import { copyTokenizer, loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
@@ -71,6 +77,19 @@ export interface TransferOptions extends PredictOptions {
   dtype?: "F32" | "F16" | "BF16";
 }
 
+const optionNames: Readonly<Record<keyof TransferOptions, true>> = {
+  out: true,
+  dtype: true,
+  seed: true,
+  signal: true,
+  onProgress: true,
+};
+
+const methodRule: OptionRule = {
+  test: (value) => typeof (value as Partial<TransferMethod> | null)?.name === "string",
+  expected: "a method, e.g. meanOfSubtokens()",
+};
+
 /** A transferred model. */
 export interface Transferred {
   /** An ordinary checkpoint folder. */
@@ -95,7 +114,7 @@ export interface Transferred {
  * @example
  * await transfer("models/jeton-nano", "tokenizers/german", meanOfSubtokens(), { out: "german" });
  *
- * @throws JetonError `transfer-target-exists`, `transfer-weights-overflow`,
+ * @throws JetonError `transfer-option-invalid`, `transfer-target-exists`, `transfer-weights-overflow`,
  *   `transfer-dtype-unreadable`, and the errors of reading the
  *   model, reading the tokenizer and the method throw
  */
@@ -105,6 +124,11 @@ export async function transfer(
   method: TransferMethod,
   options: TransferOptions,
 ): Promise<Transferred> {
+  const code = "transfer-option-invalid";
+  checkRequired({ model, newTokenizer }, { model: pathRule, newTokenizer: pathRule }, code);
+  checkRequired({ method }, { method: methodRule }, code);
+  checkOptionNames(options, Object.keys(optionNames), { what: "a transfer", invalidCode: code });
+  checkRequired(options, { out: pathRule }, code);
   const { out, signal, onProgress } = options;
   if (existsSync(join(out, "config.json"))) {
     throw new JetonError(`${out} holds a model already; give another folder`, {

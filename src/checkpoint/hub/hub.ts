@@ -20,6 +20,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { JetonError } from "../../core/index.ts";
+import { invalidValue, pathRule } from "../../core/option-rules.ts";
 import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoint.ts";
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
@@ -68,7 +69,7 @@ export interface ResolveModelOptions extends HubOptions {
  *   onProgress: ({ bytes, totalBytes }) => console.error(`${bytes} of ${totalBytes}`),
  * });
  *
- * @throws JetonError `model-not-found` (no such folder, and not a hub name), `model-name-invalid`,
+ * @throws JetonError `model-source-invalid` (no text), `model-not-found` (no such folder, and not a hub name), `model-name-invalid`,
  * `hub-unauthorized`, `hub-gated`, `hub-model-not-found`, `hub-revision-not-found`,
  * `hub-file-not-found`, `hub-weights-missing`, `hub-offline`, `hub-connection-failed`,
  * `hub-checksum-mismatch`, `hub-answer-invalid`, `hub-request-failed`, `disk-full` and its like. Throws
@@ -78,6 +79,9 @@ export async function resolveModel(
   nameOrPath: string,
   options: ResolveModelOptions = {},
 ): Promise<string> {
+  if (!pathRule.test(nameOrPath)) {
+    throw invalidValue("the model", nameOrPath, "a path or owner/name", "model-source-invalid");
+  }
   options.signal?.throwIfAborted();
   const folder = await findFolder(nameOrPath);
   if (folder) return folder;

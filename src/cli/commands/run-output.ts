@@ -69,7 +69,9 @@ export async function runOne(
   const isCut = result.finishReason === "length" && run.options.maxTokens === undefined;
   const end = isCut ? `ended after ${result.ids.length} tokens (--max-tokens); ` : "";
   const describe = stats ? describeStatistics : describeRates;
-  await stderr.write(stderr.style.dim(`${end}${describe(result, memory)}\n`));
+  await stderr.write(
+    stderr.style.dim(`${end}${describe({ result, memory, isOpened: run.isOpened === true })}\n`),
+  );
 }
 
 /** Which tokens were kept, as text with gaps. */

@@ -209,6 +209,10 @@ describe("jeton run", () => {
       ),
     ]);
     expect(raw.promptTokens).toBeLessThan(4);
+    const { stderr } = await runCommand(["run", "--greedy", "-n", "2", "hi"]);
+    expect(stderr).toContain(
+      `prompt ${opened.promptTokens} tokens with an opening (--raw: without) `,
+    );
     expect(opened.promptTokens).toBeGreaterThan(20);
     expect(opened.text).not.toMatch(/ lives in |The code of|number opens/);
     expect(raw.text).toMatch(/ lives in |The code of|number opens/);

@@ -28,7 +28,7 @@ import { readStandardInput } from "../options/input.ts";
 import { chooseModel } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions, withCheckpoint, withFoundModel } from "../options/model-options.ts";
-import { openPrompt } from "../options/opening.ts";
+import { isOpened, openPrompt } from "../options/opening.ts";
 import {
   checkPackedContexts,
   packedContextOptions,
@@ -194,7 +194,7 @@ function runDecoder(
       values.packedFactor,
     );
     const { sequences } = values;
-    const run = { context, model, ...behind };
+    const run = { context, model, ...behind, isOpened: isOpened(prompt) };
     // Healing reads the prompt already.
     await statePromptMemory(run, { isQuiet: values.json || values.quiet, sequences });
     const runs = await heal(severalOf(run, sequences), values.heal);

@@ -24,6 +24,7 @@ export const encoderOptions = {
     kind: "integer",
     value: "N",
     min: 1,
+    max: 256,
     help: "threads of a forward pass; default: the number of cores, at most 8",
   },
   file: {

@@ -16,6 +16,8 @@ export interface Generation {
   readonly model: LoadedModel;
   readonly prompt: Prompt;
   readonly options: GenerateOptions;
+  /** Whether the prompt stands behind an opening of prose that was not asked for. Default false. */
+  readonly isOpened?: boolean;
   /** What it took to choose the prompt's last tokens: part of the prompt's time. */
   readonly healing?: { readonly seconds: number; readonly reusedTokens: number };
 }

@@ -21,6 +21,11 @@ export function openPrompt(model: LoadedModel, prompt: string): string {
   return tokens > maxPromptTokens ? prompt : opening + prompt;
 }
 
+/** Whether `openPrompt` put the opening before a prompt. */
+export function isOpened(prompt: unknown): boolean {
+  return typeof prompt === "string" && prompt.startsWith(opening);
+}
+
 function isBundled(folder: string): boolean {
   try {
     return realpathSync(folder) === realpathSync(bundledModelFolder("jeton-nano"));

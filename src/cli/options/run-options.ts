@@ -24,6 +24,7 @@ export const runOptions = {
     kind: "integer",
     value: "N",
     min: 1,
+    max: 256,
     help: "number of threads; the same number repeats a run bit for bit; default: the cores, at most 8",
   },
   checkpointEvery: {

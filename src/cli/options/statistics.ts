@@ -9,13 +9,22 @@ export function rate(count: number, seconds: number): number | null {
   return seconds > 0 ? count / seconds : null;
 }
 
+/** What a generation is described by. */
+export interface GenerationFigures {
+  readonly result: GenerateResult;
+  readonly memory: ModelMemory;
+  /** Whether the prompt was read behind an opening, whose tokens count as the prompt's. */
+  readonly isOpened: boolean;
+}
+
 /** One line: rates, the gain of speculative decoding, memory. */
-export function describeRates(result: GenerateResult, memory: ModelMemory): string {
+export function describeRates({ result, memory, isOpened }: GenerationFigures): string {
   const { promptTokens, reusedTokens, ids, prefillSeconds, decodeSeconds, drafting } = result;
   const promptRate = rate(promptTokens - reusedTokens, prefillSeconds);
   const decodeRate = rate(ids.length, decodeSeconds);
   const parts = [
     `prompt ${promptTokens} tokens` +
+      (isOpened ? " with an opening (--raw: without)" : "") +
       (reusedTokens > 0 ? ` (${reusedTokens} from the cache)` : "") +
       (promptRate === null ? "" : ` at ${formatRate(promptRate)}/s`),
     `generated ${ids.length}${decodeRate === null ? "" : ` at ${formatRate(decodeRate)}/s`}` +
@@ -33,10 +42,11 @@ export function describeMemory({ resident, weights, cache }: ModelMemory): strin
 }
 
 /** All statistics, in several lines. */
-export function describeStatistics(result: GenerateResult, memory: ModelMemory): string {
+export function describeStatistics(figures: GenerationFigures): string {
+  const { result } = figures;
   const { prefillSeconds, decodeSeconds, seed, finishReason, drafting } = result;
   const lines = [
-    describeRates(result, memory),
+    describeRates(figures),
     `prompt in ${formatDuration(prefillSeconds)}, text in ${formatDuration(decodeSeconds)}; ` +
       `ended by ${finishReason === "stop" ? "an end token or stop text" : "the maximum length"}; seed ${seed}`,
   ];

@@ -4,11 +4,15 @@
  */
 import { JetonError } from "../../core/error.ts";
 import type { GenerateOptions, GenerateResult, Prompt } from "../../generate/types.ts";
-import type { LoadedModel, ModelMemory } from "../../model/types.ts";
+import type { LoadedModel } from "../../model/types.ts";
 import type { CommandContext } from "../context.ts";
 import { generateText } from "../options/generation.ts";
-import { openPrompt } from "../options/opening.ts";
-import { describeRates, describeStatistics } from "../options/statistics.ts";
+import { isOpened, openPrompt } from "../options/opening.ts";
+import {
+  describeRates,
+  describeStatistics,
+  type GenerationFigures,
+} from "../options/statistics.ts";
 import { type ChatState, runChatCommand } from "./chat-commands.ts";
 import { historyPath, openChatHistory } from "./chat-history.ts";
 import { fitConversation, type Turn, tooLong } from "./conversation.ts";
@@ -88,6 +92,7 @@ async function answer(
   let turns: readonly Turn[] = [{ user: message }];
   let prompt: Prompt = message;
   let promptLength: number;
+  let isBehindOpening = false;
   if (usesTemplate) {
     const reserve = Math.min(asked ?? 512, Math.ceil(model.contextLength / 4));
     const all = { ...conversation, turns: [...conversation.turns, ...turns] };
@@ -97,6 +102,7 @@ async function answer(
     promptLength = fitted.ids.length;
   } else {
     const text = options.raw === true ? message : openPrompt(model, message);
+    isBehindOpening = isOpened(text);
     const ids = model.tokenizer.encodeIds(text, { applyLimits: false });
     prompt = ids;
     promptLength = ids.length;
@@ -130,19 +136,18 @@ async function answer(
         : `the answer ended after ${maxTokens} tokens; --max-tokens sets this limit`,
     );
   }
-  const memory = await model.memory();
-  await report(options, result, memory, note);
-  return { ...next, statistics: describeStatistics(result, memory) };
+  const figures = { result, memory: await model.memory(), isOpened: isBehindOpening };
+  await report(options, figures, note);
+  return { ...next, statistics: describeStatistics(figures) };
 }
 
 async function report(
   { quiet, stats = false }: ChatOptions,
-  result: GenerateResult,
-  memory: ModelMemory,
+  figures: GenerationFigures,
   note: Note,
 ): Promise<void> {
-  if (stats) await note(describeStatistics(result, memory));
-  else if (!quiet) await note(describeRates(result, memory));
+  if (stats) await note(describeStatistics(figures));
+  else if (!quiet) await note(describeRates(figures));
 }
 
 function describeDropped(count: number, contextLength: number): string {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type ModelConfig, readConfig } from "../../checkpoint/index.ts";
 import { createRandom, JetonError } from "../../core/index.ts";
+import { pathRule } from "../../core/option-rules.ts";
 import { type DecoderConfig, decoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../../train/data/byte-tokenizer.ts";
@@ -21,6 +22,7 @@ import {
   type Trainer,
   type TrainingInputs,
 } from "../../train/index.ts";
+import { checkTrainingOptions, type OwnOptions } from "../../train/run/check-options.ts";
 import { chooseFirstValues, readWeights } from "../../train/run/first-values.ts";
 import { readSequences } from "../../train/run/held-out.ts";
 import { findKeptTokenizer, keepTokenizer } from "../../train/run/kept-tokenizer.ts";
@@ -52,6 +54,22 @@ import { countKept } from "./down-scale.ts";
 import { identifyModel } from "./identify-model.ts";
 import { twoStreamGraph, twoStreamInputs, twoStreamShapes } from "./two-stream-graph.ts";
 
+const ownOptions: OwnOptions<TrainCompressorOptions> = {
+  model: true,
+  initialCompressor: true,
+  corpora: true,
+  heldOut: true,
+  evaluationSequences: true,
+  layers: true,
+  window: true,
+  windows: true,
+  chunk: true,
+  factors: true,
+  norm: true,
+  projection: true,
+  batch: true,
+};
+
 /**
  * Trains a compressor and writes it into one file of the run's folder. The decoder stays as it is, bit for bit. Broken off at any
  * moment the run goes on with `existing: "resume"`, and ends with the same weights, bit for bit (same machine, same
@@ -69,6 +87,7 @@ import { twoStreamGraph, twoStreamInputs, twoStreamShapes } from "./two-stream-g
  *   and corpora
  */
 export async function trainCompressor(options: TrainCompressorOptions): Promise<TrainedCompressor> {
+  checkTrainingOptions(options, ownOptions, { model: pathRule });
   const { folder, existing = "refuse" } = options;
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const tokenizer = await openTokenizer(kept ?? options.model);

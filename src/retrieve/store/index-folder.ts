@@ -73,13 +73,16 @@ export class IndexFolder {
    * Opens a folder for writing, and makes it where it does not exist.
    *
    * @param makeState makes the empty state, once the settings are known
-   * @throws JetonError `index-locked`, `index-invalid`, `index-log-damaged`, `segment-invalid`
+   * @throws JetonError `index-locked`, `index-not-found` for a file, `index-invalid`, `index-log-damaged`,
+   *   `segment-invalid`
    */
   static async open(
     folder: string,
     settings: StoredSettings,
     makeState: (settings: StoredSettings) => IndexState,
   ): Promise<{ folder: IndexFolder; state: IndexState; settings: StoredSettings }> {
+    // Of a file this throws; a lock's path below one would hide what is wrong.
+    await readManifest(folder);
     const lock = await lockFolder(folder);
     try {
       let manifest = await readManifest(folder);

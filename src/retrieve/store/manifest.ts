@@ -41,7 +41,9 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return undefined;
+    if (code === "ENOTDIR") throw noFolder(folder);
     throw fileError(error, path);
   }
   const manifest = parseJson(text, { source: path, code: "index-invalid" });
@@ -54,6 +56,14 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
     });
   }
   return manifest as unknown as Manifest;
+}
+
+/** A file stands where the folder of an index should. */
+export function noFolder(path: string): JetonError {
+  return new JetonError(`${path} is a file, expected the folder of an index`, {
+    code: "index-not-found",
+    details: { path, expected: "a folder with manifest.json" },
+  });
 }
 
 /** A text that is another one after each acknowledged change of an index; undefined for a folder without an index. */

@@ -1,5 +1,6 @@
 /** The parts of a tokenizer's files that every kind of training writes alike, and its refusals. */
 import { JetonError } from "../../core/error.ts";
+import type { OptionRule } from "../../core/option-rules.ts";
 
 /** The special tokens, each once, in the order of their ids. */
 export function chooseSpecials(
@@ -17,6 +18,15 @@ export function chooseSpecials(
   }
   return [...chosen];
 }
+
+/** A stream or list of texts. */
+export const textsRule: OptionRule = {
+  test: (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    (Symbol.iterator in value || Symbol.asyncIterator in value),
+  expected: "a list or stream of texts",
+};
 
 /** A token that an option names, or the usual one where it is among the special tokens. */
 export function chooseNamed(

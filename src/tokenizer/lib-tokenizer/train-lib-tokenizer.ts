@@ -2,6 +2,7 @@
  * Trains a tokenizer with LiB's lexicon: a `tokenizer.json` whose model is of the type `LiB`, which
  * jeton reads like any other.
  */
+import { checkRequired } from "../../core/option-rules.ts";
 import { toWellFormed } from "../decoders/byte-alphabet.ts";
 import {
   chooseNamed,
@@ -11,6 +12,7 @@ import {
   createJson,
   optionError,
   textError,
+  textsRule,
 } from "../formats/tokenizer-file.ts";
 import { readTokenizerSettings } from "../formats/tokenizer-settings.ts";
 import { byteToken } from "../models/utf8.ts";
@@ -69,6 +71,7 @@ export interface TrainedLibTokenizer {
 export async function trainLibTokenizer(
   options: TrainLibTokenizerOptions,
 ): Promise<TrainedLibTokenizer> {
+  checkRequired(options, { texts: textsRule }, "tokenizer-training-option");
   const { onProgress } = options;
   const specialTokens = chooseSpecials(options.specialTokens, ["<|endoftext|>"]);
   const bytes = Array.from({ length: 256 }, (_, byte) => byteToken(byte));

@@ -1,7 +1,10 @@
 /**
  * Training of every kind of tokenizer by one function: those of the native libraries, and LiB's.
  */
+import { checkRequired } from "../../core/option-rules.ts";
+import { textsRule } from "../formats/tokenizer-file.ts";
 import { trainLibTokenizer } from "../lib-tokenizer/index.ts";
+import { checkTrainingKind, type TrainableKind } from "./option-kinds.ts";
 import { trainTokenizer as trainOrdinaryTokenizer } from "./train-tokenizer.ts";
 import type {
   TrainTokenizerOptions as OrdinaryOptions,
@@ -9,17 +12,7 @@ import type {
   TrainedTokenizer,
 } from "./training-options.ts";
 
-/** The kinds of tokenizers that can be trained. */
-export const trainableKinds = [
-  "byte-level-bpe",
-  "byte-fallback-bpe",
-  "wordpiece",
-  "unigram",
-  "lib",
-] as const;
-
-/** Kind of a tokenizer that `trainTokenizer` trains. */
-export type TrainableKind = (typeof trainableKinds)[number];
+export { type TrainableKind, trainableKinds } from "./option-kinds.ts";
 
 /** Options of `trainTokenizer`. */
 export interface TrainTokenizerOptions extends Omit<OrdinaryOptions, "kind" | "onProgress"> {
@@ -47,10 +40,12 @@ export interface TrainTokenizerProgress extends Omit<OrdinaryProgress, "phase"> 
 /**
  * Trains a tokenizer. Deterministic: the same texts in the same order give the same file.
  *
- * Throws `tokenizer-training-option` for an impossible option, `tokenizer-training-text` when a text
+ * Throws `tokenizer-training-option` for an impossible option, an unknown one and one that the kind would ignore, `tokenizer-training-text` when a text
  * is not a string or all are empty, `aborted` when the signal says so.
  */
 export async function trainTokenizer(options: TrainTokenizerOptions): Promise<TrainedTokenizer> {
+  checkTrainingKind(options);
+  checkRequired(options, { texts: textsRule }, "tokenizer-training-option");
   const { kind, onProgress } = options;
   if (kind !== "lib") return trainOrdinaryTokenizer({ ...options, kind });
   const { json, config, tokenizer, texts, sentences, distinctSentences } = await trainLibTokenizer({

@@ -1,11 +1,13 @@
 /** Trains an encoder from examples to a checkpoint folder, in a run that survives being killed. */
 import { readConfig } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
+import { listRule, objectRule } from "../../core/option-rules.ts";
 import { type EncoderConfig, encoderConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../data/byte-tokenizer.ts";
 import { listCorpusFiles } from "../data/corpus-files.ts";
 import { adamW } from "../optimizer/optimizer.ts";
+import { checkTrainingOptions, type OwnOptions } from "../run/check-options.ts";
 import { chooseFirstValues } from "../run/first-values.ts";
 import { findKeptTokenizer, keepTokenizer } from "../run/kept-tokenizer.ts";
 import { runName } from "../run/model-card.ts";
@@ -31,6 +33,22 @@ import { exportEncoder } from "./export-encoder.ts";
 import { firstEncoderValues } from "./first-encoder-values.ts";
 import { encoderGroups } from "./mixer-training.ts";
 
+const ownOptions: OwnOptions<TrainEncoderOptions> = {
+  objective: true,
+  initialWeights: true,
+  config: true,
+  tokenizer: true,
+  examples: true,
+  heldOut: true,
+  batch: true,
+  queryLength: true,
+  documentLength: true,
+  pooling: true,
+  initialization: true,
+  frozen: true,
+  dtype: true,
+};
+
 /**
  * Trains an encoder and exports it as a checkpoint folder that other tools load: vectors of texts in the layout of
  * sentence-transformers, vectors of tokens in PyLate's, classes as a class with a head. Broken off at any moment the
@@ -49,6 +67,7 @@ import { encoderGroups } from "./mixer-training.ts";
  *   `trainLanguageModel` that concern runs
  */
 export async function trainEncoder(options: TrainEncoderOptions): Promise<TrainedEncoder> {
+  checkTrainingOptions(options, ownOptions, { objective: objectRule, examples: listRule });
   const { folder, existing = "refuse" } = options;
   const kept = existing === "resume" ? await findKeptTokenizer(folder) : undefined;
   const given = options.tokenizer ?? options.initialWeights;

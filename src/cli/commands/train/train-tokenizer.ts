@@ -1,5 +1,6 @@
 /** `jeton train tokenizer`: trains a tokenizer on your own text. */
 import { formatBytes, formatCount, formatDuration } from "../../../core/progress.ts";
+import { kindsOfOption } from "../../../tokenizer/training/option-kinds.ts";
 import { type Command, defineCommand, defined, UsageError, type Values } from "../../command.ts";
 import {
   type TrainTokenizerDocument,
@@ -171,8 +172,8 @@ export const command: Command = defineCommand({
           steps: values.steps,
           seed: values.seed,
         }),
-        lowercase: !values.keepCase,
-        splitDigits: values.splitDigits,
+        ...(values.keepCase && { lowercase: false }),
+        ...(values.splitDigits && { splitDigits: true }),
         overwrite: values.overwrite,
         signal: context.signal,
         onProgress: (progress) => {
@@ -201,21 +202,23 @@ export const command: Command = defineCommand({
 /** Throws if the chosen kind would ignore an option. */
 function checkKind(values: Values<typeof options>): void {
   const { kind } = values;
-  const isBytes = kind === "byte-level-bpe";
-  const isLib = kind === "lib";
-  const isMetaspace = kind === "byte-fallback-bpe" || kind === "unigram";
-  const misplaced = [
-    !isBytes && values.pattern !== undefined && "--pattern",
-    !isBytes && values.regex !== undefined && "--regex",
-    !isMetaspace && values.splitDigits && "--split-digits",
-    kind !== "wordpiece" && values.keepCase && "--keep-case",
-    (kind === "unigram" || isLib) && values.minFrequency !== undefined && "--min-frequency",
-    isLib && values.normalization !== undefined && "--normalization",
-    !isLib && values.steps !== undefined && "--steps",
-    !isLib && values.seed !== undefined && "--seed",
-    (isBytes || isLib) && values.maxAlphabet !== undefined && "--max-alphabet",
-    kind !== "unigram" && values.seedSize !== undefined && "--seed-size",
-  ].find((option) => option !== false);
+  const given: readonly (readonly [string, keyof typeof kindsOfOption, unknown])[] = [
+    ["--pattern", "pattern", values.pattern],
+    ["--regex", "pattern", values.regex],
+    ["--split-digits", "splitDigits", values.splitDigits || undefined],
+    ["--keep-case", "lowercase", values.keepCase || undefined],
+    ["--begin", "bosToken", values.begin],
+    ["--end", "eosToken", values.end],
+    ["--min-frequency", "minFrequency", values.minFrequency],
+    ["--normalization", "normalization", values.normalization],
+    ["--steps", "steps", values.steps],
+    ["--seed", "seed", values.seed],
+    ["--max-alphabet", "maxAlphabet", values.maxAlphabet],
+    ["--seed-size", "seedSize", values.seedSize],
+  ];
+  const [misplaced] =
+    given.find(([, name, value]) => value !== undefined && !kindsOfOption[name].includes(kind)) ??
+    [];
   if (misplaced !== undefined) {
     throw new UsageError("option-misplaced", `${misplaced} means nothing for --kind ${kind}`, {
       option: misplaced,
