@@ -146,7 +146,10 @@ export async function stepLast(view: LoadedModel, ids: readonly number[]): Promi
   }
 }
 
-/** Which lengths are measured, in tokens; a quick run asks five questions of 1,536 tokens. */
+/** A quick run asks so many questions of one length, in tokens, somewhat beyond the trained window. */
+export const quickQuestions = { tokens: 1280, count: 2 } as const;
+
+/** Which lengths a full run measures, in tokens; a quick run has `quickQuestions`. */
 export interface LengthsOptions {
   /** Shorter ones, for the plot. */
   readonly shorter: readonly number[];
@@ -160,16 +163,21 @@ export interface LengthsOptions {
   detail?(model: LoadedModel, prompts: readonly PasskeyPrompt[]): Promise<Record<string, unknown>>;
 }
 
-/** Measures policies on the same questions with the bundled model, and reports the claims. */
+/**
+ * Measures policies on the same questions with the bundled model, and reports the claims.
+ *
+ * @param policies a quick run measures those that the pairs and the control name
+ */
 export async function comparePolicies<Id extends string>(
   context: ReproductionContext<Id>,
   policies: Readonly<Record<string, ContextPolicy>>,
-  { shorter, judged, counts, control, detail }: LengthsOptions,
+  { shorter, judged, counts, control = "random tokens", detail }: LengthsOptions,
   pairs: readonly ComparedPair<Id>[],
 ): Promise<Plot> {
   await using model = await loadModel(await context.model(), { format: "f32", threads: 1 });
-  const last = context.quick ? { tokens: 1536, count: 5 } : { tokens: judged, count: counts[1] };
+  const last = context.quick ? quickQuestions : { tokens: judged, count: counts[1] };
   const before = context.quick ? [] : shorter.map((tokens) => ({ tokens, count: counts[0] }));
+  const named = new Set([control, ...pairs.flatMap(([, own, other]) => [own, other])]);
   const found = new Map<string, readonly number[]>();
   const byLength: Record<string, [number, number][]> = {};
   let more: Record<string, unknown> = {};
@@ -177,6 +185,7 @@ export async function comparePolicies<Id extends string>(
     const asked = { tokens, count, margin: 120, purpose: "measured" };
     const prompts = await passkeyPrompts(context, model, asked);
     for (const [name, policy] of Object.entries(policies)) {
+      if (context.quick && !named.has(name)) continue;
       const own = await passkeyAccuracy(context, model, prompts, { name, policy, tokens });
       if (tokens === last.tokens) found.set(name, own);
       byLength[name] ??= [];
@@ -184,8 +193,7 @@ export async function comparePolicies<Id extends string>(
     }
     if (tokens === last.tokens) more = (await detail?.(model, prompts)) ?? {};
   }
-  const named = control === undefined ? {} : { control };
-  reportPairs(context, found, pairs, { ...named, tokens: last.tokens, byLength, ...more });
+  reportPairs(context, found, pairs, { control, tokens: last.tokens, byLength, ...more });
   const series = Object.entries(byLength).map(([name, points]) => ({
     name,
     points: points.map(([x, y]) => ({ x, y })),

@@ -50,7 +50,7 @@ const claims = [
     },
     reproduced: 10,
     partly: 2,
-    quick: { reproduced: 5, partly: 1 },
+    quick: "full-only",
   },
   {
     ...compared,
@@ -78,7 +78,7 @@ const claims = [
     },
     reproduced: 10,
     partly: 2,
-    quick: { reproduced: 5, partly: 1 },
+    quick: "full-only",
   },
   {
     ...compared,
@@ -88,7 +88,7 @@ const claims = [
     noWorse: true,
     reproduced: -2,
     partly: -5,
-    quick: { reproduced: -5, partly: -15 },
+    quick: "full-only",
   },
   {
     ...compared,
@@ -115,6 +115,8 @@ const policies: Readonly<Record<string, ContextPolicy>> = {
   "random tokens": randomTokens(budget),
 };
 
+const lengths = { shorter: [900, 1536], judged: 3072, counts: [12, 24] } as const;
+
 export const reproduction: Reproduction = defineReproduction({
   system: "token-select",
   module: import.meta.url,
@@ -122,36 +124,40 @@ export const reproduction: Reproduction = defineReproduction({
   run: (context) =>
     context.part(async () => {
       await reportMass(context);
-      return comparePolicies(context, policies, lengths(context), [
+      const beyondTheWindow = [
         ["beats-window", "token-select", "sinks and window"],
-        ["beats-blocks", "token-select", "blocks of 16"],
         ["beats-full", "token-select", "all tokens"],
+      ] as const;
+      if (context.quick) return comparePolicies(context, policies, lengths, beyondTheWindow);
+      const detail = (model: LoadedModel, prompts: readonly PasskeyPrompt[]) =>
+        describeCache(context, model, prompts.slice(0, 20));
+      return comparePolicies(context, policies, { ...lengths, detail }, [
+        ...beyondTheWindow,
+        ["beats-blocks", "token-select", "blocks of 16"],
         ["soft-vote", "token-select", "sum of scores"],
         ["cache-as-good", "with the cache", "token-select"],
       ]);
     }),
 });
 
-const lengths = (context: Context) =>
-  ({
-    shorter: [900, 1536],
-    judged: 3072,
-    counts: [12, 24],
-    async detail(model: LoadedModel, prompts: readonly PasskeyPrompt[]) {
-      const asked = prompts.slice(0, context.quick ? 3 : 20);
-      const used = await measureCache(context, model, policies["with the cache"]!, asked);
-      const sum = (key: "kept" | "choices"): number => used.reduce((a, own) => a + own[key], 0);
-      const [kept, choices] = [sum("kept"), sum("choices")];
-      return { cache: { kept, choices, share: Math.round((1000 * kept) / choices) / 10 } };
-    },
-  }) as const;
+/** How many choices of the run with the cache were taken from it. */
+async function describeCache(
+  context: Context,
+  model: LoadedModel,
+  prompts: readonly PasskeyPrompt[],
+): Promise<Record<string, unknown>> {
+  const used = await measureCache(context, model, policies["with the cache"]!, prompts);
+  const sum = (key: "kept" | "choices"): number => used.reduce((a, own) => a + own[key], 0);
+  const [kept, choices] = [sum("kept"), sum("choices")];
+  return { cache: { kept, choices, share: Math.round((1000 * kept) / choices) / 10 } };
+}
 
 /** A tenth of the text, as little as methods keep of the paper's. */
 const tenth = { init: 4, local: 28, k: 64, block: 16 };
 
 async function reportMass(context: Context): Promise<void> {
   await using model = await loadModel(await context.model(), { format: "f32", threads: 1 });
-  const asked = { tokens: 900, count: context.quick ? 5 : 40, margin: 60, purpose: "mass" };
+  const asked = { tokens: 900, count: context.quick ? 3 : 40, margin: 60, purpose: "mass" };
   const prompts = await passkeyPrompts(context, model, asked);
   const found = await measureMass(context, model, prompts, tenth);
   const sample = (name: keyof AttentionMass) => meanOf(found.map((own) => 100 * own[name]));
