@@ -61,12 +61,13 @@ async function* answer(
 }
 
 function describeModel({ model, drafters }: LensHost): ModelEvent {
-  const { name, format, threads, contextLength, config } = model;
+  const { name, format, device, threads, contextLength, config } = model;
   const { experts } = config;
   return {
     kind: "model",
     name,
     format,
+    ...(device && { device }),
     threads,
     contextLength,
     vocabSize: config.vocabSize,
