@@ -17,7 +17,10 @@ import { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encod
 import type { LoadedEncoder } from "./model/encoder/types.ts";
 import { type OpenModelOptions, openModel } from "./model/open-model.ts";
 import type { LoadedModel } from "./model/types.ts";
+import type { DeviceChoice } from "./tensor/device.ts";
 import { watchWorker } from "./tensor/page-worker.ts";
+import { locatedWasm } from "./tensor/runtime.ts";
+import { whyNoWebGpu } from "./tensor/webgpu.ts";
 
 export { cacheName } from "./browser-cache.ts";
 export { JetonError } from "./core/error.ts";
@@ -49,7 +52,9 @@ export {
 } from "./model/open-model.ts";
 export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
 
+export type { Device, DeviceChoice } from "./tensor/device.ts";
 export { liveSessions, locateWasm } from "./tensor/runtime.ts";
+export { findWebGpu, type WebGpuAdapter } from "./tensor/webgpu.ts";
 export { type ChatMessage, renderChat } from "./tokenizer/chat-template.ts";
 export { readTokenizerSettings } from "./tokenizer/formats/tokenizer-settings.ts";
 export { createTokenizer } from "./tokenizer/tokenizer.ts";
@@ -99,6 +104,10 @@ export interface FetchModelOptions
  * const model = await fetchModel("/models/tinystories-260k");
  * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
  *
+ * @example
+ * // On the graphics processor where there is one; see docs/browser.md for the runtime's files.
+ * const model = await fetchModel("/models/tinystories-260k", { device: "auto" });
+ *
  * @throws JetonError `fetch-failed`, `fetch-truncated`, `fetch-too-large`, `config-invalid`,
  *   `tokenizer-not-json`, `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes
  *   of `openModel`
@@ -110,6 +119,7 @@ export async function fetchModel(
   const { fetch: _, cache: _c, ...openOptions } = options;
   if (options.worker) watchWorker(options.worker);
   try {
+    await checkWebGpu(options.device);
     const { name, folder, files, weights } = await fetchFolder(baseUrl, options);
     return await openModel({ name, ...openOptions, folder, files, weights });
   } catch (error) {
@@ -136,6 +146,13 @@ export async function fetchEncoder(
   options: FetchEncoderOptions = {},
 ): Promise<LoadedEncoder> {
   const { fetch: _, cache: _c, ...openOptions } = options;
+  await checkWebGpu(options.device);
   const { name, ...fetched } = await fetchFolder(baseUrl, options);
   return openEncoder({ name, ...openOptions, ...fetched });
+}
+
+/** Says before the download where WebGPU is insisted on and is not there. */
+async function checkWebGpu(device: DeviceChoice | undefined): Promise<void> {
+  const reason = device === "webgpu" ? await whyNoWebGpu(locatedWasm()) : undefined;
+  if (reason) throw reason;
 }

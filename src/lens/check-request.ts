@@ -1,5 +1,5 @@
-/** Requests that come from outside, checked field by field. */
-import { JetonError } from "../core/index.ts";
+/** Requests of a lens, checked field by field: names that are not known are refused and never ignored. */
+import { JetonError, suggest } from "../core/index.ts";
 import { drafterChoices } from "../generate/index.ts";
 import type { LensRequest, LensSampling } from "./types.ts";
 
@@ -88,10 +88,10 @@ export function checkLensRequest(value: unknown): LensRequest {
   const known = typeof kind === "string" && Object.hasOwn(rules, kind);
   if (!known) throw invalid("kind", kind, Object.keys(rules).join(", "));
   const own = rules[kind as LensRequest["kind"]];
+  const names = Object.keys(own).map((name) => name.replace("*", ""));
   for (const [name, field] of Object.entries(fields)) {
-    const rule = own[name] ?? own[`*${name}`];
-    if (!rule) throw invalid(name, field, `no such field in a request of kind ${kind}`);
-    const [isValid, expected] = rule;
+    if (!names.includes(name)) throw unknownField(kind as string, name, field, names);
+    const [isValid, expected] = own[name] ?? own[`*${name}`]!;
     if (field !== undefined && !isValid(field)) throw invalid(name, field, expected);
   }
   for (const name of Object.keys(own)) {
@@ -100,6 +100,17 @@ export function checkLensRequest(value: unknown): LensRequest {
     }
   }
   return value as LensRequest;
+}
+
+function unknownField(
+  kind: string,
+  name: string,
+  found: unknown,
+  names: readonly string[],
+): JetonError {
+  const near = suggest(name, names);
+  const instead = near ? `, did you mean ${near}?` : `: there are ${names.join(", ") || "none"}`;
+  return invalid(name, found, `no such field in a request of kind ${kind}${instead}`);
 }
 
 function invalid(name: string, found: unknown, expected: string): JetonError {

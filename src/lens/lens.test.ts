@@ -167,7 +167,20 @@ test("requests from outside are checked", () => {
     { kind: "generate", prompt: "x", contextPolicy: "" },
     { kind: "bytes", text: 3 },
     { kind: "toString" },
+    // Names that every object has, and a name as the checker writes it, are no fields either.
+    { kind: "describe", constructor: 1 },
+    { kind: "generate", prompt: "x", toString: "x" },
+    { kind: "tokenize", text: "x", "*text": "y" },
   ]) {
     expect(() => checkLensRequest(wrong)).toThrowCode("lens-request-invalid");
   }
+});
+
+test("a lens refuses a misspelt field, which would be ignored, and says what was meant", async () => {
+  const request = { kind: "generate", prompt: "x", maxToken: 3 } as unknown as LensRequest;
+  const first = runLens(host, request).next();
+  await expect(first).rejects.toThrow(/maxToken of a lens request: 3; .*did you mean maxTokens/);
+  await expect(runLens(host, request).next()).rejects.toMatchObject({
+    code: "lens-request-invalid",
+  });
 });

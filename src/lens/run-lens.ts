@@ -1,6 +1,7 @@
 /** Answers the requests of a lens. */
 import { promptIds } from "../generate/index.ts";
 import { byteOutcomes } from "./byte-outcomes.ts";
+import { checkLensRequest } from "./check-request.ts";
 import { type LensHost, plainToken } from "./lens-host.ts";
 import { readText } from "./read-text.ts";
 import { routeTokens } from "./route-tokens.ts";
@@ -18,7 +19,8 @@ import { watchGeneration } from "./watch-generation.ts";
  *   if (event.kind === "token") console.log(event.token.text, event.token.alternatives);
  * }
  *
- * @throws JetonError those of `generate`
+ * @throws JetonError `lens-request-invalid` for a field that is wrong or that its kind does not have, and those of
+ *   `generate`
  */
 export function runLens<K extends LensRequest["kind"]>(
   host: LensHost,
@@ -33,6 +35,7 @@ async function* answer(
   request: LensRequest,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<LensEvent, void, void> {
+  checkLensRequest(request);
   switch (request.kind) {
     case "describe":
       yield describeModel(host);
@@ -58,12 +61,13 @@ async function* answer(
 }
 
 function describeModel({ model, drafters }: LensHost): ModelEvent {
-  const { name, format, threads, contextLength, config } = model;
+  const { name, format, device, threads, contextLength, config } = model;
   const { experts } = config;
   return {
     kind: "model",
     name,
     format,
+    ...(device && { device }),
     threads,
     contextLength,
     vocabSize: config.vocabSize,

@@ -8,6 +8,7 @@ import type {
   TokenOrigin,
 } from "../generate/index.ts";
 import type { WeightFormat } from "../model/index.ts";
+import type { Device } from "../tensor/index.ts";
 
 /** A prompt: text, or token ids as they are. */
 export type LensPrompt = string | readonly number[];
@@ -125,6 +126,8 @@ export interface ModelEvent {
   readonly kind: "model";
   readonly name: string;
   readonly format: WeightFormat;
+  /** What computes, where the model says so. */
+  readonly device?: Device;
   readonly threads: number;
   readonly contextLength: number;
   readonly vocabSize: number;

@@ -6,7 +6,7 @@
  */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError, warn } from "../core/index.ts";
-import type { Remote } from "../tensor/index.ts";
+import { chooseDevice, type Device, type Remote } from "../tensor/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import { unobeyedKeys } from "./decoder/generation-keys.ts";
 import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
@@ -31,6 +31,7 @@ import type {
   WeightFormat,
 } from "./types.ts";
 import { type StoredShape, storedShapes, storedTensor } from "./weights/trace-weights.ts";
+import { wideShapes } from "./weights/widen-stored.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import { releaseHandle } from "./worker/release-handle.ts";
 import { residentBytes } from "./worker/resident-bytes.ts";
@@ -94,6 +95,8 @@ export interface DecoderModelParts
     LoadedModel,
     "name" | "folder" | "checkpoint" | "tokenizer" | "config" | "format" | "threads" | "slots"
   > {
+  /** Default: the usual one. */
+  readonly device?: Device;
   /** Default true. */
   readonly exact?: boolean | undefined;
   /** Longest sequence. Default and upper bound: the model's own context length. */
@@ -115,7 +118,7 @@ export interface DecoderModelParts
  * @param start where the decoder lives: in a worker, or on the calling thread
  */
 export async function startDecoderModel(
-  parts: Omit<DecoderModelParts, "service" | "rowTile"> & Pick<DecoderStart, "bindings" | "device">,
+  parts: Omit<DecoderModelParts, "service" | "rowTile"> & Pick<DecoderStart, "bindings">,
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
   { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
 ): Promise<LoadedModel> {
@@ -127,13 +130,15 @@ export async function startDecoderModel(
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
-    tensors: storedShapes(checkpoint.tensors),
+    tensors: (device === "webgpu" ? wideShapes : storedShapes)(checkpoint.tensors),
     bindings,
     format,
     threads,
     slots,
     ...(device && { device }),
     ...(parts.exact === false && { exact: false }),
+    // Not every graphics processor has float16.
+    ...(device === "webgpu" && { cacheType: "float32" as const }),
     ...(own && { policy: policyReference(own, parts.inline ?? false) }),
   });
   onProgress?.({ stage: "load", done: 1, total: 1 });
@@ -157,6 +162,7 @@ export class DecoderModel implements LoadedModel {
   readonly tokenizer: LoadedModel["tokenizer"];
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
+  readonly device: Device;
   readonly threads: number;
   readonly exact: boolean;
   readonly rowTile: number;
@@ -183,6 +189,7 @@ export class DecoderModel implements LoadedModel {
     this.tokenizer = tokenizer;
     this.config = config;
     this.format = parts.format;
+    this.device = chooseDevice(parts.device);
     this.threads = parts.threads;
     this.exact = parts.exact ?? true;
     this.rowTile = parts.rowTile ?? 1;

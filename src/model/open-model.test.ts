@@ -148,6 +148,8 @@ describe("openModel", () => {
     const given = { ...filesOf(folder), format: "f32", threads: 1 } as const;
     await using native = await openModel({ ...given, device: "cpu" });
     await using wasm = await openModel({ ...given, device: "wasm" });
+    await using chosen = await openModel({ ...given, device: "auto" });
+    expect([native.device, wasm.device, chosen.device]).toEqual(["cpu", "wasm", "cpu"]);
     const [expected, found] = [await logitsOf(native), await logitsOf(wasm)];
     const difference = expected.map((logit, index) => Math.abs(logit - found[index]!));
     expect(Math.max(...difference)).toBeLessThan(1e-3);
@@ -210,6 +212,10 @@ describe("openModel", () => {
       expect(await codeOf(config({ num_hidden_layers: 2e9 }))).toBe("model-config-invalid");
       expect(await codeOf(config({ attention_bias: true }))).toBe("model-weights-missing");
       expect(await codeOf({ files: { ...good.files, tokenizer: {} } })).toMatch(/^tokenizer-/);
+      expect(await codeOf({ device: "gpu" as never })).toBe("model-option-invalid");
+      expect(await codeOf({ device: "webgpu" })).toBe("webgpu-missing");
+      expect(await codeOf({ device: "webgpu", format: "int8-channel" })).toBe("webgpu-format");
+      expect(await codeOf({ device: "webgpu", exact: true })).toBe("model-exact-unsupported");
     });
 
     test("which names the tensor whose shape is wrong, though groups have the right size", async () => {

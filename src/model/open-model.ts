@@ -7,13 +7,14 @@
 
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
 import { JetonError } from "../core/index.ts";
-import { type Device, type Remote, startInline } from "../tensor/index.ts";
+import { type Device, type DeviceChoice, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
+import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes } from "./weights/bind-bytes.ts";
 import { parseWeights, type StoredTensors, type WeightsFile } from "./weights/parse-weights.ts";
@@ -54,11 +55,14 @@ export interface OpenModelOptions
   files: ModelFiles;
   /** One file, or all shards. Their memory is viewed, not copied, until the model is open. */
   weights: readonly WeightsFile[];
-  /** Default: `cpu` in Node, `wasm` elsewhere. */
-  device?: Device;
+  /**
+   * Default: `cpu` in Node, `wasm` elsewhere. `webgpu` runs on a page's graphics processor, in all formats but
+   * int8-channel and with `exact` false; `auto` takes that where it can, and warns why where it cannot.
+   */
+  device?: DeviceChoice;
   /**
    * Threads of one forward pass. Default: half of the cores, at most 4, on a page that is isolated from
-   * other origins (`crossOriginIsolated`), the only kind that may use threads; otherwise 1.
+   * other origins (`crossOriginIsolated`), the only kind that may use threads; otherwise, and on WebGPU, 1.
    */
   threads?: number;
   /**
@@ -79,8 +83,9 @@ export interface OpenModelOptions
  * });
  *
  * @throws JetonError `config-invalid`, `checkpoint-weights-missing`, `checkpoint-tensor-ambiguous`,
- *   `model-family-unknown`, `model-weights-missing`, `model-weights-shape`, `model-weights-dtype`, and
- *   the codes of `parseSafetensorsHeader` and of `createTokenizer`
+ *   `model-family-unknown`, `model-weights-missing`, `model-weights-shape`, `model-weights-dtype`,
+ *   `model-option-invalid`, `webgpu-missing`, `webgpu-runtime-missing`, `webgpu-format`,
+ *   `model-exact-unsupported`, and the codes of `parseSafetensorsHeader` and of `createTokenizer`
  */
 export async function openModel(options: OpenModelOptions): Promise<LoadedModel> {
   try {
@@ -93,7 +98,6 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
 
 async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { files, weights, signal, slots = 16 } = options;
-  const { threads = defaultThreads() } = options;
   signal?.throwIfAborted();
   const configFile = jsonObject(files.config, "config.json");
   const generationConfig =
@@ -113,10 +117,13 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { tensors } = stored;
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
-  const { start, weightBytes } = await startOf(stored, config, format, options);
+  const { name = "model" } = options;
+  const device = await modelDevice({ ...options, name, device: options.device, format });
+  const { threads = defaultThreads(device) } = options;
+  const { start, weightBytes } = await startOf(stored, config, format, { ...options, device });
   return startDecoderModel(
     {
-      name: options.name ?? "model",
+      name,
       folder: options.folder ?? "",
       checkpoint: {
         config: configFile,
@@ -129,11 +136,11 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       format,
       threads,
       slots,
-      exact: options.exact,
+      exact: device === "webgpu" ? false : options.exact,
       contextLength: options.contextLength,
       weightBytes,
       bindings: new Map(),
-      ...(options.device && { device: options.device }),
+      ...(device && { device }),
       inline: options.worker === undefined,
     },
     start,
@@ -146,7 +153,12 @@ async function startOf(
   stored: StoredTensors,
   config: DecoderConfig,
   format: WeightFormat,
-  { worker, onProgress, signal }: OpenModelOptions,
+  {
+    worker,
+    device,
+    onProgress,
+    signal,
+  }: Omit<OpenModelOptions, "device"> & { readonly device: Device | undefined },
 ): Promise<{
   start: (start: DecoderStart) => Promise<Remote<DecoderService>>;
   weightBytes: number;
@@ -155,7 +167,9 @@ async function startOf(
   const groups = matrixGroups(config);
   const weightBytes =
     format === "f32" ? 4 * parameterCount(stored) : packedBytes(stored.tensors, groups, format);
+  const widens = device === "webgpu";
   const options = {
+    widens,
     onProgress: (done: number, total: number) => onProgress?.({ stage: "pack", done, total }),
     signal,
   };
@@ -166,7 +180,11 @@ async function startOf(
     return { start, weightBytes };
   }
   const tensors = storedShapes(stored.tensors);
-  const remote = await startPageDecoder(worker, { tensors, bytes, groups, format }, options);
+  const remote = await startPageDecoder(
+    worker,
+    { tensors, bytes, groups, format, widens },
+    options,
+  );
   const start = async (parts: DecoderStart) => {
     try {
       await remote.start(parts);
@@ -179,10 +197,10 @@ async function startOf(
   return { start, weightBytes };
 }
 
-/** Threads of a pass where the caller names none. */
-export function defaultThreads(): number {
+/** Threads of a pass where the caller names none; on WebGPU they have next to nothing to do. */
+export function defaultThreads(device?: Device): number {
   const { crossOriginIsolated, navigator } = globalThis;
-  return crossOriginIsolated === true
+  return crossOriginIsolated === true && device !== "webgpu"
     ? Math.min(4, Math.ceil(navigator.hardwareConcurrency / 2))
     : 1;
 }

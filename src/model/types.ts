@@ -2,6 +2,7 @@
 /** A loaded model as the modules above see it. */
 import type { Checkpoint } from "../checkpoint/index.ts";
 import type { WarningHandler } from "../core/index.ts";
+import type { Device } from "../tensor/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { DecoderConfig } from "./decoder/config.ts";
 import type { StepRequest, StepResult } from "./decoder/step-outputs.ts";
@@ -95,6 +96,8 @@ export interface LoadedModel {
   readonly config: DecoderConfig;
   /** How the weights are held. */
   readonly format: WeightFormat;
+  /** What computes forward passes. */
+  readonly device?: Device;
   /** Threads of one forward pass. */
   readonly threads: number;
   /** True where forward passes give every row the same bits in any company: `LoadModelOptions.exact`. */

@@ -4,8 +4,14 @@
  */
 import { resolveWasmRuntime } from "./wasm-runtime.ts";
 
-/** `cpu` is the native runtime of Node; `wasm` runs in browsers and, slower, in Node. */
-export type Device = "cpu" | "wasm";
+/**
+ * `cpu` is the native runtime of Node; `wasm` runs in browsers and, slower, in Node; `webgpu` runs on the
+ * graphics processor that a browser gives a page.
+ */
+export type Device = "cpu" | "wasm" | "webgpu";
+
+/** A device, or `auto`: `webgpu` where a model can run on it, otherwise the usual one. */
+export type DeviceChoice = Device | "auto";
 
 /** A variable, so that bundlers for the browser do not follow the import. */
 export const nativeRuntime: string = "onnxruntime-node";

@@ -4,7 +4,14 @@
  * @module tensor
  */
 
-export { chooseDevice, type Device, hasNativeRuntime, runtimeVersion } from "./device.ts";
+export {
+  chooseDevice,
+  type Device,
+  type DeviceChoice,
+  hasNativeRuntime,
+  isNode,
+  runtimeVersion,
+} from "./device.ts";
 export {
   addDimensions,
   canonicalDimension,
@@ -56,6 +63,7 @@ export type { ReferenceValue } from "./reference/values.ts";
 export {
   type BoundValue,
   liveSessions,
+  locatedWasm,
   locateWasm,
   openSession,
   type Session,
@@ -64,3 +72,4 @@ export {
   type TensorValueData,
 } from "./runtime.ts";
 export { type Remote, type Service, startInline, startService } from "./service.ts";
+export { findWebGpu, type WebGpuAdapter, whyNoWebGpu } from "./webgpu.ts";

@@ -1,5 +1,5 @@
 /**
- * Sessions of ONNX Runtime, native in Node and WebAssembly in a browser.
+ * Sessions of ONNX Runtime: native in Node, WebAssembly or WebGPU in a browser.
  *
  * The caller that opens a session must release it: the runtime frees nothing by itself.
  */
@@ -8,6 +8,7 @@ import { chooseDevice, type Device, isNode, nativeRuntime } from "./device.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
 import { importWasmRuntime } from "./wasm-runtime.ts";
+import { importWebGpuRuntime } from "./webgpu.ts";
 
 /** How a session runs. */
 export interface SessionOptions {
@@ -86,7 +87,8 @@ let wasmFolder: string | undefined;
 /**
  * Says where a browser finds `ort-wasm-simd-threaded.wasm` of onnxruntime-web: the address of a
  * folder, with a slash at its end. Call it before the first program is compiled. Default: beside the
- * script that holds the runtime.
+ * script that holds the runtime. For WebGPU the folder must be named, and hold
+ * `ort.webgpu.bundle.min.mjs` and `ort-wasm-simd-threaded.asyncify.wasm` too.
  */
 export function locateWasm(folder: string): void {
   wasmFolder = folder;
@@ -120,11 +122,16 @@ async function importNative(): Promise<object> {
   }
 }
 
+function importRuntime(device: Device): Promise<object> {
+  if (device === "cpu") return importNative();
+  return device === "wasm" ? importWasmRuntime(isNode()) : importWebGpuRuntime(wasmFolder);
+}
+
 async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
-  const module = device === "cpu" ? await importNative() : await importWasmRuntime(isNode());
+  const module = await importRuntime(device);
   const loaded = "default" in module && module.default ? module.default : module;
   const runtime = loaded as unknown as Runtime;
-  if (device === "wasm") {
+  if (device !== "cpu") {
     // WebAssembly has one set of threads for all sessions: the first one decides.
     runtime.env.wasm.numThreads ??= threads;
     if (wasmFolder !== undefined) runtime.env.wasm.wasmPaths = wasmFolder;
@@ -169,7 +176,7 @@ export async function openSession(
   }
   // WebAssembly prints warnings of operators in each run, unlike the native runtime, which takes the
   // level of the session.
-  const runOptions = device === "wasm" ? { logSeverityLevel: 4 as const } : {};
+  const runOptions = device !== "cpu" ? { logSeverityLevel: 4 as const } : {};
   live++;
   let released = false;
   return {

@@ -1,130 +1,31 @@
 /**
  * The decoder in a browser: the page of `page.ts`, bundled for it, in headless Chromium, with
  * checkpoints as they lie on disk behind a server that only serves files.
- *
- * Chromium is that of the system; the environment variable CHROMIUM names another one.
  */
-import {
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { createServer, type Server } from "node:http";
-import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { Server } from "node:http";
 import { tmpdir } from "node:os";
-import { dirname, extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { dirname, join } from "node:path";
 import { type BrowserContext, chromium, type Page as Tab } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheName } from "../../src/browser-cache.ts";
 import { complete, loadModel } from "../../src/index.ts";
 import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
 import { bundledModel, testData } from "../../src/testing/test-data.ts";
-import type { Page, PageRequest } from "./page.ts";
+import type { FailureOptions, Page, PageRequest } from "./page.ts";
+import {
+  browserSwitches,
+  bundleScript,
+  executable,
+  hasBrowser,
+  originOf,
+  runtimeFolder,
+  startServer,
+} from "./serve-page.ts";
 
 const bundled = dirname(bundledModel);
 const tinyData = testData("models/tinystories-260k");
 const models = dirname(tinyData.folder);
-const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
-const hasBrowser = existsSync(executable);
-if (!hasBrowser)
-  console.log(`browser: skipped, no Chromium at ${executable} (CHROMIUM names another)`);
-
-const contentTypes: Readonly<Record<string, string>> = {
-  ".html": "text/html; charset=utf-8",
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".json": "application/json",
-  ".wasm": "application/wasm",
-};
-
-/**
- * Serves the page, the runtime's files and the models. A page with the query `?isolated` is isolated
- * from other origins, and so may use threads; scripts of threads need the embedder policy as well.
- */
-function startServer(
-  scripts: Readonly<Record<string, string>>,
-  requested: string[],
-): Promise<Server> {
-  const runtime = dirname(createRequire(import.meta.url).resolve("onnxruntime-web/wasm"));
-  const document =
-    '<!doctype html><meta charset="utf-8"><script type="module" src="/page.js"></script>';
-  const server = createServer((request, response) => {
-    const { pathname, search } = new URL(request.url!, "http://localhost");
-    const path = decodeURIComponent(pathname);
-    requested.push(path);
-    const headers = {
-      "content-type": contentTypes[extname(path)] ?? "application/octet-stream",
-      "cross-origin-embedder-policy": "require-corp",
-    };
-    if (path === "/page.html") {
-      response.writeHead(200, {
-        ...headers,
-        ...(search === "?isolated" && { "cross-origin-opener-policy": "same-origin" }),
-      });
-      response.end(document);
-      return;
-    }
-    if (scripts[path] !== undefined) {
-      response.writeHead(200, headers);
-      response.end(scripts[path]);
-      return;
-    }
-    // A page of an application that knows no files answers every address with itself.
-    if (path.startsWith("/application/")) {
-      response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
-      response.end(document);
-      return;
-    }
-    // Promises more than it sends.
-    if (path.startsWith("/broken/") && path.endsWith(".safetensors")) {
-      response.writeHead(200, { ...headers, "content-length": 1_000_000 });
-      response.write(new Uint8Array(1000), () => response.destroy());
-      return;
-    }
-    const [, root, ...rest] = path.split("/");
-    const folders = { onnxruntime: runtime, models, bundled, broken: bundled, visited: bundled };
-    const folder = { ...folders, written }[root!];
-    const file = folder && !rest.includes("..") ? join(folder, ...rest) : undefined;
-    if (changed && path === "/visited/jeton-nano/config.json") {
-      response.writeHead(200, headers);
-      response.end(`${readFileSync(file!, "utf8")}\n`);
-      return;
-    }
-    if (!file || !existsSync(file) || !statSync(file).isFile()) {
-      response.writeHead(404, { "content-type": "text/plain" });
-      response.end("not found");
-      return;
-    }
-    response.writeHead(200, { ...headers, "content-length": statSync(file).size });
-    createReadStream(file).pipe(response);
-  });
-  return new Promise((resolve, reject) => {
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve(server));
-  });
-}
-
-/** As documented: no plugin, nothing left out by hand. */
-async function bundleScript(source: string): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(source, import.meta.url))],
-    bundle: true,
-    write: false,
-    format: "esm",
-    platform: "browser",
-    target: "es2022",
-    logLevel: "error",
-  });
-  return outputFiles[0]!.text;
-}
-
 interface Expected {
   prompts: {
     text: string;
@@ -134,8 +35,6 @@ interface Expected {
   }[];
 }
 
-/** Whether a folder's files are others than at the first visit. */
-let changed = false;
 /** Checkpoints that tests write. */
 let written = "";
 
@@ -148,6 +47,7 @@ const maxDifference = (a: readonly number[], b: readonly number[]): number =>
 describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () => {
   let bundle: string;
   const requested: string[] = [];
+  const texts: Record<string, string> = {};
   let server: Server;
   let origin: string;
   let profile: string;
@@ -157,22 +57,20 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
   beforeAll(async () => {
     bundle = await bundleScript("./page.ts");
     const worker = await bundleScript("../../src/browser-worker.ts");
-    server = await startServer({ "/page.js": bundle, "/worker.js": worker }, requested);
-    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    profile = mkdtempSync(join(tmpdir(), "jeton-chromium-"));
+    Object.assign(texts, { "/page.js": bundle, "/worker.js": worker });
     written = mkdtempSync(join(tmpdir(), "jeton-browser-"));
+    const folders = { onnxruntime: runtimeFolder, models, written };
+    server = await startServer({
+      texts,
+      folders: { ...folders, bundled, broken: bundled, visited: bundled },
+      requested,
+    });
+    origin = originOf(server);
+    profile = mkdtempSync(join(tmpdir(), "jeton-chromium-"));
     browser = await chromium.launchPersistentContext(profile, {
       executablePath: executable,
       headless: true,
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
+      args: [...browserSwitches, "--disable-gpu"],
     });
   }, 120_000);
   afterAll(async () => {
@@ -187,10 +85,12 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     const tab = await browser.newPage();
     try {
       tab.on("pageerror", (error) => complaints.push(error.message));
-      // The browser itself reports requests that fail, which some tests want.
+      // The browser itself reports requests that fail and adapters that are missing, which some tests want.
       tab.on("console", (message) => {
         if (message.location().url.endsWith("/page.js")) complaints.push(message.text());
-        else if (!/^Failed to load resource/.test(message.text())) complaints.push(message.text());
+        else if (!/^Failed to load resource|^No available adapters/.test(message.text())) {
+          complaints.push(message.text());
+        }
       });
       await tab.goto(`${origin}/page.html${query}`);
       await tab.waitForFunction(() => "page" in globalThis);
@@ -291,7 +191,8 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
     expect(second.stages).toEqual(first.stages);
     expect(requested).toContain("/visited/jeton-nano/config.json");
     expect(weights()).toBe(0);
-    changed = true;
+    const config = readFileSync(join(bundled, "jeton-nano/config.json"), "utf8");
+    texts["/visited/jeton-nano/config.json"] = `${config}\n`;
     await run(request as PageRequest);
     expect(weights()).toBe(1);
   });
@@ -405,6 +306,25 @@ describe.skipIf(!hasBrowser)("in headless Chromium", { timeout: 120_000 }, () =>
       ] as const),
     );
     expect(found).toBe(code);
+  });
+
+  test("without an adapter WebGPU is refused before the download, and auto says why it stays in WebAssembly", async () => {
+    const failure = (options: FailureOptions): Promise<string> =>
+      withPage("", (tab) =>
+        tab.evaluate(([f, o]) => (globalThis as unknown as { page: Page }).page.failure(f, o), [
+          nano,
+          options,
+        ] as const),
+      );
+    requested.length = 0;
+    expect(await failure({ device: "webgpu", format: "f32" })).toBe("webgpu-missing");
+    expect(requested.filter((path) => path.startsWith(nano))).toEqual([]);
+    expect(await failure({ device: "gpu" as never })).toBe("model-option-invalid");
+    const request = { folder: nano, format: "f32", prompts: [prompt], maxTokens: 48 } as const;
+    const result = await run({ ...request, prompts: [prompt], device: "auto" });
+    expect(result.device).toBe("wasm");
+    expect(result.warnings).toEqual([expect.stringMatching(/^jeton-nano .*no WebGPU adapter/)]);
+    expect(result.ids[0]).toEqual(expected.ids);
   });
 
   test("no page met an error that it did not expect", () => {

@@ -5,7 +5,13 @@
 import {
   complete,
   createTokenizer,
+  type Device,
+  type DeviceChoice,
+  embed,
+  fetchEncoder,
   fetchModel,
+  findWebGpu,
+  type GenerateOptions,
   JetonError,
   liveSessions,
   locateWasm,
@@ -24,6 +30,10 @@ export interface PageRequest {
   maxTokens: number;
   /** Whether the model lives in a worker. Default false. */
   worker?: boolean;
+  /** Default: the usual one. */
+  device?: DeviceChoice;
+  /** How every prompt is continued besides: drafted, or sampled. Default: in no other way. */
+  besides?: Pick<GenerateOptions, "drafter" | "greedy" | "seed" | "temperature">[];
 }
 
 export interface PageResult {
@@ -33,6 +43,13 @@ export interface PageResult {
   promptTokens: number[];
   ids: number[][];
   texts: string[];
+  /** Ids of each of `besides`, of each prompt. */
+  besides: number[][][];
+  /** Where the model ran, and whether rows are the same in any company. */
+  device: Device;
+  exact: boolean;
+  /** Warnings of opening. */
+  warnings: string[];
   /** Logits after each prompt. */
   logits: number[][];
   /** Stages of progress, in order, without repetition. */
@@ -63,14 +80,17 @@ function otherWork(): { turns: () => number; stop: () => void } {
 }
 
 async function run(request: PageRequest): Promise<PageResult> {
-  const { folder, format, threads, prompts, maxTokens } = request;
+  const { folder, format, threads, prompts, maxTokens, device, besides = [] } = request;
   const stages: string[] = [];
+  const warnings: string[] = [];
   const other = otherWork();
   let [first, last] = [0, 0];
   const model = await fetchModel(folder, {
     format,
     ...(request.worker && { worker: startWorker() }),
     ...(threads !== undefined && { threads }),
+    ...(device && { device }),
+    onWarning: ({ message }) => warnings.push(message),
     onProgress: ({ stage }) => {
       // Not the download, which no thread waits for.
       if (stage === "download") first = other.turns();
@@ -82,6 +102,15 @@ async function run(request: PageRequest): Promise<PageResult> {
   const results = await Promise.all(
     prompts.map((prompt) => complete(model, prompt, { greedy: true, maxTokens, ignoreEos: true })),
   );
+  const others: number[][][] = [];
+  for (const options of besides) {
+    const ids: number[][] = [];
+    for (const prompt of prompts) {
+      const asked = { maxTokens, ignoreEos: true, ...options };
+      ids.push([...(await complete(model, prompt, asked)).ids]);
+    }
+    others.push(ids);
+  }
   const logits: number[][] = [];
   for (const prompt of prompts) {
     const ids = typeof prompt === "string" ? model.tokenizer.encodeIds(prompt) : prompt;
@@ -100,6 +129,10 @@ async function run(request: PageRequest): Promise<PageResult> {
     format: model.format,
     promptTokens: results.map((result) => result.promptTokens),
     ids: results.map((result) => [...result.ids]),
+    besides: others,
+    device: model.device!,
+    exact: model.exact!,
+    warnings,
     texts: results.map((result) => result.text),
     logits,
     stages,
@@ -121,17 +154,28 @@ async function perplexity(folder: string, ids: number[]): Promise<number> {
 export interface FailureOptions {
   /** Script of the worker in which the model is to live. Default: none. */
   worker?: string;
+  /** Default: the usual one. */
+  device?: DeviceChoice;
+  /** Default int4. */
+  format?: WeightFormat;
+  /** Default: as the model's. */
+  exact?: boolean;
+  /** Folder of the runtime's files. Default: where they are. */
+  runtime?: string;
   /** The stage of progress at which the caller gives up. Default: never. */
   abort?: string;
 }
 
 /** Code of the error with which opening a folder ends. */
 async function failure(folder: string, options: FailureOptions = {}): Promise<string> {
-  const { worker, abort } = options;
+  const { worker, abort, device, format = "int4", exact, runtime } = options;
   const stop = new AbortController();
   try {
+    if (runtime !== undefined) locateWasm(runtime);
     const model = await fetchModel(folder, {
-      format: "int4",
+      format,
+      ...(device && { device }),
+      ...(exact !== undefined && { exact }),
       signal: stop.signal,
       ...(worker && { worker: new Worker(worker, { type: "module" }) }),
       onProgress: ({ stage }) => {
@@ -151,11 +195,22 @@ async function tokenize(folder: string, text: string): Promise<number[]> {
   return [...createTokenizer(await response.json()).encodeIds(text)];
 }
 
+/** Vectors of texts under an encoder. */
+async function vectors(folder: string, device: Device, texts: string[]): Promise<number[][]> {
+  const encoder = await fetchEncoder(folder, { device, format: "f32" });
+  const found = await embed(encoder, texts);
+  await encoder.close();
+  return found.map((vector) => [...vector]);
+}
+
 /** What the test may call on the page, as `globalThis.page`. */
 export interface Page {
   run: typeof run;
   perplexity: typeof perplexity;
   failure: typeof failure;
   tokenize: typeof tokenize;
+  vectors: typeof vectors;
+  findWebGpu: typeof findWebGpu;
 }
-Object.assign(globalThis, { page: { run, perplexity, failure, tokenize } satisfies Page });
+const page: Page = { run, perplexity, failure, tokenize, vectors, findWebGpu };
+Object.assign(globalThis, { page });

@@ -52,6 +52,7 @@ import type { DecoderConfig } from "./config.ts";
 import { type DecoderInput, decoderInputs, policyInputs, sharedInputs } from "./decoder-inputs.ts";
 import { decoderLayer, type LayerContext, norm } from "./decoder-layer.ts";
 import { decoderNames, headName } from "./decoder-names.ts";
+import type { RunningSums } from "./sample-tokens.ts";
 import {
   type HeadState,
   headParts,
@@ -121,6 +122,8 @@ export interface DecoderGraphOptions {
   rowTile?: number;
   /** See `GroupExpertsOptions.perBranch`. Default 1. */
   expertsPerBranch?: number;
+  /** How sampling sums up masses. Default float64, which not every device has. */
+  runningSums?: RunningSums;
   /** Attention of a context policy: one sequence a pass, see `policyInputTypes`. Default: none. */
   policy?: PolicyAttention;
   /** See `PolicyProgram.filterLayer`. Default: all layers always run. */
@@ -188,6 +191,7 @@ export function decoderGraph(
       inputs: input,
       embeddings,
       layers: first.taps,
+      runningSums: options.runningSums,
       ...(traced && { policy: traced.tap }),
       ...(options.filterLayer !== undefined && {
         scoreSequence: () => scoreSequence(first.taps[filterLayer]!, filterLayer, context, input),

@@ -29,6 +29,15 @@ function sampleColumn(sampling: Tensor, at: number): Tensor {
   return slice(sampling, { axis: 1, start: at, end: at + 1 });
 }
 
+/** Elements in which masses are summed up: float64, or float32 for devices that have no wider floats. */
+export type RunningSums = "float64" | "float32";
+
+/** The share of a sum below which a draw stays: more than rounding errors away from its end. */
+const drawnBelow: Readonly<Record<RunningSums, number>> = {
+  float64: 1 - 1e-9,
+  float32: 1 - 1e-6,
+};
+
 /** Tokens are summed in blocks, because a running sum over the whole vocabulary is not parallel. */
 const block = 256;
 
@@ -36,7 +45,8 @@ const block = 256;
  * Samples a token for each row: the one at which the cumulative distribution, in ascending order of
  * ids, passes the row's uniform number.
  *
- * Exponentials are float32, so a number within about 1e-7 of a boundary may give the neighbouring token.
+ * Exponentials are float32, so a number within about 1e-7 of a boundary may give the neighbouring token;
+ * with sums in float32 one within about 5e-5.
  *
  * @param logits `[rows, vocabulary]`
  * @param largest `[rows, 1]`, the largest logit of each row
@@ -45,8 +55,13 @@ const block = 256;
  */
 export function sampleTokens(
   logits: Tensor,
-  { largest, sampling }: { readonly largest: Tensor; readonly sampling: Tensor },
+  {
+    largest,
+    sampling,
+    sums = "float64",
+  }: { readonly largest: Tensor; readonly sampling: Tensor; readonly sums?: RunningSums },
 ): Tensor {
+  const below = drawnBelow[sums];
   const [rows, vocabulary] = logits.shape as [string, number];
   const column = (at: number): Tensor => sampleColumn(sampling, at);
   const scaled = multiply(subtract(logits, largest), column(1));
@@ -57,18 +72,18 @@ export function sampleTokens(
     blocks,
     block,
   ]);
-  const ends = cumulativeSum(cast(sum(inBlocks, { axes: [2] }), "float64"), 1);
+  const ends = cumulativeSum(cast(sum(inBlocks, { axes: [2] }), sums), 1);
   const whole = slice(ends, { axis: 1, start: blocks - 1, end: blocks });
-  // Stay below the end by more than rounding errors, so that the token found has some mass.
-  const aim = multiply(whole, minimum(cast(column(0), "float64"), 1 - 1e-9));
+  // Below the end the token found has some mass.
+  const aim = multiply(whole, minimum(cast(column(0), sums), below));
   const passed = sum(cast(lessOrEqual(ends, aim), "int32"), { axes: [1], keepAxes: true });
   const first = multiply(reshape(range(rows), [rows, 1]), blocks);
   const chosen = reshape(add(first, passed), [rows]);
   const inside = gather(reshape(inBlocks, [-1, block]), chosen);
-  const within = cumulativeSum(cast(inside, "float64"), 1);
+  const within = cumulativeSum(cast(inside, sums), 1);
   const total = slice(within, { axis: 1, start: block - 1, end: block });
   const rest = subtract(aim, subtract(gatherElements(ends, passed, 1), total));
-  const goal = maximum(minimum(rest, multiply(total, 1 - 1e-9)), 0);
+  const goal = maximum(minimum(rest, multiply(total, below)), 0);
   const steps = sum(cast(lessOrEqual(within, goal), "int32"), { axes: [1] });
   return add(multiply(reshape(passed, [rows]), block), steps);
 }

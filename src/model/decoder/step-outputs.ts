@@ -24,7 +24,7 @@ import {
   transpose,
 } from "../../tensor/index.ts";
 import type { DecoderConfig } from "./config.ts";
-import { nucleusMass, sampleColumns, sampleTokens } from "./sample-tokens.ts";
+import { nucleusMass, type RunningSums, sampleColumns, sampleTokens } from "./sample-tokens.ts";
 import type { StepRequest, StepResult } from "./step-types.ts";
 
 export type { SampleRequest, StepRequest, StepResult } from "./step-types.ts";
@@ -72,6 +72,8 @@ export interface PartState {
   /** What the first layer reads, `[batch, time, hiddenSize]`. */
   readonly embeddings: Tensor;
   readonly layers: readonly LayerTap[];
+  /** Default float64. */
+  readonly runningSums?: RunningSums | undefined;
   /** Marks of the tokens attended to and numbers of each layer, under a context policy. */
   readonly policy?: PolicyTap;
   /** Scores of the whole sequence by the filter layer for each new row, `[batch * time, capacity]`. */
@@ -175,8 +177,9 @@ export const headParts: PartTable<
   },
   sample: {
     wanted: ({ sample }) => sample !== undefined,
-    graph({ inputs, logits, largest }) {
-      const ids = sampleTokens(logits, { largest, sampling: inputs.sampling });
+    graph({ inputs, logits, largest, runningSums: sums }) {
+      const { sampling } = inputs;
+      const ids = sampleTokens(logits, { largest, sampling, ...(sums && { sums }) });
       const chosen = gatherElements(logits, reshape(ids, ["rows", 1]), 1);
       return { sampledIds: ids, sampledLogits: reshape(chosen, ["rows"]) };
     },

@@ -5,14 +5,16 @@
  */
 import { type JsonValue, parseJson } from "../../checkpoint/json.ts";
 import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
-import { type Device, startInline } from "../../tensor/index.ts";
+import { type DeviceChoice, startInline } from "../../tensor/index.ts";
 import { readTokenizerSettings } from "../../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../../tokenizer/tokenizer.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
+import { modelDevice } from "../model-device.ts";
 import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
 import { bindBytes } from "../weights/bind-bytes.ts";
 import { parseWeights, type StoredTensors, type WeightsFile } from "../weights/parse-weights.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
+import { wideShapes } from "../weights/widen-stored.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
 import { encoderConfig } from "./config.ts";
@@ -29,7 +31,10 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
 /** Options of `openEncoder`. */
 export interface OpenEncoderOptions
-  extends Pick<LoadEncoderOptions, "format" | "contextLength" | "onProgress" | "signal"> {
+  extends Pick<
+    LoadEncoderOptions,
+    "format" | "contextLength" | "onProgress" | "onWarning" | "signal"
+  > {
   /** What the model is called. Default `"model"`. */
   readonly name?: string;
   /** Where the files came from: what `LoadedEncoder.folder` says. Default: empty. */
@@ -42,8 +47,8 @@ export interface OpenEncoderOptions
    * Undefined for a file that is not there. Default: there are none.
    */
   readonly readFile?: (path: string) => Promise<Uint8Array | undefined>;
-  /** Default: `cpu` in Node, `wasm` elsewhere. */
-  readonly device?: Device;
+  /** As of `openModel`. */
+  readonly device?: DeviceChoice;
   /** Threads of one forward pass. Default: as `openModel`. */
   readonly threads?: number;
 }
@@ -53,10 +58,10 @@ export interface OpenEncoderOptions
  *
  * @throws JetonError `config-invalid`, `checkpoint-weights-missing`, `checkpoint-tensor-ambiguous`,
  *   `model-family-unknown`, `model-config-invalid`, `model-weights-missing`, `model-weights-shape`,
- *   `encoder-module-unknown`, `encoder-module-invalid`
+ *   `encoder-module-unknown`, `encoder-module-invalid`, and those of a device: see `openModel`
  */
 export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEncoder> {
-  const { files, weights, signal, device, onProgress, threads = defaultThreads() } = options;
+  const { files, weights, signal, onProgress } = options;
   signal?.throwIfAborted();
   const configFile = jsonObject(files.config, "config.json");
   const described = encoderConfig(configFile);
@@ -77,6 +82,12 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const config = withStoredRows(described, named);
   checkShapes(named, encoderParameterShapes(config));
   const format = options.format ?? defaultFormat({ tensors: named });
+  const { name = "model", onWarning } = options;
+  const device = await modelDevice({
+    ...{ name, device: options.device, format, onWarning },
+    hasFloat64: config.mixer !== undefined,
+  });
+  const { threads = defaultThreads(device) } = options;
   const modules = new MemoryFolder(options.readFile);
   const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
     tokenizer,
@@ -86,18 +97,20 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const tensors = addBlocks(config, new Map([...named, ...own]));
   const bytes = addBlockBytes(config, ownBytes);
   const bindings = await bindBytes({ tensors, bytes }, encoderMatrixGroups(config), format, {
+    widens: device === "webgpu",
     onProgress: (done, total) => onProgress?.({ stage: "pack", done, total }),
     signal,
   });
+  const shapes = (device === "webgpu" ? wideShapes : storedShapes)(tensors);
   const start = {
-    ...{ config, pipeline: sentencePipeline(sentence), tensors: storedShapes(tensors) },
+    ...{ config, pipeline: sentencePipeline(sentence), tensors: shapes },
     ...{ bindings, format, threads },
     ...(device && { device }),
   } satisfies EncoderStart;
   const service = await startInline<EncoderService>(encoderService, "createEncoderService", start);
   const { contextLength = config.contextLength } = options;
   return new EncoderModel({
-    name: options.name ?? "model",
+    name,
     folder: options.folder ?? "",
     checkpoint: { config: configFile, tensors, files: weights.map(({ name }) => name) },
     tokenizer,

@@ -42,6 +42,7 @@ export function viewUnderPolicy(
   const { name, folder, checkpoint, tokenizer, config, format, threads } = model;
   return {
     ...{ name, folder, checkpoint, tokenizer, config, format, threads },
+    ...(model.device && { device: model.device }),
     exact: model.exact ?? false,
     rowTile: model.rowTile ?? 1,
     restartLength: model.restartLength,

@@ -9,6 +9,7 @@ import {
   type StoredShape,
   storedTensor,
 } from "./trace-weights.ts";
+import { widenBytes } from "./widen-stored.ts";
 
 /** Stored tensors and, by the same names, the bytes that hold them. */
 export interface StoredBytes {
@@ -17,6 +18,8 @@ export interface StoredBytes {
 }
 
 export interface BindBytesOptions {
+  /** Whether 16-bit floats become float32 (see `wideShapes`). Default false. */
+  readonly widens?: boolean;
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -26,10 +29,13 @@ export async function bindBytes(
   { tensors, bytes }: StoredBytes,
   groups: readonly (readonly string[])[],
   format: WeightFormat,
-  { onProgress, signal }: BindBytesOptions = {},
+  { widens = false, onProgress, signal }: BindBytesOptions = {},
 ): Promise<Map<string, ParameterBinding>> {
   const bindings = new Map<string, ParameterBinding>(
-    [...bytes].map(([name, data]) => [name, { kind: "data", data }]),
+    Array.from(bytes, ([name, stored]) => {
+      const data = widens ? widenBytes(storedTensor(tensors, name).dtype, stored) : stored;
+      return [name, { kind: "data", data }];
+    }),
   );
   if (format === "f32") return bindings;
   const packer = await RowPacker.create();

@@ -8,6 +8,8 @@ import { createDecoderService, type DecoderService, type DecoderStart } from "./
 export interface PageDecoderStart extends StoredBytes {
   readonly groups: readonly (readonly string[])[];
   readonly format: WeightFormat;
+  /** As of `bindBytes`. */
+  readonly widens?: boolean;
 }
 
 /** Weights that have been packed, and the decoder over them once it has been started. */
@@ -17,10 +19,13 @@ export interface PageDecoder extends DecoderService {
 
 /** Packs weights (called in the worker). */
 export async function createPageDecoder(
-  { tensors, bytes, groups, format }: PageDecoderStart,
+  { tensors, bytes, groups, format, widens = false }: PageDecoderStart,
   onProgress: (done: number, total: number) => void,
 ): Promise<PageDecoder & Service> {
-  const bindings = await bindBytes({ tensors, bytes }, groups, format, { onProgress });
+  const bindings = await bindBytes({ tensors, bytes }, groups, format, {
+    widens,
+    onProgress,
+  });
   let decoder: DecoderService | undefined;
   return {
     async start(options) {
