@@ -66,8 +66,9 @@ export class EncoderModel implements LoadedEncoder {
   }
 
   get embeddingSize(): number {
-    const { poolings, modules } = this.sentence;
-    return moduleWidth(modules, poolings.length * this.config.hiddenSize);
+    const { poolings, modules, dimensions } = this.sentence;
+    const width = moduleWidth(modules, poolings.length * this.config.hiddenSize);
+    return Math.min(width, dimensions ?? width);
   }
 
   async run(

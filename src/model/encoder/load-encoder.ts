@@ -56,7 +56,7 @@ export async function loadNamedEncoder(
     const tokenizer = await loadTokenizer(opened.folder);
     const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
       tokenizer,
-      has: (name) => checkpoint.tensors.has(name),
+      shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
     const tensors = addBlocks(config, new Map([...checkpoint.tensors, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);

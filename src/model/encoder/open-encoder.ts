@@ -80,7 +80,7 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const modules = new MemoryFolder(options.readFile);
   const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
     tokenizer,
-    has: (name) => named.has(name),
+    shape: (name) => named.get(name)?.shape,
   });
   for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
   const tensors = addBlocks(config, new Map([...named, ...own]));
