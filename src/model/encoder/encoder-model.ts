@@ -101,7 +101,8 @@ export class EncoderModel implements LoadedEncoder {
     }
     const limits = [
       ["token", ids, config.vocabSize],
-      ["token type", types ?? [], Math.max(1, config.typeVocabSize)],
+      // Without a table of types those of a pair are not read.
+      ["token type", config.typeVocabSize > 0 ? (types ?? []) : [], config.typeVocabSize],
       ["position", rows, ids.length],
     ] as const;
     for (const [what, values, limit] of limits) {
