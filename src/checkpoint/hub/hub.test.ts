@@ -21,6 +21,9 @@ import {
 
 useFakeHub();
 
+/** A file that holds its own name. */
+const named = (path: string): [string, Buffer] => [path, Buffer.from(JSON.stringify(path))];
+
 describe("a download", () => {
   test("fills the cache as Python does, with what a checkpoint needs, and opens", async () => {
     const reports: DownloadProgress[] = [];
@@ -80,6 +83,22 @@ describe("a download", () => {
     );
     expect((await stat(join(folder, "empty.txt"))).size).toBe(0);
     expect(await codeOf(resolveTiny({ files: ["absent.txt"] }))).toBe("hub-file-not-found");
+  });
+
+  test("a sentence encoder comes with its modules, their weights and its settings", async () => {
+    const own = [
+      "modules.json",
+      "sentence_bert_config.json",
+      "config_sentence_transformers.json",
+      "1_Pooling/config.json",
+      "2_Dense/config.json",
+      "2_Dense/model.safetensors",
+    ];
+    const other = ["2_Dense/pytorch_model.bin", "onnx/model.safetensors", "openvino/config.json"];
+    hub.files = new Map([...weights, ...[...own, ...other].map(named)]);
+    const folder = await resolveTiny();
+    for (const path of own) expect(existsSync(join(folder, path)), path).toBe(true);
+    for (const path of other) expect(existsSync(join(folder, path)), path).toBe(false);
   });
 
   test("without weights: configuration and tokenizer alone; the weights come later", async () => {

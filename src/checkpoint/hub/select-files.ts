@@ -29,7 +29,22 @@ const describing: ReadonlySet<string> = new Set([
   "sentencepiece.bpe.model",
   "preprocessor_config.json",
   "processor_config.json",
+  "modules.json",
+  "config_sentence_transformers.json",
+  "artifact.metadata",
 ]);
+
+/** Settings of sentence encoders beside the model, under any of their names. */
+const sentenceSettings = /^sentence_[\w-]+_config\.json$/;
+
+/** What describes the modules behind a sentence encoder, in folders such as `1_Pooling`, and their weights. */
+const moduleConfig = /^\d+_\w+\/config\.json$/;
+const moduleWeights = /^\d+_\w+\/model\.safetensors$/;
+
+function isDescribing(path: string): boolean {
+  const patterns = [/^[\w.-]+\.tiktoken$/, sentenceSettings, moduleConfig];
+  return describing.has(path) || patterns.some((pattern) => pattern.test(path));
+}
 
 /**
  * The files to fetch. `fetchFirst` is given the index of sharded weights and answers with the folder
@@ -51,10 +66,9 @@ export async function selectFiles(
     });
   };
   if (files) return [...new Set(files)].map(pick);
-  const selected = listing.filter(
-    (file) => describing.has(file.path) || /^[\w.-]+\.tiktoken$/.test(file.path),
-  );
-  if (!weights) return selected;
+  const described = listing.filter(({ path }) => isDescribing(path));
+  if (!weights) return described;
+  const selected = [...described, ...listing.filter(({ path }) => moduleWeights.test(path))];
   const single = byPath.get(singleWeightsName);
   if (single) return [...selected, single];
   const index = byPath.get(weightsIndexName);

@@ -10,6 +10,7 @@ import { JetonError } from "../../core/index.ts";
 import type { RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
+import { type ConvolutionConfig, describeConvolution } from "./deberta-convolution.ts";
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
 import {
@@ -18,6 +19,7 @@ import {
   mixerEncoderConfig,
   mixerFamily,
 } from "./mixer/mixer-config.ts";
+import { nomicFields } from "./nomic-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
 import { type EncoderTask, encoderTask, readLabels } from "./tasks/encoder-task.ts";
 
@@ -64,6 +66,8 @@ export interface EncoderConfig {
   readonly relativeBias: RelativeBiasConfig | undefined;
   /** DeBERTa's scores of positions. */
   readonly disentangled?: DisentangledConfig | undefined;
+  /** DeBERTa's convolution beside the first layer. */
+  readonly convolution?: ConvolutionConfig;
   /** Long convolutions in the place of attention. */
   readonly mixer?: MixerConfig | undefined;
   /** Longest sequence in tokens. */
@@ -82,6 +86,8 @@ export interface EncoderConfig {
   /** act(gate) · up in place of act(up). */
   readonly gated: boolean;
   readonly attentionScale: number;
+  /** Queries, keys and values are stored apart, where the family's own layout has one matrix (nomic-bert). */
+  readonly separateProjections?: boolean;
   readonly qkvBias: boolean;
   readonly attentionOutputBias: boolean;
   readonly upBias: boolean;
@@ -162,7 +168,8 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }
-  const fields = renameKeys(family, { ...defaults, ...own });
+  const stated = family === "nomic_bert" ? nomicFields(own) : own;
+  const fields = renameKeys(family, { ...defaults, ...stated });
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const hiddenSize = count("hidden_size");
   const heads = count("num_attention_heads");
@@ -184,6 +191,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
     ...describePositions(family, fields),
     ...describeBlocks(family, fields, headDim),
     ...(family === "deberta-v2" && describeDisentangled(fields, headDim)),
+    ...(family === "deberta-v2" && describeConvolution(fields, hiddenSize)),
     padTokenId: wholeNumber(fields, "pad_token_id", 0),
     tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
     ...readLabels(fields),
@@ -304,6 +312,10 @@ function describeActivation(
 ): { activation: Activation; gated: boolean } {
   if (family === "nomic_bert") {
     const name = fields["activation_function"];
+    // Always gated in the spelling of transformers.
+    if (isFields(name)) {
+      return { activation: readActivation("hidden_act", name["gated"]), gated: true };
+    }
     const gate: Readonly<Record<string, Activation>> = { swiglu: "silu", geglu: "gelu" };
     const gated = typeof name === "string" ? gate[name] : undefined;
     if (gated) return { activation: gated, gated: true };
@@ -343,7 +355,9 @@ function describeLayers(
   fields: Fields,
   headDim: number,
 ): Pick<EncoderConfig, "layers" | "ropes"> {
-  const count = positive(fields, "num_hidden_layers", Number.isSafeInteger);
+  // Each of ALBERT's layers is a group of inner ones.
+  const inner = family === "albert" ? positive(fields, "inner_group_num", Number.isSafeInteger) : 1;
+  const count = inner * positive(fields, "num_hidden_layers", Number.isSafeInteger);
   if (count > maxLayers) throw invalid("num_hidden_layers", count, `at most ${maxLayers}`);
   const ropes: RopeConfig[] = [];
   const rotation = (theta: number, rotaryDim: number): number => {
@@ -365,8 +379,11 @@ function describeLayers(
 
 function nomicFraction(fields: Fields): number {
   const fraction = positive(fields, "rotary_emb_fraction", Number.isFinite);
-  if (given(fields["rotary_scaling_factor"])) {
-    throw invalid("rotary_scaling_factor", fields["rotary_scaling_factor"], "null");
+  for (const key of ["rotary_scaling_factor", "rotary_emb_scale_base"]) {
+    if (given(fields[key])) throw invalid(key, fields[key], "null");
+  }
+  if (fields["rotary_emb_interleaved"] === true) {
+    throw invalid("rotary_emb_interleaved", true, "false");
   }
   return fraction;
 }

@@ -25,7 +25,6 @@ export function describeDisentangled(
   fields: Fields,
   headDim: number,
 ): { readonly disentangled?: DisentangledConfig; readonly attentionScale: number } {
-  refuse(fields, "conv_kernel_size", [0]);
   refuse(fields, "legacy", [true]);
   const plain = { attentionScale: headDim ** -0.5 };
   if (fields["relative_attention"] !== true) return plain;

@@ -30,6 +30,8 @@ export interface EncoderContext {
   added(window: number | undefined): readonly Tensor[];
   /** How scores become weights. Default: softmax. */
   readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
+  /** What stands behind the first layer: its input and output to what the second one reads (DeBERTa). */
+  convolve?(input: Tensor, output: Tensor): Tensor;
   /** What a Monarch Mixer's layers read in the place of scores. */
   readonly mixer?: Pick<MixerContext, "tables" | "present" | "kernelType">;
 }

@@ -66,8 +66,9 @@ export class EncoderModel implements LoadedEncoder {
   }
 
   get embeddingSize(): number {
-    const { poolings, modules } = this.sentence;
-    return moduleWidth(modules, poolings.length * this.config.hiddenSize);
+    const { poolings, modules, dimensions } = this.sentence;
+    const width = moduleWidth(modules, poolings.length * this.config.hiddenSize);
+    return Math.min(width, dimensions ?? width);
   }
 
   async run(
@@ -100,7 +101,8 @@ export class EncoderModel implements LoadedEncoder {
     }
     const limits = [
       ["token", ids, config.vocabSize],
-      ["token type", types ?? [], Math.max(1, config.typeVocabSize)],
+      // Without a table of types those of a pair are not read.
+      ["token type", config.typeVocabSize > 0 ? (types ?? []) : [], config.typeVocabSize],
       ["position", rows, ids.length],
     ] as const;
     for (const [what, values, limit] of limits) {

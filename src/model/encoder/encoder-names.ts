@@ -162,12 +162,14 @@ const families: Readonly<Record<string, (config: EncoderConfig) => EncoderNames>
   }),
   // Only what stands around the layers: theirs have names of their own (`mixer-names.ts`).
   [mixerFamily]: () => bert,
-  nomic_bert: ({ gated }) => ({
+  nomic_bert: ({ gated, separateProjections }) => ({
     ...bert,
     embeddingNorm: "emb_ln",
     layer: (index) => ({
       ...bertLayer(`encoder.layers.${index}`),
-      queryKeyValue: [`encoder.layers.${index}.attn.Wqkv`],
+      queryKeyValue: (separateProjections ? ["q_proj", "k_proj", "v_proj"] : ["Wqkv"]).map(
+        (name) => `encoder.layers.${index}.attn.${name}`,
+      ),
       attentionOutput: `encoder.layers.${index}.attn.out_proj`,
       attentionNorm: `encoder.layers.${index}.norm1`,
       // fc12 is the gate.

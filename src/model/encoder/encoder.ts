@@ -18,6 +18,7 @@ import { windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
+import { addConvolution } from "./deberta-convolution.ts";
 import { type EncoderContext, encoderLayer, encoderNorm } from "./encoder-layer.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
 import { mixerLayer } from "./mixer/mixer-layer.ts";
@@ -85,6 +86,10 @@ export function encodeEmbeddings(
       sin: input.tables[`rope.${index}.sin`]!,
     })),
     added: scoreParts(config, weights, input.mask, time),
+    ...(config.convolution && {
+      convolve: (x, output) =>
+        addConvolution(config, weights, { input: x, output, mask: input.mask }),
+    }),
     ...(config.mixer && {
       mixer: {
         tables: mixerTables(input.tables),
@@ -111,10 +116,10 @@ export function encodeLayers(
   const { config } = context;
   for (let index = from; index < to; index++) {
     x = scoped(`layers.${index}`, () => {
-      const { mixer } = context;
-      return mixer
-        ? mixerLayer(x, index, { ...context, ...mixer })
-        : encoderLayer(x, index, context);
+      const { mixer, convolve } = context;
+      if (mixer) return mixerLayer(x, index, { ...context, ...mixer });
+      const output = encoderLayer(x, index, context);
+      return index === 0 && convolve ? convolve(x, output) : output;
     });
   }
   const isLast = to === config.layers.length && config.finalNorm;

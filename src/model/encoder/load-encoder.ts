@@ -14,11 +14,11 @@ import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
-import { withStoredRows } from "./mixer/stored-rows.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
 import { readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { withStoredLayout } from "./stored-layout.ts";
 import { nameEncoderTensors } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
@@ -51,12 +51,12 @@ export async function loadNamedEncoder(
   try {
     const described = encoderConfig(opened.config);
     const checkpoint = nameEncoderTensors(described, opened);
-    const config = withStoredRows(described, checkpoint.tensors);
+    const config = withStoredLayout(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
     const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
       tokenizer,
-      has: (name) => checkpoint.tensors.has(name),
+      shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
     const tensors = addBlocks(config, new Map([...checkpoint.tensors, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);

@@ -22,10 +22,10 @@ import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
 import { encoderHeads } from "./heads/heads.ts";
 import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
-import { withStoredRows } from "./mixer/stored-rows.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { type FolderFiles, readSentenceFolder } from "./sentence/sentence-folder.ts";
 import { sentencePipeline } from "./sentence/sentence-modules.ts";
+import { withStoredLayout } from "./stored-layout.ts";
 import { encoderStoredNames } from "./stored-names.ts";
 import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
 
@@ -79,7 +79,7 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     named.set(name, { ...stored.tensors.get(source)!, name });
     ownBytes.set(name, stored.bytes.get(source)!);
   }
-  const config = withStoredRows(described, named);
+  const config = withStoredLayout(described, named);
   checkShapes(named, encoderParameterShapes(config));
   const format = options.format ?? defaultFormat({ tensors: named });
   const { name = "model", onWarning } = options;
@@ -91,7 +91,7 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
   const modules = new MemoryFolder(options.readFile);
   const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
     tokenizer,
-    has: (name) => named.has(name),
+    shape: (name) => named.get(name)?.shape,
   });
   for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
   const tensors = addBlocks(config, new Map([...named, ...own]));

@@ -1,5 +1,6 @@
 /** The parameters of an encoder: names and shapes, as checkpoints store them behind the base prefix. */
 import type { EncoderConfig } from "./config.ts";
+import { addConvolutionShapes } from "./deberta-convolution.ts";
 import { biasOf, encoderNames, weightOf } from "./encoder-names.ts";
 import { addMixerLayerShapes } from "./mixer/mixer-names.ts";
 
@@ -33,6 +34,7 @@ export function encoderParameterShapes(config: EncoderConfig): Map<string, numbe
     shapes.set(weightOf(names.distances), [2 * config.disentangled.span, hiddenSize]);
     if (config.disentangled.norm) norm(names.distanceNorm, hiddenSize);
   }
+  addConvolutionShapes(config, shapes);
   for (const index of config.layers.keys()) {
     if (config.mixer) addMixerLayerShapes(config, index, shapes);
     else addLayer(config, index, shapes, norm);

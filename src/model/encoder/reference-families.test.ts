@@ -146,4 +146,50 @@ describe("heads", () => {
     const { masked } = await model.run({ ids: ids!, outputs: ["masked"], rows: [3] });
     expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
   });
+
+  test("a stored output matrix and bias count before the tied ones", async () => {
+    const { plan, config } = referenceEncoders["roberta"]!();
+    const weights = new ReferenceWeights(12);
+    const [ids] = texts;
+    const states = encodeReference(plan, weights, ids!);
+    const dense = linear(weights, "lm_head.dense", states[3]!, 32, true);
+    const active = dense.map((value) => activate(value, "gelu"));
+    const x = norm(weights, "lm_head.layer_norm", active, 1e-5);
+    weights.get("lm_head.bias", 96);
+    const expected = linear(weights, "lm_head.decoder", x, 96, true);
+    const folder = await writeFolder(
+      { ...config, architectures: ["RobertaForMaskedLM"], tie_word_embeddings: true },
+      weights,
+    );
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const { masked } = await model.run({ ids: ids!, outputs: ["masked"], rows: [3] });
+    expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("nomic-bert's masked tokens: silu, layer_norm, no biases", async () => {
+    const { plan, config } = referenceEncoders["nomic_bert"]!();
+    const weights = new ReferenceWeights(13);
+    const [ids] = texts;
+    const states = encodeReference(plan, weights, ids!);
+    const predictions = "cls.predictions";
+    const dense = linear(weights, `${predictions}.transform.dense`, states[3]!, 32, false);
+    const active = dense.map((value) => activate(value, "silu"));
+    const x = norm(weights, `${predictions}.transform.layer_norm`, active, 1e-12);
+    const expected = linear(weights, `${predictions}.decoder`, x, 96, false);
+    const architectures = ["NomicBertForPreTraining"];
+    const folder = await writeFolder({ ...config, architectures }, weights);
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const { masked } = await model.run({ ids: ids!, outputs: ["masked"], rows: [3] });
+    expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("token types of a pair are not read where there is no table of them", async () => {
+    const { plan, config } = referenceEncoders["distilbert"]!();
+    const weights = new ReferenceWeights(14);
+    encodeReference(plan, weights, texts[2]!);
+    const folder = await writeFolder(config, weights);
+    await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+    const run = (types: number[]) => model.run({ ids: texts[2]!, types, outputs: ["states"] });
+    expect(await run([0, 1])).toEqual(await run([0, 0]));
+  });
 });

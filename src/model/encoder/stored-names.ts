@@ -9,6 +9,7 @@ import { renameTensors } from "../weights/rename-tensors.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encoderNames, weightOf } from "./encoder-names.ts";
 import { frequencyAliases, frequencyName, mixerLayerNames } from "./mixer/mixer-names.ts";
+import { nomicTensorName } from "./nomic-config.ts";
 
 /** The name under which each tensor is stored, by the encoder's own name for it. */
 export function encoderStoredNames(
@@ -26,7 +27,8 @@ export function encoderStoredNames(
   for (const name of names) {
     const front = [prefix, outer].find((part) => name.startsWith(part)) ?? "";
     const inside = name.slice(front.length);
-    own.set(inside.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias"), name);
+    const plain = inside.replace(/\.gamma$/, ".weight").replace(/\.beta$/, ".bias");
+    own.set(config.family === "nomic_bert" ? nomicTensorName(plain) : plain, name);
   }
   if (config.mixer) addFrequencies(config, own);
   return own;

@@ -51,6 +51,8 @@ export interface SentenceSettings extends SentencePipeline {
   /** What stands before a text, by the prompt's name. */
   readonly prompts: Readonly<Record<string, string>>;
   readonly defaultPrompt: string | undefined;
+  /** Vectors are cut to so many numbers unless a caller says otherwise; undefined: they are not. */
+  readonly dimensions: number | undefined;
   /** `cosine`, `dot`, `euclidean`, `manhattan` or `MaxSim`, where the folder says so. */
   readonly similarity: string | undefined;
   /** Queries and documents of a late-interaction model (ColBERT, XTR). */

@@ -18,6 +18,7 @@ export type Activation =
   | "gelu-tanh"
   | "relu"
   | "tanh"
+  | "sigmoid"
   | "quick-gelu"
   | "identity";
 
@@ -33,6 +34,7 @@ const names: Readonly<Record<string, Activation>> = {
   quick_gelu: "quick-gelu",
   relu: "relu",
   tanh: "tanh",
+  sigmoid: "sigmoid",
   linear: "identity",
 };
 
@@ -64,6 +66,8 @@ export function activate(x: Tensor, activation: Activation): Tensor {
       return relu(x);
     case "tanh":
       return tanh(x);
+    case "sigmoid":
+      return sigmoid(x);
     case "identity":
       return x;
   }

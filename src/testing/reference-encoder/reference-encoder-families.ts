@@ -3,6 +3,7 @@
  * program, written from the modeling file that stands above each.
  */
 
+import { activate } from "../reference-activation.ts";
 import { add } from "../reference-arithmetic.ts";
 import {
   type EncoderPlan,
@@ -11,38 +12,19 @@ import {
   norm,
   type ReferenceWeights,
 } from "./reference-encoder.ts";
-
-const [vocab, hidden, inner, heads, positions] = [96, 32, 48, 4, 40];
-
-/** A family's checkpoint and how it is computed. */
-export interface ReferenceEncoder {
-  readonly config: Record<string, unknown>;
-  readonly plan: EncoderPlan;
-}
-
-const sizes = {
-  vocab_size: vocab,
-  hidden_size: hidden,
-  num_hidden_layers: 2,
-  num_attention_heads: heads,
-  intermediate_size: inner,
-  max_position_embeddings: positions,
-};
-
-const all = { qkv: true, output: true, mlp: true, norm: true } as const;
-const none = { qkv: false, output: false, mlp: false, norm: false } as const;
-
-const bertLayer = (prefix: string) => (index: number) => {
-  const layer = `${prefix}encoder.layer.${index}`;
-  return {
-    qkv: ["query", "key", "value"].map((name) => `${layer}.attention.self.${name}`),
-    output: `${layer}.attention.output.dense`,
-    attentionNorm: `${layer}.attention.output.LayerNorm`,
-    up: [`${layer}.intermediate.dense`],
-    down: `${layer}.output.dense`,
-    outputNorm: `${layer}.output.LayerNorm`,
-  };
-};
+import {
+  bertLayer,
+  common,
+  heads,
+  hidden,
+  inner,
+  positions,
+  type ReferenceEncoder,
+  sizes,
+  two,
+  vocab,
+} from "./reference-encoder-parts.ts";
+import { nomicEncoders } from "./reference-nomic.ts";
 
 /** Word, position and type embeddings, summed and normed. */
 const bertEmbeddings =
@@ -72,9 +54,22 @@ const bertEmbeddings =
     });
   };
 
-const two = <T>(make: (index: number) => T): T[] => [0, 1].map(make);
+function albertLayer(group: number, inner: number): EncoderPlan["layers"][number] {
+  const layer = `albert.encoder.albert_layer_groups.${group}.albert_layers.${inner}`;
+  return {
+    qkv: ["query", "key", "value"].map((name) => `${layer}.attention.${name}`),
+    output: `${layer}.attention.dense`,
+    attentionNorm: `${layer}.attention.LayerNorm`,
+    up: [`${layer}.ffn`],
+    down: `${layer}.ffn_output`,
+    outputNorm: `${layer}.full_layer_layer_norm`,
+  };
+}
 
-const common = { hidden, inner, heads, activation: "gelu", biases: all } as const;
+const albertEmbeddings: EncoderPlan["embed"] = (weights, ids, types) =>
+  bertEmbeddings("albert.", { types: 2, epsilon: 1e-12, width: 16 })(weights, ids, types).map((x) =>
+    linear(weights, "albert.encoder.embedding_hidden_mapping_in", x, hidden, true),
+  );
 
 // models/roberta/modeling_roberta.py: create_position_ids_from_input_ids
 const behindPadding = (pad: number) => (ids: readonly number[], at: number) =>
@@ -183,21 +178,27 @@ export const referenceEncoders: Readonly<Record<string, () => ReferenceEncoder>>
       ...common,
       activation: "gelu-tanh",
       epsilon: 1e-12,
-      layers: two(() => {
-        const layer = "albert.encoder.albert_layer_groups.0.albert_layers.0";
-        return {
-          qkv: ["query", "key", "value"].map((name) => `${layer}.attention.${name}`),
-          output: `${layer}.attention.dense`,
-          attentionNorm: `${layer}.attention.LayerNorm`,
-          up: [`${layer}.ffn`],
-          down: `${layer}.ffn_output`,
-          outputNorm: `${layer}.full_layer_layer_norm`,
-        };
-      }),
-      embed: (weights, ids, types) =>
-        bertEmbeddings("albert.", { types: 2, epsilon: 1e-12, width: 16 })(weights, ids, types).map(
-          (x) => linear(weights, "albert.encoder.embedding_hidden_mapping_in", x, hidden, true),
-        ),
+      layers: two(() => albertLayer(0, 0)),
+      embed: albertEmbeddings,
+    },
+  }),
+
+  // models/albert/modeling_albert.py: a group of two layers, gone through as often as there are layers
+  "albert with inner layers": () => ({
+    config: {
+      model_type: "albert",
+      ...sizes,
+      num_hidden_layers: 4,
+      num_hidden_groups: 2,
+      inner_group_num: 2,
+      embedding_size: 16,
+      hidden_act: "gelu",
+    },
+    plan: {
+      ...common,
+      epsilon: 1e-12,
+      layers: [0, 0, 1, 1].flatMap((group) => two((inner) => albertLayer(group, inner))),
+      embed: albertEmbeddings,
     },
   }),
 
@@ -262,6 +263,53 @@ export const referenceEncoders: Readonly<Record<string, () => ReferenceEncoder>>
       },
     ),
 
+  // models/deberta_v2/modeling_deberta_v2.py: ConvLayer, a sum over places and channels of a group
+  "deberta-v2 with a convolution": () => {
+    const more = {
+      pos_att_type: ["p2c", "c2p"],
+      position_buckets: 8,
+      norm_rel_ebd: "layer_norm",
+      share_att_key: true,
+      conv_kernel_size: 3,
+      conv_groups: 2,
+      conv_act: "gelu",
+    };
+    const { config, plan } = deberta(more, {
+      kinds: ["p2c", "c2p"],
+      span: 8,
+      bucket: logBucket(8, positions),
+      shared: true,
+      norm: "deberta.encoder.LayerNorm",
+      table: "deberta.encoder.rel_embeddings",
+    });
+    const conv = "deberta.encoder.conv";
+    const part = hidden / 2;
+    return {
+      config,
+      plan: {
+        ...plan,
+        behindFirst(weights, inputs, outputs) {
+          const matrix = weights.get(`${conv}.conv.weight`, hidden, part, 3);
+          const shift = weights.get(`${conv}.conv.bias`, hidden);
+          return outputs.map((output, at) => {
+            const sum = output.map((value, channel) => {
+              const first = Math.floor(channel / part) * part;
+              let convolved = shift[channel]!;
+              for (let tap = 0; tap < 3; tap++) {
+                const x = inputs[at + tap - 1];
+                for (let c = 0; x && c < part; c++) {
+                  convolved += matrix[(channel * part + c) * 3 + tap]! * x[first + c]!;
+                }
+              }
+              return value + activate(convolved, "gelu");
+            });
+            return norm(weights, `${conv}.LayerNorm`, sum, 1e-7);
+          });
+        },
+      },
+    };
+  },
+
   // models/modernbert/modeling_modernbert.py, every bias on
   "modernbert with biases": () => ({
     config: {
@@ -305,54 +353,5 @@ export const referenceEncoders: Readonly<Record<string, () => ReferenceEncoder>>
     },
   }),
 
-  // contrastors/models/encoder/modeling_nomic_bert.py: fc12 is the gate
-  nomic_bert: () => ({
-    config: {
-      model_type: "nomic_bert",
-      vocab_size: vocab,
-      n_embd: hidden,
-      n_head: heads,
-      n_layer: 2,
-      n_inner: inner,
-      n_positions: positions,
-      activation_function: "swiglu",
-      rotary_emb_base: 1000,
-      rotary_emb_fraction: 1,
-      type_vocab_size: 2,
-      qkv_proj_bias: false,
-      mlp_fc1_bias: false,
-      mlp_fc2_bias: false,
-    },
-    plan: {
-      ...common,
-      gated: true,
-      activation: "silu",
-      biases: { ...none, norm: true },
-      epsilon: 1e-12,
-      layers: two((index) => {
-        const layer = `encoder.layers.${index}`;
-        return {
-          qkv: [`${layer}.attn.Wqkv`],
-          output: `${layer}.attn.out_proj`,
-          attentionNorm: `${layer}.norm1`,
-          up: [`${layer}.mlp.fc12`, `${layer}.mlp.fc11`],
-          down: `${layer}.mlp.fc2`,
-          outputNorm: `${layer}.norm2`,
-          ropeTheta: 1000,
-        };
-      }),
-      embed: (weights, ids, types) =>
-        ids.map((id, at) => {
-          const word = embedding(weights, "embeddings.word_embeddings", id, vocab, hidden);
-          const type = embedding(
-            weights,
-            "embeddings.token_type_embeddings",
-            types[at]!,
-            2,
-            hidden,
-          );
-          return norm(weights, "emb_ln", add(word, type), 1e-12);
-        }),
-    },
-  }),
+  ...nomicEncoders,
 };

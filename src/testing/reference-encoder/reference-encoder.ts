@@ -74,6 +74,8 @@ export interface EncoderPlan {
   /** Added to the score of query i for key j. */
   readonly bias?: (weights: ReferenceWeights, head: number, i: number, j: number) => number;
   readonly disentangled?: Disentangled;
+  /** From the first layer's inputs and outputs to what the second one reads. */
+  behindFirst?(weights: ReferenceWeights, inputs: Vector[], outputs: Vector[]): Vector[];
 }
 
 /** DeBERTa's relative attention. */
@@ -138,6 +140,7 @@ export function encodeReference(
   let states = plan.embed(weights, ids, types);
   for (const [index, layer] of plan.layers.entries()) {
     const { attentionNorm, outputNorm } = layer;
+    const inputs = states;
     const read = states.map((x) => (pre && attentionNorm !== null ? normed(attentionNorm, x) : x));
     const attended = attend(plan, weights, index, read);
     const middle = states.map((x, at) => {
@@ -148,6 +151,7 @@ export function encodeReference(
       const sum = add(x, feedForward(plan, weights, layer, pre ? normed(outputNorm, x) : x));
       return pre ? sum : normed(outputNorm, sum);
     });
+    if (index === 0 && plan.behindFirst) states = plan.behindFirst(weights, inputs, states);
   }
   return plan.finalNorm === undefined ? states : states.map((x) => normed(plan.finalNorm!, x));
 }

@@ -27,7 +27,7 @@ import { maskedScore } from "../../layers/bidirectional-attention.ts";
 import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import type { EncoderConfig } from "../config.ts";
 import { encoderNorm } from "../encoder-layer.ts";
-import { encoderNames, weightOf } from "../encoder-names.ts";
+import { biasOf, encoderNames, weightOf } from "../encoder-names.ts";
 import { mixerFamily } from "../mixer/mixer-config.ts";
 import { projectStored } from "../project-stored.ts";
 
@@ -114,7 +114,8 @@ const maskedHead =
   (names: MaskedNames) =>
   (context: HeadContext): Tensor => {
     const { config, weights, states } = context;
-    const dense = projectStored(weights, states, names.dense);
+    // nomic-bert's has a bias only where its feed-forward has one.
+    const dense = projectStored(weights, states, names.dense, context.has(biasOf(names.dense)));
     const active = activate(dense, names.activation ?? config.activation);
     return vocabularyLogits(context, encoderNorm(context, active, names.norm), names);
   };
@@ -124,9 +125,8 @@ function vocabularyLogits(
   x: Tensor,
   names: Pick<MaskedNames, "output" | "bias">,
 ): Tensor {
-  const isStored = has(weightOf(names.output));
-  const own = isStored && !config.tieWordEmbeddings;
-  const table = own ? names.output : encoderNames(config).tokens;
+  // A stored matrix counts, also where the config ties it: a tied one is not stored, or the same.
+  const table = has(weightOf(names.output)) ? names.output : encoderNames(config).tokens;
   const logits = matmul(x, cast(weights.table(weightOf(table)), "float32"), { transposeB: true });
   const bias = names.bias.find(has);
   return bias === undefined ? logits : add(logits, weights.vector(bias));
@@ -160,7 +160,7 @@ const bert: Partial<Record<HeadName, Head>> = {
       dense: "cls.predictions.transform.dense",
       norm: "cls.predictions.transform.LayerNorm",
       output: "cls.predictions.decoder",
-      bias: ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+      bias: ["cls.predictions.decoder.bias", "cls.predictions.bias"],
     }),
   },
   sequence: { marker: "classifier.weight", graph: linear("classifier", bertPooled.graph) },
@@ -184,7 +184,7 @@ const roberta: Partial<Record<HeadName, Head>> = {
       dense: "lm_head.dense",
       norm: "lm_head.layer_norm",
       output: "lm_head.decoder",
-      bias: ["lm_head.bias", "lm_head.decoder.bias"],
+      bias: ["lm_head.decoder.bias", "lm_head.bias"],
       // Of any hidden_act.
       activation: "gelu",
     }),
@@ -239,7 +239,7 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
         dense: "predictions.dense",
         norm: "predictions.LayerNorm",
         output: "predictions.decoder",
-        bias: ["predictions.bias", "predictions.decoder.bias"],
+        bias: ["predictions.decoder.bias", "predictions.bias"],
       }),
     },
     sequence: { marker: "classifier.weight", graph: linear("classifier", pooler("pooler")) },

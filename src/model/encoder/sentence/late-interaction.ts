@@ -10,15 +10,20 @@ export interface LateInteraction {
   /** Ids of the markers behind the first token; undefined where there is none. */
   readonly queryMarker: number | undefined;
   readonly documentMarker: number | undefined;
+  /** Text before a query and a document; mostly empty beside markers. */
+  readonly queryPrompt: string;
+  readonly documentPrompt: string;
   /** Most tokens, the marker included. */
   readonly queryLength: number;
   readonly documentLength: number;
-  /** Queries are filled up to `queryLength` with this id; undefined: they are not. */
+  /** Queries are filled up to `expansionLength` with this id; undefined: they are not. */
   readonly expansionId: number | undefined;
+  readonly expansionLength: number;
   /** Whether tokens see those that a query was filled up with. */
   readonly attendToExpansion: boolean;
-  /** Ids whose vectors a document leaves out. */
+  /** Ids whose vectors a document leaves out, and a query where `skipsInQueries`. */
   readonly skippedIds: ReadonlySet<number>;
+  readonly skipsInQueries: boolean;
   /** Texts are lower-cased first. */
   readonly lowerCase: boolean;
 }
@@ -45,13 +50,18 @@ export function prepareLateText(
   const isQuery = role === "query";
   const marker = isQuery ? late.queryMarker : late.documentMarker;
   const length = isQuery ? late.queryLength : late.documentLength;
-  const encoding = tokenizer.encode(late.lowerCase ? text.toLowerCase() : text, {
+  const prompt = isQuery ? late.queryPrompt : late.documentPrompt;
+  const encoding = tokenizer.encode(prompt + (late.lowerCase ? text.toLowerCase() : text), {
     applyLimits: false,
     maxLength: length - (marker === undefined ? 0 : 1),
   });
   const ids = Array.from(encoding.ids);
   const types = Array.from(encoding.typeIds);
-  const offsets: (readonly [number, number])[] = [...encoding.offsets];
+  const inText = (place: number): number => Math.max(0, place - prompt.length);
+  const offsets = Array.from(encoding.offsets, ([start, end]): readonly [number, number] => [
+    inText(start),
+    inText(end),
+  ]);
   if (marker !== undefined) {
     ids.splice(1, 0, marker);
     types.splice(1, 0, 0);
@@ -59,7 +69,7 @@ export function prepareLateText(
   }
   const written = ids.length;
   if (isQuery && late.expansionId !== undefined) {
-    while (ids.length < length) {
+    while (ids.length < late.expansionLength) {
       ids.push(late.expansionId);
       types.push(0);
       offsets.push([0, 0]);
@@ -68,7 +78,8 @@ export function prepareLateText(
   const attended = Uint8Array.from(ids, (_, place) =>
     place < written || late.attendToExpansion ? 1 : 0,
   );
-  const kept = Uint8Array.from(ids, (id) => (isQuery || !late.skippedIds.has(id) ? 1 : 0));
+  const skips = !isQuery || late.skipsInQueries;
+  const kept = Uint8Array.from(ids, (id) => (skips && late.skippedIds.has(id) ? 0 : 1));
   if (ids.length === 0) {
     throw new JetonError("the text has no tokens, expected at least one", {
       code: "encoder-input-empty",

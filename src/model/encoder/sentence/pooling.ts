@@ -10,7 +10,7 @@ export type PoolingMode =
   | "weightedmean"
   | "lasttoken";
 
-/** In the order in which joined poolings stand, not in the order of a configuration. */
+/** In the order in which joined poolings stand where each is a flag. */
 export const poolingModes: readonly PoolingMode[] = [
   "cls",
   "max",
@@ -26,6 +26,12 @@ export const poolingModes: readonly PoolingMode[] = [
  * @throws JetonError `encoder-pooling-unknown`
  */
 export function checkPoolings(names: readonly string[]): PoolingMode[] {
+  const known = checkPoolingNames(names);
+  return poolingModes.filter((mode) => known.includes(mode));
+}
+
+/** Checks the names of poolings, which keep their order. @throws JetonError `encoder-pooling-unknown` */
+export function checkPoolingNames(names: readonly string[]): PoolingMode[] {
   for (const name of names) {
     if ((poolingModes as readonly string[]).includes(name)) continue;
     throw new JetonError(
@@ -39,7 +45,7 @@ export function checkPoolings(names: readonly string[]): PoolingMode[] {
       details: { known: poolingModes },
     });
   }
-  return poolingModes.filter((mode) => names.includes(mode));
+  return names as PoolingMode[];
 }
 
 /** Which tokens of a text a pooling reads. */
@@ -64,7 +70,8 @@ export function writePoolingWeights(
   const count = length - skipped;
   switch (mode) {
     case "cls":
-      target[0] = 1;
+      // The first token that counts: behind a prompt that does not.
+      target[skipped] = 1;
       return;
     case "max":
       return;

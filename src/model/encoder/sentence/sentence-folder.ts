@@ -9,8 +9,15 @@ import type { Tokenizer } from "../../../tokenizer/index.ts";
 import { type Activation, activationOf } from "../../layers/activation.ts";
 import type { EncoderConfig } from "../config.ts";
 import type { SentenceSettings } from "../types.ts";
-import { readLateInteraction, xtrLateInteraction } from "./late-settings.ts";
-import { checkPoolings, type PoolingMode } from "./pooling.ts";
+import type { LateInteraction } from "./late-interaction.ts";
+import {
+  type LateSources,
+  readLateInteraction,
+  readMultiVector,
+  stanfordLateInteraction,
+  xtrLateInteraction,
+} from "./late-settings.ts";
+import { checkPoolingNames, checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
 
 /** The files of a model's folder, wherever it is. Paths have slashes. */
@@ -42,62 +49,110 @@ const ignored = new Set(["Dropout"]);
 /** What is known of a checkpoint beside its folder. */
 export interface SentenceContext {
   readonly tokenizer: Tokenizer;
-  /** Whether a tensor is stored, by the encoder's own name. */
-  has(name: string): boolean;
+  /** Shape of a stored tensor, by the encoder's own name; undefined where there is none. */
+  shape(name: string): readonly number[] | undefined;
 }
 
 /** Reads a folder with or without `modules.json`. */
 export async function readSentenceFolder(
   files: FolderFiles,
   config: EncoderConfig,
-  { tokenizer, has }: SentenceContext,
+  { tokenizer, shape }: SentenceContext,
 ): Promise<SentenceFolder> {
   const entries = (await readModules(files)) ?? (await findProjection(files, config));
   const settings = await optionalJson(files, "config_sentence_transformers.json");
   const transformer = entries?.find(({ kind }) => kind === "Transformer");
-  const own = await optionalJson(
-    files,
-    pathOf(transformer?.path ?? "", "sentence_bert_config.json"),
-  );
+  const own = await transformerSettings(files, transformer?.path ?? "");
   const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
   for (const entry of behind) await reader.read(entry);
-  const isLate =
-    entries !== undefined &&
-    reader.poolings === undefined &&
-    settings["query_length"] !== undefined;
+  const longest = maxLength(own, config, tokenizer);
+  const projection = entries === undefined ? inlineProjection(config, shape) : undefined;
+  if (projection) reader.after.push(projection);
+  const kind = projection ? "stanford" : lateKind(entries, reader, settings, own);
+  const isLate = kind !== undefined;
   const isXtr = !isLate && isXtrProjection(config, reader.after);
-  const plain = entries === undefined ? plainPipeline(config, has) : undefined;
+  const plain = entries === undefined && !isLate ? plainPipeline(config, shape) : undefined;
   const modules = plain?.modules ?? (isLate ? [] : reader.after);
-  const tokenModules =
-    isLate || isXtr ? [...reader.before, ...withNormalize(reader.after)] : undefined;
+  const tokenModules = isLate || isXtr ? withNormalize(reader.after) : undefined;
+  const prompts = readPrompts(settings);
   const sentence: SentenceSettings = {
     poolings: reader.poolings ?? plain?.poolings ?? ["mean"],
     includePrompt: reader.includePrompt,
     modules,
     tokenModules,
-    maxLength: maxLength(own, config, tokenizer),
+    maxLength: longest,
     doLowerCase: own["do_lower_case"] === true,
-    prompts: readPrompts(settings),
+    prompts,
+    dimensions: truncatedTo(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
     similarity: optionalString(settings, "similarity_fn_name") ?? (plain && "cosine"),
-    lateInteraction: isLate
-      ? readLateInteraction(settings, tokenizer, behind[0]!.type)
-      : isXtr
-        ? xtrLateInteraction(Math.min(xtrDocumentLength, maxLength(own, config, tokenizer)))
-        : undefined,
+    lateInteraction: await readLate(
+      { settings, own, mask: reader.mask, prompts, tokenizer, longest },
+      { kind: isXtr ? "xtr" : kind, type: behind[0]?.type ?? "", files },
+    ),
   };
   return { sentence, tensors: reader.tensors };
+}
+
+/** The layouts of late-interaction models. */
+type LateKind = "pylate" | "multi-vector" | "stanford" | "xtr";
+
+/** PyLate states how texts are prepared in one file, sentence-transformers' own models in those of their modules. */
+function lateKind(
+  entries: readonly ModuleEntry[] | undefined,
+  { poolings, mask }: ModuleReader,
+  settings: JsonObject,
+  own: JsonObject,
+): LateKind | undefined {
+  if (entries === undefined || poolings !== undefined) return undefined;
+  const states = (file: JsonObject, keys: readonly string[]): boolean =>
+    keys.some((key) => file[key] !== undefined && file[key] !== null);
+  const stated = ["query_length", "document_length", "query_prefix", "document_prefix"];
+  if (states(settings, stated) || settings["model_type"] === "ColBERT") return "pylate";
+  const isNative =
+    mask !== undefined ||
+    settings["model_type"] === "MultiVectorEncoder" ||
+    states(own, ["query_length", "document_length", "query_expansion"]);
+  return isNative ? "multi-vector" : undefined;
+}
+
+async function readLate(
+  sources: LateSources,
+  of: { readonly kind: LateKind | undefined; readonly type: string; readonly files: FolderFiles },
+): Promise<LateInteraction | undefined> {
+  switch (of.kind) {
+    case "pylate":
+      return readLateInteraction(sources, of.type);
+    case "multi-vector":
+      return readMultiVector(sources);
+    case "stanford":
+      return stanfordLateInteraction(sources, await optionalJson(of.files, "artifact.metadata"));
+    case "xtr":
+      return xtrLateInteraction(Math.min(xtrDocumentLength, sources.longest));
+    case undefined:
+      return undefined;
+  }
+}
+
+/** The projection that checkpoints of the first ColBERT keep beside the encoder. */
+function inlineProjection(
+  { hiddenSize }: EncoderConfig,
+  shape: SentenceContext["shape"],
+): VectorModule | undefined {
+  const [outputs, inputs] = shape("linear.weight") ?? [];
+  if (outputs === undefined || inputs !== hiddenSize) return undefined;
+  return { kind: "dense", name: "linear", inputs, outputs, bias: false, activation: "identity" };
 }
 
 /** How a folder without modules makes vectors, where its family says so: M2-BERT's by the pooler, for cosines. */
 function plainPipeline(
   { mixer, hiddenSize }: EncoderConfig,
-  has: (name: string) => boolean,
+  shape: SentenceContext["shape"],
 ): Pick<SentenceSettings, "poolings" | "modules"> | undefined {
   if (mixer === undefined) return undefined;
   const size = { inputs: hiddenSize, outputs: hiddenSize };
-  const modules: VectorModule[] = has("pooler.dense.weight")
+  const modules: VectorModule[] = shape("pooler.dense.weight")
     ? [{ kind: "dense", name: "pooler.dense", ...size, bias: true, activation: "tanh" }]
     : [];
   return { poolings: [mixer.poolsAll ? "mean" : "cls"], modules };
@@ -147,6 +202,39 @@ function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer)
     throw moduleError("sentence_bert_config.json", "max_seq_length", given, "a positive number");
   }
   return Math.min(given, config.contextLength);
+}
+
+/** Names of the settings beside a transformer, also those of old versions. */
+const settingsNames: readonly string[] = [
+  "bert",
+  "roberta",
+  "distilbert",
+  "camembert",
+  "albert",
+  "xlm-roberta",
+  "xlnet",
+].map((kind) => `sentence_${kind}_config.json`);
+
+async function transformerSettings(files: FolderFiles, folder: string): Promise<JsonObject> {
+  for (const name of settingsNames) {
+    const path = pathOf(folder, name);
+    const value = await files.json(path);
+    if (value !== undefined) return objectOf(value, path);
+  }
+  return {};
+}
+
+/** `truncate_dim`: only the first so many numbers of each vector. */
+function truncatedTo(settings: JsonObject): number | undefined {
+  const value = settings["truncate_dim"];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value > 0) return value;
+  throw moduleError(
+    "config_sentence_transformers.json",
+    "truncate_dim",
+    value,
+    "a positive number",
+  );
 }
 
 function readPrompts(settings: JsonObject): Record<string, string> {
@@ -214,11 +302,12 @@ function moduleError(file: string, key: string, value: unknown, expected: string
 class ModuleReader {
   readonly #files: FolderFiles;
   readonly tensors: Map<string, TensorEntry> = new Map();
-  /** Modules on the states of tokens, and those behind the pooling. */
-  readonly before: VectorModule[] = [];
+  /** Modules behind the pooling, or of the states of tokens where nothing is pooled. */
   readonly after: VectorModule[] = [];
   poolings: readonly PoolingMode[] | undefined;
   includePrompt = true;
+  /** Settings of a `MultiVectorMask`, which says what tokens give vectors. */
+  mask: JsonObject | undefined;
 
   constructor(files: FolderFiles) {
     this.#files = files;
@@ -238,9 +327,12 @@ class ModuleReader {
       case "Normalize":
         this.after.push({ kind: "normalize" });
         return;
+      case "MultiVectorMask":
+        this.mask = await moduleConfig(this.#files, path);
+        return;
       default:
         throw new JetonError(
-          `modules.json: there is no module ${JSON.stringify(type)}, expected Transformer, Pooling, Dense, LayerNorm, Dropout or Normalize`,
+          `modules.json: there is no module ${JSON.stringify(type)}, expected Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize or MultiVectorMask`,
           { code: "encoder-module-unknown", details: { type, path } },
         );
     }
@@ -248,9 +340,10 @@ class ModuleReader {
 
   async #readPooling(path: string): Promise<void> {
     const config = await moduleConfig(this.#files, path);
-    this.poolings = checkPoolings(pooledModes(config));
+    this.poolings = pooledModes(config);
     this.includePrompt = config["include_prompt"] !== false;
-    this.before.push(...this.after.splice(0));
+    const [before] = this.after;
+    if (before) throw moduleError("modules.json", "a module", before.kind, "none before Pooling");
   }
 
   async #readDense(path: string): Promise<VectorModule> {
@@ -268,6 +361,9 @@ class ModuleReader {
       outputs: outputs as number,
       bias: this.tensors.has(`${name}.bias`),
       activation: moduleActivation(path, config["activation_function"]),
+      ...(config["use_residual"] === true && {
+        residual: inputs === outputs ? ("input" as const) : { name: `${path}.residual` },
+      }),
     };
   }
 
@@ -286,11 +382,11 @@ class ModuleReader {
   }
 }
 
-/** `pooling_mode_…` flags, or the list that newer files write. */
-function pooledModes(config: JsonObject): string[] {
+/** `pooling_mode_…` flags in their fixed order, or the list that newer files write, in its own. */
+function pooledModes(config: JsonObject): PoolingMode[] {
   const listed: JsonValue | undefined = config["pooling_mode"];
-  if (typeof listed === "string") return listed.split("+");
-  if (Array.isArray(listed)) return listed.map(String);
+  if (typeof listed === "string") return checkPoolings(listed.split("+"));
+  if (Array.isArray(listed)) return checkPoolingNames(listed.map(String));
   const flags: Readonly<Record<string, PoolingMode>> = {
     pooling_mode_cls_token: "cls",
     pooling_mode_max_tokens: "max",
@@ -300,7 +396,7 @@ function pooledModes(config: JsonObject): string[] {
     pooling_mode_lasttoken: "lasttoken",
   };
   const modes = Object.entries(flags).filter(([flag]) => config[flag] === true);
-  return modes.length > 0 ? modes.map(([, mode]) => mode) : ["mean"];
+  return modes.length > 0 ? checkPoolings(modes.map(([, mode]) => mode)) : ["mean"];
 }
 
 /** Classes of torch by the last part of their name. */
@@ -310,6 +406,7 @@ const torchActivations: Readonly<Record<string, Activation>> = {
   ReLU: "relu",
   GELU: "gelu",
   SiLU: "silu",
+  Sigmoid: "sigmoid",
 };
 
 function moduleActivation(path: string, name: JsonValue | undefined): Activation {

@@ -1,5 +1,6 @@
 /** What sentence-transformers and PyLate folders put behind an encoder: traced, and how it is described. */
 import {
+  add,
   divide,
   layerNorm,
   maximum,
@@ -24,6 +25,8 @@ export type VectorModule =
       readonly outputs: number;
       readonly bias: boolean;
       readonly activation: Activation;
+      /** What is added behind the activation: the input, or its product with the stored matrix of this name. */
+      readonly residual?: "input" | { readonly name: string };
     }
   | { readonly kind: "layer-norm"; readonly name: string; readonly width: number }
   | { readonly kind: "normalize" };
@@ -61,8 +64,16 @@ export function applyModules(
 
 function applyModule(weights: DecoderWeights, x: Tensor, module: VectorModule): Tensor {
   switch (module.kind) {
-    case "dense":
-      return activate(projectStored(weights, x, module.name, module.bias), module.activation);
+    case "dense": {
+      const { residual } = module;
+      const output = activate(
+        projectStored(weights, x, module.name, module.bias),
+        module.activation,
+      );
+      if (residual === undefined) return output;
+      const added = residual === "input" ? x : projectStored(weights, x, residual.name, false);
+      return add(output, added);
+    }
     case "layer-norm": {
       const scale = weights.vector(weightOf(module.name));
       return layerNorm(x, scale, weights.vector(biasOf(module.name)), { epsilon: 1e-5 });

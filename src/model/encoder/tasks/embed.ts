@@ -3,6 +3,7 @@ import { JetonError } from "../../../core/index.ts";
 import { encodeEncoderText, type TextInput } from "../sentence/encode-text.ts";
 import { type LateText, prepareLateText } from "../sentence/late-interaction.ts";
 import { checkPoolings, type PoolingMode } from "../sentence/pooling.ts";
+import { moduleWidth } from "../sentence/sentence-modules.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 
@@ -21,7 +22,7 @@ export interface EmbedOptions {
   readonly promptName?: string;
   /**
    * Only the first so many numbers of each vector, for models that were trained so (Matryoshka). With
-   * `normalize` the shorter vector has length 1. Default: all.
+   * `normalize` the shorter vector has length 1. Default: what the model's folder says, otherwise all.
    */
   readonly dimensions?: number;
   /** Texts are cut to this many tokens. Default and upper bound: what the model takes. */
@@ -69,10 +70,11 @@ export async function embedCounted(
       ? undefined
       : checkPoolings(typeof pooling === "string" ? [pooling] : pooling);
   const prompt = choosePrompt(model, options);
-  const size = poolings
-    ? (model.embeddingSize / model.sentence.poolings.length) * poolings.length
-    : model.embeddingSize;
+  const { modules, poolings: ownPoolings } = model.sentence;
+  const count = (poolings ?? ownPoolings).length;
+  const size = moduleWidth(modules, count * model.config.hiddenSize);
   checkDimensions(options.dimensions, size);
+  const dimensions = options.dimensions ?? Math.min(size, model.sentence.dimensions ?? size);
   const skipped = model.sentence.includePrompt ? 0 : promptLength(model, prompt);
   let [done, tokens] = [0, 0];
   const vectors = await Promise.all(
@@ -89,7 +91,7 @@ export async function embedCounted(
         { signal },
       );
       onProgress?.(++done, texts.length);
-      const vector = results.embedding!.data.slice(0, options.dimensions ?? size);
+      const vector = results.embedding!.data.slice(0, dimensions);
       return normalize ? toLengthOne(vector) : vector;
     }),
   );

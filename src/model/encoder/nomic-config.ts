@@ -1,0 +1,56 @@
+/**
+ * The two spellings of nomic-bert: that of its authors, after GPT-2, and that of transformers since its classes are
+ * there. A file may hold the keys of one and the tensors of the other.
+ */
+import { type Fields, given, invalid, isFields } from "../decoder/config-fields.ts";
+
+/** What the configuration class of transformers assumes where the authors' assume something else. */
+const ownDefaults: Fields = { vocab_size: 30522, n_positions: 2048, n_inner: 3072 };
+
+const keys: Readonly<Record<string, string>> = {
+  hidden_size: "n_embd",
+  num_hidden_layers: "n_layer",
+  num_attention_heads: "n_head",
+  intermediate_size: "n_inner",
+  max_position_embeddings: "n_positions",
+  layer_norm_eps: "layer_norm_epsilon",
+};
+
+/** Keys in the authors' spelling. */
+export function nomicFields(own: Fields): Fields {
+  const isAuthors = ["n_embd", "n_layer", "n_head", "activation_function"].some(
+    (key) => key in own,
+  );
+  const isOther = ["hidden_act", "rope_parameters", ...Object.keys(keys)].some((key) => key in own);
+  if (isAuthors || !isOther) return own;
+  const fields: Record<string, unknown> = { ...ownDefaults, ...own };
+  for (const [name, authors] of Object.entries(keys)) {
+    if (given(own[name])) fields[authors] = own[name];
+  }
+  const { rope_parameters: stated = {} } = own;
+  const rope = isFields(stated) ? stated : {};
+  const kind = rope["rope_type"] ?? "default";
+  if (kind !== "default") throw invalid("rope_type", kind, "default");
+  fields["rotary_emb_base"] = rope["rope_theta"] ?? own["rope_theta"] ?? 10000;
+  fields["rotary_emb_fraction"] = rope["partial_rotary_factor"] ?? 1;
+  fields["activation_function"] = { gated: own["hidden_act"] ?? "gelu" };
+  return fields;
+}
+
+const tensorNames: readonly (readonly [RegExp, string])[] = [
+  [/^layers\./, "encoder.layers."],
+  [/^(embeddings_layernorm|embeddings\.LayerNorm)\./, "emb_ln."],
+  [/\.self_attn\.o_proj\./, ".attn.out_proj."],
+  [/\.self_attn\.([qkv]_proj)\./, ".attn.$1."],
+  [/\.mlp\.up_proj\./, ".mlp.fc11."],
+  [/\.mlp\.gate_proj\./, ".mlp.fc12."],
+  [/\.mlp\.down_proj\./, ".mlp.fc2."],
+  [/\.post_attention_layernorm\./, ".norm1."],
+  [/\.post_mlp_layernorm\./, ".norm2."],
+  [/\.transform\.(layer_norm|layernorm)\./, ".transform.LayerNorm."],
+];
+
+/** A tensor's name in the authors' spelling; heads as BERT spells them. */
+export function nomicTensorName(stored: string): string {
+  return tensorNames.reduce((name, [pattern, own]) => name.replace(pattern, own), stored);
+}

@@ -1,0 +1,242 @@
+/** Folders of sentence encoders: what each layout makes of the states of one small model. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { writeShardedSafetensors } from "../../../checkpoint/index.ts";
+import { writeSafetensors } from "../../../checkpoint/safetensors/write-safetensors.ts";
+import {
+  encodeReference,
+  ReferenceWeights,
+} from "../../../testing/reference-encoder/reference-encoder.ts";
+import { referenceEncoders } from "../../../testing/reference-encoder/reference-encoder-families.ts";
+import { saveTokenizer, trainTokenizer } from "../../../tokenizer/index.ts";
+import { loadEncoder } from "../load-encoder.ts";
+import { embed, embedTokens } from "../tasks/embed.ts";
+import type { LoadedEncoder } from "../types.ts";
+
+const made: string[] = [];
+afterAll(() => {
+  for (const folder of made) rmSync(folder, { recursive: true, force: true });
+});
+
+const width = 32;
+
+/** A text's files by path: JSON, or tensors of `model.safetensors` by name. */
+type Files = Readonly<Record<string, unknown>>;
+
+async function openFolder(files: Files, more: ReadonlyMap<string, number[]> = new Map()) {
+  const folder = mkdtempSync(join(tmpdir(), "jeton-sentence-"));
+  made.push(folder);
+  const { config, plan } = referenceEncoders["electra"]!();
+  const weights = new ReferenceWeights(3);
+  encodeReference(plan, weights, [5]);
+  for (const [name, shape] of more) weights.get(name, ...shape);
+  const tensors = (own: ReferenceWeights) =>
+    [...own.tensors].map(([name, tensor]) => ({ name, dtype: "F32" as const, ...tensor }));
+  await writeShardedSafetensors(folder, tensors(weights));
+  const texts = ["a rose is a rose. king queen [ ] !"];
+  const tokenizer = await trainTokenizer({ kind: "wordpiece", texts, vocabSize: 60 });
+  await saveTokenizer(folder, tokenizer);
+  for (const [path, value] of Object.entries({ "config.json": config, ...files })) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    if (!(value instanceof Map)) writeFileSync(join(folder, path), JSON.stringify(value));
+    else {
+      const own = new ReferenceWeights(4);
+      for (const [name, shape] of value) own.get(name, ...shape);
+      await writeSafetensors(join(folder, path), tensors(own));
+    }
+  }
+  return loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+}
+
+const transformer = { path: "", type: "sentence_transformers.models.Transformer" };
+const modules = (...kinds: string[]) => [
+  transformer,
+  ...kinds.map((kind, at) => ({
+    path: `${at + 1}_${kind}`,
+    type: `sentence_transformers.models.${kind}`,
+  })),
+];
+
+async function statesOf(model: LoadedEncoder, text: string): Promise<number[][]> {
+  const { ids } = model.tokenizer.encode(text, { applyLimits: false });
+  const { states } = await model.run({ ids, outputs: ["states"] });
+  return Array.from(ids, (_, at) => [...states!.data.subarray(at * width, (at + 1) * width)]);
+}
+
+const meanOf = (rows: number[][]): number[] =>
+  rows[0]!.map((_, at) => rows.reduce((sum, row) => sum + row[at]!, 0) / rows.length);
+
+function expectNear(found: ArrayLike<number>, expected: readonly number[]): void {
+  expect(found.length).toBe(expected.length);
+  for (const [at, value] of expected.entries()) expect(found[at]).toBeCloseTo(value, 4);
+}
+
+describe("poolings", () => {
+  test("a list keeps its order, flags have a fixed one", async () => {
+    for (const pooling of [
+      { pooling_mode: ["mean", "cls"] },
+      { pooling_mode_mean_tokens: true, pooling_mode_cls_token: true },
+    ]) {
+      await using model = await openFolder({
+        "modules.json": modules("Pooling"),
+        "1_Pooling/config.json": pooling,
+      });
+      const states = await statesOf(model, "a rose");
+      const parts = [meanOf(states), states[0]!];
+      const [vector] = await embed(model, ["a rose"]);
+      const isList = "pooling_mode" in pooling;
+      expectNear(vector!, (isList ? parts : parts.toReversed()).flat());
+    }
+  });
+
+  test("the first token behind a prompt that is not pooled", async () => {
+    await using model = await openFolder({
+      "modules.json": modules("Pooling"),
+      "1_Pooling/config.json": { pooling_mode_cls_token: true, include_prompt: false },
+      "config_sentence_transformers.json": { prompts: { query: "king " } },
+    });
+    const states = await statesOf(model, "king a rose");
+    const prompt = model.tokenizer.encode("king ", { applyLimits: false }).ids.length - 1;
+    const [vector] = await embed(model, ["a rose"], { promptName: "query" });
+    expectNear(vector!, states[prompt]!);
+  });
+
+  test("a module before the pooling is refused", async () => {
+    const opened = openFolder({
+      "modules.json": modules("Normalize", "Pooling"),
+      "2_Pooling/config.json": {},
+    });
+    await expect(opened).rejects.toMatchObject({ code: "encoder-module-invalid" });
+  });
+});
+
+describe("settings", () => {
+  test.each(["sentence_roberta_config.json", "sentence_xlm-roberta_config.json"])(
+    "%s of old versions",
+    async (name) => {
+      await using model = await openFolder({
+        "modules.json": modules("Pooling"),
+        "1_Pooling/config.json": {},
+        [name]: { max_seq_length: 7 },
+      });
+      expect(model.sentence.maxLength).toBe(7);
+    },
+  );
+
+  test("truncate_dim cuts vectors unless the caller says otherwise", async () => {
+    await using model = await openFolder({
+      "modules.json": modules("Pooling"),
+      "1_Pooling/config.json": {},
+      "config_sentence_transformers.json": { truncate_dim: 8 },
+    });
+    const mean = meanOf(await statesOf(model, "a rose"));
+    expect(model.embeddingSize).toBe(8);
+    expectNear((await embed(model, ["a rose"]))[0]!, mean.slice(0, 8));
+    expectNear((await embed(model, ["a rose"], { dimensions: width }))[0]!, mean);
+  });
+});
+
+test.each([width, 6])("a dense module of width %i with a residual sum", async (outputs) => {
+  const shapes = new Map([["linear.weight", [outputs, width]]]);
+  if (outputs !== width) shapes.set("residual.weight", [outputs, width]);
+  await using model = await openFolder({
+    "modules.json": modules("Pooling", "Dense"),
+    "1_Pooling/config.json": {},
+    "2_Dense/config.json": {
+      in_features: width,
+      out_features: outputs,
+      bias: false,
+      activation_function: "torch.nn.modules.activation.Sigmoid",
+      use_residual: true,
+    },
+    "2_Dense/model.safetensors": shapes,
+  });
+  const own = new ReferenceWeights(4);
+  const mean = meanOf(await statesOf(model, "a rose"));
+  const product = (name: string): number[] => {
+    const matrix = own.get(name, outputs, width);
+    return Array.from({ length: outputs }, (_, row) =>
+      mean.reduce((sum, value, at) => sum + matrix[row * width + at]! * value, 0),
+    );
+  };
+  const added = outputs === width ? mean : product("residual.weight");
+  const expected = product("linear.weight").map((x, at) => 1 / (1 + Math.exp(-x)) + added[at]!);
+  expectNear((await embed(model, ["a rose"]))[0]!, expected);
+});
+
+describe("late interaction", () => {
+  const dense = {
+    "1_Dense/config.json": {
+      in_features: width,
+      out_features: 6,
+      bias: false,
+      activation_function: "torch.nn.modules.linear.Identity",
+      module_input_name: "token_embeddings",
+    },
+    "1_Dense/model.safetensors": new Map([["linear.weight", [6, width]]]),
+  };
+
+  test("PyLate's defaults: 32 and 180 tokens, punctuation gives no vectors", async () => {
+    await using model = await openFolder({
+      "modules.json": modules("Dense"),
+      ...dense,
+      "config_sentence_transformers.json": { model_type: "ColBERT", query_length: null },
+    });
+    const { lateInteraction: late } = model.sentence;
+    expect(late).toMatchObject({ queryLength: 32, documentLength: 180, expansionLength: 32 });
+    const ids = [".", "[", "]", "!"].map((word) => model.tokenizer.tokenToId(word));
+    for (const id of ids) expect(late!.skippedIds).toContain(id);
+  });
+
+  test("sentence-transformers' own: prompts as text, the module of the mask, a fixed length", async () => {
+    await using model = await openFolder({
+      "modules.json": modules("Dense", "MultiVectorMask", "Normalize"),
+      ...dense,
+      "2_MultiVectorMask/config.json": { skiplist_words: ["."] },
+      "config_sentence_transformers.json": { prompts: { query: "king ", document: "queen " } },
+      "sentence_bert_config.json": {
+        query_expansion: { strategy: "fixed", attend: false, length: 12, token: null },
+        document_length: 20,
+      },
+    });
+    const [query] = await embedTokens(model, ["a rose."], { role: "query" });
+    const [document] = await embedTokens(model, ["a rose."], { role: "document" });
+    const asked = model.tokenizer.encode("king a rose.").ids;
+    const mask = model.tokenizer.tokenToId("[MASK]")!;
+    expect([...query!.ids]).toEqual([...asked, ...Array(12 - asked.length).fill(mask)]);
+    const dot = model.tokenizer.tokenToId(".");
+    const read = model.tokenizer.encode("queen a rose.");
+    expect([...document!.ids]).toEqual([...read.ids].filter((id) => id !== dot));
+    const [, end] = document!.spans.findLast(([, last]) => last > 0)!;
+    expect(end).toBe("a rose".length);
+    const [first] = [0].map((at) => document!.vectors.subarray(at, at + 6));
+    expect(Math.hypot(...first!)).toBeCloseTo(1, 5);
+  });
+
+  test("the first ColBERT's: a projection beside the encoder and artifact.metadata", async () => {
+    const files = {
+      "artifact.metadata": {
+        query_token_id: "k",
+        doc_token_id: "q",
+        query_maxlen: 10,
+        doc_maxlen: 16,
+        attend_to_mask_tokens: false,
+        mask_punctuation: true,
+      },
+    };
+    const shapes = new Map([["linear.weight", [6, width]]]);
+    await using model = await openFolder(files, shapes);
+    const [query] = await embedTokens(model, ["a rose."], { role: "query" });
+    const [document] = await embedTokens(model, ["a rose."], { role: "document" });
+    const [start, ...rest] = model.tokenizer.encode("a rose.").ids;
+    const id = (token: string): number => model.tokenizer.tokenToId(token)!;
+    const read = [start!, id("k"), ...rest];
+    const filled = Array<number>(10 - read.length).fill(id("[MASK]"));
+    expect([...query!.ids]).toEqual([...read, ...filled]);
+    const kept = [start!, id("q"), ...rest].filter((one) => one !== id("."));
+    expect([...document!.ids]).toEqual(kept);
+    expect(document!.width).toBe(6);
+  });
+});
