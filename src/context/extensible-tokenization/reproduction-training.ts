@@ -92,12 +92,17 @@ async function writeCorpora(
   return files.map((file) => ({ files: [file] }));
 }
 
-/** A compressor of the model, trained once and kept, with outputs thinned out in one way. */
+/**
+ * A compressor of the model, trained once and kept, with outputs thinned out in one way.
+ *
+ * @param seed of the order of the texts and of the factors. Default the run's.
+ */
 export async function trainedCompressor(
   context: ReproductionContext,
   modelFolder: string,
   downScaling: DownScaling,
   scale: Scale,
+  seed: number = context.seed,
 ): Promise<Compressor> {
   const identity = await identifyModel(modelFolder);
   const folder = await context.folder(`compressor-${downScaling}`, {
@@ -105,6 +110,7 @@ export async function trainedCompressor(
     sizes,
     scale,
     identity,
+    seed,
   });
   const model = decoderConfig(await readConfig(modelFolder));
   const corpora = await writeCorpora(context, join(folder, "texts"), scale.chapters);
@@ -116,7 +122,7 @@ export async function trainedCompressor(
   const { steps, batch, windows } = scale;
   const length = windows * sizes.window + sizes.chunk;
   await using source = await openBatchSource(stores, {
-    ...{ sequenceLength: length, batch, seed: context.seed, weights: [1, 1] },
+    ...{ sequenceLength: length, batch, seed, weights: [1, 1] },
     documents: documentTokens(tokenizer),
   });
   const shapes = twoStreamShapes(model, form);
@@ -144,7 +150,7 @@ export async function trainedCompressor(
       const taken = (step - 1) * batch;
       const position = [Math.ceil(taken / 2), Math.floor(taken / 2)];
       const { batch: read } = await source.read(position);
-      const random = createRandom(context.seed, "factors", step);
+      const random = createRandom(seed, "factors", step);
       const matrix = isMatrix ? matrixOf(downScaling, random.integer(2 ** 30)) : undefined;
       const toInputs = twoStreamInputs(model, sizes, matrix);
       const rowsOf = (all: Int32Array, place: number): Int32Array =>

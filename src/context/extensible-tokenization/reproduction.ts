@@ -2,6 +2,7 @@
 import { readConfig } from "../../checkpoint/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
 import {
+  averageSeeds,
   defineReproduction,
   meanOf,
   type Plot,
@@ -10,6 +11,7 @@ import {
   ratioOfSums,
   type Sample,
   statisticOf,
+  wholeValue,
 } from "../../reproduce/index.ts";
 import { trainLanguageModel } from "../../train/index.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
@@ -23,12 +25,7 @@ import type { Compressor } from "./compressor.ts";
 import { joinRows } from "./prompt-with-context.ts";
 import { claims, type Id } from "./reproduction-claims.ts";
 import { findPasskeys, lossBehind, openRowMaker, type RowMaker } from "./reproduction-measure.ts";
-import {
-  type DownScaling,
-  type Scale,
-  trainedCompressor,
-  untrainedCompressor,
-} from "./reproduction-training.ts";
+import { type Scale, trainedCompressor, untrainedCompressor } from "./reproduction-training.ts";
 
 type Context = ReproductionContext<Id>;
 
@@ -39,8 +36,9 @@ export const reproduction: Reproduction = defineReproduction({
   run: (context) => context.part(() => measure(context)),
 });
 
-const fullScale: Scale = { steps: 80, batch: 2, chapters: 60, windows: 4 };
-const quickScale: Scale = { steps: 8, batch: 2, chapters: 3, windows: 4 };
+const fullScale: Scale = { steps: 60, batch: 2, chapters: 60, windows: 4 };
+/** A quick run. */
+export const quickScale: Scale = { steps: 6, batch: 2, chapters: 3, windows: 4 };
 
 /** Tokens of text before what is predicted. */
 interface Lengths {
@@ -58,8 +56,8 @@ async function measure(context: Context): Promise<Plot> {
   const folder = await context.model();
   const scale = quick ? quickScale : fullScale;
   const lengths: Lengths = quick
-    ? { short: 256, middle: 512, long: 1024, passages: 6 }
-    : { short: 512, middle: 2048, long: 4096, passages: 24 };
+    ? { short: 256, middle: 512, long: 1024, passages: 4 }
+    : { short: 512, middle: 2048, long: 4096, passages: 16 };
   const compressor = await trainedCompressor(context, folder, "strided", scale);
   await using model = await loadModel(folder, { format: "f32", threads: 1 });
   const { long: before, passages: count } = lengths;
@@ -70,13 +68,13 @@ async function measure(context: Context): Promise<Plot> {
       ...(await measureLosses(context, model, compressor, { passages, lengths })),
     ]),
   );
-  if (!quick) await measureOthers(context, model, { folder, scale, passages, lengths, losses });
+  if (!quick) await measureOthers(context, model, { folder, scale, passages, lengths });
   reportLosses(context, losses, lengths);
   await reportPasskeys(context, model, compressor, scale);
   if (!quick) {
     await measureTransfer(context, folder, compressor, { passages, lengths, scale });
     if (context.speed) {
-      const some = passages.slice(0, 12);
+      const some = passages.slice(0, 8);
       await context.timed(() => measureTime(context, model, compressor, some));
     }
   }
@@ -138,8 +136,9 @@ interface Part {
   readonly factor: number;
 }
 
-const lossSample = (losses: Losses, name: string): Sample =>
-  ratioOfSums(losses.get(name)!.map((sum) => ({ sum, weight: predictedTokens - 1 })));
+const sampleOfLosses = (losses: readonly number[]): Sample =>
+  ratioOfSums(losses.map((sum) => ({ sum, weight: predictedTokens - 1 })));
+const lossSample = (losses: Losses, name: string): Sample => sampleOfLosses(losses.get(name)!);
 
 function reportLosses(context: Context, losses: Losses, { short, middle, long }: Lengths): void {
   const sample = (name: string): Sample => lossSample(losses, name);
@@ -191,38 +190,74 @@ interface OtherParts {
   readonly scale: Scale;
   readonly passages: readonly Passage[];
   readonly lengths: Lengths;
-  readonly losses: Losses;
 }
+
+/** Seeds of the trainings whose ways to thin out are compared: what they differ by is little. */
+const comparedSeeds = 3;
 
 /** Compressors with the same training whose outputs are thinned out otherwise. */
 async function measureOthers(
   context: Context,
   model: LoadedModel,
-  { folder, scale, passages, lengths, losses }: OtherParts,
+  { folder, scale, passages, lengths }: OtherParts,
 ): Promise<void> {
-  const { middle } = lengths;
-  const found = new Map<DownScaling, Sample>();
-  for (const downScaling of ["random", "terminal"] as const) {
-    const compressor = await trainedCompressor(context, folder, downScaling, scale);
-    const own = await context.remember(`losses ${downScaling}`, { scale, lengths }, async () => {
+  const found = {} as Record<"strided" | "random" | "terminal" | "another", Sample>;
+  const bySeed: Record<string, number[]> = {};
+  for (const downScaling of ["strided", "random", "terminal"] as const) {
+    const own: number[][] = [];
+    const another: number[][] = [];
+    for (let seed = context.seed; seed < context.seed + comparedSeeds; seed++) {
+      const compressor = await trainedCompressor(context, folder, downScaling, scale, seed);
       await using maker = await openRowMaker(model, compressor, downScaling);
-      const all: number[] = [];
-      for (const [at, passage] of passages.entries()) {
-        context.signal.throwIfAborted();
-        context.progress(`held-out prose (${downScaling})`, at, passages.length);
-        const rows = await maker.rows(passage.before.slice(-middle), 8);
-        all.push(await lossBehind(model, rows, passage));
-      }
-      return all;
-    });
-    found.set(downScaling, lossSample(new Map([["own", own]]), "own"));
+      const name = `${downScaling}, seed ${seed}`;
+      const read = (shift: number): Promise<number[]> =>
+        context.remember(`losses ${name}, ${shift}`, { scale, lengths }, () =>
+          lossesOfRows(context, model, { maker, passages, tokens: lengths.middle, shift, name }),
+        );
+      own.push(await read(0));
+      if (downScaling === "strided") another.push(await read(1));
+    }
+    found[downScaling] = sampleOfLosses(averageSeeds(own));
+    if (another.length > 0) found.another = sampleOfLosses(averageSeeds(another));
+    bySeed[downScaling] = own.map((losses) => wholeValue(sampleOfLosses(losses)));
+  }
+  for (const downScaling of ["random", "terminal"] as const) {
     context.report(`strided-beats-${downScaling}`, {
-      measured: lossSample(losses, `${middle} / 8`),
-      baseline: found.get(downScaling)!,
+      measured: found.strided,
+      baseline: found[downScaling],
       baselineName: `${downScaling} outputs`,
-      control: lossSample(losses, "another / 8"),
+      control: found.another,
+      details: { bySeed },
     });
   }
+}
+
+/** Losses behind texts at factor 8: those of the passages, or of the passages so many further. */
+async function lossesOfRows(
+  context: Context,
+  model: LoadedModel,
+  {
+    maker,
+    passages,
+    tokens,
+    shift,
+    name,
+  }: {
+    readonly maker: RowMaker;
+    readonly passages: readonly Passage[];
+    readonly tokens: number;
+    readonly shift: number;
+    readonly name: string;
+  },
+): Promise<number[]> {
+  const losses: number[] = [];
+  for (const [at, passage] of passages.entries()) {
+    context.signal.throwIfAborted();
+    context.progress(`held-out prose (${name})`, at, passages.length);
+    const { before } = passages[(at + shift) % passages.length]!;
+    losses.push(await lossBehind(model, await maker.rows(before.slice(-tokens), 8), passage));
+  }
+  return losses;
 }
 
 async function reportPasskeys(
@@ -232,7 +267,7 @@ async function reportPasskeys(
   scale: Scale,
 ): Promise<void> {
   const found = await context.remember("passkeys", { scale }, () =>
-    findPasskeys(context, model, compressor, context.quick ? 6 : 60),
+    findPasskeys(context, model, compressor, context.quick ? 3 : 40),
   );
   const sample = (values: readonly number[]): Sample => meanOf(values.map((value) => 100 * value));
   context.report("finds-passkeys", {

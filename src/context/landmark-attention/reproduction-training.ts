@@ -107,11 +107,11 @@ function sampleWindow({ tokenizer, learned }: Texts, random: Random): Int32Array
   return Int32Array.from(ids.slice(0, length));
 }
 
-const batch = 16;
-
 export interface SmallTraining {
   readonly kind: Kind;
   readonly steps: number;
+  /** Windows of a step. */
+  readonly batch: number;
   readonly seed: number;
   readonly texts: Texts;
   /** Folder or file of the tokenizer. */
@@ -121,12 +121,12 @@ export interface SmallTraining {
 /** Trains a model and exports it; goes on where an earlier run was interrupted. @returns the checkpoint folder */
 export async function trainSmall(
   reproduce: ReproductionContext,
-  { kind, steps, seed, texts, tokenizer }: SmallTraining,
+  { kind, steps, batch, seed, texts, tokenizer }: SmallTraining,
 ): Promise<string> {
   const file = smallConfig(kind, texts.tokenizer.vocabSize);
   const config = decoderConfig(file);
   const name = `${kind}-${seed}`;
-  const folder = await reproduce.folder(name, { file, steps, seed });
+  const folder = await reproduce.folder(name, { file, steps, batch, seed });
   const model = join(folder, "model");
   if (await exists(join(model, "config.json"))) return model;
   const inputs = languageModelInputs(config, { sequenceLength: window, seed });

@@ -131,7 +131,7 @@ async function measureWide(bench: DrafterBench<Id>, { measured, others }: Reques
 
 function settingsOf({ quick }: Context): BenchSettings {
   return quick
-    ? { count: 2, maxTokens: 24 }
+    ? { count: 2, maxTokens: 16 }
     : { count: 64, maxTokens: 96, others: { count: 12, minTokens: 8 } };
 }
 

@@ -45,7 +45,7 @@ export interface ComparisonSizes {
 export function comparisonSizes(quick: boolean): ComparisonSizes {
   return quick
     ? {
-        ...{ width: 64, layers: 1, heads: 2, bytes: 384, batch: 2, steps: 400, seeds: 1 },
+        ...{ width: 64, layers: 1, heads: 2, bytes: 384, batch: 2, steps: 100, seeds: 1 },
         texts: 8,
         vocabSize: 512,
       }

@@ -29,15 +29,15 @@ const size: SmallSize = {
 };
 
 /** Bytes of a text before spans are taken out. */
-const textBytes = 160;
+const textBytes = 128;
 export const spanTarget = 0.4;
 const heldOutTexts = 150;
 const settings = {
-  ...{ size, batch: 16, target: spanTarget, textBytes },
+  ...{ size, batch: 12, target: spanTarget, textBytes },
   ...{ proportional: 0.05, scores: 0, delay: 0 },
 };
-const first = { steps: 900, learningRate: 3e-3 };
-const further = { steps: 400, learningRate: 1e-3 };
+const first = { steps: 600, learningRate: 3e-3 };
+const further = { steps: 250, learningRate: 1e-3 };
 
 /** Bits of the targets by text, and what was deleted. */
 export interface SpanResult {

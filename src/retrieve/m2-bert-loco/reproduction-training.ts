@@ -28,6 +28,8 @@ export interface Sizes {
   readonly steps: number;
   readonly negatives: number;
   readonly rates: readonly number[];
+  /** Meetings of each file that is learned from. */
+  readonly meetings: number;
   readonly documents: number;
   readonly queries: number;
 }
@@ -152,20 +154,33 @@ export async function trainArm(
   return best;
 }
 
-/** nDCG@10 of each query of the task, with documents cut to `length` tokens. */
+/** nDCG@10 of each query of each task, with documents cut to `length` tokens; a text is embedded once. */
 export async function scoreEncoder(
   context: Context,
-  { task }: Prepared,
+  tasks: readonly LocoTask[],
   folder: string,
   length: number,
-): Promise<number[]> {
+): Promise<number[][]> {
   await using model = await loadEncoder(folder, { threads: 2, format: "f32" });
   context.progress("searching");
-  const ranker = createVectorRanker("M2-BERT", (texts, role) =>
-    embed(model, texts, { maxLength: role === "query" ? 64 : length, signal: context.signal }),
-  );
-  // The model is closed when this function ends.
-  return await scoresOf(task, ranker);
+  const { signal } = context;
+  const known = {
+    query: new Map<string, Float32Array>(),
+    document: new Map<string, Float32Array>(),
+  };
+  const ranker = createVectorRanker("M2-BERT", async (texts, role) => {
+    const own = known[role];
+    const unknown = [...new Set(texts)].filter((text) => !own.has(text));
+    if (unknown.length > 0) {
+      const maxLength = role === "query" ? 64 : length;
+      const vectors = await embed(model, unknown, { maxLength, signal });
+      for (const [at, text] of unknown.entries()) own.set(text, vectors[at]!);
+    }
+    return texts.map((text) => own.get(text)!);
+  });
+  const scores: number[][] = [];
+  for (const task of tasks) scores.push(await scoresOf(task, ranker));
+  return scores;
 }
 
 /** nDCG@10 of each query, in the task's order. */

@@ -108,14 +108,16 @@ const fullSizes: Sizes = {
   short: 64,
   words: 320,
   maskedSteps: 100,
-  steps: 60,
+  steps: 45,
   negatives: 4,
   rates: [2e-3, 5e-4],
+  meetings: 41,
   documents: 250,
   queries: 150,
 };
 
-const quickSizes: Sizes = {
+/** A quick run. */
+export const quickSizes: Sizes = {
   ...fullSizes,
   seeds: 1,
   vocabSize: 1500,
@@ -125,8 +127,9 @@ const quickSizes: Sizes = {
   maskedSteps: 20,
   steps: 20,
   rates: [2e-3],
-  documents: 120,
-  queries: 40,
+  meetings: 6,
+  documents: 80,
+  queries: 30,
 };
 
 const bm25 = createBm25Ranker("BM25");
@@ -143,7 +146,9 @@ export const reproduction: Reproduction = defineReproduction({
     const sizes = context.quick ? quickSizes : fullSizes;
     const { words, documents, queries } = sizes;
     const task = makeSegmentTask(asked, { words, seed: context.seed, documents, queries });
-    const learned = texts.slice(askedFiles.length);
+    const learned = texts
+      .slice(askedFiles.length)
+      .map((text) => text.split("\n").slice(0, sizes.meetings).join("\n"));
     const prepared = await prepareTrainings(context, sizes, { learned, task });
     const lexical = await scoresOf(task, bm25);
     const measured = await measureArms(context, prepared);
@@ -246,11 +251,11 @@ async function measureArms(
     const initialWeights = await pretrain(context, prepared, seed);
     for (const [name, arm] of Object.entries(armsOf(prepared, context.quick))) {
       const { folder, rate } = await trainArm(context, prepared, { arm, seed, initialWeights });
-      const scores = await scoreEncoder(context, prepared, folder, arm.length);
-      keep(name as ArmName, scores, rate);
-      if (name !== "long") continue;
-      const shifted = { ...prepared, task: shiftDocuments(prepared.task, context.seed) };
-      keep("shifted", await scoreEncoder(context, shifted, folder, arm.length), rate);
+      const shifted = name === "long" ? [shiftDocuments(prepared.task, context.seed)] : [];
+      const tasks = [prepared.task, ...shifted];
+      const [own, others] = await scoreEncoder(context, tasks, folder, arm.length);
+      keep(name as ArmName, own!, rate);
+      if (others !== undefined) keep("shifted", others, rate);
     }
   }
   return new Map(

@@ -139,13 +139,14 @@ const full: Scale = {
   documents: 500,
   queries: 200,
 };
-const quick: Scale = {
+/** A quick run. */
+export const quickScale: Scale = {
   seeds: 1,
-  steps: 30,
+  steps: 15,
   batch: 12,
   candidates: 32,
-  documents: 150,
-  queries: 40,
+  documents: 90,
+  queries: 24,
 };
 
 export const reproduction: Reproduction = defineReproduction({
@@ -153,7 +154,7 @@ export const reproduction: Reproduction = defineReproduction({
   module: import.meta.url,
   claims,
   async run(context): Promise<Plot> {
-    const scale = context.quick ? quick : full;
+    const scale = context.quick ? quickScale : full;
     const corpus = await readCorpus(context, scale);
     const weights = await digestFirstWeights();
     const measure = (scoring: Scoring, seed: number): Promise<QuestionMeasures> =>
