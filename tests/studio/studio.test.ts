@@ -275,6 +275,26 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(problems).toEqual([]);
   });
 
+  test("a prompt without line breaks wraps where its kept tokens are marked", async () => {
+    await page.goto(`${studio.server}#/systems/token-select`);
+    const field = demonstration().locator("textarea");
+    await page.waitForFunction(
+      () => document.querySelector<HTMLTextAreaElement>(".demonstration textarea")?.value,
+    );
+    await field.fill(
+      "The emperor was a soldier of the old guard, and his army knew it. ".repeat(4),
+    );
+    await page.getByRole("button", { name: "Read and continue" }).click();
+    await page.waitForSelector(".haystack mark.kept");
+    const [width, shown, height, line] = await page.locator(".haystack").evaluate((box) => {
+      const { lineHeight } = getComputedStyle(box);
+      return [box.scrollWidth, box.clientWidth, box.scrollHeight, Number.parseFloat(lineHeight)];
+    });
+    expect(width).toBe(shown);
+    expect(height).toBeGreaterThan(2 * line!);
+    expect(problems).toEqual([]);
+  });
+
   test("the next byte after half a word, and the needle of a haystack", async () => {
     await page.goto(`${studio.server}#/systems/exact-byte-probabilities`);
     await page.getByRole("button", { name: "What comes next" }).click();
