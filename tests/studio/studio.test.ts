@@ -129,6 +129,12 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       const options = { greedy: true, maxTokens: 12 };
       const wanted = await complete(studio.model, "The emperor", options);
       expect(await tokens()).toBe(wanted.text);
+      // Both curves lie inside of their plot.
+      const tops = await page
+        .locator(".curve path")
+        .evaluateAll((paths) => paths.map((path) => (path as SVGPathElement).getBBox().y));
+      expect(tops).toHaveLength(2);
+      expect(Math.min(...tops)).toBeGreaterThanOrEqual(0);
       // The second most probable token of the third place, by keys alone.
       await page.locator(".tokens").focus();
       for (let at = 0; at < 3; at++) await page.keyboard.press("ArrowRight");
