@@ -24,7 +24,11 @@ export async function buildSite(target, base = "./") {
   for (const name of ["jeton-nano", "jeton-nano-draft", "jeton-embed"]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }
-  await writeData(library, target, { base, server: false });
+  // WebGPU has a build of its own, which the package does not carry.
+  for (const name of ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"]) {
+    cpSync(join(root, "node_modules/onnxruntime-web/dist", name), join(runtime, name));
+  }
+  await writeData(library, target, { base, server: false, webgpu: true });
   writeServiceWorker(root, target);
 }
 

@@ -79,8 +79,9 @@ function leaveOut() {
  *
  * @param base address at which feeds are published, with a slash at its end
  * @param server whether a server with a model of its own stands behind the page
+ * @param webgpu whether the runtime's files for WebGPU stand beside the page
  */
-export async function writeData(library, target, { base, server }) {
+export async function writeData(library, target, { base, server, webgpu = false }) {
   const from = (path) => import(pathToFileURL(join(library, path)).href);
   const catalogue = await from("catalogue/index.js");
   const pages = await catalogue.readCatalogue();
@@ -88,7 +89,7 @@ export async function writeData(library, target, { base, server }) {
   mkdirSync(join(data, "systems"), { recursive: true });
   mkdirSync(join(data, "plots"), { recursive: true });
   const write = (path, value) => writeFileSync(join(data, path), JSON.stringify(value));
-  write("place.json", { server });
+  write("place.json", { server, webgpu });
   write("catalogue.json", pages.map(catalogue.entryOf));
   write(
     "search.json",

@@ -8,7 +8,7 @@ import { chooseDevice, type Device, isNode, nativeRuntime } from "./device.ts";
 import type { EmittedModel, ExternalData } from "./emit-model.ts";
 import type { DataType } from "./graph.ts";
 import { importWasmRuntime } from "./wasm-runtime.ts";
-import { importWebGpuRuntime } from "./webgpu.ts";
+import { importWebGpuRuntime, webGpuPaths } from "./webgpu.ts";
 
 /** How a session runs. */
 export interface SessionOptions {
@@ -61,7 +61,7 @@ export interface Session {
 
 /** What jeton uses of either build of ONNX Runtime. */
 interface Runtime {
-  env: { wasm: { numThreads?: number; wasmPaths?: string } };
+  env: { wasm: { numThreads?: number; wasmPaths?: string | { readonly wasm: string } } };
   InferenceSession: { create(model: Uint8Array, options: object): Promise<RuntimeSession> };
   Tensor: new (type: string, data: unknown, shape: readonly number[]) => BoundValue;
 }
@@ -134,7 +134,9 @@ async function loadRuntime(device: Device, threads: number): Promise<Runtime> {
   if (device !== "cpu") {
     // WebAssembly has one set of threads for all sessions: the first one decides.
     runtime.env.wasm.numThreads ??= threads;
-    if (wasmFolder !== undefined) runtime.env.wasm.wasmPaths = wasmFolder;
+    if (wasmFolder !== undefined) {
+      runtime.env.wasm.wasmPaths = device === "wasm" ? wasmFolder : webGpuPaths(wasmFolder);
+    }
   }
   return runtime;
 }

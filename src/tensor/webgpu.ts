@@ -5,9 +5,10 @@ import { isNode } from "./device.ts";
 /** What a browser computes with: a graphics processor, or software in its place. */
 export type WebGpuAdapter = "hardware" | "software";
 
-/** The script of the runtime's build for WebGPU, which loads the other file from the same folder. */
+/** The runtime's build for WebGPU: its script and its WebAssembly. */
 const runtimeScript = "ort.webgpu.bundle.min.mjs";
-const runtimeFiles: readonly string[] = [runtimeScript, "ort-wasm-simd-threaded.asyncify.wasm"];
+const runtimeWasm = "ort-wasm-simd-threaded.asyncify.wasm";
+const runtimeFiles: readonly string[] = [runtimeScript, runtimeWasm];
 
 /** What jeton uses of a browser's `navigator.gpu`. */
 interface Gpu {
@@ -37,13 +38,21 @@ export async function importWebGpuRuntime(folder: string | undefined): Promise<o
     });
   }
   if (folder === undefined) throw runtimeMissing("locateWasm was not called");
-  // An import would take a relative address from the importing script.
-  const script = new URL(`${folder}${runtimeScript}`, globalThis.location.href).href;
+  const script = addressOf(folder, runtimeScript);
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ script);
   } catch (cause) {
     throw runtimeMissing(`${script} was not loaded`, cause);
   }
+}
+
+/** An import would take a relative address from the importing script. */
+const addressOf = (folder: string, file: string): string =>
+  new URL(`${folder}${file}`, globalThis.location.href).href;
+
+/** Where the runtime finds its WebAssembly. A folder alone would have it load further scripts from there. */
+export function webGpuPaths(folder: string): { readonly wasm: string } {
+  return { wasm: addressOf(folder, runtimeWasm) };
 }
 
 function runtimeMissing(why: string, cause?: unknown): JetonError {

@@ -18,6 +18,8 @@ export interface SearchText {
 /** Where the page came from: `jeton studio`, which has a model of its own, or a static site. */
 export interface Place {
   readonly server: boolean;
+  /** Whether the files of the runtime for WebGPU stand beside the page. */
+  readonly webgpu?: boolean;
 }
 
 const asked = new Map<string, Promise<unknown>>();

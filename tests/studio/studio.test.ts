@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Page } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheName } from "../../src/browser-cache.ts";
 import { parseContextPolicy } from "../../src/context/index.ts";
@@ -14,6 +14,7 @@ import { startServer } from "../../src/serve/index.ts";
 import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
 import { bundledModel } from "../../src/testing/test-data.ts";
 import { createTokenTexts } from "../../src/tokenizer/index.ts";
+import { executable, findAdapter, gpuSwitches } from "../browser/serve-page.ts";
 import { raceText, toolChecks } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
@@ -21,6 +22,8 @@ const axeScript = readFileSync(
   createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
   "utf8",
 );
+
+const hasAdapter = await findAdapter();
 
 /** What axe finds wrong: rule and first place. */
 async function violations(page: Page): Promise<string[]> {
@@ -126,6 +129,12 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       const options = { greedy: true, maxTokens: 12 };
       const wanted = await complete(studio.model, "The emperor", options);
       expect(await tokens()).toBe(wanted.text);
+      // Both curves lie inside of their plot.
+      const tops = await page
+        .locator(".curve path")
+        .evaluateAll((paths) => paths.map((path) => (path as SVGPathElement).getBBox().y));
+      expect(tops).toHaveLength(2);
+      expect(Math.min(...tops)).toBeGreaterThanOrEqual(0);
       // The second most probable token of the third place, by keys alone.
       await page.locator(".tokens").focus();
       for (let at = 0; at < 3; at++) await page.keyboard.press("ArrowRight");
@@ -272,6 +281,26 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(problems).toEqual([]);
   });
 
+  test("a prompt without line breaks wraps where its kept tokens are marked", async () => {
+    await page.goto(`${studio.server}#/systems/token-select`);
+    const field = demonstration().locator("textarea");
+    await page.waitForFunction(
+      () => document.querySelector<HTMLTextAreaElement>(".demonstration textarea")?.value,
+    );
+    await field.fill(
+      "The emperor was a soldier of the old guard, and his army knew it. ".repeat(4),
+    );
+    await page.getByRole("button", { name: "Read and continue" }).click();
+    await page.waitForSelector(".haystack mark.kept");
+    const [width, shown, height, line] = await page.locator(".haystack").evaluate((box) => {
+      const { lineHeight } = getComputedStyle(box);
+      return [box.scrollWidth, box.clientWidth, box.scrollHeight, Number.parseFloat(lineHeight)];
+    });
+    expect(width).toBe(shown);
+    expect(height).toBeGreaterThan(2 * line!);
+    expect(problems).toEqual([]);
+  });
+
   test("the next byte after half a word, and the needle of a haystack", async () => {
     await page.goto(`${studio.server}#/systems/exact-byte-probabilities`);
     await page.getByRole("button", { name: "What comes next" }).click();
@@ -369,6 +398,57 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(await demonstration().innerText()).toContain("It cannot be tried on this page.");
     expect(problems).toEqual([]);
   });
+
+  test("WebGPU is no choice without an adapter, and a link that names it opens the default", async () => {
+    await page.goto(`${studio.site}#/lens?prompt=The+emperor&t=0&p=1&n=8&e=webgpu`);
+    await page.reload();
+    await written();
+    const options = await page
+      .locator(".pane-head select")
+      .first()
+      .locator("option")
+      .allInnerTexts();
+    expect(options.filter((option) => /WebGPU/.test(option))).toEqual([]);
+    expect(await page.locator(".pane-figures").innerText()).toContain("WebAssembly");
+    expect(problems).toEqual([]);
+  });
+
+  test.skipIf(!hasAdapter)(
+    "with an adapter the static site offers WebGPU, fetches its runtime when it is chosen, and writes the same text",
+    async () => {
+      const browser = await chromium.launch({
+        executablePath: executable,
+        args: [...gpuSwitches],
+      });
+      try {
+        const tab = await browser.newPage();
+        const asked: string[] = [];
+        tab.on("request", (request) => asked.push(new URL(request.url()).pathname));
+        tab.setDefaultTimeout(150_000);
+        await tab.goto(`${studio.site}#/lens?d=none`);
+        const models = tab.locator(".pane-head select").first();
+        await models.waitFor();
+        expect(await models.inputValue()).toBe("f32");
+        const runtime = /\/onnxruntime\/ort.*(?:webgpu|asyncify)/;
+        expect(asked.filter((path) => runtime.test(path))).toEqual([]);
+        await models.selectOption("webgpu");
+        await tab.getByLabel("Text to continue").fill("The emperor");
+        await tab.getByText("Sampler, length, seed").click();
+        await tab.getByRole("button", { name: "Greedy" }).click();
+        await tab.getByLabel("tokens at most").fill("6");
+        await tab.getByRole("button", { name: "Write", exact: true }).click();
+        // In software some hundred shaders are compiled first; a failure would be told at once.
+        await tab.waitForSelector('.pane-figures, .pane [role="alert"]');
+        expect(await tab.locator('.pane [role="alert"]').allInnerTexts()).toEqual([]);
+        const wanted = await complete(studio.model, "The emperor", { greedy: true, maxTokens: 6 });
+        expect(await tab.locator(".tokens").innerText()).toBe(wanted.text);
+        expect(await tab.locator(".pane-figures").innerText()).toContain("f32, WebGPU.");
+        expect(asked.filter((path) => runtime.test(path)).length).toBeGreaterThan(0);
+      } finally {
+        await browser.close();
+      }
+    },
+  );
 
   test("Chromium installs the static site: its manifest has no fault, and icons of the sizes that it names", async () => {
     await page.goto(studio.site);

@@ -1,26 +1,48 @@
 /** The engines of a page: each is opened once, when it is first needed. */
-import type { WeightFormat } from "jeton/browser";
+import { findWebGpu } from "jeton/tensor";
 import { fetchPlace } from "../data.ts";
 import type { Engine, OpeningProgress } from "./engine.ts";
 import { openServerEngine } from "./server-engine.ts";
-import { openWorkerEngine } from "./worker-engine.ts";
+import { openWorkerEngine, type WorkerModel } from "./worker-engine.ts";
 
-/** Names of engines: the server's model, or the bundled one in this browser by the format of its weights. */
-export const engineNames = ["server", "f32", "int8", "int8-channel", "int4"] as const;
+/** The bundled model in this browser: in WebAssembly by the format of its weights, and on WebGPU. */
+const workerModels = {
+  f32: { format: "f32", device: "wasm" },
+  int8: { format: "int8", device: "wasm" },
+  "int8-channel": { format: "int8-channel", device: "wasm" },
+  int4: { format: "int4", device: "wasm" },
+  webgpu: { format: "f32", device: "webgpu" },
+} as const satisfies Record<string, WorkerModel>;
+
+/** Names of engines: the server's model, or the bundled one in this browser. */
+export const engineNames = [
+  "server",
+  ...(Object.keys(workerModels) as (keyof typeof workerModels)[]),
+] as const;
 
 export type EngineName = (typeof engineNames)[number];
 
 const opened = new Map<EngineName, Promise<Engine>>();
 const listeners = new Map<EngineName, Set<(progress: OpeningProgress) => void>>();
 
-/** The engine that a page starts with: its server's, where it has one. */
+/** The engine that a page starts with: its server's, where it has one; otherwise WebAssembly, which is exact. */
 export async function defaultEngine(): Promise<EngineName> {
-  return (await fetchPlace()).server ? "server" : "f32";
+  return (await offeredEngines())[0]!;
+}
+
+/** Engines that this page can open, its default first: WebGPU where there are an adapter and the runtime's files. */
+export async function offeredEngines(): Promise<readonly EngineName[]> {
+  const { server, webgpu = false } = await fetchPlace();
+  const hasWebGpu = webgpu && (await findWebGpu()) !== undefined;
+  return engineNames.filter((name) =>
+    name === "server" ? server : name !== "webgpu" || hasWebGpu,
+  );
 }
 
 /** What an engine is called. */
 export function engineLabel(name: EngineName): string {
-  return name === "server" ? "this server's model" : `jeton-nano in this browser, ${name}`;
+  if (name === "server") return "this server's model";
+  return `jeton-nano in this browser, ${name === "webgpu" ? "f32 on WebGPU" : name}`;
 }
 
 /** Opens an engine, or gives the open one. @throws EngineError */
@@ -40,7 +62,7 @@ export function openEngine(
     const tell = (progress: OpeningProgress): void => {
       for (const listener of all) listener(progress);
     };
-    engine = name === "server" ? openServerEngine() : openWorkerEngine(name as WeightFormat, tell);
+    engine = name === "server" ? openServerEngine() : openWorkerEngine(workerModels[name], tell);
     opened.set(name, engine);
     // The next request tries again.
     engine.catch(() => opened.delete(name));

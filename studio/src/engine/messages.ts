@@ -1,5 +1,5 @@
 /** What the page and the model's worker tell each other. */
-import type { WeightFormat } from "jeton/browser";
+import type { Device, WeightFormat } from "jeton/browser";
 import type { LensAnswers, LensRequest, ModelEvent } from "jeton/lens";
 import type { OpeningProgress } from "./engine.ts";
 
@@ -10,6 +10,7 @@ export type ToWorker =
       /** Address of the page's folder, with a slash at its end. */
       readonly base: string;
       readonly format: WeightFormat;
+      readonly device: Device;
     }
   | { readonly kind: "ask"; readonly id: number; readonly request: LensRequest }
   | { readonly kind: "stop"; readonly id: number };

@@ -1,19 +1,25 @@
 /** The bundled model in a worker of this browser. */
-import type { WeightFormat } from "jeton/browser";
+import type { Device, WeightFormat } from "jeton/browser";
 import type { LensAnswers, LensRequest } from "jeton/lens";
 import { type Engine, EngineError, type OpeningProgress } from "./engine.ts";
 import type { FromWorker, ToWorker, WorkerFailure } from "./messages.ts";
 
 type Event = LensAnswers[LensRequest["kind"]];
 
+/** How the worker's model is opened. */
+export interface WorkerModel {
+  readonly format: WeightFormat;
+  readonly device: Device;
+}
+
 /** Starts a worker and opens the model in it. @throws EngineError */
 export function openWorkerEngine(
-  format: WeightFormat,
+  { format, device }: WorkerModel,
   onProgress: (progress: OpeningProgress) => void,
 ): Promise<Engine> {
   const worker = new Worker(new URL("../worker/model-worker.ts", import.meta.url), {
     type: "module",
-    name: `jeton-nano ${format}`,
+    name: `jeton-nano ${format} ${device}`,
   });
   const send = (message: ToWorker): void => worker.postMessage(message);
   const open = new Map<number, Inbox>();
@@ -41,7 +47,7 @@ export function openWorkerEngine(
       reject(error);
       for (const inbox of open.values()) inbox.end(error);
     });
-    send({ kind: "open", base: new URL("./", document.baseURI).href, format });
+    send({ kind: "open", base: new URL("./", document.baseURI).href, format, device });
   });
 }
 

@@ -2,8 +2,8 @@
 import type { GenerateRequest } from "jeton/lens";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { fetchPlace, useLoaded } from "../data.ts";
-import type { EngineName } from "../engine/engines.ts";
+import { useLoaded } from "../data.ts";
+import { type EngineName, offeredEngines } from "../engine/engines.ts";
 import { Failure, Waiting } from "../parts/states.tsx";
 import { writeRoute } from "../route.ts";
 import "../styles/lens.css";
@@ -21,13 +21,13 @@ import { TokenPanel } from "./token-panel.tsx";
 import { type GenerationControl, useGeneration } from "./use-generation.ts";
 
 export function LensPage({ query }: { readonly query: URLSearchParams }): JSX.Element {
-  const place = useLoaded(fetchPlace, "place");
+  const engines = useLoaded(offeredEngines, "engines");
   useEffect(() => {
     document.title = "Lens · jeton";
   }, []);
-  if (place.state === "waiting") return <Waiting what="the lens" />;
-  if (place.state === "failed") return <Failure message={place.message} />;
-  return <Lens query={query} hasServer={place.value.server} />;
+  if (engines.state === "waiting") return <Waiting what="the lens" />;
+  if (engines.state === "failed") return <Failure message={engines.message} />;
+  return <Lens query={query} engines={engines.value} />;
 }
 
 interface Chosen {
@@ -37,17 +37,17 @@ interface Chosen {
 
 function Lens({
   query,
-  hasServer,
+  engines,
 }: {
   readonly query: URLSearchParams;
-  readonly hasServer: boolean;
+  readonly engines: readonly EngineName[];
 }): JSX.Element {
   const [settings, setSettings] = useState(() => readSettings(query));
   const [chosen, setChosen] = useState<Chosen>();
   const controls = [useGeneration(), useGeneration()];
   const panel = useRef<HTMLElement>(null);
   const engineOf = ({ engine }: PaneSettings): EngineName =>
-    engine && (hasServer || engine !== "server") ? engine : hasServer ? "server" : "f32";
+    engine && engines.includes(engine) ? engine : engines[0]!;
   const start = (next: LensSettings): void => {
     setSettings(next);
     setChosen(undefined);
@@ -96,7 +96,7 @@ function Lens({
             name={String(at + 1)}
             settings={pane}
             engine={engineOf(pane)}
-            hasServer={hasServer}
+            engines={engines}
             generation={controls[at]!.generation}
             colouring={settings.colouring}
             writes={settings.mode === "write"}

@@ -3,7 +3,7 @@ import { drafterChoices } from "jeton/generate";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { type Engine, modelName } from "../engine/engine.ts";
-import { type EngineName, engineLabel, engineNames } from "../engine/engines.ts";
+import { type EngineName, engineLabel } from "../engine/engines.ts";
 import { Problem } from "../parts/states.tsx";
 import { CacheView, type KeptLayer } from "./kept-tokens.tsx";
 import { type Colouring, type PaneSettings, policyExamples } from "./lens-settings.ts";
@@ -15,7 +15,8 @@ export interface PaneProps {
   readonly name: string;
   readonly settings: PaneSettings;
   readonly engine: EngineName;
-  readonly hasServer: boolean;
+  /** What can be chosen. */
+  readonly engines: readonly EngineName[];
   readonly generation: Generation;
   readonly colouring: Colouring;
   readonly writes: boolean;
@@ -64,7 +65,7 @@ export function Pane(props: PaneProps): JSX.Element {
 }
 
 function PaneHead(props: PaneProps): JSX.Element {
-  const { name, settings, engine, hasServer, onChange, writes } = props;
+  const { name, settings, engine, engines, onChange, writes } = props;
   return (
     <div class="pane-head">
       <label>
@@ -75,13 +76,11 @@ function PaneHead(props: PaneProps): JSX.Element {
             onChange({ ...settings, engine: currentTarget.value as EngineName })
           }
         >
-          {engineNames
-            .filter((option) => hasServer || option !== "server")
-            .map((option) => (
-              <option key={option} value={option}>
-                {engineLabel(option)}
-              </option>
-            ))}
+          {engines.map((option) => (
+            <option key={option} value={option}>
+              {engineLabel(option)}
+            </option>
+          ))}
         </select>
       </label>
       {writes && (
@@ -158,10 +157,11 @@ function Opening({ generation }: { readonly generation: Generation }): JSX.Eleme
 
 /** What computes. */
 function runsOn({ model, place }: Engine): string {
-  const { format, threads } = model;
+  const { format, device, threads } = model;
   const name = modelName(model);
   const count = `${threads} thread${threads === 1 ? "" : "s"}`;
   if (place === "server") return `${name}, ${format}, ${count}.`;
+  if (device === "webgpu") return `${name}, ${format}, WebGPU.`;
   const why = threads === 1 && !crossOriginIsolated ? " (the page is not isolated)" : "";
   return `${name}, ${format}, WebAssembly, ${count}${why}.`;
 }

@@ -21,7 +21,7 @@ export function SurpriseCurve({
   if (tokens.length < 2) return null;
   const surprise = tokens.map(({ logProbability }) => -(logProbability ?? 0) / Math.LN2);
   const entropy = tokens.map(({ entropy: nats }) => (nats ?? 0) / Math.LN2);
-  const top = Math.max(minTop, ...surprise);
+  const top = Math.max(minTop, ...surprise, ...entropy);
   const step = width / tokens.length;
   const x = (place: number): number => (place + 0.5) * step;
   const y = (bits: number): number => height - (bits / top) * (height - 4);

@@ -18,7 +18,7 @@ let host: Promise<LensHost> | undefined;
 
 addEventListener("message", ({ data }: MessageEvent<ToWorker>) => {
   if (data.kind === "open") {
-    host = open(data.base, data.format);
+    host = open(data);
     host.then(describe, (error: unknown) => send({ kind: "open-failed", error: failureOf(error) }));
   } else if (data.kind === "stop") {
     running.get(data.id)?.abort(new JetonError("stopped", { code: "aborted" }));
@@ -29,13 +29,11 @@ async function describe(opened: LensHost): Promise<void> {
   for await (const model of runLens(opened, { kind: "describe" })) send({ kind: "open", model });
 }
 
-async function open(
-  base: string,
-  format: (ToWorker & { kind: "open" })["format"],
-): Promise<LensHost> {
+async function open({ base, format, device }: ToWorker & { kind: "open" }): Promise<LensHost> {
   locateWasm(new URL("onnxruntime/", base).href);
   const model = await fetchModel(new URL("models/jeton-nano/", base), {
     format,
+    device,
     onProgress: (progress) => send({ kind: "progress", ...progress }),
   });
   return createLensHost({
