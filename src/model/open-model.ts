@@ -12,7 +12,7 @@ import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.t
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { storedNames } from "./decoder/stored-names.ts";
+import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes } from "./weights/bind-bytes.ts";
@@ -100,7 +100,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
     files.generationConfig === undefined
       ? undefined
       : jsonObject(files.generationConfig, "generation_config.json");
-  const config = decoderConfig(configFile);
+  const described = decoderConfig(configFile);
   const tokenizer = createTokenizer(
     files.tokenizer,
     readTokenizerSettings({
@@ -109,8 +109,9 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       ...(files.chatTemplate !== undefined && { chatTemplate: files.chatTemplate }),
     }),
   );
-  const stored = splitStored(storedTensors(weights), config);
+  const stored = splitStored(storedTensors(weights), described);
   const { tensors } = stored;
+  const config = withStoredHead(described, tensors);
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
   const { start, weightBytes } = await startOf(stored, config, format, options);
