@@ -78,3 +78,21 @@ test("without a handler, the warning is one of the process", async () => {
   await using _model = await loadModel(bundled, { format: "int4", threads: 1, cacheFolder });
   expect(await warned).toMatchObject({ name: "JetonWarning", code: "packed-cache-unwritable" });
 });
+
+test("a stored head counts, also where the config ties it to the embeddings", async () => {
+  const tied = join(root, "tied");
+  mkdirSync(tied);
+  for (const name of readdirSync(bundled)) {
+    if (name !== "config.json") symlinkSync(join(bundled, name), join(tied, name));
+  }
+  const config = JSON.parse(readFileSync(join(bundled, "config.json"), "utf8")) as object;
+  writeFileSync(
+    join(tied, "config.json"),
+    JSON.stringify({ ...config, tie_word_embeddings: true }),
+  );
+  const options = { format: "f32", threads: 1, inline: true } as const;
+  await using expected = await loadModel(bundled, options);
+  await using model = await loadModel(tied, options);
+  expect(model.config.tieWordEmbeddings).toBe(false);
+  expect(await logitsOf(model)).toEqual(await logitsOf(expected));
+});

@@ -7,7 +7,7 @@ import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
 import { decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { nameTensors } from "./decoder/stored-names.ts";
+import { nameTensors, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import { checkLoadOptions } from "./load-options.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
@@ -44,8 +44,9 @@ export async function loadNamedModel(
   const { signal, inline = false } = options;
   try {
     if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
-    const config = decoderConfig(opened.config);
-    const checkpoint = nameTensors(opened, config);
+    const described = decoderConfig(opened.config);
+    const checkpoint = nameTensors(opened, described);
+    const config = withStoredHead(described, checkpoint.tensors);
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);

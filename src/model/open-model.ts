@@ -12,7 +12,7 @@ import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.t
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { storedNames } from "./decoder/stored-names.ts";
+import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -104,7 +104,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
     files.generationConfig === undefined
       ? undefined
       : jsonObject(files.generationConfig, "generation_config.json");
-  const config = decoderConfig(configFile);
+  const described = decoderConfig(configFile);
   const tokenizer = createTokenizer(
     files.tokenizer,
     readTokenizerSettings({
@@ -113,8 +113,9 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       ...(files.chatTemplate !== undefined && { chatTemplate: files.chatTemplate }),
     }),
   );
-  const stored = splitStored(storedTensors(weights), config);
+  const stored = splitStored(storedTensors(weights), described);
   const { tensors } = stored;
+  const config = withStoredHead(described, tensors);
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
   const { name = "model" } = options;

@@ -32,6 +32,20 @@ export function storedNames(stored: Iterable<string>): ReadonlyMap<string, strin
   return own;
 }
 
+/**
+ * The configuration with a head of its own where one is stored: checkpoints that tie it to the embeddings store none,
+ * or the same numbers, and where they differ those of the head count.
+ *
+ * @param tensors by the decoder's own names
+ */
+export function withStoredHead(
+  config: DecoderConfig,
+  tensors: { has(name: string): boolean },
+): DecoderConfig {
+  const isOwn = config.tieWordEmbeddings && tensors.has(decoderNames.head);
+  return isOwn ? { ...config, tieWordEmbeddings: false } : config;
+}
+
 /** A checkpoint whose stacked experts are parts of their own. */
 export interface SplitCheckpoint extends Checkpoint {
   readonly tensors: ReadonlyMap<string, SplitEntry>;

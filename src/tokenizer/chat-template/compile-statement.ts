@@ -16,7 +16,7 @@ import { isTrue } from "./python/compare.ts";
 import { failure, syntaxFailure, typeFailure } from "./python/failure.ts";
 import { toText } from "./python/representation.ts";
 import { escapeMarkup } from "./python/strings/markup.ts";
-import { type CallArguments, Markup, type Value } from "./python/values.ts";
+import { asText, type CallArguments, Markup, typeName, type Value } from "./python/values.ts";
 import { Scope } from "./scope.ts";
 import { placeSpans } from "./spans.ts";
 import type { StatementContext } from "./statement-context.ts";
@@ -209,7 +209,11 @@ function compileFilterBlock(statement: Kind<"filterBlock">, context: StatementCo
     const recent = rendering.spannedTexts.length;
     const { text, scope, completion } = captureBody(frame, body);
     if (completion !== "done") return completion;
-    const filtered = toText(filter({ ...frame, scope }, asOutput(rendering, text)));
+    const result = filter({ ...frame, scope }, asOutput(rendering, text));
+    const filtered = asText(result);
+    if (filtered === undefined) {
+      throw typeFailure(`expected str instance, ${typeName(result)} found`);
+    }
     placeSpans(frame.output, filtered, rendering.spannedTexts, recent);
     write(frame, filtered);
     return "done";

@@ -45,6 +45,21 @@ describe("what went wrong elsewhere", () => {
     expect(render(template)).toBe(expected);
   });
 
+  test.each([
+    ["{{ (range(5))[5:1:-2] }}", "range(4, 1, -2)"],
+    ["{{ range(9)[1:6:2] }}", "range(1, 6, 2)"],
+    ['{{ "a\x1cb\x85c" | striptags }}', "a b c"],
+    ['{{ "four\x1cfive" | title }}', "Four\x1cFive"],
+    ['{{ "a\ufeffb" | title }}', "A\ufeffb"],
+  ])("%s: ends of ranges and white space as Python has them", (template, expected) => {
+    expect(render(template)).toBe(expected);
+  });
+
+  test("a filter block gives a text, or the template fails", () => {
+    expect(render("{% filter upper %}a{% endfilter %}")).toBe("A");
+    expect(() => render("{% filter length %}a{% endfilter %}")).toThrow("expected str instance");
+  });
+
   test("an answer is continued where it ends, also where its text occurs elsewhere", () => {
     const template =
       "{% for m in messages %}<|im_start|>{{ m.role }}\n" +

@@ -1,6 +1,6 @@
 /** `urlize`: addresses in a text as links. */
 import { escapeMarkup, escapeText } from "../python/strings/markup.ts";
-import { codePointLength, sliceCodePoints } from "../python/strings/text.ts";
+import { codePointLength, sliceCodePoints, whitespaceClass } from "../python/strings/text.ts";
 import type { Value } from "../python/values.ts";
 
 export interface LinkOptions {
@@ -27,13 +27,15 @@ const brackets: readonly (readonly [string, string])[] = [
   ["&lt;", "&gt;"],
 ];
 
+const spaceBetween = new RegExp(`([${whitespaceClass}]+)`);
+
 /** The text, escaped, with links. */
 export function linkUrls(value: Value, options: LinkOptions): string {
   const rel = options.rel === "" ? "" : ` rel="${escapeText(options.rel)}"`;
   const target = options.target === undefined ? "" : ` target="${escapeText(options.target)}"`;
   const attributes = rel + target;
   return escapeMarkup(value)
-    .split(/(\s+)/)
+    .split(spaceBetween)
     .map((part) => linkWord(part, attributes, options))
     .join("");
 }

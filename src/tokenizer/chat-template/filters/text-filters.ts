@@ -26,6 +26,7 @@ import {
   sliceCodePoints,
   splitLines,
   strip,
+  whitespaceClass,
 } from "../python/strings/text.ts";
 import { asInteger, asText, Markup, Tuple, typeName, type Value } from "../python/values.ts";
 import type { Filter, FilterTable } from "./filter.ts";
@@ -44,9 +45,11 @@ function keepMarkup(value: Value, text: string): Value {
   return value instanceof Markup ? new Markup(text) : text;
 }
 
+const wordEnd = new RegExp(`([-${whitespaceClass}({[<]+)`);
+
 /** Upper case for the first letter of each word; words end at space, hyphen and opening brackets. */
 function titleFilter(text: string): string {
-  const parts = text.split(/([-\s({[<]+)/).filter((part) => part !== "");
+  const parts = text.split(wordEnd).filter((part) => part !== "");
   return parts
     .map((part) => {
       const [first = "", ...rest] = codePoints(part);

@@ -176,6 +176,7 @@ export interface SliceBounds {
 
 interface ResolvedSlice {
   readonly start: number;
+  readonly stop: number;
   readonly step: number;
   readonly count: number;
 }
@@ -200,7 +201,7 @@ function resolveSlice(bounds: SliceBounds, length: number): ResolvedSlice {
   const last = sliceNumber(bounds.stop);
   const start = first === undefined ? (step > 0 ? lowest : highest) : clamp(first);
   const stop = last === undefined ? (step > 0 ? highest : lowest) : clamp(last);
-  return { start, step, count: Math.max(0, Math.ceil((stop - start) / step)) };
+  return { start, stop, step, count: Math.max(0, Math.ceil((stop - start) / step)) };
 }
 
 function pick<Item>(items: ArrayLike<Item>, slice: ResolvedSlice): Item[] {
@@ -223,9 +224,10 @@ export function sliceOf(value: Value, bounds: SliceBounds): Value | undefined {
     return new Bytes(Uint8Array.from(pick(value.data, resolveSlice(bounds, value.data.length))));
   }
   if (!(value instanceof Range)) return undefined;
-  const { start, step, count } = resolveSlice(bounds, value.length);
-  const first = value.start + start * value.step;
-  return new Range(first, first + count * step * value.step, step * value.step);
+  const { start, stop, step } = resolveSlice(bounds, value.length);
+  // The end as Python has it, which a range shows when it is printed.
+  const at = (place: number): number => value.start + place * value.step;
+  return new Range(at(start), at(stop), step * value.step);
 }
 
 function sliceText(text: string, bounds: SliceBounds): string {

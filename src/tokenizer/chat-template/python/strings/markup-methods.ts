@@ -7,6 +7,7 @@ import { formatValue } from "./format-spec.ts";
 import { formatString } from "./format-string.ts";
 import { escapeMarkup, escapeText } from "./markup.ts";
 import { type Method, stringMethods } from "./string-methods.ts";
+import { splitWords } from "./text.ts";
 
 function markUp(value: Value): Value {
   if (typeof value === "string") return new Markup(value);
@@ -81,8 +82,7 @@ export function unescapeText(text: string): string {
 export function stripTags(text: string): string {
   let stripped = removeBetween(text, "<!--", "-->");
   stripped = removeBetween(stripped, "<", ">");
-  const words = stripped.split(/\s+/).filter((word) => word !== "");
-  return unescapeText(words.join(" "));
+  return unescapeText(splitWords(stripped).join(" "));
 }
 
 function removeBetween(text: string, open: string, close: string): string {
