@@ -46,7 +46,10 @@ export async function loadNamedModel(
     if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
     const described = decoderConfig(opened.config);
     const checkpoint = nameTensors(opened, described);
-    const config = withStoredHead(described, checkpoint.tensors);
+    const config = await withStoredHead(described, checkpoint.tensors, async (tensor, rows) => {
+      const { data } = await checkpoint.read(tensor, { rows });
+      return data;
+    });
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);

@@ -12,7 +12,7 @@ import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.t
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
+import { readRowsOf, storedNames, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
@@ -115,7 +115,7 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   );
   const stored = splitStored(storedTensors(weights), described);
   const { tensors } = stored;
-  const config = withStoredHead(described, tensors);
+  const config = await withStoredHead(described, tensors, readRowsOf(stored));
   checkWeights(tensors, config);
   const format = options.format ?? defaultFormat({ tensors });
   const { name = "model" } = options;

@@ -190,7 +190,8 @@ const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator(
 
 /**
  * x · W where W `[in, out]` is held as int8 codes with one scale for each output, and every row of x
- * is rounded to 8 bits with a scale of its own: value = code · scale. For inference only.
+ * is rounded to 8 bits with a scale of its own: value = code · scale. Codes must be a parameter: only then does the
+ * runtime sum exactly on processors with AVX2 alone. For inference only.
  */
 export function matmulChannelQuantized(x: Tensor, codes: Tensor, scales: Tensor): Tensor {
   return apply(matmulChannelQuantizedOperator, [x, codes, scales], null)[0]!;
