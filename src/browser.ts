@@ -98,15 +98,12 @@ export interface FetchModelOptions
  *
  * @param baseUrl address of the folder, absolute or relative to the page: a folder of one's own
  *   server, or `https://huggingface.co/<owner>/<name>/resolve/main`
+ * @param options `device: "auto"` takes the graphics processor where there is one; docs/browser.md names the runtime's files
  *
  * @example
  * locateWasm("/onnxruntime/");
  * const model = await fetchModel("/models/tinystories-260k");
  * for await (const { text } of generate(model, "Once upon a time")) document.body.append(text);
- *
- * @example
- * // On the graphics processor where there is one; see docs/browser.md for the runtime's files.
- * const model = await fetchModel("/models/tinystories-260k", { device: "auto" });
  *
  * @throws JetonError `fetch-failed`, `fetch-truncated`, `fetch-too-large`, `config-invalid`,
  *   `tokenizer-not-json`, `checkpoint-index-invalid`, `checkpoint-shard-name-invalid`, and the codes
