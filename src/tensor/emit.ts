@@ -188,6 +188,38 @@ export class Emitter {
     return inner.finish(name, outputs);
   }
 
+  /** A name that is made once for this graph and its branches. */
+  once(key: string, make: () => string): string {
+    let name = this.#lookup(key);
+    if (name === undefined) {
+      name = make();
+      this.#cache.set(key, name);
+    }
+    return name;
+  }
+
+  /** The node `If` of two ways to compute one value, whose nodes the operator writes itself. */
+  either(
+    condition: string,
+    dtype: DataType,
+    ways: readonly [(inner: Emitter) => string, (inner: Emitter) => string],
+  ): string {
+    const [whenTrue, whenFalse] = ways.map((way, at) => {
+      const inner = new Emitter(this.#shared, this);
+      const result = way(inner);
+      return {
+        name: `way_${at}`,
+        node: inner.nodes,
+        initializer: inner.initializers,
+        input: [],
+        output: [{ name: result, type: { tensor_type: { elem_type: onnxTypes[dtype] } } }],
+      };
+    });
+    return this.one("If", [condition], {
+      attributes: { then_branch: { graph: whenTrue! }, else_branch: { graph: whenFalse! } },
+    });
+  }
+
   /** Emits the nodes of one scope that `targets` need. */
   emit(scope: Scope, targets: readonly Tensor[]): void {
     const nodes = reachableNodes(targets, scope);

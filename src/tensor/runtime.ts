@@ -151,8 +151,6 @@ export async function openSession(
   const runtime = await loadRuntime(device, threads);
   const session: Record<string, string> = {
     "session.intra_op.allow_spinning": (options.spinning ?? true) ? "1" : "0",
-    // Processors with AVX2 alone else cut sums of two products of unsigned and signed bytes off at 16 bits.
-    "session.x64quantprecision": "1",
   };
   if (model.folder !== undefined) {
     session["session.model_external_initializers_file_folder_path"] = model.folder;

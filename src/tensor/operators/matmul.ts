@@ -1,5 +1,7 @@
 /** Matrix products: plain, with transposed operands, and over quantized weights. */
+
 import { type Dimension, multiplyDimensions, shapesEqual } from "../dimension.ts";
+import type { Emitter } from "../emit.ts";
 import {
   apply,
   defineOperator,
@@ -150,6 +152,25 @@ export function matmulBlockQuantized(
   return apply(matmulBlockQuantizedOperator, [x, ...parts], quantization)[0]!;
 }
 
+/**
+ * Whether this processor sums products of unsigned and signed bytes without loss: a small product of the largest ones,
+ * which the runtime computes when it opens the graph. With AVX2 alone its kernels cut two products off at 16 bits.
+ */
+function sumsWhole(emitter: Emitter): string {
+  return emitter.once("sums of bytes are whole", () => {
+    const [inner, outer] = [32, 16];
+    const largest = emitter.constant("uint8", [1, inner], new Uint8Array(inner).fill(255));
+    const codes = new Int8Array(inner * outer).fill(127);
+    const sums = emitter.one("MatMulInteger", [
+      largest,
+      emitter.constant("int8", [inner, outer], codes),
+    ]);
+    const least = emitter.one("ReduceMin", [sums], { attributes: { keepdims: 0 } });
+    const whole = emitter.constant("int32", [], Int32Array.of(inner * 255 * 127));
+    return emitter.one("Equal", [least, whole]);
+  });
+}
+
 const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator({
   name: "matmulChannelQuantized",
   infer(inputs) {
@@ -180,9 +201,23 @@ const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator(
     const step = emitter.one("Mul", [bounded, emitter.scalar(1 / 127)]);
     const scaled = emitter.one("Div", [x!, step]);
     const shifted = emitter.one("Add", [emitter.one("Round", [scaled]), emitter.scalar(128)]);
-    const unsigned = emitter.one("Cast", [shifted], { attributes: { to: 2 } });
-    const zero = emitter.constant("uint8", [], Uint8Array.of(128));
-    const product = emitter.one("MatMulInteger", [unsigned, codes!, zero]);
+    const bytes = (inner: Emitter, x: string): string =>
+      inner.one("Cast", [x], { attributes: { to: 2 } });
+    const product = emitter.either(sumsWhole(emitter), "int32", [
+      (inner) => {
+        const zero = inner.constant("uint8", [], Uint8Array.of(128));
+        return inner.one("MatMulInteger", [bytes(inner, shifted), codes!, zero]);
+      },
+      (inner) => {
+        // Twice the upper seven bits, and the last one: no two products exceed 16 bits.
+        const half = inner.one("Floor", [inner.one("Mul", [shifted, inner.scalar(0.5)])]);
+        const last = inner.one("Sub", [shifted, inner.one("Add", [half, half])]);
+        const zero = inner.constant("uint8", [], Uint8Array.of(64));
+        const upper = inner.one("MatMulInteger", [bytes(inner, half), codes!, zero]);
+        const lower = inner.one("MatMulInteger", [bytes(inner, last), codes!]);
+        return inner.one("Add", [inner.one("Add", [upper, upper]), lower]);
+      },
+    ]);
     const float = emitter.one("Cast", [product], { attributes: { to: 1 } });
     return emitter.node("Mul", [emitter.one("Mul", [float, scales!]), step]);
   },
@@ -190,8 +225,7 @@ const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator(
 
 /**
  * x · W where W `[in, out]` is held as int8 codes with one scale for each output, and every row of x
- * is rounded to 8 bits with a scale of its own: value = code · scale. Codes must be a parameter: only then does the
- * runtime sum exactly on processors with AVX2 alone. For inference only.
+ * is rounded to 8 bits with a scale of its own: value = code · scale. For inference only.
  */
 export function matmulChannelQuantized(x: Tensor, codes: Tensor, scales: Tensor): Tensor {
   return apply(matmulChannelQuantizedOperator, [x, codes, scales], null)[0]!;
