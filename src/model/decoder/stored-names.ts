@@ -66,13 +66,14 @@ export async function withStoredHead(
 }
 
 function areEqual(a: ArrayBufferView, b: ArrayBufferView): boolean {
-  const [left, right] = [a, b].map((view) => {
-    const isAligned = view.byteOffset % 4 === 0 && view.byteLength % 4 === 0;
-    return isAligned
-      ? new Uint32Array(view.buffer, view.byteOffset, view.byteLength / 4)
-      : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  }) as [Uint8Array, Uint8Array];
-  return left.length === right.length && left.every((value, at) => value === right[at]);
+  if (a.byteLength !== b.byteLength) return false;
+  const isWide = [a, b].every((view) => view.byteOffset % 4 === 0 && view.byteLength % 4 === 0);
+  const [left, right] = [a, b].map(({ buffer, byteOffset, byteLength }) =>
+    isWide
+      ? new Uint32Array(buffer, byteOffset, byteLength / 4)
+      : new Uint8Array(buffer, byteOffset, byteLength),
+  ) as [Uint8Array, Uint8Array];
+  return left.every((value, at) => value === right[at]);
 }
 
 /** Rows of tensors whose bytes are in memory. */
