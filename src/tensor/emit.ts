@@ -136,13 +136,9 @@ export class Emitter {
 
   /** An int32 tensor as int64, which kernels want for indices; once for each name. */
   widened(name: string): string {
-    const key = `wide ${name}`;
-    let wide = this.#lookup(key);
-    if (wide === undefined) {
-      wide = this.one("Cast", [name], { attributes: { to: onnxTypes.int64 } });
-      this.#cache.set(key, wide);
-    }
-    return wide;
+    return this.once(`wide ${name}`, () =>
+      this.one("Cast", [name], { attributes: { to: onnxTypes.int64 } }),
+    );
   }
 
   /** The value of a size as an int64 vector of one element. */
@@ -171,14 +167,12 @@ export class Emitter {
     if (shape.every((dimension) => typeof dimension === "number")) {
       return this.integers(shape as number[]);
     }
-    const key = `shape ${shape}`;
-    const known = this.#lookup(key);
-    if (known !== undefined) return known;
-    const parts = shape.map((dimension) => this.dimension(dimension));
-    const name =
-      parts.length === 1 ? parts[0]! : this.one("Concat", parts, { attributes: { axis: 0 } });
-    this.#cache.set(key, name);
-    return name;
+    return this.once(`shape ${shape}`, () => {
+      const parts = shape.map((dimension) => this.dimension(dimension));
+      return parts.length === 1
+        ? parts[0]!
+        : this.one("Concat", parts, { attributes: { axis: 0 } });
+    });
   }
 
   /** Emits a branch as a graph of its own that may use every name of the enclosing graphs. */

@@ -1,5 +1,4 @@
 /** Matrix products: plain, with transposed operands, and over quantized weights. */
-
 import { type Dimension, multiplyDimensions, shapesEqual } from "../dimension.ts";
 import type { Emitter } from "../emit.ts";
 import {
