@@ -3,18 +3,12 @@
  * there. A file may hold the keys of one and the tensors of the other.
  */
 import { type Fields, given, invalid, isFields } from "../decoder/config-fields.ts";
+import { encoderKeys } from "./family-defaults.ts";
 
 /** What the configuration class of transformers assumes where the authors' assume something else. */
 const ownDefaults: Fields = { vocab_size: 30522, n_positions: 2048, n_inner: 3072 };
 
-const keys: Readonly<Record<string, string>> = {
-  hidden_size: "n_embd",
-  num_hidden_layers: "n_layer",
-  num_attention_heads: "n_head",
-  intermediate_size: "n_inner",
-  max_position_embeddings: "n_positions",
-  layer_norm_eps: "layer_norm_epsilon",
-};
+const keys = encoderKeys["nomic_bert"]!;
 
 /** Keys in the authors' spelling. */
 export function nomicFields(own: Fields): Fields {
