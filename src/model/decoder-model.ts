@@ -30,8 +30,8 @@ import type {
   OpenSequence,
   WeightFormat,
 } from "./types.ts";
-import { type StoredShape, storedShapes, storedTensor } from "./weights/trace-weights.ts";
-import { wideShapes } from "./weights/widen-stored.ts";
+import { type StoredShape, storedTensor } from "./weights/trace-weights.ts";
+import { shapesOn } from "./weights/widen-stored.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import { releaseHandle } from "./worker/release-handle.ts";
 import { residentBytes } from "./worker/resident-bytes.ts";
@@ -130,7 +130,7 @@ export async function startDecoderModel(
   onProgress?.({ stage: "load", done: 0, total: 1 });
   const service = await start({
     config,
-    tensors: (device === "webgpu" ? wideShapes : storedShapes)(checkpoint.tensors),
+    tensors: shapesOn(device, checkpoint.tensors),
     bindings,
     format,
     threads,

@@ -13,8 +13,7 @@ import { modelDevice } from "../model-device.ts";
 import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
 import { bindBytes } from "../weights/bind-bytes.ts";
 import { parseWeights, type StoredTensors, type WeightsFile } from "../weights/parse-weights.ts";
-import { storedShapes } from "../weights/trace-weights.ts";
-import { wideShapes } from "../weights/widen-stored.ts";
+import { shapesOn } from "../weights/widen-stored.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
 import { encoderConfig } from "./config.ts";
@@ -101,9 +100,8 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     onProgress: (done, total) => onProgress?.({ stage: "pack", done, total }),
     signal,
   });
-  const shapes = (device === "webgpu" ? wideShapes : storedShapes)(tensors);
   const start = {
-    ...{ config, pipeline: sentencePipeline(sentence), tensors: shapes },
+    ...{ config, pipeline: sentencePipeline(sentence), tensors: shapesOn(device, tensors) },
     ...{ bindings, format, threads },
     ...(device && { device }),
   } satisfies EncoderStart;

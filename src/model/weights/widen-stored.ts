@@ -1,6 +1,7 @@
 /** Stored tensors as float32, for devices that need not know narrower floats. */
 import { viewElements, widenToFloat32 } from "../../checkpoint/safetensors/dtype.ts";
-import type { StoredShape } from "./trace-weights.ts";
+import type { Device } from "../../tensor/index.ts";
+import { type StoredShape, storedShapes } from "./trace-weights.ts";
 
 type NarrowDtype = "F16" | "BF16";
 
@@ -16,6 +17,14 @@ export function wideShapes(
       { dtype: isNarrow(dtype) ? "F32" : dtype, shape },
     ]),
   );
+}
+
+/** Stored tensors as a device binds them: not every graphics processor has float16. */
+export function shapesOn(
+  device: Device | undefined,
+  tensors: ReadonlyMap<string, StoredShape>,
+): ReadonlyMap<string, StoredShape> {
+  return device === "webgpu" ? wideShapes(tensors) : storedShapes(tensors);
 }
 
 /** The bytes of a tensor as float32, which holds every value of a 16-bit float; others as they are. */
