@@ -42,16 +42,15 @@ export function sparseFeedForward(x: Tensor, index: number, context: LayerContex
   if (experts.biases) logits = add(logits, weights.vector(names.routerBias));
   const { perToken, weighting, routerJitter: jitter } = experts;
   const routing = { ...routeRows(logits, { perToken, weighting, jitter }), logits };
+  const groups = (expert: number): ExpertGroups => names.expert(expert);
+  const parts = { config, weights, width: experts.intermediateSize };
   const mixed = mixExperts({
     ...routing,
     x: rows,
     experts: experts.count,
-    expert: (expert, chosen) =>
-      gatedFeedForward(chosen, names.expert(expert), {
-        config,
-        weights,
-        width: experts.intermediateSize,
-      }),
+    enter: (expert, chosen) => enter(chosen, groups(expert), parts),
+    activate: (entered) => openGate(entered, parts),
+    leave: (expert, activated) => leave(activated, groups(expert), parts),
   });
   const result = experts.shared
     ? add(mixed, sharedExpert(rows, names.shared, names.sharedGate, context))
@@ -73,27 +72,33 @@ function sharedExpert(
   return multiply(scale, output);
 }
 
-function gatedFeedForward(
-  x: Tensor,
-  groups: ExpertGroups,
-  of: {
-    readonly config: DecoderConfig;
-    readonly weights: DecoderWeights;
-    readonly width: number;
-  },
-): Tensor {
-  const { config, weights, width } = of;
-  const { biases, gate: kind } = config.experts!;
-  let both = weights.linear(x, groups.gateUp);
-  if (biases) both = add(both, weights.vector(groups.gateUpBias));
-  let inner: Tensor;
-  if (kind === "gpt-oss") inner = clampedGate(both, width);
-  else {
-    const [gate, up] = split(both, [width, width], -1);
-    inner = multiply(activate(gate!, config.activation), up!);
-  }
-  const down = weights.linear(inner, groups.down);
-  return biases ? add(down, weights.vector(groups.downBias)) : down;
+interface FeedForwardParts {
+  readonly config: DecoderConfig;
+  readonly weights: DecoderWeights;
+  readonly width: number;
+}
+
+function gatedFeedForward(x: Tensor, groups: ExpertGroups, parts: FeedForwardParts): Tensor {
+  return leave(openGate(enter(x, groups, parts), parts), groups, parts);
+}
+
+/** Gate and values of each row, `[rows, 2 * width]`. */
+function enter(x: Tensor, groups: ExpertGroups, { config, weights }: FeedForwardParts): Tensor {
+  const both = weights.linear(x, groups.gateUp);
+  return config.experts!.biases ? add(both, weights.vector(groups.gateUpBias)) : both;
+}
+
+/** The values that the gate lets through, `[rows, width]`. */
+function openGate(both: Tensor, { config, width }: FeedForwardParts): Tensor {
+  if (config.experts!.gate === "gpt-oss") return clampedGate(both, width);
+  const [gate, up] = split(both, [width, width], -1);
+  return multiply(activate(gate!, config.activation), up!);
+}
+
+function leave(inner: Tensor, groups: ExpertGroups, parts: FeedForwardParts): Tensor {
+  const down = parts.weights.linear(inner, groups.down);
+  if (!parts.config.experts!.biases) return down;
+  return add(down, parts.weights.vector(groups.downBias));
 }
 
 /** gpt-oss, whose columns alternate between gate and up. Its limits do not depend on the config. */

@@ -64,7 +64,9 @@ describe("the traced capacity", () => {
         logits: flat,
         x: reshape(x, [-1, width]),
         experts,
-        expert: (_index, some) => some,
+        enter: (_index, some) => some,
+        activate: (some) => some,
+        leave: (_index, some) => some,
       });
       const [{ balance, z }] = losses as [(typeof losses)[number]];
       const [slope] = gradients(balance, [logits]);

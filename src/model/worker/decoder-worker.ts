@@ -68,8 +68,8 @@ export async function openDecoderWorker(
     cacheType,
     sumsInBlocks,
     rowTile: rules.rowTile,
-    // Integer products refuse to have no rows; of 64 experts with 8 chosen ones, fours do least.
-    expertsPerBranch: format !== "int8-channel" && chooseDevice(device) === "cpu" ? 4 : 1,
+    // Integer products refuse to have no rows; of 64 experts with 8 chosen ones, sixteens do least.
+    expertsPerBranch: format !== "int8-channel" && chooseDevice(device) === "cpu" ? 16 : 1,
     ...(device === "webgpu" && { runningSums: "float32" as const }),
     ...(exact && { attention: exactAttention({ cacheType }) }),
     ...(policy?.program.attention && { policy: policy.program.attention }),

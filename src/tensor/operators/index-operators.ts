@@ -282,6 +282,34 @@ export function sliceBetween(x: Tensor, start: Tensor, end: Tensor): Tensor {
   return result;
 }
 
+const splitBySizesOperator: OperatorDefinition<{ names: readonly string[] }> = defineOperator({
+  name: "splitBySizes",
+  infer(inputs, { names }) {
+    const [x, sizes] = inputs;
+    const fits = sizes!.dtype === "int64" && shapesEqual(sizes!.shape, [names.length]);
+    if (x!.shape.length === 0 || !fits) {
+      throw shapeError("splitBySizes", inputs, "needs x and an int64 vector of sizes");
+    }
+    return names.map((size) => ({ dtype: x!.dtype, shape: x!.shape.with(0, size) }));
+  },
+  emit: (emitter, [x, sizes], { names }) =>
+    emitter.node("Split", [x!, sizes!], { attributes: { axis: 0 }, outputs: names.length }),
+});
+
+/**
+ * Cuts the first axis into consecutive parts of fresh sizes that only the running program knows; a part may
+ * be empty.
+ *
+ * @param sizes int64 `[parts]`; they add up to the length of the axis
+ */
+export function splitBySizes(x: Tensor, sizes: Tensor): readonly Tensor[] {
+  const count = sizes.shape[0] as number;
+  const names = Array.from({ length: count }, () => freshSize("part"));
+  const parts = apply(splitBySizesOperator, [x, sizes], { names });
+  for (const [index, name] of names.entries()) nameSize(name, parts[index]!, 0);
+  return parts;
+}
+
 const nonZeroOperator: OperatorDefinition<{ size: string }> = defineOperator({
   name: "nonZero",
   infer: (_inputs, { size }) => [

@@ -130,6 +130,14 @@ export const shapeReference: Readonly<Record<string, ReferenceOperator>> = {
     const shape = x!.shape.with(0, end!.data[0]! - from);
     return [build(shape, (index) => at(x!, index.with(0, from + index[0]!)))];
   },
+  splitBySizes: ([x, sizes]) => {
+    let end = 0;
+    return [...sizes!.data].map((size) => {
+      const from = end;
+      end += size;
+      return build(x!.shape.with(0, size), (index) => at(x!, index.with(0, from + index[0]!)));
+    });
+  },
   nonZero: ([x]) => {
     const found = [...x!.data.keys()].filter((flat) => x!.data[flat] !== 0);
     const indices = Float64Array.from(found.length > 0 ? found : [0]);

@@ -74,6 +74,25 @@ export const gatherCases: readonly OperatorCase[] = [
     },
   },
   {
+    operators: ["splitBySizes"],
+    example(seed) {
+      const draw = new CaseRandom(seed);
+      const axes = draw.axes(1, 3);
+      const { size } = axes[0]!;
+      const first = draw.integer(0, size);
+      const second = draw.integer(0, size - first);
+      const sizes = [first, second, size - first - second];
+      draw.input("x", axes, { differentiable: false });
+      let at = 0;
+      draw.input("sizes", [3], { dtype: "int32", value: () => sizes[at++]! });
+      return draw.done(({ x, sizes: own }) => {
+        const parts = t.splitBySizes(x!, t.cast(own!, "int64"));
+        // A part may be empty: they are joined again, in another order.
+        return [t.concat(parts.toReversed(), 0)];
+      });
+    },
+  },
+  {
     operators: ["scatterAdd"],
     example(seed) {
       const draw = new CaseRandom(seed);
