@@ -20,6 +20,8 @@ export interface HealedCut {
 
 /** No prompt is shorter, so that the model knows what the text is about. */
 const minPromptLength = 80;
+/** No prompt is longer, so that each fits into the context of a small model. */
+const maxPromptLength = 1500;
 const minWordLength = 4;
 
 /**
@@ -34,7 +36,8 @@ export async function measureHealing(
 ): Promise<HealedCut[]> {
   const random = createRandom(seed, "words", text);
   const words = [...text.matchAll(/\p{L}+(?= )/gu)].filter(
-    ({ 0: word, index }) => index >= minPromptLength && word.length >= minWordLength,
+    ({ 0: word, index }) =>
+      index >= minPromptLength && index <= maxPromptLength && word.length >= minWordLength,
   );
   // The last words leave no whole word behind them.
   const chosen = random.shuffle(words.slice(0, -2)).slice(0, count * cutKinds.length);
