@@ -34,10 +34,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-29",
   },
   "data-mixture-inference": {
-    reproduced: 9,
-    partly: 1,
-    notReproduced: 2,
-    judgedBy: "points",
+    reproduced: 5,
+    partly: 3,
+    notReproduced: 4,
+    judgedBy: "intervals",
+    date: "2026-11-30",
   },
   "dynamic-tokenization": {
     reproduced: 3,
@@ -48,9 +49,10 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   },
   dyspec: {
     reproduced: 7,
-    partly: 4,
-    notReproduced: 1,
-    judgedBy: "points",
+    partly: 1,
+    notReproduced: 5,
+    judgedBy: "intervals",
+    date: "2026-11-30",
   },
   gemfilter: {
     reproduced: 1,
@@ -152,8 +154,9 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   },
   zett: {
     reproduced: 4,
-    partly: 2,
-    notReproduced: 0,
-    judgedBy: "points",
+    partly: 1,
+    notReproduced: 6,
+    judgedBy: "intervals",
+    date: "2026-11-30",
   },
 };
