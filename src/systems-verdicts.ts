@@ -82,6 +82,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  longheads: {
+    reproduced: 0,
+    partly: 0,
+    notReproduced: 7,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   lookahead: {
     reproduced: 10,
     partly: 3,
@@ -149,6 +156,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     reproduced: 2,
     partly: 1,
     notReproduced: 2,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
+  xtr: {
+    reproduced: 3,
+    partly: 1,
+    notReproduced: 3,
     judgedBy: "intervals",
     date: "2026-11-30",
   },
