@@ -36,8 +36,8 @@ const settings = {
   ...{ size, batch: 12, target: spanTarget, textBytes },
   ...{ proportional: 0.05, scores: 0, delay: 0 },
 };
-const first = { steps: 600, learningRate: 3e-3 };
-const further = { steps: 250, learningRate: 1e-3 };
+const first = { steps: 1800, learningRate: 3e-3 };
+const further = { steps: 500, learningRate: 1e-3 };
 
 /** Bits of the targets by text, and what was deleted. */
 export interface SpanResult {

@@ -266,7 +266,7 @@ interface VowelResult {
 async function measureVowels(context: ReproductionContext, way: Way): Promise<VowelResult> {
   const settings = {
     size: vowelSize,
-    steps: 1800,
+    steps: 5400,
     batch: 16,
     learningRate: 2e-3,
     target: vowelShare,
@@ -274,7 +274,7 @@ async function measureVowels(context: ReproductionContext, way: Way): Promise<Vo
     // everything softly at once, and what has no weight has no gradient by which it could come back.
     proportional: 0.02,
     scores: 0.5,
-    delay: 400,
+    delay: 1200,
   };
   const results: VowelResult[] = [];
   for (let run = 0; run < 3; run++) {
