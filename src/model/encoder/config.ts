@@ -21,7 +21,7 @@ import {
 } from "./mixer/mixer-config.ts";
 import { nomicFields } from "./nomic-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
-import { type EncoderTask, encoderTask, readLabels } from "./tasks/encoder-task.ts";
+import { type EncoderTask, encoderTask, type Labels, readLabels } from "./tasks/encoder-task.ts";
 
 /** Attention of one layer. */
 export interface EncoderLayerConfig {
@@ -40,7 +40,7 @@ export interface RelativeBiasConfig {
 }
 
 /** Everything about an encoder that is not a weight. */
-export interface EncoderConfig {
+export interface EncoderConfig extends Labels {
   /** Family that the configuration was read as. */
   readonly family: string;
   /** Rows of the embedding table. */
@@ -98,10 +98,6 @@ export interface EncoderConfig {
   readonly tieWordEmbeddings: boolean;
   /** What the checkpoint's class was trained to do. */
   readonly task: EncoderTask;
-  /** Names of the classes of a classification head, by index. */
-  readonly labels: readonly string[];
-  /** Classes exclude each other (softmax), do not (sigmoid), or there is none (a score). */
-  readonly problemType: "single-label" | "multi-label" | "regression";
   /** Keys that only heads read. */
   readonly headOptions: HeadOptions;
 }

@@ -6,8 +6,17 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoi
 import type { TensorEntry } from "../../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../../core/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
-import { type Activation, activationOf } from "../../layers/activation.ts";
+import {
+  type Activation,
+  torchActivationNames,
+  torchActivationOf,
+} from "../../layers/activation.ts";
 import type { EncoderConfig } from "../config.ts";
+import {
+  type ScoreActivation,
+  scoreActivationNames,
+  scoreActivationOf,
+} from "../tasks/score-activation.ts";
 import type { SentenceSettings } from "../types.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import {
@@ -87,6 +96,7 @@ export async function readSentenceFolder(
     dimensions: truncatedTo(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
     similarity: optionalString(settings, "similarity_fn_name") ?? (plain && "cosine"),
+    scoreActivation: statedActivation(settings) ?? config.scoreActivation,
     lateInteraction: await readLate(
       { settings, own, mask: reader.mask, prompts, tokenizer, longest },
       { kind: isXtr ? "xtr" : kind, type: behind[0]?.type ?? "", files },
@@ -222,6 +232,16 @@ async function transformerSettings(files: FolderFiles, folder: string): Promise<
     if (value !== undefined) return objectOf(value, path);
   }
   return {};
+}
+
+/** `activation_fn`, which newer cross encoders keep beside their prompts. */
+function statedActivation(settings: JsonObject): ScoreActivation | undefined {
+  const name = settings["activation_fn"];
+  if (name === undefined || name === null) return undefined;
+  const known = scoreActivationOf(name);
+  if (known) return known;
+  const expected = scoreActivationNames.join(", ");
+  throw moduleError("config_sentence_transformers.json", "activation_fn", name, expected);
 }
 
 /** `truncate_dim`: only the first so many numbers of each vector. */
@@ -399,22 +419,11 @@ function pooledModes(config: JsonObject): PoolingMode[] {
   return modes.length > 0 ? checkPoolings(modes.map(([, mode]) => mode)) : ["mean"];
 }
 
-/** Classes of torch by the last part of their name. */
-const torchActivations: Readonly<Record<string, Activation>> = {
-  Identity: "identity",
-  Tanh: "tanh",
-  ReLU: "relu",
-  GELU: "gelu",
-  SiLU: "silu",
-  Sigmoid: "sigmoid",
-};
-
 function moduleActivation(path: string, name: JsonValue | undefined): Activation {
   // The class's default.
   if (name === undefined || name === null) return "tanh";
-  const last = typeof name === "string" ? name.split(".").at(-1)! : "";
-  const known = torchActivations[last] ?? activationOf(last.toLowerCase());
+  const known = torchActivationOf(name);
   if (known) return known;
-  const expected = Object.keys(torchActivations).join(", ");
+  const expected = torchActivationNames.join(", ");
   throw moduleError(`${path}/config.json`, "activation_function", name, expected);
 }
