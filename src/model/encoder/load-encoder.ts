@@ -44,7 +44,7 @@ export async function loadEncoder(
 
 /** Loads an open checkpoint, and closes it. @throws JetonError those of `loadEncoder` */
 export async function loadNamedEncoder(
-  { name, checkpoint: opened }: NamedCheckpoint,
+  { name, folder, checkpoint: opened }: NamedCheckpoint,
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
@@ -54,7 +54,7 @@ export async function loadNamedEncoder(
     const config = withStoredLayout(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
+    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(folder), config, {
       tokenizer,
       shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
@@ -74,7 +74,7 @@ export async function loadNamedEncoder(
     const { contextLength = config.contextLength } = options;
     return new EncoderModel({
       name,
-      folder: opened.folder,
+      folder,
       checkpoint: { config: opened.config, tensors, files: opened.files },
       tokenizer,
       config,

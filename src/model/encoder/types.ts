@@ -66,7 +66,7 @@ export interface SentenceSettings extends SentencePipeline {
 export interface LoadedEncoder {
   readonly kind: "encoder";
   readonly name: string;
-  /** The checkpoint's folder. */
+  /** The model's folder, where `modules.json` lies if there is one. */
   readonly folder: string;
   readonly checkpoint: Pick<Checkpoint, "config" | "tensors" | "files">;
   readonly tokenizer: Tokenizer;

@@ -3,6 +3,13 @@
  * names, prompts, and the lengths of queries and documents.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json.ts";
+import {
+  type ModuleEntry,
+  moduleListName,
+  parseModuleList,
+  transformerModule,
+  uncountedTokens,
+} from "../../../checkpoint/module-list.ts";
 import type { TensorEntry } from "../../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../../core/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
@@ -43,15 +50,6 @@ export interface SentenceFolder {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
 
-/** A line of `modules.json`. */
-interface ModuleEntry {
-  readonly path: string;
-  /** Last part of the class's name. */
-  readonly kind: string;
-  /** All of it. */
-  readonly type: string;
-}
-
 /** Modules that change nothing once a model is trained. */
 const ignored = new Set(["Dropout"]);
 
@@ -70,12 +68,15 @@ export async function readSentenceFolder(
 ): Promise<SentenceFolder> {
   const entries = (await readModules(files)) ?? (await findProjection(files, config));
   const settings = await optionalJson(files, "config_sentence_transformers.json");
-  const transformer = entries?.find(({ kind }) => kind === "Transformer");
+  const transformer = entries && transformerModule(entries);
   const own = await transformerSettings(files, transformer?.path ?? "");
   const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
   for (const entry of behind) await reader.read(entry);
-  const longest = maxLength(own, config, tokenizer);
+  const longest = maxLength(own, config, {
+    tokenizer,
+    uncounted: transformer ? uncountedTokens(transformer) : 0,
+  });
   const projection = entries === undefined ? inlineProjection(config, shape) : undefined;
   if (projection) reader.after.push(projection);
   const kind = projection ? "stanford" : lateKind(entries, reader, settings, own);
@@ -201,7 +202,11 @@ function withNormalize(modules: readonly VectorModule[]): VectorModule[] {
   return modules.at(-1)?.kind === "normalize" ? [...modules] : [...modules, { kind: "normalize" }];
 }
 
-function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer): number {
+function maxLength(
+  own: JsonObject,
+  config: EncoderConfig,
+  { tokenizer, uncounted }: { readonly tokenizer: Tokenizer; readonly uncounted: number },
+): number {
   const given = own["max_seq_length"];
   const limit = Math.min(
     config.contextLength,
@@ -211,7 +216,7 @@ function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer)
   if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
     throw moduleError("sentence_bert_config.json", "max_seq_length", given, "a positive number");
   }
-  return Math.min(given, config.contextLength);
+  return Math.min(given + uncounted, config.contextLength);
 }
 
 /** Names of the settings beside a transformer, also those of old versions. */
@@ -274,22 +279,8 @@ function optionalString(settings: JsonObject, key: string): string | undefined {
 
 /** `modules.json`; undefined where the folder has none. */
 async function readModules(files: FolderFiles): Promise<readonly ModuleEntry[] | undefined> {
-  const list = await files.json("modules.json");
-  if (list === undefined) return undefined;
-  if (!Array.isArray(list)) {
-    throw moduleError("modules.json", "the file", list, "a list of modules");
-  }
-  return list.map((entry) => {
-    const { path: inner = "", type } = isJsonObject(entry) ? entry : ({} as JsonObject);
-    if (
-      typeof type !== "string" ||
-      typeof inner !== "string" ||
-      /(^|[\\/])\.\.([\\/]|$)|^[\\/]/.test(inner)
-    ) {
-      throw moduleError("modules.json", "a module", entry, "a type and a path inside the folder");
-    }
-    return { path: inner, type, kind: type.split(".").at(-1)! };
-  });
+  const list = await files.json(moduleListName);
+  return list === undefined ? undefined : parseModuleList(list);
 }
 
 const pathOf = (folder: string, name: string): string =>
