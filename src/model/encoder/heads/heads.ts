@@ -292,9 +292,10 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
       graph: (context) =>
         projectStored(context.weights, modernPrediction(context, context.states), "classifier"),
     },
+    // Its class for answers calls the layer so, too.
     span: {
-      marker: "qa_outputs.weight",
-      graph: linear("qa_outputs", (context) => modernPrediction(context, context.states)),
+      marker: "classifier.weight",
+      graph: linear("classifier", (context) => modernPrediction(context, context.states)),
     },
   },
   nomic_bert: {

@@ -156,6 +156,27 @@ describe("a cross encoder", () => {
     expect(await codeOf(loadEncoder(copy, { inline: true }))).toBe("encoder-module-invalid");
   });
 
+  test.skipIf(skip)("reads token types only where its tokenizer says that it does", async () => {
+    const scored = async (names: readonly string[] | undefined) => {
+      const copy = await withClasses(folder, 1);
+      const path = join(copy, "tokenizer_config.json");
+      const settings = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+      writeFileSync(path, JSON.stringify({ ...settings, model_input_names: names }));
+      await using model = await loadEncoder(copy, { inline: true, threads: 1, format: "f32" });
+      const { ids } = model.tokenizer.encode("the king", { pair: "a rose", applyLimits: false });
+      const plain = await model.run({ ids, outputs: ["sequence"] });
+      const [{ logit } = { logit: Number.NaN }] = await rerank(model, "the king", ["a rose"]);
+      return { logit, plain: plain.sequence!.data[0]! };
+    };
+    const all = ["input_ids", "token_type_ids", "attention_mask"];
+    for (const names of [undefined, all]) {
+      const { logit, plain } = await scored(names);
+      expect(logit).not.toBeCloseTo(plain, 4);
+    }
+    const without = await scored(["input_ids", "attention_mask"]);
+    expect(without.logit).toBeCloseTo(without.plain, 5);
+  });
+
   test.skipIf(skip)("of three classes is refused", async () => {
     await using model = await loadEncoder(folder, { inline: true, threads: 1 });
     expect(await codeOf(rerank(model, "a", ["b"]))).toBe("encoder-rerank-classes");
