@@ -156,6 +156,22 @@ describe("a cross encoder", () => {
     expect(await codeOf(loadEncoder(copy, { inline: true }))).toBe("encoder-module-invalid");
   });
 
+  test.skipIf(skip)("puts its folder's default prompt before the query", async () => {
+    const score = async (query: string, settings: Record<string, unknown>) => {
+      const copy = await withClasses(folder, 1);
+      const path = join(copy, "config_sentence_transformers.json");
+      writeFileSync(path, JSON.stringify({ prompts: { query: "in the castle: " }, ...settings }));
+      await using model = await loadEncoder(copy, { inline: true, threads: 1, format: "f32" });
+      return (await rerank(model, query, ["a rose"]))[0]!.logit;
+    };
+    const prompted = await score("the king", { default_prompt_name: "query" });
+    expect(prompted).toBe(await score("in the castle: the king", {}));
+    expect(prompted).not.toBe(await score("the king", {}));
+    expect(await codeOf(score("the king", { default_prompt_name: "other" }))).toBe(
+      "encoder-prompt-unknown",
+    );
+  });
+
   test.skipIf(skip)("reads token types only where its tokenizer says that it does", async () => {
     const scored = async (names: readonly string[] | undefined) => {
       const copy = await withClasses(folder, 1);

@@ -3,7 +3,7 @@ import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 import { sequenceLogits } from "./classify.ts";
-import { embedTokens, type TokenVectors } from "./embed.ts";
+import { choosePrompt, embedTokens, type TokenVectors } from "./embed.ts";
 import { scoreLogits } from "./score-activation.ts";
 
 /** A document and how well it answers the query. */
@@ -45,7 +45,7 @@ export function canRerank({ heads, config, sentence }: LoadedEncoder): boolean {
  * const [best] = await rerank(model, "Where is the king?", ["In his castle.", "On Tuesday."]);
  * console.log(best?.index);
  *
- * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-option-invalid`
+ * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-prompt-unknown`, `encoder-option-invalid`
  */
 export async function rerank(
   model: LoadedEncoder,
@@ -86,7 +86,9 @@ async function readPairs(
   documents: readonly string[],
   options: Omit<RerankOptions, "topN">,
 ): Promise<Score[]> {
-  const pairs = documents.map((document) => [query, document] as const);
+  // A cross encoder's default prompt stands before the first text of a pair.
+  const asked = choosePrompt(model, {}) + query;
+  const pairs = documents.map((document) => [asked, document] as const);
   const logits = await sequenceLogits(model, pairs, options);
   const { scoreActivation: named = "sigmoid" } = model.sentence;
   return logits.map((row) => {
