@@ -7,6 +7,7 @@ import {
   type WeightCache,
 } from "./browser-cache.ts";
 import { isJsonObject, type JsonValue, parseJson } from "./checkpoint/json.ts";
+import { moduleListName, parseModuleList, transformerModule } from "./checkpoint/module-list.ts";
 import { JetonError } from "./core/error.ts";
 import type { ModelFiles, WeightsFile } from "./model/open-model.ts";
 
@@ -17,6 +18,8 @@ export interface FetchFolderOptions {
   /** Whether weights are kept in the browser's Cache API. Default true. */
   readonly cache?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** True: the checkpoint lies where the folder's `modules.json` says, if it has one. Default false. */
+  readonly hasModules?: boolean;
   /** Told of bytes of weights. */
   readonly onProgress?:
     | ((progress: {
@@ -48,18 +51,25 @@ export interface FetchedFolder {
  */
 export async function fetchFolder(
   baseUrl: string | URL,
-  { fetch: send = globalThis.fetch, cache: keeps = true, signal, onProgress }: FetchFolderOptions,
+  {
+    fetch: send = globalThis.fetch,
+    cache: keeps = true,
+    signal,
+    hasModules = false,
+    onProgress,
+  }: FetchFolderOptions,
 ): Promise<FetchedFolder> {
   const base = new URL(baseUrl, globalThis.location?.href);
   if (!base.pathname.endsWith("/")) base.pathname += "/";
   // The first failure stops the other downloads.
   const stop = new AbortController();
-  const source: Source = {
+  const root: Source = {
     base,
     send,
     signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
   };
   try {
+    const source = hasModules ? await checkpointSource(root) : root;
     const { files, texts } = await fetchFiles(source);
     const cache = keeps ? await openWeightCache() : undefined;
     const kept = cache && { cache, digest: await digestOfFiles(texts), writes: [] };
@@ -72,7 +82,7 @@ export async function fetchFolder(
       folder: base.href,
       files,
       weights,
-      readFile: (path) => optionalBytesOf(source, path),
+      readFile: (path) => optionalBytesOf(root, path),
     };
   } catch (error) {
     stop.abort(error);
@@ -95,6 +105,15 @@ interface KeptWeights {
   readonly digest: string;
   /** Copies that are being written. */
   readonly writes: Promise<void>[];
+}
+
+/** The source of a checkpoint that may lie below its model's folder, as with older sentence-transformers. */
+async function checkpointSource(root: Source): Promise<Source> {
+  const text = await optionalTextOf(root, moduleListName);
+  if (text === undefined) return root;
+  const transformer = transformerModule(parseModuleList(configOf(text, moduleListName)));
+  if (transformer === undefined || transformer.path === "") return root;
+  return { ...root, base: new URL(addressOf(root, `${transformer.path}/`)) };
 }
 
 const addressOf = ({ base }: Source, name: string): string =>

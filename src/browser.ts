@@ -144,7 +144,7 @@ export async function fetchEncoder(
 ): Promise<LoadedEncoder> {
   const { fetch: _, cache: _c, ...openOptions } = options;
   await checkWebGpu(options.device);
-  const { name, ...fetched } = await fetchFolder(baseUrl, options);
+  const { name, ...fetched } = await fetchFolder(baseUrl, { ...options, hasModules: true });
   return openEncoder({ name, ...openOptions, ...fetched });
 }
 

@@ -46,6 +46,7 @@ export {
   type ParseJsonOptions,
   parseJson,
 } from "./json.ts";
+export { checkpointFolder } from "./model-folder.ts";
 export {
   openPackedCache,
   type PackedCacheEntry,

@@ -13,6 +13,7 @@ import { checkLoadOptions } from "./load-options.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
+import { readRowsFrom } from "./weights/repeated-tensor.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";
 import * as decoderService from "./worker/decoder-service.ts";
 import { type ServiceModule, startModelService } from "./worker/start-model-service.ts";
@@ -46,10 +47,8 @@ export async function loadNamedModel(
     if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
     const described = decoderConfig(opened.config);
     const checkpoint = nameTensors(opened, described);
-    const config = await withStoredHead(described, checkpoint.tensors, async (tensor, rows) => {
-      const { data } = await checkpoint.read(tensor, { rows });
-      return data;
-    });
+    const { tensors } = checkpoint;
+    const config = await withStoredHead(described, tensors, readRowsFrom(checkpoint));
     checkWeights(checkpoint.tensors, config);
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);

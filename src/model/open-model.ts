@@ -12,12 +12,13 @@ import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.t
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
-import { readRowsOf, storedNames, withStoredHead } from "./decoder/stored-names.ts";
+import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "./decoder-model.ts";
 import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes } from "./weights/bind-bytes.ts";
 import { parseWeights, type StoredTensors, type WeightsFile } from "./weights/parse-weights.ts";
+import { readRowsOf } from "./weights/repeated-tensor.ts";
 import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
 import { storedShapes } from "./weights/trace-weights.ts";
 import type { DecoderService, DecoderStart } from "./worker/decoder-service.ts";

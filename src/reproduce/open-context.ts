@@ -29,7 +29,7 @@ export interface OpenContextOptions {
   readonly root: string;
   /** Digest of the reproduction's code. */
   readonly code: () => Promise<string>;
-  readonly onProgress: ((line: string) => void) | undefined;
+  readonly onProgress: ((line: string | undefined) => void) | undefined;
   readonly onNotice: ((line: string) => void) | undefined;
 }
 
@@ -85,7 +85,9 @@ export function openContext(
     },
     async timed(body) {
       // Waiting is not work: the run's seconds go on without it.
-      kept.charge(-(await waitUntilQuiet({ minutes: options.waitQuiet, signal, progress })));
+      const ended = (): void => options.onProgress?.(undefined);
+      const wait = { minutes: options.waitQuiet, signal, progress, ended };
+      kept.charge(-(await waitUntilQuiet(wait)));
       const end = watchLoad();
       timed = [];
       try {
@@ -115,19 +117,25 @@ async function waitUntilQuiet({
   minutes,
   signal,
   progress,
+  ended,
 }: {
   readonly minutes: number;
   readonly signal: AbortSignal;
   readonly progress: ReproductionContext["progress"];
+  /** Called where the wait was said and is over. */
+  readonly ended: () => void;
 }): Promise<number> {
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
+  let isSaid = false;
   while (seconds() < 60 * minutes) {
     signal.throwIfAborted();
     const { quiet, coresBusyElsewhere } = await sampleLoad();
     if (quiet) break;
     progress(`waiting for a quiet machine (${coresBusyElsewhere} cores busy elsewhere)`);
+    isSaid = true;
   }
+  if (isSaid) ended();
   return seconds();
 }
 

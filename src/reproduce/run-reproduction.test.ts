@@ -212,7 +212,7 @@ describe("runReproduction", () => {
   });
 
   test("progress is said with how much is left", async () => {
-    const lines: string[] = [];
+    const lines: (string | undefined)[] = [];
     const reproduction = reproductionOf(async ({ progress, report }) => {
       progress("counting", 1, 4);
       progress("looking");
@@ -325,21 +325,24 @@ describe("measurements of time", () => {
   test("wait for a quiet machine where that is asked for, and say so", async () => {
     const samples = [busy, busy, quiet];
     vi.spyOn(machine, "sampleLoad").mockImplementation(async () => samples.shift()!);
-    const lines: string[] = [];
+    const lines: (string | undefined)[] = [];
+    const waiting = "some-system: waiting for a quiet machine (1.9 cores busy elsewhere)";
     const reproduction = reproductionOf(async ({ report, timed }) => {
       report("small", beside(12, 10));
       await timed(async () => {
         expect(samples).toEqual([]);
+        // The line goes before the measurement begins.
+        expect(lines).toEqual([waiting, waiting, undefined]);
         report("large", of(95));
       });
+      samples.push(quiet);
+      await timed(async () => {});
     });
     await runReproduction(reproduction, {
       ...{ environment: environment(), waitQuiet: 1 },
       onProgress: (line) => lines.push(line),
     });
-    expect(lines).toEqual(
-      new Array(2).fill("some-system: waiting for a quiet machine (1.9 cores busy elsewhere)"),
-    );
+    expect(lines).toEqual([waiting, waiting, undefined]);
     vi.restoreAllMocks();
   });
 });

@@ -101,8 +101,11 @@ export interface RunReproductionOptions {
   /** Forget what earlier runs left in the folders of this system. Default false. */
   fresh?: boolean;
   signal?: AbortSignal;
-  /** Called with a line for people whenever something goes on. */
-  onProgress?: (line: string) => void;
+  /**
+   * Called with a line for people whenever something goes on, and with undefined where what the last line says has ended
+   * and nothing else is said.
+   */
+  onProgress?: (line: string | undefined) => void;
   /** Called with lines that people should keep, e.g. that a result is a remembered one. */
   onNotice?: (line: string) => void;
   /** Default `process.env`: `JETON_DATA` and `JETON_CACHE` are read. */

@@ -11,7 +11,7 @@ const runtimeWasm = "ort-wasm-simd-threaded.asyncify.wasm";
 const runtimeFiles: readonly string[] = [runtimeScript, runtimeWasm];
 
 /** What jeton uses of a browser's `navigator.gpu`. */
-interface Gpu {
+export interface Gpu {
   requestAdapter(): Promise<{ readonly info?: { readonly isFallbackAdapter?: boolean } } | null>;
 }
 
@@ -19,9 +19,26 @@ interface Gpu {
 export async function findWebGpu(): Promise<WebGpuAdapter | undefined> {
   if (isNode()) return undefined;
   const { gpu } = globalThis.navigator as { readonly gpu?: Gpu };
-  const adapter = await gpu?.requestAdapter().catch(() => null);
-  if (!adapter) return undefined;
-  return adapter.info?.isFallbackAdapter === true ? "software" : "hardware";
+  return gpu && findAdapter(gpu);
+}
+
+/** What is known of adapters: opening one model asks in several places. */
+const adapters = new WeakMap<Gpu, Promise<WebGpuAdapter | undefined>>();
+
+/** The adapter, asked for once. Where there was none, the next caller asks again: a browser may start its processor anew. */
+export function findAdapter(gpu: Gpu): Promise<WebGpuAdapter | undefined> {
+  const known = adapters.get(gpu);
+  if (known) return known;
+  const found = askForAdapter(gpu);
+  adapters.set(gpu, found);
+  return found;
+}
+
+async function askForAdapter(gpu: Gpu): Promise<WebGpuAdapter | undefined> {
+  const adapter = await gpu.requestAdapter().catch(() => null);
+  if (adapter) return adapter.info?.isFallbackAdapter === true ? "software" : "hardware";
+  adapters.delete(gpu);
+  return undefined;
 }
 
 /**

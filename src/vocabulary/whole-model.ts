@@ -17,7 +17,7 @@ export async function readModelFiles(folder: string): Promise<ModelFiles> {
   const source = await readSource(checkpoint);
   const parameters = new Map<string, ParameterValue>();
   for (const [name, shape] of decoderParameterShapes(source.config)) {
-    parameters.set(name, { shape, data: await readParameter(checkpoint, name) });
+    parameters.set(name, { shape, data: await readParameter(checkpoint, name, shape) });
   }
   return { source, parameters };
 }

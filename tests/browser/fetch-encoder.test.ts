@@ -32,6 +32,15 @@ beforeAll(async () => {
   const dense = { idx: 2, path: "2_Dense", type: "sentence_transformers.models.Dense" };
   writeFileSync(join(folder, "modules.json"), JSON.stringify([...modules.slice(0, 2), dense]));
 });
+/** The same with its checkpoint below, as older versions of sentence-transformers keep it. */
+beforeAll(() => {
+  const inner = join(root, "below", "0_Transformer");
+  cpSync(bundled, inner, { recursive: true });
+  cpSync(join(bundled, "1_Pooling"), join(root, "below", "1_Pooling"), { recursive: true });
+  const modules = JSON.parse(readFileSync(join(bundled, "modules.json"), "utf8")) as object[];
+  const list = [{ ...modules[0], path: "0_Transformer" }, ...modules.slice(1)];
+  writeFileSync(join(root, "below", "modules.json"), JSON.stringify(list));
+});
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const requested: string[] = [];
@@ -48,6 +57,7 @@ const send: typeof fetch = async (address) => {
 test.each([
   ["plain", 128],
   ["dense", 16],
+  ["below", 128],
 ] as const)(
   "%s: vectors of texts and tokens are those of the folder on disk",
   async (name, size) => {

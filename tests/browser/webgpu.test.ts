@@ -100,6 +100,24 @@ describe.skipIf(!hasAdapter)("on WebGPU", { timeout: 240_000 }, () => {
     }
   });
 
+  test("opening a model asks for the adapter once, and the runtime twice more", async () => {
+    const short = { ...request, device: "webgpu" as const, maxTokens: 1, besides: [] };
+    const asked = await withPage((tab) =>
+      tab.evaluate(async (own) => {
+        const { gpu } = navigator as unknown as { gpu: { requestAdapter(): Promise<unknown> } };
+        const ask = gpu.requestAdapter.bind(gpu);
+        let times = 0;
+        gpu.requestAdapter = (...options) => {
+          times++;
+          return ask(...options);
+        };
+        await (globalThis as unknown as { page: Page }).page.run(own);
+        return times;
+      }, short),
+    );
+    expect(asked).toBe(1 + 2);
+  });
+
   test.each(["int8", "int4"] as const)("%s begins as in WebAssembly", async (format) => {
     const short = { ...request, format, maxTokens: 2, besides: [] };
     const wasm = await run({ ...short, device: "wasm" });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readdir, readFile, readlink, rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,6 +24,16 @@ useFakeHub();
 
 /** A file that holds its own name. */
 const named = (path: string): [string, Buffer] => [path, Buffer.from(JSON.stringify(path))];
+
+/** `modules.json` with a transformer in the first of these folders. */
+const listOf = (transformer: string, ...others: string[]): [string, Buffer] => {
+  const line = (path: string, kind: string) => ({
+    path,
+    type: `sentence_transformers.models.${kind}`,
+  });
+  const lines = [line(transformer, "Transformer"), ...others.map((path) => line(path, "Dense"))];
+  return ["modules.json", Buffer.from(JSON.stringify(lines))];
+};
 
 describe("a download", () => {
   test("fills the cache as Python does, with what a checkpoint needs, and opens", async () => {
@@ -95,11 +106,52 @@ describe("a download", () => {
       "2_Dense/model.safetensors",
     ];
     const other = ["2_Dense/pytorch_model.bin", "onnx/model.safetensors", "openvino/config.json"];
-    hub.files = new Map([...weights, ...[...own, ...other].map(named)]);
+    hub.files = new Map([
+      ...weights,
+      ...[...own, ...other].map(named),
+      listOf("", "1_Pooling", "2_Dense"),
+    ]);
     const folder = await resolveTiny();
     for (const path of own) expect(existsSync(join(folder, path)), path).toBe(true);
     for (const path of other) expect(existsSync(join(folder, path)), path).toBe(false);
   });
+
+  test.each(["0_Transformer", "parts/0_BERT"])(
+    "an older sentence encoder comes with the checkpoint in %s",
+    async (path) => {
+      const below = (name: string): string => `${path}/${name}`;
+      const own = [
+        ...["config.json", "sentence_bert_config.json", "vocab.txt", "tokenizer_config.json"].map(
+          below,
+        ),
+        ...["own/config.json", "own/model.safetensors", "config_sentence_transformers.json"],
+      ];
+      const other = [below("pytorch_model.bin"), "1_Other/config.json", "onnx/config.json"];
+      for (const [name, from] of [
+        ["single", weights],
+        ["sharded", sharded],
+      ] as const) {
+        const stored = [...from].filter(([file]) => /^model[\w.-]*$/.test(file));
+        const there = stored.map(([file, body]): [string, Buffer] => [below(file), body]);
+        hub.head = createHash("sha1")
+          .update(path + name)
+          .digest("hex");
+        hub.files = new Map([...there, ...[...own, ...other].map(named), listOf(path, "own")]);
+        const folder = await resolveTiny({ update: true });
+        for (const file of own) expect(existsSync(join(folder, file)), file).toBe(true);
+        for (const file of other) expect(existsSync(join(folder, file)), file).toBe(false);
+        for (const [file] of there) expect(existsSync(join(folder, file)), file).toBe(true);
+        hub.requests = [];
+        expect(await resolveTiny()).toBe(folder);
+        expect(hub.requests).toEqual([]);
+        // As Python leaves it: without the list of files that tells a complete snapshot.
+        await rm(cache(".jeton"), { recursive: true });
+        expect(await resolveTiny({ offline: true })).toBe(folder);
+        await rm(join(folder, there.at(-1)![0]));
+        expect(await codeOf(resolveTiny({ offline: true }))).toBe("hub-offline");
+      }
+    },
+  );
 
   test("without weights: configuration and tokenizer alone; the weights come later", async () => {
     const folder = await resolveTiny({ weights: false });

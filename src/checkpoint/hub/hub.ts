@@ -25,6 +25,7 @@ import { readWeightMap, singleWeightsName, weightsIndexName } from "../checkpoin
 import { readJsonObject } from "../config.ts";
 import { temporaryPath, writeFileAtomically } from "../files/atomic-file.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { checkpointFolder } from "../model-folder.ts";
 import { findFolder } from "./find-folder.ts";
 import {
   createHubClient,
@@ -177,7 +178,9 @@ async function readListing(path: string): Promise<HubFile[] | undefined> {
   }
 }
 
-async function holdsNecessities(folder: string, selection: FileSelection): Promise<boolean> {
+async function holdsNecessities(snapshot: string, selection: FileSelection): Promise<boolean> {
+  const { files, weights = true } = selection;
+  const folder = files ? snapshot : await checkpointFolder(snapshot);
   const exists = (name: string): Promise<boolean> =>
     stat(join(folder, ...name.split("/"))).then(
       (found) => found.isFile(),
@@ -185,7 +188,6 @@ async function holdsNecessities(folder: string, selection: FileSelection): Promi
     );
   const all = async (names: readonly string[]): Promise<boolean> =>
     (await Promise.all(names.map(exists))).every(Boolean);
-  const { files, weights = true } = selection;
   if (files) return all(files);
   if (!weights) {
     const tokenizers = ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"];
@@ -239,9 +241,9 @@ async function download(
       progress.finish(file);
       await linkFile(blob, join(folder, ...file.path.split("/")));
     };
-    const wanted = await selectFiles(files, options, async (index) => {
-      progress.expect([index]);
-      await fetchFile(index);
+    const wanted = await selectFiles(files, options, async (first) => {
+      progress.expect([first]);
+      await fetchFile(first);
       return folder;
     });
     progress.expect(wanted);

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
-import { testData, testModels } from "../../testing/test-data.ts";
+import { bundledModel, testData, testModels } from "../../testing/test-data.ts";
 import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import type { ModelDescription } from "../inspect/description.ts";
 import { runCommand } from "../testing/run-command.ts";
@@ -24,6 +24,21 @@ async function inspect(...args: string[]): Promise<ModelDescription> {
 }
 
 describe("jeton inspect", () => {
+  test("a checkpoint below its folder, and its tokenizer", async () => {
+    const bundled = join(dirname(bundledModel), "jeton-embed");
+    const path = join(folder, "older");
+    cpSync(bundled, join(path, "0_Transformer"), { recursive: true });
+    const type = "sentence_transformers.models.Transformer";
+    writeFileSync(join(path, "modules.json"), JSON.stringify([{ path: "0_Transformer", type }]));
+    const expected = await inspect(bundled);
+    expect(await inspect(path)).toEqual({ ...expected, name: "older", path });
+    const [own, below] = await Promise.all(
+      [bundled, path].map((model) => runCommand(["tokenize", model, "a rose", "--json"])),
+    );
+    expect(below).toEqual(own);
+    expect(below!.status).toBe(0);
+  });
+
   test.each(Object.keys(referenceFamilies))("%s: counts what the files hold", async (family) => {
     const path = join(folder, family);
     const { config, tensors } = createRandomCheckpoint(path, {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createProgressLine } from "../../core/progress.ts";
 import type { Reproduction, ReproductionResult, Verdict } from "../../reproduce/index.ts";
 import { type System, systems } from "../../systems.ts";
-import { type Command, defineCommand, defined, UsageError } from "../command.ts";
+import { type Command, defineCommand, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type ReproduceDocument, writeJson } from "../json-output.ts";
 import type { Style } from "../terminal/style.ts";
@@ -132,7 +132,9 @@ async function reproduceOne(
       line.clear();
       void stderr.write(`${text}\n`);
     },
-    ...defined({ onProgress: values.quiet ? undefined : (text: string) => line.show(text) }),
+    ...(!values.quiet && {
+      onProgress: (text) => (text === undefined ? line.clear() : line.show(text)),
+    }),
   }).finally(() => line.clear());
   const isComplete = result.skipped === undefined;
   if (values.record && isComplete) {

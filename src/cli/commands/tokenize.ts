@@ -12,7 +12,7 @@ import {
   writeJson,
 } from "../json-output.ts";
 import { decodeText, readLines, readTextArgument } from "../options/input.ts";
-import { locateModel } from "../options/locate.ts";
+import { locateTokenizer } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { showPieces } from "../terminal/text-chunks.ts";
 
@@ -64,7 +64,7 @@ export const command: Command = defineCommand({
     if (jsonl) refuseMisplaced(values, ["ids"], "means nothing for --jsonl, whose lines have ids");
     if (idsOnly) refuseMisplaced(values, ["offsets"], "means nothing for --ids");
     const { loadTokenizer } = await import("../../tokenizer/index.ts");
-    const folder = await locateModel(context, model!, { weights: false });
+    const folder = await locateTokenizer(context, model!);
     const tokenizer = await loadTokenizer(folder);
     const encodeOptions: EncodeOptions = {
       addSpecialTokens: special,

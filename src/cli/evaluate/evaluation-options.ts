@@ -8,7 +8,7 @@ import { defined, UsageError, type Values } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type EvaluateDocument, type EvaluatePoliciesDocument, writeJson } from "../json-output.ts";
 import { readContextPolicy, viewUnder } from "../options/context-policies.ts";
-import { createStatusLine, locateModel } from "../options/locate.ts";
+import { createStatusLine, locateTokenizer } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { type modelOptions, withModel } from "../options/model-options.ts";
 
@@ -248,7 +248,7 @@ async function withEvaluatedModel<T>(
 
 async function openTokenizer(context: CommandContext, name: string) {
   const { loadTokenizer } = await import("../../tokenizer/index.ts");
-  return loadTokenizer(await locateModel(context, name, { weights: false }));
+  return loadTokenizer(await locateTokenizer(context, name));
 }
 
 /**

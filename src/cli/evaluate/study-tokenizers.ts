@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { CommandContext } from "../context.ts";
 import { type TokenizerStudyDocument, writeJson } from "../json-output.ts";
-import { locateModel } from "../options/locate.ts";
+import { locateTokenizer } from "../options/locate.ts";
 
 /** Loads the tokenizers and prints the study. No model is asked. */
 export async function printTokenizerStudy(
@@ -16,7 +16,7 @@ export async function printTokenizerStudy(
   );
   const tokenizers = [];
   for (const name of names) {
-    const path = await locateModel(context, name, { weights: false });
+    const path = await locateTokenizer(context, name);
     const contextLength = await readContextLength(path);
     tokenizers.push({ name, tokenizer: await loadTokenizer(path), contextLength });
     context.signal.throwIfAborted();

@@ -2,6 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
+  checkpointFolder,
   type JsonObject,
   type JsonValue,
   type ModelConfig,
@@ -84,12 +85,13 @@ export async function describeModel(name: string, path: string): Promise<ModelDe
     const tokenizer = await describeTokenizer(path);
     return { name: basename(path), path: absolute, model: null, weights: null, tokenizer };
   }
-  const files = new Set(await readdir(path));
+  const folder = await checkpointFolder(path);
+  const files = new Set(await readdir(folder));
   const hasConfig = files.has("config.json");
   const hasWeights = files.has(singleWeightsName) || files.has(weightsIndexName);
-  const config = hasConfig ? await readConfig(path) : undefined;
-  const weights = hasConfig && hasWeights ? await describeWeights(path) : null;
-  const tokenizer = await describeTokenizer(path).catch((error: unknown) => {
+  const config = hasConfig ? await readConfig(folder) : undefined;
+  const weights = hasConfig && hasWeights ? await describeWeights(folder) : null;
+  const tokenizer = await describeTokenizer(folder).catch((error: unknown) => {
     if (JetonError.isInstance(error) && error.code === "tokenizer-not-found") return null;
     throw error;
   });

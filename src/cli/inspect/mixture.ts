@@ -10,7 +10,7 @@ import {
 } from "../../tokenizer/index.ts";
 import type { CommandContext } from "../context.ts";
 import { type MixtureDocument, type NamedMixture, writeJson } from "../json-output.ts";
-import { createStatusLine, locateModel } from "../options/locate.ts";
+import { createStatusLine, locateTokenizer } from "../options/locate.ts";
 
 /** Infers and prints the mixture of each tokenizer from its first `merges` merges. */
 export async function inspectMixture(
@@ -21,7 +21,7 @@ export async function inspectMixture(
   const categories = await readSampleFolder(options.samples);
   const mixtures: NamedMixture[] = [];
   for (const name of names) {
-    const path = await locateModel(context, name, { weights: false });
+    const path = await locateTokenizer(context, name);
     const mixture = await inferOne(context, path, categories, options.merges);
     mixtures.push({ name, ...mixture });
   }

@@ -15,7 +15,7 @@ import { loadTokenizer } from "../../tokenizer/index.ts";
 import type { CommandContext } from "../context.ts";
 import { type QtokDocument, writeJson } from "../json-output.ts";
 import { readTextFile } from "../options/input.ts";
-import { locateModel } from "../options/locate.ts";
+import { locateTokenizer } from "../options/locate.ts";
 
 export interface InspectQtokOptions {
   /** Folder of parallel texts. */
@@ -35,7 +35,7 @@ export async function inspectQtok(
 ): Promise<void> {
   const tokenizers: NamedTokenizer[] = [];
   for (const name of names) {
-    const path = await locateModel(context, name, { weights: false });
+    const path = await locateTokenizer(context, name);
     tokenizers.push({ name: shorten(name, tokenizers), tokenizer: await loadTokenizer(path) });
     context.signal.throwIfAborted();
   }

@@ -21,11 +21,20 @@ export async function readContextPolicy(
 ): Promise<ContextPolicy | undefined> {
   if (text === undefined) return undefined;
   const { parseContextPolicy } = await import("../../context/index.ts");
+  return readPolicy(option, text, parseContextPolicy);
+}
+
+/**
+ * What a reader of policies makes of an option's or an argument's value.
+ *
+ * @throws UsageError `option-value-invalid` for what the reader refuses
+ */
+export function readPolicy<T>(option: string, found: string, read: (text: string) => T): T {
   try {
-    return parseContextPolicy(text);
+    return read(found);
   } catch (error) {
     const { message } = error as Error;
-    throw new UsageError("option-value-invalid", `${option}: ${message}`, { option, found: text });
+    throw new UsageError("option-value-invalid", `${option}: ${message}`, { option, found });
   }
 }
 

@@ -99,6 +99,12 @@ export async function locateModel(
   }
 }
 
+/** The folder or file of a model's tokenizer; of a model that is not cached yet only the small files are downloaded. */
+export async function locateTokenizer(context: CommandContext, name: string): Promise<string> {
+  const { checkpointFolder } = await import("../../checkpoint/index.ts");
+  return checkpointFolder(await locateModel(context, name, { weights: false }));
+}
+
 /** A progress line on standard error. */
 export function createStatusLine(context: CommandContext): ReturnType<typeof createProgressLine> {
   const { stderr } = context;

@@ -111,3 +111,59 @@ export function expertGroups(config: DecoderConfig, layer: number): (readonly st
   if (shared) groups.push(names.shared);
   return groups.flatMap(({ gateUp, down }) => [gateUp, down]);
 }
+
+/** Where a parameter of a sparse layer lies that is not stored under its family's own name. */
+export interface OtherPlace {
+  readonly name: string;
+  /**
+   * A tensor `[experts, parts · rows, columns]` of all experts, of whose rows an expert's parameter is one part. Absent: the
+   * tensor is the parameter.
+   */
+  readonly part?: { readonly expert: number; readonly index: number; readonly parts: number };
+}
+
+const [fusedGateUp, fusedDown] = ["gate_up_proj", "down_proj"] as const;
+
+/** Part of an expert's matrix in the fused tensors: gate above up, and down alone. */
+const fusedParts: Readonly<Record<string, readonly [stack: string, index: number, parts: number]>> =
+  {
+    w1: [fusedGateUp, 0, 2],
+    w3: [fusedGateUp, 1, 2],
+    w2: [fusedDown, 0, 1],
+    gate_proj: [fusedGateUp, 0, 2],
+    up_proj: [fusedGateUp, 1, 2],
+    down_proj: [fusedDown, 0, 1],
+  };
+
+/** Other names of whole tensors, by the end of the family's own. */
+const otherNames: Readonly<Record<string, readonly string[]>> = {
+  "block_sparse_moe.gate.weight": ["mlp.gate.weight", "mlp.router.weight"],
+  "block_sparse_moe.router.layer.weight": ["block_sparse_moe.router.weight"],
+  "block_sparse_moe.input_linear.weight": [`block_sparse_moe.experts.${fusedGateUp}`],
+  "block_sparse_moe.output_linear.weight": [`block_sparse_moe.experts.${fusedDown}`],
+};
+
+/**
+ * Where else a parameter of a sparse layer may be stored: under the names that transformers 5 has for it in memory and
+ * writes with `save_original_format=False`, the experts of a layer fused.
+ *
+ * Source: transformers 5.18.0, `conversion_mapping.py` and the `modeling_*.py` of the families.
+ *
+ * @param name the family's own, as `decoderParameterShapes` gives it
+ */
+export function otherPlaces(name: string): readonly OtherPlace[] {
+  const [, layer = "", own = ""] = /^(model\.layers\.\d+\.)(.*)$/.exec(name) ?? [];
+  const whole = Object.hasOwn(otherNames, own) ? otherNames[own]! : [];
+  const [, block, number, matrix = ""] =
+    /^(block_sparse_moe|mlp)\.experts\.(\d+)\.(\w+)\.weight$/.exec(own) ?? [];
+  const fused = Object.hasOwn(fusedParts, matrix) ? fusedParts[matrix] : undefined;
+  const places: OtherPlace[] = whole.map((other) => ({ name: layer + other }));
+  if (fused === undefined) return places;
+  const [stack, index, parts] = fused;
+  if (block !== "mlp") places.push({ name: `${layer}mlp.experts.${number}.${matrix}.weight` });
+  const part = { expert: Number(number), index, parts };
+  for (const of of new Set([block, "mlp"])) {
+    places.push({ name: `${layer}${of}.experts.${stack}`, part });
+  }
+  return places;
+}

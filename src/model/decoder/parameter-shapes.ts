@@ -77,8 +77,8 @@ export function splitParameterShapes(config: DecoderConfig): Map<string, number[
   return shapes;
 }
 
-/** Router, experts and shared expert of one layer. */
-function sparseLayerShapes(config: DecoderConfig, index: number): Map<string, number[]> {
+/** Router, experts and shared expert of one layer; each expert has tensors of its own. */
+export function sparseLayerShapes(config: DecoderConfig, index: number): Map<string, number[]> {
   const { hiddenSize } = config;
   const { count, intermediateSize, biases, shared } = config.experts!;
   const names = sparseLayerNames(config, index);

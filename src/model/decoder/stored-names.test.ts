@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { readRowsOf } from "../weights/repeated-tensor.ts";
 import type { DecoderConfig } from "./config.ts";
 import { decoderNames } from "./decoder-names.ts";
-import { readRowsOf, withStoredHead } from "./stored-names.ts";
+import { withStoredHead } from "./stored-names.ts";
 
 const { head, embedding } = decoderNames;
 const stored = { dtype: "F16", shape: [3, 2] };

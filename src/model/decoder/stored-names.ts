@@ -5,9 +5,9 @@
  * modalities the same tensors are `language_model.model.layers.0…` or `model.language_model.layers.0…`,
  * and a model saved without its head leaves the `model.` out.
  */
-import type { Checkpoint, RowRange } from "../../checkpoint/index.ts";
-import type { StoredBytes } from "../weights/bind-bytes.ts";
+import type { Checkpoint } from "../../checkpoint/index.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
+import { isRepeated, type ReadStoredRows } from "../weights/repeated-tensor.ts";
 import { type SplitEntry, splitExperts } from "../weights/split-experts.ts";
 import type { StoredShape } from "../weights/trace-weights.ts";
 import type { DecoderConfig } from "./config.ts";
@@ -34,12 +34,6 @@ export function storedNames(stored: Iterable<string>): ReadonlyMap<string, strin
   return own;
 }
 
-/** Rows that are compared at a time. */
-const comparedRows = 4096;
-
-/** Rows of a stored tensor, in the array of its type. */
-export type ReadStoredRows = (name: string, rows: RowRange) => Promise<ArrayBufferView>;
-
 /**
  * The configuration with a head of its own where one is stored that differs from the embeddings, though they are said to
  * be tied. One with the same numbers is not held twice.
@@ -52,37 +46,10 @@ export async function withStoredHead(
   read: ReadStoredRows,
 ): Promise<DecoderConfig> {
   const { head, embedding } = decoderNames;
-  const [own, table] = [tensors.get(head), tensors.get(embedding)];
-  if (!config.tieWordEmbeddings || own === undefined || table === undefined) return config;
-  const untied = { ...config, tieWordEmbeddings: false };
-  if (own.dtype !== table.dtype || own.shape.join() !== table.shape.join()) return untied;
-  const [count = 0] = own.shape;
-  for (let start = 0; start < count; start += comparedRows) {
-    const rows = { start, count: Math.min(comparedRows, count - start) };
-    const [a, b] = await Promise.all([read(head, rows), read(embedding, rows)]);
-    if (!areEqual(a, b)) return untied;
-  }
-  return config;
-}
-
-function areEqual(a: ArrayBufferView, b: ArrayBufferView): boolean {
-  if (a.byteLength !== b.byteLength) return false;
-  const isWide = [a, b].every((view) => view.byteOffset % 4 === 0 && view.byteLength % 4 === 0);
-  const [left, right] = [a, b].map(({ buffer, byteOffset, byteLength }) =>
-    isWide
-      ? new Uint32Array(buffer, byteOffset, byteLength / 4)
-      : new Uint8Array(buffer, byteOffset, byteLength),
-  ) as [Uint8Array, Uint8Array];
-  return left.every((value, at) => value === right[at]);
-}
-
-/** Rows of tensors whose bytes are in memory. */
-export function readRowsOf({ tensors, bytes }: StoredBytes): ReadStoredRows {
-  return async (name, { start, count }) => {
-    const all = bytes.get(name)!;
-    const row = all.byteLength / tensors.get(name)!.shape[0]!;
-    return all.subarray(start * row, (start + count) * row);
-  };
+  const isStored = tensors.has(head) && tensors.has(embedding);
+  if (!config.tieWordEmbeddings || !isStored) return config;
+  const repeats = await isRepeated(tensors, { name: head, of: embedding }, read);
+  return repeats ? config : { ...config, tieWordEmbeddings: false };
 }
 
 /** A checkpoint whose stacked experts are parts of their own. */

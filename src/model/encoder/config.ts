@@ -21,7 +21,7 @@ import {
 } from "./mixer/mixer-config.ts";
 import { nomicFields } from "./nomic-config.ts";
 import { t5EncoderConfig, t5Families } from "./t5-config.ts";
-import { type EncoderTask, encoderTask, readLabels } from "./tasks/encoder-task.ts";
+import { type EncoderTask, encoderTask, type Labels, readLabels } from "./tasks/encoder-task.ts";
 
 /** Attention of one layer. */
 export interface EncoderLayerConfig {
@@ -40,7 +40,7 @@ export interface RelativeBiasConfig {
 }
 
 /** Everything about an encoder that is not a weight. */
-export interface EncoderConfig {
+export interface EncoderConfig extends Labels {
   /** Family that the configuration was read as. */
   readonly family: string;
   /** Rows of the embedding table. */
@@ -98,10 +98,6 @@ export interface EncoderConfig {
   readonly tieWordEmbeddings: boolean;
   /** What the checkpoint's class was trained to do. */
   readonly task: EncoderTask;
-  /** Names of the classes of a classification head, by index. */
-  readonly labels: readonly string[];
-  /** Classes exclude each other (softmax), do not (sigmoid), or there is none (a score). */
-  readonly problemType: "single-label" | "multi-label" | "regression";
   /** Keys that only heads read. */
   readonly headOptions: HeadOptions;
 }
@@ -177,6 +173,11 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
     throw invalid("num_attention_heads", heads, `a divisor of the hidden size ${hiddenSize}`);
   }
   const headDim = hiddenSize / heads;
+  // Keys of nomic-bert and DeBERTa by which heads of other widths could be asked for.
+  for (const name of ["head_dim", "attention_head_size"]) {
+    if (given(fields[name]) && fields[name] !== headDim)
+      throw invalid(name, fields[name], `${headDim}`);
+  }
   const { layers, ropes } = describeLayers(family, fields, headDim);
   return {
     family,
@@ -192,7 +193,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
     ...describeBlocks(family, fields, headDim),
     ...(family === "deberta-v2" && describeDisentangled(fields, headDim)),
     ...(family === "deberta-v2" && describeConvolution(fields, hiddenSize)),
-    padTokenId: wholeNumber(fields, "pad_token_id", 0),
+    padTokenId: paddingId(family, fields),
     tieWordEmbeddings: fields["tie_word_embeddings"] !== false,
     ...readLabels(fields),
     task: encoderTask(file),
@@ -222,6 +223,18 @@ function wholeNumber(fields: Fields, name: string, otherwise: number): number {
   return value;
 }
 
+/** MPNet's class counts 32 buckets, also in a larger table. */
+function mpnetBias(fields: Fields): RelativeBiasConfig {
+  const name = "relative_attention_num_buckets";
+  if (fields[name] !== 32) throw invalid(name, fields[name], "32");
+  return { buckets: 32, maxDistance: 128 };
+}
+
+/** MPNet counts positions behind the id 1, also where its file says otherwise. */
+function paddingId(family: string, fields: Fields): number {
+  return family === "mpnet" ? 1 : wholeNumber(fields, "pad_token_id", 0);
+}
+
 function describePositions(
   family: string,
   fields: Fields,
@@ -236,19 +249,16 @@ function describePositions(
   if (!rotated && given(kind) && kind !== "absolute") {
     throw invalid("position_embedding_type", kind, "absolute");
   }
-  const skipped = behindPadding ? wholeNumber(fields, "pad_token_id", 1) + 1 : 0;
+  const skipped = behindPadding ? paddingId(family, fields) + 1 : 0;
   return {
     // DeBERTa may learn no positions beside distances.
     positionRows: rotated || fields["position_biased_input"] === false ? 0 : max,
     positionIds: behindPadding ? "behind-padding" : "index",
-    typeVocabSize: wholeNumber(fields, "type_vocab_size", 0),
-    relativeBias:
-      family === "mpnet"
-        ? {
-            buckets: positive(fields, "relative_attention_num_buckets", Number.isSafeInteger),
-            maxDistance: 128,
-          }
-        : undefined,
+    // Their classes have no types, also where a file names some.
+    typeVocabSize: ["mpnet", "distilbert", "modernbert"].includes(family)
+      ? 0
+      : wholeNumber(fields, "type_vocab_size", 0),
+    relativeBias: family === "mpnet" ? mpnetBias(fields) : undefined,
     contextLength: max - skipped,
   };
 }
@@ -388,6 +398,23 @@ function nomicFraction(fields: Fields): number {
   return fraction;
 }
 
+const modernKinds = ["full_attention", "sliding_attention"] as const;
+
+/** The kind that a file names for a layer; undefined where it names none. */
+function modernLayerKind(types: unknown, index: number): (typeof modernKinds)[number] | undefined {
+  if (!given(types)) return undefined;
+  const kind = Array.isArray(types) ? modernKinds.find((one) => one === types[index]) : undefined;
+  if (kind) return kind;
+  throw invalid("layer_types", types, `one of ${modernKinds.join(", ")} for each layer`);
+}
+
+/** Scaled rotations would be read as plain ones. */
+function checkPlainRotation(parameters: unknown): void {
+  if (!isFields(parameters)) return;
+  const kind = parameters["rope_type"] ?? parameters["type"] ?? "default";
+  if (kind !== "default") throw invalid("rope_type", kind, "default");
+}
+
 /** ModernBERT: every few layers see all, the others a window with a rotation of their own. */
 function modernLayer(
   fields: Fields,
@@ -395,18 +422,18 @@ function modernLayer(
   headDim: number,
   rotation: (theta: number, rotaryDim: number) => number,
 ): EncoderLayerConfig {
-  const types = fields["layer_types"];
   const every = positive(fields, "global_attn_every_n_layers", Number.isSafeInteger);
-  const isGlobal = Array.isArray(types) ? types[index] === "full_attention" : index % every === 0;
+  const kind = modernLayerKind(fields["layer_types"], index) ?? modernKinds[index % every ? 1 : 0]!;
+  const isGlobal = kind === "full_attention";
   const parameters = fields["rope_parameters"];
-  const own = isFields(parameters)
-    ? parameters[isGlobal ? "full_attention" : "sliding_attention"]
-    : undefined;
-  const theta = isFields(own)
-    ? positive(own, "rope_theta", Number.isFinite)
-    : isGlobal || !given(fields["local_rope_theta"])
-      ? positive(fields, "global_rope_theta", Number.isFinite)
-      : positive(fields, "local_rope_theta", Number.isFinite);
+  const own = isFields(parameters) ? parameters[kind] : undefined;
+  for (const scaling of [own, fields["rope_scaling"]]) checkPlainRotation(scaling);
+  const theta =
+    isFields(own) && given(own["rope_theta"])
+      ? positive(own, "rope_theta", Number.isFinite)
+      : isGlobal || !given(fields["local_rope_theta"])
+        ? positive(fields, "global_rope_theta", Number.isFinite)
+        : positive(fields, "local_rope_theta", Number.isFinite);
   return {
     // Half the stated width on each side, inclusive.
     window: isGlobal

@@ -61,7 +61,7 @@ export {
   embedTokens,
   type TokenVectors,
 } from "./tasks/embed.ts";
-export { type EncoderTask, problemName } from "./tasks/encoder-task.ts";
+export { type EncoderTask, type Labels, problemName } from "./tasks/encoder-task.ts";
 export {
   type FilledToken,
   type FillMaskOptions,
@@ -69,6 +69,7 @@ export {
   maskTokenOf,
 } from "./tasks/fill-mask.ts";
 export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./tasks/rerank.ts";
+export type { ScoreActivation } from "./tasks/score-activation.ts";
 export type {
   EncoderOutput,
   EncoderRequest,

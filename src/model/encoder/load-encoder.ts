@@ -5,6 +5,7 @@ import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { checkLoadOptions } from "../load-options.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
+import { readRowsFrom, withoutRepeated } from "../weights/repeated-tensor.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
@@ -12,7 +13,7 @@ import { type ServiceModule, startModelService } from "../worker/start-model-ser
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads } from "./heads/heads.ts";
+import { encoderHeads, repeatedTable } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
@@ -44,7 +45,7 @@ export async function loadEncoder(
 
 /** Loads an open checkpoint, and closes it. @throws JetonError those of `loadEncoder` */
 export async function loadNamedEncoder(
-  { name, checkpoint: opened }: NamedCheckpoint,
+  { name, folder, checkpoint: opened }: NamedCheckpoint,
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
   const { signal, inline = false } = options;
@@ -54,11 +55,13 @@ export async function loadNamedEncoder(
     const config = withStoredLayout(described, checkpoint.tensors);
     checkShapes(checkpoint.tensors, encoderParameterShapes(config));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(opened.folder), config, {
+    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(folder), config, {
       tokenizer,
       shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
-    const tensors = addBlocks(config, new Map([...checkpoint.tensors, ...own]));
+    const read = readRowsFrom(checkpoint);
+    const stored = await withoutRepeated(checkpoint.tensors, repeatedTable(config), read);
+    const tensors = addBlocks(config, new Map([...stored, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };
     const packing = { ...options, program: "encoder" };
@@ -74,7 +77,7 @@ export async function loadNamedEncoder(
     const { contextLength = config.contextLength } = options;
     return new EncoderModel({
       name,
-      folder: opened.folder,
+      folder,
       checkpoint: { config: opened.config, tensors, files: opened.files },
       tokenizer,
       config,

@@ -5,8 +5,8 @@
 import { type Fields, given, invalid, isFields } from "../decoder/config-fields.ts";
 import { encoderKeys } from "./family-defaults.ts";
 
-/** What the configuration class of transformers assumes where the authors' assume something else. */
-const ownDefaults: Fields = { vocab_size: 30522, n_positions: 2048, n_inner: 3072 };
+/** What the configuration class of transformers 5.18.0 assumes where the authors' assume something else. */
+const ownDefaults: Fields = { vocab_size: 30528, n_positions: 2048, n_inner: 3072 };
 
 const keys = encoderKeys["nomic_bert"]!;
 
@@ -25,9 +25,9 @@ export function nomicFields(own: Fields): Fields {
   const rope = isFields(stated) ? stated : {};
   const kind = rope["rope_type"] ?? "default";
   if (kind !== "default") throw invalid("rope_type", kind, "default");
-  fields["rotary_emb_base"] = rope["rope_theta"] ?? own["rope_theta"] ?? 10000;
+  fields["rotary_emb_base"] = rope["rope_theta"] ?? own["rope_theta"] ?? 1000;
   fields["rotary_emb_fraction"] = rope["partial_rotary_factor"] ?? 1;
-  fields["activation_function"] = { gated: own["hidden_act"] ?? "gelu" };
+  fields["activation_function"] = { gated: own["hidden_act"] ?? "silu" };
   return fields;
 }
 

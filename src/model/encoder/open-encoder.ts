@@ -13,13 +13,14 @@ import { modelDevice } from "../model-device.ts";
 import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
 import { bindBytes } from "../weights/bind-bytes.ts";
 import { parseWeights, type StoredTensors, type WeightsFile } from "../weights/parse-weights.ts";
+import { readRowsOf, withoutRepeated } from "../weights/repeated-tensor.ts";
 import { shapesOn } from "../weights/widen-stored.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads } from "./heads/heads.ts";
+import { encoderHeads, repeatedTable } from "./heads/heads.ts";
 import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { type FolderFiles, readSentenceFolder } from "./sentence/sentence-folder.ts";
@@ -93,7 +94,10 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     shape: (name) => named.get(name)?.shape,
   });
   for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
-  const tensors = addBlocks(config, new Map([...named, ...own]));
+  const read = readRowsOf({ tensors: named, bytes: ownBytes });
+  const kept = await withoutRepeated(named, repeatedTable(config), read);
+  for (const name of named.keys()) if (!kept.has(name)) ownBytes.delete(name);
+  const tensors = addBlocks(config, new Map([...kept, ...own]));
   const bytes = addBlockBytes(config, ownBytes);
   const bindings = await bindBytes({ tensors, bytes }, encoderMatrixGroups(config), format, {
     widens: device === "webgpu",

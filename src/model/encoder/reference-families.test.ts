@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { writeShardedSafetensors } from "../../checkpoint/index.ts";
+import { type ModelConfig, writeShardedSafetensors } from "../../checkpoint/index.ts";
 import { createRandom } from "../../core/index.ts";
 import { activate } from "../../testing/reference-activation.ts";
 import {
@@ -15,6 +15,7 @@ import {
 import { referenceEncoders } from "../../testing/reference-encoder/reference-encoder-families.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import type { WeightFormat } from "../types.ts";
+import { encoderConfig } from "./config.ts";
 import { loadEncoder } from "./load-encoder.ts";
 
 const made: string[] = [];
@@ -181,6 +182,27 @@ describe("heads", () => {
     await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
     const { masked } = await model.run({ ids: ids!, outputs: ["masked"], rows: [3] });
     expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  test("heads of another width than the hidden size gives them are refused", () => {
+    for (const [name, key] of [
+      ["nomic_bert of transformers", "head_dim"],
+      ["deberta-v2 with buckets", "attention_head_size"],
+    ] as const) {
+      const { config } = referenceEncoders[name]!();
+      expect(() => encoderConfig({ ...config, [key]: 8 } as ModelConfig)).not.toThrow();
+      expect(() => encoderConfig({ ...config, [key]: 16 } as ModelConfig)).toThrow(
+        expect.objectContaining({ code: "model-config-invalid" }),
+      );
+    }
+  });
+
+  test("MPNet's buckets are 32, as its class has them", () => {
+    const { config } = referenceEncoders["mpnet"]!();
+    const file = { ...config, relative_attention_num_buckets: 64 } as ModelConfig;
+    expect(() => encoderConfig(file)).toThrow(
+      expect.objectContaining({ code: "model-config-invalid" }),
+    );
   });
 
   test("token types of a pair are not read where there is no table of them", async () => {

@@ -2,6 +2,7 @@
 import { type Fields, flag, given, invalid, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import type { EncoderConfig } from "./config.ts";
+import type { Labels } from "./tasks/encoder-task.ts";
 
 /** Values of `model_type` for T5 and models of its shape. */
 export const t5Families: readonly string[] = ["t5", "mt5", "mrt5"];
@@ -54,7 +55,7 @@ export function t5FeedForward(fields: Fields): { activation: Activation; gated: 
 /** Describes the encoder of a T5 `config.json`; what all families share is left to the caller. */
 export function t5EncoderConfig(
   own: Fields,
-): Omit<EncoderConfig, "task" | "labels" | "problemType" | "headOptions"> {
+): Omit<EncoderConfig, "task" | keyof Labels | "headOptions"> {
   const fields = t5Fields(own);
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const layers = count("num_layers");

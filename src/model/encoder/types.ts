@@ -9,6 +9,7 @@ import type { HeadName } from "./heads/heads.ts";
 import type { LateInteraction } from "./sentence/late-interaction.ts";
 import type { PoolingMode } from "./sentence/pooling.ts";
 import type { SentencePipeline } from "./sentence/sentence-modules.ts";
+import type { ScoreActivation } from "./tasks/score-activation.ts";
 
 export type { EncoderResult } from "../worker/encoder-service.ts";
 export type { EncoderOutput } from "./encoder-graph.ts";
@@ -55,6 +56,8 @@ export interface SentenceSettings extends SentencePipeline {
   readonly dimensions: number | undefined;
   /** `cosine`, `dot`, `euclidean`, `manhattan` or `MaxSim`, where the folder says so. */
   readonly similarity: string | undefined;
+  /** What makes scores of the logits of classes, where a cross encoder's folder names it. */
+  readonly scoreActivation: ScoreActivation | undefined;
   /** Queries and documents of a late-interaction model (ColBERT, XTR). */
   readonly lateInteraction: LateInteraction | undefined;
 }
@@ -63,7 +66,7 @@ export interface SentenceSettings extends SentencePipeline {
 export interface LoadedEncoder {
   readonly kind: "encoder";
   readonly name: string;
-  /** The checkpoint's folder. */
+  /** The model's folder, where `modules.json` lies if there is one. */
   readonly folder: string;
   readonly checkpoint: Pick<Checkpoint, "config" | "tensors" | "files">;
   readonly tokenizer: Tokenizer;

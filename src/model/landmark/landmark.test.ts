@@ -191,8 +191,8 @@ async function readSequence(
   }
   const shapes = decoderParameterShapes(config);
   const bindings = new Map<string, ParameterBinding>();
-  for (const name of shapes.keys()) {
-    bindings.set(name, { kind: "data", data: await readParameter(checkpoint, name) });
+  for (const [name, shape] of shapes) {
+    bindings.set(name, { kind: "data", data: await readParameter(checkpoint, name, shape) });
   }
   const kept: GroupedWeights[] = [];
   const types = [1, "blocks", period] as const;

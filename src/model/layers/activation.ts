@@ -46,6 +46,25 @@ export function activationOf(name: unknown): Activation | undefined {
   return typeof name === "string" && Object.hasOwn(names, name) ? names[name] : undefined;
 }
 
+/** Classes of torch by the last part of their name. */
+const torchClasses: Readonly<Record<string, Activation>> = {
+  Identity: "identity",
+  Tanh: "tanh",
+  ReLU: "relu",
+  GELU: "gelu",
+  SiLU: "silu",
+  Sigmoid: "sigmoid",
+};
+
+/** Last parts of torch's names of classes that `torchActivationOf` knows. */
+export const torchActivationNames: readonly string[] = Object.keys(torchClasses);
+
+/** The activation of a class of torch, as `torch.nn.modules.activation.Tanh`; undefined for an unknown name. */
+export function torchActivationOf(name: unknown): Activation | undefined {
+  const last = typeof name === "string" ? name.split(".").at(-1)! : "";
+  return Object.hasOwn(torchClasses, last) ? torchClasses[last] : activationOf(last.toLowerCase());
+}
+
 /** `x` times an activation of its gate. */
 export function gateBy(gate: Tensor, x: Tensor, activation: Activation): Tensor {
   return activation === "silu" ? siluGate(gate, x) : multiply(activate(gate, activation), x);

@@ -2,12 +2,14 @@
 import { availableParallelism } from "node:os";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
+import { weightOf } from "../encoder/encoder-names.ts";
 import { encoderStoredNames } from "../encoder/stored-names.ts";
 import { checkLoadOptions } from "../load-options.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
+import { readRowsFrom, withoutRepeated } from "../weights/repeated-tensor.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
 import * as seq2seqService from "../worker/seq2seq-service.ts";
@@ -53,10 +55,12 @@ export async function loadNamedSeq2Seq(
   try {
     const config = seq2seqConfig(opened.config);
     const names = encoderStoredNames(config.encoder, opened.tensors.keys());
-    const checkpoint = renameTensors(opened, names);
-    const { tensors } = checkpoint;
+    const renamed = renameTensors(opened, names);
+    const head = { name: weightOf(seq2seqNames.head), of: weightOf(seq2seqNames.tokens) };
+    const tensors = await withoutRepeated(renamed.tensors, head, readRowsFrom(renamed));
+    const checkpoint = { ...renamed, tensors };
     const has = (name: string): boolean => tensors.has(name);
-    checkShapes(tensors, seq2seqParameterShapes(config, has(`${seq2seqNames.head}.weight`)));
+    checkShapes(tensors, seq2seqParameterShapes(config, has(head.name)));
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);
     const groups = seq2seqMatrixGroups(config, has);

@@ -1,6 +1,11 @@
 /** What every loader of a model begins with: from a folder or a name on the hub to an open checkpoint. */
 import { basename } from "node:path";
-import { type Checkpoint, openCheckpoint, resolveModel } from "../../checkpoint/index.ts";
+import {
+  type Checkpoint,
+  checkpointFolder,
+  openCheckpoint,
+  resolveModel,
+} from "../../checkpoint/index.ts";
 import type { LoadModelOptions } from "../types.ts";
 
 /** The options that concern finding a checkpoint. */
@@ -26,6 +31,8 @@ async function resolveModelFolder(
 export interface NamedCheckpoint {
   readonly name: string;
   readonly checkpoint: Checkpoint;
+  /** The model's folder: that of the checkpoint, or one above it (`modules.json`). */
+  readonly folder: string;
 }
 
 /** Opens the checkpoint of a folder or a name on the hub; the caller closes it. */
@@ -42,5 +49,5 @@ export async function openLocatedCheckpoint(
   folder: string,
 ): Promise<NamedCheckpoint> {
   const name = basename(folder) === "" ? folder : nameOrFolder.replace(/[\\/]+$/, "");
-  return { name, checkpoint: await openCheckpoint(folder) };
+  return { name, checkpoint: await openCheckpoint(await checkpointFolder(folder)), folder };
 }

@@ -1,20 +1,30 @@
 /** Reads a decoder's parameters for training, which needs their values and not their place in a file. */
 import type { Checkpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
-import { decodeMxfp4, hasBlocks, mxfp4Block } from "./split-experts.ts";
+import { type OtherPlace, otherPlaces } from "../decoder/expert-names.ts";
+import { checkFused, decodeMxfp4, hasBlocks, mxfp4Block } from "./split-experts.ts";
 
 /**
  * The values of a stored parameter. Experts that are stored as MXFP4 blocks (gpt-oss) are decoded, into the
- * layout `[experts, in, out]` in which the same family stores them as BF16.
+ * layout `[experts, in, out]` in which the same family stores them as BF16. Experts that are stored fused are taken
+ * apart.
  *
+ * @param shape of the parameter, as `decoderParameterShapes` gives it
  * @throws JetonError `model-weights-shape` for blocks and scales that do not fit each other, and those of
  *   `Checkpoint.readFloat32`
  */
-export async function readParameter(checkpoint: Checkpoint, name: string): Promise<Float32Array> {
+export async function readParameter(
+  checkpoint: Checkpoint,
+  name: string,
+  shape: readonly number[],
+): Promise<Float32Array> {
   const { tensors } = checkpoint;
   const blocks = tensors.get(`${name}_blocks`);
   const scales = tensors.get(`${name}_scales`);
-  if (tensors.has(name) || !blocks || !scales) return checkpoint.readFloat32(name);
+  if (tensors.has(name)) return checkpoint.readFloat32(name);
+  const place = otherPlaces(name).find((other) => tensors.has(other.name));
+  if (place) return readPlace(checkpoint, place, shape);
+  if (!blocks || !scales) return checkpoint.readFloat32(name);
   if (!hasBlocks(blocks, scales)) {
     throw new JetonError(
       `"${blocks.name}" has the shape [${blocks.shape}], expected MXFP4 blocks`,
@@ -41,4 +51,18 @@ export async function readParameter(checkpoint: Checkpoint, name: string): Promi
     }
   }
   return new Float32Array(bits.buffer);
+}
+
+async function readPlace(
+  checkpoint: Checkpoint,
+  { name, part }: OtherPlace,
+  shape: readonly number[],
+): Promise<Float32Array> {
+  if (part === undefined) return checkpoint.readFloat32(name);
+  const { expert, index, parts } = part;
+  const [rows = 0, columns = 0] = shape;
+  const stored = checkpoint.tensors.get(name)!;
+  checkFused(stored, [stored.shape[0]!, parts * rows, columns], parts);
+  const all = await checkpoint.readFloat32(name, { rows: { start: expert, count: 1 } });
+  return all.slice(index * rows * columns, (index + 1) * rows * columns);
 }

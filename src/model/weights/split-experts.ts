@@ -1,11 +1,18 @@
 /**
  * The weights of single experts where a checkpoint stores those of all experts of a layer as one tensor:
- * rows one after the other (Granite), transposed, or in 4-bit blocks (gpt-oss).
+ * rows one after the other (Granite, and every family as transformers 5 has it in memory), transposed, or in 4-bit
+ * blocks (gpt-oss).
  */
 import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../core/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
-import { type ExpertStack, expertPart, expertStacks } from "../decoder/expert-names.ts";
+import {
+  type ExpertStack,
+  expertPart,
+  expertStacks,
+  otherPlaces,
+} from "../decoder/expert-names.ts";
+import { sparseLayerShapes } from "../decoder/parameter-shapes.ts";
 
 /** Bytes of a file. */
 export interface FilePlace {
@@ -36,13 +43,74 @@ export function splitExperts(
   config: DecoderConfig,
 ): ReadonlyMap<string, SplitEntry> {
   const split = new Map<string, SplitEntry>(tensors);
+  const used = new Set<string>();
   for (const [layer, { sparse }] of config.layers.entries()) {
     if (!sparse) continue;
-    for (const stack of expertStacks(config, layer)) {
+    const stacks = expertStacks(config, layer);
+    const parts = [...sparseLayerShapes(config, layer)];
+    const whole = stacks.map(({ name }) => [name, undefined] as const);
+    const { count } = config.experts!;
+    for (const [name, shape] of [...parts, ...whole]) {
+      findElsewhere(split, { name, shape, count, used });
+    }
+    for (const stack of stacks) {
       splitTensor(split, stack, config.experts!.count);
     }
   }
+  for (const name of used) split.delete(name);
   return split;
+}
+
+/** Gives a parameter that is stored elsewhere its family's own name. */
+function findElsewhere(
+  split: Map<string, SplitEntry>,
+  {
+    name,
+    shape,
+    count,
+    used,
+  }: {
+    readonly name: string;
+    readonly shape: readonly number[] | undefined;
+    /** Experts of a layer. */
+    readonly count: number;
+    /** Names of the tensors that are taken apart or renamed. */
+    readonly used: Set<string>;
+  },
+): void {
+  if (split.has(name)) return;
+  const place = otherPlaces(name).find((other) => split.has(other.name));
+  if (place === undefined) return;
+  const stored = split.get(place.name)!;
+  used.add(place.name);
+  if (place.part === undefined) {
+    split.set(name, { ...stored, name });
+    return;
+  }
+  const { expert, index, parts } = place.part;
+  const [rows = 0, columns = 0] = shape ?? [];
+  checkFused(stored, [count, parts * rows, columns], parts);
+  const own = partOf(stored, parts * expert + index, parts * count);
+  split.set(name, { ...own, name, dtype: stored.dtype, shape: [rows, columns] });
+}
+
+/**
+ * Checks the shape of a tensor of all experts.
+ *
+ * @param expected `[experts, parts · rows, columns]`
+ * @throws JetonError `model-weights-shape`, also for the transposed matrices that other families have
+ */
+export function checkFused(
+  { name, shape: found }: Pick<TensorEntry, "name" | "shape">,
+  expected: readonly [number, number, number],
+  parts: number,
+): void {
+  if (found.join() === expected.join()) return;
+  const order = parts === 2 ? ": of each expert the rows of the gate, then those of up" : "";
+  throw new JetonError(`"${name}" has the shape [${found}], expected [${expected}]${order}`, {
+    code: "model-weights-shape",
+    details: { name, shape: found, expected },
+  });
 }
 
 function splitTensor(

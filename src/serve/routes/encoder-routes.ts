@@ -79,7 +79,7 @@ function toBase64(vector: Float32Array): string {
   return bytes.toString("base64");
 }
 
-/** Answers `{ results: [{ index, relevance_score }] }`, the best first; scores lie between 0 and 1. */
+/** Answers `{ results: [{ index, relevance_score }] }`, the best first. */
 export async function answerRerank(
   context: ServeContext,
   request: ServeRequest,

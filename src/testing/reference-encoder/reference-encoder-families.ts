@@ -136,10 +136,44 @@ function deberta(
   };
 }
 
+// models/mpnet/modeling_mpnet.py: relative_position_bucket, always of 32 and up to a distance of 128
+function mpnetBucket(i: number, j: number): number {
+  const far = Math.abs(i - j);
+  const logarithmic = 8 + Math.floor((Math.log(far / 8) / Math.log(128 / 8)) * 8);
+  return (j > i ? 16 : 0) + (far < 8 ? far : Math.min(15, logarithmic));
+}
+
+function mpnet(more: Record<string, unknown> = {}): ReferenceEncoder {
+  const table = "mpnet.encoder.relative_attention_bias.weight";
+  const layer = (index: number) => {
+    const own = `mpnet.encoder.layer.${index}.attention`;
+    return {
+      ...bertLayer("mpnet.")(index),
+      qkv: ["q", "k", "v"].map((name) => `${own}.attn.${name}`),
+      output: `${own}.attn.o`,
+      attentionNorm: `${own}.LayerNorm`,
+    };
+  };
+  return {
+    config: { model_type: "mpnet", ...sizes, pad_token_id: 1, ...more },
+    plan: {
+      ...common,
+      epsilon: 1e-12,
+      layers: two(layer),
+      embed: bertEmbeddings("mpnet.", { types: 0, epsilon: 1e-12, place: behindPadding(1) }),
+      bias: (weights, head, i, j) =>
+        weights.get(table, 32, heads)[mpnetBucket(i, j) * heads + head]!,
+    },
+  };
+}
+
 /** Families by name; several of one where its switches change the computation. */
 export const referenceEncoders: Readonly<Record<string, () => ReferenceEncoder>> = {
   roberta: () => roberta("roberta"),
   "xlm-roberta": () => roberta("xlm-roberta"),
+  mpnet,
+  // The class has the padding's id built in, and no types.
+  "mpnet whose file says otherwise": () => mpnet({ pad_token_id: 0, type_vocab_size: 2 }),
 
   // models/distilbert/modeling_distilbert.py: Embeddings and TransformerBlock, eps=1e-12 throughout
   distilbert: () => ({

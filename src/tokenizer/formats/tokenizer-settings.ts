@@ -32,6 +32,8 @@ export interface TokenizerSettings {
   readonly addedTokens?: readonly AddedToken[] | undefined;
   /** Longest text in tokens that the model was made for, where the file says so. */
   readonly modelMaxLength?: number | undefined;
+  /** What the model reads of an encoding (`input_ids`, `token_type_ids`, …), where the file says so. */
+  readonly modelInputNames?: readonly string[] | undefined;
 }
 
 /** Parsed or raw contents of the files, each absent when the file is. */
@@ -71,6 +73,7 @@ export function readTokenizerSettings(files: SettingsFiles): TokenizerSettings {
     // An absurdly large number stands for "no limit" in these files.
     modelMaxLength:
       typeof longest === "number" && longest > 0 && longest < 1e9 ? longest : undefined,
+    modelInputNames: readNames(config, "model_input_names"),
   };
 }
 
@@ -80,6 +83,13 @@ function readNamedToken(object: JsonObject, key: string, path: string): string |
   if (value === undefined || value === null) return undefined;
   if (typeof value === "string") return value;
   return readString(asObject(value, `${path}.${key}`), "content", `${path}.${key}`);
+}
+
+function readNames(object: JsonObject, key: string): readonly string[] | undefined {
+  const value = readField(object, key);
+  if (value === undefined || value === null) return undefined;
+  const path = `tokenizer_config.${key}`;
+  return asArray(value, path).map((name, index) => asString(name, `${path}[${index}]`));
 }
 
 function readSwitch(object: JsonObject, key: string): boolean | undefined {

@@ -73,13 +73,22 @@ export async function exportEncoder(
   return { modelFolder: folder, ...parts.result };
 }
 
+/** Keys of a cross encoder whose head was another one. */
+const otherHeads: readonly string[] = [
+  "architectures",
+  "sentence_transformers",
+  "sbert_ce_default_activation_function",
+];
+
 /** `config.json` with the class that other tools ask for, and the names of classes. */
 function exportedConfig(
   { config: file, pooling }: Pick<EncoderSettings, "config" | "pooling">,
   { family, task, labels, problemType, mixer }: EncoderConfig,
 ): ModelConfig {
   const className = encoderClassName(family, task);
-  const { architectures: _, ...own } = file as Record<string, unknown>;
+  const own = Object.fromEntries(
+    Object.entries(file as Record<string, unknown>).filter(([key]) => !otherHeads.includes(key)),
+  );
   return {
     ...(className !== undefined && { architectures: [className] }),
     ...own,

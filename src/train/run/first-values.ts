@@ -32,7 +32,7 @@ export async function readWeights(
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of parameters) {
-    const stored = { shape, data: await readParameter(checkpoint, name) };
+    const stored = { shape, data: await readParameter(checkpoint, name, shape) };
     const own = checkpoint.tensors.get(name)?.shape ?? shape;
     values.set(name, adapt?.(name, { ...stored, shape: own }) ?? stored);
   }

@@ -1,9 +1,10 @@
 /** `jeton context policies`: the context policies, and the options of one of them. */
 import type { NamedPolicy, PolicyOption } from "../../../context/index.ts";
 import { formatTable } from "../../../core/table.ts";
-import { type Command, defineCommand, UsageError } from "../../command.ts";
+import { type Command, defineCommand } from "../../command.ts";
 import type { ContextPoliciesDocument } from "../../json-context.ts";
 import { writeJson } from "../../json-output.ts";
+import { readPolicy } from "../../options/context-policies.ts";
 
 export const command: Command = defineCommand({
   name: "context policies",
@@ -16,7 +17,7 @@ export const command: Command = defineCommand({
   examples: [{ line: "jeton context policies token-select", shows: "what token-select:… may say" }],
   async run({ stdout }, { json }, [name]) {
     const { contextPolicies, createContextPolicy } = await import("../../../context/index.ts");
-    if (name !== undefined) findName(name, createContextPolicy);
+    if (name !== undefined) readPolicy("NAME", name, createContextPolicy);
     const chosen = contextPolicies.filter((policy) => name === undefined || policy.name === name);
     if (json) return writeJson<ContextPoliciesDocument>(stdout, chosen.map(describe));
     const { dim } = stdout.style;
@@ -37,16 +38,6 @@ export const command: Command = defineCommand({
     await stdout.write(`${name}: ${summary}\n\n${table}\n\ndrafters: ${drafters}\n`);
   },
 });
-
-/** Refuses a name that no policy has, as the option `--context-policy` does. */
-function findName(name: string, create: (name: string) => unknown): void {
-  try {
-    create(name);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new UsageError("option-value-invalid", message, { option: "NAME", found: name });
-  }
-}
 
 function describe({
   name,

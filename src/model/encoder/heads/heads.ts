@@ -24,6 +24,7 @@ import {
 } from "../../../tensor/index.ts";
 import { type Activation, activate } from "../../layers/activation.ts";
 import { maskedScore } from "../../layers/bidirectional-attention.ts";
+import type { Repetition } from "../../weights/repeated-tensor.ts";
 import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import type { EncoderConfig } from "../config.ts";
 import { encoderNorm } from "../encoder-layer.ts";
@@ -70,6 +71,8 @@ export interface Head {
   readonly marker: string;
   /** Logits; of `masked`, from states `[rows, hiddenSize]`. */
   readonly graph: (context: HeadContext) => Tensor;
+  /** The stored matrix that may repeat the table of tokens; without it the table is read. */
+  readonly table?: string;
 }
 
 /** State of the first token, `[batch, hiddenSize]`. */
@@ -110,15 +113,17 @@ interface MaskedNames {
 }
 
 /** Dense, activation, norm, and a product with the table of tokens. */
-const maskedHead =
-  (names: MaskedNames) =>
-  (context: HeadContext): Tensor => {
+const maskedHead = (names: MaskedNames): Head => ({
+  marker: weightOf(names.dense),
+  table: weightOf(names.output),
+  graph(context) {
     const { config, weights, states } = context;
     // nomic-bert's has a bias only where its feed-forward has one.
     const dense = projectStored(weights, states, names.dense, context.has(biasOf(names.dense)));
     const active = activate(dense, names.activation ?? config.activation);
     return vocabularyLogits(context, encoderNorm(context, active, names.norm), names);
-  };
+  },
+});
 
 function vocabularyLogits(
   { config, weights, has }: HeadContext,
@@ -154,15 +159,12 @@ const tokenHead: Head = { marker: "classifier.weight", graph: linear("classifier
 
 const bert: Partial<Record<HeadName, Head>> = {
   pooled: bertPooled,
-  masked: {
-    marker: "cls.predictions.transform.dense.weight",
-    graph: maskedHead({
-      dense: "cls.predictions.transform.dense",
-      norm: "cls.predictions.transform.LayerNorm",
-      output: "cls.predictions.decoder",
-      bias: ["cls.predictions.decoder.bias", "cls.predictions.bias"],
-    }),
-  },
+  masked: maskedHead({
+    dense: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    output: "cls.predictions.decoder",
+    bias: ["cls.predictions.decoder.bias", "cls.predictions.bias"],
+  }),
   sequence: { marker: "classifier.weight", graph: linear("classifier", bertPooled.graph) },
   tokens: tokenHead,
   span: spanHead,
@@ -178,17 +180,14 @@ const debertaPooled = (context: HeadContext): Tensor =>
 
 const roberta: Partial<Record<HeadName, Head>> = {
   pooled: bertPooled,
-  masked: {
-    marker: "lm_head.dense.weight",
-    graph: maskedHead({
-      dense: "lm_head.dense",
-      norm: "lm_head.layer_norm",
-      output: "lm_head.decoder",
-      bias: ["lm_head.decoder.bias", "lm_head.bias"],
-      // Of any hidden_act.
-      activation: "gelu",
-    }),
-  },
+  masked: maskedHead({
+    dense: "lm_head.dense",
+    norm: "lm_head.layer_norm",
+    output: "lm_head.decoder",
+    bias: ["lm_head.decoder.bias", "lm_head.bias"],
+    // Of any hidden_act.
+    activation: "gelu",
+  }),
   sequence: {
     marker: "classifier.out_proj.weight",
     graph: denseThenLinear({ dense: "classifier.dense", output: "classifier.out_proj" }, "tanh"),
@@ -215,15 +214,12 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
     sequence: { marker: "classifier.weight", graph: linear("classifier", debertaPooled) },
   },
   distilbert: {
-    masked: {
-      marker: "vocab_transform.weight",
-      graph: maskedHead({
-        dense: "vocab_transform",
-        norm: "vocab_layer_norm",
-        output: "vocab_projector",
-        bias: ["vocab_projector.bias"],
-      }),
-    },
+    masked: maskedHead({
+      dense: "vocab_transform",
+      norm: "vocab_layer_norm",
+      output: "vocab_projector",
+      bias: ["vocab_projector.bias"],
+    }),
     sequence: {
       marker: "pre_classifier.weight",
       graph: denseThenLinear({ dense: "pre_classifier", output: "classifier" }, "relu"),
@@ -233,15 +229,12 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   },
   albert: {
     pooled: { marker: "pooler.weight", graph: pooler("pooler") },
-    masked: {
-      marker: "predictions.dense.weight",
-      graph: maskedHead({
-        dense: "predictions.dense",
-        norm: "predictions.LayerNorm",
-        output: "predictions.decoder",
-        bias: ["predictions.decoder.bias", "predictions.bias"],
-      }),
-    },
+    masked: maskedHead({
+      dense: "predictions.dense",
+      norm: "predictions.LayerNorm",
+      output: "predictions.decoder",
+      bias: ["predictions.decoder.bias", "predictions.bias"],
+    }),
     sequence: { marker: "classifier.weight", graph: linear("classifier", pooler("pooler")) },
     sentenceOrder: {
       marker: "sop_classifier.classifier.weight",
@@ -251,16 +244,13 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
     span: spanHead,
   },
   electra: {
-    masked: {
-      marker: "generator_predictions.dense.weight",
-      graph: maskedHead({
-        dense: "generator_predictions.dense",
-        norm: "generator_predictions.LayerNorm",
-        output: "generator_lm_head",
-        bias: ["generator_lm_head.bias"],
-        activation: "gelu",
-      }),
-    },
+    masked: maskedHead({
+      dense: "generator_predictions.dense",
+      norm: "generator_predictions.LayerNorm",
+      output: "generator_lm_head",
+      bias: ["generator_lm_head.bias"],
+      activation: "gelu",
+    }),
     sequence: {
       marker: "classifier.out_proj.weight",
       graph: denseThenLinear({ dense: "classifier.dense", output: "classifier.out_proj" }, "gelu"),
@@ -282,6 +272,7 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
   modernbert: {
     masked: {
       marker: "head.dense.weight",
+      table: "decoder.weight",
       graph: (context) =>
         vocabularyLogits(context, modernPrediction(context, context.states), {
           output: "decoder",
@@ -301,9 +292,10 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
       graph: (context) =>
         projectStored(context.weights, modernPrediction(context, context.states), "classifier"),
     },
+    // Its class for answers calls the layer so, too.
     span: {
-      marker: "qa_outputs.weight",
-      graph: linear("qa_outputs", (context) => modernPrediction(context, context.states)),
+      marker: "classifier.weight",
+      graph: linear("classifier", (context) => modernPrediction(context, context.states)),
     },
   },
   nomic_bert: {
@@ -313,7 +305,7 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
     ...bert,
     pooled: { marker: "pooler.dense.weight", graph: mixerPooled },
     masked: {
-      marker: "cls.predictions.transform.dense.weight",
+      ...bert.masked!,
       graph: (context) =>
         bert.masked!.graph({ ...context, config: { ...context.config, normEps: 1e-12 } }),
     },
@@ -349,6 +341,12 @@ const results: Readonly<Record<EncoderConfig["task"], readonly HeadName[]>> = {
   span: ["span"],
   "next-sentence": ["nextSentence"],
 };
+
+/** The matrix of a head that may repeat the table of tokens; undefined where the family has none. */
+export function repeatedTable(config: EncoderConfig): Repetition | undefined {
+  const name = families[config.family]?.masked?.table;
+  return name === undefined ? undefined : { name, of: weightOf(encoderNames(config).tokens) };
+}
 
 /** The heads of a checkpoint: those that its class has and whose weights are stored. */
 export function encoderHeads(

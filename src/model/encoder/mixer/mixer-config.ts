@@ -5,6 +5,7 @@
 import { type Fields, flag, given, invalid, positive } from "../../decoder/config-fields.ts";
 import { activationNames, activationOf } from "../../layers/activation.ts";
 import type { EncoderConfig } from "../config.ts";
+import type { Labels } from "../tasks/encoder-task.ts";
 
 /** The family's name here; files say `bert` or `m2_bert`, and `monarch_mixer_sequence_mixing`. */
 export const mixerFamily = "m2-bert";
@@ -77,7 +78,7 @@ export function isMixerConfig(fields: Fields): boolean {
 /** Describes the encoder of such a `config.json`; what all families share is left to the caller. */
 export function mixerEncoderConfig(
   own: Fields,
-): Omit<EncoderConfig, "task" | "labels" | "problemType" | "headOptions"> {
+): Omit<EncoderConfig, "task" | keyof Labels | "headOptions"> {
   const fields: Fields = { ...defaults, ...own };
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const layers = count("num_hidden_layers");

@@ -25,15 +25,14 @@ export function encodeEncoderText(
   { maxLength, pair }: { readonly maxLength: number; readonly pair?: string | undefined },
 ): TextInput {
   const fills = config.mixer?.fillsTexts === true;
-  const {
-    ids,
-    typeIds: types,
-    offsets,
-  } = tokenizer.encode(text, {
+  const { ids, typeIds, offsets } = tokenizer.encode(text, {
     applyLimits: false,
     ...(!fills && { maxLength }),
     ...(pair !== undefined && { pair }),
   });
+  // Where a tokenizer names what its model reads and types are not among it, the model reads zeros.
+  const hasTypes = tokenizer.settings.modelInputNames?.includes("token_type_ids") ?? true;
+  const types = hasTypes ? typeIds : new Int32Array(typeIds.length);
   if (!fills) return { ids, types, offsets, length: ids.length };
   const size = config.contextLength;
   const length = Math.min(ids.length, maxLength);

@@ -3,11 +3,27 @@
  * names, prompts, and the lengths of queries and documents.
  */
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json.ts";
+import {
+  type ModuleEntry,
+  moduleListName,
+  parseModuleList,
+  transformerModule,
+  uncountedTokens,
+} from "../../../checkpoint/module-list.ts";
 import type { TensorEntry } from "../../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../../core/index.ts";
 import type { Tokenizer } from "../../../tokenizer/index.ts";
-import { type Activation, activationOf } from "../../layers/activation.ts";
+import {
+  type Activation,
+  torchActivationNames,
+  torchActivationOf,
+} from "../../layers/activation.ts";
 import type { EncoderConfig } from "../config.ts";
+import {
+  type ScoreActivation,
+  scoreActivationNames,
+  scoreActivationOf,
+} from "../tasks/score-activation.ts";
 import type { SentenceSettings } from "../types.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import {
@@ -34,15 +50,6 @@ export interface SentenceFolder {
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
 
-/** A line of `modules.json`. */
-interface ModuleEntry {
-  readonly path: string;
-  /** Last part of the class's name. */
-  readonly kind: string;
-  /** All of it. */
-  readonly type: string;
-}
-
 /** Modules that change nothing once a model is trained. */
 const ignored = new Set(["Dropout"]);
 
@@ -61,12 +68,15 @@ export async function readSentenceFolder(
 ): Promise<SentenceFolder> {
   const entries = (await readModules(files)) ?? (await findProjection(files, config));
   const settings = await optionalJson(files, "config_sentence_transformers.json");
-  const transformer = entries?.find(({ kind }) => kind === "Transformer");
+  const transformer = entries && transformerModule(entries);
   const own = await transformerSettings(files, transformer?.path ?? "");
   const reader = new ModuleReader(files);
   const behind = entries?.filter((entry) => entry !== transformer) ?? [];
   for (const entry of behind) await reader.read(entry);
-  const longest = maxLength(own, config, tokenizer);
+  const longest = maxLength(own, config, {
+    tokenizer,
+    uncounted: transformer ? uncountedTokens(transformer) : 0,
+  });
   const projection = entries === undefined ? inlineProjection(config, shape) : undefined;
   if (projection) reader.after.push(projection);
   const kind = projection ? "stanford" : lateKind(entries, reader, settings, own);
@@ -87,6 +97,7 @@ export async function readSentenceFolder(
     dimensions: truncatedTo(settings),
     defaultPrompt: optionalString(settings, "default_prompt_name"),
     similarity: optionalString(settings, "similarity_fn_name") ?? (plain && "cosine"),
+    scoreActivation: statedActivation(settings) ?? config.scoreActivation,
     lateInteraction: await readLate(
       { settings, own, mask: reader.mask, prompts, tokenizer, longest },
       { kind: isXtr ? "xtr" : kind, type: behind[0]?.type ?? "", files },
@@ -191,7 +202,11 @@ function withNormalize(modules: readonly VectorModule[]): VectorModule[] {
   return modules.at(-1)?.kind === "normalize" ? [...modules] : [...modules, { kind: "normalize" }];
 }
 
-function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer): number {
+function maxLength(
+  own: JsonObject,
+  config: EncoderConfig,
+  { tokenizer, uncounted }: { readonly tokenizer: Tokenizer; readonly uncounted: number },
+): number {
   const given = own["max_seq_length"];
   const limit = Math.min(
     config.contextLength,
@@ -201,7 +216,7 @@ function maxLength(own: JsonObject, config: EncoderConfig, tokenizer: Tokenizer)
   if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
     throw moduleError("sentence_bert_config.json", "max_seq_length", given, "a positive number");
   }
-  return Math.min(given, config.contextLength);
+  return Math.min(given + uncounted, config.contextLength);
 }
 
 /** Names of the settings beside a transformer, also those of old versions. */
@@ -222,6 +237,16 @@ async function transformerSettings(files: FolderFiles, folder: string): Promise<
     if (value !== undefined) return objectOf(value, path);
   }
   return {};
+}
+
+/** `activation_fn`, which newer cross encoders keep beside their prompts. */
+function statedActivation(settings: JsonObject): ScoreActivation | undefined {
+  const name = settings["activation_fn"];
+  if (name === undefined || name === null) return undefined;
+  const known = scoreActivationOf(name);
+  if (known) return known;
+  const expected = scoreActivationNames.join(", ");
+  throw moduleError("config_sentence_transformers.json", "activation_fn", name, expected);
 }
 
 /** `truncate_dim`: only the first so many numbers of each vector. */
@@ -254,22 +279,8 @@ function optionalString(settings: JsonObject, key: string): string | undefined {
 
 /** `modules.json`; undefined where the folder has none. */
 async function readModules(files: FolderFiles): Promise<readonly ModuleEntry[] | undefined> {
-  const list = await files.json("modules.json");
-  if (list === undefined) return undefined;
-  if (!Array.isArray(list)) {
-    throw moduleError("modules.json", "the file", list, "a list of modules");
-  }
-  return list.map((entry) => {
-    const { path: inner = "", type } = isJsonObject(entry) ? entry : ({} as JsonObject);
-    if (
-      typeof type !== "string" ||
-      typeof inner !== "string" ||
-      /(^|[\\/])\.\.([\\/]|$)|^[\\/]/.test(inner)
-    ) {
-      throw moduleError("modules.json", "a module", entry, "a type and a path inside the folder");
-    }
-    return { path: inner, type, kind: type.split(".").at(-1)! };
-  });
+  const list = await files.json(moduleListName);
+  return list === undefined ? undefined : parseModuleList(list);
 }
 
 const pathOf = (folder: string, name: string): string =>
@@ -399,22 +410,11 @@ function pooledModes(config: JsonObject): PoolingMode[] {
   return modes.length > 0 ? checkPoolings(modes.map(([, mode]) => mode)) : ["mean"];
 }
 
-/** Classes of torch by the last part of their name. */
-const torchActivations: Readonly<Record<string, Activation>> = {
-  Identity: "identity",
-  Tanh: "tanh",
-  ReLU: "relu",
-  GELU: "gelu",
-  SiLU: "silu",
-  Sigmoid: "sigmoid",
-};
-
 function moduleActivation(path: string, name: JsonValue | undefined): Activation {
   // The class's default.
   if (name === undefined || name === null) return "tanh";
-  const last = typeof name === "string" ? name.split(".").at(-1)! : "";
-  const known = torchActivations[last] ?? activationOf(last.toLowerCase());
+  const known = torchActivationOf(name);
   if (known) return known;
-  const expected = Object.keys(torchActivations).join(", ");
+  const expected = torchActivationNames.join(", ");
   throw moduleError(`${path}/config.json`, "activation_function", name, expected);
 }

@@ -25,9 +25,15 @@ const width = 32;
 /** A text's files by path: JSON, or tensors of `model.safetensors` by name. */
 type Files = Readonly<Record<string, unknown>>;
 
-async function openFolder(files: Files, more: ReadonlyMap<string, number[]> = new Map()) {
-  const folder = mkdtempSync(join(tmpdir(), "jeton-sentence-"));
-  made.push(folder);
+async function openFolder(
+  files: Files,
+  more: ReadonlyMap<string, number[]> = new Map(),
+  checkpoint = "",
+) {
+  const root = mkdtempSync(join(tmpdir(), "jeton-sentence-"));
+  made.push(root);
+  const folder = join(root, checkpoint);
+  mkdirSync(folder, { recursive: true });
   const { config, plan } = referenceEncoders["electra"]!();
   const weights = new ReferenceWeights(3);
   encodeReference(plan, weights, [5]);
@@ -38,16 +44,17 @@ async function openFolder(files: Files, more: ReadonlyMap<string, number[]> = ne
   const texts = ["a rose is a rose. king queen [ ] !"];
   const tokenizer = await trainTokenizer({ kind: "wordpiece", texts, vocabSize: 60 });
   await saveTokenizer(folder, tokenizer);
-  for (const [path, value] of Object.entries({ "config.json": config, ...files })) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    if (!(value instanceof Map)) writeFileSync(join(folder, path), JSON.stringify(value));
+  const all = { [join(checkpoint, "config.json")]: config, ...files };
+  for (const [path, value] of Object.entries(all)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    if (!(value instanceof Map)) writeFileSync(join(root, path), JSON.stringify(value));
     else {
       const own = new ReferenceWeights(4);
       for (const [name, shape] of value) own.get(name, ...shape);
-      await writeSafetensors(join(folder, path), tensors(own));
+      await writeSafetensors(join(root, path), tensors(own));
     }
   }
-  return loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
+  return loadEncoder(root, { inline: true, threads: 1, format: "f32" });
 }
 
 const transformer = { path: "", type: "sentence_transformers.models.Transformer" };
@@ -124,6 +131,29 @@ describe("settings", () => {
       expect(model.sentence.maxLength).toBe(7);
     },
   );
+
+  test.each([
+    ["0_Transformer", "Transformer", "sentence_bert_config.json", 7],
+    ["0_BERT", "BERT", "sentence_bert_config.json", 9],
+    ["0_RoBERTa", "RoBERTa", "sentence_roberta_config.json", 10],
+    ["parts/first/", "Transformer", "sentence_albert_config.json", 7],
+  ])("a transformer in %s", async (path, kind, name, longest) => {
+    const type = `sentence_transformers.models.${kind}`;
+    const files = (front: string) => ({
+      "modules.json": [{ path: front, type }, ...modules("Pooling").slice(1)],
+      "1_Pooling/config.json": { pooling_mode_cls_token: true },
+      [join(front, name)]: { max_seq_length: 7, do_lower_case: true },
+    });
+    // Older versions kept one of their own beside the list.
+    const own = { "config.json": { __version__: "0.2.0" } };
+    await using below = await openFolder({ ...own, ...files(path) }, new Map(), path);
+    await using model = await openFolder(files(""));
+    expect(below.sentence).toEqual(model.sentence);
+    expect(below.sentence).toMatchObject({ maxLength: longest, doLowerCase: true });
+    expect(below.sentence.poolings).toEqual(["cls"]);
+    const text = "A Rose is a rose. A rose is a rose.";
+    expect(await embed(below, [text])).toEqual(await embed(model, [text]));
+  });
 
   test("truncate_dim cuts vectors unless the caller says otherwise", async () => {
     await using model = await openFolder({

@@ -3,13 +3,15 @@ import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 import { encodeText } from "./embed.ts";
+import { type ScoreActivation, scoreLogits } from "./score-activation.ts";
 
 /** A class of a text and how sure the model is of it. */
 export interface ClassScore {
   readonly label: string;
   /**
-   * A probability: of classes that exclude each other, all sum to 1; otherwise each by itself. The
-   * number itself of a model that gives a score.
+   * What the activation that the model's folder names makes of the logits (sentence-transformers' cross encoders: with
+   * `Identity` the logit itself). Without one a probability: of classes that exclude each other all sum to 1, otherwise, and
+   * of one class alone, each by itself; of `problem_type` `regression` the logit.
    */
   readonly score: number;
   /** What the head gives. */
@@ -29,7 +31,7 @@ export interface ClassifyOptions {
 }
 
 /**
- * Classes of each text or pair, the most probable first.
+ * Classes of each text or pair, that with the largest logit first.
  *
  * @example
  * const [classes] = await classify(model, ["The king is dead."]);
@@ -52,8 +54,9 @@ export async function classify(
     });
   }
   const logits = await sequenceLogits(model, texts, { ...options, signal });
+  const activation = model.sentence.scoreActivation ?? model.config.classActivation;
   return logits.map((row) =>
-    scoreClasses(model, row)
+    scoreClasses(model, row, activation)
       .sort((a, b) => b.logit - a.logit)
       .slice(0, topK),
   );
@@ -78,28 +81,19 @@ export async function sequenceLogits(
   );
 }
 
-function scoreClasses({ config }: LoadedEncoder, logits: Float32Array): ClassScore[] {
-  const scores = probabilities(logits, config.problemType);
+/** Classes with their scores, in their order. */
+function scoreClasses(
+  { config }: LoadedEncoder,
+  logits: Float32Array,
+  activation: ScoreActivation,
+): ClassScore[] {
+  const scores = scoreLogits(logits, activation);
   return Array.from(logits, (logit, index) => ({
     label: config.labels[index] ?? `LABEL_${index}`,
     score: scores[index]!,
     logit,
   }));
 }
-
-function probabilities(
-  logits: Float32Array,
-  problem: LoadedEncoder["config"]["problemType"],
-): number[] {
-  if (problem === "regression") return [...logits];
-  if (problem === "multi-label") return Array.from(logits, sigmoid);
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
-}
-
-export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** A token's or a group of tokens' class. */
 export interface LabelledSpan {
@@ -138,7 +132,9 @@ export async function classifyTokens(
       const spans = offsets.flatMap(([start, end], place): LabelledSpan[] => {
         if (start === end) return [];
         const row = results.tokens!.data.subarray(place * width, (place + 1) * width);
-        const best = scoreClasses(model, row).reduce((a, b) => (b.logit > a.logit ? b : a));
+        const best = scoreClasses(model, row, "softmax").reduce((a, b) =>
+          b.logit > a.logit ? b : a,
+        );
         const { label, score } = best;
         return [{ label, score, start, end, text: text.slice(start, end) }];
       });
@@ -211,9 +207,9 @@ export async function findSpans(
     (place) => place >= from && offsets[place]![1] > offsets[place]![0],
   );
   const ends = [0, 1].map((side) =>
-    probabilities(
+    scoreLogits(
       Float32Array.from(places, (place) => data[2 * place + side]!),
-      "single-label",
+      "softmax",
     ),
   ) as [number[], number[]];
   const found: FoundSpan[] = [];

@@ -118,7 +118,11 @@ export function encodeText(
   return encodeEncoderText(tokenizer, config, written, options);
 }
 
-function choosePrompt(model: LoadedEncoder, { prompt, promptName }: EmbedOptions): string {
+/** What stands before a text: what is asked for, otherwise the model's default prompt, if it has one. */
+export function choosePrompt(
+  model: LoadedEncoder,
+  { prompt, promptName }: Pick<EmbedOptions, "prompt" | "promptName">,
+): string {
   if (prompt !== undefined) return prompt;
   const { prompts, defaultPrompt } = model.sentence;
   const name = promptName ?? defaultPrompt;

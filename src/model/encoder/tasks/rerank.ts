@@ -2,16 +2,20 @@
 import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
-import { sequenceLogits, sigmoid } from "./classify.ts";
-import { embedTokens, type TokenVectors } from "./embed.ts";
+import { sequenceLogits } from "./classify.ts";
+import { choosePrompt, embedTokens, type TokenVectors } from "./embed.ts";
+import { scoreLogits } from "./score-activation.ts";
 
 /** A document and how well it answers the query. */
 export interface RankedDocument {
   /** Place among the documents that were given. */
   readonly index: number;
-  /** Between 0 and 1, the larger the better. */
+  /**
+   * The larger the better. Of a cross encoder what the activation that its folder names makes of the logit (with `Identity`
+   * the logit itself), otherwise sigmoid, as in sentence-transformers; of a late-interaction model between 0 and 1.
+   */
   readonly score: number;
-  /** What the head gives; of a late-interaction model the mean of the query's best products (MaxSim). */
+  /** What the head gives: of two classes the second logit less the first; of a late-interaction model the mean of the query's best products (MaxSim). */
   readonly logit: number;
 }
 
@@ -41,7 +45,7 @@ export function canRerank({ heads, config, sentence }: LoadedEncoder): boolean {
  * const [best] = await rerank(model, "Where is the king?", ["In his castle.", "On Tuesday."]);
  * console.log(best?.index);
  *
- * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-option-invalid`
+ * @throws JetonError `encoder-head-missing`, `encoder-rerank-classes`, `encoder-prompt-unknown`, `encoder-option-invalid`
  */
 export async function rerank(
   model: LoadedEncoder,
@@ -70,7 +74,7 @@ export async function rerank(
     : await readPairs(model, query, documents, options);
   return scores
     .map((score, index) => ({ index, ...score }))
-    .sort((a, b) => b.logit - a.logit || a.index - b.index)
+    .sort((a, b) => b.score - a.score || b.logit - a.logit || a.index - b.index)
     .slice(0, topN);
 }
 
@@ -82,11 +86,18 @@ async function readPairs(
   documents: readonly string[],
   options: Omit<RerankOptions, "topN">,
 ): Promise<Score[]> {
-  const pairs = documents.map((document) => [query, document] as const);
+  // A cross encoder's default prompt stands before the first text of a pair.
+  const asked = choosePrompt(model, {}) + query;
+  const pairs = documents.map((document) => [asked, document] as const);
   const logits = await sequenceLogits(model, pairs, options);
+  const { scoreActivation: named = "sigmoid" } = model.sentence;
   return logits.map((row) => {
-    const logit = row.length === 1 ? row[0]! : row[1]! - row[0]!;
-    return { score: sigmoid(logit), logit };
+    const [first, second] = row as unknown as [number, number?];
+    const logit = second === undefined ? first : second - first;
+    // The softmax of two logits is the sigmoid of their difference.
+    const activation = second !== undefined && named === "softmax" ? "sigmoid" : named;
+    const [score] = scoreLogits([logit], activation);
+    return { score: score!, logit };
   });
 }
 
