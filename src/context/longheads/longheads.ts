@@ -12,6 +12,7 @@ import {
   type PolicyOptions,
   type PolicyOutput,
   type PolicyProgram,
+  productByRow,
   rowByRow,
   rowsWithin,
 } from "../../model/index.ts";
@@ -24,7 +25,6 @@ import {
   greaterOrEqual,
   less,
   lessOrEqual,
-  matmul,
   minimum,
   multiply,
   range,
@@ -158,7 +158,7 @@ function pickChunks(
   list(multiply(ownChunk, 0), greaterOrEqual(ownChunk, 2));
   if (count > 3) {
     const rows = reshape(query, [heads, time, headDim]);
-    const own = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
+    const own = transpose(productByRow(rows, vectors, { transposeB: true }), [1, 0, 2]);
     const summed = perHead ? own : sum(own, { axes: [1], keepAxes: true });
     const shared = broadcastTo(summed, [time, heads, "chunks"]);
     const scores = rescore ? rescore(shared, input) : shared;
