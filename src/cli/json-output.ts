@@ -256,14 +256,17 @@ export interface LayerRouting {
   readonly loads: readonly number[];
   /** Experts that got none. */
   readonly unused: number;
-  /** Share of the information about the first expert that each factor holds, 0 to 1. */
+  /**
+   * Share of the information about the first expert that each factor holds, 0 to 1; null where the text is too short
+   * to say.
+   */
   readonly information: {
-    readonly token: number;
-    readonly position: number;
-    readonly domain: number;
+    readonly token: number | null;
+    readonly position: number | null;
+    readonly domain: number | null;
   };
-  /** Share of first choices in the second half of the text that a table of its first half predicts. */
-  readonly tableAgreement: number;
+  /** Share of first choices in the second half of the text that a table of its first half predicts; null: one has no tokens. */
+  readonly tableAgreement: number | null;
   /** `[experts]`: the tokens that each gets most. */
   readonly topTokens: readonly (readonly string[])[];
 }

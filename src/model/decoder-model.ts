@@ -7,7 +7,7 @@
 import type { Checkpoint } from "../checkpoint/index.ts";
 import { JetonError, warn } from "../core/index.ts";
 import { chooseDevice, type Device, type Remote } from "../tensor/index.ts";
-import type { DecoderConfig } from "./decoder/config.ts";
+import { type DecoderConfig, unobeyedFields } from "./decoder/config.ts";
 import { unobeyedKeys } from "./decoder/generation-keys.ts";
 import { splitParameterShapes } from "./decoder/parameter-shapes.ts";
 import { beginId, disagreements, endIds, type SpecialIdSources } from "./decoder/special-ids.ts";
@@ -122,9 +122,11 @@ export async function startDecoderModel(
   start: (options: DecoderStart) => Promise<Remote<DecoderService>>,
   { onProgress, onWarning }: Pick<LoadModelOptions, "onProgress" | "onWarning">,
 ): Promise<LoadedModel> {
-  const unobeyed = unobeyedKeys(parts.checkpoint.generationConfig);
-  const warnings = [...disagreements(specialIdSources(parts)), ...(unobeyed ? [unobeyed] : [])];
-  for (const warning of warnings) warn(warning, onWarning);
+  const { checkpoint: read } = parts;
+  const unobeyed = [unobeyedFields(read.config), unobeyedKeys(read.generationConfig)];
+  for (const warning of [...disagreements(specialIdSources(parts)), ...unobeyed]) {
+    if (warning) warn(warning, onWarning);
+  }
   const { config, checkpoint, bindings, format, threads, slots, device } = parts;
   const own = ownPolicy(config);
   onProgress?.({ stage: "load", done: 0, total: 1 });

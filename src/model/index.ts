@@ -43,6 +43,7 @@ export {
   type JoinedInput,
   joinedAttention,
   logOfSum,
+  productByRow,
   twoPartAttention,
 } from "./layers/attention.ts";
 export {

@@ -98,11 +98,16 @@ function expertShapes(plan: ReferencePlan, layer: number): [string, number[]][] 
     }
     case "stacked": {
       const block = `${name}.block_sparse_moe`;
-      return [
+      const shapes: [string, number[]][] = [
         [`${block}.router.layer.weight`, [count, hidden]],
         [`${block}.input_linear.weight`, [count, 2 * width, hidden]],
         [`${block}.output_linear.weight`, [count, hidden, width]],
       ];
+      if (sharedWidth !== null) {
+        shapes.push([`${name}.shared_mlp.input_linear.weight`, [2 * sharedWidth, hidden]]);
+        shapes.push([`${name}.shared_mlp.output_linear.weight`, [hidden, sharedWidth]]);
+      }
+      return shapes;
     }
     default: {
       const shapes: [string, number[]][] = [[`${name}.mlp.router.weight`, [count, hidden]]];

@@ -131,7 +131,8 @@ export class ConfigReader {
 
   /** RotaryEmbeddingConfigMixin: convert_rope_params_to_dict, standardize_rope_params. */
   rope(defaults: RopeDefaults): ReferenceRopePlan {
-    const isSaid = this.has("rope_scaling") || this.has("rope_parameters");
+    const said = this.#fields["rope_scaling"] ?? this.#fields["rope_parameters"];
+    const isSaid = said !== undefined && said !== null;
     const dictionary = isSaid ? this.#ropeDictionary() : (defaults.scaling ?? {});
     return this.#ropePlan(dictionary, this.#fields["rope_theta"], defaults);
   }

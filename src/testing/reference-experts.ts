@@ -43,14 +43,33 @@ export function referenceExperts(
     const gate = experts.sharedUngated
       ? Number.POSITIVE_INFINITY
       : multiply(read(`${prefix}.shared_expert_gate.weight`, 1, x.length), x, null)[0]!;
-    const shared = gated(plan, x, {
-      gate: read(`${prefix}.shared_expert.gate_proj.weight`, experts.sharedWidth, x.length),
-      up: read(`${prefix}.shared_expert.up_proj.weight`, experts.sharedWidth, x.length),
-      down: read(`${prefix}.shared_expert.down_proj.weight`, x.length, experts.sharedWidth),
-    });
+    const shared =
+      experts.layout === "stacked"
+        ? graniteShared(plan, x, experts.sharedWidth, read, `model.layers.${layer}.shared_mlp`)
+        : gated(plan, x, {
+            gate: read(`${prefix}.shared_expert.gate_proj.weight`, experts.sharedWidth, x.length),
+            up: read(`${prefix}.shared_expert.up_proj.weight`, experts.sharedWidth, x.length),
+            down: read(`${prefix}.shared_expert.down_proj.weight`, x.length, experts.sharedWidth),
+          });
     addInto(output, shared, 1 / (1 + Math.exp(-gate)));
   }
   return { output, choices, weights };
+}
+
+/** GraniteMoeSharedMLP: input_linear(x).chunk(2), activation(first) * second, output_linear */
+function graniteShared(
+  plan: ReferencePlan,
+  x: Float64Array,
+  width: number,
+  read: ReadParameter,
+  prefix: string,
+): Float64Array {
+  const both = read(`${prefix}.input_linear.weight`, 2 * width, x.length);
+  return gated(plan, x, {
+    gate: both.subarray(0, width * x.length),
+    up: both.subarray(width * x.length),
+    down: read(`${prefix}.output_linear.weight`, x.length, width),
+  });
 }
 
 function namesOf({ layout }: Experts, prefix: string): { router: string; of: string } {

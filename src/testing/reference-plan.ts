@@ -97,7 +97,7 @@ export interface ReferenceExpertsPlan {
   readonly biases: boolean;
   /** Width of the expert that all tokens visit; null: there is none. */
   readonly sharedWidth: number | null;
-  /** The shared expert has no gate (OpenMoE). */
+  /** The shared expert has no gate (OpenMoE, Granite). */
   readonly sharedUngated?: true;
   /** How the weights are stored. */
   readonly layout: "w1-w2-w3" | "projections" | "stacked" | "interleaved" | "mxfp4";

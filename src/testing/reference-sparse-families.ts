@@ -256,6 +256,15 @@ export const sparseFamilies: Readonly<Record<string, (c: ConfigReader) => Refere
     };
   },
 
+  // models/granitemoeshared/configuration_granitemoeshared.py; GraniteMoeSharedDecoderLayer: moe(x) + shared_mlp(x)
+  granitemoeshared(c) {
+    const plan = sparseFamilies["granitemoe"]!(c);
+    const width = c.number("shared_intermediate_size", 0);
+    const shared = { sharedWidth: width, sharedUngated: true as const };
+    const experts = { ...plan.experts!, ...[{}, shared][Number(width > 0)] };
+    return { ...plan, family: "granitemoeshared", experts };
+  },
+
   // models/phimoe/configuration_phimoe.py: PhimoeConfig; modeling_phimoe.py
   phimoe(c) {
     const hiddenSize = c.number("hidden_size", 4096);

@@ -159,6 +159,12 @@ export const sparseReferenceFamilies: Readonly<Record<string, ReferenceConfigBui
   }),
   "qwen3-moe": qwen3Moe,
   granitemoe,
+  "granitemoe-shared": (d) => ({
+    ...granitemoe(d),
+    architectures: ["GraniteMoeSharedForCausalLM"],
+    model_type: "granitemoeshared",
+    shared_intermediate_size: d.feedForward / 2,
+  }),
   phimoe,
   /** Texts longer than 24 tokens use the long factors and their magnitude. */
   "phimoe-longrope": (d) => ({

@@ -78,12 +78,12 @@ describe("jeton inspect --routing", () => {
     ] of report.layers.entries()) {
       expect(loads).toEqual(counts[at]!.map((count) => expect.closeTo(count / (2 * tokens), 9)));
       expect(unused).toBe(counts[at]!.filter((count) => count === 0).length);
-      for (const share of [...Object.values(information), rest.tableAgreement]) {
+      for (const share of [...Object.values(information), rest.tableAgreement] as number[]) {
         expect(share).toBeGreaterThanOrEqual(-0.1);
         expect(share).toBeLessThanOrEqual(1);
       }
       // A random router reads the token more than its place.
-      expect(information.token).toBeGreaterThan(information.position);
+      expect(information.token).toBeGreaterThan(information.position!);
       expect(topTokens.map((ofExpert) => ofExpert.length <= 5)).toEqual(loads.map(() => true));
       for (const [expert, load] of loads.entries()) {
         expect(plot).toContain(
@@ -112,6 +112,31 @@ describe("jeton inspect --routing", () => {
       ]);
     }
     expect(stdout).toContain("expert 0: ");
+  });
+
+  test("texts that are too short for shares have none; those without tokens are refused", async () => {
+    const empty = join(folder, "empty.txt");
+    writeFileSync(empty, "");
+    // The token that begins every text.
+    const { stdout } = await runCommand(["inspect", model, "--routing", empty, "--json"]);
+    const { tokens, layers } = JSON.parse(stdout) as RoutingDocument;
+    expect(tokens).toBe(1);
+    for (const { information, tableAgreement, loads } of layers) {
+      expect(information).toEqual({ token: null, position: null, domain: null });
+      expect(tableAgreement).toBeNull();
+      expect(loads.reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+    }
+    const table = await runCommand(["inspect", model, "--routing", empty]);
+    expect(table.stdout).not.toContain("NaN");
+    expect(table.stdout).toMatch(/^1 .*–\s+–\s+–\s+–$/m);
+    const bare = join(folder, "bare");
+    createRandomCheckpoint(bare, { family: "mixtral", seed: 3, layers: 1, vocabulary: 257 });
+    const { post_processor: _, ...tokenizer } = JSON.parse(byteTokenizerJson()) as object & {
+      post_processor: object;
+    };
+    writeFileSync(join(bare, "tokenizer.json"), JSON.stringify(tokenizer));
+    const { status, stderr } = await runCommand(["inspect", bare, "--routing", empty]);
+    expect([status, stderr.includes("routing-text-empty")]).toEqual([1, true]);
   });
 
   test("says what it cannot do", async () => {

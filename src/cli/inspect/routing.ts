@@ -1,6 +1,7 @@
 /** `jeton inspect M --routing TEXT`: which experts a sparse model sends the tokens of a text to. */
 import { basename } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/error.ts";
 import { formatTable } from "../../core/table.ts";
 import {
   expertLoads,
@@ -44,11 +45,24 @@ export async function inspectRouting(
   const line = createStatusLine(context);
   let report: RoutingDocument;
   try {
-    await using model = await loadModel(path, { signal: context.signal, slots: 1 });
+    await using model = await loadModel(path, {
+      signal: context.signal,
+      slots: 1,
+      onWarning: ({ message }) => {
+        line.clear();
+        void context.stderr.write(`jeton: warning: ${message}\n`);
+      },
+    });
     const trace = await recordRouting(model, texts, {
       signal: context.signal,
       onProgress: (tokens) => line.show(`${tokens} tokens read`),
     });
+    if (trace.ids.length === 0) {
+      throw new JetonError("the texts have no tokens, expected at least one", {
+        code: "routing-text-empty",
+        details: { texts: options.texts },
+      });
+    }
     report = describeRouting(name, model, trace);
   } finally {
     line.clear();
@@ -63,8 +77,10 @@ function describeRouting(name: string, model: LoadedModel, trace: RoutingTrace):
   const { experts, perToken, domainNames } = trace;
   const sparse = [...model.config.layers.entries()].filter(([, layer]) => layer.sparse);
   const layers = sparse.map(([index], layer): LayerRouting => {
-    const of = (by: RoutingFactor): number =>
-      specialization(trace, by, { layer, minCount }).information;
+    const of = (by: RoutingFactor): number | null => {
+      const { information } = specialization(trace, by, { layer, minCount });
+      return Number.isNaN(information) ? null : information;
+    };
     const loads = expertLoads(trace, { layer });
     // The table is made from the first half of the text and read on the second.
     const half = trace.ids.length >> 1;
@@ -78,7 +94,8 @@ function describeRouting(name: string, model: LoadedModel, trace: RoutingTrace):
       loads,
       unused: loads.filter((load) => load === 0).length,
       information: { token: of("token"), position: of("position"), domain: of("domain") },
-      tableAgreement: agreement.reduce((a, b) => a + b, 0) / Math.max(1, agreement.length),
+      tableAgreement:
+        half === 0 ? null : agreement.reduce((a, b) => a + b, 0) / Math.max(1, agreement.length),
       topTokens: loads.map((_, expert) =>
         topTokens(trace, expert, { layer, count: 5 }).map(({ id }) => model.tokenizer.decode([id])),
       ),
@@ -106,7 +123,8 @@ function formatRouting(
   bold: (text: string) => string,
   dim: (text: string) => string,
 ): string {
-  const percent = (share: number): string => `${Math.max(0, 100 * share).toFixed(1)} %`;
+  const percent = (share: number | null): string =>
+    share === null ? "–" : `${Math.max(0, 100 * share).toFixed(1)} %`;
   const table = formatTable(
     [
       { title: "layer" },

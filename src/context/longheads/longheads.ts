@@ -12,6 +12,7 @@ import {
   type PolicyOptions,
   type PolicyOutput,
   type PolicyProgram,
+  productByRow,
   rowByRow,
   rowsWithin,
 } from "../../model/index.ts";
@@ -24,7 +25,6 @@ import {
   greaterOrEqual,
   less,
   lessOrEqual,
-  matmul,
   minimum,
   multiply,
   range,
@@ -56,7 +56,7 @@ const options = {
     kind: "integer",
     default: 0,
     min: 0,
-    help: "tokens up to which all are attended to, at most `length`, which 0 stands for",
+    help: "tokens up to which all are attended to; up to `length` they are in any case",
   },
   perHead: {
     kind: "flag",
@@ -82,13 +82,11 @@ export const longHeadsPolicy: NamedPolicy = definePolicy({
   module: import.meta.url,
   createProgram: createPolicy,
   options,
-  check({ chunk, length, begin }) {
+  check({ chunk, length }) {
     if (length % chunk !== 0 || length < 3 * chunk) {
       const expected = `a multiple of chunk (${chunk}), at least three of them`;
       throw optionError("longheads", "length", length, expected);
     }
-    // All chunks fit up to `length` tokens: any beginning of the selection below gives the same result.
-    if (begin > length) throw optionError("longheads", "begin", begin, `at most ${length}`);
   },
 });
 
@@ -105,6 +103,8 @@ export function createPolicy(given: PolicyOptions): PolicyProgram {
 /** What the program is made from. */
 export interface LongHeadsSettings extends Pick<Options, "chunk" | "length" | "perHead"> {
   readonly representation: Representation;
+  /** Tokens up to which all are attended to. All chunks fit up to `length`, the default, so that less changes nothing. */
+  readonly begin?: number;
   /** What decides instead of the scores of chunks, `[time, heads, chunks]`. Default: the scores. */
   rescore?(scores: Tensor, input: PolicyInput): Tensor;
 }
@@ -112,11 +112,13 @@ export interface LongHeadsSettings extends Pick<Options, "chunk" | "length" | "p
 /** The policy's program, or that of an ablation. */
 export function longHeadsProgram(settings: LongHeadsSettings): PolicyProgram {
   const { chunk, length } = settings;
+  const { begin = 0 } = settings;
+  const most = length + (begin > length ? Math.ceil(begin / chunk) * chunk : 0);
   return {
     attention: {
       keys: "raw",
-      positions: length,
-      maxRows: () => rowsWithin(length),
+      positions: most,
+      maxRows: () => rowsWithin(most),
       // Of each query head, a row for each token: its query, or where a chunk ends the chunk's vector.
       tokenArenas: ({ numAttentionHeads, numKeyValueHeads }) =>
         numAttentionHeads / numKeyValueHeads,
@@ -140,7 +142,7 @@ function attendPicked(input: PolicyInput, settings: LongHeadsSettings): PolicyOu
 function pickChunks(
   input: PolicyInput,
   vectors: Tensor,
-  { chunk, length, perHead, rescore }: LongHeadsSettings,
+  { chunk, length, begin = 0, perHead, rescore }: LongHeadsSettings,
 ): ChosenRows {
   const { config, query, pass } = input;
   const { numAttentionHeads: heads, headDim } = config;
@@ -149,16 +151,24 @@ function pickChunks(
   const at = reshape(pass.places, [time, 1, 1]);
   const ownChunk = divide(at, chunk);
   const listed: { chunk: Tensor; valid: Tensor }[] = [];
-  const list = (id: Tensor, valid: Tensor): void => {
-    const size = id.shape[2]!;
-    const shape = [time, heads, size] as const;
+  // Rows before `begin` list all chunks, those behind it the chosen ones.
+  const selects = begin > length ? greaterOrEqual(at, begin) : undefined;
+  const list = (id: Tensor, isThere: Tensor): void => {
+    const shape = [time, heads, id.shape[2]!] as const;
+    const valid = selects ? and(isThere, selects) : isThere;
     listed.push({ chunk: broadcastTo(id, shape), valid: broadcastTo(valid, shape) });
   };
+  if (selects) {
+    const every = reshape(range(Math.ceil(begin / chunk)), [1, 1, -1]);
+    const valid = and(lessOrEqual(every, ownChunk), less(at, begin));
+    const shape = [time, heads, Math.ceil(begin / chunk)] as const;
+    listed.push({ chunk: broadcastTo(every, shape), valid: broadcastTo(valid, shape) });
+  }
   // The first chunk, where it is neither the own one nor the one before.
   list(multiply(ownChunk, 0), greaterOrEqual(ownChunk, 2));
   if (count > 3) {
     const rows = reshape(query, [heads, time, headDim]);
-    const own = transpose(matmul(rows, vectors, { transposeB: true }), [1, 0, 2]);
+    const own = transpose(productByRow(rows, vectors, { transposeB: true }), [1, 0, 2]);
     const summed = perHead ? own : sum(own, { axes: [1], keepAxes: true });
     const shared = broadcastTo(summed, [time, heads, "chunks"]);
     const scores = rescore ? rescore(shared, input) : shared;

@@ -28,7 +28,6 @@ test.each([
   ["token-select:vote=loud", "context-policy-option", "soft or hard or sum"],
   ["sinks-window:selfInWindow=1", "context-policy-option", "true or false"],
   ["longheads:chunk=64,length=100", "context-policy-option", "a multiple of chunk (64)"],
-  ["longheads:chunk=16,length=64,begin=65", "context-policy-option", "at most 64"],
   ["snapkv:k=8,window=9", "context-policy-option", "at most k (8)"],
   ["gemfilter:k=4,keepFirst=5", "context-policy-option", "at most k (4)"],
 ])("%s is refused", (text, code, expected) => {

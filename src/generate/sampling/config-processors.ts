@@ -1,12 +1,13 @@
 /**
  * Logits processors that only a checkpoint's `generation_config.json` asks for, with the semantics of
- * transformers for decoders.
+ * transformers. Keys that begin with `encoder_` are about the text that an encoder-decoder reads; for decoders that
+ * is the prompt.
  */
 import { JetonError } from "../../core/index.ts";
 import type { OptionRule } from "../../core/option-rules.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import { isId, optionRules } from "./check-options.ts";
-import { forbidRepeatedNgrams, isBegunAtEnd, type LogitsProcessor } from "./logits-processors.ts";
+import { forbidReadNgrams, isBegunAtEnd, type LogitsProcessor } from "./logits-processors.ts";
 import { penalizeRepetition } from "./penalties.ts";
 
 /** What configs are read from. */
@@ -33,6 +34,8 @@ export function configValue(
 /** What the processors depend on besides the config. */
 export interface ConfigProcessorContext {
   readonly promptLength: number;
+  /** Ids of the text that an encoder-decoder reads; undefined: a decoder. */
+  readonly sourceIds?: readonly number[] | undefined;
   /** Tokens that are generated at most. */
   readonly maxTokens: number;
   /** Tokens that end the text. */
@@ -101,12 +104,12 @@ const processorKeys: Readonly<Record<string, ProcessorKey>> = {
   encoder_repetition_penalty: processorKey<number>(
     "first",
     optionRules.repetitionPenalty,
-    (penalty) => (penalty === 1 ? undefined : favourPrompt(penalty)),
+    (penalty, { sourceIds }) => (penalty === 1 ? undefined : favourRead(penalty, sourceIds)),
   ),
   encoder_no_repeat_ngram_size: processorKey<number>(
     "afterNgrams",
     optionRules.noRepeatNgramSize,
-    (size) => (size > 0 ? forbidRepeatedNgrams(size, "prompt") : undefined),
+    (size, { sourceIds }) => (size > 0 ? forbidReadNgrams(size, sourceIds) : undefined),
   ),
   forced_bos_token_id: processorKey<number | number[]>(
     "afterLength",
@@ -159,11 +162,11 @@ function biasSequences(bias: SequenceBias): LogitsProcessor {
   };
 }
 
-/** Raises tokens of the prompt by the factor by which a repetition penalty would lower them. */
-function favourPrompt(penalty: number): LogitsProcessor {
+/** Raises tokens of what was read by the factor by which a repetition penalty would lower them. */
+function favourRead(penalty: number, source: readonly number[] | undefined): LogitsProcessor {
   let seen: Set<number> | undefined;
   return ({ ids, promptLength, logits }) => {
-    seen ??= new Set(ids.slice(0, promptLength));
+    seen ??= new Set(source ?? ids.slice(0, promptLength));
     penalizeRepetition(logits, seen, 1 / penalty);
   };
 }

@@ -51,20 +51,30 @@ export function applyPenalties(sampling: Sampling): LogitsProcessor {
   };
 }
 
-/** Excludes tokens that would complete an n-gram which stands in the prompt, or in prompt or text, already. */
-export function forbidRepeatedNgrams(
+/** Excludes tokens that would complete an n-gram which stands in the prompt or the text already. */
+export function forbidRepeatedNgrams(size: number): LogitsProcessor {
+  return ({ ids, logits }) => excludeNgrams(size, ids, ids, logits);
+}
+
+/** Excludes tokens that would complete an n-gram of what was read: of `source`, or else of the prompt. */
+export function forbidReadNgrams(size: number, source?: readonly number[]): LogitsProcessor {
+  return ({ ids, promptLength, logits }) =>
+    excludeNgrams(size, source ?? ids.slice(0, promptLength), ids, logits);
+}
+
+function excludeNgrams(
   size: number,
-  within: "prompt" | "text" = "text",
-): LogitsProcessor {
-  return ({ ids, promptLength, logits }) => {
-    const from = ids.length - size + 1;
-    const end = within === "prompt" ? promptLength : ids.length;
-    for (let start = 0; start + size <= end; start++) {
-      let at = 0;
-      while (at < size - 1 && ids[start + at] === ids[from + at]) at++;
-      if (at === size - 1) logits[ids[start + at]!] = -Infinity;
-    }
-  };
+  within: readonly number[],
+  ids: readonly number[],
+  logits: Float32Array,
+): void {
+  const from = ids.length - size + 1;
+  if (from < 0) return;
+  for (let start = 0; start + size <= within.length; start++) {
+    let at = 0;
+    while (at < size - 1 && within[start + at] === ids[from + at]) at++;
+    if (at === size - 1) logits[within[start + at]!] = -Infinity;
+  }
 }
 
 /** Excludes the last token of each sequence wherever the tokens before it stand at the end of the text. */

@@ -4,7 +4,7 @@
  * Like transformers, an option of the caller takes the place of the config's key of the same meaning.
  */
 import { JetonError } from "../../core/index.ts";
-import type { LoadedModel } from "../../model/index.ts";
+import type { ConditionedModel, LoadedModel } from "../../model/index.ts";
 import type { GenerateOptions } from "../types.ts";
 import { biasEntries, invalidOption, isId, optionRules } from "./check-options.ts";
 import { configProcessors, configValue } from "./config-processors.ts";
@@ -24,7 +24,8 @@ import type { Sampling } from "./sampler.ts";
 export { checkOptions } from "./check-options.ts";
 
 /** Parts of a model that options depend on. */
-type OptionsModel = Pick<LoadedModel, "checkpoint" | "contextLength" | "config">;
+type OptionsModel = Pick<LoadedModel, "checkpoint" | "contextLength" | "config"> &
+  Partial<Pick<ConditionedModel, "sourceIds">>;
 
 /** The key of the generation config that has an option's meaning. */
 const configKeys = {
@@ -112,7 +113,11 @@ export function resolveProcessors(
   const { sampling, minTokens, ends } = context;
   const { vocabSize } = model.config;
   const exists = (id: number): boolean => id < vocabSize;
-  const configured = configProcessors(model, { ...context, vocabSize });
+  const configured = configProcessors(model, {
+    ...context,
+    vocabSize,
+    sourceIds: model.sourceIds,
+  });
   const processors: LogitsProcessor[] = [];
   const bias = new Map(biasEntries(options.logitBias ?? {}));
   for (const id of bias.keys()) checkId("logitBias", id, vocabSize);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { describeReference } from "../../testing/reference-families.ts";
 import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import { restartLength } from "../layers/rotation-tables.ts";
-import { type DecoderConfig, decoderConfig, decoderFamilies } from "./config.ts";
+import { type DecoderConfig, decoderConfig, decoderFamilies, unobeyedFields } from "./config.ts";
 
 type File = Parameters<typeof decoderConfig>[0];
 
@@ -169,6 +169,10 @@ describe("unusual values of sparse families", () => {
     ["phimoe", { sliding_window: null, num_local_experts: 2, tie_word_embeddings: true }],
     ["gpt-oss", { attention_bias: false, sliding_window: null, tie_word_embeddings: true }],
     ["gpt-oss", { layer_types: full, num_experts_per_tok: 1, experts_per_token: 1 }],
+    ["gpt-oss", { rope_scaling: null }],
+    ["gpt-oss", { rope_scaling: null, rope_parameters: { rope_type: "default", rope_theta: 9 } }],
+    ["granitemoe-shared", { shared_intermediate_size: 0 }],
+    ["granitemoe-shared", { shared_intermediate_size: 40, attention_bias: true }],
   ])("%s %o", (name, changes) => {
     const file = { ...referenceFamilies[name]!(tiny), ...changes } as File;
     expect(inOracleWords(decoderConfig(file))).toEqual(describeReference(file));
@@ -190,12 +194,10 @@ describe("unusual values of sparse families", () => {
     ["qwen3-moe", "moe_intermediate_size", 1.5],
     ["granitemoe", "logits_scaling", 0],
     ["granitemoe", "residual_multiplier", "1"],
-    ["phimoe", "num_experts_per_tok", 1],
     ["phimoe", "router_jitter_noise", "0.01"],
     ["phimoe", "lm_head_bias", 1],
-    ["gpt-oss", "swiglu_limit", 5],
-    ["gpt-oss", "hidden_act", "gelu"],
-    ["gpt-oss", "experts_per_token", 3],
+    ["qwen3-moe", "num_local_experts", 9],
+    ["granitemoe-shared", "shared_intermediate_size", -1],
     ["gpt-oss", "layer_types", ["full_attention"]],
   ])("%s: %s %o is refused by name", (name, key, value) => {
     const file = { ...referenceFamilies[name]!(tiny), [key]: value } as File;
@@ -208,7 +210,48 @@ describe("unusual values of sparse families", () => {
   });
 });
 
+describe("the number of experts", () => {
+  test.each([
+    ["mixtral", "num_local_experts", "num_experts"],
+    ["granitemoe", "num_local_experts", "num_experts"],
+    ["gpt-oss", "num_local_experts", "num_experts"],
+    ["olmoe", "num_experts", "num_local_experts"],
+    // What transformers 5 writes for it.
+    ["qwen3-moe", "num_experts", "num_local_experts"],
+  ])("%s: %s may be spelled %s", (name, own, other) => {
+    const file = referenceFamilies[name]!(tiny);
+    const { [own]: _, ...rest } = file;
+    expect(decoderConfig({ ...rest, [other]: 11 } as File).experts!.count).toBe(11);
+    expect(decoderConfig({ ...file, [other]: file[own] } as File)).toEqual(
+      decoderConfig(file as File),
+    );
+  });
+
+  test.each(["qwen2-moe", "qwen3-moe"])("%s with 0 experts is dense", (name) => {
+    const config = decoderConfig({ ...referenceFamilies[name]!(tiny), num_experts: 0 } as File);
+    expect(config.experts).toBeUndefined();
+    expect(config.layers.some(({ sparse }) => sparse)).toBe(false);
+  });
+});
+
 describe("fields that a family does not read", () => {
+  test("values that the code of a family has built in are warned of, and change nothing", () => {
+    for (const [name, changes] of [
+      ["gpt-oss", { swiglu_limit: 5 }],
+      ["gpt-oss", { hidden_act: "gelu", swiglu_alpha: 2 }],
+      ["gpt-oss", { experts_per_token: 3 }],
+      ["phimoe", { num_experts_per_tok: 1 }],
+    ] as const) {
+      const file = referenceFamilies[name]!(tiny);
+      expect(unobeyedFields(file as File)).toBeUndefined();
+      const changed = { ...file, ...changes } as File;
+      const warning = unobeyedFields(changed)!;
+      expect(warning.code).toBe("model-config-unobeyed");
+      expect(warning.details["keys"]).toEqual(Object.keys(changes));
+      expect(decoderConfig(changed)).toEqual(decoderConfig(file as File));
+    }
+  });
+
   const headDims = (file: File): number[] => decoderConfig(file).ropes.map((r) => r.rotaryDim);
   test("only Phi-3 rotates a part of each head", () => {
     const half = { partial_rotary_factor: 0.5 };

@@ -9,7 +9,13 @@ import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type LandmarkConfig, landmarkConfig } from "../landmark/landmark-config.ts";
 import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
-import { describeExperts, type ExpertsConfig, isSparseLayer } from "./experts-config.ts";
+import {
+  describeExperts,
+  type ExpertsConfig,
+  isSparseLayer,
+  unreadExpertFields,
+  withExpertCount,
+} from "./experts-config.ts";
 import { familyDefaults, sharedDefaults, textFamilies } from "./family-defaults.ts";
 import { layerKinds, rotatesLayer } from "./layer-kinds.ts";
 import { contextLength, ropeConfig } from "./rope-config.ts";
@@ -161,6 +167,23 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
   };
 }
 
+/**
+ * A warning `model-config-unobeyed` that names keys of a `config.json` whose values the family does not read and
+ * which say something else than what is computed; undefined where there are none.
+ */
+export function unobeyedFields(file: ModelConfig): JetonError | undefined {
+  const { family, fields } = readFamily(file);
+  const found = unreadExpertFields(family, fields);
+  if (found.length === 0) return undefined;
+  const named = found.map(
+    ({ name, value, used }) => `${name} ${JSON.stringify(value)} (${JSON.stringify(used)} is used)`,
+  );
+  return new JetonError(
+    `config.json: ${family} does not read ${named.join(", ")}, as transformers 5.18 does not`,
+    { code: "model-config-unobeyed", details: { family, keys: found.map(({ name }) => name) } },
+  );
+}
+
 /** Blocks are at renumbered positions, and every layer may open any of them. */
 function checkLandmarks(
   family: string,
@@ -189,8 +212,8 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
   const fields: Fields = {
     ...sharedDefaults,
     ...defaults,
+    ...withExpertCount(family, config),
     ...defaultScaling(family, config),
-    ...config,
   };
   if (family.startsWith("gemma") && flag(fields, "use_bidirectional_attention")) {
     throw invalid("use_bidirectional_attention", true, "false: this model is an encoder");
@@ -198,9 +221,10 @@ function readFamily(file: ModelConfig): { family: string; fields: Fields } {
   return { family, fields };
 }
 
-/** gpt-oss extends its context by YaRN unless the file names a rotation. */
+/** gpt-oss extends its context by YaRN unless the file names a rotation; null names none. */
 function defaultScaling(family: string, config: Fields): Fields {
-  if (family !== "gpt_oss" || "rope_scaling" in config || "rope_parameters" in config) return {};
+  const isGiven = given(config["rope_scaling"]) || given(config["rope_parameters"]);
+  if (family !== "gpt_oss" || isGiven) return {};
   return {
     rope_scaling: {
       rope_type: "yarn",
@@ -240,7 +264,7 @@ function describeLayers(
 
 /** A number that Granite's configs state and other families do not have. */
 function graniteFactor(family: string, fields: Fields, name: string): number {
-  if (family !== "granitemoe" || !given(fields[name])) return 1;
+  if (!family.startsWith("granitemoe") || !given(fields[name])) return 1;
   return positive(fields, name, Number.isFinite);
 }
 
@@ -273,7 +297,9 @@ function describeBlocks(
     isSandwich && given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
   // The first Gemma's files say "gelu" although the models were trained with the tanh form.
   const isOldGelu = family === "gemma" && fields["hidden_act"] === "gelu";
-  const named = isSandwich ? fields["hidden_activation"] : fields["hidden_act"];
+  const stated = isSandwich ? fields["hidden_activation"] : fields["hidden_act"];
+  // The experts of gpt-oss have an activation of their own.
+  const named = family === "gpt_oss" ? "silu" : stated;
   const clip = family === "olmoe" && given(fields["clip_qkv"]);
   return {
     norm: family === "phimoe" ? "layer" : "rms",
@@ -282,10 +308,9 @@ function describeBlocks(
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
     activation: activation(isOldGelu ? "gelu_pytorch_tanh" : named),
-    attentionScale:
-      family === "granitemoe"
-        ? graniteFactor(family, fields, "attention_multiplier")
-        : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
+    attentionScale: family.startsWith("granitemoe")
+      ? graniteFactor(family, fields, "attention_multiplier")
+      : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
     attentionSinks: family === "gpt_oss",
     // Gemma 3's files may state it too; its attention does not read it.
     attnLogitSoftcap: family === "gemma2" ? number("attn_logit_softcapping") : undefined,

@@ -48,6 +48,12 @@ export function sparseLayerNames(config: DecoderConfig, layer: number): SparseLa
     gateUpBias: "",
     downBias: "",
   });
+  const joined = (of: string): ExpertGroups => ({
+    gateUp: [`${of}.input_linear.weight`],
+    down: [`${of}.output_linear.weight`],
+    gateUpBias: "",
+    downBias: "",
+  });
   const stacked = (of: string, gateUp: string, down: string, index: number): ExpertGroups => ({
     gateUp: [expertPart(`${of}.${gateUp}`, index)],
     down: [expertPart(`${of}.${down}`, index)],
@@ -76,7 +82,10 @@ export function sparseLayerNames(config: DecoderConfig, layer: number): SparseLa
     router: `${router}.weight`,
     routerBias: `${router}.bias`,
     expert,
-    shared: separate(`${prefix}.mlp.shared_expert`, projections),
+    shared:
+      layout === "granite"
+        ? joined(`${prefix}.shared_mlp`)
+        : separate(`${prefix}.mlp.shared_expert`, projections),
     sharedGate: `${prefix}.mlp.shared_expert_gate.weight`,
   };
 }

@@ -29,8 +29,8 @@ export interface ExpertsConfig {
   /** `gated`: activation(gate) · up. `gpt-oss`: (up + 1) · gate · sigmoid(1.702 gate), both clamped at 7. */
   readonly gate: "gated" | "gpt-oss";
   /**
-   * An expert that every token visits besides: OpenMoE's residual expert, or Qwen2-MoE's, which is scaled by
-   * the sigmoid of a gate of its own.
+   * An expert that every token visits besides: OpenMoE's residual expert, Granite's shared one, or Qwen2-MoE's,
+   * which is scaled by the sigmoid of a gate of its own.
    */
   readonly shared: { readonly intermediateSize: number; readonly gated: boolean } | undefined;
   /** How OpenMoE trains its router; undefined: the family trains without losses of its own. */
@@ -54,6 +54,7 @@ const layouts: Readonly<Record<string, ExpertLayout>> = {
   qwen2_moe: "qwen",
   qwen3_moe: "qwen",
   granitemoe: "granite",
+  granitemoeshared: "granite",
   gpt_oss: "gpt-oss",
   openmoe: "qwen",
 };
@@ -74,9 +75,10 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
   const whole = (name: string): number => positive(fields, name, Number.isSafeInteger);
   // Files that name the width of an expert apart from that of a dense layer.
   const isQwen = mixesDenseLayers(family);
-  const count = whole(isQwen || family === "olmoe" ? "num_experts" : "num_local_experts");
-  const perToken = whole("num_experts_per_tok");
-  checkFixed(family, fields);
+  if (hasNoExperts(family, fields)) return undefined;
+  const count = whole(countName(family));
+  // The router of SparseMixer chooses two.
+  const perToken = family === "phimoe" ? 2 : whole("num_experts_per_tok");
   if (perToken > count) {
     throw invalid("num_experts_per_tok", perToken, `at most the ${count} experts`);
   }
@@ -95,28 +97,63 @@ export function describeExperts(family: string, fields: Fields): ExpertsConfig |
   };
 }
 
-/**
- * Refuses other values than those that a family's code has built in: no weights were trained with them, and
- * the reference implementation reads them as if they were not there.
- */
-function checkFixed(family: string, fields: Fields): void {
-  const fixed: Readonly<Record<string, unknown>> = fixedValues[family] ?? {};
-  for (const [name, expected] of Object.entries(fixed)) {
-    const found = fields[name];
-    if (given(found) && found !== expected) throw invalid(name, found, JSON.stringify(expected));
-  }
-  // Published files of gpt-oss say it twice.
-  const [own, other] = [fields["num_experts_per_tok"], fields["experts_per_token"]];
-  if (family === "gpt_oss" && given(other) && other !== own) {
-    throw invalid("experts_per_token", other, `num_experts_per_tok, ${String(own)}`);
-  }
+/** The key that counts a family's experts. */
+function countName(family: string): "num_experts" | "num_local_experts" {
+  return layouts[family] === "qwen" ? "num_experts" : "num_local_experts";
 }
 
-const fixedValues: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  // The router of SparseMixer chooses two.
-  phimoe: { num_experts_per_tok: 2 },
-  gpt_oss: { hidden_act: "silu", swiglu_limit: 7 },
-};
+/**
+ * The fields of a file with the number of experts under its family's own key: transformers takes either, and from
+ * 5.0 on writes the other one for some families.
+ *
+ * @throws JetonError `model-config-invalid` where both are given and differ
+ */
+export function withExpertCount(family: string, fields: Fields): Fields {
+  if (!isSparseFamily(family)) return fields;
+  const own = countName(family);
+  const other = own === "num_experts" ? "num_local_experts" : "num_experts";
+  if (!given(fields[other])) return fields;
+  if (given(fields[own]) && fields[own] !== fields[other]) {
+    throw invalid(other, fields[other], `${own}, ${JSON.stringify(fields[own])}`);
+  }
+  return { ...fields, [own]: fields[other] };
+}
+
+/** 0 experts: every layer is dense. */
+function hasNoExperts(family: string, fields: Fields): boolean {
+  return family.startsWith("qwen") && fields[countName(family)] === 0;
+}
+
+/** A key of a file whose value its family does not read. */
+export interface UnreadField {
+  readonly name: string;
+  readonly value: unknown;
+  /** What is computed with instead. */
+  readonly used: unknown;
+}
+
+/**
+ * Keys whose values are built into a family's code, in the reference implementation too, and which say something
+ * else.
+ */
+export function unreadExpertFields(family: string, fields: Fields): UnreadField[] {
+  const fixed: Readonly<Record<string, unknown>> =
+    family === "phimoe"
+      ? { num_experts_per_tok: 2 }
+      : family === "gpt_oss"
+        ? {
+            hidden_act: "silu",
+            swiglu_alpha: 1.702,
+            swiglu_limit: 7,
+            // Published files say it twice.
+            experts_per_token: fields["num_experts_per_tok"],
+          }
+        : {};
+  return Object.entries(fixed).flatMap(([name, used]) => {
+    const value = fields[name];
+    return given(value) && value !== used ? [{ name, value, used }] : [];
+  });
+}
 
 /** A number that may be 0; absent: 0. */
 function notNegative(fields: Fields, name: string): number {
@@ -134,6 +171,12 @@ function sharedExpert(family: string, fields: Fields): ExpertsConfig["shared"] {
   if (family === "qwen2_moe") {
     return { intermediateSize: positive(fields, name, Number.isSafeInteger), gated: true };
   }
+  if (family === "granitemoeshared") {
+    const width = notNegative(fields, "shared_intermediate_size");
+    if (width === 0) return undefined;
+    const intermediateSize = positive(fields, "shared_intermediate_size", Number.isSafeInteger);
+    return { intermediateSize, gated: false };
+  }
   // 0: OpenMoE without its residual expert.
   if (family !== "openmoe" || fields[name] === 0) return undefined;
   const key = given(fields[name]) ? name : "intermediate_size";
@@ -150,7 +193,7 @@ function trainingOf(fields: Fields): ExpertsTraining {
 
 /** Whether the feed-forward of a layer is made of experts: Qwen's families may mix dense layers in. */
 export function isSparseLayer(family: string, fields: Fields, index: number): boolean {
-  if (!isSparseFamily(family)) return false;
+  if (!isSparseFamily(family) || hasNoExperts(family, fields)) return false;
   if (!mixesDenseLayers(family)) return true;
   const dense = fields["mlp_only_layers"] ?? [];
   if (!Array.isArray(dense) || !dense.every((layer) => Number.isSafeInteger(layer))) {

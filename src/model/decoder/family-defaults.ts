@@ -122,6 +122,17 @@ const denseDefaults: Readonly<Record<string, Fields>> = {
   },
 };
 
+const granitemoe: Fields = {
+  vocab_size: 32000,
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  max_position_embeddings: 2048,
+  num_experts_per_tok: 2,
+  num_local_experts: 8,
+};
+
 /** Families with sparse layers. */
 const sparseDefaults: Readonly<Record<string, Fields>> = {
   mixtral: {
@@ -179,16 +190,8 @@ const sparseDefaults: Readonly<Record<string, Fields>> = {
     num_experts_per_tok: 8,
     num_experts: 128,
   },
-  granitemoe: {
-    vocab_size: 32000,
-    hidden_size: 4096,
-    intermediate_size: 11008,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    max_position_embeddings: 2048,
-    num_experts_per_tok: 2,
-    num_local_experts: 8,
-  },
+  granitemoe,
+  granitemoeshared: { ...granitemoe, shared_intermediate_size: 0 },
   phimoe: {
     vocab_size: 32064,
     hidden_size: 4096,

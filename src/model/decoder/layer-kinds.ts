@@ -14,7 +14,8 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   const optsIn = ["qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "smollm3"].includes(family);
   const allowed =
     typeof window === "number" &&
-    !["llama", "olmo2", "olmoe", "openmoe", "granitemoe", "gemma"].includes(family) &&
+    !family.startsWith("granitemoe") &&
+    !["llama", "olmo2", "olmoe", "openmoe", "gemma"].includes(family) &&
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =

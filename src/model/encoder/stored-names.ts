@@ -44,11 +44,12 @@ function addFrequencies({ layers, mixer }: EncoderConfig, own: Map<string, strin
   }
 }
 
-/** T5 keeps one table of embeddings, as `shared` or only as its encoder's. */
+/** T5 keeps one table of embeddings, as `shared` or only as its encoder's or its decoder's. */
 function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
   const own = new Map(names.map((name) => [name, name]));
-  const [table, copy] = ["shared.weight", "encoder.embed_tokens.weight"];
-  if (!own.has(table) && own.has(copy)) own.set(table, copy);
+  const tables = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
+  const stored = tables.find((name) => own.has(name));
+  if (stored !== undefined) own.set(tables[0]!, stored);
   return own;
 }
 

@@ -8,7 +8,7 @@ import type { Labels } from "./tasks/encoder-task.ts";
 export const t5Families: readonly string[] = ["t5", "mt5", "mrt5"];
 
 /** What the configuration class of T5 assumes, from transformers 5.18.0. */
-const defaults: Fields = {
+const t5Defaults: Fields = {
   vocab_size: 32128,
   d_model: 512,
   d_kv: 64,
@@ -23,15 +23,28 @@ const defaults: Fields = {
   eos_token_id: 1,
 };
 
+/** What the class of mT5 assumes besides. */
+const mt5Defaults: Fields = {
+  vocab_size: 250112,
+  d_ff: 1024,
+  num_layers: 8,
+  num_heads: 6,
+  feed_forward_proj: "gated-gelu",
+  decoder_start_token_id: 0,
+};
+
 /** Positions are relative and have no end of their own; memory sets one. */
 export const t5ContextLength = 32768;
 
-/** Keys of a T5 `config.json` over the defaults of the class. */
+/** Keys of a T5 `config.json` over the defaults of the class that its `model_type` names. */
 export function t5Fields(own: Fields): Fields {
-  return { ...defaults, ...own };
+  return { ...t5Defaults, ...(own["model_type"] === "mt5" && mt5Defaults), ...own };
 }
 
-/** What the feed-forward of a T5 does: `relu`, `gated-gelu` and the like. */
+/**
+ * What the feed-forward of a T5 does: `relu`, `gated-gelu` and the like. `dense_act_fn` and `is_gated_act`, which
+ * files of newer versions repeat it in, go before `feed_forward_proj`, as in transformers.
+ */
 export function t5FeedForward(fields: Fields): { activation: Activation; gated: boolean } {
   const name = fields["feed_forward_proj"];
   const [, gate, rest = ""] = /^(gated-)?(.+)$/.exec(typeof name === "string" ? name : "") ?? [];
@@ -41,15 +54,10 @@ export function t5FeedForward(fields: Fields): { activation: Activation; gated: 
   if (!activation) {
     throw invalid("feed_forward_proj", name, `one of ${activationNames.join(", ")}, or gated-…`);
   }
-  // Files of newer versions say the same in keys of their own, and those would win.
-  if (flag(fields, "is_gated_act", gated) !== gated) {
-    throw invalid("is_gated_act", fields["is_gated_act"], `${gated}, as feed_forward_proj says`);
-  }
-  const named = fields["dense_act_fn"];
-  if (given(named) && (typeof named !== "string" || activationOf(named) !== activation)) {
-    throw invalid("dense_act_fn", named, `that of feed_forward_proj, ${String(name)}`);
-  }
-  return { activation, gated };
+  const stated = fields["dense_act_fn"];
+  const own = given(stated) ? activationOf(stated) : activation;
+  if (!own) throw invalid("dense_act_fn", stated, `one of ${activationNames.join(", ")}`);
+  return { activation: own, gated: flag(fields, "is_gated_act", gated) };
 }
 
 /** Describes the encoder of a T5 `config.json`; what all families share is left to the caller. */

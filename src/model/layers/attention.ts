@@ -139,8 +139,7 @@ export interface ExactAttentionOptions {
  *   that a float16 cache changes logits by tenths.
  * - New tokens stand behind the cached ones in the order of their positions, and masked places add
  *   exact zeros at the end, so that every sum runs over the same terms in the same order.
- * - Products of several rows and of one row run in one kernel: the runtime has another for a single row,
- *   but only where the factor of the product is 1. A factor of a half is exact, and so is a sum of two halves.
+ * - Products of several rows and of one row run in one kernel (`productByRow`).
  * - Where `joined.blockOnes` is given, weighted sums over values run in blocks of `sumBlock` positions: longer
  *   ones the runtime may cut at places that depend on the number of rows and threads.
  *
@@ -155,9 +154,7 @@ export function exactAttention({ cacheType }: ExactAttentionOptions): Attention 
     const isSingleRow = query.shape[2] === key.shape[2];
     const factor = cap ? scale / cap : scale;
     const product = (keys: Tensor): Tensor =>
-      isSingleRow && factor === 1
-        ? twice(matmul(query, keys, { transposeB: true, alpha: 0.5 }))
-        : matmul(query, keys, { transposeB: true, alpha: factor });
+      productByRow(query, keys, { transposeB: true, factor, isSingleRow });
     const headDim = key.shape[3] as number;
     const plain =
       cacheType === "float32" && headDim <= sumBlock
@@ -177,8 +174,27 @@ export function exactAttention({ cacheType }: ExactAttentionOptions): Attention 
 /** Terms of a sum that the runtime never splits, for any number of rows and threads. */
 export const sumBlock = 128;
 
-/** A sum, because the runtime takes a factor behind a product into the product. */
-const twice = (x: Tensor): Tensor => add(x, x);
+/** How `productByRow` multiplies. */
+export interface ProductByRowOptions {
+  readonly transposeB?: boolean;
+  /** Of the product. Default 1. */
+  readonly factor?: number;
+  /** Whether `a` may have a single row. Default true. */
+  readonly isSingleRow?: boolean;
+}
+
+/**
+ * A product of which a row is the same to the last bit, whether there are others or not: the runtime has another kernel
+ * for a single row, but only where the factor of the product is 1. A factor of a half is exact, and so is a sum of two
+ * halves.
+ */
+export function productByRow(a: Tensor, b: Tensor, options: ProductByRowOptions = {}): Tensor {
+  const { transposeB = false, factor = 1, isSingleRow = true } = options;
+  if (!isSingleRow || factor !== 1) return matmul(a, b, { transposeB, alpha: factor });
+  // A sum, because the runtime takes a factor behind a product into the product.
+  const half = matmul(a, b, { transposeB, alpha: 0.5 });
+  return add(half, half);
+}
 
 function weightedSum(
   weights: Tensor,
@@ -186,10 +202,7 @@ function weightedSum(
   isSingleRow: boolean,
   blockOnes: Tensor | undefined,
 ): Tensor {
-  if (!blockOnes) {
-    if (!isSingleRow) return matmul(weights, values);
-    return twice(matmul(weights, values, { alpha: 0.5 }));
-  }
+  if (!blockOnes) return productByRow(weights, values, { isSingleRow });
   const [batch, kvHeads, rows] = weights.shape as [string, number, string];
   const headDim = values.shape[3]!;
   const inBlocks = transpose(

@@ -21,11 +21,14 @@ export interface RoutedValue {
 export interface Specialization {
   /** Values with enough tokens, the most frequent first. */
   readonly values: readonly RoutedValue[];
-  /** Mean of their deviations, weighted by tokens. */
+  /** Mean of their deviations, weighted by tokens; NaN where no value has enough. */
   readonly deviation: number;
   /** The deviation where every value has one expert for each choice: √((1/k − 1/E) / E). */
   readonly oneHotDeviation: number;
-  /** 1 − H(first expert | value) / H(first expert): the share of the information that the factor has. */
+  /**
+   * 1 − H(first expert | value) / H(first expert): the share of the information that the factor has. NaN where no
+   * value has enough tokens.
+   */
   readonly information: number;
 }
 

@@ -8,7 +8,6 @@ import {
   gather,
   greater,
   lessOrEqual,
-  matmul,
   multiply,
   multiplyDimensions,
   overwrite,
@@ -20,7 +19,7 @@ import {
   tanh,
   where,
 } from "../../tensor/index.ts";
-import { logOfSum } from "../layers/attention.ts";
+import { logOfSum, productByRow } from "../layers/attention.ts";
 import type { PolicyAttention, PolicyInput, PolicyOutput } from "./context-policy.ts";
 import { asCached } from "./pass-tensors.ts";
 
@@ -54,10 +53,11 @@ export function scoreRotated(input: PolicyInput, window?: number): ScoredRows {
   const key = asCached(input.rotate(input.key, positions), pastKey);
   const queries = reshape(input.rotate(query, positions), [1, kvHeads, rows, headDim]);
   const { attentionScale: scale, attnLogitSoftcap: cap } = config;
-  const options = { transposeB: true, alpha: cap ? scale / cap : scale };
+  const isSingleRow = heads === kvHeads;
+  const options = { transposeB: true, factor: cap ? scale / cap : scale, isSingleRow };
   const plain = overwrite(
-    matmul(queries, cast(pastKey, "float32"), options),
-    matmul(queries, key, options),
+    productByRow(queries, cast(pastKey, "float32"), options),
+    productByRow(queries, key, options),
     length,
     3,
   );
@@ -91,7 +91,7 @@ export function attendMasked(
   return {
     weights,
     attention: {
-      output: matmul(asCopies(weights, capacity), values),
+      output: productByRow(asCopies(weights, capacity), values, { isSingleRow: heads === kvHeads }),
       logSumExp: () => asCopies(logOfSum(masked, weights), 1),
       cached: { key, value },
     },

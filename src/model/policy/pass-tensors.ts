@@ -12,7 +12,6 @@ import {
   greater,
   greaterOrEqual,
   less,
-  matmul,
   maximum,
   minimum,
   multiply,
@@ -30,7 +29,7 @@ import {
   unsqueeze,
   where,
 } from "../../tensor/index.ts";
-import { scoreQueries } from "../layers/attention.ts";
+import { productByRow, scoreQueries } from "../layers/attention.ts";
 import type { PassTensors, PolicyInput } from "./context-policy.ts";
 
 /** Rows of the cache and of a pass as one list, by place in the sequence. */
@@ -140,7 +139,8 @@ export function sortAscending(places: Tensor): Tensor {
 }
 
 /**
- * Scores of queries with the unrotated keys of the whole sequence.
+ * Scores of queries with the unrotated keys of the whole sequence: those of a row are the same beside others or not, so
+ * that drafted tokens choose what decoded ones choose.
  *
  * @param queries `[1, kvHeads, rows, headDim]`
  * @returns `[1, kvHeads, rows, capacity]`, arbitrary behind the new rows
@@ -149,8 +149,8 @@ export function scoreKeys(
   { pastKey, key, pass }: Pick<PolicyInput, "pastKey" | "key" | "pass">,
   queries: Tensor,
 ): Tensor {
-  const onPast = matmul(queries, cast(pastKey, "float32"), { transposeB: true });
-  const onFresh = matmul(queries, key, { transposeB: true });
+  const onPast = productByRow(queries, cast(pastKey, "float32"), { transposeB: true });
+  const onFresh = productByRow(queries, key, { transposeB: true });
   return overwrite(onPast, onFresh, pass.length, 3);
 }
 

@@ -61,18 +61,38 @@ export function seq2seqConfig(file: ModelConfig): Seq2SeqConfig {
     ? positive(fields, "num_decoder_layers", Number.isSafeInteger)
     : encoder.layers.length;
   if (layers > 10_000) throw invalid("num_decoder_layers", layers, "at most 10000");
-  const [start = encoder.padTokenId] = tokenIds(fields["decoder_start_token_id"]);
+  const starts = ["decoder_start_token_id", "bos_token_id"].flatMap((key) => tokenIds(fields[key]));
+  const [start = encoder.padTokenId] = starts;
   return {
     family,
     encoder,
     decoderLayers: layers,
-    // Whether or not a head of its own is stored.
-    outputScale: flag(fields, "tie_word_embeddings", true) ? encoder.hiddenSize ** -0.5 : 1,
+    outputScale: scalesOutputs(family, fields) ? encoder.hiddenSize ** -0.5 : 1,
     decoderStartTokenId: start,
     eosTokenIds: tokenIds(fields["eos_token_id"]),
     softmaxOne: family === "mrt5" && flag(fields, "use_softmax1"),
     deleteGate: family === "mrt5" ? readGate(fields, encoder.layers.length) : undefined,
   };
+}
+
+/**
+ * Whether final states are scaled before the head, be that stored apart or not: T5 v1.0 does, v1.1 does not.
+ * transformers from 5.0 on states it as `scale_decoder_outputs` and writes `tie_word_embeddings` true into every
+ * file; older files say it by `tie_word_embeddings` alone. mT5 never scales.
+ */
+function scalesOutputs(family: string, fields: Fields): boolean {
+  if (family === "mt5") return false;
+  const isTied = flag(fields, "tie_word_embeddings", true);
+  return family === "t5" ? flag(fields, "scale_decoder_outputs", isTied) : isTied;
+}
+
+/** The configuration with the id that outputs begin with by `generation_config.json`, which goes before `config.json`. */
+export function withGenerationStart(
+  config: Seq2SeqConfig,
+  generationConfig: Fields | undefined,
+): Seq2SeqConfig {
+  const [start] = tokenIds(generationConfig?.["decoder_start_token_id"]);
+  return start === undefined ? config : { ...config, decoderStartTokenId: start };
 }
 
 function readGate(fields: Fields, layers: number): DeleteGateConfig {

@@ -1,6 +1,8 @@
 /** Opens an encoder-decoder checkpoint: tokenizer, packed weights, and both programs in a worker thread. */
 import { availableParallelism } from "node:os";
+import { warn } from "../../core/warning.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
+import { unobeyedKeys } from "../decoder/generation-keys.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { weightOf } from "../encoder/encoder-names.ts";
 import { encoderStoredNames } from "../encoder/stored-names.ts";
@@ -14,7 +16,7 @@ import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
 import * as seq2seqService from "../worker/seq2seq-service.ts";
 import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
-import { seq2seqConfig } from "./config.ts";
+import { seq2seqConfig, withGenerationStart } from "./config.ts";
 import { seq2seqMatrixGroups, seq2seqNames } from "./decoder-names.ts";
 import { seq2seqParameterShapes } from "./parameter-shapes.ts";
 import { Seq2SeqModel } from "./seq2seq-model.ts";
@@ -53,7 +55,8 @@ export async function loadNamedSeq2Seq(
 ): Promise<LoadedSeq2Seq> {
   const { signal, inline = false } = options;
   try {
-    const config = seq2seqConfig(opened.config);
+    const { generationConfig } = opened;
+    const config = withGenerationStart(seq2seqConfig(opened.config), generationConfig);
     const names = encoderStoredNames(config.encoder, opened.tensors.keys());
     const renamed = renameTensors(opened, names);
     const head = { name: weightOf(seq2seqNames.head), of: weightOf(seq2seqNames.tokens) };
@@ -71,7 +74,8 @@ export async function loadNamedSeq2Seq(
     const shapes = storedShapes(tensors);
     const start: Seq2SeqStart = { config, tensors: shapes, bindings, format, threads };
     const service = await startModelService<Seq2SeqService>(serviceModule, start, inline);
-    const { generationConfig } = opened;
+    const unobeyed = unobeyedKeys(generationConfig);
+    if (unobeyed) warn(unobeyed, options.onWarning);
     return new Seq2SeqModel({
       name,
       folder: opened.folder,

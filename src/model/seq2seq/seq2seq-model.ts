@@ -62,7 +62,7 @@ export class Seq2SeqModel implements LoadedSeq2Seq {
     const ids = this.#ids(text);
     options.signal?.throwIfAborted();
     const [source] = await this.#service.read({ texts: [ids], ...this.#deletion(options) });
-    return new SourceDecoder(this, this.#service, source!, ids.length);
+    return new SourceDecoder(this, this.#service, source!, [...ids]);
   }
 
   async encode(
@@ -158,6 +158,7 @@ class SourceDecoder implements ConditionedModel {
   readonly bosTokenId: number;
   readonly slots = maxSequences;
   readonly sourceTokens: number;
+  readonly sourceIds: readonly number[];
   readonly sourceLength: number;
   readonly #model: Seq2SeqModel;
   readonly #service: Remote<Seq2SeqService>;
@@ -170,7 +171,7 @@ class SourceDecoder implements ConditionedModel {
     model: Seq2SeqModel,
     service: Remote<Seq2SeqService>,
     source: ReadSource,
-    tokens: number,
+    ids: readonly number[],
   ) {
     this.name = model.name;
     this.folder = model.folder;
@@ -182,7 +183,8 @@ class SourceDecoder implements ConditionedModel {
     this.contextLength = this.config.contextLength;
     this.eosTokenIds = model.eosTokenIds;
     this.bosTokenId = model.config.decoderStartTokenId;
-    this.sourceTokens = tokens;
+    this.sourceTokens = ids.length;
+    this.sourceIds = ids;
     this.sourceLength = source.length;
     this.#model = model;
     this.#service = service;

@@ -23,6 +23,8 @@ export interface ReadOptions {
 export interface ConditionedModel extends LoadedModel {
   /** Tokens of the text. */
   readonly sourceTokens: number;
+  /** Their ids. */
+  readonly sourceIds: readonly number[];
   /** Positions that the decoder attends to: fewer than tokens where some were deleted. */
   readonly sourceLength: number;
 }

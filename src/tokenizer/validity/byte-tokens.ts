@@ -141,7 +141,8 @@ const samples: readonly string[] = [
   "\u4e2d\u6587 \uac00",
 ];
 
-function unsupported(reason: string, details: Record<string, unknown>): JetonError {
+/** The error for a tokenizer without exact byte probabilities. */
+export function unsupported(reason: string, details: Record<string, unknown>): JetonError {
   return new JetonError(
     `this tokenizer gives no exact byte probabilities: ${reason}; expected byte-pair encoding that keeps texts as they are`,
     { code: "byte-tokens-unsupported", details },

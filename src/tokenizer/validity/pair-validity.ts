@@ -10,11 +10,20 @@ import type { PairTable } from "../models/pair-table.ts";
 
 const noRank = 0x7fffffff;
 
+/** What `PairValidity` reads of a vocabulary. */
+export interface PairValidityOptions {
+  /** Symbols from which a token merges; undefined for ids that no merge gives. */
+  symbolsOf(id: number): readonly number[] | undefined;
+  /** Is told of ids that no merges give as they are found: some at once, others when they are asked for. */
+  readonly onUnreachable?: (id: number) => void;
+}
+
 /** The merges of each token alone, and what they say about neighbours. Tokens are merged when they are asked for. */
 export class PairValidity {
   readonly #pairs: PairTable;
   readonly #size: number;
-  readonly #symbolsOf: (id: number) => readonly number[] | undefined;
+  readonly #symbolsOf: PairValidityOptions["symbolsOf"];
+  readonly #onUnreachable: ((id: number) => void) | undefined;
   /** Merges by token; null for those that no merge gives. */
   readonly #merges: (Merged | null | undefined)[] = [];
   /** Right partners of each symbol that is the left one of a pair. */
@@ -22,18 +31,23 @@ export class PairValidity {
   /** Tokens by each symbol at their beginning. */
   #byLeftEdge: ReadonlyMap<number, number[]> | undefined;
 
-  /**
-   * @param size number of ids
-   * @param symbolsOf symbols from which a token merges; undefined for ids that no merge gives
-   */
-  constructor(
-    pairs: PairTable,
-    size: number,
-    symbolsOf: (id: number) => readonly number[] | undefined,
-  ) {
+  /** @param size number of ids */
+  constructor(pairs: PairTable, size: number, options: PairValidityOptions) {
     this.#pairs = pairs;
     this.#size = size;
-    this.#symbolsOf = symbolsOf;
+    this.#symbolsOf = options.symbolsOf;
+    this.#onUnreachable = options.onUnreachable;
+    if (options.onUnreachable) this.#reportUnmerged(options.onUnreachable);
+  }
+
+  /** Reports tokens that are the result of no pair: most that no merges give, without merging them all. */
+  #reportUnmerged(report: (id: number) => void): void {
+    const isMerged = new Uint8Array(this.#size);
+    const { slots } = this.#pairs;
+    for (let at = 0; at < slots.length; at += 4) if (slots[at]! >= 0) isMerged[slots[at + 3]!] = 1;
+    for (let id = 0; id < this.#size; id++) {
+      if (isMerged[id] === 0 && this.#symbolsOf(id)?.length !== 1) report(id);
+    }
   }
 
   #mergesOf(id: number): Merged | null {
@@ -44,6 +58,7 @@ export class PairValidity {
         symbols === undefined || symbols.length === 0 ? null : mergeSymbols(this.#pairs, symbols);
       merges = merged?.symbols.length === 1 && merged.symbols[0] === id ? merged : null;
       this.#merges[id] = merges;
+      if (merges === null) this.#onUnreachable?.(id);
     }
     return merges;
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
-import { loadTokenizer } from "../index.ts";
+import { createTokenizer, loadTokenizer } from "../index.ts";
 import { createTokenValidity } from "./token-validity.ts";
 
 const bundled = fileURLToPath(
@@ -47,4 +47,44 @@ test("ids without bytes, special ones and unknown ones, follow nothing", async (
     expect(validity.mayFollow(validity.start, id)).toBe(false);
     expect(validity.after(validity.start, id)).toBeUndefined();
   }
+});
+
+describe("tokens that no merges give", () => {
+  const open = (more: readonly string[], merges: readonly [string, string][], ignores: boolean) => {
+    const vocabulary = ["a", "b", "c", "ab", "bc", ...more];
+    return createTokenizer({
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: null,
+      decoder: null,
+      model: {
+        type: "BPE",
+        vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
+        merges,
+        ignore_merges: ignores,
+      },
+    });
+  };
+  const merges: readonly [string, string][] = [
+    ["b", "c"],
+    ["a", "b"],
+  ];
+  const refused = expect.objectContaining({ code: "byte-tokens-unsupported" });
+
+  test("are no outcome where words are merged", () => {
+    const validity = createTokenValidity(open(["cab"], merges, false));
+    expect(validity.bytesOf(5)).toBeUndefined();
+    expect(validity.mayFollow(validity.start, 5)).toBe(false);
+  });
+
+  test("are refused where a word that is a token is not merged: it is one of its own then", () => {
+    const tokenizer = open(["cab"], merges, true);
+    expect([...tokenizer.encodeIds("cab")]).toEqual([5]);
+    expect(() => createTokenValidity(tokenizer)).toThrow(refused);
+    expect(() => createTokenValidity(open([], merges, true))).not.toThrow();
+    // The result of a pair, whose left side merges with what follows first.
+    const late = [...merges, ["ab", "c"]] as const;
+    const validity = createTokenValidity(open(["abc"], late as typeof merges, true));
+    expect(() => validity.mask(validity.start)).toThrow(refused);
+  });
 });

@@ -6,7 +6,7 @@
  * pre-tokenizer must be able to cut, given some continuation of the text.
  */
 import type { Tokenizer } from "../tokenizer-interface.ts";
-import { type ByteTokens, readByteTokens } from "./byte-tokens.ts";
+import { type ByteTokens, readByteTokens, unsupported } from "./byte-tokens.ts";
 import { PairValidity } from "./pair-validity.ts";
 import {
   beginsInCharacter,
@@ -100,6 +100,22 @@ interface Followers {
   readonly flags: Uint8Array;
 }
 
+/**
+ * With `ignore_merges` a word that is a token is never merged. That differs from merging only where no merges give
+ * the token: it then stands for whole words, which neighbours do not tell.
+ *
+ * @throws JetonError `byte-tokens-unsupported` for a token with bytes
+ */
+function refuseWholeWord({ bytesById }: ByteTokens, id: number): void {
+  const bytes = bytesById[id];
+  if (bytes === undefined) return;
+  const text = new TextDecoder().decode(bytes);
+  throw unsupported(`no merges give its token ${JSON.stringify(text)}, only a whole word does`, {
+    token: id,
+    text,
+  });
+}
+
 class Validity implements TokenValidity {
   readonly tokens: ByteTokens;
   readonly start: ValidState;
@@ -119,7 +135,10 @@ class Validity implements TokenValidity {
 
   constructor(tokens: ByteTokens, text: "utf8" | "bytes") {
     this.tokens = tokens;
-    this.#pairs = new PairValidity(tokens.rules.pairs, tokens.size, (id) => tokens.symbolsOf(id));
+    this.#pairs = new PairValidity(tokens.rules.pairs, tokens.size, {
+      symbolsOf: (id) => tokens.symbolsOf(id),
+      ...(tokens.rules.ignoreMerges && { onUnreachable: (id) => refuseWholeWord(tokens, id) }),
+    });
     const splits = tokens.steps.filter(({ kind }) => kind === "split");
     this.#rules = {
       text,
