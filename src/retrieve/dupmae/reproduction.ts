@@ -109,9 +109,9 @@ const fullSizes: Sizes = {
   layers: 2,
   vocabSize: 2000,
   length: 64,
-  steps: 120,
+  steps: 360,
   batch: 16,
-  tuningSteps: 40,
+  tuningSteps: 120,
   windows: 500,
   terms: 64,
 };
