@@ -146,8 +146,8 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-29",
   },
   "token-recycling": {
-    reproduced: 6,
-    partly: 1,
+    reproduced: 7,
+    partly: 3,
     notReproduced: 1,
     judgedBy: "intervals",
     date: "2026-11-30",
