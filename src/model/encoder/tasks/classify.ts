@@ -54,12 +54,21 @@ export async function classify(
     });
   }
   const logits = await sequenceLogits(model, texts, { ...options, signal });
-  const activation = model.sentence.scoreActivation ?? model.config.classActivation;
+  const activation = classActivation(model);
   return logits.map((row) =>
     scoreClasses(model, row, activation)
       .sort((a, b) => b.logit - a.logit)
       .slice(0, topK),
   );
+}
+
+/**
+ * What the folder names, otherwise what the config's problem asks for. `Identity`, which sentence-transformers writes into
+ * every newer folder, says nothing of several classes: their scores stay probabilities, and the logits stand beside them.
+ */
+function classActivation({ sentence, config }: LoadedEncoder): ScoreActivation {
+  const named = sentence.scoreActivation ?? config.classActivation;
+  return named === "identity" && config.labels.length > 1 ? config.classActivation : named;
 }
 
 /** What the head of classes gives for each text or pair. */
