@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { quickScale as extensibleScale } from "../context/extensible-tokenization/reproduction.ts";
 import { sizes as extensibleSizes } from "../context/extensible-tokenization/reproduction-training.ts";
 import { quickSizes as landmarkSizes } from "../context/landmark-attention/reproduction.ts";
-import { window as landmarkWindow } from "../context/landmark-attention/reproduction-training.ts";
+import { quickSizes as longHeadsSizes } from "../context/longheads/reproduction.ts";
+import { window as smallWindow } from "../context/measure/small-models.ts";
 import { comparisonSizes } from "../model/byte/reproduction-models.ts";
 import { quickSizes as m2Sizes } from "../retrieve/m2-bert-loco/reproduction.ts";
 import { quickScale as xtrScale } from "../retrieve/xtr/reproduction.ts";
@@ -19,7 +20,11 @@ const trained: Readonly<Record<string, () => number>> = {
   },
   "landmark-attention": () => {
     const { seeds, steps, batch } = landmarkSizes;
-    return 2 * seeds * steps * batch * landmarkWindow;
+    return 2 * seeds * steps * batch * smallWindow;
+  },
+  longheads: () => {
+    const { seeds, steps, batch } = longHeadsSizes;
+    return seeds * steps * batch * smallWindow;
   },
   "extensible-tokenization": () => {
     const { steps, batch, windows } = extensibleScale;

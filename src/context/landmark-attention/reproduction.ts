@@ -2,8 +2,6 @@
  * Measures landmark attention on models of two layers, trained from nothing on windows of 180 tokens, on texts
  * of up to eight windows.
  */
-import { createRandom } from "../../core/index.ts";
-import { complete, score } from "../../generate/index.ts";
 import { type ContextPolicy, type LoadedModel, loadModel } from "../../model/index.ts";
 import {
   defineReproduction,
@@ -12,18 +10,13 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
+import { askedKeys } from "../measure/asked-keys.ts";
+import { lastLosses, overSeeds } from "../measure/last-losses.ts";
+import { type Kind, readTexts, trainSmall, window } from "../measure/small-models.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
+import { passkeyAccuracy } from "../policies/reproduction-recall.ts";
 import { landmarkAttention } from "./landmark-attention.ts";
 import { randomBlocks } from "./reproduction-random.ts";
-import {
-  type Kind,
-  readTexts,
-  sampleKey,
-  type Texts,
-  tellKey,
-  trainSmall,
-  window,
-} from "./reproduction-training.ts";
 
 const tokenizerName = "models/tinystories-260k";
 /** Retrieved blocks, and prompt tokens that see each other. */
@@ -189,7 +182,8 @@ async function measure(context: Context): Promise<void> {
   const texts = await readTexts(context, await loadTokenizer(folder));
   const found = new Map<WayName, number[][]>();
   const lost = new Map<string, number[][]>();
-  const { seeds, steps, batch, tokens, questions: count } = quick ? quickSizes : fullSizes;
+  const sizes = quick ? quickSizes : fullSizes;
+  const { seeds, steps, batch, tokens, questions: count, texts: scored } = sizes;
   const questions = askedKeys(texts, { seed, tokens, count });
   for (let own = seed; own < seed + seeds; own++) {
     const models = {} as Record<Kind, LoadedModel>;
@@ -200,21 +194,21 @@ async function measure(context: Context): Promise<void> {
     }
     try {
       for (const name of passkeyWays(quick)) {
-        add(found, name, await findKeys(context, models, { name, own, questions, tokens }));
+        const { kind, policy } = ways[name];
+        const run = { name: `${name}, seed ${own}`, policy, tokens };
+        add(found, name, await passkeyAccuracy(context, models[kind], questions, run));
       }
-      for (const name of lossWays(quick)) {
-        add(lost, name, await lossesOf(context, models, texts, { name, own, windows: 4 }));
-      }
-      add(
-        lost,
-        "one window",
-        await lossesOf(context, models, texts, { name: "landmark", own, windows: 1 }),
-      );
+      const read = (name: WayName, windows: number): Promise<number[]> => {
+        const { kind, policy } = ways[name];
+        const title = `loss of ${windows} windows, ${name}, seed ${own}`;
+        return lastLosses(context, models[kind], texts, { title, policy, windows, count: scored });
+      };
+      for (const name of lossWays(quick)) add(lost, name, await read(name, 4));
+      add(lost, "one window", await read("landmark", 1));
     } finally {
       for (const model of Object.values(models)) await model.close();
     }
   }
-  const { texts: scored } = quick ? quickSizes : fullSizes;
   add(lost, alike, new Array<number>(scored).fill(Math.log(texts.tokenizer.vocabSize)));
   reportKeys(context, found, tokens);
   reportLosses(context, lost);
@@ -233,111 +227,11 @@ function add<Name>(into: Map<Name, number[][]>, name: Name, values: number[]): v
   into.set(name, [...(into.get(name) ?? []), values]);
 }
 
-interface Question {
-  readonly ids: readonly number[];
-  readonly answer: string;
-}
-
-/** Held-out prose that tells a number once, before its last window, and asks for it at its end. */
-function askedKeys(
-  { tokenizer, heldOut }: Texts,
-  {
-    seed,
-    tokens,
-    count,
-  }: { readonly seed: number; readonly tokens: number; readonly count: number },
-): Question[] {
-  return Array.from({ length: count }, (_, at) => {
-    const random = createRandom(seed, "question", tokens, at);
-    const answer = sampleKey(random);
-    const { told, asked } = tellKey(tokenizer, answer);
-    const free = tokens - told.length - asked.length;
-    const start = random.integer(heldOut.length - free);
-    const prose = heldOut.subarray(start, start + free);
-    const depth = random.integer(free - 2 * window);
-    const ids = [1, ...prose.subarray(0, depth), ...told, ...prose.subarray(depth), ...asked];
-    return { ids, answer };
-  });
-}
-
-/** 1 where the first number of the answer is the one, else 0; remembered. */
-function findKeys(
-  context: Context,
-  models: Record<Kind, LoadedModel>,
-  {
-    name,
-    own,
-    questions,
-    tokens,
-  }: {
-    readonly name: WayName;
-    readonly own: number;
-    readonly questions: readonly Question[];
-    readonly tokens: number;
-  },
-): Promise<number[]> {
-  const { kind, policy: contextPolicy } = ways[name];
-  const title = `passkeys, ${name}, seed ${own}`;
-  const settings = { tokens, count: questions.length, options: contextPolicy.options };
-  return context.remember(title, settings, async () => {
-    const found: number[] = [];
-    for (const [at, { ids, answer }] of questions.entries()) {
-      context.signal.throwIfAborted();
-      context.progress(title, at, questions.length);
-      const { text } = await complete(models[kind], ids, {
-        contextPolicy,
-        greedy: true,
-        maxTokens: 8,
-        signal: context.signal,
-      });
-      found.push(/\d+/.exec(text)?.[0] === answer ? 1 : 0);
-    }
-    return found;
-  });
-}
-
-/** Mean loss of the last 120 tokens of held-out texts that are read in so many windows; remembered. */
-function lossesOf(
-  context: Context,
-  models: Record<Kind, LoadedModel>,
-  { heldOut }: Texts,
-  {
-    name,
-    own,
-    windows,
-  }: { readonly name: WayName; readonly own: number; readonly windows: number },
-): Promise<number[]> {
-  const { kind, policy } = ways[name];
-  const title = `loss of ${windows} windows, ${name}, seed ${own}`;
-  const { texts: count } = context.quick ? quickSizes : fullSizes;
-  const settings = { count, options: policy.options };
-  return context.remember(title, settings, async () => {
-    const model = models[kind].withContextPolicy!(policy);
-    const read: number[] = [];
-    for (let at = 0; at < count; at++) {
-      context.signal.throwIfAborted();
-      context.progress(title, at, count);
-      // The same last tokens behind more or less text.
-      const end = Math.floor(((at + 1) * heldOut.length) / (count + 1));
-      const ids = [...heldOut.subarray(end - windows * window, end)];
-      const { tokens } = await score(model, ids);
-      const last = tokens.slice(-120).map(({ logProbability }) => -logProbability);
-      read.push(mean(last));
-    }
-    return read;
-  });
-}
-
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** One number for each question or text: its mean over the seeds. */
-function overSeeds(bySeed: readonly (readonly number[])[] | undefined): number[] {
-  return bySeed![0]!.map((_, at) => mean(bySeed!.map((values) => values[at]!)));
-}
-
 function reportKeys(context: Context, found: Map<WayName, number[][]>, tokens: number): void {
-  const sample = (name: WayName) => meanOf(overSeeds(found.get(name)).map((value) => 100 * value));
+  const sample = (name: WayName) => meanOf(overSeeds(found.get(name)!).map((value) => 100 * value));
   const details = {
     tokens,
     found: Object.fromEntries([...found].map(([name, bySeed]) => [name, bySeed.map(mean)])),
@@ -359,7 +253,7 @@ function reportKeys(context: Context, found: Map<WayName, number[][]>, tokens: n
 }
 
 function reportLosses(context: Context, lost: Map<string, number[][]>): void {
-  const sample = (name: string) => meanOf(overSeeds(lost.get(name)));
+  const sample = (name: string) => meanOf(overSeeds(lost.get(name)!));
   const details = {
     losses: Object.fromEntries([...lost].map(([name, bySeed]) => [name, bySeed.map(mean)])),
   };

@@ -1,4 +1,7 @@
-/** Trainings of the landmark reproduction: a model with landmarks and a plain one of the same size, on the same text. */
+/**
+ * Models of two layers that learn to look a number up, within windows of 180 tokens: a plain one and one with landmarks, on the
+ * same text. Reproductions of context policies read longer texts with them.
+ */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../../checkpoint/index.ts";

@@ -1,0 +1,31 @@
+/** Questions for `trainSmall`'s models: held-out prose of many windows that tells a number once. */
+import { createRandom } from "../../core/index.ts";
+import type { PasskeyPrompt } from "../policies/reproduction-recall.ts";
+import { sampleKey, type Texts, tellKey, window } from "./small-models.ts";
+
+/** Which questions are asked. */
+export interface AskedKeysOptions {
+  readonly seed: number;
+  /** Length of a prompt. */
+  readonly tokens: number;
+  readonly count: number;
+}
+
+/** Held-out prose that tells a number, before its last window where it has several, and asks for it at its end. */
+export function askedKeys(
+  { tokenizer, heldOut }: Texts,
+  { seed, tokens, count }: AskedKeysOptions,
+): PasskeyPrompt[] {
+  return Array.from({ length: count }, (_, at) => {
+    const random = createRandom(seed, "question", tokens, at);
+    const answer = sampleKey(random);
+    const { told, asked } = tellKey(tokenizer, answer);
+    const free = tokens - told.length - asked.length;
+    const start = random.integer(heldOut.length - free);
+    const prose = heldOut.subarray(start, start + free);
+    const depth = random.integer(free > 2 * window ? free - 2 * window : free);
+    const ids = [1, ...prose.subarray(0, depth), ...told, ...prose.subarray(depth), ...asked];
+    // The number begins where the words that ask for it end.
+    return { ids, answer, distance: ids.length - (1 + depth + asked.length) };
+  });
+}
