@@ -4,7 +4,7 @@ import { quickScale as extensibleScale } from "../context/extensible-tokenizatio
 import { sizes as extensibleSizes } from "../context/extensible-tokenization/reproduction-training.ts";
 import { quickSizes as landmarkSizes } from "../context/landmark-attention/reproduction.ts";
 import { quickSizes as longHeadsSizes } from "../context/longheads/reproduction.ts";
-import { window as smallWindow } from "../context/measure/small-models.ts";
+import { window as smallWindow } from "../context/measure/reproduction-small-models.ts";
 import { comparisonSizes } from "../model/byte/reproduction-models.ts";
 import { quickSizes as m2Sizes } from "../retrieve/m2-bert-loco/reproduction.ts";
 import { quickScale as xtrScale } from "../retrieve/xtr/reproduction.ts";

@@ -10,9 +10,9 @@ import {
   type ReproductionContext,
 } from "../../reproduce/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { askedKeys } from "../measure/asked-keys.ts";
-import { lastLosses, overSeeds } from "../measure/last-losses.ts";
-import { type Kind, readTexts, trainSmall, window } from "../measure/small-models.ts";
+import { askedKeys } from "../measure/reproduction-asked-keys.ts";
+import { lastLosses, overSeeds } from "../measure/reproduction-last-losses.ts";
+import { type Kind, readTexts, trainSmall, window } from "../measure/reproduction-small-models.ts";
 import { fullAttention, sinksWindow } from "../policies/index.ts";
 import { passkeyAccuracy } from "../policies/reproduction-recall.ts";
 import { landmarkAttention } from "./landmark-attention.ts";

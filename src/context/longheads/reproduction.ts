@@ -12,9 +12,9 @@ import {
   type Sample,
 } from "../../reproduce/index.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
-import { askedKeys } from "../measure/asked-keys.ts";
-import { lastLosses, overSeeds } from "../measure/last-losses.ts";
-import { readTexts, type Texts, trainSmall, window } from "../measure/small-models.ts";
+import { askedKeys } from "../measure/reproduction-asked-keys.ts";
+import { lastLosses, overSeeds } from "../measure/reproduction-last-losses.ts";
+import { readTexts, type Texts, trainSmall, window } from "../measure/reproduction-small-models.ts";
 import { fullAttention, ntkRope, sinksWindow } from "../policies/index.ts";
 import {
   type ComparedPair,

@@ -1,7 +1,7 @@
 /** Questions for `trainSmall`'s models: held-out prose of many windows that tells a number once. */
 import { createRandom } from "../../core/index.ts";
 import type { PasskeyPrompt } from "../policies/reproduction-recall.ts";
-import { sampleKey, type Texts, tellKey, window } from "./small-models.ts";
+import { sampleKey, type Texts, tellKey, window } from "./reproduction-small-models.ts";
 
 /** Which questions are asked. */
 export interface AskedKeysOptions {

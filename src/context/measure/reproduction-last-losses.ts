@@ -2,7 +2,7 @@
 import { score } from "../../generate/index.ts";
 import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
-import { type Texts, window } from "./small-models.ts";
+import { type Texts, window } from "./reproduction-small-models.ts";
 
 /** Tokens that are predicted. */
 const predicted = 120;
