@@ -68,6 +68,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-30",
   },
+  "extensible-tokenization": {
+    reproduced: 0,
+    partly: 0,
+    notReproduced: 8,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   gemfilter: {
     reproduced: 1,
     partly: 0,
