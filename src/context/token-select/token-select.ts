@@ -64,6 +64,11 @@ const options = {
     min: 0,
     help: "cosine from which on a decoded token keeps the choice of an earlier one (paper: 0.9); 0: each chooses",
   },
+  cacheInPrefill: {
+    kind: "flag",
+    default: false,
+    help: "with `cache`: chunks of the prompt keep choices too",
+  },
   vote: {
     kind: "choice",
     default: "soft",
@@ -90,8 +95,11 @@ export const tokenSelectPolicy: NamedPolicy = definePolicy({
   module: import.meta.url,
   createProgram: createPolicy,
   options,
-  check({ pool }) {
+  check({ pool, cache, cacheInPrefill }) {
     if (pool % 2 === 0) throw optionError("token-select", "pool", pool, "an odd integer");
+    if (cacheInPrefill && cache === 0) {
+      throw optionError("token-select", "cacheInPrefill", true, "false where `cache` is 0");
+    }
   },
   drafting: ({ cache }) =>
     cache > 0
@@ -100,7 +108,8 @@ export const tokenSelectPolicy: NamedPolicy = definePolicy({
           why: "with its selection cache each token's choice depends on the last",
         }
       : { kind: "lossless" },
-  reuse: (given) => ({ chunk: chunkOf(given) }),
+  // A chunk of a prompt may have the choice of any chunk before it.
+  reuse: (given) => (given.cacheInPrefill ? "none" : { chunk: chunkOf(given) }),
 });
 
 /** Attention to the first tokens, the latest ones, and those that the heads vote for. */
@@ -152,24 +161,24 @@ export function choosePlaces(
   return largestPlaces(votes, candidates, "chosen");
 }
 
-/** The selection cache: while decoding, a query close to that of the last choice keeps the choice. */
+/** The selection cache: a query close to that of the last choice keeps the choice, while decoding or in prompts too. */
 function chooseCached(
   { pass, states }: PolicyInput,
   query: Tensor,
   { settings, fresh }: { readonly settings: Options; readonly fresh: () => Tensor },
 ): { readonly places: Tensor; readonly output: Pick<PolicyOutput, "states" | "report"> } {
   const { query: before, places: kept, held } = states as Record<string, Tensor>;
-  const { init, k, local, cache } = settings;
+  const { init, k, local, cache, cacheInPrefill } = settings;
   // One group: the prompt's chunk, or the one token of a sequential pass.
   const now = reshape(slice(query, { axis: 0, end: 1 }), [-1]);
   const dot = (a: Tensor, b: Tensor): Tensor => sum(multiply(a, b), { keepAxes: true });
   const norms = sqrt(multiply(dot(now, now), dot(before!, before!)));
   const cosine = divide(dot(now, before!), where(greater(norms, 0), norms, 1));
   const seen = add(pass.length, pass.count);
-  const selects = and(
-    greaterOrEqual(pass.length, pass.promptLength),
-    greater(seen, init + k + local),
-  );
+  const chooses = greater(seen, init + k + local);
+  const selects = cacheInPrefill
+    ? chooses
+    : and(greaterOrEqual(pass.length, pass.promptLength), chooses);
   const hit = and(and(selects, greater(held!, 0)), greaterOrEqual(cosine, cache));
   const found = conditional(
     hit,
