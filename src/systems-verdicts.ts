@@ -124,6 +124,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     judgedBy: "intervals",
     date: "2026-11-29",
   },
+  "m2-bert-loco": {
+    reproduced: 1,
+    partly: 0,
+    notReproduced: 3,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
   "needle-threading": {
     reproduced: 4,
     partly: 0,
