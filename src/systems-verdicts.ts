@@ -111,9 +111,9 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-29",
   },
   longheads: {
-    reproduced: 0,
-    partly: 0,
-    notReproduced: 7,
+    reproduced: 4,
+    partly: 1,
+    notReproduced: 3,
     judgedBy: "intervals",
     date: "2026-11-30",
   },
@@ -127,6 +127,13 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   "m2-bert-loco": {
     reproduced: 1,
     partly: 0,
+    notReproduced: 3,
+    judgedBy: "intervals",
+    date: "2026-11-30",
+  },
+  mrt5: {
+    reproduced: 4,
+    partly: 1,
     notReproduced: 3,
     judgedBy: "intervals",
     date: "2026-11-30",

@@ -324,9 +324,23 @@ export const silu: (x: Tensor) => Tensor = unaryFunction({
     }),
 });
 
-/** Gaussian error linear unit (Hendrycks and Gimpel, 2016), exact by the error function. */
+/** The share of a standard normal distribution below x. */
+const normalShare = (x: Tensor): Tensor => multiply(0.5, add(1, erf(multiply(x, Math.SQRT1_2))));
+
+const geluNode: (x: Tensor) => Tensor = unaryFunction({
+  ...unary("gelu", "", (x, _y, g) => {
+    const density = multiply(exp(multiply(multiply(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+    return multiply(g, add(normalShare(x), multiply(x, density)));
+  }),
+  emit: (emitter, inputs) => emitter.node("Gelu", inputs, { domain: "com.microsoft" }),
+});
+
+/**
+ * Gaussian error linear unit (Hendrycks and Gimpel, 2016), exact by the error function: one kernel in ONNX Runtime, which
+ * has none for float64.
+ */
 export function gelu(x: Tensor): Tensor {
-  return multiply(multiply(0.5, x), add(1, erf(multiply(x, Math.SQRT1_2))));
+  return x.dtype === "float32" ? geluNode(x) : multiply(x, normalShare(x));
 }
 
 /** The tanh approximation of the Gaussian error linear unit, as Gemma uses it. */

@@ -199,26 +199,28 @@ const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator(
     const bounded = emitter.one("Max", [largest, emitter.scalar(1e-30)]);
     const step = emitter.one("Mul", [bounded, emitter.scalar(1 / 127)]);
     const scaled = emitter.one("Div", [x!, step]);
-    const shifted = emitter.one("Add", [emitter.one("Round", [scaled]), emitter.scalar(128)]);
-    const bytes = (inner: Emitter, x: string): string =>
-      inner.one("Cast", [x], { attributes: { to: 2 } });
-    const product = emitter.either(sumsWhole(emitter), "int32", [
+    // float32 `[..., out]`: sums of products of codes, by the scale of their output.
+    const product = emitter.either(sumsWhole(emitter), "float32", [
       (inner) => {
         const zero = inner.constant("uint8", [], Uint8Array.of(128));
-        return inner.one("MatMulInteger", [bytes(inner, shifted), codes!, zero]);
+        const bytes = inner.one("QuantizeLinear", [scaled, inner.scalar(1), zero]);
+        const inputs = [bytes, codes!, inner.scalar(1), scales!, zero];
+        return inner.one("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
       },
       (inner) => {
         // Twice the upper seven bits, and the last one: no two products exceed 16 bits.
+        const shifted = inner.one("Add", [inner.one("Round", [scaled]), inner.scalar(128)]);
         const half = inner.one("Floor", [inner.one("Mul", [shifted, inner.scalar(0.5)])]);
         const last = inner.one("Sub", [shifted, inner.one("Add", [half, half])]);
+        const bytes = (x: string): string => inner.one("Cast", [x], { attributes: { to: 2 } });
         const zero = inner.constant("uint8", [], Uint8Array.of(64));
-        const upper = inner.one("MatMulInteger", [bytes(inner, half), codes!, zero]);
-        const lower = inner.one("MatMulInteger", [bytes(inner, last), codes!]);
-        return inner.one("Add", [inner.one("Add", [upper, upper]), lower]);
+        const upper = inner.one("MatMulInteger", [bytes(half), codes!, zero]);
+        const lower = inner.one("MatMulInteger", [bytes(last), codes!]);
+        const sums = inner.one("Add", [inner.one("Add", [upper, upper]), lower]);
+        return inner.one("Mul", [inner.one("Cast", [sums], { attributes: { to: 1 } }), scales!]);
       },
     ]);
-    const float = emitter.one("Cast", [product], { attributes: { to: 1 } });
-    return emitter.node("Mul", [emitter.one("Mul", [float, scales!]), step]);
+    return emitter.node("Mul", [product, step]);
   },
 });
 

@@ -90,6 +90,7 @@ export const elementwiseReference: Readonly<Record<string, ReferenceOperator>> =
   tanh: map(Math.tanh),
   relu: map((x) => Math.max(x, 0)),
   erf: map(errorFunction),
+  gelu: map((x) => 0.5 * x * (1 + errorFunction(x * Math.SQRT1_2))),
   abs: map(Math.abs),
   sine: map(Math.sin),
   cosine: map(Math.cos),

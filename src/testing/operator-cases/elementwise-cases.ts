@@ -65,7 +65,7 @@ export const elementwiseCases: readonly OperatorCase[] = [
   unaryCase("floor", t.floor, { value: (r) => 3 * r.normal(), differentiable: false }),
   unaryCase("not", t.not, truth),
   unaryCase("silu", t.silu),
-  unaryCase("multiply", t.gelu),
+  unaryCase("gelu", t.gelu),
   unaryCase("multiply", t.geluTanh),
   unaryCase("stopGradient", t.stopGradient, { differentiable: false }),
   unaryCase("minimum", (x) => t.clamp(x, -0.7, 0.6)),
