@@ -150,27 +150,17 @@ export function groupExperts(options: GroupExpertsOptions = {}): MixExperts {
  */
 function runSome(
   mixture: ExpertMixture,
-  { rows, sizes, ends }: SortedRows,
+  { rows, sizes, starts, ends }: SortedRows,
   perBranch: number,
 ): Tensor {
   const { experts, x } = mixture;
   const counts: number[] = [];
   for (let left = experts; left > 0; left -= perBranch) counts.push(Math.min(left, perBranch));
+  const firsts = counts.map((_, at) => at * perBranch);
   const lasts = counts.map((count, at) => at * perBranch + count - 1);
-  const groupEnds = perBranch === 1 ? ends : gather(ends, constant(lasts, { dtype: "int32" }));
+  const at = (places: number[]): Tensor => constant(places, { dtype: "int32" });
   const groupSizes =
-    perBranch === 1
-      ? sizes
-      : subtract(
-          groupEnds,
-          gather(
-            subtract(ends, sizes),
-            constant(
-              counts.map((_, at) => at * perBranch),
-              { dtype: "int32" },
-            ),
-          ),
-        );
+    perBranch === 1 ? sizes : subtract(gather(ends, at(lasts)), gather(starts, at(firsts)));
   const blocks = splitBySizes(gather(x, rows), cast(groupSizes, "int64"));
   const isChosen = split(
     greater(groupSizes, 0),
@@ -232,8 +222,9 @@ export const everyExpert: MixExperts = (mixture) => {
 interface SortedRows {
   /** int32: indices of rows, those of the first expert first. */
   readonly rows: Tensor;
-  /** How many of `rows` each expert gets, and where they end, int32 `[experts]`. */
+  /** How many of `rows` each expert gets, and where they begin and end, int32 `[experts]`. */
   readonly sizes: Tensor;
+  readonly starts: Tensor;
   readonly ends: Tensor;
   /** int32 `[rows, perToken]`: where the result for each choice stands among those of all experts. */
   readonly places: Tensor;
@@ -278,6 +269,7 @@ function sortRows(of: {
   return {
     rows: sliceBetween(order, constant([0], { dtype: "int32" }), total),
     sizes,
+    starts,
     ends,
     places: reshape(maximum(place, 0), [rows, perToken]),
   };

@@ -10,7 +10,7 @@ export interface ClassScore {
   readonly label: string;
   /**
    * What the activation that the model's folder names makes of the logits (sentence-transformers' cross encoders: with
-   * `Identity` the logit itself). Without one a probability: of classes that exclude each other all sum to 1, otherwise, and
+   * `Identity` the logit itself, where there is one class). Otherwise a probability: of classes that exclude each other all sum to 1, otherwise, and
    * of one class alone, each by itself; of `problem_type` `regression` the logit.
    */
   readonly score: number;
