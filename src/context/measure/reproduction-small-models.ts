@@ -6,19 +6,12 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { createRandom, type Random } from "../../core/index.ts";
-import { decoderConfig, decoderParameterShapes } from "../../model/index.ts";
+import { decoderConfig } from "../../model/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import { type ReproductionContext, trainResumably } from "../../reproduce/index.ts";
+import { openSmallTrainer } from "../../reproduce/open-small-trainer.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import {
-  adamW,
-  decayMatricesOnly,
-  exportModel,
-  initializeDecoder,
-  languageModelGraph,
-  languageModelInputs,
-  openTrainer,
-} from "../../train/index.ts";
+import { exportModel, initializeDecoder, languageModelInputs } from "../../train/index.ts";
 
 /** Normal tokens of a block, and of a training window: 12 blocks, the first and last of which may be parts. */
 export const block = 15;
@@ -133,25 +126,12 @@ export async function trainSmall(
   const model = join(folder, "model");
   if (await exists(join(model, "config.json"))) return model;
   const inputs = languageModelInputs(config, { sequenceLength: window, seed });
-  await using trainer = await openTrainer({
-    graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
-    // Both begin with heads that copy what followed an earlier occurrence: few steps teach none.
-    parameters: initializeDecoder(config, seed, {
-      deviation: 0.5 / Math.sqrt(config.hiddenSize),
-      inductionHeads: true,
-    }),
-    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maxNorm: 1 }),
-    group: decayMatricesOnly,
-    schedule: {
-      kind: "cosine",
-      peak: 3e-3,
-      warmupSteps: Math.ceil(steps / 20),
-      steps,
-      final: 3e-4,
-    },
-    threads: 1,
-    inline: true,
+  // Both begin with heads that copy what followed an earlier occurrence: few steps teach none.
+  const first = initializeDecoder(config, seed, {
+    deviation: 0.5 / Math.sqrt(config.hiddenSize),
+    inductionHeads: true,
   });
+  await using trainer = await openSmallTrainer(config, first, steps);
   const { earlierSeconds } = await trainResumably(trainer, {
     folder,
     steps,

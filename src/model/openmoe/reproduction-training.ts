@@ -1,22 +1,13 @@
 /** Trainings of the OpenMoE reproduction, and the choices of their routers on other text. */
 import { createRandom } from "../../core/index.ts";
 import { type ReproductionContext, trainResumably } from "../../reproduce/index.ts";
+import { openSmallTrainer } from "../../reproduce/open-small-trainer.ts";
 import { compile, int32, type ParameterBinding, type Tensor, trace } from "../../tensor/index.ts";
-import {
-  adamW,
-  decayMatricesOnly,
-  initializeDecoder,
-  languageModelGraph,
-  languageModelInputs,
-  openTrainer,
-  type ParameterValue,
-  type Trainer,
-} from "../../train/index.ts";
+import { initializeDecoder, languageModelInputs, type ParameterValue } from "../../train/index.ts";
 import { type DecoderConfig, decoderConfig } from "../decoder/config.ts";
 import { embedIds } from "../decoder/decoder.ts";
 import { sparseLayerNames } from "../decoder/expert-names.ts";
 import { decodeFullSequence, rotationTables, rotationTypes } from "../decoder/full-sequence.ts";
-import { decoderParameterShapes } from "../decoder/parameter-shapes.ts";
 import { everyExpert } from "../layers/experts.ts";
 import { traceWeights } from "../weights/trace-weights.ts";
 import type { RoutingTrace } from "./routing-trace.ts";
@@ -75,7 +66,7 @@ export async function trainSmall(
 ): Promise<Map<string, ParameterValue>> {
   const inputs = languageModelInputs(config, { sequenceLength: context });
   const folder = await reproduce.folder(name, { config, steps, seed });
-  await using trainer = await openSmall(config, initialize(config, seed), steps);
+  await using trainer = await openSmallTrainer(config, initialize(config, seed), steps);
   const { earlierSeconds } = await trainResumably(trainer, {
     folder,
     steps,
@@ -99,35 +90,13 @@ export async function trainSmall(
   return await trainer.parameters();
 }
 
-function openSmall(
-  config: DecoderConfig,
-  parameters: ReadonlyMap<string, ParameterValue>,
-  steps: number,
-): Promise<Trainer> {
-  return openTrainer({
-    graph: languageModelGraph(config, { parameters: decoderParameterShapes(config) }),
-    parameters,
-    optimizer: adamW({ beta2: 0.98, weightDecay: 0.05, maxNorm: 1 }),
-    group: decayMatricesOnly,
-    schedule: {
-      kind: "cosine",
-      peak: 3e-3,
-      warmupSteps: Math.ceil(steps / 20),
-      steps,
-      final: 3e-4,
-    },
-    threads: 1,
-    inline: true,
-  });
-}
-
 /** Nats a token of each sequence, without a capacity. */
 export async function lossesOf(
   config: DecoderConfig,
   parameters: ReadonlyMap<string, ParameterValue>,
   sequences: readonly Int32Array[],
 ): Promise<number[]> {
-  await using trainer = await openSmall(config, parameters, 1);
+  await using trainer = await openSmallTrainer(config, parameters, 1);
   const inputs = languageModelInputs(config, { sequenceLength: context });
   const losses: number[] = [];
   for (const sequence of sequences) {
