@@ -4,7 +4,7 @@
  *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT [--composed]
  *
  * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `pairs.jsonl`,
- * `repeats.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only text whose licence allows
+ * `repeats.jsonl`, `labels.jsonl`, `gaps.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only text whose licence allows
  * giving weights away goes in: public-domain prose, TypeScript and documents of packages under the
  * licences named below, this project's own sources, and generated tasks: in the few wordings of which the
  * bundled model's are made, or with `--composed` in ones that are made anew for every document.
@@ -15,6 +15,7 @@ import { writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { makeLabelTask } from "../../src/reproduce/data/label-tasks.ts";
 import { makeRecallTask, recallTaskKinds } from "../../src/reproduce/data/recall-tasks.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
 import { taskMaterial } from "./task-material.ts";
@@ -26,11 +27,12 @@ const codePackages = ["zod", "openai", "vega-lite", "@huggingface/hub", "@huggin
 /** Most bytes of code that one package gives, so that none sets the tone. */
 const packageShare = 900_000;
 const taskLengths = [500, 1200, 2600];
-const taskBytes = 5_000_000;
 
 const [out] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: prepare.ts OUT [--composed]");
 const wordings = process.argv.includes("--composed") ? "composed" : "fixed";
+/** Bytes of each kind of task: wordings that are made anew are not to be met twice. */
+const taskBytes = wordings === "composed" ? 20_000_000 : 5_000_000;
 
 const prose: string[] = [];
 const heldOut: string[] = [];
@@ -73,6 +75,8 @@ await write("repeats", makeRepeats());
 const tasks = taskLengths.map((length) => makeTasks(length));
 for (const [index, length] of taskLengths.entries()) await write(`tasks-${length}`, tasks[index]!);
 await write("pairs", makePairs());
+await write("labels", makeLabels());
+await write("gaps", makeGaps());
 
 const trained = await trainTokenizer({
   kind: "byte-level-bpe",
@@ -231,6 +235,59 @@ function makeTasks(length: number): string[] {
     });
     documents.push(text);
     size += text.length;
+  }
+  return documents;
+}
+
+/** Examples with labels, and inputs that ask for theirs: what a prompt with demonstrations looks like. */
+function makeLabels(): string[] {
+  const lines = code
+    .flatMap((text) => text.split("\n"))
+    .map((line) => line.trim())
+    .filter((line) => line.length > 15 && line.length < 70);
+  const short = filler.filter((sentence) => sentence.length < 90);
+  const documents: string[] = [];
+  for (let index = 0, size = 0; size < taskBytes; index++) {
+    const random = createRandom(seed, "labels", index);
+    const { text } = makeLabelTask(random, {
+      words,
+      kinds: [short, lines],
+      length: 300 + random.integer(1800),
+      questions: 4 + random.integer(12),
+    });
+    documents.push(text);
+    size += text.length;
+  }
+  return documents;
+}
+
+/**
+ * Documents with their middle moved to the end, in the form of Qwen2.5-Coder's prompts: prefix, suffix, middle.
+ * Half of the cuts are at line ends, as editors ask; the others anywhere, also within a word.
+ */
+function makeGaps(): string[] {
+  const source = [...code, ...code, ...prose];
+  const documents: string[] = [];
+  for (let index = 0, size = 0; size < taskBytes; index++) {
+    const random = createRandom(seed, "gaps", index);
+    const whole = source[random.integer(source.length)]!;
+    const length = 300 + random.integer(1500);
+    const from = random.integer(Math.max(1, whole.length - length));
+    const text = whole.slice(from, from + length);
+    const atLine = random.uniform() < 0.5;
+    const cut = (least: number, most: number): number => {
+      const at = least + random.integer(Math.max(1, most - least));
+      const line = text.indexOf("\n", at);
+      return atLine && line >= 0 && line < most ? line + 1 : at;
+    };
+    const begin = cut(20, Math.floor(text.length * 0.8));
+    const end = cut(begin + 1, Math.min(text.length, begin + 400));
+    if (end <= begin) continue;
+    const document =
+      `<|fim_prefix|>${text.slice(0, begin)}<|fim_suffix|>${text.slice(end)}` +
+      `<|fim_middle|>${text.slice(begin, end)}`;
+    documents.push(document);
+    size += document.length;
   }
   return documents;
 }
