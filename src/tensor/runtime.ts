@@ -151,6 +151,11 @@ export async function openSession(
   const runtime = await loadRuntime(device, threads);
   const session: Record<string, string> = {
     "session.intra_op.allow_spinning": (options.spinning ?? true) ? "1" : "0",
+    // On processors one kernel for a sum and its layer norm takes four times as long as both apart, and one for a bias
+    // and gelu a quarter longer (1.30: 0.41 ms against 0.10 for 512 rows of 384; 0.55 against 0.44 for 1024 of 1536).
+    ...(device !== "webgpu" && {
+      "optimization.disable_specified_optimizers": "SkipLayerNormFusion;BiasGeluFusion",
+    }),
   };
   if (model.folder !== undefined) {
     session["session.model_external_initializers_file_folder_path"] = model.folder;

@@ -1,9 +1,11 @@
 /** One encoder layer as a traced function: attention and feed-forward with norms and residual sums. */
 import {
   add,
+  type Dimension,
   fill,
   layerNorm,
   multiply,
+  multiplyDimensions,
   rmsNorm,
   rotary,
   scoped,
@@ -60,8 +62,19 @@ export function projectAll(
   return biased ? addBias(weights, product, names.map(biasOf)) : product;
 }
 
-/** One layer: `[batch, time, hiddenSize]` to the same. */
-export function encoderLayer(x: Tensor, index: number, context: EncoderContext): Tensor {
+/** How many texts a batch has, and how many tokens each. */
+export interface BatchSizes {
+  readonly batch: Dimension;
+  readonly time: Dimension;
+}
+
+/** One layer: tokens of all texts `[batch · time, hiddenSize]` to the same. */
+export function encoderLayer(
+  x: Tensor,
+  index: number,
+  context: EncoderContext,
+  sizes: BatchSizes,
+): Tensor {
   const { config } = context;
   const names = encoderNames(config).layer(index);
   const isPre = config.normPlacement === "pre";
@@ -69,7 +82,7 @@ export function encoderLayer(x: Tensor, index: number, context: EncoderContext):
 
   const reads = isPre && config.layers[index]!.attentionNorm;
   const attended = scoped("attention", () =>
-    selfAttention(reads ? normed(x, names.attentionNorm) : x, index, context),
+    selfAttention(reads ? normed(x, names.attentionNorm) : x, index, context, sizes),
   );
   const sum = add(x, attended);
   const middle = isPre ? sum : normed(sum, names.attentionNorm);
@@ -93,14 +106,19 @@ function feedForward(x: Tensor, index: number, { config, weights }: EncoderConte
   return projectAll(weights, product, [names.down], config.downBias);
 }
 
-function selfAttention(x: Tensor, index: number, context: EncoderContext): Tensor {
+function selfAttention(
+  x: Tensor,
+  index: number,
+  context: EncoderContext,
+  { batch, time }: BatchSizes,
+): Tensor {
   const { config, weights } = context;
   const { numAttentionHeads: heads } = config;
   const names = encoderNames(config).layer(index);
   const layer = config.layers[index]!;
   const joined = projectAll(weights, x, names.queryKeyValue, config.qkvBias);
   // Heads move before time once for all three: one transposition instead of three.
-  const byHead = splitHeads(joined, 3 * heads);
+  const byHead = splitHeads(joined, 3 * heads, [batch, time]);
   let [query, key, value] = split(byHead, [heads, heads, heads], 1) as [Tensor, Tensor, Tensor];
   if (layer.rope !== undefined) {
     const { cos, sin } = context.rotations[layer.rope]!;
@@ -120,7 +138,7 @@ function selfAttention(x: Tensor, index: number, context: EncoderContext): Tenso
   });
   return projectAll(
     weights,
-    joinHeads(output),
+    joinHeads(output, [multiplyDimensions(batch, time)]),
     [names.attentionOutput],
     config.attentionOutputBias,
   );

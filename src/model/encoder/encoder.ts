@@ -9,6 +9,7 @@ import {
   cast,
   type Dimension,
   gather,
+  multiplyDimensions,
   range,
   reshape,
   scoped,
@@ -102,7 +103,8 @@ export function encodeEmbeddings(
 }
 
 /**
- * Some of the layers, by default all of them with the final norm if there is one.
+ * Some of the layers, by default all of them with the final norm if there is one: `[batch, time, hiddenSize]` to the
+ * same.
  *
  * @param from the first layer
  * @param to the layer behind the last; the final norm stands behind all layers
@@ -113,17 +115,22 @@ export function encodeLayers(
   from = 0,
   to: number = context.config.layers.length,
 ): Tensor {
-  const { config } = context;
+  const { config, mixer, convolve } = context;
+  const [batch, time, width] = x.shape as [Dimension, Dimension, number];
+  const texts = (rows: Tensor): Tensor => reshape(rows, [batch, time, width]);
+  // Rows of a matrix, but for layers that mix along the time.
+  let states = mixer ? x : reshape(x, [multiplyDimensions(batch, time), width]);
   for (let index = from; index < to; index++) {
-    x = scoped(`layers.${index}`, () => {
-      const { mixer, convolve } = context;
-      if (mixer) return mixerLayer(x, index, { ...context, ...mixer });
-      const output = encoderLayer(x, index, context);
-      return index === 0 && convolve ? convolve(x, output) : output;
+    states = scoped(`layers.${index}`, () => {
+      if (mixer) return mixerLayer(states, index, { ...context, ...mixer });
+      const output = encoderLayer(states, index, context, { batch, time });
+      if (index > 0 || !convolve) return output;
+      return reshape(convolve(texts(states), texts(output)), output.shape);
     });
   }
   const isLast = to === config.layers.length && config.finalNorm;
-  return isLast ? encoderNorm(context, x, encoderNames(config).finalNorm) : x;
+  const normed = isLast ? encoderNorm(context, states, encoderNames(config).finalNorm) : states;
+  return mixer ? normed : texts(normed);
 }
 
 /** Hidden states of the last layer, `[batch, time, hiddenSize]`. */

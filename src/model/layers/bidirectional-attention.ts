@@ -63,16 +63,29 @@ export function softmaxOne(scores: Tensor): Tensor {
   return divide(powers, add(sum(powers, { axes: [-1], keepAxes: true }), exp(negate(largest))));
 }
 
-/** Heads of a projection: `[batch, time, heads · headDim]` to `[batch, heads, time, headDim]`. */
-export function splitHeads(x: Tensor, heads: number): Tensor {
-  const [batch, time, width] = x.shape as [Dimension, Dimension, number];
-  return transpose(reshape(x, [batch, time, heads, width / heads]), [0, 2, 1, 3]);
+/**
+ * Heads of a projection: `[batch, time, heads · headDim]`, or its rows `[batch · time, heads · headDim]`, to
+ * `[batch, heads, time, headDim]`.
+ *
+ * @param sizes batch and time; default those of x
+ */
+export function splitHeads(
+  x: Tensor,
+  heads: number,
+  sizes: readonly Dimension[] = x.shape.slice(0, 2),
+): Tensor {
+  const width = x.shape.at(-1) as number;
+  return transpose(reshape(x, [...sizes, heads, width / heads]), [0, 2, 1, 3]);
 }
 
-/** The inverse of `splitHeads`. */
-export function joinHeads(x: Tensor): Tensor {
+/**
+ * The inverse of `splitHeads`.
+ *
+ * @param sizes of the axes before the last; default batch and time
+ */
+export function joinHeads(x: Tensor, sizes?: readonly Dimension[]): Tensor {
   const [batch, heads, time, headDim] = x.shape as [Dimension, number, Dimension, number];
-  return reshape(transpose(x, [0, 2, 1, 3]), [batch, time, heads * headDim]);
+  return reshape(transpose(x, [0, 2, 1, 3]), [...(sizes ?? [batch, time]), heads * headDim]);
 }
 
 /** 0 where a query and a key are at most `window` positions apart, `maskedScore` elsewhere: `[time, time]`. */

@@ -189,27 +189,35 @@ const matmulChannelQuantizedOperator: OperatorDefinition<null> = defineOperator(
     }
     return [{ dtype: "float32", shape: [...x!.shape.slice(0, -1), rows!] }];
   },
-  emit(emitter, [x, codes, scales]) {
+  emit(emitter, [x, codes, scales], _, { inputs }) {
     // Each row of x gets its own symmetric scale, so a row's result does not depend on its
     // neighbours. Codes are shifted to unsigned because the fast kernels want unsigned by signed.
+    // Scales of rows can go into the rounding only where rows are the first of two axes.
+    const isMatrix = inputs[0]!.shape.length === 2;
     const magnitude = emitter.one("Abs", [x!]);
     const largest = emitter.one("ReduceMax", [magnitude, emitter.integers([-1])], {
-      attributes: { keepdims: 1 },
+      attributes: { keepdims: isMatrix ? 0 : 1 },
     });
     const bounded = emitter.one("Max", [largest, emitter.scalar(1e-30)]);
-    const step = emitter.one("Mul", [bounded, emitter.scalar(1 / 127)]);
-    const scaled = emitter.one("Div", [x!, step]);
+    const steps = emitter.one("Mul", [bounded, emitter.scalar(1 / 127)]);
+    const step = isMatrix ? emitter.one("Unsqueeze", [steps, emitter.integers([-1])]) : steps;
+    const divided = (inner: Emitter): string => inner.one("Div", [x!, step]);
     // float32 `[..., out]`: sums of products of codes, by the scale of their output.
     const product = emitter.either(sumsWhole(emitter), "float32", [
       (inner) => {
         const zero = inner.constant("uint8", [], Uint8Array.of(128));
-        const bytes = inner.one("QuantizeLinear", [scaled, inner.scalar(1), zero]);
-        const inputs = [bytes, codes!, inner.scalar(1), scales!, zero];
+        const round = (): string => {
+          if (!isMatrix)
+            return inner.one("QuantizeLinear", [divided(inner), inner.scalar(1), zero]);
+          const zeros = inner.one("Expand", [zero, inner.one("Shape", [steps])]);
+          return inner.one("QuantizeLinear", [x!, steps, zeros], { attributes: { axis: 0 } });
+        };
+        const inputs = [round(), codes!, inner.scalar(1), scales!, zero];
         return inner.one("MatMulIntegerToFloat", inputs, { domain: "com.microsoft" });
       },
       (inner) => {
         // Twice the upper seven bits, and the last one: no two products exceed 16 bits.
-        const shifted = inner.one("Add", [inner.one("Round", [scaled]), inner.scalar(128)]);
+        const shifted = inner.one("Add", [inner.one("Round", [divided(inner)]), inner.scalar(128)]);
         const half = inner.one("Floor", [inner.one("Mul", [shifted, inner.scalar(0.5)])]);
         const last = inner.one("Sub", [shifted, inner.one("Add", [half, half])]);
         const bytes = (x: string): string => inner.one("Cast", [x], { attributes: { to: 2 } });
