@@ -99,18 +99,30 @@ function project(
   return biased ? addBias(weights, product, biasOf(names)) : product;
 }
 
-/** One layer: attention and feed-forward with their norms and residual sums. */
-export function decoderLayer(x: Tensor, index: number, context: LayerContext): LayerOutput {
+/**
+ * One layer: attention and feed-forward with their norms and residual sums.
+ *
+ * @param projected what `projectLayer` gives, where it is traced already
+ */
+export function decoderLayer(
+  x: Tensor,
+  index: number,
+  context: LayerContext,
+  projected?: Projections,
+): LayerOutput {
   const { config } = context;
   const prefix = decoderNames.layer(index);
   const normed = (value: Tensor, name: string): Tensor =>
     norm(context, value, `${prefix}.${name}.weight`);
-  const before = config.normPlacement !== "post";
+  const before = readsNormed(config);
   const after = config.normPlacement !== "pre";
 
-  const attention = scoped("attention", () =>
-    selfAttention(before ? normed(x, "input_layernorm") : x, index, context),
-  );
+  // ONNX Runtime runs nodes in reverse trace order. Trace the conversion of the cache first; otherwise
+  // those of all layers run before layer 0, and every cache is read from memory twice.
+  const attention = scoped("attention", () => {
+    const past = context.past(index);
+    return selfAttention(projected ?? projectLayer(x, index, context), past, index, context);
+  });
   const attended = after ? normed(attention.x, "post_attention_layernorm") : attention.x;
   const scaled = (value: Tensor): Tensor =>
     config.residualScale === 1 ? value : multiply(value, config.residualScale);
@@ -126,6 +138,11 @@ export function decoderLayer(x: Tensor, index: number, context: LayerContext): L
   const output = after ? normed(fed.x, "post_feedforward_layernorm") : fed.x;
   const { routing } = fed;
   return { ...attention, x: add(middle, scaled(output)), ...(routing && { routing }) };
+}
+
+/** Whether attention reads the residual stream behind a norm. */
+function readsNormed({ normPlacement }: DecoderConfig): boolean {
+  return normPlacement !== "post";
 }
 
 function feedForward(x: Tensor, index: number, { config, weights }: LayerContext): Tensor {
@@ -147,7 +164,14 @@ export interface Projections {
   readonly value: Tensor;
 }
 
-/** Queries, keys and values of the new tokens, normed where the family norms them, not yet rotated. */
+/** Queries, keys and values of a layer's new tokens from the residual stream before it, not yet rotated. */
+export function projectLayer(x: Tensor, index: number, context: LayerContext): Projections {
+  if (!readsNormed(context.config)) return projectHeads(x, index, context);
+  const name = `${decoderNames.layer(index)}.input_layernorm.weight`;
+  return projectHeads(norm(context, x, name), index, context);
+}
+
+/** The same from what attention reads, normed where the family norms heads. */
 function projectHeads(x: Tensor, index: number, context: LayerContext): Projections {
   const { config, weights } = context;
   const { numAttentionHeads, numKeyValueHeads, headDim } = config;
@@ -193,6 +217,18 @@ function shareBesideSink(
   return sigmoid(subtract(sums, reshape(sinks, [1, heads, 1, 1])));
 }
 
+/** Queries or keys `[batch, heads, time, headDim]` of new tokens rotated to their positions, where the layer rotates. */
+export function rotateHeads(
+  x: Tensor,
+  index: number,
+  { config, rotationRows, rotations }: Pick<LayerContext, "config" | "rotationRows" | "rotations">,
+): Tensor {
+  const { rope } = config.layers[index]!;
+  if (rope === undefined) return x;
+  const { cos, sin } = rotations[rope]!;
+  return rotary(x, rotationRows, cos, sin);
+}
+
 /** Attention at true positions to the cache and the new tokens. */
 function attendRotated(
   unrotated: Projections,
@@ -202,15 +238,11 @@ function attendRotated(
 ): AttentionOutput {
   const { config } = context;
   const { numAttentionHeads, numKeyValueHeads, headDim } = config;
-  let { query, key } = unrotated;
+  const query = rotateHeads(unrotated.query, index, context);
+  const key = rotateHeads(unrotated.key, index, context);
   const [batch, , time] = query.shape as [string, number, string];
   const group = numAttentionHeads / numKeyValueHeads;
   const layer = config.layers[index]!;
-  if (layer.rope !== undefined) {
-    const { cos, sin } = context.rotations[layer.rope]!;
-    query = rotary(query, context.rotationRows, cos, sin);
-    key = rotary(key, context.rotationRows, cos, sin);
-  }
   const masks = context.masks(layer.slidingWindow);
   const attention = context.attend({
     // Query heads that share a kv head are neighbours: their rows become rows of one product.
@@ -229,14 +261,15 @@ function attendRotated(
   return { ...attention, cached: attention.cached ?? { key, value: unrotated.value } };
 }
 
-function selfAttention(x: Tensor, index: number, context: LayerContext): LayerOutput {
+function selfAttention(
+  unrotated: Projections,
+  past: CachedRows,
+  index: number,
+  context: LayerContext,
+): LayerOutput {
   const { config, weights } = context;
   const { numAttentionHeads, headDim } = config;
-  const [batch, time] = x.shape as [string, string];
-  // ONNX Runtime runs nodes in reverse trace order. Trace the conversion of the cache first; otherwise
-  // those of all layers run before layer 0, and every cache is read from memory twice.
-  const past = context.past(index);
-  const unrotated = projectHeads(x, index, context);
+  const [batch, , time] = unrotated.query.shape as [string, number, string];
   const attention = context.attendUnrotated
     ? context.attendUnrotated(index, unrotated, past)
     : attendRotated(unrotated, past, index, context);

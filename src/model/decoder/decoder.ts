@@ -24,7 +24,6 @@ import {
   overwrite,
   range,
   reshape,
-  rotary,
   scoped,
   slice,
   subtract,
@@ -50,10 +49,18 @@ import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { CacheType } from "../worker/key-value-cache.ts";
 import type { DecoderConfig } from "./config.ts";
 import { type DecoderInput, decoderInputs, policyInputs, sharedInputs } from "./decoder-inputs.ts";
-import { decoderLayer, type LayerContext, norm } from "./decoder-layer.ts";
+import {
+  decoderLayer,
+  type LayerContext,
+  norm,
+  type Projections,
+  projectLayer,
+  rotateHeads,
+} from "./decoder-layer.ts";
 import { decoderNames, headName } from "./decoder-names.ts";
 import type { RunningSums } from "./sample-tokens.ts";
 import {
+  filterParts,
   type HeadState,
   headParts,
   type LayerTap,
@@ -183,55 +190,84 @@ export function decoderGraph(
       () => ({ x: embedIds(config, weights, input.ids) }),
       () => ({ x: scaleEmbeddings(config, input.embeddings) }),
     );
-    const { filterLayer = config.layers.length - 1 } = options;
-    const first = runLayers(embeddings, { start: 0, end: filterLayer + 1 }, context);
-    const state: PartState = {
-      config,
-      rows: input.rows,
-      inputs: input,
-      embeddings,
-      layers: first.taps,
-      runningSums: options.runningSums,
+    const { filterLayer } = options;
+    const layers = { start: 0, end: filterLayer ?? config.layers.length };
+    const first = runLayers(embeddings, layers, context);
+    const { runningSums } = options;
+    const stateOf = (taps: readonly LayerTap[]): PartState => ({
+      ...{ config, rows: input.rows, inputs: input, embeddings, layers: taps, runningSums },
       ...(traced && { policy: traced.tap }),
-      ...(options.filterLayer !== undefined && {
-        scoreSequence: () => scoreSequence(first.taps[filterLayer]!, filterLayer, context, input),
-      }),
-    };
-    const behind = (x: Tensor): Record<PartResults["tokens"], Tensor> =>
-      optional(input[switchOf("tokens")], () => {
+    });
+    const behind = (x: Tensor, state: PartState): Record<string, Tensor> => ({
+      ...optional(input[switchOf("tokens")], () => {
         const head = headState(weights, state, x);
         const { tokens, ...parts } = headParts;
         return { ...tokens.graph(head), ...partOutputs(parts, head, input) };
+      }),
+      ...partOutputs(layerParts, state, input),
+    });
+    /** The filter layer's keys and scores, and what follows them where it is wanted. */
+    const filterPass = (before: LayerRun, index: number): PassParts => {
+      const projected = scoped(`layers.${index}`, () => projectLayer(before.x, index, context));
+      const key = rotateHeads(projected.key, index, context);
+      const scoreSequence = (): Tensor =>
+        scoreRows(rotateHeads(projected.query, index, context), key, { index, context, input });
+      const rest = optional(input["want.rest"], () => {
+        const range = { start: index, end: config.layers.length };
+        const last = runLayers(before.x, range, context, projected);
+        const later = last.fresh.slice(2);
+        return {
+          ...behind(last.x, stateOf([...before.taps, ...last.taps])),
+          "new.rest": cast(later.length > 0 ? concat(later, 0) : fill([1, 1, 1, 1], 0), cacheType),
+        };
       });
-    const rest = { start: filterLayer + 1, end: config.layers.length };
-    const results =
-      options.filterLayer === undefined
-        ? behind(first.x)
-        : optional(input["want.rest"], () => {
-            const last = runLayers(first.x, rest, context);
-            const fresh = last.fresh.length > 0 ? concat(last.fresh, 0) : fill([1, 1, 1, 1], 0);
-            return { ...behind(last.x), "new.rest": cast(fresh, cacheType) };
-          });
+      return {
+        fresh: [...before.fresh, key, projected.value].map((x) => cast(x, cacheType)),
+        results: { ...rest, ...partOutputs(filterParts, { config, scoreSequence }, input) },
+      };
+    };
+    const { fresh, results }: PassParts =
+      filterLayer === undefined
+        ? { fresh: first.fresh, results: behind(first.x, stateOf(first.taps)) }
+        : filterPass(first, filterLayer);
     const policyOutputs = traced?.outputs();
     return {
-      new: cast(concat([...first.fresh, ...(policyOutputs?.rows ?? [])], 0), cacheType),
+      new: cast(concat([...fresh, ...(policyOutputs?.rows ?? [])], 0), cacheType),
       ...policyOutputs?.states,
       ...results,
-      ...partOutputs(layerParts, state, input),
     } as Record<DecoderOutput, Tensor>;
   });
 }
 
-/** Layers `start` to before `end`, with their new keys and values and what parts of the step table may read. */
+/** New keys and values of layers, and results by name. */
+interface PassParts {
+  readonly fresh: readonly Tensor[];
+  readonly results: Readonly<Record<string, Tensor>>;
+}
+
+/** What some layers give: the residual stream, new keys and values, and what parts of the step table may read. */
+interface LayerRun {
+  readonly x: Tensor;
+  readonly fresh: readonly Tensor[];
+  readonly taps: readonly LayerTap[];
+}
+
+/**
+ * Layers `start` to before `end`.
+ *
+ * @param projected what the first of them projects, where it is traced already
+ */
 function runLayers(
   x: Tensor,
   { start, end }: { readonly start: number; readonly end: number },
   context: LayerContext,
-): { readonly x: Tensor; readonly fresh: readonly Tensor[]; readonly taps: readonly LayerTap[] } {
+  projected?: Projections,
+): LayerRun {
   const fresh: Tensor[] = [];
   const taps: LayerTap[] = [];
   for (let index = start; index < end; index++) {
-    const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context));
+    const known = index === start ? projected : undefined;
+    const layer = scoped(`layers.${index}`, () => decoderLayer(x, index, context, known));
     x = layer.x;
     fresh.push(layer.key, layer.value);
     taps.push({ x, ...layer.unrotated, ...(layer.routing && { routing: layer.routing }) });
@@ -240,27 +276,34 @@ function runLayers(
 }
 
 /**
- * Inner products of the new rows' queries with all keys of a layer, rotated, summed over heads:
- * `[batch * time, capacity]`.
+ * Inner products of the wanted rows' queries with all keys of a layer, rotated, summed over heads:
+ * `[rows, capacity]`.
+ *
+ * @param query `[batch, heads, time, headDim]` of one sequence, rotated
+ * @param key `[batch, kvHeads, time, headDim]`, rotated
  */
-function scoreSequence(
-  { query, key }: LayerTap,
-  index: number,
-  { config, rotationRows, rotations, past }: LayerContext,
-  { lengths }: Readonly<Record<DecoderInput, Tensor>>,
+function scoreRows(
+  query: Tensor,
+  key: Tensor,
+  {
+    index,
+    context: { config, past },
+    input: { lengths, rows },
+  }: {
+    readonly index: number;
+    readonly context: LayerContext;
+    readonly input: Readonly<Record<DecoderInput, Tensor>>;
+  },
 ): Tensor {
-  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, layers } = config;
+  const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = config;
   const [batch, , time] = query.shape as [string, number, string];
-  const { rope } = layers[index]!;
-  const turn = (x: Tensor): Tensor =>
-    rope === undefined ? x : rotary(x, rotationRows, rotations[rope]!.cos, rotations[rope]!.sin);
   // The sum over the heads of a group is that of their queries.
   const shape = [batch, kvHeads, heads / kvHeads, time, headDim];
-  const summed = sum(reshape(turn(query), shape), { axes: [2] });
+  const summed = gather(sum(reshape(query, shape), { axes: [2] }), rows, 2);
   const product = (keys: Tensor): Tensor => matmul(summed, keys, { transposeB: true });
-  const scores = overwrite(product(past(index).key), product(turn(key)), lengths!, 3);
-  const capacity = scores.shape[3]!;
-  return reshape(sum(scores, { axes: [1] }), [multiplyDimensions(batch, time), capacity]);
+  const scores = overwrite(product(past(index).key), product(key), lengths!, 3);
+  // The batch is one sequence.
+  return sum(scores, { axes: [0, 1] });
 }
 
 /** Logits of the wanted rows and what is derived from them. */

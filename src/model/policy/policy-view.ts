@@ -97,9 +97,11 @@ export function checkPolicyRequest(
   if (step.promptScores && !policy?.choosePrompt) {
     fail("promptScores", "expected a policy that filters the prompt");
   }
-  if (!policy?.choosePrompt) return;
-  if (step.hiddenLayer !== undefined) fail("hiddenLayer", "whose later layers are optional");
-  if (step.queryKeyLayer !== undefined) fail("queryKeyLayer", "whose later layers are optional");
+  if (!step.promptScores) return;
+  for (const asked of ["hiddenLayer", "queryKeyLayer", "routing"] as const) {
+    if (step[asked] === undefined || step[asked] === false) continue;
+    fail(asked, "but a step that asks for `promptScores` ends at the filter layer");
+  }
 }
 
 /** A token that a policy inserts comes from nowhere else, and has no place between given embeddings. */
