@@ -4,6 +4,7 @@ import {
   and,
   broadcastTo,
   cast,
+  concat,
   constant,
   type Dimension,
   divide,
@@ -26,7 +27,6 @@ import {
   type Tensor,
   topK,
   transpose,
-  unsqueeze,
   where,
 } from "../../tensor/index.ts";
 import { productByRow, scoreQueries } from "../layers/attention.ts";
@@ -53,21 +53,26 @@ export function pickRows(
   headOf: readonly number[],
   { length }: Pick<PassTensors, "length">,
 ): Tensor {
+  const [groups, , slots] = places.shape as [Dimension, number, Dimension];
+  const width = past.shape[3] as number;
   const firstOf = (rows: Dimension): Tensor =>
     reshape(multiply(constant(headOf, { dtype: "int32" }), sizeValue(rows)), [1, headOf.length, 1]);
-  const rowsOf = (source: Tensor, at: Tensor): Tensor => {
-    const [, heads, rows, width] = source.shape as [number, number, Dimension, number];
-    const flat = reshape(source, [multiplyDimensions(heads, rows), width]);
-    const last = subtract(sizeValue(rows), 1);
-    const inside = minimum(maximum(at, 0), last);
-    return cast(gather(flat, add(inside, firstOf(rows))), "float32");
+  /** Row of each place in the source, all heads below each other. */
+  const flatRow = (source: Tensor, at: Tensor): Tensor => {
+    const rows = source.shape[2]!;
+    return add(minimum(maximum(at, 0), subtract(sizeValue(rows), 1)), firstOf(rows));
   };
+  const flat = (x: Tensor): Tensor =>
+    reshape(x, [multiplyDimensions(...x.shape.slice(0, -1)), width]);
+  const cached = cast(gather(flat(past), flatRow(past, places)), "float32");
+  // Few places are new. Choosing between rows by a condition takes several times as long as taking them once more
+  // from a list that ends with the new ones.
+  const listed = flat(cached);
+  const count = listed.shape[0]!;
+  const own = reshape(range(count), [groups, headOf.length, slots]);
   const isFresh = greaterOrEqual(places, length);
-  return where(
-    unsqueeze(isFresh, 3),
-    rowsOf(fresh, subtract(places, length)),
-    rowsOf(past, places),
-  );
+  const fromFresh = add(flatRow(fresh, subtract(places, length)), sizeValue(count));
+  return gather(concat([listed, flat(fresh)], 0), where(isFresh, fromFresh, own));
 }
 
 /** Rows of a pass in groups: `[heads, time, width]` as `[groups, heads, span, width]`. */
@@ -101,7 +106,7 @@ export function seenTokens({ length, count, groups, span }: PassTensors): Tensor
  * @returns int32 `[…, count]`
  */
 export function largestPlaces(votes: Tensor, allowed: Tensor, count: Dimension): Tensor {
-  const { indices, values } = topK(where(allowed, votes, never), count);
+  const { indices, values } = topK(where(allowed, votes, never), count, -1, { sorted: false });
   return sortAscending(where(less(values, 0.5 * never), nowhere, cast(indices, "float32")));
 }
 
@@ -112,7 +117,7 @@ export function largestPlaces(votes: Tensor, allowed: Tensor, count: Dimension):
  * @returns float32 as `scores`: 1 or 0
  */
 export function markLargest(scores: Tensor, count: Dimension): Tensor {
-  const { values, indices } = topK(scores, count);
+  const { values, indices } = topK(scores, count, -1, { sorted: false });
   const marks = cast(greater(values, 0.5 * never), "float32");
   return scatterAdd(fill(scores.shape, 0), indices, marks, scores.shape.length - 1);
 }
@@ -149,9 +154,10 @@ export function scoreKeys(
   { pastKey, key, pass }: Pick<PolicyInput, "pastKey" | "key" | "pass">,
   queries: Tensor,
 ): Tensor {
-  const onPast = productByRow(queries, cast(pastKey, "float32"), { transposeB: true });
-  const onFresh = productByRow(queries, key, { transposeB: true });
-  return overwrite(onPast, onFresh, pass.length, 3);
+  // Keys are the rows, as there are many: the kernel would copy the other operand first.
+  const product = (keys: Tensor): Tensor =>
+    transpose(productByRow(keys, queries, { transposeB: true }), [0, 1, 3, 2]);
+  return overwrite(product(cast(pastKey, "float32")), product(key), pass.length, 3);
 }
 
 /** Whether places lie from `start` to before `end`. */

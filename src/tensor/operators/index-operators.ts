@@ -124,7 +124,13 @@ export function gatherByProduct(table: Tensor, indices: Tensor): Tensor {
   return matmul(oneHot(indices, table.shape[0] as number), table);
 }
 
-const topKOperator: OperatorDefinition<{ axis: number; count: Dimension }> = defineOperator({
+interface TopKAttributes {
+  readonly axis: number;
+  readonly count: Dimension;
+  readonly sorted: boolean;
+}
+
+const topKOperator: OperatorDefinition<TopKAttributes> = defineOperator({
   name: "topK",
   infer(inputs, { axis, count }) {
     const [x] = inputs;
@@ -138,9 +144,9 @@ const topKOperator: OperatorDefinition<{ axis: number; count: Dimension }> = def
       { dtype: "int32", shape },
     ];
   },
-  emit(emitter, [x], { axis, count }) {
+  emit(emitter, [x], { axis, count, sorted }) {
     const [values, indices] = emitter.node("TopK", [x!, emitter.dimension(count)], {
-      attributes: { axis, largest: 1, sorted: 1 },
+      attributes: { axis, largest: 1, sorted: Number(sorted) },
       outputs: 2,
     });
     return [values!, emitter.one("Cast", [indices!], { attributes: { to: 6 } })];
@@ -153,12 +159,20 @@ const topKOperator: OperatorDefinition<{ axis: number; count: Dimension }> = def
 /**
  * The `count` largest elements along an axis, in descending order, ties by lower index, and their
  * int32 indices. The axis must not be empty at run time: ONNX Runtime would end the process.
+ *
+ * @param options `sorted`: whether their order matters. Default true.
  */
-export function topK(x: Tensor, count: Dimension, axis = -1): { values: Tensor; indices: Tensor } {
+export function topK(
+  x: Tensor,
+  count: Dimension,
+  axis = -1,
+  { sorted = true }: { readonly sorted?: boolean } = {},
+): { values: Tensor; indices: Tensor } {
   const at = normalizeAxis("topK", x, axis);
   const [values, indices] = apply(topKOperator, [x], {
     axis: at,
     count: canonicalDimension(count),
+    sorted,
   });
   return { values: values!, indices: indices! };
 }
