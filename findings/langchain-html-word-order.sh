@@ -26,9 +26,9 @@ TEXT
 
 cat > check.py <<'PYTHON'
 import warnings
-warnings.simplefilter("ignore")
 from bs4 import BeautifulSoup
 from langchain_text_splitters import HTMLHeaderTextSplitter, HTMLSemanticPreservingSplitter
+warnings.simplefilter("ignore")
 
 paragraph = "<p>Smoking is <b>not</b> allowed in <a href='rooms.html'>room 4</a>, only outside.</p>"
 page = f"<html><body><h1>Rules</h1>{paragraph}</body></html>"
