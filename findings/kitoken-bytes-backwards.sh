@@ -15,7 +15,7 @@ cat <<'TEXT'
 behaviour: Expected: a SentencePiece model gives the same ids in both, and decoding gives the text back. A character that the
            vocabulary lacks is written as its UTF-8 bytes, one token each, where the model has byte fallback.
            Happens: for Unigram models Kitoken gives the tokens of the last byte first. Decoding them is no longer UTF-8, so the
-           character becomes question marks. BPE models, and text within the vocabulary, are right.
+           character becomes replacement marks or another letter. BPE models, and text within the vocabulary, are right.
            Hurt: programs for models such as Japanese ones with Unigram vocabularies and byte fallback: rare letters,
            names and symbols reach the model as bytes it has never seen in this order, and only these.
 output:
