@@ -45,11 +45,11 @@ export interface ExactBytesOptions {
   /** What counts as text: legal UTF-8 (default) or any bytes. */
   text?: "utf8" | "bytes";
   /**
-   * Most further sequences of one forward pass, so that the next bytes need none. Default 24; 0: every
-   * byte takes a pass of its own.
+   * Most further sequences of one forward pass, so that the next bytes need none. Default 10: more of them make
+   * passes longer than they save. 0: every byte takes a pass of its own.
    */
   maxAhead?: number;
-  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.02. */
+  /** A sequence is computed ahead where the text reaches it with this probability. Default 0.05. */
   minAhead?: number;
   /**
    * A token with less probability than this after a sequence counts as one that may not follow: then few tokens
@@ -126,8 +126,8 @@ class ExactByteDistribution implements ExactBytes {
     const {
       mode = "exact",
       text = "utf8",
-      maxAhead = 24,
-      minAhead = 0.02,
+      maxAhead = 10,
+      minAhead = 0.05,
       minProbability = 0,
       whole = false,
     } = options;
