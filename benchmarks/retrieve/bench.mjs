@@ -81,7 +81,7 @@ async function openOurs(corpus, { log, threads }) {
   const index = await openIndex(folder, { readOnly: true, threads });
   const settings = [];
   for (const probes of [16, 32, 64, 128]) {
-    for (const refine of [20, 40, 60, 100, 200]) {
+    for (const refine of [20, 40, 60, 70, 80, 100, 200]) {
       settings.push({ scoring: "refined", probes, candidates: 1000, refine });
     }
   }
