@@ -305,11 +305,13 @@ function checkSizes(values: TrainValues): void {
 async function readConfigFile(
   values: TrainValues,
 ): Promise<TrainLanguageModelOptions["config"] | undefined> {
-  const { readConfig, readJsonObject } = await import("../../checkpoint/index.ts");
+  const { checkpointFolder, readConfig, readJsonObject } = await import(
+    "../../checkpoint/index.ts"
+  );
   if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
   if (values.initialWeights !== undefined) {
     const { landmarkBlock } = values;
-    const config = await readConfig(values.initialWeights);
+    const config = await readConfig(await checkpointFolder(values.initialWeights));
     return landmarkBlock === undefined ? config : { ...config, mem_freq: landmarkBlock };
   }
   return presetConfig(values, values.sequenceLength);

@@ -1,7 +1,7 @@
 /** The byte vocabularies as tokenizers that need no file. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../checkpoint/index.ts";
+import { checkpointFolder, writeFileAtomically } from "../../checkpoint/index.ts";
 import { type ByteTokenizerFiles, byteTokenizerFiles } from "../../model/index.ts";
 import {
   byT5TokenizerFiles,
@@ -24,7 +24,7 @@ export function isByteTokenizerName(name: string): boolean {
 
 /** The byte vocabulary for `"bytes"`, that of ByT5 for `"byt5"`, otherwise what `loadTokenizer` finds. */
 export async function openTokenizer(name: string): Promise<Tokenizer> {
-  if (!isByteTokenizerName(name)) return loadTokenizer(name);
+  if (!isByteTokenizerName(name)) return loadTokenizer(await checkpointFolder(name));
   const { tokenizer, config } = byteTokenizers[name]!();
   return createTokenizer(tokenizer, readTokenizerSettings({ config }));
 }

@@ -1,6 +1,6 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
-import { openCheckpoint } from "../../checkpoint/index.ts";
+import { checkpointFolder, openCheckpoint } from "../../checkpoint/index.ts";
 import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
@@ -33,7 +33,7 @@ export async function readWeights(
   { parameters, rename, adapt, mayBegin }: Architecture,
   begin?: () => ReadonlyMap<string, ParameterValue>,
 ): Promise<Map<string, ParameterValue>> {
-  await using opened = await openCheckpoint(folder);
+  await using opened = await openCheckpoint(await checkpointFolder(folder));
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
   let first: ReadonlyMap<string, ParameterValue> | undefined;

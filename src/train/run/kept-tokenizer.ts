@@ -1,6 +1,7 @@
 /** The tokenizer of a run: a copy in its folder, so that the original may be gone when the run goes on. */
 import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpointFolder } from "../../checkpoint/index.ts";
 import { copyTokenizer } from "../../tokenizer/index.ts";
 import { isByteTokenizerName, writeByteTokenizer } from "../data/byte-tokenizer.ts";
 
@@ -17,7 +18,7 @@ export async function keepTokenizer(folder: string, tokenizer: string): Promise<
   const partial = `${path}.partial`;
   await rm(partial, { recursive: true, force: true });
   if (isByteTokenizerName(tokenizer)) await writeByteTokenizer(partial, tokenizer);
-  else await copyTokenizer(tokenizer, partial);
+  else await copyTokenizer(await checkpointFolder(tokenizer), partial);
   await rename(partial, path);
   return path;
 }
