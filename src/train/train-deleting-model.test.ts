@@ -117,6 +117,23 @@ describe("an MrT5", () => {
     expect([...model.tokenizer.encodeIds("a")]).toEqual([100, 1]);
   });
 
+  test("a ByT5 whose head is its table is trained so, and none that only says that it has one is opened", async () => {
+    const tied = { ...byt5, tie_word_embeddings: true } as ModelConfig;
+    const { modelFolder } = await trainLanguageModel(options("tied", { config: tied, steps: 1 }));
+    {
+      await using model = await loadSeq2Seq(modelFolder, { inline: true });
+      expect(model.checkpoint.tensors.has("lm_head.weight")).toBe(false);
+    }
+    const path = join(modelFolder, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...config, tie_word_embeddings: false }));
+    const error = await errorOf(loadSeq2Seq(modelFolder, { inline: true }));
+    expect([error.code, error.message]).toEqual([
+      "model-weights-missing",
+      expect.stringContaining("lm_head.weight"),
+    ]);
+  });
+
   test("what does not fit is refused before anything is trained", async () => {
     const wrong: [Partial<ReturnType<typeof optionsFor>>, string, RegExp][] = [
       [{ tokenizer: "bytes" }, "train-tokenizer-not-bytes", /ids of ByT5.*give "byt5"/],
