@@ -7,6 +7,7 @@ import { JetonError } from "../core/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
+import { isByte2Word } from "./byte2word/config.ts";
 import { decoderConfig, decoderFamilies } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors, withStoredHead } from "./decoder/stored-names.ts";
@@ -91,11 +92,14 @@ export async function loadNamedModel(
 
 /** @throws JetonError `model-family-unknown` for encoders and encoder-decoders, which have functions of their own */
 function refuseOtherKinds(config: ModelConfig, name: string): void {
-  const kind = modelKind(config);
+  const kind = isByte2Word(config) ? "byte2word" : modelKind(config);
   if (kind === "decoder") return;
   const family = textConfig(config).model_type;
-  const [what, opener] =
-    kind === "encoder" ? ["an encoder", "loadEncoder"] : ["an encoder-decoder", "loadSeq2Seq"];
+  const [what, opener] = {
+    byte2word: ["an encoder of words", "loadByte2Word"],
+    encoder: ["an encoder", "loadEncoder"],
+    seq2seq: ["an encoder-decoder", "loadSeq2Seq"],
+  }[kind];
   throw new JetonError(`${name} (${family}) is ${what}, expected a decoder; ${opener} opens it`, {
     code: "model-family-unknown",
     details: { family, kind, decoderFamilies },
