@@ -180,7 +180,7 @@ describe.each(toys)("%s", (_name, toy) => {
   });
 });
 
-test("added tokens that change what is beside them are refused, with the reason", async () => {
+test("added tokens that change what is beside them end in an error that says why", async () => {
   const wrong: readonly [object, RegExp][] = [
     [{ lstrip: true }, /takes white space/],
     [{ rstrip: true }, /takes white space/],
@@ -204,7 +204,7 @@ const published = ["gpt-neox", "stablelm-alpha", "whisper", "mistral-v3.model"].
 });
 
 describe.skipIf(published.length === 0).each(published)("%s", (path) => {
-  test("its own encodings are valid, whatever it finds in them", async () => {
+  test("its own encodings are valid, also with what it finds in them", async () => {
     const tokenizer = await loadTokenizer(
       existsSync(join(path, "tokenizer.json")) ? join(path, "tokenizer.json") : path,
     );

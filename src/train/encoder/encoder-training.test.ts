@@ -374,49 +374,6 @@ describe("masked language modelling", () => {
   });
 });
 
-describe("weights of a sentence-transformers folder", () => {
-  test("lie where modules.json says, and its pooling goes on; what is left out is a warning", async () => {
-    const { modelFolder } = await trainEncoder(optionsFor("pooled", { pooling: "lasttoken" }));
-    // The layout of older versions, with a module that trainings do not know.
-    const folder = join(root, "older");
-    cpSync(modelFolder, join(folder, "0_Transformer"), { recursive: true });
-    cpSync(join(modelFolder, "1_Pooling"), join(folder, "1_Pooling"), { recursive: true });
-    rmSync(join(folder, "0_Transformer", "modules.json"));
-    const line = (path: string, name: string) => ({
-      path,
-      type: `sentence_transformers.models.${name}`,
-    });
-    const modules = [line("0_Transformer", "Transformer"), line("1_Pooling", "Pooling")];
-    const write = (list: readonly object[]) =>
-      writeFileSync(join(folder, "modules.json"), JSON.stringify(list));
-    write(modules);
-    const warnings: string[] = [];
-    const {
-      config: _,
-      tokenizer: __,
-      ...options
-    } = optionsFor("goes-on", {
-      initialWeights: folder,
-      schedule: { kind: "constant", peak: 0 },
-      onWarning: ({ code, message }) => warnings.push(`${code}: ${message}`),
-    });
-    const trained = await trainEncoder(options);
-    const pooled = readFileSync(join(trained.modelFolder, "1_Pooling/config.json"), "utf8");
-    expect(JSON.parse(pooled)).toMatchObject({ pooling_mode_lasttoken: true });
-    expect(warnings).toEqual([]);
-    await using before = await open(modelFolder);
-    await using after = await open(trained.modelFolder);
-    const [one] = await embed(before, ["the cat sees a tree"]);
-    const [other] = await embed(after, ["the cat sees a tree"]);
-    expect([...other!]).toEqual([...one!]);
-    write([...modules, line("2_Dense", "Dense")]);
-    await trainEncoder({ ...options, folder: join(root, "warned"), pooling: "mean" });
-    expect(warnings.join()).toMatch(
-      /train-modules-left: .*a Dense module in 2_Dense.*pools by mean/,
-    );
-  });
-});
-
 describe("what a caller gets wrong", () => {
   test("ends in an error that names it", async () => {
     const broken = writeLines("broken-line.jsonl", [{ query: "cat" }]);
