@@ -218,7 +218,7 @@ function readWriting(
     const found = write(sample);
     if (found === expected || (bytesAsSymbols && found === sample)) continue;
     throw unsupported(
-      `its normalizer writes ${JSON.stringify(sample)} as ${JSON.stringify(found)}`,
+      `its normalizer or pre-tokenizer writes ${JSON.stringify(sample)} as ${JSON.stringify(found)}`,
       { sample, found, expected },
     );
   }
