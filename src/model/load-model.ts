@@ -2,14 +2,18 @@
  * Opens a checkpoint for generation: tokenizer, packed weights, and a decoder in a worker thread.
  */
 import { availableParallelism } from "node:os";
+import { type ModelConfig, textConfig } from "../checkpoint/index.ts";
+import { JetonError } from "../core/index.ts";
 import { loadTokenizer } from "../tokenizer/index.ts";
 import { loadWordModel } from "./byte/load-word-model.ts";
 import { isWordModel } from "./byte/word-config.ts";
-import { decoderConfig } from "./decoder/config.ts";
+import { isByte2Word } from "./byte2word/config.ts";
+import { decoderConfig, decoderFamilies } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { nameTensors, withStoredHead } from "./decoder/stored-names.ts";
 import { checkWeights, defaultFormat, startDecoderModel } from "./decoder-model.ts";
 import { checkLoadOptions } from "./load-options.ts";
+import { modelKind } from "./model-kind.ts";
 import type { LoadedModel, LoadModelOptions } from "./types.ts";
 import { bindCheckpoint } from "./weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "./weights/open-named-checkpoint.ts";
@@ -45,6 +49,7 @@ export async function loadNamedModel(
   const { signal, inline = false } = options;
   try {
     if (isWordModel(opened.config)) return await loadWordModel(opened, name, options);
+    refuseOtherKinds(opened.config, name);
     const described = decoderConfig(opened.config);
     const checkpoint = nameTensors(opened, described);
     const { tensors } = checkpoint;
@@ -83,6 +88,22 @@ export async function loadNamedModel(
   } finally {
     await opened.close();
   }
+}
+
+/** @throws JetonError `model-family-unknown` for encoders and encoder-decoders, which have functions of their own */
+function refuseOtherKinds(config: ModelConfig, name: string): void {
+  const kind = isByte2Word(config) ? "byte2word" : modelKind(config);
+  if (kind === "decoder") return;
+  const family = textConfig(config).model_type;
+  const [what, opener] = {
+    byte2word: ["an encoder of words", "loadByte2Word"],
+    encoder: ["an encoder", "loadEncoder"],
+    seq2seq: ["an encoder-decoder", "loadSeq2Seq"],
+  }[kind];
+  throw new JetonError(`${name} (${family}) is ${what}, expected a decoder; ${opener} opens it`, {
+    code: "model-family-unknown",
+    details: { family, kind, decoderFamilies },
+  });
 }
 
 const serviceModule: ServiceModule = {

@@ -191,13 +191,29 @@ function describeModel(context: ServeContext): object {
   };
 }
 
+/** The model that gives vectors, where there is one. */
+function describeEncoder({ encoder, created }: ServeContext): object[] {
+  if (encoder === undefined) return [];
+  const { contextLength, format, embeddingSize } = encoder.encoder;
+  return [
+    {
+      ...{ id: encoder.name, object: "model", created, owned_by: "jeton" },
+      ...{ context_length: contextLength, format, embedding_length: embeddingSize },
+    },
+  ];
+}
+
 function answerModels(context: ServeContext, request: ServeRequest): Response {
-  return request.json({ object: "list", data: [describeModel(context)] });
+  return request.json({
+    object: "list",
+    data: [describeModel(context), ...describeEncoder(context)],
+  });
 }
 
 function answerModel(context: ServeContext, request: ServeRequest): Response {
   const id = request.req.param("id") ?? "";
   if (id === context.modelName) return request.json(describeModel(context));
+  if (id === context.encoder?.name) return request.json(describeEncoder(context)[0]!);
   throw new ApiError(`The model '${id.slice(0, 200)}' does not exist here.`, {
     status: 404,
     code: "model_not_found",

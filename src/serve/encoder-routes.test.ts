@@ -35,17 +35,44 @@ describe.skipIf(skip)("with an encoder", () => {
     }
   });
 
+  test("is listed beside the model that writes", async () => {
+    const { url, client } = await start(undefined, { encoder, encoderName: "small" });
+    const ids = (await client.models.list()).data.map(({ id }) => id);
+    expect(ids).toHaveLength(2);
+    expect(ids[1]).toBe("small");
+    const found = await (await fetch(`${url}/v1/models/small`)).json();
+    expect(found).toMatchObject({ id: "small", embedding_length: encoder.embeddingSize });
+  });
+
+  test("ids are read as they are: without special tokens, which texts get", async () => {
+    const { url } = await start(undefined, { encoder, encoderName: "small" });
+    const ask = async (input: unknown) =>
+      (await (await post(`${url}/v1/embeddings`, { input })).json()).data[0].embedding;
+    const bare = [...encoder.tokenizer.encodeIds("the king", { addSpecialTokens: false })];
+    const whole = [...encoder.tokenizer.encodeIds("the king")];
+    expect(whole.length).toBe(bare.length + 2);
+    const text: number[] = await ask("the king");
+    const far = (other: number[]): number =>
+      Math.max(...text.map((value, at) => Math.abs(value - other[at]!)));
+    expect(far(await ask(whole))).toBeLessThan(1e-6);
+    expect(far(await ask(bare))).toBeGreaterThan(1e-3);
+  });
+
   test("says what it cannot do", async () => {
     const { url } = await start(undefined, { encoder, encoderName: "small" });
     const failures = [
       [{ input: "a", dimensions: 33 }, 400, "invalid_value"],
-      [{ input: [] }, 400, undefined],
+      [{ input: [] }, 400, "invalid_value"],
+      [{ input: ["a", 5] }, 400, "invalid_value"],
+      [{ input: Array.from({ length: 2000 }, () => 5) }, 400, undefined],
       [{ input: "a", model: "large" }, 404, "model_not_found"],
     ] as const;
     for (const [body, status, code] of failures) {
       const failure = await failureOf(await post(`${url}/v1/embeddings`, body));
       expect(failure).toMatchObject({ status, ...(code && { code }) });
     }
+    const mixed = await failureOf(await post(`${url}/v1/embeddings`, { input: [5, 6.5] }));
+    expect(mixed.message).toContain("expected a text, token ids, or a list of at least one");
     const rerank = await post(`${url}/v1/rerank`, { query: "king", documents: ["a"] });
     expect(await failureOf(rerank)).toMatchObject({ status: 400, code: "model_not_supported" });
   });

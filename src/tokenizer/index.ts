@@ -23,6 +23,7 @@ export {
   readSampleFolder,
 } from "./data-mixture-inference/index.ts";
 export { bytesOfToken, readByteToken } from "./decoders/decoders.ts";
+export { byT5TokenizerFiles } from "./formats/byt5-tokenizer.ts";
 export { type LoadTokenizerOptions, loadTokenizer } from "./formats/load-tokenizer.ts";
 export { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
 export {

@@ -15,9 +15,11 @@ import {
   encoderConfig,
   isByte2Word,
   isEncoderConfig,
+  isSeq2SeqConfig,
   isWordModel,
   nameEncoderTensors,
   prefixEncoderName,
+  seq2seqConfig,
   wordModelConfig,
   wordParameterShapes,
 } from "../model/index.ts";
@@ -42,6 +44,16 @@ import {
   initializeWordModel,
   type ParameterValue,
 } from "./graph/parameters.ts";
+import {
+  checkSpans,
+  type DeletionOptions,
+  initializeSeq2Seq,
+  openDeletionControl,
+  type StepControl,
+  spanCorruptionGraph,
+  spanCorruptionInputs,
+  spanCorruptionShapes,
+} from "./graph/span-corruption-graph.ts";
 import type { TrainingGraph } from "./graph/training-graph.ts";
 import { wordModelGraph, wordModelInputs } from "./graph/word-model-graph.ts";
 import type { ParameterGroup } from "./optimizer/optimizer.ts";
@@ -70,10 +82,16 @@ export interface Architecture {
   /** Whether the loss says how probable the whole text is, so that it can be told in bits per byte. */
   readonly predictsText: boolean;
   /** What the loss is a mean over, in nats. */
-  readonly lossUnit: "token" | "byte" | "masked word" | "masked token";
+  readonly lossUnit: "token" | "byte" | "masked word" | "masked token" | "hidden byte";
   /** @throws JetonError `train-tokenizer-not-bytes` where the architecture needs bytes and has other tokens */
   checkTokenizer(tokenizer: Tokenizer): void;
-  graph(options: { trainable: ReadonlySet<string>; documentMask: boolean }): TrainingGraph;
+  /** @throws JetonError `option-invalid`; default: any length */
+  checkSequenceLength?(length: number): void;
+  graph(options: {
+    trainable: ReadonlySet<string>;
+    documentMask: boolean;
+    deletion?: DeletionOptions | undefined;
+  }): TrainingGraph;
   inputs(options: {
     sequenceLength: number;
     documentMask: boolean;
@@ -87,6 +105,10 @@ export interface Architecture {
   readonly fixed?: readonly string[];
   /** Parameters that an export stores in F32 with any `dtype`. Default: none. */
   readonly isExact?: (name: string) => boolean;
+  /** Whether a parameter begins with its first values where a checkpoint lacks it. Default: none. */
+  readonly mayBegin?: (name: string) => boolean;
+  /** Opens what moves inputs by the reports of steps, from a state where a run goes on. Default: nothing does. */
+  control?(deletion: DeletionOptions, state?: StepControl["state"]): StepControl;
   /** A stored value in the shape that the parameter has here. Default: as it is. */
   readonly adapt?: (name: string, value: ParameterValue) => ParameterValue;
   /** Optimizer settings by parameter. Default: matrices decay, vectors do not. */
@@ -103,6 +125,7 @@ export interface Architecture {
 export function openArchitecture(file: ModelConfig): Architecture {
   if (isWordModel(file)) return wordArchitecture(file);
   if (isByte2Word(file)) return byte2WordArchitecture(file);
+  if (isSeq2SeqConfig(file)) return seq2seqArchitecture(file);
   return isEncoderConfig(file) && !isT5(file)
     ? encoderArchitecture(file)
     : decoderArchitecture(decoderConfig(file));
@@ -196,6 +219,50 @@ function byte2WordArchitecture(file: ModelConfig): Architecture {
     inputs: (options) => byte2WordInputs(config, options),
     initialize: (seed, options) => initializeByte2Word(config, seed, options),
   };
+}
+
+function seq2seqArchitecture(file: ModelConfig): Architecture {
+  const config = seq2seqConfig(file);
+  const { family, deleteGate, encoder } = config;
+  const parameters = spanCorruptionShapes(config);
+  const isGate = (name: string): boolean => name.includes(".delete_gate.");
+  return {
+    family,
+    vocabSize: encoder.vocabSize,
+    tieWordEmbeddings: encoder.tieWordEmbeddings,
+    className: family === "mrt5" ? "MrT5ForConditionalGeneration" : "T5ForConditionalGeneration",
+    rename: (checkpoint) => nameEncoderTensors(encoder, checkpoint),
+    parameters,
+    // Ends of documents are left out of texts.
+    hasFixedSizes: false,
+    predictsText: false,
+    lossUnit: "hidden byte",
+    checkTokenizer: (tokenizer) => checkByT5(tokenizer, family),
+    checkSequenceLength: checkSpans,
+    graph: ({ trainable, deletion }) =>
+      spanCorruptionGraph(config, { trainable, ...scorePenaltyOf(deletion) }),
+    inputs: (options) => spanCorruptionInputs(config, options),
+    initialize: (seed, options) => initializeSeq2Seq(config, parameters, seed, options),
+    // Spans are hidden anywhere in a sequence.
+    masksDocuments: false,
+    ...(deleteGate && { mayBegin: isGate, control: openDeletionControl }),
+  };
+}
+
+function scorePenaltyOf(deletion: DeletionOptions | undefined): { scorePenalty?: number } {
+  const { scorePenalty } = deletion ?? {};
+  return scorePenalty === undefined ? {} : { scorePenalty };
+}
+
+/** @throws JetonError `train-tokenizer-not-bytes` */
+function checkByT5(tokenizer: Tokenizer, family: string): void {
+  const ids = tokenizer.encodeIds("a\u00ff");
+  const expected = [0x61 + 3, 0xc3 + 3, 0xbf + 3, 1];
+  if (ids.length === expected.length && expected.every((id, at) => ids[at] === id)) return;
+  throw new JetonError(
+    `a ${family} model reads the ids of ByT5, but the tokenizer encodes "a\u00ff" as ${ids}: give "byt5"`,
+    { code: "train-tokenizer-not-bytes", details: { found: [...ids], expected: "byt5" } },
+  );
 }
 
 function checkBytes(tokenizer: Tokenizer, family: string): void {

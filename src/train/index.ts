@@ -53,6 +53,13 @@ export {
   initializeWordModel,
   type ParameterValue,
 } from "./graph/parameters.ts";
+export {
+  type DeletionOptions,
+  initializeSeq2Seq,
+  seq2seqDeviation,
+  spanCorruptionGraph,
+  spanCorruptionInputs,
+} from "./graph/span-corruption-graph.ts";
 export { type Objective, objectiveGraph, type TrainingGraph } from "./graph/training-graph.ts";
 export {
   type WordModelGraphOptions,

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../checkpoint/index.ts";
 import { formatCount, formatDuration, formatRate, type WarningHandler } from "../core/index.ts";
 import type { Corpus } from "./data/corpus.ts";
 import type { InitializationOptions } from "./graph/parameters.ts";
+import type { DeletionOptions } from "./graph/span-corruption-graph.ts";
 import type { Transform } from "./optimizer/optimizer.ts";
 import type { Schedule } from "./optimizer/schedule.ts";
 
@@ -15,7 +16,10 @@ export interface TrainLanguageModelOptions {
    * `eos_token_id` are those of the tokenizer unless they are given.
    */
   config: ModelConfig;
-  /** A checkpoint folder or a tokenizer file; `"bytes"`: the byte vocabulary, which models of words need. */
+  /**
+   * A checkpoint folder or a tokenizer file; `"bytes"`: the byte vocabulary, which models of words need; `"byt5"`:
+   * bytes with ByT5's ids, which encoder-decoders over bytes need.
+   */
   tokenizer: string;
   corpora: readonly Corpus[];
   /** Text that is only measured. */
@@ -36,6 +40,8 @@ export interface TrainLanguageModelOptions {
   averageDecay?: number;
   /** Tokens see only their own document. Default true; false for a Monarch Mixer, which cannot. */
   documentMask?: boolean;
+  /** How a model with a gate that deletes (MrT5) learns to delete; for no other. */
+  deletion?: DeletionOptions;
   /** How random first weights are drawn. */
   initialization?: InitializationOptions;
   /** Start from the weights of a checkpoint folder. Default: random ones. */

@@ -21,6 +21,7 @@ const ownOptions: OwnOptions<TrainLanguageModelOptions> = {
   accumulation: true,
   sequenceLength: true,
   documentMask: true,
+  deletion: true,
   initialization: true,
   initialWeights: true,
   frozen: true,

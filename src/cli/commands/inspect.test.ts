@@ -7,6 +7,7 @@ import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import { bundledModel, testData, testModels } from "../../testing/test-data.ts";
 import { referenceFamilies } from "../../testing/tiny-config-variants.ts";
 import type { ModelDescription } from "../inspect/description.ts";
+import { type PresetArchitecture, presetConfig } from "../options/presets.ts";
 import { runCommand } from "../testing/run-command.ts";
 
 const tokenizers = testData("tokenizers");
@@ -21,6 +22,12 @@ async function inspect(...args: string[]): Promise<ModelDescription> {
   const { status, stdout, stderr } = await runCommand(["inspect", ...args, "--json"]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   return JSON.parse(stdout) as ModelDescription;
+}
+
+/** The `config.json` of `jeton train lm --architecture`. */
+function preset(architecture: PresetArchitecture, more: object = {}): object {
+  const sizes = { layers: undefined, hiddenSize: undefined, heads: undefined };
+  return { ...presetConfig({ architecture, preset: "tiny", ...sizes }, 64), ...more };
 }
 
 describe("jeton inspect", () => {
@@ -92,6 +99,19 @@ describe("jeton inspect", () => {
     const { model } = await inspect(path);
     expect(model).toMatchObject({ runs: false, family: "rwkv", layers: 3 });
     expect(model!.reason).toContain("rwkv");
+  });
+
+  test.each([
+    [{ model_type: "bert" }, { kind: "encoder", layers: 12, contextLength: 512 }],
+    [{ model_type: "t5" }, { kind: "encoder-decoder", layers: 6, hiddenSize: 512 }],
+    [preset("byte2word", { vocab_size: 300 }), { kind: "encoder of words" }],
+    [preset("word-pooled", { vocab_size: 256 }), { kind: "decoder", family: "word-pooled" }],
+    [preset("mrt5"), { kind: "encoder-decoder", layers: 4, hiddenSize: 128 }],
+  ])("what runs is said to, whichever command runs it: %j", async (config, expected) => {
+    const path = await mkdtemp(join(folder, "kind-"));
+    writeFileSync(join(path, "config.json"), JSON.stringify(config));
+    const { model } = await inspect(path);
+    expect(model).toMatchObject({ runs: true, reason: null, ...expected });
   });
 
   test("a folder with nothing in it, a broken tokenizer and a missing folder fail", async () => {

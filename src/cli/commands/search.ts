@@ -18,7 +18,8 @@ export const command: Command = defineCommand({
   summary: "find passages in an index",
   description:
     "Ranks the passages of an index that jeton index made: by words (BM25), and, where the index has vectors, " +
-    "by meaning too, both rankings fused by reciprocal ranks. Matches are shown in their passage. With --nats the " +
+    "by meaning too, both rankings fused by reciprocal ranks, or with the bundled encoder by scores of 0 to 1, of which " +
+    "meaning counts a tenth. Matches are shown in their passage. With --nats the " +
     "passages of all shards that jeton serve-index answers from are ranked as those of one index; shards that give no " +
     "answer are named.",
   positionals: [{ name: "query", required: true, repeatable: true }],

@@ -1,11 +1,7 @@
 /** Model descriptions side by side, as the rows of a table. */
 import { formatBytes, formatCount } from "../../core/progress.ts";
-import type {
-  ArchitectureDescription,
-  ModelDescription,
-  TokenizerDescription,
-  WeightsDescription,
-} from "./description.ts";
+import type { ArchitectureDescription } from "./architecture.ts";
+import type { ModelDescription, TokenizerDescription, WeightsDescription } from "./description.ts";
 
 /** A row of the table: its label and one description's cell; null if the model has no such part. */
 type Row = readonly [
@@ -28,6 +24,7 @@ const tokenizer =
 
 const table: readonly Row[] = [
   ["architecture", architecture((m) => m.architecture ?? m.family)],
+  ["kind", architecture((m) => m.kind)],
   ["does not run", architecture((m) => m.reason)],
   ["parameters", weights((w) => `${formatCount(w.parameters)} (${w.parameters})`)],
   ["stored as", weights(describeDtypes)],

@@ -3,18 +3,15 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
   checkpointFolder,
-  type JsonObject,
-  type JsonValue,
-  type ModelConfig,
   openCheckpoint,
   readConfig,
   singleWeightsName,
-  textConfig,
   weightsIndexName,
 } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/error.ts";
-import { type DecoderConfig, decoderConfig, defaultFormat } from "../../model/index.ts";
+import { defaultFormat } from "../../model/index.ts";
 import { hasChatTemplate, loadTokenizer } from "../../tokenizer/index.ts";
+import { type ArchitectureDescription, describeArchitecture } from "./architecture.ts";
 
 /** Weights as stored. */
 export interface WeightsDescription {
@@ -26,30 +23,6 @@ export interface WeightsDescription {
   readonly files: number;
   /** Default format of the weights in memory. */
   readonly defaultFormat: string;
-}
-
-/** The decoder as jeton runs it; for an unsupported model the fields of `config.json`. */
-export interface ArchitectureDescription {
-  readonly runs: boolean;
-  /** Why the model does not run; null if it does. */
-  readonly reason: string | null;
-  readonly architecture: string | null;
-  readonly family: string | null;
-  readonly contextLength: number | null;
-  readonly layers: number | null;
-  readonly hiddenSize: number | null;
-  readonly heads: number | null;
-  readonly keyValueHeads: number | null;
-  readonly headDim: number | null;
-  readonly intermediateSize: number | null;
-  readonly vocabSize: number | null;
-  readonly tieWordEmbeddings: boolean | null;
-  readonly ropeTheta: number | null;
-  /** Kind of RoPE scaling; null without scaling. */
-  readonly ropeScaling: string | null;
-  readonly slidingWindow: number | null;
-  /** Number of layers with that window; null if unknown. */
-  readonly slidingLayers: number | null;
 }
 
 export interface TokenizerDescription {
@@ -132,72 +105,6 @@ async function describeWeights(folder: string): Promise<WeightsDescription> {
   } finally {
     await checkpoint.close();
   }
-}
-
-/** The decoder with the defaults of its family; for an unsupported model the fields as written. */
-function describeArchitecture(config: ModelConfig): ArchitectureDescription {
-  const file = describeFields(textConfig(config));
-  let decoder: DecoderConfig;
-  try {
-    decoder = decoderConfig(config);
-  } catch (error) {
-    if (!JetonError.isInstance(error)) throw error;
-    return { ...file, runs: false, reason: error.message };
-  }
-  const [rope] = decoder.ropes;
-  const windows = decoder.layers.flatMap(({ slidingWindow }) => slidingWindow ?? []);
-  return {
-    ...file,
-    runs: true,
-    reason: null,
-    contextLength: decoder.contextLength,
-    layers: decoder.layers.length,
-    hiddenSize: decoder.hiddenSize,
-    heads: decoder.numAttentionHeads,
-    keyValueHeads: decoder.numKeyValueHeads,
-    headDim: decoder.headDim,
-    intermediateSize: decoder.intermediateSize,
-    vocabSize: decoder.vocabSize,
-    tieWordEmbeddings: decoder.tieWordEmbeddings,
-    ropeTheta: rope?.theta ?? null,
-    ropeScaling: rope === undefined || rope.kind === "default" ? null : rope.kind,
-    slidingWindow: windows.length === 0 ? null : Math.min(...windows),
-    slidingLayers: windows.length,
-  };
-}
-
-/** The common fields of `config.json`, as written. */
-function describeFields(config: JsonObject): Omit<ArchitectureDescription, "runs" | "reason"> {
-  const number = (...keys: string[]): number | null => {
-    for (const key of keys) {
-      const value = config[key];
-      if (typeof value === "number") return value;
-    }
-    return null;
-  };
-  const text = (value: JsonValue | undefined): string | null =>
-    typeof value === "string" ? value : null;
-  const { architectures, tie_word_embeddings: tied } = config;
-  const hiddenSize = number("hidden_size", "n_embd", "d_model");
-  const heads = number("num_attention_heads", "n_head");
-  return {
-    architecture: Array.isArray(architectures) ? text(architectures[0]) : null,
-    family: text(config["model_type"]),
-    contextLength: number("max_position_embeddings", "n_positions"),
-    layers: number("num_hidden_layers", "n_layer"),
-    hiddenSize,
-    heads,
-    keyValueHeads: number("num_key_value_heads") ?? heads,
-    headDim:
-      number("head_dim") ?? (hiddenSize !== null && heads !== null ? hiddenSize / heads : null),
-    intermediateSize: number("intermediate_size", "n_inner"),
-    vocabSize: number("vocab_size"),
-    tieWordEmbeddings: typeof tied === "boolean" ? tied : null,
-    ropeTheta: number("rope_theta"),
-    ropeScaling: null,
-    slidingWindow: number("sliding_window"),
-    slidingLayers: null,
-  };
 }
 
 async function describeTokenizer(path: string): Promise<TokenizerDescription> {

@@ -1,9 +1,10 @@
 /** `jeton inspect M --routing`: the report says what the routers of the model chose. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../model/index.ts";
+import { errorOf } from "../../testing/code-of.ts";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import { bundledModel } from "../../testing/test-data.ts";
 import type { RoutingDocument } from "../json-output.ts";
@@ -95,6 +96,23 @@ describe("jeton inspect --routing", () => {
     // The name of the model is text, not markup.
     expect(plot).toContain("a&#60;b&#38;c");
     expect(plot).not.toContain("a<b");
+  });
+
+  test("models of other kinds have no experts, as dense ones have none", async () => {
+    const kinds = { bert: "an encoder", t5: "an encoder-decoder" };
+    for (const [family, kind] of Object.entries(kinds)) {
+      const other = join(folder, family);
+      mkdirSync(other);
+      writeFileSync(join(other, "config.json"), JSON.stringify({ model_type: family }));
+      // A file of weights that holds none: its length, and its empty header.
+      writeFileSync(join(other, "model.safetensors"), Buffer.from("\x02\0\0\0\0\0\0\0{}"));
+      const { status, stderr } = await runCommand(["inspect", other, ...routing()]);
+      expect(status).toBe(1);
+      expect(stderr).toContain(`(${family}) is ${kind}, which has no experts (model-experts-none)`);
+      const opened = await errorOf(loadModel(other));
+      expect(opened.code).toBe("model-family-unknown");
+      expect(opened.message).toContain(`(${family}) is ${kind}, expected a decoder`);
+    }
   });
 
   test("the table has a line for each sparse layer, with its least and most used expert", async () => {

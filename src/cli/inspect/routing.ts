@@ -1,12 +1,13 @@
 /** `jeton inspect M --routing TEXT`: which experts a sparse model sends the tokens of a text to. */
 import { basename } from "node:path";
-import { writeFileAtomically } from "../../checkpoint/index.ts";
+import { readConfig, textConfig, writeFileAtomically } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/error.ts";
 import { formatTable } from "../../core/table.ts";
 import {
   expertLoads,
   type LoadedModel,
   loadModel,
+  modelKind,
   type RoutingFactor,
   type RoutingTrace,
   recordRouting,
@@ -42,6 +43,7 @@ export async function inspectRouting(
     options.texts.map(async (path) => ({ text: await readTextFile(path), domain: basename(path) })),
   );
   const path = await locateModel(context, name, { weights: true });
+  await refuseOtherKinds(path);
   const line = createStatusLine(context);
   let report: RoutingDocument;
   try {
@@ -71,6 +73,19 @@ export async function inspectRouting(
   const { stdout } = context;
   if (options.json) await writeJson<RoutingDocument>(stdout, report);
   else await stdout.write(`${formatRouting(report, stdout.style.bold, stdout.style.dim)}\n`);
+}
+
+/** @throws JetonError `model-experts-none` for encoders and encoder-decoders, none of which has experts here */
+async function refuseOtherKinds(path: string): Promise<void> {
+  const config = await readConfig(path);
+  const kind = modelKind(config);
+  if (kind === "decoder") return;
+  const family = textConfig(config).model_type;
+  const what = kind === "encoder" ? "an encoder" : "an encoder-decoder";
+  throw new JetonError(`${path} (${family}) is ${what}, which has no experts`, {
+    code: "model-experts-none",
+    details: { family, kind },
+  });
 }
 
 function describeRouting(name: string, model: LoadedModel, trace: RoutingTrace): RoutingDocument {

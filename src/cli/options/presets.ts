@@ -23,6 +23,7 @@ export type PresetArchitecture =
   | "word-pooled"
   | "hierarchical-transformer"
   | "byte2word"
+  | "mrt5"
   | "bert"
   | "m2-bert";
 
@@ -39,6 +40,7 @@ export interface SizeOptions {
 
 /** The tokenizer that an architecture needs; undefined where any will do. */
 export function defaultTokenizer(architecture: PresetArchitecture | undefined): string | undefined {
+  if (architecture === "mrt5") return "byt5";
   return readsWords(architecture) ? "bytes" : undefined;
 }
 
@@ -95,6 +97,7 @@ export function presetConfig(
       ...(architecture === "byte2word" && { max_word_bytes: 32, max_word_pieces: 8 }),
     };
   }
+  if (architecture === "mrt5") return deletingConfig(sizes);
   if (architecture === "m2-bert") {
     return longEncoderConfig({ ...sizes, length: common.max_position_embeddings });
   }
@@ -110,6 +113,37 @@ export function presetConfig(
     tie_word_embeddings: true,
     hidden_act: "silu",
     ...(architecture === "landmark" && { mem_freq: options.landmarkBlock ?? 15 }),
+  };
+}
+
+/**
+ * ByT5's proportions: a decoder of a third of the encoder's layers, which are those of `--layers`, and the gate
+ * behind a quarter of them.
+ */
+function deletingConfig({ layers, hiddenSize, heads }: Sizes): ModelConfig {
+  if (layers < 2) {
+    throw new UsageError(
+      "option-value-invalid",
+      `--layers ${layers} leaves no place for the gate of --architecture mrt5, expected at least 2`,
+      { option: "--layers", found: layers, expected: "at least 2" },
+    );
+  }
+  return {
+    architectures: ["MrT5ForConditionalGeneration"],
+    model_type: "mrt5",
+    d_model: hiddenSize,
+    d_kv: hiddenSize / heads,
+    d_ff: intermediateSize(hiddenSize),
+    num_heads: heads,
+    num_layers: layers,
+    num_decoder_layers: Math.max(1, Math.round(layers / 3)),
+    feed_forward_proj: "gated-gelu",
+    delete_gate_layer: Math.max(1, Math.round(layers / 4)),
+    deletion_threshold: -15,
+    sigmoid_mask_scale: -30,
+    use_softmax1: true,
+    tie_word_embeddings: false,
+    is_encoder_decoder: true,
   };
 }
 

@@ -39,10 +39,11 @@ export const trainingOptions = {
       "word-pooled",
       "hierarchical-transformer",
       "byte2word",
+      "mrt5",
       "bert",
       "m2-bert",
     ],
-    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; landmark is a llama with landmark attention, which looks up blocks of texts longer than its window; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; m2-bert is one for long texts, with convolutions in the place of attention; default: llama",
+    help: "kind of model whose sizes --preset and the like give; openmoe is a mixture of eight experts; landmark is a llama with landmark attention, which looks up blocks of texts longer than its window; word-pooled and hierarchical-transformer read bytes and need no tokenizer; byte2word is an encoder of masked words, whose pieces are the tokenizer's; mrt5 is an encoder-decoder over bytes that writes hidden spans and learns to delete; bert is an encoder of masked tokens, which jeton train encoder makes a model for search or classes of; m2-bert is one for long texts, with convolutions in the place of attention; default: llama",
   },
   preset: {
     kind: "text",
@@ -74,10 +75,17 @@ export const trainingOptions = {
     min: 1,
     help: "tokens of a block of --architecture landmark (default: 15), or of a checkpoint that is to learn landmarks",
   },
+  deleteShare: {
+    kind: "number",
+    value: "SHARE",
+    min: 0,
+    max: 1,
+    help: "share of the positions that the gate of --architecture mrt5 learns to delete (default: 0.5)",
+  },
   tokenizer: {
     kind: "text",
     value: "T",
-    help: "checkpoint folder, tokenizer.json, a bundled model such as jeton-nano, or 'bytes' for the byte vocabulary; default: that of --initial-weights, 'bytes' for models of words",
+    help: "checkpoint folder, tokenizer.json, a bundled model such as jeton-nano, or 'bytes' for the byte vocabulary, 'byt5' for the one with ByT5's ids; default: that of --initial-weights, 'bytes' for models of words, 'byt5' for mrt5",
   },
   corpus: {
     kind: "list",
@@ -206,6 +214,9 @@ export async function readTrainingOptions(given: TrainValues): Promise<TrainLang
   ) {
     throw missing({ folder, config, tokenizer, corpora, steps }, values);
   }
+  if (config.model_type !== "mrt5") {
+    refuseMisplaced(values, ["deleteShare"], "needs a model with a gate: --architecture mrt5");
+  }
   const optimizer = await chooseOptimizer(values, known !== undefined);
   return {
     ...known,
@@ -223,6 +234,7 @@ export async function readTrainingOptions(given: TrainValues): Promise<TrainLang
       accumulation: values.accumulation,
       sequenceLength: values.sequenceLength,
       initialWeights,
+      deletion: values.deleteShare === undefined ? undefined : { target: values.deleteShare },
       initialization: readInitialization(values.initialize),
       dtype: values.dtype,
     }),
@@ -293,11 +305,13 @@ function checkSizes(values: TrainValues): void {
 async function readConfigFile(
   values: TrainValues,
 ): Promise<TrainLanguageModelOptions["config"] | undefined> {
-  const { readConfig, readJsonObject } = await import("../../checkpoint/index.ts");
+  const { checkpointFolder, readConfig, readJsonObject } = await import(
+    "../../checkpoint/index.ts"
+  );
   if (values.config !== undefined) return (await readJsonObject(values.config)) as never;
   if (values.initialWeights !== undefined) {
     const { landmarkBlock } = values;
-    const config = await readConfig(values.initialWeights);
+    const config = await readConfig(await checkpointFolder(values.initialWeights));
     return landmarkBlock === undefined ? config : { ...config, mem_freq: landmarkBlock };
   }
   return presetConfig(values, values.sequenceLength);

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { complete, openDrafter } from "../../generate/index.ts";
+import { complete, openDrafter, openExactBytes } from "../../generate/index.ts";
 import {
   type LoadedModel,
   loadModel,
@@ -12,6 +12,7 @@ import {
 import { codeOf } from "../../testing/code-of.ts";
 import { createRandomCheckpoint } from "../../testing/random-checkpoint.ts";
 import { bundledModel } from "../../testing/test-data.ts";
+import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { createContextPolicy, parseContextPolicy } from "../policies/index.ts";
 import { describePolicy } from "../testing/describe-policy.ts";
 import {
@@ -98,6 +99,44 @@ describe("a model with landmarks", () => {
       }
       expect((await drafted).ids).toEqual((await complete(model, ids, options)).ids);
     }
+  });
+
+  test("has a distribution of the next byte, byte by byte as at once", async () => {
+    const own = join(folder, "bytes");
+    const texts = ["the king and the queen sat on a green hill and saw the sea ".repeat(9)];
+    const tokenizer = join(own, "tokenizer");
+    const kind = "byte-level-bpe";
+    await saveTokenizer(tokenizer, await trainTokenizer({ kind, texts, vocabSize: 300 }));
+    const file = join(tokenizer, "tokenizer.json");
+    createRandomCheckpoint(own, { family: "llama", seed: 8, layers: 2, tokenizer: file });
+    addKeys(own, config);
+    await using small = await loadModel(own, { inline: true, threads: 1, onWarning() {} });
+    await using bytes = await closing(await openExactBytes(small));
+    const sum = (logs: Float64Array): number => logs.reduce((all, log) => all + Math.exp(log), 0);
+    // Beyond the trained window.
+    const long = new TextEncoder().encode(texts[0]);
+    await bytes.prefill(long);
+    expect(small.tokenizer.countTokens(texts[0]!)).toBeGreaterThan(100);
+    expect(sum(await bytes.logProbabilities())).toBeCloseTo(1, 9);
+    const text = long.subarray(0, 40);
+    await bytes.prefill(text);
+    const whole = await bytes.logProbabilities();
+    await bytes.prefill(text.subarray(0, 28));
+    for (const byte of text.subarray(28)) {
+      await bytes.logProbabilities();
+      await bytes.advance(byte);
+    }
+    const grown = await bytes.logProbabilities();
+    for (const [outcome, log] of whole.entries()) {
+      expect(Math.abs(Math.exp(log) - Math.exp(grown[outcome]!))).toBeLessThan(1e-5);
+    }
+  });
+
+  test("sequences of which each token depends on the choice before give no bytes", async () => {
+    const sequential = model.withContextPolicy!(
+      landmarkAttention({ mode: "maxOverTokens", chunk: 14 }),
+    );
+    expect(await codeOf(openExactBytes(sequential))).toBe("context-policy-unavailable");
   });
 
   test("heads of which there is one share nothing: maxOverHeads is perTokenAndHead", async () => {

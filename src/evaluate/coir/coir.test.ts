@@ -140,6 +140,20 @@ describe("files", () => {
     expect(await readCoirSet(mteb, { name: "cosqa" })).toEqual({ name: "cosqa", ...expected });
   });
 
+  test.each([
+    ["without a heading", "q1\t2\t1\n"],
+    ["as trec_eval has it", "q1\t0\t2\t1\r\n"],
+    ["its columns in another order", "corpus-id\tscore\tquery-id\n2\t1\tq1\n"],
+    ["behind a byte order mark", "\ufeffquery-id\tcorpus-id\tscore\nq1\t2\t1"],
+  ])("a table of judgments: %s", async (name, table) => {
+    const ids = corpus.replaceAll("_id", "id");
+    const files = { "corpus.jsonl": ids, "queries.jsonl": queries, "qrels/test.tsv": table };
+    expect(await readCoirSet(write(name, files), { name: "beir" })).toEqual({
+      name: "beir",
+      ...expected,
+    });
+  });
+
   test("what does not fit is named", async () => {
     const make = (name: string, files: Record<string, string>) =>
       readCoirSet(
@@ -155,6 +169,9 @@ describe("files", () => {
     await expect(make("x2", { "corpus.jsonl": '{"_id": "a"}' })).toRejectWithCode(code);
     await expect(make("x3", { "corpus.jsonl": corpus + corpus })).toRejectWithCode(code);
     await expect(make("x4", { "qrels/test.tsv": "q1 2 1" })).toRejectWithCode(code);
+    for (const table of ["q1\t2\t", "q1\t2\tone", "query-id\tcorpus-id\tscore\nq1\t2\t\n"]) {
+      await expect(make("x7", { "qrels/test.tsv": table })).toRejectWithCode(code);
+    }
     const unknown = "query-id\tcorpus-id\tscore\nq1\tx\t1\n";
     await expect(make("x5", { "qrels/test.tsv": unknown })).toRejectWithCode(code);
     await expect(readCoirSet(write("x6", { "corpus.jsonl": corpus }))).toRejectWithCode(code);

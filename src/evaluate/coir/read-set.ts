@@ -17,7 +17,7 @@ export interface ReadCoirSetOptions {
 /**
  * Reads a set. In BEIR's layout the folder has `corpus.jsonl`, `queries.jsonl` and `qrels/test.tsv`; in MTEB's
  * it has folders `NAME-queries-corpus` (`corpus.jsonl`, `queries.jsonl`) and `NAME-qrels` (`test.jsonl` or
- * `test.tsv`). Files may end in `.gz`. Queries without judgments are left out.
+ * `test.tsv`). A table of judgments may lack its heading, also in the four columns of trec_eval. Files may end in `.gz`. Queries without judgments are left out.
  *
  * @throws JetonError `coir-set-invalid` for a missing file, a line of another form, an id that is there twice,
  *   or a judgment of an unknown document
@@ -62,7 +62,7 @@ async function readFirst(folder: string, names: readonly string[]): Promise<Name
   for (const name of names.flatMap((one) => [one, `${one}.gz`])) {
     const path = join(folder, name);
     try {
-      return { path, text: await readText(path) };
+      return { path, text: (await readText(path)).replace(/^\ufeff/, "") };
     } catch (error) {
       if ((error as { code?: string }).code !== "ENOENT") throw fileError(error, path);
     }
@@ -87,10 +87,11 @@ function parseTexts(file: NamedText): CoirText[] {
   const texts: CoirText[] = [];
   const seen = new Set<string>();
   for (const { line, json } of readLines(file)) {
-    const { _id, text, title } = (json ?? {}) as Record<string, unknown>;
-    if (!isId(_id) || typeof text !== "string")
-      throw invalid(file.path, line, json, "_id and text");
-    const id = String(_id);
+    const { _id, id: other, text, title } = (json ?? {}) as Record<string, unknown>;
+    const own = _id ?? other;
+    if (!isId(own) || typeof text !== "string")
+      throw invalid(file.path, line, json, "_id (or id) and text");
+    const id = String(own);
     if (seen.has(id)) throw invalid(file.path, line, id, "each id once");
     seen.add(id);
     texts.push({ id, text, ...(typeof title === "string" && title !== "" && { title }) });
@@ -105,7 +106,8 @@ function parseJudged(file: NamedText): Map<string, Map<string, number>> {
     const row = (json ?? {}) as Record<string, unknown>;
     const query = row["query_id"] ?? row["query-id"];
     const document = row["corpus_id"] ?? row["corpus-id"];
-    const level = Number(row["score"]);
+    const score = row["score"];
+    const level = score === "" ? Number.NaN : Number(score);
     if (!isId(query) || !isId(document) || !Number.isInteger(level)) {
       throw invalid(file.path, line, json, "query_id, corpus_id, score");
     }
@@ -116,17 +118,30 @@ function parseJudged(file: NamedText): Map<string, Map<string, number>> {
   return judgments;
 }
 
-/** Rows of a table with a heading, separated by tabs. */
+/**
+ * Rows of a table, separated by tabs: with a heading, or without one as three columns, or as the four of trec_eval, whose
+ * second counts for nothing.
+ */
 function* readRows({ path, text }: NamedText): Generator<{ line: number; json: unknown }> {
-  const [heading = "", ...lines] = text.split(/\r?\n/);
-  const names = heading.split("\t");
-  if (names.length < 3) throw invalid(path, 1, heading, "query-id, corpus-id, score");
+  const lines = text.split(/\r?\n/);
+  const heading = (lines[0] ?? "").split("\t");
+  const hasHeading = heading.some((cell) => /^(query|corpus)[-_]id$|^score$/.test(cell));
+  const names = hasHeading ? heading : columns[heading.length];
+  if (names === undefined) {
+    throw invalid(path, 1, lines[0], "query-id, corpus-id and score, with tabs between them");
+  }
   for (const [at, line] of lines.entries()) {
-    if (line === "") continue;
+    if (line === "" || (at === 0 && hasHeading)) continue;
     const cells = line.split("\t");
-    yield { line: at + 2, json: Object.fromEntries(names.map((name, i) => [name, cells[i]])) };
+    yield { line: at + 1, json: Object.fromEntries(names.map((name, i) => [name, cells[i]])) };
   }
 }
+
+/** Names of the columns of tables without a heading, by their number. */
+const columns: Readonly<Record<number, readonly string[]>> = {
+  3: ["query-id", "corpus-id", "score"],
+  4: ["query-id", "iteration", "corpus-id", "score"],
+};
 
 function isId(value: unknown): value is string | number {
   return (typeof value === "string" && value !== "") || typeof value === "number";

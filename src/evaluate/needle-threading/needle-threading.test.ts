@@ -174,6 +174,8 @@ describe("scores", () => {
       precision: 1,
       isExact: true,
     });
+    const upper = { ...single, keys: [a!.toUpperCase()], values: [b!.toUpperCase()] };
+    expect(scoreAnswer(`The value of ${a} is ${b}.`, upper).accuracy).toBe(1);
     expect(scoreAnswer(`${c}, or ${b}`, single).accuracy).toBe(0);
     expect(scoreAnswer("I cannot find it.", single).accuracy).toBe(0);
     expect(scoreAnswer(`${b}0`, single).accuracy).toBe(0);

@@ -38,7 +38,7 @@ export function scoreAnswer(
   codeLength: number = uuidLength,
 ): AnswerScore {
   const codes = answeredValues(answer, item, codeLength);
-  const wanted = new Set(item.values);
+  const wanted = lowerCased(item.values);
   const found = codes.slice(0, wanted.size).filter((code) => wanted.has(code)).length;
   const right = codes.filter((code) => wanted.has(code)).length;
   return {
@@ -50,7 +50,7 @@ export function scoreAnswer(
 
 /** Distinct codes of an answer that are no keys of the question. */
 function answeredValues(answer: string, { keys }: ScoredItem, codeLength: number): string[] {
-  const asked = new Set(keys);
+  const asked = lowerCased(keys);
   return [...new Set(findCodes(answer, codeLength))].filter(
     (code) => !asked.has(code) && !/[*&]/.test(code),
   );
@@ -65,5 +65,10 @@ export function isAnswered(
   // A code at the end may still grow, and then be none.
   const settled = text.replace(/[0-9a-z*&-]+$/i, "");
   const codes = answeredValues(settled, item, codeLength);
-  return codes.length >= new Set(item.values).size;
+  return codes.length >= lowerCased(item.values).size;
+}
+
+/** Codes are compared without regard to case. */
+function lowerCased(codes: readonly string[]): Set<string> {
+  return new Set(codes.map((code) => code.toLowerCase()));
 }

@@ -57,12 +57,19 @@ export interface ModelRowsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Rows of an open model: trees are read in one forward pass, and beginnings stay in the KV cache. */
+/**
+ * Rows of an open model: trees are read in one forward pass, and beginnings stay in the KV cache. Under a context policy,
+ * such as that of a model with landmarks, each sequence of a tree takes a pass of its own.
+ *
+ * @throws JetonError `context-policy-unavailable` under a policy for which a token depends on the choice of the one before,
+ *   or that chooses among the prompt's tokens
+ */
 export async function openModelRows(
   model: LoadedModel,
   options: ModelRowsOptions = {},
 ): Promise<ModelTokenRows> {
   const { prefix, signal } = options;
+  refusePolicy(model);
   const sequence = await model.openSequence({
     ...(prefix && { prefix }),
     ...(signal && { signal }),
@@ -70,7 +77,21 @@ export async function openModelRows(
   return new ModelRows(model, sequence, options);
 }
 
+function refusePolicy({ name, contextPolicy: policy }: LoadedModel): void {
+  if (policy === undefined || (policy.drafting.kind === "lossless" && !policy.choosePrompt)) return;
+  const why =
+    policy.drafting.kind === "excluded"
+      ? policy.drafting.why
+      : "it chooses among the prompt's tokens";
+  throw new JetonError(
+    `${name} under ${policy.name} gives no rows of several continuations (${why}), expected a policy that does, or none`,
+    { code: "context-policy-unavailable", details: { policy: policy.name, why } },
+  );
+}
+
 class ModelRows implements ModelTokenRows {
+  /** Whether a pass reads one sequence, and no tree. */
+  readonly #readsChains: boolean;
   readonly name: string;
   readonly reused: number;
   readonly contextLength: number;
@@ -92,6 +113,7 @@ class ModelRows implements ModelTokenRows {
     this.endIds = model.eosTokenIds;
     this.beginning = promptIds(model, "");
     this.#sequence = sequence;
+    this.#readsChains = model.contextPolicy !== undefined;
   }
 
   async evaluate(
@@ -103,7 +125,8 @@ class ModelRows implements ModelTokenRows {
     await this.#enter(base);
     const open = base.slice(this.#cached.length);
     // All but the last token of a long beginning need no rows.
-    if (open.length > 1 && open.length + ids.length > 64) {
+    const isLong = open.length + ids.length > 64 || this.#readsChains;
+    if (open.length > 1 && isLong) {
       const read = open.splice(0, open.length - 1);
       const { prefillChunk: chunk, onPrefill } = this.#options;
       const reused = this.#cached.length;
@@ -112,6 +135,7 @@ class ModelRows implements ModelTokenRows {
       await prefill(this.#sequence, read, { results: "none" }, { chunk, signal, onProgress });
       this.#cached.push(...read);
     }
+    if (this.#readsChains) return this.#evaluateChains(open[0]!, { ids, parents }, signal);
     const rows = [...open, ...ids];
     const chain = open.map((_, at) => at - 1);
     const below = parents.map((parent) => open.length + parent);
@@ -122,6 +146,30 @@ class ModelRows implements ModelTokenRows {
     );
     this.#waiting = step;
     return rows.slice(open.length - 1).map((_, at) => rowOf(result, open.length - 1 + at));
+  }
+
+  /** Rows below the last token of a beginning whose others are cached, one sequence after the other. */
+  async #evaluateChains(
+    last: number,
+    { ids, parents }: Omit<TokenTree, "base">,
+    signal: AbortSignal | undefined,
+  ): Promise<TokenRow[]> {
+    const found = new Map<number, TokenRow>();
+    const isParent = new Set(parents);
+    const leaves = ids.length === 0 ? [-1] : [...ids.keys()].filter((row) => !isParent.has(row));
+    for (const leaf of leaves) {
+      const path: number[] = [];
+      for (let row = leaf; row >= 0; row = parents[row]!) path.unshift(row);
+      const result = await this.#sequence.step(
+        {
+          ids: [last, ...path.map((row) => ids[row]!)],
+          ...{ results: "all", topK: 1, logits: true, commit: false },
+        },
+        signal ? { signal } : {},
+      );
+      for (const [at, row] of [-1, ...path].entries()) found.set(row, rowOf(result, at));
+    }
+    return [-1, ...ids.keys()].map((row) => found.get(row)!);
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,7 @@
 /** What byte probabilities read of a tokenizer, made once for each. */
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import {
-  createTokenValidity,
-  type TokenValidity,
-} from "../../tokenizer/validity/token-validity.ts";
+import { createTokenValidity } from "../../tokenizer/validity/token-validity.ts";
+import type { TokenValidity } from "../../tokenizer/validity/validity.ts";
 import { type ByteTrie, createByteTrie } from "../bytes/byte-trie.ts";
 
 /** Ids of a text as ordinary text, without special tokens. */

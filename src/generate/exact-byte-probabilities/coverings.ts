@@ -5,7 +5,7 @@
  * sequence that spells a beginning of x, with the range of the byte trie whose tokens go on as x does
  * and reach beyond. Sequences are nodes of one tree, so that a beginning is computed once.
  */
-import type { TokenValidity, ValidState } from "../../tokenizer/validity/token-validity.ts";
+import type { TokenValidity, ValidState } from "../../tokenizer/validity/validity.ts";
 import type { ByteTrie, TrieNode } from "../bytes/byte-trie.ts";
 import type { TokenRow } from "../bytes/token-rows.ts";
 

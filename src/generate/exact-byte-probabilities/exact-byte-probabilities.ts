@@ -6,7 +6,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import type { TokenValidity } from "../../tokenizer/validity/token-validity.ts";
+import type { TokenValidity } from "../../tokenizer/validity/validity.ts";
 import {
   type ByteDistribution,
   type BytePrefillOptions,

@@ -160,7 +160,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   const defaults = encoderDefaults[family];
   if (!defaults) {
     throw new JetonError(
-      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}`,
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${own["model_type"] === "byte2word" ? "; loadByte2Word opens encoders of words" : ""}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }

@@ -26,6 +26,7 @@ export { loadEncoder } from "./load-encoder.ts";
 export { isMixerConfig, type MixerConfig, type MixerTraining } from "./mixer/mixer-config.ts";
 export { fixedMixerParameters } from "./mixer/mixer-names.ts";
 export { encoderParameterShapes } from "./parameter-shapes.ts";
+export { readVectorModules } from "./sentence/disk-folder.ts";
 export {
   type EmbedHybridOptions,
   embedHybrid,
@@ -34,6 +35,7 @@ export {
 export { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
 export type { LateInteraction } from "./sentence/late-interaction.ts";
 export { type PoolingMode, poolingModes, writePoolingWeights } from "./sentence/pooling.ts";
+export type { VectorModuleNames } from "./sentence/sentence-folder.ts";
 export {
   applyModules,
   type SentencePipeline,

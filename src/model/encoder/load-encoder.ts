@@ -13,7 +13,7 @@ import { type ServiceModule, startModelService } from "../worker/start-model-ser
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads, repeatedTable } from "./heads/heads.ts";
+import { encoderHeads, repeatedTable, withRepeatedHead } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
@@ -52,15 +52,16 @@ export async function loadNamedEncoder(
   try {
     const described = encoderConfig(opened.config);
     const checkpoint = nameEncoderTensors(described, opened);
-    const config = withStoredLayout(described, checkpoint.tensors);
-    checkShapes(checkpoint.tensors, encoderParameterShapes(config));
+    const laidOut = withStoredLayout(described, checkpoint.tensors);
+    checkShapes(checkpoint.tensors, encoderParameterShapes(laidOut));
     const tokenizer = await loadTokenizer(opened.folder);
-    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(folder), config, {
+    const { sentence, tensors: own } = await readSentenceFolder(diskFolder(folder), laidOut, {
       tokenizer,
       shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
     const read = readRowsFrom(checkpoint);
-    const stored = await withoutRepeated(checkpoint.tensors, repeatedTable(config), read);
+    const stored = await withoutRepeated(checkpoint.tensors, repeatedTable(laidOut), read);
+    const config = withRepeatedHead(laidOut, checkpoint.tensors, stored);
     const tensors = addBlocks(config, new Map([...stored, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };

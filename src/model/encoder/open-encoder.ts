@@ -20,7 +20,7 @@ import * as encoderService from "../worker/encoder-service.ts";
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads, repeatedTable } from "./heads/heads.ts";
+import { encoderHeads, repeatedTable, withRepeatedHead } from "./heads/heads.ts";
 import { addBlockBytes, addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { type FolderFiles, readSentenceFolder } from "./sentence/sentence-folder.ts";
@@ -79,23 +79,24 @@ export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEn
     named.set(name, { ...stored.tensors.get(source)!, name });
     ownBytes.set(name, stored.bytes.get(source)!);
   }
-  const config = withStoredLayout(described, named);
-  checkShapes(named, encoderParameterShapes(config));
+  const laidOut = withStoredLayout(described, named);
+  checkShapes(named, encoderParameterShapes(laidOut));
   const format = options.format ?? defaultFormat({ tensors: named });
   const { name = "model", onWarning } = options;
   const device = await modelDevice({
     ...{ name, device: options.device, format, onWarning },
-    hasFloat64: config.mixer !== undefined,
+    hasFloat64: laidOut.mixer !== undefined,
   });
   const { threads = defaultThreads(device) } = options;
   const modules = new MemoryFolder(options.readFile);
-  const { sentence, tensors: own } = await readSentenceFolder(modules, config, {
+  const { sentence, tensors: own } = await readSentenceFolder(modules, laidOut, {
     tokenizer,
     shape: (name) => named.get(name)?.shape,
   });
   for (const name of own.keys()) ownBytes.set(name, modules.bytes.get(name)!);
   const read = readRowsOf({ tensors: named, bytes: ownBytes });
-  const kept = await withoutRepeated(named, repeatedTable(config), read);
+  const kept = await withoutRepeated(named, repeatedTable(laidOut), read);
+  const config = withRepeatedHead(laidOut, named, kept);
   for (const name of named.keys()) if (!kept.has(name)) ownBytes.delete(name);
   const tensors = addBlocks(config, new Map([...kept, ...own]));
   const bytes = addBlockBytes(config, ownBytes);

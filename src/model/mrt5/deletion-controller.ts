@@ -16,6 +16,19 @@ export interface DeletionControllerOptions {
   readonly first?: number;
   /** Batches during which the gate has no term and the controller stands still. Default 0. */
   readonly delay?: number;
+  /** Goes on from here. Default: from rest. */
+  readonly state?: DeletionControllerState;
+}
+
+/** What the next weights follow from; plain JSON. */
+export interface DeletionControllerState {
+  /** p_acc and i_acc. */
+  readonly proportional: number;
+  readonly integral: number;
+  /** alpha, also while it is delayed. */
+  readonly weight: number;
+  /** Batches so far. */
+  readonly batches: number;
 }
 
 /** State of the controller. */
@@ -25,6 +38,7 @@ export interface DeletionController {
   /** p_acc and i_acc. */
   readonly proportional: number;
   readonly integral: number;
+  readonly state: DeletionControllerState;
   /** Takes the share that the batch deleted; call it once for each batch of training, never in evaluation. */
   update(deletedShare: number): void;
 }
@@ -43,7 +57,8 @@ export function createDeletionController(options: DeletionControllerOptions): De
       details: { option: "target", found: target },
     });
   }
-  let [p, i, weight, batches] = [0, 0, first, 0];
+  const rest = { proportional: 0, integral: 0, weight: first, batches: 0 };
+  let { proportional: p, integral: i, weight, batches } = options.state ?? rest;
   return {
     get weight() {
       return batches < delay ? 0 : weight;
@@ -53,6 +68,9 @@ export function createDeletionController(options: DeletionControllerOptions): De
     },
     get integral() {
       return i;
+    },
+    get state() {
+      return { proportional: p, integral: i, weight, batches };
     },
     update(deletedShare) {
       if (batches++ < delay) return;

@@ -3,6 +3,7 @@ export {
   createDeletionController,
   type DeletionController,
   type DeletionControllerOptions,
+  type DeletionControllerState,
 } from "./deletion-controller.ts";
 export { keepFirstOfSegments, keepRandomly } from "./keep-masks.ts";
 export {
@@ -11,7 +12,9 @@ export {
   runShortened,
   type ShortenedModel,
   type ShortenedPass,
+  type ShortenedTerms,
   shortenedLoss,
+  shortenedTerms,
   type TextPairs,
 } from "./mrt5.ts";
 export {
@@ -33,3 +36,4 @@ export {
   type SpanCorruptionOptions,
   spanCounts,
 } from "./span-corruption.ts";
+export { type IdPair, joinPairs, type PairBatch } from "./tasks.ts";

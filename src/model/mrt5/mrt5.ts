@@ -161,21 +161,49 @@ export interface LossWeights {
   readonly scores?: number;
 }
 
-/** The loss of a batch, as a sum over the targets that count, and their number. */
-export function shortenedLoss(
+/** The terms of a batch's loss. */
+export interface ShortenedTerms {
+  /** Nats, as a sum over the targets that count. */
+  readonly loss: Tensor;
+  /** Number of targets that count. */
+  readonly weight: Tensor;
+  /** What is minimized with the loss, a sum likewise; undefined: nothing. */
+  readonly penalty: Tensor | undefined;
+  /** Share of tokens that are gone or marked to go: a scalar. */
+  readonly deletedShare: Tensor;
+}
+
+/** The terms of the loss of a batch apart. */
+export function shortenedTerms(
   model: ShortenedModel,
   pairs: TextPairs,
   { penalty, scores = 0 }: LossWeights,
-): { readonly loss: Tensor; readonly weight: Tensor } {
+): ShortenedTerms {
   const { logits, shortened, scorePenalty } = runShortened(model, pairs);
   const rows = reshape(logits, [-1, model.config.encoder.vocabSize]);
   const losses = crossEntropyRows(rows, reshape(pairs.targets, [-1]));
   const counted = reshape(pairs.counted, [-1]);
   const weight = sum(counted);
-  let loss = sum(multiply(losses, counted));
-  if (shortened.penalty) loss = add(loss, multiply(multiply(shortened.penalty, penalty), weight));
-  if (scores > 0) loss = add(loss, multiply(multiply(scorePenalty, scores), weight));
-  return { loss, weight };
+  const terms = [
+    ...(shortened.penalty ? [multiply(shortened.penalty, penalty)] : []),
+    ...(scores > 0 ? [multiply(scorePenalty, scores)] : []),
+  ].map((term) => multiply(term, weight));
+  return {
+    loss: sum(multiply(losses, counted)),
+    weight,
+    penalty: terms.length > 0 ? terms.reduce((a, b) => add(a, b)) : undefined,
+    deletedShare: shortened.deletedShare,
+  };
+}
+
+/** The loss of a batch, as a sum over the targets that count with its penalties, and their number. */
+export function shortenedLoss(
+  model: ShortenedModel,
+  pairs: TextPairs,
+  weights: LossWeights,
+): { readonly loss: Tensor; readonly weight: Tensor } {
+  const { loss, penalty, weight } = shortenedTerms(model, pairs, weights);
+  return { loss: penalty ? add(loss, penalty) : loss, weight };
 }
 
 /**

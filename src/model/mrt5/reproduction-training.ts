@@ -18,6 +18,7 @@ import {
   objectiveGraph,
   openTrainer,
   type ParameterValue,
+  seq2seqDeviation,
 } from "../../train/index.ts";
 import { type Seq2SeqConfig, seq2seqConfig } from "../seq2seq/config.ts";
 import { seq2seqParameterShapes } from "../seq2seq/parameter-shapes.ts";
@@ -135,20 +136,13 @@ export function initialValues(
   way: Way,
   seed: number,
 ): Map<string, ParameterValue> {
-  const { hiddenSize, headDim } = config.encoder;
   const values = new Map<string, ParameterValue>();
   for (const [name, shape] of shapesOf(config, way)) {
     const random = createRandom(seed, "first values", name);
     const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    const inputs = shape[1] ?? 1;
-    if (name.endsWith("norm.weight") || name.endsWith("feed_forward.bias")) data.fill(1);
-    else {
-      const isQuery = /\.q\.weight$/.test(name);
-      const deviation =
-        name === "shared.weight" ? 1 : isQuery ? (inputs * headDim) ** -0.5 : inputs ** -0.5;
-      const scale = name.includes("relative_attention_bias") ? hiddenSize ** -0.5 : deviation;
-      for (let at = 0; at < data.length; at++) data[at] = scale * random.normal();
-    }
+    const scale = seq2seqDeviation(config, name, shape);
+    if (scale === undefined) data.fill(1);
+    else for (let at = 0; at < data.length; at++) data[at] = scale * random.normal();
     values.set(name, { shape, data });
   }
   return values;

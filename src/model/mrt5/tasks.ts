@@ -43,12 +43,11 @@ export interface PairBatch {
 /**
  * Fills pairs up to common lengths.
  *
- * @param unit the source's length is a multiple of this
+ * @param start what the decoder reads first. Default 0, the padding id
  */
-export function joinPairs(pairs: readonly IdPair[], unit = 1): PairBatch {
+export function joinPairs(pairs: readonly IdPair[], start = 0): PairBatch {
   const batch = pairs.length;
-  const longest = Math.max(...pairs.map(({ source }) => source.length));
-  const time = Math.ceil(longest / unit) * unit;
+  const time = Math.max(...pairs.map(({ source }) => source.length));
   const output = Math.max(...pairs.map(({ target }) => target.length));
   const ids = new Int32Array(batch * time);
   const attended = new Float32Array(batch * time);
@@ -59,7 +58,8 @@ export function joinPairs(pairs: readonly IdPair[], unit = 1): PairBatch {
     ids.set(source, row * time);
     attended.fill(1, row * time, row * time + source.length);
     targets.set(target, row * output);
-    // The decoder begins with the padding id and reads its target one place later.
+    // The decoder reads its target one place later.
+    decoderIds[row * output] = start;
     decoderIds.set(target.slice(0, -1), row * output + 1);
     counted.fill(1, row * output, row * output + target.length);
   }

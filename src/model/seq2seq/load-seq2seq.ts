@@ -63,7 +63,9 @@ export async function loadNamedSeq2Seq(
     const tensors = await withoutRepeated(renamed.tensors, head, readRowsFrom(renamed));
     const checkpoint = { ...renamed, tensors };
     const has = (name: string): boolean => tensors.has(name);
-    checkShapes(tensors, seq2seqParameterShapes(config, has(head.name)));
+    // Without its own head, T5's table is none in its place where the configuration sets them apart.
+    const isApart = !config.encoder.tieWordEmbeddings && !renamed.tensors.has(head.name);
+    checkShapes(tensors, seq2seqParameterShapes(config, isApart || has(head.name)));
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);
     const groups = seq2seqMatrixGroups(config, has);

@@ -43,9 +43,17 @@ const chatSchema = z.object({
   prompt_logprobs: z.number().int().min(0).max(20).nullish(),
   response_format: responseFormat.nullish(),
   tools: z.array(z.looseObject({ type: z.string() })).nullish(),
-  tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).nullish(),
+  tool_choice: z
+    .union([z.string(), z.looseObject({ type: z.string() })], {
+      error: "expected a name, or an object with a type",
+    })
+    .nullish(),
   functions: z.array(z.looseObject({ name: z.string() })).nullish(),
-  function_call: z.union([z.string(), z.looseObject({ name: z.string() })]).nullish(),
+  function_call: z
+    .union([z.string(), z.looseObject({ name: z.string() })], {
+      error: "expected none, auto, or an object with a name",
+    })
+    .nullish(),
   modalities: z.array(z.string()).nullish(),
   documents: z.array(z.unknown()).nullish(),
   reasoning_effort: z.string().nullish(),

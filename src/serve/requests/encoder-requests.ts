@@ -12,12 +12,15 @@ import {
 import { tokenId } from "./sampling-fields.ts";
 
 const embeddingsSchema = z.object({
-  input: z.union([
-    z.string(),
-    z.array(z.string()).min(1),
-    z.array(tokenId).min(1),
-    z.array(z.array(tokenId).min(1)).min(1),
-  ]),
+  input: z.union(
+    [
+      z.string(),
+      z.array(z.string()).min(1),
+      z.array(tokenId).min(1),
+      z.array(z.array(tokenId).min(1)).min(1),
+    ],
+    { error: "expected a text, token ids, or a list of at least one of either" },
+  ),
   model: z.string().nullish(),
   encoding_format: z.enum(["float", "base64"]).nullish(),
   dimensions: z.number().int().min(1).nullish(),
@@ -35,7 +38,13 @@ export interface EmbeddingsRequest {
 
 const rerankSchema = z.object({
   query: z.string(),
-  documents: z.array(z.union([z.string(), z.object({ text: z.string() })])).min(1),
+  documents: z
+    .array(
+      z.union([z.string(), z.object({ text: z.string() })], {
+        error: "expected a text, or an object with a text",
+      }),
+    )
+    .min(1),
   model: z.string().nullish(),
   top_n: z.number().int().min(1).nullish(),
   return_documents: z.boolean().nullish(),

@@ -27,12 +27,14 @@ const part = z.discriminatedUnion(
   { error: "expected a part of type input_text, output_text or refusal" },
 );
 
+const parts = { error: "expected a text or a list of text parts" };
+
 const item = z.union(
   [
     z.looseObject({
       type: z.literal("message").optional(),
       role: z.enum(["user", "assistant", "system", "developer"]),
-      content: z.union([z.string(), z.array(part)]),
+      content: z.union([z.string(), z.array(part)], parts),
     }),
     z.looseObject({
       type: z.literal("function_call"),
@@ -43,7 +45,7 @@ const item = z.union(
     z.looseObject({
       type: z.literal("function_call_output"),
       call_id: z.string(),
-      output: z.union([z.string(), z.array(part)]),
+      output: z.union([z.string(), z.array(part)], parts),
     }),
     z.looseObject({ type: z.literal("reasoning") }),
   ],
@@ -70,7 +72,11 @@ const responsesSchema = z.object({
     .nullish(),
   reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
   tools: z.array(z.looseObject({ type: z.string() })).nullish(),
-  tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).nullish(),
+  tool_choice: z
+    .union([z.string(), z.looseObject({ type: z.string() })], {
+      error: "expected a name, or an object with a type",
+    })
+    .nullish(),
   truncation: z.string().nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
   chat_template_kwargs: z.record(z.string(), z.unknown()).nullish(),

@@ -77,3 +77,17 @@ export function byT5Json(config: unknown): Record<string, unknown> {
     },
   };
 }
+
+/** The files of ByT5's tokenizer, as other tools read them: `tokenizer.json` and `tokenizer_config.json`. */
+export function byT5TokenizerFiles(): {
+  readonly tokenizer: Record<string, unknown>;
+  readonly config: Record<string, unknown>;
+} {
+  const [pad, end, unknown] = special;
+  const config = {
+    tokenizer_class: "ByT5Tokenizer",
+    ...{ pad_token: pad, eos_token: end, unk_token: unknown },
+    extra_ids: defaultExtraIds,
+  };
+  return { tokenizer: byT5Json(config), config };
+}

@@ -224,6 +224,8 @@ function withSymbols(base: WordModel, symbols: ReadonlyMap<string, number>): Wor
     vocabulary: base.vocabulary,
     unknownId: base.unknownId,
     unknownShowsText: base.unknownShowsText,
+    ...(base.bytePairs && { bytePairs: base.bytePairs }),
+    symbols,
     encodeWord(word, sink) {
       const id = symbols.get(word);
       if (id === undefined) base.encodeWord(word, sink);

@@ -1,5 +1,6 @@
 /** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
 import { JetonError } from "../../core/error.ts";
+import { isByT5Config } from "./byt5-tokenizer.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
 export const vocabularyFileNames: readonly string[] = [
@@ -47,7 +48,7 @@ export function isVocabularyName(name: string): boolean {
  * file, and the settings beside them.
  *
  * @param path a folder, or a vocabulary file of any name
- * @throws JetonError `tokenizer-not-found` if there is no vocabulary
+ * @throws JetonError `tokenizer-not-found` if there is no vocabulary, and the settings name none that needs no file
  */
 export async function findTokenizerFiles(path: string): Promise<TokenizerFile[]> {
   const { readdir, stat } = await import("node:fs/promises");
@@ -67,7 +68,19 @@ export async function findTokenizerFiles(path: string): Promise<TokenizerFile[]>
     .filter(isVocabularyName)
     .map((name): TokenizerFile => ({ path: join(folder, name), name, kind: "vocabulary" }));
   if (vocabularies.length > 0) return [...vocabularies, ...settings];
+  // ByT5's tokenizer has no vocabulary file.
+  const config = settings.find(({ name }) => name === "tokenizer_config.json");
+  if (config && (await isByT5File(config.path))) return settings;
   throw notFound(path, `one of ${vocabularyFileNames.join(", ")} or *.tiktoken in the folder`);
+}
+
+async function isByT5File(path: string): Promise<boolean> {
+  const { readFile } = await import("node:fs/promises");
+  try {
+    return isByT5Config(JSON.parse(await readFile(path, "utf8")));
+  } catch {
+    return false;
+  }
 }
 
 /**

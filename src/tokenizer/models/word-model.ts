@@ -36,4 +36,6 @@ export interface WordModel {
   readonly cutBefore?: string;
   /** The merges of a byte-pair model. */
   readonly bytePairs?: BytePairRules;
+  /** Strings that a split before the model sets apart as words, each one token: the first step is that split. */
+  readonly symbols?: ReadonlyMap<string, number>;
 }

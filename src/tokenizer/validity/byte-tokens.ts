@@ -3,6 +3,7 @@
  * through it.
  */
 import { JetonError } from "../../core/error.ts";
+import type { AddedToken } from "../added-tokens.ts";
 import { encodeUtf8 } from "../decoders/byte-alphabet.ts";
 import { bytesOfToken, readByteToken } from "../decoders/decoders.ts";
 import { createTextPipeline } from "../encoding/text-pipeline.ts";
@@ -18,6 +19,8 @@ export interface ByteTokens {
   readonly size: number;
   /** Bytes of each ordinary token by id; undefined for special tokens and ids without one. */
   readonly bytesById: readonly (Uint8Array | undefined)[];
+  /** Ids of tokens that are found in a text before it is cut, and spelt by no others. */
+  readonly symbols: ReadonlySet<number>;
   /** Symbols that each ordinary token merges from. */
   symbolsOf(id: number): readonly number[] | undefined;
   readonly rules: BytePairRules;
@@ -51,22 +54,20 @@ export function readByteTokens(tokenizer: Tokenizer): ByteTokens {
       { kind: model.kind },
     );
   }
-  const text = addedTokens.find((token) => !token.special && token.content !== "");
-  if (text !== undefined) {
-    throw unsupported(`the added token ${JSON.stringify(text.content)} is ordinary text`, {
-      token: text.content,
-    });
-  }
-  const { steps } = createTextPipeline(parts);
+  const pipeline = createTextPipeline(parts);
+  const steps = model.symbols ? pipeline.steps.slice(1) : pipeline.steps;
   const writing = readWriting(parts, rules.bytesAsSymbols);
-  const special = new Set(addedTokens.map(({ id }) => id));
+  const special = new Set(addedTokens.flatMap(({ id, special }) => (special ? [id] : [])));
   const { tokens, ids } = model.vocabulary;
+  const symbolTexts = readSymbols(parts, writing.space);
   const hasBytes = !rules.bytesAsSymbols && rules.byteIds?.every((id) => id >= 0) === true;
   const byteOf = (id: number): number =>
     hasBytes && !special.has(id) && rules.byteIds![readByteToken(tokens[id]!)] === id
       ? readByteToken(tokens[id]!)
       : -1;
   const bytesById = Array.from({ length: tokenizer.vocabSize }, (_, id) => {
+    const symbol = symbolTexts.get(id);
+    if (symbol !== undefined) return encodeUtf8(symbol);
     const token = tokens[id];
     if (token === undefined || token === "" || special.has(id) || id === model.unknownId) {
       return undefined;
@@ -75,15 +76,19 @@ export function readByteTokens(tokenizer: Tokenizer): ByteTokens {
     const byte = byteOf(id);
     return byte >= 0 ? Uint8Array.of(byte) : encodeUtf8(token.replaceAll(writing.space, " "));
   });
+  for (const [id, content] of symbolTexts) {
+    checkSymbol(tokenizer, { id, content, bytesById, dummySpace: writing.dummySpace });
+  }
   return {
     size: tokenizer.vocabSize,
     bytesById,
+    symbols: new Set(symbolTexts.keys()),
     rules,
     steps,
     ...writing,
     symbolsOf(id) {
       const bytes = bytesById[id];
-      if (bytes === undefined) return undefined;
+      if (bytes === undefined || symbolTexts.has(id)) return undefined;
       if (rules.bytesAsSymbols) return symbolsOfBytes(bytes, rules.byteIds!);
       if (byteOf(id) >= 0) return [id];
       const symbols = Array.from(tokens[id]!, (character) => ids.get(character) ?? -1);
@@ -96,6 +101,96 @@ export function readByteTokens(tokenizer: Tokenizer): ByteTokens {
         }
       : undefined,
   };
+}
+
+/**
+ * Texts of the tokens that are found in a text before it is cut, by id.
+ *
+ * @throws JetonError `byte-tokens-unsupported` where they change a text, or would be found one for another
+ */
+function readSymbols(
+  { addedTokens, normalizer, model }: TokenizerParts,
+  space: string,
+): Map<number, string> {
+  const added = addedTokens.filter(({ special, content }) => !special && content !== "");
+  for (const { content, leftStrip, rightStrip, singleWord, normalized } of added) {
+    const why =
+      leftStrip || rightStrip
+        ? "takes white space with it"
+        : singleWord
+          ? "is found between words only"
+          : normalized &&
+              normalizer !== null &&
+              normalizer.normalize(content) !== content.replaceAll(" ", space)
+            ? "is found by its normal form"
+            : undefined;
+    if (why === undefined) continue;
+    throw unsupported(`the added token ${JSON.stringify(content)} ${why}`, { token: content });
+  }
+  // Those of the raw text are found before those of the normalized one, and special ones are passed over whole.
+  const kindOf = (token: AddedToken): string =>
+    token.special ? "special" : token.normalized ? "normalized" : "raw";
+  for (const symbol of added) {
+    const other = addedTokens.find(
+      (one) => kindOf(one) !== kindOf(symbol) && overlaps(one.content, symbol.content),
+    );
+    if (other === undefined) continue;
+    const [one, two] = [symbol, other].map(({ content }) => JSON.stringify(content));
+    throw unsupported(`the added tokens ${one} and ${two} may overlap and are found apart`, {
+      tokens: [symbol.content, other.content],
+    });
+  }
+  const texts = new Map(added.map(({ id, content }) => [id, content]));
+  for (const [content, id] of model.symbols ?? []) {
+    texts.set(id, content.replaceAll(space, " "));
+  }
+  return texts;
+}
+
+/** Whether two different strings may share a part of a text. */
+function overlaps(one: string, other: string): boolean {
+  const meets = (left: string, right: string): boolean =>
+    Array.from(right, (_, length) => length + 1).some((length) =>
+      left.endsWith(right.slice(0, length)),
+    );
+  return one.includes(other) || other.includes(one) || meets(one, other) || meets(other, one);
+}
+
+/** @throws JetonError `byte-tokens-unsupported` where a symbol changes what is beside it */
+function checkSymbol(
+  tokenizer: Tokenizer,
+  {
+    id,
+    content,
+    bytesById,
+    dummySpace,
+  }: Pick<ByteTokens, "bytesById" | "dummySpace"> & {
+    readonly id: number;
+    readonly content: string;
+  },
+): void {
+  const letter = bytesById.find((bytes) => bytes?.length === 1 && isLetter(bytes[0]!));
+  const beside = letter ? String.fromCharCode(letter[0]!) : "";
+  for (const text of [content, `${beside}${content}${beside}`]) {
+    const ids = tokenizer.encodeIds(text, {
+      ...{ addSpecialTokens: false, applyLimits: false },
+      allowedSpecial: "none",
+    });
+    const found = Array.from(ids).flatMap((id) => Array.from(bytesById[id] ?? []));
+    const hasDummy = dummySpace === "always" || (dummySpace !== "never" && text[0] !== " ");
+    const expected = encodeUtf8((hasDummy ? " " : "") + text);
+    const isSame =
+      found.length === expected.length && expected.every((byte, at) => found[at] === byte);
+    if (isSame && ids.includes(id)) continue;
+    throw unsupported(
+      `its token ${JSON.stringify(content)} changes the text ${JSON.stringify(text)} around it`,
+      { token: content, found: [...ids] },
+    );
+  }
+}
+
+function isLetter(byte: number): boolean {
+  return (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
 }
 
 function symbolsOfBytes(bytes: Uint8Array, byteIds: Int32Array): number[] | undefined {
@@ -118,11 +213,12 @@ function readWriting(
   const hasDummy = bare === `${space}a`;
   const dummySpace = !hasDummy ? "never" : write(" a") === `${space}a` ? "unless-there" : "always";
   for (const sample of samples) {
-    const expected = (hasDummy ? space : "") + sample.replaceAll(" ", space);
+    const added = dummySpace === "always" || (hasDummy && sample[0] !== " ") ? space : "";
+    const expected = added + sample.replaceAll(" ", space);
     const found = write(sample);
     if (found === expected || (bytesAsSymbols && found === sample)) continue;
     throw unsupported(
-      `its normalizer writes ${JSON.stringify(sample)} as ${JSON.stringify(found)}`,
+      `its normalizer or pre-tokenizer writes ${JSON.stringify(sample)} as ${JSON.stringify(found)}`,
       { sample, found, expected },
     );
   }
@@ -133,6 +229,8 @@ function readWriting(
 const samples: readonly string[] = [
   "a",
   "Ab  c ",
+  " a",
+  "  a ",
   "a\tb\nc\r\nd",
   "x!\"#$%&'()*+,-./0123456789:;<=>?@[\\]^_`{|}~",
   "\u00e9t\u00e9 \u00c5",

@@ -14,8 +14,6 @@ const noRank = 0x7fffffff;
 export interface PairValidityOptions {
   /** Symbols from which a token merges; undefined for ids that no merge gives. */
   symbolsOf(id: number): readonly number[] | undefined;
-  /** Is told of ids that no merges give as they are found: some at once, others when they are asked for. */
-  readonly onUnreachable?: (id: number) => void;
 }
 
 /** The merges of each token alone, and what they say about neighbours. Tokens are merged when they are asked for. */
@@ -23,7 +21,6 @@ export class PairValidity {
   readonly #pairs: PairTable;
   readonly #size: number;
   readonly #symbolsOf: PairValidityOptions["symbolsOf"];
-  readonly #onUnreachable: ((id: number) => void) | undefined;
   /** Merges by token; null for those that no merge gives. */
   readonly #merges: (Merged | null | undefined)[] = [];
   /** Right partners of each symbol that is the left one of a pair. */
@@ -36,18 +33,20 @@ export class PairValidity {
     this.#pairs = pairs;
     this.#size = size;
     this.#symbolsOf = options.symbolsOf;
-    this.#onUnreachable = options.onUnreachable;
-    if (options.onUnreachable) this.#reportUnmerged(options.onUnreachable);
   }
 
-  /** Reports tokens that are the result of no pair: most that no merges give, without merging them all. */
-  #reportUnmerged(report: (id: number) => void): void {
-    const isMerged = new Uint8Array(this.#size);
-    const { slots } = this.#pairs;
-    for (let at = 0; at < slots.length; at += 4) if (slots[at]! >= 0) isMerged[slots[at + 3]!] = 1;
+  /** Ids with symbols that merge to something else. All tokens are merged for it, and nothing is remembered. */
+  findUnreachable(): number[] {
+    const found: number[] = [];
+    let symbols = new Int32Array(64);
     for (let id = 0; id < this.#size; id++) {
-      if (isMerged[id] === 0 && this.#symbolsOf(id)?.length !== 1) report(id);
+      const own = this.#symbolsOf(id);
+      if (own === undefined || own.length === 0) continue;
+      if (own.length > symbols.length) symbols = new Int32Array(2 * own.length);
+      symbols.set(own);
+      if (mergeInPlace(this.#pairs, symbols, own.length) !== 1 || symbols[0] !== id) found.push(id);
     }
+    return found;
   }
 
   #mergesOf(id: number): Merged | null {
@@ -58,7 +57,6 @@ export class PairValidity {
         symbols === undefined || symbols.length === 0 ? null : mergeSymbols(this.#pairs, symbols);
       merges = merged?.symbols.length === 1 && merged.symbols[0] === id ? merged : null;
       this.#merges[id] = merges;
-      if (merges === null) this.#onUnreachable?.(id);
     }
     return merges;
   }
@@ -149,6 +147,26 @@ interface Merged {
   /** First (last) symbol before each merge, and after the last one. */
   readonly lefts: readonly number[];
   readonly rights: readonly number[];
+}
+
+/** `mergeSymbols` of the first `count` symbols without an account of it; returns how many are left. */
+function mergeInPlace(pairs: PairTable, symbols: Int32Array, count: number): number {
+  const { slots } = pairs;
+  let left = count;
+  for (;;) {
+    let [best, at, merged] = [noRank, -1, -1];
+    for (let i = 0; i + 1 < left; i++) {
+      const found = pairs.find(symbols[i]!, symbols[i + 1]!);
+      if (found < 0 || slots[found + 2]! >= best) continue;
+      best = slots[found + 2]!;
+      merged = slots[found + 3]!;
+      at = i;
+    }
+    if (at < 0) return left;
+    symbols[at] = merged;
+    symbols.copyWithin(at + 1, at + 2, left);
+    left--;
+  }
 }
 
 /** Merges symbols as byte-pair encoding does: the lowest rank first, of equal ones the leftmost. */

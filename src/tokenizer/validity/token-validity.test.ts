@@ -69,22 +69,23 @@ describe("tokens that no merges give", () => {
     ["b", "c"],
     ["a", "b"],
   ];
-  const refused = expect.objectContaining({ code: "byte-tokens-unsupported" });
-
   test("are no outcome where words are merged", () => {
     const validity = createTokenValidity(open(["cab"], merges, false));
     expect(validity.bytesOf(5)).toBeUndefined();
     expect(validity.mayFollow(validity.start, 5)).toBe(false);
   });
 
-  test("are refused where a word that is a token is not merged: it is one of its own then", () => {
+  test("stand for whole words where a word that is a token is not merged", () => {
     const tokenizer = open(["cab"], merges, true);
     expect([...tokenizer.encodeIds("cab")]).toEqual([5]);
-    expect(() => createTokenValidity(tokenizer)).toThrow(refused);
-    expect(() => createTokenValidity(open([], merges, true))).not.toThrow();
-    // The result of a pair, whose left side merges with what follows first.
-    const late = [...merges, ["ab", "c"]] as const;
-    const validity = createTokenValidity(open(["abc"], late as typeof merges, true));
-    expect(() => validity.mask(validity.start)).toThrow(refused);
+    const validity = createTokenValidity(tokenizer);
+    const { start } = validity;
+    expect(validity.mayFollow(start, 5)).toBe(true);
+    // Nothing cuts this text, so that nothing stands behind its only word.
+    expect(validity.mask(validity.after(start, 5)!).some((may) => may === 1)).toBe(false);
+    // "c", "ab" is no whole text, but the beginning of one.
+    const spelt = validity.after(validity.after(start, 2)!, 3)!;
+    expect(validity.isWhole(spelt)).toBe(false);
+    expect(validity.mayFollow(spelt, 0)).toBe(true);
   });
 });

@@ -6,8 +6,9 @@
  * pre-tokenizer must be able to cut, given some continuation of the text.
  */
 import type { Tokenizer } from "../tokenizer-interface.ts";
-import { type ByteTokens, readByteTokens, unsupported } from "./byte-tokens.ts";
+import { type ByteTokens, readByteTokens } from "./byte-tokens.ts";
 import { PairValidity } from "./pair-validity.ts";
+import { SymbolValidity } from "./symbol-validity.ts";
 import {
   beginsInCharacter,
   boundary,
@@ -19,45 +20,9 @@ import {
   type ShapeRules,
   shapeOfBytes,
 } from "./text-shapes.ts";
+import type { TokenValidity, TokenValidityOptions, ValidState } from "./validity.ts";
+import { closedWord, noWholeWord, WholeWords, type WordPlace } from "./whole-words.ts";
 import { WordCuts } from "./word-cuts.ts";
-
-/** A valid sequence, as far as it decides what may follow. Equal states are one object. */
-export interface ValidState {
-  /** Last token; -1 before the first one. */
-  readonly last: number;
-  /** Ways to cut the text's end into words, as shapes; all begin at a boundary that is certain. */
-  readonly ends: readonly string[];
-}
-
-/** Options of `createTokenValidity`. */
-export interface TokenValidityOptions {
-  /**
-   * What counts as text: legal UTF-8 (default), which is all that a tokenizer encodes, or any bytes.
-   */
-  text?: "utf8" | "bytes";
-}
-
-/** Answers for one tokenizer. Answers are remembered, up to a limit of memory. */
-export interface TokenValidity {
-  readonly tokens: ByteTokens;
-  /** Bytes of a token that some encoding contains; undefined for others. */
-  bytesOf(id: number): Uint8Array | undefined;
-  /** The state before the first token of a text. */
-  readonly start: ValidState;
-  /** `[size]`: 1 for each token that may follow. The array is shared. */
-  mask(state: ValidState): Uint8Array;
-  /** One entry of the mask: for a few tokens, faster than all. */
-  mayFollow(state: ValidState, id: number): boolean;
-  /** The state after a token; undefined where it may not follow. */
-  after(state: ValidState, id: number): ValidState | undefined;
-  /** Whether a text may end here with this encoding. */
-  isWhole(state: ValidState): boolean;
-  /**
-   * Number of the token of an encoding that begins after the last boundary between words that no
-   * continuation of the text moves; 0 where there is none. Undefined for a sequence that is not valid.
-   */
-  certainStart(ids: ArrayLike<number>): number | undefined;
-}
 
 /**
  * Reads which token sequences a tokenizer's encodings begin with.
@@ -68,7 +33,18 @@ export function createTokenValidity(
   tokenizer: Tokenizer,
   options: TokenValidityOptions = {},
 ): TokenValidity {
-  return new Validity(readByteTokens(tokenizer), options.text ?? "utf8");
+  const tokens = readByteTokens(tokenizer);
+  const { symbols, bytesById } = tokens;
+  const text = options.text ?? "utf8";
+  if (symbols.size === 0) return new Validity(tokens, text);
+  const ordinary = bytesById.map((bytes, id) => (symbols.has(id) ? undefined : bytes));
+  return new SymbolValidity(tokens, new Validity({ ...tokens, bytesById: ordinary }, text));
+}
+
+/** A state with what is known of its last words. */
+interface WordState extends ValidState {
+  /** For each end, how much of a token that only a whole word gives its last word is. */
+  readonly words: readonly WordPlace[];
 }
 
 /** A way to cut a sequence into words. */
@@ -92,6 +68,15 @@ const beginsOpen = 8;
 /** Set where the others are known. */
 const isKnown = 16;
 
+/** A token after an end. */
+interface NextToken {
+  readonly id: number;
+  /** Whether no merge joins it to the token before. */
+  readonly isApart: boolean;
+  /** The end's last word before it. */
+  readonly word: WordPlace;
+}
+
 /** What may follow an end, by the shape of the token. */
 interface Followers {
   readonly end: string;
@@ -100,27 +85,12 @@ interface Followers {
   readonly flags: Uint8Array;
 }
 
-/**
- * With `ignore_merges` a word that is a token is never merged. That differs from merging only where no merges give
- * the token: it then stands for whole words, which neighbours do not tell.
- *
- * @throws JetonError `byte-tokens-unsupported` for a token with bytes
- */
-function refuseWholeWord({ bytesById }: ByteTokens, id: number): void {
-  const bytes = bytesById[id];
-  if (bytes === undefined) return;
-  const text = new TextDecoder().decode(bytes);
-  throw unsupported(`no merges give its token ${JSON.stringify(text)}, only a whole word does`, {
-    token: id,
-    text,
-  });
-}
-
 class Validity implements TokenValidity {
   readonly tokens: ByteTokens;
-  readonly start: ValidState;
+  readonly start: WordState;
   readonly #rules: ShapeRules;
   readonly #pairs: PairValidity;
+  readonly #whole: WholeWords;
   readonly #cuts: WordCuts;
   /** Shapes of tokens, and which one each token has; -1 for ids without bytes. */
   readonly #shapes: string[] = [];
@@ -129,16 +99,20 @@ class Validity implements TokenValidity {
   #spelt: readonly number[] | undefined;
   #continuing: readonly number[] | undefined;
   readonly #follow = new Map<string, Followers>();
-  readonly #states = new Map<string, ValidState>();
+  readonly #states = new Map<string, WordState>();
   readonly #masks = new Map<ValidState, Uint8Array>();
   readonly #open = new Map<string, boolean>();
+  readonly #longer = new Map<string, boolean>();
 
   constructor(tokens: ByteTokens, text: "utf8" | "bytes") {
     this.tokens = tokens;
     this.#pairs = new PairValidity(tokens.rules.pairs, tokens.size, {
       symbolsOf: (id) => tokens.symbolsOf(id),
-      ...(tokens.rules.ignoreMerges && { onUnreachable: (id) => refuseWholeWord(tokens, id) }),
     });
+    const { bytesById } = tokens;
+    const unreachable = tokens.rules.ignoreMerges ? this.#pairs.findUnreachable() : [];
+    const whole = unreachable.filter((id) => bytesById[id] !== undefined);
+    this.#whole = new WholeWords(whole, bytesById);
     const splits = tokens.steps.filter(({ kind }) => kind === "split");
     this.#rules = {
       text,
@@ -157,14 +131,25 @@ class Validity implements TokenValidity {
       }
       return number;
     });
-    this.start = this.#intern(-1, [""]);
+    this.start = this.#intern(-1, [["", this.#whole.start]]);
   }
 
   bytesOf(id: number): Uint8Array | undefined {
-    return this.#pairs.isReachable(id) ? this.tokens.bytesById[id] : undefined;
+    return this.#isToken(id) ? this.tokens.bytesById[id] : undefined;
   }
 
-  mask(state: ValidState): Uint8Array {
+  /** Whether some word has this token. */
+  #isToken(id: number): boolean {
+    return this.#whole.has(id) || this.#pairs.isReachable(id);
+  }
+
+  /** Whether no merge joins two tokens beside each other in a word. */
+  #isApart(last: number, id: number): boolean {
+    if (this.#whole.has(last) || this.#whole.has(id)) return false;
+    return this.#pairs.isValid(last, id);
+  }
+
+  mask(state: WordState): Uint8Array {
     let mask = this.#masks.get(state);
     if (mask === undefined) {
       if (this.#masks.size * this.tokens.size > maxMaskBytes) this.#masks.clear();
@@ -174,35 +159,46 @@ class Validity implements TokenValidity {
     return mask;
   }
 
-  mayFollow(state: ValidState, id: number): boolean {
+  mayFollow(state: WordState, id: number): boolean {
     const known = this.#masks.get(state);
     if (known) return known[id] === 1;
-    if (!(this.#shapeOf[id]! >= 0) || !this.#pairs.isReachable(id)) return false;
-    const { last, ends } = state;
-    const isApart = last < 0 || this.#pairs.isValid(last, id);
-    return ends.some((end) => this.#fits(this.#followers(end, last < 0), id, isApart));
+    if (!(this.#shapeOf[id]! >= 0) || !this.#isToken(id)) return false;
+    const { last, ends, words } = state;
+    const isApart = last < 0 || this.#isApart(last, id);
+    return ends.some((end, at) =>
+      this.#fits(this.#followers(end, last < 0), { id, isApart, word: words[at]! }),
+    );
   }
 
-  after(state: ValidState, id: number): ValidState | undefined {
+  after(state: WordState, id: number): WordState | undefined {
     if (!this.mayFollow(state, id)) return undefined;
     const shape = this.#shapes[this.#shapeOf[id]!]!;
-    const isFirst = state.last < 0;
-    const mayContinue = !isFirst && this.#pairs.isValid(state.last, id);
-    const ends = new Set<string>();
-    for (const end of state.ends) {
-      if (isFirst || mayContinue) this.#addEnd(ends, id, joinShapes(end, shape, this.#rules));
-      if (!isFirst) this.#addEnd(ends, id, this.#cutAndJoin(end, shape));
+    const { last, ends, words } = state;
+    const isFirst = last < 0;
+    const mayContinue = !isFirst && this.#isApart(last, id);
+    const whole = this.#whole;
+    const first = whole.has(id) ? closedWord : whole.advance(whole.start, id);
+    const found = new Map<string, readonly [string, WordPlace]>();
+    for (const [at, end] of ends.entries()) {
+      const word = words[at]!;
+      if (isFirst) this.#addEnd(found, id, joinShapes(end, shape, this.#rules), first);
+      else if (mayContinue && word !== closedWord) {
+        this.#addEnd(found, id, joinShapes(end, shape, this.#rules), whole.advance(word, id));
+      }
+      if (!isFirst && !whole.mustGoOn(word)) {
+        this.#addEnd(found, id, this.#cutAndJoin(end, shape), first);
+      }
     }
-    return this.#intern(id, [...ends]);
+    return this.#intern(id, [...found.values()]);
   }
 
-  isWhole(state: ValidState): boolean {
-    if (state.last < 0) return true;
-    return state.ends.some((end) => this.#factsOf(end).isWhole);
+  isWhole({ last, ends, words }: WordState): boolean {
+    if (last < 0) return true;
+    return ends.some((end, at) => this.#factsOf(end).isWhole && !this.#whole.mustGoOn(words[at]!));
   }
 
   certainStart(ids: ArrayLike<number>): number | undefined {
-    let state: ValidState | undefined = this.start;
+    let state: WordState = this.start;
     let ways: Way[] = [{ end: "", start: 0, cuts: [] }];
     for (let at = 0; at < ids.length; at++) {
       const id = ids[at]!;
@@ -233,20 +229,31 @@ class Validity implements TokenValidity {
     return !rules.bytesAsSymbols && rules.byteIds?.[bytesById[id]![0]!] === id;
   }
 
-  #addEnd(ends: Set<string>, id: number, joined: string | undefined): void {
-    if (joined === undefined) return;
-    const facts = this.#factsOf(joined);
-    if (facts.isPossible && (this.#isSettled(joined) || this.#canGoOn(id, joined))) {
-      ends.add(facts.end);
-    }
+  #addEnd(
+    found: Map<string, readonly [string, WordPlace]>,
+    id: number,
+    joined: string | undefined,
+    word: WordPlace,
+  ): void {
+    if (joined === undefined || !this.#factsOf(joined).isPossible) return;
+    if (!this.#isOpen(joined, word, id)) return;
+    const { end } = this.#factsOf(joined);
+    found.set(`${word} ${end}`, [end, word]);
   }
 
-  #intern(last: number, ends: readonly string[]): ValidState {
-    const key = `${last} ${ends.join("\u0000")}`;
+  /** Whether some text goes on from a possible end, or ends there. */
+  #isOpen(joined: string, word: WordPlace, id: number): boolean {
+    if (word === closedWord) return this.#isSettled(joined);
+    if (this.#whole.mustGoOn(word)) return this.#canContinue(id, joined);
+    return this.#isSettled(joined) || this.#canGoOn(id, joined);
+  }
+
+  #intern(last: number, ways: readonly (readonly [string, WordPlace])[]): WordState {
+    const key = `${last} ${ways.map(([end, word]) => `${word} ${end}`).join("\u0000")}`;
     let state = this.#states.get(key);
     if (state === undefined) {
       if (this.#states.size > 1_000_000) this.#states.clear();
-      state = { last, ends };
+      state = { last, ends: ways.map(([end]) => end), words: ways.map(([, word]) => word) };
       this.#states.set(key, state);
     }
     return state;
@@ -267,31 +274,50 @@ class Validity implements TokenValidity {
     return this.#rules.text === "bytes" || readShape(end).pending.length === 0;
   }
 
-  #computeMask({ last, ends }: ValidState): Uint8Array {
+  #computeMask({ last, ends, words }: WordState): Uint8Array {
     const mask = new Uint8Array(this.tokens.size);
-    const invalid = last < 0 ? undefined : this.#pairs.invalidAfter(last);
-    for (const end of ends) {
+    const isClosed = last < 0 || this.#whole.has(last);
+    const invalid = isClosed ? undefined : this.#pairs.invalidAfter(last);
+    for (const [at, end] of ends.entries()) {
       const follow = this.#followers(end, last < 0);
+      const word = words[at]!;
       for (let id = 0; id < mask.length; id++) {
         if (mask[id] === 1 || this.#shapeOf[id]! < 0) continue;
-        if (!this.#pairs.isReachable(id)) continue;
-        if (this.#fits(follow, id, invalid?.[id] !== 1)) mask[id] = 1;
+        if (!this.#isToken(id)) continue;
+        if (this.#fits(follow, { id, isApart: invalid?.[id] !== 1, word })) mask[id] = 1;
       }
     }
     return mask;
   }
 
-  /** Whether a token may follow an end. @param isApart no merge joins it to the token before */
-  #fits(follow: Followers, id: number, isApart: boolean): boolean {
+  /** Whether a token may follow an end. */
+  #fits(follow: Followers, next: NextToken): boolean {
     const { end } = follow;
+    const { id, isApart } = next;
     const shape = this.#shapeOf[id]!;
     const flag = this.#flagOf(follow, shape);
+    if (this.#whole.start !== noWholeWord) return this.#fitsWords(follow, next, flag);
     if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) return true;
     if ((flag & continuesOpen) !== 0 && isApart) {
       return this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!);
     }
     if ((flag & beginsOpen) === 0) return false;
     return this.#canGoOn(id, this.#cutAndJoin(end, this.#shapes[shape]!)!);
+  }
+
+  /** The same where whole words may be tokens that no merges give. */
+  #fitsWords({ end, isFirst }: Followers, { id, isApart, word }: NextToken, flag: number): boolean {
+    const whole = this.#whole;
+    const shape = this.#shapes[this.#shapeOf[id]!]!;
+    const first = whole.has(id) ? closedWord : whole.advance(whole.start, id);
+    const continues = (flag & (continuesWord | continuesOpen)) !== 0;
+    const mayContinue = isFirst || (isApart && word !== closedWord && !whole.has(id));
+    if (continues && mayContinue) {
+      const place = isFirst ? first : whole.advance(word, id);
+      if (this.#isOpen(joinShapes(end, shape, this.#rules)!, place, id)) return true;
+    }
+    if ((flag & (beginsNewWord | beginsOpen)) === 0 || whole.mustGoOn(word)) return false;
+    return this.#isOpen(this.#cutAndJoin(end, shape)!, first, id);
   }
 
   #followers(end: string, isFirst: boolean): Followers {
@@ -339,6 +365,24 @@ class Validity implements TokenValidity {
     this.#open.set(key, false);
     found = this.#findNext(last, end);
     this.#open.set(key, found);
+    return found;
+  }
+
+  /** Whether some token can go on in the last word of a text. */
+  #canContinue(last: number, joined: string): boolean {
+    const { end } = this.#factsOf(joined);
+    const key = `${last} ${end}`;
+    let found = this.#longer.get(key);
+    if (found !== undefined) return found;
+    if (this.#longer.size > 200_000) this.#longer.clear();
+    const follow = this.#followers(end, false);
+    found = this.#candidatesAfter(false).some(
+      (id) =>
+        (this.#flagOf(follow, this.#shapeOf[id]!) & continuesWord) !== 0 &&
+        this.#pairs.isReachable(id) &&
+        this.#pairs.isValid(last, id),
+    );
+    this.#longer.set(key, found);
     return found;
   }
 

@@ -1,28 +1,37 @@
-/** The byte vocabulary as a tokenizer that needs no file. */
+/** The byte vocabularies as tokenizers that need no file. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomically } from "../../checkpoint/index.ts";
-import { byteTokenizerFiles } from "../../model/index.ts";
+import { checkpointFolder, writeFileAtomically } from "../../checkpoint/index.ts";
+import { type ByteTokenizerFiles, byteTokenizerFiles } from "../../model/index.ts";
 import {
+  byT5TokenizerFiles,
   createTokenizer,
   loadTokenizer,
   readTokenizerSettings,
   type Tokenizer,
 } from "../../tokenizer/index.ts";
 
-/** The name that stands for the byte vocabulary where a tokenizer is asked for. */
-export const byteTokenizerName = "bytes";
+/** Files of the byte vocabularies, by the names that stand for them where a tokenizer is asked for. */
+const byteTokenizers: Readonly<Record<string, () => ByteTokenizerFiles>> = {
+  bytes: byteTokenizerFiles,
+  byt5: byT5TokenizerFiles,
+};
 
-/** The byte vocabulary for `"bytes"`, otherwise what `loadTokenizer` finds. */
+/** Whether a name stands for a byte vocabulary. */
+export function isByteTokenizerName(name: string): boolean {
+  return Object.hasOwn(byteTokenizers, name);
+}
+
+/** The byte vocabulary for `"bytes"`, that of ByT5 for `"byt5"`, otherwise what `loadTokenizer` finds. */
 export async function openTokenizer(name: string): Promise<Tokenizer> {
-  if (name !== byteTokenizerName) return loadTokenizer(name);
-  const { tokenizer, config } = byteTokenizerFiles();
+  if (!isByteTokenizerName(name)) return loadTokenizer(await checkpointFolder(name));
+  const { tokenizer, config } = byteTokenizers[name]!();
   return createTokenizer(tokenizer, readTokenizerSettings({ config }));
 }
 
-/** Writes the byte vocabulary into a folder, as any other tokenizer. */
-export async function writeByteTokenizer(folder: string): Promise<void> {
-  const { tokenizer, config } = byteTokenizerFiles();
+/** Writes a byte vocabulary into a folder, as any other tokenizer. */
+export async function writeByteTokenizer(folder: string, name = "bytes"): Promise<void> {
+  const { tokenizer, config } = byteTokenizers[name]!();
   await mkdir(folder, { recursive: true });
   const write = (file: string, value: unknown): Promise<void> =>
     writeFileAtomically(join(folder, file), `${JSON.stringify(value, null, 1)}\n`);

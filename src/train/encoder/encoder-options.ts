@@ -95,7 +95,10 @@ export interface TrainEncoderOptions
   extends RunOptions,
     Pick<TrainLanguageModelOptions, "initialization" | "frozen" | "dtype"> {
   objective: EncoderObjective;
-  /** A checkpoint folder to begin with; heads that it lacks begin with random weights. */
+  /**
+   * A checkpoint folder to begin with; heads that it lacks begin with random weights. Where it is one of
+   * sentence-transformers, the checkpoint lies where its `modules.json` says, and its pooling is the default one.
+   */
   initialWeights?: string;
   /** Without `initialWeights`: `config.json` of the encoder, a family and its sizes. */
   config?: TrainLanguageModelOptions["config"];
@@ -115,7 +118,7 @@ export interface TrainEncoderOptions
   queryLength?: number;
   /** Tokens of a document, or of a text, at most. Default 128, or the encoder's context. */
   documentLength?: number;
-  /** Of vectors of texts. Default `"mean"`; a Monarch Mixer has `"cls"` or `"mean"`, by default its configuration's. */
+  /** Of vectors of texts. Default that of `initialWeights`, otherwise `"mean"`; a Monarch Mixer has `"cls"` or `"mean"`, by default its configuration's. */
   pooling?: Exclude<PoolingMode, "max">;
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -355,6 +355,15 @@ describe("masked language modelling", () => {
     await using model = await open(modelFolder);
     const [first] = await fillMask(model, "the [MASK] sees a tree and the sun");
     expect(first![0]!.text).toBe("cat");
+    // A head that should have a matrix of its own, and has none, is none.
+    const apart = join(root, "apart");
+    cpSync(modelFolder, apart, { recursive: true });
+    const path = join(apart, "config.json");
+    const own = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...own, tie_word_embeddings: false }));
+    await using other = await open(apart);
+    expect([model.heads.includes("masked"), other.heads.includes("masked")]).toEqual([true, false]);
+    expect(await codeOf(fillMask(other, "the [MASK] sees"))).toBe("encoder-head-missing");
     // Its weights are the first ones of a retrieval model.
     const { initialWeights, ...options } = optionsFor("from-masked", {
       initialWeights: modelFolder,

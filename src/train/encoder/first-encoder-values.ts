@@ -1,5 +1,5 @@
 /** First values of an encoder that learns: random ones, or those of a checkpoint with random heads. */
-import { openCheckpoint } from "../../checkpoint/index.ts";
+import { checkpointFolder, openCheckpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import {
   type EncoderConfig,
@@ -40,7 +40,7 @@ async function readEncoderValues(
   config: EncoderConfig,
   shapes: ReadonlyMap<string, readonly number[]>,
 ): Promise<Map<string, ParameterValue>> {
-  await using opened = await openCheckpoint(folder);
+  await using opened = await openCheckpoint(await checkpointFolder(folder));
   const checkpoint = nameEncoderTensors(config, opened);
   const own = encoderParameterShapes(config);
   const values = new Map<string, ParameterValue>();

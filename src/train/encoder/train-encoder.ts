@@ -1,8 +1,8 @@
 /** Trains an encoder from examples to a checkpoint folder, in a run that survives being killed. */
-import { readConfig } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
+import { checkpointFolder, readConfig } from "../../checkpoint/index.ts";
+import { JetonError, warn } from "../../core/index.ts";
 import { listRule, objectRule } from "../../core/option-rules.ts";
-import { type EncoderConfig, encoderConfig } from "../../model/index.ts";
+import { type EncoderConfig, encoderConfig, readVectorModules } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../data/byte-tokenizer.ts";
 import { listCorpusFiles } from "../data/corpus-files.ts";
@@ -24,7 +24,12 @@ import { finishRun, openRunTrainer } from "../run/run-trainer.ts";
 import { runStepLoop } from "../run/step-loop.ts";
 import type { Trainer } from "../run/trainer.ts";
 import type { BatchOptions } from "./encoder-batches.ts";
-import type { EncoderSettings, TrainEncoderOptions, TrainedEncoder } from "./encoder-options.ts";
+import type {
+  EncoderObjective,
+  EncoderSettings,
+  TrainEncoderOptions,
+  TrainedEncoder,
+} from "./encoder-options.ts";
 import { withFixedParameters } from "./encoder-parameters.ts";
 import type { EncoderPlan, PreparedBatch } from "./encoder-plan.ts";
 import { configWithLabels, defaultPooling, planEncoder } from "./encoder-plans.ts";
@@ -212,7 +217,7 @@ async function resolveEncoderSettings(
     objective: options.objective,
     config,
     ...{ steps, batch, queryLength, documentLength, seed },
-    pooling: options.pooling ?? defaultPooling(encoderConfig(config), options.objective),
+    pooling: await choosePooling(options, encoderConfig(config)),
     ...updates,
     initialization: options.initialization,
     initialWeights: options.initialWeights,
@@ -224,6 +229,43 @@ async function resolveEncoderSettings(
   };
 }
 
+/** Objectives whose vectors of texts are pooled states. */
+const pools: ReadonlySet<EncoderObjective["kind"]> = new Set([
+  "contrastive",
+  "orthogonal-projection",
+  "distillation",
+]);
+
+/**
+ * The pooling that is asked for, otherwise that of the folder that a run begins with, otherwise the family's. Warns
+ * (`train-modules-left`) of what that folder does to vectors and the trained model does not.
+ */
+async function choosePooling(
+  { pooling, objective, initialWeights, onWarning }: TrainEncoderOptions,
+  config: EncoderConfig,
+): Promise<EncoderSettings["pooling"]> {
+  const own = pooling ?? defaultPooling(config, objective);
+  if (!pools.has(objective.kind) || initialWeights === undefined || config.mixer) return own;
+  const { poolings = [], others } = await readVectorModules(initialWeights);
+  const [only, ...more] = poolings;
+  const isTrained = only !== undefined && only !== "max" && more.length === 0;
+  const chosen = pooling ?? (isTrained ? only : own);
+  const left = [
+    ...(isTrained || only === undefined ? [] : [`pooling by ${poolings.join(" and ")}`]),
+    ...others,
+  ];
+  if (left.length > 0) {
+    warn(
+      new JetonError(
+        `${initialWeights} has ${left.join(", ")}, which the trained model has not: it pools by ${chosen}`,
+        { code: "train-modules-left", details: { folder: initialWeights, left, pooling: chosen } },
+      ),
+      onWarning,
+    );
+  }
+  return chosen;
+}
+
 /** The `config.json` of the encoder, completed by the tokenizer's facts. */
 async function resolveConfig(
   options: TrainEncoderOptions,
@@ -231,7 +273,9 @@ async function resolveConfig(
 ): Promise<EncoderSettings["config"]> {
   const file =
     options.config ??
-    (options.initialWeights === undefined ? undefined : await readConfig(options.initialWeights));
+    (options.initialWeights === undefined
+      ? undefined
+      : await readConfig(await checkpointFolder(options.initialWeights)));
   if (file === undefined) throw missing("config", "a config, or initialWeights");
   const { padTokenId } = tokenizer;
   const config = {

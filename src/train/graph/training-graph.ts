@@ -34,11 +34,13 @@ export interface Objective {
   readonly sensitive?: Readonly<Record<string, Tensor>>;
   /** Tensors that can be read without an update, e.g. vectors; float32, by names of the caller's choice. */
   readonly values?: Readonly<Record<string, Tensor>>;
+  /** Float32 scalars that each step reports, e.g. for a controller; by names of the caller's choice. */
+  readonly reported?: Readonly<Record<string, Tensor>>;
 }
 
 /** A traced objective, ready to be sent to the thread that trains. */
 export interface TrainingGraph {
-  /** Outputs `loss`, `weight` and `gradient.NAME` of every trainable parameter. */
+  /** Outputs `loss`, `weight`, `gradient.NAME` of every trainable parameter and `reported.NAME` of what is reported. */
   readonly step: EmittedModel;
   /** Outputs `loss`, `weight` and `value.NAME` of every value. */
   readonly evaluation: EmittedModel;
@@ -48,6 +50,8 @@ export interface TrainingGraph {
   readonly sensitive: readonly string[];
   /** Names of the values. */
   readonly values: readonly string[];
+  /** Names of what steps report. */
+  readonly reported: readonly string[];
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Names of the parameters that have gradients. */
   readonly trainable: readonly string[];
@@ -71,11 +75,20 @@ export function objectiveGraph(
   body: (inputs: Readonly<Record<string, Tensor>>, learns: boolean) => Objective,
 ): TrainingGraph {
   const bindings = new Map([...shapes.keys()].map((name) => [name, { kind: "input" }] as const));
+  let reported: readonly string[] = [];
   const step = trace<string, string>(inputs, (given): Record<string, Tensor> => {
-    const { loss, weight, penalty } = body(given, true);
+    const { loss, weight, penalty, ...objective } = body(given, true);
     const targets = trainable.map((name) => parameter(name, [...shapes.get(name)!]));
     const minimized = penalty === undefined ? loss : add(loss, penalty);
-    return { loss, weight, ...nameGradients(trainable, gradients(minimized, targets)) };
+    reported = Object.keys(objective.reported ?? {});
+    const named = Object.entries(objective.reported ?? {}).map(([name, value]) => [
+      reportedOutput(name),
+      value,
+    ]);
+    return {
+      ...{ loss, weight, ...Object.fromEntries(named) },
+      ...nameGradients(trainable, gradients(minimized, targets)),
+    };
   });
   let sensitive: readonly string[] = [];
   let values: readonly string[] = [];
@@ -117,6 +130,7 @@ export function objectiveGraph(
     ...(inputGradient !== undefined && { inputGradient: emitModel(inputGradient, bindings) }),
     sensitive,
     values,
+    reported,
     shapes,
     trainable,
   };
@@ -124,6 +138,9 @@ export function objectiveGraph(
 
 /** The output of an evaluation that holds a value. */
 export const valueOutput = (name: string): string => `value.${name}`;
+
+/** The output of a step that holds what it reports. */
+export const reportedOutput = (name: string): string => `reported.${name}`;
 
 function nameGradients(
   names: readonly string[],

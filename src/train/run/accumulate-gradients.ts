@@ -3,6 +3,7 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { JetonError } from "../../core/index.ts";
 import type { BoundValue, Session } from "../../tensor/index.ts";
+import { reportedOutput } from "../graph/training-graph.ts";
 import { onlyObjective, type TrainingInputs, type WeightedGraph } from "./training-interface.ts";
 
 export interface Totals {
@@ -10,6 +11,8 @@ export interface Totals {
   losses: Record<string, number>;
   weight: number;
   gradients: Map<string, Float32Array>;
+  /** Means over the parts of what the objectives report, by their names. */
+  reported: Record<string, number>;
 }
 
 /** An objective with its sessions; that of the evaluation is opened when it is first needed. */
@@ -48,8 +51,14 @@ export async function accumulate(
   name: string,
   { graph, session, bound }: OpenObjective,
   parts: readonly TrainingInputs[],
-): Promise<Pick<Totals, "loss" | "weight" | "gradients">> {
-  const outputs = ["loss", "weight", ...graph.trainable.map((name) => `gradient.${name}`)];
+): Promise<Pick<Totals, "loss" | "weight" | "gradients" | "reported">> {
+  const outputs = [
+    ...["loss", "weight", ...graph.reported.map(reportedOutput)],
+    ...graph.trainable.map((name) => `gradient.${name}`),
+  ];
+  const reported: Record<string, number> = Object.fromEntries(
+    graph.reported.map((name) => [name, 0]),
+  );
   const gradients = new Map<string, Float32Array>();
   let loss = 0;
   let weight = 0;
@@ -58,6 +67,9 @@ export async function accumulate(
     const values = await session.run(feeds, outputs);
     loss += values["loss"]!.data[0]!;
     weight += values["weight"]!.data[0]!;
+    for (const name of graph.reported) {
+      reported[name]! += values[reportedOutput(name)]!.data[0]! / parts.length;
+    }
     for (const parameter of graph.trainable) {
       const added = values[`gradient.${parameter}`]!.data as Float32Array;
       const sum = gradients.get(parameter);
@@ -69,7 +81,7 @@ export async function accumulate(
     }
   }
   if (!(weight > 0)) throw emptyBatch(name, weight, parts.length);
-  return { loss, weight, gradients };
+  return { loss, weight, gradients, reported };
 }
 
 export function emptyBatch(objective: string, weight: number, parts: number): JetonError {

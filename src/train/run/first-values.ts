@@ -1,6 +1,6 @@
 /** First values of the parameters: random ones, or those of a checkpoint. */
 
-import { openCheckpoint } from "../../checkpoint/index.ts";
+import { checkpointFolder, openCheckpoint } from "../../checkpoint/index.ts";
 import { readParameter } from "../../model/index.ts";
 import type { Architecture } from "../architectures.ts";
 import type { ParameterValue } from "../graph/parameters.ts";
@@ -23,15 +23,26 @@ export async function chooseFirstValues(
   );
 }
 
-/** All parameters of an architecture from a checkpoint folder. */
+/**
+ * All parameters of an architecture from a checkpoint folder.
+ *
+ * @param begin first values, of which those are taken that may begin anew and that the checkpoint lacks
+ */
 export async function readWeights(
   folder: string,
-  { parameters, rename, adapt }: Architecture,
+  { parameters, rename, adapt, mayBegin }: Architecture,
+  begin?: () => ReadonlyMap<string, ParameterValue>,
 ): Promise<Map<string, ParameterValue>> {
-  await using opened = await openCheckpoint(folder);
+  await using opened = await openCheckpoint(await checkpointFolder(folder));
   const checkpoint = rename?.(opened) ?? opened;
   const values = new Map<string, ParameterValue>();
+  let first: ReadonlyMap<string, ParameterValue> | undefined;
   for (const [name, shape] of parameters) {
+    if (begin && mayBegin?.(name) && !checkpoint.tensors.has(name)) {
+      first ??= begin();
+      values.set(name, first.get(name)!);
+      continue;
+    }
     const stored = { shape, data: await readParameter(checkpoint, name, shape) };
     const own = checkpoint.tensors.get(name)?.shape ?? shape;
     values.set(name, adapt?.(name, { ...stored, shape: own }) ?? stored);

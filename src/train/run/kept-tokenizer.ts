@@ -1,8 +1,9 @@
 /** The tokenizer of a run: a copy in its folder, so that the original may be gone when the run goes on. */
 import { rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpointFolder } from "../../checkpoint/index.ts";
 import { copyTokenizer } from "../../tokenizer/index.ts";
-import { byteTokenizerName, writeByteTokenizer } from "../data/byte-tokenizer.ts";
+import { isByteTokenizerName, writeByteTokenizer } from "../data/byte-tokenizer.ts";
 
 /** The tokenizer's copy in the folder of the run; undefined while there is none. */
 export async function findKeptTokenizer(folder: string): Promise<string | undefined> {
@@ -16,8 +17,8 @@ export async function keepTokenizer(folder: string, tokenizer: string): Promise<
   const path = join(folder, "data", "tokenizer");
   const partial = `${path}.partial`;
   await rm(partial, { recursive: true, force: true });
-  if (tokenizer === byteTokenizerName) await writeByteTokenizer(partial);
-  else await copyTokenizer(tokenizer, partial);
+  if (isByteTokenizerName(tokenizer)) await writeByteTokenizer(partial, tokenizer);
+  else await copyTokenizer(await checkpointFolder(tokenizer), partial);
   await rename(partial, path);
   return path;
 }

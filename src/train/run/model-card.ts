@@ -58,6 +58,11 @@ const uses: Readonly<Record<Architecture["lossUnit"], Use>> = {
   token: decoder,
   byte: decoder,
   "masked token": encoder,
+  "hidden byte": {
+    kind: "An encoder-decoder over bytes",
+    language: "sh",
+    use: 'jeton run --model <this folder> "The king"',
+  },
   "masked word": {
     kind: "An encoder over words",
     language: "ts",

@@ -1,7 +1,7 @@
 /** The configuration of a model to train, and whether it fits its tokenizer. */
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError, type WarningHandler, warn } from "../../core/index.ts";
-import { isEncoderConfig } from "../../model/index.ts";
+import { isEncoderConfig, isSeq2SeqConfig } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openArchitecture } from "../architectures.ts";
 import { documentTokens } from "../data/token-store.ts";
@@ -16,7 +16,8 @@ export interface ResolveModelOptions {
 
 /**
  * Completes `config.json` by the tokenizer's facts: `vocab_size`, `bos_token_id` and `eos_token_id`
- * are the tokenizer's unless they are given; `null` stands for none. A model with landmark attention
+ * are the tokenizer's unless they are given; `null` stands for none. The decoder of an encoder-decoder begins with
+ * `decoder_start_token_id`, the padding id unless it is given. A model with landmark attention
  * (`mem_freq`) gets `mem_id`, the id behind the tokenizer's unless it knows `<landmark>`, and
  * `train_context_length`, the rows of a training window.
  *
@@ -33,12 +34,15 @@ export function resolveModelConfig(
   { sequenceLength, onWarning }: ResolveModelOptions = {},
 ): ModelConfig {
   const { start, end = start } = documentTokens(tokenizer);
+  const isSeq2Seq = isSeq2SeqConfig(given);
   const landmarks = landmarkKeys(given, tokenizer, sequenceLength);
   const config = {
     vocab_size: tokenizer.vocabSize,
     ...(isEncoderConfig(given) &&
       tokenizer.padTokenId !== undefined && { pad_token_id: tokenizer.padTokenId }),
-    ...(start !== undefined && { bos_token_id: start }),
+    // What the decoder reads first is no token of a document.
+    ...(isSeq2Seq && { decoder_start_token_id: tokenizer.padTokenId ?? 0 }),
+    ...(start !== undefined && !isSeq2Seq && { bos_token_id: start }),
     ...(end !== undefined && { eos_token_id: end }),
     ...given,
     ...landmarks,

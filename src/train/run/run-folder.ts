@@ -43,6 +43,8 @@ export interface LogEntry {
   /** Where an evaluation followed the step: mean loss and bits per byte of held-out text. */
   readonly heldOutLoss?: number;
   readonly heldOutBitsPerByte?: number;
+  /** What the objective reports: the share that an MrT5's gate marked to go, as `deletedShare`. */
+  readonly reported?: Readonly<Record<string, number>>;
 }
 
 /** An open run folder, locked by this process until `close`. */

@@ -2,8 +2,15 @@
 
 import type { ModelConfig } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
+import {
+  checkOptionRules,
+  countRule,
+  numberRule,
+  type OptionRule,
+} from "../../core/option-rules.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
-import { openArchitecture } from "../architectures.ts";
+import { type Architecture, openArchitecture } from "../architectures.ts";
+import type { DeletionOptions } from "../graph/span-corruption-graph.ts";
 import type { TrainLanguageModelOptions } from "../language-model-options.ts";
 import { adamW, checkTransforms, type Transform } from "../optimizer/optimizer.ts";
 import { checkSchedule, type Schedule } from "../optimizer/schedule.ts";
@@ -86,6 +93,8 @@ export interface Settings extends Record<string, unknown> {
   readonly optimizer: readonly Transform[];
   readonly averageDecay: number | undefined;
   readonly documentMask: boolean;
+  /** Undefined for models that delete nothing. */
+  readonly deletion: DeletionOptions | undefined;
   readonly frozen: readonly string[];
   readonly seed: number;
 }
@@ -121,7 +130,9 @@ export function resolveSettings(
     onWarning: options.onWarning,
   });
   const frozen = options.frozen ?? [];
-  const { parameters, masksDocuments = true, family } = openArchitecture(config);
+  const architecture = openArchitecture(config);
+  const { parameters, masksDocuments = true, family } = architecture;
+  architecture.checkSequenceLength?.(sequenceLength);
   matchParameters(frozen, [...parameters.keys()]);
   if (options.documentMask === true && !masksDocuments) {
     throw new JetonError(`documentMask is true, but a ${family} model mixes what stands together`, {
@@ -139,6 +150,7 @@ export function resolveSettings(
     optimizer,
     averageDecay,
     documentMask: options.documentMask ?? masksDocuments,
+    deletion: resolveDeletion(options, architecture),
     frozen,
     seed,
     threads: options.threads,
@@ -148,6 +160,41 @@ export function resolveSettings(
     initialWeights: options.initialWeights,
     initialization: options.initialization,
   };
+}
+
+const factorRule = numberRule(0, 1e6);
+
+const deletionRules: Readonly<Record<keyof DeletionOptions, OptionRule>> = {
+  target: {
+    test: (value) => typeof value === "number" && value > 0 && value < 1,
+    expected: "a share between 0 and 1",
+  },
+  proportional: factorRule,
+  integral: factorRule,
+  delay: countRule,
+  scorePenalty: factorRule,
+};
+
+/** @throws JetonError `option-invalid` */
+function resolveDeletion(
+  { deletion, initialWeights }: TrainLanguageModelOptions,
+  { control, family }: Architecture,
+): DeletionOptions | undefined {
+  if (control === undefined) {
+    if (deletion === undefined) return undefined;
+    const expected = "no such option for a model without a gate that deletes";
+    throw new JetonError(`deletion is given, but a ${family} model has no gate that deletes`, {
+      code: "option-invalid",
+      details: { option: "deletion", found: deletion, expected },
+    });
+  }
+  const { scorePenalty = initialWeights === undefined ? 0.5 : 0, ...rest } = deletion ?? {};
+  checkOptionRules({ ...rest, scorePenalty }, deletionRules, {
+    what: "the training of a gate",
+    unknownCode: "option-invalid",
+    invalidCode: "option-invalid",
+  });
+  return { ...rest, scorePenalty };
 }
 
 /**

@@ -31,6 +31,12 @@ export interface StepLoop<Batch, Position> {
   readonly start: Position;
   read(position: Position): Promise<StepData<Batch, Position>>;
   learn(inputs: Batch): Promise<StepReport>;
+  /** State beside arrays and position that the next step depends on; plain JSON. Default: none. */
+  readonly ownState?: {
+    read(): unknown;
+    /** Called before the first step where a run goes on. */
+    restore(state: unknown): void;
+  };
   /** What of a step counts as tokens. Default: its weight. */
   countTokens?(inputs: Batch): number;
   /** Undefined: nothing is held out. */
@@ -61,6 +67,7 @@ interface Notes<Position> {
   readonly position: Position;
   readonly tokens: number;
   readonly seed: number;
+  readonly own?: unknown;
 }
 
 /**
@@ -76,8 +83,10 @@ export async function runStepLoop<Batch, Position>(
   const { steps, options } = loop;
   const { signal, checkpointEvery = 100, evaluateEvery = 100 } = options;
   const { step: done, notes } = await resume<Position>(run, trainer);
+  if (notes) loop.ownState?.restore(notes.own);
+  const { position, tokens: read } = notes ?? { position: loop.start, tokens: 0 };
   const state: RunState<Position> = {
-    ...(notes ?? { position: loop.start, tokens: 0 }),
+    ...{ position, tokens: read },
     entries: await run.openLog(done),
   };
   const save = (step: number): Promise<void> => saveStep(run, step, { trainer, loop, state });
@@ -95,14 +104,17 @@ export async function runStepLoop<Batch, Position>(
     // The next batch is read while this one is computed.
     pending = step < steps ? loop.read(next) : undefined;
     pending?.catch(() => {}); // Its failure is reported when it is awaited.
-    const { loss, gradientNorm, learningRate, weight } = await loop.learn(inputs);
+    const { loss, gradientNorm, learningRate, weight, reported } = await loop.learn(inputs);
     state.position = next;
     state.tokens += loop.countTokens?.(inputs) ?? weight;
     const isEvaluated = loop.evaluate && (step % evaluateEvery === 0 || step === steps);
     const evaluation = isEvaluated ? await loop.evaluate!() : {};
     const { tokens } = state;
     const seconds = (performance.now() - began) / 1000;
-    const entry = { step, loss, gradientNorm, learningRate, tokens, seconds, ...evaluation };
+    const entry = {
+      ...{ step, loss, gradientNorm, learningRate, tokens, seconds, ...evaluation },
+      ...(Object.keys(reported).length > 0 && { reported }),
+    };
     state.entries.push(entry);
     await run.log(entry);
     if (step % checkpointEvery === 0 || step === steps) await save(step);
@@ -133,7 +145,10 @@ async function saveStep<Batch, Position>(
 ): Promise<void> {
   const { trainer, loop, state } = parts;
   const { position, tokens, entries } = state;
-  const saved: Notes<Position> = { position, tokens, seed: loop.seed };
+  const saved: Notes<Position> = {
+    ...{ position, tokens, seed: loop.seed },
+    ...(loop.ownState && { own: loop.ownState.read() }),
+  };
   const path = run.checkpointPath(step);
   await run.checkOwned();
   await trainer.save(path, JSON.stringify(saved));

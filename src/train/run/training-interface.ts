@@ -51,6 +51,8 @@ export interface StepReport {
   readonly loss: number;
   /** The means by objective, without factors. */
   readonly losses: Readonly<Record<string, number>>;
+  /** What the objectives report (see `Objective`), before the update; means over the parts. */
+  readonly reported: Readonly<Record<string, number>>;
   /** Sum of weights, of all objectives together. */
   readonly weight: number;
   /** Euclidean norm of all gradients, before clipping. */

@@ -18,9 +18,9 @@ import type { RunCorpora } from "./run-corpora.ts";
 import type { RunFolder } from "./run-folder.ts";
 import type { Settings } from "./run-settings.ts";
 import { finishRun, openRunTrainer } from "./run-trainer.ts";
-import { type RunState, runStepLoop } from "./step-loop.ts";
+import { type RunState, runStepLoop, type StepLoop } from "./step-loop.ts";
 import type { Trainer } from "./trainer.ts";
-import type { TrainingInputs } from "./training-interface.ts";
+import type { StepReport, TrainingInputs } from "./training-interface.ts";
 
 interface RunParts extends RunCorpora {
   readonly options: TrainLanguageModelOptions;
@@ -47,6 +47,7 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
   const held =
     parts.heldOut && (await readHeldOut(parts.heldOut, options, data, { toInputs, architecture }));
 
+  const controlled = openControl(architecture, settings);
   const state = await runStepLoop(run, trainer, {
     steps: settings.steps,
     seed: settings.seed,
@@ -54,11 +55,39 @@ export async function runSteps(run: RunFolder, parts: RunParts): Promise<Trained
     lossUnit: architecture.lossUnit,
     start: source.start,
     read: (position) => readStep(source, position, settings.accumulation, toInputs),
-    learn: (inputs) => trainer.step(inputs),
+    learn: (inputs) => controlled.learn(trainer, inputs),
+    ...(controlled.ownState && { ownState: controlled.ownState }),
     evaluate: held && (() => evaluate(trainer, held, settings)),
     options,
   });
   return await exportRun(run, { ...parts, architecture, trainer, state });
+}
+
+/** Steps as the trainer takes them, or with inputs that a controller of the architecture moves. */
+function openControl(
+  architecture: Architecture,
+  { deletion }: Settings,
+): {
+  learn(trainer: Trainer, inputs: TrainingInputs[]): Promise<StepReport>;
+  readonly ownState?: NonNullable<StepLoop<TrainingInputs[], DataPosition>["ownState"]>;
+} {
+  if (!architecture.control || !deletion)
+    return { learn: (trainer, inputs) => trainer.step(inputs) };
+  const open = architecture.control;
+  let control = open(deletion);
+  return {
+    async learn(trainer, inputs) {
+      const report = await trainer.step(control.prepare(inputs));
+      control.update(report);
+      return report;
+    },
+    ownState: {
+      read: () => control.state,
+      restore: (state) => {
+        control = open(deletion, state as typeof control.state);
+      },
+    },
+  };
 }
 
 async function openLanguageModelTrainer(
@@ -79,11 +108,14 @@ async function openLanguageModelTrainer(
       architecture.graph({
         trainable: new Set(trainable),
         documentMask: settings.documentMask,
+        deletion: settings.deletion,
       }),
     parameters: await chooseFirstValues(run, shapes, async () =>
       initialWeights === undefined
         ? architecture.initialize(settings.seed, initialization)
-        : readWeights(initialWeights, architecture),
+        : readWeights(initialWeights, architecture, () =>
+            architecture.initialize(settings.seed, initialization),
+          ),
     ),
     sameSizes: architecture.hasFixedSizes,
     ...{ settings, threads },

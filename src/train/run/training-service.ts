@@ -99,7 +99,7 @@ class GraphTrainer implements TrainingService {
       });
     }
     const began = performance.now();
-    const { loss, losses, weight, gradients, norm } = await this.#accumulate(parts);
+    const { loss, losses, weight, gradients, reported, norm } = await this.#accumulate(parts);
     const computed = performance.now();
     const learningRate = learningRateAt(this.#start.schedule, this.#steps + 1);
     if (!Number.isFinite(loss)) {
@@ -125,6 +125,7 @@ class GraphTrainer implements TrainingService {
       step: this.#steps,
       loss,
       losses,
+      reported,
       weight,
       gradientNorm,
       learningRate,
@@ -181,7 +182,7 @@ class GraphTrainer implements TrainingService {
   async evaluate(
     parts: TrainingParts,
     options: { averaged?: boolean } = {},
-  ): Promise<Omit<Totals, "gradients">> {
+  ): Promise<Omit<Totals, "gradients" | "reported">> {
     const totals = { loss: 0, losses: {} as Record<string, number>, weight: 0 };
     for (const [name, objective, inputs] of this.#assign(parts)) {
       const { graph } = objective;
@@ -349,11 +350,12 @@ class GraphTrainer implements TrainingService {
 
   /** @returns `norm`: of all gradients, where one objective gave them */
   async #accumulate(parts: TrainingParts): Promise<Totals & { readonly norm?: number }> {
-    const totals: Totals = { loss: 0, losses: {}, weight: 0, gradients: new Map() };
+    const totals: Totals = { loss: 0, losses: {}, weight: 0, gradients: new Map(), reported: {} };
     const squares = new Map<string, number>();
     const assigned = this.#assign(parts);
     for (const [name, objective, inputs] of assigned) {
-      const { loss, weight, gradients } = await accumulate(name, objective, inputs);
+      const { loss, weight, gradients, reported } = await accumulate(name, objective, inputs);
+      Object.assign(totals.reported, reported);
       totals.losses[name] = loss / weight;
       totals.weight += weight;
       const share = objective.weight / weight;

@@ -317,9 +317,10 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
  * How strongly a text stands for each token of the vocabulary (Xiao et al., 2023): the largest logit that the head for
  * masked tokens gives it at a position of the text, the first one and padding left out.
  */
-function lexicalHead({ marker, graph }: Head): Head {
+function lexicalHead({ marker, graph, table }: Head): Head {
   return {
     marker,
+    ...(table !== undefined && { table }),
     graph(context) {
       const { states, attended } = context;
       const [batch, time] = states.shape as [Dimension, Dimension];
@@ -348,6 +349,22 @@ export function repeatedTable(config: EncoderConfig): Repetition | undefined {
   return name === undefined ? undefined : { name, of: weightOf(encoderNames(config).tokens) };
 }
 
+/**
+ * The configuration by what is stored: the table of tokens is the head's where the checkpoint repeats it there, also
+ * where the configuration says that the two are apart.
+ *
+ * @param kept the tensors without one that repeats another
+ */
+export function withRepeatedHead(
+  config: EncoderConfig,
+  stored: ReadonlyMap<string, unknown>,
+  kept: ReadonlyMap<string, unknown>,
+): EncoderConfig {
+  const table = repeatedTable(config);
+  const isRepeated = table !== undefined && stored.has(table.name) && !kept.has(table.name);
+  return isRepeated ? { ...config, tieWordEmbeddings: true } : config;
+}
+
 /** The heads of a checkpoint: those that its class has and whose weights are stored. */
 export function encoderHeads(
   config: EncoderConfig,
@@ -358,7 +375,10 @@ export function encoderHeads(
   return new Map(
     names.flatMap((name) => {
       const head = name === "lexical" ? own.masked && lexicalHead(own.masked) : own[name];
-      return head && has(head.marker) ? [[name, head] as const] : [];
+      if (!head || !has(head.marker)) return [];
+      // A matrix that should stand beside the table of tokens is missing: the table is none in its place.
+      const isWhole = config.tieWordEmbeddings || head.table === undefined || has(head.table);
+      return isWhole ? [[name, head] as const] : [];
     }),
   );
 }

@@ -2,7 +2,20 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, readJson } from "../../../checkpoint/index.ts";
-import type { FolderFiles } from "./sentence-folder.ts";
+import {
+  type FolderFiles,
+  readVectorModuleNames,
+  type VectorModuleNames,
+} from "./sentence-folder.ts";
+
+/**
+ * Reads which modules of a sentence-transformers folder make vectors of texts, without their weights.
+ *
+ * @throws JetonError `encoder-module-invalid`
+ */
+export function readVectorModules(folder: string): Promise<VectorModuleNames> {
+  return readVectorModuleNames(diskFolder(folder));
+}
 
 /** The files of a folder on disk. */
 export function diskFolder(folder: string): FolderFiles {

@@ -106,6 +106,30 @@ export async function readSentenceFolder(
   return { sentence, tensors: reader.tensors };
 }
 
+/** How a folder's vectors of texts are made, by name. */
+export interface VectorModuleNames {
+  /** Undefined where the folder states none. */
+  readonly poolings: readonly PoolingMode[] | undefined;
+  /** What else changes a vector's direction, or a text: modules by their class, and prompts. */
+  readonly others: readonly string[];
+}
+
+/** Reads which modules of a folder make vectors of texts, without their weights. @throws JetonError `encoder-module-invalid` */
+export async function readVectorModuleNames(files: FolderFiles): Promise<VectorModuleNames> {
+  const entries = (await readModules(files)) ?? [];
+  const pooling = entries.find(({ kind }) => kind === "Pooling");
+  const modules = entries.filter(({ kind }) => kind === "Dense" || kind === "LayerNorm");
+  const prompts = readPrompts(await optionalJson(files, "config_sentence_transformers.json"));
+  const isPrompted = Object.values(prompts).some((prompt) => prompt !== "");
+  return {
+    poolings: pooling && pooledModes(await moduleConfig(files, pooling.path)),
+    others: [
+      ...modules.map(({ kind, path }) => `a ${kind} module in ${path}`),
+      ...(isPrompted ? ["prompts"] : []),
+    ],
+  };
+}
+
 /** The layouts of late-interaction models. */
 type LateKind = "pylate" | "multi-vector" | "stanford" | "xtr";
 

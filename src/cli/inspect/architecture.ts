@@ -1,0 +1,148 @@
+/** What a `config.json` says of a model, as jeton runs it. */
+import {
+  type JsonObject,
+  type JsonValue,
+  type ModelConfig,
+  textConfig,
+} from "../../checkpoint/index.ts";
+import { JetonError } from "../../core/error.ts";
+import {
+  byte2WordConfig,
+  decoderConfig,
+  type EncoderConfig,
+  encoderConfig,
+  isByte2Word,
+  isWordModel,
+  modelKind,
+  seq2seqConfig,
+  wordModelConfig,
+} from "../../model/index.ts";
+
+/** The model as jeton runs it; for an unsupported model the fields of `config.json`. */
+export interface ArchitectureDescription {
+  readonly runs: boolean;
+  /** Why the model does not run; null if it does. */
+  readonly reason: string | null;
+  /** What it does; null if it does not run. */
+  readonly kind: "decoder" | "encoder" | "encoder-decoder" | "encoder of words" | null;
+  readonly architecture: string | null;
+  readonly family: string | null;
+  readonly contextLength: number | null;
+  readonly layers: number | null;
+  readonly hiddenSize: number | null;
+  readonly heads: number | null;
+  readonly keyValueHeads: number | null;
+  readonly headDim: number | null;
+  readonly intermediateSize: number | null;
+  readonly vocabSize: number | null;
+  readonly tieWordEmbeddings: boolean | null;
+  readonly ropeTheta: number | null;
+  /** Kind of RoPE scaling; null without scaling. */
+  readonly ropeScaling: string | null;
+  readonly slidingWindow: number | null;
+  /** Number of layers with that window; null if unknown. */
+  readonly slidingLayers: number | null;
+}
+
+/** What a model is with the defaults of its family; for an unsupported model the fields as written. */
+export function describeArchitecture(config: ModelConfig): ArchitectureDescription {
+  const file = describeFields(textConfig(config));
+  try {
+    return { ...file, ...readArchitecture(config), runs: true, reason: null };
+  } catch (error) {
+    if (!JetonError.isInstance(error)) throw error;
+    return { ...file, kind: null, runs: false, reason: error.message };
+  }
+}
+
+type Read = Partial<ArchitectureDescription> & Pick<ArchitectureDescription, "kind">;
+
+/** @throws JetonError for a configuration that jeton cannot run */
+function readArchitecture(config: ModelConfig): Read {
+  if (isWordModel(config)) {
+    wordModelConfig(config);
+    return { kind: "decoder" };
+  }
+  if (isByte2Word(config)) {
+    byte2WordConfig(config);
+    return { kind: "encoder of words" };
+  }
+  const kind = modelKind(config);
+  if (kind === "encoder") return { kind, ...describeEncoder(encoderConfig(config)) };
+  if (kind === "decoder") return describeDecoder(config);
+  const { encoder } = seq2seqConfig(config);
+  // Their positions are relative, and have no end.
+  return { kind: "encoder-decoder", ...describeEncoder(encoder), contextLength: null };
+}
+
+function describeEncoder(config: EncoderConfig): Omit<Read, "kind"> {
+  // Monarch mixers have no heads.
+  const heads = config.mixer ? null : config.numAttentionHeads;
+  return {
+    contextLength: config.contextLength,
+    layers: config.layers.length,
+    hiddenSize: config.hiddenSize,
+    ...{ heads, keyValueHeads: heads, headDim: heads === null ? null : config.headDim },
+    intermediateSize: config.intermediateSize,
+    vocabSize: config.vocabSize,
+    tieWordEmbeddings: config.tieWordEmbeddings,
+  };
+}
+
+function describeDecoder(config: ModelConfig): Read {
+  const decoder = decoderConfig(config);
+  const [rope] = decoder.ropes;
+  const windows = decoder.layers.flatMap(({ slidingWindow }) => slidingWindow ?? []);
+  return {
+    kind: "decoder",
+    contextLength: decoder.contextLength,
+    layers: decoder.layers.length,
+    hiddenSize: decoder.hiddenSize,
+    heads: decoder.numAttentionHeads,
+    keyValueHeads: decoder.numKeyValueHeads,
+    headDim: decoder.headDim,
+    intermediateSize: decoder.intermediateSize,
+    vocabSize: decoder.vocabSize,
+    tieWordEmbeddings: decoder.tieWordEmbeddings,
+    ropeTheta: rope?.theta ?? null,
+    ropeScaling: rope === undefined || rope.kind === "default" ? null : rope.kind,
+    slidingWindow: windows.length === 0 ? null : Math.min(...windows),
+    slidingLayers: windows.length,
+  };
+}
+
+/** The common fields of `config.json`, as written. */
+function describeFields(
+  config: JsonObject,
+): Omit<ArchitectureDescription, "runs" | "reason" | "kind"> {
+  const number = (...keys: string[]): number | null => {
+    for (const key of keys) {
+      const value = config[key];
+      if (typeof value === "number") return value;
+    }
+    return null;
+  };
+  const text = (value: JsonValue | undefined): string | null =>
+    typeof value === "string" ? value : null;
+  const { architectures, tie_word_embeddings: tied } = config;
+  const hiddenSize = number("hidden_size", "n_embd", "d_model");
+  const heads = number("num_attention_heads", "n_head");
+  return {
+    architecture: Array.isArray(architectures) ? text(architectures[0]) : null,
+    family: text(config["model_type"]),
+    contextLength: number("max_position_embeddings", "n_positions"),
+    layers: number("num_hidden_layers", "n_layer"),
+    hiddenSize,
+    heads,
+    keyValueHeads: number("num_key_value_heads") ?? heads,
+    headDim:
+      number("head_dim") ?? (hiddenSize !== null && heads !== null ? hiddenSize / heads : null),
+    intermediateSize: number("intermediate_size", "n_inner"),
+    vocabSize: number("vocab_size"),
+    tieWordEmbeddings: typeof tied === "boolean" ? tied : null,
+    ropeTheta: number("rope_theta"),
+    ropeScaling: null,
+    slidingWindow: number("sliding_window"),
+    slidingLayers: null,
+  };
+}
