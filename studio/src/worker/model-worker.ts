@@ -29,9 +29,10 @@ async function describe(opened: LensHost): Promise<void> {
   for await (const model of runLens(opened, { kind: "describe" })) send({ kind: "open", model });
 }
 
-async function open({ base, format, device }: ToWorker & { kind: "open" }): Promise<LensHost> {
+async function open(asked: ToWorker & { kind: "open" }): Promise<LensHost> {
+  const { base, model: name, format, device } = asked;
   locateWasm(new URL("onnxruntime/", base).href);
-  const model = await fetchModel(new URL("models/jeton-nano/", base), {
+  const model = await fetchModel(new URL(`models/${name}/`, base), {
     format,
     device,
     onProgress: (progress) => send({ kind: "progress", ...progress }),

@@ -92,7 +92,12 @@ export const translateVocabulary: Tool<"translateTokens"> = async (input, base) 
     vocabSize: input.vocabSize,
   });
   const target = readTokenForms(tokenizer);
-  const { mixture, mapped } = translateTokens(source, target, { pairs, directions: "both" });
+  const { mixture, mapped } = translateTokens(source, target, {
+    pairs,
+    directions: "both",
+    // So few sentences hold most pairs of words once.
+    minCount: 1,
+  });
   return mixture.flatMap((parts, id) => {
     const form = target.forms[id];
     // Single bytes are in every vocabulary.
