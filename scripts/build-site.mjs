@@ -28,6 +28,13 @@ export async function buildSite(target, base = "./") {
   for (const name of ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"]) {
     cpSync(join(root, "node_modules/onnxruntime-web/dist", name), join(runtime, name));
   }
+  // Nor has it the solver that one demonstration needs.
+  const solver = join(root, "node_modules/highs");
+  mkdirSync(join(target, "highs"));
+  cpSync(join(solver, "LICENSE"), join(target, "highs/LICENSE"));
+  for (const name of ["highs.mjs", "highs.wasm"]) {
+    cpSync(join(solver, "build", name), join(target, "highs", name));
+  }
   await writeData(library, target, { base, server: false, webgpu: true });
   writeServiceWorker(root, target);
 }

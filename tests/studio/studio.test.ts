@@ -484,7 +484,7 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       Array.from({ length: 9 }, (_, of) =>
         (((at * 9 + of) * 2_654_435_761) % 1e9).toString(36),
       ).join(" ");
-    await corpus.fill(Array.from({ length: 40_000 }, (_, at) => words(at)).join("\n"));
+    await corpus.fill(Array.from({ length: 1500 }, (_, at) => words(at)).join("\n"));
     await demonstration().getByRole("button", { name: "Stop" }).click();
     await demonstration().getByText("Stopped. Change the input to compute again.").waitFor();
     await corpus.fill(short);
@@ -550,7 +550,7 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
         expect(await tab.locator('.pane [role="alert"]').allInnerTexts()).toEqual([]);
         const wanted = await complete(studio.model, "The emperor", { greedy: true, maxTokens: 6 });
         expect(await tab.locator(".tokens").innerText()).toBe(wanted.text);
-        expect(await tab.locator(".pane-figures").innerText()).toContain("f32, WebGPU.");
+        expect(await tab.locator(".pane-figures").innerText()).toContain("f32, WebGPU");
         expect(asked.filter((path) => runtime.test(path)).length).toBeGreaterThan(0);
       } finally {
         await browser.close();

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { JetonError } from "../../core/index.ts";
 import type { ServeRequest } from "../context.ts";
@@ -32,8 +32,18 @@ export function builtPage(): PageFolders {
     "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
     "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
     "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
+    ...findSolver(),
     "/": page,
   };
+}
+
+/** The solver of one demonstration, where the optional package `highs` is installed. */
+function findSolver(): PageFolders {
+  try {
+    return { "/highs/": dirname(fileURLToPath(import.meta.resolve("highs"))) };
+  } catch {
+    return {};
+  }
 }
 
 const contentTypes: Readonly<Record<string, string>> = {

@@ -32,7 +32,7 @@ export function RoutingDemonstration(): JSX.Element {
       {dense !== undefined && (
         <>
           <p class="note">
-            {dense} has no experts, so jeton-experts answers: a model of 0.9 million parameters,
+            {dense} has no experts, so jeton-experts answers: a model of 0.8 million parameters,
             trained for minutes on one book, with eight experts in every second layer. Your own
             sparse checkpoint (Mixtral, OLMoE, Qwen2-MoE, Qwen3-MoE) is shown by:
           </p>

@@ -9,6 +9,16 @@ Some of the ships came back after a year, and some of them never did.
 The keeper of the lighthouse knew the name of every ship by heart.
 In the spring she counted the ships again, and wrote their names.`;
 
+/** The story in another language. */
+export const germanStory = `Die Wärterin des Leuchtturms zählte an jedem Abend die Schiffe.
+Sie schrieb den Namen jedes Schiffes in ein langes graues Buch.
+Wenn ein Schiff zurückkam, zündete die Wärterin des Leuchtturms eine zweite Lampe an.
+Wenn ein Schiff nicht zurückkam, ließ sie die Zeile in dem Buch offen.
+An jedem Abend lag das lange graue Buch offen auf dem Tisch am Fenster.
+Manche der Schiffe kamen nach einem Jahr zurück, und manche von ihnen niemals.
+Die Wärterin des Leuchtturms kannte den Namen jedes Schiffes auswendig.
+Im Frühling zählte sie die Schiffe wieder und schrieb ihre Namen auf.`;
+
 export const english = `the house is small
 the house is old
 the old ship is small

@@ -73,7 +73,7 @@ export const mergeTokens: Tool<"mergeTokens"> = async ({ texts, merges }, base) 
 };
 
 /** A byte form of a token as text: GPT-2's letters for the space and the line end. */
-function textOfForm(form: string): string {
+export function textOfForm(form: string): string {
   return form.replaceAll("Ġ", " ").replaceAll("Ċ", "\n");
 }
 
