@@ -2,7 +2,7 @@
  * What waits for the next forward pass: requests of concurrent callers gather while a pass runs, and the
  * next one takes those that can share it.
  */
-import { JetonError } from "../../core/index.ts";
+import { JetonError, nextTask } from "../../core/index.ts";
 
 interface Waiting<Request, Result> {
   readonly request: Request;
@@ -58,7 +58,7 @@ export class PassQueue<Request, Result> {
 
   async #drain(): Promise<void> {
     // Callers of the last pass get a chance to ask for their next one before it begins.
-    await nextTurn();
+    await nextTask();
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       if (batch.length > 0) {
@@ -69,7 +69,7 @@ export class PassQueue<Request, Result> {
           for (const { reject } of batch) reject(error);
         }
       }
-      await nextTurn();
+      await nextTask();
     }
     this.#running = undefined;
   }
@@ -96,11 +96,4 @@ export class PassQueue<Request, Result> {
 
 function closedError(): JetonError {
   return new JetonError("the model was closed", { code: "model-closed" });
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
 }

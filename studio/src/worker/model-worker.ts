@@ -1,6 +1,7 @@
 /** The worker in which the bundled model lives and generates. */
 import { fetchModel, JetonError, type LoadedModel, locateWasm } from "jeton/browser";
 import { parseContextPolicy } from "jeton/context";
+import { nextTask } from "jeton/core";
 import {
   createDrafter,
   type Drafter,
@@ -84,16 +85,4 @@ async function answer(id: number, request: (ToWorker & { kind: "ask" })["request
   } finally {
     running.delete(id);
   }
-}
-
-const { port1, port2 } = new MessageChannel();
-const tasks: (() => void)[] = [];
-port1.onmessage = () => tasks.shift()?.();
-
-/** Lets the worker's other messages in. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    tasks.push(resolve);
-    port2.postMessage(undefined);
-  });
 }
