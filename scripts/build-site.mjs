@@ -21,12 +21,19 @@ export async function buildSite(target, base = "./") {
   for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "LICENSE"]) {
     cpSync(join(library, "onnxruntime", name), join(runtime, name));
   }
-  for (const name of ["jeton-nano", "jeton-nano-draft", "jeton-embed"]) {
+  for (const name of ["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }
   // WebGPU has a build of its own, which the package does not carry.
   for (const name of ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"]) {
     cpSync(join(root, "node_modules/onnxruntime-web/dist", name), join(runtime, name));
+  }
+  // Nor has it the solver that one demonstration needs.
+  const solver = join(root, "node_modules/highs");
+  mkdirSync(join(target, "highs"));
+  cpSync(join(solver, "LICENSE"), join(target, "highs/LICENSE"));
+  for (const name of ["highs.mjs", "highs.wasm"]) {
+    cpSync(join(solver, "build", name), join(target, "highs", name));
   }
   await writeData(library, target, { base, server: false, webgpu: true });
   writeServiceWorker(root, target);
@@ -39,4 +46,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const base = values.base.endsWith("/") ? values.base : `${values.base}/`;
   await buildSite(resolve(values.out), base);
   console.log(`${resolve(values.out)} holds the site`);
+  if (base.startsWith(".")) {
+    console.log("Links in its feeds are relative; feed readers want --base https://… of the site.");
+  }
 }

@@ -47,8 +47,8 @@ async function bundle(root, library, outDir) {
     logLevel: "error",
     resolve: { alias: entriesOf(root, library) },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-    worker: { format: "es", plugins: () => [leaveOut()] },
-    plugins: [leaveOut()],
+    worker: { format: "es", plugins: () => [leaveOut(), besideThePage()] },
+    plugins: [leaveOut(), besideThePage()],
     build: {
       outDir,
       emptyOutDir: true,
@@ -71,6 +71,18 @@ function leaveOut() {
         if (/\.(?:wasm|map|ts)$|\.js-[^/]*\.map$/.test(name)) delete files[name];
       }
     },
+  };
+}
+
+/**
+ * The solver HiGHS is an optional package: a script asks for it where the page's server has it, as `highs/highs.mjs`
+ * beside the folder of the scripts.
+ */
+function besideThePage() {
+  return {
+    name: "beside-the-page",
+    enforce: "pre",
+    resolveId: (id) => (id === "highs" ? { id: "../highs/highs.mjs", external: "absolute" } : null),
   };
 }
 
@@ -145,7 +157,7 @@ export function writeServiceWorker(root, target) {
         .split(sep)
         .join("/"),
     )
-    .filter((name) => name !== "service-worker.js" && !/^(onnxruntime|models)\//.test(name))
+    .filter((name) => name !== "service-worker.js" && !/^(onnxruntime|models|highs)\//.test(name))
     .sort();
   const hash = createHash("sha256");
   for (const name of names) hash.update(`${name}\0`).update(readFileSync(join(target, name)));

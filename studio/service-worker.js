@@ -38,7 +38,7 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== location.origin) return;
   const path = url.pathname.slice(new URL("./", location.href).pathname.length);
   if (/^(v1|studio)\//.test(path) || ["health", "metrics"].includes(path)) return;
-  if (/^(onnxruntime|models)\//.test(path)) event.respondWith(keepLarge(request, path));
+  if (/^(onnxruntime|models|highs)\//.test(path)) event.respondWith(keepLarge(request, path));
   else event.respondWith(answer(request));
 });
 

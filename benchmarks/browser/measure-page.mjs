@@ -80,7 +80,8 @@ function openBare(tab, address, url) {
           else if (data.kind === "open-failed") reject(new Error(data.error.message));
         });
         worker.onerror = ({ message }) => reject(new Error(message));
-        worker.postMessage({ kind: "open", base, format: "f32" });
+        const model = { model: "jeton-nano", format: "f32", device: "wasm" };
+        worker.postMessage({ kind: "open", base, ...model });
         globalThis.modelWorker = worker;
       }),
     [address, `${url}/`],

@@ -60,9 +60,9 @@ ${html}
 }
 
 const styles =
-  "body{font:1rem/1.5 Georgia,serif;max-width:60rem;margin:2rem auto;padding:0 1rem}" +
-  "table{border-collapse:collapse;font-size:.9rem}" +
-  "td,th{border-bottom:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}";
+  ":root{color-scheme:light dark}body{font:1rem/1.5 Georgia,serif;max-width:60rem;margin:2rem auto;padding:0 1rem}" +
+  "section{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}" +
+  "td,th{border-bottom:1px solid #8888;padding:.3rem .6rem;text-align:left;vertical-align:top}";
 
 function invalid(option: string, found: unknown, expected: string): JetonError {
   return new JetonError(`digest option ${option}: ${String(found)}; expected ${expected}`, {

@@ -39,7 +39,7 @@ function entryFor(page: CataloguePage, recorded: string): FeedEntry {
     path: `#/systems/${slug}`,
     updated,
     area,
-    summary: `${sentence} ${leading.text}: ${leading.measured}; the paper: ${leading.paper}.`,
+    summary: `${sentence} ${leading.text.replace(/\.$/, "")}: ${leading.measured}; the paper: ${leading.paper}.`,
     html: claimsTable(claims),
   };
 }

@@ -2,8 +2,13 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Names of the models that the package brings: two decoders and an encoder. */
-export const bundledModelNames = ["jeton-nano", "jeton-nano-draft", "jeton-embed"] as const;
+/** Names of the models that the package brings: three decoders and an encoder. */
+export const bundledModelNames = [
+  "jeton-nano",
+  "jeton-nano-draft",
+  "jeton-embed",
+  "jeton-experts",
+] as const;
 
 /** The name of a model that the package brings. */
 export type BundledModelName = (typeof bundledModelNames)[number];

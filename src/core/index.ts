@@ -1,5 +1,6 @@
-/** What every module uses: errors, seeded random numbers, quantiles, progress, tables, "did you mean". */
+/** What every module uses: errors, seeded random numbers, quantiles, tasks, progress, tables, "did you mean". */
 export { JetonError, type JetonErrorOptions } from "./error.ts";
+export { nextTask } from "./next-task.ts";
 export {
   createProgressLine,
   createProgressMeter,

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { FeedPage } from "./feed/feed-page.tsx";
 import { LensPage } from "./lens/lens-page.tsx";
 import { useRoute } from "./route.ts";
+import { SubscribePage } from "./subscribe/subscribe-page.tsx";
 import { SystemPage } from "./system/system-page.tsx";
 
 export function App(): JSX.Element {
@@ -27,7 +28,7 @@ export function App(): JSX.Element {
           <a href="#/lens" aria-current={view === "lens" ? "page" : undefined}>
             Lens
           </a>
-          <a href="./feed.xml" type="application/atom+xml">
+          <a href="#/subscribe" aria-current={view === "subscribe" ? "page" : undefined}>
             Subscribe
           </a>
         </nav>
@@ -37,6 +38,8 @@ export function App(): JSX.Element {
           <SystemPage key={name} slug={name} />
         ) : view === "lens" ? (
           <LensPage key={query.toString()} query={query} />
+        ) : view === "subscribe" ? (
+          <SubscribePage />
         ) : view === "feed" ? (
           <FeedPage query={query} />
         ) : (

@@ -25,10 +25,10 @@ export interface Place {
 const asked = new Map<string, Promise<unknown>>();
 
 /** Fetches a file of data once. */
-function fetchData<T>(name: string): Promise<T> {
+function fetchData<T>(name: string, folder = "./data/"): Promise<T> {
   let pending = asked.get(name) as Promise<T> | undefined;
   if (!pending) {
-    pending = fetch(`./data/${name}`).then(async (response) => {
+    pending = fetch(`${folder}${name}`).then(async (response) => {
       if (!response.ok) throw new Error(`${name} was answered with status ${response.status}`);
       return (await response.json()) as T;
     });
@@ -42,6 +42,17 @@ export const fetchCatalogue = (): Promise<readonly CatalogueEntry[]> => fetchDat
 export const fetchSystem = (slug: string): Promise<SystemPage> => fetchData(`systems/${slug}.json`);
 export const fetchSearchTexts = (): Promise<readonly SearchText[]> => fetchData("search.json");
 export const fetchPlace = (): Promise<Place> => fetchData("place.json");
+export const fetchFeed = (): Promise<Feed> => fetchData("feed.json", "./");
+
+/** The part of `feed.json` that the page shows. */
+export interface Feed {
+  readonly items: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly url: string;
+    readonly date_published: string;
+  }[];
+}
 
 /** Address of a recorded plot. */
 export const plotAddress = (slug: string): string => `./data/plots/${slug}.svg`;

@@ -22,6 +22,7 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
     /^models\/jeton-embed\//,
     "the bundled encoder, for `index`, `search` and `embed`, with its card and its sources",
   ],
+  [/^models\/jeton-experts\//, "a small model with experts, for the page's routing"],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];
 

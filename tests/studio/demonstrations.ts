@@ -21,7 +21,13 @@ import {
 } from "../../src/model/index.ts";
 import { createIndex } from "../../src/retrieve/index.ts";
 import { bundledModel } from "../../src/testing/test-data.ts";
-import { loadTokenizer, trainLibTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import {
+  inferMixture,
+  loadTokenizer,
+  readMergeList,
+  trainLibTokenizer,
+  trainTokenizer,
+} from "../../src/tokenizer/index.ts";
 import { sampleDuplexMasks } from "../../src/train/index.ts";
 import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
 
@@ -53,6 +59,29 @@ export const toolChecks: readonly ToolCheck[] = [
     },
   },
   {
+    slug: "data-mixture-inference",
+    async expect([first, second]) {
+      const size = (text: string): number => Buffer.byteLength(text);
+      const whole = Math.max(size(first!), size(second!)) * 40;
+      const times = [(0.7 * whole) / size(first!), (0.3 * whole) / size(second!)].map(Math.round);
+      const texts = [
+        ...Array<string>(times[0]!).fill(first!),
+        ...Array<string>(times[1]!).fill(second!),
+      ];
+      const { json } = await trainTokenizer({ kind: "byte-level-bpe", texts, vocabSize: 316 });
+      const samples = [
+        { name: "first", texts: [first!] },
+        { name: "second", texts: [second!] },
+      ];
+      const { shares } = await inferMixture(readMergeList(json), samples, { parts: 0 });
+      const inferred = shares[0]!.share;
+      if (Math.abs(inferred - 0.7) > 0.03) throw new Error(`inferred ${inferred}`);
+      return [
+        `inferred from the merges\t${(100 * inferred).toFixed(1)} %\t${(100 * (1 - inferred)).toFixed(1)} %`,
+      ];
+    },
+  },
+  {
     slug: "dynamic-tokenization",
     async expect([text], { tokenizer }) {
       const { forms } = readTokenForms(tokenizer);
@@ -69,7 +98,17 @@ export const toolChecks: readonly ToolCheck[] = [
   },
   {
     slug: "trans-tokenization",
-    expect: async () => ["tokens of a tokenizer that was learned from the translations"],
+    // Words that translate each other alone are made of each other alone.
+    async expect([source, target]) {
+      const pairs = [
+        ["house", "haus"],
+        ["small", "klein"],
+      ] as const;
+      for (const [own, other] of pairs) {
+        if (!source!.includes(own) || !target!.includes(other)) throw new Error("another text");
+      }
+      return pairs.map(([own, other]) => `␣${other}\t␣${own} 100 %`);
+    },
   },
   {
     slug: "hierarchical-transformer",

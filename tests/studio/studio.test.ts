@@ -8,7 +8,7 @@ import { chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cacheName } from "../../src/browser-cache.ts";
 import { parseContextPolicy } from "../../src/context/index.ts";
-import { complete, loadModel, systems } from "../../src/index.ts";
+import { complete, type LoadedModel, loadModel, systems } from "../../src/index.ts";
 import { recordRouting } from "../../src/model/index.ts";
 import { startServer } from "../../src/serve/index.ts";
 import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
@@ -101,10 +101,13 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       expect(await first.locator("h2").innerText()).toBe("Correlation-guided compression");
       expect(await first.locator("mark").allInnerTexts()).toContain("Shortens");
       // What someone asks who knows no system by name.
-      await page.getByRole("searchbox").fill("which system shortens prompts");
-      await page.waitForFunction(
-        () => document.querySelector(".card h2")?.textContent === "GemFilter",
-      );
+      for (const asked of ["which system shortens prompts", "shorter prompts"]) {
+        await page.getByRole("searchbox").fill("");
+        await page.getByRole("searchbox").fill(asked);
+        await page.waitForFunction(
+          () => document.querySelector(".card h2")?.textContent === "GemFilter",
+        );
+      }
       await page.getByRole("searchbox").fill("");
       await page.getByRole("button", { name: /^generate/ }).click();
       const shown = systems.filter(({ area }) => area === "generate");
@@ -155,6 +158,61 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await page.reload();
       await written();
       expect(await tokens()).toBe(shown);
+      expect(problems).toEqual([]);
+    });
+
+    test("whoever wants to subscribe finds the feeds' addresses, and what they hold", async () => {
+      await page.goto(studio[build]);
+      await page.getByRole("navigation").getByRole("link", { name: "Subscribe" }).click();
+      await page.waitForSelector(".entries a");
+      const [address] = await page.locator(".copy-block pre").allInnerTexts();
+      expect(address).toBe(`${studio[build]}feed.xml`);
+      const feed = await (await fetch(address!)).text();
+      const first = await page.locator(".entries a").first().innerText();
+      expect(feed).toContain(`<title>${first}</title>`);
+      // The server's feed has whole addresses; a static site's has those that it is built with.
+      if (build === "server") {
+        expect(feed).toContain(`<link rel="self" type="application/atom+xml" href="${address}"/>`);
+        const { items } = (await (await fetch(`${studio.server}feed.json`)).json()) as {
+          items: { url: string }[];
+        };
+        expect(items[0]!.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/#\/systems\//);
+      }
+      expect(await violations(page)).toEqual([]);
+      await page.locator(".entries a").first().click();
+      await page.waitForSelector(".system");
+      expect(problems).toEqual([]);
+    });
+
+    test("two models side by side, and their drafted tokens by drafter and depth", async () => {
+      const query = "prompt=The+emperor+and+the+emperor&t=0&p=1&n=24&c=origin";
+      await page.goto(`${studio[build]}#/lens?${query}&d=prompt-lookup&d2=none&e2=draft`);
+      await page.reload();
+      await page.locator(".pane-figures").nth(1).waitFor();
+      const asked = { greedy: true, maxTokens: 24 } as const;
+      const draft = await loadModel("jeton-nano-draft", { format: "f32", threads: 1 });
+      const texts = await page.locator(".tokens").allInnerTexts();
+      try {
+        const prompt = "The emperor and the emperor";
+        const wanted = [
+          await complete(studio.model, prompt, asked),
+          await complete(draft, prompt, asked),
+        ];
+        expect(texts).toEqual(wanted.map(({ text }) => text));
+      } finally {
+        await draft.close();
+      }
+      expect(await page.locator(".tokens").nth(1).locator(".drafted").count()).toBe(0);
+      const key = page.locator(".colour-key");
+      expect(await key.nth(1).innerText()).toContain("No token of it was drafted");
+      const depths = await page
+        .locator(".tokens")
+        .first()
+        .locator(".drafted")
+        .evaluateAll((all) => all.map(({ className }) => /depth-\d/.exec(className)![0]));
+      expect(depths).toContain("depth-1");
+      expect(depths).toContain("depth-2");
+      expect(await violations(page)).toEqual([]);
       expect(problems).toEqual([]);
     });
 
@@ -244,11 +302,22 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       const prompt = await page.locator(".demonstration textarea").inputValue();
       await page.locator('.demonstration input[type="range"]').fill("24");
       await page.getByRole("button", { name: "Race" }).click();
-      await page.waitForSelector('[data-drafter="prompt-lookup"]');
+      await demonstration().getByText("the same", { exact: true }).nth(5).waitFor();
       const wanted = await raceText(studio.model, prompt, 24);
-      const text = await page.locator('[data-drafter="none"]').innerText();
-      expect(text.replace(/\s+/g, " ").trim()).toBe(wanted);
-      expect(await demonstration().getByText("the same", { exact: true }).count()).toBe(6);
+      const texts = await page.locator("[data-drafter]").allInnerTexts();
+      expect(texts.map((text) => text.replace(/\s+/g, " ").trim())).toEqual(Array(6).fill(wanted));
+      // Tints tell drafters and depths apart.
+      const tints = await page.locator("[data-drafter] .drafted").evaluateAll((tokens) =>
+        tokens.map((token) => {
+          const { backgroundColor } = getComputedStyle(token);
+          const depth = /depth-\d/.exec(token.className)![0];
+          const drafter = token.closest<HTMLElement>("[data-drafter]")!.dataset["drafter"]!;
+          return { key: `${drafter} ${depth}`, backgroundColor };
+        }),
+      );
+      const byKey = new Map(tints.map(({ key, backgroundColor }) => [key, backgroundColor]));
+      expect(byKey.size).toBeGreaterThan(8);
+      expect(new Set(byKey.values()).size).toBe(byKey.size);
       expect(await violations(page)).toEqual([]);
       expect(problems).toEqual([]);
     });
@@ -317,10 +386,35 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(problems).toEqual([]);
   });
 
-  test("routing: a dense model says that it has no experts, a sparse one shows its routers' choices", async () => {
-    await page.goto(`${studio.server}#/systems/openmoe`);
-    await page.getByRole("button", { name: "Show the routing" }).click();
-    await page.getByText("jeton-nano has no experts").waitFor();
+  test("routing: the bundled model with experts answers where the page's own has none, and another sparse one of the server", async () => {
+    const shown = async (tab: Page): Promise<{ text: string; layer: number; first: string[] }> => ({
+      text: await tab.locator(".demonstration textarea").inputValue(),
+      layer: Number(await tab.locator(".routed").getAttribute("data-layer")),
+      first: await tab.locator(".routed sub").allInnerTexts(),
+    });
+    const wanted = async (model: LoadedModel, text: string, layer: number): Promise<string[]> => {
+      const { choices, perToken, layers } = await recordRouting(model, [{ text }]);
+      const own = [...model.config.layers.keys()].filter((at) => model.config.layers[at]!.sparse);
+      const row = own.indexOf(layer);
+      return Array.from({ length: choices.length / perToken / layers }, (_, token) =>
+        String(choices[(token * layers + row) * perToken]!),
+      );
+    };
+    const bundled = await loadModel("jeton-experts", { format: "f32", threads: 1 });
+    try {
+      for (const build of ["server", "site"] as const) {
+        await page.goto(`${studio[build]}#/systems/openmoe`);
+        await page.locator(".demonstration textarea").fill("The emperor and the senate of Rome");
+        await page.getByRole("button", { name: "Show the routing" }).click();
+        await page.waitForSelector(".routed sub");
+        const { text, layer, first } = await shown(page);
+        expect(first).toEqual(await wanted(bundled, text, layer));
+        expect(await demonstration().innerText()).toContain("jeton-nano has no experts");
+        expect(await violations(page)).toEqual([]);
+      }
+    } finally {
+      await bundled.close();
+    }
     const folder = mkdtempSync(join(tmpdir(), "jeton-studio-experts-"));
     const tokenizer = join(bundledModel, "tokenizer.json");
     createRandomCheckpoint(folder, { family: "olmoe", seed: 6, vocabulary: 4096, tokenizer });
@@ -331,14 +425,8 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await tab.goto(`${server.url}/#/systems/openmoe`);
       await tab.getByRole("button", { name: "Show the routing" }).click();
       await tab.waitForSelector(".routed sub");
-      const text = await tab.locator(".demonstration textarea").inputValue();
-      const layer = Number(await tab.locator(".routed").getAttribute("data-layer"));
-      const { choices, perToken, layers } = await recordRouting(sparse, [{ text }]);
-      const first = Array.from(
-        { length: choices.length / perToken / layers },
-        (_, token) => choices[(token * layers + layer) * perToken]!,
-      );
-      expect(await tab.locator(".routed sub").allInnerTexts()).toEqual(first.map(String));
+      const { text, layer, first } = await shown(tab);
+      expect(first).toEqual(await wanted(sparse, text, layer));
       expect(await violations(tab)).toEqual([]);
     } finally {
       await tab.close();
@@ -385,6 +473,26 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await page.waitForSelector(`[data-slug="${slug}"] .demonstration`);
       expect(await demonstration().innerText()).not.toContain("No demonstration of it is written");
     }
+  });
+
+  test("a computation that takes long can be stopped, and the next input is computed", async () => {
+    await page.goto(`${studio.site}#/systems/lib-tokenizer`);
+    await page.waitForSelector(".demonstration .data");
+    const corpus = demonstration().locator("textarea").first();
+    const short = await corpus.inputValue();
+    const words = (at: number): string =>
+      Array.from({ length: 9 }, (_, of) =>
+        (((at * 9 + of) * 2_654_435_761) % 1e9).toString(36),
+      ).join(" ");
+    await corpus.fill(Array.from({ length: 1500 }, (_, at) => words(at)).join("\n"));
+    await demonstration().getByRole("button", { name: "Stop" }).click();
+    await demonstration().getByText("Stopped. Change the input to compute again.").waitFor();
+    await corpus.fill(short);
+    await demonstration().getByText("Stopped.").waitFor({ state: "detached" });
+    await page.waitForFunction(
+      () => document.querySelector(".demonstration .call-state")!.textContent === "",
+    );
+    expect(problems).toEqual([]);
   });
 
   test("a system that is not built says so; what cannot be tried says why", async () => {
@@ -442,7 +550,7 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
         expect(await tab.locator('.pane [role="alert"]').allInnerTexts()).toEqual([]);
         const wanted = await complete(studio.model, "The emperor", { greedy: true, maxTokens: 6 });
         expect(await tab.locator(".tokens").innerText()).toBe(wanted.text);
-        expect(await tab.locator(".pane-figures").innerText()).toContain("f32, WebGPU.");
+        expect(await tab.locator(".pane-figures").innerText()).toContain("f32, WebGPU");
         expect(asked.filter((path) => runtime.test(path)).length).toBeGreaterThan(0);
       } finally {
         await browser.close();

@@ -2,7 +2,7 @@
  * What waits for the next forward pass: requests of concurrent callers gather while a pass runs, and the
  * next one takes those that can share it.
  */
-import { JetonError } from "../../core/index.ts";
+import { JetonError, nextTask } from "../../core/index.ts";
 
 interface Waiting<Request, Result> {
   readonly request: Request;
@@ -20,6 +20,14 @@ export interface PassQueueOptions<Request, Result> {
   /** Order in which requests wait. Default: that of their arrival. */
   order?(a: Request, b: Request): number;
 }
+
+/**
+ * Milliseconds in which a single caller's passes may follow each other in one task, where passes do not wait for
+ * other threads: then messages and other callers come in.
+ */
+const taskLimit = 8;
+/** Promises that a caller may wait for between a pass and its next request. */
+const maxHops = 64;
 
 /** Runs requests pass by pass. */
 export class PassQueue<Request, Result> {
@@ -58,7 +66,8 @@ export class PassQueue<Request, Result> {
 
   async #drain(): Promise<void> {
     // Callers of the last pass get a chance to ask for their next one before it begins.
-    await nextTurn();
+    await nextTask();
+    let lastTask = performance.now();
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       if (batch.length > 0) {
@@ -69,9 +78,19 @@ export class PassQueue<Request, Result> {
           for (const { reject } of batch) reject(error);
         }
       }
-      await nextTurn();
+      if (batch.length === 1 && performance.now() - lastTask < taskLimit) {
+        if (await this.#asksAgain()) continue;
+      }
+      await nextTask();
+      lastTask = performance.now();
     }
     this.#running = undefined;
+  }
+
+  /** Whether the one caller of the last pass asks for its next one before its task ends. */
+  async #asksAgain(): Promise<boolean> {
+    for (let hop = 0; hop < maxHops && this.#waiting.length === 0; hop++) await undefined;
+    return this.#waiting.length > 0;
   }
 
   #takeBatch(): Waiting<Request, Result>[] {
@@ -96,11 +115,4 @@ export class PassQueue<Request, Result> {
 
 function closedError(): JetonError {
   return new JetonError("the model was closed", { code: "model-closed" });
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    if (typeof setImmediate === "function") setImmediate(resolve);
-    else setTimeout(resolve, 0);
-  });
 }

@@ -1,7 +1,7 @@
 /** Which file an address names, and that none outside the page's folders is named. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { findFile } from "./page-files.ts";
+import { addressFeed, findFile } from "./page-files.ts";
 
 const folders = { "/": "/page", "/models/nano/": "/models/nano" };
 
@@ -30,4 +30,12 @@ test.each([
   "secret",
 ])("%s names no file", (address) => {
   expect(findFile(folders, address)).toBeUndefined();
+});
+
+test("a feed's addresses are those of the server, and its texts stay", () => {
+  const feed = '<link href="./feed.xml"/><link href="./#/systems/xtr"/><title>as in ./a</title>';
+  expect(addressFeed(feed, "http://127.0.0.1:8700")).toBe(
+    '<link href="http://127.0.0.1:8700/feed.xml"/>' +
+      '<link href="http://127.0.0.1:8700/#/systems/xtr"/><title>as in ./a</title>',
+  );
 });

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { JetonError } from "../../core/index.ts";
 import type { ServeRequest } from "../context.ts";
@@ -14,7 +14,7 @@ const packageFolder = fileURLToPath(new URL("../../../", import.meta.url));
 export type PageFolders = Readonly<Record<string, string>>;
 
 /**
- * The folders of the built page: the page, the WebAssembly runtime, the bundled model, its draft model and the encoder.
+ * The folders of the built page: the page, the WebAssembly runtime, the bundled models.
  *
  * @throws JetonError `studio-page-missing` where the page is not built
  */
@@ -31,8 +31,19 @@ export function builtPage(): PageFolders {
     "/models/jeton-nano/": join(packageFolder, "models/jeton-nano"),
     "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
     "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
+    "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
+    ...findSolver(),
     "/": page,
   };
+}
+
+/** The solver of one demonstration, where the optional package `highs` is installed. */
+function findSolver(): PageFolders {
+  try {
+    return { "/highs/": dirname(fileURLToPath(import.meta.resolve("highs"))) };
+  } catch {
+    return {};
+  }
 }
 
 const contentTypes: Readonly<Record<string, string>> = {
@@ -70,7 +81,9 @@ export async function answerPageFile(
   const path = findFile(folders, request.req.path);
   const status = path === undefined ? undefined : await stat(path).catch(() => undefined);
   if (path === undefined || !status?.isFile()) return undefined;
-  const etag = `"${createHash("sha256").update(`${path}\0${status.size}\0${status.mtimeMs}`).digest("hex").slice(0, 20)}"`;
+  const { origin } = new URL(request.req.url);
+  const version = [path, status.size, status.mtimeMs, feeds.has(basename(path)) ? origin : ""];
+  const etag = `"${createHash("sha256").update(version.join("\0")).digest("hex").slice(0, 20)}"`;
   const headers = {
     ...pageHeaders,
     etag,
@@ -81,11 +94,22 @@ export async function answerPageFile(
       : "no-cache",
   };
   if (request.req.header("if-none-match") === etag) return request.body(null, 304, headers);
-  if (request.req.method === "HEAD") {
+  if (request.req.method === "HEAD" && !feeds.has(basename(path))) {
     return request.body(null, 200, { ...headers, "content-length": String(status.size) });
   }
   const bytes = await readFile(path);
+  if (feeds.has(basename(path))) {
+    return request.body(addressFeed(bytes.toString("utf8"), origin), 200, headers);
+  }
   return request.body(new Uint8Array(bytes), 200, headers);
+}
+
+/** Feeds of the built page, whose addresses are relative. */
+const feeds: ReadonlySet<string> = new Set(["feed.xml", "feed.json"]);
+
+/** A feed with whole addresses, as readers want them: those of the server that was asked. */
+export function addressFeed(feed: string, origin: string): string {
+  return feed.replaceAll('"./', `"${origin}/`);
 }
 
 /** Path of the file that an address names; undefined for one that leads out of the folders. */

@@ -13,7 +13,8 @@ export function ChunksDemonstration(): JSX.Element {
   );
   const [k, setK] = useState(1);
   const input = { text, question, answer, k };
-  const { output, running, message } = useLiveTool("evaluateChunks", input);
+  const call = useLiveTool("evaluateChunks", input);
+  const { output } = call;
   const share = (value: number): string => value.toFixed(3);
   return (
     <>
@@ -26,7 +27,7 @@ export function ChunksDemonstration(): JSX.Element {
         onChange={setAnswer}
       />
       <RangeField label="chunks retrieved" value={k} min={1} max={5} onChange={setK} />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <DataTable
           caption="Scores by characters; retrieved by BM25"

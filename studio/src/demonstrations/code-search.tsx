@@ -8,7 +8,8 @@ import { useLiveTool } from "./use-tool.ts";
 export function CodeSearchDemonstration(): JSX.Element {
   const [query, setQuery] = useState("parse html");
   const [snippets, setSnippets] = useState(sample);
-  const { output, running, message } = useLiveTool("rankCode", { query, snippets }, 60);
+  const call = useLiveTool("rankCode", { query, snippets }, 60);
+  const { output } = call;
   const texts = snippets.split(/^-{3,}\s*$/m).map((text) => text.trim());
   return (
     <>
@@ -19,7 +20,7 @@ export function CodeSearchDemonstration(): JSX.Element {
         value={snippets}
         onChange={setSnippets}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <div class="rankings">
           {output.map(({ ranker, found, terms }) => (

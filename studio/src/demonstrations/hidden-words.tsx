@@ -14,7 +14,8 @@ export function HiddenWordsDemonstration(): JSX.Element {
   const [seed, setSeed] = useState(1);
   const [chosen, setChosen] = useState(4);
   const input = { text, masking: masking / 100, hiding: hiding / 100, seed };
-  const { output, running, message } = useLiveTool("hideWords", input, 60);
+  const call = useLiveTool("hideWords", input, 60);
+  const { output } = call;
   const last = Math.max(1, output?.tokens.length ?? 1);
   return (
     <>
@@ -36,7 +37,7 @@ export function HiddenWordsDemonstration(): JSX.Element {
         onChange={setHiding}
       />
       <RangeField label="seed" value={seed} min={1} max={20} onChange={setSeed} />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && output.tokens.length > 0 && (
         <>
           <EncoderTask hidden={output} />

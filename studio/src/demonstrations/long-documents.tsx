@@ -9,7 +9,8 @@ import { useLiveTool } from "./use-tool.ts";
 export function LongDocumentsDemonstration(): JSX.Element {
   const [documents, setDocuments] = useState(minutes);
   const [questions, setQuestions] = useState(minutesQuestions);
-  const { output, running, message } = useLiveTool("cutDocuments", { documents, questions });
+  const call = useLiveTool("cutDocuments", { documents, questions });
+  const { output } = call;
   return (
     <>
       <TextField
@@ -24,7 +25,7 @@ export function LongDocumentsDemonstration(): JSX.Element {
         value={questions}
         onChange={setQuestions}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && <Cuts rows={output} />}
       <p class="note">
         This is LoCo's question: what is lost when a model reads only the beginning of a document?

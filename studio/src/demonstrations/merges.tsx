@@ -9,7 +9,8 @@ export function MergesDemonstration(): JSX.Element {
   const [text, setText] = useState(story.split("\n").slice(0, 4).join("\n"));
   const [merges, setMerges] = useState(8);
   const texts = text.split("\n").filter((line) => line !== "");
-  const { output, running, message } = useLiveTool("mergeTokens", { texts, merges }, 60);
+  const call = useLiveTool("mergeTokens", { texts, merges }, 60);
+  const { output } = call;
   const count = (sequences: readonly (readonly string[])[]): number =>
     sequences.reduce((sum, sequence) => sum + sequence.length, 0);
   return (
@@ -22,7 +23,7 @@ export function MergesDemonstration(): JSX.Element {
         max={Math.max(1, output?.possible ?? 60)}
         onChange={setMerges}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <>
           <p>

@@ -1,6 +1,6 @@
 /** A needle in a haystack that the model is asked for. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { callTool } from "../engine/tools.ts";
 import { EngineActions } from "./engine-actions.tsx";
 import { RangeField } from "./parts.tsx";
@@ -58,17 +58,23 @@ function Answer({
 }): JSX.Element {
   const line = prompt.split("\n").find((text) => text.includes(key) && text.includes(value)) ?? "";
   const [before, after] = prompt.split(line, 2);
+  const box = useRef<HTMLPreElement>(null);
+  useEffect(() => {
+    // The answer stands at the end.
+    if (box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [prompt, answer]);
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls */}
-      <pre class="haystack" tabIndex={0} role="region" aria-label="Haystack and question">
+      <pre class="haystack" ref={box} tabIndex={0} role="region" aria-label="Haystack, question">
         {before}
         {line !== "" && <mark>{line}</mark>}
         {after}
         <b class={accuracy === 1 ? "reproduced" : "notReproduced"}>{answer}</b>
       </pre>
       <p role="status">
-        Asked for {key}, wanted {value}: {accuracy === 1 ? "found" : "not found"}.
+        Asked for {key}, wanted {value}: {accuracy === 1 ? "found" : "not found"}. The model wrote{" "}
+        <code>{answer.trim()}</code>.
       </p>
     </>
   );

@@ -83,15 +83,23 @@ export function Pieces({
 
 /** Says that a call of a tool runs, or why it failed. */
 export function CallState({
-  running,
-  message,
-}: Pick<ToolCall<ToolName>, "running" | "message">): JSX.Element {
+  call: { running, message, stop },
+}: {
+  readonly call: Pick<ToolCall<ToolName>, "running" | "message" | "stop">;
+}): JSX.Element {
   return (
     <>
       <Problem message={message} />
-      <p class="note" role="status">
-        {running ? "Computing …" : ""}
-      </p>
+      <div class="call-state">
+        <span class="note" role="status">
+          {running ? "Computing …" : ""}
+        </span>
+        {stop && (
+          <button type="button" onClick={stop}>
+            Stop
+          </button>
+        )}
+      </div>
     </>
   );
 }

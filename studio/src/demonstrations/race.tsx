@@ -4,7 +4,8 @@ import type { EndEvent, LensToken } from "jeton/lens";
 import type { ComponentType, JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Engine } from "../engine/engine.ts";
-import { tokenClass } from "../lens/token-colours.ts";
+import { describeToken, tokenClass } from "../lens/token-colours.ts";
+import { TokenContent } from "../lens/token-content.tsx";
 import { EngineActions } from "./engine-actions.tsx";
 import { DataTable, RangeField, TextField } from "./parts.tsx";
 import { story } from "./samples.ts";
@@ -47,8 +48,9 @@ function RaceDemonstration({
     task.start(async (engine, signal) => {
       for (const drafter of names) {
         if (!engine.model.drafters.includes(drafter)) continue;
-        const lap = await runLap(engine, { prompt, maxTokens, drafter }, signal);
-        setLaps((before) => [...before, lap]);
+        await runLap(engine, { prompt, maxTokens, drafter }, signal, (lap) =>
+          setLaps((before) => [...before.filter((one) => one.drafter !== drafter), lap]),
+        );
       }
     });
   };
@@ -72,8 +74,10 @@ function RaceDemonstration({
       ))}
       {laps.length > 0 && <LapTable laps={laps} />}
       <p class="note">
-        Greedy decoding: every lane must write the same text. A tint marks accepted draft tokens; a
-        number is their depth in the draft. Drafters remember earlier races.
+        Greedy decoding: every lane must write the same text. A tint marks accepted draft tokens:
+        its colour is the drafter, and it grows with the token's depth in the draft, up to the
+        sixth. The number behind the last token that was accepted from a draft is its depth.
+        Drafters remember earlier races.
       </p>
     </>
   );
@@ -82,37 +86,45 @@ function RaceDemonstration({
 const nameOf = (drafter: DrafterChoice): string =>
   drafter === "none" ? "autoregressive" : drafter;
 
+/** Runs one lane; it is shown once for each frame of the screen, and at its end. */
 async function runLap(
   engine: Engine,
   request: { prompt: string; maxTokens: number; drafter: DrafterChoice },
   signal: AbortSignal,
-): Promise<Lap> {
+  show: (lap: Lap) => void,
+): Promise<void> {
   const tokens: LensToken[] = [];
   let end: EndEvent | undefined;
+  const { drafter } = request;
+  let frame = 0;
+  const later = (): void => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      show({ drafter, tokens: [...tokens] });
+    });
+  };
   const asked = { kind: "generate", ...request, sampling: { greedy: true } } as const;
-  for await (const event of engine.ask<"generate">(asked, signal)) {
-    if (event.kind === "token") tokens.push(event.token);
-    else if (event.kind === "end") end = event;
+  try {
+    for await (const event of engine.ask<"generate">(asked, signal)) {
+      if (event.kind === "token") {
+        tokens.push(event.token);
+        later();
+      } else if (event.kind === "end") end = event;
+    }
+  } finally {
+    cancelAnimationFrame(frame);
   }
-  return { drafter: request.drafter, tokens, ...(end && { end }) };
+  show({ drafter, tokens, ...(end && { end }) });
 }
 
 function LapText({ lap: { tokens, drafter } }: { readonly lap: Lap }): JSX.Element {
   return (
     <p class="pieces" data-drafter={drafter}>
-      {tokens.map((token, at) => {
-        const { origin } = token;
-        const isDraft = origin?.kind === "accepted";
-        // A depth stands on the line of its token, also where the token ends the line.
-        const [, text, breaks] = /^([\s\S]*?)(\n*)$/.exec(token.text)!;
-        return (
-          <span key={at} class={`token ${tokenClass(token, "origin")}`}>
-            {text}
-            {isDraft && origin.depth > 1 && <sup>{origin.depth}</sup>}
-            {breaks}
-          </span>
-        );
-      })}
+      {tokens.map((token, at) => (
+        <span key={at} class={`token ${tokenClass(token, "origin")}`} title={describeToken(token)}>
+          <TokenContent token={token} next={tokens[at + 1]} />
+        </span>
+      ))}
     </p>
   );
 }
@@ -129,10 +141,10 @@ function LapTable({ laps }: { readonly laps: readonly Lap[] }): JSX.Element {
         const drafting = end?.drafting;
         return [
           nameOf(drafter),
-          drafting ? drafting.meanAcceptanceLength.toFixed(2) : "1",
+          drafting ? drafting.meanAcceptanceLength.toFixed(2) : end ? "1" : "",
           drafting ? `${drafting.accepted} of ${drafting.drafted}` : "",
           end && end.decodeSeconds > 0 ? (end.tokens / end.decodeSeconds).toFixed(0) : "",
-          textOf(lap) === first ? "the same" : "another",
+          end ? (textOf(lap) === first ? "the same" : "another") : "",
         ];
       })}
     />

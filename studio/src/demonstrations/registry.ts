@@ -42,11 +42,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     load: async () => (await import("./tokenizers.tsx")).TokenizersDemonstration,
   },
   "data-mixture-inference": {
-    why: "It solves linear programs with HiGHS, an optional package that the page does not bring, and needs samples of each language or domain in question.",
-    commands: [
-      "npm install highs",
-      "npx jeton inspect path/to/tokenizer.json --mixture samples/ --merges 1000",
-    ],
+    title: "Shares of two languages, read off a tokenizer's merges",
+    load: async () => (await import("./mixture.tsx")).MixtureDemonstration,
   },
   "dynamic-tokenization": {
     title: "Merging tokens of a batch",

@@ -11,7 +11,8 @@ export function RingDemonstration(): JSX.Element {
   // Causal attention cuts the sequence into two chunks for each rank.
   const tokens = 2 * ranks * blocks;
   const input = { ranks, tokens, causal };
-  const { output, running, message } = useLiveTool("attendInRing", input, 60);
+  const call = useLiveTool("attendInRing", input, 60);
+  const { output } = call;
   return (
     <>
       <RangeField label="ranks" value={ranks} min={1} max={8} onChange={setRanks} />
@@ -24,7 +25,7 @@ export function RingDemonstration(): JSX.Element {
         />
         <span>causal</span>
       </label>
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <>
           <p>

@@ -16,25 +16,29 @@ export function RoutingDemonstration(): JSX.Element {
   const [dense, setDense] = useState<string>();
   const task = useEngine();
   const start = (): void =>
-    task.start(async (engine, signal) => {
-      const { experts } = engine.model;
-      setDense(experts ? undefined : modelName(engine.model));
-      if (experts) setEvent(await askOne(engine, { kind: "routing", text }, signal));
-    });
+    task.start(
+      async (engine, signal) => setEvent(await askOne(engine, { kind: "routing", text }, signal)),
+      (server) => {
+        if (server?.model.experts) return undefined;
+        setDense(server ? modelName(server.model) : "jeton-nano");
+        return "experts";
+      },
+    );
   return (
     <>
       <TextField label="Text" rows={4} value={text} onChange={setText} />
       <EngineActions task={task} label="Show the routing" onStart={start} />
+      {event && event.layers.length > 0 && <Routing event={event} />}
       {dense !== undefined && (
         <>
-          <p role="status">
-            {dense} has no experts: every token goes through the same layers. Start the page with a
-            sparse checkpoint (Mixtral, OLMoE, Qwen2-MoE, Qwen3-MoE):
+          <p class="note">
+            {dense} has no experts, so jeton-experts answers: a model of 0.8 million parameters,
+            trained for minutes on one book, with eight experts in every second layer. Your own
+            sparse checkpoint (Mixtral, OLMoE, Qwen2-MoE, Qwen3-MoE) is shown by:
           </p>
           <CopyBlock label="Command" text="npx jeton studio --model path/to/sparse-checkpoint" />
         </>
       )}
-      {event && event.layers.length > 0 && <Routing event={event} />}
     </>
   );
 }

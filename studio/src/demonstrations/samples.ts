@@ -9,23 +9,45 @@ Some of the ships came back after a year, and some of them never did.
 The keeper of the lighthouse knew the name of every ship by heart.
 In the spring she counted the ships again, and wrote their names.`;
 
+/** The story in another language. */
+export const germanStory = `Die Wärterin des Leuchtturms zählte an jedem Abend die Schiffe.
+Sie schrieb den Namen jedes Schiffes in ein langes graues Buch.
+Wenn ein Schiff zurückkam, zündete die Wärterin des Leuchtturms eine zweite Lampe an.
+Wenn ein Schiff nicht zurückkam, ließ sie die Zeile in dem Buch offen.
+An jedem Abend lag das lange graue Buch offen auf dem Tisch am Fenster.
+Manche der Schiffe kamen nach einem Jahr zurück, und manche von ihnen niemals.
+Die Wärterin des Leuchtturms kannte den Namen jedes Schiffes auswendig.
+Im Frühling zählte sie die Schiffe wieder und schrieb ihre Namen auf.`;
+
 export const english = `the house is small
 the house is old
 the old ship is small
 the ship is in the harbour
 the harbour is old
-a small ship is in the old harbour
+a small ship is in the harbour
 the book is in the house
-the old book is small`;
+the book is old
+a small house is in the harbour
+the keeper is in the house
+the keeper counts the ships
+the ship is old and the book is small
+the keeper reads the old book
+the keeper is old and reads`;
 
 export const german = `das haus ist klein
 das haus ist alt
 das alte schiff ist klein
 das schiff ist im hafen
 der hafen ist alt
-ein kleines schiff ist im alten hafen
+ein kleines schiff ist im hafen
 das buch ist im haus
-das alte buch ist klein`;
+das buch ist alt
+ein kleines haus ist im hafen
+der wärter ist im haus
+der wärter zählt die schiffe
+das schiff ist alt und das buch ist klein
+der wärter liest das alte buch
+der wärter ist alt und liest`;
 
 export const snippets = `function sortByName(items) { return items.toSorted((a, b) => a.name.localeCompare(b.name)); }
 ---

@@ -11,7 +11,8 @@ export function SearchDemonstration(): JSX.Element {
   const [text, setText] = useState(facts);
   const [candidates, setCandidates] = useState(24);
   const input = { query, text, candidates };
-  const { output, running, message } = useLiveTool("searchLines", input);
+  const call = useLiveTool("searchLines", input);
+  const { output } = call;
   return (
     <>
       <TextField label="Query" rows={1} value={query} onChange={setQuery} />
@@ -23,7 +24,7 @@ export function SearchDemonstration(): JSX.Element {
         max={100}
         onChange={setCandidates}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && <Rankings output={output} />}
       <p class="note">
         The vectors are states of jeton-embed (5 MB), which was trained for whole texts and not, as

@@ -9,11 +9,12 @@ export function TokenizersDemonstration(): JSX.Element {
   const [corpus, setCorpus] = useState(story);
   const [text, setText] = useState("The keeper of the lighthouse counted the ships again.");
   const [vocabSize, setVocabSize] = useState(400);
-  const { output, running, message } = useLiveTool("compareTokenizers", {
+  const call = useLiveTool("compareTokenizers", {
     corpus,
     vocabSize,
     text,
   });
+  const { output } = call;
   return (
     <>
       <TextField
@@ -31,7 +32,7 @@ export function TokenizersDemonstration(): JSX.Element {
         step={10}
         onChange={setVocabSize}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <>
           {output.map(({ name, pieces }) => (

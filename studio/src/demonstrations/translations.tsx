@@ -6,15 +6,22 @@ import { CallState, DataTable, TextField } from "./parts.tsx";
 import { english, german } from "./samples.ts";
 import { useLiveTool } from "./use-tool.ts";
 
+/** Rows of the table. */
+const shown = 24;
+
 export function TranslationsDemonstration(): JSX.Element {
   const [source, setSource] = useState(english);
   const [target, setTarget] = useState(german);
-  const { output, running, message } = useLiveTool("translateTokens", {
+  const call = useLiveTool("translateTokens", {
     source,
     target,
     vocabSize: 330,
   });
-  const mapped = output?.filter((token) => token.mapped) ?? [];
+  const { output } = call;
+  // Whole words say the most.
+  const mapped = (output ?? [])
+    .filter((token) => token.mapped)
+    .sort((a, b) => b.token.length - a.token.length);
   return (
     <>
       <div class="side-by-side">
@@ -31,13 +38,13 @@ export function TranslationsDemonstration(): JSX.Element {
           onChange={setTarget}
         />
       </div>
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <DataTable
-          caption={`${mapped.length} tokens of a tokenizer that was learned from the translations, and what each is made of`}
+          caption={`What the longest ${Math.min(shown, mapped.length)} of ${mapped.length} tokens of a tokenizer that was learned from the translations are made of`}
           head={["token", "average of jeton-nano's tokens"]}
           rows={mapped
-            .slice(0, 24)
+            .slice(0, shown)
             .map(({ token, sources }) => [
               <code>{visible(token)}</code>,
               sources

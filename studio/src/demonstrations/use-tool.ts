@@ -9,7 +9,12 @@ export interface ToolCall<Name extends ToolName> {
   /** Why the last call failed. */
   readonly message: string | undefined;
   readonly running: boolean;
+  /** Ends a call that takes long; absent until it does. */
+  readonly stop: (() => void) | undefined;
 }
+
+/** Milliseconds after which a call can be stopped, and one that is no longer wanted is. */
+const patience = 1000;
 
 /** Calls a tool at once, and again a moment after its input was last changed. */
 export function useLiveTool<Name extends ToolName>(
@@ -21,26 +26,48 @@ export function useLiveTool<Name extends ToolName>(
     output: undefined,
     message: undefined,
     running: false,
+    stop: undefined,
   });
   const isFirst = useRef(true);
   const key = JSON.stringify(input);
   useEffect(() => {
     const wait = isFirst.current ? 0 : delay;
     isFirst.current = false;
+    const controller = new AbortController();
+    const stop = (): void => controller.abort();
     let isCurrent = true;
+    let isLong = false;
+    let patienceTimer: ReturnType<typeof setTimeout> | undefined;
     const change = (next: Partial<ToolCall<Name>>): void => {
       if (isCurrent) setCall((last) => ({ ...last, ...next }));
     };
+    const done = (next: Partial<ToolCall<Name>>): void => {
+      clearTimeout(patienceTimer);
+      isLong = false;
+      change({ ...next, running: false, stop: undefined });
+    };
     const timer = setTimeout(() => {
       change({ running: true });
-      callTool(name, input).then(
-        (output) => change({ output, message: undefined, running: false }),
-        ({ message }: Error) => change({ message, running: false }),
+      patienceTimer = setTimeout(() => {
+        isLong = true;
+        change({ stop });
+      }, patience);
+      callTool(name, input, controller.signal).then(
+        (output) => done({ output, message: undefined }),
+        ({ message }: Error) =>
+          done({
+            message: controller.signal.aborted
+              ? "Stopped. Change the input to compute again."
+              : message,
+          }),
       );
     }, wait);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
+      clearTimeout(patienceTimer);
+      // A short call ends by itself, and its worker keeps what it has opened.
+      if (isLong) stop();
     };
   }, [key]);
   return call;

@@ -8,7 +8,8 @@ import { useLiveTool } from "./use-tool.ts";
 export function VocabularyDemonstration(): JSX.Element {
   const [text, setText] = useState(story);
   const [vocabSize, setVocabSize] = useState(400);
-  const { output, running, message } = useLiveTool("inspectVocabulary", { text, vocabSize });
+  const call = useLiveTool("inspectVocabulary", { text, vocabSize });
+  const { output } = call;
   const categories = output
     ? Object.keys(output[0]!.categories).filter((name) =>
         output.some((vocabulary) => vocabulary.categories[name]! > 0),
@@ -25,7 +26,7 @@ export function VocabularyDemonstration(): JSX.Element {
         step={10}
         onChange={setVocabSize}
       />
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <DataTable
           caption="Tokens by category, and measures on the text"

@@ -26,7 +26,8 @@ export function wordsOf(system: keyof typeof presets): ComponentType {
 function WordsDemonstration({ preset }: { readonly preset: Rule }): JSX.Element {
   const [text, setText] = useState("A lighthouse-keeper’s log: 12 ships, 3 storms, ein Öltanker.");
   const [rule, setRule] = useState<Rule>(preset);
-  const { output, running, message } = useLiveTool("splitWords", { text, rule }, 60);
+  const call = useLiveTool("splitWords", { text, rule }, 60);
+  const { output } = call;
   return (
     <>
       <TextField label="Text" rows={2} value={text} onChange={setText} />
@@ -40,7 +41,7 @@ function WordsDemonstration({ preset }: { readonly preset: Rule }): JSX.Element 
           ))}
         </select>
       </label>
-      <CallState running={running} message={message} />
+      <CallState call={call} />
       {output && (
         <>
           <Pieces pieces={output.words.map(({ text: word }) => word)} label="Words" />

@@ -5,16 +5,23 @@ import type { Engine, OpeningProgress } from "./engine.ts";
 import { openServerEngine } from "./server-engine.ts";
 import { openWorkerEngine, type WorkerModel } from "./worker-engine.ts";
 
-/** The bundled model in this browser: in WebAssembly by the format of its weights, and on WebGPU. */
+const nano = { model: "jeton-nano", device: "wasm" } as const;
+
+/**
+ * Bundled models in this browser: jeton-nano in WebAssembly by the format of its weights, and on WebGPU; its draft
+ * model; and a small model with experts.
+ */
 const workerModels = {
-  f32: { format: "f32", device: "wasm" },
-  int8: { format: "int8", device: "wasm" },
-  "int8-channel": { format: "int8-channel", device: "wasm" },
-  int4: { format: "int4", device: "wasm" },
-  webgpu: { format: "f32", device: "webgpu" },
+  f32: { ...nano, format: "f32" },
+  int8: { ...nano, format: "int8" },
+  "int8-channel": { ...nano, format: "int8-channel" },
+  int4: { ...nano, format: "int4" },
+  webgpu: { ...nano, format: "f32", device: "webgpu" },
+  draft: { model: "jeton-nano-draft", format: "f32", device: "wasm" },
+  experts: { model: "jeton-experts", format: "f32", device: "wasm" },
 } as const satisfies Record<string, WorkerModel>;
 
-/** Names of engines: the server's model, or the bundled one in this browser. */
+/** Names of engines: the server's model, or bundled ones in this browser. */
 export const engineNames = [
   "server",
   ...(Object.keys(workerModels) as (keyof typeof workerModels)[]),
@@ -42,7 +49,8 @@ export async function offeredEngines(): Promise<readonly EngineName[]> {
 /** What an engine is called. */
 export function engineLabel(name: EngineName): string {
   if (name === "server") return "this server's model";
-  return `jeton-nano in this browser, ${name === "webgpu" ? "f32 on WebGPU" : name}`;
+  const { model, format, device } = workerModels[name];
+  return `${model} in this browser, ${format}${device === "webgpu" ? " on WebGPU" : ""}`;
 }
 
 /** Opens an engine, or gives the open one. @throws EngineError */

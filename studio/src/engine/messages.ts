@@ -9,6 +9,8 @@ export type ToWorker =
       readonly kind: "open";
       /** Address of the page's folder, with a slash at its end. */
       readonly base: string;
+      /** The model's folder among those that come with the page. */
+      readonly model: string;
       readonly format: WeightFormat;
       readonly device: Device;
     }

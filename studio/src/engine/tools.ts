@@ -11,10 +11,16 @@ let worker: Worker | undefined;
 let lastId = 0;
 const waiting = new Map<number, Waiting>();
 
-/** Calls a tool. @throws EngineError */
+/**
+ * Calls a tool. Aborting the signal ends the worker, and with it every call that waits: functions of the library
+ * give no other way to stop them. The next call starts it again.
+ *
+ * @throws EngineError
+ */
 export function callTool<Name extends ToolName>(
   name: Name,
   input: Tools[Name][0],
+  signal?: AbortSignal,
 ): Promise<Tools[Name][1]> {
   worker ??= start();
   const id = ++lastId;
@@ -22,7 +28,17 @@ export function callTool<Name extends ToolName>(
   worker.postMessage(request);
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve: resolve as (output: unknown) => void, reject });
+    signal?.addEventListener("abort", () => {
+      if (waiting.has(id)) end(new EngineError("Stopped.", "stopped"));
+    });
   });
+}
+
+function end(error: EngineError): void {
+  worker?.terminate();
+  worker = undefined;
+  for (const { reject } of waiting.values()) reject(error);
+  waiting.clear();
 }
 
 function start(): Worker {
@@ -39,12 +55,7 @@ function start(): Worker {
   started.addEventListener("error", (event) => {
     event.preventDefault();
     const why = event.message || "its script could not be loaded";
-    for (const { reject } of waiting.values()) {
-      reject(new EngineError(`The tools' worker failed: ${why}`, "worker-failed"));
-    }
-    waiting.clear();
-    started.terminate();
-    worker = undefined;
+    end(new EngineError(`The tools' worker failed: ${why}`, "worker-failed"));
   });
   return started;
 }

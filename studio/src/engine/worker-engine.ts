@@ -8,18 +8,20 @@ type Event = LensAnswers[LensRequest["kind"]];
 
 /** How the worker's model is opened. */
 export interface WorkerModel {
+  /** Name of a model that comes with the page. */
+  readonly model: string;
   readonly format: WeightFormat;
   readonly device: Device;
 }
 
 /** Starts a worker and opens the model in it. @throws EngineError */
 export function openWorkerEngine(
-  { format, device }: WorkerModel,
+  { model, format, device }: WorkerModel,
   onProgress: (progress: OpeningProgress) => void,
 ): Promise<Engine> {
   const worker = new Worker(new URL("../worker/model-worker.ts", import.meta.url), {
     type: "module",
-    name: `jeton-nano ${format} ${device}`,
+    name: `${model} ${format} ${device}`,
   });
   const send = (message: ToWorker): void => worker.postMessage(message);
   const open = new Map<number, Inbox>();
@@ -47,7 +49,7 @@ export function openWorkerEngine(
       reject(error);
       for (const inbox of open.values()) inbox.end(error);
     });
-    send({ kind: "open", base: new URL("./", document.baseURI).href, format, device });
+    send({ kind: "open", base: new URL("./", document.baseURI).href, model, format, device });
   });
 }
 

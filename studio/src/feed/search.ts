@@ -26,6 +26,12 @@ export interface SystemSearch {
 
 /** Words that complete the last one while it is being typed. */
 const maxCompletions = 12;
+/** Characters that words of one root begin with, and how many may follow: shorter, shorten. */
+const root = { least: 6, most: 2 } as const;
+/** What names a system counts more than what its README mentions. */
+const titleWeight = 3;
+/** What is not built cannot be tried, and comes behind what fits about as well. */
+const unbuiltShare = 0.8;
 /** Characters of an excerpt before and after the found word. */
 const reach = 90;
 
@@ -36,31 +42,51 @@ export function createSystemSearch(
 ): SystemSearch {
   const analyzer = createAnalyzer({ stopWords: "english", stemmer: "english" });
   const bodies = new Map(texts.map(({ slug, text }) => [slug, text]));
-  const index: Bm25Index = createBm25Index({ analyzer, ties: "position" });
+  const names: Bm25Index = createBm25Index({ analyzer, ties: "position" });
+  const readmes: Bm25Index = createBm25Index({ analyzer, ties: "position" });
   const vocabulary = new Set<string>();
   for (const entry of entries) {
     const { slug, name, paper, sentence, area } = entry;
-    // What names a system counts more than what its README mentions.
-    const title = `${name} ${slug} ${paper} ${area} ${sentence}`;
-    const text = `${title}\n${title}\n${title}\n${bodies.get(slug) ?? ""}`;
-    index.add(slug, text);
-    for (const { term } of analyze(analyzer, text)) vocabulary.add(term);
+    const title = `${name} ${slug} ${paper} ${sentence}`;
+    const body = `${area}\n${bodies.get(slug) ?? ""}`;
+    names.add(slug, title);
+    readmes.add(slug, body);
+    for (const { term } of analyze(analyzer, `${title}\n${body}`)) vocabulary.add(term);
   }
   const words = [...vocabulary].sort();
-  const termsOf = (query: string): Set<string> => {
-    const terms = analyze(analyzer, query).map(({ term }) => term);
+  /** For each word of a query the terms that stand for it. */
+  const groupsOf = (query: string): string[][] => {
+    const terms = [...new Set(analyze(analyzer, query).map(({ term }) => term))];
     const last = /[\p{L}\p{N}]$/u.test(query) ? terms.at(-1) : undefined;
-    const completions =
-      last === undefined || last.length < 2
-        ? []
-        : words.filter((word) => word.startsWith(last)).slice(0, maxCompletions);
-    return new Set([...terms, ...completions]);
+    return terms.map((term) => {
+      const completions =
+        term !== last || term.length < 2
+          ? []
+          : words.filter((word) => word.startsWith(term)).slice(0, maxCompletions);
+      return [
+        ...new Set([term, ...completions, ...words.filter((word) => isOfOneRoot(term, word))]),
+      ];
+    });
   };
+  const termsOf = (query: string): Set<string> => new Set(groupsOf(query).flat());
+  const built = new Set(entries.filter((entry) => entry.built).map(({ slug }) => slug));
   return {
     find(query) {
-      const terms = termsOf(query);
-      if (terms.size === 0) return [];
-      return index.search([...terms].join(" "), { k: entries.length }).map(({ id }) => id);
+      const groups = groupsOf(query);
+      const found = new Map<string, { score: number; groups: number }>();
+      for (const group of groups) {
+        const scores = scoreTerms(group, [
+          [names, titleWeight],
+          [readmes, 1],
+        ]);
+        for (const [slug, score] of scores) {
+          const before = found.get(slug) ?? { score: 0, groups: 0 };
+          found.set(slug, { score: before.score + score, groups: before.groups + 1 });
+        }
+      }
+      const rank = ([slug, hit]: [string, { score: number; groups: number }]): number =>
+        hit.score * (hit.groups / groups.length) * (built.has(slug) ? 1 : unbuiltShare);
+      return [...found].sort((a, b) => rank(b) - rank(a)).map(([slug]) => slug);
     },
     highlight: (text, query) => markTerms(analyzer, text, termsOf(query)),
     excerpt(slug, query) {
@@ -74,6 +100,27 @@ export function createSystemSearch(
       return `${start > 0 ? "… " : ""}${part}${end < 0 ? "" : " …"}`;
     },
   };
+}
+
+/** Scores of the texts that hold one of the terms, over several indexes with their weights. */
+function scoreTerms(
+  terms: readonly string[],
+  indexes: readonly (readonly [Bm25Index, weight: number])[],
+): Map<string, number> {
+  const scores = new Map<string, number>();
+  for (const [index, weight] of indexes) {
+    for (const { id, score } of index.search(terms.join(" "), { k: index.size })) {
+      scores.set(id, (scores.get(id) ?? 0) + weight * score);
+    }
+  }
+  return scores;
+}
+
+/** Whether two words differ in their ends alone. */
+function isOfOneRoot(a: string, b: string): boolean {
+  let common = 0;
+  while (common < a.length && a[common] === b[common]) common++;
+  return common >= root.least && a.length - common <= root.most && b.length - common <= root.most;
 }
 
 function markTerms(analyzer: Analyzer, text: string, terms: ReadonlySet<string>): Piece[] {

@@ -89,37 +89,41 @@ function Lens({
           for (const control of controls) control.stop();
         }}
       />
-      <div class={`panes panes-${settings.panes.length}`}>
-        {settings.panes.map((pane, at) => (
-          <Pane
-            key={at}
-            name={String(at + 1)}
-            settings={pane}
-            engine={engineOf(pane)}
-            engines={engines}
-            generation={controls[at]!.generation}
-            colouring={settings.colouring}
-            writes={settings.mode === "write"}
-            chosen={chosen?.pane === at ? chosen.place : undefined}
-            onChoose={(place) => setChosen({ pane: at, place })}
-            onOpen={() => panel.current?.querySelector("button")?.focus()}
-            onChange={(next) => changePane(at, next)}
-            onMeasure={() =>
-              void controls[at]!.measure(engineOf(pane), requestOf(settings, pane), settings.branch)
-            }
-          />
-        ))}
-      </div>
-      <div class="details">
+      <div class={`written written-${settings.panes.length}`}>
+        <div class="panes">
+          {settings.panes.map((pane, at) => (
+            <Pane
+              key={at}
+              name={String(at + 1)}
+              settings={pane}
+              engine={engineOf(pane)}
+              engines={engines}
+              generation={controls[at]!.generation}
+              colouring={settings.colouring}
+              writes={settings.mode === "write"}
+              chosen={chosen?.pane === at ? chosen.place : undefined}
+              onChoose={(place) => setChosen({ pane: at, place })}
+              onOpen={() => panel.current?.querySelector("button")?.focus()}
+              onChange={(next) => changePane(at, next)}
+              onMeasure={() =>
+                void controls[at]!.measure(
+                  engineOf(pane),
+                  requestOf(settings, pane),
+                  settings.branch,
+                )
+              }
+            />
+          ))}
+        </div>
         <TokenPanel
           token={token}
           panel={panel}
           {...(settings.mode === "write" && { onBranch: branch })}
         />
-        {settings.mode === "write" && chosen && (
-          <PlaceStages control={controls[chosen.pane]!} place={chosen.place} settings={settings} />
-        )}
       </div>
+      {settings.mode === "write" && chosen && (
+        <PlaceStages control={controls[chosen.pane]!} place={chosen.place} settings={settings} />
+      )}
     </div>
   );
 }

@@ -1,10 +1,12 @@
 /** One generation: its text, its curve, its figures. Two of them stand side by side to compare. */
 import { drafterChoices } from "jeton/generate";
-import type { JSX } from "preact";
+import type { EndEvent } from "jeton/lens";
+import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { type Engine, modelName } from "../engine/engine.ts";
 import { type EngineName, engineLabel } from "../engine/engines.ts";
 import { Problem } from "../parts/states.tsx";
+import { ColourKey } from "./colour-key.tsx";
 import { CacheView, type KeptLayer } from "./kept-tokens.tsx";
 import { type Colouring, type PaneSettings, policyExamples } from "./lens-settings.ts";
 import { SurpriseCurve } from "./surprise-curve.tsx";
@@ -50,6 +52,7 @@ export function Pane(props: PaneProps): JSX.Element {
         onOpen={props.onOpen}
         running={isBusy}
       />
+      <ColourKey tokens={generation.tokens} colouring={colouring} />
       <SurpriseCurve tokens={generation.tokens} chosen={chosen} onChoose={props.onChoose} />
       {writes && end?.context && (
         <CacheView
@@ -160,35 +163,18 @@ function runsOn({ model, place }: Engine): string {
   const { format, device, threads } = model;
   const name = modelName(model);
   const count = `${threads} thread${threads === 1 ? "" : "s"}`;
-  if (place === "server") return `${name}, ${format}, ${count}.`;
-  if (device === "webgpu") return `${name}, ${format}, WebGPU.`;
+  if (place === "server") return `${name}, ${format}, ${count}`;
+  if (device === "webgpu") return `${name}, ${format}, WebGPU`;
   const why = threads === 1 && !crossOriginIsolated ? " (the page is not isolated)" : "";
-  return `${name}, ${format}, WebAssembly, ${count}${why}.`;
-}
-
-/** What the key-value cache holds without a policy. */
-function fullCache({ model: { layers } }: Engine, tokens: number): string {
-  return `Each of ${layers} layers keeps all ${tokens} tokens in its KV cache.`;
+  return `${name}, ${format}, WebAssembly, ${count}${why}`;
 }
 
 function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | null {
   const { end, speed, status, engine } = generation;
   if (!end && !speed) return null;
-  const drafting = end?.drafting;
-  const rate = end && end.decodeSeconds > 0 ? end.tokens / end.decodeSeconds : 0;
   return (
     <div class="pane-figures">
-      {end && (
-        <p>
-          {end.tokens} tokens, ended by {end.finishReason === "length" ? "its length" : "a stop"};{" "}
-          <span data-rate={rate}>{rate.toFixed(0)} tokens a second</span>, alternatives included
-          {drafting &&
-            drafting.forwardPasses > 0 &&
-            `; ${drafting.accepted} of ${drafting.drafted} draft tokens accepted, ${drafting.meanAcceptanceLength.toFixed(2)} tokens a forward pass`}
-          .{engine && ` ${runsOn(engine)}`}
-          {engine && !end.context && ` ${fullCache(engine, end.promptTokens + end.tokens)}`}
-        </p>
-      )}
+      {end && <EndFigures end={end} engine={engine} />}
       {speed && (
         <p role="status">
           {speed.drafted.toFixed(0)} tokens a second with {settings.drafter},{" "}
@@ -200,6 +186,59 @@ function Figures({ generation, onMeasure, settings }: PaneProps): JSX.Element | 
       <button type="button" onClick={onMeasure} disabled={status === "running"}>
         {status === "running" ? "Measuring …" : "Measure the speed"}
       </button>
+    </div>
+  );
+}
+
+/** Length, speed, drafting, cache and model of a finished generation. */
+function EndFigures({
+  end,
+  engine,
+}: {
+  readonly end: EndEvent;
+  readonly engine: Engine | undefined;
+}): JSX.Element {
+  const { drafting, tokens, promptTokens, finishReason, decodeSeconds, context } = end;
+  const rate = decodeSeconds > 0 ? tokens / decodeSeconds : 0;
+  return (
+    <dl class="figures">
+      <Figure
+        name={finishReason === "length" ? "tokens, ended by length" : "tokens, ended by a stop"}
+      >
+        {tokens}
+      </Figure>
+      <Figure name="tokens a second, alternatives included">
+        <span data-rate={rate}>{rate.toFixed(0)}</span>
+      </Figure>
+      {drafting && drafting.forwardPasses > 0 && (
+        <>
+          <Figure name="draft tokens accepted">
+            {drafting.accepted} of {drafting.drafted}
+          </Figure>
+          <Figure name="tokens a forward pass">{drafting.meanAcceptanceLength.toFixed(2)}</Figure>
+        </>
+      )}
+      {engine && !context && (
+        <Figure name="KV cache">
+          {engine.model.layers} layers of {promptTokens + tokens} tokens
+        </Figure>
+      )}
+      {engine && <Figure name="computed by">{runsOn(engine)}</Figure>}
+    </dl>
+  );
+}
+
+function Figure({
+  name,
+  children,
+}: {
+  readonly name: string;
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
     </div>
   );
 }

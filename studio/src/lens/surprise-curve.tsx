@@ -55,7 +55,7 @@ export function SurpriseCurve({
       </svg>
       <figcaption>
         <span class="key surprise">surprise</span> and <span class="key entropy">entropy</span>,
-        bits for each token; mean surprise {mean.toFixed(2)}, top {top.toFixed(0)}
+        bits for each token; mean surprise {mean.toFixed(2)}, top of the plot {top.toFixed(0)}
       </figcaption>
     </figure>
   );

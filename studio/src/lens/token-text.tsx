@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { type Kept, type KeptLayer, KeptText } from "./kept-tokens.tsx";
 import type { Colouring } from "./lens-settings.ts";
 import { describeToken, tokenClass } from "./token-colours.ts";
+import { TokenContent } from "./token-content.tsx";
 
 export interface TokenTextProps {
   /** Distinguishes the ids of two texts on one page. */
@@ -43,14 +44,17 @@ export function TokenText(props: TokenTextProps): JSX.Element {
   } = props;
   const list = useRef<HTMLDivElement>(null);
   const box = useFollowing(tokens.length, running);
+  const isPointedAt = useRef(false);
   useEffect(() => {
-    if (chosen === undefined) return;
+    // Nothing moves under a pointer.
+    if (chosen === undefined || isPointedAt.current) return;
     document.getElementById(idOf(name, chosen))?.scrollIntoView({ block: "nearest" });
   }, [chosen, name]);
   const onKeyDown = (event: KeyboardEvent): void => {
     const next = placeAfterKey(event.key, chosen, tokens.length);
     if (next !== undefined) {
       event.preventDefault();
+      isPointedAt.current = false;
       onChoose(next);
     } else if (event.key === "Enter" && chosen !== undefined) {
       event.preventDefault();
@@ -58,8 +62,9 @@ export function TokenText(props: TokenTextProps): JSX.Element {
     }
   };
   const choose = (event: Event): void => {
-    const place = (event.target as HTMLElement).dataset["place"];
-    if (place !== undefined) onChoose(Number(place));
+    isPointedAt.current = event.type === "pointerover";
+    const token = (event.target as HTMLElement).closest<HTMLElement>("[data-place]");
+    if (token) onChoose(Number(token.dataset["place"]));
   };
   const parts = Math.ceil(tokens.length / partSize);
   return (
@@ -187,7 +192,11 @@ class TokenPart extends Component<TokenPartProps> {
               data-place={place}
               class={`token ${tokenClass(token, colouring)}${token.special ? " special" : ""}`}
             >
-              {token.text}
+              {colouring === "origin" ? (
+                <TokenContent token={token} next={tokens[place + 1]} />
+              ) : (
+                token.text
+              )}
             </span>
           );
         })}

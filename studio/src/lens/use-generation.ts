@@ -140,7 +140,10 @@ function withoutEnd({ prompt, tokens, engine }: Generation): Generation {
   return { status: "idle", prompt, tokens, ...(engine && { engine }) };
 }
 
-/** Gathers tokens and shows them once for each frame of the screen. */
+/** Milliseconds between two showings of a growing text: the page's own work must not slow the model down. */
+const showEvery = 90;
+
+/** Gathers tokens and shows them about ten times a second, in a frame of the screen. */
 function collect(
   set: Update,
   isCurrent: () => boolean,
@@ -152,9 +155,14 @@ function collect(
   let waiting: LensToken[] = [];
   let prompt: readonly LensToken[] | undefined;
   let frame = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let shownAt = 0;
   const flush = (): void => {
     cancelAnimationFrame(frame);
+    clearTimeout(timer);
     frame = 0;
+    timer = undefined;
+    shownAt = performance.now();
     if (!isCurrent()) return;
     const [added, given] = [waiting, prompt];
     waiting = [];
@@ -168,7 +176,14 @@ function collect(
   const later = (): void => {
     // A page in the background has no frames.
     if (document.hidden) flush();
-    else if (frame === 0) frame = requestAnimationFrame(flush);
+    else if (frame === 0 && timer === undefined) {
+      timer = setTimeout(
+        () => {
+          frame = requestAnimationFrame(flush);
+        },
+        Math.max(0, shownAt + showEvery - performance.now()),
+      );
+    }
   };
   return {
     prompt(tokens) {

@@ -1,6 +1,7 @@
 /** The worker in which the bundled model lives and generates. */
 import { fetchModel, JetonError, type LoadedModel, locateWasm } from "jeton/browser";
 import { parseContextPolicy } from "jeton/context";
+import { nextTask } from "jeton/core";
 import {
   createDrafter,
   type Drafter,
@@ -29,9 +30,10 @@ async function describe(opened: LensHost): Promise<void> {
   for await (const model of runLens(opened, { kind: "describe" })) send({ kind: "open", model });
 }
 
-async function open({ base, format, device }: ToWorker & { kind: "open" }): Promise<LensHost> {
+async function open(asked: ToWorker & { kind: "open" }): Promise<LensHost> {
+  const { base, model: name, format, device } = asked;
   locateWasm(new URL("onnxruntime/", base).href);
-  const model = await fetchModel(new URL("models/jeton-nano/", base), {
+  const model = await fetchModel(new URL(`models/${name}/`, base), {
     format,
     device,
     onProgress: (progress) => send({ kind: "progress", ...progress }),
@@ -83,16 +85,4 @@ async function answer(id: number, request: (ToWorker & { kind: "ask" })["request
   } finally {
     running.delete(id);
   }
-}
-
-const { port1, port2 } = new MessageChannel();
-const tasks: (() => void)[] = [];
-port1.onmessage = () => tasks.shift()?.();
-
-/** Lets the worker's other messages in. */
-function nextTask(): Promise<void> {
-  return new Promise((resolve) => {
-    tasks.push(resolve);
-    port2.postMessage(undefined);
-  });
 }

@@ -73,7 +73,7 @@ export const mergeTokens: Tool<"mergeTokens"> = async ({ texts, merges }, base) 
 };
 
 /** A byte form of a token as text: GPT-2's letters for the space and the line end. */
-function textOfForm(form: string): string {
+export function textOfForm(form: string): string {
   return form.replaceAll("Ġ", " ").replaceAll("Ċ", "\n");
 }
 
@@ -92,7 +92,12 @@ export const translateVocabulary: Tool<"translateTokens"> = async (input, base) 
     vocabSize: input.vocabSize,
   });
   const target = readTokenForms(tokenizer);
-  const { mixture, mapped } = translateTokens(source, target, { pairs, directions: "both" });
+  const { mixture, mapped } = translateTokens(source, target, {
+    pairs,
+    directions: "both",
+    // So few sentences hold most pairs of words once.
+    minCount: 1,
+  });
   return mixture.flatMap((parts, id) => {
     const form = target.forms[id];
     // Single bytes are in every vocabulary.

@@ -223,6 +223,23 @@ export interface HiddenWords {
   readonly bag: readonly string[];
 }
 
+export interface InferMixtureInput {
+  /** Samples of the two languages, or domains. */
+  readonly first: string;
+  readonly second: string;
+  /** Share of the first one in the tokenizer's training text, 0 to 1. */
+  readonly share: number;
+  readonly merges: number;
+}
+
+export interface MixtureOfMerges {
+  /** Shares of the training text in bytes: as mixed, and as inferred from the merges. */
+  readonly mixed: number;
+  readonly inferred: number;
+  /** What the merges make, in their order. */
+  readonly merges: readonly string[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -237,6 +254,7 @@ export interface Tools {
   readonly searchLines: readonly [SearchLinesInput, SearchLinesOutput];
   readonly attendInRing: readonly [AttendInRingInput, AttendInRingOutput];
   readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
+  readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
 }
 

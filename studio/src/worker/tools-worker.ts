@@ -32,6 +32,9 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   attendInRing: ringAttention,
   cutDocuments: async (input, base) =>
     (await import("./long-documents-tool.ts")).cutDocuments(input, base),
+  // The solver comes with the first mixture.
+  inferMixture: async (input, base) =>
+    (await import("./mixture-tool.ts")).inferMixtureOf(input, base),
   hideWords: async (input, base) => (await import("./hide-words-tool.ts")).hideWords(input, base),
 };
 
