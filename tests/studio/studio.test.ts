@@ -495,6 +495,57 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     expect(problems).toEqual([]);
   });
 
+  test.each(["light", "dark"] as const)(
+    "axe finds nothing in any view in %s colours, and no view is wider than a phone",
+    async (colorScheme) => {
+      const tab = await studio.context.newPage();
+      try {
+        await tab.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        await tab.setViewportSize({ width: 360, height: 740 });
+        const generated = "prompt=The+keeper+and+the+keeper&t=0&p=1&n=24";
+        const views: readonly (readonly [hash: string, shown: string])[] = [
+          ["#/", ".card"],
+          ["#/?q=shorter+prompts", ".card mark"],
+          ["#/?q=zzzzz", ".nothing"],
+          ["#/subscribe", ".entries a"],
+          ["#/nowhere", "h1"],
+          ["#/systems/none", "[role=alert]"],
+          ["#/lens", ".pane"],
+          [`#/lens?${generated}&d=lookahead`, ".pane-figures"],
+          [`#/lens?${generated}&d=lookahead&c=entropy`, ".pane-figures"],
+          [
+            `#/lens?${generated}&d=lookahead&c=origin&d2=none&e2=draft`,
+            ".pane + .pane .pane-figures",
+          ],
+          [`#/lens?${generated}&d=none&x=top-k:k=3`, ".cache"],
+          [`#/lens?${generated}&d=none&x=top-kk`, ".pane [role=alert]"],
+          ["#/lens?prompt=The+keeper&mode=read", ".token"],
+          ...systems.map(
+            ({ slug, built }) =>
+              [
+                `#/systems/${slug}`,
+                built ? ".demonstration :is(.field, p:not(.note))" : ".system .status",
+              ] as const,
+          ),
+        ];
+        const found: string[] = [];
+        for (const [hash, shown] of views) {
+          await tab.goto("about:blank");
+          await tab.goto(`${studio.site}${hash}`);
+          await tab.locator(shown).first().waitFor();
+          const wider = await tab.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
+          if (wider > 0) found.push(`${hash}: ${wider} pixels wider than the screen`);
+          for (const violation of await violations(tab)) found.push(`${hash}: ${violation}`);
+        }
+        expect(found).toEqual([]);
+      } finally {
+        await tab.close();
+      }
+    },
+  );
+
   test("a system that is not built says so; what cannot be tried says why", async () => {
     const planned = systems.find(({ built }) => !built)!;
     await page.goto(`${studio.site}#/systems/${planned.slug}`);

@@ -20,14 +20,21 @@ export function Problem({ message }: { readonly message: string | undefined }): 
 }
 
 export interface FailureProps {
+  /** Default: that something could not be loaded. */
+  readonly title?: string;
   readonly message: string;
   /** What to do about it. Default: reload. */
   readonly children?: ComponentChildren;
 }
 
-export function Failure({ message, children }: FailureProps): JSX.Element {
+export function Failure({
+  title = "This could not be loaded",
+  message,
+  children,
+}: FailureProps): JSX.Element {
   return (
     <div class="column failure" role="alert">
+      <h1>{title}</h1>
       <p>{message}</p>
       <p>{children ?? "Reload the page; if the server has stopped, start it again."}</p>
     </div>

@@ -17,7 +17,7 @@ export function SystemPage({ slug }: { readonly slug: string }): JSX.Element {
   if (page.state === "waiting") return <Waiting what="the system" />;
   if (page.state === "failed") {
     return (
-      <Failure message={page.message}>
+      <Failure title="No such system" message={page.message}>
         Perhaps no system is called {slug}. <a href="#/">All systems</a>
       </Failure>
     );
