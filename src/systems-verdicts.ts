@@ -41,9 +41,9 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-30",
   },
   dupmae: {
-    reproduced: 0,
+    reproduced: 2,
     partly: 0,
-    notReproduced: 4,
+    notReproduced: 2,
     judgedBy: "intervals",
     date: "2026-11-30",
   },
