@@ -23,6 +23,21 @@ describe("mistyped parts and options", () => {
     [{ text: "b", limit: 3 }, "limit is no option of a search"],
     [{ text: "b", tokenSearch: { probe: 3 } }, "did you mean probes?"],
     [{ text: 5 }, "a text"],
+    [{ text: "b", explain: "yes" }, "true or false"],
+    [{ dense: Float32Array.of(Number.NaN) }, "finite numbers"],
+    [{ dense: new Float32Array(0) }, "a vector of some numbers"],
+    [{ dense: 5 }, "finite numbers"],
+    [{ tokens: { dim: 1.5, vectors: new Float32Array(3) } }, "vectors of some numbers"],
+    [{ tokens: { dim: 3 } }, "finite numbers"],
+    [{ sparse: {} }, "finite numbers"],
+    [
+      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(Number.NaN) } },
+      "numbers that are not finite",
+    ],
+    [
+      { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
+      "as many weights as different ids",
+    ],
     ["b", "an object"],
   ])("the query %j is refused", async (query, message) => {
     await using index = createIndex();

@@ -3,6 +3,7 @@ import { JetonError } from "../../core/index.ts";
 import { type Bm25Formula, resolveBm25Formula } from "../../lexical/index.ts";
 import type { Transport } from "../../transport/index.ts";
 import type { RankingName } from "../fusion.ts";
+import { checkQuery } from "../search/check-query.ts";
 import { joinRankings, type ScoredHit } from "../search/join-rankings.ts";
 import { type HitContent, joinStatistics, type RankedEntry } from "../search/query-run.ts";
 import type { StoredSettings } from "../store/manifest.ts";
@@ -121,6 +122,8 @@ class ShardedSearch {
 
   async answer(query: SearchQuery): Promise<ShardedAnswer> {
     const { name, formula } = this.#settings;
+    // Here already: what is no number would cross as one or as nothing.
+    checkQuery(query, { dense: undefined, tokens: undefined });
     for (;;) {
       const runs = await this.#begin(query);
       if (runs.size === 0) throw nothingAnswers(name, this.#listLost());
