@@ -1,5 +1,6 @@
 /** Searches an index whose shards are services on NATS, as if it were one. */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames, secondsRule } from "../../core/option-rules.ts";
 import { type Bm25Formula, resolveBm25Formula } from "../../lexical/index.ts";
 import type { Transport } from "../../transport/index.ts";
 import type { RankingName } from "../fusion.ts";
@@ -72,12 +73,15 @@ export interface ShardedIndex {
  */
 export async function connectShards(
   transport: Transport,
-  { name, deadline = 10 }: ConnectShardsOptions,
+  options: ConnectShardsOptions,
 ): Promise<ShardedIndex> {
+  checkOptionNames(options, ["name", "deadline"], {
+    what: "an index in shards",
+    invalidCode: "shard-option-invalid",
+  });
+  const { name, deadline = 10 } = options;
   checkName(name);
-  if (!(deadline > 0 && deadline < Number.POSITIVE_INFINITY)) {
-    throw invalidOption("deadline", deadline, "seconds above 0");
-  }
+  if (!secondsRule.test(deadline)) throw invalidOption("deadline", deadline, secondsRule.expected);
   const about = await askShard(
     transport,
     subjects.about(name),
