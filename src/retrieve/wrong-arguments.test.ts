@@ -7,6 +7,36 @@ describe("mistyped parts and options", () => {
     ["a record's part", [{ id: "a", text: "b", field: { year: 1 } }], "did you mean fields?"],
     ["a part of its own", [{ id: "a", text: "b", year: 1 }], "stands in fields"],
     ["a record alone", { id: "a", text: "b" }, "a list of records"],
+    ["a number as a vector", [{ id: "a", text: "b", dense: 5 }], "a list of finite numbers"],
+    ["no vector", [{ id: "a", text: "b", dense: null }], "a list of finite numbers"],
+    ["no token vectors", [{ id: "a", text: "b", tokens: null }], "dim, vectors, spans"],
+    [
+      "rows that run backwards",
+      [{ id: "a", text: "b", tokens: { dim: -2, vectors: Float32Array.of(1, 2) } }],
+      "the length of a vector, a whole number from 1",
+    ],
+    [
+      "token vectors without numbers",
+      [{ id: "a", text: "b", tokens: { dim: 2 } }],
+      "finite numbers",
+    ],
+    [
+      "a mistyped part of token vectors",
+      [{ id: "a", text: "b", tokens: { dim: 1, vectors: Float32Array.of(1), offsets: [0, 1] } }],
+      "dim, vectors, spans alone",
+    ],
+    [
+      "spans as pairs",
+      [{ id: "a", text: "b", tokens: { dim: 1, vectors: Float32Array.of(1), spans: [[0, 1]] } }],
+      "whole numbers from 0",
+    ],
+    ["half a sparse vector", [{ id: "a", text: "b", sparse: { ids: [1] } }], "finite numbers"],
+    [
+      "ids that are no numbers of terms",
+      [{ id: "a", text: "b", sparse: { ids: [-1], weights: [1] } }],
+      "whole numbers from 0",
+    ],
+    ["no fields", [{ id: "a", text: "b", fields: [1] }], "an object"],
     ["no record", ["a"], "an object with id and text"],
   ])("%s is refused, and nothing is added", async (_, records, message) => {
     await using index = createIndex();
