@@ -67,6 +67,11 @@ export const functionRule: OptionRule = {
   test: (value) => typeof value === "function",
   expected: "a function",
 };
+/** How long something may take: a timer that is longer than 24 days fires at once, and one of NaN too. */
+export const secondsRule: OptionRule = {
+  test: (value) => typeof value === "number" && value > 0 && value <= 86_400,
+  expected: "seconds above 0, at most 86400",
+};
 /** An `AbortSignal` of any realm. */
 export const signalRule: OptionRule = {
   test: (value) =>

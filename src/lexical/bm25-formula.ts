@@ -79,6 +79,12 @@ export function resolveBm25Formula(options: Bm25FormulaOptions = {}): Bm25Formul
     invalidCode: "bm25-option-invalid",
   });
   const { variant = "lucene" } = options;
+  if (typeof variant !== "string") {
+    checkOptionNames(variant, ["weight", "saturation", "k1", "b", "delta"], {
+      what: "a BM25 variant",
+      invalidCode: "bm25-option-invalid",
+    });
+  }
   const base = typeof variant === "string" ? bm25Variants[variant] : { ...lucene, ...variant };
   if (base === undefined || !isOneOf(weights, base.weight)) {
     throw invalid("variant", variant, Object.keys(bm25Variants).join(", "));

@@ -100,8 +100,9 @@ export class ScoreAccumulator {
         const length = factors[place]!;
         const before = scores[place]!;
         if (before === 0) touched[count++] = place;
+        // The quotient first: it is exactly 1 for every frequency where k1 is 0, and such documents tie.
         scores[place] =
-          before + base + (scale * (frequency + shift * length)) / (frequency + slope * length);
+          before + base + scale * ((frequency + shift * length) / (frequency + slope * length));
       }
     }
     this.#count = count;

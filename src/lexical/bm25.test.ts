@@ -21,6 +21,9 @@ function createSmall(options: Bm25Options = {}) {
 test.each<[string, () => unknown]>([
   ["an unknown option", () => createBm25Index({ k: 3 } as Bm25Options)],
   ["an unknown option of a search", () => createSmall().search("cat", { limit: 1 } as object)],
+  ["options that are none", () => createBm25Index(null as unknown as Bm25Options)],
+  ["no variant", () => createBm25Index({ variant: null } as unknown as Bm25Options)],
+  ["no analyzer", () => createBm25Index({ analyzer: null } as unknown as Bm25Options)],
   ["a query that is no text", () => createSmall().search(5 as unknown as string)],
   ["a document that is no text", () => createSmall().add("z", 5 as unknown as string)],
 ])("%s ends in bm25-option-invalid", (_, act) => {
@@ -57,6 +60,17 @@ describe("BM25", () => {
     };
     expect(make("id")).toEqual(["\u{1f600}", "\uff5e", "a", "9", "10"]);
     expect(make("position")).toEqual(ids);
+  });
+
+  test.each(variants)("%s with k1 = 0: documents tie however often they hold a term", (variant) => {
+    for (let weights = 1; weights < 40; weights++) {
+      const index = createBm25Index({ variant, k1: 0 });
+      for (let i = 1; i <= 9; i++) index.add(`d${i}`, `${"cat ".repeat(i)} dog`);
+      for (let i = 0; i < 10 + weights; i++) index.add(`e${i}`, "bird");
+      const found = index.search("cat");
+      expect(new Set(found.map(({ score }) => score)).size).toBe(1);
+      expect(found.map(({ id }) => id)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1].map((i) => `d${i}`));
+    }
   });
 
   test("documents may be added between searches; only accepted ones are found", () => {

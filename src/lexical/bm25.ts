@@ -65,7 +65,14 @@ export interface Bm25Index {
  * index.search("cat"); // [{ id: "a", score: 0.31… }]
  */
 export function createBm25Index(options: Bm25Options = {}): Bm25Index {
+  checkOptionNames(options, ["variant", "k1", "b", "delta", "analyzer", "ties"], {
+    what: "BM25",
+    invalidCode: "bm25-option-invalid",
+  });
   const { analyzer: given = {}, ties = "id", ...formulaOptions } = options;
+  if (typeof given !== "object" || given === null) {
+    throw invalid("analyzer", given, "an analyzer or its options");
+  }
   if (ties !== "id" && ties !== "position") {
     throw invalid("ties", ties, '"id" or "position"');
   }

@@ -1,5 +1,6 @@
 /** Character n-grams of texts, and how alike two texts are by them. */
 import { JetonError } from "../core/index.ts";
+import { checkOptionNames } from "../core/option-rules.ts";
 
 /** Options of `characterNgrams`. */
 export interface CharacterNgramOptions {
@@ -13,8 +14,8 @@ export interface CharacterNgramOptions {
  * The n-grams of a text with how often each occurs, in the order of their first occurrence. A text
  * shorter than n (with its padding) is one n-gram by itself; an empty one has none.
  *
- * @throws JetonError `ngram-option-invalid` for an `n` that is no whole number from 1, or a `pad` of
- *   more than one character
+ * @throws JetonError `ngram-option-invalid` for an `n` that is no whole number from 1, a `pad` of more
+ *   than one character, an unknown option, or no text
  *
  * @example
  * characterNgrams("anna", { n: 2 }); // Map { "an" => 1, "nn" => 1, "na" => 1 }
@@ -23,9 +24,12 @@ export function characterNgrams(
   text: string,
   options: CharacterNgramOptions = {},
 ): Map<string, number> {
+  if (typeof text !== "string") throw invalid("text", text, "a text");
+  checkOptionNames(options, ["n", "pad"], { what: "n-grams", invalidCode: "ngram-option-invalid" });
   const { n = 3, pad = "" } = options;
   if (!(Number.isInteger(n) && n > 0)) throw invalid("n", n, "a whole number from 1");
-  if ([...pad].length > 1) throw invalid("pad", pad, "one character or none");
+  if (typeof pad !== "string" || [...pad].length > 1)
+    throw invalid("pad", pad, "one character or none");
   const counts = new Map<string, number>();
   if (text === "") return counts;
   const edge = pad.repeat(n - 1);
@@ -47,12 +51,17 @@ function invalid(option: string, found: unknown, expected: string): JetonError {
 /**
  * How alike two bags are, 0 to 1; 1 for two empty ones. `jaccard`: common over all; `dice`: twice the
  * common over the sum of both; both count occurrences. `cosine`: of the vectors of counts.
+ *
+ * @throws JetonError `ngram-option-invalid` for another measure
  */
 export function compareBags(
   a: ReadonlyMap<string, number>,
   b: ReadonlyMap<string, number>,
   measure: "jaccard" | "dice" | "cosine" = "jaccard",
 ): number {
+  if (!["jaccard", "dice", "cosine"].includes(measure)) {
+    throw invalid("measure", measure, "jaccard, dice or cosine");
+  }
   if (a.size === 0 && b.size === 0) return 1;
   let [common, product, sumA, sumB, squareA, squareB] = [0, 0, 0, 0, 0, 0];
   for (const [key, count] of a) {

@@ -4,6 +4,7 @@
  * similar sets without comparing all pairs.
  */
 import { createRandom, JetonError } from "../core/index.ts";
+import { checkOptionNames } from "../core/option-rules.ts";
 
 /** Options of `createMinHash`. */
 export interface MinHashOptions {
@@ -23,7 +24,8 @@ export interface MinHash {
 /**
  * Makes a family of hash functions.
  *
- * @throws JetonError `min-hash-option-invalid` for a number of hashes that is no whole number from 1
+ * @throws JetonError `min-hash-option-invalid` for a number of hashes that is no whole number from 1, a
+ *   seed that is no whole number, or an unknown option
  *
  * @example
  * const minHash = createMinHash();
@@ -32,7 +34,9 @@ export interface MinHash {
  * estimateJaccard(a, b); // about 7/8
  */
 export function createMinHash(options: MinHashOptions = {}): MinHash {
+  checkNames(options, ["hashes", "seed"]);
   const { hashes = 128, seed = 0 } = options;
+  if (!Number.isSafeInteger(seed)) throw invalid("seed", seed, "a whole number");
   if (!isCount(hashes)) throw invalid("hashes", hashes, "a whole number from 1");
   const random = createRandom(seed, "min-hash");
   const factors = Uint32Array.from({ length: hashes }, () => random.uint32() | 1);
@@ -106,6 +110,7 @@ export interface MinHashIndex {
  *   functions `min-hash-length` for a signature that is too short
  */
 export function createMinHashIndex(options: MinHashIndexOptions): MinHashIndex {
+  checkNames(options, ["bands", "rows"]);
   const { bands, rows } = options;
   if (!isCount(bands)) throw invalid("bands", bands, "a whole number from 1");
   if (!isCount(rows)) throw invalid("rows", rows, "a whole number from 1");
@@ -135,6 +140,10 @@ export function createMinHashIndex(options: MinHashIndexOptions): MinHashIndex {
       return [...found].sort((a, b) => a - b);
     },
   };
+}
+
+function checkNames(options: object, names: readonly string[]): void {
+  checkOptionNames(options, names, { what: "MinHash", invalidCode: "min-hash-option-invalid" });
 }
 
 function isCount(value: number): boolean {

@@ -39,6 +39,13 @@ describe("character n-grams", () => {
   test("options are checked", () => {
     expect(() => characterNgrams("a", { n: 0 })).toThrowCode("ngram-option-invalid");
     expect(() => characterNgrams("a", { pad: "ab" })).toThrowCode("ngram-option-invalid");
+    const wrong = [{ size: 2 }, null, { pad: 5 }] as object[];
+    for (const options of wrong) {
+      expect(() => characterNgrams("a", options)).toThrowCode("ngram-option-invalid");
+    }
+    expect(() => characterNgrams(5 as unknown as string)).toThrowCode("ngram-option-invalid");
+    const overlap = "overlap" as "dice";
+    expect(() => compareBags(new Map(), new Map(), overlap)).toThrowCode("ngram-option-invalid");
   });
 });
 
@@ -80,6 +87,9 @@ describe("MinHash", () => {
     expect(() => createMinHashIndex({ bands: 1, rows: 0.5 })).toThrowCode(
       "min-hash-option-invalid",
     );
+    for (const options of [{ permutations: 64 }, { seed: "a" }, { seed: 0.5 }, null] as object[]) {
+      expect(() => createMinHash(options)).toThrowCode("min-hash-option-invalid");
+    }
     const index = createMinHashIndex({ bands: 2, rows: 2 });
     expect(() => index.add(new Uint32Array(3))).toThrowCode("min-hash-length");
     expect(() => estimateJaccard(new Uint32Array(3), new Uint32Array(4))).toThrowCode(

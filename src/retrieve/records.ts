@@ -27,6 +27,7 @@ export function prepareRecord(record: IndexRecord, sizes: VectorSizes): IndexRec
   };
   if (fields !== undefined) prepared.fields = copyFields(fields, id);
   if (dense !== undefined) {
+    checkList("dense", dense, id);
     sizes.dense ??= dense.length;
     if (dense.length !== sizes.dense || dense.length === 0) {
       throw invalidRecord("dense", dense.length, `a vector of ${sizes.dense} numbers`, id);
@@ -67,6 +68,9 @@ function copyFields(
   fields: Readonly<Record<string, FieldValue>>,
   id: string,
 ): Record<string, FieldValue> {
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
+    throw invalidRecord("fields", fields, "an object", id);
+  }
   const copy: Record<string, FieldValue> = {};
   for (const [name, value] of Object.entries(fields)) {
     const isList = Array.isArray(value) && value.every((one) => typeof one === "string");
@@ -86,20 +90,55 @@ function copyFields(
   return copy;
 }
 
+/** A part with parts of its own, each known. */
+function checkFields(part: string, found: unknown, names: readonly string[], id: string): void {
+  const isObject = typeof found === "object" && found !== null && !Array.isArray(found);
+  if (!isObject) throw invalidRecord(part, found, `an object with ${names.join(", ")}`, id);
+  const unknown = Object.keys(found).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw invalidRecord(`${part}.${unknown}`, "a field", `${names.join(", ")} alone`, id);
+  }
+}
+
+/** A typed array, or a list of the same numbers; that they are finite is seen where they are used. */
+function checkList(part: string, found: unknown, id: string): void {
+  if (Array.isArray(found) || (ArrayBuffer.isView(found) && "length" in found)) return;
+  throw invalidRecord(part, found, "a list of finite numbers", id);
+}
+
+/** Whole numbers of 32 bits without a sign. */
+function checkCounts(part: string, found: ArrayLike<number>, id: string): void {
+  checkList(part, found, id);
+  const isCount = (one: unknown): boolean =>
+    Number.isInteger(one) && (one as number) >= 0 && (one as number) < 2 ** 32;
+  const wrong =
+    found instanceof Uint32Array ? undefined : Array.from(found).find((one) => !isCount(one));
+  if (wrong !== undefined) throw invalidRecord(part, wrong, "whole numbers from 0", id);
+}
+
 function prepareTokens(
-  { dim, vectors, spans }: TokenVectors,
+  tokens: TokenVectors,
   text: string,
   sizes: VectorSizes,
   id: string,
 ): TokenVectors {
+  checkFields("tokens", tokens, ["dim", "vectors", "spans"], id);
+  const { dim, vectors, spans } = tokens;
+  if (!(Number.isInteger(dim) && dim > 0)) {
+    throw invalidRecord("tokens.dim", dim, "the length of a vector, a whole number from 1", id);
+  }
+  checkList("tokens.vectors", vectors, id);
   sizes.tokens ??= dim;
   const count = vectors.length / dim;
   if (dim !== sizes.tokens || !Number.isInteger(count)) {
     throw invalidRecord("tokens", [vectors.length, dim], `vectors of ${sizes.tokens} numbers`, id);
   }
   if (spans !== undefined) {
-    if (spans.length !== 2 * count)
-      throw invalidRecord("tokens.spans", spans.length, `${2 * count}`, id);
+    checkCounts("tokens.spans", spans, id);
+    if (spans.length !== 2 * count) {
+      const expected = `${2 * count} numbers, a start and an end for each token`;
+      throw invalidRecord("tokens.spans", spans.length, expected, id);
+    }
     for (let i = 0; i < spans.length; i += 2) {
       const [start, end] = [spans[i]!, spans[i + 1]!];
       if (start <= end && end <= text.length) continue;
@@ -109,11 +148,18 @@ function prepareTokens(
   return {
     dim,
     vectors: normalizeRows(vectors, dim, "tokens", id),
-    spans: spans?.slice() ?? new Uint32Array(2 * count),
+    spans: Uint32Array.from(spans ?? new Uint32Array(2 * count)),
   };
 }
 
-function prepareSparse({ ids, weights }: SparseVector, id: string): SparseVector {
+function prepareSparse(sparse: SparseVector, id: string): SparseVector {
+  checkFields("sparse", sparse, ["ids", "weights"], id);
+  const { ids, weights } = sparse;
+  checkCounts("sparse.ids", ids, id);
+  checkList("sparse.weights", weights, id);
+  if (!weights.every(Number.isFinite)) {
+    throw invalidRecord("sparse.weights", weights, "finite numbers", id);
+  }
   if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
     throw invalidRecord(
       "sparse",
@@ -121,9 +167,6 @@ function prepareSparse({ ids, weights }: SparseVector, id: string): SparseVector
       "as many weights as different ids",
       id,
     );
-  }
-  if (!weights.every(Number.isFinite)) {
-    throw invalidRecord("sparse.weights", weights, "finite numbers", id);
   }
   const order = Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! - ids[b]!);
   return {

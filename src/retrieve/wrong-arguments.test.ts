@@ -7,6 +7,36 @@ describe("mistyped parts and options", () => {
     ["a record's part", [{ id: "a", text: "b", field: { year: 1 } }], "did you mean fields?"],
     ["a part of its own", [{ id: "a", text: "b", year: 1 }], "stands in fields"],
     ["a record alone", { id: "a", text: "b" }, "a list of records"],
+    ["a number as a vector", [{ id: "a", text: "b", dense: 5 }], "a list of finite numbers"],
+    ["no vector", [{ id: "a", text: "b", dense: null }], "a list of finite numbers"],
+    ["no token vectors", [{ id: "a", text: "b", tokens: null }], "dim, vectors, spans"],
+    [
+      "rows that run backwards",
+      [{ id: "a", text: "b", tokens: { dim: -2, vectors: Float32Array.of(1, 2) } }],
+      "the length of a vector, a whole number from 1",
+    ],
+    [
+      "token vectors without numbers",
+      [{ id: "a", text: "b", tokens: { dim: 2 } }],
+      "finite numbers",
+    ],
+    [
+      "a mistyped part of token vectors",
+      [{ id: "a", text: "b", tokens: { dim: 1, vectors: Float32Array.of(1), offsets: [0, 1] } }],
+      "dim, vectors, spans alone",
+    ],
+    [
+      "spans as pairs",
+      [{ id: "a", text: "b", tokens: { dim: 1, vectors: Float32Array.of(1), spans: [[0, 1]] } }],
+      "whole numbers from 0",
+    ],
+    ["half a sparse vector", [{ id: "a", text: "b", sparse: { ids: [1] } }], "finite numbers"],
+    [
+      "ids that are no numbers of terms",
+      [{ id: "a", text: "b", sparse: { ids: [-1], weights: [1] } }],
+      "whole numbers from 0",
+    ],
+    ["no fields", [{ id: "a", text: "b", fields: [1] }], "an object"],
     ["no record", ["a"], "an object with id and text"],
   ])("%s is refused, and nothing is added", async (_, records, message) => {
     await using index = createIndex();
@@ -23,6 +53,21 @@ describe("mistyped parts and options", () => {
     [{ text: "b", limit: 3 }, "limit is no option of a search"],
     [{ text: "b", tokenSearch: { probe: 3 } }, "did you mean probes?"],
     [{ text: 5 }, "a text"],
+    [{ text: "b", explain: "yes" }, "true or false"],
+    [{ dense: Float32Array.of(Number.NaN) }, "finite numbers"],
+    [{ dense: new Float32Array(0) }, "a vector of some numbers"],
+    [{ dense: 5 }, "finite numbers"],
+    [{ tokens: { dim: 1.5, vectors: new Float32Array(3) } }, "vectors of some numbers"],
+    [{ tokens: { dim: 3 } }, "finite numbers"],
+    [{ sparse: {} }, "finite numbers"],
+    [
+      { sparse: { ids: Uint32Array.of(1), weights: Float32Array.of(Number.NaN) } },
+      "numbers that are not finite",
+    ],
+    [
+      { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
+      "as many weights as different ids",
+    ],
     ["b", "an object"],
   ])("the query %j is refused", async (query, message) => {
     await using index = createIndex();

@@ -1,6 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Messages between processes on NATS: publish, subscribe, requests with a deadline. */
 import { JetonError } from "../core/index.ts";
+import {
+  checkOptionRules,
+  checkRequired,
+  type OptionErrors,
+  secondsRule,
+  signalRule,
+  textRule,
+} from "../core/option-rules.ts";
 import { decodeFrame, encodeFrame, type Frame, type FrameArray } from "./array-frames.ts";
 
 /** Options of `connectTransport`. */
@@ -47,7 +55,7 @@ export interface Transport {
    * Sends a request and waits for its answer.
    *
    * @param options `deadline` in seconds, default 30
-   * @throws JetonError `transport-deadline`, `transport-no-responder`, `transport-closed`, or the responder's own
+   * @throws JetonError `transport-option-invalid`, `transport-deadline`, `transport-no-responder`, `transport-closed`, or the responder's own
    */
   request(
     subject: string,
@@ -84,13 +92,26 @@ async function loadClient() {
 type Client = Awaited<ReturnType<typeof loadClient>>;
 type Connection = Awaited<ReturnType<Client["connect"]>>;
 
+const connectRules = { token: textRule, name: textRule, deadline: secondsRule };
+
+const requestRules = { deadline: secondsRule, signal: signalRule };
+
+/** How errors about options of the transport read. */
+export const transportErrors = (what: string): OptionErrors => ({
+  what,
+  invalidCode: "transport-option-invalid",
+});
+
 /**
  * Connects to a server.
  *
- * @throws JetonError `transport-packages-missing`, `transport-unreachable`
+ * @throws JetonError `transport-option-invalid`, `transport-packages-missing`, `transport-unreachable`
  */
 export async function connectTransport(options: ConnectTransportOptions): Promise<Transport> {
-  const { url, token, name = "jeton", deadline = 10 } = options;
+  checkRequired(options, { url: textRule }, "transport-option-invalid");
+  // A server that was started here is given as it is, with its other fields.
+  const { token, name = "jeton", deadline = 10, url } = options;
+  checkOptionRules({ token, name, deadline }, connectRules, transportErrors("a connection"));
   const client = await loadClient();
   let connection: Connection;
   try {
@@ -152,7 +173,9 @@ function openTransport(client: Client, connection: Connection): Transport {
           reply(encodeAnswer(connection, frame)),
         );
       }),
-    async request(subject, content = {}, { deadline = 30, signal } = {}) {
+    async request(subject, content = {}, options = {}) {
+      checkOptionRules(options, requestRules, transportErrors("a request"));
+      const { deadline = 30, signal } = options;
       signal?.throwIfAborted();
       const bytes = send(subject, content);
       const answer = connection.request(subject, bytes, { timeout: deadline * 1000 });

@@ -7,6 +7,14 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { JetonError } from "../core/index.ts";
+import {
+  checkOptionRules,
+  integerRule,
+  type OptionRule,
+  pathRule,
+  secondsRule,
+} from "../core/option-rules.ts";
+import { transportErrors } from "./connect.ts";
 
 /** Folders that packages install it into and that the PATH of a user may lack. */
 const furtherFolders = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"];
@@ -57,12 +65,20 @@ export interface NatsServer {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const serverRules: Readonly<Record<keyof StartNatsServerOptions, OptionRule>> = {
+  path: pathRule,
+  maxPayload: integerRule(1, 64 * 2 ** 20),
+  storeFolder: pathRule,
+  deadline: secondsRule,
+};
+
 /**
  * Starts a server on a free port of the loopback interface.
  *
- * @throws JetonError `nats-server-missing`, `nats-server-failed`
+ * @throws JetonError `transport-option-invalid`, `nats-server-missing`, `nats-server-failed`
  */
 export async function startNatsServer(options: StartNatsServerOptions = {}): Promise<NatsServer> {
+  checkOptionRules(options, serverRules, transportErrors("a server"));
   const { maxPayload = 64 * 2 ** 20, storeFolder, deadline = 20 } = options;
   const path = options.path ?? (await findNatsServer());
   if (path === undefined) {

@@ -134,6 +134,12 @@ describe.skipIf(found === undefined)("messages on NATS", () => {
   test("silence, no responder, too much, a wrong subject: each has its code", async () => {
     other.respond("test.silent", () => new Promise(() => {}));
     await other.flush();
+    for (const deadline of [Number.NaN, 0, 1e9]) {
+      const refusal = { code: "transport-option-invalid", details: { value: deadline } };
+      await expect(one.request("test.silent", {}, { deadline })).rejects.toMatchObject(refusal);
+      await expect(connectTransport({ ...server, deadline })).rejects.toMatchObject(refusal);
+      await expect(startNatsServer({ deadline })).rejects.toMatchObject(refusal);
+    }
     const silent = one.request("test.silent", {}, { deadline: 0.1 });
     await expect(silent).rejects.toMatchObject({ code: "transport-deadline" });
     await expect(one.request("test.absent")).rejects.toMatchObject({

@@ -3,9 +3,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { JetonError } from "../../core/index.ts";
+import { checkRequired, objectRule, secondsRule } from "../../core/option-rules.ts";
 import { connectTransport, type Transport } from "../../transport/index.ts";
 import type { AttentionState, RingArray } from "./attention-state.ts";
 import type { RingProcessSettings } from "./ring-process.ts";
+import { checkRingOptions } from "./schedule.ts";
 import { joinShards, type RingInput, splitIntoShards } from "./token-ring.ts";
 
 /** Options of `openProcessRing`. */
@@ -37,9 +39,15 @@ export interface ProcessRing {
 /**
  * Starts a process for each rank and waits until all are ready.
  *
- * @throws JetonError `ring-rank-lost`, `ring-start-deadline`, and those of `connectTransport`
+ * @throws JetonError `ring-option-invalid`, `ring-rank-lost`, `ring-start-deadline`, and those of `connectTransport`
  */
 export async function openProcessRing(options: OpenProcessRingOptions): Promise<ProcessRing> {
+  checkRingOptions(options, {
+    server: objectRule,
+    deadline: secondsRule,
+    startDeadline: secondsRule,
+  });
+  checkRequired(options, { server: objectRule }, "ring-option-invalid");
   const { ranks, server, deadline = 30, startDeadline = 60 } = options;
   const ring = `ring-${randomBytes(6).toString("hex")}`;
   const transport = await connectTransport({ ...server, name: ring });
@@ -93,7 +101,7 @@ async function askRanks(
   const { heads, kvHeads, headDim } = input;
   const shards = splitIntoShards(input, task.ranks, task.causal);
   // A rank waits for one message at a time; all of them together end before this.
-  const limit = deadline * (2 * task.ranks + 1);
+  const limit = Math.min(deadline * (2 * task.ranks + 1), 86_400);
   return Promise.all(
     shards.map(async ({ queries, keys, values }, rank) => {
       const { arrays } = await transport.request(

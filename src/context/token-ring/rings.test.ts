@@ -47,6 +47,35 @@ test("threads over shaped links, with and without overlap", async () => {
   expectNear(output, whole(true).output);
 });
 
+const server = { url: "nats://127.0.0.1:1", token: "none" };
+
+test.each<[object, string]>([
+  [{ ranks: 0 }, "ranks"],
+  [{ ranks: 1.5 }, "ranks"],
+  [{ ranks: "2" }, "ranks"],
+  [{ ranks: 1, deadline: Number.NaN }, "deadline"],
+  [{ ranks: 1, deadline: -1 }, "deadline"],
+  [{ ranks: 1, deadline: Number.POSITIVE_INFINITY }, "deadline"],
+])("the ring %j is refused before anything starts", async (options, name) => {
+  const refusal = { code: "ring-option-invalid", details: { name } };
+  const open = [
+    openThreadRing(options as { ranks: number }),
+    openProcessRing({ ...(options as { ranks: number }), server }),
+  ];
+  for (const opening of open) await expect(opening).rejects.toMatchObject(refusal);
+});
+
+test("a link needs a speed, a ring of processes a server", async () => {
+  for (const bytesPerSecond of [0, -1, Number.NaN]) {
+    await expect(openThreadRing({ ranks: 2, bytesPerSecond })).rejects.toMatchObject({
+      details: { name: "bytesPerSecond" },
+    });
+  }
+  await expect(openProcessRing({ ranks: 1 } as never)).rejects.toMatchObject({
+    details: { name: "server" },
+  });
+});
+
 // Skipped, and shown as skipped, where nats-server is not installed.
 describe.skipIf((await findNatsServer()) === undefined)("processes on NATS", () => {
   let server: NatsServer;

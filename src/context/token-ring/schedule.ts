@@ -2,7 +2,13 @@
  * The schedule of TokenRing: what every rank sends, computes and receives in every step. The simulator, worker threads and
  * processes all follow these operations, so that what is simulated is what runs.
  */
-import { JetonError } from "../../core/index.ts";
+import {
+  checkOptionRules,
+  checkRequired,
+  flagRule,
+  type OptionRule,
+  positiveRule,
+} from "../../core/option-rules.ts";
 
 /** Rows of a rank's shard: all, or the back half. */
 export type QueryRows = "all" | "back";
@@ -70,19 +76,29 @@ export interface PlanTokenRingOptions {
 }
 
 /**
+ * Checks the options of a ring, which all have `ranks`.
+ *
+ * @throws JetonError `ring-option-invalid`
+ */
+export function checkRingOptions(
+  options: { readonly ranks: number },
+  rules: Readonly<Record<string, OptionRule>>,
+): void {
+  const code = "ring-option-invalid";
+  const ranks: OptionRule = { test: positiveRule.test, expected: "an integer from 1" };
+  checkOptionRules(options, { ranks, ...rules }, { what: "a ring", invalidCode: code });
+  checkRequired(options, { ranks }, code);
+}
+
+/**
  * Plans one attention over a ring. Queries move one rank a step, results go straight to the owner of their queries, a step
  * after they were computed; the last ones after the last step.
  *
  * @throws JetonError `ring-option-invalid`
  */
 export function planTokenRing(options: PlanTokenRingOptions): RingSchedule {
+  checkRingOptions(options, { causal: flagRule, overlap: flagRule });
   const { ranks, causal, overlap = true } = options;
-  if (!Number.isSafeInteger(ranks) || ranks < 1) {
-    throw new JetonError(`the number of ranks is ${String(ranks)}, expected an integer from 1`, {
-      code: "ring-option-invalid",
-      details: { name: "ranks", found: ranks, expected: "an integer from 1" },
-    });
-  }
   const operations = Array.from({ length: ranks }, (_, rank) => {
     const own = planRank(rank, ranks, causal);
     return overlap ? own : waitFirst(own);

@@ -1,9 +1,11 @@
 /** A ring of worker threads, which share no memory: every message is copied. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { type OptionRule, secondsRule } from "../../core/option-rules.ts";
 import { type Remote, startService } from "../../tensor/index.ts";
 import type { AttentionState } from "./attention-state.ts";
 import type { RankMessage } from "./rank-host.ts";
 import type { RingThread, RingThreadSettings } from "./ring-thread.ts";
+import { checkRingOptions } from "./schedule.ts";
 import { joinShards, type RingInput, splitIntoShards } from "./token-ring.ts";
 
 /** How one attention runs. */
@@ -31,8 +33,18 @@ export interface OpenThreadRingOptions {
   readonly bytesPerSecond?: number;
 }
 
-/** Starts a thread for each rank. */
+const speedRule: OptionRule = {
+  test: (value) => typeof value === "number" && value >= 1 && Number.isFinite(value),
+  expected: "a number from 1",
+};
+
+/**
+ * Starts a thread for each rank.
+ *
+ * @throws JetonError `ring-option-invalid`
+ */
 export async function openThreadRing(options: OpenThreadRingOptions): Promise<ThreadRing> {
+  checkRingOptions(options, { deadline: secondsRule, bytesPerSecond: speedRule });
   const { ranks, deadline = 30, bytesPerSecond } = options;
   const relays: MessagePort[] = [];
   const connect =

@@ -285,6 +285,11 @@ describe("faults", () => {
 
   test.each([
     [{ ranks: 0 }, "ring-option-invalid"],
+    [{ ranks: 2, deadline: Number.NaN }, "ring-option-invalid"],
+    [{ ranks: 2, deadline: 0 }, "ring-option-invalid"],
+    // A timer of so many milliseconds would fire at once.
+    [{ ranks: 2, deadline: 1e9 }, "ring-option-invalid"],
+    [{ ranks: 2, dedline: 3 }, "ring-option-invalid"],
     [{ ranks: 3 }, "ring-shape-invalid"],
     [{ ranks: 16 }, "ring-shape-invalid"],
   ])("%j over 16 tokens is refused", async (options, code) => {

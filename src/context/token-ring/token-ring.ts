@@ -3,6 +3,7 @@
  * in one direction and results in the other.
  */
 import { JetonError } from "../../core/index.ts";
+import { flagRule, functionRule, secondsRule } from "../../core/option-rules.ts";
 import {
   type AttentionState,
   createState,
@@ -11,7 +12,7 @@ import {
 } from "./attention-state.ts";
 import { createMailbox, type Mailbox } from "./mailbox.ts";
 import { type RingShard, runRank } from "./ring-rank.ts";
-import { planTokenRing, zigzagChunks } from "./schedule.ts";
+import { checkRingOptions, planTokenRing, zigzagChunks } from "./schedule.ts";
 
 /** An attention over a whole sequence. */
 export interface RingInput extends RingShape {
@@ -65,6 +66,11 @@ export async function attendInRing(
   input: RingInput,
   options: AttendInRingOptions,
 ): Promise<RingResult> {
+  checkRingOptions(options, {
+    causal: flagRule,
+    deadline: secondsRule,
+    onMessage: functionRule,
+  });
   const { ranks, causal = true, deadline = 30, onMessage = (_, deliver) => deliver() } = options;
   const schedule = planTokenRing({ ranks, causal });
   const shards = splitIntoShards(input, ranks, causal);

@@ -1,5 +1,6 @@
 /** Chunker and retriever together: chunks of all corpora in one index, questions against it, scores. */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames } from "../../core/option-rules.ts";
 import { createBm25Index } from "../../lexical/index.ts";
 import { type Chunker, checkChunks } from "./chunkers/chunker.ts";
 import { characterPositions, type PositionMap } from "./positions.ts";
@@ -70,11 +71,17 @@ export interface ChunkingEvaluation {
   readonly corpora: ReadonlyMap<string, Readonly<Record<keyof ChunkingScores, MeanAndDeviation>>>;
 }
 
+const optionNames: readonly (keyof EvaluateChunkingOptions)[] = [
+  ...(["corpora", "questions", "chunker", "retriever", "k"] as const),
+  ...(["positions", "creditCopies"] as const),
+];
+
 /**
  * Cuts all corpora, indexes the chunks together and scores every question.
  *
- * @throws JetonError `chunking-option-invalid` for a `k` that is no whole number from 1, `span-questions-invalid`
- *   for a question of an unknown corpus, `chunks-invalid`, `rag-references-empty`
+ * @throws JetonError `chunking-option-invalid` for a `k` that is no whole number from 1 or an unknown option,
+ *   `span-questions-invalid` for a question of an unknown corpus or a reference outside its text, `chunks-invalid`,
+ *   `chunk-places-invalid` for places that a retriever cannot have found, `rag-references-empty`
  *
  * @example
  * const chunker = createSentenceChunker({ size: 5 });
@@ -84,6 +91,10 @@ export interface ChunkingEvaluation {
 export async function evaluateChunking(
   options: EvaluateChunkingOptions,
 ): Promise<ChunkingEvaluation> {
+  checkOptionNames(options, optionNames, {
+    what: "an evaluation of chunks",
+    invalidCode: "chunking-option-invalid",
+  });
   const { corpora, questions, chunker, k = 5, creditCopies = false } = options;
   const { retriever = bm25Retriever, positions = characterPositions } = options;
   if (k !== "auto" && !(Number.isInteger(k) && k > 0)) {
@@ -103,9 +114,13 @@ export async function evaluateChunking(
   const retrieve = await retriever.index(chunks);
   const scores: ChunkingScores[] = [];
   for (const { question, references } of questions) {
+    for (const reference of references) checkReference(reference, corpora);
     const needed = references.map(toPositions);
     const touching = findTouching(needed, ranges).length;
-    const found = await retrieve(question, k === "auto" ? touching : k);
+    const wanted = k === "auto" ? touching : k;
+    // A chunker that leaves parts of the text out may have no chunk at the references.
+    const found = wanted === 0 ? [] : await retrieve(question, wanted);
+    checkPlaces(retriever.name, found, wanted, chunks.length);
     const copies = creditCopies
       ? references.map((reference) => findCopies(reference, corpora).map(toPositions))
       : [];
@@ -124,6 +139,40 @@ export async function evaluateChunking(
     summary: summarize(scores),
     corpora: new Map([...corpora.keys()].map((name) => [name, summarize(ofCorpus(name))])),
   };
+}
+
+function checkReference(
+  { corpus, start, end }: CorpusRange,
+  corpora: ReadonlyMap<string, string>,
+): void {
+  const text = corpora.get(corpus);
+  if (text === undefined) throw unknownCorpus(corpus, corpora);
+  const isRange = Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end > start;
+  if (isRange && end <= text.length) return;
+  const expected = `a range of 0 to ${text.length} that is not empty`;
+  throw new JetonError(`a reference in ${corpus} is ${start} to ${end}; expected ${expected}`, {
+    code: "span-questions-invalid",
+    details: { found: [start, end], corpus, expected },
+  });
+}
+
+function checkPlaces(
+  retriever: string,
+  found: readonly number[],
+  wanted: number,
+  chunks: number,
+): void {
+  const isPlace = (place: number): boolean =>
+    Number.isInteger(place) && place >= 0 && place < chunks;
+  if (found.length <= wanted && found.every(isPlace)) return;
+  const expected = `at most ${wanted} places from 0 to ${chunks - 1}`;
+  throw new JetonError(
+    `the retriever ${retriever} gave ${found.join(", ")}; expected ${expected}`,
+    {
+      code: "chunk-places-invalid",
+      details: { retriever, found, expected },
+    },
+  );
 }
 
 /** The chunks of all corpora, in the order of the map. */
@@ -153,11 +202,8 @@ export const bm25Retriever: ChunkRetriever = {
 };
 
 /** Where else a reference's text stands. */
-function findCopies(
-  reference: CorpusRange & { readonly content: string },
-  corpora: ReadonlyMap<string, string>,
-): CorpusRange[] {
-  const { content } = reference;
+function findCopies(reference: CorpusRange, corpora: ReadonlyMap<string, string>): CorpusRange[] {
+  const content = corpora.get(reference.corpus)!.slice(reference.start, reference.end);
   const copies: CorpusRange[] = [];
   for (const [corpus, text] of corpora) {
     for (let at = text.indexOf(content); at >= 0; at = text.indexOf(content, at + 1)) {

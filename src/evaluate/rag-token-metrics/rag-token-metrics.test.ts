@@ -6,6 +6,8 @@ import { testData } from "../../testing/test-data.ts";
 import { createTokenizer } from "../../tokenizer/index.ts";
 import "../../testing/code-matchers.ts";
 import { createCharacterChunker, createSentenceChunker } from "./chunkers/fixed.ts";
+import { createRecursiveChunker } from "./chunkers/recursive.ts";
+import { createBreakpointChunker, createClusterChunker } from "./chunkers/semantic.ts";
 import { evaluateChunking } from "./evaluate-chunking.ts";
 import { characterPositions, tokenPositions } from "./positions.ts";
 import { type CorpusRange, precisionOmega, scoreRanges } from "./rag-token-metrics.ts";
@@ -46,6 +48,11 @@ describe("scores by hand", () => {
     expect(scoreRanges([range(0, 5)], [range(0, 5, "b")])).toEqual(none);
     expect(() => scoreRanges([], [])).toThrowCode("rag-references-empty");
     expect(() => scoreRanges([range(3, 3)], [])).toThrowCode("rag-references-empty");
+    for (const wrong of [range(5, 2), range(-1, 2), range(0, Number.NaN), range(0, 1.5)]) {
+      expect(() => scoreRanges([range(0, 5), wrong], [])).toThrowCode("rag-ranges-invalid");
+      expect(() => scoreRanges([range(0, 5)], [wrong])).toThrowCode("rag-ranges-invalid");
+      expect(() => precisionOmega([range(0, 5)], [wrong])).toThrowCode("rag-ranges-invalid");
+    }
     expect(() => scoreRanges([range(0, 1), range(0, 1, "b")], [])).toThrowCode(
       "rag-references-corpora",
     );
@@ -171,6 +178,10 @@ describe("questions", () => {
     const read = (csv: string) => () => readSpanQuestions(csv, corpora);
     expect(read(row([{ ...reference, start_index: 3 }]))).toThrowCode(code);
     expect(read(row([{ content: "first." }]))).toThrowCode(code);
+    // Beyond the end, where a slice to -1 would have this content.
+    const cut = { content: "😀 first. second", start_index: 0, end_index: 99 };
+    expect(read(row([cut]))).toThrowCode(code);
+    expect(read(row([{ content: "", start_index: 99, end_index: 99 }]))).toThrowCode(code);
     expect(read(row([reference], "y"))).toThrowCode(code);
     expect(read("question,corpus_id\na,x\n")).toThrowCode(code);
     expect(read('question,references,corpus_id\na,"[,x\n')).toThrowCode(code);
@@ -223,6 +234,69 @@ describe("the loop", () => {
     await expect(evaluate({ chunker: outside })).toRejectWithCode("chunks-invalid");
     const backwards = { name: "own", chunk: () => [range(5, 9), range(0, 4)] };
     await expect(evaluate({ chunker: backwards })).toRejectWithCode("chunks-invalid");
+    await expect(evaluate({ topK: 4 })).toRejectWithCode("chunking-option-invalid");
+    for (const places of [[4], [-1], [0.5], [0, 1, 2]]) {
+      const retriever = { name: "own", index: () => () => places };
+      await expect(evaluate({ retriever, k: 2 })).toRejectWithCode("chunk-places-invalid");
+    }
+    for (const [from, to] of [
+      [5, 700],
+      [5, 5],
+      [-3, 2],
+    ]) {
+      const beyond = [{ question: "?", corpus: "x", references: [{ ...range(from!, to!, "x") }] }];
+      await expect(evaluate({ questions: beyond })).toRejectWithCode("span-questions-invalid");
+    }
+  });
+
+  test("a reference in a part that no chunk holds: nothing is retrieved, and every score is 0", async () => {
+    const chunker = { name: "start", chunk: () => [{ start: 0, end: 5 }] };
+    const found = await evaluateChunking({ corpora, questions, chunker, k: "auto" });
+    expect(found.questions).toEqual([
+      { recall: 0, precision: 0, iou: 0, iouSet: 0, precisionOmega: 0 },
+    ]);
+  });
+});
+
+describe("chunkers", () => {
+  const cut = async (chunker: { chunk(text: string): unknown }, text: string) =>
+    ((await chunker.chunk(text)) as { start: number; end: number }[]).map(({ start, end }) =>
+      text.slice(start, end),
+    );
+
+  test("an empty separator stands for characters, never for half of one", async () => {
+    const text = "ab😀😀 long words";
+    const separators = [" ", ""];
+    const expected = ["ab", "😀", "😀 ", "lon", "g ", "wor", "ds"];
+    expect(await cut(createRecursiveChunker({ size: 3, separators }), text)).toEqual(expected);
+    const plain = createRecursiveChunker({ size: 3, separators: [" "] });
+    expect(await cut(plain, text)).toEqual(expected);
+  });
+
+  test("options are checked", async () => {
+    const code = "chunker-option-invalid";
+    const embed = (texts: readonly string[]) => texts.map(() => Float32Array.of(1, 0));
+    for (const create of [
+      () => createCharacterChunker({ size: 4, overlap: 2 } as { size: number }),
+      () => createSentenceChunker({ size: 4, overlap: 2 } as { size: number }),
+      () => createRecursiveChunker({ size: 4, overlap: 2 } as { size: number }),
+      () => createRecursiveChunker({ size: 4, separators: " " as unknown as string[] }),
+      () => createRecursiveChunker({ size: 4, lengthOf: 5 as never }),
+      () => createClusterChunker({ size: 4 } as never),
+      () => createBreakpointChunker({ size: 4, embed, overlap: 1 } as never),
+    ]) {
+      expect(create).toThrowCode(code);
+    }
+    for (const create of [createClusterChunker, createBreakpointChunker]) {
+      const few = () => [Float32Array.of(1, 0)];
+      const uneven = (texts: readonly string[]) => texts.map((_, i) => new Float32Array(i + 1));
+      for (const wrong of [few, uneven]) {
+        const chunker = create({ size: 4, pieceSize: 2, embed: wrong });
+        await expect(async () => chunker.chunk("ab cd ef")).toRejectWithCode(
+          "chunker-vectors-invalid",
+        );
+      }
+    }
   });
 });
 

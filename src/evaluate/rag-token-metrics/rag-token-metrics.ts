@@ -3,6 +3,7 @@
  * needs was retrieved, and how much else, counted by positions of the text.
  */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames } from "../../core/option-rules.ts";
 import {
   type Interval,
   intersectIntervals,
@@ -46,14 +47,19 @@ export interface ScoreRangesOptions {
  *
  * @param references the needed ranges, of one corpus, at least one position
  * @param retrieved the chunks, of any corpus
- * @throws JetonError `rag-references-empty`, `rag-references-corpora`
+ * @throws JetonError `rag-references-empty`, `rag-references-corpora`, `rag-ranges-invalid`
  */
 export function scoreRanges(
   references: readonly CorpusRange[],
   retrieved: readonly CorpusRange[],
   options: ScoreRangesOptions = {},
 ): RangeScores {
+  checkOptionNames(options, ["copies"], {
+    what: "scores of ranges",
+    invalidCode: "rag-ranges-invalid",
+  });
   const corpus = checkReferences(references);
+  for (const range of [...retrieved, ...(options.copies ?? []).flat()]) checkRange(range);
   const needed = uniteIntervals(references);
   const own = retrieved.filter((chunk) => chunk.corpus === corpus);
   const copied = coveredCopies(references, retrieved, options.copies ?? []);
@@ -98,7 +104,7 @@ function coveredCopies(
  *
  * @param references the needed ranges, of one corpus, at least one position
  * @param chunks all chunks; those of other corpora are left out
- * @throws JetonError `rag-references-empty`, `rag-references-corpora`
+ * @throws JetonError `rag-references-empty`, `rag-references-corpora`, `rag-ranges-invalid`
  */
 export function precisionOmega(
   references: readonly CorpusRange[],
@@ -116,13 +122,27 @@ export function findTouching<C extends CorpusRange>(
   chunks: readonly C[],
 ): C[] {
   const corpus = checkReferences(references);
+  for (const chunk of chunks) checkRange(chunk);
   return chunks.filter(
     (chunk) =>
       chunk.corpus === corpus && references.some((reference) => overlaps(chunk, reference)),
   );
 }
 
+function checkRange({ corpus, start, end }: CorpusRange): void {
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start) return;
+  throw new JetonError(`a range of ${corpus} is ${start} to ${end}`, {
+    code: "rag-ranges-invalid",
+    details: {
+      found: [start, end],
+      corpus,
+      expected: "whole numbers from 0, the end not before the start",
+    },
+  });
+}
+
 function checkReferences(references: readonly CorpusRange[]): string {
+  for (const range of references) checkRange(range);
   const corpora = new Set(references.map(({ corpus }) => corpus));
   if (totalLength(references) === 0) {
     throw new JetonError("a question without references cannot be scored: leave it out", {

@@ -38,7 +38,8 @@ export function readSpanQuestions(
     offsets.set(corpus, units);
     const references = parseReferences(json, i + 2).map(({ content, start, end }) => {
       const range = { corpus, start: units[start] ?? -1, end: units[end] ?? -1, content };
-      if (text.slice(range.start, range.end) !== content) {
+      const isInside = range.start >= 0 && range.end >= 0;
+      if (!isInside || text.slice(range.start, range.end) !== content) {
         throw invalid(i + 2, [start, end], `offsets of ${JSON.stringify(content)}`);
       }
       return range;

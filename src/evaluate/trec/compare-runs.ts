@@ -1,5 +1,6 @@
 /** Whether one run is better than another: paired bootstrap over queries. */
 import { createRandom, JetonError, quantile } from "../../core/index.ts";
+import { checkOptionNames } from "../../core/option-rules.ts";
 import type { Evaluation } from "./evaluate-run.ts";
 
 /** Options of `compareRuns`. */
@@ -38,6 +39,10 @@ export function compareRuns<M extends string>(
   measure: M,
   options: CompareRunsOptions = {},
 ): RunComparison {
+  checkOptionNames(options, ["samples", "seed", "confidence"], {
+    what: "a comparison of runs",
+    invalidCode: "comparison-option-invalid",
+  });
   const { samples = 2000, seed = 0, confidence = 0.95 } = options;
   if (!(Number.isInteger(samples) && samples > 0)) {
     throw invalid("samples", samples, "a whole number from 1");
@@ -45,6 +50,7 @@ export function compareRuns<M extends string>(
   if (!(confidence > 0 && confidence < 1)) {
     throw invalid("confidence", confidence, "a number between 0 and 1");
   }
+  if (!Number.isSafeInteger(seed)) throw invalid("seed", seed, "a whole number");
   const names = [...a.queries.keys()];
   if (
     names.length === 0 ||

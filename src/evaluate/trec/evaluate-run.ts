@@ -1,5 +1,6 @@
 /** A run judged: measures of each query and their means, equal to trec_eval's. */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames } from "../../core/option-rules.ts";
 import { countRelevant, findMeasure, type MeasureName } from "./measures.ts";
 import { type Judgments, type Run, rankDocuments } from "./trec-files.ts";
 
@@ -53,8 +54,8 @@ const defaultMeasures = [
 /**
  * Evaluates a run.
  *
- * @throws JetonError `measure-unknown`, `evaluation-level-invalid`, `run-invalid` for a score that is no
- *   finite number
+ * @throws JetonError `measure-unknown`, `evaluation-level-invalid`, `evaluation-option-invalid`,
+ *   `judgments-invalid` for a level that is no whole number, `run-invalid` for a score that is no finite one
  *
  * @example
  * const judgments = parseJudgments("q 0 a 1\nq 0 c 1");
@@ -67,7 +68,17 @@ export function evaluateRun<const M extends MeasureName = MeasureName>(
   run: Run,
   options: EvaluateRunOptions<M> = {},
 ): Evaluation<M> {
+  checkOptionNames(options, ["measures", "level"], {
+    what: "an evaluation",
+    invalidCode: "evaluation-option-invalid",
+  });
   const { measures = defaultMeasures as M[], level = 1 } = options;
+  if (!Array.isArray(measures)) {
+    throw new JetonError(`measures: ${JSON.stringify(measures)}; expected a list of names`, {
+      code: "evaluation-option-invalid",
+      details: { option: "measures", found: measures, expected: "a list of names" },
+    });
+  }
   if (!(Number.isInteger(level) && level >= 1)) {
     throw new JetonError(`relevance level ${level}; expected a whole number from 1`, {
       code: "evaluation-level-invalid",
@@ -78,6 +89,7 @@ export function evaluateRun<const M extends MeasureName = MeasureName>(
   const queries = new Map<string, QueryEvaluation<M>>();
   for (const [query, judged] of judgments) {
     const scores = run.get(query) ?? new Map<string, number>();
+    checkLevels(query, judged);
     checkScores(query, scores);
     const order = rankDocuments(scores);
     const ranking = {
@@ -111,6 +123,16 @@ export function evaluateRun<const M extends MeasureName = MeasureName>(
     },
     ignored: [...run.keys()].filter((query) => !judgments.has(query)),
   };
+}
+
+function checkLevels(query: string, judged: ReadonlyMap<string, number>): void {
+  for (const [document, level] of judged) {
+    if (Number.isInteger(level)) continue;
+    throw new JetonError(`query ${JSON.stringify(query)}: the level of a document is ${level}`, {
+      code: "judgments-invalid",
+      details: { query, document, found: level, expected: "a whole number" },
+    });
+  }
 }
 
 function checkScores(query: string, scores: ReadonlyMap<string, number>): void {

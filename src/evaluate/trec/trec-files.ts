@@ -1,5 +1,6 @@
 /** Judgments and runs as trec_eval's text files hold them. */
 import { JetonError } from "../../core/index.ts";
+import { describeValue } from "../../core/option-rules.ts";
 import { compareUtf8 } from "../../lexical/index.ts";
 
 /** Judged level of documents, by query and document. Unjudged documents are absent. */
@@ -52,15 +53,38 @@ export function parseRun(text: string): Run {
   return run;
 }
 
-/** A run as text, each query's documents as they rank, ranks from 1. Ends with a line break. */
+/**
+ * A run as text, each query's documents as they rank, ranks from 1. Ends with a line break.
+ *
+ * @throws JetonError `run-invalid` for what no line of the file can hold: a name with white space or none, a
+ *   score that is no finite number
+ */
 export function formatRun(run: Run, tag = "jeton"): string {
   let text = "";
+  checkField("tag", tag);
   for (const [query, scores] of run) {
+    checkField("query", query);
+    for (const [document, score] of scores) {
+      checkField("document", document);
+      if (!Number.isFinite(score)) throw unwritable("score", score, "a finite number");
+    }
     for (const [at, document] of rankDocuments(scores).entries()) {
       text += `${query} Q0 ${document} ${at + 1} ${scores.get(document)!} ${tag}\n`;
     }
   }
   return text;
+}
+
+function checkField(field: string, found: string): void {
+  if (typeof found === "string" && /^\S+$/.test(found)) return;
+  throw unwritable(field, found, "a name without white space");
+}
+
+function unwritable(field: string, found: unknown, expected: string): JetonError {
+  return new JetonError(`a run's ${field}: ${describeValue(found)}; expected ${expected}`, {
+    code: "run-invalid",
+    details: { field, found, expected },
+  });
 }
 
 /** Documents by score downwards, equal scores by id downwards, compared by UTF-8 bytes. */

@@ -153,10 +153,53 @@ describe("comparison of runs", () => {
     expect(() => compareRuns(a, a, "ndcg", { samples: 0 })).toThrowCode(
       "comparison-option-invalid",
     );
-    expect(() => compareRuns(a, a, "ndcg", { confidence: 1 })).toThrowCode(
-      "comparison-option-invalid",
-    );
+    for (const options of [{ confidence: 1 }, { iterations: 5 }, { seed: "a" }] as object[]) {
+      expect(() => compareRuns(a, a, "ndcg", options)).toThrowCode("comparison-option-invalid");
+    }
   });
+
+  test("two runs compared the other way round: the same with the other sign", () => {
+    const names = ["q1", "q2", "q3"];
+    const runOf = (...found: number[]) => {
+      const lines = names.flatMap((query, i) => (found[i] === 0 ? [] : [`${query} Q0 a 1 1 t`]));
+      return evaluateRun(
+        parseJudgments(names.map((query) => `${query} 0 a 1`).join("\n")),
+        parseRun(lines.join("\n")),
+        { measures: ["map"] },
+      );
+    };
+    for (const [x, y] of [
+      [runOf(1, 0, 1), runOf(0, 0, 1)],
+      [runOf(1, 0, 0), runOf(0, 1, 0)],
+    ] as const) {
+      const [there, back] = [compareRuns(x, y, "map"), compareRuns(y, x, "map")];
+      expect(back.difference).toBeCloseTo(-there.difference, 12);
+      expect(back.low).toBeCloseTo(-there.high, 12);
+      expect(back.high).toBeCloseTo(-there.low, 12);
+      expect(back.probability).toBeCloseTo(there.probability, 12);
+    }
+  });
+});
+
+test("what no evaluation can use is refused", () => {
+  const judgments = parseJudgments("q 0 a 1");
+  const run = parseRun("q Q0 a 1 1 t");
+  for (const options of [{ measure: ["map"] }, { measures: "map" }, null] as object[]) {
+    expect(() => evaluateRun(judgments, run, options)).toThrowCode("evaluation-option-invalid");
+  }
+  for (const level of [Number.NaN, 0.5, "1" as unknown as number]) {
+    const wrong = new Map([["q", new Map([["a", level]])]]);
+    expect(() => evaluateRun(wrong, run)).toThrowCode("judgments-invalid");
+  }
+});
+
+test.each([
+  ["a query with white space", new Map([["q 1", new Map([["a", 1]])]])],
+  ["a document with white space", new Map([["q", new Map([["a b", 1]])]])],
+  ["a document without a name", new Map([["q", new Map([["", 1]])]])],
+  ["a score that is no number", new Map([["q", new Map([["a", Number.NaN]])]])],
+])("%s cannot stand in a run's file", (_, run) => {
+  expect(() => formatRun(run)).toThrowCode("run-invalid");
 });
 
 interface Case {

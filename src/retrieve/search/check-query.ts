@@ -66,6 +66,9 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
   if (query.text !== undefined && typeof query.text !== "string") {
     throw invalid("text", query.text, "a text");
   }
+  if (!["undefined", "boolean"].includes(typeof query.explain)) {
+    throw invalid("explain", query.explain, "true or false");
+  }
   const { candidates = 1, probes = 1, refine = 1, scoring = "imputed" } = tokenSearch;
   for (const [name, value] of Object.entries({ k, candidates, probes, refine })) {
     if (!(Number.isInteger(value) && value > 0))
@@ -84,13 +87,18 @@ export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): vo
 }
 
 function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<VectorSizes>): void {
-  if (dense !== undefined && dense.length !== (sizes.dense ?? dense.length)) {
-    throw invalid("dense", dense.length, `a vector of ${sizes.dense} numbers`);
+  if (dense !== undefined) {
+    checkNumbers("dense", dense);
+    if (dense.length === 0 || dense.length !== (sizes.dense ?? dense.length)) {
+      throw invalid("dense", dense.length, `a vector of ${sizes.dense ?? "some"} numbers`);
+    }
   }
   if (tokens !== undefined) {
+    checkNames(tokens, ["dim", "vectors", "spans"], "a search's tokens");
     const { dim, vectors } = tokens;
-    const isWhole = dim > 0 && vectors.length > 0 && vectors.length % dim === 0;
-    if (!isWhole || dim !== (sizes.tokens ?? dim)) {
+    checkNumbers("tokens", vectors);
+    const isWhole = Number.isInteger(dim) && dim > 0 && vectors.length % dim === 0;
+    if (!isWhole || vectors.length === 0 || dim !== (sizes.tokens ?? dim)) {
       throw invalid(
         "tokens",
         [vectors.length, dim],
@@ -98,9 +106,21 @@ function checkVectors({ dense, tokens, sparse }: SearchQuery, sizes: Readonly<Ve
       );
     }
   }
-  const { ids, weights } = sparse ?? {};
-  if (ids?.length !== weights?.length) {
-    throw invalid("sparse", [ids?.length, weights?.length], "as many weights as ids");
+  if (sparse !== undefined) {
+    checkNames(sparse, ["ids", "weights"], "a search's sparse vector");
+    const { ids, weights } = sparse;
+    checkNumbers("sparse.ids", ids);
+    checkNumbers("sparse.weights", weights);
+    if (ids.length !== weights.length || new Set(ids).size !== ids.length) {
+      throw invalid("sparse", [ids.length, weights.length], "as many weights as different ids");
+    }
+  }
+}
+
+function checkNumbers(name: string, values: unknown): void {
+  const isList = ArrayBuffer.isView(values) || Array.isArray(values);
+  if (!isList || !("every" in values && values.every(Number.isFinite))) {
+    throw invalid(name, isList ? "numbers that are not finite" : values, "finite numbers");
   }
 }
 

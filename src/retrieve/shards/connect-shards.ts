@@ -1,8 +1,10 @@
 /** Searches an index whose shards are services on NATS, as if it were one. */
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames, secondsRule } from "../../core/option-rules.ts";
 import { type Bm25Formula, resolveBm25Formula } from "../../lexical/index.ts";
 import type { Transport } from "../../transport/index.ts";
 import type { RankingName } from "../fusion.ts";
+import { checkQuery } from "../search/check-query.ts";
 import { joinRankings, type ScoredHit } from "../search/join-rankings.ts";
 import { type HitContent, joinStatistics, type RankedEntry } from "../search/query-run.ts";
 import type { StoredSettings } from "../store/manifest.ts";
@@ -71,12 +73,15 @@ export interface ShardedIndex {
  */
 export async function connectShards(
   transport: Transport,
-  { name, deadline = 10 }: ConnectShardsOptions,
+  options: ConnectShardsOptions,
 ): Promise<ShardedIndex> {
+  checkOptionNames(options, ["name", "deadline"], {
+    what: "an index in shards",
+    invalidCode: "shard-option-invalid",
+  });
+  const { name, deadline = 10 } = options;
   checkName(name);
-  if (!(deadline > 0 && deadline < Number.POSITIVE_INFINITY)) {
-    throw invalidOption("deadline", deadline, "seconds above 0");
-  }
+  if (!secondsRule.test(deadline)) throw invalidOption("deadline", deadline, secondsRule.expected);
   const about = await askShard(
     transport,
     subjects.about(name),
@@ -121,6 +126,8 @@ class ShardedSearch {
 
   async answer(query: SearchQuery): Promise<ShardedAnswer> {
     const { name, formula } = this.#settings;
+    // Here already: what is no number would cross as one or as nothing.
+    checkQuery(query, { dense: undefined, tokens: undefined });
     for (;;) {
       const runs = await this.#begin(query);
       if (runs.size === 0) throw nothingAnswers(name, this.#listLost());

@@ -79,10 +79,15 @@ export function encodeQuery(query: SearchQuery): Frame {
   const add = (array: FrameArray): number => arrays.push(array) - 1;
   const head = {
     ...rest,
-    ...(dense && { dense: add(dense) }),
-    ...(tokens && { tokens: { dim: tokens.dim, vectors: add(tokens.vectors) } }),
+    ...(dense && { dense: add(Float32Array.from(dense)) }),
+    ...(tokens && { tokens: { dim: tokens.dim, vectors: add(Float32Array.from(tokens.vectors)) } }),
     // Ids of 32 bits without a sign cross as 32 bits with one.
-    ...(sparse && { sparse: { ids: add(asSigned(sparse.ids)), weights: add(sparse.weights) } }),
+    ...(sparse && {
+      sparse: {
+        ids: add(asSigned(Uint32Array.from(sparse.ids))),
+        weights: add(Float32Array.from(sparse.weights)),
+      },
+    }),
   };
   return { head, arrays };
 }

@@ -1,6 +1,7 @@
 /** One shard of an index as a service on NATS. */
 import { randomBytes } from "node:crypto";
 import { JetonError } from "../../core/index.ts";
+import { checkOptionNames, secondsRule } from "../../core/option-rules.ts";
 import type { Frame, Transport, TransportMessage, TransportReply } from "../../transport/index.ts";
 import { type SearchIndex, startQueryRun } from "../open-index.ts";
 import type { QueryRun } from "../search/query-run.ts";
@@ -72,6 +73,10 @@ export function serveShard(
   index: SearchIndex,
   options: ServeShardOptions,
 ): ShardService {
+  checkOptionNames(options, ["name", "shard", "shards", "patience"], {
+    what: "a shard",
+    invalidCode: "shard-option-invalid",
+  });
   const { name, shard = 1, shards = 1, patience = 60 } = options;
   checkName(name);
   if (!(Number.isInteger(shards) && shards > 0)) {
@@ -80,6 +85,7 @@ export function serveShard(
   if (!(Number.isInteger(shard) && shard > 0 && shard <= shards)) {
     throw invalidOption("shard", shard, `a whole number from 1 to ${shards}`);
   }
+  if (!secondsRule.test(patience)) throw invalidOption("patience", patience, secondsRule.expected);
   const replica = new ShardReplica(transport, index, { name, shard, shards, patience });
   const { stopTaking, stopAnswering } = replica.listen();
   const timer = setInterval(() => replica.forget(patience), 1000 * Math.min(10, patience)).unref();

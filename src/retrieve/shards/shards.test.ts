@@ -280,15 +280,19 @@ describe.skipIf(found === undefined)("shards on NATS", () => {
   test("what cannot be is rejected", async () => {
     await expect(connectShards(client, { name: "none" })).toRejectWithCode("index-shards-lost");
     await expect(connectShards(client, { name: "a.b" })).toRejectWithCode("shard-option-invalid");
-    await expect(connectShards(client, { name: "a", deadline: 0 })).toRejectWithCode(
-      "shard-option-invalid",
-    );
+    for (const options of [{ deadline: 1e9 }, { deadline: 0 }, { timeout: 3 }]) {
+      await expect(connectShards(client, { name: "a", ...options })).toRejectWithCode(
+        "shard-option-invalid",
+      );
+    }
     const empty = createIndex();
     for (const options of [
       { name: "" },
       { name: "a", shard: 2 },
       { name: "a", shard: 0, shards: 2 },
       { name: "a", shards: 1.5 },
+      { name: "a", patience: 0 },
+      { name: "a", replicas: 2 },
     ]) {
       expect(() => serveShard(client, empty, options)).toThrowCode("shard-option-invalid");
     }

@@ -1,5 +1,6 @@
 /** What cuts a text into chunks. A chunker gives ranges, never strings, so that offsets are exact. */
 import { JetonError } from "../../../core/index.ts";
+import { checkOptionNames } from "../../../core/option-rules.ts";
 import type { Interval } from "../intervals.ts";
 
 /** Cuts texts; any object of this shape is one. */
@@ -29,6 +30,27 @@ export function checkChunks(name: string, text: string, ranges: readonly Interva
       details: { found: [start, end], expected: `ranges of 0 to ${text.length} by their starts` },
     });
   }
+}
+
+/**
+ * Checks the names of a chunker's options.
+ *
+ * @throws JetonError `chunker-option-invalid`
+ */
+export function checkNames(chunker: string, options: unknown, names: readonly string[]): void {
+  checkOptionNames(options, names, {
+    what: `the ${chunker} chunker`,
+    invalidCode: "chunker-option-invalid",
+  });
+}
+
+/** An option that must be a function. */
+export function checkFunction(chunker: string, option: string, found: unknown): void {
+  if (typeof found === "function") return;
+  throw new JetonError(`${chunker} chunker, ${option}: ${String(found)}; expected a function`, {
+    code: "chunker-option-invalid",
+    details: { chunker, option, found, expected: "a function" },
+  });
 }
 
 /** An option that must be a whole number from `min`. */

@@ -1,7 +1,7 @@
 /** Chunks of a fixed size, in characters, tokens or sentences. */
 import type { Tokenizer } from "../../../tokenizer/index.ts";
 import type { Interval } from "../intervals.ts";
-import { type Chunker, checkCount } from "./chunker.ts";
+import { type Chunker, checkCount, checkNames } from "./chunker.ts";
 
 /** Options of the chunkers of fixed size. */
 export interface FixedChunkerOptions {
@@ -80,6 +80,8 @@ export function tokenUnits(text: string, tokenizer: Tokenizer): Interval[] {
 }
 
 function readSizes(chunker: string, options: FixedChunkerOptions): { size: number; step: number } {
+  const names = chunker === "token" ? ["size", "step", "tokenizer"] : ["size", "step"];
+  checkNames(chunker, options, names);
   const { size, step = size } = options;
   checkCount(chunker, "size", size);
   checkCount(chunker, "step", step);

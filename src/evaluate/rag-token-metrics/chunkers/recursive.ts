@@ -1,6 +1,7 @@
 /** Chunks that end where the text does: at paragraphs, else lines, else sentences, else words. */
+import { JetonError } from "../../../core/index.ts";
 import type { Interval } from "../intervals.ts";
-import { type Chunker, checkCount } from "./chunker.ts";
+import { type Chunker, checkCount, checkFunction, checkNames } from "./chunker.ts";
 
 /** Options of `createRecursiveChunker`. */
 export interface RecursiveChunkerOptions {
@@ -8,7 +9,10 @@ export interface RecursiveChunkerOptions {
   size: number;
   /** Default UTF-16 units. Must not fall when a text grows. */
   lengthOf?: (text: string) => number;
-  /** Where a text may be cut, best first; each stays with the text before it. */
+  /**
+   * Where a text may be cut, best first; each stays with the text before it. What is too long still is cut
+   * between characters, which `""` stands for too. Default paragraphs, lines, sentences and words.
+   */
   separators?: readonly string[];
 }
 
@@ -23,12 +27,26 @@ export const defaultSeparators: readonly string[] = ["\n\n", "\n", ".", "?", "!"
  */
 export function createRecursiveChunker(options: RecursiveChunkerOptions): Chunker {
   const { size, lengthOf, separators = defaultSeparators } = options;
+  checkNames("recursive", options, ["size", "lengthOf", "separators"]);
   checkCount("recursive", "size", size);
+  if (lengthOf !== undefined) checkFunction("recursive", "lengthOf", lengthOf);
+  checkSeparators(separators);
   const measure = lengthOf ?? ((text: string) => text.length);
   return {
     name: `recursive ${size}${lengthOf === undefined ? " characters" : ""}`,
     chunk: (text) => splitRecursively(text, { size, measure, separators }),
   };
+}
+
+function checkSeparators(found: readonly string[]): void {
+  if (Array.isArray(found) && found.every((one) => typeof one === "string")) return;
+  throw new JetonError(
+    `recursive chunker, separators: ${String(found)}; expected a list of texts`,
+    {
+      code: "chunker-option-invalid",
+      details: { chunker: "recursive", option: "separators", found, expected: "a list of texts" },
+    },
+  );
 }
 
 interface Settings {
@@ -45,7 +63,7 @@ export function splitRecursively(text: string, settings: Settings): Interval[] {
 function split(text: string, range: Interval, settings: Settings, depth: number): Interval[] {
   const { size, measure, separators } = settings;
   if (measure(text.slice(range.start, range.end)) <= size) return [range];
-  const separator = separators[depth];
+  const separator = separators[depth] === "" ? undefined : separators[depth];
   const pieces =
     separator === undefined ? splitCharacters(text, range) : splitAt(text, range, separator);
   if (pieces.length < 2) {

@@ -2,8 +2,9 @@
  * Chunks by meaning, after the Chroma report (Smith and Troynikov, 2024): neighbouring pieces whose vectors
  * are alike stay together. Any function from texts to vectors serves.
  */
+import { JetonError } from "../../../core/index.ts";
 import type { Interval } from "../intervals.ts";
-import { type Chunker, checkCount } from "./chunker.ts";
+import { type Chunker, checkCount, checkFunction, checkNames } from "./chunker.ts";
 import { defaultSeparators, splitRecursively } from "./recursive.ts";
 
 /** Texts to vectors of one length; they need not be of length 1. */
@@ -27,7 +28,8 @@ export interface SemanticChunkerOptions {
  * chunks, less the mean similarity of all pairs, is highest; a dynamic program finds the best cut. No chunk
  * has more than size / pieceSize pieces.
  *
- * @throws JetonError `chunker-option-invalid`
+ * @throws JetonError `chunker-option-invalid`; its function `chunker-vectors-invalid` for vectors of
+ *   different lengths, or not one for each text
  */
 export function createClusterChunker(options: SemanticChunkerOptions): Chunker {
   const { embed, size, pieceSize, measure } = readOptions("cluster", options);
@@ -46,7 +48,8 @@ export function createClusterChunker(options: SemanticChunkerOptions): Chunker {
  * Kamradt's, as the report modified it: cuts where neighbours are farthest apart, as often as gives chunks
  * of `size` on average.
  *
- * @throws JetonError `chunker-option-invalid`
+ * @throws JetonError `chunker-option-invalid`; its function `chunker-vectors-invalid` for vectors of
+ *   different lengths, or not one for each text
  */
 export function createBreakpointChunker(options: SemanticChunkerOptions): Chunker {
   const { embed, size, pieceSize, measure } = readOptions("breakpoint", options);
@@ -71,6 +74,9 @@ export function createBreakpointChunker(options: SemanticChunkerOptions): Chunke
 
 function readOptions(chunker: string, options: SemanticChunkerOptions) {
   const { embed, size, lengthOf } = options;
+  checkNames(chunker, options, ["embed", "size", "pieceSize", "lengthOf"]);
+  checkFunction(chunker, "embed", embed);
+  if (lengthOf !== undefined) checkFunction(chunker, "lengthOf", lengthOf);
   checkCount(chunker, "size", size);
   const pieceSize = options.pieceSize ?? Math.max(1, Math.round(size / 8));
   checkCount(chunker, "pieceSize", pieceSize);
@@ -88,9 +94,22 @@ async function embedPieces(
 ): Promise<Float32Array[]> {
   if (pieces.length === 0) return [];
   const vectors = await embed(pieces.map(({ start, end }) => text.slice(start, end)));
+  checkVectors(vectors, pieces.length);
   return vectors.map((vector) => {
     const length = Math.sqrt(dot(vector, vector));
     return length === 0 ? vector : vector.map((value) => value / length);
+  });
+}
+
+function checkVectors(vectors: readonly Float32Array[], count: number): void {
+  const dim = vectors[0]?.length ?? 0;
+  const isWhole = vectors.length === count && dim > 0;
+  if (isWhole && vectors.every((one) => one.length === dim && one.every(Number.isFinite))) return;
+  const found = vectors.map(({ length }) => length);
+  const expected = `${count} vectors of one length, all numbers finite`;
+  throw new JetonError(`embed gave ${found.length} vectors; expected ${expected}`, {
+    code: "chunker-vectors-invalid",
+    details: { found, expected },
   });
 }
 
