@@ -169,7 +169,7 @@ export function decoderGraph(
   } = options;
   const usual = cacheType === "float32" ? twoPartAttention : joinedAttention;
   const { attention: attend = usual } = options;
-  const { policy } = options;
+  const { policy, filterLayer = config.layers.length } = options;
   const capacity = sumsInBlocks ? multiplyDimensions(sumBlock, "blocks") : "capacity";
   const inputs = decoderInputs(config, { cacheType, capacity, policy });
   if (sumsInBlocks) inputs["block.ones"] = float32([1, "blocks"]);
@@ -190,46 +190,24 @@ export function decoderGraph(
       () => ({ x: embedIds(config, weights, input.ids) }),
       () => ({ x: scaleEmbeddings(config, input.embeddings) }),
     );
-    const { filterLayer } = options;
-    const layers = { start: 0, end: filterLayer ?? config.layers.length };
-    const first = runLayers(embeddings, layers, context);
-    const { runningSums } = options;
-    const stateOf = (taps: readonly LayerTap[]): PartState => ({
-      ...{ config, rows: input.rows, inputs: input, embeddings, layers: taps, runningSums },
-      ...(traced && { policy: traced.tap }),
-    });
-    const behind = (x: Tensor, state: PartState): Record<string, Tensor> => ({
-      ...optional(input[switchOf("tokens")], () => {
+    const first = runLayers(embeddings, { start: 0, end: filterLayer }, context);
+    const behind: Behind = (x, taps) => {
+      const state: PartState = {
+        ...{ config, rows: input.rows, inputs: input, embeddings, layers: taps },
+        runningSums: options.runningSums,
+        ...(traced && { policy: traced.tap }),
+      };
+      const tokenParts = optional(input[switchOf("tokens")], () => {
         const head = headState(weights, state, x);
         const { tokens, ...parts } = headParts;
         return { ...tokens.graph(head), ...partOutputs(parts, head, input) };
-      }),
-      ...partOutputs(layerParts, state, input),
-    });
-    /** The filter layer's keys and scores, and what follows them where it is wanted. */
-    const filterPass = (before: LayerRun, index: number): PassParts => {
-      const projected = scoped(`layers.${index}`, () => projectLayer(before.x, index, context));
-      const key = rotateHeads(projected.key, index, context);
-      const scoreSequence = (): Tensor =>
-        scoreRows(rotateHeads(projected.query, index, context), key, { index, context, input });
-      const rest = optional(input["want.rest"], () => {
-        const range = { start: index, end: config.layers.length };
-        const last = runLayers(before.x, range, context, projected);
-        const later = last.fresh.slice(2);
-        return {
-          ...behind(last.x, stateOf([...before.taps, ...last.taps])),
-          "new.rest": cast(later.length > 0 ? concat(later, 0) : fill([1, 1, 1, 1], 0), cacheType),
-        };
       });
-      return {
-        fresh: [...before.fresh, key, projected.value].map((x) => cast(x, cacheType)),
-        results: { ...rest, ...partOutputs(filterParts, { config, scoreSequence }, input) },
-      };
+      return { ...tokenParts, ...partOutputs(layerParts, state, input) };
     };
-    const { fresh, results }: PassParts =
-      filterLayer === undefined
-        ? { fresh: first.fresh, results: behind(first.x, stateOf(first.taps)) }
-        : filterPass(first, filterLayer);
+    const { fresh, results } =
+      options.filterLayer === undefined
+        ? { fresh: first.fresh, results: behind(first.x, first.taps) }
+        : filterPass(first, filterLayer, { context, input, cacheType, behind });
     const policyOutputs = traced?.outputs();
     return {
       new: cast(concat([...fresh, ...(policyOutputs?.rows ?? [])], 0), cacheType),
@@ -243,6 +221,45 @@ export function decoderGraph(
 interface PassParts {
   readonly fresh: readonly Tensor[];
   readonly results: Readonly<Record<string, Tensor>>;
+}
+
+/** Results that the final residual stream and the layers' taps give. */
+type Behind = (x: Tensor, taps: readonly LayerTap[]) => Record<string, Tensor>;
+
+/** The filter layer's keys and scores, and what follows them where it is wanted. */
+function filterPass(
+  before: LayerRun,
+  index: number,
+  {
+    context,
+    input,
+    cacheType,
+    behind,
+  }: {
+    readonly context: LayerContext;
+    readonly input: Readonly<Record<DecoderInput, Tensor>>;
+    readonly cacheType: CacheType;
+    readonly behind: Behind;
+  },
+): PassParts {
+  const { config } = context;
+  const projected = scoped(`layers.${index}`, () => projectLayer(before.x, index, context));
+  const key = rotateHeads(projected.key, index, context);
+  const scoreSequence = (): Tensor =>
+    scoreRows(rotateHeads(projected.query, index, context), key, { index, context, input });
+  const rest = optional(input["want.rest"], () => {
+    const range = { start: index, end: config.layers.length };
+    const last = runLayers(before.x, range, context, projected);
+    const later = last.fresh.slice(2);
+    return {
+      ...behind(last.x, [...before.taps, ...last.taps]),
+      "new.rest": cast(later.length > 0 ? concat(later, 0) : fill([1, 1, 1, 1], 0), cacheType),
+    };
+  });
+  return {
+    fresh: [...before.fresh, key, projected.value].map((x) => cast(x, cacheType)),
+    results: { ...rest, ...partOutputs(filterParts, { config, scoreSequence }, input) },
+  };
 }
 
 /** What some layers give: the residual stream, new keys and values, and what parts of the step table may read. */
