@@ -152,7 +152,7 @@ describe("@example", { timeout: 240_000 }, () => {
       `for (const name of ${JSON.stringify(names)}) {
   try {
     await import(\`./\${name}\`);
-    console.log(\`\\nran \${name}\`);
+    console.log(\`\\nexample done: \${name}\`);
   } catch (error) {
     console.error(name, error);
     process.exitCode = 1;
@@ -167,6 +167,6 @@ describe("@example", { timeout: 240_000 }, () => {
       folder,
     );
     expect(status, stderr).toBe(0);
-    expect([...stdout.matchAll(/^ran (.+)$/gm)].map(([, name]) => name)).toEqual(names);
+    expect([...stdout.matchAll(/^example done: (.+)$/gm)].map(([, name]) => name)).toEqual(names);
   });
 });
