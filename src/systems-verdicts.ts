@@ -64,7 +64,7 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
   "exact-byte-probabilities": {
     reproduced: 9,
     partly: 1,
-    notReproduced: 1,
+    notReproduced: 2,
     judgedBy: "intervals",
     date: "2026-11-30",
   },
