@@ -12,8 +12,8 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from "../../src/checkpoint/safetensors/write-safetensors.ts";
+import { fillTokens } from "./fill-tokens.ts";
 
-const added = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"];
 const [from, out] = process.argv.slice(2);
 if (from === undefined || out === undefined) throw new Error("usage: add-fill-tokens.ts MODEL OUT");
 const readJson = async (name: string): Promise<Record<string, unknown>> =>
@@ -27,7 +27,7 @@ for (const name of ["tokenizer_config.json", "generation_config.json"]) {
 }
 const config = await readJson("config.json");
 const vocabSize = config["vocab_size"] as number;
-await writeJson("config.json", { ...config, vocab_size: vocabSize + added.length });
+await writeJson("config.json", { ...config, vocab_size: vocabSize + fillTokens.length });
 
 const tokenizer = await readJson("tokenizer.json");
 const flags = {
@@ -37,7 +37,7 @@ const flags = {
   normalized: false,
   special: true,
 };
-const tokens = added.map((content, at) => ({ id: vocabSize + at, content, ...flags }));
+const tokens = fillTokens.map((content, at) => ({ id: vocabSize + at, content, ...flags }));
 await writeJson("tokenizer.json", {
   ...tokenizer,
   added_tokens: [...(tokenizer["added_tokens"] as unknown[]), ...tokens],
@@ -51,7 +51,7 @@ for (const [name, { shape }] of file.tensors) {
   tensors.push({
     name,
     dtype: "F32",
-    shape: isTable ? [vocabSize + added.length, ...shape.slice(1)] : [...shape],
+    shape: isTable ? [vocabSize + fillTokens.length, ...shape.slice(1)] : [...shape],
     data: isTable ? withMeanRows(data, vocabSize) : data,
   });
 }
@@ -59,12 +59,13 @@ await writeSafetensors(join(out, "model.safetensors"), tensors);
 
 function withMeanRows(table: Float32Array, rows: number): Float32Array {
   const width = table.length / rows;
-  const wider = new Float32Array(table.length + added.length * width);
+  const wider = new Float32Array(table.length + fillTokens.length * width);
   wider.set(table);
   for (let column = 0; column < width; column++) {
     let sum = 0;
     for (let row = 0; row < rows; row++) sum += table[row * width + column]!;
-    for (let row = rows; row < rows + added.length; row++) wider[row * width + column] = sum / rows;
+    for (let row = rows; row < rows + fillTokens.length; row++)
+      wider[row * width + column] = sum / rows;
   }
   return wider;
 }

@@ -4,20 +4,21 @@
  *     JETON_DATA=path/to/data node --import tsx scripts/jeton-nano/prepare.ts OUT [--composed]
  *
  * OUT then holds `prose.jsonl`, `code.jsonl`, `tasks-N.jsonl` (N characters), `pairs.jsonl`,
- * `repeats.jsonl`, `labels.jsonl`, `gaps.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only text whose licence allows
- * giving weights away goes in: public-domain prose, TypeScript and documents of packages under the
+ * `repeats.jsonl`, `labels.jsonl`, `gaps.jsonl`, `held-out.jsonl`, `tokenizer/` and `sources.json`. Only
+ * text whose licence allows giving weights away goes in: public-domain prose, TypeScript and documents of packages under the
  * licences named below, this project's own sources, and generated tasks: in the few wordings of which the
  * bundled model's are made, or with `--composed` in ones that are made anew for every document.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../src/checkpoint/index.ts";
-import { createRandom } from "../../src/core/index.ts";
+import { createRandom, type Random } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
 import { makeLabelTask } from "../../src/reproduce/data/label-tasks.ts";
 import { makeRecallTask, recallTaskKinds } from "../../src/reproduce/data/recall-tasks.ts";
 import { saveTokenizer, trainTokenizer } from "../../src/tokenizer/index.ts";
+import { fillTokens } from "./fill-tokens.ts";
 import { taskMaterial } from "./task-material.ts";
 
 const seed = 1;
@@ -170,10 +171,7 @@ function takeBytes(documents: readonly string[], limit: number): string[] {
  * looking back far sooner than questions do, where few can.
  */
 function makeRepeats(): string[] {
-  const documents: string[] = [];
-  let size = 0;
-  for (let index = 0; size < taskBytes; index++) {
-    const random = createRandom(seed, "repeats", index);
+  return makeDocuments(["repeats"], (random) => {
     const separator = [" ", "\n", ", ", ". "][random.integer(4)]!;
     const isProse = random.uniform() < 0.25;
     const from = random.integer(filler.length);
@@ -186,31 +184,17 @@ function makeRepeats(): string[] {
     const wanted = 400 + random.integer(600);
     let text = passage;
     while (text.length < wanted) text += separator + passage;
-    documents.push(text);
-    size += text.length;
-  }
-  return documents;
+    return text;
+  });
 }
 
 /** Pairs of all lengths up to 1,800 characters, nearly all of which are asked for: the last practice. */
 function makePairs(): string[] {
-  const documents: string[] = [];
-  let size = 0;
-  for (let index = 0; size < taskBytes; index++) {
-    const random = createRandom(seed, "pairs", index);
+  return makeDocuments(["pairs"], (random) => {
     const length = 200 + random.integer(1600);
-    const { text } = makeRecallTask(random, {
-      kind: "key-value",
-      words,
-      filler,
-      length,
-      questions: 60,
-      wordings,
-    });
-    documents.push(text);
-    size += text.length;
-  }
-  return documents;
+    const kind = "key-value";
+    return makeRecallTask(random, { kind, words, filler, length, questions: 60, wordings }).text;
+  });
 }
 
 /**
@@ -220,23 +204,17 @@ function makePairs(): string[] {
 function makeTasks(length: number): string[] {
   const isLong = length > 600;
   const kinds = isLong ? [0, 0, 0, 0, 1, 2, 3] : [0, 0, 0, 1, 2, 3];
-  const documents: string[] = [];
-  let size = 0;
-  for (let index = 0; size < taskBytes; index++) {
-    const random = createRandom(seed, "tasks", length, index);
+  return makeDocuments(["tasks", length], (random) => {
     const kind = recallTaskKinds[kinds[random.integer(kinds.length)]!]!;
-    const { text } = makeRecallTask(random, {
+    return makeRecallTask(random, {
       kind,
       words,
       filler,
       length: Math.round(length * (0.3 + 0.7 * random.uniform())),
       questions: 4 + random.integer(isLong ? 60 : 20),
       wordings,
-    });
-    documents.push(text);
-    size += text.length;
-  }
-  return documents;
+    }).text;
+  });
 }
 
 /** Examples with labels, and inputs that ask for theirs: what a prompt with demonstrations looks like. */
@@ -246,19 +224,11 @@ function makeLabels(): string[] {
     .map((line) => line.trim())
     .filter((line) => line.length > 15 && line.length < 70);
   const short = filler.filter((sentence) => sentence.length < 90);
-  const documents: string[] = [];
-  for (let index = 0, size = 0; size < taskBytes; index++) {
-    const random = createRandom(seed, "labels", index);
-    const { text } = makeLabelTask(random, {
-      words,
-      kinds: [short, lines],
-      length: 300 + random.integer(1800),
-      questions: 4 + random.integer(12),
-    });
-    documents.push(text);
-    size += text.length;
-  }
-  return documents;
+  return makeDocuments(["labels"], (random) => {
+    const length = 300 + random.integer(1800);
+    const questions = 4 + random.integer(12);
+    return makeLabelTask(random, { words, kinds: [short, lines], length, questions }).text;
+  });
 }
 
 /**
@@ -267,9 +237,8 @@ function makeLabels(): string[] {
  */
 function makeGaps(): string[] {
   const source = [...code, ...code, ...prose];
-  const documents: string[] = [];
-  for (let index = 0, size = 0; size < taskBytes; index++) {
-    const random = createRandom(seed, "gaps", index);
+  const [beforePrefix, beforeSuffix, beforeMiddle] = fillTokens;
+  return makeDocuments(["gaps"], (random) => {
     const whole = source[random.integer(source.length)]!;
     const length = 300 + random.integer(1500);
     const from = random.integer(Math.max(1, whole.length - length));
@@ -282,12 +251,31 @@ function makeGaps(): string[] {
     };
     const begin = cut(20, Math.floor(text.length * 0.8));
     const end = cut(begin + 1, Math.min(text.length, begin + 400));
-    if (end <= begin) continue;
-    const document =
-      `<|fim_prefix|>${text.slice(0, begin)}<|fim_suffix|>${text.slice(end)}` +
-      `<|fim_middle|>${text.slice(begin, end)}`;
-    documents.push(document);
-    size += document.length;
+    if (end <= begin) return undefined;
+    const [prefix, middle, suffix] = [
+      text.slice(0, begin),
+      text.slice(begin, end),
+      text.slice(end),
+    ];
+    return beforePrefix + prefix + beforeSuffix + suffix + beforeMiddle + middle;
+  });
+}
+
+/**
+ * Documents with a stream of random numbers each, until they are `taskBytes` long together.
+ *
+ * @param make a document; undefined leaves one out
+ */
+function makeDocuments(
+  key: readonly (string | number)[],
+  make: (random: Random) => string | undefined,
+): string[] {
+  const documents: string[] = [];
+  for (let index = 0, size = 0; size < taskBytes; index++) {
+    const text = make(createRandom(seed, ...key, index));
+    if (text === undefined) continue;
+    documents.push(text);
+    size += text.length;
   }
   return documents;
 }

@@ -67,10 +67,12 @@ export const functionRule: OptionRule = {
   test: (value) => typeof value === "function",
   expected: "a function",
 };
-/** How long something may take: a timer that is longer than 24 days fires at once, and one of NaN too. */
+/** The longest deadline in seconds: a timer of more than 24 days fires at once. */
+export const longestDeadline = 86_400;
+/** How long something may take; a timer of NaN fires at once too. */
 export const secondsRule: OptionRule = {
-  test: (value) => typeof value === "number" && value > 0 && value <= 86_400,
-  expected: "seconds above 0, at most 86400",
+  test: (value) => typeof value === "number" && value > 0 && value <= longestDeadline,
+  expected: `seconds above 0, at most ${longestDeadline}`,
 };
 /** An `AbortSignal` of any realm. */
 export const signalRule: OptionRule = {

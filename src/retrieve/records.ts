@@ -148,7 +148,7 @@ function prepareTokens(
   return {
     dim,
     vectors: normalizeRows(vectors, dim, "tokens", id),
-    spans: Uint32Array.from(spans ?? new Uint32Array(2 * count)),
+    spans: spans === undefined ? new Uint32Array(2 * count) : Uint32Array.from(spans),
   };
 }
 

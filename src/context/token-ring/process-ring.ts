@@ -3,7 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { JetonError } from "../../core/index.ts";
-import { checkRequired, objectRule, secondsRule } from "../../core/option-rules.ts";
+import {
+  checkRequired,
+  longestDeadline,
+  objectRule,
+  secondsRule,
+} from "../../core/option-rules.ts";
 import { connectTransport, type Transport } from "../../transport/index.ts";
 import type { AttentionState, RingArray } from "./attention-state.ts";
 import type { RingProcessSettings } from "./ring-process.ts";
@@ -101,7 +106,7 @@ async function askRanks(
   const { heads, kvHeads, headDim } = input;
   const shards = splitIntoShards(input, task.ranks, task.causal);
   // A rank waits for one message at a time; all of them together end before this.
-  const limit = Math.min(deadline * (2 * task.ranks + 1), 86_400);
+  const limit = Math.min(deadline * (2 * task.ranks + 1), longestDeadline);
   return Promise.all(
     shards.map(async ({ queries, keys, values }, rank) => {
       const { arrays } = await transport.request(

@@ -223,88 +223,89 @@ export const headParts: PartTable<
   },
 };
 
+type LayerPartName = "layerHidden" | "queryKey" | "routing" | "attended";
+
 /** Parts that read the layers, whether or not the head runs. */
-export const layerParts: PartTable<PartState, "layerHidden" | "queryKey" | "routing" | "attended"> =
-  {
-    layerHidden: {
-      wanted: ({ hiddenLayer }) => hiddenLayer !== undefined,
-      graph({ config, rows, inputs, embeddings, layers }) {
-        const states = [embeddings, ...layers.map(({ x }) => x)].map((x) =>
-          gather(reshape(x, [-1, config.hiddenSize]), rows),
-        );
-        return { layerHidden: gather(concat(states, 0), inputs.hiddenLayers) };
-      },
-      results: {
-        layerHidden: { dtype: "float32", columns: ({ config }) => config.hiddenSize },
-      },
-      check: ({ hiddenLayer }, { layers }) => checkLayer("hiddenLayer", hiddenLayer, layers.length),
+export const layerParts: PartTable<PartState, LayerPartName> = {
+  layerHidden: {
+    wanted: ({ hiddenLayer }) => hiddenLayer !== undefined,
+    graph({ config, rows, inputs, embeddings, layers }) {
+      const states = [embeddings, ...layers.map(({ x }) => x)].map((x) =>
+        gather(reshape(x, [-1, config.hiddenSize]), rows),
+      );
+      return { layerHidden: gather(concat(states, 0), inputs.hiddenLayers) };
     },
-    queryKey: {
-      wanted: ({ queryKeyLayer }) => queryKeyLayer !== undefined,
-      graph({ config, rows, inputs, layers }) {
-        const { numAttentionHeads, numKeyValueHeads, headDim } = config;
-        const chosen = (heads: number, of: (layer: LayerTap) => Tensor): Tensor => {
-          const perLayer = layers.map((layer) => {
-            const byToken = reshape(transpose(of(layer), [0, 2, 1, 3]), [-1, heads * headDim]);
-            return gather(byToken, rows);
-          });
-          return gather(concat(perLayer, 0), inputs.queryKeyLayers);
-        };
-        return {
-          queries: chosen(numAttentionHeads, ({ query }) => query),
-          keys: chosen(numKeyValueHeads, ({ key }) => key),
-        };
-      },
-      results: {
-        queries: {
-          dtype: "float32",
-          columns: ({ config }) => config.numAttentionHeads * config.headDim,
-        },
-        keys: {
-          dtype: "float32",
-          columns: ({ config }) => config.numKeyValueHeads * config.headDim,
-        },
-      },
-      check: ({ queryKeyLayer }, { layers }) =>
-        checkLayer("queryKeyLayer", queryKeyLayer, layers.length - 1),
+    results: {
+      layerHidden: { dtype: "float32", columns: ({ config }) => config.hiddenSize },
     },
-    routing: {
-      exists: ({ config }) => config.experts !== undefined,
-      wanted: ({ routing }) => routing === true,
-      graph({ rows, layers }) {
-        const sparse = layers.flatMap(({ routing }) => routing ?? []);
-        const joined = (of: (layer: (typeof sparse)[number]) => Tensor): Tensor =>
-          concat(
-            sparse.map((layer) => gather(of(layer), rows)),
-            1,
-          );
-        return {
-          expertChoices: joined(({ choices }) => choices),
-          expertWeights: joined(({ weights }) => weights),
-        };
-      },
-      results: {
-        expertChoices: { dtype: "int32", columns: choicesOf },
-        expertWeights: { dtype: "float32", columns: choicesOf },
-      },
-      check({ routing }, { experts, family }) {
-        if (routing !== true || experts !== undefined) return;
-        throw new JetonError(`${family} has no experts whose routing could be asked for`, {
-          code: "model-experts-none",
-          details: { family },
+    check: ({ hiddenLayer }, { layers }) => checkLayer("hiddenLayer", hiddenLayer, layers.length),
+  },
+  queryKey: {
+    wanted: ({ queryKeyLayer }) => queryKeyLayer !== undefined,
+    graph({ config, rows, inputs, layers }) {
+      const { numAttentionHeads, numKeyValueHeads, headDim } = config;
+      const chosen = (heads: number, of: (layer: LayerTap) => Tensor): Tensor => {
+        const perLayer = layers.map((layer) => {
+          const byToken = reshape(transpose(of(layer), [0, 2, 1, 3]), [-1, heads * headDim]);
+          return gather(byToken, rows);
         });
+        return gather(concat(perLayer, 0), inputs.queryKeyLayers);
+      };
+      return {
+        queries: chosen(numAttentionHeads, ({ query }) => query),
+        keys: chosen(numKeyValueHeads, ({ key }) => key),
+      };
+    },
+    results: {
+      queries: {
+        dtype: "float32",
+        columns: ({ config }) => config.numAttentionHeads * config.headDim,
+      },
+      keys: {
+        dtype: "float32",
+        columns: ({ config }) => config.numKeyValueHeads * config.headDim,
       },
     },
-    attended: {
-      exists: ({ policy }) => policy !== undefined,
-      wanted: ({ attended }) => attended === true,
-      graph: ({ policy }) => ({
-        attended: forEveryRow(policy!.attended()),
-        policyReport: forEveryRow(policy!.report()),
-      }),
-      results: { attended: { dtype: "float32" }, policyReport: { dtype: "float32" } },
+    check: ({ queryKeyLayer }, { layers }) =>
+      checkLayer("queryKeyLayer", queryKeyLayer, layers.length - 1),
+  },
+  routing: {
+    exists: ({ config }) => config.experts !== undefined,
+    wanted: ({ routing }) => routing === true,
+    graph({ rows, layers }) {
+      const sparse = layers.flatMap(({ routing }) => routing ?? []);
+      const joined = (of: (layer: (typeof sparse)[number]) => Tensor): Tensor =>
+        concat(
+          sparse.map((layer) => gather(of(layer), rows)),
+          1,
+        );
+      return {
+        expertChoices: joined(({ choices }) => choices),
+        expertWeights: joined(({ weights }) => weights),
+      };
     },
-  };
+    results: {
+      expertChoices: { dtype: "int32", columns: choicesOf },
+      expertWeights: { dtype: "float32", columns: choicesOf },
+    },
+    check({ routing }, { experts, family }) {
+      if (routing !== true || experts !== undefined) return;
+      throw new JetonError(`${family} has no experts whose routing could be asked for`, {
+        code: "model-experts-none",
+        details: { family },
+      });
+    },
+  },
+  attended: {
+    exists: ({ policy }) => policy !== undefined,
+    wanted: ({ attended }) => attended === true,
+    graph: ({ policy }) => ({
+      attended: forEveryRow(policy!.attended()),
+      policyReport: forEveryRow(policy!.report()),
+    }),
+    results: { attended: { dtype: "float32" }, policyReport: { dtype: "float32" } },
+  },
+};
 
 /** The part of models that filter their prompt, which needs no layer behind the filter's. */
 export const filterParts: PartTable<FilterState, "promptScores"> = {

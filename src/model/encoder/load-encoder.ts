@@ -5,7 +5,7 @@ import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { checkLoadOptions } from "../load-options.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
-import { readRowsFrom, withoutRepeated } from "../weights/repeated-tensor.ts";
+import { readRowsFrom } from "../weights/repeated-tensor.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
 import * as encoderService from "../worker/encoder-service.ts";
@@ -13,7 +13,7 @@ import { type ServiceModule, startModelService } from "../worker/start-model-ser
 import { encoderConfig } from "./config.ts";
 import { EncoderModel } from "./encoder-model.ts";
 import { encoderMatrixGroups } from "./encoder-names.ts";
-import { encoderHeads, repeatedTable, withRepeatedHead } from "./heads/heads.ts";
+import { encoderHeads, tieRepeatedHead } from "./heads/heads.ts";
 import { addBlocks } from "./mixer/mixer-names.ts";
 import { encoderParameterShapes } from "./parameter-shapes.ts";
 import { diskFolder } from "./sentence/disk-folder.ts";
@@ -60,9 +60,9 @@ export async function loadNamedEncoder(
       shape: (name) => checkpoint.tensors.get(name)?.shape,
     });
     const read = readRowsFrom(checkpoint);
-    const stored = await withoutRepeated(checkpoint.tensors, repeatedTable(laidOut), read);
-    const config = withRepeatedHead(laidOut, checkpoint.tensors, stored);
-    const tensors = addBlocks(config, new Map([...stored, ...own]));
+    const tied = await tieRepeatedHead(laidOut, checkpoint.tensors, read);
+    const { config } = tied;
+    const tensors = addBlocks(config, new Map([...tied.tensors, ...own]));
     const format = options.format ?? defaultFormat(checkpoint);
     const weights = { tensors, files: checkpoint.files };
     const packing = { ...options, program: "encoder" };

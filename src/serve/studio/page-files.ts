@@ -82,7 +82,8 @@ export async function answerPageFile(
   const status = path === undefined ? undefined : await stat(path).catch(() => undefined);
   if (path === undefined || !status?.isFile()) return undefined;
   const { origin } = new URL(request.req.url);
-  const version = [path, status.size, status.mtimeMs, feeds.has(basename(path)) ? origin : ""];
+  const isFeed = feeds.has(basename(path));
+  const version = [path, status.size, status.mtimeMs, isFeed ? origin : ""];
   const etag = `"${createHash("sha256").update(version.join("\0")).digest("hex").slice(0, 20)}"`;
   const headers = {
     ...pageHeaders,
@@ -94,11 +95,11 @@ export async function answerPageFile(
       : "no-cache",
   };
   if (request.req.header("if-none-match") === etag) return request.body(null, 304, headers);
-  if (request.req.method === "HEAD" && !feeds.has(basename(path))) {
+  if (request.req.method === "HEAD" && !isFeed) {
     return request.body(null, 200, { ...headers, "content-length": String(status.size) });
   }
   const bytes = await readFile(path);
-  if (feeds.has(basename(path))) {
+  if (isFeed) {
     return request.body(addressFeed(bytes.toString("utf8"), origin), 200, headers);
   }
   return request.body(new Uint8Array(bytes), 200, headers);

@@ -46,18 +46,23 @@ export function checkNames(chunker: string, options: unknown, names: readonly st
 
 /** An option that must be a function. */
 export function checkFunction(chunker: string, option: string, found: unknown): void {
-  if (typeof found === "function") return;
-  throw new JetonError(`${chunker} chunker, ${option}: ${String(found)}; expected a function`, {
-    code: "chunker-option-invalid",
-    details: { chunker, option, found, expected: "a function" },
-  });
+  if (typeof found !== "function") throw optionError(chunker, option, found, "a function");
 }
 
 /** An option that must be a whole number from `min`. */
 export function checkCount(chunker: string, option: string, found: number, min = 1): void {
   if (Number.isInteger(found) && found >= min) return;
-  const expected = `a whole number from ${min}`;
-  throw new JetonError(`${chunker} chunker, ${option}: ${found}; expected ${expected}`, {
+  throw optionError(chunker, option, found, `a whole number from ${min}`);
+}
+
+/** What a wrong option of a chunker is refused with, `chunker-option-invalid`. */
+export function optionError(
+  chunker: string,
+  option: string,
+  found: unknown,
+  expected: string,
+): JetonError {
+  return new JetonError(`${chunker} chunker, ${option}: ${String(found)}; expected ${expected}`, {
     code: "chunker-option-invalid",
     details: { chunker, option, found, expected },
   });

@@ -1,7 +1,6 @@
 /** Chunks that end where the text does: at paragraphs, else lines, else sentences, else words. */
-import { JetonError } from "../../../core/index.ts";
 import type { Interval } from "../intervals.ts";
-import { type Chunker, checkCount, checkFunction, checkNames } from "./chunker.ts";
+import { type Chunker, checkCount, checkFunction, checkNames, optionError } from "./chunker.ts";
 
 /** Options of `createRecursiveChunker`. */
 export interface RecursiveChunkerOptions {
@@ -40,13 +39,7 @@ export function createRecursiveChunker(options: RecursiveChunkerOptions): Chunke
 
 function checkSeparators(found: readonly string[]): void {
   if (Array.isArray(found) && found.every((one) => typeof one === "string")) return;
-  throw new JetonError(
-    `recursive chunker, separators: ${String(found)}; expected a list of texts`,
-    {
-      code: "chunker-option-invalid",
-      details: { chunker: "recursive", option: "separators", found, expected: "a list of texts" },
-    },
-  );
+  throw optionError("recursive", "separators", found, "a list of texts");
 }
 
 interface Settings {

@@ -24,8 +24,12 @@ import {
 } from "../../../tensor/index.ts";
 import { type Activation, activate } from "../../layers/activation.ts";
 import { maskedScore } from "../../layers/bidirectional-attention.ts";
-import type { Repetition } from "../../weights/repeated-tensor.ts";
-import type { DecoderWeights } from "../../weights/trace-weights.ts";
+import {
+  type ReadStoredRows,
+  type Repetition,
+  withoutRepeated,
+} from "../../weights/repeated-tensor.ts";
+import type { DecoderWeights, StoredShape } from "../../weights/trace-weights.ts";
 import type { EncoderConfig } from "../config.ts";
 import { encoderNorm } from "../encoder-layer.ts";
 import { biasOf, encoderNames, weightOf } from "../encoder-names.ts";
@@ -350,19 +354,17 @@ export function repeatedTable(config: EncoderConfig): Repetition | undefined {
 }
 
 /**
- * The configuration by what is stored: the table of tokens is the head's where the checkpoint repeats it there, also
- * where the configuration says that the two are apart.
- *
- * @param kept the tensors without one that repeats another
+ * The tensors without a head's table that repeats that of the tokens, and the configuration that says so, also where the
+ * checkpoint's says that the two are apart.
  */
-export function withRepeatedHead(
+export async function tieRepeatedHead<T extends StoredShape>(
   config: EncoderConfig,
-  stored: ReadonlyMap<string, unknown>,
-  kept: ReadonlyMap<string, unknown>,
-): EncoderConfig {
-  const table = repeatedTable(config);
-  const isRepeated = table !== undefined && stored.has(table.name) && !kept.has(table.name);
-  return isRepeated ? { ...config, tieWordEmbeddings: true } : config;
+  stored: ReadonlyMap<string, T>,
+  read: ReadStoredRows,
+): Promise<{ readonly config: EncoderConfig; readonly tensors: ReadonlyMap<string, T> }> {
+  const tensors = await withoutRepeated(stored, repeatedTable(config), read);
+  const isRepeated = tensors.size < stored.size;
+  return { config: isRepeated ? { ...config, tieWordEmbeddings: true } : config, tensors };
 }
 
 /** The heads of a checkpoint: those that its class has and whose weights are stored. */
