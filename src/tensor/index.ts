@@ -71,5 +71,5 @@ export {
   type TensorValue,
   type TensorValueData,
 } from "./runtime.ts";
-export { type Remote, type Service, startInline, startService } from "./service.ts";
+export { handOver, type Remote, type Service, startInline, startService } from "./service.ts";
 export { findWebGpu, type WebGpuAdapter, whyNoWebGpu } from "./webgpu.ts";

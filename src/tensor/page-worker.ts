@@ -18,7 +18,7 @@ import {
 
 /** What the worker's script sees of its own thread. */
 interface WorkerScope {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
 }
 
@@ -120,7 +120,8 @@ export function servePage<Argument>(
   ) => Promise<Service>,
   scope: WorkerScope = globalThis as unknown as WorkerScope,
 ): void {
-  const reply = (message: ReplyMessage | ProgressMessage): void => scope.postMessage(message);
+  const reply = (message: ReplyMessage | ProgressMessage, transfer?: ArrayBuffer[]): void =>
+    scope.postMessage(message, transfer);
   let answer: ((message: CallMessage) => void) | undefined;
   scope.addEventListener("message", ({ data }) => {
     if (answer) {

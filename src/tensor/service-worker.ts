@@ -1,13 +1,13 @@
 /** Entry of a worker thread that holds one service (see `service.ts`). */
 import { parentPort, workerData } from "node:worker_threads";
-import { answerCalls, describeError, type ReplyMessage, type StartData } from "./service.ts";
+import { answerCalls, describeError, type SendReply, type StartData } from "./service.ts";
 
 const port = parentPort!;
 const { module, factory, argument } = workerData as StartData;
 /** Deno's port cannot be closed, but its thread can. */
 const end = (): void =>
   port.close ? port.close() : (globalThis as unknown as { close(): void }).close();
-const reply = (message: ReplyMessage): void => port.postMessage(message);
+const reply: SendReply = (message, transfer) => port.postMessage(message, transfer);
 
 async function start(): Promise<void> {
   let service: object;
@@ -15,12 +15,12 @@ async function start(): Promise<void> {
     const loaded = (await import(module)) as Record<string, (argument: unknown) => Promise<object>>;
     service = await loaded[factory]!(argument);
   } catch (error) {
-    reply({ id: 0, error: describeError(error) });
+    reply({ id: 0, error: describeError(error) }, []);
     end();
     return;
   }
   port.on("message", answerCalls(service, reply, end));
-  reply({ id: 0 });
+  reply({ id: 0 }, []);
 }
 
 await start();

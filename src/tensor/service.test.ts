@@ -10,13 +10,17 @@ interface Counter extends Service {
   add(by: number, milliseconds?: number): number;
   fail(): never;
   history(): string[];
+  /** Numbers, and whether the service may still read those of its last answer. */
+  numbers(count: number): { values: Float32Array; hadLast: boolean };
 }
 
 const source = `
+import { handOver } from ${JSON.stringify(new URL("./service.ts", import.meta.url).href)};
 export async function createCounter({ start, broken }) {
   if (broken) throw new Error("cannot be made");
   let value = start;
   const events = [];
+  let last = new Float32Array(1);
   return {
     async add(by, milliseconds = 0) {
       events.push("begin " + by);
@@ -29,6 +33,11 @@ export async function createCounter({ start, broken }) {
       throw Object.assign(new Error("went wrong"), { name: "CounterError" });
     },
     history: () => events,
+    numbers(count) {
+      const hadLast = last.length > 0;
+      last = new Float32Array(count).fill(7);
+      return handOver({ values: last, hadLast }, [last]);
+    },
     close() {},
   };
 }`;
@@ -51,6 +60,18 @@ describe.each([
 ])("%s", (_where, inline) => {
   const start = (argument: object) =>
     startService<Counter>(module, "createCounter", argument, { inline });
+
+  test("large arrays are handed over, small ones copied", async () => {
+    const counter = await start({ start: 0 });
+    const counts = [10_000, 10, 10];
+    const found = [];
+    for (const count of counts) found.push(await counter.numbers(count));
+    expect(found.map(({ values }) => values)).toEqual(
+      counts.map((count) => new Float32Array(count).fill(7)),
+    );
+    expect(found.map(({ hadLast }) => hadLast)).toEqual([true, inline, true]);
+    await counter.close();
+  });
 
   test("calls run one after the other, in order", async () => {
     const counter = await start({ start: 10 });

@@ -122,7 +122,8 @@ class ModelRows implements ModelTokenRows {
   ): Promise<TokenRow[]> {
     const { signal } = options;
     this.#checkLength(base.length + ids.length);
-    await this.#enter(base);
+    // The pass does not wait for it: calls of one sequence are answered in their order.
+    const entering = this.#enter(base);
     const open = base.slice(this.#cached.length);
     // All but the last token of a long beginning need no rows.
     const isLong = open.length + ids.length > 64 || this.#readsChains;
@@ -132,18 +133,22 @@ class ModelRows implements ModelTokenRows {
       const reused = this.#cached.length;
       const onProgress = (done: number): void =>
         onPrefill?.({ done: reused + done, total: base.length, reused });
+      await entering;
       await prefill(this.#sequence, read, { results: "none" }, { chunk, signal, onProgress });
       this.#cached.push(...read);
     }
-    if (this.#readsChains) return this.#evaluateChains(open[0]!, { ids, parents }, signal);
+    if (this.#readsChains) {
+      await entering;
+      return this.#evaluateChains(open[0]!, { ids, parents }, signal);
+    }
     const rows = [...open, ...ids];
     const chain = open.map((_, at) => at - 1);
     const below = parents.map((parent) => open.length + parent);
     const step = { ids: rows, parents: [...chain, ...below], results: "all", topK: 1 } as const;
-    const result = await this.#sequence.step(
-      { ...step, logits: true, commit: false },
-      signal ? { signal } : {},
-    );
+    const [result] = await Promise.all([
+      this.#sequence.step({ ...step, logits: true, commit: false }, signal ? { signal } : {}),
+      entering,
+    ]);
     this.#waiting = step;
     return rows.slice(open.length - 1).map((_, at) => rowOf(result, open.length - 1 + at));
   }
@@ -177,20 +182,18 @@ class ModelRows implements ModelTokenRows {
   }
 
   /** Makes the KV cache a beginning of `base` without its last token, as long a one as is known. */
-  async #enter(base: readonly number[]): Promise<void> {
+  #enter(base: readonly number[]): Promise<void> | undefined {
     const cached = this.#cached;
     let shared = 0;
     const end = base.length - 1;
     while (shared < cached.length && shared < end && cached[shared] === base[shared]) shared++;
-    if (shared < cached.length) {
-      this.#waiting = undefined;
-      await this.#sequence.truncate(shared);
-      cached.length = shared;
-      return;
-    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting === undefined) return;
+    if (shared < cached.length) {
+      cached.length = shared;
+      return this.#sequence.truncate(shared);
+    }
+    if (waiting === undefined) return undefined;
     const rows: number[] = [];
     let parent = -1;
     for (let at = shared; at < end; at++) {
@@ -201,9 +204,9 @@ class ModelRows implements ModelTokenRows {
       rows.push(row);
       parent = row;
     }
-    if (rows.length === 0) return;
-    await this.#sequence.accept(rows);
+    if (rows.length === 0) return undefined;
     for (const row of rows) cached.push(waiting.ids[row]!);
+    return this.#sequence.accept(rows);
   }
 
   #checkLength(length: number): void {

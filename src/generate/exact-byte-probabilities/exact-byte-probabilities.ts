@@ -4,7 +4,7 @@
  * P(x) of a byte string x is the sum of P(t) over its coverings t (the byte-token representation lemma),
  * so the next byte's probability is a quotient of two such sums. Both are kept up byte by byte.
  */
-import { JetonError } from "../../core/index.ts";
+import { JetonError, nextTask } from "../../core/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import type { TokenValidity } from "../../tokenizer/validity/validity.ts";
 import {
@@ -99,6 +99,9 @@ export function createExactBytes(
 ): ExactBytes {
   return new ExactByteDistribution(rows, tokenizer, options);
 }
+
+/** Sequences whose tokens are told valid while the pass that they wait for runs: most passes need no more. */
+const toldDuringPass = 2;
 
 /** Most sequences of one forward pass over a text that is known. */
 const maxExpected = 96;
@@ -346,7 +349,7 @@ class ExactByteDistribution implements ExactBytes {
       return number;
     };
     for (const spelling of wanted) add(spelling);
-    const rows = await this.#rows.evaluate(
+    const evaluating = this.#rows.evaluate(
       {
         base: [...this.#before, ...pathTo(base)],
         ids: order.map(({ id }) => id),
@@ -354,10 +357,22 @@ class ExactByteDistribution implements ExactBytes {
       },
       signal ? { signal } : {},
     );
+    // Once the pass runs in its thread.
+    await Promise.race([evaluating, nextTask()]);
+    this.#tellValid(wanted.slice(0, toldDuringPass));
+    const rows = await evaluating;
     this.passes++;
     for (const [at, spelling] of [base, ...order].entries()) {
       spelling.row ??= rows[at]!;
       this.#holding.add(spelling);
+    }
+  }
+
+  /** Finds which tokens may follow, which does not depend on the model. */
+  #tellValid(spellings: readonly Spelling[]): void {
+    if (this.#options.minProbability > 0) return;
+    for (const spelling of spellings) {
+      if (this.#isMasked(spelling)) this.#tables.validity.mask(spelling.state);
     }
   }
 
@@ -367,13 +382,16 @@ class ExactByteDistribution implements ExactBytes {
     const { trie } = this.#tables;
     const { logits, logSumExp } = spelling.row!;
     const weights = new Float64Array(trie.order.length);
-    const isMasked = this.#options.mode === "exact" || this.#masked.has(spelling);
-    const mayFollow = isMasked ? this.#maskOf(spelling) : undefined;
+    const mayFollow = this.#isMasked(spelling) ? this.#maskOf(spelling) : undefined;
     for (let at = 0; at < weights.length; at++) {
       const id = trie.order[at]!;
       if (mayFollow === undefined || mayFollow(id)) weights[at] = Math.exp(logits[id]! - logSumExp);
     }
     spelling.weights = weights;
+  }
+
+  #isMasked(spelling: Spelling): boolean {
+    return this.#options.mode === "exact" || this.#masked.has(spelling);
   }
 
   /** Which tokens may follow a spelling that has a row. */

@@ -3,7 +3,7 @@
  * under context policies, each opened when the first sequence asks for it.
  */
 import { JetonError } from "../../core/index.ts";
-import type { Service } from "../../tensor/index.ts";
+import { handOver, type Service } from "../../tensor/index.ts";
 import type { DecoderConfig } from "../decoder/config.ts";
 import type {
   CreatePolicyProgram,
@@ -170,6 +170,14 @@ class DecoderPrograms implements DecoderService {
   }
 
   async forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
+    const results = await this.#forward(steps);
+    return handOver(
+      results,
+      results.flatMap((result) => Object.values<ArrayBufferView>({ ...result })),
+    );
+  }
+
+  async #forward(steps: readonly HandleStep[]): Promise<StepResult[]> {
     if (steps.every(({ handle }) => handle < handlesOfProgram)) {
       return runSteps(this.#own, steps);
     }

@@ -311,6 +311,11 @@ export function findScanner(pattern: string): Scanner | undefined {
   return scanner;
 }
 
+/** Whether a scanner tells cases of letters, marks and slashes apart; others know letters, digits, white space and the rest. */
+export function seesCases(scanner: Scanner): boolean {
+  return scanner === scanO200k;
+}
+
 /** Cuts before each run of `mark`, a single unit. */
 export function createRunScanner(mark: number): Scanner {
   return (units, at, length) => {

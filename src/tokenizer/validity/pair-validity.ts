@@ -68,13 +68,16 @@ export class PairValidity {
 
   /** Whether two reachable tokens stay apart beside each other in one word. */
   isValid(left: number, right: number): boolean {
+    return this.#areApart(this.#mergesOf(left)!, this.#mergesOf(right)!);
+  }
+
+  #areApart({ ranks: leftRanks, rights }: Merged, { ranks: rightRanks, lefts }: Merged): boolean {
     const pairs = this.#pairs;
-    const { ranks: leftRanks, rights } = this.#mergesOf(left)!;
-    const { ranks: rightRanks, lefts } = this.#mergesOf(right)!;
-    let [l, r] = [0, 0];
+    let l = 0;
+    let r = 0;
     for (;;) {
-      const nextLeft = leftRanks[l] ?? noRank;
-      const nextRight = rightRanks[r] ?? noRank;
+      const nextLeft = l < leftRanks.length ? leftRanks[l]! : noRank;
+      const nextRight = r < rightRanks.length ? rightRanks[r]! : noRank;
       const crossing = pairs.get(rights[l]!, lefts[r]!);
       // Of equal ranks the leftmost merge goes first.
       if (crossing >= 0 && crossing < nextLeft && crossing <= nextRight) return false;
@@ -94,15 +97,16 @@ export class PairValidity {
     const seen = new Uint8Array(this.#size);
     this.#partners ??= this.#collectPartners();
     this.#byLeftEdge ??= this.#collectLeftEdges();
+    const merges = this.#mergesOf(left)!;
     let edge = -1;
-    for (const right of this.#mergesOf(left)!.rights) {
+    for (const right of merges.rights) {
       if (right === edge) continue;
       edge = right;
       for (const partner of this.#partners.get(edge) ?? []) {
         for (const right of this.#byLeftEdge.get(partner) ?? []) {
           if (seen[right] === 1) continue;
           seen[right] = 1;
-          if (!this.isValid(left, right)) invalid[right] = 1;
+          if (!this.#areApart(merges, this.#merges[right]!)) invalid[right] = 1;
         }
       }
     }

@@ -5,7 +5,7 @@
  * A shape holds whole characters, the bytes of an incomplete character as lone low surrogates
  * (U+DC00 + byte), and the boundaries between words that were chosen as U+DD00, another one. Where the
  * pre-tokenizer's pattern is one that depends on classes of characters alone, each character stands for
- * its class and long runs of one class are shortened.
+ * its class, or for all letters, and long runs of one class are shortened.
  */
 import { charactersBetween } from "../pre-tokenizers/characters-between.ts";
 import { codePointOf, codePointsAfter, stepUtf8 } from "./utf8-steps.ts";
@@ -19,8 +19,11 @@ const byteUnit = 0xdc00;
 export interface ShapeRules {
   /** `"utf8"`: only legal UTF-8 is text. `"bytes"`: bytes that are none count as U+FFFD each. */
   readonly text: "utf8" | "bytes";
-  /** Characters stand for their classes. */
-  readonly reduces: boolean;
+  /**
+   * Characters that stand for each other: none, those of one class, or all letters, all digits and all that are
+   * neither, where the pattern tells no more apart. White space stands for itself.
+   */
+  readonly reduces: "nothing" | "classes" | "letters";
   /** Whether single bytes may spell a character, where characters are symbols. */
   readonly spellsByBytes?: (codePoint: number) => boolean;
 }
@@ -177,7 +180,7 @@ export function completions(pending: readonly number[], rules: ShapeRules): read
   let found = completionsByRange.get(key);
   if (found === undefined) {
     found = [...classesBetween(first, last).values()];
-    if (rules.reduces) {
+    if (rules.reduces !== "nothing") {
       found = [...new Set(found.map((one) => reduceCharacter(one.codePointAt(0)!, rules)))];
     }
     completionsByRange.set(key, found);
@@ -248,21 +251,28 @@ function classOf(character: string): string {
 /** Letters that contractions of the known patterns name. */
 const contractionLetters = new Set([..."strevmldSTREVMLD\u017f"]);
 
-const reduced = new Map<number, string>();
+/** Known representatives, by what characters are reduced to. */
+const reduced = { classes: new Map<number, string>(), letters: new Map<number, string>() };
 
 /** The character that stands for one in a shape. */
 function reduceCharacter(codePoint: number, { reduces }: ShapeRules): string {
   const character = String.fromCodePoint(codePoint);
-  if (!reduces || contractionLetters.has(character)) return character;
-  let representative = reduced.get(codePoint);
+  if (reduces === "nothing" || contractionLetters.has(character)) return character;
+  let representative = reduced[reduces].get(codePoint);
   if (representative === undefined) {
-    representative = representativeOf(character);
-    reduced.set(codePoint, representative);
+    representative = reduces === "classes" ? classMember(character) : letterMember(character);
+    reduced[reduces].set(codePoint, representative);
   }
   return representative;
 }
 
-function representativeOf(character: string): string {
+function letterMember(character: string): string {
+  if (/\p{L}/u.test(character)) return "a";
+  if (/\p{N}/u.test(character)) return "1";
+  return character === "'" || /\p{White_Space}/u.test(character) ? character : ".";
+}
+
+function classMember(character: string): string {
   switch (classOf(character)) {
     case "Ll":
       return "a";
@@ -290,16 +300,16 @@ function representativeOf(character: string): string {
 
 /** Shortens runs of one class, and forgets letters that no contraction can read any more. */
 function compress(shape: string, { reduces }: ShapeRules): string {
-  if (!reduces || shape.length < 2) return shape;
+  if (reduces === "nothing" || shape.length < 2) return shape;
   let result = shape;
-  if (/[strevmldſ]/iu.test(result)) result = result.replace(plainLetters, letterClass);
-  return result.length > 2 ? result.replace(/(a|A|\.|一|\u0301)\1{2,}/gu, "$1$1") : result;
+  if (/[strevmldſ]/iu.test(result)) result = result.replace(plainLetters, letterClass[reduces]);
+  return result.length > 2 ? result.replace(/(a|A|\.|一|\u0301|[\t\n ])\1{2,}/gu, "$1$1") : result;
 }
 
 /** The same for a shape that begins a word, so that no apostrophe stands before it. */
 export function settleShape(shape: string, rules: ShapeRules): string {
-  if (!rules.reduces) return shape;
-  return compress(shape.replace(settledLetters, letterClass), rules);
+  if (rules.reduces === "nothing") return shape;
+  return compress(shape.replace(settledLetters, letterClass[rules.reduces]), rules);
 }
 
 const settledLetters = /(?<!'|'.)[strevmldſ]/giu;
@@ -307,6 +317,7 @@ const settledLetters = /(?<!'|'.)[strevmldſ]/giu;
 /** Letters of contractions that stand neither at the beginning nor within two characters of an apostrophe. */
 const plainLetters = /(?<=[^'][^'])[strevmldſ]/giu;
 
-function letterClass(letter: string): string {
-  return letter === letter.toLowerCase() ? "a" : "A";
-}
+const letterClass = {
+  classes: (letter: string): string => (letter === letter.toLowerCase() ? "a" : "A"),
+  letters: (): string => "a",
+};

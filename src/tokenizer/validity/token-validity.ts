@@ -7,6 +7,16 @@
  */
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { type ByteTokens, readByteTokens } from "./byte-tokens.ts";
+import { CompletingTokens } from "./completing-tokens.ts";
+import {
+  beginsNewWord,
+  beginsOpen,
+  continuesOpen,
+  continuesWord,
+  type Followers,
+  isKnown,
+  type NextToken,
+} from "./followers.ts";
 import { PairValidity } from "./pair-validity.ts";
 import { SymbolValidity } from "./symbol-validity.ts";
 import {
@@ -22,7 +32,7 @@ import {
 } from "./text-shapes.ts";
 import type { TokenValidity, TokenValidityOptions, ValidState } from "./validity.ts";
 import { closedWord, noWholeWord, WholeWords, type WordPlace } from "./whole-words.ts";
-import { WordCuts } from "./word-cuts.ts";
+import { reductionOf, type Way, WordCuts } from "./word-cuts.ts";
 
 /**
  * Reads which token sequences a tokenizer's encodings begin with.
@@ -47,43 +57,8 @@ interface WordState extends ValidState {
   readonly words: readonly WordPlace[];
 }
 
-/** A way to cut a sequence into words. */
-interface Way {
-  readonly end: string;
-  /** Number of the token at which the end begins. */
-  readonly start: number;
-  /** Numbers of the tokens after its boundaries. */
-  readonly cuts: readonly number[];
-}
-
 /** Bytes that remembered masks may take. */
 const maxMaskBytes = 64_000_000;
-
-/** What may happen where a token of a shape follows an end. */
-const continuesWord = 1;
-const beginsNewWord = 2;
-/** The same, if some further token can follow that. */
-const continuesOpen = 4;
-const beginsOpen = 8;
-/** Set where the others are known. */
-const isKnown = 16;
-
-/** A token after an end. */
-interface NextToken {
-  readonly id: number;
-  /** Whether no merge joins it to the token before. */
-  readonly isApart: boolean;
-  /** The end's last word before it. */
-  readonly word: WordPlace;
-}
-
-/** What may follow an end, by the shape of the token. */
-interface Followers {
-  readonly end: string;
-  readonly isFirst: boolean;
-  /** `[shapes]`, filled as they are asked for. */
-  readonly flags: Uint8Array;
-}
 
 class Validity implements TokenValidity {
   readonly tokens: ByteTokens;
@@ -98,11 +73,16 @@ class Validity implements TokenValidity {
   /** Tokens with bytes, and those of them that begin with a byte that begins no character. */
   #spelt: readonly number[] | undefined;
   #continuing: readonly number[] | undefined;
+  /** Tokens that words have. */
+  #tokenIds: Int32Array | undefined;
   readonly #follow = new Map<string, Followers>();
   readonly #states = new Map<string, WordState>();
   readonly #masks = new Map<ValidState, Uint8Array>();
   readonly #open = new Map<string, boolean>();
   readonly #longer = new Map<string, boolean>();
+  /** Tokens that could go on from some end, the latest first. */
+  readonly #goingOn: number[] = [];
+  #completing: CompletingTokens | undefined;
 
   constructor(tokens: ByteTokens, text: "utf8" | "bytes") {
     this.tokens = tokens;
@@ -116,7 +96,7 @@ class Validity implements TokenValidity {
     const splits = tokens.steps.filter(({ kind }) => kind === "split");
     this.#rules = {
       text,
-      reduces: splits.every((step) => step.kind === "split" && step.scan !== undefined),
+      reduces: reductionOf(splits),
       ...(tokens.spellsByBytes && { spellsByBytes: tokens.spellsByBytes }),
     };
     this.#cuts = new WordCuts(tokens.steps, this.#rules, tokens.space);
@@ -278,16 +258,29 @@ class Validity implements TokenValidity {
     const mask = new Uint8Array(this.tokens.size);
     const isClosed = last < 0 || this.#whole.has(last);
     const invalid = isClosed ? undefined : this.#pairs.invalidAfter(last);
+    const tokens = this.#everyToken();
+    const isPlain = this.#whole.start === noWholeWord;
     for (const [at, end] of ends.entries()) {
       const follow = this.#followers(end, last < 0);
       const word = words[at]!;
-      for (let id = 0; id < mask.length; id++) {
-        if (mask[id] === 1 || this.#shapeOf[id]! < 0) continue;
-        if (!this.#isToken(id)) continue;
-        if (this.#fits(follow, { id, isApart: invalid?.[id] !== 1, word })) mask[id] = 1;
+      for (const id of tokens) {
+        if (mask[id] === 1) continue;
+        const isApart = invalid?.[id] !== 1;
+        const flag = isPlain ? this.#flagOf(follow, this.#shapeOf[id]!) : 0;
+        // Most tokens are told by their shape.
+        if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) mask[id] = 1;
+        else if (flag !== isKnown && this.#fits(follow, { id, isApart, word })) mask[id] = 1;
       }
     }
     return mask;
+  }
+
+  /** Ids that some word has as a token. */
+  #everyToken(): Int32Array {
+    this.#tokenIds ??= Int32Array.from(
+      this.#candidatesAfter(false).filter((id) => this.#isToken(id)),
+    );
+    return this.#tokenIds;
   }
 
   /** Whether a token may follow an end. */
@@ -350,8 +343,12 @@ class Validity implements TokenValidity {
   }
 
   #judge(joined: string | undefined, settled: number, open: number): number {
-    if (joined === undefined || !this.#factsOf(joined).isPossible) return 0;
-    return this.#isSettled(joined) ? settled : open;
+    if (joined === undefined) return 0;
+    if (!this.#cuts.cuts) return this.#isSettled(joined) ? settled : open;
+    const { isPossible, endsWord } = this.#cuts.judge(joined);
+    if (!isPossible) return 0;
+    const isInCharacter = this.#rules.text === "utf8" && endsInCharacter(joined);
+    return endsWord && !isInCharacter ? settled : open;
   }
 
   /** Whether some token can follow a text that cannot end after its last token. */
@@ -363,9 +360,25 @@ class Validity implements TokenValidity {
     if (this.#open.size > 200_000) this.#open.clear();
     // Against circles; a longer way out would be found through another token.
     this.#open.set(key, false);
-    found = this.#findNext(last, end);
+    found = this.#canComplete(last, end) || this.#findNext(last, end);
     this.#open.set(key, found);
     return found;
+  }
+
+  /** Whether tokens that add nothing else complete the character in which a text ends. */
+  #canComplete(last: number, end: string): boolean {
+    if (this.#rules.text !== "utf8" || !endsInCharacter(end)) return false;
+    const { pending } = readShape(end);
+    const whole = end.slice(0, -pending.length);
+    this.#completing ??= new CompletingTokens({
+      candidates: this.#candidatesAfter(true).filter((id) => this.#pairs.isReachable(id)),
+      shapeOf: (id) => this.#shapes[this.#shapeOf[id]!]!,
+      pairs: this.#pairs,
+      rules: this.#rules,
+    });
+    return this.#completing
+      .charactersAfter(last, pending)
+      .some((character) => this.#judge(joinShapes(whole, character, this.#rules), 1, 0) === 1);
   }
 
   /** Whether some token can go on in the last word of a text. */
@@ -403,6 +416,13 @@ class Validity implements TokenValidity {
     const isUtf8 = this.#rules.text === "utf8";
     const isApart = (id: number): boolean =>
       this.#pairs.isReachable(id) && this.#pairs.isValid(last, id);
+    const goesOn = (id: number): boolean => {
+      const flag = this.#flagOf(follow, this.#shapeOf[id]!);
+      if ((flag & beginsNewWord) !== 0 && this.#pairs.isReachable(id)) return true;
+      return (flag & continuesWord) !== 0 && isApart(id);
+    };
+    // What went on from another text's end probably does from this one.
+    if (this.#goingOn.some(goesOn)) return true;
     const open: number[] = [];
     for (const id of this.#candidatesAfter(isUtf8 && endsInCharacter(end))) {
       const shape = this.#shapeOf[id]!;
@@ -414,10 +434,12 @@ class Validity implements TokenValidity {
           continue;
         }
       }
-      const flag = this.#flagOf(follow, shape);
-      if ((flag & beginsNewWord) !== 0 && this.#pairs.isReachable(id)) return true;
-      if ((flag & continuesWord) !== 0 && isApart(id)) return true;
-      if ((flag & continuesOpen) !== 0) open.push(id);
+      if (goesOn(id)) {
+        this.#goingOn.unshift(id);
+        this.#goingOn.splice(8);
+        return true;
+      }
+      if ((this.#flagOf(follow, shape) & continuesOpen) !== 0) open.push(id);
     }
     return open.some((id) => {
       const shape = this.#shapeOf[id]!;

@@ -5,6 +5,7 @@
  * word). So a text's end is tried with continuations of every class of characters.
  */
 import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
+import { seesCases } from "../pre-tokenizers/scanners.ts";
 import {
   boundary,
   completions,
@@ -13,6 +14,15 @@ import {
   type ShapeRules,
   settleShape,
 } from "./text-shapes.ts";
+
+/** A way to cut a sequence into words. */
+export interface Way {
+  readonly end: string;
+  /** Number of the token at which the end begins. */
+  readonly start: number;
+  /** Numbers of the tokens after its boundaries. */
+  readonly cuts: readonly number[];
+}
 
 /** What is known of a text's end with its chosen boundaries. */
 export interface EndFacts {
@@ -30,9 +40,9 @@ export interface EndFacts {
 
 /** Continuations that patterns may look ahead to. */
 const probes: readonly string[] = [
+  "",
   ..."aA1 \n\t.'/中\u0301\u00a0",
   ..."strmld",
-  "",
   " a",
   " A",
   " 1",
@@ -51,8 +61,20 @@ const probes: readonly string[] = [
   "\r\n",
 ];
 
+/**
+ * Those that known patterns tell apart behind an end whose last characters are no white space, digits or apostrophes: one
+ * character of each class. The one that most ends bear comes first.
+ */
+const plainProbes: readonly string[] = ["", ..."aA1 \n.'/中\u0301"];
+
+/** Whether an end leaves more than the next character open. */
+const isOpenEnd = /['\s\p{N}].{0,2}$/su;
+
 /** Stands where an incomplete character begins: no shape holds it. */
 const openMark = "\ude00";
+
+/** What the first continuations say of an end. */
+export type Judged = Pick<EndFacts, "isPossible" | "endsWord">;
 
 /** What trying continuations says of an end. */
 type Tried = Pick<EndFacts, "isPossible" | "endsWord" | "isWhole"> & {
@@ -68,12 +90,20 @@ const impossible: EndFacts = {
   dropped: 0,
 };
 
+/** How far characters may stand for each other before these splits. */
+export function reductionOf(splits: readonly PreTokenizerStep[]): ShapeRules["reduces"] {
+  const scans = splits.map((step) => (step.kind === "split" ? step.scan : undefined));
+  if (scans.includes(undefined)) return "nothing";
+  return scans.some((scan) => seesCases(scan!)) ? "classes" : "letters";
+}
+
 /** The cuts of one pre-tokenizer. */
 export class WordCuts {
   readonly #steps: readonly PreTokenizerStep[];
   readonly #rules: ShapeRules;
   readonly #space: string;
   readonly #facts = new Map<string, EndFacts>();
+  readonly #judged = new Map<string, Judged>();
   readonly #tried = new Map<string, Tried>();
   #units: Uint16Array = new Uint16Array(256);
 
@@ -103,6 +133,28 @@ export class WordCuts {
     return facts;
   }
 
+  /** Two of the facts, from as few continuations as tell them. */
+  judge(shape: string): Judged {
+    const known = this.#facts.get(shape) ?? this.#judged.get(shape);
+    if (known !== undefined) return known;
+    if (this.#judged.size > 200_000) this.#judged.clear();
+    const judged = this.#tryUntilTold(readShape(shape));
+    this.#judged.set(shape, judged);
+    return judged;
+  }
+
+  #tryUntilTold(parts: ShapeParts): Judged {
+    let isPossible = false;
+    for (const completion of completions(parts.pending, this.#rules)) {
+      for (const probe of this.#probesAfter(parts.text + completion)) {
+        const { isSame, endsWord } = this.#tryContinuation(parts, completion, probe);
+        if (isSame && endsWord) return { isPossible: true, endsWord };
+        isPossible ||= isSame;
+      }
+    }
+    return { isPossible, endsWord: false };
+  }
+
   #probe(shape: string): EndFacts {
     const parts = readShape(shape);
     const { cuts, pending } = parts;
@@ -127,22 +179,39 @@ export class WordCuts {
     return { isPossible, endsWord, isWhole, end, dropped: certain };
   }
 
-  #tryContinuations({ text, cuts, pending }: ShapeParts, completion: string): Tried {
-    // Before an incomplete character there may be a boundary, too.
-    const limit = pending.length > 0 ? text.length : text.length - 1;
+  #tryContinuations(parts: ShapeParts, completion: string): Tried {
+    const { cuts, pending } = parts;
     let [isPossible, endsWord, isWhole, certain] = [false, false, false, cuts.length];
-    for (const probe of probes) {
-      const found = this.split(text + completion + probe);
-      const inside = found.filter((cut) => cut <= limit);
-      let shared = 0;
-      while (shared < certain && inside[shared] === cuts[shared]) shared++;
-      certain = shared;
-      if (inside.length !== cuts.length || !inside.every((cut, i) => cut === cuts[i])) continue;
+    for (const probe of this.#probesAfter(parts.text + completion)) {
+      const tried = this.#tryContinuation(parts, completion, probe);
+      certain = Math.min(certain, tried.shared);
+      if (!tried.isSame) continue;
       isPossible = true;
-      endsWord ||= pending.length > 0 || probe === "" || found.includes(text.length);
+      endsWord ||= tried.endsWord;
       isWhole ||= probe === "" && (pending.length === 0 || this.#rules.text === "bytes");
     }
     return { isPossible, endsWord, isWhole, certain };
+  }
+
+  #probesAfter(text: string): readonly string[] {
+    return this.#rules.reduces !== "nothing" && !isOpenEnd.test(text) ? plainProbes : probes;
+  }
+
+  /** Whether a text is cut as said before a continuation, how many of its cuts are those, and whether another follows it. */
+  #tryContinuation(
+    { text, cuts, pending }: ShapeParts,
+    completion: string,
+    probe: string,
+  ): { readonly isSame: boolean; readonly shared: number; readonly endsWord: boolean } {
+    const found = this.split(text + completion + probe);
+    // Before an incomplete character there may be a boundary, too.
+    const limit = pending.length > 0 ? text.length : text.length - 1;
+    let inside = 0;
+    while (inside < found.length && found[inside]! <= limit) inside++;
+    let shared = 0;
+    while (shared < cuts.length && shared < inside && found[shared] === cuts[shared]) shared++;
+    const endsWord = pending.length > 0 || probe === "" || found[inside] === text.length;
+    return { isSame: shared === cuts.length && inside === shared, shared, endsWord };
   }
 
   /** Boundaries between the words of a text, ascending; not its beginning and end. */
