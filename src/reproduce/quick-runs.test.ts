@@ -5,6 +5,7 @@ import { sizes as extensibleSizes } from "../context/extensible-tokenization/rep
 import { quickSizes as landmarkSizes } from "../context/landmark-attention/reproduction.ts";
 import { quickSizes as longHeadsSizes } from "../context/longheads/reproduction.ts";
 import { window as smallWindow } from "../context/measure/reproduction-small-models.ts";
+import { quickSizes as needleSizes } from "../evaluate/needle-threading/reproduction-policies.ts";
 import { comparisonSizes } from "../model/byte/reproduction-models.ts";
 import { quickSizes as m2Sizes } from "../retrieve/m2-bert-loco/reproduction.ts";
 import { quickScale as xtrScale } from "../retrieve/xtr/reproduction.ts";
@@ -21,6 +22,10 @@ const trained: Readonly<Record<string, () => number>> = {
   "landmark-attention": () => {
     const { seeds, steps, batch } = landmarkSizes;
     return 2 * seeds * steps * batch * smallWindow;
+  },
+  "needle-threading": () => {
+    const { seeds, steps, batch } = needleSizes;
+    return seeds * steps * batch * smallWindow;
   },
   longheads: () => {
     const { seeds, steps, batch } = longHeadsSizes;

@@ -1,4 +1,7 @@
-/** Measures what the paper finds of large models on the bundled one, with short codes, beside programs that look keys up. */
+/**
+ * Measures what the paper finds of large models on the bundled one, with short codes, beside programs that look keys up; and
+ * how far context policies find a key on small models that were trained to look keys up.
+ */
 
 import { loadModel } from "../../model/index.ts";
 import {
@@ -17,6 +20,7 @@ import {
 } from "../long-context/index.ts";
 import { printHaystack, samplePairs } from "./haystack.ts";
 import { evaluateNeedleThreading, type NeedleGrid } from "./needle-threading.ts";
+import { measurePolicies, policyClaims } from "./reproduction-policies.ts";
 import { findCodes } from "./score-answer.ts";
 
 const control = "a program that looks every key up";
@@ -103,6 +107,7 @@ const claims = [
     partly: 2,
     quick: { reproduced: 1, partly: 2 },
   },
+  ...policyClaims,
 ] as const;
 
 type Context = ReproductionContext<(typeof claims)[number]["id"]>;
@@ -119,7 +124,10 @@ export const reproduction: Reproduction = defineReproduction({
   claims,
   async run(context) {
     await context.part(() => countTokens(context));
-    return context.part(() => measureGrid(context));
+    const plot = await context.part(() => measureGrid(context));
+    const panel = await context.part(() => measurePolicies(context));
+    if (!plot || !panel) return plot;
+    return { ...plot, panels: [...plot.panels, panel] };
   },
 });
 
