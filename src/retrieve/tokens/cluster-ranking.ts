@@ -4,7 +4,7 @@
  * token there counts with the next centroid, an upper bound of what was left out (as XTR imputes).
  */
 import type { InvertedFile } from "./inverted-file.ts";
-import { kthLargest } from "./kth-largest.ts";
+import type { CentroidScores } from "./token-engine.ts";
 
 /** Records by cluster, each once in a cluster. */
 export interface ClusterRecords {
@@ -45,8 +45,8 @@ export function recordsOfClusters(
 /** What is ranked, and how far each query token looks. */
 export interface ClusterRankingOptions {
   readonly lists: ClusterRecords;
-  /** `[clusters, count]`: products of the centroids with the query's tokens. */
-  readonly centroidScores: Float32Array;
+  /** Products of the centroids with the query's tokens. */
+  readonly centroids: CentroidScores;
   /** Query tokens. */
   readonly count: number;
   /** 1 for each record that may be found. */
@@ -59,24 +59,21 @@ export interface ClusterRankingOptions {
 
 /** The mean over query tokens for every record; meaningless where `accepted` is 0. */
 export function rankByClusters(options: ClusterRankingOptions): Float64Array {
-  const { lists, centroidScores, count, accepted } = options;
-  const clusters = lists.starts.length - 1;
+  const { lists, centroids, count, accepted } = options;
+  const { scores } = centroids;
   const isEvery = accepted.every((one) => one === 1);
   const sums = new Float64Array(accepted.length);
   const seen = new Uint32Array(accepted.length);
-  const column = new Float32Array(clusters);
   let base = 0;
   for (let at = 0; at < count; at++) {
-    for (let cluster = 0; cluster < clusters; cluster++) {
-      column[cluster] = centroidScores[cluster * count + at]!;
-    }
-    const { order, visited } = nearestClusters(column, options, isEvery);
-    const bound = column[order[visited] ?? order[visited - 1]!]!;
+    const { order, visited } = nearestClusters(at, options, isEvery);
+    const bound = scores[order[Math.min(visited, order.length - 1)]! * count + at]!;
     base += bound;
     for (let i = 0; i < visited; i++) {
-      const gain = column[order[i]!]! - bound;
-      const end = lists.starts[order[i]! + 1]!;
-      for (let j = lists.starts[order[i]!]!; j < end; j++) {
+      const cluster = order[i]!;
+      const gain = scores[cluster * count + at]! - bound;
+      const end = lists.starts[cluster + 1]!;
+      for (let j = lists.starts[cluster]!; j < end; j++) {
         const record = lists.records[j]!;
         // Nearer clusters come first: the first that names a record holds its best token.
         if (seen[record] === at + 1) continue;
@@ -88,37 +85,34 @@ export function rankByClusters(options: ClusterRankingOptions): Float64Array {
   return sums.map((sum) => (sum + base) / count);
 }
 
-/** Clusters by product downwards, at least one more than are visited where there is one. */
+/** Clusters of a query token by product downwards, at least one more than are visited where there is one. */
 function nearestClusters(
-  column: Float32Array,
-  { lists, accepted, probes, candidates }: ClusterRankingOptions,
+  at: number,
+  { lists, centroids, count, accepted, probes, candidates }: ClusterRankingOptions,
   isEvery: boolean,
-): { order: readonly number[]; visited: number } {
+): { order: ArrayLike<number>; visited: number } {
+  const { scores, nearest, wanted } = centroids;
+  const clusters = lists.starts.length - 1;
   const countOf = (cluster: number): number => {
     const [start, end] = [lists.starts[cluster]!, lists.starts[cluster + 1]!];
     if (isEvery) return end - start;
     let found = 0;
-    for (let at = start; at < end; at++) found += accepted[lists.records[at]!]!;
+    for (let i = start; i < end; i++) found += accepted[lists.records[i]!]!;
     return found;
   };
-  let order: readonly number[] = [];
+  let order: ArrayLike<number> = nearest.subarray(at * wanted, (at + 1) * wanted);
   let [visited, named] = [0, 0];
-  for (let wanted = probes + 1; ; wanted *= 2) {
-    order = bestClusters(column, wanted);
+  for (;;) {
     while (visited < order.length && (visited < probes || named < candidates)) {
       named += countOf(order[visited]!);
       visited++;
     }
-    if (visited < order.length || order.length === column.length) return { order, visited };
+    if (visited < order.length || order.length === clusters) return { order, visited };
+    // The nearest ones name too few records, as behind a narrow filter.
+    const column = Float32Array.from(
+      { length: clusters },
+      (_, cluster) => scores[cluster * count + at]!,
+    );
+    order = Int32Array.from(column.keys()).sort((a, b) => column[b]! - column[a]! || a - b);
   }
-}
-
-/** The places of the best values downwards, then by number: at least `wanted`, or all. */
-function bestClusters(column: Float32Array, wanted: number): readonly number[] {
-  const bound = kthLargest(column.slice(), wanted);
-  const best: number[] = [];
-  for (let cluster = 0; cluster < column.length; cluster++) {
-    if (column[cluster]! >= bound) best.push(cluster);
-  }
-  return best.sort((a, b) => column[b]! - column[a]! || a - b);
 }

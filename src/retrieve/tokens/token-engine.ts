@@ -12,7 +12,9 @@ import {
   max,
   multiply,
   type Program,
+  topK,
   trace,
+  transpose,
 } from "../../tensor/index.ts";
 import type { InvertedFile } from "./inverted-file.ts";
 import { placesOf, type TokenPlaces } from "./inverted-scan.ts";
@@ -41,6 +43,16 @@ export interface ScoredRecords {
   readonly centroidScores: Float32Array;
 }
 
+/** Products of centroids with query tokens, and which of them are largest. */
+export interface CentroidScores {
+  /** `[clusters, query tokens]` */
+  readonly scores: Float32Array;
+  /** `[query tokens, wanted]`: clusters by product downwards, then by number. */
+  readonly nearest: Int32Array;
+  /** How many there are for each query token. */
+  readonly wanted: number;
+}
+
 /** Programs of the tensor engine for token search. Close it: they are not collected. */
 export class TokenEngine {
   readonly #programs: Programs;
@@ -57,15 +69,26 @@ export class TokenEngine {
     return new TokenEngine(await compilePrograms(threads));
   }
 
-  /** Products of every centroid with every query token: `[clusters, query tokens]`. */
-  centroidScores(file: InvertedFile, query: QueryRows): Promise<Float32Array> {
+  /**
+   * Products of every centroid with every query token.
+   *
+   * @param wanted how many of the nearest clusters are given in order, at most
+   */
+  centroidScores(file: InvertedFile, query: QueryRows, wanted: number): Promise<CentroidScores> {
     return this.#inTurn(async () => {
       const { dim, centroids } = file;
-      const { scores } = await this.#programs.centroids.run({
-        centroids: { data: centroids, shape: [centroids.length / dim, dim] },
+      const clusters = centroids.length / dim;
+      const size = Math.min(wanted, clusters);
+      const { scores, nearest } = await this.#programs.centroids.run({
+        centroids: { data: centroids, shape: [clusters, dim] },
         query: { data: query.rows, shape: [query.count, dim] },
+        wanted: { data: new Int32Array(size), shape: [size] },
       });
-      return scores.data as Float32Array;
+      return {
+        scores: scores.data as Float32Array,
+        nearest: nearest.data as Int32Array,
+        wanted: size,
+      };
     });
   }
 
@@ -95,7 +118,7 @@ export class TokenEngine {
 }
 
 interface Programs {
-  readonly centroids: Program<"centroids" | "query", "scores">;
+  readonly centroids: Program<"centroids" | "query" | "wanted", "scores" | "nearest">;
   readonly codes: Program<"rows" | "scales" | "query" | "bases" | "clusters", "best">;
   readonly exact: Program<"rows" | "query", "best">;
 }
@@ -104,9 +127,13 @@ async function compilePrograms(threads: number): Promise<Programs> {
   const options = { inline: true, threads, sameSizes: false };
   const query = float32(["query", "dim"]);
   const rows = float32(["groups", groupSize, "dim"]);
-  const centroids = trace({ centroids: float32(["clusters", "dim"]), query }, (inputs) => ({
-    scores: matmul(inputs.centroids, inputs.query, { transposeB: true }),
-  }));
+  const centroids = trace(
+    { centroids: float32(["clusters", "dim"]), query, wanted: int32(["wanted"]) },
+    (inputs) => {
+      const scores = matmul(inputs.centroids, inputs.query, { transposeB: true });
+      return { scores, nearest: topK(transpose(scores, [1, 0]), "wanted").indices };
+    },
+  );
   const codes = trace(
     {
       ...{ rows, query },

@@ -10,7 +10,7 @@ import type { InvertedFile } from "./inverted-file.ts";
 import { InvertedScan } from "./inverted-scan.ts";
 import { kthLargest } from "./kth-largest.ts";
 import { dotAt, multiplyRows } from "./products.ts";
-import type { TokenEngine } from "./token-engine.ts";
+import type { CentroidScores, TokenEngine } from "./token-engine.ts";
 
 /** The tokens of a part of an index. */
 export interface TokenPart {
@@ -94,7 +94,7 @@ export class TokenSearch {
   readonly #scans: (InvertedScan | undefined)[][];
   readonly #openEngine: () => Promise<TokenEngine>;
   /** By part. */
-  readonly #centroidScores: Promise<Float32Array>[] = [];
+  readonly #centroids: Promise<CentroidScores>[] = [];
   #lists: TokenList[] = [];
 
   /**
@@ -212,7 +212,7 @@ export class TokenSearch {
           : rankByClusters({
               ...options,
               lists: recordsOfClusters(inverted, recordsOfTokens(offsets)),
-              centroidScores: await this.#centroidScoresOf(part),
+              centroids: await this.#centroidsOf(part, options.probes),
               count: this.#count,
               accepted,
             });
@@ -237,7 +237,7 @@ export class TokenSearch {
         for (const [i, slot] of slots.entries()) means[slot] = scores[i]!;
         continue;
       }
-      const centroidScores = await this.#centroidScoresOf(part);
+      const { scores: centroidScores } = await this.#centroidsOf(part);
       const query = { rows: this.#query, count: this.#count };
       const scored = { file: inverted, offsets, places, centroidScores };
       const best = await (await this.#openEngine()).bestProducts(query, scored);
@@ -269,12 +269,13 @@ export class TokenSearch {
     });
   }
 
-  #centroidScoresOf(part: number): Promise<Float32Array> {
-    this.#centroidScores[part] ??= this.#openEngine().then((engine) => {
+  /** @param probes clusters that are looked into, of which one more is asked for */
+  #centroidsOf(part: number, probes = 0): Promise<CentroidScores> {
+    this.#centroids[part] ??= this.#openEngine().then((engine) => {
       const query = { rows: this.#query, count: this.#count };
-      return engine.centroidScores(this.#parts[part]!.inverted!, query);
+      return engine.centroidScores(this.#parts[part]!.inverted!, query, probes + 1);
     });
-    return this.#centroidScores[part];
+    return this.#centroids[part];
   }
 
   #scoreFlat(part: number, places: Uint32Array): Float64Array {
