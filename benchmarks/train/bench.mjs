@@ -2,11 +2,12 @@
  * Training of a decoder beside its matrix products alone, on the same runtime, in turns.
  *
  *     npm run bench -- train [--json] [--runs 5] [--threads 2] [--layers 6] [--width 384]
- *       [--vocabulary 8192] [--sequence 256] [--batch 16] [--memory]
+ *       [--vocabulary 8192] [--sequence 256] [--batch 16] [--torch /usr/bin/python3] [--memory]
  *
  * The peer is a program that computes every matrix product of a step (forward and both backward ones)
  * and nothing else: what the runtime needs at least. The ratio is its time over that of a whole step,
- * optimizer included; at least 1 / 1.5 is wanted. `--memory` measures memory instead (`memory.mjs`).
+ * optimizer included; at least 1 / 1.22 is wanted. `--torch` names a Python with PyTorch, whose steps of the same decoder take
+ * turns with both. `--memory` measures memory instead (`memory.mjs`).
  */
 import { parseArgs } from "node:util";
 import { decoderConfig } from "../../dist/model/index.js";
@@ -22,13 +23,14 @@ import {
 } from "../../dist/train/index.js";
 import { describeMachine, formatTable, makeRow } from "../report.mjs";
 import { measureMemory } from "./memory.mjs";
+import { openTorch } from "./torch.mjs";
 
 export const description =
   "tokens per second of training, beside the matrix products alone (needs npm run build)";
 
 /**
  * @param {string[]} args
- * @returns {{ sizes: Record<string, number>, memory: boolean }}
+ * @returns {{ sizes: Record<string, number>, memory: boolean, torch: string | undefined }}
  */
 function readSizes(args) {
   const defaults = {
@@ -45,6 +47,7 @@ function readSizes(args) {
     options: {
       ...Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: "string" }])),
       memory: { type: "boolean", default: false },
+      torch: { type: "string" },
     },
   });
   const sizes = Object.fromEntries(
@@ -54,7 +57,7 @@ function readSizes(args) {
       return [name, size];
     }),
   );
-  return { sizes, memory: values.memory };
+  return { sizes, memory: values.memory, torch: values.torch };
 }
 
 /** The operands of the products of a linear layer: forward, for its input, for its weight. */
@@ -124,7 +127,7 @@ async function compileProducts(products, threads) {
  * @returns {Promise<import("../report.mjs").Row[]>} tokens per second, or memory
  */
 export async function run({ json, args = [] }) {
-  const { sizes, memory } = readSizes(args);
+  const { sizes, memory, torch: python } = readSizes(args);
   console.error(describeMachine());
   if (memory) {
     const table = await measureMemory(sizes);
@@ -175,7 +178,14 @@ export async function run({ json, args = [] }) {
     ids,
     targets: ids,
   });
+  const torch =
+    python &&
+    (await openTorch(python, {
+      ...{ layers, width, heads, headDim, feedForward, vocabulary },
+      ...{ batch, sequence, threads },
+    }));
   const steps = [];
+  const torchSteps = [];
   const graphs = [];
   const products = [];
   // The first turn of each allocates memory and does not count.
@@ -183,18 +193,25 @@ export async function run({ json, args = [] }) {
     const { graphSeconds, updateSeconds } = await trainer.step([inputs]);
     let seconds = await head.seconds();
     for (let index = 0; index < layers; index++) seconds += await layer.seconds();
+    const torchSeconds = await torch?.seconds();
     if (turn === 0) continue;
     steps.push(rows / (graphSeconds + updateSeconds));
     graphs.push(rows / graphSeconds);
     products.push(rows / seconds);
+    if (torch) torchSteps.push(rows / torchSeconds);
   }
   await Promise.all([trainer.close(), layer.release(), head.release()]);
+  torch?.close();
   const shape = `${layers} layers, width ${width}, vocabulary ${vocabulary}, ${batch} x ${sequence} tokens`;
   const peer = { peer: products, peerName: "matrix products alone", unit: "tokens/s" };
   const table = [
     makeRow({ name: `training step: ${shape}`, ours: steps, ...peer }),
     makeRow({ name: "of it loss and gradients", ours: graphs, ...peer }),
   ];
+  if (torch) {
+    const other = { peer: torchSteps, peerName: `PyTorch ${torch.version}`, unit: "tokens/s" };
+    table.push(makeRow({ name: `training step: ${shape}`, ours: steps, ...other }));
+  }
   if (!json) console.log(formatTable(table));
   return table;
 }
