@@ -310,7 +310,10 @@ const usualEnds: readonly string[] = ["</s>", "<eos>", "<|end_of_text|>", "<|end
 
 const usualPaddings: readonly string[] = ["<pad>", "[PAD]", "<|padding|>"];
 
-/** A token that is found in normalized text is also written in it. */
+/**
+ * A token that is found in normalized text is also written in it, as in the native library from 0.23 on; 0.22 wrote it as
+ * it was added (`findings/tokenizers-added-names.sh`).
+ */
 function shownAs(token: AddedToken, { normalizer }: TokenizerParts): AddedToken {
   if (!token.normalized || normalizer === null) return token;
   return { ...token, content: normalizer.normalize(token.content) };

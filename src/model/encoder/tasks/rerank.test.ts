@@ -8,6 +8,7 @@ import { testData } from "../../../testing/test-data.ts";
 import { loadEncoder } from "../load-encoder.ts";
 import { classify } from "./classify.ts";
 import { rerank } from "./rerank.ts";
+import { scoreLogits } from "./score-activation.ts";
 
 const made: string[] = [];
 afterAll(() => {
@@ -221,4 +222,11 @@ describe("a late-interaction model", () => {
       "encoder-option-invalid",
     );
   });
+});
+
+test("sigmoids of very low logits keep their order and stay above zero", () => {
+  const logits = [-30, -20, -18, -17, -16.5, -16, -14];
+  const scores = scoreLogits(logits, "sigmoid");
+  expect(scores).toEqual([...new Set(scores)].sort((a, b) => a - b));
+  expect(scores[0]! * Math.exp(30)).toBeCloseTo(1, 9);
 });
