@@ -3,7 +3,7 @@
  * current symbol stands for, and a vote over a window gives the key.
  */
 
-import type { Random } from "../../core/index.ts";
+import { type Random, softmax } from "../../core/index.ts";
 import {
   add,
   compile,
@@ -150,11 +150,4 @@ function largest(values: ArrayLike<number>): number {
   let best = 0;
   for (let at = 1; at < values.length; at++) if (values[at]! > values[best]!) best = at;
   return best;
-}
-
-function softmax(values: Float64Array): Float64Array {
-  const top = Math.max(...values);
-  const exponentials = values.map((value) => Math.exp(value - top));
-  const total = exponentials.reduce((a, b) => a + b, 0);
-  return exponentials.map((value) => value / total);
 }

@@ -5,7 +5,7 @@
  * All first choices of a group queue before any second choice, so a later token's first choice can push out
  * an earlier token's second one: training with a capacity is not causal, inference without one is.
  */
-import { JetonError } from "../../core/index.ts";
+import { JetonError, softmax } from "../../core/index.ts";
 import { roundHalfEven } from "../round-half-even.ts";
 
 /** How many choices an expert takes from a group of S tokens, E experts and k choices a token. */
@@ -96,7 +96,7 @@ export function routeWithCapacity(
   }
   const isReal = (token: number): boolean =>
     lengths === undefined || token % length < lengths[Math.floor(token / length)]!;
-  const probabilities = logits.map(softmax);
+  const probabilities = logits.map((row) => Array.from(softmax(row)));
   const choices = logits.map((row, token) => (isReal(token) ? largest(row, perToken) : []));
   const positions = choices.map((chosen) => chosen.map(() => 0));
   const kept = choices.map((chosen) => chosen.map(() => false));
@@ -201,11 +201,6 @@ function largest(row: readonly number[], count: number): number[] {
 function logSumExp(row: readonly number[]): number {
   const most = Math.max(...row);
   return most + Math.log(row.reduce((sum, value) => sum + Math.exp(value - most), 0));
-}
-
-function softmax(row: readonly number[]): number[] {
-  const total = logSumExp(row);
-  return row.map((value) => Math.exp(value - total));
 }
 
 function mean(values: readonly number[]): number {

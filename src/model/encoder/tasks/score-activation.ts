@@ -1,5 +1,5 @@
 /** What makes scores of the logits of classes. */
-
+import { softmax } from "../../../core/index.ts";
 import { type Fields, given, invalid, isFields } from "../../decoder/config-fields.ts";
 import {
   type Activation,
@@ -63,15 +63,8 @@ export function scoreLogits(
     case "relu":
       return Array.from(logits, (logit) => Math.max(0, logit));
     case "softmax":
-      return softmax([...logits]);
+      return Array.from(softmax(logits));
   }
 }
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
-
-function softmax(logits: readonly number[]): number[] {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = logits.map((logit) => Math.exp(logit - largest));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
-}
