@@ -1,6 +1,13 @@
 /** What each demonstration must show, computed by the library here. */
 import { dirname, join } from "node:path";
 import {
+  contextRows,
+  openCompressor,
+  promptWithContext,
+  type ReadBefore,
+  scoreBehind,
+} from "../../src/context/index.ts";
+import {
   createBm25Ranker,
   createSentenceChunker,
   createVectorRanker,
@@ -237,6 +244,42 @@ export const toolChecks: readonly ToolCheck[] = [
     expect: async () => ["64 tokens on 4 ranks took", "attention in one place is"],
   },
 ];
+
+/** What the page must show of a text that is packed with factor 8. */
+export async function packedTexts(
+  model: LoadedModel,
+  text: string,
+  { next, question }: { readonly next: string; readonly question: string },
+): Promise<string[]> {
+  const begin = [...model.tokenizer.encodeIds("")];
+  const encode = (of: string): number[] => [
+    ...model.tokenizer.encodeIds(of, { addSpecialTokens: false }),
+  ];
+  const file = join(dirname(bundledModel), "jeton-compressor/compressor.safetensors");
+  await using compressor = await openCompressor(model, file, { inline: true, threads: 1 });
+  const packed = await compressor.compress([...begin, ...encode(text)]);
+  const { embeddings } = contextRows(packed, 8);
+  const rows = embeddings.length / model.config.hiddenSize;
+  const greedy = { greedy: true, maxTokens: 12 } as const;
+  const bits = async (before: ReadBefore): Promise<string> => {
+    const scores = await scoreBehind(model, before, encode(next));
+    return (-scores.reduce((a, b) => a + b, 0) / scores.length / Math.LN2).toFixed(2);
+  };
+  const given = await promptWithContext(model, [packed], encode(question), { factor: 8 });
+  const { prompt, promptEmbeddings } = given;
+  const answers = [
+    await complete(model, [...begin, ...encode(question)], greedy),
+    await complete(model, prompt, { ...greedy, promptEmbeddings }),
+    await complete(model, [...packed.ids, ...encode(question)], greedy),
+  ].map((answer) => answer.text.replace(/\n/g, "⏎").replace(/^ | $/g, "␣"));
+  const whole = { ids: [...packed.ids] };
+  return [
+    `${packed.ids.length} tokens become ${rows} embeddings`,
+    `nothing\t${begin.length}\t${await bits({ ids: begin })}\t${answers[0]}`,
+    `the packed text\t${rows}\t${await bits({ embeddings })}\t${answers[1]}`,
+    `the text itself\t${packed.ids.length}\t${await bits(whole)}\t${answers[2]}`,
+  ];
+}
 
 /** The text that every lane of a race must show. */
 export async function raceText(

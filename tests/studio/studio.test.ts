@@ -15,7 +15,7 @@ import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
 import { bundledModel } from "../../src/testing/test-data.ts";
 import { createTokenTexts } from "../../src/tokenizer/index.ts";
 import { executable, findAdapter, gpuSwitches } from "../browser/serve-page.ts";
-import { raceText, toolChecks } from "./demonstrations.ts";
+import { packedTexts, raceText, toolChecks } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
 const axeScript = readFileSync(
@@ -435,6 +435,33 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       rmSync(folder, { recursive: true, force: true });
     }
   });
+
+  test.each(["server", "site"] as const)(
+    "a packed text on the %s: embeddings, bits and answers are the library's",
+    async (build) => {
+      await page.goto(`${studio[build]}#/systems/extensible-tokenization`);
+      await page.waitForSelector(".demonstration textarea");
+      await demonstration().locator("select").selectOption("8");
+      await page.getByRole("button", { name: "Pack and read" }).click();
+      await page.waitForSelector(".demonstration .data");
+      const [text, next, question] = await demonstration()
+        .locator("textarea")
+        .evaluateAll((all) => all.map((field) => (field as HTMLTextAreaElement).value));
+      const shown = await demonstration().innerText();
+      for (const wanted of await packedTexts(studio.model, text!, {
+        next: next!,
+        question: question!,
+      })) {
+        expect(shown).toContain(wanted);
+      }
+      expect(await violations(page)).toEqual([]);
+      // Another factor is computed at once; what is too long for the context says so.
+      await demonstration().locator("select").selectOption("32");
+      await demonstration().locator("textarea").first().fill(`${text} `.repeat(8));
+      await demonstration().getByText("too long for the context").waitFor();
+      expect(problems).toEqual([]);
+    },
+  );
 
   test("the model's download shows its progress and is kept for the next visit", async () => {
     const tab = await studio.context.newPage();

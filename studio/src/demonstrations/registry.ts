@@ -87,12 +87,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   },
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
-    why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
-    commands: [
-      "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
-      "npx jeton context pack --compressor runs/compressor/compressor.safetensors book.txt -o book.packed",
-      'npx jeton run --packed-context book.packed "The emperor"',
-    ],
+    title: "A text read as fewer embeddings",
+    load: async () => (await import("./packed-text.tsx")).PackedTextDemonstration,
   },
   "token-ring": {
     title: "Exact attention in a ring",

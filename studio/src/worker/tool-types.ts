@@ -240,6 +240,37 @@ export interface MixtureOfMerges {
   readonly merges: readonly string[];
 }
 
+export interface PackTextInput {
+  readonly text: string;
+  /** A different text of the same kind: what any embeddings at all do. */
+  readonly another: string;
+  /** What follows the text; every token of it but the first is scored. */
+  readonly next: string;
+  /** What the model continues behind the text. */
+  readonly question: string;
+  /** Tokens for each embedding. */
+  readonly factor: number;
+}
+
+/** What the model makes of what follows a text, behind one way to read it. */
+export interface PackedReading {
+  readonly name: string;
+  /** Positions of the model's context that it takes. */
+  readonly positions: number;
+  /** Bits a token of what follows; absent where it does not fit into the context. */
+  readonly bits?: number;
+  readonly answer?: string;
+}
+
+export interface PackedText {
+  readonly tokens: number;
+  /** Tokens that are scored. */
+  readonly scored: number;
+  /** What each embedding stands for. */
+  readonly groups: readonly string[];
+  readonly readings: readonly PackedReading[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -256,6 +287,7 @@ export interface Tools {
   readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
   readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
+  readonly packText: readonly [PackTextInput, PackedText];
 }
 
 export type ToolName = keyof Tools;
