@@ -27,6 +27,7 @@ export async function buildSite(target, base = "./") {
     "jeton-embed",
     "jeton-experts",
     "jeton-compressor",
+    "jeton-hypernetwork",
   ]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }

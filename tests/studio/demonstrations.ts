@@ -1,4 +1,6 @@
 /** What each demonstration must show, computed by the library here. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   contextRows,
@@ -18,7 +20,7 @@ import {
   type Ranker,
   truncateDocuments,
 } from "../../src/evaluate/index.ts";
-import { complete, type LoadedModel } from "../../src/index.ts";
+import { complete, type LoadedModel, loadModel, score } from "../../src/index.ts";
 import {
   embed,
   embedTokens,
@@ -32,11 +34,19 @@ import {
   inferMixture,
   loadTokenizer,
   readMergeList,
+  saveTokenizer,
   trainLibTokenizer,
   trainTokenizer,
 } from "../../src/tokenizer/index.ts";
 import { sampleDuplexMasks } from "../../src/train/index.ts";
-import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
+import {
+  meanOfSubtokens,
+  mergeBatch,
+  readHypernetwork,
+  readTokenForms,
+  transfer,
+  zett,
+} from "../../src/vocabulary/index.ts";
 
 /** A system whose page computes without a language model: what its text holds, given its fields' values. */
 export interface ToolCheck {
@@ -279,6 +289,41 @@ export async function packedTexts(
     `the packed text\t${rows}\t${await bits({ embeddings })}\t${answers[1]}`,
     `the text itself\t${packed.ids.length}\t${await bits(whole)}\t${answers[2]}`,
   ];
+}
+
+/** What the page must show of a text in the tokens of a byte-level BPE that is learned from another. */
+export async function transferredTexts(
+  model: LoadedModel,
+  corpus: string,
+  text: string,
+): Promise<string[]> {
+  const trained = await trainTokenizer({
+    ...{ kind: "byte-level-bpe", vocabSize: 600, texts: [corpus] },
+    ...{ specialTokens: ["<s>", "</s>"], bosToken: "<s>", eosToken: "</s>" },
+  });
+  const folder = mkdtempSync(join(tmpdir(), "jeton-transferred-"));
+  try {
+    await saveTokenizer(join(folder, "tokenizer"), trained);
+    const read = (name: string): ReturnType<typeof readHypernetwork> =>
+      readHypernetwork(join(dirname(bundledModel), `jeton-hypernetwork/${name}.safetensors`));
+    const methods = [
+      ["hypernetwork, as published", zett(await read("rows"), { inline: true, threads: 1 })],
+      ["hypernetwork that corrects means", zett(await read("corrections"), { inline: true })],
+      ["mean of the sub-tokens", meanOfSubtokens()],
+    ] as const;
+    const own = await score(model, text);
+    const lines = [`its own tokens\t${own.scoredTokens}\t${own.bitsPerByte.toFixed(2)}`];
+    for (const [at, [name, method]] of methods.entries()) {
+      const out = join(folder, String(at));
+      await transfer(bundledModel, join(folder, "tokenizer"), method, { out, dtype: "F32" });
+      await using moved = await loadModel(out, { format: "f32", threads: 1 });
+      const { scoredTokens, bitsPerByte } = await score(moved, text);
+      lines.push(`${name}\t${scoredTokens}\t${bitsPerByte.toFixed(2)}`);
+    }
+    return lines;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** The text that every lane of a race must show. */

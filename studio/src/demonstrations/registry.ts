@@ -50,10 +50,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     load: async () => (await import("./merges.tsx")).MergesDemonstration,
   },
   zett: {
-    why: "It needs a hypernetwork trained for the model at hand, which takes minutes to hours; none comes with the package.",
-    commands: [
-      "npx jeton transfer --method zett --text corpus.txt --steps 300 --hypernetwork h.safetensors --tokenizer another -o moved",
-    ],
+    title: "The model under a tokenizer that it has never met",
+    load: async () => (await import("./new-vocabulary.tsx")).NewVocabularyDemonstration,
   },
   "trans-tokenization": {
     title: "Tokens of another language as averages of the model's own",

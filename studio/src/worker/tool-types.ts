@@ -271,6 +271,39 @@ export interface PackedText {
   readonly readings: readonly PackedReading[];
 }
 
+export interface TransferVocabularyInput {
+  /** What the new tokenizer is learned from. */
+  readonly corpus: string;
+  readonly kind: "byte-level-bpe" | "unigram";
+  /** Types of the new vocabulary. */
+  readonly vocabSize: number;
+  /** What is read in its tokens. */
+  readonly text: string;
+}
+
+/** A token of the new vocabulary that the model does not have. */
+export interface NewToken {
+  readonly token: string;
+  /** The model's tokens that spell it. */
+  readonly spelling: readonly string[];
+  /** The model's tokens whose embeddings lie nearest to each of the predicted ones, by the name of the method. */
+  readonly nearest: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface TransferredVocabulary {
+  readonly types: number;
+  /** Types that the model has as well. */
+  readonly shared: number;
+  /** New tokens of the text, most frequent first. */
+  readonly newTokens: readonly NewToken[];
+  /** The text in the model's own tokens, and in the new ones by each method. */
+  readonly readings: readonly {
+    readonly name: string;
+    readonly tokens: number;
+    readonly bitsPerByte: number;
+  }[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -288,6 +321,7 @@ export interface Tools {
   readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
   readonly packText: readonly [PackTextInput, PackedText];
+  readonly transferVocabulary: readonly [TransferVocabularyInput, TransferredVocabulary];
 }
 
 export type ToolName = keyof Tools;

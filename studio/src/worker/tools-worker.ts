@@ -38,6 +38,8 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   hideWords: async (input, base) => (await import("./hide-words-tool.ts")).hideWords(input, base),
   // The bundled decoder comes with the first packed text.
   packText: async (input, base) => (await import("./pack-text-tool.ts")).packText(input, base),
+  transferVocabulary: async (input, base) =>
+    (await import("./transfer-tool.ts")).transferVocabulary(input, base),
 };
 
 addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {
