@@ -50,9 +50,9 @@ async function answer(request) {
   return isolate(kept ?? (await fetch(request)));
 }
 
-/** The runtime and small files of models. Weights keep themselves: `fetchModel` has a cache of its own. */
+/** The runtime and small files of models. Their weights keep themselves: `fetchModel` has a cache of its own. */
 async function keepLarge(request, path) {
-  if (path.endsWith(".safetensors")) return isolate(await fetch(request));
+  if (/\/model[^/]*\.safetensors$/.test(path)) return isolate(await fetch(request));
   const cache = await caches.open(modelCache);
   try {
     const response = await fetch(request);

@@ -10,9 +10,10 @@ import { type ModelConfig, readConfig, readGenerationConfig, readJsonObject } fr
 import { fileError } from "./files/file-error.ts";
 import { checkNotQuantized, foreignFormatError } from "./foreign-formats.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
+import { combineFiles } from "./safetensors/combine-files.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors/safetensors.ts";
 import type { TensorEntry } from "./safetensors/safetensors-header.ts";
-import { missingTensor, type TensorReader } from "./safetensors/tensor-reader.ts";
+import type { TensorReader } from "./safetensors/tensor-reader.ts";
 
 /** The file of weights that are not sharded. */
 export const singleWeightsName = "model.safetensors";
@@ -88,7 +89,7 @@ async function openWeights(root: string): Promise<Weights> {
   const names = new Set(await readdir(root));
   if (names.has(singleWeightsName)) {
     const file = await openSafetensors(join(root, singleWeightsName));
-    return combine([file], file.tensors);
+    return combineFiles([file], file.tensors);
   }
   if (names.has(weightsIndexName)) return openShards(root, names);
   throw new JetonError(`${root} holds neither ${singleWeightsName} nor ${weightsIndexName}`, {
@@ -112,7 +113,7 @@ async function openShards(root: string, names: ReadonlySet<string>): Promise<Wei
   const shards = new Map<string, SafetensorsFile>();
   try {
     for (const name of shardNames) shards.set(name, await openSafetensors(join(root, name)));
-    return combine([...shards.values()], mergeShards(shards, shardOf, path));
+    return combineFiles([...shards.values()], mergeShards(shards, shardOf, path));
   } catch (error) {
     await Promise.all([...shards.values()].map((shard) => shard.close()));
     throw error;
@@ -181,35 +182,4 @@ function mergeShards(
     }
   }
   return tensors;
-}
-
-function combine(
-  files: readonly SafetensorsFile[],
-  tensors: ReadonlyMap<string, TensorEntry>,
-): Weights {
-  const byPath = new Map(files.map((file) => [file.file, file]));
-  const metadata = new Map<string, string>();
-  for (const file of files) {
-    for (const [key, value] of file.metadata) {
-      if (!metadata.has(key)) metadata.set(key, value);
-    }
-  }
-  const close = async (): Promise<void> => {
-    await Promise.all(files.map((file) => file.close()));
-  };
-  const fileOf = (name: string): SafetensorsFile => {
-    const entry = tensors.get(name);
-    if (entry) return byPath.get(entry.file)!;
-    throw missingTensor(name, tensors);
-  };
-  return {
-    files: files.map((file) => file.file),
-    tensors,
-    metadata,
-    read: async (name, options) => fileOf(name).read(name, options),
-    readFloat32: async (name, options) => fileOf(name).readFloat32(name, options),
-    readRows: async (name, start, count) => fileOf(name).readRows(name, start, count),
-    close,
-    [Symbol.asyncDispose]: close,
-  };
 }

@@ -55,6 +55,7 @@ export {
   type PackedCacheOptions,
   type PackedCacheWritten,
 } from "./packed-cache.ts";
+export { combineFiles } from "./safetensors/combine-files.ts";
 export {
   type ArrayOfDtype,
   bytesPerElement,
@@ -66,6 +67,7 @@ export {
   widenToFloat32,
 } from "./safetensors/dtype.ts";
 export { openSafetensors, type SafetensorsFile } from "./safetensors/safetensors.ts";
+export { openSafetensorsBytes } from "./safetensors/safetensors-bytes.ts";
 export {
   parseHeaderLength,
   parseSafetensorsHeader,

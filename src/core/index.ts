@@ -1,4 +1,4 @@
-/** What every module uses: errors, seeded random numbers, quantiles, probabilities, tasks, progress, tables, "did you mean". */
+/** What every module uses: errors, seeded random numbers, digests, quantiles, probabilities, tasks, progress, tables, "did you mean". */
 export { JetonError, type JetonErrorOptions } from "./error.ts";
 export { nextTask } from "./next-task.ts";
 export {
@@ -16,6 +16,7 @@ export {
 } from "./progress.ts";
 export { quantile } from "./quantile.ts";
 export { createRandom, type Random } from "./random.ts";
+export { createSha256, type Sha256 } from "./sha256.ts";
 export { softmax } from "./softmax.ts";
 export { editDistance, suggest } from "./suggest.ts";
 export {

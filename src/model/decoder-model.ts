@@ -109,6 +109,8 @@ export interface DecoderModelParts
   readonly rowTile?: number;
   /** Bytes of weights as held. */
   readonly weightBytes: number;
+  /** Default: none. */
+  readonly stored?: Checkpoint;
 }
 
 /**
@@ -161,6 +163,7 @@ export class DecoderModel implements LoadedModel {
   readonly name: string;
   readonly folder: string;
   readonly checkpoint: LoadedModel["checkpoint"];
+  readonly stored?: Checkpoint;
   readonly tokenizer: LoadedModel["tokenizer"];
   readonly config: DecoderConfig;
   readonly format: WeightFormat;
@@ -188,6 +191,7 @@ export class DecoderModel implements LoadedModel {
     this.name = parts.name;
     this.folder = parts.folder;
     this.checkpoint = parts.checkpoint;
+    if (parts.stored) this.stored = parts.stored;
     this.tokenizer = tokenizer;
     this.config = config;
     this.format = parts.format;

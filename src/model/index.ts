@@ -35,6 +35,7 @@ export {
 export { decoderParameterShapes } from "./decoder/parameter-shapes.ts";
 export * from "./encoder/index.ts";
 export * from "./hierarchical-transformer/index.ts";
+export { identifyCheckpoint, identifyModel } from "./identify-model.ts";
 export * from "./landmark/index.ts";
 export {
   type Attention,
@@ -64,6 +65,7 @@ export { defaultFormat, loadModel, parameterCount } from "./load-model.ts";
 export { type ModelKind, modelKind } from "./model-kind.ts";
 export * from "./mrt5/index.ts";
 export { type OpenedModel, type OpenFolderOptions, openModel } from "./open-folder.ts";
+export { openStored } from "./open-stored.ts";
 export * from "./openmoe/index.ts";
 export * from "./policy/index.ts";
 export { type PromptMemory, promptMemory } from "./prompt-memory.ts";

@@ -5,7 +5,10 @@
  * a Web Worker that the caller gives.
  */
 
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { isJsonObject, type JsonValue } from "../checkpoint/json.ts";
+import { combineFiles } from "../checkpoint/safetensors/combine-files.ts";
+import { openSafetensorsBytes } from "../checkpoint/safetensors/safetensors-bytes.ts";
 import { JetonError } from "../core/index.ts";
 import { type Device, type DeviceChoice, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
@@ -56,6 +59,11 @@ export interface OpenModelOptions
   files: ModelFiles;
   /** One file, or all shards. Their memory is viewed, not copied, until the model is open. */
   weights: readonly WeightsFile[];
+  /**
+   * True: `LoadedModel.stored` gives the weights as they are stored, for compressors and hypernetworks, which read the
+   * model's tables; with a `worker` a copy of them. Default false.
+   */
+  keepWeights?: boolean;
   /**
    * Default: `cpu` in Node, `wasm` elsewhere. `webgpu` runs on a page's graphics processor, in all formats but
    * int8-channel and with `exact` false; `auto` takes that where it can, and warns why where it cannot.
@@ -122,6 +130,10 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { name = "model" } = options;
   const device = await modelDevice({ ...options, name, device: options.device, format });
   const { threads = defaultThreads(device) } = options;
+  const kept = keptCheckpoint(options, {
+    config: configFile,
+    ...(generationConfig && { generationConfig }),
+  });
   const { start, weightBytes } = await startOf(stored, config, format, { ...options, device });
   return startDecoderModel(
     {
@@ -144,10 +156,24 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
       bindings: new Map(),
       ...(device && { device }),
       inline: options.worker === undefined,
+      ...(kept && { stored: kept }),
     },
     start,
     options,
   );
+}
+
+/** The stored weights as a checkpoint that outlives the opening, where they are wanted. */
+function keptCheckpoint(
+  { weights, worker, folder = "", keepWeights = false }: OpenModelOptions,
+  configs: Pick<Checkpoint, "config" | "generationConfig">,
+): Checkpoint | undefined {
+  if (!keepWeights) return undefined;
+  const files = weights.map(({ name, data }) =>
+    openSafetensorsBytes(worker ? data.slice() : data, name),
+  );
+  const tensors = new Map(files.flatMap((file) => [...file.tensors]));
+  return { ...configs, folder, ...combineFiles(files, tensors) };
 }
 
 /** Packs weights where the decoder will live, and says how it starts there. */

@@ -90,6 +90,8 @@ export interface LoadedModel {
   /** The checkpoint's folder. */
   readonly folder: string;
   readonly checkpoint: Pick<Checkpoint, "config" | "generationConfig" | "tensors" | "files">;
+  /** The stored weights in memory, of a model that was opened with `keepWeights`: for what reads them besides. */
+  readonly stored?: Checkpoint;
   /** The tokenizer of the checkpoint folder. */
   readonly tokenizer: Tokenizer;
   /** The decoder's configuration, completed by the family's defaults. */

@@ -1,21 +1,30 @@
 /** Hypernetworks as files: safetensors, with the form as JSON in the metadata. */
-import { openSafetensors, writeSafetensors } from "../checkpoint/index.ts";
+import { openSafetensors, openSafetensorsBytes, writeSafetensors } from "../checkpoint/index.ts";
 import { JetonError } from "../core/index.ts";
 import type { ParameterValue } from "../train/index.ts";
 import { type Hypernetwork, type HypernetworkConfig, hypernetworkShapes } from "./hypernetwork.ts";
 
+/** Options of `writeHypernetwork`. */
+export interface WriteHypernetworkOptions {
+  /** How its weights are stored; smaller types round them. Default `"F32"`. */
+  readonly dtype?: "F32" | "F16" | "BF16";
+}
+
 /** Writes a hypernetwork into one file. */
-export async function writeHypernetwork(path: string, hypernetwork: Hypernetwork): Promise<void> {
+export async function writeHypernetwork(
+  path: string,
+  hypernetwork: Hypernetwork,
+  { dtype = "F32" }: WriteHypernetworkOptions = {},
+): Promise<void> {
   const tensors = [...hypernetwork.parameters].map(([name, { shape, data }]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data,
+    ...{ name, dtype, shape, data },
   }));
+  const { model } = hypernetwork;
   await writeSafetensors(path, tensors, {
     metadata: {
       format: "pt",
       kind: "jeton-hypernetwork",
+      ...(model !== undefined && { model }),
       config: JSON.stringify(hypernetwork.config),
     },
   });
@@ -24,11 +33,14 @@ export async function writeHypernetwork(path: string, hypernetwork: Hypernetwork
 /**
  * Reads a hypernetwork.
  *
+ * @param source the file's path, or its bytes
  * @throws JetonError `hypernetwork-invalid` when the file holds none, or another one than it says, and
  *   the errors of reading the file
  */
-export async function readHypernetwork(path: string): Promise<Hypernetwork> {
-  await using file = await openSafetensors(path);
+export async function readHypernetwork(source: string | Uint8Array): Promise<Hypernetwork> {
+  const path = typeof source === "string" ? source : "the hypernetwork's file";
+  await using file =
+    typeof source === "string" ? await openSafetensors(source) : openSafetensorsBytes(source, path);
   const invalid = (reason: string): JetonError =>
     new JetonError(`${path} ${reason}`, {
       code: "hypernetwork-invalid",
@@ -48,7 +60,8 @@ export async function readHypernetwork(path: string): Promise<Hypernetwork> {
     }
     parameters.set(name, { shape, data: await file.readFloat32(name) });
   }
-  return { config, parameters };
+  const model = file.metadata.get("model");
+  return { config, ...(model !== undefined && { model }), parameters };
 }
 
 function readConfig(text: string): HypernetworkConfig | undefined {

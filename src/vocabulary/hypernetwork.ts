@@ -2,7 +2,7 @@
  * The hypernetwork of zero-shot tokenizer transfer (Minixhofer et al., 2024): a small transformer that
  * reads how a source model spells a token and predicts the token's rows of the embedding and the head.
  */
-import { createRandom } from "../core/index.ts";
+import { createRandom, JetonError } from "../core/index.ts";
 import { type DecoderConfig, decoderNames } from "../model/index.ts";
 import {
   add,
@@ -58,7 +58,26 @@ export interface HypernetworkConfig {
 /** A hypernetwork with its weights. */
 export interface Hypernetwork {
   readonly config: HypernetworkConfig;
+  /** Digest of the model that it was trained for, as `identifyModel` gives it. Default: unknown. */
+  readonly model?: string;
   readonly parameters: ReadonlyMap<string, ParameterValue>;
+}
+
+/**
+ * Checks that a hypernetwork was trained for a model, as far as both say which it is.
+ *
+ * @param source the model's folder and digest
+ * @throws JetonError `zett-hypernetwork-foreign`
+ */
+export function checkTrainedFor(
+  { model: found }: Hypernetwork,
+  { folder, identity: expected }: { readonly folder: string; readonly identity?: string },
+): void {
+  if (found === undefined || expected === undefined || found === expected) return;
+  throw new JetonError("the hypernetwork was trained for another model of the same shape", {
+    code: "zett-hypernetwork-foreign",
+    details: { model: folder, found, expected },
+  });
 }
 
 const prefix = "hypernetwork";

@@ -13,8 +13,13 @@ export {
   type OpenPredictorOptions,
   openPredictor,
   type Predictor,
+  spellTokens,
 } from "./hypernetwork.ts";
-export { readHypernetwork, writeHypernetwork } from "./hypernetwork-file.ts";
+export {
+  readHypernetwork,
+  type WriteHypernetworkOptions,
+  writeHypernetwork,
+} from "./hypernetwork-file.ts";
 export {
   mixTables,
   type TokenMixture,
@@ -22,8 +27,10 @@ export {
   type VocabularyMixture,
   type VocabularyTables,
 } from "./mixture.ts";
+export { type NearRow, nearestRows } from "./nearest-rows.ts";
 export { type NearestTokensOptions, nearestTokens } from "./nearest-tokens.ts";
 export { readParallelText, readTexts, type SentencePair } from "./read-text.ts";
+export { scoreWithTables } from "./score-with-tables.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
 export type { CutText, CutTexts, TextCutter } from "./text-cutter.ts";
 export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";

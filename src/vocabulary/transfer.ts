@@ -25,7 +25,12 @@ import {
   type OptionRule,
   pathRule,
 } from "../core/option-rules.ts";
-import { type DecoderConfig, decoderConfig, decoderNames } from "../model/index.ts";
+import {
+  type DecoderConfig,
+  decoderConfig,
+  decoderNames,
+  identifyCheckpoint,
+} from "../model/index.ts";
 import { copyTokenizer, loadTokenizer, type Tokenizer } from "../tokenizer/index.ts";
 import type { VocabularyTables } from "./mixture.ts";
 import { matchSpecialTokens } from "./special-tokens.ts";
@@ -38,6 +43,8 @@ export interface SourceModel {
   readonly config: DecoderConfig;
   readonly vocabulary: TokenForms;
   readonly tables: VocabularyTables;
+  /** Digest of the model, as `identifyModel` gives it. Default: unknown. */
+  readonly identity?: string;
 }
 
 /** Input of a method. */
@@ -156,15 +163,23 @@ export async function transfer(
   };
 }
 
-/** Reads of a checkpoint what methods need: its vocabulary and the rows of it. */
-export async function readSource(checkpoint: Checkpoint): Promise<SourceModel> {
+/**
+ * Reads of a checkpoint what methods need: its vocabulary and the rows of it.
+ *
+ * @param tokenizer Default: that of the checkpoint's folder; the stored weights of a model in a browser have none
+ */
+export async function readSource(
+  checkpoint: Checkpoint,
+  tokenizer?: Tokenizer,
+): Promise<SourceModel> {
   const config = decoderConfig(checkpoint.config);
-  const vocabulary = readTokenForms(await loadTokenizer(checkpoint.folder));
+  const vocabulary = readTokenForms(tokenizer ?? (await loadTokenizer(checkpoint.folder)));
+  const identity = await identifyCheckpoint(checkpoint);
   const embedding = await checkpoint.readFloat32(decoderNames.embedding);
   const tables = config.tieWordEmbeddings
     ? { embedding }
     : { embedding, head: await checkpoint.readFloat32(decoderNames.head) };
-  return { folder: checkpoint.folder, config, vocabulary, tables };
+  return { folder: checkpoint.folder, config, vocabulary, tables, identity };
 }
 
 /** Tables of a new vocabulary by a method; rows of special tokens are copied from their counterparts. */

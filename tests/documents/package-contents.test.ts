@@ -22,6 +22,11 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
     /^models\/jeton-embed\//,
     "the bundled encoder, for `index`, `search` and `embed`, with its card and its sources",
   ],
+  [/^models\/jeton-compressor\//, "a compressor for jeton-nano, for the page's packed texts"],
+  [
+    /^models\/jeton-hypernetwork\//,
+    "hypernetworks for jeton-nano, for the page's new vocabularies",
+  ],
   [/^models\/jeton-experts\//, "a small model with experts, for the page's routing"],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];
@@ -61,7 +66,7 @@ test("every entry of package.json is packed, with its types", () => {
     typeof entry === "string" ? [entry] : Object.values(entry),
   );
   expect(entries.filter((entry) => !names.has(entry))).toEqual([]);
-  expect(readdirSync(join(repository, "models")).length).toBe(4);
+  expect(readdirSync(join(repository, "models")).length).toBe(6);
 });
 
 /** What came to the package beside the library, jeton-nano and its draft model. */

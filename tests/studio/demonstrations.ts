@@ -1,5 +1,14 @@
 /** What each demonstration must show, computed by the library here. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import {
+  contextRows,
+  openCompressor,
+  promptWithContext,
+  type ReadBefore,
+  scoreBehind,
+} from "../../src/context/index.ts";
 import {
   createBm25Ranker,
   createSentenceChunker,
@@ -11,7 +20,7 @@ import {
   type Ranker,
   truncateDocuments,
 } from "../../src/evaluate/index.ts";
-import { complete, type LoadedModel } from "../../src/index.ts";
+import { complete, type LoadedModel, loadModel, score } from "../../src/index.ts";
 import {
   embed,
   embedTokens,
@@ -25,11 +34,19 @@ import {
   inferMixture,
   loadTokenizer,
   readMergeList,
+  saveTokenizer,
   trainLibTokenizer,
   trainTokenizer,
 } from "../../src/tokenizer/index.ts";
 import { sampleDuplexMasks } from "../../src/train/index.ts";
-import { mergeBatch, readTokenForms } from "../../src/vocabulary/index.ts";
+import {
+  meanOfSubtokens,
+  mergeBatch,
+  readHypernetwork,
+  readTokenForms,
+  transfer,
+  zett,
+} from "../../src/vocabulary/index.ts";
 
 /** A system whose page computes without a language model: what its text holds, given its fields' values. */
 export interface ToolCheck {
@@ -237,6 +254,77 @@ export const toolChecks: readonly ToolCheck[] = [
     expect: async () => ["64 tokens on 4 ranks took", "attention in one place is"],
   },
 ];
+
+/** What the page must show of a text that is packed with factor 8. */
+export async function packedTexts(
+  model: LoadedModel,
+  text: string,
+  { next, question }: { readonly next: string; readonly question: string },
+): Promise<string[]> {
+  const begin = [...model.tokenizer.encodeIds("")];
+  const encode = (of: string): number[] => [
+    ...model.tokenizer.encodeIds(of, { addSpecialTokens: false }),
+  ];
+  const file = join(dirname(bundledModel), "jeton-compressor/compressor.safetensors");
+  await using compressor = await openCompressor(model, file, { inline: true, threads: 1 });
+  const packed = await compressor.compress([...begin, ...encode(text)]);
+  const { embeddings } = contextRows(packed, 8);
+  const rows = embeddings.length / model.config.hiddenSize;
+  const greedy = { greedy: true, maxTokens: 12 } as const;
+  const bits = async (before: ReadBefore): Promise<string> => {
+    const scores = await scoreBehind(model, before, encode(next));
+    return (-scores.reduce((a, b) => a + b, 0) / scores.length / Math.LN2).toFixed(2);
+  };
+  const given = await promptWithContext(model, [packed], encode(question), { factor: 8 });
+  const { prompt, promptEmbeddings } = given;
+  const answers = [
+    await complete(model, [...begin, ...encode(question)], greedy),
+    await complete(model, prompt, { ...greedy, promptEmbeddings }),
+    await complete(model, [...packed.ids, ...encode(question)], greedy),
+  ].map((answer) => answer.text.replace(/\n/g, "⏎").replace(/^ | $/g, "␣"));
+  const whole = { ids: [...packed.ids] };
+  return [
+    `${packed.ids.length} tokens become ${rows} embeddings`,
+    `nothing\t${begin.length}\t${await bits({ ids: begin })}\t${answers[0]}`,
+    `the packed text\t${rows}\t${await bits({ embeddings })}\t${answers[1]}`,
+    `the text itself\t${packed.ids.length}\t${await bits(whole)}\t${answers[2]}`,
+  ];
+}
+
+/** What the page must show of a text in the tokens of a byte-level BPE that is learned from another. */
+export async function transferredTexts(
+  model: LoadedModel,
+  corpus: string,
+  text: string,
+): Promise<string[]> {
+  const trained = await trainTokenizer({
+    ...{ kind: "byte-level-bpe", vocabSize: 600, texts: [corpus] },
+    ...{ specialTokens: ["<s>", "</s>"], bosToken: "<s>", eosToken: "</s>" },
+  });
+  const folder = mkdtempSync(join(tmpdir(), "jeton-transferred-"));
+  try {
+    await saveTokenizer(join(folder, "tokenizer"), trained);
+    const read = (name: string): ReturnType<typeof readHypernetwork> =>
+      readHypernetwork(join(dirname(bundledModel), `jeton-hypernetwork/${name}.safetensors`));
+    const methods = [
+      ["hypernetwork, as published", zett(await read("rows"), { inline: true, threads: 1 })],
+      ["hypernetwork that corrects means", zett(await read("corrections"), { inline: true })],
+      ["mean of the sub-tokens", meanOfSubtokens()],
+    ] as const;
+    const own = await score(model, text);
+    const lines = [`its own tokens\t${own.scoredTokens}\t${own.bitsPerByte.toFixed(2)}`];
+    for (const [at, [name, method]] of methods.entries()) {
+      const out = join(folder, String(at));
+      await transfer(bundledModel, join(folder, "tokenizer"), method, { out, dtype: "F32" });
+      await using moved = await loadModel(out, { format: "f32", threads: 1 });
+      const { scoredTokens, bitsPerByte } = await score(moved, text);
+      lines.push(`${name}\t${scoredTokens}\t${bitsPerByte.toFixed(2)}`);
+    }
+    return lines;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 /** The text that every lane of a race must show. */
 export async function raceText(

@@ -65,6 +65,8 @@ export interface TensorReader {
   readFloat32(name: string, options?: ReadFloat32Options): Promise<Float32Array>;
   /** Reads `count` rows from row `start` on as float32: `[count, ...shape.slice(1)]`. */
   readRows(name: string, start: number, count: number): Promise<Float32Array>;
+  /** The first `length` bytes of a tensor of any type as they are stored, or all of a shorter one. */
+  readBytes(name: string, length: number): Promise<Uint8Array>;
 }
 
 /** Most bytes of one read call; Linux reads less than 2 GiB at once. */
@@ -150,6 +152,14 @@ export function createTensorReader(
       }
     },
     readRows: (name, start, count) => reader.readFloat32(name, { rows: { start, count } }),
+    async readBytes(name, most) {
+      const entry = tensors.get(name);
+      if (!entry) throw missingTensor(name, tensors);
+      const length = Math.min(most, entry.length);
+      const bytes = new Uint8Array(allocate(length, name));
+      await readExactly(useHandle(), { entry, offset: entry.offset, length }, bytes);
+      return bytes;
+    },
   };
   return reader;
 }
@@ -211,7 +221,9 @@ function selectRows(entry: TensorEntry, rows: RowRange | undefined): Selection {
 function allocate(bytes: number, name: string): ArrayBuffer {
   try {
     if (bytes === 0 || bytes > chunkBytes) return new ArrayBuffer(bytes);
-    return Buffer.allocUnsafeSlow(bytes).buffer as ArrayBuffer;
+    // Browsers have no such memory.
+    const { Buffer } = globalThis as Partial<typeof globalThis>;
+    return (Buffer?.allocUnsafeSlow(bytes).buffer as ArrayBuffer) ?? new ArrayBuffer(bytes);
   } catch (cause) {
     throw new JetonError(
       `tensor ${JSON.stringify(name)}: ${bytes} bytes cannot be held in one array; read it by rows`,
@@ -222,7 +234,7 @@ function allocate(bytes: number, name: string): ArrayBuffer {
 
 async function readExactly(
   handle: ReadableFile,
-  selection: Selection,
+  selection: Pick<Selection, "entry" | "offset" | "length">,
   target: Uint8Array,
 ): Promise<void> {
   let done = 0;

@@ -53,6 +53,10 @@ const options = {
     value: "FILE",
     help: "the hypernetwork of the model; with --text it is trained and written to this file (zett)",
   },
+  acceptOtherModel: {
+    kind: "flag",
+    help: "take a hypernetwork that was trained for another model of the same shape, such as the one that this model was fine-tuned from (zett)",
+  },
   text: {
     kind: "list",
     value: "FILE",
@@ -150,6 +154,7 @@ type MethodOption =
   | "directions"
   | "minCount"
   | "hypernetwork"
+  | "acceptOtherModel"
   | "text"
   | "steps";
 
@@ -160,6 +165,7 @@ const methodsOf: Readonly<Record<MethodOption, readonly string[]>> = {
   directions: ["trans-tokenization"],
   minCount: ["trans-tokenization"],
   hypernetwork: ["zett"],
+  acceptOtherModel: ["zett"],
   text: ["zett"],
   steps: ["zett"],
 };
@@ -172,6 +178,9 @@ function checkMethod(values: Values<typeof options>): void {
   refuseMisplaced(values, unread, `means nothing for --method ${method}`);
   if (text.length === 0) {
     refuseMisplaced(values, ["steps"], "means nothing without --text to train on");
+  } else {
+    const why = "means nothing beside --text: a hypernetwork is trained for the model at hand";
+    refuseMisplaced(values, ["acceptOtherModel"], why);
   }
 }
 
@@ -207,7 +216,7 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
       };
     }
     case "zett": {
-      const { hypernetwork, text, steps, seed } = values;
+      const { hypernetwork, acceptOtherModel, text, steps, seed } = values;
       if (hypernetwork === undefined) {
         throw new UsageError(
           "option-missing",
@@ -218,7 +227,9 @@ function chooseMethod(values: Values<typeof options>, signal: AbortSignal): Make
       return async (model, progress) => {
         const { readHypernetwork, readTexts, trainHypernetwork, writeHypernetwork, zett } =
           await load();
-        if (text.length === 0) return zett(await readHypernetwork(hypernetwork));
+        if (text.length === 0) {
+          return zett(await readHypernetwork(hypernetwork), { acceptOtherModel });
+        }
         const trained = await trainHypernetwork(model, {
           texts: await readTexts(text),
           seed,

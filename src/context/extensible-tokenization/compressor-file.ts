@@ -1,7 +1,11 @@
 /** Compressors as files: safetensors, with the form as JSON in the metadata. */
-import { createHash } from "node:crypto";
-import { openSafetensors, parseJson, writeSafetensors } from "../../checkpoint/index.ts";
-import { JetonError } from "../../core/index.ts";
+import {
+  openSafetensors,
+  openSafetensorsBytes,
+  parseJson,
+  writeSafetensors,
+} from "../../checkpoint/index.ts";
+import { createSha256, JetonError } from "../../core/index.ts";
 import type { DecoderConfig } from "../../model/index.ts";
 import type { ParameterValue } from "../../train/index.ts";
 import {
@@ -14,13 +18,20 @@ import {
 const kind = "jeton-compressor";
 const version = "1";
 
-/** Writes a compressor into one file, float32. */
-export async function writeCompressor(path: string, compressor: Compressor): Promise<void> {
+/** Options of `writeCompressor`. */
+export interface WriteCompressorOptions {
+  /** How its weights are stored; smaller types round them. Default `"F32"`. */
+  readonly dtype?: "F32" | "F16" | "BF16";
+}
+
+/** Writes a compressor into one file. */
+export async function writeCompressor(
+  path: string,
+  compressor: Compressor,
+  { dtype = "F32" }: WriteCompressorOptions = {},
+): Promise<void> {
   const tensors = [...compressor.parameters].map(([name, { shape, data }]) => ({
-    name,
-    dtype: "F32" as const,
-    shape,
-    data,
+    ...{ name, dtype, shape, data },
   }));
   const { config, model } = compressor;
   await writeSafetensors(path, tensors, {
@@ -31,12 +42,18 @@ export async function writeCompressor(path: string, compressor: Compressor): Pro
 /**
  * Reads a compressor for a decoder.
  *
+ * @param source the file's path, or its bytes
  * @param model the decoder whose embeddings it replaces; of the same sizes as the one that it was trained for
  * @throws JetonError `compressor-invalid` where the file holds none, one of another version, or one that does not fit the
  *   decoder, and the errors of reading the file
  */
-export async function readCompressor(path: string, model: DecoderConfig): Promise<Compressor> {
-  await using file = await openSafetensors(path);
+export async function readCompressor(
+  source: string | Uint8Array,
+  model: DecoderConfig,
+): Promise<Compressor> {
+  const path = typeof source === "string" ? source : "the compressor's file";
+  await using file =
+    typeof source === "string" ? await openSafetensors(source) : openSafetensorsBytes(source, path);
   const invalid = (reason: string, details: Record<string, unknown> = {}): JetonError =>
     new JetonError(`${path} ${reason}`, {
       code: "compressor-invalid",
@@ -80,11 +97,11 @@ export async function readCompressor(path: string, model: DecoderConfig): Promis
 export function compressorDigest({ config, parameters }: Compressor): string {
   const { layers, window, factors, norm, projection } = config;
   const form = JSON.stringify([layers, window, factors, norm, projection]);
-  const hash = createHash("sha256").update(form);
+  const hash = createSha256().update(form);
   for (const [name, { data }] of [...parameters].sort(([a], [b]) => (a < b ? -1 : 1))) {
     hash.update(name).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
-  return hash.digest("hex");
+  return hash.hex();
 }
 
 function readConfig(text: string | undefined): CompressorConfig | undefined {

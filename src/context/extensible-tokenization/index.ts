@@ -1,10 +1,16 @@
+export { identifyModel } from "../../model/index.ts";
 export {
   type Compressor,
   type CompressorConfig,
   compressorShapes,
   initializeCompressor,
 } from "./compressor.ts";
-export { compressorDigest, readCompressor, writeCompressor } from "./compressor-file.ts";
+export {
+  compressorDigest,
+  readCompressor,
+  type WriteCompressorOptions,
+  writeCompressor,
+} from "./compressor-file.ts";
 export type { TrainCompressorOptions, TrainedCompressor } from "./compressor-options.ts";
 export { countKept, type DownScaleOptions, keptPlaces, smallestFactor } from "./down-scale.ts";
 export {
@@ -14,7 +20,6 @@ export {
   type SessionEnd,
   type SessionGenerateOptions,
 } from "./extensible-session.ts";
-export { identifyModel } from "./identify-model.ts";
 export {
   type OpenCompressor,
   type OpenCompressorOptions,
@@ -34,6 +39,7 @@ export {
   type PromptWithContextOptions,
   promptWithContext,
 } from "./prompt-with-context.ts";
+export { type ReadBefore, scoreBehind } from "./score-behind.ts";
 export { readCompressorRunOptions, trainCompressor } from "./train-compressor.ts";
 export {
   layOutSample,

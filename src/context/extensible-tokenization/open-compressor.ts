@@ -1,5 +1,4 @@
 /** A compressor that is ready to compress texts for a loaded model. */
-import { openCheckpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import { decoderNames } from "../../model/decoder/decoder-names.ts";
 import { nameTensors } from "../../model/decoder/stored-names.ts";
@@ -7,7 +6,9 @@ import {
   type DecoderConfig,
   embedIds,
   fileBindings,
+  identifyModel,
   type LoadedModel,
+  openStored,
   rotationTables,
   rotationTypes,
   traceWeights,
@@ -23,7 +24,6 @@ import {
 } from "../../tensor/index.ts";
 import { type Compressor, compressorPrefix, traceCompressor } from "./compressor.ts";
 import { compressorDigest, readCompressor } from "./compressor-file.ts";
-import { identifyModel } from "./identify-model.ts";
 import type { PackedContext } from "./packed-context.ts";
 
 /** Options of `openCompressor`. */
@@ -61,19 +61,20 @@ export interface OpenCompressor extends AsyncDisposable {
 /**
  * Opens a compressor for a model, whose embedding table it reads.
  *
- * @param compressor a file that `writeCompressor` wrote, or a compressor
+ * @param model in a browser one that was opened with `keepWeights`
+ * @param compressor a file that `writeCompressor` wrote, or its bytes, or a compressor
  *
- * @throws JetonError `compressor-invalid`, `compressor-model-differs`
+ * @throws JetonError `compressor-invalid`, `compressor-model-differs`, `model-weights-not-kept`
  */
 export async function openCompressor(
-  model: Pick<LoadedModel, "folder" | "config" | "threads" | "name">,
-  compressor: string | Compressor,
+  model: Pick<LoadedModel, "folder" | "config" | "threads" | "name" | "stored">,
+  compressor: string | Uint8Array | Compressor,
   options: OpenCompressorOptions = {},
 ): Promise<OpenCompressor> {
   const { config } = model;
-  const read =
-    typeof compressor === "string" ? await readCompressor(compressor, config) : compressor;
-  const identity = await identifyModel(model.folder);
+  const isFile = typeof compressor === "string" || compressor instanceof Uint8Array;
+  const read = isFile ? await readCompressor(compressor, config) : compressor;
+  const identity = await identifyModel(model);
   if (read.model !== identity && !options.acceptOtherModel) {
     throw new JetonError(`the compressor was trained for another model than ${model.name}`, {
       code: "compressor-model-differs",
@@ -87,12 +88,14 @@ export async function openCompressor(
 type CompressorProgram = Program<string, "outputs">;
 
 async function compileCompressor(
-  { folder, config, threads }: Pick<LoadedModel, "folder" | "config" | "threads">,
+  model: Pick<LoadedModel, "folder" | "config" | "threads" | "stored">,
   compressor: Compressor,
   options: OpenCompressorOptions,
 ): Promise<CompressorProgram> {
-  await using opened = await openCheckpoint(folder);
-  const stored = nameTensors(opened, config).tensors.get(decoderNames.embedding)!;
+  const { config, threads } = model;
+  await using opened = await openStored(model);
+  const named = nameTensors(opened, config);
+  const stored = named.tensors.get(decoderNames.embedding)!;
   const table = new Map([[decoderNames.embedding, stored]]);
   const weights = traceWeights(table, "f32");
   const types = { ids: int32([1, "time"]), ...rotationTypes(config) };
@@ -104,6 +107,10 @@ async function compileCompressor(
     return { outputs: embeddingScale === 1 ? outputs : multiply(outputs, 1 / embeddingScale) };
   });
   const parameters = new Map<string, ParameterBinding>(fileBindings(table));
+  if (model.stored) {
+    const { data } = await named.read(decoderNames.embedding);
+    parameters.set(decoderNames.embedding, { kind: "data", data });
+  }
   for (const [name, { data }] of compressor.parameters) {
     parameters.set(`${compressorPrefix}${name}`, { kind: "data", data });
   }

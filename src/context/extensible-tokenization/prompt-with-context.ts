@@ -1,12 +1,10 @@
 /** Prompts behind compressed texts: what a model reads, as the options of `generate`. */
-import { openCheckpoint } from "../../checkpoint/index.ts";
 import { JetonError } from "../../core/index.ts";
 import type { Conversation, Prompt } from "../../generate/index.ts";
 import { promptIds } from "../../generate/prompt.ts";
 import { decoderNames } from "../../model/decoder/decoder-names.ts";
 import { nameTensors } from "../../model/decoder/stored-names.ts";
-import type { LoadedModel } from "../../model/index.ts";
-import { identifyModel } from "./identify-model.ts";
+import { identifyModel, type LoadedModel, openStored } from "../../model/index.ts";
 import {
   type ContextTail,
   chooseFactor,
@@ -90,7 +88,7 @@ async function checkContexts(model: LoadedModel, packed: readonly PackedContext[
       details: { contexts: 0 },
     });
   }
-  const identity = await identifyModel(model.folder);
+  const identity = await identifyModel(model);
   const { hiddenSize } = model.config;
   const other = packed.find((one) => one.model !== identity || one.width !== hiddenSize);
   if (other) {
@@ -118,11 +116,11 @@ function withoutBos({ bosTokenId }: LoadedModel, ids: readonly number[]): readon
 
 /** Rows of the model's embedding table. */
 export async function readEmbeddings(
-  { folder, config }: Pick<LoadedModel, "folder" | "config">,
+  model: Pick<LoadedModel, "folder" | "config" | "stored">,
   ids: readonly number[],
 ): Promise<ReadonlyMap<number, Float32Array>> {
-  await using opened = await openCheckpoint(folder);
-  const checkpoint = nameTensors(opened, config);
+  await using opened = await openStored(model);
+  const checkpoint = nameTensors(opened, model.config);
   const rows = new Map<number, Float32Array>();
   for (const id of ids) {
     if (!rows.has(id)) rows.set(id, await checkpoint.readRows(decoderNames.embedding, id, 1));

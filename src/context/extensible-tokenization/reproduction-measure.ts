@@ -2,12 +2,13 @@
 import { complete } from "../../generate/index.ts";
 import type { LoadedModel } from "../../model/index.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
-import { lossOf, type Passage } from "../policies/reproduction-prose.ts";
+import type { Passage } from "../policies/reproduction-prose.ts";
 import { passkeyPrompts } from "../policies/reproduction-recall.ts";
 import type { Compressor } from "./compressor.ts";
 import { openCompressor } from "./open-compressor.ts";
 import { joinRows, readEmbeddings } from "./prompt-with-context.ts";
 import { type DownScaling, membersOf } from "./reproduction-training.ts";
+import { scoreBehind } from "./score-behind.ts";
 
 /** Nats for all predicted tokens but the first, behind rows of embeddings. */
 export async function lossBehind(
@@ -15,16 +16,8 @@ export async function lossBehind(
   rows: Float32Array | undefined,
   { predicted }: Passage,
 ): Promise<number> {
-  const sequence = await model.openSequence();
-  try {
-    if (rows && rows.length > 0) {
-      const ids = new Array<number>(rows.length / model.config.hiddenSize).fill(-1);
-      await sequence.step({ ids, embeddings: rows, results: "none" });
-    }
-    return await lossOf(sequence, predicted);
-  } finally {
-    await sequence.release();
-  }
+  const scores = await scoreBehind(model, rows ? { embeddings: rows } : {}, predicted);
+  return scores.reduce((sum, value) => sum - value, 0);
 }
 
 /** Makes the rows that stand for texts. */

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readConfig } from "../../checkpoint/index.ts";
 import { createRandom, JetonError } from "../../core/index.ts";
-import { decoderConfig, type LoadedModel } from "../../model/index.ts";
+import { decoderConfig, identifyModel, type LoadedModel } from "../../model/index.ts";
 import { gibbonParagraphs, isHeldOutChapter } from "../../reproduce/data/held-out-chapters.ts";
 import { makeRecallTask } from "../../reproduce/data/recall-tasks.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
@@ -28,7 +28,6 @@ import {
   compressorShapes,
   initializeCompressor,
 } from "./compressor.ts";
-import { identifyModel } from "./identify-model.ts";
 import {
   type DownScalingMatrix,
   twoStreamGraph,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type ModelConfig, readConfig } from "../../checkpoint/index.ts";
 import { createRandom, JetonError } from "../../core/index.ts";
 import { pathRule } from "../../core/option-rules.ts";
-import { type DecoderConfig, decoderConfig } from "../../model/index.ts";
+import { type DecoderConfig, decoderConfig, identifyModel } from "../../model/index.ts";
 import type { Tokenizer } from "../../tokenizer/index.ts";
 import { openTokenizer } from "../../train/data/byte-tokenizer.ts";
 import {
@@ -51,7 +51,6 @@ import type {
   TrainedCompressor,
 } from "./compressor-options.ts";
 import { countKept } from "./down-scale.ts";
-import { identifyModel } from "./identify-model.ts";
 import { twoStreamGraph, twoStreamInputs, twoStreamShapes } from "./two-stream-graph.ts";
 
 const ownOptions: OwnOptions<TrainCompressorOptions> = {

@@ -43,6 +43,7 @@ export function viewUnderPolicy(
   return {
     ...{ name, folder, checkpoint, tokenizer, config, format, threads },
     ...(model.device && { device: model.device }),
+    ...(model.stored && { stored: model.stored }),
     exact: model.exact ?? false,
     rowTile: model.rowTile ?? 1,
     restartLength: model.restartLength,

@@ -20,5 +20,6 @@ export function renameTensors(
     read: (name, options) => checkpoint.read(storedAs(name), options),
     readFloat32: (name, options) => checkpoint.readFloat32(storedAs(name), options),
     readRows: (name, start, count) => checkpoint.readRows(storedAs(name), start, count),
+    readBytes: (name, length) => checkpoint.readBytes(storedAs(name), length),
   };
 }

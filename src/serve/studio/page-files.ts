@@ -32,6 +32,8 @@ export function builtPage(): PageFolders {
     "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
     "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
     "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
+    "/models/jeton-compressor/": join(packageFolder, "models/jeton-compressor"),
+    "/models/jeton-hypernetwork/": join(packageFolder, "models/jeton-hypernetwork"),
     ...findSolver(),
     "/": page,
   };

@@ -11,7 +11,13 @@ import {
   generate,
 } from "../../generate/index.ts";
 import { type LoadedModel, loadModel } from "../../model/index.ts";
-import { type Hypernetwork, openPredictor, type Predictor, spellTokens } from "../hypernetwork.ts";
+import {
+  checkTrainedFor,
+  type Hypernetwork,
+  openPredictor,
+  type Predictor,
+  spellTokens,
+} from "../hypernetwork.ts";
 import type { VocabularyTables } from "../mixture.ts";
 import { readSource, type SourceModel } from "../transfer.ts";
 import { type DynamicToken, type MergeBatchOptions, mergeBatch } from "./merge-batch.ts";
@@ -21,6 +27,8 @@ import { type CacheUse, RowCache } from "./row-cache.ts";
 export interface OpenDynamicModelOptions {
   /** Predicts rows. Default: they are the means of the rows of the spelling. */
   hypernetwork?: Hypernetwork;
+  /** True: the hypernetwork may be one of another model of the same shape. Default false. */
+  acceptOtherModel?: boolean;
   /** Another way of predicting rows `[width]` of byte forms. Default: none. */
   predict?: (forms: readonly string[]) => Promise<readonly Float32Array[]>;
   /** Rows that are kept. Default 5,000. */
@@ -94,6 +102,8 @@ export interface DynamicModel extends AsyncDisposable {
  * Opens a model for dynamic tokenization.
  *
  * @param model a checkpoint folder, which is held in `f32`, or a loaded model, which stays open when this one is closed
+ *
+ * @throws JetonError `zett-hypernetwork-foreign` for a hypernetwork of another model, and those of `loadModel`
  */
 export async function openDynamicModel(
   model: string | LoadedModel,
@@ -118,8 +128,9 @@ async function openOver(
   options: OpenDynamicModelOptions,
   close: () => Promise<void>,
 ): Promise<DynamicModel> {
-  const { threads = 2, inline = false, hypernetwork } = options;
+  const { threads = 2, inline = false, hypernetwork, acceptOtherModel = false } = options;
   const source = await readTables(loaded.folder);
+  if (hypernetwork && !acceptOtherModel) checkTrainedFor(hypernetwork, source);
   const predictor =
     hypernetwork && (await openPredictor(hypernetwork, source.tables, { threads, inline }));
   return new LoadedDynamicModel(loaded, source, {

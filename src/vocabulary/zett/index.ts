@@ -8,4 +8,4 @@ export {
   sampleTokenizer,
 } from "./sample-tokenizers.ts";
 export { type TrainHypernetworkOptions, trainHypernetwork } from "./train-hypernetwork.ts";
-export { zett } from "./zett.ts";
+export { type ZettOptions, zett } from "./zett.ts";

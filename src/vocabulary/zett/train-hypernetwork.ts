@@ -129,7 +129,9 @@ export async function trainHypernetwork(
   const config = hypernetworkConfig(whole.source.config, options.form);
   let hypernetwork = await initializeHypernetwork(config, whole.source.tables, seed, options);
   hypernetwork = await learnToMimic(whole, hypernetwork, options);
-  return learnToTransfer(whole, hypernetwork, { ...options, texts });
+  const trained = await learnToTransfer(whole, hypernetwork, { ...options, texts });
+  const { identity } = whole.source;
+  return { ...trained, ...(identity !== undefined && { model: identity }) };
 }
 
 /** Shapes and values of everything that both stages use. */

@@ -4,6 +4,7 @@
  */
 import { JetonError } from "../../core/index.ts";
 import {
+  checkTrainedFor,
   type Hypernetwork,
   type OpenPredictorOptions,
   predictRows,
@@ -12,17 +13,24 @@ import {
 import { mixTables, type VocabularyTables } from "../mixture.ts";
 import type { TransferMethod } from "../transfer.ts";
 
+/** Options of `zett`. */
+export interface ZettOptions extends OpenPredictorOptions {
+  /**
+   * True: the hypernetwork may be one of another model of the same shape, such as the one that this model was fine-tuned
+   * from. Default false.
+   */
+  acceptOtherModel?: boolean;
+}
+
 /**
  * The method, for `transfer`.
  *
  * @param hypernetwork one that was trained for this very model
  *
- * @throws JetonError `zett-hypernetwork-foreign` when it was made for a model of another shape
+ * @throws JetonError `zett-hypernetwork-foreign` when it was trained for another model
  */
-export function zett(
-  hypernetwork: Hypernetwork,
-  options: OpenPredictorOptions = {},
-): TransferMethod {
+export function zett(hypernetwork: Hypernetwork, options: ZettOptions = {}): TransferMethod {
+  const { acceptOtherModel = false, ...how } = options;
   return {
     name: "zett",
     async predict({ source, target, seed, signal, progress }): Promise<VocabularyTables> {
@@ -41,6 +49,7 @@ export function zett(
           },
         );
       }
+      if (!acceptOtherModel) checkTrainedFor(hypernetwork, source);
       const spellings = spellTokens(source.vocabulary, target.forms);
       const known = [...spellings.keys()].filter((id) => spellings[id] !== undefined);
       const rows = await predictRows(
@@ -48,7 +57,7 @@ export function zett(
         tables,
         known.map((id) => spellings[id]!),
         {
-          ...options,
+          ...how,
           ...(signal && { signal }),
           onProgress: (done, total) => progress("predicting rows", done, total),
         },

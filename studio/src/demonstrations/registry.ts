@@ -50,10 +50,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     load: async () => (await import("./merges.tsx")).MergesDemonstration,
   },
   zett: {
-    why: "It needs a hypernetwork trained for the model at hand, which takes minutes to hours; none comes with the package.",
-    commands: [
-      "npx jeton transfer --method zett --text corpus.txt --steps 300 --hypernetwork h.safetensors --tokenizer another -o moved",
-    ],
+    title: "The model under a tokenizer that it has never met",
+    load: async () => (await import("./new-vocabulary.tsx")).NewVocabularyDemonstration,
   },
   "trans-tokenization": {
     title: "Tokens of another language as averages of the model's own",
@@ -87,12 +85,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   },
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
-    why: "It needs a compressor trained for the model, and none comes with the package. The commands below train one and answer from a packed text.",
-    commands: [
-      "npx jeton train compressor --corpus book.txt --steps 500 --out runs/compressor",
-      "npx jeton context pack --compressor runs/compressor/compressor.safetensors book.txt -o book.packed",
-      'npx jeton run --packed-context book.packed "The emperor"',
-    ],
+    title: "A text read as fewer embeddings",
+    load: async () => (await import("./packed-text.tsx")).PackedTextDemonstration,
   },
   "token-ring": {
     title: "Exact attention in a ring",

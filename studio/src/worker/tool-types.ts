@@ -240,6 +240,70 @@ export interface MixtureOfMerges {
   readonly merges: readonly string[];
 }
 
+export interface PackTextInput {
+  readonly text: string;
+  /** A different text of the same kind: what any embeddings at all do. */
+  readonly another: string;
+  /** What follows the text; every token of it but the first is scored. */
+  readonly next: string;
+  /** What the model continues behind the text. */
+  readonly question: string;
+  /** Tokens for each embedding. */
+  readonly factor: number;
+}
+
+/** What the model makes of what follows a text, behind one way to read it. */
+export interface PackedReading {
+  readonly name: string;
+  /** Positions of the model's context that it takes. */
+  readonly positions: number;
+  /** Bits a token of what follows; absent where it does not fit into the context. */
+  readonly bits?: number;
+  readonly answer?: string;
+}
+
+export interface PackedText {
+  readonly tokens: number;
+  /** Tokens that are scored. */
+  readonly scored: number;
+  /** What each embedding stands for. */
+  readonly groups: readonly string[];
+  readonly readings: readonly PackedReading[];
+}
+
+export interface TransferVocabularyInput {
+  /** What the new tokenizer is learned from. */
+  readonly corpus: string;
+  readonly kind: "byte-level-bpe" | "unigram";
+  /** Types of the new vocabulary. */
+  readonly vocabSize: number;
+  /** What is read in its tokens. */
+  readonly text: string;
+}
+
+/** A token of the new vocabulary that the model does not have. */
+export interface NewToken {
+  readonly token: string;
+  /** The model's tokens that spell it. */
+  readonly spelling: readonly string[];
+  /** The model's tokens whose embeddings lie nearest to each of the predicted ones, by the name of the method. */
+  readonly nearest: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface TransferredVocabulary {
+  readonly types: number;
+  /** Types that the model has as well. */
+  readonly shared: number;
+  /** New tokens of the text, most frequent first. */
+  readonly newTokens: readonly NewToken[];
+  /** The text in the model's own tokens, and in the new ones by each method. */
+  readonly readings: readonly {
+    readonly name: string;
+    readonly tokens: number;
+    readonly bitsPerByte: number;
+  }[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -256,6 +320,8 @@ export interface Tools {
   readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
   readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
+  readonly packText: readonly [PackTextInput, PackedText];
+  readonly transferVocabulary: readonly [TransferVocabularyInput, TransferredVocabulary];
 }
 
 export type ToolName = keyof Tools;

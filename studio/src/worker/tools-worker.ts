@@ -36,6 +36,10 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   inferMixture: async (input, base) =>
     (await import("./mixture-tool.ts")).inferMixtureOf(input, base),
   hideWords: async (input, base) => (await import("./hide-words-tool.ts")).hideWords(input, base),
+  // The bundled decoder comes with the first packed text.
+  packText: async (input, base) => (await import("./pack-text-tool.ts")).packText(input, base),
+  transferVocabulary: async (input, base) =>
+    (await import("./transfer-tool.ts")).transferVocabulary(input, base),
 };
 
 addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {
