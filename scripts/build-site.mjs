@@ -21,7 +21,10 @@ export async function buildSite(target, base = "./") {
   for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "LICENSE"]) {
     cpSync(join(library, "onnxruntime", name), join(runtime, name));
   }
-  for (const name of ["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"]) {
+  for (const name of [
+    ...["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"],
+    "jeton-landmark",
+  ]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }
   // WebGPU has a build of its own, which the package does not carry.

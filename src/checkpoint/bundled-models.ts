@@ -2,12 +2,13 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Names of the models that the package brings: three decoders and an encoder. */
+/** Names of the models that the package brings: four decoders and an encoder. */
 export const bundledModelNames = [
   "jeton-nano",
   "jeton-nano-draft",
   "jeton-embed",
   "jeton-experts",
+  "jeton-landmark",
 ] as const;
 
 /** The name of a model that the package brings. */

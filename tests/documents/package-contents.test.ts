@@ -23,6 +23,7 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
     "the bundled encoder, for `index`, `search` and `embed`, with its card and its sources",
   ],
   [/^models\/jeton-experts\//, "a small model with experts, for the page's routing"],
+  [/^models\/jeton-landmark\//, "a small model with landmarks, for the page's pass keys"],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];
 

@@ -83,7 +83,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "token-select": policy("token-select"),
   longheads: policy("longheads"),
   "landmark-attention": {
-    why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
+    title: "A pass key in a text longer than the trained window, and the blocks that answer",
+    load: async () => (await import("./landmarks.tsx")).LandmarksDemonstration,
   },
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {
