@@ -23,7 +23,7 @@ export async function buildSite(target, base = "./") {
   }
   for (const name of [
     ...["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"],
-    "jeton-landmark",
+    ...["jeton-landmark", "jeton-mrt5"],
   ]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }

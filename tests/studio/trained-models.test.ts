@@ -2,7 +2,9 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseContextPolicy } from "../../src/context/index.ts";
+import { completeFrom } from "../../src/generate/index.ts";
 import { complete, loadModel } from "../../src/index.ts";
+import { loadSeq2Seq } from "../../src/model/index.ts";
 import { violations } from "./axe.ts";
 import { hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
@@ -64,6 +66,43 @@ describe.skipIf(!hasBrowser)("trained models", { timeout: 180_000 }, () => {
       await page.getByRole("button", { name: /^layer 1/ }).click();
       expect(await opened()).toEqual(blocksOf(inside(layers.flat())));
       expect(await violations(page)).toEqual([]);
+      expect(problems).toEqual([]);
+    });
+
+    test("the gate of MrT5 deletes the bytes that it deletes in the library, and the decoder writes the same", async () => {
+      await using model = await loadSeq2Seq("jeton-mrt5", { format: "f32", threads: 1 });
+      await open(build, "mrt5");
+      const pieces = ["The ship came back", "She lit a lamp"];
+      await demonstration().locator("textarea").fill(pieces.join("\n"));
+      const shown = async () => ({
+        deleted: await demonstration().locator("del.byte").allTextContents(),
+        bytes: await demonstration().locator(".byte").count(),
+        written: await demonstration().locator(".data tbody th code").allTextContents(),
+      });
+      const wanted = async (how: { threshold?: number; soft?: boolean }) => {
+        const found = { deleted: [] as string[], bytes: 0, written: [] as string[] };
+        for (const [at, read] of (await model.encode(pieces, how)).entries()) {
+          const kept = new Set(read.gate!.kept);
+          const names = [...pieces[at]!, "</s>"];
+          found.bytes += names.length;
+          found.deleted.push(...names.filter((_, place) => !kept.has(place)));
+          const options = { greedy: true, maxTokens: 96, ...how } as const;
+          found.written.push((await completeFrom(model, pieces[at]!, options)).text);
+        }
+        return found;
+      };
+      const hard = await wanted({ threshold: -15 });
+      await expect.poll(shown, { timeout: 60_000 }).toEqual(hard);
+      // What the task does not need goes, and is gone from what is written.
+      expect(hard.deleted.filter((letter) => /[aeiou]/i.test(letter)).length).toBeGreaterThan(8);
+      expect(hard.deleted.length).toBeLessThan(hard.bytes / 2);
+      expect(hard.written).toEqual(pieces.map((piece) => piece.replace(/[aeiou]/gi, "")));
+      expect(await violations(page)).toEqual([]);
+      await demonstration().locator('input[type="range"]').fill("-29");
+      await expect.poll(shown).toEqual(await wanted({ threshold: -29 }));
+      await demonstration().locator('input[type="checkbox"]').check();
+      await expect.poll(shown).toEqual(await wanted({ soft: true }));
+      expect((await shown()).deleted).toEqual([]);
       expect(problems).toEqual([]);
     });
   });

@@ -33,6 +33,7 @@ export function builtPage(): PageFolders {
     "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
     "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
     "/models/jeton-landmark/": join(packageFolder, "models/jeton-landmark"),
+    "/models/jeton-mrt5/": join(packageFolder, "models/jeton-mrt5"),
     ...findSolver(),
     "/": page,
   };

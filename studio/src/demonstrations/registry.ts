@@ -63,7 +63,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "hierarchical-transformer": words("hierarchical-transformer"),
   byte2word: words("byte2word"),
   mrt5: {
-    why: "What it deletes is decided by a trained gate; no checkpoint with one comes with the package. The command below trains small ones and measures them.",
+    title: "Which bytes a trained gate deletes, and what is written from the rest",
+    load: async () => (await import("./deleted-bytes.tsx")).DeletedBytesDemonstration,
   },
   lexinvariant: {
     why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",

@@ -240,6 +240,26 @@ export interface MixtureOfMerges {
   readonly merges: readonly string[];
 }
 
+export interface DeleteBytesInput {
+  readonly text: string;
+  /** Bytes whose gate value is not above this are deleted. */
+  readonly threshold: number;
+  /** Nothing is removed: gate values are terms of the scores, as in training. The threshold is without effect. */
+  readonly soft: boolean;
+}
+
+/** What an encoder with a delete gate makes of a piece of the text, and what its decoder writes from that. */
+export interface DeletedBytes {
+  readonly bytes: readonly {
+    /** The byte's character, `\\xc3` where it is part of one, or the end of the piece. */
+    readonly text: string;
+    readonly kept: boolean;
+    /** From -30 (delete) to 0 (keep). */
+    readonly gate: number;
+  }[];
+  readonly written: string;
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -256,6 +276,7 @@ export interface Tools {
   readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
   readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
+  readonly deleteBytes: readonly [DeleteBytesInput, readonly DeletedBytes[]];
 }
 
 export type ToolName = keyof Tools;
