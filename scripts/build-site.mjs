@@ -23,7 +23,7 @@ export async function buildSite(target, base = "./") {
   }
   for (const name of [
     ...["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"],
-    ...["jeton-landmark", "jeton-mrt5"],
+    ...["jeton-landmark", "jeton-mrt5", "jeton-lexinvariant"],
   ]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }

@@ -24,6 +24,7 @@ const parts: readonly (readonly [files: RegExp, reason: string])[] = [
   ],
   [/^models\/jeton-experts\//, "a small model with experts, for the page's routing"],
   [/^models\/jeton-landmark\//, "a small model with landmarks, for the page's pass keys"],
+  [/^models\/jeton-lexinvariant\//, "two small models of letters, for the page"],
   [/^models\/jeton-mrt5\//, "a small encoder-decoder with a delete gate, for the page"],
   [/^models\/jeton-nano-draft\//, "its draft model, for `dyspec`, `draft-model` and `auto`"],
 ];

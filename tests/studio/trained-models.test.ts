@@ -1,10 +1,16 @@
 /** Demonstrations that small models trained for them answer, in both builds of the page: they show what the library computes. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseContextPolicy } from "../../src/context/index.ts";
+import { createRandom } from "../../src/core/index.ts";
 import { completeFrom } from "../../src/generate/index.ts";
 import { complete, loadModel } from "../../src/index.ts";
-import { loadSeq2Seq } from "../../src/model/index.ts";
+import { loadSeq2Seq, openSymbolModel, readSymbolModel } from "../../src/model/index.ts";
+import { lossesByWindow } from "../../src/model/lexinvariant/reproduction-curves.ts";
+import { foldText, letters } from "../../src/model/lexinvariant/reproduction-training.ts";
+import { bundledModel } from "../../src/testing/test-data.ts";
 import { violations } from "./axe.ts";
 import { hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
@@ -103,6 +109,61 @@ describe.skipIf(!hasBrowser)("trained models", { timeout: 180_000 }, () => {
       await demonstration().locator('input[type="checkbox"]').check();
       await expect.poll(shown).toEqual(await wanted({ soft: true }));
       expect((await shown()).deleted).toEqual([]);
+      expect(problems).toEqual([]);
+    });
+
+    test("a renamed text is as surprising as to the library's models, and less so along it to the lexinvariant one alone", async () => {
+      await open(build, "lexinvariant");
+      const text =
+        "The sea is wide. The sea is cold. The sea is wide. The sea is cold. The sea is wide.";
+      await demonstration().locator("textarea").fill(text);
+      await demonstration().locator('input[type="range"]').fill("7");
+      const ids = foldText(text.replace(/\W+$/, ""));
+      const names = createRandom(7, "alphabet").shuffle([...letters].map((_, id) => id));
+      const renamed = ids.map((id) => names[id]!);
+      const folder = join(dirname(bundledModel), "jeton-lexinvariant");
+      const config: unknown = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
+      const bitsOf = async (file: string, own: Int32Array): Promise<number[]> => {
+        const weights = new Uint8Array(readFileSync(join(folder, file)));
+        const read = readSymbolModel({ config, weights });
+        await using model = await openSymbolModel({ ...read, threads: 1, inline: true });
+        const whole = { batch: 1, time: own.length, ids: own };
+        const [losses] = await lossesByWindow(model, whole, createRandom(7, "vectors"));
+        return Array.from(losses!, (nats) => nats / Math.LN2);
+      };
+      const wanted = {
+        lexinvariant: await bitsOf("model.safetensors", renamed),
+        renamed: await bitsOf("ordinary.safetensors", renamed),
+        own: await bitsOf("ordinary.safetensors", ids),
+      };
+      const quarters = (bits: readonly number[]): number[] =>
+        [0, 1, 2, 3].map((at) => {
+          const [from, to] = [at, at + 1].map((part) => Math.round((part * bits.length) / 4));
+          const part = bits.slice(from, to);
+          return part.reduce((sum, value) => sum + value, 0) / part.length;
+        });
+      const code = Array.from(renamed, (id) => letters[id]!).join("");
+      await page.waitForFunction(
+        (shown) => document.querySelector(".demonstration .renamed")?.textContent === shown,
+        code,
+      );
+      const rows = await demonstration()
+        .locator(".data tbody tr")
+        .evaluateAll((all) =>
+          all.map((row) => [...row.querySelectorAll("td")].map((cell) => Number(cell.textContent))),
+        );
+      expect(rows).toHaveLength(4);
+      for (const [row, bits] of Object.values(wanted).entries()) {
+        for (const [at, value] of quarters(bits).entries()) {
+          // Kernels of WebAssembly and of Node round otherwise, and the page rounds to hundredths.
+          expect(Math.abs(rows[row]![at]! - value)).toBeLessThan(0.02);
+        }
+      }
+      const [free, foreign, own] = rows as [number[], number[], number[]];
+      expect(free[3]).toBeLessThan(free[0]! - 0.5);
+      expect(foreign[3]).toBeGreaterThan(free[3]! + 2);
+      expect(own[3]).toBeLessThan(foreign[3]!);
+      expect(await violations(page)).toEqual([]);
       expect(problems).toEqual([]);
     });
   });

@@ -32,6 +32,7 @@ export function builtPage(): PageFolders {
     "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
     "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
     "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
+    "/models/jeton-lexinvariant/": join(packageFolder, "models/jeton-lexinvariant"),
     "/models/jeton-landmark/": join(packageFolder, "models/jeton-landmark"),
     "/models/jeton-mrt5/": join(packageFolder, "models/jeton-mrt5"),
     ...findSolver(),

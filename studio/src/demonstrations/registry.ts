@@ -67,7 +67,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
     load: async () => (await import("./deleted-bytes.tsx")).DeletedBytesDemonstration,
   },
   lexinvariant: {
-    why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",
+    title: "A text in an alphabet that no model has seen, and how surprising its symbols are",
+    load: async () => (await import("./renamed-symbols.tsx")).RenamedSymbolsDemonstration,
   },
   openmoe: {
     title: "Which experts each token of a text is sent to",

@@ -260,6 +260,24 @@ export interface DeletedBytes {
   readonly written: string;
 }
 
+export interface ReadRenamedInput {
+  readonly text: string;
+  /** Of the new alphabet. */
+  readonly seed: number;
+}
+
+/** How a text reads with and without the names of its letters. */
+export interface RenamedReading {
+  /** The text in lower case with single spaces, and the same in the new alphabet; cut to what the models read. */
+  readonly text: string;
+  readonly renamed: string;
+  /** Bits that each symbol but the first is a surprise of, by reader. */
+  readonly readers: readonly {
+    readonly name: "lexinvariant" | "ordinary, renamed" | "ordinary, own letters" | "counting";
+    readonly bits: readonly number[];
+  }[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -276,6 +294,7 @@ export interface Tools {
   readonly cutDocuments: readonly [CutDocumentsInput, readonly CutDocuments[]];
   readonly inferMixture: readonly [InferMixtureInput, MixtureOfMerges];
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
+  readonly readRenamed: readonly [ReadRenamedInput, RenamedReading];
   readonly deleteBytes: readonly [DeleteBytesInput, readonly DeletedBytes[]];
 }
 

@@ -36,6 +36,9 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   inferMixture: async (input, base) =>
     (await import("./mixture-tool.ts")).inferMixtureOf(input, base),
   hideWords: async (input, base) => (await import("./hide-words-tool.ts")).hideWords(input, base),
+  // So do the models of symbols.
+  readRenamed: async (input, base) =>
+    (await import("./read-renamed-tool.ts")).readRenamed(input, base),
   // The encoder-decoder and its runtime come with the first text.
   deleteBytes: async (input, base) =>
     (await import("./delete-bytes-tool.ts")).deleteBytes(input, base),
