@@ -43,9 +43,10 @@ export function RenamedSymbolsDemonstration(): JSX.Element {
         Both models are of one size (0.2 million parameters, two layers) and were trained alike for
         minutes, on Gibbon's history without marks and capitals and on windows in which pieces of it
         come again; they read 193 letters. The lexinvariant one has no row for any letter: each text
-        gives every symbol a random vector. So it cannot know English letters and learns within the
-        text what follows what; another alphabet changes next to nothing. It does not recognize
-        English behind the names: on prose without repetitions it is hardly better than counting.
+        gives every symbol a random vector. Looking up what followed a symbol is planted in both. So
+        it cannot know English letters and learns within the text what follows what; another
+        alphabet changes next to nothing. It does not recognize English behind the names: on prose
+        without repetitions it is hardly better than counting.
       </p>
     </>
   );
