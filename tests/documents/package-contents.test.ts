@@ -64,7 +64,7 @@ test("every entry of package.json is packed, with its types", () => {
     typeof entry === "string" ? [entry] : Object.values(entry),
   );
   expect(entries.filter((entry) => !names.has(entry))).toEqual([]);
-  expect(readdirSync(join(repository, "models")).length).toBe(4);
+  expect(readdirSync(join(repository, "models")).length).toBe(7);
 });
 
 /** What came to the package beside the library, jeton-nano and its draft model. */
