@@ -22,12 +22,9 @@ export async function buildSite(target, base = "./") {
     cpSync(join(library, "onnxruntime", name), join(runtime, name));
   }
   for (const name of [
-    "jeton-nano",
-    "jeton-nano-draft",
-    "jeton-embed",
-    "jeton-experts",
-    "jeton-compressor",
-    "jeton-hypernetwork",
+    ...["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"],
+    ...["jeton-landmark", "jeton-mrt5", "jeton-lexinvariant"],
+    ...["jeton-compressor", "jeton-hypernetwork"],
   ]) {
     cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
   }

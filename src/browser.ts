@@ -16,6 +16,8 @@ import { openTableDrafter } from "./generate/speculative/table-drafters.ts";
 import { type OpenEncoderOptions, openEncoder } from "./model/encoder/open-encoder.ts";
 import type { LoadedEncoder } from "./model/encoder/types.ts";
 import { type OpenModelOptions, openModel } from "./model/open-model.ts";
+import { type OpenSeq2SeqOptions, openSeq2Seq } from "./model/seq2seq/open-seq2seq.ts";
+import type { LoadedSeq2Seq } from "./model/seq2seq/types.ts";
 import type { LoadedModel } from "./model/types.ts";
 import type { DeviceChoice } from "./tensor/device.ts";
 import { watchWorker } from "./tensor/page-worker.ts";
@@ -24,6 +26,12 @@ import { whyNoWebGpu } from "./tensor/webgpu.ts";
 
 export { cacheName } from "./browser-cache.ts";
 export { JetonError } from "./core/error.ts";
+export {
+  completeFrom,
+  type GenerateFromOptions,
+  type GenerateFromResult,
+  generateFrom,
+} from "./generate/generate-from.ts";
 export type { GenerateOptions } from "./generate/named-drafters.ts";
 export { type ScoreOptions, score } from "./generate/score.ts";
 export { createDraftModelDrafter } from "./generate/speculative/draft-model.ts";
@@ -50,6 +58,8 @@ export {
   openModel,
   type WeightsFile,
 } from "./model/open-model.ts";
+export { type OpenSeq2SeqOptions, openSeq2Seq } from "./model/seq2seq/open-seq2seq.ts";
+export type { LoadedSeq2Seq } from "./model/seq2seq/types.ts";
 export type { LoadedModel, OpenSequence, WeightFormat } from "./model/types.ts";
 
 export type { Device, DeviceChoice } from "./tensor/device.ts";
@@ -146,6 +156,28 @@ export async function fetchEncoder(
   await checkWebGpu(options.device);
   const { name, ...fetched } = await fetchFolder(baseUrl, { ...options, hasModules: true });
   return openEncoder({ name, ...openOptions, ...fetched });
+}
+
+/** How an encoder-decoder is fetched and opened. Progress of `download` counts bytes of weights. */
+export interface FetchSeq2SeqOptions
+  extends Omit<OpenSeq2SeqOptions, "files" | "weights" | "folder">,
+    Pick<FetchModelOptions, "fetch" | "cache"> {}
+
+/**
+ * Fetches an encoder-decoder's folder from a server and opens it: `generateFrom` then writes from a text. It lives on
+ * the calling thread, in WebAssembly, and blocks it during a forward pass.
+ *
+ * @param baseUrl as of `fetchModel`
+ *
+ * @throws JetonError those of fetching with `fetchModel`, and of `openSeq2Seq`
+ */
+export async function fetchSeq2Seq(
+  baseUrl: string | URL,
+  options: FetchSeq2SeqOptions = {},
+): Promise<LoadedSeq2Seq> {
+  const { fetch: _, cache: _c, ...openOptions } = options;
+  const { name, folder, files, weights } = await fetchFolder(baseUrl, options);
+  return openSeq2Seq({ name, ...openOptions, folder, files, weights });
 }
 
 /** Says before the download where WebGPU is insisted on and is not there. */

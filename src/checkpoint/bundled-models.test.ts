@@ -18,7 +18,9 @@ afterAll(() => {
 });
 
 test("every bundled model has its name, and every loader takes it", async () => {
-  expect([...bundledModelNames].sort()).toEqual(readdirSync(models).sort());
+  // Models of symbols are no checkpoint of a family: only the page opens them.
+  const others = ["jeton-lexinvariant"];
+  expect([...bundledModelNames, ...others].sort()).toEqual(readdirSync(models).sort());
   for (const name of bundledModelNames) {
     expect(bundledModelFolder(name)).toBe(join(models, name));
     expect(await resolveModel(name)).toBe(join(models, name));

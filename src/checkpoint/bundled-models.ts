@@ -2,12 +2,14 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Names of the models that the package brings: three decoders and an encoder. */
+/** Names of the models that the package brings: four decoders, an encoder and an encoder-decoder. */
 export const bundledModelNames = [
   "jeton-nano",
   "jeton-nano-draft",
   "jeton-embed",
   "jeton-experts",
+  "jeton-landmark",
+  "jeton-mrt5",
 ] as const;
 
 /** The name of a model that the package brings. */

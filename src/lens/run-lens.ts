@@ -62,7 +62,7 @@ async function* answer(
 
 function describeModel({ model, drafters }: LensHost): ModelEvent {
   const { name, format, device, threads, contextLength, config } = model;
-  const { experts } = config;
+  const { experts, landmark } = config;
   return {
     kind: "model",
     name,
@@ -75,6 +75,7 @@ function describeModel({ model, drafters }: LensHost): ModelEvent {
     hiddenSize: config.hiddenSize,
     drafters,
     ...(experts && { experts: { count: experts.count, perToken: experts.perToken } }),
+    ...(landmark && { landmark: { block: landmark.block, trainLength: landmark.trainLength } }),
   };
 }
 

@@ -137,6 +137,8 @@ export interface ModelEvent {
   readonly drafters: readonly DrafterChoice[];
   /** Present where layers have experts. */
   readonly experts?: { readonly count: number; readonly perToken: number };
+  /** Present where the model has landmark attention: tokens of a block, and rows of a training window, landmarks among them. */
+  readonly landmark?: { readonly block: number; readonly trainLength: number };
 }
 
 /** Tokens of the prompt, or of a text that is read. */

@@ -1,6 +1,5 @@
 /** The page of `jeton studio` and the static site in headless Chromium. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -15,27 +14,11 @@ import { createRandomCheckpoint } from "../../src/testing/random-checkpoint.ts";
 import { bundledModel } from "../../src/testing/test-data.ts";
 import { createTokenTexts } from "../../src/tokenizer/index.ts";
 import { executable, findAdapter, gpuSwitches } from "../browser/serve-page.ts";
+import { violations } from "./axe.ts";
 import { packedTexts, raceText, toolChecks, transferredTexts } from "./demonstrations.ts";
 import { builtPage, hasBrowser, openStudio, type Studio } from "./open-studio.ts";
 
-const axeScript = readFileSync(
-  createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
-  "utf8",
-);
-
 const hasAdapter = await findAdapter();
-
-/** What axe finds wrong: rule and first place. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axeScript);
-  return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    };
-    const found = await axe.run();
-    return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
-  });
-}
 
 describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
   let studio: Studio;

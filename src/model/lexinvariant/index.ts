@@ -1,4 +1,5 @@
 /** Lexinvariant language models: symbols as placeholders. */
+export { countedLosses } from "./counted-losses.ts";
 export {
   type DecipherOptions,
   decipher,
@@ -25,6 +26,11 @@ export {
   symbolParameterNames,
   symbolParameterShapes,
 } from "./lexinvariant.ts";
+export {
+  type ReadSymbolModel,
+  readSymbolModel,
+  type SymbolModelFiles,
+} from "./read-symbol-model.ts";
 export {
   openSymbolModel,
   type SymbolModel,

@@ -1,8 +1,9 @@
 /** The ideal observer of the reproduction, on letter classes and on a random Markov chain. */
 
 import { createRandom } from "../../core/index.ts";
+import { countedLosses } from "./counted-losses.ts";
 import { exactLexinvariant, type NextSymbol } from "./exact.ts";
-import { countedLosses, lossesByWindow, mean, meanByPosition } from "./reproduction-curves.ts";
+import { lossesByWindow, mean, meanByPosition } from "./reproduction-curves.ts";
 import { sampleChain, sampleFromChain } from "./reproduction-language.ts";
 import { type Context, chainSize, classes, context, openTrained } from "./reproduction-models.ts";
 import { sampleWindows } from "./reproduction-training.ts";

@@ -2,10 +2,10 @@
 
 import { createRandom, type Random } from "../../core/index.ts";
 import { meanOf, type Panel, type Sample, statisticOf, wholeValue } from "../../reproduce/index.ts";
+import { countedLosses } from "./counted-losses.ts";
 import type { SymbolBatch, SymbolEmbeddings } from "./lexinvariant.ts";
 import { measureCipher } from "./reproduction-cipher.ts";
 import {
-  countedLosses,
   lossesByRange,
   lossesByWindow,
   mean,

@@ -103,7 +103,10 @@ export interface SymbolTraining {
 
 /** Trains a model of symbols; goes on where an earlier run was interrupted. */
 export async function trainSymbols(
-  context: ReproductionContext,
+  context: Pick<
+    ReproductionContext,
+    "seed" | "signal" | "folder" | "notice" | "progress" | "charge"
+  >,
   training: SymbolTraining,
 ): Promise<{
   config: DecoderConfig;

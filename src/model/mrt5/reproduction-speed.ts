@@ -1,9 +1,10 @@
 /** How much time deletion saves, on random weights of ByT5-small's proportions. */
 import type { ReproductionContext } from "../../reproduce/index.ts";
 import { compile, type ParameterBinding } from "../../tensor/index.ts";
+import { seq2seqConfig } from "../seq2seq/config.ts";
 import { sourceGraph } from "../seq2seq/seq2seq-graph.ts";
 import { traceWeights } from "../weights/trace-weights.ts";
-import { initialValues, smallConfig } from "./reproduction-training.ts";
+import { initialValues, smallConfigFile } from "./reproduction-training.ts";
 
 /** A quarter of ByT5-small's width, all of its twelve encoder layers. */
 const size = {
@@ -30,7 +31,7 @@ export async function timeReading({
   quick,
   signal,
 }: ReproductionContext): Promise<ReadingTimes> {
-  const config = smallConfig(size);
+  const config = seq2seqConfig(smallConfigFile(size));
   const values = initialValues(config, "gate", seed);
   const parameters = new Map<string, ParameterBinding>(
     Array.from(values, ([name, { data }]) => [

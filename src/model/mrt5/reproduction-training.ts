@@ -1,4 +1,5 @@
 /** Trainings of the mrt5 reproduction: one model for each way to shorten, on equal texts and steps. */
+import type { ModelConfig } from "../../checkpoint/index.ts";
 import { createRandom, type Random } from "../../core/index.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
 import {
@@ -41,9 +42,9 @@ export interface SmallSize {
   readonly vocabSize: number;
 }
 
-/** The configuration of a small MrT5. */
-export function smallConfig(size: SmallSize): Seq2SeqConfig {
-  return seq2seqConfig({
+/** `config.json` of a small MrT5. */
+export function smallConfigFile(size: SmallSize): ModelConfig {
+  return {
     model_type: "mrt5",
     architectures: ["MrT5ForConditionalGeneration"],
     vocab_size: size.vocabSize,
@@ -58,7 +59,7 @@ export function smallConfig(size: SmallSize): Seq2SeqConfig {
     use_softmax1: true,
     delete_gate_layer: size.layer,
     decoder_start_token_id: 0,
-  } as never);
+  } as unknown as ModelConfig;
 }
 
 /** How a model shortens. */
@@ -203,11 +204,11 @@ export interface TrainedPairs {
 
 /** Trains one model. */
 export async function trainPairs(
-  context: ReproductionContext,
+  context: Pick<ReproductionContext, "signal" | "progress">,
   training: PairTraining,
 ): Promise<TrainedPairs> {
   const { size, way, seed, steps, batch, target, scores, delay, draw } = training;
-  const config = smallConfig(size);
+  const config = seq2seqConfig(smallConfigFile(size));
   const shapes = shapesOf(config, way);
   const objective = objectiveGraph(inputTypes, shapes, [...shapes.keys()], (input) =>
     shortenedLoss(openModel(config, way, false), pairsOf(input), {

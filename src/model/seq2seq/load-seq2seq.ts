@@ -3,23 +3,20 @@ import { availableParallelism } from "node:os";
 import { warn } from "../../core/warning.ts";
 import { loadTokenizer } from "../../tokenizer/index.ts";
 import { unobeyedKeys } from "../decoder/generation-keys.ts";
-import { checkShapes, defaultFormat } from "../decoder-model.ts";
-import { weightOf } from "../encoder/encoder-names.ts";
-import { encoderStoredNames } from "../encoder/stored-names.ts";
+import { defaultFormat } from "../decoder-model.ts";
 import { checkLoadOptions } from "../load-options.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindCheckpoint } from "../weights/bind-checkpoint.ts";
 import { type NamedCheckpoint, openNamedCheckpoint } from "../weights/open-named-checkpoint.ts";
 import { renameTensors } from "../weights/rename-tensors.ts";
-import { readRowsFrom, withoutRepeated } from "../weights/repeated-tensor.ts";
+import { readRowsFrom } from "../weights/repeated-tensor.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
 import * as seq2seqService from "../worker/seq2seq-service.ts";
 import { type ServiceModule, startModelService } from "../worker/start-model-service.ts";
-import { seq2seqConfig, withGenerationStart } from "./config.ts";
-import { seq2seqMatrixGroups, seq2seqNames } from "./decoder-names.ts";
-import { seq2seqParameterShapes } from "./parameter-shapes.ts";
+import { seq2seqMatrixGroups } from "./decoder-names.ts";
 import { Seq2SeqModel } from "./seq2seq-model.ts";
+import { checkedTensors, describeSeq2Seq } from "./stored-seq2seq.ts";
 import type { LoadedSeq2Seq } from "./types.ts";
 
 /** Options of `loadSeq2Seq`. */
@@ -56,19 +53,14 @@ export async function loadNamedSeq2Seq(
   const { signal, inline = false } = options;
   try {
     const { generationConfig } = opened;
-    const config = withGenerationStart(seq2seqConfig(opened.config), generationConfig);
-    const names = encoderStoredNames(config.encoder, opened.tensors.keys());
+    const stored = opened.tensors.keys();
+    const { config, names } = describeSeq2Seq(opened.config, generationConfig, stored);
     const renamed = renameTensors(opened, names);
-    const head = { name: weightOf(seq2seqNames.head), of: weightOf(seq2seqNames.tokens) };
-    const tensors = await withoutRepeated(renamed.tensors, head, readRowsFrom(renamed));
+    const tensors = await checkedTensors(config, renamed.tensors, readRowsFrom(renamed));
     const checkpoint = { ...renamed, tensors };
-    const has = (name: string): boolean => tensors.has(name);
-    // Without its own head, T5's table is none in its place where the configuration sets them apart.
-    const isApart = !config.encoder.tieWordEmbeddings && !renamed.tensors.has(head.name);
-    checkShapes(tensors, seq2seqParameterShapes(config, isApart || has(head.name)));
     const tokenizer = await loadTokenizer(opened.folder);
     const format = options.format ?? defaultFormat(checkpoint);
-    const groups = seq2seqMatrixGroups(config, has);
+    const groups = seq2seqMatrixGroups(config, (name) => tensors.has(name));
     const packing = { ...options, program: "seq2seq" };
     const { bindings, packedBytes } = await bindCheckpoint(checkpoint, groups, format, packing);
     signal?.throwIfAborted();

@@ -34,6 +34,9 @@ export function builtPage(): PageFolders {
     "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
     "/models/jeton-compressor/": join(packageFolder, "models/jeton-compressor"),
     "/models/jeton-hypernetwork/": join(packageFolder, "models/jeton-hypernetwork"),
+    "/models/jeton-lexinvariant/": join(packageFolder, "models/jeton-lexinvariant"),
+    "/models/jeton-landmark/": join(packageFolder, "models/jeton-landmark"),
+    "/models/jeton-mrt5/": join(packageFolder, "models/jeton-mrt5"),
     ...findSolver(),
     "/": page,
   };

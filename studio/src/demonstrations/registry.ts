@@ -61,10 +61,12 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "hierarchical-transformer": words("hierarchical-transformer"),
   byte2word: words("byte2word"),
   mrt5: {
-    why: "What it deletes is decided by a trained gate; no checkpoint with one comes with the package. The command below trains small ones and measures them.",
+    title: "Which bytes a trained gate deletes, and what is written from the rest",
+    load: async () => (await import("./deleted-bytes.tsx")).DeletedBytesDemonstration,
   },
   lexinvariant: {
-    why: "It is a way to train; no checkpoint trained so comes with the package. The command below trains small ones and measures them.",
+    title: "A text in an alphabet that no model has seen, and how surprising its symbols are",
+    load: async () => (await import("./renamed-symbols.tsx")).RenamedSymbolsDemonstration,
   },
   openmoe: {
     title: "Which experts each token of a text is sent to",
@@ -81,7 +83,8 @@ export const demonstrations: Readonly<Record<string, Demonstration>> = {
   "token-select": policy("token-select"),
   longheads: policy("longheads"),
   "landmark-attention": {
-    why: "It needs a model that was trained with landmark tokens; no such checkpoint comes with the package. The command below trains small ones and measures them.",
+    title: "A pass key in a text longer than the trained window, and the blocks that answer",
+    load: async () => (await import("./landmarks.tsx")).LandmarksDemonstration,
   },
   gemfilter: policy("gemfilter"),
   "extensible-tokenization": {

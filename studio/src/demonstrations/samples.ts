@@ -78,3 +78,9 @@ export const minutesQuestions = `1: money for glass and oil
 2: buoys at the sandbank in the channel
 3: punishment for the stolen dinghy
 3: where can nets be dried`;
+
+/** A rhyme in which lines come again. */
+export const refrain = `The old ship comes home, the old ship comes home.
+The sea is wide and the old ship comes home.
+The sea is cold and the old ship comes home.
+The lamp is lit and the old ship comes home.`;

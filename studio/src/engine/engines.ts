@@ -9,7 +9,7 @@ const nano = { model: "jeton-nano", device: "wasm" } as const;
 
 /**
  * Bundled models in this browser: jeton-nano in WebAssembly by the format of its weights, and on WebGPU; its draft
- * model; and a small model with experts.
+ * model; a small model with experts; and one with landmarks.
  */
 const workerModels = {
   f32: { ...nano, format: "f32" },
@@ -19,6 +19,7 @@ const workerModels = {
   webgpu: { ...nano, format: "f32", device: "webgpu" },
   draft: { model: "jeton-nano-draft", format: "f32", device: "wasm" },
   experts: { model: "jeton-experts", format: "f32", device: "wasm" },
+  landmark: { model: "jeton-landmark", format: "f32", device: "wasm" },
 } as const satisfies Record<string, WorkerModel>;
 
 /** Names of engines: the server's model, or bundled ones in this browser. */

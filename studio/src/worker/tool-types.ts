@@ -304,6 +304,44 @@ export interface TransferredVocabulary {
   }[];
 }
 
+export interface DeleteBytesInput {
+  readonly text: string;
+  /** Bytes whose gate value is not above this are deleted. */
+  readonly threshold: number;
+  /** Nothing is removed: gate values are terms of the scores, as in training. The threshold is without effect. */
+  readonly soft: boolean;
+}
+
+/** What an encoder with a delete gate makes of a piece of the text, and what its decoder writes from that. */
+export interface DeletedBytes {
+  readonly bytes: readonly {
+    /** The byte's character, `\\xc3` where it is part of one, or the end of the piece. */
+    readonly text: string;
+    readonly kept: boolean;
+    /** From -30 (delete) to 0 (keep). */
+    readonly gate: number;
+  }[];
+  readonly written: string;
+}
+
+export interface ReadRenamedInput {
+  readonly text: string;
+  /** Of the new alphabet. */
+  readonly seed: number;
+}
+
+/** How a text reads with and without the names of its letters. */
+export interface RenamedReading {
+  /** The text in lower case with single spaces, and the same in the new alphabet; cut to what the models read. */
+  readonly text: string;
+  readonly renamed: string;
+  /** Bits that each symbol but the first is a surprise of, by reader. */
+  readonly readers: readonly {
+    readonly name: "lexinvariant" | "ordinary, renamed" | "ordinary, own letters" | "counting";
+    readonly bits: readonly number[];
+  }[];
+}
+
 /** Each tool: its input and its output. */
 export interface Tools {
   readonly compareTokenizers: readonly [CompareTokenizersInput, readonly TokenizedText[]];
@@ -322,6 +360,8 @@ export interface Tools {
   readonly hideWords: readonly [HideWordsInput, HiddenWords];
   readonly packText: readonly [PackTextInput, PackedText];
   readonly transferVocabulary: readonly [TransferVocabularyInput, TransferredVocabulary];
+  readonly readRenamed: readonly [ReadRenamedInput, RenamedReading];
+  readonly deleteBytes: readonly [DeleteBytesInput, readonly DeletedBytes[]];
 }
 
 export type ToolName = keyof Tools;

@@ -40,6 +40,12 @@ const tools: { readonly [Name in ToolName]: Tool<Name> } = {
   packText: async (input, base) => (await import("./pack-text-tool.ts")).packText(input, base),
   transferVocabulary: async (input, base) =>
     (await import("./transfer-tool.ts")).transferVocabulary(input, base),
+  // So do the models of symbols.
+  readRenamed: async (input, base) =>
+    (await import("./read-renamed-tool.ts")).readRenamed(input, base),
+  // The encoder-decoder and its runtime come with the first text.
+  deleteBytes: async (input, base) =>
+    (await import("./delete-bytes-tool.ts")).deleteBytes(input, base),
 };
 
 addEventListener("message", ({ data }: MessageEvent<ToolRequest>) => {
