@@ -137,9 +137,19 @@ describe("refusals", () => {
     await expect(start(fake, { maxQueue: 1.5 })).rejects.toMatchObject({
       code: "serve-invalid-option",
     });
+    for (const corsOrigin of ["example.org", "https://example.org/", ["https://a.org", "all"]]) {
+      await expect(start(fake, { corsOrigin })).rejects.toMatchObject({
+        code: "serve-invalid-option",
+        message: expect.stringContaining("an origin as https://example.org"),
+      });
+    }
+    for (const corsOrigin of ["*", "null", ["http://localhost:5173", "chrome-extension://abc"]]) {
+      await start(fake, { corsOrigin });
+    }
     const { port } = await start(fake);
     await expect(start(fake, { port })).rejects.toMatchObject({
       code: "serve-address-unavailable",
+      message: expect.stringContaining("port 0 chooses a free one"),
     });
   });
 });
