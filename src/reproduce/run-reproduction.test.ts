@@ -436,4 +436,26 @@ describe("records", () => {
     }
     expect(svg).toBe(await renderPlot(plot));
   });
+
+  test("names of categories are slanted where they would cover each other", async () => {
+    const draw = (names: readonly string[]): Promise<string> =>
+      renderPlot({
+        title: "",
+        panels: [
+          {
+            title: "found",
+            kind: "bar",
+            x: { title: "", scale: "category" },
+            y: { title: "%" },
+            series: [{ name: "found", points: names.map((x, y) => ({ x, y })) }],
+          },
+        ],
+      });
+    const slant = "rotate(325)"; // 35 degrees upwards
+    expect(await draw(["prose", "code", "recall"])).not.toContain(slant);
+    const long = ["the whole prompt", "sinks and window", "the last tokens", "random tokens"];
+    const svg = await draw(long);
+    expect(svg.split(slant)).toHaveLength(1 + long.length);
+    for (const name of long) expect(svg).toContain(`>${name}</text>`);
+  });
 });
