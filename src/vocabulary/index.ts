@@ -26,7 +26,13 @@ export { type NearestTokensOptions, nearestTokens } from "./nearest-tokens.ts";
 export { readParallelText, readTexts, type SentencePair } from "./read-text.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
 export type { CutText, CutTexts, TextCutter } from "./text-cutter.ts";
-export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
+export {
+  decompose,
+  readTokenForms,
+  type TokenForms,
+  type TokenStyle,
+  textOfForm,
+} from "./token-forms.ts";
 export * from "./trans-tokenization/index.ts";
 export {
   type PredictOptions,
