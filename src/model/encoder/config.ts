@@ -159,14 +159,10 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   }
   const defaults = encoderDefaults[family];
   if (!defaults) {
-    const opener =
-      family === "byte2word"
-        ? "; loadByte2Word opens encoders of words"
-        : decoderFamilies.includes(family)
-          ? "; it is a decoder: loadModel opens it, jeton run runs it"
-          : "";
+    const isDecoder = decoderFamilies.includes(family);
+    const opener = isDecoder ? "; it is a decoder: loadModel opens it, jeton run runs it" : "";
     throw new JetonError(
-      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${opener}`,
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${family === "byte2word" ? "; loadByte2Word opens encoders of words" : opener}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }
