@@ -144,8 +144,11 @@ function forThePage(html) {
   return html
     .replace(/<a href="(?!https?:)[^"]*"[^>]*>([\s\S]*?)<\/a>/g, "<span>$1</span>")
     .replace(/<th([^>]*)><\/th>/g, "<td$1></td>")
-    .replace(/<pre>/g, '<pre tabindex="0">')
-    .replace(/<table>[\s\S]*?<\/table>/g, '<div class="scroll" tabindex="0">$&</div>');
+    .replace(/<pre>/g, '<pre tabindex="0" role="group" aria-label="Code">')
+    .replace(
+      /<table>[\s\S]*?<\/table>/g,
+      '<div class="scroll" tabindex="0" role="group" aria-label="Table">$&</div>',
+    );
 }
 
 /** The service worker with the list of files that it keeps at the first visit. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { loadTokenizer } from "../front.ts";
+import { loadEncoder } from "../model/index.ts";
 import { errorOf } from "../testing/code-of.ts";
 import { bundledModelFolder, bundledModelNames, findBundledModel } from "./bundled-models.ts";
 import { resolveModel } from "./hub/hub.ts";
@@ -27,6 +28,11 @@ test("every bundled model has its name, and every loader takes it", async () => 
   }
   const tokenizer = await loadTokenizer("jeton-embed");
   expect(tokenizer.vocabSize).toBe((await loadTokenizer(join(models, "jeton-embed"))).vocabSize);
+  await using encoder = await loadEncoder(undefined, { inline: true, threads: 1 });
+  expect(encoder.folder).toBe(join(models, "jeton-embed"));
+  const other = await errorOf(loadEncoder("jeton-nano"));
+  expect(other).toMatchObject({ code: "model-family-unknown" });
+  expect(other.message).toContain("it is a decoder: loadModel opens it");
 });
 
 test("another single word is an error that names them, and the nearest", async () => {

@@ -110,6 +110,18 @@ export class UsageError extends JetonError {
   }
 }
 
+/** How a command is written, e.g. `jeton search [options] query...`. */
+export function usageLine({ name, positionals }: Pick<Command, "name" | "positionals">): string {
+  const written = positionals.map(({ name: word, required, repeatable }) => {
+    const text = repeatable ? `${word}...` : word;
+    return required ? text : `[${text}]`;
+  });
+  return ["jeton", name, "[options]", ...written].join(" ");
+}
+
+/** The name of a positional that is a model: a folder, a bundled one, or one on the hub. */
+export const modelArgument = "M";
+
 /** The command-line form of an option's key: `maxTokens` becomes `max-tokens`. */
 export function toOptionName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -6,6 +6,7 @@ export {
   createProgressMeter,
   formatBytes,
   formatCount,
+  formatCountOf,
   formatDuration,
   formatRate,
   type ProgressLine,

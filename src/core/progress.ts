@@ -99,6 +99,11 @@ export function formatBytes(bytes: number): string {
 
 const countUnits: readonly string[] = ["", "K", "M", "B", "T"];
 
+/** An exact number with its noun: `1 file`, `3 files`. */
+export function formatCountOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** A count with three significant digits: `"135M"`, `"1.24B"`, `"260K"`. */
 export function formatCount(count: number): string {
   return scale(count, countUnits).replace(" ", "");

@@ -96,11 +96,11 @@ function refuseOtherKinds(config: ModelConfig, name: string): void {
   if (kind === "decoder") return;
   const family = textConfig(config).model_type;
   const [what, opener] = {
-    byte2word: ["an encoder of words", "loadByte2Word"],
-    encoder: ["an encoder", "loadEncoder"],
-    seq2seq: ["an encoder-decoder", "loadSeq2Seq"],
+    byte2word: ["an encoder of words", "loadByte2Word opens it"],
+    encoder: ["an encoder", "loadEncoder opens it, jeton embed, classify or fill run it"],
+    seq2seq: ["an encoder-decoder", "loadSeq2Seq opens it, jeton run runs it"],
   }[kind];
-  throw new JetonError(`${name} (${family}) is ${what}, expected a decoder; ${opener} opens it`, {
+  throw new JetonError(`${name} (${family}) is ${what}, expected a decoder; ${opener}`, {
     code: "model-family-unknown",
     details: { family, kind, decoderFamilies },
   });

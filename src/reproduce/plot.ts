@@ -108,7 +108,7 @@ function panelSpecification(panel: Panel): Specification {
   const names = series.map(({ name }) => name);
   const legend = { orient: "bottom", columns: 2, labelLimit: 260 };
   const encoding: Specification = {
-    x: { field: "x", ...axisEncoding(panel.x, kind === "bar") },
+    x: { field: "x", ...axisEncoding(panel.x, kind === "bar", categoryLabels(panel)) },
     y: { field: "y", ...axisEncoding(panel.y, kind === "bar") },
     color: {
       field: "series",
@@ -151,16 +151,32 @@ function panelSpecification(panel: Panel): Specification {
   };
   return {
     title: { text: panel.title, anchor: "start", fontWeight: "normal", fontSize: 12 },
-    width: 340,
+    width: panelWidth,
     height: 230,
     layer: [{ data: { values }, mark, encoding }, ...(bounds.length > 0 ? [interval] : [])],
   };
 }
 
-function axisEncoding({ title, scale = "linear", zero }: Axis, isBar: boolean): Specification {
-  if (scale === "category") {
-    return { type: "nominal", title, sort: null, axis: { labelAngle: 0, labelLimit: 120 } };
-  }
+/** Width of a panel, and of a character of its labels at the most, in pixels. */
+const panelWidth = 340;
+const characterWidth = 6;
+
+/** Names of categories stand upright where each has the space, otherwise slanted, so that none covers another. */
+function categoryLabels({ series }: Panel): Specification {
+  const names = new Set(series.flatMap(({ points }) => points.map(({ x }) => String(x))));
+  const longest = Math.max(0, ...Array.from(names, (name) => name.length));
+  const fits = (longest + 1) * characterWidth <= panelWidth / Math.max(1, names.size);
+  return fits
+    ? { labelAngle: 0, labelLimit: 120 }
+    : { labelAngle: -35, labelAlign: "right", labelBaseline: "middle", labelLimit: 160 };
+}
+
+function axisEncoding(
+  { title, scale = "linear", zero }: Axis,
+  isBar: boolean,
+  labels: Specification = {},
+): Specification {
+  if (scale === "category") return { type: "nominal", title, sort: null, axis: labels };
   return {
     type: "quantitative",
     title,

@@ -121,6 +121,11 @@ function describeCondition(
   const isHigher = direction === "higher";
   const bound = (threshold: number): string => {
     const number = formatNumber(threshold);
+    // A bound that the effect may fall short of: "-20 above" is at most 20 below.
+    if (effect === "difference" && threshold < 0) {
+      const side = isHigher ? "below" : "above";
+      return `at most ${formatNumber(-threshold)} ${side} the baseline`;
+    }
     if (effect === "value") return `${isHigher ? "at least" : "at most"} ${number}`;
     if (effect === "difference") return `${number} ${isHigher ? "above" : "below"} the baseline`;
     return `${number} times ${isHigher ? "the baseline" : "lower than the baseline"}`;

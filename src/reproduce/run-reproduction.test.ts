@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { systems } from "../systems.ts";
 import { type Claim, defineReproduction, type ReproductionContext } from "./define-reproduction.ts";
 import * as machine from "./machine.ts";
-import { renderClaims, renderPlot } from "./plot.ts";
+import { renderClaims } from "./plot.ts";
 import { checkLoad, recordResult, speedClaims, withoutLoadedSpeed } from "./record.ts";
 import { formatResult } from "./report.ts";
 import { runReproduction } from "./run-reproduction.ts";
@@ -413,27 +413,5 @@ describe("records", () => {
       expect(svg).toContain(word);
     }
     expect(readdirSync(folder).sort()).toEqual(["some-system.json", "some-system.svg"]);
-  });
-
-  test("plots show every series, and are the same every time", async () => {
-    const plot = {
-      title: "Loss & context",
-      panels: (["line", "bar", "scatter"] as const).map((kind) => ({
-        title: `a ${kind} panel`,
-        kind,
-        x: { title: "length", scale: kind === "bar" ? "category" : "log" } as const,
-        y: { title: "nats" },
-        series: ["ours", "theirs"].map((name, at) => ({
-          name,
-          dashed: at === 1,
-          points: [1, 2, 4].map((x) => ({ x, y: x + at, low: x, high: x + 2 })),
-        })),
-      })),
-    };
-    const svg = await renderPlot(plot);
-    for (const word of ["Loss &amp; context", "a line panel", "a bar panel", "ours", "theirs"]) {
-      expect(svg).toContain(word);
-    }
-    expect(svg).toBe(await renderPlot(plot));
   });
 });

@@ -165,11 +165,25 @@ function checkSettings(given: IndexSettings, stored: StoredSettings): void {
     if (value === undefined) continue;
     const found = stored[name as keyof StoredSettings];
     if (JSON.stringify(found) === JSON.stringify(value)) continue;
-    throw new JetonError(`the index was made with another ${name}: ${JSON.stringify(found)}`, {
+    throw new JetonError(`the index was made with ${describeChange(name, found, value)}`, {
       code: "index-settings",
       details: { setting: name, found: value, expected: found },
     });
   }
+}
+
+/** What a setting was and what is asked for; of an object the first entry that differs. */
+function describeChange(name: string, found: unknown, asked: unknown): string {
+  const [before, now] = [found, asked] as (Readonly<Record<string, unknown>> | undefined)[];
+  const key =
+    typeof before === "object" && typeof now === "object" && before !== null && now !== null
+      ? Object.keys({ ...before, ...now }).find(
+          (one) => JSON.stringify(before[one]) !== JSON.stringify(now[one]),
+        )
+      : undefined;
+  if (key !== undefined) return describeChange(key, before![key], now![key]);
+  const write = (value: unknown): string => (value === undefined ? "none" : JSON.stringify(value));
+  return `${name} ${write(found)}, not ${write(asked)}`;
 }
 
 function checkCount(option: string, found: number): void {

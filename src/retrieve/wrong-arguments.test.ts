@@ -68,7 +68,7 @@ describe("mistyped parts and options", () => {
       { sparse: { ids: Uint32Array.of(1, 1), weights: Float32Array.of(1, 1) } },
       "as many weights as different ids",
     ],
-    ["b", "an object"],
+    ["b", 'an object, e.g. { text: "b" }'],
   ])("the query %j is refused", async (query, message) => {
     await using index = createIndex();
     await index.put([{ id: "a", text: "b" }]);

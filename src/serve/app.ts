@@ -4,6 +4,7 @@
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { suggest } from "../core/index.ts";
 import type { LensHost } from "../lens/index.ts";
 import {
   createId,
@@ -48,6 +49,7 @@ const routes: readonly (readonly [method: "GET" | "POST", path: string, handler:
   ["POST", "/v1/responses", answerResponses],
   ["POST", "/v1/embeddings", answerEmbeddings],
   ["POST", "/v1/rerank", answerRerank],
+  ["POST", "/rerank", answerRerank],
   ["POST", "/tokenize", answerTokenize],
   ["POST", "/detokenize", answerDetokenize],
 ];
@@ -106,13 +108,24 @@ export function createApp(context: ServeContext, options: AppOptions): Hono<Serv
       const file = await answerPageFile(studio.folders, request);
       if (file) return file;
     }
-    throw new ApiError(`There is nothing at ${method} ${path.slice(0, 200)}.`, {
+    const hint = describeNearPath(
+      path,
+      served.map(([, known]) => known),
+    );
+    throw new ApiError(`There is nothing at ${method} ${path.slice(0, 200)}; ${hint}`, {
       status: 404,
       code: "not_found",
     });
   });
   app.onError((error, request) => answerError(context, error, request));
   return app;
+}
+
+/** The endpoint that was probably meant, e.g. where a client's base URL lacks `/v1`; otherwise all of them. */
+function describeNearPath(path: string, paths: readonly string[]): string {
+  const bare = path.slice(0, 200).replace(/\/+$/, "");
+  const near = [bare, `/v1${bare}`].find((known) => paths.includes(known)) ?? suggest(bare, paths);
+  return near === undefined ? `there are ${paths.join(", ")}.` : `did you mean ${near}?`;
 }
 
 /** Gives the request its identity, and counts it when its connection has ended. */

@@ -20,6 +20,9 @@ const port = integerRule(0, 65_535);
 
 const isTexts = (value: unknown): boolean =>
   Array.isArray(value) && value.every((one) => typeof one === "string");
+/** What a browser sends as the origin of a page (`null` from a file), or `*`. */
+const isOrigin = (value: unknown): boolean =>
+  typeof value === "string" && /^(?:\*|null|[a-z][a-z\d+.-]*:\/\/[^/\s]+)$/i.test(value);
 const texts: OptionRule = { test: isTexts, expected: "a list of texts" };
 
 const rules: Readonly<Record<keyof StartServerOptions, OptionRule>> = {
@@ -30,8 +33,8 @@ const rules: Readonly<Record<keyof StartServerOptions, OptionRule>> = {
   maxBodyBytes: positiveRule,
   modelName: textRule,
   corsOrigin: {
-    test: (value) => typeof value === "string" || isTexts(value),
-    expected: "an origin, a list of them, or *",
+    test: (value) => (isTexts(value) ? (value as string[]) : [value]).every(isOrigin),
+    expected: "an origin as https://example.org, without a path, a list of them, or *",
   },
   allowedHosts: texts,
   encoder: { test: (value) => typeof value === "object", expected: "a loaded encoder" },

@@ -103,6 +103,41 @@ test.skipIf(late.skip)(
     });
     const { index } = expected[0]!;
     expect(best.results).toEqual([{ ...all.results[0], document: { text: documents[index] } }]);
+
+    expect(all.usage.total_tokens).toBe(all.usage.prompt_tokens);
+    const twice = await ask({ documents: [...documents, ...documents] });
+    const [first, second, third] = await Promise.all(
+      documents.map(async (text) => (await ask({ documents: [text] })).usage.prompt_tokens),
+    );
+    // The query is read once in each request.
+    const queryTokens = first + second + third - all.usage.prompt_tokens;
+    expect(queryTokens / 2).toBeGreaterThanOrEqual(encoder.tokenizer.countTokens(query));
+    expect(twice.usage.prompt_tokens).toBe(2 * all.usage.prompt_tokens - queryTokens / 2);
+
+    // The form of text-embeddings-inference, at its path and at ours.
+    const askTei = async (more: object, path = "/rerank") =>
+      post(`${url}${path}`, { query, texts: documents, ...more });
+    const plain = await (await askTei({})).json();
+    expect(plain).toEqual(expected.map(({ index, score }) => ({ index, score })));
+    const raw = await askTei(
+      { raw_scores: true, return_text: true, truncate: true, truncation_direction: "Right" },
+      "/v1/rerank",
+    );
+    expect(await raw.json()).toEqual(
+      expected.map(({ index, logit }) => ({ index, score: logit, text: documents[index] })),
+    );
+    expect(await (await post(`${url}/rerank`, { query, documents })).json()).toEqual(all);
+    const wrong = [
+      [{ truncate: false }, "truncate", "always cut"],
+      [{ truncation_direction: "Left" }, "truncation_direction", "at their end"],
+      [{ return_documents: true }, "return_documents", "not a parameter"],
+      [{ texts: [] }, "texts", "texts"],
+    ] as const;
+    for (const [more, param, words] of wrong) {
+      const failure = await failureOf(await askTei(more));
+      expect(failure).toMatchObject({ status: 400, param });
+      expect(failure.message).toContain(words);
+    }
   },
 );
 

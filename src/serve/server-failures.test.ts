@@ -40,6 +40,15 @@ describe("refusals", () => {
       expect(await failureOf(await answer)).toMatchObject({ status, code });
     }
     expect((await fetch(completions)).headers.get("allow")).toBe("POST");
+    // A base URL without /v1, a misspelt path, a slash at the end, and the address alone.
+    for (const [path, hint] of [
+      ["/chat/completions", "did you mean /v1/chat/completions?"],
+      ["/v1/completion", "did you mean /v1/completions?"],
+      ["/v1/embeddings/", "did you mean /v1/embeddings?"],
+      ["/", "there are /health, /metrics, /v1/models, "],
+    ] as const) {
+      expect((await failureOf(await post(`${url}${path}`, {}))).message).toContain(hint);
+    }
     // A body without a stated length is cut off as well.
     const chunked = httpRequest(completions, {
       method: "POST",
@@ -128,9 +137,19 @@ describe("refusals", () => {
     await expect(start(fake, { maxQueue: 1.5 })).rejects.toMatchObject({
       code: "serve-invalid-option",
     });
+    for (const corsOrigin of ["example.org", "https://example.org/", ["https://a.org", "all"]]) {
+      await expect(start(fake, { corsOrigin })).rejects.toMatchObject({
+        code: "serve-invalid-option",
+        message: expect.stringContaining("an origin as https://example.org"),
+      });
+    }
+    for (const corsOrigin of ["*", "null", ["http://localhost:5173", "chrome-extension://abc"]]) {
+      await start(fake, { corsOrigin });
+    }
     const { port } = await start(fake);
     await expect(start(fake, { port })).rejects.toMatchObject({
       code: "serve-address-unavailable",
+      message: expect.stringContaining("port 0 chooses a free one"),
     });
   });
 });

@@ -219,7 +219,10 @@ class ActiveRequests {
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
-      const why = cause.code === "EADDRINUSE" ? "the port is taken" : cause.message;
+      const why =
+        cause.code === "EADDRINUSE"
+          ? "the port is taken; port 0 chooses a free one"
+          : cause.message;
       reject(
         new JetonError(`cannot listen on ${host}:${port}: ${why}`, {
           code: "serve-address-unavailable",

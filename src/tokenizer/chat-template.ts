@@ -251,7 +251,7 @@ function chooseTemplate(tokenizer: ChatTokenizer, options: RenderChatOptions): s
     const known = [...templates.keys()];
     throw new JetonError(
       known.length === 0
-        ? "the model has no chat template"
+        ? "the model has no chat template: give a text, or a model whose folder has chat_template.jinja"
         : `the model has no chat template ${JSON.stringify(name)}, only ${known.join(", ")}`,
       { code: "chat-template-missing", details: { name, known } },
     );

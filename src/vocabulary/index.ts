@@ -33,7 +33,13 @@ export { readParallelText, readTexts, type SentencePair } from "./read-text.ts";
 export { scoreWithTables } from "./score-with-tables.ts";
 export { matchSpecialTokens } from "./special-tokens.ts";
 export type { CutText, CutTexts, TextCutter } from "./text-cutter.ts";
-export { decompose, readTokenForms, type TokenForms, type TokenStyle } from "./token-forms.ts";
+export {
+  decompose,
+  readTokenForms,
+  type TokenForms,
+  type TokenStyle,
+  textOfForm,
+} from "./token-forms.ts";
 export * from "./trans-tokenization/index.ts";
 export {
   type PredictOptions,

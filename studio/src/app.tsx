@@ -73,11 +73,29 @@ function useFocusOnChange(view: string): { current: HTMLElement | null } {
   const last = useRef(view);
   useEffect(() => {
     if (last.current === view) return;
+    const [before, name] = last.current.split("/");
     last.current = view;
+    // Who goes back to the feed finds the card again; the head's link leads to its beginning.
+    const isBack = view === "feed/" && before === "systems" && !isInHead(document.activeElement);
     main.current?.focus({ preventScroll: true });
     scrollTo(0, 0);
+    if (isBack) focusCard(name!);
   }, [view]);
   return main;
+}
+
+const isInHead = (element: Element | null): boolean => element?.closest(".masthead") != null;
+
+/** Frames in which a card may appear: the catalogue is read again. */
+const patience = 30;
+
+/** Focuses the card of a system as soon as it is there. */
+function focusCard(slug: string, left: number = patience): void {
+  const card = document.querySelector<HTMLElement>(`[data-card="${CSS.escape(slug)}"]`);
+  if (card) {
+    card.focus({ preventScroll: true });
+    card.scrollIntoView({ block: "center", behavior: "instant" });
+  } else if (left > 0) requestAnimationFrame(() => focusCard(slug, left - 1));
 }
 
 /** The address holds the route, so the link to the content must not change it. */

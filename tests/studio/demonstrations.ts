@@ -124,7 +124,8 @@ export const toolChecks: readonly ToolCheck[] = [
       for (const [own, other] of pairs) {
         if (!source!.includes(own) || !target!.includes(other)) throw new Error("another text");
       }
-      return pairs.map(([own, other]) => `␣${other}\t␣${own} 100 %`);
+      // A letter beyond ASCII is a letter, not its bytes.
+      return [...pairs.map(([own, other]) => `␣${other}\t␣${own} 100 %`), "wärter"];
     },
   },
   {

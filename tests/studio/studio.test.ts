@@ -104,6 +104,24 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await page.keyboard.press("Enter");
       await page.waitForSelector(".system");
       expect(await page.locator("h1").innerText()).toBe(name);
+      // Who goes back finds the card again; the head's link leads to the beginning.
+      await page.goBack();
+      await page.waitForFunction(
+        (text) => document.activeElement?.textContent === text && text !== "",
+        name,
+      );
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(".system");
+      await page.getByRole("navigation").getByRole("link", { name: "Systems" }).click();
+      await page.waitForSelector(".card");
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
+      // No filter that is offered leads nowhere, and those of what was measured leave none out.
+      const measured = page.getByRole("group", { name: "Measurement" }).getByRole("button");
+      const counts = (await measured.allInnerTexts()).map((text) => Number(/\d+$/.exec(text)![0]));
+      expect(Math.min(...counts)).toBeGreaterThan(0);
+      const [recorded, ...rest] = counts;
+      expect(rest.reduce((sum, count) => sum + count, 0)).toBe(systems.length);
+      expect(recorded).toBeLessThan(systems.length);
       expect(problems).toEqual([]);
     });
 
@@ -129,6 +147,10 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await page.keyboard.press("Enter");
       await page.keyboard.press("Enter");
       await page.waitForFunction(() => location.hash.includes("branch="));
+      // The button is gone; the keys go on in the text.
+      expect(await page.evaluate(() => document.activeElement?.getAttribute("role"))).toBe(
+        "listbox",
+      );
       await written();
       const taken = new URLSearchParams(new URL(page.url()).hash.split("?")[1]).get("branch");
       const branch = taken!.split(",").map(Number);
@@ -141,6 +163,11 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
       await page.reload();
       await written();
       expect(await tokens()).toBe(shown);
+      // A second text is written at once, without a drafter: the same one.
+      await page.getByRole("button", { name: "Compare two" }).click();
+      await page.locator(".pane-figures").nth(1).waitFor();
+      expect(await page.locator(".tokens").allInnerTexts()).toEqual([shown, shown]);
+      expect(await violations(page)).toEqual([]);
       expect(problems).toEqual([]);
     });
 

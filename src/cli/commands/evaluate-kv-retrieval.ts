@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { JetonError } from "../../core/error.ts";
 import { type Command, defineCommand, defined } from "../command.ts";
 import { evaluationOptions, parseNumbers, runEvaluation } from "../evaluate/evaluation-options.ts";
-import { decodeText } from "../options/input.ts";
+import { decodeText, fileUnreadable } from "../options/input.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
 import { modelOptions } from "../options/model-options.ts";
 
@@ -57,11 +57,6 @@ async function read(path: string): Promise<string> {
     return decodeText(bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes, path);
   } catch (cause) {
     if (JetonError.isInstance(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new JetonError(`${path} cannot be read: ${reason}`, {
-      code: "file-unreadable",
-      details: { path },
-      cause,
-    });
+    throw fileUnreadable(path, cause);
   }
 }

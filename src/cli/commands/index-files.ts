@@ -1,7 +1,7 @@
 /** `jeton index`: makes or updates an index of files. */
 import { resolve } from "node:path";
 import { JetonError } from "../../core/error.ts";
-import { formatBytes, formatCount, formatDuration, formatRate } from "../../core/progress.ts";
+import { formatBytes, formatCountOf, formatDuration, formatRate } from "../../core/progress.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import type { IndexRecord, SearchIndex } from "../../retrieve/index.ts";
 import { type Command, defineCommand, type TextOption, UsageError } from "../command.ts";
@@ -241,11 +241,11 @@ function progressOf(done: number, total: number, bytes: number, started: number)
 function describe(result: IndexDocument): string {
   const { files, unchanged, skipped, removed, records, total, index, seconds, bytes } = result;
   const parts = [
-    `${formatCount(records)} passages of ${files} files (${formatBytes(bytes)})`,
+    `${formatCountOf(records, "passage")} of ${formatCountOf(files, "file")} (${formatBytes(bytes)})`,
     ...(unchanged > 0 ? [`${unchanged} unchanged`] : []),
     ...(skipped > 0 ? [`${skipped} without text`] : []),
-    ...(removed > 0 ? [`${removed} passages removed`] : []),
+    ...(removed > 0 ? [`${formatCountOf(removed, "passage")} removed`] : []),
   ];
   const rate = seconds > 0 ? `, ${formatRate(bytes / 1e6 / seconds)} MB/s` : "";
-  return `${parts.join(", ")}\n${index}: ${total} passages, ${formatDuration(seconds)}${rate}`;
+  return `${parts.join(", ")}\n${index}: ${formatCountOf(total, "passage")}, ${formatDuration(seconds)}${rate}`;
 }

@@ -1,6 +1,6 @@
 /** `jeton inspect`: describes checkpoints and tokenizers from their headers. */
 import { formatTable } from "../../core/table.ts";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand, modelArgument, UsageError } from "../command.ts";
 import { type InspectDocument, writeJson } from "../json-output.ts";
 import { chooseModel, locateModel } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
@@ -17,7 +17,7 @@ export const command: Command = defineCommand({
     "(needs the package highs). --qtok reports the composition of vocabularies: words, pieces, " +
     "characters, fragments, scripts and letters, and measures them on parallel texts. --routing reads " +
     "texts with one sparse model and reports which experts their tokens are sent to, and why.",
-  positionals: [{ name: "M", repeatable: true }],
+  positionals: [{ name: modelArgument, repeatable: true }],
   options: {
     configOnly: {
       kind: "flag",

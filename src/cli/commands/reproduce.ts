@@ -180,7 +180,12 @@ function formatForTerminal(
     styleVerdict: (text, verdict) => colors[verdict](text),
     styleHeading: style.bold,
   });
-  return `${style.bold(system.name)}: ${system.paper}${source}\n\n${table}`;
+  // Many titles begin with the system's name.
+  const begins = system.paper.toLowerCase().startsWith(`${system.name.toLowerCase()}:`);
+  const title = begins
+    ? style.bold(system.name) + system.paper.slice(system.name.length)
+    : `${style.bold(system.name)}: ${system.paper}`;
+  return `${title}${source}\n\n${table}`;
 }
 
 /**

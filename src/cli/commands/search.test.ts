@@ -91,7 +91,7 @@ describe("jeton index and jeton search", () => {
     const { stdout, stderr } = await runCommand(["search", "-i", folder, "dragon", "--explain"]);
     expect(stdout).toContain(`${join(notes, "castle.md")}:1 bm25 `);
     expect(stdout).toContain('dragon: "dragon"');
-    expect(stderr).toContain("1 passages of 3");
+    expect(stderr).toContain("1 passage of 3");
     const colours = await runCommand(["search", "-i", folder, "dragon"], { isTerminal: true });
     expect(colours.stdout).toContain("\u001b[1m\u001b[32mdragon\u001b[39m\u001b[22m");
   });
@@ -123,7 +123,7 @@ describe("jeton index and jeton search", () => {
   test("what an index was made with stays, and the error says what to do", async () => {
     const { status, stderr } = await runCommand(["index", "-i", folder, "--size", "50", notes]);
     expect(status).toBe(1);
-    expect(stderr).toMatch(/"size":"40".*leave the option out.*\(index-settings\)/);
+    expect(stderr).toMatch(/size "40", not "50"; what .* leave the option out.*\(index-settings\)/);
   });
 
   test("mistakes are named", async () => {
@@ -132,6 +132,7 @@ describe("jeton index and jeton search", () => {
       return [status, /\(([a-z-]+)\)\s*$/.exec(stderr)?.[1]];
     };
     expect(await fail("search", "-i", join(root, "none"), "x")).toEqual([1, "index-not-found"]);
+    expect(await fail("search", "-i", folder, " ")).toEqual([2, "text-missing"]);
     expect(await fail("search", "-i", folder, "x", "--filter", "{")).toEqual([2, "option-invalid"]);
     expect(await fail("search", "-i", folder, "x", "--filter", "{}")).toEqual([
       1,

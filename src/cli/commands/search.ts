@@ -1,7 +1,7 @@
 /** `jeton search`: finds passages in an index. */
-import { formatDuration } from "../../core/progress.ts";
+import { formatCountOf, formatDuration } from "../../core/progress.ts";
 import type { Filter, Hit, SearchQuery, TokenMatch } from "../../retrieve/index.ts";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand, UsageError, usageLine } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import { type SearchDocument, writeJson } from "../json-output.ts";
 import { encoderOptions, withEncoder } from "../options/encoder-options.ts";
@@ -66,6 +66,9 @@ export const command: Command = defineCommand({
   ],
   async run(context, values, words) {
     const text = words.join(" ");
+    if (text.trim() === "") {
+      throw new UsageError("text-missing", `the query is empty: ${usageLine(command)}`);
+    }
     const filter = values.filter === undefined ? undefined : parseFilter(values.filter);
     const index = await openSearched(context, values);
     try {
@@ -108,7 +111,7 @@ export const command: Command = defineCommand({
         formatHit(context, hit, snippet, at, values.explain),
       );
       await context.stdout.write(blocks.map((block) => `${block}\n\n`).join(""));
-      const found = hits.length === 0 ? "nothing found" : `${hits.length} passages`;
+      const found = hits.length === 0 ? "nothing found" : formatCountOf(hits.length, "passage");
       const { stderr } = context;
       await stderr.write(
         stderr.style.dim(`${found} of ${records} in ${formatDuration(seconds)}\n`),

@@ -80,6 +80,19 @@ describe("jeton systems", () => {
     expect(stdout).toContain(`of ${own.length} built`);
   });
 
+  test("words narrow the list to who has all of them, in any form", async () => {
+    const { stdout } = await runCommand(["systems", "shorten", "prompts"]);
+    expect(stdout).toMatch(/ gemfilter .*\n\nDiscovering the Gems.*arXiv 2409\.17422\n/);
+    expect(stdout).toContain("jeton reproduce gemfilter --quick");
+    const found = await runCommand(["systems", "--json", "--area", "generate", "drafted tokens"]);
+    const slugs = (JSON.parse(found.stdout) as System[]).map(({ slug }) => slug);
+    expect(slugs).toContain("token-recycling");
+    expect(slugs).not.toContain("exact-byte-probabilities");
+    const none = await runCommand(["systems", "gemfliter"]);
+    expect(none).toMatchObject({ status: 2, stdout: "" });
+    expect(none.stderr).toContain("did you mean gemfilter?");
+  });
+
   test("--built leaves out what is planned", async () => {
     const { stdout } = await runCommand(["systems", "--built", "--json"]);
     expect(JSON.parse(stdout)).toHaveLength(systems.filter((system) => system.built).length);

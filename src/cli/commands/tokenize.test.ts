@@ -113,6 +113,19 @@ describe("jeton tokenize", () => {
     expect((await runCommand(["tokenize", folder])).status).toBe(2);
     expect((await runCommand(["tokenize", folder, "--jsonl", "a"], { stdin: "" })).status).toBe(2);
   });
+
+  test("says where the model stands", async () => {
+    const text = await runCommand(["tokenize", "a b c"]);
+    expect(text).toMatchObject({ status: 1, stdout: "" });
+    expect(text.stderr).toContain(
+      'the model stands before the text: jeton tokenize jeton-nano "a b c"',
+    );
+    for (const name of ["tokenize", "inspect"]) {
+      const option = await runCommand([name, "--model", folder]);
+      expect(option.status).toBe(2);
+      expect(option.stderr).toMatch(/stands by itself: jeton \w+ \[options\] \[?M/);
+    }
+  });
 });
 
 describe("jeton tokenize --jsonl", () => {

@@ -1,8 +1,9 @@
 /** `jeton tokenize`: shows a text as tokens, converts JSON lines, or decodes ids. */
 import { JetonError } from "../../core/error.ts";
+import { formatCountOf } from "../../core/progress.ts";
 import { formatTable } from "../../core/table.ts";
 import type { EncodeOptions, Encoding, Tokenizer } from "../../tokenizer/index.ts";
-import { type Command, defineCommand, UsageError } from "../command.ts";
+import { type Command, defineCommand, modelArgument, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
 import {
   type DecodeDocument,
@@ -23,7 +24,7 @@ export const command: Command = defineCommand({
     "Splits a text into the tokens of a model and shows them with their ids and offsets. M is a " +
     "checkpoint folder, a folder with only a tokenizer, a tokenizer file, a bundled model such as jeton-nano, or a " +
     "name on the hub. Without a text, or with -, the text is read from standard input.",
-  positionals: [{ name: "M", required: true }, { name: "text|-" }],
+  positionals: [{ name: modelArgument, required: true }, { name: "text|-" }],
   options: {
     special: {
       kind: "flag",
@@ -64,7 +65,9 @@ export const command: Command = defineCommand({
     if (jsonl) refuseMisplaced(values, ["ids"], "means nothing for --jsonl, whose lines have ids");
     if (idsOnly) refuseMisplaced(values, ["offsets"], "means nothing for --ids");
     const { loadTokenizer } = await import("../../tokenizer/index.ts");
-    const folder = await locateTokenizer(context, model!);
+    const folder = await locateTokenizer(context, model!).catch((error: unknown) => {
+      throw text === undefined ? describeMissingModel(error, model!) : error;
+    });
     const tokenizer = await loadTokenizer(folder);
     const encodeOptions: EncodeOptions = {
       addSpecialTokens: special,
@@ -102,6 +105,15 @@ export const command: Command = defineCommand({
   },
 });
 
+/** A text alone was taken for the model. */
+function describeMissingModel(error: unknown, found: string): unknown {
+  if (!JetonError.isInstance(error) || error.code !== "model-name-invalid") return error;
+  const { message, code, details } = error;
+  const written = `jeton tokenize jeton-nano ${JSON.stringify(found)}`;
+  const advice = `the model stands before the text: ${written}`;
+  return new JetonError(`${message}; ${advice}`, { code, details, cause: error });
+}
+
 /** The JSON form of an encoding. */
 function toLine({ ids, tokens, offsets }: Encoding): TokenizedLine {
   return { ids: Array.from(ids), tokens, offsets };
@@ -131,14 +143,14 @@ function describeEncoding(
     rows,
     { styleHeading: style.bold },
   );
-  const plural = (number: number, word: string): string =>
-    `${number} ${word}${number === 1 ? "" : "s"}`;
   return [
     showPieces(text, pieces, style),
     "",
     table,
     "",
-    style.dim(`${plural(count, "token")}, ${plural(characters, "character")}${ratio}`),
+    style.dim(
+      `${formatCountOf(count, "token")}, ${formatCountOf(characters, "character")}${ratio}`,
+    ),
     "",
   ].join("\n");
 }

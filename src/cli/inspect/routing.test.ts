@@ -99,8 +99,11 @@ describe("jeton inspect --routing", () => {
   });
 
   test("models of other kinds have no experts, as dense ones have none", async () => {
-    const kinds = { bert: "an encoder", t5: "an encoder-decoder" };
-    for (const [family, kind] of Object.entries(kinds)) {
+    const kinds = {
+      bert: ["an encoder", "loadEncoder opens it"],
+      t5: ["an encoder-decoder", "jeton run runs it"],
+    };
+    for (const [family, [kind, advice]] of Object.entries(kinds)) {
       const other = join(folder, family);
       mkdirSync(other);
       writeFileSync(join(other, "config.json"), JSON.stringify({ model_type: family }));
@@ -112,6 +115,7 @@ describe("jeton inspect --routing", () => {
       const opened = await errorOf(loadModel(other));
       expect(opened.code).toBe("model-family-unknown");
       expect(opened.message).toContain(`(${family}) is ${kind}, expected a decoder`);
+      expect(opened.message).toContain(advice);
     }
   });
 

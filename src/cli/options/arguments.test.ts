@@ -93,7 +93,7 @@ describe("parseArguments", () => {
     [["white", "--oven-heat", "NaN"], "option-value-invalid", "a number"],
     [["white", "--shape", "a", "-s", "b"], "option-repeated", "given twice"],
     [["white", "--seed", ""], "option-value-invalid", "--seed must not be empty"],
-    [[], "argument-missing", "needs dough"],
+    [[], "argument-missing", "needs dough: jeton bake [options] dough [topping]"],
     [["white", "sesame", "more"], "argument-unexpected", "quotes"],
   ] as const)("%j is refused with %s", (args, code, message) => {
     const error = failure(...args);

@@ -1,6 +1,14 @@
 /** Parses a command line according to the declaration of a command. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
-import { type Command, type Option, type Options, toOptionName, UsageError } from "../command.ts";
+import {
+  type Command,
+  modelArgument,
+  type Option,
+  type Options,
+  toOptionName,
+  UsageError,
+  usageLine,
+} from "../command.ts";
 import { suggest } from "../terminal/suggest.ts";
 
 /** Options of every command. */
@@ -169,7 +177,12 @@ function unknownOption(
   const near = isLong ? suggest(written.slice(2), names) : undefined;
   // Not an option but a text: "-5 degrees".
   const isText = command.positionals.length > 0 && /\s|^-\d/.test(argument);
-  const hint = isText ? "; write -- before a text that begins with a dash" : "";
+  const takesModel = command.positionals[0]?.name === modelArgument;
+  const hint = isText
+    ? "; write -- before a text that begins with a dash"
+    : takesModel && (written === "--model" || written === "-m")
+      ? `; the model stands by itself: ${usageLine(command)}`
+      : "";
   return new UsageError(
     "option-unknown",
     `jeton ${command.name} has no option ${written}` +
@@ -182,9 +195,11 @@ function checkPositionals(command: Command, found: readonly string[]): void {
   const { positionals } = command;
   const missing = positionals.find((positional, at) => positional.required && at >= found.length);
   if (missing !== undefined) {
-    throw new UsageError("argument-missing", `jeton ${command.name} needs ${missing.name}`, {
-      expected: missing.name,
-    });
+    throw new UsageError(
+      "argument-missing",
+      `jeton ${command.name} needs ${missing.name}: ${usageLine(command)}`,
+      { expected: missing.name },
+    );
   }
   if (found.length <= positionals.length || positionals.at(-1)?.repeatable === true) return;
   const extra = found[positionals.length]!;

@@ -15,14 +15,21 @@ export async function readStandardInput({ stdin, signal }: CommandContext): Prom
 /** Reads a text file. Throws `file-unreadable`, `input-not-utf8`. */
 export async function readTextFile(path: string): Promise<string> {
   const bytes = await readFile(path).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new JetonError(`${path} cannot be read: ${reason}`, {
-      code: "file-unreadable",
-      details: { path },
-      cause,
-    });
+    throw fileUnreadable(path, cause);
   });
   return decodeText(bytes, path);
+}
+
+/** The error of a file that could not be read, `file-unreadable`. */
+export function fileUnreadable(path: string, cause: unknown): JetonError {
+  const { code, message = String(cause) } = cause as Partial<NodeJS.ErrnoException>;
+  const reason =
+    code === "ENOENT"
+      ? "does not exist"
+      : code === "EISDIR"
+        ? "is a folder, expected a file"
+        : `cannot be read: ${message}`;
+  return new JetonError(`${path} ${reason}`, { code: "file-unreadable", details: { path }, cause });
 }
 
 /**

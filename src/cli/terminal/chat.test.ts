@@ -220,7 +220,7 @@ describe("commands of the chat", () => {
     const wrong = await talk([`/load ${join(root, "other.json")}`, "/load", "/load absent", "a"]);
     expect(wrong.stderr).toContain("is not a conversation that /save wrote");
     expect(wrong.stderr).toContain("/load needs a file");
-    expect(wrong.stderr).toContain("absent cannot be read");
+    expect(wrong.stderr).toContain("absent does not exist");
     expect(promptLengths(wrong.stderr)).toHaveLength(1);
   });
 

@@ -5,6 +5,7 @@ import { JetonError } from "../../core/error.ts";
 import type { LoadedModel } from "../../model/types.ts";
 import type { ChatMessage } from "../../tokenizer/index.ts";
 import { encodeMessages } from "../options/generation.ts";
+import { fileUnreadable } from "../options/input.ts";
 
 /** A user message and its answer; the answer is missing while it is generated. */
 export interface Turn {
@@ -87,12 +88,7 @@ export async function saveConversation(path: string, conversation: Conversation)
  */
 export async function loadConversation(path: string): Promise<Conversation> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new JetonError(`${path} cannot be read: ${reason}`, {
-      code: "file-unreadable",
-      details: { path },
-      cause,
-    });
+    throw fileUnreadable(path, cause);
   });
   const file = parseJson(text, { source: path, code: "chat-file-invalid" }) as {
     version?: unknown;

@@ -1,13 +1,7 @@
 /** Help texts, generated from the declarations of the commands. */
 
 import { bundledModelNames } from "../../checkpoint/bundled-models.ts";
-import {
-  type Command,
-  type Option,
-  type Options,
-  type Positional,
-  toOptionName,
-} from "../command.ts";
+import { type Command, type Option, type Options, toOptionName, usageLine } from "../command.ts";
 import type { CommandEntry } from "../commands.ts";
 import { commonOptions } from "../options/arguments.ts";
 import type { Style } from "./style.ts";
@@ -49,7 +43,6 @@ export function formatHelp(
 
 /** The help of one command. */
 export function formatCommandHelp(command: Command, style: Style): string {
-  const positionals = command.positionals.map(formatPositional);
   const options: Options = { ...command.options, ...commonOptions };
   const entries = Object.entries(options).map(([key, option]) => ({
     left: formatOption(key, option),
@@ -68,7 +61,7 @@ export function formatCommandHelp(command: Command, style: Style): string {
     ];
   });
   return [
-    `${style.bold("usage:")} ${["jeton", command.name, "[options]", ...positionals].join(" ")}`,
+    `${style.bold("usage:")} ${usageLine(command)}`,
     "",
     ...wrap(command.description, lineWidth),
     "",
@@ -79,11 +72,6 @@ export function formatCommandHelp(command: Command, style: Style): string {
     ...command.examples.flatMap(({ line, shows }) => [`  ${line}`, style.dim(`      ${shows}`)]),
     "",
   ].join("\n");
-}
-
-function formatPositional({ name, required, repeatable }: Positional): string {
-  const text = repeatable ? `${name}...` : name;
-  return required ? text : `[${text}]`;
 }
 
 function formatOption(key: string, option: Option): string {

@@ -119,9 +119,16 @@ function resolveOptions<Table extends PolicyOptionTable>(
 ): PolicyOptionValues<Table> {
   for (const [option, value] of Object.entries(given)) {
     if (value !== undefined && !Object.hasOwn(table, option)) {
-      const meant = suggest(option, Object.keys(table));
-      const expected = Object.keys(table).join(", ") || "no options";
-      throw optionError(policy, option, value, meant ? `"${meant}"` : expected);
+      const names = Object.keys(table);
+      const meant = suggest(option, names);
+      const known = names.length === 0 ? "it has none" : `there are ${names.join(", ")}`;
+      throw new JetonError(
+        `${policy} has no option ${option}; ${meant === undefined ? known : `did you mean ${meant}?`}`,
+        {
+          code: "context-policy-option",
+          details: { policy, option, found: value, expected: names },
+        },
+      );
     }
   }
   const values = Object.entries(table).map(([option, spec]) => {

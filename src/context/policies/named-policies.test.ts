@@ -19,9 +19,11 @@ test("a policy is written on one line, and read again", () => {
 });
 
 test.each([
-  ["tokenselect", "context-policy-unknown", '"token-select"'],
+  ["tokenselect", "context-policy-unknown", "did you mean token-select?"],
+  ["magic", "context-policy-unknown", "expected one of full, token-select"],
   ["token-select:k", "context-policy-option", "option=value"],
-  ["token-select:kk=3", "context-policy-option", '"k"'],
+  ["token-select:kk=3", "context-policy-option", "token-select has no option kk; did you mean k?"],
+  ["full:magic=3", "context-policy-option", "full has no option magic; it has none"],
   ["token-select:k=0", "context-policy-option", "an integer from 1"],
   ["token-select:k=2.5", "context-policy-option", "an integer from 1"],
   ["token-select:pool=2", "context-policy-option", "an odd integer"],

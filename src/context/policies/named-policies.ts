@@ -42,7 +42,8 @@ export function createContextPolicy(name: string, options: PolicyOptions = {}): 
   const names = contextPolicies.map((known) => known.name);
   const meant = suggest(name, names);
   throw new JetonError(
-    `there is no context policy ${JSON.stringify(name)}, expected ${meant ? `"${meant}"` : names.join(", ")}`,
+    `there is no context policy ${JSON.stringify(name)}` +
+      (meant === undefined ? `, expected one of ${names.join(", ")}` : `; did you mean ${meant}?`),
     { code: "context-policy-unknown", details: { found: name, expected: names } },
   );
 }

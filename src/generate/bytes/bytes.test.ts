@@ -110,6 +110,42 @@ describe("generation", () => {
     expect(forced.text).toBe("éba");
   });
 
+  test("only allowed bytes come, and the end where it is among them", async () => {
+    const bytes = fixedBytes({ 97: 0.5, 98: 0.3, 99: 0.1, [endOutcome]: 0.1 });
+    const asked: string[] = [];
+    const alternate = await completeBytes(bytes, "", {
+      greedy: true,
+      maxBytes: 4,
+      allowed: (written) => {
+        asked.push(new TextDecoder().decode(written));
+        return written.at(-1) === 98 ? [97, 99] : [98, 99];
+      },
+    });
+    expect(alternate).toMatchObject({ text: "baba", finishReason: "length" });
+    expect(asked).toEqual(["", "b", "ba", "bab"]);
+    // Log-probabilities are the model's own.
+    expect(alternate.logProbability).toBeCloseTo(2 * Math.log(0.5 * 0.3), 12);
+    const ended = await completeBytes(bytes, "", { allowed: () => [endOutcome], seed: 1 });
+    expect(ended).toMatchObject({ text: "", finishReason: "stop" });
+    const stopped = await completeBytes(bytes, "", {
+      greedy: true,
+      forced: "cc",
+      allowed: ({ length }) => (length < 3 ? undefined : []),
+    });
+    expect(stopped).toMatchObject({ text: "cca", finishReason: "stop" });
+    // A filter that the forbidden ones would pass alone.
+    const drawn = await completeBytes(bytes, "", { topK: 1, allowed: () => [99], maxBytes: 2 });
+    expect(drawn.text).toBe("cc");
+    const codes = [[257], [1.5], [120]].map((list) =>
+      codeOf(() => completeBytes(bytes, "", { allowed: () => list, maxBytes: 1 })),
+    );
+    expect(await Promise.all(codes)).toEqual([
+      "generate-option-invalid",
+      "generate-option-invalid",
+      "byte-impossible",
+    ]);
+  });
+
   test("options out of range end in an error", async () => {
     const bytes = fixedBytes({ 97: 1 });
     for (const options of [{ topP: 0 }, { temperature: -1 }, { maxBytes: 1.5 }]) {

@@ -1,5 +1,11 @@
 /** Generation byte by byte. */
-import { checkOptionRules, countRule, type OptionRule } from "../../core/option-rules.ts";
+import { JetonError } from "../../core/index.ts";
+import {
+  checkOptionRules,
+  countRule,
+  functionRule,
+  type OptionRule,
+} from "../../core/option-rules.ts";
 import { optionRules } from "../sampling/check-options.ts";
 import { randomSeed } from "../sampling/options.ts";
 import { distributionById, type Sampling, sampleFrom } from "../sampling/sampler.ts";
@@ -24,6 +30,12 @@ export interface GenerateBytesOptions
   sequence?: number;
   /** Bytes that the text begins with, however improbable they are. Default none. */
   forced?: string | Uint8Array;
+  /**
+   * The bytes that may come next, given those of the text so far; the text may end only where `endOutcome` (256) is
+   * among them. An empty list ends the text, undefined allows everything. Asked before temperature and filters; forced
+   * bytes are not asked about. Default: everything may come.
+   */
+  allowed?: (written: Uint8Array) => Iterable<number> | undefined;
   /** Token ids before the prompt: `BytePrefillOptions.before`. */
   before?: readonly number[];
   /** Aborting ends the generation with the signal's reason. */
@@ -64,6 +76,7 @@ const byteRules: Readonly<Record<keyof GenerateBytesOptions, OptionRule>> = {
     test: (value) => typeof value === "string" || value instanceof Uint8Array,
     expected: "a text or bytes",
   },
+  allowed: functionRule,
   before: optionRules.stopIds,
 };
 
@@ -102,8 +115,16 @@ export async function* generateBytes(
     signal?.throwIfAborted();
     const logs = await distribution.logProbabilities(passed);
     prefilled ??= performance.now();
+    const logits = Float32Array.from(logs);
+    if (options.ignoreEos === true) logits[endOutcome] = -Infinity;
+    const isForced = bytes.length < forced.length;
+    if (!isForced && options.allowed && !allow(logits, options.allowed, bytes)) {
+      finishReason = "stop";
+      break;
+    }
     const outcome =
-      forced[bytes.length] ?? chooseByte(logs, sampling, read.length + bytes.length, options);
+      forced[bytes.length] ??
+      sampleFrom(distributionById(logits, sampling), sampling, read.length + bytes.length);
     const logProbability = logs[outcome]!;
     if (outcome === endOutcome) {
       finishReason = "stop";
@@ -168,13 +189,33 @@ function resolveByteSampling(options: GenerateBytesOptions): Sampling {
   };
 }
 
-function chooseByte(
-  logs: Float64Array,
-  sampling: Sampling,
-  position: number,
-  { ignoreEos }: GenerateBytesOptions,
-): number {
-  const logits = Float32Array.from(logs);
-  if (ignoreEos === true) logits[endOutcome] = -Infinity;
-  return sampleFrom(distributionById(logits, sampling), sampling, position);
+/**
+ * Takes away what may not come.
+ *
+ * @returns false where nothing may, so that the text ends
+ * @throws JetonError `generate-option-invalid` for what is no outcome, `byte-impossible` where the model gives no
+ *   probability to anything that may come
+ */
+function allow(
+  logits: Float32Array,
+  allowed: NonNullable<GenerateBytesOptions["allowed"]>,
+  bytes: readonly number[],
+): boolean {
+  const given = allowed(Uint8Array.from(bytes));
+  if (given === undefined) return true;
+  const kept = new Set(given);
+  if (kept.size === 0) return false;
+  for (const outcome of kept) {
+    if (Number.isInteger(outcome) && outcome >= 0 && outcome <= endOutcome) continue;
+    throw new JetonError(`allowed gives ${outcome}, expected bytes, or ${endOutcome} for the end`, {
+      code: "generate-option-invalid",
+      details: { option: "allowed", found: outcome },
+    });
+  }
+  for (const outcome of logits.keys()) if (!kept.has(outcome)) logits[outcome] = -Infinity;
+  if (logits.some((logit) => logit > -Infinity)) return true;
+  throw new JetonError(
+    `the model gives no probability to any of the ${kept.size} outcomes that allowed leaves behind ${bytes.length} bytes`,
+    { code: "byte-impossible", details: { allowed: [...kept], length: bytes.length } },
+  );
 }

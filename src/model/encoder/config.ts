@@ -7,7 +7,7 @@
  */
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
-import type { RopeConfig } from "../decoder/config.ts";
+import { decoderFamilies, type RopeConfig } from "../decoder/config.ts";
 import { type Fields, given, invalid, isFields, positive } from "../decoder/config-fields.ts";
 import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import { type ConvolutionConfig, describeConvolution } from "./deberta-convolution.ts";
@@ -159,8 +159,10 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   }
   const defaults = encoderDefaults[family];
   if (!defaults) {
+    const isDecoder = decoderFamilies.includes(family);
+    const opener = isDecoder ? "; it is a decoder: loadModel opens it, jeton run runs it" : "";
     throw new JetonError(
-      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${own["model_type"] === "byte2word" ? "; loadByte2Word opens encoders of words" : ""}`,
+      `model_type ${JSON.stringify(own["model_type"])} is no encoder that jeton knows, expected one of ${encoderFamilies.join(", ")}${family === "byte2word" ? "; loadByte2Word opens encoders of words" : opener}`,
       { code: "model-family-unknown", details: { family: own["model_type"], encoderFamilies } },
     );
   }

@@ -70,7 +70,14 @@ export {
   fillMask,
   maskTokenOf,
 } from "./tasks/fill-mask.ts";
-export { canRerank, type RankedDocument, type RerankOptions, rerank } from "./tasks/rerank.ts";
+export {
+  type CountedRanking,
+  canRerank,
+  type RankedDocument,
+  type RerankOptions,
+  rerank,
+  rerankCounted,
+} from "./tasks/rerank.ts";
 export type { ScoreActivation } from "./tasks/score-activation.ts";
 export type {
   EncoderOutput,

@@ -27,6 +27,7 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
  * Opens an encoder: a checkpoint folder, the name of a bundled one (`jeton-embed`), or one on the hub (`owner/name`). A folder of
  * sentence-transformers or PyLate is opened with its modules.
  *
+ * @param nameOrFolder default: the bundled encoder, jeton-embed
  * @example
  * await using model = await loadEncoder("path/to/all-MiniLM-L6-v2");
  * const [vector] = await embed(model, ["A rose by any other name"]);
@@ -36,7 +37,7 @@ import type { LoadEncoderOptions, LoadedEncoder } from "./types.ts";
  *   and reading a checkpoint
  */
 export async function loadEncoder(
-  nameOrFolder: string,
+  nameOrFolder: string = "jeton-embed",
   options: LoadEncoderOptions = {},
 ): Promise<LoadedEncoder> {
   checkLoadOptions(options, ["slots", "exact"]);

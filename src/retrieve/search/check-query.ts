@@ -60,6 +60,9 @@ const scorings = ["imputed", "refined", "exact"];
  * @throws JetonError `search-query-invalid`, `fusion-invalid`
  */
 export function checkQuery(query: SearchQuery, sizes: Readonly<VectorSizes>): void {
+  if (typeof query === "string") {
+    throw invalid("query", query, `an object, e.g. { text: ${JSON.stringify(query)} }`);
+  }
   checkNames(query, queryNames, "a search");
   const { k = 10, tokenSearch = {}, fusion = {} } = query;
   checkNames(tokenSearch, ["scoring", "candidates", "refine", "probes"], "a search's tokenSearch");

@@ -1,14 +1,9 @@
 /**
- * Bodies of `POST /v1/embeddings` (OpenAI's) and `POST /v1/rerank` (as TEI, vLLM and llama.cpp share it).
+ * Bodies of `POST /v1/embeddings` (OpenAI's) and `POST /v1/rerank` (Jina's, as vLLM and llama.cpp share it, and TEI's).
  */
 import { z } from "zod";
-import {
-  type CheckedRequest,
-  checkBody,
-  type Equal,
-  type Expect,
-  renameField,
-} from "./request-schema.ts";
+import { unsupportedParameter } from "../middleware/errors.ts";
+import { type CheckedRequest, checkBody, type Equal, type Expect } from "./request-schema.ts";
 import { tokenId } from "./sampling-fields.ts";
 
 const embeddingsSchema = z.object({
@@ -50,6 +45,17 @@ const rerankSchema = z.object({
   return_documents: z.boolean().nullish(),
 });
 
+const isCut = "expected true: texts are always cut to what the model takes";
+const teiRerankSchema = rerankSchema.omit({ documents: true, return_documents: true }).extend({
+  texts: z.array(z.string()).min(1),
+  return_text: z.boolean().nullish(),
+  raw_scores: z.boolean().nullish(),
+  truncate: z.literal(true, { error: isCut }).nullish(),
+  truncation_direction: z
+    .enum(["Right", "right"], { error: "expected Right: texts are cut at their end" })
+    .nullish(),
+});
+
 /** A checked body of `POST /v1/rerank`. */
 export interface RerankRequest {
   query: string;
@@ -59,15 +65,40 @@ export interface RerankRequest {
   return_documents?: boolean | null | undefined;
 }
 
+/** A checked body of `POST /v1/rerank` in the form of text-embeddings-inference, which has `texts`. */
+export interface TeiRerankRequest {
+  query: string;
+  texts: string[];
+  model?: string | null | undefined;
+  top_n?: number | null | undefined;
+  return_text?: boolean | null | undefined;
+  raw_scores?: boolean | null | undefined;
+  truncate?: true | null | undefined;
+  truncation_direction?: "Right" | "right" | null | undefined;
+}
+
 type _EmbeddingsMatches = Expect<Equal<z.infer<typeof embeddingsSchema>, EmbeddingsRequest>>;
 type _RerankMatches = Expect<Equal<z.infer<typeof rerankSchema>, RerankRequest>>;
+type _TeiRerankMatches = Expect<Equal<z.infer<typeof teiRerankSchema>, TeiRerankRequest>>;
 
 /** Checks a body of `POST /v1/embeddings`. @throws ApiError 400 that names the parameter. */
 export function readEmbeddingsRequest(body: unknown): CheckedRequest<EmbeddingsRequest> {
   return checkBody("embeddings", embeddingsSchema, body);
 }
 
-/** Checks a body of `POST /v1/rerank`; `texts` is TEI's name of `documents`. @throws ApiError 400. */
-export function readRerankRequest(body: unknown): CheckedRequest<RerankRequest> {
-  return checkBody("rerank", rerankSchema, renameField(body, "documents", ["texts"]));
+/**
+ * Checks a body of `POST /v1/rerank`. One with `texts` has TEI's form, in which unknown fields are refused: its
+ * answer is a list and has no place for warnings.
+ *
+ * @throws ApiError 400
+ */
+export function readRerankRequest(
+  body: unknown,
+): CheckedRequest<RerankRequest> | CheckedRequest<TeiRerankRequest> {
+  const isTei = typeof body === "object" && body !== null && "texts" in body;
+  if (!isTei || "documents" in body) return checkBody("rerank", rerankSchema, body);
+  const checked = checkBody("rerank", teiRerankSchema, body);
+  const name = checked.warnings[0]?.param;
+  if (typeof name !== "string") return checked;
+  throw unsupportedParameter(name, `'${name}' is not a parameter of this endpoint with 'texts'.`);
 }

@@ -2,6 +2,7 @@
  * Checks request bodies against zod schemas, and finds the fields that a schema does not know.
  */
 import type { z } from "zod";
+import { suggest } from "../../core/index.ts";
 import { type ApiError, invalidValue, malformedBody } from "../middleware/errors.ts";
 import { judgeOtherField } from "./judge-field.ts";
 import { describeName, type RequestWarning } from "./request-warning.ts";
@@ -46,7 +47,8 @@ export function checkBody<Shape extends z.ZodRawShape>(
   nested: Readonly<Record<string, readonly string[]>> = {},
 ): CheckedRequest<z.infer<z.ZodObject<Shape>>> {
   const result = schema.safeParse(body);
-  if (!result.success) throw describeIssue(result.error.issues[0]!, body);
+  const names = Object.keys(schema.shape);
+  if (!result.success) throw describeIssue(result.error.issues[0]!, body, names);
   const warnings: RequestWarning[] = [];
   const unknown: string[] = [];
   for (const [name, value] of Object.entries(body as object)) {
@@ -54,15 +56,15 @@ export function checkBody<Shape extends z.ZodRawShape>(
     if (Object.hasOwn(schema.shape, name)) {
       const known = nested[name];
       if (known === undefined || typeof value !== "object") continue;
-      const names = Object.keys(value).filter((field) => !known.includes(field));
-      unknown.push(...names.map((field) => `${name}.${field}`));
+      const others = Object.keys(value).filter((field) => !known.includes(field));
+      unknown.push(...others.map((field) => `${name}.${field}`));
       continue;
     }
     const judgement = judgeOtherField(kind, name, value);
     if (judgement === "unknown") unknown.push(name);
     else if (judgement !== undefined) warnings.push(judgement);
   }
-  return { body: result.data, warnings: [...warnings, ...warnOfUnknown(unknown)] };
+  return { body: result.data, warnings: [...warnings, ...warnOfUnknown(unknown, names)] };
 }
 
 /** The same body with a field under our name where it has one that other servers use. */
@@ -74,26 +76,36 @@ export function renameField(body: unknown, name: string, others: readonly string
   return { ...rest, [name]: value };
 }
 
-function warnOfUnknown(names: readonly string[]): RequestWarning[] {
-  const warnings = names.slice(0, maxUnknownFields).map((name) => ({
-    code: "unknown_parameter",
-    param: describeName(name),
-    message: `'${describeName(name)}' is not a parameter of this endpoint and was ignored.`,
-  }));
-  const rest = names.length - warnings.length;
+function warnOfUnknown(unknown: readonly string[], names: readonly string[]): RequestWarning[] {
+  const warnings = unknown.slice(0, maxUnknownFields).map((name) => {
+    const written = describeName(name);
+    const near = suggest(written, names);
+    const hint = near === undefined ? "." : `; did you mean '${near}'?`;
+    return {
+      code: "unknown_parameter",
+      param: written,
+      message: `'${written}' is not a parameter of this endpoint and was ignored${hint}`,
+    };
+  });
+  const rest = unknown.length - warnings.length;
   if (rest === 0) return warnings;
   const message = `${rest} more unknown parameters were ignored.`;
   return [...warnings, { code: "unknown_parameter", param: null, message }];
 }
 
 /** The first thing that is wrong with a body, in OpenAI's words. */
-function describeIssue(issue: z.core.$ZodIssue, body: unknown): ApiError {
+function describeIssue(issue: z.core.$ZodIssue, body: unknown, names: readonly string[]): ApiError {
   const param = writePath(issue.path);
   if (param === "") return malformedBody();
   if (lookUp(body, issue.path) === undefined) {
+    const written = Object.keys(body as object)
+      .filter((name) => !names.includes(name))
+      .map(describeName)
+      .find((name) => suggest(name, [param]) !== undefined);
+    const hint = written === undefined ? "." : `; '${written}' is none.`;
     return invalidValue(
       param,
-      `Missing required parameter: '${param}'.`,
+      `Missing required parameter: '${param}'${hint}`,
       "missing_required_parameter",
     );
   }

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ApiError } from "../middleware/errors.ts";
 import { readChatRequest } from "./chat-request.ts";
 import { readCompletionRequest } from "./completion-request.ts";
+import { readEmbeddingsRequest } from "./encoder-requests.ts";
 import { parseJsonBody } from "./json-body.ts";
 import type { Equal, Expect } from "./request-schema.ts";
 import { readResponsesRequest } from "./responses-request.ts";
@@ -107,6 +108,10 @@ describe("what is not obeyed is told", () => {
     expect(warned(readTokenizeRequest, { prompt: "a", model: "m", pair: "b" })).toEqual([
       ["unknown_parameter", "pair"],
     ]);
+    const near = readCompletionRequest({ prompt: "a", max_token: 3 }).warnings;
+    expect(near[0]!.message).toMatch(/'max_token' .* ignored; did you mean 'max_tokens'\?$/);
+    const misnamed = refusal(readEmbeddingsRequest, { inputs: ["a"], extra: 1 });
+    expect(misnamed.body.message).toBe("Missing required parameter: 'input'; 'inputs' is none.");
     const many = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`field${i}`, 1]));
     const { warnings } = readChatRequest({ messages: [user], ...many });
     expect(warnings).toHaveLength(21);

@@ -3,7 +3,7 @@
  * requests that wait share its forward passes.
  */
 import { toLengthOne } from "../../model/encoder/tasks/embed.ts";
-import { canRerank, embedCounted, type LoadedEncoder, rerank } from "../../model/index.ts";
+import { canRerank, embedCounted, type LoadedEncoder, rerankCounted } from "../../model/index.ts";
 import { logWarnings, type ServeContext, type ServeRequest } from "../context.ts";
 import { ApiError, invalidValue } from "../middleware/errors.ts";
 import {
@@ -79,7 +79,10 @@ function toBase64(vector: Float32Array): string {
   return bytes.toString("base64");
 }
 
-/** Answers `{ results: [{ index, relevance_score }] }`, the best first. */
+/**
+ * Answers `{ results: [{ index, relevance_score }], usage }`, the best first; a request with `texts` gets the list
+ * `[{ index, score }]` of text-embeddings-inference.
+ */
 export async function answerRerank(
   context: ServeContext,
   request: ServeRequest,
@@ -97,16 +100,26 @@ export async function answerRerank(
       },
     );
   }
-  const documents = body.documents.map((document) =>
+  const given = "texts" in body ? body.texts : body.documents;
+  const documents = given.map((document) =>
     typeof document === "string" ? document : document.text,
   );
-  const ranked = await rerank(encoder, body.query, documents, {
+  const { ranked, tokens } = await rerankCounted(encoder, body.query, documents, {
     ...(typeof body.top_n === "number" && { topN: body.top_n }),
     signal: request.get("request").signal,
   });
+  if ("texts" in body) {
+    const list = ranked.map(({ index, score, logit }) => ({
+      index,
+      score: body.raw_scores ? logit : score,
+      ...(body.return_text && { text: documents[index] }),
+    }));
+    return request.json(list);
+  }
   return request.json({
     object: "list",
     model: name,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
     results: ranked.map(({ index, score }) => ({
       index,
       relevance_score: score,

@@ -58,7 +58,7 @@ function Outcomes({ event }: { readonly event: BytesEvent }): JSX.Element {
         />
       </div>
       <DataTable
-        caption={`Coverings: token sequences that spell the text's end and perhaps go on; computed in ${passes} forward passes`}
+        caption={`Coverings: token sequences that spell the text's end and perhaps go on; computed in ${passes} forward ${passes === 1 ? "pass" : "passes"}`}
         head={["tokens", "beyond the text", "share"]}
         rows={coverings.map(({ tokens, rest, probability }) => [
           <code>{tokens.map(visible).join(" | ")}</code>,

@@ -70,8 +70,9 @@ function Routing({ event }: { readonly event: RoutingEvent }): JSX.Element {
           );
           return (
             <span key={place} class={`piece piece-${best % 4}`} title={`experts ${own.join(", ")}`}>
-              {text}
+              {text.replace(/\n+$/, "")}
               <sub>{best}</sub>
+              {/\n+$/.exec(text)?.[0]}
             </span>
           );
         })}

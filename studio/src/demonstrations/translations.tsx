@@ -22,6 +22,16 @@ export function TranslationsDemonstration(): JSX.Element {
   const mapped = (output ?? [])
     .filter((token) => token.mapped)
     .sort((a, b) => b.token.length - a.token.length);
+  const rows = mapped
+    .slice(0, shown)
+    .map(({ token, sources }) => [
+      <code>{visible(token)}</code>,
+      sources
+        .map(({ token: from, weight }) => `${visible(from)} ${Math.round(100 * weight)} %`)
+        .join(", "),
+    ]);
+  const half = Math.ceil(rows.length / 2);
+  const head = ["token", "average of jeton-nano's tokens"];
   return (
     <>
       <div class="side-by-side">
@@ -40,18 +50,18 @@ export function TranslationsDemonstration(): JSX.Element {
       </div>
       <CallState call={call} />
       {output && (
-        <DataTable
-          caption={`What the longest ${Math.min(shown, mapped.length)} of ${mapped.length} tokens of a tokenizer that was learned from the translations are made of`}
-          head={["token", "average of jeton-nano's tokens"]}
-          rows={mapped
-            .slice(0, shown)
-            .map(({ token, sources }) => [
-              <code>{visible(token)}</code>,
-              sources
-                .map(({ token: from, weight }) => `${visible(from)} ${Math.round(100 * weight)} %`)
-                .join(", "),
-            ])}
-        />
+        <>
+          <p class="note">
+            What the longest {rows.length} of {mapped.length} tokens are made of, of a tokenizer
+            that was learned from the translations:
+          </p>
+          <div class="side-by-side">
+            <DataTable caption="The longest tokens" head={head} rows={rows.slice(0, half)} />
+            {rows.length > half && (
+              <DataTable caption="The next ones" head={head} rows={rows.slice(half)} />
+            )}
+          </div>
+        </>
       )}
     </>
   );

@@ -65,10 +65,12 @@ interface ChoicesProps {
 
 /** Buttons of which at most one is pressed. */
 function Choices({ title, chosen, options, onChoose }: ChoicesProps): JSX.Element {
+  const isOffered = ({ name, count }: { name: string; count: number }): boolean =>
+    count > 0 || name === chosen;
   return (
     <div class="choices" role="group" aria-label={title}>
       <span class="label">{title}</span>
-      {options.map(({ name, label, count }) => (
+      {options.filter(isOffered).map(({ name, label, count }) => (
         <button
           key={name}
           type="button"

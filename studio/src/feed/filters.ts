@@ -4,7 +4,7 @@ import type { CatalogueEntry } from "../data.ts";
 /** Filters by what was measured. */
 export const verdictFilters = {
   recorded: "recorded",
-  reproduced: "all reproduced",
+  reproduced: "reproduced, some partly",
   mixed: "some not reproduced",
   unrecorded: "built, not recorded",
   planned: "not built yet",
@@ -39,7 +39,7 @@ export function passes(entry: CatalogueEntry, { area, verdict }: Filters): boole
     case "recorded":
       return verdicts !== undefined;
     case "reproduced":
-      return verdicts !== undefined && verdicts.partly + verdicts.notReproduced === 0;
+      return verdicts !== undefined && verdicts.notReproduced === 0;
     case "mixed":
       return verdicts !== undefined && verdicts.notReproduced > 0;
     case "unrecorded":

@@ -1,6 +1,7 @@
 /** One system in the feed. */
 import type { JSX } from "preact";
 import { type CatalogueEntry, plotAddress } from "../data.ts";
+import { WithCode } from "../parts/with-code.tsx";
 import type { Piece } from "./search.ts";
 import { Verdicts } from "./verdicts.tsx";
 
@@ -38,7 +39,9 @@ export function SystemCard({ entry, mark, excerpt }: SystemCardProps): JSX.Eleme
         )}
         {record ? (
           <>
-            <p class="claim-text">{record.leading.text}</p>
+            <p class="claim-text">
+              <WithCode text={record.leading.text} />
+            </p>
             <dl class="leading">
               <div>
                 <dt>measured</dt>

@@ -18,6 +18,8 @@ export interface LensFormProps {
   readonly onChange: (settings: LensSettings) => void;
   readonly onStart: (settings: LensSettings) => void;
   readonly onStop: () => void;
+  /** Called with one text more, or one less. */
+  readonly onCompare: (settings: LensSettings) => void;
 }
 
 export function LensForm({
@@ -26,6 +28,7 @@ export function LensForm({
   onChange,
   onStart,
   onStop,
+  onCompare,
 }: LensFormProps): JSX.Element {
   const { mode, prompt, branch } = settings;
   const submit = (event: Event): void => {
@@ -53,7 +56,12 @@ export function LensForm({
             Stop
           </button>
         ) : (
-          <button type="submit" class="primary" aria-keyshortcuts="Control+Enter">
+          <button
+            type="submit"
+            class="primary"
+            aria-keyshortcuts="Control+Enter"
+            title="Ctrl+Enter in the text"
+          >
             {mode === "write" ? "Write" : "Read"}
           </button>
         )}
@@ -77,7 +85,7 @@ export function LensForm({
         )}
         <ShareButton settings={settings} />
       </div>
-      <Modes settings={settings} onChange={onChange} />
+      <Modes settings={settings} onChange={onChange} onCompare={onCompare} />
       {mode === "write" && <WriteOptions settings={settings} onChange={onChange} />}
     </form>
   );
@@ -85,7 +93,11 @@ export function LensForm({
 
 type OptionsProps = Pick<LensFormProps, "settings" | "onChange">;
 
-function Modes({ settings, onChange }: OptionsProps): JSX.Element {
+function Modes({
+  settings,
+  onChange,
+  onCompare,
+}: OptionsProps & Pick<LensFormProps, "onCompare">): JSX.Element {
   const { mode, colouring, panes } = settings;
   const isCompared = panes.length > 1;
   return (
@@ -106,7 +118,7 @@ function Modes({ settings, onChange }: OptionsProps): JSX.Element {
         type="button"
         aria-pressed={isCompared}
         onClick={() =>
-          onChange({
+          onCompare({
             ...settings,
             panes: isCompared ? panes.slice(0, 1) : [panes[0]!, { ...panes[0]!, drafter: "none" }],
           })

@@ -46,6 +46,7 @@ function Lens({
   const [chosen, setChosen] = useState<Chosen>();
   const controls = [useGeneration(), useGeneration()];
   const panel = useRef<HTMLElement>(null);
+  const panes = useRef<HTMLDivElement>(null);
   const engineOf = ({ engine }: PaneSettings): EngineName =>
     engine && engines.includes(engine) ? engine : engines[0]!;
   const start = (next: LensSettings): void => {
@@ -74,8 +75,18 @@ function Lens({
   const token = chosen && shown?.tokens[chosen.place];
   const busy = controls.some(({ generation: { status } }) => isBusy(status));
   const branch = (id: number): void => {
-    const before = shown!.tokens.slice(0, chosen!.place).map((earlier) => earlier.id);
+    const { pane, place } = chosen!;
+    const before = shown!.tokens.slice(0, place).map((earlier) => earlier.id);
     start({ ...settings, branch: [...settings.branch, ...before, id] });
+    // The button goes with the panel; the keys go on in the new text.
+    const lists = panes.current?.querySelectorAll<HTMLElement>("[role=listbox]");
+    lists?.[pane]?.focus({ preventScroll: true });
+  };
+  /** What is there is written again with the second text beside it: the same seed gives the same. */
+  const compare = (next: LensSettings): void => {
+    const isShown = controls[0]!.generation.status !== "idle";
+    if (isShown && next.panes.length > 1) start(next);
+    else setSettings(next);
   };
   return (
     <div class="lens">
@@ -85,12 +96,13 @@ function Lens({
         busy={busy}
         onChange={setSettings}
         onStart={start}
+        onCompare={compare}
         onStop={() => {
           for (const control of controls) control.stop();
         }}
       />
       <div class={`written written-${settings.panes.length}`}>
-        <div class="panes">
+        <div class="panes" ref={panes}>
           {settings.panes.map((pane, at) => (
             <Pane
               key={at}

@@ -5,9 +5,11 @@ import { useState } from "preact/hooks";
 export interface CopyBlockProps {
   readonly label: string;
   readonly text: string;
+  /** True: the text is an address, which can be opened as well. Default false. */
+  readonly isAddress?: boolean;
 }
 
-export function CopyBlock({ label, text }: CopyBlockProps): JSX.Element {
+export function CopyBlock({ label, text, isAddress = false }: CopyBlockProps): JSX.Element {
   const [said, setSaid] = useState("");
   const copy = (): void => {
     navigator.clipboard.writeText(text).then(
@@ -28,7 +30,7 @@ export function CopyBlock({ label, text }: CopyBlockProps): JSX.Element {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the line is longer than the screen */}
       <pre tabIndex={0} role="region" aria-label={label}>
-        {text}
+        {isAddress ? <a href={text}>{text}</a> : text}
       </pre>
     </div>
   );

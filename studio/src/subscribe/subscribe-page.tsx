@@ -21,8 +21,8 @@ export function SubscribePage(): JSX.Element {
         Each recorded measurement is an entry of a feed: a new one when a system is measured for the
         first time or again. Give one of the two addresses to a feed reader.
       </p>
-      <CopyBlock label="Atom" text={addressOf("feed.xml")} />
-      <CopyBlock label="JSON Feed" text={addressOf("feed.json")} />
+      <CopyBlock label="Atom" text={addressOf("feed.xml")} isAddress />
+      <CopyBlock label="JSON Feed" text={addressOf("feed.json")} isAddress />
       {place.state === "there" && place.value.server && (
         <p class="note">
           This page is served by <code>jeton studio</code> on this machine, so the addresses work

@@ -1,6 +1,7 @@
 /** Recorded claims: what should hold, the paper's figure, ours, the verdict. */
 import type { JSX } from "preact";
 import type { RecordedClaim } from "../data.ts";
+import { WithCode } from "../parts/with-code.tsx";
 
 export function Claims({ claims }: { readonly claims: readonly RecordedClaim[] }): JSX.Element {
   return (
@@ -24,12 +25,14 @@ function Claim({ claim }: { readonly claim: RecordedClaim }): JSX.Element {
     ["measured", measured],
     ["paper", paper],
     ["beside", baseline],
-    ["95 % interval", interval],
+    ["effect, 95 % interval", interval],
     ["control", control],
   ] as const;
   return (
     <li class="claim">
-      <p class="text">{text}</p>
+      <p class="text">
+        <WithCode text={text} />
+      </p>
       <p class="verdict">
         <b class={classes[verdict]}>{verdict}</b>
       </p>

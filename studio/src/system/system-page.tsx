@@ -63,7 +63,7 @@ function System({ page }: { readonly page: Page }): JSX.Element {
 
 function Head({ page }: { readonly page: Page }): JSX.Element {
   const { name, paper, authors, venue, year, arxiv, area, sentence, built } = page;
-  const by = authors.length > 4 ? [...authors.slice(0, 3), "others"] : authors;
+  const by = writeAuthors(authors);
   return (
     <header class="column head">
       <p class="origin">
@@ -75,7 +75,7 @@ function Head({ page }: { readonly page: Page }): JSX.Element {
       <h1>{name}</h1>
       <p class="paper">
         <cite>{paper}</cite>
-        {by.length > 0 && <span class="authors"> {by.join(", ")}</span>}
+        {by !== "" && <span class="authors"> {by}</span>}
         {arxiv && (
           <span class="arxiv">
             {" "}
@@ -98,6 +98,13 @@ function Head({ page }: { readonly page: Page }): JSX.Element {
       )}
     </header>
   );
+}
+
+/** Up to four names, or three and the others. */
+function writeAuthors(authors: readonly string[]): string {
+  const names = authors.length > 4 ? [...authors.slice(0, 3), "others"] : authors;
+  const before = names.slice(0, -1).join(", ");
+  return before === "" ? names.join("") : `${before} and ${names.at(-1)}`;
 }
 
 function Section({ title, html }: { readonly title: string; readonly html: string }): JSX.Element {

@@ -1,6 +1,6 @@
 /** A tokenizer learned from a mixture of two texts, and the mixture inferred from its merges. */
 import { inferMixture, readMergeList, trainTokenizer } from "jeton/tokenizer";
-import { type Tool, textOfForm } from "./tokenizer-tools.ts";
+import { type Tool, writeForm } from "./tokenizer-tools.ts";
 import type { Tools } from "./tool-types.ts";
 
 /** Single bytes, before any merge. */
@@ -41,6 +41,6 @@ function mergesOf(json: Readonly<Record<string, unknown>>): Tools["inferMixture"
   const { merges } = json["model"] as { merges: (string | [string, string])[] };
   return merges.map((pair) => {
     const [left, right] = typeof pair === "string" ? pair.split(" ") : pair;
-    return textOfForm(`${left}${right}`);
+    return writeForm(`${left}${right}`);
   });
 }

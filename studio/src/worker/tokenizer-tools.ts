@@ -2,7 +2,7 @@
 import { inspectVocabularies } from "jeton/evaluate";
 import { splitWords } from "jeton/model";
 import { type Tokenizer, trainLibTokenizer, trainTokenizer } from "jeton/tokenizer";
-import { mergeBatch, readTokenForms, translateTokens } from "jeton/vocabulary";
+import { mergeBatch, readTokenForms, textOfForm, translateTokens } from "jeton/vocabulary";
 import { bundledTokenizer } from "./bundled-tokenizers.ts";
 import type { ToolName, Tools } from "./tool-types.ts";
 
@@ -59,22 +59,22 @@ export const mergeTokens: Tool<"mergeTokens"> = async ({ texts, merges }, base) 
     ),
   );
   const written = (sequences: readonly (readonly (string | number)[])[]): string[][] =>
-    sequences.map((sequence) => sequence.map((form) => textOfForm(String(form))));
+    sequences.map((sequence) => sequence.map((form) => writeForm(String(form))));
   const merged = mergeBatch(batch, { merges });
   return {
     before: written(batch),
     after: written(merged.sequences),
     merges: merged.merges.map((pair, at) => ({
-      text: textOfForm(pair.join("")),
+      text: writeForm(pair.join("")),
       saved: merged.saved[at]!,
     })),
     possible: mergeBatch(batch).merges.length,
   };
 };
 
-/** A byte form of a token as text: GPT-2's letters for the space and the line end. */
-export function textOfForm(form: string): string {
-  return form.replaceAll("Ġ", " ").replaceAll("Ċ", "\n");
+/** A byte form of a token as text; one that holds a part of a character stays as it is. */
+export function writeForm(form: string): string {
+  return textOfForm(form) ?? form;
 }
 
 /** Which of the model's tokens each token of another language translates, learned from parallel lines. */
@@ -103,12 +103,12 @@ export const translateVocabulary: Tool<"translateTokens"> = async (input, base) 
     // Single bytes are in every vocabulary.
     if (!parts || form === undefined || form.length < 2) return [];
     const weighted = parts.sources.map((from, at) => ({
-      token: textOfForm(source.forms[from] ?? ""),
+      token: writeForm(source.forms[from] ?? ""),
       weight: parts.weights[at]!,
     }));
     return [
       {
-        token: textOfForm(form),
+        token: writeForm(form),
         sources: weighted.sort((a, b) => b.weight - a.weight).slice(0, 4),
         mapped: mapped.has(id),
       },

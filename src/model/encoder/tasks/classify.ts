@@ -53,7 +53,7 @@ export async function classify(
       details: { option: "topK", found: topK },
     });
   }
-  const logits = await sequenceLogits(model, texts, { ...options, signal });
+  const { logits } = await sequenceLogits(model, texts, { ...options, signal });
   const activation = classActivation(model);
   return logits.map((row) =>
     scoreClasses(model, row, activation)
@@ -71,23 +71,26 @@ function classActivation({ sentence, config }: LoadedEncoder): ScoreActivation {
   return named === "identity" && config.labels.length > 1 ? config.classActivation : named;
 }
 
-/** What the head of classes gives for each text or pair. */
+/** What the head of classes gives for each text or pair, and how many tokens the model read. */
 export async function sequenceLogits(
   model: LoadedEncoder,
   texts: readonly TextOrPair[],
   { maxLength, signal }: { readonly maxLength?: number; readonly signal?: AbortSignal | undefined },
-): Promise<Float32Array[]> {
+): Promise<{ logits: Float32Array[]; tokens: number }> {
   const limit = maxLength === undefined ? {} : { maxLength };
-  return Promise.all(
+  let tokens = 0;
+  const logits = await Promise.all(
     texts.map(async (text) => {
-      const input =
+      const { length, ...input } =
         typeof text === "string"
           ? encodeText(model, text, limit)
           : encodeText(model, text[0], { ...limit, pair: text[1] });
+      tokens += length;
       const results = await model.run({ ...input, outputs: ["sequence"] }, { signal });
       return results.sequence!.data;
     }),
   );
+  return { logits, tokens };
 }
 
 /** Classes with their scores, in their order. */

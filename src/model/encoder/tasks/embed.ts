@@ -188,20 +188,32 @@ export async function embedTokens(
   texts: readonly string[],
   options: EmbedTokensOptions = {},
 ): Promise<TokenVectors[]> {
+  return (await embedTokensCounted(model, texts, options)).found;
+}
+
+/** `embedTokens`, with the number of tokens that the model read; filling that it does not attend to is none. */
+export async function embedTokensCounted(
+  model: LoadedEncoder,
+  texts: readonly string[],
+  options: EmbedTokensOptions = {},
+): Promise<{ found: TokenVectors[]; tokens: number }> {
   checkTask("embedTokens", model, texts, options);
   const { role = "document", signal } = options;
   const { lateInteraction } = model.sentence;
   const output = model.sentence.tokenModules ? "vectors" : "states";
-  return Promise.all(
+  let tokens = 0;
+  const found = await Promise.all(
     texts.map(async (text) => {
       const late = lateInteraction
         ? prepareLateText(model.tokenizer, lateInteraction, text, role)
         : everyToken(model, text);
       const { ids, types, attended } = late;
+      tokens += attended.reduce((sum, read) => sum + read, 0);
       const results = await model.run({ ids, types, attended, outputs: [output] }, { signal });
       return keepTokens(late, results[output]!);
     }),
   );
+  return { found, tokens };
 }
 
 function everyToken(model: LoadedEncoder, text: string): LateText {

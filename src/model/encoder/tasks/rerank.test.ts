@@ -7,7 +7,7 @@ import { codeOf } from "../../../testing/code-of.ts";
 import { testData } from "../../../testing/test-data.ts";
 import { loadEncoder } from "../load-encoder.ts";
 import { classify } from "./classify.ts";
-import { rerank } from "./rerank.ts";
+import { rerank, rerankCounted } from "./rerank.ts";
 import { scoreLogits } from "./score-activation.ts";
 
 const made: string[] = [];
@@ -73,6 +73,23 @@ describe("a cross encoder", () => {
       expect([best, others]).toEqual([ranked[0], []]);
     }
   });
+
+  test.skipIf(skip)(
+    "counts the query once with each document, special tokens included",
+    async () => {
+      await using model = await loadEncoder(await withClasses(folder, 1), {
+        inline: true,
+        threads: 1,
+      });
+      const [query, documents] = ["where is the king", ["in his castle", "on tuesday"]];
+      const count = (text: string): number =>
+        model.tokenizer.countTokens(text, { addSpecialTokens: false });
+      const { ranked, tokens } = await rerankCounted(model, query, documents);
+      expect(ranked).toEqual(await rerank(model, query, documents));
+      // [CLS] query [SEP] document [SEP]
+      expect(tokens).toBe(documents.reduce((sum, text) => sum + count(query) + count(text) + 3, 0));
+    },
+  );
 
   const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
   const identity = "torch.nn.modules.linear.Identity";

@@ -3,7 +3,7 @@ import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 import { sequenceLogits } from "./classify.ts";
-import { choosePrompt, embedTokens, type TokenVectors } from "./embed.ts";
+import { choosePrompt, embedTokensCounted, type TokenVectors } from "./embed.ts";
 import { scoreLogits } from "./score-activation.ts";
 
 /** A document and how well it answers the query. */
@@ -53,6 +53,26 @@ export async function rerank(
   documents: readonly string[],
   given: RerankOptions = {},
 ): Promise<RankedDocument[]> {
+  return (await rerankCounted(model, query, documents, given)).ranked;
+}
+
+/** Documents of `rerank`, and how many tokens the model read. */
+export interface CountedRanking {
+  readonly ranked: RankedDocument[];
+  /**
+   * Tokens of all passes, special ones included: a cross encoder reads the query once with each document, a
+   * late-interaction model once in all.
+   */
+  readonly tokens: number;
+}
+
+/** `rerank`, with the number of tokens. */
+export async function rerankCounted(
+  model: LoadedEncoder,
+  query: string,
+  documents: readonly string[],
+  given: RerankOptions = {},
+): Promise<CountedRanking> {
   checkTask("rerank", model, Array.isArray(documents) ? [query, ...documents] : documents, given);
   const { topN, ...options } = given;
   if (topN !== undefined && !(Number.isSafeInteger(topN) && topN > 0)) {
@@ -69,29 +89,33 @@ export async function rerank(
     );
   }
   const isLate = !model.heads.includes("sequence") && model.sentence.lateInteraction !== undefined;
-  const scores = isLate
+  const { scores, tokens } = isLate
     ? await compareTokens(model, query, documents, options)
     : await readPairs(model, query, documents, options);
-  return scores
+  const ranked = scores
     .map((score, index) => ({ index, ...score }))
     .sort((a, b) => b.score - a.score || b.logit - a.logit || a.index - b.index)
     .slice(0, topN);
+  return { ranked, tokens };
 }
 
-type Score = Omit<RankedDocument, "index">;
+interface CountedScores {
+  readonly scores: Omit<RankedDocument, "index">[];
+  readonly tokens: number;
+}
 
 async function readPairs(
   model: LoadedEncoder,
   query: string,
   documents: readonly string[],
   options: Omit<RerankOptions, "topN">,
-): Promise<Score[]> {
+): Promise<CountedScores> {
   // A cross encoder's default prompt stands before the first text of a pair.
   const asked = choosePrompt(model, {}) + query;
   const pairs = documents.map((document) => [asked, document] as const);
-  const logits = await sequenceLogits(model, pairs, options);
+  const { logits, tokens } = await sequenceLogits(model, pairs, options);
   const { scoreActivation: named = "sigmoid" } = model.sentence;
-  return logits.map((row) => {
+  const scores = logits.map((row) => {
     const [first, second] = row as unknown as [number, number?];
     const logit = second === undefined ? first : second - first;
     // The softmax of two logits is the sigmoid of their difference.
@@ -99,6 +123,7 @@ async function readPairs(
     const [score] = scoreLogits([logit], activation);
     return { score: score!, logit };
   });
+  return { scores, tokens };
 }
 
 async function compareTokens(
@@ -106,7 +131,7 @@ async function compareTokens(
   query: string,
   documents: readonly string[],
   { maxLength, signal }: Omit<RerankOptions, "topN">,
-): Promise<Score[]> {
+): Promise<CountedScores> {
   if (maxLength !== undefined) {
     throw new JetonError(
       "maxLength means nothing for a late-interaction model, which has its own",
@@ -117,15 +142,16 @@ async function compareTokens(
     );
   }
   const abort = signal && { signal };
-  const [[asked], found] = await Promise.all([
-    embedTokens(model, [query], { role: "query", ...abort }),
-    embedTokens(model, documents, { role: "document", ...abort }),
+  const [asked, found] = await Promise.all([
+    embedTokensCounted(model, [query], { role: "query", ...abort }),
+    embedTokensCounted(model, documents, { role: "document", ...abort }),
   ]);
-  return found.map((document) => {
-    const logit = maxSim(asked!, document);
+  const scores = found.found.map((document) => {
+    const logit = maxSim(asked.found[0]!, document);
     // Means of products of unit vectors: from -1 to 1.
     return { score: Math.min(1, Math.max(0, (1 + logit) / 2)), logit };
   });
+  return { scores, tokens: asked.tokens + found.tokens };
 }
 
 /** The mean over the query's tokens of the best product with a token of the document; -1 without tokens. */
