@@ -21,7 +21,7 @@ import {
 } from "jeton/vocabulary";
 import { bundledModel, fetchPart } from "./bundled-model.ts";
 import { openOnce } from "./open-once.ts";
-import { textOfForm } from "./tokenizer-tools.ts";
+import { writeForm } from "./tokenizer-tools.ts";
 import type { NewToken, Tools } from "./tool-types.ts";
 
 /** New tokens that are looked at, and their neighbours. */
@@ -111,12 +111,12 @@ function describeNew(
     if (form === undefined || vocabulary.ids.has(form)) continue;
     counts.set(id, (counts.get(id) ?? 0) + 1);
   }
-  const nameOf = (id: number): string => textOfForm(vocabulary.forms[id] ?? `token ${id}`);
+  const nameOf = (id: number): string => writeForm(vocabulary.forms[id] ?? `token ${id}`);
   return [...counts]
     .sort(([a, often], [b, oftener]) => oftener - often || forms[b]!.length - forms[a]!.length)
     .slice(0, shown)
     .map(([id]) => ({
-      token: textOfForm(forms[id]!),
+      token: writeForm(forms[id]!),
       spelling: (spellTokens(vocabulary, [forms[id]])[0] ?? []).map(nameOf),
       nearest: Object.fromEntries(
         Array.from(predicted, ([name, { embedding }]) => {
