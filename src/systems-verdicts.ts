@@ -139,11 +139,11 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-30",
   },
   "needle-threading": {
-    reproduced: 4,
+    reproduced: 9,
     partly: 0,
     notReproduced: 2,
     judgedBy: "intervals",
-    date: "2026-11-29",
+    date: "2026-11-30",
   },
   openmoe: {
     reproduced: 2,

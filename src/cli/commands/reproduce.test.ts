@@ -97,7 +97,7 @@ describe("jeton reproduce", () => {
   test("prints the paper's number, ours and the verdict", async () => {
     const { status, stdout, stderr } = await run("dyspec");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).toMatch(/^DySpec: DySpec: Faster.*arXiv 2410\.11744/);
+    expect(stdout).toMatch(/^DySpec: Faster.*arXiv 2410\.11744/);
     expect(stdout).toMatch(/holds +3 +3 +2 +0 +apples +1 to 1 +reproduced/);
   });
 
