@@ -135,7 +135,9 @@ describe.skipIf(found === undefined)("on a server", () => {
 
   test("a server that ends is an error", async () => {
     const child = await serve(places[0]!, "--shard", "1/2");
+    // The process may end before the server has.
+    const exited = once(child, "exit");
     await server.close();
-    expect(await once(child, "exit")).toEqual([1, null]);
+    expect(await exited).toEqual([1, null]);
   });
 });
