@@ -33,6 +33,6 @@ describe("jeton context policies", () => {
   test("an unknown name is refused with the one that was meant", async () => {
     const { stderr, status } = await runCommand(["context", "policies", "token-selct"]);
     expect(status).toBe(2);
-    expect(stderr).toContain('expected "token-select" (option-value-invalid)');
+    expect(stderr).toContain("did you mean token-select? (option-value-invalid)");
   });
 });
