@@ -122,7 +122,8 @@ test("ONNX Runtime reports nothing to its makers: no identifier, no log, no cach
   // The library keeps quiet by itself where it believes to run in CI.
   const quiet = ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "ORT_DISABLE_TELEMETRY"];
   const kept = Object.entries(process.env).filter(([name]) => !quiet.includes(name));
-  const places = { HOME: home, XDG_CACHE_HOME: join(home, "cache"), TMPDIR: home };
+  const cache = join(home, "cache");
+  const places = { HOME: home, XDG_CACHE_HOME: cache, JETON_CACHE: cache, TMPDIR: home };
   const args = ["run", "-m", model, "--format", "int8", "-n", "5", "abc"];
   const child = spawn(process.execPath, ["--import", "tsx", main, ...args], {
     env: { ...Object.fromEntries(kept), ...places },
