@@ -21,13 +21,7 @@ export async function buildSite(target, base = "./") {
   for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm", "LICENSE"]) {
     cpSync(join(library, "onnxruntime", name), join(runtime, name));
   }
-  for (const name of [
-    ...["jeton-nano", "jeton-nano-draft", "jeton-embed", "jeton-experts"],
-    ...["jeton-landmark", "jeton-mrt5", "jeton-lexinvariant"],
-    ...["jeton-compressor", "jeton-hypernetwork"],
-  ]) {
-    cpSync(join(root, "models", name), join(target, "models", name), { recursive: true });
-  }
+  cpSync(join(root, "models"), join(target, "models"), { recursive: true });
   // WebGPU has a build of its own, which the package does not carry.
   for (const name of ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"]) {
     cpSync(join(root, "node_modules/onnxruntime-web/dist", name), join(runtime, name));

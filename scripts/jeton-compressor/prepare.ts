@@ -6,12 +6,11 @@
  * OUT then holds `prose.jsonl` (whole chapters of Gibbon, public domain), `tasks.jsonl` and `repeats.jsonl` (generated from
  * them), and `held-out.jsonl` (the chapters that jeton-nano was not trained on either).
  */
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
-import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { readGibbon } from "../../src/reproduce/data/held-out-chapters.ts";
 import { makeRecallTask, type RecallTaskKind } from "../../src/reproduce/data/recall-tasks.ts";
 import { taskMaterial } from "../jeton-nano/task-material.ts";
 
@@ -22,13 +21,10 @@ const count = 4000;
 const [out] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: prepare.ts OUT");
 
-const prose: string[] = [];
-const heldOut: string[] = [];
 const gibbon = await locateData("text/gibbon");
-for (const name of (await readdir(gibbon)).sort()) {
-  const paragraphs = gibbonParagraphs(await readFile(join(gibbon, name), "utf8"));
-  (isHeldOutChapter(name) ? heldOut : prose).push(paragraphs.join("\n\n"));
-}
+const chapters = async (isHeldOut: boolean): Promise<string[]> =>
+  (await readGibbon(gibbon, isHeldOut)).map((paragraphs) => paragraphs.join("\n\n"));
+const [prose, heldOut] = [await chapters(false), await chapters(true)];
 const { words, filler } = taskMaterial(prose);
 
 /** What is asked for at the end was told a window or more before: it is in embeddings alone. */

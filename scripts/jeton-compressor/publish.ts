@@ -54,21 +54,13 @@ for (const [at, passage] of passages.entries()) {
   const own = await compressor.compress(passage.before);
   const other = await compressor.compress(passages[(at + 1) % passages.length]!.before);
   for (const factor of trained.config.factors) {
-    const { embeddings } = contextRows(own, factor);
-    await note(`${before / factor} embeddings of ${before} tokens (factor ${factor})`, {
-      embeddings,
-    });
+    const name = `${before / factor} embeddings of ${before} tokens (factor ${factor})`;
+    await note(name, contextRows(own, factor));
   }
-  await note("the same of another passage (factor 2)", contextRowsOf(other, 2));
-  await note("the same of another passage (factor 8)", contextRowsOf(other, 8));
+  for (const factor of [2, 8]) {
+    await note(`the same of another passage (factor ${factor})`, contextRows(other, factor));
+  }
   await note(`the ${before} tokens themselves`, { ids: passage.before });
-}
-
-function contextRowsOf(
-  packed: Parameters<typeof contextRows>[0],
-  factor: number,
-): { embeddings: Float32Array } {
-  return { embeddings: contextRows(packed, factor).embeddings };
 }
 
 const { layers, window, factors } = trained.config;

@@ -3,13 +3,11 @@
  *
  *     JETON_DATA=path/to/data node --import tsx scripts/jeton-landmark/evaluate.ts models/jeton-landmark
  */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { parseContextPolicy } from "../../src/context/index.ts";
 import { createRandom } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
 import { complete, loadModel } from "../../src/index.ts";
-import { gibbonParagraphs, heldOutChapters } from "../../src/reproduce/data/held-out-chapters.ts";
+import { readGibbon } from "../../src/reproduce/data/held-out-chapters.ts";
 
 const questions = 50;
 /** Words of prose in a question. */
@@ -17,11 +15,8 @@ const size = 700;
 
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error("usage: evaluate.ts FOLDER");
-const gibbon = await locateData("text/gibbon");
-const texts = await Promise.all(
-  heldOutChapters.map((name) => readFile(join(gibbon, `${name}.txt`), "utf8")),
-);
-const words = texts.flatMap(gibbonParagraphs).join(" ").split(" ");
+const chapters = await readGibbon(await locateData("text/gibbon"), true);
+const words = chapters.flat().join(" ").split(" ");
 await using model = await loadModel(folder, { format: "f32", threads: 1 });
 for (const blocks of [2, 1, 0]) {
   let right = 0;

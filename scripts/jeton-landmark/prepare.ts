@@ -6,12 +6,12 @@
  * OUT then holds `prose.jsonl` and `keys.jsonl`: passages of Gibbon's history (public domain) as they are, and passages in
  * which a number of five digits is told several times, as a statement or in answer to the question for it.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomically } from "../../src/checkpoint/index.ts";
 import { createRandom, type Random } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
-import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { readGibbon } from "../../src/reproduce/data/held-out-chapters.ts";
 
 const seed = 1;
 /** Characters of prose in a passage: about two training windows with what is told in it. */
@@ -22,12 +22,8 @@ const [out] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: prepare.ts OUT");
 
 const passages: string[][] = [];
-const folder = await locateData("text/gibbon");
-for (const name of (await readdir(folder)).sort()) {
-  if (isHeldOutChapter(name)) continue;
-  const words = gibbonParagraphs(await readFile(join(folder, name), "utf8"))
-    .join(" ")
-    .split(" ");
+for (const paragraphs of await readGibbon(await locateData("text/gibbon"), false)) {
+  const words = paragraphs.join(" ").split(" ");
   let passage: string[] = [];
   let length = 0;
   for (const word of words) {

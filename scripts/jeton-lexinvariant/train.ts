@@ -6,7 +6,7 @@
  * Fifteen minutes on one core; run again after an interruption, it goes on where it was. OUT/model is
  * `models/jeton-lexinvariant`.
  */
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { writeFileAtomically, writeSafetensors } from "../../src/checkpoint/index.ts";
@@ -20,7 +20,7 @@ import {
   sampleWindows,
   trainSymbols,
 } from "../../src/model/lexinvariant/reproduction-training.ts";
-import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { readGibbon } from "../../src/reproduce/data/held-out-chapters.ts";
 
 const seed = 1;
 const size = {
@@ -39,12 +39,8 @@ const steps = Number(values.steps);
 if (out === undefined || !(steps > 0)) throw new Error("usage: train.ts OUT [--steps N]");
 
 async function readText(isHeldOut: boolean): Promise<Int32Array> {
-  const folder = await locateData("text/gibbon");
-  const files = (await readdir(folder))
-    .sort()
-    .filter((name) => isHeldOutChapter(name) === isHeldOut);
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
-  return foldText(texts.flatMap(gibbonParagraphs).join(" "));
+  const chapters = await readGibbon(await locateData("text/gibbon"), isHeldOut);
+  return foldText(chapters.flat().join(" "));
 }
 
 /** Windows in which three pieces of prose come again and again, with fresh prose between them. */

@@ -6,8 +6,6 @@
  * Fifteen minutes on one core; an interrupted run begins again. Its task is the paper's diagnostic one: the text without
  * its vowels, on pieces of Gibbon's history (public domain) and on random letters. OUT is `models/jeton-mrt5`.
  */
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createRandom, type Random } from "../../src/core/index.ts";
 import { locateData } from "../../src/data/index.ts";
@@ -18,7 +16,7 @@ import {
   trainPairs,
 } from "../../src/model/mrt5/reproduction-training.ts";
 import { type IdPair, isVowel, vowelRemoval } from "../../src/model/mrt5/tasks.ts";
-import { gibbonParagraphs, isHeldOutChapter } from "../../src/reproduce/data/held-out-chapters.ts";
+import { readGibbon } from "../../src/reproduce/data/held-out-chapters.ts";
 import { writeByteTokenizer } from "../../src/train/data/byte-tokenizer.ts";
 import { exportModel } from "../../src/train/index.ts";
 
@@ -40,13 +38,9 @@ if (out === undefined || !(steps > 0)) throw new Error("usage: train.ts OUT [--s
 
 /** Prose of printable ASCII. */
 async function readProse(isHeldOut: boolean): Promise<string> {
-  const folder = await locateData("text/gibbon");
-  const files = (await readdir(folder))
-    .sort()
-    .filter((name) => isHeldOutChapter(name) === isHeldOut);
-  const texts = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
-  return texts
-    .flatMap(gibbonParagraphs)
+  const chapters = await readGibbon(await locateData("text/gibbon"), isHeldOut);
+  return chapters
+    .flat()
     .join(" ")
     .replace(/[^ -~]/g, "");
 }

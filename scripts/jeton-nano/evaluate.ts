@@ -13,8 +13,12 @@ import { gzipSync } from "node:zlib";
 import { createRandom } from "../../src/core/index.ts";
 import { score } from "../../src/generate/index.ts";
 import { loadModel } from "../../src/model/index.ts";
+import {
+  makeRecallTask,
+  type RecallTaskOptions,
+  recallTaskKinds,
+} from "../../src/reproduce/data/recall-tasks.ts";
 import { createNgramModel } from "../../src/testing/ngram-model.ts";
-import { makeRecallTask, type RecallTaskOptions, recallTaskKinds } from "../../src/train/index.ts";
 import { taskMaterial } from "./task-material.ts";
 
 const [modelFolder, data] = process.argv.slice(2);
@@ -137,7 +141,7 @@ async function measureRecall(name: string, asked: Asked, tokens: number): Promis
         length,
         questions: 1,
       });
-      [{ prompt, answer }] = task.questions as [{ prompt: string; answer: string }];
+      ({ prompt, answer } = task.questions[0]!);
       const size = tokenize(prompt + answer).length;
       if (size <= Math.min(tokens, 1000) || length < 50) break;
     }

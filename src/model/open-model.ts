@@ -13,6 +13,7 @@ import { JetonError } from "../core/index.ts";
 import { type Device, type DeviceChoice, type Remote, startInline } from "../tensor/index.ts";
 import { readTokenizerSettings } from "../tokenizer/formats/tokenizer-settings.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer-interface.ts";
 import { type DecoderConfig, decoderConfig } from "./decoder/config.ts";
 import { matrixGroups } from "./decoder/decoder-names.ts";
 import { storedNames, withStoredHead } from "./decoder/stored-names.ts";
@@ -20,7 +21,12 @@ import { checkWeights, defaultFormat, parameterCount, startDecoderModel } from "
 import { modelDevice } from "./model-device.ts";
 import type { LoadedModel, LoadModelOptions, WeightFormat } from "./types.ts";
 import { bindBytes, packedBytes } from "./weights/bind-bytes.ts";
-import { parseWeights, type StoredTensors, type WeightsFile } from "./weights/parse-weights.ts";
+import {
+  parseWeights,
+  renameStored,
+  type StoredTensors,
+  type WeightsFile,
+} from "./weights/parse-weights.ts";
 import { readRowsOf } from "./weights/repeated-tensor.ts";
 import { decodeMatrix, type FilePlace, splitExperts } from "./weights/split-experts.ts";
 import { storedShapes } from "./weights/trace-weights.ts";
@@ -108,20 +114,9 @@ export async function openModel(options: OpenModelOptions): Promise<LoadedModel>
 async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { files, weights, signal, slots = 16 } = options;
   signal?.throwIfAborted();
-  const configFile = jsonObject(files.config, "config.json");
-  const generationConfig =
-    files.generationConfig === undefined
-      ? undefined
-      : jsonObject(files.generationConfig, "generation_config.json");
-  const described = decoderConfig(configFile);
-  const tokenizer = createTokenizer(
-    files.tokenizer,
-    readTokenizerSettings({
-      config: files.tokenizerConfig,
-      specialTokensMap: files.specialTokensMap,
-      ...(files.chatTemplate !== undefined && { chatTemplate: files.chatTemplate }),
-    }),
-  );
+  const configs = readConfigFiles(files);
+  const described = decoderConfig(configs.config);
+  const tokenizer = readTokenizerFiles(files);
   const stored = splitStored(storedTensors(weights), described);
   const { tensors } = stored;
   const config = await withStoredHead(described, tensors, readRowsOf(stored));
@@ -130,21 +125,13 @@ async function openParsed(options: OpenModelOptions): Promise<LoadedModel> {
   const { name = "model" } = options;
   const device = await modelDevice({ ...options, name, device: options.device, format });
   const { threads = defaultThreads(device) } = options;
-  const kept = keptCheckpoint(options, {
-    config: configFile,
-    ...(generationConfig && { generationConfig }),
-  });
+  const kept = keptCheckpoint(options, configs);
   const { start, weightBytes } = await startOf(stored, config, format, { ...options, device });
   return startDecoderModel(
     {
       name,
       folder: options.folder ?? "",
-      checkpoint: {
-        config: configFile,
-        tensors,
-        files: weights.map(({ name }) => name),
-        ...(generationConfig && { generationConfig }),
-      },
+      checkpoint: { ...configs, tensors, files: weights.map(({ name }) => name) },
       tokenizer,
       config,
       format,
@@ -233,8 +220,43 @@ export function defaultThreads(device?: Device): number {
     : 1;
 }
 
+/** The configurations of a checkpoint's small files. @throws JetonError `config-invalid` */
+export function readConfigFiles({
+  config,
+  generationConfig,
+}: Pick<ModelFiles, "config" | "generationConfig">): Pick<
+  Checkpoint,
+  "config" | "generationConfig"
+> {
+  return {
+    config: jsonObject(config, "config.json"),
+    ...(generationConfig !== undefined && {
+      generationConfig: jsonObject(generationConfig, "generation_config.json"),
+    }),
+  };
+}
+
+/** The tokenizer of a checkpoint's small files. @throws JetonError those of `createTokenizer` */
+export function readTokenizerFiles({
+  tokenizer,
+  tokenizerConfig: config,
+  specialTokensMap,
+  chatTemplate,
+}: Pick<
+  ModelFiles,
+  "tokenizer" | "tokenizerConfig" | "specialTokensMap" | "chatTemplate"
+>): Tokenizer {
+  return createTokenizer(
+    tokenizer,
+    readTokenizerSettings({
+      ...{ config, specialTokensMap },
+      ...(chatTemplate !== undefined && { chatTemplate }),
+    }),
+  );
+}
+
 /** A parsed configuration file. @throws JetonError `config-invalid` for one that holds no object */
-export function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["config"] {
+function jsonObject(value: unknown, file: string): LoadedModel["checkpoint"]["config"] {
   if (isJsonObject(value as JsonValue)) return value as LoadedModel["checkpoint"]["config"];
   throw new JetonError(`${file} must hold a JSON object`, {
     code: "config-invalid",
@@ -248,15 +270,9 @@ export function jsonObject(value: unknown, file: string): LoadedModel["checkpoin
 
 /** The decoder's tensors of all files, by its own names; a name may occur in one of them only. */
 function storedTensors(weights: readonly WeightsFile[]): StoredTensors {
-  const { tensors, bytes } = parseWeights(weights);
-  const own = storedNames(tensors.keys());
-  if (!own) return { tensors, bytes };
-  return {
-    tensors: new Map(
-      Array.from(own, ([name, stored]) => [name, { ...tensors.get(stored)!, name }]),
-    ),
-    bytes: new Map(Array.from(own, ([name, stored]) => [name, bytes.get(stored)!])),
-  };
+  const stored = parseWeights(weights);
+  const own = storedNames(stored.tensors.keys());
+  return own ? renameStored(stored, own) : stored;
 }
 
 /** The same with stacked experts as parts of their own, decoded where they are encoded. */

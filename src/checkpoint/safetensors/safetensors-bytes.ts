@@ -1,6 +1,6 @@
 /** Opens safetensors files that are in memory. Needs nothing of Node. */
 import type { SafetensorsFile } from "./safetensors.ts";
-import { parseHeaderLength, parseSafetensorsHeader } from "./safetensors-header.ts";
+import { parseHeaderOf } from "./safetensors-header.ts";
 import { createTensorReader } from "./tensor-reader.ts";
 
 /**
@@ -10,8 +10,7 @@ import { createTensorReader } from "./tensor-reader.ts";
  * @throws JetonError the codes of `parseSafetensorsHeader`
  */
 export function openSafetensorsBytes(data: Uint8Array, name: string): SafetensorsFile {
-  const length = parseHeaderLength(data.subarray(0, 8), data.length, name);
-  const header = parseSafetensorsHeader(data.subarray(8, 8 + length), data.length, name);
+  const header = parseHeaderOf(data, name);
   const reader = createTensorReader(header.tensors, () => ({
     async read(bytes, offset, count, position) {
       const part = data.subarray(position, position + count);

@@ -73,6 +73,12 @@ export function parseHeaderLength(prefix: Uint8Array, fileSize: number, file: st
   return Number(length);
 }
 
+/** The header of a whole file in memory. @throws JetonError the codes of `parseSafetensorsHeader` */
+export function parseHeaderOf(data: Uint8Array, file: string): SafetensorsHeader {
+  const length = parseHeaderLength(data.subarray(0, 8), data.length, file);
+  return parseSafetensorsHeader(data.subarray(8, 8 + length), data.length, file);
+}
+
 /**
  * Checks a header and lists its tensors with absolute positions.
  *

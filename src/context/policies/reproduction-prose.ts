@@ -4,6 +4,7 @@ import { createRandom } from "../../core/index.ts";
 import type { ContextPolicy, LoadedModel } from "../../model/index.ts";
 import { gibbonParagraphs, heldOutChapters } from "../../reproduce/data/held-out-chapters.ts";
 import type { ReproductionContext } from "../../reproduce/index.ts";
+import { scoreBehind } from "../extensible-tokenization/score-behind.ts";
 
 /** A passage whose last tokens are predicted. */
 export interface Passage {
@@ -44,27 +45,6 @@ export async function lossBehindTokens(
   policy?: ContextPolicy,
 ): Promise<number> {
   const view = policy ? model.withContextPolicy!(policy) : model;
-  const promptLength = before.length + predicted.length;
-  const sequence = await view.openSequence({ promptLength });
-  try {
-    if (before.length > 0) await sequence.step({ ids: before, results: "none" });
-    return await lossOf(sequence, predicted);
-  } finally {
-    await sequence.release();
-  }
-}
-
-/** Nats for all predicted tokens but the first, behind what the sequence holds. */
-export async function lossOf(
-  sequence: Awaited<ReturnType<LoadedModel["openSequence"]>>,
-  predicted: readonly number[],
-): Promise<number> {
-  const { targetLogProbabilities } = await sequence.step({
-    ids: predicted.slice(0, -1),
-    results: "all",
-    targets: predicted.slice(1),
-  });
-  let loss = 0;
-  for (const value of targetLogProbabilities!) loss -= value;
-  return loss;
+  const scores = await scoreBehind(view, { ids: before }, predicted);
+  return scores.reduce((sum, value) => sum - value, 0);
 }

@@ -4,15 +4,22 @@
  * Needs nothing of Node. The encoder lives on the calling thread and blocks it during a forward pass.
  */
 import { type JsonValue, parseJson } from "../../checkpoint/json.ts";
-import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
 import { type DeviceChoice, startInline } from "../../tensor/index.ts";
-import { readTokenizerSettings } from "../../tokenizer/formats/tokenizer-settings.ts";
-import { createTokenizer } from "../../tokenizer/tokenizer.ts";
 import { checkShapes, defaultFormat } from "../decoder-model.ts";
 import { modelDevice } from "../model-device.ts";
-import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
+import {
+  defaultThreads,
+  type ModelFiles,
+  readConfigFiles,
+  readTokenizerFiles,
+} from "../open-model.ts";
 import { bindBytes } from "../weights/bind-bytes.ts";
-import { parseWeights, type StoredTensors, type WeightsFile } from "../weights/parse-weights.ts";
+import {
+  parseWeights,
+  renameStored,
+  type StoredTensors,
+  type WeightsFile,
+} from "../weights/parse-weights.ts";
 import { readRowsOf } from "../weights/repeated-tensor.ts";
 import { shapesOn } from "../weights/widen-stored.ts";
 import type { EncoderService, EncoderStart } from "../worker/encoder-service.ts";
@@ -63,22 +70,13 @@ export interface OpenEncoderOptions
 export async function openEncoder(options: OpenEncoderOptions): Promise<LoadedEncoder> {
   const { files, weights, signal, onProgress } = options;
   signal?.throwIfAborted();
-  const configFile = jsonObject(files.config, "config.json");
+  const { config: configFile } = readConfigFiles(files);
   const described = encoderConfig(configFile);
-  const tokenizer = createTokenizer(
-    files.tokenizer,
-    readTokenizerSettings({
-      config: files.tokenizerConfig,
-      specialTokensMap: files.specialTokensMap,
-    }),
-  );
+  const tokenizer = readTokenizerFiles(files);
   const stored = parseWeights(weights);
-  const named = new Map<string, TensorEntry>();
-  const ownBytes = new Map<string, Uint8Array>();
-  for (const [name, source] of encoderStoredNames(described, stored.tensors.keys())) {
-    named.set(name, { ...stored.tensors.get(source)!, name });
-    ownBytes.set(name, stored.bytes.get(source)!);
-  }
+  const names = encoderStoredNames(described, stored.tensors.keys());
+  const { tensors: named, bytes: namedBytes } = renameStored(stored, names);
+  const ownBytes = new Map(namedBytes);
   const laidOut = withStoredLayout(described, named);
   checkShapes(named, encoderParameterShapes(laidOut));
   const format = options.format ?? defaultFormat({ tensors: named });

@@ -2,7 +2,7 @@
 import { JetonError } from "../../core/index.ts";
 import { decoderConfig } from "../decoder/config.ts";
 import { decoderNames } from "../decoder/decoder-names.ts";
-import { jsonObject } from "../open-model.ts";
+import { readConfigFiles } from "../open-model.ts";
 import { parseWeights } from "../weights/parse-weights.ts";
 import { widenBytes } from "../weights/widen-stored.ts";
 import { symbolParameterNames } from "./lexinvariant.ts";
@@ -29,7 +29,7 @@ export interface ReadSymbolModel
  * @throws JetonError `model-family-unknown`, `model-config-invalid`, and the codes of `parseSafetensorsHeader`
  */
 export function readSymbolModel(files: SymbolModelFiles): ReadSymbolModel {
-  const file = jsonObject(files.config, "config.json");
+  const { config: file } = readConfigFiles(files);
   const { model_type: family, symbols } = file;
   if (family !== "lexinvariant") {
     throw new JetonError(

@@ -53,8 +53,7 @@ export async function loadNamedSeq2Seq(
   const { signal, inline = false } = options;
   try {
     const { generationConfig } = opened;
-    const stored = opened.tensors.keys();
-    const { config, names } = describeSeq2Seq(opened.config, generationConfig, stored);
+    const { config, names } = describeSeq2Seq(opened, opened.tensors.keys());
     const renamed = renameTensors(opened, names);
     const tensors = await checkedTensors(config, renamed.tensors, readRowsFrom(renamed));
     const checkpoint = { ...renamed, tensors };

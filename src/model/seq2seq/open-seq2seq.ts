@@ -3,15 +3,17 @@
  *
  * Needs nothing of Node. The model lives on the calling thread and blocks it during a forward pass.
  */
-import type { TensorEntry } from "../../checkpoint/safetensors/safetensors-header.ts";
 import { startInline } from "../../tensor/index.ts";
-import { readTokenizerSettings } from "../../tokenizer/formats/tokenizer-settings.ts";
-import { createTokenizer } from "../../tokenizer/tokenizer.ts";
 import { defaultFormat, parameterCount } from "../decoder-model.ts";
-import { defaultThreads, jsonObject, type ModelFiles } from "../open-model.ts";
+import {
+  defaultThreads,
+  type ModelFiles,
+  readConfigFiles,
+  readTokenizerFiles,
+} from "../open-model.ts";
 import type { LoadModelOptions } from "../types.ts";
 import { bindBytes, packedBytes } from "../weights/bind-bytes.ts";
-import { parseWeights, type WeightsFile } from "../weights/parse-weights.ts";
+import { parseWeights, renameStored, type WeightsFile } from "../weights/parse-weights.ts";
 import { readRowsOf } from "../weights/repeated-tensor.ts";
 import { storedShapes } from "../weights/trace-weights.ts";
 import type { Seq2SeqService, Seq2SeqStart } from "../worker/seq2seq-service.ts";
@@ -45,29 +47,13 @@ export interface OpenSeq2SeqOptions
 export async function openSeq2Seq(options: OpenSeq2SeqOptions): Promise<LoadedSeq2Seq> {
   const { files, weights, signal, onProgress, threads = defaultThreads() } = options;
   signal?.throwIfAborted();
-  const configFile = jsonObject(files.config, "config.json");
-  const generationConfig =
-    files.generationConfig === undefined
-      ? undefined
-      : jsonObject(files.generationConfig, "generation_config.json");
-  const tokenizer = createTokenizer(
-    files.tokenizer,
-    readTokenizerSettings({
-      config: files.tokenizerConfig,
-      specialTokensMap: files.specialTokensMap,
-    }),
-  );
+  const configs = readConfigFiles(files);
+  const tokenizer = readTokenizerFiles(files);
   const stored = parseWeights(weights);
-  const { config, names } = describeSeq2Seq(configFile, generationConfig, stored.tensors.keys());
-  const named = new Map<string, TensorEntry>();
-  const namedBytes = new Map<string, Uint8Array>();
-  for (const [name, source] of names) {
-    named.set(name, { ...stored.tensors.get(source)!, name });
-    namedBytes.set(name, stored.bytes.get(source)!);
-  }
-  const read = readRowsOf({ tensors: named, bytes: namedBytes });
-  const tensors = await checkedTensors(config, named, read);
-  const bytes = new Map([...namedBytes].filter(([name]) => tensors.has(name)));
+  const { config, names } = describeSeq2Seq(configs, stored.tensors.keys());
+  const named = renameStored(stored, names);
+  const tensors = await checkedTensors(config, named.tensors, readRowsOf(named));
+  const bytes = new Map([...named.bytes].filter(([name]) => tensors.has(name)));
   const format = options.format ?? defaultFormat({ tensors });
   const groups = seq2seqMatrixGroups(config, (name) => tensors.has(name));
   const bindings = await bindBytes({ tensors, bytes }, groups, format, {
@@ -80,12 +66,7 @@ export async function openSeq2Seq(options: OpenSeq2SeqOptions): Promise<LoadedSe
   return new Seq2SeqModel({
     name: options.name ?? "model",
     folder: options.folder ?? "",
-    checkpoint: {
-      config: configFile,
-      tensors,
-      files: weights.map(({ name }) => name),
-      ...(generationConfig && { generationConfig }),
-    },
+    checkpoint: { ...configs, tensors, files: weights.map(({ name }) => name) },
     tokenizer,
     config,
     format,

@@ -1,5 +1,5 @@
 /** The stored tensors of an encoder-decoder by the names of its programs, from a folder or from memory. */
-import type { ModelConfig } from "../../checkpoint/index.ts";
+import type { Checkpoint } from "../../checkpoint/index.ts";
 import { checkShapes } from "../decoder-model.ts";
 import { weightOf } from "../encoder/encoder-names.ts";
 import { encoderStoredNames } from "../encoder/stored-names.ts";
@@ -11,8 +11,7 @@ import { seq2seqParameterShapes } from "./parameter-shapes.ts";
 
 /** The configuration, and the stored name of each tensor by its own. */
 export function describeSeq2Seq(
-  file: ModelConfig,
-  generationConfig: ModelConfig | undefined,
+  { config: file, generationConfig }: Pick<Checkpoint, "config" | "generationConfig">,
   stored: Iterable<string>,
 ): { config: Seq2SeqConfig; names: ReadonlyMap<string, string> } {
   const config = withGenerationStart(seq2seqConfig(file), generationConfig);

@@ -1,7 +1,6 @@
 /** Whole `.safetensors` files in memory as named tensors. */
 import {
-  parseHeaderLength,
-  parseSafetensorsHeader,
+  parseHeaderOf,
   type TensorEntry,
 } from "../../checkpoint/safetensors/safetensors-header.ts";
 import { JetonError } from "../../core/index.ts";
@@ -34,9 +33,7 @@ export function parseWeights(weights: readonly WeightsFile[]): StoredTensors {
   const tensors = new Map<string, TensorEntry>();
   const bytes = new Map<string, Uint8Array>();
   for (const { name: file, data } of weights) {
-    const length = parseHeaderLength(data.subarray(0, 8), data.length, file);
-    const header = parseSafetensorsHeader(data.subarray(8, 8 + length), data.length, file);
-    for (const [name, entry] of header.tensors) {
+    for (const [name, entry] of parseHeaderOf(data, file).tensors) {
       const known = tensors.get(name);
       if (known) {
         throw new JetonError(`tensor "${name}" is in ${known.file} and in ${file}`, {
@@ -49,4 +46,21 @@ export function parseWeights(weights: readonly WeightsFile[]): StoredTensors {
     }
   }
   return { tensors, bytes };
+}
+
+/**
+ * Stored tensors by other names, as `renameTensors` gives those of a checkpoint.
+ *
+ * @param own the stored name by the new one; tensors that it leaves out are left out
+ */
+export function renameStored(
+  { tensors, bytes }: StoredTensors,
+  own: ReadonlyMap<string, string>,
+): StoredTensors {
+  return {
+    tensors: new Map(
+      Array.from(own, ([name, stored]) => [name, { ...tensors.get(stored)!, name }]),
+    ),
+    bytes: new Map(Array.from(own, ([name, stored]) => [name, bytes.get(stored)!])),
+  };
 }

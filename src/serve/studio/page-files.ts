@@ -28,15 +28,7 @@ export function builtPage(): PageFolders {
   }
   return {
     "/onnxruntime/": join(packageFolder, "dist/onnxruntime"),
-    "/models/jeton-nano/": join(packageFolder, "models/jeton-nano"),
-    "/models/jeton-nano-draft/": join(packageFolder, "models/jeton-nano-draft"),
-    "/models/jeton-embed/": join(packageFolder, "models/jeton-embed"),
-    "/models/jeton-experts/": join(packageFolder, "models/jeton-experts"),
-    "/models/jeton-compressor/": join(packageFolder, "models/jeton-compressor"),
-    "/models/jeton-hypernetwork/": join(packageFolder, "models/jeton-hypernetwork"),
-    "/models/jeton-lexinvariant/": join(packageFolder, "models/jeton-lexinvariant"),
-    "/models/jeton-landmark/": join(packageFolder, "models/jeton-landmark"),
-    "/models/jeton-mrt5/": join(packageFolder, "models/jeton-mrt5"),
+    "/models/": join(packageFolder, "models"),
     ...findSolver(),
     "/": page,
   };

@@ -1,10 +1,11 @@
 /** Landmark attention: a pass key in a text that is longer than what a model was trained on, and the blocks it opens. */
-import type { EndEvent, LensToken, ModelEvent } from "jeton/lens";
+import type { LensToken, ModelEvent } from "jeton/lens";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Engine, modelName } from "../engine/engine.ts";
+import { modelName } from "../engine/engine.ts";
 import { CacheView, type KeptLayer, keptPlaces } from "../lens/kept-tokens.tsx";
 import { CopyBlock } from "../parts/copy-block.tsx";
+import { type Continuation, continuePrompt } from "./continue-prompt.ts";
 import { EngineActions } from "./engine-actions.tsx";
 import { DataTable, RangeField, TextField } from "./parts.tsx";
 import { passKeyText } from "./pass-key-text.ts";
@@ -13,12 +14,9 @@ import { useEngine } from "./use-engine.ts";
 /** Tokens of an answer: five digits and what ends the sentence. */
 const maxTokens = 8;
 
-interface Answer {
+interface Answer extends Continuation {
   /** Blocks that each token and head retrieves. */
   readonly blocks: number;
-  readonly prompt: readonly LensToken[];
-  readonly text: string;
-  readonly end: EndEvent;
 }
 
 interface Found {
@@ -40,7 +38,8 @@ export function LandmarksDemonstration(): JSX.Element {
         const prompt = `${text.trimEnd()} ${question.trim()}`;
         const answers: Answer[] = [];
         for (const of of [blocks, 0]) {
-          answers.push(await answer(engine, prompt, of, signal));
+          const asked = { prompt, policy: `landmark:blocks=${of}`, maxTokens };
+          answers.push({ blocks: of, ...(await continuePrompt(engine, asked, signal)) });
           setFound({ model: engine.model, answers: [...answers] });
         }
       },
@@ -81,29 +80,6 @@ export function LandmarksDemonstration(): JSX.Element {
       )}
     </>
   );
-}
-
-async function answer(
-  engine: Engine,
-  prompt: string,
-  blocks: number,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const asked = {
-    kind: "generate",
-    prompt,
-    maxTokens,
-    sampling: { greedy: true },
-    contextPolicy: `landmark:blocks=${blocks}`,
-  } as const;
-  let text = "";
-  let tokens: readonly LensToken[] = [];
-  for await (const event of engine.ask<"generate">(asked, signal)) {
-    if (event.kind === "text") tokens = event.tokens;
-    else if (event.kind === "token" && !event.token.special) text += event.token.text;
-    else if (event.kind === "end") return { blocks, prompt: tokens, text, end: event };
-  }
-  throw new Error("The model's answer broke off.");
 }
 
 function Answers({ found: { model, answers } }: { readonly found: Found }): JSX.Element {

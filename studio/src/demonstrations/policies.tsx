@@ -1,22 +1,13 @@
 /** A context policy on one's own prompt: what it keeps, and the text beside that of full attention. */
-import type { EndEvent, LensToken } from "jeton/lens";
 import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Engine } from "../engine/engine.ts";
 import { callTool } from "../engine/tools.ts";
 import { CacheView, type KeptLayer, KeptText, keptPlaces } from "../lens/kept-tokens.tsx";
+import { type Continuation, continuePrompt } from "./continue-prompt.ts";
 import { EngineActions } from "./engine-actions.tsx";
 import { DataTable, RangeField, TextField } from "./parts.tsx";
 import { type PolicyName, policySettings } from "./policy-settings.ts";
 import { useEngine } from "./use-engine.ts";
-
-/** One continuation. */
-interface Continuation {
-  readonly policy: string;
-  readonly prompt: readonly LensToken[];
-  readonly text: string;
-  readonly end: EndEvent;
-}
 
 const maxTokens = 16;
 /** A needle in a table of codes: the bundled model answers it, if it sees the needle's line. */
@@ -46,9 +37,10 @@ function PolicyDemonstration({ name }: { readonly name: PolicyName }): JSX.Eleme
   const start = (): void => {
     setFound([]);
     task.start(async (engine, signal) => {
-      const kept = await continuePrompt(engine, { prompt, policy }, signal);
+      const kept = await continuePrompt(engine, { prompt, policy, maxTokens }, signal);
       setFound([kept]);
-      const full = await continuePrompt(engine, { prompt, policy: "full" }, signal);
+      const all = { prompt, policy: "full", maxTokens };
+      const full = await continuePrompt(engine, all, signal);
       setFound([kept, full]);
     });
   };
@@ -73,28 +65,6 @@ function PolicyDemonstration({ name }: { readonly name: PolicyName }): JSX.Eleme
       </p>
     </>
   );
-}
-
-async function continuePrompt(
-  engine: Engine,
-  { prompt, policy }: { readonly prompt: string; readonly policy: string },
-  signal: AbortSignal,
-): Promise<Continuation> {
-  const asked = {
-    kind: "generate",
-    prompt,
-    maxTokens,
-    sampling: { greedy: true },
-    contextPolicy: policy,
-  } as const;
-  let text = "";
-  let tokens: readonly LensToken[] = [];
-  for await (const event of engine.ask<"generate">(asked, signal)) {
-    if (event.kind === "text") tokens = event.tokens;
-    else if (event.kind === "token" && !event.token.special) text += event.token.text;
-    else if (event.kind === "end") return { policy, prompt: tokens, text, end: event };
-  }
-  throw new Error("The model's answer broke off.");
 }
 
 function KeptPrompt({ continuation }: { readonly continuation: Continuation }): JSX.Element {

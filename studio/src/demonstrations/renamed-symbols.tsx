@@ -1,6 +1,7 @@
 /** A lexinvariant model beside an ordinary one: a text in a new alphabet, and the surprise of its symbols. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { curveHeight, curvePath } from "../lens/curve-path.ts";
 import { stepCount } from "../lens/token-colours.ts";
 import type { RenamedReading } from "../worker/tool-types.ts";
 import { CallState, DataTable, RangeField, TextField } from "./parts.tsx";
@@ -104,16 +105,8 @@ function Curves({ readers }: Pick<RenamedReading, "readers">): JSX.Element {
     name,
     points: bits.map((_, at) => mean(bits.slice(Math.max(0, at + 1 - smoothed), at + 1))),
   }));
-  const count = readers[0]!.bits.length;
   const top = Math.max(uniform + 1, ...curves.flatMap(({ points }) => points));
-  const y = (bits: number): number => height - (bits / top) * (height - 4);
-  const line = (points: readonly number[]): string =>
-    points
-      .map((bits, at) => {
-        const x = ((at + 0.5) * width) / count;
-        return `${at === 0 ? "M" : "L"}${x.toFixed(1)} ${y(bits).toFixed(1)}`;
-      })
-      .join("");
+  const scale = { width, height, top };
   const last = curves.map(({ name, points }) => `${labels[name]} ${points.at(-1)!.toFixed(1)}`);
   return (
     <figure class="curve readers">
@@ -123,9 +116,9 @@ function Curves({ readers }: Pick<RenamedReading, "readers">): JSX.Element {
         role="img"
         aria-label={`Surprise along the text, in bits at its end: ${last.join(", ")}`}
       >
-        <path class="uniform" d={`M0 ${y(uniform)}H${width}`} />
+        <path class="uniform" d={`M0 ${curveHeight(scale, uniform)}H${width}`} />
         {curves.map(({ name, points }, at) => (
-          <path key={name} class={`reader-${at}`} d={line(points)} />
+          <path key={name} class={`reader-${at}`} d={curvePath(scale, points)} />
         ))}
       </svg>
       <figcaption>

@@ -1,6 +1,7 @@
 /** Surprise of each token in bits, with the entropy of its place. */
 import type { LensToken } from "jeton/lens";
 import type { JSX } from "preact";
+import { curvePath } from "./curve-path.ts";
 
 export interface SurpriseCurveProps {
   readonly tokens: readonly LensToken[];
@@ -23,14 +24,7 @@ export function SurpriseCurve({
   const entropy = tokens.map(({ entropy: nats }) => (nats ?? 0) / Math.LN2);
   const top = Math.max(minTop, ...surprise, ...entropy);
   const step = width / tokens.length;
-  const x = (place: number): number => (place + 0.5) * step;
-  const y = (bits: number): number => height - (bits / top) * (height - 4);
-  const line = (values: readonly number[]): string =>
-    values
-      .map(
-        (value, place) => `${place === 0 ? "M" : "L"}${x(place).toFixed(1)} ${y(value).toFixed(1)}`,
-      )
-      .join("");
+  const scale = { width, height, top };
   const mean = surprise.reduce((sum, value) => sum + value, 0) / surprise.length;
   const choose = (event: PointerEvent): void => {
     const { left, width: shown } = (event.currentTarget as Element).getBoundingClientRect();
@@ -50,8 +44,8 @@ export function SurpriseCurve({
         {chosen !== undefined && chosen < tokens.length && (
           <rect class="cursor" x={chosen * step} y="0" width={Math.max(1, step)} height={height} />
         )}
-        <path class="entropy" d={line(entropy)} />
-        <path class="surprise" d={line(surprise)} />
+        <path class="entropy" d={curvePath(scale, entropy)} />
+        <path class="surprise" d={curvePath(scale, surprise)} />
       </svg>
       <figcaption>
         <span class="key surprise">surprise</span> and <span class="key entropy">entropy</span>,

@@ -8,23 +8,18 @@ import {
   readSymbolModel,
   type SymbolModel,
 } from "jeton/model";
+import { fetchPart } from "./bundled-model.ts";
 import { openOnce } from "./open-once.ts";
 import type { Tools } from "./tool-types.ts";
 
 /** The two models, by the address of the page. */
 const bundledModels = openOnce(async (base: string) => {
   locateWasm(new URL("onnxruntime/", base).href);
-  const folder = new URL("models/jeton-lexinvariant/", base);
-  const ask = async (name: string): Promise<Response> => {
-    const response = await fetch(new URL(name, folder));
-    if (response.ok) return response;
-    throw new JetonError(`${name}: the server answered with status ${response.status}`, {
-      code: "fetch-failed",
-    });
-  };
-  const config: unknown = await (await ask("config.json")).json();
+  const fetchFile = (name: string): Promise<Uint8Array> =>
+    fetchPart(base, `models/jeton-lexinvariant/${name}`);
+  const config: unknown = JSON.parse(new TextDecoder().decode(await fetchFile("config.json")));
   const open = async (name: string): Promise<{ model: SymbolModel; symbols: string }> => {
-    const weights = new Uint8Array(await (await ask(name)).arrayBuffer());
+    const weights = await fetchFile(name);
     const { symbols, ...read } = readSymbolModel({ config, weights });
     return { model: await openSymbolModel({ ...read, threads: 1, inline: true }), symbols };
   };
