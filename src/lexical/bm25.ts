@@ -92,9 +92,8 @@ export function createBm25Index(options: Bm25Options = {}): Bm25Index {
       return ids.length;
     },
     add(id, text) {
-      for (const [name, value] of Object.entries({ id, text })) {
-        if (typeof value !== "string") throw invalid(name, value, "a text");
-      }
+      if (typeof id !== "string") throw invalid("id", id, "a text");
+      if (typeof text !== "string") throw invalid("text", text, "a text");
       if (known.has(id)) {
         throw new JetonError(`document ${JSON.stringify(id)} is in the index already`, {
           code: "bm25-document-repeated",

@@ -50,6 +50,16 @@ export class PostingsBuilder {
   #ends: Uint32Array = new Uint32Array(256);
   #documents = 0;
   #postings: IndexedPostings | undefined;
+  /** The document that is being added. */
+  #units: Uint16Array = new Uint16Array(0);
+  /** Counts a word of it: one function for all documents, of which most may be short. */
+  readonly #visit = (start: number, end: number, hash?: number): void => {
+    const word = this.#words.intern(this.#units, start, end, hash);
+    let term = word < this.#termOfWord.length ? this.#termOfWord[word]! : 0;
+    if (term === 0) term = this.#learn(word);
+    if (term > 0) this.#count(term - 1);
+    else for (const one of this.#termsOfWord.get(word)!) this.#count(one);
+  };
 
   constructor(analyzer: Analyzer) {
     this.#analyzer = analyzer;
@@ -63,14 +73,8 @@ export class PostingsBuilder {
   /** Adds a document, at the next place. */
   add(text: string): void {
     this.#length = 0;
-    const units = toUnits(text);
-    this.#analyzer.scan(units, (start, end, hash) => {
-      const word = this.#words.intern(units, start, end, hash);
-      let term = word < this.#termOfWord.length ? this.#termOfWord[word]! : 0;
-      if (term === 0) term = this.#learn(word);
-      if (term > 0) this.#count(term - 1);
-      else for (const one of this.#termsOfWord.get(word)!) this.#count(one);
-    });
+    this.#units = toUnits(text);
+    this.#analyzer.scan(this.#units, this.#visit);
     this.#flush();
     this.#postings = undefined;
   }
