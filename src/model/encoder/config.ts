@@ -13,7 +13,7 @@ import { type Activation, activationNames, activationOf } from "../layers/activa
 import { type ConvolutionConfig, describeConvolution } from "./deberta-convolution.ts";
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
-import { headWidth } from "./head-width.ts";
+import { headDimOf } from "./head-dim.ts";
 import {
   isMixerConfig,
   type MixerConfig,
@@ -172,7 +172,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const hiddenSize = count("hidden_size");
   const heads = count("num_attention_heads");
-  const headDim = headWidth(family, fields, hiddenSize / heads);
+  const headDim = headDimOf(family, fields, hiddenSize / heads);
   const { layers, ropes } = describeLayers(family, fields, headDim);
   return {
     family,

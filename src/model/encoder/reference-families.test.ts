@@ -216,6 +216,24 @@ describe("heads", () => {
     }
   });
 
+  // As scaled_dot_product_attention has it: rows that are masked as a whole are zeros.
+  test("filling that sees no token behind a window does not depend on texts beside it", async () => {
+    const { plan, config } = referenceEncoders["modernbert with biases"]!();
+    const weights = new ReferenceWeights(15);
+    const ids = Array.from({ length: 16 }, (_, at) => 3 + at);
+    encodeReference(plan, weights, ids);
+    const own = { ...config, local_attention: 4 };
+    await using model = await loadEncoder(await writeFolder(own, weights), {
+      ...{ inline: true, threads: 1, format: "f32" },
+    });
+    const attended = ids.map((_, at) => (at < 3 ? 1 : 0));
+    const run = () => model.run({ ids, attended, outputs: ["states"] });
+    const alone = await run();
+    const longer = Array.from({ length: 40 }, (_, at) => 3 + at);
+    const [beside] = await Promise.all([run(), model.run({ ids: longer, outputs: ["states"] })]);
+    expect(difference(beside!.states!.data, alone.states!.data)).toBeLessThan(1e-5);
+  });
+
   test("MPNet's buckets are 32, as its class has them", () => {
     const { config } = referenceEncoders["mpnet"]!();
     const file = { ...config, relative_attention_num_buckets: 64 } as ModelConfig;

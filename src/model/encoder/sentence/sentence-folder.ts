@@ -81,7 +81,9 @@ export async function readSentenceFolder(
   const isXtr = !isLate && isXtrProjection(config, reader.after);
   const plain = entries === undefined && !isLate ? plainPipeline(config, shape) : undefined;
   const modules = plain?.modules ?? (isLate ? [] : reader.after);
-  const tokenModules = isLate || isXtr ? withNormalize(reader.after) : undefined;
+  // sentence-transformers' own models have a module for it, where they want it.
+  const ownLength = kind === "multi-vector" ? reader.after : withNormalize(reader.after);
+  const tokenModules = isLate || isXtr ? ownLength : undefined;
   const prompts = readPrompts(settings);
   const sentence: SentenceSettings = {
     poolings: reader.poolings ?? plain?.poolings ?? ["mean"],
@@ -220,7 +222,7 @@ function isXtrProjection(
   return isPlain && others.every(({ kind }) => kind === "normalize");
 }
 
-/** Vectors of tokens have length 1, whether or not a module says so. */
+/** PyLate, ColBERT and XTR give vectors of tokens the length 1, whether or not a module says so. */
 function withNormalize(modules: readonly VectorModule[]): VectorModule[] {
   return modules.at(-1)?.kind === "normalize" ? [...modules] : [...modules, { kind: "normalize" }];
 }

@@ -359,6 +359,78 @@ describe("late interaction", () => {
     expect(Math.hypot(...first!)).toBeCloseTo(1, 5);
   });
 
+  // MultiVectorMask and MultiVectorEncoder of sentence-transformers 6.0.
+  test.each([
+    [
+      { skiplist_words: ["."], skiplist_tasks: "query" },
+      [
+        ["a", "rose"],
+        ["a", "rose", "."],
+      ],
+    ],
+    [
+      { skiplist_words: ["."], skiplist_tasks: ["query", "document"] },
+      [
+        ["a", "rose"],
+        ["a", "rose"],
+      ],
+    ],
+    [{ keep_only_token_ids: "rose" }, [["a", "rose", "."], ["rose"]]],
+    [
+      { keep_only_token_ids: [] },
+      [
+        ["a", "rose", "."],
+        ["a", "rose", "."],
+      ],
+    ],
+  ] as const)("what the mask %j keeps of queries and documents", async (mask, kept) => {
+    const { tokenizer } = await openFolder({});
+    const id = (token: string): number => tokenizer.tokenToId(token)!;
+    const ids = mask as { keep_only_token_ids?: string | [] };
+    const isWord = typeof ids.keep_only_token_ids === "string";
+    await using model = await openFolder({
+      "modules.json": modules("Dense", "MultiVectorMask", "Normalize"),
+      ...dense,
+      "2_MultiVectorMask/config.json": isWord ? { keep_only_token_ids: [id("rose")] } : mask,
+    });
+    for (const [at, role] of (["query", "document"] as const).entries()) {
+      const [found] = await embedTokens(model, ["a rose."], { role });
+      const words = [...found!.ids].map((one) => tokenizer.idToToken(one)!);
+      expect(words.filter((word) => !word.startsWith("["))).toEqual(kept[at]);
+    }
+    expect((await open("none")).message).toContain("keep_only_token_ids");
+    async function open(value: string): Promise<Error> {
+      const files = { "modules.json": modules("Dense", "MultiVectorMask"), ...dense };
+      const own = { "2_MultiVectorMask/config.json": { keep_only_token_ids: value } };
+      return openFolder({ ...files, ...own }).then(
+        () => new Error("opened"),
+        (error: Error) => error,
+      );
+    }
+  });
+
+  test("sentence-transformers' own has a module for the length, where it wants one", async () => {
+    const opened = (...more: string[]) =>
+      openFolder({
+        "modules.json": modules("Dense", "MultiVectorMask", ...more),
+        ...dense,
+        ...files,
+      });
+    const files = { "2_MultiVectorMask/config.json": {} };
+    await using plain = await opened();
+    await using normed = await opened("Normalize");
+    const [vectors, unitVectors] = await Promise.all(
+      [plain, normed].map(async (model) => {
+        const [{ vectors } = { vectors: new Float32Array() }] = await embedTokens(model, [
+          "a rose",
+        ]);
+        return [...vectors.subarray(0, 6)];
+      }),
+    );
+    expect(Math.abs(lengthOf(vectors!) - 1)).toBeGreaterThan(0.01);
+    expectNear(unit(vectors!), unitVectors!);
+  });
+
   test("the first ColBERT's: a projection beside the encoder and artifact.metadata", async () => {
     const files = {
       "artifact.metadata": {

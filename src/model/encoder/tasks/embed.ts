@@ -197,9 +197,9 @@ export interface EmbedTokensOptions {
 }
 
 /**
- * One vector for each token of each text, with its place in the text: of length 1 from a late-interaction
- * model (ColBERT), whose projection, markers and skipped punctuation apply; from any other encoder the
- * states of its last layer.
+ * One vector for each token of each text, with its place in the text: from a late-interaction model (ColBERT) by its
+ * projection, markers and skipped punctuation, and of length 1, but where a folder of sentence-transformers has no module
+ * for that; from any other encoder the states of its last layer.
  */
 export async function embedTokens(
   model: LoadedEncoder,

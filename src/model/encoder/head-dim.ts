@@ -2,7 +2,7 @@
 import { type Fields, given, invalid, positive } from "../decoder/config-fields.ts";
 
 /** Width of a head: the hidden size by their number, but in nomic-bert's class of transformers, which reads `head_dim`. */
-export function headWidth(family: string, fields: Fields, width: number): number {
+export function headDimOf(family: string, fields: Fields, width: number): number {
   const isOwn = family === "nomic_bert" && given(fields["head_dim"]);
   if (isOwn)
     return positive(fields, "head_dim", (value) => Number.isSafeInteger(Number(value) / 2));
