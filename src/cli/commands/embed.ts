@@ -50,7 +50,7 @@ export const command: Command = defineCommand({
       kind: "text",
       value: "ROLE",
       choices: ["query", "document"],
-      help: "with --tokens: how a late-interaction model (ColBERT) reads the texts; default: document",
+      help: "what the texts are: chooses the model's prompt and length; with --tokens how a late-interaction model (ColBERT) reads them, there by default as documents",
     },
   },
   examples: [
@@ -64,9 +64,6 @@ export const command: Command = defineCommand({
     },
   ],
   async run(context, values, positionals) {
-    if (values.role !== undefined && !values.tokens) {
-      throw new UsageError("option-conflict", "--role needs --tokens", { option: "--role" });
-    }
     if (values.tokens) {
       refuseMisplaced(
         values,
@@ -86,6 +83,7 @@ export const command: Command = defineCommand({
         ...defined({
           prompt: values.prompt,
           promptName: values.promptName,
+          role: values.role,
           dimensions: values.dimensions,
           maxLength: values.maxTokens,
         }),

@@ -23,11 +23,7 @@ export async function encodeRecords(
 ): Promise<IndexRecord[]> {
   const texts = records.map(({ text }) => text);
   if (kind === "dense") {
-    const vectors = await embed(model, texts, {
-      ...promptFor(model, "document"),
-      normalize: true,
-      signal,
-    });
+    const vectors = await embed(model, texts, { role: "document", normalize: true, signal });
     return records.map((record, i) => ({ ...record, dense: vectors[i]! }));
   }
   if (kind === "hybrid") {
@@ -55,8 +51,8 @@ export async function encodeQuery(
   signal: AbortSignal,
 ): Promise<Pick<SearchQuery, "dense" | "tokens" | "sparse">> {
   if (kind === "dense") {
-    const options = { ...promptFor(model, "query"), normalize: true, signal };
-    return { dense: (await embed(model, [text], options))[0]! };
+    const [dense] = await embed(model, [text], { role: "query", normalize: true, signal });
+    return { dense: dense! };
   }
   if (kind === "hybrid") {
     const [vector] = await embedHybrid(model, [text], { signal });
@@ -65,11 +61,4 @@ export async function encodeQuery(
   const [found] = await embedTokens(model, [text], { role: "query", signal });
   const { vectors, width } = found!;
   return { tokens: { dim: width, vectors } };
-}
-
-/** The model's own prompt for queries or documents, under the names that sentence-transformers uses. */
-function promptFor(model: LoadedEncoder, role: "query" | "document"): { promptName?: string } {
-  const names = role === "query" ? ["query"] : ["document", "passage"];
-  const name = names.find((one) => Object.hasOwn(model.sentence.prompts, one));
-  return name === undefined ? {} : { promptName: name };
 }

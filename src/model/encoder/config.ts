@@ -13,6 +13,7 @@ import { type Activation, activationNames, activationOf } from "../layers/activa
 import { type ConvolutionConfig, describeConvolution } from "./deberta-convolution.ts";
 import { type DisentangledConfig, describeDisentangled } from "./disentangled-config.ts";
 import { encoderAliases, encoderDefaults, encoderKeys } from "./family-defaults.ts";
+import { headDimOf } from "./head-dim.ts";
 import {
   isMixerConfig,
   type MixerConfig,
@@ -171,15 +172,7 @@ export function encoderConfig(file: ModelConfig): EncoderConfig {
   const count = (name: string): number => positive(fields, name, Number.isSafeInteger);
   const hiddenSize = count("hidden_size");
   const heads = count("num_attention_heads");
-  if (hiddenSize % heads !== 0) {
-    throw invalid("num_attention_heads", heads, `a divisor of the hidden size ${hiddenSize}`);
-  }
-  const headDim = hiddenSize / heads;
-  // Keys of nomic-bert and DeBERTa by which heads of other widths could be asked for.
-  for (const name of ["head_dim", "attention_head_size"]) {
-    if (given(fields[name]) && fields[name] !== headDim)
-      throw invalid(name, fields[name], `${headDim}`);
-  }
+  const headDim = headDimOf(family, fields, hiddenSize / heads);
   const { layers, ropes } = describeLayers(family, fields, headDim);
   return {
     family,

@@ -26,10 +26,10 @@ export function describeDisentangled(
   headDim: number,
 ): { readonly disentangled?: DisentangledConfig; readonly attentionScale: number } {
   refuse(fields, "legacy", [true]);
-  const plain = { attentionScale: headDim ** -0.5 };
-  if (fields["relative_attention"] !== true) return plain;
   const kinds = positionKinds(fields["pos_att_type"]);
-  const parts = 1 + kinds.length;
+  // The class divides by the parts that are named, also where it computes none but the first.
+  const attentionScale = (headDim * (1 + kinds.length)) ** -0.5;
+  if (fields["relative_attention"] !== true) return { attentionScale };
   const max = fields["max_position_embeddings"] as number;
   const stated = wholeNumber(fields, "max_relative_positions", -1);
   const maxDistance = stated < 1 ? max : stated;
@@ -38,7 +38,7 @@ export function describeDisentangled(
     .toLowerCase()
     .split("|");
   return {
-    attentionScale: (headDim * parts) ** -0.5,
+    attentionScale,
     disentangled: {
       span: buckets > 0 ? buckets : maxDistance,
       buckets,

@@ -93,7 +93,8 @@ export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, E
     const results: Record<string, Tensor> = {
       ...part("states", () => states),
       ...part("embedding", () => {
-        const pooled = poolStates(states, input);
+        const read = applyModules(weights, states, pipeline.stateModules ?? []);
+        const pooled = poolStates(read, input);
         return applyModules(weights, pooled, pipeline.modules);
       }),
     };

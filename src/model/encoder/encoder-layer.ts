@@ -30,6 +30,8 @@ export interface EncoderContext {
   readonly rotations: readonly { readonly cos: Tensor; readonly sin: Tensor }[];
   /** What is added to the scores of layers with this window. */
   added(window: number | undefined): readonly Tensor[];
+  /** As `BidirectionalInput.sees`, of layers with this window. */
+  sees?(window: number | undefined): Tensor | undefined;
   /** How scores become weights. Default: softmax. */
   readonly weigh?: ((scores: Tensor) => Tensor) | undefined;
   /** What stands behind the first layer: its input and output to what the second one reads (DeBERTa). */
@@ -134,6 +136,7 @@ function selfAttention(
       ...(config.disentangled ? disentangledScores(config, weights, index, { query, key }) : []),
     ],
     scale: config.attentionScale,
+    sees: context.sees?.(layer.window),
     ...(context.weigh && { weigh: context.weigh }),
   });
   return projectAll(

@@ -4,7 +4,7 @@ import type { Remote } from "../../tensor/index.ts";
 import type { EncoderService } from "../worker/encoder-service.ts";
 import { joinRequests, splitResults } from "./batch-results.ts";
 import { BatchScheduler, type TextResults } from "./batch-scheduler.ts";
-import { moduleWidth } from "./sentence/sentence-modules.ts";
+import { pipelineWidth } from "./sentence/sentence-modules.ts";
 import type { EncoderRequest, LoadedEncoder } from "./types.ts";
 
 /** What an `EncoderModel` is made of. */
@@ -66,8 +66,8 @@ export class EncoderModel implements LoadedEncoder {
   }
 
   get embeddingSize(): number {
-    const { poolings, modules, dimensions } = this.sentence;
-    const width = moduleWidth(modules, poolings.length * this.config.hiddenSize);
+    const { dimensions } = this.sentence;
+    const width = pipelineWidth(this.sentence, this.config.hiddenSize);
     return Math.min(width, dimensions ?? width);
   }
 

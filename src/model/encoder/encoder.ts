@@ -15,7 +15,7 @@ import {
   scoped,
   type Tensor,
 } from "../../tensor/index.ts";
-import { windowMask } from "../layers/bidirectional-attention.ts";
+import { seesAny, windowMask } from "../layers/bidirectional-attention.ts";
 import { relativeBias } from "../layers/relative-bias.ts";
 import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
@@ -86,7 +86,7 @@ export function encodeEmbeddings(
       cos: input.tables[`rope.${index}.cos`]!,
       sin: input.tables[`rope.${index}.sin`]!,
     })),
-    added: scoreParts(config, weights, input.mask, time),
+    ...scoreParts(config, weights, input.mask, time),
     ...(config.convolution && {
       convolve: (x, output) =>
         addConvolution(config, weights, { input: x, output, mask: input.mask }),
@@ -148,7 +148,7 @@ function scoreParts(
   weights: DecoderWeights,
   mask: Tensor,
   time: Dimension,
-): EncoderContext["added"] {
+): Required<Pick<EncoderContext, "added" | "sees">> {
   const biases: Tensor[] = [];
   if (config.relativeBias) {
     const table = weights.table(weightOf(encoderNames(config).relativeBias));
@@ -156,15 +156,19 @@ function scoreParts(
     const buckets = { ...config.relativeBias, bidirectional: true };
     biases.push(relativeBias(cast(table, "float32"), places, places, buckets));
   }
-  const made = new Map<number | undefined, readonly Tensor[]>();
-  return (window) => {
-    let parts = made.get(window);
-    if (!parts) {
-      const all = window === undefined ? mask : add(mask, windowMask(time, window));
-      // One tensor for all layers: each would add them anew.
-      parts = [biases.reduce((sum, bias) => add(sum, bias), all)];
-      made.set(window, parts);
-    }
-    return parts;
+  const made = new Map<
+    number | undefined,
+    { parts: readonly Tensor[]; sees: Tensor | undefined }
+  >();
+  const make = (window: number | undefined) => {
+    const all = window === undefined ? mask : add(mask, windowMask(time, window));
+    // One tensor for all layers: each would add them anew.
+    const parts = [biases.reduce((sum, bias) => add(sum, bias), all)];
+    // Only behind a window may all that is left be filling that is not attended to.
+    const sees = window === undefined ? undefined : seesAny(all);
+    made.set(window, { parts, sees });
+    return { parts, sees };
   };
+  const of = (window: number | undefined) => made.get(window) ?? make(window);
+  return { added: (window) => of(window).parts, sees: (window) => of(window).sees };
 }

@@ -26,7 +26,8 @@ export function nomicFields(own: Fields): Fields {
   const kind = rope["rope_type"] ?? "default";
   if (kind !== "default") throw invalid("rope_type", kind, "default");
   fields["rotary_emb_base"] = rope["rope_theta"] ?? own["rope_theta"] ?? 1000;
-  fields["rotary_emb_fraction"] = rope["partial_rotary_factor"] ?? 1;
+  // All of a head is rotated: the class reads no `partial_rotary_factor`.
+  fields["rotary_emb_fraction"] = 1;
   fields["activation_function"] = { gated: own["hidden_act"] ?? "silu" };
   return fields;
 }

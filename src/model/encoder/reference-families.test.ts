@@ -184,17 +184,54 @@ describe("heads", () => {
     expect(difference(masked!.data, expected)).toBeLessThan(5e-4);
   });
 
-  test("heads of another width than the hidden size gives them are refused", () => {
-    for (const [name, key] of [
-      ["nomic_bert of transformers", "head_dim"],
-      ["deberta-v2 with buckets", "attention_head_size"],
+  test("DeBERTa's heads of another width than the hidden size gives them are refused", () => {
+    const { config } = referenceEncoders["deberta-v2 with buckets"]!();
+    const file = (size: number) => ({ ...config, attention_head_size: size }) as ModelConfig;
+    expect(() => encoderConfig(file(8))).not.toThrow();
+    expect(() => encoderConfig(file(16))).toThrow(
+      expect.objectContaining({ code: "model-config-invalid" }),
+    );
+  });
+
+  // NomicBertAttention and compute_default_rope_parameters of transformers 5.18.0.
+  test("nomic-bert's class reads head_dim, and no partial_rotary_factor", () => {
+    const { config } = referenceEncoders["nomic_bert of transformers"]!();
+    const rope = { rope_type: "default", rope_theta: 1000, partial_rotary_factor: 0.5 };
+    const file = { ...config, head_dim: 16, rope_parameters: rope } as ModelConfig;
+    const { headDim, ropes, attentionScale } = encoderConfig(file);
+    expect([headDim, ropes[0]!.rotaryDim, attentionScale]).toEqual([16, 16, 0.25]);
+  });
+
+  // DisentangledSelfAttention of transformers 5.18.0: scale_factor counts what pos_att_type names.
+  test("DeBERTa divides scores by the parts that are named, also without relative attention", () => {
+    const { config } = referenceEncoders["deberta-v2 with buckets"]!();
+    for (const [kinds, parts] of [
+      ["p2c|c2p", 3],
+      [["c2p"], 2],
+      [undefined, 1],
     ] as const) {
-      const { config } = referenceEncoders[name]!();
-      expect(() => encoderConfig({ ...config, [key]: 8 } as ModelConfig)).not.toThrow();
-      expect(() => encoderConfig({ ...config, [key]: 16 } as ModelConfig)).toThrow(
-        expect.objectContaining({ code: "model-config-invalid" }),
-      );
+      const own = { relative_attention: false, pos_att_type: kinds };
+      const { attentionScale, headDim } = encoderConfig({ ...config, ...own } as ModelConfig);
+      expect(attentionScale).toBeCloseTo((headDim * parts) ** -0.5, 12);
     }
+  });
+
+  // As scaled_dot_product_attention has it: rows that are masked as a whole are zeros.
+  test("filling that sees no token behind a window does not depend on texts beside it", async () => {
+    const { plan, config } = referenceEncoders["modernbert with biases"]!();
+    const weights = new ReferenceWeights(15);
+    const ids = Array.from({ length: 16 }, (_, at) => 3 + at);
+    encodeReference(plan, weights, ids);
+    const own = { ...config, local_attention: 4 };
+    await using model = await loadEncoder(await writeFolder(own, weights), {
+      ...{ inline: true, threads: 1, format: "f32" },
+    });
+    const attended = ids.map((_, at) => (at < 3 ? 1 : 0));
+    const run = () => model.run({ ids, attended, outputs: ["states"] });
+    const alone = await run();
+    const longer = Array.from({ length: 40 }, (_, at) => 3 + at);
+    const [beside] = await Promise.all([run(), model.run({ ids: longer, outputs: ["states"] })]);
+    expect(difference(beside!.states!.data, alone.states!.data)).toBeLessThan(1e-5);
   });
 
   test("MPNet's buckets are 32, as its class has them", () => {

@@ -48,6 +48,8 @@ export interface EncoderRequest {
 export interface SentenceSettings extends SentencePipeline {
   /** Texts are cut to this many tokens. */
   readonly maxLength: number;
+  /** To how many queries and documents are cut, where the folder says so. */
+  readonly roleLengths?: { readonly query?: number; readonly document?: number };
   readonly doLowerCase: boolean;
   /** What stands before a text, by the prompt's name. */
   readonly prompts: Readonly<Record<string, string>>;

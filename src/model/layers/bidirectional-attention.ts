@@ -11,6 +11,7 @@ import {
   matmul,
   max,
   maximum,
+  multiply,
   negate,
   or,
   range,
@@ -40,16 +41,19 @@ export interface BidirectionalInput {
   /** Added to the scores: masks, biases of distances. Each broadcasts to `[batch, heads, queries, keys]`. */
   readonly added: readonly Tensor[];
   readonly scale: number;
+  /** 0 for queries that may see no key, whose output is 0, and 1 for others: `[batch, 1, queries, 1]`. Default: all 1. */
+  readonly sees?: Tensor | undefined;
   /** How scores become weights. Default `softmax`. */
   readonly weigh?: (scores: Tensor) => Tensor;
 }
 
 /** Weighted values `[batch, heads, queries, headDim]`. */
 export function attendBidirectionally(input: BidirectionalInput): Tensor {
-  const { query, key, value, added, scale, weigh = softmax } = input;
+  const { query, key, value, added, scale, sees, weigh = softmax } = input;
   let scores = matmul(query, key, { transposeB: true, alpha: scale });
   for (const part of added) scores = add(scores, part);
-  return matmul(weigh(scores), value);
+  const output = matmul(weigh(scores), value);
+  return sees ? multiply(output, sees) : output;
 }
 
 /**
@@ -86,6 +90,11 @@ export function splitHeads(
 export function joinHeads(x: Tensor, sizes?: readonly Dimension[]): Tensor {
   const [batch, heads, time, headDim] = x.shape as [Dimension, number, Dimension, number];
   return reshape(transpose(x, [0, 2, 1, 3]), [...(sizes ?? [batch, time]), heads * headDim]);
+}
+
+/** 1 for queries to which a mask leaves a key, and 0 for others: `[…, queries, keys]` to `[…, queries, 1]`. */
+export function seesAny(mask: Tensor): Tensor {
+  return where(less(max(mask, { axes: [-1], keepAxes: true }), maskedScore / 2), 0, 1);
 }
 
 /** 0 where a query and a key are at most `window` positions apart, `maskedScore` elsewhere: `[time, time]`. */

@@ -2,11 +2,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, readJson } from "../../../checkpoint/index.ts";
-import {
-  type FolderFiles,
-  readVectorModuleNames,
-  type VectorModuleNames,
-} from "./sentence-folder.ts";
+import type { FolderFiles } from "./folder-files.ts";
+import { readVectorModuleNames, type VectorModuleNames } from "./sentence-folder.ts";
 
 /**
  * Reads which modules of a sentence-transformers folder make vectors of texts, without their weights.

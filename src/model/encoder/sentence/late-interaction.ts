@@ -21,9 +21,11 @@ export interface LateInteraction {
   readonly expansionLength: number;
   /** Whether tokens see those that a query was filled up with. */
   readonly attendToExpansion: boolean;
-  /** Ids whose vectors a document leaves out, and a query where `skipsInQueries`. */
+  /** Ids whose vectors are left out of texts of `skipsIn`. */
   readonly skippedIds: ReadonlySet<number>;
-  readonly skipsInQueries: boolean;
+  readonly skipsIn: readonly ("query" | "document")[];
+  /** The only ids whose vectors a document keeps; undefined: all but those that are skipped. */
+  readonly keptIds?: ReadonlySet<number> | undefined;
   /** Texts are lower-cased first. */
   readonly lowerCase: boolean;
 }
@@ -78,8 +80,9 @@ export function prepareLateText(
   const attended = Uint8Array.from(ids, (_, place) =>
     place < written || late.attendToExpansion ? 1 : 0,
   );
-  const skips = !isQuery || late.skipsInQueries;
-  const kept = Uint8Array.from(ids, (id) => (skips && late.skippedIds.has(id) ? 0 : 1));
+  const skipped = late.skipsIn.includes(role) ? late.skippedIds : new Set<number>();
+  const only = isQuery ? undefined : late.keptIds;
+  const kept = Uint8Array.from(ids, (id) => (!skipped.has(id) && (only?.has(id) ?? true) ? 1 : 0));
   if (ids.length === 0) {
     throw new JetonError("the text has no tokens, expected at least one", {
       code: "encoder-input-empty",

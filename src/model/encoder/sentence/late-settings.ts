@@ -24,7 +24,12 @@ const pylateLengths = { query_length: 32, document_length: 180 } as const;
 /** `string.punctuation` of Python. */
 const punctuation: readonly string[] = [..."!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"];
 
-const plain = { queryPrompt: "", documentPrompt: "", skipsInQueries: false, lowerCase: false };
+const plain = {
+  queryPrompt: "",
+  documentPrompt: "",
+  skipsIn: ["document"],
+  lowerCase: false,
+} as const;
 
 /**
  * Settings of PyLate, all of them in `config_sentence_transformers.json`.
@@ -86,7 +91,8 @@ export function readMultiVector(sources: LateSources): LateInteraction {
     expansionLength,
     attendToExpansion: expansion?.["attend"] === true,
     skippedIds: skippedIds(tokenizer, mask["skiplist_words"], false),
-    skipsInQueries: (Array.isArray(tasks) ? tasks : [tasks]).includes("query"),
+    ...(tasks !== undefined && tasks !== null && { skipsIn: skippingRoles(tasks) }),
+    keptIds: keptIds(mask["keep_only_token_ids"]),
   };
 }
 
@@ -114,6 +120,20 @@ export function stanfordLateInteraction(
     attendToExpansion: metadata["attend_to_mask_tokens"] === true,
     skippedIds: skippedIds(tokenizer, [...words], false),
   };
+}
+
+/** `skiplist_tasks`: one name, or several. */
+function skippingRoles(tasks: JsonValue): ("query" | "document")[] {
+  const named = Array.isArray(tasks) ? tasks : [tasks];
+  return (["query", "document"] as const).filter((role) => named.includes(role));
+}
+
+/** `keep_only_token_ids`; an empty list keeps all, as none does. */
+function keptIds(value: JsonValue | undefined): Set<number> | undefined {
+  if (value === undefined || value === null) return undefined;
+  const isList = Array.isArray(value) && value.every((id) => Number.isSafeInteger(id));
+  if (!isList) throw invalid("keep_only_token_ids", value, "a list of ids");
+  return value.length === 0 ? undefined : new Set(value as number[]);
 }
 
 function lengthOf(file: JsonObject, key: string, otherwise: number): number {

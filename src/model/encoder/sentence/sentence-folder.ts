@@ -25,6 +25,7 @@ import {
   scoreActivationOf,
 } from "../tasks/score-activation.ts";
 import type { SentenceSettings } from "../types.ts";
+import { type FolderFiles, moduleError, objectOf, optionalJson, pathOf } from "./folder-files.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import {
   type LateSources,
@@ -35,20 +36,16 @@ import {
 } from "./late-settings.ts";
 import { checkPoolingNames, checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
-
-/** The files of a model's folder, wherever it is. Paths have slashes. */
-export interface FolderFiles {
-  /** What a JSON file holds; undefined where the folder has none. */
-  json(path: string): Promise<JsonValue | undefined>;
-  /** Tensors of a safetensors file, by their names there. */
-  tensors(path: string): Promise<ReadonlyMap<string, TensorEntry>>;
-}
+import { maxLength, roleLengths, transformerSettings } from "./text-lengths.ts";
 
 /** Settings of a folder, and the stored tensors of its modules by name. */
 export interface SentenceFolder {
   readonly sentence: SentenceSettings;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
+
+/** What a module may read and write, as sentence-transformers calls it: the default first. */
+const features = ["sentence_embedding", "token_embeddings"] as const;
 
 /** Modules that change nothing once a model is trained. */
 const ignored = new Set(["Dropout"]);
@@ -84,14 +81,18 @@ export async function readSentenceFolder(
   const isXtr = !isLate && isXtrProjection(config, reader.after);
   const plain = entries === undefined && !isLate ? plainPipeline(config, shape) : undefined;
   const modules = plain?.modules ?? (isLate ? [] : reader.after);
-  const tokenModules = isLate || isXtr ? withNormalize(reader.after) : undefined;
+  // sentence-transformers' own models have a module for it, where they want it.
+  const ownLength = kind === "multi-vector" ? reader.after : withNormalize(reader.after);
+  const tokenModules = isLate || isXtr ? ownLength : undefined;
   const prompts = readPrompts(settings);
   const sentence: SentenceSettings = {
     poolings: reader.poolings ?? plain?.poolings ?? ["mean"],
     includePrompt: reader.includePrompt,
+    stateModules: reader.stateModules,
     modules,
     tokenModules,
     maxLength: longest,
+    roleLengths: roleLengths(own, config),
     doLowerCase: own["do_lower_case"] === true,
     prompts,
     dimensions: truncatedTo(settings),
@@ -221,46 +222,9 @@ function isXtrProjection(
   return isPlain && others.every(({ kind }) => kind === "normalize");
 }
 
-/** Vectors of tokens have length 1, whether or not a module says so. */
+/** PyLate, ColBERT and XTR give vectors of tokens the length 1, whether or not a module says so. */
 function withNormalize(modules: readonly VectorModule[]): VectorModule[] {
   return modules.at(-1)?.kind === "normalize" ? [...modules] : [...modules, { kind: "normalize" }];
-}
-
-function maxLength(
-  own: JsonObject,
-  config: EncoderConfig,
-  { tokenizer, uncounted }: { readonly tokenizer: Tokenizer; readonly uncounted: number },
-): number {
-  const given = own["max_seq_length"];
-  const limit = Math.min(
-    config.contextLength,
-    tokenizer.settings.modelMaxLength ?? config.contextLength,
-  );
-  if (given === undefined || given === null) return limit;
-  if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
-    throw moduleError("sentence_bert_config.json", "max_seq_length", given, "a positive number");
-  }
-  return Math.min(given + uncounted, config.contextLength);
-}
-
-/** Names of the settings beside a transformer, also those of old versions. */
-const settingsNames: readonly string[] = [
-  "bert",
-  "roberta",
-  "distilbert",
-  "camembert",
-  "albert",
-  "xlm-roberta",
-  "xlnet",
-].map((kind) => `sentence_${kind}_config.json`);
-
-async function transformerSettings(files: FolderFiles, folder: string): Promise<JsonObject> {
-  for (const name of settingsNames) {
-    const path = pathOf(folder, name);
-    const value = await files.json(path);
-    if (value !== undefined) return objectOf(value, path);
-  }
-  return {};
 }
 
 /** `activation_fn`, which newer cross encoders keep beside their prompts. */
@@ -307,30 +271,10 @@ async function readModules(files: FolderFiles): Promise<readonly ModuleEntry[] |
   return list === undefined ? undefined : parseModuleList(list);
 }
 
-const pathOf = (folder: string, name: string): string =>
-  folder === "" ? name : `${folder}/${name}`;
-
-async function optionalJson(files: FolderFiles, path: string): Promise<JsonObject> {
-  const value = await files.json(path);
-  return value === undefined ? {} : objectOf(value, path);
-}
-
 /** A module's own configuration, which it must have. */
 async function moduleConfig(files: FolderFiles, folder: string): Promise<JsonObject> {
   const path = pathOf(folder, "config.json");
   return objectOf(await files.json(path), path);
-}
-
-function objectOf(value: JsonValue | undefined, path: string): JsonObject {
-  if (isJsonObject(value)) return value;
-  throw moduleError(path, "the file", value, "a JSON object");
-}
-
-function moduleError(file: string, key: string, value: unknown, expected: string): JetonError {
-  return new JetonError(`${file}: ${key} is ${JSON.stringify(value)}, expected ${expected}`, {
-    code: "encoder-module-invalid",
-    details: { file, key, value, expected },
-  });
 }
 
 /** Reads the modules behind the encoder, one after the other. */
@@ -339,6 +283,10 @@ class ModuleReader {
   readonly tensors: Map<string, TensorEntry> = new Map();
   /** Modules behind the pooling, or of the states of tokens where nothing is pooled. */
   readonly after: VectorModule[] = [];
+  /** Modules of the states of tokens in front of the pooling. */
+  stateModules: readonly VectorModule[] | undefined;
+  /** What of `after` says that it reads the states of tokens. */
+  readonly #ofTokens: Set<VectorModule> = new Set();
   poolings: readonly PoolingMode[] | undefined;
   includePrompt = true;
   /** Settings of a `MultiVectorMask`, which says what tokens give vectors. */
@@ -354,14 +302,11 @@ class ModuleReader {
       case "Pooling":
         return this.#readPooling(path);
       case "Dense":
-        this.after.push(await this.#readDense(path));
-        return;
+        return this.#add(path, await this.#readDense(path));
       case "LayerNorm":
-        this.after.push(await this.#readLayerNorm(path));
-        return;
+        return this.#add(path, await this.#readLayerNorm(path));
       case "Normalize":
-        this.after.push({ kind: "normalize" });
-        return;
+        return this.#add(path, { kind: "normalize" });
       case "MultiVectorMask":
         this.mask = await moduleConfig(this.#files, path);
         return;
@@ -377,8 +322,29 @@ class ModuleReader {
     const config = await moduleConfig(this.#files, path);
     this.poolings = pooledModes(config);
     this.includePrompt = config["include_prompt"] !== false;
-    const [before] = this.after;
-    if (before) throw moduleError("modules.json", "a module", before.kind, "none before Pooling");
+    const before = this.after.splice(0);
+    const other = before.find((module) => !this.#ofTokens.has(module));
+    if (other) {
+      const expected = "none before Pooling but those whose module_input_name is token_embeddings";
+      throw moduleError("modules.json", "a module", other.kind, expected);
+    }
+    if (before.length > 0) this.stateModules = before;
+  }
+
+  /** Adds a module by what its file says that it reads: the states of tokens have no reader behind the pooling. */
+  async #add(path: string, module: VectorModule): Promise<void> {
+    const file = pathOf(path, "config.json");
+    const config = await optionalJson(this.#files, file);
+    const input = config["module_input_name"] ?? features[0];
+    const output = config["module_output_name"] ?? input;
+    if (!features.some((name) => name === input)) {
+      throw moduleError(file, "module_input_name", input, features.join(" or "));
+    }
+    if (output !== input) throw moduleError(file, "module_output_name", output, String(input));
+    const ofTokens = input !== features[0];
+    if (ofTokens && this.poolings !== undefined) return;
+    if (ofTokens) this.#ofTokens.add(module);
+    this.after.push(module);
   }
 
   async #readDense(path: string): Promise<VectorModule> {

@@ -37,6 +37,8 @@ export interface SentencePipeline {
   readonly poolings: readonly PoolingMode[];
   /** Whether tokens of a prompt are pooled. */
   readonly includePrompt: boolean;
+  /** Applied to each token's state in front of the pooling. Default: none. */
+  readonly stateModules?: readonly VectorModule[] | undefined;
   /** Applied to the pooled vector. */
   readonly modules: readonly VectorModule[];
   /** Applied to each token's state, for late interaction; undefined where the model has no such vectors. */
@@ -47,10 +49,11 @@ export interface SentencePipeline {
 export function sentencePipeline({
   poolings,
   includePrompt,
+  stateModules,
   modules,
   tokenModules,
 }: SentencePipeline): SentencePipeline {
-  return { poolings, includePrompt, modules, tokenModules };
+  return { poolings, includePrompt, stateModules, modules, tokenModules };
 }
 
 /** Applies modules to vectors `[…, width]`, one after the other. */
@@ -84,6 +87,20 @@ function applyModule(weights: DecoderWeights, x: Tensor, module: VectorModule): 
       return divide(x, sqrt(maximum(squares, 1e-24)));
     }
   }
+}
+
+/**
+ * Width of a text's vector.
+ *
+ * @param hiddenSize width of a token's state
+ * @param count how many poolings are joined. Default: those of the pipeline
+ */
+export function pipelineWidth(
+  { poolings, stateModules = [], modules }: Omit<SentencePipeline, "tokenModules">,
+  hiddenSize: number,
+  count: number = poolings.length,
+): number {
+  return moduleWidth(modules, count * moduleWidth(stateModules, hiddenSize));
 }
 
 /** Width of the vectors behind modules, from the width before them. */

@@ -54,6 +54,7 @@ const optionsOf: Readonly<Record<EncoderFunction, readonly (keyof typeof rules)[
     "normalize",
     "prompt",
     "promptName",
+    "role",
     "dimensions",
     "maxLength",
     "signal",

@@ -2,7 +2,7 @@
 import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
-import { encodeText } from "./embed.ts";
+import { choosePrompt, encodeText } from "./embed.ts";
 import { type ScoreActivation, scoreLogits } from "./score-activation.ts";
 
 /** A class of a text and how sure the model is of it. */
@@ -31,14 +31,15 @@ export interface ClassifyOptions {
 }
 
 /**
- * Classes of each text or pair, that with the largest logit first.
+ * Classes of each text or pair, that with the largest logit first. The default prompt of a cross encoder's folder stands
+ * before each.
  *
  * @example
  * const [classes] = await classify(model, ["The king is dead."]);
  * console.log(classes?.[0]); // { label, score, … }
  *
  * @throws JetonError `encoder-head-missing` where the checkpoint classifies no sequences,
- *   `encoder-option-invalid`
+ *   `encoder-option-invalid`, `encoder-prompt-unknown`
  */
 export async function classify(
   model: LoadedEncoder,
@@ -78,13 +79,15 @@ export async function sequenceLogits(
   { maxLength, signal }: { readonly maxLength?: number; readonly signal?: AbortSignal | undefined },
 ): Promise<{ logits: Float32Array[]; tokens: number }> {
   const limit = maxLength === undefined ? {} : { maxLength };
+  // A cross encoder's default prompt stands before the first text of a pair.
+  const prompt = choosePrompt(model, {});
   let tokens = 0;
   const logits = await Promise.all(
     texts.map(async (text) => {
       const { length, ...input } =
         typeof text === "string"
-          ? encodeText(model, text, limit)
-          : encodeText(model, text[0], { ...limit, pair: text[1] });
+          ? encodeText(model, prompt + text, limit)
+          : encodeText(model, prompt + text[0], { ...limit, pair: text[1] });
       tokens += length;
       const results = await model.run({ ...input, outputs: ["sequence"] }, { signal });
       return results.sequence!.data;

@@ -3,7 +3,7 @@ import { JetonError } from "../../../core/index.ts";
 import { encodeEncoderText, type TextInput } from "../sentence/encode-text.ts";
 import { type LateText, prepareLateText } from "../sentence/late-interaction.ts";
 import { checkPoolings, type PoolingMode } from "../sentence/pooling.ts";
-import { moduleWidth } from "../sentence/sentence-modules.ts";
+import { pipelineWidth } from "../sentence/sentence-modules.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 
@@ -20,6 +20,12 @@ export interface EmbedOptions {
   readonly prompt?: string;
   /** Name of one of the model's prompts, e.g. `"query"`. */
   readonly promptName?: string;
+  /**
+   * What the texts are: it chooses the prompt, where neither of the above does, and how long texts may be, where the folder
+   * says so. `"query"` takes the prompt of that name, `"document"` that named `document`, `passage` or `corpus`, as
+   * sentence-transformers does. Default: neither.
+   */
+  readonly role?: "query" | "document";
   /**
    * Only the first so many numbers of each vector, for models that were trained so (Matryoshka). With
    * `normalize` the shorter vector has length 1. Default: what the model's folder says, otherwise all.
@@ -70,16 +76,15 @@ export async function embedCounted(
       ? undefined
       : checkPoolings(typeof pooling === "string" ? [pooling] : pooling);
   const prompt = choosePrompt(model, options);
-  const { modules, poolings: ownPoolings } = model.sentence;
-  const count = (poolings ?? ownPoolings).length;
-  const size = moduleWidth(modules, count * model.config.hiddenSize);
+  const size = pipelineWidth(model.sentence, model.config.hiddenSize, poolings?.length);
   checkDimensions(options.dimensions, size);
   const dimensions = options.dimensions ?? Math.min(size, model.sentence.dimensions ?? size);
   const skipped = model.sentence.includePrompt ? 0 : promptLength(model, prompt);
+  const cut = { maxLength: options.maxLength, role: options.role };
   let [done, tokens] = [0, 0];
   const vectors = await Promise.all(
     texts.map(async (text) => {
-      const { length, ...input } = encodeText(model, prompt + text, options);
+      const { length, ...input } = encodeText(model, prompt + text, cut);
       tokens += length;
       const results = await model.run(
         {
@@ -102,10 +107,19 @@ export async function embedCounted(
 export function encodeText(
   model: LoadedEncoder,
   text: string,
-  { maxLength, pair }: { readonly maxLength?: number; readonly pair?: string } = {},
+  {
+    maxLength,
+    pair,
+    role,
+  }: {
+    readonly maxLength?: number | undefined;
+    readonly pair?: string;
+    readonly role?: EmbedOptions["role"];
+  } = {},
 ): TextInput {
   const { sentence, tokenizer, contextLength, config } = model;
-  const limit = Math.min(sentence.maxLength, contextLength);
+  const ofRole = (role && sentence.roleLengths?.[role]) ?? sentence.maxLength;
+  const limit = Math.min(ofRole, contextLength);
   if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength > 2)) {
     throw new JetonError(`maxLength is ${maxLength}, expected a number of tokens above 2`, {
       code: "encoder-option-invalid",
@@ -118,14 +132,18 @@ export function encodeText(
   return encodeEncoderText(tokenizer, config, written, options);
 }
 
+/** Names of prompts for a role, the first one that a model has. */
+const promptNames = { query: ["query"], document: ["document", "passage", "corpus"] } as const;
+
 /** What stands before a text: what is asked for, otherwise the model's default prompt, if it has one. */
 export function choosePrompt(
   model: LoadedEncoder,
-  { prompt, promptName }: Pick<EmbedOptions, "prompt" | "promptName">,
+  { prompt, promptName, role }: Pick<EmbedOptions, "prompt" | "promptName" | "role">,
 ): string {
   if (prompt !== undefined) return prompt;
   const { prompts, defaultPrompt } = model.sentence;
-  const name = promptName ?? defaultPrompt;
+  const ofRole = role && promptNames[role].find((one) => Object.hasOwn(prompts, one));
+  const name = promptName ?? ofRole ?? defaultPrompt;
   if (name === undefined) return "";
   if (Object.hasOwn(prompts, name)) return prompts[name]!;
   const known = Object.keys(prompts);
@@ -179,9 +197,9 @@ export interface EmbedTokensOptions {
 }
 
 /**
- * One vector for each token of each text, with its place in the text: of length 1 from a late-interaction
- * model (ColBERT), whose projection, markers and skipped punctuation apply; from any other encoder the
- * states of its last layer.
+ * One vector for each token of each text, with its place in the text: from a late-interaction model (ColBERT) by its
+ * projection, markers and skipped punctuation, and of length 1, but where a folder of sentence-transformers has no module
+ * for that; from any other encoder the states of its last layer.
  */
 export async function embedTokens(
   model: LoadedEncoder,

@@ -176,7 +176,10 @@ describe("a cross encoder", () => {
       const path = join(copy, "config_sentence_transformers.json");
       writeFileSync(path, JSON.stringify({ prompts: { query: "in the castle: " }, ...settings }));
       await using model = await loadEncoder(copy, { inline: true, threads: 1, format: "f32" });
-      return (await rerank(model, query, ["a rose"]))[0]!.logit;
+      const [[found] = []] = await classify(model, [[query, "a rose"]]);
+      const [ranked] = await rerank(model, query, ["a rose"]);
+      expect(found!.logit).toBe(ranked!.logit);
+      return ranked!.logit;
     };
     const prompted = await score("the king", { default_prompt_name: "query" });
     expect(prompted).toBe(await score("in the castle: the king", {}));

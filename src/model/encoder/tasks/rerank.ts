@@ -3,7 +3,7 @@ import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
 import { checkTask } from "./check-task.ts";
 import { sequenceLogits } from "./classify.ts";
-import { choosePrompt, embedTokensCounted, type TokenVectors } from "./embed.ts";
+import { embedTokensCounted, type TokenVectors } from "./embed.ts";
 import { scoreLogits } from "./score-activation.ts";
 
 /** A document and how well it answers the query. */
@@ -110,9 +110,7 @@ async function readPairs(
   documents: readonly string[],
   options: Omit<RerankOptions, "topN">,
 ): Promise<CountedScores> {
-  // A cross encoder's default prompt stands before the first text of a pair.
-  const asked = choosePrompt(model, {}) + query;
-  const pairs = documents.map((document) => [asked, document] as const);
+  const pairs = documents.map((document) => [query, document] as const);
   const { logits, tokens } = await sequenceLogits(model, pairs, options);
   const { scoreActivation: named = "sigmoid" } = model.sentence;
   const scores = logits.map((row) => {

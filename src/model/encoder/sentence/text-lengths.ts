@@ -1,0 +1,92 @@
+/** To how many tokens a sentence encoder's texts are cut, and what else its folder says of calling the tokenizer. */
+import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json.ts";
+import type { Tokenizer } from "../../../tokenizer/index.ts";
+import type { EncoderConfig } from "../config.ts";
+import { type FolderFiles, moduleError, objectOf, pathOf } from "./folder-files.ts";
+
+/** Most tokens of a text. @throws JetonError `encoder-module-invalid` */
+export function maxLength(
+  own: JsonObject,
+  config: EncoderConfig,
+  { tokenizer, uncounted }: { readonly tokenizer: Tokenizer; readonly uncounted: number },
+): number {
+  const [key, given] = statedLength(own);
+  const limit = Math.min(
+    config.contextLength,
+    tokenizer.settings.modelMaxLength ?? config.contextLength,
+  );
+  if (given === undefined || given === null) return limit;
+  if (typeof given !== "number" || !Number.isSafeInteger(given) || given < 1) {
+    throw moduleError("sentence_bert_config.json", key, given, "a positive number");
+  }
+  return Math.min(given + uncounted, config.contextLength);
+}
+
+/**
+ * The key that says to how many tokens texts are cut, and its value: what the tokenizer is called with goes before what it
+ * is made with, and that before `max_seq_length`.
+ *
+ * Source: sentence-transformers 6.0, `Transformer.__init__` and `Transformer.preprocess`.
+ *
+ * @throws JetonError `encoder-module-invalid` where the tokenizer is called in a way that is not read here
+ */
+function statedLength(own: JsonObject): readonly [key: string, value: JsonValue | undefined] {
+  const called = inside(inside(own, "processing_kwargs"), "text");
+  for (const [key, expected] of [
+    ["add_special_tokens", true],
+    ["truncation", true],
+  ] as const) {
+    if (called[key] !== false) continue;
+    const name = `processing_kwargs.text.${key}`;
+    throw moduleError("sentence_bert_config.json", name, false, String(expected));
+  }
+  const made = ["processor_kwargs", "tokenizer_args"].map(
+    (name) => [`${name}.model_max_length`, inside(own, name)["model_max_length"]] as const,
+  );
+  const stated = [["processing_kwargs.text.max_length", called["max_length"]] as const, ...made];
+  const first = stated.find(([, value]) => value !== undefined && value !== null);
+  return first ?? ["max_seq_length", own["max_seq_length"]];
+}
+
+/** `query_length` and `document_length`. @throws JetonError `encoder-module-invalid` */
+export function roleLengths(
+  own: JsonObject,
+  { contextLength }: EncoderConfig,
+): { query?: number; document?: number } {
+  const lengths: { query?: number; document?: number } = {};
+  for (const role of ["query", "document"] as const) {
+    const value = own[`${role}_length`];
+    if (value === undefined || value === null) continue;
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 1) {
+      throw moduleError("sentence_bert_config.json", `${role}_length`, value, "a positive number");
+    }
+    lengths[role] = Math.min(value, contextLength);
+  }
+  return lengths;
+}
+
+function inside(object: JsonObject, key: string): JsonObject {
+  const value = object[key];
+  return isJsonObject(value) ? value : {};
+}
+
+/** Names of the settings beside a transformer, also those of old versions. */
+const settingsNames: readonly string[] = [
+  "bert",
+  "roberta",
+  "distilbert",
+  "camembert",
+  "albert",
+  "xlm-roberta",
+  "xlnet",
+].map((kind) => `sentence_${kind}_config.json`);
+
+/** What the file beside a transformer says. @throws JetonError `encoder-module-invalid` */
+export async function transformerSettings(files: FolderFiles, folder: string): Promise<JsonObject> {
+  for (const name of settingsNames) {
+    const path = pathOf(folder, name);
+    const value = await files.json(path);
+    if (value !== undefined) return objectOf(value, path);
+  }
+  return {};
+}
