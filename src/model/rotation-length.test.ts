@@ -7,6 +7,7 @@ import { createRandomCheckpoint, type RandomCheckpoint } from "../testing/random
 import { startReference } from "../testing/reference-decoder.ts";
 import { wordTokenizer } from "../testing/word-tokenizer.ts";
 import { loadModel } from "./load-model.ts";
+import { recordRouting } from "./openmoe/routing-trace.ts";
 import type { LoadedModel, OpenSequence } from "./types.ts";
 
 let root = "";
@@ -129,4 +130,16 @@ describe.each(["llama-dynamic", "phi3-longrope", "phi4-mini-parameters"])("%s", 
     });
     expectNear(logits, startReference(made.config, made.tensors).append(long));
   });
+});
+
+test("a routing trace is that of whole texts", async () => {
+  const folder = join(root, "phimoe-longrope");
+  const tokenizer = join(root, "tokenizer.json");
+  createRandomCheckpoint(folder, { family: "phimoe-longrope", seed: 4, dtype: "F32", tokenizer });
+  await using model = await loadModel(folder, { format: "f32", inline: true });
+  const sequence = await model.openSequence({ promptLength: ids.length });
+  const { expertChoices } = await sequence.step({ ids, results: "all", routing: true });
+  await sequence.release();
+  const { choices } = await recordRouting(model, [{ text: ids }]);
+  expect(choices).toEqual(expertChoices);
 });

@@ -409,5 +409,6 @@ export function describeReference(config: ReferenceConfig): ReferencePlan {
       details: { family },
     });
   }
-  return describe(new ConfigReader(config));
+  const { experts, ...plan } = describe(new ConfigReader(config));
+  return experts?.sparse.includes(true) ? { ...plan, experts } : plan;
 }

@@ -271,6 +271,24 @@ describe("fields that a family does not read", () => {
     expect(of("gemma2", { hidden_act: "relu", hidden_activation: "gelu" })).toBe("gelu");
   });
 
+  test("activations have the names that transformers knows", () => {
+    const of = (name: string) =>
+      decoderConfig({ model_type: "qwen3_moe", hidden_act: name } as File).activation;
+    expect(of("swish")).toBe("silu");
+    expect(of("gelu_fast")).toBe("gelu-tanh");
+    expect(of("gelu_python")).toBe("gelu");
+    expect(of("quick_gelu")).toBe("quick-gelu");
+    expect(of("relu2")).toBe("relu-squared");
+    expect(() => of("mish")).toThrow(/hidden_act is "mish", expected one of silu, /);
+  });
+
+  test("a sparse family whose layers are all dense has no experts", () => {
+    const file = { model_type: "qwen3_moe", num_hidden_layers: 2, decoder_sparse_step: 2 };
+    expect(decoderConfig(file as File).experts?.count).toBe(128);
+    const dense = { ...file, mlp_only_layers: [1] } as File;
+    expect(decoderConfig(dense).experts).toBeUndefined();
+  });
+
   test("caps and score scales are Gemma's alone", () => {
     const extra = {
       final_logit_softcapping: 5,

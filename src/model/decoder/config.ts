@@ -8,6 +8,7 @@
 import { type ModelConfig, textConfig } from "../../checkpoint/text-config.ts";
 import { JetonError } from "../../core/index.ts";
 import { type LandmarkConfig, landmarkConfig } from "../landmark/landmark-config.ts";
+import { type Activation, activationNames, activationOf } from "../layers/activation.ts";
 import { type Fields, flag, given, invalid, positive } from "./config-fields.ts";
 import {
   describeExperts,
@@ -86,7 +87,7 @@ export interface DecoderConfig {
   readonly residualScale: number;
   /** Factor of the logits (Granite). */
   readonly logitScale: number;
-  readonly activation: "silu" | "gelu" | "gelu-tanh" | "relu";
+  readonly activation: Activation;
   /** Factor of the scores. */
   readonly attentionScale: number;
   /** One more score for each head, a stored number, that takes its share of the softmax (gpt-oss). */
@@ -138,6 +139,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     throw invalid("num_key_value_heads", kvHeads, `a divisor of the ${heads} attention heads`);
   }
   const { layers, ropes } = describeLayers(family, fields, headDim);
+  const experts = describeExperts(family, fields);
   const vocabSize = count("vocab_size");
   const landmark = landmarkConfig(fields, vocabSize);
   if (landmark) checkLandmarks(family, { layers, ropes });
@@ -150,7 +152,7 @@ export function decoderConfig(file: ModelConfig): DecoderConfig {
     numKeyValueHeads: kvHeads,
     headDim,
     layers,
-    experts: describeExperts(family, fields),
+    experts: layers.some(({ sparse }) => sparse) ? experts : undefined,
     ropes,
     contextLength: contextLength(fields, ropes),
     rmsNormEps: positive(fields, "rms_norm_eps", Number.isFinite),
@@ -297,9 +299,9 @@ function describeBlocks(
     isSandwich && given(fields[name]) ? positive(fields, name, Number.isFinite) : undefined;
   // The first Gemma's files say "gelu" although the models were trained with the tanh form.
   const isOldGelu = family === "gemma" && fields["hidden_act"] === "gelu";
-  const stated = isSandwich ? fields["hidden_activation"] : fields["hidden_act"];
+  const key = isSandwich ? "hidden_activation" : "hidden_act";
   // The experts of gpt-oss have an activation of their own.
-  const named = family === "gpt_oss" ? "silu" : stated;
+  const named = family === "gpt_oss" ? "silu" : fields[key];
   const clip = family === "olmoe" && given(fields["clip_qkv"]);
   return {
     norm: family === "phimoe" ? "layer" : "rms",
@@ -307,7 +309,7 @@ function describeBlocks(
     normPlacement: family === "olmo2" ? "post" : isSandwich ? "sandwich" : "pre",
     qkNorm: qkNormOf(family),
     qkvClip: clip ? positive(fields, "clip_qkv", Number.isFinite) : undefined,
-    activation: activation(isOldGelu ? "gelu_pytorch_tanh" : named),
+    activation: activation(key, isOldGelu ? "gelu_pytorch_tanh" : named),
     attentionScale: family.startsWith("granitemoe")
       ? graniteFactor(family, fields, "attention_multiplier")
       : (number("query_pre_attn_scalar") ?? headDim) ** -0.5,
@@ -354,19 +356,8 @@ export function tokenIds(value: unknown): number[] {
   return list.filter((id): id is number => Number.isSafeInteger(id) && id >= 0);
 }
 
-function activation(name: unknown): DecoderConfig["activation"] {
-  switch (name) {
-    case "silu":
-    case "swish":
-      return "silu";
-    case "gelu":
-      return "gelu";
-    case "gelu_pytorch_tanh":
-    case "gelu_new":
-      return "gelu-tanh";
-    case "relu":
-      return "relu";
-    default:
-      throw invalid("hidden_act", name, "silu, gelu, gelu_pytorch_tanh or relu");
-  }
+function activation(key: string, name: unknown): Activation {
+  const found = activationOf(name);
+  if (!found) throw invalid(key, name, `one of ${activationNames.join(", ")}`);
+  return found;
 }

@@ -17,6 +17,7 @@ export type Activation =
   | "gelu"
   | "gelu-tanh"
   | "relu"
+  | "relu-squared"
   | "tanh"
   | "sigmoid"
   | "quick-gelu"
@@ -33,6 +34,7 @@ const names: Readonly<Record<string, Activation>> = {
   gelu_accurate: "gelu-tanh",
   quick_gelu: "quick-gelu",
   relu: "relu",
+  relu2: "relu-squared",
   tanh: "tanh",
   sigmoid: "sigmoid",
   linear: "identity",
@@ -83,6 +85,10 @@ export function activate(x: Tensor, activation: Activation): Tensor {
       return multiply(x, sigmoid(multiply(x, 1.702)));
     case "relu":
       return relu(x);
+    case "relu-squared": {
+      const positive = relu(x);
+      return multiply(positive, positive);
+    }
     case "tanh":
       return tanh(x);
     case "sigmoid":

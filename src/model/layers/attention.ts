@@ -6,6 +6,7 @@
  */
 import {
   add,
+  broadcastTo,
   cast,
   concat,
   log,
@@ -15,6 +16,7 @@ import {
   multiplyDimensions,
   overwrite,
   reshape,
+  slice,
   softmax,
   split,
   subtract,
@@ -89,7 +91,19 @@ function maskedScores(input: AttentionInput, keys: Tensor, mask: Tensor): Tensor
  */
 export function logOfSum(scores: Tensor, weights: Tensor): Tensor {
   const axes = [-1];
-  return subtract(max(scores, { axes }), log(max(weights, { axes })));
+  return subtract(max(scores, { axes }), logByRow(max(weights, { axes })));
+}
+
+/** Numbers of the widest vector instructions. */
+const vectorWidth = 16;
+
+/**
+ * Logarithms, each the same to the last bit whatever stands beside it: the runtime computes what is left over behind whole
+ * vectors by another function. So every number fills a vector of its own.
+ */
+function logByRow(x: Tensor): Tensor {
+  const filled = broadcastTo(reshape(x, [...x.shape, 1]), [...x.shape, vectorWidth]);
+  return reshape(slice(log(filled), { axis: -1, end: 1 }), x.shape);
 }
 
 /** Exact attention over cache and new tokens, each read where it lies. */

@@ -74,9 +74,11 @@ export async function recordRouting(
   for (const { text, domain = "text" } of texts) {
     const ids = typeof text === "string" ? tokenizer.encode(text).ids : text;
     for (let at = 0; at < ids.length; at += sequenceLength) {
-      const sequence = await model.openSequence(signal ? { signal } : {});
+      const own = Array.from(ids.slice(at, at + sequenceLength));
+      // Rotations by length are those of a text that is there as a whole.
+      const promptLength = own.length;
+      const sequence = await model.openSequence({ promptLength, ...(signal && { signal }) });
       try {
-        const own = Array.from(ids.slice(at, at + sequenceLength));
         for (let start = 0; start < own.length; start += passRows) {
           signal?.throwIfAborted();
           const part = own.slice(start, start + passRows);

@@ -118,6 +118,8 @@ const subjects: readonly [string, Partial<TinyDimensions>][] = [
   ["qwen2-moe", { layers: 2 }],
   ["granitemoe", { layers: 2 }],
   ["gpt-oss-mxfp4", { layers: 2 }],
+  // A number of sinks that fills no vector.
+  ["gpt-oss", { layers: 2, heads: 6, kvHeads: 1, width: 96 }],
 ];
 
 describe.each(formats)("%s: no row depends on the rows beside it", (format) => {
