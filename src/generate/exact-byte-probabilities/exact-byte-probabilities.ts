@@ -124,6 +124,8 @@ class ExactByteDistribution implements ExactBytes {
   readonly #holding = new Set<Spelling>();
   #text: number[] = [];
   #isRead = false;
+  /** Whether the text is empty although the coverings spell the space that the tokenizer puts before a text. */
+  #isEmpty = false;
 
   constructor(rows: TokenRows, tokenizer: Tokenizer, options: ExactBytesOptions) {
     const {
@@ -179,10 +181,11 @@ class ExactByteDistribution implements ExactBytes {
     this.#coverings = this.#rules.cover(this.#root, text, length, text.length);
     this.#text = Array.from(bytes);
     this.#isRead = true;
+    this.#isEmpty = isDummy && bytes.length === 0;
     this.#checkPossible(this.#coverings, text.at(-1) ?? 0);
     const { branches } = this.#coverings;
     this.#masked = new Set(branches.map(({ spelling }) => spelling));
-    const common = this.#common(spellingsOf(this.#coverings));
+    const common = this.#common(this.#live());
     // What all coverings begin with cancels, unless whole probabilities are asked for.
     if (this.#options.whole) this.#root.logProbability = 0;
     else common.logProbability = 0;
@@ -194,7 +197,7 @@ class ExactByteDistribution implements ExactBytes {
     const { trie, validity, firstBytes } = this.#tables;
     const { spellings, branches } = this.#coverings;
     let largest = Number.NEGATIVE_INFINITY;
-    for (const { logProbability } of spellingsOf(this.#coverings)) {
+    for (const { logProbability } of this.#live()) {
       largest = Math.max(largest, logProbability);
     }
     const sums = new Float64Array(byteOutcomes);
@@ -203,9 +206,16 @@ class ExactByteDistribution implements ExactBytes {
       const scale = Math.exp(spelling.logProbability - largest);
       const weights = spelling.weights!;
       for (let at = 0; at < weights.length; at++) sums[firstBytes[at]!]! += scale * weights[at]!;
+      if (this.#isEmpty) continue;
       if (this.#options.mode === "exact" && !validity.isWhole(spelling.state)) continue;
       for (const id of this.#rows.endIds)
         sums[endOutcome]! += scale * probability(spelling.row!, id);
+    }
+    if (this.#isEmpty) {
+      // No text has no tokens, not even those of a space.
+      const scale = Math.exp(this.#root.logProbability - largest);
+      for (const id of this.#rows.endIds)
+        sums[endOutcome]! += scale * probability(this.#root.row!, id);
     }
     return logarithms(sums);
   }
@@ -222,7 +232,7 @@ class ExactByteDistribution implements ExactBytes {
 
   async expect(bytes: Uint8Array, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     if (!this.#isRead) await this.prefill(new Uint8Array(0), options);
-    const live = spellingsOf(this.#coverings);
+    const live = this.#live();
     const missing = missingRows(live);
     let coverings = this.#coverings;
     for (const byte of bytes) {
@@ -273,6 +283,13 @@ class ExactByteDistribution implements ExactBytes {
     this.#checkPossible(next, byte);
     this.#coverings = next;
     this.#text.push(byte);
+    this.#isEmpty = false;
+  }
+
+  /** Spellings whose rows the next byte depends on. */
+  #live(): ReadonlySet<Spelling> {
+    const live = spellingsOf(this.#coverings);
+    return this.#isEmpty ? new Set([this.#root, ...live]) : live;
   }
 
   #checkPossible({ spellings, branches }: Coverings, byte: number): void {
@@ -309,7 +326,7 @@ class ExactByteDistribution implements ExactBytes {
 
   /** Computes the rows that the current coverings read, in one forward pass where some are missing. */
   async #evaluate(signal: AbortSignal | undefined): Promise<void> {
-    const live = spellingsOf(this.#coverings);
+    const live = this.#live();
     const missing = missingRows(live);
     if (missing.size > 0) {
       const { maxAhead, minAhead } = this.#options;

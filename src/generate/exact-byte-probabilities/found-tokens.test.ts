@@ -36,6 +36,8 @@ interface Toy {
   /** Bytes as symbols behind a split, or characters with byte fallback and none. */
   readonly kind?: "bytes" | "characters";
   readonly flags?: object;
+  /** A letter that has no token, so that its byte spells it. */
+  readonly bare?: string;
 }
 
 const spelling = { bytes: byteToCharacter[32]!, characters: "▁" };
@@ -50,7 +52,8 @@ function open({ merges, found = [], more = [], kind = "bytes", ...toy }: Toy): T
           (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
         );
   const merged = merges.map(([left, right]) => left + right);
-  const tokens = ["</s>", ...bytes, ...letters, ...merged, ...more].map((token) =>
+  const own = letters.filter((letter) => letter !== toy.bare);
+  const tokens = ["</s>", ...bytes, ...own, ...merged, ...more].map((token) =>
     token.length > 1 && token.startsWith("<") ? token : write(token),
   );
   const vocabulary = [...new Set(tokens)];
@@ -133,6 +136,16 @@ const toys: readonly [string, Toy][] = [
   ["a whole word", { merges, more: ["bab"], ignoreMerges: true }],
   ["whole words that begin others", { merges, more: ["ba", "baab"], ignoreMerges: true }],
   ["a whole text", { merges, more: ["b a"], ignoreMerges: true, kind: "characters" }],
+  [
+    "a whole text with a letter that has no token",
+    {
+      merges: [[" ", "a"]],
+      more: ["b a", " b"],
+      bare: "b",
+      ignoreMerges: true,
+      kind: "characters",
+    },
+  ],
   ["both", { merges, more: ["bab", " b"], found: ["aa", " ab"], ignoreMerges: true }],
 ];
 

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { byteToCharacter } from "../../tokenizer/decoders/byte-alphabet.ts";
 import { createTokenizer, loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
+import { endOutcome } from "../bytes/byte-distribution.ts";
 import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
 import { encodePlain, tablesOf } from "./byte-tables.ts";
 import { createExactBytes } from "./exact-byte-probabilities.ts";
@@ -26,6 +27,7 @@ const merges: readonly (readonly [string, string])[] = [
   ["aa", "a"],
   ["\n", "\n"],
   ["'", "s"],
+  ["'", "r"],
   [" ", "aa"],
   ["11", "1"],
 ];
@@ -142,7 +144,22 @@ function randomRows(size: number): TokenRows {
 const continuations: readonly string[] = (() => {
   const classes = ["a", " ", "\n", "1", ".", "'", "漢"];
   const pairs = classes.flatMap((one) => classes.map((other) => one + other));
-  return ["", ...classes, ...pairs, "111", "1111", "1a", "11a", "111a", "'s", "é", "\u0301"];
+  return [
+    "",
+    ...classes,
+    ...pairs,
+    "111",
+    "1111",
+    "1a",
+    "11a",
+    "111a",
+    "'s",
+    "e",
+    "r",
+    "re",
+    "é",
+    "\u0301",
+  ];
 })();
 
 /** Characters that complete the bytes of half a character. */
@@ -234,6 +251,7 @@ const prompts: readonly [string, Uint8Array][] = [
   ["digits", cut("1111", 4)],
   ["an apostrophe", cut("a'", 2)],
   ["a contraction", cut("a's a", 5)],
+  ["letters of a contraction that no merge joins", cut("'re", 3)],
   ["half of é", cut("aé", 2)],
   ["a third of 漢", cut("a漢", 2)],
   ["two thirds of 漢", cut("漢", 2)],
@@ -300,6 +318,20 @@ describe.each(subjects)("%s", (_name, open) => {
       expect(Math.abs(ratio - sums[at]! / sums[0]!)).toBeLessThan(1e-9);
     }
   });
+});
+
+test("an empty text has no tokens, not even the one of a space before it", async () => {
+  const tokenizer = byteFallback(prepended);
+  expect([...encodePlain(tokenizer, "")]).toEqual([]);
+  const rows = randomRows(tokenizer.vocabSize);
+  const [row] = await rows.evaluate({ base: [0], ids: [], parents: [] }, {});
+  const end = Math.exp(row!.logits[0]! - row!.logSumExp);
+  const longer = await enumerate(tokenizer, rows, encoder.encode("a"));
+  const sum = longer.reduce((total, { log }) => total + Math.exp(log), 0);
+  for (const whole of [true, false]) {
+    const logs = await createExactBytes(rows, tokenizer, { whole }).logProbabilities();
+    expect(Math.exp(logs[endOutcome]! - logs[0x61]!)).toBeCloseTo(end / sum, 9);
+  }
 });
 
 test("a run of one character: byte by byte as at once, in bounded work", async () => {

@@ -58,6 +58,7 @@ describe.skipIf(data.skip)("dispatch, weights and losses of the expected setting
         close(routed.weights[token]![rank]!, weight, `weight of token ${token}`);
       }
     }
+    expect(routed.balancePerGroup).toHaveLength(expected.balancePerGroup.length);
     for (const [at, balance] of expected.balancePerGroup.entries()) {
       close(routed.balancePerGroup[at]!, balance, `balance of group ${at}`);
     }
@@ -98,6 +99,45 @@ test("by hand: the second token's first choice pushes out the first token's seco
     [true, true],
   ]);
   expect(routed.dropped).toEqual({ byChoice: [0, 1], whole: 0 });
+});
+
+test("tokens that are equally sure queue by position, however their logits are arranged", () => {
+  // 0.1 + 0.2 + 0.3 is another number than 0.3 + 0.2 + 0.1: so are sums of these in other orders.
+  const arranged = [
+    [2.5, -1, 0, 1],
+    [1, 0, -1, 2.5],
+    [0, 2.5, 1, -1],
+    [-1, 1, 2.5, 0],
+    [1, -1, 2.5, 0],
+    [2.5, 1, 0, -1],
+  ];
+  for (let first = 0; first < arranged.length; first++) {
+    const logits = [...arranged.slice(first), ...arranged.slice(0, first)];
+    const options = { perToken: 4, capacity: { rule: "none" }, sequences: 1, length: 6 } as const;
+    expect(routeWithCapacity(logits, { ...options, byProbability: true }).positions).toEqual(
+      routeWithCapacity(logits, options).positions,
+    );
+  }
+});
+
+test("a group of padding has no balance", () => {
+  const logits = [
+    [1, 0],
+    [0, 1],
+    [1, 0],
+  ];
+  const { balancePerGroup, balance, used } = routeWithCapacity(logits, {
+    ...{ perToken: 1, capacity: { rule: "none" }, sequences: 3, length: 1, group: "sequence" },
+    lengths: [1, 0, 1],
+  });
+  expect(used).toEqual([
+    [1, 0],
+    [0, 0],
+    [1, 0],
+  ]);
+  const one = 2 / (1 + Math.exp(-1));
+  expect(balancePerGroup).toEqual([expect.closeTo(one, 12), expect.closeTo(one, 12)]);
+  expect(balance).toBeCloseTo(one, 12);
 });
 
 test("perfect balance costs as much as a token has choices", () => {

@@ -46,11 +46,11 @@ export interface CapacityRouting {
   /** Kept choices by group and expert. */
   readonly used: readonly (readonly number[])[];
   /**
-   * E · Σ mᵢ Pᵢ of each group: mᵢ the share of real tokens that chose expert i (before the capacity), Pᵢ its
-   * mean probability. `perToken` at perfect balance. 0 for a group without real tokens.
+   * E · Σ mᵢ Pᵢ of each group that has a real token: mᵢ the share of its real tokens that chose expert i (before the
+   * capacity), Pᵢ their mean probability of it. `perToken` at perfect balance.
    */
   readonly balancePerGroup: readonly number[];
-  /** Mean of `balancePerGroup` over groups with real tokens. */
+  /** Mean of `balancePerGroup`. */
   readonly balance: number;
   /** The same over all real tokens at once. */
   readonly balanceWhole: number;
@@ -101,13 +101,15 @@ export function routeWithCapacity(
   const positions = choices.map((chosen) => chosen.map(() => 0));
   const kept = choices.map((chosen) => chosen.map(() => false));
   const groups = groupTokens(count, options);
-  const state = { choices, positions, kept, probabilities };
+  const best = logits.map(highestProbability);
+  const state = { choices, positions, kept, probabilities, best };
   const queues = groups.map((tokens) =>
     queueGroup(tokens.filter(isReal), tokens.length, state, options),
   );
-  const balances = groups.map((tokens) => balanceOf(tokens.filter(isReal), state));
+  const balances = groups
+    .filter((tokens) => tokens.some(isReal))
+    .map((tokens) => balanceOf(tokens.filter(isReal), state));
   const real = [...choices.keys()].filter(isReal);
-  const weighed = groups.flatMap((tokens, at) => (tokens.some(isReal) ? [balances[at]!] : []));
   return {
     capacity: queues.map(({ capacity }) => capacity),
     choices,
@@ -118,7 +120,7 @@ export function routeWithCapacity(
     ),
     used: queues.map(({ used }) => used),
     balancePerGroup: balances,
-    balance: mean(weighed),
+    balance: mean(balances),
     balanceWhole: balanceOf(real, state),
     zLoss: mean(real.map((token) => logSumExp(logits[token]!) ** 2)),
     dropped: {
@@ -136,19 +138,20 @@ interface RoutedTokens {
   readonly positions: number[][];
   readonly kept: boolean[][];
   readonly probabilities: readonly (readonly number[])[];
+  /** The highest probability of each token. */
+  readonly best: readonly number[];
 }
 
 /** Queues the real tokens of one group, rank after rank, and says what each expert took. */
 function queueGroup(
   real: readonly number[],
   tokens: number,
-  { choices, positions, kept, probabilities }: RoutedTokens,
+  { choices, positions, kept, probabilities, best }: RoutedTokens,
   { perToken, capacity: rule, byProbability = false }: CapacityRoutingOptions,
 ): { capacity: number | undefined; used: number[] } {
   const experts = probabilities[0]!.length;
   const capacity = capacityOf(rule, { tokens, experts, perToken });
-  const best = (token: number): number => Math.max(...probabilities[token]!);
-  const order = byProbability ? real.toSorted((a, b) => best(b) - best(a) || a - b) : real;
+  const order = byProbability ? real.toSorted((a, b) => best[b]! - best[a]! || a - b) : real;
   const used = new Array<number>(experts).fill(0);
   const choiceOf = (token: number, rank: number): number => choices[token]![rank]!;
   for (const { token, rank, place } of queueChoices(order, choiceOf, { experts, perToken })) {
@@ -196,6 +199,13 @@ function balanceOf(real: readonly number[], { choices, probabilities }: RoutedTo
 /** Indices of the largest elements, best first, the lower index among equals. */
 function largest(row: readonly number[], count: number): number[] {
   return [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, count);
+}
+
+/** The probability of the best expert, summed in one order so that equal logits in other places give the same number. */
+function highestProbability(row: readonly number[]): number {
+  const most = Math.max(...row);
+  const sorted = row.toSorted((a, b) => a - b);
+  return 1 / sorted.reduce((sum, value) => sum + Math.exp(value - most), 0);
 }
 
 function logSumExp(row: readonly number[]): number {

@@ -35,13 +35,16 @@ export class PairValidity {
     this.#symbolsOf = options.symbolsOf;
   }
 
-  /** Ids with symbols that merge to something else. All tokens are merged for it, and nothing is remembered. */
+  /** Ids that merging never gives: their symbols merge to something else, or they have none. Nothing is remembered. */
   findUnreachable(): number[] {
     const found: number[] = [];
     let symbols = new Int32Array(64);
     for (let id = 0; id < this.#size; id++) {
       const own = this.#symbolsOf(id);
-      if (own === undefined || own.length === 0) continue;
+      if (own === undefined || own.length === 0) {
+        found.push(id);
+        continue;
+      }
       if (own.length > symbols.length) symbols = new Int32Array(2 * own.length);
       symbols.set(own);
       if (mergeInPlace(this.#pairs, symbols, own.length) !== 1 || symbols[0] !== id) found.push(id);

@@ -312,10 +312,11 @@ export function settleShape(shape: string, rules: ShapeRules): string {
   return compress(shape.replace(settledLetters, letterClass[rules.reduces]), rules);
 }
 
-const settledLetters = /(?<!'|'.)[strevmldſ]/giu;
+// Boundaries between words (U+DD00) are no characters.
+const settledLetters = /(?<!'\udd00?|'\udd00?.\udd00?)[strevmldſ]/giu;
 
 /** Letters of contractions that stand neither at the beginning nor within two characters of an apostrophe. */
-const plainLetters = /(?<=[^'][^'])[strevmldſ]/giu;
+const plainLetters = /(?<=[^'\udd00]\udd00?[^'\udd00]\udd00?)[strevmldſ]/giu;
 
 const letterClass = {
   classes: (letter: string): string => (letter === letter.toLowerCase() ? "a" : "A"),

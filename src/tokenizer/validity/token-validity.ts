@@ -291,8 +291,9 @@ class Validity implements TokenValidity {
     const flag = this.#flagOf(follow, shape);
     if (this.#whole.start !== noWholeWord) return this.#fitsWords(follow, next, flag);
     if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) return true;
+    // Where a character is incomplete, what completes it decides whether a word begins with it: either may be the only way.
     if ((flag & continuesOpen) !== 0 && isApart) {
-      return this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!);
+      if (this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!)) return true;
     }
     if ((flag & beginsOpen) === 0) return false;
     return this.#canGoOn(id, this.#cutAndJoin(end, this.#shapes[shape]!)!);

@@ -42,7 +42,8 @@ export interface EndFacts {
 const probes: readonly string[] = [
   "",
   ..."aA1 \n\t.'/中\u0301\u00a0",
-  ..."strmld",
+  // Letters of contractions: those that follow the apostrophe, and that of 're and 've behind r and v.
+  ..."strmlde",
   " a",
   " A",
   " 1",
