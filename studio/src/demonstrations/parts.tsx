@@ -104,6 +104,11 @@ export function CallState({
   );
 }
 
+/** Whether a cell holds numbers alone, as in "96 %", "13 of 47" and "1, 2, –": they stay on one line. */
+const isFigure = (cell: ComponentChildren): boolean =>
+  typeof cell === "number" ||
+  (typeof cell === "string" && /^[<–−\d.,\s]+(of [\d.,]+|%)?$/.test(cell));
+
 /** A table that scrolls where it is wider than the screen. */
 export function DataTable({
   caption,
@@ -118,7 +123,9 @@ export function DataTable({
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the table is wider than the screen
     <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
       <table class="data">
-        <caption>{caption}</caption>
+        <caption>
+          <span>{caption}</span>
+        </caption>
         <thead>
           <tr>
             {head.map((name, at) => (
@@ -133,7 +140,9 @@ export function DataTable({
             <tr key={row}>
               <th scope="row">{first}</th>
               {cells.map((cell, at) => (
-                <td key={at}>{cell}</td>
+                <td key={at} class={isFigure(cell) ? "number" : undefined}>
+                  {cell}
+                </td>
               ))}
             </tr>
           ))}
