@@ -104,10 +104,11 @@ export function CallState({
   );
 }
 
-/** Whether a cell holds numbers alone, as in "96 %", "13 of 47" and "1, 2, –": they stay on one line. */
-const isFigure = (cell: ComponentChildren): boolean =>
-  typeof cell === "number" ||
-  (typeof cell === "string" && /^[<–−\d.,\s]+(of [\d.,]+|%)?$/.test(cell));
+/** Characters of a word or two: they stay on one line, and so do numbers as in "13 of 47" and "1, 2, –". */
+const short = 14;
+
+const isShort = (cell: ComponentChildren): boolean =>
+  typeof cell === "number" || (typeof cell === "string" && cell.length <= short);
 
 /** A table that scrolls where it is wider than the screen. */
 export function DataTable({
@@ -138,9 +139,11 @@ export function DataTable({
         <tbody>
           {rows.map(([first, ...cells], row) => (
             <tr key={row}>
-              <th scope="row">{first}</th>
+              <th scope="row" class={isShort(first) ? "short" : undefined}>
+                {first}
+              </th>
               {cells.map((cell, at) => (
-                <td key={at} class={isFigure(cell) ? "number" : undefined}>
+                <td key={at} class={isShort(cell) ? "short" : undefined}>
                   {cell}
                 </td>
               ))}
