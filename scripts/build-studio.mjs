@@ -138,10 +138,16 @@ function plainText(markdown) {
 
 /**
  * HTML of a README as the page shows it: links to files of the repository lead nowhere there, so only their text
- * stays; code and tables can be scrolled by keys.
+ * stays; code and tables can be scrolled by keys; a number of the prose stays on one line with its percent sign, and an
+ * option of a command with its dashes.
  */
 function forThePage(html) {
   return html
+    .replace(/<pre>[\s\S]*?<\/pre>|<code>[^<]*<\/code>|\d %/g, (found) =>
+      found.startsWith("<code>")
+        ? found.replace(/--[a-z][a-z-]*/g, '<span class="option">$&</span>')
+        : found.replace(/^(\d) %$/, "$1&nbsp;%"),
+    )
     .replace(/<a href="(?!https?:)[^"]*"[^>]*>([\s\S]*?)<\/a>/g, "<span>$1</span>")
     .replace(/<th([^>]*)><\/th>/g, "<td$1></td>")
     .replace(/<pre>/g, '<pre tabindex="0" role="group" aria-label="Code">')

@@ -22,7 +22,10 @@ export function App(): JSX.Element {
           jeton
         </a>
         <nav aria-label="Views">
-          <a href="#/" aria-current={view === "feed" ? "page" : undefined}>
+          <a
+            href="#/"
+            aria-current={view === "feed" ? "page" : view === "systems" ? "true" : undefined}
+          >
             Systems
           </a>
           <a href="#/lens" aria-current={view === "lens" ? "page" : undefined}>

@@ -3,6 +3,7 @@ import type { ComponentType, JSX } from "preact";
 import { useLoaded } from "../data.ts";
 import { CopyBlock } from "../parts/copy-block.tsx";
 import { Problem } from "../parts/states.tsx";
+import { Faces } from "./faces.tsx";
 import { type Demonstration, demonstrations, type LiveDemonstration } from "./registry.ts";
 import "../styles/demonstrations.css";
 import "../styles/lens.css";
@@ -45,6 +46,7 @@ function Live({
   return (
     <>
       <p class="note">{demonstration.title}. Change the input; it is computed on your machine.</p>
+      <Faces />
       {loaded.state === "there" ? (
         <loaded.value.View />
       ) : loaded.state === "failed" ? (

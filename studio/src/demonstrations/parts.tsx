@@ -104,6 +104,12 @@ export function CallState({
   );
 }
 
+/** Characters of a word or two: they stay on one line, and so do numbers as in "13 of 47" and "1, 2, –". */
+const short = 14;
+
+const isShort = (cell: ComponentChildren): boolean =>
+  typeof cell === "number" || (typeof cell === "string" && cell.length <= short);
+
 /** A table that scrolls where it is wider than the screen. */
 export function DataTable({
   caption,
@@ -118,7 +124,9 @@ export function DataTable({
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the table is wider than the screen
     <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
       <table class="data">
-        <caption>{caption}</caption>
+        <caption>
+          <span>{caption}</span>
+        </caption>
         <thead>
           <tr>
             {head.map((name, at) => (
@@ -131,9 +139,13 @@ export function DataTable({
         <tbody>
           {rows.map(([first, ...cells], row) => (
             <tr key={row}>
-              <th scope="row">{first}</th>
+              <th scope="row" class={isShort(first) ? "short" : undefined}>
+                {first}
+              </th>
               {cells.map((cell, at) => (
-                <td key={at}>{cell}</td>
+                <td key={at} class={isShort(cell) ? "short" : undefined}>
+                  {cell}
+                </td>
               ))}
             </tr>
           ))}

@@ -104,8 +104,16 @@ function useSearch(
     // Where they cannot be had, titles and sentences are searched.
     fetchSearchTexts().then(setTexts, () => undefined);
   }, [isWanted, texts]);
-  return useMemo(
-    () => (isWanted ? createSystemSearch(entries, texts) : undefined),
-    [entries, texts, isWanted],
-  );
+  const [search, setSearch] = useState<SystemSearch>();
+  useEffect(() => {
+    if (!isWanted) return;
+    const controller = new AbortController();
+    const { signal } = controller;
+    createSystemSearch(entries, texts, signal).then(setSearch, (error: unknown) => {
+      // One that was ended has a successor.
+      if (!signal.aborted) throw error;
+    });
+    return () => controller.abort();
+  }, [entries, texts, isWanted]);
+  return search;
 }

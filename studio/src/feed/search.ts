@@ -35,17 +35,31 @@ const unbuiltShare = 0.8;
 /** Characters of an excerpt before and after the found word. */
 const reach = 90;
 
-/** Indexes names, titles, sentences, claims and READMEs. */
-export function createSystemSearch(
+/** Milliseconds for which texts are indexed before what was typed meanwhile is shown. */
+const share = 12;
+
+/**
+ * Indexes names, titles, sentences, claims and READMEs, a few at a time: the page answers to keys meanwhile.
+ *
+ * @param signal ends the work; the search is then rejected with its reason
+ */
+export async function createSystemSearch(
   entries: readonly CatalogueEntry[],
   texts: readonly SearchText[],
-): SystemSearch {
+  signal: AbortSignal,
+): Promise<SystemSearch> {
   const analyzer = createAnalyzer({ stopWords: "english", stemmer: "english" });
   const bodies = new Map(texts.map(({ slug, text }) => [slug, text]));
   const names: Bm25Index = createBm25Index({ analyzer, ties: "position" });
   const readmes: Bm25Index = createBm25Index({ analyzer, ties: "position" });
   const vocabulary = new Set<string>();
+  let began = performance.now();
   for (const entry of entries) {
+    if (performance.now() - began > share) {
+      await new Promise((resolve) => setTimeout(resolve));
+      signal.throwIfAborted();
+      began = performance.now();
+    }
     const { slug, name, paper, sentence, area } = entry;
     const title = `${name} ${slug} ${paper} ${sentence}`;
     const body = `${area}\n${bodies.get(slug) ?? ""}`;

@@ -1,7 +1,7 @@
 /** One system in the feed. */
 import type { JSX } from "preact";
 import { type CatalogueEntry, plotAddress } from "../data.ts";
-import { WithCode } from "../parts/with-code.tsx";
+import { WithCode, withPercent } from "../parts/with-code.tsx";
 import type { Piece } from "./search.ts";
 import { Verdicts } from "./verdicts.tsx";
 
@@ -45,17 +45,17 @@ export function SystemCard({ entry, mark, excerpt }: SystemCardProps): JSX.Eleme
             <dl class="leading">
               <div>
                 <dt>measured</dt>
-                <dd>{record.leading.measured}</dd>
+                <dd>{withPercent(record.leading.measured)}</dd>
               </div>
               {record.leading.baseline !== undefined && (
                 <div>
                   <dt>beside</dt>
-                  <dd>{record.leading.baseline}</dd>
+                  <dd>{withPercent(record.leading.baseline)}</dd>
                 </div>
               )}
               <div>
                 <dt>paper</dt>
-                <dd>{record.leading.paper}</dd>
+                <dd>{withPercent(record.leading.paper)}</dd>
               </div>
             </dl>
             <Verdicts counts={record.verdicts} />

@@ -22,12 +22,14 @@ export function Verdicts({ counts }: { readonly counts: Counts }): JSX.Element {
           <span key={key} class={key} style={{ flexGrow: counts[key] }} />
         ))}
       </span>
-      {shown.map(([key, word], at) => (
-        <span key={key}>
-          {at > 0 && ", "}
-          <b class={key}>{counts[key]}</b> {word}
-        </span>
-      ))}
+      <span>
+        {shown.map(([key, word], at) => (
+          <span key={key}>
+            {at > 0 && ", "}
+            <b class={key}>{counts[key]}</b> {word}
+          </span>
+        ))}
+      </span>
     </p>
   );
 }

@@ -4,10 +4,11 @@ import { useState } from "preact/hooks";
 import { writeRoute } from "../route.ts";
 import {
   type Colouring,
-  colourings,
+  colouringsOf,
   defaultSettings,
   type LensSettings,
   neutralSampler,
+  withMode,
   writeSettings,
 } from "./lens-settings.ts";
 import { SamplerControls } from "./sampler-controls.tsx";
@@ -106,11 +107,11 @@ function Modes({
         title="Model"
         options={{ write: "continues", read: "reads" }}
         chosen={mode}
-        onChoose={(next) => onChange({ ...settings, mode: next })}
+        onChoose={(next) => onChange(withMode(settings, next))}
       />
       <Buttons<Colouring>
         title="Colour"
-        options={colourings}
+        options={colouringsOf(mode)}
         chosen={colouring}
         onChoose={(next) => onChange({ ...settings, colouring: next })}
       />
@@ -132,7 +133,7 @@ function Modes({
 
 interface ButtonsProps<Name extends string> {
   readonly title: string;
-  readonly options: Readonly<Record<Name, string>>;
+  readonly options: Readonly<Partial<Record<Name, string>>>;
   readonly chosen: Name;
   readonly onChoose: (name: Name) => void;
 }

@@ -129,6 +129,7 @@ function Lens({
         </div>
         <TokenPanel
           token={token}
+          offersTokens={controls.some(({ generation }) => generation.tokens.length > 0)}
           panel={panel}
           {...(settings.mode === "write" && { onBranch: branch })}
         />

@@ -12,6 +12,21 @@ export const colourings = {
 
 export type Colouring = keyof typeof colourings;
 
+/** Colourings of a mode: what is read was drafted by no model. */
+export function colouringsOf(
+  mode: LensSettings["mode"],
+): Readonly<Partial<Record<Colouring, string>>> {
+  const { origin, ...others } = colourings;
+  return mode === "read" ? others : { ...others, origin };
+}
+
+/** Settings in another mode; a colouring that it does not have becomes the default one. */
+export function withMode(settings: LensSettings, mode: LensSettings["mode"]): LensSettings {
+  const { colouring } = settings;
+  const isOffered = colouring in colouringsOf(mode);
+  return { ...settings, mode, colouring: isOffered ? colouring : defaultSettings.colouring };
+}
+
 /** One side of a comparison. */
 export interface PaneSettings {
   /** Default: the server's model, where there is one. */
@@ -113,8 +128,9 @@ export function readSettings(query: URLSearchParams): LensSettings {
     }),
   ) as unknown as SamplerSettings;
   const colouring = query.get("c");
+  const mode = query.get("mode") === "read" ? "read" : "write";
   return {
-    mode: query.get("mode") === "read" ? "read" : "write",
+    mode,
     prompt: query.get("prompt") ?? defaultSettings.prompt,
     branch: (query.get("branch") ?? "")
       .split(",")
@@ -124,7 +140,9 @@ export function readSettings(query: URLSearchParams): LensSettings {
     seed: Math.round(number("seed", defaultSettings.seed, 0, 2 ** 31)),
     sampler,
     colouring:
-      colouring && colouring in colourings ? (colouring as Colouring) : defaultSettings.colouring,
+      colouring && colouring in colouringsOf(mode)
+        ? (colouring as Colouring)
+        : defaultSettings.colouring,
     panes: readPanes(query),
   };
 }

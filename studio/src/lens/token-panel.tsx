@@ -5,18 +5,23 @@ import { percent, visible } from "./token-colours.ts";
 
 export interface TokenPanelProps {
   readonly token: LensToken | undefined;
+  /** Whether there is a token that can be chosen. */
+  readonly offersTokens: boolean;
   /** Absent where the text cannot be continued from an alternative. */
   readonly onBranch?: (id: number) => void;
   readonly panel: Ref<HTMLElement>;
 }
 
-export function TokenPanel({ token, onBranch, panel }: TokenPanelProps): JSX.Element {
+export function TokenPanel({ token, offersTokens, onBranch, panel }: TokenPanelProps): JSX.Element {
   if (!token) {
     return (
       <section class="token-panel empty" ref={panel} aria-label="Chosen token">
-        <p class="note">
-          Point at a token, tap it, or use the arrow keys in the text: its alternatives appear here.
-        </p>
+        {offersTokens && (
+          <p class="note">
+            Point at a token, tap it, or use the arrow keys in the text: its alternatives appear
+            here.
+          </p>
+        )}
       </section>
     );
   }

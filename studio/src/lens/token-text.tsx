@@ -86,8 +86,8 @@ export function TokenText(props: TokenTextProps): JSX.Element {
         onPointerOver={(event) => event.pointerType === "mouse" && choose(event)}
       >
         {tokens.length === 0 && (
-          <span role="option" aria-selected="false" class="hidden">
-            no token yet
+          <span role="option" aria-selected="false" class={running ? "hidden" : "note"}>
+            No token yet.
           </span>
         )}
         {Array.from({ length: parts }, (_, part) => (

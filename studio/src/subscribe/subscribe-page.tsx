@@ -15,7 +15,7 @@ export function SubscribePage(): JSX.Element {
   }, []);
   const addressOf = (name: string): string => new URL(`./${name}`, document.baseURI).href;
   return (
-    <div class="column subscribe">
+    <div class="column">
       <h1>Subscribe</h1>
       <p>
         Each recorded measurement is an entry of a feed: a new one when a system is measured for the

@@ -1,7 +1,7 @@
 /** Recorded claims: what should hold, the paper's figure, ours, the verdict. */
 import type { JSX } from "preact";
 import type { RecordedClaim } from "../data.ts";
-import { WithCode } from "../parts/with-code.tsx";
+import { WithCode, withPercent } from "../parts/with-code.tsx";
 
 export function Claims({ claims }: { readonly claims: readonly RecordedClaim[] }): JSX.Element {
   return (
@@ -42,7 +42,7 @@ function Claim({ claim }: { readonly claim: RecordedClaim }): JSX.Element {
             value !== undefined && (
               <div key={name} class={name === "measured" ? "main" : undefined}>
                 <dt>{name}</dt>
-                <dd>{value}</dd>
+                <dd>{withPercent(value)}</dd>
               </div>
             ),
         )}

@@ -18,7 +18,7 @@ export function SystemPage({ slug }: { readonly slug: string }): JSX.Element {
   if (page.state === "failed") {
     return (
       <Failure title="No such system" message={page.message}>
-        Perhaps no system is called {slug}. <a href="#/">All systems</a>
+        Perhaps no system is called “{slug}”. <a href="#/">All systems</a>
       </Failure>
     );
   }
@@ -29,7 +29,7 @@ export function SystemPage({ slug }: { readonly slug: string }): JSX.Element {
 const early = ["", "The idea"];
 
 function System({ page }: { readonly page: Page }): JSX.Element {
-  const { name, sentence, sections, built } = page;
+  const { name, sections, built } = page;
   const section = (title: string): JSX.Element | undefined => {
     const found = sections.find((entry) => entry.title === title);
     return found && <Section title={found.title} html={found.html} />;
@@ -50,7 +50,6 @@ function System({ page }: { readonly page: Page }): JSX.Element {
         </>
       ) : (
         <section class="column">
-          <p>{sentence}</p>
           <p class="status">
             {name} is not built yet: nothing of it can be tried or measured here.
           </p>
@@ -85,16 +84,14 @@ function Head({ page }: { readonly page: Page }): JSX.Element {
           </span>
         )}
       </p>
+      <p class="sentence">{sentence}</p>
       {built && (
-        <>
-          <p class="sentence">{sentence}</p>
-          <button
-            type="button"
-            onClick={() => document.getElementById("demonstration")?.scrollIntoView()}
-          >
-            Try it
-          </button>
-        </>
+        <button
+          type="button"
+          onClick={() => document.getElementById("demonstration")?.scrollIntoView()}
+        >
+          Try it
+        </button>
       )}
     </header>
   );
@@ -144,7 +141,8 @@ function Recorded({ page }: { readonly page: Page }): JSX.Element {
       </div>
       {claims.length > 0 && <Claims claims={claims} />}
       {record && (
-        <figure class="plot">
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where the plot is wider than the screen
+        <figure class="plot" tabIndex={0} aria-label={`Plot of ${name}`}>
           <img
             src={plotAddress(slug)}
             alt={`Plot of the recorded claims of ${name}, as listed above`}
