@@ -117,10 +117,13 @@ export function encodeText(
     maxLength,
     pair,
     role,
+    uncut = false,
   }: {
     readonly maxLength?: number | undefined;
     readonly pair?: string;
     readonly role?: EmbedOptions["role"];
+    /** All of the text, however much the model reads at once. Default false. */
+    readonly uncut?: boolean;
   } = {},
 ): TextInput {
   const { sentence, tokenizer, contextLength, config } = model;
@@ -134,7 +137,8 @@ export function encodeText(
   }
   const written = sentence.doLowerCase ? text.toLowerCase() : text;
   const second = pair !== undefined && sentence.doLowerCase ? pair.toLowerCase() : pair;
-  const options = { maxLength: Math.min(maxLength ?? limit, limit), pair: second };
+  const longest = uncut ? undefined : Math.min(maxLength ?? limit, limit);
+  const options = { maxLength: longest, pair: second };
   return encodeEncoderText(tokenizer, config, written, options);
 }
 
