@@ -23,6 +23,7 @@ export interface ModuleEntry {
  */
 const transformers: Readonly<Record<string, number>> = {
   Transformer: 0,
+  MLMTransformer: 0,
   BERT: 2,
   DistilBERT: 2,
   XLMRoBERTa: 2,

@@ -115,6 +115,20 @@ export interface EmbedTokensDocument extends ModelIdentity {
   }[];
 }
 
+/** `jeton embed` with a model of weights of the vocabulary (SPLADE). */
+export interface EmbedSparseDocument extends ModelIdentity {
+  /** Tokens of the vocabulary. */
+  readonly size: number;
+  readonly texts: readonly {
+    /** Those whose weight is above 0, by id. */
+    readonly terms: readonly {
+      readonly id: number;
+      readonly token: string;
+      readonly weight: number;
+    }[];
+  }[];
+}
+
 /** `jeton classify`. */
 export interface ClassifyDocument extends ModelIdentity {
   readonly results: readonly {
@@ -371,6 +385,7 @@ export type JsonDocument =
   | EmbedDocument
   | IndexDocument
   | SearchDocument
+  | EmbedSparseDocument
   | EmbedTokensDocument
   | ClassifyDocument
   | FillDocument

@@ -79,6 +79,7 @@ export const exampleScopes: Readonly<Record<string, ExampleScope>> = {
     notRun: "needs files of tasks; loco.test.ts runs the same calls",
   },
   "src/model/encoder/sentence/embed-hybrid.ts": encoderScope("embedHybrid"),
+  "src/model/encoder/sentence/embed-sparse.ts": encoderScope("embedSparse"),
   "src/retrieve/m2-bert-loco/m2-bert-loco.ts": {
     before: 'import { longEncoderConfig } from "jeton/retrieve";\n',
   },

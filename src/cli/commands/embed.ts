@@ -1,11 +1,17 @@
 /** `jeton embed`: texts to vectors. */
 import { formatTable } from "../../core/table.ts";
+import type { EmbedSparseOptions } from "../../model/encoder/sentence/embed-sparse.ts";
 import type { PoolingMode } from "../../model/encoder/sentence/pooling.ts";
 import { poolingModes } from "../../model/encoder/sentence/pooling.ts";
 import type { LoadedEncoder } from "../../model/encoder/types.ts";
 import { type Command, defineCommand, defined, UsageError } from "../command.ts";
 import type { CommandContext } from "../context.ts";
-import { type EmbedDocument, type EmbedTokensDocument, writeJson } from "../json-output.ts";
+import {
+  type EmbedDocument,
+  type EmbedSparseDocument,
+  type EmbedTokensDocument,
+  writeJson,
+} from "../json-output.ts";
 import { encoderOptions, readTexts, withEncoder } from "../options/encoder-options.ts";
 import { bundledEncoderName } from "../options/locate.ts";
 import { refuseMisplaced } from "../options/misplaced.ts";
@@ -78,6 +84,12 @@ export const command: Command = defineCommand({
     const { model: name = bundledEncoderName } = values;
     return withEncoder(context, { ...values, model: name }, async (model) => {
       if (values.tokens) return embedTexts(context, model, texts, values.role, values.json);
+      if (model.sentence.sparse && values.pooling.length === 0) {
+        refuseMisplaced(values, ["normalize", "dimensions"], "means nothing for a sparse model");
+        const { prompt, promptName, role, maxTokens: maxLength } = values;
+        const options = defined({ prompt, promptName, role, maxLength });
+        return embedTerms(context, model, texts, { ...options, json: values.json });
+      }
       const { embedCounted } = await import("../../model/encoder/index.ts");
       const { vectors, tokens } = await embedCounted(model, texts, {
         ...defined({
@@ -106,6 +118,43 @@ export const command: Command = defineCommand({
     });
   },
 });
+
+async function embedTerms(
+  context: CommandContext,
+  model: LoadedEncoder,
+  texts: readonly string[],
+  { json, ...options }: EmbedSparseOptions & { readonly json: boolean },
+): Promise<void> {
+  const { embedSparse } = await import("../../model/encoder/index.ts");
+  const found = await embedSparse(model, texts, { ...options, signal: context.signal });
+  const token = (id: number): string => model.tokenizer.idToToken(id) ?? String(id);
+  if (json) {
+    await writeJson<EmbedSparseDocument>(context.stdout, {
+      model: model.name,
+      format: model.format,
+      threads: model.threads,
+      size: model.config.vocabSize,
+      texts: found.map(({ ids, weights }) => ({
+        terms: Array.from(ids, (id, at) => ({ id, token: token(id), weight: weights[at]! })),
+      })),
+    });
+    return;
+  }
+  const rows = found.map(({ ids, weights }, text) => {
+    const order = [...ids.keys()].sort((a, b) => weights[b]! - weights[a]!).slice(0, shownTerms);
+    const terms = order.map((at) => `${token(ids[at]!)} ${weights[at]!.toFixed(2)}`);
+    return [String(text + 1), String(ids.length), terms.join(", ")];
+  });
+  const columns = [
+    { title: "text", align: "right" },
+    { title: "tokens", align: "right" },
+    { title: "largest weights" },
+  ] as const;
+  await context.stdout.write(`${formatTable([...columns], rows)}\n`);
+}
+
+/** Tokens of the vocabulary that a line shows. */
+const shownTerms = 8;
 
 async function embedTexts(
   context: CommandContext,

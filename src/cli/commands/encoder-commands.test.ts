@@ -90,8 +90,9 @@ describe("jeton embed", () => {
     const none = await runCommand(["classify", "a rose"]);
     expect(none.status).toBe(2);
     expect(none.stderr).toContain("(model-missing)");
-    const role = await runCommand(["embed", "-m", "x", "--role", "query", "a rose"]);
-    expect(role.stderr).toContain("(option-conflict)");
+    const prompts = ["--prompt", "a", "--prompt-name", "query"];
+    const both = await runCommand(["embed", "-m", "x", ...prompts, "a rose"]);
+    expect(both.stderr).toContain("(option-conflict)");
   });
 
   test.skipIf(sentences.skip)("names an unknown pooling and what there is", async () => {

@@ -1,5 +1,11 @@
 /** Vectors of texts for an index, by the model that the index names. */
-import { embed, embedHybrid, embedTokens, type LoadedEncoder } from "../../model/encoder/index.ts";
+import {
+  embed,
+  embedHybrid,
+  embedSparse,
+  embedTokens,
+  type LoadedEncoder,
+} from "../../model/encoder/index.ts";
 import { hybridTerms } from "../../retrieve/dupmae/index.ts";
 import type { IndexRecord, SearchQuery, TokenVectors } from "../../retrieve/index.ts";
 
@@ -14,14 +20,24 @@ export function vectorKindOf(name: string | undefined): VectorKind {
   return name === "tokens" || name === "hybrid" ? name : "dense";
 }
 
+/** A model of weights of the vocabulary (SPLADE) has no other vectors. */
+function kindOf(kind: VectorKind, { sentence }: LoadedEncoder): VectorKind | "sparse" {
+  return kind === "dense" && sentence.sparse !== undefined ? "sparse" : kind;
+}
+
 /** Adds vectors to records. */
 export async function encodeRecords(
   model: LoadedEncoder,
-  kind: VectorKind,
+  named: VectorKind,
   records: readonly IndexRecord[],
   signal: AbortSignal,
 ): Promise<IndexRecord[]> {
+  const kind = kindOf(named, model);
   const texts = records.map(({ text }) => text);
+  if (kind === "sparse") {
+    const found = await embedSparse(model, texts, { role: "document", signal });
+    return records.map((record, i) => ({ ...record, sparse: found[i]! }));
+  }
   if (kind === "dense") {
     const vectors = await embed(model, texts, { role: "document", normalize: true, signal });
     return records.map((record, i) => ({ ...record, dense: vectors[i]! }));
@@ -46,10 +62,15 @@ export async function encodeRecords(
 /** The vectors of a query. */
 export async function encodeQuery(
   model: LoadedEncoder,
-  kind: VectorKind,
+  named: VectorKind,
   text: string,
   signal: AbortSignal,
 ): Promise<Pick<SearchQuery, "dense" | "tokens" | "sparse">> {
+  const kind = kindOf(named, model);
+  if (kind === "sparse") {
+    const [sparse] = await embedSparse(model, [text], { role: "query", signal });
+    return { sparse: sparse! };
+  }
   if (kind === "dense") {
     const [dense] = await embed(model, [text], { role: "query", normalize: true, signal });
     return { dense: dense! };

@@ -42,7 +42,8 @@ function textsOfPass(
   const { length } = ids;
   const scores = convolves ? Number.POSITIVE_INFINITY : maxScores / (length * length);
   // Every token has as many logits as the vocabulary has tokens.
-  const tokens = outputs.includes("lexical") ? maxTokens / 2 : maxTokens;
+  const isWide = outputs.includes("lexical") || outputs.includes("sparse");
+  const tokens = isWide ? maxTokens / 2 : maxTokens;
   return Math.max(1, Math.floor(Math.min(tokens / length, scores)));
 }
 

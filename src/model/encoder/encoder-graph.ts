@@ -2,6 +2,7 @@
  * The graph of an encoder's forward pass: states, and those of heads, pooled vectors and token vectors
  * that are asked for. Parts that are not wanted cost nothing.
  */
+import { JetonError } from "../../core/index.ts";
 import {
   add,
   bool,
@@ -26,11 +27,12 @@ import type { DecoderWeights } from "../weights/trace-weights.ts";
 import type { EncoderConfig } from "./config.ts";
 import { encode } from "./encoder.ts";
 import { encoderTableTypes } from "./encoder-tables.ts";
-import { encoderHeads, type HeadName } from "./heads/heads.ts";
+import { encoderHeads, type Head, type HeadName } from "./heads/heads.ts";
 import { applyModules, type SentencePipeline } from "./sentence/sentence-modules.ts";
+import { sparseWeights } from "./sentence/sparse-pooling.ts";
 
 /** Results of a forward pass. */
-export type EncoderOutput = "states" | "embedding" | "vectors" | HeadName;
+export type EncoderOutput = "states" | "embedding" | "vectors" | "sparse" | HeadName;
 
 /** The input that says whether a result is wanted. */
 export const wanted = (output: EncoderOutput): string => `want.${output}`;
@@ -54,13 +56,14 @@ export interface EncoderGraphOptions {
  * says so, for any of them if `pool.any-max`; a bool `want.NAME` for each output.
  *
  * Outputs: `states` `[batch, time, hiddenSize]`, `embedding` `[batch, width]`, `vectors` `[batch, time,
- * width]` and those of the heads (`HeadName`).
+ * width]`, `sparse` `[batch, vocabSize]` and those of the heads (`HeadName`).
  */
 export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, EncoderOutput> {
   const { config, weights, pipeline, has } = options;
   const heads = encoderHeads(config, has);
   const outputs: EncoderOutput[] = ["states", "embedding", ...heads.keys()];
   if (pipeline.tokenModules) outputs.push("vectors");
+  if (pipeline.sparse) outputs.push("sparse");
   const pools = fixedPools(pipeline) ?? "pools";
   const inputs: Record<string, TensorType> = {
     ids: int32(["batch", "time"]),
@@ -111,7 +114,25 @@ export function encoderGraph(options: EncoderGraphOptions): TypedGraph<string, E
         part("vectors", () => applyModules(weights, states, tokenModules)),
       );
     }
+    const { sparse } = pipeline;
+    if (sparse) {
+      const logits = (): Tensor => maskedHead(heads).graph(context);
+      Object.assign(
+        results,
+        part("sparse", () => sparseWeights(logits(), attended, sparse)),
+      );
+    }
     return results as Record<EncoderOutput, Tensor>;
+  });
+}
+
+/** The head whose logits `SpladePooling` reads. @throws JetonError `encoder-head-missing` */
+function maskedHead(heads: ReadonlyMap<HeadName, Head>): Head {
+  const head = heads.get("masked");
+  if (head) return head;
+  throw new JetonError("SpladePooling reads a head for masked tokens, which the checkpoint lacks", {
+    code: "encoder-head-missing",
+    details: { output: "masked", heads: [...heads.keys()] },
   });
 }
 

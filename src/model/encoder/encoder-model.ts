@@ -136,9 +136,12 @@ export class EncoderModel implements LoadedEncoder {
       output === "states" ||
       output === "embedding" ||
       (output === "vectors" && this.sentence.tokenModules !== undefined) ||
+      (output === "sparse" && this.sentence.sparse !== undefined) ||
       (this.heads as readonly string[]).includes(output);
     if (has) return;
-    const known = ["states", "embedding", ...(this.sentence.tokenModules ? ["vectors"] : [])];
+    const { tokenModules, sparse } = this.sentence;
+    const known = ["states", "embedding"];
+    known.push(...(tokenModules ? ["vectors"] : []), ...(sparse ? ["sparse"] : []));
     throw new JetonError(
       `${this.name} has no head "${output}", only ${[...known, ...this.heads].join(", ")}`,
       { code: "encoder-head-missing", details: { output, heads: this.heads } },

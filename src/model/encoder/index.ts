@@ -32,6 +32,11 @@ export {
   embedHybrid,
   type HybridVector,
 } from "./sentence/embed-hybrid.ts";
+export {
+  type EmbedSparseOptions,
+  embedSparse,
+  type SparseEmbedding,
+} from "./sentence/embed-sparse.ts";
 export { encodeEncoderText, type TextInput } from "./sentence/encode-text.ts";
 export type { LateInteraction } from "./sentence/late-interaction.ts";
 export { type PoolingMode, poolingModes, writePoolingWeights } from "./sentence/pooling.ts";

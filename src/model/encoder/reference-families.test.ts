@@ -14,9 +14,11 @@ import {
 } from "../../testing/reference-encoder/reference-encoder.ts";
 import { referenceEncoders } from "../../testing/reference-encoder/reference-encoder-families.ts";
 import { saveTokenizer, trainTokenizer } from "../../tokenizer/index.ts";
+import { modelKind } from "../model-kind.ts";
 import type { WeightFormat } from "../types.ts";
 import { encoderConfig } from "./config.ts";
 import { loadEncoder } from "./load-encoder.ts";
+import { encoderParameterShapes } from "./parameter-shapes.ts";
 
 const made: string[] = [];
 afterAll(() => {
@@ -107,6 +109,30 @@ describe("heads", () => {
     );
     await using model = await loadEncoder(folder, { inline: true, threads: 1, format: "f32" });
     const { tokens } = await model.run({ ids: ids!, outputs: ["tokens"] });
+    expect(difference(tokens!.data, expected)).toBeLessThan(5e-4);
+  });
+
+  // T5ForTokenClassification of transformers 5.18.0.
+  test("T5's classes of tokens, with the class's name in front of the encoder", async () => {
+    const sizes = { vocab_size: 96, d_model: 32, d_kv: 8, d_ff: 40, num_layers: 2, num_heads: 4 };
+    const config = { model_type: "t5", ...sizes, architectures: ["T5EncoderModel"] };
+    const weights = new ReferenceWeights(16);
+    const shapes = encoderParameterShapes(encoderConfig(config as never));
+    for (const [name, shape] of shapes) weights.get(name, ...shape);
+    const options = { inline: true, threads: 1, format: "f32" } as const;
+    await using plain = await loadEncoder(await writeFolder(config, weights), options);
+    const { states } = await plain.run({ ids: texts[0]!, outputs: ["states"] });
+    const rowOf = (at: number) => states!.data.subarray(at * 32, (at + 1) * 32);
+    const expected = texts[0]!.flatMap((_, at) => [
+      ...linear(weights, "classifier", Float64Array.from(rowOf(at)), 3, true),
+    ]);
+    const architectures = ["T5ForTokenClassification"];
+    const folder = await writeFolder({ ...config, architectures, id2label }, weights, (stored) =>
+      stored.startsWith("classifier.") ? stored : `transformer.${stored}`,
+    );
+    expect(modelKind({ ...config, architectures } as never)).toBe("encoder");
+    await using model = await loadEncoder(folder, options);
+    const { tokens } = await model.run({ ids: texts[0]!, outputs: ["tokens"] });
     expect(difference(tokens!.data, expected)).toBeLessThan(5e-4);
   });
 

@@ -44,12 +44,15 @@ function addFrequencies({ layers, mixer }: EncoderConfig, own: Map<string, strin
   }
 }
 
-/** T5 keeps one table of embeddings, as `shared` or only as its encoder's or its decoder's. */
+/**
+ * T5 keeps one table of embeddings, as `shared` or only as its encoder's or its decoder's. Its classes for tokens and
+ * sequences have a name in front of all but their head.
+ */
 function t5StoredNames(names: readonly string[]): ReadonlyMap<string, string> {
-  const own = new Map(names.map((name) => [name, name]));
+  const own = new Map(names.map((name) => [name.replace(/^transformer\./, ""), name]));
   const tables = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
   const stored = tables.find((name) => own.has(name));
-  if (stored !== undefined) own.set(tables[0]!, stored);
+  if (stored !== undefined) own.set(tables[0]!, own.get(stored)!);
   return own;
 }
 

@@ -38,7 +38,7 @@ export interface Seq2SeqConfig {
 export function isSeq2SeqConfig(file: ModelConfig): boolean {
   const { model_type: family, architectures = [] } = textConfig(file);
   if (typeof family !== "string" || !t5Families.includes(family)) return false;
-  return !architectures.some((name) => name.endsWith("EncoderModel"));
+  return !architectures.some((name) => /(EncoderModel|ForTokenClassification)$/.test(name));
 }
 
 /**

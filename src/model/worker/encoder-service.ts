@@ -100,6 +100,7 @@ class EncoderWorker implements EncoderService {
     const heads = encoderHeads(config, (name) => tensors.has(name));
     this.#outputs = ["states", "embedding", ...heads.keys()];
     if (pipeline.tokenModules) this.#outputs = [...this.#outputs, "vectors"];
+    if (pipeline.sparse) this.#outputs = [...this.#outputs, "sparse"];
   }
 
   async run(input: EncoderBatch): Promise<Partial<Record<EncoderOutput, EncoderResult>>> {

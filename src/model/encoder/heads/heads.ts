@@ -302,9 +302,9 @@ const families: Readonly<Record<string, Partial<Record<HeadName, Head>>>> = {
       graph: linear("classifier", (context) => modernPrediction(context, context.states)),
     },
   },
-  nomic_bert: {
-    ...bert,
-  },
+  nomic_bert: bert,
+  // Its heads for sequences and answers read the decoder.
+  t5: { tokens: tokenHead },
   [mixerFamily]: {
     ...bert,
     pooled: { marker: "pooler.dense.weight", graph: mixerPooled },

@@ -1,8 +1,8 @@
 /** Texts as a dense vector and the weights of words (DupMAE; Xiao et al., 2023). */
-import { JetonError } from "../../../core/index.ts";
 import { checkTask } from "../tasks/check-task.ts";
 import { encodeText } from "../tasks/embed.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { checkTerms, keepLargest } from "./largest-terms.ts";
 
 /** The two parts of a text's representation. */
 export interface HybridVector {
@@ -43,12 +43,7 @@ export async function embedHybrid(
   checkTask("embedHybrid", model, texts, options);
   const { vocabSize } = model.config;
   const { terms = vocabSize, maxLength, signal, onProgress } = options;
-  if (!(Number.isSafeInteger(terms) && terms >= 1)) {
-    throw new JetonError(`terms is ${terms}, expected a positive number`, {
-      code: "encoder-option-invalid",
-      details: { option: "terms", found: terms },
-    });
-  }
+  checkTerms(terms);
   let done = 0;
   return Promise.all(
     texts.map(async (text) => {
@@ -62,16 +57,4 @@ export async function embedHybrid(
       return { dense, ...keepLargest(results.lexical!.data, Math.min(terms, vocabSize)) };
     }),
   );
-}
-
-/** The largest weights and their places; of equal ones the first. */
-function keepLargest(
-  weights: Float32Array,
-  count: number,
-): { readonly ids: Uint32Array; readonly weights: Float32Array } {
-  const order = Uint32Array.from(weights.keys());
-  if (count === weights.length) return { ids: order, weights };
-  order.sort((a, b) => weights[b]! - weights[a]! || a - b);
-  const ids = order.slice(0, count).sort((a, b) => a - b);
-  return { ids, weights: Float32Array.from(ids, (id) => weights[id]!) };
 }

@@ -15,19 +15,22 @@ export interface TextInput {
 }
 
 /**
- * Ids of a text or a pair. A Monarch Mixer that `fillsTexts` reads a text of any length as `kernelLength` ids: a longer
+ * Ids of a text or a pair, cut to `maxLength`, by default not at all. A Monarch Mixer that `fillsTexts` reads a text of any length as `kernelLength` ids: a longer
  * one loses its end, with the special token there, and a shorter one is followed by padding.
  */
 export function encodeEncoderText(
   tokenizer: Tokenizer,
   config: EncoderConfig,
   text: string,
-  { maxLength, pair }: { readonly maxLength: number; readonly pair?: string | undefined },
+  {
+    maxLength = Number.MAX_SAFE_INTEGER,
+    pair,
+  }: { readonly maxLength?: number | undefined; readonly pair?: string | undefined },
 ): TextInput {
   const fills = config.mixer?.fillsTexts === true;
   const { ids, typeIds, offsets } = tokenizer.encode(text, {
     applyLimits: false,
-    ...(!fills && { maxLength }),
+    ...(!fills && maxLength < Number.MAX_SAFE_INTEGER && { maxLength }),
     ...(pair !== undefined && { pair }),
   });
   // Where a tokenizer names what its model reads and types are not among it, the model reads zeros.
@@ -35,7 +38,7 @@ export function encodeEncoderText(
   const types = hasTypes ? typeIds : new Int32Array(typeIds.length);
   if (!fills) return { ids, types, offsets, length: ids.length };
   const size = config.contextLength;
-  const length = Math.min(ids.length, maxLength);
+  const length = Math.min(ids.length, maxLength, size);
   const filled = new Int32Array(size).fill(config.padTokenId);
   filled.set(ids.subarray(0, length));
   const filledTypes = new Int32Array(size);

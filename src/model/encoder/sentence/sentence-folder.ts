@@ -36,6 +36,7 @@ import {
 } from "./late-settings.ts";
 import { checkPoolingNames, checkPoolings, type PoolingMode } from "./pooling.ts";
 import type { VectorModule } from "./sentence-modules.ts";
+import { readSparsePooling, type SparsePooling } from "./sparse-pooling.ts";
 import { maxLength, roleLengths, transformerSettings } from "./text-lengths.ts";
 
 /** Settings of a folder, and the stored tensors of its modules by name. */
@@ -91,6 +92,7 @@ export async function readSentenceFolder(
     stateModules: reader.stateModules,
     modules,
     tokenModules,
+    sparse: reader.sparse,
     maxLength: longest,
     roleLengths: roleLengths(own, config),
     doLowerCase: own["do_lower_case"] === true,
@@ -289,6 +291,8 @@ class ModuleReader {
   readonly #ofTokens: Set<VectorModule> = new Set();
   poolings: readonly PoolingMode[] | undefined;
   includePrompt = true;
+  /** How a `SpladePooling` makes weights of the vocabulary. */
+  sparse: SparsePooling | undefined;
   /** Settings of a `MultiVectorMask`, which says what tokens give vectors. */
   mask: JsonObject | undefined;
 
@@ -307,12 +311,18 @@ class ModuleReader {
         return this.#add(path, await this.#readLayerNorm(path));
       case "Normalize":
         return this.#add(path, { kind: "normalize" });
+      case "SpladePooling":
+        this.sparse = readSparsePooling(
+          pathOf(path, "config.json"),
+          await moduleConfig(this.#files, path),
+        );
+        return;
       case "MultiVectorMask":
         this.mask = await moduleConfig(this.#files, path);
         return;
       default:
         throw new JetonError(
-          `modules.json: there is no module ${JSON.stringify(type)}, expected Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize or MultiVectorMask`,
+          `modules.json: there is no module ${JSON.stringify(type)}, expected Transformer, Pooling, Dense, LayerNorm, Dropout, Normalize, SpladePooling or MultiVectorMask`,
           { code: "encoder-module-unknown", details: { type, path } },
         );
     }

@@ -1,198 +1,21 @@
 /** Folders of sentence encoders: what each layout makes of the states of one small model. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { writeShardedSafetensors } from "../../../checkpoint/index.ts";
-import { writeSafetensors } from "../../../checkpoint/safetensors/write-safetensors.ts";
-import {
-  encodeReference,
-  ReferenceWeights,
-} from "../../../testing/reference-encoder/reference-encoder.ts";
-import { referenceEncoders } from "../../../testing/reference-encoder/reference-encoder-families.ts";
-import { saveTokenizer, trainTokenizer } from "../../../tokenizer/index.ts";
-import { loadEncoder } from "../load-encoder.ts";
+import { ReferenceWeights } from "../../../testing/reference-encoder/reference-encoder.ts";
 import { embed, embedTokens } from "../tasks/embed.ts";
-import type { LoadedEncoder } from "../types.ts";
+import {
+  expectNear,
+  lengthOf,
+  meanOf,
+  modules,
+  openSentenceFolder as openFolder,
+  removeSentenceFolders,
+  statesOf,
+  unit,
+  width,
+} from "../testing/sentence-test-folder.ts";
 
-const made: string[] = [];
-afterAll(() => {
-  for (const folder of made) rmSync(folder, { recursive: true, force: true });
-});
-
-const width = 32;
-
-/** A text's files by path: JSON, or tensors of `model.safetensors` by name. */
-type Files = Readonly<Record<string, unknown>>;
-
-async function openFolder(
-  files: Files,
-  more: ReadonlyMap<string, number[]> = new Map(),
-  checkpoint = "",
-) {
-  const root = mkdtempSync(join(tmpdir(), "jeton-sentence-"));
-  made.push(root);
-  const folder = join(root, checkpoint);
-  mkdirSync(folder, { recursive: true });
-  const { config, plan } = referenceEncoders["electra"]!();
-  const weights = new ReferenceWeights(3);
-  encodeReference(plan, weights, [5]);
-  for (const [name, shape] of more) weights.get(name, ...shape);
-  const tensors = (own: ReferenceWeights) =>
-    [...own.tensors].map(([name, tensor]) => ({ name, dtype: "F32" as const, ...tensor }));
-  await writeShardedSafetensors(folder, tensors(weights));
-  const texts = ["a rose is a rose. king queen [ ] !"];
-  const tokenizer = await trainTokenizer({ kind: "wordpiece", texts, vocabSize: 60 });
-  await saveTokenizer(folder, tokenizer);
-  const all = { [join(checkpoint, "config.json")]: config, ...files };
-  for (const [path, value] of Object.entries(all)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    if (!(value instanceof Map)) writeFileSync(join(root, path), JSON.stringify(value));
-    else {
-      const own = new ReferenceWeights(4);
-      for (const [name, shape] of value) own.get(name, ...shape);
-      await writeSafetensors(join(root, path), tensors(own));
-    }
-  }
-  return loadEncoder(root, { inline: true, threads: 1, format: "f32" });
-}
-
-const transformer = { path: "", type: "sentence_transformers.models.Transformer" };
-const modules = (...kinds: string[]) => [
-  transformer,
-  ...kinds.map((kind, at) => ({
-    path: `${at + 1}_${kind}`,
-    type: `sentence_transformers.models.${kind}`,
-  })),
-];
-
-async function statesOf(model: LoadedEncoder, text: string): Promise<number[][]> {
-  const { ids } = model.tokenizer.encode(text, { applyLimits: false });
-  const { states } = await model.run({ ids, outputs: ["states"] });
-  return Array.from(ids, (_, at) => [...states!.data.subarray(at * width, (at + 1) * width)]);
-}
-
-const meanOf = (rows: number[][]): number[] =>
-  rows[0]!.map((_, at) => rows.reduce((sum, row) => sum + row[at]!, 0) / rows.length);
-
-function expectNear(found: ArrayLike<number>, expected: readonly number[]): void {
-  expect(found.length).toBe(expected.length);
-  for (const [at, value] of expected.entries()) expect(found[at]).toBeCloseTo(value, 4);
-}
-
-const lengthOf = (row: readonly number[]): number => Math.hypot(...row);
-const unit = (row: readonly number[]): number[] => row.map((value) => value / lengthOf(row));
-
-// module_input_name of Dense and Normalize in sentence-transformers 6.0.
-describe("modules of the states of tokens", () => {
-  const ofTokens = { module_input_name: "token_embeddings" };
-  const dense = (more: object) => ({
-    in_features: width,
-    out_features: 6,
-    bias: false,
-    activation_function: "torch.nn.modules.linear.Identity",
-    ...more,
-  });
-  const matrix = new Map([["linear.weight", [6, width]]]);
-
-  test("change what is pooled where they stand before the pooling", async () => {
-    await using model = await openFolder({
-      "modules.json": modules("Normalize", "Pooling"),
-      "1_Normalize/config.json": ofTokens,
-      "2_Pooling/config.json": { pooling_mode: "mean" },
-    });
-    const states = await statesOf(model, "a rose");
-    const [vector] = await embed(model, ["a rose"]);
-    expectNear(vector!, meanOf(states.map(unit)));
-  });
-
-  test("may make the states narrower, of which several poolings are joined", async () => {
-    await using model = await openFolder({
-      "modules.json": modules("Dense", "Pooling"),
-      "1_Dense/config.json": dense(ofTokens),
-      "1_Dense/model.safetensors": matrix,
-      "2_Pooling/config.json": { pooling_mode: ["mean", "cls"] },
-    });
-    const weights = new ReferenceWeights(4);
-    const stored = weights.get("linear.weight", 6, width);
-    const states = await statesOf(model, "a rose");
-    const narrow = states.map((state) =>
-      Array.from({ length: 6 }, (_, row) =>
-        state.reduce((sum, value, at) => sum + value * stored[row * width + at]!, 0),
-      ),
-    );
-    const [vector] = await embed(model, ["a rose"]);
-    expect(model.embeddingSize).toBe(12);
-    expectNear(vector!, [...meanOf(narrow), ...narrow[0]!]);
-  });
-
-  test("change nothing behind the pooling", async () => {
-    await using model = await openFolder({
-      "modules.json": modules("Pooling", "Dense", "Normalize"),
-      "1_Pooling/config.json": {},
-      "2_Dense/config.json": dense(ofTokens),
-      "2_Dense/model.safetensors": matrix,
-      "3_Normalize/config.json": ofTokens,
-    });
-    const [vector] = await embed(model, ["a rose"]);
-    expectNear(vector!, meanOf(await statesOf(model, "a rose")));
-  });
-
-  test("that read or write something else are refused", async () => {
-    for (const names of [{ module_input_name: "other" }, { module_output_name: "other" }]) {
-      const opened = openFolder({
-        "modules.json": modules("Pooling", "Normalize"),
-        "1_Pooling/config.json": {},
-        "2_Normalize/config.json": names,
-      });
-      await expect(opened).rejects.toMatchObject({
-        code: "encoder-module-invalid",
-        message: expect.stringContaining(Object.keys(names)[0]!),
-      });
-    }
-  });
-});
-
-// Transformer.__init__ and Transformer.preprocess of sentence-transformers 6.0.
-describe("lengths", () => {
-  const text = "a rose is a rose is a rose is a rose";
-  const open = (settings: object) =>
-    openFolder({
-      "modules.json": modules("Pooling"),
-      "1_Pooling/config.json": {},
-      "sentence_bert_config.json": settings,
-      "config_sentence_transformers.json": { prompts: { corpus: "king " } },
-    });
-  const cut = (model: LoadedEncoder, written: string, maxLength: number) =>
-    embed(model, [written], { maxLength, prompt: "" });
-
-  test("what the tokenizer is called with, and made with, goes before max_seq_length", async () => {
-    for (const settings of [
-      { max_seq_length: 5 },
-      { max_seq_length: 9, processor_kwargs: { model_max_length: 5 } },
-      { max_seq_length: 9, tokenizer_args: { model_max_length: 5 } },
-      { processor_kwargs: { model_max_length: 9 }, processing_kwargs: { text: { max_length: 5 } } },
-    ]) {
-      await using model = await open(settings);
-      expect(await embed(model, [text])).toEqual(await cut(model, text, 5));
-      expect(await embed(model, [text])).not.toEqual(await cut(model, text.slice(0, 6), 5));
-    }
-    const special = { processing_kwargs: { text: { add_special_tokens: false } } };
-    await expect(open(special)).rejects.toMatchObject({
-      message: expect.stringContaining("add_special_tokens"),
-    });
-  });
-
-  test("a role has its prompt and its length", async () => {
-    await using model = await open({ query_length: 6, document_length: 4 });
-    const [query] = await embed(model, [text], { role: "query" });
-    const [document] = await embed(model, [text], { role: "document" });
-    expect([query]).toEqual(await cut(model, text, 6));
-    expect([document]).toEqual(await cut(model, `king ${text}`, 4));
-    const [other] = await embed(model, [text], { role: "document", prompt: "" });
-    expect([other]).toEqual(await cut(model, text, 4));
-  });
-});
+afterAll(removeSentenceFolders);
 
 describe("poolings", () => {
   test("a list keeps its order, flags have a fixed one", async () => {

@@ -14,6 +14,7 @@ import type { DecoderWeights } from "../../weights/trace-weights.ts";
 import { biasOf, weightOf } from "../encoder-names.ts";
 import { projectStored } from "../project-stored.ts";
 import type { PoolingMode } from "./pooling.ts";
+import type { SparsePooling } from "./sparse-pooling.ts";
 
 /** A module that changes vectors: of a text, or of each of its tokens. */
 export type VectorModule =
@@ -43,6 +44,8 @@ export interface SentencePipeline {
   readonly modules: readonly VectorModule[];
   /** Applied to each token's state, for late interaction; undefined where the model has no such vectors. */
   readonly tokenModules: readonly VectorModule[] | undefined;
+  /** How weights of the vocabulary are made in the place of a vector (SPLADE). Default: none are. */
+  readonly sparse?: SparsePooling | undefined;
 }
 
 /** The part of a folder's settings that crosses to a worker. */
@@ -52,8 +55,9 @@ export function sentencePipeline({
   stateModules,
   modules,
   tokenModules,
+  sparse,
 }: SentencePipeline): SentencePipeline {
-  return { poolings, includePrompt, stateModules, modules, tokenModules };
+  return { poolings, includePrompt, stateModules, modules, tokenModules, sparse };
 }
 
 /** Applies modules to vectors `[…, width]`, one after the other. */

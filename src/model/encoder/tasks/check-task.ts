@@ -40,6 +40,7 @@ export type EncoderFunction =
   | "classifyTokens"
   | "embed"
   | "embedHybrid"
+  | "embedSparse"
   | "embedTokens"
   | "fillMask"
   | "findSpans"
@@ -61,6 +62,7 @@ const optionsOf: Readonly<Record<EncoderFunction, readonly (keyof typeof rules)[
     "onProgress",
   ],
   embedHybrid: ["terms", "maxLength", "signal", "onProgress"],
+  embedSparse: ["terms", "prompt", "promptName", "role", "maxLength", "signal", "onProgress"],
   embedTokens: ["role", "signal"],
   fillMask: ["topK", "mask", "signal"],
   findSpans: ["topK", "maxTokens", "signal"],

@@ -1,6 +1,7 @@
 /** Classes of texts, of pairs of texts, of tokens and of spans, by the heads of an encoder. */
 import { JetonError } from "../../../core/index.ts";
 import type { LoadedEncoder } from "../types.ts";
+import { answerWindows } from "./answer-windows.ts";
 import { checkTask } from "./check-task.ts";
 import { choosePrompt, encodeText } from "./embed.ts";
 import { type ScoreActivation, scoreLogits } from "./score-activation.ts";
@@ -189,7 +190,7 @@ export interface FoundSpan {
   readonly text: string;
   readonly start: number;
   readonly end: number;
-  /** Product of the probabilities of both ends. */
+  /** Product of the probabilities of both ends, among the text's tokens and "no answer" (the first token). */
   readonly score: number;
 }
 
@@ -202,7 +203,10 @@ export interface FindSpansOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Where a text answers a question, by a head for spans: the most probable spans first. */
+/**
+ * Where a text answers a question, by a head for spans: the most probable spans first. A text that is longer than the model
+ * reads is read in windows that overlap.
+ */
 export async function findSpans(
   model: LoadedEncoder,
   question: string,
@@ -211,29 +215,42 @@ export async function findSpans(
 ): Promise<FoundSpan[]> {
   checkTask("findSpans", model, [question, text], options);
   const { topK = 1, maxTokens = 30, signal } = options;
-  const first = encodeText(model, question);
-  const { offsets, ...input } = encodeText(model, question, { pair: text });
-  const { ids } = input;
-  const results = await model.run({ ...input, outputs: ["span"] }, { signal });
-  const { data } = results.span!;
-  // Tokens of the text: those with an offset behind the question's.
-  const from = first.length;
-  const places = Array.from(ids.keys()).filter(
-    (place) => place >= from && offsets[place]![1] > offsets[place]![0],
+  const windows = answerWindows(model, question, text);
+  const found = await Promise.all(
+    windows.map(async ({ input, offsets, places }) => {
+      const results = await model.run({ ...input, outputs: ["span"] }, { signal });
+      const ends = endProbabilities(results.span!.data, places);
+      return places.flatMap((place, a) =>
+        places.slice(a, a + maxTokens).map((last, length): FoundSpan => {
+          const [start, end] = [offsets[place]![0], offsets[last]![1]];
+          const score = ends[0][a]! * ends[1][a + length]!;
+          return { text: text.slice(start, end), start, end, score };
+        }),
+      );
+    }),
   );
-  const ends = [0, 1].map((side) =>
-    scoreLogits(
-      Float32Array.from(places, (place) => data[2 * place + side]!),
-      "softmax",
-    ),
-  ) as [number[], number[]];
-  const found: FoundSpan[] = [];
-  for (const [a, place] of places.entries()) {
-    for (let b = a; b < Math.min(places.length, a + maxTokens); b++) {
-      const [start, end] = [offsets[place]![0], offsets[places[b]!]![1]];
-      const score = ends[0][a]! * ends[1][b]!;
-      found.push({ text: text.slice(start, end), start, end, score });
-    }
+  return bestOfEach(found.flat()).slice(0, topK);
+}
+
+/** Probabilities of both ends at the places; the first token, which stands for "no answer", has its part of the sum. */
+function endProbabilities(
+  data: Float32Array,
+  places: readonly number[],
+): readonly [number[], number[]] {
+  const side = (at: number): number[] => {
+    const logits = Float32Array.from([0, ...places], (place) => data[2 * place + at]!);
+    return scoreLogits(logits, "softmax").slice(1);
+  };
+  return [side(0), side(1)];
+}
+
+/** Spans by their score; of a span that several windows found the best alone. */
+function bestOfEach(spans: readonly FoundSpan[]): FoundSpan[] {
+  const best = new Map<string, FoundSpan>();
+  for (const span of spans) {
+    const key = `${span.start} ${span.end}`;
+    const known = best.get(key);
+    if (known === undefined || span.score > known.score) best.set(key, span);
   }
-  return found.sort((a, b) => b.score - a.score).slice(0, topK);
+  return [...best.values()].sort((a, b) => b.score - a.score);
 }

@@ -46,7 +46,7 @@ export interface EmbedOptions {
  * const [question, answer] = await embed(model, ["Where is the king?", "In his castle."], { normalize: true });
  *
  * @throws JetonError `model-not-loaded`, `encoder-text-invalid`, `encoder-pooling-unknown`, `encoder-pooling-count`,
- *   `encoder-prompt-unknown`, `encoder-dimensions`, `encoder-option-unknown`, `encoder-option-invalid`
+ *   `encoder-head-missing` for a model that makes weights of the vocabulary, `encoder-prompt-unknown`, `encoder-dimensions`, `encoder-option-unknown`, `encoder-option-invalid`
  */
 export async function embed(
   model: LoadedEncoder,
@@ -75,6 +75,12 @@ export async function embedCounted(
     pooling === undefined
       ? undefined
       : checkPoolings(typeof pooling === "string" ? [pooling] : pooling);
+  if (poolings === undefined && model.sentence.sparse !== undefined) {
+    throw new JetonError(
+      `${model.name} makes weights of the vocabulary and no vectors: embedSparse gives them; a pooling that is named makes vectors`,
+      { code: "encoder-head-missing", details: { output: "embedding" } },
+    );
+  }
   const prompt = choosePrompt(model, options);
   const size = pipelineWidth(model.sentence, model.config.hiddenSize, poolings?.length);
   checkDimensions(options.dimensions, size);
@@ -111,10 +117,13 @@ export function encodeText(
     maxLength,
     pair,
     role,
+    uncut = false,
   }: {
     readonly maxLength?: number | undefined;
     readonly pair?: string;
     readonly role?: EmbedOptions["role"];
+    /** All of the text, however much the model reads at once. Default false. */
+    readonly uncut?: boolean;
   } = {},
 ): TextInput {
   const { sentence, tokenizer, contextLength, config } = model;
@@ -128,7 +137,8 @@ export function encodeText(
   }
   const written = sentence.doLowerCase ? text.toLowerCase() : text;
   const second = pair !== undefined && sentence.doLowerCase ? pair.toLowerCase() : pair;
-  const options = { maxLength: Math.min(maxLength ?? limit, limit), pair: second };
+  const longest = uncut ? undefined : Math.min(maxLength ?? limit, limit);
+  const options = { maxLength: longest, pair: second };
   return encodeEncoderText(tokenizer, config, written, options);
 }
 
