@@ -56,7 +56,9 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
     const heads = c.number("num_attention_heads", 32);
     const headDim = c.number("head_dim", hiddenSize / heads, hiddenSize / heads);
     const rope = c.rope({ theta: 10000, rotaryDim: headDim, maxPositions: 4096 * 32 });
-    const slidingWindow = c.optional("sliding_window", 4096); // all layers, MistralModel.forward
+    // All layers, MistralModel.forward; by layer_types in MinistralModel.forward, which AutoConfig takes where a file has them.
+    const window = c.optional("sliding_window", 4096);
+    const types = c.layerTypes(() => slidingIf(window !== null));
     return {
       family: "mistral",
       vocabSize: c.number("vocab_size", 32000),
@@ -65,7 +67,7 @@ const families: Readonly<Record<string, (c: ConfigReader) => ReferencePlan>> = {
       numAttentionHeads: heads,
       numKeyValueHeads: c.number("num_key_value_heads", 8, heads),
       headDim,
-      layers: c.layers(32, () => ({ slidingWindow, rope })),
+      layers: c.layers(32, (index) => ({ slidingWindow: windowOf(types(index), window), rope })),
       restartsBeyond: null,
       rmsNormEps: c.number("rms_norm_eps", 1e-6),
       normOffset: 0,

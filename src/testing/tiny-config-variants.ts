@@ -106,6 +106,12 @@ export const referenceFamilies: Readonly<Record<string, ReferenceConfigBuilder>>
     rope_theta: 1_000_000,
     sliding_window: null,
   }),
+  "mistral-layer-types": (d) => ({
+    ...mistral(d),
+    layer_types: Array.from({ length: d.layers }, (_, i) =>
+      i === 1 ? "full_attention" : "sliding_attention",
+    ),
+  }),
   qwen2,
   "qwen2-window": (d) => ({ ...qwen2(d), tie_word_embeddings: false, use_sliding_window: true }),
   "qwen2-layer-types": (d) => ({

@@ -289,6 +289,18 @@ describe("fields that a family does not read", () => {
     expect(decoderConfig(dense).experts).toBeUndefined();
   });
 
+  test("Ministral is Mistral with layer types, which may not name other kinds of attention", () => {
+    const layer_types = ["full_attention", "sliding_attention"];
+    const file = { num_hidden_layers: 2, sliding_window: 7, layer_types };
+    const windows = (extra: object) =>
+      decoderConfig({ ...file, ...extra } as File).layers.map((layer) => layer.slidingWindow);
+    expect(windows({ model_type: "ministral" })).toEqual([undefined, 7]);
+    expect(windows({ model_type: "mistral" })).toEqual([undefined, 7]);
+    expect(windows({ model_type: "mistral", layer_types: null })).toEqual([7, 7]);
+    const chunked = { model_type: "mistral", layer_types: ["full_attention", "chunked_attention"] };
+    expect(() => windows(chunked)).toThrow(/layer_types\[1\] is "chunked_attention", expected one/);
+  });
+
   test("caps and score scales are Gemma's alone", () => {
     const extra = {
       final_logit_softcapping: 5,

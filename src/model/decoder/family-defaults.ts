@@ -254,5 +254,9 @@ export const sharedDefaults: Fields = {
   rope_theta: 10000,
 };
 
-/** Multimodal types whose text model, where it does not name its own type, is of this family. */
-export const textFamilies: Readonly<Record<string, string>> = { gemma3: "gemma3_text" };
+/** Other types that are read as a family: multimodal ones whose text model does not name its own, and equal ones. */
+export const textFamilies: Readonly<Record<string, string>> = {
+  gemma3: "gemma3_text",
+  // Mistral's files with `layer_types` are its own in transformers.
+  ministral: "mistral",
+};

@@ -19,10 +19,9 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
     (!optsIn || flag(fields, "use_sliding_window"));
   const types = fields["layer_types"];
   const readsTypes =
-    (optsIn && family !== "qwen3_moe") || ["gemma2", "gemma3_text", "gpt_oss"].includes(family);
-  if (readsTypes && Array.isArray(types) && types.length < layers) {
-    throw invalid("layer_types", types, `one entry for each of the ${layers} layers`);
-  }
+    (optsIn && family !== "qwen3_moe") ||
+    ["mistral", "gemma2", "gemma3_text", "gpt_oss"].includes(family);
+  if (readsTypes && Array.isArray(types)) checkTypes(types, layers);
   const slides = (index: number): boolean => {
     if (readsTypes && Array.isArray(types)) return types[index] === "sliding_attention";
     switch (family) {
@@ -55,4 +54,16 @@ export function layerKinds(family: string, fields: Fields, layers: number): ("fu
   return Array.from({ length: layers }, (_, index) =>
     matters && slides(index) ? "sliding" : "full",
   );
+}
+
+/** Kinds of attention that `layer_types` may name. */
+const typeNames: readonly unknown[] = ["full_attention", "sliding_attention"];
+
+function checkTypes(types: readonly unknown[], layers: number): void {
+  if (types.length < layers) {
+    throw invalid("layer_types", types, `one entry for each of the ${layers} layers`);
+  }
+  const other = types.findIndex((type) => !typeNames.includes(type));
+  if (other < 0) return;
+  throw invalid(`layer_types[${other}]`, types[other], `one of ${typeNames.join(", ")}`);
 }

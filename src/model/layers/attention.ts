@@ -98,7 +98,7 @@ export function logOfSum(scores: Tensor, weights: Tensor): Tensor {
 const vectorWidth = 16;
 
 /**
- * Logarithms, each the same to the last bit whatever stands beside it: the runtime computes what is left over behind whole
+ * Logarithms, each the same to the last bit with any others beside it: the runtime computes what is left over behind whole
  * vectors by another function. So every number fills a vector of its own.
  */
 function logByRow(x: Tensor): Tensor {
