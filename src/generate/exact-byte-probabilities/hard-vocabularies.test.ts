@@ -71,6 +71,16 @@ const splitBy = (regex: string): object => ({
 const cl100k =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** Cuts before the last three digits of a number, and the three before them, by looking ahead. */
+const rightGroups = {
+  type: "Sequence",
+  pretokenizers: ["(?=(\\d{3})+(?!\\d))", cl100k].flatMap((regex) =>
+    regex === cl100k
+      ? splitBy(regex)
+      : [{ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }],
+  ),
+};
+
 /** DeepSeek-V3's, which cuts around some ideographs and kana by their ranges. */
 const deepseek = {
   type: "Sequence",
@@ -345,6 +355,41 @@ describe.each(subjects)("%s", (_name, open) => {
       expect(Math.abs(ratio - sums[at]! / sums[0]!)).toBeLessThan(1e-9);
     }
   });
+});
+
+/** Texts whose words begin and end at characters of several bytes, beside what patterns tell apart. */
+const ownTexts: readonly string[] = [
+  "a\nカ、\u3000中 中  あ\n\u3000a",
+  "  \u{1d7ce}\u{1d7ce}\u{1d7ce} \u{10107}1\u{1d7ce}1",
+  "é\u0301 \u4000\u4dc0 中\u4000 가 \u{1f600}\u200d\u{1f600}",
+  "it's they're we've I'll 'RE 've' aA Aa AaA\u01c5 \u02b0",
+  "1 11 111 1111 \u0663\u0663\u0663 \u00b2\u2081 x\u203fy \u205f\u2003a\u2028",
+];
+
+test.each([
+  ...subjects,
+  ["digits in threes from the right", () => byteLevel(rightGroups)] as const,
+])("%s: the encoding of a text is among the coverings of its beginnings", async (_name, open) => {
+  const tokenizer = open();
+  const bytes = createExactBytes(randomRows(tokenizer.vocabSize), tokenizer, { whole: true });
+  const { bytesById, dummySpace } = bytes.validity.tokens;
+  for (const text of ownTexts) {
+    const spelt = encoder.encode(text);
+    const hidden = dummySpace === "never" ? 0 : 1;
+    await bytes.prefill(new Uint8Array(0));
+    for (let end = 1; end <= spelt.length; end++) {
+      await bytes.advance(spelt[end - 1]!);
+      const covering: number[] = [];
+      let length = -hidden;
+      for (const id of encodePlain(tokenizer, text)) {
+        if (length >= end) break;
+        covering.push(id);
+        length += bytesById[id]!.length;
+      }
+      const found = (await bytes.coverings()).map(({ ids }) => `${ids}`);
+      expect(found, JSON.stringify([text, end])).toContain(`${covering}`);
+    }
+  }
 });
 
 test("an empty text has no tokens, not even the one of a space before it", async () => {

@@ -243,7 +243,9 @@ const classes: readonly (readonly [string, RegExp])[] = [
   ["Hangul", /\p{Script=Hangul}/u],
   ["Lo", new RegExp(`(?!\\p{Script=Han}|${kana}|\\p{Script=Hangul})\\p{Lo}`, "u")],
   ["M", /\p{M}/u],
+  ["Nd", /\p{Nd}/u],
   ["N", /\p{N}/u],
+  ["Pc", /\p{Pc}/u],
   ["P", /\p{P}/u],
   ["S", /\p{S}/u],
   ["C", /\p{C}/u],
@@ -298,6 +300,7 @@ function classMember(character: string): string {
       return /\p{L}/u.test(character) ? "\u4e00" : /\p{N}/u.test(character) ? "1" : ".";
     case "M":
       return "\u0301";
+    case "Nd":
     case "N":
       return "1";
     case "space":
