@@ -31,10 +31,12 @@ const merges: readonly (readonly [string, string])[] = [
   [" ", "aa"],
   ["11", "1"],
 ];
-/** The two bytes of é, and the first two of 漢: tokens that end inside a character. */
+/** The two bytes of é, the first two of 漢 (tokens that end inside a character), and the wide space. */
 const pieces: readonly (readonly [string, string])[] = [
   [byteToCharacter[0xc3]!, byteToCharacter[0xa9]!],
   [byteToCharacter[0xe6]!, byteToCharacter[0xbc]!],
+  [byteToCharacter[0xe3]!, byteToCharacter[0x80]!],
+  [byteToCharacter[0xe3]! + byteToCharacter[0x80]!, byteToCharacter[0x80]!],
 ];
 const end = { id: 0, content: "</s>", special: true };
 const allMerges = [...merges.map(([left, right]) => [spell(left), spell(right)]), ...pieces];
@@ -68,6 +70,34 @@ const splitBy = (regex: string): object => ({
 });
 const cl100k =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+/** Cuts before the last three digits of a number, and the three before them, by looking ahead. */
+const rightGroups = {
+  type: "Sequence",
+  pretokenizers: ["(?=(\\d{3})+(?!\\d))", cl100k].flatMap((regex) =>
+    regex === cl100k
+      ? splitBy(regex)
+      : [{ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }],
+  ),
+};
+
+/** DeepSeek-V3's, which cuts around some ideographs and kana by their ranges. */
+const deepseek = {
+  type: "Sequence",
+  pretokenizers: [
+    ...[
+      "\\p{N}{1,3}",
+      "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+      "[!-/:-~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    ].map((regex) => ({
+      type: "Split",
+      pattern: { Regex: regex },
+      behavior: "Isolated",
+      invert: false,
+    })),
+    plainBytes,
+  ],
+};
 
 /** Characters of their own where they have a piece, bytes where they have none: 漢 and é are bytes. */
 function byteFallback(normalizer: object): Tokenizer {
@@ -163,7 +193,11 @@ const continuations: readonly string[] = (() => {
 })();
 
 /** Characters that complete the bytes of half a character. */
-const completions: readonly string[] = ["", "é", "漢", "à", "漣", "潁", "ÿ", "滿"];
+const completions: readonly string[] = [
+  ...["", "é", "漢", "à", "漣", "潁", "ÿ", "滿"],
+  // Of 0xE3 a letter, a mark and white space; of 0xE4 a letter and a symbol before the range that DeepSeek names.
+  ...["カ", "、", "\u3000", "中", "\u4000", "\u4dc0"],
+];
 
 /** Every covering of a prefix, judged by encoding whole texts, with ln P. */
 async function enumerate(
@@ -255,6 +289,8 @@ const prompts: readonly [string, Uint8Array][] = [
   ["half of é", cut("aé", 2)],
   ["a third of 漢", cut("a漢", 2)],
   ["two thirds of 漢", cut("漢", 2)],
+  ["half of カ on a new line", cut("\nカ", 3)],
+  ["half of 中 behind a space", cut(" 中", 3)],
   ["the name of a special token", cut("</s>a", 5)],
 ];
 
@@ -279,6 +315,7 @@ const subjects: readonly [string, () => Tokenizer][] = [
   ["GPT-2's pattern", () => byteLevel({ ...plainBytes, use_regex: true })],
   ["cl100k's pattern, digits in threes", () => byteLevel(splitBy(cl100k))],
   ["composed characters", () => byteLevel(splitBy(cl100k.replace("{1,3}", "")), { type: "NFC" })],
+  ["DeepSeek's pattern", () => byteLevel(deepseek)],
   ["no pattern at all", () => byteLevel(plainBytes)],
   ["byte fallback", () => byteFallback(spaces)],
   ["byte fallback with a space before the text", () => byteFallback(prepended)],
@@ -318,6 +355,41 @@ describe.each(subjects)("%s", (_name, open) => {
       expect(Math.abs(ratio - sums[at]! / sums[0]!)).toBeLessThan(1e-9);
     }
   });
+});
+
+/** Texts whose words begin and end at characters of several bytes, beside what patterns tell apart. */
+const ownTexts: readonly string[] = [
+  "a\nカ、\u3000中 中  あ\n\u3000a",
+  "  \u{1d7ce}\u{1d7ce}\u{1d7ce} \u{10107}1\u{1d7ce}1",
+  "é\u0301 \u4000\u4dc0 中\u4000 가 \u{1f600}\u200d\u{1f600}",
+  "it's they're we've I'll 'RE 've' aA Aa AaA\u01c5 \u02b0",
+  "1 11 111 1111 \u0663\u0663\u0663 \u00b2\u2081 x\u203fy \u205f\u2003a\u2028",
+];
+
+test.each([
+  ...subjects,
+  ["digits in threes from the right", () => byteLevel(rightGroups)] as const,
+])("%s: the encoding of a text is among the coverings of its beginnings", async (_name, open) => {
+  const tokenizer = open();
+  const bytes = createExactBytes(randomRows(tokenizer.vocabSize), tokenizer, { whole: true });
+  const { bytesById, dummySpace } = bytes.validity.tokens;
+  for (const text of ownTexts) {
+    const spelt = encoder.encode(text);
+    const hidden = dummySpace === "never" ? 0 : 1;
+    await bytes.prefill(new Uint8Array(0));
+    for (let end = 1; end <= spelt.length; end++) {
+      await bytes.advance(spelt[end - 1]!);
+      const covering: number[] = [];
+      let length = -hidden;
+      for (const id of encodePlain(tokenizer, text)) {
+        if (length >= end) break;
+        covering.push(id);
+        length += bytesById[id]!.length;
+      }
+      const found = (await bytes.coverings()).map(({ ids }) => `${ids}`);
+      expect(found, JSON.stringify([text, end])).toContain(`${covering}`);
+    }
+  }
 });
 
 test("an empty text has no tokens, not even the one of a space before it", async () => {

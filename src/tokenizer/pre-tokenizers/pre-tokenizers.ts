@@ -30,7 +30,7 @@ import {
   splitAtMatches,
   splitBehaviors,
 } from "./pattern.ts";
-import { compilePattern } from "./regex.ts";
+import { compilePattern, namedCharacters } from "./regex.ts";
 import {
   createMarkScanner,
   createRunScanner,
@@ -49,6 +49,8 @@ export interface SplitStep {
   /** Finds the same pieces one by one; those that begin with white space may be dropped. */
   readonly scan?: Scanner;
   readonly dropsSpaces?: boolean;
+  /** Characters beyond ASCII that its pattern names, as code points: those of ranges by their first and last. */
+  readonly named?: readonly number[];
 }
 
 /** Changes the text of a piece. `atStart` tells whether the piece begins the source text. */
@@ -163,6 +165,7 @@ function splitByPattern(
     split(text, emit) {
       splitAtMatches(text.length, findMatches(expression, text), behavior, invert, emit);
     },
+    named: namedCharacters(expression),
   };
   // A pattern that matches everything gives the same pieces whether these or the gaps are kept.
   const keepsAll = behavior === "Isolated" || (behavior === "Removed" && invert);

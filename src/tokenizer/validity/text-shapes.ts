@@ -24,6 +24,8 @@ export interface ShapeRules {
    * neither, where the pattern tells no more apart. White space stands for itself.
    */
   readonly reduces: "nothing" | "classes" | "letters";
+  /** Code points that the pattern names; where it reduces nothing, characters between two of them are told apart. */
+  readonly named?: readonly number[];
   /** Whether single bytes may spell a character, where characters are symbols. */
   readonly spellsByBytes?: (codePoint: number) => boolean;
 }
@@ -176,10 +178,17 @@ function someCharacter(open: readonly number[], test: (codePoint: number) => boo
 export function completions(pending: readonly number[], rules: ShapeRules): readonly string[] {
   if (pending.length === 0) return [""];
   const [first, last] = codePointsAfter(pending);
-  const key = `${first} ${last} ${rules.reduces}`;
+  const named = rules.reduces === "nothing" ? (rules.named ?? []) : [];
+  const cuts = named
+    .flatMap((point) => [point, point + 1])
+    .filter((at) => at > first && at <= last);
+  const key = `${first} ${last} ${rules.reduces} ${cuts}`;
   let found = completionsByRange.get(key);
   if (found === undefined) {
-    found = [...classesBetween(first, last).values()];
+    const starts = [...new Set([first, ...cuts])].sort((a, b) => a - b);
+    found = starts.flatMap((start, at) => [
+      ...classesBetween(start, (starts[at + 1] ?? last + 1) - 1).values(),
+    ]);
     if (rules.reduces !== "nothing") {
       found = [...new Set(found.map((one) => reduceCharacter(one.codePointAt(0)!, rules)))];
     }
@@ -234,7 +243,9 @@ const classes: readonly (readonly [string, RegExp])[] = [
   ["Hangul", /\p{Script=Hangul}/u],
   ["Lo", new RegExp(`(?!\\p{Script=Han}|${kana}|\\p{Script=Hangul})\\p{Lo}`, "u")],
   ["M", /\p{M}/u],
+  ["Nd", /\p{Nd}/u],
   ["N", /\p{N}/u],
+  ["Pc", /\p{Pc}/u],
   ["P", /\p{P}/u],
   ["S", /\p{S}/u],
   ["C", /\p{C}/u],
@@ -289,6 +300,7 @@ function classMember(character: string): string {
       return /\p{L}/u.test(character) ? "\u4e00" : /\p{N}/u.test(character) ? "1" : ".";
     case "M":
       return "\u0301";
+    case "Nd":
     case "N":
       return "1";
     case "space":

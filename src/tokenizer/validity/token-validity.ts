@@ -97,6 +97,7 @@ class Validity implements TokenValidity {
     this.#rules = {
       text,
       reduces: reductionOf(splits),
+      named: splits.flatMap((step) => (step.kind === "split" ? (step.named ?? []) : [])),
       ...(tokens.spellsByBytes && { spellsByBytes: tokens.spellsByBytes }),
     };
     this.#cuts = new WordCuts(tokens.steps, this.#rules, tokens.space);
