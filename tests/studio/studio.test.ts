@@ -614,6 +614,64 @@ describe.skipIf(!hasBrowser)("studio", { timeout: 180_000 }, () => {
     },
   );
 
+  test("on a phone plots keep their size, captions stay in view, and what is touched is as high as a fingertip", async () => {
+    const tab = await studio.context.newPage();
+    try {
+      await tab.setViewportSize({ width: 360, height: 740 });
+      for (const slug of ["m2-bert-loco", "rag-token-metrics", "qtok"]) {
+        await tab.goto(`${studio.site}#/systems/${slug}`);
+        await tab.waitForSelector(`[data-slug="${slug}"] .demonstration .data`);
+        const plot = tab.locator(".plot img");
+        await plot.evaluate((image: HTMLImageElement) => image.decode());
+        const [shown, own] = await plot.evaluate((image: HTMLImageElement) => [
+          image.getBoundingClientRect().width,
+          image.naturalWidth,
+        ]);
+        expect(own).toBeGreaterThan(360);
+        expect(shown).toBeGreaterThanOrEqual(own!);
+        const right = await tab
+          .locator(".data caption span")
+          .first()
+          .evaluate((caption) => caption.getBoundingClientRect().right);
+        expect(right).toBeLessThan(360);
+        // A question that takes two lines is seen as a whole.
+        for (const field of await tab.locator('.demonstration textarea[rows="1"]').all()) {
+          const [whole, seen] = await field.evaluate((box) => [box.scrollHeight, box.clientHeight]);
+          expect(whole).toBeLessThanOrEqual(seen!);
+        }
+        const low = await tab
+          .locator("button, select, .masthead nav a")
+          .evaluateAll((all) =>
+            all
+              .filter((target) => target.getBoundingClientRect().height < 32)
+              .map((target) => target.outerHTML),
+          );
+        expect(low).toEqual([]);
+        // No line begins with a percent sign.
+        const figures = (await tab.locator(".claim dd").allTextContents()).join("\n");
+        expect(figures).not.toMatch(/\d %/);
+      }
+    } finally {
+      await tab.close();
+    }
+  });
+
+  test("a text that is read has no colours of drafting, also where a link asks for them", async () => {
+    await page.goto(`${studio.site}#/lens?prompt=The+keeper&mode=read&c=origin`);
+    await page.reload();
+    await page.waitForSelector(".token");
+    const colours = page.getByRole("group", { name: "Colour" }).getByRole("button");
+    expect(await colours.allInnerTexts()).toEqual(["probability", "entropy"]);
+    const writes = page.getByRole("button", { name: "continues" });
+    await writes.click();
+    await page.getByRole("button", { name: "drafted or decoded" }).click();
+    await page.getByRole("button", { name: "reads", exact: true }).click();
+    expect(await page.locator('[aria-label="Colour"] [aria-pressed="true"]').innerText()).toBe(
+      "probability",
+    );
+    expect(problems).toEqual([]);
+  });
+
   test("a system that is not built says so", async () => {
     const planned = systems.find(({ built }) => !built)!;
     await page.goto(`${studio.site}#/systems/${planned.slug}`);

@@ -2,8 +2,8 @@
 import type { ComponentType, JSX } from "preact";
 import { useLoaded } from "../data.ts";
 import { CopyBlock } from "../parts/copy-block.tsx";
+import { Faces } from "../parts/faces.tsx";
 import { Problem } from "../parts/states.tsx";
-import { Faces } from "./faces.tsx";
 import { type Demonstration, demonstrations, type LiveDemonstration } from "./registry.ts";
 import "../styles/demonstrations.css";
 import "../styles/lens.css";

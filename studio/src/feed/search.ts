@@ -54,12 +54,13 @@ export async function createSystemSearch(
   const readmes: Bm25Index = createBm25Index({ analyzer, ties: "position" });
   const vocabulary = new Set<string>();
   let began = performance.now();
+  const pause = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve));
+    signal.throwIfAborted();
+    began = performance.now();
+  };
   for (const entry of entries) {
-    if (performance.now() - began > share) {
-      await new Promise((resolve) => setTimeout(resolve));
-      signal.throwIfAborted();
-      began = performance.now();
-    }
+    if (performance.now() - began > share) await pause();
     const { slug, name, paper, sentence, area } = entry;
     const title = `${name} ${slug} ${paper} ${sentence}`;
     const body = `${area}\n${bodies.get(slug) ?? ""}`;
@@ -67,6 +68,8 @@ export async function createSystemSearch(
     readmes.add(slug, body);
     for (const { term } of analyze(analyzer, `${title}\n${body}`)) vocabulary.add(term);
   }
+  // What is found with it is drawn at once, as a task of its own.
+  await pause();
   const words = [...vocabulary].sort();
   /** For each word of a query the terms that stand for it. */
   const groupsOf = (query: string): string[][] => {

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLoaded } from "../data.ts";
 import { type EngineName, offeredEngines } from "../engine/engines.ts";
+import { Faces } from "../parts/faces.tsx";
 import { Failure, Waiting } from "../parts/states.tsx";
 import { writeRoute } from "../route.ts";
 import "../styles/lens.css";
@@ -91,6 +92,7 @@ function Lens({
   return (
     <div class="lens">
       <h1>Lens</h1>
+      <Faces />
       <LensForm
         settings={settings}
         busy={busy}

@@ -12,11 +12,15 @@ const faces: readonly string[] = [
   "400 0.82rem var(--sans)",
   "400 0.85rem var(--sans)",
   "600 0.85rem var(--sans)",
+  "700 0.85rem var(--sans)",
+  "400 0.9rem var(--sans)",
   "400 calc(0.7 * 1rem) var(--mono)",
   "400 calc(0.84 * 0.82rem) var(--mono)",
   "400 calc(0.84 * 0.85rem) var(--mono)",
   "400 calc(0.84 * 1rem) var(--mono)",
   "400 0.95rem var(--mono)",
+  "600 calc(0.84 * 1.05rem) var(--mono)",
+  "700 calc(0.84 * 0.82rem) var(--mono)",
 ];
 
 /** Milliseconds after which the next face is asked for where the browser does not say when it is idle. */
@@ -24,7 +28,7 @@ const pause = 60;
 
 /**
  * A few signs in each face, out of sight. Chromium on Linux asks another process for a face at its first use, and its
- * page stands still meanwhile: for a tenth of a second where a demonstration keeps the cores busy. So each is used
+ * page stands still meanwhile: for a tenth of a second where a model keeps the cores busy. So each is used
  * while the page is idle, one at a time.
  */
 export function Faces(): JSX.Element {
