@@ -40,7 +40,7 @@ function checkPolicyOptions(
     throw invalidOption(
       "prefillChunk",
       prefillChunk,
-      `a multiple of ${chunk}, the tokens that share a choice under ${policy.name}`,
+      `a multiple of ${chunk}, the prompt tokens that ${policy.name} reads together`,
     );
   }
 }
@@ -73,7 +73,45 @@ export function readAttended(
   return { tokens, layers: Array.from({ length: layers }, (_, layer) => placesOf(layer)) };
 }
 
-/** Tokens of a prompt that a policy treats together. */
+/** Tokens of a prompt that a policy reads together. */
 export function promptChunkOf(policy: ContextPolicy | undefined): number {
-  return typeof policy?.reuse === "object" ? policy.reuse.chunk : 1;
+  return policy?.promptChunk ?? (typeof policy?.reuse === "object" ? policy.reuse.chunk : 1);
+}
+
+/**
+ * Refuses policies that choose among a prompt's tokens, where what is read is no prompt of a generation.
+ *
+ * @param what what is asked of the model, e.g. `"scores of a text"`
+ * @throws JetonError `context-policy-unavailable`
+ */
+export function refuseChosenPrompt(model: LoadedModel, what: string): void {
+  if (!model.contextPolicy?.choosePrompt) return;
+  throw policyUnavailable(model, what, "it chooses among the prompt's tokens");
+}
+
+/** What several continuations of one beginning are called in errors. */
+export const severalRows = "rows of several continuations";
+
+/**
+ * Refuses policies under which several continuations of one beginning cannot be read beside each other.
+ *
+ * @throws JetonError `context-policy-unavailable`
+ */
+export function refuseDependent(model: LoadedModel): void {
+  const drafting = model.contextPolicy?.drafting;
+  if (drafting?.kind === "excluded") throw policyUnavailable(model, severalRows, drafting.why);
+  refuseChosenPrompt(model, severalRows);
+}
+
+/** The error of something that a model gives under no such policy. */
+export function policyUnavailable(
+  { name, contextPolicy }: LoadedModel,
+  what: string,
+  why: string,
+): JetonError {
+  const policy = contextPolicy?.name;
+  return new JetonError(
+    `${name} under ${policy} gives no ${what} (${why}), expected a policy that does, or none`,
+    { code: "context-policy-unavailable", details: { policy, why } },
+  );
 }

@@ -3,7 +3,8 @@
  * beginnings are computed once, all of them in few forward passes.
  */
 import { JetonError } from "../core/index.ts";
-import type { LoadedModel, OpenSequence } from "../model/index.ts";
+import type { LoadedModel, OpenSequence, StepResult } from "../model/index.ts";
+import { promptChunkOf, refuseDependent } from "./context-policy.ts";
 import { prefill } from "./prefill.ts";
 import { promptIds } from "./prompt.ts";
 import { checkFinite, logitsOfRow } from "./sampling/sampler.ts";
@@ -40,7 +41,8 @@ interface Node {
  * Scores continuations of one prompt exactly. A continuation of text is encoded with the prompt, so that
  * its tokens are those of the whole text; one that changes the prompt's last tokens needs ids.
  *
- * @throws JetonError `score-continuations-empty`, `score-continuation-joins`
+ * @throws JetonError `score-continuations-empty`, `score-continuation-joins`, `context-policy-unavailable` under a policy
+ *   for which a token depends on the choice of the one before, or that chooses among the prompt's tokens
  */
 export async function scoreContinuations(
   model: LoadedModel,
@@ -48,6 +50,7 @@ export async function scoreContinuations(
   continuations: readonly (string | readonly number[])[],
   options: ScoreContinuationsOptions = {},
 ): Promise<ContinuationScore[]> {
+  refuseDependent(model);
   const { maxNodes = 64, signal } = options;
   const passed = signal ? { signal } : {};
   const before = promptIds(model, prompt);
@@ -66,6 +69,13 @@ export async function scoreContinuations(
   const { nodes, ends } = plantTree(targets);
   const sequence = await model.openSequence({ prefix: before, ...passed });
   try {
+    if (model.contextPolicy) {
+      const multiple = promptChunkOf(model.contextPolicy);
+      const unread = before.slice(sequence.reused);
+      const last = await prefill(sequence, unread, lastRow, { ...passed, multiple });
+      await scoreChains(sequence, last, nodes, signal);
+      return describe(targets, nodes, ends);
+    }
     const unread = before.slice(sequence.reused, -1);
     if (sequence.length > before.length - 1) await sequence.truncate(before.length - 1);
     if (unread.length > 0) await prefill(sequence, unread, { results: "none" }, passed);
@@ -125,12 +135,7 @@ async function scoreNodes(
   maxNodes: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const children = new Map<number, number[]>();
-  for (const [number, { parent }] of nodes.entries()) {
-    const list = children.get(parent);
-    if (list) list.push(number);
-    else children.set(parent, [number]);
-  }
+  const children = childrenOf(nodes);
   const inner = [-1, ...nodes.keys()].filter((number) => children.has(number));
   for (let from = 0; from < inner.length; from += maxNodes) {
     const rows: number[] = [];
@@ -149,24 +154,70 @@ async function scoreNodes(
       {
         ids: rows.map((number) => (number < 0 ? root : nodes[number]!.id)),
         parents: rows.map((number) => (number < 0 ? -1 : rowOf.get(nodes[number]!.parent)!)),
-        results: "all",
-        logits: true,
-        topK: 1,
+        ...rowOutputs,
         commit: false,
       },
       signal ? { signal } : {},
     );
     for (const number of wanted) {
-      const row = rowOf.get(number)!;
-      const logSumExp = result.logSumExp[row]!;
-      checkFinite(logSumExp);
-      const logits = logitsOfRow(result, row);
-      for (const child of children.get(number)!) {
-        const node = nodes[child]!;
-        node.logProbability = logits[node.id]! - logSumExp;
-      }
+      readChildren(result, rowOf.get(number)!, children.get(number)!, nodes);
     }
   }
+}
+
+/** What a step gives of each row, or of its last one. */
+const rowOutputs = { results: "all", logits: true, topK: 1 } as const;
+const lastRow = { ...rowOutputs, results: "last" } as const;
+
+/** The scores of a node's children, read off its row. */
+function readChildren(
+  result: StepResult,
+  row: number,
+  children: readonly number[],
+  nodes: readonly Node[],
+): void {
+  const logSumExp = result.logSumExp[row]!;
+  checkFinite(logSumExp);
+  const logits = logitsOfRow(result, row);
+  for (const child of children) {
+    const node = nodes[child]!;
+    node.logProbability = logits[node.id]! - logSumExp;
+  }
+}
+
+/** Under a context policy: a pass for each path below the prompt, whose last row is known. */
+async function scoreChains(
+  sequence: OpenSequence,
+  last: StepResult,
+  nodes: readonly Node[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const children = childrenOf(nodes);
+  readChildren(last, 0, children.get(-1)!, nodes);
+  const inner = [...children.keys()].filter((number) => number >= 0);
+  const parents = new Set(inner.map((number) => nodes[number]!.parent));
+  for (const end of inner.filter((number) => !parents.has(number))) {
+    const path: number[] = [];
+    for (let number = end; number >= 0; number = nodes[number]!.parent) path.unshift(number);
+    const result = await sequence.step(
+      { ids: path.map((number) => nodes[number]!.id), ...rowOutputs, commit: false },
+      signal ? { signal } : {},
+    );
+    for (const [row, number] of path.entries()) {
+      readChildren(result, row, children.get(number)!, nodes);
+    }
+  }
+}
+
+/** Numbers of each node's children; -1 is the prompt's last token. */
+function childrenOf(nodes: readonly Node[]): Map<number, number[]> {
+  const children = new Map<number, number[]>();
+  for (const [number, { parent }] of nodes.entries()) {
+    const list = children.get(parent);
+    if (list) list.push(number);
+    else children.set(parent, [number]);
+  }
+  return children;
 }
 
 function describe(

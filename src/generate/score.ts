@@ -13,7 +13,7 @@ import {
 } from "../core/option-rules.ts";
 import { checkDecoder } from "../model/check-loaded.ts";
 import type { LoadedModel, StepResult } from "../model/index.ts";
-import { promptChunkOf } from "./context-policy.ts";
+import { promptChunkOf, refuseChosenPrompt } from "./context-policy.ts";
 import { checkIds, isPrompt, promptIds } from "./prompt.ts";
 import { checkFinite } from "./sampling/sampler.ts";
 import { topTokens } from "./top-tokens.ts";
@@ -49,7 +49,8 @@ const scoreRules: Readonly<Record<keyof ScoreOptions, OptionRule>> = {
  * windows that overlap by half of it, so that a token is never judged from less than that.
  *
  * @throws JetonError `model-not-loaded`, `generate-prompt-invalid`, `generate-option-unknown`, `generate-option-invalid`,
- *   `score-text-empty`, `generate-logits-not-finite`
+ *   `score-text-empty`, `generate-logits-not-finite`, `context-policy-unavailable` under a policy that chooses among a
+ *   prompt's tokens
  */
 export async function score(
   model: LoadedModel,
@@ -62,6 +63,7 @@ export async function score(
     unknownCode: "generate-option-unknown",
     invalidCode: "generate-option-invalid",
   });
+  refuseChosenPrompt(model, "scores of a text");
   const { signal, topLogProbabilities: alternatives = 0 } = options;
   const multiple = promptChunkOf(model.contextPolicy);
   const chunk = multiple * Math.ceil((options.chunk ?? 256) / multiple);

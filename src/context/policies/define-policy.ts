@@ -68,6 +68,8 @@ export interface PolicyDefinition<Table extends PolicyOptionTable> {
   drafting?(options: PolicyOptionValues<Table>): PolicyDrafting;
   /** Default: any. */
   reuse?(options: PolicyOptionValues<Table>): ContextPolicy["reuse"];
+  /** Default: the chunk of `reuse`, or 1. */
+  promptChunk?(options: PolicyOptionValues<Table>): number;
   /** Default true. */
   readonly showsAttended?: boolean;
   choosePrompt?(options: PolicyOptionValues<Table>): ChoosePrompt;
@@ -87,6 +89,7 @@ export function definePolicy<Table extends PolicyOptionTable>(
   const make = (options: PolicyOptionValues<Table>): ContextPolicy => {
     definition.check?.(options);
     const choosePrompt = definition.choosePrompt?.(options);
+    const promptChunk = definition.promptChunk?.(options);
     return {
       name,
       options: options as PolicyOptions,
@@ -95,6 +98,7 @@ export function definePolicy<Table extends PolicyOptionTable>(
       drafting: definition.drafting?.(options) ?? { kind: "lossless" },
       reuse: definition.reuse?.(options) ?? "any",
       showsAttended,
+      ...(promptChunk !== undefined && { promptChunk }),
       ...(choosePrompt && { choosePrompt }),
       ...(definition.complete && {
         forModel: (model) => {

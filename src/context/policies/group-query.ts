@@ -62,7 +62,8 @@ export function groupAttention(
     keys: "raw",
     promptChunk,
     positions: budget + more + promptChunk,
-    check: (pass) => refuseLongChunk(policy, pass, { local, budget }),
+    // With one token less than fills what is kept besides, nothing is left out yet.
+    check: (pass) => refuseLongChunk(policy, pass, { local, most: budget + Math.max(0, more - 1) }),
   };
 }
 
@@ -74,9 +75,9 @@ export function groupAttention(
 function refuseLongChunk(
   policy: string,
   { length, count, promptLength }: PassPlace,
-  { local, budget }: { readonly local: number; readonly budget: number },
+  { local, most }: { readonly local: number; readonly most: number },
 ): void {
-  if (length >= promptLength || count <= local || length + count <= budget) return;
+  if (length >= promptLength || count <= local || length + count <= most) return;
   throw new JetonError(
     `${policy}: a chunk of ${count} tokens is longer than the ${local} latest ones that are kept`,
     {

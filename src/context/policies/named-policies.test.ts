@@ -32,6 +32,7 @@ test.each([
   ["longheads:chunk=64,length=100", "context-policy-option", "a multiple of chunk (64)"],
   ["snapkv:k=8,window=9", "context-policy-option", "at most k (8)"],
   ["gemfilter:k=4,keepFirst=5", "context-policy-option", "at most k (4)"],
+  ["h2o:k=64,recent=8,k=32", "context-policy-option", "the option k is given twice"],
 ])("%s is refused", (text, code, expected) => {
   expect(() => parseContextPolicy(text)).toThrow(expect.objectContaining({ code }));
   expect(() => parseContextPolicy(text)).toThrow(expected);

@@ -70,6 +70,12 @@ export function parseContextPolicy(text: string): ContextPolicy {
         },
       );
     }
+    if (Object.hasOwn(options, key)) {
+      throw new JetonError(`${name}: the option ${key} is given twice, expected once`, {
+        code: "context-policy-option",
+        details: { policy: name, option: key, found: text, expected: "each option once" },
+      });
+    }
     options[key] = parseValue(value);
   }
   return createContextPolicy(name, options);

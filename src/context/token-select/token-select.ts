@@ -110,6 +110,7 @@ export const tokenSelectPolicy: NamedPolicy = definePolicy({
       : { kind: "lossless" },
   // A chunk of a prompt may have the choice of any chunk before it.
   reuse: (given) => (given.cacheInPrefill ? "none" : { chunk: chunkOf(given) }),
+  promptChunk: chunkOf,
 });
 
 /** Attention to the first tokens, the latest ones, and those that the heads vote for. */

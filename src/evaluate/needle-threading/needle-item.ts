@@ -1,6 +1,15 @@
 /** Items of the benchmark: a haystack with needles or threads in it, a question, and the values that answer it. */
 import { createRandom, type Random } from "../../core/index.ts";
 import {
+  checkOptionRules,
+  checkRequired,
+  choiceRule,
+  countRule,
+  integerRule,
+  numberRule,
+  type OptionRule,
+} from "../../core/option-rules.ts";
+import {
   type NeedleWording,
   needleOptionError,
   type Pair,
@@ -23,13 +32,19 @@ export const needleTasks = [
 /** A task: what is asked about the haystack. */
 export type NeedleTask = (typeof needleTasks)[number];
 
+/** Where several needles lie. */
+export const needlePlacements = ["random", "clustered"] as const;
+
 /** Where several needles lie: anywhere, or one after the other. */
-export type NeedlePlacement = "random" | "clustered";
+export type NeedlePlacement = (typeof needlePlacements)[number];
+
+/** How the pairs of a thread follow each other. */
+export const threadDirections = ["forward", "backward", "random"] as const;
 
 /** How the pairs of a thread follow each other in the text. */
-export type ThreadDirection = "forward" | "backward" | "random";
+export type ThreadDirection = (typeof threadDirections)[number];
 
-/** What varies between the cells of a task. */
+/** What varies between the cells of a task; settings of other tasks are refused. */
 export interface NeedleSettings {
   readonly task: NeedleTask;
   /** Pairs of the haystack. */
@@ -89,6 +104,7 @@ export function makeNeedleItem(
   options: MakeNeedleItemOptions = {},
 ): NeedleItem {
   const { seed = 0, repeat = 0, codeLength = uuidLength, wording = "json" } = options;
+  checkOptionRules(options, makeRules, { what: "a needle item", invalidCode });
   checkSettings(settings);
   const drawn = samplePairs({ pairs: settings.pairs, seed: seed + repeat, codeLength });
   const random = createRandom(seed, "needle-threading", repeat, JSON.stringify(describe(settings)));
@@ -124,36 +140,52 @@ function describe(settings: NeedleSettings): unknown[] {
   return [...all, settings.branches].map((setting) => setting ?? null);
 }
 
-/** What each task needs, with the smallest value. */
-const needed: Readonly<Record<NeedleTask, Readonly<Record<string, number>>>> = {
-  single: { depth: 0 },
-  multiple: { needles: 1 },
-  conditional: { needles: 1 },
-  threading: { threadLength: 1 },
-  "multi-threading": { threadLength: 1, threads: 1 },
-  "branched-threading": { threadLength: 3 },
+/** Checked elsewhere. */
+const anything: OptionRule = { test: () => true, expected: "" };
+const counts = (least: number): OptionRule => integerRule(least, Number.MAX_SAFE_INTEGER);
+const placement = choiceRule(needlePlacements);
+const direction = choiceRule(threadDirections);
+
+/** What each task needs. */
+const needed: Readonly<Record<NeedleTask, Readonly<Record<string, OptionRule>>>> = {
+  single: { depth: numberRule(0, 100) },
+  multiple: { needles: counts(1) },
+  conditional: { needles: counts(1) },
+  threading: { threadLength: counts(1) },
+  "multi-threading": { threadLength: counts(1), threads: counts(1) },
+  "branched-threading": { threadLength: counts(3) },
 };
 
+/** What else each task takes. */
+const optional: typeof needed = {
+  single: {},
+  multiple: { placement },
+  conditional: { placement, marker: choiceRule(["*", "&"]) },
+  threading: { direction },
+  "multi-threading": { direction },
+  "branched-threading": { direction, branches: counts(1) },
+};
+
+const invalidCode = "needle-option-invalid";
+
 function checkSettings(settings: NeedleSettings): void {
-  const { task, pairs, depth, branches } = settings;
+  const { task, pairs } = settings;
   if (!needleTasks.includes(task)) throw needleOptionError("task", task, needleTasks.join(", "));
-  for (const [name, least] of Object.entries(needed[task])) {
-    const found = settings[name as keyof NeedleSettings];
-    if (name === "depth") continue;
-    if (!Number.isSafeInteger(found) || (found as number) < least) {
-      throw needleOptionError(name, found, `an integer from ${least}`);
-    }
-  }
-  if (task === "single" && !(depth !== undefined && depth >= 0 && depth <= 100)) {
-    throw needleOptionError("depth", depth, "a number from 0 to 100");
-  }
-  if (branches !== undefined && !(Number.isSafeInteger(branches) && branches >= 1)) {
-    throw needleOptionError("branches", branches, "an integer from 1");
-  }
+  const rules = { task: anything, pairs: anything, ...needed[task], ...optional[task] };
+  checkOptionRules(settings, rules, { what: `the needle task ${task}`, invalidCode });
+  checkRequired(settings, needed[task], invalidCode);
   const least = pairsNeeded(settings);
   if (!(pairs >= least))
     throw needleOptionError("pairs", pairs, `at least ${least} for the task ${task}`);
 }
+
+/** The seed and the length of codes are checked where pairs are drawn. */
+const makeRules: Readonly<Record<keyof MakeNeedleItemOptions, OptionRule>> = {
+  seed: anything,
+  repeat: countRule,
+  codeLength: anything,
+  wording: choiceRule(["json", "table"] satisfies NeedleWording[]),
+};
 
 /** Places of needles or threads, and of the dead ends of branches. */
 interface Places {

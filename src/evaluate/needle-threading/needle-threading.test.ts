@@ -12,20 +12,40 @@ function readPairs(haystack: string): [string, string][] {
   return [...haystack.matchAll(/"([^"]+)": "([^"]+)"/g)].map(([, key, value]) => [key!, value!]);
 }
 
+const needles = fc.integer({ min: 1, max: 9 });
+const placement = fc.constantFrom("random" as const, "clustered" as const);
+const threadLength = fc.integer({ min: 3, max: 6 });
+const direction = fc.constantFrom("forward" as const, "backward" as const, "random" as const);
+
+/** What each task takes. */
 const settings: fc.Arbitrary<NeedleSettings> = fc
-  .record({
-    task: fc.constantFrom(...([...paperGrid.tasks, "branched-threading"] as const)),
-    depth: fc.integer({ min: 0, max: 100 }),
-    needles: fc.integer({ min: 1, max: 9 }),
-    placement: fc.constantFrom("random" as const, "clustered" as const),
-    marker: fc.constantFrom("*" as const, "&" as const),
-    threadLength: fc.integer({ min: 3, max: 6 }),
-    direction: fc.constantFrom("forward" as const, "backward" as const, "random" as const),
-    threads: fc.integer({ min: 1, max: 4 }),
-    branches: fc.integer({ min: 1, max: 3 }),
-    more: fc.integer({ min: 0, max: 30 }),
-  })
-  .map(({ more, ...rest }) => ({ ...rest, pairs: pairsNeeded({ ...rest, pairs: 0 }) + more }));
+  .tuple(
+    fc.oneof(
+      fc.record({ task: fc.constant("single" as const), depth: fc.integer({ min: 0, max: 100 }) }),
+      fc.record({ task: fc.constant("multiple" as const), needles, placement }),
+      fc.record({
+        task: fc.constant("conditional" as const),
+        needles,
+        placement,
+        marker: fc.constantFrom("*" as const, "&" as const),
+      }),
+      fc.record({ task: fc.constant("threading" as const), threadLength, direction }),
+      fc.record({
+        task: fc.constant("multi-threading" as const),
+        threadLength,
+        direction,
+        threads: fc.integer({ min: 1, max: 4 }),
+      }),
+      fc.record({
+        task: fc.constant("branched-threading" as const),
+        threadLength,
+        direction,
+        branches: fc.integer({ min: 1, max: 3 }),
+      }),
+    ),
+    fc.integer({ min: 0, max: 30 }),
+  )
+  .map(([cell, more]) => ({ ...cell, pairs: pairsNeeded({ ...cell, pairs: 0 }) + more }));
 
 describe("haystacks", () => {
   test("Python's generator: getrandbits after random.seed(12345678901)", () => {
@@ -126,6 +146,29 @@ describe("items", () => {
     expect(() => makeNeedleItem({ task: "single", pairs: 4 })).toThrow(/depth/);
     expect(() => makeNeedleItem({ task: "multiple", pairs: 4 })).toThrow(/needles/);
   });
+
+  test.each([
+    [{ task: "single", depth: 5, needles: 2 }, {}, "needles"],
+    [{ task: "multiple", needles: 2, marker: "&" }, {}, "marker"],
+    [{ task: "conditional", needles: 1, marker: "#" }, {}, "marker"],
+    [{ task: "multiple", needles: 1, placement: "apart" }, {}, "placement"],
+    [{ task: "threading", threadLength: 2, direction: "up" }, {}, "direction"],
+    [{ task: "threading", threadLength: 2, branches: 2 }, {}, "branches"],
+    [{ task: "single", depth: 5 }, { wording: "xml" }, "wording"],
+    [{ task: "single", depth: 5 }, { repeat: -1 }, "repeat"],
+  ])("what a task does not know is refused: %j %j", (cell, options, name) => {
+    const make = () => makeNeedleItem({ pairs: 9, ...cell } as NeedleSettings, options as object);
+    expect(make).toThrow(expect.objectContaining({ code: "needle-option-invalid" }));
+    expect(make).toThrow(new RegExp(name));
+  });
+
+  test.each([{ directions: ["up"] }, { placements: ["apart"] }, { direction: ["forward"] }])(
+    "a grid is checked before the first question: %j",
+    (grid) => {
+      const plan = () => planNeedleThreading({ grid: grid as object });
+      expect(plan).toThrow(expect.objectContaining({ code: "needle-option-invalid" }));
+    },
+  );
 });
 
 /** The end of the longest chain from a key, by search of the pairs. */
@@ -242,7 +285,7 @@ function chase(haystack: string, question: string, window = Number.POSITIVE_INFI
 
 describe("the evaluation", () => {
   test("a program that looks keys up answers everything; the last value and a random one nothing", async () => {
-    const grid = { ...paperGrid, pairs: [25, 50], repeats: 2, branches: 2 };
+    const grid = { ...paperGrid, pairs: [25, 50], repeats: 2 };
     const tasks = [...paperGrid.tasks, "branched-threading"] as const;
     const right = await evaluateNeedleThreading(
       solver("chaser", (haystack, question) => chase(haystack, question)),

@@ -2,6 +2,7 @@
  * Needle Threading: how much of its context a model can really use, from one lookup to chains of lookups
  * (Roberts, Han, Albanie, 2025).
  */
+import { checkOptionNames } from "../../core/option-rules.ts";
 import {
   type EvaluatedModel,
   type EvaluationReport,
@@ -17,9 +18,11 @@ import {
   type NeedlePlacement,
   type NeedleSettings,
   type NeedleTask,
+  needlePlacements,
   needleTasks,
   pairsNeeded,
   type ThreadDirection,
+  threadDirections,
 } from "./needle-item.ts";
 import { isAnswered, scoreAnswer } from "./score-answer.ts";
 
@@ -126,9 +129,17 @@ export function planNeedleThreading(
 }
 
 function checkGrid(grid: NeedleGrid): void {
-  const known = new Set<string>(needleTasks);
-  const unknown = grid.tasks.find((task) => !known.has(task));
-  if (unknown !== undefined) throw needleOptionError("task", unknown, needleTasks.join(", "));
+  const what = "a grid of needle threading";
+  checkOptionNames(grid, Object.keys(smallGrid), { what, invalidCode: "needle-option-invalid" });
+  const choices = [
+    ["task", grid.tasks, needleTasks],
+    ["placements", grid.placements, needlePlacements],
+    ["directions", grid.directions, threadDirections],
+  ] as const;
+  for (const [name, found, known] of choices) {
+    const unknown = found.find((choice) => !known.some((one) => one === choice));
+    if (unknown !== undefined) throw needleOptionError(name, unknown, known.join(", "));
+  }
   for (const name of ["repeats", "lookups"] as const) {
     if (!Number.isSafeInteger(grid[name]) || grid[name] < 1)
       throw needleOptionError(name, grid[name], "from 1");

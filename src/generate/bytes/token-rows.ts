@@ -1,6 +1,12 @@
 /** Log-probabilities of the next token after many token sequences that share a beginning. */
 import { JetonError } from "../../core/index.ts";
 import type { LoadedModel, OpenSequence, StepResult } from "../../model/index.ts";
+import {
+  policyUnavailable,
+  promptChunkOf,
+  refuseDependent,
+  severalRows,
+} from "../context-policy.ts";
 import { prefill } from "../prefill.ts";
 import { promptIds } from "../prompt.ts";
 import { checkFinite, logitsOfRow } from "../sampling/sampler.ts";
@@ -62,7 +68,7 @@ export interface ModelRowsOptions {
  * such as that of a model with landmarks, each sequence of a tree takes a pass of its own.
  *
  * @throws JetonError `context-policy-unavailable` under a policy for which a token depends on the choice of the one before,
- *   or that chooses among the prompt's tokens
+ *   that chooses among the prompt's tokens, or whose results depend on where a prompt ends
  */
 export async function openModelRows(
   model: LoadedModel,
@@ -77,21 +83,17 @@ export async function openModelRows(
   return new ModelRows(model, sequence, options);
 }
 
-function refusePolicy({ name, contextPolicy: policy }: LoadedModel): void {
-  if (policy === undefined || (policy.drafting.kind === "lossless" && !policy.choosePrompt)) return;
-  const why =
-    policy.drafting.kind === "excluded"
-      ? policy.drafting.why
-      : "it chooses among the prompt's tokens";
-  throw new JetonError(
-    `${name} under ${policy.name} gives no rows of several continuations (${why}), expected a policy that does, or none`,
-    { code: "context-policy-unavailable", details: { policy: policy.name, why } },
-  );
+function refusePolicy(model: LoadedModel): void {
+  refuseDependent(model);
+  if (model.contextPolicy?.reuse !== "none") return;
+  throw policyUnavailable(model, severalRows, "its results depend on where a prompt ends");
 }
 
 class ModelRows implements ModelTokenRows {
   /** Whether a pass reads one sequence, and no tree. */
   readonly #readsChains: boolean;
+  /** Tokens of a prompt that the policy reads together. */
+  readonly #promptChunk: number;
   readonly name: string;
   readonly reused: number;
   readonly contextLength: number;
@@ -114,6 +116,7 @@ class ModelRows implements ModelTokenRows {
     this.beginning = promptIds(model, "");
     this.#sequence = sequence;
     this.#readsChains = model.contextPolicy !== undefined;
+    this.#promptChunk = promptChunkOf(model.contextPolicy);
   }
 
   async evaluate(
@@ -130,11 +133,17 @@ class ModelRows implements ModelTokenRows {
     if (open.length > 1 && isLong) {
       const read = open.splice(0, open.length - 1);
       const { prefillChunk: chunk, onPrefill } = this.#options;
+      const multiple = this.#promptChunk;
       const reused = this.#cached.length;
       const onProgress = (done: number): void =>
         onPrefill?.({ done: reused + done, total: base.length, reused });
       await entering;
-      await prefill(this.#sequence, read, { results: "none" }, { chunk, signal, onProgress });
+      await prefill(
+        this.#sequence,
+        read,
+        { results: "none" },
+        { chunk, multiple, signal, onProgress },
+      );
       this.#cached.push(...read);
     }
     if (this.#readsChains) {

@@ -36,6 +36,11 @@ export interface ContextPolicy {
    * tokens, or none because results depend on where a prompt ends.
    */
   readonly reuse: "any" | "none" | { readonly chunk: number };
+  /**
+   * Prompt tokens that are read together: forward passes of a prompt end at its multiples, or at the prompt's end. Default:
+   * the chunk of `reuse`, or 1.
+   */
+  readonly promptChunk?: number;
   /** A token that is read behind every so many tokens of a text, which callers neither give nor get. */
   readonly inserts?: InsertedToken;
   /**
