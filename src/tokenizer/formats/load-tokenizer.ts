@@ -7,6 +7,7 @@ import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
 import { describeValue } from "./json-reader.ts";
+import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
 import { readTiktokenRanks, type TiktokenEncoding, tiktokenEncodings } from "./tiktoken-ranks.ts";
 import { notFound, recognizeVocabulary, vocabularyFileNames } from "./tokenizer-files.ts";
@@ -32,9 +33,10 @@ export interface LoadTokenizerOptions {
  *
  * A folder whose `tokenizer_config.json` names ByT5's tokenizer needs no such file. In a folder
  * `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
- * `chat_template.jinja` beside the file are read when present.
+ * `chat_template.jinja` beside the file are read when present. Of T5's classes the end token and the extra ids are added
+ * to a SentencePiece model; classes that change its ids or texts (XLM-R's, ALBERT's) are refused without `tokenizer.json`.
  *
- * Throws `tokenizer-not-found` when there is nothing to read, `tokenizer-not-json` when a file is
+ * Throws `tokenizer-class-unsupported` for those, `tokenizer-not-found` when there is nothing to read, `tokenizer-not-json` when a file is
  * not JSON, `tiktoken-encoding-unknown` when a rank file needs `encoding`, and the errors of the
  * readers.
  */
@@ -71,7 +73,7 @@ export async function loadTokenizer(
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
     case "sentencepiece":
-      return assembleTokenizer(addTokens(readSentencePieceModel(bytes), settings), settings);
+      return assembleTokenizer(await readSentencePieceFile(bytes, settings, file), settings);
     case "tiktoken": {
       const name = basename(file).replace(/\.tiktoken$/, "");
       const encoding = options.encoding ?? tiktokenEncodings.get(name);
@@ -88,6 +90,27 @@ export async function loadTokenizer(
       return assembleTokenizer(addTokens(parts, settings), settings);
     }
   }
+}
+
+/** A SentencePiece model with what the settings and the class beside it say. */
+async function readSentencePieceFile(
+  bytes: Uint8Array,
+  settings: TokenizerSettings,
+  file: string,
+): Promise<TokenizerParts> {
+  const { dirname, join } = await import("node:path");
+  const folder = dirname(file);
+  const field = async (name: string, key: string): Promise<unknown> => {
+    const value = await readJson(join(folder, name));
+    return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+  };
+  const parts = addTokens(readSentencePieceModel(bytes), settings);
+  const named = {
+    tokenizerClass: await field("tokenizer_config.json", "tokenizer_class"),
+    modelType: await field("config.json", "model_type"),
+    extraIds: await field("tokenizer_config.json", "extra_ids"),
+  };
+  return applySentencePieceClass(parts, named, file);
 }
 
 /** The added tokens that only the configuration knows, beside those of the file itself. */

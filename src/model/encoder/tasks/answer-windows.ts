@@ -17,7 +17,7 @@ const sharedTokens = 128;
 
 /**
  * One window where all of it fits, otherwise several, each with the whole question: neighbours share half of their text or
- * 128 tokens. A question that leaves less room than a token is cut with the text, as other pairs are.
+ * 128 tokens. A question that leaves less than one token is cut with the text, as other pairs are.
  */
 export function answerWindows(
   model: LoadedEncoder,
@@ -29,15 +29,15 @@ export function answerWindows(
   const limit = Math.min(model.sentence.maxLength, model.contextLength);
   const places = textPlaces(whole, first);
   const [start = 0, end = 0] = [places[0], places.at(-1)! + 1];
-  const room = limit - start - (whole.length - end);
-  if (whole.length <= limit || places.length === 0 || room < 1) {
+  const capacity = limit - start - (whole.length - end);
+  if (whole.length <= limit || places.length === 0 || capacity < 1) {
     const { offsets, length: _, ...input } = encodeText(model, question, { pair: text });
     return [{ input, offsets, places: textPlaces({ ...input, offsets }, first) }];
   }
-  const step = room - Math.min(sharedTokens, Math.floor(room / 2));
+  const step = capacity - Math.min(sharedTokens, Math.floor(capacity / 2));
   const windows: AnswerWindow[] = [];
   for (let at = start; ; at += step) {
-    const until = Math.min(at + room, end);
+    const until = Math.min(at + capacity, end);
     windows.push(cutWindow(whole, { start, at, until, end }));
     if (until === end) return windows;
   }

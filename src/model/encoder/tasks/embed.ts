@@ -23,7 +23,7 @@ export interface EmbedOptions {
   /**
    * What the texts are: it chooses the prompt, where neither of the above does, and how long texts may be, where the folder
    * says so. `"query"` takes the prompt of that name, `"document"` that named `document`, `passage` or `corpus`, as
-   * sentence-transformers does. Default: neither.
+   * the documentation of sentence-transformers says. Default: neither.
    */
   readonly role?: "query" | "document";
   /**

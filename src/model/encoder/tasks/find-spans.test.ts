@@ -42,10 +42,10 @@ test("windows hold the whole question, share half of their text, and reach its e
   const from = model.tokenizer.encode(question).ids.length;
   const end = ids.length - 1;
   expect(end - from).toBeGreaterThan(2 * contextLength - from);
-  const room = contextLength - from - 1;
+  const capacity = contextLength - from - 1;
   const expected: { start: number; end: number; score: number }[] = [];
-  for (let at = from; ; at += room - Math.floor(room / 2)) {
-    const until = Math.min(at + room, end);
+  for (let at = from; ; at += capacity - Math.floor(capacity / 2)) {
+    const until = Math.min(at + capacity, end);
     const pick = <T>(all: ArrayLike<T>): T[] =>
       Array.from(all).filter(
         (_, place) => place < from || place >= end || (place >= at && place < until),
@@ -82,7 +82,7 @@ test("windows hold the whole question, share half of their text, and reach its e
   expect(found.some(({ end: last }) => last === text.length)).toBe(true);
 });
 
-test("a question that leaves no room for the text is answered by nothing", async () => {
+test("a question that leaves nothing of the text is answered by nothing", async () => {
   await using model = await openAnswers(7);
   expect(await findSpans(model, question, "a rose is a rose", { topK: 9 })).toEqual([]);
 });

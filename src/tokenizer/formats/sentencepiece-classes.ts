@@ -1,0 +1,98 @@
+/**
+ * What a class of tokenizer does beside its SentencePiece model: T5's puts the end token behind every text. Classes that
+ * move ids or change texts are refused, for their model file alone gives other ids.
+ *
+ * Source: transformers 5.18.0, `tokenization_t5.py` and those of the classes that are refused.
+ */
+import { JetonError } from "../../core/error.ts";
+import type { AddedToken } from "../added-tokens.ts";
+import { readPostProcessor } from "../post-processors/post-processors.ts";
+import type { TokenizerParts } from "./tokenizer-json.ts";
+
+/** The class by the `model_type` of a `config.json`, for folders whose settings name none. */
+const classOfModel: Readonly<Record<string, string>> = {
+  t5: "T5Tokenizer",
+  mt5: "T5Tokenizer",
+  albert: "AlbertTokenizer",
+  camembert: "CamembertTokenizer",
+  "deberta-v2": "DebertaV2Tokenizer",
+  "xlm-roberta": "XLMRobertaTokenizer",
+};
+
+/** Classes whose ids or texts are not those of the model file. */
+const refused: readonly string[] = [
+  ...["Albert", "Barthez", "BigBird", "Camembert", "DebertaV2", "FNet", "MBart", "MBart50"],
+  ...["Pegasus", "Reformer", "RemBert", "XLMRoberta", "XLNet"],
+].map((name) => `${name}Tokenizer`);
+
+/** Placeholders for left-out parts of a text, where the settings do not say how many. */
+const usualExtraIds = 100;
+
+/** What the files beside a model file say, as they say it. */
+export interface SentencePieceClass {
+  /** `tokenizer_class` */
+  readonly tokenizerClass: unknown;
+  /** `model_type` of the model's own configuration. */
+  readonly modelType: unknown;
+  /** `extra_ids` */
+  readonly extraIds: unknown;
+}
+
+/**
+ * The parts of a SentencePiece model with what its class adds.
+ *
+ * @param file where it comes from, for errors
+ * @throws JetonError `tokenizer-class-unsupported`
+ */
+export function applySentencePieceClass(
+  parts: TokenizerParts,
+  { tokenizerClass: named, modelType, extraIds }: SentencePieceClass,
+  file: string,
+): TokenizerParts {
+  const known = typeof modelType === "string" ? classOfModel[modelType] : undefined;
+  const name = typeof named === "string" ? named.replace(/Fast$/, "") : known;
+  if (name !== undefined && refused.includes(name)) {
+    throw new JetonError(
+      `${file} holds a part of ${name}, whose ids or texts differ; expected tokenizer.json, which transformers writes: AutoTokenizer.from_pretrained(…).save_pretrained(…)`,
+      { code: "tokenizer-class-unsupported", details: { path: file, found: name } },
+    );
+  }
+  if (name !== "T5Tokenizer" && name !== "MT5Tokenizer") return parts;
+  const isCount = Number.isSafeInteger(extraIds) && Number(extraIds) >= 0 && Number(extraIds) < 1e5;
+  return withT5(parts, isCount ? Number(extraIds) : usualExtraIds);
+}
+
+/** The end token behind each text, and `<extra_id_0>`, the last id, and those before it where nothing else names any. */
+function withT5(parts: TokenizerParts, count: number): TokenizerParts {
+  const { vocabulary } = parts.model;
+  const end = "</s>";
+  const id = vocabulary.ids.get(end);
+  if (id === undefined) return parts;
+  const piece = { SpecialToken: { id: end, type_id: 0 } };
+  const text = (sequence: string): unknown => ({ Sequence: { id: sequence, type_id: 0 } });
+  const template = {
+    type: "TemplateProcessing",
+    single: [text("A"), piece],
+    pair: [text("A"), piece, text("B"), piece],
+    special_tokens: { [end]: { id: end, ids: [id], tokens: [end] } },
+  };
+  const size = vocabulary.tokens.length;
+  const named = parts.addedTokens.some((token) => token.content.startsWith("<extra_id_"));
+  const extra = Array.from(
+    { length: named ? 0 : count },
+    (_, at): AddedToken => ({
+      id: size + at,
+      content: `<extra_id_${count - 1 - at}>`,
+      special: true,
+      leftStrip: false,
+      rightStrip: false,
+      singleWord: false,
+      normalized: false,
+    }),
+  );
+  return {
+    ...parts,
+    addedTokens: [...parts.addedTokens, ...extra],
+    postProcessor: readPostProcessor(template, "post_processor"),
+  };
+}
