@@ -8,6 +8,7 @@ import { byteToCharacter, fromByteAlphabet } from "./decoders/byte-alphabet.ts";
 import { loadTokenizer } from "./formats/load-tokenizer.ts";
 import { readSentencePieceModel } from "./formats/sentencepiece-model.ts";
 import { readTiktokenRanks } from "./formats/tiktoken-ranks.ts";
+import { copyTokenizer } from "./formats/tokenizer-files.ts";
 import { readTokenizerSettings } from "./formats/tokenizer-settings.ts";
 import { TokenIndex } from "./models/token-index.ts";
 import { byteToken } from "./models/utf8.ts";
@@ -335,4 +336,41 @@ test("tokens that only added_tokens_decoder names are added, those of tokenizer.
   expect(idsOf("a <s>ab")).toEqual([0, 3, 2]);
   expect([tokenizer.eosTokenId, tokenizer.vocabSize]).toEqual([4, 6]);
   expect([4, 2, 5].map((id) => tokenizer.isSpecial(id))).toEqual([true, true, false]);
+});
+
+describe("ByT5's tokenizer, which has no file of its own", () => {
+  const named = { tokenizer_class: "ByT5Tokenizer" };
+  const write = (files: Readonly<Record<string, unknown>>): string => {
+    const folder = mkdtempSync(join(tmpdir(), "jeton-byt5-"));
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(folder, name), JSON.stringify(content));
+    }
+    return folder;
+  };
+
+  test.each<[string, Record<string, unknown>, number]>([
+    ["tokenizer_config.json", { "tokenizer_config.json": { ...named, extra_ids: 5 } }, 264],
+    ["config.json", { "config.json": named }, 384],
+    ["config.json beside settings", { "config.json": named, "tokenizer_config.json": {} }, 384],
+  ])("is named by %s, and copied with it", async (_, files, size) => {
+    const folder = write(files);
+    const copy = join(folder, "copy");
+    await copyTokenizer(folder, copy);
+    for (const place of [folder, copy]) {
+      const tokenizer = await loadTokenizer(place);
+      expect([...tokenizer.encodeIds("Zë")]).toEqual([93, 198, 174, 1]);
+      expect(tokenizer.vocabSize).toBe(size);
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  test("another class in tokenizer_config.json goes before the one in config.json", async () => {
+    const other = { tokenizer_class: "T5Tokenizer" };
+    const folder = write({ "config.json": named, "tokenizer_config.json": other });
+    await expect(loadTokenizer(folder)).rejects.toMatchObject({ code: "tokenizer-not-found" });
+    await expect(copyTokenizer(folder, join(folder, "copy"))).rejects.toMatchObject({
+      code: "tokenizer-not-found",
+    });
+    rmSync(folder, { recursive: true });
+  });
 });

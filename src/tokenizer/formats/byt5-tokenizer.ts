@@ -10,7 +10,15 @@ const special = ["<pad>", "</s>", "<unk>"] as const;
 /** Where `tokenizer_config.json` names no other number. */
 const defaultExtraIds = 125;
 
-/** Whether a `tokenizer_config.json` describes this tokenizer. */
+/** Files of a folder that may name this tokenizer, the first one that names any class going before the other. */
+export const classFileNames: readonly string[] = ["tokenizer_config.json", "config.json"];
+
+/** Whether a `tokenizer_config.json` or a model's `config.json` names a class of tokenizers. */
+export function namesTokenizerClass(config: unknown): boolean {
+  return isObject(config) && typeof config["tokenizer_class"] === "string";
+}
+
+/** Whether a `tokenizer_config.json`, or a model's `config.json`, describes this tokenizer. */
 export function isByT5Config(config: unknown): boolean {
   const name = isObject(config) ? config["tokenizer_class"] : undefined;
   return typeof name === "string" && /^ByT5Tokenizer(Fast)?$/.test(name);

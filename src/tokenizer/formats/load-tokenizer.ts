@@ -5,7 +5,7 @@
 import { JetonError } from "../../core/error.ts";
 import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
-import { byT5Json, isByT5Config } from "./byt5-tokenizer.ts";
+import { byT5Json, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
 import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
 import { readSentencePieceModel } from "./sentencepiece-model.ts";
@@ -31,7 +31,7 @@ export interface LoadTokenizerOptions {
  * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
  * or a tiktoken rank file, told apart by their content.
  *
- * A folder whose `tokenizer_config.json` names ByT5's tokenizer needs no such file. In a folder
+ * A folder whose `tokenizer_config.json`, or else `config.json`, names ByT5's tokenizer needs no such file. In a folder
  * `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
  * `chat_template.jinja` beside the file are read when present. Of T5's classes the end token and the extra ids are added
  * to a SentencePiece model; classes that change its ids or texts (XLM-R's, ALBERT's) are refused without `tokenizer.json`.
@@ -59,7 +59,7 @@ export async function loadTokenizer(
       names.sort().find((candidate) => candidate.endsWith(".tiktoken"));
     if (name === undefined) {
       const files = await readSettingsFiles(folder);
-      if (isByT5Config(files.config)) {
+      if (isByT5Config(await readClassFile(folder, files.config))) {
         return createTokenizer(byT5Json(files.config), readTokenizerSettings(files));
       }
       throw notFound(path, `one of ${vocabularyFileNames.join(", ")} in the folder`);
@@ -133,6 +133,13 @@ async function readSettingsFiles(folder: string): Promise<SettingsFiles> {
   const template = await readText(join(folder, "chat_template.jinja"));
   if (template !== undefined) files.chatTemplate = template;
   return files;
+}
+
+/** The file that names the class of a folder's tokenizer; `config.json` where `tokenizer_config.json` does not. */
+async function readClassFile(folder: string, config: unknown): Promise<unknown> {
+  const { join } = await import("node:path");
+  if (namesTokenizerClass(config)) return config;
+  return await readJson(join(folder, "config.json"));
 }
 
 async function readJson(path: string): Promise<unknown> {

@@ -1,6 +1,6 @@
 /** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
 import { JetonError } from "../../core/error.ts";
-import { isByT5Config } from "./byt5-tokenizer.ts";
+import { classFileNames, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
 export const vocabularyFileNames: readonly string[] = [
@@ -68,19 +68,29 @@ export async function findTokenizerFiles(path: string): Promise<TokenizerFile[]>
     .filter(isVocabularyName)
     .map((name): TokenizerFile => ({ path: join(folder, name), name, kind: "vocabulary" }));
   if (vocabularies.length > 0) return [...vocabularies, ...settings];
-  // ByT5's tokenizer has no vocabulary file.
-  const config = settings.find(({ name }) => name === "tokenizer_config.json");
-  if (config && (await isByT5File(config.path))) return settings;
+  const named = await findByT5File(folder);
+  if (named !== undefined) {
+    const others = settings.filter(({ name }) => name !== "tokenizer_config.json");
+    // A model's configuration that names the class does as the tokenizer's own.
+    return [{ path: named, name: "tokenizer_config.json", kind: "settings" }, ...others];
+  }
   throw notFound(path, `one of ${vocabularyFileNames.join(", ")} or *.tiktoken in the folder`);
 }
 
-async function isByT5File(path: string): Promise<boolean> {
+/** The file of a folder that says that its tokenizer is ByT5's, which has no vocabulary file. */
+async function findByT5File(folder: string): Promise<string | undefined> {
   const { readFile } = await import("node:fs/promises");
-  try {
-    return isByT5Config(JSON.parse(await readFile(path, "utf8")));
-  } catch {
-    return false;
+  const { join } = await import("node:path");
+  for (const name of classFileNames) {
+    const path = join(folder, name);
+    try {
+      const config: unknown = JSON.parse(await readFile(path, "utf8"));
+      if (namesTokenizerClass(config)) return isByT5Config(config) ? path : undefined;
+    } catch {
+      // The one that needs the file says what is wrong with it.
+    }
   }
+  return undefined;
 }
 
 /**
