@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRandom } from "../../core/index.ts";
 import { byteToCharacter } from "../../tokenizer/decoders/byte-alphabet.ts";
 import { createTokenizer, loadTokenizer, type Tokenizer } from "../../tokenizer/index.ts";
+import { createTokenValidity } from "../../tokenizer/validity/token-validity.ts";
 import { endOutcome } from "../bytes/byte-distribution.ts";
 import type { TokenRow, TokenRows } from "../bytes/token-rows.ts";
 import { encodePlain, tablesOf } from "./byte-tables.ts";
@@ -360,6 +361,7 @@ describe.each(subjects)("%s", (_name, open) => {
 /** Texts whose words begin and end at characters of several bytes, beside what patterns tell apart. */
 const ownTexts: readonly string[] = [
   "a\nカ、\u3000中 中  あ\n\u3000a",
+  "a\u060c \u062f\u060c\u062f\u2026 a\u2026\u2030",
   "  \u{1d7ce}\u{1d7ce}\u{1d7ce} \u{10107}1\u{1d7ce}1",
   "é\u0301 \u4000\u4dc0 中\u4000 가 \u{1f600}\u200d\u{1f600}",
   "it's they're we've I'll 'RE 've' aA Aa AaA\u01c5 \u02b0",
@@ -369,6 +371,7 @@ const ownTexts: readonly string[] = [
 test.each([
   ...subjects,
   ["digits in threes from the right", () => byteLevel(rightGroups)] as const,
+  ["marks by name", () => byteLevel(splitBy(" ?[^(\\s|.,!?\u2026\u3002\u060c\u3001)]+"))] as const,
 ])("%s: the encoding of a text is among the coverings of its beginnings", async (_name, open) => {
   const tokenizer = open();
   const bytes = createExactBytes(randomRows(tokenizer.vocabSize), tokenizer, { whole: true });
@@ -390,6 +393,17 @@ test.each([
       expect(found, JSON.stringify([text, end])).toContain(`${covering}`);
     }
   }
+});
+
+test.each<[string, object]>([
+  ["white space", { type: "Whitespace" }],
+  ["white space in front of a script", { type: "UnicodeScripts" }],
+  ["a delimiter", { type: "CharDelimiterSplit", delimiter: "\u20ac" }],
+  ["matches", { type: "Split", pattern: { Regex: "\u20ac+" }, behavior: "Removed", invert: false }],
+  ["gaps", { type: "Split", pattern: { Regex: "\\w+" }, behavior: "Removed", invert: true }],
+])("a pre-tokenizer that drops %s ends in an error that says so", (_name, split) => {
+  const tokenizer = byteLevel({ type: "Sequence", pretokenizers: [split, plainBytes] });
+  expect(() => createTokenValidity(tokenizer)).toThrow(/pre-tokenizer drops a part of/);
 });
 
 test("an empty text has no tokens, not even the one of a space before it", async () => {

@@ -118,7 +118,9 @@ function readSteps(value: unknown, path: string, depth: number): PreTokenizerSte
         throw invalidField(`${path}.delimiter`, delimiter, "one character");
       }
       const codePoint = delimiter.codePointAt(0)!;
-      return [splitByCharacter((other) => other === codePoint, "Removed")];
+      return [
+        { ...splitByCharacter((other) => other === codePoint, "Removed"), named: [codePoint] },
+      ];
     }
     case "Split": {
       const pattern = readPattern(readField(object, "pattern"), `${path}.pattern`);

@@ -50,9 +50,11 @@ export function compileLiteral(text: string): RegExp {
 
 /** Code points beyond ASCII that an expression names, ascending: those of ranges by their first and last. */
 export function namedCharacters({ source }: RegExp): number[] {
-  const named = source.matchAll(/\\u\{?([\da-f]{4,6})\}?|\\x([\da-f]{2})|[\u{80}-\u{10ffff}]/giu);
-  const points = Array.from(named, ([all, unicode, byte]) => {
-    const digits = unicode ?? byte;
+  const named = source.matchAll(
+    /\\u\{([\da-f]+)\}|\\u([\da-f]{4})|\\x([\da-f]{2})|[\u{80}-\u{10ffff}]/giu,
+  );
+  const points = Array.from(named, ([all, ...forms]) => {
+    const digits = forms.find((form) => form !== undefined);
     return digits === undefined ? all.codePointAt(0)! : Number.parseInt(digits, 16);
   });
   return [...new Set(points.filter((point) => point > 0x7f))].sort((a, b) => a - b);

@@ -10,7 +10,7 @@ import { createTextPipeline } from "../encoding/text-pipeline.ts";
 import type { TokenizerParts } from "../formats/tokenizer-json.ts";
 import { metaspace } from "../models/metaspace.ts";
 import type { BytePairRules } from "../models/word-model.ts";
-import type { PreTokenizerStep } from "../pre-tokenizers/pre-tokenizers.ts";
+import type { PreTokenizerStep, SplitStep } from "../pre-tokenizers/pre-tokenizers.ts";
 import { partsOf } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
 
@@ -57,6 +57,7 @@ export function readByteTokens(tokenizer: Tokenizer): ByteTokens {
   const pipeline = createTextPipeline(parts);
   const steps = model.symbols ? pipeline.steps.slice(1) : pipeline.steps;
   const writing = readWriting(parts, rules.bytesAsSymbols);
+  for (const step of steps) if (step.kind === "split") checkKeeping(step, writing.space);
   const special = new Set(addedTokens.flatMap(({ id, special }) => (special ? [id] : [])));
   const { tokens, ids } = model.vocabulary;
   const symbolTexts = readSymbols(parts, writing.space);
@@ -223,6 +224,23 @@ function readWriting(
     );
   }
   return { space, dummySpace, composes: write("e\u0301") !== `${hasDummy ? space : ""}e\u0301` };
+}
+
+/** @throws JetonError `byte-tokens-unsupported` where a split drops a part of a text, so that no token spells it */
+function checkKeeping(step: SplitStep, space: string): void {
+  const named = (step.named ?? []).map((point) => String.fromCodePoint(point));
+  for (const sample of [...samples, `a${named.join("a")}a`]) {
+    const text = sample.replaceAll(" ", space);
+    let kept = 0;
+    step.split(text, (start, end) => {
+      kept += end - start;
+    });
+    if (kept === text.length) continue;
+    throw unsupported(`its pre-tokenizer drops a part of ${JSON.stringify(sample)}`, {
+      sample,
+      dropped: text.length - kept,
+    });
+  }
 }
 
 /** Texts that a normalizer must leave as they are, but for how spaces are written. */

@@ -89,10 +89,9 @@ class Validity implements TokenValidity {
     this.#pairs = new PairValidity(tokens.rules.pairs, tokens.size, {
       symbolsOf: (id) => tokens.symbolsOf(id),
     });
-    const { bytesById } = tokens;
     const unreachable = tokens.rules.ignoreMerges ? this.#pairs.findUnreachable() : [];
-    const whole = unreachable.filter((id) => bytesById[id] !== undefined);
-    this.#whole = new WholeWords(whole, bytesById);
+    const whole = unreachable.filter((id) => tokens.bytesById[id] !== undefined);
+    this.#whole = new WholeWords(whole, tokens.bytesById);
     const splits = tokens.steps.filter(({ kind }) => kind === "split");
     this.#rules = {
       text,
@@ -292,10 +291,9 @@ class Validity implements TokenValidity {
     const flag = this.#flagOf(follow, shape);
     if (this.#whole.start !== noWholeWord) return this.#fitsWords(follow, next, flag);
     if ((flag & beginsNewWord) !== 0 || ((flag & continuesWord) !== 0 && isApart)) return true;
-    // Where a character is incomplete, what completes it decides whether a word begins with it: either may be the only way.
-    if ((flag & continuesOpen) !== 0 && isApart) {
-      if (this.#canGoOn(id, joinShapes(end, this.#shapes[shape]!, this.#rules)!)) return true;
-    }
+    // What completes a character decides whether it begins a word: either may be the only way.
+    const joined = joinShapes(end, this.#shapes[shape]!, this.#rules);
+    if ((flag & continuesOpen) !== 0 && isApart && this.#canGoOn(id, joined!)) return true;
     if ((flag & beginsOpen) === 0) return false;
     return this.#canGoOn(id, this.#cutAndJoin(end, this.#shapes[shape]!)!);
   }
