@@ -114,9 +114,9 @@ export const command: Command = defineCommand({
     checkByteOptions(values);
     if (isChat) refuseHealing(values, "and a chat exclude each other");
     checkOutput(values, isChat);
-    checkContextOptions(values);
     checkPackedContexts(values, isChat);
     const policy = await readContextPolicy(values.contextPolicy);
+    checkContextOptions(values, policy);
     const packed = await readPackedContexts(values.packedContext);
     // A missing model is reported before standard input is read.
     if (asksForBytes(values)) {

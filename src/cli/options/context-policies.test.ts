@@ -42,6 +42,7 @@ describe("jeton run --context-policy", () => {
     [["--context-policy", "h2o:k=x"], "option-value-invalid"],
     [["--show-context"], "option-misplaced"],
     [["--context-policy", "full", "--context-layers"], "option-misplaced"],
+    [["--context-policy", "gemfilter", "--show-context", "--context-layers"], "option-misplaced"],
     [["--context-policy", "full", "--bytes"], "option-misplaced"],
   ])("%j is bad usage", async (args, code) => {
     const { status, stderr } = await run(...args);

@@ -39,16 +39,23 @@ export function readPolicy<T>(option: string, found: string, read: (text: string
 }
 
 /** Throws `option-misplaced` where `--show-context` or `--context-layers` would be ignored. */
-export function checkContextOptions(values: {
-  readonly showContext: boolean;
-  readonly contextLayers: boolean;
-  readonly contextPolicy: string | undefined;
-}): void {
+export function checkContextOptions(
+  values: {
+    readonly showContext: boolean;
+    readonly contextLayers: boolean;
+    readonly contextPolicy: string | undefined;
+  },
+  policy: ContextPolicy | undefined,
+): void {
   if (!values.showContext) {
     refuseMisplaced(values, ["contextLayers"], "belongs to --show-context");
   }
   if (values.contextPolicy === undefined) {
     refuseMisplaced(values, ["showContext"], "needs --context-policy");
+  }
+  if (policy && !policy.showsAttended) {
+    const why = `needs a policy under which layers choose, which ${policy.name} is not`;
+    refuseMisplaced(values, ["contextLayers"], why);
   }
 }
 

@@ -61,6 +61,9 @@ describe("the filter layer saved with a model", () => {
       const { message, details } = await errorOf(run(model));
       expect(message).toContain("jeton context calibrate");
       expect(details).toMatchObject({ option: "layer" });
+      // Also where the prompt is short enough for no pass of the layer.
+      const beyond = await errorOf(run(model, gemFilter({ layer: 3 })));
+      expect(beyond.message).toMatch(/the option layer is 3, expected a layer of .* from 0 to 2/);
     }
     await saveFilterLayer(folder, 2);
     await using model = await open();

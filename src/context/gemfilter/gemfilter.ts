@@ -68,7 +68,10 @@ export const gemFilterPolicy: NamedPolicy = definePolicy({
   },
   choosePrompt: (settings) => createFilter(settings),
   complete(settings, model) {
-    if (settings.layer >= 0) return settings;
+    if (settings.layer >= 0) {
+      checkLayer(model, settings.layer);
+      return settings;
+    }
     const layer = savedFilterLayer(model);
     if (layer !== undefined) return { ...settings, layer };
     const expected = `a layer: ${model.name} has none saved, and jeton context calibrate finds it`;
@@ -91,7 +94,6 @@ function createFilter(settings: Options): ChoosePrompt {
     const { k, keepFirst, keepLast } = settings;
     const { length } = ids;
     if (length <= k) return Array.from(ids, (_, at) => at);
-    checkLayer(model, settings.layer);
     const scores = await scorePrompt(model, ids, run);
     const pooled = poolScores(scores, {
       kernel: settings.kernel,
@@ -135,7 +137,7 @@ export async function scorePrompt(
   }
 }
 
-function checkLayer({ config, name }: LoadedModel, layer: number): void {
+function checkLayer({ config, name }: Pick<LoadedModel, "config" | "name">, layer: number): void {
   const last = config.layers.length - 1;
   if (layer <= last) return;
   throw optionError("gemfilter", "layer", layer, `a layer of ${name}, from 0 to ${last}`);

@@ -8,7 +8,7 @@ import {
   type PlannedCell,
   type Question,
 } from "../long-context/index.ts";
-import { type Pair, samplePairs } from "./haystack.ts";
+import { needleOptionError, type Pair, samplePairs } from "./haystack.ts";
 import { isAnswered, scoreAnswer } from "./score-answer.ts";
 
 /** An object of pairs and the one that is asked for. */
@@ -75,12 +75,12 @@ export function evaluateKeyValues(
 ): Promise<EvaluationReport> {
   const { depths = [0, 25, 50, 75, 100], repeats = 5, seed = 0 } = options;
   const wrong = depths.find((depth) => !(depth >= 0 && depth <= 100));
-  if (wrong !== undefined || !Number.isSafeInteger(repeats) || repeats < 1) {
-    const found = wrong === undefined ? { repeats } : { depth: wrong };
-    throw new JetonError(`${JSON.stringify(found)}: expected depths to 100 %, repeats from 1`, {
-      code: "needle-option-invalid",
-      details: { found, expected: "depths from 0 to 100, repeats from 1" },
-    });
+  if (wrong !== undefined) throw needleOptionError("depths", wrong, "numbers from 0 to 100");
+  if (!Number.isSafeInteger(repeats) || repeats < 1) {
+    throw needleOptionError("repeats", repeats, "an integer from 1");
+  }
+  if (options.records !== undefined && options.pairs !== undefined) {
+    throw needleOptionError("pairs", options.pairs, "none beside `records`, which have their own");
   }
   const cells = sizesOf(options, repeats, seed).flatMap((records) =>
     depths.map((depth): PlannedCell => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { EvaluatedModel } from "../long-context/index.ts";
 import { haystackLength, printHaystack, samplePairs } from "./haystack.ts";
+import { evaluateKeyValues } from "./kv-retrieval.ts";
 import { makeNeedleItem, type NeedleSettings, pairsNeeded } from "./needle-item.ts";
 import { evaluateNeedleThreading, paperGrid, planNeedleThreading } from "./needle-threading.ts";
 import { createPythonRandom } from "./python-random.ts";
@@ -347,4 +348,19 @@ describe("the evaluation", () => {
     });
     expect(() => planNeedleThreading({ grid: { depths: [120] } })).toThrow(/depths is 120/);
   });
+});
+
+test.each([
+  [{ depths: [0, 101] }, /depths is 101/],
+  [{ repeats: 0 }, /repeats is 0/],
+  // Objects that are given have their own sizes.
+  [{ records: [{ pairs: samplePairs({ pairs: 3, seed: 0 }), asked: 1 }], pairs: [5] }, /pairs is/],
+])("key-value retrieval refuses %j", (options, message) => {
+  const evaluate = () =>
+    evaluateKeyValues(
+      solver("any", () => ""),
+      options,
+    );
+  expect(evaluate).toThrow(expect.objectContaining({ code: "needle-option-invalid" }));
+  expect(evaluate).toThrow(message);
 });
