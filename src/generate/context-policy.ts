@@ -79,7 +79,7 @@ export function promptChunkOf(policy: ContextPolicy | undefined): number {
 }
 
 /**
- * Refuses policies that choose among a prompt's tokens, where what is read is no prompt of a generation.
+ * Throws under a policy that chooses among a prompt's tokens, where what is read is no prompt of a generation.
  *
  * @param what what is asked of the model, e.g. `"scores of a text"`
  * @throws JetonError `context-policy-unavailable`
@@ -93,7 +93,7 @@ export function refuseChosenPrompt(model: LoadedModel, what: string): void {
 export const severalRows = "rows of several continuations";
 
 /**
- * Refuses policies under which several continuations of one beginning cannot be read beside each other.
+ * Throws under a policy under which several continuations of one beginning cannot be read beside each other.
  *
  * @throws JetonError `context-policy-unavailable`
  */
