@@ -5,6 +5,7 @@
 import { JetonError } from "../../core/error.ts";
 import { assembleTokenizer, createTokenizer } from "../tokenizer.ts";
 import type { Tokenizer } from "../tokenizer-interface.ts";
+import { bertJson } from "./bert-vocabulary.ts";
 import { byT5Json, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
 import { describeValue } from "./json-reader.ts";
 import { applySentencePieceClass } from "./sentencepiece-classes.ts";
@@ -29,7 +30,7 @@ export interface LoadTokenizerOptions {
 
 /**
  * Loads a tokenizer from a checkpoint folder or from a file: `tokenizer.json`, a SentencePiece model
- * or a tiktoken rank file, told apart by their content.
+ * or a tiktoken rank file, told apart by their content, or BERT's `vocab.txt`.
  *
  * A folder whose `tokenizer_config.json`, or else `config.json`, names ByT5's tokenizer needs no such file. In a folder
  * `tokenizer.json` goes first. `tokenizer_config.json`, `special_tokens_map.json` and
@@ -68,8 +69,17 @@ export async function loadTokenizer(
   }
   const bytes = await readBytes(file);
   if (bytes === undefined) throw notFound(file, "a tokenizer file");
-  const settings = readTokenizerSettings(await readSettingsFiles(folder));
-  switch (recognizeVocabulary(bytes)) {
+  const files = await readSettingsFiles(folder);
+  const settings = readTokenizerSettings(files);
+  switch (recognizeVocabulary(bytes, basename(file))) {
+    case "bert": {
+      const read = {
+        tokenizerConfig: files.config,
+        specialTokensMap: files.specialTokensMap,
+        modelConfig: await readJson(join(folder, "config.json")),
+      };
+      return createTokenizer(bertJson(new TextDecoder().decode(bytes), read, file), settings);
+    }
     case "json":
       return createTokenizer(parseJson(new TextDecoder().decode(bytes), file), settings);
     case "sentencepiece":

@@ -1,5 +1,6 @@
 /** The files of a tokenizer on disk: which they are, and copies of them (Node only). */
 import { JetonError } from "../../core/error.ts";
+import { bertVocabularyName } from "./bert-vocabulary.ts";
 import { classFileNames, isByT5Config, namesTokenizerClass } from "./byt5-tokenizer.ts";
 
 /** Names of vocabulary files in a folder, in order of preference; after them any `*.tiktoken`. */
@@ -8,6 +9,7 @@ export const vocabularyFileNames: readonly string[] = [
   "tokenizer.model",
   "spiece.model",
   "sentencepiece.bpe.model",
+  bertVocabularyName,
 ];
 
 /** Names of the files that are read beside the vocabulary, in a folder and beside a named file. */
@@ -18,7 +20,7 @@ export const settingsFileNames: readonly string[] = [
 ];
 
 /** The format of a vocabulary file. */
-export type VocabularyFormat = "json" | "sentencepiece" | "tiktoken";
+export type VocabularyFormat = "json" | "sentencepiece" | "tiktoken" | "bert";
 
 /** A file of a tokenizer. */
 export interface TokenizerFile {
@@ -29,13 +31,18 @@ export interface TokenizerFile {
   readonly kind: "vocabulary" | "settings";
 }
 
-/** Recognizes a vocabulary file by its first bytes; everything else is read as JSON. */
-export function recognizeVocabulary(bytes: Uint8Array): VocabularyFormat {
+/**
+ * Recognizes a vocabulary file by its first bytes, and BERT's by its name; everything else is read as JSON.
+ *
+ * @param name the file's name, without its folder
+ */
+export function recognizeVocabulary(bytes: Uint8Array, name: string): VocabularyFormat {
   const start = new TextDecoder("latin1").decode(bytes.subarray(0, 512));
   if (/^[A-Za-z0-9+/]+={0,2} \d+\r?\n/.test(start)) return "tiktoken";
   // A SentencePiece model begins with its first piece: field 1, its length, field 1 inside.
   const isPiece = bytes[0] === 0x0a && bytes[2] === 0x0a && (bytes[3] ?? 0) < bytes[1]!;
-  return isPiece ? "sentencepiece" : "json";
+  if (isPiece) return "sentencepiece";
+  return name === bertVocabularyName ? "bert" : "json";
 }
 
 /** Whether a folder's file of this name is a vocabulary. */
@@ -171,9 +178,10 @@ async function nameVocabulary(path: string): Promise<string> {
   const file = await open(path, "r");
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
-    const format = recognizeVocabulary(buffer.subarray(0, bytesRead));
+    const format = recognizeVocabulary(buffer.subarray(0, bytesRead), name);
     // The name of a rank file says which encoding it is.
     if (format === "tiktoken") return name.endsWith(".tiktoken") ? name : `${name}.tiktoken`;
+    if (format === "bert") return name;
     if (format === "json") return "tokenizer.json";
     return vocabularyFileNames.includes(name) && name.endsWith(".model") ? name : "tokenizer.model";
   } finally {
