@@ -31,7 +31,7 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     partly: 1,
     notReproduced: 1,
     judgedBy: "intervals",
-    date: "2026-11-29",
+    date: "2026-11-30",
   },
   "data-mixture-inference": {
     reproduced: 5,
