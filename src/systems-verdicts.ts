@@ -76,7 +76,7 @@ export const systemVerdicts: Readonly<Record<string, VerdictCounts>> = {
     date: "2026-11-30",
   },
   gemfilter: {
-    reproduced: 1,
+    reproduced: 2,
     partly: 0,
     notReproduced: 5,
     judgedBy: "intervals",
