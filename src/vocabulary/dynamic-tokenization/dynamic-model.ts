@@ -91,8 +91,13 @@ export interface DynamicModel extends AsyncDisposable {
     prompt: string,
     options?: MergeBatchOptions & Omit<GenerateOptions, "promptEmbeddings">,
   ): AsyncGenerator<GeneratedToken, GenerateResult, void>;
-  /** Opens an empty sequence; waits while all slots of the model are taken. */
-  openSequence(): Promise<DynamicSequence>;
+  /**
+   * Opens an empty sequence; waits while all slots of the model are taken.
+   *
+   * @param options `promptLength`: tokens of the text, however many steps it takes; rotary embeddings whose scaling depends
+   *   on the length take it for all of them. Default: each step scales by the text so far
+   */
+  openSequence(options?: { readonly promptLength?: number }): Promise<DynamicSequence>;
   /** Hidden states `[width]` at the last token of each sequence. */
   lastHidden(sequences: readonly (readonly DynamicToken[])[]): Promise<Float32Array[]>;
   readonly cacheUse: CacheUse;
@@ -219,8 +224,8 @@ class LoadedDynamicModel implements DynamicModel {
     return yield* generate(this.model, prompt, { ...options, promptEmbeddings: embeddings[0]! });
   }
 
-  async openSequence(): Promise<DynamicSequence> {
-    const sequence = await this.model.openSequence();
+  async openSequence(options: { readonly promptLength?: number } = {}): Promise<DynamicSequence> {
+    const sequence = await this.model.openSequence(options);
     return {
       get length() {
         return sequence.length;
@@ -238,7 +243,7 @@ class LoadedDynamicModel implements DynamicModel {
   lastHidden(sequences: readonly (readonly DynamicToken[])[]): Promise<Float32Array[]> {
     return Promise.all(
       sequences.map(async (tokens) => {
-        const sequence = await this.openSequence();
+        const sequence = await this.openSequence({ promptLength: tokens.length });
         try {
           return await sequence.append(tokens);
         } finally {
@@ -292,7 +297,8 @@ class LoadedDynamicModel implements DynamicModel {
       ...tokenizer.encodeIds(continuation, { addSpecialTokens: false, applyLimits: false }),
     ];
     if (ids.length === 0) return 0;
-    const sequence = await this.model.openSequence();
+    // As `score` reads a text: all of it is one prompt.
+    const sequence = await this.model.openSequence({ promptLength: promptLength + ids.length });
     try {
       const first = await sequence.step({
         ids: withoutIds(promptLength),

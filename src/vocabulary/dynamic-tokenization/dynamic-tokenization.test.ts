@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -199,6 +199,23 @@ describe("a model under dynamic tokenization", () => {
     { prompt: "the cat and the hat", continuation: " sat" },
     { prompt: "that", continuation: " is the end" },
   ];
+
+  test("a prompt longer than a pass, under rotations that depend on its length, scores as of the model", async () => {
+    const long = join(folder, "long");
+    mkdirSync(long);
+    createByteCheckpoint(long, { width: 32, layers: 1, contextLength: 64 });
+    const path = join(long, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    const scaled = { ...config, rope_scaling: { rope_type: "dynamic", factor: 8 } };
+    writeFileSync(path, JSON.stringify(scaled));
+    const [prompt, continuation] = ["the cat and the hat. ".repeat(20), "the end"];
+    await using model = await loadModel(long, inline);
+    await using dynamic = await openDynamicModel(model, inline);
+    const { logProbabilities } = await dynamic.score([{ prompt, continuation }], { merges: 0 });
+    const prefix = [...model.tokenizer.encodeIds(prompt)];
+    const { logProbability } = await score(model, continuation, { prefix });
+    expect(logProbabilities[0]).toBeCloseTo(logProbability, 4);
+  });
 
   test("without merges scores as the model does, alone or in a batch", async () => {
     await using model = await loadModel(folder, inline);

@@ -90,7 +90,7 @@ export async function* generateLarge(
   const decoder = new TextDecoder();
   const result = { text: "", tail: "", tokens: 0, finishReason: "length" as FinishReason };
   let hitStopString = false;
-  const sequence = await model.openSequence();
+  const sequence = await model.openSequence({ promptLength: unread.length });
   try {
     while (result.tokens < maxTokens && result.finishReason === "length") {
       signal?.throwIfAborted();
